@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { SettingsInvalid, integer, optionalText, readSettings, text, url } from './settings.js';
+
+const table = {
+  port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Where it listens.', fallback: '8080' }),
+  databaseUrl: url('DATABASE_URL', ['postgres', 'postgresql'], { help: 'Where Postgres is.', secret: true }),
+  region: text('REGION', { help: 'Where it runs.' }),
+  note: optionalText('NOTE', { help: 'Anything.' }),
+};
+
+test('values are read by type, and defaults fill what is not set or empty', () => {
+  const settings = readSettings('demo', table, { DATABASE_URL: 'postgres://h/d', REGION: 'eu', PORT: '' });
+  expect(settings).toEqual({ port: 8080, databaseUrl: 'postgres://h/d', region: 'eu', note: undefined });
+  expect(Object.isFrozen(settings)).toBe(true);
+});
+
+test('all problems come together, and a secret is not among the words', () => {
+  const read = () => readSettings('demo', table, { PORT: '8o80', DATABASE_URL: 'mysql://root:hunter2@h' });
+  expect(read).toThrow(SettingsInvalid);
+  expect(read).toThrow(
+    'demo cannot start, 3 settings are wrong:\n' +
+      "  PORT must be a whole number from 0 to 65535; it is '8o80'\n" +
+      '  DATABASE_URL must be an address that starts with postgres:// or postgresql://\n' +
+      '  REGION is not set (text): Where it runs.',
+  );
+});

@@ -1,0 +1,121 @@
+/** One environment variable: the only way a value gets into a service from outside. */
+export interface Setting<T> {
+  /** The name in the environment. */
+  readonly env: string;
+  /** One line for the generated reference. */
+  readonly help: string;
+  /** Never printed, not even in an error. */
+  readonly secret: boolean;
+  /** As it would be written in the environment; undefined: the setting is required. */
+  readonly fallback: string | undefined;
+  /** What a value looks like, for the reference and for errors. */
+  readonly shape: string;
+  /** Returns the value, or throws an Error whose message completes "NAME …". */
+  readonly read: (text: string) => T;
+}
+
+/** A service's settings, by the property they become. */
+export type SettingsTable = Readonly<Record<string, Setting<unknown>>>;
+export type Settings<T extends SettingsTable> = { readonly [K in keyof T]: T[K] extends Setting<infer V> ? V : never };
+
+interface Description {
+  help: string;
+  /** Default, as it would be written in the environment. Left out: required. */
+  fallback?: string;
+  secret?: boolean;
+}
+
+const setting = <T>(env: string, description: Description, shape: string, read: (text: string) => T): Setting<T> => ({
+  env,
+  help: description.help,
+  secret: description.secret ?? false,
+  fallback: description.fallback,
+  shape,
+  read,
+});
+
+export function text(env: string, description: Description): Setting<string> {
+  return setting(env, description, 'text', (value) => value);
+}
+
+/** Text, or undefined where it is empty or not set. */
+export function optionalText(env: string, description: Omit<Description, 'fallback'>): Setting<string | undefined> {
+  return setting(env, { ...description, fallback: '' }, 'text, or empty', (value) => value || undefined);
+}
+
+export function integer(env: string, range: { min: number; max: number }, description: Description): Setting<number> {
+  return setting(env, description, `whole number, ${range.min} to ${range.max}`, (value) => {
+    const number = Number(value);
+    if (!/^-?\d+$/.test(value) || number < range.min || number > range.max) {
+      throw new Error(`must be a whole number from ${range.min} to ${range.max}`);
+    }
+    return number;
+  });
+}
+
+export function flag(env: string, description: Description): Setting<boolean> {
+  return setting(env, description, 'true or false', (value) => {
+    if (value !== 'true' && value !== 'false') throw new Error('must be true or false');
+    return value === 'true';
+  });
+}
+
+export function oneOf<const V extends string>(env: string, values: readonly V[], description: Description): Setting<V> {
+  return setting(env, description, values.join(', '), (value) => {
+    const found = values.find((candidate) => candidate === value);
+    if (found === undefined) throw new Error(`must be one of ${values.join(', ')}`);
+    return found;
+  });
+}
+
+export function url(env: string, protocols: readonly string[], description: Description): Setting<string> {
+  return setting(env, description, `address (${protocols.join(', ')})`, (value) => {
+    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol.slice(0, -1))) {
+      throw new Error(`must be an address that starts with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`);
+    }
+    return value;
+  });
+}
+
+/** Comma-separated; at least one entry. */
+export function list(env: string, description: Description): Setting<readonly string[]> {
+  return setting(env, description, 'comma-separated list', (value) => {
+    const entries = value.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+    if (entries.length === 0) throw new Error('must have at least one entry');
+    return entries;
+  });
+}
+
+/** Every problem of a service's environment at once, so that one start shows all there is to mend. */
+export class SettingsInvalid extends Error {
+  constructor(
+    readonly service: string,
+    readonly problems: readonly string[],
+  ) {
+    super(`${service} cannot start, ${problems.length === 1 ? 'one setting is' : `${problems.length} settings are`} wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'SettingsInvalid';
+  }
+}
+
+/**
+ * Reads a table from an environment. A variable that is set but empty counts as not set.
+ * @throws SettingsInvalid with all problems together
+ */
+export function readSettings<T extends SettingsTable>(service: string, table: T, environment: Readonly<Record<string, string | undefined>>): Settings<T> {
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [property, one] of Object.entries(table)) {
+    const given = environment[one.env] || one.fallback;
+    if (given === undefined) {
+      problems.push(`${one.env} is not set (${one.shape}): ${one.help}`);
+      continue;
+    }
+    try {
+      values[property] = one.read(given);
+    } catch (error) {
+      problems.push(`${one.env} ${(error as Error).message}${one.secret ? '' : `; it is '${given}'`}`);
+    }
+  }
+  if (problems.length > 0) throw new SettingsInvalid(service, problems);
+  return Object.freeze(values) as Settings<T>;
+}

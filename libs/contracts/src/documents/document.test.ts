@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { document } from './document.js';
+
+const source = (spec: object) => ({ apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'acme', name: 's' }, spec });
+const flow = (steps: object[]) => ({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant: 'acme', name: 'f' }, spec: { steps } });
+const problems = (input: unknown) => {
+  const result = document.safeParse(input);
+  return result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+};
+
+test('a preset needs nothing but its secrets', () => {
+  expect(problems(source({ scheme: 'stripe', secrets: [{ value: 'whsec_x' }] }))).toEqual([]);
+});
+
+test('a custom scheme whose timestamp is not signed is refused', () => {
+  const custom = { header: 'x-sig', timestampHeader: 'x-time' };
+  expect(problems(source({ scheme: 'custom', custom, secrets: [{ value: 'k' }] }))).toEqual([
+    'spec.custom.template: must contain {timestamp}: a timestamp that is not signed proves nothing',
+  ]);
+});
+
+test('a step names exactly one kind, and needs only steps above it', () => {
+  const steps = [{ id: 'a', map: { expression: '1' }, deliver: { destination: 'd' } }, { id: 'b', needs: ['c'], map: { expression: '1' } }];
+  expect(problems(flow(steps))).toEqual([
+    'spec.steps.0: must have exactly one of infer, validate, map, deliver; it has map and deliver',
+    'spec.steps.1.needs.0: names no step above this one: c',
+  ]);
+});
+
+test('an unknown field is refused by name', () => {
+  expect(problems(source({ scheme: 'stripe', secrets: [{ value: 'x' }], secretz: 1 }))).toEqual(['spec: Unrecognized key: "secretz"']);
+});

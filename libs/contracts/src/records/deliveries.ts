@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { customerKey, name } from '../names.js';
+import { recordType } from './record.js';
+
+/** `pending` until an attempt settles it; `parked` deliveries wait for an operator's redeliver. */
+export const deliveryStates = ['pending', 'delivered', 'parked'] as const;
+export type DeliveryState = (typeof deliveryStates)[number];
+
+/** One attempt of a delivery was made, and this is the delivery's state after it. */
+export const deliveryAttemptedSchema = z.object({
+  tenant: name,
+  customer: customerKey,
+  eventId: z.string(),
+  deliveryId: z.string(),
+  destination: name,
+  attempt: z.int().positive(),
+  state: z.enum(deliveryStates),
+  /** The failure's code; null on success. */
+  code: z.string().nullable(),
+  at: z.iso.datetime(),
+});
+export type DeliveryAttempted = z.infer<typeof deliveryAttemptedSchema>;
+export const DeliveryAttempted = recordType('delivery.attempted.v1', deliveryAttemptedSchema);

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { customerKey, lanes, name } from '../names.js';
+import { recordType } from './record.js';
+
+/**
+ * A verified event, as it was received. Exactly one of `body` and `bodyBase64` is set: text where the bytes are valid UTF-8, so that the log
+ * can be read by eye; never a re-serialised form.
+ */
+export const eventReceivedSchema = z.object({
+  eventId: z.string().startsWith('evt_'),
+  tenant: name,
+  source: name,
+  customer: customerKey,
+  lane: z.enum(lanes),
+  /** `invoice.paid`, `push`, …: what flows match on. */
+  type: z.string().min(1).max(256),
+  /** The provider's own id; null where it sends none and the id is the body's hash. */
+  providerEventId: z.string().nullable(),
+  /** When it happened by the provider's word, else when it was received; RFC 3339. */
+  occurredAt: z.iso.datetime({ offset: true }),
+  receivedAt: z.iso.datetime(),
+  contentType: z.string(),
+  body: z.string().optional(),
+  bodyBase64: z.string().optional(),
+});
+export type EventReceived = z.infer<typeof eventReceivedSchema>;
+export const EventReceived = recordType('event.received.v1', eventReceivedSchema);
+
+/** The bytes the partner sent. */
+export function eventBody(event: Pick<EventReceived, 'body' | 'bodyBase64'>): Buffer {
+  return event.body === undefined ? Buffer.from(event.bodyBase64 ?? '', 'base64') : Buffer.from(event.body, 'utf8');
+}

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { customerKey, name } from '../names.js';
+import { recordType } from './record.js';
+
+const aboutEvent = { tenant: name, customer: customerKey, eventId: z.string(), at: z.iso.datetime() };
+const aboutRun = { ...aboutEvent, runId: z.string(), flow: name, flowVersion: z.int().positive(), generation: z.int().nonnegative() };
+
+/** The event stands in Postgres and can be queried. */
+export const eventRecordedSchema = z.object({ ...aboutEvent, source: name, type: z.string() });
+export type EventRecorded = z.infer<typeof eventRecordedSchema>;
+export const EventRecorded = recordType('event.recorded.v1', eventRecordedSchema);
+
+/** What a `deliver` step asked for: the payload is final, connectors only carry it. */
+export const plannedDeliverySchema = z.object({ step: name, destination: name, payload: z.json() });
+export type PlannedDelivery = z.infer<typeof plannedDeliverySchema>;
+
+/** A run reached its decision; the decision is stored and will never be another for this generation (promise 4). */
+export const runCompletedSchema = z.object({ ...aboutRun, decision: z.json(), deliveries: z.array(plannedDeliverySchema) });
+export type RunCompleted = z.infer<typeof runCompletedSchema>;
+export const RunCompleted = recordType('run.completed.v1', runCompletedSchema);
+
+/** A run was given up; a dead letter says why. */
+export const runFailedSchema = z.object({ ...aboutRun, code: z.string(), message: z.string() });
+export type RunFailed = z.infer<typeof runFailedSchema>;
+export const RunFailed = recordType('run.failed.v1', runFailedSchema);

@@ -1,0 +1,29 @@
+import type { Lane } from './names.js';
+import { Redeliver, ReplayEvent } from './records/commands.js';
+import { DeadLettered } from './records/dead-lettered.js';
+import { DeliveryAttempted } from './records/deliveries.js';
+import { EventReceived } from './records/event-received.js';
+import { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
+import type { Topic } from './records/record.js';
+
+const day = 86_400_000;
+const events = (lane: Lane): Topic => ({
+  name: `millrace.events.${lane}`,
+  partitions: 24,
+  retentionMs: 7 * day,
+  types: [EventReceived],
+});
+
+/** Every topic of the log. */
+export const topics = {
+  eventsHigh: events('high'),
+  eventsNormal: events('normal'),
+  eventsLow: events('low'),
+  outcomes: { name: 'millrace.outcomes', partitions: 24, retentionMs: 7 * day, types: [EventRecorded, RunCompleted, RunFailed] },
+  deliveries: { name: 'millrace.deliveries', partitions: 6, retentionMs: 7 * day, types: [DeliveryAttempted] },
+  commands: { name: 'millrace.commands', partitions: 6, retentionMs: 7 * day, types: [ReplayEvent, Redeliver] },
+  deadLetters: { name: 'millrace.dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered] },
+} as const satisfies Record<string, Topic>;
+
+/** The topic of each lane. */
+export const eventTopics: Record<Lane, Topic> = { high: topics.eventsHigh, normal: topics.eventsNormal, low: topics.eventsLow };
