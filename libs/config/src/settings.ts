@@ -80,7 +80,10 @@ export function url(env: string, protocols: readonly string[], description: Desc
 /** Comma-separated; at least one entry. */
 export function list(env: string, description: Description): Setting<readonly string[]> {
   return setting(env, description, 'comma-separated list', (value) => {
-    const entries = value.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+    const entries = value
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '');
     if (entries.length === 0) throw new Error('must have at least one entry');
     return entries;
   });
@@ -92,7 +95,9 @@ export class SettingsInvalid extends Error {
     readonly service: string,
     readonly problems: readonly string[],
   ) {
-    super(`${service} cannot start, ${problems.length === 1 ? 'one setting is' : `${problems.length} settings are`} wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    super(
+      `${service} cannot start, ${problems.length === 1 ? 'one setting is' : `${problems.length} settings are`} wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
+    );
     this.name = 'SettingsInvalid';
   }
 }
@@ -101,7 +106,11 @@ export class SettingsInvalid extends Error {
  * Reads a table from an environment. A variable that is set but empty counts as not set.
  * @throws SettingsInvalid with all problems together
  */
-export function readSettings<T extends SettingsTable>(service: string, table: T, environment: Readonly<Record<string, string | undefined>>): Settings<T> {
+export function readSettings<T extends SettingsTable>(
+  service: string,
+  table: T,
+  environment: Readonly<Record<string, string | undefined>>,
+): Settings<T> {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [property, one] of Object.entries(table)) {
@@ -113,7 +122,7 @@ export function readSettings<T extends SettingsTable>(service: string, table: T,
     try {
       values[property] = one.read(given);
     } catch (error) {
-      problems.push(`${one.env} ${(error as Error).message}${one.secret ? '' : `; it is '${given}'`}`);
+      problems.push(`${one.env} ${error instanceof Error ? error.message : String(error)}${one.secret ? '' : `; it is '${given}'`}`);
     }
   }
   if (problems.length > 0) throw new SettingsInvalid(service, problems);

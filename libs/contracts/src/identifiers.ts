@@ -30,8 +30,8 @@ function base32(bytes: Buffer): string {
  * @param identity the provider's own id, or the raw body where the provider sends none
  */
 export function eventId(tenant: string, source: string, identity: { providerEventId: string } | { body: Buffer }): string {
-  const [kind, value] = 'providerEventId' in identity ? ['id', identity.providerEventId] : ['body', identity.body];
-  return `evt_${digest([tenant, source, kind as string, value as string | Buffer])}`;
+  const [kind, value] = 'providerEventId' in identity ? (['id', identity.providerEventId] as const) : (['body', identity.body] as const);
+  return `evt_${digest([tenant, source, kind, value])}`;
 }
 
 /** One flow on one event, one generation. */

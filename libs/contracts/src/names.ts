@@ -4,9 +4,7 @@ import { z } from 'zod';
  * Names of tenants and documents: a DNS label (RFC 1123), because they stand in URLs, record keys, topic headers and metric labels.
  * No dot and no slash, so `tenant.name` and `tenant/customer` can always be taken apart again.
  */
-export const name = z
-  .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be 1 to 63 lower-case letters, digits or inner dashes');
+export const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be 1 to 63 lower-case letters, digits or inner dashes');
 
 /**
  * The partition key of a customer within its tenant, as the partner knows it: 1 to 256 visible characters. `-` is reserved for "the source

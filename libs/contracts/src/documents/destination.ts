@@ -5,7 +5,10 @@ export const destinationSpec = z.strictObject({
   kind: z.literal('http').describe('A signed POST (Standard Webhooks).'),
   url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }),
   secret: secret.describe('The Standard Webhooks signing secret, `whsec_` and base64.'),
-  headers: z.record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string()).default({}).describe('Headers added to every request.'),
+  headers: z
+    .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string())
+    .default({})
+    .describe('Headers added to every request.'),
   timeoutMs: z.int().min(100).max(60_000).default(10_000).describe('Deadline of one attempt, connection included.'),
   retry: z
     .strictObject({

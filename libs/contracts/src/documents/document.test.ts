@@ -20,7 +20,10 @@ test('a custom scheme whose timestamp is not signed is refused', () => {
 });
 
 test('a step names exactly one kind, and needs only steps above it', () => {
-  const steps = [{ id: 'a', map: { expression: '1' }, deliver: { destination: 'd' } }, { id: 'b', needs: ['c'], map: { expression: '1' } }];
+  const steps = [
+    { id: 'a', map: { expression: '1' }, deliver: { destination: 'd' } },
+    { id: 'b', needs: ['c'], map: { expression: '1' } },
+  ];
   expect(problems(flow(steps))).toEqual([
     'spec.steps.0: must have exactly one of infer, validate, map, deliver; it has map and deliver',
     'spec.steps.1.needs.0: names no step above this one: c',

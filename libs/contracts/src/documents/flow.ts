@@ -56,7 +56,10 @@ export const flowStep = z
   .superRefine((step, context) => {
     const named = stepKinds.filter((kind) => step[kind] !== undefined);
     if (named.length !== 1) {
-      context.addIssue({ code: 'custom', message: `must have exactly one of ${stepKinds.join(', ')}; it has ${named.join(' and ') || 'none'}` });
+      context.addIssue({
+        code: 'custom',
+        message: `must have exactly one of ${stepKinds.join(', ')}; it has ${named.join(' and ') || 'none'}`,
+      });
     }
   });
 export type FlowStep = z.infer<typeof flowStep>;

@@ -65,7 +65,12 @@ const extraction = {
     .strictObject({
       default: z.enum(lanes).default('normal'),
       rules: z
-        .array(z.strictObject({ types: z.array(z.string().min(1)).min(1).describe('Type patterns; `*` stands for anything.'), lane: z.enum(lanes) }))
+        .array(
+          z.strictObject({
+            types: z.array(z.string().min(1)).min(1).describe('Type patterns; `*` stands for anything.'),
+            lane: z.enum(lanes),
+          }),
+        )
         .default([])
         .describe('The first rule with a matching pattern wins.'),
     })
