@@ -1,0 +1,121 @@
+import { trace, context, ROOT_CONTEXT, SpanStatusCode, TraceFlags, isSpanContextValid } from '@opentelemetry/api';
+import type { Attributes, Context, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { NodeSDK } from '@opentelemetry/sdk-node';
+import {
+  AlwaysOffSampler,
+  BatchSpanProcessor,
+  NoopSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace';
+
+export interface TracingOptions {
+  /** `service.name` of every span. */
+  service: string;
+  /** Base address of an OTLP/HTTP collector, such as `http://collector:4318`. Left out: spans are not recorded, but trace ids still travel. */
+  otlpUrl: string | undefined;
+  /** Share of new traces that are recorded, 0 to 1; a caller's decision in `traceparent` wins. */
+  sampleRatio: number;
+}
+
+export interface Tracing {
+  /** Sends what is still buffered. */
+  shutdown(): Promise<void>;
+}
+
+/** Call once per process, before the first span. */
+export function startTracing(options: TracingOptions): Tracing {
+  const sdk = new NodeSDK({
+    serviceName: options.service,
+    autoDetectResources: false,
+    instrumentations: [],
+    metricReaders: [],
+    logRecordProcessors: [],
+    ...(options.otlpUrl === undefined
+      ? { sampler: new AlwaysOffSampler(), spanProcessors: [new NoopSpanProcessor()] }
+      : {
+          sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.sampleRatio) }),
+          spanProcessors: [
+            new BatchSpanProcessor({
+              exporter: new OTLPTraceExporter({ url: new URL('/v1/traces', options.otlpUrl).href }),
+              scheduledDelayMillis: 1_000,
+              maxQueueSize: 16_384,
+            }),
+          ],
+        }),
+  });
+  sdk.start();
+  return { shutdown: () => sdk.shutdown() };
+}
+
+export interface SpanOptions {
+  kind?: SpanKind;
+  /** W3C `traceparent` of the parent; default: the active span. */
+  parent?: string | undefined;
+  /** A `traceparent` this span is caused by without being its child, as on a replay. */
+  link?: string | undefined;
+  attributes?: Attributes;
+}
+
+const tracer = trace.getTracer('millrace');
+
+/** Starts a span that the caller ends; for the hot path, where {@link inSpan}'s closure would cost. */
+export function startSpan(name: string, options: SpanOptions = {}): Span {
+  const { kind, parent, link, attributes } = options;
+  const linked = contextOf(link);
+  const links: Link[] = linked === undefined ? [] : [{ context: linked }];
+  return tracer.startSpan(
+    name,
+    { ...(kind === undefined ? {} : { kind }), ...(attributes === undefined ? {} : { attributes }), links },
+    parentContext(parent),
+  );
+}
+
+/** Runs `work` inside a new span, which ends with it; a failure is recorded on the span and thrown on. */
+export async function inSpan<T>(name: string, options: SpanOptions, work: (span: Span) => Promise<T>): Promise<T> {
+  const span = startSpan(name, options);
+  try {
+    return await context.with(trace.setSpan(context.active(), span), work, undefined, span);
+  } catch (error) {
+    failSpan(span, error);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** Marks a span as failed, with the error's stable code where it has one. */
+export function failSpan(span: Span, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  span.setAttribute('error.type', typeof code === 'string' ? code : error instanceof Error ? error.name : 'error');
+  span.setStatus({ code: SpanStatusCode.ERROR, message });
+}
+
+/** The W3C `traceparent` of a span, or of the active one; undefined outside any trace. */
+export function currentTraceparent(span: Span | undefined = trace.getActiveSpan()): string | undefined {
+  const found = span?.spanContext();
+  if (found === undefined || !isSpanContextValid(found)) return undefined;
+  return `00-${found.traceId}-${found.spanId}-${(found.traceFlags & TraceFlags.SAMPLED) === 0 ? '00' : '01'}`;
+}
+
+const traceparentPattern = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+
+/** The trace id in a `traceparent` (W3C Trace Context, level 1); null where it is not one. */
+export function traceIdOf(traceparent: string | undefined): string | null {
+  return contextOf(traceparent)?.traceId ?? null;
+}
+
+function contextOf(traceparent: string | undefined): SpanContext | undefined {
+  const [, traceId, spanId, flags] = (traceparent && traceparentPattern.exec(traceparent)) || [];
+  if (traceId === undefined || spanId === undefined || flags === undefined || traceparent?.startsWith('ff')) return undefined;
+  const found = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & TraceFlags.SAMPLED, isRemote: true };
+  return isSpanContextValid(found) ? found : undefined;
+}
+
+function parentContext(traceparent: string | undefined): Context {
+  if (traceparent === undefined) return context.active();
+  const remote = contextOf(traceparent);
+  return remote === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote);
+}
