@@ -1,0 +1,120 @@
+import { Global, Inject, Injectable, Module } from '@nestjs/common';
+import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown, Provider } from '@nestjs/common';
+import { SecretBox } from '#libs/auth';
+import { topics } from '#libs/contracts';
+import { RecordProducer, ensureTopics } from '#libs/messaging';
+import { Configuration, Database, requireSchema } from '#libs/persistence';
+import { OperationsController } from './operations.controller.js';
+import { Readiness } from './readiness.js';
+
+/** The log, as this process uses it. */
+export interface LogPart {
+  brokers: readonly string[];
+  replication: number;
+  ackTimeoutMs: number;
+  /** Records handled at once per consumer group. */
+  concurrency: number;
+}
+
+/** Postgres in the role that works across tenants, and the configuration read from it. */
+export interface StoragePart {
+  url: string;
+  poolSize: number;
+  secretBox: SecretBox;
+  /** `always`: not ready while Postgres is away. `at-start`: once the configuration has been read, works from memory (the front door). */
+  needed: 'always' | 'at-start';
+}
+
+export interface Parts {
+  service: string;
+  log?: LogPart;
+  storage?: StoragePart;
+}
+
+const partsToken = Symbol('parts');
+
+/** What a process has once, whichever services run in it: the producer, the database, the configuration, readiness. */
+@Global()
+@Module({})
+export class InfrastructureModule {
+  static of(parts: Parts): DynamicModule {
+    const shared: Provider[] = [
+      ...(parts.log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(parts.service, parts.log!) }]),
+      ...(parts.storage === undefined
+        ? []
+        : [
+            { provide: SecretBox, useValue: parts.storage.secretBox },
+            { provide: Database, useFactory: () => connectStorage(parts.service, parts.storage!) },
+            {
+              provide: Configuration,
+              inject: [Database],
+              useFactory: (database: Database) => new Configuration(database, { secretBox: parts.storage!.secretBox }),
+            },
+          ]),
+    ];
+    return {
+      module: InfrastructureModule,
+      controllers: [OperationsController],
+      providers: [Readiness, { provide: partsToken, useValue: parts }, ...shared, ...lifecycles(parts)],
+      exports: [Readiness, ...shared],
+    };
+  }
+}
+
+async function connectLog(service: string, log: LogPart): Promise<RecordProducer> {
+  const options = { brokers: log.brokers, clientId: `millrace-${service}` };
+  await ensureTopics(options, Object.values(topics), log.replication);
+  const producer = new RecordProducer({ ...options, ackTimeoutMs: log.ackTimeoutMs });
+  await producer.connect();
+  return producer;
+}
+
+async function connectStorage(service: string, storage: StoragePart): Promise<Database> {
+  const { url, poolSize } = storage;
+  const database = await Database.connect({ url, role: 'millrace_service', applicationName: `millrace-${service}`, poolSize });
+  await requireSchema(database);
+  return database;
+}
+
+/** Closes last: whoever appends has stopped by then. */
+@Injectable()
+class LogLifecycle implements OnApplicationShutdown {
+  constructor(
+    private readonly producer: RecordProducer,
+    readiness: Readiness,
+  ) {
+    readiness.register('log', () => producer.ready());
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.producer.disconnect();
+  }
+}
+
+@Injectable()
+class StorageLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(
+    private readonly database: Database,
+    private readonly configuration: Configuration,
+    readiness: Readiness,
+    @Inject(partsToken) parts: Parts,
+  ) {
+    if (parts.storage?.needed === 'always') readiness.register('storage', () => database.ping());
+    readiness.register('configuration', () => {
+      if (!configuration.ready()) throw new Error('the configuration has not been read yet');
+    });
+  }
+
+  onApplicationBootstrap(): Promise<void> {
+    return this.configuration.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.configuration.stop();
+    await this.database.close();
+  }
+}
+
+function lifecycles(parts: Parts): Provider[] {
+  return [...(parts.log === undefined ? [] : [LogLifecycle]), ...(parts.storage === undefined ? [] : [StorageLifecycle])];
+}

@@ -1,0 +1,48 @@
+import { Catch, HttpException } from '@nestjs/common';
+import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { DomainError } from '#libs/contracts';
+import { failSpan, logger } from '#libs/tracing';
+import { trace } from '@opentelemetry/api';
+import { defectProblem, problemOf } from './problem.js';
+import type { ProblemResponse } from './problem.js';
+import { AddressNotFound, MediaTypeUnsupported, RequestMalformed, RequestTooLarge } from './request.errors.js';
+
+const log = logger('http');
+
+/** Turns every failure of an HTTP door into problem+json. GraphQL and the log have edges of their own: theirs pass through. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly bodyLimitBytes: number) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    if (host.getType() !== 'http') throw error;
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const { problem, headers } = this.describe(error, request);
+    void reply.status(problem.status).headers(headers).header('content-type', 'application/problem+json').send(JSON.stringify(problem));
+  }
+
+  private describe(error: unknown, request: FastifyRequest): ProblemResponse {
+    const expected = error instanceof DomainError ? error : this.expectedForm(error, request);
+    if (expected !== undefined) return problemOf(expected);
+    log.error({ err: error, method: request.method, route: request.routeOptions?.url }, 'request failed by a defect');
+    const span = trace.getActiveSpan();
+    if (span !== undefined) failSpan(span, error);
+    return { problem: defectProblem, headers: {} };
+  }
+
+  /** Nest's and Fastify's own refusals, in our words. */
+  private expectedForm(error: unknown, request: FastifyRequest): DomainError | undefined {
+    const status = error instanceof HttpException ? error.getStatus() : statusCodeOf(error);
+    if (status === 400) return new RequestMalformed(error instanceof Error ? error.message : 'The request could not be read');
+    if (status === 404) return new AddressNotFound();
+    if (status === 413) return new RequestTooLarge(this.bodyLimitBytes);
+    if (status === 415) return new MediaTypeUnsupported(request.headers['content-type'], 'application/json');
+    return undefined;
+  }
+}
+
+function statusCodeOf(error: unknown): number | undefined {
+  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}

@@ -1,0 +1,88 @@
+import { failures } from '#libs/contracts';
+import type { DomainError, FailureCode } from '#libs/contracts';
+
+/** The one mapping from failure to HTTP status (RFC 9110). */
+const statuses: Record<FailureCode, number> = {
+  'request.malformed': 400,
+  'request.invalid': 400,
+  'request.tooLarge': 413,
+  'request.unsupportedMediaType': 415,
+  'request.notFound': 404,
+  'request.methodNotAllowed': 405,
+  'request.conflict': 409,
+  'source.unknown': 404,
+  'signature.missing': 401,
+  'signature.malformed': 401,
+  'signature.mismatch': 401,
+  'signature.expired': 401,
+  'credential.missing': 401,
+  'credential.invalid': 401,
+  'credential.scope': 403,
+  'document.invalid': 422,
+  'tenant.unknown': 404,
+  'event.unknown': 404,
+  'delivery.unknown': 404,
+  'log.unavailable': 503,
+  'storage.unavailable': 503,
+  'configuration.unavailable': 503,
+  'record.undecodable': 500,
+  'record.defect': 500,
+  'flow.expressionFailed': 422,
+  'flow.validationFailed': 422,
+  'flow.unknownDestination': 422,
+  'model.unavailable': 503,
+  'model.limited': 503,
+  'model.credential': 503,
+  'model.refused': 502,
+  'model.invalidOutput': 502,
+  'delivery.unavailable': 503,
+  'delivery.timeout': 503,
+  'delivery.refused': 502,
+  'delivery.gone': 502,
+  'delivery.addressForbidden': 422,
+};
+
+/** RFC 9457 problem details, with our stable `code` and the input `field` at fault beside its members. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code?: FailureCode;
+  field?: string;
+}
+
+export interface ProblemResponse {
+  problem: Problem;
+  headers: Record<string, string>;
+}
+
+/** What a caller who came with an expected failure is told. */
+export function problemOf(error: DomainError): ProblemResponse {
+  const problem: Problem = {
+    type: `urn:millrace:problem:${error.code}`,
+    title: failures[error.code].title,
+    status: statuses[error.code],
+    detail: error.message,
+    code: error.code,
+    ...(error.field === undefined ? {} : { field: error.field }),
+  };
+  return { problem, headers: headersOf(error) };
+}
+
+function headersOf(error: DomainError): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (error.outcome === 'retry') headers['retry-after'] = String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1_000) / 1_000)));
+  if (error.code === 'credential.scope') headers['www-authenticate'] = 'Bearer error="insufficient_scope"';
+  else if (error.code === 'credential.invalid') headers['www-authenticate'] = 'Bearer error="invalid_token"';
+  else if (error.code === 'credential.missing') headers['www-authenticate'] = 'Bearer';
+  return headers;
+}
+
+/** What a caller is told of a failure nobody foresaw: nothing of it. */
+export const defectProblem: Problem = {
+  type: 'about:blank',
+  title: 'Internal Server Error',
+  status: 500,
+  detail: 'The request failed in a way that is our fault. It has been logged.',
+};

@@ -1,0 +1,40 @@
+import { DomainError } from '#libs/contracts';
+
+/** The body is not the syntax its content type promises. */
+export class RequestMalformed extends DomainError {
+  readonly code = 'request.malformed';
+}
+
+/** A field of a well-formed request has a value that this door does not take. */
+export class RequestInvalid extends DomainError {
+  readonly code = 'request.invalid';
+  constructor(
+    override readonly field: string,
+    problem: string,
+  ) {
+    super(`${field}: ${problem}`);
+  }
+}
+
+export class RequestTooLarge extends DomainError {
+  readonly code = 'request.tooLarge';
+  constructor(limitBytes: number) {
+    super(`The body is larger than ${limitBytes} bytes; send less, or split it`);
+  }
+}
+
+export class MediaTypeUnsupported extends DomainError {
+  readonly code = 'request.unsupportedMediaType';
+  constructor(given: string | undefined, accepted: string) {
+    super(
+      `${given === undefined ? 'The request has no content type' : `The content type ${given.slice(0, 100)} is not read here`}; send ${accepted}`,
+    );
+  }
+}
+
+export class AddressNotFound extends DomainError {
+  readonly code = 'request.notFound';
+  constructor() {
+    super('There is nothing at this address and method');
+  }
+}

@@ -1,0 +1,74 @@
+import { readSettings } from '#libs/config';
+import type { Settings, SettingsTable } from '#libs/config';
+import { collectProcessMetrics, logger, setLogLevel, startTracing } from '#libs/tracing';
+import type { Tracing } from '#libs/tracing';
+import type { observabilitySettings } from './service.settings.js';
+import { start } from './start.js';
+import type { Composition } from './start.js';
+
+/** How long a stop may take before the process ends regardless. Kubernetes' grace period must be longer. */
+const stopDeadlineMs = 30_000;
+
+/**
+ * The whole of a service's `main.ts`: reads its settings, starts tracing and the service, and stops it on SIGTERM and SIGINT.
+ * A start that fails prints why, in words for whoever runs it, and ends with status 1.
+ */
+export async function serve<T extends SettingsTable>(
+  service: string,
+  table: T & typeof observabilitySettings,
+  compose: (settings: Settings<T>) => Omit<Composition, 'service'>,
+): Promise<void> {
+  const log = logger(service);
+  try {
+    const settings = readSettings(service, table, process.env);
+    setLogLevel(settings.logLevel);
+    collectProcessMetrics();
+    const tracing = startTracing({
+      service: `millrace-${service}`,
+      otlpUrl: settings.otlpUrl,
+      sampleRatio: settings.traceSamplePercent / 100,
+    });
+    const running = await start({ service, ...compose(settings) });
+    log.info({ url: running.url, pid: process.pid }, `${service} is ready`);
+    onStopSignal(async () => {
+      log.info(`${service} stops`);
+      await running.stop();
+      await tracing.shutdown();
+    });
+  } catch (error) {
+    reportFailedStart(service, error);
+    process.exit(1);
+  }
+}
+
+/** Sets up what a process is observed by: its log's level, its metrics, its traces. */
+export function observe(service: string, settings: Settings<typeof observabilitySettings>): Tracing {
+  setLogLevel(settings.logLevel);
+  collectProcessMetrics();
+  return startTracing({ service: `millrace-${service}`, otlpUrl: settings.otlpUrl, sampleRatio: settings.traceSamplePercent / 100 });
+}
+
+/** Runs `stop` once on the first SIGTERM or SIGINT, then ends the process: 0 when it stopped in time, else 1. A second signal ends it at once. */
+export function onStopSignal(stop: () => Promise<void>): void {
+  let stopping = false;
+  const handle = (): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    setTimeout(() => process.exit(1), stopDeadlineMs).unref();
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger('process').error({ err: error }, 'the stop failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', handle);
+  process.on('SIGINT', handle);
+}
+
+function reportFailedStart(service: string, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${service} did not start: ${message}\n`);
+  logger(service).debug({ err: error }, 'start failed');
+}

@@ -1,0 +1,66 @@
+import { integer, list, oneOf, optionalText, text, url } from '#libs/config';
+import { logLevels } from '#libs/tracing';
+
+/** Fragments that an app spreads into its own table: one wording and one default for what several services have. */
+
+export const httpSettings = {
+  host: text('HOST', { help: 'Address to listen on.', fallback: '127.0.0.1' }),
+  port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Port to listen on; 0 takes a free one.', fallback: '8080' }),
+};
+
+export const observabilitySettings = {
+  logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written.', fallback: 'info' }),
+  otlpUrl: optionalText('OTEL_EXPORTER_OTLP_ENDPOINT', { help: 'OTLP/HTTP collector that spans go to, such as http://collector:4318.' }),
+  traceSamplePercent: integer(
+    'TRACE_SAMPLE_PERCENT',
+    { min: 0, max: 100 },
+    {
+      help: 'Share of new traces that are recorded; a caller’s traceparent decides for its own.',
+      fallback: '100',
+    },
+  ),
+};
+
+export const logSettings = {
+  kafkaBrokers: list('KAFKA_BROKERS', { help: 'Bootstrap addresses of the log, host:port each.', fallback: '127.0.0.1:9092' }),
+  kafkaReplication: integer(
+    'KAFKA_REPLICATION',
+    { min: 1, max: 9 },
+    {
+      help: 'Replication factor of topics that have to be created. In production 3, with min.insync.replicas 2.',
+      fallback: '1',
+    },
+  ),
+  ackTimeoutMs: integer(
+    'LOG_ACK_TIMEOUT_MS',
+    { min: 100, max: 60_000 },
+    {
+      help: 'How long an append may wait for the log before its caller is told to come back.',
+      fallback: '5000',
+    },
+  ),
+  handlerConcurrency: integer(
+    'HANDLER_CONCURRENCY',
+    { min: 1, max: 10_000 },
+    {
+      help: 'Records handled at once per consumer group and process, each of another customer.',
+      fallback: '200',
+    },
+  ),
+};
+
+export const storageSettings = {
+  databaseUrl: url('DATABASE_URL', ['postgres', 'postgresql'], { help: 'Where Postgres is, with user and password.', secret: true }),
+  databasePoolSize: integer('DATABASE_POOL_SIZE', { min: 1, max: 500 }, { help: 'Connections to Postgres at most.', fallback: '20' }),
+};
+
+export const secretSettings = {
+  secretsKey: text('SECRETS_KEY', {
+    help: 'The 32-byte key, in base64, that secrets in documents are encrypted with. Keep it: without it they cannot be read again.',
+    secret: true,
+  }),
+  previousSecretsKeys: optionalText('SECRETS_KEYS_PREVIOUS', {
+    help: 'Comma-separated earlier keys, still good for reading, while a rotation is under way.',
+    secret: true,
+  }),
+};
