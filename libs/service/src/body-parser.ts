@@ -14,6 +14,6 @@ export function readBodies(fastify: FastifyInstance): void {
     if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')) {
       return done(new MediaTypeUnsupported(request.headers['content-type'], 'application/json'));
     }
-    parseJson(request, body.toString('utf8'), done);
+    void parseJson(request, body.toString('utf8'), done);
   });
 }

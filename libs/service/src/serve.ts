@@ -20,14 +20,8 @@ export async function serve<T extends SettingsTable>(
 ): Promise<void> {
   const log = logger(service);
   try {
-    const settings = readSettings(service, table, process.env);
-    setLogLevel(settings.logLevel);
-    collectProcessMetrics();
-    const tracing = startTracing({
-      service: `millrace-${service}`,
-      otlpUrl: settings.otlpUrl,
-      sampleRatio: settings.traceSamplePercent / 100,
-    });
+    const settings = readSettings<T>(service, table, process.env);
+    const tracing = observe(service, settings as unknown as Settings<typeof observabilitySettings>);
     const running = await start({ service, ...compose(settings) });
     log.info({ url: running.url, pid: process.pid }, `${service} is ready`);
     onStopSignal(async () => {

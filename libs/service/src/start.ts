@@ -40,7 +40,7 @@ export async function start(composition: Composition): Promise<RunningService> {
     bodyParser: false,
     abortOnError: false,
   });
-  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const fastify = app.getHttpAdapter().getInstance();
   readBodies(fastify);
   measureRequests(fastify, composition.service);
   app.useGlobalFilters(new ProblemFilter(bodyLimitBytes));
