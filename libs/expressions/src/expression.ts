@@ -1,0 +1,151 @@
+import { DomainError } from '#libs/contracts';
+import jsonata from 'jsonata';
+import { toJson } from './json.js';
+import type { Json } from './json.js';
+import { LinearRegExp, linear } from './linear-regexp.js';
+
+export interface ExpressionLimits {
+  /** Longest evaluation, in ms. Default 1000. */
+  timeoutMs: number;
+  /** Deepest nesting of calls and sub-expressions. Default 200. */
+  depth: number;
+  /** Most items in one sequence, such as `[1..n]`. Default 100 000. */
+  items: number;
+}
+
+const standardLimits: ExpressionLimits = { timeoutMs: 1_000, depth: 200, items: 100_000 };
+
+/** The text is not a JSONata expression, or uses a regular expression that needs backtracking. */
+export class ExpressionInvalid extends DomainError {
+  readonly code = 'document.invalid';
+
+  constructor(
+    readonly expression: string,
+    reason: string,
+    /** Offset into the text where reading stopped, where it is known. */
+    readonly position: number | undefined,
+    cause: unknown,
+  ) {
+    super(`${reason}${position === undefined ? '' : ` (at character ${position})`}, in the expression ${quoted(expression)}`, { cause });
+  }
+}
+
+/** The expression could not be evaluated on this input: a type did not fit, a limit was reached, or the result is not JSON. */
+export class ExpressionFailed extends DomainError {
+  readonly code = 'flow.expressionFailed';
+
+  constructor(
+    readonly expression: string,
+    reason: string,
+    cause: unknown,
+  ) {
+    super(`${reason}, in the expression ${quoted(expression)}`, { cause });
+  }
+}
+
+/** A compiled expression; it keeps no state between evaluations, so one serves any number at once. */
+export interface Expression {
+  readonly text: string;
+  /**
+   * The expression's value on `input`, which must be plain JSON; undefined where it yields nothing.
+   * A value that stands in the input as it is (a plain path) is that very object: treat it as read-only.
+   * @throws ExpressionFailed
+   */
+  evaluate(input: unknown): Promise<Json | undefined>;
+}
+
+/**
+ * Compiles a JSONata expression. Do it once per document version: it takes about 50 µs. A plain path such as `body.data."x-id"` is then
+ * read directly, about a hundred times faster than JSONata would.
+ * @throws ExpressionInvalid
+ */
+export function compileExpression(text: string, limits: Partial<ExpressionLimits> = {}): Expression {
+  const { timeoutMs, depth, items } = { ...standardLimits, ...limits };
+  let compiled: jsonata.Expression;
+  try {
+    compiled = jsonata(text, {
+      timeout: timeoutMs,
+      stack: depth,
+      sequence: items,
+      RegexEngine: LinearRegExp as unknown as RegExpConstructor,
+    });
+    refuseBacktracking(compiled.ast());
+  } catch (failure) {
+    throw new ExpressionInvalid(text, reasonOf(failure), positionOf(failure), failure);
+  }
+
+  const evaluate = async (input: unknown): Promise<Json | undefined> => {
+    try {
+      return toJson(await compiled.evaluate(input));
+    } catch (failure) {
+      throw new ExpressionFailed(text, reasonOf(failure), failure);
+    }
+  };
+
+  const path = plainPath(compiled.ast());
+  if (path === null) return { text, evaluate };
+  return {
+    text,
+    evaluate: async (input) => {
+      const found = follow(path, input);
+      return found === ambiguous ? evaluate(input) : found;
+    },
+  };
+}
+
+/** A node of JSONata's syntax tree; its own type declaration leaves out `path`. */
+interface SyntaxNode {
+  readonly type: string;
+  readonly value?: unknown;
+  readonly steps?: readonly SyntaxNode[];
+}
+
+/** The names of a path that is nothing but names; null for every other expression. */
+function plainPath(ast: SyntaxNode): readonly string[] | null {
+  if (ast.type !== 'path' || !hasOnly(ast, 'type', 'steps')) return null;
+  const names: string[] = [];
+  for (const step of ast.steps ?? []) {
+    if (step.type !== 'name' || !hasOnly(step, 'type', 'value', 'position')) return null;
+    names.push(step.value as string);
+  }
+  return names;
+}
+
+function hasOnly(node: object, ...keys: string[]): boolean {
+  return Object.keys(node).every((key) => keys.includes(key));
+}
+
+const ambiguous = Symbol('an array stands on the path: JSONata maps over it');
+
+function follow(path: readonly string[], input: unknown): Json | undefined | typeof ambiguous {
+  let value = input;
+  for (const name of path) {
+    if (Array.isArray(value)) return ambiguous;
+    if (value === null || typeof value !== 'object' || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string, unknown>)[name];
+  }
+  return Array.isArray(value) ? ambiguous : (value as Json | undefined);
+}
+
+/** Compiles every regular expression of the tree, so that an unsupported one is found before the first event is. */
+function refuseBacktracking(node: unknown): void {
+  if (node === null || typeof node !== 'object') return;
+  if ('type' in node && node.type === 'regex' && 'value' in node && node.value instanceof RegExp) linear(node.value);
+  for (const part of Object.values(node)) refuseBacktracking(part);
+}
+
+/** JSONata throws plain objects with a message; anything else (a RangeError of the engine, our own reasons) is an Error. */
+function reasonOf(failure: unknown): string {
+  const hasMessage = typeof failure === 'object' && failure !== null && 'message' in failure;
+  return hasMessage ? String(failure.message).replace(/\.$/, '') : 'it failed without a reason';
+}
+
+function positionOf(failure: unknown): number | undefined {
+  const found = typeof failure === 'object' && failure !== null && 'position' in failure ? failure.position : undefined;
+  return typeof found === 'number' ? found : undefined;
+}
+
+/** Expressions can be long; the start is enough to find one. */
+function quoted(text: string): string {
+  return `'${text.length > 80 ? `${text.slice(0, 80)}…` : text}'`;
+}

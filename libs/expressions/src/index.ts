@@ -1,0 +1,3 @@
+export { ExpressionFailed, ExpressionInvalid, compileExpression } from './expression.js';
+export type { Expression, ExpressionLimits } from './expression.js';
+export type { Json } from './json.js';

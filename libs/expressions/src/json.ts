@@ -1,0 +1,38 @@
+/** What JSON can say. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Deeper than this, recursive readers of the value (`JSON.stringify` among them) would run out of stack. */
+const maxDepth = 200;
+/** Characters of text plus one for each value: about the size the value would have as JSON. */
+const maxSize = 4 * 1024 * 1024;
+
+/**
+ * Copies what a JSONata evaluation returned to plain JSON: its sequences are arrays with properties of their own, its objects have no
+ * prototype, and functions can stand among the values. A property without a value is left out.
+ * @throws Error whose message says what of the value is not JSON, or too large
+ */
+export function toJson(value: unknown): Json | undefined {
+  let size = 0;
+  const copy = (part: unknown, depth: number): Json | undefined => {
+    if (depth > maxDepth) throw new Error(`the result is nested deeper than ${maxDepth} levels`);
+    size += typeof part === 'string' ? part.length + 1 : 1;
+    if (size > maxSize) throw new Error(`the result is larger than ${maxSize} characters`);
+    if (part === undefined || part === null || typeof part === 'boolean' || typeof part === 'string') return part;
+    if (typeof part === 'number') {
+      if (!Number.isFinite(part)) throw new Error(`the result holds ${part}, which is not a JSON number`);
+      return part;
+    }
+    if (Array.isArray(part)) return Array.from(part, (item) => copy(item, depth + 1) ?? null);
+    if (typeof part !== 'object' || '_jsonata_function' in part || '_jsonata_lambda' in part) {
+      throw new Error('the result holds a function, which is not JSON');
+    }
+    const entries: [string, Json][] = [];
+    for (const [key, item] of Object.entries(part)) {
+      size += key.length;
+      const copied = copy(item, depth + 1);
+      if (copied !== undefined) entries.push([key, copied]);
+    }
+    return Object.fromEntries(entries);
+  };
+  return copy(value, 0);
+}
