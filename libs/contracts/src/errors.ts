@@ -30,6 +30,8 @@ export const failures = {
   'configuration.unavailable': { outcome: 'retry', title: 'The configuration has not been read yet' },
   'record.undecodable': { outcome: 'deadLetter', title: 'The record does not fit its schema' },
   'record.defect': { outcome: 'deadLetter', title: 'The handler failed in a way nobody foresaw' },
+  'flow.unknown': { outcome: 'reject', title: 'The flow does not exist' },
+  'run.leased': { outcome: 'retry', title: 'Another process is at work on this run' },
   'flow.expressionFailed': { outcome: 'deadLetter', title: 'An expression of the flow failed' },
   'flow.validationFailed': { outcome: 'deadLetter', title: 'A validate step refused its input' },
   'flow.unknownDestination': { outcome: 'deadLetter', title: 'The flow delivers to a destination that does not exist' },

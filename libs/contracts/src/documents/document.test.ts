@@ -33,3 +33,16 @@ test('a step names exactly one kind, and needs only steps above it', () => {
 test('an unknown field is refused by name', () => {
   expect(problems(source({ scheme: 'stripe', secrets: [{ value: 'x' }], secretz: 1 }))).toEqual(['spec: Unrecognized key: "secretz"']);
 });
+
+test('a destination cannot set the headers that carry the message, nor break out of one', () => {
+  const destination = (headers: object) => ({
+    apiVersion: 'millrace/v1',
+    kind: 'Destination',
+    metadata: { tenant: 'acme', name: 'd' },
+    spec: { kind: 'http', url: 'https://example.com/in', secret: { value: 'whsec_x' }, headers },
+  });
+  expect(problems(destination({ authorization: 'Bearer x' }))).toEqual([]);
+  expect(problems(destination({ 'Webhook-Id': 'x' }))).toHaveLength(1);
+  expect(problems(destination({ host: 'internal' }))).toHaveLength(1);
+  expect(problems(destination({ 'x-a': 'b\r\nc: d' }))).toEqual(['spec.headers.x-a: must be visible ASCII characters']);
+});

@@ -15,7 +15,13 @@ export const plannedDeliverySchema = z.object({ step: name, destination: name, p
 export type PlannedDelivery = z.infer<typeof plannedDeliverySchema>;
 
 /** A run reached its decision; the decision is stored and will never be another for this generation (promise 4). */
-export const runCompletedSchema = z.object({ ...aboutRun, decision: z.json(), deliveries: z.array(plannedDeliverySchema) });
+export const runCompletedSchema = z.object({
+  ...aboutRun,
+  /** When the event was accepted: where end-to-end latency starts. */
+  eventReceivedAt: z.iso.datetime(),
+  decision: z.json(),
+  deliveries: z.array(plannedDeliverySchema),
+});
 export type RunCompleted = z.infer<typeof runCompletedSchema>;
 export const RunCompleted = recordType('run.completed.v1', runCompletedSchema);
 

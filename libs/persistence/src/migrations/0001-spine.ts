@@ -63,10 +63,11 @@ const tables = [
   `CREATE INDEX event_customer ON event (tenant_id, customer, received_at DESC, id DESC)`,
 
   // state: running, completed, failed. fence and lease_until guard the claim: only the holder of the newest fence may finish it.
+  // failures counts what used up the retry budget; waiting for a limited model or for our own log does not.
   `CREATE TABLE run (
     tenant_id text NOT NULL, id text NOT NULL, event_id text NOT NULL, customer text NOT NULL, flow text NOT NULL, flow_version integer NOT NULL,
     generation integer NOT NULL, command_id text, state text NOT NULL, fence bigint NOT NULL DEFAULT 1, lease_until timestamptz,
-    decision json, deliveries json, error_code text, error_message text,
+    failures integer NOT NULL DEFAULT 0, decision json, deliveries json, error_code text, error_message text,
     trace_id text, started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, event_id, flow, generation),
@@ -89,17 +90,21 @@ const tables = [
     input_tokens integer, output_tokens integer, started_at timestamptz NOT NULL, finished_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, run_id, step, fence, number))`,
 
+  // position orders the deliveries of one (destination, customer): the oldest pending one has its turn, and those behind it wait with
+  // next_attempt_at null. announced_attempts < attempts: an attempt is stored whose DeliveryAttempted may not be on the log yet.
   `CREATE TABLE delivery (
     tenant_id text NOT NULL, id text NOT NULL, event_id text NOT NULL, run_id text NOT NULL, flow text NOT NULL, generation integer NOT NULL,
-    step text NOT NULL, customer text NOT NULL, destination text NOT NULL, payload json NOT NULL, state text NOT NULL DEFAULT 'pending',
-    attempts integer NOT NULL DEFAULT 0, retries_left integer NOT NULL, next_attempt_at timestamptz, fence bigint NOT NULL DEFAULT 0,
+    step text NOT NULL, customer text NOT NULL, destination text NOT NULL, position bigint GENERATED ALWAYS AS IDENTITY, payload json NOT NULL,
+    state text NOT NULL DEFAULT 'pending', attempts integer NOT NULL DEFAULT 0, announced_attempts integer NOT NULL DEFAULT 0, retries_left integer NOT NULL, next_attempt_at timestamptz, fence bigint NOT NULL DEFAULT 0,
     lease_until timestamptz, last_command_id text, traceparent text, error_code text, error_message text,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(), settled_at timestamptz,
+    event_received_at timestamptz NOT NULL, created_at timestamptz NOT NULL DEFAULT clock_timestamp(), settled_at timestamptz,
     PRIMARY KEY (tenant_id, id),
     CHECK (state IN ('pending', 'delivered', 'parked')))`,
   `CREATE INDEX delivery_created ON delivery (tenant_id, created_at DESC, id DESC)`,
   `CREATE INDEX delivery_event ON delivery (tenant_id, event_id)`,
-  `CREATE INDEX delivery_due ON delivery (next_attempt_at) WHERE state = 'pending'`,
+  `CREATE INDEX delivery_due ON delivery (next_attempt_at) WHERE state = 'pending' AND next_attempt_at IS NOT NULL`,
+  `CREATE INDEX delivery_queue ON delivery (tenant_id, destination, customer, position) WHERE state = 'pending'`,
+  `CREATE INDEX delivery_unannounced ON delivery (tenant_id, id) WHERE announced_attempts < attempts`,
 
   `CREATE TABLE attempt (
     tenant_id text NOT NULL, delivery_id text NOT NULL, number integer NOT NULL, event_id text NOT NULL, outcome text NOT NULL,
