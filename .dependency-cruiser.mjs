@@ -1,0 +1,83 @@
+/** Who may import whom. Each rule says why; `test/boundaries` proves that each one bites. */
+
+/** @param {string} name @param {string} why @param {object} from @param {object} to */
+const forbid = (name, why, from, to) => ({ name, comment: why, severity: 'error', from, to });
+
+const testFiles = '\\.(int\\.)?test\\.ts$|^test/|^libs/testing/';
+
+/** A package that one place alone may import, so that another could take its place there. */
+const onlyIn = (place, ...packages) =>
+  forbid(
+    `${packages[0].replace(/\W/g, '-').replace(/^-/, '')}-only-in-${place.replace(/\W+/g, '-')}`,
+    `Only ${place} knows ${packages.join(' and ')}; everyone else uses what it offers.`,
+    { pathNot: `^${place}/|${testFiles}|^tools/` },
+    { path: packages.map((name) => `node_modules/${name}/`) },
+  );
+
+export default {
+  forbidden: [
+    forbid('no-cycle', 'A cycle has no top to read from and no part that can be understood alone.', {}, { circular: true }),
+    forbid('no-unresolvable', 'What cannot be resolved fails when it runs.', {}, { couldNotResolve: true }),
+    forbid('libs-import-no-app', 'A lib serves every app, so it knows none.', { path: '^libs/' }, { path: '^apps/' }),
+    forbid(
+      'apps-import-no-app',
+      'Apps meet in libs/contracts and on the log; only standalone composes them, and tests may start the fakes of what is not ours.',
+      { path: '^apps/([^/]+)/', pathNot: '^apps/standalone/' },
+      { path: '^apps/', pathNot: '^apps/$1/' },
+    ),
+    forbid(
+      'libs-through-their-entry',
+      'The inside of a lib can change freely because nobody outside can see it.',
+      { path: '^(apps|libs|tools|test)/([^/]+)/' },
+      { path: '^libs/([^/]+)/src/', pathNot: '^libs/[^/]+/src/index\\.ts$|^$1/$2/' },
+    ),
+    forbid(
+      'apps-through-their-entry',
+      'A composition root sees a service’s module and settings, not its insides.',
+      { path: '^(apps/standalone|libs|tools|test)/' },
+      { path: '^apps/', pathNot: '^apps/[^/]+/src/(index|main)\\.ts$|^apps/standalone/' },
+    ),
+    forbid(
+      'providers-stand-alone',
+      'A provider can be added and removed as one folder.',
+      { path: '^libs/signatures/src/providers/([^/]+)/' },
+      { path: '^libs/signatures/src/providers/[^/]+/', pathNot: '^libs/signatures/src/providers/$1/' },
+    ),
+    forbid(
+      'connectors-stand-alone',
+      'A connector can be added and removed as one folder.',
+      { path: '^apps/connectors/src/connectors/([^/]+)/' },
+      { path: '^apps/connectors/src/connectors/[^/]+/', pathNot: '^apps/connectors/src/connectors/$1/' },
+    ),
+    forbid(
+      'testing-stays-in-tests',
+      'What helps a test must not run in production.',
+      { path: '^(apps|libs)/', pathNot: testFiles },
+      { path: '^libs/testing/|\\.(int\\.)?test\\.ts$' },
+    ),
+    forbid(
+      'no-dev-dependency-in-production',
+      'An image built without dev dependencies must run.',
+      { path: '^(apps|libs)/', pathNot: testFiles },
+      { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    ),
+    forbid(
+      'contracts-import-no-edge',
+      'The words of the domain know no transport and no store.',
+      { path: '^libs/contracts/', pathNot: testFiles },
+      { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/)' },
+    ),
+    onlyIn('libs/messaging', 'kafkajs'),
+    onlyIn('libs/persistence', 'pg', 'typeorm'),
+    onlyIn('libs/models', 'openai'),
+    onlyIn('libs/tracing', 'pino', 'prom-client'),
+    onlyIn('libs/expressions', 'jsonata'),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: 'test/boundaries/fixture|/generated/|\\.kafka/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['source', 'import', 'node', 'default', 'types'] },
+  },
+};

@@ -1,0 +1,22 @@
+# One image for every service: the command says which. Built in two stages, so that compilers and dev dependencies stay behind.
+FROM node:24.21.0-bookworm-slim AS build
+WORKDIR /millrace
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=optional
+COPY tsconfig.json tsconfig.build.json ./
+COPY tools tools
+COPY libs libs
+COPY apps apps
+RUN npm run build && npm prune --omit=dev --omit=optional
+
+FROM node:24.21.0-bookworm-slim
+ENV NODE_ENV=production HOST=0.0.0.0
+WORKDIR /millrace
+COPY --from=build /millrace/package.json ./
+COPY --from=build /millrace/node_modules node_modules
+COPY --from=build /millrace/dist dist
+USER node
+EXPOSE 8080
+# `node` itself is process 1, so that SIGTERM reaches it.
+ENTRYPOINT ["node"]
+CMD ["dist/apps/ingestion/src/main.js"]

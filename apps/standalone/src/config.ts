@@ -1,0 +1,15 @@
+import { optionalText, text } from '#libs/config';
+import { httpSettings, observabilitySettings } from '#libs/service';
+
+/** Settings of the one-process form: a laptop's. What the services need of each other is filled in by the composition. */
+export const standaloneSettings = {
+  ...httpSettings,
+  ...observabilitySettings,
+  directory: text('MILLRACE_DIRECTORY', { help: 'Where all data of the one-process form lives.', fallback: '.millrace' }),
+  kafkaBrokers: optionalText('KAFKA_BROKERS', { help: 'A Kafka to use instead of the embedded log, host:port, comma-separated.' }),
+  databaseUrl: optionalText('DATABASE_URL', { help: 'A Postgres to use instead of the embedded one.', secret: true }),
+  modelBaseUrl: optionalText('MODEL_BASE_URL', {
+    help: 'An OpenAI-compatible API to use instead of the local model, such as https://host/v1.',
+  }),
+  modelApiKey: optionalText('MODEL_API_KEY', { help: 'The API key for it.', secret: true }),
+};

@@ -1,0 +1,35 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { AlreadyRunning, DataDirectory } from './data-directory.js';
+
+const fresh = () => new DataDirectory(mkdtempSync(join(tmpdir(), 'millrace-directory-')));
+
+test('a second start says which process is in the way and how to stop it', () => {
+  const directory = fresh();
+  const other = spawn('sleep', ['60']);
+  try {
+    const stat = readFileSync(`/proc/${other.pid}/stat`, 'utf8');
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    writeFileSync(join(directory.path, 'lock.json'), JSON.stringify({ pid: other.pid, started, url: 'http://127.0.0.1:8080' }));
+    expect(() => directory.lock('http://127.0.0.1:9090')).toThrow(AlreadyRunning);
+    expect(() => directory.lock('http://127.0.0.1:9090')).toThrow(`kill ${other.pid}`);
+  } finally {
+    other.kill('SIGKILL');
+  }
+});
+
+test('the lock of a process that was killed is taken over, even when its id lives on in another program', () => {
+  const directory = fresh();
+  writeFileSync(join(directory.path, 'lock.json'), JSON.stringify({ pid: process.ppid, started: '1', url: 'http://127.0.0.1:8080' }));
+  directory.lock('http://127.0.0.1:9090');
+  expect(readFileSync(join(directory.path, 'lock.json'), 'utf8')).toContain(`"pid":${process.pid}`);
+});
+
+test('keys are made once, and only their owner can read them', () => {
+  const directory = fresh();
+  expect(directory.key('secrets')).toEqual(directory.key('secrets'));
+  expect(statSync(join(directory.path, 'secrets.key')).mode & 0o077).toBe(0);
+});

@@ -1,0 +1,73 @@
+/**
+ * `npm test`: everything, in the order in which a failure is cheapest to find. The parts that use the log run twice: on the local broker, and
+ * on a real Kafka from KAFKA_BROKERS, Docker or Java, in that order. The last line counts: `N passed, N failed`.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findKafka, startFoundKafka } from '../kafka/kafka.js';
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+const reports = mkdtempSync(join(tmpdir(), 'millrace-test-'));
+
+function step(title: string): void {
+  console.log(`\n━━ ${title}`);
+}
+
+/** Runs vitest projects and adds their counts; a run that dies without a report is one failure. */
+function vitest(title: string, args: readonly string[], environment: Record<string, string> = {}): void {
+  step(title);
+  const report = join(reports, `${title.replace(/\W+/g, '-')}.json`);
+  const run = spawnSync('npx', ['vitest', 'run', ...args, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`], {
+    stdio: 'inherit',
+    env: { ...process.env, ...environment },
+  });
+  const counts = countsOf(report);
+  if (run.status !== 0 && counts.failed === 0) counts.failed = 1;
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+}
+
+function countsOf(report: string): Counts {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
+    return { passed: numPassedTests ?? 0, failed: numFailedTests ?? 0, skipped: numPendingTests ?? 0 };
+  } catch {
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+}
+
+vitest('Unit', ['--project', 'unit']);
+vitest('On the local broker', ['--project', 'integration', '--project', 'journeys']);
+
+const found = await findKafka();
+if (found === undefined) {
+  step('On Kafka');
+  console.log('No Kafka was found: KAFKA_BROKERS is not set, no Docker engine answers, and Java 17 with Maven is not here.');
+  console.log('What uses the log was tested on the local broker only.');
+  if (process.env['CI'] === 'true') {
+    console.log('With CI=true that is a failure.');
+    total.failed += 1;
+  }
+} else {
+  step(`On Kafka (${found.way})`);
+  const kafka = await startFoundKafka(found);
+  try {
+    const onLog = ['libs/messaging', 'apps/ingestion', 'apps/ai-processing', 'apps/connectors', 'test/journeys'];
+    vitest('On Kafka, tests', ['--project', 'integration', '--project', 'journeys', ...onLog], { TEST_KAFKA_BROKERS: kafka.brokers.join(',') });
+  } finally {
+    await kafka.stop();
+  }
+}
+
+rmSync(reports, { recursive: true, force: true });
+console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
+process.exit(total.failed === 0 ? 0 : 1);
