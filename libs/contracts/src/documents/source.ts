@@ -20,7 +20,9 @@ export const customScheme = z
       .describe('How the secret becomes the key; `whsec`: base64 after the prefix `whsec_`.'),
     template: z
       .string()
-      .includes('{body}', { error: 'must contain {body}: a signature that does not cover the body verifies nothing' })
+      .refine((template) => template.split('{body}').length === 2, {
+        error: 'must contain {body} exactly once: a signature that does not cover the body verifies nothing',
+      })
       .default('{body}')
       .describe('What is signed: text with {body}, {timestamp}, {id}. Only the raw bytes received stand for {body}.'),
     prefix: z.string().default('').describe('Text before the signature, such as `sha256=`.'),

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { parseBody } from './event-data.js';
+
+const parse = (contentType: string, body: string | Buffer) => parseBody(contentType, Buffer.from(body));
+
+test('a body is read by its content type', () => {
+  expect(parse('application/json; charset=utf-8', '{"a":1}')).toEqual({ a: 1 });
+  expect(parse('application/vnd.acme.order+json', '[1]')).toEqual([1]);
+  expect(parse('application/x-www-form-urlencoded', 'a=1&b=x+y&b=%C3%BC&__proto__=p')).toEqual({
+    a: '1',
+    b: ['x y', 'ü'],
+    ['__proto__']: 'p',
+  });
+  expect(parse('text/plain', 'hello')).toBe('hello');
+  expect(parse('application/soap+xml', '<a/>')).toBe('<a/>');
+  expect(parse('application/octet-stream', Buffer.from([0xff, 0]))).toBeNull();
+});
+
+test('a byte order mark before JSON is not part of it', () => {
+  expect(parse('application/json', '\uFEFF{"a":1}')).toEqual({ a: 1 });
+});
+
+test('what says it is JSON and is not is refused', () => {
+  expect(() => parse('application/json', 'a=1')).toThrow(SyntaxError);
+  expect(() => parse('application/json', '')).toThrow(SyntaxError);
+});

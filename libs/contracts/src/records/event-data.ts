@@ -1,0 +1,40 @@
+import type { z } from 'zod';
+import { eventBody } from './event-received.js';
+import type { EventReceived } from './event-received.js';
+
+export type Json = z.infer<ReturnType<typeof z.json>>;
+
+/** How a body is read, by its content type: the media type alone counts, its parameters do not. */
+export function bodyFormat(contentType: string): 'json' | 'form' | 'text' | 'binary' {
+  const media = contentType.split(';', 1)[0]!.trim().toLowerCase();
+  if (media === 'application/json' || media.endsWith('+json')) return 'json';
+  if (media === 'application/x-www-form-urlencoded') return 'form';
+  return media.startsWith('text/') || media === 'application/xml' || media.endsWith('+xml') ? 'text' : 'binary';
+}
+
+/**
+ * The body as expressions see it (`body` at the door, `event.data` in a flow): JSON as its value, a form as an object of its fields (a field
+ * given several times is an array), text as a string; null for any other content type.
+ * @throws SyntaxError where the content type says JSON and the body is not
+ */
+export function parseBody(contentType: string, body: Buffer): Json {
+  const format = bodyFormat(contentType);
+  if (format === 'binary') return null;
+  const text = new TextDecoder().decode(body);
+  if (format === 'json') return JSON.parse(text) as Json;
+  return format === 'form' ? formFields(text) : text;
+}
+
+function formFields(text: string): Json {
+  const fields = new Map<string, string | string[]>();
+  for (const [name, value] of new URLSearchParams(text)) {
+    const earlier = fields.get(name);
+    fields.set(name, earlier === undefined ? value : [...(Array.isArray(earlier) ? earlier : [earlier]), value]);
+  }
+  return Object.fromEntries(fields);
+}
+
+/** @throws SyntaxError as {@link parseBody} does */
+export function eventData(event: Pick<EventReceived, 'contentType' | 'body' | 'bodyBase64'>): Json {
+  return parseBody(event.contentType, eventBody(event));
+}

@@ -1,0 +1,131 @@
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { HttpClient } from './http.client.js';
+import type { HttpClientOptions, HttpRequest } from './http.client.js';
+import { DestinationAddressForbidden, DestinationTimedOut, DestinationUnreachable } from './http.errors.js';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function serverOf(answer: RequestListener): Promise<{ url: string; port: number; connections: () => number }> {
+  const server: Server = createServer(answer);
+  let connections = 0;
+  server.on('connection', () => connections++);
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  cleanups.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/in?x=1`, port, connections: () => connections };
+}
+
+function clientOf(options: Partial<HttpClientOptions> = {}): HttpClient {
+  const client = new HttpClient({ allowPrivateAddresses: true, ...options });
+  cleanups.push(() => client.close());
+  return client;
+}
+
+const request = (url: string, more: Partial<HttpRequest> = {}): HttpRequest => ({
+  url,
+  headers: { 'content-type': 'application/json' },
+  body: '{"a":1}',
+  timeoutMs: 5_000,
+  ...more,
+});
+
+test('the body arrives byte for byte at the path of the address, and the answer comes back', async () => {
+  const { url } = await serverOf((incoming, response) => {
+    response.writeHead(202, { 'X-Seen': `${incoming.method} ${incoming.url}` });
+    incoming.pipe(response);
+  });
+  const answer = await clientOf().post(request(url, { body: '{ "a" : 1.0 }' }));
+  expect(answer).toMatchObject({ status: 202, bodyExcerpt: '{ "a" : 1.0 }' });
+  expect(answer.headers['x-seen']).toBe('POST /in?x=1');
+});
+
+test('a redirect is an answer, not an instruction', async () => {
+  const { url, connections } = await serverOf((_, response) => response.writeHead(307, { location: '/elsewhere' }).end());
+  const answer = await clientOf().post(request(url));
+  expect(answer.status).toBe(307);
+  expect(connections()).toBe(1);
+});
+
+test('a long answer is kept to 16 KiB, and its connection serves the next request', async () => {
+  const { url, connections } = await serverOf((_, response) => response.end('x'.repeat(100_000)));
+  const client = clientOf({ connectionsPerOrigin: 1 });
+  expect((await client.post(request(url))).bodyExcerpt).toHaveLength(16 * 1024);
+  await client.post(request(url));
+  expect(connections()).toBe(1);
+});
+
+test('an answer without end is cut off, and the next request goes through', async () => {
+  let endless = true;
+  const { url } = await serverOf((_, response) => {
+    if (!endless) {
+      response.end('short');
+      return;
+    }
+    const more = (): void => {
+      while (!response.destroyed && response.write('x'.repeat(65_536)));
+    };
+    response.on('drain', more);
+    more();
+  });
+  const client = clientOf({ connectionsPerOrigin: 1 });
+  expect((await client.post(request(url))).bodyExcerpt).toHaveLength(16 * 1024);
+  endless = false;
+  expect((await client.post(request(url))).bodyExcerpt).toBe('short');
+});
+
+test.each([
+  ['never answers', () => {}],
+  ['answers the head and holds the body back', (_: unknown, response: { write(text: string): unknown }) => void response.write('half')],
+])('the deadline covers a destination that %s', async (_, answer) => {
+  const { url } = await serverOf(answer);
+  await expect(clientOf().post(request(url, { timeoutMs: 100 }))).rejects.toThrow(DestinationTimedOut);
+});
+
+test('the deadline covers the look-up of the name', async () => {
+  const client = clientOf({ allowPrivateAddresses: false, resolve: () => {} });
+  await expect(client.post(request('http://slow.example/', { timeoutMs: 100 }))).rejects.toThrow(
+    'slow.example did not answer completely within 100 ms',
+  );
+});
+
+test('a caller that gives up gets its own reason back', async () => {
+  const { url } = await serverOf(() => {});
+  const stop = new AbortController();
+  const posted = clientOf().post(request(url, { signal: stop.signal }));
+  stop.abort(new Error('shutting down'));
+  await expect(posted).rejects.toThrow('shutting down');
+});
+
+test('a closed port and a connection that breaks are unreachable', async () => {
+  const broken = createTcpServer((socket) => socket.destroy());
+  await new Promise<void>((listening) => broken.listen(0, '127.0.0.1', listening));
+  const { port } = broken.address() as AddressInfo;
+  await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(DestinationUnreachable);
+  await new Promise((closed) => broken.close(closed));
+  await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(/could not be reached: .*ECONNREFUSED/);
+});
+
+test.each(['127.0.0.1', '[::1]', '2130706433', '0x7f.1', '[::ffff:7f00:1]'])('the literal address %s is refused', async (host) => {
+  const { port, connections } = await serverOf((_, response) => response.end());
+  await expect(clientOf({ allowPrivateAddresses: false }).post(request(`http://${host}:${port}/`))).rejects.toThrow(
+    DestinationAddressForbidden,
+  );
+  expect(connections()).toBe(0);
+});
+
+test('a name that resolves inside is refused without a connection', async () => {
+  const { port, connections } = await serverOf((_, response) => response.end());
+  const client = clientOf({ allowPrivateAddresses: false });
+  await expect(client.post(request(`http://localhost:${port}/`))).rejects.toThrow(DestinationAddressForbidden);
+  expect(connections()).toBe(0);
+});
