@@ -1,7 +1,7 @@
 import { DomainError } from '#libs/contracts';
 import jsonata from 'jsonata';
 import { toJson } from './json.js';
-import type { Json } from './json.js';
+import type { Json } from '#libs/contracts';
 import { LinearRegExp, linear } from './linear-regexp.js';
 
 export interface ExpressionLimits {

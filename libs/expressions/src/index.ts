@@ -1,3 +1,2 @@
 export { ExpressionFailed, ExpressionInvalid, compileExpression } from './expression.js';
 export type { Expression, ExpressionLimits } from './expression.js';
-export type { Json } from './json.js';

@@ -1,5 +1,4 @@
-/** What JSON can say. */
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+import type { Json } from '#libs/contracts';
 
 /** Deeper than this, recursive readers of the value (`JSON.stringify` among them) would run out of stack. */
 const maxDepth = 200;

@@ -20,10 +20,13 @@ export function bodyFormat(contentType: string): 'json' | 'form' | 'text' | 'bin
 export function parseBody(contentType: string, body: Buffer): Json {
   const format = bodyFormat(contentType);
   if (format === 'binary') return null;
-  const text = new TextDecoder().decode(body);
+  const text = utf8.decode(body);
   if (format === 'json') return JSON.parse(text) as Json;
   return format === 'form' ? formFields(text) : text;
 }
+
+/** Leaves out a byte order mark. */
+const utf8 = new TextDecoder();
 
 function formFields(text: string): Json {
   const fields = new Map<string, string | string[]>();
