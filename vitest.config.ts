@@ -2,24 +2,37 @@ import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Resolves `#libs/*` to sources, so that tests never run against a stale build. */
-const sources = { resolve: { conditions: ['source', ...defaultServerConditions] } };
+const resolve = { conditions: ['source', ...defaultServerConditions] };
+/** `ssr` is where tests run, `__vitest__` where their global set-ups do. */
+const sources = { ssr: { resolve }, environments: { __vitest__: { resolve } } };
 
 export default defineConfig({
-  ssr: sources,
+  ...sources,
   test: {
     projects: [
       {
-        ssr: sources,
-        test: { name: 'unit', include: ['{apps,libs,tools}/**/*.test.ts'], exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'] },
+        ...sources,
+        test: { name: 'unit', include: ['{apps,libs,tools,test/boundaries}/**/*.test.ts'], exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'] },
       },
       {
-        ssr: sources,
+        ...sources,
         test: {
           name: 'integration',
           include: ['{apps,libs,tools}/**/*.int.test.ts'],
           globalSetup: ['./test/setup/postgres.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        ...sources,
+        test: {
+          name: 'journeys',
+          include: ['test/journeys/*.test.ts'],
+          globalSetup: ['./test/setup/postgres.ts', './test/setup/log.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
         },
       },
     ],

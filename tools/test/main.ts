@@ -62,7 +62,9 @@ if (found === undefined) {
   const kafka = await startFoundKafka(found);
   try {
     const onLog = ['libs/messaging', 'apps/ingestion', 'apps/ai-processing', 'apps/connectors', 'test/journeys'];
-    vitest('On Kafka, tests', ['--project', 'integration', '--project', 'journeys', ...onLog], { TEST_KAFKA_BROKERS: kafka.brokers.join(',') });
+    vitest('On Kafka, tests', ['--project', 'integration', '--project', 'journeys', ...onLog], {
+      TEST_KAFKA_BROKERS: kafka.brokers.join(','),
+    });
   } finally {
     await kafka.stop();
   }

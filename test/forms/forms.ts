@@ -1,0 +1,100 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ServiceProcess, freePort } from './service-process.js';
+
+/** A running Millrace, in one of the forms it comes in. The journeys know only this. */
+export interface Form {
+  /** Where webhooks and events go in. */
+  readonly doors: string;
+  /** Where GraphQL is. */
+  readonly graphql: string;
+  /** Where the local model takes its faults. */
+  readonly model: string;
+  readonly operatorKey: string;
+  start(): Promise<void>;
+  /** Ends every process at once with SIGKILL. */
+  kill(): Promise<void>;
+  /** Asks every process to stop; resolves with their exit codes. */
+  stop(): Promise<(number | null)[]>;
+  /** Stops it if need be and removes what it left. */
+  dispose(): Promise<void>;
+  /** What its processes printed lately. */
+  tail(): string;
+}
+
+export interface FormOptions {
+  /** Where spans go; left out: nowhere. */
+  otlpUrl?: string;
+  /** Before every topic and group, so that forms on one broker do not meet. */
+  logPrefix: string;
+  /** The log to use; left out, the one-process form brings its own. */
+  brokers?: readonly string[];
+  logLevel?: string;
+}
+
+export interface FourProcessesOptions extends FormOptions {
+  brokers: readonly string[];
+  /** A migrated database that is this form's alone. */
+  databaseUrl: string;
+}
+
+const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel }: FormOptions): Record<string, string> => ({
+  LOG_LEVEL: logLevel ?? 'info',
+  ALLOW_PRIVATE_ADDRESSES: 'true',
+  ...(otlpUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl }),
+  ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), LOG_PREFIX: logPrefix }),
+});
+
+/** `npm start`: everything in one process, with the embedded log, or on the Kafka under test. */
+export async function oneProcess(options: FormOptions): Promise<Form> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-form-'));
+  const standalone = new ServiceProcess('standalone', await freePort(), { ...environmentOf(options), MILLRACE_DIRECTORY: directory });
+  return {
+    doors: standalone.url,
+    graphql: `${standalone.url}/graphql`,
+    model: `${standalone.url}/local-model`,
+    get operatorKey() {
+      return (JSON.parse(readFileSync(join(directory, 'credentials.json'), 'utf8')) as { operatorKey: string }).operatorKey;
+    },
+    start: () => standalone.start(),
+    kill: () => standalone.kill(),
+    stop: async () => [await standalone.stop()],
+    async dispose() {
+      await standalone.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+    tail: () => standalone.tail(),
+  };
+}
+
+/** The four services and the local model apart, over one log and one Postgres, as a cluster runs them. */
+export async function fourProcesses(options: FourProcessesOptions): Promise<Form> {
+  const operatorKey = 'mr_test_operator_0123456789abcdef0123456789abcdef';
+  const environment = environmentOf(options);
+  const shared = { ...environment, DATABASE_URL: options.databaseUrl, SECRETS_KEY: Buffer.alloc(32, 7).toString('base64') };
+  const model = new ServiceProcess('local-model', await freePort(), environment);
+  const ingestion = new ServiceProcess('ingestion', await freePort(), shared);
+  const query = new ServiceProcess('query', await freePort(), { ...shared, OPERATOR_KEY: operatorKey });
+  const workers = [
+    new ServiceProcess('ai-processing', await freePort(), {
+      ...shared,
+      MODEL_BASE_URL: `${model.url}/local-model/v1`,
+      MODEL_API_KEY: 'local',
+    }),
+    new ServiceProcess('connectors', await freePort(), shared),
+  ];
+  const all = [model, ingestion, query, ...workers];
+  const everywhere = async <T>(act: (one: ServiceProcess) => Promise<T>): Promise<T[]> => Promise.all(all.map(act));
+  return {
+    doors: ingestion.url,
+    graphql: `${query.url}/graphql`,
+    model: `${model.url}/local-model`,
+    operatorKey,
+    start: async () => void (await everywhere((one) => one.start())),
+    kill: async () => void (await everywhere((one) => one.kill())),
+    stop: () => everywhere((one) => one.stop()),
+    dispose: async () => void (await everywhere((one) => one.stop())),
+    tail: () => all.map((one) => one.tail()).join('\n'),
+  };
+}

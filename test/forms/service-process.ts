@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { waitFor } from '#libs/testing';
+
+/** A service as an operator runs it: the compiled code in a process of its own, told everything by its environment. */
+export class ServiceProcess {
+  private child: ChildProcess | undefined;
+  private output = '';
+
+  constructor(
+    readonly service: string,
+    readonly port: number,
+    private readonly environment: Record<string, string>,
+  ) {}
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it and waits until it says that it can work. */
+  async start(): Promise<void> {
+    const environment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', PORT: String(this.port), ...this.environment };
+    const child = spawn(process.execPath, [`dist/apps/${this.service}/src/main.js`], {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child = child;
+    const collect = (chunk: Buffer): void => {
+      this.output = (this.output + chunk.toString('utf8')).slice(-200_000);
+    };
+    child.stdout.on('data', collect);
+    child.stderr.on('data', collect);
+    await waitFor(async () => (child.exitCode === null ? await this.ready() : this.failed()), {
+      deadlineMs: 60_000,
+      what: `${this.service} to be ready`,
+    });
+  }
+
+  /** SIGTERM, as Kubernetes and Ctrl-C send it; resolves with the exit code. */
+  async stop(): Promise<number | null> {
+    return this.end('SIGTERM');
+  }
+
+  /** SIGKILL: nothing gets a chance to finish. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  /** What it printed lately, for the message of a failed test. */
+  tail(lines = 40): string {
+    return `--- ${this.service}\n${this.output.split('\n').slice(-lines).join('\n')}`;
+  }
+
+  private async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+    const child = this.child;
+    if (child === undefined) return null;
+    this.child = undefined;
+    if (child.exitCode === null && child.signalCode === null) {
+      const exit = once(child, 'exit');
+      child.kill(signal);
+      await exit;
+    }
+    return child.exitCode;
+  }
+
+  private async ready(): Promise<boolean> {
+    try {
+      return (await fetch(`${this.url}/readyz`)).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  private failed(): never {
+    throw new Error(`${this.service} ended while it started\n${this.tail()}`);
+  }
+}
+
+/** A port that was free a moment ago; kept by a service across its restarts, so that its doors stay where they are. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,333 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createClient } from 'graphql-ws';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { freshDatabase, onKafka, startHttpSink, startTraceReceiver, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { Client } from './client.js';
+import { tenantDocuments, verifyDelivery } from './documents.js';
+import { fourProcesses, oneProcess } from '../forms/forms.js';
+import type { Form } from '../forms/forms.js';
+import { flipped, github, helpdesk, shopify, slack, stripe } from './partner.js';
+import type { SignedRequest } from './partner.js';
+
+const run = promisify(execFile);
+
+/** The one-process form brings its own log, unless a Kafka is under test; the four processes share a database and the log of the test run. */
+const forms: { title: string; form: (otlpUrl: string) => Promise<Form> }[] = [
+  {
+    title: 'in one process',
+    form: (otlpUrl) => oneProcess({ otlpUrl, logPrefix: `${uniqueName('journey')}.`, ...(onKafka() ? { brokers: testBrokers() } : {}) }),
+  },
+  {
+    title: 'in four processes',
+    form: async (otlpUrl) =>
+      fourProcesses({ otlpUrl, logPrefix: `${uniqueName('journey')}.`, brokers: testBrokers(), databaseUrl: (await freshDatabase()).url }),
+  },
+];
+
+describe.each(forms)('$title', ({ form: makeForm }) => {
+  let form: Form;
+  let traces: Awaited<ReturnType<typeof startTraceReceiver>>;
+  let sink: Awaited<ReturnType<typeof startHttpSink>>;
+  let client: Client;
+
+  beforeAll(async () => {
+    traces = await startTraceReceiver();
+    form = await makeForm(traces.url);
+    await form.start();
+  });
+
+  afterAll(async () => {
+    await form?.dispose();
+    await traces?.stop();
+  });
+
+  /** Every journey has a tenant, partners and a destination of its own, put there as an integrator would: with `millrace apply`. */
+  beforeEach(async () => {
+    sink = await startHttpSink();
+    const tenant = uniqueName('tenant');
+    await apply(form, tenant, sink.url);
+    client = new Client(form, tenant, form.operatorKey);
+    onTestFailed(() => console.log(form.tail()));
+  });
+
+  afterEach(async () => {
+    await fetch(`${form.model}/faults`, { method: 'DELETE' }).catch(() => undefined);
+    await sink?.stop();
+  });
+
+  /** The requests the destination got about one event. */
+  const receivedFor = (eventId: string) => sink.requests.filter((request) => request.body.toString('utf8').includes(eventId));
+
+  test('a signed webhook becomes a delivered, signed decision, and GraphQL tells the whole story', async () => {
+    const eventId = await client.accepted(helpdesk('msg_1', 'cust-1', 'I was charged twice and I want my money back!'));
+    const story = await client.delivered(eventId);
+
+    expect(story.customer.key).toBe('cust-1');
+    expect(story.runs).toHaveLength(1);
+    expect(story.runs[0]).toMatchObject({ generation: 0, state: 'COMPLETED', decision: { topic: 'billing' } });
+    expect(story.deliveries).toHaveLength(1);
+    expect(story.deliveries[0]).toMatchObject({ state: 'DELIVERED', attempts: [{ number: 1, outcome: 'SUCCEEDED' }] });
+    expect(story.timeline.map((entry) => entry.at)).toEqual(story.timeline.map((entry) => entry.at).toSorted());
+    expect(story.timeline.length).toBeGreaterThanOrEqual(6);
+
+    const [request] = receivedFor(eventId);
+    expect(request?.headers).toMatchObject({ 'webhook-id': story.deliveries[0]!.id, 'idempotency-key': story.deliveries[0]!.id });
+    expect(JSON.parse(request!.body.toString('utf8'))).toMatchObject({ decision: story.runs[0]!.decision });
+    verifyDelivery(request!);
+  });
+
+  test('one trace leads from the partner’s request through the log and the model to the destination', async () => {
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const request = helpdesk('msg_trace', 'cust-1', 'Where is my parcel?');
+    request.headers['traceparent'] = `00-${traceId}-00f067aa0ba902b7-01`;
+    const eventId = await client.accepted(request);
+    expect((await client.delivered(eventId)).traceId).toBe(traceId);
+    expect(receivedFor(eventId)[0]?.headers['traceparent']).toContain(traceId);
+
+    const names = () =>
+      traces
+        .spans()
+        .filter((span) => span.traceId === traceId)
+        .map((span) => span.name);
+    await waitFor(() => ['webhooks', 'process millrace', 'chat', 'deliver'].every((part) => names().some((name) => name.includes(part))), {
+      deadlineMs: 15_000,
+      what: 'spans of the door, the log, the model and the delivery in one trace',
+    });
+  });
+
+  test('a webhook that comes a hundred times at once is one event, one decision and one delivery', async () => {
+    const request = stripe('evt_1', { customer: 'cus_9', description: 'Card declined for the monthly plan' });
+    const ids = await Promise.all(Array.from({ length: 100 }, () => client.accepted(request)));
+    expect(new Set(ids).size).toBe(1);
+
+    const after = await client.accepted(helpdesk('msg_after', 'cus_9', 'Hello'));
+    await client.delivered(after);
+    const story = await client.delivered(ids[0]!);
+    expect(await client.eventIds()).toHaveLength(2);
+    expect(story.runs).toHaveLength(1);
+    expect(story.runs[0]!.modelAttempts).toHaveLength(1);
+    expect(story.deliveries).toHaveLength(1);
+    expect(receivedFor(ids[0]!)).toHaveLength(1);
+  });
+
+  const samples: { provider: string; make: () => SignedRequest | Promise<SignedRequest> }[] = [
+    { provider: 'Stripe', make: () => stripe('evt_2', { customer: 'cus_1' }) },
+    {
+      provider: 'GitHub',
+      make: () => github('delivery-1', { action: 'opened', repository: { owner: { login: 'acme' } }, issue: { title: 'Crash' } }),
+    },
+    { provider: 'Shopify', make: () => shopify('hook-1', { id: 1, customer: { id: 7 }, note: 'arrived broken' }) },
+    { provider: 'Slack', make: () => slack('Ev1', { type: 'message', text: 'the shop is down' }) },
+    { provider: 'Standard Webhooks', make: () => helpdesk('msg_2', 'cust-2', 'Thanks!') },
+    { provider: 'Svix', make: () => helpdesk('msg_3', 'cust-2', 'Thanks again!', 'svix') },
+  ];
+
+  test.each(samples)(
+    'what the SDK of $provider signs is accepted, and with one byte flipped it is refused and leaves nothing',
+    async ({ make }) => {
+      const request = await make();
+      const refused = await client.send(flipped(request));
+      expect(refused.status).toBe(401);
+      expect(refused.headers.get('content-type')).toContain('application/problem+json');
+      expect(refused.body).toMatchObject({ status: 401, code: 'signature.mismatch' });
+
+      const eventId = await client.accepted(request);
+      await client.delivered(eventId);
+      expect(await client.eventIds()).toEqual([eventId]);
+    },
+  );
+
+  test('while the model fails the event is visible, and when the model recovers it is decided and delivered once', async () => {
+    const message = uniqueName('the model is down for');
+    await setFaults(form, [{ match: { contains: message }, times: null, fault: 'status', status: 500 }]);
+    const eventId = await client.accepted(helpdesk('msg_4', 'cust-3', message));
+    const other = await client.accepted(helpdesk('msg_5', 'cust-4', 'Everything is fine here'));
+
+    const during = await client.storyWhen(
+      eventId,
+      'failed model attempts to be visible',
+      (story) => (story.runs[0]?.modelAttempts.length ?? 0) > 0,
+    );
+    expect(during).toMatchObject({ state: 'RUNNING', deliveries: [] });
+    await client.delivered(other); // the failing customer holds up only itself
+
+    await fetch(`${form.model}/faults`, { method: 'DELETE' });
+    const story = await client.delivered(eventId);
+    expect(story.runs[0]!.modelAttempts.at(-1)).toMatchObject({ outcome: 'SUCCEEDED', errorCode: null });
+    expect(receivedFor(eventId)).toHaveLength(1);
+  });
+
+  test('a destination that is down gets the delivery when it comes back, under the same id', async () => {
+    sink.respondWith(() => ({ status: 503 }));
+    const eventId = await client.accepted(helpdesk('msg_6', 'cust-5', 'Hello'));
+    await waitFor(() => receivedFor(eventId).length >= 2, { deadlineMs: 20_000, what: 'two refused attempts' });
+    sink.respondWith(() => ({ status: 204 }));
+    const story = await client.delivered(eventId);
+    expect(story.deliveries[0]!.attempts.at(0)).toMatchObject({ outcome: 'FAILED', status: 503 });
+    expect(story.deliveries[0]!.attempts.at(-1)).toMatchObject({ outcome: 'SUCCEEDED', status: 204 });
+    expect(new Set(receivedFor(eventId).map((request) => request.headers['webhook-id'])).size).toBe(1);
+  });
+
+  test('a delivery that is refused for good is parked with its reason, and an operator’s redeliver sends it again', async () => {
+    sink.respondWith(() => ({ status: 422, body: 'unknown field' }));
+    const eventId = await client.accepted(helpdesk('msg_7', 'cust-6', 'Hello'));
+    const parked = await client.storyWhen(
+      eventId,
+      'the delivery to be parked',
+      (story) => story.state === 'PARKED' && story.deadLetters.length === 1,
+    );
+    expect(parked.deadLetters[0]).toMatchObject({ code: 'delivery.refused', resolvedAt: null });
+
+    sink.respondWith(() => ({ status: 200 }));
+    const { redeliver } = await client.graphql<{ redeliver: { __typename: string } }>(
+      `mutation ($input: RedeliverInput!) { redeliver(input: $input) { __typename } }`,
+      { input: { deliveryId: parked.deliveries[0]!.id, idempotencyKey: 'again' } },
+    );
+    expect(redeliver.__typename).toBe('RedeliverSuccess');
+    const story = await client.storyWhen(eventId, 'the dead letter to be resolved', (now) => now.deadLetters[0]?.resolvedAt !== null);
+    expect(story.deliveries).toHaveLength(1);
+    expect(story.deliveries[0]).toMatchObject({ id: parked.deliveries[0]!.id, state: 'DELIVERED' });
+  });
+
+  test('a replay decides again as a new generation and delivers under a new id', async () => {
+    const eventId = await client.accepted(helpdesk('msg_8', 'cust-7', 'Hello'));
+    const first = await client.delivered(eventId);
+    const input = { ids: [eventId], idempotencyKey: 'replay-1' };
+    const replay = () =>
+      client.graphql<{ replayEvents: { __typename: string } }>(
+        `mutation ($input: ReplayEventsInput!) { replayEvents(input: $input) { __typename } }`,
+        { input },
+      );
+    expect((await replay()).replayEvents.__typename).toBe('ReplayEventsSuccess');
+    await replay(); // the same key is the same replay
+    const story = await client.storyWhen(
+      eventId,
+      'both generations to be delivered',
+      (now) => now.deliveries.filter((one) => one.state === 'DELIVERED').length === 2,
+    );
+    expect(story.runs.map((one) => one.generation).toSorted()).toEqual([0, 1]);
+    expect(story.runs.find((one) => one.generation === 0)!.decision).toEqual(first.runs[0]!.decision);
+    expect(new Set(story.deliveries.map((one) => one.id)).size).toBe(2);
+  });
+
+  test('CloudEvents come in with an API key, and the key opens only what its scopes say', async () => {
+    const { createApiKey } = await client.graphql<{ createApiKey: { key: string } }>(
+      `mutation { createApiKey(input: { name: "partner", scopes: [INGEST] }) { ... on CreateApiKeySuccess { key } } }`,
+    );
+    const headers = { 'content-type': 'application/cloudevents+json', authorization: `Bearer ${createApiKey.key}` };
+    const event = {
+      specversion: '1.0',
+      id: 'order-1',
+      source: 'tickets',
+      type: 'ticket.opened',
+      subject: 'cust-8',
+      data: { message: 'Hello' },
+    };
+    let answer: Response | undefined;
+    await waitFor(
+      async () => {
+        answer = await fetch(`${form.doors}/v1/events`, { method: 'POST', headers, body: JSON.stringify(event) });
+        return answer.status !== 401; // a new key reaches the door with the next notice of its configuration
+      },
+      { deadlineMs: 5_000, what: 'the new key to be known at the door' },
+    );
+    expect(answer!.status).toBe(202);
+    const { eventIds } = (await answer!.json()) as { eventIds: string[] };
+    expect((await client.delivered(eventIds[0]!)).customer.key).toBe('cust-8');
+
+    const reader = new Client(form, client.tenant, createApiKey.key);
+    await expect(reader.eventIds()).rejects.toThrow('credential.scope');
+  });
+
+  test('a subscriber hears of an event from its recording to its delivery', async () => {
+    const socket = createClient({
+      url: form.graphql.replace('http', 'ws'),
+      webSocketImpl: WebSocket,
+      connectionParams: { authorization: `Bearer ${form.operatorKey}`, 'millrace-tenant': client.tenant },
+      lazy: false,
+    });
+    const changes: string[] = [];
+    const query = 'subscription { eventChanged { change event { id } } }';
+    socket.subscribe<{ eventChanged: { change: string } }>(
+      { query },
+      { next: ({ data }) => void changes.push(data!.eventChanged.change), error: () => undefined, complete: () => undefined },
+    );
+    try {
+      let sent = 0;
+      // Until the subscription is in place nothing is heard, so events are sent until one is heard of as a whole.
+      await waitFor(
+        async () => {
+          if (sent === 0 || changes.length === 0) await client.accepted(helpdesk(`msg_sub_${(sent += 1)}`, 'cust-9', 'Hello'));
+          return ['RECORDED', 'DECIDED', 'DELIVERED'].every((change) => changes.includes(change));
+        },
+        { deadlineMs: 30_000, everyMs: 500, what: 'a recorded, a decided and a delivered event' },
+      );
+    } finally {
+      await socket.dispose();
+    }
+  });
+
+  test('after every process was killed in the middle, all that was acknowledged is decided and delivered once', async () => {
+    sink.respondWith(() => ({ status: 503 }));
+    const before = await client.delivered(await deliveredBefore());
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => client.accepted(helpdesk(`msg_kill_${index}`, `cust-${index % 8}`, `Message ${index}`))),
+    );
+    await form.kill();
+    sink.respondWith(() => ({ status: 200 }));
+    await form.start();
+
+    for (const id of ids) await client.delivered(id);
+    expect(new Set(await client.eventIds())).toEqual(new Set([...ids, before.id]));
+    for (const id of ids) {
+      const story = (await client.story(id))!;
+      expect(story.runs).toHaveLength(1);
+      expect(story.deliveries).toHaveLength(1);
+      expect(new Set(receivedFor(id).map((request) => request.headers['webhook-id'])).size).toBe(1);
+    }
+    expect((await client.story(before.id))!.runs).toEqual(before.runs);
+
+    async function deliveredBefore(): Promise<string> {
+      sink.respondWith(() => ({ status: 200 }));
+      const id = await client.accepted(helpdesk('msg_before', 'cust-0', 'Before'));
+      await client.delivered(id);
+      sink.respondWith(() => ({ status: 503 }));
+      return id;
+    }
+  });
+
+  test('it stops cleanly when asked to, and starts again with everything it had', async () => {
+    const eventId = await client.accepted(helpdesk('msg_9', 'cust-10', 'Hello'));
+    const before = await client.delivered(eventId);
+    expect(await form.stop()).toSatisfy((codes: (number | null)[]) => codes.every((code) => code === 0));
+    await form.start();
+    expect(await client.story(eventId)).toEqual(before);
+  });
+});
+
+async function setFaults(form: Form, script: object[]): Promise<void> {
+  const answer = await fetch(`${form.model}/faults`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(script),
+  });
+  if (!answer.ok) throw new Error(`the local model refused the faults: ${await answer.text()}`);
+}
+
+/** Runs the CLI as a person would, on a file with the journey's documents. */
+async function apply(form: Form, tenant: string, destination: string): Promise<void> {
+  const file = join(mkdtempSync(join(tmpdir(), 'millrace-documents-')), 'documents.yaml');
+  writeFileSync(
+    file,
+    tenantDocuments(tenant, destination)
+      .map((one) => JSON.stringify(one))
+      .join('\n---\n'),
+  );
+  const options = ['--url', form.graphql.replace('/graphql', ''), '--key', form.operatorKey, '--tenant', tenant];
+  await run(process.execPath, ['dist/tools/cli/src/main.js', 'apply', '-f', file, ...options]);
+}
