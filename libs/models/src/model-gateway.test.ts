@@ -1,0 +1,363 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ModelGateway } from './model-gateway.js';
+import type { InferenceRequest, ModelAttempt, ModelGatewayOptions } from './model-gateway.js';
+import { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+
+/** What a provider got, as far as the tests look at it. */
+interface Received {
+  path: string;
+  headers: IncomingHttpHeaders;
+  body: {
+    model: string;
+    messages: { role: string; content: string }[];
+    response_format: unknown;
+    max_completion_tokens?: number;
+    instructions?: string;
+    store?: boolean;
+    max_output_tokens?: number;
+  };
+}
+type Reply = (response: ServerResponse) => void;
+
+const schema = {
+  type: 'object',
+  properties: { sentiment: { enum: ['good', 'bad'] }, score: { type: 'number', maximum: 10 } },
+  required: ['sentiment', 'score'],
+  additionalProperties: false,
+};
+const good = { sentiment: 'good', score: 7 };
+
+let server: Server;
+let script: Reply[];
+let received: Received[];
+let gateway: ModelGateway;
+let waits: number[];
+let attempts: ModelAttempt[];
+
+beforeEach(async () => {
+  script = [];
+  received = [];
+  waits = [];
+  attempts = [];
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      received.push({
+        path: request.url!,
+        headers: request.headers,
+        body: JSON.parse(Buffer.concat(chunks).toString()) as Received['body'],
+      });
+      (script.shift() ?? status(500))(response);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  gateway = gatewayTo(server);
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await gateway.close();
+});
+
+/** Waits take no time: they are noted, and the clock moves on by them. */
+function gatewayTo(to: Server, options: Partial<ModelGatewayOptions> = {}): ModelGateway {
+  let skipped = 0;
+  const clock = {
+    now: () => Date.now() + skipped,
+    sleep: async (ms: number) => {
+      waits.push(ms);
+      skipped += ms;
+    },
+  };
+  return new ModelGateway({ baseUrl: `http://127.0.0.1:${(to.address() as AddressInfo).port}/v1`, apiKey: 'key', clock, ...options });
+}
+
+const json = (value: unknown, code = 200, headers: Record<string, string> = {}): Reply => {
+  return (response) =>
+    response.writeHead(code, { 'content-type': 'application/json', 'x-request-id': 'req_1', ...headers }).end(JSON.stringify(value));
+};
+const status = (code: number, error: object = {}, headers: Record<string, string> = {}): Reply => {
+  return json({ error: { message: 'scripted', type: 'test', ...error } }, code, headers);
+};
+const completion = (choice: object): Reply => {
+  return json({ model: 'answering-model', choices: [choice], usage: { prompt_tokens: 11, completion_tokens: 5 } });
+};
+const says = (content: unknown): Reply => {
+  return completion({ finish_reason: 'stop', message: { content: typeof content === 'string' ? content : JSON.stringify(content) } });
+};
+
+const infer = (over: Partial<InferenceRequest> = {}) => {
+  return gateway.infer({
+    model: 'some-model',
+    instructions: 'Judge the message.',
+    input: { text: 'Lovely.' },
+    outputSchema: schema,
+    schemaName: 'verdict',
+    timeoutMs: 60_000,
+    onAttempt: async (attempt) => void attempts.push(attempt),
+    ...over,
+  });
+};
+
+describe('a question to the provider', () => {
+  it('carries the instructions in the system message only, and the input in the user message only', async () => {
+    script = [says(good)];
+    await infer();
+    const [system, user, ...rest] = received[0]!.body.messages;
+    expect(rest).toEqual([]);
+    expect(system).toMatchObject({ role: 'system', content: expect.stringContaining('Judge the message.') });
+    expect(system!.content).not.toContain('Lovely');
+    expect(user).toMatchObject({ role: 'user', content: expect.stringContaining('{"text":"Lovely."}') });
+    expect(user!.content).not.toContain('Judge');
+  });
+
+  it('sends the schema as a strict response format with a name that the provider takes', async () => {
+    script = [says(good)];
+    await infer({ schemaName: 'support triage/v1' });
+    expect(received[0]!.body.response_format).toEqual({
+      type: 'json_schema',
+      json_schema: { name: 'support_triage_v1', schema, strict: true },
+    });
+    expect(received[0]!.headers.authorization).toBe('Bearer key');
+  });
+
+  it('asks for no strictness where the schema is outside of what providers can hold a model to', async () => {
+    script = [says(good)];
+    const loose = { ...schema, required: ['sentiment'] };
+    await infer({ outputSchema: loose });
+    expect(received[0]!.body.response_format).toMatchObject({ json_schema: { strict: false } });
+  });
+
+  it('can go to the responses API, with nothing stored at the provider', async () => {
+    await gateway.close();
+    gateway = gatewayTo(server, { api: 'responses' });
+    const message = { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: JSON.stringify(good), annotations: [] }] };
+    script = [json({ object: 'response', model: 'answering-model', output: [message], usage: { input_tokens: 3, output_tokens: 4 } })];
+    expect(await infer({ maxOutputTokens: 99 })).toMatchObject({
+      output: good,
+      responseModel: 'answering-model',
+      usage: { inputTokens: 3, outputTokens: 4 },
+    });
+    expect(received[0]).toMatchObject({ path: '/v1/responses', body: { store: false, max_output_tokens: 99 } });
+    expect(received[0]!.body.instructions).toContain('Judge the message.');
+  });
+});
+
+describe('an answer that fits', () => {
+  it('comes back with who gave it and what it cost, and is reported as one successful attempt', async () => {
+    script = [says(good)];
+    expect(await infer()).toEqual({
+      output: good,
+      responseModel: 'answering-model',
+      usage: { inputTokens: 11, outputTokens: 5 },
+      attempts: 1,
+      providerRequestId: 'req_1',
+    });
+    expect(attempts).toMatchObject([
+      {
+        number: 1,
+        outcome: 'succeeded',
+        errorCode: null,
+        responseModel: 'answering-model',
+        providerRequestId: 'req_1',
+        inputTokens: 11,
+        outputTokens: 5,
+      },
+    ]);
+  });
+
+  it('is not returned before its attempt has been recorded', async () => {
+    script = [says(good)];
+    await expect(infer({ onAttempt: () => Promise.reject(new Error('Postgres is away')) })).rejects.toThrow('Postgres is away');
+  });
+});
+
+describe('a failure that passes', () => {
+  it.each([[408], [409], [500], [503], [529]])('is retried after a growing wait: %i', async (code) => {
+    script = [status(code), status(code), says(good)];
+    expect((await infer()).attempts).toBe(3);
+    expect(waits).toHaveLength(2);
+    expect(attempts.map((attempt) => attempt.errorCode)).toEqual(['model.unavailable', 'model.unavailable', null]);
+  });
+
+  it('is given up after four calls', async () => {
+    const failure = await infer().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelUnavailable);
+    expect(received).toHaveLength(4);
+    expect(attempts).toHaveLength(4);
+    expect(attempts[0]).toMatchObject({ errorMessage: 'The provider answered 500 scripted', providerRequestId: 'req_1' });
+  });
+
+  it.each<[string, Reply]>([
+    ['a connection that is cut before the answer', (response) => response.destroy()],
+    [
+      'an answer that is cut in the middle',
+      (response) =>
+        void response
+          .writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
+          .write('{"mod', () => response.destroy()),
+    ],
+    ['an answer that is not JSON', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('<html>')],
+    ['an empty answer', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end()],
+    ['an answer without a choice', json({ model: 'answering-model', choices: [] })],
+  ])('may also be %s', async (_, reply) => {
+    script = [reply, says(good)];
+    expect((await infer()).attempts).toBe(2);
+    expect(attempts[0]).toMatchObject({ outcome: 'failed', errorCode: 'model.unavailable' });
+  });
+
+  it('may also be a server that nobody answers at', async () => {
+    server.close();
+    await expect(infer()).rejects.toThrow(/connection to the provider failed.*ECONNREFUSED/);
+  });
+
+  it('waits for as long as a 503 asks', async () => {
+    script = [status(503, {}, { 'retry-after': '20' }), says(good)];
+    await infer();
+    expect(waits[0]).toBeGreaterThanOrEqual(20_000);
+  });
+});
+
+describe('a rate limit', () => {
+  it('is waited out for as long as the provider asks, without using up an attempt', async () => {
+    script = [...Array.from({ length: 10 }, () => status(429, {}, { 'retry-after': '2' })), says(good)];
+    expect((await infer()).attempts).toBe(11);
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(2_000);
+    expect(attempts[0]!.errorCode).toBe('model.limited');
+  });
+
+  it('reads the finer retry-after-ms where there is one', async () => {
+    script = [status(429, {}, { 'retry-after': '60', 'retry-after-ms': '1500' }), says(good)];
+    await infer();
+    expect(waits[0]).toBeGreaterThanOrEqual(1_500);
+    expect(waits[0]).toBeLessThan(3_000);
+  });
+
+  it('is handed to the caller at once, with its wait, where the deadline comes first', async () => {
+    script = [status(429, {}, { 'retry-after': '120' })];
+    const failure = await infer().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelLimited);
+    expect(failure).toMatchObject({ retryAfterMs: 120_000, outcome: 'retry' });
+    expect(waits).toEqual([]);
+  });
+
+  it('without a stated wait is tried again ever more slowly until the deadline', async () => {
+    script = Array.from({ length: 20 }, () => status(429));
+    await expect(infer()).rejects.toBeInstanceOf(ModelLimited);
+    expect(received.length).toBeGreaterThan(4);
+    expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(60_000);
+  });
+});
+
+describe('a failure that repeating cannot mend', () => {
+  it.each<[string, Reply]>([
+    ['401', status(401)],
+    ['402', status(402)],
+    ['403', status(403)],
+    ['429 of an account without credit', status(429, { code: 'insufficient_quota' })],
+  ])('waits for a better credential: %s', async (_, reply) => {
+    script = [reply];
+    const failure = await infer().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelCredentialRefused);
+    expect(failure).toMatchObject({ outcome: 'retry', ours: true });
+    expect(received).toHaveLength(1);
+  });
+
+  it.each<[string, Reply]>([
+    ['400', status(400, { code: 'context_length_exceeded' })],
+    ['404', status(404)],
+    ['422', status(422)],
+    ['a redirect, because the key must not travel on', status(307, {}, { location: 'http://127.0.0.1:9/' })],
+    ['a refusal in the answer', completion({ finish_reason: 'stop', message: { content: null, refusal: 'I would rather not' } })],
+    ['the content filter', completion({ finish_reason: 'content_filter', message: { content: '' } })],
+  ])('is final: %s', async (_, reply) => {
+    script = [reply];
+    const failure = await infer().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelRefused);
+    expect(failure).toMatchObject({ outcome: 'deadLetter' });
+    expect(attempts).toMatchObject([{ outcome: 'failed', errorCode: 'model.refused' }]);
+  });
+});
+
+describe('an answer that does not fit', () => {
+  it('goes back to the model with what is wrong with it', async () => {
+    script = [says({ sentiment: 'great', score: 11 }), says(good)];
+    expect((await infer()).output).toEqual(good);
+    const turns = received[1]!.body.messages;
+    expect(turns.map((turn) => turn.role)).toEqual(['system', 'user', 'assistant', 'user']);
+    expect(turns[3]!.content).toContain('/sentiment must be one of ["good","bad"]');
+    expect(turns[3]!.content).toContain('/score must be <= 10');
+    expect(waits).toEqual([]);
+  });
+
+  it.each([
+    ['not JSON', '{"sentiment": "go', 'the answer is not JSON'],
+    ['empty', ' ', 'the answer is empty'],
+    ['too long', `"${'x'.repeat(300_000)}"`, 'the answer is longer than 262144 characters'],
+    ['too deep', '['.repeat(500), 'the answer is nested deeper than 100 levels'],
+    ['not the schema’s', { ...good, more: 1 }, 'the answer must have no other properties than the schema names'],
+  ])('may be %s', async (_, content, problem) => {
+    script = [says(content), says(good)];
+    await infer();
+    expect(attempts[0]).toMatchObject({
+      outcome: 'failed',
+      errorCode: 'model.invalidOutput',
+      errorMessage: expect.stringContaining(problem),
+      outputTokens: 5,
+    });
+  });
+
+  it('is given up after two repairs, and the reason quotes nothing of the answer', async () => {
+    script = Array.from({ length: 3 }, () => says({ sentiment: 'private words', score: 1 }));
+    const failure = await infer().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelOutputInvalid);
+    expect(failure).toMatchObject({ outcome: 'deadLetter', message: expect.not.stringContaining('private') });
+    expect(received).toHaveLength(3);
+  });
+
+  it('that was cut off is asked for once more with a larger limit', async () => {
+    const cut = completion({ finish_reason: 'length', message: { content: '{"sent' } });
+    script = [cut, says(good)];
+    await infer({ maxOutputTokens: 100 });
+    expect(received.map(({ body }) => body.max_completion_tokens)).toEqual([100, 400]);
+    script = [cut, cut];
+    await expect(infer()).rejects.toThrow('cut off at the limit of output tokens');
+  });
+});
+
+describe('the deadline', () => {
+  it('ends a call that hangs, as a failure that a later try may mend', async () => {
+    script = [() => undefined];
+    const failure = await infer({ timeoutMs: 50 }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelUnavailable);
+    expect(failure).toMatchObject({ outcome: 'retry', message: 'The model did not answer within 50 ms' });
+    expect(attempts).toMatchObject([{ number: 1, errorCode: 'model.unavailable' }]);
+  });
+
+  it('ends an answer that stalls after its headers', async () => {
+    script = [(response) => void response.writeHead(200, { 'content-type': 'application/json' }).write('{')];
+    await expect(infer({ timeoutMs: 50 })).rejects.toThrow('did not answer within 50 ms');
+  });
+
+  it('gives way to the caller’s own signal, whose reason is thrown and whose call is no attempt', async () => {
+    const controller = new AbortController();
+    script = [() => controller.abort(new Error('shutting down'))];
+    await expect(infer({ signal: controller.signal })).rejects.toThrow('shutting down');
+    expect(attempts).toEqual([]);
+  });
+});
+
+it('keeps its connections from one question to the next', async () => {
+  const sockets = new Set<unknown>();
+  server.on('connection', (socket) => sockets.add(socket));
+  script = Array.from({ length: 5 }, () => says(good));
+  for (let question = 0; question < 5; question += 1) await infer();
+  expect(sockets.size).toBeLessThanOrEqual(2); // the pool may open a second one before it has seen the first end
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { CompiledSchemas, compileSchema } from './output-schema.js';
+
+describe('compileSchema', () => {
+  it('judges by draft 2020-12, formats included', () => {
+    const schema = compileSchema({ type: 'array', prefixItems: [{ type: 'string', format: 'email' }], items: false });
+    expect(schema.problemsOf(['a@b.example'])).toEqual([]);
+    expect(schema.problemsOf(['nobody'])).toEqual(['/0 must match format "email"']);
+    expect(schema.problemsOf(['a@b.example', 1])).toHaveLength(1);
+  });
+
+  it('refuses what is no schema', () => {
+    expect(() => compileSchema({ type: 'strnig' })).toThrow(/type/);
+  });
+
+  it('lets two schemas have one $id, as two versions of a document do', () => {
+    const at = (maximum: number) => compileSchema({ $id: 'https://millrace.example/score', type: 'number', maximum });
+    expect(at(1).problemsOf(5)).toHaveLength(1);
+    expect(at(10).problemsOf(5)).toEqual([]);
+  });
+});
+
+describe('CompiledSchemas', () => {
+  it('compiles equal schemas once, whichever object they are', () => {
+    const schemas = new CompiledSchemas();
+    expect(schemas.of({ type: 'string' })).toBe(schemas.of({ type: 'string' }));
+    expect(schemas.of({ type: 'string' })).not.toBe(schemas.of({ type: 'number' }));
+  });
+
+  it('forgets the one that was not used for longest', () => {
+    const schemas = new CompiledSchemas(2);
+    const first = schemas.of({ type: 'string' });
+    const second = schemas.of({ type: 'number' });
+    schemas.of({ type: 'string' });
+    schemas.of({ type: 'boolean' });
+    expect(schemas.of({ type: 'string' })).toBe(first);
+    expect(schemas.of({ type: 'number' })).not.toBe(second);
+  });
+});

@@ -1,0 +1,60 @@
+import { hash } from 'node:crypto';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { ErrorObject } from 'ajv/dist/2020.js';
+import ajvFormats from 'ajv-formats';
+import { fitsStrictSubset } from './strict-subset.js';
+
+/** A schema that outputs are judged by, compiled. */
+export interface OutputSchema {
+  readonly schema: Record<string, unknown>;
+  /** The provider can be held to it: see {@link fitsStrictSubset}. */
+  readonly strict: boolean;
+  /** What is wrong with a value, a line each; empty where it fits. Lines quote the schema, never the value. */
+  problemsOf(value: unknown): string[];
+}
+
+const problemLimit = 10;
+
+/**
+ * JSON Schema, draft 2020-12.
+ * @throws Error where the schema is none
+ */
+export function compileSchema(schema: object): OutputSchema {
+  // One Ajv for each schema: they would otherwise share `$id`s, which two versions of a document repeat.
+  const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false });
+  ajvFormats.default(ajv);
+  const validate = ajv.compile(schema);
+  return {
+    schema: schema as Record<string, unknown>,
+    strict: fitsStrictSubset(schema),
+    problemsOf: (value) => (validate(value) ? [] : (validate.errors ?? []).slice(0, problemLimit).map(describe)),
+  };
+}
+
+function describe({ instancePath, message, keyword, params }: ErrorObject): string {
+  const place = instancePath === '' ? 'the answer' : instancePath;
+  if (keyword === 'enum') return `${place} must be one of ${JSON.stringify(params['allowedValues'])}`;
+  if (keyword === 'const') return `${place} must be ${JSON.stringify(params['allowedValue'])}`;
+  if (keyword === 'additionalProperties') return `${place} must have no other properties than the schema names`;
+  return `${place} ${message ?? `fails ${keyword}`}`;
+}
+
+/** Compiles each schema once: compiling takes milliseconds, judging takes microseconds. Forgets the one longest unused. */
+export class CompiledSchemas {
+  readonly #byIdentity = new WeakMap<object, OutputSchema>();
+  readonly #byDigest = new Map<string, OutputSchema>();
+
+  constructor(private readonly limit = 1_000) {}
+
+  of(schema: object): OutputSchema {
+    const known = this.#byIdentity.get(schema);
+    if (known !== undefined) return known;
+    const digest = hash('sha256', JSON.stringify(schema));
+    const compiled = this.#byDigest.get(digest) ?? compileSchema(schema);
+    this.#byDigest.delete(digest);
+    this.#byDigest.set(digest, compiled);
+    this.#byIdentity.set(schema, compiled);
+    if (this.#byDigest.size > this.limit) this.#byDigest.delete(this.#byDigest.keys().next().value!);
+    return compiled;
+  }
+}
