@@ -1,0 +1,43 @@
+import { Webhook } from 'standardwebhooks';
+import { Webhook as SvixWebhook } from 'svix';
+import { expect, test } from 'vitest';
+import { resolveScheme } from '../../scheme.js';
+import { acceptedTampering, asReceived } from '../../tampering.js';
+import { verify } from '../../verify.js';
+import { standardWebhooks } from './standard-webhooks.js';
+
+/** The vector of the specification. */
+const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+const nowMs = 1_614_265_330_000;
+const id = 'msg_p5jXN8AQM9LWM0D4loKWxJek';
+const body = '{"test": 2432232314}';
+const v1 = 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=';
+const v1a = 'v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==';
+const request = (signature: string, prefix = 'webhook') => ({
+  headers: { [`${prefix}-id`]: id, [`${prefix}-timestamp`]: '1614265330', [`${prefix}-signature`]: signature },
+  body,
+});
+const resolved = resolveScheme(standardWebhooks.scheme, [secret], standardWebhooks.aliases);
+const check = (signature: string, prefix?: string) => () => verify(resolved, asReceived(request(signature, prefix)), nowMs);
+
+test('the vector of the specification verifies', () => {
+  expect(check(v1)()).toEqual({ id, timestampMs: nowMs });
+});
+
+test('one matching signature is enough, and versions we do not speak are passed over', () => {
+  expect(check(`${v1a} ${v1}`)).not.toThrow();
+  expect(check(`v2,abc ${v1a}`)).toThrow('has no entry v1');
+});
+
+test('what the official libraries sign is accepted, under either spelling, and with any byte flipped refused', () => {
+  const official = new Webhook(secret).sign(id, new Date(nowMs), body);
+  const svix = new SvixWebhook(secret).sign(id, new Date(nowMs), body);
+  expect(check(official)).not.toThrow();
+  expect(check(svix, 'svix')).not.toThrow();
+  expect(acceptedTampering(resolved, request(official), nowMs)).toEqual([]);
+});
+
+test('a secret works with and without whsec_', () => {
+  const bare = resolveScheme(standardWebhooks.scheme, [secret.slice('whsec_'.length)], standardWebhooks.aliases);
+  expect(() => verify(bare, asReceived(request(v1)), nowMs)).not.toThrow();
+});

@@ -1,0 +1,67 @@
+import { presets } from '#libs/contracts';
+import { compileExpression } from '#libs/expressions';
+import { describe, expect, test } from 'vitest';
+import type { Extraction } from './preset.js';
+import { presetOf, providers } from './registry.js';
+
+type Fact = 'eventId' | 'type' | 'customer' | 'occurredAt';
+
+/** What the first expression that yields something yields. */
+async function read(preset: Extraction, fact: Fact, input: { body?: unknown; headers?: Record<string, string> }): Promise<unknown> {
+  for (const text of preset[fact]) {
+    const found = await compileExpression(text).evaluate({ body: {}, headers: {}, ...input });
+    if (typeof found === 'string' || typeof found === 'number') return found;
+  }
+  return undefined;
+}
+
+test('every preset that a document can name has its provider, and no other', () => {
+  expect(Object.keys(providers).toSorted()).toEqual([...presets].toSorted());
+});
+
+test.each(Object.entries(providers))('every expression of %s compiles', (_, preset) => {
+  const { eventId, type, typeDetail = [], customer, occurredAt, handshake } = preset;
+  const texts = [eventId, type, typeDetail, customer, occurredAt, handshake?.when ?? [], handshake?.reply ?? []].flat();
+  expect(() => texts.map((text) => compileExpression(text))).not.toThrow();
+});
+
+describe('whose event it is, where the document does not say', () => {
+  test.each([
+    ['stripe', 'the customer’s id', { body: { data: { object: { customer: 'cus_1' } }, account: 'acct_1' } }, 'cus_1'],
+    ['stripe', 'the expanded customer', { body: { data: { object: { customer: { id: 'cus_1' } } } } }, 'cus_1'],
+    ['stripe', 'the customer itself', { body: { data: { object: { object: 'customer', id: 'cus_1' } } } }, 'cus_1'],
+    ['stripe', 'else the account', { body: { data: { object: { id: 'po_1' } }, account: 'acct_1' } }, 'acct_1'],
+    ['stripe', 'else nobody', { body: { data: { object: { id: 'po_1' } } } }, undefined],
+    ['github', 'the repository’s owner', { body: { repository: { owner: { login: 'octo' } }, sender: { login: 'cat' } } }, 'octo'],
+    ['github', 'else the organization', { body: { organization: { login: 'org' }, sender: { login: 'cat' } } }, 'org'],
+    ['shopify', 'the shopper', { body: { id: 1, customer: { id: 7 } }, headers: { 'x-shopify-topic': 'orders/paid' } }, 7],
+    ['shopify', 'the shopper’s own record', { body: { id: 7 }, headers: { 'x-shopify-topic': 'customers/update' } }, 7],
+    ['shopify', 'the same without x-', { body: { id: 7 }, headers: { 'shopify-topic': 'customers/update' } }, 7],
+    [
+      'shopify',
+      'else the shop',
+      { body: { id: 1 }, headers: { 'x-shopify-topic': 'products/update', 'x-shopify-shop-domain': 'a.myshopify.com' } },
+      'a.myshopify.com',
+    ],
+    ['slack', 'the workspace', { body: { team_id: 'T1' } }, 'T1'],
+    ['standard-webhooks', 'data.customer', { body: { data: { customer: 'c-1' } } }, 'c-1'],
+  ] as const)('%s: %s', async (name, _, input, customer) => {
+    expect(await read(providers[name], 'customer', input)).toBe(customer);
+  });
+});
+
+test('a custom scheme takes the signed id as the event’s, and the type from the body', async () => {
+  const preset = presetOf({
+    scheme: 'custom',
+    custom: { ...providers['standard-webhooks'].scheme, idHeader: 'X-Acme-Id' },
+    secrets: [{ value: 'x' }],
+    lane: { default: 'normal', rules: [] },
+  })!;
+  const input = { headers: { 'x-acme-id': 'm-1' }, body: { type: 'order.paid' } };
+  expect(await read(preset, 'eventId', input)).toBe('m-1');
+  expect(await read(preset, 'type', input)).toBe('order.paid');
+});
+
+test('a source with API keys has no signature to verify', () => {
+  expect(presetOf({ scheme: 'api-key', lane: { default: 'normal', rules: [] } })).toBeUndefined();
+});
