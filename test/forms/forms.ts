@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,6 +38,8 @@ export interface FourProcessesOptions extends FormOptions {
   brokers: readonly string[];
   /** A migrated database that is this form's alone. */
   databaseUrl: string;
+  /** What the documents in it are encrypted with, where there are some already; 32 bytes in base64. */
+  secretsKey?: string;
 }
 
 const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel }: FormOptions): Record<string, string> => ({
@@ -72,7 +75,11 @@ export async function oneProcess(options: FormOptions): Promise<Form> {
 export async function fourProcesses(options: FourProcessesOptions): Promise<Form> {
   const operatorKey = 'mr_test_operator_0123456789abcdef0123456789abcdef';
   const environment = environmentOf(options);
-  const shared = { ...environment, DATABASE_URL: options.databaseUrl, SECRETS_KEY: Buffer.alloc(32, 7).toString('base64') };
+  const shared = {
+    ...environment,
+    DATABASE_URL: options.databaseUrl,
+    SECRETS_KEY: options.secretsKey ?? randomBytes(32).toString('base64'),
+  };
   const model = new ServiceProcess('local-model', await freePort(), environment);
   const ingestion = new ServiceProcess('ingestion', await freePort(), shared);
   const query = new ServiceProcess('query', await freePort(), { ...shared, OPERATOR_KEY: operatorKey });

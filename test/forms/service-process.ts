@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { waitFor } from '#libs/testing';
 
 /** A service as an operator runs it: the compiled code in a process of its own, told everything by its environment. */
@@ -13,6 +13,8 @@ export class ServiceProcess {
     readonly service: string,
     readonly port: number,
     private readonly environment: Record<string, string>,
+    /** How it shows that it can work; default: its `/readyz`. */
+    private readonly probe: (port: number) => Promise<boolean> = answersReady,
   ) {}
 
   get url(): string {
@@ -32,10 +34,9 @@ export class ServiceProcess {
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
-    await waitFor(async () => (child.exitCode === null ? await this.ready() : this.failed()), {
-      deadlineMs: 60_000,
-      what: `${this.service} to be ready`,
-    });
+    const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    await waitFor(async () => ended() || (await this.probe(this.port)), { deadlineMs: 60_000, what: `${this.service} to be ready` });
+    if (ended()) throw new Error(`${this.service} ended while it started\n${this.tail()}`);
   }
 
   /** SIGTERM, as Kubernetes and Ctrl-C send it; resolves with the exit code. */
@@ -64,18 +65,18 @@ export class ServiceProcess {
     }
     return child.exitCode;
   }
+}
 
-  private async ready(): Promise<boolean> {
-    try {
-      return (await fetch(`${this.url}/readyz`)).ok;
-    } catch {
-      return false;
-    }
-  }
+async function answersReady(port: number): Promise<boolean> {
+  return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+}
 
-  private failed(): never {
-    throw new Error(`${this.service} ended while it started\n${this.tail()}`);
-  }
+/** The probe of a service that speaks no HTTP: its port takes a connection. */
+export async function takesConnections(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  await once(socket, 'connect');
+  socket.destroy();
+  return true;
 }
 
 /** A port that was free a moment ago; kept by a service across its restarts, so that its doors stay where they are. */

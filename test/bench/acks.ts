@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import autocannon from 'autocannon';
+import { waitFor } from '#libs/testing';
+import { ServiceProcess, freePort } from '../forms/service-process.js';
+import { applyBenchDocuments, benchKeys } from './documents.js';
+import type { BenchEnvironment } from './environment.js';
+import { median } from './numbers.js';
+
+const rounds = 3;
+const secondsPerRound = 5;
+const connections = 64;
+
+interface Contestant {
+  name: string;
+  url: string;
+  stop(): Promise<unknown>;
+}
+
+/**
+ * Durable acks per second: signed 1 kB webhooks, each another event, over 64 connections, load and server and log on this one machine. The
+ * contestants take turns within each round, so that what disturbs the machine disturbs all of them.
+ */
+export async function benchAcks(environment: BenchEnvironment): Promise<void> {
+  const contestants = [
+    await baseline(),
+    ...(await Promise.all(environment.logs.map((log) => millrace(environment, log.name, log.brokers)))),
+  ];
+  const rates = new Map<string, number[]>(contestants.map(({ name }) => [name, []]));
+  for (const contestant of contestants) await load(contestant.url, 2); // warm-up, not counted
+  for (let round = 0; round < rounds; round += 1) {
+    for (const contestant of contestants) rates.get(contestant.name)!.push(await load(contestant.url, secondsPerRound));
+  }
+  for (const contestant of contestants) await contestant.stop();
+
+  const floor = median(rates.get(contestants[0]!.name)!);
+  console.log(`\nDurable acks (signed 1 kB webhook, ${connections} connections, median of ${rounds} rounds of ${secondsPerRound} s)`);
+  for (const [name, measured] of rates) {
+    const rate = median(measured);
+    console.log(`  ${name.padEnd(28)} ${rate.toFixed(0).padStart(7)} /s   ${(rate / floor).toFixed(2)} of the baseline`);
+  }
+}
+
+async function baseline(): Promise<Contestant> {
+  const port = await freePort();
+  const child = spawn(process.execPath, ['dist/test/bench/baseline-server.js', String(port), benchKeys.github], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await waitFor(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true, {
+    deadlineMs: 10_000,
+    what: 'the baseline to listen',
+  });
+  const stop = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  };
+  return { name: 'Fastify + HMAC alone', url, stop };
+}
+
+async function millrace(environment: BenchEnvironment, log: string, brokers: readonly string[]): Promise<Contestant> {
+  await applyBenchDocuments(environment.databaseUrl, 'http://127.0.0.1:9/');
+  const ingestion = new ServiceProcess('ingestion', await freePort(), {
+    LOG_LEVEL: 'warn',
+    DATABASE_URL: environment.databaseUrl,
+    KAFKA_BROKERS: brokers.join(','),
+    LOG_PREFIX: 'bench-acks.',
+    SECRETS_KEY: benchKeys.secretsKey,
+    NODE_ENV: 'production',
+  });
+  await ingestion.start();
+  return { name: `Millrace on ${log}`, url: ingestion.url, stop: () => ingestion.stop() };
+}
+
+/** Requests answered with 2xx per second; anything else fails the bench. */
+async function load(url: string, seconds: number): Promise<number> {
+  const body = JSON.stringify({
+    action: 'opened',
+    repository: { owner: { login: 'acme' } },
+    issue: { title: 'Crash', body: 'x'.repeat(900) },
+  });
+  const signature = `sha256=${createHmac('sha256', benchKeys.github).update(body).digest('hex')}`;
+  const headers = { 'content-type': 'application/json', 'x-github-event': 'issues', 'x-hub-signature-256': signature };
+  const run = `${process.pid}-${performance.now()}`;
+  let sent = 0;
+  const result = await autocannon({
+    url,
+    connections,
+    duration: seconds,
+    requests: [
+      {
+        method: 'POST',
+        path: '/webhooks/bench.github',
+        body,
+        setupRequest: (request) => ({ ...request, headers: { ...headers, 'x-github-delivery': `${run}-${(sent += 1)}` } }),
+      },
+    ],
+  });
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`${url}: ${result.non2xx} answers were not 2xx, ${result.errors} requests failed`);
+  return result['2xx'] / result.duration;
+}

@@ -1,0 +1,47 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { findKafka, startFoundKafka } from '../../tools/kafka/kafka.js';
+import { ServiceProcess, freePort, takesConnections } from '../forms/service-process.js';
+
+/** A log to measure on. */
+export interface BenchLog {
+  name: string;
+  brokers: readonly string[];
+}
+
+/** Postgres as durable as in production, and each log there is: the local broker always, Kafka where one can be had. */
+export interface BenchEnvironment {
+  databaseUrl: string;
+  logs: readonly BenchLog[];
+  stop(): Promise<void>;
+}
+
+export async function startEnvironment(): Promise<BenchEnvironment> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  const postgres = await EmbeddedPostgres.start({ directory: join(directory, 'postgres'), durable: true });
+  await migrate(postgres.url);
+
+  const brokerPort = await freePort();
+  const brokerSettings = { LOCAL_BROKER_PORT: String(brokerPort), LOCAL_BROKER_DIRECTORY: join(directory, 'log') };
+  const localBroker = new ServiceProcess('local-broker', brokerPort, brokerSettings, takesConnections);
+  await localBroker.start();
+  const logs: BenchLog[] = [{ name: 'local broker', brokers: [`127.0.0.1:${brokerPort}`] }];
+
+  const found = await findKafka();
+  const kafka = found === undefined ? undefined : await startFoundKafka(found);
+  if (kafka === undefined) console.log('No Kafka was found (KAFKA_BROKERS, Docker, Java with Maven): measured on the local broker only.');
+  else logs.push({ name: 'Kafka 4', brokers: kafka.brokers });
+
+  return {
+    databaseUrl: postgres.url,
+    logs,
+    async stop() {
+      await kafka?.stop();
+      await localBroker.stop();
+      await postgres.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}

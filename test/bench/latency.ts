@@ -1,0 +1,103 @@
+import { createHmac } from 'node:crypto';
+import { startHttpSink, waitFor } from '#libs/testing';
+import { fourProcesses } from '../forms/forms.js';
+import type { Form } from '../forms/forms.js';
+import { applyBenchDocuments, benchKeys } from './documents.js';
+import type { BenchEnvironment } from './environment.js';
+import { percentile } from './numbers.js';
+
+const perSecond = 40;
+const seconds = 15;
+const customers = 200;
+
+/**
+ * From a partner's ack to the delivery at the destination, through the log, the local model and a real POST, with the four services apart: a steady
+ * rate that does not wait for answers (open loop), events of many customers.
+ */
+export async function benchLatency(environment: BenchEnvironment): Promise<void> {
+  console.log(`\nAccept → delivered (${perSecond} events/s for ${seconds} s, ${customers} customers, four processes, local model)`);
+  for (const log of environment.logs) {
+    const sink = await startHttpSink();
+    const arrivals = new Map<string, number>();
+    sink.respondWith((request) => {
+      const { eventId } = JSON.parse(request.body.toString('utf8')) as { eventId: string };
+      if (!arrivals.has(eventId)) arrivals.set(eventId, performance.now());
+      return { status: 204 };
+    });
+    await applyBenchDocuments(environment.databaseUrl, sink.url);
+    const form = await fourProcesses({
+      logLevel: 'warn',
+      logPrefix: 'bench-latency.',
+      brokers: log.brokers,
+      databaseUrl: environment.databaseUrl,
+      secretsKey: benchKeys.secretsKey,
+    });
+    await form.start();
+    await send(form, 'warm-up', 2); // not counted
+    const accepted = await send(form, log.name, seconds);
+    await waitFor(() => [...accepted.keys()].every((id) => arrivals.has(id)), { deadlineMs: 60_000, what: 'every event to be delivered' });
+    const delivered = [...accepted].map(([id, at]) => arrivals.get(id)! - at);
+    const visible = await recordingTimes(form, [...accepted.keys()]);
+    print(log.name, 'ack → delivered', delivered);
+    print(log.name, 'received → recorded', visible);
+    await form.dispose();
+    await sink.stop();
+  }
+}
+
+function print(log: string, what: string, values: readonly number[]): void {
+  const at = (p: number): string => `${percentile(values, p).toFixed(0)} ms`;
+  console.log(
+    `  ${log.padEnd(14)} ${what.padEnd(20)} p50 ${at(0.5).padStart(8)}   p99 ${at(0.99).padStart(8)}   of ${values.length} events`,
+  );
+}
+
+/** Sends at the rate and gives each accepted event's id with the moment its ack came. */
+async function send(form: Form, run: string, forSeconds: number): Promise<Map<string, number>> {
+  const accepted = new Map<string, number>();
+  const under = new Set<Promise<void>>();
+  const started = performance.now();
+  for (let index = 0; index < perSecond * forSeconds; index += 1) {
+    const due = started + (index * 1_000) / perSecond;
+    if (due > performance.now()) await new Promise((next) => setTimeout(next, due - performance.now()));
+    under.add(post(form, `${run}-${process.pid}-${index}`, `customer-${index % customers}`, accepted));
+  }
+  await Promise.all(under);
+  return accepted;
+}
+
+async function post(form: Form, delivery: string, login: string, accepted: Map<string, number>): Promise<void> {
+  const body = JSON.stringify({
+    action: 'opened',
+    repository: { owner: { login } },
+    issue: { title: 'Checkout crashes', body: 'It throws an exception.' },
+  });
+  const headers = {
+    'content-type': 'application/json',
+    'x-github-event': 'issues',
+    'x-github-delivery': delivery,
+    'x-hub-signature-256': `sha256=${createHmac('sha256', benchKeys.github).update(body).digest('hex')}`,
+  };
+  const answer = await fetch(`${form.doors}/webhooks/bench.github`, { method: 'POST', headers, body });
+  if (!answer.ok) throw new Error(`the door answered ${answer.status}`);
+  const { eventIds } = (await answer.json()) as { eventIds: string[] };
+  accepted.set(eventIds[0]!, performance.now());
+}
+
+/** How long each event took from the door to Postgres, by their own clocks. */
+async function recordingTimes(form: Form, ids: readonly string[]): Promise<number[]> {
+  const times: number[] = [];
+  for (let at = 0; at < ids.length; at += 100) {
+    const answer = await fetch(form.graphql, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${form.operatorKey}`, 'millrace-tenant': 'bench' },
+      body: JSON.stringify({
+        query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event { receivedAt recordedAt } } }',
+        variables: { ids: ids.slice(at, at + 100) },
+      }),
+    });
+    const { data } = (await answer.json()) as { data: { nodes: { receivedAt: string; recordedAt: string }[] } };
+    for (const node of data.nodes) times.push(Date.parse(node.recordedAt) - Date.parse(node.receivedAt));
+  }
+  return times;
+}

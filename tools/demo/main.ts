@@ -1,0 +1,112 @@
+/**
+ * `npm run demo`: plays five partners. Sends correctly signed webhooks to the running one-process form, follows them over GraphQL, and prints what
+ * became of each. Exits with 1 when one was not delivered.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sampleWebhooks } from './samples.js';
+import type { SampleWebhook } from './samples.js';
+import { printTable } from './table.js';
+
+interface Credentials {
+  url: string;
+  tenant: string;
+  apiKey: string;
+  secrets: Record<string, string>;
+}
+
+interface Progress {
+  id: string;
+  state: string;
+  receivedAt: string;
+  runs: { decision: { queue?: string; priority?: string; summary?: string } | null; finishedAt: string | null }[];
+  deliveries: { state: string; destination: string; settledAt: string | null }[];
+}
+
+const deadlineMs = 60_000;
+
+const credentials = readCredentials();
+const sent = await Promise.all((await sampleWebhooks(credentials.secrets)).map(send));
+const stories = await follow(sent.map(({ eventId }) => eventId));
+report();
+
+function readCredentials(): Credentials {
+  const path = join(process.env['MILLRACE_DIRECTORY'] || '.millrace', 'credentials.json');
+  if (!existsSync(path)) fail(`Nothing to talk to: ${path} is not there. Start Millrace first, in another terminal: npm start`);
+  return JSON.parse(readFileSync(path, 'utf8')) as Credentials;
+}
+
+async function send(webhook: SampleWebhook): Promise<{ webhook: SampleWebhook; eventId: string; ackMs: number }> {
+  const started = performance.now();
+  const address = `${credentials.url}/webhooks/${credentials.tenant}.${webhook.source}`;
+  const answer = await fetch(address, { method: 'POST', headers: webhook.headers, body: webhook.body }).catch(() =>
+    fail(`Millrace does not answer at ${credentials.url}. Start it in another terminal: npm start`),
+  );
+  const ackMs = performance.now() - started;
+  if (!answer.ok) fail(`${address} answered ${answer.status}: ${await answer.text()}`);
+  const { eventIds } = (await answer.json()) as { eventIds: string[] };
+  return { webhook, eventId: eventIds[0] ?? fail(`${address} named no event`), ackMs };
+}
+
+/** Asks until every event is settled or the deadline is over. */
+async function follow(ids: string[]): Promise<Map<string, Progress>> {
+  const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event {
+    id state receivedAt runs { decision finishedAt } deliveries { state destination settledAt } } } }`;
+  const until = performance.now() + deadlineMs;
+  for (;;) {
+    const answer = await fetch(`${credentials.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${credentials.apiKey}` },
+      body: JSON.stringify({ query, variables: { ids } }),
+    });
+    const { data, errors } = (await answer.json()) as { data?: { nodes: (Progress | null)[] }; errors?: unknown };
+    if (data === undefined || errors !== undefined) fail(`GraphQL answered: ${JSON.stringify(errors)}`);
+    const found = data.nodes.filter((node) => node !== null);
+    const decided = found.filter((event) => event.runs.some((run) => run.decision !== null)).length;
+    const settled = found.filter((event) => event.state === 'COMPLETED' || event.state === 'PARKED');
+    progress(
+      `accepted ${ids.length}/${ids.length}   recorded ${found.length}/${ids.length}   decided ${decided}/${ids.length}   settled ${settled.length}/${ids.length}`,
+    );
+    if (settled.length === ids.length || performance.now() > until) {
+      if (process.stdout.isTTY) console.log();
+      return new Map(found.map((event) => [event.id, event]));
+    }
+    await new Promise((next) => setTimeout(next, 200));
+  }
+}
+
+let lastLine = '';
+function progress(line: string): void {
+  if (line === lastLine) return;
+  lastLine = line;
+  process.stdout.write(process.stdout.isTTY ? `\r${line}` : `${line}\n`);
+}
+
+function report(): void {
+  const since = (from: string, to: string | null | undefined): string => (to ? `${Date.parse(to) - Date.parse(from)} ms` : '–');
+  const rows = sent.map(({ webhook, eventId, ackMs }) => {
+    const event = stories.get(eventId);
+    const run = event?.runs[0];
+    const delivery = event?.deliveries[0];
+    return {
+      from: webhook.source,
+      what: webhook.what,
+      acked: `${ackMs.toFixed(0)} ms`,
+      decision: run?.decision ? `${run.decision.priority} → ${run.decision.queue}` : '–',
+      decided: event ? since(event.receivedAt, run?.finishedAt) : '–',
+      delivery: delivery ? `${delivery.state.toLowerCase()} to ${delivery.destination}` : '–',
+      delivered: event ? since(event.receivedAt, delivery?.settledAt) : '–',
+      event: eventId,
+    };
+  });
+  printTable(rows);
+  const delivered = sent.filter(({ eventId }) => stories.get(eventId)?.state === 'COMPLETED').length;
+  console.log(`\n${delivered} of ${sent.length} delivered. What the destination got: ${credentials.url}/sample/crm`);
+  console.log(`One event’s story: npm run -s millrace -- events get ${sent[0]?.eventId}`);
+  process.exit(delivered === sent.length ? 0 : 1);
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(1);
+}
