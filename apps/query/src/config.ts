@@ -1,0 +1,41 @@
+import { integer, optionalText, text } from '#libs/config';
+import type { Settings } from '#libs/config';
+import { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from '#libs/service';
+
+export const querySettings = {
+  ...httpSettings,
+  ...observabilitySettings,
+  ...logSettings,
+  ...storageSettings,
+  ...secretSettings,
+  operatorKey: optionalText('OPERATOR_KEY', {
+    help: 'The operator’s key: it may do everything in the tenant that the header millrace-tenant names. Empty: there is no operator.',
+    secret: true,
+  }),
+  apiKeyEnvironment: text('API_KEY_ENVIRONMENT', {
+    help: 'What new API keys say after mr_, so that people can tell the keys of one installation from another’s.',
+    fallback: 'live',
+  }),
+  graphqlTimeoutMs: integer(
+    'GRAPHQL_TIMEOUT_MS',
+    { min: 100, max: 60_000 },
+    {
+      help: 'How long a GraphQL request may take.',
+      fallback: '10000',
+    },
+  ),
+  graphqlMaxCost: integer(
+    'GRAPHQL_MAX_COST',
+    { min: 100, max: 1_000_000 },
+    {
+      help: 'What a GraphQL operation may cost at most, by the prices that @cost in the schema says.',
+      fallback: '10000',
+    },
+  ),
+};
+
+/** What the module needs of them; the rest is for the process around it. */
+export type QuerySettings = Pick<
+  Settings<typeof querySettings>,
+  'databaseUrl' | 'databasePoolSize' | 'secretsKey' | 'operatorKey' | 'apiKeyEnvironment' | 'graphqlTimeoutMs' | 'graphqlMaxCost'
+>;

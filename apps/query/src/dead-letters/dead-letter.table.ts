@@ -1,0 +1,53 @@
+import { Injectable } from '@nestjs/common';
+import { TenantDatabase, statement } from '#libs/persistence';
+import type { DeadLetterFilter, DeadLetterKind } from '../generated/schema.js';
+import { manyPerKey, onePerKey } from '../graphql/batches.js';
+import { conditions } from '../paging/filter.js';
+import { Paging, listSource } from '../paging/paging.js';
+import type { Connection, PageArguments } from '../paging/paging.js';
+
+export interface DeadLetterRow {
+  __typename: 'DeadLetter';
+  id: string;
+  kind: DeadLetterKind;
+  customer: string;
+  code: string;
+  message: string;
+  eventId: string | null;
+  runId: string | null;
+  deliveryId: string | null;
+  position: string | null;
+  createdAt: Date;
+  resolvedAt: Date | null;
+}
+export type DeadLetterPage = Connection<DeadLetterRow>;
+
+const columns = `'DeadLetter' AS "__typename", id, kind, customer, code, message, event_id AS "eventId", run_id AS "runId",
+  delivery_id AS "deliveryId", position, created_at AS "createdAt", resolved_at AS "resolvedAt"`;
+const list = listSource('dead_letter', `${columns}, created_at::text AS "sortKey"`, {
+  idOf: (row: DeadLetterRow & { sortKey: string }) => row.id,
+  rowOf: (row: DeadLetterRow): DeadLetterRow => row,
+});
+const byIds = statement('deadLetter.byIds', `SELECT ${columns} FROM dead_letters_by_id($1, $2)`);
+const ofEvents = statement('deadLetter.ofEvents', `SELECT ${columns} FROM dead_letters_of_events($1, $2)`);
+
+@Injectable()
+export class DeadLetterTable {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly paging: Paging,
+  ) {}
+
+  page(tenant: string, { resolved, ...filter }: DeadLetterFilter, page: PageArguments): Promise<DeadLetterPage> {
+    const settled = { open: resolved === false ? true : undefined, resolved: resolved === true ? true : undefined };
+    return this.paging.page(list, tenant, conditions({ ...filter, ...settled }), page);
+  }
+
+  async byIds(tenant: string, ids: readonly string[]): Promise<(DeadLetterRow | null)[]> {
+    return onePerKey(ids, await this.database.query<DeadLetterRow>(byIds, [tenant, ids]), (row) => row.id);
+  }
+
+  async ofEvents(tenant: string, eventIds: readonly string[]): Promise<DeadLetterRow[][]> {
+    return manyPerKey(eventIds, await this.database.query<DeadLetterRow>(ofEvents, [tenant, eventIds]), (row) => row.eventId ?? '');
+  }
+}

@@ -1,0 +1,85 @@
+import { Injectable } from '@nestjs/common';
+import type { DeliveryState } from '#libs/contracts';
+import { TenantDatabase, statement } from '#libs/persistence';
+import type { AttemptOutcome, DeliveryFilter } from '../generated/schema.js';
+import { manyPerKey, onePerKey } from '../graphql/batches.js';
+import { conditions } from '../paging/filter.js';
+import { Paging, listSource } from '../paging/paging.js';
+import type { Connection, PageArguments } from '../paging/paging.js';
+
+export interface DeliveryRow {
+  __typename: 'Delivery';
+  id: string;
+  eventId: string;
+  runId: string;
+  customer: string;
+  flow: string;
+  step: string;
+  generation: number;
+  destination: string;
+  state: DeliveryState;
+  payload: unknown;
+  attemptCount: number;
+  nextAttemptAt: Date | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  createdAt: Date;
+  settledAt: Date | null;
+}
+export type DeliveryPage = Connection<DeliveryRow>;
+
+export interface AttemptRow {
+  deliveryId: string;
+  number: number;
+  outcome: AttemptOutcome;
+  status: number | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  responseExcerpt: string | null;
+  startedAt: Date;
+  finishedAt: Date;
+}
+
+const columns = `'Delivery' AS "__typename", id, event_id AS "eventId", run_id AS "runId", customer, flow, step, generation, destination, state,
+  payload, attempts AS "attemptCount", next_attempt_at AS "nextAttemptAt", error_code AS "errorCode", error_message AS "errorMessage",
+  created_at AS "createdAt", settled_at AS "settledAt"`;
+const list = listSource('delivery', `${columns}, created_at::text AS "sortKey"`, {
+  idOf: (row: DeliveryRow & { sortKey: string }) => row.id,
+  rowOf: (row: DeliveryRow): DeliveryRow => row,
+});
+const byIds = statement('delivery.byIds', `SELECT ${columns} FROM deliveries_by_id($1, $2)`);
+const ofEvents = statement('delivery.ofEvents', `SELECT ${columns} FROM deliveries_of_events($1, $2)`);
+const ofRuns = statement('delivery.ofRuns', `SELECT ${columns} FROM deliveries_of_runs($1, $2)`);
+const attempts = statement(
+  'delivery.attempts',
+  `SELECT delivery_id AS "deliveryId", number, outcome, status, error_code AS "errorCode", error_message AS "errorMessage",
+     response_excerpt AS "responseExcerpt", started_at AS "startedAt", finished_at AS "finishedAt" FROM attempts_of_deliveries($1, $2)`,
+);
+
+@Injectable()
+export class DeliveryTable {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly paging: Paging,
+  ) {}
+
+  page(tenant: string, filter: DeliveryFilter, page: PageArguments): Promise<DeliveryPage> {
+    return this.paging.page(list, tenant, conditions({ ...filter }), page);
+  }
+
+  async byIds(tenant: string, ids: readonly string[]): Promise<(DeliveryRow | null)[]> {
+    return onePerKey(ids, await this.database.query<DeliveryRow>(byIds, [tenant, ids]), (row) => row.id);
+  }
+
+  async ofEvents(tenant: string, eventIds: readonly string[]): Promise<DeliveryRow[][]> {
+    return manyPerKey(eventIds, await this.database.query<DeliveryRow>(ofEvents, [tenant, eventIds]), (row) => row.eventId);
+  }
+
+  async ofRuns(tenant: string, runIds: readonly string[]): Promise<DeliveryRow[][]> {
+    return manyPerKey(runIds, await this.database.query<DeliveryRow>(ofRuns, [tenant, runIds]), (row) => row.runId);
+  }
+
+  async attempts(tenant: string, deliveryIds: readonly string[]): Promise<AttemptRow[][]> {
+    return manyPerKey(deliveryIds, await this.database.query<AttemptRow>(attempts, [tenant, deliveryIds]), (row) => row.deliveryId);
+  }
+}

@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '#libs/auth';
+import { Redeliver, commandId, topics } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { AuditTable } from '../audit/audit.table.js';
+import type { RedeliverInput } from '../generated/schema.js';
+import { checkIdempotencyKey } from '../graphql/idempotency-key.js';
+import { Unknown } from '../graphql/user-errors.js';
+import { DeliveryTable } from './delivery.table.js';
+import type { DeliveryRow } from './delivery.table.js';
+
+export class DeliveryUnknown extends Unknown {
+  readonly code = 'delivery.unknown';
+
+  constructor(id: string) {
+    super('input.deliveryId', [id], `There is no delivery ${id}`);
+  }
+}
+
+@Injectable()
+export class RedeliveryService {
+  constructor(
+    private readonly deliveries: DeliveryTable,
+    private readonly audit: AuditTable,
+    private readonly producer: RecordProducer,
+  ) {}
+
+  /** Orders a redelivery. The command's id follows from the caller's key, so a request sent again orders nothing more. */
+  async redeliver(principal: Principal, input: RedeliverInput): Promise<{ commandId: string; delivery: DeliveryRow }> {
+    checkIdempotencyKey(input.idempotencyKey);
+    const { tenant, actor } = principal;
+    const [delivery] = await this.deliveries.byIds(tenant, [input.deliveryId]);
+    if (!delivery) throw new DeliveryUnknown(input.deliveryId);
+    const command = commandId(tenant, input.idempotencyKey, 'redeliver', delivery.id);
+    await this.audit.record(principal, [{ action: 'redeliver', target: delivery.id, commandId: command }]);
+    await this.producer.append(topics.commands, Redeliver, {
+      tenant,
+      customer: delivery.customer,
+      commandId: command,
+      actor,
+      at: new Date().toISOString(),
+      deliveryId: delivery.id,
+    });
+    return { commandId: command, delivery };
+  }
+}

@@ -1,0 +1,1621 @@
+import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } from 'graphql';
+import type { EventRow, EventPage } from '../events/event.table.js';
+import type { CustomerRow, CustomerPage } from '../customers/customer.table.js';
+import type { RunRow, StepRow, ModelAttemptRow, RunPage } from '../runs/run.table.js';
+import type { DeliveryRow, AttemptRow, DeliveryPage } from '../deliveries/delivery.table.js';
+import type { DeadLetterRow, DeadLetterPage } from '../dead-letters/dead-letter.table.js';
+import type { TimelineRow } from '../timeline/timeline.table.js';
+import type { QueryContext } from '../graphql/context.js';
+export type Maybe<T> = T | null;
+export type InputMaybe<T> = Maybe<T>;
+export type Omit<T, K extends keyof T> = Pick<T, Exclude<keyof T, K>>;
+export type RequireFields<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: NonNullable<T[P]> };
+/** All built-in and custom scalars, mapped to their actual values */
+export type Scalars = {
+  ID: { input: string; output: string; }
+  String: { input: string; output: string; }
+  Boolean: { input: boolean; output: boolean; }
+  Int: { input: number; output: number; }
+  Float: { input: number; output: number; }
+  /** A moment, RFC 3339 with milliseconds in UTC. */
+  DateTime: { input: Date; output: Date; }
+  /** Any JSON value. */
+  JSON: { input: unknown; output: unknown; }
+};
+
+export type CreateApiKeyInput = {
+  /** 1 to 100 characters that tell people what it is for. */
+  name: Scalars['String']['input'];
+  scopes: Array<Scope>;
+  /** Default: never. */
+  expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type CreateApiKeyResult = CreateApiKeySuccess | ValidationError | ForbiddenError;
+
+export type CreateApiKeySuccess = {
+  __typename?: 'CreateApiKeySuccess';
+  apiKey: ApiKey;
+  /** The whole key, `mr_…`. Shown once. */
+  key: Scalars['String']['output'];
+};
+
+export type RevokeApiKeyInput = {
+  id: Scalars['ID']['input'];
+};
+
+export type RevokeApiKeyResult = RevokeApiKeySuccess | NotFoundError | ForbiddenError;
+
+export type RevokeApiKeySuccess = {
+  __typename?: 'RevokeApiKeySuccess';
+  apiKey: ApiKey;
+};
+
+export type ApiKey = {
+  __typename?: 'ApiKey';
+  id: Scalars['ID']['output'];
+  name: Scalars['String']['output'];
+  scopes: Array<Scope>;
+  createdAt: Scalars['DateTime']['output'];
+  createdBy: Scalars['String']['output'];
+  expiresAt: Maybe<Scalars['DateTime']['output']>;
+  revokedAt: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type CustomerFilter = {
+  /** The beginning of the customer's key. */
+  keyPrefix?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type CustomerOrder =
+  /** The last heard of first. A customer moves while you page, so one may be missed; use KEY to see each exactly once. */
+  | 'lastEvent'
+  | 'key';
+
+/** Whom events are about: the partition key within a tenant, as the partner knows it. */
+export type Customer = Node & {
+  __typename?: 'Customer';
+  id: Scalars['ID']['output'];
+  key: Scalars['String']['output'];
+  firstEventAt: Scalars['DateTime']['output'];
+  lastEventAt: Scalars['DateTime']['output'];
+};
+
+export type CustomerConnection = {
+  __typename?: 'CustomerConnection';
+  edges: Array<CustomerEdge>;
+  nodes: Array<Customer>;
+  pageInfo: PageInfo;
+  totalCount: Count;
+};
+
+export type CustomerEdge = {
+  __typename?: 'CustomerEdge';
+  cursor: Scalars['String']['output'];
+  node: Customer;
+};
+
+export type DeadLetterFilter = {
+  customer?: InputMaybe<Scalars['String']['input']>;
+  kind?: InputMaybe<DeadLetterKind>;
+  code?: InputMaybe<Scalars['String']['input']>;
+  /** False: those that still wait for an operator. */
+  resolved?: InputMaybe<Scalars['Boolean']['input']>;
+};
+
+export type DeadLetterKind =
+  /** A record of the log that nobody could process. */
+  | 'record'
+  | 'run'
+  | 'delivery';
+
+/** Something that was given up, with its reason. */
+export type DeadLetter = Node & {
+  __typename?: 'DeadLetter';
+  id: Scalars['ID']['output'];
+  kind: DeadLetterKind;
+  customer: Scalars['String']['output'];
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  /** Where the record stands in the log, for kind RECORD: `topic/partition/offset`. */
+  position: Maybe<Scalars['String']['output']>;
+  createdAt: Scalars['DateTime']['output'];
+  /** When a later redelivery or replay succeeded. */
+  resolvedAt: Maybe<Scalars['DateTime']['output']>;
+  event: Maybe<Event>;
+  run: Maybe<Run>;
+  delivery: Maybe<Delivery>;
+};
+
+export type DeadLetterConnection = {
+  __typename?: 'DeadLetterConnection';
+  edges: Array<DeadLetterEdge>;
+  nodes: Array<DeadLetter>;
+  pageInfo: PageInfo;
+  totalCount: Count;
+};
+
+export type DeadLetterEdge = {
+  __typename?: 'DeadLetterEdge';
+  cursor: Scalars['String']['output'];
+  node: DeadLetter;
+};
+
+export type RedeliverInput = {
+  deliveryId: Scalars['ID']['input'];
+  /** 1 to 128 characters of your choice. */
+  idempotencyKey: Scalars['String']['input'];
+};
+
+export type RedeliverResult = RedeliverSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+/** The redelivery is ordered; watch the delivery, or subscribe, to see how it goes. */
+export type RedeliverSuccess = {
+  __typename?: 'RedeliverSuccess';
+  commandId: Scalars['ID']['output'];
+  delivery: Delivery;
+};
+
+export type DeliveryFilter = {
+  customer?: InputMaybe<Scalars['String']['input']>;
+  destination?: InputMaybe<Scalars['String']['input']>;
+  state?: InputMaybe<DeliveryState>;
+};
+
+export type DeliveryState =
+  /** Under way: an attempt is due, running or will be repeated. */
+  | 'pending'
+  | 'delivered'
+  /** Given up; it waits for a redelivery. */
+  | 'parked';
+
+/** One decision to one destination. */
+export type Delivery = Node & {
+  __typename?: 'Delivery';
+  /** Also the `webhook-id` and `Idempotency-Key` that the destination sees. */
+  id: Scalars['ID']['output'];
+  destination: Scalars['String']['output'];
+  state: DeliveryState;
+  flow: Scalars['String']['output'];
+  /** The `deliver` step of the flow. */
+  step: Scalars['String']['output'];
+  generation: Scalars['Int']['output'];
+  /** What is sent. */
+  payload: Maybe<Scalars['JSON']['output']>;
+  attemptCount: Scalars['Int']['output'];
+  nextAttemptAt: Maybe<Scalars['DateTime']['output']>;
+  /** Why the last attempt failed. */
+  errorCode: Maybe<Scalars['String']['output']>;
+  errorMessage: Maybe<Scalars['String']['output']>;
+  createdAt: Scalars['DateTime']['output'];
+  settledAt: Maybe<Scalars['DateTime']['output']>;
+  event: Event;
+  run: Run;
+  attempts: Array<Attempt>;
+};
+
+export type AttemptOutcome =
+  | 'succeeded'
+  | 'failed';
+
+/** One request to the destination. */
+export type Attempt = {
+  __typename?: 'Attempt';
+  /** Counts from 1. */
+  number: Scalars['Int']['output'];
+  outcome: AttemptOutcome;
+  /** The HTTP status; null where none came. */
+  status: Maybe<Scalars['Int']['output']>;
+  errorCode: Maybe<Scalars['String']['output']>;
+  errorMessage: Maybe<Scalars['String']['output']>;
+  responseExcerpt: Maybe<Scalars['String']['output']>;
+  startedAt: Scalars['DateTime']['output'];
+  finishedAt: Scalars['DateTime']['output'];
+};
+
+export type DeliveryConnection = {
+  __typename?: 'DeliveryConnection';
+  edges: Array<DeliveryEdge>;
+  nodes: Array<Delivery>;
+  pageInfo: PageInfo;
+  totalCount: Count;
+};
+
+export type DeliveryEdge = {
+  __typename?: 'DeliveryEdge';
+  cursor: Scalars['String']['output'];
+  node: Delivery;
+};
+
+/** Spelled as in documents. */
+export type DocumentKind =
+  | 'Tenant'
+  | 'Source'
+  | 'Flow'
+  | 'Destination';
+
+export type ApplyDocumentsInput = {
+  /** Up to 200 whole documents, as in a file: `apiVersion`, `kind`, `metadata`, `spec`. */
+  documents: Array<Scalars['JSON']['input']>;
+  dryRun?: Scalars['Boolean']['input'];
+};
+
+export type ApplyDocumentsResult = ApplyDocumentsSuccess | ValidationError | ForbiddenError;
+
+export type ApplyDocumentsSuccess = {
+  __typename?: 'ApplyDocumentsSuccess';
+  /** One per document, in the order given. */
+  changes: Array<DocumentChange>;
+  dryRun: Scalars['Boolean']['output'];
+};
+
+export type RemoveDocumentInput = {
+  kind: DocumentKind;
+  name: Scalars['String']['input'];
+};
+
+export type RemoveDocumentResult = RemoveDocumentSuccess | ValidationError | NotFoundError | ForbiddenError;
+
+export type RemoveDocumentSuccess = {
+  __typename?: 'RemoveDocumentSuccess';
+  change: DocumentChange;
+};
+
+export type ChangeKind =
+  | 'created'
+  | 'changed'
+  | 'unchanged'
+  | 'removed';
+
+export type DocumentChange = {
+  __typename?: 'DocumentChange';
+  kind: DocumentKind;
+  name: Scalars['String']['output'];
+  change: ChangeKind;
+  /** The version after it; for a dry run, the version it would get. */
+  version: Scalars['Int']['output'];
+  /** Field by field; empty where nothing changed. Secrets appear as fingerprints. */
+  differences: Array<FieldDifference>;
+};
+
+export type FieldDifference = {
+  __typename?: 'FieldDifference';
+  /** Such as `spec.steps.0.infer.model`. */
+  path: Scalars['String']['output'];
+  /** Null where the field is new. */
+  before: Maybe<Scalars['JSON']['output']>;
+  /** Null where the field is gone. */
+  after: Maybe<Scalars['JSON']['output']>;
+};
+
+export type Document = {
+  __typename?: 'Document';
+  kind: DocumentKind;
+  name: Scalars['String']['output'];
+  version: Scalars['Int']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  createdBy: Scalars['String']['output'];
+  /** The whole document; it can be applied again. Its secrets are encrypted. */
+  content: Scalars['JSON']['output'];
+};
+
+export type EventFilter = {
+  customer?: InputMaybe<Scalars['String']['input']>;
+  /** Names of sources, up to 20. */
+  sources?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** A type, or a prefix with `*` after it: `invoice.paid`, `invoice.*`. */
+  type?: InputMaybe<Scalars['String']['input']>;
+  states?: InputMaybe<Array<EventState>>;
+  receivedFrom?: InputMaybe<Scalars['DateTime']['input']>;
+  receivedBefore?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+/** How far an event got. Where a flow ran more than once, its newest generation counts. */
+export type EventState =
+  /** Stored; no flow has taken it up. */
+  | 'recorded'
+  /** A flow is at work on it. */
+  | 'running'
+  /** Decided; a delivery is still under way. */
+  | 'delivering'
+  /** Every flow decided and everything is delivered. */
+  | 'completed'
+  /** A run or a delivery was given up and waits for an operator. */
+  | 'parked';
+
+/** Something a partner told Millrace. */
+export type Event = Node & {
+  __typename?: 'Event';
+  id: Scalars['ID']['output'];
+  type: Scalars['String']['output'];
+  /** The name of the source it came through. */
+  source: Scalars['String']['output'];
+  customer: Customer;
+  lane: Lane;
+  /** The partner's own id, where it sends one. */
+  providerEventId: Maybe<Scalars['String']['output']>;
+  state: EventState;
+  /** The body as flows see it: JSON as its value, a form as its fields, text as text, null where it is none of these. */
+  data: Maybe<Scalars['JSON']['output']>;
+  contentType: Scalars['String']['output'];
+  /** When it happened, by the partner's word. */
+  occurredAt: Scalars['DateTime']['output'];
+  receivedAt: Scalars['DateTime']['output'];
+  /** When it could first be queried. */
+  recordedAt: Scalars['DateTime']['output'];
+  traceId: Maybe<Scalars['String']['output']>;
+  /** Everything that happened to it, in order. */
+  timeline: Array<TimelineEntry>;
+  /** The newest 100. */
+  runs: Array<Run>;
+  /** The decisions of its runs, the newest 100. */
+  decisions: Array<Decision>;
+  /** The newest 100. */
+  deliveries: Array<Delivery>;
+  /** The newest 100. */
+  deadLetters: Array<DeadLetter>;
+};
+
+export type EventConnection = {
+  __typename?: 'EventConnection';
+  edges: Array<EventEdge>;
+  nodes: Array<Event>;
+  pageInfo: PageInfo;
+  totalCount: Count;
+};
+
+export type EventEdge = {
+  __typename?: 'EventEdge';
+  cursor: Scalars['String']['output'];
+  node: Event;
+};
+
+export type Scope =
+  | 'ingest'
+  | 'read'
+  | 'operate'
+  | 'review'
+  | 'admin';
+
+/** The priority class of an event, chosen at the door. */
+export type Lane =
+  | 'high'
+  | 'normal'
+  | 'low';
+
+/** What happens next to what failed. */
+export type Outcome =
+  | 'reject'
+  | 'retry'
+  | 'review'
+  | 'deadLetter';
+
+export type Query = {
+  __typename?: 'Query';
+  /** The tenant's keys, the newest first, revoked ones too; never their secrets. The newest 500. */
+  apiKeys: Array<ApiKey>;
+  customer: Maybe<Customer>;
+  customers: CustomerConnection;
+  deadLetter: Maybe<DeadLetter>;
+  /** What was given up, the last first. */
+  deadLetters: DeadLetterConnection;
+  delivery: Maybe<Delivery>;
+  /** Deliveries, the last created first. */
+  deliveries: DeliveryConnection;
+  /** The current documents of the tenant, by kind and name. */
+  documents: Array<Document>;
+  document: Maybe<Document>;
+  /** An event by its id. */
+  event: Maybe<Event>;
+  /** An event by what its partner calls it. */
+  eventFromSource: Maybe<Event>;
+  /** Events, the last received first. */
+  events: EventConnection;
+  /** Anything with an id: an event, run, delivery, dead letter or customer of this tenant. */
+  node: Maybe<Node>;
+  /** The same for up to 100 ids, in their order; null where there is nothing. */
+  nodes: Array<Maybe<Node>>;
+  run: Maybe<Run>;
+  /** Runs, the last started first. */
+  runs: RunConnection;
+};
+
+
+export type QueryCustomerArgs = {
+  key: Scalars['String']['input'];
+};
+
+
+export type QueryCustomersArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
+  before?: InputMaybe<Scalars['String']['input']>;
+  filter?: InputMaybe<CustomerFilter>;
+  orderBy?: CustomerOrder;
+};
+
+
+export type QueryDeadLetterArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryDeadLettersArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
+  before?: InputMaybe<Scalars['String']['input']>;
+  filter?: InputMaybe<DeadLetterFilter>;
+};
+
+
+export type QueryDeliveryArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryDeliveriesArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
+  before?: InputMaybe<Scalars['String']['input']>;
+  filter?: InputMaybe<DeliveryFilter>;
+};
+
+
+export type QueryDocumentsArgs = {
+  kind?: InputMaybe<DocumentKind>;
+};
+
+
+export type QueryDocumentArgs = {
+  kind: DocumentKind;
+  name: Scalars['String']['input'];
+};
+
+
+export type QueryEventArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryEventFromSourceArgs = {
+  source: Scalars['String']['input'];
+  providerEventId: Scalars['String']['input'];
+};
+
+
+export type QueryEventsArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
+  before?: InputMaybe<Scalars['String']['input']>;
+  filter?: InputMaybe<EventFilter>;
+};
+
+
+export type QueryNodeArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryNodesArgs = {
+  ids: Array<Scalars['ID']['input']>;
+};
+
+
+export type QueryRunArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryRunsArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
+  before?: InputMaybe<Scalars['String']['input']>;
+  filter?: InputMaybe<RunFilter>;
+};
+
+export type Mutation = {
+  __typename?: 'Mutation';
+  /** Makes a key of this tenant. Its secret is in this answer and nowhere else. */
+  createApiKey: CreateApiKeyResult;
+  /** Ends a key; requests with it are refused from then on. Revoking it again changes nothing. */
+  revokeApiKey: RevokeApiKeyResult;
+  /**
+   * Tries a delivery again at once, with its effect key unchanged and a fresh retry budget. The same `idempotencyKey` asks for the same redelivery
+   * however often it is sent.
+   */
+  redeliver: RedeliverResult;
+  /**
+   * Makes the system what the documents say: all of them or, where one is not acceptable, none. With `dryRun` nothing is changed, and the answer is
+   * what would be.
+   */
+  applyDocuments: ApplyDocumentsResult;
+  /** Takes a document out of use; its versions stay for the runs that used them. */
+  removeDocument: RemoveDocumentResult;
+  /**
+   * Runs the flows again on up to 100 events, each as a new generation; the earlier decisions stay. All ids must exist, else nothing is replayed.
+   * The same `idempotencyKey` asks for the same replay however often it is sent.
+   */
+  replayEvents: ReplayEventsResult;
+};
+
+
+export type MutationCreateApiKeyArgs = {
+  input: CreateApiKeyInput;
+};
+
+
+export type MutationRevokeApiKeyArgs = {
+  input: RevokeApiKeyInput;
+};
+
+
+export type MutationRedeliverArgs = {
+  input: RedeliverInput;
+};
+
+
+export type MutationApplyDocumentsArgs = {
+  input: ApplyDocumentsInput;
+};
+
+
+export type MutationRemoveDocumentArgs = {
+  input: RemoveDocumentInput;
+};
+
+
+export type MutationReplayEventsArgs = {
+  input: ReplayEventsInput;
+};
+
+export type Subscription = {
+  __typename?: 'Subscription';
+  /** What happens to events, as it happens. Over `graphql-transport-ws`, at this same path. */
+  eventChanged: EventChange;
+};
+
+
+export type SubscriptionEventChangedArgs = {
+  filter?: InputMaybe<EventChangeFilter>;
+};
+
+export type Node = {
+  id: Scalars['ID']['output'];
+};
+
+export type PageInfo = {
+  __typename?: 'PageInfo';
+  hasNextPage: Scalars['Boolean']['output'];
+  /** True also where `after` was given: the row it names stands before this page. */
+  hasPreviousPage: Scalars['Boolean']['output'];
+  startCursor: Maybe<Scalars['String']['output']>;
+  endCursor: Maybe<Scalars['String']['output']>;
+};
+
+/** How many rows the filter finds in all; counted only where it is selected. */
+export type Count = {
+  __typename?: 'Count';
+  value: Scalars['Int']['output'];
+  /** False where counting stopped: there are at least `value` rows. */
+  exact: Scalars['Boolean']['output'];
+};
+
+/** An expected failure of a mutation. `code` is the same in problem+json, in the log and on dead letters. */
+export type UserError = {
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  /** Which argument or field of the input is at fault. */
+  path: Maybe<Array<Scalars['String']['output']>>;
+  outcome: Outcome;
+};
+
+/** The input, or something it names, is not acceptable. */
+export type ValidationError = UserError & {
+  __typename?: 'ValidationError';
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  path: Maybe<Array<Scalars['String']['output']>>;
+  outcome: Outcome;
+  /** Everything that is wrong, not only the first. */
+  violations: Array<Violation>;
+};
+
+export type Violation = {
+  __typename?: 'Violation';
+  path: Array<Scalars['String']['output']>;
+  message: Scalars['String']['output'];
+};
+
+/** What the input names does not exist in this tenant. */
+export type NotFoundError = UserError & {
+  __typename?: 'NotFoundError';
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  path: Maybe<Array<Scalars['String']['output']>>;
+  outcome: Outcome;
+  /** The ids or names that were not found. */
+  missing: Array<Scalars['String']['output']>;
+};
+
+/** The key lacks a scope. */
+export type ForbiddenError = UserError & {
+  __typename?: 'ForbiddenError';
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  path: Maybe<Array<Scalars['String']['output']>>;
+  outcome: Outcome;
+  requiredScope: Scope;
+};
+
+/** Something Millrace needs is away; the same request may be sent again. */
+export type UnavailableError = UserError & {
+  __typename?: 'UnavailableError';
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  path: Maybe<Array<Scalars['String']['output']>>;
+  outcome: Outcome;
+  retryAfterMs: Scalars['Int']['output'];
+};
+
+export type ReplayEventsInput = {
+  ids: Array<Scalars['ID']['input']>;
+  /** Only this flow; default: every flow that matches. */
+  flow?: InputMaybe<Scalars['String']['input']>;
+  /** 1 to 128 characters of your choice. */
+  idempotencyKey: Scalars['String']['input'];
+};
+
+export type ReplayEventsResult = ReplayEventsSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+/** The replays are ordered; the events' timelines show how they go. */
+export type ReplayEventsSuccess = {
+  __typename?: 'ReplayEventsSuccess';
+  /** One command per event, in the order of the ids. */
+  commandIds: Array<Scalars['ID']['output']>;
+  events: Array<Event>;
+};
+
+export type RunFilter = {
+  customer?: InputMaybe<Scalars['String']['input']>;
+  flow?: InputMaybe<Scalars['String']['input']>;
+  state?: InputMaybe<RunState>;
+};
+
+export type RunState =
+  | 'running'
+  | 'completed'
+  | 'failed';
+
+/** One flow on one event, one generation. */
+export type Run = Node & {
+  __typename?: 'Run';
+  id: Scalars['ID']['output'];
+  flow: Scalars['String']['output'];
+  /** The version it started with and keeps. */
+  flowVersion: Scalars['Int']['output'];
+  /** 0 for the first run of a flow on an event; each replay adds one. */
+  generation: Scalars['Int']['output'];
+  state: RunState;
+  event: Event;
+  /** The validated output; null until the run completed. */
+  decision: Maybe<Scalars['JSON']['output']>;
+  /** Why it failed. */
+  errorCode: Maybe<Scalars['String']['output']>;
+  errorMessage: Maybe<Scalars['String']['output']>;
+  startedAt: Scalars['DateTime']['output'];
+  finishedAt: Maybe<Scalars['DateTime']['output']>;
+  traceId: Maybe<Scalars['String']['output']>;
+  /** Its finished steps, in the order they ran. */
+  steps: Array<Step>;
+  /** Every call of a model, those that failed too. */
+  modelAttempts: Array<ModelAttempt>;
+  deliveries: Array<Delivery>;
+};
+
+export type StepKind =
+  | 'infer'
+  | 'validate'
+  | 'map'
+  | 'deliver';
+
+export type StepState =
+  | 'succeeded'
+  | 'skipped';
+
+export type Step = {
+  __typename?: 'Step';
+  /** The step's name in its flow. */
+  id: Scalars['ID']['output'];
+  kind: StepKind;
+  state: StepState;
+  /** The first result, which wins for ever; null where the step was skipped. */
+  output: Maybe<Scalars['JSON']['output']>;
+  /** The model that was asked, on an `infer` step. */
+  model: Maybe<Scalars['String']['output']>;
+  /** The model that says it answered. */
+  responseModel: Maybe<Scalars['String']['output']>;
+  usage: Maybe<TokenUsage>;
+  startedAt: Scalars['DateTime']['output'];
+  finishedAt: Scalars['DateTime']['output'];
+};
+
+export type TokenUsage = {
+  __typename?: 'TokenUsage';
+  inputTokens: Scalars['Int']['output'];
+  outputTokens: Scalars['Int']['output'];
+};
+
+/** One call of a model. */
+export type ModelAttempt = {
+  __typename?: 'ModelAttempt';
+  step: Scalars['String']['output'];
+  /** Counts from 1 within the step. */
+  number: Scalars['Int']['output'];
+  model: Scalars['String']['output'];
+  responseModel: Maybe<Scalars['String']['output']>;
+  /** The id of the call at the provider. */
+  providerRequestId: Maybe<Scalars['String']['output']>;
+  outcome: Scalars['String']['output'];
+  errorCode: Maybe<Scalars['String']['output']>;
+  errorMessage: Maybe<Scalars['String']['output']>;
+  usage: Maybe<TokenUsage>;
+  startedAt: Scalars['DateTime']['output'];
+  finishedAt: Scalars['DateTime']['output'];
+};
+
+/** The validated output of a completed run. */
+export type Decision = {
+  __typename?: 'Decision';
+  flow: Scalars['String']['output'];
+  flowVersion: Scalars['Int']['output'];
+  generation: Scalars['Int']['output'];
+  value: Maybe<Scalars['JSON']['output']>;
+  decidedAt: Scalars['DateTime']['output'];
+  run: Run;
+};
+
+export type RunConnection = {
+  __typename?: 'RunConnection';
+  edges: Array<RunEdge>;
+  nodes: Array<Run>;
+  pageInfo: PageInfo;
+  totalCount: Count;
+};
+
+export type RunEdge = {
+  __typename?: 'RunEdge';
+  cursor: Scalars['String']['output'];
+  node: Run;
+};
+
+export type EventChangeFilter = {
+  eventId?: InputMaybe<Scalars['ID']['input']>;
+  customer?: InputMaybe<Scalars['String']['input']>;
+  source?: InputMaybe<Scalars['String']['input']>;
+  /** A type, or a prefix with `*` after it. */
+  type?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type Change =
+  | 'recorded'
+  /** A run completed. */
+  | 'decided'
+  /** A run was given up. */
+  | 'failed'
+  | 'delivered'
+  /** An attempt of a delivery failed; another follows. */
+  | 'retrying'
+  /** A delivery was given up. */
+  | 'parked';
+
+export type EventChange = {
+  __typename?: 'EventChange';
+  change: Change;
+  at: Scalars['DateTime']['output'];
+  /** The failure's code, on FAILED, RETRYING and PARKED. */
+  code: Maybe<Scalars['String']['output']>;
+  runId: Maybe<Scalars['ID']['output']>;
+  deliveryId: Maybe<Scalars['ID']['output']>;
+  /** The event as it is when this is sent. */
+  event: Event;
+};
+
+export type TimelineKind =
+  | 'received'
+  | 'recorded'
+  | 'runStarted'
+  | 'modelAttempt'
+  | 'stepFinished'
+  | 'runCompleted'
+  | 'runFailed'
+  | 'deliveryScheduled'
+  | 'deliveryAttempt'
+  | 'parked'
+  | 'replayRequested'
+  | 'redeliveryRequested';
+
+/** One thing that happened to an event. Ids say what it happened to. */
+export type TimelineEntry = {
+  __typename?: 'TimelineEntry';
+  at: Scalars['DateTime']['output'];
+  kind: TimelineKind;
+  /** One line for people. */
+  title: Scalars['String']['output'];
+  /** The failure's code; null where nothing failed. */
+  code: Maybe<Scalars['String']['output']>;
+  runId: Maybe<Scalars['ID']['output']>;
+  step: Maybe<Scalars['String']['output']>;
+  deliveryId: Maybe<Scalars['ID']['output']>;
+  deadLetterId: Maybe<Scalars['ID']['output']>;
+  /** The number of the attempt, on attempts. */
+  attempt: Maybe<Scalars['Int']['output']>;
+  /** Who asked for it, on requests. */
+  actor: Maybe<Scalars['String']['output']>;
+};
+
+
+
+export type ResolverTypeWrapper<T> = Promise<T> | T;
+
+export type Resolver<TResult, TParent = Record<PropertyKey, never>, TContext = Record<PropertyKey, never>, TArgs = Record<PropertyKey, never>> = ResolverFn<TResult, TParent, TContext, TArgs>;
+
+export type ResolverFn<TResult, TParent, TContext, TArgs> = (
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo
+) => Promise<TResult> | TResult;
+
+export type SubscriptionSubscribeFn<TResult, TParent, TContext, TArgs> = (
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo
+) => AsyncIterable<TResult> | Promise<AsyncIterable<TResult>>;
+
+export type SubscriptionResolveFn<TResult, TParent, TContext, TArgs> = (
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo
+) => TResult | Promise<TResult>;
+
+export interface SubscriptionSubscriberObject<TResult, TKey extends string, TParent, TContext, TArgs> {
+  subscribe: SubscriptionSubscribeFn<{ [key in TKey]: TResult }, TParent, TContext, TArgs>;
+  resolve?: SubscriptionResolveFn<TResult, { [key in TKey]: TResult }, TContext, TArgs>;
+}
+
+export interface SubscriptionResolverObject<TResult, TParent, TContext, TArgs> {
+  subscribe: SubscriptionSubscribeFn<any, TParent, TContext, TArgs>;
+  resolve: SubscriptionResolveFn<TResult, any, TContext, TArgs>;
+}
+
+export type SubscriptionObject<TResult, TKey extends string, TParent, TContext, TArgs> =
+  | SubscriptionSubscriberObject<TResult, TKey, TParent, TContext, TArgs>
+  | SubscriptionResolverObject<TResult, TParent, TContext, TArgs>;
+
+export type SubscriptionResolver<TResult, TKey extends string, TParent = Record<PropertyKey, never>, TContext = Record<PropertyKey, never>, TArgs = Record<PropertyKey, never>> =
+  | ((...args: any[]) => SubscriptionObject<TResult, TKey, TParent, TContext, TArgs>)
+  | SubscriptionObject<TResult, TKey, TParent, TContext, TArgs>;
+
+export type TypeResolveFn<TTypes, TParent = Record<PropertyKey, never>, TContext = Record<PropertyKey, never>> = (
+  parent: TParent,
+  context: TContext,
+  info: GraphQLResolveInfo
+) => Maybe<TTypes> | Promise<Maybe<TTypes>>;
+
+export type IsTypeOfResolverFn<T = Record<PropertyKey, never>, TContext = Record<PropertyKey, never>> = (obj: T, context: TContext, info: GraphQLResolveInfo) => boolean | Promise<boolean>;
+
+export type NextResolverFn<T> = () => Promise<T>;
+
+export type DirectiveResolverFn<TResult = Record<PropertyKey, never>, TParent = Record<PropertyKey, never>, TContext = Record<PropertyKey, never>, TArgs = Record<PropertyKey, never>> = (
+  next: NextResolverFn<TResult>,
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo
+) => TResult | Promise<TResult>;
+
+
+
+/** Mapping of union types */
+export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
+  CreateApiKeyResult:
+    | ( CreateApiKeySuccess )
+    | ( ValidationError )
+    | ( ForbiddenError )
+  ;
+  RevokeApiKeyResult:
+    | ( RevokeApiKeySuccess )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+  ;
+  RedeliverResult:
+    | ( Omit<RedeliverSuccess, 'delivery'> & { delivery: _RefType['Delivery'] } )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
+  ApplyDocumentsResult:
+    | ( ApplyDocumentsSuccess )
+    | ( ValidationError )
+    | ( ForbiddenError )
+  ;
+  RemoveDocumentResult:
+    | ( RemoveDocumentSuccess )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+  ;
+  ReplayEventsResult:
+    | ( Omit<ReplayEventsSuccess, 'events'> & { events: Array<_RefType['Event']> } )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
+};
+
+/** Mapping of interface types */
+export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = {
+  Node:
+    | ( CustomerRow )
+    | ( DeadLetterRow )
+    | ( DeliveryRow )
+    | ( EventRow )
+    | ( RunRow )
+  ;
+  UserError:
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
+};
+
+/** Mapping between all available schema types and the resolvers types */
+export type ResolversTypes = {
+  CreateApiKeyInput: CreateApiKeyInput;
+  String: ResolverTypeWrapper<Scalars['String']['output']>;
+  CreateApiKeyResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['CreateApiKeyResult']>;
+  CreateApiKeySuccess: ResolverTypeWrapper<CreateApiKeySuccess>;
+  RevokeApiKeyInput: RevokeApiKeyInput;
+  ID: ResolverTypeWrapper<Scalars['ID']['output']>;
+  RevokeApiKeyResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RevokeApiKeyResult']>;
+  RevokeApiKeySuccess: ResolverTypeWrapper<RevokeApiKeySuccess>;
+  ApiKey: ResolverTypeWrapper<ApiKey>;
+  CustomerFilter: CustomerFilter;
+  CustomerOrder: CustomerOrder;
+  Customer: ResolverTypeWrapper<CustomerRow>;
+  CustomerConnection: ResolverTypeWrapper<CustomerPage>;
+  CustomerEdge: ResolverTypeWrapper<Omit<CustomerEdge, 'node'> & { node: ResolversTypes['Customer'] }>;
+  DeadLetterFilter: DeadLetterFilter;
+  Boolean: ResolverTypeWrapper<Scalars['Boolean']['output']>;
+  DeadLetterKind: DeadLetterKind;
+  DeadLetter: ResolverTypeWrapper<DeadLetterRow>;
+  DeadLetterConnection: ResolverTypeWrapper<DeadLetterPage>;
+  DeadLetterEdge: ResolverTypeWrapper<Omit<DeadLetterEdge, 'node'> & { node: ResolversTypes['DeadLetter'] }>;
+  RedeliverInput: RedeliverInput;
+  RedeliverResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RedeliverResult']>;
+  RedeliverSuccess: ResolverTypeWrapper<Omit<RedeliverSuccess, 'delivery'> & { delivery: ResolversTypes['Delivery'] }>;
+  DeliveryFilter: DeliveryFilter;
+  DeliveryState: DeliveryState;
+  Delivery: ResolverTypeWrapper<DeliveryRow>;
+  AttemptOutcome: AttemptOutcome;
+  Attempt: ResolverTypeWrapper<AttemptRow>;
+  DeliveryConnection: ResolverTypeWrapper<DeliveryPage>;
+  DeliveryEdge: ResolverTypeWrapper<Omit<DeliveryEdge, 'node'> & { node: ResolversTypes['Delivery'] }>;
+  DocumentKind: DocumentKind;
+  ApplyDocumentsInput: ApplyDocumentsInput;
+  ApplyDocumentsResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['ApplyDocumentsResult']>;
+  ApplyDocumentsSuccess: ResolverTypeWrapper<ApplyDocumentsSuccess>;
+  RemoveDocumentInput: RemoveDocumentInput;
+  RemoveDocumentResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RemoveDocumentResult']>;
+  RemoveDocumentSuccess: ResolverTypeWrapper<RemoveDocumentSuccess>;
+  ChangeKind: ChangeKind;
+  DocumentChange: ResolverTypeWrapper<DocumentChange>;
+  FieldDifference: ResolverTypeWrapper<FieldDifference>;
+  Document: ResolverTypeWrapper<Document>;
+  EventFilter: EventFilter;
+  EventState: EventState;
+  Event: ResolverTypeWrapper<EventRow>;
+  EventConnection: ResolverTypeWrapper<EventPage>;
+  EventEdge: ResolverTypeWrapper<Omit<EventEdge, 'node'> & { node: ResolversTypes['Event'] }>;
+  DateTime: ResolverTypeWrapper<Scalars['DateTime']['output']>;
+  JSON: ResolverTypeWrapper<Scalars['JSON']['output']>;
+  Scope: Scope;
+  Lane: Lane;
+  Outcome: Outcome;
+  Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  Mutation: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  Node: ResolverTypeWrapper<ResolversInterfaceTypes<ResolversTypes>['Node']>;
+  PageInfo: ResolverTypeWrapper<PageInfo>;
+  Count: ResolverTypeWrapper<Count>;
+  UserError: ResolverTypeWrapper<ResolversInterfaceTypes<ResolversTypes>['UserError']>;
+  ValidationError: ResolverTypeWrapper<ValidationError>;
+  Violation: ResolverTypeWrapper<Violation>;
+  NotFoundError: ResolverTypeWrapper<NotFoundError>;
+  ForbiddenError: ResolverTypeWrapper<ForbiddenError>;
+  UnavailableError: ResolverTypeWrapper<UnavailableError>;
+  ReplayEventsInput: ReplayEventsInput;
+  ReplayEventsResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['ReplayEventsResult']>;
+  ReplayEventsSuccess: ResolverTypeWrapper<Omit<ReplayEventsSuccess, 'events'> & { events: Array<ResolversTypes['Event']> }>;
+  RunFilter: RunFilter;
+  RunState: RunState;
+  Run: ResolverTypeWrapper<RunRow>;
+  StepKind: StepKind;
+  StepState: StepState;
+  Step: ResolverTypeWrapper<StepRow>;
+  TokenUsage: ResolverTypeWrapper<TokenUsage>;
+  ModelAttempt: ResolverTypeWrapper<ModelAttemptRow>;
+  Decision: ResolverTypeWrapper<RunRow>;
+  RunConnection: ResolverTypeWrapper<RunPage>;
+  RunEdge: ResolverTypeWrapper<Omit<RunEdge, 'node'> & { node: ResolversTypes['Run'] }>;
+  EventChangeFilter: EventChangeFilter;
+  Change: Change;
+  EventChange: ResolverTypeWrapper<Omit<EventChange, 'event'> & { event: ResolversTypes['Event'] }>;
+  TimelineKind: TimelineKind;
+  TimelineEntry: ResolverTypeWrapper<TimelineRow>;
+  Int: ResolverTypeWrapper<Scalars['Int']['output']>;
+};
+
+/** Mapping between all available schema types and the resolvers parents */
+export type ResolversParentTypes = {
+  CreateApiKeyInput: CreateApiKeyInput;
+  String: Scalars['String']['output'];
+  CreateApiKeyResult: ResolversUnionTypes<ResolversParentTypes>['CreateApiKeyResult'];
+  CreateApiKeySuccess: CreateApiKeySuccess;
+  RevokeApiKeyInput: RevokeApiKeyInput;
+  ID: Scalars['ID']['output'];
+  RevokeApiKeyResult: ResolversUnionTypes<ResolversParentTypes>['RevokeApiKeyResult'];
+  RevokeApiKeySuccess: RevokeApiKeySuccess;
+  ApiKey: ApiKey;
+  CustomerFilter: CustomerFilter;
+  Customer: CustomerRow;
+  CustomerConnection: CustomerPage;
+  CustomerEdge: Omit<CustomerEdge, 'node'> & { node: ResolversParentTypes['Customer'] };
+  DeadLetterFilter: DeadLetterFilter;
+  Boolean: Scalars['Boolean']['output'];
+  DeadLetter: DeadLetterRow;
+  DeadLetterConnection: DeadLetterPage;
+  DeadLetterEdge: Omit<DeadLetterEdge, 'node'> & { node: ResolversParentTypes['DeadLetter'] };
+  RedeliverInput: RedeliverInput;
+  RedeliverResult: ResolversUnionTypes<ResolversParentTypes>['RedeliverResult'];
+  RedeliverSuccess: Omit<RedeliverSuccess, 'delivery'> & { delivery: ResolversParentTypes['Delivery'] };
+  DeliveryFilter: DeliveryFilter;
+  Delivery: DeliveryRow;
+  Attempt: AttemptRow;
+  DeliveryConnection: DeliveryPage;
+  DeliveryEdge: Omit<DeliveryEdge, 'node'> & { node: ResolversParentTypes['Delivery'] };
+  ApplyDocumentsInput: ApplyDocumentsInput;
+  ApplyDocumentsResult: ResolversUnionTypes<ResolversParentTypes>['ApplyDocumentsResult'];
+  ApplyDocumentsSuccess: ApplyDocumentsSuccess;
+  RemoveDocumentInput: RemoveDocumentInput;
+  RemoveDocumentResult: ResolversUnionTypes<ResolversParentTypes>['RemoveDocumentResult'];
+  RemoveDocumentSuccess: RemoveDocumentSuccess;
+  DocumentChange: DocumentChange;
+  FieldDifference: FieldDifference;
+  Document: Document;
+  EventFilter: EventFilter;
+  Event: EventRow;
+  EventConnection: EventPage;
+  EventEdge: Omit<EventEdge, 'node'> & { node: ResolversParentTypes['Event'] };
+  DateTime: Scalars['DateTime']['output'];
+  JSON: Scalars['JSON']['output'];
+  Query: Record<PropertyKey, never>;
+  Mutation: Record<PropertyKey, never>;
+  Subscription: Record<PropertyKey, never>;
+  Node: ResolversInterfaceTypes<ResolversParentTypes>['Node'];
+  PageInfo: PageInfo;
+  Count: Count;
+  UserError: ResolversInterfaceTypes<ResolversParentTypes>['UserError'];
+  ValidationError: ValidationError;
+  Violation: Violation;
+  NotFoundError: NotFoundError;
+  ForbiddenError: ForbiddenError;
+  UnavailableError: UnavailableError;
+  ReplayEventsInput: ReplayEventsInput;
+  ReplayEventsResult: ResolversUnionTypes<ResolversParentTypes>['ReplayEventsResult'];
+  ReplayEventsSuccess: Omit<ReplayEventsSuccess, 'events'> & { events: Array<ResolversParentTypes['Event']> };
+  RunFilter: RunFilter;
+  Run: RunRow;
+  Step: StepRow;
+  TokenUsage: TokenUsage;
+  ModelAttempt: ModelAttemptRow;
+  Decision: RunRow;
+  RunConnection: RunPage;
+  RunEdge: Omit<RunEdge, 'node'> & { node: ResolversParentTypes['Run'] };
+  EventChangeFilter: EventChangeFilter;
+  EventChange: Omit<EventChange, 'event'> & { event: ResolversParentTypes['Event'] };
+  TimelineEntry: TimelineRow;
+  Int: Scalars['Int']['output'];
+};
+
+export type AuthDirectiveArgs = {
+  scope: Scope;
+};
+
+export type AuthDirectiveResolver<Result, Parent, ContextType = QueryContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
+
+export type CostDirectiveArgs = {
+  weight?: Scalars['Int']['input'];
+  rows?: Scalars['Int']['input'];
+};
+
+export type CostDirectiveResolver<Result, Parent, ContextType = QueryContext, Args = CostDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
+
+export type CreateApiKeyResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CreateApiKeyResult'] = ResolversParentTypes['CreateApiKeyResult']> = {
+  __resolveType: TypeResolveFn<'CreateApiKeySuccess' | 'ValidationError' | 'ForbiddenError', ParentType, ContextType>;
+};
+
+export type CreateApiKeySuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CreateApiKeySuccess'] = ResolversParentTypes['CreateApiKeySuccess']> = {
+  apiKey?: Resolver<ResolversTypes['ApiKey'], ParentType, ContextType>;
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type RevokeApiKeyResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RevokeApiKeyResult'] = ResolversParentTypes['RevokeApiKeyResult']> = {
+  __resolveType: TypeResolveFn<'RevokeApiKeySuccess' | 'NotFoundError' | 'ForbiddenError', ParentType, ContextType>;
+};
+
+export type RevokeApiKeySuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RevokeApiKeySuccess'] = ResolversParentTypes['RevokeApiKeySuccess']> = {
+  apiKey?: Resolver<ResolversTypes['ApiKey'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ApiKeyResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ApiKey'] = ResolversParentTypes['ApiKey']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  scopes?: Resolver<Array<ResolversTypes['Scope']>, ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  revokedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type CustomerResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Customer'] = ResolversParentTypes['Customer']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  firstEventAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  lastEventAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type CustomerConnectionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CustomerConnection'] = ResolversParentTypes['CustomerConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['CustomerEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['Customer']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+};
+
+export type CustomerEdgeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CustomerEdge'] = ResolversParentTypes['CustomerEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Customer'], ParentType, ContextType>;
+};
+
+export type DeadLetterResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DeadLetter'] = ResolversParentTypes['DeadLetter']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['DeadLetterKind'], ParentType, ContextType>;
+  customer?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  position?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  resolvedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  event?: Resolver<Maybe<ResolversTypes['Event']>, ParentType, ContextType>;
+  run?: Resolver<Maybe<ResolversTypes['Run']>, ParentType, ContextType>;
+  delivery?: Resolver<Maybe<ResolversTypes['Delivery']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type DeadLetterConnectionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DeadLetterConnection'] = ResolversParentTypes['DeadLetterConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['DeadLetterEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['DeadLetter']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+};
+
+export type DeadLetterEdgeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DeadLetterEdge'] = ResolversParentTypes['DeadLetterEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['DeadLetter'], ParentType, ContextType>;
+};
+
+export type RedeliverResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RedeliverResult'] = ResolversParentTypes['RedeliverResult']> = {
+  __resolveType: TypeResolveFn<'RedeliverSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type RedeliverSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RedeliverSuccess'] = ResolversParentTypes['RedeliverSuccess']> = {
+  commandId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  delivery?: Resolver<ResolversTypes['Delivery'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type DeliveryResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Delivery'] = ResolversParentTypes['Delivery']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  destination?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['DeliveryState'], ParentType, ContextType>;
+  flow?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  step?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  generation?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  payload?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  attemptCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  nextAttemptAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  errorCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  errorMessage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  settledAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  event?: Resolver<ResolversTypes['Event'], ParentType, ContextType>;
+  run?: Resolver<ResolversTypes['Run'], ParentType, ContextType>;
+  attempts?: Resolver<Array<ResolversTypes['Attempt']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type AttemptResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Attempt'] = ResolversParentTypes['Attempt']> = {
+  number?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  outcome?: Resolver<ResolversTypes['AttemptOutcome'], ParentType, ContextType>;
+  status?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  errorCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  errorMessage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  responseExcerpt?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  finishedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type DeliveryConnectionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DeliveryConnection'] = ResolversParentTypes['DeliveryConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['DeliveryEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['Delivery']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+};
+
+export type DeliveryEdgeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DeliveryEdge'] = ResolversParentTypes['DeliveryEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Delivery'], ParentType, ContextType>;
+};
+
+export type ApplyDocumentsResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ApplyDocumentsResult'] = ResolversParentTypes['ApplyDocumentsResult']> = {
+  __resolveType: TypeResolveFn<'ApplyDocumentsSuccess' | 'ValidationError' | 'ForbiddenError', ParentType, ContextType>;
+};
+
+export type ApplyDocumentsSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ApplyDocumentsSuccess'] = ResolversParentTypes['ApplyDocumentsSuccess']> = {
+  changes?: Resolver<Array<ResolversTypes['DocumentChange']>, ParentType, ContextType>;
+  dryRun?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type RemoveDocumentResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RemoveDocumentResult'] = ResolversParentTypes['RemoveDocumentResult']> = {
+  __resolveType: TypeResolveFn<'RemoveDocumentSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError', ParentType, ContextType>;
+};
+
+export type RemoveDocumentSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RemoveDocumentSuccess'] = ResolversParentTypes['RemoveDocumentSuccess']> = {
+  change?: Resolver<ResolversTypes['DocumentChange'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type DocumentChangeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DocumentChange'] = ResolversParentTypes['DocumentChange']> = {
+  kind?: Resolver<ResolversTypes['DocumentKind'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  change?: Resolver<ResolversTypes['ChangeKind'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  differences?: Resolver<Array<ResolversTypes['FieldDifference']>, ParentType, ContextType>;
+};
+
+export type FieldDifferenceResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['FieldDifference'] = ResolversParentTypes['FieldDifference']> = {
+  path?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  before?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  after?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type DocumentResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Document'] = ResolversParentTypes['Document']> = {
+  kind?: Resolver<ResolversTypes['DocumentKind'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  content?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type EventResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Event'] = ResolversParentTypes['Event']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  source?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  customer?: Resolver<ResolversTypes['Customer'], ParentType, ContextType>;
+  lane?: Resolver<ResolversTypes['Lane'], ParentType, ContextType>;
+  providerEventId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['EventState'], ParentType, ContextType>;
+  data?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  contentType?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  recordedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  traceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  timeline?: Resolver<Array<ResolversTypes['TimelineEntry']>, ParentType, ContextType>;
+  runs?: Resolver<Array<ResolversTypes['Run']>, ParentType, ContextType>;
+  decisions?: Resolver<Array<ResolversTypes['Decision']>, ParentType, ContextType>;
+  deliveries?: Resolver<Array<ResolversTypes['Delivery']>, ParentType, ContextType>;
+  deadLetters?: Resolver<Array<ResolversTypes['DeadLetter']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type EventConnectionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['EventConnection'] = ResolversParentTypes['EventConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['EventEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['Event']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+};
+
+export type EventEdgeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['EventEdge'] = ResolversParentTypes['EventEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Event'], ParentType, ContextType>;
+};
+
+export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
+  name: 'DateTime';
+}
+
+export interface JsonScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['JSON'], any> {
+  name: 'JSON';
+}
+
+export type QueryResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
+  apiKeys?: Resolver<Array<ResolversTypes['ApiKey']>, ParentType, ContextType>;
+  customer?: Resolver<Maybe<ResolversTypes['Customer']>, ParentType, ContextType, RequireFields<QueryCustomerArgs, 'key'>>;
+  customers?: Resolver<ResolversTypes['CustomerConnection'], ParentType, ContextType, RequireFields<QueryCustomersArgs, 'orderBy'>>;
+  deadLetter?: Resolver<Maybe<ResolversTypes['DeadLetter']>, ParentType, ContextType, RequireFields<QueryDeadLetterArgs, 'id'>>;
+  deadLetters?: Resolver<ResolversTypes['DeadLetterConnection'], ParentType, ContextType, Partial<QueryDeadLettersArgs>>;
+  delivery?: Resolver<Maybe<ResolversTypes['Delivery']>, ParentType, ContextType, RequireFields<QueryDeliveryArgs, 'id'>>;
+  deliveries?: Resolver<ResolversTypes['DeliveryConnection'], ParentType, ContextType, Partial<QueryDeliveriesArgs>>;
+  documents?: Resolver<Array<ResolversTypes['Document']>, ParentType, ContextType, Partial<QueryDocumentsArgs>>;
+  document?: Resolver<Maybe<ResolversTypes['Document']>, ParentType, ContextType, RequireFields<QueryDocumentArgs, 'kind' | 'name'>>;
+  event?: Resolver<Maybe<ResolversTypes['Event']>, ParentType, ContextType, RequireFields<QueryEventArgs, 'id'>>;
+  eventFromSource?: Resolver<Maybe<ResolversTypes['Event']>, ParentType, ContextType, RequireFields<QueryEventFromSourceArgs, 'source' | 'providerEventId'>>;
+  events?: Resolver<ResolversTypes['EventConnection'], ParentType, ContextType, Partial<QueryEventsArgs>>;
+  node?: Resolver<Maybe<ResolversTypes['Node']>, ParentType, ContextType, RequireFields<QueryNodeArgs, 'id'>>;
+  nodes?: Resolver<Array<Maybe<ResolversTypes['Node']>>, ParentType, ContextType, RequireFields<QueryNodesArgs, 'ids'>>;
+  run?: Resolver<Maybe<ResolversTypes['Run']>, ParentType, ContextType, RequireFields<QueryRunArgs, 'id'>>;
+  runs?: Resolver<ResolversTypes['RunConnection'], ParentType, ContextType, Partial<QueryRunsArgs>>;
+};
+
+export type MutationResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
+  createApiKey?: Resolver<ResolversTypes['CreateApiKeyResult'], ParentType, ContextType, RequireFields<MutationCreateApiKeyArgs, 'input'>>;
+  revokeApiKey?: Resolver<ResolversTypes['RevokeApiKeyResult'], ParentType, ContextType, RequireFields<MutationRevokeApiKeyArgs, 'input'>>;
+  redeliver?: Resolver<ResolversTypes['RedeliverResult'], ParentType, ContextType, RequireFields<MutationRedeliverArgs, 'input'>>;
+  applyDocuments?: Resolver<ResolversTypes['ApplyDocumentsResult'], ParentType, ContextType, RequireFields<MutationApplyDocumentsArgs, 'input'>>;
+  removeDocument?: Resolver<ResolversTypes['RemoveDocumentResult'], ParentType, ContextType, RequireFields<MutationRemoveDocumentArgs, 'input'>>;
+  replayEvents?: Resolver<ResolversTypes['ReplayEventsResult'], ParentType, ContextType, RequireFields<MutationReplayEventsArgs, 'input'>>;
+};
+
+export type SubscriptionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
+  eventChanged?: SubscriptionResolver<ResolversTypes['EventChange'], "eventChanged", ParentType, ContextType, Partial<SubscriptionEventChangedArgs>>;
+};
+
+export type NodeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Node'] = ResolversParentTypes['Node']> = {
+  __resolveType: TypeResolveFn<'Customer' | 'DeadLetter' | 'Delivery' | 'Event' | 'Run', ParentType, ContextType>;
+};
+
+export type PageInfoResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['PageInfo'] = ResolversParentTypes['PageInfo']> = {
+  hasNextPage?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  hasPreviousPage?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  startCursor?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  endCursor?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type CountResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Count'] = ResolversParentTypes['Count']> = {
+  value?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  exact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type UserErrorResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['UserError'] = ResolversParentTypes['UserError']> = {
+  __resolveType: TypeResolveFn<'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type ValidationErrorResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ValidationError'] = ResolversParentTypes['ValidationError']> = {
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  path?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  outcome?: Resolver<ResolversTypes['Outcome'], ParentType, ContextType>;
+  violations?: Resolver<Array<ResolversTypes['Violation']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ViolationResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Violation'] = ResolversParentTypes['Violation']> = {
+  path?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type NotFoundErrorResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['NotFoundError'] = ResolversParentTypes['NotFoundError']> = {
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  path?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  outcome?: Resolver<ResolversTypes['Outcome'], ParentType, ContextType>;
+  missing?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ForbiddenErrorResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ForbiddenError'] = ResolversParentTypes['ForbiddenError']> = {
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  path?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  outcome?: Resolver<ResolversTypes['Outcome'], ParentType, ContextType>;
+  requiredScope?: Resolver<ResolversTypes['Scope'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type UnavailableErrorResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['UnavailableError'] = ResolversParentTypes['UnavailableError']> = {
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  path?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  outcome?: Resolver<ResolversTypes['Outcome'], ParentType, ContextType>;
+  retryAfterMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ReplayEventsResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ReplayEventsResult'] = ResolversParentTypes['ReplayEventsResult']> = {
+  __resolveType: TypeResolveFn<'ReplayEventsSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type ReplayEventsSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ReplayEventsSuccess'] = ResolversParentTypes['ReplayEventsSuccess']> = {
+  commandIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  events?: Resolver<Array<ResolversTypes['Event']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type RunResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Run'] = ResolversParentTypes['Run']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  flow?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  flowVersion?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  generation?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['RunState'], ParentType, ContextType>;
+  event?: Resolver<ResolversTypes['Event'], ParentType, ContextType>;
+  decision?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  errorCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  errorMessage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  traceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  steps?: Resolver<Array<ResolversTypes['Step']>, ParentType, ContextType>;
+  modelAttempts?: Resolver<Array<ResolversTypes['ModelAttempt']>, ParentType, ContextType>;
+  deliveries?: Resolver<Array<ResolversTypes['Delivery']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type StepResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Step'] = ResolversParentTypes['Step']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['StepKind'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['StepState'], ParentType, ContextType>;
+  output?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  model?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  responseModel?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  usage?: Resolver<Maybe<ResolversTypes['TokenUsage']>, ParentType, ContextType>;
+  startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  finishedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type TokenUsageResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['TokenUsage'] = ResolversParentTypes['TokenUsage']> = {
+  inputTokens?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  outputTokens?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type ModelAttemptResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ModelAttempt'] = ResolversParentTypes['ModelAttempt']> = {
+  step?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  number?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  model?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  responseModel?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  providerRequestId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  outcome?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  errorCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  errorMessage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  usage?: Resolver<Maybe<ResolversTypes['TokenUsage']>, ParentType, ContextType>;
+  startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  finishedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type DecisionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Decision'] = ResolversParentTypes['Decision']> = {
+  flow?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  flowVersion?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  generation?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  decidedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  run?: Resolver<ResolversTypes['Run'], ParentType, ContextType>;
+};
+
+export type RunConnectionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RunConnection'] = ResolversParentTypes['RunConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['RunEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['Run']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+};
+
+export type RunEdgeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RunEdge'] = ResolversParentTypes['RunEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Run'], ParentType, ContextType>;
+};
+
+export type EventChangeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['EventChange'] = ResolversParentTypes['EventChange']> = {
+  change?: Resolver<ResolversTypes['Change'], ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  code?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  runId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  deliveryId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  event?: Resolver<ResolversTypes['Event'], ParentType, ContextType>;
+};
+
+export type TimelineEntryResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['TimelineEntry'] = ResolversParentTypes['TimelineEntry']> = {
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['TimelineKind'], ParentType, ContextType>;
+  title?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  code?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  runId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  step?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  deliveryId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  deadLetterId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  attempt?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  actor?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type Resolvers<ContextType = QueryContext> = {
+  CreateApiKeyResult?: CreateApiKeyResultResolvers<ContextType>;
+  CreateApiKeySuccess?: CreateApiKeySuccessResolvers<ContextType>;
+  RevokeApiKeyResult?: RevokeApiKeyResultResolvers<ContextType>;
+  RevokeApiKeySuccess?: RevokeApiKeySuccessResolvers<ContextType>;
+  ApiKey?: ApiKeyResolvers<ContextType>;
+  Customer?: CustomerResolvers<ContextType>;
+  CustomerConnection?: CustomerConnectionResolvers<ContextType>;
+  CustomerEdge?: CustomerEdgeResolvers<ContextType>;
+  DeadLetter?: DeadLetterResolvers<ContextType>;
+  DeadLetterConnection?: DeadLetterConnectionResolvers<ContextType>;
+  DeadLetterEdge?: DeadLetterEdgeResolvers<ContextType>;
+  RedeliverResult?: RedeliverResultResolvers<ContextType>;
+  RedeliverSuccess?: RedeliverSuccessResolvers<ContextType>;
+  Delivery?: DeliveryResolvers<ContextType>;
+  Attempt?: AttemptResolvers<ContextType>;
+  DeliveryConnection?: DeliveryConnectionResolvers<ContextType>;
+  DeliveryEdge?: DeliveryEdgeResolvers<ContextType>;
+  ApplyDocumentsResult?: ApplyDocumentsResultResolvers<ContextType>;
+  ApplyDocumentsSuccess?: ApplyDocumentsSuccessResolvers<ContextType>;
+  RemoveDocumentResult?: RemoveDocumentResultResolvers<ContextType>;
+  RemoveDocumentSuccess?: RemoveDocumentSuccessResolvers<ContextType>;
+  DocumentChange?: DocumentChangeResolvers<ContextType>;
+  FieldDifference?: FieldDifferenceResolvers<ContextType>;
+  Document?: DocumentResolvers<ContextType>;
+  Event?: EventResolvers<ContextType>;
+  EventConnection?: EventConnectionResolvers<ContextType>;
+  EventEdge?: EventEdgeResolvers<ContextType>;
+  DateTime?: GraphQLScalarType;
+  JSON?: GraphQLScalarType;
+  Query?: QueryResolvers<ContextType>;
+  Mutation?: MutationResolvers<ContextType>;
+  Subscription?: SubscriptionResolvers<ContextType>;
+  Node?: NodeResolvers<ContextType>;
+  PageInfo?: PageInfoResolvers<ContextType>;
+  Count?: CountResolvers<ContextType>;
+  UserError?: UserErrorResolvers<ContextType>;
+  ValidationError?: ValidationErrorResolvers<ContextType>;
+  Violation?: ViolationResolvers<ContextType>;
+  NotFoundError?: NotFoundErrorResolvers<ContextType>;
+  ForbiddenError?: ForbiddenErrorResolvers<ContextType>;
+  UnavailableError?: UnavailableErrorResolvers<ContextType>;
+  ReplayEventsResult?: ReplayEventsResultResolvers<ContextType>;
+  ReplayEventsSuccess?: ReplayEventsSuccessResolvers<ContextType>;
+  Run?: RunResolvers<ContextType>;
+  Step?: StepResolvers<ContextType>;
+  TokenUsage?: TokenUsageResolvers<ContextType>;
+  ModelAttempt?: ModelAttemptResolvers<ContextType>;
+  Decision?: DecisionResolvers<ContextType>;
+  RunConnection?: RunConnectionResolvers<ContextType>;
+  RunEdge?: RunEdgeResolvers<ContextType>;
+  EventChange?: EventChangeResolvers<ContextType>;
+  TimelineEntry?: TimelineEntryResolvers<ContextType>;
+};
+
+export type DirectiveResolvers<ContextType = QueryContext> = {
+  auth?: AuthDirectiveResolver<any, any, ContextType>;
+  cost?: CostDirectiveResolver<any, any, ContextType>;
+};

@@ -1,0 +1,68 @@
+import { HeaderMap } from '@apollo/server';
+import { ApolloServerErrorCode, unwrapResolverError } from '@apollo/server/errors';
+import { GraphQLError } from 'graphql';
+import type { GraphQLFormattedError } from 'graphql';
+import { DomainError, failures } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
+import { counter, logger } from '#libs/tracing';
+
+const log = logger('graphql');
+const failed = counter('millrace_graphql_errors_total', 'Errors answered by GraphQL, by code.', ['code']);
+
+/** GraphQL's own refusals, in our words. */
+const ownCodes: Record<string, FailureCode> = {
+  [ApolloServerErrorCode.GRAPHQL_PARSE_FAILED]: 'request.malformed',
+  [ApolloServerErrorCode.BAD_REQUEST]: 'request.malformed',
+  [ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED]: 'request.invalid',
+  [ApolloServerErrorCode.BAD_USER_INPUT]: 'request.invalid',
+  [ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE]: 'request.invalid',
+};
+
+/** One failure, as `errors[]` has it. A defect is logged with its stack, and the caller is told nothing of it. */
+export function formatted(error: GraphQLError): GraphQLFormattedError {
+  const { message, locations, path } = error.toJSON();
+  const cause = unwrapResolverError(error);
+  const place = { ...(locations === undefined ? {} : { locations }), ...(path === undefined ? {} : { path }) };
+  if (cause instanceof DomainError) return { message: cause.message, ...place, extensions: describe(cause) };
+  const code = cause instanceof GraphQLError ? codeOf(cause) : undefined;
+  if (code === undefined) {
+    log.error({ err: cause, path }, 'a field failed by a defect');
+    return { message: failures['request.defect'].title, ...place, extensions: counted('request.defect') };
+  }
+  return { message, ...place, extensions: counted(code) };
+}
+
+function describe(error: DomainError): Record<string, unknown> {
+  return {
+    ...counted(error.code),
+    ...(error.field === undefined ? {} : { argument: error.field }),
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  };
+}
+
+function counted(code: FailureCode): { code: FailureCode; outcome: string } {
+  failed.inc({ code });
+  return { code, outcome: failures[code].outcome };
+}
+
+/** An error that GraphQL itself throws without a code while it reads variables is the caller's. */
+function codeOf(error: GraphQLError): FailureCode | undefined {
+  const code: unknown = error.extensions?.['code'];
+  if (typeof code === 'string' && code in failures) return code as FailureCode;
+  if (code === ApolloServerErrorCode.INTERNAL_SERVER_ERROR || error.originalError !== undefined) return undefined;
+  return typeof code === 'string' ? ownCodes[code] : 'request.invalid';
+}
+
+const challenges: Partial<Record<FailureCode, string>> = {
+  'credential.missing': 'Bearer',
+  'credential.invalid': 'Bearer error="invalid_token"',
+};
+
+/** A failure before there is an operation: an HTTP answer of its own, with the challenge that RFC 6750 asks for. */
+export function asHttpError(error: unknown): unknown {
+  if (!(error instanceof DomainError)) return error;
+  const challenge = challenges[error.code];
+  const headers = new HeaderMap(challenge === undefined ? [['retry-after', '1']] : [['www-authenticate', challenge]]);
+  const status = challenge === undefined ? 503 : 401;
+  return new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status, headers } } });
+}

@@ -1,0 +1,67 @@
+import { DomainError } from '#libs/contracts';
+import type { Scope } from '#libs/contracts';
+import type { ForbiddenError, NotFoundError, UnavailableError, ValidationError, Violation } from '../generated/schema.js';
+
+type Named<T extends { __typename?: string }> = T & { __typename: NonNullable<T['__typename']> };
+
+/** One mapping from a mutation's expected failure to its union member. */
+export function forbidden(error: DomainError, requiredScope: Scope): Named<ForbiddenError> {
+  return { __typename: 'ForbiddenError', ...common(error), requiredScope };
+}
+
+/** What the input names is not there. Thrown by services, answered as a `NotFoundError`. */
+export abstract class Unknown extends DomainError {
+  constructor(
+    override readonly field: string,
+    readonly missing: readonly string[],
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The input is not acceptable; `violations` say everything that is wrong with it. */
+export class InputInvalid extends DomainError {
+  constructor(
+    readonly violations: readonly Violation[],
+    readonly code: 'request.invalid' | 'document.invalid' = 'request.invalid',
+  ) {
+    super(violations.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+  }
+}
+
+type Answer = Named<ValidationError> | Named<NotFoundError>;
+
+/** The work's result, or its expected failure as a member of the mutation's union. Everything else is thrown on and stands in `errors[]`. */
+export async function answered<T>(work: () => Promise<T>): Promise<T | Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    const answer = answerOf(error);
+    if (answer === undefined) throw error;
+    return answer;
+  }
+}
+
+/** The same for a mutation that needs the log: when that is away, the caller is told to send the request again. */
+export async function answeredByLog<T>(work: () => Promise<T>): Promise<T | Answer | Named<UnavailableError>> {
+  try {
+    return await answered(work);
+  } catch (error) {
+    if (!(error instanceof DomainError) || error.outcome !== 'retry') throw error;
+    return { __typename: 'UnavailableError', ...common(error), retryAfterMs: error.retryAfterMs ?? 1_000 };
+  }
+}
+
+function answerOf(error: unknown): Answer | undefined {
+  if (error instanceof Unknown) return { __typename: 'NotFoundError', ...common(error), missing: [...error.missing] };
+  if (error instanceof InputInvalid) {
+    return { __typename: 'ValidationError', ...common(error), path: error.violations[0]?.path ?? null, violations: [...error.violations] };
+  }
+  return undefined;
+}
+
+function common(error: DomainError) {
+  const { code, message, outcome, field } = error;
+  return { code, message, outcome, path: field === undefined ? null : field.split('.') };
+}

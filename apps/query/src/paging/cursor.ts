@@ -1,0 +1,52 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+
+/** Where a row stands in its list: what the list is sorted by, then the row's id. */
+export interface Position {
+  key: string;
+  id: string;
+}
+
+/** Which list a cursor is of. With another tenant, order or filter it is another list. */
+export interface ListIdentity {
+  tenant: string;
+  list: string;
+  filter: Record<string, unknown>;
+}
+
+const signatureBytes = 16;
+
+/**
+ * Cursors are `position.signature`, both base64url. The signature covers tenant, list and filter, so a cursor that was made up, or taken to
+ * another list, is refused instead of giving wrong rows. All replicas share the key, so a page may come from any of them.
+ */
+export class CursorSigner {
+  private readonly key: Buffer;
+
+  /** @param secret the deployment's secret; the signing key is derived from it */
+  constructor(secret: string) {
+    this.key = Buffer.from(hkdfSync('sha256', secret, '', 'millrace cursors', 32));
+  }
+
+  encode(list: ListIdentity, { key, id }: Position): string {
+    const text = Buffer.from(JSON.stringify([key, id])).toString('base64url');
+    return `${text}.${this.sign(list, text).toString('base64url')}`;
+  }
+
+  /** The position in a cursor of this very list; null where it is not one. */
+  decode(list: ListIdentity, cursor: string): Position | null {
+    const [text, signature, ...rest] = cursor.split('.');
+    if (text === undefined || signature === undefined || rest.length > 0) return null;
+    const given = Buffer.from(signature, 'base64url');
+    if (given.length !== signatureBytes || !timingSafeEqual(given, this.sign(list, text))) return null;
+    const [key, id] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as [string, string];
+    return { key, id };
+  }
+
+  private sign({ tenant, list, filter }: ListIdentity, text: string): Buffer {
+    const entries = Object.entries(filter).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return createHmac('sha256', this.key)
+      .update(JSON.stringify([tenant, list, entries, text]))
+      .digest()
+      .subarray(0, signatureBytes);
+  }
+}

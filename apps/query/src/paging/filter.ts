@@ -1,0 +1,14 @@
+import { ArgumentInvalid } from '../graphql/request.errors.js';
+
+/** What a filter asks for: the conditions of migration 0002 by key, without those that are not given. */
+export function conditions(given: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== undefined));
+}
+
+/** A type as a filter names it: whole, or a prefix with `*` after it. */
+export function typeCondition(type: string | null | undefined): { type?: string; typePrefix?: string } {
+  if (type == null) return {};
+  if (!type.includes('*')) return { type };
+  if (type.indexOf('*') !== type.length - 1) throw new ArgumentInvalid('filter.type', 'may have a * at its end only');
+  return { typePrefix: type.slice(0, -1) };
+}

@@ -1,0 +1,121 @@
+import { Injectable } from '@nestjs/common';
+import { statement } from '#libs/persistence';
+import type { Statement } from '#libs/persistence';
+import { TenantDatabase } from '#libs/persistence';
+import { ArgumentInvalid } from '../graphql/request.errors.js';
+import type { Count, PageInfo } from '../generated/schema.js';
+import { CursorSigner } from './cursor.js';
+import type { ListIdentity, Position } from './cursor.js';
+
+/** The paging arguments that every list takes. */
+export interface PageArguments {
+  first?: number | null;
+  after?: string | null;
+  last?: number | null;
+  before?: string | null;
+}
+
+/** A row of a list, with where it stands in it. */
+export type Placed<Row> = Row & { position: Position };
+
+/** A list of the database: `<name>_page` and `<name>_count` (migration 0002). */
+export interface ListSource<Row, Raw extends { sortKey: string }> {
+  name: string;
+  page: Statement;
+  count: Statement;
+  idOf: (raw: Raw) => string;
+  rowOf: (raw: Raw) => Row;
+}
+
+/** A page, as Relay's connections have it. `count` runs only where `totalCount` is selected. */
+export interface Connection<Row> {
+  edges: { cursor: string; node: Row }[];
+  nodes: Row[];
+  pageInfo: PageInfo;
+  count: () => Promise<Count>;
+}
+
+export const defaultPageSize = 20;
+export const maxPageSize = 100;
+/** Counting is exact up to here: an exact count of a large tenant costs more than a thousand pages. */
+const countLimit = 10_000;
+
+/**
+ * A list source over the functions of migration 0002.
+ * @param columns the select list over the page's rows, with `"sortKey"`
+ */
+export function listSource<Row, Raw extends { sortKey: string }>(
+  name: string,
+  columns: string,
+  mapping: { idOf: (raw: Raw) => string; rowOf: (raw: Raw) => Row },
+): ListSource<Row, Raw> {
+  return {
+    name,
+    page: statement(`${name}.page`, `SELECT ${columns} FROM ${name}_page($1, $2, $3, $4, $5, $6)`),
+    count: statement(`${name}.count`, `SELECT ${name}_count($1, $2, $3) AS found`),
+    ...mapping,
+  };
+}
+
+/** Keyset paging: a page starts behind a row, not after a number of rows, so it costs the same at any depth and rows that come in meanwhile move nothing. */
+@Injectable()
+export class Paging {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly cursors: CursorSigner,
+  ) {}
+
+  async page<Row, Raw extends { sortKey: string }>(
+    source: ListSource<Row, Raw>,
+    tenant: string,
+    filter: Record<string, unknown>,
+    given: PageArguments,
+  ): Promise<Connection<Row>> {
+    const list = { tenant, list: source.name, filter };
+    const { backward, size, from } = this.request(list, given);
+    const values = [tenant, filter, from?.key ?? null, from?.id ?? null, backward, size + 1];
+    const found = await this.database.query<Raw>(source.page, values);
+    const more = found.length > size;
+    const raws = backward ? found.slice(0, size).toReversed() : found.slice(0, size);
+    const edges = raws.map((raw) => ({
+      cursor: this.cursors.encode(list, { key: raw.sortKey, id: source.idOf(raw) }),
+      node: source.rowOf(raw),
+    }));
+    return {
+      edges,
+      nodes: edges.map((edge) => edge.node),
+      pageInfo: {
+        hasNextPage: backward ? from !== null : more,
+        hasPreviousPage: backward ? more : from !== null,
+        startCursor: edges[0]?.cursor ?? null,
+        endCursor: edges.at(-1)?.cursor ?? null,
+      },
+      count: () => this.count(source, tenant, filter),
+    };
+  }
+
+  private request(list: ListIdentity, { first, after, last, before }: PageArguments): { backward: boolean; size: number; from: Position | null } {
+    if (first != null && last != null) throw new ArgumentInvalid('last', 'stands for paging backward and first for forward: give one of them');
+    const backward = last != null || (before != null && first == null);
+    const wrongEnd = backward ? after : before;
+    if (wrongEnd != null) {
+      throw new ArgumentInvalid(backward ? 'after' : 'before', `goes with ${backward ? 'first' : 'last'}, not with ${backward ? 'last' : 'first'}`);
+    }
+    const size = (backward ? last : first) ?? defaultPageSize;
+    if (size < 1 || size > maxPageSize) throw new ArgumentInvalid(backward ? 'last' : 'first', `must be from 1 to ${maxPageSize}`);
+    return { backward, size, from: this.position(list, backward ? 'before' : 'after', backward ? before : after) };
+  }
+
+  private position(list: ListIdentity, argument: string, cursor: string | null | undefined): Position | null {
+    if (cursor == null) return null;
+    const position = this.cursors.decode(list, cursor);
+    if (position === null) throw new ArgumentInvalid(argument, 'is not a cursor of this list with this filter');
+    return position;
+  }
+
+  private async count(source: Pick<ListSource<never, never>, 'count'>, tenant: string, filter: Record<string, unknown>): Promise<Count> {
+    const [row] = await this.database.query<{ found: number }>(source.count, [tenant, filter, countLimit + 1]);
+    const found = row?.found ?? 0;
+    return { value: Math.min(found, countLimit), exact: found <= countLimit };
+  }
+}
