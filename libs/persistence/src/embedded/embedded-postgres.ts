@@ -1,0 +1,264 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chown, mkdir, open, readFile, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Client } from 'pg';
+import { lockFolder } from './folder-lock.js';
+import type { FolderLock } from './folder-lock.js';
+import { findInstallation } from './installation.js';
+import type { Installation } from './installation.js';
+import { folderOf, identityOf, isAlive } from './processes.js';
+import { findRunner } from './unprivileged.js';
+import type { Runner } from './unprivileged.js';
+
+const execute = promisify(execFile);
+
+export interface EmbeddedPostgresOptions {
+  /** Everything lives in here: data, password, port, the server's log. Made where it does not exist. */
+  directory: string;
+  /** False only for tests: what a crash of the machine would lose is not written in time, at about twice the speed. */
+  durable: boolean;
+  /** Default: the port of the last start, or else a free one. */
+  port?: number;
+}
+
+const login = 'millrace';
+const host = '127.0.0.1';
+/** Long enough for the recovery after a crash; the first start takes about a second. */
+const startDeadlineMs = 120_000;
+const stopDeadlineMs = 15_000;
+
+/** A small machine's settings, and no door but loopback: a socket file would need a short path. */
+const settings = [
+  `listen_addresses=${host}`,
+  'unix_socket_directories=',
+  'max_connections=200',
+  'max_wal_size=256MB',
+  'log_min_messages=warning',
+  'log_timezone=UTC',
+  'timezone=UTC',
+];
+const withoutDurability = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
+
+/**
+ * A real Postgres from npm's binaries, for machines that have none: standalone and the tests. It belongs to the process that starts it: `stop`
+ * ends it, leaving by `process.exit` ends it, on Linux the kernel ends it with a killed parent, and where all that fails the next start does.
+ */
+export class EmbeddedPostgres {
+  private constructor(
+    readonly url: string,
+    private readonly server: ChildProcess,
+    private readonly lock: FolderLock,
+  ) {}
+
+  /**
+   * Resolves when the server answers.
+   * @throws FolderInUse where another process runs it
+   * @throws Error with what the server said where it does not start
+   */
+  static async start(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+    await mkdir(options.directory, { recursive: true });
+    const files = filesIn(await realpath(options.directory));
+    const lock = lockFolder(options.directory, files.lock);
+    try {
+      const installation = await findInstallation();
+      const runner = await findRunner(installation.postgres);
+      await endOrphan(files.data);
+      if (!existsSync(files.data)) await initialize(installation, runner, files, options.durable);
+      await own(files.data, runner);
+      const start = { installation, runner, files, durable: options.durable };
+      const { server, port } = await launch(start, await portsFor(options, files));
+      await createDatabase(await addressOf(files, port, 'postgres'));
+      const postgres = new EmbeddedPostgres(await addressOf(files, port, login), server, lock);
+      process.once('exit', postgres.atExit);
+      return postgres;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** A fast shutdown: open transactions are rolled back, everything committed is on disk when it resolves. */
+  async stop(): Promise<void> {
+    process.off('exit', this.atExit);
+    await end(this.server);
+    this.lock.release();
+  }
+
+  private readonly atExit = (): void => {
+    this.server.kill('SIGINT');
+  };
+}
+
+interface Files {
+  data: string;
+  password: string;
+  port: string;
+  lock: string;
+  log: string;
+}
+
+function filesIn(directory: string): Files {
+  const at = (name: string): string => path.join(directory, name);
+  return { data: at('data'), password: at('password'), port: at('port'), lock: at('lock'), log: at('postgres.log') };
+}
+
+/** Makes the cluster beside its place and moves it there when it is whole, so that a killed first start leaves nothing half-made. */
+async function initialize(installation: Installation, runner: Runner, files: Files, durable: boolean): Promise<void> {
+  const draft = `${files.data}.new`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { mode: 0o700 });
+  await writeFile(files.password, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  await own(draft, runner);
+  await own(files.password, runner);
+  const [file, args] = runner.command(installation.initdb, [
+    `--pgdata=${draft}`,
+    `--username=${login}`,
+    `--pwfile=${files.password}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--locale=C',
+    ...(durable ? [] : ['--no-sync']),
+  ]);
+  await execute(file, args).catch((error: Error & { stderr: string }) => {
+    throw new Error(`A new Postgres could not be made in ${draft}: ${error.stderr.trim() || error.message}`, { cause: error });
+  });
+  await rename(draft, files.data);
+}
+
+/** Postgres refuses a data folder that is not its user's own. Root hands it over; anybody else can only say so. */
+async function own(target: string, { owner }: Runner): Promise<void> {
+  const { uid } = await stat(target);
+  if (owner === undefined) {
+    if (uid !== process.geteuid?.())
+      throw new Error(`${target} belongs to another user (uid ${uid}). Start as that user, or use another folder.`);
+    return;
+  }
+  if (uid === owner.uid) return;
+  const entries = (await stat(target)).isDirectory() ? await readdir(target, { recursive: true }) : [];
+  for (const entry of entries) await chown(path.join(target, entry), owner.uid, owner.gid);
+  await chown(target, owner.uid, owner.gid);
+}
+
+/**
+ * A server whose parent was killed is still running, or has left its pid file: the folder's lock is ours, so whoever that was is gone.
+ * The pid in a stale file may meanwhile be another process, which Postgres would take for a running server, and we must not touch.
+ */
+async function endOrphan(data: string): Promise<void> {
+  const file = path.join(data, 'postmaster.pid');
+  if (!existsSync(file)) return;
+  const orphan = identityOf(Number((await readFile(file, 'utf8')).split('\n')[0]));
+  if (!isAlive(orphan) || folderOf(orphan.pid) !== data) {
+    await rm(file, { force: true });
+    return;
+  }
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    process.kill(orphan.pid, signal);
+    const deadline = Date.now() + stopDeadlineMs;
+    while (isAlive(orphan) && Date.now() < deadline) await pause(20);
+    if (!isAlive(orphan)) return;
+  }
+  throw new Error(`The Postgres server ${orphan.pid} of an earlier start does not stop. End it, then start again.`);
+}
+
+interface Running {
+  server: ChildProcess;
+  port: number;
+}
+
+/** On the port asked for; else on the remembered one, and where that is taken by now, on a free one. */
+async function portsFor(options: EmbeddedPostgresOptions, files: Files): Promise<number[]> {
+  if (options.port !== undefined) return [options.port];
+  const remembered = Number(await readFile(files.port, 'utf8').catch(() => ''));
+  return [...(remembered > 0 ? [remembered] : []), await freePort(), await freePort()];
+}
+
+/** Resolves when the server answers on the first of the ports that nobody else has. */
+async function launch(
+  start: { installation: Installation; runner: Runner; files: Files; durable: boolean },
+  ports: number[],
+): Promise<Running> {
+  const { installation, runner, files, durable } = start;
+  const [port, ...others] = ports as [number, ...number[]];
+  const configuration = [`port=${port}`, ...settings, ...(durable ? [] : withoutDurability)].flatMap((setting) => ['-c', setting]);
+  const [file, args] = runner.command(installation.postgres, ['-D', files.data, ...configuration]);
+  const url = await addressOf(files, port, 'postgres');
+  const log = await open(files.log, 'w');
+  // Detached: Ctrl-C in a terminal goes to us alone, and we stop the server when we are done with it.
+  const server = spawn(file, args, { stdio: ['ignore', log.fd, log.fd], detached: true });
+  try {
+    await answering(server, url);
+    await writeFile(files.port, String(port));
+    return { server, port };
+  } catch (cause) {
+    await end(server);
+    const said = (await readFile(files.log, 'utf8')).trim();
+    if (said.includes('could not create any TCP/IP sockets') && others.length > 0) return launch(start, others);
+    throw new Error(`The embedded Postgres does not start on port ${port}: ${said || (cause as Error).message}`, { cause });
+  } finally {
+    await log.close();
+  }
+}
+
+async function answering(server: ChildProcess, url: string): Promise<void> {
+  const deadline = Date.now() + startDeadlineMs;
+  await once(server, 'spawn');
+  while (server.exitCode === null && server.signalCode === null) {
+    try {
+      await withClient(url, (client) => client.query('SELECT 1'));
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await pause(20);
+    }
+  }
+  throw new Error(`it ended with ${server.exitCode ?? server.signalCode}`);
+}
+
+async function createDatabase(url: string): Promise<void> {
+  await withClient(url, async (client) => {
+    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [login]);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${login}`);
+  });
+}
+
+async function withClient(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  client.on('error', () => undefined); // what is under way fails with it
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function end(server: ChildProcess): Promise<void> {
+  if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+  const exited = once(server, 'exit');
+  server.kill('SIGINT');
+  const impatience = setTimeout(() => server.kill('SIGQUIT'), stopDeadlineMs);
+  await exited;
+  clearTimeout(impatience);
+}
+
+async function addressOf(files: Files, port: number, database: string): Promise<string> {
+  return `postgres://${login}:${await readFile(files.password, 'utf8')}@${host}:${port}/${database}`;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

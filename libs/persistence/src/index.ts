@@ -1,0 +1,10 @@
+export { Database, TenantDatabase } from './database.js';
+export type { DatabaseOptions, DatabaseRole, Session } from './database.js';
+export { statement } from './statement.js';
+export type { Statement } from './statement.js';
+export type { Subscription } from './listener.js';
+export { SchemaOutdated, StorageUnavailable } from './storage.errors.js';
+export { migrate, requireSchema } from './migrate.js';
+export { EmbeddedPostgres } from './embedded/embedded-postgres.js';
+export type { EmbeddedPostgresOptions } from './embedded/embedded-postgres.js';
+export { FolderInUse } from './embedded/folder-lock.js';

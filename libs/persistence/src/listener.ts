@@ -1,0 +1,58 @@
+import { Client, escapeIdentifier } from 'pg';
+import type { ClientConfig } from 'pg';
+import { logger } from '#libs/tracing';
+
+/** A channel that is being listened to. */
+export interface Subscription {
+  close(): Promise<void>;
+}
+
+const firstDelayMs = 100;
+const maxDelayMs = 5_000;
+const log = logger('persistence');
+
+/** See {@link Database.listen}. */
+export async function listen(connection: ClientConfig, channel: string, onNotice: (payload: string) => void): Promise<Subscription> {
+  let client: Client | undefined;
+  let reconnect: NodeJS.Timeout | undefined;
+  let delayMs = firstDelayMs;
+  let closed = false;
+
+  const connect = async (): Promise<void> => {
+    const candidate = new Client(connection);
+    const lost = (): void => {
+      if (closed || client !== candidate) return;
+      client = undefined;
+      log.warn({ channel }, 'the connection that listens to Postgres broke');
+      retryLater();
+    };
+    candidate.on('error', lost).on('end', lost);
+    candidate.on('notification', (notice) => onNotice(notice.payload ?? ''));
+    try {
+      await candidate.connect();
+      await candidate.query(`LISTEN ${escapeIdentifier(channel)}`);
+    } catch {
+      candidate.end(() => undefined); // not awaited: of a client that never connected it never resolves
+      if (!closed) retryLater();
+      return;
+    }
+    if (closed) return candidate.end();
+    client = candidate;
+    delayMs = firstDelayMs;
+    onNotice('');
+  };
+
+  const retryLater = (): void => {
+    reconnect = setTimeout(() => void connect(), delayMs);
+    delayMs = Math.min(delayMs * 2, maxDelayMs);
+  };
+
+  await connect();
+  return {
+    async close() {
+      closed = true;
+      clearTimeout(reconnect);
+      await client?.end();
+    },
+  };
+}

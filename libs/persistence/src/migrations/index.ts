@@ -1,0 +1,8 @@
+import { Spine1795219200000 } from './0001-spine.js';
+import { QueryPages1795219200001 } from './0002-query-pages.js';
+
+/** In order. A new one is appended, and never changes what an earlier one did. */
+export const migrations = [Spine1795219200000, QueryPages1795219200001];
+
+/** As TypeORM's ledger has them. */
+export const migrationNames: readonly string[] = migrations.map((migration) => migration.name);

@@ -1,0 +1,61 @@
+import { DatabaseError } from 'pg';
+import { DomainError } from '#libs/contracts';
+
+/** Postgres could not do its part now: it is away, starting, full, or cut the statement off. The same call may succeed later; nothing is lost. */
+export class StorageUnavailable extends DomainError {
+  readonly code = 'storage.unavailable';
+  override readonly ours = true;
+
+  constructor(cause: unknown) {
+    super(`Postgres is not available: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The database has an older schema than this build works with. The process must not start. */
+export class SchemaOutdated extends Error {
+  override readonly name = 'SchemaOutdated';
+
+  constructor(missing: readonly string[], options?: ErrorOptions) {
+    super(
+      `The database lacks ${missing.length === 1 ? 'the migration' : 'the migrations'} ${missing.join(', ')}. ` +
+        'Run `npm run migrate` with DATABASE_URL set to the login that owns the schema, then start again.',
+      options,
+    );
+  }
+}
+
+/**
+ * SQLSTATEs, or their classes, after which the same statement may succeed later.
+ * @see https://www.postgresql.org/docs/18/errcodes-appendix.html
+ */
+const passing = [
+  '08', // the connection broke
+  '25006', // a replica that is not primary yet, or no longer
+  '40', // lost a deadlock or a serialization conflict
+  '53', // out of connections, memory or disk
+  '55P03', // a lock was not granted in time
+  '57014', // the statement time-out
+  '57P', // shutting down, crashed, starting up, idle session dropped
+  '58', // the server's own disk failed
+];
+
+/** What the driver says, without a code, when the connection is gone. */
+const drivers =
+  /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout exceeded|timeout expired|Query read timeout|Cannot use a pool)/;
+
+/** True where the fault is that of the connection or the server, not of the statement or its values. */
+export function isConnectionLevel(error: unknown): boolean {
+  if (error instanceof DatabaseError) return passing.some((state) => error.code?.startsWith(state));
+  if (error instanceof AggregateError) return error.errors.every(isConnectionLevel);
+  return error instanceof Error && ('syscall' in error || drivers.test(error.message));
+}
+
+/** The driver's error in the words of this codebase: {@link StorageUnavailable}, or the error itself, which is then a defect of the statement. */
+export function translated(error: unknown): unknown {
+  return isConnectionLevel(error) ? new StorageUnavailable(error) : error;
+}
+
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join(', ');
+  return cause instanceof Error ? cause.message : String(cause);
+}

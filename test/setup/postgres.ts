@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client } from 'pg';
+import type { TestProject } from 'vitest/node';
+import { EmbeddedPostgres, migrate } from '#libs/persistence';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** A superuser's address on the run's Postgres. */
+    postgresUrl: string;
+    /** A migrated database that nothing is connected to, for `CREATE DATABASE … TEMPLATE`. */
+    postgresTemplate: string;
+  }
+}
+
+const template = 'millrace_template';
+
+/** One Postgres for the whole test run, migrated once; each test takes a copy (`freshDatabase`). */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'millrace-test-postgres-'));
+  const postgres = await EmbeddedPostgres.start({ directory, durable: false });
+  await createTemplate(postgres.url);
+  project.provide('postgresUrl', postgres.url);
+  project.provide('postgresTemplate', template);
+  return async () => {
+    await postgres.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+}
+
+async function createTemplate(url: string): Promise<void> {
+  const admin = new Client({ connectionString: url });
+  await admin.connect();
+  await admin.query(`CREATE DATABASE ${template}`);
+  await admin.end();
+  await migrate(Object.assign(new URL(url), { pathname: `/${template}` }).href);
+}
