@@ -1,0 +1,16 @@
+import { integer, text } from '#libs/config';
+
+/** Of the broker that runs alone; inside standalone it is given a directory and a free port. */
+export const localBrokerSettings = {
+  directory: text('LOCAL_BROKER_DIRECTORY', { help: 'Where the log is kept.', fallback: '.millrace/log' }),
+  host: text('LOCAL_BROKER_HOST', { help: 'Loopback address to listen on.', fallback: '127.0.0.1' }),
+  port: integer('LOCAL_BROKER_PORT', { min: 0, max: 65_535 }, { help: 'Port to listen on; 0 takes a free one.', fallback: '9092' }),
+  retentionMegabytes: integer(
+    'LOCAL_BROKER_RETENTION_MEGABYTES',
+    { min: 64, max: 1_000_000 },
+    {
+      help: 'Size of the whole log at which the oldest records are deleted, whatever age their topic keeps.',
+      fallback: '8192',
+    },
+  ),
+};

@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto';
+import { errorCodes } from '../wire/error-codes.js';
+import type { ErrorCode } from '../wire/error-codes.js';
+
+export interface Protocol {
+  readonly name: string;
+  readonly metadata: Buffer;
+}
+
+export interface JoinRequest {
+  readonly memberId: string;
+  readonly clientId: string;
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly protocols: readonly Protocol[];
+}
+
+export interface JoinAnswer {
+  readonly error: ErrorCode;
+  readonly generation: number;
+  readonly protocol: string;
+  readonly leaderId: string;
+  readonly memberId: string;
+  /** All members, for the leader; nobody, for the others. */
+  readonly members: readonly { readonly memberId: string; readonly metadata: Buffer }[];
+}
+
+export interface SyncAnswer {
+  readonly error: ErrorCode;
+  readonly assignment: Buffer;
+}
+
+interface Member {
+  readonly id: string;
+  sessionTimeoutMs: number;
+  rebalanceTimeoutMs: number;
+  protocols: readonly Protocol[];
+  assignment: Buffer;
+  answerJoin: ((answer: JoinAnswer) => void) | undefined;
+  answerSync: ((answer: SyncAnswer) => void) | undefined;
+  session: NodeJS.Timeout | undefined;
+}
+
+const nothing = Buffer.alloc(0);
+
+/**
+ * One consumer group, Kafka's classic protocol: members join, the leader assigns, everybody syncs, heartbeats keep a member in. Nothing of it
+ * is stored: after a restart of the broker its members are unknown and join again. (Committed offsets are another matter.)
+ * `preparing`: waits for members to join; `completing`: waits for the leader's assignment.
+ */
+export class ConsumerGroup {
+  readonly #members = new Map<string, Member>();
+  #state: 'empty' | 'preparing' | 'completing' | 'stable' = 'empty';
+  #generation = 0;
+  #leaderId = '';
+  #protocol = '';
+  #rebalanceDeadline: NodeJS.Timeout | undefined;
+
+  get empty(): boolean {
+    return this.#members.size === 0;
+  }
+
+  join(request: JoinRequest): Promise<JoinAnswer> {
+    const known = this.#members.get(request.memberId);
+    if (request.memberId !== '' && known === undefined)
+      return Promise.resolve(this.#refuseJoin(errorCodes.unknownMemberId, request.memberId));
+    if (!this.#canAgree(request)) return Promise.resolve(this.#refuseJoin(errorCodes.inconsistentGroupProtocol, request.memberId));
+    const member = known ?? this.#addMember(request);
+    const changed = known === undefined || !sameProtocols(known.protocols, request.protocols);
+    member.protocols = request.protocols;
+    member.sessionTimeoutMs = request.sessionTimeoutMs;
+    member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
+    if (!changed && this.#isRepeat(member)) {
+      this.#expectHeartbeat(member);
+      return Promise.resolve(this.#joined(member));
+    }
+    return new Promise((resolve) => {
+      member.answerJoin = resolve;
+      clearTimeout(member.session); // while it waits for the others, its silence is ours
+      if (this.#state !== 'preparing') this.#prepare();
+      this.#completeWhenAllJoined();
+    });
+  }
+
+  sync(memberId: string, generation: number, assignments: ReadonlyMap<string, Buffer>): Promise<SyncAnswer> {
+    const refusal = this.#refusal(memberId, generation);
+    if (refusal !== undefined) return Promise.resolve({ error: refusal, assignment: nothing });
+    const member = this.#members.get(memberId)!;
+    this.#expectHeartbeat(member);
+    if (this.#state === 'stable') return Promise.resolve({ error: errorCodes.none, assignment: member.assignment });
+    return new Promise((resolve) => {
+      member.answerSync = resolve;
+      if (memberId === this.#leaderId) this.#assign(assignments);
+    });
+  }
+
+  heartbeat(memberId: string, generation: number): ErrorCode {
+    const member = this.#members.get(memberId);
+    if (member !== undefined && generation === this.#generation) this.#expectHeartbeat(member);
+    return this.#refusal(memberId, generation) ?? errorCodes.none;
+  }
+
+  leave(memberId: string): ErrorCode {
+    if (!this.#members.has(memberId)) return errorCodes.unknownMemberId;
+    this.#remove(memberId);
+    return errorCodes.none;
+  }
+
+  /** Whether a member may commit now: while others still join, the last generation's members may; while the leader assigns, nobody. */
+  checkCommit(memberId: string, generation: number): ErrorCode {
+    if (generation < 0 && this.empty) return errorCodes.none; // an administrator sets the offsets of a group at rest
+    if (!this.#members.has(memberId)) return errorCodes.unknownMemberId;
+    if (generation !== this.#generation) return errorCodes.illegalGeneration;
+    return this.#state === 'completing' ? errorCodes.rebalanceInProgress : errorCodes.none;
+  }
+
+  /** Forgets everybody, so that no timer is left. */
+  close(): void {
+    clearTimeout(this.#rebalanceDeadline);
+    for (const member of this.#members.values()) clearTimeout(member.session);
+    this.#members.clear();
+  }
+
+  #refusal(memberId: string, generation: number): ErrorCode | undefined {
+    if (!this.#members.has(memberId)) return errorCodes.unknownMemberId;
+    if (generation !== this.#generation) return errorCodes.illegalGeneration;
+    return this.#state === 'preparing' ? errorCodes.rebalanceInProgress : undefined;
+  }
+
+  /** A member that joins again unchanged, because it missed the answer: no reason to bother the others. A leader may want to assign anew. */
+  #isRepeat(member: Member): boolean {
+    return this.#state === 'completing' || (this.#state === 'stable' && member.id !== this.#leaderId);
+  }
+
+  #addMember(request: JoinRequest): Member {
+    const id = `${request.clientId}-${randomUUID()}`;
+    const member: Member = {
+      id,
+      sessionTimeoutMs: request.sessionTimeoutMs,
+      rebalanceTimeoutMs: request.rebalanceTimeoutMs,
+      protocols: request.protocols,
+      assignment: nothing,
+      answerJoin: undefined,
+      answerSync: undefined,
+      session: undefined,
+    };
+    this.#members.set(id, member);
+    return member;
+  }
+
+  #prepare(): void {
+    this.#state = 'preparing';
+    for (const member of this.#members.values()) {
+      this.#answerSync(member, { error: errorCodes.rebalanceInProgress, assignment: nothing });
+    }
+    const slowest = Math.max(...[...this.#members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs));
+    clearTimeout(this.#rebalanceDeadline);
+    this.#rebalanceDeadline = setTimeout(() => {
+      for (const member of [...this.#members.values()]) if (member.answerJoin === undefined) this.#remove(member.id);
+    }, slowest);
+  }
+
+  #completeWhenAllJoined(): void {
+    const members = [...this.#members.values()];
+    if (this.#state !== 'preparing' || members.length === 0 || members.some(({ answerJoin }) => answerJoin === undefined)) return;
+    clearTimeout(this.#rebalanceDeadline);
+    this.#state = 'completing';
+    this.#generation += 1;
+    if (!this.#members.has(this.#leaderId)) this.#leaderId = members[0]!.id;
+    this.#protocol = this.#agreed(members.map(({ protocols }) => protocols))!;
+    for (const member of members) {
+      member.answerJoin!(this.#joined(member));
+      member.answerJoin = undefined;
+      this.#expectHeartbeat(member);
+    }
+  }
+
+  #joined(member: Member): JoinAnswer {
+    const metadataOf = ({ protocols }: Member): Buffer => protocols.find(({ name }) => name === this.#protocol)?.metadata ?? nothing;
+    return {
+      error: errorCodes.none,
+      generation: this.#generation,
+      protocol: this.#protocol,
+      leaderId: this.#leaderId,
+      memberId: member.id,
+      members:
+        member.id === this.#leaderId ? [...this.#members.values()].map((each) => ({ memberId: each.id, metadata: metadataOf(each) })) : [],
+    };
+  }
+
+  #refuseJoin(error: ErrorCode, memberId: string): JoinAnswer {
+    return { error, generation: -1, protocol: '', leaderId: '', memberId, members: [] };
+  }
+
+  /** Whether the joining member supports a protocol that all others support. */
+  #canAgree({ memberId, protocols }: JoinRequest): boolean {
+    const others = [...this.#members.values()].filter(({ id }) => id !== memberId);
+    return this.#agreed([protocols, ...others.map((member) => member.protocols)]) !== undefined;
+  }
+
+  #agreed([first = [], ...others]: (readonly Protocol[])[]): string | undefined {
+    return first.find(({ name }) => others.every((protocols) => protocols.some((other) => other.name === name)))?.name;
+  }
+
+  #assign(assignments: ReadonlyMap<string, Buffer>): void {
+    this.#state = 'stable';
+    for (const member of this.#members.values()) {
+      member.assignment = assignments.get(member.id) ?? nothing;
+      this.#answerSync(member, { error: errorCodes.none, assignment: member.assignment });
+    }
+  }
+
+  #answerSync(member: Member, answer: SyncAnswer): void {
+    member.answerSync?.(answer);
+    member.answerSync = undefined;
+  }
+
+  #expectHeartbeat(member: Member): void {
+    clearTimeout(member.session);
+    if (member.answerJoin === undefined) member.session = setTimeout(() => this.#remove(member.id), member.sessionTimeoutMs);
+  }
+
+  #remove(memberId: string): void {
+    const member = this.#members.get(memberId);
+    if (member === undefined) return;
+    clearTimeout(member.session);
+    this.#members.delete(memberId);
+    member.answerJoin?.(this.#refuseJoin(errorCodes.unknownMemberId, memberId));
+    this.#answerSync(member, { error: errorCodes.unknownMemberId, assignment: nothing });
+    if (this.empty) {
+      this.#state = 'empty';
+      clearTimeout(this.#rebalanceDeadline);
+    } else if (this.#state !== 'preparing') this.#prepare();
+    this.#completeWhenAllJoined();
+  }
+}
+
+function sameProtocols(one: readonly Protocol[], other: readonly Protocol[]): boolean {
+  return (
+    one.length === other.length && one.every(({ name, metadata }, at) => other[at]!.name === name && other[at]!.metadata.equals(metadata))
+  );
+}

@@ -1,0 +1,3 @@
+export { localBrokerSettings } from './config.js';
+export { startLocalBroker } from './local-broker.js';
+export type { LocalBroker, LocalBrokerOptions } from './local-broker.js';

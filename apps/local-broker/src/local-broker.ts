@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { join } from 'node:path';
+import { logger } from '#libs/tracing';
+import type { Broker } from './apis/api.js';
+import { serveConnection } from './connection.js';
+import { CommittedOffsets } from './groups/committed-offsets.js';
+import { ConsumerGroups } from './groups/consumer-groups.js';
+import { lockDirectory } from './log/directory-lock.js';
+import { TopicStore } from './log/topic-store.js';
+
+export interface LocalBrokerOptions {
+  /** Where the log is kept; created where it is missing. One broker at a time. */
+  directory: string;
+  /** Default 0: a free one. */
+  port?: number;
+  /** A loopback address; default 127.0.0.1. */
+  host?: string;
+  /** Bytes that all topics together may take before the oldest records are deleted. Default 8 GiB. */
+  retentionBytes?: number;
+  /** Default 16 MiB. */
+  segmentBytes?: number;
+}
+
+export interface LocalBroker {
+  /** `host:port`: the bootstrap address. */
+  readonly address: string;
+  /** Acknowledges what is under way, closes every connection and releases the directory. */
+  stop(): Promise<void>;
+}
+
+const retentionIntervalMs = 60_000;
+
+const log = logger('local-broker');
+
+/**
+ * Starts the embedded log: Kafka's protocol, as far as kafkajs uses it, over durable files. One node, no TLS, no credentials, no transactions,
+ * no compaction: for one machine, and never for production, which is why it listens on loopback only.
+ * @throws Error where the port is taken, the address is not loopback, or another broker has the directory
+ */
+export async function startLocalBroker(options: LocalBrokerOptions): Promise<LocalBroker> {
+  const { directory, host = '127.0.0.1', port = 0 } = options;
+  if (!isLoopback(host)) {
+    throw new Error(`The local broker has no credentials and listens on loopback only (127.0.0.1, ::1, localhost), not on ${host}`);
+  }
+  await mkdir(directory, { recursive: true });
+  const lock = await lockDirectory(directory);
+  try {
+    const topics = await TopicStore.open({
+      directory,
+      segmentBytes: options.segmentBytes ?? 16 * 1_048_576,
+      retentionBytes: options.retentionBytes ?? 8 * 1_024 ** 3,
+      onNote: (note) => log.warn(note),
+    });
+    const groups = new ConsumerGroups(await CommittedOffsets.open(join(directory, 'committed-offsets.jsonl')));
+    const stopping = new AbortController();
+    const listener = await listen(host, port, (address) => ({ topics, groups, stopping: stopping.signal, ...address }));
+    const retention = setInterval(() => {
+      topics.applyRetention(Date.now()).catch((error: unknown) => log.error({ err: error }, 'retention failed'));
+    }, retentionIntervalMs);
+    return {
+      address: `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`,
+      stop: async () => {
+        clearInterval(retention);
+        stopping.abort();
+        await listener.close();
+        await groups.close();
+        await topics.close();
+        await lock.release();
+      },
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+interface Listener {
+  readonly host: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+async function listen(host: string, port: number, brokerAt: (address: { host: string; port: number }) => Broker): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  const server = createServer();
+  await bind(server, host, port);
+  const { port: bound } = server.address() as AddressInfo;
+  const broker = brokerAt({ host, port: bound });
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', (error) => log.debug({ err: error }, 'a connection broke'));
+    serveConnection(socket, broker)
+      .catch((error: unknown) => {
+        if (!broker.stopping.aborted && !socket.errored) log.warn({ err: error }, 'a connection was closed');
+      })
+      .finally(() => socket.destroy());
+  });
+  return {
+    host,
+    port: bound,
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function bind(server: Server, host: string, port: number): Promise<void> {
+  try {
+    server.listen({ host, port, exclusive: true });
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new Error(
+      `Port ${port} on ${host} is taken: another broker, or something else, listens there. Stop it, or set another LOCAL_BROKER_PORT.`,
+      { cause: error },
+    );
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

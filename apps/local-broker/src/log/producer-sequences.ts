@@ -1,0 +1,56 @@
+import type { BatchHeader } from './record-batch.js';
+
+/** As many batches as a producer may have in flight, and so may repeat. */
+const remembered = 5;
+/** Producers remembered per partition; the one longest silent is forgotten first. */
+const maxProducers = 1_000;
+
+interface KnownBatch {
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly baseOffset: number;
+}
+
+interface KnownProducer {
+  epoch: number;
+  batches: KnownBatch[];
+}
+
+export type SequenceCheck =
+  | { kind: 'next' }
+  /** The batch is in the log already. */
+  | { kind: 'repeat'; baseOffset: number }
+  | { kind: 'refused'; reason: 'outOfOrderSequenceNumber' | 'duplicateSequenceNumber' | 'invalidProducerEpoch' };
+
+/** What makes repeating a produce request safe: the last batches of each producer in one partition. */
+export class ProducerSequences {
+  readonly #producers = new Map<number, KnownProducer>();
+
+  check(batch: BatchHeader): SequenceCheck {
+    if (batch.producerId < 0) return { kind: 'next' };
+    const known = this.#producers.get(batch.producerId);
+    // Kafka takes any sequence of a producer it has forgotten (KIP-360), and so does this.
+    if (known === undefined) return { kind: 'next' };
+    if (batch.producerEpoch < known.epoch) return { kind: 'refused', reason: 'invalidProducerEpoch' };
+    if (batch.producerEpoch > known.epoch) {
+      return batch.firstSequence === 0 ? { kind: 'next' } : { kind: 'refused', reason: 'outOfOrderSequenceNumber' };
+    }
+    const repeated = known.batches.find(
+      ({ firstSequence, lastSequence }) => firstSequence === batch.firstSequence && lastSequence === batch.lastSequence,
+    );
+    if (repeated !== undefined) return { kind: 'repeat', baseOffset: repeated.baseOffset };
+    const last = known.batches.at(-1)!.lastSequence;
+    if (batch.firstSequence === (last + 1) % 2 ** 31) return { kind: 'next' };
+    return { kind: 'refused', reason: batch.firstSequence <= last ? 'duplicateSequenceNumber' : 'outOfOrderSequenceNumber' };
+  }
+
+  appended({ producerId, producerEpoch, firstSequence, lastSequence, baseOffset }: BatchHeader): void {
+    if (producerId < 0) return;
+    const known = this.#producers.get(producerId);
+    const batches = known?.epoch === producerEpoch ? known.batches.slice(1 - remembered) : [];
+    batches.push({ firstSequence, lastSequence, baseOffset });
+    this.#producers.delete(producerId);
+    this.#producers.set(producerId, { epoch: producerEpoch, batches });
+    if (this.#producers.size > maxProducers) this.#producers.delete(this.#producers.keys().next().value!);
+  }
+}

@@ -1,0 +1,25 @@
+import { readSettings } from '#libs/config';
+import { observabilitySettings, observe, onStopSignal } from '#libs/service';
+import { logger } from '#libs/tracing';
+import { localBrokerSettings } from './config.js';
+import { startLocalBroker } from './local-broker.js';
+
+// Not a Nest application: it has no HTTP, no providers and nothing to inject, only a socket and files.
+try {
+  const settings = readSettings('local-broker', { ...localBrokerSettings, ...observabilitySettings }, process.env);
+  const tracing = observe('local-broker', settings);
+  const broker = await startLocalBroker({
+    directory: settings.directory,
+    host: settings.host,
+    port: settings.port,
+    retentionBytes: settings.retentionMegabytes * 1_048_576,
+  });
+  logger('local-broker').info({ address: broker.address, pid: process.pid }, 'local-broker is ready');
+  onStopSignal(async () => {
+    await broker.stop();
+    await tracing.shutdown();
+  });
+} catch (error) {
+  process.stderr.write(`local-broker did not start: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}

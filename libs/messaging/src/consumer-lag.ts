@@ -1,0 +1,70 @@
+import type { Admin } from 'kafkajs';
+import { gauge, logger } from '#libs/tracing';
+import type { GroupConsumer } from './group-consumer.js';
+import type { HandlerGroup } from './handler-groups.js';
+import { kafkaClient } from './kafka-client.js';
+import type { LogOptions } from './kafka-client.js';
+
+const intervalMs = 5_000;
+
+const log = logger('messaging');
+const lag = gauge(
+  'millrace_consumer_lag_records',
+  'Records of the partitions this process owns that are in the log and not finished. Their sum over the processes is the lag of the group.',
+  ['group', 'topic'],
+);
+
+/** Measures how far the groups are behind. Asks the log for its end, because a paused partition does not hear of new records. */
+export class ConsumerLag {
+  readonly #admin: Admin;
+  #timer: NodeJS.Timeout | undefined;
+  #measuring: Promise<void> | undefined;
+
+  constructor(
+    options: LogOptions,
+    private readonly groups: readonly { group: HandlerGroup; consumer: GroupConsumer }[],
+  ) {
+    this.#admin = kafkaClient({ ...options, requestTimeoutMs: 5_000, retry: { retries: 1 } }).admin();
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.#measuring ??= this.#measure().finally(() => {
+        this.#measuring = undefined;
+      });
+    }, intervalMs);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#measuring;
+    await this.#admin.disconnect();
+  }
+
+  async #measure(): Promise<void> {
+    try {
+      const ends = new Map<string, Map<number, number>>();
+      for (const { group, consumer } of this.groups) {
+        const positions = consumer.positions();
+        for (const { name: topic } of group.topics) {
+          const endOf = ends.get(topic) ?? (await this.#endsOf(topic));
+          ends.set(topic, endOf);
+          const behind = positions
+            .filter((position) => position.topic === topic)
+            .map(({ partition, offset }) => Math.max(0, (endOf.get(partition) ?? offset) - offset));
+          lag.set(
+            { group: group.group, topic },
+            behind.reduce((sum, records) => sum + records, 0),
+          );
+        }
+      }
+    } catch (error) {
+      log.warn({ err: error }, 'the lag could not be measured');
+    }
+  }
+
+  async #endsOf(topic: string): Promise<Map<number, number>> {
+    const offsets = await this.#admin.fetchTopicOffsets(topic);
+    return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]));
+  }
+}

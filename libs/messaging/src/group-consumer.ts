@@ -1,0 +1,360 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { PartitionAssigners } from 'kafkajs';
+import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, PartitionAssigner } from 'kafkajs';
+import { counter, gauge, logger } from '#libs/tracing';
+import type { HandlerGroup } from './handler-groups.js';
+import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
+import type { DispatcherSource } from './key-ordered-dispatcher.js';
+import { schemaOf } from './logged-record.js';
+import type { LoggedRecord } from './logged-record.js';
+import { OffsetTracker } from './offset-tracker.js';
+import { workOn } from './record-handling.js';
+import type { RecordHandling, RecordWork } from './record-handling.js';
+
+export interface GroupConsumerOptions {
+  /** `millrace.<group>`, or a name of this process's own. */
+  groupId: string;
+  /** Records handled at once. */
+  concurrency: number;
+  /** Bytes of values that wait in memory, over all partitions of the group. */
+  maxBufferedBytes: number;
+  /** How long a member may be silent before its partitions go to others, ms. */
+  sessionTimeoutMs: number;
+  /** How long a rebalance or a stop waits for the handlers in flight, ms. */
+  drainTimeoutMs: number;
+  commitIntervalMs: number;
+}
+
+/** Records of one partition that may wait; enough to stay busy until a resumed fetch arrives. */
+const maxQueuedRecords = 2_000;
+/** How far finished records may run ahead of an unfinished one: after a crash, all of them are handled again. */
+const maxSpan = 20_000;
+/** Finished records that are committed without waiting for the timer. */
+const commitEvery = 1_000;
+/** A long rebalance makes the process unready. */
+const maxRebalanceMs = 60_000;
+/** A fetch waits so long for a record. Also the heartbeat of an idle or paused consumer: kafkajs beats between fetches, and handlers never hold a fetch up. */
+const maxFetchWaitMs = 250;
+
+const log = logger('messaging');
+const duplicates = counter('millrace_records_refetched_total', 'Records dropped because they were read again after a rebalance.', [
+  'group',
+]);
+const commits = counter('millrace_offset_commits_total', 'Commits of consumer offsets.', ['group', 'outcome']);
+const rebalances = counter('millrace_rebalances_total', 'Assignments a consumer received.', ['group']);
+const inFlight = gauge('millrace_records_in_flight', 'Records being handled.', ['group']);
+const queued = gauge('millrace_records_queued', 'Records read and not handled yet.', ['group']);
+const blockedKeys = gauge('millrace_blocked_keys', 'Customers whose next record waits for its retry.', ['group']);
+
+type CommitOffsets = EachBatchPayload['commitOffsetsIfNecessary'];
+
+/** What this member knows of a partition it owns, from one assignment to the loss of it. */
+class OwnedPartition {
+  readonly tracker = new OffsetTracker();
+  readonly lost = new AbortController();
+  queuedRecords = 0;
+  queuedBytes = 0;
+  paused = false;
+
+  constructor(
+    readonly topic: string,
+    readonly partition: number,
+    readonly source: DispatcherSource<OwnedWork>,
+  ) {}
+}
+
+interface OwnedWork extends RecordWork {
+  readonly owner: OwnedPartition;
+}
+
+/**
+ * One member of a consumer group. kafkajs fetches, joins and keeps the session; here is decided what runs when and what may be committed.
+ * `eachBatch` only queues: kafkajs waits for it before it fetches again, so one slow record would hold up every partition.
+ */
+export class GroupConsumer {
+  readonly #dispatcher: KeyOrderedDispatcher<OwnedWork>;
+  readonly #partitions = new Map<string, OwnedPartition>();
+  readonly #stopped = new AbortController();
+  readonly #joined = Promise.withResolvers<void>();
+  #consumer: Consumer | undefined;
+  #commitOffsets: CommitOffsets | undefined;
+  #committing: Promise<void> | undefined;
+  #finishedSinceCommit = 0;
+  #tick: NodeJS.Timeout | undefined;
+  #fault: string | undefined = 'has not joined yet';
+  #rebalancingSince: number | undefined;
+
+  constructor(
+    private readonly kafka: Kafka,
+    private readonly group: HandlerGroup,
+    handling: RecordHandling,
+    private readonly options: GroupConsumerOptions,
+  ) {
+    this.#dispatcher = new KeyOrderedDispatcher<OwnedWork>({
+      concurrency: options.concurrency,
+      handle: async (work) => {
+        const verdict = await handling.handle(work);
+        if (verdict === 'finished') this.#finished(work);
+        return verdict;
+      },
+    });
+  }
+
+  /** Resolves when the group was joined for the first time; tries until then, and again after every crash. */
+  async start(): Promise<void> {
+    this.#tick = setInterval(() => this.#everyInterval(), this.options.commitIntervalMs);
+    void this.#connectUntilJoined();
+    await this.#joined.promise;
+  }
+
+  /** @throws Error with the reason where this member does not consume */
+  ready(): void {
+    const rebalancingMs = this.#rebalancingSince === undefined ? 0 : performance.now() - this.#rebalancingSince;
+    const fault = this.#fault ?? (rebalancingMs > maxRebalanceMs ? `rebalances since ${Math.round(rebalancingMs / 1_000)} s` : undefined);
+    if (fault !== undefined) throw new Error(`consumer group ${this.options.groupId} ${fault}`);
+  }
+
+  /** Waits for what is in flight, commits, and leaves the group, so that others take over at once. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#joined.resolve();
+    clearInterval(this.#tick);
+    await this.#drain();
+    for (const owned of this.#partitions.values()) owned.lost.abort(new Error('This process is stopping'));
+    await this.#consumer?.disconnect();
+    this.#loseAll();
+  }
+
+  /** Where each owned partition stands: everything below the offset is finished. */
+  positions(): { topic: string; partition: number; offset: number }[] {
+    return [...this.#partitions.values()].flatMap(({ topic, partition, tracker: { watermark } }) =>
+      watermark === undefined ? [] : [{ topic, partition, offset: watermark }],
+    );
+  }
+
+  async #connectUntilJoined(): Promise<void> {
+    for (let pauseMs = 500; !this.#stopped.signal.aborted; pauseMs = Math.min(2 * pauseMs, 10_000)) {
+      const consumer = this.#createConsumer();
+      try {
+        await consumer.connect();
+        await consumer.subscribe({ topics: this.group.topics.map(({ name }) => name), fromBeginning: this.group.audience === 'one' });
+        this.#consumer = consumer;
+        await consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          partitionsConsumedConcurrently: 1,
+          eachBatch: (payload) => this.#queueBatch(payload),
+        });
+        if (this.#stopped.signal.aborted) await consumer.disconnect();
+        return;
+      } catch (error) {
+        this.#fault = `cannot start: ${error instanceof Error ? error.message : String(error)}`;
+        log.warn({ err: error, group: this.group.group }, 'a consumer could not start; trying again');
+        await consumer.disconnect().catch(() => undefined);
+      }
+      await this.#pause(pauseMs);
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+  }
+
+  #createConsumer(): Consumer {
+    const consumer = this.kafka.consumer({
+      groupId: this.options.groupId,
+      sessionTimeout: this.options.sessionTimeoutMs,
+      rebalanceTimeout: Math.max(60_000, 2 * this.options.drainTimeoutMs),
+      heartbeatInterval: Math.min(3_000, Math.floor(this.options.sessionTimeoutMs / 4)),
+      maxWaitTimeInMs: maxFetchWaitMs,
+      maxBytes: Math.min(10 * 1_048_576, this.options.maxBufferedBytes),
+      allowAutoTopicCreation: false,
+      partitionAssigners: [this.#drainingAssigner()],
+      // A crash is ours to mend: kafkajs restarts some and leaves the rest to die silently.
+      retry: { initialRetryTime: 200, maxRetryTime: 3_000, retries: 10, restartOnFailure: async () => false },
+    });
+    consumer.on(consumer.events.GROUP_JOIN, (event) => this.#onJoin(consumer, event));
+    consumer.on(consumer.events.FETCH, () => this.#onFetch());
+    consumer.on(consumer.events.CRASH, (event) => this.#onCrash(event));
+    return consumer;
+  }
+
+  /** kafkajs-repairs.ts makes kafkajs await `beforeRejoin`. */
+  #drainingAssigner(): PartitionAssigner {
+    return (config) => Object.assign(PartitionAssigners.roundRobin(config), { beforeRejoin: () => this.#beforeRejoin() });
+  }
+
+  async #beforeRejoin(): Promise<void> {
+    this.#rebalancingSince ??= performance.now();
+    await this.#drain();
+  }
+
+  /** Starts nothing new, waits for what is in flight within the budget, and commits. */
+  async #drain(): Promise<void> {
+    this.#dispatcher.pause();
+    const budget = new AbortController();
+    await Promise.race([
+      this.#dispatcher.idle(),
+      delay(this.options.drainTimeoutMs, undefined, { signal: budget.signal }).catch(() => undefined),
+    ]);
+    budget.abort();
+    await this.#committing;
+    await this.#commit();
+  }
+
+  #onJoin(consumer: Consumer, { payload }: ConsumerGroupJoinEvent): void {
+    rebalances.inc({ group: this.group.group });
+    const assigned = new Map<string, { topic: string; partition: number }>();
+    for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
+      for (const partition of partitions) assigned.set(placeOf(topic, partition), { topic, partition });
+    }
+    for (const [place, owned] of this.#partitions) if (!assigned.has(place)) this.#lose(owned);
+    for (const [place, { topic, partition }] of assigned) {
+      const kept = this.#partitions.get(place);
+      if (kept === undefined) this.#partitions.set(place, new OwnedPartition(topic, partition, this.#dispatcher.source()));
+      else if (kept.tracker.next !== undefined) consumer.seek({ topic, partition, offset: String(kept.tracker.next) });
+    }
+    this.#fault = undefined;
+    this.#rebalancingSince = undefined;
+    if (!this.#stopped.signal.aborted) this.#dispatcher.resume();
+    if (this.group.audience === 'one') this.#joined.resolve();
+    log.info({ group: this.group.group, partitions: assigned.size }, 'joined the consumer group');
+  }
+
+  /** "From the newest record on" is settled by the first fetch, not by the join. */
+  #onFetch(): void {
+    if (this.#fault === undefined) this.#joined.resolve();
+  }
+
+  #onCrash({ payload: { error } }: ConsumerCrashEvent): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#fault = `crashed: ${error.message}`;
+    log.error({ err: error, group: this.group.group }, 'a consumer crashed; starting a new one');
+    this.#loseAll();
+    void this.#pause(1_000).then(() => this.#connectUntilJoined());
+  }
+
+  #loseAll(): void {
+    for (const owned of this.#partitions.values()) this.#lose(owned);
+  }
+
+  #lose(owned: OwnedPartition): void {
+    const { topic, partition } = owned;
+    this.#partitions.delete(placeOf(topic, partition));
+    owned.source.close();
+    owned.lost.abort(new Error(`${topic}/${partition} belongs to another process now`));
+    // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
+    if (owned.paused) this.#consumer?.resume([{ topic, partitions: [partition] }]);
+  }
+
+  async #queueBatch({ batch, resolveOffset, commitOffsetsIfNecessary }: EachBatchPayload): Promise<void> {
+    const { topic, partition } = batch;
+    const owned = this.#partitions.get(placeOf(topic, partition));
+    if (owned === undefined) return;
+    this.#commitOffsets = commitOffsetsIfNecessary;
+    for (const { offset, timestamp, key, value, headers } of batch.messages) {
+      this.#queue(owned, { topic, partition, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
+    }
+    resolveOffset(batch.lastOffset());
+    this.#pauseWhenFull(owned);
+  }
+
+  #queue(owned: OwnedPartition, record: LoggedRecord): void {
+    if (!owned.tracker.received(record.offset)) {
+      duplicates.inc({ group: this.group.group });
+      return;
+    }
+    if (this.#isForOthers(record)) {
+      owned.tracker.finished(record.offset);
+      return;
+    }
+    owned.queuedRecords += 1;
+    owned.queuedBytes += record.value?.length ?? 0;
+    const key = this.group.order === 'customer' ? (record.key?.toString('latin1') ?? null) : null;
+    owned.source.add(key, { ...workOn(record, owned.lost.signal), owner: owned });
+  }
+
+  /** A type that belongs on the topic and that this group has no handler for. */
+  #isForOthers(record: LoggedRecord): boolean {
+    const schema = schemaOf(record);
+    if (schema === undefined || this.group.handlerOf(record.topic, schema) !== undefined) return false;
+    return this.group.topics.some(({ name, types }) => name === record.topic && types.some((type) => type.schema === schema));
+  }
+
+  #finished({ owner, record }: OwnedWork): void {
+    owner.tracker.finished(record.offset);
+    owner.queuedRecords -= 1;
+    owner.queuedBytes -= record.value?.length ?? 0;
+    this.#resumeWhenDrained(owner);
+    this.#finishedSinceCommit += 1;
+    if (this.#finishedSinceCommit >= commitEvery) void this.#commit();
+  }
+
+  #pauseWhenFull(owned: OwnedPartition): void {
+    if (owned.paused || this.#fill(owned) < 1) return;
+    owned.paused = true;
+    this.#consumer?.pause([{ topic: owned.topic, partitions: [owned.partition] }]);
+  }
+
+  #resumeWhenDrained(owned: OwnedPartition): void {
+    if (!owned.paused || owned.lost.signal.aborted || this.#fill(owned) > 0.5) return;
+    owned.paused = false;
+    this.#consumer?.resume([{ topic: owned.topic, partitions: [owned.partition] }]);
+  }
+
+  /** How full a partition's share of the buffers is; 1 is full. */
+  #fill({ queuedRecords, queuedBytes, tracker }: OwnedPartition): number {
+    const bytesShare = this.options.maxBufferedBytes / this.#partitions.size;
+    return Math.max(queuedRecords / maxQueuedRecords, queuedBytes / bytesShare, tracker.span / maxSpan);
+  }
+
+  #everyInterval(): void {
+    let waiting = 0;
+    let blocked = 0;
+    for (const { queuedRecords, source } of this.#partitions.values()) {
+      waiting += queuedRecords;
+      blocked += source.blockedKeys;
+    }
+    inFlight.set({ group: this.group.group }, this.#dispatcher.inFlight);
+    queued.set({ group: this.group.group }, waiting - this.#dispatcher.inFlight);
+    blockedKeys.set({ group: this.group.group }, blocked);
+    void this.#commit();
+  }
+
+  /** One commit at a time; a failed one is repeated, with what is finished by then, at the next interval. Never rejects. */
+  #commit(): Promise<void> {
+    this.#committing ??= this.#commitFinished().finally(() => {
+      this.#committing = undefined;
+    });
+    return this.#committing;
+  }
+
+  async #commitFinished(): Promise<void> {
+    const due = [...this.#partitions.values()].flatMap((owned) => {
+      const snapshot = owned.tracker.snapshot();
+      return snapshot === undefined ? [] : [{ owned, snapshot }];
+    });
+    this.#finishedSinceCommit = 0;
+    if (due.length === 0 || this.#commitOffsets === undefined || this.group.audience === 'every-process') return;
+    const topics = [...Map.groupBy(due, ({ owned }) => owned.topic)].map(([topic, ofTopic]) => ({
+      topic,
+      partitions: ofTopic.map(({ owned, snapshot }) => ({ partition: owned.partition, offset: String(snapshot.offset) })),
+    }));
+    try {
+      // Not `consumer.commitOffsets`: that repeats a failed commit under the next generation, for partitions that have another owner by then.
+      await this.#commitOffsets({ topics });
+      for (const { owned, snapshot } of due) owned.tracker.committed(snapshot.offset);
+      commits.inc({ group: this.group.group, outcome: 'ok' });
+    } catch (error) {
+      commits.inc({ group: this.group.group, outcome: 'failed' });
+      log.warn(
+        { err: error, group: this.group.group },
+        'offsets were not committed; the records are handled again if this process ends now',
+      );
+    }
+  }
+}
+
+function placeOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}

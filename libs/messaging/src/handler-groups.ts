@@ -1,0 +1,81 @@
+import type { Owned, Topic } from '#libs/contracts';
+import type { RecordContext, Subscription } from './on-record.js';
+
+export interface Handler extends Subscription {
+  readonly handle: (value: Owned, context: RecordContext) => Promise<void>;
+}
+
+/** The handlers that share a consumer group, and so one position in the log. */
+export interface HandlerGroup {
+  readonly group: string;
+  readonly order: 'customer' | 'none';
+  readonly audience: 'one' | 'every-process';
+  readonly topics: readonly Topic[];
+  /** The handler of a topic's record, by `mr_schema`. */
+  readonly handlerOf: (topic: string, schema: string) => Handler | undefined;
+}
+
+/** A wiring that cannot work, with the line to mend for each problem. */
+export class HandlersInvalid extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(`The record handlers do not fit together:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+  }
+}
+
+/** @throws HandlersInvalid with all problems together */
+export function groupHandlers(handlers: readonly Handler[]): HandlerGroup[] {
+  const problems = handlers.flatMap(typesNotOnTopic);
+  const groups = [...Map.groupBy(handlers, ({ group }) => group)].map(([group, members]) => {
+    problems.push(...disagreements(group, members));
+    const table = new Map<string, Handler>();
+    for (const handler of members) {
+      for (const topic of handler.topics) {
+        const place = placeOf(topic.name, handler.type.schema);
+        const other = table.get(place);
+        if (other === undefined) table.set(place, handler);
+        else problems.push(twoHandlers(other, handler, topic));
+      }
+    }
+    return groupOf(group, members, table);
+  });
+  if (problems.length > 0) throw new HandlersInvalid(problems);
+  return groups;
+}
+
+function groupOf(group: string, members: readonly Handler[], table: ReadonlyMap<string, Handler>): HandlerGroup {
+  const [{ order, audience }] = members as [Handler];
+  const topics = new Map(members.flatMap((handler) => handler.topics.map((topic) => [topic.name, topic] as const)));
+  return { group, order, audience, topics: [...topics.values()], handlerOf: (topic, schema) => table.get(placeOf(topic, schema)) };
+}
+
+function placeOf(topic: string, schema: string): string {
+  return `${topic} ${schema}`;
+}
+
+function typesNotOnTopic({ topics, type, method }: Handler): string[] {
+  return topics
+    .filter((topic) => !topic.types.some(({ schema }) => schema === type.schema))
+    .map(
+      (topic) =>
+        `@OnRecord on ${method}: ${type.schema} is not on ${topic.name}, which carries ${topic.types.map(({ schema }) => schema).join(', ')}. ` +
+        'Name one of these, or add the type to the topic in libs/contracts/src/topics.ts.',
+    );
+}
+
+function twoHandlers(first: Handler, second: Handler, topic: Topic): string {
+  return (
+    `@OnRecord on ${second.method}: ${first.method} already handles ${second.type.schema} of ${topic.name} in group '${second.group}'. ` +
+    'Remove one of the two, or give one another group.'
+  );
+}
+
+/** A group has one position in the log, so its handlers cannot differ in how they read it. */
+function disagreements(group: string, [first, ...others]: readonly Handler[]): string[] {
+  return others
+    .filter((other) => other.order !== first!.order || other.audience !== first!.audience)
+    .map(
+      (other) =>
+        `@OnRecord on ${other.method}: group '${group}' is read with order '${first!.order}' and audience '${first!.audience}' by ${first!.method}, ` +
+        `here with '${other.order}' and '${other.audience}'. Use the same, or another group.`,
+    );
+}

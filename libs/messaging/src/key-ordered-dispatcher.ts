@@ -1,0 +1,161 @@
+import { Fifo } from './fifo.js';
+
+/** What becomes of an item: `finished`; to be handled again later, with everything behind it in its lane waiting; or `abandoned`, with its lane. */
+export type Verdict = 'finished' | 'abandoned' | { readonly againInMs: number };
+
+export interface DispatcherOptions<Item> {
+  /** Items handled at once, over all sources. */
+  concurrency: number;
+  /** Must not reject: what a failure means is for the handler to decide. A rejection ends the process as any unhandled one does. */
+  handle: (item: Item) => Promise<Verdict>;
+  /** Runs `work` in `ms`; returns what cancels it. Default: a timer. */
+  schedule?: (work: () => void, ms: number) => () => void;
+}
+
+/** The items of one key, of which one at a time is handled. */
+class Lane<Item> {
+  readonly items = new Fifo<Item>();
+  cancelRetry: (() => void) | undefined;
+
+  constructor(
+    readonly source: DispatcherSource<Item>,
+    readonly key: string | symbol,
+  ) {}
+}
+
+/**
+ * Handles items of different keys at the same time and items of one key one after the other, in the order they were added.
+ * Lanes that can go on take turns, so a customer with many records gets no more than its share of the concurrency.
+ * An item that waits for its retry holds its lane, not a slot.
+ */
+export class KeyOrderedDispatcher<Item> {
+  readonly #concurrency: number;
+  readonly #handle: (item: Item) => Promise<Verdict>;
+  readonly #schedule: (work: () => void, ms: number) => () => void;
+  readonly #ready = new Fifo<Lane<Item>>();
+  readonly #idleWaiters: (() => void)[] = [];
+  #inFlight = 0;
+  #paused = false;
+
+  constructor(options: DispatcherOptions<Item>) {
+    this.#concurrency = options.concurrency;
+    this.#handle = options.handle;
+    this.#schedule = options.schedule ?? startTimer;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** A place that items come from; keys of different sources are different keys. */
+  source(): DispatcherSource<Item> {
+    return new DispatcherSource<Item>((lane) => this.#runSoon(lane));
+  }
+
+  /** Starts nothing new; what is in flight goes on. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#startReady();
+  }
+
+  /** Resolves when nothing is in flight. */
+  async idle(): Promise<void> {
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  #runSoon(lane: Lane<Item>): void {
+    this.#ready.push(lane);
+    this.#startReady();
+  }
+
+  #startReady(): void {
+    while (!this.#paused && this.#inFlight < this.#concurrency) {
+      const lane = this.#ready.shift();
+      if (lane === undefined) return;
+      if (!lane.source.closed) this.#start(lane, lane.items.peek()!);
+    }
+  }
+
+  #start(lane: Lane<Item>, item: Item): void {
+    this.#inFlight += 1;
+    void this.#handle(item).then((verdict) => {
+      this.#inFlight -= 1;
+      this.#settle(lane, verdict);
+      this.#startReady();
+      if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+    });
+  }
+
+  #settle(lane: Lane<Item>, verdict: Verdict): void {
+    if (lane.source.closed || verdict === 'abandoned') return;
+    if (verdict === 'finished') {
+      lane.items.shift();
+      if (lane.items.length > 0) this.#ready.push(lane);
+      else lane.source.forget(lane);
+      return;
+    }
+    lane.cancelRetry = this.#schedule(() => {
+      lane.cancelRetry = undefined;
+      this.#runSoon(lane);
+    }, verdict.againInMs);
+  }
+}
+
+/** The lanes of one partition. */
+class DispatcherSource<Item> {
+  readonly #lanes = new Map<string | symbol, Lane<Item>>();
+  #closed = false;
+
+  constructor(private readonly runSoon: (lane: Lane<Item>) => void) {}
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Keys that have items queued, in flight or waiting for a retry. */
+  get openKeys(): number {
+    return this.#lanes.size;
+  }
+
+  /** Keys whose first item waits for its retry. */
+  get blockedKeys(): number {
+    let blocked = 0;
+    for (const lane of this.#lanes.values()) if (lane.cancelRetry !== undefined) blocked += 1;
+    return blocked;
+  }
+
+  /** @param key null: in no order with anything else */
+  add(key: string | null, item: Item): void {
+    const laneKey = key ?? Symbol('a lane of its own');
+    const open = this.#lanes.get(laneKey);
+    if (open !== undefined) {
+      open.items.push(item);
+      return;
+    }
+    const lane = new Lane(this, laneKey);
+    lane.items.push(item);
+    this.#lanes.set(laneKey, lane);
+    this.runSoon(lane);
+  }
+
+  /** Drops what is queued or waits; what is in flight ends without consequence. */
+  close(): void {
+    this.#closed = true;
+    for (const lane of this.#lanes.values()) lane.cancelRetry?.();
+    this.#lanes.clear();
+  }
+
+  forget(lane: Lane<Item>): void {
+    this.#lanes.delete(lane.key);
+  }
+}
+export type { DispatcherSource };
+
+function startTimer(work: () => void, ms: number): () => void {
+  const timer = setTimeout(work, ms);
+  return () => clearTimeout(timer);
+}

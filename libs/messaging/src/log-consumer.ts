@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import { Server } from '@nestjs/microservices';
+import type { CustomTransportStrategy, MessageHandler } from '@nestjs/microservices';
+import { isObservable, lastValueFrom } from 'rxjs';
+import { standardRetry } from '#libs/retries';
+import type { RetryPolicy } from '#libs/retries';
+import { ConsumerLag } from './consumer-lag.js';
+import { GroupConsumer } from './group-consumer.js';
+import { groupHandlers } from './handler-groups.js';
+import type { Handler, HandlerGroup } from './handler-groups.js';
+import { kafkaClient } from './kafka-client.js';
+import type { LogOptions } from './kafka-client.js';
+import { logTransport } from './on-record.js';
+import type { Subscription } from './on-record.js';
+import { RecordHandling } from './record-handling.js';
+import type { RecordProducer } from './record-producer.js';
+
+export interface LogConsumerOptions extends LogOptions {
+  /** Appends the dead letters. */
+  producer: RecordProducer;
+  /** Records handled at once per group, each of another customer. Default 200. */
+  concurrency?: number;
+  /** Bytes of records that wait in memory, per group. Default 64 MiB. */
+  maxBufferedBytes?: number;
+  /** Default: the standard retry. */
+  retry?: RetryPolicy;
+  /** How long a process may be silent before its partitions go to others, ms. Default 30 000. */
+  sessionTimeoutMs?: number;
+  /** How long a rebalance or a stop waits for the handlers in flight, ms. Default 10 000. */
+  drainTimeoutMs?: number;
+  /** Default 1000. */
+  commitIntervalMs?: number;
+}
+
+/**
+ * Nest's transport for the log: `app.connectMicroservice({ strategy: new LogConsumer(…) })`. Delivers the records of the topics to the
+ * `@OnRecord` methods of the controllers, one kafkajs consumer per group.
+ */
+export class LogConsumer extends Server implements CustomTransportStrategy {
+  override readonly transportId = logTransport;
+  override readonly propagatesEventHandlerErrors = true;
+  readonly #handlers: Handler[] = [];
+  #groups: GroupConsumer[] = [];
+  #lag: ConsumerLag | undefined;
+
+  constructor(private readonly options: LogConsumerOptions) {
+    super();
+  }
+
+  /** Called by Nest, once per `@OnRecord` method. */
+  override addHandler(_pattern: unknown, callback: MessageHandler, _isEvent?: boolean, extras: Record<string, unknown> = {}): void {
+    const subscription = extras['subscription'] as Subscription;
+    this.#handlers.push({
+      ...subscription,
+      handle: async (value, context) => {
+        const result: unknown = await callback(value, context);
+        if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+      },
+    });
+  }
+
+  /** Calls back when every group has joined. Waits for a log that is away; refuses handlers that do not fit together. */
+  listen(callback: (error?: unknown) => void): void {
+    this.#start().then(() => callback(), callback);
+  }
+
+  /** @throws Error with the reason where a group is not consuming */
+  async ready(): Promise<void> {
+    for (const group of this.#groups) group.ready();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#groups.map((group) => group.stop()), this.#lag?.stop()]);
+  }
+
+  override on(): never {
+    throw new Error('The log consumer has no events to listen to; ask ready()');
+  }
+
+  override unwrap<T>(): T {
+    return this.#groups as T;
+  }
+
+  async #start(): Promise<void> {
+    const groups = groupHandlers(this.#handlers);
+    const consumers = groups.map((group) => ({ group, consumer: this.#consumerOf(group) }));
+    this.#groups = consumers.map(({ consumer }) => consumer);
+    await Promise.all(this.#groups.map((consumer) => consumer.start()));
+    this.#lag = new ConsumerLag(
+      this.options,
+      consumers.filter(({ group }) => group.audience === 'one'),
+    );
+    this.#lag.start();
+  }
+
+  #consumerOf(group: HandlerGroup): GroupConsumer {
+    const { producer, retry = standardRetry } = this.options;
+    const drainTimeoutMs = this.options.drainTimeoutMs ?? 10_000;
+    const kafka = kafkaClient({ ...this.options, requestTimeoutMs: 30_000, retry: { retries: 5 } });
+    return new GroupConsumer(kafka, group, new RecordHandling(group, { producer, retry }), {
+      groupId: `millrace.${group.group}${group.audience === 'one' ? '' : `.${randomUUID()}`}`,
+      concurrency: this.options.concurrency ?? 200,
+      maxBufferedBytes: this.options.maxBufferedBytes ?? 64 * 1_048_576,
+      sessionTimeoutMs: this.options.sessionTimeoutMs ?? 30_000,
+      drainTimeoutMs,
+      commitIntervalMs: this.options.commitIntervalMs ?? 1_000,
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import { recordKey } from '#libs/contracts';
+import type { Owned, RecordType } from '#libs/contracts';
+import { RecordUndecodable } from './messaging.errors.js';
+import { headerText } from './record-headers.js';
+import type { LogHeaders } from './record-headers.js';
+
+/** A record as it stands in the log. */
+export interface LoggedRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: LogHeaders | undefined;
+}
+
+export function schemaOf(record: LoggedRecord): string | undefined {
+  return headerText(record.headers, 'mr_schema');
+}
+
+/** The record's value, checked. @throws RecordUndecodable with what is wrong and, of several problems, where the first one is */
+export function decode(record: LoggedRecord, type: RecordType): Owned {
+  const checked = type.check.safeParse(parseJson(record));
+  if (!checked.success) {
+    const [issue] = checked.error.issues;
+    throw new RecordUndecodable(`${type.schema}: ${issue!.path.join('.') || 'the value'} ${issue!.message}`, checked.error);
+  }
+  const key = record.key?.toString();
+  if (key !== recordKey(checked.data)) {
+    throw new RecordUndecodable(`${type.schema}: the key '${key}' is not that of its owner, '${recordKey(checked.data)}'`);
+  }
+  return checked.data;
+}
+
+function parseJson({ value }: LoggedRecord): unknown {
+  if (value === null) throw new RecordUndecodable('the record has no value');
+  try {
+    return JSON.parse(value.toString());
+  } catch (error) {
+    throw new RecordUndecodable('the value is not JSON', error);
+  }
+}

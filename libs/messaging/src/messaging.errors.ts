@@ -1,0 +1,30 @@
+import { DomainError } from '#libs/contracts';
+
+/** The log did not acknowledge in time, or cannot take more. Whether the record was stored is unknown: append it again under the same id. */
+export class LogUnavailable extends DomainError {
+  readonly code = 'log.unavailable';
+  override readonly ours = true;
+  override readonly retryAfterMs = 1_000;
+
+  constructor(reason: string, cause?: unknown) {
+    super(`The log is unavailable: ${reason}`, { cause });
+  }
+}
+
+/** A record larger than the log takes. It never will, so the caller has to send less. */
+export class RecordTooLarge extends DomainError {
+  readonly code = 'request.tooLarge';
+
+  constructor(bytes: number, maxBytes: number) {
+    super(`The record has ${bytes} bytes, the log takes ${maxBytes}`);
+  }
+}
+
+/** What stands in the log is not what its headers and topic promise. */
+export class RecordUndecodable extends DomainError {
+  readonly code = 'record.undecodable';
+
+  constructor(reason: string, cause?: unknown) {
+    super(reason, { cause });
+  }
+}

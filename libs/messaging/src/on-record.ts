@@ -1,0 +1,75 @@
+import { Catch, UseFilters, applyDecorators } from '@nestjs/common';
+import type { ExceptionFilter } from '@nestjs/common';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { throwError } from 'rxjs';
+import type { Observable } from 'rxjs';
+import type { Owned, RecordType, Topic } from '#libs/contracts';
+
+/** Marks handlers that only the log delivers to, for Nest's choice of transport. */
+export const logTransport = Symbol('millrace log');
+
+/** What a handler knows of its record besides the value. */
+export interface RecordContext {
+  readonly tenant: string;
+  readonly customer: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+  /** When the record was appended. */
+  readonly timestampMs: number;
+  /** The W3C trace context it was appended under. */
+  readonly traceparent?: string;
+  /** From 1; a redelivery after a crash starts at 1 again. */
+  readonly attempt: number;
+  /** Aborted when another process owns the partition now, or when a stop has run out of time. What is still done then is done twice. */
+  readonly signal: AbortSignal;
+}
+
+export interface OnRecordOptions {
+  /** The consumer group is `millrace.<group>`: each record is handled by one process of it. */
+  group: string;
+  /** `customer` (default): one customer's records in order, customers in parallel. `none`: each record on its own. */
+  order?: 'customer' | 'none';
+  /** `every-process`: this process has a group of its own and reads from the newest record on; nothing is committed or parked. Default `one`. */
+  audience?: 'one' | 'every-process';
+}
+
+/** What `@OnRecord` says about a method. */
+export interface Subscription {
+  readonly topics: readonly Topic[];
+  readonly type: RecordType;
+  readonly group: string;
+  readonly order: 'customer' | 'none';
+  readonly audience: 'one' | 'every-process';
+  /** `Class.method`, for messages. */
+  readonly method: string;
+}
+
+/**
+ * Handles one type of record of one or more topics. The method resolves when the record is done with: its effects are stored and what
+ * follows is appended. What it throws decides what happens next: see {@link afterFailure}.
+ */
+export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type: RecordType<T>, options: OnRecordOptions) {
+  return <Method extends (value: T, context: RecordContext) => Promise<void>>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): void => {
+    const method = `${target.constructor.name}.${String(key)}`;
+    const topics: readonly Topic[] = 'name' in topic ? [topic] : topic;
+    const { group, order = 'customer', audience = 'one' } = options;
+    const subscription: Subscription = { topics, type: type as unknown as RecordType, group, order, audience, method };
+    const deliver = EventPattern(`${group} ${type.schema} ${method}`, logTransport, { subscription }) as MethodDecorator;
+    applyDecorators(deliver, UseFilters(HandOn))(target, key, descriptor);
+    Payload()(target, key, 0);
+    Ctx()(target, key, 1);
+  };
+}
+
+/** Nest's own filter answers every error with "Internal server error"; the consumer has to see which one it was. */
+@Catch()
+class HandOn implements ExceptionFilter {
+  catch(error: unknown): Observable<never> {
+    return throwError(() => error);
+  }
+}

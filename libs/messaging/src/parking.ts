@@ -1,0 +1,45 @@
+import { DeadLettered, deadLetterId, noCustomer } from '#libs/contracts';
+import type { LoggedRecord } from './logged-record.js';
+import { headerText } from './record-headers.js';
+
+/** A larger value would not fit into the dead letter's own record; its position still says where it stands. */
+const maxParkedValueBytes = 2 * 1_048_576;
+
+/** The dead letter of a record that a group could not process: the same one however often it is parked. */
+export function deadLetterOf(record: LoggedRecord, group: string, failure: { code: string; message: string }, now: Date): DeadLettered {
+  const { tenant, customer } = ownerOf(record);
+  const position = `${record.topic}/${record.partition}/${record.offset}`;
+  return {
+    tenant,
+    customer,
+    deadLetterId: deadLetterId(tenant, 'record', group, position),
+    kind: 'record',
+    code: failure.code,
+    message: failure.message,
+    ...subjectOf(record),
+    position,
+    valueBase64: record.value !== null && record.value.length <= maxParkedValueBytes ? record.value.toString('base64') : null,
+    at: now.toISOString(),
+  };
+}
+
+/** What can be read of the key; a key that is none still gets a place in one order. */
+function ownerOf(record: LoggedRecord): { tenant: string; customer: string } {
+  const key = record.key?.toString() ?? '';
+  const slash = key.indexOf('/');
+  if (slash === -1) return { tenant: headerText(record.headers, 'mr_tenant') ?? '', customer: key || noCustomer };
+  return { tenant: key.slice(0, slash), customer: key.slice(slash + 1) };
+}
+
+/** The ids that an operator searches by, where the value is readable enough to have them. */
+function subjectOf({ value }: LoggedRecord): Pick<DeadLettered, 'eventId' | 'runId' | 'deliveryId'> {
+  let read: unknown;
+  try {
+    read = JSON.parse(value?.toString() ?? '');
+  } catch {
+    read = undefined;
+  }
+  const fields = typeof read === 'object' && read !== null ? (read as Record<string, unknown>) : {};
+  const text = (field: string): string | null => (typeof fields[field] === 'string' ? fields[field] : null);
+  return { eventId: text('eventId'), runId: text('runId'), deliveryId: text('deliveryId') };
+}

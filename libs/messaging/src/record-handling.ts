@@ -1,0 +1,150 @@
+import { DeadLettered, topics } from '#libs/contracts';
+import type { RetryPolicy } from '#libs/retries';
+import { SpanKind, counter, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import type { Span } from '#libs/tracing';
+import { afterFailure } from './failure-policy.js';
+import type { Tries } from './failure-policy.js';
+import type { HandlerGroup } from './handler-groups.js';
+import type { Verdict } from './key-ordered-dispatcher.js';
+import { decode, schemaOf } from './logged-record.js';
+import type { LoggedRecord } from './logged-record.js';
+import { RecordUndecodable } from './messaging.errors.js';
+import { deadLetterOf } from './parking.js';
+import { headerText } from './record-headers.js';
+import type { RecordProducer } from './record-producer.js';
+
+/** A record on its way through a group, from its arrival to its last attempt. */
+export interface RecordWork {
+  readonly record: LoggedRecord;
+  readonly signal: AbortSignal;
+  readonly tries: Tries;
+  /** Set once the record was given up and only its dead letter is left to append. */
+  parked?: DeadLettered;
+}
+
+export function workOn(record: LoggedRecord, signal: AbortSignal): RecordWork {
+  return { record, signal, tries: { attempt: 0, spent: 0, ours: 0, defects: 0 } };
+}
+
+const log = logger('messaging');
+const handled = counter('millrace_records_handled_total', 'Attempts to handle a record, by outcome: ok or the code of the failure.', [
+  'group',
+  'topic',
+  'outcome',
+]);
+const handlingDuration = histogram('millrace_record_handling_duration_seconds', 'One attempt to handle a record.', ['group', 'topic']);
+const parkedRecords = counter('millrace_records_parked_total', 'Records given up to the dead letters.', ['group', 'topic', 'code']);
+
+/** One attempt at a record: decode, call the handler, decide what its failure means, park. */
+export class RecordHandling {
+  constructor(
+    private readonly group: HandlerGroup,
+    private readonly options: { producer: RecordProducer; retry: RetryPolicy; now?: () => Date },
+  ) {}
+
+  async handle(work: RecordWork): Promise<Verdict> {
+    if (work.signal.aborted) return 'abandoned';
+    if (work.parked !== undefined) return this.#park(work, work.parked);
+    const { record } = work;
+    const parent = headerText(record.headers, 'traceparent');
+    work.tries.attempt += 1;
+    return inSpan(`process ${record.topic}`, { kind: SpanKind.CONSUMER, parent, attributes: this.#attributes(work) }, (span) =>
+      this.#attempt(work, parent, span),
+    );
+  }
+
+  async #attempt(work: RecordWork, traceparent: string | undefined, span: Span): Promise<Verdict> {
+    const { topic } = work.record;
+    const attempt = work.tries.attempt;
+    const startedAt = performance.now();
+    let outcome = 'ok';
+    try {
+      await this.#call(work, traceparent);
+      return 'finished';
+    } catch (error) {
+      failSpan(span, error);
+      if (work.signal.aborted) {
+        outcome = 'abandoned';
+        return 'abandoned';
+      }
+      const next = afterFailure(error, work.tries, this.options.retry);
+      outcome = codeOf(error);
+      if (outcome === 'record.defect') log.error({ err: error, ...this.#position(work) }, 'a handler failed in a way nobody foresaw');
+      return 'park' in next ? await this.#giveUp(work, next.park) : next;
+    } finally {
+      const durationMs = performance.now() - startedAt;
+      handled.inc({ group: this.group.group, topic, outcome });
+      handlingDuration.observe({ group: this.group.group, topic }, durationMs / 1_000);
+      workDone(log, 'record', { ...this.#position(work), attempt, outcome, durationMs });
+    }
+  }
+
+  async #call({ record, signal, tries }: RecordWork, traceparent: string | undefined): Promise<void> {
+    const schema = schemaOf(record);
+    const handler = schema === undefined ? undefined : this.group.handlerOf(record.topic, schema);
+    if (handler === undefined) {
+      throw new RecordUndecodable(
+        schema === undefined ? 'the record has no header mr_schema' : `${schema} does not belong on ${record.topic}`,
+      );
+    }
+    const value = decode(record, handler.type);
+    await handler.handle(value, {
+      tenant: value.tenant,
+      customer: value.customer,
+      topic: record.topic,
+      partition: record.partition,
+      offset: String(record.offset),
+      timestampMs: record.timestampMs,
+      ...(traceparent === undefined ? {} : { traceparent }),
+      attempt: tries.attempt,
+      signal,
+    });
+  }
+
+  async #giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<Verdict> {
+    const { topic } = work.record;
+    if (this.group.audience === 'every-process' || topic === topics.deadLetters.name) {
+      // A copy for every process is parked by nobody; a dead letter that cannot be processed would only make another one.
+      log.error({ ...this.#position(work), ...failure }, 'a record was skipped');
+      return 'finished';
+    }
+    parkedRecords.inc({ group: this.group.group, topic, code: failure.code });
+    work.parked = deadLetterOf(work.record, this.group.group, failure, this.options.now?.() ?? new Date());
+    return this.#park(work, work.parked);
+  }
+
+  /** Tries without limit: a record that is neither handled nor parked must not be committed. */
+  async #park(work: RecordWork, deadLetter: DeadLettered): Promise<Verdict> {
+    const traceparent = headerText(work.record.headers, 'traceparent');
+    try {
+      await this.options.producer.append(topics.deadLetters, DeadLettered, deadLetter, traceparent === undefined ? {} : { traceparent });
+      return 'finished';
+    } catch (error) {
+      log.error({ err: error, ...this.#position(work) }, 'a dead letter could not be appended; trying again');
+      return { againInMs: this.options.retry.initialDelayMs };
+    }
+  }
+
+  #position({ record }: RecordWork): Record<string, unknown> {
+    const { topic, partition, offset } = record;
+    return { group: this.group.group, topic, partition, offset, schema: schemaOf(record) };
+  }
+
+  /** https://opentelemetry.io/docs/specs/semconv/messaging/kafka/ */
+  #attributes({ record, tries }: RecordWork): Record<string, string | number> {
+    return {
+      'messaging.system': 'kafka',
+      'messaging.operation.name': 'process',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': record.topic,
+      'messaging.destination.partition.id': String(record.partition),
+      'messaging.consumer.group.name': `millrace.${this.group.group}`,
+      'messaging.kafka.offset': record.offset,
+      'millrace.attempt': tries.attempt,
+    };
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && 'outcome' in error ? String(error.code) : 'record.defect';
+}

@@ -1,0 +1,29 @@
+import { EventReceived, sourceAddress } from '#libs/contracts';
+import type { Owned, RecordType } from '#libs/contracts';
+
+/** The headers that travel with a record. Written here only, so that no caller can forget the tenant or break a trace. */
+export function recordHeaders<T extends Owned>(type: RecordType<T>, value: T, traceparent: string | undefined): Record<string, string> {
+  const headers: Record<string, string> = { mr_schema: type.schema, mr_tenant: value.tenant };
+  if (traceparent !== undefined) headers['traceparent'] = traceparent;
+  if (type.schema === EventReceived.schema) writeCloudEvent(headers, value as unknown as EventReceived);
+  return headers;
+}
+
+/** CloudEvents 1.0, Kafka binding, binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md */
+function writeCloudEvent(headers: Record<string, string>, event: EventReceived): void {
+  headers['ce_specversion'] = '1.0';
+  headers['ce_id'] = event.eventId;
+  headers['ce_source'] = sourceAddress(event.tenant, event.source);
+  headers['ce_type'] = event.type;
+  headers['ce_time'] = event.occurredAt;
+  headers['content-type'] = 'application/json';
+}
+
+/** One header as text, whatever shape kafkajs gives it; undefined where it is not there. */
+export function headerText(headers: LogHeaders | undefined, name: string): string | undefined {
+  const found = headers?.[name];
+  const value = Array.isArray(found) ? found[0] : found;
+  return value?.toString();
+}
+
+export type LogHeaders = Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;

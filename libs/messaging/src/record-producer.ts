@@ -1,0 +1,348 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import type { Admin, Kafka, Message, PartitionerArgs, Producer, RecordMetadata } from 'kafkajs';
+import { recordKey } from '#libs/contracts';
+import type { Owned, RecordType, Topic } from '#libs/contracts';
+import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
+import { Fifo } from './fifo.js';
+import { kafkaClient } from './kafka-client.js';
+import type { LogOptions } from './kafka-client.js';
+import { LogUnavailable, RecordTooLarge } from './messaging.errors.js';
+import { partitionOf } from './partitioner.js';
+import { recordHeaders } from './record-headers.js';
+
+/** Bytes of value, key and headers that one record may have; topics are created to take twice as much. */
+export const maxRecordBytes = 4 * 1_048_576;
+
+export interface RecordProducerOptions extends LogOptions {
+  /** How long the first record of a batch waits for company while nothing is in flight, ms. Default 2. */
+  lingerMs?: number;
+  /** Default 1000. */
+  maxBatchRecords?: number;
+  /** Default 1 MiB; a larger record travels alone. */
+  maxBatchBytes?: number;
+  /** How long an append may take before it fails with LogUnavailable, ms. Default 5000. */
+  ackTimeoutMs?: number;
+  /** Bytes that may wait for the log; more fail at once. Default 64 MiB. */
+  maxWaitingBytes?: number;
+}
+
+/** Where an appended record stands. */
+export interface Appended {
+  partition: number;
+  offset: string;
+}
+
+interface Append {
+  readonly topic: string;
+  readonly partition: number;
+  readonly message: Message;
+  readonly bytes: number;
+  readonly startedAt: number;
+  settled: boolean;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: LogUnavailable) => void;
+}
+
+/** Of one request to the log: about six seconds of pauses, enough for a broker to restart. */
+const boundedRetry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
+
+const log = logger('messaging');
+const appendDuration = histogram('millrace_append_duration_seconds', 'From the call of append to the acknowledgement of the log.', [
+  'topic',
+]);
+const batchRecords = histogram(
+  'millrace_append_batch_records',
+  'Records sent to the log in one batch.',
+  [],
+  [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000],
+);
+const appendFailures = counter('millrace_append_failures_total', 'Appends that the log did not acknowledge in time.', ['topic']);
+
+/**
+ * Appends records to the log. Callers are batched: one batch is in flight while the next one fills, so order is kept and a batch grows with
+ * the load. Idempotent within one producer id; after a batch was given up its fate is unknown, and the next one gets a new id, because kafkajs
+ * would number it like the lost one and the broker would drop it as a repeat.
+ */
+@Injectable()
+export class RecordProducer {
+  readonly #lingerMs: number;
+  readonly #maxBatchRecords: number;
+  readonly #maxBatchBytes: number;
+  readonly #ackTimeoutMs: number;
+  readonly #maxWaitingBytes: number;
+  readonly #kafka: Kafka;
+  readonly #probe: Admin;
+  readonly #closed = new AbortController();
+  readonly #waiting = new Fifo<Append>();
+  #waitingBytes = 0;
+  #inFlight: Append[] = [];
+  #connection: Promise<Producer> | undefined;
+  #unavailable: string | undefined = 'not connected yet';
+  #pumping: Promise<void> | undefined;
+  #stopLingering: (() => void) | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(options: RecordProducerOptions) {
+    this.#lingerMs = options.lingerMs ?? 2;
+    this.#maxBatchRecords = options.maxBatchRecords ?? 1_000;
+    this.#maxBatchBytes = options.maxBatchBytes ?? 1_048_576;
+    this.#ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
+    this.#maxWaitingBytes = options.maxWaitingBytes ?? 64 * 1_048_576;
+    this.#kafka = kafkaClient({
+      ...options,
+      requestTimeoutMs: Math.max(1_000, this.#ackTimeoutMs),
+      retry: boundedRetry,
+    });
+    this.#probe = this.#kafka.admin({ retry: { retries: 0 } });
+  }
+
+  /** Resolves when appends can go through; goes on trying in the background where it does not. @throws LogUnavailable after the ack timeout */
+  async connect(): Promise<void> {
+    await this.#inTime(this.#connected());
+  }
+
+  /** Sends what was appended, waits for its acknowledgement, and refuses what comes after. */
+  async disconnect(): Promise<void> {
+    const connection = this.#connection;
+    this.#closed.abort();
+    this.#stopLingering?.();
+    await this.#pumping;
+    this.#unavailable = 'disconnected';
+    const producer = await connection?.catch(() => undefined);
+    await Promise.all([producer?.disconnect(), this.#probe.disconnect()]);
+  }
+
+  /** Asks the log itself: resolves where an append can be expected to go through. @throws LogUnavailable with the reason where not */
+  async ready(): Promise<void> {
+    if (this.#unavailable !== undefined) throw new LogUnavailable(this.#unavailable);
+    try {
+      await this.#inTime(this.#probe.describeCluster());
+    } catch (error) {
+      throw error instanceof LogUnavailable ? error : new LogUnavailable(reasonOf(error), error);
+    }
+  }
+
+  async #inTime(work: Promise<unknown>): Promise<void> {
+    const timeout = new AbortController();
+    const expiry = delay(this.#ackTimeoutMs, undefined, { signal: timeout.signal }).then(() => {
+      throw new LogUnavailable(this.#unavailable ?? `no answer within ${this.#ackTimeoutMs} ms`);
+    });
+    try {
+      await Promise.race([work, expiry]);
+    } finally {
+      timeout.abort();
+      expiry.catch(() => undefined);
+    }
+  }
+
+  /**
+   * Resolves when all in-sync replicas have the record. Key and headers are derived from the value, its type and the active trace.
+   * @throws LogUnavailable
+   * @throws RecordTooLarge
+   */
+  append<T extends Owned>(topic: Topic, type: RecordType<T>, value: T, options: { traceparent?: string } = {}): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      const headers = recordHeaders(type, value, options.traceparent ?? currentTraceparent());
+      const key = Buffer.from(recordKey(value));
+      const json = Buffer.from(JSON.stringify(type.check.parse(value)));
+      const bytes = json.length + key.length + headersBytes(headers);
+      this.#refuseUnlessRoom(topic, bytes);
+      const partition = partitionOf(key, topic.partitions);
+      const startedAt = performance.now();
+      this.#waiting.push({
+        topic: topic.name,
+        partition,
+        message: { key, value: json, headers, partition },
+        bytes,
+        startedAt,
+        settled: false,
+        resolve,
+        reject,
+      });
+      this.#waitingBytes += bytes;
+      this.#watchDeadlines();
+      if (this.#waiting.length >= this.#maxBatchRecords || this.#waitingBytes >= this.#maxBatchBytes) this.#stopLingering?.();
+      this.#pumping ??= this.#pump();
+    });
+  }
+
+  #refuseUnlessRoom(topic: Topic, bytes: number): void {
+    if (bytes > maxRecordBytes) throw new RecordTooLarge(bytes, maxRecordBytes);
+    if (this.#closed.signal.aborted) throw new LogUnavailable('this process is stopping');
+    if (this.#waitingBytes + bytes > this.#maxWaitingBytes) {
+      appendFailures.inc({ topic: topic.name });
+      throw new LogUnavailable(this.#unavailable ?? `${this.#maxWaitingBytes} bytes are waiting for it already`);
+    }
+  }
+
+  /** Sends batch after batch until nothing waits. Never rejects: every failure belongs to the appends of a batch. */
+  async #pump(): Promise<void> {
+    await this.#linger();
+    while (this.#waiting.length > 0) {
+      try {
+        const producer = await this.#connected();
+        await this.#send(producer, this.#takeBatch());
+      } catch (error) {
+        await this.#giveUp(error);
+      }
+    }
+    this.#pumping = undefined;
+  }
+
+  async #linger(): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#lingerMs);
+      this.#stopLingering = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#stopLingering = undefined;
+  }
+
+  #takeBatch(): Append[] {
+    const batch: Append[] = [];
+    let bytes = 0;
+    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
+      if (batch.length === this.#maxBatchRecords || (batch.length > 0 && bytes + next.bytes > this.#maxBatchBytes)) break;
+      bytes += next.bytes;
+      this.#waitingBytes -= next.bytes;
+      this.#waiting.shift();
+      batch.push(next);
+    }
+    return batch;
+  }
+
+  async #send(producer: Producer, batch: Append[]): Promise<void> {
+    this.#inFlight = batch;
+    if (batch.length === 0) return;
+    batchRecords.observe(batch.length);
+    // kafkajs forgets a partition whose leader moved, while it retried, to a broker that had answered already: whatever is not in the answer is sent again.
+    for (let open = batch; open.length > 0;) {
+      const acknowledged = baseOffsets(await producer.sendBatch({ acks: -1, timeout: this.#ackTimeoutMs, topicMessages: byTopic(open) }));
+      open = open.filter((append) => {
+        const position = `${append.topic}/${append.partition}`;
+        const offset = acknowledged.get(position);
+        if (offset === undefined) return true;
+        acknowledged.set(position, offset + 1);
+        this.#acknowledge(append, offset);
+        return false;
+      });
+    }
+    this.#inFlight = [];
+  }
+
+  #acknowledge(append: Append, offset: number): void {
+    if (append.settled) return;
+    append.settled = true;
+    appendDuration.observe({ topic: append.topic }, (performance.now() - append.startedAt) / 1_000);
+    append.resolve({ partition: append.partition, offset: String(offset) });
+  }
+
+  #fail(append: Append, reason: string, cause?: unknown): void {
+    if (append.settled) return;
+    append.settled = true;
+    appendFailures.inc({ topic: append.topic });
+    append.reject(new LogUnavailable(reason, cause));
+  }
+
+  /** Fails the batch in flight and lets go of the producer id it was numbered under. */
+  async #giveUp(error: unknown): Promise<void> {
+    const reason = reasonOf(error);
+    const lost = this.#inFlight;
+    this.#inFlight = [];
+    for (const append of lost) this.#fail(append, reason, error);
+    if (this.#closed.signal.aborted) {
+      while (this.#waiting.length > 0) for (const append of this.#takeBatch()) this.#fail(append, reason, error);
+    }
+    log.error({ err: error, records: lost.length }, 'a batch was given up, its records may or may not be in the log');
+    this.#unavailable = reason;
+    const connection = this.#connection;
+    this.#connection = undefined;
+    const producer = await connection?.catch(() => undefined);
+    await producer?.disconnect().catch((failure: unknown) => log.warn({ err: failure }, 'the lost producer did not disconnect'));
+  }
+
+  /** The producer in use, or a new one: tries until there is one or this one is closed. */
+  #connected(): Promise<Producer> {
+    this.#connection ??= this.#connectAnew();
+    return this.#connection;
+  }
+
+  async #connectAnew(): Promise<Producer> {
+    for (let pauseMs = 250; ; pauseMs = Math.min(2 * pauseMs, 2_000)) {
+      const producer = this.#kafka.producer({
+        idempotent: true,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        createPartitioner: () => choosePartition,
+        retry: boundedRetry,
+      });
+      try {
+        await producer.connect();
+        this.#unavailable = undefined;
+        return producer;
+      } catch (error) {
+        this.#unavailable = reasonOf(error);
+        log.warn({ err: error }, 'the log cannot be reached; trying again');
+        await producer.disconnect().catch(() => undefined);
+        if (this.#closed.signal.aborted) throw error;
+      }
+      await delay(pauseMs, undefined, { signal: this.#closed.signal }).catch(() => undefined);
+    }
+  }
+
+  /** Every append has the same time-out, so the oldest one open is the next to expire: one timer for all. */
+  #watchDeadlines(): void {
+    this.#deadline ??= setTimeout(() => {
+      this.#deadline = undefined;
+      const expired = performance.now() - this.#ackTimeoutMs;
+      const reason = this.#unavailable ?? `no acknowledgement within ${this.#ackTimeoutMs} ms`;
+      for (const append of this.#inFlight) if (append.startedAt <= expired) this.#fail(append, reason);
+      for (let oldest = this.#waiting.peek(); oldest !== undefined && oldest.startedAt <= expired; oldest = this.#waiting.peek()) {
+        this.#waiting.shift();
+        this.#waitingBytes -= oldest.bytes;
+        this.#fail(oldest, reason);
+      }
+      if (this.#waiting.length > 0 || this.#inFlight.some((append) => !append.settled)) this.#watchDeadlines();
+    }, this.#untilNextDeadline());
+  }
+
+  #untilNextDeadline(): number {
+    const oldest = this.#inFlight.find((append) => !append.settled) ?? this.#waiting.peek();
+    if (oldest === undefined) return this.#ackTimeoutMs;
+    return Math.max(1, Math.ceil(oldest.startedAt + this.#ackTimeoutMs - performance.now()));
+  }
+}
+
+/** Every message comes with its partition, see partitioner.ts. */
+function choosePartition({ message }: PartitionerArgs): number {
+  return message.partition!;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function headersBytes(headers: Record<string, string>): number {
+  let bytes = 0;
+  for (const name in headers) bytes += name.length + Buffer.byteLength(headers[name]!);
+  return bytes;
+}
+
+function byTopic(batch: readonly Append[]): { topic: string; messages: Message[] }[] {
+  const topics = new Map<string, Message[]>();
+  for (const { topic, message } of batch) {
+    const messages = topics.get(topic);
+    if (messages === undefined) topics.set(topic, [message]);
+    else messages.push(message);
+  }
+  return [...topics].map(([topic, messages]) => ({ topic, messages }));
+}
+
+/** First offset by `topic/partition`. */
+function baseOffsets(answers: readonly RecordMetadata[]): Map<string, number> {
+  return new Map(answers.map(({ topicName, partition, baseOffset }) => [`${topicName}/${partition}`, Number(baseOffset)]));
+}
