@@ -1,8 +1,12 @@
-import { presets } from '#libs/contracts';
+import { readFileSync } from 'node:fs';
+import { document, presets } from '#libs/contracts';
+import type { SourceDocument } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import type { Extraction } from './preset.js';
 import { presetOf, providers } from './registry.js';
+import { resolveScheme } from './scheme.js';
 
 type Fact = 'eventId' | 'type' | 'customer' | 'occurredAt';
 
@@ -64,4 +68,27 @@ test('a custom scheme takes the signed id as the event’s, and the type from th
 
 test('a source with API keys has no signature to verify', () => {
   expect(presetOf({ scheme: 'api-key', lane: { default: 'normal', rules: [] } })).toBeUndefined();
+});
+
+test.each(Object.entries(providers))('docs/providers.md says of %s what the code does', (name, preset) => {
+  const page = readFileSync(new URL('../../../docs/providers.md', import.meta.url), 'utf8');
+  const row = page.split('\n').find((line) => line.startsWith(`| \`${name}\` |`)) ?? '';
+  const { scheme, aliases, eventId, type, typeDetail = [], customer, occurredAt } = preset;
+  const isTimed = scheme.timestampHeader !== undefined || scheme.list?.timestamp !== undefined;
+  const said = [scheme.header, aliases[scheme.header] ?? [], scheme.template, eventId, type, typeDetail, customer, occurredAt].flat();
+  const missing = said.filter((text) => !row.includes(text) && !row.includes(`${text.split('-')[0]}-…`));
+  expect(missing).toEqual([]);
+  expect(row).toContain(isTimed ? `| ${scheme.toleranceSeconds} s |` : '| not timed |');
+  expect(page).toContain(`scheme: ${name}\n`);
+});
+
+test('every document in docs/providers.md can be applied', () => {
+  const page = readFileSync(new URL('../../../docs/providers.md', import.meta.url), 'utf8');
+  const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => document.parse(parse(text!)));
+  expect(examples).toHaveLength(7);
+  for (const { spec } of examples as SourceDocument[]) {
+    const scheme = presetOf(spec)?.scheme;
+    const secrets = spec.scheme === 'api-key' ? [] : spec.secrets.map((secret) => ('value' in secret ? secret.value : ''));
+    expect(() => scheme && resolveScheme(scheme, secrets)).not.toThrow();
+  }
 });

@@ -3,8 +3,8 @@ import { customerKey, lanes, name } from '../names.js';
 import { recordType } from './record.js';
 
 /**
- * A verified event, as it was received. Exactly one of `body` and `bodyBase64` is set: text where the bytes are valid UTF-8, so that the log
- * can be read by eye; never a re-serialised form.
+ * A verified event, as it was received. Exactly one of `body` and `bodyBase64` is set: text where the bytes are UTF-8 without control
+ * characters, so that the log can be read by eye.
  */
 export const eventReceivedSchema = z.object({
   eventId: z.string().startsWith('evt_'),

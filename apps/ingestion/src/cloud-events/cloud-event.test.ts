@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import { BodyMalformed } from '../intake/request.errors.js';
+import { BatchTooLarge, readCloudEvents } from './cloud-event.js';
+
+const structured = 'application/cloudevents+json';
+const batched = 'application/cloudevents-batch+json';
+const event = { specversion: '1.0', id: 'e-1', source: 'tickets', type: 'ticket.opened', subject: 'c-1', data: { title: 'Hi' } };
+const headersOf = (more: Record<string, string> = {}) => ({
+  'ce-specversion': '1.0',
+  'ce-id': 'e-1',
+  'ce-source': 'tickets',
+  'ce-type': 'ticket.opened',
+  ...more,
+});
+
+const read = (contentType: string | undefined, body: unknown, headers: Record<string, string> = {}) =>
+  readCloudEvents({
+    headers: contentType === undefined ? headers : { ...headers, 'content-type': contentType },
+    rawBody: Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+    maxBatch: 3,
+  });
+/** The field and the problem of a refusal. */
+function refusal(...request: Parameters<typeof read>): string {
+  try {
+    read(...request);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return 'accepted';
+}
+
+describe('the same event', () => {
+  const attributes = { 'ce-id': 'e-1', 'ce-source': 'tickets', 'ce-type': 'ticket.opened', 'ce-subject': 'c-1', 'ce-specversion': '1.0' };
+
+  test('is read from structured mode', () => {
+    expect(read(`${structured}; charset=utf-8`, event)).toEqual([
+      {
+        path: '',
+        source: 'tickets',
+        attributes,
+        contentType: 'application/json',
+        payload: Buffer.from('{"title":"Hi"}'),
+        data: { title: 'Hi' },
+      },
+    ]);
+  });
+
+  test('is read from binary mode, where the body is the data as it was sent', () => {
+    const [read1] = read('application/json', '{ "title": "Hi" }', headersOf({ 'ce-subject': 'c-1' }));
+    expect(read1).toMatchObject({ source: 'tickets', attributes, data: { title: 'Hi' }, payload: Buffer.from('{ "title": "Hi" }') });
+  });
+
+  test('is read from a batch', () => {
+    expect(read(batched, [event, { ...event, id: 'e-2' }]).map(({ attributes: { 'ce-id': id } }) => id)).toEqual(['e-1', 'e-2']);
+    expect(read(batched, [])).toEqual([]);
+  });
+});
+
+describe('data', () => {
+  test('may be absent', () => {
+    const { data: _, ...without } = event;
+    expect(read(structured, without)[0]).toMatchObject({ data: null, payload: Buffer.from('null') });
+    expect(read(undefined, '', headersOf())[0]).toMatchObject({
+      data: null,
+      contentType: 'application/json',
+      payload: Buffer.from('null'),
+    });
+  });
+
+  test('may be text or bytes of any type', () => {
+    expect(read(structured, { ...event, datacontenttype: 'text/plain', data: 'Hi' })[0]).toMatchObject({
+      data: 'Hi',
+      contentType: 'text/plain',
+    });
+    const { data: _, ...rest } = event;
+    const bytes = { ...rest, datacontenttype: 'application/octet-stream', data_base64: '/wA=' };
+    expect(read(structured, bytes)[0]).toMatchObject({ data: null, payload: Buffer.from([0xff, 0]) });
+    expect(read(structured, { ...rest, data_base64: 'eyJhIjoxfQ==' })[0]).toMatchObject({ data: { a: 1 } });
+    expect(read('image/png', Buffer.from([0x89]), headersOf())[0]).toMatchObject({
+      contentType: 'image/png',
+      payload: Buffer.from([0x89]),
+    });
+  });
+});
+
+test('header values of binary mode are unquoted, then percent-decoded once', () => {
+  const headers = headersOf({ 'ce-subject': 'Z%C3%BCrich%20%2525', 'ce-type': '"a \\"quoted\\" type"' });
+  expect(read('application/json', '{}', headers)[0]!.attributes).toMatchObject({
+    'ce-subject': 'Zürich %25',
+    'ce-type': 'a "quoted" type',
+  });
+  expect(refusal('application/json', '{}', headersOf({ 'ce-subject': '100%' }))).toContain('ce-subject: has a percent sign');
+  expect(refusal('application/json', '{}', headersOf({ 'ce-subject': '%FF' }))).toContain('ce-subject: has a percent sign');
+});
+
+describe('an Idempotency-Key', () => {
+  const { id: _, ...nameless } = event;
+  const key = { 'idempotency-key': 'k-1' };
+
+  test('stands for the id of an event that has none, one for each place in a batch', () => {
+    expect(read(structured, nameless, key)[0]!.attributes['ce-id']).toBe('k-1');
+    expect(read(batched, [nameless, nameless], key).map(({ attributes }) => attributes['ce-id'])).toEqual(['k-1/0', 'k-1/1']);
+  });
+
+  test('does not take the place of an id', () => {
+    expect(read(structured, event, key)[0]!.attributes['ce-id']).toBe('e-1');
+  });
+
+  test('is refused where it is none', () => {
+    expect(refusal(structured, nameless, { 'idempotency-key': '' })).toContain('Idempotency-Key: must be 1 to 200 visible characters');
+  });
+});
+
+describe('a refusal names the field', () => {
+  test.each([
+    [structured, '{', 'body: is not JSON'],
+    [structured, Buffer.from([0x22, 0xff, 0x22]), 'body: is not UTF-8'],
+    [structured, [], 'body: is not an object'],
+    [structured, { ...event, specversion: '0.3' }, 'specversion: must be 1.0'],
+    [structured, { ...event, id: undefined }, 'id: is missing'],
+    [structured, { ...event, source: undefined }, 'source: is missing'],
+    [structured, { ...event, type: '' }, 'type: must be 1 to 256 characters'],
+    [structured, { ...event, subject: 'x'.repeat(257) }, 'subject: must be 1 to 256 characters'],
+    [structured, { ...event, time: '31.1.2026' }, 'time: must be RFC 3339'],
+    [structured, { ...event, extension: {} }, 'extension: must be text, a number or a boolean'],
+    [structured, { ...event, data_base64: 'aGk=' }, 'data_base64: must not stand beside data'],
+    [structured, { ...event, data: undefined, data_base64: 'a' }, 'data_base64: must be base64'],
+    [structured, { ...event, datacontenttype: 'text/plain' }, 'data: must be text'],
+    [batched, event, 'body: is not an array'],
+    [batched, [event, 1], '1: is not an object'],
+    [batched, [event, { ...event, type: undefined }], '1.type: is missing'],
+  ])('%s %j: %s', (contentType, body, problem) => {
+    expect(refusal(contentType, body)).toContain(problem);
+  });
+
+  test('in binary mode, the header', () => {
+    expect(refusal('application/json', '{}', { 'ce-specversion': '1.0' })).toContain('ce-id: is missing');
+    expect(refusal('application/json', 'x', headersOf())).toContain('body: is not JSON');
+  });
+
+  test('and nothing of what was sent', () => {
+    expect(refusal(structured, '{"card":"4242424242424242"')).not.toContain('4242');
+    expect(() => read(structured, '{')).toThrow(BodyMalformed);
+  });
+});
+
+test('what is no CloudEvent is refused with what would be one', () => {
+  expect(refusal('application/json', '{}')).toContain(`send ${structured}, ${batched}, or any type with ce-* headers`);
+  expect(refusal('application/cloudevents+xml', '<event/>')).toContain('application/cloudevents+xml is not read here');
+});
+
+test('a batch has a limit', () => {
+  expect(() => read(batched, [1, 2, 3, 4])).toThrow(BatchTooLarge);
+});

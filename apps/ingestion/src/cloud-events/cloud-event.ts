@@ -1,0 +1,148 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { DomainError, bodyFormat } from '#libs/contracts';
+import type { Json } from '#libs/contracts';
+import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
+import { readBody } from '../intake/body.js';
+import { BodyMalformed } from '../intake/request.errors.js';
+import { instant, usableText } from '../sources/facts.js';
+
+/** A CloudEvent of any content mode (CloudEvents 1.0, HTTP binding and JSON format), checked. */
+export interface CloudEvent {
+  /** Before the name of an attribute in an error: `2.` for the third of a batch. */
+  readonly path: string;
+  readonly source: string;
+  /** Every attribute as text, named as binary mode names its header: `ce-id`, `ce-subject`, … and `content-type`. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly payload: Buffer;
+  readonly data: Json;
+}
+
+/** More events than one request may bring. */
+export class BatchTooLarge extends DomainError {
+  readonly code = 'request.tooLarge';
+  constructor(events: number, maxBatch: number) {
+    super(`The batch has ${events} events, one may have ${maxBatch}; split it`);
+  }
+}
+
+interface Request {
+  headers: IncomingHttpHeaders;
+  rawBody: Buffer;
+  maxBatch: number;
+}
+
+const structured = 'application/cloudevents+json';
+const batched = 'application/cloudevents-batch+json';
+
+/** @throws BodyMalformed, RequestInvalid, MediaTypeUnsupported, BatchTooLarge */
+export function readCloudEvents({ headers, rawBody, maxBatch }: Request): CloudEvent[] {
+  const fallbackId = idempotencyKey(headers);
+  switch (headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase()) {
+    case structured:
+      return [fromJson(readBody(structured, rawBody, 'body'), '', fallbackId)];
+    case batched: {
+      const events = readBody(structured, rawBody, 'body');
+      if (!Array.isArray(events)) throw new BodyMalformed('body', 'is not an array of CloudEvents');
+      if (events.length > maxBatch) throw new BatchTooLarge(events.length, maxBatch);
+      return events.map((event, at) => fromJson(event, `${at}.`, fallbackId && `${fallbackId}/${at}`));
+    }
+    default:
+      if (headers['ce-specversion'] === undefined) {
+        throw new MediaTypeUnsupported(
+          headers['content-type'],
+          `${structured}, ${batched}, or any type with ce-* headers (CloudEvents 1.0)`,
+        );
+      }
+      return [fromHeaders(headers, rawBody, fallbackId)];
+  }
+}
+
+/**
+ * The identity of an event that has no `id` of its own. An event with an `id` needs no key: the same id at the same source is the same event.
+ */
+function idempotencyKey(headers: IncomingHttpHeaders): string | undefined {
+  const key = headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || key.length > 200 || usableText(key) === null) {
+    throw new RequestInvalid('Idempotency-Key', 'must be 1 to 200 visible characters');
+  }
+  return key;
+}
+
+function fromJson(event: Json, path: string, fallbackId: string | undefined): CloudEvent {
+  if (event === null || typeof event !== 'object' || Array.isArray(event))
+    throw new BodyMalformed(path.slice(0, -1) || 'body', 'is not an object');
+  const { data, data_base64: base64, ...context } = event;
+  const attributes: Record<string, string> = {};
+  for (const [name, value] of Object.entries(context)) {
+    if (value === null || typeof value === 'object') {
+      if (value !== null) throw new RequestInvalid(path + name, 'must be text, a number or a boolean');
+    } else attributes[`ce-${name}`] = String(value);
+  }
+  const contentType = attributes['ce-datacontenttype'] ?? 'application/json';
+  return {
+    ...checked(attributes, path, fallbackId),
+    contentType,
+    ...(base64 === undefined ? jsonData(data ?? null, contentType, path) : base64Data(base64, data, contentType, path)),
+  };
+}
+
+function jsonData(data: Json, contentType: string, path: string): Pick<CloudEvent, 'payload' | 'data'> {
+  if (bodyFormat(contentType) === 'json') return { payload: Buffer.from(JSON.stringify(data)), data };
+  if (typeof data !== 'string')
+    throw new RequestInvalid(`${path}data`, `must be text, because datacontenttype is not JSON; bytes go into data_base64`);
+  const payload = Buffer.from(data);
+  return { payload, data: readBody(contentType, payload, `${path}data`) };
+}
+
+function base64Data(base64: Json, data: Json | undefined, contentType: string, path: string): Pick<CloudEvent, 'payload' | 'data'> {
+  if (data !== undefined) throw new RequestInvalid(`${path}data_base64`, 'must not stand beside data');
+  const payload = Buffer.from(typeof base64 === 'string' ? base64 : '', 'base64');
+  if (payload.toString('base64') !== base64) throw new RequestInvalid(`${path}data_base64`, 'must be base64');
+  return { payload, data: readBody(contentType, payload, `${path}data_base64`) };
+}
+
+function fromHeaders(headers: IncomingHttpHeaders, rawBody: Buffer, fallbackId: string | undefined): CloudEvent {
+  const attributes: Record<string, string> = {};
+  for (const [header, value] of Object.entries(headers)) {
+    if (header.startsWith('ce-')) attributes[header] = unescaped(header, String(value));
+  }
+  const contentType = headers['content-type'] ?? 'application/json';
+  const event = checked(attributes, 'ce-', fallbackId);
+  if (rawBody.length === 0 && bodyFormat(contentType) === 'json')
+    return { ...event, contentType, payload: Buffer.from('null'), data: null };
+  return { ...event, contentType, payload: rawBody, data: readBody(contentType, rawBody, 'body') };
+}
+
+/** HTTP binding §3.1.3.2: quotes are taken off first, then one round of percent-decoding. */
+function unescaped(header: string, value: string): string {
+  const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value);
+  const text = quoted === null ? value : quoted[1]!.replaceAll(/\\(.)/g, '$1');
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new RequestInvalid(header, 'has a percent sign that starts no UTF-8 character; write it as %25');
+  }
+}
+
+/** The attributes that every CloudEvent has, and those we read, in a form that the rest of Millrace takes. */
+function checked(
+  attributes: Record<string, string>,
+  path: string,
+  fallbackId: string | undefined,
+): Pick<CloudEvent, 'path' | 'source' | 'attributes'> {
+  if (attributes['ce-specversion'] !== '1.0') throw new RequestInvalid(`${path}specversion`, 'must be 1.0');
+  const id = attributes['ce-id'] ?? fallbackId;
+  if (id === undefined) throw new RequestInvalid(`${path}id`, 'is missing, and there is no Idempotency-Key header to stand for it');
+  const all: Record<string, string> = { ...attributes, 'ce-id': id };
+  for (const name of ['id', 'source', 'type', 'subject']) {
+    const value = all[`ce-${name}`];
+    if (value === undefined && name !== 'subject') throw new RequestInvalid(path + name, 'is missing');
+    if (value !== undefined && usableText(value) === null)
+      throw new RequestInvalid(path + name, 'must be 1 to 256 characters, no control characters');
+  }
+  if (all['ce-time'] !== undefined && instant(all['ce-time']) === null)
+    throw new RequestInvalid(`${path}time`, 'must be RFC 3339, such as 2026-01-31T12:00:00Z');
+  return { path, source: all['ce-source']!, attributes: all };
+}

@@ -1,0 +1,34 @@
+import { integer } from '#libs/config';
+import type { Settings } from '#libs/config';
+import { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from '#libs/service';
+
+const own = {
+  logEvery: integer(
+    'INTAKE_LOG_EVERY',
+    { min: 0, max: 1_000_000 },
+    {
+      help: 'Of the accepted requests, every how many-th writes its log line; 0: none. Refused requests always write theirs.',
+      fallback: '1',
+    },
+  ),
+  maxBatchEvents: integer(
+    'INTAKE_MAX_BATCH_EVENTS',
+    { min: 1, max: 10_000 },
+    {
+      help: 'Events that one CloudEvents batch may hold.',
+      fallback: '500',
+    },
+  ),
+};
+
+export const ingestionSettings = {
+  ...httpSettings,
+  ...observabilitySettings,
+  ...logSettings,
+  ...storageSettings,
+  ...secretSettings,
+  ...own,
+};
+
+/** What the module itself needs; the rest of the table is the process's. */
+export type IngestionOptions = Settings<typeof own>;

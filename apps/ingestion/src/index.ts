@@ -1,0 +1,3 @@
+export { IngestionModule } from './ingestion.module.js';
+export { ingestionSettings } from './config.js';
+export type { IngestionOptions } from './config.js';

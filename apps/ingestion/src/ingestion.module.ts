@@ -1,0 +1,36 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { KeyRing } from '#libs/auth';
+import { Configuration } from '#libs/persistence';
+import { CloudEventController } from './cloud-events/cloud-event.controller.js';
+import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.service.js';
+import type { IngestionOptions } from './config.js';
+import { DoorWatch } from './intake/door-watch.js';
+import { Intake } from './intake/intake.js';
+import { SourceCatalog } from './sources/source-catalog.js';
+import { WebhookController } from './webhooks/webhook.controller.js';
+import { WebhookService } from './webhooks/webhook.service.js';
+
+/** The front door: verifies what partners send, finds tenant, customer and lane, appends it to the log, and acknowledges. */
+@Module({})
+export class IngestionModule {
+  static register(options: IngestionOptions): DynamicModule {
+    return {
+      module: IngestionModule,
+      controllers: [WebhookController, CloudEventController],
+      providers: [
+        SourceCatalog,
+        Intake,
+        WebhookService,
+        CloudEventService,
+        { provide: DoorWatch, useFactory: () => new DoorWatch({ logEvery: options.logEvery }) },
+        { provide: maxBatchEvents, useValue: options.maxBatchEvents },
+        {
+          provide: KeyRing,
+          inject: [Configuration],
+          useFactory: (configuration: Configuration) => new KeyRing((id) => configuration.apiKey(id), {}),
+        },
+      ],
+    };
+  }
+}

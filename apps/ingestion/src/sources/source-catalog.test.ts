@@ -1,0 +1,46 @@
+import type { SourceSpec } from '#libs/contracts';
+import { expect, test } from 'vitest';
+import { resolveSource } from './source-catalog.js';
+
+const lane = { default: 'normal' as const, rules: [] };
+const stripe: SourceSpec = { scheme: 'stripe', secrets: [{ value: 'whsec_x' }], lane };
+const invoice = { body: { id: 'evt_1', type: 'invoice.paid', account: 'acct_1', created: 1_750_000_000 }, headers: {} };
+
+test('what the document leaves open, the preset says', async () => {
+  expect(await resolveSource('acme', 's', stripe).facts.read(invoice)).toEqual({
+    eventId: 'evt_1',
+    type: 'invoice.paid',
+    customer: 'acct_1',
+    occurredAt: '2025-06-15T15:06:40.000Z',
+    failed: [],
+  });
+});
+
+test('an expression in the document takes the place of all of the preset’s', async () => {
+  const spec: SourceSpec = { ...stripe, customer: 'body.merchant', eventId: '"stripe-" & body.id', type: '$uppercase(body.type)' };
+  const facts = await resolveSource('acme', 's', spec).facts.read(invoice);
+  expect(facts).toMatchObject({ eventId: 'stripe-evt_1', type: 'INVOICE.PAID', customer: null });
+});
+
+test('the first lane rule that fits the type wins', () => {
+  const rules = [
+    { types: ['charge.dispute.*'], lane: 'high' as const },
+    { types: ['charge.*', 'payout.*'], lane: 'low' as const },
+  ];
+  const source = resolveSource('acme', 's', { ...stripe, lane: { default: 'normal', rules } });
+  expect(['charge.dispute.created', 'charge.updated', 'invoice.paid'].map(source.laneOf)).toEqual(['high', 'low', 'normal']);
+});
+
+test('a source with API keys reads the attributes of CloudEvents, and takes no webhooks', async () => {
+  const source = resolveSource('acme', 's', { scheme: 'api-key', lane });
+  const headers = { 'ce-id': '1', 'ce-type': 'ticket.opened', 'ce-subject': 'c-1', 'ce-time': '2026-01-31T12:00:00Z' };
+  expect(await source.facts.read({ body: null, headers })).toMatchObject({ eventId: '1', type: 'ticket.opened', customer: 'c-1' });
+  expect(await source.facts.read({ body: { customer: 'c-2' }, headers: { 'ce-id': '1' } })).toMatchObject({ customer: 'c-2' });
+  expect(source.webhook).toBeUndefined();
+});
+
+test('a document whose secret or expression cannot be read does not resolve', () => {
+  const scheme = { scheme: 'standard-webhooks' as const, lane };
+  expect(() => resolveSource('acme', 's', { ...scheme, secrets: [{ value: 'not base64!' }] })).toThrow('spec.secrets.0: the secret is not');
+  expect(() => resolveSource('acme', 's', { ...stripe, customer: 'body..' })).toThrow('body..');
+});

@@ -1,0 +1,28 @@
+import { DomainError } from '#libs/contracts';
+
+export class SourceUnknown extends DomainError {
+  readonly code = 'source.unknown';
+  constructor(address: string) {
+    super(`No source takes webhooks at ${address.slice(0, 130)}; the address is tenant.source`);
+  }
+}
+
+/** The configuration has never been read since this process started. */
+export class ConfigurationUnavailable extends DomainError {
+  readonly code = 'configuration.unavailable';
+  override readonly ours = true;
+  override readonly retryAfterMs = 2_000;
+  constructor() {
+    super('The configuration has not been read yet; come back in a moment');
+  }
+}
+
+/** The Source document cannot be used as it is. The partner did nothing wrong, and is asked to come back once it has been mended. */
+export class SourceUnusable extends DomainError {
+  readonly code = 'configuration.unavailable';
+  override readonly ours = true;
+  override readonly retryAfterMs = 60_000;
+  constructor(address: string, cause: unknown) {
+    super(`The source ${address} is not configured rightly; come back later`, { cause });
+  }
+}

@@ -1,0 +1,97 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { bodyFormat } from '#libs/contracts';
+import type { Json } from '#libs/contracts';
+import { MediaTypeUnsupported } from '#libs/service';
+import { verify } from '#libs/signatures';
+import type { Preset } from '#libs/signatures';
+import { readBody } from '../intake/body.js';
+import { DoorWatch } from '../intake/door-watch.js';
+import type { Sighting } from '../intake/door-watch.js';
+import { Intake } from '../intake/intake.js';
+import { BodyMalformed } from '../intake/request.errors.js';
+import type { Arrival } from '../sources/facts.js';
+import { SourceCatalog } from '../sources/source-catalog.js';
+import type { CompiledHandshake } from '../sources/source-catalog.js';
+import { SourceUnknown } from '../sources/source.errors.js';
+
+export interface WebhookRequest {
+  /** `tenant.source` */
+  address: string;
+  headers: IncomingHttpHeaders;
+  headersDistinct: Readonly<Record<string, readonly string[] | undefined>>;
+  rawBody: Buffer;
+  receivedAtMs: number;
+}
+
+/** The event's id; or, to a handshake, the text the provider wants to see. */
+export type WebhookAnswer = { eventIds: string[] } | string;
+
+@Injectable()
+export class WebhookService {
+  constructor(
+    private readonly sources: SourceCatalog,
+    private readonly intake: Intake,
+    private readonly doors: DoorWatch,
+  ) {}
+
+  /**
+   * Verifies first: until the signature fits, nothing of the body is read.
+   * @throws SourceUnknown, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, BodyMalformed, MediaTypeUnsupported,
+   *   LogUnavailable, ConfigurationUnavailable
+   */
+  receive(request: WebhookRequest): Promise<WebhookAnswer> {
+    return this.doors.watch('webhooks', textOf(request.headers['traceparent']), (sighting) => this.#receive(request, sighting));
+  }
+
+  async #receive(request: WebhookRequest, sighting: Sighting): Promise<WebhookAnswer> {
+    const source = this.sources.at(request.address);
+    if (source?.webhook === undefined) throw new SourceUnknown(request.address);
+    sighting.tenant = source.tenant;
+    sighting.source = source.name;
+    sighting.scheme = source.scheme;
+    const { signature, preset, handshake } = source.webhook;
+    verify(signature, { headers: request.headersDistinct, rawBody: request.rawBody }, request.receivedAtMs);
+
+    const { payload, contentType, body } = readEvent(preset, request);
+    const arrival = { body, headers: request.headers };
+    if (handshake !== undefined) {
+      const reply = await replyTo(handshake, arrival);
+      if (reply !== undefined) {
+        sighting.handshake = true;
+        return reply;
+      }
+    }
+    const [event] = await this.intake.accept(
+      [{ source, arrival, payload, contentType, receivedAtMs: request.receivedAtMs }],
+      sighting.traceparent,
+    );
+    Object.assign(sighting, { events: 1, eventId: event!.eventId, type: event!.type, customer: event!.customer, lane: event!.lane });
+    return { eventIds: [event!.eventId] };
+  }
+}
+
+/** What a verified body is. Where the provider put JSON in a form, that JSON is the event. */
+function readEvent(preset: Preset, { headers, rawBody }: WebhookRequest): { payload: Buffer; contentType: string; body: Json } {
+  const contentType = headers['content-type'] ?? (preset.sends === 'any' ? 'application/octet-stream' : 'application/json');
+  const format = bodyFormat(contentType);
+  if (preset.sends !== 'any' && !preset.sends.some((sent) => sent === format)) {
+    throw new MediaTypeUnsupported(contentType, preset.sends.includes('form') ? 'application/json or a form' : 'application/json');
+  }
+  const body = readBody(contentType, rawBody, 'body');
+  const inner = format === 'form' && preset.jsonField !== undefined ? (body as Record<string, Json>)[preset.jsonField] : undefined;
+  if (typeof inner !== 'string') return { payload: rawBody, contentType, body };
+  const payload = Buffer.from(inner);
+  return { payload, contentType: 'application/json', body: readBody('application/json', payload, `body.${preset.jsonField}`) };
+}
+
+async function replyTo(handshake: CompiledHandshake, arrival: Arrival): Promise<string | undefined> {
+  if ((await handshake.when.evaluate(arrival)) !== handshake.is) return undefined;
+  const reply = await handshake.reply.evaluate(arrival);
+  if (typeof reply !== 'string') throw new BodyMalformed('body', `is a ${handshake.is} without what to reply`);
+  return reply;
+}
+
+function textOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined;
+}
