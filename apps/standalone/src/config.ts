@@ -1,10 +1,13 @@
-import { optionalText, text } from '#libs/config';
+import { integer, oneOf, optionalText, text } from '#libs/config';
 import { httpSettings, observabilitySettings } from '#libs/service';
+import { logLevels } from '#libs/tracing';
 
 /** Settings of the one-process form: a laptop's. What the services need of each other is filled in by the composition. */
 export const standaloneSettings = {
   ...httpSettings,
   ...observabilitySettings,
+  port: integer('PORT', { min: 1, max: 65_535 }, { help: 'Port to listen on.', fallback: '8080' }),
+  logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written; `info` shows every unit of work.', fallback: 'warn' }),
   directory: text('MILLRACE_DIRECTORY', { help: 'Where all data of the one-process form lives.', fallback: '.millrace' }),
   kafkaBrokers: optionalText('KAFKA_BROKERS', { help: 'A Kafka to use instead of the embedded log, host:port, comma-separated.' }),
   databaseUrl: optionalText('DATABASE_URL', { help: 'A Postgres to use instead of the embedded one.', secret: true }),

@@ -1,0 +1,1 @@
+export { standaloneSettings } from './config.js';

@@ -1,0 +1,97 @@
+import { AiProcessingModule, aiProcessingSettings } from '#apps/ai-processing';
+import { ConnectorsModule, connectorsSettings } from '#apps/connectors';
+import { IngestionModule, ingestionSettings } from '#apps/ingestion';
+import { startLocalBroker } from '#apps/local-broker';
+import { LocalModelModule, localModelBasePath, localModelSettings } from '#apps/local-model';
+import { QueryModule, querySettings } from '#apps/query';
+import { readSettings } from '#libs/config';
+import type { Settings } from '#libs/config';
+import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { logPart, start, storagePart } from '#libs/service';
+import type { standaloneSettings } from './config.js';
+import { DataDirectory } from './data-directory.js';
+import type { Credentials } from './data-directory.js';
+import { makeSecrets, putSamples } from './samples.js';
+import { SampleDestinationModule } from './sample-destination.module.js';
+
+export interface Standalone {
+  readonly credentials: Credentials;
+  /** True where this start made the sample tenant. */
+  readonly first: boolean;
+  stop(): Promise<void>;
+}
+
+/**
+ * Everything in one process on one port: the services as they are, over an embedded Postgres and an embedded log, with the local model and the
+ * samples. What one of its settings names instead (a Kafka, a Postgres, a model) is used instead.
+ * @param environment where the services' own settings are read from, beside what the composition fills in
+ * @throws AlreadyRunning while another process has the data directory
+ */
+export async function startStandalone(settings: Settings<typeof standaloneSettings>, environment: NodeJS.ProcessEnv): Promise<Standalone> {
+  const url = `http://${settings.host}:${settings.port}`;
+  const directory = new DataDirectory(settings.directory);
+  directory.lock(url);
+  const started: (() => Promise<void> | void)[] = [() => directory.unlock()];
+  const stop = async (): Promise<void> => {
+    for (const stopOne of started.splice(0).toReversed()) await stopOne();
+  };
+  try {
+    const databaseUrl = settings.databaseUrl ?? (await embeddedPostgres(directory, started));
+    await migrate(databaseUrl);
+    const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, started));
+    const operatorKey = operatorKeyOf(directory);
+    const secrets = directory.credentials()?.secrets ?? makeSecrets();
+    const filled = {
+      ...environment,
+      DATABASE_URL: databaseUrl,
+      KAFKA_BROKERS: brokers,
+      SECRETS_KEY: directory.key('secrets').toString('base64'),
+      MODEL_BASE_URL: settings.modelBaseUrl ?? `${url}${localModelBasePath}`,
+      MODEL_API_KEY: settings.modelApiKey ?? 'local',
+      OPERATOR_KEY: operatorKey,
+      API_KEY_ENVIRONMENT: 'local',
+      DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
+    };
+    const ingestion = readSettings('ingestion', ingestionSettings, filled);
+    const running = await start({
+      service: 'standalone',
+      host: settings.host,
+      port: settings.port,
+      log: logPart(ingestion),
+      storage: storagePart(ingestion, 'always'),
+      modules: [
+        IngestionModule.register(ingestion),
+        AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, filled)),
+        ConnectorsModule.register(readSettings('connectors', connectorsSettings, filled)),
+        QueryModule.register(readSettings('query', querySettings, filled)),
+        LocalModelModule.register(readSettings('local-model', localModelSettings, filled)),
+        SampleDestinationModule.register(secrets['crm'] ?? ''),
+      ],
+    });
+    started.push(() => running.stop());
+    const before = directory.credentials();
+    const credentials: Credentials = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url };
+    directory.saveCredentials(credentials);
+    return { credentials, first: before === undefined, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function embeddedPostgres(directory: DataDirectory, started: (() => Promise<void> | void)[]): Promise<string> {
+  const postgres = await EmbeddedPostgres.start({ directory: directory.postgres, durable: true });
+  started.push(() => postgres.stop());
+  return postgres.url;
+}
+
+async function embeddedLog(directory: DataDirectory, started: (() => Promise<void> | void)[]): Promise<string> {
+  const broker = await startLocalBroker({ directory: directory.log });
+  started.push(() => broker.stop());
+  return broker.address;
+}
+
+/** Made once; it opens every tenant of this data directory. */
+function operatorKeyOf(directory: DataDirectory): string {
+  return `mr_local_operator_${directory.key('operator').toString('base64url')}`;
+}

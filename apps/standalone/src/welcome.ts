@@ -1,0 +1,31 @@
+import type { Standalone } from './standalone.js';
+
+/** Where to look and what to try, for whoever just typed `npm start`. */
+export function welcome({ credentials, first }: Standalone, directory: string): string {
+  const { url, tenant, apiKey } = credentials;
+  const event = {
+    specversion: '1.0',
+    id: `ticket-${Date.now()}`,
+    source: 'tickets',
+    type: 'ticket.opened',
+    subject: 'cust-1',
+    data: { message: 'I was charged twice, I want my money back!' },
+  };
+  return `
+  Millrace runs on ${url}                     (data in ${directory}; stop with Ctrl-C)
+
+  webhooks     POST ${url}/webhooks/${tenant}.{stripe,github,shopify,slack,helpdesk}
+  events       POST ${url}/v1/events          (CloudEvents)
+  GraphQL      ${url}/graphql
+  deliveries   ${url}/sample/crm              (the sample destination shows what it got)
+  operations   ${url}/readyz  ${url}/metrics
+
+  ${first ? `The sample tenant ${tenant} is there, with sources, the flow triage and a destination.` : `The tenant ${tenant} is as you left it.`} Keys and secrets: ${directory}/credentials.json
+
+  Try this:
+
+  curl -s ${url}/v1/events -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/cloudevents+json' -d '${JSON.stringify(event)}'
+
+  Or, in another terminal: npm run demo
+`;
+}
