@@ -45,6 +45,7 @@ export const failures = {
   'model.credential': { outcome: 'retry', title: 'The model provider refuses the credential' },
   'model.refused': { outcome: 'deadLetter', title: 'The model refused the request for good' },
   'model.invalidOutput': { outcome: 'deadLetter', title: 'The model never produced output that fits the schema' },
+  'delivery.busy': { outcome: 'retry', title: 'An attempt of the delivery is under way' },
   'delivery.unavailable': { outcome: 'retry', title: 'The destination could not be reached or failed' },
   'delivery.timeout': { outcome: 'retry', title: 'The destination did not answer by the deadline' },
   'delivery.refused': { outcome: 'deadLetter', title: 'The destination refused the payload' },

@@ -42,6 +42,7 @@ const statuses: Record<FailureCode, number> = {
   'model.credential': 503,
   'model.refused': 502,
   'model.invalidOutput': 502,
+  'delivery.busy': 503,
   'delivery.unavailable': 503,
   'delivery.timeout': 503,
   'delivery.refused': 502,

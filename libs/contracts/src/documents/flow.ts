@@ -6,8 +6,8 @@ import { expression } from './source.js';
 export const jsonSchema = z.record(z.string(), z.json()).describe('A JSON Schema, draft 2020-12.');
 
 /**
- * What expressions see: `event` (`id`, `type`, `source`, `customer`, `occurredAt`, `receivedAt`, `data`: the parsed body) and `steps` (the
- * stored output of every earlier step, by id).
+ * What expressions see: `event` (`id`, `type`, `source`, `customer`, `occurredAt`, `receivedAt`, `data`: the parsed body) and `steps` (by
+ * id, the stored output of every step that this one needs, directly or through others; the flow's decision sees all of them).
  */
 const input = expression.optional();
 

@@ -1,0 +1,54 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
+import { ModelGateway } from '#libs/models';
+import type { AiProcessingOptions } from './config.js';
+import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
+import { DeadLetterTable } from './dead-letters/dead-letter.table.js';
+import { EventConsumer } from './events/event.consumer.js';
+import { EventRecorder } from './events/event.recorder.js';
+import { EventTable } from './events/event.table.js';
+import { FlowCompiler } from './flows/flow.compiler.js';
+import { FlowMatcher } from './flows/flow.matcher.js';
+import { ReplayConsumer } from './replays/replay.consumer.js';
+import { ModelAttemptTable } from './runs/model-attempt.table.js';
+import { RunAnnouncer } from './runs/run.announcer.js';
+import { RunConsumer } from './runs/run.consumer.js';
+import { RunService } from './runs/run.service.js';
+import { RunTable } from './runs/run.table.js';
+import { RunWorker, runOptions } from './runs/run.worker.js';
+import type { RunOptions } from './runs/run.worker.js';
+import { StepResultTable } from './runs/step-result.table.js';
+
+/** Records events, runs their flows, replays them, and keeps the dead letters. */
+@Module({})
+export class AiProcessingModule implements OnApplicationShutdown {
+  constructor(private readonly models: ModelGateway) {}
+
+  static register(options: AiProcessingOptions): DynamicModule {
+    const models = new ModelGateway({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
+    return {
+      module: AiProcessingModule,
+      controllers: [EventConsumer, RunConsumer, ReplayConsumer, DeadLetterConsumer],
+      providers: [
+        { provide: ModelGateway, useValue: models },
+        { provide: runOptions, useValue: options satisfies RunOptions },
+        EventTable,
+        EventRecorder,
+        FlowCompiler,
+        FlowMatcher,
+        RunTable,
+        StepResultTable,
+        ModelAttemptTable,
+        RunAnnouncer,
+        RunWorker,
+        RunService,
+        DeadLetterTable,
+      ],
+    };
+  }
+
+  /** The consumers have stopped by then. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.models.close();
+  }
+}

@@ -1,0 +1,42 @@
+import { integer, oneOf, text, url } from '#libs/config';
+import type { Settings } from '#libs/config';
+import { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from '#libs/service';
+
+const own = {
+  modelBaseUrl: url('MODEL_BASE_URL', ['http', 'https'], {
+    help: 'The OpenAI-compatible API that infer steps call, up to and including its version, such as https://host/v1.',
+  }),
+  modelApiKey: text('MODEL_API_KEY', { help: 'The API key for it.', secret: true }),
+  modelApi: oneOf('MODEL_API', ['chat', 'responses'], {
+    help: 'Which of the two APIs it speaks: chat completions or responses.',
+    fallback: 'chat',
+  }),
+  runRetries: integer(
+    'RUN_RETRIES',
+    { min: 0, max: 100 },
+    {
+      help: 'How often a run that failed in a passing way is tried again before it is given up. Waiting for a limited model or its credential uses up none.',
+      fallback: '5',
+    },
+  ),
+  runLeaseMs: integer(
+    'RUN_LEASE_MS',
+    { min: 1_000, max: 300_000 },
+    {
+      help: 'How long a run stays claimed after its process was last heard of; it is renewed while the run is at work.',
+      fallback: '15000',
+    },
+  ),
+};
+
+export const aiProcessingSettings = {
+  ...httpSettings,
+  ...observabilitySettings,
+  ...logSettings,
+  ...storageSettings,
+  ...secretSettings,
+  ...own,
+};
+
+/** What the module itself needs; the rest of the table is the process's. */
+export type AiProcessingOptions = Settings<typeof own>;

@@ -1,0 +1,29 @@
+import { Controller } from '@nestjs/common';
+import { DeadLettered, DeliveryAttempted, RunCompleted, deadLetterId, runId, topics } from '#libs/contracts';
+import { OnRecord } from '#libs/messaging';
+import { DeadLetterTable } from './dead-letter.table.js';
+
+/** The one writer of dead letters: opens them when something is given up, resolves them when it is put right after all. */
+@Controller()
+export class DeadLetterConsumer {
+  constructor(private readonly deadLetters: DeadLetterTable) {}
+
+  @OnRecord(topics.deadLetters, DeadLettered, { group: 'dead-letters' })
+  async onDeadLettered(letter: DeadLettered): Promise<void> {
+    await this.deadLetters.open(letter);
+  }
+
+  /** A delivery that arrived at its first attempt was never parked. */
+  @OnRecord(topics.deliveries, DeliveryAttempted, { group: 'dead-letters' })
+  async onDeliveryAttempted({ tenant, deliveryId, state, attempt, at }: DeliveryAttempted): Promise<void> {
+    if (state === 'delivered' && attempt > 1) await this.deadLetters.resolve(tenant, [deadLetterId(tenant, 'delivery', deliveryId)], at);
+  }
+
+  /** A later generation that reached its decision stands in for every earlier one that did not. */
+  @OnRecord(topics.outcomes, RunCompleted, { group: 'dead-letters' })
+  async onRunCompleted({ tenant, eventId, flow, generation, at }: RunCompleted): Promise<void> {
+    if (generation === 0) return;
+    const earlier = Array.from({ length: generation }, (_, before) => deadLetterId(tenant, 'run', runId(tenant, eventId, flow, before)));
+    await this.deadLetters.resolve(tenant, earlier, at);
+  }
+}

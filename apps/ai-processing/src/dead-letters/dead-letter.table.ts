@@ -1,0 +1,51 @@
+import { Injectable } from '@nestjs/common';
+import type { DeadLettered } from '#libs/contracts';
+import { Database, statement } from '#libs/persistence';
+
+/** Announced again, the same parking changes nothing; a later parking of the same thing opens the dead letter again, with its new reason. */
+const open = statement(
+  'dead-letter.open',
+  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, value, created_at)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+   ON CONFLICT (tenant_id, id) DO UPDATE
+   SET code = EXCLUDED.code, message = EXCLUDED.message, created_at = EXCLUDED.created_at, resolved_at = NULL
+   WHERE EXCLUDED.created_at > greatest(dead_letter.created_at, dead_letter.resolved_at)`,
+);
+
+/** What was parked after it was put right stays open. */
+const resolve = statement(
+  'dead-letter.resolve',
+  `UPDATE dead_letter SET resolved_at = $3 WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NULL AND created_at <= $3`,
+);
+
+/** The table `dead_letter`: what was given up, with its reason, until it is put right. */
+@Injectable()
+export class DeadLetterTable {
+  constructor(private readonly database: Database) {}
+
+  async open(letter: DeadLettered): Promise<void> {
+    await this.database.query(open, [
+      letter.tenant,
+      letter.deadLetterId,
+      letter.kind,
+      storable(letter.customer),
+      letter.code,
+      storable(letter.message),
+      letter.eventId,
+      letter.runId,
+      letter.deliveryId,
+      letter.position,
+      letter.valueBase64 === null ? null : Buffer.from(letter.valueBase64, 'base64'),
+      letter.at,
+    ]);
+  }
+
+  async resolve(tenant: string, ids: readonly string[], at: string): Promise<void> {
+    await this.database.query(resolve, [tenant, ids, at]);
+  }
+}
+
+/** Postgres keeps no NUL in text, and a record that names one must still be parkable. */
+function storable(text: string): string {
+  return text.replaceAll('\u0000', '\ufffd');
+}

@@ -1,0 +1,15 @@
+import { Controller } from '@nestjs/common';
+import { EventReceived, topics } from '#libs/contracts';
+import { OnRecord } from '#libs/messaging';
+import type { RecordContext } from '#libs/messaging';
+import { EventRecorder } from './event.recorder.js';
+
+@Controller()
+export class EventConsumer {
+  constructor(private readonly recorder: EventRecorder) {}
+
+  @OnRecord([topics.eventsHigh, topics.eventsNormal, topics.eventsLow], EventReceived, { group: 'recorder', order: 'none' })
+  async onEventReceived(event: EventReceived, context: RecordContext): Promise<void> {
+    await this.recorder.record(event, context);
+  }
+}

@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import { EventRecorded, topics } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import type { RecordContext } from '#libs/messaging';
+import { BatchWriter } from '#libs/persistence';
+import { counter, traceIdOf } from '#libs/tracing';
+import { EventTable } from './event.table.js';
+import type { LoggedEvent } from './event.table.js';
+
+const recorded = counter('millrace_events_recorded_total', 'Events that stand in Postgres; repeats are not counted.', ['tenant', 'lane']);
+
+/** Puts every event into Postgres at once, whatever the flows are doing, so that it can be seen. */
+@Injectable()
+export class EventRecorder {
+  private readonly writer: BatchWriter<LoggedEvent, boolean>;
+
+  constructor(
+    events: EventTable,
+    private readonly producer: RecordProducer,
+  ) {
+    this.writer = new BatchWriter({ maxBatch: 500, lingerMs: 2, write: (records) => events.record(records) });
+  }
+
+  /**
+   * Stores and announces. A record that is tried again announces again, because the first try may have ended in between; a repeat of the event
+   * does not: the announcement is the first record's.
+   */
+  async record(event: EventReceived, { topic, partition, offset, traceparent }: RecordContext): Promise<void> {
+    const standsForEvent = await this.writer.add({
+      event,
+      traceId: traceIdOf(traceparent),
+      position: { topic, partition, offset },
+    });
+    if (!standsForEvent) return;
+    recorded.inc({ tenant: event.tenant, lane: event.lane });
+    await this.producer.append(topics.outcomes, EventRecorded, {
+      tenant: event.tenant,
+      customer: event.customer,
+      eventId: event.eventId,
+      source: event.source,
+      type: event.type,
+      at: new Date().toISOString(),
+    });
+  }
+}

@@ -1,0 +1,115 @@
+import { isUtf8 } from 'node:buffer';
+import { Injectable } from '@nestjs/common';
+import type { EventReceived } from '#libs/contracts';
+import { eventBody } from '#libs/contracts';
+import { Database, statement } from '#libs/persistence';
+
+/** An event as a record of the log, on its way into Postgres. */
+export interface LoggedEvent {
+  event: EventReceived;
+  traceId: string | null;
+  position: { topic: string; partition: number; offset: string };
+}
+
+/**
+ * Stores events and their customers in one statement. Of several records of one event the first wins. Sorted, so that two processes that record
+ * the same events never wait for each other in a circle. Returns the numbers of the records that hold their event's place: those inserted here,
+ * and those inserted by an earlier try of this very record.
+ */
+const record = statement(
+  'event.record',
+  `WITH input AS (
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
+       $10::text[], $11::text[], $12::bytea[], $13::text[], $14::integer[], $15::bigint[])
+     WITH ORDINALITY AS record (tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at,
+       trace_id, content_type, body, log_topic, log_partition, log_offset, number)),
+   inserted AS (
+     INSERT INTO event (tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at,
+       trace_id, content_type, body, log_topic, log_partition, log_offset)
+     SELECT tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at,
+       trace_id, content_type, body, log_topic, log_partition, log_offset
+     FROM input ORDER BY tenant_id, id, number
+     ON CONFLICT DO NOTHING
+     RETURNING tenant_id, id, customer, received_at, log_topic, log_partition, log_offset),
+   seen AS (
+     INSERT INTO customer (tenant_id, customer, first_event_at, last_event_at)
+     SELECT tenant_id, customer, min(received_at), max(received_at) FROM inserted GROUP BY tenant_id, customer ORDER BY tenant_id, customer
+     ON CONFLICT (tenant_id, customer) DO UPDATE
+     SET first_event_at = least(customer.first_event_at, EXCLUDED.first_event_at),
+         last_event_at = greatest(customer.last_event_at, EXCLUDED.last_event_at))
+   SELECT input.number FROM input JOIN inserted USING (tenant_id, id, log_topic, log_partition, log_offset)
+   UNION
+   SELECT input.number FROM input JOIN event USING (tenant_id, id, log_topic, log_partition, log_offset)`,
+);
+
+const find = statement(
+  'event.find',
+  `SELECT source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body
+   FROM event WHERE tenant_id = $1 AND id = $2`,
+);
+
+interface EventRow {
+  source: string;
+  customer: string;
+  lane: EventReceived['lane'];
+  type: string;
+  provider_event_id: string | null;
+  occurred_at: Date;
+  received_at: Date;
+  content_type: string;
+  body: Buffer;
+}
+
+/** The table `event`, and beside it `customer`, which it fills. */
+@Injectable()
+export class EventTable {
+  constructor(private readonly database: Database) {}
+
+  /** Returns, for each record, whether it is the one that its event stands for; others are repeats. */
+  async record(records: readonly LoggedEvent[]): Promise<boolean[]> {
+    const column = <T>(value: (record: LoggedEvent) => T): T[] => records.map(value);
+    const rows = await this.database.query<{ number: number }>(record, [
+      column(({ event }) => event.tenant),
+      column(({ event }) => event.eventId),
+      column(({ event }) => event.source),
+      column(({ event }) => event.customer),
+      column(({ event }) => storable(event.type)),
+      column(({ event }) => event.lane),
+      column(({ event }) => event.providerEventId && storable(event.providerEventId)),
+      column(({ event }) => event.occurredAt),
+      column(({ event }) => event.receivedAt),
+      column(({ traceId }) => traceId),
+      column(({ event }) => storable(event.contentType)),
+      column(({ event }) => eventBody(event)),
+      column(({ position }) => position.topic),
+      column(({ position }) => position.partition),
+      column(({ position }) => position.offset),
+    ]);
+    const standing = new Set(rows.map(({ number }) => number));
+    return records.map((_, at) => standing.has(at + 1));
+  }
+
+  /** The event as it was received; undefined where the tenant has none of this id. */
+  async find(tenant: string, eventId: string): Promise<EventReceived | undefined> {
+    const [row] = await this.database.query<EventRow>(find, [tenant, eventId]);
+    if (row === undefined) return undefined;
+    return {
+      eventId,
+      tenant,
+      source: row.source,
+      customer: row.customer,
+      lane: row.lane,
+      type: row.type,
+      providerEventId: row.provider_event_id,
+      occurredAt: row.occurred_at.toISOString(),
+      receivedAt: row.received_at.toISOString(),
+      contentType: row.content_type,
+      ...(isUtf8(row.body) ? { body: row.body.toString('utf8') } : { bodyBase64: row.body.toString('base64') }),
+    };
+  }
+}
+
+/** Postgres keeps no NUL in text; one in a partner's text must not keep the whole batch out. */
+function storable(text: string): string {
+  return text.replaceAll('\u0000', '\ufffd');
+}

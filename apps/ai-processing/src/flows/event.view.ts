@@ -1,0 +1,35 @@
+import { eventData } from '#libs/contracts';
+import type { EventReceived, Json } from '#libs/contracts';
+
+/** An event as expressions see it, under the name `event`. */
+export interface EventView {
+  readonly id: string;
+  readonly type: string;
+  readonly source: string;
+  readonly customer: string;
+  readonly occurredAt: string;
+  readonly receivedAt: string;
+  /** The parsed body; null where it is not what its content type says. */
+  readonly data: Json;
+}
+
+export function viewOf(event: EventReceived): EventView {
+  return {
+    id: event.eventId,
+    type: event.type,
+    source: event.source,
+    customer: event.customer,
+    occurredAt: event.occurredAt,
+    receivedAt: event.receivedAt,
+    data: dataOf(event),
+  };
+}
+
+function dataOf(event: EventReceived): Json {
+  try {
+    return eventData(event);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,22 @@
+import { DomainError } from '#libs/contracts';
+
+/** A validate step refused its input. Trying again cannot help: the input is stored. */
+export class ValidationFailed extends DomainError {
+  readonly code = 'flow.validationFailed';
+
+  constructor(
+    readonly step: string,
+    readonly problems: readonly string[],
+  ) {
+    super(`The step ${step} refused its input: ${problems.join('; ')}`);
+  }
+}
+
+/** A replay names a flow that the tenant does not have. */
+export class FlowUnknown extends DomainError {
+  readonly code = 'flow.unknown';
+
+  constructor(tenant: string, flow: string) {
+    super(`The tenant ${tenant} has no flow ${flow}`);
+  }
+}

@@ -1,0 +1,194 @@
+import { expect, test } from 'vitest';
+import { document } from '#libs/contracts';
+import type { EventReceived, FlowDocument, Json } from '#libs/contracts';
+import { ModelGateway } from '#libs/models';
+import { FlowCompiler } from './flow.compiler.js';
+import { ValidationFailed } from './flow.errors.js';
+import { FlowRunner } from './flow.runner.js';
+import type { FinishedStep, FlowResult, StepJournal } from './flow.runner.js';
+
+const compiler = new FlowCompiler(new ModelGateway({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }));
+
+const event: EventReceived = {
+  eventId: 'evt_1',
+  tenant: 'acme',
+  source: 'shop',
+  customer: 'c-1',
+  lane: 'normal',
+  type: 'order.paid',
+  providerEventId: null,
+  occurredAt: '2026-11-21T10:00:00Z',
+  receivedAt: '2026-11-21T10:00:01Z',
+  contentType: 'application/json',
+  body: '{"amount":7}',
+};
+
+let versions = 0;
+const compile = (spec: object) => {
+  const parsed = document.parse({
+    apiVersion: 'millrace/v1',
+    kind: 'Flow',
+    metadata: { tenant: 'acme', name: 'flow' },
+    spec,
+  }) as FlowDocument;
+  versions += 1;
+  return compiler.compile({
+    tenant: 'acme',
+    kind: 'Flow',
+    name: 'flow',
+    version: versions,
+    document: parsed,
+    createdAt: new Date(),
+    createdBy: 'test',
+  });
+};
+
+/** Keeps outputs as the database does: through JSON, and the first one for ever. */
+class MemoryJournal implements StepJournal {
+  readonly kept: FinishedStep[] = [];
+  constructor(private readonly outputs: Record<string, Json> = {}) {}
+
+  stored(step: string): Json | undefined {
+    return this.outputs[step];
+  }
+
+  keep(finished: FinishedStep): Promise<Json> {
+    this.kept.push(finished);
+    this.outputs[finished.step] ??= JSON.parse(JSON.stringify(finished.output)) as Json;
+    return Promise.resolve(this.outputs[finished.step]!);
+  }
+
+  onModelAttempt(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const run = (spec: object, journal: StepJournal = new MemoryJournal()): Promise<FlowResult> =>
+  new FlowRunner(compile(spec), event, journal, new AbortController().signal).run();
+
+const map = (id: string, expression: string, more: object = {}) => ({ id, map: { expression }, ...more });
+
+test('a step reads the event and the outputs of the steps before it', async () => {
+  const steps = [map('double', 'event.data.amount * 2'), map('sum', 'steps.double + 1')];
+  expect(await run({ steps })).toEqual({ decision: 15, deliveries: [] });
+});
+
+test('a step sees only what it needs, directly or through others: nothing depends on which branch was faster', async () => {
+  const steps = [
+    map('a', '1'),
+    map('b', '2', { needs: [] }),
+    map('c', 'steps.a', { needs: ['a'] }),
+    map('seen', '$sort($keys(steps))', { needs: ['c'] }),
+  ];
+  expect((await run({ steps })).decision).toEqual(['a', 'c']);
+});
+
+test('independent steps run at the same time', async () => {
+  const order: string[] = [];
+  class Slow extends MemoryJournal {
+    override async keep(finished: FinishedStep): Promise<Json> {
+      order.push(`${finished.step} ended`);
+      if (finished.step === 'a') await bEnded.promise;
+      if (finished.step === 'b') bEnded.resolve();
+      return super.keep(finished);
+    }
+  }
+  const bEnded = Promise.withResolvers<void>();
+  await run({ steps: [map('a', '1'), map('b', '2', { needs: [] })] }, new Slow());
+  expect(order).toEqual(['a ended', 'b ended']);
+});
+
+test('a step whose condition is not true is skipped, and its output is null', async () => {
+  const journal = new MemoryJournal();
+  const steps = [map('a', '1', { when: 'event.data.amount > 10' }), map('b', '$type(steps.a)')];
+  expect((await run({ steps }, journal)).decision).toBe('null');
+  expect(journal.kept.map(({ step, state }) => [step, state])).toEqual([
+    ['a', 'skipped'],
+    ['b', 'succeeded'],
+  ]);
+});
+
+test('a step that ended before is not done again, and the others go on from its stored output', async () => {
+  const journal = new MemoryJournal({ random: 0.25, skipped: null });
+  const steps = [map('random', '$random()'), map('skipped', '1'), map('after', '[steps.random, steps.skipped]')];
+  expect((await run({ steps }, journal)).decision).toEqual([0.25, null]);
+  expect(journal.kept.map(({ step }) => step)).toEqual(['after']);
+});
+
+test('where another process stored a step first, its output is the one that counts', async () => {
+  class Contended extends MemoryJournal {
+    override async keep(finished: FinishedStep): Promise<Json> {
+      await super.keep({ ...finished, output: 'theirs' });
+      return super.keep(finished);
+    }
+  }
+  expect((await run({ steps: [map('a', '"ours"')] }, new Contended())).decision).toBe('theirs');
+});
+
+test('the decision is the output of the last step that is not a delivery, unless the flow says otherwise', async () => {
+  const steps = [map('a', '1'), map('b', '2'), { id: 'tell', deliver: { destination: 'crm', payload: '0' } }];
+  expect((await run({ steps })).decision).toBe(2);
+  expect((await run({ steps, decision: 'steps.a' })).decision).toBe(1);
+});
+
+test('a delivery carries its own payload, or the envelope around the decision of the whole run', async () => {
+  const steps = [
+    map('a', '1'),
+    { id: 'early', deliver: { destination: 'crm' } },
+    { id: 'own', deliver: { destination: 'erp', payload: '{ "n": steps.a }' } },
+    { id: 'never', when: 'false', deliver: { destination: 'crm' } },
+    map('last', '"done"'),
+  ];
+  const { deliveries } = await run({ steps });
+  const decision = 'done';
+  expect(deliveries).toEqual([
+    {
+      step: 'early',
+      destination: 'crm',
+      payload: {
+        eventId: 'evt_1',
+        type: 'order.paid',
+        source: 'shop',
+        customer: 'c-1',
+        occurredAt: '2026-11-21T10:00:00Z',
+        flow: 'flow',
+        decision,
+      },
+    },
+    { step: 'own', destination: 'erp', payload: { n: 1 } },
+  ]);
+});
+
+test('a validate step passes its input on, or names every rule it breaks', async () => {
+  const check = (schema: object, rules: object[]) => [
+    map('a', '{ "n": 5 }'),
+    { id: 'check', validate: { input: 'steps.a', schema, rules } },
+  ];
+  const fine = await run({ steps: check({ type: 'object' }, [{ check: 'value.n = event.data.amount - 2', message: 'off' }]) });
+  expect(fine.decision).toEqual({ n: 5 });
+  const broken = run({ steps: check({ properties: { n: { maximum: 3 } } }, [{ check: 'value.n < 4', message: 'too many' }]) });
+  await expect(broken).rejects.toThrow(ValidationFailed);
+  await expect(broken).rejects.toThrow(/^The step check refused its input: .*<= 3; too many$/);
+});
+
+test('a failed step stops what needs it, while an independent one ends and is kept', async () => {
+  const journal = new MemoryJournal();
+  const steps = [map('bad', '$number("x")'), map('after', '1'), map('other', '2', { needs: [] })];
+  await expect(run({ steps }, journal)).rejects.toMatchObject({ code: 'flow.expressionFailed' });
+  expect(journal.kept.map(({ step }) => step)).toEqual(['other']);
+});
+
+test('a condition of the flow that cannot be evaluated fails the run with its reason', async () => {
+  await expect(run({ on: { when: '$number(event.type) > 1' }, steps: [map('a', '1')] })).rejects.toMatchObject({
+    code: 'flow.expressionFailed',
+  });
+});
+
+test('no further step starts once the run is no longer ours', async () => {
+  const journal = new MemoryJournal();
+  const lost = new AbortController();
+  lost.abort(new Error('lost'));
+  const runner = new FlowRunner(compile({ steps: [map('a', '1')] }), event, journal, lost.signal);
+  await expect(runner.run()).rejects.toThrow('lost');
+  expect(journal.kept).toEqual([]);
+});

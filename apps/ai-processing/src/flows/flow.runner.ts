@@ -1,0 +1,119 @@
+import { DomainError } from '#libs/contracts';
+import type { EventReceived, Json, PlannedDelivery, StepKind } from '#libs/contracts';
+import type { ModelAttempt } from '#libs/models';
+import { histogram, inSpan } from '#libs/tracing';
+import { viewOf } from './event.view.js';
+import type { EventView } from './event.view.js';
+import type { CompiledFlow, CompiledStep } from './flow.compiler.js';
+import type { StepInput, StepOutput } from './step.js';
+import type { DeliverOutput } from './steps/deliver.step.js';
+
+/** A step that ended, on its way into the journal. */
+export interface FinishedStep {
+  readonly step: string;
+  readonly kind: StepKind;
+  readonly state: 'succeeded' | 'skipped';
+  readonly output: Json;
+  readonly inference?: StepOutput['inference'];
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+}
+
+/** Where the outputs of one run's steps are kept. */
+export interface StepJournal {
+  /** The stored output; undefined where the step has not ended yet. */
+  stored(step: string): Json | undefined;
+  /** Keeps the first output a step ever had, and returns that one. */
+  keep(finished: FinishedStep): Promise<Json>;
+  onModelAttempt(step: string, attempt: ModelAttempt): Promise<void>;
+}
+
+export interface FlowResult {
+  readonly decision: Json;
+  readonly deliveries: PlannedDelivery[];
+}
+
+const stepDuration = histogram('millrace_step_duration_seconds', 'Duration of flow steps that ended, by kind and outcome.', [
+  'kind',
+  'outcome',
+]);
+
+/** Runs a flow's steps in the order of their needs, independent ones at once, each from the stored outputs of those before it. */
+export class FlowRunner {
+  constructor(
+    private readonly flow: CompiledFlow,
+    private readonly event: EventReceived,
+    private readonly journal: StepJournal,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** @throws DomainError of the step that failed; of several, one that no further try can mend */
+  async run(): Promise<FlowResult> {
+    const view = viewOf(this.event);
+    await this.flow.condition?.evaluate({ event: view }); // decided when the run was made; here only whether it can be evaluated
+    const outputs = new Map<string, Promise<Json>>();
+    for (const step of this.flow.steps) outputs.set(step.id, this.runAfterNeeds(step, view, outputs));
+    // What has begun is waited for even when another step fails, because its output is kept.
+    const ended = await Promise.allSettled(outputs.values());
+    const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+    if (failures.length > 0) throw failures.find(isFinal) ?? failures[0];
+    return this.conclude(view, await valuesOf(outputs, [...outputs.keys()]));
+  }
+
+  private async runAfterNeeds(step: CompiledStep, event: EventView, outputs: ReadonlyMap<string, Promise<Json>>): Promise<Json> {
+    await valuesOf(outputs, step.needs);
+    this.signal.throwIfAborted();
+    const stored = this.journal.stored(step.id);
+    if (stored !== undefined) return stored;
+    const input = { event, steps: await valuesOf(outputs, step.reads) };
+    return inSpan(`step ${step.id}`, { attributes: { 'millrace.step.kind': step.kind } }, () => this.runStep(step, input));
+  }
+
+  private async runStep(step: CompiledStep, input: StepInput): Promise<Json> {
+    const startedAt = new Date();
+    const observe = stepDuration.startTimer({ kind: step.kind });
+    try {
+      const wanted = step.condition === undefined || (await step.condition.evaluate(input)) === true;
+      const onModelAttempt = (attempt: ModelAttempt): Promise<void> => this.journal.onModelAttempt(step.id, attempt);
+      const result: StepOutput = wanted ? await step.work(input, { signal: this.signal, onModelAttempt }) : { output: null };
+      const state = wanted ? 'succeeded' : 'skipped';
+      const kept = await this.journal.keep({ step: step.id, kind: step.kind, state, ...result, startedAt, finishedAt: new Date() });
+      observe({ outcome: state });
+      return kept;
+    } catch (error) {
+      observe({ outcome: error instanceof DomainError ? error.code : 'record.defect' });
+      throw error;
+    }
+  }
+
+  private async conclude(event: EventView, steps: Readonly<Record<string, Json>>): Promise<FlowResult> {
+    const decision = await this.decide(event, steps);
+    const deliveries = this.flow.steps.flatMap(({ kind, id }): PlannedDelivery[] => {
+      const planned = kind === 'deliver' ? (steps[id] as DeliverOutput | null) : null; // null where the step was skipped
+      if (planned === null) return [];
+      const payload = planned.payload === undefined ? this.envelope(event, decision) : planned.payload;
+      return [{ step: id, destination: planned.destination, payload }];
+    });
+    return { decision, deliveries };
+  }
+
+  private async decide(event: EventView, steps: Readonly<Record<string, Json>>): Promise<Json> {
+    if (this.flow.decision !== undefined) return (await this.flow.decision.evaluate({ event, steps })) ?? null;
+    const last = this.flow.steps.findLast((step) => step.kind !== 'deliver');
+    return last === undefined ? null : steps[last.id]!;
+  }
+
+  /** What a delivery without a payload of its own carries. */
+  private envelope({ id, type, source, customer, occurredAt }: EventView, decision: Json): Json {
+    return { eventId: id, type, source, customer, occurredAt, flow: this.flow.name, decision };
+  }
+}
+
+async function valuesOf(outputs: ReadonlyMap<string, Promise<Json>>, steps: readonly string[]): Promise<Record<string, Json>> {
+  const values = await Promise.all(steps.map(async (step) => [step, await outputs.get(step)!] as const));
+  return Object.fromEntries(values);
+}
+
+function isFinal(failure: unknown): boolean {
+  return failure instanceof DomainError && failure.outcome !== 'retry';
+}

@@ -1,0 +1,18 @@
+import type { Json } from '#libs/contracts';
+import { compileExpression } from '#libs/expressions';
+import type { Step } from '../step.js';
+
+/** What a deliver step puts aside until the run is decided. Without a payload, the envelope around the run's decision is sent. */
+export type DeliverOutput = {
+  destination: string;
+  payload?: Json;
+};
+
+/** Plans a delivery; it leaves once the whole run is decided. */
+export const deliverStep: Step<'deliver'> = {
+  compile: ({ destination, payload }) => {
+    if (payload === undefined) return () => Promise.resolve({ output: { destination } satisfies DeliverOutput });
+    const expression = compileExpression(payload);
+    return async (scope) => ({ output: { destination, payload: (await expression.evaluate(scope)) ?? null } satisfies DeliverOutput });
+  },
+};

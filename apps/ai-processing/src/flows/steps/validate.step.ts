@@ -1,0 +1,22 @@
+import { compileExpression } from '#libs/expressions';
+import { compileSchema } from '#libs/models';
+import { ValidationFailed } from '../flow.errors.js';
+import type { Step } from '../step.js';
+
+/** Lets its input through unchanged, or gives the run up with every reason at once. */
+export const validateStep: Step<'validate'> = {
+  compile: (spec, id) => {
+    const input = compileExpression(spec.input);
+    const schema = spec.schema === undefined ? undefined : compileSchema(spec.schema);
+    const rules = spec.rules.map(({ check, message }) => ({ check: compileExpression(check), message }));
+    return async (scope) => {
+      const value = (await input.evaluate(scope)) ?? null;
+      const problems = schema?.problemsOf(value) ?? [];
+      for (const { check, message } of rules) {
+        if ((await check.evaluate({ ...scope, value })) !== true) problems.push(message);
+      }
+      if (problems.length > 0) throw new ValidationFailed(id, problems);
+      return { output: value };
+    };
+  },
+};

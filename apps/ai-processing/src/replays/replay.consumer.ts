@@ -1,0 +1,23 @@
+import { Controller } from '@nestjs/common';
+import { ReplayEvent, topics } from '#libs/contracts';
+import { OnRecord } from '#libs/messaging';
+import type { RecordContext } from '#libs/messaging';
+import { EventTable } from '../events/event.table.js';
+import { RunService } from '../runs/run.service.js';
+import { EventUnknown } from './replay.errors.js';
+
+@Controller()
+export class ReplayConsumer {
+  constructor(
+    private readonly events: EventTable,
+    private readonly runs: RunService,
+  ) {}
+
+  /** @throws EventUnknown, FlowUnknown, RunsUnfinished */
+  @OnRecord(topics.commands, ReplayEvent, { group: 'replays' })
+  async onReplayEvent({ tenant, eventId, commandId, flow }: ReplayEvent, context: RecordContext): Promise<void> {
+    const event = await this.events.find(tenant, eventId);
+    if (event === undefined) throw new EventUnknown(tenant, eventId);
+    await this.runs.rerunFlows(event, commandId, flow, context);
+  }
+}

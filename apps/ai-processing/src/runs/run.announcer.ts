@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import { DeadLettered, RunCompleted, RunFailed, deadLetterId, topics } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import type { FinishedRun } from './run.table.js';
+
+/** Says what came of a run, always from the stored row, so that saying it again says the same. */
+@Injectable()
+export class RunAnnouncer {
+  constructor(private readonly producer: RecordProducer) {}
+
+  async announce(run: FinishedRun, event: EventReceived): Promise<void> {
+    const { tenant, customer, eventId, flow, flowVersion, generation } = run;
+    const about = { tenant, customer, eventId, runId: run.id, flow, flowVersion, generation, at: run.finishedAt.toISOString() };
+    if (run.state === 'completed') {
+      const { decision, deliveries } = run;
+      await this.producer.append(topics.outcomes, RunCompleted, { ...about, eventReceivedAt: event.receivedAt, decision, deliveries });
+      return;
+    }
+    const { errorCode: code, errorMessage: message } = run;
+    await this.producer.append(topics.deadLetters, DeadLettered, {
+      tenant,
+      customer,
+      deadLetterId: deadLetterId(tenant, 'run', run.id),
+      kind: 'run',
+      code,
+      message,
+      eventId,
+      runId: run.id,
+      deliveryId: null,
+      position: null,
+      valueBase64: null,
+      at: about.at,
+    });
+    await this.producer.append(topics.outcomes, RunFailed, { ...about, code, message });
+  }
+}

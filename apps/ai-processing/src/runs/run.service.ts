@@ -1,0 +1,100 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DomainError, runId } from '#libs/contracts';
+import type { EventReceived, FlowDocument } from '#libs/contracts';
+import type { RecordContext } from '#libs/messaging';
+import type { Stored } from '#libs/persistence';
+import { traceIdOf } from '#libs/tracing';
+import { FlowMatcher } from '../flows/flow.matcher.js';
+import { RunAnnouncer } from './run.announcer.js';
+import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
+import { RunTable } from './run.table.js';
+import type { PlannedRun, Run } from './run.table.js';
+import { RunWorker, runOptions } from './run.worker.js';
+import type { RunOptions } from './run.worker.js';
+
+/** Runs flows on events: each run once in effect, however often it is asked for. */
+@Injectable()
+export class RunService {
+  constructor(
+    private readonly matcher: FlowMatcher,
+    private readonly table: RunTable,
+    private readonly worker: RunWorker,
+    private readonly announcer: RunAnnouncer,
+    @Inject(runOptions) private readonly options: RunOptions,
+  ) {}
+
+  /**
+   * Runs the flows that are the event's. Which these are is settled by the first try that finds any: a later repeat of the event, after a flow
+   * was added, does not run it.
+   * @throws RunsUnfinished
+   */
+  async runFlows(event: EventReceived, context: RecordContext): Promise<void> {
+    const earlier = await this.table.ofGeneration(event.tenant, event.eventId, 0);
+    const planned = earlier.length > 0 ? earlier : (await this.matcher.matching(event)).map((flow) => plan(event, flow, 0, null));
+    await this.carryOut(planned, event, context);
+  }
+
+  /**
+   * Runs flows on the event again, each as its next generation. The same command finds the runs it made before.
+   * @param only one flow, whether or not it listens for the event; null: those that would run on the event if it came now
+   * @throws FlowUnknown, RunsUnfinished
+   */
+  async rerunFlows(event: EventReceived, commandId: string, only: string | null, context: RecordContext): Promise<void> {
+    const earlier = await this.table.ofCommand(event.tenant, commandId, event.eventId);
+    await this.carryOut(earlier.length > 0 ? earlier : await this.nextGeneration(event, commandId, only), event, context);
+  }
+
+  private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
+    const flows = only === null ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, only)];
+    const last = await this.table.lastGenerations(event.tenant, event.eventId);
+    return flows.map((flow) => plan(event, flow, (last.get(flow.name) ?? 0) + 1, commandId));
+  }
+
+  /** All at once; one that fails stops no other. */
+  private async carryOut(planned: readonly PlannedRun[], event: EventReceived, context: RecordContext): Promise<void> {
+    if (planned.length === 0) return;
+    const claimed = await this.table.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
+    const others = await this.othersOf(planned, claimed);
+    const ended = await Promise.allSettled([
+      ...claimed.map(async (run) => this.announcer.announce(await this.worker.workOn(run, event, context), event)),
+      ...others.map((run) => this.standBy(run, planned, event)),
+    ]);
+    const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+    const passing = failures.filter((failure): failure is DomainError => failure instanceof DomainError && failure.outcome === 'retry');
+    if (passing.length > 0) throw new RunsUnfinished(passing);
+    if (failures.length > 0) throw failures[0]; // an announcement the log will never take, or a defect: the log parks the record
+  }
+
+  /** Those that are finished, or at work elsewhere. */
+  private async othersOf(planned: readonly PlannedRun[], claimed: readonly Run[]): Promise<Run[]> {
+    const others = planned.filter(({ id }) => claimed.every((run) => run.id !== id));
+    return others.length === 0
+      ? []
+      : this.table.byIds(
+          others[0]!.tenant,
+          others.map(({ id }) => id),
+        );
+  }
+
+  /** A finished run is announced again, because whoever finished it may have ended before the announcement. */
+  private async standBy(run: Run, planned: readonly PlannedRun[], event: EventReceived): Promise<void> {
+    if (run.state === 'running') throw new RunLeasedElsewhere(run.id, run.leaseLeftMs);
+    const takenByAnotherCommand = planned.every(({ id, commandId }) => id !== run.id || commandId !== run.commandId);
+    if (takenByAnotherCommand) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
+    await this.announcer.announce(run, event);
+  }
+}
+
+function plan(event: EventReceived, flow: Stored<FlowDocument>, generation: number, commandId: string | null): PlannedRun {
+  const { tenant, eventId, customer } = event;
+  return {
+    tenant,
+    id: runId(tenant, eventId, flow.name, generation),
+    eventId,
+    customer,
+    flow: flow.name,
+    flowVersion: flow.version,
+    generation,
+    commandId,
+  };
+}

@@ -1,0 +1,125 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EventReceived, Json } from '#libs/contracts';
+import type { RecordContext } from '#libs/messaging';
+import { Configuration } from '#libs/persistence';
+import { counter, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import type { AiProcessingOptions } from '../config.js';
+import { FlowCompiler } from '../flows/flow.compiler.js';
+import { FlowRunner } from '../flows/flow.runner.js';
+import type { FlowResult, StepJournal } from '../flows/flow.runner.js';
+import { ModelAttemptTable } from './model-attempt.table.js';
+import { RunLeaseLost } from './run.errors.js';
+import { reasonOf, verdictOn } from './run.failure.js';
+import { RunLease } from './run.lease.js';
+import { RunTable } from './run.table.js';
+import type { FinishedRun, RunningRun } from './run.table.js';
+import { StepResultTable } from './step-result.table.js';
+
+/** Injection token of {@link RunOptions}. */
+export const runOptions = Symbol('run options');
+export type RunOptions = Pick<AiProcessingOptions, 'runRetries' | 'runLeaseMs'>;
+
+const runs = counter('millrace_runs_total', 'Tries of runs, by outcome: ok, or the code of the failure.', ['tenant', 'outcome']);
+const decisionLatency = histogram(
+  'millrace_accepted_to_decided_seconds',
+  'From the acceptance of an event to the decision of a flow on it.',
+  ['tenant'],
+);
+const duplicates = counter(
+  'millrace_model_duplicate_inferences_total',
+  'Answers of models that were lost in a crash before they were stored, so that the call is made again.',
+  ['tenant'],
+);
+const log = logger('runs');
+
+/** Takes one claimed run through its steps to its end, or to the next try. */
+@Injectable()
+export class RunWorker {
+  constructor(
+    private readonly table: RunTable,
+    private readonly stepResults: StepResultTable,
+    private readonly modelAttempts: ModelAttemptTable,
+    private readonly compiler: FlowCompiler,
+    private readonly configuration: Configuration,
+    @Inject(runOptions) private readonly options: RunOptions,
+  ) {}
+
+  /** @throws the reason why the run has to be tried again */
+  async workOn(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
+    const startedAt = performance.now();
+    let outcome = 'ok';
+    try {
+      const attributes = { 'millrace.run': run.id, 'millrace.flow': run.flow, 'millrace.generation': run.generation };
+      const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context));
+      if (finished.state === 'failed') outcome = finished.errorCode;
+      else if (run.generation === 0) decisionLatency.observe({ tenant: run.tenant }, (Date.now() - Date.parse(event.receivedAt)) / 1_000);
+      return finished;
+    } catch (error) {
+      outcome = reasonOf(error).code;
+      throw error;
+    } finally {
+      runs.inc({ tenant: run.tenant, outcome });
+      const { tenant, customer, eventId, flow, flowVersion, generation, fence } = run;
+      const durationMs = performance.now() - startedAt;
+      workDone(log, 'run', {
+        outcome,
+        durationMs,
+        tenant,
+        customer,
+        eventId,
+        runId: run.id,
+        flow,
+        flowVersion,
+        generation,
+        attempt: fence,
+      });
+    }
+  }
+
+  /** Completes the run, or gives it up, or throws what has to pass before it is tried again. */
+  private async finish(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
+    using lease = new RunLease(run.id, this.options.runLeaseMs, () => this.table.renew(run, this.options.runLeaseMs), context.signal);
+    let finished: FinishedRun | undefined;
+    try {
+      const { decision, deliveries } = await this.runSteps(run, event, lease.signal);
+      finished = await this.table.complete(run, decision, deliveries);
+    } catch (error) {
+      finished = await this.settle(run, error, lease);
+    }
+    if (finished === undefined) throw new RunLeaseLost(run.id);
+    return finished;
+  }
+
+  private async runSteps(run: RunningRun, event: EventReceived, signal: AbortSignal): Promise<FlowResult> {
+    if (run.fence > 1) await this.countLostAnswers(run);
+    const flow = this.compiler.compile(await this.configuration.flowVersion(run.tenant, run.flow, run.flowVersion));
+    return new FlowRunner(flow, event, await this.journalOf(run), signal).run();
+  }
+
+  /** @throws the error itself where the run is to be tried again */
+  private async settle(run: RunningRun, error: unknown, lease: RunLease): Promise<FinishedRun | undefined> {
+    if (lease.isLost) throw error;
+    const verdict = lease.signal.aborted ? 'wait' : verdictOn(error, run.failures, this.options.runRetries);
+    if (verdict === 'give-up') {
+      const { code, message } = reasonOf(error);
+      log.warn({ err: error, runId: run.id, tenant: run.tenant }, 'the run is given up');
+      return this.table.fail(run, code, message);
+    }
+    await this.table.release(run, verdict === 'retry' ? 'counts' : 'does-not-count');
+    throw error;
+  }
+
+  private async journalOf(run: RunningRun): Promise<StepJournal> {
+    const stored = run.fence > 1 ? await this.stepResults.ofRun(run) : new Map<string, Json>();
+    return {
+      stored: (step) => stored.get(step),
+      keep: (finished) => this.stepResults.keep(run, finished),
+      onModelAttempt: (step, attempt) => this.modelAttempts.add(run, step, attempt),
+    };
+  }
+
+  private async countLostAnswers(run: RunningRun): Promise<void> {
+    const lost = await this.modelAttempts.lostAnswers(run);
+    if (lost > 0) duplicates.inc({ tenant: run.tenant }, lost);
+  }
+}

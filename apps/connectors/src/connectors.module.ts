@@ -1,0 +1,45 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
+import { HttpClient } from '#libs/http';
+import type { ConnectorsOptions } from './config.js';
+import { ConnectorRegistry } from './connectors/connector.registry.js';
+import { HttpConnector } from './connectors/http/http.connector.js';
+import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
+import { AttemptService } from './deliveries/attempt.service.js';
+import { DeliveryConsumer } from './deliveries/delivery.consumer.js';
+import { DeliveryService } from './deliveries/delivery.service.js';
+import { DeliveryTable } from './deliveries/delivery.table.js';
+import { DeliveryWorker, connectorsOptions } from './deliveries/delivery.worker.js';
+
+/** Turns decisions into deliveries, attempts them, and parks what cannot be delivered. */
+@Module({})
+export class ConnectorsModule implements OnApplicationShutdown {
+  constructor(private readonly http: HttpClient) {}
+
+  static register(options: ConnectorsOptions): DynamicModule {
+    const http = new HttpClient({
+      allowPrivateAddresses: options.allowPrivateAddresses,
+      connectionsPerOrigin: options.deliveryConcurrencyPerDestination,
+    });
+    return {
+      module: ConnectorsModule,
+      controllers: [DeliveryConsumer],
+      providers: [
+        { provide: HttpClient, useValue: http },
+        { provide: connectorsOptions, useValue: options },
+        HttpConnector,
+        ConnectorRegistry,
+        DeliveryTable,
+        AttemptAnnouncer,
+        AttemptService,
+        DeliveryWorker,
+        DeliveryService,
+      ],
+    };
+  }
+
+  /** The worker has stopped by then. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.http.close();
+  }
+}

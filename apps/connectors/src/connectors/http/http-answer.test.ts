@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { DeliveryGone, DeliveryRefused, DeliveryUnavailable } from '../connector.errors.js';
+import { acceptAnswer } from './http-answer.js';
+
+const nowMs = Date.parse('2026-11-21T10:00:00Z');
+const answer = (status: number, headers: Record<string, string> = {}) => ({ status, headers, bodyExcerpt: 'text' });
+const failureOf = (status: number, headers?: Record<string, string>): unknown => {
+  try {
+    return acceptAnswer(answer(status, headers), nowMs);
+  } catch (error) {
+    return error;
+  }
+};
+
+test.each([200, 201, 202, 204, 299])('%d has taken the payload', (status) =>
+  expect(acceptAnswer(answer(status), nowMs)).toEqual({ status, excerpt: 'text' }),
+);
+
+test.each([408, 409, 425, 429, 500, 502, 503, 504, 529])('%d may be another answer soon', (status) => {
+  const failure = failureOf(status);
+  expect(failure).toBeInstanceOf(DeliveryUnavailable);
+  expect(failure).toMatchObject({ outcome: 'retry', receipt: { status, excerpt: 'text' } });
+});
+
+test.each([301, 302, 307, 308, 400, 401, 403, 404, 413, 422])('%d refuses the payload for good', (status) =>
+  expect(failureOf(status)).toBeInstanceOf(DeliveryRefused),
+);
+
+test('410 says that the destination is gone', () => {
+  expect(failureOf(410)).toBeInstanceOf(DeliveryGone);
+});
+
+test.each([
+  [429, '7', 7_000],
+  [503, 'Sat, 21 Nov 2026 10:01:00 GMT', 60_000],
+  [503, '31536000', 24 * 3_600_000],
+  [503, 'soon', undefined],
+  [500, '7', undefined],
+])('%d with Retry-After: %s asks for %s ms', (status, header, expected) => {
+  expect((failureOf(status, { 'retry-after': header }) as DeliveryUnavailable).retryAfterMs).toBe(expected);
+});

@@ -1,0 +1,65 @@
+import { Injectable } from '@nestjs/common';
+import { DeadLettered, DeliveryAttempted, deadLetterId, topics } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { BatchWriter } from '#libs/persistence';
+import { DeliveryTable } from './delivery.table.js';
+import type { RecordedAttempt } from './delivery.table.js';
+
+/** After this long, whoever made the attempt is not going to announce it any more. */
+const forgottenAfterMs = 10_000;
+const atOnce = 200;
+
+/**
+ * Says what came of an attempt. The attempt's row is written first and marked once the log has the announcement; what stays without a mark
+ * (the process died in between, the log was away) is announced by {@link announceForgotten} of any process. So none is lost, and one may come
+ * twice.
+ */
+@Injectable()
+export class AttemptAnnouncer {
+  private readonly marks: BatchWriter<RecordedAttempt, void>;
+
+  constructor(
+    private readonly table: DeliveryTable,
+    private readonly producer: RecordProducer,
+  ) {
+    this.marks = new BatchWriter({
+      maxBatch: 500,
+      lingerMs: 20,
+      write: async (attempts) => {
+        await table.markAnnounced(attempts);
+        return attempts.map(() => undefined);
+      },
+    });
+  }
+
+  async announce(attempt: RecordedAttempt): Promise<void> {
+    const { tenant, customer, eventId, deliveryId, destination, number, state, code } = attempt;
+    const at = attempt.at.toISOString();
+    const trace = attempt.traceparent === null ? {} : { traceparent: attempt.traceparent };
+    if (state === 'parked') await this.producer.append(topics.deadLetters, DeadLettered, deadLetterOf(attempt), trace);
+    const attempted = { tenant, customer, eventId, deliveryId, destination, attempt: number, state, code, at };
+    await this.producer.append(topics.deliveries, DeliveryAttempted, attempted, trace);
+    await this.marks.add(attempt);
+  }
+
+  async announceForgotten(): Promise<void> {
+    for (const attempt of await this.table.unannounced(forgottenAfterMs, atOnce)) await this.announce(attempt);
+  }
+}
+
+function deadLetterOf({ tenant, customer, eventId, runId, deliveryId, code, message, at }: RecordedAttempt): DeadLettered {
+  return {
+    tenant,
+    customer,
+    deadLetterId: deadLetterId(tenant, 'delivery', deliveryId),
+    kind: 'delivery',
+    code: code ?? 'record.defect',
+    message: message ?? '',
+    eventId,
+    runId,
+    deliveryId,
+    position: null,
+    valueBase64: null,
+    at: at.toISOString(),
+  };
+}

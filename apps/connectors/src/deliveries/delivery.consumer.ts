@@ -1,0 +1,20 @@
+import { Controller } from '@nestjs/common';
+import { Redeliver, RunCompleted, topics } from '#libs/contracts';
+import { OnRecord } from '#libs/messaging';
+import type { RecordContext } from '#libs/messaging';
+import { DeliveryService } from './delivery.service.js';
+
+@Controller()
+export class DeliveryConsumer {
+  constructor(private readonly deliveries: DeliveryService) {}
+
+  @OnRecord(topics.outcomes, RunCompleted, { group: 'deliveries' })
+  async onRunCompleted(run: RunCompleted, { traceparent }: RecordContext): Promise<void> {
+    await this.deliveries.plan(run, traceparent);
+  }
+
+  @OnRecord(topics.commands, Redeliver, { group: 'redeliveries' })
+  async onRedeliver(command: Redeliver): Promise<void> {
+    await this.deliveries.redeliver(command);
+  }
+}

@@ -1,0 +1,40 @@
+import { DomainError } from '#libs/contracts';
+
+/** The flow names a destination that is not there, or not any more. */
+export class DestinationUnknown extends DomainError {
+  readonly code = 'flow.unknownDestination';
+
+  constructor(tenant: string, destination: string) {
+    super(`The tenant ${tenant} has no destination ${destination}`);
+  }
+}
+
+/** A redeliver names a delivery that the tenant does not have. */
+export class DeliveryUnknown extends DomainError {
+  readonly code = 'delivery.unknown';
+
+  constructor(tenant: string, deliveryId: string) {
+    super(`The tenant ${tenant} has no delivery ${deliveryId}`);
+  }
+}
+
+/** An attempt is under way; the redeliver comes back when it is over. */
+export class DeliveryBusy extends DomainError {
+  readonly code = 'delivery.busy';
+  override readonly ours = true;
+  override readonly retryAfterMs = 1_000;
+
+  constructor(deliveryId: string) {
+    super(`An attempt of the delivery ${deliveryId} is under way`);
+  }
+}
+
+/** The claim of a delivery went to another process while an attempt was under way; what that one records counts. */
+export class DeliveryLeaseLost extends DomainError {
+  readonly code = 'delivery.busy';
+  override readonly ours = true;
+
+  constructor(deliveryId: string) {
+    super(`The claim of the delivery ${deliveryId} was lost`);
+  }
+}

@@ -1,0 +1,3 @@
+export { connectorsSettings } from './config.js';
+export type { ConnectorsOptions } from './config.js';
+export { ConnectorsModule } from './connectors.module.js';
