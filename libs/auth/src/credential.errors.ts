@@ -1,0 +1,53 @@
+import { DomainError } from '#libs/contracts';
+import type { Scope } from '#libs/contracts';
+
+export class CredentialMissing extends DomainError {
+  readonly code = 'credential.missing';
+
+  constructor() {
+    super('Send an API key in the header `Authorization: Bearer mr_…`.');
+  }
+}
+
+/** One message for every reason, so that trying keys teaches nothing. */
+export class CredentialInvalid extends DomainError {
+  readonly code = 'credential.invalid';
+
+  constructor() {
+    super('The API key is unknown, revoked or expired. Ask an administrator of your tenant for a new one.');
+  }
+}
+
+export class ScopeMissing extends DomainError {
+  readonly code = 'credential.scope';
+
+  constructor(
+    readonly scope: Scope,
+    held: readonly Scope[],
+  ) {
+    super(`This needs the scope ${scope}; the API key has ${held.join(', ') || 'none'}. Use a key with that scope.`);
+  }
+}
+
+/** A key of one tenant was sent with the name of another. */
+export class TenantForbidden extends DomainError {
+  readonly code = 'credential.scope';
+
+  constructor() {
+    super(
+      'The API key belongs to another tenant than the header `millrace-tenant` names. Leave the header out: a key acts in its own tenant.',
+    );
+  }
+}
+
+/** The operator key has no tenant of its own. */
+export class TenantNotNamed extends DomainError {
+  readonly code = 'request.invalid';
+  override readonly field = 'millrace-tenant';
+
+  constructor() {
+    super(
+      'The operator key acts in the tenant that the header `millrace-tenant` names: send it, with 1 to 63 lower-case letters, digits or dashes.',
+    );
+  }
+}

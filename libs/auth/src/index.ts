@@ -1,0 +1,9 @@
+export { issueApiKey, parseApiKey } from './api-key.js';
+export type { IssuedApiKey, StoredApiKey } from './api-key.js';
+export { KeyRing } from './key-ring.js';
+export type { FindApiKey, KeyRingOptions } from './key-ring.js';
+export { requireScope } from './principal.js';
+export type { Principal } from './principal.js';
+export { CredentialInvalid, CredentialMissing, ScopeMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
+export { SecretBox, SecretUnreadable } from './secret-box.js';
+export type { SealedSecret } from './secret-box.js';

@@ -1,0 +1,66 @@
+import { timingSafeEqual } from 'node:crypto';
+import { name, scopes } from '#libs/contracts';
+import { hashOfSecret, parseApiKey } from './api-key.js';
+import type { StoredApiKey } from './api-key.js';
+import { CredentialInvalid, CredentialMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
+import type { Principal } from './principal.js';
+
+/** Finds a stored key by its id, in whatever tenant. */
+export type FindApiKey = (id: string) => StoredApiKey | undefined | Promise<StoredApiKey | undefined>;
+
+export interface KeyRingOptions {
+  /** The one key from the environment that may do everything in every tenant; left out, there is none. */
+  operatorKey?: string;
+  /** Milliseconds since 1970, for expiry. */
+  clock?: () => number;
+}
+
+/** Tells from a request's headers who asks. */
+export class KeyRing {
+  private readonly operatorHash: Buffer | undefined;
+  private readonly clock: () => number;
+
+  constructor(
+    private readonly find: FindApiKey,
+    { operatorKey, clock = Date.now }: KeyRingOptions = {},
+  ) {
+    this.operatorHash = operatorKey === undefined ? undefined : hashOfSecret(operatorKey);
+    this.clock = clock;
+  }
+
+  /**
+   * @param authorization the header, `Bearer mr_…`
+   * @param tenantHeader the header `millrace-tenant`: required with the operator key; with any other, it may only name the key's own tenant
+   * @throws CredentialMissing, CredentialInvalid, TenantNotNamed, TenantForbidden
+   */
+  async authenticate(authorization: string | undefined, tenantHeader?: string): Promise<Principal> {
+    const token = bearerToken(authorization);
+    if (this.operatorHash !== undefined && timingSafeEqual(hashOfSecret(token), this.operatorHash)) return operatorIn(tenantHeader);
+    const stored = await this.verified(token);
+    if (tenantHeader !== undefined && tenantHeader !== stored.tenant) throw new TenantForbidden();
+    return { keyId: stored.id, tenant: stored.tenant, scopes: stored.scopes, actor: `key:${stored.id}` };
+  }
+
+  private async verified(token: string): Promise<StoredApiKey> {
+    const key = parseApiKey(token);
+    const stored = key === null ? undefined : await this.find(key.id);
+    if (key === null || stored === undefined) throw new CredentialInvalid();
+    const isGenuine = timingSafeEqual(hashOfSecret(key.secret), stored.secretHash);
+    const isActive = stored.revokedAt === null && (stored.expiresAt === null || stored.expiresAt.getTime() > this.clock());
+    if (!isGenuine || !isActive) throw new CredentialInvalid();
+    return stored;
+  }
+}
+
+function bearerToken(authorization: string | undefined): string {
+  if (authorization === undefined || authorization.trim() === '') throw new CredentialMissing();
+  const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
+  if (token === undefined) throw new CredentialMissing();
+  return token;
+}
+
+function operatorIn(tenantHeader: string | undefined): Principal {
+  const tenant = name.safeParse(tenantHeader);
+  if (!tenant.success) throw new TenantNotNamed();
+  return { keyId: 'operator', tenant: tenant.data, scopes, actor: 'operator' };
+}
