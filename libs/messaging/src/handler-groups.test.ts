@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { EventReceived, EventRecorded, RunCompleted, topics } from '#libs/contracts';
+import type { RecordType } from '#libs/contracts';
+import { groupHandlers } from './handler-groups.js';
+import type { Handler } from './handler-groups.js';
+
+const handler = (method: string, changes: Partial<Handler> = {}): Handler => ({
+  topics: [topics.outcomes],
+  type: EventRecorded as unknown as RecordType,
+  group: 'g',
+  order: 'customer',
+  audience: 'one',
+  method,
+  handle: async () => undefined,
+  ...changes,
+});
+
+test('handlers of one group share a consumer of all their topics, and each record finds its handler', () => {
+  const events = handler('A.onEvent', { topics: [topics.eventsHigh, topics.eventsLow], type: EventReceived as unknown as RecordType });
+  const outcomes = handler('A.onOutcome');
+  const [group, ...others] = groupHandlers([events, outcomes]);
+  expect(others).toEqual([]);
+  expect(group!.topics).toEqual([topics.eventsHigh, topics.eventsLow, topics.outcomes]);
+  expect(group!.handlerOf(topics.eventsLow.name, EventReceived.schema)).toBe(events);
+  expect(group!.handlerOf(topics.outcomes.name, EventRecorded.schema)).toBe(outcomes);
+  expect(group!.handlerOf(topics.outcomes.name, RunCompleted.schema)).toBeUndefined();
+});
+
+test('two handlers for one type in one group stop the process, naming both', () => {
+  expect(() => groupHandlers([handler('A.on'), handler('B.on')])).toThrow(
+    "@OnRecord on B.on: A.on already handles event.recorded.v1 of millrace.outcomes in group 'g'. Remove one of the two, or give one another group.",
+  );
+});
+
+test('a type that its topic does not carry stops the process, naming what could be meant', () => {
+  expect(() => groupHandlers([handler('A.on', { topics: [topics.deliveries] })])).toThrow(
+    '@OnRecord on A.on: event.recorded.v1 is not on millrace.deliveries, which carries delivery.attempted.v1. ' +
+      'Name one of these, or add the type to the topic in libs/contracts/src/topics.ts.',
+  );
+});
+
+test('handlers of one group that want it read in different ways stop the process, all problems at once', () => {
+  const unordered = handler('B.on', { type: RunCompleted as unknown as RecordType, order: 'none' });
+  expect(() => groupHandlers([handler('A.on'), unordered, handler('C.on')])).toThrow(
+    /B\.on: group 'g' is read with order 'customer' and audience 'one' by A\.on, here with 'none' and 'one'[^]*C\.on: A\.on already handles/,
+  );
+});

@@ -1,0 +1,148 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
+import type { Verdict } from './key-ordered-dispatcher.js';
+
+interface Item {
+  key: string;
+  n: number;
+}
+
+interface Running {
+  item: Item;
+  end: (verdict: Verdict) => void;
+}
+
+/** A dispatcher whose items end, and whose retries are due, when the test says so. */
+function byHand(concurrency: number) {
+  const running: Running[] = [];
+  const retries: (() => void)[] = [];
+  const started: Item[] = [];
+  const dispatcher = new KeyOrderedDispatcher<Item>({
+    concurrency,
+    handle: (item) => {
+      started.push(item);
+      return new Promise((end) => running.push({ item, end }));
+    },
+    schedule: (work) => {
+      retries.push(work);
+      return () => retries.splice(retries.indexOf(work), 1);
+    },
+  });
+  const end = async (at: number, verdict: Verdict = 'finished'): Promise<Item> => {
+    const [{ item, end: settle }] = running.splice(at, 1) as [Running];
+    settle(verdict);
+    await Promise.resolve();
+    await Promise.resolve();
+    return item;
+  };
+  return { dispatcher, running, retries, started, end };
+}
+
+const item = (key: string, n = 0): Item => ({ key, n });
+
+test('items of one key run one after the other, items of others beside them', async () => {
+  const { dispatcher, started, end } = byHand(10);
+  const source = dispatcher.source();
+  for (const each of [item('a', 1), item('a', 2), item('b', 1)]) source.add(each.key, each);
+  expect(started).toEqual([item('a', 1), item('b', 1)]);
+  await end(0);
+  expect(started.at(-1)).toEqual(item('a', 2));
+});
+
+test('no more run at once than the concurrency, and keys take turns', async () => {
+  const { dispatcher, started, end } = byHand(1);
+  const source = dispatcher.source();
+  for (const each of [item('a', 1), item('a', 2), item('a', 3), item('b', 1)]) source.add(each.key, each);
+  for (let turn = 0; turn < 3; turn += 1) await end(0);
+  expect(started).toEqual([item('a', 1), item('b', 1), item('a', 2), item('a', 3)]);
+});
+
+test('an item that waits for its retry holds back its key, but no slot', async () => {
+  const { dispatcher, started, retries, end } = byHand(1);
+  const source = dispatcher.source();
+  for (const each of [item('a', 1), item('a', 2), item('b', 1)]) source.add(each.key, each);
+  await end(0, { againInMs: 1_000 });
+  expect(started.at(-1)).toEqual(item('b', 1));
+  expect(source.blockedKeys).toBe(1);
+  await end(0);
+  expect(started).toHaveLength(2);
+  retries.shift()!();
+  expect(started.at(-1)).toEqual(item('a', 1));
+});
+
+test('without a key every item runs on its own', () => {
+  const { dispatcher, started } = byHand(10);
+  const source = dispatcher.source();
+  for (const n of [1, 2, 3]) source.add(null, item('', n));
+  expect(started).toHaveLength(3);
+});
+
+test('the same key of another source is another key, and closing a source leaves the other alone', async () => {
+  const { dispatcher, started, end, retries } = byHand(2);
+  const [lost, kept] = [dispatcher.source(), dispatcher.source()];
+  for (const n of [1, 2, 3]) lost.add('a', item('lost', n));
+  for (const n of [1, 2]) kept.add('a', item('kept', n));
+  await end(0, { againInMs: 5 });
+  lost.close();
+  expect(retries).toHaveLength(0);
+  while (dispatcher.inFlight > 0) await end(0);
+  expect(started).toEqual([item('lost', 1), item('kept', 1), item('kept', 2)]);
+});
+
+test('paused, it starts nothing and goes idle; resumed, it goes on', async () => {
+  const { dispatcher, started, end } = byHand(1);
+  const source = dispatcher.source();
+  for (const n of [1, 2]) source.add('a', item('a', n));
+  dispatcher.pause();
+  const idle = dispatcher.idle();
+  await end(0);
+  await idle;
+  expect(started).toHaveLength(1);
+  dispatcher.resume();
+  expect(started).toHaveLength(2);
+});
+
+test('whatever ends first, fails or is added when: every key in order, never two of one, and nothing is left', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.infiniteStream(fc.nat()),
+      async (keys, concurrency, picks) => {
+        const { dispatcher, running, retries, end } = byHand(concurrency);
+        const source = dispatcher.source();
+        const waiting = keys.map((key, n) => item(key, n));
+        const finished: Item[] = [];
+        while (waiting.length + running.length + retries.length > 0) {
+          const pick = picks.next().value!;
+          const next = pick % 3 === 0 ? waiting.shift() : undefined;
+          if (next !== undefined) source.add(next.key, next);
+          else if (pick % 5 === 1 && running.length > 0) await end(pick % running.length, { againInMs: 1 });
+          else if (running.length > 0) finished.push(await end(pick % running.length));
+          else retries.shift()?.();
+          expect(running.length).toBeLessThanOrEqual(concurrency);
+          expect(new Set(running.map((each) => each.item.key)).size).toBe(running.length);
+        }
+        expect(finished).toHaveLength(keys.length);
+        for (const key of keys) {
+          const order = finished.filter((each) => each.key === key).map(({ n }) => n);
+          expect(order).toEqual(order.toSorted((a, b) => a - b));
+        }
+        expect(source.openKeys).toBe(0);
+        await dispatcher.idle();
+      },
+    ),
+  );
+});
+
+test('it passes 100 000 records a second through 200 keys', { retry: 3 }, async () => {
+  const records = 50_000;
+  const dispatcher = new KeyOrderedDispatcher<number>({ concurrency: 200, handle: async () => 'finished' });
+  const source = dispatcher.source();
+  const startedAt = performance.now();
+  for (let n = 0; n < records; n += 1) source.add(`key-${n % 200}`, n);
+  await dispatcher.idle();
+  expect(source.openKeys).toBe(0);
+  expect(records / ((performance.now() - startedAt) / 1_000)).toBeGreaterThan(100_000);
+});
