@@ -1,0 +1,48 @@
+import type { Json } from '#libs/contracts';
+import type { OutputSchema } from '#libs/models';
+import { analyse } from '../analysis/analysis.js';
+import type { Analysis } from '../analysis/analysis.js';
+import { languageName } from '../analysis/language.js';
+import { fillSchema } from './schema-filler.js';
+
+/** What the answer must look like. */
+export type AnswerFormat =
+  | { readonly kind: 'text' }
+  | { readonly kind: 'json' }
+  | { readonly kind: 'schema'; readonly schema: OutputSchema };
+
+export type Answer = { readonly text: string } | { readonly refusal: string };
+
+/** Answers by rules: the inputs are analysed, instructions are not understood. The same inputs and format always give the same answer. */
+export function answer(inputs: readonly string[], format: AnswerFormat): Answer {
+  const analysis = analyse(inputs);
+  if (format.kind === 'text') return { text: inWords(analysis) };
+  if (format.kind === 'json') return { text: JSON.stringify(inJson(analysis)) };
+  const filled = fillSchema(format.schema.schema, analysis);
+  const problems = format.schema.problemsOf(filled);
+  return problems.length === 0
+    ? { text: JSON.stringify(filled) }
+    : { refusal: `local/rules-1 cannot fill this schema from the text: ${problems.join('; ')}` };
+}
+
+function inWords(analysis: Analysis): string {
+  const { sentiment, topic, assessment, language } = analysis;
+  const summary = analysis.summary();
+  const judgement = `Sentiment: ${sentiment.label} (${sentiment.score}). Topic: ${topic.label}. Urgency: ${assessment.score} of 100.`;
+  return [
+    summary || 'There is no text to summarise.',
+    language.english ? judgement : `Language: ${languageName(language.code)}; only English is judged.`,
+  ].join('\n\n');
+}
+
+function inJson(analysis: Analysis): Json {
+  const { sentiment, topic, assessment, language, entities } = analysis;
+  return {
+    summary: analysis.summary(),
+    language: language.code,
+    sentiment: { label: sentiment.label, score: sentiment.score, confidence: sentiment.confidence },
+    topic: { label: topic.label, confidence: topic.confidence },
+    urgency: { score: assessment.score, reasons: [...assessment.reasons] },
+    entities: entities.map(({ type, value }) => ({ type, value })),
+  };
+}

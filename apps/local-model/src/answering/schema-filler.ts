@@ -1,0 +1,346 @@
+import type { Json } from '#libs/contracts';
+import type { Analysis } from '../analysis/analysis.js';
+import type { Entity } from '../analysis/entities.js';
+import { shortened } from '../analysis/summary.js';
+import { contentStems } from '../text/english.js';
+import { isEntityType, meaningOf, wordsOf } from './field-meaning.js';
+import type { Meaning } from './field-meaning.js';
+import { chooseLabel, confidenceOf, fittingLabels } from './labels.js';
+import { bounded } from './number-bounds.js';
+import { merged, resolved } from './schema-references.js';
+import type { Schema } from './schema-references.js';
+
+/** Where in the output a value stands. */
+interface Place {
+  readonly name: string;
+  readonly meaning: Meaning | undefined;
+  /** The entity that the part around describes. */
+  readonly entity: Entity | undefined;
+  readonly depth: number;
+}
+
+const depthLimit = 12;
+const listLimit = 5;
+
+/**
+ * Fills a JSON Schema (draft 2020-12) with what the analysis has to say: names, descriptions, types and enums tell which part goes where. The result
+ * is meant to be valid, but a schema can ask for what no text holds (a pattern, a format): the caller checks.
+ */
+export function fillSchema(root: Schema, analysis: Analysis): Json {
+  return new SchemaFiller(root, analysis).value(root, { name: '', meaning: undefined, entity: undefined, depth: 0 }) ?? null;
+}
+
+class SchemaFiller {
+  constructor(
+    private readonly root: Schema,
+    private readonly analysis: Analysis,
+  ) {}
+
+  /** Undefined where nothing is known and the value may be left out. */
+  value(given: unknown, place: Place): Json | undefined {
+    const schema = resolved(this.root, given);
+    if (schema['const'] !== undefined) return schema['const'] as Json;
+    if (Array.isArray(schema['enum'])) return this.#choice(schema['enum'] as Json[], place);
+    const variants = (schema['anyOf'] ?? schema['oneOf']) as unknown[] | undefined;
+    if (Array.isArray(variants) && variants.length > 0) return this.#firstKnown(variants, schema, place);
+    switch (this.#typeOf(schema, place)) {
+      case 'object':
+        return this.#object(schema, place);
+      case 'array':
+        return this.#array(schema, place);
+      case 'string':
+        return this.#string(schema, place);
+      case 'number':
+      case 'integer':
+        return this.#number(schema, place);
+      case 'boolean':
+        return this.#isTrue(place.name);
+      default:
+        return null;
+    }
+  }
+
+  /** Of several types the first that is not null; null where nothing is known to put there. */
+  #typeOf(schema: Schema, place: Place): string {
+    const { type } = schema;
+    if (typeof type === 'string') return type;
+    if (Array.isArray(type)) {
+      const [first] = type.filter((one) => one !== 'null') as string[];
+      return first === undefined || (type.includes('null') && !this.#isKnown(first, place)) ? 'null' : first;
+    }
+    if (schema['properties'] !== undefined || schema['required'] !== undefined) return 'object';
+    if (schema['items'] !== undefined || schema['prefixItems'] !== undefined) return 'array';
+    if (schema['minimum'] !== undefined || schema['maximum'] !== undefined) return 'number';
+    return 'string';
+  }
+
+  #firstKnown(variants: readonly unknown[], around: Schema, place: Place): Json | undefined {
+    const common = { ...around, anyOf: undefined, oneOf: undefined };
+    const schemas = variants.map((variant) => merged(common, resolved(this.root, variant)));
+    const nullable = schemas.some((schema) => schema['type'] === 'null');
+    const [first] = schemas.filter((schema) => schema['type'] !== 'null');
+    if (first === undefined) return null;
+    return nullable && !this.#isKnown(this.#typeOf(first, place), place) ? null : this.value(first, place);
+  }
+
+  /** Whether the text has anything for this place, as against a guess that only keeps the schema satisfied. */
+  #isKnown(type: string, { meaning, entity, name }: Place): boolean {
+    if (type === 'object' || type === 'array' || type === 'boolean') return true;
+    if (entity !== undefined) return true;
+    if (isEntityType(meaning)) return this.#entity(meaning) !== undefined;
+    if (meaning === 'currency') return this.#entity('money') !== undefined;
+    if (meaning === undefined || meaning === 'text') return type === 'string' && this.#sentenceAbout(name, 1) !== undefined;
+    return this.analysis.text !== '';
+  }
+
+  #choice(choices: readonly Json[], place: Place): Json {
+    const { meaning, entity } = place;
+    if (entity !== undefined && choices.includes(entity.type)) return entity.type;
+    if (choices.includes(null) && !this.#isKnown('label', { ...place, meaning: meaning ?? 'topic' })) return null;
+    const labels = choices.filter((choice) => typeof choice === 'string');
+    if (labels.length > 0) return chooseLabel(labels, meaning, this.analysis);
+    const numbers = choices.filter((choice) => typeof choice === 'number').toSorted((one, other) => one - other);
+    if (numbers.length > 0) return numbers[Math.min(numbers.length - 1, Math.floor(this.#share(place) * numbers.length))]!;
+    return choices.includes(true) && choices.includes(false) ? this.#isTrue(place.name) : (choices[0] ?? null);
+  }
+
+  #object(schema: Schema, place: Place): Json {
+    const properties = (schema['properties'] ?? {}) as Record<string, unknown>;
+    const required = new Set((schema['required'] ?? []) as string[]);
+    const result: Record<string, Json> = {};
+    for (const [name, given] of Object.entries(properties)) {
+      const { description } = resolved(this.root, given);
+      const meaning = meaningOf(name, typeof description === 'string' ? description : undefined, place.meaning);
+      const inner = { name, meaning, entity: place.entity, depth: place.depth + 1 };
+      const wanted = required.has(name) || (place.depth < depthLimit / 2 && meaning !== undefined);
+      const value = wanted && place.depth < depthLimit ? this.value(given, inner) : undefined;
+      if (value !== undefined) result[name] = value;
+    }
+    return result;
+  }
+
+  #array(schema: Schema, place: Place): Json {
+    const {
+      minItems = 0,
+      maxItems = listLimit,
+      items,
+      prefixItems,
+    } = schema as { minItems?: number; maxItems?: number; items?: unknown; prefixItems?: unknown[] };
+    const inner = { ...place, depth: place.depth + 1 };
+    const head = (prefixItems ?? []).map((item) => this.value(item, inner) ?? null);
+    if (items === false || place.depth >= depthLimit) return head;
+    const rest = this.#items(resolved(this.root, items), inner).slice(
+      0,
+      Math.max(0, Math.max(minItems, Math.min(maxItems, 100)) - head.length),
+    );
+    const list = [...head, ...(schema['uniqueItems'] === true ? unique(rest) : rest)];
+    while (list.length < minItems) list.push(this.value(items, inner) ?? null);
+    return list.slice(0, maxItems);
+  }
+
+  #items(schema: Schema, place: Place): Json[] {
+    const { meaning } = place;
+    const { entities, assessment, sentences } = this.analysis;
+    if (Array.isArray(schema['enum'])) return this.#labels(schema['enum'] as Json[], meaning);
+    const wanted = isEntityType(meaning) ? entities.filter(({ type }) => type === meaning) : meaning === 'entities' ? entities : undefined;
+    const type = this.#typeOf(schema, place);
+    if (wanted !== undefined && type !== 'boolean') return wanted.map((entity) => this.value(schema, { ...place, entity }) ?? null);
+    if (type !== 'string') return type === 'object' && this.analysis.text !== '' ? [this.value(schema, place) ?? null] : [];
+    if (meaning === 'reasons') return assessment.reasons.map((reason) => fitted(reason, schema));
+    if (meaning === 'topic') return this.analysis.topic.label === 'unknown' ? [] : [fitted(this.analysis.topic.label, schema)];
+    if (meaning === 'keywords') return this.#keywords().map((word) => fitted(word, schema));
+    return sentences.slice(0, listLimit).map(({ text }) => fitted(text, schema));
+  }
+
+  #labels(choices: readonly Json[], meaning: Meaning | undefined): Json[] {
+    const labels = choices.filter((choice) => typeof choice === 'string');
+    if (meaning === 'sentiment' || meaning === 'score') return labels.length === 0 ? [] : [chooseLabel(labels, meaning, this.analysis)];
+    return fittingLabels(labels, this.analysis);
+  }
+
+  #string(schema: Schema, place: Place): string {
+    const { meaning, entity, name } = place;
+    const byFormat = this.#formatted(schema['format'], place);
+    if (byFormat !== undefined) return byFormat;
+    const text = entity === undefined ? this.#text(meaning, name, lengthOf(schema)) : this.#textOfEntity(entity, name);
+    return this.#matching(text, schema['pattern']) ?? fitted(text, schema);
+  }
+
+  #text(meaning: Meaning | undefined, name: string, maxLength: number): string {
+    const { sentiment, topic, language, assessment, sentences } = this.analysis;
+    switch (meaning) {
+      case 'sentiment':
+        return sentiment.label;
+      case 'topic':
+        return topic.label;
+      case 'language':
+        return language.code;
+      case 'score':
+        return assessment.score >= 67 ? 'high' : assessment.score >= 34 ? 'medium' : 'low';
+      case 'confidence':
+        return String(confidenceOf(this.analysis));
+      case 'reasons':
+        return assessment.reasons.join(' ');
+      case 'title':
+        return shortened(sentences[0]?.text ?? this.analysis.summary(), 80);
+      case 'currency':
+        return this.#entity('money')?.currency ?? '';
+      case 'keywords':
+        return this.#keywords().join(', ');
+      case 'entities':
+        return this.analysis.entities.map(({ value }) => value).join(', ');
+      case 'summary':
+        return this.analysis.summary(maxLength);
+      default:
+        return isEntityType(meaning)
+          ? (this.#entity(meaning)?.value ?? '')
+          : (this.#sentenceAbout(name, 0) ?? this.analysis.summary(maxLength));
+    }
+  }
+
+  #textOfEntity(entity: Entity, name: string): string {
+    const [last] = wordsOf(name).toReversed();
+    if (last !== undefined && ['type', 'kind', 'label', 'category', 'class'].includes(last)) return entity.type;
+    return last === 'currency' ? (entity.currency ?? '') : entity.value;
+  }
+
+  /** The likest piece of the text where a format is asked for; the epoch and its like where there is none. */
+  #formatted(format: unknown, { entity }: Place): string | undefined {
+    const dates = [entity?.value, ...this.#all('date')].filter((date) => date !== undefined && !Number.isNaN(Date.parse(date)));
+    const moment = new Date(dates[0] === undefined ? 0 : withZone(dates[0])).toISOString();
+    switch (format) {
+      case 'date-time':
+        return moment;
+      case 'date':
+        return moment.slice(0, 10);
+      case 'time':
+        return moment.slice(11, 19) + 'Z';
+      case 'email':
+        return this.#all('email')[0] ?? 'unknown@example.invalid';
+      case 'uri':
+      case 'url':
+        return this.#all('url')[0] ?? 'about:blank';
+      case 'uuid':
+        return this.#all('id').find((value) => value.length === 36) ?? '00000000-0000-0000-0000-000000000000';
+      default:
+        return undefined;
+    }
+  }
+
+  #matching(text: string, pattern: unknown): string | undefined {
+    if (typeof pattern !== 'string') return undefined;
+    const wanted = new RegExp(pattern, 'u');
+    const whole = [
+      text,
+      text.toLowerCase(),
+      text.toUpperCase(),
+      ...this.analysis.entities.map(({ value }) => value),
+      ...this.analysis.text.slice(0, 5_000).split(/\s+/),
+    ];
+    return whole.find((candidate) => wanted.test(candidate));
+  }
+
+  #number(schema: Schema, place: Place): number {
+    const { meaning, entity } = place;
+    const found = entity?.number ?? (isEntityType(meaning) ? this.#entity(meaning)?.number : undefined);
+    return bounded(found ?? this.#scaled(schema, place), schema);
+  }
+
+  /** The share of a scale that fits, laid between the schema's bounds or those that such a field usually has. */
+  #scaled(schema: Schema, place: Place): number {
+    const { meaning, name } = place;
+    const minimum = (schema['minimum'] ?? schema['exclusiveMinimum']) as number | undefined;
+    const maximum = (schema['maximum'] ?? schema['exclusiveMaximum']) as number | undefined;
+    if (meaning === undefined || isEntityType(meaning)) return minimum ?? 0;
+    const rating = wordsOf(name).some((word) => word === 'rating' || word === 'stars');
+    const [low, high]: readonly [number, number] =
+      meaning === 'confidence' ? [0, 1] : meaning === 'sentiment' ? (rating ? [1, 5] : [-1, 1]) : [0, 100];
+    const from = minimum ?? Math.min(low, maximum ?? low);
+    const to = maximum ?? Math.max(high, from);
+    const share = highestFirst(schema['description']) ? 1 - this.#share(place) : this.#share(place);
+    return from + share * (to - from);
+  }
+
+  #share({ meaning }: Place): number {
+    if (meaning === 'sentiment') return (this.analysis.sentiment.score + 1) / 2;
+    if (meaning === 'confidence') return confidenceOf(this.analysis);
+    return this.analysis.assessment.score / 100;
+  }
+
+  /** A yes or no by the words of its name; `not` and `no` turn it round. */
+  #isTrue(name: string): boolean {
+    const words = wordsOf(name);
+    const turned = words.includes('not') || words.includes('no');
+    return this.#holds(words.filter((word) => word !== 'not' && word !== 'no')) !== turned;
+  }
+
+  #holds(words: readonly string[]): boolean {
+    const { sentiment, assessment, language, topic, stems } = this.analysis;
+    const has = (...some: string[]): boolean => words.some((word) => some.includes(word));
+    if (has('urgent', 'escalate', 'escalation', 'critical', 'human', 'attention', 'risky', 'priority', 'review'))
+      return assessment.score >= 50;
+    if (has('negative', 'angry', 'unhappy', 'complaint', 'complaining', 'dissatisfied', 'upset', 'frustrated'))
+      return sentiment.label === 'negative';
+    if (has('positive', 'happy', 'satisfied', 'praise')) return sentiment.label === 'positive';
+    if (has('neutral')) return sentiment.label === 'neutral';
+    if (has('english')) return language.code === 'en';
+    if (has('question', 'asks')) return this.analysis.text.includes('?');
+    const entityMeaning = meaningOf(words.join(' '), undefined, undefined);
+    if (isEntityType(entityMeaning)) return this.#entity(entityMeaning) !== undefined;
+    const wanted = contentStems(words.join(' '));
+    return words.includes(topic.label) || wanted.some((stem) => stems.includes(stem));
+  }
+
+  /** The sentence with most words of a field's name. @param least how many it must share */
+  #sentenceAbout(name: string, least: number): string | undefined {
+    const wanted = contentStems(name);
+    const shared = ({ words }: { words: readonly { stem: string }[] }): number => words.filter(({ stem }) => wanted.includes(stem)).length;
+    const [best] = this.analysis.sentences.toSorted((one, other) => shared(other) - shared(one));
+    return best !== undefined && shared(best) >= least ? best.text : undefined;
+  }
+
+  #keywords(): string[] {
+    const counts = new Map<string, number>();
+    for (const word of wordsOf(this.analysis.text)) {
+      if (word.length > 3 && contentStems(word).length > 0) counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+    return [...counts]
+      .toSorted(([, one], [, other]) => other - one)
+      .slice(0, listLimit)
+      .map(([word]) => word);
+  }
+
+  #entity(type: Entity['type']): Entity | undefined {
+    return this.analysis.entities.find((entity) => entity.type === type);
+  }
+
+  #all(type: Entity['type']): string[] {
+    return this.analysis.entities.filter((entity) => entity.type === type).map(({ value }) => value);
+  }
+}
+
+function lengthOf(schema: Schema): number {
+  return typeof schema['maxLength'] === 'number' ? schema['maxLength'] : 400;
+}
+
+/** Between the schema's lengths: cut at a word, or filled up with the dots of a text that has no more to say. */
+function fitted(text: string, schema: Schema): string {
+  const least = typeof schema['minLength'] === 'number' ? schema['minLength'] : 0;
+  return shortened(text, lengthOf(schema)).padEnd(least, text === '' ? '-' : '.');
+}
+
+/** `1 = highest`: the scale runs the other way. */
+function highestFirst(description: unknown): boolean {
+  return (
+    typeof description === 'string' &&
+    /\b[01]\b\W{0,4}(?:is |means |being )?(?:the )?(?:highest|most|urgent|critical|top)/i.test(description)
+  );
+}
+
+function withZone(date: string): string {
+  return /^\d{4}-\d{2}-\d{2}/.test(date) ? date : `${date} UTC`;
+}
+
+function unique(values: readonly Json[]): Json[] {
+  return [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
+}

@@ -1,0 +1,55 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { AddressNotFound, RequestInvalid } from '#libs/service';
+import { localModelOptions } from '../config.js';
+import type { LocalModelOptions } from '../config.js';
+import { FaultPlan } from './fault-plan.js';
+import { faultRule } from './fault.js';
+import type { FaultRule } from './fault.js';
+
+const script = z.array(faultRule).min(1).max(100);
+
+/** Scripts failures: `docs/local-model.md` has the form. Only for callers on this machine. */
+@Controller('local-model/faults')
+export class FaultsController {
+  constructor(
+    private readonly plan: FaultPlan,
+    @Inject(localModelOptions) private readonly options: LocalModelOptions,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  add(@Req() request: FastifyRequest, @Body() body: unknown): readonly FaultRule[] {
+    this.#requireLocal(request);
+    const rules = script.safeParse(body);
+    if (!rules.success) {
+      const [issue] = rules.error.issues;
+      throw new RequestInvalid(issue?.path.join('.') || 'body', issue?.message ?? 'is no script of faults');
+    }
+    this.plan.add(rules.data);
+    return this.plan.remaining;
+  }
+
+  @Get()
+  remaining(@Req() request: FastifyRequest): readonly FaultRule[] {
+    this.#requireLocal(request);
+    return this.plan.remaining;
+  }
+
+  @Delete()
+  @HttpCode(204)
+  clear(@Req() request: FastifyRequest): void {
+    this.#requireLocal(request);
+    this.plan.clear();
+  }
+
+  /** @throws AddressNotFound, because for anyone else there is nothing here */
+  #requireLocal({ socket }: FastifyRequest): void {
+    if (!this.options.faults || !isLoopback(socket.remoteAddress)) throw new AddressNotFound();
+  }
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./.test(address ?? '');
+}

@@ -1,0 +1,186 @@
+import { hash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import type { OnModuleDestroy } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { sleep } from '#libs/retries';
+import { logger, workDone } from '#libs/tracing';
+import { answer } from '../answering/answer.js';
+import { localModelOptions } from '../config.js';
+import type { LocalModelOptions } from '../config.js';
+import { FaultPlan } from '../faults/fault-plan.js';
+import { fault } from '../faults/fault.js';
+import type { Fault } from '../faults/fault.js';
+import { RateLimits } from '../limits/rate-limits.js';
+import { ApiError, InvalidRequest, KeyRefused, ModelUnknown } from './api.errors.js';
+import type { ModelQuestion } from './model-question.js';
+import { modelName } from './protocol.js';
+import type { Completion, Protocol, StreamEvent } from './protocol.js';
+
+const log = logger('local-model');
+
+/** The header that makes one request fail: a fault as JSON, or the bare name of one that needs no numbers. */
+export const faultHeader = 'x-local-model-fault';
+
+/** Good enough to limit and to bill by: English has about four characters a token. */
+const charactersPerToken = 4;
+
+type ApiRequest = FastifyRequest<{ Body: Buffer }>;
+
+/** Answers a request of either protocol: key, question, planned fault, limits, answer. */
+@Injectable()
+export class CompletionService implements OnModuleDestroy {
+  readonly #closing = new AbortController();
+
+  constructor(
+    @Inject(localModelOptions) private readonly options: LocalModelOptions,
+    private readonly faults: FaultPlan,
+    private readonly limits: RateLimits,
+  ) {}
+
+  /** Requests that hang end with the server. */
+  onModuleDestroy(): void {
+    this.#closing.abort();
+  }
+
+  /** @throws ApiError */
+  async handle(request: ApiRequest, reply: FastifyReply, protocol: Protocol): Promise<void> {
+    const startedAt = performance.now();
+    reply.header('x-request-id', `req_${randomUUID().replaceAll('-', '')}`);
+    this.requireKey(request.headers.authorization);
+    const question = protocol.read(parseJson(request.body));
+    if (question.model !== modelName) throw new ModelUnknown(question.model, modelName);
+    const struck = this.#faultFor(request, question);
+    if (struck !== undefined && !(await this.#letsAnswer(struck, reply))) return;
+    const completion = this.#complete(question, struck);
+    reply.headers(this.limits.headers());
+    if (question.stream) await sendEvents(reply, protocol.stream(completion, question), struck);
+    else await sendWhole(reply, protocol.whole(completion, question), struck);
+    const { inputTokens, outputTokens } = completion;
+    workDone(log, 'completion', {
+      outcome: 'ok',
+      durationMs: performance.now() - startedAt,
+      api: protocol.name,
+      stream: question.stream,
+      inputTokens,
+      outputTokens,
+      ...(struck === undefined ? {} : { fault: struck.fault }),
+    });
+  }
+
+  /** @throws KeyRefused */
+  requireKey(authorization: string | undefined): void {
+    const { apiKey } = this.options;
+    if (apiKey === undefined) return;
+    const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
+    if (given === undefined || !timingSafeEqual(digest(given), digest(apiKey))) throw new KeyRefused(given !== undefined);
+  }
+
+  #faultFor(request: ApiRequest, question: ModelQuestion): Fault | undefined {
+    if (!this.options.faults) return undefined;
+    const asked = request.headers[faultHeader];
+    return typeof asked === 'string' ? faultOfHeader(asked) : this.faults.take(question);
+  }
+
+  /**
+   * Plays what comes before an answer.
+   * @returns false where there will be none
+   * @throws ApiError for a planned status
+   */
+  async #letsAnswer(struck: Fault, reply: FastifyReply): Promise<boolean> {
+    if (struck.fault === 'status') throw plannedError(struck);
+    if (struck.fault !== 'hang' && struck.fault !== 'delay') return true;
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    const ended = AbortSignal.any([gone.signal, this.#closing.signal]);
+    const waited = sleep(struck.fault === 'delay' ? struck.delayMs : 2 ** 31 - 1, ended).then(
+      () => true,
+      () => false,
+    );
+    if (await waited) return true;
+    reply.hijack();
+    reply.raw.destroy();
+    return false;
+  }
+
+  #complete(question: ModelQuestion, struck: Fault | undefined): Completion {
+    const inputTokens = tokensOf(question.promptLength);
+    this.limits.admit(inputTokens);
+    const given = answer(question.inputs, question.format);
+    const whole = 'refusal' in given ? '' : spoiled(given.text, struck);
+    const limit = (question.maxOutputTokens ?? Infinity) * charactersPerToken;
+    const text = whole.slice(0, limit);
+    const outputTokens = tokensOf('refusal' in given ? given.refusal.length : text.length);
+    this.limits.settle(outputTokens);
+    return {
+      model: modelName,
+      id: randomUUID().replaceAll('-', ''),
+      createdAt: new Date(),
+      text,
+      refusal: 'refusal' in given ? given.refusal : undefined,
+      truncated: whole.length > limit,
+      inputTokens,
+      outputTokens,
+    };
+  }
+}
+
+function spoiled(text: string, struck: Fault | undefined): string {
+  if (struck?.fault === 'brokenJson') return text.slice(0, Math.ceil(text.length / 2));
+  return struck?.fault === 'schemaBreaking' ? JSON.stringify({ unexpected: [text.length] }) : text;
+}
+
+async function sendWhole(reply: FastifyReply, body: object, struck: Fault | undefined): Promise<void> {
+  if (struck?.fault !== 'cutStream') return void (await reply.status(200).send(body));
+  const text = JSON.stringify(body);
+  openRaw(reply, { 'content-type': 'application/json; charset=utf-8', 'content-length': String(Buffer.byteLength(text)) });
+  reply.raw.write(text.slice(0, text.length / 2), () => reply.raw.destroy());
+}
+
+async function sendEvents(reply: FastifyReply, events: Iterable<StreamEvent>, struck: Fault | undefined): Promise<void> {
+  const all = [...events];
+  openRaw(reply, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
+  const sent = struck?.fault === 'cutStream' ? all.slice(0, Math.ceil(all.length / 2)) : all;
+  for (const { event, data } of sent) {
+    const name = event === undefined ? '' : `event: ${event}\n`;
+    reply.raw.write(`${name}data: ${data === '[DONE]' ? data : JSON.stringify(data)}\n\n`);
+  }
+  if (sent.length < all.length) reply.raw.write('', () => reply.raw.destroy());
+  else reply.raw.end();
+}
+
+/** From here on the answer is written past Fastify, with the headers that were set on it. */
+function openRaw(reply: FastifyReply, headers: Record<string, string>): void {
+  reply.hijack();
+  reply.raw.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers });
+}
+
+function plannedError({ status, retryAfterSeconds, code }: Extract<Fault, { fault: 'status' }>): ApiError {
+  const type = status === 429 ? 'rate_limit_exceeded' : status < 500 ? 'invalid_request_error' : 'server_error';
+  const headers: Record<string, string> = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
+  return new ApiError(status, type, `A planned fault of the local model: ${status}.`, null, code ?? null, headers);
+}
+
+/** @throws InvalidRequest */
+function faultOfHeader(text: string): Fault {
+  const result = fault.safeParse(text.trim().startsWith('{') ? parseJson(Buffer.from(text)) : { fault: text.trim() });
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new InvalidRequest(`The header ${faultHeader} holds no fault: ${issue?.path.join('.')} ${issue?.message}.`, faultHeader);
+}
+
+/** @throws InvalidRequest */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown;
+  } catch {
+    throw new InvalidRequest('We could not parse the JSON body of your request.', null);
+  }
+}
+
+function tokensOf(length: number): number {
+  return Math.ceil(length / charactersPerToken);
+}
+
+function digest(text: string): Buffer {
+  return hash('sha256', text, 'buffer');
+}

@@ -1,0 +1,50 @@
+import { Controller, Get, HttpCode, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Model, ModelsPage } from 'openai/resources/models';
+import { ApiErrorFilter } from './api-error.filter.js';
+import { ModelUnknown } from './api.errors.js';
+import { chatCompletions } from './chat-completions.js';
+import { CompletionService } from './completion.service.js';
+import { modelName } from './protocol.js';
+import { responses } from './responses.js';
+
+/** What callers give an OpenAI client as its base URL, after the host. */
+export const localModelBasePath = '/local-model/v1';
+
+/** When the rules last changed. */
+const model: Model = { id: modelName, object: 'model', created: Date.UTC(2026, 10, 21) / 1_000, owned_by: 'millrace' };
+
+/** The part of OpenAI's API that is spoken here. Bodies come raw, so that a malformed one gets this API's error and not Millrace's. */
+@Controller(localModelBasePath)
+@UseFilters(ApiErrorFilter)
+export class CompletionsController {
+  constructor(private readonly completions: CompletionService) {}
+
+  @Post('chat/completions')
+  @HttpCode(200)
+  @RouteConfig({ rawBody: true })
+  chat(@Req() request: FastifyRequest<{ Body: Buffer }>, @Res() reply: FastifyReply): Promise<void> {
+    return this.completions.handle(request, reply, chatCompletions);
+  }
+
+  @Post('responses')
+  @HttpCode(200)
+  @RouteConfig({ rawBody: true })
+  respond(@Req() request: FastifyRequest<{ Body: Buffer }>, @Res() reply: FastifyReply): Promise<void> {
+    return this.completions.handle(request, reply, responses);
+  }
+
+  @Get('models')
+  list(@Req() request: FastifyRequest): Pick<ModelsPage, 'object' | 'data'> {
+    this.completions.requireKey(request.headers.authorization);
+    return { object: 'list', data: [model] };
+  }
+
+  @Get('models/:name')
+  one(@Req() request: FastifyRequest, @Param('name') name: string): Model {
+    this.completions.requireKey(request.headers.authorization);
+    if (name !== modelName) throw new ModelUnknown(name, modelName);
+    return model;
+  }
+}

@@ -1,0 +1,219 @@
+import { spaced } from './english.js';
+
+/** What there is to judge in a request, apart from the machinery around it. */
+export interface SourceText {
+  /** What a person wrote, the most telling passage first. */
+  readonly passages: readonly string[];
+  /** What a system says about it in a word or two: `status: needs response`. */
+  readonly facts: readonly Fact[];
+  /** Every string there was, ids and addresses included: entities are looked for here. */
+  readonly strings: readonly string[];
+  /** Sums that stand as a number beside a currency. */
+  readonly sums: readonly Sum[];
+}
+
+export interface Fact {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface Sum {
+  readonly amount: number;
+  readonly currency: string;
+}
+
+const lengthLimit = 20_000;
+const depthLimit = 20;
+const passageLimit = 100;
+
+/** Fields in which people write, and how telling they are. */
+const writtenFields: Record<string, number> = {
+  ...weighted(4, 'message', 'body', 'text', 'description', 'comment', 'feedback', 'review', 'question', 'content', 'complaint'),
+  ...weighted(3, 'title', 'subject', 'note', 'notes', 'reason', 'summary', 'details', 'explanation', 'memo'),
+  ...weighted(2, 'error', 'failure', 'warning', 'response', 'request', 'caption'),
+};
+/** Fields in which a system says what happened, a word or two. */
+const factFields = new Set(
+  [
+    'type',
+    'event',
+    'action',
+    'status',
+    'state',
+    'reason',
+    'code',
+    'kind',
+    'category',
+    'priority',
+    'severity',
+    'level',
+    'outcome',
+    'topic',
+  ].concat(['tags', 'labels', 'label', 'conclusion', 'result', 'plan', 'channel']),
+);
+/** Parts of a payload that describe who and where, not what happened. */
+const surroundings = new Set(
+  [
+    'repository',
+    'organization',
+    'sender',
+    'owner',
+    'installation',
+    'user',
+    'author',
+    'address',
+    'authorizations',
+    'links',
+    'urls',
+    'html',
+  ].concat(['headers', 'client', 'browser', 'device']),
+);
+const machineFields = new Set([
+  'id',
+  'ids',
+  'uuid',
+  'guid',
+  'sha',
+  'hash',
+  'token',
+  'key',
+  'secret',
+  'signature',
+  'url',
+  'uri',
+  'href',
+  'etag',
+  'cursor',
+]);
+const personalFields = new Set([
+  'name',
+  'login',
+  'email',
+  'phone',
+  'city',
+  'country',
+  'zip',
+  'locale',
+  'currency',
+  'timezone',
+  'ip',
+  'customer',
+]);
+
+/** Currencies without cents. */
+const wholeCurrencies = new Set(['jpy', 'krw', 'vnd', 'clp', 'xaf', 'xof', 'pyg']);
+const amountField = /(?:^| )(?:amount|total|price|sum|cost|balance|refund)(?: |$)/;
+
+/** @param inputs the user's messages: text, or JSON as a webhook carries it */
+export function readSource(inputs: readonly string[]): SourceText {
+  const source = new Collector();
+  for (const input of inputs) {
+    const value = parsed(input);
+    if (value === undefined) source.addPassage(input, 5);
+    else source.addValue(value, '', '', 0);
+  }
+  return source.result();
+}
+
+/** The words of all of it, for what does not care where they stood. */
+export function wordsOf({ passages, facts }: SourceText): string {
+  return [...passages, ...facts.map(({ value }) => value)].join('\n').slice(0, lengthLimit);
+}
+
+function parsed(input: string): unknown {
+  if (!/^\s*[[{"]/.test(input)) return undefined;
+  try {
+    return JSON.parse(input) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+class Collector {
+  readonly #passages: { text: string; weight: number }[] = [];
+  readonly #facts = new Map<string, Fact>();
+  readonly #strings: string[] = [];
+  readonly #sums: Sum[] = [];
+
+  addPassage(text: string, weight: number): void {
+    this.#strings.push(text);
+    const plain = text.replaceAll(/<[^<>]{1,200}>/g, ' ').trim();
+    if (plain !== '' && !this.#passages.some((known) => known.text === plain)) this.#passages.push({ text: plain, weight });
+  }
+
+  /** @param field the name the value stands under; an array's items stand under its name */
+  addValue(value: unknown, field: string, around: string, depth: number): void {
+    if (depth > depthLimit) return;
+    if (typeof value === 'string') this.#addString(value, field, around);
+    else if (Array.isArray(value)) for (const item of value) this.addValue(item, field, around, depth + 1);
+    else if (typeof value === 'object' && value !== null) this.#addObject(value as Record<string, unknown>, field, around, depth);
+  }
+
+  result(): SourceText {
+    const byWeight = this.#passages.toSorted((one, other) => other.weight - one.weight).slice(0, passageLimit);
+    return {
+      passages: byWeight.map(({ text }) => text),
+      facts: [...this.#facts.values()].slice(0, passageLimit),
+      strings: this.#strings,
+      sums: this.#sums,
+    };
+  }
+
+  #addObject(value: Record<string, unknown>, field: string, around: string, depth: number): void {
+    const setting = surroundings.has(lastWord(field)) || surroundings.has(field) ? field : around;
+    const { currency } = value;
+    for (const [name, part] of Object.entries(value)) {
+      if (typeof currency === 'string' && amountField.test(spaced(name).toLowerCase())) this.#addSum(part, currency);
+      this.addValue(part, name === 'name' && factFields.has(field) ? field : name, setting, depth + 1);
+    }
+  }
+
+  #addSum(amount: unknown, currency: string): void {
+    const number = typeof amount === 'string' && /^\d+(?:\.\d+)?$/.test(amount) ? Number(amount) : amount;
+    if (typeof number !== 'number' || !/^[a-z]{3}$/i.test(currency)) return;
+    const code = currency.toUpperCase();
+    this.#sums.push({ amount: isMinor(amount, currency) ? number / 100 : number, currency: code });
+  }
+
+  #addString(text: string, field: string, around: string): void {
+    const trimmed = text.trim();
+    const last = lastWord(field);
+    const nested = /^\s*[[{]/.test(text) ? parsed(text) : undefined;
+    if (nested !== undefined) return this.addValue(nested, field, around, depthLimit - 2);
+    if (trimmed === '') return;
+    const written = writtenFields[last];
+    if (around === '' && written !== undefined && isProse(trimmed)) return this.addPassage(trimmed, written);
+    this.#strings.push(trimmed);
+    if (around !== '' || machineFields.has(last) || personalFields.has(last) || isMachineText(trimmed)) return;
+    if (factFields.has(last) || written !== undefined) this.#addFact(spaced(field).toLowerCase(), spaced(trimmed).toLowerCase());
+    else if (isProse(trimmed)) this.addPassage(trimmed, 1);
+  }
+
+  #addFact(name: string, value: string): void {
+    if (value.length <= 80 && /[a-z]{2}/.test(value)) this.#facts.set(`${name}\n${value}`, { name, value });
+  }
+}
+
+/** Payment providers after Stripe's example count whole cents beside a lower-case code; others write what is meant. */
+function isMinor(amount: unknown, currency: string): boolean {
+  return Number.isInteger(amount) && currency === currency.toLowerCase() && !wholeCurrencies.has(currency);
+}
+
+/** Two words or more, as a person writes them. */
+function isProse(text: string): boolean {
+  return /\p{L}\S*\s+\S*\p{L}/u.test(text) && !isMachineText(text);
+}
+
+/** Addresses, timestamps, digests, prefixed ids: no words, whatever the field is called. */
+function isMachineText(text: string): boolean {
+  if (/\s/.test(text)) return false;
+  return /^[a-z][a-z\d+.-]*:\/\//i.test(text) || /^\d{4}-\d\d-\d\dT/.test(text) || /@/.test(text) || /\d/.test(text) || text.length > 60;
+}
+
+function lastWord(field: string): string {
+  return spaced(field).toLowerCase().split(' ').at(-1) ?? '';
+}
+
+function weighted(weight: number, ...fields: string[]): Record<string, number> {
+  return Object.fromEntries(fields.map((field) => [field, weight]));
+}
