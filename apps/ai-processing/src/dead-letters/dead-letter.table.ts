@@ -25,13 +25,13 @@ export class DeadLetterTable {
 
   async open(letter: DeadLettered): Promise<void> {
     await this.database.query(open, [
-      letter.tenant,
+      storable(letter.tenant),
       letter.deadLetterId,
       letter.kind,
       storable(letter.customer),
       letter.code,
       storable(letter.message),
-      letter.eventId,
+      letter.eventId && storable(letter.eventId),
       letter.runId,
       letter.deliveryId,
       letter.position,

@@ -78,7 +78,7 @@ export interface DestinationRoom {
 
 /** Cut, not rounded, to the column's milliseconds: rounded up, it would not be due yet. */
 const now = `date_trunc('milliseconds', clock_timestamp())`;
-const afterMs = (parameter: string): string => `clock_timestamp() + ${parameter} * interval '1 millisecond'`;
+const afterMs = (parameter: string): string => `${now} + ${parameter} * interval '1 millisecond'`;
 
 /**
  * Held until the end of the transaction by whoever adds to, or takes from, the queue of a customer at a destination: without it, a delivery

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { deadLetterId, runId } from '#libs/contracts';
+import type { DeadLettered, DeliveryAttempted, RunCompleted } from '#libs/contracts';
+import { Database, statement } from '#libs/persistence';
+import { freshDatabase, uniqueName } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { DeadLetterConsumer } from './dead-letter.consumer.js';
+import { DeadLetterTable } from './dead-letter.table.js';
+
+let fresh: FreshDatabase;
+let database: Database;
+let consumer: DeadLetterConsumer;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
+  consumer = new DeadLetterConsumer(new DeadLetterTable(database));
+});
+afterAll(async () => {
+  await database.close();
+  await fresh.close();
+});
+
+const all = statement(
+  'test.dead-letters',
+  'SELECT code, message, resolved_at IS NOT NULL AS resolved FROM dead_letter WHERE tenant_id = $1',
+);
+const letters = (tenant: string) => database.query(all, [tenant]);
+const second = (at: number): string => `2026-11-21T10:00:0${at}.000Z`;
+
+const parked = (tenant: string, at: number, more: Partial<DeadLettered> = {}): DeadLettered => ({
+  tenant,
+  customer: 'c',
+  deadLetterId: deadLetterId(tenant, 'delivery', 'dlv_1'),
+  kind: 'delivery',
+  code: 'delivery.refused',
+  message: 'no',
+  eventId: 'evt_1',
+  runId: 'run_1',
+  deliveryId: 'dlv_1',
+  position: null,
+  valueBase64: null,
+  at: second(at),
+  ...more,
+});
+const delivered = (tenant: string, at: number): DeliveryAttempted => ({
+  tenant,
+  customer: 'c',
+  eventId: 'evt_1',
+  deliveryId: 'dlv_1',
+  destination: 'crm',
+  attempt: 2,
+  state: 'delivered',
+  code: null,
+  at: second(at),
+});
+
+test('what is parked twice is one dead letter, resolved when it is delivered after all', async () => {
+  const tenant = uniqueName('t');
+  await consumer.onDeadLettered(parked(tenant, 1));
+  await consumer.onDeadLettered(parked(tenant, 1));
+  expect(await letters(tenant)).toEqual([{ code: 'delivery.refused', message: 'no', resolved: false }]);
+  await consumer.onDeliveryAttempted(delivered(tenant, 2));
+  expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
+});
+
+test('an announcement that comes again does not open what was resolved; a later parking does, with its own reason', async () => {
+  const tenant = uniqueName('t');
+  await consumer.onDeadLettered(parked(tenant, 1));
+  await consumer.onDeliveryAttempted(delivered(tenant, 2));
+  await consumer.onDeadLettered(parked(tenant, 1));
+  expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
+  await consumer.onDeadLettered(parked(tenant, 3, { code: 'delivery.gone', message: 'gone\u0000' }));
+  expect(await letters(tenant)).toEqual([{ code: 'delivery.gone', message: 'gone\ufffd', resolved: false }]);
+  await consumer.onDeliveryAttempted(delivered(tenant, 2));
+  expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
+});
+
+test('a later generation that completes resolves the failed run, an unrelated one does not', async () => {
+  const tenant = uniqueName('t');
+  const failed = runId(tenant, 'evt_1', 'triage', 0);
+  await consumer.onDeadLettered(parked(tenant, 1, { kind: 'run', runId: failed, deadLetterId: deadLetterId(tenant, 'run', failed) }));
+  const completed = (flow: string): RunCompleted => ({
+    ...{ tenant, customer: 'c', eventId: 'evt_1', runId: runId(tenant, 'evt_1', flow, 1), flow, flowVersion: 1, generation: 1 },
+    ...{ at: second(2), eventReceivedAt: second(0), decision: null, deliveries: [] },
+  });
+  await consumer.onRunCompleted(completed('other'));
+  expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
+  await consumer.onRunCompleted(completed('triage'));
+  expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
+});
+
+test('a record whose key and value nobody could read is kept with its position and bytes', async () => {
+  const tenant = uniqueName('t');
+  await consumer.onDeadLettered(
+    parked(`${tenant}\u0000`, 1, {
+      customer: 'c\u0000',
+      deadLetterId: 'dlq_record',
+      kind: 'record',
+      eventId: null,
+      runId: null,
+      deliveryId: null,
+      position: 'millrace.events.normal/3/17',
+      valueBase64: Buffer.from([0xff, 0]).toString('base64'),
+    }),
+  );
+  expect(await letters(`${tenant}\ufffd`)).toHaveLength(1);
+});
