@@ -14,7 +14,11 @@ export class CustomerQueries implements Pick<QueryResolvers, 'customer' | 'custo
   }
 
   @Query()
-  customers(_root: unknown, { filter, orderBy, ...page }: RequireFields<QueryCustomersArgs, 'orderBy'>, { principal }: QueryContext): Promise<CustomerPage> {
+  customers(
+    _root: unknown,
+    { filter, orderBy, ...page }: RequireFields<QueryCustomersArgs, 'orderBy'>,
+    { principal }: QueryContext,
+  ): Promise<CustomerPage> {
     return this.table.page(principal.tenant, orderBy, filter ?? {}, page);
   }
 }

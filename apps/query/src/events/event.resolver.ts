@@ -1,6 +1,13 @@
 import { Query, ResolveField, Resolver } from '@nestjs/graphql';
 import { eventId } from '#libs/contracts';
-import type { EventResolvers, EventState, QueryEventArgs, QueryEventFromSourceArgs, QueryEventsArgs, QueryResolvers } from '../generated/schema.js';
+import type {
+  EventResolvers,
+  EventState,
+  QueryEventArgs,
+  QueryEventFromSourceArgs,
+  QueryEventsArgs,
+  QueryResolvers,
+} from '../generated/schema.js';
 import type { QueryContext } from '../graphql/context.js';
 import type { DeadLetterRow } from '../dead-letters/dead-letter.table.js';
 import type { DeliveryRow } from '../deliveries/delivery.table.js';
@@ -20,7 +27,11 @@ export class EventQueries implements Pick<QueryResolvers, 'event' | 'eventFromSo
 
   /** The id follows from source and provider id, so there is nothing to look up. */
   @Query()
-  eventFromSource(_root: unknown, { source, providerEventId }: QueryEventFromSourceArgs, { principal, loaders }: QueryContext): Promise<EventRow | null> {
+  eventFromSource(
+    _root: unknown,
+    { source, providerEventId }: QueryEventFromSourceArgs,
+    { principal, loaders }: QueryContext,
+  ): Promise<EventRow | null> {
     return loaders.event.load(eventId(principal.tenant, source, { providerEventId }));
   }
 

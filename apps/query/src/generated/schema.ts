@@ -4,6 +4,8 @@ import type { CustomerRow, CustomerPage } from '../customers/customer.table.js';
 import type { RunRow, StepRow, ModelAttemptRow, RunPage } from '../runs/run.table.js';
 import type { DeliveryRow, AttemptRow, DeliveryPage } from '../deliveries/delivery.table.js';
 import type { DeadLetterRow, DeadLetterPage } from '../dead-letters/dead-letter.table.js';
+import type { DocumentRow } from '../documents/document.service.js';
+import type { ApiKeyRow } from '../api-keys/api-key.service.js';
 import type { TimelineRow } from '../timeline/timeline.table.js';
 import type { QueryContext } from '../graphql/context.js';
 export type Maybe<T> = T | null;
@@ -926,12 +928,12 @@ export type DirectiveResolverFn<TResult = Record<PropertyKey, never>, TParent = 
 /** Mapping of union types */
 export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
   CreateApiKeyResult:
-    | ( CreateApiKeySuccess )
+    | ( Omit<CreateApiKeySuccess, 'apiKey'> & { apiKey: _RefType['ApiKey'] } )
     | ( ValidationError )
     | ( ForbiddenError )
   ;
   RevokeApiKeyResult:
-    | ( RevokeApiKeySuccess )
+    | ( Omit<RevokeApiKeySuccess, 'apiKey'> & { apiKey: _RefType['ApiKey'] } )
     | ( NotFoundError )
     | ( ForbiddenError )
   ;
@@ -984,12 +986,12 @@ export type ResolversTypes = {
   CreateApiKeyInput: CreateApiKeyInput;
   String: ResolverTypeWrapper<Scalars['String']['output']>;
   CreateApiKeyResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['CreateApiKeyResult']>;
-  CreateApiKeySuccess: ResolverTypeWrapper<CreateApiKeySuccess>;
+  CreateApiKeySuccess: ResolverTypeWrapper<Omit<CreateApiKeySuccess, 'apiKey'> & { apiKey: ResolversTypes['ApiKey'] }>;
   RevokeApiKeyInput: RevokeApiKeyInput;
   ID: ResolverTypeWrapper<Scalars['ID']['output']>;
   RevokeApiKeyResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RevokeApiKeyResult']>;
-  RevokeApiKeySuccess: ResolverTypeWrapper<RevokeApiKeySuccess>;
-  ApiKey: ResolverTypeWrapper<ApiKey>;
+  RevokeApiKeySuccess: ResolverTypeWrapper<Omit<RevokeApiKeySuccess, 'apiKey'> & { apiKey: ResolversTypes['ApiKey'] }>;
+  ApiKey: ResolverTypeWrapper<ApiKeyRow>;
   CustomerFilter: CustomerFilter;
   CustomerOrder: CustomerOrder;
   Customer: ResolverTypeWrapper<CustomerRow>;
@@ -1021,7 +1023,7 @@ export type ResolversTypes = {
   ChangeKind: ChangeKind;
   DocumentChange: ResolverTypeWrapper<DocumentChange>;
   FieldDifference: ResolverTypeWrapper<FieldDifference>;
-  Document: ResolverTypeWrapper<Document>;
+  Document: ResolverTypeWrapper<DocumentRow>;
   EventFilter: EventFilter;
   EventState: EventState;
   Event: ResolverTypeWrapper<EventRow>;
@@ -1071,12 +1073,12 @@ export type ResolversParentTypes = {
   CreateApiKeyInput: CreateApiKeyInput;
   String: Scalars['String']['output'];
   CreateApiKeyResult: ResolversUnionTypes<ResolversParentTypes>['CreateApiKeyResult'];
-  CreateApiKeySuccess: CreateApiKeySuccess;
+  CreateApiKeySuccess: Omit<CreateApiKeySuccess, 'apiKey'> & { apiKey: ResolversParentTypes['ApiKey'] };
   RevokeApiKeyInput: RevokeApiKeyInput;
   ID: Scalars['ID']['output'];
   RevokeApiKeyResult: ResolversUnionTypes<ResolversParentTypes>['RevokeApiKeyResult'];
-  RevokeApiKeySuccess: RevokeApiKeySuccess;
-  ApiKey: ApiKey;
+  RevokeApiKeySuccess: Omit<RevokeApiKeySuccess, 'apiKey'> & { apiKey: ResolversParentTypes['ApiKey'] };
+  ApiKey: ApiKeyRow;
   CustomerFilter: CustomerFilter;
   Customer: CustomerRow;
   CustomerConnection: CustomerPage;
@@ -1102,7 +1104,7 @@ export type ResolversParentTypes = {
   RemoveDocumentSuccess: RemoveDocumentSuccess;
   DocumentChange: DocumentChange;
   FieldDifference: FieldDifference;
-  Document: Document;
+  Document: DocumentRow;
   EventFilter: EventFilter;
   Event: EventRow;
   EventConnection: EventPage;

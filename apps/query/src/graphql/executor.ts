@@ -68,7 +68,13 @@ export class Executor {
     const compiled = this.compiledFor(schema, document, operation);
     if (compiled !== undefined) return compiled.query(undefined, context, variables);
     const operationName = operation.name?.value;
-    return execute({ schema, document, contextValue: context, variableValues: variables, ...(operationName === undefined ? {} : { operationName }) });
+    return execute({
+      schema,
+      document,
+      contextValue: context,
+      variableValues: variables,
+      ...(operationName === undefined ? {} : { operationName }),
+    });
   }
 
   private compiledFor(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode): CompiledQuery | undefined {

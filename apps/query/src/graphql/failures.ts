@@ -56,13 +56,16 @@ function codeOf(error: GraphQLError): FailureCode | undefined {
 const challenges: Partial<Record<FailureCode, string>> = {
   'credential.missing': 'Bearer',
   'credential.invalid': 'Bearer error="invalid_token"',
+  'credential.scope': 'Bearer error="insufficient_scope"',
 };
 
 /** A failure before there is an operation: an HTTP answer of its own, with the challenge that RFC 6750 asks for. */
 export function asHttpError(error: unknown): unknown {
   if (!(error instanceof DomainError)) return error;
   const challenge = challenges[error.code];
-  const headers = new HeaderMap(challenge === undefined ? [['retry-after', '1']] : [['www-authenticate', challenge]]);
-  const status = challenge === undefined ? 503 : 401;
+  const headers = new HeaderMap();
+  if (challenge !== undefined) headers.set('www-authenticate', challenge);
+  if (error.outcome === 'retry') headers.set('retry-after', '1');
+  const status = challenge === undefined ? (error.outcome === 'retry' ? 503 : 400) : error.code === 'credential.scope' ? 403 : 401;
   return new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status, headers } } });
 }

@@ -32,7 +32,8 @@ export function graphqlModule(imports: DynamicModule[]): DynamicModule {
       resolvers: { DateTime, JSON: JSONValue, ...resolversOfTypes() },
       transformSchema: enforceScopes,
       context: (request: FastifyRequest) => contextOf(contexts, request),
-      formatError: (_formatted, error) => formatted(error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })),
+      formatError: (_formatted, error) =>
+        formatted(error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })),
       autoTransformHttpErrors: false,
       plugins: [operationsPlugin(executor), ApolloServerPluginCacheControlDisabled(), ApolloServerPluginUsageReportingDisabled()],
       introspection: true,
@@ -61,7 +62,9 @@ async function contextOf(contexts: ContextFactory, { headers }: FastifyRequest):
 function resolversOfTypes(): Record<string, object> {
   const types = Object.values(buildSchema(readSdl()).getTypeMap()).filter(({ name }) => !name.startsWith('__'));
   const enums = types.filter(isEnumType).map((type) => [type.name, innerValues(type.getValues().map(({ name }) => name))] as const);
-  const connections = types.filter((type) => isObjectType(type) && 'totalCount' in type.getFields()).map(({ name }) => [name, counting] as const);
+  const connections = types
+    .filter((type) => isObjectType(type) && 'totalCount' in type.getFields())
+    .map(({ name }) => [name, counting] as const);
   return Object.fromEntries<object>([...enums, ...connections]);
 }
 

@@ -51,7 +51,8 @@ export function enforceLimits(
   }
   const { cost, depth } = pricing.ofSelection(root, operation.selectionSet);
   if (depth > limits.maxDepth) throw new QueryTooExpensive(`The operation is ${depth} fields deep; ${limits.maxDepth} is the most`);
-  if (cost > limits.maxCost) throw new QueryTooExpensive(`The operation costs ${cost}; ${limits.maxCost} is the most. Ask for fewer rows or fields`);
+  if (cost > limits.maxCost)
+    throw new QueryTooExpensive(`The operation costs ${cost}; ${limits.maxCost} is the most. Ask for fewer rows or fields`);
 }
 
 class Pricing {

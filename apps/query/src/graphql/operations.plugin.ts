@@ -7,7 +7,9 @@ import type { Executed, Executor } from './executor.js';
 import { formatted } from './failures.js';
 
 const log = logger('graphql');
-const duration = histogram('millrace_graphql_request_duration_seconds', 'Duration of GraphQL requests, by kind of operation.', ['operation']);
+const duration = histogram('millrace_graphql_request_duration_seconds', 'Duration of GraphQL requests, by kind of operation.', [
+  'operation',
+]);
 
 type Answer = NonNullable<Awaited<ReturnType<NonNullable<GraphQLRequestListener<QueryContext>['responseForOperation']>>>>;
 
@@ -20,7 +22,15 @@ export function operationsPlugin(executor: Executor): ApolloServerPlugin<QueryCo
         async responseForOperation({ schema, document, operation, request, contextValue: context }) {
           if (document === undefined || operation === undefined) return null;
           return inSpan(`graphql ${operation.operation}`, spanOptions(request.http?.headers, operation), async () =>
-            answerOf(await executor.execute({ schema, document: document as DocumentNode, operation, variables: request.variables ?? {}, context })),
+            answerOf(
+              await executor.execute({
+                schema,
+                document: document as DocumentNode,
+                operation,
+                variables: request.variables ?? {},
+                context,
+              }),
+            ),
           );
         },
         async willSendResponse(request) {

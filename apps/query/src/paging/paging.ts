@@ -94,12 +94,19 @@ export class Paging {
     };
   }
 
-  private request(list: ListIdentity, { first, after, last, before }: PageArguments): { backward: boolean; size: number; from: Position | null } {
-    if (first != null && last != null) throw new ArgumentInvalid('last', 'stands for paging backward and first for forward: give one of them');
+  private request(
+    list: ListIdentity,
+    { first, after, last, before }: PageArguments,
+  ): { backward: boolean; size: number; from: Position | null } {
+    if (first != null && last != null)
+      throw new ArgumentInvalid('last', 'stands for paging backward and first for forward: give one of them');
     const backward = last != null || (before != null && first == null);
     const wrongEnd = backward ? after : before;
     if (wrongEnd != null) {
-      throw new ArgumentInvalid(backward ? 'after' : 'before', `goes with ${backward ? 'first' : 'last'}, not with ${backward ? 'last' : 'first'}`);
+      throw new ArgumentInvalid(
+        backward ? 'after' : 'before',
+        `goes with ${backward ? 'first' : 'last'}, not with ${backward ? 'last' : 'first'}`,
+      );
     }
     const size = (backward ? last : first) ?? defaultPageSize;
     if (size < 1 || size > maxPageSize) throw new ArgumentInvalid(backward ? 'last' : 'first', `must be from 1 to ${maxPageSize}`);

@@ -1,7 +1,10 @@
 import { expect, test, vi } from 'vitest';
 import { BoundedQueue } from './bounded-queue.js';
 
-const queueOf = (limit: number, onEnd = vi.fn<() => void>()) => ({ queue: new BoundedQueue<string>(limit, () => 'too slow', onEnd), onEnd });
+const queueOf = (limit: number, onEnd = vi.fn<() => void>()) => ({
+  queue: new BoundedQueue<string>(limit, () => 'too slow', onEnd),
+  onEnd,
+});
 
 test('a waiting reader gets an item at once, and others are kept in order', async () => {
   const { queue } = queueOf(2);

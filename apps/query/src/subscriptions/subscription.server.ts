@@ -20,11 +20,9 @@ import { formatted } from '../graphql/failures.js';
 import { graphqlPath } from '../graphql/graphql.module.js';
 import { standardLimits } from '../graphql/limits.js';
 
-type SocketExtra = Extra & {
-  context?: QueryContext;
-  recheck?: NodeJS.Timeout;
-};
-type Socket = Context<Record<string, unknown> | undefined, SocketExtra>;
+type Parameters = Record<string, unknown> | undefined;
+type Admitted = { context?: QueryContext; recheck?: NodeJS.Timeout };
+type Socket = Context<Parameters, Extra & Partial<Admitted>>;
 
 const maxMessageBytes = 64 * 1_024;
 const maxSubscriptionsPerSocket = 20;
@@ -53,8 +51,9 @@ export class SubscriptionServer implements OnApplicationBootstrap, BeforeApplica
   ) {}
 
   onApplicationBootstrap(): void {
-    this.protocol = useServer<Record<string, unknown> | undefined, SocketExtra>(
+    this.protocol = useServer<Parameters, Admitted>(
       {
+        isProd: true,
         onConnect: (socket) => this.admit(socket),
         onSubscribe: (socket, _id, payload) => this.prepare(socket, payload),
         onNext: (_socket, _id, _payload, _args, result) =>
@@ -66,7 +65,8 @@ export class SubscriptionServer implements OnApplicationBootstrap, BeforeApplica
     );
     const server = this.http.httpAdapter.getHttpServer() as Server;
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (this.sockets.shouldHandle(request)) this.sockets.handleUpgrade(request, socket, head, (ws) => this.sockets.emit('connection', ws, request));
+      if (this.sockets.shouldHandle(request))
+        this.sockets.handleUpgrade(request, socket, head, (ws) => this.sockets.emit('connection', ws, request));
       else if (server.listenerCount('upgrade') === 1) socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
     });
   }
@@ -81,9 +81,9 @@ export class SubscriptionServer implements OnApplicationBootstrap, BeforeApplica
       socket.extra.context = await this.contexts.authenticated(credentials);
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
-      if (error.outcome === 'retry') socket.extra.socket.close(tryAgainLater, error.code);
-      else socket.extra.socket.close(CloseCode.Unauthorized, error.code);
-      return false; // closes with 4403 where nothing has closed the socket yet
+      const forbidden = error.code === 'credential.scope' ? CloseCode.Forbidden : CloseCode.Unauthorized;
+      socket.extra.socket.close(error.outcome === 'retry' ? tryAgainLater : forbidden, error.code);
+      return false;
     }
     socket.extra.recheck = setInterval(() => void this.recheck(socket, credentials), recheckMs).unref();
     return true;

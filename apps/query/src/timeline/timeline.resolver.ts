@@ -13,7 +13,8 @@ export class TimelineEntryResolver implements TimelineEntryResolvers {
 const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   received: ({ subject }) => `Received from ${subject}`,
   recorded: () => 'Recorded',
-  runStarted: ({ subject, detail }) => (detail === '0' ? `Flow ${subject} started` : `Flow ${subject} started again (generation ${detail})`),
+  runStarted: ({ subject, detail }) =>
+    detail === '0' ? `Flow ${subject} started` : `Flow ${subject} started again (generation ${detail})`,
   modelAttempt: ({ subject, step, attempt, code }) =>
     code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}`,
   stepFinished: ({ subject, step, detail }) => (detail === 'skipped' ? `Step ${step} was skipped` : `Step ${step} (${subject}) finished`),

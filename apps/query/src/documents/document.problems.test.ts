@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { readDocument, references, uncompilable } from './document.problems.js';
+
+const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
+const flow = (steps: object[], rest: object = {}) => ({ ...head, kind: 'Flow', spec: { steps, ...rest } });
+const lines = (problems: { path: string[]; message: string }[]) => problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
+
+function problemsOf(input: unknown): string[] {
+  const read = readDocument(input);
+  return lines('problems' in read ? read.problems : uncompilable(read.document));
+}
+
+test('what does not fit the schema is named by its place', () => {
+  expect(problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual(['kind: must be one of Tenant, Source, Flow, Destination']);
+  expect(problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [{ valu: 'x' }], customr: 'a' } })).toEqual([
+    'spec.secrets.0.value: is missing',
+    'spec.secrets.0.valu: is not a field that belongs here',
+    'spec.customr: is not a field that belongs here',
+  ]);
+});
+
+test('expressions are compiled wherever they stand', () => {
+  const steps = [
+    { id: 'a', when: 'event.', map: { expression: '$(' } },
+    { id: 'b', validate: { input: 'steps.a', rules: [{ check: ')', message: 'no' }] } },
+  ];
+  const found = problemsOf(flow(steps, { decision: '{' }));
+  expect(found.map((line) => line.split(':')[0])).toEqual([
+    'spec.steps.0.when',
+    'spec.steps.0.map.expression',
+    'spec.steps.1.validate.rules.0.check',
+    'spec.decision',
+  ]);
+});
+
+test('JSON Schemas are compiled', () => {
+  const infer = { model: 'm', instructions: 'i', output: { type: 'objekt' } };
+  expect(problemsOf(flow([{ id: 'a', infer }]))).toEqual([expect.stringMatching(/^spec\.steps\.0\.infer\.output: is not a JSON Schema: /)]);
+});
+
+test('a secret that its scheme cannot use is refused without being repeated', () => {
+  const spec = { kind: 'http', url: 'https://a.example/hook', secret: { value: 'whsec_!!' } };
+  expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.secret: the secret is not whsec_ followed by base64']);
+});
+
+test('a flow names its sources and destinations', () => {
+  const read = readDocument(flow([{ id: 'tell', deliver: { destination: 'crm' } }], { on: { sources: ['stripe'] } }));
+  expect('document' in read && references(read.document)).toEqual([
+    { kind: 'Source', name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
+    { kind: 'Destination', name: 'crm', path: ['spec', 'steps', '0', 'deliver', 'destination'] },
+  ]);
+});

@@ -1,0 +1,126 @@
+import type { z } from 'zod';
+import { compileExpression } from '#libs/expressions';
+import { compileSchema } from '#libs/models';
+import { SecretInvalid, presetOf, resolveScheme, signStandardWebhook } from '#libs/signatures';
+import { DomainError, document as documentSchema } from '#libs/contracts';
+import type { DestinationDocument, Document, FlowDocument, Secret, SourceDocument } from '#libs/contracts';
+
+/** What is wrong with a document, and where in it. */
+export interface Problem {
+  path: string[];
+  message: string;
+}
+
+/** The document, with its defaults; or everything in it that does not fit its schema. */
+export function readDocument(input: unknown): { document: Document } | { problems: Problem[] } {
+  const { data, error } = documentSchema.safeParse(input);
+  return error === undefined ? { document: data } : { problems: error.issues.flatMap(problemsOf) };
+}
+
+function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a field that belongs here' }));
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const closest = issue.errors.toSorted((a, b) => a.length - b.length)[0]!;
+    return closest.flatMap(problemsOf).map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
+  }
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) return [{ path, message: 'is missing' }];
+  const { options } = issue as { options?: unknown };
+  return [{ path, message: Array.isArray(options) ? `must be one of ${options.join(', ')}` : issue.message }];
+}
+
+/** What a schema cannot say: expressions, JSON Schemas and secrets that nothing could be done with. The document's secrets are in the clear. */
+export function uncompilable(document: Document): Problem[] {
+  switch (document.kind) {
+    case 'Tenant':
+      return [];
+    case 'Source':
+      return [...expressionsIn(sourceExpressions(document)), ...secretsOfSource(document)];
+    case 'Flow':
+      return [...expressionsIn(flowExpressions(document)), ...schemasIn(document)];
+    case 'Destination':
+      return secretOfDestination(document);
+  }
+}
+
+/** Documents of the same tenant that this one names, by kind. */
+export function references(document: Document): { kind: 'Source' | 'Destination'; name: string; path: string[] }[] {
+  if (document.kind !== 'Flow') return [];
+  const { on, steps } = document.spec;
+  const sources = (on.sources ?? []).map((name, at) => ({ kind: 'Source' as const, name, path: ['spec', 'on', 'sources', String(at)] }));
+  const destinations = steps.flatMap(({ deliver }, at) =>
+    deliver === undefined
+      ? []
+      : [{ kind: 'Destination' as const, name: deliver.destination, path: ['spec', 'steps', String(at), 'deliver', 'destination'] }],
+  );
+  return [...sources, ...destinations];
+}
+
+type Found<T> = [path: string[], value: T | undefined];
+
+function sourceExpressions({ spec }: SourceDocument): Found<string>[] {
+  return [
+    [['spec', 'customer'], spec.customer],
+    [['spec', 'type'], spec.type],
+    [['spec', 'eventId'], spec.eventId],
+  ];
+}
+
+function flowExpressions({ spec }: FlowDocument): Found<string>[] {
+  const ofSteps = spec.steps.flatMap((step, at): Found<string>[] => {
+    const path = ['spec', 'steps', String(at)];
+    const rules = step.validate?.rules ?? [];
+    return [
+      [[...path, 'when'], step.when],
+      [[...path, 'infer', 'input'], step.infer?.input],
+      [[...path, 'validate', 'input'], step.validate?.input],
+      ...rules.map((rule, index): Found<string> => [[...path, 'validate', 'rules', String(index), 'check'], rule.check]),
+      [[...path, 'map', 'expression'], step.map?.expression],
+      [[...path, 'deliver', 'payload'], step.deliver?.payload],
+    ];
+  });
+  return [[['spec', 'on', 'when'], spec.on.when], ...ofSteps, [['spec', 'decision'], spec.decision]];
+}
+
+function expressionsIn(expressions: Found<string>[]): Problem[] {
+  return expressions.flatMap(([path, text]) => (text === undefined ? [] : refusal(path, () => compileExpression(text))));
+}
+
+function schemasIn({ spec }: FlowDocument): Problem[] {
+  const schemas = spec.steps.flatMap((step, at): Found<object>[] => [
+    [['spec', 'steps', String(at), 'infer', 'output'], step.infer?.output],
+    [['spec', 'steps', String(at), 'validate', 'schema'], step.validate?.schema],
+  ]);
+  return schemas.flatMap(([path, schema]) =>
+    schema === undefined ? [] : refusal(path, () => compileSchema(schema), 'is not a JSON Schema: '),
+  );
+}
+
+function secretsOfSource({ spec }: SourceDocument): Problem[] {
+  const preset = presetOf(spec);
+  if (preset === undefined || spec.scheme === 'api-key') return [];
+  return spec.secrets.flatMap((secret, at) =>
+    refusal(['spec', 'secrets', String(at)], () => resolveScheme(preset.scheme, [inTheClear(secret)], preset.aliases)),
+  );
+}
+
+function secretOfDestination({ spec }: DestinationDocument): Problem[] {
+  return refusal(['spec', 'secret'], () => signStandardWebhook(inTheClear(spec.secret), { id: 'test', timestampSeconds: 0, body: '' }));
+}
+
+function inTheClear(secret: Secret): string {
+  if (!('value' in secret)) throw new Error('A secret was not opened before it was checked');
+  return secret.value;
+}
+
+function refusal(path: string[], attempt: () => unknown, prefix = ''): Problem[] {
+  try {
+    attempt();
+    return [];
+  } catch (error) {
+    if (error instanceof SecretInvalid) return [{ path, message: error.message.replace(/^[^:]*: /, '') }];
+    if (!(error instanceof DomainError) && prefix === '') throw error;
+    return [{ path, message: prefix + (error as Error).message }];
+  }
+}

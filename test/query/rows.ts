@@ -1,0 +1,140 @@
+import { Database, statement } from '#libs/persistence';
+
+/** Rows as the services would have written them, for tests of what is read. Every field has a value that a test may replace. */
+export class Rows {
+  private constructor(private readonly database: Database) {}
+
+  static async at(url: string): Promise<Rows> {
+    return new Rows(await Database.connect({ url, role: 'millrace_service', applicationName: 'test rows' }));
+  }
+
+  close(): Promise<void> {
+    return this.database.close();
+  }
+
+  async event(row: {
+    tenant: string;
+    id: string;
+    customer?: string;
+    source?: string;
+    type?: string;
+    receivedAt?: Date;
+    contentType?: string;
+    body?: string;
+  }): Promise<void> {
+    const { tenant, id, customer = 'cus-1', source = 'stripe', type = 'invoice.paid', receivedAt = new Date() } = row;
+    const { contentType = 'application/json', body = '{"total":1}' } = row;
+    await this.database.query(insertCustomer, [tenant, customer, receivedAt]);
+    await this.database.query(insertEvent, [tenant, id, source, customer, type, receivedAt, contentType, Buffer.from(body)]);
+  }
+
+  async manyEvents(tenant: string, count: number): Promise<void> {
+    await this.database.query(insertEvents, [tenant, count]);
+  }
+
+  async run(row: {
+    tenant: string;
+    id: string;
+    event: string;
+    flow?: string;
+    generation?: number;
+    state?: string;
+    startedAt?: Date;
+  }): Promise<void> {
+    const { tenant, id, event, flow = 'triage', generation = 0, state = 'completed', startedAt = new Date() } = row;
+    const completed = state === 'completed';
+    await this.database.query(insertRun, [
+      tenant,
+      id,
+      event,
+      flow,
+      generation,
+      state,
+      completed ? '{"queue":"billing"}' : null,
+      state === 'failed' ? 'model.refused' : null,
+      state === 'failed' ? 'The model refused' : null,
+      startedAt,
+      state === 'running' ? null : new Date(startedAt.getTime() + 20),
+    ]);
+    await this.database.query(insertStep, [tenant, id, event, new Date(startedAt.getTime() + 10)]);
+    await this.database.query(insertModelAttempt, [tenant, id, event, new Date(startedAt.getTime() + 8)]);
+  }
+
+  async delivery(row: {
+    tenant: string;
+    id: string;
+    event: string;
+    run: string;
+    destination?: string;
+    state?: string;
+    createdAt?: Date;
+  }): Promise<void> {
+    const { tenant, id, event, run, destination = 'crm', state = 'delivered', createdAt = new Date() } = row;
+    await this.database.query(insertDelivery, [tenant, id, event, run, destination, state, createdAt]);
+    await this.database.query(insertAttempt, [tenant, id, event, state === 'delivered', new Date(createdAt.getTime() + 30)]);
+  }
+
+  async deadLetter(row: {
+    tenant: string;
+    id: string;
+    kind?: string;
+    event?: string;
+    run?: string;
+    delivery?: string;
+    resolved?: boolean;
+    createdAt?: Date;
+  }): Promise<void> {
+    const { tenant, id, kind = 'delivery', event = null, run = null, delivery = null, resolved = false, createdAt = new Date() } = row;
+    await this.database.query(insertDeadLetter, [tenant, id, kind, event, run, delivery, resolved ? createdAt : null, createdAt]);
+  }
+}
+
+const insertCustomer = statement(
+  'test.customer',
+  `INSERT INTO customer (tenant_id, customer, first_event_at, last_event_at) VALUES ($1, $2, $3, $3)
+   ON CONFLICT (tenant_id, customer) DO UPDATE SET last_event_at = greatest(customer.last_event_at, excluded.last_event_at)`,
+);
+const insertEvent = statement(
+  'test.event',
+  `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, log_topic, log_partition, log_offset)
+   VALUES ($1, $2, $3, $4, $5, 'normal', $6, $6, $7, $8, 'millrace.events.normal', 0, 0)`,
+);
+const insertEvents = statement(
+  'test.events',
+  `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, log_topic, log_partition, log_offset)
+   SELECT $1, 'evt_many' || n, 'stripe', 'cus-1', 'invoice.paid', 'normal', now(), now(), 'application/json', '{}', 'millrace.events.normal', 0, n
+   FROM generate_series(1, $2::integer) AS n`,
+);
+const insertRun = statement(
+  'test.run',
+  `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, decision, error_code, error_message, started_at, finished_at)
+   SELECT $1, $2, $3, e.customer, $4, 1, $5, $6, $7, $8, $9, $10, $11 FROM event e WHERE e.tenant_id = $1 AND e.id = $3`,
+);
+const insertStep = statement(
+  'test.step',
+  `INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens, started_at, finished_at)
+   VALUES ($1, $2, 'assess', $3, 'infer', 'succeeded', '{"topic":"billing"}', 'local/rules-1', 'local/rules-1', 10, 5, $4, $4)`,
+);
+const insertModelAttempt = statement(
+  'test.modelAttempt',
+  `INSERT INTO model_attempt (tenant_id, run_id, step, number, fence, event_id, model, outcome, input_tokens, output_tokens, started_at, finished_at)
+   VALUES ($1, $2, 'assess', 1, 1, $3, 'local/rules-1', 'succeeded', 10, 5, $4, $4)`,
+);
+const insertDelivery = statement(
+  'test.delivery',
+  `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, state, attempts, retries_left,
+     event_received_at, created_at)
+   SELECT $1, $2, $3, r.id, r.flow, r.generation, 'tell', r.customer, $5, '{"hello":"world"}', $6, 1, 5, $7, $7
+   FROM run r WHERE r.tenant_id = $1 AND r.id = $4`,
+);
+const insertAttempt = statement(
+  'test.attempt',
+  `INSERT INTO attempt (tenant_id, delivery_id, number, event_id, outcome, status, error_code, error_message, started_at, finished_at)
+   VALUES ($1, $2, 1, $3, CASE WHEN $4 THEN 'succeeded' ELSE 'failed' END, CASE WHEN $4 THEN 200 ELSE 503 END,
+     CASE WHEN $4 THEN NULL ELSE 'delivery.unavailable' END, CASE WHEN $4 THEN NULL ELSE 'answered 503' END, $5, $5)`,
+);
+const insertDeadLetter = statement(
+  'test.deadLetter',
+  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, resolved_at, created_at)
+   VALUES ($1, $2, $3, 'cus-1', 'delivery.refused', 'The destination refused', $4, $5, $6, $7, $8)`,
+);

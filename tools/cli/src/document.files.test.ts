@@ -1,0 +1,57 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readDocuments } from './document.files.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+test('a field is placed by the line and column of its name', () => {
+  const path = file('a.yaml', 'kind: Flow\nspec:\n  steps:\n    - id: a\n      map: { expression: x }\n');
+  const [document] = readDocuments([path]);
+  expect(document?.value).toEqual({ kind: 'Flow', spec: { steps: [{ id: 'a', map: { expression: 'x' } }] } });
+  expect(document?.place(['spec', 'steps', '0', 'map', 'expression'])).toBe(`${path}:5:14`);
+  expect(document?.place(['spec', 'steps', '0'])).toBe(`${path}:4:7`);
+});
+
+test('a field that is not there is placed where it would be: in what is around it', () => {
+  const path = file('a.yaml', 'kind: Flow\nspec:\n  steps: []\n');
+  expect(readDocuments([path])[0]?.place(['spec', 'decision'])).toBe(`${path}:2:1`);
+});
+
+test('a file may have several documents, empty ones count for nothing, and a list is as many as it has', () => {
+  const path = file('a.yaml', '---\nkind: A\n---\n# nothing\n---\nkind: B\n');
+  const json = file('b.json', '[{"kind":"C"},\n {"kind":"D"}]');
+  const documents = readDocuments([path, json]);
+  expect(documents.map(({ value }) => (value as { kind: string }).kind)).toEqual(['A', 'B', 'C', 'D']);
+  expect(documents[1]?.place(['kind'])).toBe(`${path}:6:1`);
+  expect(documents[3]?.place(['kind'])).toBe(`${json}:2:3`);
+});
+
+test('a directory is read with what is below it, in the order of names', () => {
+  mkdirSync(join(directory, 'flows'));
+  file('z.yml', 'kind: Z');
+  file('flows/a.json', '{"kind":"A"}');
+  file('notes.txt', 'not: read');
+  expect(readDocuments([directory]).map(({ value }) => (value as { kind: string }).kind)).toEqual(['A', 'Z']);
+});
+
+test('what is not YAML is refused with its place', () => {
+  const path = file('a.yaml', 'kind: Flow\nspec: {\n');
+  expect(() => readDocuments([path])).toThrow(`${path}:3:1`);
+});
+
+test('a path that is not there, and a directory without documents, are said', () => {
+  expect(() => readDocuments([join(directory, 'no')])).toThrow('There is no file or directory');
+  expect(() => readDocuments([directory])).toThrow('There is no .yaml, .yml or .json file');
+});
