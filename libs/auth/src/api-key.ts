@@ -1,18 +1,22 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Scope } from '#libs/contracts';
 
-/** What is kept of a key: never the key itself. */
+/** What anyone may know about a key: everything but its secret. */
 export interface StoredApiKey {
   readonly id: string;
   readonly tenant: string;
   /** What it is for, in its owner's words. */
   readonly name: string;
-  readonly secretHash: Buffer;
   readonly scopes: readonly Scope[];
   readonly createdAt: Date;
   readonly createdBy: string;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
+}
+
+/** With what a presented key is checked against. */
+export interface CheckableApiKey extends StoredApiKey {
+  readonly secretHash: Buffer;
 }
 
 export interface IssuedApiKey {

@@ -1,5 +1,5 @@
 export { issueApiKey, parseApiKey } from './api-key.js';
-export type { IssuedApiKey, StoredApiKey } from './api-key.js';
+export type { CheckableApiKey, IssuedApiKey, StoredApiKey } from './api-key.js';
 export { KeyRing } from './key-ring.js';
 export type { FindApiKey, KeyRingOptions } from './key-ring.js';
 export { requireScope } from './principal.js';

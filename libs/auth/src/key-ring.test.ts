@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Scope } from '#libs/contracts';
 import { CredentialInvalid, CredentialMissing, KeyRing, TenantForbidden, TenantNotNamed, issueApiKey, parseApiKey } from './index.js';
-import type { StoredApiKey } from './index.js';
+import type { CheckableApiKey } from './index.js';
 
 const now = Date.UTC(2026, 10, 21);
 const operatorKey = 'operator-key-of-this-test';
 
-function issued(changes: Partial<StoredApiKey> = {}): { key: string; stored: StoredApiKey } {
+function issued(changes: Partial<CheckableApiKey> = {}): { key: string; stored: CheckableApiKey } {
   const { key, id, secretHash } = issueApiKey('test');
   const scopes: Scope[] = ['read', 'ingest'];
   const stored = {
@@ -23,7 +23,7 @@ function issued(changes: Partial<StoredApiKey> = {}): { key: string; stored: Sto
   return { key, stored: { ...stored, ...changes } };
 }
 
-function ringWith(...keys: StoredApiKey[]): KeyRing {
+function ringWith(...keys: CheckableApiKey[]): KeyRing {
   return new KeyRing((id) => keys.find((key) => key.id === id), { operatorKey, clock: () => now });
 }
 

@@ -1,12 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
 import { name, scopes } from '#libs/contracts';
 import { hashOfSecret, parseApiKey } from './api-key.js';
-import type { StoredApiKey } from './api-key.js';
+import type { CheckableApiKey } from './api-key.js';
 import { CredentialInvalid, CredentialMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
 import type { Principal } from './principal.js';
 
 /** Finds a stored key by its id, in whatever tenant. */
-export type FindApiKey = (id: string) => StoredApiKey | undefined | Promise<StoredApiKey | undefined>;
+export type FindApiKey = (id: string) => CheckableApiKey | undefined | Promise<CheckableApiKey | undefined>;
 
 export interface KeyRingOptions {
   /** The one key from the environment that may do everything in every tenant; left out, there is none. */
@@ -41,7 +41,7 @@ export class KeyRing {
     return { keyId: stored.id, tenant: stored.tenant, scopes: stored.scopes, actor: `key:${stored.id}` };
   }
 
-  private async verified(token: string): Promise<StoredApiKey> {
+  private async verified(token: string): Promise<CheckableApiKey> {
     const key = parseApiKey(token);
     const stored = key === null ? undefined : await this.find(key.id);
     if (key === null || stored === undefined) throw new CredentialInvalid();

@@ -20,6 +20,7 @@ export { Redeliver, ReplayEvent } from './records/commands.js';
 export { DeadLettered } from './records/dead-lettered.js';
 export { apiVersion, document, documentKinds, tenantOf } from './documents/document.js';
 export type { DestinationDocument, Document, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from './documents/document.js';
+export { mapSecrets } from './documents/map-secrets.js';
 export type { Secret } from './documents/secret.js';
 export { customScheme, presets } from './documents/source.js';
 export type { CustomScheme, SourceSpec } from './documents/source.js';

@@ -1,0 +1,60 @@
+import { Injectable } from '@nestjs/common';
+import type { CheckableApiKey, StoredApiKey } from '#libs/auth';
+import type { Scope } from '#libs/contracts';
+import type { Session } from './database.js';
+import { statement } from './statement.js';
+
+export interface NewApiKey {
+  tenant: string;
+  id: string;
+  name: string;
+  secretHash: Buffer;
+  scopes: readonly Scope[];
+  createdBy: string;
+  expiresAt: Date | null;
+}
+
+/** The role of `query` may read these, and not the hash. */
+const columns = `id, tenant_id AS tenant, name, scopes, created_at AS "createdAt", created_by AS "createdBy",
+  expires_at AS "expiresAt", revoked_at AS "revokedAt"`;
+
+const insert = statement(
+  'apiKey.insert',
+  `INSERT INTO api_key (tenant_id, id, name, secret_hash, scopes, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ${columns}`,
+);
+const list = statement('apiKey.list', `SELECT ${columns} FROM api_key WHERE tenant_id = $1 ORDER BY created_at DESC, id DESC`);
+const revoke = statement(
+  'apiKey.revoke',
+  `UPDATE api_key SET revoked_at = coalesce(revoked_at, clock_timestamp()) WHERE tenant_id = $1 AND id = $2 RETURNING ${columns}`,
+);
+const active = statement(
+  'apiKey.active',
+  `SELECT ${columns}, secret_hash AS "secretHash" FROM api_key
+   WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) ORDER BY id`,
+);
+
+/** API keys: never the keys themselves, only what tells whether a presented one is genuine. */
+@Injectable()
+export class ApiKeyTable {
+  async insert(session: Session, key: NewApiKey): Promise<StoredApiKey> {
+    const { tenant, id, name, secretHash, scopes, createdBy, expiresAt } = key;
+    const [stored] = await session.query<StoredApiKey>(insert, [tenant, id, name, secretHash, scopes, createdBy, expiresAt]);
+    return stored!;
+  }
+
+  /** Revoked and expired ones too, newest first. */
+  list(session: Session, tenant: string): Promise<StoredApiKey[]> {
+    return session.query<StoredApiKey>(list, [tenant]);
+  }
+
+  /** A key stays revoked from the first time on. Undefined where the tenant has no such key. */
+  async revoke(session: Session, { tenant, id }: { tenant: string; id: string }): Promise<StoredApiKey | undefined> {
+    const [stored] = await session.query<StoredApiKey>(revoke, [tenant, id]);
+    return stored;
+  }
+
+  /** Of every tenant: for the services that keep them in memory. */
+  active(session: Session): Promise<CheckableApiKey[]> {
+    return session.query<CheckableApiKey>(active);
+  }
+}

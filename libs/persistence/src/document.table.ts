@@ -1,0 +1,145 @@
+import { hash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { SecretBox } from '#libs/auth';
+import { apiVersion, document as documentSchema, mapSecrets, tenantOf } from '#libs/contracts';
+import type { Document, DocumentKind } from '#libs/contracts';
+import type { Session } from './database.js';
+import { statement } from './statement.js';
+
+/** A version of a document. Versions are never changed: a change is a new one. */
+export interface Stored<D extends Document = Document> {
+  readonly tenant: string;
+  readonly kind: D['kind'];
+  readonly name: string;
+  readonly version: number;
+  readonly document: D;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+}
+
+export interface DocumentReference {
+  tenant: string;
+  kind: DocumentKind;
+  name: string;
+}
+
+interface Row {
+  tenant_id: string;
+  kind: DocumentKind;
+  name: string;
+  version: number;
+  spec: unknown;
+  digest: string;
+  created_at: Date;
+  created_by: string;
+}
+
+const columns = 'tenant_id, kind, name, version, spec, digest, created_at, created_by';
+
+/** The highest version is the current one; where its spec is null, the document was removed. */
+const current = (where: string): string => `
+  SELECT ${columns} FROM (
+    SELECT DISTINCT ON (tenant_id, kind, name) ${columns} FROM document ${where} ORDER BY tenant_id, kind, name, version DESC
+  ) latest WHERE spec IS NOT NULL ORDER BY tenant_id, kind, name`;
+const currentOfTenant = statement('document.current', current('WHERE tenant_id = $1 AND ($2::text IS NULL OR kind = $2)'));
+const currentOfAll = statement('document.currentOfAll', current(''));
+const latest = statement(
+  'document.latest',
+  `SELECT ${columns} FROM document WHERE tenant_id = $1 AND kind = $2 AND name = $3 ORDER BY version DESC LIMIT 1`,
+);
+const oneVersion = statement(
+  'document.version',
+  `SELECT ${columns} FROM document WHERE tenant_id = $1 AND kind = $2 AND name = $3 AND version = $4 AND spec IS NOT NULL`,
+);
+const insert = statement(
+  'document.insert',
+  `INSERT INTO document (tenant_id, kind, name, version, spec, digest, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7)
+   ON CONFLICT DO NOTHING RETURNING version`,
+);
+
+/** Documents as versions. Secrets go in either way, in the clear or sealed, and are stored and come out sealed. */
+@Injectable()
+export class DocumentTable {
+  constructor(private readonly secretBox: SecretBox) {}
+
+  async current(session: Session, tenant: string, kind?: DocumentKind): Promise<Stored[]> {
+    return (await session.query<Row>(currentOfTenant, [tenant, kind ?? null])).map(storedOf);
+  }
+
+  /** Of every tenant: for the services that keep them in memory. */
+  async currentOfAll(session: Session): Promise<Stored[]> {
+    return (await session.query<Row>(currentOfAll)).map(storedOf);
+  }
+
+  async version(session: Session, { tenant, kind, name }: DocumentReference, version: number): Promise<Stored | undefined> {
+    const [row] = await session.query<Row>(oneVersion, [tenant, kind, name, version]);
+    return row === undefined ? undefined : storedOf(row);
+  }
+
+  /**
+   * Saves a new version, unless the current one says the same. Unchanged secrets say the same, whichever way they are written; after a rotation
+   * of the key they do not, so applying the documents again seals every secret with the new key.
+   * @throws SecretUnreadable where a sealed secret was not sealed here
+   */
+  async save(
+    session: Session,
+    { document, actor }: { document: Document; actor: string },
+  ): Promise<{ version: number; change: 'created' | 'changed' | 'unchanged' }> {
+    const sealed = mapSecrets(document, (secret) =>
+      this.secretBox.seal('value' in secret ? secret.value : this.secretBox.open(secret.sealed)),
+    );
+    const reference = { tenant: tenantOf(document), kind: document.kind, name: document.metadata.name };
+    const digest = digestOf(sealed);
+    return this.append(session, reference, actor, (before) => (before?.digest === digest ? null : { spec: sealed.spec, digest }));
+  }
+
+  /** Appends a version without a spec. The earlier ones stay: runs and history refer to them. */
+  async remove(
+    session: Session,
+    { actor, ...reference }: DocumentReference & { actor: string },
+  ): Promise<{ version: number; change: 'removed' | 'unchanged' }> {
+    const { version, change } = await this.append(session, reference, actor, (before) =>
+      before === undefined ? null : { spec: null, digest: 'removed' },
+    );
+    return { version, change: change === 'unchanged' ? 'unchanged' : 'removed' };
+  }
+
+  /** @param next what follows after the document as it is now, undefined where there is none; null: nothing */
+  private async append(
+    session: Session,
+    { tenant, kind, name }: DocumentReference,
+    actor: string,
+    next: (before: Row | undefined) => { spec: object | null; digest: string } | null,
+  ): Promise<{ version: number; change: 'created' | 'changed' | 'unchanged' }> {
+    for (;;) {
+      const [row] = await session.query<Row>(latest, [tenant, kind, name]);
+      const before = row?.spec === null ? undefined : row;
+      const after = next(before);
+      const version = row?.version ?? 0;
+      if (after === null) return { version, change: 'unchanged' };
+      const spec = after.spec === null ? null : JSON.stringify(after.spec);
+      const saved = await session.query(insert, [tenant, kind, name, version + 1, spec, after.digest, actor]);
+      if (saved.length > 0) return { version: version + 1, change: before === undefined ? 'created' : 'changed' };
+      // Somebody else saved that version at the same moment: look again.
+    }
+  }
+}
+
+/** What came into the schema since the version was saved has its default; a version that does not fit the schema any more is as it was stored. */
+function storedOf({ tenant_id: tenant, kind, name, version, spec, created_at: createdAt, created_by: createdBy }: Row): Stored {
+  const metadata = kind === 'Tenant' ? { name } : { tenant, name };
+  const raw = { apiVersion, kind, metadata, spec };
+  const { data: document = raw as Document } = documentSchema.safeParse(raw);
+  return { tenant, kind, name, version, document, createdAt, createdBy };
+}
+
+/** Of what the document says, whatever the order of its fields; of its secrets, only which ones they are. */
+function digestOf(sealed: Document): string {
+  const { spec } = mapSecrets(sealed, (secret) => ('fingerprint' in secret ? { sealed: '', fingerprint: secret.fingerprint } : secret));
+  return hash('sha256', JSON.stringify(spec, withSortedKeys), 'hex');
+}
+
+function withSortedKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+}
