@@ -39,11 +39,19 @@ import { TimelineTable } from './timeline/timeline.table.js';
 
 const tables = [EventTable, CustomerTable, RunTable, DeliveryTable, DeadLetterTable, TimelineTable, AuditTable, DocumentTable, ApiKeyTable];
 const services = [RedeliveryService, ReplayService, DocumentService, ApiKeyService];
-const resolvers = [
-  ...[EventQueries, EventResolver, CustomerQueries, RunQueries, RunResolver, DecisionResolver, StepResolver, ModelAttemptResolver],
-  ...[DeliveryQueries, DeliveryMutations, DeliveryResolver, DeadLetterQueries, DeadLetterResolver, TimelineEntryResolver, NodeQueries],
-  ...[ReplayMutations, DocumentQueries, DocumentMutations, DocumentResolver, ApiKeyQueries, ApiKeyMutations, EventChangeSubscriptions],
+const answers = [EventResolver, RunResolver, DecisionResolver, StepResolver, ModelAttemptResolver, DeliveryResolver, DeadLetterResolver];
+const queries = [
+  EventQueries,
+  CustomerQueries,
+  RunQueries,
+  DeliveryQueries,
+  DeadLetterQueries,
+  NodeQueries,
+  DocumentQueries,
+  ApiKeyQueries,
 ];
+const mutations = [DeliveryMutations, ReplayMutations, DocumentMutations, ApiKeyMutations];
+const resolvers = [...queries, ...mutations, ...answers, DocumentResolver, TimelineEntryResolver, EventChangeSubscriptions];
 
 /** GraphQL: what happened, what is, and the few things a person may ask for. */
 @Module({})
@@ -85,7 +93,10 @@ class FoundationModule implements OnApplicationShutdown {
       { provide: CursorSigner, useValue: new CursorSigner(settings.secretsKey) },
       { provide: Executor, useValue: new Executor({ limits: { ...standardLimits, maxCost }, timeoutMs }) },
       { provide: ApiKeyEnvironment, useValue: new ApiKeyEnvironment(settings.apiKeyEnvironment) },
-      ...[Paging, LoaderFactory, ContextFactory, ...tables],
+      Paging,
+      LoaderFactory,
+      ContextFactory,
+      ...tables,
     ];
     return { module: FoundationModule, providers, exports: providers };
   }

@@ -1,16 +1,16 @@
 import { Mutation, Query, Resolver } from '@nestjs/graphql';
+import type { StoredApiKey } from '#libs/auth';
 import type { MutationCreateApiKeyArgs, MutationResolvers, MutationRevokeApiKeyArgs, QueryResolvers } from '../generated/schema.js';
 import type { QueryContext } from '../graphql/context.js';
 import { answered } from '../graphql/user-errors.js';
 import { ApiKeyService } from './api-key.service.js';
-import type { ApiKeyRow } from './api-key.service.js';
 
 @Resolver()
 export class ApiKeyQueries implements Pick<QueryResolvers, 'apiKeys'> {
   constructor(private readonly service: ApiKeyService) {}
 
   @Query()
-  apiKeys(_root: unknown, _args: unknown, { principal }: QueryContext): Promise<ApiKeyRow[]> {
+  apiKeys(_root: unknown, _args: unknown, { principal }: QueryContext): Promise<StoredApiKey[]> {
     return this.service.list(principal.tenant);
   }
 }

@@ -6,8 +6,7 @@ import { AuditTable } from '../audit/audit.table.js';
 import type { CreateApiKeyInput, Violation } from '../generated/schema.js';
 import { InputInvalid, Unknown } from '../graphql/user-errors.js';
 
-/** A key as its owners see it. */
-export type ApiKeyRow = Omit<StoredApiKey, 'secretHash'>;
+export type ApiKeyRow = StoredApiKey;
 
 export class ApiKeyUnknown extends Unknown {
   readonly code = 'request.notFound';
@@ -31,12 +30,12 @@ export class ApiKeyService {
     private readonly environment: ApiKeyEnvironment,
   ) {}
 
-  list(tenant: string): Promise<ApiKeyRow[]> {
+  list(tenant: string): Promise<StoredApiKey[]> {
     return this.database.asTenant(tenant, (session) => this.table.list(session, tenant));
   }
 
   /** The secret leaves with this answer; only its hash is kept. */
-  async create(principal: Principal, input: CreateApiKeyInput): Promise<{ apiKey: ApiKeyRow; key: string }> {
+  async create(principal: Principal, input: CreateApiKeyInput): Promise<{ apiKey: StoredApiKey; key: string }> {
     check(input);
     const { tenant, actor } = principal;
     const { key, id, secretHash } = issueApiKey(this.environment.name);
@@ -57,7 +56,7 @@ export class ApiKeyService {
     return { apiKey, key };
   }
 
-  async revoke(principal: Principal, id: string): Promise<ApiKeyRow> {
+  async revoke(principal: Principal, id: string): Promise<StoredApiKey> {
     const { tenant } = principal;
     return this.database.asTenant(tenant, async (session) => {
       const revoked = await this.table.revoke(session, { tenant, id });

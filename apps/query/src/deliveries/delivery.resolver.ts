@@ -9,7 +9,7 @@ import type {
   QueryResolvers,
 } from '../generated/schema.js';
 import type { QueryContext } from '../graphql/context.js';
-import { answeredByLog } from '../graphql/user-errors.js';
+import { answered } from '../graphql/user-errors.js';
 import type { RunRow } from '../runs/run.table.js';
 import { DeliveryTable } from './delivery.table.js';
 import type { AttemptRow, DeliveryPage, DeliveryRow } from './delivery.table.js';
@@ -36,7 +36,7 @@ export class DeliveryMutations implements Pick<MutationResolvers, 'redeliver'> {
 
   @Mutation()
   redeliver(_root: unknown, { input }: MutationRedeliverArgs, { principal }: QueryContext) {
-    return answeredByLog(async () => ({
+    return answered(async () => ({
       __typename: 'RedeliverSuccess' as const,
       ...(await this.redeliveries.redeliver(principal, input)),
     }));

@@ -1,14 +1,8 @@
-import type { Document } from '#libs/contracts';
 import type { FieldDifference } from '../generated/schema.js';
-import { mapSecrets } from './document.secrets.js';
 
-/** What is different between two versions, field by field; secrets are compared, and shown, by their fingerprints. Documents are stored ones. */
-export function differencesOf(before: Document | null, after: Document | null): FieldDifference[] {
-  return compare(shown(before), shown(after), []);
-}
-
-function shown(document: Document | null): unknown {
-  return document === null ? undefined : mapSecrets(document, (secret) => ('fingerprint' in secret ? secret.fingerprint : undefined));
+/** What is different between two documents, field by field, in the order of their fields; undefined stands for none. */
+export function differencesOf(before: unknown, after: unknown): FieldDifference[] {
+  return compare(before ?? {}, after ?? {}, []);
 }
 
 function compare(before: unknown, after: unknown, path: readonly string[]): FieldDifference[] {
@@ -16,7 +10,6 @@ function compare(before: unknown, after: unknown, path: readonly string[]): Fiel
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...keys].flatMap((key) => compare(before[key], after[key], [...path, key]));
   }
-  if (path.length === 0) return compare(before ?? {}, after ?? {}, path);
   if (Object.is(before, after)) return [];
   return [{ path: path.join('.'), before: before ?? null, after: after ?? null }];
 }

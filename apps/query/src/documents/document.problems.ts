@@ -32,16 +32,9 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
 
 /** What a schema cannot say: expressions, JSON Schemas and secrets that nothing could be done with. The document's secrets are in the clear. */
 export function uncompilable(document: Document): Problem[] {
-  switch (document.kind) {
-    case 'Tenant':
-      return [];
-    case 'Source':
-      return [...expressionsIn(sourceExpressions(document)), ...secretsOfSource(document)];
-    case 'Flow':
-      return [...expressionsIn(flowExpressions(document)), ...schemasIn(document)];
-    case 'Destination':
-      return secretOfDestination(document);
-  }
+  if (document.kind === 'Source') return [...expressionsIn(sourceExpressions(document)), ...secretsOfSource(document)];
+  if (document.kind === 'Flow') return [...expressionsIn(flowExpressions(document)), ...schemasIn(document)];
+  return document.kind === 'Destination' ? secretOfDestination(document) : [];
 }
 
 /** Documents of the same tenant that this one names, by kind. */

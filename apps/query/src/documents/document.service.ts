@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { SecretBox } from '#libs/auth';
+import { SecretBox, SecretUnreadable } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { tenantOf } from '#libs/contracts';
+import { mapSecrets, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind, Secret } from '#libs/contracts';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
@@ -11,10 +11,9 @@ import { InputInvalid, Unknown } from '../graphql/user-errors.js';
 import { differencesOf } from './document.difference.js';
 import { readDocument, references, uncompilable } from './document.problems.js';
 import type { Problem } from './document.problems.js';
-import { mapSecrets } from './document.secrets.js';
 
 /** A document as it is stored: its secrets are encrypted. */
-export type DocumentRow = Stored<Document>;
+export type DocumentRow = Stored;
 
 const maxDocuments = 200;
 
@@ -24,12 +23,6 @@ export class DocumentUnknown extends Unknown {
   constructor({ kind, name }: RemoveDocumentInput) {
     super('input.name', [`${kind}/${name}`], `There is no ${kind} named ${name}`);
   }
-}
-
-/** One document of an apply, with its secrets in the clear for the checks. */
-interface Given {
-  document: Document;
-  at: number;
 }
 
 @Injectable()
@@ -45,19 +38,24 @@ export class DocumentService {
     return this.database.asTenant(tenant, (session) => this.table.current(session, tenant, kind ?? undefined));
   }
 
-  /** All documents or none. A dry run does all of it but the writing. */
+  /** All documents or none. A dry run does all of it, and takes it back. */
   async apply(principal: Principal, { documents, dryRun }: ApplyDocumentsInput): Promise<DocumentChange[]> {
     if (documents.length === 0 || documents.length > maxDocuments) {
       throw new InputInvalid([{ path: ['input', 'documents'], message: `must have 1 to ${maxDocuments} entries` }]);
     }
     const given = this.read(principal, documents);
-    return this.database.asTenant(principal.tenant, async (session) => {
-      const stored = await this.table.current(session, principal.tenant);
-      refuse(given.flatMap(({ document, at }) => missing(document, given, stored).map((problem) => violation(at, problem))));
-      const planned = given.map(({ document }) => this.plan(document, stored));
-      if (dryRun) return planned.map(({ change }) => change);
-      return this.save(session, principal, planned);
-    });
+    try {
+      return await this.database.asTenant(principal.tenant, async (session) => {
+        const stored = await this.table.current(session, principal.tenant);
+        refuse(given.flatMap((document, at) => missing(document, given, stored).map((problem) => violation(at, problem))));
+        const changes = await this.save(session, principal, given, stored);
+        if (dryRun) throw new TakenBack(changes);
+        return changes;
+      });
+    } catch (error) {
+      if (error instanceof TakenBack) return error.changes;
+      throw error;
+    }
   }
 
   async remove(principal: Principal, input: RemoveDocumentInput): Promise<DocumentChange> {
@@ -71,68 +69,59 @@ export class DocumentService {
       await this.audit.recordIn(session, principal, [
         { action: 'removeDocument', target: `${input.kind}/${input.name}`, detail: { version } },
       ]);
-      return { kind: input.kind, name: input.name, change: 'removed', version, differences: differencesOf(found.document, null) };
+      return {
+        kind: input.kind,
+        name: input.name,
+        change: 'removed',
+        version,
+        differences: differencesOf(this.shown(found.document), undefined),
+      };
     });
   }
 
-  private read(principal: Principal, inputs: readonly unknown[]): Given[] {
+  /** The documents with their secrets in the clear. */
+  private read(principal: Principal, inputs: readonly unknown[]): Document[] {
     const violations: Violation[] = [];
-    const given: Given[] = [];
+    const documents: Document[] = [];
     for (const [at, input] of inputs.entries()) {
       const read = readDocument(input);
-      const problems = 'problems' in read ? read.problems : this.accept(principal, read.document, at, given);
+      const problems = 'problems' in read ? read.problems : this.accept(principal, read.document, documents);
       violations.push(...problems.map((problem) => violation(at, problem)));
     }
     refuse(violations);
-    return given;
+    return documents;
   }
 
-  /** Adds the document to `given`, and says what is wrong with it. */
-  private accept(principal: Principal, document: Document, at: number, given: Given[]): Problem[] {
-    const problems: Problem[] = [...misplaced(principal, document), ...repeated(document, given)];
-    const opened = mapSecrets(document, (secret, path) => this.opened(secret, path, problems)) as Document;
-    given.push({ document: opened, at });
-    return problems.length > 0 ? problems : uncompilable(opened);
-  }
-
-  private opened(secret: Secret, path: string[], problems: Problem[]): Secret {
-    if ('value' in secret) return secret;
-    try {
-      return { value: this.secrets.open(secret.sealed) };
-    } catch {
-      problems.push({ path, message: 'was not encrypted by this installation; write { value: … }' });
-      return secret;
-    }
-  }
-
-  /** A secret that is the stored one keeps its stored form, so an apply of the same file changes nothing. */
-  private plan(document: Document, stored: readonly DocumentRow[]): { sealed: Document; change: DocumentChange } {
-    const { kind } = document;
-    const { name } = document.metadata;
-    const before = stored.find((one) => one.kind === kind && one.name === name);
-    const known = new Map<string, Secret>();
-    if (before !== undefined) mapSecrets(before.document, (secret) => 'fingerprint' in secret && known.set(secret.fingerprint, secret));
-    const sealed = mapSecrets(document, (secret) => {
-      if (!('value' in secret)) return secret;
-      const fresh = this.secrets.seal(secret.value);
-      return known.get(fresh.fingerprint) ?? fresh;
-    }) as Document;
-    const differences = differencesOf(before?.document ?? null, sealed);
-    const change = before === undefined ? 'created' : differences.length > 0 ? 'changed' : 'unchanged';
-    const version = (before?.version ?? 0) + (change === 'unchanged' ? 0 : 1);
-    return { sealed, change: { kind, name, change, version, differences } };
+  /** Adds the document to `documents`, and says what is wrong with it. */
+  private accept(principal: Principal, document: Document, documents: Document[]): Problem[] {
+    const problems = [...misplaced(principal, document), ...repeated(document, documents)];
+    const unreadable: Problem[] = [];
+    const opened = mapSecrets(document, (secret, path) => {
+      try {
+        return { value: this.inTheClear(secret) };
+      } catch (error) {
+        if (!(error instanceof SecretUnreadable)) throw error;
+        unreadable.push({ path, message: 'was not encrypted by this installation; write { value: … }' });
+        return secret;
+      }
+    });
+    documents.push(opened);
+    return [...problems, ...(unreadable.length > 0 ? unreadable : uncompilable(opened))];
   }
 
   private async save(
     session: Session,
     principal: Principal,
-    planned: { sealed: Document; change: DocumentChange }[],
+    given: readonly Document[],
+    stored: readonly DocumentRow[],
   ): Promise<DocumentChange[]> {
     const changes: DocumentChange[] = [];
-    for (const { sealed, change } of planned) {
-      const { version } =
-        change.change === 'unchanged' ? change : await this.table.save(session, { document: sealed, actor: principal.actor });
-      changes.push({ ...change, version });
+    for (const document of given) {
+      const { kind } = document;
+      const { name } = document.metadata;
+      const before = stored.find((one) => one.kind === kind && one.name === name)?.document;
+      const { version, change } = await this.table.save(session, { document, actor: principal.actor });
+      changes.push({ kind, name, change, version, differences: differencesOf(before && this.shown(before), this.shown(document)) });
     }
     const changed = changes.filter(({ change }) => change !== 'unchanged');
     await this.audit.recordIn(
@@ -141,6 +130,22 @@ export class DocumentService {
       changed.map(({ kind, name, version }) => ({ action: 'applyDocuments', target: `${kind}/${name}`, detail: { version } })),
     );
     return changes;
+  }
+
+  /** As a person may see it: of a secret, which one it is. */
+  private shown(document: Document): unknown {
+    return mapSecrets(document, (secret) => ({ sealed: '', fingerprint: this.secrets.seal(this.inTheClear(secret)).fingerprint }));
+  }
+
+  private inTheClear(secret: Secret): string {
+    return 'value' in secret ? secret.value : this.secrets.open(secret.sealed);
+  }
+}
+
+/** Ends a dry run's transaction without an effect. */
+class TakenBack extends Error {
+  constructor(readonly changes: DocumentChange[]) {
+    super('a dry run is taken back');
   }
 }
 
@@ -161,18 +166,17 @@ function misplaced({ tenant, actor }: Principal, document: Document): Problem[] 
   return document.kind === 'Tenant' && actor !== 'operator' ? [{ path: ['kind'], message: 'Tenant is for the operator’s key' }] : [];
 }
 
-function repeated(document: Document, given: readonly Given[]): Problem[] {
-  const first = given.find((other) => other.document.kind === document.kind && other.document.metadata.name === document.metadata.name);
+function repeated(document: Document, given: readonly Document[]): Problem[] {
+  const first = given.find((other) => other.kind === document.kind && other.metadata.name === document.metadata.name);
   return first === undefined
     ? []
     : [{ path: ['metadata', 'name'], message: `is given twice for a ${document.kind}: ${document.metadata.name}` }];
 }
 
 /** What the document names and neither the apply nor the tenant has. */
-function missing(document: Document, given: readonly Given[], stored: readonly DocumentRow[]): Problem[] {
+function missing(document: Document, given: readonly Document[], stored: readonly DocumentRow[]): Problem[] {
   const exists = (kind: DocumentKind, name: string): boolean =>
-    stored.some((one) => one.kind === kind && one.name === name) ||
-    given.some((one) => one.document.kind === kind && one.document.metadata.name === name);
+    stored.some((one) => one.kind === kind && one.name === name) || given.some((one) => one.kind === kind && one.metadata.name === name);
   const tenant = tenantOf(document);
   if (!exists('Tenant', tenant))
     return [{ path: ['metadata', 'tenant'], message: `names no tenant: ${tenant}; apply its Tenant document first, or with this one` }];

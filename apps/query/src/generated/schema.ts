@@ -33,7 +33,7 @@ export type CreateApiKeyInput = {
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
-export type CreateApiKeyResult = CreateApiKeySuccess | ValidationError | ForbiddenError;
+export type CreateApiKeyResult = CreateApiKeySuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
 
 export type CreateApiKeySuccess = {
   __typename?: 'CreateApiKeySuccess';
@@ -46,7 +46,7 @@ export type RevokeApiKeyInput = {
   id: Scalars['ID']['input'];
 };
 
-export type RevokeApiKeyResult = RevokeApiKeySuccess | NotFoundError | ForbiddenError;
+export type RevokeApiKeyResult = RevokeApiKeySuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
 
 export type RevokeApiKeySuccess = {
   __typename?: 'RevokeApiKeySuccess';
@@ -242,7 +242,7 @@ export type ApplyDocumentsInput = {
   dryRun?: Scalars['Boolean']['input'];
 };
 
-export type ApplyDocumentsResult = ApplyDocumentsSuccess | ValidationError | ForbiddenError;
+export type ApplyDocumentsResult = ApplyDocumentsSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
 
 export type ApplyDocumentsSuccess = {
   __typename?: 'ApplyDocumentsSuccess';
@@ -256,7 +256,7 @@ export type RemoveDocumentInput = {
   name: Scalars['String']['input'];
 };
 
-export type RemoveDocumentResult = RemoveDocumentSuccess | ValidationError | NotFoundError | ForbiddenError;
+export type RemoveDocumentResult = RemoveDocumentSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
 
 export type RemoveDocumentSuccess = {
   __typename?: 'RemoveDocumentSuccess';
@@ -930,12 +930,16 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
   CreateApiKeyResult:
     | ( Omit<CreateApiKeySuccess, 'apiKey'> & { apiKey: _RefType['ApiKey'] } )
     | ( ValidationError )
+    | ( NotFoundError )
     | ( ForbiddenError )
+    | ( UnavailableError )
   ;
   RevokeApiKeyResult:
     | ( Omit<RevokeApiKeySuccess, 'apiKey'> & { apiKey: _RefType['ApiKey'] } )
+    | ( ValidationError )
     | ( NotFoundError )
     | ( ForbiddenError )
+    | ( UnavailableError )
   ;
   RedeliverResult:
     | ( Omit<RedeliverSuccess, 'delivery'> & { delivery: _RefType['Delivery'] } )
@@ -947,13 +951,16 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
   ApplyDocumentsResult:
     | ( ApplyDocumentsSuccess )
     | ( ValidationError )
+    | ( NotFoundError )
     | ( ForbiddenError )
+    | ( UnavailableError )
   ;
   RemoveDocumentResult:
     | ( RemoveDocumentSuccess )
     | ( ValidationError )
     | ( NotFoundError )
     | ( ForbiddenError )
+    | ( UnavailableError )
   ;
   ReplayEventsResult:
     | ( Omit<ReplayEventsSuccess, 'events'> & { events: Array<_RefType['Event']> } )
@@ -1154,7 +1161,7 @@ export type CostDirectiveArgs = {
 export type CostDirectiveResolver<Result, Parent, ContextType = QueryContext, Args = CostDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
 
 export type CreateApiKeyResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CreateApiKeyResult'] = ResolversParentTypes['CreateApiKeyResult']> = {
-  __resolveType: TypeResolveFn<'CreateApiKeySuccess' | 'ValidationError' | 'ForbiddenError', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'CreateApiKeySuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
 };
 
 export type CreateApiKeySuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CreateApiKeySuccess'] = ResolversParentTypes['CreateApiKeySuccess']> = {
@@ -1164,7 +1171,7 @@ export type CreateApiKeySuccessResolvers<ContextType = QueryContext, ParentType 
 };
 
 export type RevokeApiKeyResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RevokeApiKeyResult'] = ResolversParentTypes['RevokeApiKeyResult']> = {
-  __resolveType: TypeResolveFn<'RevokeApiKeySuccess' | 'NotFoundError' | 'ForbiddenError', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'RevokeApiKeySuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
 };
 
 export type RevokeApiKeySuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RevokeApiKeySuccess'] = ResolversParentTypes['RevokeApiKeySuccess']> = {
@@ -1283,7 +1290,7 @@ export type DeliveryEdgeResolvers<ContextType = QueryContext, ParentType extends
 };
 
 export type ApplyDocumentsResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ApplyDocumentsResult'] = ResolversParentTypes['ApplyDocumentsResult']> = {
-  __resolveType: TypeResolveFn<'ApplyDocumentsSuccess' | 'ValidationError' | 'ForbiddenError', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'ApplyDocumentsSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
 };
 
 export type ApplyDocumentsSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ApplyDocumentsSuccess'] = ResolversParentTypes['ApplyDocumentsSuccess']> = {
@@ -1293,7 +1300,7 @@ export type ApplyDocumentsSuccessResolvers<ContextType = QueryContext, ParentTyp
 };
 
 export type RemoveDocumentResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RemoveDocumentResult'] = ResolversParentTypes['RemoveDocumentResult']> = {
-  __resolveType: TypeResolveFn<'RemoveDocumentSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'RemoveDocumentSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
 };
 
 export type RemoveDocumentSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RemoveDocumentSuccess'] = ResolversParentTypes['RemoveDocumentSuccess']> = {

@@ -1,6 +1,6 @@
 import { HeaderMap } from '@apollo/server';
 import type { ApolloServerPlugin, GraphQLRequestContext, GraphQLRequestListener } from '@apollo/server';
-import type { DocumentNode, GraphQLError, OperationDefinitionNode } from 'graphql';
+import type { GraphQLError, OperationDefinitionNode } from 'graphql';
 import { SpanKind, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { QueryContext } from './context.js';
 import type { Executed, Executor } from './executor.js';
@@ -25,7 +25,7 @@ export function operationsPlugin(executor: Executor): ApolloServerPlugin<QueryCo
             answerOf(
               await executor.execute({
                 schema,
-                document: document as DocumentNode,
+                document,
                 operation,
                 variables: request.variables ?? {},
                 context,

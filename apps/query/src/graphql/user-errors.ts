@@ -30,7 +30,7 @@ export class InputInvalid extends DomainError {
   }
 }
 
-type Answer = Named<ValidationError> | Named<NotFoundError>;
+type Answer = Named<ValidationError> | Named<NotFoundError> | Named<UnavailableError>;
 
 /** The work's result, or its expected failure as a member of the mutation's union. Everything else is thrown on and stands in `errors[]`. */
 export async function answered<T>(work: () => Promise<T>): Promise<T | Answer> {
@@ -43,20 +43,13 @@ export async function answered<T>(work: () => Promise<T>): Promise<T | Answer> {
   }
 }
 
-/** The same for a mutation that needs the log: when that is away, the caller is told to send the request again. */
-export async function answeredByLog<T>(work: () => Promise<T>): Promise<T | Answer | Named<UnavailableError>> {
-  try {
-    return await answered(work);
-  } catch (error) {
-    if (!(error instanceof DomainError) || error.outcome !== 'retry') throw error;
-    return { __typename: 'UnavailableError', ...common(error), retryAfterMs: error.retryAfterMs ?? 1_000 };
-  }
-}
-
 function answerOf(error: unknown): Answer | undefined {
   if (error instanceof Unknown) return { __typename: 'NotFoundError', ...common(error), missing: [...error.missing] };
   if (error instanceof InputInvalid) {
     return { __typename: 'ValidationError', ...common(error), path: error.violations[0]?.path ?? null, violations: [...error.violations] };
+  }
+  if (error instanceof DomainError && error.outcome === 'retry') {
+    return { __typename: 'UnavailableError', ...common(error), retryAfterMs: error.retryAfterMs ?? 1_000 };
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { Mutation, Resolver } from '@nestjs/graphql';
 import type { MutationReplayEventsArgs, MutationResolvers } from '../generated/schema.js';
 import type { QueryContext } from '../graphql/context.js';
-import { answeredByLog } from '../graphql/user-errors.js';
+import { answered } from '../graphql/user-errors.js';
 import { ReplayService } from './replay.service.js';
 
 @Resolver()
@@ -10,7 +10,7 @@ export class ReplayMutations implements Pick<MutationResolvers, 'replayEvents'> 
 
   @Mutation()
   replayEvents(_root: unknown, { input }: MutationReplayEventsArgs, { principal }: QueryContext) {
-    return answeredByLog(async () => ({
+    return answered(async () => ({
       __typename: 'ReplayEventsSuccess' as const,
       ...(await this.replays.replay(principal, input)),
     }));
