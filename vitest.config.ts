@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['{apps,libs,tools}/**/*.int.test.ts'],
-          globalSetup: ['./test/setup/postgres.ts'],
+          globalSetup: ['./test/setup/postgres.ts', './test/setup/log.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

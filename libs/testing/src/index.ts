@@ -1,5 +1,10 @@
 export { freshDatabase } from './fresh-database.js';
 export type { FreshDatabase } from './fresh-database.js';
+export { startHttpSink } from './http-sink.js';
+export type { HttpSink, ReceivedRequest, Respond, SinkResponse } from './http-sink.js';
+export { onKafka, testBrokers } from './test-brokers.js';
+export { startTraceReceiver } from './trace-receiver.js';
+export type { ReceivedSpan, TraceReceiver } from './trace-receiver.js';
 export { uniqueName } from './unique-name.js';
 export { waitFor } from './wait-for.js';
 export type { Wait } from './wait-for.js';
