@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { serveOnLoopback } from './serve-on-loopback.js';
@@ -36,13 +35,12 @@ export interface HttpSink {
 export async function startHttpSink(): Promise<HttpSink> {
   const requests: ReceivedRequest[] = [];
   let respond: Respond = () => ({ status: 204 });
-  const server = createServer(async (incoming, outgoing) => {
+  const served = await serveOnLoopback(async (incoming, outgoing) => {
     const { method = '', url: path = '', headers } = incoming;
     const request = { method, path, headers, body: await buffer(incoming), receivedAt: new Date() };
     requests.push(request);
     const response = await respond(request);
     outgoing.writeHead(response.status, response.headers).end(response.body);
   });
-  const served = await serveOnLoopback(server);
   return { ...served, requests, respondWith: (next) => (respond = next) };
 }

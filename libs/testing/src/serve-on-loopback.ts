@@ -1,15 +1,21 @@
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Starts it on a free port of loopback; `stop` cuts every connection. */
-export async function serveOnLoopback(server: Server): Promise<{ url: string; stop(): Promise<void> }> {
+type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
+
+/** Starts a server on a free port of loopback; `stop` cuts every connection. A handler that fails answers 500 with its error. */
+export async function serveOnLoopback(handle: Handle): Promise<{ url: string; stop: () => Promise<void> }> {
+  const server = createServer((incoming, outgoing) => {
+    handle(incoming, outgoing).catch((error: unknown) => outgoing.writeHead(500).end(String(error)));
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
-    async stop() {
+    stop: async () => {
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { serveOnLoopback } from './serve-on-loopback.js';
 
@@ -24,11 +23,10 @@ export interface TraceReceiver {
 /** OTLP over HTTP in JSON, as `@opentelemetry/exporter-trace-otlp-http` posts it. */
 export async function startTraceReceiver(): Promise<TraceReceiver> {
   const spans: ReceivedSpan[] = [];
-  const server = createServer(async (incoming, outgoing) => {
+  const served = await serveOnLoopback(async (incoming, outgoing) => {
     spans.push(...spansOf((await json(incoming)) as ExportRequest));
     outgoing.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   });
-  const served = await serveOnLoopback(server);
   return { ...served, spans: () => spans };
 }
 
@@ -52,7 +50,11 @@ function spansOf({ resourceSpans = [] }: ExportRequest): ReceivedSpan[] {
     return scopeSpans
       .flatMap(({ spans = [] }) => spans)
       .map(({ traceId, spanId, parentSpanId = '', name, attributes }) => ({
-        ...{ traceId, spanId, parentSpanId, name, service },
+        traceId,
+        spanId,
+        parentSpanId,
+        name,
+        service,
         attributes: valuesOf(attributes),
       }));
   });

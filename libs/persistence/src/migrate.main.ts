@@ -1,0 +1,21 @@
+import { SettingsInvalid, readSettings, url } from '#libs/config';
+import { migrate } from './migrate.js';
+import { StorageUnavailable } from './storage.errors.js';
+
+/** `npm run migrate`: brings the database of DATABASE_URL to the schema of this build. */
+const settings = {
+  databaseUrl: url('DATABASE_URL', ['postgres', 'postgresql'], {
+    help: 'Where Postgres is, with user and password of the login that owns the schema and may create roles.',
+    secret: true,
+  }),
+};
+
+try {
+  const { databaseUrl } = readSettings('migrate', settings, process.env);
+  await migrate(databaseUrl);
+  console.log('The database has the schema of this build.');
+} catch (error) {
+  if (!(error instanceof SettingsInvalid || error instanceof StorageUnavailable)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
