@@ -168,6 +168,7 @@ export class GroupConsumer {
       heartbeatInterval: Math.min(3_000, Math.floor(this.options.sessionTimeoutMs / 4)),
       maxWaitTimeInMs: maxFetchWaitMs,
       maxBytes: Math.min(10 * 1_048_576, this.options.maxBufferedBytes),
+      maxBytesPerPartition: Math.min(1_048_576, this.options.maxBufferedBytes),
       allowAutoTopicCreation: false,
       partitionAssigners: [this.#drainingAssigner()],
       // A crash is ours to mend: kafkajs restarts some and leaves the rest to die silently.
@@ -208,7 +209,12 @@ export class GroupConsumer {
     for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
       for (const partition of partitions) assigned.set(placeOf(topic, partition), { topic, partition });
     }
-    for (const [place, owned] of this.#partitions) if (!assigned.has(place)) this.#lose(owned);
+    for (const [place, owned] of this.#partitions) {
+      if (assigned.has(place)) continue;
+      this.#lose(owned);
+      // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
+      if (owned.paused) consumer.resume([{ topic: owned.topic, partitions: [owned.partition] }]);
+    }
     for (const [place, { topic, partition }] of assigned) {
       const kept = this.#partitions.get(place);
       if (kept === undefined) this.#partitions.set(place, new OwnedPartition(topic, partition, this.#dispatcher.source()));
@@ -229,7 +235,7 @@ export class GroupConsumer {
   #onCrash({ payload: { error } }: ConsumerCrashEvent): void {
     if (this.#stopped.signal.aborted) return;
     this.#fault = `crashed: ${error.message}`;
-    log.error({ err: error, group: this.group.group }, 'a consumer crashed; starting a new one');
+    log.warn({ err: error, group: this.group.group }, 'a consumer crashed; starting a new one');
     this.#loseAll();
     void this.#pause(1_000).then(() => this.#connectUntilJoined());
   }
@@ -243,8 +249,6 @@ export class GroupConsumer {
     this.#partitions.delete(placeOf(topic, partition));
     owned.source.close();
     owned.lost.abort(new Error(`${topic}/${partition} belongs to another process now`));
-    // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
-    if (owned.paused) this.#consumer?.resume([{ topic, partitions: [partition] }]);
   }
 
   async #queueBatch({ batch, resolveOffset, commitOffsetsIfNecessary }: EachBatchPayload): Promise<void> {

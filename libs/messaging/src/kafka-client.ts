@@ -18,8 +18,12 @@ interface ClientOptions extends LogOptions {
 
 const log = logger('kafkajs');
 
-/** RecordProducer bounds its retries on purpose: it takes a new producer id whenever it gives a batch up. */
-const expectedWarning = 'Limiting retries for the idempotent producer may invalidate EoS guarantees';
+/** What kafkajs calls an error or a warning and is none here. */
+const routine = new Set<unknown>([
+  'The group is rebalancing, so a rejoin is needed',
+  // RecordProducer bounds its retries on purpose: it takes a new producer id whenever it gives a batch up.
+  'Limiting retries for the idempotent producer may invalidate EoS guarantees',
+]);
 
 export function kafkaClient(options: ClientOptions): Kafka {
   return new Kafka({
@@ -35,8 +39,7 @@ export function kafkaClient(options: ClientOptions): Kafka {
 
 /** kafkajs retries most of what it calls an error, so its errors are our warnings; what it cannot mend comes back to us as a rejection. */
 function writeLine({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }: LogEntry): void {
-  if (message === expectedWarning) return;
   const line = namespace ? `${namespace}: ${message}` : message;
-  if (level === logLevel.ERROR || level === logLevel.WARN) log.warn(fields, line);
-  else log.debug(fields, line);
+  if (level > logLevel.WARN || routine.has(message) || routine.has(fields['error'])) log.debug(fields, line);
+  else log.warn(fields, line);
 }

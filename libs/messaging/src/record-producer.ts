@@ -92,7 +92,7 @@ export class RecordProducer {
     this.#kafka = kafkaClient({
       ...options,
       requestTimeoutMs: Math.max(1_000, this.#ackTimeoutMs),
-      retry: boundedRetry,
+      retry: { retries: 0 }, // of connecting, which #connectAnew repeats
     });
     this.#probe = this.#kafka.admin({ retry: { retries: 0 } });
   }

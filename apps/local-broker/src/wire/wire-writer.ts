@@ -5,22 +5,26 @@ export class WireWriter {
   #used = 0;
 
   int8(value: number): this {
-    this.#current.writeInt8(value, this.#reserve(1));
+    const at = this.#reserve(1);
+    this.#current.writeInt8(value, at);
     return this;
   }
 
   int16(value: number): this {
-    this.#current.writeInt16BE(value, this.#reserve(2));
+    const at = this.#reserve(2);
+    this.#current.writeInt16BE(value, at);
     return this;
   }
 
   int32(value: number): this {
-    this.#current.writeInt32BE(value, this.#reserve(4));
+    const at = this.#reserve(4);
+    this.#current.writeInt32BE(value, at);
     return this;
   }
 
   int64(value: number): this {
-    this.#current.writeBigInt64BE(BigInt(value), this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#current.writeBigInt64BE(BigInt(value), at);
     return this;
   }
 
@@ -32,7 +36,8 @@ export class WireWriter {
     if (value === null) return this.int16(-1);
     const length = Buffer.byteLength(value);
     this.int16(length);
-    this.#current.write(value, this.#reserve(length));
+    const at = this.#reserve(length);
+    this.#current.write(value, at);
     return this;
   }
 
@@ -54,6 +59,7 @@ export class WireWriter {
     return this.#parts;
   }
 
+  /** Makes room in `#current`, which may be another buffer afterwards. */
   #reserve(length: number): number {
     if (this.#used + length > this.#current.length) {
       this.#finishPart();

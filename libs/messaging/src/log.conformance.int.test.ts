@@ -1,0 +1,571 @@
+import 'reflect-metadata';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect } from 'node:net';
+import { Controller, Module } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Kafka, logLevel } from 'kafkajs';
+import type { IHeaders } from 'kafkajs';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { DeadLettered, DomainError, customerKey, name, recordKey, recordType, topics } from '#libs/contracts';
+import type { FailureCode, Topic } from '#libs/contracts';
+import { testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { currentTraceparent, inSpan, registry, startTracing, traceIdOf } from '#libs/tracing';
+import type { Tracing } from '#libs/tracing';
+import { LogConsumer, LogUnavailable, OnRecord, RecordProducer, RecordTooLarge, ensureTopics, maxRecordBytes } from './index.js';
+import type { LogConsumerOptions, OnRecordOptions, RecordContext } from './index.js';
+
+/**
+ * What Millrace asks of a log. Runs on the brokers of the test run: the local broker, and real Kafka, which is the judge of both.
+ * Every test has topics and groups of its own, so the broker can be shared.
+ */
+
+const owned = { tenant: name, customer: customerKey };
+const numberNotedSchema = z.object({ ...owned, n: z.number(), padding: z.string().optional() });
+type NumberNoted = z.infer<typeof numberNotedSchema>;
+const NumberNoted = recordType('number.noted.v1', numberNotedSchema);
+const Ignored = recordType('ignored.v1', z.object(owned));
+
+const brokers = testBrokers();
+const log = { brokers, clientId: 'conformance' };
+const raw = new Kafka({ brokers: [...brokers], clientId: 'raw', logLevel: logLevel.NOTHING });
+/** Fast where the product waits seconds. */
+const quickRetry = { retries: 3, initialDelayMs: 30, factor: 1, maxDelayMs: 30, jitter: 0 };
+
+let tracing: Tracing;
+let producer: RecordProducer;
+beforeAll(async () => {
+  tracing = startTracing({ service: 'conformance', otlpUrl: undefined, sampleRatio: 1 });
+  await ensureTopics(log, [topics.deadLetters]);
+  producer = new RecordProducer(log);
+  await producer.connect();
+});
+afterAll(async () => {
+  await producer.disconnect();
+  await tracing.shutdown();
+});
+
+const running: { close(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((one) => one.close()));
+});
+
+test('what is appended stands in the log with its key, its headers and its value', async () => {
+  const topic = await newTopic();
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const appended = await producer.append(topic, NumberNoted, noted('c1', 1), { traceparent });
+  const [record] = await readAll(topic, 1);
+  expect(record).toMatchObject({ partition: appended.partition, offset: appended.offset, key: 'acme/c1', value: noted('c1', 1) });
+  expect(record!.headers).toEqual({ mr_tenant: 'acme', mr_schema: 'number.noted.v1', traceparent });
+});
+
+test('appends of many callers share batches, and each caller learns the place of its own record', async () => {
+  const topic = await newTopic();
+  const before = await batchesSent();
+  const appended = await Promise.all(range(500).map((n) => producer.append(topic, NumberNoted, noted(`c${n % 20}`, n))));
+  expect((await batchesSent()) - before).toBeLessThan(20);
+  const records = await readAll(topic, 500);
+  for (const [n, place] of appended.entries()) {
+    expect(records.find(({ partition, offset }) => partition === place.partition && offset === place.offset)?.value).toEqual(
+      noted(`c${n % 20}`, n),
+    );
+  }
+});
+
+test('a batch that is sent again because its acknowledgement was lost stands in the log once', async () => {
+  const topic = await newTopic(1);
+  const proxy = await startProxy();
+  const client = new Kafka({
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    socketFactory: proxy.socketFactory,
+    retry: { retries: 5 },
+  });
+  const once = client.producer({ idempotent: true, maxInFlightRequests: 1 });
+  await once.connect();
+  const message = (n: number) => ({ key: 'acme/c1', value: String(n) });
+  await once.send({ topic: topic.name, messages: [message(1)] });
+  proxy.loseNextAnswer();
+  await once.send({ topic: topic.name, messages: [message(2), message(3)] });
+  expect(proxy.answersLost).toBe(1);
+  await once.send({ topic: topic.name, messages: [message(4)] });
+  await once.disconnect();
+  expect((await readAll(topic, 4)).map(({ value, offset }) => [value, offset])).toEqual([
+    [1, '0'],
+    [2, '1'],
+    [3, '2'],
+    [4, '3'],
+  ]);
+  expect(await endOf(topic)).toBe(4);
+});
+
+test('a large record passes, one that is too large is refused before it is sent', async () => {
+  const topic = await newTopic();
+  const large = { ...noted('c1', 1), padding: 'x'.repeat(2 * 1_048_576) };
+  await producer.append(topic, NumberNoted, large);
+  const got = await consume([handlerOf(topic)], async (value) => expect(value).toEqual(large));
+  await waitFor(() => got.values.length === 1, { what: 'the large record' });
+  const tooLarge = { ...noted('c1', 2), padding: 'x'.repeat(maxRecordBytes) };
+  await expect(producer.append(topic, NumberNoted, tooLarge)).rejects.toThrow(RecordTooLarge);
+});
+
+test('records of one customer are handled in order and one at a time, customers side by side', async () => {
+  const topic = await newTopic();
+  const atWork = new Map<string, number>();
+  let mostAtOnce = 0;
+  const got = await consume([handlerOf(topic)], async ({ customer, n }) => {
+    expect(atWork.has(customer)).toBe(false);
+    atWork.set(customer, n);
+    mostAtOnce = Math.max(mostAtOnce, atWork.size);
+    await turn(5 - (n % 5));
+    atWork.delete(customer);
+  });
+  await Promise.all(range(400).map((n) => producer.append(topic, NumberNoted, noted(`c${n % 20}`, n))));
+  await waitFor(() => got.values.length === 400, { what: '400 records' });
+  expectOrdered(got.values);
+  expect(mostAtOnce).toBeGreaterThan(10);
+});
+
+test('without an order, records of one customer are handled side by side', async () => {
+  const topic = await newTopic();
+  let atWork = 0;
+  const all = Promise.withResolvers<void>();
+  const got = await consume([handlerOf(topic, { order: 'none' })], async () => {
+    atWork += 1;
+    if (atWork === 10) all.resolve();
+    await all.promise;
+  });
+  await appendEach(
+    topic,
+    range(10).map((n) => noted('c1', n)),
+  );
+  await waitFor(() => got.values.length === 10, { what: 'all at once' });
+});
+
+test('a record that has to be tried again holds back its customer and nobody else', async () => {
+  const topic = await newTopic(1);
+  let away = true;
+  const got = await consume(
+    [handlerOf(topic)],
+    async ({ customer, n }) => {
+      if (customer === 'slow' && n === 1 && away) throw new StorageAway();
+    },
+    { concurrency: 2 },
+  );
+  await appendEach(topic, [noted('slow', 1), noted('slow', 2), ...range(50).map((n) => noted(`c${n % 7}`, n))]);
+  await waitFor(() => got.values.length === 50, { what: 'the other customers' });
+  expect(got.values.some(({ customer }) => customer === 'slow')).toBe(false);
+  away = false;
+  await waitFor(() => got.values.length === 52, { what: 'the customer that was held back' });
+  expectOrdered(got.values);
+  expect(got.contexts.find((_, at) => got.values[at]!.customer === 'slow')!.attempt).toBeGreaterThan(1);
+});
+
+test('a record that nobody can process is parked with its reason, and its customer goes on', async () => {
+  const topic = await newTopic(1);
+  const got = await consume([handlerOf(topic)], async ({ n }) => {
+    if (n === 1) throw new TypeError('x is undefined');
+  });
+  await appendEach(topic, [noted('c1', 1), noted('c1', 2)]);
+  await waitFor(() => got.values.length === 1, { what: 'the record behind the poison' });
+  expect(got.values).toEqual([noted('c1', 2)]);
+  const [letter] = await deadLettersOf(topic, 1);
+  expect(letter).toMatchObject({
+    tenant: 'acme',
+    customer: 'c1',
+    kind: 'record',
+    code: 'record.defect',
+    message: 'x is undefined',
+    position: `${topic.name}/0/0`,
+  });
+  expect(JSON.parse(Buffer.from(letter!.valueBase64!, 'base64').toString())).toEqual(noted('c1', 1));
+});
+
+test('what is no record of ours is parked, what is for other groups is passed over', async () => {
+  const topic = await newTopic(1);
+  const rawProducer = raw.producer();
+  await rawProducer.connect();
+  const key = 'acme/c1';
+  const headers = { mr_schema: NumberNoted.schema };
+  await rawProducer.send({
+    topic: topic.name,
+    messages: [
+      { key, value: '{}' },
+      { key, value: '{}', headers: { mr_schema: 'nobody.knows.v1' } },
+      { key, value: 'not json', headers },
+      { key, value: JSON.stringify({ ...noted('c1', 0), n: 'zero' }), headers },
+      { key: 'acme/other', value: JSON.stringify(noted('c1', 0)), headers },
+      { key, value: JSON.stringify({ tenant: 'acme', customer: 'c1' }), headers: { mr_schema: Ignored.schema } },
+    ],
+  });
+  await rawProducer.disconnect();
+  const got = await consume([handlerOf(topic)]);
+  await producer.append(topic, NumberNoted, noted('c1', 7));
+  await waitFor(() => got.values.length === 1, { what: 'the good record' });
+  const letters = await deadLettersOf(topic, 5);
+  expect(new Set(letters.map(({ code }) => code))).toEqual(new Set(['record.undecodable']));
+  expect(letters.map(({ message }) => message).toSorted()).toEqual([
+    'nobody.knows.v1 does not belong on ' + topic.name,
+    'number.noted.v1: n Invalid input: expected number, received string',
+    "number.noted.v1: the key 'acme/other' is not that of its owner, 'acme/c1'",
+    'the record has no header mr_schema',
+    'the value is not JSON',
+  ]);
+});
+
+test('after a restart a group goes on behind its last finished record', async () => {
+  const topic = await newTopic();
+  const group = uniqueName('group');
+  const first = await consume([handlerOf(topic, { group })]);
+  await appendEach(
+    topic,
+    range(100).map((n) => noted(`c${n % 5}`, n)),
+  );
+  await waitFor(() => first.values.length === 100, { what: 'the first 100 records' });
+  await first.close();
+  await appendEach(
+    topic,
+    range(20).map((n) => noted(`c${n % 5}`, 100 + n)),
+  );
+  const second = await consume([handlerOf(topic, { group })]);
+  await waitFor(() => second.values.length >= 20, { what: 'the 20 records after the restart' });
+  expect(second.values.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual(range(20).map((n) => 100 + n));
+});
+
+test('a record that is not finished when its process stops is handled again by the next one, those beside it are not', async () => {
+  const topic = await newTopic(1);
+  const group = uniqueName('group');
+  const first = await consume(
+    [handlerOf(topic, { group })],
+    (value, { signal }) =>
+      value.n !== 5
+        ? Promise.resolve()
+        : new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    { drainTimeoutMs: 100 },
+  );
+  await appendEach(
+    topic,
+    range(10).map((n) => noted(`c${n}`, n)),
+  );
+  await waitFor(() => first.values.length === 9, { what: 'all but the one that hangs' });
+  await first.close();
+  const second = await consume([handlerOf(topic, { group })]);
+  await waitFor(() => second.values.some(({ n }) => n === 5), { what: 'the unfinished record' });
+  expect(second.values.some(({ n }) => n < 5)).toBe(false);
+});
+
+test('a handler that takes longer than the session timeout runs once', async () => {
+  const topic = await newTopic(1);
+  const got = await consume([handlerOf(topic)], ({ n }) => turn(n === 1 ? 7_500 : 0), { sessionTimeoutMs: 6_000 });
+  await producer.append(topic, NumberNoted, noted('c1', 1));
+  await waitFor(() => got.values.length === 1, { what: 'the slow handler', deadlineMs: 15_000 });
+  await producer.append(topic, NumberNoted, noted('c2', 2));
+  await waitFor(() => got.values.length === 2, { what: 'the next record', deadlineMs: 15_000 });
+  expect(got.started).toBe(2);
+});
+
+test('members that join and leave under load lose nothing, repeat nothing that was finished, and keep every order', async () => {
+  const topic = await newTopic(8);
+  const group = uniqueName('group');
+  const handled: NumberNoted[] = [];
+  const member = () =>
+    consume([handlerOf(topic, { group })], async (value) => {
+      await turn(2);
+      handled.push(value);
+    });
+  let records = 0;
+  let enough = false;
+  const appending = (async () => {
+    for (; !enough; records += 40) {
+      await Promise.all(range(40).map((at) => producer.append(topic, NumberNoted, noted(`c${at}`, records + at))));
+    }
+  })();
+  const atWork = (one: Consumed) => {
+    const before = one.values.length;
+    return waitFor(() => one.values.length > before + 50, { what: 'a member at work', deadlineMs: 20_000 });
+  };
+  const first = await member();
+  await atWork(first);
+  const second = await member();
+  await Promise.all([atWork(first), atWork(second)]);
+  await first.close();
+  const third = await member();
+  await Promise.all([atWork(second), atWork(third)]);
+  enough = true;
+  await appending;
+  await waitFor(() => handled.length >= records, { what: `${records} records`, deadlineMs: 30_000 });
+  expect(handled).toHaveLength(records);
+  expect(new Set(handled.map(({ n }) => n)).size).toBe(records);
+  expectOrdered(handled);
+});
+
+test('a consumer reads no more than it may keep, and goes on when there is room', async () => {
+  const topic = await newTopic(1);
+  const open = Promise.withResolvers<void>();
+  const group = uniqueName('group');
+  const got = await consume([handlerOf(topic, { group })], () => open.promise, { concurrency: 1, maxBufferedBytes: 100_000 });
+  for (const wave of range(50)) {
+    await appendEach(
+      topic,
+      range(20).map((n) => ({ ...noted('c1', 20 * wave + n), padding: 'x'.repeat(1_000) })),
+    );
+  }
+  await waitFor(async () => (await metric('millrace_records_queued', { group })) > 0, { what: 'a full buffer' });
+  await waitFor(async () => (await metric('millrace_consumer_lag_records', { group, topic: topic.name })) === 1_000, { what: 'the lag' });
+  expect(await metric('millrace_records_queued', { group })).toBeLessThan(300);
+  open.resolve();
+  await waitFor(() => got.values.length === 1_000, { what: 'all records' });
+  expectOrdered(got.values);
+});
+
+test('a topic with an audience of every process reaches each of them, from the newest record on', async () => {
+  const topic = await newTopic();
+  await producer.append(topic, NumberNoted, noted('c1', 1));
+  const both = [
+    await consume([handlerOf(topic, { audience: 'every-process' })]),
+    await consume([handlerOf(topic, { audience: 'every-process' })]),
+  ];
+  await producer.append(topic, NumberNoted, noted('c1', 2));
+  for (const got of both) {
+    await waitFor(() => got.values.length > 0, { what: 'the new record' });
+    expect(got.values).toEqual([noted('c1', 2)]);
+  }
+});
+
+test('a handler works in the trace its record was appended in', async () => {
+  const topic = await newTopic();
+  let handled: string | null = null;
+  await consume([handlerOf(topic)], async () => {
+    handled = traceIdOf(currentTraceparent());
+  });
+  const appended = await inSpan('append', {}, async () => {
+    await producer.append(topic, NumberNoted, noted('c1', 1));
+    return traceIdOf(currentTraceparent());
+  });
+  expect(appended).not.toBeNull();
+  await waitFor(() => handled === appended, { what: 'the handler in the same trace' });
+});
+
+test('handlers that do not fit together stop the process', async () => {
+  const topic = await newTopic();
+  const group = uniqueName('group');
+  await expect(consume([handlerOf(topic, { group }), handlerOf(topic, { group })])).rejects.toThrow(/already handles number\.noted\.v1/);
+});
+
+test('a log that is away is said to be, in time, by append and by ready', async () => {
+  const lost = new RecordProducer({ brokers: [`127.0.0.1:${await closedPort()}`], clientId: 'lost', ackTimeoutMs: 300 });
+  await expect(lost.connect()).rejects.toThrow(LogUnavailable);
+  await expect(lost.ready()).rejects.toThrow(LogUnavailable);
+  const topic: Topic = { name: uniqueName('nowhere'), partitions: 1, retentionMs: 60_000, types: [NumberNoted] };
+  await expect(lost.append(topic, NumberNoted, noted('c1', 1))).rejects.toMatchObject({
+    code: 'log.unavailable',
+    outcome: 'retry',
+    ours: true,
+  });
+  await lost.disconnect();
+});
+
+test('a producer that reaches its log is ready, and one that was closed is not', async () => {
+  const own = new RecordProducer(log);
+  await expect(own.ready()).rejects.toThrow(LogUnavailable);
+  await own.connect();
+  await own.ready();
+  const topic = await newTopic(1);
+  const last = own.append(topic, NumberNoted, noted('c1', 1));
+  await own.disconnect();
+  expect((await last).offset).toBe('0');
+  await expect(own.append(topic, NumberNoted, noted('c1', 2))).rejects.toThrow(/this process is stopping/);
+  await expect(own.ready()).rejects.toThrow(LogUnavailable);
+});
+
+test('topics are created once, and never with another count of partitions', async () => {
+  const topic = await newTopic(3);
+  await ensureTopics(log, [topic]);
+  await expect(ensureTopics(log, [{ ...topic, partitions: 4 }])).rejects.toThrow(
+    `${topic.name} has 3 partitions, this version appends to 4. Keys would change partitions`,
+  );
+});
+
+// What the tests above are told with.
+
+class StorageAway extends DomainError {
+  readonly code: FailureCode = 'storage.unavailable';
+  override readonly ours = true;
+}
+
+function noted(customer: string, n: number): NumberNoted {
+  return { tenant: 'acme', customer, n };
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, n) => n);
+}
+
+/** Work that takes its time. */
+function turn(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function newTopic(partitions = 4): Promise<Topic> {
+  const topic: Topic = { name: uniqueName('conformance'), partitions, retentionMs: 3_600_000, types: [NumberNoted, Ignored] };
+  await ensureTopics(log, [topic]);
+  return topic;
+}
+
+/** All at once; calls of one caller keep their order. */
+async function appendEach(topic: Topic, values: readonly NumberNoted[]): Promise<void> {
+  await Promise.all(values.map((value) => producer.append(topic, NumberNoted, value)));
+}
+
+function expectOrdered(values: readonly NumberNoted[]): void {
+  for (const ofCustomer of Map.groupBy(values, recordKey).values()) {
+    const order = ofCustomer.map(({ n }) => n);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+  }
+}
+
+type Work = (value: NumberNoted, context: RecordContext) => Promise<void>;
+
+/** A controller class with one handler; what it does is given when it is consumed with. */
+function handlerOf(topic: Topic, options: Partial<OnRecordOptions> = {}): (work: Work) => Type {
+  return (work) => {
+    @Controller()
+    class Noting {
+      @OnRecord(topic, NumberNoted, { group: uniqueName('group'), ...options })
+      onNumber(value: NumberNoted, context: RecordContext): Promise<void> {
+        return work(value, context);
+      }
+    }
+    return Noting;
+  };
+}
+
+interface Consumed {
+  /** What was handled, in the order in which it ended. */
+  readonly values: NumberNoted[];
+  readonly contexts: RecordContext[];
+  /** Handlers that began. */
+  started: number;
+  close(): Promise<void>;
+}
+
+async function consume(
+  handlers: readonly ((work: Work) => Type)[],
+  work: Work = async () => undefined,
+  options: Partial<LogConsumerOptions> = {},
+): Promise<Consumed> {
+  const consumer = new LogConsumer({ ...log, producer, retry: quickRetry, commitIntervalMs: 100, ...options });
+  const consumed: Consumed = { values: [], contexts: [], started: 0, close: () => app.close() };
+  const note: Work = async (value, context) => {
+    consumed.started += 1;
+    await work(value, context);
+    consumed.values.push(value);
+    consumed.contexts.push(context);
+  };
+  @Module({ controllers: handlers.map((handler) => handler(note)) })
+  class Process {}
+  const app = await NestFactory.createMicroservice(Process, { strategy: consumer, logger: false });
+  running.push(consumed);
+  await app.listen();
+  await consumer.ready();
+  return consumed;
+}
+
+interface RawRecord {
+  partition: number;
+  offset: string;
+  key: string | undefined;
+  value: unknown;
+  headers: Record<string, string>;
+}
+
+/** The first `count` records of a topic, by partition and offset, with a client that knows nothing of this library. */
+async function readAll(topic: Topic, count: number): Promise<RawRecord[]> {
+  const records: RawRecord[] = [];
+  const consumer = raw.consumer({ groupId: uniqueName('raw'), maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topic: topic.name, fromBeginning: true });
+  await consumer.run({
+    eachMessage: async ({ partition, message: { offset, key, value, headers } }) => {
+      records.push({ partition, offset, key: key?.toString(), value: JSON.parse(value!.toString()), headers: texts(headers) });
+    },
+  });
+  await waitFor(() => records.length >= count, { what: `${count} records of ${topic.name}` });
+  await consumer.disconnect();
+  return records.toSorted((a, b) => a.partition - b.partition || Number(a.offset) - Number(b.offset));
+}
+
+function texts(headers: IHeaders = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([header, value]) => [header, String(value)]));
+}
+
+async function endOf(topic: Topic): Promise<number> {
+  const admin = raw.admin();
+  await admin.connect();
+  const offsets = await admin.fetchTopicOffsets(topic.name);
+  await admin.disconnect();
+  return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+}
+
+/** The dead letters of a topic's records; the topic they stand on is shared with every other test. */
+async function deadLettersOf(topic: Topic, count: number): Promise<DeadLettered[]> {
+  const letters: DeadLettered[] = [];
+  const consumer = raw.consumer({ groupId: uniqueName('raw'), maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topic: topics.deadLetters.name, fromBeginning: true });
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      const letter = DeadLettered.check.parse(JSON.parse(message.value!.toString()));
+      if (letter.position?.startsWith(`${topic.name}/`)) letters.push(letter);
+    },
+  });
+  await waitFor(() => letters.length >= count, { what: `${count} dead letters of ${topic.name}` });
+  await consumer.disconnect();
+  return letters;
+}
+
+async function batchesSent(): Promise<number> {
+  const found = await registry.getSingleMetric('millrace_append_batch_records')!.get();
+  return found.values.find((value) => 'metricName' in value && value.metricName === 'millrace_append_batch_records_count')?.value ?? 0;
+}
+
+async function metric(metricName: string, labels: Record<string, string>): Promise<number> {
+  const found = await registry.getSingleMetric(metricName)!.get();
+  return found.values.find((value) => Object.entries(labels).every(([label, text]) => value.labels[label] === text))?.value ?? 0;
+}
+
+/** A port that nothing listens on. */
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Connections whose next answer can be lost: the request arrives, and the connection breaks before the client hears of it. */
+async function startProxy() {
+  const state = { armed: false, lost: 0 };
+  return {
+    loseNextAnswer: () => {
+      state.armed = true;
+    },
+    get answersLost() {
+      return state.lost;
+    },
+    socketFactory: ({ host, port, onConnect }: { host: string; port: number; onConnect: () => void }): Socket => {
+      const socket = connect({ host, port }, onConnect);
+      const { emit } = socket;
+      socket.emit = (event: string | symbol, ...values: unknown[]): boolean => {
+        if (event !== 'data' || !state.armed) return Reflect.apply(emit, socket, [event, ...values]) as boolean;
+        state.armed = false;
+        state.lost += 1;
+        socket.destroy(new Error('the connection broke before the answer came'));
+        return true;
+      };
+      return socket;
+    },
+  };
+}
