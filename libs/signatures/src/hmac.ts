@@ -5,8 +5,8 @@ const sizes = { sha1: [64, 20], sha256: [64, 32], sha512: [128, 64] } as const;
 export type HashName = keyof typeof sizes;
 
 /**
- * An HMAC key (RFC 2104) with its two padded forms made in advance. Two one-shot hashes over them are about a fifth faster than
- * `createHmac`, which makes an object and hashes both pads again for every message.
+ * An HMAC key (RFC 2104) with its two padded forms made in advance. Two one-shot hashes over them take about half the time
+ * of `createHmac`, which makes an object for every message.
  */
 export class HmacKey {
   readonly blockBytes: number;
@@ -29,7 +29,8 @@ export class HmacKey {
   /** @param message begins with `blockBytes` bytes of room, which are overwritten; the text to sign stands after them */
   sign(message: Buffer): Buffer {
     message.set(this.#inner);
-    this.#outer.set(hash(this.#hash, message, 'buffer'), this.blockBytes);
-    return hash(this.#hash, this.#outer, 'buffer');
+    // As text with one character a byte (`binary`, which is `latin1`): a digest as a Buffer of its own costs as much again as the hash.
+    this.#outer.write(hash(this.#hash, message, 'binary'), this.blockBytes, 'latin1');
+    return Buffer.from(hash(this.#hash, this.#outer, 'binary'), 'latin1');
   }
 }

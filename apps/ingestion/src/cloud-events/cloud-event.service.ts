@@ -2,7 +2,6 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
 import { KeyRing, requireScope } from '#libs/auth';
 import { name } from '#libs/contracts';
-import { Configuration } from '#libs/persistence';
 import { RequestInvalid } from '#libs/service';
 import { DoorWatch } from '../intake/door-watch.js';
 import type { Sighting } from '../intake/door-watch.js';
@@ -10,7 +9,6 @@ import { Intake } from '../intake/intake.js';
 import type { Admitted } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 import type { Source } from '../sources/source-catalog.js';
-import { ConfigurationUnavailable } from '../sources/source.errors.js';
 import { readCloudEvents } from './cloud-event.js';
 import type { CloudEvent } from './cloud-event.js';
 
@@ -26,7 +24,6 @@ export interface CloudEventRequest {
 @Injectable()
 export class CloudEventService {
   constructor(
-    private readonly configuration: Configuration,
     private readonly keys: KeyRing,
     private readonly sources: SourceCatalog,
     private readonly intake: Intake,
@@ -35,18 +32,17 @@ export class CloudEventService {
   ) {}
 
   /**
-   * All events of the request come in, or none is refused alone: a batch with one bad event is refused as a whole, by the event's place in it.
+   * A request comes in as a whole: a batch with one bad event is refused, with the event's place in it.
    * @throws CredentialMissing, CredentialInvalid, ScopeMissing, BodyMalformed, RequestInvalid, BatchTooLarge, MediaTypeUnsupported,
    *   LogUnavailable, ConfigurationUnavailable
    */
   receive(request: CloudEventRequest): Promise<{ eventIds: string[] }> {
-    const parent = request.headers['traceparent'];
-    return this.doors.watch('events', typeof parent === 'string' ? parent : undefined, (sighting) => this.#receive(request, sighting));
+    return this.doors.watch('events', request.headers['traceparent'], (sighting) => this.#receive(request, sighting));
   }
 
   async #receive({ headers, rawBody, receivedAtMs }: CloudEventRequest, sighting: Sighting): Promise<{ eventIds: string[] }> {
-    if (!this.configuration.ready()) throw new ConfigurationUnavailable();
-    const principal = await this.keys.authenticate(headers.authorization);
+    const tenantHeader = headers['millrace-tenant'];
+    const principal = await this.keys.authenticate(headers.authorization, tenantHeader === undefined ? undefined : String(tenantHeader));
     sighting.tenant = principal.tenant;
     requireScope(principal, 'ingest');
 

@@ -37,9 +37,9 @@ export class DoorWatch {
   }
 
   /** @param parent the caller's `traceparent` header */
-  async watch<T>(door: Door, parent: string | undefined, work: (sighting: Sighting) => Promise<T>): Promise<T> {
+  async watch<T>(door: Door, parent: string | string[] | undefined, work: (sighting: Sighting) => Promise<T>): Promise<T> {
     const startedAt = performance.now();
-    const span = startSpan(`receive ${door}`, { kind: SpanKind.SERVER, parent });
+    const span = startSpan(`receive ${door}`, { kind: SpanKind.SERVER, parent: typeof parent === 'string' ? parent : undefined });
     const sighting: Sighting = { traceparent: currentTraceparent(span) };
     let outcome = 'ok';
     try {

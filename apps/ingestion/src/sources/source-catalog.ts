@@ -9,7 +9,7 @@ import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
 import { logger } from '#libs/tracing';
 import { FactReader } from './facts.js';
-import { ConfigurationUnavailable, SourceUnusable } from './source.errors.js';
+import { SourceUnusable } from './source.errors.js';
 
 /** A Source document, made ready to serve requests: nothing of it is parsed again until the next version. */
 export interface Source {
@@ -63,7 +63,6 @@ export class SourceCatalog {
 
   /** @throws ConfigurationUnavailable, SourceUnusable */
   find(tenant: string, name: string): Source | undefined {
-    if (!this.configuration.ready()) throw new ConfigurationUnavailable();
     const address = sourceAddress(tenant, name);
     const stored = this.configuration.source(tenant, name);
     if (stored === undefined) {
@@ -71,8 +70,9 @@ export class SourceCatalog {
       return undefined;
     }
     const known = this.#entries.get(address);
-    const source = known?.version === stored.version ? known.source : resolveOnce(stored);
-    if (source !== known?.source) this.#entries.set(address, { tenant, name, version: stored.version, source });
+    const isCurrent = known !== undefined && known.version === stored.version;
+    const source = isCurrent ? known.source : resolveOnce(stored);
+    if (!isCurrent) this.#entries.set(address, { tenant, name, version: stored.version, source });
     if (source instanceof SourceUnusable) throw source;
     return source;
   }

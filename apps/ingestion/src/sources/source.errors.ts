@@ -7,16 +7,6 @@ export class SourceUnknown extends DomainError {
   }
 }
 
-/** The configuration has never been read since this process started. */
-export class ConfigurationUnavailable extends DomainError {
-  readonly code = 'configuration.unavailable';
-  override readonly ours = true;
-  override readonly retryAfterMs = 2_000;
-  constructor() {
-    super('The configuration has not been read yet; come back in a moment');
-  }
-}
-
 /** The Source document cannot be used as it is. The partner did nothing wrong, and is asked to come back once it has been mended. */
 export class SourceUnusable extends DomainError {
   readonly code = 'configuration.unavailable';

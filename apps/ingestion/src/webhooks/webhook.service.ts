@@ -41,7 +41,7 @@ export class WebhookService {
    *   LogUnavailable, ConfigurationUnavailable
    */
   receive(request: WebhookRequest): Promise<WebhookAnswer> {
-    return this.doors.watch('webhooks', textOf(request.headers['traceparent']), (sighting) => this.#receive(request, sighting));
+    return this.doors.watch('webhooks', request.headers['traceparent'], (sighting) => this.#receive(request, sighting));
   }
 
   async #receive(request: WebhookRequest, sighting: Sighting): Promise<WebhookAnswer> {
@@ -90,8 +90,4 @@ async function replyTo(handshake: CompiledHandshake, arrival: Arrival): Promise<
   const reply = await handshake.reply.evaluate(arrival);
   if (typeof reply !== 'string') throw new BodyMalformed('body', `is a ${handshake.is} without what to reply`);
   return reply;
-}
-
-function textOf(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : undefined;
 }

@@ -1,0 +1,531 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { sign as signGithub } from '@octokit/webhooks-methods';
+import { Kafka, logLevel } from 'kafkajs';
+import type { Consumer } from 'kafkajs';
+import { Webhook } from 'standardwebhooks';
+import { Stripe } from 'stripe';
+import { Webhook as SvixWebhook } from 'svix';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SecretBox, issueApiKey } from '#libs/auth';
+import { EventReceived, document, eventTopics } from '#libs/contracts';
+import type { Scope } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { ApiKeyTable, Database, DocumentTable } from '#libs/persistence';
+import { start } from '#libs/service';
+import type { RunningService } from '#libs/service';
+import { freshDatabase, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { IngestionModule } from './index.js';
+
+const tenant = uniqueName('acme');
+const secrets = {
+  stripe: 'whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH',
+  github: "It's a Secret to Everybody",
+  shopify: 'hush',
+  slack: '8f742231b10e8888abcd99yyyzzz85a5',
+  helpdesk: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  raw: 'raw-secret',
+};
+const lane = { rules: [{ types: ['invoice.payment_failed'], lane: 'high' }] };
+const sources: Record<string, object> = {
+  stripe: { scheme: 'stripe', secrets: [{ value: 'whsec_the_next_one' }, { value: secrets.stripe }], lane },
+  github: { scheme: 'github', secrets: [{ value: secrets.github }] },
+  shopify: { scheme: 'shopify', secrets: [{ value: secrets.shopify }] },
+  slack: { scheme: 'slack', secrets: [{ value: secrets.slack }] },
+  helpdesk: { scheme: 'standard-webhooks', secrets: [{ value: secrets.helpdesk }] },
+  raw: { scheme: 'custom', custom: { header: 'x-sig' }, secrets: [{ value: secrets.raw }], customer: '$number(body)' },
+  broken: { scheme: 'standard-webhooks', secrets: [{ value: 'this is not base64!' }] },
+  tickets: { scheme: 'api-key' },
+};
+
+let database: FreshDatabase;
+let service: RunningService;
+let consumer: Consumer;
+const logged: { event: EventReceived; topic: string; headers: Record<string, string> }[] = [];
+let keys: Record<'ingest' | 'read' | 'elsewhere', string>;
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  const secretBox = new SecretBox(randomBytes(32));
+  keys = await configure(secretBox);
+  const brokers = testBrokers();
+  service = await start({
+    service: 'ingestion',
+    host: '127.0.0.1',
+    port: 0,
+    log: { brokers, replication: 1, ackTimeoutMs: 5_000, concurrency: 1 },
+    storage: { url: database.url, poolSize: 2, secretBox, needed: 'at-start' },
+    modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3 })],
+  });
+  consumer = await readLog(brokers);
+});
+
+afterAll(async () => {
+  await consumer?.disconnect();
+  await service?.stop();
+  await database?.close();
+});
+
+async function configure(secretBox: SecretBox): Promise<typeof keys> {
+  const writer = await Database.connect({ url: database.url, role: 'millrace_service', applicationName: 'test', poolSize: 1 });
+  const documents = new DocumentTable(secretBox);
+  const save = (input: object) =>
+    documents.save(writer, { document: document.parse({ apiVersion: 'millrace/v1', ...input }), actor: 'test' });
+  await save({ kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } });
+  for (const [name, spec] of Object.entries(sources)) await save({ kind: 'Source', metadata: { tenant, name }, spec });
+  const issue = async (owner: string, scope: Scope): Promise<string> => {
+    const issued = issueApiKey('test');
+    const { id, secretHash } = issued;
+    await new ApiKeyTable().insert(writer, {
+      tenant: owner,
+      id,
+      name: scope,
+      secretHash,
+      scopes: [scope],
+      expiresAt: null,
+      createdBy: 'test',
+    });
+    return issued.key;
+  };
+  const issued = {
+    ingest: await issue(tenant, 'ingest'),
+    read: await issue(tenant, 'read'),
+    elsewhere: await issue(uniqueName('other'), 'ingest'),
+  };
+  await writer.close();
+  return issued;
+}
+
+async function readLog(brokers: readonly string[]): Promise<Consumer> {
+  const reader = new Kafka({ brokers: [...brokers], clientId: 'test', logLevel: logLevel.NOTHING }).consumer({
+    groupId: uniqueName('ingestion-test'),
+  });
+  await reader.connect();
+  await reader.subscribe({ topics: Object.values(eventTopics).map(({ name }) => name), fromBeginning: true });
+  await reader.run({
+    eachMessage: async ({ topic, message }) => {
+      const event = EventReceived.check.parse(JSON.parse(String(message.value)));
+      const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]));
+      if (event.tenant === tenant) logged.push({ event, topic, headers });
+    },
+  });
+  return reader;
+}
+
+interface Sent {
+  body?: string | Buffer;
+  headers?: Record<string, string | string[]>;
+  method?: string;
+}
+interface Answer {
+  status: number;
+  headers: Record<string, unknown>;
+  text: string;
+  json: () => any;
+}
+
+/** Over node:http, because fetch would join or refuse what some of these tests must send. */
+function send(path: string, { body = '', headers = {}, method = 'POST' }: Sent = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(
+      new URL(path, service.url),
+      { method, headers: { 'content-length': Buffer.byteLength(body), ...headers } },
+      (incoming) => {
+        const chunks: Buffer[] = [];
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+        incoming.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          resolve({ status: incoming.statusCode!, headers: incoming.headers, text, json: () => JSON.parse(text) });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+const webhook = (source: string, sent: Sent) => send(`/webhooks/${tenant}.${source}`, sent);
+const json = { 'content-type': 'application/json' };
+const stripeSdk = new Stripe('sk_test_unused');
+
+function stripe(body: string | object, options: { timestamp?: number; secret?: string } = {}): Sent & { headers: Record<string, string> } {
+  const payload = typeof body === 'string' ? body : JSON.stringify(body);
+  const signature = stripeSdk.webhooks.generateTestHeaderString({ payload, secret: secrets.stripe, ...options });
+  return { body: payload, headers: { ...json, 'stripe-signature': signature } };
+}
+
+function slack(body: string, contentType = 'application/json'): Sent {
+  const timestamp = String(Math.floor(Date.now() / 1_000));
+  const mac = createHmac('sha256', secrets.slack).update(`v0:${timestamp}:${body}`).digest('hex');
+  return { body, headers: { 'content-type': contentType, 'x-slack-request-timestamp': timestamp, 'x-slack-signature': `v0=${mac}` } };
+}
+
+const event = (more: object = {}) => ({
+  id: uniqueName('evt'),
+  type: 'invoice.paid',
+  created: 1_750_000_000,
+  data: { object: { customer: 'cus_1' } },
+  ...more,
+});
+
+/** The record of the one event that the answer acknowledges. */
+async function recordOf(answer: Answer) {
+  expect(answer.text).toMatch(/^\{"eventIds":\["evt_[0-9a-z]{32}"\]\}$/);
+  const [eventId] = answer.json().eventIds as string[];
+  return waitFor(() => logged.find((record) => record.event.eventId === eventId), { what: `${eventId} on the log` });
+}
+
+describe('a webhook signed with its provider’s own SDK is acknowledged once it is on the log', () => {
+  test('Stripe', async () => {
+    const sent = event({ type: 'invoice.payment_failed' });
+    const request = stripe(sent);
+    const answer = await webhook('stripe', request);
+    expect(answer.status).toBe(200);
+    const { event: received, topic, headers } = await recordOf(answer);
+    expect(received).toMatchObject({
+      tenant,
+      source: 'stripe',
+      customer: 'cus_1',
+      lane: 'high',
+      type: 'invoice.payment_failed',
+      providerEventId: sent.id,
+      occurredAt: '2025-06-15T15:06:40.000Z',
+      contentType: 'application/json',
+      body: request.body,
+    });
+    expect(topic).toBe('millrace.events.high');
+    expect(headers).toMatchObject({ mr_tenant: tenant, mr_schema: 'event.received.v1', ce_id: received.eventId });
+  });
+
+  test('GitHub, as JSON and as a form, with the same data', async () => {
+    const body = JSON.stringify({ action: 'opened', repository: { owner: { login: 'octo' } } });
+    const form = new URLSearchParams({ payload: body }).toString();
+    for (const [sent, contentType] of [
+      [body, 'application/json'],
+      [form, 'application/x-www-form-urlencoded'],
+    ] as const) {
+      const headers = {
+        'content-type': contentType,
+        'x-github-event': 'issues',
+        'x-github-delivery': uniqueName('delivery'),
+        'x-hub-signature-256': await signGithub(secrets.github, sent),
+      };
+      const { event: received } = await recordOf(await webhook('github', { body: sent, headers }));
+      expect(received).toMatchObject({ type: 'issues.opened', customer: 'octo', providerEventId: headers['x-github-delivery'] });
+      expect(received).toMatchObject({ contentType: 'application/json', body });
+    }
+  });
+
+  test('Shopify, with both spellings of its headers', async () => {
+    for (const prefix of ['x-shopify', 'shopify']) {
+      const body = JSON.stringify({ id: 1, customer: { id: 115_310_627 } });
+      const id = uniqueName('webhook');
+      const headers = {
+        ...json,
+        [`${prefix}-hmac-sha256`]: createHmac('sha256', secrets.shopify).update(body).digest('base64'),
+        [`${prefix}-topic`]: 'orders/paid',
+        [`${prefix}-webhook-id`]: id,
+      };
+      const { event: received } = await recordOf(await webhook('shopify', { body, headers }));
+      expect(received).toMatchObject({ type: 'orders/paid', customer: '115310627', providerEventId: id });
+    }
+  });
+
+  test('Slack, events and slash commands', async () => {
+    const callback = JSON.stringify({ type: 'event_callback', team_id: 'T1', event_id: uniqueName('Ev'), event: { type: 'app_mention' } });
+    expect((await recordOf(await webhook('slack', slack(callback)))).event).toMatchObject({ type: 'app_mention', customer: 'T1' });
+    const command = `team_id=T1&command=%2Frefund&trigger_id=${uniqueName('trigger')}`;
+    const { event: received } = await recordOf(await webhook('slack', slack(command, 'application/x-www-form-urlencoded')));
+    expect(received).toMatchObject({ type: '/refund', customer: 'T1', body: command });
+  });
+
+  test('Standard Webhooks and Svix', async () => {
+    for (const [prefix, Signer] of [
+      ['webhook', Webhook],
+      ['svix', SvixWebhook],
+    ] as const) {
+      const id = uniqueName('msg');
+      const now = new Date();
+      const body = JSON.stringify({ type: 'ticket.created', timestamp: '2026-01-31T12:00:00Z', data: { customer: 'c-1' } });
+      const headers = {
+        ...json,
+        [`${prefix}-id`]: id,
+        [`${prefix}-timestamp`]: String(Math.floor(now.getTime() / 1_000)),
+        [`${prefix}-signature`]: new Signer(secrets.helpdesk).sign(id, now, body),
+      };
+      const { event: received } = await recordOf(await webhook('helpdesk', { body, headers }));
+      expect(received).toMatchObject({ providerEventId: id, customer: 'c-1', occurredAt: '2026-01-31T12:00:00.000Z' });
+    }
+  });
+});
+
+test('a hundred identical webhooks at once are one event', async () => {
+  const request = stripe(event());
+  const answers = await Promise.all(Array.from({ length: 100 }, () => webhook('stripe', request)));
+  expect(new Set(answers.map((answer) => `${answer.status} ${answer.text}`)).size).toBe(1);
+  expect(answers[0]!.status).toBe(200);
+});
+
+test('a partner’s trace goes on in the log', async () => {
+  const request = stripe(event());
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const { headers } = await recordOf(await webhook('stripe', { ...request, headers: { ...request.headers, traceparent } }));
+  expect(headers['traceparent']).toMatch(/^00-4bf92f3577b34da6a3ce929d0e0e4736-/);
+});
+
+test('bytes that are no text are kept as they are, and a fact that cannot be read does not cost the event', async () => {
+  const body = Buffer.from([0xff, 0x00, 0x7f]);
+  const headers = { 'content-type': 'application/octet-stream', 'x-sig': createHmac('sha256', secrets.raw).update(body).digest('hex') };
+  const { event: received } = await recordOf(await webhook('raw', { body, headers }));
+  expect(received).toMatchObject({ bodyBase64: body.toString('base64'), customer: '-', type: 'unknown', providerEventId: null });
+});
+
+describe('Slack’s handshake', () => {
+  const challenge = JSON.stringify({ type: 'url_verification', challenge: '3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P' });
+
+  test('is answered with its challenge once it is verified, and is no event', async () => {
+    const answer = await webhook('slack', slack(challenge));
+    expect(answer).toMatchObject({ status: 200, text: '3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P' });
+    expect(answer.headers['content-type']).toMatch('text/plain');
+  });
+
+  test('is not answered to somebody else', async () => {
+    const { body, headers } = slack(challenge);
+    const forged = { ...headers, 'x-slack-signature': `v0=${'0'.repeat(64)}` };
+    expect(await webhook('slack', { body: body!, headers: forged })).toMatchObject({ status: 401 });
+  });
+});
+
+/** Status, code and field of a refusal, whose form is checked. */
+function refusal(answer: Answer): { status: number; code: string; field?: string } {
+  expect(answer.headers['content-type']).toMatch('application/problem+json');
+  const { type, title, detail, status, code, field } = answer.json();
+  expect({ type, status, title, detail }).toEqual({
+    type: `urn:millrace:problem:${code}`,
+    status: answer.status,
+    title: expect.any(String),
+    detail: expect.any(String),
+  });
+  return { status, code, ...(field === undefined ? {} : { field }) };
+}
+
+describe('a webhook is refused', () => {
+  const body = JSON.stringify(event());
+  const signed = () => stripe(body);
+
+  test('without a signature', async () => {
+    expect(refusal(await webhook('stripe', { body, headers: json }))).toEqual({ status: 401, code: 'signature.missing' });
+  });
+
+  test('with a signature that cannot be read', async () => {
+    const headers = { ...json, 'stripe-signature': 'v1=abc' };
+    expect(refusal(await webhook('stripe', { body, headers }))).toEqual({ status: 401, code: 'signature.malformed' });
+  });
+
+  test('with one byte of the body flipped', async () => {
+    const request = signed();
+    const altered = Buffer.from(body);
+    altered[20]! ^= 1;
+    expect(refusal(await webhook('stripe', { ...request, body: altered }))).toEqual({ status: 401, code: 'signature.mismatch' });
+  });
+
+  test('with another source’s secret', async () => {
+    expect(refusal(await webhook('stripe', stripe(body, { secret: secrets.helpdesk })))).toEqual({
+      status: 401,
+      code: 'signature.mismatch',
+    });
+  });
+
+  test('signed too long ago', async () => {
+    const timestamp = Math.floor(Date.now() / 1_000) - 400;
+    expect(refusal(await webhook('stripe', stripe(body, { timestamp })))).toEqual({ status: 401, code: 'signature.expired' });
+  });
+
+  test('when the signature header comes twice', async () => {
+    const { headers } = signed();
+    const twice = { ...headers, 'stripe-signature': [headers['stripe-signature']!, headers['stripe-signature']!] };
+    expect(refusal(await webhook('stripe', { body, headers: twice }))).toEqual({ status: 401, code: 'signature.malformed' });
+  });
+
+  test('with a body that is not JSON, but only if it is signed', async () => {
+    expect(refusal(await webhook('stripe', stripe('{"id":')))).toEqual({ status: 400, code: 'request.malformed', field: 'body' });
+    expect(refusal(await webhook('stripe', { body: '{"id":', headers: json }))).toMatchObject({ status: 401 });
+  });
+
+  test('with JSON that is none inside a form', async () => {
+    const form = 'payload=%7B';
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'x-hub-signature-256': await signGithub(secrets.github, form) };
+    const answer = await webhook('github', { body: form, headers });
+    expect(refusal(answer)).toEqual({ status: 400, code: 'request.malformed', field: 'body.payload' });
+  });
+
+  test('with a content type that the provider does not send', async () => {
+    const request = signed();
+    const answer = await webhook('stripe', { ...request, headers: { ...request.headers, 'content-type': 'text/xml' } });
+    expect(refusal(answer)).toEqual({ status: 415, code: 'request.unsupportedMediaType' });
+  });
+
+  test('larger than a megabyte, with a length and without', async () => {
+    const large = 'x'.repeat(1_048_577);
+    expect(refusal(await webhook('stripe', { body: large, headers: json }))).toEqual({ status: 413, code: 'request.tooLarge' });
+  });
+
+  test.each(['nowhere', 'tickets'])('at the address of no webhook source: %s', async (source) => {
+    expect(refusal(await webhook(source, signed()))).toEqual({ status: 404, code: 'source.unknown' });
+  });
+
+  test.each(['stripe', 'a.b.c', '..%2F', 'acme.', 'ACME.stripe'])('at an address that is none: %s', async (address) => {
+    expect(refusal(await send(`/webhooks/${address}`, signed()))).toEqual({ status: 404, code: 'source.unknown' });
+  });
+
+  test.each(['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('with %s, and told what to use', async (method) => {
+    const answer = await webhook('stripe', { method });
+    expect(refusal(answer)).toEqual({ status: 405, code: 'request.methodNotAllowed' });
+    expect(answer.headers['allow']).toBe('POST');
+  });
+
+  test('for now, where the source’s document is at fault', async () => {
+    const answer = await webhook('broken', signed());
+    expect(refusal(answer)).toEqual({ status: 503, code: 'configuration.unavailable' });
+    expect(answer.headers['retry-after']).toBe('60');
+    expect(answer.text).not.toContain('this is not base64!');
+  });
+});
+
+describe('CloudEvents', () => {
+  const structured = 'application/cloudevents+json';
+  const batched = 'application/cloudevents-batch+json';
+  const cloudEvent = (more: object = {}) => ({
+    specversion: '1.0',
+    id: uniqueName('ce'),
+    source: 'tickets',
+    type: 'ticket.opened',
+    subject: 'c-1',
+    time: '2026-01-31T12:00:00Z',
+    data: { title: 'It broke' },
+    ...more,
+  });
+  const push = (body: unknown, contentType = structured, headers: Record<string, string> = {}) =>
+    send('/v1/events', {
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      headers: { authorization: `Bearer ${keys.ingest}`, 'content-type': contentType, ...headers },
+    });
+  const recordsOf = async (answer: Answer) => {
+    expect(answer).toMatchObject({ status: 202 });
+    const ids = answer.json().eventIds as string[];
+    return waitFor(
+      () => {
+        const found = ids.map((id) => logged.find((record) => record.event.eventId === id)?.event);
+        return found.every((one) => one !== undefined) && found;
+      },
+      { what: `${ids.length} events on the log` },
+    );
+  };
+
+  test('come in structured, and the same event in binary mode is the same event', async () => {
+    const sent = cloudEvent();
+    const answer = await push(sent);
+    const [received] = await recordsOf(answer);
+    expect(received).toMatchObject({
+      tenant,
+      source: 'tickets',
+      customer: 'c-1',
+      type: 'ticket.opened',
+      lane: 'normal',
+      providerEventId: sent.id,
+      occurredAt: '2026-01-31T12:00:00.000Z',
+      contentType: 'application/json',
+      body: '{"title":"It broke"}',
+    });
+    const binary = await push('{"title":"It broke"}', 'application/json', {
+      'ce-specversion': '1.0',
+      'ce-id': sent.id,
+      'ce-source': `https://millrace.example/tenants/${tenant}/sources/tickets`,
+      'ce-type': 'ticket.opened',
+      'ce-subject': 'c-1',
+    });
+    expect(binary.text).toBe(answer.text);
+  });
+
+  test('come in as a batch, in the order of their customer', async () => {
+    const received = await recordsOf(await push([cloudEvent(), cloudEvent({ subject: undefined }), cloudEvent()], batched));
+    expect(received.map(({ customer }) => customer)).toEqual(['c-1', '-', 'c-1']);
+    const order = logged.map(({ event: one }) => one.eventId);
+    expect(order.indexOf(received[0]!.eventId)).toBeLessThan(order.indexOf(received[2]!.eventId));
+  });
+
+  test('without an id take theirs from the Idempotency-Key', async () => {
+    const { id: _, ...nameless } = cloudEvent();
+    const key = { 'idempotency-key': uniqueName('key') };
+    const [first, again] = [await push(nameless, structured, key), await push(nameless, structured, key)];
+    expect(first).toMatchObject({ status: 202 });
+    expect(again.text).toBe(first.text);
+    expect(refusal(await push(nameless))).toEqual({ status: 400, code: 'request.invalid', field: 'id' });
+  });
+
+  test('are refused without a key, with a wrong one, and without the scope', async () => {
+    const sendWith = (authorization?: string) =>
+      send('/v1/events', { body: '{', headers: { 'content-type': structured, ...(authorization && { authorization }) } });
+    expect(refusal(await sendWith())).toEqual({ status: 401, code: 'credential.missing' });
+    expect(refusal(await sendWith(`Bearer ${keys.ingest.slice(0, -1)}x`))).toEqual({ status: 401, code: 'credential.invalid' });
+    expect(refusal(await sendWith(`Bearer ${keys.read}`))).toEqual({ status: 403, code: 'credential.scope' });
+  });
+
+  test('belong to the key’s tenant: another one’s source is no source', async () => {
+    const headers = { authorization: `Bearer ${keys.elsewhere}` };
+    for (const source of ['tickets', `/tenants/${tenant}/sources/tickets`]) {
+      expect(refusal(await push(cloudEvent({ source }), structured, headers))).toEqual({
+        status: 400,
+        code: 'request.invalid',
+        field: 'source',
+      });
+    }
+  });
+
+  test('cannot pass for a webhook source', async () => {
+    expect(refusal(await push(cloudEvent({ source: 'stripe' })))).toEqual({ status: 400, code: 'request.invalid', field: 'source' });
+  });
+
+  test('in a batch with one bad event are all refused, and none is recorded', async () => {
+    const good = cloudEvent({ id: uniqueName('good') });
+    const answer = await push([good, cloudEvent({ type: undefined })], batched);
+    expect(refusal(answer)).toEqual({ status: 400, code: 'request.invalid', field: '1.type' });
+    await recordsOf(await push(cloudEvent())); // what was appended before this would have been read by now
+    expect(logged.some(({ event: one }) => one.providerEventId === good.id)).toBe(false);
+  });
+
+  test('are refused as a batch that is too large, as another content type and with another method', async () => {
+    expect(
+      refusal(
+        await push(
+          Array.from({ length: 4 }, () => cloudEvent()),
+          batched,
+        ),
+      ),
+    ).toEqual({ status: 413, code: 'request.tooLarge' });
+    expect(refusal(await push({}, 'application/json'))).toEqual({ status: 415, code: 'request.unsupportedMediaType' });
+    const answer = await send('/v1/events', { method: 'GET' });
+    expect(refusal(answer)).toEqual({ status: 405, code: 'request.methodNotAllowed' });
+    expect(answer.headers['allow']).toBe('POST');
+  });
+});
+
+test('what came in and what was refused can be counted, without a customer in any label', async () => {
+  const { text } = await send('/metrics', { method: 'GET' });
+  expect(text).toMatch(/millrace_events_received_total\{scheme="stripe",lane="high"\} [1-9]/);
+  expect(text).toMatch(/millrace_intake_refusals_total\{door="webhooks",code="signature.mismatch"\} [1-9]/);
+  expect(text).toMatch(/millrace_intake_duration_seconds_count\{door="events",outcome="accepted"\} [1-9]/);
+  expect(text).toMatch(/millrace_event_facts_missing_total\{scheme="custom",fact="customer",reason="failed"\} 1/);
+  expect(text).not.toContain('cus_1');
+});
+
+/** The last test: the log does not come back. */
+test('a log that does not acknowledge is a 503 with Retry-After, and never a 2xx', async () => {
+  await service.app.get(RecordProducer).disconnect();
+  const answers = await Promise.all(Array.from({ length: 20 }, () => webhook('stripe', stripe(event()))));
+  for (const answer of answers) {
+    expect(refusal(answer)).toEqual({ status: 503, code: 'log.unavailable' });
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+  }
+});
