@@ -9,6 +9,11 @@ describe('compileSchema', () => {
     expect(schema.problemsOf(['a@b.example', 1])).toHaveLength(1);
   });
 
+  it('judges by draft-07 where the schema says that it is one', () => {
+    const schema = compileSchema({ $schema: 'http://json-schema.org/draft-07/schema#', type: 'array', items: [{ type: 'string' }] });
+    expect(schema.problemsOf([1])).toEqual(['/0 must be string']);
+  });
+
   it('refuses what is no schema', () => {
     expect(() => compileSchema({ type: 'strnig' })).toThrow(/type/);
   });

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
@@ -16,12 +17,12 @@ export interface OutputSchema {
 const problemLimit = 10;
 
 /**
- * JSON Schema, draft 2020-12.
+ * JSON Schema: draft 2020-12, or draft-07 where `$schema` says so, as many generators still do.
  * @throws Error where the schema is none
  */
 export function compileSchema(schema: object): OutputSchema {
   // One Ajv for each schema: they would otherwise share `$id`s, which two versions of a document repeat.
-  const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false });
+  const ajv = new (isDraft07(schema) ? Ajv : Ajv2020)({ strict: false, allErrors: true, logger: false });
   ajvFormats.default(ajv);
   const validate = ajv.compile(schema);
   return {
@@ -29,6 +30,10 @@ export function compileSchema(schema: object): OutputSchema {
     strict: fitsStrictSubset(schema),
     problemsOf: (value) => (validate(value) ? [] : (validate.errors ?? []).slice(0, problemLimit).map(describe)),
   };
+}
+
+function isDraft07(schema: object): boolean {
+  return '$schema' in schema && typeof schema.$schema === 'string' && schema.$schema.includes('draft-07');
 }
 
 function describe({ instancePath, message, keyword, params }: ErrorObject): string {

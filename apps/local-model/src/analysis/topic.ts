@@ -15,7 +15,7 @@ const smoothing = 0.2;
 /** Below this share of the likeliest topic the guess is `unknown`. */
 const leastShare = 0.35;
 
-/** Multinomial naive Bayes over stems, after the examples. */
+/** Multinomial naive Bayes over the distinct stems of a text, after the examples. */
 export class TopicModel {
   readonly #counts = new Map<Topic, Map<string, number>>();
   readonly #totals = new Map<Topic, number>();
@@ -38,7 +38,7 @@ export class TopicModel {
 
   /** @param stems of the text; a word that no example has says nothing */
   guess(stems: readonly string[]): TopicGuess {
-    const known = stems.filter((stem) => this.#vocabulary.has(stem));
+    const known = [...new Set(stems)].filter((stem) => this.#vocabulary.has(stem));
     const shares = this.#shares(known);
     const [best] = [...shares].toSorted(([, one], [, other]) => other - one);
     const confidence = Math.round(best![1] * 100) / 100;

@@ -19,6 +19,13 @@ interface Place {
   readonly depth: number;
 }
 
+interface List {
+  minItems: number;
+  maxItems: number;
+  items: unknown;
+  prefixItems: unknown[];
+}
+
 const depthLimit = 12;
 const listLimit = 5;
 
@@ -120,36 +127,43 @@ class SchemaFiller {
   }
 
   #array(schema: Schema, place: Place): Json {
-    const {
-      minItems = 0,
-      maxItems = listLimit,
-      items,
-      prefixItems,
-    } = schema as { minItems?: number; maxItems?: number; items?: unknown; prefixItems?: unknown[] };
+    const { minItems = 0, maxItems = listLimit, items, prefixItems = [] } = schema as Partial<List>;
     const inner = { ...place, depth: place.depth + 1 };
-    const head = (prefixItems ?? []).map((item) => this.value(item, inner) ?? null);
-    if (items === false || place.depth >= depthLimit) return head;
-    const rest = this.#items(resolved(this.root, items), inner).slice(
-      0,
-      Math.max(0, Math.max(minItems, Math.min(maxItems, 100)) - head.length),
-    );
-    const list = [...head, ...(schema['uniqueItems'] === true ? unique(rest) : rest)];
-    while (list.length < minItems) list.push(this.value(items, inner) ?? null);
-    return list.slice(0, maxItems);
+    const list = prefixItems.map((item) => this.value(item, inner) ?? null);
+    if (items !== false && place.depth < depthLimit / 2) list.push(...this.#items(this.#itemSchema(items), inner));
+    const wanted = (schema['uniqueItems'] === true ? unique(list) : list).slice(0, maxItems);
+    const least = items === false ? 0 : minItems;
+    while (wanted.length < least) wanted.push(this.value(items, inner) ?? null);
+    return wanted;
+  }
+
+  /** Of alternatives the first that is not null: a list says that there is nothing by having no items. */
+  #itemSchema(items: unknown): Schema {
+    const schema = resolved(this.root, items);
+    const variants = (schema['anyOf'] ?? schema['oneOf']) as unknown[] | undefined;
+    const schemas = variants?.map((one) => this.#itemSchema(one)) ?? [];
+    const variant = schemas.find(({ type }) => type !== 'null') ?? schemas[0];
+    return variant === undefined ? schema : merged({ ...schema, anyOf: undefined, oneOf: undefined }, variant);
   }
 
   #items(schema: Schema, place: Place): Json[] {
     const { meaning } = place;
-    const { entities, assessment, sentences } = this.analysis;
+    const { entities, text } = this.analysis;
     if (Array.isArray(schema['enum'])) return this.#labels(schema['enum'] as Json[], meaning);
-    const wanted = isEntityType(meaning) ? entities.filter(({ type }) => type === meaning) : meaning === 'entities' ? entities : undefined;
     const type = this.#typeOf(schema, place);
-    if (wanted !== undefined && type !== 'boolean') return wanted.map((entity) => this.value(schema, { ...place, entity }) ?? null);
-    if (type !== 'string') return type === 'object' && this.analysis.text !== '' ? [this.value(schema, place) ?? null] : [];
-    if (meaning === 'reasons') return assessment.reasons.map((reason) => fitted(reason, schema));
-    if (meaning === 'topic') return this.analysis.topic.label === 'unknown' ? [] : [fitted(this.analysis.topic.label, schema)];
-    if (meaning === 'keywords') return this.#keywords().map((word) => fitted(word, schema));
-    return sentences.slice(0, listLimit).map(({ text }) => fitted(text, schema));
+    const wanted = entities.filter((entity) => meaning === 'entities' || entity.type === meaning);
+    if (meaning === 'entities' || isEntityType(meaning)) return wanted.map((entity) => this.value(schema, { ...place, entity }) ?? null);
+    if (type === 'object') return text === '' ? [] : [this.value(schema, place) ?? null];
+    if (type !== 'string' || schema['const'] !== undefined || schema['format'] !== undefined || schema['pattern'] !== undefined) return [];
+    return this.#texts(meaning).map((one) => fitted(one, schema));
+  }
+
+  #texts(meaning: Meaning | undefined): readonly string[] {
+    const { assessment, topic, sentences } = this.analysis;
+    if (meaning === 'reasons') return assessment.reasons;
+    if (meaning === 'topic') return topic.label === 'unknown' ? [] : [topic.label];
+    if (meaning === 'keywords') return this.#keywords();
+    return sentences.slice(0, listLimit).map(({ text }) => text);
   }
 
   #labels(choices: readonly Json[], meaning: Meaning | undefined): Json[] {

@@ -1,0 +1,152 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ModelCredentialRefused, ModelGateway, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from '#libs/models';
+import type { InferenceRequest, ModelAttempt } from '#libs/models';
+import { start } from '#libs/service';
+import type { RunningService } from '#libs/service';
+import { LocalModelModule } from '../local-model.module.js';
+import { localModelBasePath } from './completions.controller.js';
+
+const schema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['topic', 'urgency'],
+  properties: { topic: { enum: ['billing', 'delivery', 'other'] }, urgency: { type: 'number', minimum: 0, maximum: 1 } },
+};
+const input = { type: 'ticket', data: { message: 'I was charged twice, please refund me.' } };
+const fits = { topic: 'billing', urgency: expect.any(Number) };
+
+/** How the gateway deals with each fault of a real server over real HTTP. Its waits are noted and take no time. */
+let service: RunningService;
+beforeAll(async () => {
+  const options = { apiKey: undefined, requestsPerMinute: 1_000_000, tokensPerMinute: 1_000_000_000, faults: true };
+  service = await start({ service: 'local-model', host: '127.0.0.1', port: 0, modules: [LocalModelModule.register(options)] });
+});
+afterAll(() => service.stop());
+
+describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (api) => {
+  let gateway: ModelGateway;
+  let waits: number[];
+  let attempts: ModelAttempt[];
+
+  beforeEach(() => {
+    waits = [];
+    attempts = [];
+    const clock = { now: () => Date.now(), sleep: async (ms: number) => void waits.push(ms) };
+    gateway = new ModelGateway({ baseUrl: `${service.url}${localModelBasePath}`, apiKey: 'any', api, clock });
+  });
+  afterEach(async () => {
+    await fetch(`${service.url}/local-model/faults`, { method: 'DELETE' });
+    await gateway.close();
+  });
+
+  const infer = (over: Partial<InferenceRequest> = {}) => {
+    const onAttempt = async (attempt: ModelAttempt): Promise<void> => void attempts.push(attempt);
+    return gateway.infer({
+      model: 'local/rules-1',
+      instructions: 'Triage.',
+      input,
+      outputSchema: schema,
+      schemaName: 'triage',
+      timeoutMs: 30_000,
+      onAttempt,
+      ...over,
+    });
+  };
+  const outcomes = (): (string | null)[] => attempts.map(({ errorCode }) => errorCode);
+
+  it('gets an answer that fits, from the input alone and not from the frame around it', async () => {
+    const { output, responseModel, usage, providerRequestId } = await infer();
+    expect(output).toEqual(fits);
+    expect(responseModel).toBe('local/rules-1');
+    expect(usage!.inputTokens).toBeGreaterThan(0);
+    expect(providerRequestId).toMatch(/^req_/);
+    expect((await infer()).output).toEqual(output);
+  });
+
+  it('waits out a 429 for as long as it asks', async () => {
+    await script({ fault: 'status', status: 429, retryAfterSeconds: 3, times: 2 });
+    expect((await infer()).output).toEqual(fits);
+    expect(waits).toHaveLength(2);
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(3_000);
+    expect(outcomes()).toEqual(['model.limited', 'model.limited', null]);
+  });
+
+  it('waits out a 429 that does not say how long', async () => {
+    await script({ fault: 'status', status: 429, times: 6 });
+    expect((await infer()).attempts).toBe(7);
+  });
+
+  it('hands on a 429 that lasts beyond the deadline', async () => {
+    await script({ fault: 'status', status: 429, retryAfterSeconds: 60 });
+    await expect(infer()).rejects.toSatisfy((error: unknown) => error instanceof ModelLimited && error.retryAfterMs === 60_000);
+  });
+
+  it.each([500, 503])('tries again after a %i', async (status) => {
+    await script({ fault: 'status', status, times: 3 });
+    expect((await infer()).attempts).toBe(4);
+  });
+
+  it('gives a provider up that fails four times', async () => {
+    await script({ fault: 'status', status: 500 });
+    await expect(infer()).rejects.toBeInstanceOf(ModelUnavailable);
+    expect(attempts).toHaveLength(4);
+  });
+
+  it('tries again where the answer is cut off', async () => {
+    await script({ fault: 'cutStream', times: 1 });
+    expect((await infer()).output).toEqual(fits);
+    expect(outcomes()).toEqual(['model.unavailable', null]);
+  });
+
+  it('ends a call that hangs at the deadline', async () => {
+    await script({ fault: 'hang', times: 1 });
+    await expect(infer({ timeoutMs: 100 })).rejects.toThrow('did not answer within 100 ms');
+  });
+
+  it('takes an answer that comes late but in time', async () => {
+    await script({ fault: 'delay', delayMs: 30, times: 1 });
+    expect((await infer()).attempts).toBe(1);
+  });
+
+  it('has broken JSON repaired', async () => {
+    await script({ fault: 'brokenJson', times: 1 });
+    expect((await infer()).output).toEqual(fits);
+    expect(outcomes()).toEqual(['model.invalidOutput', null]);
+  });
+
+  it('gives up on a model that never keeps to the schema', async () => {
+    await script({ fault: 'schemaBreaking' });
+    await expect(infer()).rejects.toBeInstanceOf(ModelOutputInvalid);
+    expect(outcomes()).toEqual(['model.invalidOutput', 'model.invalidOutput', 'model.invalidOutput']);
+  });
+
+  it('does not repeat what the credential is refused for', async () => {
+    await script({ fault: 'status', status: 401 });
+    await expect(infer()).rejects.toBeInstanceOf(ModelCredentialRefused);
+    expect(attempts).toHaveLength(1);
+  });
+
+  it('does not repeat a call to a model that does not exist', async () => {
+    await expect(infer({ model: 'gpt-9' })).rejects.toBeInstanceOf(ModelRefused);
+    expect(attempts[0]).toMatchObject({ providerRequestId: expect.stringMatching(/^req_/) });
+  });
+
+  it('takes a refusal for one', async () => {
+    const impossible = { type: 'object', properties: { code: { type: 'string', pattern: '^Q{7}$' } }, required: ['code'] };
+    await expect(infer({ outputSchema: impossible })).rejects.toThrow('cannot fill this schema');
+  });
+
+  it('asks again with a larger limit where the answer was cut at the limit of tokens', async () => {
+    expect((await infer({ maxOutputTokens: 4 })).output).toEqual(fits);
+    expect(outcomes()).toEqual(['model.invalidOutput', null]);
+  });
+});
+
+async function script(...rules: object[]): Promise<void> {
+  const answer = await fetch(`${service.url}/local-model/faults`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(rules),
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+}
