@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbeddedPostgres, migrate } from '#libs/persistence';
-import { findKafka, startFoundKafka } from '../../tools/kafka/kafka.js';
+import { findKafka, startKafka } from '../../tools/kafka/kafka.js';
+import type { RunningKafka } from '../../tools/kafka/kafka.js';
 import { ServiceProcess, freePort, takesConnections } from '../forms/service-process.js';
 
 /** A log to measure on. */
@@ -29,8 +30,7 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
   await localBroker.start();
   const logs: BenchLog[] = [{ name: 'local broker', brokers: [`127.0.0.1:${brokerPort}`] }];
 
-  const found = await findKafka();
-  const kafka = found === undefined ? undefined : await startFoundKafka(found);
+  const kafka = await aKafka();
   if (kafka === undefined) console.log('No Kafka was found (KAFKA_BROKERS, Docker, Java with Maven): measured on the local broker only.');
   else logs.push({ name: 'Kafka 4', brokers: kafka.brokers });
 
@@ -44,4 +44,12 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A Kafka from outside is used as it is; one of our own ends with the bench. */
+async function aKafka(): Promise<Pick<RunningKafka, 'brokers' | 'stop'> | undefined> {
+  const given = process.env['KAFKA_BROKERS'];
+  const way = await findKafka(given);
+  if (way === 'none') return undefined;
+  return way === 'brokers' ? { brokers: given!.split(','), stop: async () => undefined } : startKafka({ way });
 }

@@ -44,7 +44,7 @@ export interface FourProcessesOptions extends FormOptions {
 
 const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel }: FormOptions): Record<string, string> => ({
   LOG_LEVEL: logLevel ?? 'info',
-  ALLOW_PRIVATE_ADDRESSES: 'true',
+  DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
   ...(otlpUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl }),
   ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), LOG_PREFIX: logPrefix }),
 });

@@ -24,6 +24,7 @@ interface Progress {
 }
 
 const deadlineMs = 60_000;
+let lastLine = '';
 
 const credentials = readCredentials();
 const sent = await Promise.all((await sampleWebhooks(credentials.secrets)).map(send));
@@ -75,7 +76,6 @@ async function follow(ids: string[]): Promise<Map<string, Progress>> {
   }
 }
 
-let lastLine = '';
 function progress(line: string): void {
   if (line === lastLine) return;
   lastLine = line;

@@ -8,7 +8,7 @@ import type { Topic } from './records/record.js';
 
 const day = 86_400_000;
 const events = (lane: Lane): Topic => ({
-  name: `millrace.events.${lane}`,
+  name: `events.${lane}`,
   partitions: 24,
   retentionMs: 7 * day,
   types: [EventReceived],
@@ -19,10 +19,10 @@ export const topics = {
   eventsHigh: events('high'),
   eventsNormal: events('normal'),
   eventsLow: events('low'),
-  outcomes: { name: 'millrace.outcomes', partitions: 24, retentionMs: 7 * day, types: [EventRecorded, RunCompleted, RunFailed] },
-  deliveries: { name: 'millrace.deliveries', partitions: 6, retentionMs: 7 * day, types: [DeliveryAttempted] },
-  commands: { name: 'millrace.commands', partitions: 6, retentionMs: 7 * day, types: [ReplayEvent, Redeliver] },
-  deadLetters: { name: 'millrace.dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered] },
+  outcomes: { name: 'outcomes', partitions: 24, retentionMs: 7 * day, types: [EventRecorded, RunCompleted, RunFailed] },
+  deliveries: { name: 'deliveries', partitions: 6, retentionMs: 7 * day, types: [DeliveryAttempted] },
+  commands: { name: 'commands', partitions: 6, retentionMs: 7 * day, types: [ReplayEvent, Redeliver] },
+  deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered] },
 } as const satisfies Record<string, Topic>;
 
 /** The topic of each lane. */

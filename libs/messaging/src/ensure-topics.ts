@@ -1,5 +1,5 @@
 import type { Topic } from '#libs/contracts';
-import { kafkaClient } from './kafka-client.js';
+import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { LogUnavailable } from './messaging.errors.js';
 import { maxRecordBytes } from './record-producer.js';
@@ -10,7 +10,8 @@ import { maxRecordBytes } from './record-producer.js';
  * @throws Error where a topic exists with another partition count: its keys would stand in other partitions than appends go to
  * @throws LogUnavailable
  */
-export async function ensureTopics(options: LogOptions, topics: readonly Topic[], replication = 1): Promise<void> {
+export async function ensureTopics(options: LogOptions, wanted: readonly Topic[], replication = 1): Promise<void> {
+  const topics = wanted.map((topic) => topicOnLog(options, topic));
   const client = kafkaClient({ ...options, requestTimeoutMs: 10_000, retry: { retries: 5 } });
   const admin = client.admin();
   try {

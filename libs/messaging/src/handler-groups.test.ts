@@ -28,13 +28,13 @@ test('handlers of one group share a consumer of all their topics, and each recor
 
 test('two handlers for one type in one group stop the process, naming both', () => {
   expect(() => groupHandlers([handler('A.on'), handler('B.on')])).toThrow(
-    "@OnRecord on B.on: A.on already handles event.recorded.v1 of millrace.outcomes in group 'g'. Remove one of the two, or give one another group.",
+    "@OnRecord on B.on: A.on already handles event.recorded.v1 of outcomes in group 'g'. Remove one of the two, or give one another group.",
   );
 });
 
 test('a type that its topic does not carry stops the process, naming what could be meant', () => {
   expect(() => groupHandlers([handler('A.on', { topics: [topics.deliveries] })])).toThrow(
-    '@OnRecord on A.on: event.recorded.v1 is not on millrace.deliveries, which carries delivery.attempted.v1. ' +
+    '@OnRecord on A.on: event.recorded.v1 is not on deliveries, which carries delivery.attempted.v1. ' +
       'Name one of these, or add the type to the topic in libs/contracts/src/topics.ts.',
   );
 });

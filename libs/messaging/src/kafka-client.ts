@@ -1,5 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs';
 import type { LogEntry, RetryOptions } from 'kafkajs';
+import type { Topic } from '#libs/contracts';
 import { logger } from '#libs/tracing';
 import './kafkajs-repairs.js';
 
@@ -8,6 +9,18 @@ export interface LogOptions {
   /** Bootstrap addresses, `host:port`. */
   brokers: readonly string[];
   clientId: string;
+  /** What the name of every topic and consumer group begins with: two installations on one Kafka have two. Default `millrace.`. */
+  prefix?: string;
+}
+
+/** The name that a topic or a consumer group has on the log. */
+export function nameOnLog({ prefix = 'millrace.' }: LogOptions, name: string): string {
+  return `${prefix}${name}`;
+}
+
+/** The topic under the name it has on the log. */
+export function topicOnLog(options: LogOptions, topic: Topic): Topic {
+  return { ...topic, name: nameOnLog(options, topic.name) };
 }
 
 interface ClientOptions extends LogOptions {

@@ -8,7 +8,7 @@ import { ConsumerLag } from './consumer-lag.js';
 import { GroupConsumer } from './group-consumer.js';
 import { groupHandlers } from './handler-groups.js';
 import type { Handler, HandlerGroup } from './handler-groups.js';
-import { kafkaClient } from './kafka-client.js';
+import { kafkaClient, nameOnLog, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { logTransport } from './on-record.js';
 import type { Subscription } from './on-record.js';
@@ -82,7 +82,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   }
 
   async #start(): Promise<void> {
-    const groups = groupHandlers(this.#handlers);
+    const groups = groupHandlers(this.#handlers.map((handler) => this.#onLog(handler)));
     const consumers = groups.map((group) => ({ group, consumer: this.#consumerOf(group) }));
     this.#groups = consumers.map(({ consumer }) => consumer);
     await Promise.all(this.#groups.map((consumer) => consumer.start()));
@@ -93,12 +93,16 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     this.#lag.start();
   }
 
+  #onLog(handler: Handler): Handler {
+    return { ...handler, topics: handler.topics.map((topic) => topicOnLog(this.options, topic)) };
+  }
+
   #consumerOf(group: HandlerGroup): GroupConsumer {
     const { producer, retry = standardRetry } = this.options;
     const drainTimeoutMs = this.options.drainTimeoutMs ?? 10_000;
     const kafka = kafkaClient({ ...this.options, requestTimeoutMs: 30_000, retry: { retries: 5 } });
-    return new GroupConsumer(kafka, group, new RecordHandling(group, { producer, retry }), {
-      groupId: `millrace.${group.group}${group.audience === 'one' ? '' : `.${randomUUID()}`}`,
+    return new GroupConsumer(kafka, group, new RecordHandling(group, { producer, retry, log: this.options }), {
+      groupId: nameOnLog(this.options, group.audience === 'one' ? group.group : `${group.group}.${randomUUID()}`),
       concurrency: this.options.concurrency ?? 200,
       maxBufferedBytes: this.options.maxBufferedBytes ?? 64 * 1_048_576,
       sessionTimeoutMs: this.options.sessionTimeoutMs ?? 30_000,

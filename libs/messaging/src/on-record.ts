@@ -26,7 +26,7 @@ export interface RecordContext {
 }
 
 export interface OnRecordOptions {
-  /** The consumer group is `millrace.<group>`: each record is handled by one process of it. */
+  /** The consumer group is the installation's prefix and this name: each record is handled by one process of it. */
   group: string;
   /** `customer` (default): one customer's records in order, customers in parallel. `none`: each record on its own. */
   order?: 'customer' | 'none';

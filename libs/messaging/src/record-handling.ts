@@ -5,6 +5,8 @@ import type { Span } from '#libs/tracing';
 import { afterFailure } from './failure-policy.js';
 import type { Tries } from './failure-policy.js';
 import type { HandlerGroup } from './handler-groups.js';
+import { nameOnLog } from './kafka-client.js';
+import type { LogOptions } from './kafka-client.js';
 import type { Verdict } from './key-ordered-dispatcher.js';
 import { decode, schemaOf } from './logged-record.js';
 import type { LoggedRecord } from './logged-record.js';
@@ -39,7 +41,7 @@ const parkedRecords = counter('millrace_records_parked_total', 'Records given up
 export class RecordHandling {
   constructor(
     private readonly group: HandlerGroup,
-    private readonly options: { producer: RecordProducer; retry: RetryPolicy; now?: () => Date },
+    private readonly options: { producer: RecordProducer; retry: RetryPolicy; log: LogOptions; now?: () => Date },
   ) {}
 
   async handle(work: RecordWork): Promise<Verdict> {
@@ -103,7 +105,7 @@ export class RecordHandling {
 
   async #giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<Verdict> {
     const { topic } = work.record;
-    if (this.group.audience === 'every-process' || topic === topics.deadLetters.name) {
+    if (this.group.audience === 'every-process' || topic === nameOnLog(this.options.log, topics.deadLetters.name)) {
       // A copy for every process is parked by nobody; a dead letter that cannot be processed would only make another one.
       log.error({ ...this.#position(work), ...failure }, 'a record was skipped');
       return 'finished';
@@ -138,7 +140,7 @@ export class RecordHandling {
       'messaging.operation.type': 'process',
       'messaging.destination.name': record.topic,
       'messaging.destination.partition.id': String(record.partition),
-      'messaging.consumer.group.name': `millrace.${this.group.group}`,
+      'messaging.consumer.group.name': nameOnLog(this.options.log, this.group.group),
       'messaging.kafka.offset': record.offset,
       'millrace.attempt': tries.attempt,
     };

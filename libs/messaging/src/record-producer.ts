@@ -5,7 +5,7 @@ import { recordKey } from '#libs/contracts';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
 import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
 import { Fifo } from './fifo.js';
-import { kafkaClient } from './kafka-client.js';
+import { kafkaClient, nameOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { LogUnavailable, RecordTooLarge } from './messaging.errors.js';
 import { partitionOf } from './partitioner.js';
@@ -83,7 +83,7 @@ export class RecordProducer {
   #stopLingering: (() => void) | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
-  constructor(options: RecordProducerOptions) {
+  constructor(private readonly options: RecordProducerOptions) {
     this.#lingerMs = options.lingerMs ?? 2;
     this.#maxBatchRecords = options.maxBatchRecords ?? 1_000;
     this.#maxBatchBytes = options.maxBatchBytes ?? 1_048_576;
@@ -151,7 +151,7 @@ export class RecordProducer {
       const partition = partitionOf(key, topic.partitions);
       const startedAt = performance.now();
       this.#waiting.push({
-        topic: topic.name,
+        topic: nameOnLog(this.options, topic.name),
         partition,
         message: { key, value: json, headers, partition },
         bytes,

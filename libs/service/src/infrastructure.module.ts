@@ -10,6 +10,8 @@ import { Readiness } from './readiness.js';
 /** The log, as this process uses it. */
 export interface LogPart {
   brokers: readonly string[];
+  /** What every topic and consumer group begins with. */
+  prefix?: string;
   replication: number;
   ackTimeoutMs: number;
   /** Records handled at once per consumer group. */
@@ -62,7 +64,7 @@ export class InfrastructureModule {
 }
 
 async function connectLog(service: string, log: LogPart): Promise<RecordProducer> {
-  const options = { brokers: log.brokers, clientId: `millrace-${service}` };
+  const options = { brokers: log.brokers, prefix: log.prefix, clientId: `millrace-${service}` };
   await ensureTopics(options, Object.values(topics), log.replication);
   const producer = new RecordProducer({ ...options, ackTimeoutMs: log.ackTimeoutMs });
   await producer.connect();

@@ -7,6 +7,7 @@ import type { logSettings, secretSettings, storageSettings } from './service.set
 export function logPart(settings: Settings<typeof logSettings>): LogPart {
   return {
     brokers: settings.kafkaBrokers,
+    prefix: settings.logPrefix,
     replication: settings.kafkaReplication,
     ackTimeoutMs: settings.ackTimeoutMs,
     concurrency: settings.handlerConcurrency,

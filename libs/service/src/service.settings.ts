@@ -23,6 +23,10 @@ export const observabilitySettings = {
 
 export const logSettings = {
   kafkaBrokers: list('KAFKA_BROKERS', { help: 'Bootstrap addresses of the log, host:port each.', fallback: '127.0.0.1:9092' }),
+  logPrefix: text('LOG_PREFIX', {
+    help: 'What every topic and consumer group begins with: two installations on one Kafka have two.',
+    fallback: 'millrace.',
+  }),
   kafkaReplication: integer(
     'KAFKA_REPLICATION',
     { min: 1, max: 9 },

@@ -60,6 +60,7 @@ function processOf({ modules, ...parts }: Composition): DynamicModule {
 async function consume(app: NestFastifyApplication, service: string, log: NonNullable<Parts['log']>): Promise<void> {
   const consumer = new LogConsumer({
     brokers: log.brokers,
+    prefix: log.prefix,
     clientId: `millrace-${service}`,
     producer: app.get(RecordProducer),
     concurrency: log.concurrency,

@@ -19,6 +19,7 @@ export function recordType<T extends Owned>(schema: string, check: z.ZodType<T>)
 
 /** A named topic and what may be on it. */
 export interface Topic {
+  /** Without the installation's prefix, which libs/messaging puts before it. */
   readonly name: string;
   /** Fixed at creation: another count would move keys to other partitions. */
   readonly partitions: number;
