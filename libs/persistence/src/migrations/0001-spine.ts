@@ -55,7 +55,7 @@ const tables = [
 
   `CREATE TABLE audit_entry (
     tenant_id key_text NOT NULL, id uuid NOT NULL DEFAULT gen_random_uuid(), at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
-    actor text NOT NULL, action text NOT NULL, target text NOT NULL, detail json,
+    actor text NOT NULL, action text NOT NULL, target key_text NOT NULL, detail json,
     PRIMARY KEY (tenant_id, id))`,
   `CREATE INDEX audit_entry_at ON audit_entry (tenant_id, at DESC, id DESC)`,
 
@@ -65,7 +65,7 @@ const tables = [
   `CREATE INDEX customer_recent ON customer (tenant_id, last_event_at DESC, customer DESC)`,
 
   `CREATE TABLE event (
-    tenant_id key_text NOT NULL, id key_text NOT NULL, source key_text NOT NULL, customer key_text NOT NULL, type text NOT NULL, lane text NOT NULL,
+    tenant_id key_text NOT NULL, id key_text NOT NULL, source key_text NOT NULL, customer key_text NOT NULL, type key_text NOT NULL, lane text NOT NULL,
     provider_event_id text, occurred_at timestamptz(3) NOT NULL, received_at timestamptz(3) NOT NULL,
     recorded_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(), trace_id text, content_type text NOT NULL, body bytea NOT NULL,
     log_topic text NOT NULL, log_partition integer NOT NULL, log_offset bigint NOT NULL,

@@ -31,7 +31,7 @@ const indexes = [
 
 /** A mutation that is sent again with its idempotency key is one entry, as it is one command. */
 const audit = [
-  `ALTER TABLE audit_entry ADD COLUMN command_id text`,
+  `ALTER TABLE audit_entry ADD COLUMN command_id key_text`,
   `CREATE UNIQUE INDEX audit_entry_command ON audit_entry (tenant_id, command_id) WHERE command_id IS NOT NULL`,
   `CREATE INDEX audit_entry_target ON audit_entry (tenant_id, target, at)`,
 ];

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { BatchWriter, StorageUnavailable } from './index.js';
+
+/** Writes by doubling, refuses negative numbers, and keeps what it was asked for. */
+function writerOf(options: { maxBatch: number; lingerMs?: number }) {
+  const batches: number[][] = [];
+  const gate = { open: Promise.resolve() };
+  const writer = new BatchWriter<number, number>({
+    ...options,
+    write: async (inputs) => {
+      batches.push(inputs);
+      await gate.open;
+      if (inputs.some((input) => input < 0)) throw new Error('negative');
+      return inputs.map((input) => input * 2);
+    },
+  });
+  return { writer, batches, gate };
+}
+
+test('what is added in one turn of the event loop is one write, and each caller gets its own answer', async () => {
+  const { writer, batches } = writerOf({ maxBatch: 10 });
+  expect(await Promise.all([1, 2, 3].map((input) => writer.add(input)))).toEqual([2, 4, 6]);
+  expect(batches).toEqual([[1, 2, 3]]);
+});
+
+test('a lingering batch takes in what comes a little later', async () => {
+  const { writer, batches } = writerOf({ maxBatch: 10, lingerMs: 20 });
+  const first = writer.add(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  await Promise.all([first, writer.add(2)]);
+  expect(batches).toEqual([[1, 2]]);
+});
+
+test('a full batch does not wait, and no write is larger than allowed', async () => {
+  const { writer, batches } = writerOf({ maxBatch: 2, lingerMs: 60_000 });
+  expect(await Promise.all([1, 2, 3, 4].map((input) => writer.add(input)))).toEqual([2, 4, 6, 8]);
+  expect(batches).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+});
+
+test('what comes during a write goes together into the next one', async () => {
+  const { writer, batches, gate } = writerOf({ maxBatch: 10 });
+  const { promise, resolve: open } = Promise.withResolvers<void>();
+  gate.open = promise;
+  const first = writer.add(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  const later = [writer.add(2), writer.add(3)];
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(batches).toEqual([[1]]);
+  open();
+  await Promise.all([first, ...later]);
+  expect(batches).toEqual([[1], [2, 3]]);
+});
+
+describe('a batch that fails', () => {
+  test('because of one input fails that caller alone', async () => {
+    const { writer } = writerOf({ maxBatch: 10 });
+    const outcomes = await Promise.allSettled([1, 2, -3, 4, 5].map((input) => writer.add(input)));
+    expect(outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : String(outcome.reason)))).toEqual([
+      2,
+      4,
+      'Error: negative',
+      8,
+      10,
+    ]);
+  });
+
+  test('because Postgres is away fails every caller, and is not tried again input by input', async () => {
+    let writes = 0;
+    const writer = new BatchWriter<number, number>({
+      maxBatch: 10,
+      write: () => {
+        writes += 1;
+        return Promise.reject(new StorageUnavailable(new Error('gone')));
+      },
+    });
+    const outcomes = await Promise.allSettled([1, 2, 3].map((input) => writer.add(input)));
+    expect(outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason instanceof StorageUnavailable)).toBe(true);
+    expect(writes).toBe(1);
+  });
+
+  test('does not keep the next one from being written', async () => {
+    const { writer } = writerOf({ maxBatch: 1 });
+    await expect(writer.add(-1)).rejects.toThrow('negative');
+    await expect(writer.add(1)).resolves.toBe(2);
+  });
+});
+
+test('a write that does not answer every input is a defect, and no caller gets the answer of another', async () => {
+  const writer = new BatchWriter<number, number>({ maxBatch: 10, write: () => Promise.resolve([]) });
+  await expect(writer.add(1)).rejects.toThrow('A write of 1 inputs gave 0 outputs');
+});

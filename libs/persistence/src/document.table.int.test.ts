@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { SecretBox, SecretUnreadable } from '#libs/auth';
+import { document as documentSchema, mapSecrets } from '#libs/contracts';
+import type { Document, Secret } from '#libs/contracts';
+import { freshDatabase, uniqueName } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { DocumentTable, TenantDatabase } from './index.js';
+import type { Session, Stored } from './index.js';
+
+const key = randomBytes(32);
+const table = new DocumentTable(new SecretBox(key));
+let fresh: FreshDatabase;
+let database: TenantDatabase;
+let tenant: string;
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'documents' });
+});
+afterAll(async () => {
+  await database.close();
+  await fresh.close();
+});
+beforeEach(() => {
+  tenant = uniqueName('tenant');
+});
+
+const inTenant = <T>(work: (session: Session) => Promise<T>): Promise<T> => database.asTenant(tenant, work);
+const save = (document: Document, actor = 'key:a') => inTenant((session) => table.save(session, { document, actor }));
+const current = (): Promise<Stored[]> => inTenant((session) => table.current(session, tenant));
+const remove = () => inTenant((session) => table.remove(session, { tenant, kind: 'Source', name: 'shop', actor: 'key:a' }));
+
+function source(...secrets: Secret[]): Document {
+  return documentSchema.parse({
+    apiVersion: 'millrace/v1',
+    kind: 'Source',
+    metadata: { tenant, name: 'shop' },
+    spec: { scheme: 'stripe', secrets },
+  });
+}
+
+function destination(url: string): Document {
+  const spec = { kind: 'http', url, secret: { value: 'whsec_c2VjcmV0' } };
+  return documentSchema.parse({ apiVersion: 'millrace/v1', kind: 'Destination', metadata: { tenant, name: 'crm' }, spec });
+}
+
+async function storedSource(): Promise<Document> {
+  const [stored] = await current();
+  return stored!.document;
+}
+
+describe('saving', () => {
+  test('makes a version only of what changed', async () => {
+    expect(await save(destination('https://crm.example/a'))).toEqual({ version: 1, change: 'created' });
+    expect(await save(destination('https://crm.example/a'))).toEqual({ version: 1, change: 'unchanged' });
+    expect(await save(destination('https://crm.example/b'), 'key:b')).toEqual({ version: 2, change: 'changed' });
+    expect(await current()).toMatchObject([
+      { tenant, kind: 'Destination', name: 'crm', version: 2, createdBy: 'key:b', document: { spec: { url: 'https://crm.example/b' } } },
+    ]);
+  });
+
+  test('does not take another order of fields for a change', async () => {
+    const document = destination('https://crm.example/a');
+    await save(document);
+    const reversed = { ...document, spec: Object.fromEntries(Object.entries(document.spec).toReversed()) } as Document;
+    expect(await save(reversed)).toEqual({ version: 1, change: 'unchanged' });
+  });
+
+  test('at the same moment loses no version', async () => {
+    const saves = await Promise.all(Array.from({ length: 8 }, (_, at) => save(destination(`https://crm.example/${at}`))));
+    expect(saves.map(({ version }) => version).toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  test('keeps every version as it was', async () => {
+    await save(destination('https://crm.example/a'));
+    await save(destination('https://crm.example/b'));
+    const first = await inTenant((session) => table.version(session, { tenant, kind: 'Destination', name: 'crm' }, 1));
+    expect(first?.document).toMatchObject({ spec: { url: 'https://crm.example/a' } });
+  });
+});
+
+describe('a secret', () => {
+  test('is stored sealed and comes out sealed', async () => {
+    await save(source({ value: 'whsec_1' }));
+    const text = JSON.stringify(await current());
+    expect(text).toContain('fingerprint');
+    expect(text).not.toContain('whsec_1');
+  });
+
+  test('that is the stored one is no change, written either way', async () => {
+    await save(source({ value: 'whsec_1' }));
+    expect(await save(source({ value: 'whsec_1' }))).toMatchObject({ change: 'unchanged' });
+    expect(await save(await storedSource())).toMatchObject({ change: 'unchanged' });
+  });
+
+  test('that is another one is a change', async () => {
+    await save(source({ value: 'whsec_1' }));
+    expect(await save(source({ value: 'whsec_1' }, { value: 'whsec_2' }))).toEqual({ version: 2, change: 'changed' });
+  });
+
+  test('is sealed anew when its document is applied after a rotation of the key', async () => {
+    await save(source({ value: 'whsec_1' }));
+    const newKey = randomBytes(32);
+    const rotated = new DocumentTable(new SecretBox(newKey, key));
+    const stored = await storedSource();
+    expect(await inTenant((session) => rotated.save(session, { document: stored, actor: 'key:a' }))).toEqual({
+      version: 2,
+      change: 'changed',
+    });
+    const opened: string[] = [];
+    mapSecrets(await storedSource(), (secret) => {
+      if ('sealed' in secret) opened.push(new SecretBox(newKey).open(secret.sealed));
+      return secret;
+    });
+    expect(opened).toEqual(['whsec_1']);
+  });
+
+  test('that was sealed elsewhere is refused', async () => {
+    const foreign = new SecretBox(randomBytes(32)).seal('whsec_1');
+    await expect(save(source(foreign))).rejects.toThrow(SecretUnreadable);
+    expect(await current()).toEqual([]);
+  });
+});
+
+describe('removing', () => {
+  test('takes a document out of sight, and its versions stay', async () => {
+    await save(source({ value: 'whsec_1' }));
+    expect(await remove()).toEqual({ version: 2, change: 'removed' });
+    expect(await current()).toEqual([]);
+    expect(await inTenant((session) => table.version(session, { tenant, kind: 'Source', name: 'shop' }, 1))).toBeDefined();
+  });
+
+  test('what is not there changes nothing', async () => {
+    expect(await remove()).toEqual({ version: 0, change: 'unchanged' });
+    await save(source({ value: 'whsec_1' }));
+    await remove();
+    expect(await remove()).toEqual({ version: 2, change: 'unchanged' });
+  });
+
+  test('and saving again goes on counting', async () => {
+    await save(source({ value: 'whsec_1' }));
+    await remove();
+    expect(await save(source({ value: 'whsec_1' }))).toEqual({ version: 3, change: 'created' });
+  });
+});

@@ -1,0 +1,85 @@
+import { Client, escapeIdentifier } from 'pg';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { uniqueName } from '#libs/testing';
+import { Database, SchemaOutdated, StorageUnavailable, migrate, requireSchema } from './index.js';
+import { migrationNames } from './migrations/index.js';
+
+let admin: Client;
+let owner: Client;
+let name: string;
+let url: string;
+/** A database that nobody has migrated. */
+beforeEach(async () => {
+  admin = new Client({ connectionString: inject('postgresUrl') });
+  await admin.connect();
+  name = uniqueName('empty');
+  await admin.query(`CREATE DATABASE ${escapeIdentifier(name)}`);
+  url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href;
+  owner = new Client({ connectionString: url });
+  await owner.connect();
+});
+afterEach(async () => {
+  await owner.end();
+  await admin.query(`DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`);
+  await admin.end();
+});
+
+async function applied(): Promise<string[]> {
+  const { rows } = await owner.query<{ name: string }>('SELECT name FROM migration ORDER BY id');
+  return rows.map((row) => row.name);
+}
+
+async function start(): Promise<void> {
+  const database = await Database.connect({ url, role: 'millrace_service', applicationName: 'start' });
+  try {
+    await requireSchema(database);
+  } finally {
+    await database.close();
+  }
+}
+
+test('many processes that migrate at the same moment apply each migration once', async () => {
+  await Promise.all(Array.from({ length: 4 }, () => migrate(url)));
+  expect(await applied()).toEqual(migrationNames);
+});
+
+test('migrating again changes nothing', async () => {
+  await migrate(url);
+  await migrate(url);
+  expect(await applied()).toEqual(migrationNames);
+  await expect(start()).resolves.toBeUndefined();
+});
+
+test('a service does not start on a database that was never migrated, and says which command to run', async () => {
+  await expect(start()).rejects.toThrow(SchemaOutdated);
+  await expect(start()).rejects.toThrow('Run `npm run migrate` with DATABASE_URL');
+});
+
+test('a service does not start on a schema that lacks a migration, and says which', async () => {
+  await migrate(url);
+  const newest = migrationNames.at(-1);
+  await owner.query('DELETE FROM migration WHERE name = $1', [newest]);
+  await expect(start()).rejects.toThrow(`The database lacks the migration ${newest}.`);
+});
+
+test('a service starts on a newer schema: old builds run on while new ones roll out', async () => {
+  await migrate(url);
+  await owner.query(`INSERT INTO migration (timestamp, name) VALUES (9999999999999, 'Later9999999999999')`);
+  await expect(start()).resolves.toBeUndefined();
+});
+
+test('a plain login that owns the database and may create roles can migrate it', async () => {
+  const login = uniqueName('owner');
+  await admin.query(`CREATE ROLE ${escapeIdentifier(login)} LOGIN CREATEROLE PASSWORD 'secret'`);
+  await admin.query(`ALTER DATABASE ${escapeIdentifier(name)} OWNER TO ${escapeIdentifier(login)}`);
+  // Another database of the same server made the roles, and their administrator lets this login take them.
+  await admin.query(`GRANT millrace_service, millrace_query TO ${escapeIdentifier(login)}`);
+  url = Object.assign(new URL(url), { username: login, password: 'secret' }).href;
+  await migrate(url);
+  expect(await applied()).toEqual(migrationNames);
+  await expect(start()).resolves.toBeUndefined();
+});
+
+test('without Postgres it fails as unavailable storage', async () => {
+  await expect(migrate('postgres://x:y@127.0.0.1:1/z')).rejects.toThrow(StorageUnavailable);
+});
