@@ -1,10 +1,13 @@
+import { createRequire } from 'node:module';
 import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Resolves `#libs/*` to sources, so that tests never run against a stale build. */
-const resolve = { conditions: ['source', ...defaultServerConditions] };
+const conditions = { conditions: ['source', ...defaultServerConditions] };
+/** The copy of `graphql` that Node takes: Vite takes another one, and two copies do not know each other's types. */
+const alias = [{ find: /^graphql$/, replacement: createRequire(import.meta.url).resolve('graphql') }];
 /** `ssr` is where tests run, `__vitest__` where their global set-ups do. */
-const sources = { ssr: { resolve }, environments: { __vitest__: { resolve } } };
+const sources = { resolve: { alias }, ssr: { resolve: conditions }, environments: { __vitest__: { resolve: conditions } } };
 
 export default defineConfig({
   ...sources,
@@ -12,7 +15,11 @@ export default defineConfig({
     projects: [
       {
         ...sources,
-        test: { name: 'unit', include: ['{apps,libs,tools,test/boundaries}/**/*.test.ts'], exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'] },
+        test: {
+          name: 'unit',
+          include: ['{apps,libs,tools,test/boundaries}/**/*.test.ts'],
+          exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'],
+        },
       },
       {
         ...sources,

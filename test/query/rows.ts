@@ -32,6 +32,14 @@ export class Rows {
     await this.database.query(insertEvents, [tenant, count]);
   }
 
+  /** Keeps every reader of events waiting while `work` runs. */
+  async lockEvents(work: () => Promise<void>): Promise<void> {
+    await this.database.transaction(async (session) => {
+      await session.query(lockEvents);
+      await work();
+    });
+  }
+
   async run(row: {
     tenant: string;
     id: string;
@@ -105,6 +113,7 @@ const insertEvents = statement(
    SELECT $1, 'evt_many' || n, 'stripe', 'cus-1', 'invoice.paid', 'normal', now(), now(), 'application/json', '{}', 'millrace.events.normal', 0, n
    FROM generate_series(1, $2::integer) AS n`,
 );
+const lockEvents = statement('test.lockEvents', 'LOCK TABLE event IN ACCESS EXCLUSIVE MODE');
 const insertRun = statement(
   'test.run',
   `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, decision, error_code, error_message, started_at, finished_at)

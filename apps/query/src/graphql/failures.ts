@@ -1,5 +1,5 @@
 import { HeaderMap } from '@apollo/server';
-import { ApolloServerErrorCode, unwrapResolverError } from '@apollo/server/errors';
+import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { GraphQLError } from 'graphql';
 import type { GraphQLFormattedError } from 'graphql';
 import { DomainError, failures } from '#libs/contracts';
@@ -21,15 +21,16 @@ const ownCodes: Record<string, FailureCode> = {
 /** One failure, as `errors[]` has it. A defect is logged with its stack, and the caller is told nothing of it. */
 export function formatted(error: GraphQLError): GraphQLFormattedError {
   const { message, locations, path } = error.toJSON();
-  const cause = unwrapResolverError(error);
+  const cause = rootCause(error);
   const place = { ...(locations === undefined ? {} : { locations }), ...(path === undefined ? {} : { path }) };
   if (cause instanceof DomainError) return { message: cause.message, ...place, extensions: describe(cause) };
-  const code = cause instanceof GraphQLError ? codeOf(cause) : undefined;
-  if (code === undefined) {
-    log.error({ err: cause, path }, 'a field failed by a defect');
-    return { message: failures['request.defect'].title, ...place, extensions: counted('request.defect') };
-  }
-  return { message, ...place, extensions: counted(code) };
+  if (cause instanceof GraphQLError) return { message, ...place, extensions: counted(codeOf(error)) };
+  log.error({ err: cause, path }, 'a field failed by a defect');
+  return { message: failures['request.defect'].title, ...place, extensions: counted('request.defect') };
+}
+
+function rootCause(error: Error): Error {
+  return error instanceof GraphQLError && error.originalError != null ? rootCause(error.originalError) : error;
 }
 
 function describe(error: DomainError): Record<string, unknown> {
@@ -45,12 +46,11 @@ function counted(code: FailureCode): { code: FailureCode; outcome: string } {
   return { code, outcome: failures[code].outcome };
 }
 
-/** An error that GraphQL itself throws without a code while it reads variables is the caller's. */
-function codeOf(error: GraphQLError): FailureCode | undefined {
+/** What GraphQL itself refuses without a code, as a variable that does not fit, is the caller's. */
+function codeOf(error: GraphQLError): FailureCode {
   const code: unknown = error.extensions?.['code'];
-  if (typeof code === 'string' && code in failures) return code as FailureCode;
-  if (code === ApolloServerErrorCode.INTERNAL_SERVER_ERROR || error.originalError !== undefined) return undefined;
-  return typeof code === 'string' ? ownCodes[code] : 'request.invalid';
+  if (typeof code !== 'string') return 'request.invalid';
+  return code in failures ? (code as FailureCode) : (ownCodes[code] ?? 'request.invalid');
 }
 
 const challenges: Partial<Record<FailureCode, string>> = {
