@@ -19,6 +19,8 @@ import type { FreshDatabase } from '#libs/testing';
 import { IngestionModule } from './index.js';
 
 const tenant = uniqueName('acme');
+/** Of this test's own topics. */
+const topicPrefix = `${uniqueName('ingestion')}.`;
 const secrets = {
   stripe: 'whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH',
   github: "It's a Secret to Everybody",
@@ -40,6 +42,8 @@ const sources: Record<string, object> = {
 };
 
 let database: FreshDatabase;
+let writer: Database;
+let documents: DocumentTable;
 let service: RunningService;
 let consumer: Consumer;
 const logged: { event: EventReceived; topic: string; headers: Record<string, string> }[] = [];
@@ -48,13 +52,15 @@ let keys: Record<'ingest' | 'read' | 'elsewhere', string>;
 beforeAll(async () => {
   database = await freshDatabase();
   const secretBox = new SecretBox(randomBytes(32));
-  keys = await configure(secretBox);
+  writer = await Database.connect({ url: database.url, role: 'millrace_service', applicationName: 'test', poolSize: 1 });
+  documents = new DocumentTable(secretBox);
+  keys = await configure();
   const brokers = testBrokers();
   service = await start({
     service: 'ingestion',
     host: '127.0.0.1',
     port: 0,
-    log: { brokers, replication: 1, ackTimeoutMs: 5_000, concurrency: 1 },
+    log: { brokers, prefix: topicPrefix, replication: 1, ackTimeoutMs: 5_000, concurrency: 1 },
     storage: { url: database.url, poolSize: 2, secretBox, needed: 'at-start' },
     modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3 })],
   });
@@ -64,14 +70,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await consumer?.disconnect();
   await service?.stop();
-  await database?.close();
 });
 
-async function configure(secretBox: SecretBox): Promise<typeof keys> {
-  const writer = await Database.connect({ url: database.url, role: 'millrace_service', applicationName: 'test', poolSize: 1 });
-  const documents = new DocumentTable(secretBox);
-  const save = (input: object) =>
-    documents.save(writer, { document: document.parse({ apiVersion: 'millrace/v1', ...input }), actor: 'test' });
+function save(input: object) {
+  return documents.save(writer, { document: document.parse({ apiVersion: 'millrace/v1', ...input }), actor: 'test' });
+}
+
+async function configure(): Promise<typeof keys> {
   await save({ kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } });
   for (const [name, spec] of Object.entries(sources)) await save({ kind: 'Source', metadata: { tenant, name }, spec });
   const issue = async (owner: string, scope: Scope): Promise<string> => {
@@ -93,7 +98,6 @@ async function configure(secretBox: SecretBox): Promise<typeof keys> {
     read: await issue(tenant, 'read'),
     elsewhere: await issue(uniqueName('other'), 'ingest'),
   };
-  await writer.close();
   return issued;
 }
 
@@ -102,12 +106,12 @@ async function readLog(brokers: readonly string[]): Promise<Consumer> {
     groupId: uniqueName('ingestion-test'),
   });
   await reader.connect();
-  await reader.subscribe({ topics: Object.values(eventTopics).map(({ name }) => name), fromBeginning: true });
+  await reader.subscribe({ topics: Object.values(eventTopics).map(({ name }) => topicPrefix + name), fromBeginning: true });
   await reader.run({
     eachMessage: async ({ topic, message }) => {
       const event = EventReceived.check.parse(JSON.parse(String(message.value)));
       const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]));
-      if (event.tenant === tenant) logged.push({ event, topic, headers });
+      logged.push({ event, topic, headers });
     },
   });
   return reader;
@@ -130,7 +134,7 @@ function send(path: string, { body = '', headers = {}, method = 'POST' }: Sent =
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest(
       new URL(path, service.url),
-      { method, headers: { 'content-length': Buffer.byteLength(body), ...headers } },
+      { method, headers: { ...(headers['transfer-encoding'] ? {} : { 'content-length': Buffer.byteLength(body) }), ...headers } },
       (incoming) => {
         const chunks: Buffer[] = [];
         incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -194,7 +198,7 @@ describe('a webhook signed with its provider’s own SDK is acknowledged once it
       contentType: 'application/json',
       body: request.body,
     });
-    expect(topic).toBe('millrace.events.high');
+    expect(topic).toBe(`${topicPrefix}events.high`);
     expect(headers).toMatchObject({ mr_tenant: tenant, mr_schema: 'event.received.v1', ce_id: received.eventId });
   });
 
@@ -366,9 +370,15 @@ describe('a webhook is refused', () => {
     expect(refusal(answer)).toEqual({ status: 415, code: 'request.unsupportedMediaType' });
   });
 
-  test('larger than a megabyte, with a length and without', async () => {
+  test('larger than a megabyte, whether it says its length or not', async () => {
     const large = 'x'.repeat(1_048_577);
-    expect(refusal(await webhook('stripe', { body: large, headers: json }))).toEqual({ status: 413, code: 'request.tooLarge' });
+    const chunked = { 'transfer-encoding': 'chunked' };
+    for (const headers of [
+      { ...json, 'content-length': String(large.length) },
+      { ...json, ...chunked },
+    ]) {
+      expect(refusal(await webhook('stripe', { body: large, headers }))).toEqual({ status: 413, code: 'request.tooLarge' });
+    }
   });
 
   test.each(['nowhere', 'tickets'])('at the address of no webhook source: %s', async (source) => {
@@ -518,6 +528,27 @@ test('what came in and what was refused can be counted, without a customer in an
   expect(text).toMatch(/millrace_intake_duration_seconds_count\{door="events",outcome="accepted"\} [1-9]/);
   expect(text).toMatch(/millrace_event_facts_missing_total\{scheme="custom",fact="customer",reason="failed"\} 1/);
   expect(text).not.toContain('cus_1');
+});
+
+describe('the configuration in memory', () => {
+  test('follows the documents: a rotated secret counts at once, a removed source is gone', async () => {
+    const spec = { scheme: 'stripe', secrets: [{ value: 'whsec_before' }] };
+    const rotating = { kind: 'Source', metadata: { tenant, name: 'rotating' }, spec };
+    const status = async (secret: string) => (await webhook('rotating', stripe(event(), { secret }))).status;
+    await save(rotating);
+    await waitFor(async () => (await status('whsec_before')) === 200, { what: 'the new source' });
+    await save({ ...rotating, spec: { ...spec, secrets: [{ value: 'whsec_after' }] } });
+    await waitFor(async () => (await status('whsec_after')) === 200, { what: 'the new secret' });
+    expect(await status('whsec_before')).toBe(401);
+    await documents.remove(writer, { tenant, kind: 'Source', name: 'rotating', actor: 'test' });
+    await waitFor(async () => (await status('whsec_after')) === 404, { what: 'the source to be gone' });
+  });
+
+  test('goes on serving while Postgres is away', async () => {
+    await writer.close();
+    await database.close();
+    expect(await webhook('stripe', stripe(event()))).toMatchObject({ status: 200 });
+  });
 });
 
 /** The last test: the log does not come back. */

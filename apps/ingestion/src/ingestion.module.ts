@@ -23,7 +23,7 @@ export class IngestionModule {
         Intake,
         WebhookService,
         CloudEventService,
-        { provide: DoorWatch, useFactory: () => new DoorWatch({ logEvery: options.logEvery }) },
+        { provide: DoorWatch, useFactory: () => new DoorWatch(options.logEvery) },
         { provide: maxBatchEvents, useValue: options.maxBatchEvents },
         {
           provide: KeyRing,

@@ -1,5 +1,6 @@
 import { DomainError } from '#libs/contracts';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, logger, startSpan, traceIdOf, workDone } from '#libs/tracing';
+import type { Log } from '#libs/tracing';
 
 export type Door = 'webhooks' | 'events';
 
@@ -24,17 +25,16 @@ const refusals = counter('millrace_intake_refusals_total', 'Requests that brough
   'door',
   'code',
 ]);
-const log = logger('ingestion');
 
 /** Wraps the work of a door: one span, one duration, one log line, whatever the end. */
 export class DoorWatch {
-  readonly #logEvery: number;
   #accepted = 0;
 
-  /** @param options `logEvery`: of the accepted requests, every how many-th is logged; 0: none */
-  constructor(options: { logEvery: number }) {
-    this.#logEvery = options.logEvery;
-  }
+  /** @param logEvery of the accepted requests, every how many-th is logged; 0: none */
+  constructor(
+    private readonly logEvery: number,
+    private readonly log: Log = logger('ingestion'),
+  ) {}
 
   /** @param parent the caller's `traceparent` header */
   async watch<T>(door: Door, parent: string | string[] | undefined, work: (sighting: Sighting) => Promise<T>): Promise<T> {
@@ -55,15 +55,15 @@ export class DoorWatch {
       const { traceparent, ...seen } = sighting;
       if (span.isRecording()) span.setAttributes(attributesOf(seen));
       if (outcome !== 'ok' || this.#itsTurn()) {
-        workDone(log, `receive ${door}`, { outcome, durationMs, ...seen, traceId: traceIdOf(traceparent) });
+        workDone(this.log, `receive ${door}`, { outcome, durationMs, ...seen, traceId: traceIdOf(traceparent) });
       }
       span.end();
     }
   }
 
   #itsTurn(): boolean {
-    if (this.#logEvery === 0) return false;
-    this.#accepted = (this.#accepted + 1) % this.#logEvery;
+    if (this.logEvery === 0) return false;
+    this.#accepted = (this.#accepted + 1) % this.logEvery;
     return this.#accepted === 0;
   }
 }
