@@ -81,8 +81,17 @@ test('a later generation that completes resolves the failed run, an unrelated on
   const failed = runId(tenant, 'evt_1', 'triage', 0);
   await consumer.onDeadLettered(parked(tenant, 1, { kind: 'run', runId: failed, deadLetterId: deadLetterId(tenant, 'run', failed) }));
   const completed = (flow: string): RunCompleted => ({
-    ...{ tenant, customer: 'c', eventId: 'evt_1', runId: runId(tenant, 'evt_1', flow, 1), flow, flowVersion: 1, generation: 1 },
-    ...{ at: second(2), eventReceivedAt: second(0), decision: null, deliveries: [] },
+    tenant,
+    customer: 'c',
+    eventId: 'evt_1',
+    runId: runId(tenant, 'evt_1', flow, 1),
+    flow,
+    flowVersion: 1,
+    generation: 1,
+    at: second(2),
+    eventReceivedAt: second(0),
+    decision: null,
+    deliveries: [],
   });
   await consumer.onRunCompleted(completed('other'));
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);

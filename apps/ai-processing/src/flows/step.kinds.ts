@@ -21,13 +21,13 @@ export function stepKindsWith(models: ModelGateway): StepKinds {
 
 export function compileStep(kinds: StepKinds, step: FlowStep): { kind: StepKind; work: StepWork } {
   for (const kind of stepKinds) {
-    const work = compileAs(kinds, kind, step);
-    if (work !== undefined) return { kind, work };
+    const compiled = compileAs(kinds, kind, step);
+    if (compiled !== undefined) return compiled;
   }
   throw new Error(`The step ${step.id} is of no kind`);
 }
 
-function compileAs<K extends StepKind>(kinds: StepKinds, kind: K, step: FlowStep): StepWork | undefined {
+function compileAs<K extends StepKind>(kinds: StepKinds, kind: K, step: FlowStep): { kind: K; work: StepWork } | undefined {
   const spec: FlowStep[K] = step[kind];
-  return spec === undefined ? undefined : kinds[kind].compile(spec, step.id);
+  return spec === undefined ? undefined : { kind, work: kinds[kind].compile(spec, step.id) };
 }

@@ -13,7 +13,7 @@ export interface StepInput {
 export interface StepContext {
   /** Aborted when the run is no longer ours. */
   readonly signal: AbortSignal;
-  onModelAttempt(attempt: ModelAttempt): Promise<void>;
+  readonly onModelAttempt: (attempt: ModelAttempt) => Promise<void>;
 }
 
 export interface StepOutput {

@@ -17,7 +17,7 @@ export interface Receipt {
 }
 
 /** Code for one kind of destination. */
-export interface Connector<K extends DestinationSpec['kind'] = DestinationSpec['kind']> {
+export interface Connector<K extends DestinationSpec['kind']> {
   /**
    * Makes one attempt, within the destination's deadline. Resolves when the destination has taken the payload.
    * @throws DomainError with outcome `retry` where another attempt may succeed, `deadLetter` where none can; AnsweredError among them

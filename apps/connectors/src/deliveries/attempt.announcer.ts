@@ -22,7 +22,7 @@ export class AttemptAnnouncer {
     private readonly table: DeliveryTable,
     private readonly producer: RecordProducer,
   ) {
-    this.marks = new BatchWriter({
+    this.marks = new BatchWriter<RecordedAttempt, void>({
       maxBatch: 500,
       lingerMs: 20,
       write: async (attempts) => {

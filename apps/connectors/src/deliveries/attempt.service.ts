@@ -79,7 +79,14 @@ export class AttemptService {
     this.report(delivery, attempt, number);
     const { tenant, id: deliveryId, eventId, runId, customer, destination } = delivery;
     return {
-      ...{ tenant, deliveryId, eventId, runId, customer, destination, number, state: attempt.state },
+      tenant,
+      deliveryId,
+      eventId,
+      runId,
+      customer,
+      destination,
+      number,
+      state: attempt.state,
       traceparent: currentTraceparent() ?? delivery.traceparent,
       code: attempt.error?.code ?? null,
       message: attempt.error?.message ?? null,

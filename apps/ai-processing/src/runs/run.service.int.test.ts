@@ -1,0 +1,345 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { MockInstance } from 'vitest';
+import { SecretBox } from '#libs/auth';
+import { document, eventId as eventIdOf, topics } from '#libs/contracts';
+import type { EventReceived, Owned } from '#libs/contracts';
+import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
+import type { RecordContext } from '#libs/messaging';
+import { ModelGateway } from '#libs/models';
+import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
+import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { EventRecorder } from '../events/event.recorder.js';
+import { EventTable } from '../events/event.table.js';
+import { FlowCompiler } from '../flows/flow.compiler.js';
+import { FlowMatcher } from '../flows/flow.matcher.js';
+import { ReplayConsumer } from '../replays/replay.consumer.js';
+import { EventUnknown } from '../replays/replay.errors.js';
+import { ModelAttemptTable } from './model-attempt.table.js';
+import { RunAnnouncer } from './run.announcer.js';
+import { RunsUnfinished } from './run.errors.js';
+import { RunService } from './run.service.js';
+import { RunTable } from './run.table.js';
+import { RunWorker } from './run.worker.js';
+import { StepResultTable } from './step-result.table.js';
+
+type Sink = Awaited<ReturnType<typeof startHttpSink>>;
+
+let fresh: FreshDatabase;
+let database: Database;
+let documents: DocumentTable;
+let configuration: Configuration;
+let producer: RecordProducer;
+let model: Sink;
+let gateway: ModelGateway;
+let runTable: RunTable;
+let runs: RunService;
+let replays: ReplayConsumer;
+let recorder: EventRecorder;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
+  const secretBox = new SecretBox(randomBytes(32));
+  documents = new DocumentTable(secretBox);
+  configuration = new Configuration(database, { secretBox });
+  await configuration.start();
+  const log = { brokers: testBrokers(), clientId: 'test' };
+  await ensureTopics(log, Object.values(topics));
+  producer = new RecordProducer(log);
+  await producer.connect();
+  model = await startHttpSink();
+  const once = { retries: 0, initialDelayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 };
+  gateway = new ModelGateway({ baseUrl: `${model.url}/v1`, apiKey: 'k', retry: once });
+
+  const compiler = new FlowCompiler(gateway);
+  const options = { runRetries: 1, runLeaseMs: 30_000 };
+  runTable = new RunTable(database);
+  const worker = new RunWorker(runTable, new StepResultTable(database), new ModelAttemptTable(database), compiler, configuration, options);
+  runs = new RunService(new FlowMatcher(configuration, compiler), runTable, worker, new RunAnnouncer(producer), options);
+  const events = new EventTable(database);
+  recorder = new EventRecorder(events, producer);
+  replays = new ReplayConsumer(events, runs);
+});
+
+afterAll(async () => {
+  await gateway.close();
+  await model.stop();
+  await producer.disconnect();
+  await configuration.stop();
+  await database.close();
+  await fresh.close();
+});
+
+let tenant: string;
+let asked: string[];
+let appends: MockInstance<RecordProducer['append']>;
+let appended: { topic: string; schema: string; value: Owned & Record<string, unknown> }[];
+
+beforeEach(() => {
+  tenant = uniqueName('t');
+  asked = [];
+  appended = [];
+  const append = producer.append.bind(producer);
+  appends = vi.spyOn(producer, 'append').mockImplementation(async (topic, type, value, options) => {
+    const answer = await append(topic, type, value, options);
+    appended.push({ topic: topic.name, schema: type.schema, value: value as never });
+    return answer;
+  });
+  answerWith((n) => ({ topic: `answer ${n}` }));
+});
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** The model answers its nth question of this test, from 1. */
+function answerWith(answer: (n: number) => object): void {
+  model.respondWith((request) => {
+    asked.push(request.body.toString('utf8'));
+    const completion = {
+      id: 'chatcmpl-1',
+      object: 'chat.completion',
+      created: 1,
+      model: 'model-2026',
+      choices: [
+        {
+          index: 0,
+          finish_reason: 'stop',
+          message: { role: 'assistant', content: JSON.stringify(answer(asked.length)), refusal: null },
+        },
+      ],
+      usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+    };
+    return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(completion) };
+  });
+}
+
+function failWith(status: number, headers: Record<string, string> = {}): void {
+  model.respondWith((request) => {
+    asked.push(request.body.toString('utf8'));
+    return { status, headers: { 'content-type': 'application/json', ...headers }, body: '{"error":{"message":"no"}}' };
+  });
+}
+
+const infer = (id: string, more: object = {}) => ({
+  id,
+  infer: {
+    model: 'm',
+    instructions: 'Say what it is about.',
+    output: { type: 'object', additionalProperties: false, required: ['topic'], properties: { topic: { type: 'string' } } },
+    timeoutMs: 2_000,
+    ...more,
+  },
+});
+const tell = { id: 'tell', deliver: { destination: 'crm' } };
+
+async function apply(name: string, spec: object): Promise<void> {
+  const flow = document.parse({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name }, spec });
+  const { version } = await documents.save(database, { document: flow, actor: 'test' });
+  await waitFor(() => configuration.flows(tenant).some((one) => one.name === name && one.version === version), {
+    what: `${name} to be current`,
+  });
+}
+
+const eventOf = (id: string, more: Partial<EventReceived> = {}): EventReceived => ({
+  eventId: eventIdOf(tenant, 'shop', { providerEventId: id }),
+  tenant,
+  source: 'shop',
+  customer: 'c-1',
+  lane: 'normal',
+  type: 'order.paid',
+  providerEventId: id,
+  occurredAt: '2026-11-21T10:00:00.000Z',
+  receivedAt: '2026-11-21T10:00:01.000Z',
+  contentType: 'application/json',
+  body: '{"amount":7}',
+  ...more,
+});
+
+let offset = 0;
+const contextOf = (more: Partial<RecordContext> = {}): RecordContext => ({
+  tenant,
+  customer: 'c-1',
+  topic: topics.eventsNormal.name,
+  partition: 0,
+  offset: String((offset += 1)),
+  timestampMs: Date.now(),
+  attempt: 1,
+  signal: new AbortController().signal,
+  ...more,
+});
+
+const announced = (schema: string) => appended.filter((one) => one.schema === schema).map(({ value }) => value);
+const states = statement(
+  'test.runs',
+  'SELECT flow, flow_version, generation, state, fence, failures, decision, error_code FROM run WHERE tenant_id = $1 ORDER BY flow, generation',
+);
+const stored = () => database.query<Record<string, unknown>>(states, [tenant]);
+
+test('a repeat of an event is one run: the model is asked once, and the stored decision is announced again', async () => {
+  await apply('triage', { steps: [infer('assess'), tell] });
+  const event = eventOf('1');
+  const together = await Promise.allSettled([runs.runFlows(event, contextOf()), runs.runFlows(event, contextOf())]);
+  expect(together.map(({ status }) => status)).toContain('fulfilled'); // the other one may have to wait for it
+  await runs.runFlows(event, contextOf());
+  expect(asked).toHaveLength(1);
+  expect(await stored()).toMatchObject([{ state: 'completed', decision: { topic: 'answer 1' } }]);
+  const completed = announced('run.completed.v1');
+  expect(new Set(completed.map((one) => JSON.stringify(one))).size).toBe(1);
+  expect(completed[0]).toMatchObject({
+    decision: { topic: 'answer 1' },
+    eventReceivedAt: event.receivedAt,
+    deliveries: [{ step: 'tell', destination: 'crm', payload: { eventId: event.eventId, decision: { topic: 'answer 1' } } }],
+  });
+});
+
+test('a run that is tried again goes on from what is stored: a model that would answer differently is not asked a second time', async () => {
+  await apply('triage', { steps: [infer('first'), infer('second')], decision: '[steps.first.topic, steps.second.topic]' });
+  const event = eventOf('1');
+  const broken = new AbortController();
+  const store = vi.spyOn(StepResultTable.prototype, 'keep');
+  store.mockImplementationOnce(async function keep(this: StepResultTable, ...args) {
+    store.mockRestore();
+    const kept = await this.keep(...args);
+    broken.abort(new Error('the process is killed'));
+    return kept;
+  });
+  await expect(runs.runFlows(event, contextOf({ signal: broken.signal }))).rejects.toThrow('the process is killed');
+  await runs.runFlows(event, contextOf());
+  expect(asked).toHaveLength(2);
+  expect(await stored()).toMatchObject([{ state: 'completed', failures: 0, fence: 2, decision: ['answer 1', 'answer 2'] }]);
+});
+
+test('a model that is down is tried again; when the budget is spent the run is parked, and the event’s other flow was never held up', async () => {
+  await apply('needy', { steps: [infer('assess')] });
+  await apply('plain', { steps: [{ id: 'sum', map: { expression: 'event.data.amount + 1' } }] });
+  failWith(503);
+  const event = eventOf('1');
+  await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunsUnfinished);
+  expect(announced('run.completed.v1')).toMatchObject([{ flow: 'plain', decision: 8 }]);
+  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  expect(await stored()).toMatchObject([
+    { flow: 'needy', state: 'failed', error_code: 'model.unavailable' },
+    { flow: 'plain', state: 'completed', decision: 8 },
+  ]);
+  expect(announced('run.failed.v1')).toMatchObject([{ flow: 'needy', code: 'model.unavailable' }]);
+  expect(announced('dead-lettered.v1')).toMatchObject([{ kind: 'run', code: 'model.unavailable', eventId: event.eventId }]);
+});
+
+test('a model that is down and comes back costs nothing but time', async () => {
+  await apply('triage', { steps: [infer('assess')] });
+  failWith(503);
+  const event = eventOf('1');
+  await expect(runs.runFlows(event, contextOf())).rejects.toMatchObject({ ours: true, outcome: 'retry' });
+  answerWith(() => ({ topic: 'billing' }));
+  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  expect(await stored()).toMatchObject([{ state: 'completed', decision: { topic: 'billing' } }]);
+});
+
+test('a limited model is waited for: for as long as it asks, and without using up the budget', async () => {
+  await apply('triage', { steps: [infer('assess')] });
+  failWith(429, { 'retry-after': '60' });
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    const tried = runs.runFlows(eventOf('1'), contextOf({ attempt }));
+    await expect(tried).rejects.toMatchObject({ outcome: 'retry', ours: true, retryAfterMs: 60_000 });
+  }
+  expect(await stored()).toMatchObject([{ state: 'running', failures: 0, fence: 3 }]);
+});
+
+test('a worker that lost its claim while the model thought changes and announces nothing', async () => {
+  await apply('triage', { steps: [infer('assess')] });
+  const event = eventOf('1');
+  const steal = statement('test.steal', 'UPDATE run SET fence = fence + 1 WHERE tenant_id = $1 RETURNING id');
+  const complete = vi.spyOn(runTable, 'complete');
+  complete.mockImplementationOnce(async (...args) => {
+    await database.query(steal, [tenant]);
+    complete.mockRestore();
+    return runTable.complete(...args);
+  });
+  await expect(runs.runFlows(event, contextOf())).rejects.toThrow(/claim of the run .* was lost/);
+  expect(await stored()).toMatchObject([{ state: 'running', fence: 2, decision: null }]);
+  expect(announced('run.completed.v1')).toEqual([]);
+  await expect(runs.runFlows(event, contextOf())).rejects.toThrow(/at work in another process/);
+});
+
+test('a run keeps the version it started with, and an event keeps the flows it started with', async () => {
+  await apply('triage', { steps: [infer('assess'), { id: 'version', map: { expression: '1' } }] });
+  failWith(503);
+  const event = eventOf('1');
+  await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunsUnfinished);
+  await apply('triage', { steps: [infer('assess'), { id: 'version', map: { expression: '2' } }] });
+  await apply('late', { steps: [{ id: 'a', map: { expression: '"late"' } }] });
+  answerWith(() => ({ topic: 'billing' }));
+  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  expect(await stored()).toMatchObject([{ flow: 'triage', flow_version: 1, state: 'completed', decision: 1 }]);
+  await runs.runFlows(eventOf('2'), contextOf());
+  expect(await stored()).toHaveLength(3);
+});
+
+test('only flows that listen for the event run; one whose condition fails is parked with the reason', async () => {
+  const steps = [{ id: 'a', map: { expression: '1' } }];
+  await apply('another-source', { on: { sources: ['crm'] }, steps });
+  await apply('another-type', { on: { types: ['invoice.*'] }, steps });
+  await apply('too-small', { on: { when: 'event.data.amount > 100' }, steps });
+  await apply('matching', { on: { sources: ['shop'], types: ['order.*'], when: 'event.data.amount = 7' }, steps });
+  await apply('broken', { on: { when: '$number(event.type)' }, steps });
+  await runs.runFlows(eventOf('1'), contextOf());
+  expect(await stored()).toMatchObject([
+    { flow: 'broken', state: 'failed', error_code: 'flow.expressionFailed' },
+    { flow: 'matching', state: 'completed' },
+  ]);
+});
+
+test('an announcement that failed is made when the record comes again, from the stored decision', async () => {
+  await apply('triage', { steps: [infer('assess')] });
+  appends.mockRejectedValueOnce(new LogUnavailable('away'));
+  const event = eventOf('1');
+  await expect(runs.runFlows(event, contextOf())).rejects.toMatchObject({ ours: true });
+  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  expect(asked).toHaveLength(1);
+});
+
+test('a replay runs the flows again as the next generation, once per command; the earlier decision stays', async () => {
+  await apply('triage', { steps: [infer('assess'), tell] });
+  await apply('other', { steps: [{ id: 'a', map: { expression: '1' } }] });
+  const event = eventOf('1');
+  await recorder.record(event, contextOf());
+  await runs.runFlows(event, contextOf());
+  const command = { tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at: event.receivedAt, eventId: event.eventId };
+  await replays.onReplayEvent({ ...command, flow: 'triage' }, contextOf());
+  await replays.onReplayEvent({ ...command, flow: 'triage' }, contextOf());
+  await replays.onReplayEvent({ ...command, commandId: 'cmd_2', flow: null }, contextOf());
+  expect(await stored()).toMatchObject([
+    { flow: 'other', generation: 0 },
+    { flow: 'other', generation: 1 },
+    { flow: 'triage', generation: 0, decision: { topic: 'answer 1' } },
+    { flow: 'triage', generation: 1, decision: { topic: 'answer 2' } },
+    { flow: 'triage', generation: 2, decision: { topic: 'answer 3' } },
+  ]);
+});
+
+test('a replay of an event, or of a flow, that is not there is refused', async () => {
+  const event = eventOf('1');
+  const command = {
+    tenant,
+    customer: 'c-1',
+    commandId: 'cmd_1',
+    actor: 'key:1',
+    at: event.receivedAt,
+    eventId: event.eventId,
+    flow: 'none',
+  };
+  await expect(replays.onReplayEvent(command, contextOf())).rejects.toThrow(EventUnknown);
+  await recorder.record(event, contextOf());
+  await expect(replays.onReplayEvent(command, contextOf())).rejects.toMatchObject({ code: 'flow.unknown' });
+});
+
+test('an event is announced once recorded: again when its record comes again, not for its repeats', async () => {
+  const event = eventOf('1');
+  const first = contextOf();
+  await recorder.record(event, first);
+  await recorder.record(event, contextOf());
+  expect(announced('event.recorded.v1')).toHaveLength(1);
+  await recorder.record(event, first);
+  expect(announced('event.recorded.v1')).toHaveLength(2);
+});

@@ -1,0 +1,280 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { SecretBox } from '#libs/auth';
+import { deliveryId, document, topics } from '#libs/contracts';
+import type { Owned, RunCompleted } from '#libs/contracts';
+import { HttpClient } from '#libs/http';
+import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
+import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
+import { verifyStandardWebhook } from '#libs/signatures';
+import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase, HttpSink } from '#libs/testing';
+import type { ConnectorsOptions } from '../config.js';
+import { ConnectorRegistry } from '../connectors/connector.registry.js';
+import { HttpConnector } from '../connectors/http/http.connector.js';
+import { AttemptAnnouncer } from './attempt.announcer.js';
+import { AttemptService } from './attempt.service.js';
+import { DeliveryUnknown } from './delivery.errors.js';
+import { DeliveryService } from './delivery.service.js';
+import { DeliveryTable } from './delivery.table.js';
+import { DeliveryWorker } from './delivery.worker.js';
+
+const secret = `whsec_${randomBytes(24).toString('base64')}`;
+const options: ConnectorsOptions = {
+  deliveryConcurrency: 8,
+  deliveryConcurrencyPerDestination: 2,
+  deliveryPollMs: 20,
+  deliveryLeaseMs: 15_000,
+  deliveryStopMs: 100,
+  allowPrivateAddresses: true,
+};
+
+let producer: RecordProducer;
+let http: HttpClient;
+
+beforeAll(async () => {
+  const log = { brokers: testBrokers(), clientId: 'test' };
+  await ensureTopics(log, Object.values(topics));
+  producer = new RecordProducer(log);
+  await producer.connect();
+  http = new HttpClient({ allowPrivateAddresses: true });
+});
+
+afterAll(async () => {
+  await http.close();
+  await producer.disconnect();
+});
+
+let tenant: string;
+let fresh: FreshDatabase;
+let database: Database;
+let documents: DocumentTable;
+let configuration: Configuration;
+let table: DeliveryTable;
+let sink: HttpSink;
+let worker: DeliveryWorker;
+let deliveries: DeliveryService;
+let appends: ReturnType<typeof recordAppends>;
+let appended: { schema: string; value: Owned & Record<string, unknown> }[];
+
+beforeEach(async () => {
+  tenant = uniqueName('t');
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
+  table = new DeliveryTable(database);
+  const secretBox = new SecretBox(randomBytes(32));
+  documents = new DocumentTable(secretBox);
+  configuration = new Configuration(database, { secretBox });
+  await configuration.start();
+  appends = recordAppends();
+  sink = await startHttpSink();
+  ({ worker, deliveries } = startWorker());
+  await apply('crm', sink);
+});
+
+afterEach(async () => {
+  await worker.beforeApplicationShutdown();
+  vi.restoreAllMocks();
+  await sink.stop();
+  await configuration.stop();
+  await database.close();
+  await fresh.close();
+});
+
+/** The real appends go on; what the log took is noted. */
+function recordAppends() {
+  appended = [];
+  const append = producer.append.bind(producer);
+  return vi.spyOn(producer, 'append').mockImplementation(async (topic, type, value, more) => {
+    const answer = await append(topic, type, value, more);
+    appended.push({ schema: type.schema, value: value as never });
+    return answer;
+  });
+}
+
+/** A process of its own, as far as deliveries are concerned. */
+function startWorker() {
+  const announcer = new AttemptAnnouncer(table, producer);
+  const attempter = new AttemptService(table, new ConnectorRegistry(new HttpConnector(http)), configuration);
+  const started = new DeliveryWorker(table, attempter, announcer, configuration, options);
+  started.onApplicationBootstrap();
+  return { worker: started, deliveries: new DeliveryService(table, configuration, started) };
+}
+
+async function apply(name: string, destination: HttpSink, spec: object = {}): Promise<void> {
+  const retry = { retries: 3, initialDelayMs: 10, maxDelayMs: 20 };
+  const parsed = document.parse({
+    apiVersion: 'millrace/v1',
+    kind: 'Destination',
+    metadata: { tenant, name },
+    spec: { kind: 'http', url: `${destination.url}/in`, secret: { value: secret }, timeoutMs: 5_000, retry, ...spec },
+  });
+  const { version } = await documents.save(database, { document: parsed, actor: 'test' });
+  await waitFor(() => configuration.destination(tenant, name)?.version === version, { what: `${name} to be current` });
+}
+
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const decided = (id: string, more: Partial<RunCompleted> = {}): RunCompleted => ({
+  tenant,
+  customer: 'c-1',
+  eventId: `evt_${id}`,
+  runId: `run_${id}`,
+  flow: 'triage',
+  flowVersion: 1,
+  generation: 0,
+  at: new Date().toISOString(),
+  eventReceivedAt: new Date().toISOString(),
+  decision: null,
+  deliveries: [{ step: 'tell', destination: 'crm', payload: { z: 1, a: id } }],
+  ...more,
+});
+const idOf = (id: string, destination = 'crm', generation = 0): string =>
+  deliveryId(tenant, `evt_${id}`, 'triage', 'tell', destination, generation);
+
+const rows = statement(
+  'test.deliveries',
+  'SELECT id, destination, state, attempts, announced_attempts, error_code FROM delivery WHERE tenant_id = $1 ORDER BY position',
+);
+const attemptRows = statement(
+  'test.attempts',
+  'SELECT number, outcome, status, error_code, response_excerpt FROM attempt WHERE tenant_id = $1 ORDER BY delivery_id, number',
+);
+const stored = () => database.query<Record<string, unknown>>(rows, [tenant]);
+const attempts = () => database.query<Record<string, unknown>>(attemptRows, [tenant]);
+const settled = (state: string, count = 1) =>
+  waitFor(async () => (await stored()).filter((row) => row['state'] === state).length === count, { what: `${count} ${state}` });
+const announced = (schema: string) => appended.filter((one) => one.schema === schema).map(({ value }) => value);
+
+test('a decision arrives once: signed, under its effect key, in the event’s trace, byte for byte as planned', async () => {
+  const run = decided('1');
+  await Promise.all([deliveries.plan(run, traceparent), deliveries.plan(run, traceparent)]);
+  await deliveries.plan(run, traceparent);
+  await settled('delivered');
+  expect(sink.requests).toHaveLength(1);
+  const [request] = sink.requests;
+  verifyStandardWebhook(secret, request!.headers, request!.body, Date.now());
+  expect(request).toMatchObject({ method: 'POST', path: '/in' });
+  expect(request!.body.toString()).toBe('{"z":1,"a":"1"}');
+  expect(request!.headers).toMatchObject({
+    'content-type': 'application/json',
+    'webhook-id': idOf('1'),
+    'idempotency-key': idOf('1'),
+    traceparent: expect.stringContaining('0af7651916cd43dd8448eb211c80319c') as string,
+  });
+  expect(await attempts()).toEqual([{ number: 1, outcome: 'succeeded', status: 204, error_code: null, response_excerpt: '' }]);
+  await waitFor(() => announced('delivery.attempted.v1').length === 1, { what: 'the announcement' });
+  expect(announced('delivery.attempted.v1')).toMatchObject([{ deliveryId: idOf('1'), state: 'delivered', attempt: 1, code: null }]);
+});
+
+test('a destination that is down gets it when it is back, every attempt on record, and what comes after waits its turn', async () => {
+  let asked = 0;
+  sink.respondWith(() => ({ status: (asked += 1) <= 2 ? 503 : 200, body: 'later' }));
+  await deliveries.plan(decided('1'), undefined);
+  await deliveries.plan(decided('2'), undefined);
+  await settled('delivered', 2);
+  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('1'), idOf('1'), idOf('1'), idOf('2')]);
+  expect(await stored()).toMatchObject([{ attempts: 3 }, { attempts: 1 }]);
+  expect((await attempts()).filter((row) => row['outcome'] === 'failed')).toMatchObject([
+    { status: 503, error_code: 'delivery.unavailable', response_excerpt: 'later' },
+    { status: 503, error_code: 'delivery.unavailable', response_excerpt: 'later' },
+  ]);
+});
+
+test('a destination that names a time is not asked before it', async () => {
+  let asked = 0;
+  sink.respondWith(() => ((asked += 1) === 1 ? { status: 429, headers: { 'retry-after': '1' } } : { status: 200 }));
+  await deliveries.plan(decided('1'), undefined);
+  await settled('delivered');
+  const [first, second] = sink.requests;
+  expect(second!.receivedAt.getTime() - first!.receivedAt.getTime()).toBeGreaterThanOrEqual(990);
+});
+
+test('what is refused is parked with its reason, the next one goes out, and a redeliver arrives under the same effect key', async () => {
+  sink.respondWith(({ body }) => ({ status: body.includes('"a":"1"') ? 422 : 200, body: 'unknown field' }));
+  await deliveries.plan(decided('1'), undefined);
+  await deliveries.plan(decided('2'), undefined);
+  await settled('parked');
+  await settled('delivered');
+  expect(await attempts()).toMatchObject([{ number: 1 }, { number: 1 }]);
+  await waitFor(() => announced('dead-lettered.v1').length === 1, { what: 'the dead letter' });
+  expect(announced('dead-lettered.v1')).toMatchObject([
+    { kind: 'delivery', code: 'delivery.refused', message: 'The destination refused the payload with status 422', deliveryId: idOf('1') },
+  ]);
+
+  sink.respondWith(() => ({ status: 200 }));
+  const command = { tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at: new Date().toISOString(), deliveryId: idOf('1') };
+  await deliveries.redeliver(command);
+  await deliveries.redeliver(command);
+  await settled('delivered', 2);
+  const sent = sink.requests.filter(({ headers }) => headers['webhook-id'] === idOf('1'));
+  expect(sent).toHaveLength(2);
+  expect(new Set(sent.map(({ body }) => body.toString())).size).toBe(1);
+  await expect(deliveries.redeliver({ ...command, deliveryId: 'dlv_none' })).rejects.toThrow(DeliveryUnknown);
+});
+
+test('when the retries are spent, a delivery is parked', async () => {
+  await apply('crm', sink, { retry: { retries: 1, initialDelayMs: 10 } });
+  sink.respondWith(() => ({ status: 500 }));
+  await deliveries.plan(decided('1'), undefined);
+  await settled('parked');
+  expect(sink.requests).toHaveLength(2);
+  expect(await stored()).toMatchObject([{ attempts: 2, error_code: 'delivery.unavailable' }]);
+});
+
+test('a delivery to a destination that is not there is parked, and goes out once it is', async () => {
+  const run = decided('1', { deliveries: [{ step: 'tell', destination: 'erp', payload: {} }] });
+  await deliveries.plan(run, undefined);
+  await settled('parked');
+  expect(await stored()).toMatchObject([{ error_code: 'flow.unknownDestination' }]);
+  await apply('erp', sink);
+  const at = new Date().toISOString();
+  await deliveries.redeliver({ tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at, deliveryId: idOf('1', 'erp') });
+  await settled('delivered');
+});
+
+test('a destination that hangs delays no other, and no other customer of its own', async () => {
+  const hanging = await startHttpSink();
+  hanging.respondWith(({ body }) => (body.includes('slow') ? new Promise<never>(() => undefined) : { status: 200 }));
+  await apply('hanging', hanging);
+  const to = (id: string, destination: string, customer: string): RunCompleted =>
+    decided(id, { customer, deliveries: [{ step: 'tell', destination, payload: { a: id } }] });
+  await deliveries.plan(to('slow-1', 'hanging', 'c-1'), undefined);
+  await waitFor(() => hanging.requests.length === 1, { what: 'the attempt that hangs' });
+  for (let at = 0; at < 20; at += 1) await deliveries.plan(to(`waits-${at}`, 'hanging', 'c-1'), undefined);
+  await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
+  await deliveries.plan(to('other', 'hanging', 'c-2'), undefined);
+  await settled('delivered', 2);
+  expect(sink.requests).toHaveLength(1);
+  expect(hanging.requests).toHaveLength(2);
+  await hanging.stop();
+});
+
+test('another generation is another delivery, with an effect key of its own', async () => {
+  await deliveries.plan(decided('1'), undefined);
+  await deliveries.plan(decided('1', { generation: 1, runId: 'run_1b' }), undefined);
+  await settled('delivered', 2);
+  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('1'), idOf('1', 'crm', 1)]);
+});
+
+test('a process that stops breaks off what hangs and gives it back, and the next one delivers it at once', async () => {
+  let asked = 0;
+  sink.respondWith(() => ((asked += 1) === 1 ? new Promise<never>(() => undefined) : { status: 200 }));
+  await deliveries.plan(decided('1'), undefined);
+  await waitFor(() => sink.requests.length === 1, { what: 'the first attempt' });
+  await worker.beforeApplicationShutdown();
+  expect(await stored()).toMatchObject([{ state: 'pending', attempts: 0 }]);
+  ({ worker, deliveries } = startWorker());
+  await settled('delivered');
+  expect(await stored()).toMatchObject([{ attempts: 1 }]);
+});
+
+test('an attempt whose announcement the log did not take stays marked until it is announced', async () => {
+  appends.mockRejectedValueOnce(new LogUnavailable('away'));
+  await deliveries.plan(decided('1'), undefined);
+  await settled('delivered');
+  expect(await stored()).toMatchObject([{ attempts: 1, announced_attempts: 0 }]);
+  const [forgotten] = await table.unannounced(0, 100);
+  await new AttemptAnnouncer(table, producer).announce(forgotten!);
+  expect(announced('delivery.attempted.v1')).toMatchObject([{ deliveryId: idOf('1'), state: 'delivered', attempt: 1 }]);
+  expect(await stored()).toMatchObject([{ announced_attempts: 1 }]);
+});
