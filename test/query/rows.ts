@@ -19,13 +19,15 @@ export class Rows {
     source?: string;
     type?: string;
     receivedAt?: Date;
+    recordedAt?: Date;
     contentType?: string;
     body?: string;
   }): Promise<void> {
     const { tenant, id, customer = 'cus-1', source = 'stripe', type = 'invoice.paid', receivedAt = new Date() } = row;
+    const { recordedAt = new Date() } = row;
     const { contentType = 'application/json', body = '{"total":1}' } = row;
     await this.database.query(insertCustomer, [tenant, customer, receivedAt]);
-    await this.database.query(insertEvent, [tenant, id, source, customer, type, receivedAt, contentType, Buffer.from(body)]);
+    await this.database.query(insertEvent, [tenant, id, source, customer, type, receivedAt, contentType, Buffer.from(body), recordedAt]);
   }
 
   async manyEvents(tenant: string, count: number): Promise<void> {
@@ -47,9 +49,11 @@ export class Rows {
     flow?: string;
     generation?: number;
     state?: string;
+    /** Deliveries that the run asked for; default: none. */
+    planned?: number;
     startedAt?: Date;
   }): Promise<void> {
-    const { tenant, id, event, flow = 'triage', generation = 0, state = 'completed', startedAt = new Date() } = row;
+    const { tenant, id, event, flow = 'triage', generation = 0, state = 'completed', planned = 0, startedAt = new Date() } = row;
     const completed = state === 'completed';
     await this.database.query(insertRun, [
       tenant,
@@ -63,6 +67,7 @@ export class Rows {
       state === 'failed' ? 'The model refused' : null,
       startedAt,
       state === 'running' ? null : new Date(startedAt.getTime() + 20),
+      completed ? JSON.stringify(Array(planned).fill({ step: 'tell' })) : null,
     ]);
     await this.database.query(insertStep, [tenant, id, event, new Date(startedAt.getTime() + 10)]);
     await this.database.query(insertModelAttempt, [tenant, id, event, new Date(startedAt.getTime() + 8)]);
@@ -104,8 +109,8 @@ const insertCustomer = statement(
 );
 const insertEvent = statement(
   'test.event',
-  `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, log_topic, log_partition, log_offset)
-   VALUES ($1, $2, $3, $4, $5, 'normal', $6, $6, $7, $8, 'millrace.events.normal', 0, 0)`,
+  `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, recorded_at, log_topic, log_partition, log_offset)
+   VALUES ($1, $2, $3, $4, $5, 'normal', $6, $6, $7, $8, $9, 'millrace.events.normal', 0, 0)`,
 );
 const insertEvents = statement(
   'test.events',
@@ -116,8 +121,8 @@ const insertEvents = statement(
 const lockEvents = statement('test.lockEvents', 'LOCK TABLE event IN ACCESS EXCLUSIVE MODE');
 const insertRun = statement(
   'test.run',
-  `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, decision, error_code, error_message, started_at, finished_at)
-   SELECT $1, $2, $3, e.customer, $4, 1, $5, $6, $7, $8, $9, $10, $11 FROM event e WHERE e.tenant_id = $1 AND e.id = $3`,
+  `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, decision, error_code, error_message, started_at, finished_at, deliveries)
+   SELECT e.tenant_id, $2, e.id, e.customer, $4, 1, $5::integer, $6, $7::json, $8, $9, $10::timestamptz, $11::timestamptz, $12::json FROM event e WHERE e.tenant_id = $1 AND e.id = $3`,
 );
 const insertStep = statement(
   'test.step',
@@ -133,7 +138,7 @@ const insertDelivery = statement(
   'test.delivery',
   `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, state, attempts, retries_left,
      event_received_at, created_at)
-   SELECT $1, $2, $3, r.id, r.flow, r.generation, 'tell', r.customer, $5, '{"hello":"world"}', $6, 1, 5, $7, $7
+   SELECT r.tenant_id, $2, $3, r.id, r.flow, r.generation, 'tell', r.customer, $5, '{"hello":"world"}', $6, 1, 5, $7::timestamptz, $7
    FROM run r WHERE r.tenant_id = $1 AND r.id = $4`,
 );
 const insertAttempt = statement(

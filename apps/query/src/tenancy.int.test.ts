@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Scope } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { TenantDatabase } from '#libs/persistence';
+import { QueryServer } from '../../../test/query/query-server.js';
+
+let server: QueryServer;
+let acme: string;
+let beta: string;
+
+beforeAll(async () => {
+  server = await QueryServer.start({ graphqlMaxCost: 100_000 });
+  acme = await server.key('acme', 'read', 'operate', 'admin');
+  beta = await server.key('beta', 'read', 'operate', 'admin');
+  await story('acme', 'a');
+});
+afterAll(() => server.stop());
+
+/** One event with everything that can hang on it. */
+async function story(tenant: string, suffix: string): Promise<void> {
+  const { rows } = server;
+  await rows.event({ tenant, id: `evt_${suffix}`, customer: 'cus-1' });
+  await rows.run({ tenant, id: `run_${suffix}`, event: `evt_${suffix}` });
+  await rows.delivery({ tenant, id: `dlv_${suffix}`, event: `evt_${suffix}`, run: `run_${suffix}`, state: 'parked' });
+  await rows.deadLetter({ tenant, id: `dlq_${suffix}`, event: `evt_${suffix}`, run: `run_${suffix}`, delivery: `dlv_${suffix}` });
+}
+
+const customerId = `cus_${Buffer.from('cus-1').toString('base64url')}`;
+const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', customerId];
+
+describe('nothing crosses a tenant', () => {
+  const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters'];
+
+  test.each(lists)('%s has the rows of its own tenant, and none of another', async (list) => {
+    const query = `{ ${list} { nodes { __typename id } totalCount { value exact } } }`;
+    const own = await server.data<Record<string, { nodes: object[]; totalCount: object }>>(acme, query);
+    expect(own[list]).toMatchObject({ nodes: [{ id: expect.any(String) as string }], totalCount: { value: 1, exact: true } });
+    const others = await server.data<Record<string, object>>(beta, query);
+    expect(others[list]).toEqual({ nodes: [], totalCount: { value: 0, exact: true } });
+  });
+
+  test('an id of another tenant is as good as none', async () => {
+    const query = 'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }';
+    const own = await server.data<{ nodes: { id: string }[] }>(acme, query, { ids });
+    expect(own.nodes.map((node) => node?.id)).toEqual(ids);
+    expect(await server.data(beta, query, { ids })).toEqual({ nodes: ids.map(() => null) });
+    const single =
+      '{ event(id: "evt_a") { id } run(id: "run_a") { id } delivery(id: "dlv_a") { id } deadLetter(id: "dlq_a") { id } customer(key: "cus-1") { id } }';
+    expect(await server.data(beta, single)).toEqual({ event: null, run: null, delivery: null, deadLetter: null, customer: null });
+  });
+
+  test('a mutation with an id of another tenant finds nothing, and orders nothing', async () => {
+    const append = vi.spyOn(server.part(RecordProducer), 'append');
+    const mutation = `mutation {
+      redeliver(input: { deliveryId: "dlv_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
+      replayEvents(input: { ids: ["evt_a"], idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
+      revokeApiKey(input: { id: "nobody" }) { __typename }
+      removeDocument(input: { kind: Flow, name: "x" }) { __typename }
+    }`;
+    expect(await server.data(beta, mutation)).toEqual({
+      redeliver: { __typename: 'NotFoundError', code: 'delivery.unknown', missing: ['dlv_a'], path: ['input', 'deliveryId'] },
+      replayEvents: { __typename: 'NotFoundError', code: 'event.unknown', missing: ['evt_a'], path: ['input', 'ids'] },
+      revokeApiKey: { __typename: 'NotFoundError' },
+      removeDocument: { __typename: 'NotFoundError' },
+    });
+    expect(append).not.toHaveBeenCalled();
+    append.mockRestore();
+  });
+
+  test('a document of another tenant is refused, whoever applies it', async () => {
+    const document = { apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'acme', name: 's' }, spec: { scheme: 'api-key' } };
+    const mutation =
+      'mutation ($d: [JSON!]!) { applyDocuments(input: { documents: $d }) { ... on ValidationError { violations { path message } } } }';
+    expect(await server.data(beta, mutation, { d: [document] })).toEqual({
+      applyDocuments: {
+        violations: [{ path: ['input', 'documents', '0', 'metadata', 'tenant'], message: 'is acme, and this key acts in beta' }],
+      },
+    });
+  });
+});
+
+describe('a key may do what its scopes say', () => {
+  const doors: [door: string, scope: Scope, operation: string][] = [
+    ['events', 'read', '{ events { nodes { id } } }'],
+    ['node', 'read', '{ node(id: "evt_a") { id } }'],
+    ['documents', 'admin', '{ documents { name } }'],
+    ['apiKeys', 'admin', '{ apiKeys { id } }'],
+    [
+      'redeliver',
+      'operate',
+      'mutation { redeliver(input: { deliveryId: "x", idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+    [
+      'replayEvents',
+      'operate',
+      'mutation { replayEvents(input: { ids: ["x"], idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+    [
+      'createApiKey',
+      'admin',
+      'mutation { createApiKey(input: { name: "", scopes: [] }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+    [
+      'applyDocuments',
+      'admin',
+      'mutation { applyDocuments(input: { documents: [] }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+  ];
+
+  test.each(doors)('%s is for %s', async (door, needed, operation) => {
+    for (const scope of ['ingest', 'read', 'operate', 'review', 'admin'] as const) {
+      const { data, errors } = await server.ask<Record<string, { __typename?: string; requiredScope?: string } | null>>(
+        await keyWith(scope),
+        operation,
+      );
+      const isRefused = errors?.[0]?.extensions.code === 'credential.scope' || data?.[door]?.__typename === 'ForbiddenError';
+      expect([scope, isRefused]).toEqual([scope, scope !== needed && scope !== 'admin']);
+      if (data?.[door]?.__typename === 'ForbiddenError') expect(data[door]?.requiredScope).toBe(needed.toUpperCase());
+    }
+  });
+
+  const keys = new Map<Scope, string>();
+  async function keyWith(scope: Scope): Promise<string> {
+    const key = keys.get(scope) ?? (await server.key('acme', scope));
+    keys.set(scope, key);
+    return key;
+  }
+});
+
+test('a page costs the same number of statements however many rows it has', async () => {
+  const rowsOfPage = 12;
+  for (let n = 0; n < rowsOfPage; n += 1) await story('many', `many${n}`);
+  const reader = await server.key('many', 'read');
+  const statements = vi.spyOn(server.part(TenantDatabase), 'query');
+  const query = `query ($first: Int!) { events(first: $first) { nodes {
+    state data customer { key } timeline { title }
+    runs { steps { id } modelAttempts { number } deliveries { attempts { number } event { id } run { id } } event { id } }
+    decisions { value } deliveries { attempts { number } event { id } } deadLetters { event { id } run { id } delivery { id } }
+  } } }`;
+  const counted = async (first: number): Promise<number> => {
+    statements.mockClear();
+    const { events } = await server.data<{ events: { nodes: object[] } }>(reader, query, { first });
+    expect(events.nodes).toHaveLength(first);
+    return statements.mock.calls.length;
+  };
+  const ofOne = await counted(1);
+  expect(await counted(rowsOfPage)).toBe(ofOne);
+  statements.mockRestore();
+});

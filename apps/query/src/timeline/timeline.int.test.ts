@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { QueryServer } from '../../../../test/query/query-server.js';
+
+let server: QueryServer;
+let operator: string;
+const at = (second: number): Date => new Date(Date.UTC(2026, 10, 1, 8, 0, second));
+
+beforeAll(async () => {
+  server = await QueryServer.start();
+  operator = await server.key('acme', 'read', 'operate');
+});
+afterAll(() => server.stop());
+
+test('an event tells everything that happened to it, in order', async () => {
+  const { rows } = server;
+  await rows.event({ tenant: 'acme', id: 'evt_t', receivedAt: at(0), recordedAt: at(1) });
+  await rows.run({ tenant: 'acme', id: 'run_t', event: 'evt_t', startedAt: at(2) });
+  await rows.delivery({ tenant: 'acme', id: 'dlv_t', event: 'evt_t', run: 'run_t', state: 'parked', createdAt: at(3) });
+  await rows.deadLetter({ tenant: 'acme', id: 'dlq_t', event: 'evt_t', run: 'run_t', delivery: 'dlv_t', createdAt: at(4) });
+  await server.data(operator, 'mutation { redeliver(input: { deliveryId: "dlv_t", idempotencyKey: "again" }) { __typename } }');
+  await server.data(operator, 'mutation { redeliver(input: { deliveryId: "dlv_t", idempotencyKey: "again" }) { __typename } }');
+
+  const query = '{ event(id: "evt_t") { state timeline { kind title code runId deliveryId deadLetterId attempt actor } } }';
+  const { event } = await server.data<{ event: { state: string; timeline: { kind: string; title: string }[] } }>(operator, query);
+  expect(event.state).toBe('PARKED');
+  expect(event.timeline.map(({ kind, title }) => `${kind}: ${title}`)).toEqual([
+    'RECEIVED: Received from stripe',
+    'RECORDED: Recorded',
+    'RUN_STARTED: Flow triage started',
+    'MODEL_ATTEMPT: Model local/rules-1 answered for assess',
+    'STEP_FINISHED: Step assess (infer) finished',
+    'RUN_COMPLETED: Flow triage reached its decision',
+    'DELIVERY_SCHEDULED: Delivery to crm scheduled',
+    'DELIVERY_ATTEMPT: Delivery to crm failed, attempt 1 (503)',
+    'PARKED: Gave up on the delivery: The destination refused',
+    'REDELIVERY_REQUESTED: Redelivery to crm requested',
+  ]);
+  expect(event.timeline.at(-1)).toMatchObject({ deliveryId: 'dlv_t', actor: expect.stringMatching(/^key:/) as string });
+  expect(event.timeline.at(-3)).toMatchObject({ code: 'delivery.unavailable', attempt: 1 });
+});
+
+test('of every flow the newest generation says how far an event got', async () => {
+  const { rows } = server;
+  const state = async (id: string): Promise<string> =>
+    (await server.data<{ event: { state: string } }>(operator, `{ event(id: "${id}") { state } }`)).event.state;
+  await rows.event({ tenant: 'acme', id: 'evt_s' });
+  expect(await state('evt_s')).toBe('RECORDED');
+  await rows.run({ tenant: 'acme', id: 'run_s0', event: 'evt_s', state: 'failed' });
+  expect(await state('evt_s')).toBe('PARKED');
+  await rows.run({ tenant: 'acme', id: 'run_s1', event: 'evt_s', generation: 1, state: 'running' });
+  expect(await state('evt_s')).toBe('RUNNING');
+  await rows.run({ tenant: 'acme', id: 'run_s2', event: 'evt_s', generation: 2, planned: 1 });
+  expect(await state('evt_s')).toBe('DELIVERING'); // decided, and its delivery is not written yet
+  await rows.delivery({ tenant: 'acme', id: 'dlv_s', event: 'evt_s', run: 'run_s2', state: 'delivered' });
+  expect(await state('evt_s')).toBe('COMPLETED');
+});
+
+test('a list by state has the events that say they are in it', async () => {
+  const states = ['RECORDED', 'RUNNING', 'DELIVERING', 'COMPLETED', 'PARKED'];
+  await server.rows.event({ tenant: 'acme', id: 'evt_new' });
+  for (const state of states) {
+    const { events } = await server.data<{ events: { nodes: { state: string }[] } }>(
+      operator,
+      'query ($states: [EventState!]) { events(filter: { states: $states }) { nodes { id state } } }',
+      { states: [state] },
+    );
+    expect(events.nodes.every((node) => node.state === state)).toBe(true);
+    if (['RECORDED', 'COMPLETED', 'PARKED'].includes(state)) expect(events.nodes.length).toBeGreaterThan(0);
+  }
+});
