@@ -232,21 +232,33 @@ test('a delivery to a destination that is not there is parked, and goes out once
   await settled('delivered');
 });
 
-test('a destination that hangs delays no other, and no other customer of its own', async () => {
+const to = (id: string, destination: string, customer: string): RunCompleted =>
+  decided(id, { customer, deliveries: [{ step: 'tell', destination, payload: { a: id } }] });
+const never = new Promise<never>(() => undefined);
+
+test('a destination that hangs delays no other one, however much is due for it', async () => {
   const hanging = await startHttpSink();
-  hanging.respondWith(({ body }) => (body.includes('slow') ? new Promise<never>(() => undefined) : { status: 200 }));
+  hanging.respondWith(() => never);
   await apply('hanging', hanging);
-  const to = (id: string, destination: string, customer: string): RunCompleted =>
-    decided(id, { customer, deliveries: [{ step: 'tell', destination, payload: { a: id } }] });
-  await deliveries.plan(to('slow-1', 'hanging', 'c-1'), undefined);
-  await waitFor(() => hanging.requests.length === 1, { what: 'the attempt that hangs' });
-  for (let at = 0; at < 20; at += 1) await deliveries.plan(to(`waits-${at}`, 'hanging', 'c-1'), undefined);
+  for (let at = 0; at < 2 * options.deliveryConcurrency; at += 1) await deliveries.plan(to(`slow-${at}`, 'hanging', `c-${at}`), undefined);
+  await waitFor(() => hanging.requests.length === options.deliveryConcurrencyPerDestination, {
+    what: 'all room of the one that hangs to be taken',
+  });
   await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
-  await deliveries.plan(to('other', 'hanging', 'c-2'), undefined);
-  await settled('delivered', 2);
+  await settled('delivered');
   expect(sink.requests).toHaveLength(1);
-  expect(hanging.requests).toHaveLength(2);
+  expect(hanging.requests).toHaveLength(options.deliveryConcurrencyPerDestination);
   await hanging.stop();
+});
+
+test('a customer whose delivery hangs delays no other customer at the same destination, and only itself', async () => {
+  sink.respondWith(({ body }) => (body.includes('slow') ? never : { status: 200 }));
+  await deliveries.plan(to('slow', 'crm', 'c-1'), undefined);
+  await waitFor(() => sink.requests.length === 1, { what: 'the attempt that hangs' });
+  await deliveries.plan(to('behind', 'crm', 'c-1'), undefined);
+  await deliveries.plan(to('other', 'crm', 'c-2'), undefined);
+  await settled('delivered');
+  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('slow'), idOf('other')]);
 });
 
 test('another generation is another delivery, with an effect key of its own', async () => {
@@ -258,7 +270,7 @@ test('another generation is another delivery, with an effect key of its own', as
 
 test('a process that stops breaks off what hangs and gives it back, and the next one delivers it at once', async () => {
   let asked = 0;
-  sink.respondWith(() => ((asked += 1) === 1 ? new Promise<never>(() => undefined) : { status: 200 }));
+  sink.respondWith(() => ((asked += 1) === 1 ? never : { status: 200 }));
   await deliveries.plan(decided('1'), undefined);
   await waitFor(() => sink.requests.length === 1, { what: 'the first attempt' });
   await worker.beforeApplicationShutdown();
