@@ -120,7 +120,8 @@ describe('when the connection breaks', () => {
     const one = await connect(1);
     const pid = await pidOf(one);
     await terminate(pid);
-    await waitFor(async () => (await pidOf(one)) !== pid, { what: 'another connection' });
+    const other = await waitFor(async () => [await pidOf(one)].find((now) => now !== pid), { what: 'another connection' });
+    expect(other).not.toBe(pid);
     await one.close();
   });
 });

@@ -209,18 +209,24 @@ async function launch(
 }
 
 async function answering(server: ChildProcess, url: string): Promise<void> {
-  const deadline = Date.now() + startDeadlineMs;
   await once(server, 'spawn');
-  while (server.exitCode === null && server.signalCode === null) {
-    try {
-      await withClient(url, (client) => client.query('SELECT 1'));
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await pause(20);
-    }
+  const ended = once(server, 'exit').then(([code, signal]) => new Error(`it ended with ${code ?? signal}`));
+  const deadline = Date.now() + startDeadlineMs;
+  for (;;) {
+    // Whoever answers at this port while our server ends is somebody else.
+    const failure = await Promise.race([ended, refusalOf(url)]);
+    if (failure === undefined) return;
+    if (server.exitCode !== null || server.signalCode !== null || Date.now() > deadline) throw failure;
+    await pause(20);
   }
-  throw new Error(`it ended with ${server.exitCode ?? server.signalCode}`);
+}
+
+/** Undefined where the server lets us in, else why not. */
+function refusalOf(url: string): Promise<unknown> {
+  return withClient(url, (client) => client.query('SELECT 1')).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 }
 
 async function createDatabase(url: string): Promise<void> {

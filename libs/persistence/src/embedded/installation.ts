@@ -26,8 +26,11 @@ export async function findInstallation(): Promise<Installation> {
   return installation;
 }
 
-/** npm packages hold no symbolic links: the package makes them after its installation, unless install scripts are off. */
-async function restoreLinks(root: string): Promise<void> {
+/**
+ * npm packages hold no symbolic links: the package makes them after its installation, unless install scripts are off.
+ * @param root the folder of the package
+ */
+export async function restoreLinks(root: string): Promise<void> {
   const list = path.join(root, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;
   const links = JSON.parse(await readFile(list, 'utf8')) as { source: string; target: string }[];

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client } from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SecretBox, issueApiKey } from '#libs/auth';
+import { document as documentSchema } from '#libs/contracts';
+import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { ApiKeyTable, Configuration, ConfigurationUnavailable, Database, DocumentTable, EmbeddedPostgres, migrate } from './index.js';
+
+const secretBox = new SecretBox(randomBytes(32));
+const documents = new DocumentTable(secretBox);
+const apiKeys = new ApiKeyTable();
+const tenant = uniqueName('tenant');
+/** So long that only notices can be what refreshed. */
+const refreshMs = 600_000;
+
+function connect(url: string): Promise<Database> {
+  return Database.connect({ url, role: 'millrace_service', applicationName: 'configuration-test' });
+}
+
+function save(database: Database, kind: string, name: string, spec: object): Promise<unknown> {
+  const metadata = kind === 'Tenant' ? { name } : { tenant, name };
+  return documents.save(database, { document: documentSchema.parse({ apiVersion: 'millrace/v1', kind, metadata, spec }), actor: 'test' });
+}
+
+/** Documents are saved without a word from now on, as if every notice were lost. */
+async function withoutNotices(url: string): Promise<void> {
+  const owner = new Client({ connectionString: url });
+  await owner.connect();
+  await owner.query('DROP TRIGGER configuration_changed ON document');
+  await owner.end();
+}
+
+const flow = (expression: string) => ({ steps: [{ id: 'a', map: { expression } }] });
+const crm = (url: string) => ({ kind: 'http', url, secret: { value: 'whsec_c2VjcmV0' } });
+
+describe('on a running Postgres', () => {
+  let fresh: FreshDatabase;
+  let database: Database;
+  let configuration: Configuration;
+  beforeEach(async () => {
+    fresh = await freshDatabase();
+    database = await connect(fresh.url);
+    configuration = new Configuration(database, { secretBox, refreshMs });
+  });
+  afterEach(async () => {
+    await configuration.stop();
+    await database.close();
+    await fresh.close();
+  });
+
+  test('nothing can be asked before the first read', async () => {
+    expect(configuration.ready()).toBe(false);
+    expect(() => configuration.source(tenant, 'shop')).toThrow(ConfigurationUnavailable);
+    expect(() => configuration.flows(tenant)).toThrow(ConfigurationUnavailable);
+    expect(() => configuration.apiKey('id')).toThrow(ConfigurationUnavailable);
+  });
+
+  test('current documents are there from the start, with their secrets in the clear', async () => {
+    await save(database, 'Tenant', tenant, { displayName: 'Acme' });
+    await save(database, 'Source', 'shop', { scheme: 'stripe', secrets: [{ value: 'whsec_1' }] });
+    await save(database, 'Destination', 'crm', crm('https://crm.example'));
+    await save(database, 'Flow', 'b', flow('2'));
+    await save(database, 'Flow', 'a', flow('1'));
+    await configuration.start();
+
+    expect(configuration.tenant(tenant)?.document.spec.displayName).toBe('Acme');
+    expect(configuration.source(tenant, 'shop')).toMatchObject({ version: 1, document: { spec: { secrets: [{ value: 'whsec_1' }] } } });
+    expect(configuration.destination(tenant, 'crm')?.document.spec.secret).toEqual({ value: 'whsec_c2VjcmV0' });
+    expect(configuration.flows(tenant).map(({ name }) => name)).toEqual(['a', 'b']);
+    expect(configuration.flows('globex')).toEqual([]);
+    expect(configuration.source('globex', 'shop')).toBeUndefined();
+  });
+
+  test('a saved version is heard of, and so is a removal', async () => {
+    await save(database, 'Destination', 'crm', crm('https://old.example'));
+    await configuration.start();
+    await save(database, 'Destination', 'crm', crm('https://new.example'));
+    await waitFor(() => configuration.destination(tenant, 'crm')?.version === 2, { what: 'the new version' });
+    expect(configuration.destination(tenant, 'crm')?.document.spec.url).toBe('https://new.example');
+
+    await documents.remove(database, { tenant, kind: 'Destination', name: 'crm', actor: 'test' });
+    await waitFor(() => configuration.destination(tenant, 'crm') === undefined, { what: 'the removal' });
+  });
+
+  test('an API key is heard of, and so is its revocation', async () => {
+    await configuration.start();
+    const { id, secretHash } = issueApiKey('test');
+    await apiKeys.insert(database, { tenant, id, name: 'n', secretHash, scopes: ['read'], createdBy: 'operator', expiresAt: null });
+    const key = await waitFor(() => configuration.apiKey(id), { what: 'the key' });
+    expect(key).toMatchObject({ id, tenant, scopes: ['read'], secretHash });
+    await apiKeys.revoke(database, { tenant, id });
+    await waitFor(() => configuration.apiKey(id) === undefined, { what: 'the revocation' });
+  });
+
+  test('a change whose notice was lost is found at the next refresh', async () => {
+    await configuration.stop();
+    configuration = new Configuration(database, { secretBox, refreshMs: 50 });
+    await configuration.start();
+    await withoutNotices(fresh.url);
+    await save(database, 'Flow', 'a', flow('1'));
+    const flows = await waitFor(() => [configuration.flows(tenant)].find(({ length }) => length > 0), { what: 'the flow' });
+    expect(flows).toMatchObject([{ name: 'a', version: 1 }]);
+  });
+
+  test('an old version of a flow is read from Postgres, and then known', async () => {
+    await save(database, 'Flow', 'a', flow('1'));
+    await save(database, 'Flow', 'a', flow('2'));
+    await configuration.start();
+    expect(await configuration.flowVersion(tenant, 'a', 2)).toBe(configuration.flows(tenant)[0]);
+    const old = await configuration.flowVersion(tenant, 'a', 1);
+    expect(old.document.spec.steps[0]?.map?.expression).toBe('1');
+    expect(await configuration.flowVersion(tenant, 'a', 1)).toBe(old);
+    await expect(configuration.flowVersion(tenant, 'a', 3)).rejects.toThrow('has no version 3');
+  });
+
+  test('a document whose secret cannot be opened is left out, and the others are served', async () => {
+    const foreign = new DocumentTable(new SecretBox(randomBytes(32)));
+    const lost = documentSchema.parse({
+      apiVersion: 'millrace/v1',
+      kind: 'Destination',
+      metadata: { tenant, name: 'lost' },
+      spec: crm('https://x.example'),
+    });
+    await foreign.save(database, { document: lost, actor: 'test' });
+    await save(database, 'Destination', 'crm', crm('https://crm.example'));
+    await configuration.start();
+    expect(configuration.destination(tenant, 'lost')).toBeUndefined();
+    expect(configuration.destination(tenant, 'crm')).toBeDefined();
+  });
+});
+
+describe('when Postgres goes away', () => {
+  let directory: string;
+  let postgres: EmbeddedPostgres;
+  let database: Database;
+  let configuration: Configuration;
+  const startPostgres = () => EmbeddedPostgres.start({ directory, durable: false });
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'millrace-configuration-'));
+    postgres = await startPostgres();
+    await migrate(postgres.url);
+    database = await connect(postgres.url);
+    configuration = new Configuration(database, { secretBox, refreshMs });
+    await save(database, 'Flow', 'a', flow('1'));
+  });
+  afterEach(async () => {
+    await configuration.stop();
+    await database.close();
+    await postgres.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  test('the last read goes on serving, and changes are heard of again once it is back', async () => {
+    await configuration.start();
+    await postgres.stop();
+    await expect(database.ping()).rejects.toThrow('Postgres is not available');
+    expect(configuration.flows(tenant)).toHaveLength(1);
+
+    postgres = await startPostgres();
+    await save(database, 'Flow', 'b', flow('2'));
+    await waitFor(() => configuration.flows(tenant).length === 2, { what: 'the flow saved after the return' });
+  });
+
+  test('a start in the meantime is ready as soon as it is back', async () => {
+    await postgres.stop();
+    await configuration.start();
+    expect(configuration.ready()).toBe(false);
+    postgres = await startPostgres();
+    await waitFor(() => configuration.ready(), { what: 'the first read' });
+    expect(configuration.flows(tenant)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,172 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client } from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { waitFor } from '#libs/testing';
+import { EmbeddedPostgres, FolderInUse } from '../index.js';
+import { findInstallation } from './installation.js';
+import { identityOf, isAlive } from './processes.js';
+import { findRunner } from './unprivileged.js';
+
+let directory: string;
+const running: EmbeddedPostgres[] = [];
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'millrace-embedded-'));
+});
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((postgres) => postgres.stop()));
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function start(options: { port?: number; directory?: string } = {}): Promise<EmbeddedPostgres> {
+  const postgres = await EmbeddedPostgres.start({ directory, durable: false, ...options });
+  running.push(postgres);
+  return postgres;
+}
+
+async function ask<Row>({ url }: { url: string }, sql: string): Promise<Row[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query(sql);
+  await client.end();
+  return rows as Row[];
+}
+
+const pidFile = (): string => path.join(directory, 'data', 'postmaster.pid');
+const pidOf = async (): Promise<number> => Number((await readFile(pidFile(), 'utf8')).split('\n')[0]);
+
+test('it is a real Postgres 18, in UTF-8, that compares by code point whatever the machine’s locale', async () => {
+  const [row] = await ask(
+    await start(),
+    `SELECT current_setting('server_version_num')::int / 10000 AS version, pg_encoding_to_char(encoding) AS encoding, datlocprovider AS provider,
+       datlocale AS locale, 'Z' < 'a' AS "bytes" FROM pg_database WHERE datname = current_database()`,
+  );
+  expect(row).toEqual({ version: 18, encoding: 'UTF8', provider: 'b', locale: 'C.UTF-8', bytes: true });
+});
+
+test('it listens on loopback only, with a password that only its owner can read', async () => {
+  const postgres = await start();
+  expect(
+    await ask(postgres, `SELECT current_setting('listen_addresses') AS on, current_setting('unix_socket_directories') AS sockets`),
+  ).toEqual([{ on: '127.0.0.1', sockets: '' }]);
+  expect((await stat(path.join(directory, 'password'))).mode & 0o777).toBe(0o600);
+  const withoutPassword = Object.assign(new URL(postgres.url), { password: 'guess' }).href;
+  await expect(ask({ url: withoutPassword }, 'SELECT 1')).rejects.toThrow('password authentication failed');
+});
+
+test('what was written is there after a restart, at the same address', async () => {
+  const first = await start();
+  await ask(first, 'CREATE TABLE kept AS SELECT 42 AS answer');
+  await first.stop();
+  const second = await start();
+  expect(second.url).toBe(first.url);
+  expect(await ask(second, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+});
+
+test('a second start while one runs says so, and the first goes on', async () => {
+  const first = await start();
+  await expect(start()).rejects.toThrow(FolderInUse);
+  expect(await ask(first, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+});
+
+test('two first starts at the same moment make one server', async () => {
+  const outcomes = await Promise.allSettled([start(), start()]);
+  expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  expect(await ask(running[0]!, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+});
+
+test('where another program has taken the remembered port, it moves to a free one', async () => {
+  const first = await start();
+  const port = Number(new URL(first.url).port);
+  await first.stop();
+  const squatter = createServer().listen(port, '127.0.0.1');
+  await once(squatter, 'listening');
+  const second = await start();
+  expect(second.url).not.toBe(first.url);
+  squatter.close();
+});
+
+test('a port that was asked for and is taken is an error that says what the server said', async () => {
+  const squatter = createServer().listen(0, '127.0.0.1');
+  await once(squatter, 'listening');
+  const { port } = squatter.address() as { port: number };
+  await expect(start({ port })).rejects.toThrow(/does not start on port \d+: .*Address already in use/s);
+  squatter.close();
+});
+
+test('a server that refuses its data says why, and the folder is free for the next try', async () => {
+  await (await start()).stop();
+  const version = path.join(directory, 'data', 'PG_VERSION');
+  await writeFile(version, '9\n');
+  await expect(start()).rejects.toThrow(/database files are incompatible with server/);
+  await writeFile(version, '18\n');
+  await start();
+});
+
+describe('after a kill', () => {
+  /** As if the process that started the server had died: its lock stays, and the server runs on. */
+  async function orphan(): Promise<void> {
+    await writeFile(path.join(directory, 'lock'), JSON.stringify({ pid: 4_194_303, birth: '1' }));
+  }
+
+  test('of the process, the server it left behind is stopped, and its data is there', async () => {
+    const first = await start();
+    await ask(first, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const left = identityOf(await pidOf());
+    await orphan();
+    const second = await start();
+    expect(isAlive(left)).toBe(false);
+    expect(await ask(second, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+  });
+
+  test('of the server, committed rows are there after the next start', async () => {
+    const first = await EmbeddedPostgres.start({ directory, durable: true });
+    await ask(first, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const server = identityOf(await pidOf());
+    process.kill(server.pid, 'SIGKILL');
+    await waitFor(() => !isAlive(server), { what: 'the server to die' });
+    await first.stop();
+    expect(await ask(await start(), 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+  });
+
+  test('a pid file that now names another program is removed, and that program is left alone', async () => {
+    await (await start()).stop();
+    const bystander = spawn('sleep', ['60'], { stdio: 'ignore' });
+    await once(bystander, 'spawn');
+    await writeFile(pidFile(), `${bystander.pid}\n${directory}/data\n`);
+    await start();
+    expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
+    bystander.kill();
+  });
+
+  test('in the middle of the first start, the next one starts over', async () => {
+    await mkdir(path.join(directory, 'data.new'));
+    await writeFile(path.join(directory, 'data.new', 'PG_VERSION'), '18\n');
+    expect(await ask(await start(), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  test.runIf(process.platform === 'linux')('of the parent, the kernel ends the server', async () => {
+    const { postgres } = await findInstallation();
+    const runner = await findRunner(postgres);
+    const [file, args] = runner.command('/bin/sleep', ['60']);
+    const script = `const { pid } = require('node:child_process').spawn(${JSON.stringify(file)}, ${JSON.stringify(args)}, { detached: true, stdio: 'ignore' });
+      setTimeout(() => console.log(pid), 300); setInterval(() => {}, 1000);`;
+    const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const child = identityOf(Number(line.toString()));
+    expect(isAlive(child)).toBe(true);
+    parent.kill('SIGKILL');
+    await waitFor(() => !isAlive(child), { what: 'the child to end with its parent' });
+  });
+});
+
+test('it runs in a folder that only its owner may enter', async () => {
+  await chmod(directory, 0o700);
+  const inner = path.join(directory, 'deep', 'inside');
+  const postgres = await start({ directory: inner });
+  expect(await ask(postgres, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+});
