@@ -10,19 +10,12 @@ export interface SignedRequest {
   readonly rawBody: Buffer;
 }
 
-/** What a verified request vouches for. */
-export interface Verified {
-  /** When it was signed, by the provider's clock. */
-  readonly timestampMs: number | undefined;
-  readonly id: string | undefined;
-}
-
 /**
  * Returns only where one of the scheme's keys signed exactly this body, id and timestamp, not longer ago (or ahead) than the tolerance.
  * @param nowMs when the request was received
  * @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired
  */
-export function verify(scheme: ResolvedScheme, request: SignedRequest, nowMs: number): Verified {
+export function verify(scheme: ResolvedScheme, request: SignedRequest, nowMs: number): void {
   const header = onlyValue(request, scheme.header);
   if (header === undefined) throw new SignatureMissing(scheme.header[0]!);
   const { candidates, timestamp: listed } =
@@ -35,7 +28,7 @@ export function verify(scheme: ResolvedScheme, request: SignedRequest, nowMs: nu
   const signatures = candidates.map((candidate) => decode(scheme, candidate));
   if (!scheme.keys.some((key) => signedBy(key, scheme, signatures, request.rawBody, timestamp, id))) throw new SignatureMismatch();
   // Judged last: whoever cannot sign learns nothing about our clock.
-  return { timestampMs: timestamp === undefined ? undefined : current(scheme, timestamp, nowMs), id };
+  if (timestamp !== undefined) refuseOutOfTime(scheme, timestamp, nowMs);
 }
 
 /** The header's one value; undefined where it is absent or empty. */
@@ -135,10 +128,7 @@ function render(parts: ResolvedScheme['before'], timestamp = '', id = ''): strin
   return text;
 }
 
-/** The timestamp in ms, where it is close enough to now. */
-function current(scheme: ResolvedScheme, timestamp: string, nowMs: number): number {
-  const timestampMs = Number(timestamp) * scheme.timestampUnitMs;
-  const aheadMs = timestampMs - nowMs;
+function refuseOutOfTime(scheme: ResolvedScheme, timestamp: string, nowMs: number): void {
+  const aheadMs = Number(timestamp) * scheme.timestampUnitMs - nowMs;
   if (Math.abs(aheadMs) > scheme.toleranceSeconds * 1_000) throw new SignatureExpired(aheadMs, scheme.toleranceSeconds);
-  return timestampMs;
 }

@@ -18,7 +18,7 @@ const signed = (options: { secret?: string; timestamp?: number; scheme?: string 
 const resolved = resolveScheme(stripe.scheme, [secret]);
 
 test('what Stripe’s own SDK signs is accepted', () => {
-  expect(verify(resolved, asReceived(signed()), nowMs)).toEqual({ timestampMs: nowMs, id: undefined });
+  expect(() => verify(resolved, asReceived(signed()), nowMs)).not.toThrow();
 });
 
 test('with any byte flipped it is refused', () => {
