@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServiceProcess, freePort } from './service-process.js';
+import { ServiceProcess, answersReady, freePort } from './service-process.js';
 
 /** A running Millrace, in one of the forms it comes in. The journeys know only this. */
 export interface Form {
@@ -52,13 +52,20 @@ const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel }: FormOptions): 
 /** `npm start`: everything in one process, with the embedded log, or on the Kafka under test. */
 export async function oneProcess(options: FormOptions): Promise<Form> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-form-'));
-  const standalone = new ServiceProcess('standalone', await freePort(), { ...environmentOf(options), MILLRACE_DIRECTORY: directory });
+  const credentials = join(directory, 'credentials.json');
+  const environment = { ...environmentOf(options), MILLRACE_DIRECTORY: directory };
+  const standalone = new ServiceProcess(
+    'standalone',
+    await freePort(),
+    environment,
+    async (port) => existsSync(credentials) && answersReady(port),
+  );
   return {
     doors: standalone.url,
     graphql: `${standalone.url}/graphql`,
     model: `${standalone.url}/local-model`,
     get operatorKey() {
-      return (JSON.parse(readFileSync(join(directory, 'credentials.json'), 'utf8')) as { operatorKey: string }).operatorKey;
+      return (JSON.parse(readFileSync(credentials, 'utf8')) as { operatorKey: string }).operatorKey;
     },
     start: () => standalone.start(),
     kill: () => standalone.kill(),

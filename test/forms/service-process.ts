@@ -67,7 +67,8 @@ export class ServiceProcess {
   }
 }
 
-async function answersReady(port: number): Promise<boolean> {
+/** The probe of a service with doors: it says that every part it needs can work. */
+export async function answersReady(port: number): Promise<boolean> {
   return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
 }
 

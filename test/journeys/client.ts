@@ -1,5 +1,6 @@
 import { waitFor } from '#libs/testing';
 import type { Form } from '../forms/forms.js';
+import { helpdesk } from './partner.js';
 import type { SignedRequest } from './partner.js';
 
 export interface EventStory {
@@ -34,6 +35,8 @@ const storyFields = `
 
 /** One tenant's way into a running Millrace: its partners' webhooks, its key, its questions. */
 export class Client {
+  private readonly warmUps = new Set<string>();
+
   constructor(
     private readonly form: Form,
     readonly tenant: string,
@@ -73,17 +76,16 @@ export class Client {
       .event;
   }
 
-  /** The event's story once it satisfies `condition`. */
+  /** The event's story once it satisfies `condition`; read anew then, because its fields are read one after the other and some may be older. */
   async storyWhen(eventId: string, what: string, condition: (story: EventStory) => boolean, deadlineMs = 30_000): Promise<EventStory> {
-    let last: EventStory | null = null;
     await waitFor(
       async () => {
-        last = await this.story(eventId).catch(() => null);
-        return last !== null && condition(last);
+        const story = await this.story(eventId);
+        return story !== null && condition(story);
       },
       { deadlineMs, what: `${what} (${eventId})` },
     );
-    return last!;
+    return (await this.story(eventId))!;
   }
 
   delivered(eventId: string): Promise<EventStory> {
@@ -92,6 +94,23 @@ export class Client {
 
   async eventIds(): Promise<string[]> {
     const { events } = await this.graphql<{ events: { nodes: { id: string }[] } }>('{ events(first: 100) { nodes { id } } }');
-    return events.nodes.map((event) => event.id);
+    return events.nodes.map((event) => event.id).filter((id) => !this.warmUps.has(id));
+  }
+
+  /**
+   * Resolves when the tenant's documents have reached every process: each hears of them by itself, a moment after they were applied. An event that
+   * comes before that finds no source, or no flow; so one is sent after the other until one goes all the way.
+   */
+  async inEffect(): Promise<void> {
+    await waitFor(
+      async () => {
+        const { status, body } = await this.send(helpdesk(`warm-up-${this.warmUps.size}`, 'warm-up', 'Hello'));
+        if (status !== 200) return false;
+        const [id] = body['eventIds'] as [string];
+        this.warmUps.add(id);
+        return this.storyWhen(id, 'a warm-up to be delivered', (story) => story.state === 'COMPLETED', 2_000);
+      },
+      { deadlineMs: 30_000, what: 'the documents to be in effect' },
+    );
   }
 }

@@ -52,6 +52,7 @@ describe.each(forms)('$title', ({ form: makeForm }) => {
     const tenant = uniqueName('tenant');
     await apply(form, tenant, sink.url);
     client = new Client(form, tenant, form.operatorKey);
+    await client.inEffect();
     onTestFailed(() => console.log(form.tail()));
   });
 
@@ -94,7 +95,7 @@ describe.each(forms)('$title', ({ form: makeForm }) => {
         .spans()
         .filter((span) => span.traceId === traceId)
         .map((span) => span.name);
-    await waitFor(() => ['webhooks', 'process millrace', 'chat', 'deliver'].every((part) => names().some((name) => name.includes(part))), {
+    await waitFor(() => ['webhooks', 'process ', 'chat', 'deliver'].every((part) => names().some((name) => name.includes(part))), {
       deadlineMs: 15_000,
       what: 'spans of the door, the log, the model and the delivery in one trace',
     });
@@ -158,7 +159,7 @@ describe.each(forms)('$title', ({ form: makeForm }) => {
 
     await fetch(`${form.model}/faults`, { method: 'DELETE' });
     const story = await client.delivered(eventId);
-    expect(story.runs[0]!.modelAttempts.at(-1)).toMatchObject({ outcome: 'SUCCEEDED', errorCode: null });
+    expect(story.runs[0]!.modelAttempts.at(-1)).toMatchObject({ outcome: 'succeeded', errorCode: null });
     expect(receivedFor(eventId)).toHaveLength(1);
   });
 
