@@ -68,7 +68,7 @@ export class QueryServer {
   }
 
   /** A part of the running service, by its class. */
-  part<T>(token: abstract new (...args: never[]) => T): T {
+  part<T>(token: { prototype: T }): T {
     return this.service.app.get(token as never, { strict: false });
   }
 
@@ -95,7 +95,7 @@ export class QueryServer {
     query: string,
     variables: Record<string, unknown> = {},
   ): Promise<Answer<Data>> {
-    const credentials =
+    const credentials: Record<string, string> =
       typeof as === 'string'
         ? { authorization: `Bearer ${as}` }
         : { authorization: `Bearer ${this.operatorKey}`, 'millrace-tenant': as.operatorIn };

@@ -67,7 +67,7 @@ export class Rows {
       state === 'failed' ? 'The model refused' : null,
       startedAt,
       state === 'running' ? null : new Date(startedAt.getTime() + 20),
-      completed ? JSON.stringify(Array(planned).fill({ step: 'tell' })) : null,
+      completed ? JSON.stringify(Array.from({ length: planned }, () => ({ step: 'tell' }))) : null,
     ]);
     await this.database.query(insertStep, [tenant, id, event, new Date(startedAt.getTime() + 10)]);
     await this.database.query(insertModelAttempt, [tenant, id, event, new Date(startedAt.getTime() + 8)]);

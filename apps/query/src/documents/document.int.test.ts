@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { uniqueName } from '#libs/testing';
+import { QueryServer } from '../../../../test/query/query-server.js';
+
+let server: QueryServer;
+beforeAll(async () => {
+  server = await QueryServer.start();
+});
+afterAll(() => server.stop());
+
+const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+const document = (tenant: string, kind: string, name: string, spec: object) => ({
+  apiVersion: 'millrace/v1',
+  kind,
+  metadata: kind === 'Tenant' ? { name } : { tenant, name },
+  spec,
+});
+const all = (tenant: string, url = 'https://crm.example/hook') => [
+  document(tenant, 'Tenant', tenant, { displayName: 'Acme' }),
+  document(tenant, 'Flow', 'triage', {
+    steps: [
+      { id: 'note', map: { expression: 'event.type' } },
+      { id: 'tell', deliver: { destination: 'crm' } },
+    ],
+  }),
+  document(tenant, 'Destination', 'crm', { kind: 'http', url, secret: { value: secret } }),
+];
+
+interface Applied {
+  applyDocuments: {
+    __typename: string;
+    changes?: { kind: string; change: string; version: number; differences: { path: string; before: unknown; after: unknown }[] }[];
+    violations?: { path: string[]; message: string }[];
+  };
+}
+const mutation = `mutation ($documents: [JSON!]!, $dryRun: Boolean!) { applyDocuments(input: { documents: $documents, dryRun: $dryRun }) {
+  __typename
+  ... on ApplyDocumentsSuccess { changes { kind change version differences { path before after } } }
+  ... on ValidationError { violations { path message } }
+} }`;
+
+async function apply(tenant: string, documents: object[], dryRun = false): Promise<Applied['applyDocuments']> {
+  return (await server.data<Applied>({ operatorIn: tenant }, mutation, { documents, dryRun })).applyDocuments;
+}
+const changes = ({ changes: found }: Applied['applyDocuments']) =>
+  found?.map(({ kind, change, version }) => `${kind} ${change} ${version}`);
+
+test('documents are created, then unchanged, then changed with what is different', async () => {
+  const tenant = uniqueName('tenant');
+  expect(changes(await apply(tenant, all(tenant)))).toEqual(['Tenant CREATED 1', 'Flow CREATED 1', 'Destination CREATED 1']);
+  expect(changes(await apply(tenant, all(tenant)))).toEqual(['Tenant UNCHANGED 1', 'Flow UNCHANGED 1', 'Destination UNCHANGED 1']);
+  const changed = await apply(tenant, all(tenant, 'https://new.example/hook'));
+  expect(changes(changed)).toEqual(['Tenant UNCHANGED 1', 'Flow UNCHANGED 1', 'Destination CHANGED 2']);
+  expect(changed.changes?.[2]?.differences).toEqual([
+    { path: 'spec.url', before: 'https://crm.example/hook', after: 'https://new.example/hook' },
+  ]);
+});
+
+test('a dry run says what would be, and changes nothing', async () => {
+  const tenant = uniqueName('tenant');
+  expect(changes(await apply(tenant, all(tenant), true))).toEqual(['Tenant CREATED 1', 'Flow CREATED 1', 'Destination CREATED 1']);
+  expect(await server.data({ operatorIn: tenant }, '{ documents { name } }')).toEqual({ documents: [] });
+});
+
+test('what comes out can be applied again: secrets are encrypted, and stay the same', async () => {
+  const tenant = uniqueName('tenant');
+  await apply(tenant, all(tenant));
+  const { documents } = await server.data<{ documents: { content: object }[] }>({ operatorIn: tenant }, '{ documents { content } }');
+  const contents = documents.map(({ content }) => content);
+  expect(JSON.stringify(contents)).not.toContain(secret);
+  expect(changes(await apply(tenant, contents))).toEqual(['Destination UNCHANGED 1', 'Flow UNCHANGED 1', 'Tenant UNCHANGED 1']);
+});
+
+test('another secret is a difference of fingerprints, never of secrets', async () => {
+  const tenant = uniqueName('tenant');
+  await apply(tenant, all(tenant));
+  const other = document(tenant, 'Destination', 'crm', {
+    kind: 'http',
+    url: 'https://crm.example/hook',
+    secret: { value: `${secret}AAAA` },
+  });
+  const { changes: [change] = [] } = await apply(tenant, [other]);
+  expect(change?.differences.map(({ path }) => path)).toEqual(['spec.secret.fingerprint']);
+  expect(JSON.stringify(change)).not.toContain('whsec_');
+});
+
+test('of documents with mistakes none is saved, and every mistake is named by its place', async () => {
+  const tenant = uniqueName('tenant');
+  const [owner, flow, destination] = all(tenant);
+  const broken = { ...destination!, spec: { kind: 'http', url: 'ftp://x', secret: { sealed: 'v1.a.b', fingerprint: 'f' } } };
+  const refused = await apply(tenant, [owner!, broken, flow!, flow!, { kind: 'Flo' }]);
+  expect(refused.violations?.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual([
+    'input.documents.1.spec.url: must be an http or https address',
+    'input.documents.3.metadata.name: is given twice for a Flow: triage',
+    'input.documents.4.kind: must be one of Tenant, Source, Flow, Destination',
+  ]);
+  const unopened = await apply(tenant, [owner!, { ...broken, spec: { ...broken.spec, url: 'https://x.example' } }]);
+  expect(unopened.violations).toEqual([
+    { path: ['input', 'documents', '1', 'spec', 'secret'], message: 'was not encrypted by this installation; write { value: … }' },
+  ]);
+  expect(await server.data({ operatorIn: tenant }, '{ documents { name } }')).toEqual({ documents: [] });
+});
+
+test('a flow may name what is stored or what comes with it, and nothing else', async () => {
+  const tenant = uniqueName('tenant');
+  const [owner, flow, destination] = all(tenant);
+  const refused = await apply(tenant, [owner!, flow!]);
+  expect(refused.violations).toEqual([
+    {
+      path: ['input', 'documents', '1', 'spec', 'steps', '1', 'deliver', 'destination'],
+      message: 'names no destination of this tenant: crm',
+    },
+  ]);
+  const homeless = await apply(tenant, [destination!]);
+  expect(homeless.violations?.[0]?.message).toContain(`names no tenant: ${tenant}`);
+  await apply(tenant, [owner!, destination!]);
+  expect(changes(await apply(tenant, [flow!]))).toEqual(['Flow CREATED 1']);
+});
+
+test('a document that is in use stays; one that is not can be removed, and comes back as a later version', async () => {
+  const tenant = uniqueName('tenant');
+  await apply(tenant, all(tenant));
+  const remove = (kind: string, name: string) =>
+    server.data(
+      { operatorIn: tenant },
+      `mutation { removeDocument(input: { kind: ${kind}, name: "${name}" }) {
+        __typename ... on ValidationError { violations { message } } ... on RemoveDocumentSuccess { change { change version } } } }`,
+    );
+  expect(await remove('Destination', 'crm')).toMatchObject({ removeDocument: { violations: [{ message: 'is used by Flow/triage' }] } });
+  expect(await remove('Flow', 'triage')).toMatchObject({ removeDocument: { change: { change: 'REMOVED', version: 2 } } });
+  expect(await remove('Flow', 'triage')).toMatchObject({ removeDocument: { __typename: 'NotFoundError' } });
+  expect(changes(await apply(tenant, all(tenant)))).toContain('Flow CREATED 3');
+});
+
+test('a Tenant document is for the operator', async () => {
+  const tenant = uniqueName('tenant');
+  await apply(tenant, all(tenant));
+  const admin = await server.key(tenant, 'admin');
+  const { applyDocuments } = await server.data<Applied>(admin, mutation, { documents: [all(tenant)[0]], dryRun: false });
+  expect(applyDocuments.violations).toEqual([{ path: ['input', 'documents', '0', 'kind'], message: 'Tenant is for the operator’s key' }]);
+});

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { LogUnavailable, RecordProducer } from '#libs/messaging';
+import { waitFor } from '#libs/testing';
+import { QueryServer } from '../../../test/query/query-server.js';
+
+let server: QueryServer;
+let operator: string;
+
+beforeAll(async () => {
+  server = await QueryServer.start();
+  operator = await server.key('acme', 'read', 'operate');
+  const { rows } = server;
+  await rows.event({ tenant: 'acme', id: 'evt_1', customer: 'cus-1' });
+  await rows.event({ tenant: 'acme', id: 'evt_2', customer: 'cus-2' });
+  await rows.run({ tenant: 'acme', id: 'run_1', event: 'evt_1' });
+  await rows.delivery({ tenant: 'acme', id: 'dlv_1', event: 'evt_1', run: 'run_1', state: 'parked' });
+});
+afterAll(() => server.stop());
+
+function appended() {
+  const append = vi.spyOn(server.part(RecordProducer), 'append');
+  onTestFinished(() => append.mockRestore());
+  return append;
+}
+
+describe('redeliver', () => {
+  const redeliver = (key: string) =>
+    server.data<{ redeliver: { __typename: string; commandId?: string } }>(
+      operator,
+      `mutation { redeliver(input: { deliveryId: "dlv_1", idempotencyKey: "${key}" }) {
+        __typename
+        ... on RedeliverSuccess { commandId delivery { id state } }
+        ... on ValidationError { path violations { path message } }
+        ... on UnavailableError { code outcome retryAfterMs }
+      } }`,
+    );
+
+  test('appends one command, keyed by the customer, that says who asked', async () => {
+    const append = appended();
+    const { redeliver: result } = await redeliver('first');
+    expect(result).toMatchObject({ __typename: 'RedeliverSuccess', delivery: { id: 'dlv_1', state: 'PARKED' } });
+    expect(append.mock.calls.map(([topic, , value]) => [topic.name, value])).toEqual([
+      [
+        expect.stringContaining('commands') as string,
+        expect.objectContaining({
+          tenant: 'acme',
+          customer: 'cus-1',
+          deliveryId: 'dlv_1',
+          commandId: result.commandId,
+          actor: expect.stringMatching(/^key:/) as string,
+        }),
+      ],
+    ]);
+  });
+
+  test('the same idempotency key is the same command, another key another one', async () => {
+    const [one, again, other] = [await redeliver('same'), await redeliver('same'), await redeliver('other')].map(
+      ({ redeliver: result }) => result.commandId,
+    );
+    expect(again).toBe(one);
+    expect(other).not.toBe(one);
+  });
+
+  test('a key that nobody can see is refused by its path', async () => {
+    expect(await redeliver(' ')).toMatchObject({ redeliver: { __typename: 'ValidationError', path: ['input', 'idempotencyKey'] } });
+  });
+
+  test('while the log is away the caller is told to send the request again', async () => {
+    const append = appended();
+    append.mockRejectedValue(new LogUnavailable('no broker'));
+    expect(await redeliver('later')).toMatchObject({
+      redeliver: { __typename: 'UnavailableError', code: 'log.unavailable', outcome: 'RETRY' },
+    });
+  });
+});
+
+describe('replayEvents', () => {
+  const replay = (input: string) =>
+    server.data<{ replayEvents: Record<string, unknown> }>(
+      operator,
+      `mutation { replayEvents(input: { ${input}, idempotencyKey: "k" }) {
+        __typename
+        ... on ReplayEventsSuccess { commandIds events { id } }
+        ... on NotFoundError { missing }
+        ... on ValidationError { violations { path message } }
+      } }`,
+    );
+
+  test('appends a command per event, each keyed by its own customer', async () => {
+    const append = appended();
+    const { replayEvents } = await replay('ids: ["evt_2", "evt_1"]');
+    expect(replayEvents['events']).toEqual([{ id: 'evt_2' }, { id: 'evt_1' }]);
+    expect(append.mock.calls.map(([, , value]) => value)).toMatchObject([
+      { customer: 'cus-2', eventId: 'evt_2', flow: null },
+      { customer: 'cus-1', eventId: 'evt_1', flow: null },
+    ]);
+  });
+
+  test('with an unknown id nothing is replayed, and the unknown ones are named', async () => {
+    const append = appended();
+    expect((await replay('ids: ["evt_1", "evt_x", "evt_y"]')).replayEvents).toEqual({
+      __typename: 'NotFoundError',
+      missing: ['evt_x', 'evt_y'],
+    });
+    expect(append).not.toHaveBeenCalled();
+  });
+
+  test('no ids, too many of them and an unknown flow are refused by their paths', async () => {
+    const refusals = [
+      await replay('ids: []'),
+      await replay(`ids: [${'"x" '.repeat(101)}]`),
+      await replay('ids: ["evt_1"], flow: "no-such"'),
+    ];
+    expect(refusals.map(({ replayEvents }) => replayEvents['violations'])).toMatchObject([
+      [{ path: ['input', 'ids'] }],
+      [{ path: ['input', 'ids'] }],
+      [{ path: ['input', 'flow'], message: 'names no flow of this tenant: no-such' }],
+    ]);
+  });
+});
+
+test('an API key is shown once, works, is listed without its secret, and ends when it is revoked', async () => {
+  const as = { operatorIn: 'acme' };
+  const { createApiKey } = await server.data<{ createApiKey: { key: string; apiKey: { id: string } } }>(
+    as,
+    `mutation { createApiKey(input: { name: "  console ", scopes: [READ, READ] }) { ... on CreateApiKeySuccess { key apiKey { id name scopes createdBy } } } }`,
+  );
+  expect(createApiKey).toMatchObject({
+    key: expect.stringMatching(/^mr_test_/) as string,
+    apiKey: { name: 'console', scopes: ['READ'], createdBy: 'operator' },
+  });
+  const statusWith = async (): Promise<number> => (await server.ask(createApiKey.key, '{ __typename }')).status;
+  await waitFor(async () => (await statusWith()) === 200, { what: 'the new key to be in force' });
+
+  const { apiKeys } = await server.data<{ apiKeys: object[] }>(as, '{ apiKeys { id name revokedAt } }');
+  expect(apiKeys).toContainEqual({ id: createApiKey.apiKey.id, name: 'console', revokedAt: null });
+  await server.data(as, `mutation { revokeApiKey(input: { id: "${createApiKey.apiKey.id}" }) { __typename } }`);
+  await waitFor(async () => (await statusWith()) === 401, { what: 'the revoked key to be refused' });
+});
+
+test('an API key without a name or scopes, or one that has expired already, is refused with all reasons', async () => {
+  const { createApiKey } = await server.data<{ createApiKey: { violations: { path: string[] }[] } }>(
+    { operatorIn: 'acme' },
+    `mutation { createApiKey(input: { name: " ", scopes: [], expiresAt: "2020-01-01T00:00:00Z" }) { ... on ValidationError { violations { path message } } } }`,
+  );
+  expect(createApiKey.violations.map(({ path }) => path.join('.'))).toEqual(['input.name', 'input.scopes', 'input.expiresAt']);
+});

@@ -1,0 +1,183 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { EventRecorded, topics } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { uniqueName, waitFor } from '#libs/testing';
+import { QueryServer } from '../../../test/query/query-server.js';
+import { run } from './cli.js';
+
+let server: QueryServer;
+let directory: string;
+let tenant: string;
+
+beforeAll(async () => {
+  server = await QueryServer.start();
+});
+afterAll(() => server.stop());
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+  tenant = uniqueName('tenant');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+/** Runs the command as its operator would, in the directory of the test. */
+async function millrace(args: string[], more: { environment?: Record<string, string>; signal?: AbortSignal } = {}) {
+  const printed: string[] = [];
+  const noted: string[] = [];
+  const code = await run(args, {
+    environment: more.environment ?? { MILLRACE_URL: server.url, MILLRACE_API_KEY: server.operatorKey, MILLRACE_TENANT: tenant },
+    directory,
+    print: (text) => printed.push(text),
+    note: (text) => noted.push(text),
+    signal: more.signal ?? new AbortController().signal,
+  });
+  return { code, out: printed.join('\n'), notes: noted.join('\n') };
+}
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const documents = (url = 'https://crm.example/hook'): string => `apiVersion: millrace/v1
+kind: Tenant
+metadata: { name: ${tenant} }
+spec: { displayName: Acme }
+---
+apiVersion: millrace/v1
+kind: Destination
+metadata: { tenant: ${tenant}, name: crm }
+spec:
+  kind: http
+  url: ${url}
+  secret: { value: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }
+`;
+
+describe('apply', () => {
+  test('creates what is new, then finds nothing to change, then prints the difference and changes it', async () => {
+    const path = file('all.yaml', documents());
+    expect(await millrace(['apply', '-f', path])).toEqual({
+      code: 0,
+      out: `+ Tenant/${tenant} (version 1)\n+ Destination/crm (version 1)\n2 documents changed.`,
+      notes: '',
+    });
+    expect((await millrace(['apply', '-f', path])).out).toContain('Nothing to change.');
+    file('all.yaml', documents('https://new.example/hook'));
+    expect((await millrace(['apply', '-f', path])).out).toBe(
+      [
+        `= Tenant/${tenant} (version 1)`,
+        '~ Destination/crm (version 1 → 2)',
+        '    ~ spec.url: "https://crm.example/hook" → "https://new.example/hook"',
+        '1 document changed.',
+      ].join('\n'),
+    );
+  });
+
+  test('with --dry-run it prints the difference and changes nothing', async () => {
+    const path = file('all.yaml', documents());
+    expect((await millrace(['apply', '--dry-run', '-f', path])).out).toContain('2 documents would change.');
+    expect((await millrace(['get', 'destinations'])).out).toBe('');
+  });
+
+  test('a mistake is refused by file, line, column and field', async () => {
+    const path = file('all.yaml', documents('ftp://x').replace('kind: http', 'kind: http\n  timeuotMs: 5'));
+    expect(await millrace(['apply', '-f', path])).toEqual({
+      code: 1,
+      out: '',
+      notes: [
+        `${path}:12:3 spec.url: must be an http or https address`,
+        `${path}:11:3 spec.timeuotMs: is not a field that belongs here`,
+      ].join('\n'),
+    });
+  });
+});
+
+test('get prints documents that can be applied again, as YAML and as JSON, without their secrets', async () => {
+  await millrace(['apply', '-f', file('all.yaml', documents())]);
+  const yaml = await millrace(['get', 'destination', 'crm']);
+  expect(yaml.out).toContain('kind: Destination');
+  expect(yaml.out).not.toContain('whsec_');
+  const json = await millrace(['get', 'Destination', '-o', 'json']);
+  for (const path of [file('again.yaml', yaml.out), file('again.json', json.out)]) {
+    expect((await millrace(['apply', '-f', path])).out).toBe('= Destination/crm (version 1)\nNothing to change.');
+  }
+  expect(await millrace(['get', 'destination', 'other'])).toMatchObject({ code: 1, notes: 'There is no Destination named other' });
+});
+
+test('events get prints an event with what happened to it', async () => {
+  await server.rows.event({ tenant, id: 'evt_cli', customer: 'cus-9' });
+  const { code, out } = await millrace(['events', 'get', 'evt_cli']);
+  expect([code, out.split('\n')[0]]).toEqual([0, 'evt_cli  invoice.paid  from stripe  about cus-9  RECORDED']);
+  expect(out).toContain('Received from stripe');
+  expect(await millrace(['events', 'get', 'evt_none'])).toMatchObject({ code: 1, notes: 'There is no event evt_none' });
+});
+
+test('events tail prints a line per change until it is stopped', async () => {
+  await server.rows.event({ tenant, id: 'evt_tail', customer: 'cus-9' });
+  const lines: string[] = [];
+  const notes: string[] = [];
+  const stop = new AbortController();
+  const tail = run(['events', 'tail', '--customer', 'cus-9'], {
+    environment: { MILLRACE_URL: server.url, MILLRACE_API_KEY: server.operatorKey, MILLRACE_TENANT: tenant },
+    directory,
+    print: (line) => lines.push(line),
+    note: (line) => notes.push(line),
+    signal: stop.signal,
+  });
+  await waitFor(() => notes.some((note) => note.startsWith('Listening at')), { what: 'the tail to listen' });
+  const about = { tenant, customer: 'cus-9', eventId: 'evt_tail', at: '2026-11-21T09:00:00.000Z' };
+  await waitFor(
+    async () => {
+      await server.part(RecordProducer).append(topics.outcomes, EventRecorded, { ...about, source: 'stripe', type: 'invoice.paid' });
+      return lines.length > 0;
+    },
+    { what: 'a line' },
+  );
+  expect(lines[0]).toBe('2026-11-21T09:00:00.000Z  RECORDED   evt_tail  invoice.paid  stripe  cus-9');
+  stop.abort();
+  expect(await tail).toBe(0);
+});
+
+describe('the connection', () => {
+  test('comes from the credentials that npm start leaves in the directory', async () => {
+    mkdirSync(join(directory, '.millrace'));
+    file('.millrace/credentials.json', JSON.stringify({ url: server.url, tenant, apiKey: 'mr_x', operatorKey: server.operatorKey }));
+    await server.rows.event({ tenant, id: 'evt_file' });
+    expect(await millrace(['events', 'get', 'evt_file'], { environment: {} })).toMatchObject({ code: 0 });
+  });
+
+  test('without a key, with a wrong one, or without a server, the command ends with 2 and says what to do', async () => {
+    expect(await millrace(['get', 'flows'], { environment: {} })).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining('set MILLRACE_API_KEY') as string,
+    });
+    const environment = { MILLRACE_URL: server.url, MILLRACE_API_KEY: 'mr_test_nope' };
+    expect(await millrace(['get', 'flows'], { environment })).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining('unknown, revoked or expired') as string,
+    });
+    expect(await millrace(['events', 'tail'], { environment })).toMatchObject({
+      code: 2,
+      notes: 'The API key is unknown, revoked or expired',
+    });
+    const nobody = { ...environment, MILLRACE_URL: 'http://127.0.0.1:9' };
+    expect(await millrace(['get', 'flows'], { environment: nobody })).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining('does not answer at') as string,
+    });
+  });
+
+  test('a command line that cannot be read ends with 2, and --help with 0', async () => {
+    expect((await millrace(['apply'])).code).toBe(2);
+    expect((await millrace(['get', 'things'])).code).toBe(2);
+    expect(await millrace(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('Usage: millrace') as string });
+  });
+});
+
+test('the package names the launcher, and the launcher can be run', () => {
+  const { bin } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { bin: { millrace: string } };
+  expect(readFileSync(new URL(`../../../${bin.millrace}`, import.meta.url), 'utf8')).toMatch(/^#!\/bin\/sh\n/);
+});
