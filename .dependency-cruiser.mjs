@@ -69,7 +69,12 @@ export default {
     ),
     onlyIn('libs/messaging', 'kafkajs'),
     onlyIn('libs/persistence', 'pg', 'typeorm'),
-    onlyIn('libs/models', 'openai'),
+    forbid(
+      'openai-only-in-libs-models',
+      'Only libs/models calls a model; the local model, the other end of the line, is held to the same types.',
+      { pathNot: `^libs/models/|^apps/local-model/|${testFiles}|^tools/` },
+      { path: 'node_modules/openai/' },
+    ),
     onlyIn('libs/tracing', 'pino', 'prom-client'),
     onlyIn('libs/expressions', 'jsonata'),
   ],

@@ -14,6 +14,27 @@ describe('compileSchema', () => {
     expect(schema.problemsOf([1])).toEqual(['/0 must be string']);
   });
 
+  it('takes no longer over a pattern that would explode, whatever the text', () => {
+    const schema = compileSchema({ type: 'string', pattern: '^(\\w+\\s?)+$' });
+    const startedAt = performance.now();
+    expect(schema.problemsOf(`${'word '.repeat(5_000)}!`)).toHaveLength(1);
+    expect(schema.problemsOf('two words')).toEqual([]);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it('tells several patterns of one schema apart', () => {
+    const schema = compileSchema({
+      properties: { a: { pattern: '^a$' }, b: { pattern: '^b$' } },
+      patternProperties: { '^n': { type: 'number' } },
+    });
+    expect(schema.problemsOf({ a: 'a', b: 'b', n: 1 })).toEqual([]);
+    expect(schema.problemsOf({ a: 'b', b: 'a', n: '' })).toHaveLength(3);
+  });
+
+  it('refuses a pattern that only a backtracking engine could run', () => {
+    expect(() => compileSchema({ type: 'string', pattern: '(?=x)y' })).toThrow(/invalid perl operator|\(\?=/i);
+  });
+
   it('refuses what is no schema', () => {
     expect(() => compileSchema({ type: 'strnig' })).toThrow(/type/);
   });

@@ -1,4 +1,5 @@
 import type { Json } from '#libs/contracts';
+import { compileSchema } from '#libs/models';
 import type { Analysis } from '../analysis/analysis.js';
 import type { Entity } from '../analysis/entities.js';
 import { shortened } from '../analysis/summary.js';
@@ -243,7 +244,7 @@ class SchemaFiller {
 
   #matching(text: string, pattern: unknown): string | undefined {
     if (typeof pattern !== 'string') return undefined;
-    const wanted = new RegExp(pattern, 'u');
+    const wanted = compileSchema({ pattern });
     const whole = [
       text,
       text.toLowerCase(),
@@ -251,7 +252,7 @@ class SchemaFiller {
       ...this.analysis.entities.map(({ value }) => value),
       ...this.analysis.text.slice(0, 5_000).split(/\s+/),
     ];
-    return whole.find((candidate) => wanted.test(candidate));
+    return whole.find((candidate) => wanted.problemsOf(candidate).length === 0);
   }
 
   #number(schema: Schema, place: Place): number {

@@ -46,25 +46,30 @@ export class CompletionService implements OnModuleDestroy {
   async handle(request: ApiRequest, reply: FastifyReply, protocol: Protocol): Promise<void> {
     const startedAt = performance.now();
     reply.header('x-request-id', `req_${randomUUID().replaceAll('-', '')}`);
+    const report = (outcome: string, fields: object = {}): void => {
+      workDone(log, 'completion', { outcome, durationMs: performance.now() - startedAt, api: protocol.name, ...fields });
+    };
+    try {
+      report('ok', await this.#answer(request, reply, protocol));
+    } catch (error) {
+      report(error instanceof ApiError ? String(error.status) : 'defect');
+      throw error;
+    }
+  }
+
+  /** @returns what the canonical line says of it */
+  async #answer(request: ApiRequest, reply: FastifyReply, protocol: Protocol): Promise<object> {
     this.requireKey(request.headers.authorization);
     const question = protocol.read(parseJson(request.body));
     if (question.model !== modelName) throw new ModelUnknown(question.model, modelName);
     const struck = this.#faultFor(request, question);
-    if (struck !== undefined && !(await this.#letsAnswer(struck, reply))) return;
+    if (struck !== undefined && !(await this.#letsAnswer(struck, reply))) return { fault: struck.fault };
     const completion = this.#complete(question, struck);
     reply.headers(this.limits.headers());
-    if (question.stream) await sendEvents(reply, protocol.stream(completion, question), struck);
+    if (question.stream) sendEvents(reply, protocol.stream(completion, question), struck);
     else await sendWhole(reply, protocol.whole(completion, question), struck);
     const { inputTokens, outputTokens } = completion;
-    workDone(log, 'completion', {
-      outcome: 'ok',
-      durationMs: performance.now() - startedAt,
-      api: protocol.name,
-      stream: question.stream,
-      inputTokens,
-      outputTokens,
-      ...(struck === undefined ? {} : { fault: struck.fault }),
-    });
+    return { stream: question.stream, inputTokens, outputTokens, fault: struck?.fault };
   }
 
   /** @throws KeyRefused */
@@ -136,7 +141,7 @@ async function sendWhole(reply: FastifyReply, body: object, struck: Fault | unde
   reply.raw.write(text.slice(0, text.length / 2), () => reply.raw.destroy());
 }
 
-async function sendEvents(reply: FastifyReply, events: Iterable<StreamEvent>, struck: Fault | undefined): Promise<void> {
+function sendEvents(reply: FastifyReply, events: Iterable<StreamEvent>, struck: Fault | undefined): void {
   const all = [...events];
   openRaw(reply, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
   const sent = struck?.fault === 'cutStream' ? all.slice(0, Math.ceil(all.length / 2)) : all;
