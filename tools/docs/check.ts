@@ -1,29 +1,44 @@
-/** `npm run docs:check`: every path and every npm command that a document names exists. Prints what does not, and where. */
+/**
+ * `npm run docs:check`: every path and every npm command that a document names exists, and every dependency has its row in the decisions. Prints
+ * what does not hold, and where.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
+const { scripts, dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
+  string,
+  Record<string, string>
+>;
 const builtIn = new Set(['install', 'ci', 'start', 'test']);
 const problems: string[] = [];
 
 for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { encoding: 'utf8' }).trim().split('\n')) {
   const lines = readFileSync(file, 'utf8').split('\n');
+  let inCode = false;
   for (const [index, line] of lines.entries()) {
     const report = (what: string): void => void problems.push(`${file}:${index + 1}: ${what}`);
     for (const [, path] of line.matchAll(/`((?:apps|libs|docs|test|tools|\.ci)\/[\w./-]+)`/g)) {
       if (!existsSync(path!)) report(`there is no ${path}`);
     }
-    for (const [, target] of line.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g)) {
+    if (line.trimStart().startsWith('```')) inCode = !inCode;
+    for (const [, target] of inCode ? [] : line.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g)) {
       if (!existsSync(join(dirname(file), target!))) report(`the link leads nowhere: ${target}`);
     }
     for (const [, command] of line.matchAll(/npm run (?:-s )?([\w:-]+)/g)) {
-      if (scripts[command!] === undefined) report(`there is no npm run ${command}`);
+      if (scripts?.[command!] === undefined) report(`there is no npm run ${command}`);
     }
     for (const [, command] of line.matchAll(/`npm (\w+)/g)) {
-      if (command !== 'run' && !builtIn.has(command!) && scripts[command!] === undefined) report(`there is no npm ${command}`);
+      if (command !== 'run' && !builtIn.has(command!) && scripts?.[command!] === undefined) report(`there is no npm ${command}`);
     }
   }
+}
+
+const decisions = 'docs/decisions/2026-11-21-dependencies.md';
+const rows = readFileSync(decisions, 'utf8');
+for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
+  if (!rows.includes(`\`${name}\``) && !rows.includes(`\`${name.split('/')[0]}/*\``))
+    problems.push(`${decisions}: no row says what ${name} is for`);
 }
 
 for (const problem of problems) console.log(problem);
