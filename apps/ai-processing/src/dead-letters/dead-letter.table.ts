@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { DeadLettered } from '#libs/contracts';
-import { Database, statement } from '#libs/persistence';
+import { Database, statement, storableText } from '#libs/persistence';
 
 /** Announced again, the same parking changes nothing; a later parking of the same thing opens the dead letter again, with its new reason. */
 const open = statement(
-  'dead-letter.open',
+  'deadLetter.open',
   `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, value, created_at)
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
    ON CONFLICT (tenant_id, id) DO UPDATE
@@ -14,7 +14,7 @@ const open = statement(
 
 /** What was parked after it was put right stays open. */
 const resolve = statement(
-  'dead-letter.resolve',
+  'deadLetter.resolve',
   `UPDATE dead_letter SET resolved_at = $3 WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NULL AND created_at <= $3`,
 );
 
@@ -25,13 +25,13 @@ export class DeadLetterTable {
 
   async open(letter: DeadLettered): Promise<void> {
     await this.database.query(open, [
-      storable(letter.tenant),
+      storableText(letter.tenant),
       letter.deadLetterId,
       letter.kind,
-      storable(letter.customer),
+      storableText(letter.customer),
       letter.code,
-      storable(letter.message),
-      letter.eventId && storable(letter.eventId),
+      storableText(letter.message),
+      storableText(letter.eventId),
       letter.runId,
       letter.deliveryId,
       letter.position,
@@ -43,9 +43,4 @@ export class DeadLetterTable {
   async resolve(tenant: string, ids: readonly string[], at: string): Promise<void> {
     await this.database.query(resolve, [tenant, ids, at]);
   }
-}
-
-/** Postgres keeps no NUL in text, and a record that names one must still be parkable. */
-function storable(text: string): string {
-  return text.replaceAll('\u0000', '\ufffd');
 }

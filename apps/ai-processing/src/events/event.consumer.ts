@@ -1,5 +1,5 @@
 import { Controller } from '@nestjs/common';
-import { EventReceived, topics } from '#libs/contracts';
+import { EventReceived, eventTopics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { EventRecorder } from './event.recorder.js';
@@ -8,7 +8,7 @@ import { EventRecorder } from './event.recorder.js';
 export class EventConsumer {
   constructor(private readonly recorder: EventRecorder) {}
 
-  @OnRecord([topics.eventsHigh, topics.eventsNormal, topics.eventsLow], EventReceived, { group: 'recorder', order: 'none' })
+  @OnRecord(Object.values(eventTopics), EventReceived, { group: 'recorder', order: 'none' })
   async onEventReceived(event: EventReceived, context: RecordContext): Promise<void> {
     await this.recorder.record(event, context);
   }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { Injectable } from '@nestjs/common';
 import type { EventReceived } from '#libs/contracts';
 import { eventBody } from '#libs/contracts';
-import { Database, statement } from '#libs/persistence';
+import { Database, statement, storableText } from '#libs/persistence';
 
 /** An event as a record of the log, on its way into Postgres. */
 export interface LoggedEvent {
@@ -73,13 +73,13 @@ export class EventTable {
       column(({ event }) => event.eventId),
       column(({ event }) => event.source),
       column(({ event }) => event.customer),
-      column(({ event }) => storable(event.type)),
+      column(({ event }) => storableText(event.type)),
       column(({ event }) => event.lane),
-      column(({ event }) => event.providerEventId && storable(event.providerEventId)),
+      column(({ event }) => storableText(event.providerEventId)),
       column(({ event }) => event.occurredAt),
       column(({ event }) => event.receivedAt),
       column(({ traceId }) => traceId),
-      column(({ event }) => storable(event.contentType)),
+      column(({ event }) => storableText(event.contentType)),
       column(({ event }) => eventBody(event)),
       column(({ position }) => position.topic),
       column(({ position }) => position.partition),
@@ -107,9 +107,4 @@ export class EventTable {
       ...(isUtf8(row.body) ? { body: row.body.toString('utf8') } : { bodyBase64: row.body.toString('base64') }),
     };
   }
-}
-
-/** Postgres keeps no NUL in text; one in a partner's text must not keep the whole batch out. */
-function storable(text: string): string {
-  return text.replaceAll('\u0000', '\ufffd');
 }

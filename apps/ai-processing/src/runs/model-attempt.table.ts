@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { ModelAttempt } from '#libs/models';
-import { Database, statement } from '#libs/persistence';
+import { Database, statement, storableText } from '#libs/persistence';
 import type { RunningRun } from './run.table.js';
 
 const insert = statement(
-  'model-attempt.insert',
+  'modelAttempt.insert',
   `INSERT INTO model_attempt (tenant_id, run_id, step, number, fence, event_id, model, response_model, provider_request_id, outcome,
      error_code, error_message, input_tokens, output_tokens, started_at, finished_at)
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -13,7 +13,7 @@ const insert = statement(
 
 /** Of the claim before this one only, so that each loss is counted once. */
 const lost = statement(
-  'model-attempt.lost',
+  'modelAttempt.lost',
   `SELECT count(DISTINCT step) AS lost FROM model_attempt
    WHERE tenant_id = $1 AND run_id = $2 AND fence = $3 - 1 AND outcome = 'succeeded'
      AND NOT EXISTS (SELECT FROM step_result AS kept
@@ -38,7 +38,7 @@ export class ModelAttemptTable {
       attempt.providerRequestId,
       attempt.outcome,
       attempt.errorCode,
-      attempt.errorMessage?.replaceAll('\u0000', '\ufffd') ?? null,
+      storableText(attempt.errorMessage),
       attempt.inputTokens,
       attempt.outputTokens,
       attempt.startedAt,

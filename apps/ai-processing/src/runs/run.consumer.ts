@@ -1,5 +1,5 @@
 import { Controller } from '@nestjs/common';
-import { EventReceived, topics } from '#libs/contracts';
+import { EventReceived, eventTopics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { RunService } from './run.service.js';
@@ -8,7 +8,7 @@ import { RunService } from './run.service.js';
 export class RunConsumer {
   constructor(private readonly runs: RunService) {}
 
-  @OnRecord([topics.eventsHigh, topics.eventsNormal, topics.eventsLow], EventReceived, { group: 'flows' })
+  @OnRecord(Object.values(eventTopics), EventReceived, { group: 'flows' })
   async onEventReceived(event: EventReceived, context: RecordContext): Promise<void> {
     await this.runs.runFlows(event, context);
   }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Json, PlannedDelivery } from '#libs/contracts';
-import { Database, statement } from '#libs/persistence';
+import { Database, statement, storableText } from '#libs/persistence';
 
 /** A run that is to be, before anybody claimed it. */
 export interface PlannedRun {
@@ -34,14 +34,11 @@ const columns = `tenant_id AS tenant, id, event_id AS "eventId", customer, flow,
   state, fence, failures, decision, deliveries, error_code AS "errorCode", error_message AS "errorMessage", finished_at AS "finishedAt",
   greatest(0, ceil(extract(epoch FROM lease_until - clock_timestamp()) * 1000))::integer AS "leaseLeftMs"`;
 
-const ofGeneration = statement(
-  'run.of-generation',
-  `SELECT ${columns} FROM run WHERE tenant_id = $1 AND event_id = $2 AND generation = $3`,
-);
-const ofCommand = statement('run.of-command', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
-const byIds = statement('run.by-ids', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND id = ANY ($2)`);
+const ofGeneration = statement('run.ofGeneration', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND event_id = $2 AND generation = $3`);
+const ofCommand = statement('run.ofCommand', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
+const byIds = statement('run.byIds', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND id = ANY ($2)`);
 const lastGenerations = statement(
-  'run.last-generations',
+  'run.lastGenerations',
   `SELECT flow, max(generation) AS generation FROM run WHERE tenant_id = $1 AND event_id = $2 GROUP BY flow`,
 );
 
@@ -135,7 +132,7 @@ export class RunTable {
 
   /** Undefined where the claim is no longer ours; nothing was changed then. */
   async fail(run: RunningRun, code: string, message: string): Promise<FinishedRun | undefined> {
-    const values = [run.tenant, run.id, run.fence, code, message.replaceAll('\u0000', '\ufffd')];
+    const values = [run.tenant, run.id, run.fence, code, storableText(message)];
     const [finished] = await this.database.query<FinishedRun>(fail, values);
     return finished;
   }

@@ -5,14 +5,14 @@ import type { FinishedStep } from '../flows/flow.runner.js';
 import type { RunningRun } from './run.table.js';
 
 const insert = statement(
-  'step-result.insert',
+  'stepResult.insert',
   `INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens,
      started_at, finished_at)
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
    ON CONFLICT DO NOTHING RETURNING output`,
 );
-const find = statement('step-result.find', `SELECT output FROM step_result WHERE tenant_id = $1 AND run_id = $2 AND step = $3`);
-const ofRun = statement('step-result.of-run', `SELECT step, output FROM step_result WHERE tenant_id = $1 AND run_id = $2`);
+const find = statement('stepResult.find', `SELECT output FROM step_result WHERE tenant_id = $1 AND run_id = $2 AND step = $3`);
+const ofRun = statement('stepResult.ofRun', `SELECT step, output FROM step_result WHERE tenant_id = $1 AND run_id = $2`);
 
 /** The table `step_result`: the first output of a step wins for ever. */
 @Injectable()

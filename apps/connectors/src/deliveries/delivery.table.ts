@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { DeliveryState } from '#libs/contracts';
-import { Database, statement } from '#libs/persistence';
+import { Database, statement, storableText } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 
 /** A delivery on its way into the table. */
@@ -85,7 +85,7 @@ const afterMs = (parameter: string): string => `${now} + ${parameter} * interval
  * could be put behind one that is being settled at that moment, and nobody would ever call it. Sorted, so that nobody waits in a circle.
  */
 const lockQueues = statement(
-  'delivery.lock-queues',
+  'delivery.lockQueues',
   `SELECT pg_advisory_xact_lock(hashtextextended(queue, 0)) FROM (SELECT DISTINCT queue FROM unnest($1::text[]) AS queue ORDER BY queue) AS queues`,
 );
 
@@ -167,13 +167,13 @@ const settle = statement(
    SELECT attempts FROM settled`,
 );
 
-const queueOf = statement('delivery.queue-of', `SELECT destination, customer FROM delivery WHERE tenant_id = $1 AND id = $2`);
+const queueOf = statement('delivery.queueOf', `SELECT destination, customer FROM delivery WHERE tenant_id = $1 AND id = $2`);
 const restart = statement(
   'delivery.restart',
   `UPDATE delivery SET state = 'pending', next_attempt_at = ${now}, retries_left = $4, last_command_id = $3, lease_until = NULL, settled_at = NULL
    WHERE tenant_id = $1 AND id = $2 AND last_command_id IS DISTINCT FROM $3 AND ${isFree} RETURNING id`,
 );
-const lastCommand = statement('delivery.last-command', `SELECT last_command_id AS command FROM delivery WHERE tenant_id = $1 AND id = $2`);
+const lastCommand = statement('delivery.lastCommand', `SELECT last_command_id AS command FROM delivery WHERE tenant_id = $1 AND id = $2`);
 
 const announced = statement(
   'delivery.announced',
@@ -267,10 +267,10 @@ export class DeliveryTable {
         delivery.fence,
         attempt.state,
         attempt.error?.code ?? null,
-        attempt.error === null ? null : storable(attempt.error.message),
+        storableText(attempt.error?.message ?? null),
         attempt.retryInMs,
         attempt.status,
-        attempt.excerpt === null ? null : storable(attempt.excerpt),
+        storableText(attempt.excerpt),
         attempt.startedAt,
         attempt.finishedAt,
       ]);
@@ -326,9 +326,4 @@ export class DeliveryTable {
       return work(session);
     });
   }
-}
-
-/** Postgres keeps no NUL in text, and a destination may well answer with one. */
-function storable(text: string): string {
-  return text.replaceAll('\u0000', '\ufffd');
 }

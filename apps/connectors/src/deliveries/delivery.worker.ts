@@ -22,8 +22,8 @@ interface Attempt {
 const announceForgottenEveryMs = 5_000;
 const measureBacklogEveryMs = 15_000;
 
-const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt.', ['tenant']);
-const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest delivery that waits for an attempt.', ['tenant']);
+const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, whichever process will make it.', ['tenant']);
+const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest of them.', ['tenant']);
 const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under way in this process.', []);
 const log = logger('deliveries');
 
