@@ -36,7 +36,7 @@ const columns = `tenant_id AS tenant, id, event_id AS "eventId", customer, flow,
 
 const ofGeneration = statement('run.ofGeneration', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND event_id = $2 AND generation = $3`);
 const ofCommand = statement('run.ofCommand', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
-const byIds = statement('run.byIds', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND id = ANY ($2)`);
+const byIds = statement('run.ofIds', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND id = ANY ($2)`);
 const lastGenerations = statement(
   'run.lastGenerations',
   `SELECT flow, max(generation) AS generation FROM run WHERE tenant_id = $1 AND event_id = $2 GROUP BY flow`,
