@@ -16,7 +16,7 @@ export interface AuditEntry {
 }
 
 const insert = statement(
-  'audit.insert',
+  'query.audit.insert',
   `INSERT INTO audit_entry (tenant_id, actor, action, target, detail, command_id)
    SELECT $1, $2, entry.action, entry.target, entry.detail, entry."commandId"
    FROM json_to_recordset($3) AS entry (action text, target text, detail json, "commandId" text)

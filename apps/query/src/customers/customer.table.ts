@@ -47,7 +47,7 @@ const lists = {
   lastEvent: listSource('customer_by_last_event', `${columns}, last_event_at::text AS "sortKey"`, mapping),
   key: listSource('customer_by_key', `${columns}, customer AS "sortKey"`, mapping),
 } as const satisfies Record<CustomerOrder, unknown>;
-const byKeys = statement('customer.byKeys', `SELECT ${columns} FROM customers_by_key($1, $2)`);
+const byKeys = statement('query.customer.byKeys', `SELECT ${columns} FROM customers_by_key($1, $2)`);
 
 @Injectable()
 export class CustomerTable {

@@ -28,8 +28,8 @@ const list = listSource('dead_letter', `${columns}, created_at::text AS "sortKey
   idOf: (row: DeadLetterRow & { sortKey: string }) => row.id,
   rowOf: (row: DeadLetterRow): DeadLetterRow => row,
 });
-const byIds = statement('deadLetter.byIds', `SELECT ${columns} FROM dead_letters_by_id($1, $2)`);
-const ofEvents = statement('deadLetter.ofEvents', `SELECT ${columns} FROM dead_letters_of_events($1, $2)`);
+const byIds = statement('query.deadLetter.byIds', `SELECT ${columns} FROM dead_letters_by_id($1, $2)`);
+const ofEvents = statement('query.deadLetter.ofEvents', `SELECT ${columns} FROM dead_letters_of_events($1, $2)`);
 
 @Injectable()
 export class DeadLetterTable {

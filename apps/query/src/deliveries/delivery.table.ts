@@ -47,11 +47,11 @@ const list = listSource('delivery', `${columns}, created_at::text AS "sortKey"`,
   idOf: (row: DeliveryRow & { sortKey: string }) => row.id,
   rowOf: (row: DeliveryRow): DeliveryRow => row,
 });
-const byIds = statement('delivery.byIds', `SELECT ${columns} FROM deliveries_by_id($1, $2)`);
-const ofEvents = statement('delivery.ofEvents', `SELECT ${columns} FROM deliveries_of_events($1, $2)`);
-const ofRuns = statement('delivery.ofRuns', `SELECT ${columns} FROM deliveries_of_runs($1, $2)`);
+const byIds = statement('query.delivery.byIds', `SELECT ${columns} FROM deliveries_by_id($1, $2)`);
+const ofEvents = statement('query.delivery.ofEvents', `SELECT ${columns} FROM deliveries_of_events($1, $2)`);
+const ofRuns = statement('query.delivery.ofRuns', `SELECT ${columns} FROM deliveries_of_runs($1, $2)`);
 const attempts = statement(
-  'delivery.attempts',
+  'query.delivery.attempts',
   `SELECT delivery_id AS "deliveryId", number, outcome, status, error_code AS "errorCode", error_message AS "errorMessage",
      response_excerpt AS "responseExcerpt", started_at AS "startedAt", finished_at AS "finishedAt" FROM attempts_of_deliveries($1, $2)`,
 );

@@ -44,9 +44,9 @@ const list = listSource('event', `${columns}, received_at::text AS "sortKey"`, {
   idOf: (raw: Raw & { sortKey: string }) => raw.id,
   rowOf,
 });
-const byIds = statement('event.byIds', `SELECT ${columns} FROM events_by_id($1, $2)`);
-const bodies = statement('event.bodies', `SELECT id, content_type AS "contentType", body FROM event_bodies($1, $2)`);
-const states = statement('event.states', `SELECT id, state FROM event_states($1, $2)`);
+const byIds = statement('query.event.byIds', `SELECT ${columns} FROM events_by_id($1, $2)`);
+const bodies = statement('query.event.bodies', `SELECT id, content_type AS "contentType", body FROM event_bodies($1, $2)`);
+const states = statement('query.event.states', `SELECT id, state FROM event_states($1, $2)`);
 
 /** States that few events are in: the database then looks at those that are unsettled, not at each in turn. */
 const rareStates: readonly EventState[] = ['running', 'delivering', 'parked'];

@@ -66,15 +66,15 @@ const list = listSource('run', `${columns}, started_at::text AS "sortKey"`, {
   idOf: (row: RunRow & { sortKey: string }) => row.id,
   rowOf: (row: RunRow): RunRow => row,
 });
-const byIds = statement('run.byIds', `SELECT ${columns} FROM runs_by_id($1, $2)`);
-const ofEvents = statement('run.ofEvents', `SELECT ${columns} FROM runs_of_events($1, $2)`);
+const byIds = statement('query.run.byIds', `SELECT ${columns} FROM runs_by_id($1, $2)`);
+const ofEvents = statement('query.run.ofEvents', `SELECT ${columns} FROM runs_of_events($1, $2)`);
 const steps = statement(
-  'run.steps',
+  'query.run.steps',
   `SELECT run_id AS "runId", step AS id, kind, state, output, model, response_model AS "responseModel", input_tokens AS "inputTokens",
      output_tokens AS "outputTokens", started_at AS "startedAt", finished_at AS "finishedAt" FROM steps_of_runs($1, $2)`,
 );
 const modelAttempts = statement(
-  'run.modelAttempts',
+  'query.run.modelAttempts',
   `SELECT run_id AS "runId", step, number, model, response_model AS "responseModel", provider_request_id AS "providerRequestId", outcome,
      error_code AS "errorCode", error_message AS "errorMessage", input_tokens AS "inputTokens", output_tokens AS "outputTokens",
      started_at AS "startedAt", finished_at AS "finishedAt" FROM model_attempts_of_runs($1, $2)`,

@@ -21,7 +21,7 @@ export interface TimelineRow {
 }
 
 const ofEvents = statement(
-  'timeline.ofEvents',
+  'query.timeline.ofEvents',
   `SELECT event_id AS "eventId", at, kind, subject, detail, code, run_id AS "runId", step, delivery_id AS "deliveryId",
      dead_letter_id AS "deadLetterId", attempt, actor FROM event_timelines($1, $2)`,
 );
