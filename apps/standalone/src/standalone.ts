@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { AiProcessingModule, aiProcessingSettings } from '#apps/ai-processing';
 import { ConnectorsModule, connectorsSettings } from '#apps/connectors';
 import { IngestionModule, ingestionSettings } from '#apps/ingestion';
@@ -36,6 +38,7 @@ export async function startStandalone(settings: Settings<typeof standaloneSettin
     for (const stopOne of started.splice(0).toReversed()) await stopOne();
   };
   try {
+    await requireFreePort(settings.host, settings.port);
     const databaseUrl = settings.databaseUrl ?? (await embeddedPostgres(directory, started));
     await migrate(databaseUrl);
     const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, started));
@@ -76,6 +79,24 @@ export async function startStandalone(settings: Settings<typeof standaloneSettin
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** Asked before anything is started, so that the most common trouble has a short answer. */
+async function requireFreePort(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    probe.listen(port, host);
+    await once(probe, 'listening');
+  } catch (error) {
+    throw new Error(
+      `Port ${port} of ${host} cannot be taken (${(error as NodeJS.ErrnoException).code}); choose another: PORT=${port + 1} npm start`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    probe.close();
   }
 }
 

@@ -41,13 +41,22 @@ export async function start(composition: Composition): Promise<RunningService> {
     abortOnError: false,
   });
   const fastify = app.getHttpAdapter().getInstance();
+  try {
+    await open(app, fastify, composition);
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  return { url: addressOf(fastify), app, stop: () => app.close() };
+}
+
+async function open(app: NestFastifyApplication, fastify: FastifyInstance, composition: Composition): Promise<void> {
   readBodies(fastify);
   measureRequests(fastify, composition.service);
   app.useGlobalFilters(new ProblemFilter(bodyLimitBytes));
   await app.init(); // the configuration is read before the first record is handled
   if (composition.log !== undefined) await consume(app, composition.service, composition.log);
   await app.listen(composition.port, composition.host);
-  return { url: addressOf(fastify), app, stop: () => app.close() };
 }
 
 /** Nest wants a class as the root; the composition says what is in it. */
