@@ -13,7 +13,7 @@ import { lockFolder } from './folder-lock.js';
 import type { FolderLock } from './folder-lock.js';
 import { findInstallation } from './installation.js';
 import type { Installation } from './installation.js';
-import { folderOf, identityOf, isAlive } from './processes.js';
+import { commandOf, identityOf, isAlive } from './processes.js';
 import { findRunner } from './unprivileged.js';
 import type { Runner } from './unprivileged.js';
 
@@ -156,7 +156,9 @@ async function endOrphan(data: string): Promise<void> {
   const file = path.join(data, 'postmaster.pid');
   if (!existsSync(file)) return;
   const orphan = identityOf(Number((await readFile(file, 'utf8')).split('\n')[0]));
-  if (!isAlive(orphan) || folderOf(orphan.pid) !== data) {
+  const command = isAlive(orphan) ? commandOf(orphan.pid) : 'none';
+  if (command === null) return; // it cannot be told here: Postgres itself refuses a file whose process lives
+  if (!command.includes(data)) {
     await rm(file, { force: true });
     return;
   }

@@ -31,7 +31,10 @@ export function lockFolder(directory: string, file: string): FolderLock {
       closeSync(handle);
       return { release: () => rmSync(file, { force: true }) };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EACCES')
+        throw new Error(`${directory} belongs to another user. Start as that user, or use another folder.`, { cause: error });
+      if (code !== 'EEXIST') throw error;
     }
     const holder = holderOf(file);
     if (holder !== null && isAlive(holder)) throw new FolderInUse(directory, holder.pid);

@@ -1,4 +1,5 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 
 /**
@@ -26,10 +27,11 @@ export function isAlive({ pid, birth }: ProcessIdentity): boolean {
   }
 }
 
-/** The folder a process works in; null where that cannot be told, or the process is gone. */
-export function folderOf(pid: number): string | null {
+/** The program and arguments of a process; null where this system does not tell. */
+export function commandOf(pid: number): string | null {
   try {
-    return readlinkSync(`/proc/${pid}/cwd`);
+    if (platform() === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return execFileSync('ps', ['-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' });
   } catch {
     return null;
   }
