@@ -91,6 +91,11 @@ describe('a transaction', () => {
     expect(await database.query(customers, ['thrown'])).toEqual([]);
   });
 
+  test('does not take a network failure of its own work for one of Postgres', async () => {
+    const work = database.transaction(() => Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { syscall: 'connect' })));
+    await expect(work).rejects.not.toBeInstanceOf(StorageUnavailable);
+  });
+
   test('does not pass for done when the error of one of its statements was swallowed', async () => {
     const work = database.transaction(async (session) => {
       await session.query(noteCustomer, ['swallowed', 'a']);

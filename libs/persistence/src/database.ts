@@ -1,5 +1,5 @@
 import { DatabaseError, Pool, escapeLiteral, types } from 'pg';
-import type { ClientConfig, PoolClient } from 'pg';
+import type { ClientConfig, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { logger } from '#libs/tracing';
 import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
@@ -74,16 +74,15 @@ export class Database implements Session {
 
   protected transactionThatBegins<T>(begin: string, work: (session: Session) => Promise<T>): Promise<T> {
     return this.withClient(async (client) => {
-      await client.query(begin);
+      await send(client, begin);
       const session = new TransactionSession(client);
       try {
         const result = await work(session);
-        const { command } = await client.query('COMMIT');
-        if (command !== 'COMMIT')
-          throw new Error('Nothing was saved: a statement of the transaction failed, and its error was not passed on');
-        return result;
+        const { command } = await send(client, 'COMMIT');
+        if (command === 'COMMIT') return result;
+        throw new Error('Nothing was saved: a statement of the transaction failed, and its error was not passed on');
       } catch (error) {
-        if (!(error instanceof StorageUnavailable)) await client.query('ROLLBACK'); // else the connection is dropped, and with it the transaction
+        if (!(error instanceof StorageUnavailable)) await send(client, 'ROLLBACK'); // else the connection is dropped, and with it the transaction
         throw error;
       } finally {
         session.end();
@@ -102,7 +101,7 @@ export class Database implements Session {
 
   /** @throws StorageUnavailable where Postgres does not answer */
   async ping(): Promise<void> {
-    await this.withClient((client) => client.query('SELECT 1'));
+    await this.withClient((client) => send(client, 'SELECT 1'));
   }
 
   /** Waits for what is under way. */
@@ -119,9 +118,8 @@ export class Database implements Session {
     try {
       return await work(client);
     } catch (error) {
-      const failure = translated(error);
-      broken = failure instanceof StorageUnavailable;
-      throw failure;
+      broken = error instanceof StorageUnavailable;
+      throw error;
     } finally {
       client.release(broken);
     }
@@ -157,9 +155,13 @@ class TransactionSession implements Session {
 }
 
 async function run<Row>(client: PoolClient, { name, text }: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+  const { rows } = await send(client, { name, text, values: values as unknown[] });
+  return rows as Row[];
+}
+
+async function send(client: PoolClient, query: string | QueryConfig): Promise<QueryResult> {
   try {
-    const { rows } = await client.query({ name, text, values: values as unknown[] });
-    return rows as Row[];
+    return await client.query(query);
   } catch (error) {
     throw translated(error);
   }

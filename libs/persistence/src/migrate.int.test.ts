@@ -1,7 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { Client, escapeIdentifier } from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { uniqueName } from '#libs/testing';
-import { Database, SchemaOutdated, StorageUnavailable, migrate, requireSchema } from './index.js';
+import { Database, EmbeddedPostgres, SchemaOutdated, StorageUnavailable, migrate, requireSchema } from './index.js';
 import { migrationNames } from './migrations/index.js';
 
 let admin: Client;
@@ -53,6 +56,18 @@ test('migrating again changes nothing', async () => {
 test('a service does not start on a database that was never migrated, and says which command to run', async () => {
   await expect(start()).rejects.toThrow(SchemaOutdated);
   await expect(start()).rejects.toThrow('Run `npm run migrate` with DATABASE_URL');
+});
+
+test('a service does not start either where not even its role exists', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'millrace-no-roles-'));
+  const postgres = await EmbeddedPostgres.start({ directory, durable: false });
+  try {
+    const connecting = Database.connect({ url: postgres.url, role: 'millrace_service', applicationName: 'start' });
+    await expect(connecting).rejects.toThrow(SchemaOutdated);
+  } finally {
+    await postgres.stop();
+    await rm(directory, { recursive: true });
+  }
 });
 
 test('a service does not start on a schema that lacks a migration, and says which', async () => {

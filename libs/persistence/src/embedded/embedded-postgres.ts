@@ -74,7 +74,6 @@ export class EmbeddedPostgres {
       await own(files.data, runner);
       const start = { installation, runner, files, durable: options.durable };
       const { server, port } = await launch(start, await portsFor(options, files));
-      await createDatabase(await addressOf(files, port, 'postgres'));
       const postgres = new EmbeddedPostgres(await addressOf(files, port, login), server, lock);
       process.once('exit', postgres.atExit);
       return postgres;
@@ -137,12 +136,8 @@ async function initialize(installation: Installation, runner: Runner, files: Fil
 /** Postgres refuses a data folder that is not its user's own. Root hands it over; anybody else can only say so. */
 async function own(target: string, { owner }: Runner): Promise<void> {
   const { uid } = await stat(target);
-  if (owner === undefined) {
-    if (uid !== process.geteuid?.())
-      throw new Error(`${target} belongs to another user (uid ${uid}). Start as that user, or use another folder.`);
-    return;
-  }
-  if (uid === owner.uid) return;
+  if (uid === (owner?.uid ?? process.geteuid?.())) return;
+  if (owner === undefined) throw new Error(`${target} belongs to another user (uid ${uid}). Start as that user, or use another folder.`);
   const entries = (await stat(target)).isDirectory() ? await readdir(target, { recursive: true }) : [];
   for (const entry of entries) await chown(path.join(target, entry), owner.uid, owner.gid);
   await chown(target, owner.uid, owner.gid);
@@ -198,6 +193,7 @@ async function launch(
   const server = spawn(file, args, { stdio: ['ignore', log.fd, log.fd], detached: true });
   try {
     await answering(server, url);
+    await createDatabase(url);
     await writeFile(files.port, String(port));
     return { server, port };
   } catch (cause) {
