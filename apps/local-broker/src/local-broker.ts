@@ -46,33 +46,36 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
     throw new Error(`The local broker has no credentials and listens on loopback only (127.0.0.1, ::1, localhost), not on ${host}`);
   }
   await mkdir(directory, { recursive: true });
-  const lock = await lockDirectory(directory);
+  /** What is open so far; closed in the opposite order, by a stop or by a start that fails. */
+  const opened: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of opened.splice(0).toReversed()) await close();
+  };
   try {
+    const lock = await lockDirectory(directory);
+    opened.push(() => lock.release());
     const topics = await TopicStore.open({
       directory,
       segmentBytes: options.segmentBytes ?? 16 * 1_048_576,
       retentionBytes: options.retentionBytes ?? 8 * 1_024 ** 3,
       onNote: (note) => log.warn(note),
     });
+    opened.push(() => topics.close());
     const groups = new ConsumerGroups(await CommittedOffsets.open(join(directory, 'committed-offsets.jsonl')));
+    opened.push(() => groups.close());
     const stopping = new AbortController();
     const listener = await listen(host, port, (address) => ({ topics, groups, stopping: stopping.signal, ...address }));
+    opened.push(() => listener.close());
     const retention = setInterval(() => {
       topics.applyRetention(Date.now()).catch((error: unknown) => log.error({ err: error }, 'retention failed'));
     }, retentionIntervalMs);
-    return {
-      address: `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`,
-      stop: async () => {
-        clearInterval(retention);
-        stopping.abort();
-        await listener.close();
-        await groups.close();
-        await topics.close();
-        await lock.release();
-      },
-    };
+    opened.push(async () => {
+      clearInterval(retention);
+      stopping.abort();
+    });
+    return { address: `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`, stop };
   } catch (error) {
-    await lock.release();
+    await stop();
     throw error;
   }
 }

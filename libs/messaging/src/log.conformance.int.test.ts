@@ -29,7 +29,9 @@ const NumberNoted = recordType('number.noted.v1', numberNotedSchema);
 const Ignored = recordType('ignored.v1', z.object(owned));
 
 const brokers = testBrokers();
-const log = { brokers, clientId: 'conformance' };
+const log = { brokers, clientId: 'conformance', prefix: 'conformance.' };
+/** What a topic is called on the log. */
+const onLog = (topic: Topic): string => `${log.prefix}${topic.name}`;
 const raw = new Kafka({ brokers: [...brokers], clientId: 'raw', logLevel: logLevel.NOTHING });
 /** Fast where the product waits seconds. */
 const quickRetry = { retries: 3, initialDelayMs: 30, factor: 1, maxDelayMs: 30, jitter: 0 };
@@ -86,11 +88,11 @@ test('a batch that is sent again because its acknowledgement was lost stands in 
   const once = client.producer({ idempotent: true, maxInFlightRequests: 1 });
   await once.connect();
   const message = (n: number) => ({ key: 'acme/c1', value: String(n) });
-  await once.send({ topic: topic.name, messages: [message(1)] });
+  await once.send({ topic: onLog(topic), messages: [message(1)] });
   proxy.loseNextAnswer();
-  await once.send({ topic: topic.name, messages: [message(2), message(3)] });
+  await once.send({ topic: onLog(topic), messages: [message(2), message(3)] });
   expect(proxy.answersLost).toBe(1);
-  await once.send({ topic: topic.name, messages: [message(4)] });
+  await once.send({ topic: onLog(topic), messages: [message(4)] });
   await once.disconnect();
   expect((await readAll(topic, 4)).map(({ value, offset }) => [value, offset])).toEqual([
     [1, '0'],
@@ -178,7 +180,7 @@ test('a record that nobody can process is parked with its reason, and its custom
     kind: 'record',
     code: 'record.defect',
     message: 'x is undefined',
-    position: `${topic.name}/0/0`,
+    position: `${onLog(topic)}/0/0`,
   });
   expect(JSON.parse(Buffer.from(letter!.valueBase64!, 'base64').toString())).toEqual(noted('c1', 1));
 });
@@ -190,7 +192,7 @@ test('what is no record of ours is parked, what is for other groups is passed ov
   const key = 'acme/c1';
   const headers = { mr_schema: NumberNoted.schema };
   await rawProducer.send({
-    topic: topic.name,
+    topic: onLog(topic),
     messages: [
       { key, value: '{}' },
       { key, value: '{}', headers: { mr_schema: 'nobody.knows.v1' } },
@@ -207,7 +209,7 @@ test('what is no record of ours is parked, what is for other groups is passed ov
   const letters = await deadLettersOf(topic, 5);
   expect(new Set(letters.map(({ code }) => code))).toEqual(new Set(['record.undecodable']));
   expect(letters.map(({ message }) => message).toSorted()).toEqual([
-    'nobody.knows.v1 does not belong on ' + topic.name,
+    `nobody.knows.v1 does not belong on ${onLog(topic)}`,
     'number.noted.v1: n Invalid input: expected number, received string',
     "number.noted.v1: the key 'acme/other' is not that of its owner, 'acme/c1'",
     'the record has no header mr_schema',
@@ -313,7 +315,7 @@ test('a consumer reads no more than it may keep, and goes on when there is room'
     );
   }
   await waitFor(async () => (await metric('millrace_records_queued', { group })) > 0, { what: 'a full buffer' });
-  await waitFor(async () => (await metric('millrace_consumer_lag_records', { group, topic: topic.name })) === 1_000, { what: 'the lag' });
+  await waitFor(async () => (await metric('millrace_consumer_lag_records', { group, topic: onLog(topic) })) === 1_000, { what: 'the lag' });
   expect(await metric('millrace_records_queued', { group })).toBeLessThan(300);
   open.resolve();
   await waitFor(() => got.values.length === 1_000, { what: 'all records' });
@@ -380,11 +382,25 @@ test('a producer that reaches its log is ready, and one that was closed is not',
   await expect(own.ready()).rejects.toThrow(LogUnavailable);
 });
 
+test('another installation on the same brokers has a log of its own', async () => {
+  const topic = await newTopic();
+  const others = { ...log, prefix: `${uniqueName('other')}.` };
+  await ensureTopics(others, [topic]);
+  const theirs = new RecordProducer(others);
+  await theirs.connect();
+  const [ours, other] = [await consume([handlerOf(topic)]), await consume([handlerOf(topic)], async () => undefined, others)];
+  await theirs.append(topic, NumberNoted, noted('c1', 1));
+  await producer.append(topic, NumberNoted, noted('c1', 2));
+  await waitFor(() => ours.values.length > 0 && other.values.length > 0, { what: 'both records' });
+  expect([ours.values, other.values]).toEqual([[noted('c1', 2)], [noted('c1', 1)]]);
+  await theirs.disconnect();
+});
+
 test('topics are created once, and never with another count of partitions', async () => {
   const topic = await newTopic(3);
   await ensureTopics(log, [topic]);
   await expect(ensureTopics(log, [{ ...topic, partitions: 4 }])).rejects.toThrow(
-    `${topic.name} has 3 partitions, this version appends to 4. Keys would change partitions`,
+    `${onLog(topic)} has 3 partitions, this version appends to 4. Keys would change partitions`,
   );
 });
 
@@ -409,7 +425,7 @@ function turn(ms: number): Promise<void> {
 }
 
 async function newTopic(partitions = 4): Promise<Topic> {
-  const topic: Topic = { name: uniqueName('conformance'), partitions, retentionMs: 3_600_000, types: [NumberNoted, Ignored] };
+  const topic: Topic = { name: uniqueName('topic'), partitions, retentionMs: 3_600_000, types: [NumberNoted, Ignored] };
   await ensureTopics(log, [topic]);
   return topic;
 }
@@ -486,7 +502,7 @@ async function readAll(topic: Topic, count: number): Promise<RawRecord[]> {
   const records: RawRecord[] = [];
   const consumer = raw.consumer({ groupId: uniqueName('raw'), maxWaitTimeInMs: 100 });
   await consumer.connect();
-  await consumer.subscribe({ topic: topic.name, fromBeginning: true });
+  await consumer.subscribe({ topic: onLog(topic), fromBeginning: true });
   await consumer.run({
     eachMessage: async ({ partition, message: { offset, key, value, headers } }) => {
       records.push({ partition, offset, key: key?.toString(), value: JSON.parse(value!.toString()), headers: texts(headers) });
@@ -504,7 +520,7 @@ function texts(headers: IHeaders = {}): Record<string, string> {
 async function endOf(topic: Topic): Promise<number> {
   const admin = raw.admin();
   await admin.connect();
-  const offsets = await admin.fetchTopicOffsets(topic.name);
+  const offsets = await admin.fetchTopicOffsets(onLog(topic));
   await admin.disconnect();
   return offsets.reduce((sum, { high }) => sum + Number(high), 0);
 }
@@ -514,11 +530,11 @@ async function deadLettersOf(topic: Topic, count: number): Promise<DeadLettered[
   const letters: DeadLettered[] = [];
   const consumer = raw.consumer({ groupId: uniqueName('raw'), maxWaitTimeInMs: 100 });
   await consumer.connect();
-  await consumer.subscribe({ topic: topics.deadLetters.name, fromBeginning: true });
+  await consumer.subscribe({ topic: onLog(topics.deadLetters), fromBeginning: true });
   await consumer.run({
     eachMessage: async ({ message }) => {
       const letter = DeadLettered.check.parse(JSON.parse(message.value!.toString()));
-      if (letter.position?.startsWith(`${topic.name}/`)) letters.push(letter);
+      if (letter.position?.startsWith(`${onLog(topic)}/`)) letters.push(letter);
     },
   });
   await waitFor(() => letters.length >= count, { what: `${count} dead letters of ${topic.name}` });

@@ -77,6 +77,8 @@ export class RecordProducer {
   readonly #waiting = new Fifo<Append>();
   #waitingBytes = 0;
   #inFlight: Append[] = [];
+  /** The producer that is connected, and the attempt that led or will lead to it. */
+  #producer: Producer | undefined;
   #connection: Promise<Producer> | undefined;
   #unavailable: string | undefined = 'not connected yet';
   #pumping: Promise<void> | undefined;
@@ -92,7 +94,7 @@ export class RecordProducer {
     this.#kafka = kafkaClient({
       ...options,
       requestTimeoutMs: Math.max(1_000, this.#ackTimeoutMs),
-      retry: { retries: 0 }, // of connecting, which #connectAnew repeats
+      retry: boundedRetry,
     });
     this.#probe = this.#kafka.admin({ retry: { retries: 0 } });
   }
@@ -102,15 +104,15 @@ export class RecordProducer {
     await this.#inTime(this.#connected());
   }
 
-  /** Sends what was appended, waits for its acknowledgement, and refuses what comes after. */
+  /** Sends what was appended, waits for its acknowledgement or deadline, and refuses what comes after. */
   async disconnect(): Promise<void> {
-    const connection = this.#connection;
     this.#closed.abort();
     this.#stopLingering?.();
-    await this.#pumping;
+    const lastDeadline = new AbortController();
+    await Promise.race([this.#pumping, delay(this.#ackTimeoutMs, undefined, { signal: lastDeadline.signal }).catch(() => undefined)]);
+    lastDeadline.abort();
     this.#unavailable = 'disconnected';
-    const producer = await connection?.catch(() => undefined);
-    await Promise.all([producer?.disconnect(), this.#probe.disconnect()]);
+    await Promise.all([this.#producer?.disconnect(), this.#probe.disconnect()]);
   }
 
   /** Asks the log itself: resolves where an append can be expected to go through. @throws LogUnavailable with the reason where not */
@@ -259,9 +261,9 @@ export class RecordProducer {
     }
     log.error({ err: error, records: lost.length }, 'a batch was given up, its records may or may not be in the log');
     this.#unavailable = reason;
-    const connection = this.#connection;
+    const producer = this.#producer;
+    this.#producer = undefined;
     this.#connection = undefined;
-    const producer = await connection?.catch(() => undefined);
     await producer?.disconnect().catch((failure: unknown) => log.warn({ err: failure }, 'the lost producer did not disconnect'));
   }
 
@@ -282,13 +284,15 @@ export class RecordProducer {
       });
       try {
         await producer.connect();
+        this.#closed.signal.throwIfAborted();
         this.#unavailable = undefined;
+        this.#producer = producer;
         return producer;
       } catch (error) {
-        this.#unavailable = reasonOf(error);
-        log.warn({ err: error }, 'the log cannot be reached; trying again');
         await producer.disconnect().catch(() => undefined);
         if (this.#closed.signal.aborted) throw error;
+        this.#unavailable = reasonOf(error);
+        log.warn({ err: error }, 'the log cannot be reached; trying again');
       }
       await delay(pauseMs, undefined, { signal: this.#closed.signal }).catch(() => undefined);
     }

@@ -1,0 +1,18 @@
+import { Kafka, logLevel } from 'kafkajs';
+import { afterEach, expect, test, vi } from 'vitest';
+import { testBrokers } from '#libs/testing';
+import './kafkajs-repairs.js';
+
+afterEach(() => vi.restoreAllMocks());
+
+test('a connection with nothing to send starts no timers', async () => {
+  const admin = new Kafka({ brokers: [...testBrokers()], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  await admin.listTopics(); // an answer is what sets the unrepaired client spinning
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  const observed = new Promise((resolve) => setTimeout(resolve, 300));
+  await observed;
+  await admin.disconnect();
+  // Its own timer, and whatever the test's surroundings start; unrepaired, more than 200.
+  expect(timers.mock.calls.length).toBeLessThan(10);
+});
