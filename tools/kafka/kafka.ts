@@ -71,9 +71,7 @@ async function startInDocker(): Promise<RunningKafka> {
     .filter(([name]) => name !== 'controller.quorum.bootstrap.servers')
     .concat([['controller.quorum.voters', '1@localhost:9093']])
     .flatMap(([name, value]) => ['-e', `KAFKA_${name.toUpperCase().replaceAll('.', '_')}=${value}`]);
-  const { stdout } = await run('docker', [
-    ...['run', '-d', '-p', `${address}:${port}`, '-e', 'KAFKA_HEAP_OPTS=-Xmx512m', ...settings, image],
-  ]);
+  const { stdout } = await run('docker', ['run', '-d', '-p', `${address}:${port}`, '-e', 'KAFKA_HEAP_OPTS=-Xmx512m', ...settings, image]);
   const container = stdout.trim();
   const stop = async (): Promise<void> => {
     await run('docker', ['rm', '-f', container]);
@@ -110,10 +108,8 @@ async function startInJava(kept: string | undefined): Promise<RunningKafka> {
       .map(([name, value]) => `${name}=${value}\n`)
       .join(''),
   );
-  const java = (...args: string[]): string[] => [
-    ...['-Xmx512m', '-Xms128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=4', '-Djava.awt.headless=true'],
-    ...[`-Dlog4j2.configurationFile=${join(here, 'log4j2.properties')}`, '-cp', join(jars, '*'), ...args],
-  ];
+  const logging = `-Dlog4j2.configurationFile=${join(here, 'log4j2.properties')}`;
+  const java = (...args: string[]): string[] => ['-Xmx512m', '-XX:+UseSerialGC', logging, '-cp', join(jars, '*'), ...args];
   if (!(await exists(join(directory, 'data', 'meta.properties')))) {
     const clusterId = 'millraceMillraceMillra';
     await run('java', java('kafka.tools.StorageTool', 'format', '--standalone', '--cluster-id', clusterId, '--config', settingsFile));
@@ -200,10 +196,8 @@ async function fetchJars(): Promise<string> {
   if (await fetched()) return jars;
   await mkdir(join(cache, version), { recursive: true });
   const draft = await mkdtemp(join(cache, version, 'fetching-'));
-  await run('mvn', [
-    ...['-q', '-B', '-f', join(here, 'pom.xml'), 'dependency:copy-dependencies'],
-    ...[`-DoutputDirectory=${draft}`, '-DincludeScope=runtime'],
-  ]);
+  const pom = join(here, 'pom.xml');
+  await run('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${draft}`, '-DincludeScope=runtime']);
   await rename(draft, jars).catch(async (error: unknown) => {
     await rm(draft, { recursive: true });
     if (!(await fetched())) throw error; // another process was faster
@@ -212,7 +206,7 @@ async function fetchJars(): Promise<string> {
 }
 
 /** Waits until the broker answers a client; ends it and says what it printed where it does not in time. */
-async function answersOr(address: string, end: () => Promise<void>, printed: () => Promise<string>): Promise<void> {
+async function answersOr(address: string, giveUp: () => Promise<void>, printed: () => Promise<string>): Promise<void> {
   const admin = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry: { retries: 0 } }).admin();
   const deadline = Date.now() + startDeadlineMs;
   for (;;) {
@@ -224,7 +218,7 @@ async function answersOr(address: string, end: () => Promise<void>, printed: () 
     } catch (error) {
       if (Date.now() > deadline) {
         const log = (await printed().catch(() => '')).slice(-2_000);
-        await end();
+        await giveUp();
         throw new Error(`Kafka did not answer on ${address} within ${startDeadlineMs / 1_000} s. It printed:\n${log}`, { cause: error });
       }
     }

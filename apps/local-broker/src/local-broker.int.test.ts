@@ -183,9 +183,9 @@ class BrokerProcess {
     await rm(BrokerProcess.#bundle!, { recursive: true });
   }
 
-  static async start(directory: string, port = '0'): Promise<BrokerProcess> {
+  static async start(logDirectory: string, port = '0'): Promise<BrokerProcess> {
     const child = spawn(process.execPath, [join(BrokerProcess.#bundle!, 'main.js')], {
-      env: { LOCAL_BROKER_DIRECTORY: directory, LOCAL_BROKER_PORT: port },
+      env: { LOCAL_BROKER_DIRECTORY: logDirectory, LOCAL_BROKER_PORT: port },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     for await (const line of createInterface({ input: child.stdout })) {
@@ -206,7 +206,7 @@ class BrokerProcess {
 
 /** Inside node_modules, so that the bundle finds the packages it leaves out. */
 async function cacheDirectory(): Promise<string> {
-  const directory = new URL('../../../node_modules/.cache/millrace', import.meta.url).pathname;
-  await mkdir(directory, { recursive: true });
-  return directory;
+  const cache = new URL('../../../node_modules/.cache/millrace', import.meta.url).pathname;
+  await mkdir(cache, { recursive: true });
+  return cache;
 }

@@ -251,15 +251,16 @@ export class GroupConsumer {
     owned.lost.abort(new Error(`${topic}/${partition} belongs to another process now`));
   }
 
-  async #queueBatch({ batch, resolveOffset, commitOffsetsIfNecessary }: EachBatchPayload): Promise<void> {
+  async #queueBatch(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
     const { topic, partition } = batch;
     const owned = this.#partitions.get(placeOf(topic, partition));
     if (owned === undefined) return;
-    this.#commitOffsets = commitOffsetsIfNecessary;
+    this.#commitOffsets = (offsets) => payload.commitOffsetsIfNecessary(offsets);
     for (const { offset, timestamp, key, value, headers } of batch.messages) {
       this.#queue(owned, { topic, partition, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
     }
-    resolveOffset(batch.lastOffset());
+    payload.resolveOffset(batch.lastOffset());
     this.#pauseWhenFull(owned);
   }
 

@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
 import { EventReceived, EventRecorded, RunCompleted, topics } from '#libs/contracts';
-import type { RecordType } from '#libs/contracts';
 import { groupHandlers } from './handler-groups.js';
 import type { Handler } from './handler-groups.js';
 
 const handler = (method: string, changes: Partial<Handler> = {}): Handler => ({
   topics: [topics.outcomes],
-  type: EventRecorded as unknown as RecordType,
+  type: EventRecorded,
   group: 'g',
   order: 'customer',
   audience: 'one',
@@ -16,7 +15,7 @@ const handler = (method: string, changes: Partial<Handler> = {}): Handler => ({
 });
 
 test('handlers of one group share a consumer of all their topics, and each record finds its handler', () => {
-  const events = handler('A.onEvent', { topics: [topics.eventsHigh, topics.eventsLow], type: EventReceived as unknown as RecordType });
+  const events = handler('A.onEvent', { topics: [topics.eventsHigh, topics.eventsLow], type: EventReceived });
   const outcomes = handler('A.onOutcome');
   const [group, ...others] = groupHandlers([events, outcomes]);
   expect(others).toEqual([]);
@@ -40,7 +39,7 @@ test('a type that its topic does not carry stops the process, naming what could 
 });
 
 test('handlers of one group that want it read in different ways stop the process, all problems at once', () => {
-  const unordered = handler('B.on', { type: RunCompleted as unknown as RecordType, order: 'none' });
+  const unordered = handler('B.on', { type: RunCompleted, order: 'none' });
   expect(() => groupHandlers([handler('A.on'), unordered, handler('C.on')])).toThrow(
     /B\.on: group 'g' is read with order 'customer' and audience 'one' by A\.on, here with 'none' and 'one'[^]*C\.on: A\.on already handles/,
   );

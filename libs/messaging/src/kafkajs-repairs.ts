@@ -48,7 +48,7 @@ interface ConsumerGroup {
  */
 function waitBeforeRejoin(): void {
   const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: { joinAndSync(): Promise<void> } };
-  const { joinAndSync } = prototype;
+  const joinAndSync = Reflect.get(prototype, 'joinAndSync');
   prototype.joinAndSync = async function (this: ConsumerGroup & { joinAndSync(): Promise<void> }): Promise<void> {
     if (this.memberId) for (const assigner of this.assigners) await assigner.beforeRejoin?.();
     return joinAndSync.call(this);

@@ -77,8 +77,8 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     throw new Error('The log consumer has no events to listen to; ask ready()');
   }
 
-  override unwrap<T>(): T {
-    return this.#groups as T;
+  override unwrap(): never {
+    throw new Error('There is no single client behind the log consumer');
   }
 
   async #start(): Promise<void> {

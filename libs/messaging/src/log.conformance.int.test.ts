@@ -78,20 +78,20 @@ test('appends of many callers share batches, and each caller learns the place of
 
 test('a batch that is sent again because its acknowledgement was lost stands in the log once', async () => {
   const topic = await newTopic(1);
-  const proxy = await startProxy();
+  const connections = breakableConnections();
   const client = new Kafka({
     brokers: [...brokers],
     logLevel: logLevel.NOTHING,
-    socketFactory: proxy.socketFactory,
+    socketFactory: connections.socketFactory,
     retry: { retries: 5 },
   });
   const once = client.producer({ idempotent: true, maxInFlightRequests: 1 });
   await once.connect();
   const message = (n: number) => ({ key: 'acme/c1', value: String(n) });
   await once.send({ topic: onLog(topic), messages: [message(1)] });
-  proxy.loseNextAnswer();
+  connections.loseNextAnswer();
   await once.send({ topic: onLog(topic), messages: [message(2), message(3)] });
-  expect(proxy.answersLost).toBe(1);
+  expect(connections.answersLost).toBe(1);
   await once.send({ topic: onLog(topic), messages: [message(4)] });
   await once.disconnect();
   expect((await readAll(topic, 4)).map(({ value, offset }) => [value, offset])).toEqual([
@@ -278,9 +278,9 @@ test('members that join and leave under load lose nothing, repeat nothing that w
       handled.push(value);
     });
   let records = 0;
-  let enough = false;
+  const enough = new AbortController();
   const appending = (async () => {
-    for (; !enough; records += 40) {
+    for (; !enough.signal.aborted; records += 40) {
       await Promise.all(range(40).map((at) => producer.append(topic, NumberNoted, noted(`c${at}`, records + at))));
     }
   })();
@@ -295,7 +295,7 @@ test('members that join and leave under load lose nothing, repeat nothing that w
   await first.close();
   const third = await member();
   await Promise.all([atWork(second), atWork(third)]);
-  enough = true;
+  enough.abort();
   await appending;
   await waitFor(() => handled.length >= records, { what: `${records} records`, deadlineMs: 30_000 });
   expect(handled).toHaveLength(records);
@@ -562,7 +562,7 @@ async function closedPort(): Promise<number> {
 }
 
 /** Connections whose next answer can be lost: the request arrives, and the connection breaks before the client hears of it. */
-async function startProxy() {
+function breakableConnections() {
   const state = { armed: false, lost: 0 };
   return {
     loseNextAnswer: () => {
@@ -573,9 +573,9 @@ async function startProxy() {
     },
     socketFactory: ({ host, port, onConnect }: { host: string; port: number; onConnect: () => void }): Socket => {
       const socket = connect({ host, port }, onConnect);
-      const { emit } = socket;
+      const emit = socket.emit.bind(socket) as (event: string | symbol, ...values: unknown[]) => boolean;
       socket.emit = (event: string | symbol, ...values: unknown[]): boolean => {
-        if (event !== 'data' || !state.armed) return Reflect.apply(emit, socket, [event, ...values]) as boolean;
+        if (event !== 'data' || !state.armed) return emit(event, ...values);
         state.armed = false;
         state.lost += 1;
         socket.destroy(new Error('the connection broke before the answer came'));

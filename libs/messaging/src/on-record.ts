@@ -58,7 +58,7 @@ export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type:
     const method = `${target.constructor.name}.${String(key)}`;
     const topics: readonly Topic[] = 'name' in topic ? [topic] : topic;
     const { group, order = 'customer', audience = 'one' } = options;
-    const subscription: Subscription = { topics, type: type as unknown as RecordType, group, order, audience, method };
+    const subscription: Subscription = { topics, type, group, order, audience, method };
     const deliver = EventPattern(`${group} ${type.schema} ${method}`, logTransport, { subscription }) as MethodDecorator;
     applyDecorators(deliver, UseFilters(HandOn))(target, key, descriptor);
     Payload()(target, key, 0);

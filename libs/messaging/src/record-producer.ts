@@ -300,7 +300,8 @@ export class RecordProducer {
 
   /** Every append has the same time-out, so the oldest one open is the next to expire: one timer for all. */
   #watchDeadlines(): void {
-    this.#deadline ??= setTimeout(() => {
+    if (this.#deadline !== undefined) return;
+    this.#deadline = setTimeout(() => {
       this.#deadline = undefined;
       const expired = performance.now() - this.#ackTimeoutMs;
       const reason = this.#unavailable ?? `no acknowledgement within ${this.#ackTimeoutMs} ms`;

@@ -156,7 +156,7 @@ export class ConsumerGroup {
     const slowest = Math.max(...[...this.#members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs));
     clearTimeout(this.#rebalanceDeadline);
     this.#rebalanceDeadline = setTimeout(() => {
-      for (const member of [...this.#members.values()]) if (member.answerJoin === undefined) this.#remove(member.id);
+      for (const member of this.#members.values()) if (member.answerJoin === undefined) this.#remove(member.id);
     }, slowest);
   }
 

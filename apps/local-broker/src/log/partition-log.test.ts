@@ -152,7 +152,8 @@ test('a write that the disk refuses is not acknowledged, takes nothing along, an
   const handle = await open(await lastSegment(), 'r');
   vi.spyOn(Object.getPrototypeOf(handle) as { datasync(): Promise<void> }, 'datasync').mockRejectedValueOnce(new Error('EIO'));
   await handle.close();
-  expect(await Promise.all([send(1), send(2)])).toEqual(Array(2).fill({ error: errorCodes.storageError, baseOffset: -1 }));
+  const lost = { error: errorCodes.storageError, baseOffset: -1 };
+  expect(await Promise.all([send(1), send(2)])).toEqual([lost, lost]);
   expect(log.endOffset).toBe(1);
   expect(await send(1)).toEqual({ error: errorCodes.none, baseOffset: 1 });
   expect(batchesIn(await log.read(0, 10_000))).toEqual([
