@@ -1,14 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Kafka, logLevel } from 'kafkajs';
+import { ensureTopics } from '#libs/messaging';
 
 /**
  * A real Apache Kafka broker for tests and for machines like CI: one node (KRaft), on free loopback ports, small, gone when it is stopped.
@@ -207,13 +208,11 @@ async function fetchJars(): Promise<string> {
 
 /** Waits until the broker answers a client; ends it and says what it printed where it does not in time. */
 async function answersOr(address: string, giveUp: () => Promise<void>, printed: () => Promise<string>): Promise<void> {
-  const admin = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry: { retries: 0 } }).admin();
   const deadline = Date.now() + startDeadlineMs;
   for (;;) {
     try {
-      await admin.connect();
-      await admin.listTopics();
-      await admin.disconnect();
+      await takesConnections(address);
+      await ensureTopics({ brokers: [address], clientId: 'tools' }, []);
       return;
     } catch (error) {
       if (Date.now() > deadline) {
@@ -223,6 +222,16 @@ async function answersOr(address: string, giveUp: () => Promise<void>, printed: 
       }
     }
     await delay(200);
+  }
+}
+
+async function takesConnections(address: string): Promise<void> {
+  const [host, port] = address.split(':') as [string, string];
+  const socket = connect(Number(port), host);
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -1,4 +1,4 @@
-import { recordKey } from '#libs/contracts';
+import { noCustomer, recordKey } from '#libs/contracts';
 import type { Owned, RecordType } from '#libs/contracts';
 import { RecordUndecodable } from './messaging.errors.js';
 import { headerText } from './record-headers.js';
@@ -17,6 +17,14 @@ export interface LoggedRecord {
 
 export function schemaOf(record: LoggedRecord): string | undefined {
   return headerText(record.headers, 'mr_schema');
+}
+
+/** What can be read of the key; a key that is none still gets a place in one order. */
+export function ownerOf(record: LoggedRecord): Owned {
+  const key = record.key?.toString() ?? '';
+  const slash = key.indexOf('/');
+  if (slash === -1) return { tenant: headerText(record.headers, 'mr_tenant') ?? '', customer: key || noCustomer };
+  return { tenant: key.slice(0, slash), customer: key.slice(slash + 1) };
 }
 
 /** The record's value, checked. @throws RecordUndecodable with what is wrong and, of several problems, where the first one is */

@@ -1,6 +1,6 @@
-import { DeadLettered, deadLetterId, noCustomer } from '#libs/contracts';
+import { DeadLettered, deadLetterId } from '#libs/contracts';
+import { ownerOf } from './logged-record.js';
 import type { LoggedRecord } from './logged-record.js';
-import { headerText } from './record-headers.js';
 
 /** A larger value would not fit into the dead letter's own record; its position still says where it stands. */
 const maxParkedValueBytes = 2 * 1_048_576;
@@ -21,14 +21,6 @@ export function deadLetterOf(record: LoggedRecord, group: string, failure: { cod
     valueBase64: record.value !== null && record.value.length <= maxParkedValueBytes ? record.value.toString('base64') : null,
     at: now.toISOString(),
   };
-}
-
-/** What can be read of the key; a key that is none still gets a place in one order. */
-function ownerOf(record: LoggedRecord): { tenant: string; customer: string } {
-  const key = record.key?.toString() ?? '';
-  const slash = key.indexOf('/');
-  if (slash === -1) return { tenant: headerText(record.headers, 'mr_tenant') ?? '', customer: key || noCustomer };
-  return { tenant: key.slice(0, slash), customer: key.slice(slash + 1) };
 }
 
 /** The ids that an operator searches by, where the value is readable enough to have them. */

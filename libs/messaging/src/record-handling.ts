@@ -8,7 +8,7 @@ import type { HandlerGroup } from './handler-groups.js';
 import { nameOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import type { Verdict } from './key-ordered-dispatcher.js';
-import { decode, schemaOf } from './logged-record.js';
+import { decode, ownerOf, schemaOf } from './logged-record.js';
 import type { LoggedRecord } from './logged-record.js';
 import { RecordUndecodable } from './messaging.errors.js';
 import { deadLetterOf } from './parking.js';
@@ -71,13 +71,13 @@ export class RecordHandling {
       }
       const next = afterFailure(error, work.tries, this.options.retry);
       outcome = codeOf(error);
-      if (outcome === 'record.defect') log.error({ err: error, ...this.#position(work) }, 'a handler failed in a way nobody foresaw');
+      if (outcome === 'record.defect') log.error({ err: error, ...this.#ids(work) }, 'a handler failed in a way nobody foresaw');
       return 'park' in next ? await this.#giveUp(work, next.park) : next;
     } finally {
       const durationMs = performance.now() - startedAt;
       handled.inc({ group: this.group.group, topic, outcome });
       handlingDuration.observe({ group: this.group.group, topic }, durationMs / 1_000);
-      workDone(log, 'record', { ...this.#position(work), attempt, outcome, durationMs });
+      workDone(log, 'record', { ...this.#ids(work), attempt, outcome, durationMs });
     }
   }
 
@@ -107,7 +107,7 @@ export class RecordHandling {
     const { topic } = work.record;
     if (this.group.audience === 'every-process' || topic === nameOnLog(this.options.log, topics.deadLetters.name)) {
       // A copy for every process is parked by nobody; a dead letter that cannot be processed would only make another one.
-      log.error({ ...this.#position(work), ...failure }, 'a record was skipped');
+      log.error({ ...this.#ids(work), ...failure }, 'a record was skipped');
       return 'finished';
     }
     parkedRecords.inc({ group: this.group.group, topic, code: failure.code });
@@ -122,14 +122,15 @@ export class RecordHandling {
       await this.options.producer.append(topics.deadLetters, DeadLettered, deadLetter, traceparent === undefined ? {} : { traceparent });
       return 'finished';
     } catch (error) {
-      log.error({ err: error, ...this.#position(work) }, 'a dead letter could not be appended; trying again');
+      log.error({ err: error, ...this.#ids(work) }, 'a dead letter could not be appended; trying again');
       return { againInMs: this.options.retry.initialDelayMs };
     }
   }
 
-  #position({ record }: RecordWork): Record<string, unknown> {
+  #ids({ record }: RecordWork): Record<string, unknown> {
     const { topic, partition, offset } = record;
-    return { group: this.group.group, topic, partition, offset, schema: schemaOf(record) };
+    const eventId = headerText(record.headers, 'ce_id');
+    return { group: this.group.group, topic, partition, offset, schema: schemaOf(record), ...ownerOf(record), eventId };
   }
 
   /** https://opentelemetry.io/docs/specs/semconv/messaging/kafka/ */

@@ -59,8 +59,10 @@ async function waitForRecords(positions: readonly Position[], maxWaitMs: number,
   const grown = Promise.withResolvers<void>();
   const timer = setTimeout(grown.resolve, maxWaitMs);
   const forget = positions.flatMap(({ log }) => log?.onGrowth(grown.resolve) ?? []);
-  stopping.addEventListener('abort', () => grown.resolve(), { once: true });
+  const wake = (): void => grown.resolve();
+  stopping.addEventListener('abort', wake);
   await grown.promise;
+  stopping.removeEventListener('abort', wake);
   clearTimeout(timer);
   for (const stop of forget) stop();
 }

@@ -162,6 +162,14 @@ test('a write that the disk refuses is not acknowledged, takes nothing along, an
   ]);
 });
 
+test('a log that is closed takes nothing more, and what arrived before is on the disk', async () => {
+  const { log } = await openLog();
+  const last = log.append(batchOf(1));
+  await log.close();
+  expect(await last).toEqual({ error: errorCodes.none, baseOffset: 0 });
+  expect(await log.append(batchOf(1))).toMatchObject({ error: errorCodes.storageError });
+});
+
 test('retention removes the oldest whole segments and never the one that is written to, which it closes once it is old', async () => {
   const { log } = await openLog({ segmentBytes: 300 });
   for (let n = 0; n < 12; n += 1) await log.append(batchOf(1, { payload: 'x'.repeat(60) }));

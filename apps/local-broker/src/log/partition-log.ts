@@ -31,7 +31,8 @@ export class PartitionLog {
   #syncedOffset = 0;
   #pending: PendingBatch[] = [];
   #flushing: Promise<void> | undefined;
-  #startingOver = false;
+  /** False while the log is read again after a failed write, and once it is closed. */
+  #writable = true;
   readonly #waiters = new Set<() => void>();
 
   private constructor(
@@ -62,7 +63,7 @@ export class PartitionLog {
 
   /** Resolves when the batch is on the disk, or refuses it. The batch's buffer becomes the log's. */
   async append(data: Buffer): Promise<AppendResult> {
-    if (this.#startingOver) return refused(errorCodes.storageError);
+    if (!this.#writable) return refused(errorCodes.storageError);
     const header = readHeader(data);
     if (header === undefined || header.bytes !== data.length || !isIntact(data)) return refused(errorCodes.corruptMessage);
     if (data.length > this.options.maxBatchBytes) return refused(errorCodes.messageTooLarge);
@@ -117,6 +118,7 @@ export class PartitionLog {
   }
 
   async close(): Promise<void> {
+    this.#writable = false;
     await this.#flushing;
     await this.#segments.at(-1)!.close();
   }
@@ -171,12 +173,12 @@ export class PartitionLog {
   async #startOver(failed: readonly PendingBatch[]): Promise<void> {
     const lost = [...failed, ...this.#pending];
     this.#pending = [];
-    this.#startingOver = true;
+    this.#writable = false;
     const active = this.#segments.at(-1)!;
     await active.truncate(active.bytes);
     await active.close();
     await this.#recover();
-    this.#startingOver = false;
+    this.#writable = true;
     for (const { resolve } of lost) resolve(refused(errorCodes.storageError));
   }
 }
