@@ -1,4 +1,6 @@
 export { ensureTopics } from './ensure-topics.js';
+export { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
+export type { DispatcherOptions, Verdict } from './key-ordered-dispatcher.js';
 export type { LogOptions } from './kafka-client.js';
 export { LogConsumer } from './log-consumer.js';
 export type { LogConsumerOptions } from './log-consumer.js';

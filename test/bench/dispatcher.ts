@@ -1,0 +1,42 @@
+import { KeyOrderedDispatcher } from '#libs/messaging';
+import type { Verdict } from '#libs/messaging';
+import { median } from './numbers.js';
+
+const records = 200_000;
+const keys = 200;
+const rounds = 5;
+
+const noWork = async (): Promise<Verdict> => 'finished';
+
+/** What the order per key costs in process: records of 200 keys whose handling is nothing, against the same handler awaited one by one. */
+export async function benchDispatcher(): Promise<void> {
+  const measured = { baseline: [] as number[], dispatcher: [] as number[] };
+  for (let round = 0; round <= rounds; round += 1) {
+    const baseline = await perSecond(oneByOne);
+    const dispatcher = await perSecond(throughDispatcher);
+    if (round === 0) continue; // warm-up
+    measured.baseline.push(baseline);
+    measured.dispatcher.push(dispatcher);
+  }
+  const [floor, rate] = [median(measured.baseline), median(measured.dispatcher)];
+  console.log(`\nDispatcher, no work (${records} records of ${keys} keys, median of ${rounds} rounds)`);
+  console.log(`  awaited one by one           ${floor.toFixed(0).padStart(9)} /s`);
+  console.log(`  key-ordered dispatcher       ${rate.toFixed(0).padStart(9)} /s   ${(rate / floor).toFixed(2)} of the baseline`);
+}
+
+async function perSecond(work: () => Promise<void>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return records / ((performance.now() - startedAt) / 1_000);
+}
+
+async function oneByOne(): Promise<void> {
+  for (let n = 0; n < records; n += 1) await noWork();
+}
+
+async function throughDispatcher(): Promise<void> {
+  const dispatcher = new KeyOrderedDispatcher<number>({ concurrency: 200, handle: noWork });
+  const source = dispatcher.source();
+  for (let n = 0; n < records; n += 1) source.add(`key-${n % keys}`, n);
+  await dispatcher.idle();
+}
