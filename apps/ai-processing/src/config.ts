@@ -1,6 +1,6 @@
 import { integer, oneOf, text, url } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from '#libs/service';
+import { serviceSettings } from '#libs/service';
 
 const own = {
   modelBaseUrl: url('MODEL_BASE_URL', ['http', 'https'], {
@@ -30,11 +30,7 @@ const own = {
 };
 
 export const aiProcessingSettings = {
-  ...httpSettings,
-  ...observabilitySettings,
-  ...logSettings,
-  ...storageSettings,
-  ...secretSettings,
+  ...serviceSettings,
   ...own,
 };
 

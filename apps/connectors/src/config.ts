@@ -1,6 +1,6 @@
 import { flag, integer } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from '#libs/service';
+import { serviceSettings } from '#libs/service';
 
 const own = {
   deliveryConcurrency: integer(
@@ -44,11 +44,7 @@ const own = {
 };
 
 export const connectorsSettings = {
-  ...httpSettings,
-  ...observabilitySettings,
-  ...logSettings,
-  ...storageSettings,
-  ...secretSettings,
+  ...serviceSettings,
   ...own,
 };
 

@@ -1,6 +1,6 @@
 import { integer } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from '#libs/service';
+import { serviceSettings } from '#libs/service';
 
 const own = {
   logEvery: integer(
@@ -22,11 +22,7 @@ const own = {
 };
 
 export const ingestionSettings = {
-  ...httpSettings,
-  ...observabilitySettings,
-  ...logSettings,
-  ...storageSettings,
-  ...secretSettings,
+  ...serviceSettings,
   ...own,
 };
 

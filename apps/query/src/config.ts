@@ -1,13 +1,9 @@
 import { integer, optionalText, text } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from '#libs/service';
+import { serviceSettings } from '#libs/service';
 
 export const querySettings = {
-  ...httpSettings,
-  ...observabilitySettings,
-  ...logSettings,
-  ...storageSettings,
-  ...secretSettings,
+  ...serviceSettings,
   operatorKey: optionalText('OPERATOR_KEY', {
     help: 'The operator’s key: it may do everything in the tenant that the header millrace-tenant names. Empty: there is no operator.',
     secret: true,

@@ -1,4 +1,4 @@
-export { httpSettings, logSettings, observabilitySettings, secretSettings, storageSettings } from './service.settings.js';
+export { httpSettings, observabilitySettings, serviceSettings } from './service.settings.js';
 export { observe, onStopSignal, serve } from './serve.js';
 export { start } from './start.js';
 export type { Composition, RunningService } from './start.js';

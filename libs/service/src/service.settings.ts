@@ -68,3 +68,6 @@ export const secretSettings = {
     secret: true,
   }),
 };
+
+/** What every service over the log and Postgres has. */
+export const serviceSettings = { ...httpSettings, ...observabilitySettings, ...logSettings, ...storageSettings, ...secretSettings };
