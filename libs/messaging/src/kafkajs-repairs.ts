@@ -1,7 +1,11 @@
 import { createRequire } from 'node:module';
+import { CompressionTypes } from 'kafkajs';
+import type { Message } from 'kafkajs';
+import { encodeProduceRequest } from './produce-request.js';
+import type { ProduceRequest, ProducedRecord } from './produce-request.js';
 
 /**
- * Two repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
+ * Three repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
  * test sees them and a newcomer finds them, rather than in a fork or in a patched node_modules.
  */
 
@@ -55,5 +59,61 @@ function waitBeforeRejoin(): void {
   };
 }
 
+/** As kafkajs' types have it, more than a {@link ProduceRequest} can say. */
+interface ProduceArguments extends Omit<ProduceRequest, 'topicData'> {
+  compression: CompressionTypes;
+  transactionalId?: string;
+  topicData: { topic: string; partitions: { partition: number; firstSequence: number; messages: Message[] }[] }[];
+}
+
+interface KafkajsRequest {
+  apiVersion: number;
+  encode(): Promise<Encoder>;
+}
+
+interface Encoder {
+  buf: Buffer;
+  offset: number;
+}
+
+interface Definitions {
+  protocol: (options: { version: number }) => (produced: ProduceArguments) => { request: KafkajsRequest; response: object };
+}
+
+/**
+ * kafkajs makes an encoder with a buffer of 512 bytes for each header of each record, and an array for each length: 25 µs for a record that
+ * can be written in 4. What RecordProducer never sends (compressed, in a transaction, with timestamps or repeated headers) is left to kafkajs.
+ */
+function writeRecordsAtOnce(): void {
+  const definitions = require('kafkajs/src/protocol/requests/produce/index.js') as Definitions;
+  const KafkajsEncoder = require('kafkajs/src/protocol/encoder.js') as new (bytes: number) => Encoder;
+  const { protocol } = definitions;
+  definitions.protocol = (options) => {
+    const make = protocol(options);
+    if (options.version !== 7) return make;
+    return (produced) => {
+      const made = make(produced);
+      if (!isPlain(produced)) return made;
+      const encode = async (): Promise<Encoder> => {
+        const bytes = encodeProduceRequest(produced, Date.now());
+        return Object.assign(new KafkajsEncoder(1), { buf: bytes, offset: bytes.length });
+      };
+      return { ...made, request: { ...made.request, encode } };
+    };
+  };
+}
+
+function isPlain(produced: ProduceArguments): produced is ProduceArguments & ProduceRequest {
+  if (produced.compression !== CompressionTypes.None || produced.transactionalId !== undefined) return false;
+  return produced.topicData.every(({ partitions }) => partitions.every(({ messages }) => messages.every(isPlainRecord)));
+}
+
+function isPlainRecord(message: Message): message is Message & ProducedRecord {
+  if (message.timestamp !== undefined) return false;
+  for (const name in message.headers) if (Array.isArray(message.headers[name])) return false;
+  return true;
+}
+
 stopIdleTimers();
 waitBeforeRejoin();
+writeRecordsAtOnce();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { errorCodes } from '../wire/error-codes.js';
-import { crc32c } from './crc32c.js';
+import { crc32c } from '#libs/checksums';
 import { PartitionLog } from './partition-log.js';
 import { headerBytes, readHeader } from './record-batch.js';
 

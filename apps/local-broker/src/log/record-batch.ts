@@ -1,4 +1,4 @@
-import { crc32c } from './crc32c.js';
+import { crc32c } from '#libs/checksums';
 
 /**
  * The header of a record batch, format 2: https://kafka.apache.org/documentation/#recordbatch. The broker never looks at the records: it

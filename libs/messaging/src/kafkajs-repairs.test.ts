@@ -1,0 +1,27 @@
+import { createRequire } from 'node:module';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import './kafkajs-repairs.js';
+
+type MakeRequest = (produced: object) => { encode(): Promise<{ buffer: Buffer }> };
+const require = createRequire(import.meta.url);
+const unrepaired = require('kafkajs/src/protocol/requests/produce/v7/request.js') as MakeRequest;
+const { protocol } = require('kafkajs/src/protocol/requests/produce/index.js') as {
+  protocol: (options: { version: number }) => (produced: object) => { request: ReturnType<MakeRequest> };
+};
+
+beforeEach(() => void vi.useFakeTimers({ now: Date.UTC(2026, 10, 21, 10), toFake: ['Date'] }));
+afterEach(() => vi.useRealTimers());
+
+test.each([
+  ['a plain record', {}, {}],
+  ['a record with a timestamp of its own', { timestamp: '1700000000000' }, {}],
+  ['a record with a repeated header', { headers: { seen: ['once', 'twice'] } }, {}],
+  ['a record in a transaction', {}, { transactionalId: 'transfer' }],
+  ['a compressed record', {}, { compression: 1 }],
+])('%s is written as kafkajs writes it', async (_, message, settings) => {
+  const messages = [{ key: 'key', value: 'value', headers: { name: 'value' }, ...message }];
+  const topicData = [{ topic: 'events', partitions: [{ partition: 3, firstSequence: 5, messages }] }];
+  const produced = { acks: -1, timeout: 5_000, compression: 0, producerId: '7', producerEpoch: 1, topicData, ...settings };
+  const { request } = protocol({ version: 7 })(produced);
+  expect((await request.encode()).buffer.equals((await unrepaired(produced).encode()).buffer)).toBe(true);
+});

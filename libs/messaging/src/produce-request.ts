@@ -1,0 +1,185 @@
+import { crc32c } from '#libs/checksums';
+
+/** What kafkajs knows of a produce request when it is about to be written. */
+export interface ProduceRequest {
+  acks: number;
+  timeout: number;
+  /** An int64 in decimal. */
+  producerId: string;
+  producerEpoch: number;
+  topicData: readonly { topic: string; partitions: readonly PartitionRecords[] }[];
+}
+
+interface PartitionRecords {
+  partition: number;
+  /** Of the first record, in the producer's own count for this partition. */
+  firstSequence: number;
+  messages: readonly ProducedRecord[];
+}
+
+/** Text is written as UTF-8; a record may lack its key or value. */
+export interface ProducedRecord {
+  key?: Buffer | string | null;
+  value: Buffer | string | null;
+  headers?: Readonly<Record<string, Buffer | string>>;
+}
+
+/** A record batch up to its records, https://kafka.apache.org/documentation/#recordbatch. */
+const batchHeaderBytes = 61;
+/** First offset and length, which the length does not count. */
+const batchPrefixBytes = 12;
+const checksumAt = 17;
+const checksummedFrom = 21;
+
+/**
+ * The body of a Produce request, version 7: one record batch (format 2, not compressed, in no transaction) for each partition. Everything is measured first and
+ * then written once into one buffer.
+ * @param nowMs the timestamp of all records
+ */
+export function encodeProduceRequest(request: ProduceRequest, nowMs: number): Buffer {
+  const bodies = request.topicData.map(({ partitions }) => partitions.map(({ messages }) => messages.map(bodyBytes)));
+  const writer = new Writer(requestBytes(request, bodies));
+  writer.int16(-1); // no transactional id
+  writer.int16(request.acks);
+  writer.int32(request.timeout);
+  writer.int32(request.topicData.length);
+  for (const [at, { topic, partitions }] of request.topicData.entries()) {
+    writer.text(topic);
+    writer.int32(partitions.length);
+    for (const [place, records] of partitions.entries()) {
+      const sizes = bodies[at]![place]!;
+      writer.int32(records.partition);
+      writer.int32(batchBytes(sizes));
+      writeBatch(writer, request, records, sizes, nowMs);
+    }
+  }
+  return writer.buffer;
+}
+
+function requestBytes({ topicData }: ProduceRequest, bodies: readonly (readonly (readonly number[])[])[]): number {
+  let bytes = 2 + 2 + 4 + 4;
+  for (const [at, { topic, partitions }] of topicData.entries()) {
+    bytes += 2 + Buffer.byteLength(topic) + 4;
+    for (const place of partitions.keys()) bytes += 4 + 4 + batchBytes(bodies[at]![place]!);
+  }
+  return bytes;
+}
+
+function batchBytes(sizes: readonly number[]): number {
+  return sizes.reduce((bytes, size) => bytes + varintBytes(size) + size, batchHeaderBytes);
+}
+
+function writeBatch(
+  writer: Writer,
+  { producerId, producerEpoch }: ProduceRequest,
+  { messages, firstSequence }: PartitionRecords,
+  sizes: readonly number[],
+  nowMs: number,
+): void {
+  const start = writer.at;
+  writer.int64(0n); // first offset: the broker's to give
+  writer.int32(batchBytes(sizes) - batchPrefixBytes);
+  writer.int32(0); // leader epoch: the broker's too
+  writer.int8(2); // format
+  writer.int32(0); // the checksum, once what it covers is there
+  writer.int16(0); // attributes: not compressed, in no transaction
+  writer.int32(messages.length - 1);
+  writer.int64(BigInt(nowMs));
+  writer.int64(BigInt(nowMs));
+  writer.int64(BigInt(producerId));
+  writer.int16(producerEpoch);
+  writer.int32(firstSequence);
+  writer.int32(messages.length);
+  for (let offset = 0; offset < messages.length; offset += 1) writeRecord(writer, messages[offset]!, offset, sizes[offset]!);
+  writer.buffer.writeUInt32BE(crc32c(writer.buffer.subarray(start + checksummedFrom, writer.at)), start + checksumAt);
+}
+
+function writeRecord(writer: Writer, { key, value, headers = {} }: ProducedRecord, offset: number, size: number): void {
+  writer.varint(size);
+  writer.int8(0); // attributes: none are defined
+  writer.varint(0); // milliseconds since the batch's first record
+  writer.varint(offset);
+  writer.varintBytes(key);
+  writer.varintBytes(value);
+  writer.varint(Object.keys(headers).length);
+  for (const name in headers) {
+    writer.varintBytes(name);
+    writer.varintBytes(headers[name]);
+  }
+}
+
+/** Of a record behind its own length. */
+function bodyBytes({ key, value, headers = {} }: ProducedRecord, offset: number): number {
+  let bytes = 1 + 1 + varintBytes(offset) + prefixedBytes(key) + prefixedBytes(value);
+  let count = 0;
+  for (const name in headers) {
+    bytes += prefixedBytes(name) + prefixedBytes(headers[name]);
+    count += 1;
+  }
+  return bytes + varintBytes(count);
+}
+
+function prefixedBytes(content: Buffer | string | null | undefined): number {
+  if (content === null || content === undefined) return varintBytes(-1);
+  const bytes = Buffer.byteLength(content);
+  return varintBytes(bytes) + bytes;
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = zigZag(value) >>> 7; rest !== 0; rest >>>= 7) bytes += 1;
+  return bytes;
+}
+
+/** So that small negative numbers are short too. */
+function zigZag(value: number): number {
+  return (value << 1) ^ (value >> 31);
+}
+
+/** Kafka's primitive types, one after the other. The room has been measured: nothing grows. */
+class Writer {
+  readonly buffer: Buffer;
+  at = 0;
+
+  constructor(bytes: number) {
+    this.buffer = Buffer.allocUnsafe(bytes);
+  }
+
+  int8(value: number): void {
+    this.at = this.buffer.writeInt8(value, this.at);
+  }
+
+  int16(value: number): void {
+    this.at = this.buffer.writeInt16BE(value, this.at);
+  }
+
+  int32(value: number): void {
+    this.at = this.buffer.writeInt32BE(value, this.at);
+  }
+
+  int64(value: bigint): void {
+    this.at = this.buffer.writeBigInt64BE(value, this.at);
+  }
+
+  text(value: string): void {
+    this.int16(Buffer.byteLength(value));
+    this.at += this.buffer.write(value, this.at);
+  }
+
+  varint(value: number): void {
+    let rest = zigZag(value);
+    for (; rest >>> 0 > 0x7f; rest >>>= 7) this.buffer[this.at++] = (rest & 0x7f) | 0x80;
+    this.buffer[this.at++] = rest;
+  }
+
+  /** Bytes behind their number; -1 stands for none. */
+  varintBytes(content: Buffer | string | null | undefined): void {
+    if (content === null || content === undefined) return this.varint(-1);
+    this.varint(Buffer.byteLength(content));
+    if (typeof content === 'string') this.at += this.buffer.write(content, this.at);
+    else {
+      this.buffer.set(content, this.at);
+      this.at += content.length;
+    }
+  }
+}
