@@ -37,9 +37,10 @@ export async function benchLatency(environment: BenchEnvironment): Promise<void>
     const accepted = await send(form, log.name, seconds);
     await waitFor(() => [...accepted.keys()].every((id) => arrivals.has(id)), { deadlineMs: 60_000, what: 'every event to be delivered' });
     const delivered = [...accepted].map(([id, at]) => arrivals.get(id)! - at);
-    const visible = await recordingTimes(form, [...accepted.keys()]);
+    const stages = await stageTimes(form, [...accepted.keys()]);
     print(log.name, 'ack → delivered', delivered);
-    print(log.name, 'received → recorded', visible);
+    print(log.name, 'received → recorded', stages.recorded);
+    print(log.name, 'received → decided', stages.decided);
     await form.dispose();
     await sink.stop();
   }
@@ -84,20 +85,25 @@ async function post(form: Form, delivery: string, login: string, accepted: Map<s
   accepted.set(eventIds[0]!, performance.now());
 }
 
-/** How long each event took from the door to Postgres, by their own clocks. */
-async function recordingTimes(form: Form, ids: readonly string[]): Promise<number[]> {
-  const times: number[] = [];
+/** How long each event took from the door to its row in Postgres, and to its decision, by the services' own clocks. */
+async function stageTimes(form: Form, ids: readonly string[]): Promise<{ recorded: number[]; decided: number[] }> {
+  const times = { recorded: [] as number[], decided: [] as number[] };
   for (let at = 0; at < ids.length; at += 100) {
     const answer = await fetch(form.graphql, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${form.operatorKey}`, 'millrace-tenant': 'bench' },
       body: JSON.stringify({
-        query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event { receivedAt recordedAt } } }',
+        query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event { receivedAt recordedAt runs { finishedAt } } } }',
         variables: { ids: ids.slice(at, at + 100) },
       }),
     });
-    const { data } = (await answer.json()) as { data: { nodes: { receivedAt: string; recordedAt: string }[] } };
-    for (const node of data.nodes) times.push(Date.parse(node.recordedAt) - Date.parse(node.receivedAt));
+    const { data } = (await answer.json()) as {
+      data: { nodes: { receivedAt: string; recordedAt: string; runs: { finishedAt: string }[] }[] };
+    };
+    for (const { receivedAt, recordedAt, runs } of data.nodes) {
+      times.recorded.push(Date.parse(recordedAt) - Date.parse(receivedAt));
+      times.decided.push(Date.parse(runs[0]!.finishedAt) - Date.parse(receivedAt));
+    }
   }
   return times;
 }

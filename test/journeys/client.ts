@@ -88,8 +88,8 @@ export class Client {
     return (await this.story(eventId))!;
   }
 
-  delivered(eventId: string): Promise<EventStory> {
-    return this.storyWhen(eventId, 'the event to be decided and delivered', (story) => story.state === 'COMPLETED');
+  delivered(eventId: string, deadlineMs?: number): Promise<EventStory> {
+    return this.storyWhen(eventId, 'the event to be decided and delivered', (story) => story.state === 'COMPLETED', deadlineMs);
   }
 
   async eventIds(): Promise<string[]> {

@@ -283,7 +283,8 @@ describe.each(forms)('$title', ({ form: makeForm }) => {
     sink.respondWith(() => ({ status: 200 }));
     await form.start();
 
-    for (const id of ids) await client.delivered(id);
+    // The killed members hold their partitions until their sessions run out, 30 s, and what they had claimed until its lease does, 15 s.
+    for (const id of ids) await client.delivered(id, 90_000);
     expect(new Set(await client.eventIds())).toEqual(new Set([...ids, before.id]));
     for (const id of ids) {
       const story = (await client.story(id))!;
