@@ -36,6 +36,8 @@ export function graphqlModule(imports: DynamicModule[]): DynamicModule {
         formatted(error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })),
       autoTransformHttpErrors: false,
       plugins: [operationsPlugin(executor), ApolloServerPluginCacheControlDisabled(), ApolloServerPluginUsageReportingDisabled()],
+      // Before that, sockets are still open, and the drain that Apollo begins its stop with waits for them.
+      stopOnApplicationShutdown: true,
       introspection: true,
       graphiql: false,
       includeStacktraceInErrorResponses: false,

@@ -28,6 +28,8 @@ const maxMessageBytes = 64 * 1_024;
 const maxSubscriptionsPerSocket = 20;
 /** A key that is revoked or expires ends its sockets within this. */
 const recheckMs = 15_000;
+/** A client that does not answer the farewell of a server that stops is cut off after this. */
+const farewellMs = 2_000;
 /** RFC 6455 says 1013, "try again later", through IANA's registry. */
 const tryAgainLater = 1013;
 
@@ -72,7 +74,11 @@ export class SubscriptionServer implements OnApplicationBootstrap, BeforeApplica
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    const impatience = setTimeout(() => {
+      for (const socket of this.sockets.clients) socket.terminate();
+    }, farewellMs);
     await this.protocol?.dispose();
+    clearTimeout(impatience);
   }
 
   private async admit(socket: Socket): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createClient } from 'graphql-ws';
 import type { Client } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -163,3 +164,23 @@ test('an upgrade at another path is answered, not left open', async () => {
   new WebSocket(`${server.url.replace('http', 'ws')}/elsewhere`).on('error', (error) => resolve(error.message));
   expect(await promise).toContain('404');
 });
+
+test('a server that stops says 1001 to its subscribers, and waits for none that is silent', async () => {
+  const stopping = await QueryServer.start();
+  const headers = { authorization: `Bearer ${await stopping.key(tenant, 'read')}` };
+  const open = async (): Promise<WebSocket> => {
+    const socket = new WebSocket(`${stopping.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { headers });
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ type: 'connection_init' }));
+    await once(socket, 'message');
+    socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { eventChanged { change } }' } }));
+    return socket;
+  };
+  const [listening, silent] = [await open(), await open()];
+  silent.pause();
+  const closed = once(listening, 'close');
+  const stopped = stopping.stop();
+  expect((await closed)[0]).toBe(1001);
+  await stopped;
+  silent.terminate();
+}, 20_000);
