@@ -4,21 +4,30 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /** 160 bits of SHA-256 over length-prefixed parts, in Crockford's base32 (32 lower-case characters): two lists of parts never read the same. */
 function digest(parts: readonly (string | number | Buffer)[]): string {
-  const chunks: Buffer[] = [];
-  for (const part of parts) {
-    const bytes = Buffer.isBuffer(part) ? part : Buffer.from(String(part));
-    const length = Buffer.allocUnsafe(4);
-    length.writeUInt32BE(bytes.length);
-    chunks.push(length, bytes);
+  let bytes = 0;
+  const contents = parts.map((part) => {
+    const content = typeof part === 'number' ? String(part) : part;
+    bytes += 4 + Buffer.byteLength(content);
+    return content;
+  });
+  const whole = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const content of contents) {
+    const start = at + 4;
+    at = start + (typeof content === 'string' ? whole.write(content, start) : content.copy(whole, start));
+    whole.writeUInt32BE(at - start, start - 4);
   }
-  return base32(hash('sha256', Buffer.concat(chunks), 'buffer').subarray(0, 20));
+  // As text with one character a byte: a digest as a Buffer of its own costs as much again as the hash.
+  return base32(hash('sha256', whole, 'binary').slice(0, 20));
 }
 
-function base32(bytes: Buffer): string {
+/** @param bytes one character a byte, five or a multiple of them */
+function base32(bytes: string): string {
   let text = '';
   for (let at = 0; at < bytes.length; at += 5) {
-    const high = bytes.readUInt32BE(at);
-    const low = bytes[at + 4]!;
+    const high =
+      (bytes.charCodeAt(at) << 24) | (bytes.charCodeAt(at + 1) << 16) | (bytes.charCodeAt(at + 2) << 8) | bytes.charCodeAt(at + 3);
+    const low = bytes.charCodeAt(at + 4);
     text += alphabet[high >>> 27]! + alphabet[(high >>> 22) & 31]! + alphabet[(high >>> 17) & 31]! + alphabet[(high >>> 12) & 31]!;
     text += alphabet[(high >>> 7) & 31]! + alphabet[(high >>> 2) & 31]! + alphabet[((high & 3) << 3) | (low >>> 5)]! + alphabet[low & 31]!;
   }
