@@ -141,6 +141,26 @@ test('events tail prints a line per change until it is stopped', async () => {
   expect(await tail).toBe(0);
 });
 
+test('events tail says once that the connection is lost, and ends at once when it is stopped while it tries again', async () => {
+  const stopping = await QueryServer.start();
+  const notes: string[] = [];
+  const stop = new AbortController();
+  const tail = run(['events', 'tail'], {
+    environment: { MILLRACE_URL: stopping.url, MILLRACE_API_KEY: stopping.operatorKey, MILLRACE_TENANT: tenant },
+    directory,
+    print: () => undefined,
+    note: (line) => notes.push(line),
+    signal: stop.signal,
+  });
+  await waitFor(() => notes.length > 0, { what: 'the tail to listen' });
+  await stopping.stop();
+  await waitFor(() => notes.length > 1, { what: 'the loss to be told' });
+  stop.abort();
+  expect(await tail).toBe(0);
+  expect(notes[1]).toBe('The connection is lost; trying again.');
+  expect(notes).toHaveLength(2);
+});
+
 describe('the connection', () => {
   test('comes from the credentials that npm start leaves in the directory', async () => {
     mkdirSync(join(directory, '.millrace'));
@@ -164,10 +184,15 @@ describe('the connection', () => {
       notes: 'The API key is unknown, revoked or expired',
     });
     const nobody = { ...environment, MILLRACE_URL: 'http://127.0.0.1:9' };
-    expect(await millrace(['get', 'flows'], { environment: nobody })).toMatchObject({
-      code: 2,
-      notes: expect.stringContaining('does not answer at') as string,
-    });
+    for (const command of [
+      ['get', 'flows'],
+      ['events', 'tail'],
+    ]) {
+      expect(await millrace(command, { environment: nobody })).toMatchObject({
+        code: 2,
+        notes: expect.stringContaining('does not answer at') as string,
+      });
+    }
   });
 
   test('a command line that cannot be read ends with 2, and --help with 0', async () => {

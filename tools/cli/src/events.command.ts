@@ -1,4 +1,5 @@
 import { createClient } from 'graphql-ws';
+import { delayBefore, sleep, standardRetry } from '#libs/retries';
 import type { Connection } from './connection.js';
 import { Failure } from './failure.js';
 import { ask, credentialHeaders } from './graphql.client.js';
@@ -14,10 +15,16 @@ const eventChanged = `subscription Tail($filter: EventChangeFilter!) {
   eventChanged(filter: $filter) { change at code event { id type source customer { key } } }
 }`;
 
+/** As everywhere, but a person waits. */
+const retryPolicy = { ...standardRetry, maxDelayMs: 10_000 };
+
 /** The server says that it will not have us: coming back would change nothing. */
 const refusals: Record<number, string> = { 4401: 'The API key is unknown, revoked or expired', 4403: 'The API key may not read events' };
 
-/** `millrace events tail`: a line per change until `signal`; a connection that breaks is made again. */
+/**
+ * `millrace events tail`: a line per change until `signal`. A connection that breaks is made again; one that never was there is a failure, for
+ * then the address is likelier wrong than the server away.
+ */
 export async function tail(
   connection: Connection,
   filter: { customer?: string; type?: string },
@@ -26,34 +33,55 @@ export async function tail(
   const url = new URL('/graphql', connection.url);
   url.protocol = url.protocol.replace('http', 'ws');
   const refusedBy = (event: unknown): string | undefined => refusals[(event as { code?: number }).code ?? 0];
+  let state: 'never' | 'connected' | 'lost' = 'never';
   const client = createClient({
     url: url.href,
     connectionParams: credentialHeaders(connection),
     keepAlive: 10_000,
     retryAttempts: Infinity,
-    shouldRetry: (event) => refusedBy(event) === undefined,
+    retryWait: (retries) => sleep(delayBefore(retryPolicy, retries + 1), signal).catch(() => undefined),
+    shouldRetry: (event) => state !== 'never' && !signal.aborted && refusedBy(event) === undefined,
     on: {
-      connected: () => note(`Listening at ${connection.url}; Ctrl-C ends it.`),
-      closed: (event) => signal.aborted || refusedBy(event) !== undefined || note('The connection is lost; trying again.'),
+      connected: () => {
+        state = 'connected';
+        note(`Listening at ${connection.url}; Ctrl-C ends it.`);
+      },
+      closed: (event) => {
+        if (state !== 'connected' || signal.aborted || refusedBy(event) !== undefined) return;
+        state = 'lost';
+        note('The connection is lost; trying again.');
+      },
     },
   });
-  signal.addEventListener('abort', () => void client.dispose(), { once: true });
+  const changes = client.iterate<{ eventChanged: EventChange }>({ query: eventChanged, variables: { filter } });
+  signal.addEventListener('abort', () => void changes.throw?.(signal.reason), { once: true });
   try {
-    for await (const { data, errors } of client.iterate<{ eventChanged: EventChange }>({ query: eventChanged, variables: { filter } })) {
+    for await (const { data, errors } of changes) {
       if (errors !== undefined) throw new Failure(errors[0]!.message, 'refused');
       if (data) print(lineOf(data.eventChanged));
     }
   } catch (error) {
     if (signal.aborted) return;
-    throw asFailure(error, refusedBy(error));
+    const refusal = refusedBy(error);
+    if (state === 'never' && refusal === undefined && !Array.isArray(error)) await sayWhyNot(connection, url);
+    throw asFailure(error, refusal);
   } finally {
-    await client.dispose();
+    Promise.resolve(client.dispose()).catch(() => undefined); // it passes on how a connection failed that was being made
   }
 }
 
 function asFailure(error: unknown, refusal: string | undefined): unknown {
-  if (refusal !== undefined) return new Failure(refusal, 'unusable');
-  return Array.isArray(error) ? new Failure((error as Error[]).map(({ message }) => message).join('\n'), 'refused') : error;
+  if (Array.isArray(error)) return new Failure((error as Error[]).map(({ message }) => message).join('\n'), 'refused');
+  return refusal === undefined ? error : new Failure(refusal, 'unusable');
+}
+
+/** A socket that cannot be opened does not say why; a request does. @throws Failure always */
+async function sayWhyNot(connection: Connection, url: URL): Promise<never> {
+  await ask(connection, '{ __typename }');
+  throw new Failure(
+    `Millrace answers at ${connection.url}, but no WebSocket can be opened at ${url.href}: a proxy may not pass them`,
+    'unusable',
+  );
 }
 
 function lineOf({ change, at, code, event }: EventChange): string {
