@@ -2,7 +2,8 @@
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /millrace
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=optional
+# With the optional ones: the compiler is among them.
+RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY tools tools
 COPY libs libs

@@ -4,13 +4,6 @@ import path from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startLocalBroker } from '#apps/local-broker';
 
-declare module 'vitest' {
-  export interface ProvidedContext {
-    brokers: string[];
-    onKafka: boolean;
-  }
-}
-
 /** One log for the whole test run: the Kafka of `TEST_KAFKA_BROKERS`, else a local broker. Tests share it, with topics and groups of their own. */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const kafka = process.env['TEST_KAFKA_BROKERS'];

@@ -5,15 +5,6 @@ import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { EmbeddedPostgres, migrate } from '#libs/persistence';
 
-declare module 'vitest' {
-  export interface ProvidedContext {
-    /** A superuser's address on the run's Postgres. */
-    postgresUrl: string;
-    /** A migrated database that nothing is connected to, for `CREATE DATABASE … TEMPLATE`. */
-    postgresTemplate: string;
-  }
-}
-
 const template = 'millrace_template';
 
 /** One Postgres for the whole test run, migrated once; each test takes a copy (`freshDatabase`). */
