@@ -1,16 +1,18 @@
 /**
- * `npm run docs:check`: every path and every npm command that a document names exists, and every dependency has its row in the decisions. Prints
- * what does not hold, and where.
+ * `npm run docs:check`: every path and every npm command that a document names exists, its GraphQL fits the schema, and every dependency has its
+ * row in the decisions. Prints what does not hold, and where.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { buildSchema, parse, validate } from 'graphql';
 
 const { scripts, dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
   string,
   Record<string, string>
 >;
 const builtIn = new Set(['install', 'ci', 'start', 'test']);
+const schema = buildSchema(readFileSync('docs/schema.graphql', 'utf8'));
 const problems: string[] = [];
 
 for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { encoding: 'utf8' }).trim().split('\n')) {
@@ -24,6 +26,10 @@ for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard',
     if (line.trimStart().startsWith('```')) inCode = !inCode;
     for (const [, target] of inCode ? [] : line.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g)) {
       if (!existsSync(join(dirname(file), target!))) report(`the link leads nowhere: ${target}`);
+    }
+    for (const [body] of line.matchAll(/\{"query":.*\}(?=')/g)) {
+      const { query } = JSON.parse(body) as { query: string };
+      for (const { message } of validate(schema, parse(query))) report(`GraphQL: ${message}`);
     }
     for (const [, command] of line.matchAll(/npm run (?:-s )?([\w:-]+)/g)) {
       if (scripts?.[command!] === undefined) report(`there is no npm run ${command}`);

@@ -524,7 +524,7 @@ export type Mutation = {
   __typename?: 'Mutation';
   /** Makes a key of this tenant. Its secret is in this answer and nowhere else. */
   createApiKey: CreateApiKeyResult;
-  /** Ends a key; requests with it are refused from then on. Revoking it again changes nothing. */
+  /** Ends a key: every process refuses it as soon as it has heard, at once as a rule and within 30 seconds at most. Revoking it again changes nothing. */
   revokeApiKey: RevokeApiKeyResult;
   /**
    * Tries a delivery again at once, with its effect key unchanged and a fresh retry budget. The same `idempotencyKey` asks for the same redelivery
