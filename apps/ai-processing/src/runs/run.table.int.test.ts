@@ -71,6 +71,14 @@ test('a claim that is given back can be taken at once, and only what counts uses
   expect((await runs.claim([run], null, longMs))[0]!.failures).toBe(1);
 });
 
+test('a renewal that comes after the claim was given back takes nothing', async () => {
+  const run = planned();
+  const [first] = await runs.claim([run], null, longMs);
+  await runs.release(first!, 'does-not-count');
+  expect(await runs.renew(first!, longMs)).toBe(false);
+  expect(await runs.claim([run], null, longMs)).toHaveLength(1);
+});
+
 test('a generation that one command made is not another command’s', async () => {
   const run = planned({ generation: 1, commandId: 'cmd_1' });
   await runs.claim([run], null, goneMs);

@@ -56,9 +56,10 @@ const claim = statement(
 );
 
 const mine = `tenant_id = $1 AND id = $2 AND fence = $3 AND state = 'running'`;
+/** Not after the claim was given back: a renewal that was under way then would hold the run for nobody. */
 const renew = statement(
   'run.renew',
-  `UPDATE run SET lease_until = clock_timestamp() + $4 * interval '1 millisecond' WHERE ${mine} RETURNING id`,
+  `UPDATE run SET lease_until = clock_timestamp() + $4 * interval '1 millisecond' WHERE ${mine} AND lease_until IS NOT NULL RETURNING id`,
 );
 const release = statement('run.release', `UPDATE run SET lease_until = NULL, failures = failures + $4 WHERE ${mine}`);
 const complete = statement(

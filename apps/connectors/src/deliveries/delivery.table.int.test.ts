@@ -86,6 +86,16 @@ test('a claimed delivery is nobody else’s until its claim runs out or is given
   expect(await table.settle(second!, ended('delivered'))).toBe(1);
 });
 
+test('a renewal that comes after the attempt was recorded, or the claim given back, holds nothing up', async () => {
+  const { delivery, claim, short } = tenantOf();
+  await table.insert([delivery('1', { customer: 'a' }), delivery('2', { customer: 'b' })]);
+  const [one, two] = await claim();
+  await table.settle(one!, ended('pending', 0));
+  await table.release(two!);
+  expect(await table.renew([one!, two!], 60_000)).toEqual(new Set());
+  expect(short(await claim()).toSorted()).toEqual(['1', '2']);
+});
+
 test('one customer’s deliveries to one destination go out one by one, in order; other customers and destinations do not wait', async () => {
   const { delivery, claim, short } = tenantOf();
   await table.insert([delivery('1'), delivery('2'), delivery('other-customer', { customer: 'x' })]);

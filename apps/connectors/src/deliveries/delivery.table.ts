@@ -133,11 +133,13 @@ const claim = statement(
      last_command_id IS NOT NULL AS redelivered`,
 );
 
+/** Not after an attempt was recorded or the claim given back: a renewal that was under way then would hold the delivery for nobody. */
 const renew = statement(
   'delivery.renew',
   `UPDATE delivery SET lease_until = ${afterMs('$4')}
    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS held (tenant_id, id, fence)
    WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id AND delivery.fence = held.fence AND state = 'pending'
+     AND lease_until IS NOT NULL
    RETURNING delivery.id`,
 );
 const release = statement('delivery.release', `UPDATE delivery SET lease_until = NULL WHERE tenant_id = $1 AND id = $2 AND fence = $3`);
