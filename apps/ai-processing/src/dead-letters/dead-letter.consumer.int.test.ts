@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deadLetterId, runId } from '#libs/contracts';
 import type { DeadLettered, DeliveryAttempted, RunCompleted } from '#libs/contracts';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
+import { RunTable } from '../runs/run.table.js';
 import { DeadLetterConsumer } from './dead-letter.consumer.js';
 import { DeadLetterTable } from './dead-letter.table.js';
 
@@ -97,6 +98,59 @@ test('a later generation that completes resolves the failed run, an unrelated on
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
   await consumer.onRunCompleted(completed('triage'));
   expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
+});
+
+describe('where the log of dead letters is read after what put them right', () => {
+  const deliver = (tenant: string, state: 'delivered' | 'parked') =>
+    database.query(
+      statement(
+        'test.delivery',
+        `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, state, retries_left,
+           event_received_at, settled_at) VALUES ($1, 'dlv_1', 'evt_1', 'run_1', 'f', 0, 's', 'c', 'crm', '{}', $2, 0, now(), now())`,
+      ),
+      [tenant, state],
+    );
+
+  test('the dead letter of a delivery that has arrived meanwhile is resolved from the start', async () => {
+    const [arrived, waiting] = [uniqueName('t'), uniqueName('t')];
+    await deliver(arrived, 'delivered');
+    await deliver(waiting, 'parked');
+    for (const tenant of [arrived, waiting]) {
+      await consumer.onDeliveryAttempted(delivered(tenant, 2));
+      await consumer.onDeadLettered(parked(tenant, 1));
+    }
+    expect(await letters(arrived)).toMatchObject([{ resolved: true }]);
+    expect(await letters(waiting)).toMatchObject([{ resolved: false }]);
+  });
+
+  test('a record about such a delivery that nobody could process stays open', async () => {
+    const tenant = uniqueName('t');
+    await deliver(tenant, 'delivered');
+    await consumer.onDeadLettered(parked(tenant, 1, { kind: 'record' }));
+    expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
+  });
+
+  test('the dead letter of a run is resolved from the start where a later generation has completed', async () => {
+    const tenant = uniqueName('t');
+    const runs = new RunTable(database);
+    const run = (flow: string, generation: number) => {
+      const id = runId(tenant, 'evt_1', flow, generation);
+      return { tenant, id, eventId: 'evt_1', customer: 'c', flow, flowVersion: 1, generation, commandId: null };
+    };
+    const claimed = await runs.claim([run('triage', 0), run('triage', 1), run('other', 0), run('other', 1)], null, 60_000);
+    for (const one of claimed) {
+      if (one.generation === 0) await runs.fail(one, 'model.refused', 'no');
+      else if (one.flow === 'triage') await runs.complete(one, null, []);
+    }
+    for (const { id } of [run('triage', 0), run('other', 0)]) {
+      await consumer.onDeadLettered(
+        parked(tenant, 1, { kind: 'run', code: id, runId: id, deliveryId: null, deadLetterId: deadLetterId(tenant, 'run', id) }),
+      );
+    }
+    const found = await letters(tenant);
+    expect(found).toContainEqual(expect.objectContaining({ code: run('triage', 0).id, resolved: true }));
+    expect(found).toContainEqual(expect.objectContaining({ code: run('other', 0).id, resolved: false }));
+  });
 });
 
 test('a record whose key and value nobody could read is kept with its position and bytes', async () => {

@@ -2,13 +2,23 @@ import { Injectable } from '@nestjs/common';
 import type { DeadLettered } from '#libs/contracts';
 import { Database, statement, storableText } from '#libs/persistence';
 
+/**
+ * When a parked thing was put right before its dead letter was read, which stands on another topic than what resolves it: the delivery has
+ * arrived, or a later generation of the run has completed. Null: not yet.
+ */
+const alreadyResolvedAt = `CASE $3
+     WHEN 'delivery' THEN (SELECT settled_at FROM delivery WHERE tenant_id = $1 AND id = $9 AND state = 'delivered')
+     WHEN 'run' THEN (SELECT min(later.finished_at) FROM run JOIN run AS later USING (tenant_id, event_id, flow)
+       WHERE tenant_id = $1 AND run.id = $8 AND later.generation > run.generation AND later.state = 'completed')
+     END`;
+
 /** Announced again, the same parking changes nothing; a later parking of the same thing opens the dead letter again, with its new reason. */
 const open = statement(
   'deadLetter.open',
-  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, value, created_at)
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, value, created_at, resolved_at)
+   VALUES ($1::text, $2, $3::text, $4, $5, $6, $7, $8::text, $9::text, $10, $11, $12, ${alreadyResolvedAt})
    ON CONFLICT (tenant_id, id) DO UPDATE
-   SET code = EXCLUDED.code, message = EXCLUDED.message, created_at = EXCLUDED.created_at, resolved_at = NULL
+   SET code = EXCLUDED.code, message = EXCLUDED.message, created_at = EXCLUDED.created_at, resolved_at = EXCLUDED.resolved_at
    WHERE EXCLUDED.created_at > greatest(dead_letter.created_at, dead_letter.resolved_at)`,
 );
 
