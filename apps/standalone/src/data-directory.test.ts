@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -26,6 +26,17 @@ test('the lock of a process that was killed is taken over, even when its id live
   writeFileSync(join(directory.path, 'lock.json'), JSON.stringify({ pid: process.ppid, started: '1', url: 'http://127.0.0.1:8080' }));
   directory.lock('http://127.0.0.1:9090');
   expect(readFileSync(join(directory.path, 'lock.json'), 'utf8')).toContain(`"pid":${process.pid}`);
+});
+
+test('nobody else may look into a new one', () => {
+  const path = join(fresh().path, 'data');
+  expect(statSync(new DataDirectory(path).path).mode & 0o777).toBe(0o700);
+});
+
+test.runIf(process.geteuid?.() === 0)('one that belongs to another user is left alone, by root too', () => {
+  const { path } = fresh();
+  chownSync(path, 65_534, 65_534);
+  expect(() => new DataDirectory(path)).toThrow(`${path} belongs to another user (uid 65534)`);
 });
 
 test('keys are made once, and only their owner can read them', () => {

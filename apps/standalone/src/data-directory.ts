@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** What the demo, the CLI and a curious newcomer need to knock at the doors; in `credentials.json`, readable by its owner only. */
@@ -20,13 +20,24 @@ export class AlreadyRunning extends Error {
   }
 }
 
-/** The folder that holds everything the one-process form keeps: Postgres, the log, keys. One process at a time owns it. */
+/** The folder is another user's: what this process would write there, its owner could not read again. */
+export class OwnedByAnother extends Error {
+  constructor(path: string, uid: number) {
+    super(`${path} belongs to another user (uid ${uid}). Start as that user, or use another folder: MILLRACE_DIRECTORY=… npm start`);
+    this.name = 'OwnedByAnother';
+  }
+}
+
+/** The folder that holds everything the one-process form keeps: Postgres, the log, keys. Only its owner may enter, and one process at a time owns it. */
 export class DataDirectory {
   readonly path: string;
 
+  /** @throws OwnedByAnother root included: it could, but the folder would be of no use to its owner any more */
   constructor(path: string) {
     this.path = resolve(path);
-    mkdirSync(this.path, { recursive: true });
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    const { uid } = statSync(this.path);
+    if (process.geteuid !== undefined && uid !== process.geteuid()) throw new OwnedByAnother(this.path, uid);
   }
 
   get postgres(): string {

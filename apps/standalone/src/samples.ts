@@ -32,25 +32,49 @@ export function sampleDocuments(values: Readonly<Record<string, string>>): unkno
 /** Puts the sample tenant there as an operator would, over GraphQL, and makes its first API key. */
 export async function putSamples(url: string, operatorKey: string, secrets: Record<string, string>): Promise<Credentials> {
   const documents = sampleDocuments({ ...secrets, url });
+  const data = await ask<Result>({ url, operatorKey }, putting, { documents });
+  const key = data.createApiKey?.key;
+  if (data.applyDocuments.__typename !== 'ApplyDocumentsSuccess' || key === undefined) throw refusal(data);
+  return { url, tenant, apiKey: key, operatorKey, secrets };
+}
+
+/**
+ * The sample destination is served by this same process, so it goes where the process goes: another `PORT` than that of the start before. A
+ * destination that somebody has pointed elsewhere stays as it is.
+ */
+export async function moveSampleDestination(before: Credentials, url: string): Promise<void> {
+  const access = { url, operatorKey: before.operatorKey };
+  const { document } = await ask<{ document: { content: { spec: { url: string } } } | null }>(access, finding);
+  if (document?.content.spec.url !== sampleDestinationUrl(before.url)) return;
+  const moved = { ...document.content, spec: { ...document.content.spec, url: sampleDestinationUrl(url) } };
+  const data = await ask<Result>(access, moving, { documents: [moved] });
+  if (data.applyDocuments.__typename !== 'ApplyDocumentsSuccess') throw refusal(data);
+}
+
+const sampleDestinationUrl = (url: string): string => `${url}/sample/crm`;
+const refusal = (reason: unknown): Error => new Error(`The samples were refused: ${JSON.stringify(reason)}`);
+
+async function ask<Data>({ url, operatorKey }: { url: string; operatorKey: string }, query: string, variables = {}): Promise<Data> {
   const answer = await fetch(`${url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${operatorKey}`, 'millrace-tenant': tenant },
-    body: JSON.stringify({ query: mutation, variables: { documents } }),
+    body: JSON.stringify({ query, variables }),
   });
-  const { data, errors } = (await answer.json()) as { data?: Result; errors?: unknown };
-  const key = data?.createApiKey.key;
-  if (data?.applyDocuments.__typename !== 'ApplyDocumentsSuccess' || key === undefined) {
-    throw new Error(`The samples were refused: ${JSON.stringify(errors ?? data)}`);
-  }
-  return { url, tenant, apiKey: key, operatorKey, secrets };
+  const { data, errors } = (await answer.json()) as { data?: Data | null; errors?: unknown };
+  if (data == null || errors !== undefined) throw refusal(errors);
+  return data;
 }
 
 interface Result {
   applyDocuments: { __typename: string };
-  createApiKey: { key?: string };
+  createApiKey?: { key?: string };
 }
 
-const mutation = `mutation ($documents: [JSON!]!) {
+const finding = '{ document(kind: Destination, name: "crm") { content } }';
+const moving = `mutation ($documents: [JSON!]!) {
+  applyDocuments(input: { documents: $documents }) { __typename ... on ValidationError { violations { path message } } }
+}`;
+const putting = `mutation ($documents: [JSON!]!) {
   applyDocuments(input: { documents: $documents }) { __typename ... on ValidationError { violations { path message } } }
   createApiKey(input: { name: "the sample tenant's first key", scopes: [INGEST, READ, OPERATE, ADMIN] }) {
     ... on CreateApiKeySuccess { key }

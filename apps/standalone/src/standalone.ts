@@ -13,7 +13,7 @@ import { logPart, start, storagePart } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
 import type { Credentials } from './data-directory.js';
-import { makeSecrets, putSamples } from './samples.js';
+import { makeSecrets, moveSampleDestination, putSamples } from './samples.js';
 import { SampleDestinationModule } from './sample-destination.module.js';
 
 export interface Standalone {
@@ -73,6 +73,7 @@ export async function startStandalone(settings: Settings<typeof standaloneSettin
     });
     started.push(() => running.stop());
     const before = directory.credentials();
+    if (before !== undefined && before.url !== url) await moveSampleDestination(before, url);
     const credentials: Credentials = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url };
     directory.saveCredentials(credentials);
     return { credentials, first: before === undefined, stop };

@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readSettings } from '#libs/config';
+import { waitFor } from '#libs/testing';
+import { freePort } from '../../../test/forms/service-process.js';
+import { standaloneSettings } from './config.js';
+import { startStandalone } from './standalone.js';
+import type { Standalone } from './standalone.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-standalone-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+async function started(): Promise<Standalone> {
+  const environment = { MILLRACE_DIRECTORY: directory, PORT: String(await freePort()), LOG_LEVEL: 'error' };
+  return startStandalone(readSettings('standalone', standaloneSettings, environment), environment);
+}
+
+async function deliveredBy({ credentials: { url, apiKey } }: Standalone, id: string): Promise<void> {
+  const event = { specversion: '1.0', id, source: 'tickets', type: 'ticket.opened', subject: 'cust-1', data: { message: 'It broke' } };
+  const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/cloudevents+json' };
+  const answer = await fetch(`${url}/v1/events`, { method: 'POST', headers, body: JSON.stringify(event) });
+  expect(answer.status).toBe(202);
+  const { eventIds } = (await answer.json()) as { eventIds: string[] };
+  await waitFor(async () => (await (await fetch(`${url}/sample/crm`)).text()).includes(eventIds[0]!), { what: 'the delivery' });
+}
+
+test('a start on another port keeps what is there, and the sample destination comes along', async () => {
+  const first = await started();
+  await deliveredBy(first, 'ticket-1');
+  await first.stop();
+  const second = await started();
+  try {
+    expect([second.first, second.credentials.apiKey]).toEqual([false, first.credentials.apiKey]);
+    expect(second.credentials.url).not.toBe(first.credentials.url);
+    await deliveredBy(second, 'ticket-2');
+  } finally {
+    await second.stop();
+  }
+}, 60_000);
