@@ -51,6 +51,11 @@ test('what is not YAML is refused with its place', () => {
   expect(() => readDocuments([path])).toThrow(`${path}:3:1`);
 });
 
+test('of a mistake in YAML one line is told, not all that follows from it', () => {
+  const path = file('a.yaml', 'spec:\n  on: {}}\n  steps:\n    - id: a\n');
+  expect(() => readDocuments([path])).toThrow(/^[^\n]*a\.yaml:2:9 [^\n]*$/);
+});
+
 test('a path that is not there, and a directory without documents, are said', () => {
   expect(() => readDocuments([join(directory, 'no')])).toThrow('There is no file or directory');
   expect(() => readDocuments([directory])).toThrow('There is no .yaml, .yml or .json file');

@@ -51,7 +51,7 @@ function readFile(file: string, problems: string[]): FileDocument[] {
   };
   const documents = parseAllDocuments(readFileSync(file, 'utf8'), { lineCounter: lines, prettyErrors: false });
   const parsed = Array.isArray(documents) ? documents : [];
-  const errors = parsed.flatMap((document) => document.errors);
+  const errors = parsed.flatMap((document) => document.errors.slice(0, 1)); // the others only follow from it
   if (errors.length > 0) {
     problems.push(...errors.map((error) => `${at(error.pos[0])} ${error.message}`));
     return [];

@@ -19,6 +19,19 @@ test('what does not fit the schema is named by its place', () => {
   ]);
 });
 
+test('a value of the wrong kind or size is told what it must be', () => {
+  const infer = { model: 'm', instructions: '', output: 'text', timeoutMs: 'soon' };
+  expect(problemsOf({ ...flow([{ id: 'a', infer }]), apiVersion: 'millrace/v2' }).toSorted()).toEqual([
+    'apiVersion: must be millrace/v1',
+    'spec.steps.0.infer.instructions: must not be empty',
+    'spec.steps.0.infer.output: must be an object',
+    'spec.steps.0.infer.timeoutMs: must be a number',
+  ]);
+  const spec = { kind: 'http', url: 'https://a.example', secret: { value: 'x' }, timeoutMs: 60_001 };
+  expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.timeoutMs: must be at most 60000']);
+  expect(problemsOf('text')).toEqual([': must be an object']);
+});
+
 test('expressions are compiled wherever they stand', () => {
   const steps = [
     { id: 'a', when: 'event.', map: { expression: '$(' } },

@@ -13,8 +13,35 @@ export interface Problem {
 
 /** The document, with its defaults; or everything in it that does not fit its schema. */
 export function readDocument(input: unknown): { document: Document } | { problems: Problem[] } {
-  const { data, error } = documentSchema.safeParse(input);
+  const { data, error } = documentSchema.safeParse(input, { error: wordsFor });
   return error === undefined ? { document: data } : { problems: error.issues.flatMap(problemsOf) };
+}
+
+const things: Record<string, string> = {
+  array: 'a list',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+  object: 'an object',
+  record: 'an object',
+  string: 'text',
+};
+const units: Record<string, string> = { array: 'items', string: 'characters' };
+
+function sizeOf(origin: string, bound: string, limit: number | bigint): string {
+  const unit = units[origin];
+  return unit === undefined ? `be ${bound} ${limit}` : `have ${bound} ${limit} ${unit}`;
+}
+
+/** What the schema says nothing of itself about, in words for whoever wrote the document; undefined: zod's own. */
+function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_type')
+    return issue.input === undefined ? 'is missing' : `must be ${things[issue.expected] ?? issue.expected}`;
+  if (issue.code === 'invalid_value') return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.join(', ')}`;
+  if (issue.code === 'too_big') return `must ${sizeOf(issue.origin, 'at most', issue.maximum)}`;
+  if (issue.code === 'too_small')
+    return issue.minimum === 1 && issue.origin in units ? 'must not be empty' : `must ${sizeOf(issue.origin, 'at least', issue.minimum)}`;
+  return undefined;
 }
 
 function problemsOf(issue: z.core.$ZodIssue): Problem[] {
@@ -25,7 +52,6 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
     const closest = issue.errors.toSorted((a, b) => a.length - b.length)[0]!;
     return closest.flatMap(problemsOf).map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
   }
-  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) return [{ path, message: 'is missing' }];
   const { options } = issue as { options?: unknown };
   return [{ path, message: Array.isArray(options) ? `must be one of ${options.join(', ')}` : issue.message }];
 }
