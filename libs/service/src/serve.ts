@@ -42,12 +42,18 @@ export function observe(service: string, settings: Settings<typeof observability
   return startTracing({ service: `millrace-${service}`, otlpUrl: settings.otlpUrl, sampleRatio: settings.traceSamplePercent / 100 });
 }
 
-/** Runs `stop` once on the first SIGTERM or SIGINT, then ends the process: 0 when it stopped in time, else 1. A second signal ends it at once. */
+/** One Ctrl-C comes twice where npm runs the process: from the terminal, and passed on by npm. */
+const echoMs = 500;
+
+/** Runs `stop` once on the first SIGTERM or SIGINT, then ends the process: 0 when it stopped in time, else 1. A later signal ends it at once. */
 export function onStopSignal(stop: () => Promise<void>): void {
-  let stopping = false;
+  let stoppingSince: number | undefined;
   const handle = (): void => {
-    if (stopping) process.exit(1);
-    stopping = true;
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince > echoMs) process.exit(1);
+      return;
+    }
+    stoppingSince = performance.now();
     setTimeout(() => process.exit(1), stopDeadlineMs).unref();
     stop().then(
       () => process.exit(0),

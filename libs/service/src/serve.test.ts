@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { onStopSignal } from './serve.js';
+
+let signal: () => void;
+const exit = vi.fn();
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
+  vi.spyOn(process, 'on').mockImplementation((_event, handle) => {
+    signal = handle as () => void;
+    return process;
+  });
+  vi.spyOn(process, 'exit').mockImplementation(exit as never);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  exit.mockClear();
+});
+
+test('one Ctrl-C that comes from the terminal and once more from npm stops once, and in peace', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = vi.fn(() => promise);
+  onStopSignal(stop);
+  signal();
+  signal();
+  expect([stop.mock.calls.length, exit.mock.calls.length]).toEqual([1, 0]);
+  resolve();
+  await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(0));
+});
+
+test('a person who asks again does not have to wait', () => {
+  onStopSignal(() => new Promise(() => undefined));
+  signal();
+  vi.advanceTimersByTime(1_000);
+  signal();
+  expect(exit).toHaveBeenCalledExactlyOnceWith(1);
+});
