@@ -46,7 +46,7 @@ export class QueryServer {
         QueryModule.register({
           databaseUrl: fresh.url,
           databasePoolSize: 4,
-          secretsKey: secretsKey.toString('base64'),
+          secretsKey,
           operatorKey,
           apiKeyEnvironment: 'test',
           graphqlTimeoutMs: 10_000,

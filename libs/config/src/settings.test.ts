@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SettingsInvalid, integer, optionalText, readSettings, text, url } from './settings.js';
+import { SettingsInvalid, integer, key, optionalText, readSettings, text, url } from './settings.js';
 
 const table = {
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Where it listens.', fallback: '8080' }),
@@ -23,4 +23,11 @@ test('all problems come together, and a secret is not among the words', () => {
       '  DATABASE_URL must be an address that starts with postgres:// or postgresql://\n' +
       '  REGION is not set (text): Where it runs.',
   );
+});
+
+test('a key of the wrong length is told with the other problems, without the key', () => {
+  const read = () =>
+    readSettings('demo', { secretsKey: key('SECRETS_KEY', { help: 'What secrets are encrypted with.' }) }, { SECRETS_KEY: 'c2hvcnQ=' });
+  expect(read).toThrow('SECRETS_KEY must be 32 bytes in base64 (make one with: openssl rand -base64 32)');
+  expect(read).not.toThrow('c2hvcnQ=');
 });

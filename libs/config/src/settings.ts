@@ -77,6 +77,24 @@ export function url(env: string, protocols: readonly string[], description: Desc
   });
 }
 
+/** A key of 32 bytes, written in base64. */
+export function key(env: string, description: Omit<Description, 'secret'>): Setting<Buffer> {
+  return setting(env, { ...description, secret: true }, '32 bytes in base64', readKey);
+}
+
+/** Such keys, comma-separated; none where it is empty or not set. */
+export function keys(env: string, description: Omit<Description, 'secret' | 'fallback'>): Setting<readonly Buffer[]> {
+  return setting(env, { ...description, secret: true, fallback: '' }, '32 bytes in base64 each, comma-separated, or empty', (value) =>
+    value === '' ? [] : value.split(',').map(readKey),
+  );
+}
+
+function readKey(value: string): Buffer {
+  const bytes = Buffer.from(value.trim(), 'base64');
+  if (bytes.length !== 32) throw new Error('must be 32 bytes in base64 (make one with: openssl rand -base64 32)');
+  return bytes;
+}
+
 /** Comma-separated; at least one entry. */
 export function list(env: string, description: Description): Setting<readonly string[]> {
   return setting(env, description, 'comma-separated list', (value) => {

@@ -6,4 +6,4 @@ export type { LogPart, StoragePart } from './infrastructure.module.js';
 export { Readiness } from './readiness.js';
 export type { ReadinessCheck } from './readiness.js';
 export { AddressNotFound, MediaTypeUnsupported, RequestInvalid, RequestMalformed, RequestTooLarge } from './request.errors.js';
-export { logPart, secretBoxOf, storagePart } from './parts.js';
+export { logPart, storagePart } from './parts.js';

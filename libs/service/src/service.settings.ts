@@ -1,4 +1,4 @@
-import { integer, list, oneOf, optionalText, text, url } from '#libs/config';
+import { integer, key, keys, list, oneOf, optionalText, text, url } from '#libs/config';
 import { logLevels } from '#libs/tracing';
 
 /** Fragments that an app spreads into its own table: one wording and one default for what several services have. */
@@ -59,13 +59,11 @@ export const storageSettings = {
 };
 
 export const secretSettings = {
-  secretsKey: text('SECRETS_KEY', {
-    help: 'The 32-byte key, in base64, that secrets in documents are encrypted with. Keep it: without it they cannot be read again.',
-    secret: true,
+  secretsKey: key('SECRETS_KEY', {
+    help: 'What secrets in documents are encrypted with. Keep it: without it they cannot be read again.',
   }),
-  previousSecretsKeys: optionalText('SECRETS_KEYS_PREVIOUS', {
-    help: 'Comma-separated earlier keys, still good for reading, while a rotation is under way.',
-    secret: true,
+  previousSecretsKeys: keys('SECRETS_KEYS_PREVIOUS', {
+    help: 'Earlier keys, still good for reading while a rotation is under way.',
   }),
 };
 

@@ -23,7 +23,7 @@ export class CursorSigner {
   private readonly key: Buffer;
 
   /** @param secret the deployment's secret; the signing key is derived from it */
-  constructor(secret: string) {
+  constructor(secret: Buffer) {
     this.key = Buffer.from(hkdfSync('sha256', secret, '', 'millrace cursors', 32));
   }
 

@@ -20,7 +20,7 @@ beforeAll(async () => {
   fresh = await freshDatabase();
   database = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'test' });
   rows = await Rows.at(fresh.url);
-  const paging = new Paging(database, new CursorSigner('secret'));
+  const paging = new Paging(database, new CursorSigner(Buffer.from('secret')));
   events = new EventTable(database, paging);
   customers = new CustomerTable(database, paging);
   // Every third event shares its moment with the one before: the id must tell them apart.
