@@ -2,6 +2,7 @@ import { DomainError } from '#libs/contracts';
 import jsonata from 'jsonata';
 import { toJson } from './json.js';
 import type { Json } from '#libs/contracts';
+import { replaceSlowFunctions } from './linear-functions.js';
 import { LinearRegExp, linear } from './linear-regexp.js';
 
 export interface ExpressionLimits {
@@ -70,6 +71,7 @@ export function compileExpression(text: string, limits: Partial<ExpressionLimits
       RegexEngine: LinearRegExp as unknown as RegExpConstructor,
     });
     refuseBacktracking(compiled.ast());
+    replaceSlowFunctions(compiled);
   } catch (failure) {
     throw new ExpressionInvalid(text, reasonOf(failure), positionOf(failure), failure);
   }
