@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import autocannon from 'autocannon';
 import { waitFor } from '#libs/testing';
 import { ServiceProcess, freePort } from '../forms/service-process.js';
@@ -16,33 +17,51 @@ const customers = 100;
 interface Contestant {
   name: string;
   url: string;
+  pid: number;
   stop(): Promise<unknown>;
+}
+
+interface Load {
+  acksPerSecond: number;
+  /** CPU of the process with the door, user and system; the log's is not in it. */
+  cpuMicrosPerAck: number;
 }
 
 /**
  * Durable acks per second: signed 1 kB webhooks, each another event, of 100 customers, load and server and log on this one machine. The
- * contestants take turns within each round, so that what disturbs the machine disturbs all of them.
+ * contestants take turns within each round, so that what disturbs the machine disturbs all of them. Beside it the CPU that the door's process spends
+ * on an ack, which neighbours disturb less.
  */
 export async function benchAcks(environment: BenchEnvironment): Promise<void> {
   const contestants = [
     await baseline(),
     ...(await Promise.all(environment.logs.map((log) => millrace(environment, log.name, log.brokers)))),
   ];
-  const rates = new Map<string, number[]>(contestants.map(({ name }) => [name, []]));
-  for (const contestant of contestants) await load(contestant.url, 2); // warm-up, not counted
+  const loads = new Map<string, Load[]>(contestants.map(({ name }) => [name, []]));
+  for (const contestant of contestants) await load(contestant, 2); // warm-up, not counted
   for (let round = 0; round < rounds; round += 1) {
-    for (const contestant of contestants) rates.get(contestant.name)!.push(await load(contestant.url, secondsPerRound));
+    for (const contestant of contestants) loads.get(contestant.name)!.push(await load(contestant, secondsPerRound));
   }
   for (const contestant of contestants) await contestant.stop();
 
-  const floor = median(rates.get(contestants[0]!.name)!);
+  const [floor] = [...loads.values()].map(medians);
   console.log(
     `\nDurable acks (signed 1 kB webhook, ${customers} customers, ${connections} connections, median of ${rounds} rounds of ${secondsPerRound} s)`,
   );
-  for (const [name, measured] of rates) {
-    const rate = median(measured);
-    console.log(`  ${name.padEnd(28)} ${rate.toFixed(0).padStart(7)} /s   ${(rate / floor).toFixed(2)} of the baseline`);
+  for (const [name, measured] of loads) {
+    const { acksPerSecond, cpuMicrosPerAck } = medians(measured);
+    const share = (acksPerSecond / floor!.acksPerSecond).toFixed(2);
+    console.log(
+      `  ${name.padEnd(28)} ${acksPerSecond.toFixed(0).padStart(7)} /s   ${share} of the baseline   ${cpuMicrosPerAck.toFixed(0).padStart(4)} µs of CPU per ack`,
+    );
   }
+}
+
+function medians(measured: readonly Load[]): Load {
+  return {
+    acksPerSecond: median(measured.map((one) => one.acksPerSecond)),
+    cpuMicrosPerAck: median(measured.map((one) => one.cpuMicrosPerAck)),
+  };
 }
 
 async function baseline(): Promise<Contestant> {
@@ -59,7 +78,7 @@ async function baseline(): Promise<Contestant> {
     child.kill('SIGKILL');
     await once(child, 'exit');
   };
-  return { name: 'Fastify + HMAC alone', url, stop };
+  return { name: 'Fastify + HMAC alone', url, pid: child.pid!, stop };
 }
 
 async function millrace(environment: BenchEnvironment, log: string, brokers: readonly string[]): Promise<Contestant> {
@@ -73,11 +92,11 @@ async function millrace(environment: BenchEnvironment, log: string, brokers: rea
     NODE_ENV: 'production',
   });
   await ingestion.start();
-  return { name: `Millrace on ${log}`, url: ingestion.url, stop: () => ingestion.stop() };
+  return { name: `Millrace on ${log}`, url: ingestion.url, pid: ingestion.pid!, stop: () => ingestion.stop() };
 }
 
 /** Requests answered with 2xx per second; anything else fails the bench. */
-async function load(url: string, seconds: number): Promise<number> {
+async function load({ url, pid }: Contestant, seconds: number): Promise<Load> {
   const webhooks = Array.from({ length: customers }, (_, index) => signedWebhook(`customer-${index}`));
   const run = `${process.pid}-${performance.now()}`;
   let sent = 0;
@@ -86,10 +105,18 @@ async function load(url: string, seconds: number): Promise<number> {
     return { ...request, body, headers: { ...headers, 'x-github-delivery': `${run}-${(sent += 1)}` } };
   };
   const requests = [{ method: 'POST' as const, path: '/webhooks/bench.github', setupRequest }];
+  const cpuBefore = cpuMicros(pid);
   const result = await autocannon({ url, connections, duration: seconds, requests });
   if (result.non2xx > 0 || result.errors > 0)
     throw new Error(`${url}: ${result.non2xx} answers were not 2xx, ${result.errors} requests failed`);
-  return result['2xx'] / result.duration;
+  return { acksPerSecond: result['2xx'] / result.duration, cpuMicrosPerAck: (cpuMicros(pid) - cpuBefore) / result['2xx'] };
+}
+
+/** User and system time of a process (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms). */
+function cpuMicros(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
 /** One body per customer is signed beforehand: the load must not sign, it shares the machine with what it measures. */

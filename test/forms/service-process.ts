@@ -39,6 +39,11 @@ export class ServiceProcess {
     if (ended()) throw new Error(`${this.service} ended while it started\n${this.tail()}`);
   }
 
+  /** Undefined while it does not run. */
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
   /** SIGTERM, as Kubernetes and Ctrl-C send it; resolves with the exit code. */
   async stop(): Promise<number | null> {
     return this.end('SIGTERM');
