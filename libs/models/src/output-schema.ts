@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { ErrorObject } from 'ajv/dist/2020.js';
+import type { ErrorObject, FuncKeywordDefinition } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
 import { RE2JS } from 're2js';
 import { fitsStrictSubset } from './strict-subset.js';
@@ -32,6 +32,23 @@ const linearPatterns = Object.assign(
   { code: 'linearPatterns' },
 );
 
+/** Ajv compares every item with every other one: seconds for an event's worth of them, in which the process does nothing else. */
+const uniqueItems = {
+  keyword: 'uniqueItems',
+  type: 'array',
+  schemaType: 'boolean',
+  validate: (wanted: boolean, items: unknown[]) => !wanted || new Set(items.map(identityOf)).size === items.length,
+  error: { message: 'must NOT have duplicate items' },
+} as const satisfies FuncKeywordDefinition;
+
+/** The same text for equal JSON, whatever the order of its keys. */
+function identityOf(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+  });
+}
+
 /**
  * JSON Schema: draft 2020-12, or draft-07 where `$schema` says so, as many generators still do.
  * @throws Error where the schema is none
@@ -44,6 +61,7 @@ export function compileSchema(schema: object): OutputSchema {
     logger: false,
     code: { regExp: linearPatterns },
   });
+  ajv.removeKeyword(uniqueItems.keyword).addKeyword(uniqueItems);
   ajvFormats.default(ajv);
   const validate = ajv.compile(schema);
   return {
