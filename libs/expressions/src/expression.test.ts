@@ -52,6 +52,11 @@ test('a text that is not JSONata is refused with its position', () => {
   );
 });
 
+test('an expression cannot have text of the event parsed as another one', () => {
+  expect(() => compileExpression('$eval(body)')).toThrow("$eval is not available, in the expression '$eval(body)'");
+  expect(() => compileExpression('($run := $eval; $run(body))')).toThrow(ExpressionInvalid);
+});
+
 test('a failing evaluation says why, and which expression', async () => {
   await expect(evaluate('$number(body)', { body: 'x' })).rejects.toThrow(
     `Unable to cast value to a number: "x", in the expression '$number(body)'`,

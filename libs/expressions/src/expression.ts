@@ -16,7 +16,7 @@ export interface ExpressionLimits {
 
 const standardLimits: ExpressionLimits = { timeoutMs: 1_000, depth: 200, items: 100_000 };
 
-/** The text is not a JSONata expression, or uses a regular expression that needs backtracking. */
+/** The text is not a JSONata expression, or uses what could not be held to limits: `$eval`, a regular expression that needs backtracking. */
 export class ExpressionInvalid extends DomainError {
   readonly code = 'document.invalid';
 
@@ -70,7 +70,7 @@ export function compileExpression(text: string, limits: Partial<ExpressionLimits
       sequence: items,
       RegexEngine: LinearRegExp as unknown as RegExpConstructor,
     });
-    refuseBacktracking(compiled.ast());
+    refuseUnbounded(compiled.ast());
     replaceSlowFunctions(compiled);
   } catch (failure) {
     throw new ExpressionInvalid(text, reasonOf(failure), positionOf(failure), failure);
@@ -129,11 +129,17 @@ function follow(path: readonly string[], input: unknown): Json | undefined | typ
   return Array.isArray(value) ? ambiguous : (value as Json | undefined);
 }
 
-/** Compiles every regular expression of the tree, so that an unsupported one is found before the first event is. */
-function refuseBacktracking(node: unknown): void {
+/**
+ * What no limit could interrupt is refused before it runs: a regular expression that needs backtracking, and `$eval`, which parses text of the
+ * event as an expression (a megabyte of it holds the process for half a minute).
+ */
+function refuseUnbounded(node: unknown): void {
   if (node === null || typeof node !== 'object') return;
-  if ('type' in node && node.type === 'regex' && 'value' in node && node.value instanceof RegExp) linear(node.value);
-  for (const part of Object.values(node)) refuseBacktracking(part);
+  if ('type' in node && 'value' in node) {
+    if (node.type === 'regex' && node.value instanceof RegExp) linear(node.value);
+    if (node.type === 'variable' && node.value === 'eval') throw new Error('$eval is not available');
+  }
+  for (const part of Object.values(node)) refuseUnbounded(part);
 }
 
 /** JSONata throws plain objects with a message; anything else (a RangeError of the engine, our own reasons) is an Error. */
