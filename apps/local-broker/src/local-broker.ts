@@ -47,12 +47,12 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
   }
   await mkdir(directory, { recursive: true });
   /** What is open so far; closed in the opposite order, by a stop or by a start that fails. */
-  const opened: (() => Promise<void>)[] = [];
+  const opened: (() => Promise<void> | void)[] = [];
   const stop = async (): Promise<void> => {
     for (const close of opened.splice(0).toReversed()) await close();
   };
   try {
-    const lock = await lockDirectory(directory);
+    const lock = lockDirectory(directory);
     opened.push(() => lock.release());
     const topics = await TopicStore.open({
       directory,

@@ -3,6 +3,7 @@ import { chownSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { identityOf } from '#libs/locks';
 import { AlreadyRunning, DataDirectory } from './data-directory.js';
 
 const fresh = () => new DataDirectory(mkdtempSync(join(tmpdir(), 'millrace-directory-')));
@@ -11,9 +12,7 @@ test('a second start says which process is in the way and how to stop it', () =>
   const directory = fresh();
   const other = spawn('sleep', ['60']);
   try {
-    const stat = readFileSync(`/proc/${other.pid}/stat`, 'utf8');
-    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    writeFileSync(join(directory.path, 'lock.json'), JSON.stringify({ pid: other.pid, started, url: 'http://127.0.0.1:8080' }));
+    writeFileSync(join(directory.path, 'lock.json'), JSON.stringify({ ...identityOf(other.pid!), note: 'http://127.0.0.1:8080' }));
     expect(() => directory.lock('http://127.0.0.1:9090')).toThrow(AlreadyRunning);
     expect(() => directory.lock('http://127.0.0.1:9090')).toThrow(`kill ${other.pid}`);
   } finally {
@@ -23,9 +22,15 @@ test('a second start says which process is in the way and how to stop it', () =>
 
 test('the lock of a process that was killed is taken over, even when its id lives on in another program', () => {
   const directory = fresh();
-  writeFileSync(join(directory.path, 'lock.json'), JSON.stringify({ pid: process.ppid, started: '1', url: 'http://127.0.0.1:8080' }));
+  writeFileSync(join(directory.path, 'lock.json'), JSON.stringify({ pid: process.ppid, birth: '1', note: 'http://127.0.0.1:8080' }));
   directory.lock('http://127.0.0.1:9090');
   expect(readFileSync(join(directory.path, 'lock.json'), 'utf8')).toContain(`"pid":${process.pid}`);
+});
+
+test('a lock whose writing was cut short by a kill keeps no later start out', () => {
+  const directory = fresh();
+  writeFileSync(join(directory.path, 'lock.json'), '');
+  expect(() => directory.lock('http://127.0.0.1:9090')).not.toThrow();
 });
 
 test('nobody else may look into a new one', () => {

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { FolderInUse, lockFolder } from '#libs/locks';
+import type { FolderLock } from '#libs/locks';
 
 /** What the demo, the CLI and a curious newcomer need to knock at the doors; in `credentials.json`, readable by its owner only. */
 export interface Credentials {
@@ -31,6 +33,7 @@ export class OwnedByAnother extends Error {
 /** The folder that holds everything the one-process form keeps: Postgres, the log, keys. Only its owner may enter, and one process at a time owns it. */
 export class DataDirectory {
   readonly path: string;
+  private folderLock: FolderLock | undefined;
 
   /** @throws OwnedByAnother root included: it could, but the folder would be of no use to its owner any more */
   constructor(path: string) {
@@ -50,19 +53,15 @@ export class DataDirectory {
 
   /** @throws AlreadyRunning while the process that took it before lives */
   lock(url: string): void {
-    const path = join(this.path, 'lock.json');
-    const owner = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { pid: number; started: string; url: string }) : undefined;
-    if (owner !== undefined && owner.pid !== process.pid && startOf(owner.pid) === owner.started) {
-      throw new AlreadyRunning(owner.pid, owner.url, this.path);
+    try {
+      this.folderLock = lockFolder(this.path, join(this.path, 'lock.json'), url);
+    } catch (error) {
+      throw error instanceof FolderInUse ? new AlreadyRunning(error.pid, error.note, this.path) : error;
     }
-    rmSync(path, { force: true });
-    const file = openSync(path, 'wx'); // of two that start at once, one fails here
-    writeSync(file, JSON.stringify({ pid: process.pid, started: startOf(process.pid), url }));
-    closeSync(file);
   }
 
   unlock(): void {
-    rmSync(join(this.path, 'lock.json'), { force: true });
+    this.folderLock?.release();
   }
 
   /** A key that is made once and kept; 32 bytes. */
@@ -86,22 +85,4 @@ export class DataDirectory {
 function writePrivately(path: string, content: string): void {
   writeFileSync(`${path}.new`, content, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
-}
-
-/**
- * When a process began, as its kernel tells it, so that a process id used again by another program is not taken for ours. Where there is no
- * /proc, the id alone has to do. Undefined: no such process.
- */
-function startOf(pid: number): string | undefined {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
-  }
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]; // field 22, starttime, proc_pid_stat(5)
-  } catch {
-    return 'running';
-  }
 }

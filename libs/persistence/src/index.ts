@@ -8,7 +8,6 @@ export { SchemaOutdated, StorageUnavailable } from './storage.errors.js';
 export { migrate, requireSchema } from './migrate.js';
 export { EmbeddedPostgres } from './embedded/embedded-postgres.js';
 export type { EmbeddedPostgresOptions } from './embedded/embedded-postgres.js';
-export { FolderInUse } from './embedded/folder-lock.js';
 export { BatchWriter } from './batch-writer.js';
 export type { BatchWriterOptions } from './batch-writer.js';
 export { DocumentTable } from './document.table.js';

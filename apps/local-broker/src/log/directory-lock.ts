@@ -1,73 +1,24 @@
-import { readFileSync } from 'node:fs';
-import { open, readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { FolderInUse, lockFolder } from '#libs/locks';
+import type { FolderLock } from '#libs/locks';
 
 /** Another broker writes to the directory: two would destroy each other's log. */
 export class DirectoryInUse extends Error {
-  constructor(directory: string, pid: number, file: string) {
+  constructor(directory: string, pid: number, file: string, cause: unknown) {
     super(
       `The log in ${directory} is in use by process ${pid}. Stop that one, or give this one another directory. ` +
         `If process ${pid} is no local broker, delete ${file}.`,
+      { cause },
     );
   }
 }
 
-const lockedHere = new Set<string>();
-
-/** Node has no file locks, so this is a file that names its owner, which counts only while that very process lives. */
-export async function lockDirectory(directory: string): Promise<{ release(): Promise<void> }> {
-  const path = resolve(directory);
-  const file = join(path, 'lock');
-  if (lockedHere.has(path)) throw new DirectoryInUse(directory, process.pid, file);
-  lockedHere.add(path);
+/** @throws DirectoryInUse */
+export function lockDirectory(directory: string): FolderLock {
+  const file = join(directory, 'lock');
   try {
-    await writeLock(directory, file);
+    return lockFolder(directory, file);
   } catch (error) {
-    lockedHere.delete(path);
-    throw error;
-  }
-  return {
-    release: async () => {
-      await rm(file, { force: true });
-      lockedHere.delete(path);
-    },
-  };
-}
-
-async function writeLock(directory: string, file: string): Promise<void> {
-  for (;;) {
-    try {
-      const handle = await open(file, 'wx');
-      await handle.writeFile(`${process.pid} ${startOf(process.pid) ?? ''}`);
-      await handle.close();
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const [pid = '', start = ''] = (await readFile(file, 'utf8').catch(() => '')).split(' ');
-    if (isAlive(Number(pid), start)) throw new DirectoryInUse(directory, Number(pid), file);
-    await rm(file, { force: true });
-  }
-}
-
-function isAlive(pid: number, start: string): boolean {
-  // This process's own number was an earlier process's, as in a restarted container: lockedHere knows better.
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-  const startNow = startOf(pid);
-  return startNow === undefined || start === '' || startNow === start;
-}
-
-/** When a process started, in the kernel's ticks: tells it from a later one with the same number. Undefined where there is no /proc. */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
+    throw error instanceof FolderInUse ? new DirectoryInUse(directory, error.pid, file, error) : error;
   }
 }

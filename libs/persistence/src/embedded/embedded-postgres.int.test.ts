@@ -7,9 +7,9 @@ import path from 'node:path';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { waitFor } from '#libs/testing';
-import { EmbeddedPostgres, FolderInUse } from '../index.js';
+import { FolderInUse, identityOf, isAlive } from '#libs/locks';
+import { EmbeddedPostgres } from '../index.js';
 import { findInstallation } from './installation.js';
-import { identityOf, isAlive } from './processes.js';
 import { findRunner } from './unprivileged.js';
 
 let directory: string;

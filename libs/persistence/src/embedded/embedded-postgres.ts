@@ -9,11 +9,11 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
-import { lockFolder } from './folder-lock.js';
-import type { FolderLock } from './folder-lock.js';
+import { identityOf, isAlive, lockFolder } from '#libs/locks';
+import type { FolderLock } from '#libs/locks';
 import { findInstallation } from './installation.js';
 import type { Installation } from './installation.js';
-import { commandOf, identityOf, isAlive } from './processes.js';
+import { commandOf } from './processes.js';
 import { findRunner } from './unprivileged.js';
 import type { Runner } from './unprivileged.js';
 

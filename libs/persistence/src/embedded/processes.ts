@@ -2,31 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 
-/**
- * Which process, beyond its number, which the system gives to another one day: a process with the same number and another birth is another.
- * On systems without `/proc` the birth is unknown, and the number has to do.
- */
-export interface ProcessIdentity {
-  readonly pid: number;
-  readonly birth: string | null;
-}
-
-export function identityOf(pid: number): ProcessIdentity {
-  return { pid, birth: birthOf(pid) };
-}
-
-/** False for a process that has ended, even if its parent has not collected it yet. */
-export function isAlive({ pid, birth }: ProcessIdentity): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  if (platform() === 'linux') return birthOf(pid) !== null && birthOf(pid) === birth;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
 /** The program and arguments of a process; null where this system does not tell. */
 export function commandOf(pid: number): string | null {
   try {
@@ -35,16 +10,4 @@ export function commandOf(pid: number): string | null {
   } catch {
     return null;
   }
-}
-
-/** The start time in clock ticks since boot, field 22 of `/proc/<pid>/stat`; null for a zombie. */
-function birthOf(pid: number): string | null {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return null;
-  }
-  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the name before may itself hold spaces and brackets
-  return state === 'Z' || state === 'X' ? null : (rest[18] ?? null);
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FolderInUse, lockFolder } from './folder-lock.js';
-import { identityOf, isAlive } from './processes.js';
+import { identityOf, isAlive } from './process-identity.js';
 
 let directory: string;
 let file: string;
