@@ -2,18 +2,10 @@
  * `npm run demo`: plays five partners. Sends correctly signed webhooks to the running one-process form, follows them over GraphQL, and prints what
  * became of each. Exits with 1 when one was not delivered.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readCredentials } from '../credentials/credentials.js';
 import { sampleWebhooks } from './samples.js';
 import type { SampleWebhook } from './samples.js';
 import { printTable } from './table.js';
-
-interface Credentials {
-  url: string;
-  tenant: string;
-  apiKey: string;
-  secrets: Record<string, string>;
-}
 
 interface Progress {
   id: string;
@@ -30,12 +22,6 @@ const credentials = readCredentials();
 const sent = await Promise.all((await sampleWebhooks(credentials.secrets)).map(send));
 const stories = await follow(sent.map(({ eventId }) => eventId));
 report();
-
-function readCredentials(): Credentials {
-  const path = join(process.env['MILLRACE_DIRECTORY'] || '.millrace', 'credentials.json');
-  if (!existsSync(path)) fail(`Nothing to talk to: ${path} is not there. Start Millrace first, in another terminal: npm start`);
-  return JSON.parse(readFileSync(path, 'utf8')) as Credentials;
-}
 
 async function send(webhook: SampleWebhook): Promise<{ webhook: SampleWebhook; eventId: string; ackMs: number }> {
   const started = performance.now();
