@@ -47,6 +47,12 @@ test.each([
   );
 });
 
+test('an empty array and an object of length 0 are the same, as they are to JSONata', async () => {
+  const input = { a: [[], { length: 0 }, [1], { 0: 1, length: 1 }, { 0: 1 }] };
+  expect(await compileExpression('$distinct(a)').evaluate(input)).toEqual([[], [1], { 0: 1 }]);
+  expect(toJson(await jsonata('$distinct(a)').evaluate(input))).toEqual([[], [1], { 0: 1 }]);
+});
+
 test('functions are distinct from each other, and not spread', async () => {
   expect(await compileExpression('$count($distinct([$sum, $count, $sum]))').evaluate({})).toBe(
     await jsonata('$count($distinct([$sum, $count, $sum]))').evaluate({}),

@@ -66,8 +66,10 @@ function identityOf(value: unknown): unknown {
   let isJson = true;
   const text = JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part === 'function') isJson = false;
-    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
-    return Object.fromEntries(Object.entries(part).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+    if (typeof part !== 'object' || part === null) return part;
+    const fields: [string, unknown][] = Object.entries(part);
+    if (Array.isArray(part)) fields.push(['length', part.length]); // to JSONata [] and { "length": 0 } are equal
+    return Object.fromEntries(fields.toSorted(([one], [other]) => (one < other ? -1 : 1)));
   });
   return isJson ? `json ${text}` : value;
 }
