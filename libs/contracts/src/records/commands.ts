@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { customerKey, name } from '../names.js';
+import { deadLetterKinds } from './dead-lettered.js';
 import { recordType } from './record.js';
 
 const command = { tenant: name, customer: customerKey, commandId: z.string(), actor: z.string(), at: z.iso.datetime() };
@@ -13,3 +14,19 @@ export const ReplayEvent = recordType('replay-event.v1', replayEventSchema);
 export const redeliverSchema = z.object({ ...command, deliveryId: z.string() });
 export type Redeliver = z.infer<typeof redeliverSchema>;
 export const Redeliver = recordType('redeliver.v1', redeliverSchema);
+
+/** Give a dead letter up for good: what it says failed is dropped, and what waits behind it goes on. */
+export const skipDeadLetterSchema = z.object({
+  ...command,
+  deadLetterId: z.string(),
+  kind: z.enum(deadLetterKinds),
+  /** For `kind: delivery`; else null. */
+  deliveryId: z.string().nullable(),
+});
+export type SkipDeadLetter = z.infer<typeof skipDeadLetterSchema>;
+export const SkipDeadLetter = recordType('skip-dead-letter.v1', skipDeadLetterSchema);
+
+/** Handle the record of a dead letter of `kind: record` again, and then what waits behind it. A run is replayed and a delivery redelivered instead. */
+export const retryDeadLetterSchema = z.object({ ...command, deadLetterId: z.string() });
+export type RetryDeadLetter = z.infer<typeof retryDeadLetterSchema>;
+export const RetryDeadLetter = recordType('retry-dead-letter.v1', retryDeadLetterSchema);

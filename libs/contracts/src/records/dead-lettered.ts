@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { recordType } from './record.js';
 
+export const deadLetterKinds = ['record', 'run', 'delivery'] as const;
+export type DeadLetterKind = (typeof deadLetterKinds)[number];
+
 /**
  * Something was given up and parked with its reason. Tenant and customer are what could be read of the record's key, so they are not held to
  * the name rules: a record that breaks them must still be parkable.
@@ -10,7 +13,7 @@ export const deadLetteredSchema = z.object({
   customer: z.string(),
   deadLetterId: z.string(),
   /** What was parked: a log record nobody could process, a run, or a delivery. */
-  kind: z.enum(['record', 'run', 'delivery']),
+  kind: z.enum(deadLetterKinds),
   code: z.string(),
   message: z.string(),
   eventId: z.string().nullable(),
