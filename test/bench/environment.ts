@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { freePort, takesConnections } from '#libs/ports';
 import { findKafka, startKafka } from '../../tools/kafka/kafka.js';
 import type { RunningKafka } from '../../tools/kafka/kafka.js';
-import { ServiceProcess, freePort, takesConnections } from '../forms/service-process.js';
+import { ServiceProcess } from '../forms/service-process.js';
 
 /** A log to measure on. */
 export interface BenchLog {

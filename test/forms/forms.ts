@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServiceProcess, answersReady, freePort } from './service-process.js';
+import { freePort } from '#libs/ports';
+import { ServiceProcess, answersReady } from './service-process.js';
 
 /** A running Millrace, in one of the forms it comes in. The journeys know only this. */
 export interface Form {

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
 import { waitFor } from '#libs/testing';
 
 /** A service as an operator runs it: the compiled code in a process of its own, told everything by its environment. */
@@ -75,23 +74,4 @@ export class ServiceProcess {
 /** The probe of a service with doors: it says that every part it needs can work. */
 export async function answersReady(port: number): Promise<boolean> {
   return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
-}
-
-/** The probe of a service that speaks no HTTP: its port takes a connection. */
-export async function takesConnections(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1' });
-  await once(socket, 'connect');
-  socket.destroy();
-  return true;
-}
-
-/** A port that was free a moment ago; kept by a service across its restarts, so that its doors stay where they are. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,21 +1,36 @@
-import { startKafka } from './kafka.js';
+/**
+ * `npm run kafka`: a real Kafka in the foreground, until Ctrl-C, on the same port at each start and with its data kept (Java only; Docker's ends with it).
+ * `npm run kafka -- --nodes 3` starts three nodes, of which one may be killed.
+ */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startKafkaCluster } from './cluster.js';
+import { cache } from './java.js';
+import { findKafka, startKafka } from './kafka.js';
 
-// npm run kafka [directory]: a real Kafka broker in the foreground, until Ctrl-C. With a directory its data is kept there.
-const [directory] = process.argv.slice(2);
-const kafka = await startKafka(directory === undefined ? {} : { directory });
-console.log(`Kafka is ready: KAFKA_BROKERS=${kafka.brokers.join(',')}`);
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string', default: '9092' },
+    directory: { type: 'string' },
+    nodes: { type: 'string', default: '1' },
+  },
+});
+const nodes = Number(values.nodes);
+const options = { nodes, port: Number(values.port), directory: values.directory ?? join(cache, `kept-${nodes}`) };
 
-let stopping = false;
-const stop = (): void => {
-  if (stopping) return;
-  stopping = true;
-  kafka.stop().then(
-    () => process.exit(0),
-    (error: unknown) => {
-      console.error(error);
-      process.exit(1);
-    },
-  );
-};
-process.on('SIGINT', stop);
-process.on('SIGTERM', stop);
+try {
+  const inDocker = nodes === 1 && (await findKafka(undefined)) === 'docker';
+  const kafka = await (inDocker ? startKafka({ way: 'docker', port: options.port }) : startKafkaCluster(options));
+  process.once('SIGINT', () => void end(kafka));
+  process.once('SIGTERM', () => void end(kafka));
+  console.log(`Kafka is ready: KAFKA_BROKERS=${kafka.brokers.join(',')}`);
+  console.log(inDocker ? 'Its data ends with it.' : `Its data stays in ${options.directory}`);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+async function end(kafka: { stop(): Promise<void> }): Promise<void> {
+  await kafka.stop();
+  process.exit(0);
+}

@@ -4,13 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chown, mkdir, open, readFile, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 import { identityOf, isAlive, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
+import { freePort } from '#libs/ports';
 import { findInstallation } from './installation.js';
 import type { Installation } from './installation.js';
 import { commandOf } from './processes.js';
@@ -256,13 +256,4 @@ async function end(server: ChildProcess): Promise<void> {
 
 async function addressOf(files: Files, port: number, database: string): Promise<string> {
   return `postgres://${login}:${await readFile(files.password, 'utf8')}@${host}:${port}/${database}`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

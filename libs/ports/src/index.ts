@@ -1,0 +1,1 @@
+export { freePort, isFree, takesConnections } from './ports.js';

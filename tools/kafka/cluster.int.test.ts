@@ -1,0 +1,121 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { customerKey, name, recordType } from '#libs/contracts';
+import type { Topic } from '#libs/contracts';
+import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
+import { uniqueName, waitFor } from '#libs/testing';
+import { startKafkaCluster } from './cluster.js';
+import type { KafkaCluster } from './cluster.js';
+import { javaRunsKafka } from './java.js';
+
+const Noted = recordType('noted.v1', z.object({ tenant: name, customer: customerKey, n: z.number() }));
+
+describe.skipIf(!(await javaRunsKafka()))('three brokers, each record on all of them', () => {
+  let kafka: KafkaCluster;
+  let client: Kafka;
+  let topic: Topic;
+  beforeAll(async () => {
+    kafka = await startKafkaCluster({ nodes: 3 });
+    client = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING });
+    topic = { name: uniqueName('replicated'), partitions: 6, retentionMs: 3_600_000, types: [Noted] };
+    await ensureTopics({ brokers: kafka.brokers, clientId: 'test' }, [topic], 3);
+  });
+  afterAll(() => kafka.stop());
+
+  test('a topic that is created with three copies wants two of them in sync', async () => {
+    const admin = client.admin();
+    await admin.connect();
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: 2, name: `millrace.${topic.name}`, configNames: ['min.insync.replicas'] }],
+    });
+    const { topics } = await admin.fetchTopicMetadata({ topics: [`millrace.${topic.name}`] });
+    await admin.disconnect();
+    expect(resources[0]!.configEntries[0]!.configValue).toBe('2');
+    expect(topics[0]!.partitions.map(({ replicas }) => replicas.length)).toEqual([3, 3, 3, 3, 3, 3]);
+  });
+
+  test('one broker is killed and comes back: appends go on, and everything acknowledged is in the log', { timeout: 120_000 }, async () => {
+    const appender = await startAppending();
+    await appender.moreAcknowledged(200);
+    await kafka.kill(2);
+    await appender.moreAcknowledged(200);
+    await kafka.start(2);
+    await appender.moreAcknowledged(200);
+    const acknowledged = await appender.stop();
+    const stored = await numbersInLog();
+    expect(acknowledged.filter((n) => !stored.has(n))).toEqual([]);
+  });
+
+  test('with two killed nothing is acknowledged, and the caller is told that the log is unavailable', { timeout: 120_000 }, async () => {
+    // A producer for each customer: one batch over many partitions would fail as a whole.
+    const producers = Array.from({ length: 12 }, () => new RecordProducer({ brokers: kafka.brokers, clientId: 'test' }));
+    await Promise.all(producers.map((producer) => producer.connect()));
+    await Promise.all([kafka.kill(1), kafka.kill(3)]);
+    const appends = await Promise.allSettled(producers.map((producer, n) => producer.append(topic, Noted, noted(n))));
+    for (const outcome of appends) expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(LogUnavailable) });
+    await Promise.all([kafka.start(1), kafka.start(3)]);
+    await waitFor(() => producers[0]!.append(topic, Noted, noted(0)), { deadlineMs: 60_000, what: 'an append after the outage' });
+    await Promise.all(producers.map((producer) => producer.disconnect()));
+  });
+
+  const noted = (n: number) => ({ tenant: 'acme', customer: `c-${n % 24}`, n });
+
+  /** Appends one record after another, 20 at a time, until it is stopped; a refused one is not repeated. */
+  async function startAppending() {
+    const producer = new RecordProducer({ brokers: kafka.brokers, clientId: 'test' });
+    await producer.connect();
+    const acknowledged: number[] = [];
+    let next = 0;
+    const stopping = new AbortController();
+    const appendOneByOne = async (): Promise<void> => {
+      while (!stopping.signal.aborted) {
+        const n = next++;
+        await producer.append(topic, Noted, noted(n)).then(
+          () => acknowledged.push(n),
+          () => nextTurn(),
+        );
+      }
+    };
+    const appending = Promise.all(Array.from({ length: 20 }, appendOneByOne));
+    return {
+      async moreAcknowledged(count: number): Promise<void> {
+        const target = acknowledged.length + count;
+        await waitFor(() => acknowledged.length >= target, { deadlineMs: 60_000, what: `${count} more acknowledgements` });
+      },
+      async stop(): Promise<number[]> {
+        stopping.abort();
+        await appending;
+        await producer.disconnect();
+        return acknowledged;
+      },
+    };
+  }
+
+  async function numbersInLog(): Promise<Set<number>> {
+    const onLog = `millrace.${topic.name}`;
+    const admin = client.admin();
+    await admin.connect();
+    const ends = new Map((await admin.fetchTopicOffsets(onLog)).map(({ partition, high }) => [partition, Number(high)]));
+    await admin.disconnect();
+    const consumer = client.consumer({ groupId: uniqueName('reader') });
+    const stored = new Set<number>();
+    const read = new Map<number, number>();
+    await consumer.connect();
+    await consumer.subscribe({ topics: [onLog], fromBeginning: true });
+    await consumer.run({
+      eachMessage: async ({ partition, message }) => {
+        stored.add((JSON.parse(message.value!.toString()) as { n: number }).n);
+        read.set(partition, Number(message.offset) + 1);
+      },
+    });
+    await waitFor(() => [...ends].every(([partition, end]) => (read.get(partition) ?? 0) >= end), {
+      deadlineMs: 60_000,
+      what: 'the whole log to be read',
+    });
+    await consumer.disconnect();
+    return stored;
+  }
+});

@@ -1,0 +1,149 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort, isFree } from '#libs/ports';
+import { answersOr } from './answering.js';
+import { cache, exists, javaCommand } from './java.js';
+import type { JavaCommand } from './java.js';
+import { nodeSettings } from './settings.js';
+import type { NodeAddresses } from './settings.js';
+
+export interface KafkaClusterOptions {
+  nodes: number;
+  /** Where the data stays after a stop; left out, a new folder that the stop deletes. */
+  directory?: string;
+  /** The first broker's; the others and then the controllers take those after it. Left out, free ones. */
+  port?: number;
+}
+
+/** Nodes are numbered from 1, as their ids are. Each keeps its ports and its data from one start to the next. */
+export interface KafkaCluster {
+  /** Bootstrap addresses, one of each node. */
+  readonly brokers: readonly string[];
+  /** Undefined while the node does not run. */
+  pid(node: number): number | undefined;
+  /** SIGKILL. */
+  kill(node: number): Promise<void>;
+  /** Starts a node that was killed; resolves when it answers. */
+  start(node: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const run = promisify(execFile);
+const clusterId = 'millraceMillraceMillra';
+const stopDeadlineMs = 20_000;
+
+/** Apache Kafka (KRaft) on loopback ports, from its jars with Java 17. From three nodes on it survives the loss of one. */
+export async function startKafkaCluster(options: KafkaClusterOptions): Promise<KafkaCluster> {
+  const java = await javaCommand();
+  const addresses = await chooseAddresses(options);
+  const directory = options.directory ?? (await mkdtemp(join(cache, 'data-')));
+  const nodes = addresses.map((_, index) => new KafkaNode(java, addresses, index + 1, join(directory, `node-${index + 1}`)));
+  const nodeOf = (id: number): KafkaNode => {
+    const node = nodes[id - 1];
+    if (node === undefined) throw new RangeError(`there is no node ${id} of ${nodes.length}`);
+    return node;
+  };
+  const kept = options.directory !== undefined;
+  const stop = async (): Promise<void> => {
+    await Promise.all(nodes.map((node) => node.end(kept ? 'SIGTERM' : 'SIGKILL')));
+    if (!kept) await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all(nodes.map((node) => node.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    brokers: addresses.map(({ broker }) => broker),
+    pid: (id) => nodeOf(id).pid,
+    kill: (id) => nodeOf(id).end('SIGKILL'),
+    start: (id) => nodeOf(id).start(),
+    stop,
+  };
+}
+
+async function chooseAddresses({ nodes, port }: KafkaClusterOptions): Promise<NodeAddresses[]> {
+  const all = Array.from({ length: 2 * nodes }, (_, index) => index);
+  const ports = await Promise.all(all.map(async (index) => (port === undefined ? freePort() : port + index)));
+  for (const wanted of ports) if (!(await isFree(wanted))) throw new PortTaken(wanted);
+  const addresses = ports.map((one) => `127.0.0.1:${one}`);
+  return all.slice(0, nodes).map((index) => ({ broker: addresses[index]!, controller: addresses[nodes + index]! }));
+}
+
+/** Somebody else listens where the broker should; another Kafka, as a rule. */
+export class PortTaken extends Error {
+  constructor(readonly port: number) {
+    super(`Port ${port} is taken, by another Kafka perhaps. End what listens there, or choose another port: npm run kafka -- --port 19092`);
+  }
+}
+
+/** One node: broker and controller in one process, with its data in a folder of its own. */
+class KafkaNode {
+  readonly #settingsFile: string;
+  readonly #logFile: string;
+  #process: ChildProcess | undefined;
+
+  constructor(
+    private readonly java: JavaCommand,
+    private readonly nodes: readonly NodeAddresses[],
+    private readonly id: number,
+    private readonly directory: string,
+  ) {
+    this.#settingsFile = join(directory, 'server.properties');
+    this.#logFile = join(directory, 'kafka.log');
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Resolves when it answers a client. */
+  async start(): Promise<void> {
+    await this.#prepare();
+    const child = spawn(...this.java('kafka.Kafka', this.#settingsFile), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = createWriteStream(this.#logFile, { flags: 'a' });
+    child.stdout.pipe(log);
+    child.stderr.pipe(log);
+    this.#process = child;
+    await answersOr(
+      this.nodes[this.id - 1]!.broker,
+      () => readFile(this.#logFile, 'utf8'),
+      () => hasEnded(child),
+    ).catch(async (error: unknown) => {
+      await this.end('SIGKILL');
+      throw error;
+    });
+  }
+
+  /** Does nothing where it does not run. A process that is stopped (SIGSTOP) would never see SIGTERM, so it is woken, and killed in the end. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || hasEnded(child)) return;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    child.kill('SIGCONT');
+    const impatience = setTimeout(() => child.kill('SIGKILL'), stopDeadlineMs);
+    await exit;
+    clearTimeout(impatience);
+  }
+
+  async #prepare(): Promise<void> {
+    const data = join(this.directory, 'data');
+    await mkdir(this.directory, { recursive: true });
+    const lines = Object.entries(nodeSettings(this.nodes, this.id, data)).map(([name, value]) => `${name}=${value}\n`);
+    await writeFile(this.#settingsFile, lines.join(''));
+    if (await exists(join(data, 'meta.properties'))) return;
+    await run(...this.java('kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', this.#settingsFile));
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
