@@ -40,7 +40,14 @@ export class QueryServer {
       service: 'query',
       host: '127.0.0.1',
       port: 0,
-      log: { brokers: testBrokers(), replication: 1, ackTimeoutMs: 5_000, concurrency: 50 },
+      log: {
+        brokers: testBrokers(),
+        replication: 1,
+        ackTimeoutMs: 5_000,
+        concurrency: 50,
+        sessionTimeoutMs: 15_000,
+        handlerDeadlineMs: 60_000,
+      },
       storage: { url: fresh.url, poolSize: 4, secretBox: new SecretBox(secretsKey), needed: 'always' },
       modules: [
         QueryModule.register({

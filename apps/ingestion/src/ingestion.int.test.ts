@@ -60,7 +60,15 @@ beforeAll(async () => {
     service: 'ingestion',
     host: '127.0.0.1',
     port: 0,
-    log: { brokers, prefix: topicPrefix, replication: 1, ackTimeoutMs: 5_000, concurrency: 1 },
+    log: {
+      brokers,
+      prefix: topicPrefix,
+      replication: 1,
+      ackTimeoutMs: 5_000,
+      concurrency: 1,
+      sessionTimeoutMs: 15_000,
+      handlerDeadlineMs: 60_000,
+    },
     storage: { url: database.url, poolSize: 2, secretBox, needed: 'at-start' },
     modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3 })],
   });

@@ -61,6 +61,8 @@ export abstract class DomainError extends Error {
   abstract readonly code: FailureCode;
   /** How long to wait before the next try, in ms, where the other side said so. */
   readonly retryAfterMs?: number;
+  /** The longest wait before the next try that makes sense, in ms: what failed is asked again more often than a stranger would be. */
+  readonly retryWithinMs?: number;
   /** True where the fault is ours (log, storage): such a retry never uses up the budget, and nothing is parked for it. */
   readonly ours: boolean = false;
   /** Which field of the input is at fault, as a path (`spec.steps.0.infer.model`). */

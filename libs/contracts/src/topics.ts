@@ -11,6 +11,7 @@ const events = (lane: Lane): Topic => ({
   name: `events.${lane}`,
   partitions: 24,
   retentionMs: 7 * day,
+  priority: lane,
   types: [EventReceived],
 });
 

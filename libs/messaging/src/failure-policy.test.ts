@@ -33,6 +33,11 @@ test('what is our own fault is tried for ever and leaves the budget of the other
   expect(afterFailure(new ModelAway(), tries, policy)).toEqual({ againInMs: 100 });
 });
 
+test('what soon passes is asked again within its own time, however often it failed', () => {
+  const tries = { ...fresh(), ours: 100 };
+  expect(afterFailure(new LogUnavailable('away'), tries, { ...policy, maxDelayMs: 60_000 })).toEqual({ againInMs: 5_000 });
+});
+
 test('any other outcome is parked at once', () => {
   expect(afterFailure(new RecordUndecodable('not JSON'), fresh(), policy)).toEqual({
     park: { code: 'record.undecodable', message: 'not JSON' },

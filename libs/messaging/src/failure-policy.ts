@@ -30,8 +30,9 @@ export function afterFailure(error: unknown, tries: Tries, policy: RetryPolicy):
   if (error.outcome === 'retry') {
     const retry = error.ours ? (tries.ours += 1) : (tries.spent += 1);
     if (error.ours || retry <= policy.retries) {
-      const { retryAfterMs } = error;
-      return { againInMs: delayBefore(policy, retry, retryAfterMs === undefined ? {} : { retryAfterMs }) };
+      const { retryAfterMs, retryWithinMs = policy.maxDelayMs } = error;
+      const within = { ...policy, maxDelayMs: Math.min(policy.maxDelayMs, retryWithinMs) };
+      return { againInMs: delayBefore(within, retry, retryAfterMs === undefined ? {} : { retryAfterMs }) };
     }
   }
   return { park: { code: error.code, message: error.message } };

@@ -1,8 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PartitionAssigners } from 'kafkajs';
 import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, PartitionAssigner } from 'kafkajs';
+import type { Lane } from '#libs/contracts';
 import { counter, gauge, logger } from '#libs/tracing';
+import type { EarlierCommits } from './earlier-commits.js';
+import { maxMetadataBytes } from './finished-offsets.js';
 import type { HandlerGroup } from './handler-groups.js';
+import { HandlerWatch } from './handler-watch.js';
 import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
 import type { DispatcherSource } from './key-ordered-dispatcher.js';
 import { schemaOf } from './logged-record.js';
@@ -23,12 +27,16 @@ export interface GroupConsumerOptions {
   /** How long a rebalance or a stop waits for the handlers in flight, ms. */
   drainTimeoutMs: number;
   commitIntervalMs: number;
+  /** How long one attempt at a record may take; after twice of it the process ends, ms. */
+  handlerDeadlineMs: number;
 }
 
 /** Records of one partition that may wait; enough to stay busy until a resumed fetch arrives. */
 const maxQueuedRecords = 2_000;
-/** How far finished records may run ahead of an unfinished one: after a crash, all of them are handled again. */
+/** How far finished records may run ahead of an unfinished one: more would not fit into a commit's metadata, and be handled again after a crash. */
 const maxSpan = 20_000;
+/** Nothing more is read of a partition whose commits get close to what Kafka takes. */
+const fullMetadataBytes = 0.75 * maxMetadataBytes;
 /** Finished records that are committed without waiting for the timer. */
 const commitEvery = 1_000;
 /** A long rebalance makes the process unready. */
@@ -51,6 +59,8 @@ type CommitOffsets = EachBatchPayload['commitOffsetsIfNecessary'];
 /** What this member knows of a partition it owns, from one assignment to the loss of it. */
 class OwnedPartition {
   readonly tracker = new OffsetTracker();
+  /** Settled when `tracker` knows what the owner before had finished. */
+  restored: Promise<void> = Promise.resolve();
   readonly lost = new AbortController();
   queuedRecords = 0;
   queuedBytes = 0;
@@ -61,6 +71,14 @@ class OwnedPartition {
     readonly partition: number,
     readonly source: DispatcherSource<OwnedWork>,
   ) {}
+}
+
+/** What a member is made of. */
+export interface GroupConsumerParts {
+  readonly kafka: Kafka;
+  readonly earlierCommits: EarlierCommits;
+  readonly group: HandlerGroup;
+  readonly handling: RecordHandling;
 }
 
 interface OwnedWork extends RecordWork {
@@ -76,6 +94,8 @@ export class GroupConsumer {
   readonly #partitions = new Map<string, OwnedPartition>();
   readonly #stopped = new AbortController();
   readonly #joined = Promise.withResolvers<void>();
+  readonly #watch: HandlerWatch;
+  private readonly group: HandlerGroup;
   #consumer: Consumer | undefined;
   #commitOffsets: CommitOffsets | undefined;
   #committing: Promise<void> | undefined;
@@ -83,17 +103,20 @@ export class GroupConsumer {
   #tick: NodeJS.Timeout | undefined;
   #fault: string | undefined = 'has not joined yet';
   #rebalancingSince: number | undefined;
+  /** Between the commit before a rejoin and the assignment after it: which partitions are ours is not known. */
+  #assignmentUnknown = false;
 
   constructor(
-    private readonly kafka: Kafka,
-    private readonly group: HandlerGroup,
-    handling: RecordHandling,
+    private readonly parts: GroupConsumerParts,
     private readonly options: GroupConsumerOptions,
   ) {
+    const { group, handling } = parts;
+    this.group = group;
+    this.#watch = new HandlerWatch(group.group, options.handlerDeadlineMs);
     this.#dispatcher = new KeyOrderedDispatcher<OwnedWork>({
       concurrency: options.concurrency,
       handle: async (work) => {
-        const verdict = await handling.handle(work);
+        const verdict = await this.#watch.during(work.record, () => handling.handle(work));
         if (verdict === 'finished') this.#finished(work);
         return verdict;
       },
@@ -110,7 +133,8 @@ export class GroupConsumer {
   /** @throws Error with the reason where this member does not consume */
   ready(): void {
     const rebalancingMs = this.#rebalancingSince === undefined ? 0 : performance.now() - this.#rebalancingSince;
-    const fault = this.#fault ?? (rebalancingMs > maxRebalanceMs ? `rebalances since ${Math.round(rebalancingMs / 1_000)} s` : undefined);
+    const slowRebalance = rebalancingMs > maxRebalanceMs ? `rebalances since ${Math.round(rebalancingMs / 1_000)} s` : undefined;
+    const fault = this.#fault ?? slowRebalance ?? this.#watch.fault;
     if (fault !== undefined) throw new Error(`consumer group ${this.options.groupId} ${fault}`);
   }
 
@@ -121,7 +145,7 @@ export class GroupConsumer {
     clearInterval(this.#tick);
     await this.#drain();
     for (const owned of this.#partitions.values()) owned.lost.abort(new Error('This process is stopping'));
-    await this.#consumer?.disconnect();
+    await Promise.all([this.#consumer?.disconnect(), this.parts.earlierCommits.close()]);
     this.#loseAll();
   }
 
@@ -161,7 +185,7 @@ export class GroupConsumer {
   }
 
   #createConsumer(): Consumer {
-    const consumer = this.kafka.consumer({
+    const consumer = this.parts.kafka.consumer({
       groupId: this.options.groupId,
       sessionTimeout: this.options.sessionTimeoutMs,
       rebalanceTimeout: Math.max(60_000, 2 * this.options.drainTimeoutMs),
@@ -188,6 +212,7 @@ export class GroupConsumer {
   async #beforeRejoin(): Promise<void> {
     this.#rebalancingSince ??= performance.now();
     await this.#drain();
+    this.#assignmentUnknown = true;
   }
 
   /** Starts nothing new, waits for what is in flight within the budget, and commits. */
@@ -215,16 +240,41 @@ export class GroupConsumer {
       // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
       if (owned.paused) consumer.resume([{ topic: owned.topic, partitions: [owned.partition] }]);
     }
+    const gained: OwnedPartition[] = [];
     for (const [place, { topic, partition }] of assigned) {
       const kept = this.#partitions.get(place);
-      if (kept === undefined) this.#partitions.set(place, new OwnedPartition(topic, partition, this.#dispatcher.source()));
+      if (kept === undefined) gained.push(this.#own(topic, partition));
       else if (kept.tracker.next !== undefined) consumer.seek({ topic, partition, offset: String(kept.tracker.next) });
     }
+    if (this.group.audience === 'one') this.#restore(gained);
+    this.#assignmentUnknown = false;
     this.#fault = undefined;
     this.#rebalancingSince = undefined;
     if (!this.#stopped.signal.aborted) this.#dispatcher.resume();
     if (this.group.audience === 'one') this.#joined.resolve();
     log.info({ group: this.group.group, partitions: assigned.size }, 'joined the consumer group');
+  }
+
+  #own(topic: string, partition: number): OwnedPartition {
+    const owned = new OwnedPartition(topic, partition, this.#dispatcher.source(this.#priorityOf(topic)));
+    this.#partitions.set(placeOf(topic, partition), owned);
+    return owned;
+  }
+
+  #priorityOf(topic: string): Lane {
+    return this.group.topics.find(({ name }) => name === topic)?.priority ?? 'normal';
+  }
+
+  /** The records of these partitions wait for it. */
+  #restore(gained: readonly OwnedPartition[]): void {
+    if (gained.length === 0) return;
+    const earlier = this.parts.earlierCommits.read([...new Set(gained.map(({ topic }) => topic))]);
+    for (const owned of gained) {
+      owned.restored = earlier.then((read) => {
+        const commit = read.get(placeOf(owned.topic, owned.partition));
+        if (commit !== undefined) owned.tracker.restore(commit.offset, commit.finished);
+      });
+    }
   }
 
   /** "From the newest record on" is settled by the first fetch, not by the join. */
@@ -256,6 +306,8 @@ export class GroupConsumer {
     const { topic, partition } = batch;
     const owned = this.#partitions.get(placeOf(topic, partition));
     if (owned === undefined) return;
+    await owned.restored;
+    if (owned.lost.signal.aborted) return;
     this.#commitOffsets = (offsets) => payload.commitOffsetsIfNecessary(offsets);
     for (const { offset, timestamp, key, value, headers } of batch.messages) {
       this.#queue(owned, { topic, partition, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
@@ -310,20 +362,23 @@ export class GroupConsumer {
   /** How full a partition's share of the buffers is; 1 is full. */
   #fill({ queuedRecords, queuedBytes, tracker }: OwnedPartition): number {
     const bytesShare = this.options.maxBufferedBytes / this.#partitions.size;
-    return Math.max(queuedRecords / maxQueuedRecords, queuedBytes / bytesShare, tracker.span / maxSpan);
+    const { span, metadataBytes } = tracker;
+    return Math.max(queuedRecords / maxQueuedRecords, queuedBytes / bytesShare, span / maxSpan, metadataBytes / fullMetadataBytes);
   }
 
   #everyInterval(): void {
     let waiting = 0;
     let blocked = 0;
-    for (const { queuedRecords, source } of this.#partitions.values()) {
-      waiting += queuedRecords;
-      blocked += source.blockedKeys;
+    for (const owned of this.#partitions.values()) {
+      waiting += owned.queuedRecords;
+      blocked += owned.source.blockedKeys;
+      this.#resumeWhenDrained(owned); // the metadata shrinks with a commit, after the last record was finished
     }
     inFlight.set({ group: this.group.group }, this.#dispatcher.inFlight);
     queued.set({ group: this.group.group }, waiting - this.#dispatcher.inFlight);
     blockedKeys.set({ group: this.group.group }, blocked);
     void this.#commit();
+    this.#watch.check(); // what it throws ends the process, as any defect outside a handler does
   }
 
   /** One commit at a time; a failed one is repeated, with what is finished by then, at the next interval. Never rejects. */
@@ -340,15 +395,19 @@ export class GroupConsumer {
       return snapshot === undefined ? [] : [{ owned, snapshot }];
     });
     this.#finishedSinceCommit = 0;
-    if (due.length === 0 || this.#commitOffsets === undefined || this.group.audience === 'every-process') return;
+    if (due.length === 0 || this.#commitOffsets === undefined || this.#assignmentUnknown || this.group.audience === 'every-process') return;
     const topics = [...Map.groupBy(due, ({ owned }) => owned.topic)].map(([topic, ofTopic]) => ({
       topic,
-      partitions: ofTopic.map(({ owned, snapshot }) => ({ partition: owned.partition, offset: String(snapshot.offset) })),
+      partitions: ofTopic.map(({ owned: { partition }, snapshot: { offset, metadata } }) => ({
+        partition,
+        offset: String(offset),
+        metadata,
+      })),
     }));
     try {
       // Not `consumer.commitOffsets`: that repeats a failed commit under the next generation, for partitions that have another owner by then.
       await this.#commitOffsets({ topics });
-      for (const { owned, snapshot } of due) owned.tracker.committed(snapshot.offset);
+      for (const { owned, snapshot } of due) owned.tracker.committed(snapshot);
       commits.inc({ group: this.group.group, outcome: 'ok' });
     } catch (error) {
       commits.inc({ group: this.group.group, outcome: 'failed' });

@@ -90,6 +90,17 @@ test('the same key of another source is another key, and closing a source leaves
   expect(started).toEqual([item('lost', 1), item('kept', 1), item('kept', 2)]);
 });
 
+test('more urgent keys go first, and one slot in five is theirs alone', async () => {
+  const { dispatcher, started, end } = byHand(5);
+  const [high, low] = [dispatcher.source('high'), dispatcher.source('low')];
+  for (let n = 0; n < 6; n += 1) low.add(`slow ${n}`, item('slow', n));
+  expect(started).toHaveLength(4);
+  for (const n of [1, 2]) high.add(`urgent ${n}`, item('urgent', n));
+  expect(started.slice(4)).toEqual([item('urgent', 1)]);
+  await end(0);
+  expect(started.slice(5)).toEqual([item('urgent', 2)]);
+});
+
 test('paused, it starts nothing and goes idle; resumed, it goes on', async () => {
   const { dispatcher, started, end } = byHand(1);
   const source = dispatcher.source();

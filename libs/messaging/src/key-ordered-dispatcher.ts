@@ -1,4 +1,6 @@
+import type { Lane as Priority } from '#libs/contracts';
 import { Fifo } from './fifo.js';
+import { ReadyLanes } from './ready-lanes.js';
 
 /** What becomes of an item: `finished`; to be handled again later, with everything behind it in its lane waiting; or `abandoned`, with its lane. */
 export type Verdict = 'finished' | 'abandoned' | { readonly againInMs: number };
@@ -10,7 +12,12 @@ export interface DispatcherOptions<Item> {
   handle: (item: Item) => Promise<Verdict>;
   /** Runs `work` in `ms`; returns what cancels it. Default: a timer. */
   schedule?: (work: () => void, ms: number) => () => void;
+  /** The clock of the lanes' ageing, ms. Default: the monotonic one. */
+  now?: () => number;
 }
+
+/** The part of the slots that only the high priority may take, where there is one: slow work of the others never fills all of them. */
+const reserve = 0.2;
 
 /** The items of one key, of which one at a time is handled. */
 class Lane<Item> {
@@ -25,22 +32,27 @@ class Lane<Item> {
 
 /**
  * Handles items of different keys at the same time and items of one key one after the other, in the order they were added.
- * Lanes that can go on take turns, so a customer with many records gets no more than its share of the concurrency.
+ * Lanes that can go on take turns, by priority and within it one after the other, so a customer with many records gets no more than its share
+ * of the concurrency.
  * An item that waits for its retry holds its lane, not a slot.
  */
 export class KeyOrderedDispatcher<Item> {
   readonly #concurrency: number;
   readonly #handle: (item: Item) => Promise<Verdict>;
   readonly #schedule: (work: () => void, ms: number) => () => void;
-  readonly #ready = new Fifo<Lane<Item>>();
+  readonly #ready: ReadyLanes<Lane<Item>>;
   readonly #idleWaiters: (() => void)[] = [];
   #inFlight = 0;
+  /** Slots that any priority may take. */
+  #shared: number;
   #paused = false;
 
   constructor(options: DispatcherOptions<Item>) {
     this.#concurrency = options.concurrency;
     this.#handle = options.handle;
     this.#schedule = options.schedule ?? startTimer;
+    this.#ready = new ReadyLanes(options.now);
+    this.#shared = options.concurrency;
   }
 
   get inFlight(): number {
@@ -48,8 +60,9 @@ export class KeyOrderedDispatcher<Item> {
   }
 
   /** A place that items come from; keys of different sources are different keys. */
-  source(): DispatcherSource<Item> {
-    return new DispatcherSource<Item>((lane) => this.#runSoon(lane));
+  source(priority: Priority = 'normal'): DispatcherSource<Item> {
+    if (priority === 'high') this.#shared = this.#concurrency - Math.floor(this.#concurrency * reserve);
+    return new DispatcherSource<Item>(priority, (lane) => this.#runSoon(lane));
   }
 
   /** Starts nothing new; what is in flight goes on. */
@@ -68,13 +81,13 @@ export class KeyOrderedDispatcher<Item> {
   }
 
   #runSoon(lane: Lane<Item>): void {
-    this.#ready.push(lane);
+    this.#ready.push(lane, lane.source.priority);
     this.#startReady();
   }
 
   #startReady(): void {
     while (!this.#paused && this.#inFlight < this.#concurrency) {
-      const lane = this.#ready.shift();
+      const lane = this.#ready.shift(this.#inFlight >= this.#shared);
       if (lane === undefined) return;
       if (!lane.source.closed) this.#start(lane, lane.items.peek()!);
     }
@@ -94,7 +107,7 @@ export class KeyOrderedDispatcher<Item> {
     if (lane.source.closed || verdict === 'abandoned') return;
     if (verdict === 'finished') {
       lane.items.shift();
-      if (lane.items.length > 0) this.#ready.push(lane);
+      if (lane.items.length > 0) this.#ready.push(lane, lane.source.priority);
       else lane.source.forget(lane);
       return;
     }
@@ -110,7 +123,10 @@ class DispatcherSource<Item> {
   readonly #lanes = new Map<string | symbol, Lane<Item>>();
   #closed = false;
 
-  constructor(private readonly runSoon: (lane: Lane<Item>) => void) {}
+  constructor(
+    readonly priority: Priority,
+    private readonly runSoon: (lane: Lane<Item>) => void,
+  ) {}
 
   get closed(): boolean {
     return this.#closed;

@@ -5,6 +5,7 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import { standardRetry } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 import { ConsumerLag } from './consumer-lag.js';
+import { EarlierCommits } from './earlier-commits.js';
 import { GroupConsumer } from './group-consumer.js';
 import { groupHandlers } from './handler-groups.js';
 import type { Handler, HandlerGroup } from './handler-groups.js';
@@ -24,12 +25,17 @@ export interface LogConsumerOptions extends LogOptions {
   maxBufferedBytes?: number;
   /** Default: the standard retry. */
   retry?: RetryPolicy;
-  /** How long a process may be silent before its partitions go to others, ms. Default 30 000. */
+  /** How long a process may be silent before its partitions go to others, ms. Default 15 000. */
   sessionTimeoutMs?: number;
   /** How long a rebalance or a stop waits for the handlers in flight, ms. Default 10 000. */
   drainTimeoutMs?: number;
   /** Default 1000. */
   commitIntervalMs?: number;
+  /**
+   * How long one attempt at a record may take, ms; after twice of it the process ends, because a handler that never ends would hold its
+   * customer for ever. Longer than any flow may take. Default 30 minutes.
+   */
+  handlerDeadlineMs?: number;
 }
 
 /**
@@ -100,14 +106,21 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   #consumerOf(group: HandlerGroup): GroupConsumer {
     const { producer, retry = standardRetry } = this.options;
     const drainTimeoutMs = this.options.drainTimeoutMs ?? 10_000;
-    const kafka = kafkaClient({ ...this.options, requestTimeoutMs: 30_000, retry: { retries: 5 } });
-    return new GroupConsumer(kafka, group, new RecordHandling(group, { producer, retry, log: this.options }), {
-      groupId: nameOnLog(this.options, group.audience === 'one' ? group.group : `${group.group}.${randomUUID()}`),
+    const groupId = nameOnLog(this.options, group.audience === 'one' ? group.group : `${group.group}.${randomUUID()}`);
+    const parts = {
+      kafka: kafkaClient({ ...this.options, requestTimeoutMs: 30_000, retry: { retries: 5 } }),
+      earlierCommits: new EarlierCommits(kafkaClient({ ...this.options, requestTimeoutMs: 5_000, retry: { retries: 1 } }), groupId),
+      group,
+      handling: new RecordHandling(group, { producer, retry, log: this.options }),
+    };
+    return new GroupConsumer(parts, {
+      groupId,
       concurrency: this.options.concurrency ?? 200,
       maxBufferedBytes: this.options.maxBufferedBytes ?? 64 * 1_048_576,
-      sessionTimeoutMs: this.options.sessionTimeoutMs ?? 30_000,
+      sessionTimeoutMs: this.options.sessionTimeoutMs ?? 15_000,
       drainTimeoutMs,
       commitIntervalMs: this.options.commitIntervalMs ?? 1_000,
+      handlerDeadlineMs: this.options.handlerDeadlineMs ?? 30 * 60_000,
     });
   }
 }

@@ -254,8 +254,32 @@ test('a record that is not finished when its process stops is handled again by t
   await waitFor(() => first.values.length === 9, { what: 'all but the one that hangs' });
   await first.close();
   const second = await consume([handlerOf(topic, { group })]);
-  await waitFor(() => second.values.some(({ n }) => n === 5), { what: 'the unfinished record' });
-  expect(second.values.some(({ n }) => n < 5)).toBe(false);
+  await appendEach(topic, [noted('c10', 10)]);
+  await waitFor(() => second.values.length >= 2, { what: 'the unfinished record and a new one' });
+  expect(second.values.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual([5, 10]);
+});
+
+test('more urgent topics go first, and the others get their turns', async () => {
+  const [high, low] = [{ ...(await newTopic(1)), priority: 'high' } as const, { ...(await newTopic(1)), priority: 'low' } as const];
+  await appendEach(
+    low,
+    range(60).map((n) => noted(`slow${n}`, n)),
+  );
+  await appendEach(
+    high,
+    range(60).map((n) => noted(`urgent${n}`, 1_000 + n)),
+  );
+  const gate = Promise.withResolvers<void>();
+  const group = uniqueName('group');
+  const got = await consume([handlerOf([high, low], { group })], () => gate.promise, { concurrency: 1 });
+  await waitFor(async () => (await metric('millrace_records_queued', { group })) === 119, {
+    what: 'all but the record at work to be queued',
+  });
+  gate.resolve();
+  await waitFor(() => got.values.length === 120, { what: 'all records' });
+  const firstHalf = got.values.slice(1, 61).filter(({ n }) => n >= 1_000).length;
+  expect(firstHalf).toBeGreaterThan(45);
+  expect(firstHalf).toBeLessThan(60);
 });
 
 test('a handler that takes longer than the session timeout runs once', async () => {
@@ -445,7 +469,7 @@ function expectOrdered(values: readonly NumberNoted[]): void {
 type Work = (value: NumberNoted, context: RecordContext) => Promise<void>;
 
 /** A controller class with one handler; what it does is given when it is consumed with. */
-function handlerOf(topic: Topic, options: Partial<OnRecordOptions> = {}): (work: Work) => Type {
+function handlerOf(topic: Topic | readonly Topic[], options: Partial<OnRecordOptions> = {}): (work: Work) => Type {
   return (work) => {
     @Controller()
     class Noting {

@@ -4,6 +4,7 @@ import { DomainError } from '#libs/contracts';
 export class LogUnavailable extends DomainError {
   readonly code = 'log.unavailable';
   override readonly ours = true;
+  override readonly retryWithinMs = 5_000;
   override readonly retryAfterMs = 1_000;
 
   constructor(reason: string, cause?: unknown) {

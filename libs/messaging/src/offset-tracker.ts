@@ -1,4 +1,15 @@
 import { Fifo } from './fifo.js';
+import { encodeFinished } from './finished-offsets.js';
+
+/** What a commit says of a partition. */
+export interface OffsetSnapshot {
+  /** Everything below is finished. */
+  readonly offset: number;
+  /** The finished offsets above it, encoded; may be empty. */
+  readonly metadata: string;
+  /** Which state of the tracker this is. */
+  readonly version: number;
+}
 
 /**
  * What one partition may commit: the offset below which everything is finished, while records above it finish in any order.
@@ -7,23 +18,33 @@ import { Fifo } from './fifo.js';
 export class OffsetTracker {
   readonly #open = new Fifo<number>();
   readonly #finishedAbove = new Set<number>();
+  #restoredFrom = 0;
   #last: number | undefined;
-  #committed: number | undefined;
+  #version = 0;
+  #committedVersion = 0;
+  #metadataBytes = 0;
+
+  /** What an earlier owner committed: the records `finished` above it are not handled again. Before the first record. */
+  restore(committed: number, finished: readonly number[]): void {
+    this.#restoredFrom = committed;
+    for (const offset of finished) this.#finishedAbove.add(offset);
+  }
 
   /** False where the offset was seen before: it is queued, in flight or finished, and must not be handled again. */
   received(offset: number): boolean {
     if (this.#last !== undefined && offset <= this.#last) return false;
+    // A log that begins before the commit has lost its end and found another: what was finished there says nothing about these records.
+    if (this.#last === undefined && offset < this.#restoredFrom) this.#finishedAbove.clear();
     this.#last = offset;
-    this.#committed ??= offset;
     this.#open.push(offset);
-    return true;
+    if (!this.#finishedAbove.has(offset)) return true;
+    this.#passFinished();
+    return false;
   }
 
   finished(offset: number): void {
     this.#finishedAbove.add(offset);
-    for (let lowest = this.#open.peek(); lowest !== undefined && this.#finishedAbove.delete(lowest); lowest = this.#open.peek()) {
-      this.#open.shift();
-    }
+    this.#passFinished();
   }
 
   /** Where reading goes on; undefined where nothing was received yet. */
@@ -42,13 +63,38 @@ export class OffsetTracker {
     return next === undefined || watermark === undefined ? 0 : next - watermark;
   }
 
-  /** What to commit now; undefined where the last commit still says it. The one place for what else a commit carries. */
-  snapshot(): { offset: number } | undefined {
-    const { watermark } = this;
-    return watermark === undefined || this.#committed === undefined || watermark <= this.#committed ? undefined : { offset: watermark };
+  /** Of the last snapshot. */
+  get metadataBytes(): number {
+    return this.#metadataBytes;
   }
 
-  committed(offset: number): void {
-    if (this.#committed === undefined || offset > this.#committed) this.#committed = offset;
+  /** What to commit now; undefined where the last commit still says it. */
+  snapshot(): OffsetSnapshot | undefined {
+    const { watermark: offset } = this;
+    if (offset === undefined || this.#version === this.#committedVersion) return undefined;
+    const metadata = encodeFinished(offset, this.#finishedFrom(offset));
+    this.#metadataBytes = metadata.length;
+    return { offset, metadata, version: this.#version };
+  }
+
+  committed({ version }: OffsetSnapshot): void {
+    this.#committedVersion = Math.max(this.#committedVersion, version);
+  }
+
+  #passFinished(): void {
+    this.#version += 1;
+    for (let lowest = this.#open.peek(); lowest !== undefined && this.#finishedAbove.delete(lowest); lowest = this.#open.peek()) {
+      this.#open.shift();
+    }
+  }
+
+  /** A restored offset whose record has expired is never received: the watermark passes it all the same. */
+  #finishedFrom(watermark: number): number[] {
+    const finished: number[] = [];
+    for (const offset of this.#finishedAbove) {
+      if (offset < watermark) this.#finishedAbove.delete(offset);
+      else finished.push(offset);
+    }
+    return finished.toSorted((a, b) => a - b);
   }
 }

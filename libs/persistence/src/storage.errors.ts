@@ -5,6 +5,7 @@ import { DomainError } from '#libs/contracts';
 export class StorageUnavailable extends DomainError {
   readonly code = 'storage.unavailable';
   override readonly ours = true;
+  override readonly retryWithinMs = 5_000;
 
   constructor(cause: unknown) {
     super(`Postgres is not available: ${reasonOf(cause)}`, { cause });

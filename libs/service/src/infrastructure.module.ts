@@ -16,6 +16,8 @@ export interface LogPart {
   ackTimeoutMs: number;
   /** Records handled at once per consumer group. */
   concurrency: number;
+  sessionTimeoutMs: number;
+  handlerDeadlineMs: number;
 }
 
 /** Postgres in the role that works across tenants, and the configuration read from it. */

@@ -11,6 +11,8 @@ export function logPart(settings: Settings<typeof logSettings>): LogPart {
     replication: settings.kafkaReplication,
     ackTimeoutMs: settings.ackTimeoutMs,
     concurrency: settings.handlerConcurrency,
+    sessionTimeoutMs: settings.sessionTimeoutMs,
+    handlerDeadlineMs: settings.handlerDeadlineMs,
   };
 }
 

@@ -43,6 +43,22 @@ export const logSettings = {
       fallback: '5000',
     },
   ),
+  sessionTimeoutMs: integer(
+    'LOG_SESSION_TIMEOUT_MS',
+    { min: 6_000, max: 300_000 },
+    {
+      help: 'How long a process may be silent before its partitions go to others: what a customer waits after a kill. The log’s own limits bind too.',
+      fallback: '15000',
+    },
+  ),
+  handlerDeadlineMs: integer(
+    'HANDLER_DEADLINE_MS',
+    { min: 1_000, max: 86_400_000 },
+    {
+      help: 'How long one attempt at a record may take before it is reported; after twice as long the process ends, so that another one takes the record. Longer than the slowest flow.',
+      fallback: '1800000',
+    },
+  ),
   handlerConcurrency: integer(
     'HANDLER_CONCURRENCY',
     { min: 1, max: 10_000 },

@@ -78,6 +78,8 @@ async function consume(app: NestFastifyApplication, service: string, log: NonNul
     clientId: `millrace-${service}`,
     producer: app.get(RecordProducer),
     concurrency: log.concurrency,
+    sessionTimeoutMs: log.sessionTimeoutMs,
+    handlerDeadlineMs: log.handlerDeadlineMs,
   });
   app.get(Readiness).register('consumers', () => consumer.ready());
   app.connectMicroservice({ strategy: consumer });

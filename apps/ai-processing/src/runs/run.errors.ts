@@ -4,6 +4,7 @@ import { DomainError } from '#libs/contracts';
 export class RunLeasedElsewhere extends DomainError {
   readonly code = 'run.leased';
   override readonly ours = true;
+  override readonly retryWithinMs = 5_000;
 
   constructor(
     runId: string,
@@ -17,6 +18,7 @@ export class RunLeasedElsewhere extends DomainError {
 export class RunLeaseLost extends DomainError {
   readonly code = 'run.leased';
   override readonly ours = true;
+  override readonly retryWithinMs = 5_000;
 
   constructor(runId: string) {
     super(`The claim of the run ${runId} was lost while it was at work`);
@@ -31,10 +33,13 @@ export class RunsUnfinished extends DomainError {
   readonly code = 'run.unfinished';
   override readonly ours = true;
   override readonly retryAfterMs?: number;
+  override readonly retryWithinMs?: number;
 
   constructor(reasons: readonly DomainError[]) {
     super(reasons.map(({ message }) => message).join('; '), { cause: reasons[0] });
     const waits = reasons.flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
     if (waits.length > 0) this.retryAfterMs = Math.min(...waits);
+    const ceilings = reasons.flatMap(({ retryWithinMs }) => retryWithinMs ?? []);
+    if (ceilings.length > 0) this.retryWithinMs = Math.min(...ceilings);
   }
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Lane } from '../names.js';
 
 /** Every record belongs to a customer of a tenant: that pair is its key, so it has one place in one order. */
 export interface Owned {
@@ -24,5 +25,7 @@ export interface Topic {
   /** Fixed at creation: another count would move keys to other partitions. */
   readonly partitions: number;
   readonly retentionMs: number;
+  /** Whose records are handled first where a group reads several topics. Default `normal`. */
+  readonly priority?: Lane;
   readonly types: readonly RecordType[];
 }

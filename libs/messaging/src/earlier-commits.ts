@@ -1,0 +1,52 @@
+import type { Admin, Kafka } from 'kafkajs';
+import { logger } from '#libs/tracing';
+import { decodeFinished } from './finished-offsets.js';
+
+/** What the earlier owner of a partition committed. */
+export interface EarlierCommit {
+  readonly offset: number;
+  /** Finished above it, ascending. */
+  readonly finished: readonly number[];
+}
+
+const log = logger('messaging');
+
+/** Reads the metadata of a group's commits, which kafkajs' consumer throws away when it asks for the offsets. */
+export class EarlierCommits {
+  #admin: Promise<Admin> | undefined;
+
+  constructor(
+    private readonly kafka: Kafka,
+    private readonly groupId: string,
+  ) {}
+
+  /** By `topic/partition`. Never rejects: without the answer, what was finished above the offset is handled again and found to be done. */
+  async read(topics: readonly string[]): Promise<Map<string, EarlierCommit>> {
+    const commits = new Map<string, EarlierCommit>();
+    try {
+      const admin = await (this.#admin ??= this.#connect());
+      for (const { topic, partitions } of await admin.fetchOffsets({ groupId: this.groupId, topics: [...topics] })) {
+        for (const { partition, offset: text, metadata } of partitions) {
+          const offset = Number(text);
+          if (offset >= 0) commits.set(`${topic}/${partition}`, { offset, finished: decodeFinished(offset, metadata) });
+        }
+      }
+    } catch (error) {
+      log.warn({ err: error, groupId: this.groupId }, 'what was finished above the committed offsets could not be read');
+      void this.close();
+    }
+    return commits;
+  }
+
+  async close(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await admin?.then((connected) => connected.disconnect()).catch(() => undefined);
+  }
+
+  async #connect(): Promise<Admin> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    return admin;
+  }
+}
