@@ -20,7 +20,7 @@ export function schemaOf(record: LoggedRecord): string | undefined {
 }
 
 /** What can be read of the key; a key that is none still gets a place in one order. */
-export function ownerOf(record: LoggedRecord): Owned {
+export function ownerOf(record: Pick<LoggedRecord, 'key' | 'headers'>): Owned {
   const key = record.key?.toString() ?? '';
   const slash = key.indexOf('/');
   if (slash === -1) return { tenant: headerText(record.headers, 'mr_tenant') ?? '', customer: key || noCustomer };

@@ -29,3 +29,17 @@ export class RecordUndecodable extends DomainError {
     super(reason, { cause });
   }
 }
+
+/**
+ * Thrown by a handler that gave something up and announced its dead letter itself: the record is done with, but in a group with the policy
+ * `park-key` its customer's later records wait until that dead letter is resolved. The record itself is handled again first, so its handler must
+ * not throw this for a dead letter that is resolved.
+ */
+export abstract class HoldsCustomer extends DomainError {
+  constructor(
+    readonly deadLetterId: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}

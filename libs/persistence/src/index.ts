@@ -12,6 +12,7 @@ export { BatchWriter } from './batch-writer.js';
 export type { BatchWriterOptions } from './batch-writer.js';
 export { DocumentTable } from './document.table.js';
 export type { DocumentReference, Stored } from './document.table.js';
+export { HoldTable } from './hold.table.js';
 export { ApiKeyTable } from './api-key.table.js';
 export type { NewApiKey } from './api-key.table.js';
 export { Configuration, ConfigurationUnavailable } from './configuration.js';

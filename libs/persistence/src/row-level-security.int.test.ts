@@ -80,7 +80,7 @@ describe('every table', () => {
       [tables],
     );
     const crossing = rows.filter(({ first }) => first !== 'tenant_id').map(({ index }) => index);
-    expect(crossing.toSorted()).toEqual(['api_key_id', 'delivery_due']);
+    expect(crossing.toSorted()).toEqual(['api_key_id', 'delivery_due', 'hold_partition']);
   });
 
   test('keeps times in milliseconds, so that a cursor made from a Date finds its row again', async () => {

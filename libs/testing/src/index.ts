@@ -1,5 +1,6 @@
 export { freshDatabase } from './fresh-database.js';
 export type { FreshDatabase } from './fresh-database.js';
+export { HoldsInMemory } from './holds-in-memory.js';
 export { startHttpSink } from './http-sink.js';
 export type { HttpSink, ReceivedRequest, Respond, SinkResponse } from './http-sink.js';
 export { onKafka, testBrokers } from './test-brokers.js';

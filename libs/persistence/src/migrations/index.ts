@@ -1,8 +1,9 @@
 import { Spine1795219200000 } from './0001-spine.js';
 import { QueryPages1795219200001 } from './0002-query-pages.js';
+import { HeldRecords1795219200002 } from './0003-held-records.js';
 
 /** In order. A new one is appended, and never changes what an earlier one did. */
-export const migrations = [Spine1795219200000, QueryPages1795219200001];
+export const migrations = [Spine1795219200000, QueryPages1795219200001, HeldRecords1795219200002];
 
 /** As TypeORM's ledger has them. */
 export const migrationNames: readonly string[] = migrations.map((migration) => migration.name);

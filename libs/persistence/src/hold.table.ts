@@ -1,0 +1,210 @@
+import { Injectable } from '@nestjs/common';
+import { ownerOf } from '#libs/messaging';
+import type { Hold, HoldCause, HoldPlace, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
+import { BatchWriter } from './batch-writer.js';
+import { Database } from './database.js';
+import { statement } from './statement.js';
+import { storableText } from './storable-text.js';
+
+const place = 'tenant_id, consumer_group, topic, partition, record_key';
+const atPlace = 'tenant_id = $1 AND consumer_group = $2 AND topic = $3 AND partition = $4 AND record_key = $5';
+
+/** Locks the hold, so that it cannot be closed beside it. What an operator skipped is skipped for ever, however often the log brings it. */
+const hold = statement(
+  'hold.hold',
+  `WITH held AS (
+     INSERT INTO hold (${place}, customer, reason, cause_offset, dead_letter_id)
+     SELECT $1::text, $2::text, $3::text, $4::integer, $5::bytea, $6::text, $7::text,
+       CASE $7 WHEN 'poison' THEN $9::bigint END, $8::text
+     WHERE NOT EXISTS (SELECT FROM dead_letter WHERE tenant_id = $1 AND id = $8 AND kind = 'record' AND resolution = 'skipped')
+     ON CONFLICT (${place}) DO UPDATE SET
+       reason = CASE EXCLUDED.reason WHEN 'poison' THEN 'poison' ELSE hold.reason END,
+       cause_offset = coalesce(EXCLUDED.cause_offset, hold.cause_offset),
+       dead_letter_id = coalesce(EXCLUDED.dead_letter_id, hold.dead_letter_id),
+       retry_requested_at = CASE EXCLUDED.reason WHEN 'poison' THEN NULL ELSE hold.retry_requested_at END
+     RETURNING ${place}),
+   kept AS (
+     INSERT INTO held_record (${place}, log_offset, appended_at, value, headers)
+     SELECT ${place}, $9, $10::timestamptz, $11::bytea, $12::json FROM held ON CONFLICT DO NOTHING)
+   SELECT 1 FROM held`,
+);
+
+/** Locks the holds, so that none of them is closed between the look at it and the insert. Answers with the numbers of those that are held. */
+const keep = statement(
+  'hold.keep',
+  `WITH held AS (
+     SELECT input.* FROM hold JOIN unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::bytea[], $6::bigint[], $7::timestamptz[],
+       $8::bytea[], $9::json[]) WITH ORDINALITY AS input (${place}, log_offset, appended_at, value, headers, at)
+     USING (${place}) FOR KEY SHARE OF hold),
+   kept AS (
+     INSERT INTO held_record (${place}, log_offset, appended_at, value, headers)
+     SELECT ${place}, log_offset, appended_at, value, headers FROM held ON CONFLICT DO NOTHING)
+   SELECT at FROM held`,
+);
+
+const ofPartitions = (more: string, where: string): string =>
+  `SELECT hold.topic, hold.partition, hold.record_key AS key, hold.dead_letter_id AS "deadLetterId"${more}
+   FROM unnest($2::text[], $3::integer[]) AS owned (topic, partition)
+   JOIN hold ON hold.consumer_group = $1 AND hold.topic = owned.topic AND hold.partition = owned.partition ${where}`;
+const holdsOf = statement('hold.ofPartitions', ofPartitions('', ''));
+const releasable = statement(
+  'hold.releasable',
+  ofPartitions(
+    `, CASE WHEN letter.kind = 'record' AND letter.resolution = 'skipped' THEN hold.cause_offset END AS "dropOffset"`,
+    `LEFT JOIN dead_letter AS letter ON letter.tenant_id = hold.tenant_id AND letter.id = hold.dead_letter_id
+     WHERE hold.reason = 'overflow' OR hold.retry_requested_at IS NOT NULL OR letter.resolved_at IS NOT NULL LIMIT 1000`,
+  ),
+);
+
+const next = statement(
+  'hold.next',
+  `SELECT log_offset AS "offset", appended_at AS "appendedAt", value, headers FROM held_record WHERE ${atPlace} ORDER BY log_offset LIMIT $6`,
+);
+const finished = statement(
+  'hold.finished',
+  `WITH done AS (DELETE FROM held_record WHERE ${atPlace} AND log_offset = $6 RETURNING ${place}, log_offset)
+   UPDATE dead_letter SET resolved_at = clock_timestamp(), resolution = 'retried' FROM done JOIN hold USING (${place})
+   WHERE hold.cause_offset = done.log_offset AND dead_letter.tenant_id = hold.tenant_id AND dead_letter.id = hold.dead_letter_id
+     AND dead_letter.kind = 'record' AND dead_letter.resolved_at IS NULL`,
+);
+
+const lock = statement('hold.lock', `SELECT 1 FROM hold WHERE ${atPlace} FOR UPDATE`);
+/** After the lock, and so with a snapshot that shows what was kept before it. */
+const close = statement(
+  'hold.close',
+  `DELETE FROM hold WHERE ${atPlace} AND NOT EXISTS (SELECT FROM held_record WHERE ${atPlace}) RETURNING 1`,
+);
+
+const requestRetry = statement(
+  'hold.requestRetry',
+  `UPDATE hold SET retry_requested_at = clock_timestamp() WHERE tenant_id = $1 AND dead_letter_id = $2`,
+);
+
+interface HoldRow {
+  topic: string;
+  partition: number;
+  key: Buffer;
+  deadLetterId: string | null;
+}
+
+interface RecordRow {
+  offset: number;
+  appendedAt: Date;
+  value: Buffer | null;
+  headers: StoredHeaders;
+}
+
+/** The tables `hold` and `held_record`. */
+@Injectable()
+export class HoldTable implements HoldStore {
+  private readonly kept = new BatchWriter<{ group: string; record: LoggedRecord }, boolean>({
+    maxBatch: 200,
+    write: (inputs) => this.keepAll(inputs),
+  });
+
+  constructor(private readonly database: Database) {}
+
+  async hold(group: string, record: LoggedRecord, cause: HoldCause): Promise<boolean> {
+    const [reason, deadLetterId] = cause === 'overflow' ? ['overflow', null] : ['poison', cause.deadLetterId];
+    const held = await this.database.query(hold, [
+      ...valuesOf({ ...record, group, key: record.key! }),
+      storableText(ownerOf(record).customer),
+      reason,
+      deadLetterId,
+      record.offset,
+      new Date(record.timestampMs),
+      record.value,
+      JSON.stringify(storedHeaders(record.headers)),
+    ]);
+    return held.length > 0;
+  }
+
+  keep(group: string, record: LoggedRecord): Promise<boolean> {
+    return this.kept.add({ group, record });
+  }
+
+  async holdsOf(group: string, partitions: readonly { topic: string; partition: number }[]): Promise<Hold[]> {
+    const rows = await this.database.query<HoldRow>(holdsOf, [group, ...columnsOf(partitions)]);
+    return rows.map((row) => holdOf(group, row));
+  }
+
+  async releasable(group: string, partitions: readonly { topic: string; partition: number }[]): Promise<ReleasableHold[]> {
+    const rows = await this.database.query<HoldRow & { dropOffset: number | null }>(releasable, [group, ...columnsOf(partitions)]);
+    return rows.map((row) => ({ ...holdOf(group, row), dropOffset: row.dropOffset }));
+  }
+
+  async next(at: HoldPlace, limit: number): Promise<LoggedRecord[]> {
+    const rows = await this.database.query<RecordRow>(next, [...valuesOf(at), limit]);
+    const { topic, partition, key } = at;
+    return rows.map(({ offset, appendedAt, value, headers }) => {
+      return { topic, partition, offset, timestampMs: appendedAt.getTime(), key, value, headers: headersOf(headers) };
+    });
+  }
+
+  async finished(at: HoldPlace, offset: number): Promise<void> {
+    await this.database.query(finished, [...valuesOf(at), offset]);
+  }
+
+  close(at: HoldPlace): Promise<boolean> {
+    return this.database.transaction(async (session) => {
+      const held = await session.query(lock, valuesOf(at));
+      return held.length === 0 || (await session.query(close, valuesOf(at))).length > 0;
+    });
+  }
+
+  /** The owner of the partition handles the dead letter's record again, and then those that wait behind it. */
+  async requestRetry(tenant: string, deadLetterId: string): Promise<void> {
+    await this.database.query(requestRetry, [tenant, deadLetterId]);
+  }
+
+  private async keepAll(inputs: readonly { group: string; record: LoggedRecord }[]): Promise<boolean[]> {
+    const column = <T>(value: (record: LoggedRecord, group: string) => T): T[] => inputs.map(({ record, group }) => value(record, group));
+    const rows = await this.database.query<{ at: number }>(keep, [
+      column(tenantOf),
+      column((_, group) => group),
+      column(({ topic }) => topic),
+      column(({ partition }) => partition),
+      column(({ key }) => key),
+      column(({ offset }) => offset),
+      column(({ timestampMs }) => new Date(timestampMs)),
+      column(({ value }) => value),
+      column(({ headers }) => JSON.stringify(storedHeaders(headers))),
+    ]);
+    const held = new Set(rows.map(({ at }) => at));
+    return inputs.map((_, index) => held.has(index + 1));
+  }
+}
+
+function valuesOf({ group, topic, partition, key }: HoldPlace): unknown[] {
+  return [tenantOf({ key }), group, topic, partition, key];
+}
+
+/** From the key alone, so that it is the same wherever the place comes from. */
+function tenantOf({ key }: Pick<LoggedRecord, 'key'>): string {
+  return storableText(ownerOf({ key, headers: undefined }).tenant);
+}
+
+function columnsOf(partitions: readonly { topic: string; partition: number }[]): unknown[] {
+  return [partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition)];
+}
+
+function holdOf(group: string, { topic, partition, key, deadLetterId }: HoldRow): Hold {
+  return { group, topic, partition, key, cause: deadLetterId === null ? 'overflow' : { deadLetterId } };
+}
+
+/** Values in base64, because a header is bytes; a list where the header came more than once. */
+type StoredHeaders = Record<string, string | string[]>;
+
+function storedHeaders(headers: LoggedRecord['headers'] = {}): StoredHeaders {
+  const stored = (value: Buffer | string): string => Buffer.from(value as string).toString('base64');
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.map(stored) : stored(value)]],
+    ),
+  );
+}
+
+function headersOf(stored: StoredHeaders): LoggedRecord['headers'] {
+  const read = (value: string): Buffer => Buffer.from(value, 'base64');
+  return Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, Array.isArray(value) ? value.map(read) : read(value)]));
+}
