@@ -9,6 +9,8 @@ import { ServiceProcess } from '../forms/service-process.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
 import { median } from './numbers.js';
+import { perSecond } from './report.js';
+import type { Row } from './report.js';
 
 const rounds = 3;
 const secondsPerRound = 5;
@@ -33,7 +35,7 @@ interface Load {
  * contestants take turns within each round, so that what disturbs the machine disturbs all of them. Beside it the CPU that the door's process spends
  * on an ack, which neighbours disturb less.
  */
-export async function benchAcks(environment: BenchEnvironment): Promise<void> {
+export async function benchAcks(environment: BenchEnvironment): Promise<Row[]> {
   const contestants = [
     await baseline(),
     ...(await Promise.all(environment.logs.map((log) => millrace(environment, log.name, log.brokers)))),
@@ -45,17 +47,23 @@ export async function benchAcks(environment: BenchEnvironment): Promise<void> {
   }
   for (const contestant of contestants) await contestant.stop();
 
-  const [floor] = [...loads.values()].map(medians);
+  const [[baselineName, floorLoads]] = [...loads] as [[string, Load[]]];
+  const floor = medians(floorLoads);
   console.log(
-    `\nDurable acks (signed 1 kB webhook, ${customers} customers, ${connections} connections, median of ${rounds} rounds of ${secondsPerRound} s)`,
+    `Durable acks (signed 1 kB webhook, ${customers} customers, ${connections} connections, median of ${rounds} rounds of ${secondsPerRound} s)`,
   );
-  for (const [name, measured] of loads) {
-    const { acksPerSecond, cpuMicrosPerAck } = medians(measured);
-    const share = (acksPerSecond / floor!.acksPerSecond).toFixed(2);
-    console.log(
-      `  ${name.padEnd(28)} ${acksPerSecond.toFixed(0).padStart(7)} /s   ${share} of the baseline   ${cpuMicrosPerAck.toFixed(0).padStart(4)} µs of CPU per ack`,
-    );
-  }
+  return [...loads].flatMap(([name, measured]) => {
+    const ours = medians(measured);
+    const share = (ours.acksPerSecond / floor.acksPerSecond).toFixed(2);
+    console.log(`  ${name.padEnd(28)} ${describe(ours)}   ${share} of the baseline`);
+    return name === baselineName
+      ? []
+      : [{ what: `durable acks: ${name}`, baseline: describe(floor), millrace: describe(ours), ratio: share, target: '≥ 0.50' }];
+  });
+}
+
+function describe({ acksPerSecond, cpuMicrosPerAck }: Load): string {
+  return `${perSecond(acksPerSecond)}, ${cpuMicrosPerAck.toFixed(0)} µs of CPU each`;
 }
 
 function medians(measured: readonly Load[]): Load {

@@ -1,6 +1,8 @@
 import { KeyOrderedDispatcher } from '#libs/messaging';
 import type { Verdict } from '#libs/messaging';
 import { median } from './numbers.js';
+import { perSecond } from './report.js';
+import type { Row } from './report.js';
 
 const records = 200_000;
 const keys = 200;
@@ -9,22 +11,28 @@ const rounds = 5;
 const noWork = async (): Promise<Verdict> => 'finished';
 
 /** What the order per key costs in process: records of 200 keys whose handling is nothing, against the same handler awaited one by one. */
-export async function benchDispatcher(): Promise<void> {
+export async function benchDispatcher(): Promise<Row[]> {
   const measured = { baseline: [] as number[], dispatcher: [] as number[] };
   for (let round = 0; round <= rounds; round += 1) {
-    const baseline = await perSecond(oneByOne);
-    const dispatcher = await perSecond(throughDispatcher);
+    const baseline = await rateOf(oneByOne);
+    const dispatcher = await rateOf(throughDispatcher);
     if (round === 0) continue; // warm-up
     measured.baseline.push(baseline);
     measured.dispatcher.push(dispatcher);
   }
   const [floor, rate] = [median(measured.baseline), median(measured.dispatcher)];
-  console.log(`\nDispatcher, no work (${records} records of ${keys} keys, median of ${rounds} rounds)`);
-  console.log(`  awaited one by one           ${floor.toFixed(0).padStart(9)} /s`);
-  console.log(`  key-ordered dispatcher       ${rate.toFixed(0).padStart(9)} /s   ${(rate / floor).toFixed(2)} of the baseline`);
+  const row = {
+    what: 'key-ordered dispatcher, no work, in process',
+    baseline: `${perSecond(floor)} (awaited one by one)`,
+    millrace: perSecond(rate),
+    ratio: (rate / floor).toFixed(2),
+    target: '≥ 100 000 /s',
+  };
+  console.log(`${records} records of ${keys} keys, median of ${rounds} rounds: ${row.baseline}, ours ${row.millrace}`);
+  return [row];
 }
 
-async function perSecond(work: () => Promise<void>): Promise<number> {
+async function rateOf(work: () => Promise<void>): Promise<number> {
   const startedAt = performance.now();
   await work();
   return records / ((performance.now() - startedAt) / 1_000);

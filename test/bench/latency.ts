@@ -5,6 +5,7 @@ import type { Form } from '../forms/forms.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
 import { percentile } from './numbers.js';
+import type { Row } from './report.js';
 
 const perSecond = 40;
 const seconds = 15;
@@ -14,8 +15,9 @@ const customers = 200;
  * From a partner's ack to the delivery at the destination, through the log, the local model and a real POST, with the four services apart: a steady
  * rate that does not wait for answers (open loop), events of many customers.
  */
-export async function benchLatency(environment: BenchEnvironment): Promise<void> {
-  console.log(`\nAccept → delivered (${perSecond} events/s for ${seconds} s, ${customers} customers, four processes, local model)`);
+export async function benchLatency(environment: BenchEnvironment): Promise<Row[]> {
+  const rows: Row[] = [];
+  console.log(`Accept → delivered (${perSecond} events/s for ${seconds} s, ${customers} customers, four processes, local model)`);
   for (const log of environment.logs) {
     const sink = await startHttpSink();
     const arrivals = new Map<string, number>();
@@ -38,19 +40,20 @@ export async function benchLatency(environment: BenchEnvironment): Promise<void>
     await waitFor(() => [...accepted.keys()].every((id) => arrivals.has(id)), { deadlineMs: 60_000, what: 'every event to be delivered' });
     const delivered = [...accepted].map(([id, at]) => arrivals.get(id)! - at);
     const stages = await stageTimes(form, [...accepted.keys()]);
-    print(log.name, 'ack → delivered', delivered);
-    print(log.name, 'received → recorded', stages.recorded);
-    print(log.name, 'received → decided', stages.decided);
+    rows.push(rowOf(log.name, 'ack → delivered', delivered));
+    rows.push(rowOf(log.name, 'received → recorded', stages.recorded));
+    rows.push(rowOf(log.name, 'received → decided', stages.decided));
     await form.dispose();
     await sink.stop();
   }
+  return rows;
 }
 
-function print(log: string, what: string, values: readonly number[]): void {
+function rowOf(log: string, what: string, values: readonly number[]): Row {
   const at = (p: number): string => `${percentile(values, p).toFixed(0)} ms`;
-  console.log(
-    `  ${log.padEnd(14)} ${what.padEnd(20)} p50 ${at(0.5).padStart(8)}   p99 ${at(0.99).padStart(8)}   of ${values.length} events`,
-  );
+  const figures = `p50 ${at(0.5)}, p99 ${at(0.99)}`;
+  console.log(`  ${log.padEnd(14)} ${what.padEnd(20)} ${figures} of ${values.length} events`);
+  return { what: `${what}, ${log}`, baseline: '–', millrace: figures, ratio: '–' };
 }
 
 /** Sends at the rate and gives each accepted event's id with the moment its ack came. */

@@ -1,14 +1,23 @@
-/** `npm run bench`: the numbers of docs/performance.md, each beside its baseline in the same run. `npm run bench -- acks` runs one of them. */
+/**
+ * `npm run bench`: the numbers of docs/performance.md, each beside its baseline in the same run, and at the end the table. `npm run bench -- acks consumer`
+ * runs those two.
+ */
+import { loadavg } from 'node:os';
+import { setLogLevel } from '#libs/tracing';
 import { benchAcks } from './acks.js';
+import { benchConsumer } from './consumer.js';
 import { benchDispatcher } from './dispatcher.js';
 import { startEnvironment } from './environment.js';
 import type { BenchEnvironment } from './environment.js';
 import { benchLatency } from './latency.js';
+import { tableOf } from './report.js';
+import type { Row } from './report.js';
 
-type Bench = (environment: () => Promise<BenchEnvironment>) => Promise<void>;
+type Bench = (environment: () => Promise<BenchEnvironment>) => Promise<Row[]>;
 
 const benches: Record<string, Bench> = {
   dispatcher: benchDispatcher,
+  consumer: async (environment) => benchConsumer(await environment()),
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),
 };
@@ -20,12 +29,18 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+setLogLevel('error');
 let started: Promise<BenchEnvironment> | undefined;
 const environment = (): Promise<BenchEnvironment> => (started ??= startEnvironment());
+const results: { command: string; rows: Row[] }[] = [];
 try {
   for (const [name, bench] of Object.entries(benches)) {
-    if (wanted.length === 0 || wanted.includes(name)) await bench(environment);
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    const [load] = loadavg();
+    console.log(`\n━━ ${name} (load of the machine before it: ${load!.toFixed(1)})`);
+    results.push({ command: `npm run bench -- ${name}`, rows: await bench(environment) });
   }
 } finally {
   await (await started)?.stop();
 }
+console.log(`\n${tableOf(results)}`);

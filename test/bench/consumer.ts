@@ -1,0 +1,112 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { z } from 'zod';
+import { customerKey, name, recordType, topics } from '#libs/contracts';
+import type { Topic } from '#libs/contracts';
+import { RecordProducer, ensureTopics } from '#libs/messaging';
+import type { LogOptions } from '#libs/messaging';
+import type { BenchEnvironment } from './environment.js';
+import { perSecond } from './report.js';
+import type { Row } from './report.js';
+
+const modelLatencyMs = 300;
+const partitions = 4;
+const customers = 200;
+/** Of each customer; more than the fastest contestant handles in its time. */
+const recordsOfEach = 80;
+const warmUpMs = 2_000;
+const measuredMs = 12_000;
+
+export const Noted = recordType('bench-noted.v1', z.object({ tenant: name, customer: customerKey, n: z.number() }));
+export const benchPrefix = 'bench-consumer.';
+
+/** How a contestant reads the log: ours, kafkajs with one record per partition at a time, or Nest's own transport as it comes. */
+export type ConsumerKind = 'millrace' | 'onePerPartition' | 'nest';
+
+/** What a contestant's process is told, and what it answers. */
+export interface ConsumerTask {
+  kind: ConsumerKind;
+  brokers: readonly string[];
+  topic: Pick<Topic, 'name' | 'partitions' | 'retentionMs'>;
+  modelLatencyMs: number;
+  warmUpMs: number;
+  measuredMs: number;
+}
+
+export interface ConsumerResult {
+  perSecond: number;
+  /** Records that began while an earlier one of their customer was at work, or before it. */
+  orderViolations: number;
+  /** Records that were handled once more. */
+  repeats: number;
+  cpuMillisPerSecond: number;
+}
+
+const titles: Record<ConsumerKind, string> = {
+  onePerPartition: 'kafkajs, one record per partition',
+  nest: 'Nest’s own Kafka transport',
+  millrace: 'Millrace',
+};
+
+/**
+ * How many records a second one process handles where each takes as long as a model does, and whether each customer's stay in order. Contestants read
+ * the same topic one after the other, each in a process and a group of its own.
+ */
+export async function benchConsumer({ logs }: BenchEnvironment): Promise<Row[]> {
+  const { name: logName, brokers } = logs.at(-1)!;
+  const log: LogOptions = { brokers, clientId: 'bench', prefix: benchPrefix };
+  const topic: Topic = { name: `noted-${process.pid}`, partitions, retentionMs: 3_600_000, types: [Noted] };
+  await ensureTopics(log, [topic, topics.deadLetters]);
+  await fill(log, topic);
+  console.log(
+    `${modelLatencyMs} ms of model latency, ${partitions} partitions, ${customers} customers, ${logName}, ${measuredMs / 1_000} s each`,
+  );
+  const results = new Map<ConsumerKind, ConsumerResult>();
+  for (const kind of ['onePerPartition', 'nest', 'millrace'] as const) {
+    const result = await measure({ kind, brokers, topic, modelLatencyMs, warmUpMs, measuredMs });
+    results.set(kind, result);
+    console.log(
+      `  ${titles[kind].padEnd(36)} ${perSecond(result.perSecond).padStart(10)}   order violations ${result.orderViolations}, repeats ${result.repeats}, CPU ${result.cpuMillisPerSecond.toFixed(0)} ms/s`,
+    );
+  }
+  const ours = results.get('millrace')!;
+  return (['onePerPartition', 'nest'] as const).map((kind) => rowAgainst(kind, results.get(kind)!, ours));
+}
+
+function rowAgainst(kind: ConsumerKind, baseline: ConsumerResult, ours: ConsumerResult): Row {
+  return {
+    what: `records/s at ${modelLatencyMs} ms model latency, ${partitions} partitions, ${customers} customers`,
+    baseline: `${perSecond(baseline.perSecond)} (${titles[kind]})`,
+    millrace: `${perSecond(ours.perSecond)}, ${ours.orderViolations} order violations`,
+    ratio: `${(ours.perSecond / baseline.perSecond).toFixed(0)} ×`,
+    ...(kind === 'onePerPartition' ? { target: '≥ 20 ×, 0 violations' } : {}),
+  };
+}
+
+async function fill(log: LogOptions, topic: Topic): Promise<void> {
+  const producer = new RecordProducer({ ...log, ackTimeoutMs: 30_000 });
+  await producer.connect();
+  const all = Array.from({ length: customers * recordsOfEach }, (_, index) => index);
+  await Promise.all(
+    all.map((index) =>
+      producer.append(topic, Noted, { tenant: 'bench', customer: `customer-${index % customers}`, n: Math.floor(index / customers) }),
+    ),
+  );
+  await producer.disconnect();
+}
+
+async function measure(task: ConsumerTask): Promise<ConsumerResult> {
+  const contestant = fork(new URL('./consumer-contestant.js', import.meta.url));
+  const ended = once(contestant, 'exit').then(([code]) => {
+    throw new Error(`the contestant ${task.kind} ended with ${code}`);
+  });
+  const answered = once(contestant, 'message');
+  contestant.send(task);
+  try {
+    const [result] = await Promise.race([answered, ended]);
+    return result as ConsumerResult;
+  } finally {
+    ended.catch(() => undefined);
+    contestant.kill('SIGKILL');
+  }
+}
