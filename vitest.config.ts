@@ -17,7 +17,7 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'unit',
-          include: ['{apps,libs,tools,test/boundaries}/**/*.test.ts'],
+          include: ['{apps,libs,tools,test/boundaries,test/chaos}/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'],
         },
       },

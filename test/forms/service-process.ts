@@ -14,6 +14,8 @@ export class ServiceProcess {
     private readonly environment: Record<string, string>,
     /** How it shows that it can work; default: its `/readyz`. */
     private readonly probe: (port: number) => Promise<boolean> = answersReady,
+    /** The folder whose `dist` it runs. */
+    private readonly root: string = process.cwd(),
   ) {}
 
   get url(): string {
@@ -22,8 +24,19 @@ export class ServiceProcess {
 
   /** Starts it and waits until it says that it can work. */
   async start(): Promise<void> {
+    const child = this.launch();
+    await waitFor(async () => hasEnded(child) || (await this.probe(this.port)), {
+      deadlineMs: 60_000,
+      what: `${this.service} to be ready`,
+    });
+    if (hasEnded(child)) throw new Error(`${this.service} ended while it started\n${this.tail()}`);
+  }
+
+  /** Starts it and waits for nothing. */
+  launch(): ChildProcess {
     const environment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', PORT: String(this.port), ...this.environment };
     const child = spawn(process.execPath, [`dist/apps/${this.service}/src/main.js`], {
+      cwd: this.root,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -33,9 +46,7 @@ export class ServiceProcess {
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
-    const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
-    await waitFor(async () => ended() || (await this.probe(this.port)), { deadlineMs: 60_000, what: `${this.service} to be ready` });
-    if (ended()) throw new Error(`${this.service} ended while it started\n${this.tail()}`);
+    return child;
   }
 
   /** Undefined while it does not run. */
@@ -53,6 +64,16 @@ export class ServiceProcess {
     await this.end('SIGKILL');
   }
 
+  /** SIGSTOP: it stands still, and does not know it. */
+  pause(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
+  /** SIGCONT: it goes on as if no time had passed. */
+  resume(): void {
+    this.child?.kill('SIGCONT');
+  }
+
   /** What it printed lately, for the message of a failed test. */
   tail(lines = 40): string {
     return `--- ${this.service}\n${this.output.split('\n').slice(-lines).join('\n')}`;
@@ -62,13 +83,17 @@ export class ServiceProcess {
     const child = this.child;
     if (child === undefined) return null;
     this.child = undefined;
-    if (child.exitCode === null && child.signalCode === null) {
+    if (!hasEnded(child)) {
       const exit = once(child, 'exit');
       child.kill(signal);
       await exit;
     }
     return child.exitCode;
   }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
 }
 
 /** The probe of a service with doors: it says that every part it needs can work. */

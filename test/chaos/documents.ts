@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { SecretBox } from '#libs/auth';
+import { document } from '#libs/contracts';
+import { Database, DocumentTable } from '#libs/persistence';
+
+export const chaosTenant = 'chaos';
+
+/** What the services, the partners and the operator of a run share. */
+export const chaosKeys = {
+  partner: `whsec_${randomBytes(24).toString('base64')}`,
+  destination: `whsec_${randomBytes(24).toString('base64')}`,
+  secretsKey: randomBytes(32).toString('base64'),
+  operator: 'mr_test_operator_0123456789abcdef0123456789abcdef',
+};
+
+/** Every event goes to `ledger`, in strict order; some go to `copies` as well, where order may give way. */
+export const strictDestination = 'ledger';
+export const otherDestination = 'copies';
+
+const head = { apiVersion: 'millrace/v1' };
+const metadata = (name: string) => ({ tenant: chaosTenant, name });
+
+const payload = `{ "eventId": event.id, "customer": event.customer, "lane": event.data.data.lane, "sequence": event.data.data.sequence,
+  "topic": steps.assess.topic }`;
+
+const infer = {
+  model: 'local/rules-1',
+  instructions: 'Say what the ticket is about.',
+  input: 'event.data.data.message',
+  output: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['topic'],
+    properties: { topic: { type: 'string', enum: ['billing', 'delivery', 'product', 'engineering', 'other'] } },
+  },
+  timeoutMs: 3_000,
+};
+
+const destination = (name: string, url: string) => ({
+  ...head,
+  kind: 'Destination',
+  metadata: metadata(name),
+  spec: {
+    kind: 'http',
+    url,
+    secret: { value: chaosKeys.destination },
+    timeoutMs: 2_000,
+    retry: { retries: 20, initialDelayMs: 200, maxDelayMs: 2_000 },
+  },
+});
+
+/** One partner with three lanes, one flow with every kind of step that waits for somebody else, two destinations. */
+const documents = (urlOf: (destination: string) => string): object[] => [
+  { ...head, kind: 'Tenant', metadata: { name: chaosTenant }, spec: { displayName: 'Chaos' } },
+  {
+    ...head,
+    kind: 'Source',
+    metadata: metadata('partner'),
+    spec: {
+      scheme: 'standard-webhooks',
+      secrets: [{ value: chaosKeys.partner }],
+      customer: 'body.data.customer',
+      lane: {
+        rules: [
+          { types: ['ticket.high'], lane: 'high' },
+          { types: ['ticket.low'], lane: 'low' },
+        ],
+      },
+    },
+  },
+  {
+    ...head,
+    kind: 'Flow',
+    metadata: metadata('triage'),
+    spec: {
+      steps: [
+        { id: 'assess', infer },
+        { id: 'check', validate: { input: 'steps.assess', rules: [{ check: '$exists(value.topic)', message: 'a ticket has a topic' }] } },
+        { id: 'tell', deliver: { destination: strictDestination, payload } },
+        { id: 'copy', when: 'event.data.data.copy', deliver: { destination: otherDestination, payload } },
+      ],
+      decision: 'steps.assess',
+    },
+  },
+  destination(strictDestination, urlOf(strictDestination)),
+  destination(otherDestination, urlOf(otherDestination)),
+];
+
+/** Straight into Postgres, so that the run begins with them in effect. */
+export async function applyChaosDocuments(databaseUrl: string, urlOf: (destination: string) => string): Promise<void> {
+  const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-chaos', poolSize: 1 });
+  const table = new DocumentTable(new SecretBox(Buffer.from(chaosKeys.secretsKey, 'base64')));
+  for (const one of documents(urlOf)) await table.save(database, { document: document.parse(one), actor: 'chaos' });
+  await database.close();
+}

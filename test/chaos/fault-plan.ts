@@ -1,0 +1,74 @@
+import { Chance } from './chance.js';
+import type { FaultKind } from './options.js';
+import type { SinkFault } from './sink.js';
+
+/** A fault that is to be: everything about it is drawn before the run, so a seed says all. */
+export type PlannedFault = { readonly at: number; readonly forMs: number } & (
+  | { readonly kind: 'kill'; readonly target: string }
+  | { readonly kind: 'pause'; readonly target: string }
+  | { readonly kind: 'broker' }
+  | { readonly kind: 'postgres'; readonly signal: 'SIGKILL' | 'SIGQUIT' }
+  | { readonly kind: 'worker'; readonly target: string; readonly change: 'add' | 'remove' }
+  | { readonly kind: 'sink'; readonly how: SinkFault['how']; readonly share: number }
+  | { readonly kind: 'model'; readonly how: 'hang' | '500' | '503' | '429' | 'brokenJson' | 'delay' }
+);
+
+export interface FaultPlanOptions {
+  readonly seed: number;
+  readonly kinds: readonly FaultKind[];
+  readonly durationMs: number;
+}
+
+const killTargets = ['ingestion', 'query', 'local-model', 'ai-processing-1', 'ai-processing-2', 'connectors-1', 'connectors-2'];
+/** Consumers hold partitions and claims, so a pause of them makes zombies. */
+const pauseTargets = ['ai-processing-1', 'ai-processing-2', 'connectors-1', 'connectors-2', 'ingestion'];
+const firstAfterMs = 5_000;
+const gapMs = [4_000, 11_000] as const;
+/** The last part of a run is for healing. */
+const lastBeforeEndMs = 8_000;
+
+/** Every kind comes up before any comes up again, service kills twice as often as the others; which process is struck takes turns likewise. */
+export function planFaults({ seed, kinds, durationMs }: FaultPlanOptions): PlannedFault[] {
+  const chance = new Chance(seed);
+  const nextKind = takingTurns(chance, kinds.includes('kill') ? [...kinds, 'kill' as const] : kinds);
+  const draw = drawing(chance);
+  const plan: PlannedFault[] = [];
+  if (kinds.length === 0) return plan;
+  for (let at = firstAfterMs; at < durationMs - lastBeforeEndMs; at += chance.between(...gapMs))
+    plan.push(draw[nextKind()](Math.round(at)));
+  return plan;
+}
+
+function takingTurns<T>(chance: Chance, items: readonly T[]): () => T {
+  let bag: T[] = [];
+  return () => {
+    if (bag.length === 0) bag = chance.shuffled(items);
+    return bag.pop()!;
+  };
+}
+
+function drawing(chance: Chance): Record<FaultKind, (at: number) => PlannedFault> {
+  const killed = takingTurns(chance, killTargets);
+  const paused = takingTurns(chance, pauseTargets);
+  const workers = takingTurns(chance, [
+    ['ai-processing-3', 'add'],
+    ['connectors-3', 'add'],
+    ['ai-processing-2', 'remove'],
+    ['connectors-2', 'remove'],
+  ] as const);
+  const sinkFaults = takingTurns(chance, ['hang', 'reset', 500, 503, 429] as const);
+  const modelFaults = takingTurns(chance, ['hang', '500', '503', '429', 'brokenJson', 'delay'] as const);
+  const ms = (min: number, max: number): number => Math.round(chance.between(min, max));
+  return {
+    kill: (at) => ({ kind: 'kill', at, forMs: ms(200, 3_000), target: killed() }),
+    pause: (at) => ({ kind: 'pause', at, forMs: ms(2_000, 14_000), target: paused() }),
+    broker: (at) => ({ kind: 'broker', at, forMs: ms(200, 4_000) }),
+    postgres: (at) => ({ kind: 'postgres', at, forMs: ms(200, 4_000), signal: chance.pick(['SIGKILL', 'SIGQUIT']) }),
+    worker: (at) => {
+      const [target, change] = workers();
+      return { kind: 'worker', at, forMs: ms(4_000, 15_000), target, change };
+    },
+    sink: (at) => ({ kind: 'sink', at, forMs: ms(2_000, 10_000), how: sinkFaults(), share: chance.pick([1, 1, 0.3]) }),
+    model: (at) => ({ kind: 'model', at, forMs: ms(2_000, 8_000), how: modelFaults() }),
+  };
+}

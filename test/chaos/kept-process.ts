@@ -1,0 +1,122 @@
+import { mkdirSync, appendFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from '#libs/ports';
+import { waitFor } from '#libs/testing';
+import { ServiceProcess, answersReady } from '../forms/service-process.js';
+
+export interface KeptProcessOptions {
+  readonly name: string;
+  readonly service: string;
+  readonly environment: Record<string, string>;
+  /** The folder whose `dist` it runs. */
+  readonly root: string;
+  /** Where what it printed goes when it ends. */
+  readonly outputFile: string;
+  /** How it shows that it can work; default: its `/readyz`. */
+  readonly probe?: (port: number) => Promise<boolean>;
+  readonly port?: number;
+}
+
+const restartAfterMs = 500;
+
+/** A service that is started again whenever it ends, as Kubernetes would, until it is told to stay down. */
+export class KeptProcess {
+  /** Ends that nobody asked for: with the reason that its last lines give. */
+  readonly surprises: string[] = [];
+  #wanted = false;
+  #paused = false;
+
+  private constructor(
+    readonly name: string,
+    private readonly process: ServiceProcess,
+    private readonly outputFile: string,
+    private readonly probe: (port: number) => Promise<boolean>,
+  ) {}
+
+  static async create(options: KeptProcessOptions): Promise<KeptProcess> {
+    const { name, service, environment, root, outputFile, probe = answersReady } = options;
+    mkdirSync(dirname(outputFile), { recursive: true });
+    return new KeptProcess(
+      name,
+      new ServiceProcess(service, options.port ?? (await freePort()), environment, probe, root),
+      outputFile,
+      probe,
+    );
+  }
+
+  get service(): string {
+    return this.process.service;
+  }
+
+  get url(): string {
+    return this.process.url;
+  }
+
+  get port(): number {
+    return this.process.port;
+  }
+
+  get running(): boolean {
+    return this.#wanted;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Starts it; it may take its time to be ready. */
+  up(): void {
+    this.#wanted = true;
+    this.#launch();
+  }
+
+  ready(deadlineMs = 60_000): Promise<true> {
+    return waitFor(() => this.isReady(), { deadlineMs, what: `${this.name} to be ready` });
+  }
+
+  async isReady(): Promise<true | undefined> {
+    return this.#wanted && (await this.probe(this.port).catch(() => false)) ? true : undefined;
+  }
+
+  /** SIGKILL; it stays down until {@link up}. */
+  async kill(): Promise<void> {
+    this.#wanted = false;
+    await this.process.kill();
+    this.#keepOutput();
+  }
+
+  /** SIGTERM; it stays down until {@link up}. */
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    this.resume();
+    await this.process.stop();
+    this.#keepOutput();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.process.pause();
+  }
+
+  resume(): void {
+    if (this.#paused) this.process.resume();
+    this.#paused = false;
+  }
+
+  #launch(): void {
+    const child = this.process.launch();
+    child.once('exit', (code, signal) => {
+      if (!this.#wanted || this.process.pid !== child.pid) return;
+      this.surprises.push(`${this.name} ended by itself (${code ?? signal})`);
+      this.#keepOutput();
+      void pause(restartAfterMs).then(() => {
+        if (this.#wanted && this.process.pid === child.pid) this.#launch();
+      });
+    });
+  }
+
+  #keepOutput(): void {
+    appendFileSync(this.outputFile, `${this.process.tail(10_000)}\n`);
+  }
+}

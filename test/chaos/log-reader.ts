@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { Kafka, logLevel } from 'kafkajs';
+import type { EachBatchPayload } from 'kafkajs';
+import { eventTopics, topics } from '#libs/contracts';
+import type { EventReceived, RunCompleted } from '#libs/contracts';
+import { waitFor } from '#libs/testing';
+import { logPrefix } from './system.js';
+
+/** Everything that is on the log after the run, from its beginning. */
+export interface LogEvidence {
+  readonly events: readonly LoggedEvent[];
+  readonly completions: readonly LoggedCompletion[];
+  /** Records of all topics. */
+  readonly records: number;
+}
+
+interface Place {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** As it stands on the log. */
+  readonly key: string;
+}
+
+export interface LoggedEvent extends Place {
+  readonly eventId: string;
+  readonly customer: string;
+  readonly lane: string;
+  readonly ticket: string;
+}
+
+export interface LoggedCompletion extends Place {
+  readonly runId: string;
+  readonly decision: string;
+}
+
+const readDeadlineMs = 120_000;
+
+const onLog = (name: string): string => `${logPrefix}${name}`;
+const eventTopicNames = new Set(Object.values(eventTopics).map(({ name }) => onLog(name)));
+const topicNames = Object.values(topics).map(({ name }) => onLog(name));
+
+export function logClient(brokers: readonly string[]): Kafka {
+  return new Kafka({ brokers: [...brokers], clientId: 'chaos', logLevel: logLevel.NOTHING, requestTimeout: 10_000, retry: { retries: 3 } });
+}
+
+export async function readLog(brokers: readonly string[]): Promise<LogEvidence> {
+  const kafka = logClient(brokers);
+  const ends = await endsOf(kafka);
+  const evidence = { events: [] as LoggedEvent[], completions: [] as LoggedCompletion[], records: 0 };
+  const consumer = kafka.consumer({ groupId: `chaos-reader-${randomUUID()}`, allowAutoTopicCreation: false });
+  await consumer.connect();
+  try {
+    await consumer.subscribe({ topics: topicNames, fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatch: async ({ batch }) => {
+        readBatch(evidence, batch);
+        if (Number(batch.lastOffset()) + 1 >= (ends.get(`${batch.topic}/${batch.partition}`) ?? 0))
+          ends.delete(`${batch.topic}/${batch.partition}`);
+      },
+    });
+    await waitFor(() => ends.size === 0, { deadlineMs: readDeadlineMs, what: 'the whole log to be read' });
+  } finally {
+    await consumer.disconnect();
+  }
+  return evidence;
+}
+
+/** Of the partitions that hold anything. */
+async function endsOf(kafka: Kafka): Promise<Map<string, number>> {
+  const admin = kafka.admin();
+  await admin.connect();
+  const ends = new Map<string, number>();
+  for (const topic of topicNames) {
+    for (const { partition, high } of await admin.fetchTopicOffsets(topic))
+      if (high !== '0') ends.set(`${topic}/${partition}`, Number(high));
+  }
+  await admin.disconnect();
+  return ends;
+}
+
+function readBatch(
+  evidence: { events: LoggedEvent[]; completions: LoggedCompletion[]; records: number },
+  { topic, partition, messages }: EachBatchPayload['batch'],
+): void {
+  for (const { offset, key, value, headers } of messages) {
+    evidence.records += 1;
+    const place = { topic, partition, offset: Number(offset), key: key?.toString() ?? '' };
+    if (eventTopicNames.has(topic)) {
+      const { eventId, customer, lane, providerEventId } = JSON.parse(value!.toString()) as EventReceived;
+      evidence.events.push({ ...place, eventId, customer, lane, ticket: providerEventId ?? '' });
+    } else if (headers?.['mr_schema']?.toString() === 'run.completed.v1') {
+      const { runId, decision } = JSON.parse(value!.toString()) as RunCompleted;
+      evidence.completions.push({ ...place, runId, decision: JSON.stringify(decision) });
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { join } from 'node:path';
+import { freePort, takesConnections } from '#libs/ports';
+import { startKafkaCluster } from '../../tools/kafka/cluster.js';
+import { KeptProcess } from './kept-process.js';
+import type { LogKind } from './options.js';
+
+/** The log of a run: a broker of it can be killed and comes back with what it had acknowledged. */
+export interface ChaosLog {
+  readonly brokers: readonly string[];
+  /** Copies of each partition. */
+  readonly replication: number;
+  /** Kills a broker, the next one each time, lets it be away for so long, and resolves when it answers again. */
+  restart(awayMs: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startLog(kind: LogKind, directory: string, root: string): Promise<ChaosLog> {
+  if (kind === 'local') return startLocalBroker(directory, root);
+  return startKafka(kind === 'kafka3' ? 3 : 1);
+}
+
+async function startKafka(nodes: number): Promise<ChaosLog> {
+  const cluster = await startKafkaCluster({ nodes });
+  let restarts = 0;
+  return {
+    brokers: cluster.brokers,
+    replication: nodes,
+    async restart(awayMs) {
+      const node = (restarts % nodes) + 1;
+      restarts += 1;
+      await cluster.kill(node);
+      await pause(awayMs);
+      await cluster.start(node);
+    },
+    stop: () => cluster.stop(),
+  };
+}
+
+async function startLocalBroker(directory: string, root: string): Promise<ChaosLog> {
+  const port = await freePort();
+  const broker = await KeptProcess.create({
+    name: 'local-broker',
+    service: 'local-broker',
+    environment: { LOCAL_BROKER_PORT: String(port), LOCAL_BROKER_DIRECTORY: join(directory, 'log') },
+    root,
+    outputFile: join(directory, 'output', 'local-broker.log'),
+    probe: takesConnections,
+    port,
+  });
+  broker.up();
+  await broker.ready();
+  return {
+    brokers: [`127.0.0.1:${port}`],
+    replication: 1,
+    async restart(awayMs) {
+      await broker.kill();
+      await pause(awayMs);
+      broker.up();
+      await broker.ready();
+    },
+    stop: () => broker.stop(),
+  };
+}

@@ -1,0 +1,98 @@
+/** `npm run chaos`: load, faults, and a checker that counts what was lost, doubled, out of order or stuck. `docs/chaos.md` says what is checked. */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { check } from './checker.js';
+import { readPostgres } from './evidence.js';
+import { planFaults } from './fault-plan.js';
+import { History } from './history.js';
+import { readLog } from './log-reader.js';
+import { Nemesis } from './nemesis.js';
+import { OffsetWatch } from './offset-watch.js';
+import { Operator } from './operator.js';
+import { readOptions, usage } from './options.js';
+import type { ChaosOptions } from './options.js';
+import { Partners } from './partners.js';
+import { untilQuiet } from './quiet.js';
+import { report } from './report.js';
+import type { Run } from './report.js';
+import { Sink } from './sink.js';
+import { System } from './system.js';
+
+const options = optionsOrExit();
+const directory = mkdtempSync(join(tmpdir(), 'millrace-chaos-'));
+chmodSync(directory, 0o755); // Postgres does not run as root
+const history = new History();
+const tell = (line: string): void => console.log(`${(history.now() / 1_000).toFixed(1).padStart(7)} s  ${line}`);
+
+const run = await carryOut(options);
+for (const line of report(run)) console.log(line);
+const failed = run.violations.length > 0 || run.stuck !== undefined;
+if (failed || options.keep) {
+  keep(run);
+  console.log(`The history of this run is in ${directory}`);
+} else {
+  rmSync(directory, { recursive: true, force: true });
+}
+console.log(failed ? 'FAILED' : 'passed');
+process.exit(failed ? 1 : 0);
+
+function optionsOrExit(): ChaosOptions {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${usage}`);
+    return process.exit(2);
+  }
+}
+
+async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinutes }: ChaosOptions): Promise<Run> {
+  const sink = await Sink.start(history);
+  const system = await System.start({ log, directory, root: process.cwd(), sink });
+  const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
+  const watch = new OffsetWatch(system.log.brokers, history);
+  const operator = new Operator(system.graphql);
+  const nemesis = new Nemesis(system, sink, history, tell);
+  tell(`everything runs; partners begin (seed ${seed})`);
+  const began = history.now();
+  watch.start();
+  partners.start();
+  const durationMs = minutes * 60_000;
+  const offering = new Promise((resolve) => setTimeout(resolve, durationMs)).then(() => partners.stop());
+  await Promise.all([offering, nemesis.carryOut(planFaults({ seed, kinds: faults, durationMs }))]);
+  const lastOffer = began + durationMs;
+  tell(`no more faults, no new events; ${partners.waiting} wait at the partners`);
+  await partners.finish();
+  tell('every event is acknowledged');
+  const stuck = await untilQuiet({ databaseUrl: system.postgres.url, watch, operator }, quietMinutes * 60_000);
+  const quietAfterMs = history.now() - lastOffer;
+  tell(stuck === undefined ? 'everything is at its end' : 'not everything came to its end');
+  await watch.stop();
+  await partners.close();
+  const evidence = { ...(await readPostgres(system.postgres.url, history.startedAt)), log: await readLog(system.log.brokers) };
+  tell('Postgres and the log are read');
+  await system.stop();
+  await sink.stop();
+  const violations = check(history, evidence);
+  return { options, history, partners, operator, evidence, violations, stuck, surprises: system.surprises, quietAfterMs };
+}
+
+/** One JSON object a line, for whoever looks closer. */
+function keep({ evidence, violations }: Run): void {
+  const write = (name: string, rows: readonly unknown[]): void =>
+    writeFileSync(join(directory, `${name}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  write('violations', violations);
+  write('requests', history.requests);
+  write('arrivals', history.arrivals);
+  write('faults', history.faults);
+  write(
+    'offsets',
+    history.offsets.map((sample) => ({ ...sample, offsets: [...sample.offsets] })),
+  );
+  write('events', evidence.events);
+  write('runs', evidence.runs);
+  write('deliveries', evidence.deliveries);
+  write('dead-letters', evidence.deadLetters);
+  write('log-events', evidence.log.events);
+  write('log-completions', evidence.log.completions);
+}

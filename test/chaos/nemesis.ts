@@ -1,0 +1,140 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { PlannedFault } from './fault-plan.js';
+import type { History } from './history.js';
+import type { Sink } from './sink.js';
+import type { System } from './system.js';
+
+type Of<K extends PlannedFault['kind']> = Extract<PlannedFault, { kind: K }>;
+
+/** Carries the plan out. Faults overlap; two that would strike the same thing at the same time do not, the later one is left out. */
+export class Nemesis {
+  readonly #busy = new Set<string>();
+  readonly #open = new Set<Promise<void>>();
+  readonly #ended = new AbortController();
+
+  constructor(
+    private readonly system: System,
+    private readonly sink: Sink,
+    private readonly history: History,
+    private readonly tell: (line: string) => void,
+  ) {}
+
+  /** Resolves when the last fault has healed. */
+  async carryOut(plan: readonly PlannedFault[]): Promise<void> {
+    const startedAt = this.history.now();
+    for (const fault of plan) {
+      await pause(Math.max(0, startedAt + fault.at - this.history.now()), undefined, { signal: this.#ended.signal });
+      const struck = this.#strike(fault).finally(() => this.#open.delete(struck));
+      this.#open.add(struck);
+    }
+    await Promise.all(this.#open);
+  }
+
+  stop(): void {
+    this.#ended.abort();
+  }
+
+  async #strike(fault: PlannedFault): Promise<void> {
+    const target = targetOf(fault);
+    if (this.#busy.has(target)) return this.tell(`(${describe(fault)}: left out, it is struck already)`);
+    this.#busy.add(target);
+    const at = this.history.now();
+    this.tell(describe(fault));
+    try {
+      await this.#act(fault);
+    } finally {
+      this.#busy.delete(target);
+    }
+    const kills = fault.kind === 'kill' || fault.kind === 'broker' || fault.kind === 'postgres' ? 1 : 0;
+    this.history.faults.push({ kind: fault.kind, what: describe(fault), at, healedAt: this.history.now(), kills });
+  }
+
+  async #act(fault: PlannedFault): Promise<void> {
+    if (fault.kind === 'kill') await this.#kill(fault);
+    else if (fault.kind === 'pause') await this.#pause(fault);
+    else if (fault.kind === 'broker') await this.system.log.restart(fault.forMs);
+    else if (fault.kind === 'postgres') await this.#endPostgres(fault);
+    else if (fault.kind === 'worker') await this.#changeWorkers(fault);
+    else if (fault.kind === 'sink') await this.#breakSink(fault);
+    else await this.#breakModel(fault);
+  }
+
+  async #kill({ target, forMs }: Of<'kill'>): Promise<void> {
+    const service = this.system.named(target);
+    await service.kill();
+    await pause(forMs);
+    service.up();
+    await service.ready(120_000);
+  }
+
+  async #pause({ target, forMs }: Of<'pause'>): Promise<void> {
+    const service = this.system.named(target);
+    service.pause();
+    await pause(forMs);
+    service.resume();
+  }
+
+  async #endPostgres({ signal, forMs }: Of<'postgres'>): Promise<void> {
+    await this.system.postgres.end(signal);
+    await pause(forMs);
+    await this.system.postgres.start();
+  }
+
+  async #changeWorkers({ target, change, forMs }: Of<'worker'>): Promise<void> {
+    const worker = this.system.named(target);
+    if (change === 'add') worker.up();
+    else await worker.stop();
+    await pause(forMs);
+    if (change === 'add') return worker.stop();
+    worker.up();
+    await worker.ready(120_000);
+  }
+
+  async #breakSink({ how, share, forMs }: Of<'sink'>): Promise<void> {
+    this.sink.fail({ how, share });
+    await pause(forMs);
+    this.sink.heal();
+  }
+
+  /** The model may be away itself at that moment; then this fault is that one. */
+  async #breakModel({ how, forMs }: Of<'model'>): Promise<void> {
+    const faults = `${this.system.model}/faults`;
+    const rule = ruleOf(how);
+    const body = JSON.stringify([rule]);
+    await fetch(faults, { method: 'POST', headers: { 'content-type': 'application/json' }, body }).catch(() => undefined);
+    await pause(forMs);
+    await fetch(faults, { method: 'DELETE' }).catch(() => undefined); // a model that was killed has forgotten its faults
+  }
+}
+
+function ruleOf(how: Of<'model'>['how']): object {
+  if (how === 'delay') return { fault: 'delay', delayMs: 1_500 };
+  if (how === 'hang' || how === 'brokenJson') return { fault: how };
+  return { fault: 'status', status: Number(how), ...(how === '429' ? { retryAfterSeconds: 1 } : {}) };
+}
+
+/** What two faults cannot strike at once. */
+function targetOf(fault: PlannedFault): string {
+  if (fault.kind === 'model') return 'local-model';
+  return 'target' in fault ? fault.target : fault.kind;
+}
+
+function describe(fault: PlannedFault): string {
+  const seconds = `${(fault.forMs / 1_000).toFixed(1)} s`;
+  switch (fault.kind) {
+    case 'kill':
+      return `kill -9 ${fault.target}, up again after ${seconds}`;
+    case 'pause':
+      return `SIGSTOP ${fault.target} for ${seconds}`;
+    case 'broker':
+      return `kill -9 the broker, up again after ${seconds}`;
+    case 'postgres':
+      return `${fault.signal} to Postgres, up again after ${seconds}`;
+    case 'worker':
+      return fault.change === 'add' ? `${fault.target} joins for ${seconds}` : `${fault.target} leaves for ${seconds}`;
+    case 'sink':
+      return `the sink answers ${fault.how} to ${fault.share === 1 ? 'everybody' : `${fault.share * 100} % of the customers`} for ${seconds}`;
+    default:
+      return `the model answers ${fault.how} for ${seconds}`;
+  }
+}

@@ -1,0 +1,177 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { lanes } from '#libs/contracts';
+import type { Lane } from '#libs/contracts';
+import { signStandardWebhook } from '#libs/signatures';
+import { Chance } from './chance.js';
+import { chaosKeys, chaosTenant } from './documents.js';
+import { idOf } from './history.js';
+import type { History, Request, Ticket } from './history.js';
+
+export interface PartnersOptions {
+  readonly doors: string;
+  readonly history: History;
+  readonly seed: number;
+  readonly rate: number;
+  readonly customers: number;
+}
+
+/** What one customer sends in one lane: the next event only after the last was acknowledged. */
+interface Stream {
+  readonly customer: string;
+  readonly lane: Lane;
+  sequence: number;
+  /** When each event that waits was due. */
+  readonly due: number[];
+  sending: boolean;
+}
+
+/** Longer than the door waits for the log. */
+const answerDeadlineMs = 7_000;
+const repeatAfterMs = 250;
+/** Of the acknowledged events, the share that is sent once more. */
+const duplicates = 0.03;
+/** A partner that sends an event so long after it was due is late. */
+const lateMs = 1_000;
+const laneShares: readonly Lane[] = ['high', 'normal', 'normal', 'normal', 'low'];
+const tickMs = 10;
+
+const messages = [
+  'The invoice is wrong, please look at it.',
+  'My parcel has not arrived yet.',
+  'The app crashes when I open the settings.',
+  'Thank you, the refund came in today.',
+];
+
+/**
+ * Many partners at a steady rate that waits for nobody: what the door does not take in time queues up at the partner and is sent, in order, when
+ * it can be. What was not acknowledged is repeated under the same id.
+ */
+export class Partners {
+  offered = 0;
+  acknowledged = 0;
+  late = 0;
+  readonly #streams: readonly Stream[];
+  readonly #chance: Chance;
+  readonly #pool: Pool;
+  readonly #open = new Set<Promise<unknown>>();
+  #timer: NodeJS.Timeout | undefined;
+  #startedAt = 0;
+  #aborted = false;
+
+  constructor(private readonly options: PartnersOptions) {
+    this.#chance = new Chance(options.seed);
+    this.#streams = Array.from({ length: options.customers }, (_, index) => `customer-${index}`).flatMap((customer) =>
+      lanes.map((lane) => ({ customer, lane, sequence: 0, due: [], sending: false })),
+    );
+    this.#pool = new Pool(options.doors, {
+      connections: 256,
+      connectTimeout: 2_000,
+      headersTimeout: answerDeadlineMs,
+      bodyTimeout: answerDeadlineMs,
+    });
+  }
+
+  start(): void {
+    this.#startedAt = this.options.history.now();
+    this.#timer = setInterval(() => this.#offer(), tickMs);
+  }
+
+  /** Offers nothing new. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Resolves when everything that was offered is acknowledged. */
+  async finish(): Promise<void> {
+    while (this.#open.size > 0) await Promise.all(this.#open);
+  }
+
+  async close(): Promise<void> {
+    this.stop();
+    this.#aborted = true;
+    await this.#pool.destroy();
+  }
+
+  /** How many events wait at the partners. */
+  get waiting(): number {
+    return this.offered - this.acknowledged;
+  }
+
+  #offer(): void {
+    const now = this.options.history.now();
+    for (const until = ((now - this.#startedAt) * this.options.rate) / 1_000; this.offered < until; this.offered += 1) {
+      const stream = this.#chanceStream();
+      stream.due.push(now);
+      if (!stream.sending) this.#keep(this.#send(stream));
+    }
+  }
+
+  #chanceStream(): Stream {
+    const lane = this.#chance.pick(laneShares);
+    return this.#streams[Math.floor(this.#chance.next() * this.options.customers) * lanes.length + lanes.indexOf(lane)]!;
+  }
+
+  #keep(work: Promise<unknown>): void {
+    this.#open.add(work);
+    void work.finally(() => this.#open.delete(work));
+  }
+
+  async #send(stream: Stream): Promise<void> {
+    stream.sending = true;
+    for (let due = stream.due.shift(); due !== undefined && !this.#aborted; due = stream.due.shift()) {
+      stream.sequence += 1;
+      const ticket = { customer: stream.customer, lane: stream.lane, sequence: stream.sequence };
+      if (this.options.history.now() - due > lateMs) this.late += 1;
+      await this.#sendUntilAcknowledged(ticket);
+      if (this.#chance.next() < duplicates) this.#keep(this.#sendAgain(ticket, this.#chance.between(0, 3_000)));
+    }
+    stream.sending = false;
+  }
+
+  async #sendUntilAcknowledged(ticket: Ticket): Promise<void> {
+    let { outcome } = await this.#post(ticket, 'first');
+    while (outcome !== 'ok' && !this.#aborted) {
+      await pause(repeatAfterMs);
+      ({ outcome } = await this.#post(ticket, 'repeat'));
+    }
+    this.acknowledged += 1;
+  }
+
+  async #sendAgain(ticket: Ticket, afterMs: number): Promise<void> {
+    await pause(afterMs);
+    await this.#post(ticket, 'duplicate');
+  }
+
+  async #post(ticket: Ticket, why: Request['why']): Promise<Request> {
+    const { history } = this.options;
+    const at = history.now();
+    const request = { ...ticket, why, at, ...(await this.#exchange(ticket)), endedAt: history.now() };
+    history.requests.push(request);
+    return request;
+  }
+
+  async #exchange(ticket: Ticket): Promise<Pick<Request, 'outcome' | 'answer' | 'eventId'>> {
+    try {
+      const { statusCode, body } = await this.#pool.request({
+        path: `/webhooks/${chaosTenant}.partner`,
+        method: 'POST',
+        ...signed(ticket),
+      });
+      const text = await body.text();
+      if (statusCode !== 200) return { outcome: 'info', answer: String(statusCode), eventId: null };
+      return { outcome: 'ok', answer: '200', eventId: (JSON.parse(text) as { eventIds: [string] }).eventIds[0] };
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? String(error);
+      return { outcome: code === 'ECONNREFUSED' ? 'fail' : 'info', answer: code, eventId: null };
+    }
+  }
+}
+
+function signed(ticket: Ticket): { body: string; headers: Record<string, string> } {
+  const { lane, sequence } = ticket;
+  const data = { ...ticket, copy: sequence % 5 === 0, message: messages[sequence % messages.length] };
+  const body = JSON.stringify({ type: `ticket.${lane}`, timestamp: '2026-11-21T09:00:00Z', data });
+  const signature = signStandardWebhook(chaosKeys.partner, { id: idOf(ticket), timestampSeconds: Math.floor(Date.now() / 1_000), body });
+  return { body, headers: { 'content-type': 'application/json', ...signature } };
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EmbeddedPostgres, migrate } from '#libs/persistence';
+
+const restartDeadlineMs = 60_000;
+
+/** The run's own Postgres, as durable as in production; it can be killed and comes back at the same address with what it had committed. */
+export class KillablePostgres {
+  #server: EmbeddedPostgres;
+
+  private constructor(
+    private readonly directory: string,
+    server: EmbeddedPostgres,
+  ) {
+    this.#server = server;
+  }
+
+  static async start(directory: string): Promise<KillablePostgres> {
+    const server = await EmbeddedPostgres.start({ directory, durable: true });
+    await migrate(server.url);
+    return new KillablePostgres(directory, server);
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** `SIGKILL` to the server, or `SIGQUIT`: an immediate shutdown. Both leave the recovery to the next start. */
+  async end(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void> {
+    process.kill(this.#pid, signal);
+    await this.#server.stop();
+  }
+
+  /** Its children may hold its memory for a moment longer than it lived. */
+  async start(): Promise<void> {
+    const deadline = performance.now() + restartDeadlineMs;
+    for (;;) {
+      try {
+        this.#server = await EmbeddedPostgres.start({ directory: this.directory, durable: true });
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        await pause(200);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#server.stop();
+  }
+
+  /** The first line of the pid file is the server's own. */
+  get #pid(): number {
+    return Number(readFileSync(join(this.directory, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+  }
+}

@@ -1,0 +1,58 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Client } from 'pg';
+import type { OffsetWatch } from './offset-watch.js';
+import type { Operator } from './operator.js';
+
+/** What is not at its end yet. */
+export interface Unfinished {
+  readonly runs: number;
+  readonly deliveries: number;
+  readonly deadLetters: number;
+  /** Records that a group has not finished. */
+  readonly lag: number;
+}
+
+const intervalMs = 1_000;
+
+/** Waits until everything is at its end, acting as the operator where a person has to. Returns what is left at the deadline: undefined for nothing. */
+export async function untilQuiet(
+  system: { databaseUrl: string; watch: OffsetWatch; operator: Operator },
+  deadlineMs: number,
+): Promise<Unfinished | undefined> {
+  const deadline = performance.now() + deadlineMs;
+  for (;;) {
+    const left = await unfinished(system).catch((error: unknown) => error);
+    if (isQuiet(left)) return undefined;
+    if (performance.now() > deadline) {
+      if (left instanceof Error) throw left;
+      return left as Unfinished;
+    }
+    await pause(intervalMs);
+  }
+}
+
+function isQuiet(left: unknown): boolean {
+  return !(left instanceof Error) && Object.values(left as Unfinished).every((count) => count === 0);
+}
+
+async function unfinished({
+  databaseUrl,
+  watch,
+  operator,
+}: {
+  databaseUrl: string;
+  watch: OffsetWatch;
+  operator: Operator;
+}): Promise<Unfinished> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ runs: number; deliveries: number }>(
+      `SELECT (SELECT count(*)::float8 FROM run WHERE state = 'running') AS runs,
+        (SELECT count(*)::float8 FROM delivery WHERE state = 'pending') AS deliveries`,
+    );
+    return { ...rows[0]!, deadLetters: await operator.tidyUp(), lag: await watch.lag() };
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,113 @@
+import type { ChaosOptions } from './options.js';
+import { acknowledged } from './checker.js';
+import type { Violation } from './checker.js';
+import { violationKinds } from './checker.js';
+import type { Evidence } from './evidence.js';
+import { idOf } from './history.js';
+import type { Fault, History } from './history.js';
+import type { Operator } from './operator.js';
+import type { Partners } from './partners.js';
+import type { Unfinished } from './quiet.js';
+
+export interface Run {
+  readonly options: ChaosOptions;
+  readonly history: History;
+  readonly partners: Partners;
+  readonly operator: Operator;
+  readonly evidence: Evidence;
+  readonly violations: readonly Violation[];
+  readonly stuck: Unfinished | undefined;
+  readonly surprises: readonly string[];
+  /** From the last offer to the end of everything. */
+  readonly quietAfterMs: number;
+}
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+
+/** The run in lines that a person reads. Counts are printed even where they are 0. */
+export function report(run: Run): string[] {
+  return ['', ...load(run), ...faults(run), ...effects(run), ...verdict(run)];
+}
+
+function load({ options, history, partners, quietAfterMs }: Run): string[] {
+  const acks = acknowledged(history.requests).size;
+  const count = (why: string): number => history.requests.filter((request) => request.why === why).length;
+  const offeredMs = options.minutes * 60_000;
+  return [
+    `seed ${options.seed}, log ${options.log}, ${options.customers} customers, ${options.minutes} min at ${options.rate} events/s`,
+    `offered    ${partners.offered} events (${((partners.offered / offeredMs) * 1_000).toFixed(0)}/s), acknowledged ${acks}, sent late ${partners.late}`,
+    `requests   ${history.requests.length}: ${count('repeat')} repeats of what was not acknowledged, ${count('duplicate')} deliberate duplicates`,
+    `throughput ${((acks / (offeredMs + quietAfterMs)) * 1_000).toFixed(0)} events/s to the end of everything, ${seconds(quietAfterMs)} after the last offer`,
+  ];
+}
+
+function faults({ history, surprises }: Run): string[] {
+  const kills = history.faults.reduce((sum, fault) => sum + fault.kills, 0);
+  const byKind = Map.groupBy(history.faults, ({ kind }) => kind);
+  return [
+    `faults     ${history.faults.length}, of them ${kills} kills -9 of a process; processes that ended by themselves: ${surprises.length}`,
+    ...surprises.map((surprise) => `  ${surprise}`),
+    ...[...byKind].map(([kind, ofKind]) => {
+      const times = ofKind
+        .map((fault) => recoveryOf(fault, history))
+        .filter((ms) => ms !== undefined)
+        .toSorted((a, b) => a - b);
+      const median = times[Math.floor(times.length / 2)];
+      const summary = median === undefined ? 'none measured' : `median ${seconds(median)}, longest ${seconds(times.at(-1)!)}`;
+      return `  ${kind.padEnd(9)} ${String(ofKind.length).padStart(3)} times; heal → first delivery of an event accepted after it: ${summary}`;
+    }),
+  ];
+}
+
+/** From the healing of a fault until the sink took an event that was acknowledged after it; ms. */
+function recoveryOf({ healedAt }: Fault, { requests, arrivals }: History): number | undefined {
+  const later = new Set<string>();
+  for (let at = requests.length - 1; at >= 0 && requests[at]!.endedAt >= healedAt; at -= 1) {
+    if (requests[at]!.why !== 'duplicate') later.add(idOf(requests[at]!));
+  }
+  const first = arrivals.find((arrival) => arrival.at >= healedAt && arrival.status === 204 && later.has(idOf(arrival)));
+  return first === undefined ? undefined : first.at - healedAt;
+}
+
+function effects({ history, evidence, operator }: Run): string[] {
+  const { arrivals } = history;
+  const taken = arrivals.filter(({ status }) => status === 204);
+  const deliveries = new Set(taken.map(({ webhookId }) => webhookId));
+  const { total, repeatedAfterCrash, repeatedWithout } = evidence.modelAnswers;
+  return [
+    `effects    ${evidence.events.length} events, ${evidence.runs.length} runs, ${evidence.deliveries.length} deliveries in Postgres; ${evidence.log.records} records on the log`,
+    `sink       ${arrivals.length} requests, ${taken.length} taken, of them ${taken.length - deliveries.size} raw repeats under the same webhook-id`,
+    `model      ${total} answers, ${repeatedAfterCrash} got twice because of a crash in between, ${repeatedWithout} without such a reason`,
+    `operator   ${operator.replayed} replays, ${operator.redelivered} redeliveries`,
+  ];
+}
+
+function verdict({ violations, stuck, history }: Run): string[] {
+  const lines = violationKinds.map((kind) => {
+    const ofKind = violations.filter((violation) => violation.kind === kind);
+    return `${kind.padEnd(14)} ${ofKind.length}`;
+  });
+  const left =
+    stuck === undefined
+      ? '0'
+      : Object.entries(stuck)
+          .map(([what, count]) => `${count} ${what}`)
+          .join(', ');
+  return [...lines, `${'stuck'.padEnd(14)} ${left}`, ...violations.slice(0, 10).flatMap((violation) => story(violation, history))];
+}
+
+/** What happened to the ticket of a violation. */
+function story({ kind, ticket, what }: Violation, { requests, arrivals }: History): string[] {
+  const lines = [
+    ...requests
+      .filter((request) => idOf(request) === ticket)
+      .map(({ at, why, outcome, answer, endedAt }) => ({ at, line: `${why} request, ${outcome} (${answer}) at ${endedAt} ms` })),
+    ...arrivals
+      .filter((arrival) => idOf(arrival) === ticket)
+      .map(({ at, destination, webhookId, status }) => ({ at, line: `${destination} got ${webhookId}, answered ${status}` })),
+  ];
+  return [
+    `✗ ${kind}${ticket === undefined ? '' : ` ${ticket}`}: ${what}`,
+    ...lines.toSorted((a, b) => a.at - b.at).map(({ at, line }) => `    ${String(at).padStart(7)} ms  ${line}`),
+  ];
+}

@@ -1,0 +1,99 @@
+import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Arrival, History, Ticket } from './history.js';
+
+/** How the sink fails, and for which share of the customers (0 to 1). */
+export interface SinkFault {
+  readonly how: 'hang' | 'reset' | 500 | 503 | 429;
+  readonly share: number;
+}
+
+interface Delivered extends Ticket {
+  readonly eventId: string;
+}
+
+/** The system that decisions are delivered to. It knows nothing of idempotency: it writes every request down and takes all of them. */
+export class Sink {
+  #fault: SinkFault | undefined;
+  readonly #hanging = new Set<ServerResponse>();
+
+  private constructor(
+    private readonly history: History,
+    private readonly server: Server,
+  ) {}
+
+  static async start(history: History): Promise<Sink> {
+    const server = createServer({ keepAliveTimeout: 60_000 });
+    const sink = new Sink(history, server);
+    server.on('request', (request, response) => sink.#receive(request, response));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return sink;
+  }
+
+  urlOf(destination: string): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${destination}`;
+  }
+
+  fail(fault: SinkFault): void {
+    this.#fault = fault;
+  }
+
+  heal(): void {
+    this.#fault = undefined;
+    for (const response of this.#hanging) response.destroy();
+    this.#hanging.clear();
+  }
+
+  async stop(): Promise<void> {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => this.#answer(this.#write(request, Buffer.concat(chunks)), response));
+    request.on('error', () => undefined); // cut off: it never arrived
+  }
+
+  #write(request: IncomingMessage, body: Buffer): Arrival {
+    const { customer, lane, sequence, eventId } = JSON.parse(body.toString('utf8')) as Delivered;
+    const arrival: Arrival = {
+      at: this.history.now(),
+      destination: request.url!.slice(1),
+      webhookId: request.headers['webhook-id'] as string,
+      customer,
+      lane,
+      sequence,
+      eventId,
+      bodyHash: hash('sha1', body, 'base64'),
+      status: null,
+    };
+    this.history.arrivals.push(arrival);
+    return arrival;
+  }
+
+  #answer(arrival: Arrival, response: ServerResponse): void {
+    const fault = this.#fault;
+    if (fault === undefined || placeOf(arrival.customer) >= fault.share) {
+      arrival.status = 204;
+      response.writeHead(204).end();
+    } else if (fault.how === 'hang') {
+      this.#hanging.add(response);
+    } else if (fault.how === 'reset') {
+      response.socket?.resetAndDestroy();
+    } else {
+      arrival.status = fault.how;
+      response.writeHead(fault.how, fault.how === 500 ? {} : { 'retry-after': '1' }).end();
+    }
+  }
+}
+
+/** Where a customer stands among all of them, 0 to below 1, whoever they are. */
+function placeOf(customer: string): number {
+  return hash('sha1', customer, 'buffer').readUInt32BE() / 2 ** 32;
+}

@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { KeptProcess } from './kept-process.js';
+import { applyChaosDocuments, chaosKeys } from './documents.js';
+import { startLog } from './log.js';
+import type { ChaosLog } from './log.js';
+import type { LogKind } from './options.js';
+import { KillablePostgres } from './postgres.js';
+import type { Sink } from './sink.js';
+
+export const logPrefix = 'chaos.';
+
+export interface SystemOptions {
+  readonly log: LogKind;
+  /** Where everything of the run lies. */
+  readonly directory: string;
+  /** The folder whose `dist` the services run. */
+  readonly root: string;
+  readonly sink: Sink;
+}
+
+/** Short, so that what a dead process held is free again within seconds. */
+const shortRecovery = { LOG_SESSION_TIMEOUT_MS: '6000', RUN_LEASE_MS: '5000', DELIVERY_LEASE_MS: '5000' };
+
+/** Every process of a Millrace as a cluster runs it, two of each worker, and a third one that comes and goes. */
+export class System {
+  private constructor(
+    readonly postgres: KillablePostgres,
+    readonly log: ChaosLog,
+    readonly services: readonly KeptProcess[],
+  ) {}
+
+  static async start(options: SystemOptions): Promise<System> {
+    const { directory, root, sink } = options;
+    const [postgres, log] = await Promise.all([
+      KillablePostgres.start(join(directory, 'postgres')),
+      startLog(options.log, directory, root),
+    ]);
+    await applyChaosDocuments(postgres.url, (destination) => sink.urlOf(destination));
+    const system = new System(postgres, log, await createServices(options, postgres.url, log));
+    for (const service of system.services) if (!service.name.endsWith('-3')) service.up();
+    await Promise.all(system.services.filter((service) => service.running).map((service) => service.ready()));
+    return system;
+  }
+
+  get doors(): string {
+    return this.named('ingestion').url;
+  }
+
+  get graphql(): string {
+    return `${this.named('query').url}/graphql`;
+  }
+
+  get model(): string {
+    return `${this.named('local-model').url}/local-model`;
+  }
+
+  named(name: string): KeptProcess {
+    return this.services.find((service) => service.name === name)!;
+  }
+
+  get surprises(): string[] {
+    return this.services.flatMap((service) => service.surprises);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.services.map((service) => service.stop()));
+    await this.log.stop();
+    await this.postgres.stop();
+  }
+}
+
+async function createServices({ directory, root }: SystemOptions, databaseUrl: string, log: ChaosLog): Promise<KeptProcess[]> {
+  const create = (name: string, service: string, environment: Record<string, string>): Promise<KeptProcess> =>
+    KeptProcess.create({ name, service, environment, root, outputFile: join(directory, 'output', `${name}.log`) });
+  const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };
+  const shared = {
+    ...observed,
+    ...shortRecovery,
+    DATABASE_URL: databaseUrl,
+    KAFKA_BROKERS: log.brokers.join(','),
+    KAFKA_REPLICATION: String(log.replication),
+    LOG_PREFIX: logPrefix,
+    SECRETS_KEY: chaosKeys.secretsKey,
+  };
+  const model = await create('local-model', 'local-model', observed);
+  const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local', RUN_RETRIES: '20' };
+  const connectors = { ...shared, DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true', DELIVERY_CONCURRENCY_PER_DESTINATION: '64' };
+  const others = await Promise.all([
+    create('ingestion', 'ingestion', { ...shared, INTAKE_LOG_EVERY: '0' }),
+    create('query', 'query', { ...shared, OPERATOR_KEY: chaosKeys.operator }),
+    ...[1, 2, 3].map((number) => create(`ai-processing-${number}`, 'ai-processing', ai)),
+    ...[1, 2, 3].map((number) => create(`connectors-${number}`, 'connectors', connectors)),
+  ]);
+  return [model, ...others];
+}
