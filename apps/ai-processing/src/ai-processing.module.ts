@@ -10,9 +10,9 @@ import { EventTable } from './events/event.table.js';
 import { FlowCompiler } from './flows/flow.compiler.js';
 import { FlowMatcher } from './flows/flow.matcher.js';
 import { ReplayConsumer } from './replays/replay.consumer.js';
-import { ModelAttemptTable } from './runs/model-attempt.table.js';
 import { RunAnnouncer } from './runs/run.announcer.js';
 import { RunConsumer } from './runs/run.consumer.js';
+import { RunProgressTable } from './runs/run.progress.table.js';
 import { RunService } from './runs/run.service.js';
 import { RunTable } from './runs/run.table.js';
 import { RunWorker, runOptions } from './runs/run.worker.js';
@@ -38,7 +38,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
         FlowMatcher,
         RunTable,
         StepResultTable,
-        ModelAttemptTable,
+        RunProgressTable,
         RunAnnouncer,
         RunWorker,
         RunService,

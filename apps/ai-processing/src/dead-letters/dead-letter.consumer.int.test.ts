@@ -4,6 +4,8 @@ import type { DeadLettered, DeliveryAttempted, RunCompleted } from '#libs/contra
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
+import { RunProgressTable } from '../runs/run.progress.table.js';
+import type { RunEnd } from '../runs/run.progress.table.js';
 import { RunTable } from '../runs/run.table.js';
 import { DeadLetterConsumer } from './dead-letter.consumer.js';
 import { DeadLetterTable } from './dead-letter.table.js';
@@ -27,6 +29,8 @@ const all = statement(
   'SELECT code, message, resolved_at IS NOT NULL AS resolved FROM dead_letter WHERE tenant_id = $1',
 );
 const letters = (tenant: string) => database.query(all, [tenant]);
+const refused: RunEnd = { state: 'failed', code: 'model.refused', message: 'no' };
+const decided: RunEnd = { state: 'completed', decision: null, deliveries: [] };
 const second = (at: number): string => `2026-11-21T10:00:0${at}.000Z`;
 
 const parked = (tenant: string, at: number, more: Partial<DeadLettered> = {}): DeadLettered => ({
@@ -138,10 +142,16 @@ describe('where the log of dead letters is read after what put them right', () =
       return { tenant, id, eventId: 'evt_1', customer: 'c', flow, flowVersion: 1, generation, commandId: null };
     };
     const claimed = await runs.claim([run('triage', 0), run('triage', 1), run('other', 0), run('other', 1)], null, 60_000);
-    for (const one of claimed) {
-      if (one.generation === 0) await runs.fail(one, 'model.refused', 'no');
-      else if (one.flow === 'triage') await runs.complete(one, null, []);
-    }
+    const ends = claimed
+      .filter(({ flow, generation }) => generation === 0 || flow === 'triage')
+      .map((one) => ({
+        run: one,
+        steps: [],
+        attempts: [],
+        unanswered: 0,
+        end: one.generation === 0 ? refused : decided,
+      }));
+    await new RunProgressTable(database).write(ends, 60_000);
     for (const { id } of [run('triage', 0), run('other', 0)]) {
       await consumer.onDeadLettered(
         parked(tenant, 1, { kind: 'run', code: id, runId: id, deliveryId: null, deadLetterId: deadLetterId(tenant, 'run', id) }),

@@ -23,8 +23,10 @@ export interface FinishedStep {
 export interface StepJournal {
   /** The stored output; undefined where the step has not ended yet. */
   stored(step: string): Json | undefined;
-  /** Keeps the first output a step ever had, and returns that one. */
+  /** Keeps the output, which is stored at the latest before anything outside the run acts on it. Returns it as it reads when it is stored. */
   keep(finished: FinishedStep): Promise<Json>;
+  /** Stores what was kept, and that the step's question is about to be put to a model. @throws RunLeaseLost */
+  beforeAsking(step: string): Promise<void>;
   onModelAttempt(step: string, attempt: ModelAttempt): Promise<void>;
 }
 
@@ -75,7 +77,8 @@ export class FlowRunner {
     try {
       const wanted = step.condition === undefined || (await step.condition.evaluate(input)) === true;
       const onModelAttempt = (attempt: ModelAttempt): Promise<void> => this.journal.onModelAttempt(step.id, attempt);
-      const result: StepOutput = wanted ? await step.work(input, { signal: this.signal, onModelAttempt }) : { output: null };
+      const beforeAsking = (): Promise<void> => this.journal.beforeAsking(step.id);
+      const result: StepOutput = wanted ? await step.work(input, { signal: this.signal, beforeAsking, onModelAttempt }) : { output: null };
       const state = wanted ? 'succeeded' : 'skipped';
       const kept = await this.journal.keep({ step: step.id, kind: step.kind, state, ...result, startedAt, finishedAt: new Date() });
       observe({ outcome: state });

@@ -13,6 +13,11 @@ export interface StepInput {
 export interface StepContext {
   /** Aborted when the run is no longer ours. */
   readonly signal: AbortSignal;
+  /**
+   * Called, and waited for, before a question is put to a model: what it is about is stored then, and that it was put.
+   * @throws RunLeaseLost where the run is no longer ours
+   */
+  readonly beforeAsking: () => Promise<void>;
   readonly onModelAttempt: (attempt: ModelAttempt) => Promise<void>;
 }
 

@@ -16,9 +16,9 @@ import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowMatcher } from '../flows/flow.matcher.js';
 import { ReplayConsumer } from '../replays/replay.consumer.js';
 import { EventUnknown } from '../replays/replay.errors.js';
-import { ModelAttemptTable } from './model-attempt.table.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunsUnfinished } from './run.errors.js';
+import { RunProgressTable } from './run.progress.table.js';
 import { RunService } from './run.service.js';
 import { RunTable } from './run.table.js';
 import { RunWorker } from './run.worker.js';
@@ -56,7 +56,7 @@ beforeAll(async () => {
   const compiler = new FlowCompiler(gateway);
   const options = { runRetries: 1, runLeaseMs: 30_000 };
   runTable = new RunTable(database);
-  const worker = new RunWorker(runTable, new StepResultTable(database), new ModelAttemptTable(database), compiler, configuration, options);
+  const worker = new RunWorker(runTable, new RunProgressTable(database), new StepResultTable(database), compiler, configuration, options);
   runs = new RunService(new FlowMatcher(configuration, compiler), runTable, worker, new RunAnnouncer(producer), options);
   const events = new EventTable(database);
   recorder = new EventRecorder(events, producer);
@@ -197,12 +197,11 @@ test('a run that is tried again goes on from what is stored: a model that would 
   await apply('triage', { steps: [infer('first'), infer('second')], decision: '[steps.first.topic, steps.second.topic]' });
   const event = eventOf('1');
   const broken = new AbortController();
-  const store = vi.spyOn(StepResultTable.prototype, 'keep');
-  store.mockImplementationOnce(async function keep(this: StepResultTable, ...args) {
-    store.mockRestore();
-    const kept = await this.keep(...args);
+  const infers = vi.spyOn(gateway, 'infer');
+  const ask = gateway.infer.bind(gateway);
+  infers.mockImplementationOnce(ask).mockImplementationOnce(() => {
     broken.abort(new Error('the process is killed'));
-    return kept;
+    throw broken.signal.reason;
   });
   await expect(runs.runFlows(event, contextOf({ signal: broken.signal }))).rejects.toThrow('the process is killed');
   await runs.runFlows(event, contextOf());
@@ -250,11 +249,11 @@ test('a worker that lost its claim while the model thought changes and announces
   await apply('triage', { steps: [infer('assess')] });
   const event = eventOf('1');
   const steal = statement('test.steal', 'UPDATE run SET fence = fence + 1 WHERE tenant_id = $1 RETURNING id');
-  const complete = vi.spyOn(runTable, 'complete');
-  complete.mockImplementationOnce(async (...args) => {
+  const ask = gateway.infer.bind(gateway);
+  vi.spyOn(gateway, 'infer').mockImplementationOnce(async (request) => {
+    const answer = await ask(request);
     await database.query(steal, [tenant]);
-    complete.mockRestore();
-    return runTable.complete(...args);
+    return answer;
   });
   await expect(runs.runFlows(event, contextOf())).rejects.toThrow(/claim of the run .* was lost/);
   expect(await stored()).toMatchObject([{ state: 'running', fence: 2, decision: null }]);

@@ -2,26 +2,37 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, runId } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import type { RecordContext } from '#libs/messaging';
+import { BatchWriter } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { traceIdOf } from '#libs/tracing';
 import { FlowMatcher } from '../flows/flow.matcher.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunTable } from './run.table.js';
-import type { PlannedRun, Run } from './run.table.js';
+import type { PlannedRun, Run, RunStart, StartedRuns } from './run.table.js';
 import { RunWorker, runOptions } from './run.worker.js';
 import type { RunOptions } from './run.worker.js';
+
+/** The runs of an event, or of a command about it, after this process took those it could. */
+interface Started extends StartedRuns {
+  /** The command that made them; null for the event's own. */
+  readonly commandId: string | null;
+}
 
 /** Runs flows on events: each run once in effect, however often it is asked for. */
 @Injectable()
 export class RunService {
+  private readonly starts: BatchWriter<RunStart, StartedRuns>;
+
   constructor(
     private readonly matcher: FlowMatcher,
     private readonly table: RunTable,
     private readonly worker: RunWorker,
     private readonly announcer: RunAnnouncer,
     @Inject(runOptions) private readonly options: RunOptions,
-  ) {}
+  ) {
+    this.starts = new BatchWriter({ maxBatch: 200, lingerMs: 2, write: (starts) => table.start(starts, options.runLeaseMs) });
+  }
 
   /**
    * Runs the flows that are the event's. Which these are is settled by the first try that finds any: a later repeat of the event, after a flow
@@ -29,9 +40,12 @@ export class RunService {
    * @throws RunsUnfinished
    */
   async runFlows(event: EventReceived, context: RecordContext): Promise<void> {
-    const earlier = await this.table.ofGeneration(event.tenant, event.eventId, 0);
-    const planned = earlier.length > 0 ? earlier : (await this.matcher.matching(event)).map((flow) => plan(event, flow, 0, null));
-    await this.carryOut(planned, event, context);
+    const planned = (await this.matcher.matching(event)).map((flow) => plan(event, flow, 0, null));
+    const { tenant, eventId } = event;
+    const { claimed, others } = await this.starts.add({ tenant, eventId, planned, traceId: traceIdOf(context.traceparent) });
+    const isFirst = others.length === 0 && claimed.every(({ fence }) => fence === 1);
+    const unseen = isFirst ? await this.othersOf(planned, claimed) : []; // made by another process at this very moment
+    await this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
   }
 
   /**
@@ -41,7 +55,11 @@ export class RunService {
    */
   async rerunFlows(event: EventReceived, commandId: string, only: string | null, context: RecordContext): Promise<void> {
     const earlier = await this.table.ofCommand(event.tenant, commandId, event.eventId);
-    await this.carryOut(earlier.length > 0 ? earlier : await this.nextGeneration(event, commandId, only), event, context);
+    const planned = earlier.length > 0 ? earlier : await this.nextGeneration(event, commandId, only);
+    if (planned.length === 0) return;
+    const claimed = await this.table.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
+    const others = await this.othersOf(planned, claimed);
+    await this.carryOut({ claimed, others, commandId }, event, context);
   }
 
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
@@ -51,13 +69,10 @@ export class RunService {
   }
 
   /** All at once; one that fails stops no other. */
-  private async carryOut(planned: readonly PlannedRun[], event: EventReceived, context: RecordContext): Promise<void> {
-    if (planned.length === 0) return;
-    const claimed = await this.table.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
-    const others = await this.othersOf(planned, claimed);
+  private async carryOut({ claimed, others, commandId }: Started, event: EventReceived, context: RecordContext): Promise<void> {
     const ended = await Promise.allSettled([
       ...claimed.map(async (run) => this.announcer.announce(await this.worker.workOn(run, event, context), event)),
-      ...others.map((run) => this.standBy(run, planned, event)),
+      ...others.map((run) => this.standBy(run, commandId, event)),
     ]);
     const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
     const passing = failures.filter((failure): failure is DomainError => failure instanceof DomainError && failure.outcome === 'retry');
@@ -77,10 +92,9 @@ export class RunService {
   }
 
   /** A finished run is announced again, because whoever finished it may have ended before the announcement. */
-  private async standBy(run: Run, planned: readonly PlannedRun[], event: EventReceived): Promise<void> {
+  private async standBy(run: Run, commandId: string | null, event: EventReceived): Promise<void> {
     if (run.state === 'running') throw new RunLeasedElsewhere(run.id, run.leaseLeftMs);
-    const takenByAnotherCommand = planned.every(({ id, commandId }) => id !== run.id || commandId !== run.commandId);
-    if (takenByAnotherCommand) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
+    if (run.commandId !== commandId) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
     await this.announcer.announce(run, event);
   }
 }

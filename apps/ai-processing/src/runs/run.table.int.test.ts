@@ -1,22 +1,26 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runId } from '#libs/contracts';
+import type { Json, PlannedDelivery } from '#libs/contracts';
 import type { ModelAttempt } from '#libs/models';
-import { Database } from '#libs/persistence';
+import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { ModelAttemptTable } from './model-attempt.table.js';
+import { RunProgressTable } from './run.progress.table.js';
+import type { RunEnd, RunProgress } from './run.progress.table.js';
 import { RunTable } from './run.table.js';
-import type { PlannedRun } from './run.table.js';
+import type { PlannedRun, RunStart, RunningRun } from './run.table.js';
 import { StepResultTable } from './step-result.table.js';
 
 let fresh: FreshDatabase;
 let database: Database;
 let runs: RunTable;
+let progress: RunProgressTable;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
   runs = new RunTable(database);
+  progress = new RunProgressTable(database);
 });
 afterAll(async () => {
   await database.close();
@@ -30,6 +34,22 @@ const planned = (more: Partial<PlannedRun> = {}): PlannedRun => {
 };
 const longMs = 60_000;
 const goneMs = -1;
+
+const write = async (run: RunningRun, more: Partial<RunProgress> = {}) =>
+  (await progress.write([{ run, steps: [], attempts: [], unanswered: 0, ...more }], longMs))[0];
+const end = (run: RunningRun, how: RunEnd) => write(run, { end: how });
+const completed = (decision: Json, deliveries: PlannedDelivery[] = []): RunEnd => ({ state: 'completed', decision, deliveries });
+const failed: RunEnd = { state: 'failed', code: 'model.refused', message: 'late' };
+const renewed = async (run: RunningRun) => (await runs.renew([run], longMs))[0];
+const at = new Date();
+const step = { step: 'assess', kind: 'infer', state: 'succeeded', output: 'first', startedAt: at, finishedAt: at } as const;
+const start = (run: PlannedRun, more: Partial<RunStart> = {}): RunStart => ({
+  tenant: run.tenant,
+  eventId: run.eventId,
+  planned: [run],
+  traceId: null,
+  ...more,
+});
 
 test('a run is claimed by one only, for as long as the claim holds', async () => {
   const run = planned();
@@ -45,16 +65,16 @@ test('a claim that ran out goes to the next, who keeps the flow’s version and 
   const [first] = await runs.claim([run], null, goneMs);
   const [second] = await runs.claim([{ ...run, flowVersion: 4 }], null, longMs);
   expect(second).toMatchObject({ fence: 2, flowVersion: 3 });
-  expect(await runs.renew(first!, longMs)).toBe(false);
-  expect(await runs.complete(first!, 'late', [])).toBeUndefined();
-  expect(await runs.fail(first!, 'model.refused', 'late')).toBeUndefined();
-  expect(await runs.complete(second!, { queue: 'billing' }, [])).toMatchObject({ state: 'completed', decision: { queue: 'billing' } });
+  expect(await renewed(first!)).toBe(false);
+  expect(await end(first!, completed('late'))).toBeUndefined();
+  expect(await end(first!, failed)).toBeUndefined();
+  expect(await end(second!, completed({ queue: 'billing' }))).toMatchObject({ state: 'completed', decision: { queue: 'billing' } });
 });
 
 test('a finished run is never claimed again, and its decision stays', async () => {
   const run = planned();
   const [held] = await runs.claim([run], null, longMs);
-  await runs.complete(held!, null, [{ step: 'tell', destination: 'crm', payload: { z: 1, a: '\u0000' } }]);
+  await end(held!, completed(null, [{ step: 'tell', destination: 'crm', payload: { z: 1, a: '\u0000' } }]));
   expect(await runs.claim([run], null, longMs)).toEqual([]);
   expect(await runs.byIds(run.tenant, [run.id])).toMatchObject([
     { state: 'completed', decision: null, deliveries: [{ step: 'tell', destination: 'crm', payload: { z: 1, a: '\u0000' } }] },
@@ -64,18 +84,18 @@ test('a finished run is never claimed again, and its decision stays', async () =
 test('a claim that is given back can be taken at once, and only what counts uses up the budget', async () => {
   const run = planned();
   const [first] = await runs.claim([run], null, longMs);
-  await runs.release(first!, 'does-not-count');
+  await end(first!, { state: 'released', failure: 'does-not-count' });
   const [second] = await runs.claim([run], null, longMs);
   expect(second!.failures).toBe(0);
-  await runs.release(second!, 'counts');
+  await end(second!, { state: 'released', failure: 'counts' });
   expect((await runs.claim([run], null, longMs))[0]!.failures).toBe(1);
 });
 
 test('a renewal that comes after the claim was given back takes nothing', async () => {
   const run = planned();
   const [first] = await runs.claim([run], null, longMs);
-  await runs.release(first!, 'does-not-count');
-  expect(await runs.renew(first!, longMs)).toBe(false);
+  await end(first!, { state: 'released', failure: 'does-not-count' });
+  expect(await renewed(first!)).toBe(false);
   expect(await runs.claim([run], null, longMs)).toHaveLength(1);
 });
 
@@ -88,27 +108,64 @@ test('a generation that one command made is not another command’s', async () =
   expect(await runs.lastGenerations(run.tenant, run.eventId)).toEqual(new Map([['triage', 1]]));
 });
 
-test('the first output of a step wins for ever, whoever comes second', async () => {
-  const results = new StepResultTable(database);
-  const [run] = await runs.claim([planned()], null, longMs);
-  const at = new Date();
-  const step = { step: 'assess', kind: 'infer', state: 'succeeded', startedAt: at, finishedAt: at } as const;
-  const kept = await Promise.all([1, 2, 3, 4].map((output) => results.keep(run!, { ...step, output })));
-  expect(new Set(kept).size).toBe(1);
-  expect(await results.keep(run!, { ...step, output: 'later' })).toBe(kept[0]);
-  expect(await results.ofRun(run!)).toEqual(new Map([['assess', kept[0]]]));
+test('what events of several records ask for at once goes to the first; another finds its runs at work', async () => {
+  const run = planned();
+  const other = planned({ tenant: run.tenant, eventId: 'evt_2' });
+  const [first, repeat, second] = await runs.start([start(run), start(run), start(other)], longMs);
+  expect(first).toMatchObject({ claimed: [{ id: run.id, fence: 1 }], others: [] });
+  expect(repeat).toMatchObject({ claimed: [], others: [{ id: run.id, state: 'running' }] });
+  expect(second).toMatchObject({ claimed: [{ id: other.id }], others: [] });
 });
 
-test('an answer of a model that was not stored before the claim was lost is counted once', async () => {
-  const attempts = new ModelAttemptTable(database);
+test('an event keeps the flows it started with, and a claim that ran out is taken with the version it had', async () => {
   const run = planned();
-  const at = new Date();
+  const late = planned({ tenant: run.tenant, flow: 'late' });
+  await runs.start([start(run)], goneMs);
+  const [again] = await runs.start([start(run, { planned: [{ ...run, flowVersion: 9 }, late] })], longMs);
+  expect(again).toMatchObject({ claimed: [{ id: run.id, fence: 2, flowVersion: 3 }], others: [] });
+  await end(again!.claimed[0]!, completed('done'));
+  const [finished] = await runs.start([start(run, { planned: [] })], longMs);
+  expect(finished).toMatchObject({ claimed: [], others: [{ id: run.id, state: 'completed', decision: 'done' }] });
+});
+
+test('many runs are written at once: who lost its claim changes nothing, and its neighbours are not touched by that', async () => {
+  const lost = planned();
+  const fine = planned();
+  const [zombie] = await runs.claim([lost], null, goneMs);
+  await runs.claim([lost], null, longMs);
+  const [holder] = await runs.claim([fine], null, longMs);
+  const of = (run: RunningRun): RunProgress => ({ run, steps: [step], attempts: [], unanswered: 0, end: completed('done') });
+  expect(await progress.write([of(zombie!), of(holder!)], longMs)).toMatchObject([undefined, { state: 'completed', decision: 'done' }]);
+  const results = new StepResultTable(database);
+  expect(await results.ofRun(zombie!)).toEqual(new Map());
+  expect(await results.ofRun(holder!)).toEqual(new Map([['assess', 'first']]));
+});
+
+test('a second output of a step is refused, and the first one stands', async () => {
+  const [run] = await runs.claim([planned()], null, longMs);
+  await write(run!, { steps: [step] });
+  await expect(write(run!, { steps: [{ ...step, output: 'second' }], end: completed('second') })).rejects.toThrow('step_result_pkey');
+  expect(await new StepResultTable(database).ofRun(run!)).toEqual(new Map([['assess', 'first']]));
+  expect(await runs.byIds(run!.tenant, [run!.id])).toMatchObject([{ state: 'running' }]);
+});
+
+test('a question to a model whose answer was not stored before the claim was lost is counted once', async () => {
+  const run = planned();
+  const [first] = await runs.claim([run], null, goneMs);
+  await progress.write([{ run: first!, steps: [], attempts: [], unanswered: 2 }], goneMs);
+  const [second] = await runs.claim([run], null, goneMs);
+  expect(second!.lostAnswers).toBe(2);
+  const [third] = await runs.claim([run], null, longMs);
+  expect(third!.lostAnswers).toBe(0);
+});
+
+test('a call of a model is stored even by one who lost its claim: it was paid for', async () => {
+  const run = planned();
+  const [first] = await runs.claim([run], null, goneMs);
+  await runs.claim([run], null, longMs);
   const none = { errorCode: null, errorMessage: null, responseModel: null, providerRequestId: null, inputTokens: null, outputTokens: null };
   const attempt: ModelAttempt = { number: 1, model: 'm', startedAt: at, finishedAt: at, outcome: 'succeeded', ...none };
-  const [first] = await runs.claim([run], null, goneMs);
-  await attempts.add(first!, 'assess', attempt);
-  const [second] = await runs.claim([run], null, goneMs);
-  expect(await attempts.lostAnswers(second!)).toBe(1);
-  const [third] = await runs.claim([run], null, goneMs);
-  expect(await attempts.lostAnswers(third!)).toBe(0);
+  expect(await write(first!, { attempts: [{ step: 'assess', attempt }] })).toBeUndefined();
+  const calls = statement('test.calls', 'SELECT step, fence, outcome FROM model_attempt WHERE tenant_id = $1');
+  expect(await database.query(calls, [run.tenant])).toEqual([{ step: 'assess', fence: 1, outcome: 'succeeded' }]);
 });

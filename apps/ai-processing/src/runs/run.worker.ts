@@ -1,16 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EventReceived, Json } from '#libs/contracts';
 import type { RecordContext } from '#libs/messaging';
-import { Configuration } from '#libs/persistence';
+import { BatchWriter, Configuration } from '#libs/persistence';
 import { counter, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { AiProcessingOptions } from '../config.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowRunner } from '../flows/flow.runner.js';
-import type { FlowResult, StepJournal } from '../flows/flow.runner.js';
-import { ModelAttemptTable } from './model-attempt.table.js';
+import type { FlowResult } from '../flows/flow.runner.js';
 import { RunLeaseLost } from './run.errors.js';
 import { reasonOf, verdictOn } from './run.failure.js';
+import { RunJournal } from './run.journal.js';
 import { RunLease } from './run.lease.js';
+import { RunProgressTable, RunProgressWriter } from './run.progress.table.js';
 import { RunTable } from './run.table.js';
 import type { FinishedRun, RunningRun } from './run.table.js';
 import { StepResultTable } from './step-result.table.js';
@@ -27,22 +28,35 @@ const decisionLatency = histogram(
 );
 const duplicates = counter(
   'millrace_model_duplicate_inferences_total',
-  'Answers of models that were lost in a crash before they were stored, so that the call is made again.',
+  'Questions to models whose answers a crash or a lost claim kept from being stored, so that they are asked again.',
   ['tenant'],
 );
 const log = logger('runs');
 
+/** Claims that are renewed within this time are renewed together; short beside the shortest lease. */
+const renewalsLingerMs = 50;
+
 /** Takes one claimed run through its steps to its end, or to the next try. */
 @Injectable()
 export class RunWorker {
+  private readonly progress: RunProgressWriter;
+  private readonly renewals: BatchWriter<RunningRun, boolean>;
+
   constructor(
-    private readonly table: RunTable,
+    table: RunTable,
+    progress: RunProgressTable,
     private readonly stepResults: StepResultTable,
-    private readonly modelAttempts: ModelAttemptTable,
     private readonly compiler: FlowCompiler,
     private readonly configuration: Configuration,
     @Inject(runOptions) private readonly options: RunOptions,
-  ) {}
+  ) {
+    this.progress = new RunProgressWriter(progress, options.runLeaseMs);
+    this.renewals = new BatchWriter({
+      maxBatch: 1_000,
+      lingerMs: renewalsLingerMs,
+      write: (held) => table.renew(held, options.runLeaseMs),
+    });
+  }
 
   /** @throws the reason why the run has to be tried again */
   async workOn(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
@@ -78,48 +92,44 @@ export class RunWorker {
 
   /** Completes the run, or gives it up, or throws what has to pass before it is tried again. */
   private async finish(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
-    using lease = new RunLease(run.id, this.options.runLeaseMs, () => this.table.renew(run, this.options.runLeaseMs), context.signal);
-    let finished: FinishedRun | undefined;
+    using lease = new RunLease(run.id, this.options.runLeaseMs, () => this.renewals.add(run), context.signal);
+    const journal = await this.journalOf(run);
+    let ended: RunningRun | FinishedRun | undefined;
     try {
-      const { decision, deliveries } = await this.runSteps(run, event, lease.signal);
-      finished = await this.table.complete(run, decision, deliveries);
+      const { decision, deliveries } = await this.runSteps(run, event, journal, lease.signal);
+      ended = await journal.end({ state: 'completed', decision, deliveries });
     } catch (error) {
-      finished = await this.settle(run, error, lease);
+      ended = await this.settle(run, error, journal, lease);
     }
-    if (finished === undefined) throw new RunLeaseLost(run.id);
-    return finished;
+    if (ended === undefined || ended.state === 'running') throw new RunLeaseLost(run.id);
+    return ended;
   }
 
-  private async runSteps(run: RunningRun, event: EventReceived, signal: AbortSignal): Promise<FlowResult> {
-    if (run.fence > 1) await this.countLostAnswers(run);
+  private async runSteps(run: RunningRun, event: EventReceived, journal: RunJournal, signal: AbortSignal): Promise<FlowResult> {
     const flow = this.compiler.compile(await this.configuration.flowVersion(run.tenant, run.flow, run.flowVersion));
-    return new FlowRunner(flow, event, await this.journalOf(run), signal).run();
+    return new FlowRunner(flow, event, journal, signal).run();
   }
 
   /** @throws the error itself where the run is to be tried again */
-  private async settle(run: RunningRun, error: unknown, lease: RunLease): Promise<FinishedRun | undefined> {
-    if (lease.isLost) throw error;
+  private async settle(
+    run: RunningRun,
+    error: unknown,
+    journal: RunJournal,
+    lease: RunLease,
+  ): Promise<RunningRun | FinishedRun | undefined> {
     const verdict = lease.signal.aborted ? 'wait' : verdictOn(error, run.failures, this.options.runRetries);
     if (verdict === 'give-up') {
       const { code, message } = reasonOf(error);
       log.warn({ err: error, runId: run.id, tenant: run.tenant }, 'the run is given up');
-      return this.table.fail(run, code, message);
+      return journal.end({ state: 'failed', code, message });
     }
-    await this.table.release(run, verdict === 'retry' ? 'counts' : 'does-not-count');
+    await journal.end({ state: 'released', failure: verdict === 'retry' ? 'counts' : 'does-not-count' });
     throw error;
   }
 
-  private async journalOf(run: RunningRun): Promise<StepJournal> {
+  private async journalOf(run: RunningRun): Promise<RunJournal> {
+    if (run.lostAnswers > 0) duplicates.inc({ tenant: run.tenant }, run.lostAnswers);
     const stored = run.fence > 1 ? await this.stepResults.ofRun(run) : new Map<string, Json>();
-    return {
-      stored: (step) => stored.get(step),
-      keep: (finished) => this.stepResults.keep(run, finished),
-      onModelAttempt: (step, attempt) => this.modelAttempts.add(run, step, attempt),
-    };
-  }
-
-  private async countLostAnswers(run: RunningRun): Promise<void> {
-    const lost = await this.modelAttempts.lostAnswers(run);
-    if (lost > 0) duplicates.inc({ tenant: run.tenant }, lost);
+    return new RunJournal(run, stored, this.progress);
   }
 }

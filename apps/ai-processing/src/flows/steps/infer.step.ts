@@ -7,11 +7,13 @@ export function inferStep(models: ModelGateway): Step<'infer'> {
   return {
     compile: (spec, id) => {
       const input = compileExpression(spec.input ?? 'event.data');
-      return async (scope, { signal, onModelAttempt }) => {
+      return async (scope, { signal, beforeAsking, onModelAttempt }) => {
+        const asked = (await input.evaluate(scope)) ?? null;
+        await beforeAsking();
         const inference = await models.infer({
           model: spec.model,
           instructions: spec.instructions,
-          input: (await input.evaluate(scope)) ?? null,
+          input: asked,
           outputSchema: spec.output,
           schemaName: id,
           temperature: spec.temperature,
