@@ -9,8 +9,8 @@ export const localBrokerSettings = {
     'LOCAL_BROKER_RETENTION_MEGABYTES',
     { min: 64, max: 1_000_000 },
     {
-      help: 'Size of the whole log at which the oldest records are deleted, whatever age their topic keeps.',
-      fallback: '8192',
+      help: 'Size of the whole log at which the oldest records are deleted, whatever age their topic keeps and whether or not they were read.',
+      fallback: '4096',
     },
   ),
 };

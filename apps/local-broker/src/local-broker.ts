@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { join } from 'node:path';
@@ -9,6 +10,8 @@ import { serveConnection } from './connection.js';
 import { CommittedOffsets } from './groups/committed-offsets.js';
 import { ConsumerGroups } from './groups/consumer-groups.js';
 import { lockDirectory } from './log/directory-lock.js';
+import { replaceFile } from './log/durable-file.js';
+import type { OpenFile } from './log/durable-file.js';
 import { TopicStore } from './log/topic-store.js';
 
 export interface LocalBrokerOptions {
@@ -18,10 +21,11 @@ export interface LocalBrokerOptions {
   port?: number;
   /** A loopback address; default 127.0.0.1. */
   host?: string;
-  /** Bytes that all topics together may take before the oldest records are deleted. Default 8 GiB. */
+  /** Bytes that all topics together may take before the oldest records are deleted. Default 4 GiB. */
   retentionBytes?: number;
-  /** Default 16 MiB. */
-  segmentBytes?: number;
+  /** Node's `open` and clock, unless a test says otherwise. */
+  openFile?: OpenFile;
+  nowMs?: () => number;
 }
 
 export interface LocalBroker {
@@ -32,6 +36,11 @@ export interface LocalBroker {
 }
 
 const retentionIntervalMs = 60_000;
+/** As Kafka's `offsets.retention.check.interval.ms`; members have come back by then after a restart. */
+const offsetsRetentionIntervalMs = 600_000;
+
+/** Enough for days of a laptop's events, and no disk is filled. */
+const defaultRetentionBytes = 4 * 1_024 ** 3;
 
 const log = logger('local-broker');
 
@@ -54,23 +63,30 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
   try {
     const lock = lockDirectory(directory);
     opened.push(() => lock.release());
+    const { openFile, nowMs = Date.now } = options;
     const topics = await TopicStore.open({
       directory,
-      segmentBytes: options.segmentBytes ?? 16 * 1_048_576,
-      retentionBytes: options.retentionBytes ?? 8 * 1_024 ** 3,
-      onNote: (note) => log.warn(note),
+      retentionBytes: options.retentionBytes ?? defaultRetentionBytes,
+      onNote: (note, error) => log.warn({ err: error }, note),
+      nowMs,
+      ...(openFile && { openFile }),
     });
     opened.push(() => topics.close());
-    const groups = new ConsumerGroups(await CommittedOffsets.open(join(directory, 'committed-offsets.jsonl')));
+    const offsets = await CommittedOffsets.open(join(directory, 'committed-offsets.jsonl'), { nowMs, ...(openFile && { openFile }) });
+    const groups = new ConsumerGroups(offsets);
     opened.push(() => groups.close());
     const stopping = new AbortController();
-    const listener = await listen(host, port, (address) => ({ topics, groups, stopping: stopping.signal, ...address }));
+    const clusterId = await clusterIdOf(directory);
+    const listener = await listen(host, port, (address) => ({ topics, groups, clusterId, stopping: stopping.signal, ...address }));
     opened.push(() => listener.close());
-    const retention = setInterval(() => {
-      topics.applyRetention(Date.now()).catch((error: unknown) => log.error({ err: error }, 'retention failed'));
-    }, retentionIntervalMs);
-    opened.push(async () => {
-      clearInterval(retention);
+    const timers = [
+      every(retentionIntervalMs, 'retention', () => topics.applyRetention()),
+      every(offsetsRetentionIntervalMs, 'retention of offsets', async () => {
+        for (const group of await groups.expire(nowMs())) log.warn({ group }, 'forgot the offsets of a group that nobody used for a week');
+      }),
+    ];
+    opened.push(() => {
+      for (const timer of timers) clearInterval(timer);
       stopping.abort();
     });
     return { address: `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`, stop };
@@ -78,6 +94,22 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
     await stop();
     throw error;
   }
+}
+
+function every(intervalMs: number, what: string, work: () => Promise<void>): NodeJS.Timeout {
+  return setInterval(() => {
+    work().catch((error: unknown) => log.error({ err: error }, `${what} failed`));
+  }, intervalMs);
+}
+
+/** Made once per folder, as Kafka's: clients can tell that a log was replaced by an empty one. */
+async function clusterIdOf(directory: string): Promise<string> {
+  const file = join(directory, 'cluster-id');
+  const existing = await readFile(file, 'utf8').catch(() => '');
+  if (existing !== '') return existing;
+  const made = randomBytes(16).toString('base64url');
+  await replaceFile(file, made);
+  return made;
 }
 
 interface Listener {

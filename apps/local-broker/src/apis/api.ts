@@ -7,6 +7,8 @@ import type { WireWriter } from '../wire/wire-writer.js';
 export interface Broker {
   readonly topics: TopicStore;
   readonly groups: ConsumerGroups;
+  /** Of this log: another folder is another cluster. */
+  readonly clusterId: string;
   /** Where clients reach this broker. */
   readonly host: string;
   readonly port: number;

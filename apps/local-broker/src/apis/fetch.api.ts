@@ -2,7 +2,7 @@ import type { PartitionLog } from '../log/partition-log.js';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
 import { WireWriter } from '../wire/wire-writer.js';
-import type { Api, Broker } from './api.js';
+import type { Api } from './api.js';
 
 interface Position {
   readonly topic: string;
@@ -15,10 +15,9 @@ interface Position {
 interface Fetched {
   readonly position: Position;
   readonly error: ErrorCode;
-  readonly records: Buffer;
+  /** Whole batches. */
+  readonly records: readonly Buffer[];
 }
-
-const nothing = Buffer.alloc(0);
 
 export const fetch: Api = {
   key: 1,
@@ -47,26 +46,61 @@ export const fetch: Api = {
       .flatMap(({ topic, partitions }) =>
         partitions.map((each): Position => ({ ...each, topic, log: broker.topics.partition(topic, each.partition) })),
       );
-    if (minBytes > 0) await waitForRecords(positions, maxWaitMs, broker);
-    return respond(await readAll(positions, maxBytes));
+    return respond(await readEnough(positions, { minBytes, maxBytes, maxWaitMs }, broker.stopping));
   },
 };
 
-/** Returns when a partition has something to read, is in error, or when the wait is over. */
-async function waitForRecords(positions: readonly Position[], maxWaitMs: number, { stopping }: Broker): Promise<void> {
-  const ready = ({ log, offset }: Position): boolean => log === undefined || offset !== log.endOffset;
-  if (maxWaitMs <= 0 || stopping.aborted || positions.some(ready)) return;
-  const grown = Promise.withResolvers<void>();
-  const timer = setTimeout(grown.resolve, maxWaitMs);
-  const forget = positions.flatMap(({ log }) => log?.onGrowth(grown.resolve) ?? []);
-  const wake = (): void => grown.resolve();
-  stopping.addEventListener('abort', wake);
-  await grown.promise;
-  stopping.removeEventListener('abort', wake);
-  clearTimeout(timer);
-  for (const stop of forget) stop();
+interface Wanted {
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
 }
 
+/** Reads until there are `minBytes`, a partition is in error, or the wait is over. */
+async function readEnough(
+  positions: readonly Position[],
+  { minBytes, maxBytes, maxWaitMs }: Wanted,
+  stopping: AbortSignal,
+): Promise<Fetched[]> {
+  const deadline = performance.now() + maxWaitMs;
+  for (;;) {
+    const grown = growthOf(positions, stopping);
+    try {
+      const fetched = await readAll(positions, maxBytes);
+      const leftMs = deadline - performance.now();
+      if (bytesIn(fetched) >= minBytes || fetched.some(({ error }) => error !== errorCodes.none)) return fetched;
+      if (leftMs <= 0 || stopping.aborted) return fetched;
+      await grown.within(leftMs);
+    } finally {
+      grown.forget();
+    }
+  }
+}
+
+/** Watches from now on, so that nothing is missed between a look and the wait. */
+function growthOf(positions: readonly Position[], stopping: AbortSignal): { within(ms: number): Promise<void>; forget(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const wake = (): void => resolve();
+  const forget = positions.flatMap(({ log }) => log?.onGrowth(wake) ?? []);
+  stopping.addEventListener('abort', wake);
+  return {
+    within: async (ms) => {
+      const timer = setTimeout(wake, ms);
+      await promise;
+      clearTimeout(timer);
+    },
+    forget: () => {
+      for (const stop of forget) stop();
+      stopping.removeEventListener('abort', wake);
+    },
+  };
+}
+
+function bytesIn(fetched: readonly Fetched[]): number {
+  return fetched.reduce((bytes, { records }) => records.reduce((sum, piece) => sum + piece.length, bytes), 0);
+}
+
+/** No more than `maxBytes`, unless the very first batch is larger than that. */
 async function readAll(positions: readonly Position[], maxBytes: number): Promise<Fetched[]> {
   const fetched: Fetched[] = [];
   let left = maxBytes;
@@ -74,22 +108,25 @@ async function readAll(positions: readonly Position[], maxBytes: number): Promis
   const first = Math.floor(Math.random() * positions.length);
   for (let at = 0; at < positions.length; at += 1) {
     const position = positions[(first + at) % positions.length]!;
-    const result = await readAt(position, left);
-    left -= result.records.length;
+    const result = await readAt(position, left, left === maxBytes);
+    left -= bytesIn([result]);
     fetched.push(result);
   }
   return fetched;
 }
 
-async function readAt(position: Position, left: number): Promise<Fetched> {
+async function readAt(position: Position, left: number, mayExceed: boolean): Promise<Fetched> {
   const { log, offset, maxBytes } = position;
-  if (log === undefined) return { position, error: errorCodes.unknownTopicOrPartition, records: nothing };
-  if (offset < log.startOffset || offset > log.endOffset) return { position, error: errorCodes.offsetOutOfRange, records: nothing };
-  if (left <= 0) return { position, error: errorCodes.none, records: nothing };
+  const without = (error: ErrorCode): Fetched => ({ position, error, records: [] });
+  if (log === undefined) return without(errorCodes.unknownTopicOrPartition);
+  if (offset < log.startOffset || offset > log.endOffset) return without(errorCodes.offsetOutOfRange);
+  if (left <= 0) return without(errorCodes.none);
   try {
-    return { position, error: errorCodes.none, records: await log.read(offset, Math.min(maxBytes, left)) };
+    const records = await log.read(offset, Math.min(maxBytes, left));
+    const result = { position, error: errorCodes.none, records };
+    return mayExceed || bytesIn([result]) <= left ? result : without(errorCodes.none);
   } catch {
-    return { position, error: errorCodes.storageError, records: nothing }; // retention may have removed the file meanwhile
+    return without(offset < log.startOffset ? errorCodes.offsetOutOfRange : errorCodes.storageError); // retention may have deleted it meanwhile
   }
 }
 
@@ -105,7 +142,7 @@ function respond(fetched: readonly Fetched[]): WireWriter {
         .int64(end)
         .int64(end)
         .int64(log?.startOffset ?? -1);
-      response.int32(0).int32(-1).buffer(records); // no aborted transactions, no preferred replica
+      response.int32(0).int32(-1).pieces(records); // no aborted transactions, no preferred replica
     });
   });
 }

@@ -82,7 +82,7 @@ export const offsetCommit: Api = {
   name: 'OffsetCommit',
   minVersion: 5,
   maxVersion: 5,
-  async handle(request, { groups }) {
+  async handle(request, { groups, topics }) {
     const group = request.string();
     const generation = request.int32();
     const memberId = request.string();
@@ -91,12 +91,17 @@ export const offsetCommit: Api = {
         topic: request.string(),
         partitions: request.array(() => ({ partition: request.int32(), offset: request.int64(), metadata: request.nullableString() })),
       }))
-      .flatMap(({ topic, partitions }) => partitions.map((partition): CommittedOffset => ({ group, topic, ...partition })));
-    const error = await groups.commit(group, memberId, generation, offsets);
+      .flatMap(({ topic, partitions }) =>
+        partitions.map((each): CommittedOffset => ({ group, topic, ...each, metadata: each.metadata ?? '' })),
+      );
+    const known = offsets.filter(({ topic, partition }) => topics.partition(topic, partition) !== undefined);
+    const errors = await groups.commit(group, memberId, generation, known);
+    const errorOf = new Map(known.map((offset, at) => [offset, errors[at]!]));
     const response = new WireWriter().int32(0);
-    const topics = [...Map.groupBy(offsets, ({ topic }) => topic)];
-    return response.array(topics, ([topic, ofTopic]) => {
-      response.string(topic).array(ofTopic, ({ partition }) => response.int32(partition).int16(error));
+    return response.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, ofTopic]) => {
+      response.string(topic).array(ofTopic, (offset) => {
+        response.int32(offset.partition).int16(errorOf.get(offset) ?? errorCodes.unknownTopicOrPartition);
+      });
     });
   },
 };

@@ -1,12 +1,10 @@
+import type { RecordPlace } from '../log/segment.js';
+import { readTopicConfig } from '../log/topic-config.js';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
 import { WireWriter } from '../wire/wire-writer.js';
 import { nodeId } from './api.js';
 import type { Api, Broker } from './api.js';
-
-/** Kafka's own defaults, for topics created without them. */
-const defaultRetentionMs = 7 * 86_400_000;
-const defaultMaxBatchBytes = 1_048_588;
 
 export const metadata: Api = {
   key: 3,
@@ -17,7 +15,7 @@ export const metadata: Api = {
     const names = request.nullableArray(() => request.string()) ?? broker.topics.all.map(({ name }) => name);
     const response = new WireWriter().int32(0);
     response.array([broker], ({ host, port }) => response.int32(nodeId).string(host).int32(port).string(null));
-    response.string('millrace-local').int32(nodeId);
+    response.string(broker.clusterId).int32(nodeId);
     return response.array(names, (name) => {
       const topic = broker.topics.topic(name);
       response
@@ -48,40 +46,47 @@ export const createTopics: Api = {
     }));
     request.int32(); // timeout
     const validateOnly = request.boolean();
-    const results: { name: string; error: ErrorCode }[] = [];
-    for (const { name, partitions, config } of wanted) {
-      results.push({ name, error: await create(broker, name, partitions, config, validateOnly) });
-    }
+    const results: ({ name: string } & Outcome)[] = [];
+    for (const topic of wanted) results.push({ name: topic.name, ...(await create(broker, topic, validateOnly)) });
     const response = new WireWriter().int32(0);
-    return response.array(results, ({ name, error }) => response.string(name).int16(error).string(null));
+    return response.array(results, ({ name, error, message = null }) => response.string(name).int16(error).string(message));
   },
 };
 
-async function create(
-  { topics }: Broker,
-  name: string,
-  partitions: number,
-  config: ReadonlyMap<string, string | null>,
-  validateOnly: boolean,
-): Promise<ErrorCode> {
-  // A name is a directory here: Kafka's own rule for names keeps it one.
-  if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') return errorCodes.invalidTopic;
-  if (partitions < 1 || partitions > 1_000) return errorCodes.invalidPartitions;
-  if (topics.topic(name) !== undefined) return errorCodes.topicAlreadyExists;
-  if (validateOnly) return errorCodes.none;
-  const created = await topics.create({
-    name,
-    partitions,
-    retentionMs: Number(config.get('retention.ms') ?? defaultRetentionMs),
-    maxBatchBytes: Number(config.get('max.message.bytes') ?? defaultMaxBatchBytes),
-  });
-  return created ? errorCodes.none : errorCodes.topicAlreadyExists;
+interface WantedTopic {
+  readonly name: string;
+  readonly partitions: number;
+  readonly replication: number;
+  readonly config: ReadonlyMap<string, string | null>;
+}
+
+interface Outcome {
+  readonly error: ErrorCode;
+  readonly message?: string;
+}
+
+async function create({ topics }: Broker, { name, partitions, replication, config }: WantedTopic, validateOnly: boolean): Promise<Outcome> {
+  // A name is a directory here: Kafka's own rule for names keeps it one. `journal` is the directory beside them.
+  if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || ['.', '..', 'journal'].includes(name)) return { error: errorCodes.invalidTopic };
+  if (topics.topic(name) !== undefined) return { error: errorCodes.topicAlreadyExists };
+  const count = partitions === -1 ? 1 : partitions;
+  if (count < 1 || count > 1_000) return { error: errorCodes.invalidPartitions };
+  if (replication > 1) return { error: errorCodes.invalidReplicationFactor, message: 'The local broker is one node' };
+  const { spec, problem } = readTopicConfig(config);
+  if (spec === undefined) return { error: errorCodes.invalidConfig, message: problem };
+  if (validateOnly) return { error: errorCodes.none };
+  try {
+    const created = await topics.create({ name, partitions: count, ...spec });
+    return { error: created ? errorCodes.none : errorCodes.topicAlreadyExists };
+  } catch (error) {
+    return { error: errorCodes.storageError, message: String(error) };
+  }
 }
 
 const latest = -1;
 const earliest = -2;
 
-/** Answers the two ends of a partition; looking an offset up by time is not supported. */
+/** A negative time asks for one of the two ends of a partition; others for the first record at or after it. */
 export const listOffsets: Api = {
   key: 2,
   name: 'ListOffsets',
@@ -94,20 +99,34 @@ export const listOffsets: Api = {
       topic: request.string(),
       partitions: request.array(() => ({ partition: request.int32(), timestamp: request.int64() })),
     }));
+    const found = await Promise.all(
+      topics.map(async ({ topic, partitions }) => ({
+        topic,
+        partitions: await Promise.all(
+          partitions.map(async ({ partition, timestamp }) => ({ partition, ...(await find(broker, topic, partition, timestamp)) })),
+        ),
+      })),
+    );
     const response = new WireWriter().int32(0);
-    return response.array(topics, ({ topic, partitions }) => {
-      response.string(topic).array(partitions, ({ partition, timestamp }) => {
-        const { error, offset } = endOf(broker, topic, partition, timestamp);
-        response.int32(partition).int16(error).int64(-1).int64(offset);
+    return response.array(found, ({ topic, partitions }) => {
+      response.string(topic).array(partitions, ({ partition, error, timestampMs, offset }) => {
+        response.int32(partition).int16(error).int64(timestampMs).int64(offset);
       });
     });
   },
 };
 
-function endOf({ topics }: Broker, topic: string, partition: number, timestamp: number): { error: ErrorCode; offset: number } {
+const noRecord = { offset: -1, timestampMs: -1 };
+
+async function find({ topics }: Broker, topic: string, partition: number, timestamp: number): Promise<{ error: ErrorCode } & RecordPlace> {
   const log = topics.partition(topic, partition);
-  if (log === undefined) return { error: errorCodes.unknownTopicOrPartition, offset: -1 };
-  if (timestamp === latest) return { error: errorCodes.none, offset: log.endOffset };
-  if (timestamp === earliest) return { error: errorCodes.none, offset: log.startOffset };
-  return { error: errorCodes.invalidRequest, offset: -1 };
+  if (log === undefined) return { error: errorCodes.unknownTopicOrPartition, ...noRecord };
+  if (timestamp === latest) return { error: errorCodes.none, ...noRecord, offset: log.endOffset };
+  if (timestamp === earliest) return { error: errorCodes.none, ...noRecord, offset: log.startOffset };
+  if (timestamp < 0) return { error: errorCodes.invalidRequest, ...noRecord };
+  try {
+    return { error: errorCodes.none, ...((await log.recordAt(timestamp)) ?? noRecord) };
+  } catch {
+    return { error: errorCodes.storageError, ...noRecord }; // retention deleted what was read
+  }
 }

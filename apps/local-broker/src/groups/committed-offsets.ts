@@ -1,57 +1,90 @@
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { replaceFile } from '../log/durable-file.js';
+import { openFile, replaceFile } from '../log/durable-file.js';
+import type { OpenFile } from '../log/durable-file.js';
 
 export interface CommittedOffset {
   readonly group: string;
   readonly topic: string;
   readonly partition: number;
+  /** As the consumer said it: kafkajs also commits -2, for the earliest. */
   readonly offset: number;
-  readonly metadata: string | null;
+  /** The consumer's own note; empty where it made none. */
+  readonly metadata: string;
 }
+
+/** A line of the file: a commit, or a sign of life of a group. */
+type Line = Partial<CommittedOffset> & { readonly group: string; readonly atMs?: number };
 
 /** The file is rewritten once it has grown to so many times what is in it. */
 const compactAt = 8;
 
+interface Waiting {
+  readonly offsets: readonly CommittedOffset[];
+  readonly lines: string;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** The consumer groups' positions: one JSON line per commit, synced before it is acknowledged, the last one per partition counts. */
 export class CommittedOffsets {
-  readonly #offsets = new Map<string, CommittedOffset>();
-  #pending: { lines: string; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  readonly #groups = new Map<string, { usedMs: number; readonly offsets: Map<string, CommittedOffset> }>();
+  #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #bytes = 0;
   #lines = 0;
 
   private constructor(
     private readonly path: string,
     private file: FileHandle,
+    private readonly options: { openFile: OpenFile; nowMs: () => number },
   ) {}
 
-  static async open(path: string): Promise<CommittedOffsets> {
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return '';
-      throw error;
-    });
-    const offsets = new CommittedOffsets(path, await open(path, 'a'));
-    for (const line of text.split('\n')) offsets.#read(line);
-    await offsets.#compact();
+  static async open(path: string, options: { openFile?: OpenFile; nowMs?: () => number } = {}): Promise<CommittedOffsets> {
+    const { openFile: opens = openFile, nowMs = Date.now } = options;
+    await (await opens(path, 'a')).close(); // `r+` writes at a position, and needs the file to exist
+    const offsets = new CommittedOffsets(path, await opens(path, 'r+'), { openFile: opens, nowMs });
+    await offsets.#load();
     return offsets;
   }
 
   find(group: string, topic: string, partition: number): CommittedOffset | undefined {
-    return this.#offsets.get(keyOf(group, topic, partition));
+    return this.#groups.get(group)?.offsets.get(`${topic} ${partition}`);
   }
 
   ofGroup(group: string): CommittedOffset[] {
-    return [...this.#offsets.values()].filter((offset) => offset.group === group);
+    return [...(this.#groups.get(group)?.offsets.values() ?? [])];
   }
 
-  /** Resolves when the commit is on the disk. */
+  /** Resolves when the commit is on the disk; rejects where it is not, and counts for nothing. */
   commit(offsets: readonly CommittedOffset[]): Promise<void> {
-    for (const offset of offsets) this.#offsets.set(keyOf(offset.group, offset.topic, offset.partition), offset);
-    return new Promise((resolve, reject) => {
-      this.#lines += offsets.length;
-      this.#pending.push({ lines: offsets.map((offset) => `${JSON.stringify(offset)}\n`).join(''), resolve, reject });
-      this.#writing ??= this.#write();
-    });
+    const atMs = this.options.nowMs();
+    return this.#append(
+      offsets,
+      offsets.map((offset) => ({ ...offset, atMs })),
+    );
+  }
+
+  /** Groups that were last used before then. */
+  unusedSince(timeMs: number): string[] {
+    return [...this.#groups].flatMap(([group, { usedMs }]) => (usedMs < timeMs ? [group] : []));
+  }
+
+  /** A group with members is used, also where it has nothing to commit. */
+  async used(groups: readonly string[]): Promise<void> {
+    const known = groups.filter((group) => this.#groups.has(group));
+    const atMs = this.options.nowMs();
+    await this.#append(
+      [],
+      known.map((group) => ({ group, atMs })),
+    );
+    for (const group of known) this.#use(group, atMs);
+  }
+
+  async forget(groups: readonly string[]): Promise<void> {
+    await this.#writing;
+    for (const group of groups) this.#groups.delete(group);
+    if (groups.length > 0) await this.#compact();
   }
 
   async close(): Promise<void> {
@@ -59,40 +92,98 @@ export class CommittedOffsets {
     await this.file.close();
   }
 
-  /** A line that does not parse is the torn end of a commit that was never acknowledged. */
-  #read(line: string): void {
+  /** What follows the last whole line is the torn end of a commit that was never acknowledged. */
+  async #load(): Promise<void> {
+    const text = await readFile(this.path, 'utf8');
+    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    for (const line of whole.split('\n')) this.#read(line);
+    this.#bytes = Buffer.byteLength(whole);
+    if (whole.length < text.length) await this.file.truncate(this.#bytes);
+  }
+
+  /** A line that does not parse was torn by a disk that was full; the commit after it was written behind it, whole. */
+  #read(text: string): void {
+    let line: Line;
     try {
-      const offset = JSON.parse(line) as CommittedOffset;
-      this.#offsets.set(keyOf(offset.group, offset.topic, offset.partition), offset);
+      line = JSON.parse(text) as Line;
     } catch {
       return;
     }
+    this.#lines += 1;
+    const { group, topic, partition, offset, metadata, atMs = this.options.nowMs() } = line;
+    this.#use(group, atMs);
+    if (topic === undefined || partition === undefined || offset === undefined) return;
+    this.#remember({ group, topic, partition, offset, metadata: metadata ?? '' });
+  }
+
+  #use(group: string, atMs: number): void {
+    const known = this.#groups.get(group);
+    if (known === undefined) this.#groups.set(group, { usedMs: atMs, offsets: new Map() });
+    else known.usedMs = Math.max(known.usedMs, atMs);
+  }
+
+  #remember(offset: CommittedOffset): void {
+    this.#groups.get(offset.group)!.offsets.set(`${offset.topic} ${offset.partition}`, offset);
+  }
+
+  #append(offsets: readonly CommittedOffset[], lines: readonly Line[]): Promise<void> {
+    if (lines.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#lines += lines.length;
+      this.#waiting.push({ offsets, lines: lines.map((line) => `${JSON.stringify(line)}\n`).join(''), resolve, reject });
+      this.#writing ??= this.#write();
+    });
   }
 
   async #write(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const commits = this.#pending;
-      this.#pending = [];
+    while (this.#waiting.length > 0) {
+      const commits = this.#waiting;
+      this.#waiting = [];
       try {
-        await this.file.appendFile(commits.map(({ lines }) => lines).join(''));
-        await this.file.datasync();
-        if (this.#lines > 1_000 && this.#lines > compactAt * this.#offsets.size) await this.#compact();
-        for (const { resolve } of commits) resolve();
+        await this.#store(Buffer.from(commits.map(({ lines }) => lines).join('')));
       } catch (error) {
         for (const { reject } of commits) reject(error);
+        continue;
       }
+      const atMs = this.options.nowMs();
+      for (const { offsets } of commits) {
+        for (const offset of offsets) {
+          this.#use(offset.group, atMs);
+          this.#remember(offset);
+        }
+      }
+      // Only tidiness: where it fails, the longer file says the same.
+      if (this.#lines > 1_000 && this.#lines > compactAt * this.#size) await this.#compact().catch(() => undefined);
+      for (const { resolve } of commits) resolve();
     }
     this.#writing = undefined;
   }
 
-  async #compact(): Promise<void> {
-    await replaceFile(this.path, [...this.#offsets.values()].map((offset) => `${JSON.stringify(offset)}\n`).join(''));
-    await this.file.close();
-    this.file = await open(this.path, 'a');
-    this.#lines = this.#offsets.size;
+  /** Where it throws, the next write takes the place of this one. */
+  async #store(data: Buffer): Promise<void> {
+    for (let written = 0; written < data.length;) {
+      written += (await this.file.write(data, written, data.length - written, this.#bytes + written)).bytesWritten;
+    }
+    await this.file.datasync();
+    this.#bytes += data.length;
   }
-}
 
-function keyOf(group: string, topic: string, partition: number): string {
-  return `${group} ${topic} ${partition}`;
+  get #size(): number {
+    let size = 0;
+    for (const { offsets } of this.#groups.values()) size += offsets.size;
+    return size;
+  }
+
+  async #compact(): Promise<void> {
+    const lines = [...this.#groups].flatMap(([group, { usedMs, offsets }]) => [
+      ...[...offsets.values()].map((offset): Line => ({ ...offset, atMs: usedMs })),
+      ...(offsets.size === 0 ? [{ group, atMs: usedMs }] : []),
+    ]);
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    await replaceFile(this.path, text, this.options.openFile);
+    await this.file.close();
+    this.file = await this.options.openFile(this.path, 'r+');
+    this.#bytes = Buffer.byteLength(text);
+    this.#lines = lines.length;
+  }
 }

@@ -43,6 +43,9 @@ interface Member {
 
 const nothing = Buffer.alloc(0);
 
+/** Kafka's `group.min.session.timeout.ms` and `group.max.session.timeout.ms`. */
+const sessionTimeoutsMs = { min: 6_000, max: 1_800_000 };
+
 /**
  * One consumer group, Kafka's classic protocol: members join, the leader assigns, everybody syncs, heartbeats keep a member in. Nothing of it
  * is stored: after a restart of the broker its members are unknown and join again. (Committed offsets are another matter.)
@@ -50,21 +53,28 @@ const nothing = Buffer.alloc(0);
  */
 export class ConsumerGroup {
   readonly #members = new Map<string, Member>();
+  /** Ids that were given out and have not joined: a client that never hears of its id leaves no member behind (KIP-394). */
+  readonly #invited = new Map<string, NodeJS.Timeout>();
   #state: 'empty' | 'preparing' | 'completing' | 'stable' = 'empty';
   #generation = 0;
   #leaderId = '';
   #protocol = '';
   #rebalanceDeadline: NodeJS.Timeout | undefined;
+  /** Members of this generation that have not asked for their assignment. */
+  #unsynced = new Set<string>();
 
   get empty(): boolean {
     return this.#members.size === 0;
   }
 
-  join(request: JoinRequest): Promise<JoinAnswer> {
-    const known = this.#members.get(request.memberId);
-    if (request.memberId !== '' && known === undefined)
-      return Promise.resolve(this.#refuseJoin(errorCodes.unknownMemberId, request.memberId));
-    if (!this.#canAgree(request)) return Promise.resolve(this.#refuseJoin(errorCodes.inconsistentGroupProtocol, request.memberId));
+  async join(request: JoinRequest): Promise<JoinAnswer> {
+    const { memberId, sessionTimeoutMs } = request;
+    if (sessionTimeoutMs < sessionTimeoutsMs.min || sessionTimeoutMs > sessionTimeoutsMs.max)
+      return this.#refuseJoin(errorCodes.invalidSessionTimeout, memberId);
+    if (!this.#canAgree(request)) return this.#refuseJoin(errorCodes.inconsistentGroupProtocol, memberId);
+    if (memberId === '') return this.#refuseJoin(errorCodes.memberIdRequired, this.#invite(request));
+    const known = this.#members.get(memberId);
+    if (known === undefined && !this.#invited.has(memberId)) return this.#refuseJoin(errorCodes.unknownMemberId, memberId);
     const member = known ?? this.#addMember(request);
     const changed = known === undefined || !sameProtocols(known.protocols, request.protocols);
     member.protocols = request.protocols;
@@ -72,7 +82,7 @@ export class ConsumerGroup {
     member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
     if (!changed && this.#isRepeat(member)) {
       this.#expectHeartbeat(member);
-      return Promise.resolve(this.#joined(member));
+      return this.#joined(member);
     }
     return new Promise((resolve) => {
       member.answerJoin = resolve;
@@ -87,6 +97,7 @@ export class ConsumerGroup {
     if (refusal !== undefined) return Promise.resolve({ error: refusal, assignment: nothing });
     const member = this.#members.get(memberId)!;
     this.#expectHeartbeat(member);
+    this.#unsynced.delete(memberId);
     if (this.#state === 'stable') return Promise.resolve({ error: errorCodes.none, assignment: member.assignment });
     return new Promise((resolve) => {
       member.answerSync = resolve;
@@ -101,8 +112,9 @@ export class ConsumerGroup {
   }
 
   leave(memberId: string): ErrorCode {
-    if (!this.#members.has(memberId)) return errorCodes.unknownMemberId;
-    this.#remove(memberId);
+    if (this.#invited.has(memberId)) this.#uninvite(memberId);
+    else if (this.#members.has(memberId)) this.#remove(memberId);
+    else return errorCodes.unknownMemberId;
     return errorCodes.none;
   }
 
@@ -117,6 +129,7 @@ export class ConsumerGroup {
   /** Forgets everybody, so that no timer is left. */
   close(): void {
     clearTimeout(this.#rebalanceDeadline);
+    for (const memberId of this.#invited.keys()) this.#uninvite(memberId);
     for (const member of this.#members.values()) clearTimeout(member.session);
     this.#members.clear();
   }
@@ -132,8 +145,23 @@ export class ConsumerGroup {
     return this.#state === 'completing' || (this.#state === 'stable' && member.id !== this.#leaderId);
   }
 
+  #invite({ clientId, sessionTimeoutMs }: JoinRequest): string {
+    const id = `${clientId}-${randomUUID()}`;
+    this.#invited.set(
+      id,
+      setTimeout(() => this.#uninvite(id), sessionTimeoutMs),
+    );
+    return id;
+  }
+
+  #uninvite(memberId: string): void {
+    clearTimeout(this.#invited.get(memberId));
+    this.#invited.delete(memberId);
+  }
+
   #addMember(request: JoinRequest): Member {
-    const id = `${request.clientId}-${randomUUID()}`;
+    const id = request.memberId;
+    this.#uninvite(id);
     const member: Member = {
       id,
       sessionTimeoutMs: request.sessionTimeoutMs,
@@ -153,19 +181,25 @@ export class ConsumerGroup {
     for (const member of this.#members.values()) {
       this.#answerSync(member, { error: errorCodes.rebalanceInProgress, assignment: nothing });
     }
+    this.#expectWithinRebalance(() => [...this.#members.values()].filter(({ answerJoin }) => answerJoin === undefined));
+  }
+
+  /** Removes who has not done by then what the rebalance waits for. */
+  #expectWithinRebalance(late: () => Member[]): void {
     const slowest = Math.max(...[...this.#members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs));
     clearTimeout(this.#rebalanceDeadline);
     this.#rebalanceDeadline = setTimeout(() => {
-      for (const member of this.#members.values()) if (member.answerJoin === undefined) this.#remove(member.id);
+      for (const { id } of late()) this.#remove(id);
     }, slowest);
   }
 
   #completeWhenAllJoined(): void {
     const members = [...this.#members.values()];
     if (this.#state !== 'preparing' || members.length === 0 || members.some(({ answerJoin }) => answerJoin === undefined)) return;
-    clearTimeout(this.#rebalanceDeadline);
     this.#state = 'completing';
     this.#generation += 1;
+    this.#unsynced = new Set(this.#members.keys());
+    this.#expectWithinRebalance(() => members.filter(({ id }) => this.#unsynced.has(id)));
     if (!this.#members.has(this.#leaderId)) this.#leaderId = members[0]!.id;
     this.#protocol = this.#agreed(members.map(({ protocols }) => protocols))!;
     for (const member of members) {

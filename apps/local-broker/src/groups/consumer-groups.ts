@@ -4,6 +4,11 @@ import type { CommittedOffset, CommittedOffsets } from './committed-offsets.js';
 import { ConsumerGroup } from './consumer-group.js';
 import type { JoinAnswer, JoinRequest, SyncAnswer } from './consumer-group.js';
 
+/** Kafka's `offset.metadata.max.bytes`, which counts characters. */
+const maxMetadataLength = 4_096;
+/** Kafka's `offsets.retention.minutes`. */
+const offsetsRetentionMs = 7 * 86_400_000;
+
 /** The groups with members, and the offsets of all groups that ever committed. */
 export class ConsumerGroups {
   readonly #groups = new Map<string, ConsumerGroup>();
@@ -32,21 +37,44 @@ export class ConsumerGroups {
     return this.#groups.get(groupId)?.leave(memberId) ?? errorCodes.unknownMemberId;
   }
 
-  async commit(groupId: string, memberId: string, generation: number, offsets: readonly CommittedOffset[]): Promise<ErrorCode> {
-    const group = this.#groups.get(groupId);
-    const refusal = group === undefined ? strangersCommit(generation) : group.checkCommit(memberId, generation);
-    if (refusal !== errorCodes.none) return refusal;
-    await this.offsets.commit(offsets);
-    return errorCodes.none;
+  /** One answer for each offset, in their order. */
+  async commit(groupId: string, memberId: string, generation: number, offsets: readonly CommittedOffset[]): Promise<ErrorCode[]> {
+    const refusal = this.#checkCommit(groupId, memberId, generation);
+    if (refusal !== errorCodes.none) return offsets.map(() => refusal);
+    const taken = offsets.filter(isNoteShort);
+    const stored = await this.offsets.commit(taken).then(
+      () => errorCodes.none,
+      () => errorCodes.coordinatorNotAvailable,
+    );
+    return offsets.map((offset) => (isNoteShort(offset) ? stored : errorCodes.offsetMetadataTooLarge));
+  }
+
+  /** Forgets the offsets of groups that nobody has used for a week, as Kafka does. */
+  async expire(nowMs: number): Promise<string[]> {
+    const atWork = [...this.#groups].flatMap(([groupId, group]) => (group.empty ? [] : [groupId]));
+    await this.offsets.used(atWork);
+    const expired = this.offsets.unusedSince(nowMs - offsetsRetentionMs);
+    await this.offsets.forget(expired);
+    for (const [groupId, group] of this.#groups) {
+      if (group.empty && this.offsets.ofGroup(groupId).length === 0) this.#groups.delete(groupId);
+    }
+    return expired;
   }
 
   async close(): Promise<void> {
     for (const group of this.#groups.values()) group.close();
     await this.offsets.close();
   }
+
+  #checkCommit(groupId: string, memberId: string, generation: number): ErrorCode {
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) return group.checkCommit(memberId, generation);
+    // Of a group without members only an administrator sets the offsets, and names no generation.
+    if (generation < 0) return errorCodes.none;
+    return this.offsets.ofGroup(groupId).length === 0 ? errorCodes.illegalGeneration : errorCodes.unknownMemberId;
+  }
 }
 
-/** Of a group without members only an administrator sets the offsets, and names no generation. */
-function strangersCommit(generation: number): ErrorCode {
-  return generation < 0 ? errorCodes.none : errorCodes.unknownMemberId;
+function isNoteShort({ metadata }: CommittedOffset): boolean {
+  return metadata.length <= maxMetadataLength;
 }

@@ -1,98 +1,109 @@
-import { mkdtemp, open, readFile, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { errorCodes } from '../wire/error-codes.js';
-import { crc32c } from '#libs/checksums';
-import { PartitionLog } from './partition-log.js';
-import { headerBytes, readHeader } from './record-batch.js';
+import { batchOf, batchesIn } from './batches-for-tests.js';
+import { FailingDisk } from './failing-disk.js';
+import type { PartitionLog } from './partition-log.js';
+import { TopicStore, topicDefaults } from './topic-store.js';
+import type { TopicSpec } from './topic-store.js';
 
 let directory: string;
-const opened: PartitionLog[] = [];
+let notes: string[];
+const opened: TopicStore[] = [];
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'millrace-partition-'));
+  notes = [];
 });
 afterEach(async () => {
-  vi.restoreAllMocks();
-  await Promise.all(opened.splice(0).map((log) => log.close()));
+  await Promise.all(opened.splice(0).map((store) => store.close()));
   await rm(directory, { recursive: true });
 });
 
-async function openLog(options: { segmentBytes?: number; maxBatchBytes?: number } = {}) {
-  const result = await PartitionLog.open(directory, { segmentBytes: 1_000_000, maxBatchBytes: 1_000_000, ...options });
-  opened.push(result.log);
-  return result;
+/** Partition 0 of a topic of 24. */
+async function openLog(spec: Partial<TopicSpec> = {}, disk = new FailingDisk()) {
+  const store = await TopicStore.open({
+    directory,
+    retentionBytes: 1e9,
+    onNote: (note) => notes.push(note),
+    openFile: disk.openFile,
+    nowMs: () => 1_000_000,
+  });
+  opened.push(store);
+  await store.create({ ...topicDefaults, name: 'notes', partitions: 24, maxBatchBytes: 1_000_000, ...spec });
+  const stop = async (): Promise<void> => {
+    opened.splice(opened.indexOf(store), 1);
+    await store.close();
+  };
+  return { store, log: store.partition('notes', 0)!, disk, stop };
 }
 
-/** A batch as a producer would send it; the broker never looks past the header. */
-function batchOf(count: number, options: { payload?: string; producerId?: number; sequence?: number } = {}): Buffer {
-  const payload = Buffer.from(options.payload ?? 'records');
-  const batch = Buffer.alloc(headerBytes + payload.length);
-  batch.writeInt32BE(batch.length - 12, 8);
-  batch.writeInt8(2, 16);
-  batch.writeInt32BE(count - 1, 23);
-  batch.writeBigInt64BE(BigInt(options.producerId ?? -1), 43);
-  batch.writeInt32BE(options.sequence ?? -1, 53);
-  batch.writeInt32BE(count, 57);
-  payload.copy(batch, headerBytes);
-  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);
-  return batch;
+const partitionDirectory = () => join(directory, 'notes', '0');
+const lastSegment = async (): Promise<string> => join(partitionDirectory(), (await readdir(partitionDirectory())).toSorted().at(-1)!);
+
+async function readFrom(log: PartitionLog, offset: number, maxBytes = 10_000) {
+  return batchesIn(await log.read(offset, maxBytes));
 }
 
-/** First offset and payload of each batch in a fetched buffer. */
-function batchesIn(data: Buffer): [number, string][] {
-  const found: [number, string][] = [];
-  for (let at = 0; at < data.length;) {
-    const header = readHeader(data.subarray(at))!;
-    found.push([header.baseOffset, data.subarray(at + headerBytes, at + header.bytes).toString()]);
-    at += header.bytes;
-  }
-  return found;
-}
-
-const lastSegment = async (): Promise<string> => join(directory, (await readdir(directory)).toSorted().at(-1)!);
-
-test('batches are numbered one after the other and read back from any offset in them', async () => {
-  const { log } = await openLog();
+test('batches are numbered one after the other and read back from any offset in them, before and after they are settled', async () => {
+  const { store, log } = await openLog();
   const appended = await Promise.all(
     [batchOf(3, { payload: 'a' }), batchOf(2, { payload: 'b' }), batchOf(1, { payload: 'c' })].map((each) => log.append(each)),
   );
   expect(appended.map(({ baseOffset }) => baseOffset)).toEqual([0, 3, 5]);
   expect(log.endOffset).toBe(6);
-  expect(batchesIn(await log.read(4, 10_000))).toEqual([
-    [3, 'b'],
-    [5, 'c'],
-  ]);
-  expect(await log.read(6, 10_000)).toHaveLength(0);
+  for (const settle of [async () => undefined, () => store.applyRetention()]) {
+    await settle();
+    expect(await readFrom(log, 4)).toEqual([
+      [3, 'b'],
+      [5, 'c'],
+    ]);
+    expect(await log.read(6, 10_000)).toHaveLength(0);
+  }
 });
 
 test('a read gives as many whole batches as fit, and at least one', async () => {
-  const { log } = await openLog();
+  const { store, log } = await openLog();
   for (const payload of ['x'.repeat(1_000), 'y'.repeat(1_000), 'z'.repeat(1_000)]) await log.append(batchOf(1, { payload }));
-  expect(batchesIn(await log.read(0, 10))).toHaveLength(1);
-  expect(batchesIn(await log.read(0, 2_200))).toHaveLength(2);
+  for (const settle of [async () => undefined, () => store.applyRetention()]) {
+    await settle();
+    expect(await readFrom(log, 0, 10)).toHaveLength(1);
+    expect(await readFrom(log, 0, 2_200)).toHaveLength(2);
+  }
 });
 
-test('appends that arrive together share one sync', async () => {
-  const { log } = await openLog();
-  const handle = await open(await lastSegment(), 'r');
-  const datasync = vi.spyOn(Object.getPrototypeOf(handle) as { datasync(): Promise<void> }, 'datasync');
-  await handle.close();
-  await Promise.all(Array.from({ length: 100 }, () => log.append(batchOf(1))));
-  expect(datasync).toHaveBeenCalledTimes(2);
+test('appends to any partitions that arrive together cost one write and one sync', async () => {
+  const { store, disk } = await openLog();
+  const before = disk.operations;
+  await Promise.all(Array.from({ length: 240 }, (_, n) => store.partition('notes', n % 24)!.append(batchOf(1))));
+  expect(disk.operations - before).toBe(2);
 });
 
 test('after a restart everything acknowledged is there, and numbering goes on', async () => {
   const first = await openLog({ segmentBytes: 500 });
   for (let n = 0; n < 20; n += 1) await first.log.append(batchOf(2, { payload: `record ${n}` }));
-  await first.log.close();
-  const { log, cutBytes } = await openLog({ segmentBytes: 500 });
-  expect(cutBytes).toBe(0);
+  await first.stop();
+  const { log } = await openLog();
+  expect(notes).toEqual([]);
   expect(log.endOffset).toBe(40);
   const read: [number, string][] = [];
-  for (let offset = 0; offset < 40; offset = read.at(-1)![0] + 2) read.push(...batchesIn(await log.read(offset, 300)));
+  for (let offset = 0; offset < 40; offset = read.at(-1)![0] + 2) read.push(...(await readFrom(log, offset, 300)));
   expect(read).toEqual(Array.from({ length: 20 }, (_, n) => [2 * n, `record ${n}`]));
   expect(await log.append(batchOf(1))).toMatchObject({ baseOffset: 40 });
+});
+
+test('no segment grows beyond its size, nor beyond its time', async () => {
+  const { store, log } = await openLog({ segmentBytes: 500, segmentMs: 1_000 });
+  for (let n = 0; n < 10; n += 1) await log.append(batchOf(1, { payload: 'x'.repeat(60), timestampMs: 0 }));
+  await store.applyRetention();
+  const files = await readdir(partitionDirectory());
+  expect(files.length).toBeGreaterThan(2);
+  for (const file of files) expect((await stat(join(partitionDirectory(), file))).size).toBeLessThanOrEqual(500);
+  await log.append(batchOf(1, { timestampMs: 500 }));
+  await log.append(batchOf(1, { timestampMs: 1_001 }));
+  await store.applyRetention();
+  expect(await readdir(partitionDirectory())).toContain('00000000000000000011.log');
 });
 
 test.each([
@@ -106,20 +117,35 @@ test.each([
       await writeFile(path, bytes);
     },
   ],
-])('a torn tail is cut off: %s', async (_, tear) => {
+])('a damaged end is cut off, said, and written on: %s', async (_, damage) => {
   const first = await openLog();
   await first.log.append(batchOf(2, { payload: 'whole' }));
   await first.log.append(batchOf(2, { payload: 'torn' }));
-  await first.log.close();
-  await tear(await lastSegment());
-  const { log, cutBytes } = await openLog();
-  expect(cutBytes).toBeGreaterThan(0);
+  await first.stop();
+  await damage(await lastSegment());
+  const { log } = await openLog();
+  expect(notes[0]).toMatch(/^notes\/0: cut off \d+ bytes of a write that a crash had torn$/);
   expect(log.endOffset).toBe(2);
   await log.append(batchOf(1, { payload: 'next' }));
-  expect(batchesIn(await log.read(0, 10_000))).toEqual([
-    [0, 'whole'],
-    [2, 'next'],
-  ]);
+  expect(await readFrom(log, 0)).toEqual([[0, 'whole']]);
+  expect(await readFrom(log, 2)).toEqual([[2, 'next']]);
+});
+
+test('what is in the journal and in no file any more keeps its offsets', async () => {
+  const first = await openLog();
+  await first.log.append(batchOf(5, { payload: 'settled' }));
+  await first.stop();
+  const disk = new FailingDisk();
+  const second = await openLog({}, disk);
+  await second.log.append(batchOf(1, { payload: 'journalled' }));
+  disk.powerCutAt = 0;
+  await expect(second.stop()).rejects.toThrow('the power is gone');
+  await rm(await lastSegment());
+
+  const { log } = await openLog();
+  expect(notes[0]).toBe('notes/0: records are missing in its files; it goes on where the journal does');
+  expect([log.startOffset, log.endOffset]).toEqual([5, 6]);
+  expect(await readFrom(log, 5)).toEqual([[5, 'journalled']]);
 });
 
 test('a batch that a producer repeats is acknowledged where it stands, also after a restart', async () => {
@@ -129,62 +155,30 @@ test('a batch that a producer repeats is acknowledged where it stands, also afte
   const [once, again] = await Promise.all([send(first.log, 2), send(first.log, 2)]);
   expect(once).toEqual({ error: errorCodes.none, baseOffset: 2 });
   expect(again).toEqual(once);
-  await first.log.close();
+  await first.stop();
   const { log } = await openLog();
   expect(await send(log, 2)).toEqual(once);
   expect(await send(log, 8)).toMatchObject({ error: errorCodes.outOfOrderSequenceNumber });
   expect(log.endOffset).toBe(4);
 });
 
-test('what is no intact batch, or too large, is refused', async () => {
+test('what is no intact batch, too large, or from the future, is refused', async () => {
   const { log } = await openLog({ maxBatchBytes: 200 });
   const flipped = batchOf(1);
   flipped.writeUInt8(flipped.at(-1)! ^ 1, flipped.length - 1);
   const refusals = [flipped, Buffer.alloc(10), Buffer.concat([batchOf(1), batchOf(1)])].map((data) => log.append(data));
   expect((await Promise.all(refusals)).map(({ error }) => error)).toEqual(Array(3).fill(errorCodes.corruptMessage));
   expect(await log.append(batchOf(1, { payload: 'x'.repeat(200) }))).toMatchObject({ error: errorCodes.messageTooLarge });
-});
-
-test('a write that the disk refuses is not acknowledged, takes nothing along, and can be repeated', async () => {
-  const { log } = await openLog();
-  const send = (sequence: number) => log.append(batchOf(1, { payload: `record ${sequence}`, producerId: 9, sequence }));
-  await send(0);
-  const handle = await open(await lastSegment(), 'r');
-  vi.spyOn(Object.getPrototypeOf(handle) as { datasync(): Promise<void> }, 'datasync').mockRejectedValueOnce(new Error('EIO'));
-  await handle.close();
-  const lost = { error: errorCodes.storageError, baseOffset: -1 };
-  expect(await Promise.all([send(1), send(2)])).toEqual([lost, lost]);
-  expect(log.endOffset).toBe(1);
-  expect(await send(1)).toEqual({ error: errorCodes.none, baseOffset: 1 });
-  expect(batchesIn(await log.read(0, 10_000))).toEqual([
-    [0, 'record 0'],
-    [1, 'record 1'],
-  ]);
+  expect(await log.append(batchOf(1, { timestampMs: 4_600_001 }))).toMatchObject({ error: errorCodes.invalidTimestamp });
+  expect(log.endOffset).toBe(0);
 });
 
 test('a log that is closed takes nothing more, and what arrived before is on the disk', async () => {
-  const { log } = await openLog();
+  const { log, stop } = await openLog();
   const last = log.append(batchOf(1));
-  await log.close();
+  await stop();
   expect(await last).toEqual({ error: errorCodes.none, baseOffset: 0 });
   expect(await log.append(batchOf(1))).toMatchObject({ error: errorCodes.storageError });
-});
-
-test('retention removes the oldest whole segments and never the one that is written to, which it closes once it is old', async () => {
-  const { log } = await openLog({ segmentBytes: 300 });
-  for (let n = 0; n < 12; n += 1) await log.append(batchOf(1, { payload: 'x'.repeat(60) }));
-  const [oldest] = await log.removable(0);
-  await log.remove(oldest!.segment);
-  expect(log.startOffset).toBeGreaterThan(0);
-  expect(await log.append(batchOf(1))).toMatchObject({ baseOffset: 12 });
-
-  const past = new Date('2020-01-01');
-  for (const file of await readdir(directory)) await utimes(join(directory, file), past, past);
-  const removable = await log.removable(Date.now() - 1_000);
-  for (const { segment } of removable) await log.remove(segment);
-  expect(log.startOffset).toBe(13);
-  expect(await log.append(batchOf(1, { payload: 'new' }))).toMatchObject({ baseOffset: 13 });
-  expect(batchesIn(await log.read(13, 1_000))).toEqual([[13, 'new']]);
 });
 
 test('who waits for growth is told once a batch can be read', async () => {
@@ -195,4 +189,27 @@ test('who waits for growth is told once a batch can be read', async () => {
   stop();
   await log.append(batchOf(2));
   expect(ends).toEqual([2]);
+});
+
+test('a full disk acknowledges nothing, loses nothing, and goes on when there is room', async () => {
+  const { log, disk } = await openLog();
+  const send = (sequence: number) => log.append(batchOf(1, { payload: `record ${sequence}`, producerId: 9, sequence }));
+  await send(0);
+  disk.freeBytes = 50;
+  const refused = { error: errorCodes.storageError, baseOffset: -1 };
+  expect(await Promise.all([send(1), send(2), send(1)])).toEqual([refused, refused, refused]);
+  expect(await send(1)).toEqual(refused);
+  expect(log.endOffset).toBe(1);
+  expect(await readFrom(log, 0)).toEqual([[0, 'record 0']]);
+  disk.freeBytes = Infinity;
+  expect(await Promise.all([send(1), send(2)])).toEqual([
+    { error: errorCodes.none, baseOffset: 1 },
+    { error: errorCodes.none, baseOffset: 2 },
+  ]);
+  expect(await readFrom(log, 0)).toEqual([
+    [0, 'record 0'],
+    [1, 'record 1'],
+    [2, 'record 2'],
+  ]);
+  expect(notes[0]).toMatch(/batches could not be stored and were refused/);
 });

@@ -1,50 +1,75 @@
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
+import { syncDirectory } from './durable-file.js';
+import type { OpenFile } from './durable-file.js';
+import type { PlacedBatch } from './group-commit.js';
 import { ProducerSequences } from './producer-sequences.js';
-import { isIntact, placeAt, readHeader } from './record-batch.js';
+import { isIntact, placeAt, readHeader, recordAt } from './record-batch.js';
 import type { BatchHeader } from './record-batch.js';
 import { Segment } from './segment.js';
+import type { RecordPlace } from './segment.js';
 
 export interface PartitionLogOptions {
-  /** A segment that has so many bytes is followed by a new one. */
-  segmentBytes: number;
-  maxBatchBytes: number;
-}
-
-interface PendingBatch {
-  readonly header: BatchHeader;
-  readonly data: Buffer;
-  readonly resolve: (result: AppendResult) => void;
+  readonly topic: string;
+  readonly partition: number;
+  readonly directory: string;
+  /** No segment grows larger, unless by a single batch. */
+  readonly segmentBytes: number;
+  /** Between the first and the last record of a segment, in the records' own time. */
+  readonly segmentMs: number;
+  readonly maxBatchBytes: number;
+  readonly openFile: OpenFile;
+  readonly nowMs: () => number;
+  /** Resolves to true once the batch is durable, after a call of {@link PartitionLog.durable}; to false after one of {@link PartitionLog.takeBack}. */
+  readonly commit: (batch: PlacedBatch) => Promise<boolean>;
 }
 
 export type AppendResult = { error: ErrorCode; baseOffset: number };
 
+interface StoredBatch {
+  readonly header: BatchHeader;
+  readonly data: Buffer;
+}
+
+/** Kafka's `message.timestamp.after.max.ms`: a record from further ahead would never grow old. */
+const maxAheadMs = 3_600_000;
+
+const notStored = { error: errorCodes.storageError, baseOffset: -1 } as const;
+
 /**
- * One partition on disk. Batches are numbered when they arrive and acknowledged when they are synced; those that arrive meanwhile share the
- * next sync. Readers see only what is synced, so nothing that was read can be lost again.
+ * One partition. A batch is numbered when it arrives, acknowledged and readable once it is durable in the journal, and kept in memory from then
+ * until it is settled: written to the partition's own files.
  */
 export class PartitionLog {
   #segments: Segment[] = [];
-  #sequences = new ProducerSequences();
+  readonly #sequences = new ProducerSequences();
+  /** Durable, not settled. */
+  #tail: StoredBatch[] = [];
+  #settledOffset = 0;
+  #durableOffset = 0;
   #nextOffset = 0;
-  #syncedOffset = 0;
-  #pending: PendingBatch[] = [];
-  #flushing: Promise<void> | undefined;
-  /** False while the log is read again after a failed write, and once it is closed. */
-  #writable = true;
+  /** What is numbered and not durable, by its first offset. */
+  readonly #placed = new Map<number, { takeBack: () => void; durable: Promise<boolean> }>();
+  /** Whether the last segment has what may not be on the disk. */
+  #unsynced = false;
+  #open = true;
+  /** Changes of the segments, one after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
   readonly #waiters = new Set<() => void>();
 
-  private constructor(
-    private readonly directory: string,
-    private readonly options: PartitionLogOptions,
-  ) {}
+  private constructor(private readonly options: PartitionLogOptions) {}
 
-  static async open(directory: string, options: PartitionLogOptions): Promise<{ log: PartitionLog; cutBytes: number }> {
-    await mkdir(directory, { recursive: true });
-    const log = new PartitionLog(directory, options);
+  static async open(options: PartitionLogOptions): Promise<{ log: PartitionLog; cutBytes: number }> {
+    await mkdir(options.directory, { recursive: true });
+    const log = new PartitionLog(options);
     const cutBytes = await log.#recover();
     return { log, cutBytes };
+  }
+
+  get place(): { topic: string; partition: number } {
+    const { topic, partition } = this.options;
+    return { topic, partition };
   }
 
   /** The first offset that retention has left. */
@@ -52,45 +77,113 @@ export class PartitionLog {
     return this.#segments[0]!.baseOffset;
   }
 
-  /** The offset the next acknowledged record gets at the earliest; everything below can be read. */
+  /** Everything below is durable and can be read (Kafka's high watermark). */
   get endOffset(): number {
-    return this.#syncedOffset;
+    return this.#durableOffset;
   }
 
+  /** In its own files. */
   get bytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
   }
 
-  /** Resolves when the batch is on the disk, or refuses it. The batch's buffer becomes the log's. */
+  /** Resolves when the batch is durable, or refuses it. The batch's buffer becomes the log's. */
   async append(data: Buffer): Promise<AppendResult> {
-    if (!this.#writable) return refused(errorCodes.storageError);
+    if (!this.#open) return notStored;
     const header = readHeader(data);
     if (header === undefined || header.bytes !== data.length || !isIntact(data)) return refused(errorCodes.corruptMessage);
     if (data.length > this.options.maxBatchBytes) return refused(errorCodes.messageTooLarge);
+    if (header.maxTimestampMs > this.options.nowMs() + maxAheadMs) return refused(errorCodes.invalidTimestamp);
     const check = this.#sequences.check(header);
     if (check.kind === 'refused') return refused(errorCodes[check.reason]);
     if (check.kind === 'repeat') {
-      await this.#flushing; // the first one may not be on the disk yet
-      return check.baseOffset < this.#syncedOffset
-        ? { error: errorCodes.none, baseOffset: check.baseOffset }
-        : refused(errorCodes.storageError);
+      const durable = (await this.#placed.get(check.baseOffset)?.durable) ?? true; // the first one may be on its way
+      return durable ? { error: errorCodes.none, baseOffset: check.baseOffset } : notStored;
     }
-    return new Promise((resolve) => {
-      const count = header.lastOffset - header.baseOffset + 1;
-      const placed = { ...header, baseOffset: this.#nextOffset, lastOffset: this.#nextOffset + count - 1 };
-      placeAt(data, placed.baseOffset);
-      this.#nextOffset += count;
-      this.#sequences.appended(placed);
-      this.#pending.push({ header: placed, data, resolve });
-      this.#flushing ??= this.#flush();
+    const baseOffset = this.#nextOffset;
+    return (await this.#append(header, data)) ? { error: errorCodes.none, baseOffset } : notStored;
+  }
+
+  #append(header: BatchHeader, data: Buffer): Promise<boolean> {
+    const baseOffset = this.#nextOffset;
+    const lastOffset = baseOffset + header.lastOffset - header.baseOffset;
+    placeAt(data, baseOffset);
+    this.#nextOffset = lastOffset + 1;
+    const takeBack = this.#sequences.appended({ ...header, baseOffset, lastOffset });
+    const durable = this.options.commit({ log: this, baseOffset, data });
+    this.#placed.set(baseOffset, { takeBack, durable });
+    return durable;
+  }
+
+  /** The batch is in the journal. Called in the order of the offsets. */
+  durable(data: Buffer): void {
+    const header = readHeader(data)!;
+    this.#placed.delete(header.baseOffset);
+    this.#tail.push({ header, data });
+    this.#durableOffset = header.lastOffset + 1;
+    for (const wake of this.#waiters) wake();
+  }
+
+  /** The journal refused what is not durable: it was never here. */
+  takeBack(): void {
+    for (const { takeBack } of [...this.#placed.values()].toReversed()) takeBack();
+    this.#placed.clear();
+    this.#nextOffset = this.#durableOffset;
+  }
+
+  /**
+   * A batch found in the journal after a start. False where it stands in the files already. `gap`: what stood before it is in no file any more.
+   */
+  async recovered(data: Buffer): Promise<{ added: boolean; gap: boolean }> {
+    const header = readHeader(data)!;
+    if (header.baseOffset < this.#nextOffset) return { added: false, gap: false };
+    const gap = header.baseOffset > this.#nextOffset;
+    if (gap) await this.#startAt(header.baseOffset);
+    this.#sequences.appended(header);
+    this.#tail.push({ header, data });
+    this.#nextOffset = this.#durableOffset = header.lastOffset + 1;
+    return { added: true, gap };
+  }
+
+  /** Brings what stands in the journal only into the partition's files, synced. Where it throws, nothing is lost, and it can be tried again. */
+  settle(): Promise<void> {
+    return this.#exclusive(async () => {
+      const batches = [...this.#tail];
+      for (let at = 0; at < batches.length;) {
+        if (this.#isFullFor(batches[at]!.header)) await this.#roll(batches[at]!.header.baseOffset);
+        const end = this.#firstThatDoesNotFit(batches, at);
+        this.#unsynced = true;
+        await this.#segments.at(-1)!.append(batches.slice(at, end));
+        this.#settledOffset = batches[end - 1]!.header.lastOffset + 1;
+        this.#tail = this.#tail.slice(end - at);
+        at = end;
+      }
+      if (this.#unsynced) await this.#segments.at(-1)!.sync();
+      this.#unsynced = false;
     });
   }
 
-  /** Whole batches from `offset` on; empty at the end of the log. */
-  async read(offset: number, maxBytes: number): Promise<Buffer> {
-    if (offset >= this.#syncedOffset) return Buffer.alloc(0);
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= offset)!;
-    return segment.read(offset, this.#syncedOffset, maxBytes);
+  /** Whole batches from the one that holds `offset` on, in pieces: at least one batch, and no more than `maxBytes` beyond it. Empty at the end of the log. */
+  async read(offset: number, maxBytes: number): Promise<readonly Buffer[]> {
+    if (offset >= this.#durableOffset) return [];
+    if (offset >= this.#settledOffset) return this.#readTail(offset, maxBytes);
+    const end = this.#settledOffset;
+    const first = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= offset);
+    for (const segment of this.#segments.slice(first)) {
+      const records = await segment.read(offset, end, maxBytes);
+      if (records.length > 0) return [records]; // else there is a gap up to the next one, see recovered
+    }
+    return this.#readTail(offset, maxBytes);
+  }
+
+  /** The first record at or after a time; undefined where all are older. */
+  async recordAt(timestampMs: number): Promise<RecordPlace | undefined> {
+    for (const segment of this.#segments.filter(({ maxTimestampMs }) => maxTimestampMs >= timestampMs)) {
+      const found = await segment.recordAt(timestampMs);
+      if (found !== undefined) return found;
+    }
+    const batch = this.#tail.find(({ header }) => header.maxTimestampMs >= timestampMs);
+    return batch && recordAt(batch.data, timestampMs);
   }
 
   /** Calls back once per growth of the log until it is told to stop. */
@@ -99,100 +192,133 @@ export class PartitionLog {
     return () => this.#waiters.delete(callback);
   }
 
-  /** Closed segments that retention may remove, the oldest first. A segment still written to is closed once it is older than `olderThanMs`. */
-  async removable(olderThanMs: number): Promise<{ segment: Segment; lastWrittenMs: number }[]> {
-    const active = this.#segments.at(-1)!;
-    const old = active.bytes > 0 && (await active.lastWrittenMs()) < olderThanMs;
-    if (old && this.#flushing === undefined) {
-      this.#flushing = this.#roll(this.#nextOffset).then(() => this.#flush());
-      await this.#flushing;
-    }
-    return Promise.all(this.#segments.slice(0, -1).map(async (segment) => ({ segment, lastWrittenMs: await segment.lastWrittenMs() })));
+  /**
+   * Deletes the oldest segments as long as they are to go, whoever has not read them, and returns them. The one that is written to is followed
+   * by a new one first, so that the log goes on where it ended.
+   */
+  deleteOldest(isToGo: (segment: Segment) => boolean): Promise<Segment[]> {
+    return this.#exclusive(async () => {
+      const deleted: Segment[] = [];
+      for (let oldest = this.#segments[0]!; oldest.bytes > 0 && isToGo(oldest); oldest = this.#segments[0]!) {
+        if (this.#segments.length === 1) await this.#roll(this.#settledOffset);
+        this.#segments.shift();
+        await oldest.remove();
+        deleted.push(oldest);
+      }
+      return deleted;
+    });
   }
 
-  /** Forgets the oldest segment, if that is what `segment` still is, and deletes its file. */
-  async remove(segment: Segment): Promise<void> {
-    if (this.#segments.length < 2 || this.#segments[0] !== segment) return;
-    this.#segments.shift();
-    await segment.remove();
+  /** The oldest segment that has anything in it. */
+  get oldest(): Segment | undefined {
+    const oldest = this.#segments[0]!;
+    return oldest.bytes > 0 ? oldest : undefined;
+  }
+
+  /** Takes no more appends. */
+  refuseAppends(): void {
+    this.#open = false;
   }
 
   async close(): Promise<void> {
-    this.#writable = false;
-    await this.#flushing;
-    await this.#segments.at(-1)!.close();
+    this.#open = false;
+    await this.#exclusive(() => this.#segments.at(-1)!.close());
   }
 
   async #recover(): Promise<number> {
-    const bases = (await readdir(this.directory)).flatMap((file) => Segment.baseOffsetIn(file) ?? []).toSorted((a, b) => a - b);
+    const { directory, openFile } = this.options;
+    const bases = (await readdir(directory)).flatMap((file) => Segment.baseOffsetIn(file) ?? []).toSorted((a, b) => a - b);
     const lastBase = bases.pop() ?? 0;
-    this.#segments = await Promise.all(bases.map((base) => Segment.existing(this.directory, base)));
-    this.#segments.push(await Segment.writable(this.directory, lastBase));
-    await syncDirectory(this.directory);
-    this.#sequences = new ProducerSequences();
-    const last = this.#segments.at(-1)!;
-    this.#nextOffset = last.baseOffset;
+    this.#segments = await Promise.all(bases.map((base) => Segment.existing(directory, base)));
+    const last = await Segment.writable(directory, lastBase, openFile);
+    this.#segments.push(last);
+    await syncDirectory(directory);
+    this.#nextOffset = lastBase;
     const take = (batch: BatchHeader): void => {
       this.#sequences.appended(batch);
       this.#nextOffset = batch.lastOffset + 1;
     };
     // A batch that a producer may still repeat stands in the last segment or, where that one is new, in the one before. Only the last can be torn.
     await this.#segments.at(-2)?.recover(false, take);
+    this.#nextOffset = lastBase;
     const { cutBytes } = await last.recover(true, take);
-    this.#nextOffset = Math.max(this.#nextOffset, last.baseOffset);
-    this.#syncedOffset = this.#nextOffset;
+    this.#settledOffset = this.#durableOffset = this.#nextOffset;
     return cutBytes;
   }
 
-  async #flush(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const batches = this.#pending;
-      this.#pending = [];
-      try {
-        if (this.#segments.at(-1)!.bytes >= this.options.segmentBytes) await this.#roll(batches[0]!.header.baseOffset);
-        await this.#segments.at(-1)!.append(batches);
-      } catch {
-        await this.#startOver(batches);
-        break;
-      }
-      this.#syncedOffset = batches.at(-1)!.header.lastOffset + 1;
-      for (const { header, resolve } of batches) resolve({ error: errorCodes.none, baseOffset: header.baseOffset });
-      for (const wake of this.#waiters) wake();
+  /** What stood up to here is lost with its file: the log goes on where it was, since an offset stands for one record for ever. */
+  async #startAt(baseOffset: number): Promise<void> {
+    const empty = this.#segments.at(-1)!.bytes === 0 ? this.#segments.at(-1) : undefined;
+    await this.#roll(baseOffset);
+    if (empty !== undefined) {
+      this.#segments.splice(this.#segments.indexOf(empty), 1);
+      await empty.remove();
     }
-    this.#flushing = undefined;
+    this.#settledOffset = baseOffset;
   }
 
+  #readTail(offset: number, maxBytes: number): Buffer[] {
+    const found: Buffer[] = [];
+    let bytes = 0;
+    for (let at = this.#positionInTail(offset); at < this.#tail.length; at += 1) {
+      const { data } = this.#tail[at]!;
+      if (found.length > 0 && bytes + data.length > maxBytes) break;
+      found.push(data);
+      bytes += data.length;
+    }
+    return found;
+  }
+
+  /** Of the first batch that ends at or after `offset`. */
+  #positionInTail(offset: number): number {
+    let low = 0;
+    let high = this.#tail.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#tail[middle]!.header.lastOffset < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #isFullFor(batch: BatchHeader): boolean {
+    const { bytes, firstTimestampMs } = this.#segments.at(-1)!;
+    return this.#wouldExceed(bytes, firstTimestampMs, batch);
+  }
+
+  #firstThatDoesNotFit(batches: readonly StoredBatch[], from: number): number {
+    let { bytes, firstTimestampMs } = this.#segments.at(-1)!;
+    if (bytes === 0) firstTimestampMs = batches[from]!.header.firstTimestampMs;
+    bytes += batches[from]!.header.bytes;
+    let at = from + 1;
+    for (; at < batches.length && !this.#wouldExceed(bytes, firstTimestampMs, batches[at]!.header); at += 1)
+      bytes += batches[at]!.header.bytes;
+    return at;
+  }
+
+  /** As Kafka rolls: by size, and by the time between the records. */
+  #wouldExceed(usedBytes: number, firstTimestampMs: number, batch: BatchHeader): boolean {
+    if (usedBytes === 0) return false;
+    if (usedBytes + batch.bytes > this.options.segmentBytes) return true;
+    return firstTimestampMs >= 0 && batch.maxTimestampMs - firstTimestampMs > this.options.segmentMs;
+  }
+
+  /** The next segment says that the last one is whole: it must not be there first. */
   async #roll(baseOffset: number): Promise<void> {
     const full = this.#segments.at(-1)!;
-    this.#segments.push(await Segment.writable(this.directory, baseOffset));
-    await syncDirectory(this.directory);
+    await full.seal();
+    this.#segments.push(await Segment.writable(this.options.directory, baseOffset, this.options.openFile));
+    await syncDirectory(this.options.directory);
     await full.close();
   }
 
-  /** The disk refused a write: what is not acknowledged is taken back, and the log is read again as after a crash. */
-  async #startOver(failed: readonly PendingBatch[]): Promise<void> {
-    const lost = [...failed, ...this.#pending];
-    this.#pending = [];
-    this.#writable = false;
-    const active = this.#segments.at(-1)!;
-    await active.truncate(active.bytes);
-    await active.close();
-    await this.#recover();
-    this.#writable = true;
-    for (const { resolve } of lost) resolve(refused(errorCodes.storageError));
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changing.then(work);
+    this.#changing = done.catch(() => undefined);
+    return done;
   }
 }
 
 function refused(error: ErrorCode): AppendResult {
   return { error, baseOffset: -1 };
-}
-
-/** Makes a new file's name survive a power cut. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -9,6 +9,8 @@ const batch = (firstSequence: number, count = 1, changes: Partial<BatchHeader> =
   producerId: 7,
   producerEpoch: 0,
   firstSequence,
+  firstTimestampMs: -1,
+  maxTimestampMs: -1,
   lastSequence: (firstSequence + count - 1) % 2 ** 31,
   ...changes,
 });

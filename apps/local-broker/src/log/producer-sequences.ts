@@ -12,8 +12,8 @@ interface KnownBatch {
 }
 
 interface KnownProducer {
-  epoch: number;
-  batches: KnownBatch[];
+  readonly epoch: number;
+  readonly batches: readonly KnownBatch[];
 }
 
 export type SequenceCheck =
@@ -44,13 +44,18 @@ export class ProducerSequences {
     return { kind: 'refused', reason: batch.firstSequence <= last ? 'duplicateSequenceNumber' : 'outOfOrderSequenceNumber' };
   }
 
-  appended({ producerId, producerEpoch, firstSequence, lastSequence, baseOffset }: BatchHeader): void {
-    if (producerId < 0) return;
-    const known = this.#producers.get(producerId);
-    const batches = known?.epoch === producerEpoch ? known.batches.slice(1 - remembered) : [];
-    batches.push({ firstSequence, lastSequence, baseOffset });
+  /** Returns what takes it back; several are taken back in the opposite order. */
+  appended({ producerId, producerEpoch, firstSequence, lastSequence, baseOffset }: BatchHeader): () => void {
+    if (producerId < 0) return () => undefined;
+    const before = this.#producers.get(producerId);
+    const batches = before?.epoch === producerEpoch ? before.batches.slice(1 - remembered) : [];
+    this.#know(producerId, { epoch: producerEpoch, batches: [...batches, { firstSequence, lastSequence, baseOffset }] });
+    return () => this.#know(producerId, before);
+  }
+
+  #know(producerId: number, known: KnownProducer | undefined): void {
     this.#producers.delete(producerId);
-    this.#producers.set(producerId, { epoch: producerEpoch, batches });
+    if (known !== undefined) this.#producers.set(producerId, known);
     if (this.#producers.size > maxProducers) this.#producers.delete(this.#producers.keys().next().value!);
   }
 }

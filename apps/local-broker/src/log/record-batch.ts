@@ -9,6 +9,9 @@ export interface BatchHeader {
   /** Of the whole batch, header included. */
   bytes: number;
   lastOffset: number;
+  firstTimestampMs: number;
+  /** The latest of its records; -1 where they have none. */
+  maxTimestampMs: number;
   producerId: number;
   producerEpoch: number;
   firstSequence: number;
@@ -32,11 +35,46 @@ export function readHeader(data: Buffer): BatchHeader | undefined {
     baseOffset,
     bytes,
     lastOffset: baseOffset + lastOffsetDelta,
+    firstTimestampMs: Number(data.readBigInt64BE(27)),
+    maxTimestampMs: Number(data.readBigInt64BE(35)),
     producerId: Number(data.readBigInt64BE(43)),
     producerEpoch: data.readInt16BE(51),
     firstSequence,
     lastSequence: (firstSequence + lastOffsetDelta) % 2 ** 31,
   };
+}
+
+/** Attributes say how the records are compressed. */
+const compressionMask = 0b111;
+
+/**
+ * The first record at or after a time; where the records are compressed, the batch's first. Undefined where all are before it.
+ * https://kafka.apache.org/documentation/#record
+ */
+export function recordAt(batch: Buffer, timestampMs: number): { offset: number; timestampMs: number } | undefined {
+  const { baseOffset, firstTimestampMs, maxTimestampMs } = readHeader(batch)!;
+  if (maxTimestampMs < timestampMs) return undefined;
+  if ((batch.readInt16BE(21) & compressionMask) !== 0) return { offset: baseOffset, timestampMs: firstTimestampMs };
+  for (let at = headerBytes; at < batch.length;) {
+    const length = varintAt(batch, at);
+    const timestampDelta = varintAt(batch, length.next + 1); // behind the attributes
+    const recordMs = firstTimestampMs + timestampDelta.value;
+    if (recordMs >= timestampMs) return { offset: baseOffset + varintAt(batch, timestampDelta.next).value, timestampMs: recordMs };
+    at = length.next + length.value;
+  }
+  return undefined;
+}
+
+/** Zig-zag, seven bits per byte, as large as an int64. */
+function varintAt(data: Buffer, from: number): { value: number; next: number } {
+  let encoded = 0;
+  let at = from;
+  for (let weight = 1; ; weight *= 128) {
+    const byte = data[at++]!;
+    encoded += (byte & 0x7f) * weight;
+    if (byte < 0x80) break;
+  }
+  return { value: encoded % 2 === 0 ? encoded / 2 : -(encoded + 1) / 2, next: at };
 }
 
 /** Whether `batch`, complete, is what its producer sent. */
@@ -48,4 +86,8 @@ export function isIntact(batch: Buffer): boolean {
 export function placeAt(batch: Buffer, baseOffset: number): void {
   batch.writeBigInt64BE(BigInt(baseOffset), 0);
   batch.writeInt32BE(0, 12);
+}
+
+export function isPlacedAt(batch: Buffer, baseOffset: number): boolean {
+  return batch.readBigInt64BE(0) === BigInt(baseOffset) && batch.readInt32BE(12) === 0;
 }

@@ -1,12 +1,18 @@
 import { open, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { headerBytes, isIntact, readHeader } from './record-batch.js';
+import type { OpenFile } from './durable-file.js';
+import { headerBytes, isIntact, readHeader, recordAt } from './record-batch.js';
 import type { BatchHeader } from './record-batch.js';
 
 /** One position is remembered per so many bytes; the way from there to an offset is read from disk. */
 const indexEveryBytes = 65_536;
 const chunkBytes = 262_144;
+
+export interface RecordPlace {
+  readonly offset: number;
+  readonly timestampMs: number;
+}
 
 /**
  * One file of a partition: the batches from its base offset up to the next segment's. Only the segment that is written to keeps its file open;
@@ -18,6 +24,8 @@ export class Segment {
   #writing: FileHandle | undefined;
   #indexed: Promise<void> | undefined;
   #bytes = 0;
+  #firstTimestampMs = -1;
+  #maxTimestampMs = -1;
 
   private constructor(
     readonly path: string,
@@ -33,17 +41,20 @@ export class Segment {
     return /^\d{20}\.log$/.test(file) ? Number.parseInt(file, 10) : undefined;
   }
 
-  /** A segment that is there and will only be read. */
+  /** A segment that is there and will only be read. The latest of its records is as old as its file: {@link seal} sees to it. */
   static async existing(directory: string, baseOffset: number): Promise<Segment> {
     const segment = new Segment(join(directory, Segment.nameOf(baseOffset)), baseOffset);
-    segment.#bytes = (await stat(segment.path)).size;
+    const { size, mtimeMs } = await stat(segment.path);
+    segment.#bytes = size;
+    segment.#maxTimestampMs = Math.round(mtimeMs);
     return segment;
   }
 
   /** A new segment, or one that is written on. */
-  static async writable(directory: string, baseOffset: number): Promise<Segment> {
+  static async writable(directory: string, baseOffset: number, openFile: OpenFile): Promise<Segment> {
     const segment = new Segment(join(directory, Segment.nameOf(baseOffset)), baseOffset);
-    segment.#writing = await open(segment.path, 'a+');
+    await (await openFile(segment.path, 'a')).close(); // `r+` writes at a position, and needs the file to exist
+    segment.#writing = await openFile(segment.path, 'r+');
     segment.#bytes = (await segment.#writing.stat()).size;
     return segment;
   }
@@ -52,17 +63,21 @@ export class Segment {
     return this.#bytes;
   }
 
-  async lastWrittenMs(): Promise<number> {
-    return (await stat(this.path)).mtimeMs;
+  /** Of its first record; -1 where it has none. */
+  get firstTimestampMs(): number {
+    return this.#firstTimestampMs;
+  }
+
+  /** Of its latest record, whichever that is; -1 where it has none. */
+  get maxTimestampMs(): number {
+    return this.#maxTimestampMs;
   }
 
   /**
    * Reads every header, and checks every batch against its checksum where `verify` says so. What follows the last good batch is cut off:
-   * a write that a crash tore apart, and that was never acknowledged.
+   * a write that a crash tore apart.
    */
   async recover(verify: boolean, onBatch: (batch: BatchHeader) => void): Promise<{ cutBytes: number }> {
-    this.#offsets.length = 0;
-    this.#positions.length = 0;
     let goodBytes = 0;
     await this.#withFile((file) =>
       this.#scan(file, 0, verify, (batch, position) => {
@@ -74,32 +89,29 @@ export class Segment {
     );
     this.#indexed = Promise.resolve();
     const cutBytes = this.#bytes - goodBytes;
-    if (cutBytes > 0) await this.truncate(goodBytes);
+    if (cutBytes > 0 && this.#writing !== undefined) {
+      await this.#writing.truncate(goodBytes);
+      await this.#writing.datasync();
+      this.#bytes = goodBytes;
+    }
     return { cutBytes };
   }
 
-  async truncate(bytes: number): Promise<void> {
+  /** Writes whole batches to the end. They are on the disk after the next {@link sync}; where it throws, the next write takes their place. */
+  async append(batches: readonly { header: BatchHeader; data: Buffer }[]): Promise<void> {
     const file = this.#writable();
-    await file.truncate(bytes);
-    await file.datasync();
-    this.#bytes = bytes;
-    while ((this.#positions.at(-1) ?? -1) >= bytes) {
-      this.#positions.pop();
-      this.#offsets.pop();
+    const data = Buffer.concat(batches.map((batch) => batch.data));
+    for (let written = 0; written < data.length;) {
+      written += (await file.write(data, written, data.length - written, this.#bytes + written)).bytesWritten;
+    }
+    for (const { header } of batches) {
+      this.#remember(header, this.#bytes);
+      this.#bytes += header.bytes;
     }
   }
 
-  /** Appends whole batches and returns when they are on the disk. */
-  async append(batches: readonly { header: BatchHeader; data: Buffer }[]): Promise<void> {
-    const file = this.#writable();
-    let position = this.#bytes;
-    await file.appendFile(batches.length === 1 ? batches[0]!.data : Buffer.concat(batches.map(({ data }) => data)));
-    await file.datasync();
-    for (const { header } of batches) {
-      this.#remember(header, position);
-      position += header.bytes;
-    }
-    this.#bytes = position;
+  async sync(): Promise<void> {
+    await this.#writable().datasync();
   }
 
   /** Whole batches from the one that holds `offset` on, below `end`: at least one, and no more than `maxBytes` beyond it. */
@@ -121,6 +133,28 @@ export class Segment {
     });
   }
 
+  /** The first record at or after a time. */
+  async recordAt(timestampMs: number): Promise<RecordPlace | undefined> {
+    return this.#withFile(async (file) => {
+      let found: { position: number; bytes: number } | undefined;
+      await this.#scan(file, 0, false, ({ bytes, maxTimestampMs }, position) => {
+        if (maxTimestampMs < timestampMs) return true;
+        found = { position, bytes };
+        return false;
+      });
+      return found && recordAt(await readExactly(file, found.position, found.bytes), timestampMs);
+    });
+  }
+
+  /** Everything on the disk, and nothing behind it. The file gets the time of its latest record, which retention asks for after a restart. */
+  async seal(): Promise<void> {
+    const file = this.#writable();
+    await file.truncate(this.#bytes);
+    if (this.#maxTimestampMs >= 0) await file.utimes(this.#maxTimestampMs / 1_000, this.#maxTimestampMs / 1_000);
+    else this.#maxTimestampMs = Math.round((await file.stat()).mtimeMs);
+    await file.sync();
+  }
+
   /** No more writes; it can still be read. */
   async close(): Promise<void> {
     const file = this.#writing;
@@ -139,7 +173,6 @@ export class Segment {
   }
 
   async #withFile<T>(work: (file: FileHandle) => Promise<T>): Promise<T> {
-    if (this.#writing !== undefined) return work(this.#writing);
     const file = await open(this.path, 'r');
     try {
       return await work(file);
@@ -157,7 +190,9 @@ export class Segment {
     );
   }
 
-  #remember({ baseOffset }: BatchHeader, position: number): void {
+  #remember({ baseOffset, firstTimestampMs, maxTimestampMs }: BatchHeader, position: number): void {
+    if (this.#firstTimestampMs < 0) this.#firstTimestampMs = firstTimestampMs;
+    this.#maxTimestampMs = Math.max(this.#maxTimestampMs, maxTimestampMs);
     const last = this.#positions.at(-1);
     if (last !== undefined && position - last < indexEveryBytes) return;
     this.#offsets.push(baseOffset);

@@ -1,23 +1,43 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from './durable-file.js';
+import { openFile, replaceFile } from './durable-file.js';
+import type { OpenFile } from './durable-file.js';
+import { GroupCommit } from './group-commit.js';
+import { Journal } from './journal.js';
 import { PartitionLog } from './partition-log.js';
-import type { Segment } from './segment.js';
 
-/** What a topic was created with. */
+/** What a topic was created with: https://kafka.apache.org/documentation/#topicconfigs */
 export interface TopicSpec {
   readonly name: string;
   readonly partitions: number;
+  /** -1: for ever. */
   readonly retentionMs: number;
+  /** Of one partition; -1: no limit. */
+  readonly retentionBytes: number;
+  readonly segmentMs: number;
+  readonly segmentBytes: number;
   readonly maxBatchBytes: number;
 }
 
+/** Kafka's own defaults, except for the size of a segment: many small partitions share a laptop's disk, and only whole segments are deleted. */
+export const topicDefaults = {
+  retentionMs: 7 * 86_400_000,
+  retentionBytes: -1,
+  segmentMs: 7 * 86_400_000,
+  segmentBytes: 16 * 1_048_576,
+  maxBatchBytes: 1_048_588,
+};
+
 export interface TopicStoreOptions {
   directory: string;
-  segmentBytes: number;
   /** Bytes that all topics together may take; the oldest segments go first. */
   retentionBytes: number;
-  onNote: (note: string) => void;
+  /** Bytes of one of the journal's two files, and so about half of what waits in memory. Default 16 MiB. */
+  journalBytes?: number;
+  /** What an operator should know. */
+  onNote: (note: string, error?: unknown) => void;
+  openFile?: OpenFile;
+  nowMs?: () => number;
 }
 
 interface StoredTopic {
@@ -25,16 +45,29 @@ interface StoredTopic {
   readonly partitions: readonly PartitionLog[];
 }
 
-/** The topics and their partitions on disk: `topics.json`, and a directory per partition. */
+/** The topics and their partitions on disk: `topics.json`, a directory per partition, and the journal they share. */
 export class TopicStore {
   readonly #topics = new Map<string, StoredTopic>();
+  readonly #commits: GroupCommit;
+  readonly #openFile: OpenFile;
+  readonly #nowMs: () => number;
   #changing: Promise<unknown> = Promise.resolve();
 
-  private constructor(private readonly options: TopicStoreOptions) {}
+  private constructor(
+    private readonly options: TopicStoreOptions,
+    private readonly journal: Journal,
+  ) {
+    this.#openFile = options.openFile ?? openFile;
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.#commits = new GroupCommit(journal, options.onNote, () => this.#applyCap());
+  }
 
   static async open(options: TopicStoreOptions): Promise<TopicStore> {
-    const store = new TopicStore(options);
+    const { directory, journalBytes = 16 * 1_048_576 } = options;
+    const journal = await Journal.open(join(directory, 'journal'), journalBytes, options.openFile ?? openFile);
+    const store = new TopicStore(options, journal);
     for (const spec of await store.#readSpecs()) await store.#openTopic(spec);
+    await store.#recover();
     return store;
   }
 
@@ -54,7 +87,7 @@ export class TopicStore {
   async create(spec: TopicSpec): Promise<boolean> {
     const created = this.#changing.then(async () => {
       if (this.#topics.has(spec.name)) return false;
-      await replaceFile(this.#specsFile, JSON.stringify([...this.all, spec], null, 2));
+      await replaceFile(this.#specsFile, JSON.stringify([...this.all, spec], null, 2), this.#openFile);
       await this.#openTopic(spec);
       return true;
     });
@@ -62,40 +95,60 @@ export class TopicStore {
     return created;
   }
 
-  /** Deletes what is older than its topic keeps, then the oldest of all until the rest fits. */
-  async applyRetention(nowMs: number): Promise<void> {
-    const kept: { log: PartitionLog; segment: Segment; lastWrittenMs: number }[] = [];
-    let bytes = 0;
+  /**
+   * Deletes whole segments: what is older than its topic keeps, what exceeds its topic's size, and then the oldest of all until the rest fits.
+   * As on Kafka, whether somebody has read them makes no difference.
+   */
+  async applyRetention(): Promise<void> {
+    await this.#commits.settle(); // what has grown old in the journal only
     for (const { spec, partitions } of this.#topics.values()) {
-      for (const log of partitions) {
-        const oldestMs = nowMs - spec.retentionMs;
-        for (const { segment, lastWrittenMs } of await log.removable(oldestMs)) {
-          if (lastWrittenMs < oldestMs) await log.remove(segment);
-          else kept.push({ log, segment, lastWrittenMs });
-        }
-        bytes += log.bytes;
-      }
+      for (const log of partitions) await this.#applyTopicRetention(spec, log);
     }
-    for (const { log, segment } of kept.toSorted((a, b) => a.lastWrittenMs - b.lastWrittenMs)) {
-      if (bytes <= this.options.retentionBytes) break;
-      bytes -= segment.bytes;
-      await log.remove(segment);
-      this.options.onNote(`deleted ${segment.path}: all topics together exceed ${this.options.retentionBytes} bytes`);
-    }
+    await this.#applyCap();
   }
 
   async close(): Promise<void> {
     await this.#changing;
-    await Promise.all([...this.#topics.values()].flatMap(({ partitions }) => partitions.map((log) => log.close())));
+    const partitions = [...this.#topics.values()].flatMap((topic) => topic.partitions);
+    for (const log of partitions) log.refuseAppends();
+    try {
+      await this.#commits.close();
+    } finally {
+      await Promise.all(partitions.map((log) => log.close()));
+      await this.journal.close();
+    }
   }
 
   get #specsFile(): string {
     return join(this.options.directory, 'topics.json');
   }
 
+  async #applyTopicRetention({ retentionMs, retentionBytes }: TopicSpec, log: PartitionLog): Promise<void> {
+    if (retentionMs >= 0) await log.deleteOldest(({ maxTimestampMs }) => this.#nowMs() - maxTimestampMs > retentionMs);
+    if (retentionBytes < 0) return;
+    let excess = log.bytes - retentionBytes;
+    await log.deleteOldest(({ bytes }) => {
+      excess -= bytes;
+      return excess >= 0;
+    });
+  }
+
+  async #applyCap(): Promise<void> {
+    const logs = [...this.#topics.values()].flatMap(({ partitions }) => partitions);
+    for (let bytes = sumOfBytes(logs); bytes > this.options.retentionBytes; bytes = sumOfBytes(logs)) {
+      const { log, segment } = oldestIn(logs);
+      const deleted = await log.deleteOldest((candidate) => candidate === segment);
+      if (deleted.length === 0) return; // someone else was faster
+      this.options.onNote(
+        `deleted ${segment.path}, ${segment.bytes} bytes, before its time and whether or not it was read: all topics together exceed ${this.options.retentionBytes} bytes`,
+      );
+    }
+  }
+
   async #readSpecs(): Promise<TopicSpec[]> {
     try {
-      return JSON.parse(await readFile(this.#specsFile, 'utf8')) as TopicSpec[];
+      const specs = JSON.parse(await readFile(this.#specsFile, 'utf8')) as (Partial<TopicSpec> & Pick<TopicSpec, 'name' | 'partitions'>)[];
+      return specs.map((spec) => ({ ...topicDefaults, ...spec }));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw new Error(`${this.#specsFile} cannot be read`, { cause: error });
@@ -105,10 +158,16 @@ export class TopicStore {
   async #openTopic(spec: TopicSpec): Promise<void> {
     const partitions = await Promise.all(
       Array.from({ length: spec.partitions }, async (_, partition) => {
-        const directory = join(this.options.directory, spec.name, String(partition));
-        const { log, cutBytes } = await PartitionLog.open(directory, {
-          segmentBytes: this.options.segmentBytes,
+        const { log, cutBytes } = await PartitionLog.open({
+          topic: spec.name,
+          partition,
+          directory: join(this.options.directory, spec.name, String(partition)),
+          segmentBytes: spec.segmentBytes,
+          segmentMs: spec.segmentMs,
           maxBatchBytes: spec.maxBatchBytes,
+          openFile: this.#openFile,
+          nowMs: this.#nowMs,
+          commit: (batch) => this.#commits.commit(batch),
         });
         if (cutBytes > 0) this.options.onNote(`${spec.name}/${partition}: cut off ${cutBytes} bytes of a write that a crash had torn`);
         return log;
@@ -116,4 +175,32 @@ export class TopicStore {
     );
     this.#topics.set(spec.name, { spec, partitions });
   }
+
+  /** What the journal has and the partitions' files have not. */
+  async #recover(): Promise<void> {
+    let batches = 0;
+    for (const { topic, partition, batch } of await this.journal.entries()) {
+      const log = this.partition(topic, partition);
+      if (log === undefined) continue; // of a topic that somebody has deleted by hand
+      const { added, gap } = await log.recovered(batch);
+      if (added) this.#commits.recovered(log);
+      if (added) batches += 1;
+      if (gap) this.options.onNote(`${topic}/${partition}: records are missing in its files; it goes on where the journal does`);
+    }
+    await this.#commits.settle();
+    await this.journal.clear();
+    if (batches > 0)
+      this.options.onNote(`brought ${batches} batches from the journal into their partitions: the broker had not been stopped`);
+  }
+}
+
+function sumOfBytes(logs: readonly PartitionLog[]): number {
+  return logs.reduce((sum, log) => sum + log.bytes, 0);
+}
+
+/** There is one: all logs together have bytes. */
+function oldestIn(logs: readonly PartitionLog[]) {
+  return logs
+    .flatMap((log) => (log.oldest === undefined ? [] : [{ log, segment: log.oldest }]))
+    .reduce((one, other) => (other.segment.maxTimestampMs < one.segment.maxTimestampMs ? other : one));
 }

@@ -48,6 +48,14 @@ export class WireWriter {
     return this;
   }
 
+  /** One byte string in pieces. */
+  pieces(values: readonly Buffer[]): this {
+    this.int32(values.reduce((bytes, value) => bytes + value.length, 0));
+    this.#finishPart();
+    this.#parts.push(...values);
+    return this;
+  }
+
   array<T>(items: readonly T[], write: (item: T) => void): this {
     this.int32(items.length);
     for (const item of items) write(item);
