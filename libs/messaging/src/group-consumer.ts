@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PartitionAssigners } from 'kafkajs';
-import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, PartitionAssigner } from 'kafkajs';
+import type { Batch, Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, PartitionAssigner } from 'kafkajs';
 import type { Lane } from '#libs/contracts';
 import { counter, gauge, logger } from '#libs/tracing';
 import type { EarlierCommits } from './earlier-commits.js';
@@ -49,6 +49,11 @@ const duplicates = counter('millrace_records_refetched_total', 'Records dropped 
   'group',
 ]);
 const commits = counter('millrace_offset_commits_total', 'Commits of consumer offsets.', ['group', 'outcome']);
+const logResets = counter('millrace_log_resets_total', 'Partitions whose log was found to be another one than before.', ['group', 'topic']);
+const expired = counter('millrace_records_expired_total', 'Records that the log deleted before the group had read them.', [
+  'group',
+  'topic',
+]);
 const rebalances = counter('millrace_rebalances_total', 'Assignments a consumer received.', ['group']);
 const inFlight = gauge('millrace_records_in_flight', 'Records being handled.', ['group']);
 const queued = gauge('millrace_records_queued', 'Records read and not handled yet.', ['group']);
@@ -76,9 +81,9 @@ class OwnedPartition {
 /** What a member is made of. */
 export interface GroupConsumerParts {
   readonly kafka: Kafka;
-  readonly earlierCommits: EarlierCommits;
+  readonly earlierCommits: Pick<EarlierCommits, 'read' | 'close'>;
   readonly group: HandlerGroup;
-  readonly handling: RecordHandling;
+  readonly handling: Pick<RecordHandling, 'handle'>;
 }
 
 interface OwnedWork extends RecordWork {
@@ -147,6 +152,11 @@ export class GroupConsumer {
     for (const owned of this.#partitions.values()) owned.lost.abort(new Error('This process is stopping'));
     await Promise.all([this.#consumer?.disconnect(), this.parts.earlierCommits.close()]);
     this.#loseAll();
+  }
+
+  /** Bytes of values that were read and are not finished. */
+  get bufferedBytes(): number {
+    return [...this.#partitions.values()].reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
   }
 
   /** Where each owned partition stands: everything below the offset is finished. */
@@ -304,16 +314,39 @@ export class GroupConsumer {
   async #queueBatch(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
     const { topic, partition } = batch;
-    const owned = this.#partitions.get(placeOf(topic, partition));
-    if (owned === undefined) return;
-    await owned.restored;
-    if (owned.lost.signal.aborted) return;
+    let owned = this.#partitions.get(placeOf(topic, partition));
+    await owned?.restored;
+    if (owned === undefined || owned.lost.signal.aborted) return;
+    if (isAnotherLog(owned.tracker, batch)) owned = this.#startOver(owned, batch);
+    this.#reportGap(owned.tracker, batch);
     this.#commitOffsets = (offsets) => payload.commitOffsetsIfNecessary(offsets);
     for (const { offset, timestamp, key, value, headers } of batch.messages) {
       this.#queue(owned, { topic, partition, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
     }
     payload.resolveOffset(batch.lastOffset());
     this.#pauseWhenFull(owned);
+  }
+
+  /** What is queued and finished belongs to a log that is gone: its offsets say nothing about these records. */
+  #startOver(owned: OwnedPartition, { highWatermark }: Batch): OwnedPartition {
+    const { topic, partition, tracker } = owned;
+    logResets.inc({ group: this.group.group, topic });
+    log.error(
+      { group: this.group.group, topic, partition, position: tracker.next, end: highWatermark },
+      'the log ends before what was already read: it was replaced or restored; its records are read from its beginning',
+    );
+    this.#lose(owned);
+    if (owned.paused) this.#consumer?.resume([{ topic, partitions: [partition] }]);
+    return this.#own(topic, partition);
+  }
+
+  /** There are no transactions and no compaction: where offsets are missing, records expired before they were read. */
+  #reportGap(tracker: OffsetTracker, { topic, partition, ...batch }: Batch): void {
+    const first = Number(batch.messages[0]?.offset ?? -1);
+    if (tracker.next === undefined || first <= tracker.next) return;
+    const records = first - tracker.next;
+    expired.inc({ group: this.group.group, topic }, records);
+    log.error({ group: this.group.group, topic, partition, records }, 'records expired before this group had read them');
   }
 
   #queue(owned: OwnedPartition, record: LoggedRecord): void {
@@ -417,6 +450,11 @@ export class GroupConsumer {
       );
     }
   }
+}
+
+/** A log's end never moves down, so a batch of old offsets from a log that ends before them is from another log. */
+function isAnotherLog({ next = 0 }: OffsetTracker, { messages, highWatermark }: Batch): boolean {
+  return messages.length > 0 && Number(messages[0]!.offset) < next && Number(highWatermark) < next;
 }
 
 function placeOf(topic: string, partition: number): string {
