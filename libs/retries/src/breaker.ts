@@ -1,0 +1,120 @@
+/** When calls to another system are stopped, and how they start again. */
+export interface BreakerRules {
+  /** Calls and failures are counted over this long, in steps of a second. */
+  readonly windowMs: number;
+  /** It opens by their share only with at least so many calls. */
+  readonly minimumCalls: number;
+  /** The share of failures, 0 to 1, at which it opens. */
+  readonly failureShare: number;
+  /** It opens after so many calls in a row without an answer. */
+  readonly unansweredInARow: number;
+  /** How long it is open at first; each time in a row twice as long. */
+  readonly openMs: number;
+  readonly longestOpenMs: number;
+  /** The part, 0 to 1, that such a time is drawn longer or shorter by. */
+  readonly jitter: number;
+  /** How long it is open where the other side refuses the credential, which an operator has to repair. */
+  readonly credentialOpenMs: number;
+  /** So many good answers after that close it. */
+  readonly successesToClose: number;
+}
+
+/** @see ../../../docs/decisions/2026-11-21-delivery-lanes.md */
+export const standardBreaker: BreakerRules = Object.freeze({
+  windowMs: 30_000,
+  minimumCalls: 20,
+  failureShare: 0.5,
+  unansweredInARow: 5,
+  openMs: 5_000,
+  longestOpenMs: 120_000,
+  jitter: 0.2,
+  credentialOpenMs: 300_000,
+  successesToClose: 2,
+});
+
+/** What a call came to. `failed`: an answer that says the other side is broken. `unanswered`: no connection, or no answer in time. */
+export type CallOutcome = 'answered' | 'failed' | 'unanswered' | 'credentialRefused';
+
+export interface Call {
+  readonly outcome: CallOutcome;
+  readonly beganAtMs: number;
+}
+
+/** Plain data, so that it can be kept where all processes see it. */
+export interface Breaker {
+  /** Null while it is closed. Once this time is over, probes may go out. */
+  readonly openUntilMs: number | null;
+  /** When it opened, or went open again after a probe. */
+  readonly openedAtMs: number | null;
+  /** How often in a row. */
+  readonly openings: number;
+  readonly successes: number;
+  readonly unansweredInARow: number;
+  /** Per second: when it began, calls, failures; oldest first. */
+  readonly seconds: readonly (readonly [startMs: number, calls: number, failures: number])[];
+}
+
+export const closedBreaker: Breaker = Object.freeze({
+  openUntilMs: null,
+  openedAtMs: null,
+  openings: 0,
+  successes: 0,
+  unansweredInARow: 0,
+  seconds: [],
+});
+
+/** `halfOpen`: a few probes may find out whether the other side is back. */
+export function phaseOf({ openUntilMs }: Breaker, nowMs: number): 'closed' | 'open' | 'halfOpen' {
+  if (openUntilMs === null) return 'closed';
+  return nowMs < openUntilMs ? 'open' : 'halfOpen';
+}
+
+/** The breaker after a call. One that began before the breaker opened says nothing new about it. */
+export function afterCall(
+  breaker: Breaker,
+  { outcome, beganAtMs }: Call,
+  nowMs: number,
+  rules: BreakerRules = standardBreaker,
+  random: () => number = Math.random,
+): Breaker {
+  if (breaker.openUntilMs !== null) {
+    if (beganAtMs < breaker.openUntilMs) return breaker;
+    return outcome === 'answered' ? afterGoodProbe(breaker, rules) : opened(breaker, outcome, nowMs, rules, random);
+  }
+  const counted = count(breaker, outcome, nowMs, rules);
+  return mustOpen(counted, outcome, rules) ? opened(counted, outcome, nowMs, rules, random) : counted;
+}
+
+function afterGoodProbe(breaker: Breaker, { successesToClose }: BreakerRules): Breaker {
+  const successes = breaker.successes + 1;
+  return successes >= successesToClose ? closedBreaker : { ...breaker, successes };
+}
+
+function count(breaker: Breaker, outcome: CallOutcome, nowMs: number, { windowMs }: BreakerRules): Breaker {
+  const second = nowMs - (nowMs % 1_000);
+  const failures = outcome === 'answered' ? 0 : 1;
+  const kept = breaker.seconds.filter(([startMs]) => startMs > second - windowMs);
+  const [last] = kept.slice(-1);
+  const seconds =
+    last?.[0] === second ? [...kept.slice(0, -1), [second, last[1] + 1, last[2] + failures] as const] : [...kept, [second, 1, failures] as const];
+  return { ...breaker, seconds, unansweredInARow: outcome === 'unanswered' ? breaker.unansweredInARow + 1 : 0 };
+}
+
+function mustOpen({ seconds, unansweredInARow }: Breaker, outcome: CallOutcome, rules: BreakerRules): boolean {
+  if (outcome === 'credentialRefused' || unansweredInARow >= rules.unansweredInARow) return true;
+  const calls = seconds.reduce((sum, [, some]) => sum + some, 0);
+  const failures = seconds.reduce((sum, [, , some]) => sum + some, 0);
+  return outcome !== 'answered' && calls >= rules.minimumCalls && failures >= calls * rules.failureShare;
+}
+
+function opened(breaker: Breaker, outcome: CallOutcome, nowMs: number, rules: BreakerRules, random: () => number): Breaker {
+  const fullMs = Math.min(rules.longestOpenMs, rules.openMs * 2 ** breaker.openings);
+  const spread = 1 + rules.jitter * (2 * random() - 1);
+  const openMs = outcome === 'credentialRefused' ? rules.credentialOpenMs : Math.min(rules.longestOpenMs, fullMs * spread);
+  return {
+    ...closedBreaker,
+    openedAtMs: nowMs,
+    openUntilMs: nowMs + Math.round(openMs),
+    openings: breaker.openings + 1,
+  };
+}
