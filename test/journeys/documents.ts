@@ -64,7 +64,7 @@ export function tenantDocuments(tenant: string, destinationUrl: string): object[
         kind: 'http',
         url: destinationUrl,
         secret: { value: destinationSecret },
-        retry: { retries: 20, initialDelayMs: 100, maxDelayMs: 500 },
+        retry: { delaysMs: [100, 200, 400, ...Array.from({ length: 17 }, () => 500)] },
       },
     },
   ];

@@ -6,12 +6,10 @@ const own = {
   deliveryConcurrency: integer(
     'DELIVERY_CONCURRENCY',
     { min: 1, max: 10_000 },
-    { help: 'Attempts under way at once per process.', fallback: '128' },
-  ),
-  deliveryConcurrencyPerDestination: integer(
-    'DELIVERY_CONCURRENCY_PER_DESTINATION',
-    { min: 1, max: 1_000 },
-    { help: 'How many of them may be to one destination, so that one that hangs leaves room for the others.', fallback: '16' },
+    {
+      help: 'Attempts under way at once per process. How many of them a destination takes, its document says; it never gets more than half.',
+      fallback: '128',
+    },
   ),
   deliveryPollMs: integer(
     'DELIVERY_POLL_MS',
@@ -36,6 +34,19 @@ const own = {
       help: 'How long a stopping process waits for attempts under way before it breaks them off; they are made again elsewhere.',
       fallback: '10000',
     },
+  ),
+  deliveryBreakerOpenMs: integer(
+    'DELIVERY_BREAKER_OPEN_MS',
+    { min: 10, max: 600_000 },
+    {
+      help: 'How long a destination that fails is left alone before it is probed; each time in a row twice as long, drawn up to 20 % longer or shorter.',
+      fallback: '5000',
+    },
+  ),
+  deliveryBreakerLongestOpenMs: integer(
+    'DELIVERY_BREAKER_LONGEST_OPEN_MS',
+    { min: 10, max: 3_600_000 },
+    { help: 'The longest such time.', fallback: '120000' },
   ),
   allowPrivateAddresses: flag('DELIVERY_ALLOW_PRIVATE_ADDRESSES', {
     help: 'Lets destinations be at loopback, private and other inner addresses. Only where every tenant is trusted.',

@@ -1,15 +1,20 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { HttpClient } from '#libs/http';
+import { Database } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
 import { ConnectorRegistry } from './connectors/connector.registry.js';
 import { HttpConnector } from './connectors/http/http.connector.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
 import { AttemptService } from './deliveries/attempt.service.js';
+import { DeliveryClaims } from './deliveries/delivery.claims.js';
 import { DeliveryConsumer } from './deliveries/delivery.consumer.js';
 import { DeliveryService } from './deliveries/delivery.service.js';
 import { DeliveryTable } from './deliveries/delivery.table.js';
 import { DeliveryWorker, connectorsOptions } from './deliveries/delivery.worker.js';
+import { DestinationHealth } from './destinations/destination-health.js';
+import { DestinationHealthTable } from './destinations/destination-health.table.js';
+import { DestinationConsumer } from './destinations/destination.consumer.js';
 
 /** Turns decisions into deliveries, attempts them, and parks what cannot be delivered. */
 @Module({})
@@ -19,17 +24,28 @@ export class ConnectorsModule implements OnApplicationShutdown {
   static register(options: ConnectorsOptions): DynamicModule {
     const http = new HttpClient({
       allowPrivateAddresses: options.allowPrivateAddresses,
-      connectionsPerOrigin: options.deliveryConcurrencyPerDestination,
+      connectionsPerOrigin: options.deliveryConcurrency,
     });
     return {
       module: ConnectorsModule,
-      controllers: [DeliveryConsumer],
+      controllers: [DeliveryConsumer, DestinationConsumer],
       providers: [
         { provide: HttpClient, useValue: http },
         { provide: connectorsOptions, useValue: options },
         HttpConnector,
         ConnectorRegistry,
         DeliveryTable,
+        DestinationHealthTable,
+        {
+          provide: DestinationHealth,
+          inject: [Database, DestinationHealthTable],
+          useFactory: (database: Database, table: DestinationHealthTable) =>
+            new DestinationHealth(database, table, {
+              openMs: options.deliveryBreakerOpenMs,
+              longestOpenMs: options.deliveryBreakerLongestOpenMs,
+            }),
+        },
+        DeliveryClaims,
         AttemptAnnouncer,
         AttemptService,
         DeliveryWorker,

@@ -47,7 +47,12 @@ export const failures = {
   'delivery.unavailable': { outcome: 'retry', title: 'The destination could not be reached or failed' },
   'delivery.timeout': { outcome: 'retry', title: 'The destination did not answer by the deadline' },
   'delivery.refused': { outcome: 'deadLetter', title: 'The destination refused the payload' },
-  'delivery.gone': { outcome: 'deadLetter', title: 'The destination answered that it is gone for good' },
+  'delivery.unauthorized': { outcome: 'retry', title: 'The destination refuses the credential' },
+  'delivery.destinationDisabled': {
+    outcome: 'deadLetter',
+    title: 'The destination answered 410, and gets nothing until it is enabled again',
+  },
+  'destination.unknown': { outcome: 'reject', title: 'The destination does not exist' },
   'delivery.addressForbidden': { outcome: 'deadLetter', title: 'The destination resolves to an address that deliveries may not reach' },
 } as const satisfies Record<string, { outcome: Outcome; title: string }>;
 

@@ -16,7 +16,7 @@ export { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 export type { PlannedDelivery } from './records/outcomes.js';
 export { DeliveryAttempted, deliveryStates } from './records/deliveries.js';
 export type { DeliveryState } from './records/deliveries.js';
-export { Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from './records/commands.js';
+export { EnableDestination, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from './records/commands.js';
 export { DeadLettered } from './records/dead-lettered.js';
 export type { DeadLetterKind } from './records/dead-lettered.js';
 export { apiVersion, document, documentKinds, tenantOf } from './documents/document.js';

@@ -1,5 +1,5 @@
 import type { Lane } from './names.js';
-import { Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from './records/commands.js';
+import { EnableDestination, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from './records/commands.js';
 import { DeadLettered } from './records/dead-lettered.js';
 import { DeliveryAttempted } from './records/deliveries.js';
 import { EventReceived } from './records/event-received.js';
@@ -22,7 +22,12 @@ export const topics = {
   eventsLow: events('low'),
   outcomes: { name: 'outcomes', partitions: 24, retentionMs: 7 * day, types: [EventRecorded, RunCompleted, RunFailed] },
   deliveries: { name: 'deliveries', partitions: 6, retentionMs: 7 * day, types: [DeliveryAttempted] },
-  commands: { name: 'commands', partitions: 6, retentionMs: 7 * day, types: [ReplayEvent, Redeliver, SkipDeadLetter, RetryDeadLetter] },
+  commands: {
+    name: 'commands',
+    partitions: 6,
+    retentionMs: 7 * day,
+    types: [ReplayEvent, Redeliver, SkipDeadLetter, RetryDeadLetter, EnableDestination],
+  },
   deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered] },
 } as const satisfies Record<string, Topic>;
 

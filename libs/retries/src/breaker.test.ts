@@ -89,12 +89,15 @@ test('what began before it opened neither keeps it open nor closes it', () => {
 });
 
 test('it is never open for longer than its rules say, keeps a bounded memory, and good answers always close it again', () => {
-  const outcomes = fc.array(fc.tuple(fc.constantFrom<CallOutcome>('answered', 'failed', 'unanswered'), fc.integer({ min: 0, max: 20_000 })));
+  const outcomes = fc.array(
+    fc.tuple(fc.constantFrom<CallOutcome>('answered', 'failed', 'unanswered'), fc.integer({ min: 0, max: 20_000 })),
+  );
   fc.assert(
     fc.property(outcomes, fc.double({ min: 0, max: 1, noNaN: true }), (calls, random) => {
       let nowMs = 0;
       let breaker: Breaker = closedBreaker;
-      const call = (outcome: CallOutcome) => (breaker = afterCall(breaker, { outcome, beganAtMs: nowMs }, nowMs, standardBreaker, () => random));
+      const call = (outcome: CallOutcome) =>
+        (breaker = afterCall(breaker, { outcome, beganAtMs: nowMs }, nowMs, standardBreaker, () => random));
       for (const [outcome, passMs] of calls) {
         nowMs += passMs;
         call(outcome);

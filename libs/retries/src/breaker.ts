@@ -96,7 +96,9 @@ function count(breaker: Breaker, outcome: CallOutcome, nowMs: number, { windowMs
   const kept = breaker.seconds.filter(([startMs]) => startMs > second - windowMs);
   const [last] = kept.slice(-1);
   const seconds =
-    last?.[0] === second ? [...kept.slice(0, -1), [second, last[1] + 1, last[2] + failures] as const] : [...kept, [second, 1, failures] as const];
+    last?.[0] === second
+      ? [...kept.slice(0, -1), [second, last[1] + 1, last[2] + failures] as const]
+      : [...kept, [second, 1, failures] as const];
   return { ...breaker, seconds, unansweredInARow: outcome === 'unanswered' ? breaker.unansweredInARow + 1 : 0 };
 }
 

@@ -44,7 +44,9 @@ const statuses: Record<FailureCode, number> = {
   'delivery.unavailable': 503,
   'delivery.timeout': 503,
   'delivery.refused': 502,
-  'delivery.gone': 502,
+  'delivery.destinationDisabled': 502,
+  'delivery.unauthorized': 503,
+  'destination.unknown': 404,
   'delivery.addressForbidden': 422,
 };
 

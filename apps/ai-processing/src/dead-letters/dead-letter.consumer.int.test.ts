@@ -75,8 +75,8 @@ test('an announcement that comes again does not open what was resolved; a later 
   await consumer.onDeliveryAttempted(delivered(tenant, 2));
   await consumer.onDeadLettered(parked(tenant, 1));
   expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
-  await consumer.onDeadLettered(parked(tenant, 3, { code: 'delivery.gone', message: 'gone\u0000' }));
-  expect(await letters(tenant)).toEqual([{ code: 'delivery.gone', message: 'gone\ufffd', resolved: false }]);
+  await consumer.onDeadLettered(parked(tenant, 3, { code: 'delivery.destinationDisabled', message: 'gone\u0000' }));
+  expect(await letters(tenant)).toEqual([{ code: 'delivery.destinationDisabled', message: 'gone\ufffd', resolved: false }]);
   await consumer.onDeliveryAttempted(delivered(tenant, 2));
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
 });

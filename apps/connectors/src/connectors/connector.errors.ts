@@ -32,11 +32,20 @@ export class DeliveryRefused extends AnsweredError {
   }
 }
 
-/** The destination asks for nothing more to be sent (410). */
-export class DeliveryGone extends AnsweredError {
-  readonly code = 'delivery.gone';
+/** The destination does not know us, whatever the payload is (401): an operator must repair the credential. */
+export class DeliveryUnauthorized extends AnsweredError {
+  readonly code = 'delivery.unauthorized';
 
   constructor(receipt: Receipt) {
-    super('The destination answered 410: it is gone for good', receipt);
+    super(`The destination refused the credential with status ${receipt.status}`, receipt);
+  }
+}
+
+/** The destination asks for nothing more to be sent (410). */
+export class DeliveryGone extends AnsweredError {
+  readonly code = 'delivery.destinationDisabled';
+
+  constructor(receipt: Receipt) {
+    super('The destination answered 410: it is gone for good, and gets nothing more until it is enabled again', receipt);
   }
 }

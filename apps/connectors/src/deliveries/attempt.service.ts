@@ -1,80 +1,104 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
-import { Configuration } from '#libs/persistence';
+import { BatchWriter, Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
 import { AnsweredError } from '../connectors/connector.errors.js';
 import { ConnectorRegistry } from '../connectors/connector.registry.js';
 import type { Receipt } from '../connectors/connector.js';
+import { DestinationHealth } from '../destinations/destination-health.js';
+import { observationOf } from './attempt.observation.js';
 import { verdictOn } from './attempt.verdict.js';
-import { DeliveryLeaseLost, DestinationUnknown } from './delivery.errors.js';
+import type { Claim } from './delivery.claims.js';
+import { DeliveryLeaseLost, DestinationDisabled, DestinationUnknown } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
-import type { AttemptRow, ClaimedDelivery, RecordedAttempt } from './delivery.table.js';
+import type { AttemptRow, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery.table.js';
 
 const attempts = counter('millrace_delivery_attempts_total', 'Attempts of deliveries, by outcome: ok, or the code of the failure.', [
   'tenant',
   'outcome',
 ]);
 const settled = counter('millrace_deliveries_total', 'Deliveries that came to rest, by state: delivered or parked.', ['tenant', 'state']);
+const aside = counter('millrace_deliveries_aside_total', 'Times a delivery stepped aside to wait for its retry, and let the others past.', [
+  'tenant',
+]);
 const duration = histogram('millrace_delivery_attempt_duration_seconds', 'Duration of one attempt.', ['outcome']);
 const deliveryLatency = histogram('millrace_accepted_to_delivered_seconds', 'From the acceptance of an event to its delivered decision.', [
   'tenant',
 ]);
 const log = logger('deliveries');
 
+const delivered = { state: 'delivered', retryInMs: null } as const;
+
+/** How long a claim lasts, by this process's `performance.now()`, which goes on while the process is stopped. A renewal moves it. */
+export interface Lease {
+  endsAtMs: number;
+}
+
 /** Makes one attempt of a claimed delivery: sends, decides what follows, records. */
 @Injectable()
 export class AttemptService {
+  private readonly settlements: BatchWriter<Settlement, number | undefined>;
+
   constructor(
-    private readonly table: DeliveryTable,
+    table: DeliveryTable,
     private readonly connectors: ConnectorRegistry,
     private readonly configuration: Configuration,
-  ) {}
+    private readonly health: DestinationHealth,
+  ) {
+    this.settlements = new BatchWriter({ maxBatch: 200, lingerMs: 1, write: (batch) => table.settle(batch) });
+  }
 
   /**
    * Returns the attempt as it was recorded, whatever its outcome.
-   * @throws the signal's reason where that ended the attempt, which then counts for nothing; DeliveryLeaseLost, StorageUnavailable where it could
-   *   not be recorded
+   * @throws the signal's reason where that ended the attempt, which then counts for nothing; DeliveryLeaseLost where the claim ran out before
+   *   anything was sent; DeliveryLeaseLost, StorageUnavailable where it could not be recorded
    */
-  async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<RecordedAttempt> {
+  async attempt(claim: Claim, lease: Lease, signal: AbortSignal): Promise<RecordedAttempt> {
+    const { delivery } = claim;
     const { tenant, destination, id } = delivery;
     const parent = delivery.traceparent ?? undefined;
     const attributes = { 'millrace.delivery': id, 'millrace.destination': destination, 'millrace.attempt': delivery.attempts + 1 };
     return inSpan(`deliver ${destination}`, { kind: SpanKind.CLIENT, parent, attributes }, async (span) => {
       const found = this.configuration.destination(tenant, destination);
-      return this.record(delivery, await this.send(delivery, found, signal, span));
+      if (performance.now() >= lease.endsAtMs) throw new DeliveryLeaseLost(id);
+      const startedAt = new Date();
+      const { receipt, error } = await this.send(claim, found, signal, span);
+      const finishedAt = new Date();
+      const verdict = error === null ? delivered : verdictOn(error, found?.document.spec.retry, delivery.retries);
+      const attempt = { startedAt, finishedAt, ...answered(receipt), error: error === null ? null : reasonOf(error), ...verdict };
+      const observed = observationOf(error, finishedAt.getTime() - startedAt.getTime());
+      const [recorded] = await Promise.all([this.record(delivery, attempt), this.health.note({ tenant, destination }, observed)]);
+      return recorded;
     });
   }
 
-  /** One attempt's outcome, whatever it is. */
+  /** What came back, whatever it is. */
   private async send(
-    delivery: ClaimedDelivery,
+    { delivery, destinationDisabled }: Claim,
     destination: Stored<DestinationDocument> | undefined,
     signal: AbortSignal,
     span: Span,
-  ): Promise<AttemptRow> {
-    const startedAt = new Date();
+  ): Promise<{ receipt: Receipt | null; error: unknown }> {
     try {
+      if (destinationDisabled) throw new DestinationDisabled(delivery.destination);
       if (destination === undefined) throw new DestinationUnknown(delivery.tenant, delivery.destination);
       const { spec } = destination.document;
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
-      const receipt = await this.connectors
-        .of(spec.kind)
-        .attempt({ id: delivery.id, payload: delivery.payload, traceparent }, spec, signal);
-      return { startedAt, finishedAt: new Date(), ...answered(receipt), error: null, state: 'delivered', retryInMs: null };
+      const outbound = { id: delivery.id, payload: delivery.payload, traceparent };
+      return { receipt: await this.connectors.of(spec.kind).attempt(outbound, spec, signal), error: null };
     } catch (error) {
       signal.throwIfAborted();
       failSpan(span, error);
       if (!(error instanceof DomainError)) log.error({ err: error, deliveryId: delivery.id }, 'a connector failed in a way nobody foresaw');
-      const verdict = verdictOn(error, destination?.document.spec.retry, delivery.retriesLeft);
-      return { startedAt, finishedAt: new Date(), ...answered(receiptOf(error)), error: reasonOf(error), ...verdict };
+      return { receipt: receiptOf(error), error };
     }
   }
 
   private async record(delivery: ClaimedDelivery, attempt: AttemptRow): Promise<RecordedAttempt> {
-    const number = await this.table.settle(delivery, attempt);
+    const number = await this.settlements.add({ delivery, attempt });
     if (number === undefined) throw new DeliveryLeaseLost(delivery.id);
     this.report(delivery, attempt, number);
     const { tenant, id: deliveryId, eventId, runId, customer, destination } = delivery;
@@ -102,6 +126,7 @@ export class AttemptService {
     attempts.inc({ tenant, outcome });
     duration.observe({ outcome }, durationMs / 1_000);
     if (state !== 'pending') settled.inc({ tenant, state });
+    else if (!delivery.strict && !delivery.aside) aside.inc({ tenant });
     if (state === 'delivered' && delivery.generation === 0 && !delivery.redelivered) {
       deliveryLatency.observe({ tenant }, (attempt.finishedAt.getTime() - delivery.eventReceivedAt.getTime()) / 1_000);
     }

@@ -1,5 +1,5 @@
 import { Controller } from '@nestjs/common';
-import { Redeliver, RunCompleted, topics } from '#libs/contracts';
+import { Redeliver, RunCompleted, SkipDeadLetter, topics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { DeliveryService } from './delivery.service.js';
@@ -16,5 +16,10 @@ export class DeliveryConsumer {
   @OnRecord(topics.commands, Redeliver, { group: 'redeliveries' })
   async onRedeliver(command: Redeliver): Promise<void> {
     await this.deliveries.redeliver(command);
+  }
+
+  @OnRecord(topics.commands, SkipDeadLetter, { group: 'redeliveries' })
+  async onSkipDeadLetter(command: SkipDeadLetter): Promise<void> {
+    await this.deliveries.skip(command);
   }
 }

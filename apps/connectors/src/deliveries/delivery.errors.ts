@@ -9,6 +9,15 @@ export class DestinationUnknown extends DomainError {
   }
 }
 
+/** The destination answered 410 before, and nobody has enabled it since: nothing was sent. */
+export class DestinationDisabled extends DomainError {
+  readonly code = 'delivery.destinationDisabled';
+
+  constructor(destination: string) {
+    super(`The destination ${destination} is disabled since it answered 410; nothing was sent`);
+  }
+}
+
 /** A redeliver names a delivery that the tenant does not have. */
 export class DeliveryUnknown extends DomainError {
   readonly code = 'delivery.unknown';

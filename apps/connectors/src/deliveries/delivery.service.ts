@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { deliveryId } from '#libs/contracts';
-import type { Redeliver, RunCompleted } from '#libs/contracts';
+import type { Redeliver, RunCompleted, SkipDeadLetter } from '#libs/contracts';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { DeliveryBusy, DeliveryUnknown } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
-import type { NewDelivery } from './delivery.table.js';
+import type { Applied, NewDelivery } from './delivery.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
 
 /** Turns decisions into deliveries, and starts them. */
@@ -36,7 +36,7 @@ export class DeliveryService {
         customer,
         destination,
         payload: JSON.stringify(payload),
-        retries: this.retriesOf(tenant, destination),
+        strict: this.configuration.destination(tenant, destination)?.document.spec.order === 'strict',
         traceparent,
         eventReceivedAt,
       })),
@@ -45,7 +45,19 @@ export class DeliveryService {
 
   /** @throws DeliveryUnknown, DeliveryBusy */
   async redeliver({ tenant, deliveryId: id, commandId }: Redeliver): Promise<void> {
-    const answer = await this.table.restart(tenant, id, commandId, (destination) => this.retriesOf(tenant, destination));
+    this.applied(tenant, id, await this.table.restart(tenant, id, commandId));
+  }
+
+  /**
+   * What was delivered or redelivered since its dead letter was written is not given up.
+   * @throws DeliveryUnknown
+   */
+  async skip({ tenant, kind, deliveryId: id, commandId }: SkipDeadLetter): Promise<void> {
+    if (kind !== 'delivery' || id === null) return;
+    this.applied(tenant, id, await this.table.skip(tenant, id, commandId));
+  }
+
+  private applied(tenant: string, id: string, answer: Applied): void {
     if (answer === 'unknown') throw new DeliveryUnknown(tenant, id);
     if (answer === 'busy') throw new DeliveryBusy(id);
     this.worker.wakeUp();
@@ -55,10 +67,5 @@ export class DeliveryService {
     const added = await this.table.insert(batch.flat());
     if (added > 0) this.worker.wakeUp();
     return batch.map(() => undefined);
-  }
-
-  /** None for a destination that is not there: the one attempt then finds that out and parks the delivery. */
-  private retriesOf(tenant: string, destination: string): number {
-    return this.configuration.destination(tenant, destination)?.document.spec.retry.retries ?? 0;
   }
 }

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Database } from '#libs/persistence';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { DeliveryTable } from './delivery.table.js';
@@ -33,21 +33,32 @@ function tenantOf() {
     customer: 'c',
     destination: 'd',
     payload: '{}',
-    retries: 3,
+    strict: false,
     traceparent: undefined,
     eventReceivedAt: '2026-11-21T10:00:00.000Z',
     ...more,
   });
-  const others = { tenant: 'other', destination: 'other', free: 0 };
-  const claim = async (options: { limit?: number; perDestination?: number; full?: string[] } = {}) => {
-    const { limit = 10, perDestination = 10, full = [] } = options;
-    const rooms = [others, ...full.map((destination) => ({ tenant, destination, free: 0 }))];
-    const claimed = await table.claim(limit, perDestination, rooms, 5_000);
-    return claimed.filter((one) => one.tenant === tenant);
+  const claim = async (options: { free?: number; concurrency?: number; destinations?: string[] } = {}) => {
+    const { free = 10, concurrency = 10, destinations = ['d', 'e'] } = options;
+    const rooms = destinations.map((destination) => ({ tenant, destination, free, concurrency }));
+    return database.transaction((session) => table.claim(session, rooms, 5_000));
   };
   const short = (claimed: readonly ClaimedDelivery[]): string[] => claimed.map(({ id }) => id.slice(tenant.length + 1));
   return { tenant, delivery, claim, short };
 }
+
+const releaseAll = () =>
+  database.query(statement('test.releaseAll', 'UPDATE delivery SET lease_until = NULL WHERE lease_until IS NOT NULL'));
+const stateOf = async ({ tenant, id }: ClaimedDelivery) => {
+  const [row] = await database.query<{ state: string }>(
+    statement('test.stateOf', 'SELECT state FROM delivery WHERE tenant_id = $1 AND id = $2'),
+    [tenant, id],
+  );
+  return row?.state;
+};
+
+/** One attempt recorded on its own. */
+const settle = async (delivery: ClaimedDelivery, attempt: AttemptRow) => (await table.settle([{ delivery, attempt }]))[0];
 
 const ended = (state: AttemptRow['state'], retryInMs: number | null = null): AttemptRow => ({
   startedAt: new Date(),
@@ -81,16 +92,16 @@ test('a claimed delivery is nobody else’s until its claim runs out or is given
   await table.release(first!);
   const [second] = await claim();
   expect(second!.fence).toBe(first!.fence + 1);
-  expect(await table.settle(first!, ended('delivered'))).toBeUndefined();
+  expect(await settle(first!, ended('delivered'))).toBeUndefined();
   expect(await table.renew([first!, second!], 5_000)).toEqual(new Set([second!.id]));
-  expect(await table.settle(second!, ended('delivered'))).toBe(1);
+  expect(await settle(second!, ended('delivered'))).toBe(1);
 });
 
 test('a renewal that comes after the attempt was recorded, or the claim given back, holds nothing up', async () => {
   const { delivery, claim, short } = tenantOf();
   await table.insert([delivery('1', { customer: 'a' }), delivery('2', { customer: 'b' })]);
   const [one, two] = await claim();
-  await table.settle(one!, ended('pending', 0));
+  await settle(one!, ended('pending', 0));
   await table.release(two!);
   expect(await table.renew([one!, two!], 60_000)).toEqual(new Set());
   expect(short(await claim()).toSorted()).toEqual(['1', '2']);
@@ -102,15 +113,128 @@ test('one customer’s deliveries to one destination go out one by one, in order
   await table.insert([delivery('3'), delivery('other-destination', { destination: 'e' })]);
   const claimed = await claim();
   expect(short(claimed).toSorted()).toEqual(['1', 'other-customer', 'other-destination']);
-  const first = claimed.find(({ id }) => id.endsWith('-1'))!;
-
-  await table.settle(first, ended('pending', 0));
-  expect(short(await claim())).toEqual(['1']); // its retry, and still not the second
-  await table.settle({ ...first, fence: first.fence + 1 }, ended('parked'));
+  await settle(
+    claimed.find(({ id }) => id.endsWith('-1'))!,
+    ended('delivered'),
+  );
   const [second] = await claim();
   expect(short([second!])).toEqual(['2']);
-  await table.settle(second!, ended('delivered'));
+  await settle(second!, ended('parked'));
   expect(short(await claim())).toEqual(['3']);
+});
+
+describe('best effort', () => {
+  test('one that waits for its retry steps aside, and goes at its own time', async () => {
+    const { delivery, claim, short } = tenantOf();
+    await table.insert([delivery('1'), delivery('2'), delivery('3')]);
+    const [first] = await claim();
+    await settle(first!, ended('pending', 0));
+    const both = await claim();
+    expect(short(both).toSorted()).toEqual(['1', '2']);
+    expect(both.find(({ aside }) => aside)).toMatchObject({ id: first!.id, retries: 1 });
+  });
+
+  test('of those aside one is attempted at a time, the earliest first, so a customer takes two places at most', async () => {
+    const { delivery, claim, short } = tenantOf();
+    await table.insert(['1', '2', '3', '4'].map((id) => delivery(id)));
+    for (const delayMs of [0, 60_000, 0]) {
+      const head = (await claim()).find(({ aside }) => !aside);
+      await settle(head!, ended('pending', delayMs));
+      await releaseAll();
+    }
+    const claimed = await claim();
+    expect(short(claimed).toSorted()).toEqual(['1', '4']);
+    await settle(
+      claimed.find(({ aside }) => aside)!,
+      ended('pending', 30_000),
+    );
+    expect(short(await claim())).toEqual(['3']);
+  });
+});
+
+describe('strict', () => {
+  const strict = { strict: true };
+
+  test('those behind wait while the first is in its retries', async () => {
+    const { delivery, claim, short } = tenantOf();
+    await table.insert([delivery('1', strict), delivery('2', strict)]);
+    const [first] = await claim();
+    await settle(first!, ended('pending', 0));
+    const [again] = await claim();
+    expect(short([again!])).toEqual(['1']);
+    await settle(again!, ended('delivered'));
+    expect(short(await claim())).toEqual(['2']);
+  });
+
+  test.each(['redelivered', 'skipped'])('those behind a parked one wait until it is %s', async (how) => {
+    const { tenant, delivery, claim, short } = tenantOf();
+    await table.insert([delivery('1', strict), delivery('2', strict)]);
+    const [first] = await claim();
+    await settle(first!, ended('parked'));
+    await table.insert([delivery('3', strict)]);
+    expect(await claim()).toEqual([]);
+    if (how === 'skipped') expect(await table.skip(tenant, first!.id, 'cmd_1')).toBe('applied');
+    else {
+      expect(await table.restart(tenant, first!.id, 'cmd_1')).toBe('applied');
+      const [again] = await claim();
+      expect(short([again!])).toEqual(['1']);
+      await settle(again!, ended('delivered'));
+    }
+    const [second] = await claim();
+    expect(short([second!])).toEqual(['2']);
+    await settle(second!, ended('delivered'));
+    expect(short(await claim())).toEqual(['3']);
+  });
+
+  test('a redeliver of one behind a parked one waits for its turn, and one of a delivered one holds nobody up', async () => {
+    const { tenant, delivery, claim, short } = tenantOf();
+    await table.insert([delivery('1', strict), delivery('2', strict), delivery('3', strict)]);
+    const [first] = await claim();
+    await settle(first!, ended('delivered'));
+    const [second] = await claim();
+    await settle(second!, ended('parked'));
+    await table.restart(tenant, `${tenant}-3`, 'cmd_1');
+    expect(await claim()).toEqual([]);
+    await table.restart(tenant, first!.id, 'cmd_2');
+    const [again] = await claim();
+    expect(short([again!])).toEqual(['1']);
+    await settle(again!, ended('parked'));
+    await table.restart(tenant, second!.id, 'cmd_3');
+    expect(short(await claim())).toEqual(['2']);
+  });
+});
+
+test('what was not parked any more is not given up', async () => {
+  const { tenant, delivery, claim } = tenantOf();
+  await table.insert([delivery('1')]);
+  const [claimed] = await claim();
+  await settle(claimed!, ended('delivered'));
+  expect(await table.skip(tenant, claimed!.id, 'cmd_1')).toBe('applied');
+  expect(await stateOf(claimed!)).toBe('delivered');
+});
+
+test('one that was planned before takes no place in the queue of one that comes with it', async () => {
+  const { delivery, claim, short } = tenantOf();
+  await table.insert([delivery('1')]);
+  const [first] = await claim();
+  await settle(first!, ended('delivered'));
+  await table.insert([delivery('1'), delivery('2')]);
+  expect(short(await claim())).toEqual(['2']);
+});
+
+test('many attempts are recorded at once, each for the holder of its claim only', async () => {
+  const { delivery, claim } = tenantOf();
+  await table.insert(['a', 'b', 'c'].map((customer) => delivery(customer, { customer })));
+  const [a, b, c] = await claim();
+  const stale = { ...b!, fence: b!.fence - 1 };
+  const attempt = ended('delivered');
+  expect(
+    await table.settle([
+      { delivery: c!, attempt },
+      { delivery: stale, attempt },
+      { delivery: a!, attempt },
+    ]),
+  ).toEqual([1, undefined, 1]);
 });
 
 test('a delivery that joins the queue at the very moment the one ahead leaves it has its turn all the same', async () => {
@@ -118,27 +242,42 @@ test('a delivery that joins the queue at the very moment the one ahead leaves it
   await table.insert([delivery('0')]);
   let [ahead] = await claim();
   for (let round = 1; round <= 200; round += 1) {
-    await Promise.all([table.settle(ahead!, ended('delivered')), table.insert([delivery(String(round))])]);
+    await Promise.all([settle(ahead!, ended('delivered')), table.insert([delivery(String(round))])]);
     const claimed = await claim();
     expect(short(claimed)).toEqual([String(round)]);
     [ahead] = claimed;
   }
 });
 
-test('a destination gets no more than it has room for, however much is due for it', async () => {
+test('all processes together claim no more for a destination than its concurrency', async () => {
   const { delivery, claim, short } = tenantOf();
-  const busy = Array.from({ length: 5 }, (_, at) => delivery(`busy-${at}`, { customer: `c${at}`, destination: 'busy' }));
-  await table.insert([...busy, delivery('calm', { destination: 'calm' })]);
-  const first = await claim({ perDestination: 2 });
-  expect(short(first).toSorted()).toEqual(['busy-0', 'busy-1', 'calm']);
-  expect(await claim({ perDestination: 2, full: ['busy'] })).toEqual([]);
+  await table.insert(Array.from({ length: 5 }, (_, at) => delivery(`${at}`, { customer: `c${at}` })));
+  expect(short(await claim({ free: 2, concurrency: 3 })).toSorted()).toEqual(['0', '1']);
+  const [third, ...none] = await claim({ free: 2, concurrency: 3 });
+  expect(none).toEqual([]);
+  await settle(third!, ended('delivered'));
+  expect(short(await claim({ free: 2, concurrency: 3 }))).toEqual(['3']);
+});
+
+test('of two redelivers that the log gives again, none starts the delivery once more', async () => {
+  const { tenant, delivery, claim } = tenantOf();
+  await table.insert([delivery('1')]);
+  const [claimed] = await claim();
+  await settle(claimed!, ended('parked'));
+  for (const command of ['cmd_a', 'cmd_b']) {
+    await table.restart(tenant, claimed!.id, command);
+    const [again] = await claim();
+    await settle(again!, ended('delivered'));
+  }
+  for (const command of ['cmd_a', 'cmd_b']) expect(await table.restart(tenant, claimed!.id, command)).toBe('applied');
+  expect(await claim()).toEqual([]);
 });
 
 test('a retry is due when its time has come, and its budget shrinks', async () => {
   const { delivery, claim } = tenantOf();
   await table.insert([delivery('1')]);
   const [claimed] = await claim();
-  expect(await table.settle(claimed!, ended('pending', 60_000))).toBe(1);
+  expect(await settle(claimed!, ended('pending', 60_000))).toBe(1);
   expect(await claim()).toEqual([]);
 });
 
@@ -146,22 +285,22 @@ test('a redeliver makes a parked delivery due at once with a fresh budget, once 
   const { tenant, delivery, claim } = tenantOf();
   await table.insert([delivery('1')]);
   const [claimed] = await claim();
-  expect(await table.restart(tenant, claimed!.id, 'cmd_1', () => 7)).toBe('busy');
-  await table.settle(claimed!, ended('parked'));
-  expect(await table.restart(tenant, claimed!.id, 'cmd_1', () => 7)).toBe('restarted');
+  expect(await table.restart(tenant, claimed!.id, 'cmd_1')).toBe('busy');
+  await settle(claimed!, ended('parked'));
+  expect(await table.restart(tenant, claimed!.id, 'cmd_1')).toBe('applied');
   const [again] = await claim();
-  expect(again).toMatchObject({ id: claimed!.id, attempts: 1, retriesLeft: 7, redelivered: true });
-  await table.settle(again!, ended('delivered'));
-  expect(await table.restart(tenant, claimed!.id, 'cmd_1', () => 7)).toBe('restarted');
+  expect(again).toMatchObject({ id: claimed!.id, attempts: 1, retries: 0, redelivered: true });
+  await settle(again!, ended('delivered'));
+  expect(await table.restart(tenant, claimed!.id, 'cmd_1')).toBe('applied');
   expect(await claim()).toEqual([]);
-  expect(await table.restart(tenant, 'dlv_none', 'cmd_1', () => 7)).toBe('unknown');
+  expect(await table.restart(tenant, 'dlv_none', 'cmd_1')).toBe('unknown');
 });
 
 test('an attempt stands among the unannounced until it is marked', async () => {
   const { tenant, delivery, claim } = tenantOf();
   await table.insert([delivery('1')]);
   const [claimed] = await claim();
-  await table.settle(claimed!, ended('parked'));
+  await settle(claimed!, ended('parked'));
   const mine = async () => (await table.unannounced(0, 1_000)).filter((one) => one.tenant === tenant);
   const [forgotten] = await mine();
   expect(forgotten).toMatchObject({ deliveryId: claimed!.id, number: 1, state: 'parked', code: 'delivery.unavailable', message: 'down' });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DeliveryState } from '#libs/contracts';
+import type { DeliveryAttempted } from '#libs/contracts';
 import { Database, statement, storableText } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 
@@ -16,7 +16,8 @@ export interface NewDelivery {
   readonly destination: string;
   /** JSON text: these very characters are sent. */
   readonly payload: string;
-  readonly retries: number;
+  /** Those behind it wait until it has arrived or was given up. */
+  readonly strict: boolean;
   readonly traceparent: string | undefined;
   readonly eventReceivedAt: string;
 }
@@ -33,7 +34,11 @@ export interface ClaimedDelivery {
   readonly destination: string;
   readonly payload: string;
   readonly attempts: number;
-  readonly retriesLeft: number;
+  /** Used up since it was planned or redelivered. */
+  readonly retries: number;
+  readonly strict: boolean;
+  /** It has left its queue, and goes at its own time. */
+  readonly aside: boolean;
   readonly fence: number;
   readonly traceparent: string | null;
   readonly eventReceivedAt: Date;
@@ -48,7 +53,7 @@ export interface AttemptRow {
   readonly excerpt: string | null;
   /** Null where it succeeded. */
   readonly error: { readonly code: string; readonly message: string } | null;
-  readonly state: DeliveryState;
+  readonly state: DeliveryAttempted['state'];
   /** Until the next attempt, where the state is still pending. */
   readonly retryInMs: number | null;
 }
@@ -63,22 +68,50 @@ export interface RecordedAttempt {
   readonly destination: string;
   readonly traceparent: string | null;
   readonly number: number;
-  readonly state: DeliveryState;
+  readonly state: DeliveryAttempted['state'];
   readonly code: string | null;
   readonly message: string | null;
   readonly at: Date;
 }
 
-/** How many more attempts a destination may get from this process. */
-export interface DestinationRoom {
+/** How many deliveries to a destination may be claimed. */
+export interface ClaimRoom {
   readonly tenant: string;
   readonly destination: string;
   readonly free: number;
+  /** Not more than this may be claimed by all processes together. */
+  readonly concurrency: number;
 }
+
+/** Where a delivery stands: deliveries of one queue go in the order in which they were planned. */
+export interface Queue {
+  readonly tenant: string;
+  readonly destination: string;
+  readonly customer: string;
+}
+
+/** What the holder of a claim has to record. */
+export interface Settlement {
+  readonly delivery: ClaimedDelivery;
+  readonly attempt: AttemptRow;
+}
+
+/** What a redeliver or skip came to. `busy`: an attempt is under way. */
+export type Applied = 'applied' | 'busy' | 'unknown';
 
 /** Cut, not rounded, to the column's milliseconds: rounded up, it would not be due yet. */
 const now = `date_trunc('milliseconds', clock_timestamp())`;
-const afterMs = (parameter: string): string => `${now} + ${parameter} * interval '1 millisecond'`;
+const afterMs = (ms: string): string => `${now} + ${ms} * interval '1 millisecond'`;
+
+/** As the index `delivery_queue` has it: pending ones that wait for their turn or have it, and parked ones that hold those behind them. */
+const inQueue = (delivery: string): string =>
+  `NOT ${delivery}.aside AND (${delivery}.state = 'pending' OR (${delivery}.strict AND ${delivery}.state = 'parked'))`;
+/** As the index `delivery_due` has it. */
+const hasTurn = (delivery: string): string =>
+  `${delivery}.state = 'pending' AND ${delivery}.next_attempt_at IS NOT NULL AND NOT ${delivery}.held_back`;
+const isFree = (delivery: string): string => `(${delivery}.lease_until IS NULL OR ${delivery}.lease_until < statement_timestamp())`;
+const sameQueue = (one: string, other: string): string =>
+  `${one}.tenant_id = ${other}.tenant_id AND ${one}.destination = ${other}.destination AND ${one}.customer = ${other}.customer`;
 
 /**
  * Held until the end of the transaction by whoever adds to, or takes from, the queue of a customer at a destination: without it, a delivery
@@ -89,109 +122,174 @@ const lockQueues = statement(
   `SELECT pg_advisory_xact_lock(hashtextextended(queue, 0)) FROM (SELECT DISTINCT queue FROM unnest($1::text[]) AS queue ORDER BY queue) AS queues`,
 );
 
-/** The first of its queue is due at once; one behind others waits without a time. */
+/** The first of its queue is due at once; one behind others waits without a time. Those that are there already take no place. */
 const insert = statement(
   'delivery.insert',
-  `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, retries_left, traceparent,
+  `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent,
      event_received_at, next_attempt_at)
-   SELECT tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, retries, traceparent, event_received_at,
+   SELECT tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent, event_received_at,
      CASE WHEN row_number() OVER (PARTITION BY tenant_id, destination, customer ORDER BY number) = 1
-       AND NOT EXISTS (SELECT FROM delivery AS ahead WHERE ahead.tenant_id = planned.tenant_id AND ahead.destination = planned.destination
-         AND ahead.customer = planned.customer AND ahead.state = 'pending')
+       AND NOT EXISTS (SELECT FROM delivery AS ahead WHERE ${sameQueue('ahead', 'planned')} AND ${inQueue('ahead')})
      THEN ${now} END
    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::text[], $9::text[], $10::json[],
-     $11::integer[], $12::text[], $13::timestamptz[])
-     WITH ORDINALITY AS planned (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, retries, traceparent,
+     $11::boolean[], $12::text[], $13::timestamptz[])
+     WITH ORDINALITY AS planned (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent,
        event_received_at, number)
+   WHERE NOT EXISTS (SELECT FROM delivery AS known WHERE known.tenant_id = planned.tenant_id AND known.id = planned.id)
    ORDER BY number
    ON CONFLICT DO NOTHING
    RETURNING id`,
 );
 
-const isFree = `(delivery.lease_until IS NULL OR delivery.lease_until < statement_timestamp())`;
-
-/** The longest due first, no more to a destination than it has room for; what another process is claiming at this moment is passed over. */
+/**
+ * The longest due of each destination first. The claimed ones are counted by whoever holds the lock of the destination, so that all processes
+ * together keep to its concurrency.
+ */
 const claim = statement(
   'delivery.claim',
-  `WITH due AS (
-     SELECT delivery.tenant_id, delivery.id, delivery.destination, next_attempt_at, coalesce(room.free, $2) AS free
-     FROM delivery LEFT JOIN unnest($3::text[], $4::text[], $5::integer[]) AS room (tenant_id, destination, free)
-       ON room.tenant_id = delivery.tenant_id AND room.destination = delivery.destination
-     WHERE state = 'pending' AND next_attempt_at <= statement_timestamp() AND ${isFree} AND coalesce(room.free, $2) > 0
-     ORDER BY next_attempt_at LIMIT 4 * $1),
-   ranked AS (
-     SELECT *, row_number() OVER (PARTITION BY tenant_id, destination ORDER BY next_attempt_at) AS place FROM due),
-   locked AS (
-     SELECT delivery.tenant_id, delivery.id FROM delivery
-     JOIN (SELECT tenant_id, id FROM ranked WHERE place <= free ORDER BY next_attempt_at LIMIT $1) AS chosen USING (tenant_id, id)
-     WHERE state = 'pending' AND ${isFree}
-     FOR UPDATE OF delivery SKIP LOCKED)
-   UPDATE delivery SET fence = fence + 1, lease_until = ${afterMs('$6')}
-   FROM locked WHERE delivery.tenant_id = locked.tenant_id AND delivery.id = locked.id
+  `WITH wanted AS (
+     SELECT room.*, (SELECT count(*) FROM delivery AS claimed WHERE claimed.tenant_id = room.tenant_id AND claimed.destination = room.destination
+       AND claimed.lease_until IS NOT NULL AND claimed.lease_until >= statement_timestamp()) AS taken
+     FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS room (tenant_id, destination, free, concurrency)),
+   chosen AS (
+     SELECT due.tenant_id, due.id FROM wanted, LATERAL (
+       SELECT delivery.tenant_id, delivery.id FROM delivery
+       WHERE delivery.tenant_id = wanted.tenant_id AND delivery.destination = wanted.destination AND ${hasTurn('delivery')}
+         AND delivery.next_attempt_at <= statement_timestamp() AND ${isFree('delivery')}
+       ORDER BY delivery.next_attempt_at LIMIT greatest(0, least(wanted.free, wanted.concurrency - wanted.taken))
+       FOR UPDATE SKIP LOCKED) AS due)
+   UPDATE delivery SET fence = fence + 1, lease_until = ${afterMs('$5')}
+   FROM chosen WHERE delivery.tenant_id = chosen.tenant_id AND delivery.id = chosen.id
    RETURNING delivery.tenant_id AS tenant, delivery.id, event_id AS "eventId", run_id AS "runId", flow, generation, customer, destination,
-     payload::text AS payload, attempts, retries_left AS "retriesLeft", fence, traceparent, event_received_at AS "eventReceivedAt",
+     payload::text AS payload, attempts, retries, strict, aside, fence, traceparent, event_received_at AS "eventReceivedAt",
      last_command_id IS NOT NULL AS redelivered`,
 );
 
 /** Not after an attempt was recorded or the claim given back: a renewal that was under way then would hold the delivery for nobody. */
 const renew = statement(
   'delivery.renew',
-  `UPDATE delivery SET lease_until = ${afterMs('$4')}
-   FROM unnest($1::text[], $2::text[], $3::bigint[]) AS held (tenant_id, id, fence)
-   WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id AND delivery.fence = held.fence AND state = 'pending'
-     AND lease_until IS NOT NULL
+  `WITH held AS (
+     SELECT delivery.tenant_id, delivery.id FROM delivery
+     JOIN unnest($1::text[], $2::text[], $3::bigint[]) AS held (tenant_id, id, fence)
+       ON delivery.tenant_id = held.tenant_id AND delivery.id = held.id AND delivery.fence = held.fence
+     WHERE state = 'pending' AND lease_until IS NOT NULL
+     ORDER BY delivery.tenant_id, delivery.id FOR UPDATE OF delivery)
+   UPDATE delivery SET lease_until = ${afterMs('$4')} FROM held WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
    RETURNING delivery.id`,
 );
 const release = statement('delivery.release', `UPDATE delivery SET lease_until = NULL WHERE tenant_id = $1 AND id = $2 AND fence = $3`);
 
-/** Records the attempt, changes the delivery, and calls the next of the queue where this one has left it: all of it only for the claim's holder. */
+/**
+ * Records attempts and changes their deliveries, each only for its claim's holder. One that is to be tried again keeps its place where its order
+ * is strict, and else steps aside.
+ */
 const settle = statement(
   'delivery.settle',
-  `WITH settled AS (
-     UPDATE delivery SET state = $4, attempts = attempts + 1, lease_until = NULL, error_code = $5, error_message = $6,
-       retries_left = greatest(0, retries_left - CASE WHEN $4 = 'pending' THEN 1 ELSE 0 END),
-       next_attempt_at = CASE WHEN $4 = 'pending' THEN ${afterMs('$7')} END,
-       settled_at = CASE WHEN $4 = 'pending' THEN NULL ELSE $11::timestamptz END
-     WHERE tenant_id = $1 AND id = $2 AND fence = $3 AND state = 'pending'
-     RETURNING tenant_id, id, event_id, destination, customer, state, attempts),
+  `WITH came AS (
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::integer[], $9::text[],
+       $10::timestamptz[], $11::timestamptz[])
+       WITH ORDINALITY AS came (tenant_id, id, fence, state, code, message, retry_in_ms, status, excerpt, started_at, finished_at, number)),
+   held AS (
+     SELECT came.number FROM delivery JOIN came ON delivery.tenant_id = came.tenant_id AND delivery.id = came.id
+       AND delivery.fence = came.fence
+     WHERE delivery.state = 'pending' ORDER BY delivery.tenant_id, delivery.id FOR UPDATE OF delivery),
+   settled AS (
+     UPDATE delivery SET state = came.state, attempts = attempts + 1, lease_until = NULL, error_code = came.code, error_message = came.message,
+       retries = retries + CASE WHEN came.state = 'pending' THEN 1 ELSE 0 END,
+       aside = aside OR (came.state = 'pending' AND NOT strict),
+       held_back = came.state = 'pending' AND (aside OR NOT strict),
+       next_attempt_at = CASE WHEN came.state = 'pending' THEN ${afterMs('came.retry_in_ms')} END,
+       settled_at = CASE WHEN came.state = 'pending' THEN NULL ELSE came.finished_at END
+     FROM came JOIN held USING (number)
+     WHERE delivery.tenant_id = came.tenant_id AND delivery.id = came.id
+     RETURNING delivery.tenant_id, delivery.id, event_id, attempts, came.number, code, message, status, excerpt, came.started_at, came.finished_at),
    recorded AS (
      INSERT INTO attempt (tenant_id, delivery_id, number, event_id, outcome, status, error_code, error_message, response_excerpt,
        started_at, finished_at)
-     SELECT tenant_id, id, attempts, event_id, CASE WHEN $5::text IS NULL THEN 'succeeded' ELSE 'failed' END, $8, $5, $6, $9, $10, $11 FROM settled),
-   called AS (
-     UPDATE delivery SET next_attempt_at = ${now}
-     FROM settled, LATERAL (
-       SELECT behind.tenant_id, behind.id FROM delivery AS behind
-       WHERE behind.tenant_id = settled.tenant_id AND behind.destination = settled.destination AND behind.customer = settled.customer
-         AND behind.state = 'pending' AND behind.id <> settled.id
-       ORDER BY behind.position LIMIT 1) AS head
-     WHERE settled.state <> 'pending' AND delivery.tenant_id = head.tenant_id AND delivery.id = head.id AND delivery.next_attempt_at IS NULL)
-   SELECT attempts FROM settled`,
+     SELECT tenant_id, id, attempts, event_id, CASE WHEN code IS NULL THEN 'succeeded' ELSE 'failed' END, status, code, message, excerpt,
+       started_at, finished_at FROM settled)
+   SELECT number, attempts FROM settled`,
 );
 
-const queueOf = statement('delivery.queueOf', `SELECT destination, customer FROM delivery WHERE tenant_id = $1 AND id = $2`);
+/**
+ * Gives the first of each queue its turn, unless it is parked, and of the deliveries beside it the turn to the one whose time comes first,
+ * unless another one is being attempted: so a customer takes two places at a destination, one in order and one aside.
+ */
+const callNext = statement(
+  'delivery.callNext',
+  `WITH queue AS (
+     SELECT DISTINCT tenant_id, destination, customer FROM unnest($1::text[], $2::text[], $3::text[]) AS queue (tenant_id, destination, customer)),
+   called AS (
+     UPDATE delivery SET next_attempt_at = ${now}
+     FROM queue, LATERAL (
+       SELECT ahead.tenant_id, ahead.id, ahead.state FROM delivery AS ahead WHERE ${sameQueue('ahead', 'queue')} AND ${inQueue('ahead')}
+       ORDER BY ahead.position LIMIT 1) AS head
+     WHERE head.state = 'pending' AND delivery.tenant_id = head.tenant_id AND delivery.id = head.id AND delivery.state = 'pending'
+       AND delivery.next_attempt_at IS NULL),
+   beside AS (
+     SELECT queue.*, (
+       SELECT id FROM delivery AS first WHERE ${sameQueue('first', 'queue')} AND first.aside AND first.state = 'pending'
+       ORDER BY first.next_attempt_at LIMIT 1) AS first_id
+     FROM queue
+     WHERE NOT EXISTS (
+       SELECT FROM delivery AS busy WHERE ${sameQueue('busy', 'queue')} AND busy.aside AND ${hasTurn('busy')} AND NOT ${isFree('busy')}))
+   UPDATE delivery SET held_back = delivery.id <> first_id
+   FROM beside WHERE ${sameQueue('delivery', 'beside')} AND delivery.aside AND delivery.state = 'pending'
+     AND (delivery.id = first_id OR NOT delivery.held_back) AND delivery.held_back = (delivery.id = first_id) AND ${isFree('delivery')}`,
+);
+
+const queueOf = statement(
+  'delivery.queueOf',
+  `SELECT tenant_id AS tenant, destination, customer FROM delivery WHERE tenant_id = $1 AND id = $2`,
+);
+const wasApplied = statement(
+  'delivery.wasApplied',
+  `SELECT FROM delivery_command WHERE tenant_id = $1 AND delivery_id = $2 AND command_id = $3`,
+);
+const noteApplied = statement(
+  'delivery.noteApplied',
+  `INSERT INTO delivery_command (tenant_id, delivery_id, command_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+);
+const forgetApplied = statement(
+  'delivery.forgetApplied',
+  `DELETE FROM delivery_command WHERE applied_at < statement_timestamp() - $1 * interval '1 millisecond'`,
+);
+
+/**
+ * One that has its place in a queue keeps it: there it is tried at once where it is its turn, and else when its turn comes. Every other one goes
+ * aside, and at once.
+ */
 const restart = statement(
   'delivery.restart',
-  `UPDATE delivery SET state = 'pending', next_attempt_at = ${now}, retries_left = $4, last_command_id = $3, lease_until = NULL, settled_at = NULL
-   WHERE tenant_id = $1 AND id = $2 AND last_command_id IS DISTINCT FROM $3 AND ${isFree} RETURNING id`,
+  `UPDATE delivery SET state = 'pending', retries = 0, last_command_id = $3, lease_until = NULL, settled_at = NULL,
+     aside = NOT (${inQueue('delivery')}), held_back = NOT (${inQueue('delivery')}),
+     next_attempt_at = CASE WHEN ${inQueue('delivery')} AND next_attempt_at IS NULL THEN NULL ELSE ${now} END
+   WHERE tenant_id = $1 AND id = $2 AND ${isFree('delivery')} RETURNING id`,
 );
-const lastCommand = statement('delivery.lastCommand', `SELECT last_command_id AS command FROM delivery WHERE tenant_id = $1 AND id = $2`);
+/** Only what is parked can be given up: what was redelivered meanwhile is under way again. */
+const skip = statement(
+  'delivery.skip',
+  `UPDATE delivery SET state = 'skipped', settled_at = ${now} WHERE tenant_id = $1 AND id = $2 AND state = 'parked' RETURNING id`,
+);
 
 const announced = statement(
   'delivery.announced',
-  `UPDATE delivery SET announced_attempts = told.number
-   FROM (SELECT tenant_id, id, max(number) AS number FROM unnest($1::text[], $2::text[], $3::integer[]) AS told (tenant_id, id, number)
-     GROUP BY tenant_id, id ORDER BY tenant_id, id) AS told
-   WHERE delivery.tenant_id = told.tenant_id AND delivery.id = told.id AND delivery.announced_attempts < told.number`,
+  `WITH told AS (
+     SELECT attempt.tenant_id, delivery_id, attempt.number FROM attempt
+     JOIN unnest($1::text[], $2::text[], $3::integer[]) AS told (tenant_id, id, number)
+       ON attempt.tenant_id = told.tenant_id AND delivery_id = told.id AND attempt.number = told.number
+     WHERE NOT announced ORDER BY attempt.tenant_id, delivery_id, attempt.number FOR UPDATE OF attempt)
+   UPDATE attempt SET announced = true FROM told
+   WHERE attempt.tenant_id = told.tenant_id AND attempt.delivery_id = told.delivery_id AND attempt.number = told.number`,
 );
 /** Old enough that the process which made the attempt is not just about to announce it. */
 const unannounced = statement(
   'delivery.unannounced',
   `SELECT delivery.tenant_id AS tenant, delivery.id AS "deliveryId", delivery.event_id AS "eventId", run_id AS "runId", customer, destination,
-     traceparent, number, CASE WHEN number = attempts THEN delivery.state ELSE 'pending' END AS state,
+     traceparent, number, CASE WHEN number = attempts AND delivery.state <> 'skipped' THEN delivery.state ELSE 'pending' END AS state,
      attempt.error_code AS code, attempt.error_message AS message, attempt.finished_at AS at
-   FROM delivery JOIN attempt ON attempt.tenant_id = delivery.tenant_id AND delivery_id = delivery.id AND number > announced_attempts
-   WHERE announced_attempts < attempts AND attempt.finished_at < statement_timestamp() - $1 * interval '1 millisecond'
+   FROM attempt JOIN delivery ON delivery.tenant_id = attempt.tenant_id AND delivery.id = delivery_id
+   WHERE NOT announced AND attempt.finished_at < statement_timestamp() - $1 * interval '1 millisecond'
    ORDER BY attempt.finished_at LIMIT $2`,
 );
 
@@ -201,7 +299,7 @@ const backlog = statement(
    FROM delivery WHERE state = 'pending' GROUP BY tenant_id`,
 );
 
-/** The tables `delivery` and `attempt`: what is to be delivered, in which order, and what came of each attempt. */
+/** The tables `delivery`, `attempt` and `delivery_command`: what is to be delivered, in which order, and what came of each attempt. */
 @Injectable()
 export class DeliveryTable {
   constructor(private readonly database: Database) {}
@@ -221,7 +319,7 @@ export class DeliveryTable {
         column(({ customer }) => customer),
         column(({ destination }) => destination),
         column(({ payload }) => payload),
-        column(({ retries }) => retries),
+        column(({ strict }) => strict),
         column(({ traceparent }) => traceparent ?? null),
         column(({ eventReceivedAt }) => eventReceivedAt),
       ]);
@@ -229,17 +327,13 @@ export class DeliveryTable {
     });
   }
 
-  /**
-   * @param limit at most so many
-   * @param perDestination for a destination that `rooms` does not name
-   */
-  claim(limit: number, perDestination: number, rooms: readonly DestinationRoom[], leaseMs: number): Promise<ClaimedDelivery[]> {
-    return this.database.query(claim, [
-      limit,
-      perDestination,
+  /** @param session of a transaction that holds the locks of these destinations */
+  claim(session: Session, rooms: readonly ClaimRoom[], leaseMs: number): Promise<ClaimedDelivery[]> {
+    return session.query(claim, [
       rooms.map(({ tenant }) => tenant),
       rooms.map(({ destination }) => destination),
       rooms.map(({ free }) => free),
+      rooms.map(({ concurrency }) => concurrency),
       leaseMs,
     ]);
   }
@@ -260,45 +354,51 @@ export class DeliveryTable {
     await this.database.query(release, [tenant, id, fence]);
   }
 
-  /** Returns the number of the recorded attempt; undefined where the claim is no longer ours, and nothing was changed. */
-  settle(delivery: ClaimedDelivery, attempt: AttemptRow): Promise<number | undefined> {
-    const write = async (session: Session): Promise<number | undefined> => {
-      const [row] = await session.query<{ attempts: number }>(settle, [
-        delivery.tenant,
-        delivery.id,
-        delivery.fence,
-        attempt.state,
-        attempt.error?.code ?? null,
-        storableText(attempt.error?.message ?? null),
-        attempt.retryInMs,
-        attempt.status,
-        storableText(attempt.excerpt),
-        attempt.startedAt,
-        attempt.finishedAt,
+  /**
+   * Returns the numbers of the recorded attempts, in the order given; undefined where the claim is no longer ours, and nothing was changed.
+   */
+  settle(settlements: readonly Settlement[]): Promise<(number | undefined)[]> {
+    const queues = settlements.map(({ delivery }) => delivery);
+    const column = <T>(value: (attempt: AttemptRow) => T): T[] => settlements.map(({ attempt }) => value(attempt));
+    return this.inQueues(queues, async (session) => {
+      const settled = await session.query<{ number: number; attempts: number }>(settle, [
+        queues.map(({ tenant }) => tenant),
+        queues.map(({ id }) => id),
+        queues.map(({ fence }) => fence),
+        column(({ state }) => state),
+        column(({ error }) => error?.code ?? null),
+        column(({ error }) => storableText(error?.message ?? null)),
+        column(({ retryInMs }) => retryInMs),
+        column(({ status }) => status),
+        column(({ excerpt }) => storableText(excerpt)),
+        column(({ startedAt }) => startedAt),
+        column(({ finishedAt }) => finishedAt),
       ]);
-      return row?.attempts;
-    };
-    return attempt.state === 'pending' ? write(this.database) : this.inQueues([delivery], write);
+      await this.callNext(session, queues);
+      const numbers = new Map(settled.map(({ number, attempts }) => [number, attempts]));
+      return settlements.map((_, at) => numbers.get(at + 1));
+    });
   }
 
-  /**
-   * Makes a delivery due at once, whatever its state and place in the queue, with a fresh budget. The same command does so once.
-   * `busy`: an attempt is under way; `unknown`: there is no such delivery.
-   */
-  async restart(
-    tenant: string,
-    id: string,
-    commandId: string,
-    retries: (destination: string) => number,
-  ): Promise<'restarted' | 'busy' | 'unknown'> {
-    const [queue] = await this.database.query<{ destination: string; customer: string }>(queueOf, [tenant, id]);
-    if (queue === undefined) return 'unknown';
-    return this.inQueues([{ tenant, ...queue }], async (session) => {
-      const restarted = await session.query(restart, [tenant, id, commandId, retries(queue.destination)]);
-      if (restarted.length > 0) return 'restarted';
-      const [last] = await session.query<{ command: string | null }>(lastCommand, [tenant, id]);
-      return last?.command === commandId ? 'restarted' : 'busy';
+  /** Has a delivery tried again, whatever its state, with a fresh budget. The same command does so once, also after others. */
+  restart(tenant: string, id: string, commandId: string): Promise<Applied> {
+    return this.apply(tenant, id, commandId, async (session) => {
+      const restarted = await session.query(restart, [tenant, id, commandId]);
+      return restarted.length > 0 ? 'applied' : 'busy';
     });
+  }
+
+  /** Gives a parked delivery up, and lets those that wait behind it go on. The same command does so once. */
+  skip(tenant: string, id: string, commandId: string): Promise<Applied> {
+    return this.apply(tenant, id, commandId, async (session) => {
+      await session.query(skip, [tenant, id]);
+      return 'applied';
+    });
+  }
+
+  /** What the log cannot give again any more. */
+  async forgetCommands(olderThanMs: number): Promise<void> {
+    await this.database.query(forgetApplied, [olderThanMs]);
   }
 
   async markAnnounced(attempts: readonly Pick<RecordedAttempt, 'tenant' | 'deliveryId' | 'number'>[]): Promise<void> {
@@ -319,10 +419,29 @@ export class DeliveryTable {
     return this.database.query(backlog);
   }
 
-  private inQueues<T>(
-    queues: readonly { tenant: string; destination: string; customer: string }[],
-    work: (session: Session) => Promise<T>,
-  ): Promise<T> {
+  private async apply(tenant: string, id: string, commandId: string, work: (session: Session) => Promise<Applied>): Promise<Applied> {
+    const [queue] = await this.database.query<Queue>(queueOf, [tenant, id]);
+    if (queue === undefined) return 'unknown';
+    return this.inQueues([queue], async (session) => {
+      const before = await session.query(wasApplied, [tenant, id, commandId]);
+      if (before.length > 0) return 'applied';
+      const answer = await work(session);
+      if (answer !== 'applied') return answer;
+      await session.query(noteApplied, [tenant, id, commandId]);
+      await this.callNext(session, [queue]);
+      return answer;
+    });
+  }
+
+  private async callNext(session: Session, queues: readonly Queue[]): Promise<void> {
+    await session.query(callNext, [
+      queues.map(({ tenant }) => tenant),
+      queues.map(({ destination }) => destination),
+      queues.map(({ customer }) => customer),
+    ]);
+  }
+
+  private inQueues<T>(queues: readonly Queue[], work: (session: Session) => Promise<T>): Promise<T> {
     return this.database.transaction(async (session) => {
       await session.query(lockQueues, [queues.map(({ tenant, destination, customer }) => `${tenant}/${destination}/${customer}`)]);
       return work(session);

@@ -14,18 +14,22 @@ import { ConnectorRegistry } from '../connectors/connector.registry.js';
 import { HttpConnector } from '../connectors/http/http.connector.js';
 import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
-import { DeliveryUnknown } from './delivery.errors.js';
+import { DeliveryLeaseLost, DeliveryUnknown } from './delivery.errors.js';
+import { DeliveryClaims } from './delivery.claims.js';
 import { DeliveryService } from './delivery.service.js';
 import { DeliveryTable } from './delivery.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
+import { DestinationHealth } from '../destinations/destination-health.js';
+import { DestinationHealthTable } from '../destinations/destination-health.table.js';
 
 const secret = `whsec_${randomBytes(24).toString('base64')}`;
 const options: ConnectorsOptions = {
   deliveryConcurrency: 8,
-  deliveryConcurrencyPerDestination: 2,
   deliveryPollMs: 20,
   deliveryLeaseMs: 15_000,
   deliveryStopMs: 100,
+  deliveryBreakerOpenMs: 200,
+  deliveryBreakerLongestOpenMs: 400,
   allowPrivateAddresses: true,
 };
 
@@ -95,14 +99,18 @@ function recordAppends() {
 /** A process of its own, as far as deliveries are concerned. */
 function startWorker() {
   const announcer = new AttemptAnnouncer(table, producer);
-  const attempter = new AttemptService(table, new ConnectorRegistry(new HttpConnector(http)), configuration);
-  const started = new DeliveryWorker(table, attempter, announcer, configuration, options);
+  const healthTable = new DestinationHealthTable(database);
+  const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
+  const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
+  const attempter = new AttemptService(table, new ConnectorRegistry(new HttpConnector(http)), configuration, health);
+  const claims = new DeliveryClaims(database, table, healthTable, configuration);
+  const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, options);
   started.onApplicationBootstrap();
   return { worker: started, deliveries: new DeliveryService(table, configuration, started) };
 }
 
 async function apply(name: string, destination: HttpSink, spec: object = {}): Promise<void> {
-  const retry = { retries: 3, initialDelayMs: 10, maxDelayMs: 20 };
+  const retry = { delaysMs: [10, 20, 20] };
   const parsed = document.parse({
     apiVersion: 'millrace/v1',
     kind: 'Destination',
@@ -133,12 +141,14 @@ const idOf = (id: string, destination = 'crm', generation = 0): string =>
 
 const rows = statement(
   'test.deliveries',
-  'SELECT id, destination, state, attempts, announced_attempts, error_code FROM delivery WHERE tenant_id = $1 ORDER BY position',
+  'SELECT id, destination, state, attempts, error_code, retries FROM delivery WHERE tenant_id = $1 ORDER BY position',
 );
 const attemptRows = statement(
   'test.attempts',
-  'SELECT number, outcome, status, error_code, response_excerpt FROM attempt WHERE tenant_id = $1 ORDER BY delivery_id, number',
+  'SELECT number, outcome, status, error_code, response_excerpt, announced FROM attempt WHERE tenant_id = $1 ORDER BY delivery_id, number',
 );
+const healthRow = statement('test.health', `SELECT * FROM destination_health WHERE tenant_id = $1 AND destination = 'crm'`);
+const health = async () => (await database.query<Record<string, unknown>>(healthRow, [tenant]))[0];
 const stored = () => database.query<Record<string, unknown>>(rows, [tenant]);
 const attempts = () => database.query<Record<string, unknown>>(attemptRows, [tenant]);
 const settled = (state: string, count = 1) =>
@@ -161,12 +171,13 @@ test('a decision arrives once: signed, under its effect key, in the event’s tr
     'idempotency-key': idOf('1'),
     traceparent: expect.stringContaining('0af7651916cd43dd8448eb211c80319c') as string,
   });
-  expect(await attempts()).toEqual([{ number: 1, outcome: 'succeeded', status: 204, error_code: null, response_excerpt: '' }]);
+  expect(await attempts()).toMatchObject([{ number: 1, outcome: 'succeeded', status: 204, error_code: null, response_excerpt: '' }]);
   await waitFor(() => announced('delivery.attempted.v1').length === 1, { what: 'the announcement' });
   expect(announced('delivery.attempted.v1')).toMatchObject([{ deliveryId: idOf('1'), state: 'delivered', attempt: 1, code: null }]);
 });
 
-test('a destination that is down gets it when it is back, every attempt on record, and what comes after waits its turn', async () => {
+test('a strict destination that is down gets it when it is back, every attempt on record, and what comes after waits its turn', async () => {
+  await apply('crm', sink, { order: 'strict' });
   let asked = 0;
   sink.respondWith(() => ({ status: (asked += 1) <= 2 ? 503 : 200, body: 'later' }));
   await deliveries.plan(decided('1'), undefined);
@@ -213,7 +224,7 @@ test('what is refused is parked with its reason, the next one goes out, and a re
 });
 
 test('when the retries are spent, a delivery is parked', async () => {
-  await apply('crm', sink, { retry: { retries: 1, initialDelayMs: 10 } });
+  await apply('crm', sink, { retry: { delaysMs: [10] } });
   sink.respondWith(() => ({ status: 500 }));
   await deliveries.plan(decided('1'), undefined);
   await settled('parked');
@@ -239,15 +250,16 @@ const never = new Promise<never>(() => undefined);
 test('a destination that hangs delays no other one, however much is due for it', async () => {
   const hanging = await startHttpSink();
   hanging.respondWith(() => never);
-  await apply('hanging', hanging);
+  const concurrency = 2;
+  await apply('hanging', hanging, { limit: { concurrency } });
   for (let at = 0; at < 2 * options.deliveryConcurrency; at += 1) await deliveries.plan(to(`slow-${at}`, 'hanging', `c-${at}`), undefined);
-  await waitFor(() => hanging.requests.length === options.deliveryConcurrencyPerDestination, {
+  await waitFor(() => hanging.requests.length === concurrency, {
     what: 'all room of the one that hangs to be taken',
   });
   await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
   await settled('delivered');
   expect(sink.requests).toHaveLength(1);
-  expect(hanging.requests).toHaveLength(options.deliveryConcurrencyPerDestination);
+  expect(hanging.requests).toHaveLength(concurrency);
   await hanging.stop();
 });
 
@@ -284,9 +296,121 @@ test('an attempt whose announcement the log did not take stays marked until it i
   appends.mockRejectedValueOnce(new LogUnavailable('away'));
   await deliveries.plan(decided('1'), undefined);
   await settled('delivered');
-  expect(await stored()).toMatchObject([{ attempts: 1, announced_attempts: 0 }]);
+  expect(await attempts()).toMatchObject([{ announced: false }]);
   const [forgotten] = await table.unannounced(0, 100);
   await new AttemptAnnouncer(table, producer).announce(forgotten!);
   expect(announced('delivery.attempted.v1')).toMatchObject([{ deliveryId: idOf('1'), state: 'delivered', attempt: 1 }]);
-  expect(await stored()).toMatchObject([{ announced_attempts: 1 }]);
+  expect(await attempts()).toMatchObject([{ announced: true }]);
+});
+
+test('however many destinations hang, another one gets through', async () => {
+  const hanging = await startHttpSink();
+  hanging.respondWith(() => never);
+  for (let at = 0; at < options.deliveryConcurrency; at += 1) {
+    await apply(`hanging-${at}`, hanging);
+    await deliveries.plan(to(`slow-${at}`, `hanging-${at}`, `c-${at}`), undefined);
+  }
+  for (let at = 0; at < 20; at += 1) await deliveries.plan(to(`more-${at}`, 'hanging-0', `d-${at}`), undefined);
+  await waitFor(() => hanging.requests.length >= options.deliveryConcurrency - 1, { what: 'nearly all room to be taken' });
+  hanging.respondWith(() => ({ status: 200 }));
+  await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
+  await hanging.stop();
+  await settled('delivered', 1);
+});
+
+test('a destination that does not answer is left alone, uses up no retries meanwhile, and is probed before it gets everything again', async () => {
+  await apply('crm', sink, { timeoutMs: 100, retry: { delaysMs: [10, 10, 10] } });
+  sink.respondWith(() => never);
+  for (let at = 0; at < 5; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
+  await waitFor(async () => (await health())?.open_until != null, { what: 'the breaker to open' });
+  for (let at = 5; at < 12; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
+  sink.respondWith(() => ({ status: 200 }));
+  await settled('delivered', 12);
+  expect((await stored()).slice(5)).toEqual((await stored()).slice(5).map((row) => ({ ...row, attempts: 1, retries: 0 })));
+  expect(await health()).toMatchObject({ open_until: null, open_reason: null });
+});
+
+test('a 503 that names a time stops everybody until then', async () => {
+  let asked = 0;
+  sink.respondWith(() => ((asked += 1) === 1 ? { status: 503, headers: { 'retry-after': '1' } } : { status: 200 }));
+  await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
+  await waitFor(async () => (await health())?.limited_until != null, { what: 'the pause' });
+  await deliveries.plan(to('2', 'crm', 'c-2'), undefined);
+  await settled('delivered', 2);
+  const [first, second] = sink.requests;
+  expect(second!.receivedAt.getTime() - first!.receivedAt.getTime()).toBeGreaterThanOrEqual(990);
+});
+
+test('no more attempts begin per second than the destination allows', async () => {
+  await apply('crm', sink, { limit: { perSecond: 20 } });
+  for (let at = 0; at < 12; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
+  await settled('delivered', 12);
+  const times = sink.requests.map(({ receivedAt }) => receivedAt.getTime());
+  expect(times.at(-1)! - times[0]!).toBeGreaterThanOrEqual(400);
+});
+
+test('after a 410 nothing more is sent: everything is parked with the reason, until a new version of the document', async () => {
+  sink.respondWith(() => ({ status: 410, body: 'moved away' }));
+  await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
+  await settled('parked');
+  await deliveries.plan(to('2', 'crm', 'c-2'), undefined);
+  await settled('parked', 2);
+  expect(sink.requests).toHaveLength(1);
+  expect((await attempts()).map(({ status, error_code: code, response_excerpt: excerpt }) => [status, code, excerpt])).toEqual(
+    expect.arrayContaining([
+      [410, 'delivery.destinationDisabled', 'moved away'],
+      [null, 'delivery.destinationDisabled', null],
+    ]),
+  );
+  await waitFor(() => announced('dead-lettered.v1').length === 2, { what: 'both dead letters' });
+
+  sink.respondWith(() => ({ status: 200 }));
+  await apply('crm', sink, { timeoutMs: 4_000 });
+  await deliveries.plan(to('3', 'crm', 'c-3'), undefined);
+  await settled('delivered');
+});
+
+test('a disabled destination is enabled by a command that came after it was disabled', async () => {
+  sink.respondWith(() => ({ status: 410 }));
+  const before = new Date().toISOString();
+  await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
+  await settled('parked');
+  const healthTable = new DestinationHealthTable(database);
+  await healthTable.enable({ tenant, destination: 'crm' }, before);
+  expect((await health())?.disabled_since).not.toBeNull();
+  await healthTable.enable({ tenant, destination: 'crm' }, new Date(Date.now() + 1).toISOString());
+  sink.respondWith(() => ({ status: 200 }));
+  await deliveries.plan(to('2', 'crm', 'c-2'), undefined);
+  await settled('delivered');
+});
+
+test('a process that was paused for longer than its claim lasts sends nothing', async () => {
+  const attempter = new AttemptService(
+    table,
+    new ConnectorRegistry(new HttpConnector(http)),
+    configuration,
+    new DestinationHealth(database, new DestinationHealthTable(database), { openMs: 1, longestOpenMs: 1 }),
+  );
+  await worker.beforeApplicationShutdown();
+  await deliveries.plan(decided('1'), undefined);
+  const room = { tenant, destination: 'crm', free: 1, concurrency: 1 };
+  const [delivery] = await database.transaction((session) => table.claim(session, [room], 5_000));
+  const claim = { delivery: delivery!, destinationDisabled: false };
+  const attempt = attempter.attempt(claim, { endsAtMs: performance.now() }, new AbortController().signal);
+  await expect(attempt).rejects.toThrow(DeliveryLeaseLost);
+  expect(sink.requests).toHaveLength(0);
+});
+
+test('what the operator gives up lets the others of a strict destination go on', async () => {
+  await apply('crm', sink, { order: 'strict' });
+  sink.respondWith(({ body }) => ({ status: body.includes('"a":"1"') ? 422 : 200 }));
+  await deliveries.plan(decided('1'), undefined);
+  await deliveries.plan(decided('2'), undefined);
+  await settled('parked');
+  expect(await stored()).toMatchObject([{ state: 'parked' }, { state: 'pending' }]);
+  const at = new Date().toISOString();
+  const letter = { deadLetterId: 'dlq_1', kind: 'delivery' as const, deliveryId: idOf('1') };
+  await deliveries.skip({ tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at, ...letter });
+  await settled('delivered');
+  expect(await stored()).toMatchObject([{ state: 'skipped' }, { state: 'delivered' }]);
 });

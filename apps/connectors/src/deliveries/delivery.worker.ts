@@ -5,9 +5,14 @@ import { gauge, logger } from '#libs/tracing';
 import type { ConnectorsOptions } from '../config.js';
 import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
+import type { Lease } from './attempt.service.js';
+import { DeliveryClaims } from './delivery.claims.js';
+import type { Claim, Claims } from './delivery.claims.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
-import type { ClaimedDelivery, DestinationRoom, RecordedAttempt } from './delivery.table.js';
+import type { ClaimedDelivery, RecordedAttempt } from './delivery.table.js';
+import { DestinationHealthTable } from '../destinations/destination-health.table.js';
+import type { DestinationName } from '../destinations/destination-health.table.js';
 import { Periodically } from './periodically.js';
 
 /** Injection token of {@link ConnectorsOptions}. */
@@ -15,21 +20,27 @@ export const connectorsOptions = Symbol('connectors options');
 
 interface Attempt {
   readonly delivery: ClaimedDelivery;
+  readonly lease: Lease;
   readonly stop: AbortController;
   readonly ended: Promise<void>;
 }
 
 const announceForgottenEveryMs = 5_000;
 const measureBacklogEveryMs = 15_000;
+const forgetCommandsEveryMs = 3_600_000;
+/** Longer than the log keeps commands. */
+const commandsKnownForMs = 30 * 86_400_000;
+const nothing: Claims = { claims: [], againInMs: undefined };
 
 const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, whichever process will make it.', ['tenant']);
 const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest of them.', ['tenant']);
 const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under way in this process.', []);
+const destinations = gauge('millrace_destinations', 'Destinations by state: active, open, limited or disabled.', ['state']);
 const log = logger('deliveries');
 
 /**
- * Claims deliveries that are due and has them attempted: so many at once, and so many to one destination, that one which hangs leaves room for
- * the others. Woken when a delivery was added here or an attempt ended, else it looks every so often.
+ * Claims deliveries that are due and has them attempted, so many at once. Woken when a delivery was added here or an attempt ended, else it looks
+ * every so often.
  */
 @Injectable()
 export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -44,6 +55,8 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     private readonly table: DeliveryTable,
     private readonly attempter: AttemptService,
     private readonly announcer: AttemptAnnouncer,
+    private readonly deliveryClaims: DeliveryClaims,
+    private readonly health: DestinationHealthTable,
     private readonly configuration: Configuration,
     @Inject(connectorsOptions) private readonly options: ConnectorsOptions,
   ) {
@@ -51,6 +64,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
       new Periodically('renewing claims', options.deliveryLeaseMs / 3, () => this.renewClaims()),
       new Periodically('announcing forgotten attempts', announceForgottenEveryMs, () => this.announcer.announceForgotten()),
       new Periodically('measuring the backlog', measureBacklogEveryMs, () => this.measureBacklog()),
+      new Periodically('forgetting commands', forgetCommandsEveryMs, () => this.table.forgetCommands(commandsKnownForMs)),
     ];
   }
 
@@ -79,53 +93,55 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   private async run(): Promise<void> {
     while (!this.stopping) {
       this.woken = Promise.withResolvers(); // before the look, so that what comes during it is not missed
-      const claimed = await this.claim();
-      for (const delivery of claimed) this.start(delivery);
-      if (claimed.length === 0 && !this.stopping) await this.pause();
+      const { claims, againInMs } = await this.claim();
+      if (claims.length === 0 && !this.stopping) await this.pause(againInMs);
     }
   }
 
-  private async claim(): Promise<ClaimedDelivery[]> {
-    const free = this.options.deliveryConcurrency - this.attempts.size;
-    if (free <= 0 || !this.configuration.ready()) return [];
-    const { deliveryConcurrencyPerDestination: perDestination, deliveryLeaseMs } = this.options;
+  /** What is claimed is started at once: its lease runs since before the claim. */
+  private async claim(): Promise<Claims> {
+    const { deliveryConcurrency: total, deliveryLeaseMs: leaseMs } = this.options;
+    const free = total - this.attempts.size;
+    if (free <= 0 || !this.configuration.ready()) return nothing;
+    const underWayTo = this.countUnderWay();
+    const askedAtMs = performance.now();
     try {
-      return await this.table.claim(free, perDestination, this.rooms(perDestination), deliveryLeaseMs);
+      const claimed = await this.deliveryClaims.claim({ free, total, leaseMs, underWay: (one) => underWayTo.get(addressOf(one)) ?? 0 });
+      for (const claim of claimed.claims) this.start(claim, { endsAtMs: askedAtMs + leaseMs });
+      return claimed;
     } catch (error) {
       log.warn({ err: error }, 'deliveries cannot be claimed; trying again');
-      return [];
+      return nothing;
     }
   }
 
-  private rooms(perDestination: number): DestinationRoom[] {
-    const rooms = new Map<string, DestinationRoom>();
-    for (const { delivery } of this.attempts.values()) {
-      const { tenant, destination } = delivery;
-      const free = (rooms.get(`${tenant}/${destination}`)?.free ?? perDestination) - 1;
-      rooms.set(`${tenant}/${destination}`, { tenant, destination, free });
-    }
-    return [...rooms.values()];
+  private countUnderWay(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { delivery } of this.attempts.values()) counts.set(addressOf(delivery), (counts.get(addressOf(delivery)) ?? 0) + 1);
+    return counts;
   }
 
-  private start(delivery: ClaimedDelivery): void {
+  private start(claim: Claim, lease: Lease): void {
+    const { delivery } = claim;
     const stop = new AbortController();
     const key = `${delivery.tenant}/${delivery.id}/${delivery.fence}`;
-    const ended = this.attempt(delivery, stop.signal).finally(() => {
+    const ended = this.attempt(claim, lease, stop.signal).finally(() => {
       this.attempts.delete(key);
       underWay.set(this.attempts.size);
       this.wakeUp();
     });
-    this.attempts.set(key, { delivery, stop, ended });
+    this.attempts.set(key, { delivery, lease, stop, ended });
     underWay.set(this.attempts.size);
   }
 
   /** Never fails: what went wrong is logged, and the claim is given back or runs out. */
-  private async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<void> {
+  private async attempt(claim: Claim, lease: Lease, signal: AbortSignal): Promise<void> {
+    const { delivery } = claim;
     try {
-      this.announce(await this.attempter.attempt(delivery, signal));
+      this.announce(await this.attempter.attempt(claim, lease, signal));
     } catch (error) {
       log.warn({ err: error, deliveryId: delivery.id, tenant: delivery.tenant }, 'an attempt was broken off or could not be recorded');
-      if (signal.aborted) await this.table.release(delivery).catch(() => undefined);
+      if (signal.aborted || error instanceof DeliveryLeaseLost) await this.table.release(delivery).catch(() => undefined);
     }
   }
 
@@ -138,8 +154,8 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     this.announcements.add(announcement);
   }
 
-  private async pause(): Promise<void> {
-    const timer = setTimeout(() => this.wakeUp(), this.options.deliveryPollMs);
+  private async pause(atMostMs = Infinity): Promise<void> {
+    const timer = setTimeout(() => this.wakeUp(), Math.min(atMostMs, this.options.deliveryPollMs));
     await this.woken.promise;
     clearTimeout(timer);
   }
@@ -147,11 +163,15 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   private async renewClaims(): Promise<void> {
     const held = [...this.attempts.values()];
     if (held.length === 0) return;
+    const askedAtMs = performance.now();
     const renewed = await this.table.renew(
       held.map(({ delivery }) => delivery),
       this.options.deliveryLeaseMs,
     );
-    for (const { delivery, stop } of held) if (!renewed.has(delivery.id)) stop.abort(new DeliveryLeaseLost(delivery.id));
+    for (const { delivery, lease, stop } of held) {
+      if (renewed.has(delivery.id)) lease.endsAtMs = askedAtMs + this.options.deliveryLeaseMs;
+      else stop.abort(new DeliveryLeaseLost(delivery.id));
+    }
   }
 
   private async measureBacklog(): Promise<void> {
@@ -162,9 +182,15 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
       pending.set({ tenant }, count);
       oldest.set({ tenant }, oldestSeconds);
     }
+    destinations.reset();
+    for (const { state, count } of await this.health.countByState()) destinations.set({ state }, count);
   }
 
   private breakOff(): void {
     for (const { stop } of this.attempts.values()) stop.abort(new Error('The process stops'));
   }
+}
+
+function addressOf({ tenant, destination }: DestinationName): string {
+  return `${tenant}/${destination}`;
 }

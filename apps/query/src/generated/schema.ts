@@ -168,8 +168,10 @@ export type DeliveryState =
   /** Under way: an attempt is due, running or will be repeated. */
   | 'pending'
   | 'delivered'
-  /** Given up; it waits for a redelivery. */
-  | 'parked';
+  /** Given up; it waits for a redelivery, or to be skipped. */
+  | 'parked'
+  /** Given up for good by an operator. */
+  | 'skipped';
 
 /** One decision to one destination. */
 export type Delivery = Node & {

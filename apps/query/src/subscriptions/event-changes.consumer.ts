@@ -1,6 +1,5 @@
 import { Controller } from '@nestjs/common';
 import { DeliveryAttempted, EventRecorded, RunCompleted, RunFailed, topics } from '#libs/contracts';
-import type { DeliveryState } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 import type { Change } from '../generated/schema.js';
 import { EventChanges } from './event-changes.js';
@@ -8,7 +7,7 @@ import { EventChanges } from './event-changes.js';
 /** Every process hears everything: a subscriber's socket is on one of them. */
 const everyProcess = { group: 'subscriptions', audience: 'every-process' } as const;
 
-const changeOf: Record<DeliveryState, Change> = { delivered: 'delivered', pending: 'retrying', parked: 'parked' };
+const changeOf: Record<DeliveryAttempted['state'], Change> = { delivered: 'delivered', pending: 'retrying', parked: 'parked' };
 
 @Controller()
 export class EventChangesConsumer {

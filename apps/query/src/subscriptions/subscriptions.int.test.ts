@@ -88,7 +88,7 @@ test('a subscriber hears every change of its tenant, with the event as it is', a
   const attempt = { ...about('evt_1'), deliveryId: 'dlv_1', destination: 'crm', attempt: 1 };
   await producer.append(topics.deliveries, DeliveryAttempted, { ...attempt, state: 'pending', code: 'delivery.timeout' });
   await producer.append(topics.deliveries, DeliveryAttempted, { ...attempt, state: 'delivered', code: null });
-  await producer.append(topics.deliveries, DeliveryAttempted, { ...attempt, state: 'parked', code: 'delivery.gone' });
+  await producer.append(topics.deliveries, DeliveryAttempted, { ...attempt, state: 'parked', code: 'delivery.destinationDisabled' });
   await waitFor(() => heard.length >= 6, { what: 'three changes of a delivery' });
   expect(heard.slice(3).map(({ change }) => change)).toEqual(['RETRYING', 'DELIVERED', 'PARKED']);
 });

@@ -30,3 +30,8 @@ export const SkipDeadLetter = recordType('skip-dead-letter.v1', skipDeadLetterSc
 export const retryDeadLetterSchema = z.object({ ...command, deadLetterId: z.string() });
 export type RetryDeadLetter = z.infer<typeof retryDeadLetterSchema>;
 export const RetryDeadLetter = recordType('retry-dead-letter.v1', retryDeadLetterSchema);
+
+/** Deliver to a destination again that was disabled before this command was given, and forget its failures. */
+export const enableDestinationSchema = z.object({ ...command, destination: name });
+export type EnableDestination = z.infer<typeof enableDestinationSchema>;
+export const EnableDestination = recordType('enable-destination.v1', enableDestinationSchema);

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { customerKey, name } from '../names.js';
 import { recordType } from './record.js';
 
-/** `pending` until an attempt settles it; `parked` deliveries wait for an operator's redeliver. */
-export const deliveryStates = ['pending', 'delivered', 'parked'] as const;
+/** `pending` until an attempt settles it; `parked` deliveries wait for an operator, who redelivers them, or gives them up: `skipped`. */
+export const deliveryStates = ['pending', 'delivered', 'parked', 'skipped'] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
 /** One attempt of a delivery was made, and this is the delivery's state after it. */
@@ -14,7 +14,7 @@ export const deliveryAttemptedSchema = z.object({
   deliveryId: z.string(),
   destination: name,
   attempt: z.int().positive(),
-  state: z.enum(deliveryStates),
+  state: z.enum(deliveryStates).exclude(['skipped']),
   /** The failure's code; null on success. */
   code: z.string().nullable(),
   at: z.iso.datetime(),

@@ -1,10 +1,17 @@
 import { Spine1795219200000 } from './0001-spine.js';
 import { QueryPages1795219200001 } from './0002-query-pages.js';
 import { HeldRecords1795219200002 } from './0003-held-records.js';
+import { DeliveryLanes1795219200003 } from './0004-delivery-lanes.js';
 import { StorageUpkeep1795219200005 } from './0006-storage-upkeep.js';
 
 /** In order. A new one is appended, and never changes what an earlier one did. */
-export const migrations = [Spine1795219200000, QueryPages1795219200001, HeldRecords1795219200002, StorageUpkeep1795219200005];
+export const migrations = [
+  Spine1795219200000,
+  QueryPages1795219200001,
+  HeldRecords1795219200002,
+  DeliveryLanes1795219200003,
+  StorageUpkeep1795219200005,
+];
 
 /** As TypeORM's ledger has them. */
 export const migrationNames: readonly string[] = migrations.map((migration) => migration.name);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DeliveryGone, DeliveryRefused, DeliveryUnavailable } from '../connector.errors.js';
+import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../connector.errors.js';
 import { acceptAnswer } from './http-answer.js';
 
 const nowMs = Date.parse('2026-11-21T10:00:00Z');
@@ -22,9 +22,13 @@ test.each([408, 409, 425, 429, 500, 502, 503, 504, 529])('%d may be another answ
   expect(failure).toMatchObject({ outcome: 'retry', receipt: { status, excerpt: 'text' } });
 });
 
-test.each([301, 302, 307, 308, 400, 401, 403, 404, 413, 422])('%d refuses the payload for good', (status) =>
+test.each([301, 302, 307, 308, 400, 403, 404, 413, 422])('%d refuses the payload for good', (status) =>
   expect(failureOf(status)).toBeInstanceOf(DeliveryRefused),
 );
+
+test('401 is about the credential, not about the payload', () => {
+  expect(failureOf(401)).toBeInstanceOf(DeliveryUnauthorized);
+});
 
 test('410 says that the destination is gone', () => {
   expect(failureOf(410)).toBeInstanceOf(DeliveryGone);

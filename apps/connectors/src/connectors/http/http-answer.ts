@@ -1,6 +1,6 @@
 import type { HttpAnswer } from '#libs/http';
 import { parseRetryAfter } from '#libs/retries';
-import { DeliveryGone, DeliveryRefused, DeliveryUnavailable } from '../connector.errors.js';
+import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../connector.errors.js';
 import type { Receipt } from '../connector.js';
 
 /**
@@ -15,7 +15,7 @@ const longestPauseMs = 24 * 3_600_000;
 
 /**
  * What an answer means for the delivery. A redirect is a refusal: the address in the document is the one that was checked.
- * @throws DeliveryUnavailable, DeliveryGone, DeliveryRefused
+ * @throws DeliveryUnavailable, DeliveryUnauthorized, DeliveryGone, DeliveryRefused
  */
 export function acceptAnswer({ status, headers, bodyExcerpt }: HttpAnswer, nowMs: number): Receipt {
   const receipt = { status, excerpt: bodyExcerpt };
@@ -24,5 +24,6 @@ export function acceptAnswer({ status, headers, bodyExcerpt }: HttpAnswer, nowMs
     const asked = saysWhen.has(status) ? parseRetryAfter(headers['retry-after'], nowMs) : undefined;
     throw new DeliveryUnavailable(receipt, asked === undefined ? undefined : Math.min(asked, longestPauseMs));
   }
+  if (status === 401) throw new DeliveryUnauthorized(receipt);
   throw status === 410 ? new DeliveryGone(receipt) : new DeliveryRefused(receipt);
 }

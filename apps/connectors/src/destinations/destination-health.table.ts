@@ -1,0 +1,205 @@
+import { Injectable } from '@nestjs/common';
+import { closedBreaker } from '#libs/retries';
+import type { Breaker } from '#libs/retries';
+import { Database, statement } from '#libs/persistence';
+import type { Session } from '#libs/persistence';
+import type { Health, Hold } from './health.js';
+
+export interface DestinationName {
+  readonly tenant: string;
+  readonly destination: string;
+}
+
+/** A destination for which a delivery is due that nobody has claimed. */
+export interface DueDestination extends DestinationName {
+  /** Of the document that its health is about; null where nothing is known of it. */
+  readonly documentVersion: number | null;
+  readonly disabled: boolean;
+  /** Until something may be sent; 0 where it may. */
+  readonly blockedForMs: number;
+}
+
+/** A destination's health, held locked until the transaction ends. */
+export interface LockedHealth extends DestinationName {
+  readonly health: Health;
+  /** The number that its rate limit is kept by. */
+  readonly nextDueMs: number;
+  /** Postgres' clock: the one that all processes share. */
+  readonly nowMs: number;
+}
+
+const epochMs = (time: string): string => `(extract(epoch FROM ${time}) * 1000)::float8`;
+const timeOf = (ms: string): string => `to_timestamp(${ms} / 1000)`;
+const names = 'unnest($1::text[], $2::text[])';
+const hasTurn = `delivery.state = 'pending' AND delivery.next_attempt_at IS NOT NULL AND NOT delivery.held_back`;
+
+/** Jumps from one destination to the next, and looks at the first delivery of each: what waits behind that costs nothing. */
+const due = statement(
+  'destinationHealth.due',
+  `WITH RECURSIVE waiting AS (
+     (SELECT tenant_id, destination FROM delivery WHERE ${hasTurn} ORDER BY tenant_id, destination LIMIT 1)
+     UNION ALL
+     SELECT following.tenant_id, following.destination FROM waiting, LATERAL (
+       SELECT tenant_id, destination FROM delivery
+       WHERE ${hasTurn} AND (delivery.tenant_id, delivery.destination) > (waiting.tenant_id, waiting.destination)
+       ORDER BY tenant_id, destination LIMIT 1) AS following)
+   SELECT waiting.tenant_id AS tenant, waiting.destination, document_version AS "documentVersion", disabled_since IS NOT NULL AS disabled,
+     greatest(0, ${epochMs('greatest(open_until, limited_until)')} - ${epochMs('statement_timestamp()')}) AS "blockedForMs"
+   FROM waiting
+   CROSS JOIN LATERAL (
+     SELECT FROM delivery
+     WHERE delivery.tenant_id = waiting.tenant_id AND delivery.destination = waiting.destination AND ${hasTurn}
+       AND next_attempt_at <= statement_timestamp() AND (lease_until IS NULL OR lease_until < statement_timestamp())
+     ORDER BY next_attempt_at LIMIT 1) AS first
+   LEFT JOIN destination_health USING (tenant_id, destination)`,
+);
+
+/** Sorted, like every statement that locks several destinations, so that nobody waits in a circle. */
+const adopt = statement(
+  'destinationHealth.adopt',
+  `INSERT INTO destination_health (tenant_id, destination, document_version)
+   SELECT * FROM unnest($1::text[], $2::text[], $3::integer[]) AS one (tenant_id, destination, version) ORDER BY tenant_id, destination
+   ON CONFLICT (tenant_id, destination) DO UPDATE SET document_version = excluded.document_version, breaker = NULL, open_since = NULL,
+     open_until = NULL, open_reason = NULL, limited_since = NULL, limited_until = NULL, limited_reason = NULL, disabled_since = NULL,
+     disabled_reason = NULL
+   WHERE destination_health.document_version < excluded.document_version`,
+);
+
+const lock = statement(
+  'destinationHealth.lock',
+  `SELECT health.tenant_id AS tenant, health.destination, breaker, ${epochMs('open_since')} AS "openSince", ${epochMs('open_until')} AS "openUntil",
+     open_reason AS "openReason", ${epochMs('limited_since')} AS "limitedSince", ${epochMs('limited_until')} AS "limitedUntil",
+     limited_reason AS "limitedReason", ${epochMs('disabled_since')} AS "disabledSince", disabled_reason AS "disabledReason",
+     next_due_ms AS "nextDueMs", ${epochMs('clock_timestamp()')} AS "nowMs"
+   FROM destination_health AS health
+   JOIN ${names} AS one (tenant_id, destination) ON one.tenant_id = health.tenant_id AND one.destination = health.destination
+   ORDER BY health.tenant_id, health.destination FOR UPDATE OF health`,
+);
+
+const save = statement(
+  'destinationHealth.save',
+  `UPDATE destination_health AS health SET breaker = one.breaker, open_since = ${timeOf('one."openSince"')},
+     open_until = ${timeOf('one."openUntil"')}, open_reason = one."openReason", limited_since = ${timeOf('one."limitedSince"')},
+     limited_until = ${timeOf('one."limitedUntil"')}, limited_reason = one."limitedReason", disabled_since = ${timeOf('one."disabledSince"')},
+     disabled_reason = one."disabledReason"
+   FROM json_to_recordset($1) AS one (tenant text, destination text, breaker json, "openSince" float8, "openUntil" float8, "openReason" text,
+     "limitedSince" float8, "limitedUntil" float8, "limitedReason" text, "disabledSince" float8, "disabledReason" text)
+   WHERE health.tenant_id = one.tenant AND health.destination = one.destination`,
+);
+
+const saveRate = statement(
+  'destinationHealth.saveRate',
+  `UPDATE destination_health AS health SET next_due_ms = one.next_due_ms
+   FROM unnest($1::text[], $2::text[], $3::float8[]) AS one (tenant_id, destination, next_due_ms)
+   WHERE health.tenant_id = one.tenant_id AND health.destination = one.destination`,
+);
+
+const enable = statement(
+  'destinationHealth.enable',
+  `UPDATE destination_health SET breaker = NULL, open_since = NULL, open_until = NULL, open_reason = NULL, limited_since = NULL,
+     limited_until = NULL, limited_reason = NULL, disabled_since = NULL, disabled_reason = NULL
+   WHERE tenant_id = $1 AND destination = $2 AND (disabled_since IS NULL OR disabled_since < $3)`,
+);
+
+const states = statement(
+  'destinationHealth.states',
+  `SELECT state, count(*) FROM (
+     SELECT CASE WHEN disabled_since IS NOT NULL THEN 'disabled' WHEN open_until IS NOT NULL THEN 'open'
+       WHEN limited_until > statement_timestamp() THEN 'limited' ELSE 'active' END AS state
+     FROM destination_health) AS each GROUP BY state`,
+);
+
+interface Row extends DestinationName {
+  breaker: Breaker | null;
+  openSince: number | null;
+  openUntil: number | null;
+  openReason: string | null;
+  limitedSince: number | null;
+  limitedUntil: number | null;
+  limitedReason: string | null;
+  disabledSince: number | null;
+  disabledReason: string | null;
+  nextDueMs: number;
+  nowMs: number;
+}
+
+/** The table `destination_health`: what all processes together know of how the destinations are doing. */
+@Injectable()
+export class DestinationHealthTable {
+  constructor(private readonly database: Database) {}
+
+  /** By tenant and name. One indexed look per destination with deliveries that wait, however many those are. */
+  due(): Promise<DueDestination[]> {
+    return this.database.query(due);
+  }
+
+  /** Makes a version of the document the one that the health is about: of a newer one nothing is known yet. */
+  async adopt(destinations: readonly (DestinationName & { readonly documentVersion: number })[]): Promise<void> {
+    if (destinations.length === 0) return;
+    await this.database.query(adopt, [...columnsOf(destinations), destinations.map(({ documentVersion }) => documentVersion)]);
+  }
+
+  /** Those that are known, by tenant and name, locked until the transaction of the session ends. */
+  async lock(session: Session, destinations: readonly DestinationName[]): Promise<LockedHealth[]> {
+    return (await session.query<Row>(lock, columnsOf(destinations))).map(healthOf);
+  }
+
+  async save(session: Session, healths: readonly (DestinationName & { readonly health: Health })[]): Promise<void> {
+    if (healths.length > 0) await session.query(save, [JSON.stringify(healths.map(rowOf))]);
+  }
+
+  async saveRates(session: Session, rates: readonly (DestinationName & { readonly nextDueMs: number })[]): Promise<void> {
+    if (rates.length > 0) await session.query(saveRate, [...columnsOf(rates), rates.map(({ nextDueMs }) => nextDueMs)]);
+  }
+
+  /** Forgets what is known of a destination, unless it was disabled after `givenAt`. */
+  async enable({ tenant, destination }: DestinationName, givenAt: string): Promise<void> {
+    await this.database.query(enable, [tenant, destination, givenAt]);
+  }
+
+  /** How many destinations are in which state. */
+  countByState(): Promise<{ state: string; count: number }[]> {
+    return this.database.query(states);
+  }
+}
+
+function columnsOf(destinations: readonly DestinationName[]): [string[], string[]] {
+  return [destinations.map(({ tenant }) => tenant), destinations.map(({ destination }) => destination)];
+}
+
+function healthOf(row: Row): LockedHealth {
+  const { tenant, destination, breaker, nextDueMs, nowMs, disabledSince, disabledReason } = row;
+  return {
+    tenant,
+    destination,
+    nextDueMs,
+    nowMs,
+    health: {
+      breaker: breaker ?? closedBreaker,
+      open: holdOf(row.openSince, row.openUntil, row.openReason),
+      limited: holdOf(row.limitedSince, row.limitedUntil, row.limitedReason),
+      disabled: disabledSince === null ? null : { sinceMs: disabledSince, reason: disabledReason ?? '' },
+    },
+  };
+}
+
+function holdOf(sinceMs: number | null, untilMs: number | null, reason: string | null): Hold | null {
+  return sinceMs === null || untilMs === null ? null : { sinceMs, untilMs, reason: reason ?? '' };
+}
+
+function rowOf({ tenant, destination, health }: DestinationName & { readonly health: Health }): Omit<Row, 'nextDueMs' | 'nowMs'> {
+  const { breaker, open, limited, disabled } = health;
+  return {
+    tenant,
+    destination,
+    breaker,
+    openSince: open?.sinceMs ?? null,
+    openUntil: open?.untilMs ?? null,
+    openReason: open?.reason ?? null,
+    limitedSince: limited?.sinceMs ?? null,
+    limitedUntil: limited?.untilMs ?? null,
+    limitedReason: limited?.reason ?? null,
+    disabledSince: disabled?.sinceMs ?? null,
+    disabledReason: disabled?.reason ?? null,
+  };
+}
