@@ -71,7 +71,7 @@ describe('every table', () => {
     expect(rows).toEqual(expected);
   });
 
-  test('has the tenant as its first key column, and every index but the one that key checks scan begins with it', async () => {
+  test('has the tenant as its first key column, and every index but those that workers and key checks scan begins with it', async () => {
     const { rows } = await owner.query<{ index: string; first: string }>(
       `SELECT index.relname AS "index", attribute.attname AS first FROM pg_index
        JOIN pg_class AS index ON index.oid = indexrelid
