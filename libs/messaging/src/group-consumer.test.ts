@@ -251,8 +251,8 @@ test('whatever is fetched, ends, fails, crashes and is dealt anew, in any order:
           await group.rebalance(pick);
         };
         for (const { key, gap } of toLog) {
-          const records = group.log.get(keys.indexOf(key) % partitions.length)!;
-          records.push({ offset: (records.at(-1)?.offset ?? 0) + gap, key });
+          const log = group.log.get(keys.indexOf(key) % partitions.length)!;
+          log.push({ offset: (log.at(-1)?.offset ?? 0) + gap, key });
         }
         await join();
         const step = async (kind: number): Promise<void> => {
