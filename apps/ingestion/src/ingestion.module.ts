@@ -2,13 +2,13 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { KeyRing } from '#libs/auth';
 import { Configuration } from '#libs/persistence';
-import { CloudEventController } from './cloud-events/cloud-event.controller.js';
+import { CloudEventDoor } from './cloud-events/cloud-event.door.js';
 import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.service.js';
 import type { IngestionOptions } from './config.js';
 import { DoorWatch } from './intake/door-watch.js';
 import { Intake } from './intake/intake.js';
 import { SourceCatalog } from './sources/source-catalog.js';
-import { WebhookController } from './webhooks/webhook.controller.js';
+import { WebhookDoor } from './webhooks/webhook.door.js';
 import { WebhookService } from './webhooks/webhook.service.js';
 
 /** The front door: verifies what partners send, finds tenant, customer and lane, appends it to the log, and acknowledges. */
@@ -17,12 +17,13 @@ export class IngestionModule {
   static register(options: IngestionOptions): DynamicModule {
     return {
       module: IngestionModule,
-      controllers: [WebhookController, CloudEventController],
       providers: [
         SourceCatalog,
         Intake,
         WebhookService,
+        WebhookDoor,
         CloudEventService,
+        CloudEventDoor,
         { provide: DoorWatch, useFactory: () => new DoorWatch(options.logEvery) },
         { provide: maxBatchEvents, useValue: options.maxBatchEvents },
         {

@@ -4,6 +4,7 @@ import { SecretBox } from '#libs/auth';
 import { topics } from '#libs/contracts';
 import { RecordProducer, ensureTopics } from '#libs/messaging';
 import { Configuration, Database, requireSchema } from '#libs/persistence';
+import { Doors } from './doors.js';
 import { OperationsController } from './operations.controller.js';
 import { Readiness } from './readiness.js';
 
@@ -41,8 +42,9 @@ const partsToken = Symbol('parts');
 @Global()
 @Module({})
 export class InfrastructureModule {
-  static of(parts: Parts): DynamicModule {
+  static of(parts: Parts, doors: Doors): DynamicModule {
     const shared: Provider[] = [
+      { provide: Doors, useValue: doors },
       ...(parts.log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(parts.service, parts.log!) }]),
       ...(parts.storage === undefined
         ? []

@@ -2,13 +2,11 @@ import { Catch, HttpException } from '@nestjs/common';
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError } from '#libs/contracts';
-import { failSpan, logger } from '#libs/tracing';
+import { failSpan } from '#libs/tracing';
 import { trace } from '@opentelemetry/api';
-import { defectProblem, problemOf } from './problem.js';
+import { problemOf } from './problem.js';
 import type { ProblemResponse } from './problem.js';
 import { AddressNotFound, MediaTypeUnsupported, RequestMalformed, RequestTooLarge } from './request.errors.js';
-
-const log = logger('http');
 
 /** Turns every failure of an HTTP door into problem+json. GraphQL and the log have edges of their own: theirs pass through. */
 @Catch()
@@ -25,11 +23,9 @@ export class ProblemFilter implements ExceptionFilter {
 
   private describe(error: unknown, request: FastifyRequest): ProblemResponse {
     const expected = error instanceof DomainError ? error : this.expectedForm(error, request);
-    if (expected !== undefined) return problemOf(expected);
-    log.error({ err: error, method: request.method, route: request.routeOptions?.url }, 'request failed by a defect');
     const span = trace.getActiveSpan();
-    if (span !== undefined) failSpan(span, error);
-    return { problem: defectProblem, headers: {} };
+    if (expected === undefined && span !== undefined) failSpan(span, error);
+    return problemOf(expected ?? error, { method: request.method, route: request.routeOptions?.url });
   }
 
   /** Nest's and Fastify's own refusals, in our words. */

@@ -1,5 +1,9 @@
-import { failures } from '#libs/contracts';
-import type { DomainError, FailureCode } from '#libs/contracts';
+import { DomainError, failures } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
+import { logger } from '#libs/tracing';
+import { MethodNotAllowed } from './request.errors.js';
+
+const log = logger('http');
 
 /** The one mapping from failure to HTTP status (RFC 9110). */
 const statuses: Record<FailureCode, number> = {
@@ -65,8 +69,14 @@ export interface ProblemResponse {
   headers: Record<string, string>;
 }
 
-/** What a caller who came with an expected failure is told. */
-export function problemOf(error: DomainError): ProblemResponse {
+/** What a caller is told of any failure; a defect is logged here. */
+export function problemOf(error: unknown, where: { method: string; route: string | undefined }): ProblemResponse {
+  if (error instanceof DomainError) return expectedProblem(error);
+  log.error({ err: error, ...where }, 'request failed by a defect');
+  return { problem: defectProblem, headers: {} };
+}
+
+function expectedProblem(error: DomainError): ProblemResponse {
   const problem: Problem = {
     type: `urn:millrace:problem:${error.code}`,
     title: failures[error.code].title,
@@ -81,6 +91,7 @@ export function problemOf(error: DomainError): ProblemResponse {
 function headersOf(error: DomainError): Record<string, string> {
   const headers: Record<string, string> = {};
   if (error.outcome === 'retry') headers['retry-after'] = String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1_000) / 1_000)));
+  if (error instanceof MethodNotAllowed) headers['allow'] = error.allowed;
   if (error.code === 'credential.scope') headers['www-authenticate'] = 'Bearer error="insufficient_scope"';
   else if (error.code === 'credential.invalid') headers['www-authenticate'] = 'Bearer error="invalid_token"';
   else if (error.code === 'credential.missing') headers['www-authenticate'] = 'Bearer';
@@ -88,7 +99,7 @@ function headersOf(error: DomainError): Record<string, string> {
 }
 
 /** What a caller is told of a failure nobody foresaw: nothing of it. */
-export const defectProblem: Problem = {
+const defectProblem: Problem = {
   type: 'about:blank',
   title: 'Internal Server Error',
   status: 500,

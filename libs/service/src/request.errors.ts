@@ -32,6 +32,16 @@ export class MediaTypeUnsupported extends DomainError {
   }
 }
 
+export class MethodNotAllowed extends DomainError {
+  readonly code = 'request.methodNotAllowed';
+  constructor(
+    method: string,
+    readonly allowed: string,
+  ) {
+    super(`This address takes ${allowed}, not ${method}`);
+  }
+}
+
 export class AddressNotFound extends DomainError {
   readonly code = 'request.notFound';
   constructor() {

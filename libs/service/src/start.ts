@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -5,13 +6,14 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { LogConsumer, RecordProducer } from '#libs/messaging';
-import { histogram } from '#libs/tracing';
 import { readBodies } from './body-parser.js';
+import { Doors } from './doors.js';
 import { InfrastructureModule } from './infrastructure.module.js';
 import type { Parts } from './infrastructure.module.js';
 import { NestLog } from './nest-log.js';
 import { ProblemFilter } from './problem.filter.js';
 import { Readiness } from './readiness.js';
+import { observeRequest } from './request-duration.js';
 
 /** A process: which services run in it, and which parts they share. */
 export interface Composition extends Parts {
@@ -34,13 +36,15 @@ const bodyLimitBytes = 1_048_576;
 
 /** Starts the composition and resolves when it listens and its consumers have joined. */
 export async function start(composition: Composition): Promise<RunningService> {
+  const doors = new Doors(composition.service, bodyLimitBytes);
   const adapter = new FastifyAdapter({
+    serverFactory: (others: RequestListener) => doors.server(others),
     bodyLimit: bodyLimitBytes,
     routerOptions: { maxParamLength: 256 },
     forceCloseConnections: 'idle',
     skipMiddie: true, // Express middleware: there is none, and looking for it costs every request
   });
-  const app = await NestFactory.create<NestFastifyApplication>(processOf(composition), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(processOf(composition, doors), adapter, {
     logger: new NestLog(),
     bodyParser: false,
     abortOnError: false,
@@ -65,10 +69,10 @@ async function open(app: NestFastifyApplication, fastify: FastifyInstance, compo
 }
 
 /** Nest wants a class as the root; the composition says what is in it. */
-function processOf({ modules, ...parts }: Composition): DynamicModule {
+function processOf({ modules, ...parts }: Composition, doors: Doors): DynamicModule {
   @Module({})
   class Process {}
-  return { module: Process, imports: [InfrastructureModule.of(parts), ...modules] };
+  return { module: Process, imports: [InfrastructureModule.of(parts, doors), ...modules] };
 }
 
 async function consume(app: NestFastifyApplication, service: string, log: NonNullable<Parts['log']>): Promise<void> {
@@ -86,17 +90,9 @@ async function consume(app: NestFastifyApplication, service: string, log: NonNul
   await app.startAllMicroservices();
 }
 
-const requestDuration = histogram('millrace_http_request_duration_seconds', 'Duration of HTTP requests, by route.', [
-  'service',
-  'method',
-  'route',
-  'status',
-]);
-
 function measureRequests(fastify: FastifyInstance, service: string): void {
   fastify.addHook('onResponse', (request, reply, done) => {
-    const labels = { service, method: request.method, route: request.routeOptions.url ?? 'none', status: reply.statusCode };
-    requestDuration.observe(labels, reply.elapsedTime / 1_000);
+    observeRequest(service, request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime);
     done();
   });
 }

@@ -36,8 +36,6 @@ export function signStandardWebhook(secret: string, { id, timestampSeconds, body
  * @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, SecretInvalid
  */
 export function verifyStandardWebhook(secret: string, headers: IncomingHttpHeaders, rawBody: Buffer, nowMs: number): void {
-  const distinct = Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, value === undefined ? undefined : [value].flat()]),
-  );
-  verify(resolveScheme(standardWebhooks.scheme, [secret]), { headers: distinct, rawBody }, nowMs);
+  const rawHeaders = Object.entries(headers).flatMap(([name, values = []]) => [values].flat().flatMap((value) => [name, value]));
+  verify(resolveScheme(standardWebhooks.scheme, [secret]), { rawHeaders, rawBody }, nowMs);
 }

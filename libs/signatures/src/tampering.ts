@@ -11,8 +11,7 @@ export interface PlainRequest {
 
 /** The form that {@link verify} takes. */
 export function asReceived({ headers, body }: PlainRequest): SignedRequest {
-  const distinct = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value]]));
-  return { headers: distinct, rawBody: Buffer.from(body) };
+  return { rawHeaders: Object.entries(headers).flat(), rawBody: Buffer.from(body) };
 }
 
 /**
@@ -40,13 +39,13 @@ function* tampered(request: PlainRequest): Generator<{ what: string; request: Si
       rawBody[at]! ^= bit;
       yield { what: `byte ${at} of the body, bit ${bit}`, request: { ...intact, rawBody } };
     }
-    for (const [name, values] of Object.entries(intact.headers)) {
-      const value = Buffer.from(values![0]!, 'latin1');
+    for (const [name, text] of Object.entries(request.headers)) {
+      const value = Buffer.from(text, 'latin1');
       for (let at = 0; at < value.length; at += 1) {
         const altered = Buffer.from(value);
         altered[at]! ^= bit;
-        const headers = { ...intact.headers, [name]: [altered.toString('latin1')] };
-        yield { what: `byte ${at} of ${name}, bit ${bit}`, request: { ...intact, headers } };
+        const headers = { ...request.headers, [name]: altered.toString('latin1') };
+        yield { what: `byte ${at} of ${name}, bit ${bit}`, request: asReceived({ ...request, headers }) };
       }
     }
   }

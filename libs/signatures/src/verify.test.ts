@@ -106,9 +106,14 @@ describe('a signature is refused', () => {
 
   test('when its header was sent twice, even with the same value', () => {
     const request = asReceived(sign('x'));
-    for (const name of ['x-acme-signature', 'x-acme-id']) {
-      const headers = { ...request.headers, [name]: [...request.headers[name]!, ...request.headers[name]!] };
-      expect(() => verify(resolveScheme(scheme, [secret]), { ...request, headers }, nowMs)).toThrow(`The header ${name} was sent 2 times`);
+    for (const [name, again] of [
+      ['x-acme-signature', 'X-Acme-Signature'],
+      ['x-acme-id', 'X-Acme-Id'],
+    ] as const) {
+      const rawHeaders = [...request.rawHeaders, again, request.rawHeaders[request.rawHeaders.indexOf(name) + 1]!];
+      expect(() => verify(resolveScheme(scheme, [secret]), { ...request, rawHeaders }, nowMs)).toThrow(
+        `The header ${name} was sent 2 times`,
+      );
     }
   });
 

@@ -4,8 +4,8 @@ import type { HeaderNames, ResolvedScheme } from './scheme.js';
 import { SignatureExpired, SignatureMalformed, SignatureMismatch, SignatureMissing } from './signature.errors.js';
 
 export interface SignedRequest {
-  /** Every value of every header, by lower-case name: Node's `IncomingMessage.headersDistinct`. Joined values would hide that one came twice. */
-  readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
+  /** Names and values by turns, as received: Node's `IncomingMessage.rawHeaders`. Joined values would hide that one came twice. */
+  readonly rawHeaders: readonly string[];
   /** The body's bytes as received; nothing else was signed. */
   readonly rawBody: Buffer;
 }
@@ -35,14 +35,24 @@ export function verify(scheme: ResolvedScheme, request: SignedRequest, nowMs: nu
 function onlyValue(request: SignedRequest, names: HeaderNames): string | undefined {
   let found: string | undefined;
   for (const name of names) {
-    const values = request.headers[name];
-    if (values === undefined) continue;
+    const values = valuesOf(request.rawHeaders, name);
+    if (values.length === 0) continue;
     if (values.length > 1) throw new SignatureMalformed(`The header ${name} was sent ${values.length} times`);
     const value = values[0];
     if (found !== undefined && value !== found) throw new SignatureMalformed(`The headers ${names.join(' and ')} differ`);
     found = value;
   }
   return found === '' ? undefined : found;
+}
+
+/** @param name in lower case */
+function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const candidate = rawHeaders[at]!;
+    if (candidate.length === name.length && candidate.toLowerCase() === name) values.push(rawHeaders[at + 1]!);
+  }
+  return values;
 }
 
 function required(request: SignedRequest, names: HeaderNames): string {

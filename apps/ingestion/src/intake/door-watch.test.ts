@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { MethodNotAllowed } from '#libs/service';
 import type { Log } from '#libs/tracing';
 import { DoorWatch } from './door-watch.js';
-import { MethodNotAllowed } from './request.errors.js';
 
 function watched(logEvery: number) {
   const lines: { level: string; outcome: string; [field: string]: unknown }[] = [];

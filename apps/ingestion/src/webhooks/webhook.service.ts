@@ -1,8 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { bodyFormat } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { MediaTypeUnsupported } from '#libs/service';
+import type { DoorRequest } from '#libs/service';
 import { verify } from '#libs/signatures';
 import type { Preset } from '#libs/signatures';
 import { readBody } from '../intake/body.js';
@@ -14,15 +14,6 @@ import type { Arrival } from '../sources/facts.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 import type { CompiledHandshake } from '../sources/source-catalog.js';
 import { SourceUnknown } from '../sources/source.errors.js';
-
-export interface WebhookRequest {
-  /** `tenant.source` */
-  address: string;
-  headers: IncomingHttpHeaders;
-  headersDistinct: Readonly<Record<string, readonly string[] | undefined>>;
-  rawBody: Buffer;
-  receivedAtMs: number;
-}
 
 /** The event's id; or, to a handshake, the text the provider wants to see. */
 export type WebhookAnswer = { eventIds: string[] } | string;
@@ -37,21 +28,22 @@ export class WebhookService {
 
   /**
    * Verifies first: until the signature fits, nothing of the body is read.
+   * @param request its address is `tenant.source`
    * @throws SourceUnknown, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, BodyMalformed, MediaTypeUnsupported,
    *   LogUnavailable, ConfigurationUnavailable
    */
-  receive(request: WebhookRequest): Promise<WebhookAnswer> {
+  receive(request: DoorRequest): Promise<WebhookAnswer> {
     return this.doors.watch('webhooks', request.headers['traceparent'], (sighting) => this.#receive(request, sighting));
   }
 
-  async #receive(request: WebhookRequest, sighting: Sighting): Promise<WebhookAnswer> {
+  async #receive(request: DoorRequest, sighting: Sighting): Promise<WebhookAnswer> {
     const source = this.sources.at(request.address);
     if (source?.webhook === undefined) throw new SourceUnknown(request.address);
     sighting.tenant = source.tenant;
     sighting.source = source.name;
     sighting.scheme = source.scheme;
     const { signature, preset, handshake } = source.webhook;
-    verify(signature, { headers: request.headersDistinct, rawBody: request.rawBody }, request.receivedAtMs);
+    verify(signature, request, request.receivedAtMs);
 
     const { payload, contentType, body } = readEvent(preset, request);
     const arrival = { body, headers: request.headers };
@@ -72,7 +64,7 @@ export class WebhookService {
 }
 
 /** What a verified body is. Where the provider put JSON in a form, that JSON is the event. */
-function readEvent(preset: Preset, { headers, rawBody }: WebhookRequest): { payload: Buffer; contentType: string; body: Json } {
+function readEvent(preset: Preset, { headers, rawBody }: DoorRequest): { payload: Buffer; contentType: string; body: Json } {
   const contentType = headers['content-type'] ?? (preset.sends === 'any' ? 'application/octet-stream' : 'application/json');
   const format = bodyFormat(contentType);
   if (preset.sends !== 'any' && !preset.sends.some((sent) => sent === format)) {

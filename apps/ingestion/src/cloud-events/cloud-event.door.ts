@@ -1,0 +1,22 @@
+import { Injectable } from '@nestjs/common';
+import { Doors } from '#libs/service';
+import type { Door, DoorAnswer, DoorRequest } from '#libs/service';
+import { CloudEventService } from './cloud-event.service.js';
+
+/** `POST /v1/events`: CloudEvents 1.0, pushed with an API key. */
+@Injectable()
+export class CloudEventDoor implements Door {
+  readonly path = '/v1/events';
+  readonly route = '/v1/events';
+
+  constructor(
+    private readonly cloudEvents: CloudEventService,
+    doors: Doors,
+  ) {
+    doors.open(this);
+  }
+
+  async receive(request: DoorRequest): Promise<DoorAnswer> {
+    return { status: 202, body: await this.cloudEvents.receive(request) };
+  }
+}

@@ -1,0 +1,148 @@
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { registry } from '#libs/tracing';
+import { Doors } from './doors.js';
+import type { DoorRequest } from './doors.js';
+
+const limitBytes = 100;
+let server: Server;
+let url: string;
+let received: DoorRequest[];
+let answer: () => Promise<{ status: number; body: object | string }>;
+
+beforeEach(async () => {
+  received = [];
+  answer = async () => ({ status: 202, body: { taken: true } });
+  const doors = new Doors('test', limitBytes);
+  const receive = (request: DoorRequest) => {
+    received.push(request);
+    return answer();
+  };
+  doors.open({ path: '/below/', route: '/below/:address', receive });
+  doors.open({ path: '/exact', route: '/exact', receive });
+  server = doors.server((_request, response) => response.writeHead(404).end('others'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const post = (path: string, body: string | Buffer = '{}') => fetch(url + path, { method: 'POST', body });
+
+describe('a door', () => {
+  test.each([
+    ['/below/acme.stripe', 'acme.stripe'],
+    ['/below/acme%2Estripe?a=%zz', 'acme.stripe'],
+    ['/below/', ''],
+    ['/exact?a=1', ''],
+  ])('is at %s, with the address %j', async (path, address) => {
+    const response = await post(path, 'bytes');
+    expect([response.status, await response.json()]).toEqual([202, { taken: true }]);
+    expect(received).toMatchObject([{ address, rawBody: Buffer.from('bytes') }]);
+  });
+
+  test.each(['/', '/below', '/exact/', '/exactly', '/other'])('is not at %s', async (path) => {
+    expect(await (await post(path)).text()).toBe('others');
+  });
+
+  test('is found by an absolute address too', async () => {
+    const outgoing = httpRequest(url, { method: 'POST', path: `${url}/below/acme.stripe` }).end();
+    await once(outgoing, 'response');
+    expect(received).toMatchObject([{ address: 'acme.stripe' }]);
+  });
+
+  test('hears who sent no body, and gets the pieces of one together', async () => {
+    await post('/exact', '');
+    const outgoing = httpRequest(`${url}/exact`, { method: 'POST' });
+    outgoing.write('one, ');
+    outgoing.end('two');
+    await once(outgoing, 'response');
+    expect(received.map(({ rawBody }) => String(rawBody))).toEqual(['', 'one, two']);
+  });
+
+  test('says text as it is', async () => {
+    answer = async () => ({ status: 200, body: 'chällenge' });
+    const response = await post('/exact');
+    expect([response.headers.get('content-type'), await response.text()]).toEqual(['text/plain; charset=utf-8', 'chällenge']);
+  });
+
+  test('is counted under its route, whatever the address', async () => {
+    await post('/below/unheard-of');
+    const text = await registry.metrics();
+    expect(text).toMatch(
+      /http_request_duration_seconds_count\{.*service="test",method="POST",route="\/below\/:address",status="202"\} [1-9]/,
+    );
+    expect(text).not.toContain('unheard-of');
+  });
+});
+
+describe('refused, as a problem, is', () => {
+  const problem = async (response: Response) => {
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    const { status, code } = (await response.json()) as { status: number; code?: string };
+    expect(status).toBe(response.status);
+    return [status, code];
+  };
+
+  test('another method than POST', async () => {
+    const response = await fetch(`${url}/exact`);
+    expect(await problem(response)).toEqual([405, 'request.methodNotAllowed']);
+    expect(response.headers.get('allow')).toBe('POST');
+  });
+
+  test('an address that cannot be decoded', async () => {
+    expect(await problem(await post('/below/%zz'))).toEqual([400, 'request.malformed']);
+  });
+
+  test('a body that is too large, by one byte', async () => {
+    expect((await post('/exact', 'x'.repeat(limitBytes))).status).toBe(202);
+    expect(await problem(await post('/exact', 'x'.repeat(limitBytes + 1)))).toEqual([413, 'request.tooLarge']);
+    const inPieces = new ReadableStream({
+      start(controller) {
+        for (let piece = 0; piece < 2; piece += 1) controller.enqueue(new Uint8Array(limitBytes));
+        controller.close();
+      },
+    });
+    const options = { method: 'POST', body: inPieces, duplex: 'half' };
+    expect(await problem(await fetch(`${url}/exact`, options as RequestInit))).toEqual([413, 'request.tooLarge']);
+    expect(received).toHaveLength(1);
+  });
+
+  test('what nobody foresaw, without a word about it', async () => {
+    answer = () => Promise.reject(new Error('the password is hunter2'));
+    const response = await post('/exact');
+    expect(await response.clone().text()).not.toContain('hunter2');
+    expect(await problem(response)).toEqual([500, undefined]);
+  });
+});
+
+test('a caller that goes away before its body ends is heard by no door', async () => {
+  const gone = new Promise((resolve) => server.once('connection', (socket: Socket) => socket.once('close', resolve)));
+  const { port } = server.address() as AddressInfo;
+  const socket = connect(port, '127.0.0.1');
+  socket.write('POST /exact HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf', () => socket.destroy());
+  await gone;
+  await post('/exact', 'whole');
+  expect(received.map(({ rawBody }) => String(rawBody))).toEqual(['whole']);
+});
+
+test('a server that stops answers what it has, and lets go of the connection', async () => {
+  const { promise: stopping, resolve: stopped } = Promise.withResolvers<void>();
+  answer = async () => {
+    await stopping;
+    return { status: 200, body: 'late' };
+  };
+  const first = post('/exact');
+  await expect.poll(() => received.length).toBe(1);
+  const closed = new Promise((resolve) => server.close(resolve));
+  stopped();
+  expect(await (await first).text()).toBe('late');
+  await closed;
+});

@@ -1,0 +1,12 @@
+import { histogram } from '#libs/tracing';
+
+const duration = histogram('millrace_http_request_duration_seconds', 'Duration of HTTP requests, by route.', [
+  'service',
+  'method',
+  'route',
+  'status',
+]);
+
+export function observeRequest(service: string, method: string, route: string, status: number, durationMs: number): void {
+  duration.observe({ service, method, route, status }, durationMs / 1_000);
+}
