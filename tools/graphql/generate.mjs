@@ -18,6 +18,7 @@ const rows = {
   Delivery: '../deliveries/delivery.table.js#DeliveryRow',
   Attempt: '../deliveries/delivery.table.js#AttemptRow',
   DeadLetter: '../dead-letters/dead-letter.table.js#DeadLetterRow',
+  Destination: '../destinations/destination.table.js#DestinationRow',
   Document: '../documents/document.service.js#DocumentRow',
   ApiKey: '../api-keys/api-key.service.js#ApiKeyRow',
   TimelineEntry: '../timeline/timeline.table.js#TimelineRow',

@@ -14,6 +14,9 @@ import { DeadLetterTable } from './dead-letters/dead-letter.table.js';
 import { DeliveryMutations, DeliveryQueries, DeliveryResolver } from './deliveries/delivery.resolver.js';
 import { DeliveryTable } from './deliveries/delivery.table.js';
 import { RedeliveryService } from './deliveries/redelivery.service.js';
+import { DestinationMutations, DestinationQueries } from './destinations/destination.resolver.js';
+import { DestinationService } from './destinations/destination.service.js';
+import { DestinationTable } from './destinations/destination.table.js';
 import { DocumentMutations, DocumentQueries, DocumentResolver } from './documents/document.resolver.js';
 import { DocumentService } from './documents/document.service.js';
 import { EventQueries, EventResolver } from './events/event.resolver.js';
@@ -37,8 +40,19 @@ import { SubscriptionServer } from './subscriptions/subscription.server.js';
 import { TimelineEntryResolver } from './timeline/timeline.resolver.js';
 import { TimelineTable } from './timeline/timeline.table.js';
 
-const tables = [EventTable, CustomerTable, RunTable, DeliveryTable, DeadLetterTable, TimelineTable, AuditTable, DocumentTable, ApiKeyTable];
-const services = [RedeliveryService, ReplayService, DocumentService, ApiKeyService];
+const tables = [
+  EventTable,
+  CustomerTable,
+  RunTable,
+  DeliveryTable,
+  DestinationTable,
+  DeadLetterTable,
+  TimelineTable,
+  AuditTable,
+  DocumentTable,
+  ApiKeyTable,
+];
+const services = [RedeliveryService, DestinationService, ReplayService, DocumentService, ApiKeyService];
 const answers = [EventResolver, RunResolver, DecisionResolver, StepResolver, ModelAttemptResolver, DeliveryResolver, DeadLetterResolver];
 const queries = [
   EventQueries,
@@ -47,10 +61,11 @@ const queries = [
   DeliveryQueries,
   DeadLetterQueries,
   NodeQueries,
+  DestinationQueries,
   DocumentQueries,
   ApiKeyQueries,
 ];
-const mutations = [DeliveryMutations, ReplayMutations, DocumentMutations, ApiKeyMutations];
+const mutations = [DeliveryMutations, DestinationMutations, ReplayMutations, DocumentMutations, ApiKeyMutations];
 const resolvers = [...queries, ...mutations, ...answers, DocumentResolver, TimelineEntryResolver, EventChangeSubscriptions];
 
 /** GraphQL: what happened, what is, and the few things a person may ask for. */

@@ -3,7 +3,14 @@ import { TenantDatabase, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 import type { Principal } from '#libs/auth';
 
-export type AuditAction = 'redeliver' | 'replayEvents' | 'createApiKey' | 'revokeApiKey' | 'applyDocuments' | 'removeDocument';
+export type AuditAction =
+  | 'redeliver'
+  | 'enableDestination'
+  | 'replayEvents'
+  | 'createApiKey'
+  | 'revokeApiKey'
+  | 'applyDocuments'
+  | 'removeDocument';
 
 /** What somebody asked for. */
 export interface AuditEntry {

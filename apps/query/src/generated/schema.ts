@@ -4,6 +4,7 @@ import type { CustomerRow, CustomerPage } from '../customers/customer.table.js';
 import type { RunRow, StepRow, ModelAttemptRow, RunPage } from '../runs/run.table.js';
 import type { DeliveryRow, AttemptRow, DeliveryPage } from '../deliveries/delivery.table.js';
 import type { DeadLetterRow, DeadLetterPage } from '../dead-letters/dead-letter.table.js';
+import type { DestinationRow } from '../destinations/destination.table.js';
 import type { DocumentRow } from '../documents/document.service.js';
 import type { ApiKeyRow } from '../api-keys/api-key.service.js';
 import type { TimelineRow } from '../timeline/timeline.table.js';
@@ -231,6 +232,41 @@ export type DeliveryEdge = {
   node: Delivery;
 };
 
+export type EnableDestinationInput = {
+  name: Scalars['String']['input'];
+  /** 1 to 128 characters of your choice. */
+  idempotencyKey: Scalars['String']['input'];
+};
+
+export type EnableDestinationResult = EnableDestinationSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+/** It is ordered; watch `destinations` to see it happen. */
+export type EnableDestinationSuccess = {
+  __typename?: 'EnableDestinationSuccess';
+  commandId: Scalars['ID']['output'];
+};
+
+export type DestinationState =
+  | 'active'
+  /** It failed too often: nothing is sent until `until`, then a few deliveries find out whether it is back. */
+  | 'open'
+  /** It asked for a pause until `until`. */
+  | 'limited'
+  /** It answered 410: what is due is parked, until it is enabled or a new version of its document is applied. */
+  | 'disabled';
+
+/** A system that decisions are delivered to. */
+export type Destination = {
+  __typename?: 'Destination';
+  name: Scalars['String']['output'];
+  state: DestinationState;
+  /** Since when it is in this state; null where it is active. */
+  since: Maybe<Scalars['DateTime']['output']>;
+  until: Maybe<Scalars['DateTime']['output']>;
+  /** The code of the failure that led to the state. */
+  reason: Maybe<Scalars['String']['output']>;
+};
+
 /** Spelled as in documents. */
 export type DocumentKind =
   | 'Tenant'
@@ -406,6 +442,8 @@ export type Query = {
   delivery: Maybe<Delivery>;
   /** Deliveries, the last created first. */
   deliveries: DeliveryConnection;
+  /** The destinations of the tenant, by name, and how they are doing. */
+  destinations: Array<Destination>;
   /** The current documents of the tenant, by kind and name. */
   documents: Array<Document>;
   document: Maybe<Document>;
@@ -534,6 +572,11 @@ export type Mutation = {
    */
   redeliver: RedeliverResult;
   /**
+   * Delivers to a destination again that answered 410, and forgets its earlier failures. What was parked meanwhile is redelivered on its own. The
+   * same `idempotencyKey` asks for the same thing however often it is sent.
+   */
+  enableDestination: EnableDestinationResult;
+  /**
    * Makes the system what the documents say: all of them or, where one is not acceptable, none. With `dryRun` nothing is changed, and the answer is
    * what would be.
    */
@@ -560,6 +603,11 @@ export type MutationRevokeApiKeyArgs = {
 
 export type MutationRedeliverArgs = {
   input: RedeliverInput;
+};
+
+
+export type MutationEnableDestinationArgs = {
+  input: EnableDestinationInput;
 };
 
 
@@ -950,6 +998,13 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
     | ( ForbiddenError )
     | ( UnavailableError )
   ;
+  EnableDestinationResult:
+    | ( EnableDestinationSuccess )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
   ApplyDocumentsResult:
     | ( ApplyDocumentsSuccess )
     | ( ValidationError )
@@ -1022,6 +1077,11 @@ export type ResolversTypes = {
   Attempt: ResolverTypeWrapper<AttemptRow>;
   DeliveryConnection: ResolverTypeWrapper<DeliveryPage>;
   DeliveryEdge: ResolverTypeWrapper<Omit<DeliveryEdge, 'node'> & { node: ResolversTypes['Delivery'] }>;
+  EnableDestinationInput: EnableDestinationInput;
+  EnableDestinationResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['EnableDestinationResult']>;
+  EnableDestinationSuccess: ResolverTypeWrapper<EnableDestinationSuccess>;
+  DestinationState: DestinationState;
+  Destination: ResolverTypeWrapper<DestinationRow>;
   DocumentKind: DocumentKind;
   ApplyDocumentsInput: ApplyDocumentsInput;
   ApplyDocumentsResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['ApplyDocumentsResult']>;
@@ -1105,6 +1165,10 @@ export type ResolversParentTypes = {
   Attempt: AttemptRow;
   DeliveryConnection: DeliveryPage;
   DeliveryEdge: Omit<DeliveryEdge, 'node'> & { node: ResolversParentTypes['Delivery'] };
+  EnableDestinationInput: EnableDestinationInput;
+  EnableDestinationResult: ResolversUnionTypes<ResolversParentTypes>['EnableDestinationResult'];
+  EnableDestinationSuccess: EnableDestinationSuccess;
+  Destination: DestinationRow;
   ApplyDocumentsInput: ApplyDocumentsInput;
   ApplyDocumentsResult: ResolversUnionTypes<ResolversParentTypes>['ApplyDocumentsResult'];
   ApplyDocumentsSuccess: ApplyDocumentsSuccess;
@@ -1291,6 +1355,23 @@ export type DeliveryEdgeResolvers<ContextType = QueryContext, ParentType extends
   node?: Resolver<ResolversTypes['Delivery'], ParentType, ContextType>;
 };
 
+export type EnableDestinationResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['EnableDestinationResult'] = ResolversParentTypes['EnableDestinationResult']> = {
+  __resolveType: TypeResolveFn<'EnableDestinationSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type EnableDestinationSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['EnableDestinationSuccess'] = ResolversParentTypes['EnableDestinationSuccess']> = {
+  commandId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type DestinationResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Destination'] = ResolversParentTypes['Destination']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['DestinationState'], ParentType, ContextType>;
+  since?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  until?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
 export type ApplyDocumentsResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['ApplyDocumentsResult'] = ResolversParentTypes['ApplyDocumentsResult']> = {
   __resolveType: TypeResolveFn<'ApplyDocumentsSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
 };
@@ -1383,6 +1464,7 @@ export type QueryResolvers<ContextType = QueryContext, ParentType extends Resolv
   deadLetters?: Resolver<ResolversTypes['DeadLetterConnection'], ParentType, ContextType, Partial<QueryDeadLettersArgs>>;
   delivery?: Resolver<Maybe<ResolversTypes['Delivery']>, ParentType, ContextType, RequireFields<QueryDeliveryArgs, 'id'>>;
   deliveries?: Resolver<ResolversTypes['DeliveryConnection'], ParentType, ContextType, Partial<QueryDeliveriesArgs>>;
+  destinations?: Resolver<Array<ResolversTypes['Destination']>, ParentType, ContextType>;
   documents?: Resolver<Array<ResolversTypes['Document']>, ParentType, ContextType, Partial<QueryDocumentsArgs>>;
   document?: Resolver<Maybe<ResolversTypes['Document']>, ParentType, ContextType, RequireFields<QueryDocumentArgs, 'kind' | 'name'>>;
   event?: Resolver<Maybe<ResolversTypes['Event']>, ParentType, ContextType, RequireFields<QueryEventArgs, 'id'>>;
@@ -1398,6 +1480,7 @@ export type MutationResolvers<ContextType = QueryContext, ParentType extends Res
   createApiKey?: Resolver<ResolversTypes['CreateApiKeyResult'], ParentType, ContextType, RequireFields<MutationCreateApiKeyArgs, 'input'>>;
   revokeApiKey?: Resolver<ResolversTypes['RevokeApiKeyResult'], ParentType, ContextType, RequireFields<MutationRevokeApiKeyArgs, 'input'>>;
   redeliver?: Resolver<ResolversTypes['RedeliverResult'], ParentType, ContextType, RequireFields<MutationRedeliverArgs, 'input'>>;
+  enableDestination?: Resolver<ResolversTypes['EnableDestinationResult'], ParentType, ContextType, RequireFields<MutationEnableDestinationArgs, 'input'>>;
   applyDocuments?: Resolver<ResolversTypes['ApplyDocumentsResult'], ParentType, ContextType, RequireFields<MutationApplyDocumentsArgs, 'input'>>;
   removeDocument?: Resolver<ResolversTypes['RemoveDocumentResult'], ParentType, ContextType, RequireFields<MutationRemoveDocumentArgs, 'input'>>;
   replayEvents?: Resolver<ResolversTypes['ReplayEventsResult'], ParentType, ContextType, RequireFields<MutationReplayEventsArgs, 'input'>>;
@@ -1589,6 +1672,9 @@ export type Resolvers<ContextType = QueryContext> = {
   Attempt?: AttemptResolvers<ContextType>;
   DeliveryConnection?: DeliveryConnectionResolvers<ContextType>;
   DeliveryEdge?: DeliveryEdgeResolvers<ContextType>;
+  EnableDestinationResult?: EnableDestinationResultResolvers<ContextType>;
+  EnableDestinationSuccess?: EnableDestinationSuccessResolvers<ContextType>;
+  Destination?: DestinationResolvers<ContextType>;
   ApplyDocumentsResult?: ApplyDocumentsResultResolvers<ContextType>;
   ApplyDocumentsSuccess?: ApplyDocumentsSuccessResolvers<ContextType>;
   RemoveDocumentResult?: RemoveDocumentResultResolvers<ContextType>;

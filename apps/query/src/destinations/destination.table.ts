@@ -1,0 +1,61 @@
+import { Injectable } from '@nestjs/common';
+import { DocumentTable, TenantDatabase, statement } from '#libs/persistence';
+import type { DestinationState } from '../generated/schema.js';
+
+export interface DestinationRow {
+  name: string;
+  state: DestinationState;
+  since: Date | null;
+  until: Date | null;
+  reason: string | null;
+}
+
+interface HealthRow {
+  destination: string;
+  documentVersion: number;
+  openSince: Date | null;
+  openUntil: Date | null;
+  openReason: string | null;
+  limitedSince: Date | null;
+  limitedUntil: Date | null;
+  limitedReason: string | null;
+  disabledSince: Date | null;
+  disabledReason: string | null;
+}
+
+/** A pause that is over is none. */
+const health = statement(
+  'query.destination.health',
+  `SELECT destination, document_version AS "documentVersion", open_since AS "openSince", open_until AS "openUntil", open_reason AS "openReason",
+     limited_since AS "limitedSince", limited_until AS "limitedUntil", limited_reason AS "limitedReason", disabled_since AS "disabledSince",
+     disabled_reason AS "disabledReason"
+   FROM (SELECT destination, document_version, open_since, open_until, open_reason, disabled_since, disabled_reason, limited_reason,
+     CASE WHEN limited_until > statement_timestamp() THEN limited_since END AS limited_since, limited_until
+     FROM destination_health WHERE tenant_id = $1) AS each`,
+);
+
+@Injectable()
+export class DestinationTable {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly documents: DocumentTable,
+  ) {}
+
+  /** By name. Of a version of the document that nothing was delivered to yet, nothing bad is known. */
+  list(tenant: string): Promise<DestinationRow[]> {
+    return this.database.asTenant(tenant, async (session) => {
+      const documents = await this.documents.current(session, tenant, 'Destination');
+      const known = new Map((await session.query<HealthRow>(health, [tenant])).map((row) => [row.destination, row]));
+      return documents.map(({ name, version }) => rowOf(name, version, known.get(name)));
+    });
+  }
+}
+
+function rowOf(name: string, version: number, known: HealthRow | undefined): DestinationRow {
+  if (known === undefined || known.documentVersion < version) return { name, state: 'active', since: null, until: null, reason: null };
+  const { openSince, limitedSince, disabledSince } = known;
+  if (disabledSince !== null) return { name, state: 'disabled', since: disabledSince, until: null, reason: known.disabledReason };
+  if (openSince !== null) return { name, state: 'open', since: openSince, until: known.openUntil, reason: known.openReason };
+  if (limitedSince !== null) return { name, state: 'limited', since: limitedSince, until: known.limitedUntil, reason: known.limitedReason };
+  return { name, state: 'active', since: null, until: null, reason: null };
+}
