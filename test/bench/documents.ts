@@ -24,31 +24,44 @@ const infer = {
   },
 };
 
-/** One source, one flow that asks the model, one destination; straight into Postgres, because the acks bench runs no GraphQL. */
+/** One source, one flow that asks the model, one destination, and the tenant that they belong to. */
 export async function applyBenchDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
+  await apply(databaseUrl, [tenant, githubSource('github'), flow('assess', 'github', 'sink'), destination('sink', destinationUrl)]);
+}
+
+/** Beside them, what a customer has whose events come in, run and go out apart from those of the others. */
+export async function applyNoisyDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
+  await apply(databaseUrl, [githubSource('noisy'), flow('noisy', 'noisy', 'noisy-sink'), destination('noisy-sink', destinationUrl)]);
+}
+
+const tenant = { ...head, kind: 'Tenant', metadata: { name: 'bench' }, spec: { displayName: 'Bench' } };
+
+function githubSource(name: string): object {
+  return { ...head, kind: 'Source', metadata: metadata(name), spec: { scheme: 'github', secrets: [{ value: benchKeys.github }] } };
+}
+
+function flow(name: string, source: string, to: string): object {
+  const steps = [
+    { id: 'assess', infer },
+    { id: 'tell', deliver: { destination: to } },
+  ];
+  return { ...head, kind: 'Flow', metadata: metadata(name), spec: { on: { sources: [source] }, steps } };
+}
+
+/** Its deadline is longer than anything in a bench hangs. */
+function destination(name: string, url: string): object {
+  return {
+    ...head,
+    kind: 'Destination',
+    metadata: metadata(name),
+    spec: { kind: 'http', url, secret: { value: benchKeys.destination }, timeoutMs: 60_000 },
+  };
+}
+
+/** Straight into Postgres, because the acks bench runs no GraphQL. */
+async function apply(databaseUrl: string, documents: readonly object[]): Promise<void> {
   const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-bench', poolSize: 1 });
   const table = new DocumentTable(new SecretBox(Buffer.from(benchKeys.secretsKey, 'base64')));
-  const documents = [
-    { ...head, kind: 'Tenant', metadata: { name: 'bench' }, spec: { displayName: 'Bench' } },
-    { ...head, kind: 'Source', metadata: metadata('github'), spec: { scheme: 'github', secrets: [{ value: benchKeys.github }] } },
-    {
-      ...head,
-      kind: 'Flow',
-      metadata: metadata('assess'),
-      spec: {
-        steps: [
-          { id: 'assess', infer },
-          { id: 'tell', deliver: { destination: 'sink' } },
-        ],
-      },
-    },
-    {
-      ...head,
-      kind: 'Destination',
-      metadata: metadata('sink'),
-      spec: { kind: 'http', url: destinationUrl, secret: { value: benchKeys.destination } },
-    },
-  ];
   for (const one of documents) await table.save(database, { document: document.parse(one), actor: 'bench' });
   await database.close();
 }

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import { startHttpSink, waitFor } from '#libs/testing';
 import { fourProcesses } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
@@ -6,8 +5,9 @@ import { applyBenchDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
 import { percentile } from './numbers.js';
 import type { Row } from './report.js';
+import { atRate, sendWebhook } from './webhooks.js';
 
-const perSecond = 40;
+const eventsPerSecond = 40;
 const seconds = 15;
 const customers = 200;
 
@@ -17,7 +17,7 @@ const customers = 200;
  */
 export async function benchLatency(environment: BenchEnvironment): Promise<Row[]> {
   const rows: Row[] = [];
-  console.log(`Accept → delivered (${perSecond} events/s for ${seconds} s, ${customers} customers, four processes, local model)`);
+  console.log(`Accept → delivered (${eventsPerSecond} events/s for ${seconds} s, ${customers} customers, four processes, local model)`);
   for (const log of environment.logs) {
     const sink = await startHttpSink();
     const arrivals = new Map<string, number>();
@@ -59,33 +59,12 @@ function rowOf(log: string, what: string, values: readonly number[]): Row {
 /** Sends at the rate and gives each accepted event's id with the moment its ack came. */
 async function send(form: Form, run: string, forSeconds: number): Promise<Map<string, number>> {
   const accepted = new Map<string, number>();
-  const under = new Set<Promise<void>>();
-  const started = performance.now();
-  for (let index = 0; index < perSecond * forSeconds; index += 1) {
-    const due = started + (index * 1_000) / perSecond;
-    if (due > performance.now()) await new Promise((next) => setTimeout(next, due - performance.now()));
-    under.add(post(form, `${run}-${process.pid}-${index}`, `customer-${index % customers}`, accepted));
-  }
-  await Promise.all(under);
-  return accepted;
-}
-
-async function post(form: Form, delivery: string, login: string, accepted: Map<string, number>): Promise<void> {
-  const body = JSON.stringify({
-    action: 'opened',
-    repository: { owner: { login } },
-    issue: { title: 'Checkout crashes', body: 'It throws an exception.' },
+  await atRate(eventsPerSecond, forSeconds, async (index) => {
+    const delivery = `${run}-${process.pid}-${index}`;
+    const webhook = { source: 'github', delivery, customer: `customer-${index % customers}`, text: 'It throws an exception.' };
+    accepted.set(await sendWebhook(form.doors, webhook), performance.now());
   });
-  const headers = {
-    'content-type': 'application/json',
-    'x-github-event': 'issues',
-    'x-github-delivery': delivery,
-    'x-hub-signature-256': `sha256=${createHmac('sha256', benchKeys.github).update(body).digest('hex')}`,
-  };
-  const answer = await fetch(`${form.doors}/webhooks/bench.github`, { method: 'POST', headers, body });
-  if (!answer.ok) throw new Error(`the door answered ${answer.status}`);
-  const { eventIds } = (await answer.json()) as { eventIds: string[] };
-  accepted.set(eventIds[0]!, performance.now());
+  return accepted;
 }
 
 /** How long each event took from the door to its row in Postgres, and to its decision, by the services' own clocks. */

@@ -10,6 +10,7 @@ import { benchDispatcher } from './dispatcher.js';
 import { startEnvironment } from './environment.js';
 import type { BenchEnvironment } from './environment.js';
 import { benchLatency } from './latency.js';
+import { benchNoisy } from './noisy.js';
 import { tableOf } from './report.js';
 import type { Row } from './report.js';
 
@@ -20,6 +21,7 @@ const benches: Record<string, Bench> = {
   consumer: async (environment) => benchConsumer(await environment()),
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),
+  noisy: async (environment) => benchNoisy(await environment()),
 };
 
 const wanted = process.argv.slice(2);

@@ -1,0 +1,189 @@
+import { startHttpSink, waitFor } from '#libs/testing';
+import type { HttpSink } from '#libs/testing';
+import { fourProcesses } from '../forms/forms.js';
+import type { Form } from '../forms/forms.js';
+import { applyBenchDocuments, applyNoisyDocuments, benchKeys } from './documents.js';
+import type { BenchEnvironment } from './environment.js';
+import { percentile } from './numbers.js';
+import type { Row } from './report.js';
+import { atRate, sendWebhook } from './webhooks.js';
+
+const othersPerSecond = 40;
+const others = 200;
+const rounds = 3;
+const secondsPerPhase = 8;
+const noisyCustomer = 'noisy';
+/** What the noisy customer writes, and nobody else. */
+const noisyText = 'Nobody knows how long this takes.';
+
+/** One way in which a customer's events get stuck. */
+interface Trouble {
+  what: string;
+  /** Where the noisy customer's webhooks go: its own source leads to its own destination. */
+  source: 'github' | 'noisy';
+  /** How many it sends during each phase, the calm ones included. */
+  noisyPerSecond: number;
+  /** How many of its events are there already when the others are measured in a noisy phase. */
+  backlog: number;
+  begin(): Promise<void>;
+  end(): Promise<void>;
+}
+
+/**
+ * What a customer whose events get stuck does to all the others: their time from ack to delivery, in phases in which its destination or its model hangs
+ * and in phases in which both answer, by turns. Four processes; a steady rate that waits for no answer.
+ */
+export async function benchNoisy(environment: BenchEnvironment): Promise<Row[]> {
+  const { name, brokers } = environment.logs.at(-1)!;
+  console.log(
+    `${othersPerSecond} events/s of ${others} other customers, ${rounds} times ${secondsPerPhase} s calm and ${secondsPerPhase} s noisy, four processes, ${name}`,
+  );
+  const destinations = await startDestinations();
+  await applyBenchDocuments(environment.databaseUrl, `${destinations.url}/others`);
+  await applyNoisyDocuments(environment.databaseUrl, `${destinations.url}/noisy`);
+  const { databaseUrl } = environment;
+  const form = await fourProcesses({ logLevel: 'warn', logPrefix: 'bench-noisy.', brokers, databaseUrl, secretsKey: benchKeys.secretsKey });
+  await form.start();
+  try {
+    const neighbourhood = new Neighbourhood(form, destinations);
+    const rows: Row[] = [];
+    for (const trouble of troubles(form, destinations)) rows.push(await neighbourhood.measure(trouble));
+    return rows;
+  } finally {
+    destinations.answer();
+    await form.dispose();
+    await destinations.stop();
+  }
+}
+
+function troubles(form: Form, destinations: Destinations): Trouble[] {
+  const hang = async (): Promise<void> => destinations.hang();
+  const answer = async (): Promise<void> => destinations.answer();
+  return [
+    { what: 'its own destination hangs', source: 'noisy', noisyPerSecond: 20, backlog: 0, begin: hang, end: answer },
+    { what: 'the destination of all hangs for it', source: 'github', noisyPerSecond: 20, backlog: 0, begin: hang, end: answer },
+    {
+      what: 'the model hangs for it, 3 000 events deep',
+      source: 'noisy',
+      noisyPerSecond: 0,
+      backlog: 3_000,
+      begin: () => faults(form, 'POST', [{ fault: 'hang', match: { contains: noisyText } }]),
+      end: () => faults(form, 'DELETE'),
+    },
+  ];
+}
+
+async function faults(form: Form, method: 'POST' | 'DELETE', script?: object): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(`${form.model}/faults`, { method, ...(script && { headers, body: JSON.stringify(script) }) });
+  if (!answer.ok) throw new Error(`the local model refused the faults: ${answer.status}`);
+}
+
+/** Every destination there is. For the noisy customer they can hang; all other deliveries are answered at once. */
+interface Destinations extends Pick<HttpSink, 'url' | 'stop'> {
+  /** When each event arrived first, by id. */
+  readonly arrivals: ReadonlyMap<string, number>;
+  hang(): void;
+  answer(): void;
+}
+
+async function startDestinations(): Promise<Destinations> {
+  const sink = await startHttpSink();
+  const arrivals = new Map<string, number>();
+  let answering = Promise.withResolvers<void>();
+  answering.resolve();
+  sink.respondWith(async ({ body }) => {
+    const { eventId, customer } = JSON.parse(body.toString('utf8')) as { eventId: string; customer: string };
+    if (customer === noisyCustomer) await answering.promise;
+    if (!arrivals.has(eventId)) arrivals.set(eventId, performance.now());
+    return { status: 204 };
+  });
+  return {
+    url: sink.url,
+    stop: () => sink.stop(),
+    arrivals,
+    hang: () => {
+      answering = Promise.withResolvers();
+    },
+    answer: () => answering.resolve(),
+  };
+}
+
+/** The other customers, and the noisy one among them. */
+class Neighbourhood {
+  #sent = 0;
+
+  constructor(
+    private readonly form: Form,
+    private readonly destinations: Destinations,
+  ) {}
+
+  async measure(trouble: Trouble): Promise<Row> {
+    const calm: number[] = [];
+    const noisy: number[] = [];
+    await this.#calmPhase(trouble, 3); // not counted
+    for (let round = 0; round < rounds; round += 1) {
+      calm.push(...(await this.#calmPhase(trouble, secondsPerPhase)));
+      noisy.push(...(await this.#noisyPhase(trouble)));
+    }
+    const moved = percentile(noisy, 0.99) / percentile(calm, 0.99);
+    console.log(`  ${trouble.what.padEnd(44)} calm ${figures(calm)}   noisy ${figures(noisy)}   p99 × ${moved.toFixed(2)}`);
+    return {
+      what: `others’ ack → delivered while a noisy customer is stuck: ${trouble.what}`,
+      baseline: `${figures(calm)} (it is not stuck)`,
+      millrace: figures(noisy),
+      ratio: `p99 × ${moved.toFixed(2)}`,
+      target: 'p99 < 1.10 ×',
+    };
+  }
+
+  async #calmPhase(trouble: Trouble, seconds: number): Promise<number[]> {
+    const [accepted, ofNoisy] = await this.#load(trouble, seconds);
+    await this.#delivered([...accepted.keys(), ...ofNoisy]);
+    return this.#latencies(accepted);
+  }
+
+  /** In which everything is delivered in the end, so that the next phase begins calm. */
+  async #noisyPhase(trouble: Trouble): Promise<number[]> {
+    await trouble.begin();
+    const backlog: string[] = [];
+    await atRate(400, trouble.backlog / 400, async () => void backlog.push(await this.#send(trouble.source, noisyCustomer, noisyText)));
+    const [accepted, ofNoisy] = await this.#load(trouble, secondsPerPhase);
+    await this.#delivered([...accepted.keys()], 5_000).catch(() => undefined); // whoever is held up is delivered after the trouble, and counts
+    await trouble.end();
+    await this.#delivered([...accepted.keys(), ...ofNoisy, ...backlog]);
+    return this.#latencies(accepted);
+  }
+
+  /** The others' events with the moments of their acks, and the noisy customer's. */
+  async #load({ source, noisyPerSecond }: Trouble, seconds: number): Promise<[Map<string, number>, string[]]> {
+    const accepted = new Map<string, number>();
+    const ofNoisy: string[] = [];
+    await Promise.all([
+      atRate(othersPerSecond, seconds, async (index) => {
+        const id = await this.#send('github', `customer-${index % others}`, 'It throws an exception.');
+        accepted.set(id, performance.now());
+      }),
+      atRate(noisyPerSecond, seconds, async () => void ofNoisy.push(await this.#send(source, noisyCustomer, noisyText))),
+    ]);
+    return [accepted, ofNoisy];
+  }
+
+  #send(source: string, customer: string, text: string): Promise<string> {
+    this.#sent += 1;
+    return sendWebhook(this.form.doors, { source, delivery: `noisy-${process.pid}-${this.#sent}`, customer, text });
+  }
+
+  async #delivered(ids: readonly string[], deadlineMs = 180_000): Promise<void> {
+    const { arrivals } = this.destinations;
+    await waitFor(() => ids.every((id) => arrivals.has(id)), { deadlineMs, what: `${ids.length} events to be delivered` });
+  }
+
+  #latencies(accepted: ReadonlyMap<string, number>): number[] {
+    return [...accepted].map(([id, at]) => this.destinations.arrivals.get(id)! - at);
+  }
+}
+
+function figures(values: readonly number[]): string {
+  return `p50 ${percentile(values, 0.5).toFixed(0)} ms, p99 ${percentile(values, 0.99).toFixed(0)} ms`;
+}
