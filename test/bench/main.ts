@@ -32,6 +32,7 @@ if (unknown.length > 0) {
 }
 
 setLogLevel('error');
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)); // what was started ends with it
 let started: Promise<BenchEnvironment> | undefined;
 const environment = (): Promise<BenchEnvironment> => (started ??= startEnvironment());
 const results: { command: string; rows: Row[] }[] = [];

@@ -35,8 +35,8 @@ export async function atRate(perSecond: number, seconds: number, act: (index: nu
   const under = new Set<Promise<void>>();
   const started = performance.now();
   for (let index = 0; index < perSecond * seconds; index += 1) {
-    const due = started + (index * 1_000) / perSecond;
-    if (due > performance.now()) await new Promise((next) => setTimeout(next, due - performance.now()));
+    const aheadMs = started + (index * 1_000) / perSecond - performance.now();
+    if (aheadMs > 0) await new Promise((next) => setTimeout(next, aheadMs));
     under.add(act(index));
   }
   await Promise.all(under);

@@ -3,6 +3,12 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { waitFor } from '#libs/testing';
 
+const alive = new Set<ChildProcess>();
+// A child outlives a parent that ends in the middle, such as a bench that ran out of time.
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
 /** A service as an operator runs it: the compiled code in a process of its own, told everything by its environment. */
 export class ServiceProcess {
   private child: ChildProcess | undefined;
@@ -41,6 +47,8 @@ export class ServiceProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
+    alive.add(child);
+    child.once('exit', () => alive.delete(child));
     const collect = (chunk: Buffer): void => {
       this.output = (this.output + chunk.toString('utf8')).slice(-200_000);
     };
