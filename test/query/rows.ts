@@ -100,6 +100,12 @@ export class Rows {
     const { tenant, id, kind = 'delivery', event = null, run = null, delivery = null, resolved = false, createdAt = new Date() } = row;
     await this.database.query(insertDeadLetter, [tenant, id, kind, event, run, delivery, resolved ? createdAt : null, createdAt]);
   }
+
+  /** Written anew, or changed to what is given. */
+  async bulkOperation(row: { tenant: string; id: string; kind?: string; state?: string; total?: number; done?: number }): Promise<void> {
+    const { tenant, id, kind = 'replay', state = 'running', total = null, done = 0 } = row;
+    await this.database.query(insertBulkOperation, [tenant, id, kind, state, total, done]);
+  }
 }
 
 const insertCustomer = statement(
@@ -151,4 +157,11 @@ const insertDeadLetter = statement(
   'test.deadLetter',
   `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, resolved_at, created_at)
    VALUES ($1, $2, $3, 'cus-1', 'delivery.refused', 'The destination refused', $4, $5, $6, $7, $8)`,
+);
+const insertBulkOperation = statement(
+  'test.bulkOperation',
+  `INSERT INTO bulk_operation (tenant_id, id, kind, selection, filter, rate_per_second, actor, state, total, total_exact, done, finished_at)
+   VALUES ($1, $2, $3, 'deadLetters', '{}', 50, 'key:test', $4::text, $5::integer, $5::integer IS NOT NULL, $6, CASE WHEN $4::text <> 'running' THEN now() END)
+   ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, total = excluded.total, total_exact = excluded.total_exact,
+     done = excluded.done, finished_at = excluded.finished_at`,
 );

@@ -18,6 +18,7 @@ const rows = {
   Delivery: '../deliveries/delivery.table.js#DeliveryRow',
   Attempt: '../deliveries/delivery.table.js#AttemptRow',
   DeadLetter: '../dead-letters/dead-letter.table.js#DeadLetterRow',
+  BulkOperation: '../bulk-operations/bulk-operation.table.js#BulkOperationRow',
   Destination: '../destinations/destination.table.js#DestinationRow',
   Document: '../documents/document.service.js#DocumentRow',
   ApiKey: '../api-keys/api-key.service.js#ApiKeyRow',
@@ -27,6 +28,7 @@ const rows = {
   RunConnection: '../runs/run.table.js#RunPage',
   DeliveryConnection: '../deliveries/delivery.table.js#DeliveryPage',
   DeadLetterConnection: '../dead-letters/dead-letter.table.js#DeadLetterPage',
+  BulkOperationConnection: '../bulk-operations/bulk-operation.table.js#BulkOperationPage',
 };
 
 const document = merged(parse(readSdl()));
@@ -66,7 +68,7 @@ function resolverTypes() {
     useTypeImports: true,
     enumsAsTypes: true,
     scalars: { DateTime: 'Date', JSON: 'unknown', ID: 'string' },
-    avoidOptionals: { field: true },
+    avoidOptionals: { field: true, defaultValue: true },
     makeResolverTypeCallable: true,
     contextType: '../graphql/context.js#QueryContext',
     mappers: rows,

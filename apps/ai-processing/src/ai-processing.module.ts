@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
+import { BulkOperations } from '#libs/bulk';
+import { RecordProducer } from '#libs/messaging';
 import { ModelGateway } from '#libs/models';
+import { Database } from '#libs/persistence';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
 import { DeadLetterTable } from './dead-letters/dead-letter.table.js';
@@ -9,6 +12,8 @@ import { EventRecorder } from './events/event.recorder.js';
 import { EventTable } from './events/event.table.js';
 import { FlowCompiler } from './flows/flow.compiler.js';
 import { FlowMatcher } from './flows/flow.matcher.js';
+import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';
+import { bulkReplays } from './replays/bulk-replays.js';
 import { ReplayConsumer } from './replays/replay.consumer.js';
 import { RunAnnouncer } from './runs/run.announcer.js';
 import { RunConsumer } from './runs/run.consumer.js';
@@ -28,7 +33,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
     const models = new ModelGateway({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
     return {
       module: AiProcessingModule,
-      controllers: [EventConsumer, RunConsumer, ReplayConsumer, DeadLetterConsumer],
+      controllers: [EventConsumer, RunConsumer, ReplayConsumer, BulkReplayConsumer, DeadLetterConsumer],
       providers: [
         { provide: ModelGateway, useValue: models },
         { provide: runOptions, useValue: options satisfies RunOptions },
@@ -43,6 +48,11 @@ export class AiProcessingModule implements OnApplicationShutdown {
         RunWorker,
         RunService,
         DeadLetterTable,
+        {
+          provide: BulkOperations,
+          inject: [Database, RecordProducer],
+          useFactory: (database: Database, producer: RecordProducer) => bulkReplays(database, producer, { leaseMs: options.runLeaseMs }),
+        },
       ],
     };
   }

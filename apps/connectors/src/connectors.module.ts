@@ -1,12 +1,16 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
+import { BulkOperations } from '#libs/bulk';
 import { HttpClient } from '#libs/http';
+import { RecordProducer } from '#libs/messaging';
 import { Database } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
 import { ConnectorRegistry } from './connectors/connector.registry.js';
 import { HttpConnector } from './connectors/http/http.connector.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
 import { AttemptService } from './deliveries/attempt.service.js';
+import { bulkRedeliveries } from './deliveries/bulk-redeliveries.js';
+import { BulkRedeliveryConsumer } from './deliveries/bulk-redelivery.consumer.js';
 import { DeliveryClaims } from './deliveries/delivery.claims.js';
 import { DeliveryConsumer } from './deliveries/delivery.consumer.js';
 import { DeliveryService } from './deliveries/delivery.service.js';
@@ -28,7 +32,7 @@ export class ConnectorsModule implements OnApplicationShutdown {
     });
     return {
       module: ConnectorsModule,
-      controllers: [DeliveryConsumer, DestinationConsumer],
+      controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer],
       providers: [
         { provide: HttpClient, useValue: http },
         { provide: connectorsOptions, useValue: options },
@@ -50,6 +54,12 @@ export class ConnectorsModule implements OnApplicationShutdown {
         AttemptService,
         DeliveryWorker,
         DeliveryService,
+        {
+          provide: BulkOperations,
+          inject: [Database, RecordProducer],
+          useFactory: (database: Database, producer: RecordProducer) =>
+            bulkRedeliveries(database, producer, { leaseMs: options.deliveryLeaseMs }),
+        },
       ],
     };
   }

@@ -82,9 +82,20 @@ describe('replayEvents', () => {
         __typename
         ... on ReplayEventsSuccess { commandIds events { id } }
         ... on NotFoundError { missing }
-        ... on ValidationError { violations { path message } }
+        ... on ValidationError { code violations { path message } }
       } }`,
     );
+
+  test('an idempotency key that was used for other events is refused, and nothing is replayed', async () => {
+    await replay('ids: ["evt_2", "evt_1"]');
+    const append = appended();
+    expect((await replay('ids: ["evt_1"]')).replayEvents).toMatchObject({
+      __typename: 'ValidationError',
+      code: 'request.idempotencyMismatch',
+      violations: [{ path: ['input', 'idempotencyKey'] }],
+    });
+    expect(append).not.toHaveBeenCalled();
+  });
 
   test('appends a command per event, each keyed by its own customer', async () => {
     const append = appended();

@@ -6,6 +6,9 @@ import { Readiness } from '#libs/service';
 import { ApiKeyMutations, ApiKeyQueries } from './api-keys/api-key.resolver.js';
 import { ApiKeyEnvironment, ApiKeyService } from './api-keys/api-key.service.js';
 import { AuditTable } from './audit/audit.table.js';
+import { BulkOperationMutations, BulkOperationQueries } from './bulk-operations/bulk-operation.resolver.js';
+import { BulkOperationService } from './bulk-operations/bulk-operation.service.js';
+import { BulkOperationTable } from './bulk-operations/bulk-operation.table.js';
 import type { QuerySettings } from './config.js';
 import { CustomerQueries } from './customers/customer.resolver.js';
 import { CustomerTable } from './customers/customer.table.js';
@@ -24,6 +27,7 @@ import { EventTable } from './events/event.table.js';
 import { ContextFactory } from './graphql/context.js';
 import { Executor } from './graphql/executor.js';
 import { graphqlModule } from './graphql/graphql.module.js';
+import { IdempotencyKeys } from './graphql/idempotency-key.js';
 import { standardLimits } from './graphql/limits.js';
 import { LoaderFactory } from './graphql/loaders.js';
 import { NodeQueries } from './nodes/node.resolver.js';
@@ -48,11 +52,13 @@ const tables = [
   DestinationTable,
   DeadLetterTable,
   TimelineTable,
+  BulkOperationTable,
   AuditTable,
+  IdempotencyKeys,
   DocumentTable,
   ApiKeyTable,
 ];
-const services = [RedeliveryService, DestinationService, ReplayService, DocumentService, ApiKeyService];
+const services = [RedeliveryService, DestinationService, ReplayService, BulkOperationService, DocumentService, ApiKeyService];
 const answers = [EventResolver, RunResolver, DecisionResolver, StepResolver, ModelAttemptResolver, DeliveryResolver, DeadLetterResolver];
 const queries = [
   EventQueries,
@@ -60,12 +66,13 @@ const queries = [
   RunQueries,
   DeliveryQueries,
   DeadLetterQueries,
+  BulkOperationQueries,
   NodeQueries,
   DestinationQueries,
   DocumentQueries,
   ApiKeyQueries,
 ];
-const mutations = [DeliveryMutations, DestinationMutations, ReplayMutations, DocumentMutations, ApiKeyMutations];
+const mutations = [DeliveryMutations, DestinationMutations, ReplayMutations, BulkOperationMutations, DocumentMutations, ApiKeyMutations];
 const resolvers = [...queries, ...mutations, ...answers, DocumentResolver, TimelineEntryResolver, EventChangeSubscriptions];
 
 /** GraphQL: what happened, what is, and the few things a person may ask for. */

@@ -23,13 +23,14 @@ async function story(tenant: string, suffix: string): Promise<void> {
   await rows.run({ tenant, id: `run_${suffix}`, event: `evt_${suffix}` });
   await rows.delivery({ tenant, id: `dlv_${suffix}`, event: `evt_${suffix}`, run: `run_${suffix}`, state: 'parked' });
   await rows.deadLetter({ tenant, id: `dlq_${suffix}`, event: `evt_${suffix}`, run: `run_${suffix}`, delivery: `dlv_${suffix}` });
+  await rows.bulkOperation({ tenant, id: `bop_${suffix}` });
 }
 
 const customerId = `cus_${Buffer.from('cus-1').toString('base64url')}`;
-const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', customerId];
+const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', 'bop_a', customerId];
 
 describe('nothing crosses a tenant', () => {
-  const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters'];
+  const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters', 'bulkOperations'];
 
   test.each(lists)('%s has the rows of its own tenant, and none of another', async (list) => {
     const query = `{ ${list} { nodes { __typename id } totalCount { value exact } } }`;
@@ -45,8 +46,15 @@ describe('nothing crosses a tenant', () => {
     expect(own.nodes.map((node) => node?.id)).toEqual(ids);
     expect(await server.data(beta, query, { ids })).toEqual({ nodes: ids.map(() => null) });
     const single =
-      '{ event(id: "evt_a") { id } run(id: "run_a") { id } delivery(id: "dlv_a") { id } deadLetter(id: "dlq_a") { id } customer(key: "cus-1") { id } }';
-    expect(await server.data(beta, single)).toEqual({ event: null, run: null, delivery: null, deadLetter: null, customer: null });
+      '{ event(id: "evt_a") { id } run(id: "run_a") { id } delivery(id: "dlv_a") { id } deadLetter(id: "dlq_a") { id } customer(key: "cus-1") { id } bulkOperation(id: "bop_a") { id } }';
+    expect(await server.data(beta, single)).toEqual({
+      event: null,
+      run: null,
+      delivery: null,
+      deadLetter: null,
+      customer: null,
+      bulkOperation: null,
+    });
   });
 
   test('a mutation with an id of another tenant finds nothing, and orders nothing', async () => {
@@ -54,17 +62,34 @@ describe('nothing crosses a tenant', () => {
     const mutation = `mutation {
       redeliver(input: { deliveryId: "dlv_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       replayEvents(input: { ids: ["evt_a"], idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
+      cancelBulkOperation(input: { id: "bop_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       revokeApiKey(input: { id: "nobody" }) { __typename }
       removeDocument(input: { kind: Flow, name: "x" }) { __typename }
     }`;
     expect(await server.data(beta, mutation)).toEqual({
       redeliver: { __typename: 'NotFoundError', code: 'delivery.unknown', missing: ['dlv_a'], path: ['input', 'deliveryId'] },
       replayEvents: { __typename: 'NotFoundError', code: 'event.unknown', missing: ['evt_a'], path: ['input', 'ids'] },
+      cancelBulkOperation: { __typename: 'NotFoundError', code: 'bulkOperation.unknown', missing: ['bop_a'], path: ['input', 'id'] },
       revokeApiKey: { __typename: 'NotFoundError' },
       removeDocument: { __typename: 'NotFoundError' },
     });
     expect(append).not.toHaveBeenCalled();
     append.mockRestore();
+  });
+
+  test('a bulk operation finds nothing of another tenant, whatever its filter names', async () => {
+    const mutation = `mutation {
+      events: bulkReplay(input: { filter: { events: { customer: "cus-1" } }, dryRun: true, idempotencyKey: "k" }) { ...Replay }
+      runs: bulkReplay(input: { filter: { deadLetters: {} }, dryRun: true, idempotencyKey: "k" }) { ...Replay }
+      deliveries: bulkRedeliver(input: { filter: { deliveries: { state: PARKED } }, dryRun: true, idempotencyKey: "k" }) { ...Redeliver }
+      parked: bulkRedeliver(input: { filter: { deadLetters: { destination: "crm" } }, dryRun: true, idempotencyKey: "k" }) { ...Redeliver }
+    }
+    fragment Replay on BulkReplaySuccess { matched { value } }
+    fragment Redeliver on BulkRedeliverSuccess { matched { value } }`;
+    const matched = (count: number) => ({ matched: { value: count } });
+    const own = { events: matched(1), runs: matched(0), deliveries: matched(1), parked: matched(1) };
+    expect(await server.data(acme, mutation)).toEqual(own);
+    expect(await server.data(beta, mutation)).toEqual({ events: matched(0), runs: matched(0), deliveries: matched(0), parked: matched(0) });
   });
 
   test('a document of another tenant is refused, whoever applies it', async () => {
@@ -95,6 +120,22 @@ describe('a key may do what its scopes say', () => {
       'operate',
       'mutation { replayEvents(input: { ids: ["x"], idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
     ],
+    [
+      'bulkReplay',
+      'operate',
+      'mutation { bulkReplay(input: { filter: { events: {} }, dryRun: true, idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+    [
+      'bulkRedeliver',
+      'operate',
+      'mutation { bulkRedeliver(input: { filter: { deadLetters: {} }, dryRun: true, idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+    [
+      'cancelBulkOperation',
+      'operate',
+      'mutation { cancelBulkOperation(input: { id: "x", idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+    ['bulkOperations', 'read', '{ bulkOperations { nodes { id } } }'],
     [
       'createApiKey',
       'admin',

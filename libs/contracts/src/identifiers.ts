@@ -62,3 +62,8 @@ export function deadLetterId(tenant: string, ...origin: (string | number)[]): st
 export function commandId(tenant: string, idempotencyKey: string, ...target: string[]): string {
   return `cmd_${digest([tenant, idempotencyKey, ...target])}`;
 }
+
+/** What a command started: the same command twice is one operation. */
+export function bulkOperationId(tenant: string, command: string): string {
+  return `bop_${digest([tenant, command])}`;
+}

@@ -1,6 +1,6 @@
 export { customerKey, lanes, name, noCustomer, parseSourceAddress, recordKey, sourceAddress } from './names.js';
 export type { Lane } from './names.js';
-export { commandId, deadLetterId, deliveryId, eventId, runId } from './identifiers.js';
+export { bulkOperationId, commandId, deadLetterId, deliveryId, eventId, runId } from './identifiers.js';
 export { DomainError, failures } from './errors.js';
 export type { FailureCode, Outcome } from './errors.js';
 export { typeMatcher } from './type-pattern.js';
@@ -16,7 +16,18 @@ export { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 export type { PlannedDelivery } from './records/outcomes.js';
 export { DeliveryAttempted, deliveryStates } from './records/deliveries.js';
 export type { DeliveryState } from './records/deliveries.js';
-export { EnableDestination, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from './records/commands.js';
+export {
+  EnableDestination,
+  Redeliver,
+  ReplayEvent,
+  RetryDeadLetter,
+  SkipDeadLetter,
+  CancelBulkOperation,
+  StartBulkOperation,
+  bulkOperationKinds,
+  maxBulkRatePerSecond,
+} from './records/commands.js';
+export type { BulkOperationKind, BulkSelection } from './records/commands.js';
 export { DeadLettered } from './records/dead-lettered.js';
 export type { DeadLetterKind } from './records/dead-lettered.js';
 export { apiVersion, document, documentKinds, tenantOf } from './documents/document.js';

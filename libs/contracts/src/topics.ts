@@ -1,5 +1,13 @@
 import type { Lane } from './names.js';
-import { EnableDestination, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from './records/commands.js';
+import {
+  CancelBulkOperation,
+  EnableDestination,
+  Redeliver,
+  ReplayEvent,
+  RetryDeadLetter,
+  SkipDeadLetter,
+  StartBulkOperation,
+} from './records/commands.js';
 import { DeadLettered } from './records/dead-lettered.js';
 import { DeliveryAttempted } from './records/deliveries.js';
 import { EventReceived } from './records/event-received.js';
@@ -26,7 +34,7 @@ export const topics = {
     name: 'commands',
     partitions: 6,
     retentionMs: 7 * day,
-    types: [ReplayEvent, Redeliver, SkipDeadLetter, RetryDeadLetter, EnableDestination],
+    types: [ReplayEvent, Redeliver, SkipDeadLetter, RetryDeadLetter, EnableDestination, StartBulkOperation, CancelBulkOperation],
   },
   deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered] },
 } as const satisfies Record<string, Topic>;

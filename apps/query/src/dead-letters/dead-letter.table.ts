@@ -31,6 +31,10 @@ const list = listSource('dead_letter', `${columns}, created_at::text AS "sortKey
 const byIds = statement('query.deadLetter.byIds', `SELECT ${columns} FROM dead_letters_by_id($1, $2)`);
 const ofEvents = statement('query.deadLetter.ofEvents', `SELECT ${columns} FROM dead_letters_of_events($1, $2)`);
 
+export function deadLetterConditions({ resolved, ...filter }: DeadLetterFilter): Record<string, unknown> {
+  return conditions({ ...filter, open: resolved === false ? true : undefined, resolved: resolved === true ? true : undefined });
+}
+
 @Injectable()
 export class DeadLetterTable {
   constructor(
@@ -38,9 +42,8 @@ export class DeadLetterTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, { resolved, ...filter }: DeadLetterFilter, page: PageArguments): Promise<DeadLetterPage> {
-    const settled = { open: resolved === false ? true : undefined, resolved: resolved === true ? true : undefined };
-    return this.paging.page(list, tenant, conditions({ ...filter, ...settled }), page);
+  page(tenant: string, filter: DeadLetterFilter, page: PageArguments): Promise<DeadLetterPage> {
+    return this.paging.page(list, tenant, deadLetterConditions(filter), page);
   }
 
   async byIds(tenant: string, ids: readonly string[]): Promise<(DeadLetterRow | null)[]> {

@@ -4,7 +4,7 @@ import { Redeliver, commandId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { AuditTable } from '../audit/audit.table.js';
 import type { RedeliverInput } from '../generated/schema.js';
-import { checkIdempotencyKey } from '../graphql/idempotency-key.js';
+import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
 import { Unknown } from '../graphql/user-errors.js';
 import { DeliveryTable } from './delivery.table.js';
 import type { DeliveryRow } from './delivery.table.js';
@@ -21,6 +21,7 @@ export class DeliveryUnknown extends Unknown {
 export class RedeliveryService {
   constructor(
     private readonly deliveries: DeliveryTable,
+    private readonly keys: IdempotencyKeys,
     private readonly audit: AuditTable,
     private readonly producer: RecordProducer,
   ) {}
@@ -31,6 +32,7 @@ export class RedeliveryService {
     const { tenant, actor } = principal;
     const [delivery] = await this.deliveries.byIds(tenant, [input.deliveryId]);
     if (!delivery) throw new DeliveryUnknown(input.deliveryId);
+    await this.keys.bind(tenant, 'redeliver', input);
     const command = commandId(tenant, input.idempotencyKey, 'redeliver', delivery.id);
     await this.audit.record(principal, [{ action: 'redeliver', target: delivery.id, commandId: command }]);
     await this.producer.append(topics.commands, Redeliver, {

@@ -38,7 +38,7 @@ export class DocumentMutations implements Pick<MutationResolvers, 'applyDocument
     return answered(async () => ({
       __typename: 'ApplyDocumentsSuccess' as const,
       changes: await this.service.apply(principal, input),
-      dryRun: input.dryRun === true,
+      dryRun: input.dryRun,
     }));
   }
 

@@ -51,6 +51,12 @@ const states = statement('query.event.states', `SELECT id, state FROM event_stat
 /** States that few events are in: the database then looks at those that are unsettled, not at each in turn. */
 const rareStates: readonly EventState[] = ['running', 'delivering', 'parked'];
 
+/** @throws ArgumentInvalid */
+export function eventConditions({ type, states: wanted, ...filter }: EventFilter): Record<string, unknown> {
+  const unsettled = wanted?.every((state) => rareStates.includes(state)) ? true : undefined;
+  return conditions({ ...filter, ...typeCondition(type), states: wanted, unsettled });
+}
+
 @Injectable()
 export class EventTable {
   constructor(
@@ -58,9 +64,8 @@ export class EventTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, { type, states: wanted, ...filter }: EventFilter, page: PageArguments): Promise<EventPage> {
-    const unsettled = wanted?.every((state) => rareStates.includes(state)) ? true : undefined;
-    return this.paging.page(list, tenant, conditions({ ...filter, ...typeCondition(type), states: wanted, unsettled }), page);
+  page(tenant: string, filter: EventFilter, page: PageArguments): Promise<EventPage> {
+    return this.paging.page(list, tenant, eventConditions(filter), page);
   }
 
   async byIds(tenant: string, ids: readonly string[]): Promise<(EventRow | null)[]> {

@@ -4,6 +4,7 @@ import type { CustomerRow, CustomerPage } from '../customers/customer.table.js';
 import type { RunRow, StepRow, ModelAttemptRow, RunPage } from '../runs/run.table.js';
 import type { DeliveryRow, AttemptRow, DeliveryPage } from '../deliveries/delivery.table.js';
 import type { DeadLetterRow, DeadLetterPage } from '../dead-letters/dead-letter.table.js';
+import type { BulkOperationRow, BulkOperationPage } from '../bulk-operations/bulk-operation.table.js';
 import type { DestinationRow } from '../destinations/destination.table.js';
 import type { DocumentRow } from '../documents/document.service.js';
 import type { ApiKeyRow } from '../api-keys/api-key.service.js';
@@ -65,6 +66,139 @@ export type ApiKey = {
   revokedAt: Maybe<Scalars['DateTime']['output']>;
 };
 
+export type BulkReplayInput = {
+  filter: BulkReplayFilter;
+  /** With `events`: only this flow; default: every flow that matches. A dead letter's flow is its own. */
+  flow?: InputMaybe<Scalars['String']['input']>;
+  /** Commands appended per second, 1 to 1000; how fast they are carried out is another matter. */
+  ratePerSecond: Scalars['Int']['input'];
+  /** Only count: nothing is ordered, and the key is not used up. */
+  dryRun: Scalars['Boolean']['input'];
+  /** 1 to 128 characters of your choice. */
+  idempotencyKey: Scalars['String']['input'];
+};
+
+export type BulkRedeliverInput = {
+  filter: BulkRedeliverFilter;
+  /** Commands appended per second, 1 to 1000; how fast they are carried out is another matter. */
+  ratePerSecond: Scalars['Int']['input'];
+  /** Only count: nothing is ordered, and the key is not used up. */
+  dryRun: Scalars['Boolean']['input'];
+  /** 1 to 128 characters of your choice. */
+  idempotencyKey: Scalars['String']['input'];
+};
+
+export type CancelBulkOperationInput = {
+  id: Scalars['ID']['input'];
+  /** 1 to 128 characters of your choice. */
+  idempotencyKey: Scalars['String']['input'];
+};
+
+export type BulkReplayFilter =
+  /** These events, whatever became of them. */
+  { events: EventFilter; deadLetters?: never; }
+  |  /** Events with an open dead letter of kind RUN, each with the flow that was given up. */
+  { events?: never; deadLetters: DeadLetterFilter; };
+
+export type BulkRedeliverFilter =
+  /** These deliveries; `state` must be given, because DELIVERED ones would be sent again. */
+  { deliveries: DeliveryFilter; deadLetters?: never; }
+  |  /** Deliveries with an open dead letter. */
+  { deliveries?: never; deadLetters: DeadLetterFilter; };
+
+export type BulkReplayResult = BulkReplaySuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+export type BulkRedeliverResult = BulkRedeliverSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+export type CancelBulkOperationResult = CancelBulkOperationSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+export type BulkReplaySuccess = {
+  __typename?: 'BulkReplaySuccess';
+  /** How many events the filter finds now, counted exactly up to 100 000. */
+  matched: Count;
+  /** The operation, which can be queried a moment later; null for a dry run. */
+  operationId: Maybe<Scalars['ID']['output']>;
+};
+
+export type BulkRedeliverSuccess = {
+  __typename?: 'BulkRedeliverSuccess';
+  /** How many deliveries the filter finds now, counted exactly up to 100 000. */
+  matched: Count;
+  /** The operation, which can be queried a moment later; null for a dry run. */
+  operationId: Maybe<Scalars['ID']['output']>;
+};
+
+/** The cancel is ordered; the operation hears of it within a second. */
+export type CancelBulkOperationSuccess = {
+  __typename?: 'CancelBulkOperationSuccess';
+  commandId: Scalars['ID']['output'];
+  /** As it was when the cancel was ordered. */
+  operation: BulkOperation;
+};
+
+export type BulkOperationFilter = {
+  kind?: InputMaybe<BulkOperationKind>;
+  state?: InputMaybe<BulkOperationState>;
+};
+
+/** What is ordered for each item. */
+export type BulkOperationKind =
+  | 'replay'
+  | 'redelivery';
+
+export type BulkSelection =
+  | 'events'
+  | 'deliveries'
+  | 'deadLetters';
+
+export type BulkOperationState =
+  /** Under way, or waiting for its turn. */
+  | 'running'
+  /** Everything is ordered. What became of each item stands at the item. */
+  | 'completed'
+  | 'cancelled'
+  | 'failed';
+
+/** Many replays or redeliveries that were asked for at once. */
+export type BulkOperation = Node & {
+  __typename?: 'BulkOperation';
+  id: Scalars['ID']['output'];
+  kind: BulkOperationKind;
+  state: BulkOperationState;
+  selection: BulkSelection;
+  /** The conditions that its items meet. */
+  filter: Scalars['JSON']['output'];
+  flow: Maybe<Scalars['String']['output']>;
+  ratePerSecond: Scalars['Int']['output'];
+  /** How many items matched when it started; null until they are counted. */
+  total: Maybe<Count>;
+  /** Items whose command the log has. It may end below `total`: what no longer matches when its turn comes is left out. */
+  done: Scalars['Int']['output'];
+  /** Items whose command the log will never take. */
+  failed: Scalars['Int']['output'];
+  /** Who asked for it. */
+  actor: Scalars['String']['output'];
+  startedAt: Scalars['DateTime']['output'];
+  finishedAt: Maybe<Scalars['DateTime']['output']>;
+  /** Why it failed. */
+  errorCode: Maybe<Scalars['String']['output']>;
+  errorMessage: Maybe<Scalars['String']['output']>;
+};
+
+export type BulkOperationConnection = {
+  __typename?: 'BulkOperationConnection';
+  edges: Array<BulkOperationEdge>;
+  nodes: Array<BulkOperation>;
+  pageInfo: PageInfo;
+  totalCount: Count;
+};
+
+export type BulkOperationEdge = {
+  __typename?: 'BulkOperationEdge';
+  cursor: Scalars['String']['output'];
+  node: BulkOperation;
+};
+
 export type CustomerFilter = {
   /** The beginning of the customer's key. */
   keyPrefix?: InputMaybe<Scalars['String']['input']>;
@@ -104,6 +238,12 @@ export type DeadLetterFilter = {
   code?: InputMaybe<Scalars['String']['input']>;
   /** False: those that still wait for an operator. */
   resolved?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Of runs of this flow, and of their deliveries. */
+  flow?: InputMaybe<Scalars['String']['input']>;
+  /** Of deliveries to this destination. */
+  destination?: InputMaybe<Scalars['String']['input']>;
+  createdFrom?: InputMaybe<Scalars['DateTime']['input']>;
+  createdBefore?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type DeadLetterKind =
@@ -163,6 +303,9 @@ export type DeliveryFilter = {
   customer?: InputMaybe<Scalars['String']['input']>;
   destination?: InputMaybe<Scalars['String']['input']>;
   state?: InputMaybe<DeliveryState>;
+  flow?: InputMaybe<Scalars['String']['input']>;
+  createdFrom?: InputMaybe<Scalars['DateTime']['input']>;
+  createdBefore?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type DeliveryState =
@@ -277,7 +420,7 @@ export type DocumentKind =
 export type ApplyDocumentsInput = {
   /** Up to 200 whole documents, as in a file: `apiVersion`, `kind`, `metadata`, `spec`. */
   documents: Array<Scalars['JSON']['input']>;
-  dryRun?: Scalars['Boolean']['input'];
+  dryRun: Scalars['Boolean']['input'];
 };
 
 export type ApplyDocumentsResult = ApplyDocumentsSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
@@ -434,6 +577,9 @@ export type Query = {
   __typename?: 'Query';
   /** The tenant's keys, the newest first, revoked ones too; never their secrets. The newest 500. */
   apiKeys: Array<ApiKey>;
+  bulkOperation: Maybe<BulkOperation>;
+  /** Bulk operations, the last started first. */
+  bulkOperations: BulkOperationConnection;
   customer: Maybe<Customer>;
   customers: CustomerConnection;
   deadLetter: Maybe<DeadLetter>;
@@ -453,13 +599,27 @@ export type Query = {
   eventFromSource: Maybe<Event>;
   /** Events, the last received first. */
   events: EventConnection;
-  /** Anything with an id: an event, run, delivery, dead letter or customer of this tenant. */
+  /** Anything with an id: an event, run, delivery, dead letter, customer or bulk operation of this tenant. */
   node: Maybe<Node>;
   /** The same for up to 100 ids, in their order; null where there is nothing. */
   nodes: Array<Maybe<Node>>;
   run: Maybe<Run>;
   /** Runs, the last started first. */
   runs: RunConnection;
+};
+
+
+export type QueryBulkOperationArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryBulkOperationsArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
+  before?: InputMaybe<Scalars['String']['input']>;
+  filter?: InputMaybe<BulkOperationFilter>;
 };
 
 
@@ -474,7 +634,7 @@ export type QueryCustomersArgs = {
   last?: InputMaybe<Scalars['Int']['input']>;
   before?: InputMaybe<Scalars['String']['input']>;
   filter?: InputMaybe<CustomerFilter>;
-  orderBy?: CustomerOrder;
+  orderBy: CustomerOrder;
 };
 
 
@@ -567,8 +727,17 @@ export type Mutation = {
   /** Ends a key: every process refuses it as soon as it has heard, at once as a rule and within 30 seconds at most. Revoking it again changes nothing. */
   revokeApiKey: RevokeApiKeyResult;
   /**
+   * Replays everything that the filter finds and that is there when the operation starts, each customer's oldest first, at a rate. The same
+   * `idempotencyKey` asks for the same operation however often it is sent; with another input it is refused.
+   */
+  bulkReplay: BulkReplayResult;
+  /** Redelivers everything that the filter finds, as `bulkReplay` replays it: at once, with effect keys unchanged and fresh retry budgets. */
+  bulkRedeliver: BulkRedeliverResult;
+  /** Orders nothing more; what was ordered goes on. An operation that is over stays what it is. */
+  cancelBulkOperation: CancelBulkOperationResult;
+  /**
    * Tries a delivery again at once, with its effect key unchanged and a fresh retry budget. The same `idempotencyKey` asks for the same redelivery
-   * however often it is sent.
+   * however often it is sent; with another input it is refused.
    */
   redeliver: RedeliverResult;
   /**
@@ -585,7 +754,7 @@ export type Mutation = {
   removeDocument: RemoveDocumentResult;
   /**
    * Runs the flows again on up to 100 events, each as a new generation; the earlier decisions stay. All ids must exist, else nothing is replayed.
-   * The same `idempotencyKey` asks for the same replay however often it is sent.
+   * The same `idempotencyKey` asks for the same replay however often it is sent; with another input it is refused.
    */
   replayEvents: ReplayEventsResult;
 };
@@ -598,6 +767,21 @@ export type MutationCreateApiKeyArgs = {
 
 export type MutationRevokeApiKeyArgs = {
   input: RevokeApiKeyInput;
+};
+
+
+export type MutationBulkReplayArgs = {
+  input: BulkReplayInput;
+};
+
+
+export type MutationBulkRedeliverArgs = {
+  input: BulkRedeliverInput;
+};
+
+
+export type MutationCancelBulkOperationArgs = {
+  input: CancelBulkOperationInput;
 };
 
 
@@ -991,6 +1175,27 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
     | ( ForbiddenError )
     | ( UnavailableError )
   ;
+  BulkReplayResult:
+    | ( BulkReplaySuccess )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
+  BulkRedeliverResult:
+    | ( BulkRedeliverSuccess )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
+  CancelBulkOperationResult:
+    | ( Omit<CancelBulkOperationSuccess, 'operation'> & { operation: _RefType['BulkOperation'] } )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
   RedeliverResult:
     | ( Omit<RedeliverSuccess, 'delivery'> & { delivery: _RefType['Delivery'] } )
     | ( ValidationError )
@@ -1031,6 +1236,7 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
 /** Mapping of interface types */
 export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = {
   Node:
+    | ( BulkOperationRow )
     | ( CustomerRow )
     | ( DeadLetterRow )
     | ( DeliveryRow )
@@ -1056,13 +1262,31 @@ export type ResolversTypes = {
   RevokeApiKeyResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RevokeApiKeyResult']>;
   RevokeApiKeySuccess: ResolverTypeWrapper<Omit<RevokeApiKeySuccess, 'apiKey'> & { apiKey: ResolversTypes['ApiKey'] }>;
   ApiKey: ResolverTypeWrapper<ApiKeyRow>;
+  BulkReplayInput: BulkReplayInput;
+  Boolean: ResolverTypeWrapper<Scalars['Boolean']['output']>;
+  BulkRedeliverInput: BulkRedeliverInput;
+  CancelBulkOperationInput: CancelBulkOperationInput;
+  BulkReplayFilter: BulkReplayFilter;
+  BulkRedeliverFilter: BulkRedeliverFilter;
+  BulkReplayResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['BulkReplayResult']>;
+  BulkRedeliverResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['BulkRedeliverResult']>;
+  CancelBulkOperationResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['CancelBulkOperationResult']>;
+  BulkReplaySuccess: ResolverTypeWrapper<BulkReplaySuccess>;
+  BulkRedeliverSuccess: ResolverTypeWrapper<BulkRedeliverSuccess>;
+  CancelBulkOperationSuccess: ResolverTypeWrapper<Omit<CancelBulkOperationSuccess, 'operation'> & { operation: ResolversTypes['BulkOperation'] }>;
+  BulkOperationFilter: BulkOperationFilter;
+  BulkOperationKind: BulkOperationKind;
+  BulkSelection: BulkSelection;
+  BulkOperationState: BulkOperationState;
+  BulkOperation: ResolverTypeWrapper<BulkOperationRow>;
+  BulkOperationConnection: ResolverTypeWrapper<BulkOperationPage>;
+  BulkOperationEdge: ResolverTypeWrapper<Omit<BulkOperationEdge, 'node'> & { node: ResolversTypes['BulkOperation'] }>;
   CustomerFilter: CustomerFilter;
   CustomerOrder: CustomerOrder;
   Customer: ResolverTypeWrapper<CustomerRow>;
   CustomerConnection: ResolverTypeWrapper<CustomerPage>;
   CustomerEdge: ResolverTypeWrapper<Omit<CustomerEdge, 'node'> & { node: ResolversTypes['Customer'] }>;
   DeadLetterFilter: DeadLetterFilter;
-  Boolean: ResolverTypeWrapper<Scalars['Boolean']['output']>;
   DeadLetterKind: DeadLetterKind;
   DeadLetter: ResolverTypeWrapper<DeadLetterRow>;
   DeadLetterConnection: ResolverTypeWrapper<DeadLetterPage>;
@@ -1148,12 +1372,27 @@ export type ResolversParentTypes = {
   RevokeApiKeyResult: ResolversUnionTypes<ResolversParentTypes>['RevokeApiKeyResult'];
   RevokeApiKeySuccess: Omit<RevokeApiKeySuccess, 'apiKey'> & { apiKey: ResolversParentTypes['ApiKey'] };
   ApiKey: ApiKeyRow;
+  BulkReplayInput: BulkReplayInput;
+  Boolean: Scalars['Boolean']['output'];
+  BulkRedeliverInput: BulkRedeliverInput;
+  CancelBulkOperationInput: CancelBulkOperationInput;
+  BulkReplayFilter: BulkReplayFilter;
+  BulkRedeliverFilter: BulkRedeliverFilter;
+  BulkReplayResult: ResolversUnionTypes<ResolversParentTypes>['BulkReplayResult'];
+  BulkRedeliverResult: ResolversUnionTypes<ResolversParentTypes>['BulkRedeliverResult'];
+  CancelBulkOperationResult: ResolversUnionTypes<ResolversParentTypes>['CancelBulkOperationResult'];
+  BulkReplaySuccess: BulkReplaySuccess;
+  BulkRedeliverSuccess: BulkRedeliverSuccess;
+  CancelBulkOperationSuccess: Omit<CancelBulkOperationSuccess, 'operation'> & { operation: ResolversParentTypes['BulkOperation'] };
+  BulkOperationFilter: BulkOperationFilter;
+  BulkOperation: BulkOperationRow;
+  BulkOperationConnection: BulkOperationPage;
+  BulkOperationEdge: Omit<BulkOperationEdge, 'node'> & { node: ResolversParentTypes['BulkOperation'] };
   CustomerFilter: CustomerFilter;
   Customer: CustomerRow;
   CustomerConnection: CustomerPage;
   CustomerEdge: Omit<CustomerEdge, 'node'> & { node: ResolversParentTypes['Customer'] };
   DeadLetterFilter: DeadLetterFilter;
-  Boolean: Scalars['Boolean']['output'];
   DeadLetter: DeadLetterRow;
   DeadLetterConnection: DeadLetterPage;
   DeadLetterEdge: Omit<DeadLetterEdge, 'node'> & { node: ResolversParentTypes['DeadLetter'] };
@@ -1220,8 +1459,8 @@ export type AuthDirectiveArgs = {
 export type AuthDirectiveResolver<Result, Parent, ContextType = QueryContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
 
 export type CostDirectiveArgs = {
-  weight?: Scalars['Int']['input'];
-  rows?: Scalars['Int']['input'];
+  weight: Scalars['Int']['input'];
+  rows: Scalars['Int']['input'];
 };
 
 export type CostDirectiveResolver<Result, Parent, ContextType = QueryContext, Args = CostDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
@@ -1253,6 +1492,67 @@ export type ApiKeyResolvers<ContextType = QueryContext, ParentType extends Resol
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   revokedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type BulkReplayResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['BulkReplayResult'] = ResolversParentTypes['BulkReplayResult']> = {
+  __resolveType: TypeResolveFn<'BulkReplaySuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type BulkRedeliverResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['BulkRedeliverResult'] = ResolversParentTypes['BulkRedeliverResult']> = {
+  __resolveType: TypeResolveFn<'BulkRedeliverSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type CancelBulkOperationResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CancelBulkOperationResult'] = ResolversParentTypes['CancelBulkOperationResult']> = {
+  __resolveType: TypeResolveFn<'CancelBulkOperationSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type BulkReplaySuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['BulkReplaySuccess'] = ResolversParentTypes['BulkReplaySuccess']> = {
+  matched?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+  operationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type BulkRedeliverSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['BulkRedeliverSuccess'] = ResolversParentTypes['BulkRedeliverSuccess']> = {
+  matched?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+  operationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type CancelBulkOperationSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['CancelBulkOperationSuccess'] = ResolversParentTypes['CancelBulkOperationSuccess']> = {
+  commandId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  operation?: Resolver<ResolversTypes['BulkOperation'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type BulkOperationResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['BulkOperation'] = ResolversParentTypes['BulkOperation']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['BulkOperationKind'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['BulkOperationState'], ParentType, ContextType>;
+  selection?: Resolver<ResolversTypes['BulkSelection'], ParentType, ContextType>;
+  filter?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  flow?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  ratePerSecond?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  total?: Resolver<Maybe<ResolversTypes['Count']>, ParentType, ContextType>;
+  done?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  errorCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  errorMessage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type BulkOperationConnectionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['BulkOperationConnection'] = ResolversParentTypes['BulkOperationConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['BulkOperationEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['BulkOperation']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Count'], ParentType, ContextType>;
+};
+
+export type BulkOperationEdgeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['BulkOperationEdge'] = ResolversParentTypes['BulkOperationEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['BulkOperation'], ParentType, ContextType>;
 };
 
 export type CustomerResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Customer'] = ResolversParentTypes['Customer']> = {
@@ -1458,6 +1758,8 @@ export interface JsonScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes
 
 export type QueryResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   apiKeys?: Resolver<Array<ResolversTypes['ApiKey']>, ParentType, ContextType>;
+  bulkOperation?: Resolver<Maybe<ResolversTypes['BulkOperation']>, ParentType, ContextType, RequireFields<QueryBulkOperationArgs, 'id'>>;
+  bulkOperations?: Resolver<ResolversTypes['BulkOperationConnection'], ParentType, ContextType, Partial<QueryBulkOperationsArgs>>;
   customer?: Resolver<Maybe<ResolversTypes['Customer']>, ParentType, ContextType, RequireFields<QueryCustomerArgs, 'key'>>;
   customers?: Resolver<ResolversTypes['CustomerConnection'], ParentType, ContextType, RequireFields<QueryCustomersArgs, 'orderBy'>>;
   deadLetter?: Resolver<Maybe<ResolversTypes['DeadLetter']>, ParentType, ContextType, RequireFields<QueryDeadLetterArgs, 'id'>>;
@@ -1479,6 +1781,9 @@ export type QueryResolvers<ContextType = QueryContext, ParentType extends Resolv
 export type MutationResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
   createApiKey?: Resolver<ResolversTypes['CreateApiKeyResult'], ParentType, ContextType, RequireFields<MutationCreateApiKeyArgs, 'input'>>;
   revokeApiKey?: Resolver<ResolversTypes['RevokeApiKeyResult'], ParentType, ContextType, RequireFields<MutationRevokeApiKeyArgs, 'input'>>;
+  bulkReplay?: Resolver<ResolversTypes['BulkReplayResult'], ParentType, ContextType, RequireFields<MutationBulkReplayArgs, 'input'>>;
+  bulkRedeliver?: Resolver<ResolversTypes['BulkRedeliverResult'], ParentType, ContextType, RequireFields<MutationBulkRedeliverArgs, 'input'>>;
+  cancelBulkOperation?: Resolver<ResolversTypes['CancelBulkOperationResult'], ParentType, ContextType, RequireFields<MutationCancelBulkOperationArgs, 'input'>>;
   redeliver?: Resolver<ResolversTypes['RedeliverResult'], ParentType, ContextType, RequireFields<MutationRedeliverArgs, 'input'>>;
   enableDestination?: Resolver<ResolversTypes['EnableDestinationResult'], ParentType, ContextType, RequireFields<MutationEnableDestinationArgs, 'input'>>;
   applyDocuments?: Resolver<ResolversTypes['ApplyDocumentsResult'], ParentType, ContextType, RequireFields<MutationApplyDocumentsArgs, 'input'>>;
@@ -1491,7 +1796,7 @@ export type SubscriptionResolvers<ContextType = QueryContext, ParentType extends
 };
 
 export type NodeResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Node'] = ResolversParentTypes['Node']> = {
-  __resolveType: TypeResolveFn<'Customer' | 'DeadLetter' | 'Delivery' | 'Event' | 'Run', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'BulkOperation' | 'Customer' | 'DeadLetter' | 'Delivery' | 'Event' | 'Run', ParentType, ContextType>;
 };
 
 export type PageInfoResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['PageInfo'] = ResolversParentTypes['PageInfo']> = {
@@ -1660,6 +1965,15 @@ export type Resolvers<ContextType = QueryContext> = {
   RevokeApiKeyResult?: RevokeApiKeyResultResolvers<ContextType>;
   RevokeApiKeySuccess?: RevokeApiKeySuccessResolvers<ContextType>;
   ApiKey?: ApiKeyResolvers<ContextType>;
+  BulkReplayResult?: BulkReplayResultResolvers<ContextType>;
+  BulkRedeliverResult?: BulkRedeliverResultResolvers<ContextType>;
+  CancelBulkOperationResult?: CancelBulkOperationResultResolvers<ContextType>;
+  BulkReplaySuccess?: BulkReplaySuccessResolvers<ContextType>;
+  BulkRedeliverSuccess?: BulkRedeliverSuccessResolvers<ContextType>;
+  CancelBulkOperationSuccess?: CancelBulkOperationSuccessResolvers<ContextType>;
+  BulkOperation?: BulkOperationResolvers<ContextType>;
+  BulkOperationConnection?: BulkOperationConnectionResolvers<ContextType>;
+  BulkOperationEdge?: BulkOperationEdgeResolvers<ContextType>;
   Customer?: CustomerResolvers<ContextType>;
   CustomerConnection?: CustomerConnectionResolvers<ContextType>;
   CustomerEdge?: CustomerEdgeResolvers<ContextType>;

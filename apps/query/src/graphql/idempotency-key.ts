@@ -1,8 +1,49 @@
+import { hash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { TenantDatabase, statement } from '#libs/persistence';
+import type { AuditAction } from '../audit/audit.table.js';
 import { InputInvalid } from './user-errors.js';
+
+const path = ['input', 'idempotencyKey'];
 
 /** @throws InputInvalid where the caller's key is empty, too long or has characters that cannot be seen */
 export function checkIdempotencyKey(key: string): void {
-  if (!/^[\x21-\x7e]{1,128}$/.test(key)) {
-    throw new InputInvalid([{ path: ['input', 'idempotencyKey'], message: 'must be 1 to 128 visible ASCII characters' }]);
+  if (!/^[\x21-\x7e]{1,128}$/.test(key)) throw new InputInvalid([{ path, message: 'must be 1 to 128 visible ASCII characters' }]);
+}
+
+const insert = statement(
+  'query.idempotencyKey.insert',
+  'INSERT INTO idempotency_key (tenant_id, action, key, input_digest) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+);
+const find = statement(
+  'query.idempotencyKey.find',
+  'SELECT input_digest AS digest FROM idempotency_key WHERE tenant_id = $1 AND action = $2 AND key = $3',
+);
+
+/** The table `idempotency_key`: which input a caller's key stands for. */
+@Injectable()
+export class IdempotencyKeys {
+  constructor(private readonly database: TenantDatabase) {}
+
+  /**
+   * From now on the key stands for this input, and for no other. Called when the input is known to be acceptable, before anything comes of it.
+   * @throws InputInvalid where it stands for another one already
+   */
+  async bind(tenant: string, action: AuditAction, { idempotencyKey, ...input }: { idempotencyKey: string }): Promise<void> {
+    const digest = digestOf(input);
+    const bound = await this.database.asTenant(tenant, async (session) => {
+      await session.query(insert, [tenant, action, idempotencyKey, digest]);
+      return session.query<{ digest: string }>(find, [tenant, action, idempotencyKey]);
+    });
+    if (bound[0]?.digest === digest) return;
+    throw new InputInvalid([{ path, message: `was used before, for another ${action}; take a new key` }], 'request.idempotencyMismatch');
   }
+}
+
+/** GraphQL hands fields over in the order of the schema, so equal inputs read the same; null is as good as absent. */
+function digestOf(input: object): string {
+  return hash(
+    'sha256',
+    JSON.stringify(input, (_key, value: unknown) => value ?? undefined),
+  );
 }

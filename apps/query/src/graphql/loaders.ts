@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import DataLoader from 'dataloader';
+import { BulkOperationTable } from '../bulk-operations/bulk-operation.table.js';
 import { CustomerTable } from '../customers/customer.table.js';
 import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
 import { DeliveryTable } from '../deliveries/delivery.table.js';
@@ -24,13 +25,14 @@ export class LoaderFactory {
     private readonly deliveries: DeliveryTable,
     private readonly deadLetters: DeadLetterTable,
     private readonly timelines: TimelineTable,
+    private readonly bulkOperations: BulkOperationTable,
   ) {}
 
   /** The loaders of one operation of this tenant. */
   of(tenant: string) {
     const loader = <Row>(batch: Batch<Row>): DataLoader<string, Row> =>
       new DataLoader((keys) => batch(tenant, [...new Set(keys)]).then((rows) => spread(keys, rows)), { cache: false });
-    const { events, customers, runs, deliveries, deadLetters, timelines } = this;
+    const { events, customers, runs, deliveries, deadLetters, timelines, bulkOperations } = this;
     return {
       event: loader((of, ids) => events.byIds(of, ids)),
       eventState: loader((of, ids) => events.states(of, ids)),
@@ -46,6 +48,7 @@ export class LoaderFactory {
       attemptsOfDelivery: loader((of, ids) => deliveries.attempts(of, ids)),
       deadLetter: loader((of, ids) => deadLetters.byIds(of, ids)),
       deadLettersOfEvent: loader((of, ids) => deadLetters.ofEvents(of, ids)),
+      bulkOperation: loader((of, ids) => bulkOperations.byIds(of, ids)),
       timelineOfEvent: loader((of, ids) => timelines.ofEvents(of, ids)),
     };
   }

@@ -1,4 +1,5 @@
 import { Query, Resolver } from '@nestjs/graphql';
+import type { BulkOperationRow } from '../bulk-operations/bulk-operation.table.js';
 import { customerKeyOf } from '../customers/customer.table.js';
 import type { CustomerRow } from '../customers/customer.table.js';
 import type { DeadLetterRow } from '../dead-letters/dead-letter.table.js';
@@ -10,7 +11,7 @@ import type { Loaders } from '../graphql/loaders.js';
 import { ArgumentInvalid } from '../graphql/request.errors.js';
 import type { RunRow } from '../runs/run.table.js';
 
-type NodeRow = EventRow | RunRow | DeliveryRow | DeadLetterRow | CustomerRow;
+type NodeRow = EventRow | RunRow | DeliveryRow | DeadLetterRow | CustomerRow | BulkOperationRow;
 
 const maxNodes = 100;
 
@@ -20,6 +21,7 @@ const kinds: Record<string, (id: string, loaders: Loaders) => Promise<NodeRow | 
   run: (id, loaders) => loaders.run.load(id),
   dlv: (id, loaders) => loaders.delivery.load(id),
   dlq: (id, loaders) => loaders.deadLetter.load(id),
+  bop: (id, loaders) => loaders.bulkOperation.load(id),
   cus: async (id, loaders) => {
     const key = customerKeyOf(id);
     return key === null ? null : loaders.customer.load(key);

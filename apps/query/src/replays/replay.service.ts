@@ -7,7 +7,7 @@ import { AuditTable } from '../audit/audit.table.js';
 import { EventTable } from '../events/event.table.js';
 import type { EventRow } from '../events/event.table.js';
 import type { ReplayEventsInput } from '../generated/schema.js';
-import { checkIdempotencyKey } from '../graphql/idempotency-key.js';
+import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
 import { InputInvalid, Unknown } from '../graphql/user-errors.js';
 
 const maxEvents = 100;
@@ -25,6 +25,7 @@ export class ReplayService {
   constructor(
     private readonly table: EventTable,
     private readonly configuration: Configuration,
+    private readonly keys: IdempotencyKeys,
     private readonly audit: AuditTable,
     private readonly producer: RecordProducer,
   ) {}
@@ -34,6 +35,7 @@ export class ReplayService {
     this.check(principal, input);
     const flow = input.flow ?? null;
     const events = await this.find(principal.tenant, [...new Set(input.ids)]);
+    await this.keys.bind(principal.tenant, 'replayEvents', input);
     const orders = events.map((event) => ({
       event,
       command: commandId(principal.tenant, input.idempotencyKey, 'replayEvents', event.id, flow ?? ''),

@@ -3,6 +3,14 @@ import { customerKey, name } from '../names.js';
 import { deadLetterKinds } from './dead-lettered.js';
 import { recordType } from './record.js';
 
+/** What a bulk operation orders for each of its items: a replay of an event, or the redelivery of a delivery. */
+export const bulkOperationKinds = ['replay', 'redelivery'] as const;
+export type BulkOperationKind = (typeof bulkOperationKinds)[number];
+/** Where the items of a bulk operation are looked for: in the list itself, or behind the open dead letters of its kind. */
+export const bulkSelections = ['events', 'deliveries', 'deadLetters'] as const;
+export type BulkSelection = (typeof bulkSelections)[number];
+export const maxBulkRatePerSecond = 1_000;
+
 const command = { tenant: name, customer: customerKey, commandId: z.string(), actor: z.string(), at: z.iso.datetime() };
 
 /** Run the event's flows again as a new generation; the stored decisions of the earlier ones stay. */
@@ -35,3 +43,24 @@ export const RetryDeadLetter = recordType('retry-dead-letter.v1', retryDeadLette
 export const enableDestinationSchema = z.object({ ...command, destination: name });
 export type EnableDestination = z.infer<typeof enableDestinationSchema>;
 export const EnableDestination = recordType('enable-destination.v1', enableDestinationSchema);
+
+const operationCommand = { ...command, kind: z.enum(bulkOperationKinds) };
+
+/**
+ * Replays or redelivers everything that the filter finds, at the rate given. Belongs to no customer; what it leads to, one command per item, does.
+ * `filter` has the keys that the list of `selection` is filtered by.
+ */
+export const startBulkOperationSchema = z.object({
+  ...operationCommand,
+  selection: z.enum(bulkSelections),
+  filter: z.record(z.string(), z.json()),
+  flow: name.nullable(),
+  ratePerSecond: z.int().min(1).max(maxBulkRatePerSecond),
+});
+export type StartBulkOperation = z.infer<typeof startBulkOperationSchema>;
+export const StartBulkOperation = recordType('start-bulk-operation.v1', startBulkOperationSchema);
+
+/** Appends nothing more; what was appended goes on. */
+export const cancelBulkOperationSchema = z.object({ ...operationCommand, operationId: z.string() });
+export type CancelBulkOperation = z.infer<typeof cancelBulkOperationSchema>;
+export const CancelBulkOperation = recordType('cancel-bulk-operation.v1', cancelBulkOperationSchema);

@@ -2,6 +2,7 @@ import { Spine1795219200000 } from './0001-spine.js';
 import { QueryPages1795219200001 } from './0002-query-pages.js';
 import { HeldRecords1795219200002 } from './0003-held-records.js';
 import { DeliveryLanes1795219200003 } from './0004-delivery-lanes.js';
+import { BulkOperations1795219200004 } from './0005-bulk-operations.js';
 import { StorageUpkeep1795219200005 } from './0006-storage-upkeep.js';
 
 /** In order. A new one is appended, and never changes what an earlier one did. */
@@ -10,6 +11,7 @@ export const migrations = [
   QueryPages1795219200001,
   HeldRecords1795219200002,
   DeliveryLanes1795219200003,
+  BulkOperations1795219200004,
   StorageUpkeep1795219200005,
 ];
 

@@ -1,0 +1,20 @@
+import { Controller } from '@nestjs/common';
+import { BulkOperations } from '#libs/bulk';
+import { CancelBulkOperation, StartBulkOperation, topics } from '#libs/contracts';
+import { OnRecord } from '#libs/messaging';
+
+/** In a group of its own: a replay that a customer waits for holds up no operator. */
+@Controller()
+export class BulkReplayConsumer {
+  constructor(private readonly operations: BulkOperations) {}
+
+  @OnRecord(topics.commands, StartBulkOperation, { group: 'bulk-replays' })
+  async onStart(command: StartBulkOperation): Promise<void> {
+    await this.operations.start(command);
+  }
+
+  @OnRecord(topics.commands, CancelBulkOperation, { group: 'bulk-replays' })
+  async onCancel(command: CancelBulkOperation): Promise<void> {
+    await this.operations.cancel(command);
+  }
+}

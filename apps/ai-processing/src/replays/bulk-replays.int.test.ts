@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SecretBox } from '#libs/auth';
+import { StartBulkOperation, bulkOperationId, deadLetterId, document, noCustomer, runId, topics } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
+import { start } from '#libs/service';
+import type { RunningService } from '#libs/service';
+import { freshDatabase, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { AiProcessingModule } from '../ai-processing.module.js';
+
+let fresh: FreshDatabase;
+let database: Database;
+let service: RunningService;
+const tenant = uniqueName('t');
+
+/** The service as it runs in production, over a log of its own. */
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  const secretBox = new SecretBox(randomBytes(32));
+  service = await start({
+    service: 'ai-processing',
+    host: '127.0.0.1',
+    port: 0,
+    log: {
+      brokers: testBrokers(),
+      prefix: `${uniqueName('bulk')}.`,
+      replication: 1,
+      ackTimeoutMs: 5_000,
+      concurrency: 50,
+      sessionTimeoutMs: 15_000,
+      handlerDeadlineMs: 60_000,
+    },
+    storage: { url: fresh.url, poolSize: 10, secretBox, needed: 'always' },
+    modules: [
+      AiProcessingModule.register({
+        modelBaseUrl: 'http://127.0.0.1:9/v1',
+        modelApiKey: 'k',
+        modelApi: 'chat',
+        runRetries: 0,
+        runLeaseMs: 15_000,
+      }),
+    ],
+  });
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
+  const documents = new DocumentTable(secretBox);
+  for (const name of ['triage', 'bill']) {
+    const flow = document.parse({
+      apiVersion: 'millrace/v1',
+      kind: 'Flow',
+      metadata: { tenant, name },
+      spec: {
+        on: { types: [name === 'bill' ? 'invoice.*' : '*'] },
+        steps: [{ id: 'say', map: { expression: 'event.id' } }],
+        decision: 'steps.say',
+      },
+    });
+    await documents.save(database, { document: flow, actor: 'test' });
+  }
+  await waitFor(() => service.app.get(Configuration).flows(tenant).length === 2, { what: 'the flows to be current' });
+});
+afterAll(async () => {
+  await service.stop();
+  await database.close();
+  await fresh.close();
+});
+
+const operationRow = statement('test.bulk.operation', 'SELECT state, total, done FROM bulk_operation WHERE tenant_id = $1 AND id = $2');
+const insertEvents = statement(
+  'test.bulk.events',
+  `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, log_topic, log_partition, log_offset)
+   SELECT $1, 'evt_' || md5($2 || n::text), 's', $2 || n % 20, 'ticket.opened', 'normal', now(), now() - interval '1 hour' + n * interval '1 ms',
+     'application/json', '{}', 'events.normal', 0, n FROM generate_series(1, $3::integer) AS n`,
+);
+const runs = statement(
+  'test.bulk.runs',
+  `SELECT event.customer, event.id AS event, run.flow, run.generation, run.state FROM run JOIN event ON event.tenant_id = run.tenant_id AND event.id = run.event_id
+   WHERE run.tenant_id = $1 AND event.customer LIKE $2 || '%' AND generation > 0 ORDER BY run.finished_at, run.started_at`,
+);
+const eventsInOrder = statement(
+  'test.bulk.eventsInOrder',
+  `SELECT customer, id AS event FROM event WHERE tenant_id = $1 AND customer LIKE $2 || '%' ORDER BY log_offset`,
+);
+
+async function operate(commandId: string, more: Partial<StartBulkOperation>): Promise<{ state: string; done: number }> {
+  const command: StartBulkOperation = {
+    tenant,
+    customer: noCustomer,
+    commandId,
+    actor: 'key:1',
+    at: new Date().toISOString(),
+    kind: 'replay',
+    selection: 'events',
+    filter: {},
+    flow: null,
+    ratePerSecond: 1_000,
+    ...more,
+  };
+  const producer = service.app.get(RecordProducer);
+  await producer.append(topics.commands, StartBulkOperation, command);
+  await producer.append(topics.commands, StartBulkOperation, command);
+  return waitFor(
+    async () => {
+      const [row] = await database.query<{ state: string; done: number }>(operationRow, [tenant, bulkOperationId(tenant, commandId)]);
+      return row !== undefined && row.state !== 'running' && row;
+    },
+    { what: 'the operation to be over', deadlineMs: 50_000 },
+  );
+}
+
+interface Ran {
+  customer: string;
+  event: string;
+  flow: string;
+  generation: number;
+  state: string;
+}
+const replayed = (customers: string, count: number): Promise<Ran[]> =>
+  waitFor(
+    async () => {
+      const found = await database.query<Ran>(runs, [tenant, customers]);
+      return found.length >= count && found.every(({ state }) => state !== 'running') && found;
+    },
+    { what: `${count} replays`, deadlineMs: 50_000 },
+  );
+
+test('500 events are replayed once each, every customer’s in the order in which they came', async () => {
+  await database.query(insertEvents, [tenant, 'many-', 500]);
+  expect(await operate('cmd_many', { flow: 'triage' })).toMatchObject({ state: 'completed', done: 500 });
+  const done = await replayed('many-', 500);
+  expect(done).toHaveLength(500);
+  expect(new Set(done.map(({ flow, generation }) => `${flow}/${generation}`))).toEqual(new Set(['triage/1']));
+  const expected = await database.query<{ customer: string; event: string }>(eventsInOrder, [tenant, 'many-']);
+  const byCustomer = (rows: readonly { customer: string; event: string }[]) =>
+    Object.fromEntries(
+      [...Map.groupBy(rows, ({ customer }) => customer)].map(([customer, own]) => [customer, own.map(({ event }) => event)]),
+    );
+  expect(byCustomer(done)).toEqual(byCustomer(expected));
+});
+
+const insertFailedRun = statement(
+  'test.bulk.failedRun',
+  `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, error_code, finished_at)
+   VALUES ($1, $2, $3, $4, 'bill', 1, 0, 'failed', 'model.refused', now())`,
+);
+const insertDeadLetter = statement(
+  'test.bulk.deadLetter',
+  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id) VALUES ($1, $2, 'run', $3, 'model.refused', '', $4, $5)`,
+);
+async function giveUp({ customer, event }: { customer: string; event: string }): Promise<void> {
+  const run = runId(tenant, event, 'bill', 0);
+  await database.query(insertFailedRun, [tenant, run, event, customer]);
+  await database.query(insertDeadLetter, [tenant, deadLetterId(tenant, 'run', run), customer, event, run]);
+}
+const open = statement('test.bulk.open', 'SELECT count(*) AS count FROM dead_letter WHERE tenant_id = $1 AND resolved_at IS NULL');
+
+test('what was given up is replayed with the flow that was given up, and no other, and its dead letters are resolved', async () => {
+  await database.query(insertEvents, [tenant, 'few-', 5]);
+  for (const one of await database.query<{ customer: string; event: string }>(eventsInOrder, [tenant, 'few-'])) await giveUp(one);
+  expect(await operate('cmd_few', { selection: 'deadLetters' })).toMatchObject({ state: 'completed', done: 5 });
+  const done = await replayed('few-', 5);
+  expect(done.map(({ flow, generation, state }) => ({ flow, generation, state }))).toEqual(
+    Array.from({ length: 5 }, () => ({ flow: 'bill', generation: 1, state: 'completed' })),
+  );
+  await waitFor(async () => (await database.query<{ count: number }>(open, [tenant]))[0]!.count === 0, {
+    what: 'the dead letters to be resolved',
+  });
+});

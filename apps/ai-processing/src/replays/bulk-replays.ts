@@ -1,0 +1,33 @@
+import { BulkOperationTable, BulkOperations, itemStatements } from '#libs/bulk';
+import type { BulkOperationsOptions } from '#libs/bulk';
+import { ReplayEvent, topics } from '#libs/contracts';
+import type { RecordProducer } from '#libs/messaging';
+import type { Database } from '#libs/persistence';
+
+const sources = { events: itemStatements('replay_of_events'), deadLetters: itemStatements('replay_of_dead_letters') };
+
+/**
+ * Bulk operations that append a `ReplayEvent` for each item: for an event, with the flow that was asked for; for the dead letter of a run,
+ * with that run's flow, so that the flows which succeeded on its event are left alone.
+ */
+export function bulkReplays(
+  database: Database,
+  producer: RecordProducer,
+  options: Pick<BulkOperationsOptions, 'leaseMs' | 'pollMs' | 'clock'>,
+): BulkOperations {
+  return new BulkOperations(new BulkOperationTable(database, 'replay'), {
+    ...options,
+    kind: 'replay',
+    sources,
+    order: ({ tenant, actor, flow }, item, commandId) =>
+      producer.append(topics.commands, ReplayEvent, {
+        tenant,
+        customer: item.customer,
+        commandId,
+        actor,
+        at: new Date().toISOString(),
+        eventId: item.subject,
+        flow: item.flow ?? flow,
+      }),
+  });
+}

@@ -1,0 +1,29 @@
+import { BulkOperationTable, BulkOperations, itemStatements } from '#libs/bulk';
+import type { BulkOperationsOptions } from '#libs/bulk';
+import { Redeliver, topics } from '#libs/contracts';
+import type { RecordProducer } from '#libs/messaging';
+import type { Database } from '#libs/persistence';
+
+const sources = { deliveries: itemStatements('redelivery_of_deliveries'), deadLetters: itemStatements('redelivery_of_dead_letters') };
+
+/** Bulk operations that append a `Redeliver` for each item. */
+export function bulkRedeliveries(
+  database: Database,
+  producer: RecordProducer,
+  options: Pick<BulkOperationsOptions, 'leaseMs' | 'pollMs' | 'clock'>,
+): BulkOperations {
+  return new BulkOperations(new BulkOperationTable(database, 'redelivery'), {
+    ...options,
+    kind: 'redelivery',
+    sources,
+    order: ({ tenant, actor }, item, commandId) =>
+      producer.append(topics.commands, Redeliver, {
+        tenant,
+        customer: item.customer,
+        commandId,
+        actor,
+        at: new Date().toISOString(),
+        deliveryId: item.subject,
+      }),
+  });
+}

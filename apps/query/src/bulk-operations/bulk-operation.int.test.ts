@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { CancelBulkOperation, StartBulkOperation } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { Database, statement } from '#libs/persistence';
+import { uniqueName } from '#libs/testing';
+import { QueryServer } from '../../../../test/query/query-server.js';
+
+let server: QueryServer;
+let database: Database;
+let tenant: string;
+let operator: string;
+
+beforeAll(async () => {
+  server = await QueryServer.start();
+  database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+});
+afterAll(async () => {
+  await database.close();
+  await server.stop();
+});
+
+/** Ten events a minute apart, of two customers; every odd one’s run failed, every even one’s delivery was parked. */
+beforeEach(async () => {
+  tenant = uniqueName('t');
+  operator = await server.key(tenant, 'read', 'operate');
+  const { rows } = server;
+  for (let n = 0; n < 10; n += 1) {
+    const at = minute(n);
+    await rows.event({ tenant, id: `evt_${n}`, customer: `cus-${n % 2}`, receivedAt: at });
+    await rows.run({ tenant, id: `run_${n}`, event: `evt_${n}`, state: n % 2 === 1 ? 'failed' : 'completed' });
+    if (n % 2 === 1) {
+      await rows.deadLetter({ tenant, id: `dlq_${n}`, kind: 'run', event: `evt_${n}`, run: `run_${n}`, createdAt: at });
+    } else {
+      await rows.delivery({ tenant, id: `dlv_${n}`, event: `evt_${n}`, run: `run_${n}`, state: 'parked', createdAt: at });
+      await rows.deadLetter({ tenant, id: `dlq_${n}`, event: `evt_${n}`, run: `run_${n}`, delivery: `dlv_${n}`, createdAt: at });
+    }
+  }
+});
+const minute = (n: number): Date => new Date(Date.parse('2026-11-20T10:00:00Z') + n * 60_000);
+
+function appended() {
+  const append = vi.spyOn(server.part(RecordProducer), 'append');
+  onTestFinished(() => append.mockRestore());
+  return append;
+}
+
+const traces = statement(
+  'test.bulk.traces',
+  'SELECT (SELECT count(*) FROM audit_entry WHERE tenant_id = $1) + (SELECT count(*) FROM idempotency_key WHERE tenant_id = $1) AS count',
+);
+
+interface Answer {
+  __typename: string;
+  code?: string;
+  matched?: { value: number; exact: boolean };
+  operationId?: string | null;
+  violations?: { path: string[]; message: string }[];
+}
+async function ask(mutation: 'bulkReplay' | 'bulkRedeliver', input: string): Promise<Answer> {
+  const success = mutation === 'bulkReplay' ? 'BulkReplaySuccess' : 'BulkRedeliverSuccess';
+  const data = await server.data<Record<string, Answer>>(
+    operator,
+    `mutation { ${mutation}(input: { ${input} }) {
+      __typename
+      ... on ${success} { matched { value exact } operationId }
+      ... on ValidationError { code violations { path message } }
+    } }`,
+  );
+  return data[mutation]!;
+}
+const dryRun = async (mutation: 'bulkReplay' | 'bulkRedeliver', filter: string): Promise<number> =>
+  (await ask(mutation, `filter: { ${filter} }, dryRun: true, idempotencyKey: "k"`)).matched!.value;
+
+describe('a dry run', () => {
+  test('counts what each selection finds, and does nothing else', async () => {
+    const append = appended();
+    expect(await dryRun('bulkReplay', 'events: {}')).toBe(10);
+    expect(await dryRun('bulkReplay', 'events: { customer: "cus-1", states: [PARKED], sources: ["stripe"], type: "invoice.*" }')).toBe(5);
+    expect(await dryRun('bulkReplay', 'deadLetters: {}')).toBe(5);
+    expect(await dryRun('bulkReplay', 'deadLetters: { flow: "triage" }')).toBe(5);
+    expect(await dryRun('bulkReplay', 'deadLetters: { flow: "other" }')).toBe(0);
+    expect(await dryRun('bulkRedeliver', 'deliveries: { state: PARKED, flow: "triage", destination: "crm" }')).toBe(5);
+    expect(await dryRun('bulkRedeliver', 'deliveries: { state: DELIVERED }')).toBe(0);
+    expect(await dryRun('bulkRedeliver', 'deadLetters: { destination: "crm" }')).toBe(5);
+    expect(await dryRun('bulkRedeliver', 'deadLetters: { destination: "erp" }')).toBe(0);
+    expect(append).not.toHaveBeenCalled();
+    expect(await database.query(traces, [tenant])).toEqual([{ count: 0 }]);
+  });
+
+  test('finds what was parked between two moments', async () => {
+    const [from, before] = [minute(2).toISOString(), minute(5).toISOString()];
+    const between = `createdFrom: "${from}", createdBefore: "${before}"`;
+    expect(await dryRun('bulkReplay', `deadLetters: { ${between} }`)).toBe(1);
+    expect(await dryRun('bulkRedeliver', `deadLetters: { ${between} }`)).toBe(2);
+    expect(await dryRun('bulkRedeliver', `deliveries: { state: PARKED, ${between} }`)).toBe(2);
+  });
+
+  test('counts an event once for a flow, however many of its generations were given up', async () => {
+    await server.rows.run({ tenant, id: 'run_again', event: 'evt_1', generation: 1, state: 'failed' });
+    await server.rows.deadLetter({ tenant, id: 'dlq_again', kind: 'run', event: 'evt_1', run: 'run_again' });
+    expect(await dryRun('bulkReplay', 'deadLetters: {}')).toBe(5);
+  });
+});
+
+describe('an operation', () => {
+  const start = 'filter: { deadLetters: { customer: "cus-1" } }, ratePerSecond: 7, idempotencyKey: "k"';
+
+  test('is one command that says what was asked for and by whom, however often it is sent', async () => {
+    const append = appended();
+    const { operationId, matched } = await ask('bulkReplay', start);
+    expect(matched).toEqual({ value: 5, exact: true });
+    expect((await ask('bulkReplay', start)).operationId).toBe(operationId);
+    expect(append.mock.calls.map(([topic, type]) => [topic.name, type])).toEqual([
+      ['commands', StartBulkOperation],
+      ['commands', StartBulkOperation],
+    ]);
+    const [value, again] = append.mock.calls.map(([, , sent]) => sent as StartBulkOperation);
+    expect(value).toMatchObject({
+      tenant,
+      customer: '-',
+      actor: expect.stringMatching(/^key:/) as string,
+      kind: 'replay',
+      selection: 'deadLetters',
+      flow: null,
+      filter: { customer: 'cus-1' },
+      ratePerSecond: 7,
+    });
+    expect(again?.commandId).toBe(value?.commandId);
+    expect(await database.query(audits, [tenant])).toMatchObject([{ action: 'bulkReplay', target: operationId }]);
+  });
+
+  test('is not started by a key that stands for another one', async () => {
+    await ask('bulkReplay', start);
+    const append = appended();
+    expect(await ask('bulkReplay', start.replace('cus-1', 'cus-0'))).toMatchObject({
+      __typename: 'ValidationError',
+      code: 'request.idempotencyMismatch',
+      violations: [{ path: ['input', 'idempotencyKey'] }],
+    });
+    expect(append).not.toHaveBeenCalled();
+  });
+
+  test('is shown with its progress, in the list and by its id', async () => {
+    await server.rows.bulkOperation({ tenant, id: 'bop_1', total: 500, done: 120 });
+    await server.rows.bulkOperation({ tenant, id: 'bop_2', kind: 'redelivery', state: 'completed', total: 5, done: 5 });
+    const fields = 'id kind state selection filter total { value exact } done failed ratePerSecond actor finishedAt';
+    const one = {
+      id: 'bop_1',
+      kind: 'REPLAY',
+      state: 'RUNNING',
+      selection: 'DEAD_LETTERS',
+      filter: {},
+      total: { value: 500, exact: true },
+      done: 120,
+      failed: 0,
+      ratePerSecond: 50,
+      actor: 'key:test',
+      finishedAt: null,
+    };
+    const query = `{ bulkOperation(id: "bop_1") { ${fields} } node(id: "bop_1") { ... on BulkOperation { ${fields} } }
+      bulkOperations(filter: { state: RUNNING }) { nodes { ${fields} } totalCount { value } } }`;
+    expect(await server.data(operator, query)).toEqual({
+      bulkOperation: one,
+      node: one,
+      bulkOperations: { nodes: [one], totalCount: { value: 1 } },
+    });
+    const page = await server.data<{ bulkOperations: { nodes: object[]; pageInfo: { hasNextPage: boolean; endCursor: string } } }>(
+      operator,
+      '{ bulkOperations(first: 1) { nodes { id } pageInfo { hasNextPage endCursor } } }',
+    );
+    expect(page.bulkOperations).toMatchObject({ nodes: [{ id: 'bop_2' }], pageInfo: { hasNextPage: true } });
+    const rest = `{ bulkOperations(first: 5, after: "${page.bulkOperations.pageInfo.endCursor}") { nodes { id } } }`;
+    expect(await server.data(operator, rest)).toEqual({ bulkOperations: { nodes: [{ id: 'bop_1' }] } });
+  });
+
+  test('is cancelled by a command to the app that carries it out', async () => {
+    await server.rows.bulkOperation({ tenant, id: 'bop_1', kind: 'redelivery' });
+    const append = appended();
+    const answer = await server.data(
+      operator,
+      'mutation { cancelBulkOperation(input: { id: "bop_1", idempotencyKey: "k" }) { ... on CancelBulkOperationSuccess { operation { id state } } } }',
+    );
+    expect(answer).toEqual({ cancelBulkOperation: { operation: { id: 'bop_1', state: 'RUNNING' } } });
+    expect(append.mock.calls.map(([, type, value]) => [type, value])).toEqual([
+      [CancelBulkOperation, expect.objectContaining({ tenant, kind: 'redelivery', operationId: 'bop_1' }) as object],
+    ]);
+  });
+});
+const audits = statement('test.bulk.audits', 'SELECT action, target, detail FROM audit_entry WHERE tenant_id = $1');
+
+test('what makes no sense is refused by its path, all of it at once', async () => {
+  const paths = async (mutation: 'bulkReplay' | 'bulkRedeliver', input: string) =>
+    (await ask(mutation, `${input}, idempotencyKey: "k"`)).violations?.map(({ path }) => path.slice(1).join('.'));
+  expect(await paths('bulkReplay', 'filter: { events: {} }, flow: "no-such", ratePerSecond: 0')).toEqual(['flow', 'ratePerSecond']);
+  expect(await paths('bulkReplay', 'filter: { deadLetters: { kind: DELIVERY, resolved: true } }, flow: "triage"')).toEqual([
+    'flow',
+    'filter.deadLetters.kind',
+    'filter.deadLetters.resolved',
+  ]);
+  expect(await paths('bulkRedeliver', 'filter: { deliveries: {} }, ratePerSecond: 1001')).toEqual([
+    'filter.deliveries.state',
+    'ratePerSecond',
+  ]);
+  const { errors } = await server.ask(
+    operator,
+    'mutation { bulkReplay(input: { filter: { events: {}, deadLetters: {} }, idempotencyKey: "k" }) { __typename } }',
+  );
+  expect(errors?.[0]?.message).toContain('exactly one');
+});
