@@ -7,6 +7,7 @@ import type { EarlierCommits } from './earlier-commits.js';
 import { maxMetadataBytes } from './finished-offsets.js';
 import type { HandlerGroup } from './handler-groups.js';
 import { HandlerWatch } from './handler-watch.js';
+import type { GroupListener, Membership } from './kafkajs-repairs.js';
 import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
 import type { DispatcherSource } from './key-ordered-dispatcher.js';
 import { schemaOf } from './logged-record.js';
@@ -102,6 +103,8 @@ export class GroupConsumer {
   readonly #watch: HandlerWatch;
   private readonly group: HandlerGroup;
   #consumer: Consumer | undefined;
+  #listener: GroupListener | undefined;
+  #membership: Membership | undefined;
   #commitOffsets: CommitOffsets | undefined;
   #committing: Promise<void> | undefined;
   #finishedSinceCommit = 0;
@@ -214,14 +217,22 @@ export class GroupConsumer {
     return consumer;
   }
 
-  /** kafkajs-repairs.ts makes kafkajs await `beforeRejoin`. */
+  /** kafkajs-repairs.ts makes kafkajs await `beforeRejoin` and tell the membership. */
   #drainingAssigner(): PartitionAssigner {
-    return (config) => Object.assign(PartitionAssigners.roundRobin(config), { beforeRejoin: () => this.#beforeRejoin() });
+    return (config) => {
+      const beforeRejoin = (isMember: boolean): Promise<void> => this.#beforeRejoin(isMember);
+      const assigner: ReturnType<PartitionAssigner> & GroupListener = Object.assign(PartitionAssigners.roundRobin(config), {
+        beforeRejoin,
+      });
+      this.#listener = assigner;
+      return assigner;
+    };
   }
 
-  async #beforeRejoin(): Promise<void> {
+  async #beforeRejoin(isMember: boolean): Promise<void> {
     this.#rebalancingSince ??= performance.now();
-    await this.#drain();
+    if (isMember) await this.#drain();
+    else this.#loseAll(); // the group has gone on without this process
     this.#assignmentUnknown = true;
   }
 
@@ -240,16 +251,12 @@ export class GroupConsumer {
 
   #onJoin(consumer: Consumer, { payload }: ConsumerGroupJoinEvent): void {
     rebalances.inc({ group: this.group.group });
+    if (!this.#sawEveryGeneration()) this.#loseAll();
     const assigned = new Map<string, { topic: string; partition: number }>();
     for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
       for (const partition of partitions) assigned.set(placeOf(topic, partition), { topic, partition });
     }
-    for (const [place, owned] of this.#partitions) {
-      if (assigned.has(place)) continue;
-      this.#lose(owned);
-      // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
-      if (owned.paused) consumer.resume([{ topic: owned.topic, partitions: [owned.partition] }]);
-    }
+    for (const [place, owned] of this.#partitions) if (!assigned.has(place)) this.#lose(owned);
     const gained: OwnedPartition[] = [];
     for (const [place, { topic, partition }] of assigned) {
       const kept = this.#partitions.get(place);
@@ -263,6 +270,14 @@ export class GroupConsumer {
     if (!this.#stopped.signal.aborted) this.#dispatcher.resume();
     if (this.group.audience === 'one') this.#joined.resolve();
     log.info({ group: this.group.group, partitions: assigned.size }, 'joined the consumer group');
+  }
+
+  /** Where it missed one, its partitions may have been another's in between, who went on with them. */
+  #sawEveryGeneration(): boolean {
+    const last = this.#membership;
+    this.#membership = this.#listener?.membership?.();
+    const { memberId, generationId } = this.#membership ?? {};
+    return last !== undefined && memberId === last.memberId && generationId === last.generationId + 1;
   }
 
   #own(topic: string, partition: number): OwnedPartition {
@@ -308,6 +323,8 @@ export class GroupConsumer {
     const { topic, partition } = owned;
     this.#partitions.delete(placeOf(topic, partition));
     owned.source.close();
+    // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
+    if (owned.paused) this.#consumer?.resume([{ topic, partitions: [partition] }]);
     owned.lost.abort(new Error(`${topic}/${partition} belongs to another process now`));
   }
 
@@ -336,7 +353,6 @@ export class GroupConsumer {
       'the log ends before what was already read: it was replaced or restored; its records are read from its beginning',
     );
     this.#lose(owned);
-    if (owned.paused) this.#consumer?.resume([{ topic, partitions: [partition] }]);
     return this.#own(topic, partition);
   }
 

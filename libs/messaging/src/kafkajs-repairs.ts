@@ -40,21 +40,51 @@ function stopIdleTimers(): void {
   });
 }
 
+/** Who a consumer is to its group's coordinator. */
+export interface Membership {
+  readonly memberId: string;
+  readonly generationId: number;
+}
+
+/** What an assigner may have besides kafkajs' own methods: it is the one object that we hand to kafkajs and that its consumer group knows. */
+export interface GroupListener {
+  /** Awaited before this consumer joins again. @param isMember false where the group has gone on without it */
+  beforeRejoin?(isMember: boolean): Promise<void>;
+  /** Set by the consumer group: who it is, also while it tells of a join. */
+  membership?: () => Membership;
+}
+
 interface ConsumerGroup {
   memberId: string | null;
-  assigners: readonly { beforeRejoin?: () => Promise<void> }[];
+  generationId: number;
+  assigners: readonly GroupListener[];
+  heartbeat(options: { interval: number }): Promise<void>;
+  joinAndSync(): Promise<void>;
 }
+
+/** How often a member that waits before it joins again says that it lives; the shortest session is 6 s. */
+const waitingBeatMs = 1_500;
 
 /**
  * kafkajs joins again as soon as it hears of a rebalance and has no hook for what must happen before (no `onPartitionsRevoked`:
  * https://github.com/tulios/kafkajs/issues/1222). Records in flight would be handled by the next owner at the same time. With this, a member
- * first awaits `beforeRejoin` of its assigner, the one object that we hand to kafkajs and that its consumer group knows.
+ * first awaits `beforeRejoin` of its assigner, and keeps its session meanwhile.
  */
 function waitBeforeRejoin(): void {
-  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: { joinAndSync(): Promise<void> } };
+  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup };
   const joinAndSync = Reflect.get(prototype, 'joinAndSync');
-  prototype.joinAndSync = async function (this: ConsumerGroup & { joinAndSync(): Promise<void> }): Promise<void> {
-    if (this.memberId) for (const assigner of this.assigners) await assigner.beforeRejoin?.();
+  prototype.joinAndSync = async function (this: ConsumerGroup): Promise<void> {
+    const isMember = Boolean(this.memberId);
+    // Answered with "rebalance in progress", and counted as a sign of life all the same.
+    const beat = isMember && setInterval(() => void this.heartbeat({ interval: 0 }).catch(() => undefined), waitingBeatMs);
+    try {
+      for (const assigner of this.assigners) {
+        assigner.membership = () => ({ memberId: this.memberId ?? '', generationId: this.generationId });
+        await assigner.beforeRejoin?.(isMember);
+      }
+    } finally {
+      if (beat) clearInterval(beat);
+    }
     return joinAndSync.call(this);
   };
 }
