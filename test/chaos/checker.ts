@@ -184,14 +184,14 @@ function outOfSequence(arrivals: readonly Arrival[], how: string): Violation[] {
 
 function offsetsBackwards(samples: readonly OffsetSample[]): Violation[] {
   const violations: Violation[] = [];
-  const highest = new Map<string, number>();
+  const last = new Map<string, number>();
   for (const { at, group, topic, offsets } of samples) {
     for (const [partition, offset] of offsets) {
       const place = `${group} ${topic}/${partition}`;
-      const before = highest.get(place) ?? 0;
+      const before = last.get(place) ?? 0;
       if (offset < before)
         violations.push({ kind: 'offset', ticket: undefined, what: `${place} went back from ${before} to ${offset} at ${at} ms` });
-      highest.set(place, Math.max(before, offset));
+      last.set(place, offset);
     }
   }
   return violations;

@@ -36,7 +36,10 @@ const infer = {
   timeoutMs: 3_000,
 };
 
-const destination = (name: string, url: string) => ({
+/** Half a minute: longer than the sink ever fails. */
+const delaysMs = [200, 500, ...Array.from({ length: 30 }, () => 1_000)];
+
+const destination = (name: string, url: string, order: 'strict' | 'best-effort') => ({
   ...head,
   kind: 'Destination',
   metadata: metadata(name),
@@ -45,7 +48,9 @@ const destination = (name: string, url: string) => ({
     url,
     secret: { value: chaosKeys.destination },
     timeoutMs: 2_000,
-    retry: { retries: 20, initialDelayMs: 200, maxDelayMs: 2_000 },
+    order,
+    retry: { delaysMs },
+    limit: { concurrency: 64 },
   },
 });
 
@@ -82,8 +87,8 @@ const documents = (urlOf: (destination: string) => string): object[] => [
       decision: 'steps.assess',
     },
   },
-  destination(strictDestination, urlOf(strictDestination)),
-  destination(otherDestination, urlOf(otherDestination)),
+  destination(strictDestination, urlOf(strictDestination), 'strict'),
+  destination(otherDestination, urlOf(otherDestination), 'best-effort'),
 ];
 
 /** Straight into Postgres, so that the run begins with them in effect. */

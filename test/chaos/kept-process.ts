@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
+import { cpuMs } from './cpu.js';
 import { ServiceProcess, answersReady } from '../forms/service-process.js';
 
 export interface KeptProcessOptions {
@@ -26,6 +27,7 @@ export class KeptProcess {
   readonly surprises: string[] = [];
   #wanted = false;
   #paused = false;
+  #earlierCpuMs = 0;
 
   private constructor(
     readonly name: string,
@@ -65,13 +67,18 @@ export class KeptProcess {
     return this.#paused;
   }
 
+  /** User and system time of all its lives so far. */
+  get cpuMs(): number {
+    return this.#earlierCpuMs + cpuMs(this.process.pid);
+  }
+
   /** Starts it; it may take its time to be ready. */
   up(): void {
     this.#wanted = true;
     this.#launch();
   }
 
-  ready(deadlineMs = 60_000): Promise<true> {
+  ready(deadlineMs = 180_000): Promise<true> {
     return waitFor(() => this.isReady(), { deadlineMs, what: `${this.name} to be ready` });
   }
 
@@ -82,6 +89,7 @@ export class KeptProcess {
   /** SIGKILL; it stays down until {@link up}. */
   async kill(): Promise<void> {
     this.#wanted = false;
+    this.#earlierCpuMs = this.cpuMs;
     await this.process.kill();
     this.#keepOutput();
   }
@@ -90,6 +98,7 @@ export class KeptProcess {
   async stop(): Promise<void> {
     this.#wanted = false;
     this.resume();
+    this.#earlierCpuMs = this.cpuMs;
     await this.process.stop();
     this.#keepOutput();
   }

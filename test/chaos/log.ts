@@ -2,12 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { join } from 'node:path';
 import { freePort, takesConnections } from '#libs/ports';
 import { startKafkaCluster } from '../../tools/kafka/cluster.js';
+import { cpuMs } from './cpu.js';
 import { KeptProcess } from './kept-process.js';
 import type { LogKind } from './options.js';
 
 /** The log of a run: a broker of it can be killed and comes back with what it had acknowledged. */
 export interface ChaosLog {
   readonly brokers: readonly string[];
+  /** User and system time of the brokers so far. */
+  readonly cpuMs: number;
   /** Copies of each partition. */
   readonly replication: number;
   /** Kills a broker, the next one each time, lets it be away for so long, and resolves when it answers again. */
@@ -22,13 +25,22 @@ export async function startLog(kind: LogKind, directory: string, root: string): 
 
 async function startKafka(nodes: number): Promise<ChaosLog> {
   const cluster = await startKafkaCluster({ nodes });
+  process.once('exit', () => {
+    for (const pid of all.map((node) => cluster.pid(node))) if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  });
   let restarts = 0;
+  let earlierCpuMs = 0;
+  const all = Array.from({ length: nodes }, (_, index) => index + 1);
   return {
     brokers: cluster.brokers,
+    get cpuMs() {
+      return all.reduce((sum, node) => sum + cpuMs(cluster.pid(node)), earlierCpuMs);
+    },
     replication: nodes,
     async restart(awayMs) {
       const node = (restarts % nodes) + 1;
       restarts += 1;
+      earlierCpuMs += cpuMs(cluster.pid(node));
       await cluster.kill(node);
       await pause(awayMs);
       await cluster.start(node);
@@ -52,6 +64,9 @@ async function startLocalBroker(directory: string, root: string): Promise<ChaosL
   await broker.ready();
   return {
     brokers: [`127.0.0.1:${port}`],
+    get cpuMs() {
+      return broker.cpuMs;
+    },
     replication: 1,
     async restart(awayMs) {
       await broker.kill();

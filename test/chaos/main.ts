@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check } from './checker.js';
+import { copyCompiledCode, plantedBugs } from './compiled-code.js';
 import { readPostgres } from './evidence.js';
 import { planFaults } from './fault-plan.js';
 import { History } from './history.js';
@@ -25,17 +26,34 @@ chmodSync(directory, 0o755); // Postgres does not run as root
 const history = new History();
 const tell = (line: string): void => console.log(`${(history.now() / 1_000).toFixed(1).padStart(7)} s  ${line}`);
 
-const run = await carryOut(options);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+const run = await carryOut(options).catch(brokenOff);
 for (const line of report(run)) console.log(line);
 const failed = run.violations.length > 0 || run.stuck !== undefined;
-if (failed || options.keep) {
+if (options.keep || (failed && options.plant === undefined)) {
   keep(run);
   console.log(`The history of this run is in ${directory}`);
 } else {
   rmSync(directory, { recursive: true, force: true });
 }
-console.log(failed ? 'FAILED' : 'passed');
+console.log(verdict());
 process.exit(failed ? 1 : 0);
+
+/** The run itself failed: nothing is proven, and its folder may say why. */
+function brokenOff(error: unknown): never {
+  console.error(error);
+  console.error(`The run was broken off; what its processes printed is in ${join(directory, 'output')}`);
+  process.exit(3);
+}
+
+function verdict(): string {
+  if (options.plant === undefined) return failed ? 'FAILED' : 'passed';
+  const { shows } = plantedBugs[options.plant];
+  const found = shows.filter((kind) => run.violations.some((violation) => violation.kind === kind));
+  return found.length > 0
+    ? `the planted bug was found: ${found.join(', ')}`
+    : `THE PLANTED BUG WAS NOT FOUND: ${shows.join(', ')} should show it`;
+}
 
 function optionsOrExit(): ChaosOptions {
   try {
@@ -46,15 +64,16 @@ function optionsOrExit(): ChaosOptions {
   }
 }
 
-async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinutes }: ChaosOptions): Promise<Run> {
+async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinutes, plant }: ChaosOptions): Promise<Run> {
   const sink = await Sink.start(history);
-  const system = await System.start({ log, directory, root: process.cwd(), sink });
+  const system = await System.start({ log, directory, root: copyCompiledCode(directory, plant), sink });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const watch = new OffsetWatch(system.log.brokers, history);
   const operator = new Operator(system.graphql);
   const nemesis = new Nemesis(system, sink, history, tell);
   tell(`everything runs; partners begin (seed ${seed})`);
   const began = history.now();
+  const cpuBefore = system.cpuMs;
   watch.start();
   partners.start();
   const durationMs = minutes * 60_000;
@@ -66,15 +85,17 @@ async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinu
   tell('every event is acknowledged');
   const stuck = await untilQuiet({ databaseUrl: system.postgres.url, watch, operator }, quietMinutes * 60_000);
   const quietAfterMs = history.now() - lastOffer;
+  const cpuMs = new Map([...system.cpuMs].map(([who, ms]) => [who, ms - cpuBefore.get(who)!]));
   tell(stuck === undefined ? 'everything is at its end' : 'not everything came to its end');
   await watch.stop();
   await partners.close();
+  await system.stopServices(); // so that what is read stands still
   const evidence = { ...(await readPostgres(system.postgres.url, history.startedAt)), log: await readLog(system.log.brokers) };
   tell('Postgres and the log are read');
   await system.stop();
   await sink.stop();
   const violations = check(history, evidence);
-  return { options, history, partners, operator, evidence, violations, stuck, surprises: system.surprises, quietAfterMs };
+  return { options, history, partners, operator, evidence, violations, stuck, surprises: system.surprises, quietAfterMs, cpuMs };
 }
 
 /** One JSON object a line, for whoever looks closer. */

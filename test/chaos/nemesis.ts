@@ -64,7 +64,7 @@ export class Nemesis {
     await service.kill();
     await pause(forMs);
     service.up();
-    await service.ready(120_000);
+    await service.ready();
   }
 
   async #pause({ target, forMs }: Of<'pause'>): Promise<void> {
@@ -87,7 +87,7 @@ export class Nemesis {
     await pause(forMs);
     if (change === 'add') return worker.stop();
     worker.up();
-    await worker.ready(120_000);
+    await worker.ready();
   }
 
   async #breakSink({ how, share, forMs }: Of<'sink'>): Promise<void> {

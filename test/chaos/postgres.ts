@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { cpuMs } from './cpu.js';
 
 const restartDeadlineMs = 60_000;
 
 /** The run's own Postgres, as durable as in production; it can be killed and comes back at the same address with what it had committed. */
 export class KillablePostgres {
   #server: EmbeddedPostgres;
+  #earlierCpuMs = 0;
 
   private constructor(
     private readonly directory: string,
@@ -26,8 +28,13 @@ export class KillablePostgres {
     return this.#server.url;
   }
 
+  get cpuMs(): number {
+    return this.#earlierCpuMs + cpuMs(this.#pid);
+  }
+
   /** `SIGKILL` to the server, or `SIGQUIT`: an immediate shutdown. Both leave the recovery to the next start. */
   async end(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void> {
+    this.#earlierCpuMs = this.cpuMs;
     process.kill(this.#pid, signal);
     await this.#server.stop();
   }

@@ -20,6 +20,8 @@ export interface Run {
   readonly surprises: readonly string[];
   /** From the last offer to the end of everything. */
   readonly quietAfterMs: number;
+  /** User and system time of the run, by kind of process. */
+  readonly cpuMs: ReadonlyMap<string, number>;
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
@@ -29,7 +31,7 @@ export function report(run: Run): string[] {
   return ['', ...load(run), ...faults(run), ...effects(run), ...verdict(run)];
 }
 
-function load({ options, history, partners, quietAfterMs }: Run): string[] {
+function load({ options, history, partners, quietAfterMs, cpuMs }: Run): string[] {
   const acks = acknowledged(history.requests).size;
   const count = (why: string): number => history.requests.filter((request) => request.why === why).length;
   const offeredMs = options.minutes * 60_000;
@@ -38,7 +40,15 @@ function load({ options, history, partners, quietAfterMs }: Run): string[] {
     `offered    ${partners.offered} events (${((partners.offered / offeredMs) * 1_000).toFixed(0)}/s), acknowledged ${acks}, sent late ${partners.late}`,
     `requests   ${history.requests.length}: ${count('repeat')} repeats of what was not acknowledged, ${count('duplicate')} deliberate duplicates`,
     `throughput ${((acks / (offeredMs + quietAfterMs)) * 1_000).toFixed(0)} events/s to the end of everything, ${seconds(quietAfterMs)} after the last offer`,
+    `cpu        ${cpuPerEvent(cpuMs, acks)}`,
   ];
+}
+
+/** What one event costs, whatever else runs on the machine. */
+function cpuPerEvent(cpuMs: ReadonlyMap<string, number>, events: number): string {
+  const each = (ms: number): string => `${(ms / events).toFixed(2)} ms`;
+  const parts = [...cpuMs].toSorted(([, a], [, b]) => b - a).map(([who, ms]) => `${who} ${each(ms)}`);
+  return `${each([...cpuMs.values()].reduce((sum, ms) => sum + ms, 0))} per event: ${parts.join(', ')}`;
 }
 
 function faults({ history, surprises }: Run): string[] {

@@ -58,12 +58,27 @@ export class System {
     return this.services.find((service) => service.name === name)!;
   }
 
+  /** User and system time so far, by kind of process. */
+  get cpuMs(): Map<string, number> {
+    const ofServices = Map.groupBy(this.services, ({ service }) => service);
+    return new Map([
+      ...[...ofServices].map(([service, kept]) => [service, kept.reduce((sum, one) => sum + one.cpuMs, 0)] as const),
+      ['log', this.log.cpuMs],
+      ['postgres', this.postgres.cpuMs],
+      ['harness', process.cpuUsage().user / 1_000 + process.cpuUsage().system / 1_000],
+    ]);
+  }
+
   get surprises(): string[] {
     return this.services.flatMap((service) => service.surprises);
   }
 
-  async stop(): Promise<void> {
+  async stopServices(): Promise<void> {
     await Promise.all(this.services.map((service) => service.stop()));
+  }
+
+  async stop(): Promise<void> {
+    await this.stopServices();
     await this.log.stop();
     await this.postgres.stop();
   }
@@ -84,7 +99,12 @@ async function createServices({ directory, root }: SystemOptions, databaseUrl: s
   };
   const model = await create('local-model', 'local-model', observed);
   const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local', RUN_RETRIES: '20' };
-  const connectors = { ...shared, DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true', DELIVERY_CONCURRENCY_PER_DESTINATION: '64' };
+  const connectors = {
+    ...shared,
+    DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
+    DELIVERY_BREAKER_OPEN_MS: '500',
+    DELIVERY_BREAKER_LONGEST_OPEN_MS: '2000',
+  };
   const others = await Promise.all([
     create('ingestion', 'ingestion', { ...shared, INTAKE_LOG_EVERY: '0' }),
     create('query', 'query', { ...shared, OPERATOR_KEY: chaosKeys.operator }),

@@ -36,6 +36,16 @@ function vitest(title: string, args: readonly string[], environment: Record<stri
   total.skipped += counts.skipped;
 }
 
+/** One run of the chaos harness, one test: its last line must begin with what is expected. */
+function chaos(title: string, args: readonly string[], expected: string): void {
+  step(title);
+  const run = spawnSync(process.execPath, ['dist/test/chaos/main.js', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = run.stdout.trimEnd().split('\n').at(-1)?.startsWith(expected) === true;
+  console.log(ended ? run.stdout.trimEnd().split('\n').at(-1) : run.stdout);
+  if (ended) total.passed += 1;
+  else total.failed += 1;
+}
+
 function countsOf(report: string): Counts {
   try {
     const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
@@ -47,6 +57,15 @@ function countsOf(report: string): Counts {
 
 vitest('Unit', ['--project', 'unit']);
 vitest('On the local broker', ['--project', 'integration', '--project', 'journeys']);
+
+chaos('Chaos, a short run', ['--minutes', '1', '--rate', '60', '--seed', '16', '--faults', 'kill,pause,broker,postgres,sink'], 'passed');
+for (const [plant, faults] of [
+  ['no-dedupe', 'none'],
+  ['wrong-key', 'none'],
+  ['commit-early', 'model'],
+] as const) {
+  chaos(`Chaos, ${plant} planted`, ['--minutes', '0.2', '--rate', '40', '--faults', faults, '--plant', plant], 'the planted bug was found');
+}
 
 const given = process.env['KAFKA_BROKERS'];
 const way = await findKafka(given);

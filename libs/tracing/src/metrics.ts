@@ -1,6 +1,4 @@
-import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
-import type { Metric } from 'prom-client';
-import { Histogram } from './histogram.js';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 /** The process's one registry; what `/metrics` prints. */
 export const registry = new Registry();
@@ -34,11 +32,8 @@ export function histogram<L extends string>(
   labels: readonly L[],
   buckets: readonly number[] = durationBuckets,
 ): Histogram<L> {
-  return (registry.getSingleMetric(name) as unknown as Histogram<L> | undefined) ?? registered(new Histogram(name, help, labels, buckets));
-}
-
-/** The registry asks a metric for no more than its name and its values. */
-function registered<L extends string>(made: Histogram<L>): Histogram<L> {
-  registry.registerMetric(made as unknown as Metric);
-  return made;
+  return (
+    (registry.getSingleMetric(name) as Histogram<L> | undefined) ??
+    new Histogram({ name, help, labelNames: labels, buckets: [...buckets], registers: [registry] })
+  );
 }
