@@ -54,7 +54,7 @@ export class DeliveryClaims {
     const due = await this.due();
     const [open, blocked] = [due.filter(({ blockedForMs, disabled }) => disabled || blockedForMs === 0), due.filter(isBlocked)];
     const shares = fairShares(
-      open.map((one) => ({ underWay: demand.underWay(one) })),
+      open.map((one) => ({ underWay: demand.underWay(one), concurrency: this.limitOf(one).concurrency })),
       demand.free,
       demand.total,
     );

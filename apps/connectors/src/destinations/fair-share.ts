@@ -1,6 +1,8 @@
 /** A destination with something due, and how many of its attempts this process has under way. */
 export interface Claimant {
   readonly underWay: number;
+  /** What the destination takes at once. */
+  readonly concurrency: number;
 }
 
 /**
@@ -11,9 +13,9 @@ export function fairShares(claimants: readonly Claimant[], free: number, total: 
   const shares = claimants.map(() => 0);
   let left = free;
   const reserve = Math.ceil(total / 8);
-  const calmestFirst = claimants.map(({ underWay }, at) => ({ underWay, at })).toSorted((one, other) => one.underWay - other.underWay);
-  for (const { underWay, at } of calmestFirst) {
-    const share = Math.min(left, shareOf(underWay, left, reserve));
+  const calmestFirst = claimants.map((one, at) => ({ ...one, at })).toSorted((one, other) => one.underWay - other.underWay);
+  for (const { underWay, concurrency, at } of calmestFirst) {
+    const share = Math.min(left, Math.max(0, concurrency - underWay), shareOf(underWay, left, reserve));
     shares[at] = share;
     left -= share;
   }

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SecretBox } from '#libs/auth';
+import { Configuration, Database, statement } from '#libs/persistence';
+import type { Session, Statement } from '#libs/persistence';
+import { freshDatabase } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { DestinationHealthTable } from '../destinations/destination-health.table.js';
+import { DeliveryClaims } from './delivery.claims.js';
+import { DeliveryTable } from './delivery.table.js';
+
+const backlog = 100_000;
+
+let fresh: FreshDatabase;
+let database: Database;
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
+  await database.query(plan, ['open', backlog]);
+  await database.query(open);
+  for (let at = 0; at < 20; at += 1) await database.query(plan, [`calm-${at}`, 5]);
+});
+afterAll(async () => {
+  await database.close();
+  await fresh.close();
+});
+
+/** Each to a customer of its own, so that all of them are due. */
+const plan = statement(
+  'test.claims.plan',
+  `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, event_received_at, next_attempt_at)
+   SELECT 'acme', $1 || '-' || n, 'evt', 'run', 'f', 0, 's', 'c' || n, $1, '{}', now(), now() FROM generate_series(1, $2::integer) AS n`,
+);
+const open = statement(
+  'test.claims.open',
+  `INSERT INTO destination_health (tenant_id, destination, document_version, open_since, open_until, breaker)
+   VALUES ('acme', 'open', 1, now(), now() + interval '1 hour', '{"openUntilMs": 32503680000000, "openedAtMs": 0, "openings": 1, "successes": 0, "unansweredInARow": 0, "seconds": []}')`,
+);
+
+interface Plan {
+  readonly 'Shared Hit Blocks': number;
+  readonly 'Shared Read Blocks': number;
+}
+
+/** A session that also notes how many pages each statement touched. */
+function measuring(session: Session, touched: Map<string, number>): Session {
+  return {
+    async query<Row>(one: Statement, values?: readonly unknown[]): Promise<Row[]> {
+      if (/^\s*(WITH|SELECT)/.test(one.text) && !one.text.includes('UPDATE')) {
+        const explain = statement(`test.explain.${one.name}`, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${one.text}`);
+        const [row] = await session.query<{ 'QUERY PLAN': { Plan: Plan }[] }>(explain, values);
+        const { 'Shared Hit Blocks': hit, 'Shared Read Blocks': read } = row!['QUERY PLAN'][0]!.Plan;
+        touched.set(one.name, hit + read);
+      }
+      return session.query<Row>(one, values);
+    },
+  };
+}
+
+test('a look for what is due touches a few pages per destination, however much waits for one whose breaker is open', async () => {
+  const touched = new Map<string, number>();
+  const table = new DestinationHealthTable(measuring(database, touched) as Database);
+  const due = await table.due();
+  expect(due).toHaveLength(21);
+  expect(due.find(({ destination }) => destination === 'open')!.blockedForMs).toBeGreaterThan(0);
+  expect(touched.get('destinationHealth.due')).toBeLessThan(21 * 15);
+});
+
+test('everything of the others is claimed, and nothing of the one that is open', async () => {
+  const configuration = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
+  await configuration.start();
+  const claims = new DeliveryClaims(database, new DeliveryTable(database), new DestinationHealthTable(database), configuration);
+  const demand = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
+  const claimed: string[] = [];
+  for (;;) {
+    const { claims: some, againInMs } = await claims.claim(demand);
+    claimed.push(...some.map(({ delivery }) => delivery.destination));
+    if (some.length > 0) continue;
+    expect(againInMs).toBeGreaterThan(3_000_000);
+    break;
+  }
+  expect(claimed).toHaveLength(100);
+  expect(claimed).not.toContain('open');
+  await configuration.stop();
+});
