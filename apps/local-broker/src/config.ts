@@ -1,6 +1,6 @@
 import { integer, text } from '#libs/config';
 
-/** Of the broker that runs alone; inside standalone it is given a directory and a free port. */
+/** Of the broker that runs alone; inside standalone it is given a directory and a free port, and shares the cap. */
 export const localBrokerSettings = {
   directory: text('LOCAL_BROKER_DIRECTORY', { help: 'Where the log is kept.', fallback: '.millrace/log' }),
   host: text('LOCAL_BROKER_HOST', { help: 'Loopback address to listen on.', fallback: '127.0.0.1' }),

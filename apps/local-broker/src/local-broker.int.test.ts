@@ -6,16 +6,19 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { build } from 'vite';
 import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
-import { RecordProducer, ensureTopics } from '#libs/messaging';
+import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import { uniqueName, waitFor } from '#libs/testing';
 import { startLocalBroker } from './local-broker.js';
 import type { LocalBroker } from './local-broker.js';
+import { FailingDisk } from './log/failing-disk.js';
+import { randomOf } from './log/seeded-random.js';
 
 const noteSchema = z.object({ tenant: name, customer: customerKey, n: z.number() });
 const Noted = recordType('noted.v1', noteSchema);
@@ -60,6 +63,28 @@ async function numbersIn(address: string, topic: Topic, count: number): Promise<
   return numbers;
 }
 
+/** A member of a group that does nothing but commit. */
+async function committerOf(address: string, topic: Topic, groupId: string) {
+  const retry = { retries: 0, restartOnFailure: async () => false };
+  const consumer = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry }).consumer({ groupId });
+  await consumer.connect();
+  await consumer.subscribe({ topic: topic.name });
+  await consumer.run({ autoCommit: false, eachMessage: async () => undefined });
+  return {
+    commit: (partition: number, offset: number, metadata = '') =>
+      consumer.commitOffsets([{ topic: topic.name, partition, offset: String(offset), metadata }]),
+    leave: () => consumer.disconnect(),
+  };
+}
+
+async function committedIn(address: string, topic: Topic, groupId: string) {
+  const admin = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  const [offsets] = await admin.fetchOffsets({ groupId, topics: [topic.name] });
+  await admin.disconnect();
+  return offsets!.partitions.map(({ offset, metadata }) => [Number(offset), metadata]);
+}
+
 test('records, topics and committed offsets outlive the broker', async () => {
   broker = await startLocalBroker({ directory });
   const topic = await newTopic([broker.address]);
@@ -67,23 +92,19 @@ test('records, topics and committed offsets outlive the broker', async () => {
   for (let n = 0; n < 10; n += 1) await producer.append(topic, Noted, { tenant: 'acme', customer: 'c', n });
   await producer.disconnect();
   const group = uniqueName('group');
-  const kafka = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING });
-  const committer = kafka.consumer({ groupId: group });
-  await committer.connect();
-  await committer.subscribe({ topic: topic.name });
-  await committer.run({ autoCommit: false, eachMessage: async () => undefined });
-  await committer.commitOffsets([{ topic: topic.name, partition: 2, offset: '5', metadata: 'v1' }]);
-  await committer.disconnect();
+  const committer = await committerOf(broker.address, topic, group);
+  await committer.commit(2, 5, 'v1');
+  await committer.leave();
   await broker.stop();
 
   broker = await startLocalBroker({ directory });
   expect((await numbersIn(broker.address, topic, 10)).flat()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  const after = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).admin();
-  await after.connect();
-  const [offsets] = await after.fetchOffsets({ groupId: group, topics: [topic.name] });
-  await after.disconnect();
-  expect(offsets!.partitions.map(({ offset }) => offset)).toEqual(['-1', '-1', '5', '-1']);
-  expect(offsets!.partitions[2]!.metadata).toBe('v1');
+  expect(await committedIn(broker.address, topic, group)).toEqual([
+    [-1, null],
+    [-1, null],
+    [5, 'v1'],
+    [-1, null],
+  ]);
 });
 
 test('it listens on loopback only', async () => {
@@ -120,43 +141,176 @@ test('a client that speaks something else is disconnected, and the others go on'
 beforeAll(() => BrokerProcess.bundle());
 afterAll(() => BrokerProcess.removeBundle());
 
-test('kill -9 in the middle of appends, again and again: what was acknowledged is there once and in order, and appends go on', async () => {
+test(
+  'kill -9 at random moments, again and again: what was acknowledged is there once and in the order of its producer, and appends go on',
+  { timeout: 240_000 },
+  async () => {
+    const random = randomOf(Number(process.env['KILL_SEED'] ?? 20_261_121));
+    alone = await BrokerProcess.start(directory);
+    const { address } = alone;
+    const port = address.split(':')[1]!;
+    const topic = await newTopic([address]);
+    const loads = await Promise.all([0, 1, 2, 3].map((producer) => Load.start(address, topic, producer)));
+    for (let kill = 0; kill < 10; kill += 1) {
+      await Promise.all(loads.map((load) => load.progress()));
+      await delay(random() * 150);
+      await alone.end('SIGKILL');
+      alone = await BrokerProcess.start(directory, port);
+    }
+    await Promise.all(loads.map((load) => load.progress()));
+    await Promise.all(loads.map((load) => load.stop()));
+
+    const acknowledged = loads.flatMap((load) => [...load.acknowledged]);
+    const stored = await numbersIn(address, topic, acknowledged.length);
+    expect(new Set(stored.flat()).size).toBe(stored.flat().length);
+    const places = new Map(stored.flatMap((numbers, partition) => numbers.map((n, offset) => [n, `${partition}/${offset}`] as const)));
+    expect(acknowledged.filter(([n, place]) => places.get(n) !== place)).toEqual([]);
+    for (const numbers of stored) {
+      for (const ofProducer of Map.groupBy(numbers, (n) => n % loads.length).values()) {
+        expect(ofProducer).toEqual(ofProducer.toSorted((a, b) => a - b));
+      }
+    }
+    expect(await alone.end('SIGTERM')).toBe(0);
+  },
+);
+
+test('commits and their notes outlive kill -9', async () => {
   alone = await BrokerProcess.start(directory);
   const { address } = alone;
-  const port = address.split(':')[1]!;
   const topic = await newTopic([address]);
-  const producer = new RecordProducer({ ...log, brokers: [address], ackTimeoutMs: 20_000 });
-  await producer.connect();
-  const acknowledged = new Map<number, string>();
-  const appends: Promise<void>[] = [];
-  const appendSome = (): void => {
-    for (let at = 0; at < 20; at += 1) {
-      const n = appends.length;
-      const append = producer.append(topic, Noted, { tenant: 'acme', customer: `c${n % 10}`, n });
-      const unknown = (): void => undefined; // it may be in the log or not
-      appends.push(append.then(({ partition, offset }) => void acknowledged.set(n, `${partition}/${offset}`), unknown));
-    }
-  };
-  for (let kill = 0; kill < 3; kill += 1) {
-    const before = acknowledged.size;
-    const load = setInterval(appendSome, 2);
-    await waitFor(() => acknowledged.size > before + 300, { what: 'acknowledgements', deadlineMs: 20_000 });
-    await alone.end('SIGKILL');
-    clearInterval(load);
-    alone = await BrokerProcess.start(directory, port);
-  }
-  await Promise.all(appends);
-  await producer.disconnect();
-
-  const stored = await numbersIn(address, topic, acknowledged.size);
-  expect(new Set(stored.flat()).size).toBe(stored.flat().length);
-  const places = new Map(stored.flatMap((numbers, partition) => numbers.map((n, offset) => [n, `${partition}/${offset}`] as const)));
-  for (const [n, place] of acknowledged) expect(places.get(n)).toBe(place);
-  for (const ofCustomer of Map.groupBy(stored.flat(), (n) => n % 10).values()) {
-    expect(ofCustomer).toEqual(ofCustomer.toSorted((a, b) => a - b));
-  }
-  expect(await alone.end('SIGTERM')).toBe(0);
+  const group = uniqueName('group');
+  const committer = await committerOf(address, topic, group);
+  for (let offset = 1; offset <= 50; offset += 1) await committer.commit(1, offset, `v1|${offset}`);
+  await alone.end('SIGKILL');
+  await committer.leave().catch(() => undefined);
+  alone = await BrokerProcess.start(directory, address.split(':')[1]);
+  expect((await committedIn(address, topic, group))[1]).toEqual([50, 'v1|50']);
 });
+
+test('a full disk: appends and commits are refused, what was acknowledged can be read, and all goes on when there is room', async () => {
+  const disk = new FailingDisk();
+  broker = await startLocalBroker({ directory, openFile: disk.openFile });
+  const topic = await newTopic([broker.address]);
+  const producer = new RecordProducer({ ...log, brokers: [broker.address], ackTimeoutMs: 1_000 });
+  const append = (n: number) => producer.append(topic, Noted, { tenant: 'acme', customer: 'c', n });
+  for (let n = 0; n < 5; n += 1) await append(n);
+  const committer = await committerOf(broker.address, topic, uniqueName('group'));
+  disk.freeBytes = 50;
+  await expect(append(5)).rejects.toThrow(LogUnavailable);
+  await expect(committer.commit(0, 3)).rejects.toThrow('The group coordinator is not available');
+  expect((await numbersIn(broker.address, topic, 5)).flat()).toEqual([0, 1, 2, 3, 4]);
+  disk.freeBytes = Infinity;
+  await waitFor(
+    () =>
+      append(6).then(
+        () => true,
+        () => false,
+      ),
+    { what: 'an append', deadlineMs: 20_000 },
+  );
+  await committer.commit(0, 3);
+  const numbers = (await numbersIn(broker.address, topic, 6)).flat();
+  expect(numbers.filter((n) => n < 5)).toEqual([0, 1, 2, 3, 4]);
+  await Promise.all([committer.leave(), producer.disconnect()]);
+});
+
+test('a group that retention has passed goes on from the earliest record that is left', async () => {
+  let nowMs = Date.now();
+  broker = await startLocalBroker({ directory, nowMs: () => nowMs });
+  const topic = await newTopic([broker.address]);
+  const producer = new RecordProducer({ ...log, brokers: [broker.address] });
+  const append = (n: number) => producer.append(topic, Noted, { tenant: 'acme', customer: 'c', n });
+  const { partition } = await append(0);
+  for (let n = 1; n < 20; n += 1) await append(n);
+  const kafka = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  const groupId = uniqueName('group');
+  const committer = await committerOf(broker.address, topic, groupId);
+  await committer.commit(partition, 3);
+  await committer.leave();
+  nowMs += topic.retentionMs + 60_000;
+  await broker.applyRetention();
+  await append(20);
+  await append(21);
+  expect((await admin.fetchTopicOffsets(topic.name)).find((each) => each.partition === partition)).toMatchObject({ low: '20', high: '22' });
+  const read: number[] = [];
+  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topic: topic.name, fromBeginning: true });
+  await consumer.run({ eachMessage: async ({ message }) => void read.push(noteSchema.parse(JSON.parse(message.value!.toString())).n) });
+  await waitFor(() => read.length >= 2, { what: 'the records that are left', deadlineMs: 20_000 });
+  expect(read).toEqual([20, 21]);
+  await Promise.all([consumer.disconnect(), admin.disconnect(), producer.disconnect()]);
+});
+
+test('a log that was wiped is another cluster', async () => {
+  const clusterId = async (): Promise<string> => {
+    const admin = new Kafka({ brokers: [broker!.address], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    const cluster = await admin.describeCluster();
+    await admin.disconnect();
+    return cluster.clusterId;
+  };
+  broker = await startLocalBroker({ directory });
+  const first = await clusterId();
+  await broker.stop();
+  broker = await startLocalBroker({ directory });
+  expect(await clusterId()).toBe(first);
+  await broker.stop();
+  await rm(directory, { recursive: true });
+  broker = await startLocalBroker({ directory });
+  expect(await clusterId()).not.toBe(first);
+});
+
+/** One producer that appends without end, over all partitions, and remembers what was acknowledged. */
+class Load {
+  readonly acknowledged = new Map<number, string>();
+  readonly #open = new Set<Promise<void>>();
+  #sent = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(
+    private readonly producer: RecordProducer,
+    private readonly topic: Topic,
+    private readonly number: number,
+  ) {}
+
+  static async start(address: string, topic: Topic, number: number): Promise<Load> {
+    const producer = new RecordProducer({ ...log, brokers: [address], ackTimeoutMs: 20_000 });
+    await producer.connect();
+    const load = new Load(producer, topic, number);
+    load.#timer = setInterval(() => load.#appendSome(), 2);
+    return load;
+  }
+
+  /** Resolves when something more was acknowledged. */
+  async progress(): Promise<void> {
+    const before = this.acknowledged.size;
+    await waitFor(() => this.acknowledged.size > before + 50, { what: 'acknowledgements', deadlineMs: 30_000 });
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#open);
+    await this.producer.disconnect();
+  }
+
+  #appendSome(): void {
+    for (let at = 0; at < 10 && this.#open.size < 500; at += 1) {
+      const n = 4 * this.#sent + this.number;
+      this.#sent += 1;
+      const append = this.producer
+        .append(this.topic, Noted, { tenant: 'acme', customer: `c${this.#sent % 10}`, n })
+        .then(
+          ({ partition, offset }) => void this.acknowledged.set(n, `${partition}/${offset}`),
+          () => undefined, // it may be in the log or not
+        )
+        .finally(() => this.#open.delete(append));
+      this.#open.add(append);
+    }
+  }
+}
 
 /** The broker as a process of its own, bundled from the sources: a stale build would prove nothing. */
 class BrokerProcess {

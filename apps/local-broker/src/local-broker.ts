@@ -31,6 +31,8 @@ export interface LocalBrokerOptions {
 export interface LocalBroker {
   /** `host:port`: the bootstrap address. */
   readonly address: string;
+  /** Deletes at once what it would delete within a minute. */
+  applyRetention(): Promise<void>;
   /** Acknowledges what is under way, closes every connection and releases the directory. */
   stop(): Promise<void>;
 }
@@ -89,7 +91,8 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
       for (const timer of timers) clearInterval(timer);
       stopping.abort();
     });
-    return { address: `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`, stop };
+    const address = `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`;
+    return { address, applyRetention: () => topics.applyRetention(), stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,3 +1,4 @@
+import { localBrokerSettings } from '#apps/local-broker';
 import { integer, oneOf, optionalText, text } from '#libs/config';
 import { httpSettings, observabilitySettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
@@ -10,6 +11,7 @@ export const standaloneSettings = {
   logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written; `info` shows every unit of work.', fallback: 'warn' }),
   directory: text('MILLRACE_DIRECTORY', { help: 'Where all data of the one-process form lives.', fallback: '.millrace' }),
   kafkaBrokers: optionalText('KAFKA_BROKERS', { help: 'A Kafka to use instead of the embedded log, host:port, comma-separated.' }),
+  logRetentionMegabytes: localBrokerSettings.retentionMegabytes,
   databaseUrl: optionalText('DATABASE_URL', { help: 'A Postgres to use instead of the embedded one.', secret: true }),
   modelBaseUrl: optionalText('MODEL_BASE_URL', {
     help: 'An OpenAI-compatible API to use instead of the local model, such as https://host/v1.',

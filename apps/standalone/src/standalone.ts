@@ -41,7 +41,7 @@ export async function startStandalone(settings: Settings<typeof standaloneSettin
     await requireFreePort(settings.host, settings.port);
     const databaseUrl = settings.databaseUrl ?? (await embeddedPostgres(directory, started));
     await migrate(databaseUrl);
-    const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, started));
+    const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, settings.logRetentionMegabytes, started));
     const operatorKey = operatorKeyOf(directory);
     const secrets = directory.credentials()?.secrets ?? makeSecrets();
     const filled = {
@@ -107,8 +107,8 @@ async function embeddedPostgres(directory: DataDirectory, started: (() => Promis
   return postgres.url;
 }
 
-async function embeddedLog(directory: DataDirectory, started: (() => Promise<void> | void)[]): Promise<string> {
-  const broker = await startLocalBroker({ directory: directory.log });
+async function embeddedLog(directory: DataDirectory, retentionMegabytes: number, started: (() => Promise<void> | void)[]): Promise<string> {
+  const broker = await startLocalBroker({ directory: directory.log, retentionBytes: retentionMegabytes * 1_048_576 });
   started.push(() => broker.stop());
   return broker.address;
 }

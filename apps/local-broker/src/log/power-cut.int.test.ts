@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { errorCodes } from '../wire/error-codes.js';
 import { batchOf, batchesIn } from './batches-for-tests.js';
 import { FailingDisk } from './failing-disk.js';
+import { randomOf } from './seeded-random.js';
 import { TopicStore, topicDefaults } from './topic-store.js';
 
 /** Small, so that a short run fills journals and segments many times over. */
@@ -60,17 +61,6 @@ async function work(store: TopicStore, model: Model, groups: number, random: () 
     await Promise.all(appends);
     if (random() < 0.1) await store.applyRetention().catch(() => undefined);
   }
-}
-
-/** From 0 up to 1, the same for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 async function inNewDirectory<T>(run: (directory: string) => Promise<T>): Promise<T> {
