@@ -13,7 +13,7 @@ export const benchKeys = {
 const metadata = (name: string) => ({ tenant: 'bench', name });
 const head = { apiVersion: 'millrace/v1' };
 
-const infer = {
+export const infer = {
   model: 'local/rules-1',
   instructions: 'Say how urgent the issue is.',
   output: {

@@ -9,6 +9,7 @@ import { benchConsumer } from './consumer.js';
 import { benchDispatcher } from './dispatcher.js';
 import { startEnvironment } from './environment.js';
 import type { BenchEnvironment } from './environment.js';
+import { benchGateway } from './gateway.js';
 import { benchLatency } from './latency.js';
 import { benchNoisy } from './noisy.js';
 import { tableOf } from './report.js';
@@ -18,6 +19,7 @@ type Bench = (environment: () => Promise<BenchEnvironment>) => Promise<Row[]>;
 
 const benches: Record<string, Bench> = {
   dispatcher: benchDispatcher,
+  gateway: benchGateway,
   consumer: async (environment) => benchConsumer(await environment()),
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),

@@ -49,10 +49,10 @@ export interface Expression {
   readonly text: string;
   /**
    * The expression's value on `input`, which must be plain JSON; undefined where it yields nothing.
-   * A value that stands in the input as it is (a plain path) is that very object: treat it as read-only.
-   * @throws ExpressionFailed
+   * A value that stands in the input as it is (a plain path) is that very object, and there without a promise: treat it as read-only.
+   * @throws ExpressionFailed by rejection only
    */
-  evaluate(input: unknown): Promise<Json | undefined>;
+  evaluate(input: unknown): Promise<Json | undefined> | Json | undefined;
 }
 
 /**
@@ -88,7 +88,7 @@ export function compileExpression(text: string, limits: Partial<ExpressionLimits
   if (path === null) return { text, evaluate };
   return {
     text,
-    evaluate: async (input) => {
+    evaluate: (input) => {
       const found = follow(path, input);
       return found === ambiguous ? evaluate(input) : found;
     },

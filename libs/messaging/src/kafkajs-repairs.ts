@@ -139,6 +139,7 @@ function isPlain(produced: ProduceArguments): produced is ProduceArguments & Pro
 }
 
 function isPlainRecord(message: Message): message is Message & ProducedRecord {
+  if ('encoded' in message) return true;
   if (message.timestamp !== undefined) return false;
   for (const name in message.headers) if (Array.isArray(message.headers[name])) return false;
   return true;

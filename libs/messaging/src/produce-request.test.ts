@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { CompressionTypes } from 'kafkajs';
 import { afterEach, expect, test, vi } from 'vitest';
-import { encodeProduceRequest } from './produce-request.js';
+import { encodeProduceRequest, encodedRecord } from './produce-request.js';
 import type { ProduceRequest } from './produce-request.js';
 
 const nowMs = Date.UTC(2026, 10, 21, 10);
@@ -39,6 +39,24 @@ test('a request has the bytes that kafkajs writes for it', async () => {
   await fc.assert(
     fc.asyncProperty(request, async (produced) => {
       expect(encodeProduceRequest(produced, nowMs).equals(await byKafkajs(produced))).toBe(true);
+    }),
+  );
+});
+
+test('records that were written in advance make the same request', async () => {
+  const inAdvance = fc.record({ key: content, value: text, headers: fc.dictionary(text, text, { maxKeys: 6 }) });
+  await fc.assert(
+    fc.asyncProperty(fc.array(inAdvance, { minLength: 1, maxLength: 100, size: 'medium' }), async (records) => {
+      const request = (messages: ProduceRequest['topicData'][0]['partitions'][0]['messages']): ProduceRequest => ({
+        acks: -1,
+        timeout: 5_000,
+        producerId: '7',
+        producerEpoch: 0,
+        topicData: [{ topic: 'events', partitions: [{ partition: 0, firstSequence: 0, messages }] }],
+      });
+      const encoded = records.map(encodedRecord);
+      expect(encodeProduceRequest(request(encoded), nowMs).equals(await byKafkajs(request(records)))).toBe(true);
+      expect(encoded.map(({ value }) => String(value))).toEqual(records.map(({ value }) => value));
     }),
   );
 });

@@ -24,6 +24,21 @@ export interface ProducedRecord {
   headers?: Readonly<Record<string, Buffer | string>>;
 }
 
+/** A record of which all has been written but its length and its place, which its batch decides. */
+export interface EncodedRecord extends ProducedRecord {
+  readonly encoded: Buffer;
+}
+
+/** Writes a record once, as soon as it is known, instead of measuring and writing it when its batch is sent. */
+export function encodedRecord(record: ProducedRecord & { value: string }): EncodedRecord {
+  const writer = new Writer(contentBytes(record));
+  writer.varintBytes(record.key);
+  writer.varintBytes(record.value);
+  const value = writer.buffer.subarray(writer.at - Buffer.byteLength(record.value), writer.at);
+  writeHeaders(writer, record);
+  return { ...record, value, encoded: writer.buffer };
+}
+
 /** A record batch up to its records, https://kafka.apache.org/documentation/#recordbatch. */
 const batchHeaderBytes = 61;
 /** First offset and length, which the length does not count. */
@@ -94,13 +109,18 @@ function writeBatch(
   writer.buffer.writeUInt32BE(crc32c(writer.buffer.subarray(start + checksummedFrom, writer.at)), start + checksumAt);
 }
 
-function writeRecord(writer: Writer, { key, value, headers = {} }: ProducedRecord, offset: number, size: number): void {
+function writeRecord(writer: Writer, record: ProducedRecord | EncodedRecord, offset: number, size: number): void {
   writer.varint(size);
   writer.int8(0); // attributes: none are defined
   writer.varint(0); // milliseconds since the batch's first record
   writer.varint(offset);
-  writer.varintBytes(key);
-  writer.varintBytes(value);
+  if ('encoded' in record) return writer.bytes(record.encoded);
+  writer.varintBytes(record.key);
+  writer.varintBytes(record.value);
+  writeHeaders(writer, record);
+}
+
+function writeHeaders(writer: Writer, { headers = {} }: ProducedRecord): void {
   writer.varint(Object.keys(headers).length);
   for (const name in headers) {
     writer.varintBytes(name);
@@ -109,8 +129,13 @@ function writeRecord(writer: Writer, { key, value, headers = {} }: ProducedRecor
 }
 
 /** Of a record behind its own length. */
-function bodyBytes({ key, value, headers = {} }: ProducedRecord, offset: number): number {
-  let bytes = 1 + 1 + varintBytes(offset) + prefixedBytes(key) + prefixedBytes(value);
+function bodyBytes(record: ProducedRecord | EncodedRecord, offset: number): number {
+  return 1 + 1 + varintBytes(offset) + ('encoded' in record ? record.encoded.length : contentBytes(record));
+}
+
+/** Of key, value and headers. */
+function contentBytes({ key, value, headers = {} }: ProducedRecord): number {
+  let bytes = prefixedBytes(key) + prefixedBytes(value);
   let count = 0;
   for (const name in headers) {
     bytes += prefixedBytes(name) + prefixedBytes(headers[name]);
@@ -177,9 +202,11 @@ class Writer {
     if (content === null || content === undefined) return this.varint(-1);
     this.varint(Buffer.byteLength(content));
     if (typeof content === 'string') this.at += this.buffer.write(content, this.at);
-    else {
-      this.buffer.set(content, this.at);
-      this.at += content.length;
-    }
+    else this.bytes(content);
+  }
+
+  bytes(content: Buffer): void {
+    this.buffer.set(content, this.at);
+    this.at += content.length;
   }
 }

@@ -9,6 +9,7 @@ import { kafkaClient, nameOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { LogUnavailable, RecordTooLarge } from './messaging.errors.js';
 import { partitionOf } from './partitioner.js';
+import { encodedRecord } from './produce-request.js';
 import { recordHeaders } from './record-headers.js';
 
 /** Bytes of value, key and headers that one record may have; topics are created to take twice as much. */
@@ -147,15 +148,15 @@ export class RecordProducer {
     return new Promise((resolve, reject) => {
       const headers = recordHeaders(type, value, options.traceparent ?? currentTraceparent());
       const key = Buffer.from(recordKey(value));
-      const json = Buffer.from(JSON.stringify(type.check.parse(value)));
-      const bytes = json.length + key.length + headersBytes(headers);
+      const record = encodedRecord({ key, value: JSON.stringify(type.check.parse(value)), headers });
+      const bytes = record.encoded.length;
       this.#refuseUnlessRoom(topic, bytes);
       const partition = partitionOf(key, topic.partitions);
       const startedAt = performance.now();
       this.#waiting.push({
         topic: nameOnLog(this.options, topic.name),
         partition,
-        message: { key, value: json, headers, partition },
+        message: { ...record, partition },
         bytes,
         startedAt,
         settled: false,
@@ -220,7 +221,7 @@ export class RecordProducer {
   async #send(producer: Producer, batch: Append[]): Promise<void> {
     this.#inFlight = batch;
     if (batch.length === 0) return;
-    batchRecords.observe(batch.length);
+    batchRecords.observe({}, batch.length);
     // kafkajs forgets a partition whose leader moved, while it retried, to a broker that had answered already: whatever is not in the answer is sent again.
     for (let open = batch; open.length > 0;) {
       const acknowledged = baseOffsets(await producer.sendBatch({ acks: -1, timeout: this.#ackTimeoutMs, topicMessages: byTopic(open) }));
@@ -329,12 +330,6 @@ function choosePartition({ message }: PartitionerArgs): number {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function headersBytes(headers: Record<string, string>): number {
-  let bytes = 0;
-  for (const name in headers) bytes += name.length + Buffer.byteLength(headers[name]!);
-  return bytes;
 }
 
 function byTopic(batch: readonly Append[]): { topic: string; messages: Message[] }[] {

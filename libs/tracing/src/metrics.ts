@@ -1,4 +1,6 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Metric } from 'prom-client';
+import { Histogram } from './histogram.js';
 
 /** The process's one registry; what `/metrics` prints. */
 export const registry = new Registry();
@@ -32,8 +34,11 @@ export function histogram<L extends string>(
   labels: readonly L[],
   buckets: readonly number[] = durationBuckets,
 ): Histogram<L> {
-  return (
-    (registry.getSingleMetric(name) as Histogram<L> | undefined) ??
-    new Histogram({ name, help, labelNames: labels, buckets: [...buckets], registers: [registry] })
-  );
+  return (registry.getSingleMetric(name) as unknown as Histogram<L> | undefined) ?? registered(new Histogram(name, help, labels, buckets));
+}
+
+/** The registry asks a metric for no more than its name and its values. */
+function registered<L extends string>(made: Histogram<L>): Histogram<L> {
+  registry.registerMetric(made as unknown as Metric);
+  return made;
 }

@@ -161,6 +161,72 @@ test('events tail says once that the connection is lost, and ends at once when i
   expect(notes).toHaveLength(2);
 });
 
+describe('after an outage', () => {
+  beforeEach(async () => {
+    const { rows } = server;
+    for (const n of [1, 2, 3]) {
+      const createdAt = new Date(Date.parse('2026-11-20T10:00:00Z') + n * 3_600_000);
+      await rows.event({ tenant, id: `evt_${n}`, customer: 'cus-9' });
+      await rows.run({ tenant, id: `run_${n}`, event: `evt_${n}`, state: 'failed' });
+      await rows.deadLetter({ tenant, id: `dlq_${n}`, kind: 'run', event: `evt_${n}`, run: `run_${n}`, createdAt });
+      await rows.delivery({ tenant, id: `dlv_${n}`, event: `evt_${n}`, run: `run_${n}`, state: 'parked', createdAt });
+      await rows.deadLetter({ tenant, id: `dlq_d${n}`, event: `evt_${n}`, run: `run_${n}`, delivery: `dlv_${n}`, createdAt });
+    }
+  });
+
+  test('replay and redeliver with --dry-run print how many it would be', async () => {
+    const between = ['--from', '2026-11-20T11:00:00Z', '--before', '2026-11-20T12:30:00Z', '--dry-run'];
+    expect(await millrace(['replay', ...between])).toEqual({ code: 0, out: '2 events would be replayed.', notes: '' });
+    expect(await millrace(['redeliver', ...between])).toEqual({ code: 0, out: '2 deliveries would be redelivered.', notes: '' });
+    expect((await millrace(['replay', '--dry-run', '--events', '--type', 'invoice.*', '--state', 'parked', 'running'])).out).toMatch(
+      /^3 events/,
+    );
+    expect((await millrace(['redeliver', '--dry-run', '--state', 'parked', '--destination', 'crm'])).out).toMatch(/^3 deliveries/);
+    expect((await millrace(['redeliver', '--dry-run', '--code', 'delivery.gone'])).out).toMatch(/^0 deliveries/);
+    expect((await millrace(['operations'])).out).toBe('');
+  });
+
+  test('with --wait the progress is shown until the operation is over', async () => {
+    const printed: string[] = [];
+    const noted: string[] = [];
+    const waiting = run(['redeliver', '--wait', '--rate', '10'], {
+      environment: { MILLRACE_URL: server.url, MILLRACE_API_KEY: server.operatorKey, MILLRACE_TENANT: tenant },
+      directory,
+      print: (line) => printed.push(line),
+      note: (line) => noted.push(line),
+      signal: new AbortController().signal,
+    });
+    await waitFor(() => noted.some((line) => line.includes('waits to be started')), { what: 'the wait for its start' });
+    const id = printed[0]!;
+    await server.rows.bulkOperation({ tenant, id, kind: 'redelivery', total: 3, done: 1 });
+    await waitFor(() => noted.includes(`${id}  REDELIVERY  RUNNING  1 of 3`), { what: 'the progress' });
+    await server.rows.bulkOperation({ tenant, id, kind: 'redelivery', total: 3, done: 3, state: 'completed' });
+    expect(await waiting).toBe(0);
+    expect(printed[1]).toBe(`${id}  REDELIVERY  COMPLETED  3 of 3`);
+    expect((await millrace(['operations'])).out).toMatch(new RegExp(`^\\S+  ${id}  REDELIVERY  COMPLETED  3 of 3  by key:test$`));
+  });
+
+  test('an operation is cancelled by its id, and one that nobody knows is refused', async () => {
+    await server.rows.bulkOperation({ tenant, id: 'bop_1' });
+    expect(await millrace(['operations', 'cancel', 'bop_1'])).toEqual({ code: 0, out: 'bop_1 is being cancelled.', notes: '' });
+    await server.rows.bulkOperation({ tenant, id: 'bop_1', state: 'completed', total: 3, done: 3 });
+    expect((await millrace(['operations', 'cancel', 'bop_1'])).out).toContain('COMPLETED  3 of 3: there is nothing left to cancel');
+    expect(await millrace(['operations', 'cancel', 'bop_x'])).toMatchObject({ code: 1, notes: 'There is no bulk operation bop_x' });
+  });
+
+  test('what makes no sense is refused by its field, and a moment or a rate that is none by its option', async () => {
+    expect(await millrace(['redeliver', '--rate', '5000'])).toMatchObject({ code: 1, notes: 'ratePerSecond: must be from 1 to 1000' });
+    expect((await millrace(['replay', '--from', 'yesterday'])).code).toBe(2);
+    expect((await millrace(['replay', '--rate', 'fast'])).code).toBe(2);
+  });
+
+  test('an option that would be ignored is refused, because more would happen than was asked for', async () => {
+    expect(await millrace(['replay', '--type', 'invoice.*'])).toMatchObject({ code: 2, notes: '--type goes with --events' });
+    expect((await millrace(['replay', '--events', '--code', 'model.refused'])).code).toBe(2);
+    expect((await millrace(['redeliver', '--state', 'delivered', '--code', 'delivery.gone'])).code).toBe(2);
+  });
+});
+
 describe('the connection', () => {
   test('comes from the credentials that npm start leaves in the directory', async () => {
     mkdirSync(join(directory, '.millrace'));

@@ -1,5 +1,7 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { apply } from './apply.command.js';
+import { cancel, operations, redeliver, replay } from './bulk.command.js';
+import type { BulkOptions } from './bulk.command.js';
 import { connectionOf, credentialsFile, defaultUrl } from './connection.js';
 import type { Connection, ConnectionOptions } from './connection.js';
 import { show, tail } from './events.command.js';
@@ -69,5 +71,58 @@ function commandLine({ environment, directory, print, note, signal }: Surroundin
     .description('print one event and everything that happened to it')
     .argument('<id>', 'evt_…')
     .action((id: string) => show(connection(), id, print));
+
+  const output = { print, note, signal };
+  bulkCommand(program, 'replay', 'run flows again on the events whose runs were given up, each customer’s oldest first')
+    .option('--events', 'on events, whatever became of them, instead', false)
+    .option('--source <name...>', 'with --events: only of these sources')
+    .option('--type <type>', 'with --events: only this type, or a prefix such as invoice.*')
+    .option('--state <state...>', 'with --events: only in these states', upperCase)
+    .action(async (options: BulkOptions) => replay(connection(), options, output));
+  bulkCommand(program, 'redeliver', 'try deliveries again that were parked, each customer’s oldest first')
+    .option('--destination <name>', 'only to this destination')
+    .option('--state <state>', 'deliveries in this state instead of those that were parked', upperCase)
+    .action(async (options: BulkOptions) => redeliver(connection(), options, output));
+
+  const bulk = program.command('operations').description('bulk replays and redeliveries, the last started first');
+  bulk
+    .command('list', { isDefault: true })
+    .description('print the newest 20')
+    .action(() => operations(connection(), print));
+  bulk
+    .command('cancel')
+    .description('order nothing more; what was ordered goes on')
+    .argument('<id>', 'bop_…')
+    .action((id: string) => cancel(connection(), id, print));
   return program;
+}
+
+/** What both commands take. */
+function bulkCommand(program: Command, name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--from <moment>', 'only what was parked (with --events: received; with a state: created) from here on', moment)
+    .option('--before <moment>', 'only what was before this', moment)
+    .option('--customer <key>', 'only this customer’s')
+    .option('--flow <name>', 'only of this flow')
+    .option('--code <code>', 'only what was parked for this reason')
+    .option('--rate <number>', 'how many a second, 1 to 1000', wholeNumber, 50)
+    .option('--dry-run', 'print how many it would be, and do nothing', false)
+    .option('--wait', 'show the progress, and end when it is over', false);
+}
+
+function moment(text: string): string {
+  const at = new Date(text);
+  if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('It is a moment such as 2026-11-21T08:00:00Z.');
+  return at.toISOString();
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
+}
+
+function upperCase(text: string, before: string[] = []): string[] {
+  return [...before, text.toUpperCase()];
 }

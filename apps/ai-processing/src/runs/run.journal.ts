@@ -31,7 +31,12 @@ export class RunJournal implements StepJournal {
   /** @throws RunLeaseLost where another process has the run by now, so that it does not ask what that one asks */
   async beforeAsking(step: string): Promise<void> {
     this.questions.set(step, 'asked');
-    if ((await this.write()) === undefined) throw new RunLeaseLost(this.run.id);
+    try {
+      if ((await this.write()) === undefined) throw new RunLeaseLost(this.run.id);
+    } catch (error) {
+      this.questions.delete(step);
+      throw error;
+    }
   }
 
   async onModelAttempt(step: string, attempt: ModelAttempt): Promise<void> {

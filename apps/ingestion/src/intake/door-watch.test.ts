@@ -6,7 +6,7 @@ import { DoorWatch } from './door-watch.js';
 function watched(logEvery: number) {
   const lines: { level: string; outcome: string; [field: string]: unknown }[] = [];
   const at = (level: string) => (fields: object) => lines.push({ level, ...(fields as { outcome: string }) });
-  const log = { info: at('info'), warn: at('warn') } as unknown as Log;
+  const log = { info: at('info'), warn: at('warn'), isLevelEnabled: () => true } as unknown as Log;
   return { lines, door: new DoorWatch(logEvery, log) };
 }
 const refuse = () => Promise.reject(new MethodNotAllowed('GET', 'POST'));

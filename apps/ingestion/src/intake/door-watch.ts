@@ -52,22 +52,24 @@ export class DoorWatch {
     } finally {
       const durationMs = performance.now() - startedAt;
       intakeDuration.observe({ door, outcome: outcome === 'ok' ? 'accepted' : 'refused' }, durationMs / 1_000);
-      const { traceparent, ...seen } = sighting;
-      if (span.isRecording()) span.setAttributes(attributesOf(seen));
-      if (outcome !== 'ok' || this.#itsTurn()) {
-        workDone(this.log, `receive ${door}`, { outcome, durationMs, ...seen, traceId: traceIdOf(traceparent) });
-      }
+      if (span.isRecording()) span.setAttributes(attributesOf(sighting));
+      if (outcome !== 'ok' || this.#itsTurn()) this.#write(door, outcome, durationMs, sighting);
       span.end();
     }
   }
 
+  #write(door: Door, outcome: string, durationMs: number, { traceparent, ...seen }: Sighting): void {
+    workDone(this.log, `receive ${door}`, { outcome, durationMs, ...seen, traceId: traceIdOf(traceparent) });
+  }
+
+  /** Whether the line of this accepted request is due, and anybody would read it. */
   #itsTurn(): boolean {
-    if (this.logEvery === 0) return false;
+    if (this.logEvery === 0 || !this.log.isLevelEnabled('info')) return false;
     this.#accepted = (this.#accepted + 1) % this.logEvery;
     return this.#accepted === 0;
   }
 }
 
-function attributesOf(seen: Omit<Sighting, 'traceparent'>): Record<string, string | number | boolean> {
+function attributesOf({ traceparent: _, ...seen }: Sighting): Record<string, string | number | boolean> {
   return Object.fromEntries(Object.entries(seen).map(([name, value]) => [`millrace.${name}`, value]));
 }

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { EventReceived, eventId, eventTopics, noCustomer } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { counter } from '#libs/tracing';
-import type { Arrival } from '../sources/facts.js';
+import type { Arrival, Facts } from '../sources/facts.js';
 import type { Source } from '../sources/source-catalog.js';
 
 /** A request, or one event of a batch, that may come in. */
@@ -39,35 +39,33 @@ export class Intake {
    */
   async accept(admitted: readonly Admitted[], traceparent: string | undefined): Promise<EventReceived[]> {
     const events: EventReceived[] = [];
-    for (const one of admitted) events.push(await this.#decide(one));
+    for (const one of admitted) events.push(decide(one, await one.source.facts.read(one.arrival)));
     const options = traceparent === undefined ? {} : { traceparent };
     await Promise.all(events.map((event) => this.producer.append(eventTopics[event.lane], EventReceived, event, options)));
     for (const [at, event] of events.entries()) eventsReceived.inc({ scheme: admitted[at]!.source.scheme, lane: event.lane });
     return events;
   }
+}
 
-  async #decide({ source, arrival, payload, contentType, receivedAtMs }: Admitted): Promise<EventReceived> {
-    const facts = await source.facts.read(arrival);
-    for (const fact of ['eventId', 'type', 'customer'] as const) {
-      if (facts[fact] === null)
-        factsMissing.inc({ scheme: source.scheme, fact, reason: facts.failed.includes(fact) ? 'failed' : 'absent' });
-    }
-    const type = facts.type ?? unknownType;
-    const receivedAt = new Date(receivedAtMs).toISOString();
-    return {
-      eventId: eventId(source.tenant, source.name, facts.eventId === null ? { body: payload } : { providerEventId: facts.eventId }),
-      tenant: source.tenant,
-      source: source.name,
-      customer: facts.customer ?? noCustomer,
-      lane: source.laneOf(type),
-      type,
-      providerEventId: facts.eventId,
-      occurredAt: facts.occurredAt ?? receivedAt,
-      receivedAt,
-      contentType,
-      ...asText(payload),
-    };
+function decide({ source, payload, contentType, receivedAtMs }: Admitted, facts: Facts): EventReceived {
+  for (const fact of ['eventId', 'type', 'customer'] as const) {
+    if (facts[fact] === null) factsMissing.inc({ scheme: source.scheme, fact, reason: facts.failed.includes(fact) ? 'failed' : 'absent' });
   }
+  const type = facts.type ?? unknownType;
+  const receivedAt = new Date(receivedAtMs).toISOString();
+  return {
+    eventId: eventId(source.tenant, source.name, facts.eventId === null ? { body: payload } : { providerEventId: facts.eventId }),
+    tenant: source.tenant,
+    source: source.name,
+    customer: facts.customer ?? noCustomer,
+    lane: source.laneOf(type),
+    type,
+    providerEventId: facts.eventId,
+    occurredAt: facts.occurredAt ?? receivedAt,
+    receivedAt,
+    contentType,
+    ...asText(payload),
+  };
 }
 
 /** Text where it is text: UTF-8 without control characters, which JSON would write at six times their length. */

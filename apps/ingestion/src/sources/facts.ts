@@ -24,6 +24,14 @@ export interface Facts {
 export const factNames = ['eventId', 'type', 'customer', 'occurredAt'] as const;
 export type Fact = (typeof factNames)[number];
 
+/** What a fact must be to be usable. */
+const forms: Readonly<Record<Fact, (value: Json | undefined) => string | null>> = {
+  eventId: usableText,
+  type: usableText,
+  customer: usableText,
+  occurredAt: instant,
+};
+
 /** A partner waits for an answer meanwhile. */
 const limits = { timeoutMs: 50 };
 
@@ -47,25 +55,26 @@ export class FactReader {
   /** An expression that fails counts as yielding nothing: what is verified is recorded, and its facts can be mended later; refused, it is lost. */
   async read(arrival: Arrival): Promise<Facts> {
     const failed: Fact[] = [];
-    const first = async (fact: Fact, form: (value: Json | undefined) => string | null): Promise<string | null> => {
+    const found: Record<Fact, string | null> = { eventId: null, type: null, customer: null, occurredAt: null };
+    for (const fact of factNames) {
       for (const expression of this.#expressions[fact]) {
-        const value = form(await valueOf(expression, arrival, () => failed.push(fact)));
-        if (value !== null) return value;
+        const value = expression.evaluate(arrival);
+        found[fact] = forms[fact](value instanceof Promise ? await valueOf(value, () => failed.push(fact)) : value);
+        if (found[fact] !== null) break;
       }
-      return null;
-    };
-    const eventId = await first('eventId', usableText);
-    const customer = await first('customer', usableText);
-    const occurredAt = await first('occurredAt', instant);
-    const type = await first('type', usableText);
-    const detail = this.#typeDetail && usableText(await valueOf(this.#typeDetail, arrival, () => failed.push('type')));
-    return { eventId, customer, occurredAt, type: type !== null && detail ? (usableText(`${type}.${detail}`) ?? type) : type, failed };
+    }
+    if (found.type !== null && this.#typeDetail !== undefined) {
+      const value = this.#typeDetail.evaluate(arrival);
+      const detail = usableText(value instanceof Promise ? await valueOf(value, () => failed.push('type')) : value);
+      if (detail !== null) found.type = usableText(`${found.type}.${detail}`) ?? found.type;
+    }
+    return { ...found, failed };
   }
 }
 
-async function valueOf(expression: Expression, arrival: Arrival, onFailure: () => void): Promise<Json | undefined> {
+async function valueOf(evaluation: Promise<Json | undefined>, onFailure: () => void): Promise<Json | undefined> {
   try {
-    return await expression.evaluate(arrival);
+    return await evaluation;
   } catch (error) {
     if (!(error instanceof ExpressionFailed)) throw error;
     onFailure();

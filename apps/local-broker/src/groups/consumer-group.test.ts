@@ -76,6 +76,15 @@ test('who is silent for longer than its session is thrown out, who beats is not'
   expect(group.heartbeat(leader.memberId, 2)).toBe(errorCodes.rebalanceInProgress);
 });
 
+test('a commit is a sign of life', async () => {
+  const { group, leader } = await pair();
+  for (let commit = 0; commit < 3; commit += 1) {
+    vi.advanceTimersByTime(4_000);
+    group.checkCommit(leader.memberId, 2);
+  }
+  expect(group.checkCommit(leader.memberId, 2)).toBe(errorCodes.none);
+});
+
 test('a member that does not join again in time is left behind, and the others go on', async () => {
   const { group, leader, follower } = await pair();
   const newcomer = await joining(group);

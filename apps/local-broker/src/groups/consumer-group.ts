@@ -118,12 +118,18 @@ export class ConsumerGroup {
     return errorCodes.none;
   }
 
-  /** Whether a member may commit now: while others still join, the last generation's members may; while the leader assigns, nobody. */
+  /**
+   * Whether a member may commit now: while others still join, the last generation's members may; while the leader assigns, nobody. A commit is
+   * also a sign of life.
+   */
   checkCommit(memberId: string, generation: number): ErrorCode {
     if (generation < 0 && this.empty) return errorCodes.none; // an administrator sets the offsets of a group at rest
-    if (!this.#members.has(memberId)) return errorCodes.unknownMemberId;
+    const member = this.#members.get(memberId);
+    if (member === undefined) return errorCodes.unknownMemberId;
     if (generation !== this.#generation) return errorCodes.illegalGeneration;
-    return this.#state === 'completing' ? errorCodes.rebalanceInProgress : errorCodes.none;
+    if (this.#state === 'completing') return errorCodes.rebalanceInProgress;
+    this.#expectHeartbeat(member);
+    return errorCodes.none;
   }
 
   /** Forgets everybody, so that no timer is left. */

@@ -29,7 +29,7 @@ test('one of the last five batches, sent again, is where it was', () => {
   const sequences = after(...[0, 1, 2, 3, 4].map((sequence) => batch(sequence)));
   expect(sequences.check(batch(0))).toEqual({ kind: 'repeat', baseOffset: 1_000 });
   sequences.appended(batch(5));
-  expect(sequences.check(batch(0))).toEqual({ kind: 'refused', reason: 'duplicateSequenceNumber' });
+  expect(sequences.check(batch(0))).toEqual({ kind: 'refused', reason: 'outOfOrderSequenceNumber' });
   expect(sequences.check(batch(5))).toEqual({ kind: 'repeat', baseOffset: 1_005 });
 });
 

@@ -20,7 +20,7 @@ export type SequenceCheck =
   | { kind: 'next' }
   /** The batch is in the log already. */
   | { kind: 'repeat'; baseOffset: number }
-  | { kind: 'refused'; reason: 'outOfOrderSequenceNumber' | 'duplicateSequenceNumber' | 'invalidProducerEpoch' };
+  | { kind: 'refused'; reason: 'outOfOrderSequenceNumber' | 'invalidProducerEpoch' };
 
 /** What makes repeating a produce request safe: the last batches of each producer in one partition. */
 export class ProducerSequences {
@@ -41,7 +41,7 @@ export class ProducerSequences {
     if (repeated !== undefined) return { kind: 'repeat', baseOffset: repeated.baseOffset };
     const last = known.batches.at(-1)!.lastSequence;
     if (batch.firstSequence === (last + 1) % 2 ** 31) return { kind: 'next' };
-    return { kind: 'refused', reason: batch.firstSequence <= last ? 'duplicateSequenceNumber' : 'outOfOrderSequenceNumber' };
+    return { kind: 'refused', reason: 'outOfOrderSequenceNumber' }; // also a repeat of one too long ago to be remembered
   }
 
   /** Returns what takes it back; several are taken back in the opposite order. */

@@ -21,7 +21,6 @@ export const errorCodes = {
   invalidConfig: 40,
   invalidRequest: 42,
   outOfOrderSequenceNumber: 45,
-  duplicateSequenceNumber: 46,
   invalidProducerEpoch: 47,
   storageError: 56,
   memberIdRequired: 79,

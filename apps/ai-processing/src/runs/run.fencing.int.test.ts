@@ -1,0 +1,256 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SecretBox } from '#libs/auth';
+import { document, eventId as eventIdOf } from '#libs/contracts';
+import type { EventReceived, Json } from '#libs/contracts';
+import type { RecordContext, RecordProducer } from '#libs/messaging';
+import type { InferenceRequest, ModelGateway } from '#libs/models';
+import { Configuration, Database, DocumentTable, StorageUnavailable, statement } from '#libs/persistence';
+import type { Statement } from '#libs/persistence';
+import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { registry, setLogLevel } from '#libs/tracing';
+import { FlowCompiler } from '../flows/flow.compiler.js';
+import { FlowMatcher } from '../flows/flow.matcher.js';
+import { RunAnnouncer } from './run.announcer.js';
+import { RunProgressTable } from './run.progress.table.js';
+import type { RunProgress } from './run.progress.table.js';
+import { RunService } from './run.service.js';
+import { RunTable } from './run.table.js';
+import { RunWorker } from './run.worker.js';
+import { StepResultTable } from './step-result.table.js';
+
+/** Short, and never renewed in time: whoever is slow is a zombie. */
+const leaseMs = 150;
+const blindToTime = { runRetries: 1_000_000, runLeaseMs: 600_000 };
+const events = 12;
+const handlersPerEvent = 3;
+/** After so many crashes and pauses everything is let through, so that the trial ends. */
+const faults = 40;
+
+let fresh: FreshDatabase;
+let database: Database;
+let documents: DocumentTable;
+let configuration: Configuration;
+
+beforeAll(async () => {
+  setLogLevel('silent');
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test', poolSize: 20 });
+  const secretBox = new SecretBox(randomBytes(32));
+  documents = new DocumentTable(secretBox);
+  configuration = new Configuration(database, { secretBox });
+  await configuration.start();
+});
+afterAll(async () => {
+  await configuration.stop();
+  await database.close();
+  await fresh.close();
+});
+
+/** What happened in a trial, outside of Postgres. */
+class Trial {
+  readonly tenant = uniqueName('t');
+  readonly calls = new Map<string, number>();
+  readonly claims: string[] = [];
+  readonly announced = new Map<string, Set<string>>();
+  /** Questions that were noted by a process which died before it could put them. */
+  askedInVain = 0;
+  /** Lost answers that a process found when it took a claim, and died before it could count them: its counter is gone with it. */
+  uncounted = 0;
+  faultsLeft = faults;
+  private state: number;
+
+  constructor(readonly seed: number) {
+    this.state = seed;
+  }
+
+  /** mulberry32: the same seed draws the same faults, as far as timing lets it. */
+  random(): number {
+    this.state = (this.state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  }
+
+  draws(probability: number): boolean {
+    if (this.faultsLeft === 0 || this.random() >= probability) return false;
+    this.faultsLeft -= 1;
+    return true;
+  }
+
+  get duplicateCalls(): number {
+    return [...this.calls.values()].reduce((sum, calls) => sum + calls - 1, 0);
+  }
+}
+
+/** A process of ai-processing that crashes before or after any statement, and stops for longer than its claims last. */
+class ShakyProcess {
+  isDead = false;
+  readonly runs: RunService;
+  private stopped: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly trial: Trial) {
+    const shaky = { query: this.query } as unknown as Database;
+    const compiler = new FlowCompiler({ infer: this.infer } as unknown as ModelGateway);
+    const producer = { append: this.append } as unknown as RecordProducer;
+    const table = new RunTable(shaky);
+    const worker = new RunWorker(table, new ShortLived(shaky), new StepResultTable(shaky), compiler, configuration, blindToTime);
+    const options = { ...blindToTime, runLeaseMs: leaseMs };
+    this.runs = new RunService(new FlowMatcher(configuration, compiler), table, worker, new RunAnnouncer(producer), options);
+  }
+
+  private readonly query = async <Row>(sql: Statement, values: readonly unknown[] = []): Promise<Row[]> => {
+    await this.stopped;
+    if (this.trial.draws(0.05)) this.isDead = true;
+    this.throwIfDead();
+    const rows = await database.query<Row>(sql, values);
+    this.note(sql, rows);
+    if (this.trial.draws(0.05)) this.isDead = true;
+    if (this.trial.draws(0.1)) this.stopped = pause(leaseMs * 2);
+    await this.stopped;
+    if (this.isDead) this.noteUnheard(sql, values, rows);
+    this.throwIfDead();
+    return rows;
+  };
+
+  private note(sql: Statement, rows: readonly unknown[]): void {
+    if (sql.name !== 'run.start') return;
+    for (const { id, fence, isClaimed } of rows as { id: string; fence: number; isClaimed: boolean }[]) {
+      if (isClaimed) this.trial.claims.push(`${id}/${fence}`);
+    }
+  }
+
+  /** What Postgres did, and a process that died meanwhile does not know. */
+  private noteUnheard(sql: Statement, values: readonly unknown[], rows: readonly unknown[]): void {
+    if (sql.name === 'run.start') {
+      for (const { isClaimed, lostAnswers } of rows as { isClaimed: boolean; lostAnswers: number }[]) {
+        if (isClaimed) this.trial.uncounted += lostAnswers;
+      }
+    }
+    if (sql.name !== 'run.progress') return;
+    const [, , ids, fences, ends, unanswered] = values as [unknown, unknown, string[], number[], (string | null)[], number[]];
+    const held = new Set((rows as { id: string; fence: number }[]).map(({ id, fence }) => `${id}/${fence}`));
+    this.trial.askedInVain += ids.filter((id, at) => held.has(`${id}/${fences[at]}`) && ends[at] === null && unanswered[at] === 1).length;
+  }
+
+  /** Each call is answered differently, as models do. */
+  private readonly infer = async (request: InferenceRequest): Promise<unknown> => {
+    const { event } = request.input as { event: string };
+    const question = `${event}/${request.schemaName}`;
+    const calls = (this.trial.calls.get(question) ?? 0) + 1;
+    this.trial.calls.set(question, calls);
+    await pause(this.trial.random() < 0.1 ? leaseMs * 1.5 : this.trial.random() * 20);
+    await this.stopped;
+    this.throwIfDead();
+    const at = new Date();
+    const none = {
+      errorCode: null,
+      errorMessage: null,
+      responseModel: null,
+      providerRequestId: null,
+      inputTokens: null,
+      outputTokens: null,
+    };
+    await request.onAttempt({ number: 1, model: request.model, startedAt: at, finishedAt: at, outcome: 'succeeded', ...none });
+    return { output: { event, call: calls, of: request.input as Json }, responseModel: 'm', usage: undefined, attempts: 1 };
+  };
+
+  private readonly append = async (_: unknown, __: unknown, value: { runId: string }): Promise<void> => {
+    await this.stopped;
+    this.throwIfDead();
+    const said = this.trial.announced.get(value.runId) ?? new Set();
+    this.trial.announced.set(value.runId, said.add(JSON.stringify(value)));
+  };
+
+  private throwIfDead(): void {
+    if (this.isDead) throw new StorageUnavailable(new Error('the process is dead'));
+  }
+}
+
+class ShortLived extends RunProgressTable {
+  override write(progress: readonly RunProgress[]) {
+    return super.write(progress, leaseMs);
+  }
+}
+
+const infer = (id: string, input: string) => ({ id, infer: { model: 'm', instructions: 'x', input, output: { type: 'object' } } });
+const flow = {
+  steps: [
+    { id: 'prepare', map: { expression: '{ "event": event.id, "at": $millis(), "luck": $random() }' } },
+    infer('first', 'steps.prepare'),
+    { id: 'between', map: { expression: 'steps.first' } },
+    infer('second', 'steps.between'),
+    { id: 'tell', deliver: { destination: 'crm' } },
+  ],
+  decision: 'steps',
+};
+
+async function applyFlow(tenant: string): Promise<void> {
+  const parsed = document.parse({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name: 'triage' }, spec: flow });
+  await documents.save(database, { document: parsed, actor: 'test' });
+  await waitFor(() => configuration.flows(tenant).length === 1, { what: 'the flow to be current' });
+}
+
+function eventOf(tenant: string, n: number): EventReceived {
+  const at = '2026-11-21T10:00:00.000Z';
+  return {
+    eventId: eventIdOf(tenant, 'shop', { providerEventId: String(n) }),
+    ...{ tenant, source: 'shop', customer: `c-${n}`, lane: 'normal', type: 'order.paid', providerEventId: String(n) },
+    ...{ occurredAt: at, receivedAt: at, contentType: 'application/json', body: '{}' },
+  };
+}
+
+/** Brings the event again until it is handled, as the log does: to another process where the last one died. */
+async function handle(trial: Trial, event: EventReceived, processes: ShakyProcess[]): Promise<void> {
+  const context = { tenant: trial.tenant, customer: event.customer, signal: new AbortController().signal } as RecordContext;
+  for (;;) {
+    const at = Math.floor(trial.random() * processes.length);
+    if (processes[at]!.isDead) processes[at] = new ShakyProcess(trial);
+    try {
+      return await processes[at]!.runs.runFlows(event, context);
+    } catch {
+      await pause(trial.random() * leaseMs);
+    }
+  }
+}
+
+const storedRuns = statement('test.fencing.runs', 'SELECT id, event_id, generation, state, fence, decision FROM run WHERE tenant_id = $1');
+const storedSteps = statement('test.fencing.steps', 'SELECT run_id, step, output FROM step_result WHERE tenant_id = $1');
+
+async function countedDuplicates(tenant: string): Promise<number> {
+  const metric = await registry.getSingleMetric('millrace_model_duplicate_inferences_total')!.get();
+  return metric.values.find(({ labels }) => labels['tenant'] === tenant)?.value ?? 0;
+}
+
+test.each([1, 2, 3, 4, 5, 6])(
+  'whatever crashes or stops, each run has one result, and every repeated question is counted (seed %i)',
+  async (seed) => {
+    const trial = new Trial(seed);
+    await applyFlow(trial.tenant);
+    const processes = Array.from({ length: 4 }, () => new ShakyProcess(trial));
+    const all = Array.from({ length: events }, (_, n) => eventOf(trial.tenant, n));
+    await Promise.all(all.flatMap((event) => Array.from({ length: handlersPerEvent }, () => handle(trial, event, processes))));
+
+    const runs = await database.query<{ id: string; event_id: string; state: string; fence: number; decision: Record<string, Json> }>(
+      storedRuns,
+      [trial.tenant],
+    );
+    expect(runs.map(({ event_id: id }) => id).toSorted()).toEqual(all.map(({ eventId }) => eventId).toSorted());
+    expect(runs.every(({ state }) => state === 'completed')).toBe(true);
+
+    const steps = await database.query<{ run_id: string; step: string; output: Json }>(storedSteps, [trial.tenant]);
+    for (const run of runs) {
+      const outputs = Object.fromEntries(steps.filter((step) => step.run_id === run.id).map(({ step, output }) => [step, output]));
+      expect(run.decision).toEqual(outputs); // so the decision was made of the stored outputs, all of them
+      expect(outputs['second']).toMatchObject({ of: outputs['first'] });
+      expect(outputs['first']).toMatchObject({ of: outputs['prepare'] });
+      expect(trial.announced.get(run.id)?.size).toBe(1);
+      const fences = trial.claims.filter((claim) => claim.startsWith(run.id)).map((claim) => Number(claim.split('/')[1]));
+      expect(fences).toEqual(Array.from({ length: run.fence }, (_, before) => before + 1));
+    }
+    expect(await countedDuplicates(trial.tenant)).toBe(trial.duplicateCalls + trial.askedInVain - trial.uncounted);
+    expect(trial.duplicateCalls).toBeGreaterThan(0); // else the trial tried nothing
+  },
+);

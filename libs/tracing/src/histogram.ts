@@ -1,0 +1,76 @@
+/** A metric's value as prom-client's registry prints it. */
+interface Sample {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+interface Series<L extends string> {
+  readonly labels: Readonly<Record<L, string | number>>;
+  /** One for each bound and one for what is above them; not cumulative. */
+  readonly counts: number[];
+  sum: number;
+}
+
+/**
+ * A Prometheus histogram for prom-client's registry. prom-client's own looks its buckets up by their bounds as text: a microsecond for each value,
+ * where an ack has three.
+ */
+export class Histogram<L extends string> {
+  readonly type = 'histogram';
+  readonly aggregator = 'sum';
+  readonly #series = new Map<string, Series<L>>();
+
+  /** @param bounds upper ones, ascending, without the infinite one */
+  constructor(
+    readonly name: string,
+    readonly help: string,
+    private readonly labelNames: readonly L[],
+    private readonly bounds: readonly number[],
+  ) {}
+
+  observe(labels: Readonly<Record<L, string | number>>, value: number): void {
+    const series = this.#seriesOf(labels);
+    let at = 0;
+    while (at < this.bounds.length && value > this.bounds[at]!) at += 1;
+    series.counts[at]! += 1;
+    series.sum += value;
+  }
+
+  /** @returns ends the timer, with the labels that were not known at its start */
+  startTimer<K extends L>(known: Readonly<Record<K, string | number>>): (rest: Readonly<Record<Exclude<L, K>, string | number>>) => void {
+    const startedAt = performance.now();
+    return (rest) => {
+      this.observe({ ...known, ...rest } as Record<L, string | number>, (performance.now() - startedAt) / 1_000);
+    };
+  }
+
+  get(): { name: string; help: string; type: 'histogram'; aggregator: 'sum'; values: Sample[] } {
+    const { name, help, type, aggregator } = this;
+    return { name, help, type, aggregator, values: [...this.#series.values()].flatMap((series) => this.#samples(series)) };
+  }
+
+  reset(): void {
+    this.#series.clear();
+  }
+
+  #seriesOf(labels: Readonly<Record<L, string | number>>): Series<L> {
+    let key = '';
+    for (const name of this.labelNames) key += `${labels[name]}\u0000`;
+    let found = this.#series.get(key);
+    if (found === undefined) {
+      found = { labels, counts: Array.from({ length: this.bounds.length + 1 }, () => 0), sum: 0 };
+      this.#series.set(key, found);
+    }
+    return found;
+  }
+
+  #samples({ labels, counts, sum }: Series<L>): Sample[] {
+    let count = 0;
+    const buckets = counts.map((here, at) => {
+      count += here;
+      return { metricName: `${this.name}_bucket`, labels: { le: this.bounds[at] ?? '+Inf', ...labels }, value: count };
+    });
+    return [...buckets, { metricName: `${this.name}_sum`, labels, value: sum }, { metricName: `${this.name}_count`, labels, value: count }];
+  }
+}

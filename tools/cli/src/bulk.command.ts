@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import { sleep } from '#libs/retries';
+import type { Connection } from './connection.js';
+import { Failure } from './failure.js';
+import { ask } from './graphql.client.js';
+
+/** What is replayed or redelivered, as the options say it. */
+export interface BulkOptions {
+  from?: string;
+  before?: string;
+  customer?: string;
+  flow?: string;
+  destination?: string;
+  code?: string;
+  source?: string[];
+  type?: string;
+  state?: string[];
+  events?: boolean;
+  rate: number;
+  dryRun: boolean;
+  wait: boolean;
+}
+
+interface Output {
+  print: (line: string) => void;
+  /** For progress. */
+  note: (line: string) => void;
+  signal: AbortSignal;
+}
+
+interface Count {
+  value: number;
+  exact: boolean;
+}
+
+type Refusal =
+  | { __typename: 'ValidationError'; violations: { path: string[]; message: string }[] }
+  | { __typename: 'NotFoundError' | 'ForbiddenError' | 'UnavailableError'; message: string };
+type Ordered = { __typename: 'BulkReplaySuccess' | 'BulkRedeliverSuccess'; matched: Count; operationId: string | null };
+
+const refusals = `
+  ... on ValidationError { violations { path message } }
+  ... on NotFoundError { message }
+  ... on ForbiddenError { message }
+  ... on UnavailableError { message }`;
+const bulkReplay = `mutation Replay($input: BulkReplayInput!) {
+  bulk: bulkReplay(input: $input) { __typename ... on BulkReplaySuccess { matched { value exact } operationId } ${refusals} }
+}`;
+const bulkRedeliver = `mutation Redeliver($input: BulkRedeliverInput!) {
+  bulk: bulkRedeliver(input: $input) { __typename ... on BulkRedeliverSuccess { matched { value exact } operationId } ${refusals} }
+}`;
+
+/** `millrace replay`: what was given up, with the flow that was given up; with --events the events themselves. */
+export function replay(connection: Connection, options: BulkOptions, output: Output): Promise<void> {
+  const { from, before, customer, flow, code, source, type, state } = options;
+  if (options.events === true) refuse({ '--code': code }, 'goes with what was given up, not with --events');
+  else refuse({ '--source': source, '--type': type, '--state': state }, 'goes with --events');
+  const chosen =
+    options.events === true
+      ? { filter: { events: { customer, sources: source, type, states: state, receivedFrom: from, receivedBefore: before } }, flow }
+      : { filter: { deadLetters: { customer, code, flow, createdFrom: from, createdBefore: before } } };
+  return carryOut(connection, { mutation: bulkReplay, noun: 'event', deed: 'replayed' }, chosen, options, output);
+}
+
+/** `millrace redeliver`: deliveries with an open dead letter; with --state those in that state. */
+export function redeliver(connection: Connection, options: BulkOptions, output: Output): Promise<void> {
+  const { from, before, customer, flow, destination, code } = options;
+  const [state] = options.state ?? [];
+  if (state !== undefined) refuse({ '--code': code }, 'goes with what was parked, not with --state');
+  const common = { customer, flow, destination, createdFrom: from, createdBefore: before };
+  const chosen = { filter: state === undefined ? { deadLetters: { ...common, code } } : { deliveries: { ...common, state } } };
+  return carryOut(connection, { mutation: bulkRedeliver, noun: 'delivery', deed: 'redelivered' }, chosen, options, output);
+}
+
+/** An option that would be ignored would make more happen than was asked for. @throws Failure */
+function refuse(options: Record<string, unknown>, reason: string): void {
+  const given = Object.keys(options).filter((option) => options[option] !== undefined);
+  if (given.length > 0) throw new Failure(`${given.join(', ')} ${reason}`, 'unusable');
+}
+
+async function carryOut(
+  connection: Connection,
+  { mutation, noun, deed }: { mutation: string; noun: string; deed: string },
+  chosen: object,
+  { rate, dryRun, wait }: BulkOptions,
+  { print, note, signal }: Output,
+): Promise<void> {
+  const input = { ...chosen, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
+  const { bulk } = await ask<{ bulk: Ordered | Refusal }>(connection, mutation, { input });
+  const { matched, operationId } = accepted(bulk);
+  const found = `${matched.exact ? '' : 'at least '}${matched.value} ${matched.value === 1 ? noun : noun.replace(/y$/, 'ie').concat('s')}`;
+  if (operationId === null) return print(`${found} would be ${deed}.`);
+  print(operationId);
+  note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);
+  if (wait) await follow(connection, operationId, { print, note, signal });
+}
+
+function accepted<T extends { __typename: string }>(answer: T | Refusal): T {
+  if ('violations' in answer) {
+    throw new Failure(answer.violations.map(({ path, message }) => `${path.slice(1).join('.')}: ${message}`).join('\n'), 'refused');
+  }
+  if ('message' in answer) throw new Failure(answer.message, answer.__typename === 'UnavailableError' ? 'unusable' : 'refused');
+  return answer;
+}
+
+interface Operation {
+  id: string;
+  kind: string;
+  state: string;
+  total: Count | null;
+  done: number;
+  failed: number;
+  ratePerSecond: number;
+  actor: string;
+  startedAt: string;
+  errorMessage: string | null;
+}
+
+const fields = 'id kind state total { value exact } done failed ratePerSecond actor startedAt errorMessage';
+const one = `query Operation($id: ID!) { bulkOperation(id: $id) { ${fields} } }`;
+const many = `query Operations { bulkOperations(first: 20) { nodes { ${fields} } } }`;
+const cancelOne = `mutation Cancel($input: CancelBulkOperationInput!) {
+  bulk: cancelBulkOperation(input: $input) { __typename ... on CancelBulkOperationSuccess { operation { ${fields} } } ${refusals} }
+}`;
+
+const lookEveryMs = 500;
+
+/**
+ * Notes each change of the operation until it is over. Ctrl-C ends the waiting, not the operation.
+ * @throws Failure where it did not complete
+ */
+async function follow(connection: Connection, id: string, { print, note, signal }: Output): Promise<void> {
+  for (let told = ''; ;) {
+    const { bulkOperation: operation } = await ask<{ bulkOperation: Operation | null }>(connection, one, { id });
+    const line = operation === null ? `${id}  waits to be started` : progressOf(operation);
+    if (operation !== null && operation.state !== 'RUNNING') {
+      if (operation.state !== 'COMPLETED') throw new Failure(line, 'refused');
+      return print(line);
+    }
+    if (line !== told) note(line);
+    told = line;
+    await sleep(lookEveryMs, signal).catch(() => undefined);
+    if (signal.aborted) return note(`${id} goes on.`);
+  }
+}
+
+function progressOf({ id, kind, state, total, done, failed, errorMessage }: Operation): string {
+  const of = total === null ? '?' : `${total.exact ? '' : 'at least '}${total.value}`;
+  return [
+    id,
+    kind,
+    state,
+    `${done} of ${of}`,
+    ...(failed === 0 ? [] : [`${failed} failed`]),
+    ...(errorMessage === null ? [] : [errorMessage]),
+  ].join('  ');
+}
+
+/** `millrace operations`: the newest twenty. */
+export async function operations(connection: Connection, print: (line: string) => void): Promise<void> {
+  const { bulkOperations } = await ask<{ bulkOperations: { nodes: Operation[] } }>(connection, many);
+  for (const operation of bulkOperations.nodes) print(`${operation.startedAt}  ${progressOf(operation)}  by ${operation.actor}`);
+}
+
+/** `millrace operations cancel`. */
+export async function cancel(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
+  const input = { id, idempotencyKey: randomUUID() };
+  type Cancelled = { __typename: 'CancelBulkOperationSuccess'; operation: Operation };
+  const { bulk } = await ask<{ bulk: Cancelled | Refusal }>(connection, cancelOne, { input });
+  const { operation } = accepted(bulk);
+  print(operation.state === 'RUNNING' ? `${id} is being cancelled.` : `${progressOf(operation)}: there is nothing left to cancel.`);
+}
