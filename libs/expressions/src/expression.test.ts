@@ -95,6 +95,6 @@ test('input nested beyond reason is a failure of the expression, not of the proc
 
 test('evaluations at the same time do not share state', async () => {
   const expression = compileExpression('$sum(items) * factor');
-  const results = await Promise.all([1, 2, 3].map((factor) => expression.evaluate({ items: [1, 2], factor })));
+  const results = await Promise.all([1, 2, 3].map(async (factor) => expression.evaluate({ items: [1, 2], factor })));
   expect(results).toEqual([3, 6, 9]);
 });

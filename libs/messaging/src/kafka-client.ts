@@ -3,6 +3,7 @@ import type { LogEntry, RetryOptions } from 'kafkajs';
 import type { Topic } from '#libs/contracts';
 import { logger } from '#libs/tracing';
 import './kafkajs-repairs.js';
+import { RepeatedLines } from './repeated-lines.js';
 
 /** Where the log is, and under which name this process appears in its quotas and logs. */
 export interface LogOptions {
@@ -50,9 +51,12 @@ export function kafkaClient(options: ClientOptions): Kafka {
   });
 }
 
+const warnings = new RepeatedLines(5_000);
+
 /** kafkajs retries most of what it calls an error, so its errors are our warnings; what it cannot mend comes back to us as a rejection. */
 function writeLine({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }: LogEntry): void {
   const line = namespace ? `${namespace}: ${message}` : message;
-  if (level > logLevel.WARN || routine.has(message) || routine.has(fields['error'])) log.debug(fields, line);
-  else log.warn(fields, line);
+  if (level > logLevel.WARN || routine.has(message) || routine.has(fields['error'])) return log.debug(fields, line);
+  const heldBack = warnings.admit(line);
+  if (heldBack !== null) log.warn(heldBack === 0 ? fields : { ...fields, heldBack }, line);
 }

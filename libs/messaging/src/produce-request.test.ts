@@ -47,7 +47,7 @@ test('records that were written in advance make the same request', async () => {
   const inAdvance = fc.record({ key: content, value: text, headers: fc.dictionary(text, text, { maxKeys: 6 }) });
   await fc.assert(
     fc.asyncProperty(fc.array(inAdvance, { minLength: 1, maxLength: 100, size: 'medium' }), async (records) => {
-      const request = (messages: ProduceRequest['topicData'][0]['partitions'][0]['messages']): ProduceRequest => ({
+      const produced = (messages: ProduceRequest['topicData'][0]['partitions'][0]['messages']): ProduceRequest => ({
         acks: -1,
         timeout: 5_000,
         producerId: '7',
@@ -55,7 +55,7 @@ test('records that were written in advance make the same request', async () => {
         topicData: [{ topic: 'events', partitions: [{ partition: 0, firstSequence: 0, messages }] }],
       });
       const encoded = records.map(encodedRecord);
-      expect(encodeProduceRequest(request(encoded), nowMs).equals(await byKafkajs(request(records)))).toBe(true);
+      expect(encodeProduceRequest(produced(encoded), nowMs).equals(await byKafkajs(produced(records)))).toBe(true);
       expect(encoded.map(({ value }) => String(value))).toEqual(records.map(({ value }) => value));
     }),
   );
