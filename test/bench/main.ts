@@ -3,6 +3,7 @@
  * runs those two.
  */
 import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
 import { setLogLevel } from '#libs/tracing';
 import { benchAcks } from './acks.js';
 import { benchConsumer } from './consumer.js';
@@ -10,6 +11,7 @@ import { benchDispatcher } from './dispatcher.js';
 import { startEnvironment } from './environment.js';
 import type { BenchEnvironment } from './environment.js';
 import { benchGateway } from './gateway.js';
+import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
 import { benchNoisy } from './noisy.js';
 import { tableOf } from './report.js';
@@ -24,9 +26,16 @@ const benches: Record<string, Bench> = {
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),
   noisy: async (environment) => benchNoisy(await environment()),
+  growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
 
-const wanted = process.argv.slice(2);
+const { positionals: wanted, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** Of `growth`: events stored in the larger database. */
+    events: { type: 'string', default: '1000000' },
+  },
+});
 const unknown = wanted.filter((name) => !(name in benches));
 if (unknown.length > 0) {
   console.error(`There is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}.`);

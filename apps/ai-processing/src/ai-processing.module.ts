@@ -15,6 +15,9 @@ import { FlowMatcher } from './flows/flow.matcher.js';
 import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';
 import { bulkReplays } from './replays/bulk-replays.js';
 import { ReplayConsumer } from './replays/replay.consumer.js';
+import { RetentionService, retentionOptions } from './retention/retention.service.js';
+import type { RetentionOptions } from './retention/retention.service.js';
+import { RetentionTable } from './retention/retention.table.js';
 import { RunAnnouncer } from './runs/run.announcer.js';
 import { RunConsumer } from './runs/run.consumer.js';
 import { RunProgressTable } from './runs/run.progress.table.js';
@@ -24,7 +27,7 @@ import { RunWorker, runOptions } from './runs/run.worker.js';
 import type { RunOptions } from './runs/run.worker.js';
 import { StepResultTable } from './runs/step-result.table.js';
 
-/** Records events, runs their flows, replays them, and keeps the dead letters. */
+/** Records events, runs their flows, replays them, keeps the dead letters, and deletes what is old. */
 @Module({})
 export class AiProcessingModule implements OnApplicationShutdown {
   constructor(private readonly models: ModelGateway) {}
@@ -36,11 +39,14 @@ export class AiProcessingModule implements OnApplicationShutdown {
       controllers: [EventConsumer, RunConsumer, ReplayConsumer, BulkReplayConsumer, DeadLetterConsumer],
       providers: [
         { provide: ModelGateway, useValue: models },
+        { provide: retentionOptions, useValue: options satisfies RetentionOptions },
         { provide: runOptions, useValue: options satisfies RunOptions },
         EventTable,
         EventRecorder,
         FlowCompiler,
         FlowMatcher,
+        RetentionTable,
+        RetentionService,
         RunTable,
         StepResultTable,
         RunProgressTable,

@@ -27,6 +27,14 @@ const own = {
       fallback: '15000',
     },
   ),
+  retentionDays: integer(
+    'RETENTION_DAYS',
+    { min: 8, max: 36_500 },
+    {
+      help: 'How many days an event is kept after all that followed from it has ended. The log keeps its records for 7 days, and until then an event must be known, or it would take effect again.',
+      fallback: '30',
+    },
+  ),
 };
 
 export const aiProcessingSettings = {

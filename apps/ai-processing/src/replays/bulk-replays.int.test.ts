@@ -40,6 +40,7 @@ beforeAll(async () => {
         modelApi: 'chat',
         runRetries: 0,
         runLeaseMs: 15_000,
+        retentionDays: 30,
       }),
     ],
   });

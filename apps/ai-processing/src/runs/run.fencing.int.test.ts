@@ -197,8 +197,16 @@ function eventOf(tenant: string, n: number): EventReceived {
   const at = '2026-11-21T10:00:00.000Z';
   return {
     eventId: eventIdOf(tenant, 'shop', { providerEventId: String(n) }),
-    ...{ tenant, source: 'shop', customer: `c-${n}`, lane: 'normal', type: 'order.paid', providerEventId: String(n) },
-    ...{ occurredAt: at, receivedAt: at, contentType: 'application/json', body: '{}' },
+    tenant,
+    source: 'shop',
+    customer: `c-${n}`,
+    lane: 'normal',
+    type: 'order.paid',
+    providerEventId: String(n),
+    occurredAt: at,
+    receivedAt: at,
+    contentType: 'application/json',
+    body: '{}',
   };
 }
 

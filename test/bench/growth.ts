@@ -1,0 +1,303 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { EventReceived, eventId, topics } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { freePort, takesConnections } from '#libs/ports';
+import { startHttpSink, uniqueName } from '#libs/testing';
+import type { HttpSink } from '#libs/testing';
+import { ServiceProcess } from '../forms/service-process.js';
+import { applyBenchDocuments, benchKeys } from './documents.js';
+import { median } from './numbers.js';
+import { StatementCosts, cpuMicros, cpuMicrosOfServer } from './postgres-costs.js';
+import type { StatementCost } from './postgres-costs.js';
+import type { Row } from './report.js';
+import { storeEvents, storedCustomers } from './stored-events.js';
+
+const baselineEvents = 100_000;
+/** Events that are on their way at the same time, so that batches form as they do under load. */
+const inFlight = 100;
+
+export interface GrowthOptions {
+  /** Stored events of the large database. */
+  events: number;
+  rounds: number;
+  perRound: number;
+}
+
+/** What one event cost, on average of a round. */
+interface Cost {
+  postgresCpuMicros: number;
+  statementMicros: number;
+  walBytes: number;
+  walPages: number;
+  calls: number;
+  wallMicros: number;
+  processingCpuMicros: number;
+  connectorsCpuMicros: number;
+}
+
+/**
+ * What an event costs Postgres from its record to its settled delivery, through the real services, with so many events stored against a database with
+ * 100 000. The two take turns within each round; a checkpoint before each turn gives both the same start.
+ */
+export async function benchGrowth({ events, rounds, perRound }: GrowthOptions): Promise<Row[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-growth-'));
+  const log = await startLog(directory);
+  const model = new ServiceProcess('local-model', await freePort(), {});
+  const sink = await startHttpSink();
+  const stops: (() => Promise<unknown>)[] = [() => sink.stop(), () => model.stop(), () => log.process.stop()];
+  try {
+    await model.start();
+    const server = await serverThatCounts(join(directory, 'postgres'));
+    stops.unshift(() => server.stop());
+    const subjects: Subject[] = [];
+    for (const stored of [baselineEvents, events]) {
+      const subject = new Subject(stored, { server, directory, brokers: log.brokers, model, sink });
+      stops.unshift(() => subject.stop());
+      await subject.start();
+      subjects.push(subject);
+    }
+    for (const subject of subjects) await subject.turn(Math.min(1_000, perRound)); // warm-up
+    for (const subject of subjects) subject.forget();
+    for (let round = 0; round < rounds; round += 1) {
+      for (const subject of subjects) await subject.turn(perRound);
+    }
+    return report(subjects, perRound);
+  } finally {
+    for (const stop of stops) await stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+interface Surroundings {
+  server: EmbeddedPostgres;
+  directory: string;
+  brokers: readonly string[];
+  model: ServiceProcess;
+  sink: HttpSink;
+}
+
+/** One database with its services. */
+class Subject {
+  readonly costs: Cost[] = [];
+  readonly statements = new Map<string, StatementCost>();
+  private readonly url: string;
+  private readonly prefix: string;
+  private readonly producer: RecordProducer;
+  private readonly counts: StatementCosts;
+  private services: ServiceProcess[] = [];
+  private sent = 0;
+
+  constructor(
+    readonly stored: number,
+    private readonly around: Surroundings,
+  ) {
+    const name = uniqueName(`growth_${stored}`).replaceAll('-', '_');
+    this.url = Object.assign(new URL(around.server.url), { pathname: `/${name}` }).href;
+    this.prefix = `${name}.`;
+    this.producer = new RecordProducer({ brokers: [...around.brokers], clientId: 'bench', prefix: this.prefix });
+    this.counts = new StatementCosts(this.url);
+  }
+
+  async start(): Promise<void> {
+    const startedAt = performance.now();
+    await administer(this.around.server.url, `CREATE DATABASE "${new URL(this.url).pathname.slice(1)}"`);
+    await migrate(this.url);
+    await storeEvents(this.url, this.stored);
+    await applyBenchDocuments(this.url, this.around.sink.url);
+    await this.counts.connect();
+    console.log(`  ${this.stored} events are stored after ${((performance.now() - startedAt) / 1_000).toFixed(0)} s, ${await this.size()}`);
+    const environment = {
+      LOG_LEVEL: 'warn',
+      NODE_ENV: 'production',
+      DATABASE_URL: this.url,
+      KAFKA_BROKERS: this.around.brokers.join(','),
+      LOG_PREFIX: this.prefix,
+      SECRETS_KEY: benchKeys.secretsKey,
+      DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
+    };
+    const model = { MODEL_BASE_URL: `${this.around.model.url}/local-model/v1`, MODEL_API_KEY: 'local' };
+    this.services = [
+      new ServiceProcess('ai-processing', await freePort(), { ...environment, ...model, ...profiling(this.stored) }),
+      new ServiceProcess('connectors', await freePort(), environment),
+    ];
+    for (const service of this.services) await service.start();
+    await this.producer.connect();
+  }
+
+  /** Sends so many new events, a bounded number at once, and waits until each is delivered and settled. */
+  async turn(events: number): Promise<void> {
+    await administer(this.around.server.url, 'CHECKPOINT');
+    await this.counts.reset();
+    const before = this.readings();
+    const startedAt = performance.now();
+    await this.deliver(events);
+    const wallMicros = (performance.now() - startedAt) * 1_000;
+    const after = this.readings();
+    const statements = await this.counts.read();
+    for (const cost of statements) this.statements.set(cost.text, plus(this.statements.get(cost.text), cost));
+    const sum = (value: (cost: StatementCost) => number): number => statements.reduce((total, cost) => total + value(cost), 0);
+    this.costs.push({
+      postgresCpuMicros: (after.postgres - before.postgres) / events,
+      statementMicros: (sum(({ execMs }) => execMs) * 1_000) / events,
+      walBytes: sum(({ walBytes }) => walBytes) / events,
+      walPages: sum(({ walPages }) => walPages) / events,
+      calls: sum(({ calls }) => calls) / events,
+      wallMicros: wallMicros / events,
+      processingCpuMicros: (after.services[0]! - before.services[0]!) / events,
+      connectorsCpuMicros: (after.services[1]! - before.services[1]!) / events,
+    });
+  }
+
+  forget(): void {
+    this.costs.length = 0;
+    this.statements.clear();
+  }
+
+  async stop(): Promise<void> {
+    await this.producer.disconnect();
+    for (const service of this.services) await service.stop();
+    await this.counts.close();
+  }
+
+  private readings(): { postgres: number; services: number[] } {
+    const postmaster = Number(readFileSync(join(this.around.directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    return { postgres: cpuMicrosOfServer(postmaster), services: this.services.map(({ pid }) => cpuMicros(pid!)) };
+  }
+
+  private async deliver(events: number): Promise<void> {
+    const open = new Map<string, () => void>();
+    this.around.sink.respondWith((request) => {
+      const { eventId: id } = JSON.parse(request.body.toString('utf8')) as { eventId: string };
+      open.get(id)?.();
+      return { status: 204 };
+    });
+    const under = new Set<Promise<void>>();
+    for (let n = 0; n < events; n += 1) {
+      if (under.size >= inFlight) await Promise.race(under);
+      const event = this.nextEvent();
+      const arrived = new Promise<void>((resolve) => open.set(event.eventId, resolve));
+      const done = Promise.all([this.producer.append(topics.eventsNormal, EventReceived, event), arrived]).then(() => {
+        open.delete(event.eventId);
+        under.delete(done);
+      });
+      under.add(done);
+    }
+    await Promise.all(under);
+  }
+
+  private nextEvent(): EventReceived {
+    this.sent += 1;
+    const providerEventId = `${this.prefix}${this.sent}`;
+    const at = new Date().toISOString();
+    return {
+      eventId: eventId('bench', 'github', { providerEventId }),
+      tenant: 'bench',
+      source: 'github',
+      customer: `customer-${(this.sent * 2_654_435_761) % storedCustomers}`,
+      lane: 'normal',
+      type: 'issues',
+      providerEventId,
+      occurredAt: at,
+      receivedAt: at,
+      contentType: 'application/json',
+      body: '{"action":"opened","issue":{"title":"Checkout crashes","body":"It throws an exception."}}',
+    };
+  }
+
+  private async size(): Promise<string> {
+    return (await administer(this.url, 'SELECT pg_size_pretty(pg_database_size(current_database())) AS size'))[0]!['size']!;
+  }
+}
+
+/** `MILLRACE_BENCH_PROFILE=folder` writes a CPU profile of each ai-processing there. */
+function profiling(stored: number): Record<string, string> {
+  const folder = process.env['MILLRACE_BENCH_PROFILE'];
+  return folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(folder, String(stored))}` };
+}
+
+async function startLog(directory: string): Promise<{ process: ServiceProcess; brokers: string[] }> {
+  const port = await freePort();
+  const settings = { LOCAL_BROKER_PORT: String(port), LOCAL_BROKER_DIRECTORY: join(directory, 'log') };
+  const broker = new ServiceProcess('local-broker', port, settings, takesConnections);
+  await broker.start();
+  return { process: broker, brokers: [`127.0.0.1:${port}`] };
+}
+
+/** Postgres as it is embedded, and with its statements counted. */
+async function serverThatCounts(directory: string): Promise<EmbeddedPostgres> {
+  const first = await EmbeddedPostgres.start({ directory, durable: true });
+  await administer(first.url, `ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'`);
+  await first.stop();
+  return EmbeddedPostgres.start({ directory, durable: true });
+}
+
+async function administer(url: string, text: string): Promise<Record<string, string>[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, string>>(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+function plus(a: StatementCost | undefined, b: StatementCost): StatementCost {
+  if (a === undefined) return { ...b };
+  return {
+    ...b,
+    calls: a.calls + b.calls,
+    rows: a.rows + b.rows,
+    execMs: a.execMs + b.execMs,
+    walBytes: a.walBytes + b.walBytes,
+    walPages: a.walPages + b.walPages,
+  };
+}
+
+/** The target is the design's; what is measured beside it says why. */
+const figures: readonly (readonly [keyof Cost, string, string?])[] = [
+  ['postgresCpuMicros', 'µs of CPU of Postgres', '≤ 1.2'],
+  ['statementMicros', 'µs in statements'],
+  ['walBytes', 'bytes of WAL'],
+  ['walPages', 'whole pages in the WAL'],
+  ['calls', 'statements'],
+  ['wallMicros', 'µs on the clock'],
+  ['processingCpuMicros', 'µs of CPU of ai-processing'],
+  ['connectorsCpuMicros', 'µs of CPU of connectors'],
+];
+
+function report(subjects: readonly Subject[], perRound: number): Row[] {
+  const [small, large] = subjects as [Subject, Subject];
+  const rows = figures.map(([figure, name, target]): Row => {
+    const [a, b] = [small, large].map(({ costs }) => median(costs.map((cost) => cost[figure]))) as [number, number];
+    return {
+      what: `growth: ${name} per event`,
+      baseline: `${a.toFixed(2)} with ${small.stored} stored`,
+      millrace: `${b.toFixed(2)} with ${large.stored} stored`,
+      ratio: (b / a).toFixed(2),
+      ...(target === undefined ? {} : { target }),
+    };
+  });
+  for (const { what, baseline, millrace, ratio } of rows)
+    console.log(`  ${what.padEnd(50)} ${baseline.padStart(32)} ${millrace.padStart(34)}   ${ratio}`);
+  printStatements(small, large, small.costs.length * perRound);
+  return rows;
+}
+
+/** Where a plan got worse with the table, its statement stands out here. */
+function printStatements(small: Subject, large: Subject, events: number): void {
+  console.log('  The dearest statements: calls, µs and bytes of WAL per event, in the smaller and in the larger database');
+  for (const cost of [...large.statements.values()].toSorted((a, b) => b.execMs - a.execMs).slice(0, 16)) {
+    const text = cost.text.replaceAll(/\s+/g, ' ').slice(0, 70);
+    console.log(`    ${text.padEnd(70)} ${perEvent(small.statements.get(cost.text), events)}   ${perEvent(cost, events)}`);
+  }
+}
+
+function perEvent(cost: StatementCost | undefined, events: number): string {
+  if (cost === undefined) return ''.padStart(24);
+  const { calls, execMs, walBytes } = cost;
+  return `${(calls / events).toFixed(2).padStart(6)} ${((execMs * 1_000) / events).toFixed(1).padStart(8)} ${(walBytes / events).toFixed(0).padStart(8)}`;
+}
