@@ -83,3 +83,19 @@ test('everything of the others is claimed, and nothing of the one that is open',
   expect(claimed).not.toContain('open');
   await configuration.stop();
 });
+
+test('however many processes claim at the same moment, a destination gets no more than its concurrency', async () => {
+  const configuration = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
+  await configuration.start();
+  const claims = new DeliveryClaims(database, new DeliveryTable(database), new DestinationHealthTable(database), configuration);
+  const demand = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
+  const claimed: string[] = [];
+  for (let round = 0; round < 10; round += 1) {
+    await database.query(plan, [`wanted-${round}`, 100]);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => claims.claim(demand)));
+    claimed.push(...answers.flatMap((answer) => answer.claims.map(({ delivery }) => delivery.destination)));
+  }
+  const counts = [...Map.groupBy(claimed, (destination) => destination).values()].map(({ length }) => length);
+  expect(Math.max(...counts)).toBe(16);
+  await configuration.stop();
+});
