@@ -20,6 +20,7 @@ const rows = {
   DeadLetter: '../dead-letters/dead-letter.table.js#DeadLetterRow',
   BulkOperation: '../bulk-operations/bulk-operation.table.js#BulkOperationRow',
   Destination: '../destinations/destination.table.js#DestinationRow',
+  Hold: '../dead-letters/hold.table.js#HoldRow',
   Document: '../documents/document.service.js#DocumentRow',
   ApiKey: '../api-keys/api-key.service.js#ApiKeyRow',
   TimelineEntry: '../timeline/timeline.table.js#TimelineRow',

@@ -18,6 +18,7 @@ import { ReplayConsumer } from './replays/replay.consumer.js';
 import { RetentionService, retentionOptions } from './retention/retention.service.js';
 import type { RetentionOptions } from './retention/retention.service.js';
 import { RetentionTable } from './retention/retention.table.js';
+import { FailedRuns } from './runs/failed.runs.js';
 import { RunAnnouncer } from './runs/run.announcer.js';
 import { RunConsumer } from './runs/run.consumer.js';
 import { RunProgressTable } from './runs/run.progress.table.js';
@@ -52,6 +53,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
         RunProgressTable,
         RunAnnouncer,
         RunWorker,
+        FailedRuns,
         RunService,
         DeadLetterTable,
         {

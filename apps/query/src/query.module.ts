@@ -12,8 +12,16 @@ import { BulkOperationTable } from './bulk-operations/bulk-operation.table.js';
 import type { QuerySettings } from './config.js';
 import { CustomerQueries } from './customers/customer.resolver.js';
 import { CustomerTable } from './customers/customer.table.js';
-import { DeadLetterQueries, DeadLetterResolver } from './dead-letters/dead-letter.resolver.js';
+import {
+  CustomerHoldsResolver,
+  DeadLetterMutations,
+  DeadLetterQueries,
+  DeadLetterResolver,
+  HoldResolver,
+} from './dead-letters/dead-letter.resolver.js';
 import { DeadLetterTable } from './dead-letters/dead-letter.table.js';
+import { HoldsTable } from './dead-letters/hold.table.js';
+import { SettlementService } from './dead-letters/settlement.service.js';
 import { DeliveryMutations, DeliveryQueries, DeliveryResolver } from './deliveries/delivery.resolver.js';
 import { DeliveryTable } from './deliveries/delivery.table.js';
 import { RedeliveryService } from './deliveries/redelivery.service.js';
@@ -51,6 +59,7 @@ const tables = [
   DeliveryTable,
   DestinationTable,
   DeadLetterTable,
+  HoldsTable,
   TimelineTable,
   BulkOperationTable,
   AuditTable,
@@ -58,8 +67,26 @@ const tables = [
   DocumentTable,
   ApiKeyTable,
 ];
-const services = [RedeliveryService, DestinationService, ReplayService, BulkOperationService, DocumentService, ApiKeyService];
-const answers = [EventResolver, RunResolver, DecisionResolver, StepResolver, ModelAttemptResolver, DeliveryResolver, DeadLetterResolver];
+const services = [
+  RedeliveryService,
+  SettlementService,
+  DestinationService,
+  ReplayService,
+  BulkOperationService,
+  DocumentService,
+  ApiKeyService,
+];
+const answers = [
+  EventResolver,
+  RunResolver,
+  DecisionResolver,
+  StepResolver,
+  ModelAttemptResolver,
+  DeliveryResolver,
+  DeadLetterResolver,
+  CustomerHoldsResolver,
+  HoldResolver,
+];
 const queries = [
   EventQueries,
   CustomerQueries,
@@ -72,7 +99,15 @@ const queries = [
   DocumentQueries,
   ApiKeyQueries,
 ];
-const mutations = [DeliveryMutations, DestinationMutations, ReplayMutations, BulkOperationMutations, DocumentMutations, ApiKeyMutations];
+const mutations = [
+  DeliveryMutations,
+  DeadLetterMutations,
+  DestinationMutations,
+  ReplayMutations,
+  BulkOperationMutations,
+  DocumentMutations,
+  ApiKeyMutations,
+];
 const resolvers = [...queries, ...mutations, ...answers, DocumentResolver, TimelineEntryResolver, EventChangeSubscriptions];
 
 /** GraphQL: what happened, what is, and the few things a person may ask for. */

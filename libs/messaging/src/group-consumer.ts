@@ -6,6 +6,9 @@ import { counter, gauge, logger } from '#libs/tracing';
 import type { EarlierCommits } from './earlier-commits.js';
 import { maxMetadataBytes } from './finished-offsets.js';
 import type { HandlerGroup } from './handler-groups.js';
+import { HeldCustomers, PartitionHolds, laneOf } from './held-customers.js';
+import type { HoldableItem, HoldableWork } from './held-customers.js';
+import type { HoldStore } from './hold-store.js';
 import { HandlerWatch } from './handler-watch.js';
 import type { GroupListener, Membership } from './kafkajs-repairs.js';
 import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
@@ -14,7 +17,7 @@ import { schemaOf } from './logged-record.js';
 import type { LoggedRecord } from './logged-record.js';
 import { OffsetTracker } from './offset-tracker.js';
 import { workOn } from './record-handling.js';
-import type { RecordHandling, RecordWork } from './record-handling.js';
+import type { RecordHandling } from './record-handling.js';
 
 export interface GroupConsumerOptions {
   /** `millrace.<group>`, or a name of this process's own. */
@@ -27,7 +30,10 @@ export interface GroupConsumerOptions {
   sessionTimeoutMs: number;
   /** How long a rebalance or a stop waits for the handlers in flight, ms. */
   drainTimeoutMs: number;
+  /** Between two commits, and between two searches for held customers that may go on. */
   commitIntervalMs: number;
+  /** How long a record waits that could not be put behind its customer's hold, ms. */
+  storeRetryMs: number;
   /** How long one attempt at a record may take; after twice of it the process ends, ms. */
   handlerDeadlineMs: number;
 }
@@ -68,6 +74,7 @@ class OwnedPartition {
   /** Settled when `tracker` knows what the owner before had finished. */
   restored: Promise<void> = Promise.resolve();
   readonly lost = new AbortController();
+  readonly holds: PartitionHolds;
   queuedRecords = 0;
   queuedBytes = 0;
   paused = false;
@@ -75,8 +82,10 @@ class OwnedPartition {
   constructor(
     readonly topic: string,
     readonly partition: number,
-    readonly source: DispatcherSource<OwnedWork>,
-  ) {}
+    readonly source: DispatcherSource<HoldableItem>,
+  ) {
+    this.holds = new PartitionHolds(topic, partition, source, this.lost.signal, () => this.tracker.readTo);
+  }
 }
 
 /** What a member is made of. */
@@ -85,9 +94,10 @@ export interface GroupConsumerParts {
   readonly earlierCommits: Pick<EarlierCommits, 'read' | 'close'>;
   readonly group: HandlerGroup;
   readonly handling: Pick<RecordHandling, 'handle'>;
+  readonly holds: HoldStore;
 }
 
-interface OwnedWork extends RecordWork {
+interface OwnedWork extends HoldableWork {
   readonly owner: OwnedPartition;
 }
 
@@ -96,7 +106,8 @@ interface OwnedWork extends RecordWork {
  * `eachBatch` only queues: kafkajs waits for it before it fetches again, so one slow record would hold up every partition.
  */
 export class GroupConsumer {
-  readonly #dispatcher: KeyOrderedDispatcher<OwnedWork>;
+  readonly #dispatcher: KeyOrderedDispatcher<HoldableItem>;
+  readonly #held: HeldCustomers;
   readonly #partitions = new Map<string, OwnedPartition>();
   readonly #stopped = new AbortController();
   readonly #joined = Promise.withResolvers<void>();
@@ -118,14 +129,20 @@ export class GroupConsumer {
     private readonly parts: GroupConsumerParts,
     private readonly options: GroupConsumerOptions,
   ) {
-    const { group, handling } = parts;
+    const { group, handling, holds } = parts;
     this.group = group;
     this.#watch = new HandlerWatch(group.group, options.handlerDeadlineMs);
-    this.#dispatcher = new KeyOrderedDispatcher<OwnedWork>({
+    this.#held = new HeldCustomers({
+      group: group.group,
+      store: holds,
+      handle: (work) => this.#watch.during(work.record, () => handling.handle(work)),
+      retryMs: options.storeRetryMs,
+    });
+    this.#dispatcher = new KeyOrderedDispatcher<HoldableItem>({
       concurrency: options.concurrency,
-      handle: async (work) => {
-        const verdict = await this.#watch.during(work.record, () => handling.handle(work));
-        if (verdict === 'finished') this.#finished(work);
+      handle: async (item) => {
+        const verdict = await this.#held.handle(item);
+        if (verdict === 'finished' && 'owner' in item) this.#finished(item as OwnedWork);
         return verdict;
       },
     });
@@ -264,6 +281,7 @@ export class GroupConsumer {
       else if (kept.tracker.next !== undefined) consumer.seek({ topic, partition, offset: String(kept.tracker.next) });
     }
     if (this.group.audience === 'one') this.#restore(gained);
+    void this.#held.load(gained.map(({ holds }) => holds));
     this.#assignmentUnknown = false;
     this.#fault = undefined;
     this.#rebalancingSince = undefined;
@@ -353,7 +371,9 @@ export class GroupConsumer {
       'the log ends before what was already read: it was replaced or restored; its records are read from its beginning',
     );
     this.#lose(owned);
-    return this.#own(topic, partition);
+    const anew = this.#own(topic, partition);
+    void this.#held.load([anew.holds]);
+    return anew;
   }
 
   /** There are no transactions and no compaction: where offsets are missing, records expired before they were read. */
@@ -376,8 +396,9 @@ export class GroupConsumer {
     }
     owned.queuedRecords += 1;
     owned.queuedBytes += record.value?.length ?? 0;
-    const key = this.group.order === 'customer' ? (record.key?.toString('latin1') ?? null) : null;
-    owned.source.add(key, { ...workOn(record, owned.lost.signal), owner: owned });
+    const key = this.group.order === 'customer' && record.key !== null ? laneOf(record.key) : null;
+    const work: OwnedWork = { ...workOn(record, owned.lost.signal), owner: owned, holds: owned.holds };
+    owned.holds.add(key, work);
   }
 
   /** A type that belongs on the topic and that this group has no handler for. */
@@ -427,6 +448,7 @@ export class GroupConsumer {
     queued.set({ group: this.group.group }, waiting - this.#dispatcher.inFlight);
     blockedKeys.set({ group: this.group.group }, blocked);
     void this.#commit();
+    void this.#held.poll([...this.#partitions.values()].map(({ holds }) => holds));
     this.#watch.check(); // what it throws ends the process, as any defect outside a handler does
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { EventReceived, EventRecorded, RunCompleted, topics } from '#libs/contracts';
-import { groupHandlers } from './handler-groups.js';
+import { groupHandlers as groupsOf } from './handler-groups.js';
 import type { Handler } from './handler-groups.js';
 
 const handler = (method: string, changes: Partial<Handler> = {}): Handler => ({
@@ -9,10 +9,13 @@ const handler = (method: string, changes: Partial<Handler> = {}): Handler => ({
   group: 'g',
   order: 'customer',
   audience: 'one',
+  poison: 'skip',
   method,
   handle: async () => undefined,
   ...changes,
 });
+
+const groupHandlers = (handlers: readonly Handler[], canHold = true) => groupsOf(handlers, { canHold });
 
 test('handlers of one group share a consumer of all their topics, and each record finds its handler', () => {
   const events = handler('A.onEvent', { topics: [topics.eventsHigh, topics.eventsLow], type: EventReceived });
@@ -41,6 +44,17 @@ test('a type that its topic does not carry stops the process, naming what could 
 test('handlers of one group that want it read in different ways stop the process, all problems at once', () => {
   const unordered = handler('B.on', { type: RunCompleted, order: 'none' });
   expect(() => groupHandlers([handler('A.on'), unordered, handler('C.on')])).toThrow(
-    /B\.on: group 'g' is read with order 'customer' and audience 'one' by A\.on, here with 'none' and 'one'[^]*C\.on: A\.on already handles/,
+    /B\.on: group 'g' is read with order 'customer', audience 'one' and poison 'skip' by A\.on, here with 'none', 'one' and 'skip'[^]*C\.on: A\.on already handles/,
   );
+});
+
+test('a group that holds customers stops the process where nothing can be held, or where there is no order to hold', () => {
+  expect(() => groupHandlers([handler('A.on', { poison: 'park-key' })], false)).toThrow(
+    "@OnRecord on A.on: group 'g' holds customers, and this process has nowhere to keep their records. " +
+      "Give the process Postgres (`holds` of the LogConsumer), or use poison: 'skip'.",
+  );
+  expect(() => groupHandlers([handler('A.on', { poison: 'park-key', order: 'none' })])).toThrow(
+    "@OnRecord on A.on: poison 'park-key' needs order 'customer' and audience 'one'.",
+  );
+  expect(groupHandlers([handler('A.on', { poison: 'park-key' })])[0]!.poison).toBe('park-key');
 });

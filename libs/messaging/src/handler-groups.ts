@@ -1,5 +1,5 @@
 import type { Owned, Topic } from '#libs/contracts';
-import type { RecordContext, Subscription } from './on-record.js';
+import type { PoisonPolicy, RecordContext, Subscription } from './on-record.js';
 
 export interface Handler extends Subscription {
   readonly handle: (value: Owned, context: RecordContext) => Promise<void>;
@@ -10,6 +10,7 @@ export interface HandlerGroup {
   readonly group: string;
   readonly order: 'customer' | 'none';
   readonly audience: 'one' | 'every-process';
+  readonly poison: PoisonPolicy;
   readonly topics: readonly Topic[];
   /** The handler of a topic's record, by `mr_schema`. */
   readonly handlerOf: (topic: string, schema: string) => Handler | undefined;
@@ -22,9 +23,12 @@ export class HandlersInvalid extends Error {
   }
 }
 
-/** @throws HandlersInvalid with all problems together */
-export function groupHandlers(handlers: readonly Handler[]): HandlerGroup[] {
-  const problems = handlers.flatMap(typesNotOnTopic);
+/**
+ * @param canHold whether this process has a store for held records
+ * @throws HandlersInvalid with all problems together
+ */
+export function groupHandlers(handlers: readonly Handler[], { canHold }: { canHold: boolean }): HandlerGroup[] {
+  const problems = handlers.flatMap((handler) => [...typesNotOnTopic(handler), ...holdsNothing(handler, canHold)]);
   const groups = [...Map.groupBy(handlers, ({ group }) => group)].map(([group, members]) => {
     problems.push(...disagreements(group, members));
     const table = new Map<string, Handler>();
@@ -43,9 +47,16 @@ export function groupHandlers(handlers: readonly Handler[]): HandlerGroup[] {
 }
 
 function groupOf(group: string, members: readonly Handler[], table: ReadonlyMap<string, Handler>): HandlerGroup {
-  const [{ order, audience }] = members as [Handler];
+  const [{ order, audience, poison }] = members as [Handler];
   const topics = new Map(members.flatMap((handler) => handler.topics.map((topic) => [topic.name, topic] as const)));
-  return { group, order, audience, topics: [...topics.values()], handlerOf: (topic, schema) => table.get(placeOf(topic, schema)) };
+  return {
+    group,
+    order,
+    audience,
+    poison,
+    topics: [...topics.values()],
+    handlerOf: (topic, schema) => table.get(placeOf(topic, schema)),
+  };
 }
 
 function placeOf(topic: string, schema: string): string {
@@ -69,13 +80,29 @@ function twoHandlers(first: Handler, second: Handler, topic: Topic): string {
   );
 }
 
+/** Only what comes in an order can wait in one, and what waits has to outlive the process. */
+function holdsNothing({ poison, order, audience, group, method }: Handler, canHold: boolean): string[] {
+  if (poison !== 'park-key') return [];
+  if (order === 'none' || audience === 'every-process') {
+    return [
+      `@OnRecord on ${method}: poison 'park-key' needs order 'customer' and audience 'one'. Use poison: 'skip', or change the others.`,
+    ];
+  }
+  return canHold
+    ? []
+    : [
+        `@OnRecord on ${method}: group '${group}' holds customers, and this process has nowhere to keep their records. ` +
+          "Give the process Postgres (`holds` of the LogConsumer), or use poison: 'skip'.",
+      ];
+}
+
 /** A group has one position in the log, so its handlers cannot differ in how they read it. */
 function disagreements(group: string, [first, ...others]: readonly Handler[]): string[] {
   return others
-    .filter((other) => other.order !== first!.order || other.audience !== first!.audience)
+    .filter((other) => other.order !== first!.order || other.audience !== first!.audience || other.poison !== first!.poison)
     .map(
       (other) =>
-        `@OnRecord on ${other.method}: group '${group}' is read with order '${first!.order}' and audience '${first!.audience}' by ${first!.method}, ` +
-        `here with '${other.order}' and '${other.audience}'. Use the same, or another group.`,
+        `@OnRecord on ${other.method}: group '${group}' is read with order '${first!.order}', audience '${first!.audience}' and poison '${first!.poison}' by ` +
+        `${first!.method}, here with '${other.order}', '${other.audience}' and '${other.poison}'. Use the same, or another group.`,
     );
 }

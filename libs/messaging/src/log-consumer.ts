@@ -9,6 +9,8 @@ import { EarlierCommits } from './earlier-commits.js';
 import { GroupConsumer } from './group-consumer.js';
 import { groupHandlers } from './handler-groups.js';
 import type { Handler, HandlerGroup } from './handler-groups.js';
+import { nobodyHeld } from './hold-store.js';
+import type { HoldStore } from './hold-store.js';
 import { kafkaClient, nameOnLog, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { logTransport } from './on-record.js';
@@ -23,6 +25,8 @@ export interface LogConsumerOptions extends LogOptions {
   concurrency?: number;
   /** Bytes of records that wait in memory, per group. Default 64 MiB. */
   maxBufferedBytes?: number;
+  /** Where the records of held customers wait; a process without it can have no group with the policy `park-key`. */
+  holds?: HoldStore;
   /** Default: the standard retry. */
   retry?: RetryPolicy;
   /** How long a process may be silent before its partitions go to others, ms. Default 15 000. */
@@ -88,7 +92,10 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   }
 
   async #start(): Promise<void> {
-    const groups = groupHandlers(this.#handlers.map((handler) => this.#onLog(handler)));
+    const groups = groupHandlers(
+      this.#handlers.map((handler) => this.#onLog(handler)),
+      { canHold: this.options.holds !== undefined },
+    );
     const consumers = groups.map((group) => ({ group, consumer: this.#consumerOf(group) }));
     this.#groups = consumers.map(({ consumer }) => consumer);
     await Promise.all(this.#groups.map((consumer) => consumer.start()));
@@ -104,7 +111,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   }
 
   #consumerOf(group: HandlerGroup): GroupConsumer {
-    const { producer, retry = standardRetry } = this.options;
+    const { producer, retry = standardRetry, holds = nobodyHeld } = this.options;
     const drainTimeoutMs = this.options.drainTimeoutMs ?? 10_000;
     const groupId = nameOnLog(this.options, group.audience === 'one' ? group.group : `${group.group}.${randomUUID()}`);
     const parts = {
@@ -112,6 +119,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
       earlierCommits: new EarlierCommits(kafkaClient({ ...this.options, requestTimeoutMs: 5_000, retry: { retries: 1 } }), groupId),
       group,
       handling: new RecordHandling(group, { producer, retry, log: this.options }),
+      holds: group.poison === 'park-key' ? holds : nobodyHeld,
     };
     return new GroupConsumer(parts, {
       groupId,
@@ -120,6 +128,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
       sessionTimeoutMs: this.options.sessionTimeoutMs ?? 15_000,
       drainTimeoutMs,
       commitIntervalMs: this.options.commitIntervalMs ?? 1_000,
+      storeRetryMs: retry.initialDelayMs,
       handlerDeadlineMs: this.options.handlerDeadlineMs ?? 30 * 60_000,
     });
   }

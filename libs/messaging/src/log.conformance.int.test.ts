@@ -7,11 +7,11 @@ import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Kafka, logLevel } from 'kafkajs';
 import type { IHeaders } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { DeadLettered, DomainError, customerKey, name, recordKey, recordType, topics } from '#libs/contracts';
 import type { FailureCode, Topic } from '#libs/contracts';
-import { testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { HoldsInMemory, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { currentTraceparent, inSpan, registry, startTracing, traceIdOf } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
 import { LogConsumer, LogUnavailable, OnRecord, RecordProducer, RecordTooLarge, ensureTopics, maxRecordBytes } from './index.js';
@@ -215,6 +215,114 @@ test('what is no record of ours is parked, what is for other groups is passed ov
     'the record has no header mr_schema',
     'the value is not JSON',
   ]);
+});
+
+describe('a customer whose record cannot be processed', () => {
+  const poison = { failing: true };
+  /** n = 1 of c1 fails while it is poison. */
+  const failsAt =
+    (n: number): Work =>
+    async (value) => {
+      if (value.customer === 'c1' && value.n === n && poison.failing) throw new Error('poison');
+    };
+  beforeEach(() => {
+    poison.failing = true;
+  });
+  const numbersOf = (consumed: readonly NumberNoted[], customer: string) =>
+    consumed.filter((value) => value.customer === customer).map(({ n }) => n);
+
+  test('waits with its later records while the others of its partition go on, and is released in order by a retry', async () => {
+    const topic = await newTopic(1);
+    const holds = new HoldsInMemory();
+    const got = await consume([handlerOf(topic, { poison: 'park-key' })], failsAt(1), { holds });
+    await appendEach(
+      topic,
+      range(6).flatMap((n) => [noted('c1', n), noted('c2', n)]),
+    );
+    await waitFor(() => numbersOf(got.values, 'c2').length === 6 && holds.deadLetters.length === 1, { what: 'the others, and a hold' });
+    const [letter] = await deadLettersOf(topic, 1);
+    expect(holds.deadLetters).toEqual([letter!.deadLetterId]);
+    expect(numbersOf(got.values, 'c1')).toEqual([0]);
+    poison.failing = false;
+    await holds.requestRetry('acme', letter!.deadLetterId);
+    await waitFor(() => numbersOf(got.values, 'c1').length === 6, { what: 'the held records' });
+    expect(numbersOf(got.values, 'c1')).toEqual(range(6));
+    await waitFor(() => holds.size === 0, { what: 'the end of the hold' });
+    expect(holds.resolutionOf(letter!.deadLetterId)).toBe('retried');
+    await producer.append(topic, NumberNoted, noted('c1', 6));
+    await waitFor(() => numbersOf(got.values, 'c1').at(-1) === 6, { what: 'a record after the hold' });
+  });
+
+  test('is held again where the retry fails as well, and goes on without the record when an operator skips it', async () => {
+    const topic = await newTopic(1);
+    const holds = new HoldsInMemory();
+    const got = await consume([handlerOf(topic, { poison: 'park-key' })], failsAt(0), { holds });
+    await appendEach(
+      topic,
+      range(4).map((n) => noted('c1', n)),
+    );
+    await waitFor(() => holds.deadLetters.length === 1, { what: 'the hold' });
+    const [letter] = holds.deadLetters as [string];
+    const startedBefore = got.started;
+    await holds.requestRetry('acme', letter);
+    await waitFor(() => got.started >= startedBefore + 2, { what: 'the record to be tried again' });
+    await waitFor(async () => (await metric('millrace_blocked_keys', {})) === 0, { what: 'the end of the release' });
+    expect(got.values).toEqual([]);
+    holds.resolve(letter, 'skipped');
+    await waitFor(() => got.values.length === 3, { what: 'the records behind it' });
+    expect(numbersOf(got.values, 'c1')).toEqual([1, 2, 3]);
+  });
+
+  test('still waits after a restart, and after the next one is released where it stood', async () => {
+    const topic = await newTopic(1);
+    const holds = new HoldsInMemory();
+    const group = uniqueName('group');
+    const member = () => consume([handlerOf(topic, { group, poison: 'park-key' })], failsAt(1), { holds });
+    const first = await member();
+    await appendEach(
+      topic,
+      range(4).map((n) => noted('c1', n)),
+    );
+    await waitFor(() => holds.deadLetters.length === 1, { what: 'the hold' });
+    await first.close();
+    const second = await member();
+    await appendEach(topic, [noted('c1', 4), noted('c2', 0)]);
+    await waitFor(() => numbersOf(second.values, 'c2').length === 1, { what: 'the other customer' });
+    expect(numbersOf(second.values, 'c1')).toEqual([]);
+    await second.close();
+    poison.failing = false;
+    await holds.requestRetry('acme', holds.deadLetters[0]!);
+    const third = await member();
+    await waitFor(() => holds.size === 0, { what: 'the end of the hold' });
+    expect(numbersOf(third.values, 'c1')).toEqual([1, 2, 3, 4]);
+  });
+
+  test('waits for nobody in a group that skips', async () => {
+    const topic = await newTopic(1);
+    const got = await consume([handlerOf(topic, { poison: 'skip' })], failsAt(1), { holds: new HoldsInMemory() });
+    await appendEach(
+      topic,
+      range(4).map((n) => noted('c1', n)),
+    );
+    await waitFor(() => got.values.length === 3, { what: 'the other records' });
+    expect(numbersOf(got.values, 'c1')).toEqual([0, 2, 3]);
+  });
+
+  test('its records wait in the log where nobody knows yet whether it is held, and are handled when that is known', async () => {
+    const topic = await newTopic(1);
+    const holds = new HoldsInMemory();
+    const holdsOf = vi.spyOn(holds, 'holdsOf').mockRejectedValue(new StorageAway('away'));
+    const got = await consume([handlerOf(topic, { poison: 'park-key' })], async () => undefined, { holds });
+    await appendEach(
+      topic,
+      range(4).map((n) => noted('c1', n)),
+    );
+    await waitFor(() => holdsOf.mock.calls.length >= 3, { what: 'several tries' });
+    expect(got.values).toEqual([]);
+    holdsOf.mockRestore();
+    await waitFor(() => got.values.length === 4, { what: 'the records' });
+    expectOrdered(got.values);
+  });
 });
 
 test('after a restart a group goes on behind its last finished record', async () => {

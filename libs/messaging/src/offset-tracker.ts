@@ -18,7 +18,7 @@ export interface OffsetSnapshot {
 export class OffsetTracker {
   readonly #open = new Fifo<number>();
   readonly #finishedAbove = new Set<number>();
-  #restoredFrom = 0;
+  #restoredFrom: number | undefined;
   #last: number | undefined;
   #version = 0;
   #committedVersion = 0;
@@ -34,7 +34,7 @@ export class OffsetTracker {
   received(offset: number): boolean {
     if (this.#last !== undefined && offset <= this.#last) return false;
     // A log that begins before the commit has lost its end and found another: what was finished there says nothing about these records.
-    if (this.#last === undefined && offset < this.#restoredFrom) this.#finishedAbove.clear();
+    if (this.#last === undefined && offset < (this.#restoredFrom ?? 0)) this.#finishedAbove.clear();
     this.#last = offset;
     this.#open.push(offset);
     if (!this.#finishedAbove.has(offset)) return true;
@@ -50,6 +50,11 @@ export class OffsetTracker {
   /** Where reading goes on; undefined where nothing was received yet. */
   get next(): number | undefined {
     return this.#last === undefined ? undefined : this.#last + 1;
+  }
+
+  /** Below this nothing will be received any more; undefined where that is not known yet. */
+  get readTo(): number | undefined {
+    return this.next ?? this.#restoredFrom;
   }
 
   /** The lowest offset that is not finished: what a reader after a crash has to start from. */

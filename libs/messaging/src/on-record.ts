@@ -32,7 +32,14 @@ export interface OnRecordOptions {
   order?: 'customer' | 'none';
   /** `every-process`: this process has a group of its own and reads from the newest record on; nothing is committed or parked. Default `one`. */
   audience?: 'one' | 'every-process';
+  /**
+   * What becomes of a customer one of whose records cannot be processed. `skip` (default): its dead letter is written, and the next record is
+   * handled. `park-key`: later records of the customer wait until that dead letter is resolved, and are then handled in order.
+   */
+  poison?: PoisonPolicy;
 }
+
+export type PoisonPolicy = 'park-key' | 'skip';
 
 /** What `@OnRecord` says about a method. */
 export interface Subscription {
@@ -41,6 +48,7 @@ export interface Subscription {
   readonly group: string;
   readonly order: 'customer' | 'none';
   readonly audience: 'one' | 'every-process';
+  readonly poison: PoisonPolicy;
   /** `Class.method`, for messages. */
   readonly method: string;
 }
@@ -57,8 +65,8 @@ export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type:
   ): void => {
     const method = `${target.constructor.name}.${String(key)}`;
     const topics: readonly Topic[] = 'name' in topic ? [topic] : topic;
-    const { group, order = 'customer', audience = 'one' } = options;
-    const subscription: Subscription = { topics, type, group, order, audience, method };
+    const { group, order = 'customer', audience = 'one', poison = 'skip' } = options;
+    const subscription: Subscription = { topics, type, group, order, audience, poison, method };
     const deliver = EventPattern(`${group} ${type.schema} ${method}`, logTransport, { subscription }) as MethodDecorator;
     applyDecorators(deliver, UseFilters(HandOn))(target, key, descriptor);
     Payload()(target, key, 0);

@@ -10,7 +10,7 @@ import type { LogOptions } from './kafka-client.js';
 import type { Verdict } from './key-ordered-dispatcher.js';
 import { decode, ownerOf, schemaOf } from './logged-record.js';
 import type { LoggedRecord } from './logged-record.js';
-import { RecordUndecodable } from './messaging.errors.js';
+import { HoldsCustomer, RecordUndecodable } from './messaging.errors.js';
 import { deadLetterOf } from './parking.js';
 import { headerText } from './record-headers.js';
 import type { RecordProducer } from './record-producer.js';
@@ -23,6 +23,9 @@ export interface RecordWork {
   /** Set once the record was given up and only its dead letter is left to append. */
   parked?: DeadLettered;
 }
+
+/** `heldBy`: the record was given up and this dead letter stands in the log; by the group's policy, its customer's later records wait for it. */
+export type HandlingVerdict = Verdict | { readonly heldBy: string };
 
 export function workOn(record: LoggedRecord, signal: AbortSignal): RecordWork {
   return { record, signal, tries: { attempt: 0, spent: 0, ours: 0, defects: 0 } };
@@ -44,7 +47,7 @@ export class RecordHandling {
     private readonly options: { producer: RecordProducer; retry: RetryPolicy; log: LogOptions; now?: () => Date },
   ) {}
 
-  async handle(work: RecordWork): Promise<Verdict> {
+  async handle(work: RecordWork): Promise<HandlingVerdict> {
     if (work.signal.aborted) return 'abandoned';
     if (work.parked !== undefined) return this.#park(work, work.parked);
     const { record } = work;
@@ -55,7 +58,7 @@ export class RecordHandling {
     );
   }
 
-  async #attempt(work: RecordWork, traceparent: string | undefined, span: Span): Promise<Verdict> {
+  async #attempt(work: RecordWork, traceparent: string | undefined, span: Span): Promise<HandlingVerdict> {
     const { topic } = work.record;
     const attempt = work.tries.attempt;
     const startedAt = performance.now();
@@ -69,8 +72,9 @@ export class RecordHandling {
         outcome = 'abandoned';
         return 'abandoned';
       }
-      const next = afterFailure(error, work.tries, this.options.retry);
       outcome = codeOf(error);
+      if (error instanceof HoldsCustomer) return { heldBy: error.deadLetterId };
+      const next = afterFailure(error, work.tries, this.options.retry);
       if (outcome === 'record.defect') log.error({ err: error, ...this.#ids(work) }, 'a handler failed in a way nobody foresaw');
       return 'park' in next ? await this.#giveUp(work, next.park) : next;
     } finally {
@@ -103,7 +107,7 @@ export class RecordHandling {
     });
   }
 
-  async #giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<Verdict> {
+  async #giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<HandlingVerdict> {
     const { topic } = work.record;
     if (this.group.audience === 'every-process' || topic === nameOnLog(this.options.log, topics.deadLetters.name)) {
       // A copy for every process is parked by nobody; a dead letter that cannot be processed would only make another one.
@@ -116,11 +120,11 @@ export class RecordHandling {
   }
 
   /** Tries without limit: a record that is neither handled nor parked must not be committed. */
-  async #park(work: RecordWork, deadLetter: DeadLettered): Promise<Verdict> {
+  async #park(work: RecordWork, deadLetter: DeadLettered): Promise<HandlingVerdict> {
     const traceparent = headerText(work.record.headers, 'traceparent');
     try {
       await this.options.producer.append(topics.deadLetters, DeadLettered, deadLetter, traceparent === undefined ? {} : { traceparent });
-      return 'finished';
+      return { heldBy: deadLetter.deadLetterId };
     } catch (error) {
       log.error({ err: error, ...this.#ids(work) }, 'a dead letter could not be appended; trying again');
       return { againInMs: this.options.retry.initialDelayMs };

@@ -3,7 +3,7 @@ import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown, Prov
 import { SecretBox } from '#libs/auth';
 import { topics } from '#libs/contracts';
 import { RecordProducer, ensureTopics } from '#libs/messaging';
-import { Configuration, Database, requireSchema } from '#libs/persistence';
+import { Configuration, Database, HoldTable, requireSchema } from '#libs/persistence';
 import { Doors } from './doors.js';
 import { OperationsController } from './operations.controller.js';
 import { Readiness } from './readiness.js';
@@ -51,6 +51,7 @@ export class InfrastructureModule {
         : [
             { provide: SecretBox, useValue: parts.storage.secretBox },
             { provide: Database, useFactory: () => connectStorage(parts.service, parts.storage!) },
+            HoldTable,
             {
               provide: Configuration,
               inject: [Database],

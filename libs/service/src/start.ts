@@ -6,6 +6,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { LogConsumer, RecordProducer } from '#libs/messaging';
+import { HoldTable } from '#libs/persistence';
 import { readBodies } from './body-parser.js';
 import { Doors } from './doors.js';
 import { InfrastructureModule } from './infrastructure.module.js';
@@ -64,7 +65,7 @@ async function open(app: NestFastifyApplication, fastify: FastifyInstance, compo
   measureRequests(fastify, composition.service);
   app.useGlobalFilters(new ProblemFilter(bodyLimitBytes));
   await app.init(); // the configuration is read before the first record is handled
-  if (composition.log !== undefined) await consume(app, composition.service, composition.log);
+  if (composition.log !== undefined) await consume(app, composition, composition.log);
   await app.listen(composition.port, composition.host);
 }
 
@@ -75,12 +76,13 @@ function processOf({ modules, ...parts }: Composition, doors: Doors): DynamicMod
   return { module: Process, imports: [InfrastructureModule.of(parts, doors), ...modules] };
 }
 
-async function consume(app: NestFastifyApplication, service: string, log: NonNullable<Parts['log']>): Promise<void> {
+async function consume(app: NestFastifyApplication, { service, storage }: Parts, log: NonNullable<Parts['log']>): Promise<void> {
   const consumer = new LogConsumer({
     brokers: log.brokers,
     prefix: log.prefix,
     clientId: `millrace-${service}`,
     producer: app.get(RecordProducer),
+    ...(storage === undefined ? {} : { holds: app.get(HoldTable) }),
     concurrency: log.concurrency,
     sessionTimeoutMs: log.sessionTimeoutMs,
     handlerDeadlineMs: log.handlerDeadlineMs,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deadLetterId, runId } from '#libs/contracts';
 import type { DeadLettered, DeliveryAttempted, RunCompleted } from '#libs/contracts';
-import { Database, statement } from '#libs/persistence';
+import { Database, HoldTable, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { RunProgressTable } from '../runs/run.progress.table.js';
@@ -17,7 +17,7 @@ let consumer: DeadLetterConsumer;
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
-  consumer = new DeadLetterConsumer(new DeadLetterTable(database));
+  consumer = new DeadLetterConsumer(new DeadLetterTable(database), new HoldTable(database));
 });
 afterAll(async () => {
   await database.close();
@@ -26,7 +26,7 @@ afterAll(async () => {
 
 const all = statement(
   'test.dead-letters',
-  'SELECT code, message, resolved_at IS NOT NULL AS resolved FROM dead_letter WHERE tenant_id = $1',
+  'SELECT code, message, resolved_at IS NOT NULL AS resolved, resolution FROM dead_letter WHERE tenant_id = $1',
 );
 const letters = (tenant: string) => database.query(all, [tenant]);
 const refused: RunEnd = { state: 'failed', code: 'model.refused', message: 'no' };
@@ -64,9 +64,9 @@ test('what is parked twice is one dead letter, resolved when it is delivered aft
   const tenant = uniqueName('t');
   await consumer.onDeadLettered(parked(tenant, 1));
   await consumer.onDeadLettered(parked(tenant, 1));
-  expect(await letters(tenant)).toEqual([{ code: 'delivery.refused', message: 'no', resolved: false }]);
+  expect(await letters(tenant)).toEqual([{ code: 'delivery.refused', message: 'no', resolved: false, resolution: null }]);
   await consumer.onDeliveryAttempted(delivered(tenant, 2));
-  expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
+  expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'redelivered' }]);
 });
 
 test('an announcement that comes again does not open what was resolved; a later parking does, with its own reason', async () => {
@@ -76,7 +76,9 @@ test('an announcement that comes again does not open what was resolved; a later 
   await consumer.onDeadLettered(parked(tenant, 1));
   expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
   await consumer.onDeadLettered(parked(tenant, 3, { code: 'delivery.destinationDisabled', message: 'gone\u0000' }));
-  expect(await letters(tenant)).toEqual([{ code: 'delivery.destinationDisabled', message: 'gone\ufffd', resolved: false }]);
+  expect(await letters(tenant)).toEqual([
+    { code: 'delivery.destinationDisabled', message: 'gone\ufffd', resolved: false, resolution: null },
+  ]);
   await consumer.onDeliveryAttempted(delivered(tenant, 2));
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
 });
@@ -101,7 +103,7 @@ test('a later generation that completes resolves the failed run, an unrelated on
   await consumer.onRunCompleted(completed('other'));
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
   await consumer.onRunCompleted(completed('triage'));
-  expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
+  expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'replayed' }]);
 });
 
 describe('where the log of dead letters is read after what put them right', () => {
@@ -123,7 +125,7 @@ describe('where the log of dead letters is read after what put them right', () =
       await consumer.onDeliveryAttempted(delivered(tenant, 2));
       await consumer.onDeadLettered(parked(tenant, 1));
     }
-    expect(await letters(arrived)).toMatchObject([{ resolved: true }]);
+    expect(await letters(arrived)).toMatchObject([{ resolved: true, resolution: 'redelivered' }]);
     expect(await letters(waiting)).toMatchObject([{ resolved: false }]);
   });
 
@@ -158,7 +160,7 @@ describe('where the log of dead letters is read after what put them right', () =
       );
     }
     const found = await letters(tenant);
-    expect(found).toContainEqual(expect.objectContaining({ code: run('triage', 0).id, resolved: true }));
+    expect(found).toContainEqual(expect.objectContaining({ code: run('triage', 0).id, resolved: true, resolution: 'replayed' }));
     expect(found).toContainEqual(expect.objectContaining({ code: run('other', 0).id, resolved: false }));
   });
 });
@@ -178,4 +180,40 @@ test('a record whose key and value nobody could read is kept with its position a
     }),
   );
   expect(await letters(`${tenant}\ufffd`)).toHaveLength(1);
+});
+
+describe('what an operator', () => {
+  const command = (tenant: string) => ({
+    tenant,
+    customer: 'c',
+    commandId: 'cmd_1',
+    actor: 'operator',
+    at: second(9),
+    deadLetterId: 'dlq_record',
+  });
+  const record = (tenant: string, at: number) =>
+    parked(tenant, at, { kind: 'record', deadLetterId: 'dlq_record', deliveryId: null, position: 'millrace.events.normal/3/17' });
+
+  test('skips is resolved, and stays so however often the log brings the same record', async () => {
+    const tenant = uniqueName('t');
+    await consumer.onDeadLettered(record(tenant, 1));
+    await consumer.onSkipDeadLetter({ ...command(tenant), kind: 'record', deliveryId: null });
+    await consumer.onDeadLettered({ ...record(tenant, 1), at: '2099-01-01T00:00:00.000Z' });
+    expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'skipped' }]);
+  });
+
+  test('wants to have tried again is released, and not resolved before it succeeded', async () => {
+    const tenant = uniqueName('t');
+    const holds = new HoldTable(database);
+    const key = Buffer.from(`${tenant}/c`);
+    const held = { topic: tenant, partition: 3, offset: 17, timestampMs: 0, key, value: null, headers: undefined };
+    await consumer.onDeadLettered(record(tenant, 1));
+    await holds.hold('flows', held, { deadLetterId: 'dlq_record' });
+    expect(await holds.releasable('flows', [held])).toEqual([]);
+    await consumer.onRetryDeadLetter(command(tenant));
+    const [released] = await holds.releasable('flows', [held]);
+    expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
+    await holds.finished(released!, 17);
+    expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'retried' }]);
+  });
 });

@@ -1,12 +1,25 @@
 import { Controller } from '@nestjs/common';
-import { DeadLettered, DeliveryAttempted, RunCompleted, deadLetterId, runId, topics } from '#libs/contracts';
+import {
+  DeadLettered,
+  DeliveryAttempted,
+  RetryDeadLetter,
+  RunCompleted,
+  SkipDeadLetter,
+  deadLetterId,
+  runId,
+  topics,
+} from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
+import { HoldTable } from '#libs/persistence';
 import { DeadLetterTable } from './dead-letter.table.js';
 
 /** The one writer of dead letters: opens them when something is given up, resolves them when it is put right after all. */
 @Controller()
 export class DeadLetterConsumer {
-  constructor(private readonly deadLetters: DeadLetterTable) {}
+  constructor(
+    private readonly deadLetters: DeadLetterTable,
+    private readonly holds: HoldTable,
+  ) {}
 
   @OnRecord(topics.deadLetters, DeadLettered, { group: 'dead-letters' })
   async onDeadLettered(letter: DeadLettered): Promise<void> {
@@ -25,5 +38,16 @@ export class DeadLetterConsumer {
     if (generation === 0) return;
     const earlier = Array.from({ length: generation }, (_, before) => deadLetterId(tenant, 'run', runId(tenant, eventId, flow, before)));
     await this.deadLetters.resolve(tenant, earlier, at);
+  }
+
+  @OnRecord(topics.commands, SkipDeadLetter, { group: 'dead-letters' })
+  async onSkipDeadLetter({ tenant, deadLetterId: id }: SkipDeadLetter): Promise<void> {
+    await this.deadLetters.skip(tenant, id);
+  }
+
+  /** Whoever owns the customer's partition finds the request, and resolves the dead letter when the record was handled. */
+  @OnRecord(topics.commands, RetryDeadLetter, { group: 'dead-letters' })
+  async onRetryDeadLetter({ tenant, deadLetterId: id }: RetryDeadLetter): Promise<void> {
+    await this.holds.requestRetry(tenant, id);
   }
 }

@@ -12,20 +12,39 @@ const alreadyResolvedAt = `CASE $3
        WHERE tenant_id = $1 AND run.id = $8 AND later.generation > run.generation AND later.state = 'completed')
      END`;
 
-/** Announced again, the same parking changes nothing; a later parking of the same thing opens the dead letter again, with its new reason. */
+/** How each kind is put right by itself; an operator's skip says so. */
+const resolutionOf = (kind: string): string => `CASE ${kind} WHEN 'run' THEN 'replayed' WHEN 'delivery' THEN 'redelivered' END`;
+
+/**
+ * Announced again, the same parking changes nothing; a later parking of the same thing opens the dead letter again, with its new reason. Not of
+ * a record that an operator gave up: it is the same bytes at the same place, however often the log brings them.
+ */
 const open = statement(
   'deadLetter.open',
-  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, value, created_at, resolved_at)
-   VALUES ($1::text, $2, $3::text, $4, $5, $6, $7, $8::text, $9::text, $10, $11, $12, ${alreadyResolvedAt})
+  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, value, created_at,
+     resolved_at, resolution)
+   SELECT letter.*, CASE WHEN resolved_at IS NOT NULL THEN ${resolutionOf('$3')} END
+   FROM (SELECT $1::text, $2, $3::text, $4, $5, $6, $7, $8::text, $9::text, $10, $11::bytea, $12::timestamptz, ${alreadyResolvedAt} AS resolved_at) AS letter
    ON CONFLICT (tenant_id, id) DO UPDATE
-   SET code = EXCLUDED.code, message = EXCLUDED.message, created_at = EXCLUDED.created_at, resolved_at = EXCLUDED.resolved_at
-   WHERE EXCLUDED.created_at > greatest(dead_letter.created_at, dead_letter.resolved_at)`,
+   SET code = EXCLUDED.code, message = EXCLUDED.message, created_at = EXCLUDED.created_at, resolved_at = EXCLUDED.resolved_at,
+     resolution = EXCLUDED.resolution
+   WHERE NOT (dead_letter.kind = 'record' AND dead_letter.resolution IS NOT DISTINCT FROM 'skipped')
+     AND EXCLUDED.created_at > greatest(dead_letter.created_at, dead_letter.resolved_at)`,
 );
 
 /** What was parked after it was put right stays open. */
 const resolve = statement(
   'deadLetter.resolve',
-  `UPDATE dead_letter SET resolved_at = $3 WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NULL AND created_at <= $3`,
+  `UPDATE dead_letter SET resolved_at = $3, resolution = ${resolutionOf('kind')}
+   WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NULL AND created_at <= $3`,
+);
+const skip = statement(
+  'deadLetter.skip',
+  `UPDATE dead_letter SET resolved_at = clock_timestamp(), resolution = 'skipped' WHERE tenant_id = $1 AND id = $2 AND resolved_at IS NULL`,
+);
+const resolvedOf = statement(
+  'deadLetter.resolvedOf',
+  `SELECT id FROM dead_letter WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NOT NULL`,
 );
 
 /** The table `dead_letter`: what was given up, with its reason, until it is put right. */
@@ -52,5 +71,16 @@ export class DeadLetterTable {
 
   async resolve(tenant: string, ids: readonly string[], at: string): Promise<void> {
     await this.database.query(resolve, [tenant, ids, at]);
+  }
+
+  /** Given up for good. */
+  async skip(tenant: string, id: string): Promise<void> {
+    await this.database.query(skip, [tenant, id]);
+  }
+
+  /** Those of them that are resolved; one that has not been read from the log yet is not. */
+  async resolvedOf(tenant: string, ids: readonly string[]): Promise<Set<string>> {
+    const rows = await this.database.query<{ id: string }>(resolvedOf, [tenant, ids]);
+    return new Set(rows.map(({ id }) => id));
   }
 }

@@ -8,7 +8,7 @@ import { RunService } from './run.service.js';
 export class RunConsumer {
   constructor(private readonly runs: RunService) {}
 
-  @OnRecord(Object.values(eventTopics), EventReceived, { group: 'flows' })
+  @OnRecord(Object.values(eventTopics), EventReceived, { group: 'flows', poison: 'park-key' })
   async onEventReceived(event: EventReceived, context: RecordContext): Promise<void> {
     await this.runs.runFlows(event, context);
   }

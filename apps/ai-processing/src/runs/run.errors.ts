@@ -1,4 +1,5 @@
 import { DomainError } from '#libs/contracts';
+import { HoldsCustomer } from '#libs/messaging';
 
 /** Another process holds the run's claim. Nothing is wrong: it may finish the run, or its lease runs out. */
 export class RunLeasedElsewhere extends DomainError {
@@ -41,5 +42,14 @@ export class RunsUnfinished extends DomainError {
     if (waits.length > 0) this.retryAfterMs = Math.min(...waits);
     const ceilings = reasons.flatMap(({ retryWithinMs }) => retryWithinMs ?? []);
     if (ceilings.length > 0) this.retryWithinMs = Math.min(...ceilings);
+  }
+}
+
+/** A run of the event was given up under the policy `park-key`, and its dead letter is not resolved yet. */
+export class RunGivenUp extends HoldsCustomer {
+  readonly code = 'run.failed';
+
+  constructor(runId: string, deadLetterId: string) {
+    super(deadLetterId, `The run ${runId} was given up; later events of its customer wait until ${deadLetterId} is resolved`);
   }
 }

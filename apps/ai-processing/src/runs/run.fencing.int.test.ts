@@ -11,8 +11,10 @@ import type { Statement } from '#libs/persistence';
 import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { registry, setLogLevel } from '#libs/tracing';
+import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowMatcher } from '../flows/flow.matcher.js';
+import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunProgressTable } from './run.progress.table.js';
 import type { RunProgress } from './run.progress.table.js';
@@ -98,7 +100,8 @@ class ShakyProcess {
     const table = new RunTable(shaky);
     const worker = new RunWorker(table, new ShortLived(shaky), new StepResultTable(shaky), compiler, configuration, blindToTime);
     const options = { ...blindToTime, runLeaseMs: leaseMs };
-    this.runs = new RunService(new FlowMatcher(configuration, compiler), table, worker, new RunAnnouncer(producer), options);
+    const failedRuns = new FailedRuns(configuration, new DeadLetterTable(shaky));
+    this.runs = new RunService(new FlowMatcher(configuration, compiler), table, worker, new RunAnnouncer(producer), failedRuns, options);
   }
 
   private readonly query = async <Row>(sql: Statement, values: readonly unknown[] = []): Promise<Row[]> => {

@@ -3,21 +3,23 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { document, eventId as eventIdOf, topics } from '#libs/contracts';
-import type { EventReceived, Owned } from '#libs/contracts';
+import type { DeadLettered, EventReceived, Owned } from '#libs/contracts';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { ModelGateway } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
+import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
 import { EventRecorder } from '../events/event.recorder.js';
 import { EventTable } from '../events/event.table.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowMatcher } from '../flows/flow.matcher.js';
 import { ReplayConsumer } from '../replays/replay.consumer.js';
 import { EventUnknown } from '../replays/replay.errors.js';
+import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
-import { RunsUnfinished } from './run.errors.js';
+import { RunGivenUp, RunsUnfinished } from './run.errors.js';
 import { RunProgressTable } from './run.progress.table.js';
 import { RunService } from './run.service.js';
 import { RunTable } from './run.table.js';
@@ -57,7 +59,8 @@ beforeAll(async () => {
   const options = { runRetries: 1, runLeaseMs: 30_000 };
   runTable = new RunTable(database);
   const worker = new RunWorker(runTable, new RunProgressTable(database), new StepResultTable(database), compiler, configuration, options);
-  runs = new RunService(new FlowMatcher(configuration, compiler), runTable, worker, new RunAnnouncer(producer), options);
+  const failedRuns = new FailedRuns(configuration, new DeadLetterTable(database));
+  runs = new RunService(new FlowMatcher(configuration, compiler), runTable, worker, new RunAnnouncer(producer), failedRuns, options);
   const events = new EventTable(database);
   recorder = new EventRecorder(events, producer);
   replays = new ReplayConsumer(events, runs);
@@ -216,7 +219,7 @@ test('a model that is down is tried again; when the budget is spent the run is p
   const event = eventOf('1');
   await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunsUnfinished);
   expect(announced('run.completed.v1')).toMatchObject([{ flow: 'plain', decision: 8 }]);
-  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  await expect(runs.runFlows(event, contextOf({ attempt: 2 }))).rejects.toThrow(RunGivenUp);
   expect(await stored()).toMatchObject([
     { flow: 'needy', state: 'failed', error_code: 'model.unavailable' },
     { flow: 'plain', state: 'completed', decision: 8 },
@@ -282,11 +285,45 @@ test('only flows that listen for the event run; one whose condition fails is par
   await apply('too-small', { on: { when: 'event.data.amount > 100' }, steps });
   await apply('matching', { on: { sources: ['shop'], types: ['order.*'], when: 'event.data.amount = 7' }, steps });
   await apply('broken', { on: { when: '$number(event.type)' }, steps });
-  await runs.runFlows(eventOf('1'), contextOf());
+  await expect(runs.runFlows(eventOf('1'), contextOf())).rejects.toThrow(RunGivenUp);
   expect(await stored()).toMatchObject([
     { flow: 'broken', state: 'failed', error_code: 'flow.expressionFailed' },
     { flow: 'matching', state: 'completed' },
   ]);
+});
+
+test('a run that is given up holds its customer until its dead letter is resolved, however often the event comes', async () => {
+  const deadLetters = new DeadLetterTable(database);
+  await apply('broken', { steps: [{ id: 'a', map: { expression: '$number(event.type)' } }] });
+  const event = eventOf('1');
+  const failure = await runs.runFlows(event, contextOf()).catch((error: unknown) => error);
+  const [letter] = announced('dead-lettered.v1') as [DeadLettered];
+  expect(failure).toMatchObject({ deadLetterId: letter.deadLetterId });
+  await deadLetters.open(letter);
+  await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunGivenUp);
+  await deadLetters.skip(tenant, letter.deadLetterId);
+  await runs.runFlows(event, contextOf());
+});
+
+test('an event waits for each of its failed runs', async () => {
+  const deadLetters = new DeadLetterTable(database);
+  const steps = [{ id: 'a', map: { expression: '$number(event.type)' } }];
+  await apply('one', { steps });
+  await apply('other', { steps });
+  const event = eventOf('1');
+  for (let settled = 0; settled < 2; settled += 1) {
+    const { deadLetterId: held } = (await runs.runFlows(event, contextOf()).catch((error: unknown) => error)) as RunGivenUp;
+    const letter = (announced('dead-lettered.v1') as unknown as DeadLettered[]).find(({ deadLetterId }) => deadLetterId === held);
+    await deadLetters.open(letter!);
+    await deadLetters.skip(tenant, held);
+  }
+  await runs.runFlows(event, contextOf());
+});
+
+test('a flow that skips holds nobody', async () => {
+  await apply('broken', { onFailure: 'skip', steps: [{ id: 'a', map: { expression: '$number(event.type)' } }] });
+  await runs.runFlows(eventOf('1'), contextOf());
+  expect(await stored()).toMatchObject([{ state: 'failed' }]);
 });
 
 test('an announcement that failed is made when the record comes again, from the stored decision', async () => {

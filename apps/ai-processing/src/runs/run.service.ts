@@ -6,10 +6,11 @@ import { BatchWriter } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { traceIdOf } from '#libs/tracing';
 import { FlowMatcher } from '../flows/flow.matcher.js';
+import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunTable } from './run.table.js';
-import type { PlannedRun, Run, RunStart, StartedRuns } from './run.table.js';
+import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns } from './run.table.js';
 import { RunWorker, runOptions } from './run.worker.js';
 import type { RunOptions } from './run.worker.js';
 
@@ -29,6 +30,7 @@ export class RunService {
     private readonly table: RunTable,
     private readonly worker: RunWorker,
     private readonly announcer: RunAnnouncer,
+    private readonly failedRuns: FailedRuns,
     @Inject(runOptions) private readonly options: RunOptions,
   ) {
     this.starts = new BatchWriter({ maxBatch: 200, lingerMs: 2, write: (starts) => table.start(starts, options.runLeaseMs) });
@@ -37,7 +39,7 @@ export class RunService {
   /**
    * Runs the flows that are the event's. Which these are is settled by the first try that finds any: a later repeat of the event, after a flow
    * was added, does not run it.
-   * @throws RunsUnfinished
+   * @throws RunsUnfinished, RunGivenUp
    */
   async runFlows(event: EventReceived, context: RecordContext): Promise<void> {
     const planned = (await this.matcher.matching(event)).map((flow) => plan(event, flow, 0, null));
@@ -45,7 +47,8 @@ export class RunService {
     const { claimed, others } = await this.starts.add({ tenant, eventId, planned, traceId: traceIdOf(context.traceparent) });
     const isFirst = others.length === 0 && claimed.every(({ fence }) => fence === 1);
     const unseen = isFirst ? await this.othersOf(planned, claimed) : []; // made by another process at this very moment
-    await this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
+    const runs = await this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
+    await this.failedRuns.holdCustomer(runs);
   }
 
   /**
@@ -69,15 +72,21 @@ export class RunService {
   }
 
   /** All at once; one that fails stops no other. */
-  private async carryOut({ claimed, others, commandId }: Started, event: EventReceived, context: RecordContext): Promise<void> {
+  private async carryOut({ claimed, others, commandId }: Started, event: EventReceived, context: RecordContext): Promise<FinishedRun[]> {
     const ended = await Promise.allSettled([
-      ...claimed.map(async (run) => this.announcer.announce(await this.worker.workOn(run, event, context), event)),
+      ...claimed.map(async (run) => this.announced(await this.worker.workOn(run, event, context), event)),
       ...others.map((run) => this.standBy(run, commandId, event)),
     ]);
     const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
     const passing = failures.filter((failure): failure is DomainError => failure instanceof DomainError && failure.outcome === 'retry');
     if (passing.length > 0) throw new RunsUnfinished(passing);
     if (failures.length > 0) throw failures[0]; // an announcement the log will never take, or a defect: the log parks the record
+    return ended.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+  }
+
+  private async announced(run: FinishedRun, event: EventReceived): Promise<FinishedRun> {
+    await this.announcer.announce(run, event);
+    return run;
   }
 
   /** Those that are finished, or at work elsewhere. */
@@ -92,10 +101,10 @@ export class RunService {
   }
 
   /** A finished run is announced again, because whoever finished it may have ended before the announcement. */
-  private async standBy(run: Run, commandId: string | null, event: EventReceived): Promise<void> {
+  private async standBy(run: Run, commandId: string | null, event: EventReceived): Promise<FinishedRun> {
     if (run.state === 'running') throw new RunLeasedElsewhere(run.id, run.leaseLeftMs);
     if (run.commandId !== commandId) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
-    await this.announcer.announce(run, event);
+    return this.announced(run, event);
   }
 }
 

@@ -8,7 +8,7 @@ import { DeliveryService } from './delivery.service.js';
 export class DeliveryConsumer {
   constructor(private readonly deliveries: DeliveryService) {}
 
-  @OnRecord(topics.outcomes, RunCompleted, { group: 'deliveries' })
+  @OnRecord(topics.outcomes, RunCompleted, { group: 'deliveries', poison: 'park-key' })
   async onRunCompleted(run: RunCompleted, { traceparent }: RecordContext): Promise<void> {
     await this.deliveries.plan(run, traceparent);
   }

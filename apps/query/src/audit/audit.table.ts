@@ -10,6 +10,8 @@ export type AuditAction =
   | 'bulkReplay'
   | 'bulkRedeliver'
   | 'cancelBulkOperation'
+  | 'skipDeadLetter'
+  | 'retryDeadLetter'
   | 'createApiKey'
   | 'revokeApiKey'
   | 'applyDocuments'

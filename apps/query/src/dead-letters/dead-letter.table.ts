@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
-import type { DeadLetterFilter, DeadLetterKind } from '../generated/schema.js';
+import type { DeadLetterFilter, DeadLetterKind, DeadLetterResolution } from '../generated/schema.js';
 import { manyPerKey, onePerKey } from '../graphql/batches.js';
 import { conditions } from '../paging/filter.js';
 import { Paging, listSource } from '../paging/paging.js';
@@ -19,11 +19,12 @@ export interface DeadLetterRow {
   position: string | null;
   createdAt: Date;
   resolvedAt: Date | null;
+  resolution: DeadLetterResolution | null;
 }
 export type DeadLetterPage = Connection<DeadLetterRow>;
 
 const columns = `'DeadLetter' AS "__typename", id, kind, customer, code, message, event_id AS "eventId", run_id AS "runId",
-  delivery_id AS "deliveryId", position, created_at AS "createdAt", resolved_at AS "resolvedAt"`;
+  delivery_id AS "deliveryId", position, created_at AS "createdAt", resolved_at AS "resolvedAt", resolution`;
 const list = listSource('dead_letter', `${columns}, created_at::text AS "sortKey"`, {
   idOf: (row: DeadLetterRow & { sortKey: string }) => row.id,
   rowOf: (row: DeadLetterRow): DeadLetterRow => row,

@@ -6,6 +6,7 @@ import type { DeliveryRow, AttemptRow, DeliveryPage } from '../deliveries/delive
 import type { DeadLetterRow, DeadLetterPage } from '../dead-letters/dead-letter.table.js';
 import type { BulkOperationRow, BulkOperationPage } from '../bulk-operations/bulk-operation.table.js';
 import type { DestinationRow } from '../destinations/destination.table.js';
+import type { HoldRow } from '../dead-letters/hold.table.js';
 import type { DocumentRow } from '../documents/document.service.js';
 import type { ApiKeyRow } from '../api-keys/api-key.service.js';
 import type { TimelineRow } from '../timeline/timeline.table.js';
@@ -216,6 +217,8 @@ export type Customer = Node & {
   key: Scalars['String']['output'];
   firstEventAt: Scalars['DateTime']['output'];
   lastEventAt: Scalars['DateTime']['output'];
+  /** What of this customer waits. */
+  holds: Array<Hold>;
 };
 
 export type CustomerConnection = {
@@ -230,6 +233,30 @@ export type CustomerEdge = {
   __typename?: 'CustomerEdge';
   cursor: Scalars['String']['output'];
   node: Customer;
+};
+
+export type SettleDeadLetterInput = {
+  id: Scalars['ID']['input'];
+  /** 1 to 128 characters of your choice. */
+  idempotencyKey: Scalars['String']['input'];
+};
+
+export type SkipDeadLetterResult = SkipDeadLetterSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+export type RetryDeadLetterResult = RetryDeadLetterSuccess | ValidationError | NotFoundError | ForbiddenError | UnavailableError;
+
+/** It is ordered; watch the dead letter to see it resolved. */
+export type SkipDeadLetterSuccess = {
+  __typename?: 'SkipDeadLetterSuccess';
+  commandId: Scalars['ID']['output'];
+  deadLetter: DeadLetter;
+};
+
+/** It is ordered; watch the dead letter to see it resolved. */
+export type RetryDeadLetterSuccess = {
+  __typename?: 'RetryDeadLetterSuccess';
+  commandId: Scalars['ID']['output'];
+  deadLetter: DeadLetter;
 };
 
 export type DeadLetterFilter = {
@@ -263,12 +290,48 @@ export type DeadLetter = Node & {
   /** Where the record stands in the log, for kind RECORD: `topic/partition/offset`. */
   position: Maybe<Scalars['String']['output']>;
   createdAt: Scalars['DateTime']['output'];
-  /** When a later redelivery or replay succeeded. */
+  /** When it was put right, or given up for good. */
   resolvedAt: Maybe<Scalars['DateTime']['output']>;
+  /** Null where it is not resolved. */
+  resolution: Maybe<DeadLetterResolution>;
+  /** The customers' records that wait for it, one hold per consumer group. */
+  holds: Array<Hold>;
   event: Maybe<Event>;
   run: Maybe<Run>;
   delivery: Maybe<Delivery>;
 };
+
+export type DeadLetterResolution =
+  /** A later generation of the run completed. */
+  | 'replayed'
+  /** The delivery arrived after all. */
+  | 'redelivered'
+  /** The record was handled after all. */
+  | 'retried'
+  /** An operator gave it up. */
+  | 'skipped';
+
+/** Records of one customer that wait, in the order of the log, until something that failed before them is settled. */
+export type Hold = {
+  __typename?: 'Hold';
+  /** The consumer group: `flows` for runs, `deliveries` for what follows from decisions. */
+  group: Scalars['String']['output'];
+  topic: Scalars['String']['output'];
+  customer: Scalars['String']['output'];
+  reason: HoldReason;
+  /** What they wait for; null for OVERFLOW. */
+  deadLetter: Maybe<DeadLetter>;
+  retryRequestedAt: Maybe<Scalars['DateTime']['output']>;
+  createdAt: Scalars['DateTime']['output'];
+  /** With the one that failed. */
+  heldRecords: Scalars['Int']['output'];
+};
+
+export type HoldReason =
+  /** A record, or a run of it, was given up. */
+  | 'poison'
+  /** There are more records than memory has room for. It ends by itself. */
+  | 'overflow';
 
 export type DeadLetterConnection = {
   __typename?: 'DeadLetterConnection';
@@ -736,6 +799,16 @@ export type Mutation = {
   /** Orders nothing more; what was ordered goes on. An operation that is over stays what it is. */
   cancelBulkOperation: CancelBulkOperationResult;
   /**
+   * Gives a dead letter up for good: the record, run or delivery is not tried again, and what waits behind it goes on. The same `idempotencyKey` asks
+   * for the same however often it is sent.
+   */
+  skipDeadLetter: SkipDeadLetterResult;
+  /**
+   * Tries what failed again: a record is handled again, a run is replayed as a new generation, a delivery is redelivered. When that succeeds the dead
+   * letter is resolved, and what waits behind it goes on in order.
+   */
+  retryDeadLetter: RetryDeadLetterResult;
+  /**
    * Tries a delivery again at once, with its effect key unchanged and a fresh retry budget. The same `idempotencyKey` asks for the same redelivery
    * however often it is sent; with another input it is refused.
    */
@@ -782,6 +855,16 @@ export type MutationBulkRedeliverArgs = {
 
 export type MutationCancelBulkOperationArgs = {
   input: CancelBulkOperationInput;
+};
+
+
+export type MutationSkipDeadLetterArgs = {
+  input: SettleDeadLetterInput;
+};
+
+
+export type MutationRetryDeadLetterArgs = {
+  input: SettleDeadLetterInput;
 };
 
 
@@ -1196,6 +1279,20 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
     | ( ForbiddenError )
     | ( UnavailableError )
   ;
+  SkipDeadLetterResult:
+    | ( Omit<SkipDeadLetterSuccess, 'deadLetter'> & { deadLetter: _RefType['DeadLetter'] } )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
+  RetryDeadLetterResult:
+    | ( Omit<RetryDeadLetterSuccess, 'deadLetter'> & { deadLetter: _RefType['DeadLetter'] } )
+    | ( ValidationError )
+    | ( NotFoundError )
+    | ( ForbiddenError )
+    | ( UnavailableError )
+  ;
   RedeliverResult:
     | ( Omit<RedeliverSuccess, 'delivery'> & { delivery: _RefType['Delivery'] } )
     | ( ValidationError )
@@ -1286,9 +1383,17 @@ export type ResolversTypes = {
   Customer: ResolverTypeWrapper<CustomerRow>;
   CustomerConnection: ResolverTypeWrapper<CustomerPage>;
   CustomerEdge: ResolverTypeWrapper<Omit<CustomerEdge, 'node'> & { node: ResolversTypes['Customer'] }>;
+  SettleDeadLetterInput: SettleDeadLetterInput;
+  SkipDeadLetterResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['SkipDeadLetterResult']>;
+  RetryDeadLetterResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RetryDeadLetterResult']>;
+  SkipDeadLetterSuccess: ResolverTypeWrapper<Omit<SkipDeadLetterSuccess, 'deadLetter'> & { deadLetter: ResolversTypes['DeadLetter'] }>;
+  RetryDeadLetterSuccess: ResolverTypeWrapper<Omit<RetryDeadLetterSuccess, 'deadLetter'> & { deadLetter: ResolversTypes['DeadLetter'] }>;
   DeadLetterFilter: DeadLetterFilter;
   DeadLetterKind: DeadLetterKind;
   DeadLetter: ResolverTypeWrapper<DeadLetterRow>;
+  DeadLetterResolution: DeadLetterResolution;
+  Hold: ResolverTypeWrapper<HoldRow>;
+  HoldReason: HoldReason;
   DeadLetterConnection: ResolverTypeWrapper<DeadLetterPage>;
   DeadLetterEdge: ResolverTypeWrapper<Omit<DeadLetterEdge, 'node'> & { node: ResolversTypes['DeadLetter'] }>;
   RedeliverInput: RedeliverInput;
@@ -1392,8 +1497,14 @@ export type ResolversParentTypes = {
   Customer: CustomerRow;
   CustomerConnection: CustomerPage;
   CustomerEdge: Omit<CustomerEdge, 'node'> & { node: ResolversParentTypes['Customer'] };
+  SettleDeadLetterInput: SettleDeadLetterInput;
+  SkipDeadLetterResult: ResolversUnionTypes<ResolversParentTypes>['SkipDeadLetterResult'];
+  RetryDeadLetterResult: ResolversUnionTypes<ResolversParentTypes>['RetryDeadLetterResult'];
+  SkipDeadLetterSuccess: Omit<SkipDeadLetterSuccess, 'deadLetter'> & { deadLetter: ResolversParentTypes['DeadLetter'] };
+  RetryDeadLetterSuccess: Omit<RetryDeadLetterSuccess, 'deadLetter'> & { deadLetter: ResolversParentTypes['DeadLetter'] };
   DeadLetterFilter: DeadLetterFilter;
   DeadLetter: DeadLetterRow;
+  Hold: HoldRow;
   DeadLetterConnection: DeadLetterPage;
   DeadLetterEdge: Omit<DeadLetterEdge, 'node'> & { node: ResolversParentTypes['DeadLetter'] };
   RedeliverInput: RedeliverInput;
@@ -1560,6 +1671,7 @@ export type CustomerResolvers<ContextType = QueryContext, ParentType extends Res
   key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   firstEventAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   lastEventAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  holds?: Resolver<Array<ResolversTypes['Hold']>, ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
@@ -1575,6 +1687,26 @@ export type CustomerEdgeResolvers<ContextType = QueryContext, ParentType extends
   node?: Resolver<ResolversTypes['Customer'], ParentType, ContextType>;
 };
 
+export type SkipDeadLetterResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['SkipDeadLetterResult'] = ResolversParentTypes['SkipDeadLetterResult']> = {
+  __resolveType: TypeResolveFn<'SkipDeadLetterSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type RetryDeadLetterResultResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RetryDeadLetterResult'] = ResolversParentTypes['RetryDeadLetterResult']> = {
+  __resolveType: TypeResolveFn<'RetryDeadLetterSuccess' | 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'UnavailableError', ParentType, ContextType>;
+};
+
+export type SkipDeadLetterSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['SkipDeadLetterSuccess'] = ResolversParentTypes['SkipDeadLetterSuccess']> = {
+  commandId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  deadLetter?: Resolver<ResolversTypes['DeadLetter'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type RetryDeadLetterSuccessResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['RetryDeadLetterSuccess'] = ResolversParentTypes['RetryDeadLetterSuccess']> = {
+  commandId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  deadLetter?: Resolver<ResolversTypes['DeadLetter'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type DeadLetterResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DeadLetter'] = ResolversParentTypes['DeadLetter']> = {
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   kind?: Resolver<ResolversTypes['DeadLetterKind'], ParentType, ContextType>;
@@ -1584,10 +1716,23 @@ export type DeadLetterResolvers<ContextType = QueryContext, ParentType extends R
   position?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   resolvedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  resolution?: Resolver<Maybe<ResolversTypes['DeadLetterResolution']>, ParentType, ContextType>;
+  holds?: Resolver<Array<ResolversTypes['Hold']>, ParentType, ContextType>;
   event?: Resolver<Maybe<ResolversTypes['Event']>, ParentType, ContextType>;
   run?: Resolver<Maybe<ResolversTypes['Run']>, ParentType, ContextType>;
   delivery?: Resolver<Maybe<ResolversTypes['Delivery']>, ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type HoldResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['Hold'] = ResolversParentTypes['Hold']> = {
+  group?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  topic?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  customer?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  reason?: Resolver<ResolversTypes['HoldReason'], ParentType, ContextType>;
+  deadLetter?: Resolver<Maybe<ResolversTypes['DeadLetter']>, ParentType, ContextType>;
+  retryRequestedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  heldRecords?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type DeadLetterConnectionResolvers<ContextType = QueryContext, ParentType extends ResolversParentTypes['DeadLetterConnection'] = ResolversParentTypes['DeadLetterConnection']> = {
@@ -1784,6 +1929,8 @@ export type MutationResolvers<ContextType = QueryContext, ParentType extends Res
   bulkReplay?: Resolver<ResolversTypes['BulkReplayResult'], ParentType, ContextType, RequireFields<MutationBulkReplayArgs, 'input'>>;
   bulkRedeliver?: Resolver<ResolversTypes['BulkRedeliverResult'], ParentType, ContextType, RequireFields<MutationBulkRedeliverArgs, 'input'>>;
   cancelBulkOperation?: Resolver<ResolversTypes['CancelBulkOperationResult'], ParentType, ContextType, RequireFields<MutationCancelBulkOperationArgs, 'input'>>;
+  skipDeadLetter?: Resolver<ResolversTypes['SkipDeadLetterResult'], ParentType, ContextType, RequireFields<MutationSkipDeadLetterArgs, 'input'>>;
+  retryDeadLetter?: Resolver<ResolversTypes['RetryDeadLetterResult'], ParentType, ContextType, RequireFields<MutationRetryDeadLetterArgs, 'input'>>;
   redeliver?: Resolver<ResolversTypes['RedeliverResult'], ParentType, ContextType, RequireFields<MutationRedeliverArgs, 'input'>>;
   enableDestination?: Resolver<ResolversTypes['EnableDestinationResult'], ParentType, ContextType, RequireFields<MutationEnableDestinationArgs, 'input'>>;
   applyDocuments?: Resolver<ResolversTypes['ApplyDocumentsResult'], ParentType, ContextType, RequireFields<MutationApplyDocumentsArgs, 'input'>>;
@@ -1977,7 +2124,12 @@ export type Resolvers<ContextType = QueryContext> = {
   Customer?: CustomerResolvers<ContextType>;
   CustomerConnection?: CustomerConnectionResolvers<ContextType>;
   CustomerEdge?: CustomerEdgeResolvers<ContextType>;
+  SkipDeadLetterResult?: SkipDeadLetterResultResolvers<ContextType>;
+  RetryDeadLetterResult?: RetryDeadLetterResultResolvers<ContextType>;
+  SkipDeadLetterSuccess?: SkipDeadLetterSuccessResolvers<ContextType>;
+  RetryDeadLetterSuccess?: RetryDeadLetterSuccessResolvers<ContextType>;
   DeadLetter?: DeadLetterResolvers<ContextType>;
+  Hold?: HoldResolvers<ContextType>;
   DeadLetterConnection?: DeadLetterConnectionResolvers<ContextType>;
   DeadLetterEdge?: DeadLetterEdgeResolvers<ContextType>;
   RedeliverResult?: RedeliverResultResolvers<ContextType>;

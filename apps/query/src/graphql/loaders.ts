@@ -3,6 +3,7 @@ import DataLoader from 'dataloader';
 import { BulkOperationTable } from '../bulk-operations/bulk-operation.table.js';
 import { CustomerTable } from '../customers/customer.table.js';
 import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
+import { HoldsTable } from '../dead-letters/hold.table.js';
 import { DeliveryTable } from '../deliveries/delivery.table.js';
 import { EventTable } from '../events/event.table.js';
 import { RunTable } from '../runs/run.table.js';
@@ -24,6 +25,7 @@ export class LoaderFactory {
     private readonly runs: RunTable,
     private readonly deliveries: DeliveryTable,
     private readonly deadLetters: DeadLetterTable,
+    private readonly holds: HoldsTable,
     private readonly timelines: TimelineTable,
     private readonly bulkOperations: BulkOperationTable,
   ) {}
@@ -32,7 +34,7 @@ export class LoaderFactory {
   of(tenant: string) {
     const loader = <Row>(batch: Batch<Row>): DataLoader<string, Row> =>
       new DataLoader((keys) => batch(tenant, [...new Set(keys)]).then((rows) => spread(keys, rows)), { cache: false });
-    const { events, customers, runs, deliveries, deadLetters, timelines, bulkOperations } = this;
+    const { events, customers, runs, deliveries, deadLetters, holds, timelines, bulkOperations } = this;
     return {
       event: loader((of, ids) => events.byIds(of, ids)),
       eventState: loader((of, ids) => events.states(of, ids)),
@@ -49,6 +51,8 @@ export class LoaderFactory {
       deadLetter: loader((of, ids) => deadLetters.byIds(of, ids)),
       deadLettersOfEvent: loader((of, ids) => deadLetters.ofEvents(of, ids)),
       bulkOperation: loader((of, ids) => bulkOperations.byIds(of, ids)),
+      holdsOfDeadLetter: loader((of, ids) => holds.ofDeadLetters(of, ids)),
+      holdsOfCustomer: loader((of, keys) => holds.ofCustomers(of, keys)),
       timelineOfEvent: loader((of, ids) => timelines.ofEvents(of, ids)),
     };
   }

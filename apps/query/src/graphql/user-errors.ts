@@ -24,7 +24,12 @@ export abstract class Unknown extends DomainError {
 export class InputInvalid extends DomainError {
   constructor(
     readonly violations: readonly Violation[],
-    readonly code: 'request.invalid' | 'request.idempotencyMismatch' | 'document.invalid' = 'request.invalid',
+    readonly code:
+      | 'request.invalid'
+      | 'request.idempotencyMismatch'
+      | 'document.invalid'
+      | 'deadLetter.resolved'
+      | 'deadLetter.notHeld' = 'request.invalid',
   ) {
     super(violations.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   }

@@ -74,6 +74,12 @@ export const flowSpec = z
       })
       .prefault({}),
     steps: z.array(flowStep).min(1).max(50),
+    onFailure: z
+      .enum(['park-key', 'skip'])
+      .default('park-key')
+      .describe(
+        'What later events of the same customer and lane do when a run is given up. `park-key`: they wait until its dead letter is resolved; `skip`: they go on.',
+      ),
     decision: expression.optional().describe('The run’s decision; default: the output of the last step that is not a delivery.'),
   })
   .superRefine((flow, context) => {
