@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventId as eventIdOf, runId } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
+import { Database, statement } from '#libs/persistence';
+import { freshDatabase, waitFor } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { EventTable } from '../events/event.table.js';
+import { RetentionTable } from '../retention/retention.table.js';
+import { RunProgressTable } from './run.progress.table.js';
+import { RunTable } from './run.table.js';
+import type { PlannedRun } from './run.table.js';
+import { StepResultTable } from './step-result.table.js';
+
+const stored = 20_000;
+/** More than the five times after which Postgres may choose a plan that fits no values in particular. */
+const times = 12;
+
+let fresh: FreshDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test', poolSize: 1 });
+  await database.query(
+    statement(
+      'test.plans.events',
+      `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, log_topic, log_partition, log_offset)
+       SELECT 'acme', 'evt_' || md5(n::text), 's', 'c-' || n % 100, 't', 'normal', now(), now(), 'text/plain', '', 'l', 0, n FROM generate_series(1, $1) AS n`,
+    ),
+    [stored],
+  );
+  await database.query(
+    statement(
+      'test.plans.runs',
+      `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, finished_at)
+       SELECT 'acme', 'run_' || md5(n::text), 'evt_' || md5(n::text), 'c-' || n % 100, 'f', 1, 0, 'completed', now() FROM generate_series(1, $1) AS n`,
+    ),
+    [stored],
+  );
+  await database.query(
+    statement(
+      'test.plans.steps',
+      `INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, started_at, finished_at)
+       SELECT 'acme', 'run_' || md5(n::text), 'a', 'evt_' || md5(n::text), 'map', 'succeeded', now(), now() FROM generate_series(1, $1) AS n`,
+    ),
+    [stored],
+  );
+});
+afterAll(async () => {
+  await database.close();
+  await fresh.close();
+});
+
+const eventOf = (n: number): EventReceived => ({
+  eventId: eventIdOf('acme', 's', { providerEventId: `new-${n}` }),
+  tenant: 'acme',
+  source: 's',
+  customer: 'c-1',
+  lane: 'normal',
+  type: 't',
+  providerEventId: null,
+  occurredAt: '2026-11-21T10:00:00.000Z',
+  receivedAt: '2026-11-21T10:00:00.000Z',
+  contentType: 'text/plain',
+  body: 'x',
+});
+
+const planned = (event: EventReceived): PlannedRun => ({
+  tenant: 'acme',
+  id: runId('acme', event.eventId, 'f', 0),
+  eventId: event.eventId,
+  customer: 'c-1',
+  flow: 'f',
+  flowVersion: 1,
+  generation: 0,
+  commandId: null,
+});
+
+const rowsRead = statement(
+  'test.plans.rowsRead',
+  `SELECT sum(seq_tup_read) AS rows, sum(n_tup_ins) AS inserted FROM pg_stat_user_tables WHERE relname IN ('event', 'run', 'step_result', 'model_attempt')`,
+);
+const flushStatistics = statement('test.plans.flush', 'SELECT pg_stat_force_next_flush()');
+
+async function read(): Promise<{ rows: number; inserted: number }> {
+  await database.query(flushStatistics);
+  const [row] = await database.query<{ rows: string; inserted: string }>(rowsRead);
+  return { rows: Number(row!.rows), inserted: Number(row!.inserted) };
+}
+
+/** One step of the way of an event through Postgres. */
+async function take(n: number): Promise<void> {
+  const event = eventOf(n);
+  const at = new Date();
+  const runs = new RunTable(database);
+  await new EventTable(database).record([{ event, traceId: null, position: { topic: 't', partition: 0, offset: String(n) } }]);
+  const start = { tenant: 'acme', eventId: event.eventId, planned: [planned(event)], traceId: null };
+  const [started] = await runs.start([start], 60_000);
+  const [run] = started!.claimed;
+  await runs.renew([run!], 60_000);
+  await new StepResultTable(database).ofRun(run!);
+  const step = { step: 'a', kind: 'map', state: 'succeeded', output: 1, startedAt: at, finishedAt: at } as const;
+  const end = { state: 'completed', decision: 1, deliveries: [] } as const;
+  await new RunProgressTable(database).write([{ run: run!, steps: [step], attempts: [], unanswered: 0, end }], 60_000);
+  await runs.byIds('acme', [run!.id]);
+  await runs.lastGenerations('acme', event.eventId);
+  await new RetentionTable(database).deleteEvents('acme', new Date('2020-01-01T00:00:00Z'));
+}
+
+test.each(['without', 'with'])('no statement of an event’s way reads a whole table, %s statistics', async (statistics) => {
+  if (statistics === 'with') await database.query(statement('test.plans.analyze', 'ANALYZE'));
+  const before = await read();
+  for (let n = 0; n < times; n += 1) await take(n + (statistics === 'with' ? times : 0));
+  await waitFor(async () => (await read()).inserted >= before.inserted + 3 * times, { what: 'the statistics to be written' });
+  expect((await read()).rows - before.rows).toBe(0);
+});
