@@ -74,6 +74,47 @@ describe('redeliver', () => {
   });
 });
 
+describe('a dead letter', () => {
+  const settle = (mutation: 'skipDeadLetter' | 'retryDeadLetter', id: string) =>
+    server
+      .data<Record<string, Record<string, unknown>>>(
+        operator,
+        `mutation { ${mutation}(input: { id: "${id}", idempotencyKey: "${id}" }) {
+          __typename
+          ... on NotFoundError { missing }
+          ... on ValidationError { code path }
+        } }`,
+      )
+      .then((data) => data[mutation]!);
+
+  test.each([
+    { kind: 'run', schema: 'replay-event.v1', value: { eventId: 'evt_1', flow: 'triage' } },
+    { kind: 'delivery', schema: 'redeliver.v1', value: { deliveryId: 'dlv_1' } },
+  ])('of a $kind is retried as $schema', async ({ kind, schema, value }) => {
+    const append = appended();
+    await server.rows.deadLetter({ tenant: 'acme', id: `dlq_${kind}`, kind, event: 'evt_1', run: 'run_1', delivery: 'dlv_1' });
+    expect(await settle('retryDeadLetter', `dlq_${kind}`)).toEqual({ __typename: 'RetryDeadLetterSuccess' });
+    expect(append.mock.calls.map(([, type, appendedValue]) => [type.schema, appendedValue])).toMatchObject([[schema, value]]);
+  });
+
+  test('is skipped with a command that names what failed', async () => {
+    const append = appended();
+    await server.rows.deadLetter({ tenant: 'acme', id: 'dlq_skip', kind: 'delivery', event: 'evt_1', delivery: 'dlv_1' });
+    expect(await settle('skipDeadLetter', 'dlq_skip')).toEqual({ __typename: 'SkipDeadLetterSuccess' });
+    expect(append.mock.calls.map(([, , value]) => value)).toMatchObject([
+      { deadLetterId: 'dlq_skip', kind: 'delivery', deliveryId: 'dlv_1', customer: 'cus-1' },
+    ]);
+  });
+
+  test('of a record that nobody waits for, one that is resolved and one that is not there are refused, each with its reason', async () => {
+    await server.rows.deadLetter({ tenant: 'acme', id: 'dlq_passed', kind: 'record' });
+    await server.rows.deadLetter({ tenant: 'acme', id: 'dlq_done', kind: 'run', run: 'run_1', resolved: true });
+    expect(await settle('retryDeadLetter', 'dlq_passed')).toMatchObject({ code: 'deadLetter.notHeld', path: ['input', 'id'] });
+    expect(await settle('skipDeadLetter', 'dlq_done')).toMatchObject({ code: 'deadLetter.resolved' });
+    expect(await settle('skipDeadLetter', 'dlq_none')).toEqual({ __typename: 'NotFoundError', missing: ['dlq_none'] });
+  });
+});
+
 describe('replayEvents', () => {
   const replay = (input: string) =>
     server.data<{ replayEvents: Record<string, unknown> }>(
