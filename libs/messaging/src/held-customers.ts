@@ -39,6 +39,8 @@ export type HoldableItem = HoldableWork | Release;
 const readAhead = 20;
 /** How much of the time the search for holds that may end takes at most, where there are very many. */
 const pollShare = 0.05;
+/** One search that was slow, because the store was away or this process stood still, does not put off the next one for minutes. */
+const maxPollPauseMs = 10_000;
 
 const log = logger('messaging');
 const heldCustomers = gauge('millrace_held_customers', 'Customers whose records wait until a dead letter is resolved.', ['group']);
@@ -92,6 +94,7 @@ export class PartitionHolds {
 export class HeldCustomers {
   readonly #group: string;
   readonly #now: () => number;
+  readonly #pause: (ms: number) => Promise<void>;
   #nextPollAt = 0;
   #polling = false;
 
@@ -104,10 +107,13 @@ export class HeldCustomers {
       retryMs: number;
       /** In ms; default: the monotonic clock. */
       now?: () => number;
+      /** Default: a timer. */
+      pause?: (ms: number) => Promise<void>;
     },
   ) {
     this.#group = options.group;
     this.#now = options.now ?? (() => performance.now());
+    this.#pause = options.pause ?? delay;
   }
 
   /** Finds out who is held, without end while the partitions are ours. Never rejects. */
@@ -118,7 +124,7 @@ export class HeldCustomers {
         for (const partition of open) if (!partition.signal.aborted) partition.know(holds.get(placeNameOf(partition)) ?? []);
       } catch (error) {
         log.error({ err: error, group: this.#group }, 'the held customers could not be read; the records of the new partitions wait');
-        await delay(this.options.retryMs);
+        await this.#pause(this.options.retryMs);
       }
     }
   }
@@ -156,7 +162,7 @@ export class HeldCustomers {
     } finally {
       this.#polling = false;
       const now = this.#now();
-      this.#nextPollAt = now + (now - startedAt) / pollShare;
+      this.#nextPollAt = now + Math.min((now - startedAt) / pollShare, maxPollPauseMs);
     }
   }
 

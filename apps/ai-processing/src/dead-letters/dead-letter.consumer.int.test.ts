@@ -86,7 +86,10 @@ test('an announcement that comes again does not open what was resolved; a later 
 test('a later generation that completes resolves the failed run, an unrelated one does not', async () => {
   const tenant = uniqueName('t');
   const failed = runId(tenant, 'evt_1', 'triage', 0);
-  await consumer.onDeadLettered(parked(tenant, 1, { kind: 'run', runId: failed, deadLetterId: deadLetterId(tenant, 'run', failed) }));
+  const byFastClock = 5;
+  await consumer.onDeadLettered(
+    parked(tenant, byFastClock, { kind: 'run', runId: failed, deadLetterId: deadLetterId(tenant, 'run', failed) }),
+  );
   const completed = (flow: string): RunCompleted => ({
     tenant,
     customer: 'c',

@@ -32,11 +32,14 @@ const open = statement(
      AND EXCLUDED.created_at > greatest(dead_letter.created_at, dead_letter.resolved_at)`,
 );
 
-/** What was parked after it was put right stays open. */
+/**
+ * What was parked after it was put right stays open. Of runs the generation says what came after, not the clocks of two machines: a customer may
+ * wait for it.
+ */
 const resolve = statement(
   'deadLetter.resolve',
-  `UPDATE dead_letter SET resolved_at = $3, resolution = ${resolutionOf('kind')}
-   WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NULL AND created_at <= $3`,
+  `UPDATE dead_letter SET resolved_at = greatest($3, created_at), resolution = ${resolutionOf('kind')}
+   WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NULL AND (kind = 'run' OR created_at <= $3)`,
 );
 const skip = statement(
   'deadLetter.skip',
