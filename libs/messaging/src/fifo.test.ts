@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Fifo } from './fifo.js';
 
-test('it gives back what an array would, however pushes and shifts alternate', () => {
+test('it gives back what an array would, from either end, however pushes, shifts and pops alternate', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -1_500, max: 1_500 }), { maxLength: 20 }), (bursts) => {
       const fifo = new Fifo<number>();
@@ -13,6 +13,9 @@ test('it gives back what an array would, however pushes and shifts alternate', (
           if (burst > 0) {
             fifo.push((n += 1));
             model.push(n);
+          } else if (at % 5 === 0) {
+            expect(fifo.last()).toBe(model.at(-1));
+            expect(fifo.pop()).toBe(model.pop());
           } else expect(fifo.shift()).toBe(model.shift());
         }
         expect(fifo.length).toBe(model.length);

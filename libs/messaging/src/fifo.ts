@@ -15,6 +15,16 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** Takes the last one back. */
+  pop(): T | undefined {
+    return this.length === 0 ? undefined : this.#items.pop();
+  }
+
+  /** What {@link pop} would take. */
+  last(): T | undefined {
+    return this.#items[this.#items.length - 1];
+  }
+
   shift(): T | undefined {
     if (this.#head === this.#items.length) return undefined;
     const item = this.#items[this.#head];

@@ -46,6 +46,8 @@ const maxSpan = 20_000;
 const fullMetadataBytes = 0.75 * maxMetadataBytes;
 /** Finished records that are committed without waiting for the timer. */
 const commitEvery = 1_000;
+/** A partition that is full for longer is relieved of the customers who fill it. */
+const maxFullMs = 5_000;
 /** A long rebalance makes the process unready. */
 const maxRebalanceMs = 60_000;
 /** A fetch waits so long for a record. Also the heartbeat of an idle or paused consumer: kafkajs beats between fetches, and handlers never hold a fetch up. */
@@ -77,7 +79,8 @@ class OwnedPartition {
   readonly holds: PartitionHolds;
   queuedRecords = 0;
   queuedBytes = 0;
-  paused = false;
+  /** When it became full, on the monotonic clock, ms; undefined where it is read. */
+  fullSince: number | undefined;
 
   constructor(
     readonly topic: string,
@@ -342,7 +345,7 @@ export class GroupConsumer {
     this.#partitions.delete(placeOf(topic, partition));
     owned.source.close();
     // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
-    if (owned.paused) this.#consumer?.resume([{ topic, partitions: [partition] }]);
+    if (owned.fullSince !== undefined) this.#consumer?.resume([{ topic, partitions: [partition] }]);
     owned.lost.abort(new Error(`${topic}/${partition} belongs to another process now`));
   }
 
@@ -418,14 +421,14 @@ export class GroupConsumer {
   }
 
   #pauseWhenFull(owned: OwnedPartition): void {
-    if (owned.paused || this.#fill(owned) < 1) return;
-    owned.paused = true;
+    if (owned.fullSince !== undefined || this.#fill(owned) < 1) return;
+    owned.fullSince = performance.now();
     this.#consumer?.pause([{ topic: owned.topic, partitions: [owned.partition] }]);
   }
 
   #resumeWhenDrained(owned: OwnedPartition): void {
-    if (!owned.paused || owned.lost.signal.aborted || this.#fill(owned) > 0.5) return;
-    owned.paused = false;
+    if (owned.fullSince === undefined || owned.lost.signal.aborted || this.#fill(owned) > 0.5) return;
+    owned.fullSince = undefined;
     this.#consumer?.resume([{ topic: owned.topic, partitions: [owned.partition] }]);
   }
 
@@ -448,8 +451,19 @@ export class GroupConsumer {
     queued.set({ group: this.group.group }, waiting - this.#dispatcher.inFlight);
     blockedKeys.set({ group: this.group.group }, blocked);
     void this.#commit();
-    void this.#held.poll([...this.#partitions.values()].map(({ holds }) => holds));
+    const all = [...this.#partitions.values()];
+    void this.#held.poll(all.map(({ holds }) => holds));
+    if (this.group.poison === 'park-key') this.#relieve(all);
     this.#watch.check(); // what it throws ends the process, as any defect outside a handler does
+  }
+
+  #relieve(all: readonly OwnedPartition[]): void {
+    const longAgo = performance.now() - maxFullMs;
+    const full = all.filter(({ fullSince = Infinity }) => fullSince <= longAgo);
+    this.#held.relieve(
+      full.map(({ holds }) => holds),
+      all.map(({ holds }) => holds),
+    );
   }
 
   /** One commit at a time; a failed one is repeated, with what is finished by then, at the next interval. Never rejects. */

@@ -12,6 +12,8 @@ export interface HoldableWork extends RecordWork {
   readonly holds: PartitionHolds;
   /** The dead letter that its customer has to wait for; set once, and then only the hold is left to store. */
   heldBy?: string;
+  /** Set where it does not wait in its lane but on its way to the store: the lane's key. */
+  movedOutOf?: string;
 }
 
 /** The held records of one customer on their way back: an item of its lane, so that nothing overtakes them. */
@@ -22,6 +24,7 @@ class Release {
   work: RecordWork | undefined;
   /** It is handled, and only its removal is left to store. */
   handled = false;
+  begun = false;
 
   constructor(
     readonly holds: PartitionHolds,
@@ -36,7 +39,13 @@ class Release {
 
 export type HoldableItem = HoldableWork | Release;
 
+/** A customer whose record is tried for longer holds up those who share a full partition. */
+const stuckMs = 5_000;
+/** So does one with this many times the records of a usual one; where all have many, moving some would help nobody. */
+const deep = 10;
 const readAhead = 20;
+/** How often a release looks again whether records on their way to the store have arrived there. */
+const arrivalMs = 20;
 /** How much of the time the search for holds that may end takes at most, where there are very many. */
 const pollShare = 0.05;
 /** One search that was slow, because the store was away or this process stood still, does not put off the next one for minutes. */
@@ -50,12 +59,21 @@ const releasedRecords = counter('millrace_released_records_total', 'Held records
   'topic',
 ]);
 
+/** A customer whose new records go to the store past its lane. */
+class MovedOut {
+  /** Offsets on their way, ascending. */
+  readonly underWay = new Set<number>();
+  /** How many there ever were. */
+  count = 0;
+}
+
 /** The holds of one partition, from one assignment to the loss of it. */
 export class PartitionHolds {
   /** Keys of lanes whose records are kept instead of handled. */
   readonly held = new Set<string>();
   /** Those that have a release in their lane. */
   readonly releasing = new Set<string>();
+  readonly #movedOut = new Map<string, MovedOut>();
   #early: { key: string | null; work: HoldableWork }[] | undefined = [];
 
   constructor(
@@ -74,8 +92,47 @@ export class PartitionHolds {
 
   /** A record waits here until it is known whether its customer is held. */
   add(key: string | null, work: HoldableWork): void {
-    if (this.#early === undefined) this.source.add(key, work);
-    else this.#early.push({ key, work });
+    if (this.#early !== undefined) this.#early.push({ key, work });
+    else if (key !== null && this.#movedOut.has(key)) this.#moveOut(key, work);
+    else this.source.add(key, work);
+  }
+
+  /** Takes what a lane has out of memory; one that waits for its retry is taken too, so that it does not hold the partition's offset. */
+  moveOut(key: string): void {
+    const moved = this.source.takeBack(key, (item) => (item instanceof Release ? !item.begun : canBeHeld(item.record)));
+    for (const item of moved) {
+      if (item instanceof Release) this.releasing.delete(key);
+      else this.#moveOut(key, item);
+    }
+  }
+
+  /** Of a customer whose records go past its lane, those on their way below this offset: a release has to wait for them. */
+  hasUnderWay(key: string, below: number): boolean {
+    for (const offset of this.#movedOut.get(key)?.underWay ?? []) return offset < below;
+    return false;
+  }
+
+  /** Changes whenever one more record goes past its lane. */
+  movedOutCount(key: string): number {
+    return this.#movedOut.get(key)?.count ?? 0;
+  }
+
+  arrived(key: string, offset: number): void {
+    this.#movedOut.get(key)?.underWay.delete(offset);
+  }
+
+  /** Records of the customer wait in its lane again. */
+  readmit(key: string): void {
+    this.held.delete(key);
+    this.#movedOut.delete(key);
+  }
+
+  #moveOut(key: string, work: HoldableWork): void {
+    const moved = this.#movedOut.get(key) ?? new MovedOut();
+    this.#movedOut.set(key, moved);
+    moved.underWay.add(work.record.offset);
+    moved.count += 1;
+    this.source.add(null, { ...work, movedOutOf: key });
   }
 
   know(holds: readonly Hold[]): void {
@@ -97,6 +154,7 @@ export class HeldCustomers {
   readonly #pause: (ms: number) => Promise<void>;
   #nextPollAt = 0;
   #polling = false;
+  #isStoreAway = false;
 
   constructor(
     private readonly options: {
@@ -131,6 +189,7 @@ export class HeldCustomers {
 
   async handle(item: HoldableItem): Promise<Verdict> {
     if (item instanceof Release) return this.#release(item);
+    if (item.movedOutOf !== undefined) return this.#store(item, item.movedOutOf);
     const { holds, record } = item;
     const key = record.key === null ? null : laneOf(record.key);
     if (key === null || !holds.held.has(key)) return this.#attempt(item);
@@ -141,6 +200,17 @@ export class HeldCustomers {
       }
       holds.held.delete(key);
       return this.#attempt(item);
+    });
+  }
+
+  /** Whether or not the customer is held: if not, it is from now on, and may go on as soon as its lane is free. */
+  async #store({ holds, record, signal }: HoldableWork, key: string): Promise<Verdict> {
+    return this.#stored(signal, async () => {
+      const { store } = this.options;
+      if (!(await store.keep(this.#group, record))) await store.hold(this.#group, record, 'overflow');
+      heldRecords.inc({ group: this.#group, topic: record.topic });
+      holds.arrived(key, record.offset);
+      return 'finished';
     });
   }
 
@@ -157,12 +227,30 @@ export class HeldCustomers {
     try {
       const owners = new Map(known.map((partition) => [placeNameOf(partition), partition]));
       for (const hold of await this.options.store.releasable(this.#group, known)) this.#beginRelease(owners.get(placeNameOf(hold))!, hold);
+      this.#isStoreAway = false;
     } catch (error) {
+      this.#isStoreAway = true;
       log.warn({ err: error, group: this.#group }, 'the holds that may end could not be read; trying again');
     } finally {
       this.#polling = false;
       const now = this.#now();
       this.#nextPollAt = now + Math.min((now - startedAt) / pollShare, maxPollPauseMs);
+    }
+  }
+
+  /**
+   * Makes room in partitions that have been full for long: what the customers who fill them have waiting goes to the store, so that a slow or
+   * failing one, or one with a deep backlog, does not stop the others.
+   * @param all of this group's, by which is judged what is usual
+   */
+  relieve(full: readonly PartitionHolds[], all: readonly PartitionHolds[]): void {
+    if (full.length === 0 || this.#isStoreAway) return;
+    const depths = all.flatMap(({ source }) => [...source.depths()].map(({ items }) => items)).toSorted((a, b) => a - b);
+    const usual = depths[depths.length >> 1] ?? 0;
+    for (const partition of full) {
+      for (const { key, items, triedMs } of partition.source.depths()) {
+        if (triedMs >= stuckMs || items > deep * usual) partition.moveOut(key);
+      }
     }
   }
 
@@ -199,9 +287,11 @@ export class HeldCustomers {
   /** One held record, so that other customers have their turn between two of them. */
   async #release(release: Release): Promise<Verdict> {
     if (release.holds.signal.aborted) return 'abandoned';
+    release.begun = true;
     return this.#stored(release.holds.signal, async () => {
       if (release.dropOffset !== null) await this.#finishHeld(release, release.dropOffset);
       release.dropOffset = null;
+      if (release.holds.hasUnderWay(release.key, release.readTo)) return { againInMs: arrivalMs };
       if (release.records.length === 0) release.records.push(...(await this.options.store.next(release.place, readAhead)));
       const [record] = release.records;
       if (record === undefined) return this.#end(release);
@@ -238,9 +328,13 @@ export class HeldCustomers {
     releasedRecords.inc({ group: this.#group, topic: place.topic });
   }
 
-  async #end({ holds, key, place }: Release): Promise<Verdict> {
+  async #end(release: Release): Promise<Verdict> {
+    const { holds, key, place } = release;
+    const movedOut = holds.movedOutCount(key);
+    if (holds.hasUnderWay(key, Infinity)) return this.#leave(release);
     if (!(await this.options.store.close(place))) return { againInMs: 0 };
-    holds.held.delete(key);
+    if (holds.movedOutCount(key) !== movedOut) return this.#leave(release); // it holds the customer again
+    holds.readmit(key);
     holds.releasing.delete(key);
     const { topic, partition } = place;
     log.info({ group: this.#group, topic, partition, key: place.key.toString() }, 'a customer is held no more');

@@ -12,7 +12,7 @@ export interface DispatcherOptions<Item> {
   handle: (item: Item) => Promise<Verdict>;
   /** Runs `work` in `ms`; returns what cancels it. Default: a timer. */
   schedule?: (work: () => void, ms: number) => () => void;
-  /** The clock of the lanes' ageing, ms. Default: the monotonic one. */
+  /** In ms. Default: the monotonic clock. */
   now?: () => number;
 }
 
@@ -23,6 +23,8 @@ const reserve = 0.2;
 class Lane<Item> {
   readonly items = new Fifo<Item>();
   cancelRetry: (() => void) | undefined;
+  /** When the first item was handled for the first time, on the dispatcher's clock. */
+  firstTriedAt: number | undefined;
 
   constructor(
     readonly source: DispatcherSource<Item>,
@@ -40,6 +42,7 @@ export class KeyOrderedDispatcher<Item> {
   readonly #concurrency: number;
   readonly #handle: (item: Item) => Promise<Verdict>;
   readonly #schedule: (work: () => void, ms: number) => () => void;
+  readonly #now: () => number;
   readonly #ready: ReadyLanes<Lane<Item>>;
   readonly #idleWaiters: (() => void)[] = [];
   #inFlight = 0;
@@ -51,7 +54,8 @@ export class KeyOrderedDispatcher<Item> {
     this.#concurrency = options.concurrency;
     this.#handle = options.handle;
     this.#schedule = options.schedule ?? startTimer;
-    this.#ready = new ReadyLanes(options.now);
+    this.#now = options.now ?? ((): number => performance.now());
+    this.#ready = new ReadyLanes(this.#now);
     this.#shared = options.concurrency;
   }
 
@@ -62,7 +66,7 @@ export class KeyOrderedDispatcher<Item> {
   /** A place that items come from; keys of different sources are different keys. */
   source(priority: Priority = 'normal'): DispatcherSource<Item> {
     if (priority === 'high') this.#shared = this.#concurrency - Math.floor(this.#concurrency * reserve);
-    return new DispatcherSource<Item>(priority, (lane) => this.#runSoon(lane));
+    return new DispatcherSource<Item>(priority, this.#now, (lane) => this.#runSoon(lane));
   }
 
   /** Starts nothing new; what is in flight goes on. */
@@ -95,6 +99,7 @@ export class KeyOrderedDispatcher<Item> {
 
   #start(lane: Lane<Item>, item: Item): void {
     this.#inFlight += 1;
+    lane.firstTriedAt ??= this.#now();
     void this.#handle(item).then((verdict) => {
       this.#inFlight -= 1;
       this.#settle(lane, verdict);
@@ -107,6 +112,7 @@ export class KeyOrderedDispatcher<Item> {
     if (lane.source.closed || verdict === 'abandoned') return;
     if (verdict === 'finished') {
       lane.items.shift();
+      lane.firstTriedAt = undefined;
       if (lane.items.length > 0) this.#ready.push(lane, lane.source.priority);
       else lane.source.forget(lane);
       return;
@@ -125,6 +131,7 @@ class DispatcherSource<Item> {
 
   constructor(
     readonly priority: Priority,
+    private readonly now: () => number,
     private readonly runSoon: (lane: Lane<Item>) => void,
   ) {}
 
@@ -156,6 +163,31 @@ class DispatcherSource<Item> {
     lane.items.push(item);
     this.#lanes.set(laneKey, lane);
     this.runSoon(lane);
+  }
+
+  /** Of each key: how many items it has, and for how long its first one has been tried without an end, ms. */
+  *depths(): Iterable<{ readonly key: string; readonly items: number; readonly triedMs: number }> {
+    const now = this.now();
+    for (const { key, items, firstTriedAt = now } of this.#lanes.values()) {
+      if (typeof key === 'string') yield { key, items: items.length, triedMs: now - firstTriedAt };
+    }
+  }
+
+  /**
+   * Takes items of a key back, from its end to the first one that `may` not be: in their order. The first item of all stays where it is at work or
+   * about to be; one that waits for its retry is taken like the others.
+   */
+  takeBack(key: string, may: (item: Item) => boolean): Item[] {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) return [];
+    const taken: Item[] = [];
+    const kept = lane.cancelRetry === undefined ? 1 : 0;
+    while (lane.items.length > kept && may(lane.items.last()!)) taken.push(lane.items.pop()!);
+    if (lane.items.length === 0) {
+      lane.cancelRetry?.();
+      this.forget(lane);
+    }
+    return taken.toReversed();
   }
 
   /** Drops what is queued or waits; what is in flight ends without consequence. */

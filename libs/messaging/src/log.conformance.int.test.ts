@@ -274,6 +274,25 @@ describe('a customer whose record cannot be processed', () => {
     expect(numbersOf(got.values, 'c1')).toEqual([1, 2, 3]);
   });
 
+  test('that is stuck behind a deep backlog stops nobody who shares its partition, and goes on in order', async () => {
+    const topic = await newTopic(1);
+    const holds = new HoldsInMemory();
+    const stuck = Promise.withResolvers<void>();
+    const work: Work = ({ customer }) => (customer === 'deep' ? stuck.promise : Promise.resolve());
+    const got = await consume([handlerOf(topic, { poison: 'park-key' })], work, { holds });
+    await appendEach(
+      topic,
+      range(6_000).map((n) => noted('deep', n)),
+    );
+    await appendEach(topic, [noted('other', 0)]);
+    await waitFor(() => numbersOf(got.values, 'other').length === 1, { what: 'the customer behind the backlog', deadlineMs: 30_000 });
+    expect(numbersOf(got.values, 'deep')).toEqual([]);
+    stuck.resolve();
+    await waitFor(() => numbersOf(got.values, 'deep').length === 6_000, { what: 'the backlog', deadlineMs: 30_000 });
+    expect(numbersOf(got.values, 'deep')).toEqual(range(6_000));
+    await waitFor(() => holds.size === 0, { what: 'the end of the hold' });
+  });
+
   test('still waits after a restart, and after the next one is released where it stood', async () => {
     const topic = await newTopic(1);
     const holds = new HoldsInMemory();
