@@ -18,6 +18,9 @@ async function byKafkajs(request: ProduceRequest): Promise<Buffer> {
   return (await theirs({ ...request, compression: CompressionTypes.None }).encode()).buffer;
 }
 
+/** A hundred requests of up to a hundred records take a second of a free processor, and kafkajs takes most of it. */
+const timeoutMs = 60_000;
+
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 const bytes = fc.uint8Array({ maxLength: 200 }).map((content) => Buffer.from(content));
 const content = fc.oneof(text, bytes);
@@ -32,34 +35,42 @@ const request: fc.Arbitrary<ProduceRequest> = fc.record({
   timeout: fc.nat({ max: 2 ** 31 - 1 }),
   producerId: fc.bigInt({ min: -1n, max: 2n ** 63n - 1n }).map(String),
   producerEpoch: fc.integer({ min: -1, max: 2 ** 15 - 1 }),
-  topicData: fc.array(fc.record({ topic: text, partitions: fc.array(partition, { maxLength: 3 }) }), { maxLength: 3 }),
+  topicData: fc.array(fc.record({ topic: text, partitions: fc.array(partition, { maxLength: 2 }) }), { maxLength: 2 }),
 });
 
-test('a request has the bytes that kafkajs writes for it', async () => {
-  await fc.assert(
-    fc.asyncProperty(request, async (produced) => {
-      expect(encodeProduceRequest(produced, nowMs).equals(await byKafkajs(produced))).toBe(true);
-    }),
-  );
-});
+test(
+  'a request has the bytes that kafkajs writes for it',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(request, async (produced) => {
+        expect(encodeProduceRequest(produced, nowMs).equals(await byKafkajs(produced))).toBe(true);
+      }),
+    );
+  },
+  timeoutMs,
+);
 
-test('records that were written in advance make the same request', async () => {
-  const inAdvance = fc.record({ key: content, value: text, headers: fc.dictionary(text, text, { maxKeys: 6 }) });
-  await fc.assert(
-    fc.asyncProperty(fc.array(inAdvance, { minLength: 1, maxLength: 100, size: 'medium' }), async (records) => {
-      const produced = (messages: ProduceRequest['topicData'][0]['partitions'][0]['messages']): ProduceRequest => ({
-        acks: -1,
-        timeout: 5_000,
-        producerId: '7',
-        producerEpoch: 0,
-        topicData: [{ topic: 'events', partitions: [{ partition: 0, firstSequence: 0, messages }] }],
-      });
-      const encoded = records.map(encodedRecord);
-      expect(encodeProduceRequest(produced(encoded), nowMs).equals(await byKafkajs(produced(records)))).toBe(true);
-      expect(encoded.map(({ value }) => String(value))).toEqual(records.map(({ value }) => value));
-    }),
-  );
-});
+test(
+  'records that were written in advance make the same request',
+  async () => {
+    const inAdvance = fc.record({ key: content, value: text, headers: fc.dictionary(text, text, { maxKeys: 6 }) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(inAdvance, { minLength: 1, maxLength: 100, size: 'medium' }), async (records) => {
+        const produced = (messages: ProduceRequest['topicData'][0]['partitions'][0]['messages']): ProduceRequest => ({
+          acks: -1,
+          timeout: 5_000,
+          producerId: '7',
+          producerEpoch: 0,
+          topicData: [{ topic: 'events', partitions: [{ partition: 0, firstSequence: 0, messages }] }],
+        });
+        const encoded = records.map(encodedRecord);
+        expect(encodeProduceRequest(produced(encoded), nowMs).equals(await byKafkajs(produced(records)))).toBe(true);
+        expect(encoded.map(({ value }) => String(value))).toEqual(records.map(({ value }) => value));
+      }),
+    );
+  },
+  timeoutMs,
+);
 
 test.each([63, 64, 8_191, 8_192, 1_048_575, 1_048_576])('a value of %i bytes has a length of the right length', async (length) => {
   const produced: ProduceRequest = {
