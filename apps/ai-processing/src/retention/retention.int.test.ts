@@ -144,6 +144,24 @@ test('resolved dead letters go once the log has forgotten them too; open ones an
   expect(await sql(`SELECT FROM audit_entry WHERE tenant_id = $1`, [tenant])).toHaveLength(1);
 });
 
+test('a resolved dead letter stays while its customer is held, because the hold ends by it', async () => {
+  await addEvent('here', { receivedAt: daysAgo(1) });
+  await addDeadLetter('dlq_held', 'gone', old);
+  const [letter] = await sql<{ customer: string }>(`SELECT customer FROM dead_letter WHERE tenant_id = $1`, [tenant]);
+  await sql(
+    `INSERT INTO hold (tenant_id, consumer_group, topic, partition, record_key, customer, reason, cause_offset, dead_letter_id)
+     VALUES ($1, 'flows', 't', 0, 'k', $2, 'poison', 7, 'dlq_held')`,
+    [tenant, letter!.customer],
+  );
+  const tomorrow = new Date(now.getTime() + 86_400_000);
+  const left = () => sql(`SELECT FROM dead_letter WHERE tenant_id = $1`, [tenant]);
+  await retention.deleteOld(tomorrow);
+  expect(await left()).toHaveLength(1);
+  await sql(`DELETE FROM hold WHERE tenant_id = $1`, [tenant]);
+  await retention.deleteOld(tomorrow);
+  expect(await left()).toHaveLength(0);
+});
+
 test('batches are small, and unfinished events do not stop the walk', async () => {
   for (let n = 0; n < 6; n += 1) await addEvent(`event-${n}`, { receivedAt: new Date(old.getTime() + n) });
   await addRun('event-0', { state: 'running', finishedAt: null });

@@ -69,10 +69,13 @@ const deleteStep = statement(
    FROM candidate ORDER BY received_at DESC, id DESC LIMIT 1`,
 );
 
+/** A hold ends because its dead letter is resolved, and its event is not held again because those of its other runs are: without them it never ends. */
 const deleteDeadLetters = statement(
   'retention.deleteDeadLetters',
   `DELETE FROM dead_letter WHERE (tenant_id, id) IN (
-     SELECT tenant_id, id FROM dead_letter WHERE tenant_id = $1 AND created_at < $2 AND resolved_at < $2 ORDER BY created_at LIMIT $3)
+     SELECT tenant_id, id FROM dead_letter WHERE tenant_id = $1 AND created_at < $2 AND resolved_at < $2
+       AND NOT EXISTS (SELECT FROM hold WHERE hold.tenant_id = dead_letter.tenant_id AND hold.customer = dead_letter.customer)
+     ORDER BY created_at LIMIT $3)
    RETURNING id`,
 );
 const deleteIdempotencyKeys = statement('retention.deleteIdempotencyKeys', `DELETE FROM idempotency_key WHERE tenant_id = $1 AND at < $2`);
