@@ -75,11 +75,11 @@ describe('redeliver', () => {
 });
 
 describe('a dead letter', () => {
-  const settle = (mutation: 'skipDeadLetter' | 'retryDeadLetter', id: string) =>
+  const settle = (mutation: 'skipDeadLetter' | 'retryDeadLetter', id: string, key = id) =>
     server
       .data<Record<string, Record<string, unknown>>>(
         operator,
-        `mutation { ${mutation}(input: { id: "${id}", idempotencyKey: "${id}" }) {
+        `mutation { ${mutation}(input: { id: "${id}", idempotencyKey: "${key}" }) {
           __typename
           ... on NotFoundError { missing }
           ... on ValidationError { code path }
@@ -105,6 +105,19 @@ describe('a dead letter', () => {
       { deadLetterId: 'dlq_skip', kind: 'delivery', deliveryId: 'dlv_1', customer: 'cus-1' },
     ]);
   });
+
+  test.each(['skipDeadLetter', 'retryDeadLetter'] as const)(
+    'is not settled by %s under a key that stands for another one',
+    async (mutation) => {
+      for (const id of [`dlq_one_${mutation}`, `dlq_two_${mutation}`]) {
+        await server.rows.deadLetter({ tenant: 'acme', id, kind: 'run', event: 'evt_1', run: 'run_1' });
+      }
+      await settle(mutation, `dlq_one_${mutation}`, 'once');
+      const append = appended();
+      expect(await settle(mutation, `dlq_two_${mutation}`, 'once')).toMatchObject({ code: 'request.idempotencyMismatch' });
+      expect(append).not.toHaveBeenCalled();
+    },
+  );
 
   test('of a record that nobody waits for, one that is resolved and one that is not there are refused, each with its reason', async () => {
     await server.rows.deadLetter({ tenant: 'acme', id: 'dlq_passed', kind: 'record' });

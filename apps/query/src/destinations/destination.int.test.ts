@@ -68,7 +68,7 @@ test('what was known of an older version of the document does not count, nor wha
 });
 
 const enable = `mutation ($name: String!) { enableDestination(input: { name: $name, idempotencyKey: "k" }) {
-  __typename ... on EnableDestinationSuccess { commandId } ... on NotFoundError { code missing }
+  __typename ... on EnableDestinationSuccess { commandId } ... on NotFoundError { code missing } ... on ValidationError { code }
 } }`;
 
 test('enabling is a command on the log, for a destination that is there', async () => {
@@ -83,4 +83,14 @@ test('enabling is a command on the log, for a destination that is there', async 
   const missing = await server.data({ operatorIn: tenant }, enable, { name: 'erp' });
   expect(missing).toMatchObject({ enableDestination: { __typename: 'NotFoundError', code: 'destination.unknown', missing: ['erp'] } });
   expect(append).toHaveBeenCalledTimes(1);
+});
+
+test('an idempotency key that was used for another destination is refused, and nothing is enabled', async () => {
+  const tenant = await tenantWith('crm', 'erp');
+  await server.data({ operatorIn: tenant }, enable, { name: 'crm' });
+  const append = vi.spyOn(server.part(RecordProducer), 'append');
+  onTestFinished(() => append.mockRestore());
+  const answer = await server.data({ operatorIn: tenant }, enable, { name: 'erp' });
+  expect(answer).toMatchObject({ enableDestination: { __typename: 'ValidationError', code: 'request.idempotencyMismatch' } });
+  expect(append).not.toHaveBeenCalled();
 });

@@ -4,7 +4,7 @@ import { EnableDestination, commandId, noCustomer, topics } from '#libs/contract
 import { RecordProducer } from '#libs/messaging';
 import { AuditTable } from '../audit/audit.table.js';
 import type { EnableDestinationInput } from '../generated/schema.js';
-import { checkIdempotencyKey } from '../graphql/idempotency-key.js';
+import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
 import { Unknown } from '../graphql/user-errors.js';
 import { DestinationTable } from './destination.table.js';
 
@@ -20,16 +20,19 @@ export class DestinationUnknown extends Unknown {
 export class DestinationService {
   constructor(
     private readonly table: DestinationTable,
+    private readonly keys: IdempotencyKeys,
     private readonly audit: AuditTable,
     private readonly producer: RecordProducer,
   ) {}
 
   /** Orders it. The command's id follows from the caller's key, so a request sent again orders nothing more. */
-  async enable(principal: Principal, { name, idempotencyKey }: EnableDestinationInput): Promise<{ commandId: string }> {
+  async enable(principal: Principal, input: EnableDestinationInput): Promise<{ commandId: string }> {
+    const { name, idempotencyKey } = input;
     checkIdempotencyKey(idempotencyKey);
     const { tenant, actor } = principal;
     const destinations = await this.table.list(tenant);
     if (!destinations.some((destination) => destination.name === name)) throw new DestinationUnknown(name);
+    await this.keys.bind(tenant, 'enableDestination', input);
     const command = commandId(tenant, idempotencyKey, 'enableDestination', name);
     await this.audit.record(principal, [{ action: 'enableDestination', target: `Destination/${name}`, commandId: command }]);
     const at = new Date().toISOString();
