@@ -101,6 +101,21 @@ export class Rows {
     await this.database.query(insertDeadLetter, [tenant, id, kind, event, run, delivery, resolved ? createdAt : null, createdAt]);
   }
 
+  /** The records of a customer that wait for a dead letter. */
+  async hold({
+    tenant,
+    customer,
+    deadLetter,
+    records,
+  }: {
+    tenant: string;
+    customer: string;
+    deadLetter: string;
+    records: number;
+  }): Promise<void> {
+    await this.database.query(insertHold, [tenant, customer, deadLetter, records]);
+  }
+
   /** Written anew, or changed to what is given. */
   async bulkOperation(row: { tenant: string; id: string; kind?: string; state?: string; total?: number; done?: number }): Promise<void> {
     const { tenant, id, kind = 'replay', state = 'running', total = null, done = 0 } = row;
@@ -157,6 +172,15 @@ const insertDeadLetter = statement(
   'test.deadLetter',
   `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, resolved_at, created_at)
    VALUES ($1, $2, $3, 'cus-1', 'delivery.refused', 'The destination refused', $4, $5, $6, $7, $8)`,
+);
+const insertHold = statement(
+  'test.hold',
+  `WITH held AS (
+     INSERT INTO hold (tenant_id, consumer_group, topic, partition, record_key, customer, reason, cause_offset, dead_letter_id)
+     VALUES ($1::text, 'flows', 'millrace.events.normal', 0, convert_to($1::text || '/' || $2::text, 'UTF8'), $2::text, 'poison', 1, $3)
+     RETURNING tenant_id, consumer_group, topic, partition, record_key)
+   INSERT INTO held_record (tenant_id, consumer_group, topic, partition, record_key, log_offset, appended_at, headers)
+   SELECT held.*, n, now(), '{}' FROM held, generate_series(1, $4::integer) AS n`,
 );
 const insertBulkOperation = statement(
   'test.bulkOperation',

@@ -3,6 +3,8 @@ import { sleep } from '#libs/retries';
 import type { Connection } from './connection.js';
 import { Failure } from './failure.js';
 import { ask } from './graphql.client.js';
+import { accepted, refusals } from './refusal.js';
+import type { Refusal } from './refusal.js';
 
 /** What is replayed or redelivered, as the options say it. */
 export interface BulkOptions {
@@ -33,16 +35,8 @@ interface Count {
   exact: boolean;
 }
 
-type Refusal =
-  | { __typename: 'ValidationError'; violations: { path: string[]; message: string }[] }
-  | { __typename: 'NotFoundError' | 'ForbiddenError' | 'UnavailableError'; message: string };
 type Ordered = { __typename: 'BulkReplaySuccess' | 'BulkRedeliverSuccess'; matched: Count; operationId: string | null };
 
-const refusals = `
-  ... on ValidationError { violations { path message } }
-  ... on NotFoundError { message }
-  ... on ForbiddenError { message }
-  ... on UnavailableError { message }`;
 const bulkReplay = `mutation Replay($input: BulkReplayInput!) {
   bulk: bulkReplay(input: $input) { __typename ... on BulkReplaySuccess { matched { value exact } operationId } ${refusals} }
 }`;
@@ -93,14 +87,6 @@ async function carryOut(
   print(operationId);
   note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);
   if (wait) await follow(connection, operationId, { print, note, signal });
-}
-
-function accepted<T extends { __typename: string }>(answer: T | Refusal): T {
-  if ('violations' in answer) {
-    throw new Failure(answer.violations.map(({ path, message }) => `${path.slice(1).join('.')}: ${message}`).join('\n'), 'refused');
-  }
-  if ('message' in answer) throw new Failure(answer.message, answer.__typename === 'UnavailableError' ? 'unusable' : 'refused');
-  return answer;
 }
 
 interface Operation {

@@ -227,6 +227,38 @@ describe('after an outage', () => {
   });
 });
 
+describe('dead letters', () => {
+  beforeEach(async () => {
+    const { rows } = server;
+    await rows.event({ tenant, id: 'evt_1', customer: 'cus-9' });
+    await rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'failed' });
+    const createdAt = new Date('2026-11-20T10:00:00Z');
+    await rows.deadLetter({ tenant, id: 'dlq_1', kind: 'run', event: 'evt_1', run: 'run_1', createdAt });
+    await rows.deadLetter({ tenant, id: 'dlq_settled', kind: 'run', event: 'evt_1', run: 'run_1', resolved: true });
+    await rows.hold({ tenant, customer: 'cus-1', deadLetter: 'dlq_1', records: 3 });
+  });
+
+  test('are listed with what waits behind them, the resolved ones are not', async () => {
+    const line = /^2026-11-20T10:00:00.000Z  dlq_1  RUN  cus-1  evt_1  holds 3 in flows  \S+: .+$/;
+    expect((await millrace(['dead-letters'])).out).toMatch(line);
+    expect((await millrace(['dead-letters', 'list', '--customer', 'cus-1'])).out).toMatch(line);
+    expect((await millrace(['dead-letters', 'list', '--code', 'model.none'])).out).toBe('');
+  });
+
+  test.each(['retry', 'skip'])('can be settled by %s once, and one that is settled or that nobody knows is refused', async (settle) => {
+    expect(await millrace(['dead-letters', settle, 'dlq_1'])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^dlq_1 is /) as string,
+    });
+    expect(await millrace(['dead-letters', settle, 'dlq_settled'])).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining('is resolved already') as string,
+    });
+    expect(await millrace(['dead-letters', settle, 'dlq_x'])).toMatchObject({ code: 1, notes: 'There is no dead letter dlq_x' });
+    expect((await millrace(['dead-letters', settle])).code).toBe(2);
+  });
+});
+
 describe('the connection', () => {
   test('comes from the credentials that npm start leaves in the directory', async () => {
     mkdirSync(join(directory, '.millrace'));

@@ -4,6 +4,7 @@ import { cancel, operations, redeliver, replay } from './bulk.command.js';
 import type { BulkOptions } from './bulk.command.js';
 import { connectionOf, credentialsFile, defaultUrl } from './connection.js';
 import type { Connection, ConnectionOptions } from './connection.js';
+import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters.command.js';
 import { show, tail } from './events.command.js';
 import { Failure, exitCodes } from './failure.js';
 import { get, kindNamed } from './get.command.js';
@@ -94,6 +95,24 @@ function commandLine({ environment, directory, print, note, signal }: Surroundin
     .description('order nothing more; what was ordered goes on')
     .argument('<id>', 'bop_…')
     .action((id: string) => cancel(connection(), id, print));
+
+  const deadLetters = program.command('dead-letters').description('what was given up and waits for an operator, the last first');
+  deadLetters
+    .command('list', { isDefault: true })
+    .description('print the newest 20, with what waits behind them')
+    .option('--customer <key>', 'only this customer’s')
+    .option('--code <code>', 'only what was given up for this reason')
+    .action((filter: { customer?: string; code?: string }) => openDeadLetters(connection(), filter, output));
+  deadLetters
+    .command('retry')
+    .description('try again what failed; when it succeeds, what waits behind it goes on in order')
+    .argument('<id>', 'dlq_…')
+    .action((id: string) => retryDeadLetter(connection(), id, print));
+  deadLetters
+    .command('skip')
+    .description('give it up for good; what waits behind it goes on in order')
+    .argument('<id>', 'dlq_…')
+    .action((id: string) => skipDeadLetter(connection(), id, print));
   return program;
 }
 

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import type { Connection } from './connection.js';
+import { ask } from './graphql.client.js';
+import { accepted, refusals } from './refusal.js';
+import type { Refusal } from './refusal.js';
+
+interface DeadLetter {
+  id: string;
+  kind: string;
+  customer: string;
+  code: string;
+  message: string;
+  position: string | null;
+  createdAt: string;
+  event: { id: string } | null;
+  holds: { group: string; heldRecords: number }[];
+}
+
+const openOnes = `query DeadLetters($filter: DeadLetterFilter) {
+  deadLetters(first: 20, filter: $filter) {
+    nodes { id kind customer code message position createdAt event { id } holds { group heldRecords } }
+    pageInfo { hasNextPage }
+  }
+}`;
+
+/** `millrace dead-letters`: the newest twenty that wait for an operator, with what waits behind each. */
+export async function openDeadLetters(
+  connection: Connection,
+  { customer, code }: { customer?: string; code?: string },
+  { print, note }: { print: (line: string) => void; note: (line: string) => void },
+): Promise<void> {
+  type Page = { deadLetters: { nodes: DeadLetter[]; pageInfo: { hasNextPage: boolean } } };
+  const { deadLetters } = await ask<Page>(connection, openOnes, { filter: { resolved: false, customer, code } });
+  for (const letter of deadLetters.nodes) print(lineOf(letter));
+  if (deadLetters.pageInfo.hasNextPage) note('There are more, older ones.');
+}
+
+function lineOf({ id, kind, customer, code, message, position, createdAt, event, holds }: DeadLetter): string {
+  const subject = event?.id ?? position;
+  return [
+    createdAt,
+    id,
+    kind,
+    customer,
+    ...(subject === null ? [] : [subject]),
+    ...holds.map(({ group, heldRecords }) => `holds ${heldRecords} in ${group}`),
+    `${code}: ${message}`,
+  ].join('  ');
+}
+
+type Settled = { __typename: 'RetryDeadLetterSuccess' | 'SkipDeadLetterSuccess' };
+
+const retry = `mutation Retry($input: SettleDeadLetterInput!) { settled: retryDeadLetter(input: $input) { __typename ${refusals} } }`;
+const skip = `mutation Skip($input: SettleDeadLetterInput!) { settled: skipDeadLetter(input: $input) { __typename ${refusals} } }`;
+
+/** `millrace dead-letters retry`. */
+export async function retryDeadLetter(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
+  await settle(connection, retry, id);
+  print(`${id} is tried again. Once that succeeds, it is resolved and what waits behind it goes on.`);
+}
+
+/** `millrace dead-letters skip`. */
+export async function skipDeadLetter(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
+  await settle(connection, skip, id);
+  print(`${id} is given up for good. What waits behind it goes on.`);
+}
+
+async function settle(connection: Connection, mutation: string, id: string): Promise<void> {
+  const input = { id, idempotencyKey: randomUUID() };
+  const { settled } = await ask<{ settled: Settled | Refusal }>(connection, mutation, { input });
+  accepted(settled);
+}
