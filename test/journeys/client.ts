@@ -22,15 +22,22 @@ export interface EventStory {
     errorCode: string | null;
     attempts: { number: number; outcome: string; status: number | null }[];
   }[];
-  deadLetters: { id: string; code: string; resolvedAt: string | null }[];
+  deadLetters: { id: string; kind: string; code: string; resolvedAt: string | null; resolution: string | null }[];
   timeline: { kind: string; title: string; at: string }[];
+}
+
+export interface CustomerHold {
+  group: string;
+  reason: string;
+  heldRecords: number;
+  deadLetter: { id: string } | null;
 }
 
 const storyFields = `
   id state traceId customer { key }
   runs { id generation state decision modelAttempts { outcome errorCode } }
   deliveries { id state generation errorCode attempts { number outcome status } }
-  deadLetters { id code resolvedAt }
+  deadLetters { id kind code resolvedAt resolution }
   timeline { kind title at }`;
 
 /** One tenant's way into a running Millrace: its partners' webhooks, its key, its questions. */
@@ -90,6 +97,12 @@ export class Client {
 
   delivered(eventId: string, deadlineMs?: number): Promise<EventStory> {
     return this.storyWhen(eventId, 'the event to be decided and delivered', (story) => story.state === 'COMPLETED', deadlineMs);
+  }
+
+  /** What of a customer waits, and for which dead letter. */
+  async holdsOf(customer: string): Promise<CustomerHold[]> {
+    const query = `query ($key: String!) { customer(key: $key) { holds { group reason heldRecords deadLetter { id } } } }`;
+    return (await this.graphql<{ customer: { holds: CustomerHold[] } }>(query, { key: customer })).customer.holds;
   }
 
   async eventIds(): Promise<string[]> {

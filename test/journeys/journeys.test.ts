@@ -216,6 +216,73 @@ describe.each(forms)('$title', ({ form: makeForm }) => {
     expect(new Set(story.deliveries.map((one) => one.id)).size).toBe(2);
   });
 
+  describe('when the model refuses an event for good, its customer’s later events wait and nobody else’s do,', () => {
+    let refused: string;
+    let behind: string[];
+    let letter: string;
+
+    beforeEach(async () => {
+      const message = uniqueName('no model answers');
+      await setFaults(form, [{ match: { contains: message }, times: null, fault: 'status', status: 400 }]);
+      refused = await client.accepted(helpdesk('msg_held_0', 'cust-held', message));
+      const story = await client.storyWhen(refused, 'its dead letter', ({ deadLetters }) => deadLetters.length === 1);
+      letter = story.deadLetters[0]!.id;
+
+      behind = [];
+      for (const n of [1, 2, 3]) behind.push(await client.accepted(helpdesk(`msg_held_${n}`, 'cust-held', `Message ${n}`)));
+      await client.delivered(await client.accepted(helpdesk('msg_free', 'cust-free', 'Hello')));
+      await waitFor(async () => (await client.holdsOf('cust-held'))[0]?.heldRecords === 4, {
+        deadlineMs: 15_000,
+        what: 'four held records',
+      });
+    });
+
+    /** The events in the order in which the destination got their decisions. */
+    const arrived = () =>
+      sink.requests.flatMap(({ body }) => [refused, ...behind].filter((eventId) => body.toString('utf8').includes(eventId)));
+
+    const settle = async (mutation: 'retryDeadLetter' | 'skipDeadLetter') => {
+      const document = `mutation ($input: SettleDeadLetterInput!) { settled: ${mutation}(input: $input) { __typename } }`;
+      const input = { id: letter, idempotencyKey: 'settle' };
+      return (await client.graphql<{ settled: { __typename: string } }>(document, { input })).settled.__typename;
+    };
+
+    const released = () =>
+      waitFor(async () => (await client.holdsOf('cust-held')).length === 0, { deadlineMs: 15_000, what: 'the end of the hold' });
+
+    test('and GraphQL says what they wait for', async () => {
+      expect((await client.story(refused))!.deadLetters).toMatchObject([
+        { id: letter, kind: 'RUN', code: 'model.refused', resolution: null },
+      ]);
+      expect(await client.holdsOf('cust-held')).toEqual([{ group: 'flows', reason: 'POISON', heldRecords: 4, deadLetter: { id: letter } }]);
+      expect(await client.holdsOf('cust-free')).toEqual([]);
+      for (const id of behind) expect(await client.story(id)).toMatchObject({ state: 'RECORDED', runs: [] });
+    });
+
+    test('until a replay completes it, and then they are delivered after it, in order', async () => {
+      await fetch(`${form.model}/faults`, { method: 'DELETE' });
+      expect(await settle('retryDeadLetter')).toBe('RetryDeadLetterSuccess');
+      for (const id of behind) await client.delivered(id);
+      const story = await client.storyWhen(
+        refused,
+        'its dead letter to be resolved',
+        ({ deadLetters }) => deadLetters[0]?.resolvedAt !== null,
+      );
+      expect(Object.fromEntries(story.runs.map(({ generation, state }) => [generation, state]))).toEqual({ 0: 'FAILED', 1: 'COMPLETED' });
+      expect(story.deadLetters).toMatchObject([{ id: letter, resolution: 'REPLAYED' }]);
+      await released();
+      expect(arrived()).toEqual([refused, ...behind]);
+    });
+
+    test('until an operator skips it, and then they are delivered in order without it', async () => {
+      expect(await settle('skipDeadLetter')).toBe('SkipDeadLetterSuccess');
+      for (const id of behind) await client.delivered(id);
+      expect((await client.story(refused))!.deadLetters).toMatchObject([{ id: letter, resolution: 'SKIPPED' }]);
+      await released();
+      expect(arrived()).toEqual(behind);
+    });
+  });
+
   test('CloudEvents come in with an API key, and the key opens only what its scopes say', async () => {
     const { createApiKey } = await client.graphql<{ createApiKey: { key: string } }>(
       `mutation { createApiKey(input: { name: "partner", scopes: [INGEST] }) { ... on CreateApiKeySuccess { key } } }`,
