@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import './kafkajs-repairs.js';
 
 type MakeRequest = (produced: object) => { encode(): Promise<{ buffer: Buffer }> };
@@ -24,4 +24,32 @@ test.each([
   const produced = { acks: -1, timeout: 5_000, compression: 0, producerId: '7', producerEpoch: 1, topicData, ...settings };
   const { request } = protocol({ version: 7 })(produced);
   expect((await request.encode()).buffer.equals((await unrepaired(produced).encode()).buffer)).toBe(true);
+});
+
+describe('the fetches of a group from a broker', () => {
+  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: object };
+
+  /** A group of which every fetch fails at its first step, and the times at which that was. */
+  function groupWithoutLog(): { fetch(nodeId: string): Promise<unknown>; readonly beganAtMs: number[] } {
+    const beganAtMs: number[] = [];
+    const refreshMetadataIfNecessary = (): void => {
+      beganAtMs.push(performance.now());
+      throw new Error('away');
+    };
+    const parts = { cluster: { refreshMetadataIfNecessary }, recoverFromFetch: () => Promise.resolve(), beganAtMs };
+    return Object.assign(Object.create(prototype) as { fetch(nodeId: string): Promise<unknown> }, parts);
+  }
+
+  test('begin some time after each other', async () => {
+    const group = groupWithoutLog();
+    for (let n = 0; n < 3; n += 1) await group.fetch('1');
+    const [first, , third] = group.beganAtMs;
+    expect(third! - first!).toBeGreaterThanOrEqual(2 * 25 - 5); // timers of Node may be a little early
+  });
+
+  test('hold up no other group', async () => {
+    const began = performance.now();
+    await Promise.all(Array.from({ length: 100 }, () => groupWithoutLog().fetch('1')));
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
 });
