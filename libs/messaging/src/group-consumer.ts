@@ -240,10 +240,11 @@ export class GroupConsumer {
   /** kafkajs-repairs.ts makes kafkajs await `beforeRejoin` and tell the membership. */
   #drainingAssigner(): PartitionAssigner {
     return (config) => {
-      const beforeRejoin = (isMember: boolean): Promise<void> => this.#beforeRejoin(isMember);
-      const assigner: ReturnType<PartitionAssigner> & GroupListener = Object.assign(PartitionAssigners.roundRobin(config), {
-        beforeRejoin,
-      });
+      const listener: GroupListener = {
+        beforeRejoin: (isMember) => this.#beforeRejoin(isMember),
+        mayJoin: () => !this.#stopped.signal.aborted,
+      };
+      const assigner = Object.assign(PartitionAssigners.roundRobin(config), listener);
       this.#listener = assigner;
       return assigner;
     };

@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
+import { KafkaJSConnectionError, KafkaJSNonRetriableError } from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { GroupListener } from './kafkajs-repairs.js';
 import './kafkajs-repairs.js';
 
 type MakeRequest = (produced: object) => { encode(): Promise<{ buffer: Buffer }> };
@@ -52,4 +54,51 @@ describe('the fetches of a group from a broker', () => {
     await Promise.all(Array.from({ length: 100 }, () => groupWithoutLog().fetch('1')));
     expect(performance.now() - began).toBeLessThan(1_000);
   });
+});
+
+const consumerGroup = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: { joinAndSync(): Promise<void> } };
+
+/** A member of a group whose joins end as said, one after the other; the last one for ever. */
+function member(...joins: (Error | undefined)[]) {
+  const told: string[] = [];
+  const listener: GroupListener = {
+    beforeRejoin: async (isMember) => void told.push(isMember ? 'drain' : 'give up'),
+    mayJoin: () => !group.isStopping,
+  };
+  const retrier = async (): Promise<void> => {
+    told.push('join');
+    const fault = joins.length > 1 ? joins.shift() : joins[0];
+    if (fault !== undefined) throw fault;
+  };
+  const group = {
+    memberId: 'm-1' as string | null,
+    generationId: 7,
+    assigners: [listener],
+    heartbeat: async () => undefined,
+    retrier,
+    isStopping: false,
+  };
+  return { group, told, listener, join: () => consumerGroup.prototype.joinAndSync.call(group as never) };
+}
+const away = () => new KafkaJSConnectionError('connect ECONNREFUSED');
+
+test('a member drains, and joins again until the broker is back', async () => {
+  const { join, told, listener } = member(away(), away(), undefined);
+  await join();
+  expect(told).toEqual(['drain', 'join', 'join', 'join']);
+  expect(listener.membership?.()).toEqual({ memberId: 'm-1', generationId: 7 });
+});
+
+test('a member that was evicted gives up what it has first', async () => {
+  const { join, told, group } = member(undefined);
+  group.memberId = null;
+  await join();
+  expect(told).toEqual(['give up', 'join']);
+});
+
+test('a log that is away is not waited for once the consumer stops, nor where no try can help', async () => {
+  const stopping = member(away());
+  stopping.group.isStopping = true;
+  await expect(stopping.join()).rejects.toThrow('ECONNREFUSED');
+  await expect(member(new KafkaJSNonRetriableError('not authorized')).join()).rejects.toThrow('not authorized');
 });

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CompressionTypes } from 'kafkajs';
+import { CompressionTypes, KafkaJSError } from 'kafkajs';
 import type { Message } from 'kafkajs';
 import { encodeProduceRequest } from './produce-request.js';
 import type { ProduceRequest, ProducedRecord } from './produce-request.js';
@@ -51,6 +51,8 @@ export interface Membership {
 export interface GroupListener {
   /** Awaited before this consumer joins again. @param isMember false where the group has gone on without it */
   beforeRejoin?(isMember: boolean): Promise<void>;
+  /** False once the consumer is being stopped, so that a log that is away is not waited for. */
+  mayJoin?(): boolean;
   /** Set by the consumer group: who it is, also while it tells of a join. */
   membership?: () => Membership;
 }
@@ -64,6 +66,8 @@ interface ConsumerGroup {
   fetch(nodeId: string): Promise<unknown>;
 }
 
+/** Between two tries to join again. */
+const joinPauseMs = 500;
 /** How often a member that waits before it joins again says that it lives; the shortest session is 6 s. */
 const waitingBeatMs = 1_500;
 
@@ -71,6 +75,9 @@ const waitingBeatMs = 1_500;
  * kafkajs joins again as soon as it hears of a rebalance and has no hook for what must happen before (no `onPartitionsRevoked`:
  * https://github.com/tulios/kafkajs/issues/1222). Records in flight would be handled by the next owner at the same time. With this, a member
  * first awaits `beforeRejoin` of its assigner, and keeps its session meanwhile.
+ *
+ * A join that breaks off because the broker is away ends, in kafkajs, as a failed fetch, after which it fetches on as the member it was, and no
+ * join is ever told of: whoever waits for that would wait for ever. So it is tried here until it succeeds.
  */
 function waitBeforeRejoin(): void {
   const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup };
@@ -87,8 +94,20 @@ function waitBeforeRejoin(): void {
     } finally {
       if (beat) clearInterval(beat);
     }
-    return joinAndSync.call(this);
+    await joinUntilJoined(this, () => joinAndSync.call(this));
   };
+}
+
+async function joinUntilJoined(group: ConsumerGroup, join: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await join();
+    } catch (error) {
+      const isPassing = error instanceof KafkaJSError && error.retriable;
+      if (!isPassing || !group.assigners.every((listener) => listener.mayJoin?.() ?? false)) throw error;
+    }
+    await delay(joinPauseMs);
+  }
 }
 
 /** Between the beginnings of two fetches of a group from a broker. One that waited so long for its first record is followed at once. */
