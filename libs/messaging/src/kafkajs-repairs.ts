@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CompressionTypes, KafkaJSError } from 'kafkajs';
+import { CompressionTypes } from 'kafkajs';
 import type { Message } from 'kafkajs';
 import { encodeProduceRequest } from './produce-request.js';
 import type { ProduceRequest, ProducedRecord } from './produce-request.js';
@@ -103,7 +103,7 @@ async function joinUntilJoined(group: ConsumerGroup, join: () => Promise<void>):
     try {
       return await join();
     } catch (error) {
-      const isPassing = error instanceof KafkaJSError && error.retriable;
+      const isPassing = error instanceof Error && 'retriable' in error && error.retriable === true; // a KafkaJSError says so of itself
       if (!isPassing || !group.assigners.every((listener) => listener.mayJoin?.() ?? false)) throw error;
     }
     await delay(joinPauseMs);
