@@ -65,6 +65,8 @@ class World {
   readonly tenant = uniqueName('t');
   /** In the order in which the destination took them, repeats included. */
   readonly effects: string[] = [];
+  /** Given up by an operator: those behind them go on, and should one be redelivered after all, it comes late. */
+  readonly givenUp = new Set<string>();
   private planned = 0;
   private commands = 0;
   private timesRunOut = 0;
@@ -135,6 +137,7 @@ class World {
     if (parked === undefined) return false;
     this.commands += 1;
     const command = `cmd_${this.commands}`;
+    if (kind === 'skip') this.givenUp.add(parked.id);
     await (kind === 'skip' ? table.skip(this.tenant, parked.id, command) : table.restart(this.tenant, parked.id, command));
     return true;
   }
@@ -177,7 +180,7 @@ test('strict: whatever fails, dies or comes late, the destination first takes a 
     fc.asyncProperty(rounds, async (script) => {
       const world = await play(true, script);
       const position = new Map((await world.rows()).map((row) => [row.id, row]));
-      const firsts = [...new Set(world.effects)].map((id) => position.get(id)!);
+      const firsts = [...new Set(world.effects)].filter((id) => !world.givenUp.has(id)).map((id) => position.get(id)!);
       for (const queue of byCustomer(firsts)) {
         expect(queue.map((row) => row.position)).toEqual(queue.map((row) => row.position).toSorted((one, other) => one - other));
       }
