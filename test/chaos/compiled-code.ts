@@ -16,8 +16,8 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
   // An offset counts as finished when its record is queued.
   'commit-early': {
     file: 'libs/messaging/src/group-consumer.js',
-    from: 'owned.source.add(key, {',
-    to: 'owned.tracker.finished(record.offset); owned.source.add(key, {',
+    from: 'owned.holds.add(key, work);',
+    to: 'owned.tracker.finished(record.offset); owned.holds.add(key, work);',
     shows: ['offset', 'lost'],
   },
   // A repeat of an event is another event.
