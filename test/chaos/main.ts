@@ -76,6 +76,7 @@ async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinu
   const cpuBefore = system.cpuMs;
   watch.start();
   partners.start();
+  operator.start();
   const durationMs = minutes * 60_000;
   const offering = new Promise((resolve) => setTimeout(resolve, durationMs)).then(() => partners.stop());
   await Promise.all([offering, nemesis.carryOut(planFaults({ seed, kinds: faults, durationMs }))]);
@@ -83,6 +84,7 @@ async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinu
   tell(`no more faults, no new events; ${partners.waiting} wait at the partners`);
   await partners.finish();
   tell('every event is acknowledged');
+  await operator.stop();
   const stuck = await untilQuiet({ databaseUrl: system.postgres.url, watch, operator }, quietMinutes * 60_000);
   const quietAfterMs = history.now() - lastOffer;
   const cpuMs = new Map([...system.cpuMs].map(([who, ms]) => [who, ms - cpuBefore.get(who)!]));

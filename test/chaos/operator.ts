@@ -7,6 +7,8 @@ interface OpenLetter {
   readonly delivery: { id: string } | null;
 }
 
+/** How often it looks while the run is on: a customer whose run was given up waits for it. */
+const roundMs = 5_000;
 /** A letter that was acted on gets so long before it is acted on again. */
 const patienceMs = 10_000;
 
@@ -16,7 +18,21 @@ export class Operator {
   replayed = 0;
   redelivered = 0;
 
+  #rounds: NodeJS.Timeout | undefined;
+  #round: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly graphql: string) {}
+
+  start(): void {
+    this.#rounds = setInterval(() => {
+      this.#round = this.#round.then(() => this.tidyUp()).catch(() => undefined); // what it works with may be struck
+    }, roundMs);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#rounds);
+    await this.#round;
+  }
 
   /** Resolves with the number of dead letters that are open. */
   async tidyUp(): Promise<number> {

@@ -8,6 +8,8 @@ export interface Unfinished {
   readonly runs: number;
   readonly deliveries: number;
   readonly deadLetters: number;
+  /** Customers whose records wait in Postgres. */
+  readonly holds: number;
   /** Records that a group has not finished. */
   readonly lag: number;
 }
@@ -47,9 +49,10 @@ async function unfinished({
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const { rows } = await client.query<{ runs: number; deliveries: number }>(
+    const { rows } = await client.query<{ runs: number; deliveries: number; holds: number }>(
       `SELECT (SELECT count(*)::float8 FROM run WHERE state = 'running') AS runs,
-        (SELECT count(*)::float8 FROM delivery WHERE state = 'pending') AS deliveries`,
+        (SELECT count(*)::float8 FROM delivery WHERE state = 'pending') AS deliveries,
+        (SELECT count(*)::float8 FROM hold) AS holds`,
     );
     return { ...rows[0]!, deadLetters: await operator.tidyUp(), lag: await watch.lag() };
   } finally {
