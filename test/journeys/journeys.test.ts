@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -390,7 +390,8 @@ async function setFaults(form: Form, script: object[]): Promise<void> {
 
 /** Runs the CLI as a person would, on a file with the journey's documents. */
 async function apply(form: Form, tenant: string, destination: string): Promise<void> {
-  const file = join(mkdtempSync(join(tmpdir(), 'millrace-documents-')), 'documents.yaml');
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-documents-'));
+  const file = join(directory, 'documents.yaml');
   writeFileSync(
     file,
     tenantDocuments(tenant, destination)
@@ -399,4 +400,5 @@ async function apply(form: Form, tenant: string, destination: string): Promise<v
   );
   const options = ['--url', form.graphql.replace('/graphql', ''), '--key', form.operatorKey, '--tenant', tenant];
   await run(process.execPath, ['dist/tools/cli/src/main.js', 'apply', '-f', file, ...options]);
+  rmSync(directory, { recursive: true });
 }

@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process';
-import { chownSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { identityOf } from '#libs/locks';
 import { AlreadyRunning, DataDirectory } from './data-directory.js';
 
-const fresh = () => new DataDirectory(mkdtempSync(join(tmpdir(), 'millrace-directory-')));
+function fresh(): DataDirectory {
+  const path = mkdtempSync(join(tmpdir(), 'millrace-directory-'));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return new DataDirectory(path);
+}
 
 test('a second start says which process is in the way and how to stop it', () => {
   const directory = fresh();
