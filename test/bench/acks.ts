@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import autocannon from 'autocannon';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
+import { cpuMs } from '../forms/process-cpu.js';
 import { ServiceProcess } from '../forms/service-process.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
@@ -122,18 +122,11 @@ async function load({ url, pid }: Contestant, customers: number, seconds: number
     return { ...request, body, headers: { ...headers, 'x-github-delivery': `${run}-${(sent += 1)}` } };
   };
   const requests = [{ method: 'POST' as const, path: '/webhooks/bench.github', setupRequest }];
-  const cpuBefore = cpuMicros(pid);
+  const cpuBeforeMs = cpuMs(pid);
   const result = await autocannon({ url, connections, duration: seconds, requests });
   if (result.non2xx > 0 || result.errors > 0)
     throw new Error(`${url}: ${result.non2xx} answers were not 2xx, ${result.errors} requests failed`);
-  return { acksPerSecond: result['2xx'] / result.duration, cpuMicrosPerAck: (cpuMicros(pid) - cpuBefore) / result['2xx'] };
-}
-
-/** User and system time of a process (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms). */
-function cpuMicros(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+  return { acksPerSecond: result['2xx'] / result.duration, cpuMicrosPerAck: (1_000 * (cpuMs(pid) - cpuBeforeMs)) / result['2xx'] };
 }
 
 /** One body per customer is signed beforehand: the load must not sign, it shares the machine with what it measures. */

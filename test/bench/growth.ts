@@ -8,10 +8,11 @@ import { EmbeddedPostgres, migrate } from '#libs/persistence';
 import { freePort, takesConnections } from '#libs/ports';
 import { startHttpSink, uniqueName } from '#libs/testing';
 import type { HttpSink } from '#libs/testing';
+import { cpuMs, cpuMsWithChildren } from '../forms/process-cpu.js';
 import { ServiceProcess } from '../forms/service-process.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
 import { median } from './numbers.js';
-import { StatementCosts, cpuMicros, cpuMicrosOfServer } from './postgres-costs.js';
+import { StatementCosts } from './postgres-costs.js';
 import type { StatementCost } from './postgres-costs.js';
 import type { Row } from './report.js';
 import { storeEvents, storedCustomers } from './stored-events.js';
@@ -165,7 +166,7 @@ class Subject {
 
   private readings(): { postgres: number; services: number[] } {
     const postmaster = Number(readFileSync(join(this.around.directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
-    return { postgres: cpuMicrosOfServer(postmaster), services: this.services.map(({ pid }) => cpuMicros(pid!)) };
+    return { postgres: 1_000 * cpuMsWithChildren(postmaster), services: this.services.map(({ pid }) => 1_000 * cpuMs(pid!)) };
   }
 
   private async deliver(events: number): Promise<void> {

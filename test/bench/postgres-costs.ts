@@ -1,4 +1,3 @@
-import { readFileSync, readdirSync } from 'node:fs';
 import { Client } from 'pg';
 
 /** What one statement cost since the last reset, as `pg_stat_statements` has it. */
@@ -42,43 +41,5 @@ export class StatementCosts {
 
   async close(): Promise<void> {
     await this.client.end();
-  }
-}
-
-/** User and system time of a process, µs (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms); with those of its ended children where asked. */
-export function cpuMicros(pid: number, withEndedChildren = false): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticks = fields.slice(11, withEndedChildren ? 15 : 13).reduce((sum, field) => sum + Number(field), 0);
-  return ticks * 10_000;
-}
-
-/** Of a server and everything it started: the sessions, the writer of the WAL, the checkpoints, the vacuum. */
-export function cpuMicrosOfServer(postmaster: number): number {
-  return childrenOf(postmaster).reduce((sum, pid) => sum + cpuOrNothing(pid), cpuMicros(postmaster, true));
-}
-
-function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => parentOf(pid) === parent);
-}
-
-function parentOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return undefined; // it has ended
-  }
-}
-
-/** A child that ends in between is counted with its parent. */
-function cpuOrNothing(pid: number): number {
-  try {
-    return cpuMicros(pid);
-  } catch {
-    return 0;
   }
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
-import { cpuMs } from './cpu.js';
+import { cpuMsWithChildren } from '../forms/process-cpu.js';
 import { ServiceProcess, answersReady } from '../forms/service-process.js';
 
 export interface KeptProcessOptions {
@@ -69,7 +69,7 @@ export class KeptProcess {
 
   /** User and system time of all its lives so far. */
   get cpuMs(): number {
-    return this.#earlierCpuMs + cpuMs(this.process.pid);
+    return this.#earlierCpuMs + cpuMsWithChildren(this.process.pid);
   }
 
   /** Starts it; it may take its time to be ready. */

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { join } from 'node:path';
 import { freePort, takesConnections } from '#libs/ports';
 import { startKafkaCluster } from '../../tools/kafka/cluster.js';
-import { cpuMs } from './cpu.js';
+import { cpuMsWithChildren } from '../forms/process-cpu.js';
 import { KeptProcess } from './kept-process.js';
 import type { LogKind } from './options.js';
 
@@ -34,13 +34,13 @@ async function startKafka(nodes: number): Promise<ChaosLog> {
   return {
     brokers: cluster.brokers,
     get cpuMs() {
-      return all.reduce((sum, node) => sum + cpuMs(cluster.pid(node)), earlierCpuMs);
+      return all.reduce((sum, node) => sum + cpuMsWithChildren(cluster.pid(node)), earlierCpuMs);
     },
     replication: nodes,
     async restart(awayMs) {
       const node = (restarts % nodes) + 1;
       restarts += 1;
-      earlierCpuMs += cpuMs(cluster.pid(node));
+      earlierCpuMs += cpuMsWithChildren(cluster.pid(node));
       await cluster.kill(node);
       await pause(awayMs);
       await cluster.start(node);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EmbeddedPostgres, migrate } from '#libs/persistence';
-import { cpuMs } from './cpu.js';
+import { cpuMsWithChildren } from '../forms/process-cpu.js';
 
 const restartDeadlineMs = 60_000;
 
@@ -29,7 +29,7 @@ export class KillablePostgres {
   }
 
   get cpuMs(): number {
-    return this.#earlierCpuMs + cpuMs(this.#pid);
+    return this.#earlierCpuMs + cpuMsWithChildren(this.#pid);
   }
 
   /** `SIGKILL` to the server, or `SIGQUIT`: an immediate shutdown. Both leave the recovery to the next start. */
