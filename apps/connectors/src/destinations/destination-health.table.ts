@@ -3,7 +3,7 @@ import { closedBreaker } from '#libs/retries';
 import type { Breaker } from '#libs/retries';
 import { Database, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
-import type { Health, Hold } from './health.js';
+import type { Health, Spell } from './health.js';
 
 export interface DestinationName {
   readonly tenant: string;
@@ -176,14 +176,14 @@ function healthOf(row: Row): LockedHealth {
     nowMs,
     health: {
       breaker: breaker ?? closedBreaker,
-      open: holdOf(row.openSince, row.openUntil, row.openReason),
-      limited: holdOf(row.limitedSince, row.limitedUntil, row.limitedReason),
+      open: spellOf(row.openSince, row.openUntil, row.openReason),
+      limited: spellOf(row.limitedSince, row.limitedUntil, row.limitedReason),
       disabled: disabledSince === null ? null : { sinceMs: disabledSince, reason: disabledReason ?? '' },
     },
   };
 }
 
-function holdOf(sinceMs: number | null, untilMs: number | null, reason: string | null): Hold | null {
+function spellOf(sinceMs: number | null, untilMs: number | null, reason: string | null): Spell | null {
   return sinceMs === null || untilMs === null ? null : { sinceMs, untilMs, reason: reason ?? '' };
 }
 

@@ -2,7 +2,7 @@ import { afterCall, closedBreaker } from '#libs/retries';
 import type { Breaker, BreakerRules, CallOutcome } from '#libs/retries';
 
 /** Since when something is so, until when it is, and why. */
-export interface Hold {
+export interface Spell {
   readonly sinceMs: number;
   readonly untilMs: number;
   /** The code of the failure that led to it. */
@@ -13,10 +13,10 @@ export interface Hold {
 export interface Health {
   readonly breaker: Breaker;
   /** Null while the breaker is closed. Until then nothing is sent; after it, a few probes are. */
-  readonly open: Hold | null;
+  readonly open: Spell | null;
   /** The destination asked for a pause. */
-  readonly limited: Hold | null;
-  readonly disabled: Omit<Hold, 'untilMs'> | null;
+  readonly limited: Spell | null;
+  readonly disabled: Omit<Spell, 'untilMs'> | null;
 }
 
 /** What an attempt says about its destination. */
@@ -47,15 +47,15 @@ export function afterAttempt(health: Health, observation: Observation, nowMs: nu
 }
 
 /** Going open again after a probe is still the same outage. */
-function openOf({ openUntilMs: untilMs }: Breaker, before: Hold | null, reason: string, nowMs: number): Hold | null {
+function openOf({ openUntilMs: untilMs }: Breaker, before: Spell | null, reason: string, nowMs: number): Spell | null {
   if (untilMs === null) return null;
   if (untilMs === before?.untilMs) return before;
   return { sinceMs: before?.sinceMs ?? nowMs, untilMs, reason };
 }
 
-function limitedOf(before: Hold | null, { pauseMs, reason }: Observation, nowMs: number): Hold | null {
+function limitedOf(before: Spell | null, { pauseMs, reason }: Observation, nowMs: number): Spell | null {
   const untilMs = pauseMs === undefined ? 0 : nowMs + pauseMs;
   if (untilMs <= (before?.untilMs ?? 0)) return before;
-  const holds = before !== null && before.untilMs > nowMs;
-  return { sinceMs: holds ? before.sinceMs : nowMs, untilMs, reason };
+  const goesOn = before !== null && before.untilMs > nowMs;
+  return { sinceMs: goesOn ? before.sinceMs : nowMs, untilMs, reason };
 }
