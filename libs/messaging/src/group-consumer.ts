@@ -13,7 +13,7 @@ import { HandlerWatch } from './handler-watch.js';
 import type { GroupListener, Membership } from './kafkajs-repairs.js';
 import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
 import type { DispatcherSource } from './key-ordered-dispatcher.js';
-import { schemaOf } from './logged-record.js';
+import { nameOfPlace, schemaOf } from './logged-record.js';
 import type { LoggedRecord } from './logged-record.js';
 import { OffsetTracker } from './offset-tracker.js';
 import { workOn } from './record-handling.js';
@@ -275,7 +275,7 @@ export class GroupConsumer {
     if (!this.#sawEveryGeneration()) this.#loseAll();
     const assigned = new Map<string, { topic: string; partition: number }>();
     for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
-      for (const partition of partitions) assigned.set(placeOf(topic, partition), { topic, partition });
+      for (const partition of partitions) assigned.set(nameOfPlace({ topic, partition }), { topic, partition });
     }
     for (const [place, owned] of this.#partitions) if (!assigned.has(place)) this.#lose(owned);
     const gained: OwnedPartition[] = [];
@@ -304,7 +304,7 @@ export class GroupConsumer {
 
   #own(topic: string, partition: number): OwnedPartition {
     const owned = new OwnedPartition(topic, partition, this.#dispatcher.source(this.#priorityOf(topic)));
-    this.#partitions.set(placeOf(topic, partition), owned);
+    this.#partitions.set(nameOfPlace({ topic, partition }), owned);
     return owned;
   }
 
@@ -318,7 +318,7 @@ export class GroupConsumer {
     const earlier = this.parts.earlierCommits.read([...new Set(gained.map(({ topic }) => topic))]);
     for (const owned of gained) {
       owned.restored = earlier.then((read) => {
-        const commit = read.get(placeOf(owned.topic, owned.partition));
+        const commit = read.get(nameOfPlace(owned));
         if (commit !== undefined) owned.tracker.restore(commit.offset, commit.finished);
       });
     }
@@ -343,7 +343,7 @@ export class GroupConsumer {
 
   #lose(owned: OwnedPartition): void {
     const { topic, partition } = owned;
-    this.#partitions.delete(placeOf(topic, partition));
+    this.#partitions.delete(nameOfPlace({ topic, partition }));
     owned.source.close();
     // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
     if (owned.fullSince !== undefined) this.#consumer?.resume([{ topic, partitions: [partition] }]);
@@ -353,7 +353,7 @@ export class GroupConsumer {
   async #queueBatch(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
     const { topic, partition } = batch;
-    let owned = this.#partitions.get(placeOf(topic, partition));
+    let owned = this.#partitions.get(nameOfPlace({ topic, partition }));
     await owned?.restored;
     if (owned === undefined || owned.lost.signal.aborted) return;
     if (isAnotherLog(owned.tracker, batch)) owned = this.#startOver(owned, batch);
@@ -443,7 +443,8 @@ export class GroupConsumer {
   #everyInterval(): void {
     let waiting = 0;
     let blocked = 0;
-    for (const owned of this.#partitions.values()) {
+    const all = [...this.#partitions.values()];
+    for (const owned of all) {
       waiting += owned.queuedRecords;
       blocked += owned.source.blockedKeys;
       this.#resumeWhenDrained(owned); // the metadata shrinks with a commit, after the last record was finished
@@ -452,7 +453,6 @@ export class GroupConsumer {
     queued.set({ group: this.group.group }, waiting - this.#dispatcher.inFlight);
     blockedKeys.set({ group: this.group.group }, blocked);
     void this.#commit();
-    const all = [...this.#partitions.values()];
     void this.#held.poll(all.map(({ holds }) => holds));
     if (this.group.poison === 'park-key') this.#relieve(all);
     this.#watch.check(); // what it throws ends the process, as any defect outside a handler does
@@ -508,8 +508,4 @@ export class GroupConsumer {
 /** A log's end never moves down, so a batch of old offsets from a log that ends before them is from another log. */
 function isAnotherLog({ next = 0 }: OffsetTracker, { messages, highWatermark }: Batch): boolean {
   return messages.length > 0 && Number(messages[0]!.offset) < next && Number(highWatermark) < next;
-}
-
-function placeOf(topic: string, partition: number): string {
-  return `${topic}/${partition}`;
 }

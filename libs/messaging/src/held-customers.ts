@@ -3,6 +3,7 @@ import { counter, gauge, logger } from '#libs/tracing';
 import { canBeHeld } from './hold-store.js';
 import type { Hold, HoldPlace, HoldStore, ReleasableHold } from './hold-store.js';
 import type { DispatcherSource, Verdict } from './key-ordered-dispatcher.js';
+import { nameOfPlace } from './logged-record.js';
 import type { LoggedRecord } from './logged-record.js';
 import { workOn } from './record-handling.js';
 import type { HandlingVerdict, RecordWork } from './record-handling.js';
@@ -178,8 +179,8 @@ export class HeldCustomers {
   async load(gained: readonly PartitionHolds[]): Promise<void> {
     for (let open = gained; open.length > 0; open = open.filter(({ isKnown, signal }) => !isKnown && !signal.aborted)) {
       try {
-        const holds = Map.groupBy(await this.options.store.holdsOf(this.#group, open), placeNameOf);
-        for (const partition of open) if (!partition.signal.aborted) partition.know(holds.get(placeNameOf(partition)) ?? []);
+        const holds = Map.groupBy(await this.options.store.holdsOf(this.#group, open), nameOfPlace);
+        for (const partition of open) if (!partition.signal.aborted) partition.know(holds.get(nameOfPlace(partition)) ?? []);
       } catch (error) {
         log.error({ err: error, group: this.#group }, 'the held customers could not be read; the records of the new partitions wait');
         await this.#pause(this.options.retryMs);
@@ -225,8 +226,8 @@ export class HeldCustomers {
     this.#polling = true;
     const startedAt = this.#now();
     try {
-      const owners = new Map(known.map((partition) => [placeNameOf(partition), partition]));
-      for (const hold of await this.options.store.releasable(this.#group, known)) this.#beginRelease(owners.get(placeNameOf(hold))!, hold);
+      const owners = new Map(known.map((partition) => [nameOfPlace(partition), partition]));
+      for (const hold of await this.options.store.releasable(this.#group, known)) this.#beginRelease(owners.get(nameOfPlace(hold))!, hold);
       this.#isStoreAway = false;
     } catch (error) {
       this.#isStoreAway = true;
@@ -356,8 +357,4 @@ export class HeldCustomers {
 /** Key-ordered lanes are told apart by it. */
 export function laneOf(key: Buffer): string {
   return key.toString('latin1');
-}
-
-function placeNameOf({ topic, partition }: { topic: string; partition: number }): string {
-  return `${topic}/${partition}`;
 }

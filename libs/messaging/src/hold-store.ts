@@ -1,4 +1,4 @@
-import type { LoggedRecord } from './logged-record.js';
+import type { LoggedRecord, Place } from './logged-record.js';
 
 /** One customer in one consumer group and partition: whose records are held together. */
 export interface HoldPlace {
@@ -49,11 +49,6 @@ export interface HoldStore {
   finished(place: HoldPlace, offset: number): Promise<void>;
   /** Ends the hold. False where records are held: then it goes on. */
   close(place: HoldPlace): Promise<boolean>;
-}
-
-export interface Place {
-  readonly topic: string;
-  readonly partition: number;
 }
 
 /** What ours are at most (contracts: tenant, slash, 256 characters); a longer key is that of a stranger, and an index takes no key of any length. */

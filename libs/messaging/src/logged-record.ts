@@ -4,10 +4,20 @@ import { RecordUndecodable } from './messaging.errors.js';
 import { headerText } from './record-headers.js';
 import type { LogHeaders } from './record-headers.js';
 
-/** A record as it stands in the log. */
-export interface LoggedRecord {
+/** A partition of the log. */
+export interface Place {
+  /** As it is called on the log. */
   readonly topic: string;
   readonly partition: number;
+}
+
+/** `topic/partition`: the name of a place, for maps and messages. */
+export function nameOfPlace({ topic, partition }: Place): string {
+  return `${topic}/${partition}`;
+}
+
+/** A record as it stands in the log. */
+export interface LoggedRecord extends Place {
   readonly offset: number;
   readonly timestampMs: number;
   readonly key: Buffer | null;
