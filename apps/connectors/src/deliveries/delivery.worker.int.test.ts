@@ -296,6 +296,7 @@ test('an attempt whose announcement the log did not take stays marked until it i
   appends.mockRejectedValueOnce(new LogUnavailable('away'));
   await deliveries.plan(decided('1'), undefined);
   await settled('delivered');
+  await waitFor(() => appends.mock.calls.length === 1, { what: 'the announcement that the log does not take' });
   expect(await attempts()).toMatchObject([{ announced: false }]);
   const [forgotten] = await table.unannounced(0, 100);
   await new AttemptAnnouncer(table, producer).announce(forgotten!);
