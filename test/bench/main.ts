@@ -25,7 +25,7 @@ const benches: Record<string, Bench> = {
   consumer: async (environment) => benchConsumer(await environment()),
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),
-  noisy: async (environment) => benchNoisy(await environment()),
+  noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
 
@@ -34,6 +34,8 @@ const { positionals: wanted, values } = parseArgs({
   options: {
     /** Of `growth`: events stored in the larger database. */
     events: { type: 'string', default: '1000000' },
+    /** Of `noisy`: calm phases, and as many noisy ones, of 8 s each. */
+    rounds: { type: 'string', default: '4' },
   },
 });
 const unknown = wanted.filter((name) => !(name in benches));
