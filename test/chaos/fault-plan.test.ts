@@ -20,3 +20,8 @@ test('no fault begins so late that nothing would be seen of it, and only wanted 
   expect(plan.every(({ kind, at }) => kind === 'sink' && at < 52_000)).toBe(true);
   expect(planFaults({ seed: 1, kinds: [], durationMs: 60_000 })).toEqual([]);
 });
+
+test('a run that is too short for the faults asked for is refused, because it would pass without any', () => {
+  expect(() => planFaults({ seed: 1, kinds: ['model'], durationMs: 12_000 })).toThrow('0.2 minutes have no room for a fault');
+  expect(planFaults({ seed: 1, kinds: ['model'], durationMs: 18_000 })).not.toEqual([]);
+});

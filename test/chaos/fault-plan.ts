@@ -26,14 +26,22 @@ const firstAfterMs = 5_000;
 const gapMs = [4_000, 11_000] as const;
 /** The last part of a run is for healing. */
 const lastBeforeEndMs = 8_000;
+/** With room for a fault between the two. */
+const shortestMinutes = 0.25;
 
-/** Every kind comes up before any comes up again, service kills twice as often as the others; which process is struck takes turns likewise. */
+/**
+ * Every kind comes up before any comes up again, service kills twice as often as the others; which process is struck takes turns likewise.
+ * @throws Error where kinds are wanted and the run has room for none: it would pass without any
+ */
 export function planFaults({ seed, kinds, durationMs }: FaultPlanOptions): PlannedFault[] {
   const chance = new Chance(seed);
   const nextKind = takingTurns(chance, kinds.includes('kill') ? [...kinds, 'kill' as const] : kinds);
   const draw = drawing(chance);
   const plan: PlannedFault[] = [];
   if (kinds.length === 0) return plan;
+  if (durationMs < shortestMinutes * 60_000) {
+    throw new Error(`${durationMs / 60_000} minutes have no room for a fault: at least ${shortestMinutes}, or --faults none`);
+  }
   for (let at = firstAfterMs; at < durationMs - lastBeforeEndMs; at += chance.between(...gapMs))
     plan.push(draw[nextKind()](Math.round(at)));
   return plan;

@@ -6,6 +6,7 @@ import { check } from './checker.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
 import { readPostgres } from './evidence.js';
 import { planFaults } from './fault-plan.js';
+import type { PlannedFault } from './fault-plan.js';
 import { History } from './history.js';
 import { readLog } from './log-reader.js';
 import { Nemesis } from './nemesis.js';
@@ -20,7 +21,7 @@ import type { Run } from './report.js';
 import { Sink } from './sink.js';
 import { System } from './system.js';
 
-const options = optionsOrExit();
+const { options, plan } = optionsOrExit();
 const directory = mkdtempSync(join(tmpdir(), 'millrace-chaos-'));
 chmodSync(directory, 0o755); // Postgres does not run as root
 const history = new History();
@@ -55,16 +56,17 @@ function verdict(): string {
     : `THE PLANTED BUG WAS NOT FOUND: ${shows.join(', ')} should show it`;
 }
 
-function optionsOrExit(): ChaosOptions {
+function optionsOrExit(): { options: ChaosOptions; plan: PlannedFault[] } {
   try {
-    return readOptions(process.argv.slice(2));
+    const read = readOptions(process.argv.slice(2));
+    return { options: read, plan: planFaults({ seed: read.seed, kinds: read.faults, durationMs: read.minutes * 60_000 }) };
   } catch (error) {
     console.error(`${(error as Error).message}\n${usage}`);
     return process.exit(2);
   }
 }
 
-async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinutes, plant }: ChaosOptions): Promise<Run> {
+async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, plant }: ChaosOptions): Promise<Run> {
   const sink = await Sink.start(history);
   const system = await System.start({ log, directory, root: copyCompiledCode(directory, plant), sink });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
@@ -79,7 +81,7 @@ async function carryOut({ seed, rate, customers, faults, minutes, log, quietMinu
   operator.start();
   const durationMs = minutes * 60_000;
   const offering = new Promise((resolve) => setTimeout(resolve, durationMs)).then(() => partners.stop());
-  await Promise.all([offering, nemesis.carryOut(planFaults({ seed, kinds: faults, durationMs }))]);
+  await Promise.all([offering, nemesis.carryOut(plan)]);
   const lastOffer = began + durationMs;
   tell(`no more faults, no new events; ${partners.waiting} wait at the partners`);
   await partners.finish();
