@@ -47,7 +47,7 @@ const fullMetadataBytes = 0.75 * maxMetadataBytes;
 /** Finished records that are committed without waiting for the timer. */
 const commitEvery = 1_000;
 /** A partition that is full for longer is relieved of the customers who fill it. */
-const maxFullMs = 5_000;
+const maxFullMs = 1_000;
 /** A long rebalance makes the process unready. */
 const maxRebalanceMs = 60_000;
 /** A fetch waits so long for a record. Also the heartbeat of an idle or paused consumer: kafkajs beats between fetches, and handlers never hold a fetch up. */
