@@ -6,20 +6,32 @@ const days = 30;
 /** Customers that the stored events are of, and the load's too: as many however large the tables are. */
 export const storedCustomers = 5_000;
 
-const row = `n AS (SELECT n, md5('e' || n) AS e, md5('r' || n) AS r, md5('d' || n) AS d, 'customer-' || (hashint8(n) & 1048575) % ${storedCustomers} AS customer,
-    now() - (1 - n::float8 / $3) * interval '${days} days' AS at
-  FROM generate_series($1::bigint, $2::bigint - 1) AS n)`;
+/** As libs/contracts writes the time that an id begins with: nine characters of five bits each. */
+const timeText = (ms: string): string =>
+  Array.from({ length: 9 }, (_, at) => `substr('0123456789abcdefghjkmnpqrstvwxyz', (${ms} >> ${5 * (8 - at)} & 31)::integer + 1, 1)`).join(
+    ' || ',
+  );
+
+/** `r` and `d` are what ids of runs and deliveries consist of, `trace` is of the event's trace. */
+const row = `moment AS (
+    SELECT n, $4::timestamptz - (1 - n::float8 / $3) * interval '${days} days' AS at FROM generate_series($1::bigint, $2::bigint - 1) AS n),
+  timed AS MATERIALIZED (
+    SELECT n, at, floor(extract(epoch FROM at) * 1000)::bigint AS ms FROM moment),
+  n AS (
+    SELECT n, at, md5('e' || n) AS e, ${timeText('ms')} || substr(md5('r' || n), 1, 16) AS r, ${timeText('ms')} || substr(md5('d' || n), 1, 26) AS d,
+      md5('t' || n) AS trace, 'customer-' || (hashint8(n) & 1048575) % ${storedCustomers} AS customer
+    FROM timed)`;
 
 /** An event with everything that follows from it, as the services leave it behind. */
 const statements = [
   `WITH ${row} INSERT INTO event (tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at, recorded_at, trace_id,
      content_type, body, log_topic, log_partition, log_offset)
-   SELECT 'bench', 'evt_' || e, 'github', customer, 'issues', 'normal', 'filled-' || n, at, at, at, r, 'application/json',
+   SELECT 'bench', 'evt_' || e, 'github', customer, 'issues', 'normal', 'filled-' || n, at, at, at, trace, 'application/json',
      '{"action":"opened","issue":{"title":"Checkout crashes"}}', 'events.normal', n % 24, n FROM n`,
   `WITH ${row} INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, fence, decision, deliveries, trace_id,
      started_at, finished_at)
    SELECT 'bench', 'run_' || r, 'evt_' || e, customer, 'assess', 1, 0, 'completed', 1, '{"urgency":0.5}',
-     '[{"step":"tell","destination":"sink","payload":{"decision":{"urgency":0.5}}}]', e, at, at FROM n`,
+     '[{"step":"tell","destination":"sink","payload":{"decision":{"urgency":0.5}}}]', trace, at, at FROM n`,
   `WITH ${row} INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, started_at, finished_at)
    SELECT 'bench', 'run_' || r, step, 'evt_' || e, step, 'succeeded', '{"urgency":0.5}', 'local/rules-1', at, at
    FROM n, (VALUES ('assess'), ('tell')) AS of (step)`,
@@ -36,16 +48,17 @@ const statements = [
 const tables = ['event', 'run', 'step_result', 'model_attempt', 'delivery', 'attempt'];
 
 /**
- * Fills a migrated database with finished events of the last month, their ids in random order, as hashes are. The indexes are made when the rows are
- * there, because ten million insertions into each would take hours.
+ * Fills a migrated database with finished events of the last month, the ids of events in random order, as hashes are, and those of what follows from
+ * them in the order of time. The indexes are made when the rows are there, because ten million insertions into each would take hours.
  */
 export async function storeEvents(databaseUrl: string, events: number): Promise<void> {
   const client = new Client({ connectionString: databaseUrl, application_name: 'millrace-bench-fill' });
   await client.connect();
   await client.query(`SET synchronous_commit = off; SET maintenance_work_mem = '1GB'; SET max_parallel_maintenance_workers = 2`);
   const indexes = await dropIndexes(client);
+  const until = new Date();
   for (let from = 0; from < events; from += perChunk) {
-    for (const text of statements) await client.query(text, [from, Math.min(events, from + perChunk), events]);
+    for (const text of statements) await client.query(text, [from, Math.min(events, from + perChunk), events, until]);
   }
   await client.query(
     `INSERT INTO customer (tenant_id, customer, first_event_at, last_event_at)

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
@@ -43,14 +43,45 @@ export function eventId(tenant: string, source: string, identity: { providerEven
   return `evt_${digest([tenant, source, kind, value])}`;
 }
 
-/** One flow on one event, one generation. */
-export function runId(tenant: string, event: string, flow: string, generation: number): string {
-  return `run_${digest([tenant, event, flow, generation])}`;
+/** Milliseconds until the year 3084, in characters that sort by bytes as the times do. */
+const timeCharacters = 9;
+
+function timeText(ms: number): string {
+  let text = '';
+  for (let left = ms, at = 0; at < timeCharacters; left = Math.floor(left / 32), at += 1) text = alphabet[left % 32]! + text;
+  return text;
 }
 
-/** One decision to one destination; also the `webhook-id` and `Idempotency-Key` the destination sees: the effect key of promise 2. */
-export function deliveryId(tenant: string, event: string, flow: string, step: string, destination: string, generation: number): string {
-  return `dlv_${digest([tenant, event, flow, step, destination, generation])}`;
+/**
+ * Another one each time: what follows from a run stands beside it, the newest at the end of each index. A run is known by its event, flow and
+ * generation, and keeps the id that its first claim stored.
+ */
+export function newRunId(atMs = Date.now()): string {
+  return `run_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
+}
+
+/** What a delivery follows from. */
+export interface DecidedRun {
+  readonly tenant: string;
+  readonly runId: string;
+  readonly eventId: string;
+  readonly flow: string;
+  readonly generation: number;
+}
+
+/**
+ * One decision to one destination; also the `webhook-id` and `Idempotency-Key` the destination sees: the effect key of promise 2. It begins with
+ * the time that its run's id begins with.
+ */
+export function deliveryId(run: DecidedRun, step: string, destination: string): string {
+  const key = digest([run.tenant, run.eventId, run.flow, step, destination, run.generation]);
+  const time = timeOf(run.runId);
+  return time === undefined ? `dlv_${key}` : `dlv_${time}${key.slice(0, 26)}`;
+}
+
+/** Undefined for a run of Millrace before its ids began with a time: its deliveries keep their effect keys. */
+function timeOf(runId: string): string | undefined {
+  return /^run_([0-9a-hjkmnp-tv-z]{9})[0-9a-hjkmnp-tv-z]{16}$/.exec(runId)?.[1];
 }
 
 /** What was given up, at which stage: parking the same thing twice is one dead letter. */

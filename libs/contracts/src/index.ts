@@ -1,6 +1,7 @@
 export { customerKey, lanes, name, noCustomer, parseSourceAddress, recordKey, sourceAddress } from './names.js';
 export type { Lane } from './names.js';
-export { bulkOperationId, commandId, deadLetterId, deliveryId, eventId, runId } from './identifiers.js';
+export { bulkOperationId, commandId, deadLetterId, deliveryId, eventId, newRunId } from './identifiers.js';
+export type { DecidedRun } from './identifiers.js';
 export { DomainError, failures } from './errors.js';
 export type { FailureCode, Outcome } from './errors.js';
 export { typeMatcher } from './type-pattern.js';

@@ -1,9 +1,11 @@
+export { atTheSameMoment } from './at-the-same-moment.js';
 export { freshDatabase } from './fresh-database.js';
 export type { FreshDatabase } from './fresh-database.js';
 export { HoldsInMemory } from './holds-in-memory.js';
 export { startHttpSink } from './http-sink.js';
 export type { HttpSink, ReceivedRequest, Respond, SinkResponse } from './http-sink.js';
 export { onKafka, testBrokers } from './test-brokers.js';
+export { rowsRead } from './rows-read.js';
 export { startTraceReceiver } from './trace-receiver.js';
 export type { ReceivedSpan, TraceReceiver } from './trace-receiver.js';
 export { uniqueName } from './unique-name.js';

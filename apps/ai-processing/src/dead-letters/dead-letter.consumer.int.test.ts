@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { deadLetterId, runId } from '#libs/contracts';
+import { deadLetterId, newRunId } from '#libs/contracts';
 import type { DeadLettered, DeliveryAttempted, RunCompleted } from '#libs/contracts';
 import { Database, HoldTable, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
@@ -7,6 +7,7 @@ import type { FreshDatabase } from '#libs/testing';
 import { RunProgressTable } from '../runs/run.progress.table.js';
 import type { RunEnd } from '../runs/run.progress.table.js';
 import { RunTable } from '../runs/run.table.js';
+import type { PlannedRun } from '../runs/run.table.js';
 import { DeadLetterConsumer } from './dead-letter.consumer.js';
 import { DeadLetterTable } from './dead-letter.table.js';
 
@@ -32,6 +33,10 @@ const letters = (tenant: string) => database.query(all, [tenant]);
 const refused: RunEnd = { state: 'failed', code: 'model.refused', message: 'no' };
 const decided: RunEnd = { state: 'completed', decision: null, deliveries: [] };
 const second = (at: number): string => `2026-11-21T10:00:0${at}.000Z`;
+
+const planned = (tenant: string, flow: string, generation: number): PlannedRun => {
+  return { tenant, id: newRunId(), eventId: 'evt_1', customer: 'c', flow, flowVersion: 1, generation, commandId: null };
+};
 
 const parked = (tenant: string, at: number, more: Partial<DeadLettered> = {}): DeadLettered => ({
   tenant,
@@ -85,27 +90,30 @@ test('an announcement that comes again does not open what was resolved; a later 
 
 test('a later generation that completes resolves the failed run, an unrelated one does not', async () => {
   const tenant = uniqueName('t');
-  const failed = runId(tenant, 'evt_1', 'triage', 0);
+  const failed = planned(tenant, 'triage', 1);
   const byFastClock = 5;
+  await new RunTable(database).claim([failed], null, 60_000);
   await consumer.onDeadLettered(
-    parked(tenant, byFastClock, { kind: 'run', runId: failed, deadLetterId: deadLetterId(tenant, 'run', failed) }),
+    parked(tenant, byFastClock, { kind: 'run', runId: failed.id, deadLetterId: deadLetterId(tenant, 'run', failed.id) }),
   );
-  const completed = (flow: string): RunCompleted => ({
+  const completed = (flow: string, generation: number): RunCompleted => ({
     tenant,
     customer: 'c',
     eventId: 'evt_1',
-    runId: runId(tenant, 'evt_1', flow, 1),
+    runId: newRunId(),
     flow,
     flowVersion: 1,
-    generation: 1,
+    generation,
     at: second(2),
     eventReceivedAt: second(0),
     decision: null,
     deliveries: [],
   });
-  await consumer.onRunCompleted(completed('other'));
+  await consumer.onRunCompleted(completed('other', 2));
+  await consumer.onRunCompleted({ ...completed('triage', 2), eventId: 'evt_2' });
+  await consumer.onRunCompleted(completed('triage', 1));
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
-  await consumer.onRunCompleted(completed('triage'));
+  await consumer.onRunCompleted(completed('triage', 2));
   expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'replayed' }]);
 });
 
@@ -141,30 +149,21 @@ describe('where the log of dead letters is read after what put them right', () =
 
   test('the dead letter of a run is resolved from the start where a later generation has completed', async () => {
     const tenant = uniqueName('t');
-    const runs = new RunTable(database);
-    const run = (flow: string, generation: number) => {
-      const id = runId(tenant, 'evt_1', flow, generation);
-      return { tenant, id, eventId: 'evt_1', customer: 'c', flow, flowVersion: 1, generation, commandId: null };
-    };
-    const claimed = await runs.claim([run('triage', 0), run('triage', 1), run('other', 0), run('other', 1)], null, 60_000);
+    const failed = [planned(tenant, 'triage', 0), planned(tenant, 'other', 0)] as const;
+    const runs = [...failed, planned(tenant, 'triage', 1), planned(tenant, 'other', 1)];
+    const claimed = await new RunTable(database).claim(runs, null, 60_000);
     const ends = claimed
       .filter(({ flow, generation }) => generation === 0 || flow === 'triage')
-      .map((one) => ({
-        run: one,
-        steps: [],
-        attempts: [],
-        unanswered: 0,
-        end: one.generation === 0 ? refused : decided,
-      }));
+      .map((run) => ({ run, steps: [], attempts: [], unanswered: 0, end: run.generation === 0 ? refused : decided }));
     await new RunProgressTable(database).write(ends, 60_000);
-    for (const { id } of [run('triage', 0), run('other', 0)]) {
+    for (const { id } of failed) {
       await consumer.onDeadLettered(
         parked(tenant, 1, { kind: 'run', code: id, runId: id, deliveryId: null, deadLetterId: deadLetterId(tenant, 'run', id) }),
       );
     }
     const found = await letters(tenant);
-    expect(found).toContainEqual(expect.objectContaining({ code: run('triage', 0).id, resolved: true, resolution: 'replayed' }));
-    expect(found).toContainEqual(expect.objectContaining({ code: run('other', 0).id, resolved: false }));
+    expect(found).toContainEqual(expect.objectContaining({ code: failed[0].id, resolved: true, resolution: 'replayed' }));
+    expect(found).toContainEqual(expect.objectContaining({ code: failed[1].id, resolved: false }));
   });
 });
 

@@ -1,14 +1,5 @@
 import { Controller } from '@nestjs/common';
-import {
-  DeadLettered,
-  DeliveryAttempted,
-  RetryDeadLetter,
-  RunCompleted,
-  SkipDeadLetter,
-  deadLetterId,
-  runId,
-  topics,
-} from '#libs/contracts';
+import { DeadLettered, DeliveryAttempted, RetryDeadLetter, RunCompleted, SkipDeadLetter, deadLetterId, topics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 import { HoldTable } from '#libs/persistence';
 import { DeadLetterTable } from './dead-letter.table.js';
@@ -29,15 +20,14 @@ export class DeadLetterConsumer {
   /** A delivery that arrived at its first attempt was never parked. */
   @OnRecord(topics.deliveries, DeliveryAttempted, { group: 'dead-letters' })
   async onDeliveryAttempted({ tenant, deliveryId, state, attempt, at }: DeliveryAttempted): Promise<void> {
-    if (state === 'delivered' && attempt > 1) await this.deadLetters.resolve(tenant, [deadLetterId(tenant, 'delivery', deliveryId)], at);
+    if (state === 'delivered' && attempt > 1)
+      await this.deadLetters.resolveDelivery(tenant, deadLetterId(tenant, 'delivery', deliveryId), at);
   }
 
   /** A later generation that reached its decision stands in for every earlier one that did not. */
   @OnRecord(topics.outcomes, RunCompleted, { group: 'dead-letters' })
-  async onRunCompleted({ tenant, eventId, flow, generation, at }: RunCompleted): Promise<void> {
-    if (generation === 0) return;
-    const earlier = Array.from({ length: generation }, (_, before) => deadLetterId(tenant, 'run', runId(tenant, eventId, flow, before)));
-    await this.deadLetters.resolve(tenant, earlier, at);
+  async onRunCompleted(run: RunCompleted): Promise<void> {
+    if (run.generation > 0) await this.deadLetters.resolveEarlierRuns(run);
   }
 
   @OnRecord(topics.commands, SkipDeadLetter, { group: 'dead-letters' })

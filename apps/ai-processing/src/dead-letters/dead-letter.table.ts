@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DeadLettered } from '#libs/contracts';
+import type { DeadLettered, RunCompleted } from '#libs/contracts';
 import { Database, statement, storableText } from '#libs/persistence';
 
 /**
@@ -32,14 +32,18 @@ const open = statement(
      AND EXCLUDED.created_at > greatest(dead_letter.created_at, dead_letter.resolved_at)`,
 );
 
-/**
- * What was parked after it was put right stays open. Of runs the generation says what came after, not the clocks of two machines: a customer may
- * wait for it.
- */
-const resolve = statement(
-  'deadLetter.resolve',
+/** What was parked after it was put right stays open. */
+const resolveDelivery = statement(
+  'deadLetter.resolveDelivery',
   `UPDATE dead_letter SET resolved_at = greatest($3, created_at), resolution = ${resolutionOf('kind')}
-   WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NULL AND (kind = 'run' OR created_at <= $3)`,
+   WHERE tenant_id = $1 AND id = $2 AND resolved_at IS NULL AND created_at <= $3`,
+);
+/** Here the generation says what came after, not the clocks of two machines: a customer may wait for it. */
+const resolveEarlierRuns = statement(
+  'deadLetter.resolveEarlierRuns',
+  `UPDATE dead_letter SET resolved_at = greatest($5, created_at), resolution = ${resolutionOf('kind')}
+   WHERE tenant_id = $1 AND event_id = $2 AND kind = 'run' AND resolved_at IS NULL
+     AND run_id IN (SELECT id FROM run WHERE tenant_id = $1 AND event_id = $2 AND flow = $3 AND generation < $4)`,
 );
 const skip = statement(
   'deadLetter.skip',
@@ -72,8 +76,14 @@ export class DeadLetterTable {
     ]);
   }
 
-  async resolve(tenant: string, ids: readonly string[], at: string): Promise<void> {
-    await this.database.query(resolve, [tenant, ids, at]);
+  async resolveDelivery(tenant: string, id: string, at: string): Promise<void> {
+    await this.database.query(resolveDelivery, [tenant, id, at]);
+  }
+
+  /** Those of the run's flow and event. */
+  async resolveEarlierRuns(run: Pick<RunCompleted, 'tenant' | 'eventId' | 'flow' | 'generation' | 'at'>): Promise<void> {
+    const { tenant, eventId, flow, generation, at } = run;
+    await this.database.query(resolveEarlierRuns, [tenant, eventId, flow, generation, at]);
   }
 
   /** Given up for good. */

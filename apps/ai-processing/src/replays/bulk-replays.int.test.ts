@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { StartBulkOperation, bulkOperationId, deadLetterId, document, noCustomer, runId, topics } from '#libs/contracts';
+import { StartBulkOperation, bulkOperationId, deadLetterId, document, noCustomer, newRunId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { start } from '#libs/service';
@@ -150,7 +150,7 @@ const insertDeadLetter = statement(
   `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id) VALUES ($1, $2, 'run', $3, 'model.refused', '', $4, $5)`,
 );
 async function giveUp({ customer, event }: { customer: string; event: string }): Promise<void> {
-  const run = runId(tenant, event, 'bill', 0);
+  const run = newRunId();
   await database.query(insertFailedRun, [tenant, run, event, customer]);
   await database.query(insertDeadLetter, [tenant, deadLetterId(tenant, 'run', run), customer, event, run]);
 }

@@ -117,10 +117,12 @@ test('an old event goes with everything that followed from it, and a younger one
 test('what may still change stays, however old it is', async () => {
   for (const id of ['running', 'pending', 'unwritten', 'replayed', 'redelivered', 'held', 'open']) await addEvent(id, { customer: id });
   await addRun('running', { state: 'running', finishedAt: null, planned: 0 });
+  await addRun('pending');
   await addDelivery('pending', { state: 'pending', settledAt: null });
   await addRun('unwritten'); // its one delivery is still on the log
   await addRun('replayed', { planned: 0 });
   await addRun('replayed', { planned: 0, generation: 1, finishedAt: daysAgo(1) });
+  await addRun('redelivered');
   await addDelivery('redelivered', { settledAt: daysAgo(1) });
   await addDeadLetter('dlq_open', 'open', null);
   await sql(

@@ -41,11 +41,12 @@ const deleteStep = statement(
      SELECT tenant_id, id FROM candidate
      WHERE NOT EXISTS (SELECT FROM run WHERE run.tenant_id = candidate.tenant_id AND run.event_id = candidate.id
          AND (run.state = 'running' OR run.finished_at >= $2))
-       AND NOT EXISTS (SELECT FROM delivery WHERE delivery.tenant_id = candidate.tenant_id AND delivery.event_id = candidate.id
+       AND NOT EXISTS (SELECT FROM run JOIN delivery ON delivery.tenant_id = run.tenant_id AND delivery.run_id = run.id
+         WHERE run.tenant_id = candidate.tenant_id AND run.event_id = candidate.id
          AND (delivery.state = 'pending' OR delivery.settled_at >= $2))
-       AND (SELECT coalesce(sum(json_array_length(run.deliveries)), 0) FROM run
-           WHERE run.tenant_id = candidate.tenant_id AND run.event_id = candidate.id AND run.state = 'completed')
-         <= (SELECT count(*) FROM delivery WHERE delivery.tenant_id = candidate.tenant_id AND delivery.event_id = candidate.id)
+       AND NOT EXISTS (SELECT FROM run WHERE run.tenant_id = candidate.tenant_id AND run.event_id = candidate.id AND run.state = 'completed'
+         AND json_array_length(run.deliveries)
+           > (SELECT count(*) FROM delivery WHERE delivery.tenant_id = run.tenant_id AND delivery.run_id = run.id))
        AND NOT EXISTS (SELECT FROM dead_letter WHERE dead_letter.tenant_id = candidate.tenant_id AND dead_letter.event_id = candidate.id
          AND dead_letter.resolved_at IS NULL)
        AND NOT EXISTS (SELECT FROM hold WHERE hold.tenant_id = candidate.tenant_id AND hold.customer = candidate.customer)),
@@ -56,7 +57,7 @@ const deleteStep = statement(
    gone_call AS (
      DELETE FROM model_attempt USING gone_run WHERE model_attempt.tenant_id = gone_run.tenant_id AND model_attempt.run_id = gone_run.id),
    gone_delivery AS (
-     DELETE FROM delivery USING done WHERE delivery.tenant_id = done.tenant_id AND delivery.event_id = done.id
+     DELETE FROM delivery USING gone_run WHERE delivery.tenant_id = gone_run.tenant_id AND delivery.run_id = gone_run.id
      RETURNING delivery.tenant_id, delivery.id),
    gone_attempt AS (
      DELETE FROM attempt USING gone_delivery WHERE attempt.tenant_id = gone_delivery.tenant_id AND attempt.delivery_id = gone_delivery.id),

@@ -3,6 +3,7 @@ import type { Json, PlannedDelivery } from '#libs/contracts';
 import type { ModelAttempt } from '#libs/models';
 import { BatchWriter, Database, statement, storableText } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
+import { byIdentity } from './run.table.js';
 import type { FinishedRun, RunningRun } from './run.table.js';
 
 /** How a run's claim ends: with the run, or given back for whoever comes next. */
@@ -64,7 +65,7 @@ export class RunProgressTable {
 
   /** For each, in their order: the run after it; undefined where the claim is no longer ours. No run may be among them twice. */
   async write(progress: readonly RunProgress[], leaseMs: number): Promise<(RunningRun | FinishedRun | undefined)[]> {
-    const sorted = progress.toSorted((a, b) => (keyOf(a.run) < keyOf(b.run) ? -1 : 1)); // two processes lock the same runs in one order
+    const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
     const rows = await this.database.query<{ tenant: string; id: string; fence: number; finishedAt: Date | null }>(write, [
       leaseMs,
       ...changesOf(sorted),

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { document, eventId as eventIdOf, topics } from '#libs/contracts';
-import type { DeadLettered, EventReceived, Owned } from '#libs/contracts';
+import { deliveryId, document, eventId as eventIdOf, topics } from '#libs/contracts';
+import type { DeadLettered, EventReceived, Owned, RunCompleted } from '#libs/contracts';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { ModelGateway } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
-import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { atTheSameMoment, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
 import { EventRecorder } from '../events/event.recorder.js';
@@ -55,16 +55,21 @@ beforeAll(async () => {
   const once = { retries: 0, initialDelayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 };
   gateway = new ModelGateway({ baseUrl: `${model.url}/v1`, apiKey: 'k', retry: once });
 
-  const compiler = new FlowCompiler(gateway);
-  const options = { runRetries: 1, runLeaseMs: 30_000 };
   runTable = new RunTable(database);
-  const worker = new RunWorker(runTable, new RunProgressTable(database), new StepResultTable(database), compiler, configuration, options);
-  const failedRuns = new FailedRuns(configuration, new DeadLetterTable(database));
-  runs = new RunService(new FlowMatcher(configuration, compiler), runTable, worker, new RunAnnouncer(producer), failedRuns, options);
+  runs = startProcess();
   const events = new EventTable(database);
   recorder = new EventRecorder(events, producer);
   replays = new ReplayConsumer(events, runs);
 });
+
+/** What one process runs flows with. */
+function startProcess(): RunService {
+  const compiler = new FlowCompiler(gateway);
+  const options = { runRetries: 1, runLeaseMs: 30_000 };
+  const worker = new RunWorker(runTable, new RunProgressTable(database), new StepResultTable(database), compiler, configuration, options);
+  const failedRuns = new FailedRuns(configuration, new DeadLetterTable(database));
+  return new RunService(new FlowMatcher(configuration, compiler), runTable, worker, new RunAnnouncer(producer), failedRuns, options);
+}
 
 afterAll(async () => {
   await gateway.close();
@@ -194,6 +199,34 @@ test('a repeat of an event is one run: the model is asked once, and the stored d
     eventReceivedAt: event.receivedAt,
     deliveries: [{ step: 'tell', destination: 'crm', payload: { eventId: event.eventId, decision: { topic: 'answer 1' } } }],
   });
+});
+
+test('records of one event that processes begin at the same moment are one run and one set of deliveries, whenever each was received', async () => {
+  await apply('triage', { steps: [infer('assess'), tell] });
+  const events = Array.from({ length: 30 }, (_, n) => eventOf(String(n)));
+  const processes = Array.from({ length: 4 }, (_, n) => ({
+    service: startProcess(),
+    receivedAt: new Date(Date.now() - n * 86_400_000).toISOString(),
+  }));
+  const all = await atTheSameMoment(fresh.url, 'run', processes.length, () =>
+    Promise.allSettled(
+      processes.flatMap(({ service, receivedAt }) => events.map((event) => service.runFlows({ ...event, receivedAt }, contextOf()))),
+    ),
+  );
+  const waited = all.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  expect(waited.every((reason) => reason instanceof RunsUnfinished)).toBe(true);
+  expect(announced('run.completed.v1')).toHaveLength(all.length - waited.length); // whoever did not get the run waited for it
+  for (const { service, receivedAt } of processes) {
+    await Promise.all(events.map((event) => service.runFlows({ ...event, receivedAt }, contextOf())));
+  }
+  expect(asked).toHaveLength(events.length);
+  const completed = announced('run.completed.v1') as unknown as RunCompleted[];
+  expect(completed.length).toBeGreaterThan(events.length);
+  for (const event of events) {
+    const own = completed.filter(({ eventId }) => eventId === event.eventId);
+    expect(new Set(own.map(({ runId }) => runId)).size).toBe(1);
+    expect(new Set(own.flatMap((run) => run.deliveries.map(({ step, destination }) => deliveryId(run, step, destination)))).size).toBe(1);
+  }
 });
 
 test('a run that is tried again goes on from what is stored: a model that would answer differently is not asked a second time', async () => {

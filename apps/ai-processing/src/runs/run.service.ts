@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DomainError, runId } from '#libs/contracts';
+import { DomainError, newRunId } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
@@ -9,7 +9,7 @@ import { FlowMatcher } from '../flows/flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
-import { RunTable } from './run.table.js';
+import { RunTable, isSameRun } from './run.table.js';
 import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns } from './run.table.js';
 import { RunWorker, runOptions } from './run.worker.js';
 import type { RunOptions } from './run.worker.js';
@@ -91,13 +91,8 @@ export class RunService {
 
   /** Those that are finished, or at work elsewhere. */
   private async othersOf(planned: readonly PlannedRun[], claimed: readonly Run[]): Promise<Run[]> {
-    const others = planned.filter(({ id }) => claimed.every((run) => run.id !== id));
-    return others.length === 0
-      ? []
-      : this.table.byIds(
-          others[0]!.tenant,
-          others.map(({ id }) => id),
-        );
+    const others = planned.filter((one) => !claimed.some((run) => isSameRun(run, one)));
+    return others.length === 0 ? [] : this.table.stored(others);
   }
 
   /** A finished run is announced again, because whoever finished it may have ended before the announcement. */
@@ -112,7 +107,7 @@ function plan(event: EventReceived, flow: Stored<FlowDocument>, generation: numb
   const { tenant, eventId, customer } = event;
   return {
     tenant,
-    id: runId(tenant, eventId, flow.name, generation),
+    id: newRunId(),
     eventId,
     customer,
     flow: flow.name,

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runId } from '#libs/contracts';
+import { newRunId } from '#libs/contracts';
 import type { Json, PlannedDelivery } from '#libs/contracts';
 import type { ModelAttempt } from '#libs/models';
 import { Database, statement } from '#libs/persistence';
-import { freshDatabase, uniqueName } from '#libs/testing';
+import { atTheSameMoment, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { RunProgressTable } from './run.progress.table.js';
 import type { RunEnd, RunProgress } from './run.progress.table.js';
@@ -29,8 +29,17 @@ afterAll(async () => {
 
 const planned = (more: Partial<PlannedRun> = {}): PlannedRun => {
   const tenant = more.tenant ?? uniqueName('t');
-  const run = { tenant, eventId: 'evt_1', customer: 'c', flow: 'triage', flowVersion: 3, generation: 0, commandId: null, ...more };
-  return { ...run, id: runId(run.tenant, run.eventId, run.flow, run.generation) };
+  return {
+    tenant,
+    id: newRunId(),
+    eventId: 'evt_1',
+    customer: 'c',
+    flow: 'triage',
+    flowVersion: 3,
+    generation: 0,
+    commandId: null,
+    ...more,
+  };
 };
 const longMs = 60_000;
 const goneMs = -1;
@@ -53,18 +62,18 @@ const start = (run: PlannedRun, more: Partial<RunStart> = {}): RunStart => ({
 
 test('a run is claimed by one only, for as long as the claim holds', async () => {
   const run = planned();
-  const claims = await Promise.all(Array.from({ length: 8 }, () => runs.claim([run], null, longMs)));
+  const claims = await Promise.all(Array.from({ length: 8 }, () => runs.claim([planned({ tenant: run.tenant })], null, longMs)));
   expect(claims.flat()).toHaveLength(1);
-  const [held] = await runs.byIds(run.tenant, [run.id]);
-  expect(held).toMatchObject({ state: 'running', fence: 1 });
+  const [held] = await runs.stored([run]);
+  expect(held).toMatchObject({ state: 'running', fence: 1, id: claims.flat()[0]!.id });
   expect((held as { leaseLeftMs: number }).leaseLeftMs).toBeGreaterThan(longMs / 2);
 });
 
 test('a claim that ran out goes to the next, who keeps the flow’s version and whose fence shuts the first one out', async () => {
   const run = planned();
   const [first] = await runs.claim([run], null, goneMs);
-  const [second] = await runs.claim([{ ...run, flowVersion: 4 }], null, longMs);
-  expect(second).toMatchObject({ fence: 2, flowVersion: 3 });
+  const [second] = await runs.claim([planned({ tenant: run.tenant, flowVersion: 4 })], null, longMs);
+  expect(second).toMatchObject({ fence: 2, flowVersion: 3, id: run.id });
   expect(await renewed(first!)).toBe(false);
   expect(await end(first!, completed('late'))).toBeUndefined();
   expect(await end(first!, failed)).toBeUndefined();
@@ -76,7 +85,7 @@ test('a finished run is never claimed again, and its decision stays', async () =
   const [held] = await runs.claim([run], null, longMs);
   await end(held!, completed(null, [{ step: 'tell', destination: 'crm', payload: { z: 1, a: '\u0000' } }]));
   expect(await runs.claim([run], null, longMs)).toEqual([]);
-  expect(await runs.byIds(run.tenant, [run.id])).toMatchObject([
+  expect(await runs.stored([run])).toMatchObject([
     { state: 'completed', decision: null, deliveries: [{ step: 'tell', destination: 'crm', payload: { z: 1, a: '\u0000' } }] },
   ]);
 });
@@ -102,7 +111,7 @@ test('a renewal that comes after the claim was given back takes nothing', async 
 test('a generation that one command made is not another command’s', async () => {
   const run = planned({ generation: 1, commandId: 'cmd_1' });
   await runs.claim([run], null, goneMs);
-  expect(await runs.claim([{ ...run, commandId: 'cmd_2' }], null, longMs)).toEqual([]);
+  expect(await runs.claim([planned({ ...run, id: newRunId(), commandId: 'cmd_2' })], null, longMs)).toEqual([]);
   expect(await runs.ofCommand(run.tenant, 'cmd_1', run.eventId)).toHaveLength(1);
   expect(await runs.ofCommand(run.tenant, 'cmd_2', run.eventId)).toEqual([]);
   expect(await runs.lastGenerations(run.tenant, run.eventId)).toEqual(new Map([['triage', 1]]));
@@ -111,17 +120,43 @@ test('a generation that one command made is not another command’s', async () =
 test('what events of several records ask for at once goes to the first; another finds its runs at work', async () => {
   const run = planned();
   const other = planned({ tenant: run.tenant, eventId: 'evt_2' });
-  const [first, repeat, second] = await runs.start([start(run), start(run), start(other)], longMs);
+  const [first, repeat, second] = await runs.start([start(run), start(planned({ tenant: run.tenant })), start(other)], longMs);
   expect(first).toMatchObject({ claimed: [{ id: run.id, fence: 1 }], others: [] });
   expect(repeat).toMatchObject({ claimed: [], others: [{ id: run.id, state: 'running' }] });
   expect(second).toMatchObject({ claimed: [{ id: other.id }], others: [] });
+});
+
+test('of processes that start the runs of the same events at the same moment one has each of them, and none waits for another for ever', async () => {
+  const { tenant } = planned();
+  const events = Array.from({ length: 200 }, (_, n) => ['a', 'b'].map((flow) => ({ tenant, eventId: `evt_${n}`, flow })));
+  const processes = Array.from({ length: 8 }, (_, n) => {
+    const starts = events.map((flows) => start(planned(flows[0]), { planned: flows.map((more) => planned(more)) }));
+    return n % 2 === 0 ? starts : starts.toReversed();
+  });
+  const started = await atTheSameMoment(fresh.url, 'run', processes.length, () =>
+    Promise.all(processes.map((starts) => runs.start(starts, longMs))),
+  );
+  const claimed = started.flat().flatMap((one) => one.claimed);
+  const stored = await runs.stored(events.flat().map((more) => planned(more)));
+  expect(stored).toHaveLength(400);
+  expect(claimed.map(({ id }) => id).toSorted()).toEqual(stored.map(({ id }) => id).toSorted());
+  expect(claimed.every(({ fence }) => fence === 1)).toBe(true);
+});
+
+test('a run that was stored with an id without a time is claimed, written and found like any other', async () => {
+  const run = planned({ id: 'run_5ezrsw5m37a1eeftfwg5f0eq2rt0hb76' });
+  await runs.claim([run], null, goneMs);
+  const [again] = await runs.start([start(planned({ tenant: run.tenant }))], longMs);
+  expect(again).toMatchObject({ claimed: [{ id: run.id, fence: 2 }], others: [] });
+  expect(await end(again!.claimed[0]!, completed('done'))).toMatchObject({ id: run.id, state: 'completed' });
+  expect(await runs.stored([planned({ tenant: run.tenant })])).toMatchObject([{ id: run.id, decision: 'done' }]);
 });
 
 test('an event keeps the flows it started with, and a claim that ran out is taken with the version it had', async () => {
   const run = planned();
   const late = planned({ tenant: run.tenant, flow: 'late' });
   await runs.start([start(run)], goneMs);
-  const [again] = await runs.start([start(run, { planned: [{ ...run, flowVersion: 9 }, late] })], longMs);
+  const [again] = await runs.start([start(run, { planned: [planned({ tenant: run.tenant, flowVersion: 9 }), late] })], longMs);
   expect(again).toMatchObject({ claimed: [{ id: run.id, fence: 2, flowVersion: 3 }], others: [] });
   await end(again!.claimed[0]!, completed('done'));
   const [finished] = await runs.start([start(run, { planned: [] })], longMs);
@@ -146,7 +181,7 @@ test('a second output of a step is refused, and the first one stands', async () 
   await write(run!, { steps: [step] });
   await expect(write(run!, { steps: [{ ...step, output: 'second' }], end: completed('second') })).rejects.toThrow('step_result_pkey');
   expect(await new StepResultTable(database).ofRun(run!)).toEqual(new Map([['assess', 'first']]));
-  expect(await runs.byIds(run!.tenant, [run!.id])).toMatchObject([{ state: 'running' }]);
+  expect(await runs.stored([run!])).toMatchObject([{ state: 'running' }]);
 });
 
 test('a question to a model whose answer was not stored before the claim was lost is counted once', async () => {

@@ -2,16 +2,21 @@ import { Injectable } from '@nestjs/common';
 import type { Json, PlannedDelivery } from '#libs/contracts';
 import { Database, statement } from '#libs/persistence';
 
-/** A run that is to be, before anybody claimed it. */
-export interface PlannedRun {
+/** What a run is known by before anybody knows its id. */
+export interface RunIdentity {
   readonly tenant: string;
-  readonly id: string;
   readonly eventId: string;
-  readonly customer: string;
   readonly flow: string;
-  /** Counts only if this is the first claim: a run keeps the version it started with. */
-  readonly flowVersion: number;
   readonly generation: number;
+}
+
+/** A run that is to be, before anybody claimed it. */
+export interface PlannedRun extends RunIdentity {
+  /** Counts only if this is the first claim: a run keeps the id it started with. */
+  readonly id: string;
+  readonly customer: string;
+  /** Counts only if this is the first claim, too. */
+  readonly flowVersion: number;
   /** The command that asked for it; null for the event's own run. */
   readonly commandId: string | null;
 }
@@ -53,7 +58,11 @@ const columns = `tenant_id AS tenant, id, event_id AS "eventId", customer, flow,
   greatest(0, ceil(extract(epoch FROM lease_until - clock_timestamp()) * 1000))::integer AS "leaseLeftMs"`;
 
 const ofCommand = statement('run.ofCommand', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
-const byIds = statement('run.ofIds', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND id = ANY ($2)`);
+const stored = statement(
+  'run.stored',
+  `SELECT ${columns} FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS wanted (tenant_id, event_id, flow, generation)
+   JOIN run USING (tenant_id, event_id, flow, generation)`,
+);
 const lastGenerations = statement(
   'run.lastGenerations',
   `SELECT flow, max(generation) AS generation FROM run WHERE tenant_id = $1 AND event_id = $2 GROUP BY flow`,
@@ -61,19 +70,29 @@ const lastGenerations = statement(
 
 const isFree = `(run.lease_until IS NULL OR run.lease_until < clock_timestamp())`;
 
-/** For a run that nobody finished or holds; of what the claim before it asked, the answers that are not stored by now never will be. */
-const claimIt = `ON CONFLICT (tenant_id, id) DO UPDATE
+/**
+ * For a run that nobody finished or holds; of what the claim before it asked, the answers that are not stored by now never will be. Of those who
+ * make it at the same moment all but one come here, and find the id of the other: no two of them bring the same id, which would end in an error
+ * of the primary key instead.
+ */
+const claimIt = `ON CONFLICT (tenant_id, event_id, flow, generation) DO UPDATE
    SET fence = run.fence + 1, lease_until = EXCLUDED.lease_until, lost_answers = run.unanswered, unanswered = 0
    WHERE run.state = 'running' AND ${isFree} AND run.command_id IS NOT DISTINCT FROM EXCLUDED.command_id
    RETURNING ${columns}`;
 
-/** Sorted, so that two processes with the same runs never wait for each other in a circle. */
+/**
+ * In which all statements lock runs, those that are and those that are being made: so two processes with the same runs never wait for each other in a
+ * circle. Their ids would not do, because each process brings its own for a run that is new. `byIdentity` is the same order.
+ */
+const lockOrder = `tenant_id COLLATE "C", event_id COLLATE "C", flow COLLATE "C", generation`;
+
 const claim = statement(
   'run.claim',
   `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, command_id, state, trace_id, lease_until)
    SELECT *, 'running', $9::text, clock_timestamp() + $10 * interval '1 millisecond'
-   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::integer[], $8::text[]) AS planned
-   ORDER BY 1, 2
+   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::integer[], $8::text[])
+     AS planned (tenant_id, id, event_id, customer, flow, flow_version, generation, command_id)
+   ORDER BY ${lockOrder}
    ${claimIt}`,
 );
 
@@ -85,15 +104,15 @@ const start = statement(
      WHERE run.generation = 0),
    claimed AS (
      INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, trace_id, lease_until)
-     SELECT tenant_id, id, event_id, customer, flow, flow_version, 0, 'running', trace_id, clock_timestamp() + $10 * interval '1 millisecond'
+     SELECT tenant_id, id, event_id, customer, flow, flow_version, generation, 'running', trace_id, clock_timestamp() + $10 * interval '1 millisecond'
      FROM (
-       SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[])
+       SELECT *, 0 AS generation FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[])
          AS planned (tenant_id, id, event_id, customer, flow, flow_version, trace_id)
        WHERE NOT EXISTS (SELECT FROM earlier WHERE earlier.tenant_id = planned.tenant_id AND earlier.event_id = planned.event_id)
        UNION ALL
-       SELECT tenant_id, id, event_id, customer, flow, flow_version, trace_id FROM earlier AS run WHERE state = 'running' AND ${isFree}
+       SELECT tenant_id, id, event_id, customer, flow, flow_version, trace_id, generation FROM earlier AS run WHERE state = 'running' AND ${isFree}
      ) AS wanted
-     ORDER BY tenant_id, id
+     ORDER BY ${lockOrder}
      ${claimIt})
    SELECT claimed.*, true AS "isClaimed" FROM claimed
    UNION ALL
@@ -120,7 +139,7 @@ export class RunTable {
     const events = distinct(starts, ({ tenant, eventId }) => `${tenant}/${eventId}`);
     const planned = distinct(
       starts.flatMap((one) => one.planned.map((run) => ({ ...run, traceId: one.traceId }))),
-      keyOf,
+      identityOf,
     );
     const column = <T>(value: (run: PlannedRun & { traceId: string | null }) => T): T[] => planned.map(value);
     const rows = await this.database.query<Run & { isClaimed: boolean }>(start, [
@@ -142,8 +161,14 @@ export class RunTable {
     return this.database.query(ofCommand, [tenant, commandId, eventId]);
   }
 
-  byIds(tenant: string, ids: readonly string[]): Promise<Run[]> {
-    return this.database.query(byIds, [tenant, ids]);
+  /** The runs as they stand, whoever made them. One that is not there yet is left out of the answer. */
+  stored(wanted: readonly RunIdentity[]): Promise<Run[]> {
+    return this.database.query(stored, [
+      wanted.map(({ tenant }) => tenant),
+      wanted.map(({ eventId }) => eventId),
+      wanted.map(({ flow }) => flow),
+      wanted.map(({ generation }) => generation),
+    ]);
   }
 
   /** The last generation of each flow that ever ran on the event. */
@@ -171,10 +196,11 @@ export class RunTable {
 
   /** For each, in their order: false where the claim is no longer ours. */
   async renew(runs: readonly RunningRun[], leaseMs: number): Promise<boolean[]> {
+    const sorted = runs.toSorted(byIdentity);
     const rows = await this.database.query<{ tenant: string; id: string; fence: number }>(renew, [
-      runs.map(({ tenant }) => tenant),
-      runs.map(({ id }) => id),
-      runs.map(({ fence }) => fence),
+      sorted.map(({ tenant }) => tenant),
+      sorted.map(({ id }) => id),
+      sorted.map(({ fence }) => fence),
       leaseMs,
     ]);
     const renewed = new Set(rows.map(claimKeyOf));
@@ -182,8 +208,22 @@ export class RunTable {
   }
 }
 
-const keyOf = ({ tenant, id }: { tenant: string; id: string }): string => `${tenant}/${id}`;
-const claimKeyOf = (run: { tenant: string; id: string; fence: number }): string => `${keyOf(run)}/${run.fence}`;
+const claimKeyOf = ({ tenant, id, fence }: { tenant: string; id: string; fence: number }): string => `${tenant}/${id}/${fence}`;
+
+const identityOf = ({ tenant, eventId, flow, generation }: RunIdentity): string => `${tenant}/${eventId}/${flow}/${generation}`;
+
+export function isSameRun(a: RunIdentity, b: RunIdentity): boolean {
+  return byIdentity(a, b) === 0;
+}
+
+/** The order in which all statements lock runs. */
+export function byIdentity(a: RunIdentity, b: RunIdentity): number {
+  return compare(a.tenant, b.tenant) || compare(a.eventId, b.eventId) || compare(a.flow, b.flow) || a.generation - b.generation;
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
 
 function distinct<T>(values: readonly T[], key: (value: T) => string): T[] {
   return [...new Map(values.toReversed().map((value) => [key(value), value])).values()];

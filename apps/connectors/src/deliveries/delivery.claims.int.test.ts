@@ -29,7 +29,7 @@ afterAll(async () => {
 const plan = statement(
   'test.claims.plan',
   `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, event_received_at, next_attempt_at)
-   SELECT 'acme', $1 || '-' || n, 'evt', 'run', 'f', 0, 's', 'c' || n, $1, '{}', now(), now() FROM generate_series(1, $2::integer) AS n`,
+   SELECT 'acme', $1 || '-' || n, 'evt', 'run_' || n, 'f', 0, 's', 'c' || n, $1, '{}', now(), now() FROM generate_series(1, $2::integer) AS n`,
 );
 const open = statement(
   'test.claims.open',

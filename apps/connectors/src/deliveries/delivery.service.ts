@@ -27,7 +27,7 @@ export class DeliveryService {
     await this.writer.add(
       run.deliveries.map(({ step, destination, payload }) => ({
         tenant,
-        id: deliveryId(tenant, eventId, flow, step, destination, generation),
+        id: deliveryId(run, step, destination),
         eventId,
         runId,
         flow,

@@ -84,6 +84,19 @@ test('the same delivery twice is one', async () => {
   expect(await claim()).toHaveLength(2);
 });
 
+test('the same step of the same run is one delivery, also where an older build gave it an id of another form', async () => {
+  const { tenant, delivery, claim, short } = tenantOf();
+  await table.insert([delivery('1')]);
+  expect(await table.insert([delivery('1', { id: 'dlv_older' }), delivery('2', { runId: 'run_1', step: 'other' })])).toBe(1);
+  expect(short(await claim())).toEqual(['1']);
+  const asOlderBuild = statement(
+    'test.olderBuild',
+    `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, event_received_at)
+     VALUES ($1, 'dlv_older', 'evt_1', 'run_1', 'f', 0, 's', 'c', 'd', '{}', now()) ON CONFLICT DO NOTHING RETURNING id`,
+  );
+  expect(await database.query(asOlderBuild, [tenant])).toEqual([]);
+});
+
 test('a claimed delivery is nobody else’s until its claim runs out or is given back', async () => {
   const { delivery, claim } = tenantOf();
   await table.insert([delivery('1')]);

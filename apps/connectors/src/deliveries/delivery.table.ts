@@ -122,7 +122,10 @@ const lockQueues = statement(
   `SELECT pg_advisory_xact_lock(hashtextextended(queue, 0)) FROM (SELECT DISTINCT queue FROM unnest($1::text[]) AS queue ORDER BY queue) AS queues`,
 );
 
-/** The first of its queue is due at once; one behind others waits without a time. Those that are there already take no place. */
+/**
+ * The first of its queue is due at once; one behind others waits without a time. Those that are there already take no place: they are known by their
+ * run and step, not by their ids, which an older build may have made in another form.
+ */
 const insert = statement(
   'delivery.insert',
   `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent,
@@ -135,7 +138,8 @@ const insert = statement(
      $11::boolean[], $12::text[], $13::timestamptz[])
      WITH ORDINALITY AS planned (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent,
        event_received_at, number)
-   WHERE NOT EXISTS (SELECT FROM delivery AS known WHERE known.tenant_id = planned.tenant_id AND known.id = planned.id)
+   WHERE NOT EXISTS (SELECT FROM delivery AS known WHERE known.tenant_id = planned.tenant_id AND known.run_id = planned.run_id
+     AND known.step = planned.step AND known.destination = planned.destination)
    ORDER BY number
    ON CONFLICT DO NOTHING
    RETURNING id`,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { deliveryId, document, topics } from '#libs/contracts';
+import { deliveryId, document, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
 import { HttpClient } from '#libs/http';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
@@ -122,11 +122,13 @@ async function apply(name: string, destination: HttpSink, spec: object = {}): Pr
 }
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const runIds = new Map<string, string>();
+const runIdOf = (run: string): string => runIds.get(run) ?? runIds.set(run, newRunId()).get(run)!;
 const decided = (id: string, more: Partial<RunCompleted> = {}): RunCompleted => ({
   tenant,
   customer: 'c-1',
   eventId: `evt_${id}`,
-  runId: `run_${id}`,
+  runId: runIdOf(id),
   flow: 'triage',
   flowVersion: 1,
   generation: 0,
@@ -136,8 +138,8 @@ const decided = (id: string, more: Partial<RunCompleted> = {}): RunCompleted => 
   deliveries: [{ step: 'tell', destination: 'crm', payload: { z: 1, a: id } }],
   ...more,
 });
-const idOf = (id: string, destination = 'crm', generation = 0): string =>
-  deliveryId(tenant, `evt_${id}`, 'triage', 'tell', destination, generation);
+const idOf = (id: string, destination = 'crm', more: Partial<RunCompleted> = {}): string =>
+  deliveryId(decided(id, more), 'tell', destination);
 
 const rows = statement(
   'test.deliveries',
@@ -275,9 +277,10 @@ test('a customer whose delivery hangs delays no other customer at the same desti
 
 test('another generation is another delivery, with an effect key of its own', async () => {
   await deliveries.plan(decided('1'), undefined);
-  await deliveries.plan(decided('1', { generation: 1, runId: 'run_1b' }), undefined);
+  const again = { generation: 1, runId: runIdOf('1, again') };
+  await deliveries.plan(decided('1', again), undefined);
   await settled('delivered', 2);
-  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('1'), idOf('1', 'crm', 1)]);
+  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('1'), idOf('1', 'crm', again)]);
 });
 
 test('a process that stops breaks off what hangs and gives it back, and the next one delivers it at once', async () => {

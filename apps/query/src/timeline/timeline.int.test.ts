@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newRunId } from '#libs/contracts';
 import { QueryServer } from '../../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -53,6 +54,33 @@ test('of every flow the newest generation says how far an event got', async () =
   expect(await state('evt_s')).toBe('DELIVERING'); // decided, and its delivery is not written yet
   await rows.delivery({ tenant: 'acme', id: 'dlv_s', event: 'evt_s', run: 'run_s2', state: 'delivered' });
   expect(await state('evt_s')).toBe('COMPLETED');
+});
+
+test('an event has the deliveries of its runs, those of before ids began with a time among them', async () => {
+  const { rows } = server;
+  const runs = [
+    { generation: 0, run: 'run_5ezrsw5m37a1eeftfwg5f0eq2rt0hb76', delivery: 'dlv_am6j6pxa1q1x6qshz1vdqn1ybcysas8t' },
+    { generation: 1, run: newRunId(), delivery: 'dlv_1k9abcdef0123456789abcdefghjkmnpqrs' },
+  ];
+  await rows.event({ tenant: 'acme', id: 'evt_old', receivedAt: at(0) });
+  for (const { generation, run, delivery } of runs) {
+    await rows.run({ tenant: 'acme', id: run, event: 'evt_old', generation, planned: 1, startedAt: at(10 * generation + 1) });
+    await rows.delivery({ tenant: 'acme', id: delivery, event: 'evt_old', run, createdAt: at(10 * generation + 2) });
+  }
+  const { event } = await server.data<{
+    event: {
+      state: string;
+      deliveries: { id: string }[];
+      runs: { id: string; deliveries: { id: string }[] }[];
+      timeline: { deliveryId: string }[];
+    };
+  }>(operator, '{ event(id: "evt_old") { state deliveries { id } runs { id deliveries { id } } timeline { deliveryId } } }');
+  expect(event.state).toBe('COMPLETED');
+  expect(event.deliveries.map(({ id }) => id)).toEqual(runs.toReversed().map(({ delivery }) => delivery));
+  expect(event.runs.map(({ id, deliveries }) => [id, ...deliveries.map((one) => one.id)])).toEqual(
+    runs.toReversed().map(({ run, delivery }) => [run, delivery]),
+  );
+  expect(event.timeline.flatMap(({ deliveryId: id }) => id ?? [])).toEqual(runs.flatMap(({ delivery }) => [delivery, delivery]));
 });
 
 test('a list by state has the events that say they are in it', async () => {

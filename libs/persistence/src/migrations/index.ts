@@ -4,6 +4,7 @@ import { HeldRecords1795219200002 } from './0003-held-records.js';
 import { DeliveryLanes1795219200003 } from './0004-delivery-lanes.js';
 import { BulkOperations1795219200004 } from './0005-bulk-operations.js';
 import { StorageUpkeep1795219200005 } from './0006-storage-upkeep.js';
+import { TimeLedIds1795219200006 } from './0007-time-led-ids.js';
 
 /** In order. A new one is appended, and never changes what an earlier one did. */
 export const migrations = [
@@ -13,6 +14,7 @@ export const migrations = [
   DeliveryLanes1795219200003,
   BulkOperations1795219200004,
   StorageUpkeep1795219200005,
+  TimeLedIds1795219200006,
 ];
 
 /** As TypeORM's ledger has them. */
