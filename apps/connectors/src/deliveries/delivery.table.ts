@@ -286,15 +286,20 @@ const announced = statement(
    UPDATE attempt SET announced = true FROM told
    WHERE attempt.tenant_id = told.tenant_id AND attempt.delivery_id = told.delivery_id AND attempt.number = told.number`,
 );
-/** Old enough that the process which made the attempt is not just about to announce it. */
+/**
+ * Old enough that the process which made the attempt is not just about to announce it. One look per attempt, whatever is known of the tables: a join
+ * was planned as a reading of all deliveries where Postgres had no statistics.
+ */
 const unannounced = statement(
   'delivery.unannounced',
   `SELECT delivery.tenant_id AS tenant, delivery.id AS "deliveryId", delivery.event_id AS "eventId", run_id AS "runId", customer, destination,
      traceparent, number, CASE WHEN number = attempts AND delivery.state <> 'skipped' THEN delivery.state ELSE 'pending' END AS state,
      attempt.error_code AS code, attempt.error_message AS message, attempt.finished_at AS at
-   FROM attempt JOIN delivery ON delivery.tenant_id = attempt.tenant_id AND delivery.id = delivery_id
-   WHERE NOT announced AND attempt.finished_at < statement_timestamp() - $1 * interval '1 millisecond'
-   ORDER BY attempt.finished_at LIMIT $2`,
+   FROM (
+     SELECT * FROM attempt WHERE NOT announced AND finished_at < statement_timestamp() - $1 * interval '1 millisecond'
+     ORDER BY finished_at LIMIT $2) AS attempt
+   CROSS JOIN LATERAL (SELECT * FROM delivery WHERE delivery.tenant_id = attempt.tenant_id AND delivery.id = delivery_id LIMIT 1) AS delivery
+   ORDER BY attempt.finished_at`,
 );
 
 const backlog = statement(
