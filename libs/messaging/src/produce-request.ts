@@ -31,12 +31,15 @@ export interface EncodedRecord extends ProducedRecord {
 
 /** Writes a record once, as soon as it is known, instead of measuring and writing it when its batch is sent. */
 export function encodedRecord(record: ProducedRecord & { value: string }): EncodedRecord {
-  const writer = new Writer(contentBytes(record));
+  const valueBytes = Buffer.byteLength(record.value);
+  const writer = new Writer(prefixedBytes(record.key) + varintBytes(valueBytes) + valueBytes + headersBytes(record));
   writer.varintBytes(record.key);
-  writer.varintBytes(record.value);
-  const value = writer.buffer.subarray(writer.at - Buffer.byteLength(record.value), writer.at);
+  writer.varint(valueBytes);
+  const valueAt = writer.at;
+  writer.at += writer.buffer.write(record.value, valueAt);
+  const value = writer.buffer.subarray(valueAt, writer.at);
   writeHeaders(writer, record);
-  return { ...record, value, encoded: writer.buffer };
+  return { key: record.key, value, headers: record.headers, encoded: writer.buffer };
 }
 
 /** A record batch up to its records, https://kafka.apache.org/documentation/#recordbatch. */
@@ -121,7 +124,9 @@ function writeRecord(writer: Writer, record: ProducedRecord | EncodedRecord, off
 }
 
 function writeHeaders(writer: Writer, { headers = {} }: ProducedRecord): void {
-  writer.varint(Object.keys(headers).length);
+  let count = 0;
+  for (const _ in headers) count += 1;
+  writer.varint(count);
   for (const name in headers) {
     writer.varintBytes(name);
     writer.varintBytes(headers[name]);
@@ -133,9 +138,12 @@ function bodyBytes(record: ProducedRecord | EncodedRecord, offset: number): numb
   return 1 + 1 + varintBytes(offset) + ('encoded' in record ? record.encoded.length : contentBytes(record));
 }
 
-/** Of key, value and headers. */
-function contentBytes({ key, value, headers = {} }: ProducedRecord): number {
-  let bytes = prefixedBytes(key) + prefixedBytes(value);
+function contentBytes(record: ProducedRecord): number {
+  return prefixedBytes(record.key) + prefixedBytes(record.value) + headersBytes(record);
+}
+
+function headersBytes({ headers = {} }: ProducedRecord): number {
+  let bytes = 0;
   let count = 0;
   for (const name in headers) {
     bytes += prefixedBytes(name) + prefixedBytes(headers[name]);
@@ -160,6 +168,9 @@ function varintBytes(value: number): number {
 function zigZag(value: number): number {
   return (value << 1) ^ (value >> 31);
 }
+
+/** Up to here a loop writes text faster than a call of `Buffer.write`: headers are many short texts. */
+const shortBytes = 64;
 
 /** Kafka's primitive types, one after the other. The room has been measured: nothing grows. */
 class Writer {
@@ -200,9 +211,17 @@ class Writer {
   /** Bytes behind their number; -1 stands for none. */
   varintBytes(content: Buffer | string | null | undefined): void {
     if (content === null || content === undefined) return this.varint(-1);
-    this.varint(Buffer.byteLength(content));
-    if (typeof content === 'string') this.at += this.buffer.write(content, this.at);
-    else this.bytes(content);
+    const bytes = Buffer.byteLength(content);
+    this.varint(bytes);
+    if (typeof content !== 'string') this.bytes(content);
+    else if (bytes === content.length && bytes <= shortBytes) this.shortAscii(content);
+    else this.at += this.buffer.write(content, this.at);
+  }
+
+  shortAscii(content: string): void {
+    const { buffer, at } = this;
+    for (let index = 0; index < content.length; index += 1) buffer[at + index] = content.charCodeAt(index);
+    this.at = at + content.length;
   }
 
   bytes(content: Buffer): void {
