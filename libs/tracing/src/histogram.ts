@@ -20,6 +20,8 @@ export class Histogram<L extends string> {
   readonly type = 'histogram';
   readonly aggregator = 'sum';
   readonly #series = new Map<string, Series<L>>();
+  /** The one found last: on a hot path the next value is nearly always for it, too, and its key need not be made. */
+  #latest: Series<L> | undefined;
 
   /** @param bounds upper ones, ascending, without the infinite one */
   constructor(
@@ -30,7 +32,7 @@ export class Histogram<L extends string> {
   ) {}
 
   observe(labels: Readonly<Record<L, string | number>>, value: number): void {
-    const series = this.#seriesOf(labels);
+    const series = this.#isLatest(labels) ? this.#latest! : this.#seriesOf(labels);
     let at = 0;
     while (at < this.bounds.length && value > this.bounds[at]!) at += 1;
     series.counts[at]! += 1;
@@ -52,6 +54,13 @@ export class Histogram<L extends string> {
 
   reset(): void {
     this.#series.clear();
+    this.#latest = undefined;
+  }
+
+  #isLatest(labels: Readonly<Record<L, string | number>>): boolean {
+    if (this.#latest === undefined) return false;
+    for (const name of this.labelNames) if (this.#latest.labels[name] !== labels[name]) return false;
+    return true;
   }
 
   #seriesOf(labels: Readonly<Record<L, string | number>>): Series<L> {
@@ -62,6 +71,7 @@ export class Histogram<L extends string> {
       found = { labels, counts: Array.from({ length: this.bounds.length + 1 }, () => 0), sum: 0 };
       this.#series.set(key, found);
     }
+    this.#latest = found;
     return found;
   }
 
