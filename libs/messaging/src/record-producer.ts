@@ -28,6 +28,13 @@ export interface RecordProducerOptions extends LogOptions {
   maxWaitingBytes?: number;
 }
 
+export interface AppendOptions {
+  /** Default: of the active trace. */
+  traceparent?: string | undefined;
+  /** The caller made the value by rules of which its tests show that they fit the type's check, and does without it. Default false. */
+  isChecked?: boolean;
+}
+
 /** Where an appended record stands. */
 export interface Appended {
   partition: number;
@@ -144,11 +151,11 @@ export class RecordProducer {
    * @throws LogUnavailable
    * @throws RecordTooLarge
    */
-  append<T extends Owned>(topic: Topic, type: RecordType<T>, value: T, options: { traceparent?: string } = {}): Promise<Appended> {
+  append<T extends Owned>(topic: Topic, type: RecordType<T>, value: T, options: AppendOptions = {}): Promise<Appended> {
     return new Promise((resolve, reject) => {
       const headers = recordHeaders(type, value, options.traceparent ?? currentTraceparent());
       const key = Buffer.from(recordKey(value));
-      const record = encodedRecord({ key, value: JSON.stringify(type.check.parse(value)), headers });
+      const record = encodedRecord({ key, value: JSON.stringify(options.isChecked ? value : type.check.parse(value)), headers });
       const bytes = record.encoded.length;
       this.#refuseUnlessRoom(topic, bytes);
       const partition = partitionOf(key, topic.partitions);

@@ -50,8 +50,8 @@ export class CloudEventService {
       const source = this.#sourceOf(event, principal.tenant);
       sighting.source = source.name;
       sighting.scheme = source.scheme;
-      const { data: body, attributes, payload, contentType } = event;
-      return { source, arrival: { body, headers: attributes }, payload, contentType, receivedAtMs };
+      const { data: body, attributes, payload, text, contentType } = event;
+      return { source, arrival: { body, headers: attributes }, payload, text, contentType, receivedAtMs };
     });
     const events = await this.intake.accept(admitted, sighting.traceparent);
     const [first] = events;

@@ -40,6 +40,7 @@ describe('the same event', () => {
         attributes,
         contentType: 'application/json',
         payload: Buffer.from('{"title":"Hi"}'),
+        text: '{"title":"Hi"}',
         data: { title: 'Hi' },
       },
     ]);

@@ -15,8 +15,12 @@ export interface CloudEvent {
   readonly attributes: Readonly<Record<string, string>>;
   readonly contentType: string;
   readonly payload: Buffer;
+  /** The payload, where it is known to be text without control characters. */
+  readonly text?: string | undefined;
   readonly data: Json;
 }
+
+type Data = Pick<CloudEvent, 'payload' | 'text' | 'data'>;
 
 /** More events than one request may bring. */
 export class BatchTooLarge extends DomainError {
@@ -40,9 +44,9 @@ export function readCloudEvents({ headers, rawBody, maxBatch }: Request): CloudE
   const fallbackId = idempotencyKey(headers);
   switch (headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase()) {
     case structured:
-      return [fromJson(readBody(structured, rawBody, 'body'), '', fallbackId)];
+      return [fromJson(readBody(structured, rawBody, 'body').value, '', fallbackId)];
     case batched: {
-      const events = readBody(structured, rawBody, 'body');
+      const { value: events } = readBody(structured, rawBody, 'body');
       if (!Array.isArray(events)) throw new BodyMalformed('body', 'is not an array of CloudEvents');
       if (events.length > maxBatch) throw new BatchTooLarge(events.length, maxBatch);
       return events.map((event, at) => fromJson(event, `${at}.`, fallbackId && `${fallbackId}/${at}`));
@@ -88,19 +92,27 @@ function fromJson(event: Json, path: string, fallbackId: string | undefined): Cl
   };
 }
 
-function jsonData(data: Json, contentType: string, path: string): Pick<CloudEvent, 'payload' | 'data'> {
-  if (bodyFormat(contentType) === 'json') return { payload: Buffer.from(JSON.stringify(data)), data };
+function jsonData(data: Json, contentType: string, path: string): Data {
+  if (bodyFormat(contentType) === 'json') {
+    const text = JSON.stringify(data);
+    return { payload: Buffer.from(text), text, data };
+  }
   if (typeof data !== 'string')
     throw new RequestInvalid(`${path}data`, `must be text, because datacontenttype is not JSON; bytes go into data_base64`);
   const payload = Buffer.from(data);
-  return { payload, data: readBody(contentType, payload, `${path}data`) };
+  return read(contentType, payload, `${path}data`);
 }
 
-function base64Data(base64: Json, data: Json | undefined, contentType: string, path: string): Pick<CloudEvent, 'payload' | 'data'> {
+function base64Data(base64: Json, data: Json | undefined, contentType: string, path: string): Data {
   if (data !== undefined) throw new RequestInvalid(`${path}data_base64`, 'must not stand beside data');
   const payload = Buffer.from(typeof base64 === 'string' ? base64 : '', 'base64');
   if (payload.toString('base64') !== base64) throw new RequestInvalid(`${path}data_base64`, 'must be base64');
-  return { payload, data: readBody(contentType, payload, `${path}data_base64`) };
+  return read(contentType, payload, `${path}data_base64`);
+}
+
+function read(contentType: string, payload: Buffer, field: string): Data {
+  const { value: data, text } = readBody(contentType, payload, field);
+  return { payload, text, data };
 }
 
 function fromHeaders(headers: IncomingHttpHeaders, rawBody: Buffer, fallbackId: string | undefined): CloudEvent {
@@ -112,7 +124,7 @@ function fromHeaders(headers: IncomingHttpHeaders, rawBody: Buffer, fallbackId: 
   const event = checked(attributes, 'ce-', fallbackId);
   if (rawBody.length === 0 && bodyFormat(contentType) === 'json')
     return { ...event, contentType, payload: Buffer.from('null'), data: null };
-  return { ...event, contentType, payload: rawBody, data: readBody(contentType, rawBody, 'body') };
+  return { ...event, contentType, ...read(contentType, rawBody, 'body') };
 }
 
 /** HTTP binding §3.1.3.2: quotes are taken off first, then one round of percent-decoding. */

@@ -9,6 +9,7 @@ import { readBody } from '../intake/body.js';
 import { DoorWatch } from '../intake/door-watch.js';
 import type { Sighting } from '../intake/door-watch.js';
 import { Intake } from '../intake/intake.js';
+import type { Admitted } from '../intake/intake.js';
 import { BodyMalformed } from '../intake/request.errors.js';
 import type { Arrival } from '../sources/facts.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
@@ -45,7 +46,7 @@ export class WebhookService {
     const { signature, preset, handshake } = source.webhook;
     verify(signature, request, request.receivedAtMs);
 
-    const { payload, contentType, body } = readEvent(preset, request);
+    const { payload, text, contentType, body } = readEvent(preset, request);
     const arrival = { body, headers: request.headers };
     if (handshake !== undefined) {
       const reply = await replyTo(handshake, arrival);
@@ -55,7 +56,7 @@ export class WebhookService {
       }
     }
     const [event] = await this.intake.accept(
-      [{ source, arrival, payload, contentType, receivedAtMs: request.receivedAtMs }],
+      [{ source, arrival, payload, text, contentType, receivedAtMs: request.receivedAtMs }],
       sighting.traceparent,
     );
     Object.assign(sighting, { events: 1, eventId: event!.eventId, type: event!.type, customer: event!.customer, lane: event!.lane });
@@ -64,17 +65,18 @@ export class WebhookService {
 }
 
 /** What a verified body is. Where the provider put JSON in a form, that JSON is the event. */
-function readEvent(preset: Preset, { headers, rawBody }: DoorRequest): { payload: Buffer; contentType: string; body: Json } {
+function readEvent(preset: Preset, { headers, rawBody }: DoorRequest): Pick<Admitted, 'payload' | 'text' | 'contentType'> & { body: Json } {
   const contentType = headers['content-type'] ?? (preset.sends === 'any' ? 'application/octet-stream' : 'application/json');
   const format = bodyFormat(contentType);
   if (preset.sends !== 'any' && !preset.sends.some((sent) => sent === format)) {
     throw new MediaTypeUnsupported(contentType, preset.sends.includes('form') ? 'application/json or a form' : 'application/json');
   }
-  const body = readBody(contentType, rawBody, 'body');
+  const { value: body, text } = readBody(contentType, rawBody, 'body');
   const inner = format === 'form' && preset.jsonField !== undefined ? (body as Record<string, Json>)[preset.jsonField] : undefined;
-  if (typeof inner !== 'string') return { payload: rawBody, contentType, body };
+  if (typeof inner !== 'string') return { payload: rawBody, text, contentType, body };
   const payload = Buffer.from(inner);
-  return { payload, contentType: 'application/json', body: readBody('application/json', payload, `body.${preset.jsonField}`) };
+  const read = readBody('application/json', payload, `body.${preset.jsonField}`);
+  return { payload, text: read.text, contentType: 'application/json', body: read.value };
 }
 
 async function replyTo(handshake: CompiledHandshake, arrival: Arrival): Promise<string | undefined> {

@@ -6,6 +6,7 @@ export type Json = z.infer<ReturnType<typeof z.json>>;
 
 /** How a body is read, by its content type: the media type alone counts, its parameters do not. */
 export function bodyFormat(contentType: string): 'json' | 'form' | 'text' | 'binary' {
+  if (contentType === 'application/json') return 'json'; // what nearly all send
   const media = contentType.split(';', 1)[0]!.trim().toLowerCase();
   if (media === 'application/json' || media.endsWith('+json')) return 'json';
   if (media === 'application/x-www-form-urlencoded') return 'form';
@@ -15,16 +16,18 @@ export function bodyFormat(contentType: string): 'json' | 'form' | 'text' | 'bin
 /**
  * The body as expressions see it (`body` at the door, `event.data` in a flow): JSON as its value, a form as an object of its fields (a field
  * given several times is an array), text as a string; null for any other content type.
+ * @param body its bytes, or the text they are
  * @throws SyntaxError where the content type says JSON and the body is not
  */
-export function parseBody(contentType: string, body: Buffer): Json {
+export function parseBody(contentType: string, body: Buffer | string): Json {
   const format = bodyFormat(contentType);
   if (format === 'binary') return null;
-  const text = utf8.decode(body);
+  const text = typeof body !== 'string' ? utf8.decode(body) : body.startsWith(byteOrderMark) ? body.slice(1) : body;
   if (format === 'json') return JSON.parse(text) as Json;
   return format === 'form' ? formFields(text) : text;
 }
 
+const byteOrderMark = '\uFEFF';
 /** Leaves out a byte order mark. */
 const utf8 = new TextDecoder();
 
@@ -39,5 +42,5 @@ function formFields(text: string): Json {
 
 /** @throws SyntaxError as {@link parseBody} does */
 export function eventData(event: Pick<EventReceived, 'contentType' | 'body' | 'bodyBase64'>): Json {
-  return parseBody(event.contentType, eventBody(event));
+  return parseBody(event.contentType, event.body ?? eventBody(event));
 }

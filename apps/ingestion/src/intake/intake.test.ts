@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { EventReceived, eventBody, lanes } from '#libs/contracts';
+import type { Json } from '#libs/contracts';
+import { FactReader } from '../sources/facts.js';
+import type { Source } from '../sources/source-catalog.js';
+import { readBody } from './body.js';
+import { decide } from './intake.js';
+
+/** Whatever stands where an expression looks: what a partner or a flow's author may come up with, and the edges of what is usable. */
+const found = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 300 }),
+  fc.constantFrom(
+    'x'.repeat(256),
+    'x'.repeat(257),
+    '',
+    '\u0000',
+    '\ud800',
+    '-',
+    '\u007f',
+    '\n',
+    '2026-01-31t12:00:00.1+02:00',
+    '2026-02-30T12:00:00Z',
+  ),
+  fc.double(),
+  fc.integer({ min: -1e15, max: 1e15 }),
+  fc.boolean(),
+  fc.constant(null),
+  fc.object(),
+) as fc.Arbitrary<Json>;
+
+const facts = new FactReader({
+  eventId: ['body.id'],
+  type: ['body.type'],
+  typeDetail: 'body.detail',
+  customer: ['body.customer'],
+  occurredAt: ['body.at'],
+});
+
+const arrival = fc.record({ id: found, type: found, detail: found, customer: found, at: found }, { requiredKeys: [] });
+
+describe('what is decided about an event', () => {
+  test('fits the check of its record, which is not made again at the door', async () => {
+    await fc.assert(
+      fc.asyncProperty(arrival, fc.uint8Array(), fc.nat(), fc.constantFrom(...lanes), async (body, bytes, receivedAtMs, lane) => {
+        const source = { tenant: 'acme', name: 'shop', scheme: 'custom', facts, laneOf: () => lane } as unknown as Source;
+        const payload = Buffer.from(bytes);
+        const admitted = { source, arrival: { body, headers: {} }, payload, text: undefined, contentType: 'a/b', receivedAtMs };
+        const event = decide(admitted, await facts.read(admitted.arrival));
+        expect(EventReceived.check.parse(event)).toEqual(event);
+        expect(eventBody(event).equals(payload)).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('keeps the bytes of a body that was read as text', () => {
+    for (const json of ['{"a": "ü\\u0000"}', '\uFEFF[1,\r\n\t2]', '"\u007f"']) {
+      const payload = Buffer.from(json);
+      const { text } = readBody('application/json', payload, 'body');
+      const source = { tenant: 'acme', name: 'shop', scheme: 'custom', facts, laneOf: () => 'normal' } as unknown as Source;
+      const admitted = { source, arrival: { body: null, headers: {} }, payload, text, contentType: 'application/json', receivedAtMs: 0 };
+      const event = decide(admitted, { eventId: null, type: null, customer: null, occurredAt: null, failed: [] });
+      expect(event.body).toBe(json);
+      expect(eventBody(event).equals(payload)).toBe(true);
+    }
+  });
+});
