@@ -28,6 +28,17 @@ test.each([
   expect((await request.encode()).buffer.equals((await unrepaired(produced).encode()).buffer)).toBe(true);
 });
 
+test.each(['ingestion', 'x'.repeat(300)])('the header of a client %s stands before it as kafkajs has it', async (clientId) => {
+  const frame = require('kafkajs/src/protocol/request.js') as (sent: object) => Promise<{ buffer: Buffer }>;
+  const topicData = [{ topic: 'events', partitions: [{ partition: 3, firstSequence: 5, messages: [{ value: 'x'.repeat(10_000) }] }] }];
+  const produced = { acks: -1, timeout: 5_000, compression: 0, producerId: '7', producerEpoch: 1, topicData };
+  const { request } = protocol({ version: 7 })(produced);
+  const [ours, theirs] = await Promise.all(
+    [request, unrepaired(produced)].map((one) => frame({ correlationId: 9, clientId, request: one })),
+  );
+  expect(ours!.buffer.equals(theirs!.buffer)).toBe(true);
+});
+
 describe('the fetches of a group from a broker', () => {
   const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: object };
 

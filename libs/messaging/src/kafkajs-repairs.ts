@@ -6,7 +6,7 @@ import { encodeProduceRequest } from './produce-request.js';
 import type { ProduceRequest, ProducedRecord } from './produce-request.js';
 
 /**
- * Four repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
+ * Five repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
  * test sees them and a newcomer finds them, rather than in a fork or in a patched node_modules.
  */
 
@@ -147,6 +147,8 @@ interface KafkajsRequest {
 interface Encoder {
   buf: Buffer;
   offset: number;
+  /** Free bytes in the memory before `buf`; left out: none. */
+  roomBytes?: number;
 }
 
 interface Definitions {
@@ -168,11 +170,31 @@ function writeRecordsAtOnce(): void {
       const made = make(produced);
       if (!isPlain(produced)) return made;
       const encode = async (): Promise<Encoder> => {
-        const bytes = encodeProduceRequest(produced, Date.now());
-        return Object.assign(new KafkajsEncoder(1), { buf: bytes, offset: bytes.length });
+        const bytes = encodeProduceRequest(produced, Date.now(), frontBytes);
+        return Object.assign(new KafkajsEncoder(1), { buf: bytes, offset: bytes.length, roomBytes: frontBytes });
       };
       return { ...made, request: { ...made.request, encode } };
     };
+  };
+}
+
+/** Of the length and the header of a request, where the client's id is no longer than one expects; else kafkajs does as it always did. */
+const frontBytes = 128;
+
+/**
+ * kafkajs puts the header before a request, and the length before both, by copying all of it twice into memory that it fills with zeros first.
+ * Here they are put where room was left for them.
+ */
+function writeInFront(): void {
+  const { prototype } = require('kafkajs/src/protocol/encoder.js') as {
+    prototype: { writeEncoder(this: Encoder, body: Encoder): Encoder };
+  };
+  const writeEncoder = Reflect.get(prototype, 'writeEncoder');
+  prototype.writeEncoder = function (body) {
+    if (body.roomBytes === undefined || body.roomBytes < this.offset) return writeEncoder.call(this, body);
+    const whole = Buffer.from(body.buf.buffer, body.buf.byteOffset - this.offset, this.offset + body.offset);
+    this.buf.copy(whole, 0, 0, this.offset);
+    return Object.assign(this, { buf: whole, offset: whole.length, roomBytes: body.roomBytes - this.offset });
   };
 }
 
@@ -192,3 +214,4 @@ stopIdleTimers();
 waitBeforeRejoin();
 paceFetches();
 writeRecordsAtOnce();
+writeInFront();

@@ -53,10 +53,12 @@ const checksummedFrom = 21;
  * The body of a Produce request, version 7: one record batch (format 2, not compressed, in no transaction) for each partition. Everything is measured first and
  * then written once into one buffer.
  * @param nowMs the timestamp of all records
+ * @param roomBytes left free before it, in the memory behind the buffer, for what kafkajs puts in front
  */
-export function encodeProduceRequest(request: ProduceRequest, nowMs: number): Buffer {
+export function encodeProduceRequest(request: ProduceRequest, nowMs: number, roomBytes = 0): Buffer {
   const bodies = request.topicData.map(({ partitions }) => partitions.map(({ messages }) => messages.map(bodyBytes)));
-  const writer = new Writer(requestBytes(request, bodies));
+  const writer = new Writer(roomBytes + requestBytes(request, bodies));
+  writer.at = roomBytes;
   writer.int16(-1); // no transactional id
   writer.int16(request.acks);
   writer.int32(request.timeout);
@@ -71,7 +73,7 @@ export function encodeProduceRequest(request: ProduceRequest, nowMs: number): Bu
       writeBatch(writer, request, records, sizes, nowMs);
     }
   }
-  return writer.buffer;
+  return writer.buffer.subarray(roomBytes);
 }
 
 function requestBytes({ topicData }: ProduceRequest, bodies: readonly (readonly (readonly number[])[])[]): number {

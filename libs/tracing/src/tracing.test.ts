@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { currentTraceparent, inSpan, startTracing, traceIdOf } from './tracing.js';
+import { currentTraceparent, inSpan, startSpan, startTracing, traceIdOf } from './tracing.js';
 import type { Tracing } from './tracing.js';
 
 const incoming = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -21,6 +21,13 @@ test('work joins the trace it is given, as a span of its own, and nested work jo
 test('without a collector a new trace still has an id that can travel', async () => {
   await inSpan('root', {}, async () => expect(traceIdOf(currentTraceparent())).toMatch(/^[0-9a-f]{32}$/));
   expect(currentTraceparent()).toBeUndefined();
+});
+
+test('without a collector ten thousand spans have an id each, and so have their traces', () => {
+  const spans = Array.from({ length: 10_000 }, () => currentTraceparent(startSpan('root'))!.split('-'));
+  expect(new Set(spans.map(([, traceId]) => traceId)).size).toBe(10_000);
+  expect(new Set(spans.map(([, , spanId]) => spanId)).size).toBe(10_000);
+  expect(currentTraceparent(startSpan('root'))).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
 });
 
 test.each([
