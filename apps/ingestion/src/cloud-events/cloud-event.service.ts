@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { KeyRing, requireScope } from '#libs/auth';
 import { name } from '#libs/contracts';
 import { RequestInvalid } from '#libs/service';
-import { DoorWatch } from '../intake/door-watch.js';
+import { DoorWatch, noteEvents } from '../intake/door-watch.js';
 import type { Sighting } from '../intake/door-watch.js';
 import { Intake } from '../intake/intake.js';
 import type { Admitted } from '../intake/intake.js';
@@ -54,11 +54,7 @@ export class CloudEventService {
       return { source, arrival: { body, headers: attributes }, payload, text, contentType, receivedAtMs };
     });
     const events = await this.intake.accept(admitted, sighting.traceparent);
-    const [first] = events;
-    sighting.events = events.length;
-    if (first !== undefined) {
-      Object.assign(sighting, { eventId: first.eventId, type: first.type, customer: first.customer, lane: first.lane });
-    }
+    noteEvents(sighting, events);
     return { eventIds: events.map((event) => event.eventId) };
   }
 

@@ -1,4 +1,5 @@
 import { DomainError } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, logger, startSpan, traceIdOf, workDone } from '#libs/tracing';
 import type { Log } from '#libs/tracing';
 
@@ -18,6 +19,17 @@ export interface Sighting {
   type?: string;
   customer?: string;
   lane?: string;
+}
+
+/** Notes what came in. */
+export function noteEvents(sighting: Sighting, events: readonly EventReceived[]): void {
+  sighting.events = events.length;
+  const [first] = events;
+  if (first === undefined) return;
+  sighting.eventId = first.eventId;
+  sighting.type = first.type;
+  sighting.customer = first.customer;
+  sighting.lane = first.lane;
 }
 
 const intakeDuration = histogram('millrace_intake_duration_seconds', 'From the request’s last byte to its answer.', ['door', 'outcome']);

@@ -6,7 +6,7 @@ import type { DoorRequest } from '#libs/service';
 import { verify } from '#libs/signatures';
 import type { Preset } from '#libs/signatures';
 import { readBody } from '../intake/body.js';
-import { DoorWatch } from '../intake/door-watch.js';
+import { DoorWatch, noteEvents } from '../intake/door-watch.js';
 import type { Sighting } from '../intake/door-watch.js';
 import { Intake } from '../intake/intake.js';
 import type { Admitted } from '../intake/intake.js';
@@ -55,12 +55,12 @@ export class WebhookService {
         return reply;
       }
     }
-    const [event] = await this.intake.accept(
+    const events = await this.intake.accept(
       [{ source, arrival, payload, text, contentType, receivedAtMs: request.receivedAtMs }],
       sighting.traceparent,
     );
-    Object.assign(sighting, { events: 1, eventId: event!.eventId, type: event!.type, customer: event!.customer, lane: event!.lane });
-    return { eventIds: [event!.eventId] };
+    noteEvents(sighting, events);
+    return { eventIds: [events[0]!.eventId] };
   }
 }
 
