@@ -5,7 +5,7 @@ import { IngestionModule } from './ingestion.module.js';
 
 /**
  * What a request makes lives until the log acknowledges it. Where that outlasts a few collections, V8 takes it for long-lived, makes more of its
- * kind in the old generation, and there, dead, it keeps all that it refers to (docs/decisions/2026-11-21-doors-before-nest.md).
+ * kind in the old generation, and there, dead, it keeps all that it refers to (docs/decisions/2026-11-28-what-an-ack-costs.md).
  */
 setFlagsFromString('--no-allocation-site-pretenuring');
 

@@ -7,7 +7,7 @@ export interface Owned {
   customer: string;
 }
 
-/** One kind of message on a topic. `schema` travels in the header `mr_schema`; the check runs on both sides of the log. */
+/** One kind of message on a topic. `schema` travels in the header `mr_schema`; the check runs on both sides of the log, at the door by a test instead. */
 export interface RecordType<T extends Owned = Owned> {
   /** `<name>.v<version>`, past tense for facts, a verb for commands. */
   readonly schema: string;
