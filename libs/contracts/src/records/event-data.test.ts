@@ -20,6 +20,13 @@ test('a byte order mark before JSON is not part of it', () => {
   expect(parse('application/json', '\uFEFF{"a":1}')).toEqual({ a: 1 });
 });
 
+test.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'image/png'])(
+  'text is read as its bytes are: %s',
+  (contentType) => {
+    for (const body of ['{"a":"ü"}', '\uFEFF{"a":1}']) expect(parseBody(contentType, body)).toEqual(parse(contentType, body));
+  },
+);
+
 test('what says it is JSON and is not is refused', () => {
   expect(() => parse('application/json', 'a=1')).toThrow(SyntaxError);
   expect(() => parse('application/json', '')).toThrow(SyntaxError);
