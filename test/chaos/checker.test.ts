@@ -216,3 +216,9 @@ test('an offset that was committed before its run was finished, or its deliverie
   const ofDeliveries = sample(1_000, 3, { group: 'deliveries', topic: 'outcomes' });
   expect(violations(with_({ deliveries }, { offsets: [ofDeliveries] }))).toEqual([['offset', 'run_2']]);
 });
+
+test('a process that ended by itself is a violation, whatever came of the events', () => {
+  const { evidence, ...seen } = world();
+  const what = 'connectors-2 ended by itself (1)';
+  expect(check(seen, evidence, [what])).toEqual([{ kind: 'died', ticket: undefined, what }]);
+});

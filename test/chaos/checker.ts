@@ -3,7 +3,7 @@ import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
 import type { Arrival, History, OffsetSample, Request, Ticket } from './history.js';
 
-export const violationKinds = ['lost', 'phantom', 'second effect', 'order', 'offset'] as const;
+export const violationKinds = ['lost', 'phantom', 'second effect', 'order', 'offset', 'died'] as const;
 export type ViolationKind = (typeof violationKinds)[number];
 
 /** A promise that was broken, with the ticket whose history shows it. */
@@ -18,8 +18,9 @@ type Seen = Pick<History, 'requests' | 'arrivals' | 'offsets'>;
 /**
  * Judges a run from what was seen from outside and what was found afterwards. Modelled on Jepsen's queue workload: every event has a unique place
  * in the order of its partner, so each promise is a linear scan.
+ * @param surprises ends of processes that nobody asked for: no fault of this harness is a reason to end
  */
-export function check(seen: Seen, evidence: Evidence): Violation[] {
+export function check(seen: Seen, evidence: Evidence, surprises: readonly string[] = []): Violation[] {
   return [
     ...lost(seen, evidence),
     ...phantoms(seen, evidence),
@@ -28,6 +29,7 @@ export function check(seen: Seen, evidence: Evidence): Violation[] {
     ...disorderAtTheSink(seen.arrivals),
     ...offsetsBackwards(seen.offsets),
     ...offsetsBeyondTheUnfinished(seen.offsets, evidence),
+    ...surprises.map((what) => ({ kind: 'died' as const, ticket: undefined, what })),
   ];
 }
 

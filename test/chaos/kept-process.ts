@@ -23,7 +23,7 @@ const restartAfterMs = 500;
 
 /** A service that is started again whenever it ends, as Kubernetes would, until it is told to stay down. */
 export class KeptProcess {
-  /** Ends that nobody asked for: with the reason that its last lines give. */
+  /** Ends that nobody asked for; why stands in its output. */
   readonly surprises: string[] = [];
   #wanted = false;
   #paused = false;

@@ -13,6 +13,8 @@ export interface ChaosLog {
   readonly cpuMs: number;
   /** Copies of each partition. */
   readonly replication: number;
+  /** Ends of a broker of ours that nobody asked for. */
+  readonly surprises: readonly string[];
   /** Kills a broker, the next one each time, lets it be away for so long, and resolves when it answers again. */
   restart(awayMs: number): Promise<void>;
   stop(): Promise<void>;
@@ -37,6 +39,7 @@ async function startKafka(nodes: number): Promise<ChaosLog> {
       return all.reduce((sum, node) => sum + cpuMsWithChildren(cluster.pid(node)), earlierCpuMs);
     },
     replication: nodes,
+    surprises: [],
     async restart(awayMs) {
       const node = (restarts % nodes) + 1;
       restarts += 1;
@@ -68,6 +71,7 @@ async function startLocalBroker(directory: string, root: string): Promise<ChaosL
       return broker.cpuMs;
     },
     replication: 1,
+    surprises: broker.surprises,
     async restart(awayMs) {
       await broker.kill();
       await pause(awayMs);

@@ -98,8 +98,9 @@ async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, pla
   tell('Postgres and the log are read');
   await system.stop();
   await sink.stop();
-  const violations = check(history, evidence);
-  return { options, history, partners, operator, evidence, violations, stuck, surprises: system.surprises, quietAfterMs, cpuMs };
+  const { surprises } = system;
+  const violations = check(history, evidence, surprises);
+  return { options, history, partners, operator, evidence, violations, stuck, surprises, quietAfterMs, cpuMs };
 }
 
 /** One JSON object a line, for whoever looks closer. */

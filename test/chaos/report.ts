@@ -56,7 +56,6 @@ function faults({ history, surprises }: Run): string[] {
   const byKind = Map.groupBy(history.faults, ({ kind }) => kind);
   return [
     `faults     ${history.faults.length}, of them ${kills} kills -9 of a process; processes that ended by themselves: ${surprises.length}`,
-    ...surprises.map((surprise) => `  ${surprise}`),
     ...[...byKind].map(([kind, ofKind]) => {
       const times = ofKind
         .map((fault) => recoveryOf(fault, history))

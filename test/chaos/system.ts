@@ -70,7 +70,7 @@ export class System {
   }
 
   get surprises(): string[] {
-    return this.services.flatMap((service) => service.surprises);
+    return [...this.services.flatMap((service) => service.surprises), ...this.log.surprises];
   }
 
   async stopServices(): Promise<void> {

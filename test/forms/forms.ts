@@ -14,7 +14,13 @@ export interface Form {
   /** Where the local model takes its faults. */
   readonly model: string;
   readonly operatorKey: string;
+  /** Where its processes answer operations, but for the model. */
+  readonly services: readonly string[];
   start(): Promise<void>;
+  /** As `start`, and waits for nothing. */
+  launch(): void;
+  /** Waits until all of it can work. */
+  ready(): Promise<void>;
   /** Ends every process at once with SIGKILL. */
   kill(): Promise<void>;
   /** Asks every process to stop; resolves with their exit codes. */
@@ -68,7 +74,10 @@ export async function oneProcess(options: FormOptions): Promise<Form> {
     get operatorKey() {
       return (JSON.parse(readFileSync(credentials, 'utf8')) as { operatorKey: string }).operatorKey;
     },
+    services: [standalone.url],
     start: () => standalone.start(),
+    launch: () => void standalone.launch(),
+    ready: () => standalone.ready(),
     kill: () => standalone.kill(),
     stop: async () => [await standalone.stop()],
     async dispose() {
@@ -106,7 +115,10 @@ export async function fourProcesses(options: FourProcessesOptions): Promise<Form
     graphql: `${query.url}/graphql`,
     model: `${model.url}/local-model`,
     operatorKey,
+    services: [ingestion, query, ...workers].map(({ url }) => url),
     start: async () => void (await everywhere((one) => one.start())),
+    launch: () => all.forEach((one) => void one.launch()),
+    ready: async () => void (await everywhere((one) => one.ready())),
     kill: async () => void (await everywhere((one) => one.kill())),
     stop: () => everywhere((one) => one.stop()),
     dispose: async () => void (await everywhere((one) => one.stop())),

@@ -30,7 +30,13 @@ export class ServiceProcess {
 
   /** Starts it and waits until it says that it can work. */
   async start(): Promise<void> {
-    const child = this.launch();
+    this.launch();
+    await this.ready();
+  }
+
+  /** Waits until it says that it can work. */
+  async ready(): Promise<void> {
+    const child = this.child!;
     await waitFor(async () => hasEnded(child) || (await this.probe(this.port)), {
       deadlineMs: 60_000,
       what: `${this.service} to be ready`,

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { KeyRing } from '#libs/auth';
 import { ApiKeyTable, Configuration, DocumentTable, TenantDatabase } from '#libs/persistence';
-import { Readiness } from '#libs/service';
+import { Readiness, StartWait } from '#libs/service';
 import { ApiKeyMutations, ApiKeyQueries } from './api-keys/api-key.resolver.js';
 import { ApiKeyEnvironment, ApiKeyService } from './api-keys/api-key.service.js';
 import { AuditTable } from './audit/audit.table.js';
@@ -139,7 +139,11 @@ class FoundationModule implements OnApplicationShutdown {
     const providers = [
       {
         provide: TenantDatabase,
-        useFactory: () => TenantDatabase.connect({ url, poolSize, role: 'millrace_query', applicationName: 'millrace-query' }),
+        inject: [StartWait],
+        useFactory: (wait: StartWait) =>
+          wait.for('query storage', () =>
+            TenantDatabase.connect({ url, poolSize, role: 'millrace_query', applicationName: 'millrace-query' }),
+          ),
       },
       {
         provide: KeyRing,

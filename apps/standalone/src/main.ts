@@ -1,5 +1,5 @@
 import { readSettings } from '#libs/config';
-import { observe, onStopSignal } from '#libs/service';
+import { observe, runUntilStopped } from '#libs/service';
 import { standaloneSettings } from './config.js';
 import { startStandalone } from './standalone.js';
 import { welcome } from './welcome.js';
@@ -8,13 +8,11 @@ import { welcome } from './welcome.js';
 try {
   const settings = readSettings('standalone', standaloneSettings, process.env);
   const tracing = observe('standalone', settings);
-  const standalone = await startStandalone(settings, process.env);
-  process.stdout.write(welcome(standalone, settings.directory));
-  onStopSignal(async () => {
-    process.stdout.write('\n  Millrace stops …\n');
-    await standalone.stop();
-    await tracing.shutdown();
+  const standalone = await runUntilStopped((stopping) => startStandalone(settings, process.env, stopping), {
+    onStop: () => process.stdout.write('\n  Millrace stops …\n'),
+    afterwards: () => tracing.shutdown(),
   });
+  process.stdout.write(welcome(standalone, settings.directory));
 } catch (error) {
   process.stderr.write(`\n  Millrace did not start. ${error instanceof Error ? error.message : String(error)}\n\n`);
   process.exit(1);

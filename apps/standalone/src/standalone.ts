@@ -27,9 +27,14 @@ export interface Standalone {
  * Everything in one process on one port: the services as they are, over an embedded Postgres and an embedded log, with the local model and the
  * samples. What one of its settings names instead (a Kafka, a Postgres, a model) is used instead.
  * @param environment where the services' own settings are read from, beside what the composition fills in
+ * @param stopping breaks the start off
  * @throws AlreadyRunning while another process has the data directory
  */
-export async function startStandalone(settings: Settings<typeof standaloneSettings>, environment: NodeJS.ProcessEnv): Promise<Standalone> {
+export async function startStandalone(
+  settings: Settings<typeof standaloneSettings>,
+  environment: NodeJS.ProcessEnv,
+  stopping?: AbortSignal,
+): Promise<Standalone> {
   const url = `http://${settings.host}:${settings.port}`;
   const directory = new DataDirectory(settings.directory);
   directory.lock(url);
@@ -56,21 +61,24 @@ export async function startStandalone(settings: Settings<typeof standaloneSettin
       DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
     };
     const ingestion = readSettings('ingestion', ingestionSettings, filled);
-    const running = await start({
-      service: 'standalone',
-      host: settings.host,
-      port: settings.port,
-      log: logPart(ingestion),
-      storage: storagePart(ingestion, 'always'),
-      modules: [
-        IngestionModule.register(ingestion),
-        AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, filled)),
-        ConnectorsModule.register(readSettings('connectors', connectorsSettings, filled)),
-        QueryModule.register(readSettings('query', querySettings, filled)),
-        LocalModelModule.register(readSettings('local-model', localModelSettings, filled)),
-        SampleDestinationModule.register(secrets['crm'] ?? ''),
-      ],
-    });
+    const running = await start(
+      {
+        service: 'standalone',
+        host: settings.host,
+        port: settings.port,
+        log: logPart(ingestion),
+        storage: storagePart(ingestion, 'always'),
+        modules: [
+          IngestionModule.register(ingestion),
+          AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, filled)),
+          ConnectorsModule.register(readSettings('connectors', connectorsSettings, filled)),
+          QueryModule.register(readSettings('query', querySettings, filled)),
+          LocalModelModule.register(readSettings('local-model', localModelSettings, filled)),
+          SampleDestinationModule.register(secrets['crm'] ?? ''),
+        ],
+      },
+      stopping,
+    );
     started.push(() => running.stop());
     const before = directory.credentials();
     if (before !== undefined && before.url !== url) await moveSampleDestination(before, url);

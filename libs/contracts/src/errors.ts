@@ -16,6 +16,7 @@ export const failures = {
   'request.tooExpensive': { outcome: 'reject', title: 'The query asks for more than one request may' },
   'request.timeout': { outcome: 'retry', title: 'The answer took longer than a request may' },
   'request.defect': { outcome: 'reject', title: 'The request failed in a way nobody foresaw' },
+  'service.starting': { outcome: 'retry', title: 'The process has not finished its start' },
   'subscription.overflow': { outcome: 'retry', title: 'The subscriber reads slower than changes come in' },
   'source.unknown': { outcome: 'reject', title: 'No source is registered at this address' },
   'signature.missing': { outcome: 'reject', title: 'The request carries no signature' },

@@ -12,7 +12,7 @@ import { maxRecordBytes } from './record-producer.js';
  */
 export async function ensureTopics(options: LogOptions, wanted: readonly Topic[], replication = 1): Promise<void> {
   const topics = wanted.map((topic) => topicOnLog(options, topic));
-  const client = kafkaClient({ ...options, requestTimeoutMs: 10_000, retry: { retries: 5 } });
+  const client = kafkaClient({ ...options, requestTimeoutMs: 10_000, retry: { maxRetryTime: 1_000, retries: 5 } });
   const admin = client.admin();
   try {
     await admin.connect();
@@ -34,7 +34,8 @@ export async function ensureTopics(options: LogOptions, wanted: readonly Topic[]
     refuseOtherCounts(topics, counts);
   } catch (error) {
     if (error instanceof PartitionCountDiffers) throw error;
-    throw new LogUnavailable(`the topics could not be made ready at ${options.brokers.join(', ')}`, error);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new LogUnavailable(`the topics could not be made ready at ${options.brokers.join(', ')}: ${why}`, error);
   } finally {
     await admin.disconnect();
   }

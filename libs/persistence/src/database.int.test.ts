@@ -136,6 +136,16 @@ test('nobody at the address is unavailable storage, not a defect', async () => {
   await expect(Database.connect(options)).rejects.toThrow(StorageUnavailable);
 });
 
+test.each([
+  ['a login', (url: URL) => Object.assign(url, { username: 'nobody' })],
+  ['a database', (url: URL) => Object.assign(url, { pathname: '/nowhere' })],
+])('%s that Postgres refuses is a fault of the settings, not unavailable storage', async (_what, changed) => {
+  const url = changed(new URL(fresh.url)).href;
+  const refused = Database.connect({ url, role: 'millrace_service', applicationName: 'refused' });
+  await expect(refused).rejects.toThrow('Postgres refuses the connection');
+  await expect(refused).rejects.not.toThrow(StorageUnavailable);
+});
+
 test('more callers than connections wait their turn', async () => {
   const small = await connect(2);
   const answers = await Promise.all(Array.from({ length: 50 }, (_, at) => small.query(valueOf, [at])));

@@ -5,7 +5,7 @@ import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
 import { migrationNames } from './migrations/index.js';
 import type { Statement } from './statement.js';
-import { SchemaOutdated, StorageUnavailable, translated } from './storage.errors.js';
+import { SchemaOutdated, StorageUnavailable, isConnectionLevel, translated } from './storage.errors.js';
 
 /** `millrace_service` sees every tenant and always names the one it means; `millrace_query` sees the one tenant its transaction is set to. */
 export type DatabaseRole = 'millrace_service' | 'millrace_query';
@@ -55,8 +55,9 @@ export class Database implements Session {
   }
 
   /**
-   * Connects once, so that a wrong address, password or role stops the process at its start.
+   * Connects once, so that a wrong password, database or role stops the process at its start.
    * @throws StorageUnavailable where Postgres is away
+   * @throws Error where it refuses the login or has no such database
    * @throws SchemaOutdated where the role does not exist because nothing has been migrated yet
    */
   static async connect(options: DatabaseOptions): Promise<Database> {
@@ -173,14 +174,19 @@ async function opened<D extends Database>(database: D, role: DatabaseRole): Prom
     return database;
   } catch (error) {
     await database.close();
-    throw roleIsMissing(error, role) ? new SchemaOutdated(migrationNames, { cause: error }) : error;
+    throw refusal(error, role) ?? error;
   }
 }
 
-/** The first migration makes the roles, so a missing role means that nothing was migrated. */
-function roleIsMissing(error: unknown, role: DatabaseRole): boolean {
+/** What a server that answers finds wrong with the login, the database or the role: waiting does not mend it. */
+function refusal(error: unknown, role: DatabaseRole): Error | undefined {
   const cause = error instanceof StorageUnavailable ? error.cause : undefined;
-  return cause instanceof DatabaseError && cause.code === '22023' && cause.message.includes(`"${role}" does not exist`);
+  if (!(cause instanceof DatabaseError) || isConnectionLevel(cause)) return undefined;
+  // The first migration makes the roles, so a missing role means that nothing was migrated.
+  if (cause.code === '22023' && cause.message.includes(`"${role}" does not exist`)) {
+    return new SchemaOutdated(migrationNames, { cause: error });
+  }
+  return new Error(`Postgres refuses the connection: ${cause.message}`, { cause });
 }
 
 /**

@@ -7,8 +7,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { registry } from '#libs/tracing';
 import { Doors } from './doors.js';
 import type { DoorRequest } from './doors.js';
+import { Operations } from './operations.js';
+import { Readiness } from './readiness.js';
 
 const limitBytes = 100;
+let doors: Doors;
+let readiness: Readiness;
 let server: Server;
 let url: string;
 let received: DoorRequest[];
@@ -17,7 +21,8 @@ let answer: () => Promise<{ status: number; body: object | string }>;
 beforeEach(async () => {
   received = [];
   answer = async () => ({ status: 202, body: { taken: true } });
-  const doors = new Doors('test', limitBytes);
+  readiness = new Readiness();
+  doors = new Doors('test', limitBytes, new Operations(readiness));
   const receive = (request: DoorRequest) => {
     received.push(request);
     return answer();
@@ -25,6 +30,7 @@ beforeEach(async () => {
   doors.open({ path: '/below/', route: '/below/:address', receive });
   doors.open({ path: '/exact', route: '/exact', receive });
   server = doors.server((_request, response) => response.writeHead(404).end('others'));
+  doors.unlock();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -145,4 +151,29 @@ test('a server that stops answers what it has, and lets go of the connection', a
   stopped();
   expect(await (await first).text()).toBe('late');
   await closed;
+});
+
+describe('while the process still starts', () => {
+  const everybody = ['/exact', '/below/acme.stripe', '/graphql'];
+
+  beforeEach(async () => {
+    doors = new Doors('test', limitBytes, new Operations(readiness));
+    server.removeAllListeners('request');
+    server.on('request', doors.server(() => undefined).listeners('request')[0] as () => void);
+  });
+
+  test.each(everybody)('who knocks at %s is told to come back', async (path) => {
+    const response = await post(path, 'x'.repeat(limitBytes + 1));
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await response.json()).toMatchObject({ code: 'service.starting' });
+  });
+
+  test('operations are answered: that it lives, and what it waits for', async () => {
+    readiness.register('log', () => Promise.reject(new Error('nobody listens')));
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    const ready = await fetch(`${url}/readyz`);
+    expect([ready.status, await ready.json()]).toEqual([503, { status: 'unavailable', parts: { log: 'nobody listens' } }]);
+    expect((await fetch(`${url}/metrics`, { method: 'HEAD' })).status).toBe(200);
+    expect((await post('/healthz')).status).toBe(405);
+  });
 });

@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Operations, OperationsAnswer } from './operations.js';
 import { problemOf } from './problem.js';
-import { MethodNotAllowed, RequestMalformed, RequestTooLarge } from './request.errors.js';
+import { MethodNotAllowed, RequestMalformed, RequestTooLarge, ServiceStarting } from './request.errors.js';
 import { observeRequest } from './request-duration.js';
 
 /** Where partners push events in: it takes POST only, with the body as bytes, so that a signature is judged before anything is parsed. */
@@ -35,55 +36,89 @@ const keepAliveTimeoutMs = 72_000;
 
 /**
  * The doors of a process, answered by node:http: Nest on Fastify takes twice as long over a request as verifying and appending an event does
- * (docs/decisions/2026-11-21-doors-before-nest.md). Every other address is Nest's.
+ * (docs/decisions/2026-11-21-doors-before-nest.md). Every other address is Nest's, but for those of operations, which are answered before there
+ * is a Nest.
  */
 export class Doors {
   readonly #doors: Door[] = [];
+  #isLocked = true;
 
   constructor(
     private readonly service: string,
     private readonly bodyLimitBytes: number,
+    private readonly operations: Operations,
   ) {}
 
   open(door: Door): void {
     this.#doors.push(door);
   }
 
+  /** Until then everybody but operations is told to come back. */
+  unlock(): void {
+    this.#isLocked = false;
+  }
+
   /** @param others answers what is at no door */
   server(others: RequestListener): Server {
     const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
       const startedAt = performance.now();
-      const path = pathOf(request.url!);
-      const door = this.#doors.find((one) => path === one.path || (one.path.endsWith('/') && path.startsWith(one.path)));
-      if (door === undefined) return others(request, response);
-      void this.#reply(door, path.slice(door.path.length), request).then((reply) => {
+      const found = this.#find(pathOf(request.url!), request);
+      if (found === undefined) return others(request, response);
+      const { route } = found;
+      void this.#answer(request, route, found.reply).then((reply) => {
         if (reply === undefined) return;
         if (!server.listening) reply.headers['connection'] = 'close'; // a client that keeps its connection would hold the stop up
         send(response, reply);
-        observeRequest(this.service, request.method!, door.route, reply.status, performance.now() - startedAt);
+        observeRequest(this.service, request.method!, route, reply.status, performance.now() - startedAt);
       });
     });
     return server;
   }
 
+  /** Undefined where it is Nest's. */
+  #find(path: string, request: IncomingMessage): Found | undefined {
+    const operation = this.operations.at(path);
+    if (operation !== undefined) return { route: path, reply: () => this.#operate(operation, request) };
+    if (this.#isLocked) return { route: 'none', reply: () => Promise.reject(new ServiceStarting()) };
+    const door = this.#doors.find((one) => path === one.path || (one.path.endsWith('/') && path.startsWith(one.path)));
+    return door && { route: door.route, reply: () => this.#receive(door, path.slice(door.path.length), request) };
+  }
+
+  async #operate(answer: () => Promise<OperationsAnswer>, { method }: IncomingMessage): Promise<Reply> {
+    if (method !== 'GET' && method !== 'HEAD') throw new MethodNotAllowed(method!, 'GET');
+    const { status, contentType, text } = await answer();
+    return { status, headers: { 'content-type': contentType }, text };
+  }
+
   /** Undefined where the caller has gone away. */
-  async #reply(door: Door, address: string, request: IncomingMessage): Promise<Reply | undefined> {
+  async #receive(door: Door, address: string, request: IncomingMessage): Promise<Reply | undefined> {
+    if (request.method !== 'POST') throw new MethodNotAllowed(request.method!, 'POST');
+    const rawBody = await readBody(request, this.bodyLimitBytes);
+    if (rawBody === undefined) return undefined;
+    const { headers, rawHeaders } = request;
+    const { status, body } = await door.receive({ address: decoded(address), headers, rawHeaders, rawBody, receivedAtMs: Date.now() });
+    return typeof body === 'string'
+      ? { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, text: body }
+      : { status, headers: { 'content-type': 'application/json; charset=utf-8' }, text: JSON.stringify(body) };
+  }
+
+  /** What is thrown is answered as problem+json. */
+  async #answer({ method }: IncomingMessage, route: string, reply: Found['reply']): Promise<Reply | undefined> {
     try {
-      if (request.method !== 'POST') throw new MethodNotAllowed(request.method!, 'POST');
-      const rawBody = await readBody(request, this.bodyLimitBytes);
-      if (rawBody === undefined) return undefined;
-      const { headers, rawHeaders } = request;
-      const { status, body } = await door.receive({ address: decoded(address), headers, rawHeaders, rawBody, receivedAtMs: Date.now() });
-      return typeof body === 'string'
-        ? { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, text: body }
-        : { status, headers: { 'content-type': 'application/json; charset=utf-8' }, text: JSON.stringify(body) };
+      return await reply();
     } catch (error) {
-      const { problem, headers } = problemOf(error, { method: request.method!, route: door.route });
+      const { problem, headers } = problemOf(error, { method: method!, route });
       if (error instanceof RequestTooLarge) headers['connection'] = 'close'; // or the rest of the body would have to be read
       headers['content-type'] = 'application/problem+json';
       return { status: problem.status, headers, text: JSON.stringify(problem) };
     }
   }
+}
+
+interface Found {
+  /** Its name in the metrics. */
+  readonly route: string;
+  readonly reply: () => Promise<Reply | undefined>;
 }
 
 interface Reply {

@@ -1,9 +1,10 @@
 export { httpSettings, observabilitySettings, serviceSettings } from './service.settings.js';
 export { Doors } from './doors.js';
 export type { Door, DoorAnswer, DoorRequest } from './doors.js';
-export { observe, onStopSignal, serve } from './serve.js';
+export { observe, onStopSignal, runUntilStopped, serve } from './serve.js';
 export { start } from './start.js';
 export type { Composition, RunningService } from './start.js';
+export { StartWait } from './start-wait.js';
 export type { LogPart, StoragePart } from './infrastructure.module.js';
 export { Readiness } from './readiness.js';
 export type { ReadinessCheck } from './readiness.js';

@@ -5,8 +5,8 @@ import { topics } from '#libs/contracts';
 import { RecordProducer, ensureTopics } from '#libs/messaging';
 import { Configuration, Database, HoldTable, requireSchema } from '#libs/persistence';
 import { Doors } from './doors.js';
-import { OperationsController } from './operations.controller.js';
 import { Readiness } from './readiness.js';
+import { StartWait } from './start-wait.js';
 
 /** The log, as this process uses it. */
 export interface LogPart {
@@ -36,51 +36,65 @@ export interface Parts {
   storage?: StoragePart;
 }
 
+/** What a process has before Nest puts the rest together. */
+export interface Beginnings {
+  doors: Doors;
+  readiness: Readiness;
+  wait: StartWait;
+}
+
 const partsToken = Symbol('parts');
 
 /** What a process has once, whichever services run in it: the producer, the database, the configuration, readiness. */
 @Global()
 @Module({})
 export class InfrastructureModule {
-  static of(parts: Parts, doors: Doors): DynamicModule {
+  static of(parts: Parts, { doors, readiness, wait }: Beginnings): DynamicModule {
+    const { log, storage } = parts;
     const shared: Provider[] = [
       { provide: Doors, useValue: doors },
-      ...(parts.log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(parts.service, parts.log!) }]),
-      ...(parts.storage === undefined
+      { provide: Readiness, useValue: readiness },
+      { provide: StartWait, useValue: wait },
+      ...(log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(parts.service, log, wait) }]),
+      ...(storage === undefined
         ? []
         : [
-            { provide: SecretBox, useValue: parts.storage.secretBox },
-            { provide: Database, useFactory: () => connectStorage(parts.service, parts.storage!) },
+            { provide: SecretBox, useValue: storage.secretBox },
+            { provide: Database, useFactory: () => wait.for('storage', () => connectStorage(parts.service, storage)) },
             HoldTable,
             {
               provide: Configuration,
               inject: [Database],
-              useFactory: (database: Database) => new Configuration(database, { secretBox: parts.storage!.secretBox }),
+              useFactory: (database: Database) => new Configuration(database, { secretBox: storage.secretBox }),
             },
           ]),
     ];
     return {
       module: InfrastructureModule,
-      controllers: [OperationsController],
-      providers: [Readiness, { provide: partsToken, useValue: parts }, ...shared, ...lifecycles(parts)],
-      exports: [Readiness, ...shared],
+      providers: [{ provide: partsToken, useValue: parts }, ...shared, ...lifecycles(parts)],
+      exports: shared,
     };
   }
 }
 
-async function connectLog(service: string, log: LogPart): Promise<RecordProducer> {
+async function connectLog(service: string, log: LogPart, wait: StartWait): Promise<RecordProducer> {
   const options = { brokers: log.brokers, prefix: log.prefix, clientId: `millrace-${service}` };
-  await ensureTopics(options, Object.values(topics), log.replication);
+  await wait.for('log', () => ensureTopics(options, Object.values(topics), log.replication));
   const producer = new RecordProducer({ ...options, ackTimeoutMs: log.ackTimeoutMs });
-  await producer.connect();
+  await wait.for('log', () => producer.connect());
   return producer;
 }
 
 async function connectStorage(service: string, storage: StoragePart): Promise<Database> {
   const { url, poolSize } = storage;
   const database = await Database.connect({ url, role: 'millrace_service', applicationName: `millrace-${service}`, poolSize });
-  await requireSchema(database);
-  return database;
+  try {
+    await requireSchema(database);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** Closes last: whoever appends has stopped by then. */

@@ -17,6 +17,7 @@ const statuses: Record<FailureCode, number> = {
   'request.tooExpensive': 400,
   'request.timeout': 503,
   'request.defect': 500,
+  'service.starting': 503,
   'subscription.overflow': 503,
   'source.unknown': 404,
   'signature.missing': 401,

@@ -12,6 +12,11 @@ export class Readiness {
     this.checks.set(part, check);
   }
 
+  /** It is asked for no more. */
+  withdraw(part: string): void {
+    this.checks.delete(part);
+  }
+
   /** Each part's answer: `ok`, or why not. A check that does not answer within two seconds is not ready. */
   async report(): Promise<{ ready: boolean; parts: Record<string, string> }> {
     const answers = await Promise.all([...this.checks].map(async ([part, check]) => [part, await answerOf(check)] as const));

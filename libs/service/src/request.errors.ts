@@ -48,3 +48,13 @@ export class AddressNotFound extends DomainError {
     super('There is nothing at this address and method');
   }
 }
+
+/** The process waits for what it needs, or is about to be done with its start. */
+export class ServiceStarting extends DomainError {
+  readonly code = 'service.starting';
+  override readonly ours = true;
+  override readonly retryAfterMs = 1_000;
+  constructor() {
+    super('The process is starting; come back in a moment');
+  }
+}

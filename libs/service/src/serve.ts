@@ -22,13 +22,11 @@ export async function serve<T extends SettingsTable>(
   try {
     const settings = readSettings<T>(service, table, process.env);
     const tracing = observe(service, settings as unknown as Settings<typeof observabilitySettings>);
-    const running = await start({ service, ...compose(settings) });
-    log.info({ url: running.url, pid: process.pid }, `${service} is ready`);
-    onStopSignal(async () => {
-      log.info(`${service} stops`);
-      await running.stop();
-      await tracing.shutdown();
+    const running = await runUntilStopped((stopping) => start({ service, ...compose(settings) }, stopping), {
+      onStop: () => log.info(`${service} stops`),
+      afterwards: () => tracing.shutdown(),
     });
+    log.info({ url: running.url, pid: process.pid }, `${service} is ready`);
   } catch (error) {
     reportFailedStart(service, error);
     process.exit(1);
@@ -40,6 +38,29 @@ export function observe(service: string, settings: Settings<typeof observability
   setLogLevel(settings.logLevel);
   collectProcessMetrics();
   return startTracing({ service: `millrace-${service}`, otlpUrl: settings.otlpUrl, sampleRatio: settings.traceSamplePercent / 100 });
+}
+
+/**
+ * Starts something that a stop signal stops, also while it starts: then this never settles, and the process ends.
+ * @throws what the start throws
+ */
+export async function runUntilStopped<T extends { stop(): Promise<void> }>(
+  begin: (stopping: AbortSignal) => Promise<T>,
+  { onStop, afterwards }: { onStop: () => void; afterwards: () => Promise<void> },
+): Promise<T> {
+  const stopping = new AbortController();
+  const beginning = begin(stopping.signal);
+  onStopSignal(async () => {
+    onStop();
+    stopping.abort(new Error('The process stops'));
+    const running = await beginning.catch(() => undefined);
+    await running?.stop();
+    await afterwards();
+  });
+  return beginning.catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+    return new Promise<never>(() => undefined);
+  });
 }
 
 /** One Ctrl-C comes twice where npm runs the process: from the terminal, and passed on by npm. */

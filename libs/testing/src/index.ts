@@ -1,6 +1,7 @@
 export { atTheSameMoment } from './at-the-same-moment.js';
 export { freshDatabase } from './fresh-database.js';
 export type { FreshDatabase } from './fresh-database.js';
+export { Gate } from './gate.js';
 export { HoldsInMemory } from './holds-in-memory.js';
 export { startHttpSink } from './http-sink.js';
 export type { HttpSink, ReceivedRequest, Respond, SinkResponse } from './http-sink.js';

@@ -1,0 +1,97 @@
+import { afterEach, describe, expect, onTestFailed, test } from 'vitest';
+import { Gate, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { Client } from './client.js';
+import { tenantDocuments } from './documents.js';
+import { fourProcesses, oneProcess } from '../forms/forms.js';
+import type { Form } from '../forms/forms.js';
+import { helpdesk } from './partner.js';
+
+const ended: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const end of ended.splice(0).toReversed()) await end();
+});
+
+async function launched(form: Form): Promise<Form> {
+  ended.push(() => form.dispose());
+  onTestFailed(() => console.log(form.tail()));
+  form.launch();
+  return form;
+}
+
+/** In front of a server that its clients cannot reach yet. */
+async function closedGate(address: string): Promise<Gate> {
+  const gate = await Gate.before(address);
+  ended.push(() => gate.close());
+  return gate;
+}
+
+async function gateToPostgres(): Promise<{ gate: Gate; databaseUrl: string }> {
+  const { url } = await freshDatabase();
+  const gate = await closedGate(new URL(url).host);
+  return { gate, databaseUrl: Object.assign(new URL(url), { host: gate.address }).href };
+}
+
+const logPrefix = (): string => `${uniqueName('outage')}.`;
+
+/** Lives, is not ready, and says why. */
+async function waitsFor(part: string, form: Form): Promise<void> {
+  for (const url of form.services) {
+    await waitFor(
+      async () => {
+        const { parts } = (await (await fetch(`${url}/readyz`)).json()) as { parts: Record<string, string> };
+        return parts[part]?.includes('ECONNREFUSED');
+      },
+      { what: `${url} to say that the ${part} is away`, deadlineMs: 30_000 },
+    );
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+  }
+}
+
+/** A signed webhook goes all the way. */
+async function works(form: Form): Promise<void> {
+  const sink = await startHttpSink();
+  ended.push(() => sink.stop());
+  const client = new Client(form, uniqueName('tenant'), form.operatorKey);
+  const mutation = `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }`;
+  await client.graphql(mutation, { documents: tenantDocuments(client.tenant, sink.url) });
+  await client.inEffect();
+}
+
+describe('a process that starts', () => {
+  test.each([
+    {
+      title: 'one of the four',
+      formOn: async (brokers: string[]) => fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl: (await freshDatabase()).url }),
+    },
+    { title: 'the one that is all', formOn: (brokers: string[]) => oneProcess({ brokers, logPrefix: logPrefix() }) },
+  ])('while the log is away waits for it, and then works: $title', async ({ formOn }) => {
+    const gate = await closedGate(testBrokers()[0]!);
+    const form = await launched(await formOn([gate.address]));
+    await waitsFor('log', form);
+    const refused = await fetch(`${form.doors}/webhooks/acme.helpdesk`, { method: 'POST', ...helpdesk('msg_1', 'cust-1', 'Hello') });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    await gate.open();
+    await form.ready();
+    await works(form);
+  });
+
+  test('while Postgres is away waits for it, and then works', async () => {
+    const { gate, databaseUrl } = await gateToPostgres();
+    const form = await launched(await fourProcesses({ brokers: testBrokers(), logPrefix: logPrefix(), databaseUrl }));
+    await waitsFor('storage', form);
+    await gate.open();
+    await form.ready();
+    await works(form);
+  });
+
+  test('and waits for what is away ends at once when it is asked to', async () => {
+    const gate = await closedGate(testBrokers()[0]!);
+    const { databaseUrl } = await gateToPostgres();
+    const form = await launched(await fourProcesses({ brokers: [gate.address], logPrefix: logPrefix(), databaseUrl }));
+    await waitsFor('log', form);
+    const askedAt = performance.now();
+    expect(await form.stop()).toEqual([0, 0, 0, 0, 0]);
+    expect(performance.now() - askedAt).toBeLessThan(5_000);
+  });
+});
