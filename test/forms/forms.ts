@@ -39,6 +39,15 @@ export interface FormOptions {
   /** The log to use; left out, the one-process form brings its own. */
   brokers?: readonly string[];
   logLevel?: string;
+  /** How long a stop may take. */
+  stopTimeoutMs?: number;
+  /** What a dead process held is free again within seconds. */
+  recoversQuickly?: boolean;
+}
+
+export interface FourProcesses extends Form {
+  readonly aiProcessing: ServiceProcess;
+  readonly connectors: ServiceProcess;
 }
 
 export interface FourProcessesOptions extends FormOptions {
@@ -49,9 +58,13 @@ export interface FourProcessesOptions extends FormOptions {
   secretsKey?: string;
 }
 
-const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel }: FormOptions): Record<string, string> => ({
+const quickRecovery = { LOG_SESSION_TIMEOUT_MS: '6000', RUN_LEASE_MS: '2000', DELIVERY_LEASE_MS: '2000' };
+
+const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel, stopTimeoutMs, recoversQuickly }: FormOptions): Record<string, string> => ({
   LOG_LEVEL: logLevel ?? 'info',
   DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
+  ...(recoversQuickly === true ? quickRecovery : {}),
+  ...(stopTimeoutMs === undefined ? {} : { STOP_TIMEOUT_MS: String(stopTimeoutMs) }),
   ...(otlpUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl }),
   ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), LOG_PREFIX: logPrefix }),
 });
@@ -89,7 +102,7 @@ export async function oneProcess(options: FormOptions): Promise<Form> {
 }
 
 /** The four services and the local model apart, over one log and one Postgres, as a cluster runs them. */
-export async function fourProcesses(options: FourProcessesOptions): Promise<Form> {
+export async function fourProcesses(options: FourProcessesOptions): Promise<FourProcesses> {
   const operatorKey = 'mr_test_operator_0123456789abcdef0123456789abcdef';
   const environment = environmentOf(options);
   const shared = {
@@ -100,22 +113,20 @@ export async function fourProcesses(options: FourProcessesOptions): Promise<Form
   const model = new ServiceProcess('local-model', await freePort(), environment);
   const ingestion = new ServiceProcess('ingestion', await freePort(), shared);
   const query = new ServiceProcess('query', await freePort(), { ...shared, OPERATOR_KEY: operatorKey });
-  const workers = [
-    new ServiceProcess('ai-processing', await freePort(), {
-      ...shared,
-      MODEL_BASE_URL: `${model.url}/local-model/v1`,
-      MODEL_API_KEY: 'local',
-    }),
-    new ServiceProcess('connectors', await freePort(), shared),
-  ];
-  const all = [model, ingestion, query, ...workers];
+  const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local' };
+  const aiProcessing = new ServiceProcess('ai-processing', await freePort(), ai);
+  const connectors = new ServiceProcess('connectors', await freePort(), shared);
+  const services = [ingestion, query, aiProcessing, connectors];
+  const all = [model, ...services];
   const everywhere = async <T>(act: (one: ServiceProcess) => Promise<T>): Promise<T[]> => Promise.all(all.map(act));
   return {
     doors: ingestion.url,
     graphql: `${query.url}/graphql`,
     model: `${model.url}/local-model`,
     operatorKey,
-    services: [ingestion, query, ...workers].map(({ url }) => url),
+    services: services.map(({ url }) => url),
+    aiProcessing,
+    connectors,
     start: async () => void (await everywhere((one) => one.start())),
     launch: () => all.forEach((one) => void one.launch()),
     ready: async () => void (await everywhere((one) => one.ready())),

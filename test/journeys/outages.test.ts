@@ -1,9 +1,14 @@
 import { afterEach, describe, expect, onTestFailed, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, takesConnections } from '#libs/ports';
 import { Gate, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { Client } from './client.js';
 import { tenantDocuments } from './documents.js';
 import { fourProcesses, oneProcess } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
+import { ServiceProcess } from '../forms/service-process.js';
 import { helpdesk } from './partner.js';
 
 const ended: (() => Promise<unknown> | void)[] = [];
@@ -49,13 +54,28 @@ async function waitsFor(part: string, form: Form): Promise<void> {
 }
 
 /** A signed webhook goes all the way. */
-async function works(form: Form): Promise<void> {
+async function works(form: Form): Promise<Client> {
   const sink = await startHttpSink();
   ended.push(() => sink.stop());
   const client = new Client(form, uniqueName('tenant'), form.operatorKey);
   const mutation = `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }`;
   await client.graphql(mutation, { documents: tenantDocuments(client.tenant, sink.url) });
   await client.inEffect();
+  return client;
+}
+
+/** A log whose process can be made to stand still. */
+async function ownLog(): Promise<ServiceProcess> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-outage-'));
+  const port = await freePort();
+  const environment = { LOCAL_BROKER_PORT: String(port), LOCAL_BROKER_DIRECTORY: directory };
+  const log = new ServiceProcess('local-broker', port, environment, takesConnections);
+  ended.push(async () => {
+    await log.kill();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  await log.start();
+  return log;
 }
 
 describe('a process that starts', () => {
@@ -94,4 +114,26 @@ describe('a process that starts', () => {
     expect(await form.stop()).toEqual([0, 0, 0, 0, 0]);
     expect(performance.now() - askedAt).toBeLessThan(5_000);
   });
+});
+
+test('a process whose log and Postgres take everything and answer nothing ends in the time that a stop may take', async () => {
+  const log = await ownLog();
+  const { gate, databaseUrl } = await gateToPostgres();
+  await gate.open();
+  const stopTimeoutMs = 4_000;
+  const brokers = [`127.0.0.1:${log.port}`];
+  const form = await launched(await fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl, stopTimeoutMs }));
+  await form.ready();
+  const client = await works(form);
+  const unanswered = Array.from({ length: 100 }, (_, n) =>
+    client.send(helpdesk(`msg_${n}`, `cust-${n % 10}`, 'Hello')).catch(() => undefined),
+  );
+  await client.accepted(helpdesk('msg_last', 'cust-1', 'Hello'));
+  log.pause();
+  gate.deafen();
+  const askedAt = performance.now();
+  const codes = await form.stop();
+  expect(performance.now() - askedAt).toBeLessThan(stopTimeoutMs + 2_000);
+  expect(codes.every((code) => code === 0 || code === 1)).toBe(true);
+  await Promise.all(unanswered);
 });

@@ -1,12 +1,12 @@
 import { readSettings } from '#libs/config';
-import { observabilitySettings, observe, onStopSignal } from '#libs/service';
+import { processSettings, observe, onStopSignal } from '#libs/service';
 import { logger } from '#libs/tracing';
 import { localBrokerSettings } from './config.js';
 import { startLocalBroker } from './local-broker.js';
 
 // Not a Nest application: it has no HTTP, no providers and nothing to inject, only a socket and files.
 try {
-  const settings = readSettings('local-broker', { ...localBrokerSettings, ...observabilitySettings }, process.env);
+  const settings = readSettings('local-broker', { ...localBrokerSettings, ...processSettings }, process.env);
   const tracing = observe('local-broker', settings);
   const broker = await startLocalBroker({
     directory: settings.directory,
@@ -18,7 +18,7 @@ try {
   onStopSignal(async () => {
     await broker.stop();
     await tracing.shutdown();
-  });
+  }, settings.stopTimeoutMs);
 } catch (error) {
   process.stderr.write(`local-broker did not start: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);

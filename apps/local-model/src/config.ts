@@ -1,6 +1,6 @@
 import { flag, integer, optionalText } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { httpSettings, observabilitySettings } from '#libs/service';
+import { httpSettings, processSettings } from '#libs/service';
 
 const own = {
   apiKey: optionalText('LOCAL_MODEL_API_KEY', { help: 'The bearer key callers must send; empty lets everyone in.', secret: true }),
@@ -20,7 +20,7 @@ const own = {
   }),
 };
 
-export const localModelSettings = { ...httpSettings, ...observabilitySettings, ...own };
+export const localModelSettings = { ...httpSettings, ...processSettings, ...own };
 
 /** What the module itself needs; the rest of the table is the process's. */
 export type LocalModelOptions = Settings<typeof own>;

@@ -1,12 +1,12 @@
 import { localBrokerSettings } from '#apps/local-broker';
 import { integer, oneOf, optionalText, text } from '#libs/config';
-import { httpSettings, observabilitySettings } from '#libs/service';
+import { httpSettings, processSettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
 
 /** Settings of the one-process form: a laptop's. What the services need of each other is filled in by the composition. */
 export const standaloneSettings = {
   ...httpSettings,
-  ...observabilitySettings,
+  ...processSettings,
   port: integer('PORT', { min: 1, max: 65_535 }, { help: 'Port to listen on.', fallback: '8080' }),
   logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written; `info` shows every unit of work.', fallback: 'warn' }),
   directory: text('MILLRACE_DIRECTORY', { help: 'Where all data of the one-process form lives.', fallback: '.millrace' }),

@@ -9,6 +9,7 @@ try {
   const settings = readSettings('standalone', standaloneSettings, process.env);
   const tracing = observe('standalone', settings);
   const standalone = await runUntilStopped((stopping) => startStandalone(settings, process.env, stopping), {
+    timeoutMs: settings.stopTimeoutMs,
     onStop: () => process.stdout.write('\n  Millrace stops …\n'),
     afterwards: () => tracing.shutdown(),
   });

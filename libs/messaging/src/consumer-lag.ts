@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { gauge, logger } from '#libs/tracing';
 import type { GroupConsumer } from './group-consumer.js';
@@ -6,6 +7,8 @@ import { kafkaClient } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 
 const intervalMs = 5_000;
+/** A log that does not answer is not waited for. */
+const farewellMs = 1_000;
 
 const log = logger('messaging');
 const lag = gauge(
@@ -37,7 +40,7 @@ export class ConsumerLag {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#measuring;
+    await Promise.race([this.#measuring, delay(farewellMs, undefined, { ref: false })]);
     await this.#admin.disconnect();
   }
 

@@ -48,6 +48,8 @@ const fullMetadataBytes = 0.75 * maxMetadataBytes;
 const commitEvery = 1_000;
 /** A partition that is full for longer is relieved of the customers who fill it. */
 const maxFullMs = 1_000;
+/** For the last commit and the farewell of a member that stops. */
+const leaveTimeoutMs = 5_000;
 /** A long rebalance makes the process unready. */
 const maxRebalanceMs = 60_000;
 /** A fetch waits so long for a record. Also the heartbeat of an idle or paused consumer: kafkajs beats between fetches, and handlers never hold a fetch up. */
@@ -166,15 +168,20 @@ export class GroupConsumer {
     if (fault !== undefined) throw new Error(`consumer group ${this.options.groupId} ${fault}`);
   }
 
-  /** Waits for what is in flight, commits, and leaves the group, so that others take over at once. */
+  /** Waits for what is in flight, commits, and leaves the group, so that others take over at once; a log that does not answer is not waited for. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#joined.resolve();
     clearInterval(this.#tick);
-    await this.#drain();
+    await this.#pauseUntilIdle();
+    await Promise.race([this.#leave(), delay(leaveTimeoutMs, undefined, { ref: false })]);
+    this.#loseAll();
+  }
+
+  async #leave(): Promise<void> {
+    await this.#commitAll();
     for (const owned of this.#partitions.values()) owned.lost.abort(new Error('This process is stopping'));
     await Promise.all([this.#consumer?.disconnect(), this.parts.earlierCommits.close()]);
-    this.#loseAll();
   }
 
   /** Bytes of values that were read and are not finished. */
@@ -259,6 +266,11 @@ export class GroupConsumer {
 
   /** Starts nothing new, waits for what is in flight within the budget, and commits. */
   async #drain(): Promise<void> {
+    await this.#pauseUntilIdle();
+    await this.#commitAll();
+  }
+
+  async #pauseUntilIdle(): Promise<void> {
     this.#dispatcher.pause();
     const budget = new AbortController();
     await Promise.race([
@@ -266,6 +278,10 @@ export class GroupConsumer {
       delay(this.options.drainTimeoutMs, undefined, { signal: budget.signal }).catch(() => undefined),
     ]);
     budget.abort();
+  }
+
+  /** Also what finished during a commit that was under way. */
+  async #commitAll(): Promise<void> {
     await this.#committing;
     await this.#commit();
   }

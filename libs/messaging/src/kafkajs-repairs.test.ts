@@ -1,4 +1,6 @@
+import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KafkaJSConnectionError, KafkaJSNonRetriableError } from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GroupListener } from './kafkajs-repairs.js';
@@ -112,4 +114,48 @@ test('a log that is away is not waited for once the consumer stops, nor where no
   stopping.group.isStopping = true;
   await expect(stopping.join()).rejects.toThrow('ECONNREFUSED');
   await expect(member(new KafkaJSNonRetriableError('not authorized')).join()).rejects.toThrow('not authorized');
+});
+
+test('a consumer that is stopped while its brokers change comes to its end', async () => {
+  const Runner = require('kafkajs/src/consumer/runner.js') as new (parts: object) => EventEmitter & {
+    start(): Promise<void>;
+    stop(): Promise<void>;
+  };
+  const hanging = Promise.withResolvers<unknown[]>();
+  let nodeIds = ['1', '2'];
+  let afterStop = 0;
+  const logger = {
+    namespace: () => logger,
+    debug: (message: string) => {
+      if (message === 'consumer not running, exiting' && (afterStop += 1) > 100) throw new Error('it would go on for ever');
+    },
+    info: () => undefined,
+    error: () => undefined,
+  };
+  const left = vi.fn(async () => undefined);
+  const members = {
+    getNodeIds: () => nodeIds,
+    connect: async () => undefined,
+    joinAndSync: async () => undefined,
+    heartbeat: async () => undefined,
+    leave: left,
+    fetch: (nodeId: string) => (nodeId === '2' ? hanging.promise : delay(1, [])),
+  };
+  const instrumentationEmitter = { emit: () => undefined };
+  const runner = new Runner({
+    logger,
+    consumerGroup: members,
+    instrumentationEmitter,
+    concurrency: 1,
+    onCrash: () => undefined,
+    retry: { retries: 0 },
+  });
+  await runner.start();
+  nodeIds = ['1']; // the fetcher of the other one is waited for before new ones begin
+  await delay(20);
+  const stopped = runner.stop();
+  hanging.resolve([]);
+  await stopped;
+  expect(left).toHaveBeenCalledOnce();
+  expect(afterStop).toBeLessThan(5);
 });

@@ -132,6 +132,26 @@ function paceFetches(): void {
   };
 }
 
+interface Runner {
+  readonly running: boolean;
+  readonly fetchManager: { stop(): Promise<void> };
+  fetch(nodeId: string): Promise<unknown>;
+}
+
+/**
+ * Where a broker came or went, kafkajs replaces its fetchers as soon as each has ended, also when the consumer is told to stop meanwhile. The new
+ * ones belong to a consumer that does not run: each fetch of theirs is answered with nothing, at once, and they fetch on without ever giving
+ * way to a timer, an answer or a signal. The process uses up a core, and only SIGKILL ends it.
+ */
+function endFetchersOfStopped(): void {
+  const { prototype } = require('kafkajs/src/consumer/runner.js') as { prototype: Runner };
+  const fetch = Reflect.get(prototype, 'fetch');
+  prototype.fetch = function (this: Runner, nodeId: string): Promise<unknown> {
+    if (!this.running) void this.fetchManager.stop(); // not awaited: it waits for this very fetch
+    return fetch.call(this, nodeId);
+  };
+}
+
 /** As kafkajs' types have it, more than a {@link ProduceRequest} can say. */
 interface ProduceArguments extends Omit<ProduceRequest, 'topicData'> {
   compression: CompressionTypes;
@@ -213,5 +233,6 @@ function isPlainRecord(message: Message): message is Message & ProducedRecord {
 stopIdleTimers();
 waitBeforeRejoin();
 paceFetches();
+endFetchersOfStopped();
 writeRecordsAtOnce();
 writeInFront();

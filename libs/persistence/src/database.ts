@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseError, Pool, escapeLiteral, types } from 'pg';
 import type { ClientConfig, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { logger } from '#libs/tracing';
@@ -30,6 +31,7 @@ export interface Session {
 }
 
 const connectTimeoutMs = 5_000;
+const closeTimeoutMs = 5_000;
 /** The server ends a statement after this; the driver gives up waiting shortly after, for a server that is gone without a word. */
 const statementTimeoutMs = 30_000;
 const answerTimeoutMs = statementTimeoutMs + 5_000;
@@ -105,9 +107,9 @@ export class Database implements Session {
     await this.withClient((client) => send(client, 'SELECT 1'));
   }
 
-  /** Waits for what is under way. */
-  close(): Promise<void> {
-    return this.pool.end();
+  /** Waits for what is under way, and not for a server that does not answer. */
+  async close(): Promise<void> {
+    await Promise.race([this.pool.end(), delay(closeTimeoutMs, undefined, { ref: false })]);
   }
 
   /** A connection whose statement failed by its own fault goes back to the pool; one that may be broken or mid-transaction does not. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client, escapeIdentifier } from 'pg';
 import type { ClientConfig } from 'pg';
 import { logger } from '#libs/tracing';
@@ -9,6 +10,8 @@ export interface Subscription {
 
 const firstDelayMs = 100;
 const maxDelayMs = 5_000;
+/** A server that does not answer is not waited for. */
+const farewellMs = 1_000;
 const log = logger('persistence');
 
 /** See {@link Database.listen}. */
@@ -52,7 +55,7 @@ export async function listen(connection: ClientConfig, channel: string, onNotice
     async close() {
       closed = true;
       clearTimeout(reconnect);
-      await client?.end();
+      await Promise.race([client?.end(), delay(farewellMs, undefined, { ref: false })]);
     },
   };
 }

@@ -1,4 +1,4 @@
-export { httpSettings, observabilitySettings, serviceSettings } from './service.settings.js';
+export { httpSettings, processSettings, serviceSettings } from './service.settings.js';
 export { Doors } from './doors.js';
 export type { Door, DoorAnswer, DoorRequest } from './doors.js';
 export { observe, onStopSignal, runUntilStopped, serve } from './serve.js';

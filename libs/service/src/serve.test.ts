@@ -21,7 +21,7 @@ afterEach(() => {
 test('one Ctrl-C that comes from the terminal and once more from npm stops once, and in peace', async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const stop = vi.fn(() => promise);
-  onStopSignal(stop);
+  onStopSignal(stop, 25_000);
   signal();
   signal();
   expect([stop.mock.calls.length, exit.mock.calls.length]).toEqual([1, 0]);
@@ -30,9 +30,18 @@ test('one Ctrl-C that comes from the terminal and once more from npm stops once,
 });
 
 test('a person who asks again does not have to wait', () => {
-  onStopSignal(() => new Promise(() => undefined));
+  onStopSignal(() => new Promise(() => undefined), 25_000);
   signal();
   vi.advanceTimersByTime(1_000);
   signal();
+  expect(exit).toHaveBeenCalledExactlyOnceWith(1);
+});
+
+test('a stop that hangs ends with the time it has', () => {
+  onStopSignal(() => new Promise(() => undefined), 25_000);
+  signal();
+  vi.advanceTimersByTime(24_999);
+  expect(exit).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
   expect(exit).toHaveBeenCalledExactlyOnceWith(1);
 });

@@ -2,12 +2,9 @@ import { readSettings } from '#libs/config';
 import type { Settings, SettingsTable } from '#libs/config';
 import { collectProcessMetrics, logger, setLogLevel, startTracing } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
-import type { observabilitySettings } from './service.settings.js';
+import type { processSettings } from './service.settings.js';
 import { start } from './start.js';
 import type { Composition } from './start.js';
-
-/** How long a stop may take before the process ends regardless. Kubernetes' grace period must be longer. */
-const stopDeadlineMs = 30_000;
 
 /**
  * The whole of a service's `main.ts`: reads its settings, starts tracing and the service, and stops it on SIGTERM and SIGINT.
@@ -15,14 +12,15 @@ const stopDeadlineMs = 30_000;
  */
 export async function serve<T extends SettingsTable>(
   service: string,
-  table: T & typeof observabilitySettings,
+  table: T & typeof processSettings,
   compose: (settings: Settings<T>) => Omit<Composition, 'service'>,
 ): Promise<void> {
   const log = logger(service);
   try {
     const settings = readSettings<T>(service, table, process.env);
-    const tracing = observe(service, settings as unknown as Settings<typeof observabilitySettings>);
+    const tracing = observe(service, settings as unknown as Settings<typeof processSettings>);
     const running = await runUntilStopped((stopping) => start({ service, ...compose(settings) }, stopping), {
+      timeoutMs: (settings as unknown as Settings<typeof processSettings>).stopTimeoutMs,
       onStop: () => log.info(`${service} stops`),
       afterwards: () => tracing.shutdown(),
     });
@@ -34,7 +32,7 @@ export async function serve<T extends SettingsTable>(
 }
 
 /** Sets up what a process is observed by: its log's level, its metrics, its traces. */
-export function observe(service: string, settings: Settings<typeof observabilitySettings>): Tracing {
+export function observe(service: string, settings: Settings<typeof processSettings>): Tracing {
   setLogLevel(settings.logLevel);
   collectProcessMetrics();
   return startTracing({ service: `millrace-${service}`, otlpUrl: settings.otlpUrl, sampleRatio: settings.traceSamplePercent / 100 });
@@ -46,7 +44,7 @@ export function observe(service: string, settings: Settings<typeof observability
  */
 export async function runUntilStopped<T extends { stop(): Promise<void> }>(
   begin: (stopping: AbortSignal) => Promise<T>,
-  { onStop, afterwards }: { onStop: () => void; afterwards: () => Promise<void> },
+  { timeoutMs, onStop, afterwards }: { timeoutMs: number; onStop: () => void; afterwards: () => Promise<void> },
 ): Promise<T> {
   const stopping = new AbortController();
   const beginning = begin(stopping.signal);
@@ -56,7 +54,7 @@ export async function runUntilStopped<T extends { stop(): Promise<void> }>(
     const running = await beginning.catch(() => undefined);
     await running?.stop();
     await afterwards();
-  });
+  }, timeoutMs);
   return beginning.catch((error: unknown) => {
     if (!stopping.signal.aborted) throw error;
     return new Promise<never>(() => undefined);
@@ -67,7 +65,7 @@ export async function runUntilStopped<T extends { stop(): Promise<void> }>(
 const echoMs = 500;
 
 /** Runs `stop` once on the first SIGTERM or SIGINT, then ends the process: 0 when it stopped in time, else 1. A later signal ends it at once. */
-export function onStopSignal(stop: () => Promise<void>): void {
+export function onStopSignal(stop: () => Promise<void>, timeoutMs: number): void {
   let stoppingSince: number | undefined;
   const handle = (): void => {
     if (stoppingSince !== undefined) {
@@ -75,7 +73,10 @@ export function onStopSignal(stop: () => Promise<void>): void {
       return;
     }
     stoppingSince = performance.now();
-    setTimeout(() => process.exit(1), stopDeadlineMs).unref();
+    setTimeout(() => {
+      logger('process').error({ timeoutMs }, 'the stop takes too long; the process ends as it is, and what was under way is done again');
+      process.exit(1);
+    }, timeoutMs).unref();
     stop().then(
       () => process.exit(0),
       (error: unknown) => {

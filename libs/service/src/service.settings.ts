@@ -8,7 +8,8 @@ export const httpSettings = {
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Port to listen on; 0 takes a free one.', fallback: '8080' }),
 };
 
-export const observabilitySettings = {
+/** What every process has: how it is observed, and how it ends. */
+export const processSettings = {
   logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written.', fallback: 'info' }),
   otlpUrl: optionalText('OTEL_EXPORTER_OTLP_ENDPOINT', { help: 'OTLP/HTTP collector that spans go to, such as http://collector:4318.' }),
   traceSamplePercent: integer(
@@ -17,6 +18,14 @@ export const observabilitySettings = {
     {
       help: 'Share of new traces that are recorded; a caller’s traceparent decides for its own.',
       fallback: '100',
+    },
+  ),
+  stopTimeoutMs: integer(
+    'STOP_TIMEOUT_MS',
+    { min: 100, max: 3_600_000 },
+    {
+      help: 'How long a stop may take, whatever hangs, before the process ends regardless, with status 1. Shorter than the grace period of whoever stops it, which is 30 s in Kubernetes.',
+      fallback: '25000',
     },
   ),
 };
@@ -84,4 +93,4 @@ export const secretSettings = {
 };
 
 /** What every service over the log and Postgres has. */
-export const serviceSettings = { ...httpSettings, ...observabilitySettings, ...logSettings, ...storageSettings, ...secretSettings };
+export const serviceSettings = { ...httpSettings, ...processSettings, ...logSettings, ...storageSettings, ...secretSettings };
