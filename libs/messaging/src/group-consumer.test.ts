@@ -12,7 +12,7 @@ import type { RecordWork } from './record-handling.js';
 
 /**
  * The consumer under every order of events that a log, a coordinator and handlers can produce: a model of kafkajs and of the broker's side, in
- * which the test decides what happens next. Real rebalances and kills are in log.conformance.int.test.ts and in test/chaos.
+ * which the test decides what happens next. Real rebalances and kills are in rebalances.conformance.int.test.ts and in test/chaos.
  */
 
 const topic = 't';
