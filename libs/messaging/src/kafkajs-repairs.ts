@@ -6,7 +6,7 @@ import { encodeProduceRequest } from './produce-request.js';
 import type { ProduceRequest, ProducedRecord } from './produce-request.js';
 
 /**
- * Five repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
+ * Six repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
  * test sees them and a newcomer finds them, rather than in a fork or in a patched node_modules.
  */
 
