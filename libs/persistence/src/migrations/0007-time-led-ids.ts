@@ -9,7 +9,7 @@ export class TimeLedIds1795219200006 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     const functions = [eventState, deliveriesOfEvents, deliveriesOfRuns, timelines];
-    for (const statement of [...deliveries, ...unfinished, ...functions]) await runner.query(statement);
+    for (const statement of [...deliveries, ...unfinished, ...ascending, ...functions]) await runner.query(statement);
   }
 
   async down(): Promise<void> {
@@ -27,10 +27,27 @@ const deliveries = [`CREATE UNIQUE INDEX delivery_run ON delivery (tenant_id, ru
 const unfinished = [
   `DROP INDEX run_unfinished`,
   `DROP INDEX run_failed`,
-  `CREATE INDEX run_unfinished ON run (tenant_id, started_at DESC, id DESC) WHERE state <> 'completed'`,
+  `CREATE INDEX run_unfinished ON run (tenant_id, started_at, id) WHERE state <> 'completed'`,
   `DROP INDEX delivery_unsettled`,
-  `CREATE INDEX delivery_unsettled ON delivery (tenant_id, created_at DESC, id DESC) WHERE state <> 'delivered'`,
+  `CREATE INDEX delivery_unsettled ON delivery (tenant_id, created_at, id) WHERE state <> 'delivered'`,
 ];
+
+/**
+ * Read backwards for the newest first. What is new stands at the end then, and Postgres leaves pages full behind it; where it stands at the
+ * beginning, each page is split in halves.
+ */
+const ascending = (
+  [
+    ['event_received', 'event', 'received_at'],
+    ['event_customer', 'event', 'customer, received_at'],
+    ['event_source', 'event', 'source, received_at'],
+    ['event_type', 'event', 'type COLLATE "C", received_at'],
+    ['run_started', 'run', 'started_at'],
+    ['run_customer', 'run', 'customer, started_at'],
+    ['delivery_created', 'delivery', 'created_at'],
+    ['delivery_customer', 'delivery', 'customer, created_at'],
+  ] as const
+).flatMap(([name, table, columns]) => [`DROP INDEX ${name}`, `CREATE INDEX ${name} ON ${table} (tenant_id, ${columns}, id)`]);
 
 /** As migration 0002 has it. */
 const eventState = `
