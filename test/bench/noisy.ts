@@ -10,7 +10,7 @@ import { atRate, sendWebhook } from './webhooks.js';
 
 const othersPerSecond = 40;
 const others = 200;
-/** Seconds of a calm or noisy phase, where they take turns. */
+/** Seconds of a calm phase, and of a noisy one where they take turns. */
 const phaseSeconds = 8;
 const noisyCustomer = 'noisy';
 /** What the noisy customer writes, and nobody else. */
@@ -23,7 +23,7 @@ interface Trouble {
   source: 'github' | 'noisy';
   /** How many it sends during each phase, the calm ones included. */
   noisyPerSecond: number;
-  /** Whether calm and noisy phases take turns; else it is one of each, as long in all. */
+  /** Whether calm and noisy phases take turns; else the calm ones come first, and one noisy phase is as long as all of them. */
   byTurns: boolean;
   /** How many of its events are there already when the others are measured in a noisy phase; they are not waited for. */
   backlog: number;

@@ -29,10 +29,7 @@ beforeAll(async () => {
   await form.start();
   sink = await startHttpSink();
   client = new Client(form, uniqueName('tenant'), form.operatorKey);
-  await client.graphql(`mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }`, {
-    documents: tenantDocuments(client.tenant, sink.url),
-  });
-  await client.inEffect();
+  await client.apply(tenantDocuments(client.tenant, sink.url));
 });
 afterAll(async () => {
   await form?.dispose();

@@ -110,6 +110,13 @@ export class Client {
     return events.nodes.map((event) => event.id).filter((id) => !this.warmUps.has(id));
   }
 
+  /** Applies documents of the tenant, and resolves when they are in effect. */
+  async apply(documents: readonly object[]): Promise<void> {
+    const mutation = `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }`;
+    await this.graphql(mutation, { documents });
+    await this.inEffect();
+  }
+
   /**
    * Resolves when the tenant's documents have reached every process: each hears of them by itself, a moment after they were applied. An event that
    * comes before that finds no source, or no flow; so one is sent after the other until one goes all the way.

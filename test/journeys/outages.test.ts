@@ -53,14 +53,12 @@ async function waitsFor(part: string, form: Form): Promise<void> {
   }
 }
 
-/** A signed webhook goes all the way. */
+/** A tenant's documents are taken, and a signed webhook of it goes all the way. */
 async function works(form: Form): Promise<Client> {
   const sink = await startHttpSink();
   ended.push(() => sink.stop());
   const client = new Client(form, uniqueName('tenant'), form.operatorKey);
-  const mutation = `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }`;
-  await client.graphql(mutation, { documents: tenantDocuments(client.tenant, sink.url) });
-  await client.inEffect();
+  await client.apply(tenantDocuments(client.tenant, sink.url));
   return client;
 }
 
