@@ -21,8 +21,8 @@ interface Value {
 
 /** Stands in for a model that takes its time, and watches the order in which it is asked. */
 class SlowModel {
-  readonly #atWork = new Set<string>();
-  readonly #last = new Map<string, number>();
+  private readonly atWork = new Set<string>();
+  private readonly last = new Map<string, number>();
   readonly started = Promise.withResolvers<void>();
   handled = 0;
   orderViolations = 0;
@@ -32,13 +32,13 @@ class SlowModel {
 
   async ask({ customer, n }: Value): Promise<void> {
     this.started.resolve();
-    const last = this.#last.get(customer) ?? -1;
-    if (this.#atWork.has(customer) || n > last + 1) this.orderViolations += 1;
+    const last = this.last.get(customer) ?? -1;
+    if (this.atWork.has(customer) || n > last + 1) this.orderViolations += 1;
     else if (n <= last) this.repeats += 1;
-    this.#atWork.add(customer);
-    this.#last.set(customer, Math.max(last, n));
+    this.atWork.add(customer);
+    this.last.set(customer, Math.max(last, n));
     await delay(this.latencyMs);
-    this.#atWork.delete(customer);
+    this.atWork.delete(customer);
     this.handled += 1;
   }
 }

@@ -121,9 +121,9 @@ async function startDestinations(): Promise<Destinations> {
 
 /** The other customers, and the noisy one among them. */
 class Neighbourhood {
-  #sent = 0;
+  private sent = 0;
   /** Events of others that arrived only when the trouble was over. */
-  #heldUp = 0;
+  private heldUp = 0;
 
   constructor(
     private readonly form: Form,
@@ -134,18 +134,18 @@ class Neighbourhood {
   async measure(trouble: Trouble): Promise<Row> {
     const calm: number[][] = [];
     const noisy: number[] = [];
-    this.#heldUp = 0;
-    await this.#calmPhase(trouble, 5); // warms up
+    this.heldUp = 0;
+    await this.calmPhase(trouble, 5); // warms up
     for (let round = 0; round < this.rounds; round += 1) {
-      calm.push(await this.#calmPhase(trouble, phaseSeconds));
-      if (trouble.byTurns) noisy.push(...(await this.#noisyPhase(trouble, phaseSeconds)));
+      calm.push(await this.calmPhase(trouble, phaseSeconds));
+      if (trouble.byTurns) noisy.push(...(await this.noisyPhase(trouble, phaseSeconds)));
     }
-    if (!trouble.byTurns) noisy.push(...(await this.#noisyPhase(trouble, this.rounds * phaseSeconds)));
+    if (!trouble.byTurns) noisy.push(...(await this.noisyPhase(trouble, this.rounds * phaseSeconds)));
     const all = calm.flat();
     const moved = percentile(noisy, 0.99) / percentile(all, 0.99);
     const [even, odd] = [0, 1].map((turn) => calm.filter((_, at) => at % 2 === turn).flat()) as [number[], number[]];
     const byItself = percentile(odd, 0.99) / percentile(even, 0.99);
-    const heldUp = `${this.#heldUp} of ${noisy.length} held up`;
+    const heldUp = `${this.heldUp} of ${noisy.length} held up`;
     const ratio = `p99 × ${moved.toFixed(2)}; calm × ${byItself.toFixed(2)} by itself`;
     console.log(`  ${trouble.what.padEnd(44)} calm ${figures(all)}   noisy ${figures(noisy)}, ${heldUp}   ${ratio}`);
     return {
@@ -157,51 +157,51 @@ class Neighbourhood {
     };
   }
 
-  async #calmPhase(trouble: Trouble, seconds: number): Promise<number[]> {
-    const [accepted, ofNoisy] = await this.#load(trouble, seconds);
-    await this.#delivered([...accepted.keys(), ...ofNoisy]);
-    return this.#latencies(accepted);
+  private async calmPhase(trouble: Trouble, seconds: number): Promise<number[]> {
+    const [accepted, ofNoisy] = await this.load(trouble, seconds);
+    await this.delivered([...accepted.keys(), ...ofNoisy]);
+    return this.latencies(accepted);
   }
 
   /** In which everything but the backlog is delivered in the end, so that the next phase begins calm. */
-  async #noisyPhase(trouble: Trouble, seconds: number): Promise<number[]> {
+  private async noisyPhase(trouble: Trouble, seconds: number): Promise<number[]> {
     await trouble.begin();
-    await atRate(400, trouble.backlog / 400, async () => void (await this.#send(trouble.source, noisyCustomer, noisyText)));
-    const [accepted, ofNoisy] = await this.#load(trouble, seconds);
+    await atRate(400, trouble.backlog / 400, async () => void (await this.send(trouble.source, noisyCustomer, noisyText)));
+    const [accepted, ofNoisy] = await this.load(trouble, seconds);
     const ids = [...accepted.keys()];
-    await this.#delivered(ids, 5_000).catch(() => {
-      this.#heldUp += ids.filter((id) => !this.destinations.arrivals.has(id)).length;
+    await this.delivered(ids, 5_000).catch(() => {
+      this.heldUp += ids.filter((id) => !this.destinations.arrivals.has(id)).length;
     });
     await trouble.end();
-    await this.#delivered([...ids, ...ofNoisy]);
-    return this.#latencies(accepted);
+    await this.delivered([...ids, ...ofNoisy]);
+    return this.latencies(accepted);
   }
 
   /** The others' events with the moments of their acks, and the noisy customer's. */
-  async #load({ source, noisyPerSecond }: Trouble, seconds: number): Promise<[Map<string, number>, string[]]> {
+  private async load({ source, noisyPerSecond }: Trouble, seconds: number): Promise<[Map<string, number>, string[]]> {
     const accepted = new Map<string, number>();
     const ofNoisy: string[] = [];
     await Promise.all([
       atRate(othersPerSecond, seconds, async (index) => {
-        const id = await this.#send('github', `customer-${index % others}`, 'It throws an exception.');
+        const id = await this.send('github', `customer-${index % others}`, 'It throws an exception.');
         accepted.set(id, performance.now());
       }),
-      atRate(noisyPerSecond, seconds, async () => void ofNoisy.push(await this.#send(source, noisyCustomer, noisyText))),
+      atRate(noisyPerSecond, seconds, async () => void ofNoisy.push(await this.send(source, noisyCustomer, noisyText))),
     ]);
     return [accepted, ofNoisy];
   }
 
-  #send(source: string, customer: string, text: string): Promise<string> {
-    this.#sent += 1;
-    return sendWebhook(this.form.doors, { source, delivery: `noisy-${process.pid}-${this.#sent}`, customer, text });
+  private send(source: string, customer: string, text: string): Promise<string> {
+    this.sent += 1;
+    return sendWebhook(this.form.doors, { source, delivery: `noisy-${process.pid}-${this.sent}`, customer, text });
   }
 
-  async #delivered(ids: readonly string[], deadlineMs = 180_000): Promise<void> {
+  private async delivered(ids: readonly string[], deadlineMs = 180_000): Promise<void> {
     const { arrivals } = this.destinations;
     await waitFor(() => ids.every((id) => arrivals.has(id)), { deadlineMs, what: `${ids.length} events to be delivered` });
   }
 
-  #latencies(accepted: ReadonlyMap<string, number>): number[] {
+  private latencies(accepted: ReadonlyMap<string, number>): number[] {
     return [...accepted].map(([id, at]) => this.destinations.arrivals.get(id)! - at);
   }
 }

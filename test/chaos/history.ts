@@ -62,11 +62,11 @@ export class History {
   readonly arrivals: Arrival[] = [];
   readonly faults: Fault[] = [];
   readonly offsets: OffsetSample[] = [];
-  readonly #startedAt = performance.now();
+  private readonly startedMonotonicMs = performance.now();
   /** Wall clock at 0 ms. */
   readonly startedAt = Date.now();
 
   now(): number {
-    return Math.round(performance.now() - this.#startedAt);
+    return Math.round(performance.now() - this.startedMonotonicMs);
   }
 }

@@ -25,9 +25,9 @@ const restartAfterMs = 500;
 export class KeptProcess {
   /** Ends that nobody asked for; why stands in its output. */
   readonly surprises: string[] = [];
-  #wanted = false;
-  #paused = false;
-  #earlierCpuMs = 0;
+  private wanted = false;
+  private isPaused = false;
+  private earlierCpuMs = 0;
 
   private constructor(
     readonly name: string,
@@ -60,22 +60,22 @@ export class KeptProcess {
   }
 
   get running(): boolean {
-    return this.#wanted;
+    return this.wanted;
   }
 
   get paused(): boolean {
-    return this.#paused;
+    return this.isPaused;
   }
 
   /** User and system time of all its lives so far. */
   get cpuMs(): number {
-    return this.#earlierCpuMs + cpuMsWithChildren(this.process.pid);
+    return this.earlierCpuMs + cpuMsWithChildren(this.process.pid);
   }
 
   /** Starts it; it may take its time to be ready. */
   up(): void {
-    this.#wanted = true;
-    this.#launch();
+    this.wanted = true;
+    this.launch();
   }
 
   ready(deadlineMs = 180_000): Promise<true> {
@@ -83,49 +83,49 @@ export class KeptProcess {
   }
 
   async isReady(): Promise<true | undefined> {
-    return this.#wanted && (await this.probe(this.port).catch(() => false)) ? true : undefined;
+    return this.wanted && (await this.probe(this.port).catch(() => false)) ? true : undefined;
   }
 
   /** SIGKILL; it stays down until {@link up}. */
   async kill(): Promise<void> {
-    this.#wanted = false;
-    this.#earlierCpuMs = this.cpuMs;
+    this.wanted = false;
+    this.earlierCpuMs = this.cpuMs;
     await this.process.kill();
-    this.#keepOutput();
+    this.keepOutput();
   }
 
   /** SIGTERM; it stays down until {@link up}. */
   async stop(): Promise<void> {
-    this.#wanted = false;
+    this.wanted = false;
     this.resume();
-    this.#earlierCpuMs = this.cpuMs;
+    this.earlierCpuMs = this.cpuMs;
     await this.process.stop();
-    this.#keepOutput();
+    this.keepOutput();
   }
 
   pause(): void {
-    this.#paused = true;
+    this.isPaused = true;
     this.process.pause();
   }
 
   resume(): void {
-    if (this.#paused) this.process.resume();
-    this.#paused = false;
+    if (this.isPaused) this.process.resume();
+    this.isPaused = false;
   }
 
-  #launch(): void {
+  private launch(): void {
     const child = this.process.launch();
     child.once('exit', (code, signal) => {
-      if (!this.#wanted || this.process.pid !== child.pid) return;
+      if (!this.wanted || this.process.pid !== child.pid) return;
       this.surprises.push(`${this.name} ended by itself (${code ?? signal})`);
-      this.#keepOutput();
+      this.keepOutput();
       void pause(restartAfterMs).then(() => {
-        if (this.#wanted && this.process.pid === child.pid) this.#launch();
+        if (this.wanted && this.process.pid === child.pid) this.launch();
       });
     });
   }
 
-  #keepOutput(): void {
+  private keepOutput(): void {
     appendFileSync(this.outputFile, `${this.process.tail(10_000)}\n`);
   }
 }

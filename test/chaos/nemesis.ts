@@ -8,9 +8,9 @@ type Of<K extends PlannedFault['kind']> = Extract<PlannedFault, { kind: K }>;
 
 /** Carries the plan out. Faults overlap; two that would strike the same thing at the same time do not, the later one is left out. */
 export class Nemesis {
-  readonly #busy = new Set<string>();
-  readonly #open = new Set<Promise<void>>();
-  readonly #ended = new AbortController();
+  private readonly busy = new Set<string>();
+  private readonly open = new Set<Promise<void>>();
+  private readonly ended = new AbortController();
 
   constructor(
     private readonly system: System,
@@ -23,43 +23,43 @@ export class Nemesis {
   async carryOut(plan: readonly PlannedFault[]): Promise<void> {
     const startedAt = this.history.now();
     for (const fault of plan) {
-      await pause(Math.max(0, startedAt + fault.at - this.history.now()), undefined, { signal: this.#ended.signal });
-      const struck = this.#strike(fault).finally(() => this.#open.delete(struck));
-      this.#open.add(struck);
+      await pause(Math.max(0, startedAt + fault.at - this.history.now()), undefined, { signal: this.ended.signal });
+      const struck = this.strike(fault).finally(() => this.open.delete(struck));
+      this.open.add(struck);
     }
-    await Promise.all(this.#open);
+    await Promise.all(this.open);
   }
 
   stop(): void {
-    this.#ended.abort();
+    this.ended.abort();
   }
 
-  async #strike(fault: PlannedFault): Promise<void> {
+  private async strike(fault: PlannedFault): Promise<void> {
     const target = targetOf(fault);
-    if (this.#busy.has(target)) return this.tell(`(${describe(fault)}: left out, it is struck already)`);
-    this.#busy.add(target);
+    if (this.busy.has(target)) return this.tell(`(${describe(fault)}: left out, it is struck already)`);
+    this.busy.add(target);
     const at = this.history.now();
     this.tell(describe(fault));
     try {
-      await this.#act(fault);
+      await this.act(fault);
     } finally {
-      this.#busy.delete(target);
+      this.busy.delete(target);
     }
     const kills = fault.kind === 'kill' || fault.kind === 'broker' || fault.kind === 'postgres' ? 1 : 0;
     this.history.faults.push({ kind: fault.kind, what: describe(fault), at, healedAt: this.history.now(), kills });
   }
 
-  async #act(fault: PlannedFault): Promise<void> {
-    if (fault.kind === 'kill') await this.#kill(fault);
-    else if (fault.kind === 'pause') await this.#pause(fault);
+  private async act(fault: PlannedFault): Promise<void> {
+    if (fault.kind === 'kill') await this.kill(fault);
+    else if (fault.kind === 'pause') await this.pause(fault);
     else if (fault.kind === 'broker') await this.system.log.restart(fault.forMs);
-    else if (fault.kind === 'postgres') await this.#endPostgres(fault);
-    else if (fault.kind === 'worker') await this.#changeWorkers(fault);
-    else if (fault.kind === 'sink') await this.#breakSink(fault);
-    else await this.#breakModel(fault);
+    else if (fault.kind === 'postgres') await this.endPostgres(fault);
+    else if (fault.kind === 'worker') await this.changeWorkers(fault);
+    else if (fault.kind === 'sink') await this.breakSink(fault);
+    else await this.breakModel(fault);
   }
 
-  async #kill({ target, forMs }: Of<'kill'>): Promise<void> {
+  private async kill({ target, forMs }: Of<'kill'>): Promise<void> {
     const service = this.system.named(target);
     await service.kill();
     await pause(forMs);
@@ -67,20 +67,20 @@ export class Nemesis {
     await service.ready();
   }
 
-  async #pause({ target, forMs }: Of<'pause'>): Promise<void> {
+  private async pause({ target, forMs }: Of<'pause'>): Promise<void> {
     const service = this.system.named(target);
     service.pause();
     await pause(forMs);
     service.resume();
   }
 
-  async #endPostgres({ signal, forMs }: Of<'postgres'>): Promise<void> {
+  private async endPostgres({ signal, forMs }: Of<'postgres'>): Promise<void> {
     await this.system.postgres.end(signal);
     await pause(forMs);
     await this.system.postgres.start();
   }
 
-  async #changeWorkers({ target, change, forMs }: Of<'worker'>): Promise<void> {
+  private async changeWorkers({ target, change, forMs }: Of<'worker'>): Promise<void> {
     const worker = this.system.named(target);
     if (change === 'add') worker.up();
     else await worker.stop();
@@ -90,14 +90,14 @@ export class Nemesis {
     await worker.ready();
   }
 
-  async #breakSink({ how, share, forMs }: Of<'sink'>): Promise<void> {
+  private async breakSink({ how, share, forMs }: Of<'sink'>): Promise<void> {
     this.sink.fail({ how, share });
     await pause(forMs);
     this.sink.heal();
   }
 
   /** The model may be away itself at that moment; then this fault is that one. */
-  async #breakModel({ how, forMs }: Of<'model'>): Promise<void> {
+  private async breakModel({ how, forMs }: Of<'model'>): Promise<void> {
     const faults = `${this.system.model}/faults`;
     const rule = ruleOf(how);
     const body = JSON.stringify([rule]);

@@ -18,53 +18,53 @@ const groups: readonly { group: string; topics: readonly string[] }[] = [
 
 /** Asks the log all the time what the groups have committed. */
 export class OffsetWatch {
-  readonly #admin: Admin;
-  #timer: NodeJS.Timeout | undefined;
-  #sampling: Promise<void> | undefined;
+  private readonly admin: Admin;
+  private timer: NodeJS.Timeout | undefined;
+  private sampling: Promise<void> | undefined;
 
   constructor(
     brokers: readonly string[],
     private readonly history: History,
   ) {
-    this.#admin = logClient(brokers).admin();
+    this.admin = logClient(brokers).admin();
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#sampling ??= this.#sample()
+    this.timer = setInterval(() => {
+      this.sampling ??= this.sample()
         .catch(() => undefined) // the log is away
-        .finally(() => (this.#sampling = undefined));
+        .finally(() => (this.sampling = undefined));
     }, intervalMs);
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#sampling;
-    await this.#admin.disconnect().catch(() => undefined);
+    clearInterval(this.timer);
+    await this.sampling;
+    await this.admin.disconnect().catch(() => undefined);
   }
 
   /** Records that are on the log and that a group has not finished, over all groups. */
   async lag(): Promise<number> {
     let lag = 0;
     for (const { group, topics: names } of groups) {
-      for (const { topic, partitions } of await this.#committed(group, names)) {
+      for (const { topic, partitions } of await this.committed(group, names)) {
         const committed = new Map(partitions.map(({ partition, offset }) => [partition, Math.max(0, Number(offset))]));
-        for (const { partition, high } of await this.#admin.fetchTopicOffsets(topic)) lag += Number(high) - (committed.get(partition) ?? 0);
+        for (const { partition, high } of await this.admin.fetchTopicOffsets(topic)) lag += Number(high) - (committed.get(partition) ?? 0);
       }
     }
     return lag;
   }
 
-  async #sample(): Promise<void> {
+  private async sample(): Promise<void> {
     for (const { group, topics: names } of groups) {
-      for (const { topic, partitions } of await this.#committed(group, names)) {
+      for (const { topic, partitions } of await this.committed(group, names)) {
         const offsets = new Map(partitions.flatMap(({ partition, offset }) => (Number(offset) < 0 ? [] : [[partition, Number(offset)]])));
         this.history.offsets.push({ at: this.history.now(), group, topic, offsets });
       }
     }
   }
 
-  #committed(group: string, names: readonly string[]): ReturnType<Admin['fetchOffsets']> {
-    return this.#admin.fetchOffsets({ groupId: `${logPrefix}${group}`, topics: names.map((name) => `${logPrefix}${name}`) });
+  private committed(group: string, names: readonly string[]): ReturnType<Admin['fetchOffsets']> {
+    return this.admin.fetchOffsets({ groupId: `${logPrefix}${group}`, topics: names.map((name) => `${logPrefix}${name}`) });
   }
 }

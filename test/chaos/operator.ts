@@ -14,53 +14,53 @@ const patienceMs = 10_000;
 
 /** Does with what was given up what a person would do after an outage: runs it again, delivers it again. */
 export class Operator {
-  readonly #actedAt = new Map<string, number>();
+  private readonly actedAt = new Map<string, number>();
   replayed = 0;
   redelivered = 0;
 
-  #rounds: NodeJS.Timeout | undefined;
-  #round: Promise<unknown> = Promise.resolve();
+  private rounds: NodeJS.Timeout | undefined;
+  private round: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly graphql: string) {}
 
   start(): void {
-    this.#rounds = setInterval(() => {
-      this.#round = this.#round.then(() => this.tidyUp()).catch(() => undefined); // what it works with may be struck
+    this.rounds = setInterval(() => {
+      this.round = this.round.then(() => this.tidyUp()).catch(() => undefined); // what it works with may be struck
     }, roundMs);
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#rounds);
-    await this.#round;
+    clearInterval(this.rounds);
+    await this.round;
   }
 
   /** Resolves with the number of dead letters that are open. */
   async tidyUp(): Promise<number> {
-    const { deadLetters } = await this.#ask<{ deadLetters: { nodes: OpenLetter[] } }>(
+    const { deadLetters } = await this.ask<{ deadLetters: { nodes: OpenLetter[] } }>(
       '{ deadLetters(last: 100, filter: { resolved: false }) { nodes { id kind event { id } delivery { id } } } }',
     );
-    const due = deadLetters.nodes.filter(({ id }) => performance.now() - (this.#actedAt.get(id) ?? -Infinity) > patienceMs);
+    const due = deadLetters.nodes.filter(({ id }) => performance.now() - (this.actedAt.get(id) ?? -Infinity) > patienceMs);
     for (const letter of due) {
-      this.#actedAt.set(letter.id, performance.now());
-      if (letter.delivery !== null) await this.#redeliver(letter.delivery.id);
-      else if (letter.event !== null) await this.#replay(letter.event.id);
+      this.actedAt.set(letter.id, performance.now());
+      if (letter.delivery !== null) await this.redeliver(letter.delivery.id);
+      else if (letter.event !== null) await this.replay(letter.event.id);
     }
     return deadLetters.nodes.length;
   }
 
-  async #redeliver(deliveryId: string): Promise<void> {
+  private async redeliver(deliveryId: string): Promise<void> {
     this.redelivered += 1;
     const input = { deliveryId, idempotencyKey: `chaos-${this.redelivered}` };
-    await this.#ask('mutation ($input: RedeliverInput!) { redeliver(input: $input) { __typename } }', { input });
+    await this.ask('mutation ($input: RedeliverInput!) { redeliver(input: $input) { __typename } }', { input });
   }
 
-  async #replay(eventId: string): Promise<void> {
+  private async replay(eventId: string): Promise<void> {
     this.replayed += 1;
     const input = { ids: [eventId], idempotencyKey: `chaos-${this.replayed}` };
-    await this.#ask('mutation ($input: ReplayEventsInput!) { replayEvents(input: $input) { __typename } }', { input });
+    await this.ask('mutation ($input: ReplayEventsInput!) { replayEvents(input: $input) { __typename } }', { input });
   }
 
-  async #ask<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
+  private async ask<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
     const answer = await fetch(this.graphql, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${chaosKeys.operator}`, 'millrace-tenant': chaosTenant },

@@ -51,20 +51,20 @@ export class Partners {
   offered = 0;
   acknowledged = 0;
   late = 0;
-  readonly #streams: readonly Stream[];
-  readonly #chance: Chance;
-  readonly #pool: Pool;
-  readonly #open = new Set<Promise<unknown>>();
-  #timer: NodeJS.Timeout | undefined;
-  #startedAt = 0;
-  #aborted = false;
+  private readonly streams: readonly Stream[];
+  private readonly chance: Chance;
+  private readonly pool: Pool;
+  private readonly open = new Set<Promise<unknown>>();
+  private timer: NodeJS.Timeout | undefined;
+  private startedAt = 0;
+  private aborted = false;
 
   constructor(private readonly options: PartnersOptions) {
-    this.#chance = new Chance(options.seed);
-    this.#streams = Array.from({ length: options.customers }, (_, index) => `customer-${index}`).flatMap((customer) =>
+    this.chance = new Chance(options.seed);
+    this.streams = Array.from({ length: options.customers }, (_, index) => `customer-${index}`).flatMap((customer) =>
       lanes.map((lane) => ({ customer, lane, sequence: 0, due: [], sending: false })),
     );
-    this.#pool = new Pool(options.doors, {
+    this.pool = new Pool(options.doors, {
       connections: 256,
       connectTimeout: 2_000,
       headersTimeout: answerDeadlineMs,
@@ -73,24 +73,24 @@ export class Partners {
   }
 
   start(): void {
-    this.#startedAt = this.options.history.now();
-    this.#timer = setInterval(() => this.#offer(), tickMs);
+    this.startedAt = this.options.history.now();
+    this.timer = setInterval(() => this.offer(), tickMs);
   }
 
   /** Offers nothing new. */
   stop(): void {
-    clearInterval(this.#timer);
+    clearInterval(this.timer);
   }
 
   /** Resolves when everything that was offered is acknowledged. */
   async finish(): Promise<void> {
-    while (this.#open.size > 0) await Promise.all(this.#open);
+    while (this.open.size > 0) await Promise.all(this.open);
   }
 
   async close(): Promise<void> {
     this.stop();
-    this.#aborted = true;
-    await this.#pool.destroy();
+    this.aborted = true;
+    await this.pool.destroy();
   }
 
   /** How many events wait at the partners. */
@@ -98,62 +98,62 @@ export class Partners {
     return this.offered - this.acknowledged;
   }
 
-  #offer(): void {
+  private offer(): void {
     const now = this.options.history.now();
-    for (const until = ((now - this.#startedAt) * this.options.rate) / 1_000; this.offered < until; this.offered += 1) {
-      const stream = this.#chanceStream();
+    for (const until = ((now - this.startedAt) * this.options.rate) / 1_000; this.offered < until; this.offered += 1) {
+      const stream = this.chanceStream();
       stream.due.push(now);
-      if (!stream.sending) this.#keep(this.#send(stream));
+      if (!stream.sending) this.keep(this.send(stream));
     }
   }
 
-  #chanceStream(): Stream {
-    const lane = this.#chance.pick(laneShares);
-    return this.#streams[Math.floor(this.#chance.next() * this.options.customers) * lanes.length + lanes.indexOf(lane)]!;
+  private chanceStream(): Stream {
+    const lane = this.chance.pick(laneShares);
+    return this.streams[Math.floor(this.chance.next() * this.options.customers) * lanes.length + lanes.indexOf(lane)]!;
   }
 
-  #keep(work: Promise<unknown>): void {
-    this.#open.add(work);
-    void work.finally(() => this.#open.delete(work));
+  private keep(work: Promise<unknown>): void {
+    this.open.add(work);
+    void work.finally(() => this.open.delete(work));
   }
 
-  async #send(stream: Stream): Promise<void> {
+  private async send(stream: Stream): Promise<void> {
     stream.sending = true;
-    for (let due = stream.due.shift(); due !== undefined && !this.#aborted; due = stream.due.shift()) {
+    for (let due = stream.due.shift(); due !== undefined && !this.aborted; due = stream.due.shift()) {
       stream.sequence += 1;
       const ticket = { customer: stream.customer, lane: stream.lane, sequence: stream.sequence };
       if (this.options.history.now() - due > lateMs) this.late += 1;
-      await this.#sendUntilAcknowledged(ticket);
-      if (this.#chance.next() < duplicates) this.#keep(this.#sendAgain(ticket, this.#chance.between(0, 3_000)));
+      await this.sendUntilAcknowledged(ticket);
+      if (this.chance.next() < duplicates) this.keep(this.sendAgain(ticket, this.chance.between(0, 3_000)));
     }
     stream.sending = false;
   }
 
-  async #sendUntilAcknowledged(ticket: Ticket): Promise<void> {
-    let { outcome } = await this.#post(ticket, 'first');
-    while (outcome !== 'ok' && !this.#aborted) {
+  private async sendUntilAcknowledged(ticket: Ticket): Promise<void> {
+    let { outcome } = await this.post(ticket, 'first');
+    while (outcome !== 'ok' && !this.aborted) {
       await pause(repeatAfterMs);
-      ({ outcome } = await this.#post(ticket, 'repeat'));
+      ({ outcome } = await this.post(ticket, 'repeat'));
     }
     this.acknowledged += 1;
   }
 
-  async #sendAgain(ticket: Ticket, afterMs: number): Promise<void> {
+  private async sendAgain(ticket: Ticket, afterMs: number): Promise<void> {
     await pause(afterMs);
-    await this.#post(ticket, 'duplicate');
+    await this.post(ticket, 'duplicate');
   }
 
-  async #post(ticket: Ticket, why: Request['why']): Promise<Request> {
+  private async post(ticket: Ticket, why: Request['why']): Promise<Request> {
     const { history } = this.options;
     const at = history.now();
-    const request = { ...ticket, why, at, ...(await this.#exchange(ticket)), endedAt: history.now() };
+    const request = { ...ticket, why, at, ...(await this.exchange(ticket)), endedAt: history.now() };
     history.requests.push(request);
     return request;
   }
 
-  async #exchange(ticket: Ticket): Promise<Pick<Request, 'outcome' | 'answer' | 'eventId'>> {
+  private async exchange(ticket: Ticket): Promise<Pick<Request, 'outcome' | 'answer' | 'eventId'>> {
     try {
-      const { statusCode, body } = await this.#pool.request({
+      const { statusCode, body } = await this.pool.request({
         path: `/webhooks/${chaosTenant}.partner`,
         method: 'POST',
         ...signed(ticket),

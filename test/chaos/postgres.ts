@@ -8,14 +8,14 @@ const restartDeadlineMs = 60_000;
 
 /** The run's own Postgres, as durable as in production; it can be killed and comes back at the same address with what it had committed. */
 export class KillablePostgres {
-  #server: EmbeddedPostgres;
-  #earlierCpuMs = 0;
+  private server: EmbeddedPostgres;
+  private earlierCpuMs = 0;
 
   private constructor(
     private readonly directory: string,
     server: EmbeddedPostgres,
   ) {
-    this.#server = server;
+    this.server = server;
   }
 
   static async start(directory: string): Promise<KillablePostgres> {
@@ -25,18 +25,18 @@ export class KillablePostgres {
   }
 
   get url(): string {
-    return this.#server.url;
+    return this.server.url;
   }
 
   get cpuMs(): number {
-    return this.#earlierCpuMs + cpuMsWithChildren(this.#pid);
+    return this.earlierCpuMs + cpuMsWithChildren(this.pid);
   }
 
   /** `SIGKILL` to the server, or `SIGQUIT`: an immediate shutdown. Both leave the recovery to the next start. */
   async end(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void> {
-    this.#earlierCpuMs = this.cpuMs;
-    process.kill(this.#pid, signal);
-    await this.#server.stop();
+    this.earlierCpuMs = this.cpuMs;
+    process.kill(this.pid, signal);
+    await this.server.stop();
   }
 
   /** Its children may hold its memory for a moment longer than it lived. */
@@ -44,7 +44,7 @@ export class KillablePostgres {
     const deadline = performance.now() + restartDeadlineMs;
     for (;;) {
       try {
-        this.#server = await EmbeddedPostgres.start({ directory: this.directory, durable: true });
+        this.server = await EmbeddedPostgres.start({ directory: this.directory, durable: true });
         return;
       } catch (error) {
         if (performance.now() > deadline) throw error;
@@ -54,11 +54,11 @@ export class KillablePostgres {
   }
 
   async stop(): Promise<void> {
-    await this.#server.stop();
+    await this.server.stop();
   }
 
   /** The first line of the pid file is the server's own. */
-  get #pid(): number {
+  private get pid(): number {
     return Number(readFileSync(join(this.directory, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 }

@@ -17,8 +17,8 @@ interface Delivered extends Ticket {
 
 /** The system that decisions are delivered to. It knows nothing of idempotency: it writes every request down and takes all of them. */
 export class Sink {
-  #fault: SinkFault | undefined;
-  readonly #hanging = new Set<ServerResponse>();
+  private fault: SinkFault | undefined;
+  private readonly hanging = new Set<ServerResponse>();
 
   private constructor(
     private readonly history: History,
@@ -28,7 +28,7 @@ export class Sink {
   static async start(history: History): Promise<Sink> {
     const server = createServer({ keepAliveTimeout: 60_000 });
     const sink = new Sink(history, server);
-    server.on('request', (request, response) => sink.#receive(request, response));
+    server.on('request', (request, response) => sink.receive(request, response));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return sink;
@@ -39,13 +39,13 @@ export class Sink {
   }
 
   fail(fault: SinkFault): void {
-    this.#fault = fault;
+    this.fault = fault;
   }
 
   heal(): void {
-    this.#fault = undefined;
-    for (const response of this.#hanging) response.destroy();
-    this.#hanging.clear();
+    this.fault = undefined;
+    for (const response of this.hanging) response.destroy();
+    this.hanging.clear();
   }
 
   async stop(): Promise<void> {
@@ -53,14 +53,14 @@ export class Sink {
     this.server.closeAllConnections();
   }
 
-  #receive(request: IncomingMessage, response: ServerResponse): void {
+  private receive(request: IncomingMessage, response: ServerResponse): void {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => this.#answer(this.#write(request, Buffer.concat(chunks)), response));
+    request.on('end', () => this.answer(this.write(request, Buffer.concat(chunks)), response));
     request.on('error', () => undefined); // cut off: it never arrived
   }
 
-  #write(request: IncomingMessage, body: Buffer): Arrival {
+  private write(request: IncomingMessage, body: Buffer): Arrival {
     const { customer, lane, sequence, eventId } = JSON.parse(body.toString('utf8')) as Delivered;
     const arrival: Arrival = {
       at: this.history.now(),
@@ -77,13 +77,13 @@ export class Sink {
     return arrival;
   }
 
-  #answer(arrival: Arrival, response: ServerResponse): void {
-    const fault = this.#fault;
+  private answer(arrival: Arrival, response: ServerResponse): void {
+    const fault = this.fault;
     if (fault === undefined || placeOf(arrival.customer) >= fault.share) {
       arrival.status = 204;
       response.writeHead(204).end();
     } else if (fault.how === 'hang') {
-      this.#hanging.add(response);
+      this.hanging.add(response);
     } else if (fault.how === 'reset') {
       response.socket?.resetAndDestroy();
     } else {

@@ -85,9 +85,9 @@ export class PortTaken extends Error {
 
 /** One node: broker and controller in one process, with its data in a folder of its own. */
 class KafkaNode {
-  readonly #settingsFile: string;
-  readonly #logFile: string;
-  #process: ChildProcess | undefined;
+  private readonly settingsFile: string;
+  private readonly logFile: string;
+  private process: ChildProcess | undefined;
 
   constructor(
     private readonly java: JavaCommand,
@@ -95,25 +95,25 @@ class KafkaNode {
     private readonly id: number,
     private readonly directory: string,
   ) {
-    this.#settingsFile = join(directory, 'server.properties');
-    this.#logFile = join(directory, 'kafka.log');
+    this.settingsFile = join(directory, 'server.properties');
+    this.logFile = join(directory, 'kafka.log');
   }
 
   get pid(): number | undefined {
-    return this.#process?.pid;
+    return this.process?.pid;
   }
 
   /** Resolves when it answers a client. */
   async start(): Promise<void> {
-    await this.#prepare();
-    const child = spawn(...this.java('kafka.Kafka', this.#settingsFile), { stdio: ['ignore', 'pipe', 'pipe'] });
-    const log = createWriteStream(this.#logFile, { flags: 'a' });
+    await this.prepare();
+    const child = spawn(...this.java('kafka.Kafka', this.settingsFile), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = createWriteStream(this.logFile, { flags: 'a' });
     child.stdout.pipe(log);
     child.stderr.pipe(log);
-    this.#process = child;
+    this.process = child;
     await answersOr(
       this.nodes[this.id - 1]!.broker,
-      () => readFile(this.#logFile, 'utf8'),
+      () => readFile(this.logFile, 'utf8'),
       () => hasEnded(child),
     ).catch(async (error: unknown) => {
       await this.end('SIGKILL');
@@ -123,8 +123,8 @@ class KafkaNode {
 
   /** Does nothing where it does not run. A process that is stopped (SIGSTOP) would never see SIGTERM, so it is woken, and killed in the end. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const child = this.#process;
-    this.#process = undefined;
+    const child = this.process;
+    this.process = undefined;
     if (child === undefined || hasEnded(child)) return;
     const exit = once(child, 'exit');
     child.kill(signal);
@@ -134,13 +134,13 @@ class KafkaNode {
     clearTimeout(impatience);
   }
 
-  async #prepare(): Promise<void> {
+  private async prepare(): Promise<void> {
     const data = join(this.directory, 'data');
     await mkdir(this.directory, { recursive: true });
     const lines = Object.entries(nodeSettings(this.nodes, this.id, data)).map(([name, value]) => `${name}=${value}\n`);
-    await writeFile(this.#settingsFile, lines.join(''));
+    await writeFile(this.settingsFile, lines.join(''));
     if (await exists(join(data, 'meta.properties'))) return;
-    await run(...this.java('kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', this.#settingsFile));
+    await run(...this.java('kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', this.settingsFile));
   }
 }
 

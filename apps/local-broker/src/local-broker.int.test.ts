@@ -266,9 +266,9 @@ test('a log that was wiped is another cluster', async () => {
 /** One producer that appends without end, over all partitions, and remembers what was acknowledged. */
 class Load {
   readonly acknowledged = new Map<number, string>();
-  readonly #open = new Set<Promise<void>>();
-  #sent = 0;
-  #timer: NodeJS.Timeout | undefined;
+  private readonly open = new Set<Promise<void>>();
+  private sent = 0;
+  private timer: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly producer: RecordProducer,
@@ -280,7 +280,7 @@ class Load {
     const producer = new RecordProducer({ ...log, brokers: [address], ackTimeoutMs: 20_000 });
     await producer.connect();
     const load = new Load(producer, topic, number);
-    load.#timer = setInterval(() => load.#appendSome(), 2);
+    load.timer = setInterval(() => load.appendSome(), 2);
     return load;
   }
 
@@ -291,30 +291,30 @@ class Load {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await Promise.all(this.#open);
+    clearInterval(this.timer);
+    await Promise.all(this.open);
     await this.producer.disconnect();
   }
 
-  #appendSome(): void {
-    for (let at = 0; at < 10 && this.#open.size < 500; at += 1) {
-      const n = 4 * this.#sent + this.number;
-      this.#sent += 1;
+  private appendSome(): void {
+    for (let at = 0; at < 10 && this.open.size < 500; at += 1) {
+      const n = 4 * this.sent + this.number;
+      this.sent += 1;
       const append = this.producer
-        .append(this.topic, Noted, { tenant: 'acme', customer: `c${this.#sent % 10}`, n })
+        .append(this.topic, Noted, { tenant: 'acme', customer: `c${this.sent % 10}`, n })
         .then(
           ({ partition, offset }) => void this.acknowledged.set(n, `${partition}/${offset}`),
           () => undefined, // it may be in the log or not
         )
-        .finally(() => this.#open.delete(append));
-      this.#open.add(append);
+        .finally(() => this.open.delete(append));
+      this.open.add(append);
     }
   }
 }
 
 /** The broker as a process of its own, bundled from the sources: a stale build would prove nothing. */
 class BrokerProcess {
-  static #bundle: string | undefined;
+  private static bundleDirectory: string | undefined;
 
   private constructor(
     private readonly child: ChildProcess,
@@ -330,15 +330,15 @@ class BrokerProcess {
       ssr: { resolve: { conditions: ['source', 'module', 'node'] } },
       build: { ssr: new URL('main.ts', import.meta.url).pathname, outDir, minify: false },
     });
-    BrokerProcess.#bundle = outDir;
+    BrokerProcess.bundleDirectory = outDir;
   }
 
   static async removeBundle(): Promise<void> {
-    await rm(BrokerProcess.#bundle!, { recursive: true });
+    await rm(BrokerProcess.bundleDirectory!, { recursive: true });
   }
 
   static async start(logDirectory: string, port = '0'): Promise<BrokerProcess> {
-    const child = spawn(process.execPath, [join(BrokerProcess.#bundle!, 'main.js')], {
+    const child = spawn(process.execPath, [join(BrokerProcess.bundleDirectory!, 'main.js')], {
       env: { LOCAL_BROKER_DIRECTORY: logDirectory, LOCAL_BROKER_PORT: port },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -22,15 +22,15 @@ export function linear(pattern: RegExp): RE2JS {
  */
 export class LinearRegExp {
   lastIndex = 0;
-  readonly #pattern: RE2JS;
+  private readonly pattern: RE2JS;
 
   constructor(pattern: RegExp) {
-    this.#pattern = linear(pattern);
+    this.pattern = linear(pattern);
   }
 
   exec(text: string): RegExpExecArray | null {
     if (this.lastIndex > text.length) return null;
-    const matcher = this.#pattern.matcher(text);
+    const matcher = this.pattern.matcher(text);
     if (!matcher.find(this.lastIndex)) return null;
     this.lastIndex = matcher.end();
     const groups = Array.from({ length: matcher.groupCount() + 1 }, (_, at) => matcher.group(at) ?? undefined);

@@ -38,12 +38,12 @@ const drainBytes = 256 * 1024;
 
 /** Outbound requests to systems of others: pooled, with one deadline, no redirects, and only to public addresses unless told otherwise. */
 export class HttpClient {
-  readonly #agent: Agent;
-  readonly #allowPrivateAddresses: boolean;
+  private readonly agent: Agent;
+  private readonly allowPrivateAddresses: boolean;
 
   constructor(options: HttpClientOptions) {
-    this.#allowPrivateAddresses = options.allowPrivateAddresses;
-    this.#agent = new Agent({
+    this.allowPrivateAddresses = options.allowPrivateAddresses;
+    this.agent = new Agent({
       connections: options.connectionsPerOrigin ?? 32,
       allowH2: false, // one exchange per connection: a stuck one holds up no other
       headersTimeout: 0, // the deadline below covers these two
@@ -57,13 +57,13 @@ export class HttpClient {
    */
   async post(request: HttpRequest): Promise<HttpAnswer> {
     const url = new URL(request.url);
-    this.#requireReachable(url.hostname);
+    this.requireReachable(url.hostname);
     request.signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     try {
       // Raced, because undici looks at the signal only once the connection stands.
-      return await Promise.race([this.#exchange(url, request, signal), rejectionOn(signal)]);
+      return await Promise.race([this.exchange(url, request, signal), rejectionOn(signal)]);
     } catch (error) {
       request.signal?.throwIfAborted();
       if (deadline.aborted) throw new DestinationTimedOut(url.host, request.timeoutMs);
@@ -72,21 +72,21 @@ export class HttpClient {
     }
   }
 
-  async #exchange(url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  private async exchange(url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     const path = url.pathname + url.search;
-    const answer = await this.#agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
+    const answer = await this.agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
     return { status: answer.statusCode, headers: firstValues(answer.headers), bodyExcerpt: await excerptOf(answer.body) };
   }
 
   /** Breaks off what is under way and closes every connection. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.agent.destroy();
   }
 
   /** A literal address is connected to without a lookup, so it is checked here. */
-  #requireReachable(hostname: string): void {
+  private requireReachable(hostname: string): void {
     const address = hostname.replace(/^\[|\]$/g, '');
-    if (!this.#allowPrivateAddresses && isIP(address) !== 0) requirePublic(address, address);
+    if (!this.allowPrivateAddresses && isIP(address) !== 0) requirePublic(address, address);
   }
 }
 

@@ -88,7 +88,7 @@ test('of many processes that find a dead lock at the same instant one holds it a
 
 /** A process that tries to take the locks that it is told of, and keeps what it gets. */
 class Racer {
-  static readonly #source = `
+  private static readonly source = `
     const { lockFolder } = await import(process.argv[2]);
     process.on('message', ({ file, at }) => {
       while (Date.now() < at);
@@ -104,7 +104,7 @@ class Racer {
   private constructor(private readonly child: ChildProcess) {}
 
   static async start(folder: string, library: string): Promise<Racer> {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', Racer.#source, folder, library], {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', Racer.source, folder, library], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     await once(child, 'message');

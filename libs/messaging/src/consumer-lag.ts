@@ -19,38 +19,38 @@ const lag = gauge(
 
 /** Measures how far the groups are behind. Asks the log for its end, because a paused partition does not hear of new records. */
 export class ConsumerLag {
-  readonly #admin: Admin;
-  #timer: NodeJS.Timeout | undefined;
-  #measuring: Promise<void> | undefined;
+  private readonly admin: Admin;
+  private timer: NodeJS.Timeout | undefined;
+  private measuring: Promise<void> | undefined;
 
   constructor(
     options: LogOptions,
     private readonly groups: readonly { group: HandlerGroup; consumer: GroupConsumer }[],
   ) {
-    this.#admin = kafkaClient({ ...options, requestTimeoutMs: 5_000, retry: { retries: 1 } }).admin();
+    this.admin = kafkaClient({ ...options, requestTimeoutMs: 5_000, retry: { retries: 1 } }).admin();
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#measuring ??= this.#measure().finally(() => {
-        this.#measuring = undefined;
+    this.timer = setInterval(() => {
+      this.measuring ??= this.measure().finally(() => {
+        this.measuring = undefined;
       });
     }, intervalMs);
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await Promise.race([this.#measuring, delay(farewellMs, undefined, { ref: false })]);
-    await this.#admin.disconnect();
+    clearInterval(this.timer);
+    await Promise.race([this.measuring, delay(farewellMs, undefined, { ref: false })]);
+    await this.admin.disconnect();
   }
 
-  async #measure(): Promise<void> {
+  private async measure(): Promise<void> {
     try {
       const ends = new Map<string, Map<number, number>>();
       for (const { group, consumer } of this.groups) {
         const positions = consumer.positions();
         for (const { name: topic } of group.topics) {
-          const endOf = ends.get(topic) ?? (await this.#endsOf(topic));
+          const endOf = ends.get(topic) ?? (await this.endsOf(topic));
           ends.set(topic, endOf);
           const behind = positions
             .filter((position) => position.topic === topic)
@@ -66,8 +66,8 @@ export class ConsumerLag {
     }
   }
 
-  async #endsOf(topic: string): Promise<Map<number, number>> {
-    const offsets = await this.#admin.fetchTopicOffsets(topic);
+  private async endsOf(topic: string): Promise<Map<number, number>> {
+    const offsets = await this.admin.fetchTopicOffsets(topic);
     return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]));
   }
 }

@@ -14,7 +14,7 @@ const log = logger('messaging');
 
 /** Reads the metadata of a group's commits, which kafkajs' consumer throws away when it asks for the offsets. */
 export class EarlierCommits {
-  #admin: Promise<Admin> | undefined;
+  private admin: Promise<Admin> | undefined;
 
   constructor(
     private readonly kafka: Kafka,
@@ -25,7 +25,7 @@ export class EarlierCommits {
   async read(topics: readonly string[]): Promise<Map<string, EarlierCommit>> {
     const commits = new Map<string, EarlierCommit>();
     try {
-      const admin = await (this.#admin ??= this.#connect());
+      const admin = await (this.admin ??= this.connect());
       for (const { topic, partitions } of await admin.fetchOffsets({ groupId: this.groupId, topics: [...topics] })) {
         for (const { partition, offset: text, metadata } of partitions) {
           const offset = Number(text);
@@ -40,12 +40,12 @@ export class EarlierCommits {
   }
 
   async close(): Promise<void> {
-    const admin = this.#admin;
-    this.#admin = undefined;
+    const admin = this.admin;
+    this.admin = undefined;
     await admin?.then((connected) => connected.disconnect()).catch(() => undefined);
   }
 
-  async #connect(): Promise<Admin> {
+  private async connect(): Promise<Admin> {
     const admin = this.kafka.admin();
     await admin.connect();
     return admin;

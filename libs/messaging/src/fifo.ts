@@ -1,41 +1,41 @@
 /** First in, first out, in constant time: `Array.shift` moves every element of a long array. */
 export class Fifo<T> {
-  #items: (T | undefined)[] = [];
-  #head = 0;
+  private items: (T | undefined)[] = [];
+  private head = 0;
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.items.length - this.head;
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    this.items.push(item);
   }
 
   peek(): T | undefined {
-    return this.#items[this.#head];
+    return this.items[this.head];
   }
 
   /** Takes the last one back. */
   pop(): T | undefined {
-    return this.length === 0 ? undefined : this.#items.pop();
+    return this.length === 0 ? undefined : this.items.pop();
   }
 
   /** What {@link pop} would take. */
   last(): T | undefined {
-    return this.#items[this.#items.length - 1];
+    return this.items[this.items.length - 1];
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
-    const item = this.#items[this.#head];
-    this.#items[this.#head] = undefined;
-    this.#head += 1;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    } else if (this.#head >= 1_024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
+    if (this.head === this.items.length) return undefined;
+    const item = this.items[this.head];
+    this.items[this.head] = undefined;
+    this.head += 1;
+    if (this.head === this.items.length) {
+      this.items = [];
+      this.head = 0;
+    } else if (this.head >= 1_024 && this.head * 2 >= this.items.length) {
+      this.items = this.items.slice(this.head);
+      this.head = 0;
     }
     return item;
   }

@@ -66,13 +66,13 @@ class Group {
       const offset = Number(text);
       const finished = this.finished.get(partition)!;
       const isOpen = (record: Logged): boolean => record.offset < offset && !finished.has(record.offset);
-      this.#hold(offset >= (this.committed.get(partition)?.offset ?? 0), 'a commit went back');
-      this.#hold(!this.log.get(partition)!.some(isOpen), 'a commit passed an open record');
-      this.#hold(
+      this.hold(offset >= (this.committed.get(partition)?.offset ?? 0), 'a commit went back');
+      this.hold(!this.log.get(partition)!.some(isOpen), 'a commit passed an open record');
+      this.hold(
         decodeFinished(offset, metadata).every((above) => finished.has(above)),
         'the metadata named an open record',
       );
-      this.#hold(member.assigned.includes(partition), 'someone who does not own the partition committed');
+      this.hold(member.assigned.includes(partition), 'someone who does not own the partition committed');
       this.committed.set(partition, { offset, metadata });
     }
   }
@@ -82,12 +82,12 @@ class Group {
     const committed = this.committed.get(partition);
     const isFinished =
       committed !== undefined && (offset < committed.offset || decodeFinished(committed.offset, committed.metadata).includes(offset));
-    this.#hold(!this.members.includes(work.member) || !isFinished, 'what was committed as finished was handled again');
+    this.hold(!this.members.includes(work.member) || !isFinished, 'what was committed as finished was handled again');
     this.atWork.push(work);
   }
 
   /** Collected, because the consumer takes whatever a commit throws for an outage. */
-  #hold(rule: boolean, violation: string): void {
+  private hold(rule: boolean, violation: string): void {
     if (!rule) this.violations.push(violation);
   }
 
@@ -141,11 +141,11 @@ class Member {
   assigned: number[] = [];
   /** Nothing it does has an effect any more; one that is only evicted goes on until it hears of it. */
   dead = false;
-  #assigner: GroupListener | undefined;
-  #eachBatch: ((payload: EachBatchPayload) => Promise<void>) | undefined;
-  readonly #listeners = new Map<string, (event: object) => void>();
-  readonly #position = new Map<number, number>();
-  readonly #paused = new Set<number>();
+  private assigner: GroupListener | undefined;
+  private eachBatch: ((payload: EachBatchPayload) => Promise<void>) | undefined;
+  private readonly listeners = new Map<string, (event: object) => void>();
+  private readonly position = new Map<number, number>();
+  private readonly paused = new Set<number>();
 
   constructor(private readonly group: Group) {
     const handlers = {
@@ -158,8 +158,8 @@ class Member {
     const handle = (work: RecordWork) =>
       new Promise<Verdict>((end) => (work.signal.aborted ? end('abandoned') : group.begin({ member: this, work, end })));
     const parts = {
-      kafka: { consumer: (config: object) => this.#kafkajs(config) } as unknown as Kafka,
-      earlierCommits: { read: async () => this.#earlier(), close: async () => undefined },
+      kafka: { consumer: (config: object) => this.kafkajs(config) } as unknown as Kafka,
+      earlierCommits: { read: async () => this.earlier(), close: async () => undefined },
       group: handlers,
       handling: { handle },
       holds: nobodyHeld,
@@ -178,26 +178,26 @@ class Member {
   }
 
   async beforeRejoin(): Promise<void> {
-    await this.#assigner?.beforeRejoin?.(true);
+    await this.assigner?.beforeRejoin?.(true);
   }
 
   /** kafkajs goes on from the committed offsets, also for partitions that were kept. */
   joined(): void {
     this.generation = this.group.generation;
-    for (const partition of this.assigned) this.#position.set(partition, this.group.committed.get(partition)?.offset ?? 0);
-    this.#listeners.get('join')?.({ payload: { memberAssignment: { [topic]: this.assigned } } });
+    for (const partition of this.assigned) this.position.set(partition, this.group.committed.get(partition)?.offset ?? 0);
+    this.listeners.get('join')?.({ payload: { memberAssignment: { [topic]: this.assigned } } });
   }
 
   readFrom(partition: number, offset: number): void {
-    this.#position.set(partition, offset);
+    this.position.set(partition, offset);
   }
 
   /** False where there is nothing to fetch. */
   async fetch(pick: number): Promise<boolean> {
-    const due = this.assigned.filter((partition) => !this.#paused.has(partition) && this.#next(partition).length > 0);
+    const due = this.assigned.filter((partition) => !this.paused.has(partition) && this.next(partition).length > 0);
     const partition = due[pick % due.length];
     if (partition === undefined) return false;
-    const records = this.#next(partition).slice(0, 1 + (pick % batchRecords));
+    const records = this.next(partition).slice(0, 1 + (pick % batchRecords));
     const last = records.at(-1)!.offset;
     const messages = records.map(({ offset, key }) => ({
       offset: String(offset),
@@ -206,8 +206,8 @@ class Member {
       value: Buffer.alloc(valueBytes),
       headers: {},
     }));
-    this.#position.set(partition, last + 1);
-    await this.#eachBatch!({
+    this.position.set(partition, last + 1);
+    await this.eachBatch!({
       batch: { topic, partition, messages, highWatermark: String(this.group.endOf(partition)), lastOffset: () => String(last) },
       resolveOffset: () => undefined,
       commitOffsetsIfNecessary: async (offsets: Commit) => this.group.commit(this, offsets),
@@ -215,11 +215,11 @@ class Member {
     return true;
   }
 
-  #next(partition: number): Logged[] {
-    return this.group.log.get(partition)!.filter(({ offset }) => offset >= this.#position.get(partition)!);
+  private next(partition: number): Logged[] {
+    return this.group.log.get(partition)!.filter(({ offset }) => offset >= this.position.get(partition)!);
   }
 
-  #earlier(): Map<string, { offset: number; finished: number[] }> {
+  private earlier(): Map<string, { offset: number; finished: number[] }> {
     return new Map(
       [...this.group.committed].map(([partition, { offset, metadata }]) => [
         `${topic}/${partition}`,
@@ -228,20 +228,20 @@ class Member {
     );
   }
 
-  #kafkajs(config: object): object {
+  private kafkajs(config: object): object {
     const { partitionAssigners } = config as { partitionAssigners: ((config: object) => GroupListener)[] };
-    this.#assigner = partitionAssigners[0]!({ cluster: { findTopicPartitionMetadata: () => [] } });
-    this.#assigner.membership = () => ({ memberId: String(this.id), generationId: this.generation });
+    this.assigner = partitionAssigners[0]!({ cluster: { findTopicPartitionMetadata: () => [] } });
+    this.assigner.membership = () => ({ memberId: String(this.id), generationId: this.generation });
     return {
       events: { GROUP_JOIN: 'join', FETCH: 'fetch', CRASH: 'crash' },
-      on: (event: string, listener: (event: object) => void) => this.#listeners.set(event, listener),
+      on: (event: string, listener: (event: object) => void) => this.listeners.set(event, listener),
       connect: async () => undefined,
       disconnect: async () => undefined,
       subscribe: async () => undefined,
-      run: async ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }) => void (this.#eachBatch = eachBatch),
-      seek: ({ partition, offset }: { partition: number; offset: string }) => this.#position.set(partition, Number(offset)),
-      pause: ([{ partitions: paused }]: [{ partitions: number[] }]) => paused.forEach((partition) => this.#paused.add(partition)),
-      resume: ([{ partitions: resumed }]: [{ partitions: number[] }]) => resumed.forEach((partition) => this.#paused.delete(partition)),
+      run: async ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }) => void (this.eachBatch = eachBatch),
+      seek: ({ partition, offset }: { partition: number; offset: string }) => this.position.set(partition, Number(offset)),
+      pause: ([{ partitions: paused }]: [{ partitions: number[] }]) => paused.forEach((partition) => this.paused.add(partition)),
+      resume: ([{ partitions: resumed }]: [{ partitions: number[] }]) => resumed.forEach((partition) => this.paused.delete(partition)),
     };
   }
 }

@@ -111,24 +111,24 @@ interface OwnedWork extends HoldableWork {
  * `eachBatch` only queues: kafkajs waits for it before it fetches again, so one slow record would hold up every partition.
  */
 export class GroupConsumer {
-  readonly #dispatcher: KeyOrderedDispatcher<HoldableItem>;
-  readonly #held: HeldCustomers;
-  readonly #partitions = new Map<string, OwnedPartition>();
-  readonly #stopped = new AbortController();
-  readonly #joined = Promise.withResolvers<void>();
-  readonly #watch: HandlerWatch;
+  private readonly dispatcher: KeyOrderedDispatcher<HoldableItem>;
+  private readonly held: HeldCustomers;
+  private readonly partitions = new Map<string, OwnedPartition>();
+  private readonly stopped = new AbortController();
+  private readonly joined = Promise.withResolvers<void>();
+  private readonly watch: HandlerWatch;
   private readonly group: HandlerGroup;
-  #consumer: Consumer | undefined;
-  #listener: GroupListener | undefined;
-  #membership: Membership | undefined;
-  #commitOffsets: CommitOffsets | undefined;
-  #committing: Promise<void> | undefined;
-  #finishedSinceCommit = 0;
-  #tick: NodeJS.Timeout | undefined;
-  #fault: string | undefined = 'has not joined yet';
-  #rebalancingSince: number | undefined;
+  private consumer: Consumer | undefined;
+  private listener: GroupListener | undefined;
+  private membership: Membership | undefined;
+  private commitOffsets: CommitOffsets | undefined;
+  private committing: Promise<void> | undefined;
+  private finishedSinceCommit = 0;
+  private tick: NodeJS.Timeout | undefined;
+  private fault: string | undefined = 'has not joined yet';
+  private rebalancingSince: number | undefined;
   /** Between the commit before a rejoin and the assignment after it: which partitions are ours is not known. */
-  #assignmentUnknown = false;
+  private assignmentUnknown = false;
 
   constructor(
     private readonly parts: GroupConsumerParts,
@@ -136,18 +136,18 @@ export class GroupConsumer {
   ) {
     const { group, handling, holds } = parts;
     this.group = group;
-    this.#watch = new HandlerWatch(group.group, options.handlerDeadlineMs);
-    this.#held = new HeldCustomers({
+    this.watch = new HandlerWatch(group.group, options.handlerDeadlineMs);
+    this.held = new HeldCustomers({
       group: group.group,
       store: holds,
-      handle: (work) => this.#watch.during(work.record, () => handling.handle(work)),
+      handle: (work) => this.watch.during(work.record, () => handling.handle(work)),
       retryMs: options.storeRetryMs,
     });
-    this.#dispatcher = new KeyOrderedDispatcher<HoldableItem>({
+    this.dispatcher = new KeyOrderedDispatcher<HoldableItem>({
       concurrency: options.concurrency,
       handle: async (item) => {
-        const verdict = await this.#held.handle(item);
-        if (verdict === 'finished' && 'owner' in item) this.#finished(item as OwnedWork);
+        const verdict = await this.held.handle(item);
+        if (verdict === 'finished' && 'owner' in item) this.finished(item as OwnedWork);
         return verdict;
       },
     });
@@ -155,76 +155,76 @@ export class GroupConsumer {
 
   /** Resolves when the group was joined for the first time; tries until then, and again after every crash. */
   async start(): Promise<void> {
-    this.#tick = setInterval(() => this.#everyInterval(), this.options.commitIntervalMs);
-    void this.#connectUntilJoined();
-    await this.#joined.promise;
+    this.tick = setInterval(() => this.everyInterval(), this.options.commitIntervalMs);
+    void this.connectUntilJoined();
+    await this.joined.promise;
   }
 
   /** @throws Error with the reason where this member does not consume */
   ready(): void {
-    const rebalancingMs = this.#rebalancingSince === undefined ? 0 : performance.now() - this.#rebalancingSince;
+    const rebalancingMs = this.rebalancingSince === undefined ? 0 : performance.now() - this.rebalancingSince;
     const slowRebalance = rebalancingMs > maxRebalanceMs ? `rebalances since ${Math.round(rebalancingMs / 1_000)} s` : undefined;
-    const fault = this.#fault ?? slowRebalance ?? this.#watch.fault;
+    const fault = this.fault ?? slowRebalance ?? this.watch.fault;
     if (fault !== undefined) throw new Error(`consumer group ${this.options.groupId} ${fault}`);
   }
 
   /** Waits for what is in flight, commits, and leaves the group, so that others take over at once; a log that does not answer is not waited for. */
   async stop(): Promise<void> {
-    this.#stopped.abort();
-    this.#joined.resolve();
-    clearInterval(this.#tick);
-    await this.#pauseUntilIdle();
-    await Promise.race([this.#leave(), delay(leaveTimeoutMs, undefined, { ref: false })]);
-    this.#loseAll();
+    this.stopped.abort();
+    this.joined.resolve();
+    clearInterval(this.tick);
+    await this.pauseUntilIdle();
+    await Promise.race([this.leave(), delay(leaveTimeoutMs, undefined, { ref: false })]);
+    this.loseAll();
   }
 
-  async #leave(): Promise<void> {
-    await this.#commitAll();
-    for (const owned of this.#partitions.values()) owned.lost.abort(new Error('This process is stopping'));
-    await Promise.all([this.#consumer?.disconnect(), this.parts.earlierCommits.close()]);
+  private async leave(): Promise<void> {
+    await this.commitAll();
+    for (const owned of this.partitions.values()) owned.lost.abort(new Error('This process is stopping'));
+    await Promise.all([this.consumer?.disconnect(), this.parts.earlierCommits.close()]);
   }
 
   /** Bytes of values that were read and are not finished. */
   get bufferedBytes(): number {
-    return [...this.#partitions.values()].reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
+    return [...this.partitions.values()].reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
   }
 
   /** Where each owned partition stands: everything below the offset is finished. */
   positions(): { topic: string; partition: number; offset: number }[] {
-    return [...this.#partitions.values()].flatMap(({ topic, partition, tracker: { watermark } }) =>
+    return [...this.partitions.values()].flatMap(({ topic, partition, tracker: { watermark } }) =>
       watermark === undefined ? [] : [{ topic, partition, offset: watermark }],
     );
   }
 
-  async #connectUntilJoined(): Promise<void> {
-    for (let pauseMs = 500; !this.#stopped.signal.aborted; pauseMs = Math.min(2 * pauseMs, 10_000)) {
-      const consumer = this.#createConsumer();
+  private async connectUntilJoined(): Promise<void> {
+    for (let pauseMs = 500; !this.stopped.signal.aborted; pauseMs = Math.min(2 * pauseMs, 10_000)) {
+      const consumer = this.createConsumer();
       try {
         await consumer.connect();
         await consumer.subscribe({ topics: this.group.topics.map(({ name }) => name), fromBeginning: this.group.audience === 'one' });
-        this.#consumer = consumer;
+        this.consumer = consumer;
         await consumer.run({
           autoCommit: false,
           eachBatchAutoResolve: false,
           partitionsConsumedConcurrently: 1,
-          eachBatch: (payload) => this.#queueBatch(payload),
+          eachBatch: (payload) => this.queueBatch(payload),
         });
-        if (this.#stopped.signal.aborted) await consumer.disconnect();
+        if (this.stopped.signal.aborted) await consumer.disconnect();
         return;
       } catch (error) {
-        this.#fault = `cannot start: ${error instanceof Error ? error.message : String(error)}`;
+        this.fault = `cannot start: ${error instanceof Error ? error.message : String(error)}`;
         log.warn({ err: error, group: this.group.group }, 'a consumer could not start; trying again');
         await consumer.disconnect().catch(() => undefined);
       }
-      await this.#pause(pauseMs);
+      await this.pause(pauseMs);
     }
   }
 
-  async #pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+  private async pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.stopped.signal }).catch(() => undefined);
   }
 
-  #createConsumer(): Consumer {
+  private createConsumer(): Consumer {
     const consumer = this.parts.kafka.consumer({
       groupId: this.options.groupId,
       sessionTimeout: this.options.sessionTimeoutMs,
@@ -234,102 +234,102 @@ export class GroupConsumer {
       maxBytes: Math.min(10 * 1_048_576, this.options.maxBufferedBytes),
       maxBytesPerPartition: Math.min(1_048_576, this.options.maxBufferedBytes),
       allowAutoTopicCreation: false,
-      partitionAssigners: [this.#drainingAssigner()],
+      partitionAssigners: [this.drainingAssigner()],
       // A crash is ours to mend: kafkajs restarts some and leaves the rest to die silently.
       retry: { initialRetryTime: 200, maxRetryTime: 3_000, retries: 10, restartOnFailure: async () => false },
     });
-    consumer.on(consumer.events.GROUP_JOIN, (event) => this.#onJoin(consumer, event));
-    consumer.on(consumer.events.FETCH, () => this.#onFetch());
-    consumer.on(consumer.events.CRASH, (event) => this.#onCrash(event));
+    consumer.on(consumer.events.GROUP_JOIN, (event) => this.onJoin(consumer, event));
+    consumer.on(consumer.events.FETCH, () => this.onFetch());
+    consumer.on(consumer.events.CRASH, (event) => this.onCrash(event));
     return consumer;
   }
 
   /** kafkajs-repairs.ts makes kafkajs await `beforeRejoin` and tell the membership. */
-  #drainingAssigner(): PartitionAssigner {
+  private drainingAssigner(): PartitionAssigner {
     return (config) => {
       const listener: GroupListener = {
-        beforeRejoin: (isMember) => this.#beforeRejoin(isMember),
-        mayJoin: () => !this.#stopped.signal.aborted,
+        beforeRejoin: (isMember) => this.beforeRejoin(isMember),
+        mayJoin: () => !this.stopped.signal.aborted,
       };
       const assigner = Object.assign(PartitionAssigners.roundRobin(config), listener);
-      this.#listener = assigner;
+      this.listener = assigner;
       return assigner;
     };
   }
 
-  async #beforeRejoin(isMember: boolean): Promise<void> {
-    this.#rebalancingSince ??= performance.now();
-    if (isMember) await this.#drain();
-    else this.#loseAll(); // the group has gone on without this process
-    this.#assignmentUnknown = true;
+  private async beforeRejoin(isMember: boolean): Promise<void> {
+    this.rebalancingSince ??= performance.now();
+    if (isMember) await this.drain();
+    else this.loseAll(); // the group has gone on without this process
+    this.assignmentUnknown = true;
   }
 
   /** Starts nothing new, waits for what is in flight within the budget, and commits. */
-  async #drain(): Promise<void> {
-    await this.#pauseUntilIdle();
-    await this.#commitAll();
+  private async drain(): Promise<void> {
+    await this.pauseUntilIdle();
+    await this.commitAll();
   }
 
-  async #pauseUntilIdle(): Promise<void> {
-    this.#dispatcher.pause();
+  private async pauseUntilIdle(): Promise<void> {
+    this.dispatcher.pause();
     const budget = new AbortController();
     await Promise.race([
-      this.#dispatcher.idle(),
+      this.dispatcher.idle(),
       delay(this.options.drainTimeoutMs, undefined, { signal: budget.signal }).catch(() => undefined),
     ]);
     budget.abort();
   }
 
   /** Also what finished during a commit that was under way. */
-  async #commitAll(): Promise<void> {
-    await this.#committing;
-    await this.#commit();
+  private async commitAll(): Promise<void> {
+    await this.committing;
+    await this.commit();
   }
 
-  #onJoin(consumer: Consumer, { payload }: ConsumerGroupJoinEvent): void {
+  private onJoin(consumer: Consumer, { payload }: ConsumerGroupJoinEvent): void {
     rebalances.inc({ group: this.group.group });
-    if (!this.#sawEveryGeneration()) this.#loseAll();
+    if (!this.sawEveryGeneration()) this.loseAll();
     const assigned = new Map<string, { topic: string; partition: number }>();
     for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
       for (const partition of partitions) assigned.set(nameOfPlace({ topic, partition }), { topic, partition });
     }
-    for (const [place, owned] of this.#partitions) if (!assigned.has(place)) this.#lose(owned);
+    for (const [place, owned] of this.partitions) if (!assigned.has(place)) this.lose(owned);
     const gained: OwnedPartition[] = [];
     for (const [place, { topic, partition }] of assigned) {
-      const kept = this.#partitions.get(place);
-      if (kept === undefined) gained.push(this.#own(topic, partition));
+      const kept = this.partitions.get(place);
+      if (kept === undefined) gained.push(this.own(topic, partition));
       else if (kept.tracker.next !== undefined) consumer.seek({ topic, partition, offset: String(kept.tracker.next) });
     }
-    if (this.group.audience === 'one') this.#restore(gained);
-    void this.#held.load(gained.map(({ holds }) => holds));
-    this.#assignmentUnknown = false;
-    this.#fault = undefined;
-    this.#rebalancingSince = undefined;
-    if (!this.#stopped.signal.aborted) this.#dispatcher.resume();
-    if (this.group.audience === 'one') this.#joined.resolve();
+    if (this.group.audience === 'one') this.restore(gained);
+    void this.held.load(gained.map(({ holds }) => holds));
+    this.assignmentUnknown = false;
+    this.fault = undefined;
+    this.rebalancingSince = undefined;
+    if (!this.stopped.signal.aborted) this.dispatcher.resume();
+    if (this.group.audience === 'one') this.joined.resolve();
     log.info({ group: this.group.group, partitions: assigned.size }, 'joined the consumer group');
   }
 
   /** Where it missed one, its partitions may have been another's in between, who went on with them. */
-  #sawEveryGeneration(): boolean {
-    const last = this.#membership;
-    this.#membership = this.#listener?.membership?.();
-    const { memberId, generationId } = this.#membership ?? {};
+  private sawEveryGeneration(): boolean {
+    const last = this.membership;
+    this.membership = this.listener?.membership?.();
+    const { memberId, generationId } = this.membership ?? {};
     return last !== undefined && memberId === last.memberId && generationId === last.generationId + 1;
   }
 
-  #own(topic: string, partition: number): OwnedPartition {
-    const owned = new OwnedPartition(topic, partition, this.#dispatcher.source(this.#priorityOf(topic)));
-    this.#partitions.set(nameOfPlace({ topic, partition }), owned);
+  private own(topic: string, partition: number): OwnedPartition {
+    const owned = new OwnedPartition(topic, partition, this.dispatcher.source(this.priorityOf(topic)));
+    this.partitions.set(nameOfPlace({ topic, partition }), owned);
     return owned;
   }
 
-  #priorityOf(topic: string): Lane {
+  private priorityOf(topic: string): Lane {
     return this.group.topics.find(({ name }) => name === topic)?.priority ?? 'normal';
   }
 
   /** The records of these partitions wait for it. */
-  #restore(gained: readonly OwnedPartition[]): void {
+  private restore(gained: readonly OwnedPartition[]): void {
     if (gained.length === 0) return;
     const earlier = this.parts.earlierCommits.read([...new Set(gained.map(({ topic }) => topic))]);
     for (const owned of gained) {
@@ -341,63 +341,63 @@ export class GroupConsumer {
   }
 
   /** "From the newest record on" is settled by the first fetch, not by the join. */
-  #onFetch(): void {
-    if (this.#fault === undefined) this.#joined.resolve();
+  private onFetch(): void {
+    if (this.fault === undefined) this.joined.resolve();
   }
 
-  #onCrash({ payload: { error } }: ConsumerCrashEvent): void {
-    if (this.#stopped.signal.aborted) return;
-    this.#fault = `crashed: ${error.message}`;
+  private onCrash({ payload: { error } }: ConsumerCrashEvent): void {
+    if (this.stopped.signal.aborted) return;
+    this.fault = `crashed: ${error.message}`;
     log.warn({ err: error, group: this.group.group }, 'a consumer crashed; starting a new one');
-    this.#loseAll();
-    void this.#pause(1_000).then(() => this.#connectUntilJoined());
+    this.loseAll();
+    void this.pause(1_000).then(() => this.connectUntilJoined());
   }
 
-  #loseAll(): void {
-    for (const owned of this.#partitions.values()) this.#lose(owned);
+  private loseAll(): void {
+    for (const owned of this.partitions.values()) this.lose(owned);
   }
 
-  #lose(owned: OwnedPartition): void {
+  private lose(owned: OwnedPartition): void {
     const { topic, partition } = owned;
-    this.#partitions.delete(nameOfPlace({ topic, partition }));
+    this.partitions.delete(nameOfPlace({ topic, partition }));
     owned.source.close();
     // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
-    if (owned.fullSince !== undefined) this.#consumer?.resume([{ topic, partitions: [partition] }]);
+    if (owned.fullSince !== undefined) this.consumer?.resume([{ topic, partitions: [partition] }]);
     owned.lost.abort(new Error(`${topic}/${partition} belongs to another process now`));
   }
 
-  async #queueBatch(payload: EachBatchPayload): Promise<void> {
+  private async queueBatch(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
     const { topic, partition } = batch;
-    let owned = this.#partitions.get(nameOfPlace({ topic, partition }));
+    let owned = this.partitions.get(nameOfPlace({ topic, partition }));
     await owned?.restored;
     if (owned === undefined || owned.lost.signal.aborted) return;
-    if (isAnotherLog(owned.tracker, batch)) owned = this.#startOver(owned, batch);
-    this.#reportGap(owned.tracker, batch);
-    this.#commitOffsets = (offsets) => payload.commitOffsetsIfNecessary(offsets);
+    if (isAnotherLog(owned.tracker, batch)) owned = this.startOver(owned, batch);
+    this.reportGap(owned.tracker, batch);
+    this.commitOffsets = (offsets) => payload.commitOffsetsIfNecessary(offsets);
     for (const { offset, timestamp, key, value, headers } of batch.messages) {
-      this.#queue(owned, { topic, partition, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
+      this.queue(owned, { topic, partition, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
     }
     payload.resolveOffset(batch.lastOffset());
-    this.#pauseWhenFull(owned);
+    this.pauseWhenFull(owned);
   }
 
   /** What is queued and finished belongs to a log that is gone: its offsets say nothing about these records. */
-  #startOver(owned: OwnedPartition, { highWatermark }: Batch): OwnedPartition {
+  private startOver(owned: OwnedPartition, { highWatermark }: Batch): OwnedPartition {
     const { topic, partition, tracker } = owned;
     logResets.inc({ group: this.group.group, topic });
     log.error(
       { group: this.group.group, topic, partition, position: tracker.next, end: highWatermark },
       'the log ends before what was already read: it was replaced or restored; its records are read from its beginning',
     );
-    this.#lose(owned);
-    const anew = this.#own(topic, partition);
-    void this.#held.load([anew.holds]);
+    this.lose(owned);
+    const anew = this.own(topic, partition);
+    void this.held.load([anew.holds]);
     return anew;
   }
 
   /** There are no transactions and no compaction: where offsets are missing, records expired before they were read. */
-  #reportGap(tracker: OffsetTracker, { topic, partition, ...batch }: Batch): void {
+  private reportGap(tracker: OffsetTracker, { topic, partition, ...batch }: Batch): void {
     const first = Number(batch.messages[0]?.offset ?? -1);
     if (tracker.next === undefined || first <= tracker.next) return;
     const records = first - tracker.next;
@@ -405,12 +405,12 @@ export class GroupConsumer {
     log.error({ group: this.group.group, topic, partition, records }, 'records expired before this group had read them');
   }
 
-  #queue(owned: OwnedPartition, record: LoggedRecord): void {
+  private queue(owned: OwnedPartition, record: LoggedRecord): void {
     if (!owned.tracker.received(record.offset)) {
       duplicates.inc({ group: this.group.group });
       return;
     }
-    if (this.#isForOthers(record)) {
+    if (this.isForOthers(record)) {
       owned.tracker.finished(record.offset);
       return;
     }
@@ -422,82 +422,82 @@ export class GroupConsumer {
   }
 
   /** A type that belongs on the topic and that this group has no handler for. */
-  #isForOthers(record: LoggedRecord): boolean {
+  private isForOthers(record: LoggedRecord): boolean {
     const schema = schemaOf(record);
     if (schema === undefined || this.group.handlerOf(record.topic, schema) !== undefined) return false;
     return this.group.topics.some(({ name, types }) => name === record.topic && types.some((type) => type.schema === schema));
   }
 
-  #finished({ owner, record }: OwnedWork): void {
+  private finished({ owner, record }: OwnedWork): void {
     owner.tracker.finished(record.offset);
     owner.queuedRecords -= 1;
     owner.queuedBytes -= record.value?.length ?? 0;
-    this.#resumeWhenDrained(owner);
-    this.#finishedSinceCommit += 1;
-    if (this.#finishedSinceCommit >= commitEvery) void this.#commit();
+    this.resumeWhenDrained(owner);
+    this.finishedSinceCommit += 1;
+    if (this.finishedSinceCommit >= commitEvery) void this.commit();
   }
 
-  #pauseWhenFull(owned: OwnedPartition): void {
-    if (owned.fullSince !== undefined || this.#fill(owned) < 1) return;
+  private pauseWhenFull(owned: OwnedPartition): void {
+    if (owned.fullSince !== undefined || this.fill(owned) < 1) return;
     owned.fullSince = performance.now();
-    this.#consumer?.pause([{ topic: owned.topic, partitions: [owned.partition] }]);
+    this.consumer?.pause([{ topic: owned.topic, partitions: [owned.partition] }]);
   }
 
-  #resumeWhenDrained(owned: OwnedPartition): void {
-    if (owned.fullSince === undefined || owned.lost.signal.aborted || this.#fill(owned) > 0.5) return;
+  private resumeWhenDrained(owned: OwnedPartition): void {
+    if (owned.fullSince === undefined || owned.lost.signal.aborted || this.fill(owned) > 0.5) return;
     owned.fullSince = undefined;
-    this.#consumer?.resume([{ topic: owned.topic, partitions: [owned.partition] }]);
+    this.consumer?.resume([{ topic: owned.topic, partitions: [owned.partition] }]);
   }
 
   /** How full a partition's share of the buffers is; 1 is full. */
-  #fill({ queuedRecords, queuedBytes, tracker }: OwnedPartition): number {
-    const bytesShare = this.options.maxBufferedBytes / this.#partitions.size;
+  private fill({ queuedRecords, queuedBytes, tracker }: OwnedPartition): number {
+    const bytesShare = this.options.maxBufferedBytes / this.partitions.size;
     const { span, metadataBytes } = tracker;
     return Math.max(queuedRecords / maxQueuedRecords, queuedBytes / bytesShare, span / maxSpan, metadataBytes / fullMetadataBytes);
   }
 
-  #everyInterval(): void {
+  private everyInterval(): void {
     let waiting = 0;
     let blocked = 0;
-    const all = [...this.#partitions.values()];
+    const all = [...this.partitions.values()];
     for (const owned of all) {
       waiting += owned.queuedRecords;
       blocked += owned.source.blockedKeys;
-      this.#resumeWhenDrained(owned); // the metadata shrinks with a commit, after the last record was finished
+      this.resumeWhenDrained(owned); // the metadata shrinks with a commit, after the last record was finished
     }
-    inFlight.set({ group: this.group.group }, this.#dispatcher.inFlight);
-    queued.set({ group: this.group.group }, waiting - this.#dispatcher.inFlight);
+    inFlight.set({ group: this.group.group }, this.dispatcher.inFlight);
+    queued.set({ group: this.group.group }, waiting - this.dispatcher.inFlight);
     blockedKeys.set({ group: this.group.group }, blocked);
-    void this.#commit();
-    void this.#held.poll(all.map(({ holds }) => holds));
-    if (this.group.poison === 'park-key') this.#relieve(all);
-    this.#watch.check(); // what it throws ends the process, as any defect outside a handler does
+    void this.commit();
+    void this.held.poll(all.map(({ holds }) => holds));
+    if (this.group.poison === 'park-key') this.relieve(all);
+    this.watch.check(); // what it throws ends the process, as any defect outside a handler does
   }
 
-  #relieve(all: readonly OwnedPartition[]): void {
+  private relieve(all: readonly OwnedPartition[]): void {
     const longAgo = performance.now() - maxFullMs;
     const full = all.filter(({ fullSince = Infinity }) => fullSince <= longAgo);
-    this.#held.relieve(
+    this.held.relieve(
       full.map(({ holds }) => holds),
       all.map(({ holds }) => holds),
     );
   }
 
   /** One commit at a time; a failed one is repeated, with what is finished by then, at the next interval. Never rejects. */
-  #commit(): Promise<void> {
-    this.#committing ??= this.#commitFinished().finally(() => {
-      this.#committing = undefined;
+  private commit(): Promise<void> {
+    this.committing ??= this.commitFinished().finally(() => {
+      this.committing = undefined;
     });
-    return this.#committing;
+    return this.committing;
   }
 
-  async #commitFinished(): Promise<void> {
-    const due = [...this.#partitions.values()].flatMap((owned) => {
+  private async commitFinished(): Promise<void> {
+    const due = [...this.partitions.values()].flatMap((owned) => {
       const snapshot = owned.tracker.snapshot();
       return snapshot === undefined ? [] : [{ owned, snapshot }];
     });
-    this.#finishedSinceCommit = 0;
-    if (due.length === 0 || this.#commitOffsets === undefined || this.#assignmentUnknown || this.group.audience === 'every-process') return;
+    this.finishedSinceCommit = 0;
+    if (due.length === 0 || this.commitOffsets === undefined || this.assignmentUnknown || this.group.audience === 'every-process') return;
     const topics = [...Map.groupBy(due, ({ owned }) => owned.topic)].map(([topic, ofTopic]) => ({
       topic,
       partitions: ofTopic.map(({ owned: { partition }, snapshot: { offset, metadata } }) => ({
@@ -508,7 +508,7 @@ export class GroupConsumer {
     }));
     try {
       // Not `consumer.commitOffsets`: that repeats a failed commit under the next generation, for partitions that have another owner by then.
-      await this.#commitOffsets({ topics });
+      await this.commitOffsets({ topics });
       for (const { owned, snapshot } of due) owned.tracker.committed(snapshot);
       commits.inc({ group: this.group.group, outcome: 'ok' });
     } catch (error) {

@@ -19,8 +19,8 @@ const oldest = gauge('millrace_oldest_handler_seconds', 'How long the record tha
  */
 export class HandlerWatch {
   /** In the order of their starts. */
-  readonly #atWork = new Map<LoggedRecord, number>();
-  #reported: LoggedRecord | undefined;
+  private readonly atWork = new Map<LoggedRecord, number>();
+  private reported: LoggedRecord | undefined;
 
   /**
    * @param deadlineMs of one attempt: reported and unready after it, stuck after twice of it
@@ -33,34 +33,34 @@ export class HandlerWatch {
   ) {}
 
   async during<T>(record: LoggedRecord, work: () => Promise<T>): Promise<T> {
-    this.#atWork.set(record, this.now());
+    this.atWork.set(record, this.now());
     try {
       return await work();
     } finally {
-      this.#atWork.delete(record);
+      this.atWork.delete(record);
     }
   }
 
   /** Why this process should get no more work; undefined where nothing is overdue. */
   get fault(): string | undefined {
-    const { record, ms } = this.#oldest();
+    const { record, ms } = this.oldest();
     if (record === undefined || ms < this.deadlineMs) return undefined;
     return `is at ${record.topic}/${record.partition}/${record.offset} since ${Math.round(ms / 1_000)} s`;
   }
 
   /** @throws HandlerStuck where a handler has had twice its deadline */
   check(): void {
-    const { record, ms } = this.#oldest();
+    const { record, ms } = this.oldest();
     oldest.set({ group: this.group }, ms / 1_000);
     if (record === undefined || ms < this.deadlineMs) return;
     const { topic, partition, offset } = record;
-    if (this.#reported !== record) log.error({ group: this.group, topic, partition, offset, ms }, 'a handler is overdue');
-    this.#reported = record;
+    if (this.reported !== record) log.error({ group: this.group, topic, partition, offset, ms }, 'a handler is overdue');
+    this.reported = record;
     if (ms >= 2 * this.deadlineMs) throw new HandlerStuck(this.group, record, ms);
   }
 
-  #oldest(): { record?: LoggedRecord; ms: number } {
-    for (const [record, since] of this.#atWork) return { record, ms: this.now() - since };
+  private oldest(): { record?: LoggedRecord; ms: number } {
+    for (const [record, since] of this.atWork) return { record, ms: this.now() - since };
     return { ms: 0 };
   }
 }

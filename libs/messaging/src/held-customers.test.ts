@@ -21,10 +21,10 @@ class World {
   committed = 0;
   /** The clock: in turns of the event loop, so that how fast the machine is decides nothing. */
   turns = 0;
-  #seed: number;
+  private seed: number;
 
   constructor(seed: number, records: number) {
-    this.#seed = seed;
+    this.seed = seed;
     for (let offset = 0; offset < records; offset += 1) {
       this.log.push({
         topic: 't',
@@ -41,8 +41,8 @@ class World {
 
   /** mulberry32 */
   below(limit: number): number {
-    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
+    this.seed = (this.seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.seed ^ (this.seed >>> 15), 1 | this.seed);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
   }
@@ -97,17 +97,17 @@ class World {
 
 /** A process that owns the partition, from where the commit stands. */
 class Owner {
-  readonly #tracker = new OffsetTracker();
-  readonly #lost = new AbortController();
-  readonly #held: HeldCustomers;
-  readonly #holds: PartitionHolds;
-  #next: number;
+  private readonly tracker = new OffsetTracker();
+  private readonly lost = new AbortController();
+  private readonly held: HeldCustomers;
+  private readonly holds: PartitionHolds;
+  private next: number;
 
   constructor(
     private readonly world: World,
     private readonly number: number,
   ) {
-    this.#next = world.committed;
+    this.next = world.committed;
     const dispatcher = new KeyOrderedDispatcher<HoldableItem>({
       concurrency: 3,
       now: () => world.turns,
@@ -116,56 +116,56 @@ class Owner {
         return () => clearImmediate(immediate);
       },
       handle: async (item) => {
-        const verdict = await this.#held.handle(item);
-        if (verdict === 'finished' && 'record' in item) this.#tracker.finished(item.record.offset);
+        const verdict = await this.held.handle(item);
+        if (verdict === 'finished' && 'record' in item) this.tracker.finished(item.record.offset);
         return verdict;
       },
     });
-    this.#holds = new PartitionHolds('t', 0, dispatcher.source(), this.#lost.signal, () => this.#next);
-    this.#held = new HeldCustomers({
+    this.holds = new PartitionHolds('t', 0, dispatcher.source(), this.lost.signal, () => this.next);
+    this.held = new HeldCustomers({
       group: 'g',
-      store: world.reachable(this.#lost.signal),
-      handle: (work) => this.#work(work),
+      store: world.reachable(this.lost.signal),
+      handle: (work) => this.work(work),
       retryMs: 0,
       now: () => world.turns,
       pause: () => world.turn(),
     });
-    void this.#held.load([this.#holds]);
+    void this.held.load([this.holds]);
   }
 
   read(): void {
-    const record = this.world.log[this.#next];
+    const record = this.world.log[this.next];
     if (record === undefined) return;
-    this.#next += 1;
-    this.#tracker.received(record.offset);
-    const work: HoldableWork = { ...workOn(record, this.#lost.signal), holds: this.#holds };
-    this.#holds.add(laneOf(record.key!), work);
+    this.next += 1;
+    this.tracker.received(record.offset);
+    const work: HoldableWork = { ...workOn(record, this.lost.signal), holds: this.holds };
+    this.holds.add(laneOf(record.key!), work);
   }
 
   poll(): Promise<void> {
-    return this.#held.poll([this.#holds]);
+    return this.held.poll([this.holds]);
   }
 
   /** As where the partition is full: of some customers, whatever waits. */
   moveOut(): void {
-    if (!this.#holds.isKnown) return;
-    for (const { key } of this.#holds.source.depths()) if (this.world.below(3) === 0) this.#holds.moveOut(key);
+    if (!this.holds.isKnown) return;
+    for (const { key } of this.holds.source.depths()) if (this.world.below(3) === 0) this.holds.moveOut(key);
   }
 
   commit(): void {
-    this.world.committed = this.#tracker.watermark ?? this.world.committed;
+    this.world.committed = this.tracker.watermark ?? this.world.committed;
   }
 
   get isDone(): boolean {
-    return this.#next === this.world.log.length && (this.#tracker.watermark ?? this.#next) === this.#next;
+    return this.next === this.world.log.length && (this.tracker.watermark ?? this.next) === this.next;
   }
 
   end(): void {
-    this.#holds.source.close();
-    this.#lost.abort();
+    this.holds.source.close();
+    this.lost.abort();
   }
 
-  async #work({ record, signal }: RecordWork): Promise<HandlingVerdict> {
+  private async work({ record, signal }: RecordWork): Promise<HandlingVerdict> {
     if (signal.aborted) return 'abandoned';
     await this.world.dawdle();
     if (this.world.below(5) === 0) return { againInMs: 0 };

@@ -74,8 +74,8 @@ export class PartitionHolds {
   readonly held = new Set<string>();
   /** Those that have a release in their lane. */
   readonly releasing = new Set<string>();
-  readonly #movedOut = new Map<string, MovedOut>();
-  #early: { key: string | null; work: HoldableWork }[] | undefined = [];
+  private readonly movedOut = new Map<string, MovedOut>();
+  private early: { key: string | null; work: HoldableWork }[] | undefined = [];
 
   constructor(
     readonly topic: string,
@@ -88,13 +88,13 @@ export class PartitionHolds {
 
   /** False until it is known which customers are held. */
   get isKnown(): boolean {
-    return this.#early === undefined;
+    return this.early === undefined;
   }
 
   /** A record waits here until it is known whether its customer is held. */
   add(key: string | null, work: HoldableWork): void {
-    if (this.#early !== undefined) this.#early.push({ key, work });
-    else if (key !== null && this.#movedOut.has(key)) this.#moveOut(key, work);
+    if (this.early !== undefined) this.early.push({ key, work });
+    else if (key !== null && this.movedOut.has(key)) this.moveWorkOut(key, work);
     else this.source.add(key, work);
   }
 
@@ -103,34 +103,34 @@ export class PartitionHolds {
     const moved = this.source.takeBack(key, (item) => (item instanceof Release ? !item.begun : canBeHeld(item.record)));
     for (const item of moved) {
       if (item instanceof Release) this.releasing.delete(key);
-      else this.#moveOut(key, item);
+      else this.moveWorkOut(key, item);
     }
   }
 
   /** Of a customer whose records go past its lane, those on their way below this offset: a release has to wait for them. */
   hasUnderWay(key: string, below: number): boolean {
-    for (const offset of this.#movedOut.get(key)?.underWay ?? []) return offset < below;
+    for (const offset of this.movedOut.get(key)?.underWay ?? []) return offset < below;
     return false;
   }
 
   /** Changes whenever one more record goes past its lane. */
   movedOutCount(key: string): number {
-    return this.#movedOut.get(key)?.count ?? 0;
+    return this.movedOut.get(key)?.count ?? 0;
   }
 
   arrived(key: string, offset: number): void {
-    this.#movedOut.get(key)?.underWay.delete(offset);
+    this.movedOut.get(key)?.underWay.delete(offset);
   }
 
   /** Records of the customer wait in its lane again. */
   readmit(key: string): void {
     this.held.delete(key);
-    this.#movedOut.delete(key);
+    this.movedOut.delete(key);
   }
 
-  #moveOut(key: string, work: HoldableWork): void {
-    const moved = this.#movedOut.get(key) ?? new MovedOut();
-    this.#movedOut.set(key, moved);
+  private moveWorkOut(key: string, work: HoldableWork): void {
+    const moved = this.movedOut.get(key) ?? new MovedOut();
+    this.movedOut.set(key, moved);
     moved.underWay.add(work.record.offset);
     moved.count += 1;
     this.source.add(null, { ...work, movedOutOf: key });
@@ -138,8 +138,8 @@ export class PartitionHolds {
 
   know(holds: readonly Hold[]): void {
     for (const { key } of holds) this.held.add(laneOf(key));
-    const early = this.#early ?? [];
-    this.#early = undefined;
+    const early = this.early ?? [];
+    this.early = undefined;
     for (const { key, work } of early) this.source.add(key, work);
   }
 }
@@ -150,12 +150,12 @@ export class PartitionHolds {
  * still is, and what two processes release at the same time is handled twice, as with any record that the log brings again.
  */
 export class HeldCustomers {
-  readonly #group: string;
-  readonly #now: () => number;
-  readonly #pause: (ms: number) => Promise<void>;
-  #nextPollAt = 0;
-  #polling = false;
-  #isStoreAway = false;
+  private readonly group: string;
+  private readonly now: () => number;
+  private readonly pause: (ms: number) => Promise<void>;
+  private nextPollAt = 0;
+  private polling = false;
+  private isStoreAway = false;
 
   constructor(
     private readonly options: {
@@ -170,46 +170,46 @@ export class HeldCustomers {
       pause?: (ms: number) => Promise<void>;
     },
   ) {
-    this.#group = options.group;
-    this.#now = options.now ?? (() => performance.now());
-    this.#pause = options.pause ?? delay;
+    this.group = options.group;
+    this.now = options.now ?? (() => performance.now());
+    this.pause = options.pause ?? delay;
   }
 
   /** Finds out who is held, without end while the partitions are ours. Never rejects. */
   async load(gained: readonly PartitionHolds[]): Promise<void> {
     for (let open = gained; open.length > 0; open = open.filter(({ isKnown, signal }) => !isKnown && !signal.aborted)) {
       try {
-        const holds = Map.groupBy(await this.options.store.holdsOf(this.#group, open), nameOfPlace);
+        const holds = Map.groupBy(await this.options.store.holdsOf(this.group, open), nameOfPlace);
         for (const partition of open) if (!partition.signal.aborted) partition.know(holds.get(nameOfPlace(partition)) ?? []);
       } catch (error) {
-        log.error({ err: error, group: this.#group }, 'the held customers could not be read; the records of the new partitions wait');
-        await this.#pause(this.options.retryMs);
+        log.error({ err: error, group: this.group }, 'the held customers could not be read; the records of the new partitions wait');
+        await this.pause(this.options.retryMs);
       }
     }
   }
 
   async handle(item: HoldableItem): Promise<Verdict> {
-    if (item instanceof Release) return this.#release(item);
-    if (item.movedOutOf !== undefined) return this.#store(item, item.movedOutOf);
+    if (item instanceof Release) return this.release(item);
+    if (item.movedOutOf !== undefined) return this.store(item, item.movedOutOf);
     const { holds, record } = item;
     const key = record.key === null ? null : laneOf(record.key);
-    if (key === null || !holds.held.has(key)) return this.#attempt(item);
-    return this.#stored(item.signal, async () => {
-      if (await this.options.store.keep(this.#group, record)) {
-        heldRecords.inc({ group: this.#group, topic: record.topic });
+    if (key === null || !holds.held.has(key)) return this.attempt(item);
+    return this.stored(item.signal, async () => {
+      if (await this.options.store.keep(this.group, record)) {
+        heldRecords.inc({ group: this.group, topic: record.topic });
         return 'finished';
       }
       holds.held.delete(key);
-      return this.#attempt(item);
+      return this.attempt(item);
     });
   }
 
   /** Whether or not the customer is held: if not, it is from now on, and may go on as soon as its lane is free. */
-  async #store({ holds, record, signal }: HoldableWork, key: string): Promise<Verdict> {
-    return this.#stored(signal, async () => {
+  private async store({ holds, record, signal }: HoldableWork, key: string): Promise<Verdict> {
+    return this.stored(signal, async () => {
       const { store } = this.options;
-      if (!(await store.keep(this.#group, record))) await store.hold(this.#group, record, 'overflow');
-      heldRecords.inc({ group: this.#group, topic: record.topic });
+      if (!(await store.keep(this.group, record))) await store.hold(this.group, record, 'overflow');
+      heldRecords.inc({ group: this.group, topic: record.topic });
       holds.arrived(key, record.offset);
       return 'finished';
     });
@@ -219,23 +219,23 @@ export class HeldCustomers {
   async poll(partitions: readonly PartitionHolds[]): Promise<void> {
     const known = partitions.filter(({ isKnown }) => isKnown);
     heldCustomers.set(
-      { group: this.#group },
+      { group: this.group },
       known.reduce((sum, { held }) => sum + held.size, 0),
     );
-    if (this.#polling || known.length === 0 || this.#now() < this.#nextPollAt) return;
-    this.#polling = true;
-    const startedAt = this.#now();
+    if (this.polling || known.length === 0 || this.now() < this.nextPollAt) return;
+    this.polling = true;
+    const startedAt = this.now();
     try {
       const owners = new Map(known.map((partition) => [nameOfPlace(partition), partition]));
-      for (const hold of await this.options.store.releasable(this.#group, known)) this.#beginRelease(owners.get(nameOfPlace(hold))!, hold);
-      this.#isStoreAway = false;
+      for (const hold of await this.options.store.releasable(this.group, known)) this.beginRelease(owners.get(nameOfPlace(hold))!, hold);
+      this.isStoreAway = false;
     } catch (error) {
-      this.#isStoreAway = true;
-      log.warn({ err: error, group: this.#group }, 'the holds that may end could not be read; trying again');
+      this.isStoreAway = true;
+      log.warn({ err: error, group: this.group }, 'the holds that may end could not be read; trying again');
     } finally {
-      this.#polling = false;
-      const now = this.#now();
-      this.#nextPollAt = now + Math.min((now - startedAt) / pollShare, maxPollPauseMs);
+      this.polling = false;
+      const now = this.now();
+      this.nextPollAt = now + Math.min((now - startedAt) / pollShare, maxPollPauseMs);
     }
   }
 
@@ -245,7 +245,7 @@ export class HeldCustomers {
    * @param all of this group's, by which is judged what is usual
    */
   relieve(full: readonly PartitionHolds[], all: readonly PartitionHolds[]): void {
-    if (full.length === 0 || this.#isStoreAway) return;
+    if (full.length === 0 || this.isStoreAway) return;
     const depths = all.flatMap(({ source }) => [...source.depths()].map(({ items }) => items)).toSorted((a, b) => a - b);
     const usual = depths[depths.length >> 1] ?? 0;
     for (const partition of full) {
@@ -255,7 +255,7 @@ export class HeldCustomers {
     }
   }
 
-  #beginRelease(holds: PartitionHolds, { key: bytes, dropOffset, ...place }: ReleasableHold): void {
+  private beginRelease(holds: PartitionHolds, { key: bytes, dropOffset, ...place }: ReleasableHold): void {
     const key = laneOf(bytes);
     if (holds.signal.aborted || holds.releasing.has(key)) return;
     holds.held.add(key);
@@ -263,55 +263,55 @@ export class HeldCustomers {
     holds.source.add(key, new Release(holds, key, { ...place, key: bytes }, dropOffset, holds.readTo() ?? Infinity));
   }
 
-  async #attempt(work: HoldableWork): Promise<Verdict> {
+  private async attempt(work: HoldableWork): Promise<Verdict> {
     const verdict = work.heldBy === undefined ? await this.options.handle(work) : { heldBy: work.heldBy };
     if (typeof verdict === 'string' || !('heldBy' in verdict)) return verdict;
     work.heldBy = verdict.heldBy;
     if (!canBeHeld(work.record)) return 'finished';
-    return this.#stored(work.signal, async () => {
-      await this.#hold(work.holds, work.record, verdict.heldBy);
+    return this.stored(work.signal, async () => {
+      await this.hold(work.holds, work.record, verdict.heldBy);
       return 'finished';
     });
   }
 
   /** False where an operator has given the record up meanwhile, so that nothing has to wait for it. */
-  async #hold(holds: PartitionHolds, record: LoggedRecord, deadLetterId: string): Promise<boolean> {
-    const isHeld = await this.options.store.hold(this.#group, record, { deadLetterId });
+  private async hold(holds: PartitionHolds, record: LoggedRecord, deadLetterId: string): Promise<boolean> {
+    const isHeld = await this.options.store.hold(this.group, record, { deadLetterId });
     if (!isHeld) return false;
     holds.held.add(laneOf(record.key!));
     const { topic, partition, offset } = record;
-    heldRecords.inc({ group: this.#group, topic });
-    log.warn({ group: this.#group, topic, partition, offset, deadLetterId }, 'a customer is held');
+    heldRecords.inc({ group: this.group, topic });
+    log.warn({ group: this.group, topic, partition, offset, deadLetterId }, 'a customer is held');
     return true;
   }
 
   /** One held record, so that other customers have their turn between two of them. */
-  async #release(release: Release): Promise<Verdict> {
+  private async release(release: Release): Promise<Verdict> {
     if (release.holds.signal.aborted) return 'abandoned';
     release.begun = true;
-    return this.#stored(release.holds.signal, async () => {
-      if (release.dropOffset !== null) await this.#finishHeld(release, release.dropOffset);
+    return this.stored(release.holds.signal, async () => {
+      if (release.dropOffset !== null) await this.finishHeld(release, release.dropOffset);
       release.dropOffset = null;
       if (release.holds.hasUnderWay(release.key, release.readTo)) return { againInMs: arrivalMs };
       if (release.records.length === 0) release.records.push(...(await this.options.store.next(release.place, readAhead)));
       const [record] = release.records;
-      if (record === undefined) return this.#end(release);
-      return record.offset < release.readTo ? this.#releaseRecord(release, record) : this.#leave(release);
+      if (record === undefined) return this.end(release);
+      return record.offset < release.readTo ? this.releaseRecord(release, record) : this.leave(release);
     });
   }
 
-  async #releaseRecord(release: Release, record: LoggedRecord): Promise<Verdict> {
+  private async releaseRecord(release: Release, record: LoggedRecord): Promise<Verdict> {
     const { holds } = release;
     if (!release.handled) {
       release.work ??= workOn(record, holds.signal);
       const verdict = await this.options.handle(release.work);
       if (typeof verdict !== 'string') {
         if (!('heldBy' in verdict)) return verdict;
-        if (await this.#hold(holds, record, verdict.heldBy)) return this.#leave(release);
+        if (await this.hold(holds, record, verdict.heldBy)) return this.leave(release);
       } else if (verdict === 'abandoned') return verdict;
       release.handled = true;
     }
-    await this.#finishHeld(release, record.offset);
+    await this.finishHeld(release, record.offset);
     release.records.shift();
     release.work = undefined;
     release.handled = false;
@@ -319,36 +319,36 @@ export class HeldCustomers {
   }
 
   /** The hold goes on; a later search may find that it can end. */
-  #leave({ holds, key }: Release): Verdict {
+  private leave({ holds, key }: Release): Verdict {
     holds.releasing.delete(key);
     return 'finished';
   }
 
-  async #finishHeld({ place }: Release, offset: number): Promise<void> {
+  private async finishHeld({ place }: Release, offset: number): Promise<void> {
     await this.options.store.finished(place, offset);
-    releasedRecords.inc({ group: this.#group, topic: place.topic });
+    releasedRecords.inc({ group: this.group, topic: place.topic });
   }
 
-  async #end(release: Release): Promise<Verdict> {
+  private async end(release: Release): Promise<Verdict> {
     const { holds, key, place } = release;
     const movedOut = holds.movedOutCount(key);
-    if (holds.hasUnderWay(key, Infinity)) return this.#leave(release);
+    if (holds.hasUnderWay(key, Infinity)) return this.leave(release);
     if (!(await this.options.store.close(place))) return { againInMs: 0 };
-    if (holds.movedOutCount(key) !== movedOut) return this.#leave(release); // it holds the customer again
+    if (holds.movedOutCount(key) !== movedOut) return this.leave(release); // it holds the customer again
     holds.readmit(key);
     holds.releasing.delete(key);
     const { topic, partition } = place;
-    log.info({ group: this.#group, topic, partition, key: place.key.toString() }, 'a customer is held no more');
+    log.info({ group: this.group, topic, partition, key: place.key.toString() }, 'a customer is held no more');
     return 'finished';
   }
 
   /** Tries without limit: a record that is neither handled nor held must not be committed. */
-  async #stored(signal: AbortSignal, work: () => Promise<Verdict>): Promise<Verdict> {
+  private async stored(signal: AbortSignal, work: () => Promise<Verdict>): Promise<Verdict> {
     try {
       return await work();
     } catch (error) {
       if (signal.aborted) return 'abandoned';
-      log.error({ err: error, group: this.#group }, 'held records could not be stored or read; trying again');
+      log.error({ err: error, group: this.group }, 'held records could not be stored or read; trying again');
       return { againInMs: this.options.retryMs };
     }
   }

@@ -39,95 +39,95 @@ class Lane<Item> {
  * An item that waits for its retry holds its lane, not a slot.
  */
 export class KeyOrderedDispatcher<Item> {
-  readonly #concurrency: number;
-  readonly #handle: (item: Item) => Promise<Verdict>;
-  readonly #schedule: (work: () => void, ms: number) => () => void;
-  readonly #now: () => number;
-  readonly #ready: ReadyLanes<Lane<Item>>;
-  readonly #idleWaiters: (() => void)[] = [];
-  #inFlight = 0;
+  private readonly concurrency: number;
+  private readonly handle: (item: Item) => Promise<Verdict>;
+  private readonly schedule: (work: () => void, ms: number) => () => void;
+  private readonly now: () => number;
+  private readonly ready: ReadyLanes<Lane<Item>>;
+  private readonly idleWaiters: (() => void)[] = [];
+  private running = 0;
   /** Slots that any priority may take. */
-  #shared: number;
-  #paused = false;
+  private shared: number;
+  private paused = false;
 
   constructor(options: DispatcherOptions<Item>) {
-    this.#concurrency = options.concurrency;
-    this.#handle = options.handle;
-    this.#schedule = options.schedule ?? startTimer;
-    this.#now = options.now ?? ((): number => performance.now());
-    this.#ready = new ReadyLanes(this.#now);
-    this.#shared = options.concurrency;
+    this.concurrency = options.concurrency;
+    this.handle = options.handle;
+    this.schedule = options.schedule ?? startTimer;
+    this.now = options.now ?? ((): number => performance.now());
+    this.ready = new ReadyLanes(this.now);
+    this.shared = options.concurrency;
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.running;
   }
 
   /** A place that items come from; keys of different sources are different keys. */
   source(priority: Priority = 'normal'): DispatcherSource<Item> {
-    if (priority === 'high') this.#shared = this.#concurrency - Math.floor(this.#concurrency * reserve);
-    return new DispatcherSource<Item>(priority, this.#now, (lane) => this.#runSoon(lane));
+    if (priority === 'high') this.shared = this.concurrency - Math.floor(this.concurrency * reserve);
+    return new DispatcherSource<Item>(priority, this.now, (lane) => this.runSoon(lane));
   }
 
   /** Starts nothing new; what is in flight goes on. */
   pause(): void {
-    this.#paused = true;
+    this.paused = true;
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#startReady();
+    this.paused = false;
+    this.startReady();
   }
 
   /** Resolves when nothing is in flight. */
   async idle(): Promise<void> {
-    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    if (this.running > 0) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
   }
 
-  #runSoon(lane: Lane<Item>): void {
-    this.#ready.push(lane, lane.source.priority);
-    this.#startReady();
+  private runSoon(lane: Lane<Item>): void {
+    this.ready.push(lane, lane.source.priority);
+    this.startReady();
   }
 
-  #startReady(): void {
-    while (!this.#paused && this.#inFlight < this.#concurrency) {
-      const lane = this.#ready.shift(this.#inFlight >= this.#shared);
+  private startReady(): void {
+    while (!this.paused && this.running < this.concurrency) {
+      const lane = this.ready.shift(this.running >= this.shared);
       if (lane === undefined) return;
-      if (!lane.source.closed) this.#start(lane, lane.items.peek()!);
+      if (!lane.source.closed) this.start(lane, lane.items.peek()!);
     }
   }
 
-  #start(lane: Lane<Item>, item: Item): void {
-    this.#inFlight += 1;
-    lane.firstTriedAt ??= this.#now();
-    void this.#handle(item).then((verdict) => {
-      this.#inFlight -= 1;
-      this.#settle(lane, verdict);
-      this.#startReady();
-      if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  private start(lane: Lane<Item>, item: Item): void {
+    this.running += 1;
+    lane.firstTriedAt ??= this.now();
+    void this.handle(item).then((verdict) => {
+      this.running -= 1;
+      this.settle(lane, verdict);
+      this.startReady();
+      if (this.running === 0) for (const resolve of this.idleWaiters.splice(0)) resolve();
     });
   }
 
-  #settle(lane: Lane<Item>, verdict: Verdict): void {
+  private settle(lane: Lane<Item>, verdict: Verdict): void {
     if (lane.source.closed || verdict === 'abandoned') return;
     if (verdict === 'finished') {
       lane.items.shift();
       lane.firstTriedAt = undefined;
-      if (lane.items.length > 0) this.#ready.push(lane, lane.source.priority);
+      if (lane.items.length > 0) this.ready.push(lane, lane.source.priority);
       else lane.source.forget(lane);
       return;
     }
-    lane.cancelRetry = this.#schedule(() => {
+    lane.cancelRetry = this.schedule(() => {
       lane.cancelRetry = undefined;
-      this.#runSoon(lane);
+      this.runSoon(lane);
     }, verdict.againInMs);
   }
 }
 
 /** The lanes of one partition. */
 class DispatcherSource<Item> {
-  readonly #lanes = new Map<string | symbol, Lane<Item>>();
-  #closed = false;
+  private readonly lanes = new Map<string | symbol, Lane<Item>>();
+  private isClosed = false;
 
   constructor(
     readonly priority: Priority,
@@ -136,39 +136,39 @@ class DispatcherSource<Item> {
   ) {}
 
   get closed(): boolean {
-    return this.#closed;
+    return this.isClosed;
   }
 
   /** Keys that have items queued, in flight or waiting for a retry. */
   get openKeys(): number {
-    return this.#lanes.size;
+    return this.lanes.size;
   }
 
   /** Keys whose first item waits for its retry. */
   get blockedKeys(): number {
     let blocked = 0;
-    for (const lane of this.#lanes.values()) if (lane.cancelRetry !== undefined) blocked += 1;
+    for (const lane of this.lanes.values()) if (lane.cancelRetry !== undefined) blocked += 1;
     return blocked;
   }
 
   /** @param key null: in no order with anything else */
   add(key: string | null, item: Item): void {
     const laneKey = key ?? Symbol('a lane of its own');
-    const open = this.#lanes.get(laneKey);
+    const open = this.lanes.get(laneKey);
     if (open !== undefined) {
       open.items.push(item);
       return;
     }
     const lane = new Lane(this, laneKey);
     lane.items.push(item);
-    this.#lanes.set(laneKey, lane);
+    this.lanes.set(laneKey, lane);
     this.runSoon(lane);
   }
 
   /** Of each key: how many items it has, and for how long its first one has been tried without an end, ms. */
   *depths(): Iterable<{ readonly key: string; readonly items: number; readonly triedMs: number }> {
     const now = this.now();
-    for (const { key, items, firstTriedAt = now } of this.#lanes.values()) {
+    for (const { key, items, firstTriedAt = now } of this.lanes.values()) {
       if (typeof key === 'string') yield { key, items: items.length, triedMs: now - firstTriedAt };
     }
   }
@@ -178,7 +178,7 @@ class DispatcherSource<Item> {
    * about to be; one that waits for its retry is taken like the others.
    */
   takeBack(key: string, may: (item: Item) => boolean): Item[] {
-    const lane = this.#lanes.get(key);
+    const lane = this.lanes.get(key);
     if (lane === undefined) return [];
     const taken: Item[] = [];
     const kept = lane.cancelRetry === undefined ? 1 : 0;
@@ -192,13 +192,13 @@ class DispatcherSource<Item> {
 
   /** Drops what is queued or waits; what is in flight ends without consequence. */
   close(): void {
-    this.#closed = true;
-    for (const lane of this.#lanes.values()) lane.cancelRetry?.();
-    this.#lanes.clear();
+    this.isClosed = true;
+    for (const lane of this.lanes.values()) lane.cancelRetry?.();
+    this.lanes.clear();
   }
 
   forget(lane: Lane<Item>): void {
-    this.#lanes.delete(lane.key);
+    this.lanes.delete(lane.key);
   }
 }
 export type { DispatcherSource };

@@ -49,9 +49,9 @@ export interface LogConsumerOptions extends LogOptions {
 export class LogConsumer extends Server implements CustomTransportStrategy {
   override readonly transportId = logTransport;
   override readonly propagatesEventHandlerErrors = true;
-  readonly #handlers: Handler[] = [];
-  #groups: GroupConsumer[] = [];
-  #lag: ConsumerLag | undefined;
+  private readonly handlers: Handler[] = [];
+  private groups: GroupConsumer[] = [];
+  private lag: ConsumerLag | undefined;
 
   constructor(private readonly options: LogConsumerOptions) {
     super();
@@ -60,7 +60,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   /** Called by Nest, once per `@OnRecord` method. */
   override addHandler(_pattern: unknown, callback: MessageHandler, _isEvent?: boolean, extras: Record<string, unknown> = {}): void {
     const subscription = extras['subscription'] as Subscription;
-    this.#handlers.push({
+    this.handlers.push({
       ...subscription,
       handle: async (value, context) => {
         const result: unknown = await callback(value, context);
@@ -71,16 +71,16 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
 
   /** Calls back when every group has joined. Waits for a log that is away; refuses handlers that do not fit together. */
   listen(callback: (error?: unknown) => void): void {
-    this.#start().then(() => callback(), callback);
+    this.start().then(() => callback(), callback);
   }
 
   /** @throws Error with the reason where a group is not consuming */
   async ready(): Promise<void> {
-    for (const group of this.#groups) group.ready();
+    for (const group of this.groups) group.ready();
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#groups.map((group) => group.stop()), this.#lag?.stop()]);
+    await Promise.all([...this.groups.map((group) => group.stop()), this.lag?.stop()]);
   }
 
   override on(): never {
@@ -91,26 +91,26 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     throw new Error('There is no single client behind the log consumer');
   }
 
-  async #start(): Promise<void> {
+  private async start(): Promise<void> {
     const groups = groupHandlers(
-      this.#handlers.map((handler) => this.#onLog(handler)),
+      this.handlers.map((handler) => this.onLog(handler)),
       { canHold: this.options.holds !== undefined },
     );
-    const consumers = groups.map((group) => ({ group, consumer: this.#consumerOf(group) }));
-    this.#groups = consumers.map(({ consumer }) => consumer);
-    await Promise.all(this.#groups.map((consumer) => consumer.start()));
-    this.#lag = new ConsumerLag(
+    const consumers = groups.map((group) => ({ group, consumer: this.consumerOf(group) }));
+    this.groups = consumers.map(({ consumer }) => consumer);
+    await Promise.all(this.groups.map((consumer) => consumer.start()));
+    this.lag = new ConsumerLag(
       this.options,
       consumers.filter(({ group }) => group.audience === 'one'),
     );
-    this.#lag.start();
+    this.lag.start();
   }
 
-  #onLog(handler: Handler): Handler {
+  private onLog(handler: Handler): Handler {
     return { ...handler, topics: handler.topics.map((topic) => topicOnLog(this.options, topic)) };
   }
 
-  #consumerOf(group: HandlerGroup): GroupConsumer {
+  private consumerOf(group: HandlerGroup): GroupConsumer {
     const { producer, retry = standardRetry, holds = nobodyHeld } = this.options;
     const drainTimeoutMs = this.options.drainTimeoutMs ?? 10_000;
     const groupId = nameOnLog(this.options, group.audience === 'one' ? group.group : `${group.group}.${randomUUID()}`);

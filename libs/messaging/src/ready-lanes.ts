@@ -14,38 +14,38 @@ interface Entry<T> {
 
 /** Lanes that can go on, in the order of their turns: by priority class, and within one first come, first served. */
 export class ReadyLanes<T> {
-  readonly #classes = priorities.map(() => new Fifo<Entry<T>>());
-  #turn = 0;
+  private readonly classes = priorities.map(() => new Fifo<Entry<T>>());
+  private turn = 0;
 
   /** @param now in ms; default: the monotonic clock */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   push(lane: T, priority: Priority): void {
-    this.#classes[priorities.indexOf(priority)]!.push({ lane, since: this.now() });
+    this.classes[priorities.indexOf(priority)]!.push({ lane, since: this.now() });
   }
 
   /** @param highOnly leaves everything else where it is */
   shift(highOnly = false): T | undefined {
-    this.#moveUp();
-    const [high] = this.#classes;
+    this.moveUp();
+    const [high] = this.classes;
     if (highOnly) return high!.shift()?.lane;
-    if (this.#classes.every(({ length }) => length === 0)) return undefined;
+    if (this.classes.every(({ length }) => length === 0)) return undefined;
     for (;;) {
-      const taken = this.#classes[turns[this.#turn]!]!.shift();
-      this.#turn = (this.#turn + 1) % turns.length;
+      const taken = this.classes[turns[this.turn]!]!.shift();
+      this.turn = (this.turn + 1) % turns.length;
       if (taken !== undefined) return taken.lane;
     }
   }
 
   /** Only the heads can be the oldest of their class, whichever way they came into it. */
-  #moveUp(): void {
+  private moveUp(): void {
     const now = this.now();
     for (let lower = 1; lower < priorities.length; lower += 1) {
-      const from = this.#classes[lower]!;
+      const from = this.classes[lower]!;
       for (let head = from.peek(); head !== undefined && now - head.since >= ageMs; head = from.peek()) {
         from.shift();
         head.since = now;
-        this.#classes[lower - 1]!.push(head);
+        this.classes[lower - 1]!.push(head);
       }
     }
   }

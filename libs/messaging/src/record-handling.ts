@@ -49,22 +49,22 @@ export class RecordHandling {
 
   async handle(work: RecordWork): Promise<HandlingVerdict> {
     if (work.signal.aborted) return 'abandoned';
-    if (work.parked !== undefined) return this.#park(work, work.parked);
+    if (work.parked !== undefined) return this.park(work, work.parked);
     const { record } = work;
     const parent = headerText(record.headers, 'traceparent');
     work.tries.attempt += 1;
-    return inSpan(`process ${record.topic}`, { kind: SpanKind.CONSUMER, parent, attributes: this.#attributes(work) }, (span) =>
-      this.#attempt(work, parent, span),
+    return inSpan(`process ${record.topic}`, { kind: SpanKind.CONSUMER, parent, attributes: this.attributes(work) }, (span) =>
+      this.attempt(work, parent, span),
     );
   }
 
-  async #attempt(work: RecordWork, traceparent: string | undefined, span: Span): Promise<HandlingVerdict> {
+  private async attempt(work: RecordWork, traceparent: string | undefined, span: Span): Promise<HandlingVerdict> {
     const { topic } = work.record;
     const attempt = work.tries.attempt;
     const startedAt = performance.now();
     let outcome = 'ok';
     try {
-      await this.#call(work, traceparent);
+      await this.call(work, traceparent);
       return 'finished';
     } catch (error) {
       failSpan(span, error);
@@ -75,17 +75,17 @@ export class RecordHandling {
       outcome = codeOf(error);
       if (error instanceof HoldsCustomer) return { heldBy: error.deadLetterId };
       const next = afterFailure(error, work.tries, this.options.retry);
-      if (outcome === 'record.defect') log.error({ err: error, ...this.#ids(work) }, 'a handler failed in a way nobody foresaw');
-      return 'park' in next ? await this.#giveUp(work, next.park) : next;
+      if (outcome === 'record.defect') log.error({ err: error, ...this.ids(work) }, 'a handler failed in a way nobody foresaw');
+      return 'park' in next ? await this.giveUp(work, next.park) : next;
     } finally {
       const durationMs = performance.now() - startedAt;
       handled.inc({ group: this.group.group, topic, outcome });
       handlingDuration.observe({ group: this.group.group, topic }, durationMs / 1_000);
-      workDone(log, 'record', { ...this.#ids(work), attempt, outcome, durationMs });
+      workDone(log, 'record', { ...this.ids(work), attempt, outcome, durationMs });
     }
   }
 
-  async #call({ record, signal, tries }: RecordWork, traceparent: string | undefined): Promise<void> {
+  private async call({ record, signal, tries }: RecordWork, traceparent: string | undefined): Promise<void> {
     const schema = schemaOf(record);
     const handler = schema === undefined ? undefined : this.group.handlerOf(record.topic, schema);
     if (handler === undefined) {
@@ -107,38 +107,38 @@ export class RecordHandling {
     });
   }
 
-  async #giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<HandlingVerdict> {
+  private async giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<HandlingVerdict> {
     const { topic } = work.record;
     if (this.group.audience === 'every-process' || topic === nameOnLog(this.options.log, topics.deadLetters.name)) {
       // A copy for every process is parked by nobody; a dead letter that cannot be processed would only make another one.
-      log.error({ ...this.#ids(work), ...failure }, 'a record was skipped');
+      log.error({ ...this.ids(work), ...failure }, 'a record was skipped');
       return 'finished';
     }
     parkedRecords.inc({ group: this.group.group, topic, code: failure.code });
     work.parked = deadLetterOf(work.record, this.group.group, failure, this.options.now?.() ?? new Date());
-    return this.#park(work, work.parked);
+    return this.park(work, work.parked);
   }
 
   /** Tries without limit: a record that is neither handled nor parked must not be committed. */
-  async #park(work: RecordWork, deadLetter: DeadLettered): Promise<HandlingVerdict> {
+  private async park(work: RecordWork, deadLetter: DeadLettered): Promise<HandlingVerdict> {
     const traceparent = headerText(work.record.headers, 'traceparent');
     try {
       await this.options.producer.append(topics.deadLetters, DeadLettered, deadLetter, traceparent === undefined ? {} : { traceparent });
       return { heldBy: deadLetter.deadLetterId };
     } catch (error) {
-      log.error({ err: error, ...this.#ids(work) }, 'a dead letter could not be appended; trying again');
+      log.error({ err: error, ...this.ids(work) }, 'a dead letter could not be appended; trying again');
       return { againInMs: this.options.retry.initialDelayMs };
     }
   }
 
-  #ids({ record }: RecordWork): Record<string, unknown> {
+  private ids({ record }: RecordWork): Record<string, unknown> {
     const { topic, partition, offset } = record;
     const eventId = headerText(record.headers, 'ce_id');
     return { group: this.group.group, topic, partition, offset, schema: schemaOf(record), ...ownerOf(record), eventId };
   }
 
   /** https://opentelemetry.io/docs/specs/semconv/messaging/kafka/ */
-  #attributes({ record, tries }: RecordWork): Record<string, string | number> {
+  private attributes({ record, tries }: RecordWork): Record<string, string | number> {
     return {
       'messaging.system': 'kafka',
       'messaging.operation.name': 'process',

@@ -74,69 +74,69 @@ const appendFailures = counter('millrace_append_failures_total', 'Appends that t
  */
 @Injectable()
 export class RecordProducer {
-  readonly #lingerMs: number;
-  readonly #maxBatchRecords: number;
-  readonly #maxBatchBytes: number;
-  readonly #ackTimeoutMs: number;
-  readonly #maxWaitingBytes: number;
-  readonly #kafka: Kafka;
-  readonly #probe: Admin;
-  readonly #closed = new AbortController();
-  readonly #waiting = new Fifo<Append>();
-  #waitingBytes = 0;
-  #inFlight: Append[] = [];
+  private readonly lingerMs: number;
+  private readonly maxBatchRecords: number;
+  private readonly maxBatchBytes: number;
+  private readonly ackTimeoutMs: number;
+  private readonly maxWaitingBytes: number;
+  private readonly kafka: Kafka;
+  private readonly probe: Admin;
+  private readonly closed = new AbortController();
+  private readonly waiting = new Fifo<Append>();
+  private waitingBytes = 0;
+  private inFlight: Append[] = [];
   /** The producer that is connected, and the attempt that led or will lead to it. */
-  #producer: Producer | undefined;
-  #connection: Promise<Producer> | undefined;
-  #unavailable: string | undefined = 'not connected yet';
-  #pumping: Promise<void> | undefined;
-  #stopLingering: (() => void) | undefined;
-  #deadline: NodeJS.Timeout | undefined;
+  private producer: Producer | undefined;
+  private connection: Promise<Producer> | undefined;
+  private unavailable: string | undefined = 'not connected yet';
+  private pumping: Promise<void> | undefined;
+  private stopLingering: (() => void) | undefined;
+  private deadline: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: RecordProducerOptions) {
-    this.#lingerMs = options.lingerMs ?? 2;
-    this.#maxBatchRecords = options.maxBatchRecords ?? 1_000;
-    this.#maxBatchBytes = options.maxBatchBytes ?? 1_048_576;
-    this.#ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
-    this.#maxWaitingBytes = options.maxWaitingBytes ?? 64 * 1_048_576;
-    this.#kafka = kafkaClient({
+    this.lingerMs = options.lingerMs ?? 2;
+    this.maxBatchRecords = options.maxBatchRecords ?? 1_000;
+    this.maxBatchBytes = options.maxBatchBytes ?? 1_048_576;
+    this.ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
+    this.maxWaitingBytes = options.maxWaitingBytes ?? 64 * 1_048_576;
+    this.kafka = kafkaClient({
       ...options,
-      requestTimeoutMs: Math.max(1_000, this.#ackTimeoutMs),
+      requestTimeoutMs: Math.max(1_000, this.ackTimeoutMs),
       retry: boundedRetry,
     });
-    this.#probe = this.#kafka.admin({ retry: { retries: 0 } });
+    this.probe = this.kafka.admin({ retry: { retries: 0 } });
   }
 
   /** Resolves when appends can go through; goes on trying in the background where it does not. @throws LogUnavailable after the ack timeout */
   async connect(): Promise<void> {
-    await this.#inTime(this.#connected());
+    await this.inTime(this.connected());
   }
 
   /** Sends what was appended, waits for its acknowledgement or deadline, and refuses what comes after. */
   async disconnect(): Promise<void> {
-    this.#closed.abort();
-    this.#stopLingering?.();
+    this.closed.abort();
+    this.stopLingering?.();
     const lastDeadline = new AbortController();
-    await Promise.race([this.#pumping, delay(this.#ackTimeoutMs, undefined, { signal: lastDeadline.signal }).catch(() => undefined)]);
+    await Promise.race([this.pumping, delay(this.ackTimeoutMs, undefined, { signal: lastDeadline.signal }).catch(() => undefined)]);
     lastDeadline.abort();
-    this.#unavailable = 'disconnected';
-    await Promise.all([this.#producer?.disconnect(), this.#probe.disconnect()]);
+    this.unavailable = 'disconnected';
+    await Promise.all([this.producer?.disconnect(), this.probe.disconnect()]);
   }
 
   /** Asks the log itself: resolves where an append can be expected to go through. @throws LogUnavailable with the reason where not */
   async ready(): Promise<void> {
-    if (this.#unavailable !== undefined) throw new LogUnavailable(this.#unavailable);
+    if (this.unavailable !== undefined) throw new LogUnavailable(this.unavailable);
     try {
-      await this.#inTime(this.#probe.describeCluster());
+      await this.inTime(this.probe.describeCluster());
     } catch (error) {
       throw error instanceof LogUnavailable ? error : new LogUnavailable(reasonOf(error), error);
     }
   }
 
-  async #inTime(work: Promise<unknown>): Promise<void> {
+  private async inTime(work: Promise<unknown>): Promise<void> {
     const timeout = new AbortController();
-    const expiry = delay(this.#ackTimeoutMs, undefined, { signal: timeout.signal }).then(() => {
-      throw new LogUnavailable(this.#unavailable ?? `no answer within ${this.#ackTimeoutMs} ms`);
+    const expiry = delay(this.ackTimeoutMs, undefined, { signal: timeout.signal }).then(() => {
+      throw new LogUnavailable(this.unavailable ?? `no answer within ${this.ackTimeoutMs} ms`);
     });
     try {
       await Promise.race([work, expiry]);
@@ -157,10 +157,10 @@ export class RecordProducer {
       const key = Buffer.from(recordKey(value));
       const record = encodedRecord({ key, value: JSON.stringify(options.isChecked ? value : type.check.parse(value)), headers });
       const bytes = record.encoded.length;
-      this.#refuseUnlessRoom(topic, bytes);
+      this.refuseUnlessRoom(topic, bytes);
       const partition = partitionOf(key, topic.partitions);
       const startedAt = performance.now();
-      this.#waiting.push({
+      this.waiting.push({
         topic: nameOnLog(this.options, topic.name),
         partition,
         message: { ...record, partition },
@@ -170,88 +170,88 @@ export class RecordProducer {
         resolve,
         reject,
       });
-      this.#waitingBytes += bytes;
-      this.#watchDeadlines();
-      if (this.#waiting.length >= this.#maxBatchRecords || this.#waitingBytes >= this.#maxBatchBytes) this.#stopLingering?.();
-      this.#pumping ??= this.#pump();
+      this.waitingBytes += bytes;
+      this.watchDeadlines();
+      if (this.waiting.length >= this.maxBatchRecords || this.waitingBytes >= this.maxBatchBytes) this.stopLingering?.();
+      this.pumping ??= this.pump();
     });
   }
 
-  #refuseUnlessRoom(topic: Topic, bytes: number): void {
+  private refuseUnlessRoom(topic: Topic, bytes: number): void {
     if (bytes > maxRecordBytes) throw new RecordTooLarge(bytes, maxRecordBytes);
-    if (this.#closed.signal.aborted) throw new LogUnavailable('this process is stopping');
-    if (this.#waitingBytes + bytes > this.#maxWaitingBytes) {
+    if (this.closed.signal.aborted) throw new LogUnavailable('this process is stopping');
+    if (this.waitingBytes + bytes > this.maxWaitingBytes) {
       appendFailures.inc({ topic: topic.name });
-      throw new LogUnavailable(this.#unavailable ?? `${this.#maxWaitingBytes} bytes are waiting for it already`);
+      throw new LogUnavailable(this.unavailable ?? `${this.maxWaitingBytes} bytes are waiting for it already`);
     }
   }
 
   /** Sends batch after batch until nothing waits. Never rejects: every failure belongs to the appends of a batch. */
-  async #pump(): Promise<void> {
-    await this.#linger();
-    while (this.#waiting.length > 0) {
+  private async pump(): Promise<void> {
+    await this.linger();
+    while (this.waiting.length > 0) {
       try {
-        const producer = await this.#connected();
-        await this.#send(producer, this.#takeBatch());
+        const producer = await this.connected();
+        await this.send(producer, this.takeBatch());
       } catch (error) {
-        await this.#giveUp(error);
+        await this.giveUp(error);
       }
     }
-    this.#pumping = undefined;
+    this.pumping = undefined;
   }
 
-  async #linger(): Promise<void> {
-    if (this.#closed.signal.aborted) return;
+  private async linger(): Promise<void> {
+    if (this.closed.signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#lingerMs);
-      this.#stopLingering = () => {
+      const timer = setTimeout(resolve, this.lingerMs);
+      this.stopLingering = () => {
         clearTimeout(timer);
         resolve();
       };
     });
-    this.#stopLingering = undefined;
+    this.stopLingering = undefined;
   }
 
-  #takeBatch(): Append[] {
+  private takeBatch(): Append[] {
     const batch: Append[] = [];
     let bytes = 0;
-    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
-      if (batch.length === this.#maxBatchRecords || (batch.length > 0 && bytes + next.bytes > this.#maxBatchBytes)) break;
+    for (let next = this.waiting.peek(); next !== undefined; next = this.waiting.peek()) {
+      if (batch.length === this.maxBatchRecords || (batch.length > 0 && bytes + next.bytes > this.maxBatchBytes)) break;
       bytes += next.bytes;
-      this.#waitingBytes -= next.bytes;
-      this.#waiting.shift();
+      this.waitingBytes -= next.bytes;
+      this.waiting.shift();
       batch.push(next);
     }
     return batch;
   }
 
-  async #send(producer: Producer, batch: Append[]): Promise<void> {
-    this.#inFlight = batch;
+  private async send(producer: Producer, batch: Append[]): Promise<void> {
+    this.inFlight = batch;
     if (batch.length === 0) return;
     batchRecords.observe({}, batch.length);
     // kafkajs forgets a partition whose leader moved, while it retried, to a broker that had answered already: whatever is not in the answer is sent again.
     for (let open = batch; open.length > 0;) {
-      const acknowledged = baseOffsets(await producer.sendBatch({ acks: -1, timeout: this.#ackTimeoutMs, topicMessages: byTopic(open) }));
+      const acknowledged = baseOffsets(await producer.sendBatch({ acks: -1, timeout: this.ackTimeoutMs, topicMessages: byTopic(open) }));
       open = open.filter((append) => {
         const position = `${append.topic}/${append.partition}`;
         const offset = acknowledged.get(position);
         if (offset === undefined) return true;
         acknowledged.set(position, offset + 1);
-        this.#acknowledge(append, offset);
+        this.acknowledge(append, offset);
         return false;
       });
     }
-    this.#inFlight = [];
+    this.inFlight = [];
   }
 
-  #acknowledge(append: Append, offset: number): void {
+  private acknowledge(append: Append, offset: number): void {
     if (append.settled) return;
     append.settled = true;
     appendDuration.observe({ topic: append.topic }, (performance.now() - append.startedAt) / 1_000);
     append.resolve({ partition: append.partition, offset: String(offset) });
   }
 
-  #fail(append: Append, reason: string, cause?: unknown): void {
+  private fail(append: Append, reason: string, cause?: unknown): void {
     if (append.settled) return;
     append.settled = true;
     appendFailures.inc({ topic: append.topic });
@@ -259,31 +259,31 @@ export class RecordProducer {
   }
 
   /** Fails the batch in flight and lets go of the producer id it was numbered under. */
-  async #giveUp(error: unknown): Promise<void> {
+  private async giveUp(error: unknown): Promise<void> {
     const reason = reasonOf(error);
-    const lost = this.#inFlight;
-    this.#inFlight = [];
-    for (const append of lost) this.#fail(append, reason, error);
-    if (this.#closed.signal.aborted) {
-      while (this.#waiting.length > 0) for (const append of this.#takeBatch()) this.#fail(append, reason, error);
+    const lost = this.inFlight;
+    this.inFlight = [];
+    for (const append of lost) this.fail(append, reason, error);
+    if (this.closed.signal.aborted) {
+      while (this.waiting.length > 0) for (const append of this.takeBatch()) this.fail(append, reason, error);
     }
     log.error({ err: error, records: lost.length }, 'a batch was given up, its records may or may not be in the log');
-    this.#unavailable = reason;
-    const producer = this.#producer;
-    this.#producer = undefined;
-    this.#connection = undefined;
+    this.unavailable = reason;
+    const producer = this.producer;
+    this.producer = undefined;
+    this.connection = undefined;
     await producer?.disconnect().catch((failure: unknown) => log.warn({ err: failure }, 'the lost producer did not disconnect'));
   }
 
   /** The producer in use, or a new one: tries until there is one or this one is closed. */
-  #connected(): Promise<Producer> {
-    this.#connection ??= this.#connectAnew();
-    return this.#connection;
+  private connected(): Promise<Producer> {
+    this.connection ??= this.connectAnew();
+    return this.connection;
   }
 
-  async #connectAnew(): Promise<Producer> {
+  private async connectAnew(): Promise<Producer> {
     for (let pauseMs = 250; ; pauseMs = Math.min(2 * pauseMs, 2_000)) {
-      const producer = this.#kafka.producer({
+      const producer = this.kafka.producer({
         idempotent: true,
         maxInFlightRequests: 1,
         allowAutoTopicCreation: false,
@@ -292,41 +292,41 @@ export class RecordProducer {
       });
       try {
         await producer.connect();
-        this.#closed.signal.throwIfAborted();
-        this.#unavailable = undefined;
-        this.#producer = producer;
+        this.closed.signal.throwIfAborted();
+        this.unavailable = undefined;
+        this.producer = producer;
         return producer;
       } catch (error) {
         await producer.disconnect().catch(() => undefined);
-        if (this.#closed.signal.aborted) throw error;
-        this.#unavailable = reasonOf(error);
+        if (this.closed.signal.aborted) throw error;
+        this.unavailable = reasonOf(error);
         log.warn({ err: error }, 'the log cannot be reached; trying again');
       }
-      await delay(pauseMs, undefined, { signal: this.#closed.signal }).catch(() => undefined);
+      await delay(pauseMs, undefined, { signal: this.closed.signal }).catch(() => undefined);
     }
   }
 
   /** Every append has the same time-out, so the oldest one open is the next to expire: one timer for all. */
-  #watchDeadlines(): void {
-    if (this.#deadline !== undefined) return;
-    this.#deadline = setTimeout(() => {
-      this.#deadline = undefined;
-      const expired = performance.now() - this.#ackTimeoutMs;
-      const reason = this.#unavailable ?? `no acknowledgement within ${this.#ackTimeoutMs} ms`;
-      for (const append of this.#inFlight) if (append.startedAt <= expired) this.#fail(append, reason);
-      for (let oldest = this.#waiting.peek(); oldest !== undefined && oldest.startedAt <= expired; oldest = this.#waiting.peek()) {
-        this.#waiting.shift();
-        this.#waitingBytes -= oldest.bytes;
-        this.#fail(oldest, reason);
+  private watchDeadlines(): void {
+    if (this.deadline !== undefined) return;
+    this.deadline = setTimeout(() => {
+      this.deadline = undefined;
+      const expired = performance.now() - this.ackTimeoutMs;
+      const reason = this.unavailable ?? `no acknowledgement within ${this.ackTimeoutMs} ms`;
+      for (const append of this.inFlight) if (append.startedAt <= expired) this.fail(append, reason);
+      for (let oldest = this.waiting.peek(); oldest !== undefined && oldest.startedAt <= expired; oldest = this.waiting.peek()) {
+        this.waiting.shift();
+        this.waitingBytes -= oldest.bytes;
+        this.fail(oldest, reason);
       }
-      if (this.#waiting.length > 0 || this.#inFlight.some((append) => !append.settled)) this.#watchDeadlines();
-    }, this.#untilNextDeadline());
+      if (this.waiting.length > 0 || this.inFlight.some((append) => !append.settled)) this.watchDeadlines();
+    }, this.untilNextDeadline());
   }
 
-  #untilNextDeadline(): number {
-    const oldest = this.#inFlight.find((append) => !append.settled) ?? this.#waiting.peek();
-    if (oldest === undefined) return this.#ackTimeoutMs;
-    return Math.max(1, Math.ceil(oldest.startedAt + this.#ackTimeoutMs - performance.now()));
+  private untilNextDeadline(): number {
+    const oldest = this.inFlight.find((append) => !append.settled) ?? this.waiting.peek();
+    if (oldest === undefined) return this.ackTimeoutMs;
+    return Math.max(1, Math.ceil(oldest.startedAt + this.ackTimeoutMs - performance.now()));
   }
 }
 

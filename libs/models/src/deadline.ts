@@ -1,10 +1,10 @@
 /** The one limit of a unit of work, however many calls and waits it is made of. */
 export class Deadline implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #endsAt: number;
-  readonly #timer: NodeJS.Timeout;
-  readonly #forward = (): void => this.#controller.abort(this.outer?.reason);
-  #passed = false;
+  private readonly controller = new AbortController();
+  private readonly endsAt: number;
+  private readonly timer: NodeJS.Timeout;
+  private readonly forward = (): void => this.controller.abort(this.outer?.reason);
+  private hasPassed = false;
 
   /** @param outer ends the work earlier, with its own reason */
   constructor(
@@ -12,30 +12,30 @@ export class Deadline implements Disposable {
     private readonly outer: AbortSignal | undefined,
     private readonly now: () => number,
   ) {
-    this.#endsAt = now() + timeoutMs;
-    this.#timer = setTimeout(() => {
-      this.#passed = true;
-      this.#controller.abort(new DOMException('The deadline has passed', 'TimeoutError'));
+    this.endsAt = now() + timeoutMs;
+    this.timer = setTimeout(() => {
+      this.hasPassed = true;
+      this.controller.abort(new DOMException('The deadline has passed', 'TimeoutError'));
     }, timeoutMs);
-    if (outer?.aborted) this.#forward();
-    outer?.addEventListener('abort', this.#forward, { once: true });
+    if (outer?.aborted) this.forward();
+    outer?.addEventListener('abort', this.forward, { once: true });
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.controller.signal;
   }
 
   /** True once the time is up, as against an end from outside. */
   get passed(): boolean {
-    return this.#passed;
+    return this.hasPassed;
   }
 
   get remainingMs(): number {
-    return Math.max(0, this.#endsAt - this.now());
+    return Math.max(0, this.endsAt - this.now());
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.outer?.removeEventListener('abort', this.#forward);
+    clearTimeout(this.timer);
+    this.outer?.removeEventListener('abort', this.forward);
   }
 }

@@ -106,12 +106,12 @@ interface Spent {
  * beyond any deadline and tell nobody.
  */
 export class ModelGateway {
-  readonly #transport = new Transport();
-  readonly #api: ModelApi;
-  readonly #server: URL;
-  readonly #schemas = new CompiledSchemas();
-  readonly #retry: RetryPolicy;
-  readonly #clock: Clock;
+  private readonly transport = new Transport();
+  private readonly api: ModelApi;
+  private readonly server: URL;
+  private readonly schemas = new CompiledSchemas();
+  private readonly retry: RetryPolicy;
+  private readonly clock: Clock;
 
   constructor({ baseUrl, apiKey, api = 'chat', retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
     const client = new OpenAI({
@@ -121,41 +121,47 @@ export class ModelGateway {
       organization: null,
       project: null,
       logLevel: 'off',
-      fetch: this.#transport.fetch,
+      fetch: this.transport.fetch,
     });
-    this.#api = api === 'chat' ? chatCompletions(client) : responses(client);
-    this.#server = new URL(baseUrl);
-    this.#retry = retry;
-    this.#clock = clock;
+    this.api = api === 'chat' ? chatCompletions(client) : responses(client);
+    this.server = new URL(baseUrl);
+    this.retry = retry;
+    this.clock = clock;
   }
 
   /**
    * @throws ModelUnavailable, ModelLimited, ModelCredentialRefused, ModelRefused, ModelOutputInvalid; the signal's reason where `signal` ended it
    */
   async infer(request: InferenceRequest): Promise<Inference> {
-    using deadline = new Deadline(request.timeoutMs, request.signal, this.#clock.now);
-    const schema = this.#schemas.of(request.outputSchema);
+    using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
+    const schema = this.schemas.of(request.outputSchema);
     const spent: Spent = { failures: 0, limits: 0, repairs: 0, lengthened: false };
     let question = firstQuestion(request, schema);
     for (let number = 1; ; number += 1) {
-      const result = await this.#attempt(number, question, schema, deadline, request);
+      const result = await this.attempt(number, question, schema, deadline, request);
       if ('output' in result) return inference(result.output, result.answer, number);
-      question = await this.#questionAfter(question, result.failure, result.answer, spent, deadline);
+      question = await this.questionAfter(question, result.failure, result.answer, spent, deadline);
     }
   }
 
   /** Waits for calls under way, then closes the connections. */
   async close(): Promise<void> {
-    await this.#transport.close();
+    await this.transport.close();
   }
 
   /** One call, judged, counted and reported. */
-  async #attempt(number: number, question: Question, schema: OutputSchema, deadline: Deadline, request: InferenceRequest): Promise<Result> {
-    const startedAt = this.#clock.now();
-    const result = await this.#call(question, schema, deadline);
-    const finishedAt = this.#clock.now();
+  private async attempt(
+    number: number,
+    question: Question,
+    schema: OutputSchema,
+    deadline: Deadline,
+    request: InferenceRequest,
+  ): Promise<Result> {
+    const startedAt = this.clock.now();
+    const result = await this.call(question, schema, deadline);
+    const finishedAt = this.clock.now();
     const failure = 'failure' in result ? result.failure : undefined;
-    countCall(question.model, this.#api, failure?.code ?? 'ok', finishedAt - startedAt, result.answer);
+    countCall(question.model, this.api, failure?.code ?? 'ok', finishedAt - startedAt, result.answer);
     await request.onAttempt({
       number,
       model: question.model,
@@ -172,12 +178,12 @@ export class ModelGateway {
     return result;
   }
 
-  async #call(question: Question, schema: OutputSchema, deadline: Deadline): Promise<Result> {
-    const { name, ...options } = callSpan(this.#api, question, this.#server);
+  private async call(question: Question, schema: OutputSchema, deadline: Deadline): Promise<Result> {
+    const { name, ...options } = callSpan(this.api, question, this.server);
     let answer: Answer | undefined;
     try {
       return await inSpan(name, options, async (span) => {
-        answer = await this.#ask(question, deadline);
+        answer = await this.ask(question, deadline);
         describeAnswer(span, answer);
         return { output: judge(answer, schema), answer };
       });
@@ -187,14 +193,14 @@ export class ModelGateway {
     }
   }
 
-  async #ask(question: Question, deadline: Deadline): Promise<Answer> {
+  private async ask(question: Question, deadline: Deadline): Promise<Answer> {
     try {
       // The SDK insists on a time limit of its own; the signal is always earlier.
-      return await this.#api.ask(question, { signal: deadline.signal, timeout: deadline.timeoutMs + 60_000 });
+      return await this.api.ask(question, { signal: deadline.signal, timeout: deadline.timeoutMs + 60_000 });
     } catch (error) {
       if (deadline.passed) throw new ModelUnavailable(`The model did not answer within ${deadline.timeoutMs} ms`, { cause: error });
       deadline.signal.throwIfAborted();
-      throw isModelFailure(error) ? error : failureOfCall(error, this.#clock.now());
+      throw isModelFailure(error) ? error : failureOfCall(error, this.clock.now());
     }
   }
 
@@ -202,7 +208,7 @@ export class ModelGateway {
    * What to ask after a failure, once it is time to.
    * @throws the failure where nothing more can be done about it
    */
-  async #questionAfter(
+  private async questionAfter(
     question: Question,
     failure: ModelFailure,
     answer: Answer | undefined,
@@ -210,30 +216,30 @@ export class ModelGateway {
     deadline: Deadline,
   ): Promise<Question> {
     if (failure instanceof ModelOutputInvalid && answer !== undefined) return betterQuestion(question, failure, answer, spent);
-    await this.#waitOut(failure, spent, deadline);
+    await this.waitOut(failure, spent, deadline);
     return question;
   }
 
-  async #waitOut(failure: ModelFailure, spent: Spent, deadline: Deadline): Promise<void> {
-    const delayMs = this.#delayAfter(failure, spent);
+  private async waitOut(failure: ModelFailure, spent: Spent, deadline: Deadline): Promise<void> {
+    const delayMs = this.delayAfter(failure, spent);
     // Not by waiting until the deadline: the caller learns at once, with the time the provider asked for.
     if (delayMs === undefined || delayMs >= deadline.remainingMs) throw failure;
     try {
-      await this.#clock.sleep(delayMs, deadline.signal);
+      await this.clock.sleep(delayMs, deadline.signal);
     } catch (error) {
       throw deadline.passed ? failure : error;
     }
   }
 
-  #delayAfter(failure: ModelFailure, spent: Spent): number | undefined {
+  private delayAfter(failure: ModelFailure, spent: Spent): number | undefined {
     const { retryAfterMs } = failure;
     if (failure instanceof ModelLimited) {
       spent.limits += 1;
       return delayBefore(unstatedLimit, retryAfterMs === undefined ? spent.limits : 1, { retryAfterMs });
     }
-    if (!(failure instanceof ModelUnavailable) || spent.failures >= this.#retry.retries) return undefined;
+    if (!(failure instanceof ModelUnavailable) || spent.failures >= this.retry.retries) return undefined;
     spent.failures += 1;
-    return delayBefore(this.#retry, spent.failures, { retryAfterMs });
+    return delayBefore(this.retry, spent.failures, { retryAfterMs });
   }
 }
 

@@ -85,20 +85,20 @@ function describe({ instancePath, message, keyword, params }: ErrorObject): stri
 
 /** Compiles each schema once: compiling takes milliseconds, judging takes microseconds. Forgets the one longest unused. */
 export class CompiledSchemas {
-  readonly #byIdentity = new WeakMap<object, OutputSchema>();
-  readonly #byDigest = new Map<string, OutputSchema>();
+  private readonly byIdentity = new WeakMap<object, OutputSchema>();
+  private readonly byDigest = new Map<string, OutputSchema>();
 
   constructor(private readonly limit = 1_000) {}
 
   of(schema: object): OutputSchema {
-    const known = this.#byIdentity.get(schema);
+    const known = this.byIdentity.get(schema);
     if (known !== undefined) return known;
     const digest = hash('sha256', JSON.stringify(schema));
-    const compiled = this.#byDigest.get(digest) ?? compileSchema(schema);
-    this.#byDigest.delete(digest);
-    this.#byDigest.set(digest, compiled);
-    this.#byIdentity.set(schema, compiled);
-    if (this.#byDigest.size > this.limit) this.#byDigest.delete(this.#byDigest.keys().next().value!);
+    const compiled = this.byDigest.get(digest) ?? compileSchema(schema);
+    this.byDigest.delete(digest);
+    this.byDigest.set(digest, compiled);
+    this.byIdentity.set(schema, compiled);
+    if (this.byDigest.size > this.limit) this.byDigest.delete(this.byDigest.keys().next().value!);
     return compiled;
   }
 }

@@ -5,11 +5,11 @@ import { Agent, request } from 'undici';
  * answer has no use for. Redirects are not followed, so the key goes nowhere else. Time limits are the caller's signal.
  */
 export class Transport {
-  readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000, connect: { timeout: 10_000 } });
+  private readonly agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000, connect: { timeout: 10_000 } });
 
   readonly fetch = async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const { statusCode, headers, body } = await request(url instanceof Request ? url.url : url, {
-      dispatcher: this.#agent,
+      dispatcher: this.agent,
       method: init.method as 'POST',
       headers: Object.fromEntries(new Headers(init.headers)),
       body: init.body as string,
@@ -21,6 +21,6 @@ export class Transport {
 
   /** Waits for calls under way, then closes the connections. */
   async close(): Promise<void> {
-    await this.#agent.close();
+    await this.agent.close();
   }
 }

@@ -40,8 +40,8 @@ const keepAliveTimeoutMs = 72_000;
  * is a Nest.
  */
 export class Doors {
-  readonly #doors: Door[] = [];
-  #isLocked = true;
+  private readonly doors: Door[] = [];
+  private isLocked = true;
 
   constructor(
     private readonly service: string,
@@ -50,22 +50,22 @@ export class Doors {
   ) {}
 
   open(door: Door): void {
-    this.#doors.push(door);
+    this.doors.push(door);
   }
 
   /** Until then everybody but operations is told to come back. */
   unlock(): void {
-    this.#isLocked = false;
+    this.isLocked = false;
   }
 
   /** @param others answers what is at no door */
   server(others: RequestListener): Server {
     const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
       const startedAt = performance.now();
-      const found = this.#find(pathOf(request.url!), request);
+      const found = this.find(pathOf(request.url!), request);
       if (found === undefined) return others(request, response);
       const { route } = found;
-      void this.#answer(request, route, found.reply).then((reply) => {
+      void this.answer(request, route, found.reply).then((reply) => {
         if (reply === undefined) return;
         if (!server.listening) reply.headers['connection'] = 'close'; // a client that keeps its connection would hold the stop up
         send(response, reply);
@@ -76,22 +76,22 @@ export class Doors {
   }
 
   /** Undefined where it is Nest's. */
-  #find(path: string, request: IncomingMessage): Found | undefined {
+  private find(path: string, request: IncomingMessage): Found | undefined {
     const operation = this.operations.at(path);
-    if (operation !== undefined) return { route: path, reply: () => this.#operate(operation, request) };
-    if (this.#isLocked) return { route: 'none', reply: () => Promise.reject(new ServiceStarting()) };
-    const door = this.#doors.find((one) => path === one.path || (one.path.endsWith('/') && path.startsWith(one.path)));
-    return door && { route: door.route, reply: () => this.#receive(door, path.slice(door.path.length), request) };
+    if (operation !== undefined) return { route: path, reply: () => this.operate(operation, request) };
+    if (this.isLocked) return { route: 'none', reply: () => Promise.reject(new ServiceStarting()) };
+    const door = this.doors.find((one) => path === one.path || (one.path.endsWith('/') && path.startsWith(one.path)));
+    return door && { route: door.route, reply: () => this.receive(door, path.slice(door.path.length), request) };
   }
 
-  async #operate(answer: () => Promise<OperationsAnswer>, { method }: IncomingMessage): Promise<Reply> {
+  private async operate(answer: () => Promise<OperationsAnswer>, { method }: IncomingMessage): Promise<Reply> {
     if (method !== 'GET' && method !== 'HEAD') throw new MethodNotAllowed(method!, 'GET');
     const { status, contentType, text } = await answer();
     return { status, headers: { 'content-type': contentType }, text };
   }
 
   /** Undefined where the caller has gone away. */
-  async #receive(door: Door, address: string, request: IncomingMessage): Promise<Reply | undefined> {
+  private async receive(door: Door, address: string, request: IncomingMessage): Promise<Reply | undefined> {
     if (request.method !== 'POST') throw new MethodNotAllowed(request.method!, 'POST');
     const rawBody = await readBody(request, this.bodyLimitBytes);
     if (rawBody === undefined) return undefined;
@@ -103,7 +103,7 @@ export class Doors {
   }
 
   /** What is thrown is answered as problem+json. */
-  async #answer({ method }: IncomingMessage, route: string, reply: Found['reply']): Promise<Reply | undefined> {
+  private async answer({ method }: IncomingMessage, route: string, reply: Found['reply']): Promise<Reply | undefined> {
     try {
       return await reply();
     } catch (error) {

@@ -11,26 +11,26 @@ export type HashName = keyof typeof sizes;
 export class HmacKey {
   readonly blockBytes: number;
   readonly digestBytes: number;
-  readonly #hash: HashName;
-  readonly #inner: Buffer;
+  private readonly hash: HashName;
+  private readonly inner: Buffer;
   /** The outer pad, with room after it for the inner digest. */
-  readonly #outer: Buffer;
+  private readonly outer: Buffer;
 
   constructor(hashName: HashName, key: Buffer) {
     [this.blockBytes, this.digestBytes] = sizes[hashName];
-    this.#hash = hashName;
+    this.hash = hashName;
     const block = Buffer.alloc(this.blockBytes);
     block.set(key.length > this.blockBytes ? hash(hashName, key, 'buffer') : key);
-    this.#inner = Buffer.from(block.map((byte) => byte ^ 0x36));
-    this.#outer = Buffer.alloc(this.blockBytes + this.digestBytes);
-    this.#outer.set(block.map((byte) => byte ^ 0x5c));
+    this.inner = Buffer.from(block.map((byte) => byte ^ 0x36));
+    this.outer = Buffer.alloc(this.blockBytes + this.digestBytes);
+    this.outer.set(block.map((byte) => byte ^ 0x5c));
   }
 
   /** @param message begins with `blockBytes` bytes of room, which are overwritten; the text to sign stands after them */
   sign(message: Buffer): Buffer {
-    message.set(this.#inner);
+    message.set(this.inner);
     // As text with one character a byte (`binary`, which is `latin1`): a digest as a Buffer of its own costs as much again as the hash.
-    this.#outer.write(hash(this.#hash, message, 'binary'), this.blockBytes, 'latin1');
-    return Buffer.from(hash(this.#hash, this.#outer, 'binary'), 'latin1');
+    this.outer.write(hash(this.hash, message, 'binary'), this.blockBytes, 'latin1');
+    return Buffer.from(hash(this.hash, this.outer, 'binary'), 'latin1');
   }
 }

@@ -19,9 +19,9 @@ interface Series<L extends string> {
 export class Histogram<L extends string> {
   readonly type = 'histogram';
   readonly aggregator = 'sum';
-  readonly #series = new Map<string, Series<L>>();
+  private readonly series = new Map<string, Series<L>>();
   /** The one found last: on a hot path the next value is nearly always for it, too, and its key need not be made. */
-  #latest: Series<L> | undefined;
+  private latest: Series<L> | undefined;
 
   /** @param bounds upper ones, ascending, without the infinite one */
   constructor(
@@ -32,7 +32,7 @@ export class Histogram<L extends string> {
   ) {}
 
   observe(labels: Readonly<Record<L, string | number>>, value: number): void {
-    const series = this.#isLatest(labels) ? this.#latest! : this.#seriesOf(labels);
+    const series = this.isLatest(labels) ? this.latest! : this.seriesOf(labels);
     let at = 0;
     while (at < this.bounds.length && value > this.bounds[at]!) at += 1;
     series.counts[at]! += 1;
@@ -49,33 +49,33 @@ export class Histogram<L extends string> {
 
   get(): { name: string; help: string; type: 'histogram'; aggregator: 'sum'; values: Sample[] } {
     const { name, help, type, aggregator } = this;
-    return { name, help, type, aggregator, values: [...this.#series.values()].flatMap((series) => this.#samples(series)) };
+    return { name, help, type, aggregator, values: [...this.series.values()].flatMap((series) => this.samples(series)) };
   }
 
   reset(): void {
-    this.#series.clear();
-    this.#latest = undefined;
+    this.series.clear();
+    this.latest = undefined;
   }
 
-  #isLatest(labels: Readonly<Record<L, string | number>>): boolean {
-    if (this.#latest === undefined) return false;
-    for (const name of this.labelNames) if (this.#latest.labels[name] !== labels[name]) return false;
+  private isLatest(labels: Readonly<Record<L, string | number>>): boolean {
+    if (this.latest === undefined) return false;
+    for (const name of this.labelNames) if (this.latest.labels[name] !== labels[name]) return false;
     return true;
   }
 
-  #seriesOf(labels: Readonly<Record<L, string | number>>): Series<L> {
+  private seriesOf(labels: Readonly<Record<L, string | number>>): Series<L> {
     let key = '';
     for (const name of this.labelNames) key += `${labels[name]}\u0000`;
-    let found = this.#series.get(key);
+    let found = this.series.get(key);
     if (found === undefined) {
       found = { labels, counts: Array.from({ length: this.bounds.length + 1 }, () => 0), sum: 0 };
-      this.#series.set(key, found);
+      this.series.set(key, found);
     }
-    this.#latest = found;
+    this.latest = found;
     return found;
   }
 
-  #samples({ labels, counts, sum }: Series<L>): Sample[] {
+  private samples({ labels, counts, sum }: Series<L>): Sample[] {
     let count = 0;
     const buckets = counts.map((here, at) => {
       count += here;

@@ -37,17 +37,17 @@ export class CloudEventService {
    *   LogUnavailable, ConfigurationUnavailable
    */
   receive(request: CloudEventRequest): Promise<{ eventIds: string[] }> {
-    return this.doors.watch('events', request.headers['traceparent'], (sighting) => this.#receive(request, sighting));
+    return this.doors.watch('events', request.headers['traceparent'], (sighting) => this.accept(request, sighting));
   }
 
-  async #receive({ headers, rawBody, receivedAtMs }: CloudEventRequest, sighting: Sighting): Promise<{ eventIds: string[] }> {
+  private async accept({ headers, rawBody, receivedAtMs }: CloudEventRequest, sighting: Sighting): Promise<{ eventIds: string[] }> {
     const tenantHeader = headers['millrace-tenant'];
     const principal = await this.keys.authenticate(headers.authorization, tenantHeader === undefined ? undefined : String(tenantHeader));
     sighting.tenant = principal.tenant;
     requireScope(principal, 'ingest');
 
     const admitted = readCloudEvents({ headers, rawBody, maxBatch: this.maxBatch }).map((event): Admitted => {
-      const source = this.#sourceOf(event, principal.tenant);
+      const source = this.sourceOf(event, principal.tenant);
       sighting.source = source.name;
       sighting.scheme = source.scheme;
       const { data: body, attributes, payload, text, contentType } = event;
@@ -58,7 +58,7 @@ export class CloudEventService {
     return { eventIds: events.map((event) => event.eventId) };
   }
 
-  #sourceOf({ source, path }: CloudEvent, tenant: string): Source {
+  private sourceOf({ source, path }: CloudEvent, tenant: string): Source {
     const found = sourceName(source, tenant);
     const known = found === null ? undefined : this.sources.find(tenant, found);
     if (known === undefined || known.webhook !== undefined) {

@@ -40,7 +40,7 @@ const refusals = counter('millrace_intake_refusals_total', 'Requests that brough
 
 /** Wraps the work of a door: one span, one duration, one log line, whatever the end. */
 export class DoorWatch {
-  #accepted = 0;
+  private accepted = 0;
 
   /** @param logEvery of the accepted requests, every how many-th is logged; 0: none */
   constructor(
@@ -65,20 +65,20 @@ export class DoorWatch {
       const durationMs = performance.now() - startedAt;
       intakeDuration.observe({ door, outcome: outcome === 'ok' ? 'accepted' : 'refused' }, durationMs / 1_000);
       if (span.isRecording()) span.setAttributes(attributesOf(sighting));
-      if (outcome !== 'ok' || this.#itsTurn()) this.#write(door, outcome, durationMs, sighting);
+      if (outcome !== 'ok' || this.itsTurn()) this.write(door, outcome, durationMs, sighting);
       span.end();
     }
   }
 
-  #write(door: Door, outcome: string, durationMs: number, { traceparent, ...seen }: Sighting): void {
+  private write(door: Door, outcome: string, durationMs: number, { traceparent, ...seen }: Sighting): void {
     workDone(this.log, `receive ${door}`, { outcome, durationMs, ...seen, traceId: traceIdOf(traceparent) });
   }
 
   /** Whether the line of this accepted request is due, and anybody would read it. */
-  #itsTurn(): boolean {
+  private itsTurn(): boolean {
     if (this.logEvery === 0 || !this.log.isLevelEnabled('info')) return false;
-    this.#accepted = (this.#accepted + 1) % this.logEvery;
-    return this.#accepted === 0;
+    this.accepted = (this.accepted + 1) % this.logEvery;
+    return this.accepted === 0;
   }
 }
 

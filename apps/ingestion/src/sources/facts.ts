@@ -37,19 +37,19 @@ const limits = { timeoutMs: 50 };
 
 /** Reads an event's facts with the expressions of a source, compiled once. */
 export class FactReader {
-  readonly #expressions: Readonly<Record<Fact, readonly Expression[]>>;
-  readonly #typeDetail: Expression | undefined;
+  private readonly expressions: Readonly<Record<Fact, readonly Expression[]>>;
+  private readonly typeDetail: Expression | undefined;
 
   /** @throws ExpressionInvalid */
   constructor(extraction: Extraction) {
     const compile = (text: string): Expression => compileExpression(text, limits);
-    this.#expressions = {
+    this.expressions = {
       eventId: extraction.eventId.map(compile),
       type: extraction.type.map(compile),
       customer: extraction.customer.map(compile),
       occurredAt: extraction.occurredAt.map(compile),
     };
-    this.#typeDetail = extraction.typeDetail === undefined ? undefined : compile(extraction.typeDetail);
+    this.typeDetail = extraction.typeDetail === undefined ? undefined : compile(extraction.typeDetail);
   }
 
   /** An expression that fails counts as yielding nothing: what is verified is recorded, and its facts can be mended later; refused, it is lost. */
@@ -57,14 +57,14 @@ export class FactReader {
     const failed: Fact[] = [];
     const found: Record<Fact, string | null> = { eventId: null, type: null, customer: null, occurredAt: null };
     for (const fact of factNames) {
-      for (const expression of this.#expressions[fact]) {
+      for (const expression of this.expressions[fact]) {
         const value = expression.evaluate(arrival);
         found[fact] = forms[fact](value instanceof Promise ? await valueOf(value, () => failed.push(fact)) : value);
         if (found[fact] !== null) break;
       }
     }
-    if (found.type !== null && this.#typeDetail !== undefined) {
-      const value = this.#typeDetail.evaluate(arrival);
+    if (found.type !== null && this.typeDetail !== undefined) {
+      const value = this.typeDetail.evaluate(arrival);
       const detail = usableText(value instanceof Promise ? await valueOf(value, () => failed.push('type')) : value);
       if (detail !== null) found.type = usableText(`${found.type}.${detail}`) ?? found.type;
     }

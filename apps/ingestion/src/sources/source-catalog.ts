@@ -51,13 +51,13 @@ const log = logger('sources');
 /** The sources as the configuration in memory has them, each resolved once per version. */
 @Injectable()
 export class SourceCatalog {
-  readonly #entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Entry>();
 
   constructor(private readonly configuration: Configuration) {}
 
   /** @throws ConfigurationUnavailable, SourceUnusable */
   at(address: string): Source | undefined {
-    const known = this.#entries.get(address) ?? addressed(address);
+    const known = this.entries.get(address) ?? addressed(address);
     return known === null ? undefined : this.find(known.tenant, known.name);
   }
 
@@ -66,13 +66,13 @@ export class SourceCatalog {
     const address = sourceAddress(tenant, name);
     const stored = this.configuration.source(tenant, name);
     if (stored === undefined) {
-      this.#entries.delete(address);
+      this.entries.delete(address);
       return undefined;
     }
-    const known = this.#entries.get(address);
+    const known = this.entries.get(address);
     const isCurrent = known !== undefined && known.version === stored.version;
     const source = isCurrent ? known.source : resolveOnce(stored);
-    if (!isCurrent) this.#entries.set(address, { tenant, name, version: stored.version, source });
+    if (!isCurrent) this.entries.set(address, { tenant, name, version: stored.version, source });
     if (source instanceof SourceUnusable) throw source;
     return source;
   }

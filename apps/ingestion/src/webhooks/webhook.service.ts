@@ -34,10 +34,10 @@ export class WebhookService {
    *   LogUnavailable, ConfigurationUnavailable
    */
   receive(request: DoorRequest): Promise<WebhookAnswer> {
-    return this.doors.watch('webhooks', request.headers['traceparent'], (sighting) => this.#receive(request, sighting));
+    return this.doors.watch('webhooks', request.headers['traceparent'], (sighting) => this.accept(request, sighting));
   }
 
-  async #receive(request: DoorRequest, sighting: Sighting): Promise<WebhookAnswer> {
+  private async accept(request: DoorRequest, sighting: Sighting): Promise<WebhookAnswer> {
     const source = this.sources.at(request.address);
     if (source?.webhook === undefined) throw new SourceUnknown(request.address);
     sighting.tenant = source.tenant;

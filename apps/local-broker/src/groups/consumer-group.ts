@@ -52,68 +52,68 @@ const sessionTimeoutsMs = { min: 6_000, max: 1_800_000 };
  * `preparing`: waits for members to join; `completing`: waits for the leader's assignment.
  */
 export class ConsumerGroup {
-  readonly #members = new Map<string, Member>();
+  private readonly members = new Map<string, Member>();
   /** Ids that were given out and have not joined: a client that never hears of its id leaves no member behind (KIP-394). */
-  readonly #invited = new Map<string, NodeJS.Timeout>();
-  #state: 'empty' | 'preparing' | 'completing' | 'stable' = 'empty';
-  #generation = 0;
-  #leaderId = '';
-  #protocol = '';
-  #rebalanceDeadline: NodeJS.Timeout | undefined;
+  private readonly invited = new Map<string, NodeJS.Timeout>();
+  private state: 'empty' | 'preparing' | 'completing' | 'stable' = 'empty';
+  private generation = 0;
+  private leaderId = '';
+  private protocol = '';
+  private rebalanceDeadline: NodeJS.Timeout | undefined;
   /** Members of this generation that have not asked for their assignment. */
-  #unsynced = new Set<string>();
+  private unsynced = new Set<string>();
 
   get empty(): boolean {
-    return this.#members.size === 0;
+    return this.members.size === 0;
   }
 
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const { memberId, sessionTimeoutMs } = request;
     if (sessionTimeoutMs < sessionTimeoutsMs.min || sessionTimeoutMs > sessionTimeoutsMs.max)
-      return this.#refuseJoin(errorCodes.invalidSessionTimeout, memberId);
-    if (!this.#canAgree(request)) return this.#refuseJoin(errorCodes.inconsistentGroupProtocol, memberId);
-    if (memberId === '') return this.#refuseJoin(errorCodes.memberIdRequired, this.#invite(request));
-    const known = this.#members.get(memberId);
-    if (known === undefined && !this.#invited.has(memberId)) return this.#refuseJoin(errorCodes.unknownMemberId, memberId);
-    const member = known ?? this.#addMember(request);
+      return this.refuseJoin(errorCodes.invalidSessionTimeout, memberId);
+    if (!this.canAgree(request)) return this.refuseJoin(errorCodes.inconsistentGroupProtocol, memberId);
+    if (memberId === '') return this.refuseJoin(errorCodes.memberIdRequired, this.invite(request));
+    const known = this.members.get(memberId);
+    if (known === undefined && !this.invited.has(memberId)) return this.refuseJoin(errorCodes.unknownMemberId, memberId);
+    const member = known ?? this.addMember(request);
     const changed = known === undefined || !sameProtocols(known.protocols, request.protocols);
     member.protocols = request.protocols;
     member.sessionTimeoutMs = request.sessionTimeoutMs;
     member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
-    if (!changed && this.#isRepeat(member)) {
-      this.#expectHeartbeat(member);
-      return this.#joined(member);
+    if (!changed && this.isRepeat(member)) {
+      this.expectHeartbeat(member);
+      return this.joined(member);
     }
     return new Promise((resolve) => {
       member.answerJoin = resolve;
       clearTimeout(member.session); // while it waits for the others, its silence is ours
-      if (this.#state !== 'preparing') this.#prepare();
-      this.#completeWhenAllJoined();
+      if (this.state !== 'preparing') this.prepare();
+      this.completeWhenAllJoined();
     });
   }
 
   sync(memberId: string, generation: number, assignments: ReadonlyMap<string, Buffer>): Promise<SyncAnswer> {
-    const refusal = this.#refusal(memberId, generation);
+    const refusal = this.refusal(memberId, generation);
     if (refusal !== undefined) return Promise.resolve({ error: refusal, assignment: nothing });
-    const member = this.#members.get(memberId)!;
-    this.#expectHeartbeat(member);
-    this.#unsynced.delete(memberId);
-    if (this.#state === 'stable') return Promise.resolve({ error: errorCodes.none, assignment: member.assignment });
+    const member = this.members.get(memberId)!;
+    this.expectHeartbeat(member);
+    this.unsynced.delete(memberId);
+    if (this.state === 'stable') return Promise.resolve({ error: errorCodes.none, assignment: member.assignment });
     return new Promise((resolve) => {
       member.answerSync = resolve;
-      if (memberId === this.#leaderId) this.#assign(assignments);
+      if (memberId === this.leaderId) this.assign(assignments);
     });
   }
 
   heartbeat(memberId: string, generation: number): ErrorCode {
-    const member = this.#members.get(memberId);
-    if (member !== undefined && generation === this.#generation) this.#expectHeartbeat(member);
-    return this.#refusal(memberId, generation) ?? errorCodes.none;
+    const member = this.members.get(memberId);
+    if (member !== undefined && generation === this.generation) this.expectHeartbeat(member);
+    return this.refusal(memberId, generation) ?? errorCodes.none;
   }
 
   leave(memberId: string): ErrorCode {
-    if (this.#invited.has(memberId)) this.#uninvite(memberId);
-    else if (this.#members.has(memberId)) this.#remove(memberId);
+    if (this.invited.has(memberId)) this.uninvite(memberId);
+    else if (this.members.has(memberId)) this.remove(memberId);
     else return errorCodes.unknownMemberId;
     return errorCodes.none;
   }
@@ -124,50 +124,50 @@ export class ConsumerGroup {
    */
   checkCommit(memberId: string, generation: number): ErrorCode {
     if (generation < 0 && this.empty) return errorCodes.none; // an administrator sets the offsets of a group at rest
-    const member = this.#members.get(memberId);
+    const member = this.members.get(memberId);
     if (member === undefined) return errorCodes.unknownMemberId;
-    if (generation !== this.#generation) return errorCodes.illegalGeneration;
-    if (this.#state === 'completing') return errorCodes.rebalanceInProgress;
-    this.#expectHeartbeat(member);
+    if (generation !== this.generation) return errorCodes.illegalGeneration;
+    if (this.state === 'completing') return errorCodes.rebalanceInProgress;
+    this.expectHeartbeat(member);
     return errorCodes.none;
   }
 
   /** Forgets everybody, so that no timer is left. */
   close(): void {
-    clearTimeout(this.#rebalanceDeadline);
-    for (const memberId of this.#invited.keys()) this.#uninvite(memberId);
-    for (const member of this.#members.values()) clearTimeout(member.session);
-    this.#members.clear();
+    clearTimeout(this.rebalanceDeadline);
+    for (const memberId of this.invited.keys()) this.uninvite(memberId);
+    for (const member of this.members.values()) clearTimeout(member.session);
+    this.members.clear();
   }
 
-  #refusal(memberId: string, generation: number): ErrorCode | undefined {
-    if (!this.#members.has(memberId)) return errorCodes.unknownMemberId;
-    if (generation !== this.#generation) return errorCodes.illegalGeneration;
-    return this.#state === 'preparing' ? errorCodes.rebalanceInProgress : undefined;
+  private refusal(memberId: string, generation: number): ErrorCode | undefined {
+    if (!this.members.has(memberId)) return errorCodes.unknownMemberId;
+    if (generation !== this.generation) return errorCodes.illegalGeneration;
+    return this.state === 'preparing' ? errorCodes.rebalanceInProgress : undefined;
   }
 
   /** A member that joins again unchanged, because it missed the answer: no reason to bother the others. A leader may want to assign anew. */
-  #isRepeat(member: Member): boolean {
-    return this.#state === 'completing' || (this.#state === 'stable' && member.id !== this.#leaderId);
+  private isRepeat(member: Member): boolean {
+    return this.state === 'completing' || (this.state === 'stable' && member.id !== this.leaderId);
   }
 
-  #invite({ clientId, sessionTimeoutMs }: JoinRequest): string {
+  private invite({ clientId, sessionTimeoutMs }: JoinRequest): string {
     const id = `${clientId}-${randomUUID()}`;
-    this.#invited.set(
+    this.invited.set(
       id,
-      setTimeout(() => this.#uninvite(id), sessionTimeoutMs),
+      setTimeout(() => this.uninvite(id), sessionTimeoutMs),
     );
     return id;
   }
 
-  #uninvite(memberId: string): void {
-    clearTimeout(this.#invited.get(memberId));
-    this.#invited.delete(memberId);
+  private uninvite(memberId: string): void {
+    clearTimeout(this.invited.get(memberId));
+    this.invited.delete(memberId);
   }
 
-  #addMember(request: JoinRequest): Member {
+  private addMember(request: JoinRequest): Member {
     const id = request.memberId;
-    this.#uninvite(id);
+    this.uninvite(id);
     const member: Member = {
       id,
       sessionTimeoutMs: request.sessionTimeoutMs,
@@ -178,100 +178,100 @@ export class ConsumerGroup {
       answerSync: undefined,
       session: undefined,
     };
-    this.#members.set(id, member);
+    this.members.set(id, member);
     return member;
   }
 
-  #prepare(): void {
-    this.#state = 'preparing';
-    for (const member of this.#members.values()) {
-      this.#answerSync(member, { error: errorCodes.rebalanceInProgress, assignment: nothing });
+  private prepare(): void {
+    this.state = 'preparing';
+    for (const member of this.members.values()) {
+      this.answerSync(member, { error: errorCodes.rebalanceInProgress, assignment: nothing });
     }
-    this.#expectWithinRebalance(() => [...this.#members.values()].filter(({ answerJoin }) => answerJoin === undefined));
+    this.expectWithinRebalance(() => [...this.members.values()].filter(({ answerJoin }) => answerJoin === undefined));
   }
 
   /** Removes who has not done by then what the rebalance waits for. */
-  #expectWithinRebalance(late: () => Member[]): void {
-    const slowest = Math.max(...[...this.#members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs));
-    clearTimeout(this.#rebalanceDeadline);
-    this.#rebalanceDeadline = setTimeout(() => {
-      for (const { id } of late()) this.#remove(id);
+  private expectWithinRebalance(late: () => Member[]): void {
+    const slowest = Math.max(...[...this.members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs));
+    clearTimeout(this.rebalanceDeadline);
+    this.rebalanceDeadline = setTimeout(() => {
+      for (const { id } of late()) this.remove(id);
     }, slowest);
   }
 
-  #completeWhenAllJoined(): void {
-    const members = [...this.#members.values()];
-    if (this.#state !== 'preparing' || members.length === 0 || members.some(({ answerJoin }) => answerJoin === undefined)) return;
-    this.#state = 'completing';
-    this.#generation += 1;
-    this.#unsynced = new Set(this.#members.keys());
-    this.#expectWithinRebalance(() => members.filter(({ id }) => this.#unsynced.has(id)));
-    if (!this.#members.has(this.#leaderId)) this.#leaderId = members[0]!.id;
-    this.#protocol = this.#agreed(members.map(({ protocols }) => protocols))!;
+  private completeWhenAllJoined(): void {
+    const members = [...this.members.values()];
+    if (this.state !== 'preparing' || members.length === 0 || members.some(({ answerJoin }) => answerJoin === undefined)) return;
+    this.state = 'completing';
+    this.generation += 1;
+    this.unsynced = new Set(this.members.keys());
+    this.expectWithinRebalance(() => members.filter(({ id }) => this.unsynced.has(id)));
+    if (!this.members.has(this.leaderId)) this.leaderId = members[0]!.id;
+    this.protocol = this.agreed(members.map(({ protocols }) => protocols))!;
     for (const member of members) {
-      member.answerJoin!(this.#joined(member));
+      member.answerJoin!(this.joined(member));
       member.answerJoin = undefined;
-      this.#expectHeartbeat(member);
+      this.expectHeartbeat(member);
     }
   }
 
-  #joined(member: Member): JoinAnswer {
-    const metadataOf = ({ protocols }: Member): Buffer => protocols.find(({ name }) => name === this.#protocol)?.metadata ?? nothing;
+  private joined(member: Member): JoinAnswer {
+    const metadataOf = ({ protocols }: Member): Buffer => protocols.find(({ name }) => name === this.protocol)?.metadata ?? nothing;
     return {
       error: errorCodes.none,
-      generation: this.#generation,
-      protocol: this.#protocol,
-      leaderId: this.#leaderId,
+      generation: this.generation,
+      protocol: this.protocol,
+      leaderId: this.leaderId,
       memberId: member.id,
       members:
-        member.id === this.#leaderId ? [...this.#members.values()].map((each) => ({ memberId: each.id, metadata: metadataOf(each) })) : [],
+        member.id === this.leaderId ? [...this.members.values()].map((each) => ({ memberId: each.id, metadata: metadataOf(each) })) : [],
     };
   }
 
-  #refuseJoin(error: ErrorCode, memberId: string): JoinAnswer {
+  private refuseJoin(error: ErrorCode, memberId: string): JoinAnswer {
     return { error, generation: -1, protocol: '', leaderId: '', memberId, members: [] };
   }
 
   /** Whether the joining member supports a protocol that all others support. */
-  #canAgree({ memberId, protocols }: JoinRequest): boolean {
-    const others = [...this.#members.values()].filter(({ id }) => id !== memberId);
-    return this.#agreed([protocols, ...others.map((member) => member.protocols)]) !== undefined;
+  private canAgree({ memberId, protocols }: JoinRequest): boolean {
+    const others = [...this.members.values()].filter(({ id }) => id !== memberId);
+    return this.agreed([protocols, ...others.map((member) => member.protocols)]) !== undefined;
   }
 
-  #agreed([first = [], ...others]: (readonly Protocol[])[]): string | undefined {
+  private agreed([first = [], ...others]: (readonly Protocol[])[]): string | undefined {
     return first.find(({ name }) => others.every((protocols) => protocols.some((other) => other.name === name)))?.name;
   }
 
-  #assign(assignments: ReadonlyMap<string, Buffer>): void {
-    this.#state = 'stable';
-    for (const member of this.#members.values()) {
+  private assign(assignments: ReadonlyMap<string, Buffer>): void {
+    this.state = 'stable';
+    for (const member of this.members.values()) {
       member.assignment = assignments.get(member.id) ?? nothing;
-      this.#answerSync(member, { error: errorCodes.none, assignment: member.assignment });
+      this.answerSync(member, { error: errorCodes.none, assignment: member.assignment });
     }
   }
 
-  #answerSync(member: Member, answer: SyncAnswer): void {
+  private answerSync(member: Member, answer: SyncAnswer): void {
     member.answerSync?.(answer);
     member.answerSync = undefined;
   }
 
-  #expectHeartbeat(member: Member): void {
+  private expectHeartbeat(member: Member): void {
     clearTimeout(member.session);
-    if (member.answerJoin === undefined) member.session = setTimeout(() => this.#remove(member.id), member.sessionTimeoutMs);
+    if (member.answerJoin === undefined) member.session = setTimeout(() => this.remove(member.id), member.sessionTimeoutMs);
   }
 
-  #remove(memberId: string): void {
-    const member = this.#members.get(memberId);
+  private remove(memberId: string): void {
+    const member = this.members.get(memberId);
     if (member === undefined) return;
     clearTimeout(member.session);
-    this.#members.delete(memberId);
-    member.answerJoin?.(this.#refuseJoin(errorCodes.unknownMemberId, memberId));
-    this.#answerSync(member, { error: errorCodes.unknownMemberId, assignment: nothing });
+    this.members.delete(memberId);
+    member.answerJoin?.(this.refuseJoin(errorCodes.unknownMemberId, memberId));
+    this.answerSync(member, { error: errorCodes.unknownMemberId, assignment: nothing });
     if (this.empty) {
-      this.#state = 'empty';
-      clearTimeout(this.#rebalanceDeadline);
-    } else if (this.#state !== 'preparing') this.#prepare();
-    this.#completeWhenAllJoined();
+      this.state = 'empty';
+      clearTimeout(this.rebalanceDeadline);
+    } else if (this.state !== 'preparing') this.prepare();
+    this.completeWhenAllJoined();
   }
 }
 

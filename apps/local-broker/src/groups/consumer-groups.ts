@@ -11,35 +11,35 @@ const offsetsRetentionMs = 7 * 86_400_000;
 
 /** The groups with members, and the offsets of all groups that ever committed. */
 export class ConsumerGroups {
-  readonly #groups = new Map<string, ConsumerGroup>();
+  private readonly groups = new Map<string, ConsumerGroup>();
 
   constructor(readonly offsets: CommittedOffsets) {}
 
   join(groupId: string, request: JoinRequest): Promise<JoinAnswer> {
-    let group = this.#groups.get(groupId);
+    let group = this.groups.get(groupId);
     if (group === undefined) {
       group = new ConsumerGroup();
-      this.#groups.set(groupId, group);
+      this.groups.set(groupId, group);
     }
     return group.join(request);
   }
 
   async sync(groupId: string, memberId: string, generation: number, assignments: ReadonlyMap<string, Buffer>): Promise<SyncAnswer> {
-    const group = this.#groups.get(groupId);
+    const group = this.groups.get(groupId);
     return group?.sync(memberId, generation, assignments) ?? { error: errorCodes.unknownMemberId, assignment: Buffer.alloc(0) };
   }
 
   heartbeat(groupId: string, memberId: string, generation: number): ErrorCode {
-    return this.#groups.get(groupId)?.heartbeat(memberId, generation) ?? errorCodes.unknownMemberId;
+    return this.groups.get(groupId)?.heartbeat(memberId, generation) ?? errorCodes.unknownMemberId;
   }
 
   leave(groupId: string, memberId: string): ErrorCode {
-    return this.#groups.get(groupId)?.leave(memberId) ?? errorCodes.unknownMemberId;
+    return this.groups.get(groupId)?.leave(memberId) ?? errorCodes.unknownMemberId;
   }
 
   /** One answer for each offset, in their order. */
   async commit(groupId: string, memberId: string, generation: number, offsets: readonly CommittedOffset[]): Promise<ErrorCode[]> {
-    const refusal = this.#checkCommit(groupId, memberId, generation);
+    const refusal = this.checkCommit(groupId, memberId, generation);
     if (refusal !== errorCodes.none) return offsets.map(() => refusal);
     const taken = offsets.filter(isNoteShort);
     const stored = await this.offsets.commit(taken).then(
@@ -51,23 +51,23 @@ export class ConsumerGroups {
 
   /** Forgets the offsets of groups that nobody has used for a week, as Kafka does. */
   async expire(nowMs: number): Promise<string[]> {
-    const atWork = [...this.#groups].flatMap(([groupId, group]) => (group.empty ? [] : [groupId]));
+    const atWork = [...this.groups].flatMap(([groupId, group]) => (group.empty ? [] : [groupId]));
     await this.offsets.used(atWork);
     const expired = this.offsets.unusedSince(nowMs - offsetsRetentionMs);
     await this.offsets.forget(expired);
-    for (const [groupId, group] of this.#groups) {
-      if (group.empty && this.offsets.ofGroup(groupId).length === 0) this.#groups.delete(groupId);
+    for (const [groupId, group] of this.groups) {
+      if (group.empty && this.offsets.ofGroup(groupId).length === 0) this.groups.delete(groupId);
     }
     return expired;
   }
 
   async close(): Promise<void> {
-    for (const group of this.#groups.values()) group.close();
+    for (const group of this.groups.values()) group.close();
     await this.offsets.close();
   }
 
-  #checkCommit(groupId: string, memberId: string, generation: number): ErrorCode {
-    const group = this.#groups.get(groupId);
+  private checkCommit(groupId: string, memberId: string, generation: number): ErrorCode {
+    const group = this.groups.get(groupId);
     if (group !== undefined) return group.checkCommit(memberId, generation);
     // Of a group without members only an administrator sets the offsets, and names no generation.
     if (generation < 0) return errorCodes.none;

@@ -20,28 +20,28 @@ export class FailingDisk {
   powerCutAt = Infinity;
   /** Bytes that can still be written. */
   freeBytes = Infinity;
-  readonly #files = new Map<string, TrackedFile>();
+  private readonly files = new Map<string, TrackedFile>();
 
   readonly openFile = async (path: string, flags: string): Promise<FileHandle> => {
     const handle = await open(path, flags);
-    if (!this.#files.has(path)) this.#files.set(path, { synced: await contentOf(path), unsynced: [] });
-    return this.#tracked(handle, path, this.#files.get(path)!);
+    if (!this.files.has(path)) this.files.set(path, { synced: await contentOf(path), unsynced: [] });
+    return this.tracked(handle, path, this.files.get(path)!);
   };
 
   /** Makes the files what a power cut may leave of them. @param random from 0 up to 1 */
   async losePower(random: () => number): Promise<void> {
-    for (const [path, { synced, unsynced }] of this.#files) {
+    for (const [path, { synced, unsynced }] of this.files) {
       await writeFile(
         path,
         unsynced.reduce((content, change) => afterChange(content, change, random), synced),
       );
     }
-    this.#files.clear();
+    this.files.clear();
   }
 
-  #tracked(handle: FileHandle, path: string, file: TrackedFile): FileHandle {
+  private tracked(handle: FileHandle, path: string, file: TrackedFile): FileHandle {
     const write = async (data: Buffer, position: number): Promise<number> => {
-      this.#beat();
+      this.beat();
       const taken = data.subarray(0, this.freeBytes);
       if (taken.length === 0 && data.length > 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
       this.freeBytes -= taken.length;
@@ -49,7 +49,7 @@ export class FailingDisk {
       return (await handle.write(taken, 0, taken.length, position)).bytesWritten;
     };
     const sync = async (): Promise<void> => {
-      this.#beat();
+      this.beat();
       file.synced = await contentOf(path);
       file.unsynced = [];
     };
@@ -60,7 +60,7 @@ export class FailingDisk {
       writev: async (parts: readonly Buffer[], position: number) => ({ bytesWritten: await write(Buffer.concat(parts), position) }),
       writeFile: async (text: string) => void (await write(Buffer.from(text), 0)),
       truncate: async (bytes: number) => {
-        this.#beat();
+        this.beat();
         file.unsynced.push({ truncatedTo: bytes });
         await handle.truncate(bytes);
       },
@@ -75,7 +75,7 @@ export class FailingDisk {
     });
   }
 
-  #beat(): void {
+  private beat(): void {
     this.operations += 1;
     if (this.operations >= this.powerCutAt) throw new Error('the power is gone');
   }

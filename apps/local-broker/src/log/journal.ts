@@ -26,9 +26,9 @@ const magic = 0x4d52_4a31;
  * which spares the disk its growth; sequences tell the frames of this round from those of the last one, all of which are settled.
  */
 export class Journal {
-  #current = 0;
-  #position = 0;
-  #sequence = 1n;
+  private current = 0;
+  private position = 0;
+  private sequence = 1n;
 
   private constructor(
     private readonly files: readonly [FileHandle, FileHandle],
@@ -45,7 +45,7 @@ export class Journal {
   }
 
   get full(): boolean {
-    return this.#position >= this.limitBytes;
+    return this.position >= this.limitBytes;
   }
 
   /** Every entry that was written whole, those of one partition in their order. Some may stand in the partitions already. */
@@ -58,18 +58,18 @@ export class Journal {
 
   /** Returns when all entries are on the disk. Where it throws, none of them counts, and the next frame stands in its place. */
   async write(entries: readonly JournalEntry[]): Promise<void> {
-    const parts = [headOf(this.#sequence, entries), ...entries.map(({ batch }) => batch)];
-    const file = this.files[this.#current]!;
-    await writeAll(file, parts, this.#position);
+    const parts = [headOf(this.sequence, entries), ...entries.map(({ batch }) => batch)];
+    const file = this.files[this.current]!;
+    await writeAll(file, parts, this.position);
     await file.datasync();
-    this.#sequence += 1n;
-    this.#position += parts.reduce((bytes, part) => bytes + part.length, 0);
+    this.sequence += 1n;
+    this.position += parts.reduce((bytes, part) => bytes + part.length, 0);
   }
 
   /** From here on the other file is written. Everything in it has to be settled. */
   turn(): void {
-    this.#current = 1 - this.#current;
-    this.#position = 0;
+    this.current = 1 - this.current;
+    this.position = 0;
   }
 
   /** Everything in both files is settled. */
@@ -78,7 +78,7 @@ export class Journal {
       await file.truncate(0);
       await file.datasync();
     }
-    this.#position = 0;
+    this.position = 0;
   }
 
   async close(): Promise<void> {

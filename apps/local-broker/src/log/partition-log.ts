@@ -42,28 +42,28 @@ const notStored = { error: errorCodes.storageError, baseOffset: -1 } as const;
  * until it is settled: written to the partition's own files.
  */
 export class PartitionLog {
-  #segments: Segment[] = [];
-  readonly #sequences = new ProducerSequences();
+  private segments: Segment[] = [];
+  private readonly sequences = new ProducerSequences();
   /** Durable, not settled. */
-  #tail: StoredBatch[] = [];
-  #settledOffset = 0;
-  #durableOffset = 0;
-  #nextOffset = 0;
+  private tail: StoredBatch[] = [];
+  private settledOffset = 0;
+  private durableOffset = 0;
+  private nextOffset = 0;
   /** What is numbered and not durable, by its first offset. */
-  readonly #placed = new Map<number, { takeBack: () => void; durable: Promise<boolean> }>();
+  private readonly placed = new Map<number, { takeBack: () => void; durable: Promise<boolean> }>();
   /** Whether the last segment has what may not be on the disk. */
-  #unsynced = false;
-  #open = true;
+  private unsynced = false;
+  private isOpen = true;
   /** Changes of the segments, one after the other. */
-  #changing: Promise<unknown> = Promise.resolve();
-  readonly #waiters = new Set<() => void>();
+  private changing: Promise<unknown> = Promise.resolve();
+  private readonly waiters = new Set<() => void>();
 
   private constructor(private readonly options: PartitionLogOptions) {}
 
   static async open(options: PartitionLogOptions): Promise<{ log: PartitionLog; cutBytes: number }> {
     await mkdir(options.directory, { recursive: true });
     const log = new PartitionLog(options);
-    const cutBytes = await log.#recover();
+    const cutBytes = await log.recover();
     return { log, cutBytes };
   }
 
@@ -74,61 +74,61 @@ export class PartitionLog {
 
   /** The first offset that retention has left. */
   get startOffset(): number {
-    return this.#segments[0]!.baseOffset;
+    return this.segments[0]!.baseOffset;
   }
 
   /** Everything below is durable and can be read (Kafka's high watermark). */
   get endOffset(): number {
-    return this.#durableOffset;
+    return this.durableOffset;
   }
 
   /** In its own files. */
   get bytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    return this.segments.reduce((sum, segment) => sum + segment.bytes, 0);
   }
 
   /** Resolves when the batch is durable, or refuses it. The batch's buffer becomes the log's. */
   async append(data: Buffer): Promise<AppendResult> {
-    if (!this.#open) return notStored;
+    if (!this.isOpen) return notStored;
     const header = readHeader(data);
     if (header === undefined || header.bytes !== data.length || !isIntact(data)) return refused(errorCodes.corruptMessage);
     if (data.length > this.options.maxBatchBytes) return refused(errorCodes.messageTooLarge);
     if (header.maxTimestampMs > this.options.nowMs() + maxAheadMs) return refused(errorCodes.invalidTimestamp);
-    const check = this.#sequences.check(header);
+    const check = this.sequences.check(header);
     if (check.kind === 'refused') return refused(errorCodes[check.reason]);
     if (check.kind === 'repeat') {
-      const durable = (await this.#placed.get(check.baseOffset)?.durable) ?? true; // the first one may be on its way
+      const durable = (await this.placed.get(check.baseOffset)?.durable) ?? true; // the first one may be on its way
       return durable ? { error: errorCodes.none, baseOffset: check.baseOffset } : notStored;
     }
-    const baseOffset = this.#nextOffset;
-    return (await this.#append(header, data)) ? { error: errorCodes.none, baseOffset } : notStored;
+    const baseOffset = this.nextOffset;
+    return (await this.appendBatch(header, data)) ? { error: errorCodes.none, baseOffset } : notStored;
   }
 
-  #append(header: BatchHeader, data: Buffer): Promise<boolean> {
-    const baseOffset = this.#nextOffset;
+  private appendBatch(header: BatchHeader, data: Buffer): Promise<boolean> {
+    const baseOffset = this.nextOffset;
     const lastOffset = baseOffset + header.lastOffset - header.baseOffset;
     placeAt(data, baseOffset);
-    this.#nextOffset = lastOffset + 1;
-    const takeBack = this.#sequences.appended({ ...header, baseOffset, lastOffset });
+    this.nextOffset = lastOffset + 1;
+    const takeBack = this.sequences.appended({ ...header, baseOffset, lastOffset });
     const durable = this.options.commit({ log: this, baseOffset, data });
-    this.#placed.set(baseOffset, { takeBack, durable });
+    this.placed.set(baseOffset, { takeBack, durable });
     return durable;
   }
 
   /** The batch is in the journal. Called in the order of the offsets. */
   durable(data: Buffer): void {
     const header = readHeader(data)!;
-    this.#placed.delete(header.baseOffset);
-    this.#tail.push({ header, data });
-    this.#durableOffset = header.lastOffset + 1;
-    for (const wake of this.#waiters) wake();
+    this.placed.delete(header.baseOffset);
+    this.tail.push({ header, data });
+    this.durableOffset = header.lastOffset + 1;
+    for (const wake of this.waiters) wake();
   }
 
   /** The journal refused what is not durable: it was never here. */
   takeBack(): void {
-    for (const { takeBack } of [...this.#placed.values()].toReversed()) takeBack();
-    this.#placed.clear();
-    this.#nextOffset = this.#durableOffset;
+    for (const { takeBack } of [...this.placed.values()].toReversed()) takeBack();
+    this.placed.clear();
+    this.nextOffset = this.durableOffset;
   }
 
   /**
@@ -136,60 +136,60 @@ export class PartitionLog {
    */
   async recovered(data: Buffer): Promise<{ added: boolean; gap: boolean }> {
     const header = readHeader(data)!;
-    if (header.baseOffset < this.#nextOffset) return { added: false, gap: false };
-    const gap = header.baseOffset > this.#nextOffset;
-    if (gap) await this.#startAt(header.baseOffset);
-    this.#sequences.appended(header);
-    this.#tail.push({ header, data });
-    this.#nextOffset = this.#durableOffset = header.lastOffset + 1;
+    if (header.baseOffset < this.nextOffset) return { added: false, gap: false };
+    const gap = header.baseOffset > this.nextOffset;
+    if (gap) await this.startAt(header.baseOffset);
+    this.sequences.appended(header);
+    this.tail.push({ header, data });
+    this.nextOffset = this.durableOffset = header.lastOffset + 1;
     return { added: true, gap };
   }
 
   /** Brings what stands in the journal only into the partition's files, synced. Where it throws, nothing is lost, and it can be tried again. */
   settle(): Promise<void> {
-    return this.#exclusive(async () => {
-      const batches = [...this.#tail];
+    return this.exclusive(async () => {
+      const batches = [...this.tail];
       for (let at = 0; at < batches.length;) {
-        if (this.#isFullFor(batches[at]!.header)) await this.#roll(batches[at]!.header.baseOffset);
-        const end = this.#firstThatDoesNotFit(batches, at);
-        this.#unsynced = true;
-        await this.#segments.at(-1)!.append(batches.slice(at, end));
-        this.#settledOffset = batches[end - 1]!.header.lastOffset + 1;
-        this.#tail = this.#tail.slice(end - at);
+        if (this.isFullFor(batches[at]!.header)) await this.roll(batches[at]!.header.baseOffset);
+        const end = this.firstThatDoesNotFit(batches, at);
+        this.unsynced = true;
+        await this.segments.at(-1)!.append(batches.slice(at, end));
+        this.settledOffset = batches[end - 1]!.header.lastOffset + 1;
+        this.tail = this.tail.slice(end - at);
         at = end;
       }
-      if (this.#unsynced) await this.#segments.at(-1)!.sync();
-      this.#unsynced = false;
+      if (this.unsynced) await this.segments.at(-1)!.sync();
+      this.unsynced = false;
     });
   }
 
   /** Whole batches from the one that holds `offset` on, in pieces: at least one batch, and no more than `maxBytes` beyond it. Empty at the end of the log. */
   async read(offset: number, maxBytes: number): Promise<readonly Buffer[]> {
-    if (offset >= this.#durableOffset) return [];
-    if (offset >= this.#settledOffset) return this.#readTail(offset, maxBytes);
-    const end = this.#settledOffset;
-    const first = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= offset);
-    for (const segment of this.#segments.slice(first)) {
+    if (offset >= this.durableOffset) return [];
+    if (offset >= this.settledOffset) return this.readTail(offset, maxBytes);
+    const end = this.settledOffset;
+    const first = this.segments.findLastIndex(({ baseOffset }) => baseOffset <= offset);
+    for (const segment of this.segments.slice(first)) {
       const records = await segment.read(offset, end, maxBytes);
       if (records.length > 0) return [records]; // else there is a gap up to the next one, see recovered
     }
-    return this.#readTail(offset, maxBytes);
+    return this.readTail(offset, maxBytes);
   }
 
   /** The first record at or after a time; undefined where all are older. */
   async recordAt(timestampMs: number): Promise<RecordPlace | undefined> {
-    for (const segment of this.#segments.filter(({ maxTimestampMs }) => maxTimestampMs >= timestampMs)) {
+    for (const segment of this.segments.filter(({ maxTimestampMs }) => maxTimestampMs >= timestampMs)) {
       const found = await segment.recordAt(timestampMs);
       if (found !== undefined) return found;
     }
-    const batch = this.#tail.find(({ header }) => header.maxTimestampMs >= timestampMs);
+    const batch = this.tail.find(({ header }) => header.maxTimestampMs >= timestampMs);
     return batch && recordAt(batch.data, timestampMs);
   }
 
   /** Calls back once per growth of the log until it is told to stop. */
   onGrowth(callback: () => void): () => void {
-    this.#waiters.add(callback);
-    return () => this.#waiters.delete(callback);
+    this.waiters.add(callback);
+    return () => this.waiters.delete(callback);
   }
 
   /**
@@ -197,11 +197,11 @@ export class PartitionLog {
    * by a new one first, so that the log goes on where it ended.
    */
   deleteOldest(isToGo: (segment: Segment) => boolean): Promise<Segment[]> {
-    return this.#exclusive(async () => {
+    return this.exclusive(async () => {
       const deleted: Segment[] = [];
-      for (let oldest = this.#segments[0]!; oldest.bytes > 0 && isToGo(oldest); oldest = this.#segments[0]!) {
-        if (this.#segments.length === 1) await this.#roll(this.#settledOffset);
-        this.#segments.shift();
+      for (let oldest = this.segments[0]!; oldest.bytes > 0 && isToGo(oldest); oldest = this.segments[0]!) {
+        if (this.segments.length === 1) await this.roll(this.settledOffset);
+        this.segments.shift();
         await oldest.remove();
         deleted.push(oldest);
       }
@@ -211,57 +211,57 @@ export class PartitionLog {
 
   /** The oldest segment that has anything in it. */
   get oldest(): Segment | undefined {
-    const oldest = this.#segments[0]!;
+    const oldest = this.segments[0]!;
     return oldest.bytes > 0 ? oldest : undefined;
   }
 
   /** Takes no more appends. */
   refuseAppends(): void {
-    this.#open = false;
+    this.isOpen = false;
   }
 
   async close(): Promise<void> {
-    this.#open = false;
-    await this.#exclusive(() => this.#segments.at(-1)!.close());
+    this.isOpen = false;
+    await this.exclusive(() => this.segments.at(-1)!.close());
   }
 
-  async #recover(): Promise<number> {
+  private async recover(): Promise<number> {
     const { directory, openFile } = this.options;
     const bases = (await readdir(directory)).flatMap((file) => Segment.baseOffsetIn(file) ?? []).toSorted((a, b) => a - b);
     const lastBase = bases.pop() ?? 0;
-    this.#segments = await Promise.all(bases.map((base) => Segment.existing(directory, base)));
+    this.segments = await Promise.all(bases.map((base) => Segment.existing(directory, base)));
     const last = await Segment.writable(directory, lastBase, openFile);
-    this.#segments.push(last);
+    this.segments.push(last);
     await syncDirectory(directory);
-    this.#nextOffset = lastBase;
+    this.nextOffset = lastBase;
     const take = (batch: BatchHeader): void => {
-      this.#sequences.appended(batch);
-      this.#nextOffset = batch.lastOffset + 1;
+      this.sequences.appended(batch);
+      this.nextOffset = batch.lastOffset + 1;
     };
     // A batch that a producer may still repeat stands in the last segment or, where that one is new, in the one before. Only the last can be torn.
-    await this.#segments.at(-2)?.recover(false, take);
-    this.#nextOffset = lastBase;
+    await this.segments.at(-2)?.recover(false, take);
+    this.nextOffset = lastBase;
     const { cutBytes } = await last.recover(true, take);
-    this.#settledOffset = this.#durableOffset = this.#nextOffset;
+    this.settledOffset = this.durableOffset = this.nextOffset;
     return cutBytes;
   }
 
   /** What stood up to here is lost with its file: the log goes on where it was, since an offset stands for one record for ever. */
-  async #startAt(baseOffset: number): Promise<void> {
-    const empty = this.#segments.at(-1)!.bytes === 0 ? this.#segments.at(-1) : undefined;
-    await this.#roll(baseOffset);
+  private async startAt(baseOffset: number): Promise<void> {
+    const empty = this.segments.at(-1)!.bytes === 0 ? this.segments.at(-1) : undefined;
+    await this.roll(baseOffset);
     if (empty !== undefined) {
-      this.#segments.splice(this.#segments.indexOf(empty), 1);
+      this.segments.splice(this.segments.indexOf(empty), 1);
       await empty.remove();
     }
-    this.#settledOffset = baseOffset;
+    this.settledOffset = baseOffset;
   }
 
-  #readTail(offset: number, maxBytes: number): Buffer[] {
+  private readTail(offset: number, maxBytes: number): Buffer[] {
     const found: Buffer[] = [];
     let bytes = 0;
-    for (let at = this.#positionInTail(offset); at < this.#tail.length; at += 1) {
-      const { data } = this.#tail[at]!;
+    for (let at = this.positionInTail(offset); at < this.tail.length; at += 1) {
+      const { data } = this.tail[at]!;
       if (found.length > 0 && bytes + data.length > maxBytes) break;
       found.push(data);
       bytes += data.length;
@@ -270,51 +270,51 @@ export class PartitionLog {
   }
 
   /** Of the first batch that ends at or after `offset`. */
-  #positionInTail(offset: number): number {
+  private positionInTail(offset: number): number {
     let low = 0;
-    let high = this.#tail.length;
+    let high = this.tail.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#tail[middle]!.header.lastOffset < offset) low = middle + 1;
+      if (this.tail[middle]!.header.lastOffset < offset) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
-  #isFullFor(batch: BatchHeader): boolean {
-    const { bytes, firstTimestampMs } = this.#segments.at(-1)!;
-    return this.#wouldExceed(bytes, firstTimestampMs, batch);
+  private isFullFor(batch: BatchHeader): boolean {
+    const { bytes, firstTimestampMs } = this.segments.at(-1)!;
+    return this.wouldExceed(bytes, firstTimestampMs, batch);
   }
 
-  #firstThatDoesNotFit(batches: readonly StoredBatch[], from: number): number {
-    let { bytes, firstTimestampMs } = this.#segments.at(-1)!;
+  private firstThatDoesNotFit(batches: readonly StoredBatch[], from: number): number {
+    let { bytes, firstTimestampMs } = this.segments.at(-1)!;
     if (bytes === 0) firstTimestampMs = batches[from]!.header.firstTimestampMs;
     bytes += batches[from]!.header.bytes;
     let at = from + 1;
-    for (; at < batches.length && !this.#wouldExceed(bytes, firstTimestampMs, batches[at]!.header); at += 1)
+    for (; at < batches.length && !this.wouldExceed(bytes, firstTimestampMs, batches[at]!.header); at += 1)
       bytes += batches[at]!.header.bytes;
     return at;
   }
 
   /** As Kafka rolls: by size, and by the time between the records. */
-  #wouldExceed(usedBytes: number, firstTimestampMs: number, batch: BatchHeader): boolean {
+  private wouldExceed(usedBytes: number, firstTimestampMs: number, batch: BatchHeader): boolean {
     if (usedBytes === 0) return false;
     if (usedBytes + batch.bytes > this.options.segmentBytes) return true;
     return firstTimestampMs >= 0 && batch.maxTimestampMs - firstTimestampMs > this.options.segmentMs;
   }
 
   /** The next segment says that the last one is whole: it must not be there first. */
-  async #roll(baseOffset: number): Promise<void> {
-    const full = this.#segments.at(-1)!;
+  private async roll(baseOffset: number): Promise<void> {
+    const full = this.segments.at(-1)!;
     await full.seal();
-    this.#segments.push(await Segment.writable(this.options.directory, baseOffset, this.options.openFile));
+    this.segments.push(await Segment.writable(this.options.directory, baseOffset, this.options.openFile));
     await syncDirectory(this.options.directory);
     await full.close();
   }
 
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#changing.then(work);
-    this.#changing = done.catch(() => undefined);
+  private exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.changing.then(work);
+    this.changing = done.catch(() => undefined);
     return done;
   }
 }

@@ -24,11 +24,11 @@ export type SequenceCheck =
 
 /** What makes repeating a produce request safe: the last batches of each producer in one partition. */
 export class ProducerSequences {
-  readonly #producers = new Map<number, KnownProducer>();
+  private readonly producers = new Map<number, KnownProducer>();
 
   check(batch: BatchHeader): SequenceCheck {
     if (batch.producerId < 0) return { kind: 'next' };
-    const known = this.#producers.get(batch.producerId);
+    const known = this.producers.get(batch.producerId);
     // Kafka takes any sequence of a producer it has forgotten (KIP-360), and so does this.
     if (known === undefined) return { kind: 'next' };
     if (batch.producerEpoch < known.epoch) return { kind: 'refused', reason: 'invalidProducerEpoch' };
@@ -47,15 +47,15 @@ export class ProducerSequences {
   /** Returns what takes it back; several are taken back in the opposite order. */
   appended({ producerId, producerEpoch, firstSequence, lastSequence, baseOffset }: BatchHeader): () => void {
     if (producerId < 0) return () => undefined;
-    const before = this.#producers.get(producerId);
+    const before = this.producers.get(producerId);
     const batches = before?.epoch === producerEpoch ? before.batches.slice(1 - remembered) : [];
-    this.#know(producerId, { epoch: producerEpoch, batches: [...batches, { firstSequence, lastSequence, baseOffset }] });
-    return () => this.#know(producerId, before);
+    this.know(producerId, { epoch: producerEpoch, batches: [...batches, { firstSequence, lastSequence, baseOffset }] });
+    return () => this.know(producerId, before);
   }
 
-  #know(producerId: number, known: KnownProducer | undefined): void {
-    this.#producers.delete(producerId);
-    if (known !== undefined) this.#producers.set(producerId, known);
-    if (this.#producers.size > maxProducers) this.#producers.delete(this.#producers.keys().next().value!);
+  private know(producerId: number, known: KnownProducer | undefined): void {
+    this.producers.delete(producerId);
+    if (known !== undefined) this.producers.set(producerId, known);
+    if (this.producers.size > maxProducers) this.producers.delete(this.producers.keys().next().value!);
   }
 }

@@ -19,13 +19,13 @@ export interface RecordPlace {
  * the others open it per read, so a long log does not use up the process's file handles.
  */
 export class Segment {
-  readonly #offsets: number[] = [];
-  readonly #positions: number[] = [];
-  #writing: FileHandle | undefined;
-  #indexed: Promise<void> | undefined;
-  #bytes = 0;
-  #firstTimestampMs = -1;
-  #maxTimestampMs = -1;
+  private readonly offsets: number[] = [];
+  private readonly positions: number[] = [];
+  private writing: FileHandle | undefined;
+  private indexed: Promise<void> | undefined;
+  private sizeBytes = 0;
+  private firstMs = -1;
+  private latestMs = -1;
 
   private constructor(
     readonly path: string,
@@ -45,8 +45,8 @@ export class Segment {
   static async existing(directory: string, baseOffset: number): Promise<Segment> {
     const segment = new Segment(join(directory, Segment.nameOf(baseOffset)), baseOffset);
     const { size, mtimeMs } = await stat(segment.path);
-    segment.#bytes = size;
-    segment.#maxTimestampMs = Math.round(mtimeMs);
+    segment.sizeBytes = size;
+    segment.latestMs = Math.round(mtimeMs);
     return segment;
   }
 
@@ -54,23 +54,23 @@ export class Segment {
   static async writable(directory: string, baseOffset: number, openFile: OpenFile): Promise<Segment> {
     const segment = new Segment(join(directory, Segment.nameOf(baseOffset)), baseOffset);
     await (await openFile(segment.path, 'a')).close(); // `r+` writes at a position, and needs the file to exist
-    segment.#writing = await openFile(segment.path, 'r+');
-    segment.#bytes = (await segment.#writing.stat()).size;
+    segment.writing = await openFile(segment.path, 'r+');
+    segment.sizeBytes = (await segment.writing.stat()).size;
     return segment;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.sizeBytes;
   }
 
   /** Of its first record; -1 where it has none. */
   get firstTimestampMs(): number {
-    return this.#firstTimestampMs;
+    return this.firstMs;
   }
 
   /** Of its latest record, whichever that is; -1 where it has none. */
   get maxTimestampMs(): number {
-    return this.#maxTimestampMs;
+    return this.latestMs;
   }
 
   /**
@@ -79,49 +79,49 @@ export class Segment {
    */
   async recover(verify: boolean, onBatch: (batch: BatchHeader) => void): Promise<{ cutBytes: number }> {
     let goodBytes = 0;
-    await this.#withFile((file) =>
-      this.#scan(file, 0, verify, (batch, position) => {
-        this.#remember(batch, position);
+    await this.withFile((file) =>
+      this.scan(file, 0, verify, (batch, position) => {
+        this.remember(batch, position);
         goodBytes = position + batch.bytes;
         onBatch(batch);
         return true;
       }),
     );
-    this.#indexed = Promise.resolve();
-    const cutBytes = this.#bytes - goodBytes;
-    if (cutBytes > 0 && this.#writing !== undefined) {
-      await this.#writing.truncate(goodBytes);
-      await this.#writing.datasync();
-      this.#bytes = goodBytes;
+    this.indexed = Promise.resolve();
+    const cutBytes = this.sizeBytes - goodBytes;
+    if (cutBytes > 0 && this.writing !== undefined) {
+      await this.writing.truncate(goodBytes);
+      await this.writing.datasync();
+      this.sizeBytes = goodBytes;
     }
     return { cutBytes };
   }
 
   /** Writes whole batches to the end. They are on the disk after the next {@link sync}; where it throws, the next write takes their place. */
   async append(batches: readonly { header: BatchHeader; data: Buffer }[]): Promise<void> {
-    const file = this.#writable();
+    const file = this.writableFile();
     const data = Buffer.concat(batches.map((batch) => batch.data));
     for (let written = 0; written < data.length;) {
-      written += (await file.write(data, written, data.length - written, this.#bytes + written)).bytesWritten;
+      written += (await file.write(data, written, data.length - written, this.sizeBytes + written)).bytesWritten;
     }
     for (const { header } of batches) {
-      this.#remember(header, this.#bytes);
-      this.#bytes += header.bytes;
+      this.remember(header, this.sizeBytes);
+      this.sizeBytes += header.bytes;
     }
   }
 
   async sync(): Promise<void> {
-    await this.#writable().datasync();
+    await this.writableFile().datasync();
   }
 
   /** Whole batches from the one that holds `offset` on, below `end`: at least one, and no more than `maxBytes` beyond it. */
   async read(offset: number, end: number, maxBytes: number): Promise<Buffer> {
-    this.#indexed ??= this.#buildIndex();
-    await this.#indexed;
+    this.indexed ??= this.buildIndex();
+    await this.indexed;
     let from = -1;
     let to = -1;
-    return this.#withFile(async (file) => {
-      await this.#scan(file, this.#positionBefore(offset), false, (batch, position) => {
+    return this.withFile(async (file) => {
+      await this.scan(file, this.positionBefore(offset), false, (batch, position) => {
         if (batch.baseOffset >= end) return false;
         if (batch.lastOffset < offset) return true;
         if (from === -1) from = position;
@@ -135,9 +135,9 @@ export class Segment {
 
   /** The first record at or after a time. */
   async recordAt(timestampMs: number): Promise<RecordPlace | undefined> {
-    return this.#withFile(async (file) => {
+    return this.withFile(async (file) => {
       let found: { position: number; bytes: number } | undefined;
-      await this.#scan(file, 0, false, ({ bytes, maxTimestampMs }, position) => {
+      await this.scan(file, 0, false, ({ bytes, maxTimestampMs }, position) => {
         if (maxTimestampMs < timestampMs) return true;
         found = { position, bytes };
         return false;
@@ -148,17 +148,17 @@ export class Segment {
 
   /** Everything on the disk, and nothing behind it. The file gets the time of its latest record, which retention asks for after a restart. */
   async seal(): Promise<void> {
-    const file = this.#writable();
-    await file.truncate(this.#bytes);
-    if (this.#maxTimestampMs >= 0) await file.utimes(this.#maxTimestampMs / 1_000, this.#maxTimestampMs / 1_000);
-    else this.#maxTimestampMs = Math.round((await file.stat()).mtimeMs);
+    const file = this.writableFile();
+    await file.truncate(this.sizeBytes);
+    if (this.latestMs >= 0) await file.utimes(this.latestMs / 1_000, this.latestMs / 1_000);
+    else this.latestMs = Math.round((await file.stat()).mtimeMs);
     await file.sync();
   }
 
   /** No more writes; it can still be read. */
   async close(): Promise<void> {
-    const file = this.#writing;
-    this.#writing = undefined;
+    const file = this.writing;
+    this.writing = undefined;
     await file?.close();
   }
 
@@ -167,12 +167,12 @@ export class Segment {
     await rm(this.path, { force: true });
   }
 
-  #writable(): FileHandle {
-    if (this.#writing === undefined) throw new Error(`${this.path} is closed`);
-    return this.#writing;
+  private writableFile(): FileHandle {
+    if (this.writing === undefined) throw new Error(`${this.path} is closed`);
+    return this.writing;
   }
 
-  async #withFile<T>(work: (file: FileHandle) => Promise<T>): Promise<T> {
+  private async withFile<T>(work: (file: FileHandle) => Promise<T>): Promise<T> {
     const file = await open(this.path, 'r');
     try {
       return await work(file);
@@ -181,48 +181,53 @@ export class Segment {
     }
   }
 
-  async #buildIndex(): Promise<void> {
-    await this.#withFile((file) =>
-      this.#scan(file, 0, false, (batch, position) => {
-        this.#remember(batch, position);
+  private async buildIndex(): Promise<void> {
+    await this.withFile((file) =>
+      this.scan(file, 0, false, (batch, position) => {
+        this.remember(batch, position);
         return true;
       }),
     );
   }
 
-  #remember({ baseOffset, firstTimestampMs, maxTimestampMs }: BatchHeader, position: number): void {
-    if (this.#firstTimestampMs < 0) this.#firstTimestampMs = firstTimestampMs;
-    this.#maxTimestampMs = Math.max(this.#maxTimestampMs, maxTimestampMs);
-    const last = this.#positions.at(-1);
+  private remember({ baseOffset, firstTimestampMs, maxTimestampMs }: BatchHeader, position: number): void {
+    if (this.firstMs < 0) this.firstMs = firstTimestampMs;
+    this.latestMs = Math.max(this.latestMs, maxTimestampMs);
+    const last = this.positions.at(-1);
     if (last !== undefined && position - last < indexEveryBytes) return;
-    this.#offsets.push(baseOffset);
-    this.#positions.push(position);
+    this.offsets.push(baseOffset);
+    this.positions.push(position);
   }
 
   /** The last remembered position whose batch starts at or before `offset`. */
-  #positionBefore(offset: number): number {
+  private positionBefore(offset: number): number {
     let low = 0;
-    let high = this.#offsets.length;
+    let high = this.offsets.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#offsets[middle]! <= offset) low = middle + 1;
+      if (this.offsets[middle]! <= offset) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? 0 : this.#positions[low - 1]!;
+    return low === 0 ? 0 : this.positions[low - 1]!;
   }
 
   /** Visits batch after batch until the visitor returns false, the file ends, or what stands there is no intact batch. */
-  async #scan(file: FileHandle, from: number, verify: boolean, visit: (batch: BatchHeader, position: number) => boolean): Promise<void> {
+  private async scan(
+    file: FileHandle,
+    from: number,
+    verify: boolean,
+    visit: (batch: BatchHeader, position: number) => boolean,
+  ): Promise<void> {
     let position = from;
     let chunk: Buffer = Buffer.alloc(0);
     let chunkFrom = from;
-    while (position + headerBytes <= this.#bytes) {
+    while (position + headerBytes <= this.sizeBytes) {
       if (position + headerBytes > chunkFrom + chunk.length) {
-        chunk = await readExactly(file, position, Math.min(chunkBytes, this.#bytes - position));
+        chunk = await readExactly(file, position, Math.min(chunkBytes, this.sizeBytes - position));
         chunkFrom = position;
       }
       const header = readHeader(chunk.subarray(position - chunkFrom));
-      if (header === undefined || position + header.bytes > this.#bytes) return;
+      if (header === undefined || position + header.bytes > this.sizeBytes) return;
       if (verify) {
         const inChunk = position + header.bytes <= chunkFrom + chunk.length;
         const batch = inChunk

@@ -47,51 +47,51 @@ interface StoredTopic {
 
 /** The topics and their partitions on disk: `topics.json`, a directory per partition, and the journal they share. */
 export class TopicStore {
-  readonly #topics = new Map<string, StoredTopic>();
-  readonly #commits: GroupCommit;
-  readonly #openFile: OpenFile;
-  readonly #nowMs: () => number;
-  #changing: Promise<unknown> = Promise.resolve();
+  private readonly topics = new Map<string, StoredTopic>();
+  private readonly commits: GroupCommit;
+  private readonly openFile: OpenFile;
+  private readonly nowMs: () => number;
+  private changing: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly options: TopicStoreOptions,
     private readonly journal: Journal,
   ) {
-    this.#openFile = options.openFile ?? openFile;
-    this.#nowMs = options.nowMs ?? Date.now;
-    this.#commits = new GroupCommit(journal, options.onNote, () => this.#applyCap());
+    this.openFile = options.openFile ?? openFile;
+    this.nowMs = options.nowMs ?? Date.now;
+    this.commits = new GroupCommit(journal, options.onNote, () => this.applyCap());
   }
 
   static async open(options: TopicStoreOptions): Promise<TopicStore> {
     const { directory, journalBytes = 16 * 1_048_576 } = options;
     const journal = await Journal.open(join(directory, 'journal'), journalBytes, options.openFile ?? openFile);
     const store = new TopicStore(options, journal);
-    for (const spec of await store.#readSpecs()) await store.#openTopic(spec);
-    await store.#recover();
+    for (const spec of await store.readSpecs()) await store.openTopic(spec);
+    await store.recover();
     return store;
   }
 
   get all(): TopicSpec[] {
-    return [...this.#topics.values()].map(({ spec }) => spec);
+    return [...this.topics.values()].map(({ spec }) => spec);
   }
 
   topic(name: string): TopicSpec | undefined {
-    return this.#topics.get(name)?.spec;
+    return this.topics.get(name)?.spec;
   }
 
   partition(topic: string, partition: number): PartitionLog | undefined {
-    return this.#topics.get(topic)?.partitions[partition];
+    return this.topics.get(topic)?.partitions[partition];
   }
 
   /** False where a topic of that name exists. */
   async create(spec: TopicSpec): Promise<boolean> {
-    const created = this.#changing.then(async () => {
-      if (this.#topics.has(spec.name)) return false;
-      await replaceFile(this.#specsFile, JSON.stringify([...this.all, spec], null, 2), this.#openFile);
-      await this.#openTopic(spec);
+    const created = this.changing.then(async () => {
+      if (this.topics.has(spec.name)) return false;
+      await replaceFile(this.specsFile, JSON.stringify([...this.all, spec], null, 2), this.openFile);
+      await this.openTopic(spec);
       return true;
     });
-    this.#changing = created.catch(() => undefined);
+    this.changing = created.catch(() => undefined);
     return created;
   }
 
@@ -100,31 +100,31 @@ export class TopicStore {
    * As on Kafka, whether somebody has read them makes no difference.
    */
   async applyRetention(): Promise<void> {
-    await this.#commits.settle(); // what has grown old in the journal only
-    for (const { spec, partitions } of this.#topics.values()) {
-      for (const log of partitions) await this.#applyTopicRetention(spec, log);
+    await this.commits.settle(); // what has grown old in the journal only
+    for (const { spec, partitions } of this.topics.values()) {
+      for (const log of partitions) await this.applyTopicRetention(spec, log);
     }
-    await this.#applyCap();
+    await this.applyCap();
   }
 
   async close(): Promise<void> {
-    await this.#changing;
-    const partitions = [...this.#topics.values()].flatMap((topic) => topic.partitions);
+    await this.changing;
+    const partitions = [...this.topics.values()].flatMap((topic) => topic.partitions);
     for (const log of partitions) log.refuseAppends();
     try {
-      await this.#commits.close();
+      await this.commits.close();
     } finally {
       await Promise.all(partitions.map((log) => log.close()));
       await this.journal.close();
     }
   }
 
-  get #specsFile(): string {
+  private get specsFile(): string {
     return join(this.options.directory, 'topics.json');
   }
 
-  async #applyTopicRetention({ retentionMs, retentionBytes }: TopicSpec, log: PartitionLog): Promise<void> {
-    if (retentionMs >= 0) await log.deleteOldest(({ maxTimestampMs }) => this.#nowMs() - maxTimestampMs > retentionMs);
+  private async applyTopicRetention({ retentionMs, retentionBytes }: TopicSpec, log: PartitionLog): Promise<void> {
+    if (retentionMs >= 0) await log.deleteOldest(({ maxTimestampMs }) => this.nowMs() - maxTimestampMs > retentionMs);
     if (retentionBytes < 0) return;
     let excess = log.bytes - retentionBytes;
     await log.deleteOldest(({ bytes }) => {
@@ -133,8 +133,8 @@ export class TopicStore {
     });
   }
 
-  async #applyCap(): Promise<void> {
-    const logs = [...this.#topics.values()].flatMap(({ partitions }) => partitions);
+  private async applyCap(): Promise<void> {
+    const logs = [...this.topics.values()].flatMap(({ partitions }) => partitions);
     for (let bytes = sumOfBytes(logs); bytes > this.options.retentionBytes; bytes = sumOfBytes(logs)) {
       const { log, segment } = oldestIn(logs);
       const deleted = await log.deleteOldest((candidate) => candidate === segment);
@@ -145,17 +145,17 @@ export class TopicStore {
     }
   }
 
-  async #readSpecs(): Promise<TopicSpec[]> {
+  private async readSpecs(): Promise<TopicSpec[]> {
     try {
-      const specs = JSON.parse(await readFile(this.#specsFile, 'utf8')) as (Partial<TopicSpec> & Pick<TopicSpec, 'name' | 'partitions'>)[];
+      const specs = JSON.parse(await readFile(this.specsFile, 'utf8')) as (Partial<TopicSpec> & Pick<TopicSpec, 'name' | 'partitions'>)[];
       return specs.map((spec) => ({ ...topicDefaults, ...spec }));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw new Error(`${this.#specsFile} cannot be read`, { cause: error });
+      throw new Error(`${this.specsFile} cannot be read`, { cause: error });
     }
   }
 
-  async #openTopic(spec: TopicSpec): Promise<void> {
+  private async openTopic(spec: TopicSpec): Promise<void> {
     const partitions = await Promise.all(
       Array.from({ length: spec.partitions }, async (_, partition) => {
         const { log, cutBytes } = await PartitionLog.open({
@@ -165,29 +165,29 @@ export class TopicStore {
           segmentBytes: spec.segmentBytes,
           segmentMs: spec.segmentMs,
           maxBatchBytes: spec.maxBatchBytes,
-          openFile: this.#openFile,
-          nowMs: this.#nowMs,
-          commit: (batch) => this.#commits.commit(batch),
+          openFile: this.openFile,
+          nowMs: this.nowMs,
+          commit: (batch) => this.commits.commit(batch),
         });
         if (cutBytes > 0) this.options.onNote(`${spec.name}/${partition}: cut off ${cutBytes} bytes of a write that a crash had torn`);
         return log;
       }),
     );
-    this.#topics.set(spec.name, { spec, partitions });
+    this.topics.set(spec.name, { spec, partitions });
   }
 
   /** What the journal has and the partitions' files have not. */
-  async #recover(): Promise<void> {
+  private async recover(): Promise<void> {
     let batches = 0;
     for (const { topic, partition, batch } of await this.journal.entries()) {
       const log = this.partition(topic, partition);
       if (log === undefined) continue; // of a topic that somebody has deleted by hand
       const { added, gap } = await log.recovered(batch);
-      if (added) this.#commits.recovered(log);
+      if (added) this.commits.recovered(log);
       if (added) batches += 1;
       if (gap) this.options.onNote(`${topic}/${partition}: records are missing in its files; it goes on where the journal does`);
     }
-    await this.#commits.settle();
+    await this.commits.settle();
     await this.journal.clear();
     if (batches > 0)
       this.options.onNote(`brought ${batches} batches from the journal into their partitions: the broker had not been stopped`);

@@ -1,24 +1,24 @@
 /** Reads the primitive types of Kafka's protocol: https://kafka.apache.org/protocol.html#protocol_types */
 export class WireReader {
-  #at = 0;
+  private at = 0;
 
   constructor(private readonly bytes: Buffer) {}
 
   int8(): number {
-    return this.bytes.readInt8(this.#advance(1));
+    return this.bytes.readInt8(this.advance(1));
   }
 
   int16(): number {
-    return this.bytes.readInt16BE(this.#advance(2));
+    return this.bytes.readInt16BE(this.advance(2));
   }
 
   int32(): number {
-    return this.bytes.readInt32BE(this.#advance(4));
+    return this.bytes.readInt32BE(this.advance(4));
   }
 
   /** Offsets, timestamps and producer ids all stay far below 2^53. */
   int64(): number {
-    return Number(this.bytes.readBigInt64BE(this.#advance(8)));
+    return Number(this.bytes.readBigInt64BE(this.advance(8)));
   }
 
   boolean(): boolean {
@@ -33,12 +33,12 @@ export class WireReader {
 
   nullableString(): string | null {
     const length = this.int16();
-    return length < 0 ? null : this.#slice(length).toString();
+    return length < 0 ? null : this.slice(length).toString();
   }
 
   /** A view, not a copy. */
   buffer(): Buffer {
-    return this.#slice(Math.max(0, this.int32()));
+    return this.slice(Math.max(0, this.int32()));
   }
 
   array<T>(item: () => T): T[] {
@@ -52,15 +52,15 @@ export class WireReader {
     return Array.from({ length }, item);
   }
 
-  #slice(length: number): Buffer {
-    const from = this.#advance(length);
+  private slice(length: number): Buffer {
+    const from = this.advance(length);
     return this.bytes.subarray(from, from + length);
   }
 
-  #advance(length: number): number {
-    const from = this.#at;
+  private advance(length: number): number {
+    const from = this.at;
     if (from + length > this.bytes.length) throw new RangeError('the request ends too early');
-    this.#at += length;
+    this.at += length;
     return from;
   }
 }

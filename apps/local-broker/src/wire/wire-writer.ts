@@ -1,30 +1,30 @@
 /** Writes the primitive types of Kafka's protocol. Large byte strings are kept as they are and not copied together. */
 export class WireWriter {
-  readonly #parts: Buffer[] = [];
-  #current = Buffer.allocUnsafe(512);
-  #used = 0;
+  private readonly written: Buffer[] = [];
+  private current = Buffer.allocUnsafe(512);
+  private used = 0;
 
   int8(value: number): this {
-    const at = this.#reserve(1);
-    this.#current.writeInt8(value, at);
+    const at = this.reserve(1);
+    this.current.writeInt8(value, at);
     return this;
   }
 
   int16(value: number): this {
-    const at = this.#reserve(2);
-    this.#current.writeInt16BE(value, at);
+    const at = this.reserve(2);
+    this.current.writeInt16BE(value, at);
     return this;
   }
 
   int32(value: number): this {
-    const at = this.#reserve(4);
-    this.#current.writeInt32BE(value, at);
+    const at = this.reserve(4);
+    this.current.writeInt32BE(value, at);
     return this;
   }
 
   int64(value: number): this {
-    const at = this.#reserve(8);
-    this.#current.writeBigInt64BE(BigInt(value), at);
+    const at = this.reserve(8);
+    this.current.writeBigInt64BE(BigInt(value), at);
     return this;
   }
 
@@ -36,23 +36,23 @@ export class WireWriter {
     if (value === null) return this.int16(-1);
     const length = Buffer.byteLength(value);
     this.int16(length);
-    const at = this.#reserve(length);
-    this.#current.write(value, at);
+    const at = this.reserve(length);
+    this.current.write(value, at);
     return this;
   }
 
   buffer(value: Buffer): this {
     this.int32(value.length);
-    this.#finishPart();
-    this.#parts.push(value);
+    this.finishPart();
+    this.written.push(value);
     return this;
   }
 
   /** One byte string in pieces. */
   pieces(values: readonly Buffer[]): this {
     this.int32(values.reduce((bytes, value) => bytes + value.length, 0));
-    this.#finishPart();
-    this.#parts.push(...values);
+    this.finishPart();
+    this.written.push(...values);
     return this;
   }
 
@@ -63,26 +63,26 @@ export class WireWriter {
   }
 
   parts(): Buffer[] {
-    this.#finishPart();
-    return this.#parts;
+    this.finishPart();
+    return this.written;
   }
 
-  /** Makes room in `#current`, which may be another buffer afterwards. */
-  #reserve(length: number): number {
-    if (this.#used + length > this.#current.length) {
-      this.#finishPart();
-      if (length > this.#current.length) this.#current = Buffer.allocUnsafe(length);
+  /** Makes room in `current`, which may be another buffer afterwards. */
+  private reserve(length: number): number {
+    if (this.used + length > this.current.length) {
+      this.finishPart();
+      if (length > this.current.length) this.current = Buffer.allocUnsafe(length);
     }
-    const from = this.#used;
-    this.#used += length;
+    const from = this.used;
+    this.used += length;
     return from;
   }
 
-  #finishPart(): void {
-    if (this.#used === 0) return;
-    this.#parts.push(this.#current.subarray(0, this.#used));
-    this.#current = this.#current.subarray(this.#used);
-    this.#used = 0;
-    if (this.#current.length < 16) this.#current = Buffer.allocUnsafe(512);
+  private finishPart(): void {
+    if (this.used === 0) return;
+    this.written.push(this.current.subarray(0, this.used));
+    this.current = this.current.subarray(this.used);
+    this.used = 0;
+    if (this.current.length < 16) this.current = Buffer.allocUnsafe(512);
   }
 }

@@ -17,19 +17,19 @@ const leastShare = 0.35;
 
 /** Multinomial naive Bayes over the distinct stems of a text, after the examples. */
 export class TopicModel {
-  readonly #counts = new Map<Topic, Map<string, number>>();
-  readonly #totals = new Map<Topic, number>();
-  readonly #vocabulary = new Set<string>();
+  private readonly counts = new Map<Topic, Map<string, number>>();
+  private readonly totals = new Map<Topic, number>();
+  private readonly vocabulary = new Set<string>();
 
   constructor(examples: Readonly<Record<Topic, { examples: readonly string[] }>> = topicExamples) {
     for (const [topic, one] of Object.entries(examples) as [Topic, { examples: readonly string[] }][]) {
       const counts = new Map<string, number>();
       for (const stem of one.examples.flatMap(contentStems)) {
         counts.set(stem, (counts.get(stem) ?? 0) + 1);
-        this.#vocabulary.add(stem);
+        this.vocabulary.add(stem);
       }
-      this.#counts.set(topic, counts);
-      this.#totals.set(
+      this.counts.set(topic, counts);
+      this.totals.set(
         topic,
         [...counts.values()].reduce((sum, count) => sum + count, 0),
       );
@@ -38,8 +38,8 @@ export class TopicModel {
 
   /** @param stems of the text; a word that no example has says nothing */
   guess(stems: readonly string[]): TopicGuess {
-    const known = [...new Set(stems)].filter((stem) => this.#vocabulary.has(stem));
-    const shares = this.#shares(known);
+    const known = [...new Set(stems)].filter((stem) => this.vocabulary.has(stem));
+    const shares = this.shares(known);
     const [best] = [...shares].toSorted(([, one], [, other]) => other - one);
     const confidence = Math.round(best![1] * 100) / 100;
     return known.length === 0 || best![1] < leastShare
@@ -47,19 +47,19 @@ export class TopicModel {
       : { label: best![0], confidence, shares };
   }
 
-  #shares(stems: readonly string[]): Map<Topic, number> {
+  private shares(stems: readonly string[]): Map<Topic, number> {
     // Words come in company, so a long text is no proof as strong as its length: its evidence is damped.
     const damping = Math.max(1, Math.sqrt(stems.length / 2));
-    const scores = [...this.#counts.keys()].map((topic): [Topic, number] => [topic, this.#logLikelihood(topic, stems) / damping]);
+    const scores = [...this.counts.keys()].map((topic): [Topic, number] => [topic, this.logLikelihood(topic, stems) / damping]);
     const highest = Math.max(...scores.map(([, score]) => score));
     const odds = scores.map(([topic, score]): [Topic, number] => [topic, Math.exp(score - highest)]);
     const sum = odds.reduce((total, [, odd]) => total + odd, 0);
     return new Map(odds.map(([topic, odd]) => [topic, odd / sum]));
   }
 
-  #logLikelihood(topic: Topic, stems: readonly string[]): number {
-    const counts = this.#counts.get(topic)!;
-    const denominator = this.#totals.get(topic)! + smoothing * this.#vocabulary.size;
+  private logLikelihood(topic: Topic, stems: readonly string[]): number {
+    const counts = this.counts.get(topic)!;
+    const denominator = this.totals.get(topic)! + smoothing * this.vocabulary.size;
     return stems.reduce((sum, stem) => sum + Math.log(((counts.get(stem) ?? 0) + smoothing) / denominator), 0);
   }
 }

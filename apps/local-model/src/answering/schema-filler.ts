@@ -48,33 +48,33 @@ class SchemaFiller {
   value(given: unknown, place: Place): Json | undefined {
     const schema = resolved(this.root, given);
     if (schema['const'] !== undefined) return schema['const'] as Json;
-    if (Array.isArray(schema['enum'])) return this.#choice(schema['enum'] as Json[], place);
+    if (Array.isArray(schema['enum'])) return this.choice(schema['enum'] as Json[], place);
     const variants = (schema['anyOf'] ?? schema['oneOf']) as unknown[] | undefined;
-    if (Array.isArray(variants) && variants.length > 0) return this.#firstKnown(variants, schema, place);
-    switch (this.#typeOf(schema, place)) {
+    if (Array.isArray(variants) && variants.length > 0) return this.firstKnown(variants, schema, place);
+    switch (this.typeOf(schema, place)) {
       case 'object':
-        return this.#object(schema, place);
+        return this.object(schema, place);
       case 'array':
-        return this.#array(schema, place);
+        return this.array(schema, place);
       case 'string':
-        return this.#string(schema, place);
+        return this.string(schema, place);
       case 'number':
       case 'integer':
-        return this.#number(schema, place);
+        return this.number(schema, place);
       case 'boolean':
-        return this.#isTrue(place.name);
+        return this.isTrue(place.name);
       default:
         return null;
     }
   }
 
   /** Of several types the first that is not null; null where nothing is known to put there. */
-  #typeOf(schema: Schema, place: Place): string {
+  private typeOf(schema: Schema, place: Place): string {
     const { type } = schema;
     if (typeof type === 'string') return type;
     if (Array.isArray(type)) {
       const [first] = type.filter((one) => one !== 'null') as string[];
-      return first === undefined || (type.includes('null') && !this.#isKnown(first, place)) ? 'null' : first;
+      return first === undefined || (type.includes('null') && !this.isKnown(first, place)) ? 'null' : first;
     }
     if (schema['properties'] !== undefined || schema['required'] !== undefined) return 'object';
     if (schema['items'] !== undefined || schema['prefixItems'] !== undefined) return 'array';
@@ -82,37 +82,37 @@ class SchemaFiller {
     return 'string';
   }
 
-  #firstKnown(variants: readonly unknown[], around: Schema, place: Place): Json | undefined {
+  private firstKnown(variants: readonly unknown[], around: Schema, place: Place): Json | undefined {
     const common = { ...around, anyOf: undefined, oneOf: undefined };
     const schemas = variants.map((variant) => merged(common, resolved(this.root, variant)));
     const nullable = schemas.some((schema) => schema['type'] === 'null');
     const [first] = schemas.filter((schema) => schema['type'] !== 'null');
     if (first === undefined) return null;
-    return nullable && !this.#isKnown(this.#typeOf(first, place), place) ? null : this.value(first, place);
+    return nullable && !this.isKnown(this.typeOf(first, place), place) ? null : this.value(first, place);
   }
 
   /** Whether the text has anything for this place, as against a guess that only keeps the schema satisfied. */
-  #isKnown(type: string, { meaning, entity, name }: Place): boolean {
+  private isKnown(type: string, { meaning, entity, name }: Place): boolean {
     if (type === 'object' || type === 'array' || type === 'boolean') return true;
     if (entity !== undefined) return true;
-    if (isEntityType(meaning)) return this.#entity(meaning) !== undefined;
-    if (meaning === 'currency') return this.#entity('money') !== undefined;
-    if (meaning === undefined || meaning === 'text') return type === 'string' && this.#sentenceAbout(name, 1) !== undefined;
+    if (isEntityType(meaning)) return this.entity(meaning) !== undefined;
+    if (meaning === 'currency') return this.entity('money') !== undefined;
+    if (meaning === undefined || meaning === 'text') return type === 'string' && this.sentenceAbout(name, 1) !== undefined;
     return this.analysis.text !== '';
   }
 
-  #choice(choices: readonly Json[], place: Place): Json {
+  private choice(choices: readonly Json[], place: Place): Json {
     const { meaning, entity } = place;
     if (entity !== undefined && choices.includes(entity.type)) return entity.type;
-    if (choices.includes(null) && !this.#isKnown('label', { ...place, meaning: meaning ?? 'topic' })) return null;
+    if (choices.includes(null) && !this.isKnown('label', { ...place, meaning: meaning ?? 'topic' })) return null;
     const labels = choices.filter((choice) => typeof choice === 'string');
     if (labels.length > 0) return chooseLabel(labels, meaning, this.analysis);
     const numbers = choices.filter((choice) => typeof choice === 'number').toSorted((one, other) => one - other);
-    if (numbers.length > 0) return numbers[Math.min(numbers.length - 1, Math.floor(this.#share(place) * numbers.length))]!;
-    return choices.includes(true) && choices.includes(false) ? this.#isTrue(place.name) : (choices[0] ?? null);
+    if (numbers.length > 0) return numbers[Math.min(numbers.length - 1, Math.floor(this.share(place) * numbers.length))]!;
+    return choices.includes(true) && choices.includes(false) ? this.isTrue(place.name) : (choices[0] ?? null);
   }
 
-  #object(schema: Schema, place: Place): Json {
+  private object(schema: Schema, place: Place): Json {
     const properties = (schema['properties'] ?? {}) as Record<string, unknown>;
     const required = new Set((schema['required'] ?? []) as string[]);
     const result: Record<string, Json> = {};
@@ -127,11 +127,11 @@ class SchemaFiller {
     return result;
   }
 
-  #array(schema: Schema, place: Place): Json {
+  private array(schema: Schema, place: Place): Json {
     const { minItems = 0, maxItems = listLimit, items, prefixItems = [] } = schema as Partial<List>;
     const inner = { ...place, depth: place.depth + 1 };
     const list = prefixItems.map((item) => this.value(item, inner) ?? null);
-    if (items !== false && place.depth < depthLimit / 2) list.push(...this.#items(this.#itemSchema(items), inner));
+    if (items !== false && place.depth < depthLimit / 2) list.push(...this.items(this.itemSchema(items), inner));
     const wanted = (schema['uniqueItems'] === true ? unique(list) : list).slice(0, maxItems);
     const least = items === false ? 0 : minItems;
     while (wanted.length < least) wanted.push(this.value(items, inner) ?? null);
@@ -139,49 +139,49 @@ class SchemaFiller {
   }
 
   /** Of alternatives the first that is not null: a list says that there is nothing by having no items. */
-  #itemSchema(items: unknown): Schema {
+  private itemSchema(items: unknown): Schema {
     const schema = resolved(this.root, items);
     const variants = (schema['anyOf'] ?? schema['oneOf']) as unknown[] | undefined;
-    const schemas = variants?.map((one) => this.#itemSchema(one)) ?? [];
+    const schemas = variants?.map((one) => this.itemSchema(one)) ?? [];
     const variant = schemas.find(({ type }) => type !== 'null') ?? schemas[0];
     return variant === undefined ? schema : merged({ ...schema, anyOf: undefined, oneOf: undefined }, variant);
   }
 
-  #items(schema: Schema, place: Place): Json[] {
+  private items(schema: Schema, place: Place): Json[] {
     const { meaning } = place;
     const { entities, text } = this.analysis;
-    if (Array.isArray(schema['enum'])) return this.#labels(schema['enum'] as Json[], meaning);
-    const type = this.#typeOf(schema, place);
+    if (Array.isArray(schema['enum'])) return this.labels(schema['enum'] as Json[], meaning);
+    const type = this.typeOf(schema, place);
     const wanted = entities.filter((entity) => meaning === 'entities' || entity.type === meaning);
     if (meaning === 'entities' || isEntityType(meaning)) return wanted.map((entity) => this.value(schema, { ...place, entity }) ?? null);
     if (type === 'object') return text === '' ? [] : [this.value(schema, place) ?? null];
     if (type !== 'string' || schema['const'] !== undefined || schema['format'] !== undefined || schema['pattern'] !== undefined) return [];
-    return this.#texts(meaning).map((one) => fitted(one, schema));
+    return this.texts(meaning).map((one) => fitted(one, schema));
   }
 
-  #texts(meaning: Meaning | undefined): readonly string[] {
+  private texts(meaning: Meaning | undefined): readonly string[] {
     const { assessment, topic, sentences } = this.analysis;
     if (meaning === 'reasons') return assessment.reasons;
     if (meaning === 'topic') return topic.label === 'unknown' ? [] : [topic.label];
-    if (meaning === 'keywords') return this.#keywords();
+    if (meaning === 'keywords') return this.keywords();
     return sentences.slice(0, listLimit).map(({ text }) => text);
   }
 
-  #labels(choices: readonly Json[], meaning: Meaning | undefined): Json[] {
+  private labels(choices: readonly Json[], meaning: Meaning | undefined): Json[] {
     const labels = choices.filter((choice) => typeof choice === 'string');
     if (meaning === 'sentiment' || meaning === 'score') return labels.length === 0 ? [] : [chooseLabel(labels, meaning, this.analysis)];
     return fittingLabels(labels, this.analysis);
   }
 
-  #string(schema: Schema, place: Place): string {
+  private string(schema: Schema, place: Place): string {
     const { meaning, entity, name } = place;
-    const byFormat = this.#formatted(schema['format'], place);
+    const byFormat = this.formatted(schema['format'], place);
     if (byFormat !== undefined) return byFormat;
-    const text = entity === undefined ? this.#text(meaning, name, lengthOf(schema)) : this.#textOfEntity(entity, name);
-    return this.#matching(text, schema['pattern']) ?? fitted(text, schema);
+    const text = entity === undefined ? this.text(meaning, name, lengthOf(schema)) : this.textOfEntity(entity, name);
+    return this.matching(text, schema['pattern']) ?? fitted(text, schema);
   }
 
-  #text(meaning: Meaning | undefined, name: string, maxLength: number): string {
+  private text(meaning: Meaning | undefined, name: string, maxLength: number): string {
     const { sentiment, topic, language, assessment, sentences } = this.analysis;
     switch (meaning) {
       case 'sentiment':
@@ -199,29 +199,29 @@ class SchemaFiller {
       case 'title':
         return shortened(sentences[0]?.text ?? this.analysis.summary(), 80);
       case 'currency':
-        return this.#entity('money')?.currency ?? '';
+        return this.entity('money')?.currency ?? '';
       case 'keywords':
-        return this.#keywords().join(', ');
+        return this.keywords().join(', ');
       case 'entities':
         return this.analysis.entities.map(({ value }) => value).join(', ');
       case 'summary':
         return this.analysis.summary(maxLength);
       default:
         return isEntityType(meaning)
-          ? (this.#entity(meaning)?.value ?? '')
-          : (this.#sentenceAbout(name, 0) ?? this.analysis.summary(maxLength));
+          ? (this.entity(meaning)?.value ?? '')
+          : (this.sentenceAbout(name, 0) ?? this.analysis.summary(maxLength));
     }
   }
 
-  #textOfEntity(entity: Entity, name: string): string {
+  private textOfEntity(entity: Entity, name: string): string {
     const [last] = wordsOf(name).toReversed();
     if (last !== undefined && ['type', 'kind', 'label', 'category', 'class'].includes(last)) return entity.type;
     return last === 'currency' ? (entity.currency ?? '') : entity.value;
   }
 
   /** The likest piece of the text where a format is asked for; the epoch and its like where there is none. */
-  #formatted(format: unknown, { entity }: Place): string | undefined {
-    const dates = [entity?.value, ...this.#all('date')].filter((date) => date !== undefined && !Number.isNaN(Date.parse(date)));
+  private formatted(format: unknown, { entity }: Place): string | undefined {
+    const dates = [entity?.value, ...this.all('date')].filter((date) => date !== undefined && !Number.isNaN(Date.parse(date)));
     const moment = new Date(dates[0] === undefined ? 0 : withZone(dates[0])).toISOString();
     switch (format) {
       case 'date-time':
@@ -231,18 +231,18 @@ class SchemaFiller {
       case 'time':
         return moment.slice(11, 19) + 'Z';
       case 'email':
-        return this.#all('email')[0] ?? 'unknown@example.invalid';
+        return this.all('email')[0] ?? 'unknown@example.invalid';
       case 'uri':
       case 'url':
-        return this.#all('url')[0] ?? 'about:blank';
+        return this.all('url')[0] ?? 'about:blank';
       case 'uuid':
-        return this.#all('id').find((value) => value.length === 36) ?? '00000000-0000-0000-0000-000000000000';
+        return this.all('id').find((value) => value.length === 36) ?? '00000000-0000-0000-0000-000000000000';
       default:
         return undefined;
     }
   }
 
-  #matching(text: string, pattern: unknown): string | undefined {
+  private matching(text: string, pattern: unknown): string | undefined {
     if (typeof pattern !== 'string') return undefined;
     const wanted = compileSchema({ pattern });
     const whole = [
@@ -255,14 +255,14 @@ class SchemaFiller {
     return whole.find((candidate) => wanted.problemsOf(candidate).length === 0);
   }
 
-  #number(schema: Schema, place: Place): number {
+  private number(schema: Schema, place: Place): number {
     const { meaning, entity } = place;
-    const found = entity?.number ?? (isEntityType(meaning) ? this.#entity(meaning)?.number : undefined);
-    return bounded(found ?? this.#scaled(schema, place), schema);
+    const found = entity?.number ?? (isEntityType(meaning) ? this.entity(meaning)?.number : undefined);
+    return bounded(found ?? this.scaled(schema, place), schema);
   }
 
   /** The share of a scale that fits, laid between the schema's bounds or those that such a field usually has. */
-  #scaled(schema: Schema, place: Place): number {
+  private scaled(schema: Schema, place: Place): number {
     const { meaning, name } = place;
     const minimum = (schema['minimum'] ?? schema['exclusiveMinimum']) as number | undefined;
     const maximum = (schema['maximum'] ?? schema['exclusiveMaximum']) as number | undefined;
@@ -272,24 +272,24 @@ class SchemaFiller {
       meaning === 'confidence' ? [0, 1] : meaning === 'sentiment' ? (rating ? [1, 5] : [-1, 1]) : [0, 100];
     const from = minimum ?? Math.min(low, maximum ?? low);
     const to = maximum ?? Math.max(high, from);
-    const share = highestFirst(schema['description']) ? 1 - this.#share(place) : this.#share(place);
+    const share = highestFirst(schema['description']) ? 1 - this.share(place) : this.share(place);
     return from + share * (to - from);
   }
 
-  #share({ meaning }: Place): number {
+  private share({ meaning }: Place): number {
     if (meaning === 'sentiment') return (this.analysis.sentiment.score + 1) / 2;
     if (meaning === 'confidence') return confidenceOf(this.analysis);
     return this.analysis.assessment.score / 100;
   }
 
   /** A yes or no by the words of its name; `not` and `no` turn it round. */
-  #isTrue(name: string): boolean {
+  private isTrue(name: string): boolean {
     const words = wordsOf(name);
     const turned = words.includes('not') || words.includes('no');
-    return this.#holds(words.filter((word) => word !== 'not' && word !== 'no')) !== turned;
+    return this.holds(words.filter((word) => word !== 'not' && word !== 'no')) !== turned;
   }
 
-  #holds(words: readonly string[]): boolean {
+  private holds(words: readonly string[]): boolean {
     const { sentiment, assessment, language, topic, stems } = this.analysis;
     const has = (...some: string[]): boolean => words.some((word) => some.includes(word));
     if (has('urgent', 'escalate', 'escalation', 'critical', 'human', 'attention', 'risky', 'priority', 'review'))
@@ -301,20 +301,20 @@ class SchemaFiller {
     if (has('english')) return language.code === 'en';
     if (has('question', 'asks')) return this.analysis.text.includes('?');
     const entityMeaning = meaningOf(words.join(' '), undefined, undefined);
-    if (isEntityType(entityMeaning)) return this.#entity(entityMeaning) !== undefined;
+    if (isEntityType(entityMeaning)) return this.entity(entityMeaning) !== undefined;
     const wanted = contentStems(words.join(' '));
     return words.includes(topic.label) || wanted.some((stem) => stems.includes(stem));
   }
 
   /** The sentence with most words of a field's name. @param least how many it must share */
-  #sentenceAbout(name: string, least: number): string | undefined {
+  private sentenceAbout(name: string, least: number): string | undefined {
     const wanted = contentStems(name);
     const shared = ({ words }: { words: readonly { stem: string }[] }): number => words.filter(({ stem }) => wanted.includes(stem)).length;
     const [best] = this.analysis.sentences.toSorted((one, other) => shared(other) - shared(one));
     return best !== undefined && shared(best) >= least ? best.text : undefined;
   }
 
-  #keywords(): string[] {
+  private keywords(): string[] {
     const counts = new Map<string, number>();
     for (const word of wordsOf(this.analysis.text)) {
       if (word.length > 3 && contentStems(word).length > 0) counts.set(word, (counts.get(word) ?? 0) + 1);
@@ -325,11 +325,11 @@ class SchemaFiller {
       .map(([word]) => word);
   }
 
-  #entity(type: Entity['type']): Entity | undefined {
+  private entity(type: Entity['type']): Entity | undefined {
     return this.analysis.entities.find((entity) => entity.type === type);
   }
 
-  #all(type: Entity['type']): string[] {
+  private all(type: Entity['type']): string[] {
     return this.analysis.entities.filter((entity) => entity.type === type).map(({ value }) => value);
   }
 }

@@ -2,27 +2,27 @@ import type { Fault, FaultRule } from './fault.js';
 
 /** The faults still to come: a request meets the first rule that matches it, and uses up one of its times. */
 export class FaultPlan {
-  #rules: FaultRule[] = [];
+  private rules: FaultRule[] = [];
 
   /** What was planned before comes first. */
   add(rules: readonly FaultRule[]): void {
-    this.#rules.push(...rules.map((rule) => ({ ...rule })));
+    this.rules.push(...rules.map((rule) => ({ ...rule })));
   }
 
   clear(): void {
-    this.#rules = [];
+    this.rules = [];
   }
 
   /** `times` counts what is left. */
   get remaining(): readonly FaultRule[] {
-    return this.#rules;
+    return this.rules;
   }
 
   take(request: { model: string; inputs: readonly string[] }): Fault | undefined {
-    const rule = this.#rules.find(({ match }) => matches(match, request));
+    const rule = this.rules.find(({ match }) => matches(match, request));
     if (rule === undefined) return undefined;
     if (rule.times !== null) rule.times -= 1;
-    if (rule.times === 0) this.#rules = this.#rules.filter((other) => other !== rule);
+    if (rule.times === 0) this.rules = this.rules.filter((other) => other !== rule);
     return rule;
   }
 }

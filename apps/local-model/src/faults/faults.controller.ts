@@ -21,7 +21,7 @@ export class FaultsController {
   @Post()
   @HttpCode(200)
   add(@Req() request: FastifyRequest, @Body() body: unknown): readonly FaultRule[] {
-    this.#requireLocal(request);
+    this.requireLocal(request);
     const rules = script.safeParse(body);
     if (!rules.success) {
       const [issue] = rules.error.issues;
@@ -33,19 +33,19 @@ export class FaultsController {
 
   @Get()
   remaining(@Req() request: FastifyRequest): readonly FaultRule[] {
-    this.#requireLocal(request);
+    this.requireLocal(request);
     return this.plan.remaining;
   }
 
   @Delete()
   @HttpCode(204)
   clear(@Req() request: FastifyRequest): void {
-    this.#requireLocal(request);
+    this.requireLocal(request);
     this.plan.clear();
   }
 
   /** @throws AddressNotFound, because for anyone else there is nothing here */
-  #requireLocal({ socket }: FastifyRequest): void {
+  private requireLocal({ socket }: FastifyRequest): void {
     if (!this.options.faults || !isLoopback(socket.remoteAddress)) throw new AddressNotFound();
   }
 }

@@ -3,12 +3,12 @@ import { TokenBucket } from './token-bucket.js';
 
 /** Requests and tokens per minute, told to the caller in OpenAI's headers. */
 export class RateLimits {
-  readonly #requests: TokenBucket;
-  readonly #tokens: TokenBucket;
+  private readonly requests: TokenBucket;
+  private readonly tokens: TokenBucket;
 
   constructor(limits: { requestsPerMinute: number; tokensPerMinute: number }, now: () => number = () => Date.now()) {
-    this.#requests = new TokenBucket(limits.requestsPerMinute, now);
-    this.#tokens = new TokenBucket(limits.tokensPerMinute, now);
+    this.requests = new TokenBucket(limits.requestsPerMinute, now);
+    this.tokens = new TokenBucket(limits.tokensPerMinute, now);
   }
 
   /**
@@ -16,30 +16,30 @@ export class RateLimits {
    * @throws RateLimited
    */
   admit(inputTokens: number): void {
-    const requestsMs = this.#requests.waitMsFor(1);
-    const tokensMs = this.#tokens.waitMsFor(inputTokens);
+    const requestsMs = this.requests.waitMsFor(1);
+    const tokensMs = this.tokens.waitMsFor(inputTokens);
     if (requestsMs > 0 || tokensMs > 0) {
-      const [what, limit] = requestsMs >= tokensMs ? ['requests', this.#requests.limit] : ['tokens', this.#tokens.limit];
+      const [what, limit] = requestsMs >= tokensMs ? ['requests', this.requests.limit] : ['tokens', this.tokens.limit];
       throw new RateLimited(`Rate limit reached: ${limit} ${what} per minute.`, Math.max(requestsMs, tokensMs));
     }
-    this.#requests.take(1);
-    this.#tokens.take(inputTokens);
+    this.requests.take(1);
+    this.tokens.take(inputTokens);
   }
 
   /** What the answer cost, once it is known. */
   settle(outputTokens: number): void {
-    this.#tokens.take(outputTokens);
+    this.tokens.take(outputTokens);
   }
 
   /** `x-ratelimit-*`, as OpenAI writes them. */
   headers(): Record<string, string> {
     return {
-      'x-ratelimit-limit-requests': String(this.#requests.limit),
-      'x-ratelimit-remaining-requests': String(this.#requests.remaining),
-      'x-ratelimit-reset-requests': duration(this.#requests.resetMs),
-      'x-ratelimit-limit-tokens': String(this.#tokens.limit),
-      'x-ratelimit-remaining-tokens': String(this.#tokens.remaining),
-      'x-ratelimit-reset-tokens': duration(this.#tokens.resetMs),
+      'x-ratelimit-limit-requests': String(this.requests.limit),
+      'x-ratelimit-remaining-requests': String(this.requests.remaining),
+      'x-ratelimit-reset-requests': duration(this.requests.resetMs),
+      'x-ratelimit-limit-tokens': String(this.tokens.limit),
+      'x-ratelimit-remaining-tokens': String(this.tokens.remaining),
+      'x-ratelimit-reset-tokens': duration(this.tokens.resetMs),
     };
   }
 }

@@ -14,10 +14,10 @@ export class ApiErrorFilter implements ExceptionFilter {
     void reply
       .status(statusOf(error))
       .headers(error instanceof ApiError ? error.headers : {})
-      .send(this.#bodyOf(error));
+      .send(this.bodyOf(error));
   }
 
-  #bodyOf(error: unknown): ApiError['body'] {
+  private bodyOf(error: unknown): ApiError['body'] {
     if (error instanceof ApiError) return error.body;
     log.error({ err: error }, 'a request failed by a defect');
     return new ApiError(500, 'server_error', 'The server had an error while processing the request.').body;

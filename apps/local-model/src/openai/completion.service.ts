@@ -29,7 +29,7 @@ type ApiRequest = FastifyRequest<{ Body: Buffer }>;
 /** Answers a request of either protocol: key, question, planned fault, limits, answer. */
 @Injectable()
 export class CompletionService implements OnModuleDestroy {
-  readonly #closing = new AbortController();
+  private readonly closing = new AbortController();
 
   constructor(
     @Inject(localModelOptions) private readonly options: LocalModelOptions,
@@ -39,7 +39,7 @@ export class CompletionService implements OnModuleDestroy {
 
   /** Requests that hang end with the server. */
   onModuleDestroy(): void {
-    this.#closing.abort();
+    this.closing.abort();
   }
 
   /** @throws ApiError */
@@ -50,7 +50,7 @@ export class CompletionService implements OnModuleDestroy {
       workDone(log, 'completion', { outcome, durationMs: performance.now() - startedAt, api: protocol.name, ...fields });
     };
     try {
-      report('ok', await this.#answer(request, reply, protocol));
+      report('ok', await this.answer(request, reply, protocol));
     } catch (error) {
       report(error instanceof ApiError ? String(error.status) : 'defect');
       throw error;
@@ -58,13 +58,13 @@ export class CompletionService implements OnModuleDestroy {
   }
 
   /** @returns what the canonical line says of it */
-  async #answer(request: ApiRequest, reply: FastifyReply, protocol: Protocol): Promise<object> {
+  private async answer(request: ApiRequest, reply: FastifyReply, protocol: Protocol): Promise<object> {
     this.requireKey(request.headers.authorization);
     const question = protocol.read(parseJson(request.body));
     if (question.model !== modelName) throw new ModelUnknown(question.model, modelName);
-    const struck = this.#faultFor(request, question);
-    if (struck !== undefined && !(await this.#letsAnswer(struck, reply))) return { fault: struck.fault };
-    const completion = this.#complete(question, struck);
+    const struck = this.faultFor(request, question);
+    if (struck !== undefined && !(await this.letsAnswer(struck, reply))) return { fault: struck.fault };
+    const completion = this.complete(question, struck);
     reply.headers(this.limits.headers());
     if (question.stream) sendEvents(reply, protocol.stream(completion, question), struck);
     else await sendWhole(reply, protocol.whole(completion, question), struck);
@@ -80,7 +80,7 @@ export class CompletionService implements OnModuleDestroy {
     if (given === undefined || !timingSafeEqual(digest(given), digest(apiKey))) throw new KeyRefused(given !== undefined);
   }
 
-  #faultFor(request: ApiRequest, question: ModelQuestion): Fault | undefined {
+  private faultFor(request: ApiRequest, question: ModelQuestion): Fault | undefined {
     if (!this.options.faults) return undefined;
     const asked = request.headers[faultHeader];
     return typeof asked === 'string' ? faultOfHeader(asked) : this.faults.take(question);
@@ -91,12 +91,12 @@ export class CompletionService implements OnModuleDestroy {
    * @returns false where there will be none
    * @throws ApiError for a planned status
    */
-  async #letsAnswer(struck: Fault, reply: FastifyReply): Promise<boolean> {
+  private async letsAnswer(struck: Fault, reply: FastifyReply): Promise<boolean> {
     if (struck.fault === 'status') throw plannedError(struck);
     if (struck.fault !== 'hang' && struck.fault !== 'delay') return true;
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
-    const ended = AbortSignal.any([gone.signal, this.#closing.signal]);
+    const ended = AbortSignal.any([gone.signal, this.closing.signal]);
     const waited = sleep(struck.fault === 'delay' ? struck.delayMs : 2 ** 31 - 1, ended).then(
       () => true,
       () => false,
@@ -107,7 +107,7 @@ export class CompletionService implements OnModuleDestroy {
     return false;
   }
 
-  #complete(question: ModelQuestion, struck: Fault | undefined): Completion {
+  private complete(question: ModelQuestion, struck: Fault | undefined): Completion {
     const inputTokens = tokensOf(question.promptLength);
     this.limits.admit(inputTokens);
     const given = answer(question.inputs, question.format);

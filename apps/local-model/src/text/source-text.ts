@@ -130,52 +130,52 @@ function parsed(input: string): unknown {
 }
 
 class Collector {
-  readonly #passages: { text: string; weight: number }[] = [];
-  readonly #facts = new Map<string, Fact>();
-  readonly #strings: string[] = [];
-  readonly #sums: Sum[] = [];
+  private readonly passages: { text: string; weight: number }[] = [];
+  private readonly facts = new Map<string, Fact>();
+  private readonly strings: string[] = [];
+  private readonly sums: Sum[] = [];
 
   addPassage(text: string, weight: number): void {
-    this.#strings.push(text);
+    this.strings.push(text);
     const plain = text.replaceAll(/<[^<>]{1,200}>/g, ' ').trim();
-    if (plain !== '' && !this.#passages.some((known) => known.text === plain)) this.#passages.push({ text: plain, weight });
+    if (plain !== '' && !this.passages.some((known) => known.text === plain)) this.passages.push({ text: plain, weight });
   }
 
   /** @param field the name the value stands under; an array's items stand under its name */
   addValue(value: unknown, field: string, around: string, depth: number): void {
     if (depth > depthLimit) return;
-    if (typeof value === 'string') this.#addString(value, field, around);
+    if (typeof value === 'string') this.addString(value, field, around);
     else if (Array.isArray(value)) for (const item of value) this.addValue(item, field, around, depth + 1);
-    else if (typeof value === 'object' && value !== null) this.#addObject(value as Record<string, unknown>, field, around, depth);
+    else if (typeof value === 'object' && value !== null) this.addObject(value as Record<string, unknown>, field, around, depth);
   }
 
   result(): SourceText {
-    const byWeight = this.#passages.toSorted((one, other) => other.weight - one.weight).slice(0, passageLimit);
+    const byWeight = this.passages.toSorted((one, other) => other.weight - one.weight).slice(0, passageLimit);
     return {
       passages: byWeight.map(({ text }) => text),
-      facts: [...this.#facts.values()].slice(0, passageLimit),
-      strings: this.#strings,
-      sums: this.#sums,
+      facts: [...this.facts.values()].slice(0, passageLimit),
+      strings: this.strings,
+      sums: this.sums,
     };
   }
 
-  #addObject(value: Record<string, unknown>, field: string, around: string, depth: number): void {
+  private addObject(value: Record<string, unknown>, field: string, around: string, depth: number): void {
     const setting = surroundings.has(lastWord(field)) || surroundings.has(field) ? field : around;
     const { currency } = value;
     for (const [name, part] of Object.entries(value)) {
-      if (typeof currency === 'string' && amountField.test(spaced(name).toLowerCase())) this.#addSum(part, currency);
+      if (typeof currency === 'string' && amountField.test(spaced(name).toLowerCase())) this.addSum(part, currency);
       this.addValue(part, name === 'name' && factFields.has(field) ? field : name, setting, depth + 1);
     }
   }
 
-  #addSum(amount: unknown, currency: string): void {
+  private addSum(amount: unknown, currency: string): void {
     const number = typeof amount === 'string' && /^\d+(?:\.\d+)?$/.test(amount) ? Number(amount) : amount;
     if (typeof number !== 'number' || !/^[a-z]{3}$/i.test(currency)) return;
     const code = currency.toUpperCase();
-    this.#sums.push({ amount: isMinor(amount, currency) ? number / 100 : number, currency: code });
+    this.sums.push({ amount: isMinor(amount, currency) ? number / 100 : number, currency: code });
   }
 
-  #addString(text: string, field: string, around: string): void {
+  private addString(text: string, field: string, around: string): void {
     const trimmed = text.trim();
     const last = lastWord(field);
     const nested = /^\s*[[{]/.test(text) ? parsed(text) : undefined;
@@ -183,14 +183,14 @@ class Collector {
     if (trimmed === '') return;
     const written = writtenFields[last];
     if (around === '' && written !== undefined && isProse(trimmed)) return this.addPassage(trimmed, written);
-    this.#strings.push(trimmed);
+    this.strings.push(trimmed);
     if (around !== '' || machineFields.has(last) || personalFields.has(last) || isMachineText(trimmed)) return;
-    if (factFields.has(last) || written !== undefined) this.#addFact(spaced(field).toLowerCase(), spaced(trimmed).toLowerCase());
+    if (factFields.has(last) || written !== undefined) this.addFact(spaced(field).toLowerCase(), spaced(trimmed).toLowerCase());
     else if (isProse(trimmed)) this.addPassage(trimmed, 1);
   }
 
-  #addFact(name: string, value: string): void {
-    if (value.length <= 80 && /[a-z]{2}/.test(value)) this.#facts.set(`${name}\n${value}`, { name, value });
+  private addFact(name: string, value: string): void {
+    if (value.length <= 80 && /[a-z]{2}/.test(value)) this.facts.set(`${name}\n${value}`, { name, value });
   }
 }
 
