@@ -46,11 +46,24 @@ function settingsPage(): string {
 }
 
 function failuresPage(): string {
-  const rows = Object.entries(failures).map(([code, { outcome, title }]) => `| \`${code}\` | ${outcome} | ${title} |`);
+  const rows = Object.entries(failures).map(
+    ([code, { outcome, httpStatus, title }]) => `| \`${code}\` | ${outcome} | ${httpStatus} | ${title} |`,
+  );
   const intro =
     'The codes that problem+json (`code`, `type`), GraphQL (`code`), metrics and dead letters share. `outcome` says what happens next: `reject`: the caller is told; ' +
     '`retry`: it is tried again; `review`: a person decides; `deadLetter`: it is parked until an operator acts.';
-  return ['# Failures', '', generated, '', intro, '', '| code | outcome | what it means |', '| --- | --- | --- |', ...rows, ''].join('\n');
+  return [
+    '# Failures',
+    '',
+    generated,
+    '',
+    intro,
+    '',
+    '| code | outcome | HTTP status | what it means |',
+    '| --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n');
 }
 
 function topicsPage(): string {

@@ -33,7 +33,9 @@ function partsOf({ parts }) {
 function text(registry) {
   const parts = partsOf(registry);
   if (registry.namesOnly) {
-    return [header, '', `export const ${registry.exported} = [${parts.map(({ name }) => `'${name}'`).join(', ')}] as const;`, ''].join('\n');
+    return [header, '', `export const ${registry.exported} = [${parts.map(({ name }) => `'${name}'`).join(', ')}] as const;`, ''].join(
+      '\n',
+    );
   }
   const member = registry.member ?? ((name) => name);
   const imports = parts.map(({ file, name }) => {

@@ -1,68 +1,104 @@
-/** What happens next to the unit of work that failed: the caller is told, it is tried again, a person decides, or it is parked for an operator. */
+/** The fate of a unit of work that failed: the caller is told, it is tried again, a person decides, or it is parked for an operator. */
 export type Outcome = 'reject' | 'retry' | 'review' | 'deadLetter';
 
+/** One kind of expected failure, as every edge reports it. */
+export interface Failure {
+  readonly outcome: Outcome;
+  /** The status of an HTTP response that reports it (RFC 9110). */
+  readonly httpStatus: number;
+  /** One sentence for people; the `title` of problem+json. */
+  readonly title: string;
+  /** The value of `WWW-Authenticate` (RFC 6750) that goes with the status. */
+  readonly challenge?: string;
+}
+
 /**
- * Every expected failure, for all edges. A code is stable: it is the `type` of problem+json, `code` in GraphQL, the label in metrics and the
- * reason on a dead letter.
+ * Every expected failure. A code is stable: it is the `type` of problem+json, `code` in GraphQL, the label in metrics and the reason on a dead
+ * letter. No edge decides an outcome, a status or a challenge of its own.
  */
 export const failures = {
-  'request.malformed': { outcome: 'reject', title: 'The request could not be read' },
-  'request.invalid': { outcome: 'reject', title: 'A field of the request is not acceptable' },
-  'request.tooLarge': { outcome: 'reject', title: 'The body is larger than this door accepts' },
-  'request.unsupportedMediaType': { outcome: 'reject', title: 'The content type is not one this door reads' },
-  'request.notFound': { outcome: 'reject', title: 'There is nothing at this address' },
-  'request.methodNotAllowed': { outcome: 'reject', title: 'This address does not answer that method' },
-  'request.idempotencyMismatch': { outcome: 'reject', title: 'The idempotency key was used before, for another request' },
-  'request.tooExpensive': { outcome: 'reject', title: 'The query asks for more than one request may' },
-  'request.timeout': { outcome: 'retry', title: 'The answer took longer than a request may' },
-  'request.defect': { outcome: 'reject', title: 'The request failed in a way nobody foresaw' },
-  'service.starting': { outcome: 'retry', title: 'The process has not finished its start' },
-  'subscription.overflow': { outcome: 'retry', title: 'The subscriber reads slower than changes come in' },
-  'source.unknown': { outcome: 'reject', title: 'No source is registered at this address' },
-  'signature.missing': { outcome: 'reject', title: 'The request carries no signature' },
-  'signature.malformed': { outcome: 'reject', title: 'The signature or its timestamp could not be read' },
-  'signature.mismatch': { outcome: 'reject', title: 'The signature does not match the body' },
-  'signature.expired': { outcome: 'reject', title: 'The signature is too old or from the future' },
-  'credential.missing': { outcome: 'reject', title: 'The request carries no API key' },
-  'credential.invalid': { outcome: 'reject', title: 'The API key is unknown, revoked or expired' },
-  'credential.scope': { outcome: 'reject', title: 'The API key lacks the scope for this' },
-  'document.invalid': { outcome: 'reject', title: 'A document does not fit its schema' },
-  'event.unknown': { outcome: 'reject', title: 'The event does not exist' },
-  'deadLetter.unknown': { outcome: 'reject', title: 'The dead letter does not exist' },
-  'deadLetter.resolved': { outcome: 'reject', title: 'The dead letter is resolved already' },
-  'deadLetter.notHeld': { outcome: 'reject', title: 'The record of the dead letter was passed over, and cannot be handled again' },
-  'delivery.unknown': { outcome: 'reject', title: 'The delivery does not exist' },
-  'bulkOperation.unknown': { outcome: 'reject', title: 'The bulk operation does not exist' },
-  'bulkOperation.defect': { outcome: 'deadLetter', title: 'The bulk operation failed in a way nobody foresaw' },
-  'log.unavailable': { outcome: 'retry', title: 'The log did not acknowledge in time' },
-  'storage.unavailable': { outcome: 'retry', title: 'Postgres cannot be reached' },
-  'configuration.unavailable': { outcome: 'retry', title: 'The configuration has not been read yet' },
-  'record.undecodable': { outcome: 'deadLetter', title: 'The record does not fit its schema' },
-  'record.defect': { outcome: 'deadLetter', title: 'The handler failed in a way nobody foresaw' },
-  'flow.unknown': { outcome: 'reject', title: 'The flow does not exist' },
-  'run.leased': { outcome: 'retry', title: 'Another process is at work on this run' },
-  'run.unfinished': { outcome: 'retry', title: 'A run of the event has to be tried again' },
-  'run.failed': { outcome: 'deadLetter', title: 'A run of the event was given up, and its customer waits for what becomes of it' },
-  'flow.expressionFailed': { outcome: 'deadLetter', title: 'An expression of the flow failed' },
-  'flow.validationFailed': { outcome: 'deadLetter', title: 'A validate step refused its input' },
-  'flow.unknownDestination': { outcome: 'deadLetter', title: 'The flow delivers to a destination that does not exist' },
-  'model.unavailable': { outcome: 'retry', title: 'The model could not be reached or failed' },
-  'model.limited': { outcome: 'retry', title: 'The model provider limits the rate' },
-  'model.credential': { outcome: 'retry', title: 'The model provider refuses the credential' },
-  'model.refused': { outcome: 'deadLetter', title: 'The model refused the request for good' },
-  'model.invalidOutput': { outcome: 'deadLetter', title: 'The model never produced output that fits the schema' },
-  'delivery.busy': { outcome: 'retry', title: 'An attempt of the delivery is under way' },
-  'delivery.unavailable': { outcome: 'retry', title: 'The destination could not be reached or failed' },
-  'delivery.timeout': { outcome: 'retry', title: 'The destination did not answer by the deadline' },
-  'delivery.refused': { outcome: 'deadLetter', title: 'The destination refused the payload' },
-  'delivery.unauthorized': { outcome: 'retry', title: 'The destination refuses the credential' },
+  'request.malformed': { outcome: 'reject', httpStatus: 400, title: 'The request could not be read' },
+  'request.invalid': { outcome: 'reject', httpStatus: 400, title: 'A field of the request is not acceptable' },
+  'request.tooLarge': { outcome: 'reject', httpStatus: 413, title: 'The body is larger than this address accepts' },
+  'request.unsupportedMediaType': { outcome: 'reject', httpStatus: 415, title: 'The content type is not one that this address reads' },
+  'request.notFound': { outcome: 'reject', httpStatus: 404, title: 'There is nothing at this address' },
+  'request.methodNotAllowed': { outcome: 'reject', httpStatus: 405, title: 'This address does not answer that method' },
+  'request.idempotencyMismatch': { outcome: 'reject', httpStatus: 409, title: 'The idempotency key was used before, for another request' },
+  'request.tooExpensive': { outcome: 'reject', httpStatus: 400, title: 'The query asks for more than one request may' },
+  'request.timeout': { outcome: 'retry', httpStatus: 503, title: 'The response took longer than a request may' },
+  'request.defect': { outcome: 'reject', httpStatus: 500, title: 'The request failed in a way nobody foresaw' },
+  'service.starting': { outcome: 'retry', httpStatus: 503, title: 'The process has not finished its start' },
+  'subscription.overflow': { outcome: 'retry', httpStatus: 503, title: 'The subscriber reads slower than changes come in' },
+  'source.unknown': { outcome: 'reject', httpStatus: 404, title: 'No source is registered at this address' },
+  'signature.missing': { outcome: 'reject', httpStatus: 401, title: 'The request carries no signature' },
+  'signature.malformed': { outcome: 'reject', httpStatus: 401, title: 'The signature or its timestamp could not be read' },
+  'signature.mismatch': { outcome: 'reject', httpStatus: 401, title: 'The signature does not match the body' },
+  'signature.expired': { outcome: 'reject', httpStatus: 401, title: 'The signature is too old or from the future' },
+  'credential.missing': { outcome: 'reject', httpStatus: 401, title: 'The request carries no API key', challenge: 'Bearer' },
+  'credential.invalid': {
+    outcome: 'reject',
+    httpStatus: 401,
+    title: 'The API key is unknown, revoked or expired',
+    challenge: 'Bearer error="invalid_token"',
+  },
+  'credential.scope': {
+    outcome: 'reject',
+    httpStatus: 403,
+    title: 'The API key lacks the scope for this',
+    challenge: 'Bearer error="insufficient_scope"',
+  },
+  'apiKey.unknown': { outcome: 'reject', httpStatus: 404, title: 'The API key does not exist' },
+  'document.invalid': { outcome: 'reject', httpStatus: 422, title: 'A document does not fit its schema' },
+  'document.unknown': { outcome: 'reject', httpStatus: 404, title: 'The document does not exist' },
+  'event.unknown': { outcome: 'reject', httpStatus: 404, title: 'The event does not exist' },
+  'deadLetter.unknown': { outcome: 'reject', httpStatus: 404, title: 'The dead letter does not exist' },
+  'deadLetter.resolved': { outcome: 'reject', httpStatus: 409, title: 'The dead letter is resolved already' },
+  'deadLetter.notHeld': {
+    outcome: 'reject',
+    httpStatus: 409,
+    title: 'The record of the dead letter was passed over, and cannot be handled again',
+  },
+  'delivery.unknown': { outcome: 'reject', httpStatus: 404, title: 'The delivery does not exist' },
+  'bulkOperation.unknown': { outcome: 'reject', httpStatus: 404, title: 'The bulk operation does not exist' },
+  'bulkOperation.defect': { outcome: 'deadLetter', httpStatus: 500, title: 'The bulk operation failed in a way nobody foresaw' },
+  'log.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The log did not acknowledge in time' },
+  'storage.unavailable': { outcome: 'retry', httpStatus: 503, title: 'Postgres cannot be reached' },
+  'configuration.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The configuration has not been read yet' },
+  'record.undecodable': { outcome: 'deadLetter', httpStatus: 500, title: 'The record does not fit its schema' },
+  'record.defect': { outcome: 'deadLetter', httpStatus: 500, title: 'The handler failed in a way nobody foresaw' },
+  'flow.unknown': { outcome: 'reject', httpStatus: 404, title: 'The flow does not exist' },
+  'run.leased': { outcome: 'retry', httpStatus: 503, title: 'Another process is at work on this run' },
+  'run.unfinished': { outcome: 'retry', httpStatus: 503, title: 'A run of the event has to be tried again' },
+  'run.failed': {
+    outcome: 'deadLetter',
+    httpStatus: 502,
+    title: 'A run of the event was given up, and its customer waits for what becomes of it',
+  },
+  'flow.expressionFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'An expression of the flow failed' },
+  'flow.validationFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'A validate step refused its input' },
+  'flow.unknownDestination': { outcome: 'deadLetter', httpStatus: 422, title: 'The flow delivers to a destination that does not exist' },
+  'model.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The model could not be reached or failed' },
+  'model.limited': { outcome: 'retry', httpStatus: 503, title: 'The model provider limits the rate' },
+  'model.credential': { outcome: 'retry', httpStatus: 503, title: 'The model provider refuses the credential' },
+  'model.refused': { outcome: 'deadLetter', httpStatus: 502, title: 'The model refused the request for good' },
+  'model.invalidOutput': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that fits the schema' },
+  'delivery.busy': { outcome: 'retry', httpStatus: 503, title: 'An attempt of the delivery is under way' },
+  'delivery.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The destination could not be reached or failed' },
+  'delivery.timeout': { outcome: 'retry', httpStatus: 503, title: 'The destination did not answer by the deadline' },
+  'delivery.refused': { outcome: 'deadLetter', httpStatus: 502, title: 'The destination refused the payload' },
+  'delivery.unauthorized': { outcome: 'retry', httpStatus: 503, title: 'The destination refuses the credential' },
   'delivery.destinationDisabled': {
     outcome: 'deadLetter',
+    httpStatus: 502,
     title: 'The destination answered 410, and gets nothing until it is enabled again',
   },
-  'destination.unknown': { outcome: 'reject', title: 'The destination does not exist' },
-  'delivery.addressForbidden': { outcome: 'deadLetter', title: 'The destination resolves to an address that deliveries may not reach' },
-} as const satisfies Record<string, { outcome: Outcome; title: string }>;
+  'destination.unknown': { outcome: 'reject', httpStatus: 404, title: 'The destination does not exist' },
+  'delivery.addressForbidden': {
+    outcome: 'deadLetter',
+    httpStatus: 422,
+    title: 'The destination resolves to an address that deliveries may not reach',
+  },
+} as const satisfies Record<string, Failure>;
 
 export type FailureCode = keyof typeof failures;
 
@@ -74,9 +110,9 @@ export abstract class DomainError extends Error {
   abstract readonly code: FailureCode;
   /** How long to wait before the next try, in ms, where the other side said so. */
   readonly retryAfterMs?: number;
-  /** The longest wait before the next try that makes sense, in ms: what failed is asked again more often than a stranger would be. */
+  /** The longest wait before the next try, in ms; shorter than the cap of the retry policy. Unset: the policy's cap. */
   readonly retryWithinMs?: number;
-  /** True where the fault is ours (log, storage): such a retry never uses up the budget, and nothing is parked for it. */
+  /** True if the fault is our own log or storage. Such a retry does not use up the retry budget, and nothing is parked for it. */
   readonly ours: boolean = false;
   /** Which field of the input is at fault, as a path (`spec.steps.0.infer.model`). */
   readonly field?: string;
@@ -87,5 +123,30 @@ export abstract class DomainError extends Error {
 
   override get name(): string {
     return this.constructor.name;
+  }
+}
+
+/** Every kind of thing that a request, a record or a document can name although it does not exist. */
+type Missing = { [Code in FailureCode]: Code extends `${infer Kind}.unknown` ? Kind : never }[FailureCode];
+
+const nouns: Partial<Record<Missing, string>> = { deadLetter: 'dead letter', bulkOperation: 'bulk operation', apiKey: 'API key' };
+
+/** Something that was named does not exist in its tenant. The one class for all codes `<kind>.unknown`. */
+export class NotFound extends DomainError {
+  readonly code: `${Missing}.unknown`;
+  /** The ids or names that do not exist. */
+  readonly missing: readonly string[];
+  override readonly field?: string;
+
+  /**
+   * @param options.field the path of the input's field that named it
+   * @param options.message default: `There is no <kind> <ids>`
+   */
+  constructor(kind: Missing, missing: string | readonly string[], { field, message }: { field?: string; message?: string } = {}) {
+    const ids = typeof missing === 'string' ? [missing] : missing;
+    super(message ?? `There is no ${nouns[kind] ?? kind} ${ids.join(', ')}`);
+    this.code = `${kind}.unknown`;
+    this.missing = ids;
+    if (field !== undefined) this.field = field;
   }
 }

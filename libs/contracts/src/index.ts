@@ -2,8 +2,8 @@ export { customerKey, lanes, name, noCustomer, parseSourceAddress, recordKey, so
 export type { Lane } from './names.js';
 export { bulkOperationId, commandId, deadLetterId, deliveryId, eventId, newRunId } from './identifiers.js';
 export type { DecidedRun } from './identifiers.js';
-export { DomainError, failures } from './errors.js';
-export type { FailureCode, Outcome } from './errors.js';
+export { DomainError, NotFound, failures } from './errors.js';
+export type { Failure, FailureCode, Outcome } from './errors.js';
 export { typeMatcher } from './type-pattern.js';
 export { scopes } from './scopes.js';
 export type { Scope } from './scopes.js';

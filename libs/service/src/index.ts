@@ -6,6 +6,7 @@ export { start } from './start.js';
 export type { Composition, RunningService } from './start.js';
 export { StartWait } from './start-wait.js';
 export type { LogPart, StoragePart } from './infrastructure.module.js';
+export { failureHeaders } from './problem.js';
 export { Readiness } from './readiness.js';
 export type { ReadinessCheck } from './readiness.js';
 export {

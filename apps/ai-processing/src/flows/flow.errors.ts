@@ -11,12 +11,3 @@ export class ValidationFailed extends DomainError {
     super(`The step ${step} refused its input: ${problems.join('; ')}`);
   }
 }
-
-/** A replay names a flow that the tenant does not have. */
-export class FlowUnknown extends DomainError {
-  readonly code = 'flow.unknown';
-
-  constructor(tenant: string, flow: string) {
-    super(`The tenant ${tenant} has no flow ${flow}`);
-  }
-}

@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { typeMatcher } from '#libs/contracts';
+import { NotFound, typeMatcher } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { viewOf } from './event.view.js';
 import { FlowCompiler } from './flow.compiler.js';
-import { FlowUnknown } from './flow.errors.js';
 
 /** Finds the flows for an event among the tenant's current ones. */
 @Injectable()
@@ -23,10 +22,10 @@ export class FlowMatcher {
     return candidates.filter((_, at) => wanted[at]);
   }
 
-  /** @throws FlowUnknown */
+  /** @throws NotFound */
   named(tenant: string, name: string): Stored<FlowDocument> {
     const flow = this.configuration.flows(tenant).find((candidate) => candidate.name === name);
-    if (flow === undefined) throw new FlowUnknown(tenant, name);
+    if (flow === undefined) throw new NotFound('flow', name);
     return flow;
   }
 

@@ -1,10 +1,9 @@
 import { Controller } from '@nestjs/common';
-import { ReplayEvent, topics } from '#libs/contracts';
+import { NotFound, ReplayEvent, topics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { EventTable } from '../events/event.table.js';
 import { RunService } from '../runs/run.service.js';
-import { EventUnknown } from './replay.errors.js';
 
 @Controller()
 export class ReplayConsumer {
@@ -13,11 +12,11 @@ export class ReplayConsumer {
     private readonly runs: RunService,
   ) {}
 
-  /** @throws EventUnknown, FlowUnknown, RunsUnfinished */
+  /** @throws NotFound, RunsUnfinished */
   @OnRecord(topics.commands, ReplayEvent, { group: 'replays' })
   async onReplayEvent({ tenant, eventId, commandId, flow }: ReplayEvent, context: RecordContext): Promise<void> {
     const event = await this.events.find(tenant, eventId);
-    if (event === undefined) throw new EventUnknown(tenant, eventId);
+    if (event === undefined) throw new NotFound('event', eventId);
     await this.runs.rerunFlows(event, commandId, flow, context);
   }
 }

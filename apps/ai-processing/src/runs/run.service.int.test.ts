@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { deliveryId, document, eventId as eventIdOf, topics } from '#libs/contracts';
+import { NotFound, deliveryId, document, eventId as eventIdOf, topics } from '#libs/contracts';
 import type { DeadLettered, EventReceived, Owned, RunCompleted } from '#libs/contracts';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
@@ -16,7 +16,6 @@ import { EventTable } from '../events/event.table.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowMatcher } from '../flows/flow.matcher.js';
 import { ReplayConsumer } from '../replays/replay.consumer.js';
-import { EventUnknown } from '../replays/replay.errors.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunGivenUp, RunsUnfinished } from './run.errors.js';
@@ -398,7 +397,7 @@ test('a replay of an event, or of a flow, that is not there is refused', async (
     eventId: event.eventId,
     flow: 'none',
   };
-  await expect(replays.onReplayEvent(command, contextOf())).rejects.toThrow(EventUnknown);
+  await expect(replays.onReplayEvent(command, contextOf())).rejects.toThrow(new NotFound('event', command.eventId));
   await recorder.record(event, contextOf());
   await expect(replays.onReplayEvent(command, contextOf())).rejects.toMatchObject({ code: 'flow.unknown' });
 });

@@ -54,7 +54,7 @@ export class RunService {
   /**
    * Runs flows on the event again, each as its next generation. The same command finds the runs it made before.
    * @param only one flow, whether or not it listens for the event; null: those that would run on the event if it came now
-   * @throws FlowUnknown, RunsUnfinished
+   * @throws NotFound, RunsUnfinished
    */
   async rerunFlows(event: EventReceived, commandId: string, only: string | null, context: RecordContext): Promise<void> {
     const earlier = await this.table.ofCommand(event.tenant, commandId, event.eventId);

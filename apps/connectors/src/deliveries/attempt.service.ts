@@ -12,7 +12,7 @@ import { DestinationHealth } from '../destinations/destination-health.js';
 import { observationOf } from './attempt.observation.js';
 import { verdictOn } from './attempt.verdict.js';
 import type { Claim } from './delivery.claims.js';
-import { DeliveryLeaseLost, DestinationDisabled, DestinationUnknown } from './delivery.errors.js';
+import { DeliveryLeaseLost, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
 import type { AttemptRow, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery.table.js';
 
@@ -84,7 +84,7 @@ export class AttemptService {
   ): Promise<{ receipt: Receipt | null; error: unknown }> {
     try {
       if (destinationDisabled) throw new DestinationDisabled(delivery.destination);
-      if (destination === undefined) throw new DestinationUnknown(delivery.tenant, delivery.destination);
+      if (destination === undefined) throw new FlowDestinationUnknown(delivery.tenant, delivery.destination);
       const { spec } = destination.document;
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
       const outbound = { id: delivery.id, payload: delivery.payload, traceparent };

@@ -1,7 +1,7 @@
 import { DomainError } from '#libs/contracts';
 
-/** The flow names a destination that is not there, or not any more. */
-export class DestinationUnknown extends DomainError {
+/** The flow names a destination that does not exist, or no longer exists. */
+export class FlowDestinationUnknown extends DomainError {
   readonly code = 'flow.unknownDestination';
 
   constructor(tenant: string, destination: string) {
@@ -15,15 +15,6 @@ export class DestinationDisabled extends DomainError {
 
   constructor(destination: string) {
     super(`The destination ${destination} is disabled since it answered 410; nothing was sent`);
-  }
-}
-
-/** A redeliver names a delivery that the tenant does not have. */
-export class DeliveryUnknown extends DomainError {
-  readonly code = 'delivery.unknown';
-
-  constructor(tenant: string, deliveryId: string) {
-    super(`The tenant ${tenant} has no delivery ${deliveryId}`);
   }
 }
 

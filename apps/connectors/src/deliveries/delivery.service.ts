@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { deliveryId } from '#libs/contracts';
+import { NotFound, deliveryId } from '#libs/contracts';
 import type { Redeliver, RunCompleted, SkipDeadLetter } from '#libs/contracts';
 import { BatchWriter, Configuration } from '#libs/persistence';
-import { DeliveryBusy, DeliveryUnknown } from './delivery.errors.js';
+import { DeliveryBusy } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
 import type { Applied, NewDelivery } from './delivery.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
@@ -43,14 +43,14 @@ export class DeliveryService {
     );
   }
 
-  /** @throws DeliveryUnknown, DeliveryBusy */
+  /** @throws NotFound, DeliveryBusy */
   async redeliver({ tenant, deliveryId: id, commandId }: Redeliver): Promise<void> {
     this.applied(tenant, id, await this.table.restart(tenant, id, commandId));
   }
 
   /**
    * What was delivered or redelivered since its dead letter was written is not given up.
-   * @throws DeliveryUnknown
+   * @throws NotFound
    */
   async skip({ tenant, kind, deliveryId: id, commandId }: SkipDeadLetter): Promise<void> {
     if (kind !== 'delivery' || id === null) return;
@@ -58,7 +58,7 @@ export class DeliveryService {
   }
 
   private applied(tenant: string, id: string, answer: Applied): void {
-    if (answer === 'unknown') throw new DeliveryUnknown(tenant, id);
+    if (answer === 'unknown') throw new NotFound('delivery', id);
     if (answer === 'busy') throw new DeliveryBusy(id);
     this.worker.wakeUp();
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { deliveryId, document, newRunId, topics } from '#libs/contracts';
+import { NotFound, deliveryId, document, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
 import { HttpClient } from '#libs/http';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
@@ -14,7 +14,7 @@ import { ConnectorRegistry } from '../connectors/connector.registry.js';
 import { HttpConnector } from '../connectors/http/http.connector.js';
 import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
-import { DeliveryLeaseLost, DeliveryUnknown } from './delivery.errors.js';
+import { DeliveryLeaseLost } from './delivery.errors.js';
 import { DeliveryClaims } from './delivery.claims.js';
 import { DeliveryService } from './delivery.service.js';
 import { DeliveryTable } from './delivery.table.js';
@@ -222,7 +222,7 @@ test('what is refused is parked with its reason, the next one goes out, and a re
   const sent = sink.requests.filter(({ headers }) => headers['webhook-id'] === idOf('1'));
   expect(sent).toHaveLength(2);
   expect(new Set(sent.map(({ body }) => body.toString())).size).toBe(1);
-  await expect(deliveries.redeliver({ ...command, deliveryId: 'dlv_none' })).rejects.toThrow(DeliveryUnknown);
+  await expect(deliveries.redeliver({ ...command, deliveryId: 'dlv_none' })).rejects.toThrow(new NotFound('delivery', 'dlv_none'));
 });
 
 test('when the retries are spent, a delivery is parked', async () => {

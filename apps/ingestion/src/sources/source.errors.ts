@@ -1,12 +1,5 @@
 import { DomainError } from '#libs/contracts';
 
-export class SourceUnknown extends DomainError {
-  readonly code = 'source.unknown';
-  constructor(address: string) {
-    super(`No source takes webhooks at ${address.slice(0, 130)}; the address is tenant.source`);
-  }
-}
-
 /** The Source document cannot be used as it is. The partner did nothing wrong, and is asked to come back once it has been mended. */
 export class SourceUnusable extends DomainError {
   readonly code = 'configuration.unavailable';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { bodyFormat } from '#libs/contracts';
+import { NotFound, bodyFormat } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { MediaTypeUnsupported } from '#libs/service';
 import type { DoorRequest } from '#libs/service';
@@ -14,7 +14,6 @@ import { BodyMalformed } from '../intake/request.errors.js';
 import type { Arrival } from '../sources/facts.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 import type { CompiledHandshake } from '../sources/source-catalog.js';
-import { SourceUnknown } from '../sources/source.errors.js';
 
 /** The event's id; or, to a handshake, the text the provider wants to see. */
 export type WebhookAnswer = { eventIds: string[] } | string;
@@ -30,7 +29,7 @@ export class WebhookService {
   /**
    * Verifies first: until the signature fits, nothing of the body is read.
    * @param request its address is `tenant.source`
-   * @throws SourceUnknown, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, BodyMalformed, MediaTypeUnsupported,
+   * @throws NotFound, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, BodyMalformed, MediaTypeUnsupported,
    *   LogUnavailable, ConfigurationUnavailable
    */
   receive(request: DoorRequest): Promise<WebhookAnswer> {
@@ -39,7 +38,10 @@ export class WebhookService {
 
   private async accept(request: DoorRequest, sighting: Sighting): Promise<WebhookAnswer> {
     const source = this.sources.at(request.address);
-    if (source?.webhook === undefined) throw new SourceUnknown(request.address);
+    if (source?.webhook === undefined)
+      throw new NotFound('source', request.address, {
+        message: `No source takes webhooks at ${request.address.slice(0, 130)}; the address is tenant.source`,
+      });
     sighting.tenant = source.tenant;
     sighting.source = source.name;
     sighting.scheme = source.scheme;

@@ -1,20 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { issueApiKey } from '#libs/auth';
 import type { Principal, StoredApiKey } from '#libs/auth';
+import { NotFound } from '#libs/contracts';
 import { ApiKeyTable, TenantDatabase } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
 import type { CreateApiKeyInput, Violation } from '../generated/schema.js';
-import { InputInvalid, Unknown } from '../graphql/user-errors.js';
+import { InputInvalid } from '../graphql/user-errors.js';
 
 export type ApiKeyRow = StoredApiKey;
-
-export class ApiKeyUnknown extends Unknown {
-  readonly code = 'request.notFound';
-
-  constructor(id: string) {
-    super('input.id', [id], `There is no API key ${id}`);
-  }
-}
 
 /** What new keys say after `mr_`. */
 export class ApiKeyEnvironment {
@@ -60,7 +53,7 @@ export class ApiKeyService {
     const { tenant } = principal;
     return this.database.asTenant(tenant, async (session) => {
       const revoked = await this.table.revoke(session, { tenant, id });
-      if (!revoked) throw new ApiKeyUnknown(id);
+      if (!revoked) throw new NotFound('apiKey', id, { field: 'input.id' });
       await this.audit.recordIn(session, principal, [{ action: 'revokeApiKey', target: id }]);
       return revoked;
     });

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import {
   CancelBulkOperation,
+  NotFound,
   StartBulkOperation,
   bulkOperationId,
   commandId,
@@ -25,18 +26,10 @@ import type {
   Violation,
 } from '../generated/schema.js';
 import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
-import { InputInvalid, Unknown } from '../graphql/user-errors.js';
+import { InputInvalid } from '../graphql/user-errors.js';
 import { conditions } from '../paging/filter.js';
 import { BulkOperationTable } from './bulk-operation.table.js';
 import type { BulkOperationRow } from './bulk-operation.table.js';
-
-export class BulkOperationUnknown extends Unknown {
-  readonly code = 'bulkOperation.unknown';
-
-  constructor(id: string) {
-    super('input.id', [id], `There is no bulk operation ${id}`);
-  }
-}
 
 /** What an operation is started with, whichever kind it is of. */
 interface Wish {
@@ -94,7 +87,7 @@ export class BulkOperationService {
     checkIdempotencyKey(input.idempotencyKey);
     const { tenant } = principal;
     const [operation] = await this.table.byIds(tenant, [input.id]);
-    if (!operation) throw new BulkOperationUnknown(input.id);
+    if (!operation) throw new NotFound('bulkOperation', input.id, { field: 'input.id' });
     await this.keys.bind(tenant, 'cancelBulkOperation', input);
     const command = commandId(tenant, input.idempotencyKey, 'cancelBulkOperation', operation.id);
     await this.audit.record(principal, [{ action: 'cancelBulkOperation', target: operation.id, commandId: command }]);

@@ -1,23 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter, commandId, topics } from '#libs/contracts';
+import { NotFound, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter, commandId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { AuditTable } from '../audit/audit.table.js';
 import type { SettleDeadLetterInput } from '../generated/schema.js';
 import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
-import { InputInvalid, Unknown } from '../graphql/user-errors.js';
+import { InputInvalid } from '../graphql/user-errors.js';
 import { RunTable } from '../runs/run.table.js';
 import { DeadLetterTable } from './dead-letter.table.js';
 import type { DeadLetterRow } from './dead-letter.table.js';
 import { HoldsTable } from './hold.table.js';
-
-export class DeadLetterUnknown extends Unknown {
-  readonly code = 'deadLetter.unknown';
-
-  constructor(id: string) {
-    super('input.id', [id], `There is no dead letter ${id}`);
-  }
-}
 
 /** What happened to the dead letter before, or how its group goes on, leaves nothing to ask for. */
 export class DeadLetterSettled extends InputInvalid {
@@ -84,7 +76,7 @@ export class SettlementService {
   private async find({ tenant }: Principal, { id, idempotencyKey }: SettleDeadLetterInput): Promise<DeadLetterRow> {
     checkIdempotencyKey(idempotencyKey);
     const [letter] = await this.deadLetters.byIds(tenant, [id]);
-    if (!letter) throw new DeadLetterUnknown(id);
+    if (!letter) throw new NotFound('deadLetter', id, { field: 'input.id' });
     if (letter.resolvedAt !== null) throw new DeadLetterSettled('deadLetter.resolved', `the dead letter ${id} is resolved already`);
     return letter;
   }

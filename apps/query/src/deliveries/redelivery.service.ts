@@ -1,21 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { Redeliver, commandId, topics } from '#libs/contracts';
+import { NotFound, Redeliver, commandId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { AuditTable } from '../audit/audit.table.js';
 import type { RedeliverInput } from '../generated/schema.js';
 import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
-import { Unknown } from '../graphql/user-errors.js';
 import { DeliveryTable } from './delivery.table.js';
 import type { DeliveryRow } from './delivery.table.js';
-
-export class DeliveryUnknown extends Unknown {
-  readonly code = 'delivery.unknown';
-
-  constructor(id: string) {
-    super('input.deliveryId', [id], `There is no delivery ${id}`);
-  }
-}
 
 @Injectable()
 export class RedeliveryService {
@@ -31,7 +22,7 @@ export class RedeliveryService {
     checkIdempotencyKey(input.idempotencyKey);
     const { tenant, actor } = principal;
     const [delivery] = await this.deliveries.byIds(tenant, [input.deliveryId]);
-    if (!delivery) throw new DeliveryUnknown(input.deliveryId);
+    if (!delivery) throw new NotFound('delivery', input.deliveryId, { field: 'input.deliveryId' });
     await this.keys.bind(tenant, 'redeliver', input);
     const command = commandId(tenant, input.idempotencyKey, 'redeliver', delivery.id);
     await this.audit.record(principal, [{ action: 'redeliver', target: delivery.id, commandId: command }]);

@@ -1,20 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { EnableDestination, commandId, noCustomer, topics } from '#libs/contracts';
+import { EnableDestination, NotFound, commandId, noCustomer, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { AuditTable } from '../audit/audit.table.js';
 import type { EnableDestinationInput } from '../generated/schema.js';
 import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
-import { Unknown } from '../graphql/user-errors.js';
 import { DestinationTable } from './destination.table.js';
-
-export class DestinationUnknown extends Unknown {
-  readonly code = 'destination.unknown';
-
-  constructor(name: string) {
-    super('input.name', [name], `There is no destination ${name}`);
-  }
-}
 
 @Injectable()
 export class DestinationService {
@@ -31,7 +22,7 @@ export class DestinationService {
     checkIdempotencyKey(idempotencyKey);
     const { tenant, actor } = principal;
     const destinations = await this.table.list(tenant);
-    if (!destinations.some((destination) => destination.name === name)) throw new DestinationUnknown(name);
+    if (!destinations.some((destination) => destination.name === name)) throw new NotFound('destination', name, { field: 'input.name' });
     await this.keys.bind(tenant, 'enableDestination', input);
     const command = commandId(tenant, idempotencyKey, 'enableDestination', name);
     await this.audit.record(principal, [{ action: 'enableDestination', target: `Destination/${name}`, commandId: command }]);

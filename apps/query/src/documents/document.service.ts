@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { SecretBox, SecretUnreadable } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { mapSecrets, tenantOf } from '#libs/contracts';
+import { NotFound, mapSecrets, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind, Secret } from '#libs/contracts';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
 import type { ApplyDocumentsInput, DocumentChange, RemoveDocumentInput, Violation } from '../generated/schema.js';
-import { InputInvalid, Unknown } from '../graphql/user-errors.js';
+import { InputInvalid } from '../graphql/user-errors.js';
 import { differencesOf } from './document.difference.js';
 import { readDocument, references, uncompilable } from './document.problems.js';
 import type { Problem } from './document.problems.js';
@@ -16,14 +16,6 @@ import type { Problem } from './document.problems.js';
 export type DocumentRow = Stored;
 
 const maxDocuments = 200;
-
-export class DocumentUnknown extends Unknown {
-  readonly code = 'request.notFound';
-
-  constructor({ kind, name }: RemoveDocumentInput) {
-    super('input.name', [`${kind}/${name}`], `There is no ${kind} named ${name}`);
-  }
-}
 
 @Injectable()
 export class DocumentService {
@@ -63,7 +55,11 @@ export class DocumentService {
     return this.database.asTenant(tenant, async (session) => {
       const stored = await this.table.current(session, tenant);
       const found = stored.find(({ kind, name }) => kind === input.kind && name === input.name);
-      if (found === undefined) throw new DocumentUnknown(input);
+      if (found === undefined)
+        throw new NotFound('document', `${input.kind}/${input.name}`, {
+          field: 'input.name',
+          message: `There is no ${input.kind} named ${input.name}`,
+        });
       refuse(inUse(found, stored));
       const { version } = await this.table.remove(session, { tenant, kind: input.kind, name: input.name, actor });
       await this.audit.recordIn(session, principal, [

@@ -4,6 +4,7 @@ import { GraphQLError } from 'graphql';
 import type { GraphQLFormattedError } from 'graphql';
 import { DomainError, failures } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
+import { failureHeaders } from '#libs/service';
 import { counter, logger } from '#libs/tracing';
 
 const log = logger('graphql');
@@ -53,19 +54,15 @@ function codeOf(error: GraphQLError): FailureCode {
   return code in failures ? (code as FailureCode) : (ownCodes[code] ?? 'request.invalid');
 }
 
-const challenges: Partial<Record<FailureCode, string>> = {
-  'credential.missing': 'Bearer',
-  'credential.invalid': 'Bearer error="invalid_token"',
-  'credential.scope': 'Bearer error="insufficient_scope"',
-};
-
-/** A failure before there is an operation: an HTTP answer of its own, with the challenge that RFC 6750 asks for. */
+/** A failure before there is an operation, as an HTTP response of its own. */
 export function asHttpError(error: unknown): unknown {
   if (!(error instanceof DomainError)) return error;
-  const challenge = challenges[error.code];
-  const headers = new HeaderMap();
-  if (challenge !== undefined) headers.set('www-authenticate', challenge);
-  if (error.outcome === 'retry') headers.set('retry-after', '1');
-  const status = challenge === undefined ? (error.outcome === 'retry' ? 503 : 400) : error.code === 'credential.scope' ? 403 : 401;
-  return new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status, headers } } });
+  const headers = new HeaderMap(Object.entries(failureHeaders(error)));
+  const http = { status: failures[error.code].httpStatus, headers };
+  return new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http } });
+}
+
+/** The status of a response that holds only errors: the first one's. */
+export function statusOf([first]: readonly GraphQLFormattedError[]): number {
+  return failures[first!.extensions!['code'] as FailureCode].httpStatus;
 }

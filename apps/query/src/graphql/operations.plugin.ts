@@ -4,7 +4,7 @@ import type { GraphQLError, OperationDefinitionNode } from 'graphql';
 import { SpanKind, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { QueryContext } from './context.js';
 import type { Executed, Executor } from './executor.js';
-import { formatted } from './failures.js';
+import { formatted, statusOf } from './failures.js';
 
 const log = logger('graphql');
 const duration = histogram('millrace_graphql_request_duration_seconds', 'Duration of GraphQL requests, by kind of operation.', [
@@ -51,8 +51,7 @@ function answerOf(executed: Executed): Answer {
   const headers = new HeaderMap();
   if ('refused' in executed) {
     const errors = executed.refused.map(formatted);
-    const status = errors.some(({ extensions }) => extensions?.['outcome'] === 'retry') ? 503 : 400;
-    return { http: { status, headers }, body: { kind: 'single', singleResult: { errors } } };
+    return { http: { status: statusOf(errors), headers }, body: { kind: 'single', singleResult: { errors } } };
   }
   const { data, errors } = executed.result;
   const failed = errors === undefined ? {} : { errors: (errors as GraphQLError[]).map(formatted) };

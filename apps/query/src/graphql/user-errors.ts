@@ -1,4 +1,4 @@
-import { DomainError } from '#libs/contracts';
+import { DomainError, NotFound } from '#libs/contracts';
 import type { Scope } from '#libs/contracts';
 import type { ForbiddenError, NotFoundError, UnavailableError, ValidationError, Violation } from '../generated/schema.js';
 
@@ -7,17 +7,6 @@ type Named<T extends { __typename?: string }> = T & { __typename: NonNullable<T[
 /** One mapping from a mutation's expected failure to its union member. */
 export function forbidden(error: DomainError, requiredScope: Scope): Named<ForbiddenError> {
   return { __typename: 'ForbiddenError', ...common(error), requiredScope };
-}
-
-/** What the input names is not there. Thrown by services, answered as a `NotFoundError`. */
-export abstract class Unknown extends DomainError {
-  constructor(
-    override readonly field: string,
-    readonly missing: readonly string[],
-    message: string,
-  ) {
-    super(message);
-  }
 }
 
 /** The input is not acceptable; `violations` say everything that is wrong with it. */
@@ -49,7 +38,7 @@ export async function answered<T>(work: () => Promise<T>): Promise<T | Answer> {
 }
 
 function answerOf(error: unknown): Answer | undefined {
-  if (error instanceof Unknown) return { __typename: 'NotFoundError', ...common(error), missing: [...error.missing] };
+  if (error instanceof NotFound) return { __typename: 'NotFoundError', ...common(error), missing: [...error.missing] };
   if (error instanceof InputInvalid) {
     return { __typename: 'ValidationError', ...common(error), path: error.violations[0]?.path ?? null, violations: [...error.violations] };
   }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { ReplayEvent, commandId, topics } from '#libs/contracts';
+import { NotFound, ReplayEvent, commandId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { Configuration } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
@@ -8,17 +8,9 @@ import { EventTable } from '../events/event.table.js';
 import type { EventRow } from '../events/event.table.js';
 import type { ReplayEventsInput } from '../generated/schema.js';
 import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
-import { InputInvalid, Unknown } from '../graphql/user-errors.js';
+import { InputInvalid } from '../graphql/user-errors.js';
 
 const maxEvents = 100;
-
-export class EventsUnknown extends Unknown {
-  readonly code = 'event.unknown';
-
-  constructor(ids: readonly string[]) {
-    super('input.ids', ids, `There is no event ${ids.join(', ')}`);
-  }
-}
 
 @Injectable()
 export class ReplayService {
@@ -61,7 +53,7 @@ export class ReplayService {
   private async find(tenant: string, ids: readonly string[]): Promise<EventRow[]> {
     const found = await this.table.byIds(tenant, ids);
     const unknown = ids.filter((_id, at) => found[at] === null);
-    if (unknown.length > 0) throw new EventsUnknown(unknown);
+    if (unknown.length > 0) throw new NotFound('event', unknown, { field: 'input.ids' });
     return found.filter((event) => event !== null);
   }
 
