@@ -44,7 +44,7 @@ class Process {
     const connections = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'process' });
     const operations = new BulkOperations(new BulkOperationTable(connections, 'replay'), {
       kind: 'replay',
-      sources: { events: itemStatements('replay_of_events') },
+      sources: { events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }) },
       order: async (_operation, item, commandId) => note(item, commandId),
       leaseMs: 500,
       pollMs: 20,

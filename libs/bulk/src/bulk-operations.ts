@@ -11,20 +11,18 @@ import { Pace, systemClock } from './pace.js';
 import type { Clock } from './pace.js';
 import { waves } from './waves.js';
 
-/** Where a selection's items come from: functions of migration 0005. */
+/** Where a selection's items come from. */
 export interface ItemStatements {
   readonly items: Statement;
   readonly count: Statement;
 }
 
-/** @param name such as `replay_of_events` */
-export function itemStatements(name: string): ItemStatements {
+/** @param functions the SQL functions of a selection: what returns its items in pages, and what counts them up to a limit */
+export function itemStatements(functions: { items: string; count: string }): ItemStatements {
+  const { items, count } = functions;
   return {
-    items: statement(
-      `${name}.items`,
-      `SELECT at::text, place, key, subject, flow, customer FROM ${name}_items($1, $2, $3::timestamptz, $4, $5, $6, $7)`,
-    ),
-    count: statement(`${name}.count`, `SELECT ${name}_count($1, $2, $3::timestamptz, $4) AS found`),
+    items: statement(items, `SELECT at::text, place, key, subject, flow, customer FROM ${items}($1, $2, $3::timestamptz, $4, $5, $6, $7)`),
+    count: statement(count, `SELECT ${count}($1, $2, $3::timestamptz, $4) AS found`),
   };
 }
 

@@ -4,7 +4,10 @@ import { ReplayEvent, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
 
-const sources = { events: itemStatements('replay_of_events'), deadLetters: itemStatements('replay_of_dead_letters') };
+const sources = {
+  events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }),
+  deadLetters: itemStatements({ items: 'replay_of_dead_letters_items', count: 'replay_of_dead_letters_count' }),
+};
 
 /**
  * Bulk operations that append a `ReplayEvent` for each item: for an event, with the flow that was asked for; for the dead letter of a run,

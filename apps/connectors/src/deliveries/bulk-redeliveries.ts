@@ -4,7 +4,10 @@ import { Redeliver, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
 
-const sources = { deliveries: itemStatements('redelivery_of_deliveries'), deadLetters: itemStatements('redelivery_of_dead_letters') };
+const sources = {
+  deliveries: itemStatements({ items: 'redelivery_of_deliveries_items', count: 'redelivery_of_deliveries_count' }),
+  deadLetters: itemStatements({ items: 'redelivery_of_dead_letters_items', count: 'redelivery_of_dead_letters_count' }),
+};
 
 /** Bulk operations that append a `Redeliver` for each item. */
 export function bulkRedeliveries(

@@ -5,8 +5,8 @@ import type { Statement } from '#libs/persistence';
 import type { BulkOperationFilter, BulkOperationState, Count } from '../generated/schema.js';
 import { onePerKey } from '../graphql/batches.js';
 import { conditions } from '../paging/filter.js';
-import { Paging, listSource } from '../paging/paging.js';
-import type { Connection, PageArguments } from '../paging/paging.js';
+import { Paging } from '../paging/paging.js';
+import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
 
 export interface BulkOperationRow {
   __typename: 'BulkOperation';
@@ -31,19 +31,30 @@ export type BulkOperationPage = Connection<BulkOperationRow>;
 const columns = `'BulkOperation' AS "__typename", id, kind, state, selection, filter, flow, rate_per_second AS "ratePerSecond",
   CASE WHEN total IS NOT NULL THEN json_build_object('value', total, 'exact', total_exact) END AS total, done, failed, actor,
   started_at AS "startedAt", finished_at AS "finishedAt", error_code AS "errorCode", error_message AS "errorMessage"`;
-const list = listSource('bulk_operation', `${columns}, started_at::text AS "sortKey"`, {
-  idOf: (row: BulkOperationRow & { sortKey: string }) => row.id,
-  rowOf: (row: BulkOperationRow): BulkOperationRow => row,
-});
+const list: ListSource<BulkOperationRow, BulkOperationRow & { sortKey: string }> = {
+  name: 'bulk_operation',
+  page: statement(
+    'query.bulkOperation.page',
+    `SELECT ${columns}, started_at::text AS "sortKey" FROM bulk_operation_page($1, $2, $3, $4, $5, $6)`,
+  ),
+  count: statement('query.bulkOperation.count', `SELECT bulk_operation_count($1, $2, $3) AS found`),
+  idOf: (row) => row.id,
+  rowOf: (row) => row,
+};
 const byIds = statement('query.bulkOperation.byIds', `SELECT ${columns} FROM bulk_operations_by_id($1, $2)`);
 
 /** As many as the operation would count at its start. */
 const countLimit = 100_000;
-const counting = (name: string): Statement =>
-  statement(`query.${name}.count`, `SELECT ${name}_count($1, $2, statement_timestamp(), $3) AS found`);
+const counting = (name: string, call: string): Statement => statement(`query.bulkOperation.count.${name}`, `SELECT ${call} AS found`);
 const counts: Record<BulkOperationKind, Partial<Record<BulkSelection, Statement>>> = {
-  replay: { events: counting('replay_of_events'), deadLetters: counting('replay_of_dead_letters') },
-  redelivery: { deliveries: counting('redelivery_of_deliveries'), deadLetters: counting('redelivery_of_dead_letters') },
+  replay: {
+    events: counting('replayOfEvents', 'replay_of_events_count($1, $2, statement_timestamp(), $3)'),
+    deadLetters: counting('replayOfDeadLetters', 'replay_of_dead_letters_count($1, $2, statement_timestamp(), $3)'),
+  },
+  redelivery: {
+    deliveries: counting('redeliveryOfDeliveries', 'redelivery_of_deliveries_count($1, $2, statement_timestamp(), $3)'),
+    deadLetters: counting('redeliveryOfDeadLetters', 'redelivery_of_dead_letters_count($1, $2, statement_timestamp(), $3)'),
+  },
 };
 
 @Injectable()

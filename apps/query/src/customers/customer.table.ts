@@ -3,8 +3,8 @@ import { TenantDatabase, statement } from '#libs/persistence';
 import { onePerKey } from '../graphql/batches.js';
 import type { CustomerOrder } from '../generated/schema.js';
 import { conditions } from '../paging/filter.js';
-import { Paging, listSource } from '../paging/paging.js';
-import type { Connection, PageArguments } from '../paging/paging.js';
+import { Paging } from '../paging/paging.js';
+import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
 
 export interface CustomerRow {
   __typename: 'Customer';
@@ -42,11 +42,29 @@ const rowOf = ({ key, firstEventAt, lastEventAt }: Raw): CustomerRow => ({
   firstEventAt,
   lastEventAt,
 });
-const mapping = { idOf: (raw: Raw & { sortKey: string }) => raw.key, rowOf };
-const lists = {
-  lastEvent: listSource('customer_by_last_event', `${columns}, last_event_at::text AS "sortKey"`, mapping),
-  key: listSource('customer_by_key', `${columns}, customer AS "sortKey"`, mapping),
-} as const satisfies Record<CustomerOrder, unknown>;
+const idOf = (raw: Raw): string => raw.key;
+const lists: Record<CustomerOrder, ListSource<CustomerRow, Raw & { sortKey: string }>> = {
+  lastEvent: {
+    name: 'customer_by_last_event',
+    page: statement(
+      'query.customer.byLastEvent.page',
+      `SELECT ${columns}, last_event_at::text AS "sortKey" FROM customer_by_last_event_page($1, $2, $3, $4, $5, $6)`,
+    ),
+    count: statement('query.customer.byLastEvent.count', `SELECT customer_by_last_event_count($1, $2, $3) AS found`),
+    idOf,
+    rowOf,
+  },
+  key: {
+    name: 'customer_by_key',
+    page: statement(
+      'query.customer.byKey.page',
+      `SELECT ${columns}, customer AS "sortKey" FROM customer_by_key_page($1, $2, $3, $4, $5, $6)`,
+    ),
+    count: statement('query.customer.byKey.count', `SELECT customer_by_key_count($1, $2, $3) AS found`),
+    idOf,
+    rowOf,
+  },
+};
 const byKeys = statement('query.customer.byKeys', `SELECT ${columns} FROM customers_by_key($1, $2)`);
 
 @Injectable()

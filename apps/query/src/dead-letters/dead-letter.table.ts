@@ -3,8 +3,8 @@ import { TenantDatabase, statement } from '#libs/persistence';
 import type { DeadLetterFilter, DeadLetterKind, DeadLetterResolution } from '../generated/schema.js';
 import { manyPerKey, onePerKey } from '../graphql/batches.js';
 import { conditions } from '../paging/filter.js';
-import { Paging, listSource } from '../paging/paging.js';
-import type { Connection, PageArguments } from '../paging/paging.js';
+import { Paging } from '../paging/paging.js';
+import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
 
 export interface DeadLetterRow {
   __typename: 'DeadLetter';
@@ -25,10 +25,16 @@ export type DeadLetterPage = Connection<DeadLetterRow>;
 
 const columns = `'DeadLetter' AS "__typename", id, kind, customer, code, message, event_id AS "eventId", run_id AS "runId",
   delivery_id AS "deliveryId", position, created_at AS "createdAt", resolved_at AS "resolvedAt", resolution`;
-const list = listSource('dead_letter', `${columns}, created_at::text AS "sortKey"`, {
-  idOf: (row: DeadLetterRow & { sortKey: string }) => row.id,
-  rowOf: (row: DeadLetterRow): DeadLetterRow => row,
-});
+const list: ListSource<DeadLetterRow, DeadLetterRow & { sortKey: string }> = {
+  name: 'dead_letter',
+  page: statement(
+    'query.deadLetter.page',
+    `SELECT ${columns}, created_at::text AS "sortKey" FROM dead_letter_page($1, $2, $3, $4, $5, $6)`,
+  ),
+  count: statement('query.deadLetter.count', `SELECT dead_letter_count($1, $2, $3) AS found`),
+  idOf: (row) => row.id,
+  rowOf: (row) => row,
+};
 const byIds = statement('query.deadLetter.byIds', `SELECT ${columns} FROM dead_letters_by_id($1, $2)`);
 const ofEvents = statement('query.deadLetter.ofEvents', `SELECT ${columns} FROM dead_letters_of_events($1, $2)`);
 

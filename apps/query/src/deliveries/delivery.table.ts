@@ -4,8 +4,8 @@ import { TenantDatabase, statement } from '#libs/persistence';
 import type { AttemptOutcome, DeliveryFilter } from '../generated/schema.js';
 import { manyPerKey, onePerKey } from '../graphql/batches.js';
 import { conditions } from '../paging/filter.js';
-import { Paging, listSource } from '../paging/paging.js';
-import type { Connection, PageArguments } from '../paging/paging.js';
+import { Paging } from '../paging/paging.js';
+import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
 
 export interface DeliveryRow {
   __typename: 'Delivery';
@@ -43,10 +43,13 @@ export interface AttemptRow {
 const columns = `'Delivery' AS "__typename", id, event_id AS "eventId", run_id AS "runId", customer, flow, step, generation, destination, state,
   payload, attempts AS "attemptCount", next_attempt_at AS "nextAttemptAt", error_code AS "errorCode", error_message AS "errorMessage",
   created_at AS "createdAt", settled_at AS "settledAt"`;
-const list = listSource('delivery', `${columns}, created_at::text AS "sortKey"`, {
-  idOf: (row: DeliveryRow & { sortKey: string }) => row.id,
-  rowOf: (row: DeliveryRow): DeliveryRow => row,
-});
+const list: ListSource<DeliveryRow, DeliveryRow & { sortKey: string }> = {
+  name: 'delivery',
+  page: statement('query.delivery.page', `SELECT ${columns}, created_at::text AS "sortKey" FROM delivery_page($1, $2, $3, $4, $5, $6)`),
+  count: statement('query.delivery.count', `SELECT delivery_count($1, $2, $3) AS found`),
+  idOf: (row) => row.id,
+  rowOf: (row) => row,
+};
 const byIds = statement('query.delivery.byIds', `SELECT ${columns} FROM deliveries_by_id($1, $2)`);
 const ofEvents = statement('query.delivery.ofEvents', `SELECT ${columns} FROM deliveries_of_events($1, $2)`);
 const ofRuns = statement('query.delivery.ofRuns', `SELECT ${columns} FROM deliveries_of_runs($1, $2)`);

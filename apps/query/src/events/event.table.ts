@@ -7,8 +7,8 @@ import type { CustomerRow } from '../customers/customer.table.js';
 import type { EventFilter, EventState } from '../generated/schema.js';
 import { onePerKey } from '../graphql/batches.js';
 import { conditions, typeCondition } from '../paging/filter.js';
-import { Paging, listSource } from '../paging/paging.js';
-import type { Connection, PageArguments } from '../paging/paging.js';
+import { Paging } from '../paging/paging.js';
+import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
 
 export interface EventRow {
   __typename: 'Event';
@@ -40,10 +40,13 @@ function rowOf({ customerKey: key, customerFirstEventAt: firstEventAt, customerL
   return { __typename: 'Event', ...event, customer: { __typename: 'Customer', id: customerId(key), key, firstEventAt, lastEventAt } };
 }
 
-const list = listSource('event', `${columns}, received_at::text AS "sortKey"`, {
-  idOf: (raw: Raw & { sortKey: string }) => raw.id,
+const list: ListSource<EventRow, Raw & { sortKey: string }> = {
+  name: 'event',
+  page: statement('query.event.page', `SELECT ${columns}, received_at::text AS "sortKey" FROM event_page($1, $2, $3, $4, $5, $6)`),
+  count: statement('query.event.count', `SELECT event_count($1, $2, $3) AS found`),
+  idOf: (raw) => raw.id,
   rowOf,
-});
+};
 const byIds = statement('query.event.byIds', `SELECT ${columns} FROM events_by_id($1, $2)`);
 const bodies = statement('query.event.bodies', `SELECT id, content_type AS "contentType", body FROM event_bodies($1, $2)`);
 const states = statement('query.event.states', `SELECT id, state FROM event_states($1, $2)`);

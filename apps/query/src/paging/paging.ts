@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { statement } from '#libs/persistence';
-import type { Statement } from '#libs/persistence';
 import { TenantDatabase } from '#libs/persistence';
+import type { Statement } from '#libs/persistence';
 import { ArgumentInvalid } from '../graphql/request.errors.js';
 import type { Count, PageInfo } from '../generated/schema.js';
 import { CursorSigner } from './cursor.js';
@@ -15,13 +14,13 @@ export interface PageArguments {
   before?: string | null;
 }
 
-/** A row of a list, with where it stands in it. */
-export type Placed<Row> = Row & { position: Position };
-
-/** A list of the database: `<name>_page` and `<name>_count` (migration 0002). */
+/** A list in the database that is read page by page. */
 export interface ListSource<Row, Raw extends { sortKey: string }> {
+  /** Part of the cursors' signature: a cursor of another list is refused. */
   name: string;
+  /** Calls the list's `_page` function with tenant, filter, sort key and id to start behind (or null), backward, limit. */
   page: Statement;
+  /** Calls the list's `_count` function with tenant, filter, limit; returns `found`. */
   count: Statement;
   idOf: (raw: Raw) => string;
   rowOf: (raw: Raw) => Row;
@@ -39,23 +38,6 @@ export const defaultPageSize = 20;
 export const maxPageSize = 100;
 /** Counting is exact up to here: an exact count of a large tenant costs more than a thousand pages. */
 const countLimit = 10_000;
-
-/**
- * A list source over the functions of migration 0002.
- * @param columns the select list over the page's rows, with `"sortKey"`
- */
-export function listSource<Row, Raw extends { sortKey: string }>(
-  name: string,
-  columns: string,
-  mapping: { idOf: (raw: Raw) => string; rowOf: (raw: Raw) => Row },
-): ListSource<Row, Raw> {
-  return {
-    name,
-    page: statement(`${name}.page`, `SELECT ${columns} FROM ${name}_page($1, $2, $3, $4, $5, $6)`),
-    count: statement(`${name}.count`, `SELECT ${name}_count($1, $2, $3) AS found`),
-    ...mapping,
-  };
-}
 
 /** Keyset paging: a page starts behind a row, not after a number of rows, so it costs the same at any depth and rows that come in meanwhile move nothing. */
 @Injectable()

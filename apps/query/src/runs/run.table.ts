@@ -4,8 +4,8 @@ import { TenantDatabase, statement } from '#libs/persistence';
 import type { RunFilter, RunState, StepState, TokenUsage } from '../generated/schema.js';
 import { manyPerKey, onePerKey } from '../graphql/batches.js';
 import { conditions } from '../paging/filter.js';
-import { Paging, listSource } from '../paging/paging.js';
-import type { Connection, PageArguments } from '../paging/paging.js';
+import { Paging } from '../paging/paging.js';
+import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
 
 export interface RunRow {
   __typename: 'Run';
@@ -62,10 +62,13 @@ export function usageOf({ inputTokens, outputTokens }: Spent): TokenUsage | null
 
 const columns = `'Run' AS "__typename", id, event_id AS "eventId", flow, flow_version AS "flowVersion", generation, state, decision,
   error_code AS "errorCode", error_message AS "errorMessage", trace_id AS "traceId", started_at AS "startedAt", finished_at AS "finishedAt"`;
-const list = listSource('run', `${columns}, started_at::text AS "sortKey"`, {
-  idOf: (row: RunRow & { sortKey: string }) => row.id,
-  rowOf: (row: RunRow): RunRow => row,
-});
+const list: ListSource<RunRow, RunRow & { sortKey: string }> = {
+  name: 'run',
+  page: statement('query.run.page', `SELECT ${columns}, started_at::text AS "sortKey" FROM run_page($1, $2, $3, $4, $5, $6)`),
+  count: statement('query.run.count', `SELECT run_count($1, $2, $3) AS found`),
+  idOf: (row) => row.id,
+  rowOf: (row) => row,
+};
 const byIds = statement('query.run.byIds', `SELECT ${columns} FROM runs_by_id($1, $2)`);
 const ofEvents = statement('query.run.ofEvents', `SELECT ${columns} FROM runs_of_events($1, $2)`);
 const steps = statement(
