@@ -10,6 +10,8 @@ import { BulkOperationMutations, BulkOperationQueries } from './bulk-operations/
 import { BulkOperationService } from './bulk-operations/bulk-operation.service.js';
 import { BulkOperationTable } from './bulk-operations/bulk-operation.table.js';
 import type { QuerySettings } from './config.js';
+import { CommandService } from './commands/command.service.js';
+import { IdempotencyKeyTable } from './commands/idempotency-key.table.js';
 import { CustomerQueries } from './customers/customer.resolver.js';
 import { CustomerTable } from './customers/customer.table.js';
 import {
@@ -35,7 +37,6 @@ import { EventTable } from './events/event.table.js';
 import { ContextFactory } from './graphql/context.js';
 import { Executor } from './graphql/executor.js';
 import { graphqlModule } from './graphql/graphql.module.js';
-import { IdempotencyKeys } from './graphql/idempotency-key.js';
 import { standardLimits } from './graphql/limits.js';
 import { LoaderFactory } from './graphql/loaders.js';
 import { NodeQueries } from './nodes/node.resolver.js';
@@ -63,11 +64,12 @@ const tables = [
   TimelineTable,
   BulkOperationTable,
   AuditTable,
-  IdempotencyKeys,
+  IdempotencyKeyTable,
   DocumentTable,
   ApiKeyTable,
 ];
 const services = [
+  CommandService,
   RedeliveryService,
   SettlementService,
   DestinationService,

@@ -28,7 +28,7 @@ export {
   bulkOperationKinds,
   maxBulkRatePerSecond,
 } from './records/commands.js';
-export type { BulkOperationKind, BulkSelection } from './records/commands.js';
+export type { BulkOperationKind, BulkSelection, CommandHead } from './records/commands.js';
 export { DeadLettered } from './records/dead-lettered.js';
 export type { DeadLetterKind } from './records/dead-lettered.js';
 export { apiVersion, document, documentKinds, tenantOf } from './documents/document.js';

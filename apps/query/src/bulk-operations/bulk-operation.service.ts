@@ -1,19 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import {
-  CancelBulkOperation,
-  NotFound,
-  StartBulkOperation,
-  bulkOperationId,
-  commandId,
-  maxBulkRatePerSecond,
-  noCustomer,
-  topics,
-} from '#libs/contracts';
+import { CancelBulkOperation, NotFound, StartBulkOperation, bulkOperationId, maxBulkRatePerSecond, noCustomer } from '#libs/contracts';
 import type { BulkOperationKind, BulkSelection, Json } from '#libs/contracts';
-import { RecordProducer } from '#libs/messaging';
 import { Configuration } from '#libs/persistence';
-import { AuditTable } from '../audit/audit.table.js';
+import { CommandService, planned } from '../commands/command.service.js';
 import { deadLetterConditions } from '../dead-letters/dead-letter.table.js';
 import { eventConditions } from '../events/event.table.js';
 import type {
@@ -25,23 +15,25 @@ import type {
   DeadLetterKind,
   Violation,
 } from '../generated/schema.js';
-import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
 import { InputInvalid } from '../graphql/user-errors.js';
 import { conditions } from '../paging/filter.js';
 import { BulkOperationTable } from './bulk-operation.table.js';
 import type { BulkOperationRow } from './bulk-operation.table.js';
 
-/** What an operation is started with, whichever kind it is of. */
-interface Wish {
+/** A request for a bulk operation, in the form that both kinds share. */
+interface BulkRequest {
   kind: BulkOperationKind;
   action: 'bulkReplay' | 'bulkRedeliver';
   selection: BulkSelection;
   filter: Record<string, unknown>;
   flow: string | null;
   input: BulkReplayInput | BulkRedeliverInput;
+  /** Violations of the input that only its kind knows. */
+  problems: readonly Violation[];
 }
 
-interface Ordered {
+interface StartedBulkOperation {
+  /** How many items the filter finds. */
   matched: Count;
   operationId: string | null;
 }
@@ -51,79 +43,76 @@ export class BulkOperationService {
   constructor(
     private readonly table: BulkOperationTable,
     private readonly configuration: Configuration,
-    private readonly keys: IdempotencyKeys,
-    private readonly audit: AuditTable,
-    private readonly producer: RecordProducer,
+    private readonly commands: CommandService,
   ) {}
 
-  replay(principal: Principal, input: BulkReplayInput): Promise<Ordered> {
+  replay(principal: Principal, input: BulkReplayInput): Promise<StartedBulkOperation> {
     const { events, deadLetters } = input.filter;
     const flow = input.flow ?? null;
-    this.check(input, [...this.problemsOfFlow(principal.tenant, flow, deadLetters != null), ...problemsOfLetters(deadLetters, 'run')]);
+    const problems = [...this.problemsOfFlow(principal.tenant, flow, deadLetters != null), ...problemsOfLetters(deadLetters, 'run')];
     const selected =
       deadLetters == null
         ? { selection: 'events' as const, filter: eventConditions(events ?? {}) }
         : { selection: 'deadLetters' as const, filter: deadLetterConditions(deadLetters) };
-    return this.order(principal, { kind: 'replay', action: 'bulkReplay', ...selected, flow, input });
+    return this.start(principal, { kind: 'replay', action: 'bulkReplay', ...selected, flow, input, problems });
   }
 
-  redeliver(principal: Principal, input: BulkRedeliverInput): Promise<Ordered> {
+  redeliver(principal: Principal, input: BulkRedeliverInput): Promise<StartedBulkOperation> {
     const { deliveries, deadLetters } = input.filter;
     const stateless = deliveries != null && deliveries.state == null;
-    this.check(input, [
+    const problems = [
       ...(stateless
         ? [{ path: ['input', 'filter', 'deliveries', 'state'], message: 'must say which: PARKED is what an outage leaves' }]
         : []),
       ...problemsOfLetters(deadLetters, 'delivery'),
-    ]);
+    ];
     const selected =
       deadLetters == null
         ? { selection: 'deliveries' as const, filter: conditions({ ...deliveries }) }
         : { selection: 'deadLetters' as const, filter: deadLetterConditions(deadLetters) };
-    return this.order(principal, { kind: 'redelivery', action: 'bulkRedeliver', ...selected, flow: null, input });
+    return this.start(principal, { kind: 'redelivery', action: 'bulkRedeliver', ...selected, flow: null, input, problems });
   }
 
   async cancel(principal: Principal, input: CancelBulkOperationInput): Promise<{ commandId: string; operation: BulkOperationRow }> {
-    checkIdempotencyKey(input.idempotencyKey);
-    const { tenant } = principal;
-    const [operation] = await this.table.byIds(tenant, [input.id]);
-    if (!operation) throw new NotFound('bulkOperation', input.id, { field: 'input.id' });
-    await this.keys.bind(tenant, 'cancelBulkOperation', input);
-    const command = commandId(tenant, input.idempotencyKey, 'cancelBulkOperation', operation.id);
-    await this.audit.record(principal, [{ action: 'cancelBulkOperation', target: operation.id, commandId: command }]);
-    await this.producer.append(topics.commands, CancelBulkOperation, {
-      ...commandOf(principal, command),
-      kind: operation.kind,
-      operationId: operation.id,
+    const { commandIds, result } = await this.commands.issue(principal, 'cancelBulkOperation', input, async () => {
+      const [operation] = await this.table.byIds(principal.tenant, [input.id]);
+      if (!operation) throw new NotFound('bulkOperation', input.id, { field: 'input.id' });
+      const { id, kind } = operation;
+      const payload = { kind, operationId: id };
+      return {
+        result: operation,
+        commands: [planned({ type: CancelBulkOperation, customer: noCustomer, identity: [id], target: id, payload })],
+      };
     });
-    return { commandId: command, operation };
+    return { commandId: commandIds[0]!, operation: result };
   }
 
-  /** The operation's id follows from the caller's key, so it is known before anybody has started it. */
-  private async order(principal: Principal, { kind, action, selection, filter, flow, input }: Wish): Promise<Ordered> {
+  /**
+   * Counts the items and, unless it is a dry run, orders the operation. Its id follows from the command's, so it is known before a worker has
+   * started it.
+   */
+  private async start(principal: Principal, request: BulkRequest): Promise<StartedBulkOperation> {
     const { tenant } = principal;
-    const matched = await this.table.countItems(tenant, kind, selection, filter);
-    if (input.dryRun) return { matched, operationId: null };
-    await this.keys.bind(tenant, action, input);
-    const command = commandId(tenant, input.idempotencyKey, action);
-    const operationId = bulkOperationId(tenant, command);
-    const { ratePerSecond } = input;
-    const asked = { selection, filter: JSON.parse(JSON.stringify(filter)) as Record<string, Json>, flow, ratePerSecond };
-    await this.audit.record(principal, [{ action, target: operationId, detail: asked, commandId: command }]);
-    await this.producer.append(topics.commands, StartBulkOperation, {
-      ...commandOf(principal, command),
-      kind,
-      ...asked,
+    const { kind, action, selection, filter, flow, input, problems } = request;
+    const operationOf = (command: string): string => bulkOperationId(tenant, command);
+    const { commandIds, result: matched } = await this.commands.issue(principal, action, input, async () => {
+      check(input, problems);
+      const result = await this.table.countItems(tenant, kind, selection, filter);
+      if (input.dryRun) return { result, commands: [] };
+      const detail = {
+        selection,
+        filter: JSON.parse(JSON.stringify(filter)) as Record<string, Json>,
+        flow,
+        ratePerSecond: input.ratePerSecond,
+      };
+      const payload = { kind, ...detail };
+      // Belongs to no customer, so that the starts and cancels of a tenant stand in one order.
+      return {
+        result,
+        commands: [planned({ type: StartBulkOperation, customer: noCustomer, identity: [], target: operationOf, detail, payload })],
+      };
     });
-    return { matched, operationId };
-  }
-
-  private check({ ratePerSecond, idempotencyKey }: BulkReplayInput | BulkRedeliverInput, problems: Violation[]): void {
-    checkIdempotencyKey(idempotencyKey);
-    if (ratePerSecond < 1 || ratePerSecond > maxBulkRatePerSecond) {
-      problems.push({ path: ['input', 'ratePerSecond'], message: `must be from 1 to ${maxBulkRatePerSecond}` });
-    }
-    if (problems.length > 0) throw new InputInvalid(problems);
+    return { matched, operationId: commandIds[0] === undefined ? null : operationOf(commandIds[0]) };
   }
 
   private problemsOfFlow(tenant: string, flow: string | null, ofDeadLetters: boolean): Violation[] {
@@ -135,12 +124,15 @@ export class BulkOperationService {
   }
 }
 
-/** Belongs to no customer, so a tenant's starts and cancels stand in one order. */
-function commandOf({ tenant, actor }: Principal, command: string) {
-  return { tenant, customer: noCustomer, commandId: command, actor, at: new Date().toISOString() };
+function check({ ratePerSecond }: BulkReplayInput | BulkRedeliverInput, given: readonly Violation[]): void {
+  const problems = [...given];
+  if (ratePerSecond < 1 || ratePerSecond > maxBulkRatePerSecond) {
+    problems.push({ path: ['input', 'ratePerSecond'], message: `must be from 1 to ${maxBulkRatePerSecond}` });
+  }
+  if (problems.length > 0) throw new InputInvalid(problems);
 }
 
-/** Which dead letters an operation can settle: open ones, of its own kind. */
+/** The violations of a filter of dead letters: an operation can settle open ones of its own kind only. */
 function problemsOfLetters(filter: DeadLetterFilter | null | undefined, kind: DeadLetterKind): Violation[] {
   const path = ['input', 'filter', 'deadLetters'];
   return [

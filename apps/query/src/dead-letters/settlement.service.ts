@@ -1,17 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { NotFound, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter, commandId, topics } from '#libs/contracts';
-import { RecordProducer } from '#libs/messaging';
-import { AuditTable } from '../audit/audit.table.js';
+import { NotFound, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from '#libs/contracts';
+import { CommandService, planned } from '../commands/command.service.js';
+import type { PlannedCommand } from '../commands/command.service.js';
 import type { SettleDeadLetterInput } from '../generated/schema.js';
-import { IdempotencyKeys, checkIdempotencyKey } from '../graphql/idempotency-key.js';
 import { InputInvalid } from '../graphql/user-errors.js';
 import { RunTable } from '../runs/run.table.js';
 import { DeadLetterTable } from './dead-letter.table.js';
 import type { DeadLetterRow } from './dead-letter.table.js';
 import { HoldsTable } from './hold.table.js';
 
-/** What happened to the dead letter before, or how its group goes on, leaves nothing to ask for. */
+/** The dead letter leaves nothing to settle: it is resolved, or its record was passed over. */
 export class DeadLetterSettled extends InputInvalid {
   constructor(code: 'deadLetter.resolved' | 'deadLetter.notHeld', message: string) {
     super([{ path: ['input', 'id'], message }], code);
@@ -23,76 +22,65 @@ interface Settlement {
   deadLetter: DeadLetterRow;
 }
 
-/** Settles dead letters: what failed is tried again, or given up for good. */
+/** Settles dead letters: the failed work is tried again, or given up for good. */
 @Injectable()
 export class SettlementService {
   constructor(
     private readonly deadLetters: DeadLetterTable,
     private readonly holds: HoldsTable,
     private readonly runs: RunTable,
-    private readonly keys: IdempotencyKeys,
-    private readonly audit: AuditTable,
-    private readonly producer: RecordProducer,
+    private readonly commands: CommandService,
   ) {}
 
-  async skip(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
-    const letter = await this.find(principal, input);
-    const command = await this.audited(principal, 'skipDeadLetter', letter, input);
-    const { id: deadLetterId, kind, deliveryId } = letter;
-    await this.producer.append(topics.commands, SkipDeadLetter, {
-      ...command,
-      deadLetterId,
-      kind,
-      deliveryId: kind === 'delivery' ? deliveryId : null,
+  skip(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
+    return this.settle(principal, 'skipDeadLetter', input, async ({ id, customer, kind, deliveryId }) =>
+      planned({
+        type: SkipDeadLetter,
+        customer,
+        identity: [id],
+        target: id,
+        payload: { deadLetterId: id, kind, deliveryId: kind === 'delivery' ? deliveryId : null },
+      }),
+    );
+  }
+
+  retry(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
+    return this.settle(principal, 'retryDeadLetter', input, (letter) => this.retryOf(principal, letter));
+  }
+
+  private async settle(
+    principal: Principal,
+    action: 'skipDeadLetter' | 'retryDeadLetter',
+    input: SettleDeadLetterInput,
+    commandFor: (letter: DeadLetterRow) => Promise<PlannedCommand>,
+  ): Promise<Settlement> {
+    const { commandIds, result } = await this.commands.issue(principal, action, input, async () => {
+      const letter = await this.open(principal.tenant, input.id);
+      return { result: letter, commands: [await commandFor(letter)] };
     });
-    return { commandId: command.commandId, deadLetter: letter };
+    return { commandId: commandIds[0]!, deadLetter: result };
   }
 
-  async retry(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
-    const letter = await this.find(principal, input);
-    const append = await this.retryOf(principal, letter);
-    const command = await this.audited(principal, 'retryDeadLetter', letter, input);
-    await append(command);
-    return { commandId: command.commandId, deadLetter: letter };
-  }
-
-  /** How this kind is tried again. */
-  private async retryOf({ tenant }: Principal, letter: DeadLetterRow): Promise<(command: Command) => Promise<unknown>> {
-    const { id: deadLetterId, kind, eventId, runId, deliveryId } = letter;
-    if (kind === 'delivery') {
-      return (command) => this.producer.append(topics.commands, Redeliver, { ...command, deliveryId: deliveryId! });
-    }
+  /** The command that tries this kind of dead letter again. */
+  private async retryOf({ tenant }: Principal, letter: DeadLetterRow): Promise<PlannedCommand> {
+    const { id, customer, kind, eventId, runId, deliveryId } = letter;
+    const common = { customer, identity: [id], target: id };
+    if (kind === 'delivery') return planned({ ...common, type: Redeliver, payload: { deliveryId: deliveryId! } });
     if (kind === 'run') {
       const [run] = await this.runs.byIds(tenant, [runId!]);
-      return (command) => this.producer.append(topics.commands, ReplayEvent, { ...command, eventId: eventId!, flow: run!.flow });
+      return planned({ ...common, type: ReplayEvent, payload: { eventId: eventId!, flow: run!.flow } });
     }
-    const [held] = await this.holds.ofDeadLetters(tenant, [deadLetterId]);
+    const [held] = await this.holds.ofDeadLetters(tenant, [id]);
     if (held!.length === 0) {
-      throw new DeadLetterSettled('deadLetter.notHeld', `the record of ${deadLetterId} was passed over, and cannot be handled again`);
+      throw new DeadLetterSettled('deadLetter.notHeld', `the record of ${id} was passed over, and cannot be handled again`);
     }
-    return (command) => this.producer.append(topics.commands, RetryDeadLetter, { ...command, deadLetterId });
+    return planned({ ...common, type: RetryDeadLetter, payload: { deadLetterId: id } });
   }
 
-  private async find({ tenant }: Principal, { id, idempotencyKey }: SettleDeadLetterInput): Promise<DeadLetterRow> {
-    checkIdempotencyKey(idempotencyKey);
+  private async open(tenant: string, id: string): Promise<DeadLetterRow> {
     const [letter] = await this.deadLetters.byIds(tenant, [id]);
     if (!letter) throw new NotFound('deadLetter', id, { field: 'input.id' });
     if (letter.resolvedAt !== null) throw new DeadLetterSettled('deadLetter.resolved', `the dead letter ${id} is resolved already`);
     return letter;
   }
-
-  private async audited(
-    principal: Principal,
-    action: 'skipDeadLetter' | 'retryDeadLetter',
-    { id, customer }: DeadLetterRow,
-    input: SettleDeadLetterInput,
-  ): Promise<Command> {
-    const { tenant, actor } = principal;
-    await this.keys.bind(tenant, action, input);
-    const command = commandId(tenant, input.idempotencyKey, action, id);
-    await this.audit.record(principal, [{ action, target: id, commandId: command }]);
-    return { tenant, customer, commandId: command, actor, at: new Date().toISOString() };
-  }
 }
-
-type Command = Pick<ReplayEvent, 'tenant' | 'customer' | 'commandId' | 'actor' | 'at'>;

@@ -13,6 +13,9 @@ export const maxBulkRatePerSecond = 1_000;
 
 const command = { tenant: name, customer: customerKey, commandId: z.string(), actor: z.string(), at: z.iso.datetime() };
 
+/** The fields that every command carries: whom it is about, its id, who gave it (`key:<id>`, `operator`) and when. */
+export type CommandHead = z.infer<z.ZodObject<typeof command>>;
+
 /** Run the event's flows again as a new generation; the stored decisions of the earlier ones stay. */
 export const replayEventSchema = z.object({ ...command, eventId: z.string(), flow: name.nullable() });
 export type ReplayEvent = z.infer<typeof replayEventSchema>;

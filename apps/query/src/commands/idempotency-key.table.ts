@@ -2,11 +2,11 @@ import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
 import type { AuditAction } from '../audit/audit.table.js';
-import { InputInvalid } from './user-errors.js';
+import { InputInvalid } from '../graphql/user-errors.js';
 
 const path = ['input', 'idempotencyKey'];
 
-/** @throws InputInvalid where the caller's key is empty, too long or has characters that cannot be seen */
+/** @throws InputInvalid if the caller's key is not 1 to 128 visible ASCII characters */
 export function checkIdempotencyKey(key: string): void {
   if (!/^[\x21-\x7e]{1,128}$/.test(key)) throw new InputInvalid([{ path, message: 'must be 1 to 128 visible ASCII characters' }]);
 }
@@ -20,14 +20,14 @@ const find = statement(
   'SELECT input_digest AS digest FROM idempotency_key WHERE tenant_id = $1 AND action = $2 AND key = $3',
 );
 
-/** The table `idempotency_key`: which input a caller's key stands for. */
+/** The table `idempotency_key`: the input that a caller's key stands for. */
 @Injectable()
-export class IdempotencyKeys {
+export class IdempotencyKeyTable {
   constructor(private readonly database: TenantDatabase) {}
 
   /**
-   * From now on the key stands for this input, and for no other. Called when the input is known to be acceptable, before anything comes of it.
-   * @throws InputInvalid where it stands for another one already
+   * Binds the key to this input for good. Called after the input was accepted and before anything is done for it.
+   * @throws InputInvalid if the key is bound to another input of this action
    */
   async bind(tenant: string, action: AuditAction, { idempotencyKey, ...input }: { idempotencyKey: string }): Promise<void> {
     const digest = digestOf(input);
@@ -40,7 +40,7 @@ export class IdempotencyKeys {
   }
 }
 
-/** GraphQL hands fields over in the order of the schema, so equal inputs read the same; null is as good as absent. */
+/** Inputs arrive with their fields in the order of the schema, so equal inputs have equal text. A null field counts as absent. */
 function digestOf(input: object): string {
   return hash(
     'sha256',

@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '#libs/auth';
+import { commandId, topics } from '#libs/contracts';
+import type { CommandHead, RecordType } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { AuditTable } from '../audit/audit.table.js';
+import type { AuditAction } from '../audit/audit.table.js';
+import { IdempotencyKeyTable, checkIdempotencyKey } from './idempotency-key.table.js';
+
+/** A command that is about to be appended, without what `CommandService` adds. */
+export interface PlannedCommand<T extends CommandHead = CommandHead> {
+  readonly type: RecordType<T>;
+  /** The customer in whose order the command is applied; `noCustomer` if it is about none. */
+  readonly customer: string;
+  /** Tells this command from the others that the same key and action plan; part of the command's id. */
+  readonly identity: readonly string[];
+  /** The id, or `Kind/name`, that the audit entry names; a function if it follows from the command's id. */
+  readonly target: string | ((commandId: string) => string);
+  /** Kept in the audit entry. */
+  readonly detail?: Record<string, unknown>;
+  readonly payload: Omit<T, keyof CommandHead>;
+}
+
+/** Checks that the payload fits the type of the record, and forgets that type. */
+export function planned<T extends CommandHead>(command: PlannedCommand<T>): PlannedCommand {
+  return command;
+}
+
+/** What a rule makes of its input: the commands to append, none for a dry run, and what the caller is told. */
+export interface CommandPlan<Result> {
+  readonly commands: readonly PlannedCommand[];
+  readonly result: Result;
+}
+
+/** The one way from a request to commands on the log: check the key, plan, bind the key, write the audit entries, append. */
+@Injectable()
+export class CommandService {
+  constructor(
+    private readonly keys: IdempotencyKeyTable,
+    private readonly audit: AuditTable,
+    private readonly producer: RecordProducer,
+  ) {}
+
+  /**
+   * Appends the commands that `plan` returns. Their ids follow from the caller's key, so the same request again appends the same commands, which
+   * their owner applies once. The key is bound only after the plan accepted the input; nothing is appended without its audit entry.
+   * @param plan loads what the input names and applies the rule of the operation; it writes nothing
+   * @throws InputInvalid if the key is malformed or was used for another input; whatever `plan` throws
+   */
+  async issue<Result>(
+    principal: Principal,
+    action: AuditAction,
+    input: { idempotencyKey: string },
+    plan: () => Promise<CommandPlan<Result>>,
+  ): Promise<{ commandIds: string[]; result: Result }> {
+    checkIdempotencyKey(input.idempotencyKey);
+    const { commands, result } = await plan();
+    if (commands.length === 0) return { commandIds: [], result };
+    const { tenant, actor } = principal;
+    await this.keys.bind(tenant, action, input);
+    const issued = commands.map((command) => ({ command, id: commandId(tenant, input.idempotencyKey, action, ...command.identity) }));
+    await this.audit.record(
+      principal,
+      issued.map(({ command: { target, detail }, id }) => ({
+        action,
+        target: typeof target === 'string' ? target : target(id),
+        commandId: id,
+        ...(detail === undefined ? {} : { detail }),
+      })),
+    );
+    const at = new Date().toISOString();
+    await Promise.all(
+      issued.map(({ command: { type, customer, payload }, id }) =>
+        this.producer.append(topics.commands, type, { ...payload, tenant, customer, commandId: id, actor, at }),
+      ),
+    );
+    return { commandIds: issued.map(({ id }) => id), result };
+  }
+}
