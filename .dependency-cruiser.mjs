@@ -6,11 +6,13 @@ const forbid = (name, why, from, to) => ({ name, comment: why, severity: 'error'
 const testFiles = '\\.(int\\.)?test\\.ts$|^test/|^libs/testing/';
 
 /** A package that one place alone may import, so that another could take its place there. */
-const onlyIn = (place, ...packages) =>
+const onlyIn = (place, ...packages) => onlyInAny([place], ...packages);
+
+const onlyInAny = (places, ...packages) =>
   forbid(
-    `${packages[0].replace(/\W/g, '-').replace(/^-/, '')}-only-in-${place.replace(/\W+/g, '-')}`,
-    `Only ${place} knows ${packages.join(' and ')}; everyone else uses what it offers.`,
-    { pathNot: `^${place}/|${testFiles}|^tools/` },
+    `${packages[0].replace(/\W/g, '-').replace(/^-/, '')}-only-in-${places[0].replace(/\W+/g, '-')}`,
+    `Only ${places.join(' and ')} know ${packages.join(' and ')}; everyone else uses what they offer.`,
+    { pathNot: `^(${places.join('|')})/|${testFiles}|^tools/` },
     { path: packages.map((name) => `node_modules/${name}/`) },
   );
 
@@ -68,7 +70,8 @@ export default {
       { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/)' },
     ),
     onlyIn('libs/messaging', 'kafkajs'),
-    onlyIn('libs/persistence', 'pg', 'typeorm'),
+    onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres'], 'pg'),
+    onlyIn('libs/migrations', 'typeorm'),
     forbid(
       'openai-only-in-libs-models',
       'Only libs/models calls a model; the local model, the other end of the line, is held to the same types.',

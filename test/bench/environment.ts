@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { EmbeddedPostgres } from '#libs/embedded-postgres';
+import { migrate } from '#libs/migrations';
 import { freePort, takesConnections } from '#libs/ports';
 import { findKafka, startKafka } from '../../tools/kafka/kafka.js';
 import type { RunningKafka } from '../../tools/kafka/kafka.js';

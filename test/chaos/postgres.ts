@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { EmbeddedPostgres } from '#libs/embedded-postgres';
+import { migrate } from '#libs/migrations';
 import { cpuMsWithChildren } from '../forms/process-cpu.js';
 
 const restartDeadlineMs = 60_000;

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
-import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { EmbeddedPostgres } from '#libs/embedded-postgres';
+import { migrate } from '#libs/migrations';
 
 const template = 'millrace_template';
 

@@ -8,7 +8,8 @@ import { LocalModelModule, localModelBasePath, localModelSettings } from '#apps/
 import { QueryModule, querySettings } from '#apps/query';
 import { readSettings } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { EmbeddedPostgres, migrate } from '#libs/persistence';
+import { EmbeddedPostgres } from '#libs/embedded-postgres';
+import { migrate } from '#libs/migrations';
 import { logPart, start, storagePart } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';

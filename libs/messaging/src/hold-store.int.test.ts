@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Database, HoldTable, statement } from '#libs/persistence';
+import { HoldTable } from '#libs/holds';
+import { Database, statement } from '#libs/persistence';
 import { HoldsInMemory, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import type { HoldPlace, HoldStore } from './hold-store.js';

@@ -8,7 +8,9 @@ import { SecretBox, issueApiKey } from '#libs/auth';
 import { document as documentSchema } from '#libs/contracts';
 import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { ApiKeyTable, Configuration, ConfigurationUnavailable, Database, DocumentTable, EmbeddedPostgres, migrate } from './index.js';
+import { EmbeddedPostgres } from '#libs/embedded-postgres';
+import { migrate } from '#libs/migrations';
+import { ApiKeyTable, Configuration, ConfigurationUnavailable, Database, DocumentTable } from './index.js';
 
 const secretBox = new SecretBox(randomBytes(32));
 const documents = new DocumentTable(secretBox);

@@ -4,7 +4,6 @@ import type { ClientConfig, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { logger } from '#libs/tracing';
 import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
-import { migrationNames } from './migrations/index.js';
 import type { Statement } from './statement.js';
 import { SchemaOutdated, StorageUnavailable, isConnectionLevel, translated } from './storage.errors.js';
 
@@ -184,9 +183,8 @@ async function opened<D extends Database>(database: D, role: DatabaseRole): Prom
 function refusal(error: unknown, role: DatabaseRole): Error | undefined {
   const cause = error instanceof StorageUnavailable ? error.cause : undefined;
   if (!(cause instanceof DatabaseError) || isConnectionLevel(cause)) return undefined;
-  // The first migration makes the roles, so a missing role means that nothing was migrated.
   if (cause.code === '22023' && cause.message.includes(`"${role}" does not exist`)) {
-    return new SchemaOutdated(migrationNames, { cause: error });
+    return new SchemaOutdated(`the role ${role}, which the first migration creates`, { cause: error });
   }
   return new Error(`Postgres refuses the connection: ${cause.message}`, { cause });
 }

@@ -16,9 +16,10 @@ export class StorageUnavailable extends DomainError {
 export class SchemaOutdated extends Error {
   override readonly name = 'SchemaOutdated';
 
-  constructor(missing: readonly string[], options?: ErrorOptions) {
+  /** @param missing what the database lacks, as the object of a sentence */
+  constructor(missing: string, options?: ErrorOptions) {
     super(
-      `The database lacks ${missing.length === 1 ? 'the migration' : 'the migrations'} ${missing.join(', ')}. ` +
+      `The database lacks ${missing}. ` +
         'Run `npm run migrate` with DATABASE_URL set to the login that owns the schema, then start again.',
       options,
     );

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deadLetterId, newRunId } from '#libs/contracts';
 import type { DeadLettered, DeliveryAttempted, RunCompleted } from '#libs/contracts';
-import { Database, HoldTable, statement } from '#libs/persistence';
+import { HoldTable } from '#libs/holds';
+import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { RunProgressTable } from '../runs/run.progress.table.js';

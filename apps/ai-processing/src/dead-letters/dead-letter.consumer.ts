@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { DeadLettered, DeliveryAttempted, RetryDeadLetter, RunCompleted, SkipDeadLetter, deadLetterId, topics } from '#libs/contracts';
+import { HoldTable } from '#libs/holds';
 import { OnRecord } from '#libs/messaging';
-import { HoldTable } from '#libs/persistence';
 import { DeadLetterTable } from './dead-letter.table.js';
 
 /** The one writer of dead letters: opens them when something is given up, resolves them when it is put right after all. */

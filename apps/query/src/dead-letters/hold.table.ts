@@ -19,7 +19,7 @@ const columns = `customer, consumer_group AS "group", topic, reason, dead_letter
 const ofCustomers = statement('query.hold.ofCustomers', `SELECT ${columns} FROM holds_of_customers($1, $2)`);
 const ofDeadLetters = statement('query.hold.ofDeadLetters', `SELECT ${columns} FROM holds_of_dead_letters($1, $2)`);
 
-/** Records that wait; libs/persistence writes them. */
+/** Records that wait; libs/holds writes them. */
 @Injectable()
 export class HoldsTable {
   constructor(private readonly database: TenantDatabase) {}

@@ -4,7 +4,9 @@ import path from 'node:path';
 import { Client, escapeIdentifier } from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { uniqueName } from '#libs/testing';
-import { Database, EmbeddedPostgres, SchemaOutdated, StorageUnavailable, migrate, requireSchema } from './index.js';
+import { EmbeddedPostgres } from '#libs/embedded-postgres';
+import { Database, SchemaOutdated, StorageUnavailable } from '#libs/persistence';
+import { migrate, requireSchema } from './index.js';
 import { migrationNames } from './migrations/index.js';
 
 let admin: Client;

@@ -1,6 +1,6 @@
 import { SettingsInvalid, readSettings, url } from '#libs/config';
+import { StorageUnavailable } from '#libs/persistence';
 import { migrate } from './migrate.js';
-import { StorageUnavailable } from './storage.errors.js';
 
 /** `npm run migrate`: brings the database of DATABASE_URL to the schema of this build. */
 const settings = {

@@ -8,7 +8,7 @@ import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { waitFor } from '#libs/testing';
 import { FolderInUse, identityOf, isAlive } from '#libs/locks';
-import { EmbeddedPostgres } from '../index.js';
+import { EmbeddedPostgres } from './index.js';
 import { findInstallation } from './installation.js';
 import { findRunner } from './unprivileged.js';
 

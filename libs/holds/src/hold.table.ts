@@ -1,10 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ownerOf } from '#libs/messaging';
 import type { Hold, HoldCause, HoldPlace, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
-import { BatchWriter } from './batch-writer.js';
-import { Database } from './database.js';
-import { statement } from './statement.js';
-import { storableText } from './storable-text.js';
+import { BatchWriter, Database, statement, storableText } from '#libs/persistence';
 
 const place = 'tenant_id, consumer_group, topic, partition, record_key';
 const atPlace = 'tenant_id = $1 AND consumer_group = $2 AND topic = $3 AND partition = $4 AND record_key = $5';

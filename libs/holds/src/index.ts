@@ -1,0 +1,1 @@
+export { HoldTable } from './hold.table.js';

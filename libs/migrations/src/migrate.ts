@@ -1,0 +1,47 @@
+import { Client } from 'pg';
+import { StorageUnavailable, translated } from '#libs/persistence';
+import { migrations } from './migrations/index.js';
+
+/** Any number, as long as nothing else in the same database locks it. */
+const migrationLock = 5_108_212_026;
+
+/**
+ * Brings the database to the schema of this build. Safe to run from many processes at once: one migrates, the others wait and find it done.
+ * Needs a direct connection (no transaction pooler) of a login that owns the schema and may create roles, or finds them created.
+ * @throws StorageUnavailable where Postgres is away
+ */
+export async function migrate(url: string): Promise<void> {
+  const lock = new Client({ connectionString: url, application_name: 'millrace-migrate', connectionTimeoutMillis: 5_000, keepAlive: true });
+  lock.on('error', () => undefined); // the statement under way fails with it
+  await lock.connect().catch((error: unknown) => {
+    throw new StorageUnavailable(error);
+  });
+  try {
+    await lock.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+    await applyMigrations(url);
+  } catch (error) {
+    throw translated(error);
+  } finally {
+    await lock.end(); // releases the lock
+  }
+}
+
+/** TypeORM is loaded here and nowhere else: a service that only checks the schema does not pay for its modules. */
+async function applyMigrations(url: string): Promise<void> {
+  const { DataSource } = await import('typeorm');
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url,
+    applicationName: 'millrace-migrate',
+    migrations,
+    migrationsTableName: 'migration',
+    migrationsTransactionMode: 'each',
+    logging: false,
+  });
+  try {
+    await dataSource.initialize();
+    await dataSource.runMigrations();
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
+  }
+}
