@@ -124,6 +124,7 @@ describe('a signature is refused', () => {
     ['a timestamp with a sign', `at:-1;s1:${'0'.repeat(64)}`, 'not made of digits only'],
     ['a timestamp with a fraction', `at:1.5;s1:${'0'.repeat(64)}`, 'not made of digits only'],
     ['a signature that is too short', `at:${nowSeconds};s1:00`, 'is not 32 bytes of hex'],
+    ['a signature with half a byte more', `at:${nowSeconds};s1:${'0'.repeat(65)}`, 'is not 32 bytes of hex'],
     ['a signature with a stray character', `at:${nowSeconds};s1:${'0'.repeat(63)}g`, 'is not 32 bytes of hex'],
   ])('with %s', (_, value, message) => {
     expect(altered('x-acme-signature', value)).toThrow(SignatureMalformed);

@@ -105,7 +105,8 @@ function decode(scheme: ResolvedScheme, text: string): Buffer {
 }
 
 function fromHex(text: string): Buffer | null {
-  return /^(?:[0-9a-f]+|[0-9A-F]+)$/.test(text) ? Buffer.from(text, 'hex') : null;
+  // An odd digit at the end would be dropped by Buffer.from.
+  return /^(?:(?:[0-9a-f]{2})+|(?:[0-9A-F]{2})+)$/.test(text) ? Buffer.from(text, 'hex') : null;
 }
 
 function fromBase64(text: string): Buffer | null {

@@ -379,6 +379,7 @@ test('a disabled destination is enabled by a command that came after it was disa
   const before = new Date().toISOString();
   await deliveries.plan(to('1', 'crm', 'c-1'), undefined);
   await settled('parked');
+  await waitFor(async () => (await health())?.['disabled_since'] instanceof Date, { what: 'the destination to be disabled' });
   const healthTable = new DestinationHealthTable(database);
   await healthTable.enable({ tenant, destination: 'crm' }, before);
   expect((await health())?.disabled_since).not.toBeNull();
