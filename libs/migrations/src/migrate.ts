@@ -1,16 +1,18 @@
 import { Client } from 'pg';
 import { StorageUnavailable, translated } from '#libs/persistence';
+import { applyFunctions, readFunctions } from './functions.js';
 import { migrations } from './migrations/index.js';
 
 /** Any number, as long as nothing else in the same database locks it. */
 const migrationLock = 5_108_212_026;
 
 /**
- * Brings the database to the schema of this build. Safe to run from many processes at once: one migrates, the others wait and find it done.
+ * Brings the database to the schema and the SQL functions of this build. Safe to run from many processes at once: one migrates, the others wait
+ * and find it done. An older build leaves newer migrations alone, and puts its own functions back.
  * Needs a direct connection (no transaction pooler) of a login that owns the schema and may create roles, or finds them created.
  * @throws StorageUnavailable where Postgres is away
  */
-export async function migrate(url: string): Promise<void> {
+export async function migrate(url: string, functions = readFunctions()): Promise<void> {
   const lock = new Client({ connectionString: url, application_name: 'millrace-migrate', connectionTimeoutMillis: 5_000, keepAlive: true });
   lock.on('error', () => undefined); // the statement under way fails with it
   await lock.connect().catch((error: unknown) => {
@@ -19,6 +21,7 @@ export async function migrate(url: string): Promise<void> {
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [migrationLock]);
     await applyMigrations(url);
+    await applyFunctions(lock, functions);
   } catch (error) {
     throw translated(error);
   } finally {

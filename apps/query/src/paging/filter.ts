@@ -1,6 +1,6 @@
 import { ArgumentInvalid } from '../graphql/request.errors.js';
 
-/** What a filter asks for: the conditions of migration 0002 by key, without those that are not given. */
+/** The filter that a list's `_conditions` function reads: its keys name the conditions, and those that are not given are left out. */
 export function conditions(given: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== undefined));
 }

@@ -161,7 +161,7 @@ function policies(): string[] {
   ]);
 }
 
-/** Every process keeps documents and keys in memory, and hears of a change when it commits. */
+/** The triggers need the function; its current text stands in `libs/persistence/src/configuration.functions.sql`. */
 const notices = [
   `CREATE FUNCTION notify_configuration() RETURNS trigger LANGUAGE plpgsql AS $$
    BEGIN PERFORM pg_notify('millrace_configuration', TG_TABLE_NAME); RETURN NULL; END $$`,
@@ -171,7 +171,7 @@ const notices = [
   ),
 ];
 
-/** Functions of later migrations are for our two roles, and run with the caller's rights, so row-level security binds them. */
+/** Functions are for our two roles, and run with the caller's rights, so row-level security binds them. */
 const functionRights = [
   `ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC`,
   `ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO millrace_service, millrace_query`,

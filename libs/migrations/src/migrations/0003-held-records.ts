@@ -8,7 +8,7 @@ export class HeldRecords1795219200002 implements MigrationInterface {
   name = 'HeldRecords1795219200002';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const statement of [...tables, ...Object.entries(rightsOfQuery).flatMap(policies), ...deadLetters, ...functions]) {
+    for (const statement of [...tables, ...Object.entries(rightsOfQuery).flatMap(policies), ...deadLetters]) {
       await runner.query(statement);
     }
   }
@@ -63,20 +63,3 @@ const deadLetters = [
   `CREATE OR REPLACE VIEW dead_letter_summary WITH (security_invoker = true) AS
      SELECT tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, created_at, resolved_at, resolution FROM dead_letter`,
 ];
-
-/** What waits, by the column that the keys are of. */
-const holds = (name: string, column: string): string => `
-  CREATE FUNCTION ${name}(p_tenant text, p_keys text[])
-  RETURNS TABLE (customer text, consumer_group text, topic text, partition integer, reason text, dead_letter_id text,
-    retry_requested_at timestamptz, created_at timestamptz, held_records bigint) LANGUAGE plpgsql AS $$
-  #variable_conflict use_column
-  BEGIN
-    PERFORM set_config('millrace.tenant', p_tenant, true);
-    RETURN QUERY SELECT h.customer::text, h.consumer_group::text, h.topic::text, h.partition, h.reason, h.dead_letter_id::text,
-      h.retry_requested_at, h.created_at,
-      (SELECT count(*) FROM held_record r WHERE r.tenant_id = h.tenant_id AND r.consumer_group = h.consumer_group AND r.topic = h.topic
-        AND r.partition = h.partition AND r.record_key = h.record_key)
-    FROM hold h WHERE h.tenant_id = p_tenant AND h.${column} = ANY (p_keys) ORDER BY h.created_at, h.consumer_group, h.topic, h.partition;
-  END $$`;
-
-const functions = [holds('holds_of_customers', 'customer'), holds('holds_of_dead_letters', 'dead_letter_id')];

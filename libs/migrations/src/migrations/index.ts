@@ -5,8 +5,9 @@ import { DeliveryLanes1795219200003 } from './0004-delivery-lanes.js';
 import { BulkOperations1795219200004 } from './0005-bulk-operations.js';
 import { StorageUpkeep1795219200005 } from './0006-storage-upkeep.js';
 import { TimeLedIds1795219200006 } from './0007-time-led-ids.js';
+import { SqlFunctions1795219200007 } from './0008-sql-functions.js';
 
-/** In order. A new one is appended, and never changes what an earlier one did. */
+/** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
   Spine1795219200000,
   QueryPages1795219200001,
@@ -15,6 +16,7 @@ export const migrations = [
   BulkOperations1795219200004,
   StorageUpkeep1795219200005,
   TimeLedIds1795219200006,
+  SqlFunctions1795219200007,
 ];
 
 /** As TypeORM's ledger has them. */

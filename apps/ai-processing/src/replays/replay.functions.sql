@@ -1,0 +1,67 @@
+-- What a bulk replay replays, and what its dry run counts: the same conditions as the lists of apps/query, so a filter means the same everywhere.
+--
+-- `at`, `place`, `key` order the items as the things themselves came, whatever order they were parked in: of one customer the older comes first.
+-- `_items` returns those after a position, `_count` counts up to a limit. $1 is the tenant, $2 the filter, $3 when the operation started.
+
+CREATE OR REPLACE FUNCTION replay_of_events_items(
+  p_tenant text, p_filter jsonb, p_until timestamptz, p_at text, p_place bigint, p_key text, p_limit integer
+)
+RETURNS TABLE (at timestamptz, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY EXECUTE concat(
+    $q$SELECT * FROM (
+      SELECT received_at AS at, log_offset AS place, id::text AS key, id::text AS subject, NULL::text AS flow, customer::text
+      FROM event WHERE tenant_id = $1 AND received_at <= $3$q$, event_conditions(p_filter), $q$) AS item$q$,
+    CASE WHEN p_at IS NULL THEN '' ELSE ' WHERE (at, place, key) > ($4::timestamptz, $5, $6)' END,
+    ' ORDER BY at, place, key LIMIT $7')
+  USING p_tenant, p_filter, p_until, p_at, p_place, p_key, p_limit;
+END $$;
+
+CREATE OR REPLACE FUNCTION replay_of_events_count(p_tenant text, p_filter jsonb, p_until timestamptz, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  found integer;
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  EXECUTE concat(
+    $q$SELECT count(*) FROM (SELECT * FROM (
+      SELECT received_at AS at, log_offset AS place, id::text AS key, id::text AS subject, NULL::text AS flow, customer::text
+      FROM event WHERE tenant_id = $1 AND received_at <= $3$q$, event_conditions(p_filter), $q$) AS item LIMIT $4) AS bounded$q$)
+  INTO found USING p_tenant, p_filter, p_until, p_limit;
+  RETURN found;
+END $$;
+
+-- Several generations of a flow may have failed on an event: that is one item.
+CREATE OR REPLACE FUNCTION replay_of_dead_letters_items(
+  p_tenant text, p_filter jsonb, p_until timestamptz, p_at text, p_place bigint, p_key text, p_limit integer
+)
+RETURNS TABLE (at timestamptz, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY EXECUTE concat(
+    $q$SELECT * FROM (
+      SELECT DISTINCT event.received_at AS at, event.log_offset AS place, event.id || '/' || run.flow AS key, event.id::text AS subject,
+        run.flow::text AS flow, event.customer::text
+      FROM (SELECT run_id FROM dead_letter_summary WHERE tenant_id = $1 AND kind = 'run' AND resolved_at IS NULL AND created_at <= $3$q$, dead_letter_conditions(p_filter), $q$) AS letter
+      JOIN run ON run.tenant_id = $1 AND run.id = letter.run_id
+      JOIN event ON event.tenant_id = $1 AND event.id = run.event_id) AS item$q$,
+    CASE WHEN p_at IS NULL THEN '' ELSE ' WHERE (at, place, key) > ($4::timestamptz, $5, $6)' END,
+    ' ORDER BY at, place, key LIMIT $7')
+  USING p_tenant, p_filter, p_until, p_at, p_place, p_key, p_limit;
+END $$;
+
+CREATE OR REPLACE FUNCTION replay_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamptz, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  found integer;
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  EXECUTE concat(
+    $q$SELECT count(*) FROM (SELECT * FROM (
+      SELECT DISTINCT event.received_at AS at, event.log_offset AS place, event.id || '/' || run.flow AS key, event.id::text AS subject,
+        run.flow::text AS flow, event.customer::text
+      FROM (SELECT run_id FROM dead_letter_summary WHERE tenant_id = $1 AND kind = 'run' AND resolved_at IS NULL AND created_at <= $3$q$, dead_letter_conditions(p_filter), $q$) AS letter
+      JOIN run ON run.tenant_id = $1 AND run.id = letter.run_id
+      JOIN event ON event.tenant_id = $1 AND event.id = run.event_id) AS item LIMIT $4) AS bounded$q$)
+  INTO found USING p_tenant, p_filter, p_until, p_limit;
+  RETURN found;
+END $$;

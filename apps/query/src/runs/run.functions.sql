@@ -1,0 +1,65 @@
+-- What run.table.ts reads. apps/query/src/events/event.functions.sql says how these functions work.
+
+CREATE OR REPLACE FUNCTION run_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT concat(
+    CASE WHEN p_filter ? 'customer' THEN $c$ AND customer = ($2->>'customer')$c$ END,
+    CASE WHEN p_filter ? 'flow' THEN $c$ AND flow = ($2->>'flow')$c$ END,
+    CASE WHEN p_filter ? 'state' THEN $c$ AND state = ($2->>'state')$c$ END
+  )
+$$;
+
+CREATE OR REPLACE FUNCTION run_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer)
+RETURNS SETOF run LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY EXECUTE concat(
+    'SELECT * FROM run WHERE tenant_id = $1', run_conditions(p_filter),
+    CASE WHEN p_key IS NULL THEN ''
+         WHEN p_backward THEN ' AND (started_at, id) > ($3::timestamptz, $4)'
+         ELSE ' AND (started_at, id) < ($3::timestamptz, $4)' END,
+    CASE WHEN p_backward THEN ' ORDER BY started_at ASC, id ASC'
+         ELSE ' ORDER BY started_at DESC, id DESC' END,
+    ' LIMIT $5')
+  USING p_tenant, p_filter, p_key, p_id, p_limit;
+END $$;
+
+CREATE OR REPLACE FUNCTION run_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  found integer;
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  EXECUTE concat('SELECT count(*) FROM (SELECT FROM run WHERE tenant_id = $1', run_conditions(p_filter), ' LIMIT $3) AS bounded')
+  INTO found USING p_tenant, p_filter, p_limit;
+  RETURN found;
+END $$;
+
+CREATE OR REPLACE FUNCTION runs_by_id(p_tenant text, p_keys text[]) RETURNS SETOF run LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT * FROM run WHERE tenant_id = p_tenant AND id = ANY (p_keys);
+END $$;
+
+-- The newest 100 of each event: one event's history must not crowd out the page's other events.
+CREATE OR REPLACE FUNCTION runs_of_events(p_tenant text, p_keys text[]) RETURNS SETOF run LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY
+    SELECT row.* FROM unnest(p_keys) AS given (key)
+    CROSS JOIN LATERAL (SELECT * FROM run WHERE tenant_id = p_tenant AND event_id = given.key ORDER BY started_at DESC, id DESC LIMIT 100) AS row;
+END $$;
+
+CREATE OR REPLACE FUNCTION steps_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF step_result LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT * FROM step_result WHERE tenant_id = p_tenant AND run_id = ANY (p_keys) ORDER BY finished_at, step;
+END $$;
+
+CREATE OR REPLACE FUNCTION model_attempts_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF model_attempt LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT * FROM model_attempt WHERE tenant_id = p_tenant AND run_id = ANY (p_keys) ORDER BY started_at, number;
+END $$;

@@ -1,0 +1,43 @@
+-- What timeline.table.ts reads. apps/query/src/events/event.functions.sql says how these functions work.
+
+-- Everything that happened to events, in order, at most 1000 entries each. `rank` orders what happened at the same moment.
+CREATE OR REPLACE FUNCTION event_timelines(p_tenant text, p_keys text[])
+RETURNS TABLE (
+  event_id text, at timestamptz, kind text, subject text, detail text, code text, run_id text, step text,
+  delivery_id text, dead_letter_id text, attempt integer, actor text
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY
+    WITH subject_run AS (SELECT * FROM run r WHERE r.tenant_id = p_tenant AND r.event_id = ANY (p_keys)),
+    subject_delivery AS (SELECT d.* FROM subject_run r JOIN delivery d ON d.tenant_id = r.tenant_id AND d.run_id = r.id),
+    entry (rank, event_id, at, kind, subject, detail, code, run_id, step, delivery_id, dead_letter_id, attempt, actor) AS (
+      SELECT 0, e.id, e.received_at, 'received', e.source, NULL, NULL, NULL, NULL, NULL, NULL, NULL::integer, NULL
+        FROM event e WHERE e.tenant_id = p_tenant AND e.id = ANY (p_keys)
+      UNION ALL SELECT 1, e.id, e.recorded_at, 'recorded', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM event e WHERE e.tenant_id = p_tenant AND e.id = ANY (p_keys)
+      UNION ALL SELECT 2, a.target, a.at, 'replayRequested', a.detail->>'flow', NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.actor
+        FROM audit_entry a WHERE a.tenant_id = p_tenant AND a.target = ANY (p_keys) AND a.action = 'replayEvents'
+      UNION ALL SELECT 3, r.event_id, r.started_at, 'runStarted', r.flow, r.generation::text, NULL, r.id, NULL, NULL, NULL, NULL, NULL
+        FROM subject_run r
+      UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, m.outcome, m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
+        FROM subject_run r JOIN model_attempt m ON m.tenant_id = r.tenant_id AND m.run_id = r.id
+      UNION ALL SELECT 5, r.event_id, s.finished_at, 'stepFinished', s.kind, s.state, NULL, r.id, s.step, NULL, NULL, NULL, NULL
+        FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id
+      UNION ALL SELECT 6, r.event_id, r.finished_at, CASE r.state WHEN 'failed' THEN 'runFailed' ELSE 'runCompleted' END, r.flow, r.error_message,
+          r.error_code, r.id, NULL, NULL, NULL, NULL, NULL
+        FROM subject_run r WHERE r.finished_at IS NOT NULL
+      UNION ALL SELECT 7, d.event_id, d.created_at, 'deliveryScheduled', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, NULL
+        FROM subject_delivery d
+      UNION ALL SELECT 8, d.event_id, a.at, 'redeliveryRequested', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, a.actor
+        FROM subject_delivery d JOIN audit_entry a ON a.tenant_id = d.tenant_id AND a.target = d.id AND a.action = 'redeliver'
+      UNION ALL SELECT 9, d.event_id, t.finished_at, 'deliveryAttempt', d.destination, coalesce(t.status::text, t.error_message), t.error_code, d.run_id,
+          d.step, d.id, NULL, t.number, NULL
+        FROM subject_delivery d JOIN attempt t ON t.tenant_id = d.tenant_id AND t.delivery_id = d.id
+      UNION ALL SELECT 10, x.event_id, x.created_at, 'parked', x.kind, x.message, x.code, x.run_id, NULL, x.delivery_id, x.id, NULL, NULL
+        FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys))
+    SELECT event_id::text, at, kind, subject::text, detail, code, run_id::text, step::text, delivery_id::text, dead_letter_id::text, attempt, actor
+    FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, rank, attempt) AS place FROM entry) AS ordered
+    WHERE place <= 1000 ORDER BY event_id, place;
+END $$;
