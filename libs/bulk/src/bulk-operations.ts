@@ -5,6 +5,8 @@ import { statement } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
 import { delayBefore, standardRetry } from '#libs/retries';
 import { counter, logger, workDone } from '#libs/tracing';
+import { ClaimLoop } from '#libs/work';
+import type { Lease } from '#libs/work';
 import { BulkOperationTable } from './bulk-operation.table.js';
 import type { BulkItem, BulkOperation, Progress } from './bulk-operation.table.js';
 import { Pace, systemClock } from './pace.js';
@@ -38,11 +40,11 @@ export interface BulkOperationsOptions {
   readonly clock?: Clock;
 }
 
-interface Held {
+/** An operation that this process carries out, and how far it is by now. */
+interface RunningOperation {
   readonly operation: BulkOperation;
-  readonly stop: AbortController;
+  readonly signal: AbortSignal;
   progress: Progress;
-  readonly ended: Promise<void>;
 }
 
 /** Operations that one process carries out at once. */
@@ -60,41 +62,40 @@ const items = counter('millrace_bulk_items_total', 'Items of bulk operations, by
 const operations = counter('millrace_bulk_operations_total', 'Bulk operations, by the state that they came into.', ['kind', 'state']);
 const log = logger('bulk operations');
 
-/** The process stops, or the operation is not this process's any more. */
-class Interrupted extends Error {}
-
 /**
- * The bulk operations of one kind: starts and cancels them as commands say, and carries them out, each by one process at a time. An operation
- * whose process is gone is taken up by another one where the last saved position is.
+ * The bulk operations of one kind. Starts and cancels them as commands say, and carries them out, each by one process at a time. If a process
+ * ends, another one takes its operations up at the last saved position.
  */
 export class BulkOperations implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly held = new Set<Held>();
+  private readonly loop: ClaimLoop<BulkOperation>;
   private readonly clock: Clock;
-  private woken = Promise.withResolvers<void>();
-  private stopping = false;
-  private loop: Promise<void> | undefined;
-  private renewal: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly table: BulkOperationTable,
     private readonly options: BulkOperationsOptions,
   ) {
     this.clock = options.clock ?? systemClock;
+    const { leaseMs, pollMs = 1_000 } = options;
+    this.loop = new ClaimLoop({
+      what: 'bulk operations',
+      concurrency,
+      leaseMs,
+      pollMs,
+      stopMs: 0,
+      claim: async (free) => ({ claims: await table.claim(free, leaseMs) }),
+      renew: (operations) => this.renew(operations),
+      work: (operation, lease) => this.workOn(operation, lease),
+      lost: ({ id }) => new Error(`The bulk operation ${id} is over, or another process has it`),
+    });
   }
 
   onApplicationBootstrap(): void {
-    this.renewal = setInterval(() => void this.renew(), this.options.leaseMs / 3);
-    this.loop = this.run();
+    this.loop.start();
   }
 
-  /** What is under way is left to another process, at the item where it stands. */
+  /** Saves the position of each operation under way and gives it back, so that another process goes on at that item. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopping = true;
-    this.woken.resolve();
-    await this.loop;
-    for (const { stop } of this.held) stop.abort(new Interrupted('The process stops'));
-    await Promise.all([...this.held].map(({ ended }) => ended));
-    clearInterval(this.renewal);
+    await this.loop.stop();
   }
 
   /** The same command twice is one operation. One of another kind is another app's. */
@@ -102,88 +103,53 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     const { kind } = this.options;
     if (command.kind !== kind || !(await this.table.start(command))) return;
     operations.inc({ kind, state: 'running' });
-    this.woken.resolve();
+    this.loop.wake();
   }
 
-  /** One that is over stays what it is. */
+  /** Changes nothing if the operation is over. */
   async cancel(command: CancelBulkOperation): Promise<void> {
     const { kind } = this.options;
     if (command.kind === kind && (await this.table.cancel(command))) operations.inc({ kind, state: 'cancelled' });
   }
 
-  private async run(): Promise<void> {
-    while (!this.stopping) {
-      this.woken = Promise.withResolvers(); // before the look, so that what comes during it is not missed
-      for (const operation of await this.claim()) this.take(operation);
-      if (!this.stopping) await this.pause();
-    }
-  }
-
-  private async claim(): Promise<BulkOperation[]> {
-    const free = concurrency - this.held.size;
-    if (free <= 0) return [];
-    try {
-      return await this.table.claim(free, this.options.leaseMs);
-    } catch (error) {
-      log.warn({ err: error }, 'bulk operations cannot be claimed; trying again');
-      return [];
-    }
-  }
-
-  private async pause(): Promise<void> {
-    const timer = setTimeout(() => this.woken.resolve(), this.options.pollMs ?? 1_000);
-    await this.woken.promise;
-    clearTimeout(timer);
-  }
-
-  private take(operation: BulkOperation): void {
-    const { position, done, failed } = operation;
-    const ended = Promise.withResolvers<void>();
-    const held: Held = { operation, stop: new AbortController(), progress: { position, done, failed }, ended: ended.promise };
-    this.held.add(held);
-    void this.workOn(held).finally(() => {
-      this.held.delete(held);
-      this.woken.resolve();
-      ended.resolve();
-    });
-  }
-
-  /** Never fails: what went wrong is logged, and the operation is given back, runs out, or has failed for good. */
-  private async workOn(held: Held): Promise<void> {
+  /** Never fails: a failure is logged, and the operation is given back, its claim runs out, or it has failed for good. */
+  private async workOn(operation: BulkOperation, { signal }: Lease): Promise<void> {
     const startedAt = performance.now();
+    const { position, done, failed, tenant, id: operationId, actor } = operation;
+    const running: RunningOperation = { operation, signal, progress: { position, done, failed } };
     let outcome = 'ok';
     try {
-      await this.carryOut(held);
+      await this.carryOut(running);
     } catch (error) {
-      outcome = await this.settle(held, error);
+      outcome = await this.settle(running, error);
     }
-    const { operation, progress } = held;
-    const { tenant, id: operationId, actor } = operation;
     const { kind } = this.options;
-    workDone(log, 'bulk operation', { tenant, operationId, kind, actor, ...progress, outcome, durationMs: performance.now() - startedAt });
+    const durationMs = performance.now() - startedAt;
+    workDone(log, 'bulk operation', { tenant, operationId, kind, actor, ...running.progress, outcome, durationMs });
   }
 
-  private async settle(held: Held, error: unknown): Promise<string> {
+  private async settle(running: RunningOperation, error: unknown): Promise<string> {
+    const { operation, signal, progress } = running;
     try {
-      if (error instanceof Interrupted) {
-        await this.table.save(held.operation, held.progress);
-        await this.table.release(held.operation);
+      if (signal.aborted) {
+        await this.table.save(operation, progress);
+        await this.table.release(operation);
         return 'interrupted';
       }
       if (isPassing(error)) return error.code;
-      log.error({ err: error, operationId: held.operation.id }, 'a bulk operation failed');
+      log.error({ err: error, operationId: operation.id }, 'a bulk operation failed');
       const code = error instanceof DomainError ? error.code : 'bulkOperation.defect';
-      await this.table.save(held.operation, held.progress);
-      await this.end(held, { code, message: error instanceof Error ? error.message : String(error) });
+      await this.table.save(operation, progress);
+      await this.end(running, { code, message: error instanceof Error ? error.message : String(error) });
       return code;
     } catch (second) {
-      log.warn({ err: second, operationId: held.operation.id }, 'a bulk operation could not be given back; its claim runs out');
+      log.warn({ err: second, operationId: operation.id }, 'a bulk operation could not be given back; its claim runs out');
       return 'storage.unavailable';
     }
   }
 
-  private async carryOut(held: Held): Promise<void> {
-    const { operation, stop } = held;
+  private async carryOut(running: RunningOperation): Promise<void> {
+    const { operation, signal } = running;
     const source = this.options.sources[operation.selection];
     if (source === undefined) throw new Error(`Nothing of kind ${this.options.kind} is selected by ${operation.selection}`);
     if (operation.total === null) await this.table.count(operation, source.count, countLimit);
@@ -191,63 +157,52 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     const perWave = Math.ceil(operation.ratePerSecond / 10);
     let savedAt = this.clock.now();
     for (;;) {
-      const page = await this.table.items(operation, source.items, held.progress.position, pageSize);
+      const page = await this.table.items(operation, source.items, running.progress.position, pageSize);
       for (const wave of waves(page, perWave)) {
-        await pace.pass(wave.length, stop.signal);
-        await this.orderAll(held, wave);
+        await pace.pass(wave.length, signal);
+        await this.orderAll(running, wave);
         if (this.clock.now() - savedAt < saveEveryMs) continue;
-        if (!(await this.table.save(operation, held.progress))) return;
+        if (!(await this.table.save(operation, running.progress))) return;
         savedAt = this.clock.now();
       }
-      if (!(await this.table.save(operation, held.progress))) return;
-      if (page.length === 0) return this.end(held);
+      if (!(await this.table.save(operation, running.progress))) return;
+      if (page.length === 0) return this.end(running);
     }
   }
 
   /** Goes on when the log has every command of the wave, or will never take it. */
-  private async orderAll(held: Held, wave: readonly BulkItem[]): Promise<void> {
+  private async orderAll(running: RunningOperation, wave: readonly BulkItem[]): Promise<void> {
     let open = wave;
     let failed = 0;
     for (let retry = 1; open.length > 0; retry += 1) {
-      if (retry > 1) await this.clock.sleep(delayBefore(standardRetry, retry - 1), held.stop.signal);
-      const ends = await Promise.allSettled(open.map((item) => this.order(held.operation, item)));
+      if (retry > 1) await this.clock.sleep(delayBefore(standardRetry, retry - 1), running.signal);
+      const ends = await Promise.allSettled(open.map((item) => this.order(running.operation, item)));
       const isOpen = ends.map((end) => end.status === 'rejected' && isPassing(end.reason));
       const refusals = ends.filter((end, at) => end.status === 'rejected' && !isOpen[at]) as PromiseRejectedResult[];
       for (const { reason } of refusals)
-        log.error({ err: reason as unknown, operationId: held.operation.id }, 'a command cannot be appended');
+        log.error({ err: reason as unknown, operationId: running.operation.id }, 'a command cannot be appended');
       failed += refusals.length;
       open = open.filter((_, at) => isOpen[at]);
     }
     items.inc({ kind: this.options.kind, outcome: 'appended' }, wave.length - failed);
     items.inc({ kind: this.options.kind, outcome: 'failed' }, failed);
     const { at, place, key } = wave.at(-1)!;
-    const { progress } = held;
-    held.progress = { position: { at, place, key }, done: progress.done + wave.length - failed, failed: progress.failed + failed };
+    const { progress } = running;
+    running.progress = { position: { at, place, key }, done: progress.done + wave.length - failed, failed: progress.failed + failed };
   }
 
   private async order(operation: BulkOperation, item: BulkItem): Promise<void> {
     await this.options.order(operation, item, commandId(operation.tenant, operation.id, 'item', item.key));
   }
 
-  private async end({ operation }: Held, failure?: { code: string; message: string }): Promise<void> {
+  private async end({ operation }: RunningOperation, failure?: { code: string; message: string }): Promise<void> {
     const ended = await this.table.finish(operation, failure);
     if (ended) operations.inc({ kind: this.options.kind, state: failure === undefined ? 'completed' : 'failed' });
   }
 
-  /** Where storage does not answer, the claims run out by themselves, and a second holder only repeats commands that have their ids already. */
-  private async renew(): Promise<void> {
-    const held = [...this.held];
-    if (held.length === 0) return;
-    try {
-      const renewed = await this.table.renew(
-        held.map(({ operation }) => operation),
-        this.options.leaseMs,
-      );
-      for (const { operation, stop } of held)
-        if (!renewed.has(operation.id)) stop.abort(new Interrupted('The operation is over, or another process has it'));
-    } catch (error) {
-      log.warn({ err: error }, 'claims of bulk operations could not be renewed');
-    }
+  private async renew(operations: readonly BulkOperation[]): Promise<readonly BulkOperation[]> {
+    const renewed = await this.table.renew(operations, this.options.leaseMs);
+    return operations.filter(({ id }) => renewed.has(id));
   }
 }
 

@@ -1,8 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { topics } from '#libs/contracts';
+import { sleep } from '#libs/retries';
 import { counter, logger, workDone } from '#libs/tracing';
+import { Periodically } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
 import { RetentionTable } from './retention.table.js';
 import type { WalkPosition } from './retention.table.js';
@@ -28,8 +29,7 @@ const log = logger('retention');
 /** Deletes what is old and finished, every hour and in small batches; one process at a time. */
 @Injectable()
 export class RetentionService implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly stopping = new AbortController();
-  private work: Promise<void> = Promise.resolve();
+  private readonly passes = new Periodically('deleting old events', everyMs, (signal) => this.pass(signal), { atOnce: true });
 
   constructor(
     private readonly table: RetentionTable,
@@ -37,65 +37,54 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
   ) {}
 
   onApplicationBootstrap(): void {
-    this.work = this.run();
+    this.passes.start();
   }
 
   /** Waits for the batch under way. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort();
-    await this.work;
+    await this.passes.stop();
   }
 
-  /** Deletes what is too old at `now`, and returns how many events that were. */
-  async deleteOld(now = new Date()): Promise<number> {
+  /** Deletes what is too old at `now`, and returns how many events that were. Ends early when the signal aborts. */
+  async deleteOld(now = new Date(), signal = new AbortController().signal): Promise<number> {
     const before = (days: number): Date => new Date(now.getTime() - days * dayMs);
     const { retentionDays } = this.options;
     let deleted = 0;
     for (const tenant of await this.table.tenants()) {
-      deleted += await this.deleteEvents(tenant, before(retentionDays));
-      await this.deleteDeadLetters(tenant, before(Math.max(retentionDays, deadLetterDays)));
+      deleted += await this.deleteEvents(tenant, before(retentionDays), signal);
+      await this.deleteDeadLetters(tenant, before(Math.max(retentionDays, deadLetterDays)), signal);
       await this.table.deleteIdempotencyKeys(tenant, before(retentionDays));
     }
     return deleted;
   }
 
-  private async run(): Promise<void> {
-    while (!this.stopping.signal.aborted) {
-      await this.pass();
-      await this.pause(everyMs);
-    }
-  }
-
-  private async pass(): Promise<void> {
+  private async pass(signal: AbortSignal): Promise<void> {
     const startedAt = performance.now();
-    try {
-      const deleted = await this.deleteOld();
-      if (deleted > 0) workDone(log, 'retention', { outcome: 'ok', durationMs: performance.now() - startedAt, deletedEvents: deleted });
-    } catch (error) {
-      log.warn({ err: error }, 'old events are deleted later');
-    }
+    const deleted = await this.deleteOld(new Date(), signal);
+    if (deleted > 0) workDone(log, 'retention', { outcome: 'ok', durationMs: performance.now() - startedAt, deletedEvents: deleted });
   }
 
-  private async deleteEvents(tenant: string, before: Date): Promise<number> {
+  private async deleteEvents(tenant: string, before: Date, signal: AbortSignal): Promise<number> {
     let deleted = 0;
     let position: WalkPosition | undefined;
-    while (!this.stopping.signal.aborted) {
+    while (!signal.aborted) {
       const step = await this.table.deleteEvents(tenant, before, position);
-      if (step === undefined) return deleted; // another process is at it
+      if (step === undefined) return deleted; // another process is deleting
       deleted += step.deleted;
       deletedEvents.inc({ tenant }, step.deleted);
       if (step.next === null) return deleted;
       position = step.next;
-      await this.pause(betweenBatchesMs);
+      await pauseBetweenBatches(signal);
     }
     return deleted;
   }
 
-  private async deleteDeadLetters(tenant: string, before: Date): Promise<void> {
-    while (!this.stopping.signal.aborted && (await this.table.deleteDeadLetters(tenant, before)) > 0) await this.pause(betweenBatchesMs);
+  private async deleteDeadLetters(tenant: string, before: Date, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (await this.table.deleteDeadLetters(tenant, before)) > 0) await pauseBetweenBatches(signal);
   }
+}
 
-  private async pause(ms: number): Promise<void> {
-    await pause(ms, undefined, { signal: this.stopping.signal }).catch(() => undefined);
-  }
+/** Ends early when the signal aborts. */
+async function pauseBetweenBatches(signal: AbortSignal): Promise<void> {
+  await sleep(betweenBatchesMs, signal).catch(() => undefined);
 }

@@ -3,6 +3,7 @@ import type { EventReceived, Json } from '#libs/contracts';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { counter, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowRunner } from '../flows/flow.runner.js';
@@ -10,7 +11,6 @@ import type { FlowResult } from '../flows/flow.runner.js';
 import { RunLeaseLost } from './run.errors.js';
 import { reasonOf, verdictOn } from './run.failure.js';
 import { RunJournal } from './run.journal.js';
-import { RunLease } from './run.lease.js';
 import { RunProgressTable, RunProgressWriter } from './run.progress.table.js';
 import { RunTable } from './run.table.js';
 import type { FinishedRun, RunningRun } from './run.table.js';
@@ -92,7 +92,12 @@ export class RunWorker {
 
   /** Completes the run, or gives it up, or throws what has to pass before it is tried again. */
   private async finish(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
-    using lease = new RunLease(run.id, this.options.runLeaseMs, () => this.renewals.add(run), context.signal);
+    using lease = new RenewingLease({
+      leaseMs: this.options.runLeaseMs,
+      renew: () => this.renewals.add(run),
+      outer: context.signal,
+      lost: () => new RunLeaseLost(run.id),
+    });
     const journal = await this.journalOf(run);
     let ended: RunningRun | FinishedRun | undefined;
     try {
@@ -115,7 +120,7 @@ export class RunWorker {
     run: RunningRun,
     error: unknown,
     journal: RunJournal,
-    lease: RunLease,
+    lease: RenewingLease,
   ): Promise<RunningRun | FinishedRun | undefined> {
     const verdict = lease.signal.aborted ? 'wait' : verdictOn(error, run.failures, this.options.runRetries);
     if (verdict === 'give-up') {

@@ -5,6 +5,7 @@ import { BatchWriter, Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
+import type { Lease } from '#libs/work';
 import { AnsweredError } from '../connectors/connector.errors.js';
 import { ConnectorRegistry } from '../connectors/connector.registry.js';
 import type { Receipt } from '../connectors/connector.js';
@@ -32,11 +33,6 @@ const log = logger('deliveries');
 
 const delivered = { state: 'delivered', retryInMs: null } as const;
 
-/** How long a claim lasts, by this process's `performance.now()`, which goes on while the process is stopped. A renewal moves it. */
-export interface Lease {
-  endsAtMs: number;
-}
-
 /** Makes one attempt of a claimed delivery: sends, decides what follows, records. */
 @Injectable()
 export class AttemptService {
@@ -56,7 +52,7 @@ export class AttemptService {
    * @throws the signal's reason where that ended the attempt, which then counts for nothing; DeliveryLeaseLost where the claim ran out before
    *   anything was sent; DeliveryLeaseLost, StorageUnavailable where it could not be recorded
    */
-  async attempt(claim: Claim, lease: Lease, signal: AbortSignal): Promise<RecordedAttempt> {
+  async attempt(claim: Claim, lease: Lease): Promise<RecordedAttempt> {
     const { delivery } = claim;
     const { tenant, destination, id } = delivery;
     const parent = delivery.traceparent ?? undefined;
@@ -65,7 +61,7 @@ export class AttemptService {
       const found = this.configuration.destination(tenant, destination);
       if (performance.now() >= lease.endsAtMs) throw new DeliveryLeaseLost(id);
       const startedAt = new Date();
-      const { receipt, error } = await this.send(claim, found, signal, span);
+      const { receipt, error } = await this.send(claim, found, lease.signal, span);
       const finishedAt = new Date();
       const verdict = error === null ? delivered : verdictOn(error, found?.document.spec.retry, delivery.retries);
       const attempt = { startedAt, finishedAt, ...answered(receipt), error: error === null ? null : reasonOf(error), ...verdict };

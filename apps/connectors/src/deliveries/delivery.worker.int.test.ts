@@ -401,7 +401,7 @@ test('a process that was paused for longer than its claim lasts sends nothing', 
   const room = { tenant, destination: 'crm', free: 1, concurrency: 1 };
   const [delivery] = await database.transaction((session) => table.claim(session, [room], 5_000));
   const claim = { delivery: delivery!, destinationDisabled: false };
-  const attempt = attempter.attempt(claim, { endsAtMs: performance.now() }, new AbortController().signal);
+  const attempt = attempter.attempt(claim, { endsAtMs: performance.now(), signal: new AbortController().signal });
   await expect(attempt).rejects.toThrow(DeliveryLeaseLost);
   expect(sink.requests).toHaveLength(0);
 });

@@ -2,35 +2,27 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { Configuration } from '#libs/persistence';
 import { gauge, logger } from '#libs/tracing';
+import { ClaimLoop, Periodically } from '#libs/work';
+import type { Lease } from '#libs/work';
 import type { ConnectorsOptions } from '../config.js';
 import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
-import type { Lease } from './attempt.service.js';
 import { DeliveryClaims } from './delivery.claims.js';
 import type { Claim, Claims } from './delivery.claims.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
-import type { ClaimedDelivery, RecordedAttempt } from './delivery.table.js';
+import type { RecordedAttempt } from './delivery.table.js';
 import { DestinationHealthTable } from '../destinations/destination-health.table.js';
 import type { DestinationName } from '../destinations/destination-health.table.js';
-import { Periodically } from './periodically.js';
 
 /** Injection token of {@link ConnectorsOptions}. */
 export const connectorsOptions = Symbol('connectors options');
-
-interface Attempt {
-  readonly delivery: ClaimedDelivery;
-  readonly lease: Lease;
-  readonly stop: AbortController;
-  readonly ended: Promise<void>;
-}
 
 const announceForgottenEveryMs = 5_000;
 const measureBacklogEveryMs = 15_000;
 const forgetCommandsEveryMs = 3_600_000;
 /** Longer than the log keeps commands. */
 const commandsKnownForMs = 30 * 86_400_000;
-const nothing: Claims = { claims: [], againInMs: undefined };
 
 const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, whichever process will make it.', ['tenant']);
 const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest of them.', ['tenant']);
@@ -38,18 +30,12 @@ const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under w
 const destinations = gauge('millrace_destinations', 'Destinations by state: active, open, limited or disabled.', ['state']);
 const log = logger('deliveries');
 
-/**
- * Claims deliveries that are due and has them attempted, so many at once. Woken when a delivery was added here or an attempt ended, else it looks
- * every so often.
- */
+/** Has deliveries attempted as they become due, and does what has to be done every so often beside them. */
 @Injectable()
 export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly attempts = new Map<string, Attempt>();
+  private readonly loop: ClaimLoop<Claim>;
   private readonly announcements = new Set<Promise<void>>();
   private readonly chores: readonly Periodically[];
-  private woken = Promise.withResolvers<void>();
-  private stopping = false;
-  private loop: Promise<void> | undefined;
 
   constructor(
     private readonly table: DeliveryTable,
@@ -60,8 +46,18 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     private readonly configuration: Configuration,
     @Inject(connectorsOptions) private readonly options: ConnectorsOptions,
   ) {
+    this.loop = new ClaimLoop({
+      what: 'deliveries',
+      concurrency: options.deliveryConcurrency,
+      leaseMs: options.deliveryLeaseMs,
+      pollMs: options.deliveryPollMs,
+      stopMs: options.deliveryStopMs,
+      claim: (free) => this.claim(free),
+      renew: (claims) => this.renew(claims),
+      work: (claim, lease) => this.attempt(claim, lease),
+      lost: ({ delivery }) => new DeliveryLeaseLost(delivery.id),
+    });
     this.chores = [
-      new Periodically('renewing claims', options.deliveryLeaseMs / 3, () => this.renewClaims()),
       new Periodically('announcing forgotten attempts', announceForgottenEveryMs, () => this.announcer.announceForgotten()),
       new Periodically('measuring the backlog', measureBacklogEveryMs, () => this.measureBacklog()),
       new Periodically('forgetting commands', forgetCommandsEveryMs, () => this.table.forgetCommands(commandsKnownForMs)),
@@ -70,78 +66,45 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
 
   onApplicationBootstrap(): void {
     for (const chore of this.chores) chore.start();
-    this.loop = this.run();
+    this.loop.start();
   }
 
-  /** Claims nothing more, lets attempts under way end for as long as the settings say, then breaks them off and gives their claims back. */
+  /** Claims nothing more, lets attempts under way end for as long as the settings say, then aborts them and gives their claims back. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopping = true;
-    this.wakeUp();
-    await this.loop;
-    const budget = setTimeout(() => this.breakOff(), this.options.deliveryStopMs);
-    await Promise.all([...this.attempts.values()].map(({ ended }) => ended));
-    clearTimeout(budget);
+    await this.loop.stop();
     await Promise.all(this.announcements);
     await Promise.all(this.chores.map((chore) => chore.stop()));
   }
 
   /** There may be something to do: look now. */
   wakeUp(): void {
-    this.woken.resolve();
+    this.loop.wake();
   }
 
-  private async run(): Promise<void> {
-    while (!this.stopping) {
-      this.woken = Promise.withResolvers(); // before the look, so that what comes during it is not missed
-      const { claims, againInMs } = await this.claim();
-      if (claims.length === 0 && !this.stopping) await this.pause(againInMs);
-    }
-  }
-
-  /** What is claimed is started at once: its lease runs since before the claim. */
-  private async claim(): Promise<Claims> {
+  private async claim(free: number): Promise<Claims> {
+    if (!this.configuration.ready()) return { claims: [], againInMs: undefined };
     const { deliveryConcurrency: total, deliveryLeaseMs: leaseMs } = this.options;
-    const free = total - this.attempts.size;
-    if (free <= 0 || !this.configuration.ready()) return nothing;
     const underWayTo = this.countUnderWay();
-    const askedAtMs = performance.now();
-    try {
-      const claimed = await this.deliveryClaims.claim({ free, total, leaseMs, underWay: (one) => underWayTo.get(addressOf(one)) ?? 0 });
-      for (const claim of claimed.claims) this.start(claim, { endsAtMs: askedAtMs + leaseMs });
-      return claimed;
-    } catch (error) {
-      log.warn({ err: error }, 'deliveries cannot be claimed; trying again');
-      return nothing;
-    }
+    return this.deliveryClaims.claim({ free, total, leaseMs, underWay: (one) => underWayTo.get(addressOf(one)) ?? 0 });
   }
 
   private countUnderWay(): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const { delivery } of this.attempts.values()) counts.set(addressOf(delivery), (counts.get(addressOf(delivery)) ?? 0) + 1);
+    for (const { delivery } of this.loop.underWay()) counts.set(addressOf(delivery), (counts.get(addressOf(delivery)) ?? 0) + 1);
     return counts;
   }
 
-  private start(claim: Claim, lease: Lease): void {
+  /** Never fails: a failure is logged, and the claim is given back or runs out. */
+  private async attempt(claim: Claim, lease: Lease): Promise<void> {
     const { delivery } = claim;
-    const stop = new AbortController();
-    const key = `${delivery.tenant}/${delivery.id}/${delivery.fence}`;
-    const ended = this.attempt(claim, lease, stop.signal).finally(() => {
-      this.attempts.delete(key);
-      underWay.set(this.attempts.size);
-      this.wakeUp();
-    });
-    this.attempts.set(key, { delivery, lease, stop, ended });
-    underWay.set(this.attempts.size);
-  }
-
-  /** Never fails: what went wrong is logged, and the claim is given back or runs out. */
-  private async attempt(claim: Claim, lease: Lease, signal: AbortSignal): Promise<void> {
-    const { delivery } = claim;
+    underWay.inc();
     try {
-      this.announce(await this.attempter.attempt(claim, lease, signal));
+      this.announce(await this.attempter.attempt(claim, lease));
     } catch (error) {
-      log.warn({ err: error, deliveryId: delivery.id, tenant: delivery.tenant }, 'an attempt was broken off or could not be recorded');
-      if (signal.aborted || error instanceof DeliveryLeaseLost) await this.table.release(delivery).catch(() => undefined);
+      log.warn({ err: error, deliveryId: delivery.id, tenant: delivery.tenant }, 'an attempt was aborted or could not be recorded');
+      if (lease.signal.aborted || error instanceof DeliveryLeaseLost) await this.table.release(delivery).catch(() => undefined);
+    } finally {
+      underWay.dec();
     }
   }
 
@@ -154,24 +117,12 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     this.announcements.add(announcement);
   }
 
-  private async pause(atMostMs = Infinity): Promise<void> {
-    const timer = setTimeout(() => this.wakeUp(), Math.min(atMostMs, this.options.deliveryPollMs));
-    await this.woken.promise;
-    clearTimeout(timer);
-  }
-
-  private async renewClaims(): Promise<void> {
-    const held = [...this.attempts.values()];
-    if (held.length === 0) return;
-    const askedAtMs = performance.now();
+  private async renew(claims: readonly Claim[]): Promise<readonly Claim[]> {
     const renewed = await this.table.renew(
-      held.map(({ delivery }) => delivery),
+      claims.map(({ delivery }) => delivery),
       this.options.deliveryLeaseMs,
     );
-    for (const { delivery, lease, stop } of held) {
-      if (renewed.has(delivery.id)) lease.endsAtMs = askedAtMs + this.options.deliveryLeaseMs;
-      else stop.abort(new DeliveryLeaseLost(delivery.id));
-    }
+    return claims.filter(({ delivery }) => renewed.has(delivery.id));
   }
 
   private async measureBacklog(): Promise<void> {
@@ -184,10 +135,6 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     }
     destinations.reset();
     for (const { state, count } of await this.health.countByState()) destinations.set({ state }, count);
-  }
-
-  private breakOff(): void {
-    for (const { stop } of this.attempts.values()) stop.abort(new Error('The process stops'));
   }
 }
 

@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { RunLeaseLost } from './run.errors.js';
-import { RunLease } from './run.lease.js';
+import { RenewingLease } from './renewing-lease.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const outer = (): AbortSignal => new AbortController().signal;
+class LeaseLost extends Error {}
+
+const leaseOf = (renew: () => Promise<boolean>, outer: AbortSignal = new AbortController().signal): RenewingLease =>
+  new RenewingLease({ leaseMs: 9_000, renew, outer, lost: () => new LeaseLost() });
 
 test('a claim is renewed three times within its length, for as long as the work lasts', async () => {
   const renew = vi.fn(() => Promise.resolve(true));
-  const lease = new RunLease('run_1', 9_000, renew, outer());
+  const lease = leaseOf(renew);
   await vi.advanceTimersByTimeAsync(9_000);
   expect(renew).toHaveBeenCalledTimes(3);
   lease[Symbol.dispose]();
@@ -19,23 +21,23 @@ test('a claim is renewed three times within its length, for as long as the work 
 });
 
 test('a claim that is gone ends the work at once', async () => {
-  using lease = new RunLease('run_1', 9_000, () => Promise.resolve(false), outer());
+  using lease = leaseOf(() => Promise.resolve(false));
   await vi.advanceTimersByTimeAsync(3_000);
   expect(lease.isLost).toBe(true);
-  expect(lease.signal.reason).toBeInstanceOf(RunLeaseLost);
+  expect(lease.signal.reason).toBeInstanceOf(LeaseLost);
 });
 
 test('one renewal may fail; when storage stays away, the work ends while the claim still holds', async () => {
-  using lease = new RunLease('run_1', 9_000, () => Promise.reject(new Error('away')), outer());
+  using lease = leaseOf(() => Promise.reject(new Error('away')));
   await vi.advanceTimersByTimeAsync(3_000);
   expect(lease.isLost).toBe(false);
   await vi.advanceTimersByTimeAsync(3_000);
   expect(lease.isLost).toBe(true);
 });
 
-test('the work also ends with the signal of the record, and that is no lost claim', () => {
+test('the work also ends with the outer signal, and that is no lost claim', () => {
   const stop = new AbortController();
-  using lease = new RunLease('run_1', 9_000, () => Promise.resolve(true), stop.signal);
+  using lease = leaseOf(() => Promise.resolve(true), stop.signal);
   stop.abort(new Error('stopping'));
   expect(lease.signal.aborted).toBe(true);
   expect(lease.isLost).toBe(false);

@@ -26,3 +26,13 @@ test('one at a time: the next one starts its wait when this one is over, and a s
   await vi.advanceTimersByTimeAsync(5_000);
   expect(chore).toHaveBeenCalledTimes(1);
 });
+
+test('a chore that is asked for at once begins at the start, and its signal aborts at the stop', async () => {
+  const chore = vi.fn((signal: AbortSignal) => new Promise<void>((end) => signal.addEventListener('abort', () => end())));
+  const periodically = new Periodically('a chore', 1_000, chore, { atOnce: true });
+  periodically.start();
+  expect(chore).toHaveBeenCalledTimes(1);
+  await periodically.stop();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(chore).toHaveBeenCalledTimes(1);
+});
