@@ -14,7 +14,14 @@ import { dirname, relative } from 'node:path';
  */
 
 /** @type {Registry[]} */
-const registries = [];
+const registries = [
+  {
+    parts: 'libs/contracts/src/documents/destinations/*.destination.ts',
+    out: 'libs/contracts/src/documents/destinations.generated.ts',
+    exported: 'destinationKinds',
+    member: (kind) => `${kind}Destination`,
+  },
+];
 
 const camel = (name) => name.replaceAll(/-([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 const quoted = (name) => (/^[A-Za-z]\w*$/.test(name) ? name : `'${name}'`);

@@ -39,4 +39,4 @@ export { customScheme, presets } from './documents/source.js';
 export type { CustomScheme, SourceSpec } from './documents/source.js';
 export { stepKinds } from './documents/flow.js';
 export type { FlowSpec, FlowStep, StepKind } from './documents/flow.js';
-export type { DestinationSpec } from './documents/destination.js';
+export type { DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.js';

@@ -1,28 +1,11 @@
 import { z } from 'zod';
-import { secret } from './secret.js';
+import { destinationKinds } from './destinations.generated.js';
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
 const retryDelaysMs = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour];
 
-/** Headers that carry the message itself: a document cannot set them. */
-const ownHeaders =
-  /^(host|connection|keep-alive|upgrade|expect|te|trailer|transfer-encoding|content-(length|type|encoding)|webhook-.*|idempotency-key|traceparent|tracestate|user-agent)$/i;
-
-export const destinationSpec = z.strictObject({
-  kind: z.literal('http').describe('A signed POST (Standard Webhooks).'),
-  url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }),
-  secret: secret.describe('The Standard Webhooks signing secret, `whsec_` and base64.'),
-  headers: z
-    .record(
-      z
-        .string()
-        .regex(/^[A-Za-z0-9-]+$/, 'must be letters, digits and dashes')
-        .refine((header) => !ownHeaders.test(header), 'is a header that Millrace sets itself'),
-      // eslint-disable-next-line no-control-regex
-      z.string().regex(/^[^\u0000-\u001f\u007f-\uffff]*$/, 'must be visible ASCII characters'),
-    )
-    .default({})
-    .describe('Headers added to every request, such as `authorization`.'),
+/** The fields that a destination of every kind has. */
+const common = z.strictObject({
   timeoutMs: z.int().min(100).max(60_000).default(10_000).describe('Deadline of one attempt, connection included.'),
   order: z
     .enum(['strict', 'best-effort'])
@@ -59,4 +42,15 @@ export const destinationSpec = z.strictObject({
     .prefault({})
     .describe('How much this destination takes at once.'),
 });
-export type DestinationSpec = z.infer<typeof destinationSpec>;
+
+type KindRegistry = typeof destinationKinds;
+/** The word by which a Destination document says which connector delivers to it. */
+export type DestinationKind = keyof KindRegistry;
+/** The spec of a destination of one kind. */
+export type DestinationSpecOf<K extends DestinationKind> = z.infer<KindRegistry[K]> & z.infer<typeof common>;
+export type DestinationSpec = { [K in DestinationKind]: DestinationSpecOf<K> }[DestinationKind];
+
+const options = Object.values(destinationKinds).map((kind) => kind.extend(common.shape));
+
+/** A destination's own fields by its kind, and the common ones. A kind is declared in `destinations/<kind>.destination.ts`. */
+export const destinationSpec: z.ZodType<DestinationSpec> = z.discriminatedUnion('kind', options as [(typeof options)[number]]);
