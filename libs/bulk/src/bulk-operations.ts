@@ -83,7 +83,7 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
       pollMs,
       stopMs: 0,
       claim: async (free) => ({ claims: await table.claim(free, leaseMs) }),
-      renew: (operations) => this.renew(operations),
+      renew: (held) => this.renew(held),
       work: (operation, lease) => this.workOn(operation, lease),
       lost: ({ id }) => new Error(`The bulk operation ${id} is over, or another process has it`),
     });
@@ -200,9 +200,9 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     if (ended) operations.inc({ kind: this.options.kind, state: failure === undefined ? 'completed' : 'failed' });
   }
 
-  private async renew(operations: readonly BulkOperation[]): Promise<readonly BulkOperation[]> {
-    const renewed = await this.table.renew(operations, this.options.leaseMs);
-    return operations.filter(({ id }) => renewed.has(id));
+  private async renew(held: readonly BulkOperation[]): Promise<readonly BulkOperation[]> {
+    const renewed = await this.table.renew(held, this.options.leaseMs);
+    return held.filter(({ id }) => renewed.has(id));
   }
 }
 

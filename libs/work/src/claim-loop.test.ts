@@ -1,3 +1,4 @@
+/* eslint-disable vitest/no-standalone-expect -- the model checks itself within the one test */
 import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { setLogLevel } from '#libs/tracing';
@@ -147,7 +148,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ what: fc.constant('pass' as const), ms: fc.oneof(fc.nat(30), fc.nat(leaseMs)) }) },
   {
     weight: 5,
-    arbitrary: fc.record({ what: fc.constantFrom('end', 'end', 'giveBack', 'crash', 'steal'), pick: fc.nat(5) }) as fc.Arbitrary<Step>,
+    arbitrary: fc.record({ what: fc.constantFrom('end', 'end', 'giveBack', 'crash', 'steal'), pick: fc.nat(5) }),
   },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('storage' as const), isAway: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('stop' as const), process: fc.nat(1) }) },
@@ -253,7 +254,7 @@ class Model {
       return process.claimsAskedFor;
     });
     await this.pass(stopMs + 10 * statementMs);
-    await Promise.all(this.processes.map(({ stopped }) => stopped));
+    for (const { stopped } of this.processes) await stopped;
     expect(this.processes.map(({ claimsAskedFor }) => claimsAskedFor)).toEqual(asked);
     expect(this.processes.map(({ begun }) => begun)).toEqual(this.processes.map(({ claimed }) => claimed.size));
     expect(vi.getTimerCount()).toBe(0);
