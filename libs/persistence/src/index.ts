@@ -2,6 +2,7 @@ export { Database, TenantDatabase } from './database.js';
 export type { DatabaseOptions, DatabaseRole, Session } from './database.js';
 export { statement } from './statement.js';
 export type { Statement } from './statement.js';
+export { columns } from './columns.js';
 export { storableText } from './storable-text.js';
 export type { Subscription } from './listener.js';
 export { SchemaOutdated, StorageUnavailable, translated } from './storage.errors.js';

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { Injectable } from '@nestjs/common';
 import type { EventReceived } from '#libs/contracts';
 import { eventBody } from '#libs/contracts';
-import { Database, statement, storableText } from '#libs/persistence';
+import { Database, columns, statement, storableText } from '#libs/persistence';
 
 /** An event as a record of the log, on its way into Postgres. */
 export interface LoggedEvent {
@@ -11,6 +11,24 @@ export interface LoggedEvent {
   position: { topic: string; partition: number; offset: string };
 }
 
+const eventColumns = columns<LoggedEvent>({
+  tenant_id: ['text', ({ event }) => event.tenant],
+  id: ['text', ({ event }) => event.eventId],
+  source: ['text', ({ event }) => event.source],
+  customer: ['text', ({ event }) => event.customer],
+  type: ['text', ({ event }) => storableText(event.type)],
+  lane: ['text', ({ event }) => event.lane],
+  provider_event_id: ['text', ({ event }) => storableText(event.providerEventId)],
+  occurred_at: ['timestamptz', ({ event }) => event.occurredAt],
+  received_at: ['timestamptz', ({ event }) => event.receivedAt],
+  trace_id: ['text', ({ traceId }) => traceId],
+  content_type: ['text', ({ event }) => storableText(event.contentType)],
+  body: ['bytea', ({ event }) => eventBody(event)],
+  log_topic: ['text', ({ position }) => position.topic],
+  log_partition: ['integer', ({ position }) => position.partition],
+  log_offset: ['bigint', ({ position }) => position.offset],
+});
+
 /**
  * Stores events and their customers in one statement. Of several records of one event the first wins. Sorted, so that two processes that record
  * the same events never wait for each other in a circle. Returns the numbers of the records that hold their event's place: those inserted here,
@@ -18,16 +36,10 @@ export interface LoggedEvent {
  */
 const record = statement(
   'event.record',
-  `WITH input AS (
-     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
-       $10::text[], $11::text[], $12::bytea[], $13::text[], $14::integer[], $15::bigint[])
-     WITH ORDINALITY AS record (tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at,
-       trace_id, content_type, body, log_topic, log_partition, log_offset, number)),
+  `WITH input AS (SELECT * FROM ${eventColumns.unnestNumbered('record')}),
    inserted AS (
-     INSERT INTO event (tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at,
-       trace_id, content_type, body, log_topic, log_partition, log_offset)
-     SELECT tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at,
-       trace_id, content_type, body, log_topic, log_partition, log_offset
+     INSERT INTO event (${eventColumns.names})
+     SELECT ${eventColumns.names}
      FROM input ORDER BY tenant_id, id, number
      ON CONFLICT DO NOTHING
      RETURNING tenant_id, id, customer, received_at, log_topic, log_partition, log_offset),
@@ -67,24 +79,7 @@ export class EventTable {
 
   /** Returns, for each record, whether it is the one that its event stands for; others are repeats. */
   async record(records: readonly LoggedEvent[]): Promise<boolean[]> {
-    const column = <T>(value: (record: LoggedEvent) => T): T[] => records.map(value);
-    const rows = await this.database.query<{ number: number }>(record, [
-      column(({ event }) => event.tenant),
-      column(({ event }) => event.eventId),
-      column(({ event }) => event.source),
-      column(({ event }) => event.customer),
-      column(({ event }) => storableText(event.type)),
-      column(({ event }) => event.lane),
-      column(({ event }) => storableText(event.providerEventId)),
-      column(({ event }) => event.occurredAt),
-      column(({ event }) => event.receivedAt),
-      column(({ traceId }) => traceId),
-      column(({ event }) => storableText(event.contentType)),
-      column(({ event }) => eventBody(event)),
-      column(({ position }) => position.topic),
-      column(({ position }) => position.partition),
-      column(({ position }) => position.offset),
-    ]);
+    const rows = await this.database.query<{ number: number }>(record, eventColumns.values(records));
     const standing = new Set(rows.map(({ number }) => number));
     return records.map((_, at) => standing.has(at + 1));
   }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Json, PlannedDelivery } from '#libs/contracts';
 import type { ModelAttempt } from '#libs/models';
-import { BatchWriter, Database, statement, storableText } from '#libs/persistence';
+import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
 import { byIdentity } from './run.table.js';
 import type { FinishedRun, RunningRun } from './run.table.js';
@@ -24,6 +24,61 @@ export interface RunProgress {
   readonly end?: RunEnd;
 }
 
+const completionOf = ({ end }: RunProgress) => (end?.state === 'completed' ? end : undefined);
+const failureOf = ({ end }: RunProgress) => (end?.state === 'failed' ? end : undefined);
+const jsonOf = (value: unknown): string | undefined => JSON.stringify(value);
+
+const changeColumns = columns<RunProgress>({
+  tenant_id: ['text', ({ run }) => run.tenant],
+  id: ['text', ({ run }) => run.id],
+  fence: ['bigint', ({ run }) => run.fence],
+  state: ['text', ({ end }) => end?.state],
+  unanswered: ['integer', ({ unanswered }) => unanswered],
+  failures: ['integer', ({ end }) => (end?.state === 'released' && end.failure === 'counts' ? 1 : 0)],
+  decision: ['json', (progress) => jsonOf(completionOf(progress)?.decision)],
+  deliveries: ['json', (progress) => jsonOf(completionOf(progress)?.deliveries)],
+  error_code: ['text', (progress) => failureOf(progress)?.code],
+  error_message: ['text', (progress) => storableText(failureOf(progress)?.message ?? null)],
+});
+
+const stepColumns = columns<{ run: RunningRun; step: FinishedStep }>({
+  tenant_id: ['text', ({ run }) => run.tenant],
+  id: ['text', ({ run }) => run.id],
+  fence: ['bigint', ({ run }) => run.fence],
+  step: ['text', ({ step }) => step.step],
+  kind: ['text', ({ step }) => step.kind],
+  state: ['text', ({ step }) => step.state],
+  output: ['json', ({ step }) => jsonOf(step.output)],
+  model: ['text', ({ step }) => step.inference?.model],
+  response_model: ['text', ({ step }) => storableText(step.inference?.responseModel ?? null)],
+  input_tokens: ['integer', ({ step }) => step.inference?.inputTokens],
+  output_tokens: ['integer', ({ step }) => step.inference?.outputTokens],
+  started_at: ['timestamptz', ({ step }) => step.startedAt],
+  finished_at: ['timestamptz', ({ step }) => step.finishedAt],
+});
+
+const attemptColumns = columns<{ run: RunningRun; step: string; attempt: ModelAttempt }>({
+  tenant_id: ['text', ({ run }) => run.tenant],
+  run_id: ['text', ({ run }) => run.id],
+  fence: ['bigint', ({ run }) => run.fence],
+  event_id: ['text', ({ run }) => run.eventId],
+  step: ['text', ({ step }) => step],
+  number: ['integer', ({ attempt }) => attempt.number],
+  model: ['text', ({ attempt }) => attempt.model],
+  response_model: ['text', ({ attempt }) => storableText(attempt.responseModel)],
+  provider_request_id: ['text', ({ attempt }) => storableText(attempt.providerRequestId)],
+  outcome: ['text', ({ attempt }) => attempt.outcome],
+  error_code: ['text', ({ attempt }) => attempt.errorCode],
+  error_message: ['text', ({ attempt }) => storableText(attempt.errorMessage)],
+  input_tokens: ['integer', ({ attempt }) => attempt.inputTokens],
+  output_tokens: ['integer', ({ attempt }) => attempt.outputTokens],
+  started_at: ['timestamptz', ({ attempt }) => attempt.startedAt],
+  finished_at: ['timestamptz', ({ attempt }) => attempt.finishedAt],
+});
+
+const stepsFrom = 2 + changeColumns.size;
+const attemptsFrom = stepsFrom + stepColumns.size;
+
 /**
  * Writes what the holders of claims report, of many runs at once. Nothing of a run is changed for one who lost its claim. A step that is stored
  * already is an error: the holder read all of them when it took the claim, and nobody else may add any.
@@ -37,23 +92,18 @@ const write = statement(
        finished_at = CASE WHEN change.state IN ('completed', 'failed') THEN clock_timestamp() END,
        unanswered = change.unanswered, failures = run.failures + change.failures,
        decision = change.decision, deliveries = change.deliveries, error_code = change.error_code, error_message = change.error_message
-     FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::integer[], $8::json[], $9::json[], $10::text[], $11::text[])
-       AS change (tenant_id, id, fence, state, unanswered, failures, decision, deliveries, error_code, error_message)
+     FROM ${changeColumns.unnest('change', 2)}
      WHERE run.tenant_id = change.tenant_id AND run.id = change.id AND run.fence = change.fence AND run.state = 'running' AND run.lease_until IS NOT NULL
      RETURNING run.tenant_id, run.id, run.fence, run.event_id, run.finished_at),
    kept AS (
      INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens,
        started_at, finished_at)
      SELECT tenant_id, id, step, event_id, kind, step.state, output, model, response_model, input_tokens, output_tokens, started_at, step.finished_at
-     FROM unnest($12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::json[], $19::text[], $20::text[], $21::integer[],
-       $22::integer[], $23::timestamptz[], $24::timestamptz[])
-       AS step (tenant_id, id, fence, step, kind, state, output, model, response_model, input_tokens, output_tokens, started_at, finished_at)
+     FROM ${stepColumns.unnest('step', stepsFrom)}
      JOIN held USING (tenant_id, id, fence)),
    attempted AS (
-     INSERT INTO model_attempt (tenant_id, run_id, fence, event_id, step, number, model, response_model, provider_request_id, outcome,
-       error_code, error_message, input_tokens, output_tokens, started_at, finished_at)
-     SELECT * FROM unnest($25::text[], $26::text[], $27::bigint[], $28::text[], $29::text[], $30::integer[], $31::text[], $32::text[], $33::text[],
-       $34::text[], $35::text[], $36::text[], $37::integer[], $38::integer[], $39::timestamptz[], $40::timestamptz[])
+     INSERT INTO model_attempt (${attemptColumns.names})
+     SELECT * FROM ${attemptColumns.unnest('attempt', attemptsFrom)}
      ON CONFLICT DO NOTHING)
    SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt" FROM held`,
 );
@@ -68,9 +118,9 @@ export class RunProgressTable {
     const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
     const rows = await this.database.query<{ tenant: string; id: string; fence: number; finishedAt: Date | null }>(write, [
       leaseMs,
-      ...changesOf(sorted),
-      ...stepsOf(sorted),
-      ...attemptsOf(sorted),
+      ...changeColumns.values(sorted),
+      ...stepColumns.values(sorted.flatMap(({ run, steps }) => steps.map((step) => ({ run, step })))),
+      ...attemptColumns.values(sorted.flatMap(({ run, attempts }) => attempts.map((made) => ({ run, ...made })))),
     ]);
     const written = new Map(rows.map((row) => [keyOf(row), row]));
     return progress.map(({ run, end }) => {
@@ -93,69 +143,4 @@ function after(run: RunningRun, end: RunEnd | undefined, finishedAt: Date | null
   if (finishedAt === null || end === undefined || end.state === 'released') return run;
   if (end.state === 'failed') return { ...run, state: 'failed', errorCode: end.code, errorMessage: storableText(end.message), finishedAt };
   return { ...run, state: 'completed', decision: end.decision, deliveries: [...end.deliveries], finishedAt };
-}
-
-type Columns = readonly (readonly unknown[])[];
-
-function changesOf(progress: readonly RunProgress[]): Columns {
-  const column = <T>(value: (one: RunProgress) => T): T[] => progress.map(value);
-  const completed = <T>(value: (end: RunEnd & { state: 'completed' }) => T): (T | null)[] =>
-    column(({ end }) => (end?.state === 'completed' ? value(end) : null));
-  const failed = <T>(value: (end: RunEnd & { state: 'failed' }) => T): (T | null)[] =>
-    column(({ end }) => (end?.state === 'failed' ? value(end) : null));
-  return [
-    column(({ run }) => run.tenant),
-    column(({ run }) => run.id),
-    column(({ run }) => run.fence),
-    column(({ end }) => end?.state ?? null),
-    column(({ unanswered }) => unanswered),
-    column(({ end }) => (end?.state === 'released' && end.failure === 'counts' ? 1 : 0)),
-    completed(({ decision }) => JSON.stringify(decision)),
-    completed(({ deliveries }) => JSON.stringify(deliveries)),
-    failed(({ code }) => code),
-    failed(({ message }) => storableText(message)),
-  ];
-}
-
-function stepsOf(progress: readonly RunProgress[]): Columns {
-  const steps = progress.flatMap(({ run, steps: finished }) => finished.map((step) => ({ run, step })));
-  const column = <T>(value: (step: FinishedStep) => T): T[] => steps.map(({ step }) => value(step));
-  return [
-    steps.map(({ run }) => run.tenant),
-    steps.map(({ run }) => run.id),
-    steps.map(({ run }) => run.fence),
-    column(({ step }) => step),
-    column(({ kind }) => kind),
-    column(({ state }) => state),
-    column(({ output }) => JSON.stringify(output)),
-    column(({ inference }) => inference?.model ?? null),
-    column(({ inference }) => storableText(inference?.responseModel ?? null)),
-    column(({ inference }) => inference?.inputTokens ?? null),
-    column(({ inference }) => inference?.outputTokens ?? null),
-    column(({ startedAt }) => startedAt),
-    column(({ finishedAt }) => finishedAt),
-  ];
-}
-
-function attemptsOf(progress: readonly RunProgress[]): Columns {
-  const attempts = progress.flatMap(({ run, attempts: made }) => made.map((one) => ({ run, ...one })));
-  const column = <T>(value: (attempt: ModelAttempt) => T): T[] => attempts.map(({ attempt }) => value(attempt));
-  return [
-    attempts.map(({ run }) => run.tenant),
-    attempts.map(({ run }) => run.id),
-    attempts.map(({ run }) => run.fence),
-    attempts.map(({ run }) => run.eventId),
-    attempts.map(({ step }) => step),
-    column(({ number }) => number),
-    column(({ model }) => model),
-    column(({ responseModel }) => storableText(responseModel)),
-    column(({ providerRequestId }) => storableText(providerRequestId)),
-    column(({ outcome }) => outcome),
-    column(({ errorCode }) => errorCode),
-    column(({ errorMessage }) => storableText(errorMessage)),
-    column(({ inputTokens }) => inputTokens),
-    column(({ outputTokens }) => outputTokens),
-    column(({ startedAt }) => startedAt),
-    column(({ finishedAt }) => finishedAt),
-  ];
 }

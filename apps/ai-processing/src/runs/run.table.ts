@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Json, PlannedDelivery } from '#libs/contracts';
-import { Database, statement } from '#libs/persistence';
+import { Database, columns, statement } from '#libs/persistence';
 
 /** What a run is known by before anybody knows its id. */
 export interface RunIdentity {
@@ -53,15 +53,21 @@ export interface StartedRuns {
   readonly others: Run[];
 }
 
-const columns = `tenant_id AS tenant, id, event_id AS "eventId", customer, flow, flow_version AS "flowVersion", generation, command_id AS "commandId",
+const selectList = `tenant_id AS tenant, id, event_id AS "eventId", customer, flow, flow_version AS "flowVersion", generation, command_id AS "commandId",
   state, fence, failures, lost_answers AS "lostAnswers", decision, deliveries, error_code AS "errorCode", error_message AS "errorMessage", finished_at AS "finishedAt",
   greatest(0, ceil(extract(epoch FROM lease_until - clock_timestamp()) * 1000))::integer AS "leaseLeftMs"`;
 
-const ofCommand = statement('run.ofCommand', `SELECT ${columns} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
+const ofCommand = statement('run.ofCommand', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
+
+const identityColumns = columns<RunIdentity>({
+  tenant_id: ['text', (run) => run.tenant],
+  event_id: ['text', (run) => run.eventId],
+  flow: ['text', (run) => run.flow],
+  generation: ['integer', (run) => run.generation],
+});
 const stored = statement(
   'run.stored',
-  `SELECT ${columns} FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS wanted (tenant_id, event_id, flow, generation)
-   JOIN run USING (tenant_id, event_id, flow, generation)`,
+  `SELECT ${selectList} FROM ${identityColumns.unnest('wanted')} JOIN run USING (${identityColumns.names})`,
 );
 const lastGenerations = statement(
   'run.lastGenerations',
@@ -78,7 +84,7 @@ const isFree = `(run.lease_until IS NULL OR run.lease_until < clock_timestamp())
 const claimIt = `ON CONFLICT (tenant_id, event_id, flow, generation) DO UPDATE
    SET fence = run.fence + 1, lease_until = EXCLUDED.lease_until, lost_answers = run.unanswered, unanswered = 0
    WHERE run.state = 'running' AND ${isFree} AND run.command_id IS NOT DISTINCT FROM EXCLUDED.command_id
-   RETURNING ${columns}`;
+   RETURNING ${selectList}`;
 
 /**
  * In which all statements lock runs, those that are and those that are being made: so two processes with the same runs never wait for each other in a
@@ -86,45 +92,74 @@ const claimIt = `ON CONFLICT (tenant_id, event_id, flow, generation) DO UPDATE
  */
 const lockOrder = `tenant_id COLLATE "C", event_id COLLATE "C", flow COLLATE "C", generation`;
 
+const plannedColumns = columns<PlannedRun>({
+  tenant_id: ['text', (run) => run.tenant],
+  id: ['text', (run) => run.id],
+  event_id: ['text', (run) => run.eventId],
+  customer: ['text', (run) => run.customer],
+  flow: ['text', (run) => run.flow],
+  flow_version: ['integer', (run) => run.flowVersion],
+  generation: ['integer', (run) => run.generation],
+  command_id: ['text', (run) => run.commandId],
+});
+
 const claim = statement(
   'run.claim',
-  `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, command_id, state, trace_id, lease_until)
-   SELECT *, 'running', $9::text, clock_timestamp() + $10 * interval '1 millisecond'
-   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::integer[], $8::text[])
-     AS planned (tenant_id, id, event_id, customer, flow, flow_version, generation, command_id)
+  `INSERT INTO run (${plannedColumns.names}, state, trace_id, lease_until)
+   SELECT *, 'running', $1::text, clock_timestamp() + $2 * interval '1 millisecond'
+   FROM ${plannedColumns.unnest('planned', 3)}
    ORDER BY ${lockOrder}
    ${claimIt}`,
 );
+
+const startingEventColumns = columns<Pick<RunIdentity, 'tenant' | 'eventId'>>({
+  tenant_id: ['text', (event) => event.tenant],
+  event_id: ['text', (event) => event.eventId],
+});
+const startingRunColumns = columns<PlannedRun & { readonly traceId: string | null }>({
+  tenant_id: ['text', (run) => run.tenant],
+  id: ['text', (run) => run.id],
+  event_id: ['text', (run) => run.eventId],
+  customer: ['text', (run) => run.customer],
+  flow: ['text', (run) => run.flow],
+  flow_version: ['integer', (run) => run.flowVersion],
+  trace_id: ['text', (run) => run.traceId],
+});
 
 /** As `run.claim`, for events' own runs: where an event has some, those and no others are claimed. The runs that it may not claim come along. */
 const start = statement(
   'run.start',
   `WITH earlier AS (
-     SELECT run.* FROM unnest($1::text[], $2::text[]) AS event (tenant_id, event_id) JOIN run USING (tenant_id, event_id)
+     SELECT run.* FROM ${startingEventColumns.unnest('event', 2)} JOIN run USING (tenant_id, event_id)
      WHERE run.generation = 0),
    claimed AS (
-     INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, trace_id, lease_until)
-     SELECT tenant_id, id, event_id, customer, flow, flow_version, generation, 'running', trace_id, clock_timestamp() + $10 * interval '1 millisecond'
+     INSERT INTO run (${startingRunColumns.names}, generation, state, lease_until)
+     SELECT ${startingRunColumns.names}, generation, 'running', clock_timestamp() + $1 * interval '1 millisecond'
      FROM (
-       SELECT *, 0 AS generation FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[])
-         AS planned (tenant_id, id, event_id, customer, flow, flow_version, trace_id)
+       SELECT *, 0 AS generation FROM ${startingRunColumns.unnest('planned', 2 + startingEventColumns.size)}
        WHERE NOT EXISTS (SELECT FROM earlier WHERE earlier.tenant_id = planned.tenant_id AND earlier.event_id = planned.event_id)
        UNION ALL
-       SELECT tenant_id, id, event_id, customer, flow, flow_version, trace_id, generation FROM earlier AS run WHERE state = 'running' AND ${isFree}
+       SELECT ${startingRunColumns.names}, generation FROM earlier AS run WHERE state = 'running' AND ${isFree}
      ) AS wanted
      ORDER BY ${lockOrder}
      ${claimIt})
    SELECT claimed.*, true AS "isClaimed" FROM claimed
    UNION ALL
-   SELECT ${columns}, false FROM earlier
+   SELECT ${selectList}, false FROM earlier
    WHERE NOT EXISTS (SELECT FROM claimed WHERE claimed.tenant = earlier.tenant_id AND claimed.id = earlier.id)`,
 );
+
+const claimColumns = columns<Pick<RunningRun, 'tenant' | 'id' | 'fence'>>({
+  tenant_id: ['text', (run) => run.tenant],
+  id: ['text', (run) => run.id],
+  fence: ['bigint', (run) => run.fence],
+});
 
 /** Not after the claim was given back: a renewal that was under way then would hold the run for nobody. */
 const renew = statement(
   'run.renew',
-  `UPDATE run SET lease_until = clock_timestamp() + $4 * interval '1 millisecond'
-   FROM unnest($1::text[], $2::text[], $3::bigint[]) AS held (tenant_id, id, fence)
+  `UPDATE run SET lease_until = clock_timestamp() + $1 * interval '1 millisecond'
+   FROM ${claimColumns.unnest('held', 2)}
    WHERE run.tenant_id = held.tenant_id AND run.id = held.id AND run.fence = held.fence AND run.state = 'running' AND run.lease_until IS NOT NULL
    RETURNING run.tenant_id AS tenant, run.id, run.fence`,
 );
@@ -141,19 +176,8 @@ export class RunTable {
       starts.flatMap((one) => one.planned.map((run) => ({ ...run, traceId: one.traceId }))),
       identityOf,
     );
-    const column = <T>(value: (run: PlannedRun & { traceId: string | null }) => T): T[] => planned.map(value);
-    const rows = await this.database.query<Run & { isClaimed: boolean }>(start, [
-      events.map(({ tenant }) => tenant),
-      events.map(({ eventId }) => eventId),
-      column((run) => run.tenant),
-      column((run) => run.id),
-      column((run) => run.eventId),
-      column((run) => run.customer),
-      column((run) => run.flow),
-      column((run) => run.flowVersion),
-      column((run) => run.traceId),
-      leaseMs,
-    ]);
+    const values = [leaseMs, ...startingEventColumns.values(events), ...startingRunColumns.values(planned)];
+    const rows = await this.database.query<Run & { isClaimed: boolean }>(start, values);
     return starts.map((one) => takenBy(one, rows));
   }
 
@@ -163,12 +187,7 @@ export class RunTable {
 
   /** The runs as they stand, whoever made them. One that is not there yet is left out of the answer. */
   stored(wanted: readonly RunIdentity[]): Promise<Run[]> {
-    return this.database.query(stored, [
-      wanted.map(({ tenant }) => tenant),
-      wanted.map(({ eventId }) => eventId),
-      wanted.map(({ flow }) => flow),
-      wanted.map(({ generation }) => generation),
-    ]);
+    return this.database.query(stored, identityColumns.values(wanted));
   }
 
   /** The last generation of each flow that ever ran on the event. */
@@ -179,30 +198,13 @@ export class RunTable {
 
   /** Claims those that nobody has finished or holds, making those that are new. The others are left out of the answer. */
   claim(planned: readonly PlannedRun[], traceId: string | null, leaseMs: number): Promise<RunningRun[]> {
-    const column = <T>(value: (run: PlannedRun) => T): T[] => planned.map(value);
-    return this.database.query(claim, [
-      column((run) => run.tenant),
-      column((run) => run.id),
-      column((run) => run.eventId),
-      column((run) => run.customer),
-      column((run) => run.flow),
-      column((run) => run.flowVersion),
-      column((run) => run.generation),
-      column((run) => run.commandId),
-      traceId,
-      leaseMs,
-    ]);
+    return this.database.query(claim, [traceId, leaseMs, ...plannedColumns.values(planned)]);
   }
 
   /** For each, in their order: false where the claim is no longer ours. */
   async renew(runs: readonly RunningRun[], leaseMs: number): Promise<boolean[]> {
-    const sorted = runs.toSorted(byIdentity);
-    const rows = await this.database.query<{ tenant: string; id: string; fence: number }>(renew, [
-      sorted.map(({ tenant }) => tenant),
-      sorted.map(({ id }) => id),
-      sorted.map(({ fence }) => fence),
-      leaseMs,
-    ]);
+    const values = [leaseMs, ...claimColumns.values(runs.toSorted(byIdentity))];
+    const rows = await this.database.query<{ tenant: string; id: string; fence: number }>(renew, values);
     const renewed = new Set(rows.map(claimKeyOf));
     return runs.map((run) => renewed.has(claimKeyOf(run)));
   }
