@@ -1,6 +1,6 @@
 import type { BulkOperationKind, BulkSelection, CancelBulkOperation, StartBulkOperation } from '#libs/contracts';
 import { bulkOperationId } from '#libs/contracts';
-import { Database, statement, storableText } from '#libs/persistence';
+import { Database, columns, statement, storableText } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
 
 /** Where an item stands among those of its operation: what came first is ordered first. */
@@ -74,10 +74,15 @@ const claim = statement(
    RETURNING operation.tenant_id AS tenant, operation.id, selection, filter, flow, rate_per_second AS "ratePerSecond", actor, total, done, failed,
      position, started_at::text AS "startedAt", fence`,
 );
+const claimColumns = columns<Pick<BulkOperation, 'tenant' | 'id' | 'fence'>>({
+  tenant_id: ['text', ({ tenant }) => tenant],
+  id: ['text', ({ id }) => id],
+  fence: ['bigint', ({ fence }) => fence],
+});
 const renew = statement(
   'bulkOperation.renew',
-  `UPDATE bulk_operation AS operation SET lease_until = ${leased('$4')}
-   FROM unnest($1::text[], $2::text[], $3::bigint[]) AS held (tenant_id, id, fence)
+  `UPDATE bulk_operation AS operation SET lease_until = ${leased('$1')}
+   FROM ${claimColumns.unnest('held', 2)}
    WHERE operation.tenant_id = held.tenant_id AND operation.id = held.id AND operation.fence = held.fence AND state = 'running'
    RETURNING operation.id`,
 );
@@ -122,9 +127,8 @@ export class BulkOperationTable {
 
   /** Returns the ids of those that still run and are ours. */
   async renew(held: readonly BulkOperation[], leaseMs: number): Promise<Set<string>> {
-    const column = <T>(value: (operation: BulkOperation) => T): T[] => held.map(value);
-    const values = [column(({ tenant }) => tenant), column(({ id }) => id), column(({ fence }) => fence), leaseMs];
-    return new Set((await this.database.query<{ id: string }>(renew, values)).map(({ id }) => id));
+    const rows = await this.database.query<{ id: string }>(renew, [leaseMs, ...claimColumns.values(held)]);
+    return new Set(rows.map(({ id }) => id));
   }
 
   /** @param atMost counting stops there */

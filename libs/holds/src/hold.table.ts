@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ownerOf } from '#libs/messaging';
 import type { Hold, HoldCause, HoldPlace, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
-import { BatchWriter, Database, statement, storableText } from '#libs/persistence';
+import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 
 const place = 'tenant_id, consumer_group, topic, partition, record_key';
 const atPlace = 'tenant_id = $1 AND consumer_group = $2 AND topic = $3 AND partition = $4 AND record_key = $5';
@@ -26,22 +26,38 @@ const hold = statement(
    SELECT 1 FROM held`,
 );
 
+const keptColumns = columns<{ group: string; record: LoggedRecord }>({
+  tenant_id: ['text', ({ record }) => tenantOf(record)],
+  consumer_group: ['text', ({ group }) => group],
+  topic: ['text', ({ record }) => record.topic],
+  partition: ['integer', ({ record }) => record.partition],
+  record_key: ['bytea', ({ record }) => record.key],
+  log_offset: ['bigint', ({ record }) => record.offset],
+  appended_at: ['timestamptz', ({ record }) => new Date(record.timestampMs)],
+  value: ['bytea', ({ record }) => record.value],
+  headers: ['json', ({ record }) => JSON.stringify(storedHeaders(record.headers))],
+});
+
 /** Locks the holds, so that none of them is closed between the look at it and the insert. Answers with the numbers of those that are held. */
 const keep = statement(
   'hold.keep',
   `WITH held AS (
-     SELECT input.* FROM hold JOIN unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::bytea[], $6::bigint[], $7::timestamptz[],
-       $8::bytea[], $9::json[]) WITH ORDINALITY AS input (${place}, log_offset, appended_at, value, headers, at)
+     SELECT input.* FROM hold JOIN ${keptColumns.unnestNumbered('input')}
      USING (${place}) FOR KEY SHARE OF hold),
    kept AS (
-     INSERT INTO held_record (${place}, log_offset, appended_at, value, headers)
-     SELECT ${place}, log_offset, appended_at, value, headers FROM held ON CONFLICT DO NOTHING)
-   SELECT at FROM held`,
+     INSERT INTO held_record (${keptColumns.names})
+     SELECT ${keptColumns.names} FROM held ON CONFLICT DO NOTHING)
+   SELECT number FROM held`,
 );
+
+const partitionColumns = columns<{ topic: string; partition: number }>({
+  topic: ['text', ({ topic }) => topic],
+  partition: ['integer', ({ partition }) => partition],
+});
 
 const ofPartitions = (more: string, where: string): string =>
   `SELECT hold.topic, hold.partition, hold.record_key AS key, hold.dead_letter_id AS "deadLetterId"${more}
-   FROM unnest($2::text[], $3::integer[]) AS owned (topic, partition)
+   FROM ${partitionColumns.unnest('owned', 2)}
    JOIN hold ON hold.consumer_group = $1 AND hold.topic = owned.topic AND hold.partition = owned.partition ${where}`;
 const holdsOf = statement('hold.ofPartitions', ofPartitions('', ''));
 const releasable = statement(
@@ -121,12 +137,15 @@ export class HoldTable implements HoldStore {
   }
 
   async holdsOf(group: string, partitions: readonly { topic: string; partition: number }[]): Promise<Hold[]> {
-    const rows = await this.database.query<HoldRow>(holdsOf, [group, ...columnsOf(partitions)]);
+    const rows = await this.database.query<HoldRow>(holdsOf, [group, ...partitionColumns.values(partitions)]);
     return rows.map((row) => holdOf(group, row));
   }
 
   async releasable(group: string, partitions: readonly { topic: string; partition: number }[]): Promise<ReleasableHold[]> {
-    const rows = await this.database.query<HoldRow & { dropOffset: number | null }>(releasable, [group, ...columnsOf(partitions)]);
+    const rows = await this.database.query<HoldRow & { dropOffset: number | null }>(releasable, [
+      group,
+      ...partitionColumns.values(partitions),
+    ]);
     return rows.map((row) => ({ ...holdOf(group, row), dropOffset: row.dropOffset }));
   }
 
@@ -155,19 +174,8 @@ export class HoldTable implements HoldStore {
   }
 
   private async keepAll(inputs: readonly { group: string; record: LoggedRecord }[]): Promise<boolean[]> {
-    const column = <T>(value: (record: LoggedRecord, group: string) => T): T[] => inputs.map(({ record, group }) => value(record, group));
-    const rows = await this.database.query<{ at: number }>(keep, [
-      column(tenantOf),
-      column((_, group) => group),
-      column(({ topic }) => topic),
-      column(({ partition }) => partition),
-      column(({ key }) => key),
-      column(({ offset }) => offset),
-      column(({ timestampMs }) => new Date(timestampMs)),
-      column(({ value }) => value),
-      column(({ headers }) => JSON.stringify(storedHeaders(headers))),
-    ]);
-    const held = new Set(rows.map(({ at }) => at));
+    const rows = await this.database.query<{ number: number }>(keep, keptColumns.values(inputs));
+    const held = new Set(rows.map(({ number }) => number));
     return inputs.map((_, index) => held.has(index + 1));
   }
 }
@@ -179,10 +187,6 @@ function valuesOf({ group, topic, partition, key }: HoldPlace): unknown[] {
 /** From the key alone, so that it is the same wherever the place comes from. */
 function tenantOf({ key }: Pick<LoggedRecord, 'key'>): string {
   return storableText(ownerOf({ key, headers: undefined }).tenant);
-}
-
-function columnsOf(partitions: readonly { topic: string; partition: number }[]): unknown[] {
-  return [partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition)];
 }
 
 function holdOf(group: string, { topic, partition, key, deadLetterId }: HoldRow): Hold {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { DeliveryAttempted } from '#libs/contracts';
-import { Database, statement, storableText } from '#libs/persistence';
+import { Database, columns, statement, storableText } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 
 /** A delivery on its way into the table. */
@@ -122,28 +122,47 @@ const lockQueues = statement(
   `SELECT pg_advisory_xact_lock(hashtextextended(queue, 0)) FROM (SELECT DISTINCT queue FROM unnest($1::text[]) AS queue ORDER BY queue) AS queues`,
 );
 
+const newColumns = columns<NewDelivery>({
+  tenant_id: ['text', (delivery) => delivery.tenant],
+  id: ['text', (delivery) => delivery.id],
+  event_id: ['text', (delivery) => delivery.eventId],
+  run_id: ['text', (delivery) => delivery.runId],
+  flow: ['text', (delivery) => delivery.flow],
+  generation: ['integer', (delivery) => delivery.generation],
+  step: ['text', (delivery) => delivery.step],
+  customer: ['text', (delivery) => delivery.customer],
+  destination: ['text', (delivery) => delivery.destination],
+  payload: ['json', (delivery) => delivery.payload],
+  strict: ['boolean', (delivery) => delivery.strict],
+  traceparent: ['text', (delivery) => delivery.traceparent],
+  event_received_at: ['timestamptz', (delivery) => delivery.eventReceivedAt],
+});
+
 /**
  * The first of its queue is due at once; one behind others waits without a time. Those that are there already take no place: they are known by their
  * run and step, not by their ids, which an older build may have made in another form.
  */
 const insert = statement(
   'delivery.insert',
-  `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent,
-     event_received_at, next_attempt_at)
-   SELECT tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent, event_received_at,
+  `INSERT INTO delivery (${newColumns.names}, next_attempt_at)
+   SELECT ${newColumns.names},
      CASE WHEN row_number() OVER (PARTITION BY tenant_id, destination, customer ORDER BY number) = 1
        AND NOT EXISTS (SELECT FROM delivery AS ahead WHERE ${sameQueue('ahead', 'planned')} AND ${inQueue('ahead')})
      THEN ${now} END
-   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::text[], $9::text[], $10::json[],
-     $11::boolean[], $12::text[], $13::timestamptz[])
-     WITH ORDINALITY AS planned (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, strict, traceparent,
-       event_received_at, number)
+   FROM ${newColumns.unnestNumbered('planned')}
    WHERE NOT EXISTS (SELECT FROM delivery AS known WHERE known.tenant_id = planned.tenant_id AND known.run_id = planned.run_id
      AND known.step = planned.step AND known.destination = planned.destination)
    ORDER BY number
    ON CONFLICT DO NOTHING
    RETURNING id`,
 );
+
+const roomColumns = columns<ClaimRoom>({
+  tenant_id: ['text', (room) => room.tenant],
+  destination: ['text', (room) => room.destination],
+  free: ['integer', (room) => room.free],
+  concurrency: ['integer', (room) => room.concurrency],
+});
 
 /**
  * The longest due of each destination first. The claimed ones are counted by whoever holds the lock of the destination, so that all processes
@@ -154,7 +173,7 @@ const claim = statement(
   `WITH wanted AS (
      SELECT room.*, (SELECT count(*) FROM delivery AS claimed WHERE claimed.tenant_id = room.tenant_id AND claimed.destination = room.destination
        AND claimed.lease_until IS NOT NULL AND claimed.lease_until >= statement_timestamp()) AS taken
-     FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS room (tenant_id, destination, free, concurrency)),
+     FROM ${roomColumns.unnest('room', 2)}),
    chosen AS (
      SELECT due.tenant_id, due.id FROM wanted, LATERAL (
        SELECT delivery.tenant_id, delivery.id FROM delivery
@@ -162,26 +181,46 @@ const claim = statement(
          AND delivery.next_attempt_at <= statement_timestamp() AND ${isFree('delivery')}
        ORDER BY delivery.next_attempt_at LIMIT greatest(0, least(wanted.free, wanted.concurrency - wanted.taken))
        FOR UPDATE SKIP LOCKED) AS due)
-   UPDATE delivery SET fence = fence + 1, lease_until = ${afterMs('$5')}
+   UPDATE delivery SET fence = fence + 1, lease_until = ${afterMs('$1')}
    FROM chosen WHERE delivery.tenant_id = chosen.tenant_id AND delivery.id = chosen.id
    RETURNING delivery.tenant_id AS tenant, delivery.id, event_id AS "eventId", run_id AS "runId", flow, generation, customer, destination,
      payload::text AS payload, attempts, retries, strict, aside, fence, traceparent, event_received_at AS "eventReceivedAt",
      last_command_id IS NOT NULL AS redelivered`,
 );
 
+const claimColumns = columns<Pick<ClaimedDelivery, 'tenant' | 'id' | 'fence'>>({
+  tenant_id: ['text', (delivery) => delivery.tenant],
+  id: ['text', (delivery) => delivery.id],
+  fence: ['bigint', (delivery) => delivery.fence],
+});
+
 /** Not after an attempt was recorded or the claim given back: a renewal that was under way then would hold the delivery for nobody. */
 const renew = statement(
   'delivery.renew',
   `WITH held AS (
      SELECT delivery.tenant_id, delivery.id FROM delivery
-     JOIN unnest($1::text[], $2::text[], $3::bigint[]) AS held (tenant_id, id, fence)
+     JOIN ${claimColumns.unnest('held', 2)}
        ON delivery.tenant_id = held.tenant_id AND delivery.id = held.id AND delivery.fence = held.fence
      WHERE state = 'pending' AND lease_until IS NOT NULL
      ORDER BY delivery.tenant_id, delivery.id FOR UPDATE OF delivery)
-   UPDATE delivery SET lease_until = ${afterMs('$4')} FROM held WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
+   UPDATE delivery SET lease_until = ${afterMs('$1')} FROM held WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
    RETURNING delivery.id`,
 );
 const release = statement('delivery.release', `UPDATE delivery SET lease_until = NULL WHERE tenant_id = $1 AND id = $2 AND fence = $3`);
+
+const settlementColumns = columns<Settlement>({
+  tenant_id: ['text', ({ delivery }) => delivery.tenant],
+  id: ['text', ({ delivery }) => delivery.id],
+  fence: ['bigint', ({ delivery }) => delivery.fence],
+  state: ['text', ({ attempt }) => attempt.state],
+  code: ['text', ({ attempt }) => attempt.error?.code],
+  message: ['text', ({ attempt }) => storableText(attempt.error?.message ?? null)],
+  retry_in_ms: ['float8', ({ attempt }) => attempt.retryInMs],
+  status: ['integer', ({ attempt }) => attempt.status],
+  excerpt: ['text', ({ attempt }) => storableText(attempt.excerpt)],
+  started_at: ['timestamptz', ({ attempt }) => attempt.startedAt],
+  finished_at: ['timestamptz', ({ attempt }) => attempt.finishedAt],
+});
 
 /**
  * Records attempts and changes their deliveries, each only for its claim's holder. One that is to be tried again keeps its place where its order
@@ -189,10 +228,7 @@ const release = statement('delivery.release', `UPDATE delivery SET lease_until =
  */
 const settle = statement(
   'delivery.settle',
-  `WITH came AS (
-     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::integer[], $9::text[],
-       $10::timestamptz[], $11::timestamptz[])
-       WITH ORDINALITY AS came (tenant_id, id, fence, state, code, message, retry_in_ms, status, excerpt, started_at, finished_at, number)),
+  `WITH came AS (SELECT * FROM ${settlementColumns.unnestNumbered('came')}),
    held AS (
      SELECT came.number FROM delivery JOIN came ON delivery.tenant_id = came.tenant_id AND delivery.id = came.id
        AND delivery.fence = came.fence
@@ -215,6 +251,12 @@ const settle = statement(
    SELECT number, attempts FROM settled`,
 );
 
+const queueColumns = columns<Queue>({
+  tenant_id: ['text', (queue) => queue.tenant],
+  destination: ['text', (queue) => queue.destination],
+  customer: ['text', (queue) => queue.customer],
+});
+
 /**
  * Gives the first of each queue its turn, unless it is parked, and of the deliveries beside it the turn to the one whose time comes first,
  * unless another one is being attempted: so a customer takes two places at a destination, one in order and one aside.
@@ -222,7 +264,7 @@ const settle = statement(
 const callNext = statement(
   'delivery.callNext',
   `WITH queue AS (
-     SELECT DISTINCT tenant_id, destination, customer FROM unnest($1::text[], $2::text[], $3::text[]) AS queue (tenant_id, destination, customer)),
+     SELECT DISTINCT ${queueColumns.names} FROM ${queueColumns.unnest('queue')}),
    called AS (
      UPDATE delivery SET next_attempt_at = ${now}
      FROM queue, LATERAL (
@@ -276,11 +318,17 @@ const skip = statement(
   `UPDATE delivery SET state = 'skipped', settled_at = ${now} WHERE tenant_id = $1 AND id = $2 AND state = 'parked' RETURNING id`,
 );
 
+const announcedColumns = columns<Pick<RecordedAttempt, 'tenant' | 'deliveryId' | 'number'>>({
+  tenant_id: ['text', (attempt) => attempt.tenant],
+  id: ['text', (attempt) => attempt.deliveryId],
+  number: ['integer', (attempt) => attempt.number],
+});
+
 const announced = statement(
   'delivery.announced',
   `WITH told AS (
      SELECT attempt.tenant_id, delivery_id, attempt.number FROM attempt
-     JOIN unnest($1::text[], $2::text[], $3::integer[]) AS told (tenant_id, id, number)
+     JOIN ${announcedColumns.unnest('told')}
        ON attempt.tenant_id = told.tenant_id AND delivery_id = told.id AND attempt.number = told.number
      WHERE NOT announced ORDER BY attempt.tenant_id, delivery_id, attempt.number FOR UPDATE OF attempt)
    UPDATE attempt SET announced = true FROM told
@@ -315,46 +363,17 @@ export class DeliveryTable {
 
   /** Adds those that are not there yet, each at the end of its customer's queue at its destination. Returns how many that were. */
   insert(deliveries: readonly NewDelivery[]): Promise<number> {
-    const column = <T>(value: (delivery: NewDelivery) => T): T[] => deliveries.map(value);
-    return this.inQueues(deliveries, async (session) => {
-      const added = await session.query(insert, [
-        column(({ tenant }) => tenant),
-        column(({ id }) => id),
-        column(({ eventId }) => eventId),
-        column(({ runId }) => runId),
-        column(({ flow }) => flow),
-        column(({ generation }) => generation),
-        column(({ step }) => step),
-        column(({ customer }) => customer),
-        column(({ destination }) => destination),
-        column(({ payload }) => payload),
-        column(({ strict }) => strict),
-        column(({ traceparent }) => traceparent ?? null),
-        column(({ eventReceivedAt }) => eventReceivedAt),
-      ]);
-      return added.length;
-    });
+    return this.inQueues(deliveries, async (session) => (await session.query(insert, newColumns.values(deliveries))).length);
   }
 
   /** @param session of a transaction that holds the locks of these destinations */
   claim(session: Session, rooms: readonly ClaimRoom[], leaseMs: number): Promise<ClaimedDelivery[]> {
-    return session.query(claim, [
-      rooms.map(({ tenant }) => tenant),
-      rooms.map(({ destination }) => destination),
-      rooms.map(({ free }) => free),
-      rooms.map(({ concurrency }) => concurrency),
-      leaseMs,
-    ]);
+    return session.query(claim, [leaseMs, ...roomColumns.values(rooms)]);
   }
 
   /** Returns the ids of those whose claim is still ours. */
   async renew(held: readonly ClaimedDelivery[], leaseMs: number): Promise<Set<string>> {
-    const rows = await this.database.query<{ id: string }>(renew, [
-      held.map(({ tenant }) => tenant),
-      held.map(({ id }) => id),
-      held.map(({ fence }) => fence),
-      leaseMs,
-    ]);
+    const rows = await this.database.query<{ id: string }>(renew, [leaseMs, ...claimColumns.values(held)]);
     return new Set(rows.map(({ id }) => id));
   }
 
@@ -368,21 +387,8 @@ export class DeliveryTable {
    */
   settle(settlements: readonly Settlement[]): Promise<(number | undefined)[]> {
     const queues = settlements.map(({ delivery }) => delivery);
-    const column = <T>(value: (attempt: AttemptRow) => T): T[] => settlements.map(({ attempt }) => value(attempt));
     return this.inQueues(queues, async (session) => {
-      const settled = await session.query<{ number: number; attempts: number }>(settle, [
-        queues.map(({ tenant }) => tenant),
-        queues.map(({ id }) => id),
-        queues.map(({ fence }) => fence),
-        column(({ state }) => state),
-        column(({ error }) => error?.code ?? null),
-        column(({ error }) => storableText(error?.message ?? null)),
-        column(({ retryInMs }) => retryInMs),
-        column(({ status }) => status),
-        column(({ excerpt }) => storableText(excerpt)),
-        column(({ startedAt }) => startedAt),
-        column(({ finishedAt }) => finishedAt),
-      ]);
+      const settled = await session.query<{ number: number; attempts: number }>(settle, settlementColumns.values(settlements));
       await this.callNext(session, queues);
       const numbers = new Map(settled.map(({ number, attempts }) => [number, attempts]));
       return settlements.map((_, at) => numbers.get(at + 1));
@@ -411,11 +417,7 @@ export class DeliveryTable {
   }
 
   async markAnnounced(attempts: readonly Pick<RecordedAttempt, 'tenant' | 'deliveryId' | 'number'>[]): Promise<void> {
-    await this.database.query(announced, [
-      attempts.map(({ tenant }) => tenant),
-      attempts.map(({ deliveryId }) => deliveryId),
-      attempts.map(({ number }) => number),
-    ]);
+    await this.database.query(announced, announcedColumns.values(attempts));
   }
 
   /** Attempts whose announcement was never confirmed, the oldest first. */
@@ -443,11 +445,7 @@ export class DeliveryTable {
   }
 
   private async callNext(session: Session, queues: readonly Queue[]): Promise<void> {
-    await session.query(callNext, [
-      queues.map(({ tenant }) => tenant),
-      queues.map(({ destination }) => destination),
-      queues.map(({ customer }) => customer),
-    ]);
+    await session.query(callNext, queueColumns.values(queues));
   }
 
   private inQueues<T>(queues: readonly Queue[], work: (session: Session) => Promise<T>): Promise<T> {

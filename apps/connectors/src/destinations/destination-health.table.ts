@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { closedBreaker } from '#libs/retries';
 import type { Breaker } from '#libs/retries';
-import { Database, statement } from '#libs/persistence';
+import { Database, columns, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 import type { Health, Spell } from './health.js';
 
@@ -30,7 +30,6 @@ export interface LockedHealth extends DestinationName {
 
 const epochMs = (time: string): string => `(extract(epoch FROM ${time}) * 1000)::float8`;
 const timeOf = (ms: string): string => `to_timestamp(${ms} / 1000)`;
-const names = 'unnest($1::text[], $2::text[])';
 const hasTurn = `delivery.state = 'pending' AND delivery.next_attempt_at IS NOT NULL AND NOT delivery.held_back`;
 
 /** Jumps from one destination to the next, and looks at the first delivery of each: what waits behind that costs nothing. */
@@ -54,11 +53,26 @@ const due = statement(
    LEFT JOIN destination_health USING (tenant_id, destination)`,
 );
 
+const nameColumns = columns<DestinationName>({
+  tenant_id: ['text', ({ tenant }) => tenant],
+  destination: ['text', ({ destination }) => destination],
+});
+const versionColumns = columns<DestinationName & { readonly documentVersion: number }>({
+  tenant_id: ['text', ({ tenant }) => tenant],
+  destination: ['text', ({ destination }) => destination],
+  document_version: ['integer', ({ documentVersion }) => documentVersion],
+});
+const rateColumns = columns<DestinationName & { readonly nextDueMs: number }>({
+  tenant_id: ['text', ({ tenant }) => tenant],
+  destination: ['text', ({ destination }) => destination],
+  next_due_ms: ['float8', ({ nextDueMs }) => nextDueMs],
+});
+
 /** Sorted, like every statement that locks several destinations, so that nobody waits in a circle. */
 const adopt = statement(
   'destinationHealth.adopt',
-  `INSERT INTO destination_health (tenant_id, destination, document_version)
-   SELECT * FROM unnest($1::text[], $2::text[], $3::integer[]) AS one (tenant_id, destination, version) ORDER BY tenant_id, destination
+  `INSERT INTO destination_health (${versionColumns.names})
+   SELECT * FROM ${versionColumns.unnest('one')} ORDER BY tenant_id, destination
    ON CONFLICT (tenant_id, destination) DO UPDATE SET document_version = excluded.document_version, breaker = NULL, open_since = NULL,
      open_until = NULL, open_reason = NULL, limited_since = NULL, limited_until = NULL, limited_reason = NULL, disabled_since = NULL,
      disabled_reason = NULL
@@ -72,7 +86,7 @@ const lock = statement(
      limited_reason AS "limitedReason", ${epochMs('disabled_since')} AS "disabledSince", disabled_reason AS "disabledReason",
      next_due_ms AS "nextDueMs", ${epochMs('clock_timestamp()')} AS "nowMs"
    FROM destination_health AS health
-   JOIN ${names} AS one (tenant_id, destination) ON one.tenant_id = health.tenant_id AND one.destination = health.destination
+   JOIN ${nameColumns.unnest('one')} ON one.tenant_id = health.tenant_id AND one.destination = health.destination
    ORDER BY health.tenant_id, health.destination FOR UPDATE OF health`,
 );
 
@@ -90,7 +104,7 @@ const save = statement(
 const saveRate = statement(
   'destinationHealth.saveRate',
   `UPDATE destination_health AS health SET next_due_ms = one.next_due_ms
-   FROM unnest($1::text[], $2::text[], $3::float8[]) AS one (tenant_id, destination, next_due_ms)
+   FROM ${rateColumns.unnest('one')}
    WHERE health.tenant_id = one.tenant_id AND health.destination = one.destination`,
 );
 
@@ -136,12 +150,12 @@ export class DestinationHealthTable {
   /** Makes a version of the document the one that the health is about: of a newer one nothing is known yet. */
   async adopt(destinations: readonly (DestinationName & { readonly documentVersion: number })[]): Promise<void> {
     if (destinations.length === 0) return;
-    await this.database.query(adopt, [...columnsOf(destinations), destinations.map(({ documentVersion }) => documentVersion)]);
+    await this.database.query(adopt, versionColumns.values(destinations));
   }
 
   /** Those that are known, by tenant and name, locked until the transaction of the session ends. */
   async lock(session: Session, destinations: readonly DestinationName[]): Promise<LockedHealth[]> {
-    return (await session.query<Row>(lock, columnsOf(destinations))).map(healthOf);
+    return (await session.query<Row>(lock, nameColumns.values(destinations))).map(healthOf);
   }
 
   async save(session: Session, healths: readonly (DestinationName & { readonly health: Health })[]): Promise<void> {
@@ -149,7 +163,7 @@ export class DestinationHealthTable {
   }
 
   async saveRates(session: Session, rates: readonly (DestinationName & { readonly nextDueMs: number })[]): Promise<void> {
-    if (rates.length > 0) await session.query(saveRate, [...columnsOf(rates), rates.map(({ nextDueMs }) => nextDueMs)]);
+    if (rates.length > 0) await session.query(saveRate, rateColumns.values(rates));
   }
 
   /** Forgets what is known of a destination, unless it was disabled after `givenAt`. */
@@ -161,10 +175,6 @@ export class DestinationHealthTable {
   countByState(): Promise<{ state: string; count: number }[]> {
     return this.database.query(states);
   }
-}
-
-function columnsOf(destinations: readonly DestinationName[]): [string[], string[]] {
-  return [destinations.map(({ tenant }) => tenant), destinations.map(({ destination }) => destination)];
 }
 
 function healthOf(row: Row): LockedHealth {
