@@ -10,6 +10,7 @@ import { querySettings } from '#apps/query';
 import { standaloneSettings } from '#apps/standalone';
 import type { SettingsTable } from '#libs/config';
 import { document, failures, topics } from '#libs/contracts';
+import { writeSchema } from './schema.js';
 
 const tables: [app: string, command: string, table: SettingsTable][] = [
   ['standalone', 'npm start', standaloneSettings],
@@ -84,3 +85,4 @@ writeFileSync('docs/settings.md', settingsPage());
 writeFileSync('docs/failures.md', failuresPage());
 writeFileSync('docs/topics.md', topicsPage());
 writeFileSync('docs/documents.schema.json', `${JSON.stringify(z.toJSONSchema(document, { io: 'input' }), null, 2)}\n`);
+await writeSchema('docs/schema.sql');
