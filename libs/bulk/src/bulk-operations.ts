@@ -1,5 +1,5 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { DomainError, commandId } from '#libs/contracts';
+import { DomainError, commandId, messageOf } from '#libs/contracts';
 import type { BulkOperationKind, BulkSelection, CancelBulkOperation, StartBulkOperation } from '#libs/contracts';
 import { statement } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
@@ -140,7 +140,7 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
       log.error({ err: error, operationId: operation.id }, 'a bulk operation failed');
       const code = error instanceof DomainError ? error.code : 'bulkOperation.defect';
       await this.table.save(operation, progress);
-      await this.end(running, { code, message: error instanceof Error ? error.message : String(error) });
+      await this.end(running, { code, message: messageOf(error) });
       return code;
     } catch (second) {
       log.warn({ err: second, operationId: operation.id }, 'a bulk operation could not be given back; its claim runs out');

@@ -4,6 +4,8 @@ export { bulkOperationId, commandId, deadLetterId, deliveryId, eventId, newRunId
 export type { DecidedRun } from './identifiers.js';
 export { DomainError, NotFound, failures } from './errors.js';
 export type { Failure, FailureCode, Outcome } from './errors.js';
+export { failureReason, messageOf } from './failure-reason.js';
+export type { FailureReason } from './failure-reason.js';
 export { typeMatcher } from './type-pattern.js';
 export { scopes } from './scopes.js';
 export type { Scope } from './scopes.js';

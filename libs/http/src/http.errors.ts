@@ -1,11 +1,11 @@
-import { DomainError } from '#libs/contracts';
+import { DomainError, messageOf } from '#libs/contracts';
 
 /** No answer came: the name did not resolve, the connection failed, or it broke before the answer was complete. */
 export class DestinationUnreachable extends DomainError {
   readonly code = 'delivery.unavailable';
 
   constructor(host: string, cause: unknown) {
-    super(`${host} could not be reached: ${reasonOf(cause)}`, { cause });
+    super(`${host} could not be reached: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -29,10 +29,4 @@ export class DestinationAddressForbidden extends DomainError {
   ) {
     super(`${host} ${host === address ? 'is' : `resolves to ${address},`} a ${range} address; deliveries go to public addresses only`);
   }
-}
-
-/** Connection failures of several addresses come as one AggregateError without a message of its own. */
-function reasonOf(cause: unknown): string {
-  if (cause instanceof AggregateError && cause.message === '') return cause.errors.map(reasonOf).join('; ');
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
@@ -34,7 +35,7 @@ export async function ensureTopics(options: LogOptions, wanted: readonly Topic[]
     refuseOtherCounts(topics, counts);
   } catch (error) {
     if (error instanceof PartitionCountDiffers) throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new LogUnavailable(`the topics could not be made ready at ${options.brokers.join(', ')}: ${why}`, error);
   } finally {
     await admin.disconnect();

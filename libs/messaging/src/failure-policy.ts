@@ -1,4 +1,4 @@
-import { DomainError } from '#libs/contracts';
+import { DomainError, messageOf } from '#libs/contracts';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 
@@ -23,9 +23,7 @@ export type NextStep = { readonly againInMs: number } | { readonly park: { reado
 export function afterFailure(error: unknown, tries: Tries, policy: RetryPolicy): NextStep {
   if (!(error instanceof DomainError)) {
     tries.defects += 1;
-    return tries.defects === 1
-      ? { againInMs: delayBefore(policy, 1) }
-      : { park: { code: 'record.defect', message: error instanceof Error ? error.message : String(error) } };
+    return tries.defects === 1 ? { againInMs: delayBefore(policy, 1) } : { park: { code: 'record.defect', message: messageOf(error) } };
   }
   if (error.outcome === 'retry') {
     const retry = error.ours ? (tries.ours += 1) : (tries.spent += 1);

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PartitionAssigners } from 'kafkajs';
 import type { Batch, Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, PartitionAssigner } from 'kafkajs';
+import { messageOf } from '#libs/contracts';
 import type { Lane } from '#libs/contracts';
 import { counter, gauge, logger } from '#libs/tracing';
 import type { EarlierCommits } from './earlier-commits.js';
@@ -212,7 +213,7 @@ export class GroupConsumer {
         if (this.stopped.signal.aborted) await consumer.disconnect();
         return;
       } catch (error) {
-        this.fault = `cannot start: ${error instanceof Error ? error.message : String(error)}`;
+        this.fault = `cannot start: ${messageOf(error)}`;
         log.warn({ err: error, group: this.group.group }, 'a consumer could not start; trying again');
         await consumer.disconnect().catch(() => undefined);
       }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { Admin, Kafka, Message, PartitionerArgs, Producer, RecordMetadata } from 'kafkajs';
-import { recordKey } from '#libs/contracts';
+import { messageOf, recordKey } from '#libs/contracts';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
 import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
 import { Fifo } from './fifo.js';
@@ -129,7 +129,7 @@ export class RecordProducer {
     try {
       await this.inTime(this.probe.describeCluster());
     } catch (error) {
-      throw error instanceof LogUnavailable ? error : new LogUnavailable(reasonOf(error), error);
+      throw error instanceof LogUnavailable ? error : new LogUnavailable(messageOf(error), error);
     }
   }
 
@@ -260,7 +260,7 @@ export class RecordProducer {
 
   /** Fails the batch in flight and lets go of the producer id it was numbered under. */
   private async giveUp(error: unknown): Promise<void> {
-    const reason = reasonOf(error);
+    const reason = messageOf(error);
     const lost = this.inFlight;
     this.inFlight = [];
     for (const append of lost) this.fail(append, reason, error);
@@ -299,7 +299,7 @@ export class RecordProducer {
       } catch (error) {
         await producer.disconnect().catch(() => undefined);
         if (this.closed.signal.aborted) throw error;
-        this.unavailable = reasonOf(error);
+        this.unavailable = messageOf(error);
         log.warn({ err: error }, 'the log cannot be reached; trying again');
       }
       await delay(pauseMs, undefined, { signal: this.closed.signal }).catch(() => undefined);
@@ -333,10 +333,6 @@ export class RecordProducer {
 /** Every message comes with its partition, see partitioner.ts. */
 function choosePartition({ message }: PartitionerArgs): number {
   return message.partition!;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function byTopic(batch: readonly Append[]): { topic: string; messages: Message[] }[] {

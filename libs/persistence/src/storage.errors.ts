@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { DomainError } from '#libs/contracts';
+import { DomainError, messageOf } from '#libs/contracts';
 
 /** Postgres could not do its part now: it is away, starting, full, or cut the statement off. The same call may succeed later; nothing is lost. */
 export class StorageUnavailable extends DomainError {
@@ -8,7 +8,7 @@ export class StorageUnavailable extends DomainError {
   override readonly retryWithinMs = 5_000;
 
   constructor(cause: unknown) {
-    super(`Postgres is not available: ${reasonOf(cause)}`, { cause });
+    super(`Postgres is not available: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -55,9 +55,4 @@ export function isConnectionLevel(error: unknown): boolean {
 /** The driver's error in the words of this codebase: {@link StorageUnavailable}, or the error itself, which is then a defect of the statement. */
 export function translated(error: unknown): unknown {
   return isConnectionLevel(error) ? new StorageUnavailable(error) : error;
-}
-
-function reasonOf(cause: unknown): string {
-  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join(', ');
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '#libs/contracts';
 import { Injectable } from '@nestjs/common';
 
 /** Resolves when the part can do its work, and throws with the reason when not. */
@@ -33,7 +34,7 @@ async function answerOf(check: ReadinessCheck): Promise<string> {
     await Promise.race([check(), deadline]);
     return 'ok';
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   } finally {
     clearTimeout(timer);
   }

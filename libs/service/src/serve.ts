@@ -1,3 +1,4 @@
+import { messageOf } from '#libs/contracts';
 import { readSettings } from '#libs/config';
 import type { Settings, SettingsTable } from '#libs/config';
 import { collectProcessMetrics, logger, setLogLevel, startTracing } from '#libs/tracing';
@@ -90,7 +91,7 @@ export function onStopSignal(stop: () => Promise<void>, timeoutMs: number): void
 }
 
 function reportFailedStart(service: string, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   process.stderr.write(`${service} did not start: ${message}\n`);
   logger(service).debug({ err: error }, 'start failed');
 }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import { failureReason } from '#libs/contracts';
 import { LogUnavailable } from '#libs/messaging';
 import { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from '#libs/models';
-import { reasonOf, verdictOn } from './run.failure.js';
+import { verdictOn } from './run.failure.js';
 
 const retries = 5;
 
@@ -23,5 +24,5 @@ test('a defect gets one more chance, and its reason names it', () => {
   const defect = new TypeError('x is undefined');
   expect(verdictOn(defect, 0, retries)).toBe('retry');
   expect(verdictOn(defect, 1, retries)).toBe('give-up');
-  expect(reasonOf(defect)).toEqual({ code: 'record.defect', message: 'TypeError: x is undefined' });
+  expect(failureReason(defect)).toEqual({ code: 'record.defect', message: 'TypeError: x is undefined' });
 });

@@ -21,9 +21,3 @@ export function verdictOn(error: unknown, failures: number, retries: number): Ve
   if (error.ours || waitedFor.includes(error.code)) return 'wait';
   return failures < retries ? 'retry' : 'give-up';
 }
-
-/** The reason as it is stored, announced and shown. */
-export function reasonOf(error: unknown): { code: string; message: string } {
-  if (error instanceof DomainError) return { code: error.code, message: error.message };
-  return { code: 'record.defect', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
-}

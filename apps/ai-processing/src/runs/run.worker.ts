@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { failureReason } from '#libs/contracts';
 import type { EventReceived, Json } from '#libs/contracts';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
@@ -9,7 +10,7 @@ import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowRunner } from '../flows/flow.runner.js';
 import type { FlowResult } from '../flows/flow.runner.js';
 import { RunLeaseLost } from './run.errors.js';
-import { reasonOf, verdictOn } from './run.failure.js';
+import { verdictOn } from './run.failure.js';
 import { RunJournal } from './run.journal.js';
 import { RunProgressTable, RunProgressWriter } from './run.progress.table.js';
 import { RunTable } from './run.table.js';
@@ -69,7 +70,7 @@ export class RunWorker {
       else if (run.generation === 0) decisionLatency.observe({ tenant: run.tenant }, (Date.now() - Date.parse(event.receivedAt)) / 1_000);
       return finished;
     } catch (error) {
-      outcome = reasonOf(error).code;
+      outcome = failureReason(error).code;
       throw error;
     } finally {
       runs.inc({ tenant: run.tenant, outcome });
@@ -124,7 +125,7 @@ export class RunWorker {
   ): Promise<RunningRun | FinishedRun | undefined> {
     const verdict = lease.signal.aborted ? 'wait' : verdictOn(error, run.failures, this.options.runRetries);
     if (verdict === 'give-up') {
-      const { code, message } = reasonOf(error);
+      const { code, message } = failureReason(error);
       log.warn({ err: error, runId: run.id, tenant: run.tenant }, 'the run is given up');
       return journal.end({ state: 'failed', code, message });
     }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DomainError } from '#libs/contracts';
+import { DomainError, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
@@ -64,7 +64,7 @@ export class AttemptService {
       const { receipt, error } = await this.send(claim, found, lease.signal, span);
       const finishedAt = new Date();
       const verdict = error === null ? delivered : verdictOn(error, found?.document.spec.retry, delivery.retries);
-      const attempt = { startedAt, finishedAt, ...answered(receipt), error: error === null ? null : reasonOf(error), ...verdict };
+      const attempt = { startedAt, finishedAt, ...answered(receipt), error: error === null ? null : failureReason(error), ...verdict };
       const observed = observationOf(error, finishedAt.getTime() - startedAt.getTime());
       const [recorded] = await Promise.all([this.record(delivery, attempt), this.health.note({ tenant, destination }, observed)]);
       return recorded;
@@ -148,9 +148,4 @@ function answered(receipt: Receipt | null): { status: number | null; excerpt: st
 
 function receiptOf(error: unknown): Receipt | null {
   return error instanceof AnsweredError ? error.receipt : null;
-}
-
-function reasonOf(error: unknown): { code: string; message: string } {
-  if (error instanceof DomainError) return { code: error.code, message: error.message };
-  return { code: 'record.defect', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
 }
