@@ -176,6 +176,11 @@ describe('whatever the schema, the answer fits it', () => {
     'Je veux être remboursé',
   );
 
+  it('where a list of entities is to be dates, and an order number reads as the year 10293', () => {
+    const schema = { type: 'object', properties: { entities: { type: 'array', items: { type: 'string', format: 'date' } } } };
+    expect(compileSchema(schema).problemsOf(fillSchema(schema, analyse([complaint])))).toEqual([]);
+  });
+
   it('over many schemas and texts', { timeout: 30_000 }, () => {
     fc.assert(
       fc.property(node, texts, (inner, text) => {

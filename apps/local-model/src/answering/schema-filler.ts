@@ -221,7 +221,8 @@ class SchemaFiller {
 
   /** The likest piece of the text where a format is asked for; the epoch and its like where there is none. */
   private formatted(format: unknown, { entity }: Place): string | undefined {
-    const dates = [entity?.value, ...this.all('date')].filter((date) => date !== undefined && !Number.isNaN(Date.parse(date)));
+    const own = entity?.type === 'date' ? [entity.value] : [];
+    const dates = [...own, ...this.all('date')].filter((date) => !Number.isNaN(Date.parse(date)));
     const moment = new Date(dates[0] === undefined ? 0 : withZone(dates[0])).toISOString();
     switch (format) {
       case 'date-time':
