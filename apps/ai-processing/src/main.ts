@@ -1,11 +1,11 @@
-import { logPart, serve, storagePart } from '#libs/service';
+import { logOptions, serve, storageOptions } from '#libs/service';
 import { AiProcessingModule } from './ai-processing.module.js';
 import { aiProcessingSettings } from './config.js';
 
 await serve('ai-processing', aiProcessingSettings, (settings) => ({
   host: settings.host,
   port: settings.port,
-  log: logPart(settings),
-  storage: storagePart(settings, 'always'),
+  log: logOptions(settings),
+  storage: storageOptions(settings, 'always'),
   modules: [AiProcessingModule.register(settings)],
 }));

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { logPart, serve, storagePart } from '#libs/service';
+import { logOptions, serve, storageOptions } from '#libs/service';
 import { ingestionSettings } from './config.js';
 import { IngestionModule } from './ingestion.module.js';
 
@@ -12,7 +12,7 @@ setFlagsFromString('--no-allocation-site-pretenuring');
 await serve('ingestion', ingestionSettings, (settings) => ({
   host: settings.host,
   port: settings.port,
-  log: logPart(settings),
-  storage: storagePart(settings, 'at-start'),
+  log: logOptions(settings),
+  storage: storageOptions(settings, 'at-start'),
   modules: [IngestionModule.register(settings)],
 }));

@@ -10,7 +10,7 @@ import { readSettings } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
-import { logPart, start, storagePart } from '#libs/service';
+import { logOptions, start, storageOptions } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
 import type { Credentials } from './data-directory.js';
@@ -67,8 +67,8 @@ export async function startStandalone(
         service: 'standalone',
         host: settings.host,
         port: settings.port,
-        log: logPart(ingestion),
-        storage: storagePart(ingestion, 'always'),
+        log: logOptions(ingestion),
+        storage: storageOptions(ingestion, 'always'),
         modules: [
           IngestionModule.register(ingestion),
           AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, filled)),

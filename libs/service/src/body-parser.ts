@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import { MediaTypeUnsupported } from './request.errors.js';
 
 /**
- * Bodies arrive as bytes. A route marked `@RouteConfig({ rawBody: true })` gets them as they are, whatever the content type, so that a signature
- * is judged before anything is parsed; every other route gets parsed JSON.
+ * Makes Fastify read bodies as bytes. A route with `@RouteConfig({ rawBody: true })` gets the bytes of any content type unparsed, so that it can
+ * verify a signature first. Every other route gets parsed JSON, and refuses other content types.
  */
 export function readBodies(fastify: FastifyInstance): void {
   const parseJson = fastify.getDefaultJsonParser('error', 'error');

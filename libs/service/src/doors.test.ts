@@ -29,6 +29,12 @@ beforeEach(async () => {
   };
   doors.open({ path: '/below/', route: '/below/:address', receive });
   doors.open({ path: '/exact', route: '/exact', receive });
+  doors.open({
+    path: '/handshakes/',
+    route: '/handshakes',
+    receive,
+    otherMethods: (address) => (address === 'known' ? ['GET', 'HEAD'] : []),
+  });
   server = doors.server((_request, response) => response.writeHead(404).end('others'));
   doors.unlock();
   server.listen(0, '127.0.0.1');
@@ -77,6 +83,24 @@ describe('a door', () => {
     answer = async () => ({ status: 200, body: 'chällenge' });
     const response = await post('/exact');
     expect([response.headers.get('content-type'), await response.text()]).toEqual(['text/plain; charset=utf-8', 'chällenge']);
+  });
+
+  test('gets other methods than POST at the addresses for which it lists them', async () => {
+    answer = async () => ({ status: 200, body: 'challenge' });
+    const got = await fetch(`${url}/handshakes/known?token=t`);
+    expect([got.status, await got.text()]).toEqual([200, 'challenge']);
+    expect(received).toMatchObject([{ method: 'GET', target: '/handshakes/known?token=t', address: 'known' }]);
+    const head = await fetch(`${url}/handshakes/known`, { method: 'HEAD' });
+    expect([head.status, await head.text(), head.headers.get('content-length')]).toEqual([200, '', '9']);
+    const refused = await fetch(`${url}/handshakes/known`, { method: 'PUT' });
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'POST, GET, HEAD']);
+    expect((await fetch(`${url}/handshakes/unknown`)).headers.get('allow')).toBe('POST');
+  });
+
+  test('can answer without a body', async () => {
+    answer = async () => ({ status: 204, body: '' });
+    const response = await post('/exact');
+    expect([response.status, response.headers.get('content-length'), response.headers.get('content-type')]).toEqual([204, null, null]);
   });
 
   test('is counted under its route, whatever the address', async () => {

@@ -1,43 +1,48 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import type { Operations, OperationsAnswer } from './operations.js';
+import type { Operations, OperationsResponse } from './operations.js';
 import { problemOf } from './problem.js';
 import { MethodNotAllowed, RequestMalformed, RequestTooLarge, ServiceStarting } from './request.errors.js';
 import { observeRequest } from './request-duration.js';
 
-/** Where partners push events in: it takes POST only, with the body as bytes, so that a signature is judged before anything is parsed. */
+/** An address to which partners push events. The body is passed on as bytes, so that a signature is verified before anything is parsed. */
 export interface Door {
-  /** Its path; one that ends with a slash is the door of every address below it. */
+  /** The path. One that ends with a slash matches every address below it. */
   readonly path: `/${string}`;
-  /** Its name in the metrics. */
+  /** The label `route` in the metrics. */
   readonly route: string;
-  /** What it throws is answered as problem+json. */
-  receive(request: DoorRequest): Promise<DoorAnswer>;
+  /** The methods that an address takes besides POST, such as GET for the handshake of a provider; default: none. */
+  otherMethods?(address: string): readonly string[];
+  /** Errors are answered as problem+json. */
+  receive(request: DoorRequest): Promise<DoorResponse>;
 }
 
 export interface DoorRequest {
-  /** What follows the door's path, percent-decoded, without the query. */
+  readonly method: string;
+  /** The request target as received: path and query, or an absolute URL. */
+  readonly target: string;
+  /** The part of the path after the door's own, percent-decoded, without the query. */
   readonly address: string;
   readonly headers: IncomingHttpHeaders;
-  /** Names and values by turns, as they came in. */
+  /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly rawBody: Buffer;
   readonly receivedAtMs: number;
 }
 
-export interface DoorAnswer {
+export interface DoorResponse {
   readonly status: number;
-  /** An object goes out as JSON, text as it is. */
+  /** An object is sent as JSON, text as it is. A response with status 204 has no body. */
   readonly body: object | string;
 }
 
-/** Longer than the 60 s after which common load balancers let go of an idle connection: the side that closes first must not be ours. */
+/** Longer than the 60 s after which common load balancers close an idle connection: a request on a connection that we close would be lost. */
 const keepAliveTimeoutMs = 72_000;
 
 /**
- * The doors of a process, answered by node:http: Nest on Fastify takes twice as long over a request as verifying and appending an event does
- * (docs/decisions/2026-11-21-doors-before-nest.md). Every other address is Nest's, but for those of operations, which are answered before there
- * is a Nest.
+ * The doors of a process. They are answered by node:http, because Nest on Fastify takes twice as long for a request as verifying and appending
+ * an event does (docs/decisions/2026-11-21-doors-before-nest.md). The addresses of operations are answered here, too, since they must work
+ * before Nest has started. All other requests go to Nest.
  */
 export class Doors {
   private readonly doors: Door[] = [];
@@ -53,12 +58,12 @@ export class Doors {
     this.doors.push(door);
   }
 
-  /** Until then everybody but operations is told to come back. */
+  /** Starts to admit requests. Before this call, every request except those of operations gets 503 with `Retry-After`. */
   unlock(): void {
     this.isLocked = false;
   }
 
-  /** @param others answers what is at no door */
+  /** @param others answers requests that are neither for a door nor for operations */
   server(others: RequestListener): Server {
     const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
       const startedAt = performance.now();
@@ -67,7 +72,7 @@ export class Doors {
       const { route } = found;
       void this.answer(request, route, found.reply).then((reply) => {
         if (reply === undefined) return;
-        if (!server.listening) reply.headers['connection'] = 'close'; // a client that keeps its connection would hold the stop up
+        if (!server.listening) reply.headers['connection'] = 'close'; // a connection that is kept alive would delay the stop
         send(response, reply);
         observeRequest(this.service, request.method!, route, reply.status, performance.now() - startedAt);
       });
@@ -75,8 +80,8 @@ export class Doors {
     return server;
   }
 
-  /** Undefined where it is Nest's. */
-  private find(path: string, request: IncomingMessage): Found | undefined {
+  /** Undefined if the request is for Nest. */
+  private find(path: string, request: IncomingMessage): Route | undefined {
     const operation = this.operations.at(path);
     if (operation !== undefined) return { route: path, reply: () => this.operate(operation, request) };
     if (this.isLocked) return { route: 'none', reply: () => Promise.reject(new ServiceStarting()) };
@@ -84,39 +89,47 @@ export class Doors {
     return door && { route: door.route, reply: () => this.receive(door, path.slice(door.path.length), request) };
   }
 
-  private async operate(answer: () => Promise<OperationsAnswer>, { method }: IncomingMessage): Promise<Reply> {
+  private async operate(respond: () => Promise<OperationsResponse>, { method }: IncomingMessage): Promise<Reply> {
     if (method !== 'GET' && method !== 'HEAD') throw new MethodNotAllowed(method!, 'GET');
-    const { status, contentType, text } = await answer();
+    const { status, contentType, text } = await respond();
     return { status, headers: { 'content-type': contentType }, text };
   }
 
-  /** Undefined where the caller has gone away. */
+  /** Undefined if the caller has closed the connection. */
   private async receive(door: Door, address: string, request: IncomingMessage): Promise<Reply | undefined> {
-    if (request.method !== 'POST') throw new MethodNotAllowed(request.method!, 'POST');
+    if (request.method !== 'POST') refuseOtherMethod(door, address, request.method!);
     const rawBody = await readBody(request, this.bodyLimitBytes);
     if (rawBody === undefined) return undefined;
     const { headers, rawHeaders } = request;
-    const { status, body } = await door.receive({ address: decoded(address), headers, rawHeaders, rawBody, receivedAtMs: Date.now() });
+    const { status, body } = await door.receive({
+      method: request.method!,
+      target: request.url!,
+      address: decoded(address),
+      headers,
+      rawHeaders,
+      rawBody,
+      receivedAtMs: Date.now(),
+    });
     return typeof body === 'string'
       ? { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, text: body }
       : { status, headers: { 'content-type': 'application/json; charset=utf-8' }, text: JSON.stringify(body) };
   }
 
-  /** What is thrown is answered as problem+json. */
-  private async answer({ method }: IncomingMessage, route: string, reply: Found['reply']): Promise<Reply | undefined> {
+  /** Turns an error into a problem+json response. */
+  private async answer({ method }: IncomingMessage, route: string, reply: Route['reply']): Promise<Reply | undefined> {
     try {
       return await reply();
     } catch (error) {
       const { problem, headers } = problemOf(error, { method: method!, route });
-      if (error instanceof RequestTooLarge) headers['connection'] = 'close'; // or the rest of the body would have to be read
+      if (error instanceof RequestTooLarge) headers['connection'] = 'close'; // otherwise the rest of the body would have to be read
       headers['content-type'] = 'application/problem+json';
       return { status: problem.status, headers, text: JSON.stringify(problem) };
     }
   }
 }
 
-interface Found {
-  /** Its name in the metrics. */
+interface Route {
+  /** The label `route` in the metrics. */
   readonly route: string;
   readonly reply: () => Promise<Reply | undefined>;
 }
@@ -128,12 +141,19 @@ interface Reply {
 }
 
 function send(response: ServerResponse, { status, headers, text }: Reply): void {
-  headers['content-length'] = Buffer.byteLength(text);
+  if (status === 204) delete headers['content-type'];
+  else headers['content-length'] = Buffer.byteLength(text);
   response.writeHead(status, headers);
   response.end(text);
 }
 
-/** Of a request target in origin or absolute form (RFC 9112 §3.2). */
+/** @throws MethodNotAllowed */
+function refuseOtherMethod(door: Door, address: string, method: string): void {
+  const others = door.otherMethods?.(decoded(address)) ?? [];
+  if (!others.includes(method)) throw new MethodNotAllowed(method, ['POST', ...others].join(', '));
+}
+
+/** The path of a request target in origin or absolute form (RFC 9112 §3.2). */
 function pathOf(target: string): string {
   const origin = target.startsWith('/') ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, '');
   const end = origin.indexOf('?');
@@ -149,7 +169,7 @@ function decoded(address: string): string {
   }
 }
 
-/** Undefined where the caller went away before its end. @throws RequestTooLarge */
+/** Undefined if the caller closes the connection before the end of the body. @throws RequestTooLarge */
 function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     const tooLarge = (): void => reject(new RequestTooLarge(limitBytes));

@@ -6,63 +6,29 @@ import { HoldTable } from '#libs/holds';
 import { RecordProducer, ensureTopics } from '#libs/messaging';
 import { requireSchema } from '#libs/migrations';
 import { Configuration, Database } from '#libs/persistence';
+import type { BootContext, BootOptions, LogBootOptions, StorageBootOptions } from './boot-options.js';
 import { Doors } from './doors.js';
 import { Readiness } from './readiness.js';
 import { StartWait } from './start-wait.js';
 
-/** The log, as this process uses it. */
-export interface LogPart {
-  brokers: readonly string[];
-  /** What every topic and consumer group begins with. */
-  prefix?: string;
-  replication: number;
-  ackTimeoutMs: number;
-  /** Records handled at once per consumer group. */
-  concurrency: number;
-  sessionTimeoutMs: number;
-  handlerDeadlineMs: number;
-}
+const bootOptions = Symbol('boot options');
 
-/** Postgres in the role that works across tenants, and the configuration read from it. */
-export interface StoragePart {
-  url: string;
-  poolSize: number;
-  secretBox: SecretBox;
-  /** `always`: not ready while Postgres is away. `at-start`: once the configuration has been read, works from memory (the front door). */
-  needed: 'always' | 'at-start';
-}
-
-export interface Parts {
-  service: string;
-  log?: LogPart;
-  storage?: StoragePart;
-}
-
-/** What a process has before Nest puts the rest together. */
-export interface Beginnings {
-  doors: Doors;
-  readiness: Readiness;
-  wait: StartWait;
-}
-
-const partsToken = Symbol('parts');
-
-/** What a process has once, whichever services run in it: the producer, the database, the configuration, readiness. */
+/** The objects that a process has once, whichever services run in it: producer, database, configuration, readiness. */
 @Global()
 @Module({})
 export class InfrastructureModule {
-  static of(parts: Parts, { doors, readiness, wait }: Beginnings): DynamicModule {
-    const { log, storage } = parts;
+  static of(options: BootOptions, { doors, readiness, wait }: BootContext): DynamicModule {
+    const { log, storage } = options;
     const shared: Provider[] = [
       { provide: Doors, useValue: doors },
       { provide: Readiness, useValue: readiness },
       { provide: StartWait, useValue: wait },
-      ...(log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(parts.service, log, wait) }]),
+      ...(log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(options.service, log, wait) }]),
       ...(storage === undefined
         ? []
         : [
             { provide: SecretBox, useValue: storage.secretBox },
-            { provide: Database, useFactory: () => wait.for('storage', () => connectStorage(parts.service, storage)) },
+            { provide: Database, useFactory: () => wait.for('storage', () => connectStorage(options.service, storage)) },
             HoldTable,
             {
               provide: Configuration,
@@ -73,21 +39,21 @@ export class InfrastructureModule {
     ];
     return {
       module: InfrastructureModule,
-      providers: [{ provide: partsToken, useValue: parts }, ...shared, ...lifecycles(parts)],
+      providers: [{ provide: bootOptions, useValue: options }, ...shared, ...lifecycles(options)],
       exports: shared,
     };
   }
 }
 
-async function connectLog(service: string, log: LogPart, wait: StartWait): Promise<RecordProducer> {
-  const options = { brokers: log.brokers, prefix: log.prefix, clientId: `millrace-${service}` };
-  await wait.for('log', () => ensureTopics(options, Object.values(topics), log.replication));
-  const producer = new RecordProducer({ ...options, ackTimeoutMs: log.ackTimeoutMs });
+async function connectLog(service: string, log: LogBootOptions, wait: StartWait): Promise<RecordProducer> {
+  const clientOptions = { brokers: log.brokers, prefix: log.prefix, clientId: `millrace-${service}` };
+  await wait.for('log', () => ensureTopics(clientOptions, Object.values(topics), log.replication));
+  const producer = new RecordProducer({ ...clientOptions, ackTimeoutMs: log.ackTimeoutMs });
   await wait.for('log', () => producer.connect());
   return producer;
 }
 
-async function connectStorage(service: string, storage: StoragePart): Promise<Database> {
+async function connectStorage(service: string, storage: StorageBootOptions): Promise<Database> {
   const { url, poolSize } = storage;
   const database = await Database.connect({ url, role: 'millrace_service', applicationName: `millrace-${service}`, poolSize });
   try {
@@ -99,7 +65,7 @@ async function connectStorage(service: string, storage: StoragePart): Promise<Da
   }
 }
 
-/** Closes last: whoever appends has stopped by then. */
+/** Disconnects the producer in the last phase of a shutdown, when everything that appends has stopped. */
 @Injectable()
 class LogLifecycle implements OnApplicationShutdown {
   constructor(
@@ -120,9 +86,9 @@ class StorageLifecycle implements OnApplicationBootstrap, OnApplicationShutdown 
     private readonly database: Database,
     private readonly configuration: Configuration,
     readiness: Readiness,
-    @Inject(partsToken) parts: Parts,
+    @Inject(bootOptions) options: BootOptions,
   ) {
-    if (parts.storage?.needed === 'always') readiness.register('storage', () => database.ping());
+    if (options.storage?.needed === 'always') readiness.register('storage', () => database.ping());
     readiness.register('configuration', () => {
       if (!configuration.ready()) throw new Error('the configuration has not been read yet');
     });
@@ -138,6 +104,6 @@ class StorageLifecycle implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 }
 
-function lifecycles(parts: Parts): Provider[] {
-  return [...(parts.log === undefined ? [] : [LogLifecycle]), ...(parts.storage === undefined ? [] : [StorageLifecycle])];
+function lifecycles(options: BootOptions): Provider[] {
+  return [...(options.log === undefined ? [] : [LogLifecycle]), ...(options.storage === undefined ? [] : [StorageLifecycle])];
 }

@@ -3,7 +3,7 @@ import { logger } from '#libs/tracing';
 
 const log = logger('nest');
 
-/** Nest's own messages as lines of our log. Its start-up chatter is for whoever debugs the start. */
+/** Writes Nest's own messages to the log. Its messages about the start have level `debug`. */
 export class NestLog implements LoggerService {
   log(message: unknown, context?: unknown): void {
     log.debug({ context }, String(message));

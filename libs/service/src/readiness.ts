@@ -1,10 +1,10 @@
 import { messageOf } from '#libs/contracts';
 import { Injectable } from '@nestjs/common';
 
-/** Resolves when the part can do its work, and throws with the reason when not. */
+/** Resolves if the part can do its work; throws an error with the reason if it cannot. */
 export type ReadinessCheck = () => Promise<void> | void;
 
-/** What `/readyz` asks. Each part registers its own check at start. */
+/** The checks behind `/readyz`. Each part of a process registers its own check at start. */
 @Injectable()
 export class Readiness {
   private readonly checks = new Map<string, ReadinessCheck>();
@@ -13,21 +13,21 @@ export class Readiness {
     this.checks.set(part, check);
   }
 
-  /** It is asked for no more. */
+  /** Removes the check of a part. */
   withdraw(part: string): void {
     this.checks.delete(part);
   }
 
-  /** Each part's answer: `ok`, or why not. A check that does not answer within two seconds is not ready. */
+  /** Runs all checks. `parts` has `ok` or the reason for each part; a check that takes longer than two seconds counts as failed. */
   async report(): Promise<{ ready: boolean; parts: Record<string, string> }> {
-    const answers = await Promise.all([...this.checks].map(async ([part, check]) => [part, await answerOf(check)] as const));
-    return { ready: answers.every(([, answer]) => answer === 'ok'), parts: Object.fromEntries(answers) };
+    const results = await Promise.all([...this.checks].map(async ([part, check]) => [part, await resultOf(check)] as const));
+    return { ready: results.every(([, result]) => result === 'ok'), parts: Object.fromEntries(results) };
   }
 }
 
 const deadlineMs = 2_000;
 
-async function answerOf(check: ReadinessCheck): Promise<string> {
+async function resultOf(check: ReadinessCheck): Promise<string> {
   const { promise: deadline, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs);
   try {

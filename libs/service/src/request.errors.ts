@@ -1,11 +1,11 @@
 import { DomainError } from '#libs/contracts';
 
-/** The body is not the syntax its content type promises. */
+/** The body does not have the syntax of its content type. */
 export class RequestMalformed extends DomainError {
   readonly code = 'request.malformed';
 }
 
-/** A field of a well-formed request has a value that this door does not take. */
+/** A field of a well-formed request has a value that is not accepted. */
 export class RequestInvalid extends DomainError {
   readonly code = 'request.invalid';
   constructor(
@@ -49,7 +49,7 @@ export class AddressNotFound extends DomainError {
   }
 }
 
-/** The process waits for what it needs, or is about to be done with its start. */
+/** The process has not finished its start. */
 export class ServiceStarting extends DomainError {
   readonly code = 'service.starting';
   override readonly ours = true;

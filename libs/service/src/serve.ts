@@ -8,8 +8,8 @@ import { start } from './start.js';
 import type { Composition } from './start.js';
 
 /**
- * The whole of a service's `main.ts`: reads its settings, starts tracing and the service, and stops it on SIGTERM and SIGINT.
- * A start that fails prints why, in words for whoever runs it, and ends with status 1.
+ * Runs a service; its `main.ts` calls nothing else. Reads the settings, starts tracing and the service, stops it on SIGTERM and SIGINT.
+ * If the start fails, the reason is printed to standard error and the process ends with status 1.
  */
 export async function serve<T extends SettingsTable>(
   service: string,
@@ -32,7 +32,7 @@ export async function serve<T extends SettingsTable>(
   }
 }
 
-/** Sets up what a process is observed by: its log's level, its metrics, its traces. */
+/** Sets the log level of the process and starts its metrics and tracing. */
 export function observe(service: string, settings: Settings<typeof processSettings>): Tracing {
   setLogLevel(settings.logLevel);
   collectProcessMetrics();
@@ -40,8 +40,11 @@ export function observe(service: string, settings: Settings<typeof processSettin
 }
 
 /**
- * Starts something that a stop signal stops, also while it starts: then this never settles, and the process ends.
- * @throws what the start throws
+ * Starts something that is stopped by SIGTERM or SIGINT. If the signal arrives during the start, the promise never settles and the process ends.
+ * @param begin its signal is aborted when the process has to stop
+ * @param options.timeoutMs the longest that a stop may take
+ * @param options.afterwards runs after the stop
+ * @throws the errors of `begin`
  */
 export async function runUntilStopped<T extends { stop(): Promise<void> }>(
   begin: (stopping: AbortSignal) => Promise<T>,
@@ -62,10 +65,10 @@ export async function runUntilStopped<T extends { stop(): Promise<void> }>(
   });
 }
 
-/** One Ctrl-C comes twice where npm runs the process: from the terminal, and passed on by npm. */
+/** A second signal within this time is the same Ctrl-C: under npm it arrives from the terminal and again from npm. */
 const echoMs = 500;
 
-/** Runs `stop` once on the first SIGTERM or SIGINT, then ends the process: 0 when it stopped in time, else 1. A later signal ends it at once. */
+/** Runs `stop` on the first SIGTERM or SIGINT, then ends the process: status 0 if it stopped in time, else 1. A second signal ends it at once. */
 export function onStopSignal(stop: () => Promise<void>, timeoutMs: number): void {
   let stoppingSince: number | undefined;
   const handle = (): void => {
@@ -75,7 +78,10 @@ export function onStopSignal(stop: () => Promise<void>, timeoutMs: number): void
     }
     stoppingSince = performance.now();
     setTimeout(() => {
-      logger('process').error({ timeoutMs }, 'the stop takes too long; the process ends as it is, and what was under way is done again');
+      logger('process').error(
+        { timeoutMs },
+        'the stop takes too long; the process ends now, and unfinished work is repeated after the restart',
+      );
       process.exit(1);
     }, timeoutMs).unref();
     stop().then(

@@ -1,14 +1,14 @@
 import { integer, key, keys, list, oneOf, optionalText, text, url } from '#libs/config';
 import { logLevels } from '#libs/tracing';
 
-/** Fragments that an app spreads into its own table: one wording and one default for what several services have. */
+/** Settings that several services have. An app spreads these tables into its own, so wording and default are the same everywhere. */
 
 export const httpSettings = {
   host: text('HOST', { help: 'Address to listen on.', fallback: '127.0.0.1' }),
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Port to listen on; 0 takes a free one.', fallback: '8080' }),
 };
 
-/** What every process has: how it is observed, and how it ends. */
+/** Settings of every process: log level, traces, the time a stop may take. */
 export const processSettings = {
   logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written.', fallback: 'info' }),
   otlpUrl: optionalText('OTEL_EXPORTER_OTLP_ENDPOINT', { help: 'OTLP/HTTP collector that spans go to, such as http://collector:4318.' }),
@@ -92,5 +92,5 @@ export const secretSettings = {
   }),
 };
 
-/** What every service over the log and Postgres has. */
+/** Settings of every service that uses the log and Postgres. */
 export const serviceSettings = { ...httpSettings, ...processSettings, ...logSettings, ...storageSettings, ...secretSettings };

@@ -4,27 +4,27 @@ import { logger } from '#libs/tracing';
 import type { Readiness } from './readiness.js';
 
 const betweenTriesMs = 500;
-/** Between two lines about the same part. */
-const sayEveryMs = 10_000;
+/** Interval between two log lines about the same part. */
+const logEveryMs = 10_000;
 
 const log = logger('process');
 
-/** Waits, while a process starts, for what it needs and is away: an outage is no reason to end, and ending would not mend it. */
+/** Waits during the start for a dependency that is away. A process that ended instead would only be restarted into the same outage. */
 export class StartWait {
-  /** @param stopping aborted when the process is to stop, however long it would still wait */
+  /** @param stopping aborted when the process has to stop */
   constructor(
     private readonly readiness: Readiness,
     private readonly stopping: AbortSignal,
   ) {}
 
   /**
-   * Tries until it succeeds; meanwhile `/readyz`, and now and then a line of the log, say why the part is not there. Never settles once the
-   * process is to stop.
-   * @throws what no waiting mends
+   * Calls `connect` every 500 ms until it succeeds. Meanwhile `/readyz` reports the reason, and so does a log line every 10 s.
+   * Never settles after the process was told to stop.
+   * @throws every error of `connect` other than a failure with the outcome `retry`
    */
   async for<T>(part: string, connect: () => Promise<T>): Promise<T> {
     let reason = 'not connected yet';
-    let saidAt = -Infinity;
+    let loggedAt = -Infinity;
     this.readiness.register(part, () => {
       throw new Error(reason);
     });
@@ -34,12 +34,12 @@ export class StartWait {
         this.readiness.withdraw(part);
         return connected;
       } catch (error) {
-        if (!isPassing(error)) throw error;
+        if (!isTransient(error)) throw error;
         reason = error.message;
       }
-      if (performance.now() - saidAt >= sayEveryMs) {
-        saidAt = performance.now();
-        log.warn({ part, reason }, 'the start waits for something that is away');
+      if (performance.now() - loggedAt >= logEveryMs) {
+        loggedAt = performance.now();
+        log.warn({ part, reason }, 'the start waits for a dependency that is away');
       }
       await delay(betweenTriesMs);
     }
@@ -47,7 +47,7 @@ export class StartWait {
   }
 }
 
-/** As `work`, or the signal's reason as soon as it is aborted; what becomes of the work then is not waited for. */
+/** Settles as `work` does; rejects with the signal's reason if it is aborted first. The work itself is not cancelled. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason as Error);
@@ -60,6 +60,6 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
   }
 }
 
-function isPassing(error: unknown): error is DomainError {
+function isTransient(error: unknown): error is DomainError {
   return error instanceof DomainError && error.outcome === 'retry';
 }

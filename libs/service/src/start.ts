@@ -9,9 +9,9 @@ import type { FastifyInstance } from 'fastify';
 import { HoldTable } from '#libs/holds';
 import { LogConsumer, RecordProducer } from '#libs/messaging';
 import { readBodies } from './body-parser.js';
+import type { BootContext, BootOptions } from './boot-options.js';
 import { Doors } from './doors.js';
 import { InfrastructureModule } from './infrastructure.module.js';
-import type { Beginnings, Parts } from './infrastructure.module.js';
 import { NestLog } from './nest-log.js';
 import { Operations } from './operations.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -19,8 +19,8 @@ import { Readiness } from './readiness.js';
 import { observeRequest } from './request-duration.js';
 import { StartWait, unlessAborted } from './start-wait.js';
 
-/** A process: which services run in it, and which parts they share. */
-export interface Composition extends Parts {
+/** One process: the services that run in it, the resources that they share, and where it listens. */
+export interface Composition extends BootOptions {
   host: string;
   /** 0 takes a free port. */
   port: number;
@@ -28,9 +28,9 @@ export interface Composition extends Parts {
 }
 
 export interface RunningService {
-  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  /** Base address, such as `http://127.0.0.1:8080`. */
   readonly url: string;
-  /** The Nest application, for what a composition root still has to reach. */
+  /** The Nest application, for composition roots and tests that need a provider of it. */
   readonly app: NestFastifyApplication;
   /** Refuses new work, finishes what is under way, closes every connection. */
   stop(): Promise<void>;
@@ -39,10 +39,10 @@ export interface RunningService {
 const bodyLimitBytes = 1_048_576;
 
 /**
- * Starts the composition. It listens at once, answers operations, and tells everybody else to come back; what it needs and is away is waited for.
- * Resolves when its consumers have joined and its doors are open.
- * @param stopping breaks the start off
- * @throws what no waiting mends, such as a schema that is too old; and why it was broken off
+ * Starts a process. It listens at once: the addresses of operations are answered, all others get 503 with `Retry-After`.
+ * While the log or Postgres is away, the start waits. Resolves when the consumers have joined and the doors are unlocked.
+ * @param stopping aborts the start
+ * @throws a failure that waiting cannot cure, such as a schema that is too old; the signal's reason when the start is aborted
  */
 export async function start(composition: Composition, stopping: AbortSignal = new AbortController().signal): Promise<RunningService> {
   const readiness = new Readiness();
@@ -59,8 +59,8 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   });
   await listen(fastify.server, composition);
   try {
-    const beginnings = { doors, readiness, wait: new StartWait(readiness, stopping) };
-    const app = await unlessAborted(create(composition, adapter, beginnings), stopping);
+    const context = { doors, readiness, wait: new StartWait(readiness, stopping) };
+    const app = await unlessAborted(create(composition, adapter, context), stopping);
     await openOrClose(app, fastify, composition, stopping);
     readiness.withdraw('start');
     doors.unlock();
@@ -76,8 +76,8 @@ async function listen(server: Server, { port, host }: Composition): Promise<void
   await once(server, 'listening');
 }
 
-function create(composition: Composition, adapter: FastifyAdapter, beginnings: Beginnings): Promise<NestFastifyApplication> {
-  return NestFactory.create<NestFastifyApplication>(processOf(composition, beginnings), adapter, {
+function create(composition: Composition, adapter: FastifyAdapter, context: BootContext): Promise<NestFastifyApplication> {
+  return NestFactory.create<NestFastifyApplication>(processOf(composition, context), adapter, {
     logger: new NestLog(),
     bodyParser: false,
     abortOnError: false,
@@ -108,21 +108,25 @@ async function open(app: NestFastifyApplication, fastify: FastifyInstance, compo
   if (composition.log !== undefined) await consume(app, composition, composition.log);
 }
 
-/** Fastify closes only what it opened itself. */
+/** Closes the server, because Fastify does not close a server that it did not open. */
 async function closed(server: Server): Promise<void> {
   if (!server.listening) return;
-  server.close(); // and with it the connections that are idle
+  server.close(); // closes idle connections, too
   await once(server, 'close');
 }
 
-/** Nest wants a class as the root; the composition says what is in it. */
-function processOf({ modules, ...parts }: Composition, beginnings: Beginnings): DynamicModule {
+/** The root module. Nest requires a class; the composition lists what it imports. */
+function processOf({ modules, ...options }: Composition, context: BootContext): DynamicModule {
   @Module({})
   class Process {}
-  return { module: Process, imports: [InfrastructureModule.of(parts, beginnings), ...modules] };
+  return { module: Process, imports: [InfrastructureModule.of(options, context), ...modules] };
 }
 
-async function consume(app: NestFastifyApplication, { service, storage }: Parts, log: NonNullable<Parts['log']>): Promise<void> {
+async function consume(
+  app: NestFastifyApplication,
+  { service, storage }: BootOptions,
+  log: NonNullable<BootOptions['log']>,
+): Promise<void> {
   const consumer = new LogConsumer({
     brokers: log.brokers,
     prefix: log.prefix,

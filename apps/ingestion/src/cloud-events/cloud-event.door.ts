@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Doors } from '#libs/service';
-import type { Door, DoorAnswer, DoorRequest } from '#libs/service';
+import type { Door, DoorResponse, DoorRequest } from '#libs/service';
 import { CloudEventService } from './cloud-event.service.js';
 
 /** `POST /v1/events`: CloudEvents 1.0, pushed with an API key. */
@@ -16,7 +16,7 @@ export class CloudEventDoor implements Door {
     doors.open(this);
   }
 
-  async receive(request: DoorRequest): Promise<DoorAnswer> {
+  async receive(request: DoorRequest): Promise<DoorResponse> {
     return { status: 202, body: await this.cloudEvents.receive(request) };
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Doors } from '#libs/service';
-import type { Door, DoorAnswer, DoorRequest } from '#libs/service';
+import type { Door, DoorResponse, DoorRequest } from '#libs/service';
 import { WebhookService } from './webhook.service.js';
 
 /** `POST /webhooks/{tenant}.{source}`: a partner pushes, signed with a secret that it shares with us. */
@@ -16,7 +16,7 @@ export class WebhookDoor implements Door {
     doors.open(this);
   }
 
-  async receive(request: DoorRequest): Promise<DoorAnswer> {
+  async receive(request: DoorRequest): Promise<DoorResponse> {
     return { status: 200, body: await this.webhooks.receive(request) };
   }
 }
