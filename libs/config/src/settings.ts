@@ -1,26 +1,26 @@
-/** One environment variable: the only way a value gets into a service from outside. */
+/** One environment variable that a service reads. */
 export interface Setting<T> {
   /** The name in the environment. */
   readonly env: string;
   /** One line for the generated reference. */
   readonly help: string;
-  /** Never printed, not even in an error. */
+  /** The value is never printed, not even in an error. */
   readonly secret: boolean;
-  /** As it would be written in the environment; undefined: the setting is required. */
+  /** Default, as it would be written in the environment. Undefined: the setting is required. */
   readonly fallback: string | undefined;
-  /** What a value looks like, for the reference and for errors. */
+  /** The form of a value, for the reference and for errors. */
   readonly shape: string;
-  /** Returns the value, or throws an Error whose message completes "NAME …". */
+  /** Parses the value. Throws an Error whose message completes the sentence "NAME …". */
   readonly read: (text: string) => T;
 }
 
-/** A service's settings, by the property they become. */
+/** The settings of a service, by property name. */
 export type SettingsTable = Readonly<Record<string, Setting<unknown>>>;
 export type Settings<T extends SettingsTable> = { readonly [K in keyof T]: T[K] extends Setting<infer V> ? V : never };
 
 interface Description {
   help: string;
-  /** Default, as it would be written in the environment. Left out: required. */
+  /** Default, as it would be written in the environment. Without it the setting is required. */
   fallback?: string;
   secret?: boolean;
 }
@@ -38,7 +38,7 @@ export function text(env: string, description: Description): Setting<string> {
   return setting(env, description, 'text', (value) => value);
 }
 
-/** Text, or undefined where it is empty or not set. */
+/** Text; undefined if it is empty or not set. */
 export function optionalText(env: string, description: Omit<Description, 'fallback'>): Setting<string | undefined> {
   return setting(env, { ...description, fallback: '' }, 'text, or empty', (value) => value || undefined);
 }
@@ -82,7 +82,7 @@ export function key(env: string, description: Omit<Description, 'secret'>): Sett
   return setting(env, { ...description, secret: true }, '32 bytes in base64', readKey);
 }
 
-/** Such keys, comma-separated; none where it is empty or not set. */
+/** Keys of 32 bytes, written in base64 and separated by commas; none if it is empty or not set. */
 export function keys(env: string, description: Omit<Description, 'secret' | 'fallback'>): Setting<readonly Buffer[]> {
   return setting(env, { ...description, secret: true, fallback: '' }, '32 bytes in base64 each, comma-separated, or empty', (value) =>
     value === '' ? [] : value.split(',').map(readKey),
@@ -95,7 +95,7 @@ function readKey(value: string): Buffer {
   return bytes;
 }
 
-/** Comma-separated; at least one entry. */
+/** At least one entry, separated by commas. */
 export function list(env: string, description: Description): Setting<readonly string[]> {
   return setting(env, description, 'comma-separated list', (value) => {
     const entries = value
@@ -107,7 +107,7 @@ export function list(env: string, description: Description): Setting<readonly st
   });
 }
 
-/** Every problem of a service's environment at once, so that one start shows all there is to mend. */
+/** All problems of a service's environment together, so that one failed start shows everything to correct. */
 export class SettingsInvalid extends Error {
   constructor(
     readonly service: string,
@@ -121,7 +121,7 @@ export class SettingsInvalid extends Error {
 }
 
 /**
- * Reads a table from an environment. A variable that is set but empty counts as not set.
+ * Reads the settings of a table from an environment. A variable that is set but empty counts as not set.
  * @throws SettingsInvalid with all problems together
  */
 export function readSettings<T extends SettingsTable>(

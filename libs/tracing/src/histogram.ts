@@ -1,4 +1,4 @@
-/** A metric's value as prom-client's registry prints it. */
+/** One value of a metric, in the form that prom-client's registry prints. */
 interface Sample {
   readonly metricName: string;
   readonly labels: Readonly<Record<string, string | number>>;
@@ -7,23 +7,23 @@ interface Sample {
 
 interface Series<L extends string> {
   readonly labels: Readonly<Record<L, string | number>>;
-  /** One for each bound and one for what is above them; not cumulative. */
+  /** Observations per bucket, not cumulative; the last one counts values above all bounds. */
   readonly counts: number[];
   sum: number;
 }
 
 /**
- * A Prometheus histogram for prom-client's registry. prom-client's own looks its buckets up by their bounds as text: a microsecond for each value,
- * where an ack has three.
+ * A Prometheus histogram for prom-client's registry. prom-client's own looks up its buckets by their bounds as text, which takes a microsecond for
+ * each value; an acknowledged webhook observes three.
  */
 export class Histogram<L extends string> {
   readonly type = 'histogram';
   readonly aggregator = 'sum';
   private readonly series = new Map<string, Series<L>>();
-  /** The one found last: on a hot path the next value is nearly always for it, too, and its key need not be made. */
+  /** The series observed last. On a hot path the next value is nearly always for the same one, and no key has to be built. */
   private latest: Series<L> | undefined;
 
-  /** @param bounds upper ones, ascending, without the infinite one */
+  /** @param bounds upper bounds, ascending, without infinity */
   constructor(
     readonly name: string,
     readonly help: string,
@@ -39,7 +39,7 @@ export class Histogram<L extends string> {
     series.sum += value;
   }
 
-  /** @returns ends the timer, with the labels that were not known at its start */
+  /** @returns a function that observes the seconds since this call, given the labels that were not known at the start */
   startTimer<K extends L>(known: Readonly<Record<K, string | number>>): (rest: Readonly<Record<Exclude<L, K>, string | number>>) => void {
     const startedAt = performance.now();
     return (rest) => {

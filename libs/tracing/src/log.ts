@@ -20,22 +20,22 @@ const root = pino({
   redact: { paths: ['*.authorization', '*.secret', '*.secrets', '*.apiKey', '*.key'], censor: '[redacted]' },
 });
 
-const made = new Set<Logger>();
+const loggers = new Set<Logger>();
 
-/** A component's log; its lines carry the component's name. */
+/** Returns the log of a component. Its lines carry the component's name. */
 export function logger(component: string): Log {
   const log = root.child({ component });
-  made.add(log);
+  loggers.add(log);
   return log;
 }
 
-/** Sets the level of every log of the process, those already made included. */
+/** Sets the level of every log of the process, including those created before. */
 export function setLogLevel(level: LogLevel): void {
   root.level = level;
-  for (const log of made) log.level = level;
+  for (const log of loggers) log.level = level;
 }
 
-/** How a unit of work ended. */
+/** The result of a unit of work. Further fields are written as they are. */
 export interface Work {
   /** `ok`, or the failure's code. */
   outcome: string;
@@ -44,8 +44,8 @@ export interface Work {
 }
 
 /**
- * The canonical line of a unit of work: emitted once, when it is over, with everything one would grep for (ids, outcome, attempt, duration).
- * What ended well is `info`, what did not is `warn`.
+ * Writes the canonical line of a unit of work. Call it once, when the work has ended, with everything worth searching for: ids, outcome, attempt,
+ * duration. The level is `info` if the outcome is `ok`, else `warn`.
  */
 export function workDone(log: Log, unit: string, work: Work): void {
   const line = { unit, ...work, durationMs: Math.round(work.durationMs * 10) / 10 };

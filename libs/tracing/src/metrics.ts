@@ -2,20 +2,20 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Metric } from 'prom-client';
 import { Histogram } from './histogram.js';
 
-/** The process's one registry; what `/metrics` prints. */
+/** The metrics of the process, as `/metrics` prints them. */
 export const registry = new Registry();
 
-/** CPU, memory and event-loop metrics of the process; call once at its start. */
+/** Starts to collect CPU, memory and event-loop metrics of the process. Call it once. */
 export function collectProcessMetrics(): void {
   collectDefaultMetrics({ register: registry });
 }
 
-/** Seconds, from a millisecond to a minute: one set for all durations, so that they can be laid over each other. */
+/** Upper bounds in seconds, from a millisecond to a minute. All durations share them, so that they can be compared. */
 export const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /**
- * A counter named by Prometheus' rules: `millrace_…_total`. Declared where it is counted; labels are few and low in number: never a customer.
- * Declaring the same metric twice (two instances of a module in one process) gives the same counter.
+ * Returns the counter of this name, and creates it on the first call. The module that counts declares it. Each label must have few values, so a
+ * customer cannot be one.
  */
 export function counter<L extends string>(name: `millrace_${string}_total`, help: string, labels: readonly L[]): Counter<L> {
   return (
@@ -27,7 +27,7 @@ export function gauge<L extends string>(name: `millrace_${string}`, help: string
   return (registry.getSingleMetric(name) as Gauge<L> | undefined) ?? new Gauge({ name, help, labelNames: labels, registers: [registry] });
 }
 
-/** Durations are in seconds, with {@link durationBuckets} unless others are given. */
+/** Returns the histogram of this name, and creates it on the first call. Durations are in seconds. Default buckets: {@link durationBuckets}. */
 export function histogram<L extends string>(
   name: `millrace_${string}`,
   help: string,
@@ -37,8 +37,8 @@ export function histogram<L extends string>(
   return (registry.getSingleMetric(name) as unknown as Histogram<L> | undefined) ?? registered(new Histogram(name, help, labels, buckets));
 }
 
-/** The registry asks a metric for no more than its name and its values. */
-function registered<L extends string>(made: Histogram<L>): Histogram<L> {
-  registry.registerMetric(made as unknown as Metric);
-  return made;
+/** The cast is safe: the registry uses only the name and the values of a metric. */
+function registered<L extends string>(metric: Histogram<L>): Histogram<L> {
+  registry.registerMetric(metric as unknown as Metric);
+  return metric;
 }

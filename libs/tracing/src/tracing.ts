@@ -14,18 +14,18 @@ import {
 export interface TracingOptions {
   /** `service.name` of every span. */
   service: string;
-  /** Base address of an OTLP/HTTP collector, such as `http://collector:4318`. Left out: spans are not recorded, but trace ids still travel. */
+  /** Base address of an OTLP/HTTP collector, such as `http://collector:4318`. Undefined: no span is recorded, but trace ids are still passed on. */
   otlpUrl: string | undefined;
-  /** Share of new traces that are recorded, 0 to 1; a caller's decision in `traceparent` wins. */
+  /** Share of new traces that are recorded, 0 to 1. For a trace that a caller began, the flag in its `traceparent` decides. */
   sampleRatio: number;
 }
 
 export interface Tracing {
-  /** Sends what is still buffered. */
+  /** Sends the buffered spans and stops. */
   shutdown(): Promise<void>;
 }
 
-/** Without a collector nobody reads a span: making one is making its ids. */
+/** True if there is no collector. A span is then nothing but its ids, which must still be passed on. */
 let idsOnly = false;
 
 /** Call once per process, before the first span. */
@@ -61,16 +61,16 @@ export function startTracing(options: TracingOptions): Tracing {
 
 export interface SpanOptions {
   kind?: SpanKind;
-  /** W3C `traceparent` of the parent; default: the active span. */
+  /** W3C `traceparent` of the parent. Default: the active span. */
   parent?: string | undefined;
-  /** A `traceparent` this span is caused by without being its child, as on a replay. */
+  /** The `traceparent` of a span that caused this one without being its parent, such as the original run of a replay. */
   link?: string | undefined;
   attributes?: Attributes;
 }
 
 const tracer = trace.getTracer('millrace');
 
-/** Starts a span that the caller ends; for the hot path, where {@link inSpan}'s closure would cost. */
+/** Starts a span that the caller has to end. For hot paths, since it needs no closure as {@link inSpan} does. */
 export function startSpan(name: string, options: SpanOptions = {}): Span {
   const { kind, parent, link, attributes } = options;
   if (idsOnly) return spanOfIds(parent);
@@ -89,9 +89,9 @@ function spanOfIds(parent: string | undefined): Span {
   return trace.wrapSpanContext({ traceId: known ?? ids.slice(16), spanId: ids.slice(0, 16), traceFlags: TraceFlags.NONE });
 }
 
-/** Of a span and of a trace; all zero, which would be no id, comes once in 2⁶⁴. */
+/** Bytes of one span id and one trace id. Ids of zeros only are invalid; one in 2⁶⁴ would be. */
 const idBytes = 8 + 16;
-/** Many ids at once: asked for one by one, they cost four times as much. */
+/** Random bytes for 256 spans, because one request for each span costs four times as much. */
 const random = Buffer.allocUnsafe(256 * idBytes);
 let randomAt = random.length;
 
@@ -104,7 +104,7 @@ function randomIds(): string {
   return random.toString('hex', randomAt - idBytes, randomAt);
 }
 
-/** Runs `work` inside a new span, which ends with it; a failure is recorded on the span and thrown on. */
+/** Runs `work` in a new span and ends the span afterwards. An error is recorded on the span and thrown again. */
 export async function inSpan<T>(name: string, options: SpanOptions, work: (span: Span) => Promise<T>): Promise<T> {
   const span = startSpan(name, options);
   try {
@@ -117,7 +117,7 @@ export async function inSpan<T>(name: string, options: SpanOptions, work: (span:
   }
 }
 
-/** Marks a span as failed, with the error's stable code where it has one. */
+/** Marks a span as failed. `error.type` is the error's `code` if it has one, else its name. */
 export function failSpan(span: Span, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -125,7 +125,7 @@ export function failSpan(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
-/** The W3C `traceparent` of a span, or of the active one; undefined outside any trace. */
+/** The W3C `traceparent` of a span, by default the active one. Undefined if there is no span. */
 export function currentTraceparent(span: Span | undefined = trace.getActiveSpan()): string | undefined {
   const found = span?.spanContext();
   if (found === undefined || !isSpanContextValid(found)) return undefined;
@@ -134,7 +134,7 @@ export function currentTraceparent(span: Span | undefined = trace.getActiveSpan(
 
 const traceparentPattern = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
 
-/** The trace id in a `traceparent` (W3C Trace Context, level 1); null where it is not one. */
+/** The trace id in a `traceparent` (W3C Trace Context, level 1); null if the text is not a valid one. */
 export function traceIdOf(traceparent: string | undefined): string | null {
   return contextOf(traceparent)?.traceId ?? null;
 }
