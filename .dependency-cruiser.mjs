@@ -3,7 +3,7 @@
 /** @param {string} name @param {string} why @param {object} from @param {object} to */
 const forbid = (name, why, from, to) => ({ name, comment: why, severity: 'error', from, to });
 
-const testFiles = '\\.(int\\.)?test\\.ts$|^test/|^libs/testing/';
+const testFiles = '\\.(int\\.)?test\\.ts$|\\.conformance\\.ts$|^test/|^libs/testing/';
 
 /** A package that one place alone may import, so that another could take its place there. */
 const onlyIn = (place, ...packages) => onlyInAny([place], ...packages);
@@ -48,14 +48,14 @@ export default {
     forbid(
       'connectors-stand-alone',
       'A connector can be added and removed as one folder.',
-      { path: '^apps/connectors/src/connectors/([^/]+)/' },
-      { path: '^apps/connectors/src/connectors/[^/]+/', pathNot: '^apps/connectors/src/connectors/$1/' },
+      { path: '^libs/connectors/src/([^/]+)/' },
+      { path: '^libs/connectors/src/[^/]+/', pathNot: '^libs/connectors/src/$1/' },
     ),
     forbid(
       'testing-stays-in-tests',
       'What helps a test must not run in production.',
       { path: '^(apps|libs)/', pathNot: testFiles },
-      { path: '^libs/testing/|\\.(int\\.)?test\\.ts$' },
+      { path: '^libs/testing/|\\.(int\\.)?test\\.ts$|\\.conformance\\.ts$' },
     ),
     forbid(
       'no-dev-dependency-in-production',

@@ -1,12 +1,10 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { BulkOperations } from '#libs/bulk';
-import { HttpClient } from '#libs/http';
+import { Connectors } from '#libs/connectors';
 import { RecordProducer } from '#libs/messaging';
 import { Database } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
-import { ConnectorRegistry } from './connectors/connector.registry.js';
-import { HttpConnector } from './connectors/http/http.connector.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
 import { AttemptService } from './deliveries/attempt.service.js';
 import { bulkRedeliveries } from './deliveries/bulk-redeliveries.js';
@@ -23,21 +21,19 @@ import { DestinationConsumer } from './destinations/destination.consumer.js';
 /** Turns decisions into deliveries, attempts them, and parks what cannot be delivered. */
 @Module({})
 export class ConnectorsModule implements OnApplicationShutdown {
-  constructor(private readonly http: HttpClient) {}
+  constructor(private readonly connectors: Connectors) {}
 
   static register(options: ConnectorsOptions): DynamicModule {
-    const http = new HttpClient({
+    const connectors = new Connectors({
       allowPrivateAddresses: options.allowPrivateAddresses,
-      connectionsPerOrigin: options.deliveryConcurrency,
+      connectionsPerPeer: options.deliveryConcurrency,
     });
     return {
       module: ConnectorsModule,
       controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer],
       providers: [
-        { provide: HttpClient, useValue: http },
+        { provide: Connectors, useValue: connectors },
         { provide: connectorsOptions, useValue: options },
-        HttpConnector,
-        ConnectorRegistry,
         DeliveryTable,
         DestinationHealthTable,
         {
@@ -64,8 +60,8 @@ export class ConnectorsModule implements OnApplicationShutdown {
     };
   }
 
-  /** The worker has stopped by then. */
+  /** Nest calls this after `beforeApplicationShutdown`, in which the worker has stopped. */
   async onApplicationShutdown(): Promise<void> {
-    await this.http.close();
+    await this.connectors.close();
   }
 }

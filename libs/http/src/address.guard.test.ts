@@ -1,7 +1,7 @@
 import { array, assert, constantFrom, integer, property } from 'fast-check';
 import { expect, test } from 'vitest';
 import { forbiddenRange, publicLookup } from './address.guard.js';
-import { DestinationAddressForbidden } from './http.errors.js';
+import { HostAddressForbidden } from './http.errors.js';
 
 /** The inner ranges of IPv4 by their RFCs, written independently of the library under test: first address and prefix length. */
 const innerIpv4: [string, number][] = [
@@ -73,7 +73,7 @@ test('a name with one inner address among its public ones is refused, and nothin
     ]),
   );
   lookup('mixed.example', { all: true }, (error, addresses) => {
-    expect(error).toBeInstanceOf(DestinationAddressForbidden);
+    expect(error).toBeInstanceOf(HostAddressForbidden);
     expect(error?.message).toBe('mixed.example resolves to 10.0.0.7, a private address; deliveries go to public addresses only');
     expect(addresses).toBe('');
   });

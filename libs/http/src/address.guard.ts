@@ -2,14 +2,14 @@ import { lookup as resolve } from 'node:dns';
 import type { LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { DestinationAddressForbidden } from './http.errors.js';
+import { HostAddressForbidden } from './http.errors.js';
 
 /** Global unicast, the only part of IPv6 that is routed on the internet (RFC 4291 §2.4, IANA). */
 const globalIpv6 = ipaddr.IPv6.parseCIDR('2000::/3');
 
 /**
- * What kind of address one is where that is not a public one; null for a public one.
- * IPv6 forms that carry an IPv4 address (mapped, 6to4, NAT64, Teredo) are never public: what they reach is decided elsewhere.
+ * The range of an address that is not public, such as `private` or `loopback`; null for a public address.
+ * IPv6 forms that carry an IPv4 address (mapped, 6to4, NAT64, Teredo) are never public: a gateway decides what they reach.
  */
 export function forbiddenRange(address: string): string | null {
   if (!ipaddr.isValid(address)) return 'malformed';
@@ -19,13 +19,13 @@ export function forbiddenRange(address: string): string | null {
   return parsed.kind() === 'ipv6' && !parsed.match(globalIpv6) ? 'reserved' : null;
 }
 
-/** @throws DestinationAddressForbidden */
+/** @throws HostAddressForbidden */
 export function requirePublic(host: string, address: string): void {
   const range = forbiddenRange(address);
-  if (range !== null) throw new DestinationAddressForbidden(host, address, range);
+  if (range !== null) throw new HostAddressForbidden(host, address, range);
 }
 
-/** As `dns.lookup` with `all`. */
+/** Has the signature of `dns.lookup` with `all`. */
 export type Resolve = (
   hostname: string,
   options: { all: true; family: number | 'IPv4' | 'IPv6'; hints: number },
@@ -33,8 +33,8 @@ export type Resolve = (
 ) => void;
 
 /**
- * A `lookup` for sockets that resolves once and hands out nothing unless every address is public. The socket connects to what was checked here,
- * so a name that resolves to something else a moment later (DNS rebinding) gains nothing.
+ * Makes a `lookup` for sockets that resolves once and fails unless every address is public. The socket connects to the addresses that were
+ * checked, so a name that resolves to another address a moment later (DNS rebinding) gains nothing.
  */
 export function publicLookup(resolveAll: Resolve = resolve): LookupFunction {
   return (hostname, options, done) => {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { HttpClient } from './http.client.js';
 import type { HttpClientOptions, HttpRequest } from './http.client.js';
-import { DestinationAddressForbidden, DestinationTimedOut, DestinationUnreachable } from './http.errors.js';
+import { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -88,7 +88,7 @@ test.each([
   ['answers the head and holds the body back', (_: unknown, response: { write(text: string): unknown }) => void response.write('half')],
 ])('the deadline covers a destination that %s', async (_, answer) => {
   const { url } = await serverOf(answer);
-  await expect(clientOf().post(request(url, { timeoutMs: 100 }))).rejects.toThrow(DestinationTimedOut);
+  await expect(clientOf().post(request(url, { timeoutMs: 100 }))).rejects.toThrow(HostTimedOut);
 });
 
 test('the deadline covers the look-up of the name', async () => {
@@ -110,22 +110,20 @@ test('a closed port and a connection that breaks are unreachable', async () => {
   const broken = createTcpServer((socket) => socket.destroy());
   await new Promise<void>((listening) => broken.listen(0, '127.0.0.1', listening));
   const { port } = broken.address() as AddressInfo;
-  await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(DestinationUnreachable);
+  await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(HostUnreachable);
   await new Promise((closed) => broken.close(closed));
   await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(/could not be reached: .*ECONNREFUSED/);
 });
 
 test.each(['127.0.0.1', '[::1]', '2130706433', '0x7f.1', '[::ffff:7f00:1]'])('the literal address %s is refused', async (host) => {
   const { port, connections } = await serverOf((_, response) => response.end());
-  await expect(clientOf({ allowPrivateAddresses: false }).post(request(`http://${host}:${port}/`))).rejects.toThrow(
-    DestinationAddressForbidden,
-  );
+  await expect(clientOf({ allowPrivateAddresses: false }).post(request(`http://${host}:${port}/`))).rejects.toThrow(HostAddressForbidden);
   expect(connections()).toBe(0);
 });
 
 test('a name that resolves inside is refused without a connection', async () => {
   const { port, connections } = await serverOf((_, response) => response.end());
   const client = clientOf({ allowPrivateAddresses: false });
-  await expect(client.post(request(`http://localhost:${port}/`))).rejects.toThrow(DestinationAddressForbidden);
+  await expect(client.post(request(`http://localhost:${port}/`))).rejects.toThrow(HostAddressForbidden);
   expect(connections()).toBe(0);
 });

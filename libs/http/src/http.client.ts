@@ -3,14 +3,14 @@ import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { publicLookup, requirePublic } from './address.guard.js';
 import type { Resolve } from './address.guard.js';
-import { DestinationAddressForbidden, DestinationTimedOut, DestinationUnreachable } from './http.errors.js';
+import { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';
 
 export interface HttpClientOptions {
-  /** True lets requests reach loopback, private and other inner addresses. Only where every document is trusted. */
+  /** True lets requests reach loopback, private and other inner addresses. Only if every document is trusted. */
   allowPrivateAddresses: boolean;
   /** Connections per origin at most; further requests wait, inside their deadline. Default 32. */
   connectionsPerOrigin?: number;
-  /** How names are resolved. Default: `dns.lookup`. */
+  /** Resolves names. Default: `dns.lookup`. */
   resolve?: Resolve;
 }
 
@@ -18,22 +18,22 @@ export interface HttpRequest {
   url: string;
   headers: Readonly<Record<string, string>>;
   body: string | Buffer;
-  /** Deadline of the whole exchange: name, connection, request, complete answer. */
+  /** Deadline of the whole exchange: name, connection, request, complete response. */
   timeoutMs: number;
   signal?: AbortSignal;
 }
 
-export interface HttpAnswer {
+export interface HttpResponse {
   status: number;
-  /** By lower-case name; of a header that came more than once, the first. */
+  /** Keyed by lower-case name; the first value of a header that came more than once. */
   headers: Readonly<Record<string, string>>;
-  /** The start of the body as text. */
+  /** The start of the body as text, at most 16 KiB. */
   bodyExcerpt: string;
 }
 
-/** How much of an answer's body is kept. */
+/** How much of a response's body is kept. */
 const excerptBytes = 16 * 1024;
-/** How much more is read so that the connection can be used again; a longer answer costs its connection instead. */
+/** How much is read at most so that the connection can be used again; the connection of a longer response is closed. */
 const drainBytes = 256 * 1024;
 
 /** Outbound requests to systems of others: pooled, with one deadline, no redirects, and only to public addresses unless told otherwise. */
@@ -53,32 +53,32 @@ export class HttpClient {
   }
 
   /**
-   * @throws DestinationAddressForbidden, DestinationUnreachable, DestinationTimedOut; the reason of `signal` where that ended it
+   * @throws HostAddressForbidden, HostUnreachable, HostTimedOut; the reason of `signal` if that ended the request
    */
-  async post(request: HttpRequest): Promise<HttpAnswer> {
+  async post(request: HttpRequest): Promise<HttpResponse> {
     const url = new URL(request.url);
     this.requireReachable(url.hostname);
     request.signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     try {
-      // Raced, because undici looks at the signal only once the connection stands.
+      // Raced, because undici looks at the signal only once it is connected.
       return await Promise.race([this.exchange(url, request, signal), rejectionOn(signal)]);
     } catch (error) {
       request.signal?.throwIfAborted();
-      if (deadline.aborted) throw new DestinationTimedOut(url.host, request.timeoutMs);
-      if (error instanceof DestinationAddressForbidden) throw error;
-      throw new DestinationUnreachable(url.host, error);
+      if (deadline.aborted) throw new HostTimedOut(url.host, request.timeoutMs);
+      if (error instanceof HostAddressForbidden) throw error;
+      throw new HostUnreachable(url.host, error);
     }
   }
 
-  private async exchange(url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  private async exchange(url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
     const path = url.pathname + url.search;
-    const answer = await this.agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
-    return { status: answer.statusCode, headers: firstValues(answer.headers), bodyExcerpt: await excerptOf(answer.body) };
+    const response = await this.agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
+    return { status: response.statusCode, headers: firstValues(response.headers), bodyExcerpt: await excerptOf(response.body) };
   }
 
-  /** Breaks off what is under way and closes every connection. */
+  /** Aborts requests under way and closes every connection. */
   async close(): Promise<void> {
     await this.agent.destroy();
   }

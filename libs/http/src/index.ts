@@ -1,3 +1,3 @@
 export { HttpClient } from './http.client.js';
-export type { HttpAnswer, HttpClientOptions, HttpRequest } from './http.client.js';
-export { DestinationAddressForbidden, DestinationTimedOut, DestinationUnreachable } from './http.errors.js';
+export type { HttpResponse, HttpClientOptions, HttpRequest } from './http.client.js';
+export { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';

@@ -1,21 +1,21 @@
 /** When calls to another system are stopped, and how they start again. */
 export interface BreakerRules {
-  /** Calls and failures are counted over this long, in steps of a second. */
+  /** The length of the window in which calls and failures are counted, in steps of a second. */
   readonly windowMs: number;
-  /** It opens by their share only with at least so many calls. */
+  /** The share of failures counts only with at least so many calls in the window. */
   readonly minimumCalls: number;
-  /** The share of failures, 0 to 1, at which it opens. */
+  /** The share of failures, 0 to 1, at which the breaker opens. */
   readonly failureShare: number;
-  /** It opens after so many calls in a row without an answer. */
+  /** The breaker also opens after so many calls in a row without a response. */
   readonly unansweredInARow: number;
-  /** How long it is open at first; each time in a row twice as long. */
+  /** How long the first opening lasts; each further one in a row lasts twice as long. */
   readonly openMs: number;
   readonly longestOpenMs: number;
-  /** The part, 0 to 1, that such a time is drawn longer or shorter by. */
+  /** The part of that time, 0 to 1, by which it is lengthened or shortened at random. */
   readonly jitter: number;
-  /** How long it is open where the other side refuses the credential, which an operator has to repair. */
+  /** How long an opening lasts if the other side refuses the credential, which an operator has to repair. */
   readonly credentialOpenMs: number;
-  /** So many good answers after that close it. */
+  /** So many successful probes close the breaker. */
   readonly successesToClose: number;
 }
 
@@ -32,7 +32,7 @@ export const standardBreaker: BreakerRules = Object.freeze({
   successesToClose: 2,
 });
 
-/** What a call came to. `failed`: an answer that says the other side is broken. `unanswered`: no connection, or no answer in time. */
+/** How a call counts. `failed`: a response that says the other side is broken. `unanswered`: no connection, or no response in time. */
 export type CallOutcome = 'answered' | 'failed' | 'unanswered' | 'credentialRefused';
 
 export interface Call {
@@ -40,17 +40,18 @@ export interface Call {
   readonly beganAtMs: number;
 }
 
-/** Plain data, so that it can be kept where all processes see it. */
+/** The state of a breaker: plain data, so that it can be stored where all processes see it. */
 export interface Breaker {
-  /** Null while it is closed. Once this time is over, probes may go out. */
+  /** Null while the breaker is closed. Probes may go out once this time has passed. */
   readonly openUntilMs: number | null;
-  /** When it opened, or went open again after a probe. */
+  /** The time of the latest opening, also of one after a failed probe. */
   readonly openedAtMs: number | null;
-  /** How often in a row. */
+  /** Openings in a row. */
   readonly openings: number;
+  /** Successful probes since the latest opening. */
   readonly successes: number;
   readonly unansweredInARow: number;
-  /** Per second: when it began, calls, failures; oldest first. */
+  /** One entry per second of the window, the oldest first. */
   readonly seconds: readonly (readonly [startMs: number, calls: number, failures: number])[];
 }
 
@@ -69,7 +70,7 @@ export function phaseOf({ openUntilMs }: Breaker, nowMs: number): 'closed' | 'op
   return nowMs < openUntilMs ? 'open' : 'halfOpen';
 }
 
-/** The breaker after a call. One that began before the breaker opened says nothing new about it. */
+/** The breaker after a call. A call that began before the opening ended changes nothing: only probes count then. */
 export function afterCall(
   breaker: Breaker,
   { outcome, beganAtMs }: Call,

@@ -1,6 +1,6 @@
 /**
- * The three forms of an HTTP date (RFC 9110 §5.6.7): a sender makes the first, a recipient accepts all. Other things that `Date.parse` would
- * take for a date, such as `-5` or `2026`, are none.
+ * The forms of an HTTP date (RFC 9110 §5.6.7): senders use the first, recipients accept all three. `Date.parse` is not used, because it takes
+ * texts such as `-5` or `2026` for dates.
  */
 const httpDates = [
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/,
@@ -11,7 +11,7 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 
 /**
  * Reads a `Retry-After` header (RFC 9110 §10.2.3): seconds or an HTTP date.
- * @returns ms from now, 0 for a date that has passed; undefined where the header is absent or is neither form
+ * @returns ms from now, 0 for a date that has passed; undefined if the header is absent or has neither form
  */
 export function parseRetryAfter(value: string | null | undefined, nowMs: number): number | undefined {
   const text = value?.trim();
@@ -30,7 +30,7 @@ function parseHttpDate(text: string, nowMs: number): number | undefined {
   return month === undefined ? undefined : utc(Number(year), month, day!, hours!, minutes!, seconds!);
 }
 
-/** A two-digit year that would lie more than 50 years ahead is the one of the century before (RFC 9110 §5.6.7). */
+/** A two-digit year more than 50 years ahead belongs to the century before (RFC 9110 §5.6.7). */
 function fullYear(year: number, nowMs: number): number {
   if (year > 99) return year;
   const thisYear = new Date(nowMs).getUTCFullYear();

@@ -1,4 +1,4 @@
-/** How often something that failed is tried again, and how long each try waits. */
+/** How often a failed call is tried again, and how long each try waits. */
 export interface RetryPolicy {
   /** Tries after the first one. */
   readonly retries: number;
@@ -11,12 +11,12 @@ export interface RetryPolicy {
   readonly jitter: number;
 }
 
-/** What every edge uses unless it has a reason: 1 s, 2 s, 4 s, 8 s, 16 s, each shortened by up to half. */
+/** The default of every edge: 1 s, 2 s, 4 s, 8 s, 16 s, each shortened by up to half at random. */
 export const standardRetry: RetryPolicy = Object.freeze({ retries: 5, initialDelayMs: 1_000, factor: 2, maxDelayMs: 60_000, jitter: 0.5 });
 
 /**
  * The wait before a retry, in whole ms.
- * A `retryAfterMs` of the other side is a floor that jitter only lengthens, so that the callers it turned away do not all come back at once.
+ * If the other side asks for `retryAfterMs`, the wait is never shorter; jitter lengthens it, so that the callers it turned away do not all return at once.
  * @param retry 1 for the first retry
  */
 export function delayBefore(policy: RetryPolicy, retry: number, options: { retryAfterMs?: number; random?: () => number } = {}): number {

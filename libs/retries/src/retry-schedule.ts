@@ -1,9 +1,9 @@
-/** The longest part of a delay that jitter adds to it: what failed together does not come back together. */
+/** The part of a delay that jitter adds at most, so that calls which failed together are not retried together. */
 const jitter = 0.2;
 
 /**
- * The wait before a retry by a list of delays, in whole ms; undefined where the list has no more. Jitter only lengthens a delay, by up to a fifth.
- * A `retryAfterMs` of the other side is a floor.
+ * The wait before a retry by a list of delays, in whole ms; undefined after the end of the list. Jitter lengthens it by up to a fifth.
+ * The wait is at least the `retryAfterMs` that the other side asked for.
  * @param retry 1 for the first retry
  */
 export function scheduledDelay(

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Waits. @throws the signal's reason as soon as it aborts. */
+/** Resolves after `ms`. @throws the signal's reason as soon as it aborts */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   try {

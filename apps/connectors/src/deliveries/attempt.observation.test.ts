@@ -1,23 +1,33 @@
 import { expect, test } from 'vitest';
-import { DestinationTimedOut, DestinationUnreachable } from '#libs/http';
-import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../connectors/connector.errors.js';
+import {
+  DeliveryAddressForbidden,
+  DeliveryGone,
+  DeliveryRefused,
+  DeliveryTimedOut,
+  DeliveryUnauthorized,
+  DeliveryUnavailable,
+  DeliveryUnreachable,
+} from '#libs/connectors';
 import { observationOf } from './attempt.observation.js';
+import { DestinationDisabled } from './delivery.errors.js';
 
-const answer = (status: number) => ({ status, excerpt: '' });
+const receipt = { summary: 'a response', detail: {} };
 
 test.each([
-  ['success', null, 'answered'],
-  ['no connection', new DestinationUnreachable('crm', new Error('refused')), 'unanswered'],
-  ['no answer in time', new DestinationTimedOut('crm', 100), 'unanswered'],
-  ['500', new DeliveryUnavailable(answer(500), undefined), 'failed'],
-  ['422', new DeliveryRefused(answer(422)), 'answered'],
-  ['409', new DeliveryUnavailable(answer(409), undefined), 'answered'],
-  ['401', new DeliveryUnauthorized(answer(401)), 'credentialRefused'],
-  ['429', new DeliveryUnavailable(answer(429), 1_000), undefined],
-  ['a defect of our own', new TypeError('a defect'), undefined],
-])('%s', (_what, error, outcome) => expect(observationOf(error, 7)).toMatchObject({ outcome, durationMs: 7 }));
+  ['success', null, 'up'],
+  ['no connection', new DeliveryUnreachable(new Error('refused')), 'unreachable'],
+  ['no response in time', new DeliveryTimedOut(new Error('within 100 ms')), 'unreachable'],
+  ['a response that says that it is broken', new DeliveryUnavailable(receipt, 'failing', undefined), 'failing'],
+  ['a refused payload', new DeliveryRefused(receipt), 'up'],
+  ['a request to come again', new DeliveryUnavailable(receipt, 'up', undefined), 'up'],
+  ['a refused credential', new DeliveryUnauthorized(receipt), 'unauthorized'],
+  ['a rate limit', new DeliveryUnavailable(receipt, 'limited', 1_000), 'limited'],
+  ['an inner address', new DeliveryAddressForbidden(new Error('a private address')), 'unknown'],
+  ['a destination that is disabled already', new DestinationDisabled('crm'), 'unknown'],
+  ['a defect of our own', new TypeError('a defect'), 'unknown'],
+])('%s', (_what, error, peer) => expect(observationOf(error, 7)).toMatchObject({ peer, durationMs: 7 }));
 
 test('a pause that was asked for, and a destination that is gone, are passed on', () => {
-  expect(observationOf(new DeliveryUnavailable(answer(503), 30_000), 1)).toMatchObject({ outcome: 'failed', pauseMs: 30_000, gone: false });
-  expect(observationOf(new DeliveryGone(answer(410)), 1)).toMatchObject({ gone: true, reason: 'delivery.destinationDisabled' });
+  expect(observationOf(new DeliveryUnavailable(receipt, 'failing', 30_000), 1)).toMatchObject({ peer: 'failing', pauseMs: 30_000 });
+  expect(observationOf(new DeliveryGone(receipt), 1)).toMatchObject({ peer: 'gone', reason: 'delivery.destinationDisabled' });
 });

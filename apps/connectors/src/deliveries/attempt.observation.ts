@@ -1,28 +1,17 @@
+import { ConnectorFailure } from '#libs/connectors';
 import { DomainError } from '#libs/contracts';
-import { DestinationTimedOut, DestinationUnreachable } from '#libs/http';
-import type { CallOutcome } from '#libs/retries';
-import { AnsweredError, DeliveryGone, DeliveryUnauthorized } from '../connectors/connector.errors.js';
 import type { Observation } from '../destinations/health.js';
 
 /**
- * What an attempt says about its destination. A refused payload is an answer like another; a rate limit neither speaks for the destination
- * nor against it, and what never left this process says nothing.
- * @param error null where the attempt succeeded
+ * What an attempt shows about its destination.
+ * @param error null if the attempt succeeded
  */
 export function observationOf(error: unknown, durationMs: number): Observation {
+  const failure = error instanceof ConnectorFailure ? error : undefined;
   return {
-    outcome: outcomeOf(error),
+    peer: error === null ? 'up' : (failure?.peer ?? 'unknown'),
     durationMs,
-    pauseMs: error instanceof AnsweredError ? error.retryAfterMs : undefined,
-    gone: error instanceof DeliveryGone,
+    pauseMs: failure?.retryAfterMs,
     reason: error instanceof DomainError ? error.code : '',
   };
-}
-
-function outcomeOf(error: unknown): CallOutcome | undefined {
-  if (error === null) return 'answered';
-  if (error instanceof DestinationUnreachable || error instanceof DestinationTimedOut) return 'unanswered';
-  if (error instanceof DeliveryUnauthorized) return 'credentialRefused';
-  if (!(error instanceof AnsweredError) || error.receipt.status === 429) return undefined;
-  return error.receipt.status >= 500 ? 'failed' : 'answered';
 }

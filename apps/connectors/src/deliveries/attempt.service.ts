@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { ConnectorFailure, Connectors } from '#libs/connectors';
+import type { Receipt } from '#libs/connectors';
 import { DomainError, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
 import { BatchWriter, Configuration } from '#libs/persistence';
@@ -6,16 +8,14 @@ import type { Stored } from '#libs/persistence';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
 import type { Lease } from '#libs/work';
-import { AnsweredError } from '../connectors/connector.errors.js';
-import { ConnectorRegistry } from '../connectors/connector.registry.js';
-import type { Receipt } from '../connectors/connector.js';
 import { DestinationHealth } from '../destinations/destination-health.js';
 import { observationOf } from './attempt.observation.js';
-import { verdictOn } from './attempt.verdict.js';
 import type { Claim } from './delivery.claims.js';
 import { DeliveryLeaseLost, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
 import type { AttemptRow, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery.table.js';
+import { stateAfterFailure } from './state-after-attempt.js';
+import type { StateAfterAttempt } from './state-after-attempt.js';
 
 const attempts = counter('millrace_delivery_attempts_total', 'Attempts of deliveries, by outcome: ok, or the code of the failure.', [
   'tenant',
@@ -31,7 +31,7 @@ const deliveryLatency = histogram('millrace_accepted_to_delivered_seconds', 'Fro
 ]);
 const log = logger('deliveries');
 
-const delivered = { state: 'delivered', retryInMs: null } as const;
+const delivered: StateAfterAttempt = { state: 'delivered', retryInMs: null };
 
 /** Makes one attempt of a claimed delivery: sends, decides what follows, records. */
 @Injectable()
@@ -40,7 +40,7 @@ export class AttemptService {
 
   constructor(
     table: DeliveryTable,
-    private readonly connectors: ConnectorRegistry,
+    private readonly connectors: Connectors,
     private readonly configuration: Configuration,
     private readonly health: DestinationHealth,
   ) {
@@ -63,8 +63,8 @@ export class AttemptService {
       const startedAt = new Date();
       const { receipt, error } = await this.send(claim, found, lease.signal, span);
       const finishedAt = new Date();
-      const verdict = error === null ? delivered : verdictOn(error, found?.document.spec.retry, delivery.retries);
-      const attempt = { startedAt, finishedAt, ...answered(receipt), error: error === null ? null : failureReason(error), ...verdict };
+      const next = error === null ? delivered : stateAfterFailure(error, found?.document.spec.retry, delivery.retries);
+      const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: error === null ? null : failureReason(error), ...next };
       const observed = observationOf(error, finishedAt.getTime() - startedAt.getTime());
       const [recorded] = await Promise.all([this.record(delivery, attempt), this.health.note({ tenant, destination }, observed)]);
       return recorded;
@@ -84,7 +84,7 @@ export class AttemptService {
       const { spec } = destination.document;
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
       const outbound = { id: delivery.id, payload: delivery.payload, traceparent };
-      return { receipt: await this.connectors.of(spec.kind).attempt(outbound, spec, signal), error: null };
+      return { receipt: await this.connectors.deliver(outbound, spec, signal), error: null };
     } catch (error) {
       signal.throwIfAborted();
       failSpan(span, error);
@@ -142,10 +142,10 @@ export class AttemptService {
   }
 }
 
-function answered(receipt: Receipt | null): { status: number | null; excerpt: string | null } {
-  return { status: receipt?.status ?? null, excerpt: receipt?.excerpt ?? null };
+function columnsOf(receipt: Receipt | null): { status: number | null; excerpt: string | null } {
+  return { status: receipt?.detail.status ?? null, excerpt: receipt?.detail.excerpt ?? null };
 }
 
 function receiptOf(error: unknown): Receipt | null {
-  return error instanceof AnsweredError ? error.receipt : null;
+  return error instanceof ConnectorFailure ? error.receipt : null;
 }

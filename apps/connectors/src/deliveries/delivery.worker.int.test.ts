@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
+import { Connectors } from '#libs/connectors';
 import { NotFound, deliveryId, document, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
-import { HttpClient } from '#libs/http';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { verifyStandardWebhook } from '#libs/signatures';
 import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase, HttpSink } from '#libs/testing';
 import type { ConnectorsOptions } from '../config.js';
-import { ConnectorRegistry } from '../connectors/connector.registry.js';
-import { HttpConnector } from '../connectors/http/http.connector.js';
 import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
@@ -34,18 +32,18 @@ const options: ConnectorsOptions = {
 };
 
 let producer: RecordProducer;
-let http: HttpClient;
+let connectors: Connectors;
 
 beforeAll(async () => {
   const log = { brokers: testBrokers(), clientId: 'test' };
   await ensureTopics(log, Object.values(topics));
   producer = new RecordProducer(log);
   await producer.connect();
-  http = new HttpClient({ allowPrivateAddresses: true });
+  connectors = new Connectors({ allowPrivateAddresses: true });
 });
 
 afterAll(async () => {
-  await http.close();
+  await connectors.close();
   await producer.disconnect();
 });
 
@@ -102,7 +100,7 @@ function startWorker() {
   const healthTable = new DestinationHealthTable(database);
   const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
   const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
-  const attempter = new AttemptService(table, new ConnectorRegistry(new HttpConnector(http)), configuration, health);
+  const attempter = new AttemptService(table, connectors, configuration, health);
   const claims = new DeliveryClaims(database, table, healthTable, configuration);
   const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, options);
   started.onApplicationBootstrap();
@@ -392,7 +390,7 @@ test('a disabled destination is enabled by a command that came after it was disa
 test('a process that was paused for longer than its claim lasts sends nothing', async () => {
   const attempter = new AttemptService(
     table,
-    new ConnectorRegistry(new HttpConnector(http)),
+    connectors,
     configuration,
     new DestinationHealth(database, new DestinationHealthTable(database), { openMs: 1, longestOpenMs: 1 }),
   );

@@ -3,7 +3,7 @@ import { closedBreaker } from '#libs/retries';
 import type { Breaker } from '#libs/retries';
 import { Database, columns, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
-import type { Health, Spell } from './health.js';
+import type { BlockedInterval, Health } from './health.js';
 
 export interface DestinationName {
   readonly tenant: string;
@@ -186,14 +186,14 @@ function healthOf(row: Row): LockedHealth {
     nowMs,
     health: {
       breaker: breaker ?? closedBreaker,
-      open: spellOf(row.openSince, row.openUntil, row.openReason),
-      limited: spellOf(row.limitedSince, row.limitedUntil, row.limitedReason),
+      open: intervalOf(row.openSince, row.openUntil, row.openReason),
+      limited: intervalOf(row.limitedSince, row.limitedUntil, row.limitedReason),
       disabled: disabledSince === null ? null : { sinceMs: disabledSince, reason: disabledReason ?? '' },
     },
   };
 }
 
-function spellOf(sinceMs: number | null, untilMs: number | null, reason: string | null): Spell | null {
+function intervalOf(sinceMs: number | null, untilMs: number | null, reason: string | null): BlockedInterval | null {
   return sinceMs === null || untilMs === null ? null : { sinceMs, untilMs, reason: reason ?? '' };
 }
 

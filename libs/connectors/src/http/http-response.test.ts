@@ -1,25 +1,25 @@
 import { expect, test } from 'vitest';
 import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../connector.errors.js';
-import { acceptAnswer } from './http-answer.js';
+import { receiptOf } from './http-response.js';
 
 const nowMs = Date.parse('2026-11-21T10:00:00Z');
-const answer = (status: number, headers: Record<string, string> = {}) => ({ status, headers, bodyExcerpt: 'text' });
+const response = (status: number, headers: Record<string, string> = {}) => ({ status, headers, bodyExcerpt: 'text' });
 const failureOf = (status: number, headers?: Record<string, string>): unknown => {
   try {
-    return acceptAnswer(answer(status, headers), nowMs);
+    return receiptOf(response(status, headers), nowMs);
   } catch (error) {
     return error;
   }
 };
 
 test.each([200, 201, 202, 204, 299])('%d has taken the payload', (status) =>
-  expect(acceptAnswer(answer(status), nowMs)).toEqual({ status, excerpt: 'text' }),
+  expect(receiptOf(response(status), nowMs)).toEqual({ summary: `status ${status}`, detail: { status, excerpt: 'text' } }),
 );
 
-test.each([408, 409, 425, 429, 500, 502, 503, 504, 529])('%d may be another answer soon', (status) => {
+test.each([408, 409, 425, 429, 500, 502, 503, 504, 529])('%d may be another response soon', (status) => {
   const failure = failureOf(status);
   expect(failure).toBeInstanceOf(DeliveryUnavailable);
-  expect(failure).toMatchObject({ outcome: 'retry', receipt: { status, excerpt: 'text' } });
+  expect(failure).toMatchObject({ outcome: 'retry', receipt: { detail: { status, excerpt: 'text' } } });
 });
 
 test.each([301, 302, 307, 308, 400, 403, 404, 413, 422])('%d refuses the payload for good', (status) =>

@@ -1,0 +1,104 @@
+import { DomainError } from '#libs/contracts';
+import type { Receipt } from './connector.js';
+
+/**
+ * What a failure showed about the peer; its breaker and limits follow from it.
+ * - `up`: it responded as a working system does, though it did not take this payload
+ * - `failing`: it responded that it is broken
+ * - `unreachable`: no connection, or no complete response by the deadline
+ * - `limited`: it asks for fewer requests, which says neither that it works nor that it does not
+ * - `unauthorized`: it refuses the credential
+ * - `gone`: it wants nothing more
+ * - `unknown`: nothing reached it
+ */
+export type PeerCondition = 'up' | 'failing' | 'unreachable' | 'limited' | 'unauthorized' | 'gone' | 'unknown';
+
+/**
+ * A failed operation of a connector. `code` and `outcome` say what it means for the delivery, `peer` what it means for the destination, and
+ * `retryAfterMs` for how long the destination asked to be left alone. Message, receipt and cause contain no secret.
+ */
+export abstract class ConnectorFailure extends DomainError {
+  abstract readonly peer: PeerCondition;
+
+  /** @param receipt null if there was no response */
+  constructor(
+    message: string,
+    readonly receipt: Receipt | null,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The destination responded, and may respond differently soon. */
+export class DeliveryUnavailable extends ConnectorFailure {
+  readonly code = 'delivery.unavailable';
+
+  constructor(
+    receipt: Receipt,
+    readonly peer: 'up' | 'failing' | 'limited',
+    override readonly retryAfterMs: number | undefined,
+  ) {
+    super(`The destination responded with ${receipt.summary}`, receipt);
+  }
+}
+
+/** No connection to the destination, or it broke before the response was complete. */
+export class DeliveryUnreachable extends ConnectorFailure {
+  readonly code = 'delivery.unavailable';
+  readonly peer = 'unreachable';
+
+  constructor(cause: Error) {
+    super(cause.message, null, { cause });
+  }
+}
+
+/** No complete response by the deadline. */
+export class DeliveryTimedOut extends ConnectorFailure {
+  readonly code = 'delivery.timeout';
+  readonly peer = 'unreachable';
+
+  constructor(cause: Error) {
+    super(cause.message, null, { cause });
+  }
+}
+
+/** The destination's address is an inner one, so nothing was sent. */
+export class DeliveryAddressForbidden extends ConnectorFailure {
+  readonly code = 'delivery.addressForbidden';
+  readonly peer = 'unknown';
+
+  constructor(cause: Error) {
+    super(cause.message, null, { cause });
+  }
+}
+
+/** The destination will not take this payload, however often it comes. */
+export class DeliveryRefused extends ConnectorFailure {
+  readonly code = 'delivery.refused';
+  readonly peer = 'up';
+
+  constructor(receipt: Receipt) {
+    super(`The destination refused the payload with ${receipt.summary}`, receipt);
+  }
+}
+
+/** The destination does not know us, whatever the payload is: an operator must repair the credential. */
+export class DeliveryUnauthorized extends ConnectorFailure {
+  readonly code = 'delivery.unauthorized';
+  readonly peer = 'unauthorized';
+
+  constructor(receipt: Receipt) {
+    super(`The destination refused the credential with ${receipt.summary}`, receipt);
+  }
+}
+
+/** The destination asks for nothing more to be sent. */
+export class DeliveryGone extends ConnectorFailure {
+  readonly code = 'delivery.destinationDisabled';
+  readonly peer = 'gone';
+
+  constructor(receipt: Receipt) {
+    super(`The destination is gone for good (${receipt.summary}), and gets nothing more until it is enabled again`, receipt);
+  }
+}

@@ -1,0 +1,36 @@
+import type { HttpResponse } from '#libs/http';
+import { parseRetryAfter } from '#libs/retries';
+import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../connector.errors.js';
+import type { Receipt } from '../connector.js';
+
+/**
+ * Statuses below 500 that pass: the request timed out on the way (408), a request with the same idempotency key is still at work (409), too
+ * early (425), too many (429).
+ */
+const passing = new Set([408, 409, 425, 429]);
+/** The statuses with which `Retry-After` asks for a pause (RFC 9110 §15.6.4, RFC 6585 §4). */
+const asksForPause = new Set([429, 503]);
+/** A longer pause that a destination asks for is cut to this. */
+const longestPauseMs = 24 * 3_600_000;
+
+/**
+ * The receipt of a response with which the destination took the payload. A redirect refuses it: the address in the document is the one that
+ * was checked.
+ * @throws DeliveryUnavailable, DeliveryUnauthorized, DeliveryGone, DeliveryRefused
+ */
+export function receiptOf({ status, headers, bodyExcerpt: excerpt }: HttpResponse, nowMs: number): Receipt {
+  const receipt = { summary: `status ${status}`, detail: { status, excerpt } };
+  if (status >= 200 && status < 300) return receipt;
+  if (status >= 500 || passing.has(status)) {
+    const asked = asksForPause.has(status) ? parseRetryAfter(headers['retry-after'], nowMs) : undefined;
+    const pauseMs = asked === undefined ? undefined : Math.min(asked, longestPauseMs);
+    throw new DeliveryUnavailable(receipt, peerOf(status), pauseMs);
+  }
+  if (status === 401) throw new DeliveryUnauthorized(receipt);
+  throw status === 410 ? new DeliveryGone(receipt) : new DeliveryRefused(receipt);
+}
+
+function peerOf(status: number): 'up' | 'failing' | 'limited' {
+  if (status === 429) return 'limited';
+  return status >= 500 ? 'failing' : 'up';
+}

@@ -1,0 +1,61 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { once } from 'node:events';
+import { connectorConformance, pauseMs } from '../connector.conformance.js';
+import type { PeerBehaviour, StandIn } from '../connector.conformance.js';
+import { HttpConnector } from './http.connector.js';
+
+const secret = `whsec_${Buffer.from('a secret of the destination').toString('base64')}`;
+const token = 'token-of-the-destination';
+
+const statuses = { accept: 202, refuse: 422, fail: 500, limit: 429, unauthorized: 401, gone: 410 };
+
+function respond(response: ServerResponse, behaviour: PeerBehaviour): void {
+  if (behaviour === 'hang') return;
+  if (behaviour === 'endless') {
+    const more = (): void => {
+      while (!response.destroyed && response.write('x'.repeat(65_536)));
+    };
+    response.on('drain', more);
+    more();
+    return;
+  }
+  if (behaviour === 'limit') response.setHeader('retry-after', pauseMs / 1_000);
+  response.writeHead(statuses[behaviour]).end(JSON.stringify({ behaviour, authorization: `Bearer ${token}`, token, secret }));
+}
+
+async function startHttpStandIn(): Promise<StandIn<'http'>> {
+  const received: { id: string; payload: string }[] = [];
+  let behaviour: PeerBehaviour = 'accept';
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    received.push({ id: String(request.headers['webhook-id']), payload: await text(request) });
+    respond(response, behaviour);
+  };
+  const server = createServer((request, response) => void take(request, response));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    received,
+    secrets: [secret, token],
+    behave: (next) => (behaviour = next),
+    destination: (timeoutMs) => ({
+      kind: 'http',
+      url: `http://127.0.0.1:${port}/in`,
+      secret: { value: secret },
+      headers: { authorization: `Bearer ${token}` },
+      timeoutMs,
+      order: 'best-effort',
+      retry: { delaysMs: [] },
+      limit: { concurrency: 1 },
+    }),
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
+
+connectorConformance({ kind: 'http', create: (options) => new HttpConnector(options), startStandIn: startHttpStandIn });
