@@ -108,7 +108,7 @@ test('a server that refuses its data says why, and the folder is free for the ne
 });
 
 describe('after a kill', () => {
-  /** As if the process that started the server had died: its lock stays, and the server runs on. */
+  /** Like after the death of the process that started the server: its lock stays, and the server runs on. */
   async function orphan(): Promise<void> {
     await writeFile(path.join(directory, 'lock'), JSON.stringify({ pid: 4_194_303, birth: '1' }));
   }

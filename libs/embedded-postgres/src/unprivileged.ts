@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { platform } from 'node:os';
 import { promisify } from 'node:util';
 
-/** How to start a program of Postgres, which refuses to run as root. */
+/** A way to start a program of Postgres, which refuses to run as root. */
 export interface Runner {
-  /** Who the data folder must belong to; undefined: whoever runs this process. */
+  /** The user that the data folder must belong to; undefined: the user of this process. */
   readonly owner: User | undefined;
   command(program: string, args: readonly string[]): [file: string, args: string[]];
 }
@@ -17,15 +17,15 @@ interface User {
 
 const execute = promisify(execFile);
 const nobody: User = { uid: 65_534, gid: 65_534 };
-/** Linux only: the kernel asks the program for a fast shutdown when its parent is gone, in whatever way. */
+/** Linux only: the kernel asks the program for a fast shutdown when its parent is gone, for whatever reason. */
 const endWithParent = ['--pdeathsig', 'INT'];
 
 /**
- * A plain user starts Postgres directly. For root there are two ways, and the first that works on this machine is taken:
- * - `setpriv`: as the user `postgres`, or `nobody`. It may pass folders it may not enter, because a checkout often stands under one that only
- *   root may (`/root`, `mktemp -d`).
- * - `unshare`: in a user namespace in which root's files are an ordinary user's.
- * @throws Error with the remedy where root has neither
+ * Finds a way to start Postgres. A plain user starts it directly. For root there are two ways, and the first that works on this machine is used:
+ * - `setpriv`: as the user `postgres`, or `nobody`. It may traverse folders that it may not list, because a checkout is often below a folder that
+ *   only root may enter (`/root`, `mktemp -d`).
+ * - `unshare`: in a user namespace in which root's files belong to an ordinary user.
+ * @throws Error with the remedy when root has neither
  */
 export async function findRunner(program: string): Promise<Runner> {
   const isRoot = process.geteuid?.() === 0;
@@ -48,7 +48,7 @@ const plain: Runner = { owner: undefined, command: (program, args) => [program, 
 
 const tiedToParent: Runner = { owner: undefined, command: (program, args) => ['setpriv', [...endWithParent, program, ...args]] };
 
-/** The one capability the user keeps: to pass folders it may not enter. */
+/** The one capability that the user keeps: to traverse folders that it may not enter. */
 const keepPassage = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--securebits=+no_setuid_fixup'];
 
 const asUser = (user: User): Runner => ({

@@ -3,26 +3,26 @@ import { ownerOf } from '#libs/messaging';
 import type { Hold, HoldCause, HoldPlace, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 
-const place = 'tenant_id, consumer_group, topic, partition, record_key';
-const atPlace = 'tenant_id = $1 AND consumer_group = $2 AND topic = $3 AND partition = $4 AND record_key = $5';
+const holdKey = 'tenant_id, consumer_group, topic, partition, record_key';
+const ofHold = 'tenant_id = $1 AND consumer_group = $2 AND topic = $3 AND partition = $4 AND record_key = $5';
 
-/** Locks the hold, so that it cannot be closed beside it. What an operator skipped is skipped for ever, however often the log brings it. */
+/** Locks the hold, so that it cannot be closed at the same time. A record that an operator skipped stays skipped, however often the log returns it. */
 const hold = statement(
   'hold.hold',
   `WITH held AS (
-     INSERT INTO hold (${place}, customer, reason, cause_offset, dead_letter_id)
+     INSERT INTO hold (${holdKey}, customer, reason, cause_offset, dead_letter_id)
      SELECT $1::text, $2::text, $3::text, $4::integer, $5::bytea, $6::text, $7::text,
        CASE $7 WHEN 'poison' THEN $9::bigint END, $8::text
      WHERE NOT EXISTS (SELECT FROM dead_letter WHERE tenant_id = $1 AND id = $8 AND kind = 'record' AND resolution = 'skipped')
-     ON CONFLICT (${place}) DO UPDATE SET
+     ON CONFLICT (${holdKey}) DO UPDATE SET
        reason = CASE EXCLUDED.reason WHEN 'poison' THEN 'poison' ELSE hold.reason END,
        cause_offset = coalesce(EXCLUDED.cause_offset, hold.cause_offset),
        dead_letter_id = coalesce(EXCLUDED.dead_letter_id, hold.dead_letter_id),
        retry_requested_at = CASE EXCLUDED.reason WHEN 'poison' THEN NULL ELSE hold.retry_requested_at END
-     RETURNING ${place}),
+     RETURNING ${holdKey}),
    kept AS (
-     INSERT INTO held_record (${place}, log_offset, appended_at, value, headers)
-     SELECT ${place}, $9, $10::timestamptz, $11::bytea, $12::json FROM held ON CONFLICT DO NOTHING)
+     INSERT INTO held_record (${holdKey}, log_offset, appended_at, value, headers)
+     SELECT ${holdKey}, $9, $10::timestamptz, $11::bytea, $12::json FROM held ON CONFLICT DO NOTHING)
    SELECT 1 FROM held`,
 );
 
@@ -38,12 +38,12 @@ const keptColumns = columns<{ group: string; record: LoggedRecord }>({
   headers: ['json', ({ record }) => JSON.stringify(storedHeaders(record.headers))],
 });
 
-/** Locks the holds, so that none of them is closed between the look at it and the insert. Answers with the numbers of those that are held. */
+/** Locks the holds, so that none of them is closed between the check and the insert. Returns the numbers of the records that are held. */
 const keep = statement(
   'hold.keep',
   `WITH held AS (
      SELECT input.* FROM hold JOIN ${keptColumns.unnestNumbered('input')}
-     USING (${place}) FOR KEY SHARE OF hold),
+     USING (${holdKey}) FOR KEY SHARE OF hold),
    kept AS (
      INSERT INTO held_record (${keptColumns.names})
      SELECT ${keptColumns.names} FROM held ON CONFLICT DO NOTHING)
@@ -71,21 +71,21 @@ const releasable = statement(
 
 const next = statement(
   'hold.next',
-  `SELECT log_offset AS "offset", appended_at AS "appendedAt", value, headers FROM held_record WHERE ${atPlace} ORDER BY log_offset LIMIT $6`,
+  `SELECT log_offset AS "offset", appended_at AS "appendedAt", value, headers FROM held_record WHERE ${ofHold} ORDER BY log_offset LIMIT $6`,
 );
 const finished = statement(
   'hold.finished',
-  `WITH done AS (DELETE FROM held_record WHERE ${atPlace} AND log_offset = $6 RETURNING ${place}, log_offset)
-   UPDATE dead_letter SET resolved_at = clock_timestamp(), resolution = 'retried' FROM done JOIN hold USING (${place})
+  `WITH done AS (DELETE FROM held_record WHERE ${ofHold} AND log_offset = $6 RETURNING ${holdKey}, log_offset)
+   UPDATE dead_letter SET resolved_at = clock_timestamp(), resolution = 'retried' FROM done JOIN hold USING (${holdKey})
    WHERE hold.cause_offset = done.log_offset AND dead_letter.tenant_id = hold.tenant_id AND dead_letter.id = hold.dead_letter_id
      AND dead_letter.kind = 'record' AND dead_letter.resolved_at IS NULL`,
 );
 
-const lock = statement('hold.lock', `SELECT 1 FROM hold WHERE ${atPlace} FOR UPDATE`);
-/** After the lock, and so with a snapshot that shows what was kept before it. */
+const lock = statement('hold.lock', `SELECT 1 FROM hold WHERE ${ofHold} FOR UPDATE`);
+/** Runs after `hold.lock`, so its snapshot shows every record that was kept before the lock. */
 const close = statement(
   'hold.close',
-  `DELETE FROM hold WHERE ${atPlace} AND NOT EXISTS (SELECT FROM held_record WHERE ${atPlace}) RETURNING 1`,
+  `DELETE FROM hold WHERE ${ofHold} AND NOT EXISTS (SELECT FROM held_record WHERE ${ofHold}) RETURNING 1`,
 );
 
 const requestRetry = statement(
@@ -100,7 +100,7 @@ interface HoldRow {
   deadLetterId: string | null;
 }
 
-interface RecordRow {
+interface HeldRecordRow {
   offset: number;
   appendedAt: Date;
   value: Buffer | null;
@@ -150,7 +150,7 @@ export class HoldTable implements HoldStore {
   }
 
   async next(at: HoldPlace, limit: number): Promise<LoggedRecord[]> {
-    const rows = await this.database.query<RecordRow>(next, [...valuesOf(at), limit]);
+    const rows = await this.database.query<HeldRecordRow>(next, [...valuesOf(at), limit]);
     const { topic, partition, key } = at;
     return rows.map(({ offset, appendedAt, value, headers }) => {
       return { topic, partition, offset, timestampMs: appendedAt.getTime(), key, value, headers: headersOf(headers) };
@@ -168,7 +168,7 @@ export class HoldTable implements HoldStore {
     });
   }
 
-  /** The owner of the partition handles the dead letter's record again, and then those that wait behind it. */
+  /** Asks the owner of the partition to handle the dead letter's record again, and then the records that wait behind it. */
   async requestRetry(tenant: string, deadLetterId: string): Promise<void> {
     await this.database.query(requestRetry, [tenant, deadLetterId]);
   }
@@ -184,7 +184,7 @@ function valuesOf({ group, topic, partition, key }: HoldPlace): unknown[] {
   return [tenantOf({ key }), group, topic, partition, key];
 }
 
-/** From the key alone, so that it is the same wherever the place comes from. */
+/** Derived from the key alone, so that it is the same for a record and for a hold. */
 function tenantOf({ key }: Pick<LoggedRecord, 'key'>): string {
   return storableText(ownerOf({ key, headers: undefined }).tenant);
 }
@@ -193,7 +193,7 @@ function holdOf(group: string, { topic, partition, key, deadLetterId }: HoldRow)
   return { group, topic, partition, key, cause: deadLetterId === null ? 'overflow' : { deadLetterId } };
 }
 
-/** Values in base64, because a header is bytes; a list where the header came more than once. */
+/** Values are base64, because a header is bytes. A header that occurs more than once has a list. */
 type StoredHeaders = Record<string, string | string[]>;
 
 function storedHeaders(headers: LoggedRecord['headers'] = {}): StoredHeaders {

@@ -7,10 +7,10 @@ import { migrations } from './migrations/index.js';
 const migrationLock = 5_108_212_026;
 
 /**
- * Brings the database to the schema and the SQL functions of this build. Safe to run from many processes at once: one migrates, the others wait
+ * Brings the database to the schema and the SQL functions of this build. Many processes may run it at once: one migrates, the others wait
  * and find it done. An older build leaves newer migrations alone, and puts its own functions back.
  * Needs a direct connection (no transaction pooler) of a login that owns the schema and may create roles, or finds them created.
- * @throws StorageUnavailable where Postgres is away
+ * @throws StorageUnavailable when Postgres is not available
  */
 export async function migrate(url: string, functions = readFunctions()): Promise<void> {
   const lock = new Client({ connectionString: url, application_name: 'millrace-migrate', connectionTimeoutMillis: 5_000, keepAlive: true });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { BatchWriter, StorageUnavailable } from './index.js';
 
-/** Writes by doubling, refuses negative numbers, and keeps what it was asked for. */
+/** A writer that doubles its inputs, refuses batches with a negative number, and records every batch. */
 function writerOf(options: { maxBatch: number; lingerMs?: number }) {
   const batches: number[][] = [];
   const gate = { open: Promise.resolve() };
@@ -17,13 +17,13 @@ function writerOf(options: { maxBatch: number; lingerMs?: number }) {
   return { writer, batches, gate };
 }
 
-test('what is added in one turn of the event loop is one write, and each caller gets its own answer', async () => {
+test('inputs added in one turn of the event loop are one write, and each caller gets its own output', async () => {
   const { writer, batches } = writerOf({ maxBatch: 10 });
   expect(await Promise.all([1, 2, 3].map((input) => writer.add(input)))).toEqual([2, 4, 6]);
   expect(batches).toEqual([[1, 2, 3]]);
 });
 
-test('a lingering batch takes in what comes a little later', async () => {
+test('a lingering batch includes inputs added a little later', async () => {
   const { writer, batches } = writerOf({ maxBatch: 10, lingerMs: 20 });
   const first = writer.add(1);
   await new Promise((resolve) => setImmediate(resolve));
@@ -40,7 +40,7 @@ test('a full batch does not wait, and no write is larger than allowed', async ()
   ]);
 });
 
-test('what comes during a write goes together into the next one', async () => {
+test('inputs added during a write go together into the next one', async () => {
   const { writer, batches, gate } = writerOf({ maxBatch: 10 });
   const { promise, resolve: open } = Promise.withResolvers<void>();
   gate.open = promise;
@@ -88,7 +88,7 @@ describe('a batch that fails', () => {
   });
 });
 
-test('a write that does not answer every input is a defect, and no caller gets the answer of another', async () => {
+test('a write that does not return an output for every input is a defect, and no caller gets the output of another', async () => {
   const writer = new BatchWriter<number, number>({ maxBatch: 10, write: () => Promise.resolve([]) });
   await expect(writer.add(1)).rejects.toThrow('A write of 1 inputs gave 0 outputs');
 });

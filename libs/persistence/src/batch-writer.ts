@@ -1,35 +1,33 @@
 import { StorageUnavailable } from './storage.errors.js';
 
 export interface BatchWriterOptions<Input, Output> {
-  /** Inputs of one write at most. */
+  /** The largest number of inputs in one write. */
   maxBatch: number;
-  /** How long the first input of a batch waits for company; default 0: until the current turn of the event loop is over. */
+  /** How long the first input of a batch waits for further ones; default 0: until the current turn of the event loop is over. */
   lingerMs?: number;
-  /** Writes them all or none, and answers in their order. */
+  /** Writes all inputs or none. Returns one output per input, in the order of the inputs. */
   write: (inputs: Input[]) => Promise<Output[]>;
 }
 
-interface Waiting<Input, Output> {
+interface PendingInput<Input, Output> {
   readonly input: Input;
   resolve(output: Output): void;
   reject(reason: unknown): void;
 }
 
-/**
- * Makes one statement of what many callers ask for one by one. One write is under way at a time, so batches grow with the load by themselves.
- */
+/** Combines the inputs of many callers into one write. Only one write is under way at a time, so batches grow with the load. */
 export class BatchWriter<Input, Output> {
-  private readonly waiting: Waiting<Input, Output>[] = [];
+  private readonly pending: PendingInput<Input, Output>[] = [];
   private isWriting = false;
   private isScheduled = false;
 
   constructor(private readonly options: BatchWriterOptions<Input, Output>) {}
 
-  /** Resolves when the input is written. An input that cannot be written fails alone. */
+  /** Resolves with the output when the input is written. An input that cannot be written fails alone. */
   add(input: Input): Promise<Output> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ input, resolve, reject });
-      if (this.waiting.length >= this.options.maxBatch) void this.flush();
+      this.pending.push({ input, resolve, reject });
+      if (this.pending.length >= this.options.maxBatch) void this.flush();
       else this.schedule();
     });
   }
@@ -44,21 +42,21 @@ export class BatchWriter<Input, Output> {
 
   private async flush(): Promise<void> {
     this.isScheduled = false;
-    if (this.isWriting) return; // the write under way goes on with what came meanwhile
+    if (this.isWriting) return; // the write that is under way continues with the inputs added meanwhile
     this.isWriting = true;
-    while (this.waiting.length > 0) await this.write(this.waiting.splice(0, this.options.maxBatch));
+    while (this.pending.length > 0) await this.write(this.pending.splice(0, this.options.maxBatch));
     this.isWriting = false;
   }
 
-  /** A failure that is not the connection's is that of some input: halving finds it, and its neighbours are written without it. */
-  private async write(batch: readonly Waiting<Input, Output>[]): Promise<void> {
+  /** A failure that is not the connection's is caused by one of the inputs: halving the batch finds it, and the others are written without it. */
+  private async write(batch: readonly PendingInput<Input, Output>[]): Promise<void> {
     try {
       const outputs = await this.options.write(batch.map(({ input }) => input));
       if (outputs.length !== batch.length) throw new Error(`A write of ${batch.length} inputs gave ${outputs.length} outputs`);
-      for (const [at, waiting] of batch.entries()) waiting.resolve(outputs[at]!);
+      for (const [at, input] of batch.entries()) input.resolve(outputs[at]!);
     } catch (error) {
       if (batch.length === 1 || error instanceof StorageUnavailable) {
-        for (const waiting of batch) waiting.reject(error);
+        for (const input of batch) input.reject(error);
         return;
       }
       const half = Math.ceil(batch.length / 2);

@@ -1,4 +1,4 @@
-/** What a column of each SQL type takes; null and undefined are NULL. */
+/** The values that a column of each SQL type takes, besides null and undefined for NULL. */
 interface SqlTypes {
   text: string;
   integer: number;
@@ -26,7 +26,7 @@ export interface Columns<Row> {
    * @param from the number of the first parameter; default 1
    */
   unnest(table: string, from?: number): string;
-  /** As {@link unnest}, with a last column `number` that counts the rows from 1, in the order in which they were given. */
+  /** Like {@link unnest}, with a last column `number` that counts the rows from 1, in the order in which they were given. */
   unnestNumbered(table: string, from?: number): string;
   /** The parameters: one array per column, with null for each value that is missing. */
   values(rows: readonly Row[]): unknown[][];

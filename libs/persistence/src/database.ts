@@ -7,41 +7,41 @@ import type { Subscription } from './listener.js';
 import type { Statement } from './statement.js';
 import { SchemaOutdated, StorageUnavailable, isConnectionLevel, translated } from './storage.errors.js';
 
-/** `millrace_service` sees every tenant and always names the one it means; `millrace_query` sees the one tenant its transaction is set to. */
+/** `millrace_service` sees every tenant, so its statements name theirs; `millrace_query` sees only the tenant that its transaction is set to. */
 export type DatabaseRole = 'millrace_service' | 'millrace_query';
 
 export interface DatabaseOptions {
   /** A login that is, or is a member of, `role`. */
   url: string;
   role: DatabaseRole;
-  /** What `pg_stat_activity` shows. */
+  /** The name that `pg_stat_activity` shows. */
   applicationName: string;
-  /** Connections at most; default 10. */
+  /** The largest number of connections; default 10. */
   poolSize?: number;
 }
 
-/** Where statements run: a pool's any connection, or the one of a transaction. */
+/** Runs statements: on any connection of a pool, or on the connection of one transaction. */
 export interface Session {
   /**
-   * @throws StorageUnavailable where Postgres is away
-   * @throws pg's DatabaseError where the statement or its values are at fault
+   * @throws StorageUnavailable when Postgres is not available
+   * @throws DatabaseError of `pg` when the statement or its values are at fault
    */
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
 }
 
 const connectTimeoutMs = 5_000;
 const closeTimeoutMs = 5_000;
-/** The server ends a statement after this; the driver gives up waiting shortly after, for a server that is gone without a word. */
+/** The server cancels a statement after this time. The driver stops waiting a little later, because a server that is gone cancels nothing. */
 const statementTimeoutMs = 30_000;
-const answerTimeoutMs = statementTimeoutMs + 5_000;
-/** The server frees what a stalled process holds locked. */
+const responseTimeoutMs = statementTimeoutMs + 5_000;
+/** After this time the server ends a transaction that a stalled process left open, and so frees its locks. */
 const idleInTransactionTimeoutMs = 60_000;
 
 const log = logger('persistence');
 
 /**
- * Postgres in one role, over one pool. The pool is `pg`'s own, beside TypeORM and not inside it: TypeORM's is reachable only as an untyped
- * field of a driver that first runs queries of its own, and a service needs no TypeORM at run time, only `migrate` does.
+ * Postgres in one role, over one pool. The pool is `pg`'s own and not TypeORM's, which is reachable only as an untyped field of a driver that
+ * runs queries of its own first. Only `migrate` uses TypeORM.
  */
 export class Database implements Session {
   private readonly pool: Pool;
@@ -50,16 +50,16 @@ export class Database implements Session {
   protected constructor(options: DatabaseOptions) {
     this.connection = connectionOf(options);
     this.pool = new Pool({ ...this.connection, max: options.poolSize ?? 10, connectionTimeoutMillis: connectTimeoutMs });
-    // A connection that breaks while idle leaves the pool by itself; one that breaks in use fails the statement on it.
+    // The pool drops a connection that breaks while idle. One that breaks in use fails its statement.
     this.pool.on('error', (error) => log.warn({ error: error.message }, 'an idle connection to Postgres broke'));
     this.pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   /**
    * Connects once, so that a wrong password, database or role stops the process at its start.
-   * @throws StorageUnavailable where Postgres is away
-   * @throws Error where it refuses the login or has no such database
-   * @throws SchemaOutdated where the role does not exist because nothing has been migrated yet
+   * @throws StorageUnavailable when Postgres is not available
+   * @throws Error when it refuses the login or has no such database
+   * @throws SchemaOutdated when the role does not exist, because the database was never migrated
    */
   static async connect(options: DatabaseOptions): Promise<Database> {
     return opened(new Database(options), options.role);
@@ -69,7 +69,7 @@ export class Database implements Session {
     return this.withClient((client) => run<Row>(client, statement, values));
   }
 
-  /** All of `work` or nothing of it. What `work` throws rolls back and is thrown on. The session ends with it. */
+  /** Runs `work` in a transaction. An error of `work` rolls it back and is thrown again. The session cannot be used afterwards. */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return this.transactionThatBegins('BEGIN', work);
   }
@@ -84,7 +84,7 @@ export class Database implements Session {
         if (command === 'COMMIT') return result;
         throw new Error('Nothing was saved: a statement of the transaction failed, and its error was not passed on');
       } catch (error) {
-        if (!(error instanceof StorageUnavailable)) await send(client, 'ROLLBACK'); // else the connection is dropped, and with it the transaction
+        if (!(error instanceof StorageUnavailable)) await send(client, 'ROLLBACK'); // otherwise the connection is dropped, and the transaction with it
         throw error;
       } finally {
         session.end();
@@ -93,20 +93,20 @@ export class Database implements Session {
   }
 
   /**
-   * Hears `NOTIFY channel` on a connection of its own, which comes back by itself when it breaks. Resolves after the first try to connect,
-   * whether or not it succeeded.
-   * @param onNotice gets the payload; and an empty one after each connect, because notices before it were missed
+   * Listens for `NOTIFY channel` on a connection of its own, which reconnects when it breaks. Resolves after the first try to connect, whether or
+   * not it succeeded.
+   * @param onNotice is called with the payload of each notice, and with an empty one after each connect, because earlier notices were missed
    */
   listen(channel: string, onNotice: (payload: string) => void): Promise<Subscription> {
     return listen(this.connection, channel, onNotice);
   }
 
-  /** @throws StorageUnavailable where Postgres does not answer */
+  /** @throws StorageUnavailable when Postgres does not respond */
   async ping(): Promise<void> {
     await this.withClient((client) => send(client, 'SELECT 1'));
   }
 
-  /** Waits for what is under way, and not for a server that does not answer. */
+  /** Waits for statements that are under way, but at most 5 s, so that a server that does not respond cannot delay the stop. */
   async close(): Promise<void> {
     await Promise.race([this.pool.end(), delay(closeTimeoutMs, undefined, { ref: false })]);
   }
@@ -128,26 +128,26 @@ export class Database implements Session {
   }
 }
 
-/** Postgres as the `query` service may see it: nothing, except within {@link asTenant}. */
+/** Postgres as the `query` service may see it: no rows, except within {@link asTenant}. */
 export class TenantDatabase extends Database {
   static override async connect(options: DatabaseOptions & { role: 'millrace_query' }): Promise<TenantDatabase> {
     return opened(new TenantDatabase(options), options.role);
   }
 
-  /** A transaction in which row-level security shows, and lets in, rows of this tenant only. */
+  /** Runs `work` in a transaction in which row-level security allows reading and writing rows of this tenant only. */
   asTenant<T>(tenant: string, work: (session: Session) => Promise<T>): Promise<T> {
     return this.transactionThatBegins(`BEGIN; SELECT set_config('millrace.tenant', ${escapeLiteral(tenant)}, true)`, work);
   }
 }
 
-/** The connection of one transaction, and only as long as that lasts: later its connection may serve another tenant. */
+/** The connection of one transaction. Refuses statements after its end, when the connection may serve another tenant. */
 class TransactionSession implements Session {
   private ended = false;
 
   constructor(private readonly client: PoolClient) {}
 
   async query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
-    if (this.ended) throw new Error(`The statement ${statement.name} came after the end of its transaction; await it inside`);
+    if (this.ended) throw new Error(`The statement ${statement.name} was sent after the end of its transaction; await it inside`);
     return run<Row>(this.client, statement, values);
   }
 
@@ -179,7 +179,7 @@ async function opened<D extends Database>(database: D, role: DatabaseRole): Prom
   }
 }
 
-/** What a server that answers finds wrong with the login, the database or the role: waiting does not mend it. */
+/** The error for a login, database or role that the server refuses, which waiting cannot fix; undefined for other failures. */
 function refusal(error: unknown, role: DatabaseRole): Error | undefined {
   const cause = error instanceof StorageUnavailable ? error.cause : undefined;
   if (!(cause instanceof DatabaseError) || isConnectionLevel(cause)) return undefined;
@@ -190,8 +190,8 @@ function refusal(error: unknown, role: DatabaseRole): Error | undefined {
 }
 
 /**
- * The role is a start-up option of the session, so it holds before the first statement, and `RESET ROLE` leads back to it.
- * What the address itself says (`?sslmode=…`, `?application_name=…`) wins over ours.
+ * The role is a start-up option of the session, so it applies before the first statement, and `RESET ROLE` returns to it.
+ * Parameters of the address (`?sslmode=…`, `?application_name=…`) override ours.
  */
 function connectionOf({ url, role, applicationName }: DatabaseOptions): ClientConfig {
   const address = new URL(url);
@@ -201,7 +201,7 @@ function connectionOf({ url, role, applicationName }: DatabaseOptions): ClientCo
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,
-    query_timeout: answerTimeoutMs,
+    query_timeout: responseTimeoutMs,
     idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
@@ -209,8 +209,8 @@ function connectionOf({ url, role, applicationName }: DatabaseOptions): ClientCo
 }
 
 /**
- * `int8` becomes a number, not `pg`'s text: ours are fences, log offsets and counts, all far below 2^53, and a larger one fails instead of
- * being rounded. Everything else is as `pg` has it: `json` parsed, `timestamptz` a Date (columns keep milliseconds, as a Date does),
+ * `int8` is parsed to a number instead of `pg`'s text: ours are fences, log offsets and counts, all far below 2^53, and a larger value fails
+ * instead of being rounded. Other types are as in `pg`: `json` parsed, `timestamptz` a Date (columns keep milliseconds, as a Date does),
  * `bytea` a Buffer, `numeric` text.
  */
 const getTypeParser: typeof types.getTypeParser = (type, format) =>

@@ -1,6 +1,6 @@
 /**
- * Text as a `text` column takes it: Postgres keeps no NUL, so each becomes U+FFFD. For what others wrote (a type, a header, an answer); JSON needs
- * it not, because there a NUL is an escape.
+ * Replaces each NUL, which a `text` column refuses, with U+FFFD. For text from outside, such as an event type, a header or a model's output. JSON
+ * columns do not need it, because JSON text escapes a NUL.
  */
 export function storableText(text: string): string;
 export function storableText(text: string | null): string | null;

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { DomainError, messageOf } from '#libs/contracts';
 
-/** Postgres could not do its part now: it is away, starting, full, or cut the statement off. The same call may succeed later; nothing is lost. */
+/** Postgres is away, starting or full, or it cancelled the statement. The same call may succeed later. */
 export class StorageUnavailable extends DomainError {
   readonly code = 'storage.unavailable';
   override readonly ours = true;
@@ -30,9 +30,9 @@ export class SchemaOutdated extends Error {
  * SQLSTATEs, or their classes, after which the same statement may succeed later.
  * @see https://www.postgresql.org/docs/18/errcodes-appendix.html
  */
-const passing = [
+const transientStates = [
   '08', // the connection broke
-  '25006', // a replica that is not primary yet, or no longer
+  '25006', // a replica that is not primary yet, or not any more
   '40', // lost a deadlock or a serialization conflict
   '53', // out of connections, memory or disk
   '55P03', // a lock was not granted in time
@@ -41,18 +41,18 @@ const passing = [
   '58', // the server's own disk failed
 ];
 
-/** What the driver says, without a code, when the connection is gone. */
-const drivers =
+/** The messages of driver errors without a code that mean a lost connection. */
+const lostConnection =
   /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout exceeded|timeout expired|Query read timeout|Cannot use a pool)/;
 
-/** True where the fault is that of the connection or the server, not of the statement or its values. */
+/** True when the connection or the server is at fault, and not the statement or its values. */
 export function isConnectionLevel(error: unknown): boolean {
-  if (error instanceof DatabaseError) return passing.some((state) => error.code?.startsWith(state));
+  if (error instanceof DatabaseError) return transientStates.some((state) => error.code?.startsWith(state));
   if (error instanceof AggregateError) return error.errors.every(isConnectionLevel);
-  return error instanceof Error && ('syscall' in error || drivers.test(error.message));
+  return error instanceof Error && ('syscall' in error || lostConnection.test(error.message));
 }
 
-/** The driver's error in the words of this codebase: {@link StorageUnavailable}, or the error itself, which is then a defect of the statement. */
+/** Maps a driver error: {@link StorageUnavailable} for one of the connection or server, and the error itself for a defect of the statement. */
 export function translated(error: unknown): unknown {
   return isConnectionLevel(error) ? new StorageUnavailable(error) : error;
 }

@@ -1,12 +1,12 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
-/** Where a row stands in its list: what the list is sorted by, then the row's id. */
+/** The position of a row in its list: the value that the list is sorted by, then the row's id. */
 export interface Position {
   key: string;
   id: string;
 }
 
-/** Which list a cursor is of. With another tenant, order or filter it is another list. */
+/** Identifies the list that a cursor belongs to. Another tenant, order or filter is another list. */
 export interface ListIdentity {
   tenant: string;
   list: string;
@@ -16,8 +16,8 @@ export interface ListIdentity {
 const signatureBytes = 16;
 
 /**
- * Cursors are `position.signature`, both base64url. The signature covers tenant, list and filter, so a cursor that was made up, or taken to
- * another list, is refused instead of giving wrong rows. All replicas share the key, so a page may come from any of them.
+ * Cursors are `position.signature`, both base64url. The signature covers tenant, list and filter, so an invented cursor, or one of another list,
+ * is refused instead of returning wrong rows. All replicas share the key, so any of them can return the next page.
  */
 export class CursorSigner {
   private readonly key: Buffer;
@@ -32,7 +32,7 @@ export class CursorSigner {
     return `${text}.${this.sign(list, text).toString('base64url')}`;
   }
 
-  /** The position in a cursor of this very list; null where it is not one. */
+  /** The position in the cursor; null when it is not a cursor of this list. */
   decode(list: ListIdentity, cursor: string): Position | null {
     const [text, signature, ...rest] = cursor.split('.');
     if (text === undefined || signature === undefined || rest.length > 0) return null;

@@ -5,7 +5,7 @@ export function conditions(given: Record<string, unknown>): Record<string, unkno
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== undefined));
 }
 
-/** A type as a filter names it: whole, or a prefix with `*` after it. */
+/** The condition for a filter's `type`: the whole type, or a prefix when it ends with `*`. */
 export function typeCondition(type: string | null | undefined): { type?: string; typePrefix?: string } {
   if (type == null) return {};
   if (!type.includes('*')) return { type };

@@ -26,7 +26,7 @@ export interface ListSource<Row, Raw extends { sortKey: string }> {
   rowOf: (raw: Raw) => Row;
 }
 
-/** A page, as Relay's connections have it. `count` runs only where `totalCount` is selected. */
+/** A page, shaped like a Relay connection. `count` runs only when `totalCount` is selected. */
 export interface Connection<Row> {
   edges: { cursor: string; node: Row }[];
   nodes: Row[];
@@ -39,7 +39,7 @@ export const maxPageSize = 100;
 /** Counting is exact up to here: an exact count of a large tenant costs more than a thousand pages. */
 const countLimit = 10_000;
 
-/** Keyset paging: a page starts behind a row, not after a number of rows, so it costs the same at any depth and rows that come in meanwhile move nothing. */
+/** Keyset paging: a page starts after a row instead of a number of rows, so it costs the same at any depth, and new rows do not shift it. */
 @Injectable()
 export class Paging {
   constructor(

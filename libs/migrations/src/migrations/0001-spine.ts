@@ -20,8 +20,8 @@ export class Spine1795219200000 implements MigrationInterface {
 }
 
 /**
- * Roles belong to the whole cluster, so another database may have made them, even at this moment. A login that may not create roles finds them
- * made by an administrator, and itself a member.
+ * Roles belong to the whole cluster, so another database may have created them, even at this moment. For a login that may not create roles, an
+ * administrator creates them and makes the login a member.
  */
 const role = (name: string): string => `DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${name}') THEN CREATE ROLE ${name} NOLOGIN; END IF;
@@ -35,7 +35,7 @@ const roles = [
   membership('millrace_service'),
   membership('millrace_query'),
   `GRANT USAGE ON SCHEMA public TO millrace_service, millrace_query`,
-  // TypeORM's ledger of migrations: what a service reads at its start.
+  // TypeORM's table of applied migrations: a service reads it at its start.
   `GRANT SELECT ON migration TO millrace_service, millrace_query`,
   `CREATE DOMAIN key_text AS text COLLATE "C"`,
 ];

@@ -13,7 +13,7 @@ export class QueryPages1795219200001 implements MigrationInterface {
   }
 }
 
-/** One per filter that would otherwise walk a tenant's whole history. Types compare by bytes, so that a prefix is a range. */
+/** One per filter that would otherwise read a tenant's whole history. Types compare by bytes, so that a prefix is a range. */
 const indexes = [
   `CREATE INDEX event_source ON event (tenant_id, source, received_at DESC, id DESC)`,
   `CREATE INDEX event_type ON event (tenant_id, type COLLATE "C", received_at DESC, id DESC)`,
@@ -25,14 +25,14 @@ const indexes = [
   `CREATE INDEX dead_letter_open ON dead_letter (tenant_id, created_at DESC, id DESC) WHERE resolved_at IS NULL`,
 ];
 
-/** A mutation that is sent again with its idempotency key is one entry, as it is one command. */
+/** A mutation that is sent again with its idempotency key is the same command, and so has one entry. */
 const audit = [
   `ALTER TABLE audit_entry ADD COLUMN command_id key_text`,
   `CREATE UNIQUE INDEX audit_entry_command ON audit_entry (tenant_id, command_id) WHERE command_id IS NOT NULL`,
   `CREATE INDEX audit_entry_target ON audit_entry (tenant_id, target, at)`,
 ];
 
-/** Rows without what would make a page heavy. */
+/** Rows without their large columns, for pages. */
 const views = [
   `CREATE VIEW event_summary WITH (security_invoker = true) AS
      SELECT e.tenant_id, e.id, e.source, e.customer, e.type, e.lane, e.provider_event_id, e.occurred_at, e.received_at, e.recorded_at,

@@ -1,9 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/**
- * Customers whose records wait, and the records that wait. Besides, how a dead letter was resolved; of those that were resolved before, nobody
- * knows it.
- */
+/** Customers whose records wait, the records that wait, and how a dead letter was resolved (null for those resolved before this migration). */
 export class HeldRecords1795219200002 implements MigrationInterface {
   name = 'HeldRecords1795219200002';
 
@@ -28,7 +25,7 @@ const tables = [
     PRIMARY KEY (tenant_id, consumer_group, topic, partition, record_key),
     CHECK (reason IN ('poison', 'overflow')),
     CHECK ((reason = 'poison') = (dead_letter_id IS NOT NULL AND cause_offset IS NOT NULL)))`,
-  // What the owner of a partition looks for, over all tenants.
+  // The owner of a partition looks for its holds, over all tenants.
   `CREATE INDEX hold_partition ON hold (consumer_group, topic, partition)`,
   `CREATE INDEX hold_customer ON hold (tenant_id, customer)`,
   `CREATE INDEX hold_dead_letter ON hold (tenant_id, dead_letter_id)`,
@@ -42,7 +39,7 @@ const tables = [
 
 const rightsOfQuery: Record<string, string> = {
   hold: 'SELECT',
-  // Not what they say: that is shown where an event is.
+  // Without value and headers: the body of an event is shown at the event.
   held_record: 'SELECT (tenant_id, consumer_group, topic, partition, record_key, log_offset, appended_at, held_at)',
 };
 

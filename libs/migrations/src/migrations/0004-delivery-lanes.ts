@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Deliveries in lanes: order by destination, retries beside the queue, and what all processes know of how a destination is doing. */
+/** Order of deliveries by destination, retries beside the queue, and the health of destinations that all processes share. */
 export class DeliveryLanes1795219200003 implements MigrationInterface {
   name = 'DeliveryLanes1795219200003';
 
@@ -9,13 +9,13 @@ export class DeliveryLanes1795219200003 implements MigrationInterface {
   }
 
   async down(): Promise<void> {
-    throw new Error('What waits beside its queue would be called by nobody: drop the database instead.');
+    throw new Error('Deliveries that wait beside their queue would never be attempted: drop the database instead.');
   }
 }
 
 const deliveries = [
-  // strict: what the destination's document said when the delivery was planned. aside: it left its queue, and goes at its own time. held_back:
-  // another delivery of its customer that is aside goes first. retries: how many it has used up since it was planned or redelivered.
+  // strict: the order of the destination's document when the delivery was planned. aside: it left its queue, and is due at its own time. held_back:
+  // another delivery of its customer that is aside goes first. retries: used up since it was planned or redelivered.
   `ALTER TABLE delivery
      ADD COLUMN strict boolean NOT NULL DEFAULT false,
      ADD COLUMN aside boolean NOT NULL DEFAULT false,
@@ -26,19 +26,19 @@ const deliveries = [
   `ALTER TABLE delivery ADD CONSTRAINT delivery_state_check CHECK (state IN ('pending', 'delivered', 'parked', 'skipped')) NOT VALID`,
   `ALTER TABLE delivery VALIDATE CONSTRAINT delivery_state_check`,
 
-  // What may be claimed, by destination: a claim looks at the first few of each, however many wait behind them.
+  // Deliveries that may be claimed, by destination: a claim reads the first few of each, however many wait behind them.
   `DROP INDEX delivery_due`,
   `CREATE INDEX delivery_due ON delivery (tenant_id, destination, next_attempt_at)
      WHERE state = 'pending' AND next_attempt_at IS NOT NULL AND NOT held_back`,
   `CREATE INDEX delivery_claimed ON delivery (tenant_id, destination) WHERE lease_until IS NOT NULL`,
-  // The queue of a customer at a destination: its first one has its turn, or, where it is strict and parked, holds it.
+  // The queue of a customer at a destination: its first delivery has its turn, or blocks the queue when it is strict and parked.
   `DROP INDEX delivery_queue`,
   `CREATE INDEX delivery_queue ON delivery (tenant_id, destination, customer, position)
      WHERE NOT aside AND (state = 'pending' OR (strict AND state = 'parked'))`,
   `CREATE INDEX delivery_aside ON delivery (tenant_id, destination, customer, next_attempt_at) WHERE aside AND state = 'pending'`,
 ];
 
-/** The mark stands on the attempt, so that marking changes no row that attempts, claims and queues change. */
+/** The mark is on the attempt, so that setting it does not change the delivery's row, which attempts, claims and queues change. */
 const attempts = [
   `ALTER TABLE attempt ADD COLUMN announced boolean NOT NULL DEFAULT true`,
   `UPDATE attempt SET announced = false FROM delivery
@@ -58,7 +58,7 @@ const tenantTable = (table: string): string[] => [
   `GRANT SELECT ON ${table} TO millrace_query`,
 ];
 
-/** Every redeliver and skip that was applied: the log may give any of them again, in the order they came. */
+/** Every redeliver and skip that was applied: the log may return any of them again, in their order. */
 const commands = [
   `CREATE TABLE delivery_command (
     tenant_id key_text NOT NULL, delivery_id key_text NOT NULL, command_id key_text NOT NULL,
@@ -67,9 +67,9 @@ const commands = [
   ...tenantTable('delivery_command'),
 ];
 
-/** One small row per destination, changed often: free space in its pages keeps the change inside them. */
+/** One small row per destination, changed often: free space in its pages keeps the changes in the same page. */
 const health = [
-  // document_version: what is known of an older version of the document says nothing about a newer one. next_due_ms: the rate limit's number.
+  // document_version: the health of an older version of the document says nothing about a newer one. next_due_ms: the state of the rate limit.
   `CREATE TABLE destination_health (
     tenant_id key_text NOT NULL, destination key_text NOT NULL, document_version integer NOT NULL, breaker json, open_since timestamptz(3),
     open_until timestamptz(3), open_reason text, limited_since timestamptz(3), limited_until timestamptz(3), limited_reason text,

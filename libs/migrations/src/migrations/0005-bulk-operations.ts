@@ -16,7 +16,7 @@ export class BulkOperations1795219200004 implements MigrationInterface {
 const table = [
   // state: running, completed, cancelled, failed. Only the holder of the newest fence appends commands. total: null until it was counted;
   // counting stops at a limit, and then total_exact is false. position: the last item whose command was appended; null before the first.
-  // A key of idempotency stands for one input: sent again with another one, the request is refused.
+  // An idempotency key belongs to one input: a request that reuses it with another input is refused.
   `CREATE TABLE bulk_operation (
     tenant_id key_text NOT NULL, id key_text NOT NULL, kind text NOT NULL, selection text NOT NULL, filter jsonb NOT NULL, flow text,
     rate_per_second integer NOT NULL, state text NOT NULL DEFAULT 'running', total integer, total_exact boolean, done integer NOT NULL DEFAULT 0,

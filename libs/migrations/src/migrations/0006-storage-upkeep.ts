@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** What a run's claim has asked of models, so that no repeated question goes uncounted; and room for a run's few changes beside its row. */
+/** Counts the questions of a run's claim to models, so that every repeated question is counted, and leaves free space beside rows that change. */
 export class StorageUpkeep1795219200005 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     for (const statement of [...questions, ...room]) await runner.query(statement);
@@ -11,7 +11,7 @@ export class StorageUpkeep1795219200005 implements MigrationInterface {
   }
 }
 
-/** unanswered: questions of this claim whose answers are not stored. lost_answers: those that were open when the claim before this one ended. */
+/** unanswered: questions of this claim whose outputs are not stored. lost_answers: those that were open when the claim before this one ended. */
 const questions = [
   `ALTER TABLE run ADD COLUMN unanswered integer NOT NULL DEFAULT 0`,
   `ALTER TABLE run ADD COLUMN lost_answers integer NOT NULL DEFAULT 0`,

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Deliveries are found by their runs, whose ids begin with a time, and no longer by their events, whose ids are hashes: an index that a hash leads
- * is touched at a random page, another one for each event, and the more is stored the more there are.
+ * Deliveries are found by their runs, whose ids begin with a time, instead of their events, whose ids are hashes. An index that begins with a hash
+ * is written at a random page for each event, and the number of those pages grows with what is stored.
  */
 export class TimeLedIds1795219200006 implements MigrationInterface {
   name = 'TimeLedIds1795219200006';
@@ -17,12 +17,12 @@ export class TimeLedIds1795219200006 implements MigrationInterface {
 }
 
 /**
- * One delivery per step of a run, whatever its id: a build that still makes ids without a time may plan the same decision while a newer one takes
- * over.
+ * One delivery per step of a run, whatever its id: during an upgrade, a build that makes ids without a time may plan the same decision as a newer
+ * build.
  */
 const deliveries = [`CREATE UNIQUE INDEX delivery_run ON delivery (tenant_id, run_id, step, destination)`, `DROP INDEX delivery_event`];
 
-/** What is unfinished, by when it began, as its lists have it; of runs it holds the failed ones too. */
+/** Unfinished runs and deliveries, in the order of their lists. Failed runs are among them. */
 const unfinished = [
   `DROP INDEX run_unfinished`,
   `DROP INDEX run_failed`,
@@ -32,8 +32,8 @@ const unfinished = [
 ];
 
 /**
- * Read backwards for the newest first. What is new stands at the end then, and Postgres leaves pages full behind it; where it stands at the
- * beginning, each page is split in halves.
+ * Ascending, and read backwards for the newest first: new rows go to the end, where Postgres fills each page. In a descending index they go to the
+ * beginning, where each page is split in halves.
  */
 const ascending = (
   [

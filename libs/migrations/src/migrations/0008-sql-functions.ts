@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What `migrate` knows of the SQL functions it applied: `libs/migrations/src/functions.ts`. Until here migrations created the functions; those are
- * noted without a digest, so that each is created again, or dropped where a build does not have it.
+ * The tables in which `libs/migrations/src/functions.ts` notes the SQL functions that it applied. Earlier migrations created functions themselves.
+ * Those are noted without a digest, so that `migrate` creates each again, or drops it when the build does not have it.
  */
 export class SqlFunctions1795219200007 implements MigrationInterface {
   name = 'SqlFunctions1795219200007';
@@ -23,11 +23,11 @@ const tables = [
   // One row each time another set of functions was applied; the newest row names the set that the database has.
   `CREATE TABLE sql_function_release (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, digest text NOT NULL, applied_at timestamptz(3) NOT NULL DEFAULT clock_timestamp())`,
-  // What a service reads at its start.
+  // A service reads it at its start.
   `GRANT SELECT ON sql_function_release TO millrace_service, millrace_query`,
 ];
 
-/** The functions of the migrations 0001 to 0007, as databases that were migrated before this one have them. */
+/** The functions that migrations 0001 to 0007 created before this one existed. */
 const createdByMigrations = `
   attempts_of_deliveries bulk_operation_conditions bulk_operation_count bulk_operation_page bulk_operations_by_id
   customer_by_key_conditions customer_by_key_count customer_by_key_page customer_by_last_event_conditions

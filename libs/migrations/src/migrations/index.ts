@@ -19,5 +19,5 @@ export const migrations = [
   SqlFunctions1795219200007,
 ];
 
-/** As TypeORM's ledger has them. */
+/** The names, as TypeORM's table `migration` has them. */
 export const migrationNames: readonly string[] = migrations.map((migration) => migration.name);
