@@ -35,9 +35,21 @@ export default {
     ),
     forbid(
       'apps-through-their-entry',
-      'A composition root sees a service’s module and settings, not its insides. (The generator of GraphQL’s types works on what it generates.)',
-      { path: '^(apps/standalone|libs|tools|test)/', pathNot: '^tools/graphql/' },
+      'A composition root sees a service’s module and settings, not its insides.',
+      { path: '^(apps/standalone|libs|tools|test)/' },
       { path: '^apps/', pathNot: '^apps/[^/]+/src/(index|main)\\.ts$|^apps/standalone/' },
+    ),
+    forbid(
+      'nouns-import-no-door',
+      'A noun declares its operations for every door, so it knows none.',
+      { path: '^apps/query/src/(?!doors/)[^/]+/', pathNot: testFiles },
+      { path: '^apps/query/src/doors/' },
+    ),
+    forbid(
+      'graphql-only-in-its-door',
+      'Another door offers the same operations without GraphQL.',
+      { path: '^apps/query/src/(?!doors/graphql/)', pathNot: testFiles },
+      { path: 'node_modules/(graphql|graphql-ws|graphql-jit|@nestjs/graphql|@nestjs/apollo|@apollo/server)/' },
     ),
     forbid(
       'providers-stand-alone',

@@ -6,7 +6,7 @@ import { connectorsSettings } from '#apps/connectors';
 import { ingestionSettings } from '#apps/ingestion';
 import { localBrokerSettings } from '#apps/local-broker';
 import { localModelSettings } from '#apps/local-model';
-import { querySettings } from '#apps/query';
+import { contractOperations, contractSdl, querySettings } from '#apps/query';
 import { standaloneSettings } from '#apps/standalone';
 import type { SettingsTable } from '#libs/config';
 import { document, failures, topics } from '#libs/contracts';
@@ -67,6 +67,21 @@ function failuresPage(): string {
   ].join('\n');
 }
 
+function operationsPage(): string {
+  const rows = contractOperations
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, kind, scope, cost, input, failures: codes }) => {
+      const fields = Object.keys(input.shape).map((field) => `\`${field}\``);
+      const expected = codes.map((code) => `\`${code}\``);
+      return `| \`${name}\` | ${kind} | ${scope} | ${cost?.weight ?? 1} | ${fields.join(', ')} | ${expected.join(', ')} |`;
+    });
+  const intro =
+    'Every query, command and subscription of the contract, as every door offers it. Each can also fail with `credential.*`, `request.*` and `storage.unavailable`; the codes stand in [failures.md](failures.md). ' +
+    'Types and descriptions: [schema.graphql](schema.graphql).';
+  const table = ['| operation | kind | scope | cost | input | failures |', '| --- | --- | --- | --- | --- | --- |', ...rows];
+  return ['# Operations', '', generated, '', intro, '', ...table, ''].join('\n');
+}
+
 function topicsPage(): string {
   const rows = Object.values(topics).map(({ name, partitions, retentionMs, types }) => {
     const records = types.map((type) => `\`${type.schema}\``).join(', ');
@@ -84,5 +99,7 @@ function topicsPage(): string {
 writeFileSync('docs/settings.md', settingsPage());
 writeFileSync('docs/failures.md', failuresPage());
 writeFileSync('docs/topics.md', topicsPage());
+writeFileSync('docs/operations-reference.md', operationsPage());
+writeFileSync('docs/schema.graphql', contractSdl());
 writeFileSync('docs/documents.schema.json', `${JSON.stringify(z.toJSONSchema(document, { io: 'input' }), null, 2)}\n`);
 await writeSchema('docs/schema.sql');

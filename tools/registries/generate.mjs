@@ -20,6 +20,7 @@ const registries = [
     member: (kind) => `${kind[0].toUpperCase()}${kind.slice(1)}Connector`,
     suite: 'connectorConformance',
   },
+  { parts: 'apps/query/src/*/*.part.ts', out: 'apps/query/src/parts.generated.ts', exported: 'parts', member: (name) => `${name}Part` },
 ];
 
 for (const registry of registries) {

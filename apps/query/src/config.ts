@@ -30,7 +30,7 @@ export const querySettings = {
   ),
 };
 
-/** What the module needs of them; the rest is for the process around it. */
+/** The settings that the module needs; the others are for the process around it. */
 export type QuerySettings = Pick<
   Settings<typeof querySettings>,
   'databaseUrl' | 'databasePoolSize' | 'secretsKey' | 'operatorKey' | 'apiKeyEnvironment' | 'graphqlTimeoutMs' | 'graphqlMaxCost'

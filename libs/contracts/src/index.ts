@@ -28,6 +28,7 @@ export {
   CancelBulkOperation,
   StartBulkOperation,
   bulkOperationKinds,
+  bulkSelections,
   maxBulkRatePerSecond,
 } from './records/commands.js';
 export type { BulkOperationKind, BulkSelection, CommandHead } from './records/commands.js';

@@ -2,24 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 import type { Principal } from '#libs/auth';
+import type { CommandOperation } from '../operations/operation.js';
 
-export type AuditAction =
-  | 'redeliver'
-  | 'enableDestination'
-  | 'replayEvents'
-  | 'bulkReplay'
-  | 'bulkRedeliver'
-  | 'cancelBulkOperation'
-  | 'skipDeadLetter'
-  | 'retryDeadLetter'
-  | 'createApiKey'
-  | 'revokeApiKey'
-  | 'applyDocuments'
-  | 'removeDocument';
-
-/** What somebody asked for. */
+/** A request for a change, by an operation of the contract. */
 export interface AuditEntry {
-  action: AuditAction;
+  operation: CommandOperation;
   /** The id, or `Kind/name`, of what it was asked for. */
   target: string;
   detail?: Record<string, unknown>;
@@ -46,6 +33,10 @@ export class AuditTable {
 
   /** Together with what is written in the session. */
   async recordIn(session: Session, { tenant, actor }: Pick<Principal, 'tenant' | 'actor'>, entries: readonly AuditEntry[]): Promise<void> {
-    await session.query(insert, [tenant, actor, JSON.stringify(entries)]);
+    await session.query(insert, [
+      tenant,
+      actor,
+      JSON.stringify(entries.map(({ operation, ...entry }) => ({ action: operation.name, ...entry }))),
+    ]);
   }
 }

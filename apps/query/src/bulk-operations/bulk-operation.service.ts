@@ -6,24 +6,20 @@ import { Configuration } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
 import { deadLetterConditions } from '../dead-letters/dead-letter.table.js';
 import { eventConditions } from '../events/event.table.js';
-import type {
-  BulkRedeliverInput,
-  BulkReplayInput,
-  CancelBulkOperationInput,
-  Count,
-  DeadLetterFilter,
-  DeadLetterKind,
-  Violation,
-} from '../generated/schema.js';
-import { InputInvalid } from '../graphql/user-errors.js';
+import type { DeadLetterFilter, DeadLetterKind } from '../dead-letters/dead-letter.operations.js';
+import { InputInvalid } from '../operations/input.errors.js';
+import type { Violation } from '../operations/input.errors.js';
 import { conditions } from '../paging/filter.js';
+import type { Count } from '../paging/paging.js';
+import type { CommandOperation } from '../operations/operation.js';
+import { bulkRedeliver, bulkReplay, cancelBulkOperation } from './bulk-operation.operations.js';
+import type { BulkOperationRow, BulkRedeliverInput, BulkReplayInput, CancelBulkOperationInput } from './bulk-operation.operations.js';
 import { BulkOperationTable } from './bulk-operation.table.js';
-import type { BulkOperationRow } from './bulk-operation.table.js';
 
 /** A request for a bulk operation, in the form that both kinds share. */
 interface BulkRequest {
   kind: BulkOperationKind;
-  action: 'bulkReplay' | 'bulkRedeliver';
+  operation: CommandOperation;
   selection: BulkSelection;
   filter: Record<string, unknown>;
   flow: string | null;
@@ -54,29 +50,27 @@ export class BulkOperationService {
       deadLetters == null
         ? { selection: 'events' as const, filter: eventConditions(events ?? {}) }
         : { selection: 'deadLetters' as const, filter: deadLetterConditions(deadLetters) };
-    return this.start(principal, { kind: 'replay', action: 'bulkReplay', ...selected, flow, input, problems });
+    return this.start(principal, { kind: 'replay', operation: bulkReplay, ...selected, flow, input, problems });
   }
 
   redeliver(principal: Principal, input: BulkRedeliverInput): Promise<StartedBulkOperation> {
     const { deliveries, deadLetters } = input.filter;
     const stateless = deliveries != null && deliveries.state == null;
     const problems = [
-      ...(stateless
-        ? [{ path: ['input', 'filter', 'deliveries', 'state'], message: 'must say which: PARKED is what an outage leaves' }]
-        : []),
+      ...(stateless ? [{ path: ['filter', 'deliveries', 'state'], message: 'must say which: PARKED is what an outage leaves' }] : []),
       ...problemsOfLetters(deadLetters, 'delivery'),
     ];
     const selected =
       deadLetters == null
         ? { selection: 'deliveries' as const, filter: conditions({ ...deliveries }) }
         : { selection: 'deadLetters' as const, filter: deadLetterConditions(deadLetters) };
-    return this.start(principal, { kind: 'redelivery', action: 'bulkRedeliver', ...selected, flow: null, input, problems });
+    return this.start(principal, { kind: 'redelivery', operation: bulkRedeliver, ...selected, flow: null, input, problems });
   }
 
   async cancel(principal: Principal, input: CancelBulkOperationInput): Promise<{ commandId: string; operation: BulkOperationRow }> {
-    const { commandIds, result } = await this.commands.issue(principal, 'cancelBulkOperation', input, async () => {
+    const { commandIds, result } = await this.commands.issue(principal, cancelBulkOperation, input, async () => {
       const [operation] = await this.table.byIds(principal.tenant, [input.id]);
-      if (!operation) throw new NotFound('bulkOperation', input.id, { field: 'input.id' });
+      if (!operation) throw new NotFound('bulkOperation', input.id, { field: 'id' });
       const { id, kind } = operation;
       const payload = { kind, operationId: id };
       return {
@@ -93,10 +87,10 @@ export class BulkOperationService {
    */
   private async start(principal: Principal, request: BulkRequest): Promise<StartedBulkOperation> {
     const { tenant } = principal;
-    const { kind, action, selection, filter, flow, input, problems } = request;
+    const { kind, operation, selection, filter, flow, input, problems } = request;
     const operationOf = (command: string): string => bulkOperationId(tenant, command);
-    const { commandIds, result: matched } = await this.commands.issue(principal, action, input, async () => {
-      check(input, problems);
+    const { commandIds, result: matched } = await this.commands.issue(principal, operation, input, async () => {
+      refuse([...problems, ...problemsOfRate(input)]);
       const result = await this.table.countItems(tenant, kind, selection, filter);
       if (input.dryRun) return { result, commands: [] };
       const detail = {
@@ -117,24 +111,26 @@ export class BulkOperationService {
 
   private problemsOfFlow(tenant: string, flow: string | null, ofDeadLetters: boolean): Violation[] {
     if (flow === null) return [];
-    const path = ['input', 'flow'];
+    const path = ['flow'];
     if (ofDeadLetters) return [{ path, message: 'goes with events; filter dead letters by their flow instead' }];
     const known = this.configuration.flows(tenant).some(({ name }) => name === flow);
     return known ? [] : [{ path, message: `names no flow of this tenant: ${flow}` }];
   }
 }
 
-function check({ ratePerSecond }: BulkReplayInput | BulkRedeliverInput, given: readonly Violation[]): void {
-  const problems = [...given];
-  if (ratePerSecond < 1 || ratePerSecond > maxBulkRatePerSecond) {
-    problems.push({ path: ['input', 'ratePerSecond'], message: `must be from 1 to ${maxBulkRatePerSecond}` });
-  }
+function refuse(problems: readonly Violation[]): void {
   if (problems.length > 0) throw new InputInvalid(problems);
+}
+
+/** Checked here instead of by the input's schema, so that a caller is told of it together with the other problems. */
+function problemsOfRate({ ratePerSecond }: { ratePerSecond: number }): Violation[] {
+  if (ratePerSecond >= 1 && ratePerSecond <= maxBulkRatePerSecond) return [];
+  return [{ path: ['ratePerSecond'], message: `must be from 1 to ${maxBulkRatePerSecond}` }];
 }
 
 /** The violations of a filter of dead letters: an operation can settle open ones of its own kind only. */
 function problemsOfLetters(filter: DeadLetterFilter | null | undefined, kind: DeadLetterKind): Violation[] {
-  const path = ['input', 'filter', 'deadLetters'];
+  const path = ['filter', 'deadLetters'];
   return [
     ...(filter?.kind != null && filter.kind !== kind
       ? [{ path: [...path, 'kind'], message: `can only be ${kind.toUpperCase()} here` }]

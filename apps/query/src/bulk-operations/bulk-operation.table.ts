@@ -2,33 +2,14 @@ import { Injectable } from '@nestjs/common';
 import type { BulkOperationKind, BulkSelection } from '#libs/contracts';
 import { TenantDatabase, statement } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
-import type { BulkOperationFilter, BulkOperationState, Count } from '../generated/schema.js';
-import { onePerKey } from '../graphql/batches.js';
+import { loader } from '../operations/part.js';
+import { onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
-import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
+import type { Count, Page, ListSource, PageArguments } from '../paging/paging.js';
+import type { BulkOperationFilter, BulkOperationRow } from './bulk-operation.operations.js';
 
-export interface BulkOperationRow {
-  __typename: 'BulkOperation';
-  id: string;
-  kind: BulkOperationKind;
-  state: BulkOperationState;
-  selection: BulkSelection;
-  filter: Record<string, unknown>;
-  flow: string | null;
-  ratePerSecond: number;
-  total: Count | null;
-  done: number;
-  failed: number;
-  actor: string;
-  startedAt: Date;
-  finishedAt: Date | null;
-  errorCode: string | null;
-  errorMessage: string | null;
-}
-export type BulkOperationPage = Connection<BulkOperationRow>;
-
-const columns = `'BulkOperation' AS "__typename", id, kind, state, selection, filter, flow, rate_per_second AS "ratePerSecond",
+const columns = `id, kind, state, selection, filter, flow, rate_per_second AS "ratePerSecond",
   CASE WHEN total IS NOT NULL THEN json_build_object('value', total, 'exact', total_exact) END AS total, done, failed, actor,
   started_at AS "startedAt", finished_at AS "finishedAt", error_code AS "errorCode", error_message AS "errorMessage"`;
 const list: ListSource<BulkOperationRow, BulkOperationRow & { sortKey: string }> = {
@@ -43,7 +24,7 @@ const list: ListSource<BulkOperationRow, BulkOperationRow & { sortKey: string }>
 };
 const byIds = statement('query.bulkOperation.byIds', `SELECT ${columns} FROM bulk_operations_by_id($1, $2)`);
 
-/** As many as the operation would count at its start. */
+/** The limit up to which an operation counts its items at its start. */
 const countLimit = 100_000;
 const counting = (name: string, call: string): Statement => statement(`query.bulkOperation.count.${name}`, `SELECT ${call} AS found`);
 const counts: Record<BulkOperationKind, Partial<Record<BulkSelection, Statement>>> = {
@@ -64,7 +45,7 @@ export class BulkOperationTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, filter: BulkOperationFilter, page: PageArguments): Promise<BulkOperationPage> {
+  page(tenant: string, filter: BulkOperationFilter, page: PageArguments): Promise<Page<BulkOperationRow>> {
     return this.paging.page(list, tenant, conditions({ ...filter }), page);
   }
 
@@ -79,3 +60,5 @@ export class BulkOperationTable {
     return { value: Math.min(found, countLimit), exact: found <= countLimit };
   }
 }
+
+export const bulkOperationById = loader((get, tenant, ids) => get(BulkOperationTable).byIds(tenant, ids));

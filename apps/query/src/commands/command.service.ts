@@ -4,15 +4,15 @@ import { commandId, topics } from '#libs/contracts';
 import type { CommandHead, RecordType } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { AuditTable } from '../audit/audit.table.js';
-import type { AuditAction } from '../audit/audit.table.js';
-import { IdempotencyKeyTable, checkIdempotencyKey } from './idempotency-key.table.js';
+import type { CommandOperation } from '../operations/operation.js';
+import { IdempotencyKeyTable } from './idempotency-key.table.js';
 
 /** A command that is about to be appended, without what `CommandService` adds. */
 export interface PlannedCommand<T extends CommandHead = CommandHead> {
   readonly type: RecordType<T>;
   /** The customer in whose order the command is applied; `noCustomer` if it is about none. */
   readonly customer: string;
-  /** Tells this command from the others that the same key and action plan; part of the command's id. */
+  /** Tells this command apart from the others of the same key and operation; part of the command's id. */
   readonly identity: readonly string[];
   /** The id, or `Kind/name`, that the audit entry names; a function if it follows from the command's id. */
   readonly target: string | ((commandId: string) => string);
@@ -26,13 +26,13 @@ export function planned<T extends CommandHead>(command: PlannedCommand<T>): Plan
   return command;
 }
 
-/** What a rule makes of its input: the commands to append, none for a dry run, and what the caller is told. */
+/** The result of a rule: the commands to append (none for a dry run) and the value for the caller. */
 export interface CommandPlan<Result> {
   readonly commands: readonly PlannedCommand[];
   readonly result: Result;
 }
 
-/** The one way from a request to commands on the log: check the key, plan, bind the key, write the audit entries, append. */
+/** The one way from a request to commands on the log: plan, bind the key, write the audit entries, append. */
 @Injectable()
 export class CommandService {
   constructor(
@@ -45,24 +45,24 @@ export class CommandService {
    * Appends the commands that `plan` returns. Their ids follow from the caller's key, so the same request again appends the same commands, which
    * their owner applies once. The key is bound only after the plan accepted the input; nothing is appended without its audit entry.
    * @param plan loads what the input names and applies the rule of the operation; it writes nothing
-   * @throws InputInvalid if the key is malformed or was used for another input; whatever `plan` throws
+   * @throws InputInvalid if the key was used for another input; whatever `plan` throws
    */
   async issue<Result>(
     principal: Principal,
-    action: AuditAction,
+    operation: CommandOperation,
     input: { idempotencyKey: string },
     plan: () => Promise<CommandPlan<Result>>,
   ): Promise<{ commandIds: string[]; result: Result }> {
-    checkIdempotencyKey(input.idempotencyKey);
     const { commands, result } = await plan();
     if (commands.length === 0) return { commandIds: [], result };
     const { tenant, actor } = principal;
-    await this.keys.bind(tenant, action, input);
-    const issued = commands.map((command) => ({ command, id: commandId(tenant, input.idempotencyKey, action, ...command.identity) }));
+    const { name } = operation;
+    await this.keys.bind(tenant, name, input);
+    const issued = commands.map((command) => ({ command, id: commandId(tenant, input.idempotencyKey, name, ...command.identity) }));
     await this.audit.record(
       principal,
       issued.map(({ command: { target, detail }, id }) => ({
-        action,
+        operation,
         target: typeof target === 'string' ? target : target(id),
         commandId: id,
         ...(detail === undefined ? {} : { detail }),

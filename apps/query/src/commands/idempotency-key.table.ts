@@ -1,15 +1,9 @@
 import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
-import type { AuditAction } from '../audit/audit.table.js';
-import { InputInvalid } from '../graphql/user-errors.js';
+import { InputInvalid } from '../operations/input.errors.js';
 
-const path = ['input', 'idempotencyKey'];
-
-/** @throws InputInvalid if the caller's key is not 1 to 128 visible ASCII characters */
-export function checkIdempotencyKey(key: string): void {
-  if (!/^[\x21-\x7e]{1,128}$/.test(key)) throw new InputInvalid([{ path, message: 'must be 1 to 128 visible ASCII characters' }]);
-}
+const path = ['idempotencyKey'];
 
 const insert = statement(
   'query.idempotencyKey.insert',
@@ -29,7 +23,7 @@ export class IdempotencyKeyTable {
    * Binds the key to this input for good. Called after the input was accepted and before anything is done for it.
    * @throws InputInvalid if the key is bound to another input of this action
    */
-  async bind(tenant: string, action: AuditAction, { idempotencyKey, ...input }: { idempotencyKey: string }): Promise<void> {
+  async bind(tenant: string, action: string, { idempotencyKey, ...input }: { idempotencyKey: string }): Promise<void> {
     const digest = digestOf(input);
     const bound = await this.database.asTenant(tenant, async (session) => {
       await session.query(insert, [tenant, action, idempotencyKey, digest]);

@@ -1,19 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
-import { onePerKey } from '../graphql/batches.js';
-import type { CustomerOrder } from '../generated/schema.js';
+import { onePerKey } from '../operations/per-key.js';
+import { loader } from '../operations/part.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
-import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
-
-export interface CustomerRow {
-  __typename: 'Customer';
-  id: string;
-  key: string;
-  firstEventAt: Date;
-  lastEventAt: Date;
-}
-export type CustomerPage = Connection<CustomerRow>;
+import type { Page, ListSource, PageArguments } from '../paging/paging.js';
+import type { CustomerFilter, CustomerOrder, CustomerRow } from './customer.operations.js';
 
 const idPrefix = 'cus_';
 
@@ -28,22 +20,17 @@ export function customerKeyOf(id: string): string | null {
   return customerId(key) === id ? key : null;
 }
 
-interface Raw {
-  key: string;
-  firstEventAt: Date;
-  lastEventAt: Date;
-}
+type RawCustomer = Omit<CustomerRow, 'id'>;
 
 const columns = `customer AS "key", first_event_at AS "firstEventAt", last_event_at AS "lastEventAt"`;
-const rowOf = ({ key, firstEventAt, lastEventAt }: Raw): CustomerRow => ({
-  __typename: 'Customer',
+const rowOf = ({ key, firstEventAt, lastEventAt }: RawCustomer): CustomerRow => ({
   id: customerId(key),
   key,
   firstEventAt,
   lastEventAt,
 });
-const idOf = (raw: Raw): string => raw.key;
-const lists: Record<CustomerOrder, ListSource<CustomerRow, Raw & { sortKey: string }>> = {
+const idOf = (raw: RawCustomer): string => raw.key;
+const lists: Record<CustomerOrder, ListSource<CustomerRow, RawCustomer & { sortKey: string }>> = {
   lastEvent: {
     name: 'customer_by_last_event',
     page: statement(
@@ -74,12 +61,14 @@ export class CustomerTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, order: CustomerOrder, filter: { keyPrefix?: string | null }, page: PageArguments): Promise<CustomerPage> {
+  page(tenant: string, order: CustomerOrder, filter: CustomerFilter, page: PageArguments): Promise<Page<CustomerRow>> {
     return this.paging.page(lists[order], tenant, conditions({ ...filter }), page);
   }
 
   async byKeys(tenant: string, keys: readonly string[]): Promise<(CustomerRow | null)[]> {
-    const raws = await this.database.query<Raw>(byKeys, [tenant, keys]);
+    const raws = await this.database.query<RawCustomer>(byKeys, [tenant, keys]);
     return onePerKey(keys, raws.map(rowOf), (row) => row.key);
   }
 }
+
+export const customerByKey = loader((get, tenant, keys) => get(CustomerTable).byKeys(tenant, keys));

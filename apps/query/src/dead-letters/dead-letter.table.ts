@@ -1,29 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
-import type { DeadLetterFilter, DeadLetterKind, DeadLetterResolution } from '../generated/schema.js';
-import { manyPerKey, onePerKey } from '../graphql/batches.js';
+import { loader } from '../operations/part.js';
+import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
-import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
+import type { Page, ListSource, PageArguments } from '../paging/paging.js';
+import type { DeadLetterFilter, DeadLetterRow } from './dead-letter.operations.js';
 
-export interface DeadLetterRow {
-  __typename: 'DeadLetter';
-  id: string;
-  kind: DeadLetterKind;
-  customer: string;
-  code: string;
-  message: string;
-  eventId: string | null;
-  runId: string | null;
-  deliveryId: string | null;
-  position: string | null;
-  createdAt: Date;
-  resolvedAt: Date | null;
-  resolution: DeadLetterResolution | null;
-}
-export type DeadLetterPage = Connection<DeadLetterRow>;
-
-const columns = `'DeadLetter' AS "__typename", id, kind, customer, code, message, event_id AS "eventId", run_id AS "runId",
+const columns = `id, kind, customer, code, message, event_id AS "eventId", run_id AS "runId",
   delivery_id AS "deliveryId", position, created_at AS "createdAt", resolved_at AS "resolvedAt", resolution`;
 const list: ListSource<DeadLetterRow, DeadLetterRow & { sortKey: string }> = {
   name: 'dead_letter',
@@ -49,7 +33,7 @@ export class DeadLetterTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, filter: DeadLetterFilter, page: PageArguments): Promise<DeadLetterPage> {
+  page(tenant: string, filter: DeadLetterFilter, page: PageArguments): Promise<Page<DeadLetterRow>> {
     return this.paging.page(list, tenant, deadLetterConditions(filter), page);
   }
 
@@ -61,3 +45,6 @@ export class DeadLetterTable {
     return manyPerKey(eventIds, await this.database.query<DeadLetterRow>(ofEvents, [tenant, eventIds]), (row) => row.eventId ?? '');
   }
 }
+
+export const deadLetterById = loader((get, tenant, ids) => get(DeadLetterTable).byIds(tenant, ids));
+export const deadLettersOfEvent = loader((get, tenant, ids) => get(DeadLetterTable).ofEvents(tenant, ids));

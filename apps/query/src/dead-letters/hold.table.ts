@@ -1,18 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
-import type { HoldReason } from '../generated/schema.js';
-import { manyPerKey } from '../graphql/batches.js';
-
-export interface HoldRow {
-  group: string;
-  topic: string;
-  customer: string;
-  reason: HoldReason;
-  deadLetterId: string | null;
-  retryRequestedAt: Date | null;
-  createdAt: Date;
-  heldRecords: number;
-}
+import { loader } from '../operations/part.js';
+import { manyPerKey } from '../operations/per-key.js';
+import type { HoldRow } from './dead-letter.operations.js';
 
 const columns = `customer, consumer_group AS "group", topic, reason, dead_letter_id AS "deadLetterId",
   retry_requested_at AS "retryRequestedAt", created_at AS "createdAt", held_records AS "heldRecords"`;
@@ -32,3 +22,6 @@ export class HoldsTable {
     return manyPerKey(ids, await this.database.query<HoldRow>(ofDeadLetters, [tenant, ids]), (row) => row.deadLetterId ?? '');
   }
 }
+
+export const holdsOfDeadLetter = loader((get, tenant, ids) => get(HoldsTable).ofDeadLetters(tenant, ids));
+export const holdsOfCustomer = loader((get, tenant, keys) => get(HoldsTable).ofCustomers(tenant, keys));

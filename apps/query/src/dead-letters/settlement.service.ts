@@ -3,17 +3,18 @@ import type { Principal } from '#libs/auth';
 import { NotFound, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from '#libs/contracts';
 import { CommandService, planned } from '../commands/command.service.js';
 import type { PlannedCommand } from '../commands/command.service.js';
-import type { SettleDeadLetterInput } from '../generated/schema.js';
-import { InputInvalid } from '../graphql/user-errors.js';
+import { InputInvalid } from '../operations/input.errors.js';
+import type { CommandOperation } from '../operations/operation.js';
 import { RunTable } from '../runs/run.table.js';
+import { retryDeadLetter, skipDeadLetter } from './dead-letter.operations.js';
+import type { DeadLetterRow, SettleDeadLetterInput } from './dead-letter.operations.js';
 import { DeadLetterTable } from './dead-letter.table.js';
-import type { DeadLetterRow } from './dead-letter.table.js';
 import { HoldsTable } from './hold.table.js';
 
 /** The dead letter leaves nothing to settle: it is resolved, or its record was passed over. */
 export class DeadLetterSettled extends InputInvalid {
   constructor(code: 'deadLetter.resolved' | 'deadLetter.notHeld', message: string) {
-    super([{ path: ['input', 'id'], message }], code);
+    super([{ path: ['id'], message }], code);
   }
 }
 
@@ -33,7 +34,7 @@ export class SettlementService {
   ) {}
 
   skip(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
-    return this.settle(principal, 'skipDeadLetter', input, async ({ id, customer, kind, deliveryId }) =>
+    return this.settle(principal, skipDeadLetter, input, async ({ id, customer, kind, deliveryId }) =>
       planned({
         type: SkipDeadLetter,
         customer,
@@ -45,16 +46,16 @@ export class SettlementService {
   }
 
   retry(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
-    return this.settle(principal, 'retryDeadLetter', input, (letter) => this.retryOf(principal, letter));
+    return this.settle(principal, retryDeadLetter, input, (letter) => this.retryOf(principal, letter));
   }
 
   private async settle(
     principal: Principal,
-    action: 'skipDeadLetter' | 'retryDeadLetter',
+    operation: CommandOperation,
     input: SettleDeadLetterInput,
     commandFor: (letter: DeadLetterRow) => Promise<PlannedCommand>,
   ): Promise<Settlement> {
-    const { commandIds, result } = await this.commands.issue(principal, action, input, async () => {
+    const { commandIds, result } = await this.commands.issue(principal, operation, input, async () => {
       const letter = await this.open(principal.tenant, input.id);
       return { result: letter, commands: [await commandFor(letter)] };
     });
@@ -79,7 +80,7 @@ export class SettlementService {
 
   private async open(tenant: string, id: string): Promise<DeadLetterRow> {
     const [letter] = await this.deadLetters.byIds(tenant, [id]);
-    if (!letter) throw new NotFound('deadLetter', id, { field: 'input.id' });
+    if (!letter) throw new NotFound('deadLetter', id, { field: 'id' });
     if (letter.resolvedAt !== null) throw new DeadLetterSettled('deadLetter.resolved', `the dead letter ${id} is resolved already`);
     return letter;
   }

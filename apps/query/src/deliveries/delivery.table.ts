@@ -1,46 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import type { DeliveryState } from '#libs/contracts';
 import { TenantDatabase, statement } from '#libs/persistence';
-import type { AttemptOutcome, DeliveryFilter } from '../generated/schema.js';
-import { manyPerKey, onePerKey } from '../graphql/batches.js';
+import { loader } from '../operations/part.js';
+import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
-import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
+import type { Page, ListSource, PageArguments } from '../paging/paging.js';
+import type { AttemptRow, DeliveryFilter, DeliveryRow } from './delivery.operations.js';
 
-export interface DeliveryRow {
-  __typename: 'Delivery';
-  id: string;
-  eventId: string;
-  runId: string;
-  customer: string;
-  flow: string;
-  step: string;
-  generation: number;
-  destination: string;
-  state: DeliveryState;
-  payload: unknown;
-  attemptCount: number;
-  nextAttemptAt: Date | null;
-  errorCode: string | null;
-  errorMessage: string | null;
-  createdAt: Date;
-  settledAt: Date | null;
-}
-export type DeliveryPage = Connection<DeliveryRow>;
-
-export interface AttemptRow {
-  deliveryId: string;
-  number: number;
-  outcome: AttemptOutcome;
-  status: number | null;
-  errorCode: string | null;
-  errorMessage: string | null;
-  responseExcerpt: string | null;
-  startedAt: Date;
-  finishedAt: Date;
-}
-
-const columns = `'Delivery' AS "__typename", id, event_id AS "eventId", run_id AS "runId", customer, flow, step, generation, destination, state,
+const columns = `id, event_id AS "eventId", run_id AS "runId", customer, flow, step, generation, destination, state,
   payload, attempts AS "attemptCount", next_attempt_at AS "nextAttemptAt", error_code AS "errorCode", error_message AS "errorMessage",
   created_at AS "createdAt", settled_at AS "settledAt"`;
 const list: ListSource<DeliveryRow, DeliveryRow & { sortKey: string }> = {
@@ -66,7 +33,7 @@ export class DeliveryTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, filter: DeliveryFilter, page: PageArguments): Promise<DeliveryPage> {
+  page(tenant: string, filter: DeliveryFilter, page: PageArguments): Promise<Page<DeliveryRow>> {
     return this.paging.page(list, tenant, conditions({ ...filter }), page);
   }
 
@@ -86,3 +53,8 @@ export class DeliveryTable {
     return manyPerKey(deliveryIds, await this.database.query<AttemptRow>(attempts, [tenant, deliveryIds]), (row) => row.deliveryId);
   }
 }
+
+export const deliveryById = loader((get, tenant, ids) => get(DeliveryTable).byIds(tenant, ids));
+export const deliveriesOfEvent = loader((get, tenant, ids) => get(DeliveryTable).ofEvents(tenant, ids));
+export const deliveriesOfRun = loader((get, tenant, ids) => get(DeliveryTable).ofRuns(tenant, ids));
+export const attemptsOfDelivery = loader((get, tenant, ids) => get(DeliveryTable).attempts(tenant, ids));

@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { NotFound, Redeliver } from '#libs/contracts';
 import { CommandService, planned } from '../commands/command.service.js';
-import type { RedeliverInput } from '../generated/schema.js';
+import { redeliver } from './delivery.operations.js';
+import type { DeliveryRow, RedeliverInput } from './delivery.operations.js';
 import { DeliveryTable } from './delivery.table.js';
-import type { DeliveryRow } from './delivery.table.js';
 
 @Injectable()
 export class RedeliveryService {
@@ -15,9 +15,9 @@ export class RedeliveryService {
 
   /** Orders another attempt of a delivery, in the order of its customer. */
   async redeliver(principal: Principal, input: RedeliverInput): Promise<{ commandId: string; delivery: DeliveryRow }> {
-    const { commandIds, result } = await this.commands.issue(principal, 'redeliver', input, async () => {
+    const { commandIds, result } = await this.commands.issue(principal, redeliver, input, async () => {
       const [delivery] = await this.deliveries.byIds(principal.tenant, [input.deliveryId]);
-      if (!delivery) throw new NotFound('delivery', input.deliveryId, { field: 'input.deliveryId' });
+      if (!delivery) throw new NotFound('delivery', input.deliveryId, { field: 'deliveryId' });
       const { id, customer } = delivery;
       return {
         result: delivery,

@@ -1,14 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DocumentTable, TenantDatabase, statement } from '#libs/persistence';
-import type { DestinationState } from '../generated/schema.js';
-
-export interface DestinationRow {
-  name: string;
-  state: DestinationState;
-  since: Date | null;
-  until: Date | null;
-  reason: string | null;
-}
+import type { DestinationRow } from './destination.operations.js';
 
 interface HealthRow {
   destination: string;
@@ -23,7 +15,7 @@ interface HealthRow {
   disabledReason: string | null;
 }
 
-/** A pause that is over is none. */
+/** Leaves out pauses that are over. */
 const health = statement(
   'query.destination.health',
   `SELECT destination, document_version AS "documentVersion", open_since AS "openSince", open_until AS "openUntil", open_reason AS "openReason",
@@ -41,7 +33,7 @@ export class DestinationTable {
     private readonly documents: DocumentTable,
   ) {}
 
-  /** By name. Of a version of the document that nothing was delivered to yet, nothing bad is known. */
+  /** By name. A version of the document that nothing was delivered to yet is active. */
   list(tenant: string): Promise<DestinationRow[]> {
     return this.database.asTenant(tenant, async (session) => {
       const documents = await this.documents.current(session, tenant, 'Destination');

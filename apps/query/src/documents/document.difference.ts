@@ -1,6 +1,6 @@
-import type { FieldDifference } from '../generated/schema.js';
+import type { FieldDifference } from './document.operations.js';
 
-/** What is different between two documents, field by field, in the order of their fields; undefined stands for none. */
+/** The differences between two documents, field by field, in the order of their fields; undefined stands for no document. */
 export function differencesOf(before: unknown, after: unknown): FieldDifference[] {
   return compare(before ?? {}, after ?? {}, []);
 }

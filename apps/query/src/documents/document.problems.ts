@@ -5,14 +5,14 @@ import { SecretInvalid, presetOf, resolveScheme, signStandardWebhook } from '#li
 import { DomainError, document as documentSchema } from '#libs/contracts';
 import type { DestinationDocument, Document, FlowDocument, Secret, SourceDocument } from '#libs/contracts';
 
-/** What is wrong with a document, and where in it. */
-export interface Problem {
+/** One thing that is wrong with a document, and its path in it. */
+export interface DocumentProblem {
   path: string[];
   message: string;
 }
 
 /** The document, with its defaults; or everything in it that does not fit its schema. */
-export function readDocument(input: unknown): { document: Document } | { problems: Problem[] } {
+export function readDocument(input: unknown): { document: Document } | { problems: DocumentProblem[] } {
   const { data, error } = documentSchema.safeParse(input, { error: wordsFor });
   return error === undefined ? { document: data } : { problems: error.issues.flatMap(problemsOf) };
 }
@@ -33,7 +33,7 @@ function sizeOf(origin: string, bound: string, limit: number | bigint): string {
   return unit === undefined ? `be ${bound} ${limit}` : `have ${bound} ${limit} ${unit}`;
 }
 
-/** What the schema says nothing of itself about, in words for whoever wrote the document; undefined: zod's own. */
+/** The message for an issue whose schema has none of its own, for the author of the document; undefined: zod's message. */
 function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type')
     return issue.input === undefined ? 'is missing' : `must be ${things[issue.expected] ?? issue.expected}`;
@@ -44,7 +44,7 @@ function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a field that belongs here' }));
@@ -56,8 +56,8 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
   return [{ path, message: Array.isArray(options) ? `must be one of ${options.join(', ')}` : issue.message }];
 }
 
-/** What a schema cannot say: expressions, JSON Schemas and secrets that nothing could be done with. The document's secrets are in the clear. */
-export function uncompilable(document: Document): Problem[] {
+/** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used. The document's secrets are in the clear. */
+export function uncompilable(document: Document): DocumentProblem[] {
   if (document.kind === 'Source') return [...expressionsIn(sourceExpressions(document)), ...secretsOfSource(document)];
   if (document.kind === 'Flow') return [...expressionsIn(flowExpressions(document)), ...schemasIn(document)];
   return document.kind === 'Destination' ? secretOfDestination(document) : [];
@@ -102,11 +102,11 @@ function flowExpressions({ spec }: FlowDocument): Found<string>[] {
   return [[['spec', 'on', 'when'], spec.on.when], ...ofSteps, [['spec', 'decision'], spec.decision]];
 }
 
-function expressionsIn(expressions: Found<string>[]): Problem[] {
+function expressionsIn(expressions: Found<string>[]): DocumentProblem[] {
   return expressions.flatMap(([path, text]) => (text === undefined ? [] : refusal(path, () => compileExpression(text))));
 }
 
-function schemasIn({ spec }: FlowDocument): Problem[] {
+function schemasIn({ spec }: FlowDocument): DocumentProblem[] {
   const schemas = spec.steps.flatMap((step, at): Found<object>[] => [
     [['spec', 'steps', String(at), 'infer', 'output'], step.infer?.output],
     [['spec', 'steps', String(at), 'validate', 'schema'], step.validate?.schema],
@@ -116,7 +116,7 @@ function schemasIn({ spec }: FlowDocument): Problem[] {
   );
 }
 
-function secretsOfSource({ spec }: SourceDocument): Problem[] {
+function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {
   const preset = presetOf(spec);
   if (preset === undefined || spec.scheme === 'api-key') return [];
   return spec.secrets.flatMap((secret, at) =>
@@ -124,7 +124,7 @@ function secretsOfSource({ spec }: SourceDocument): Problem[] {
   );
 }
 
-function secretOfDestination({ spec }: DestinationDocument): Problem[] {
+function secretOfDestination({ spec }: DestinationDocument): DocumentProblem[] {
   if (spec.kind !== 'http') return [];
   return refusal(['spec', 'secret'], () => signStandardWebhook(inTheClear(spec.secret), { id: 'test', timestampSeconds: 0, body: '' }));
 }
@@ -134,7 +134,7 @@ function inTheClear(secret: Secret): string {
   return secret.value;
 }
 
-function refusal(path: string[], attempt: () => unknown, prefix = ''): Problem[] {
+function refusal(path: string[], attempt: () => unknown, prefix = ''): DocumentProblem[] {
   try {
     attempt();
     return [];

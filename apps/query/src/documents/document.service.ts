@@ -6,16 +6,16 @@ import type { Document, DocumentKind, Secret } from '#libs/contracts';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
-import type { ApplyDocumentsInput, DocumentChange, RemoveDocumentInput, Violation } from '../generated/schema.js';
-import { InputInvalid } from '../graphql/user-errors.js';
+import { InputInvalid } from '../operations/input.errors.js';
+import type { Violation } from '../operations/input.errors.js';
+import { applyDocuments, removeDocument } from './document.operations.js';
+import type { ApplyDocumentsInput, DocumentChange, RemoveDocumentInput } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
 import { readDocument, references, uncompilable } from './document.problems.js';
-import type { Problem } from './document.problems.js';
+import type { DocumentProblem } from './document.problems.js';
 
 /** A document as it is stored: its secrets are encrypted. */
 export type DocumentRow = Stored;
-
-const maxDocuments = 200;
 
 @Injectable()
 export class DocumentService {
@@ -30,22 +30,19 @@ export class DocumentService {
     return this.database.asTenant(tenant, (session) => this.table.current(session, tenant, kind ?? undefined));
   }
 
-  /** All documents or none. A dry run does all of it, and takes it back. */
+  /** All documents or none. A dry run does all of it and rolls back. */
   async apply(principal: Principal, { documents, dryRun }: ApplyDocumentsInput): Promise<DocumentChange[]> {
-    if (documents.length === 0 || documents.length > maxDocuments) {
-      throw new InputInvalid([{ path: ['input', 'documents'], message: `must have 1 to ${maxDocuments} entries` }]);
-    }
     const given = this.read(principal, documents);
     try {
       return await this.database.asTenant(principal.tenant, async (session) => {
         const stored = await this.table.current(session, principal.tenant);
         refuse(given.flatMap((document, at) => missing(document, given, stored).map((problem) => violation(at, problem))));
         const changes = await this.save(session, principal, given, stored);
-        if (dryRun) throw new TakenBack(changes);
+        if (dryRun) throw new DryRunRollback(changes);
         return changes;
       });
     } catch (error) {
-      if (error instanceof TakenBack) return error.changes;
+      if (error instanceof DryRunRollback) return error.changes;
       throw error;
     }
   }
@@ -57,13 +54,13 @@ export class DocumentService {
       const found = stored.find(({ kind, name }) => kind === input.kind && name === input.name);
       if (found === undefined)
         throw new NotFound('document', `${input.kind}/${input.name}`, {
-          field: 'input.name',
+          field: 'name',
           message: `There is no ${input.kind} named ${input.name}`,
         });
       refuse(inUse(found, stored));
       const { version } = await this.table.remove(session, { tenant, kind: input.kind, name: input.name, actor });
       await this.audit.recordIn(session, principal, [
-        { action: 'removeDocument', target: `${input.kind}/${input.name}`, detail: { version } },
+        { operation: removeDocument, target: `${input.kind}/${input.name}`, detail: { version } },
       ]);
       return {
         kind: input.kind,
@@ -88,10 +85,10 @@ export class DocumentService {
     return documents;
   }
 
-  /** Adds the document to `documents`, and says what is wrong with it. */
-  private accept(principal: Principal, document: Document, documents: Document[]): Problem[] {
+  /** Adds the document to `documents`. Returns its problems. */
+  private accept(principal: Principal, document: Document, documents: Document[]): DocumentProblem[] {
     const problems = [...misplaced(principal, document), ...repeated(document, documents)];
-    const unreadable: Problem[] = [];
+    const unreadable: DocumentProblem[] = [];
     const opened = mapSecrets(document, (secret, path) => {
       try {
         return { value: this.inTheClear(secret) };
@@ -123,12 +120,12 @@ export class DocumentService {
     await this.audit.recordIn(
       session,
       principal,
-      changed.map(({ kind, name, version }) => ({ action: 'applyDocuments', target: `${kind}/${name}`, detail: { version } })),
+      changed.map(({ kind, name, version }) => ({ operation: applyDocuments, target: `${kind}/${name}`, detail: { version } })),
     );
     return changes;
   }
 
-  /** As a person may see it: of a secret, which one it is. */
+  /** The document as people may see it: each secret as its fingerprint. */
   private shown(document: Document): unknown {
     return mapSecrets(document, (secret) => ({ sealed: '', fingerprint: this.secrets.seal(this.inTheClear(secret)).fingerprint }));
   }
@@ -139,21 +136,21 @@ export class DocumentService {
 }
 
 /** Ends a dry run's transaction without an effect. */
-class TakenBack extends Error {
+class DryRunRollback extends Error {
   constructor(readonly changes: DocumentChange[]) {
-    super('a dry run is taken back');
+    super('The transaction of a dry run is rolled back');
   }
 }
 
-function violation(at: number, { path, message }: Problem): Violation {
-  return { path: ['input', 'documents', String(at), ...path], message };
+function violation(at: number, { path, message }: DocumentProblem): Violation {
+  return { path: ['documents', String(at), ...path], message };
 }
 
 function refuse(violations: readonly Violation[]): void {
   if (violations.length > 0) throw new InputInvalid(violations, 'document.invalid');
 }
 
-function misplaced({ tenant, actor }: Principal, document: Document): Problem[] {
+function misplaced({ tenant, actor }: Principal, document: Document): DocumentProblem[] {
   const owner = tenantOf(document);
   if (owner !== tenant) {
     const path = document.kind === 'Tenant' ? ['metadata', 'name'] : ['metadata', 'tenant'];
@@ -162,15 +159,15 @@ function misplaced({ tenant, actor }: Principal, document: Document): Problem[] 
   return document.kind === 'Tenant' && actor !== 'operator' ? [{ path: ['kind'], message: 'Tenant is for the operator’s key' }] : [];
 }
 
-function repeated(document: Document, given: readonly Document[]): Problem[] {
+function repeated(document: Document, given: readonly Document[]): DocumentProblem[] {
   const first = given.find((other) => other.kind === document.kind && other.metadata.name === document.metadata.name);
   return first === undefined
     ? []
     : [{ path: ['metadata', 'name'], message: `is given twice for a ${document.kind}: ${document.metadata.name}` }];
 }
 
-/** What the document names and neither the apply nor the tenant has. */
-function missing(document: Document, given: readonly Document[], stored: readonly DocumentRow[]): Problem[] {
+/** References of the document to what neither the apply nor the tenant has. */
+function missing(document: Document, given: readonly Document[], stored: readonly DocumentRow[]): DocumentProblem[] {
   const exists = (kind: DocumentKind, name: string): boolean =>
     stored.some((one) => one.kind === kind && one.name === name) || given.some((one) => one.kind === kind && one.metadata.name === name);
   const tenant = tenantOf(document);
@@ -190,5 +187,5 @@ function inUse({ kind, name }: DocumentRow, stored: readonly DocumentRow[]): Vio
   );
   if (users.length === 0) return [];
   const names = users.map((user) => `${user.kind}/${user.name}`).join(', ');
-  return [{ path: ['input', 'name'], message: `is used by ${names}` }];
+  return [{ path: ['name'], message: `is used by ${names}` }];
 }

@@ -1,32 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { parseBody } from '#libs/contracts';
-import type { Json, Lane } from '#libs/contracts';
+import type { Json } from '#libs/contracts';
 import { TenantDatabase, statement } from '#libs/persistence';
 import { customerId } from '../customers/customer.table.js';
-import type { CustomerRow } from '../customers/customer.table.js';
-import type { EventFilter, EventState } from '../generated/schema.js';
-import { onePerKey } from '../graphql/batches.js';
+import { loader } from '../operations/part.js';
+import { onePerKey } from '../operations/per-key.js';
 import { conditions, typeCondition } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
-import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
+import type { Page, ListSource, PageArguments } from '../paging/paging.js';
+import type { EventFilter, EventRow, EventState } from './event.operations.js';
 
-export interface EventRow {
-  __typename: 'Event';
-  id: string;
-  source: string;
-  type: string;
-  lane: Lane;
-  customer: CustomerRow;
-  providerEventId: string | null;
-  contentType: string;
-  occurredAt: Date;
-  receivedAt: Date;
-  recordedAt: Date;
-  traceId: string | null;
-}
-export type EventPage = Connection<EventRow>;
-
-interface Raw extends Omit<EventRow, '__typename' | 'customer'> {
+interface RawEvent extends Omit<EventRow, 'customer'> {
   customerKey: string;
   customerFirstEventAt: Date;
   customerLastEventAt: Date;
@@ -36,11 +20,11 @@ const columns = `id, source, type, lane, provider_event_id AS "providerEventId",
   received_at AS "receivedAt", recorded_at AS "recordedAt", trace_id AS "traceId", customer AS "customerKey",
   customer_first_event_at AS "customerFirstEventAt", customer_last_event_at AS "customerLastEventAt"`;
 
-function rowOf({ customerKey: key, customerFirstEventAt: firstEventAt, customerLastEventAt: lastEventAt, ...event }: Raw): EventRow {
-  return { __typename: 'Event', ...event, customer: { __typename: 'Customer', id: customerId(key), key, firstEventAt, lastEventAt } };
+function rowOf({ customerKey: key, customerFirstEventAt: firstEventAt, customerLastEventAt: lastEventAt, ...event }: RawEvent): EventRow {
+  return { ...event, customer: { id: customerId(key), key, firstEventAt, lastEventAt } };
 }
 
-const list: ListSource<EventRow, Raw & { sortKey: string }> = {
+const list: ListSource<EventRow, RawEvent & { sortKey: string }> = {
   name: 'event',
   page: statement('query.event.page', `SELECT ${columns}, received_at::text AS "sortKey" FROM event_page($1, $2, $3, $4, $5, $6)`),
   count: statement('query.event.count', `SELECT event_count($1, $2, $3) AS found`),
@@ -51,7 +35,7 @@ const byIds = statement('query.event.byIds', `SELECT ${columns} FROM events_by_i
 const bodies = statement('query.event.bodies', `SELECT id, content_type AS "contentType", body FROM event_bodies($1, $2)`);
 const states = statement('query.event.states', `SELECT id, state FROM event_states($1, $2)`);
 
-/** States that few events are in: the database then looks at those that are unsettled, not at each in turn. */
+/** States that few events are in. A filter for them lets the database look at unsettled events only. */
 const rareStates: readonly EventState[] = ['running', 'delivering', 'parked'];
 
 /** @throws ArgumentInvalid */
@@ -67,12 +51,12 @@ export class EventTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, filter: EventFilter, page: PageArguments): Promise<EventPage> {
+  page(tenant: string, filter: EventFilter, page: PageArguments): Promise<Page<EventRow>> {
     return this.paging.page(list, tenant, eventConditions(filter), page);
   }
 
   async byIds(tenant: string, ids: readonly string[]): Promise<(EventRow | null)[]> {
-    const raws = await this.database.query<Raw>(byIds, [tenant, ids]);
+    const raws = await this.database.query<RawEvent>(byIds, [tenant, ids]);
     return onePerKey(ids, raws.map(rowOf), (row) => row.id);
   }
 
@@ -87,7 +71,7 @@ export class EventTable {
   }
 }
 
-/** As flows see it; a partner may say JSON and send something else, and then its text is what there is to show. */
+/** The body as flows see it. A body that does not fit its content type is shown as text. */
 function readBody(contentType: string, body: Buffer): Json {
   try {
     return parseBody(contentType, body);
@@ -95,3 +79,7 @@ function readBody(contentType: string, body: Buffer): Json {
     return body.toString('utf8');
   }
 }
+
+export const eventById = loader((get, tenant, ids) => get(EventTable).byIds(tenant, ids));
+export const eventStateOf = loader((get, tenant, ids) => get(EventTable).states(tenant, ids));
+export const eventData = loader((get, tenant, ids) => get(EventTable).data(tenant, ids));

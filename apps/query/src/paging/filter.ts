@@ -1,4 +1,4 @@
-import { ArgumentInvalid } from '../graphql/request.errors.js';
+import { ArgumentInvalid } from '../operations/input.errors.js';
 
 /** The filter that a list's `_conditions` function reads: its keys name the conditions, and those that are not given are left out. */
 export function conditions(given: Record<string, unknown>): Record<string, unknown> {

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
-import { ArgumentInvalid } from '../graphql/request.errors.js';
-import type { Count, PageInfo } from '../generated/schema.js';
+import { ArgumentInvalid } from '../operations/input.errors.js';
 import { CursorSigner } from './cursor.js';
 import type { ListIdentity, Position } from './cursor.js';
 
@@ -26,8 +25,21 @@ export interface ListSource<Row, Raw extends { sortKey: string }> {
   rowOf: (raw: Raw) => Row;
 }
 
-/** A page, shaped like a Relay connection. `count` runs only when `totalCount` is selected. */
-export interface Connection<Row> {
+/** How many rows a filter finds; `exact` is false if counting stopped at its limit. */
+export interface Count {
+  value: number;
+  exact: boolean;
+}
+
+export interface PageInfo {
+  hasNextPage: boolean;
+  hasPreviousPage: boolean;
+  startCursor: string | null;
+  endCursor: string | null;
+}
+
+/** A page, as a connection of the Relay specification has it. `count` queries the database only when it is called. */
+export interface Page<Row> {
   edges: { cursor: string; node: Row }[];
   nodes: Row[];
   pageInfo: PageInfo;
@@ -52,7 +64,7 @@ export class Paging {
     tenant: string,
     filter: Record<string, unknown>,
     given: PageArguments,
-  ): Promise<Connection<Row>> {
+  ): Promise<Page<Row>> {
     const list = { tenant, list: source.name, filter };
     const { backward, size, from } = this.request(list, given);
     const values = [tenant, filter, from?.key ?? null, from?.id ?? null, backward, size + 1];

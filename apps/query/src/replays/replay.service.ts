@@ -4,11 +4,10 @@ import { NotFound, ReplayEvent } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
 import { EventTable } from '../events/event.table.js';
-import type { EventRow } from '../events/event.table.js';
-import type { ReplayEventsInput } from '../generated/schema.js';
-import { InputInvalid } from '../graphql/user-errors.js';
-
-const maxEvents = 100;
+import type { EventRow } from '../events/event.operations.js';
+import { InputInvalid } from '../operations/input.errors.js';
+import { replayEvents } from './replay.operations.js';
+import type { ReplayEventsInput } from './replay.operations.js';
 
 @Injectable()
 export class ReplayService {
@@ -20,7 +19,7 @@ export class ReplayService {
 
   /** Orders a replay of every event, or of none if one is unknown; each in the order of its customer. */
   async replay(principal: Principal, input: ReplayEventsInput): Promise<{ commandIds: string[]; events: EventRow[] }> {
-    const { commandIds, result } = await this.commands.issue(principal, 'replayEvents', input, async () => {
+    const { commandIds, result } = await this.commands.issue(principal, replayEvents, input, async () => {
       this.check(principal, input);
       const flow = input.flow ?? null;
       const events = await this.find(principal.tenant, [...new Set(input.ids)]);
@@ -39,19 +38,16 @@ export class ReplayService {
     return { commandIds, events: result };
   }
 
-  private check({ tenant }: Principal, { ids, flow }: ReplayEventsInput): void {
-    if (ids.length === 0 || ids.length > maxEvents) {
-      throw new InputInvalid([{ path: ['input', 'ids'], message: `must have 1 to ${maxEvents} entries` }]);
-    }
+  private check({ tenant }: Principal, { flow }: ReplayEventsInput): void {
     if (flow != null && !this.configuration.flows(tenant).some(({ name }) => name === flow)) {
-      throw new InputInvalid([{ path: ['input', 'flow'], message: `names no flow of this tenant: ${flow}` }]);
+      throw new InputInvalid([{ path: ['flow'], message: `names no flow of this tenant: ${flow}` }]);
     }
   }
 
   private async find(tenant: string, ids: readonly string[]): Promise<EventRow[]> {
     const found = await this.table.byIds(tenant, ids);
     const unknown = ids.filter((_id, at) => found[at] === null);
-    if (unknown.length > 0) throw new NotFound('event', unknown, { field: 'input.ids' });
+    if (unknown.length > 0) throw new NotFound('event', unknown, { field: 'ids' });
     return found.filter((event) => event !== null);
   }
 }

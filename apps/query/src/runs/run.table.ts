@@ -1,66 +1,28 @@
 import { Injectable } from '@nestjs/common';
-import type { StepKind } from '#libs/contracts';
+import type { z } from 'zod';
 import { TenantDatabase, statement } from '#libs/persistence';
-import type { RunFilter, RunState, StepState, TokenUsage } from '../generated/schema.js';
-import { manyPerKey, onePerKey } from '../graphql/batches.js';
+import { loader } from '../operations/part.js';
+import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
-import type { Connection, ListSource, PageArguments } from '../paging/paging.js';
+import type { Page, ListSource, PageArguments } from '../paging/paging.js';
+import type { RunFilter, RunRow, TokenUsage, modelAttempt, step } from './run.operations.js';
 
-export interface RunRow {
-  __typename: 'Run';
-  id: string;
-  eventId: string;
-  flow: string;
-  flowVersion: number;
-  generation: number;
-  state: RunState;
-  decision: unknown;
-  errorCode: string | null;
-  errorMessage: string | null;
-  traceId: string | null;
-  startedAt: Date;
-  finishedAt: Date | null;
-}
-export type RunPage = Connection<RunRow>;
-
-interface Spent {
+interface RunTokens {
+  runId: string;
   inputTokens: number | null;
   outputTokens: number | null;
 }
 
-export interface StepRow extends Spent {
-  runId: string;
-  id: string;
-  kind: StepKind;
-  state: StepState;
-  output: unknown;
-  model: string | null;
-  responseModel: string | null;
-  startedAt: Date;
-  finishedAt: Date;
-}
+export type StepRow = z.infer<typeof step> & RunTokens;
+export type ModelAttemptRow = z.infer<typeof modelAttempt> & RunTokens;
 
-export interface ModelAttemptRow extends Spent {
-  runId: string;
-  step: string;
-  number: number;
-  model: string;
-  responseModel: string | null;
-  providerRequestId: string | null;
-  outcome: string;
-  errorCode: string | null;
-  errorMessage: string | null;
-  startedAt: Date;
-  finishedAt: Date;
-}
-
-/** The tokens a model call used; null where the model said nothing about it. */
-export function usageOf({ inputTokens, outputTokens }: Spent): TokenUsage | null {
+/** The tokens that a model call used; null if the model did not report them. */
+export function usageOf({ inputTokens, outputTokens }: RunTokens): TokenUsage | null {
   return inputTokens === null && outputTokens === null ? null : { inputTokens: inputTokens ?? 0, outputTokens: outputTokens ?? 0 };
 }
 
-const columns = `'Run' AS "__typename", id, event_id AS "eventId", flow, flow_version AS "flowVersion", generation, state, decision,
+const columns = `id, event_id AS "eventId", flow, flow_version AS "flowVersion", generation, state, decision,
   error_code AS "errorCode", error_message AS "errorMessage", trace_id AS "traceId", started_at AS "startedAt", finished_at AS "finishedAt"`;
 const list: ListSource<RunRow, RunRow & { sortKey: string }> = {
   name: 'run',
@@ -90,7 +52,7 @@ export class RunTable {
     private readonly paging: Paging,
   ) {}
 
-  page(tenant: string, filter: RunFilter, page: PageArguments): Promise<RunPage> {
+  page(tenant: string, filter: RunFilter, page: PageArguments): Promise<Page<RunRow>> {
     return this.paging.page(list, tenant, conditions({ ...filter }), page);
   }
 
@@ -110,3 +72,8 @@ export class RunTable {
     return manyPerKey(runIds, await this.database.query<ModelAttemptRow>(modelAttempts, [tenant, runIds]), (row) => row.runId);
   }
 }
+
+export const runById = loader((get, tenant, ids) => get(RunTable).byIds(tenant, ids));
+export const runsOfEvent = loader((get, tenant, ids) => get(RunTable).ofEvents(tenant, ids));
+export const stepsOfRun = loader((get, tenant, ids) => get(RunTable).steps(tenant, ids));
+export const modelAttemptsOfRun = loader((get, tenant, ids) => get(RunTable).modelAttempts(tenant, ids));

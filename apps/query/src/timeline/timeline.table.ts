@@ -1,24 +1,17 @@
 import { Injectable } from '@nestjs/common';
+import type { z } from 'zod';
 import { TenantDatabase, statement } from '#libs/persistence';
-import type { TimelineKind } from '../generated/schema.js';
-import { manyPerKey } from '../graphql/batches.js';
+import { loader } from '../operations/part.js';
+import { manyPerKey } from '../operations/per-key.js';
+import type { timelineEntry } from './timeline.operations.js';
 
-export interface TimelineRow {
+export type TimelineRow = z.infer<typeof timelineEntry> & {
   eventId: string;
-  at: Date;
-  kind: TimelineKind;
-  /** What it happened to or through: a source, flow, model, kind of step or destination, by the entry's kind. */
+  /** The source, flow, model, kind of step or destination that it is about, by the entry's kind. */
   subject: string | null;
-  /** What came of it: a status, an outcome, a message, by the entry's kind. */
+  /** A status, an outcome or a message, by the entry's kind. */
   detail: string | null;
-  code: string | null;
-  runId: string | null;
-  step: string | null;
-  deliveryId: string | null;
-  deadLetterId: string | null;
-  attempt: number | null;
-  actor: string | null;
-}
+};
 
 const ofEvents = statement(
   'query.timeline.ofEvents',
@@ -35,3 +28,5 @@ export class TimelineTable {
     return manyPerKey(eventIds, await this.database.query<TimelineRow>(ofEvents, [tenant, eventIds]), (row) => row.eventId);
   }
 }
+
+export const timelineOfEvent = loader((get, tenant, ids) => get(TimelineTable).ofEvents(tenant, ids));

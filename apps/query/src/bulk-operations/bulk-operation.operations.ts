@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { bulkOperationKinds, bulkSelections } from '#libs/contracts';
+import { deadLetterFilter } from '../dead-letters/dead-letter.operations.js';
+import { deliveryFilter } from '../deliveries/delivery.operations.js';
+import { eventFilter } from '../events/event.operations.js';
+import { command, query } from '../operations/operation.js';
+import type { InputOf } from '../operations/operation.js';
+import {
+  count,
+  entity,
+  enumeration,
+  id,
+  idempotencyKey,
+  inputObject,
+  json,
+  oneOf,
+  pageArguments,
+  pageOf,
+  timestamp,
+  valuesOf,
+} from '../operations/shape.js';
+
+export const bulkOperationKind = enumeration(
+  'BulkOperationKind',
+  valuesOf(bulkOperationKinds),
+  'The command that is ordered for each item.',
+);
+export const bulkSelection = enumeration('BulkSelection', valuesOf(bulkSelections));
+export const bulkOperationState = enumeration('BulkOperationState', {
+  running: 'Under way, or waiting for its turn.',
+  completed: 'Everything is ordered. The fate of each item stands at the item.',
+  cancelled: null,
+  failed: null,
+});
+
+export const bulkOperation = entity(
+  'BulkOperation',
+  {
+    id,
+    kind: bulkOperationKind,
+    state: bulkOperationState,
+    selection: bulkSelection,
+    filter: json.nonoptional().describe('The conditions that its items meet.'),
+    flow: z.string().nullable(),
+    ratePerSecond: z.int(),
+    total: count.nullable().describe('How many items matched when it started; null until they are counted.'),
+    done: z
+      .int()
+      .describe(
+        'Items whose command the log has. It may end below `total`: an item that no longer matches when its turn comes is left out.',
+      ),
+    failed: z.int().describe('Items whose command the log will never take.'),
+    actor: z.string().describe('Who asked for it.'),
+    startedAt: timestamp,
+    finishedAt: timestamp.nullable(),
+    errorCode: z.string().nullable().describe('Why it failed.'),
+    errorMessage: z.string().nullable(),
+  },
+  { idPrefix: 'bop', about: 'Many replays or redeliveries that were asked for at once.' },
+);
+export type BulkOperationRow = z.infer<typeof bulkOperation>;
+
+export const bulkOperationFilter = inputObject('BulkOperationFilter', {
+  kind: bulkOperationKind.nullish(),
+  state: bulkOperationState.nullish(),
+});
+export type BulkOperationFilter = z.infer<typeof bulkOperationFilter>;
+
+export const getBulkOperation = query({
+  name: 'bulkOperation',
+  scope: 'read',
+  input: z.strictObject({ id }),
+  output: bulkOperation.nullable(),
+  failures: [],
+});
+
+export const listBulkOperations = query({
+  name: 'bulkOperations',
+  about: 'Bulk operations, the last started first.',
+  scope: 'read',
+  cost: { weight: 5 },
+  input: z.strictObject({ ...pageArguments, filter: bulkOperationFilter.nullish() }),
+  output: pageOf(bulkOperation),
+  failures: [],
+});
+
+const ratePerSecond = z
+  .int()
+  .default(50)
+  .describe('Commands appended per second, 1 to 1000. They are carried out at the pace of their owner.');
+const dryRun = z.boolean().default(false).describe('Only count: nothing is ordered, and the key is not used up.');
+const startFailures = ['request.idempotencyMismatch', 'log.unavailable'] as const;
+const operationId = id.nullable().describe('The operation, which can be queried a moment later; null for a dry run.');
+
+export const bulkReplay = command({
+  name: 'bulkReplay',
+  about:
+    'Replays everything that the filter finds and that is there when the operation starts, each customer’s oldest first, at a rate. The same\n`idempotencyKey` asks for the same operation however often it is sent; with another input it is refused.',
+  scope: 'operate',
+  cost: { weight: 200 },
+  input: z.strictObject({
+    filter: oneOf('BulkReplayFilter', {
+      events: eventFilter.optional().describe('These events, in whatever state.'),
+      deadLetters: deadLetterFilter
+        .optional()
+        .describe('Events with an open dead letter of kind RUN, each with the flow that was given up.'),
+    }),
+    flow: z
+      .string()
+      .nullish()
+      .describe('With `events`: only this flow; default: every flow that matches. A dead letter’s flow is its own.'),
+    ratePerSecond,
+    dryRun,
+    idempotencyKey,
+  }),
+  result: {
+    matched: count.describe('How many events the filter finds now, counted exactly up to 100 000.'),
+    operationId,
+  },
+  failures: startFailures,
+});
+export type BulkReplayInput = InputOf<typeof bulkReplay>;
+
+export const bulkRedeliver = command({
+  name: 'bulkRedeliver',
+  about:
+    'Redelivers everything that the filter finds, as `bulkReplay` replays it: at once, with effect keys unchanged and fresh retry budgets.',
+  scope: 'operate',
+  cost: { weight: 200 },
+  input: z.strictObject({
+    filter: oneOf('BulkRedeliverFilter', {
+      deliveries: deliveryFilter
+        .optional()
+        .describe('These deliveries; `state` must be given, because DELIVERED ones would be sent again.'),
+      deadLetters: deadLetterFilter.optional().describe('Deliveries with an open dead letter.'),
+    }),
+    ratePerSecond,
+    dryRun,
+    idempotencyKey,
+  }),
+  result: {
+    matched: count.describe('How many deliveries the filter finds now, counted exactly up to 100 000.'),
+    operationId,
+  },
+  failures: startFailures,
+});
+export type BulkRedeliverInput = InputOf<typeof bulkRedeliver>;
+
+export const cancelBulkOperation = command({
+  name: 'cancelBulkOperation',
+  about: 'Orders nothing more; what was ordered goes on. An operation that is over stays as it is.',
+  scope: 'operate',
+  cost: { weight: 20 },
+  input: z.strictObject({ id, idempotencyKey }),
+  result: { commandId: id, operation: bulkOperation.describe('As it was when the cancel was ordered.') },
+  aboutResult: 'The cancel is ordered; the operation hears of it within a second.',
+  failures: ['bulkOperation.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
+});
+export type CancelBulkOperationInput = InputOf<typeof cancelBulkOperation>;

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { command, query } from '../operations/operation.js';
+import type { InputOf } from '../operations/operation.js';
+import { entity, enumeration, id, idempotencyKey, timestamp } from '../operations/shape.js';
+
+export const destinationState = enumeration('DestinationState', {
+  active: null,
+  open: 'It failed too often: nothing is sent until `until`, then a few deliveries find out whether it is back.',
+  limited: 'It asked for a pause until `until`.',
+  disabled: 'It answered 410: what is due is parked, until it is enabled or a new version of its document is applied.',
+});
+
+export const destination = entity(
+  'Destination',
+  {
+    name: z.string(),
+    state: destinationState,
+    since: timestamp.nullable().describe('When it entered this state; null if it is active.'),
+    until: timestamp.nullable(),
+    reason: z.string().nullable().describe('The code of the failure that led to the state.'),
+  },
+  { about: 'A system that decisions are delivered to.' },
+);
+export type DestinationRow = z.infer<typeof destination>;
+
+export const listDestinations = query({
+  name: 'destinations',
+  about: 'The destinations of the tenant, by name, and how they are doing.',
+  scope: 'read',
+  cost: { weight: 10 },
+  input: z.strictObject({}),
+  output: z.array(destination),
+  failures: [],
+});
+
+export const enableDestination = command({
+  name: 'enableDestination',
+  about:
+    'Delivers to a destination again that answered 410, and forgets its earlier failures. What was parked meanwhile is redelivered on its own. The\nsame `idempotencyKey` asks for the same thing however often it is sent.',
+  scope: 'operate',
+  cost: { weight: 20 },
+  input: z.strictObject({ name: z.string(), idempotencyKey }),
+  result: { commandId: id },
+  aboutResult: 'It is ordered; watch `destinations` to see it happen.',
+  failures: ['destination.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
+});
+export type EnableDestinationInput = InputOf<typeof enableDestination>;

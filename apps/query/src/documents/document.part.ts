@@ -1,0 +1,31 @@
+import { DocumentTable } from '#libs/persistence';
+import { fieldsOf, handle, part } from '../operations/part.js';
+import { json } from '../operations/shape.js';
+import { applyDocuments, document, getDocument, listDocuments, removeDocument } from './document.operations.js';
+import { DocumentService } from './document.service.js';
+import type { DocumentRow } from './document.service.js';
+
+export const documentPart = part({
+  providers: [DocumentTable, DocumentService],
+  fields: [
+    fieldsOf<DocumentRow>(document, (field) => ({
+      content: field(
+        json.describe('The whole document; it can be applied again. Its secrets are encrypted.').nonoptional(),
+        (row) => row.document,
+      ),
+    })),
+  ],
+  operations: [
+    handle(listDocuments, ({ principal, get }, { kind }) => get(DocumentService).list(principal.tenant, kind)),
+    handle(
+      getDocument,
+      async ({ principal, get }, { kind, name }) =>
+        (await get(DocumentService).list(principal.tenant, kind)).find((row) => row.name === name) ?? null,
+    ),
+    handle(applyDocuments, async ({ principal, get }, input) => ({
+      changes: await get(DocumentService).apply(principal, input),
+      dryRun: input.dryRun,
+    })),
+    handle(removeDocument, async ({ principal, get }, input) => ({ change: await get(DocumentService).remove(principal, input) })),
+  ],
+});

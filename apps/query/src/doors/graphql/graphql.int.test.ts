@@ -1,0 +1,154 @@
+import { auditServer } from 'graphql-http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { QueryServer } from '../../../../../test/query/query-server.js';
+
+let server: QueryServer;
+let reader: string;
+
+beforeAll(async () => {
+  server = await QueryServer.start();
+  reader = await server.key('acme', 'read');
+  await server.rows.event({ tenant: 'acme', id: 'evt_1' });
+});
+afterAll(() => server.stop());
+
+test('the server passes every audit of GraphQL over HTTP', async () => {
+  const results = await auditServer({
+    url: `${server.url}/graphql`,
+    fetchFn: (url: string, init: RequestInit = {}) => {
+      const headers = new Headers(init.headers);
+      headers.set('authorization', `Bearer ${reader}`);
+      return fetch(url, { ...init, headers });
+    },
+  });
+  const failed = results
+    .filter((result) => result.status !== 'ok')
+    .map(({ id, name, ...rest }) => `${id} ${name} ${'reason' in rest ? rest.reason : ''}`);
+  expect(failed).toEqual([]);
+  expect(results.length).toBeGreaterThan(50);
+});
+
+describe('who may ask', () => {
+  test('without a key the answer is 401 with a challenge, before anything runs', async () => {
+    const response = await server.send({ query: 'not even GraphQL' });
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'credential.missing', outcome: 'reject' } }] });
+  });
+
+  test('with a key that is none, 401 says that it is not valid', async () => {
+    const { status, headers, errors } = await server.ask('mr_test_nope', '{ __typename }');
+    expect([status, headers.get('www-authenticate')]).toEqual([401, 'Bearer error="invalid_token"']);
+    expect(errors?.[0]?.extensions.code).toBe('credential.invalid');
+  });
+
+  test('the operator without a tenant is told to name one, and a key for another tenant is forbidden', async () => {
+    const operator = await server.send({ query: '{ __typename }' }, { authorization: `Bearer ${server.operatorKey}` });
+    expect([operator.status, ((await operator.json()) as { errors: object[] }).errors[0]]).toMatchObject([
+      400,
+      { extensions: { argument: 'millrace-tenant' } },
+    ]);
+    const elsewhere = await server.send({ query: '{ __typename }' }, { authorization: `Bearer ${reader}`, 'millrace-tenant': 'beta' });
+    expect(elsewhere.status).toBe(403);
+  });
+});
+
+describe('what a request may be', () => {
+  const code = async (query: string, variables?: Record<string, unknown>): Promise<unknown[]> => {
+    const { status, errors } = await server.ask(reader, query, variables);
+    return [status, errors?.[0]?.extensions.code];
+  };
+
+  test('too many tokens, fields at the root, levels or rows are refused before anything runs', async () => {
+    expect(await code(`{ ${'__typename '.repeat(2_100)} }`)).toEqual([400, 'request.malformed']);
+    expect(await code(`{ ${[...Array(21).keys()].map((n) => `a${n}: __typename`).join(' ')} }`)).toEqual([400, 'request.tooExpensive']);
+    expect(await code(`{ node(id: "x") { ... on Event { ${'runs { event { '.repeat(6)} id ${'} }'.repeat(6)} } } }`)).toEqual([
+      400,
+      'request.tooExpensive',
+    ]);
+    const query = 'query ($n: Int) { events(first: $n) { nodes { runs { steps { id } } timeline { title } } } }';
+    expect(await code(query, { n: 20 })).toEqual([200, undefined]);
+    expect(await code(query, { n: 100_000 })).toEqual([400, 'request.tooExpensive']);
+  });
+
+  test('a number of rows beyond the limit is refused by name where it is cheap enough to run', async () => {
+    const { errors } = await server.ask(reader, '{ events(first: 101) { nodes { id } } }');
+    expect(errors?.[0]).toMatchObject({
+      message: 'first must be from 1 to 100',
+      path: ['events'],
+      extensions: { code: 'request.invalid', argument: 'first' },
+    });
+  });
+
+  test('variables that do not fit are refused', async () => {
+    expect(await code('query ($id: ID!) { event(id: $id) { id } }', {})).toEqual([400, 'request.invalid']);
+    expect(await code('query ($at: DateTime) { events(filter: { receivedFrom: $at }) { nodes { id } } }', { at: 'yesterday' })).toEqual([
+      400,
+      'request.invalid',
+    ]);
+  });
+
+  test('batches and bodies that are too large are refused', async () => {
+    const headers = { authorization: `Bearer ${reader}` };
+    expect((await server.send([{ query: '{ __typename }' }], headers)).status).toBe(400);
+    expect((await server.send({ query: `{ __typename } #${'x'.repeat(1_100_000)}` }, headers)).status).toBe(413);
+  });
+
+  test('a form post, which a foreign page could send, is refused', async () => {
+    const response = await server.send('query=%7B__typename%7D', {
+      authorization: `Bearer ${reader}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    });
+    expect(response.status).toBe(415);
+  });
+
+  test('the schema can be asked for', async () => {
+    const data = await server.data<{ __schema: { queryType: { name: string } } }>(
+      reader,
+      '{ __schema { queryType { name } types { name } } }',
+    );
+    expect(data.__schema.queryType.name).toBe('Query');
+  });
+});
+
+test('a request that takes too long is given up with a code that says to try again', async () => {
+  const slow = await QueryServer.start({ graphqlTimeoutMs: 100 });
+  try {
+    const key = await slow.key('acme', 'read');
+    await slow.rows.lockEvents(async () => {
+      const { status, errors } = await slow.ask(key, '{ events { nodes { id } } }');
+      expect([status, errors?.[0]?.extensions]).toEqual([503, { code: 'request.timeout', outcome: 'retry' }]);
+    });
+  } finally {
+    await slow.stop();
+  }
+});
+
+test('a compiled document gives the same answers as an interpreted one, failures and all', async () => {
+  const query = `query ($id: ID!, $first: Int!, $skip: Boolean!) {
+    event(id: $id) { id state customer { id key } data @skip(if: $skip) runs { steps { usage { inputTokens } } } timeline { kind title } }
+    events(first: $first) { edges { cursor node { __typename id lane } } totalCount { value exact } pageInfo { hasNextPage } }
+    node(id: $id) { __typename id ... on Event { type } }
+  }`;
+  const variables = [
+    { id: 'evt_1', first: 1, skip: false },
+    { id: 'evt_none', first: 0, skip: true },
+  ];
+  const answers: string[][] = [[], []];
+  for (let time = 0; time < 8; time += 1) {
+    for (const [at, values] of variables.entries()) {
+      const { data, errors } = await server.ask(reader, query, values);
+      answers[at]!.push(JSON.stringify({ data, errors }));
+    }
+  }
+  expect(new Set(answers[0]).size).toBe(1);
+  expect(new Set(answers[1]).size).toBe(1);
+  expect(answers[1]![0]).toContain('first must be from 1 to 100');
+});
+
+test('requests and errors are counted, and readiness asks the database', async () => {
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  expect(metrics).toMatch(/millrace_graphql_request_duration_seconds_count\{operation="query"\} \d+/);
+  expect(metrics).toMatch(/millrace_graphql_errors_total\{code="request\.tooExpensive"\} \d+/);
+  expect(await (await fetch(`${server.url}/readyz`)).json()).toMatchObject({ status: 'ok', parts: { 'query storage': 'ok' } });
+});

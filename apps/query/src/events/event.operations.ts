@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { lanes } from '#libs/contracts';
+import { customer } from '../customers/customer.operations.js';
+import { query } from '../operations/operation.js';
+import { entity, enumeration, id, inputObject, pageArguments, pageOf, timestamp, valuesOf } from '../operations/shape.js';
+
+export const lane = enumeration('Lane', valuesOf(lanes), 'The priority class of an event, chosen at the door.');
+
+export const eventState = enumeration(
+  'EventState',
+  {
+    recorded: 'Stored; no flow has taken it up.',
+    running: 'A flow is at work on it.',
+    delivering: 'Decided; a delivery is still under way.',
+    completed: 'Every flow decided and everything is delivered.',
+    parked: 'A run or a delivery was given up and waits for an operator.',
+  },
+  'How far an event got. If a flow ran more than once, its newest generation counts.',
+);
+export type EventState = z.infer<typeof eventState>;
+
+export const event = entity(
+  'Event',
+  {
+    id,
+    type: z.string(),
+    source: z.string().describe('The name of the source it came through.'),
+    customer,
+    lane,
+    providerEventId: z.string().nullable().describe('The partner’s own id, if it sends one.'),
+    contentType: z.string(),
+    occurredAt: timestamp.describe('When it happened, by the partner’s word.'),
+    receivedAt: timestamp,
+    recordedAt: timestamp.describe('When it could first be queried.'),
+    traceId: z.string().nullable(),
+  },
+  { idPrefix: 'evt', about: 'A fact that a partner reported.' },
+);
+export type EventRow = z.infer<typeof event>;
+
+export const eventFilter = inputObject('EventFilter', {
+  customer: z.string().nullish(),
+  sources: z.array(z.string()).nullish().describe('Names of sources, up to 20.'),
+  type: z.string().nullish().describe('A type, or a prefix with `*` after it: `invoice.paid`, `invoice.*`.'),
+  states: z.array(eventState).nullish(),
+  receivedFrom: timestamp.nullish(),
+  receivedBefore: timestamp.nullish(),
+});
+export type EventFilter = z.infer<typeof eventFilter>;
+
+export const getEvent = query({
+  name: 'event',
+  about: 'An event by its id.',
+  scope: 'read',
+  input: z.strictObject({ id }),
+  output: event.nullable(),
+  failures: [],
+});
+
+export const getEventFromSource = query({
+  name: 'eventFromSource',
+  about: 'An event by its partner’s id.',
+  scope: 'read',
+  input: z.strictObject({ source: z.string(), providerEventId: z.string() }),
+  output: event.nullable(),
+  failures: [],
+});
+
+export const listEvents = query({
+  name: 'events',
+  about: 'Events, the last received first.',
+  scope: 'read',
+  cost: { weight: 5 },
+  input: z.strictObject({ ...pageArguments, filter: eventFilter.nullish() }),
+  output: pageOf(event),
+  failures: [],
+});

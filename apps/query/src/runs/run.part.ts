@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { delivery } from '../deliveries/delivery.operations.js';
+import { deliveriesOfRun } from '../deliveries/delivery.table.js';
+import { event } from '../events/event.operations.js';
+import { eventById } from '../events/event.table.js';
+import { fieldsOf, handle, part } from '../operations/part.js';
+import { json, priced, timestamp } from '../operations/shape.js';
+import { decision, getRun, listRuns, modelAttempt, run, step, tokenUsage } from './run.operations.js';
+import type { RunRow } from './run.operations.js';
+import { RunTable, modelAttemptsOfRun, runById, stepsOfRun, usageOf } from './run.table.js';
+import type { ModelAttemptRow, StepRow } from './run.table.js';
+
+export const runPart = part({
+  providers: [RunTable],
+  node: { entity: run, find: ({ load }, id) => load(runById, id) },
+  fields: [
+    fieldsOf<RunRow>(run, (field) => ({
+      // A run always has its event: the event is recorded before any flow takes it up.
+      event: field(event, async ({ eventId }, { load }) => (await load(eventById, eventId))!),
+      steps: field(
+        priced({ weight: 2, rows: 5 }, z.array(step)).describe('Its finished steps, in the order they ran.'),
+        ({ id }, { load }) => load(stepsOfRun, id),
+      ),
+      modelAttempts: field(
+        priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe('Every call of a model, failed ones too.'),
+        ({ id }, { load }) => load(modelAttemptsOfRun, id),
+      ),
+      deliveries: field(priced({ weight: 2, rows: 2 }, z.array(delivery)), ({ id }, { load }) => load(deliveriesOfRun, id)),
+    })),
+    fieldsOf<RunRow>(decision, (field) => ({
+      value: field(json, (row) => row.decision),
+      decidedAt: field(timestamp, (row) => row.finishedAt ?? row.startedAt),
+      run: field(run, (row) => row),
+    })),
+    fieldsOf<StepRow>(step, (field) => ({ usage: field(tokenUsage.nullable(), usageOf) })),
+    fieldsOf<ModelAttemptRow>(modelAttempt, (field) => ({ usage: field(tokenUsage.nullable(), usageOf) })),
+  ],
+  operations: [
+    handle(getRun, ({ load }, { id }) => load(runById, id)),
+    handle(listRuns, ({ principal, get }, { filter, ...page }) => get(RunTable).page(principal.tenant, filter ?? {}, page)),
+  ],
+});

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { fieldsOf, part } from '../operations/part.js';
+import { timelineEntry } from './timeline.operations.js';
+import type { TimelineKind } from './timeline.operations.js';
+import { TimelineTable } from './timeline.table.js';
+import type { TimelineRow } from './timeline.table.js';
+
+export const timelinePart = part({
+  providers: [TimelineTable],
+  fields: [
+    fieldsOf<TimelineRow>(timelineEntry, (field) => ({
+      title: field(z.string().describe('One line for people.'), (entry) => titles[entry.kind](entry)),
+    })),
+  ],
+  operations: [],
+});
+
+const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
+  received: ({ subject }) => `Received from ${subject}`,
+  recorded: () => 'Recorded',
+  runStarted: ({ subject, detail }) =>
+    detail === '0' ? `Flow ${subject} started` : `Flow ${subject} started again (generation ${detail})`,
+  modelAttempt: ({ subject, step, attempt, code }) =>
+    code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}`,
+  stepFinished: ({ subject, step, detail }) => (detail === 'skipped' ? `Step ${step} was skipped` : `Step ${step} (${subject}) finished`),
+  runCompleted: ({ subject }) => `Flow ${subject} reached its decision`,
+  runFailed: ({ subject, detail }) => `Flow ${subject} failed: ${detail}`,
+  deliveryScheduled: ({ subject }) => `Delivery to ${subject} scheduled`,
+  deliveryAttempt: ({ subject, detail, code, attempt }) =>
+    code === null ? `Delivered to ${subject} (${detail})` : `Delivery to ${subject} failed, attempt ${attempt} (${detail ?? code})`,
+  parked: ({ subject, detail }) => `Gave up on the ${subject}: ${detail}`,
+  replayRequested: ({ subject }) => (subject === null ? 'Replay requested' : `Replay of flow ${subject} requested`),
+  redeliveryRequested: ({ subject }) => `Redelivery to ${subject} requested`,
+};
