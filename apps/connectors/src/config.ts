@@ -59,5 +59,5 @@ export const connectorsSettings = {
   ...own,
 };
 
-/** What the module itself needs; the rest of the table is the process's. */
+/** The settings of the module; the rest of the table belongs to the process. */
 export type ConnectorsOptions = Settings<typeof own>;

@@ -3,31 +3,31 @@ import { bulkOperationId } from '#libs/contracts';
 import { Database, columns, statement, storableText } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
 
-/** Where an item stands among those of its operation: what came first is ordered first. */
-export interface Place {
+/** The position of an item among those of its operation. The earliest item has its command appended first. */
+export interface ItemPosition {
   readonly at: string;
   readonly place: number;
   readonly key: string;
 }
 
-/** One thing that an operation orders a command for. */
-export interface BulkItem extends Place {
+/** One item of an operation, for which a command is appended. */
+export interface BulkItem extends ItemPosition {
   /** The id of the event or delivery. */
   readonly subject: string;
-  /** The flow that its dead letter is about; null where it was not found by one. */
+  /** The flow of its dead letter; null if the item was not found through one. */
   readonly flow: string | null;
   readonly customer: string;
 }
 
-/** How far an operation is. */
+/** The progress of an operation. */
 export interface Progress {
-  /** The last item that is done with; null before the first. */
-  readonly position: Place | null;
+  /** The last item that was handled; null before the first. */
+  readonly position: ItemPosition | null;
   readonly done: number;
   readonly failed: number;
 }
 
-/** An operation that this process may carry out, as long as its fence is the newest. */
+/** An operation that this process may carry out as long as its fence is the newest. */
 export interface BulkOperation extends Progress {
   readonly tenant: string;
   readonly id: string;
@@ -36,9 +36,9 @@ export interface BulkOperation extends Progress {
   readonly flow: string | null;
   readonly ratePerSecond: number;
   readonly actor: string;
-  /** Null until somebody counted. */
+  /** Null until the items were counted. */
   readonly total: number | null;
-  /** As Postgres writes it. Later items are not the operation's. */
+  /** Timestamp in Postgres' text form. Items that came later do not belong to the operation. */
   readonly startedAt: string;
   readonly fence: number;
 }
@@ -57,7 +57,7 @@ const cancel = statement(
 const leased = (parameter: string): string => `clock_timestamp() + ${parameter} * interval '1 millisecond'`;
 const isFree = `(operation.lease_until IS NULL OR operation.lease_until < clock_timestamp())`;
 
-/** Tenants take turns: the first of each comes before the second of any. */
+/** Tenants take turns: the first operation of each comes before the second of any. */
 const claim = statement(
   'bulkOperation.claim',
   `WITH running AS (
@@ -89,7 +89,7 @@ const renew = statement(
 
 const mine = `tenant_id = $1 AND id = $2 AND fence = $3`;
 const counted = statement('bulkOperation.counted', `UPDATE bulk_operation SET total = $4, total_exact = $5 WHERE ${mine}`);
-/** Of a cancelled one too: it says how far it got. */
+/** Also saved after a cancel, so the final progress is shown. */
 const save = statement(
   'bulkOperation.save',
   `UPDATE bulk_operation SET position = $4, done = $5, failed = $6 WHERE ${mine} AND state IN ('running', 'cancelled') RETURNING state`,
@@ -101,14 +101,14 @@ const finish = statement(
    WHERE ${mine} AND state = 'running' RETURNING id`,
 );
 
-/** The table `bulk_operation`: what is to be ordered in bulk, who carries it out, and how far it is. */
+/** The table `bulk_operation`: bulk operations, the claims on them, and their progress. */
 export class BulkOperationTable {
   constructor(
     private readonly database: Database,
     private readonly kind: BulkOperationKind,
   ) {}
 
-  /** Returns whether it was not there yet. */
+  /** Returns false if the operation exists already. */
   async start(command: StartBulkOperation): Promise<boolean> {
     const { tenant, commandId, selection, filter, flow, ratePerSecond, actor } = command;
     const id = bulkOperationId(tenant, commandId);
@@ -116,7 +116,7 @@ export class BulkOperationTable {
     return rows.length > 0;
   }
 
-  /** Returns whether it was running. */
+  /** Returns false if the operation was not running. */
   async cancel({ tenant, operationId }: CancelBulkOperation): Promise<boolean> {
     return (await this.database.query(cancel, [tenant, operationId, this.kind])).length > 0;
   }
@@ -125,13 +125,13 @@ export class BulkOperationTable {
     return this.database.query(claim, [this.kind, limit, leaseMs]);
   }
 
-  /** Returns the ids of those that still run and are ours. */
+  /** Returns the ids of the operations that still run and whose claim is still held. */
   async renew(held: readonly BulkOperation[], leaseMs: number): Promise<Set<string>> {
     const rows = await this.database.query<{ id: string }>(renew, [leaseMs, ...claimColumns.values(held)]);
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** @param atMost counting stops there */
+  /** @param atMost counting stops at this number */
   async count(operation: BulkOperation, counting: Statement, atMost: number): Promise<void> {
     const { tenant, id, filter, fence, startedAt } = operation;
     const [row] = await this.database.query<{ found: number }>(counting, [tenant, filter, startedAt, atMost + 1]);
@@ -139,12 +139,12 @@ export class BulkOperationTable {
     await this.database.query(counted, [tenant, id, fence, Math.min(found, atMost), found <= atMost]);
   }
 
-  /** The next items after the position. */
-  items({ tenant, filter, startedAt }: BulkOperation, items: Statement, after: Place | null, limit: number): Promise<BulkItem[]> {
+  /** The items after a position, in order. */
+  items({ tenant, filter, startedAt }: BulkOperation, items: Statement, after: ItemPosition | null, limit: number): Promise<BulkItem[]> {
     return this.database.query(items, [tenant, filter, startedAt, after?.at ?? null, after?.place ?? null, after?.key ?? null, limit]);
   }
 
-  /** Returns whether the operation still runs and is ours. */
+  /** Returns false if the operation does not run any more or the claim was lost. */
   async save({ tenant, id, fence }: BulkOperation, { position, done, failed }: Progress): Promise<boolean> {
     const [row] = await this.database.query<{ state: string }>(save, [tenant, id, fence, JSON.stringify(position), done, failed]);
     return row?.state === 'running';
@@ -154,7 +154,7 @@ export class BulkOperationTable {
     await this.database.query(release, [tenant, id, fence]);
   }
 
-  /** Returns whether the operation ran and was ours. */
+  /** Returns false if the operation did not run any more or the claim was lost. */
   async finish({ tenant, id, fence }: BulkOperation, failure?: { code: string; message: string }): Promise<boolean> {
     const state = failure === undefined ? 'completed' : 'failed';
     const values = [tenant, id, fence, state, failure?.code ?? null, storableText(failure?.message ?? null)];

@@ -45,7 +45,7 @@ class Process {
     const operations = new BulkOperations(new BulkOperationTable(connections, 'replay'), {
       kind: 'replay',
       sources: { events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }) },
-      order: async (_operation, item, commandId) => note(item, commandId),
+      append: async (_operation, item, commandId) => note(item, commandId),
       leaseMs: 500,
       pollMs: 20,
       ...options,
@@ -58,7 +58,7 @@ class Process {
 
   private closed: Promise<void> | undefined;
 
-  /** As a kill does: nothing is saved, nothing given back. */
+  /** Ends as a kill would: nothing is saved or given back. */
   kill(): Promise<void> {
     return (this.closed ??= this.connections.close());
   }
@@ -122,7 +122,7 @@ async function eventsOf(tenant: string, count: number, customers = 20): Promise<
   return (await database.query<{ id: string }>(oldestFirst, [tenant])).map(({ id }) => id);
 }
 const subjects = (): string[] => ordered.map(({ subject }) => subject);
-/** What takes effect: of commands with one id the first. */
+/** The commands that take effect: the first of those with one id. */
 const effective = (): string[] => [...new Map(ordered.toReversed().map((one) => [one.commandId, one.subject])).values()].toReversed();
 
 test('everything that was there is ordered once, the oldest first, and nothing of another tenant', async () => {
@@ -138,7 +138,7 @@ test('everything that was there is ordered once, the oldest first, and nothing o
 test('what comes later is not the operation’s', async () => {
   const events = await eventsOf('acme', 30);
   const { operations } = await Process.start({
-    order: async (_operation, item, commandId) => {
+    append: async (_operation, item, commandId) => {
       note(item, commandId);
       if (ordered.length === 30) await database.query(lateEvent);
     },
@@ -173,7 +173,7 @@ test('a cancel in the middle stops it, and it says how far it got', async () => 
   const events = await eventsOf('acme', 500);
   const { operations } = await Process.start({
     clock: { now: timeThatFlies(), sleep: async () => undefined },
-    order: async (_operation, item, commandId) => {
+    append: async (_operation, item, commandId) => {
       note(item, commandId);
       if (ordered.length === 200) await operations.cancel({ ...command(), operationId });
     },
@@ -202,7 +202,7 @@ describe('a process that ends in the middle', () => {
     const events = await eventsOf('acme', 500);
     const first = await Process.start({
       clock: { now: timeThatFlies(), sleep: async () => undefined },
-      order: async (_operation, item, commandId) => {
+      append: async (_operation, item, commandId) => {
         if (ordered.length >= 250) await hanging.promise;
         note(item, commandId);
       },
@@ -244,7 +244,7 @@ test('while the log is away it waits, and each customer’s order holds', async 
   let asked = 0;
   const { operations } = await Process.start({
     clock: { now: () => 0, sleep: async () => undefined },
-    order: async (_operation, item, commandId) => {
+    append: async (_operation, item, commandId) => {
       asked += 1;
       if (asked % 3 === 0) throw new LogUnavailable('away');
       note(item, commandId);
@@ -261,7 +261,7 @@ test('while the log is away it waits, and each customer’s order holds', async 
 test('an item that the log will never take is counted, and the others go on', async () => {
   await eventsOf('acme', 10);
   const { operations } = await Process.start({
-    order: async (_operation, item, commandId) => {
+    append: async (_operation, item, commandId) => {
       if (item.place === 3) throw new Error('does not fit');
       note(item, commandId);
     },

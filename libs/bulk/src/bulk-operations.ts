@@ -10,16 +10,16 @@ import type { Lease } from '#libs/work';
 import { BulkOperationTable } from './bulk-operation.table.js';
 import type { BulkItem, BulkOperation, Progress } from './bulk-operation.table.js';
 import { Pace, systemClock } from './pace.js';
-import type { Clock } from './pace.js';
+import type { OperationClock } from './pace.js';
 import { waves } from './waves.js';
 
-/** Where a selection's items come from. */
+/** The statements that read the items of a selection. */
 export interface ItemStatements {
   readonly items: Statement;
   readonly count: Statement;
 }
 
-/** @param functions the SQL functions of a selection: what returns its items in pages, and what counts them up to a limit */
+/** @param functions the SQL functions of a selection: one returns its items in pages, the other counts them up to a limit */
 export function itemStatements(functions: { items: string; count: string }): ItemStatements {
   const { items, count } = functions;
   return {
@@ -31,13 +31,13 @@ export function itemStatements(functions: { items: string; count: string }): Ite
 export interface BulkOperationsOptions {
   readonly kind: BulkOperationKind;
   readonly sources: Readonly<Partial<Record<BulkSelection, ItemStatements>>>;
-  /** Appends the item's command. The same item of an operation has the same id however often it is asked for. */
-  readonly order: (operation: BulkOperation, item: BulkItem, commandId: string) => Promise<unknown>;
-  /** How long a claim holds without being renewed. */
+  /** Appends the item's command. An item of an operation has the same command id on every repeat. */
+  readonly append: (operation: BulkOperation, item: BulkItem, commandId: string) => Promise<unknown>;
+  /** How long a claim holds without being renewed, ms. */
   readonly leaseMs: number;
-  /** How often it looks for what other processes left behind, ms; default 1000. What is started here is taken up at once. */
+  /** How often to look for operations that other processes left behind, ms; default 1000. One that is started here is claimed at once. */
   readonly pollMs?: number;
-  readonly clock?: Clock;
+  readonly clock?: OperationClock;
 }
 
 /** An operation that this process carries out, and how far it is by now. */
@@ -50,9 +50,9 @@ interface RunningOperation {
 /** Operations that one process carries out at once. */
 const concurrency = 16;
 const pageSize = 1_000;
-/** Counting stops here: beyond it the number matters less than what counting costs. */
+/** Counting stops at this number, because counting further costs more than it tells. */
 const countLimit = 100_000;
-/** After a crash so much is appended again; it is dropped by its command id. A cancel is heard of this fast. */
+/** The progress is saved this often, and a cancel is noticed then. After a crash, the commands since are appended again and dropped by their ids. */
 const saveEveryMs = 500;
 
 const items = counter('millrace_bulk_items_total', 'Items of bulk operations, by what became of their command: appended or failed.', [
@@ -68,7 +68,7 @@ const log = logger('bulk operations');
  */
 export class BulkOperations implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly loop: ClaimLoop<BulkOperation>;
-  private readonly clock: Clock;
+  private readonly clock: OperationClock;
 
   constructor(
     private readonly table: BulkOperationTable,
@@ -98,7 +98,7 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     await this.loop.stop();
   }
 
-  /** The same command twice is one operation. One of another kind is another app's. */
+  /** A command that comes twice starts one operation. A command of another kind is ignored: it belongs to another app. */
   async start(command: StartBulkOperation): Promise<void> {
     const { kind } = this.options;
     if (command.kind !== kind || !(await this.table.start(command))) return;
@@ -160,7 +160,7 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
       const page = await this.table.items(operation, source.items, running.progress.position, pageSize);
       for (const wave of waves(page, perWave)) {
         await pace.pass(wave.length, signal);
-        await this.orderAll(running, wave);
+        await this.appendAll(running, wave);
         if (this.clock.now() - savedAt < saveEveryMs) continue;
         if (!(await this.table.save(operation, running.progress))) return;
         savedAt = this.clock.now();
@@ -170,13 +170,13 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     }
   }
 
-  /** Goes on when the log has every command of the wave, or will never take it. */
-  private async orderAll(running: RunningOperation, wave: readonly BulkItem[]): Promise<void> {
+  /** Resolves when the log has every command of the wave or has refused it for good. */
+  private async appendAll(running: RunningOperation, wave: readonly BulkItem[]): Promise<void> {
     let open = wave;
     let failed = 0;
     for (let retry = 1; open.length > 0; retry += 1) {
       if (retry > 1) await this.clock.sleep(delayBefore(standardRetry, retry - 1), running.signal);
-      const ends = await Promise.allSettled(open.map((item) => this.order(running.operation, item)));
+      const ends = await Promise.allSettled(open.map((item) => this.append(running.operation, item)));
       const isOpen = ends.map((end) => end.status === 'rejected' && isPassing(end.reason));
       const refusals = ends.filter((end, at) => end.status === 'rejected' && !isOpen[at]) as PromiseRejectedResult[];
       for (const { reason } of refusals)
@@ -191,8 +191,8 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     running.progress = { position: { at, place, key }, done: progress.done + wave.length - failed, failed: progress.failed + failed };
   }
 
-  private async order(operation: BulkOperation, item: BulkItem): Promise<void> {
-    await this.options.order(operation, item, commandId(operation.tenant, operation.id, 'item', item.key));
+  private async append(operation: BulkOperation, item: BulkItem): Promise<void> {
+    await this.options.append(operation, item, commandId(operation.tenant, operation.id, 'item', item.key));
   }
 
   private async end({ operation }: RunningOperation, failure?: { code: string; message: string }): Promise<void> {

@@ -1,8 +1,8 @@
 import type { BulkItem } from './bulk-operation.table.js';
 
 /**
- * The items in their order, in groups that may be appended at once: none has two items of one customer, for of two appends under way the
- * first may fail and the second succeed.
+ * Splits the items into groups whose commands may be appended at the same time, and keeps their order. No group has two items of one customer: of
+ * two appends under way the first may fail and the second succeed.
  */
 export function* waves(items: readonly BulkItem[], atMost: number): Generator<readonly BulkItem[]> {
   let wave: BulkItem[] = [];

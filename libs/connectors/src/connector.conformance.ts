@@ -25,7 +25,7 @@ export interface StandIn<K extends DestinationKind> {
   stop(): Promise<void>;
 }
 
-/** What a connector brings to the suite. */
+/** The parts that a connector brings to the suite. */
 export interface Conformance<K extends DestinationKind> {
   readonly kind: K;
   readonly create: (options: ConnectorOptions) => Connector<K>;

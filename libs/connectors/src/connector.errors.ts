@@ -2,7 +2,7 @@ import { DomainError } from '#libs/contracts';
 import type { Receipt } from './connector.js';
 
 /**
- * What a failure showed about the peer; its breaker and limits follow from it.
+ * The condition of a peer, as far as a call showed it. Its breaker and limits follow from it.
  * - `up`: it responded as a working system does, though it did not take this payload
  * - `failing`: it responded that it is broken
  * - `unreachable`: no connection, or no complete response by the deadline

@@ -1,6 +1,6 @@
 import type { DestinationKind, DestinationSpecOf } from '#libs/contracts';
 
-/** What is sent. All of it but the trace context is the same on every attempt of a delivery. */
+/** A delivery on its way to the peer. All of it but the trace context is the same on every attempt. */
 export interface OutboundDelivery {
   /** The effect key: the peer sees it, and can recognise a repeat by it. */
   readonly id: string;

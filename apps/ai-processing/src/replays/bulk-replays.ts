@@ -22,7 +22,7 @@ export function bulkReplays(
     ...options,
     kind: 'replay',
     sources,
-    order: ({ tenant, actor, flow }, item, commandId) =>
+    append: ({ tenant, actor, flow }, item, commandId) =>
       producer.append(topics.commands, ReplayEvent, {
         tenant,
         customer: item.customer,

@@ -14,9 +14,9 @@ export type RetentionOptions = Pick<AiProcessingOptions, 'retentionDays'>;
 
 const dayMs = 86_400_000;
 const everyMs = 3_600_000;
-/** Between two batches, so that the work of the day goes first. */
+/** The pause between two batches, so that other statements go first. */
 const betweenBatchesMs = 100;
-/** A dead letter that the log still has would be opened again by whoever reads the log from its start. */
+/** A dead letter is kept longer than the log keeps its record: a consumer that reads the log from its start would open it again. */
 const deadLetterDays = topics.deadLetters.retentionMs / dayMs + 1;
 
 const deletedEvents = counter(
@@ -26,7 +26,7 @@ const deletedEvents = counter(
 );
 const log = logger('retention');
 
-/** Deletes what is old and finished, every hour and in small batches; one process at a time. */
+/** Deletes old and finished events every hour, in small batches and by one process at a time. */
 @Injectable()
 export class RetentionService implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly passes = new Periodically('deleting old events', everyMs, (signal) => this.pass(signal), { atOnce: true });
@@ -45,7 +45,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
     await this.passes.stop();
   }
 
-  /** Deletes what is too old at `now`, and returns how many events that were. Ends early when the signal aborts. */
+  /** Deletes what is too old at `now`, and returns the number of events. Ends early when the signal aborts. */
   async deleteOld(now = new Date(), signal = new AbortController().signal): Promise<number> {
     const before = (days: number): Date => new Date(now.getTime() - days * dayMs);
     const { retentionDays } = this.options;

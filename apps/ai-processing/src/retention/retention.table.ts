@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { Database, statement } from '#libs/persistence';
 
-/** How far a walk over a tenant's events has come, the oldest first. */
+/** The last event that a walk over a tenant's events has read, from the oldest on. */
 export interface WalkPosition {
   readonly receivedAt: Date;
   readonly id: string;
 }
 
 export interface WalkStep {
-  /** Events that are gone, with everything that followed from them. */
+  /** Events that were deleted, with everything that followed from them. */
   readonly deleted: number;
-  /** Where to go on; null where no older event is left. */
+  /** The position to go on from; null if no older event is left. */
   readonly next: WalkPosition | null;
 }
 
@@ -28,8 +28,9 @@ const tenants = statement(
 );
 
 /**
- * An event goes when all that followed from it ended before the limit: a replay of last week keeps an event of last year. What may still change stays:
- * runs at work, deliveries that wait or were never written, an open dead letter, a customer whose records are held.
+ * Deletes events of which everything that followed ended before the limit: a replay of last week keeps an event of last year. Events that may
+ * still change are kept: with a running run, with deliveries that are pending or not written yet, with an open dead letter, or of a customer whose
+ * records are held.
  */
 const deleteStep = statement(
   'retention.deleteStep',
@@ -70,7 +71,7 @@ const deleteStep = statement(
    FROM candidate ORDER BY received_at DESC, id DESC LIMIT 1`,
 );
 
-/** A hold ends because its dead letter is resolved, and its event is not held again because those of its other runs are: without them it never ends. */
+/** Keeps resolved dead letters of a customer with held records: the hold ends by them, and would never end without them. */
 const deleteDeadLetters = statement(
   'retention.deleteDeadLetters',
   `DELETE FROM dead_letter WHERE (tenant_id, id) IN (
@@ -83,7 +84,7 @@ const deleteIdempotencyKeys = statement('retention.deleteIdempotencyKeys', `DELE
 
 const start: WalkPosition = { receivedAt: new Date(0), id: '' };
 
-/** What of a tenant's history is old and finished, in whatever table it stands. The audit is kept. */
+/** Deletes the old and finished part of a tenant's history from all its tables. The audit is kept. */
 @Injectable()
 export class RetentionTable {
   constructor(private readonly database: Database) {}
@@ -93,7 +94,7 @@ export class RetentionTable {
     return rows.map(({ tenant }) => tenant);
   }
 
-  /** Looks at no more than `limit` events received before `before`. Undefined where another process is at it. */
+  /** Reads at most `limit` events received before `before`. Returns undefined if another process is deleting. */
   deleteEvents(tenant: string, before: Date, after: WalkPosition = start, limit = 500): Promise<WalkStep | undefined> {
     return this.database.transaction(async (session) => {
       const [held] = await session.query<{ locked: boolean }>(lock);
@@ -106,7 +107,7 @@ export class RetentionTable {
     });
   }
 
-  /** Deletes resolved ones, no more than `limit`, and returns how many. */
+  /** Deletes at most `limit` resolved dead letters, and returns their number. */
   async deleteDeadLetters(tenant: string, before: Date, limit = 500): Promise<number> {
     return (await this.database.query(deleteDeadLetters, [tenant, before, limit])).length;
   }

@@ -5,14 +5,14 @@ import { BatchWriter } from '#libs/persistence';
 import { DeliveryTable } from './delivery.table.js';
 import type { RecordedAttempt } from './delivery.table.js';
 
-/** After this long, whoever made the attempt is not going to announce it any more. */
+/** An attempt older than this is not about to be announced by the process that made it. */
 const forgottenAfterMs = 10_000;
-const atOnce = 200;
+const forgottenPerRun = 200;
 
 /**
- * Says what came of an attempt. The attempt's row is written first and marked once the log has the announcement; what stays without a mark
- * (the process died in between, the log was away) is announced by {@link announceForgotten} of any process. So none is lost, and one may come
- * twice.
+ * Appends the result of an attempt to the log. The attempt's row is written first, and marked once the log has the announcement. An attempt that
+ * stays without a mark (the process died in between, the log was away) is announced by {@link announceForgotten} of any process. So no
+ * announcement is lost, and one may come twice.
  */
 @Injectable()
 export class AttemptAnnouncer {
@@ -43,7 +43,7 @@ export class AttemptAnnouncer {
   }
 
   async announceForgotten(): Promise<void> {
-    for (const attempt of await this.table.unannounced(forgottenAfterMs, atOnce)) await this.announce(attempt);
+    for (const attempt of await this.table.unannounced(forgottenAfterMs, forgottenPerRun)) await this.announce(attempt);
   }
 }
 

@@ -3,7 +3,7 @@ import { DomainError } from '#libs/contracts';
 import type { Observation } from '../destinations/health.js';
 
 /**
- * What an attempt shows about its destination.
+ * Describes an attempt as far as it shows how its destination is doing.
  * @param error null if the attempt succeeded
  */
 export function observationOf(error: unknown, durationMs: number): Observation {

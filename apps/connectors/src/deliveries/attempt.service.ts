@@ -10,10 +10,10 @@ import type { Span } from '#libs/tracing';
 import type { Lease } from '#libs/work';
 import { DestinationHealth } from '../destinations/destination-health.js';
 import { observationOf } from './attempt.observation.js';
-import type { Claim } from './delivery.claims.js';
+import type { DeliveryClaim } from './delivery.claims.js';
 import { DeliveryLeaseLost, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
-import type { AttemptRow, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery.table.js';
+import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery.table.js';
 import { stateAfterFailure } from './state-after-attempt.js';
 import type { StateAfterAttempt } from './state-after-attempt.js';
 
@@ -33,7 +33,7 @@ const log = logger('deliveries');
 
 const delivered: StateAfterAttempt = { state: 'delivered', retryInMs: null };
 
-/** Makes one attempt of a claimed delivery: sends, decides what follows, records. */
+/** Makes one attempt of a claimed delivery: sends it, decides the state after it, and records both. */
 @Injectable()
 export class AttemptService {
   private readonly settlements: BatchWriter<Settlement, number | undefined>;
@@ -48,11 +48,11 @@ export class AttemptService {
   }
 
   /**
-   * Returns the attempt as it was recorded, whatever its outcome.
-   * @throws the signal's reason where that ended the attempt, which then counts for nothing; DeliveryLeaseLost where the claim ran out before
-   *   anything was sent; DeliveryLeaseLost, StorageUnavailable where it could not be recorded
+   * Returns the attempt as it was recorded, successful or not.
+   * @throws the signal's reason if that ended the attempt, which is not recorded then; DeliveryLeaseLost if the claim ran out before anything was
+   *   sent; DeliveryLeaseLost or StorageUnavailable if the attempt could not be recorded
    */
-  async attempt(claim: Claim, lease: Lease): Promise<RecordedAttempt> {
+  async attempt(claim: DeliveryClaim, lease: Lease): Promise<RecordedAttempt> {
     const { delivery } = claim;
     const { tenant, destination, id } = delivery;
     const parent = delivery.traceparent ?? undefined;
@@ -71,9 +71,9 @@ export class AttemptService {
     });
   }
 
-  /** What came back, whatever it is. */
+  /** Sends the delivery. Returns the receipt or the failure, and throws only if the attempt was aborted. */
   private async send(
-    { delivery, destinationDisabled }: Claim,
+    { delivery, destinationDisabled }: DeliveryClaim,
     destination: Stored<DestinationDocument> | undefined,
     signal: AbortSignal,
     span: Span,
@@ -93,7 +93,7 @@ export class AttemptService {
     }
   }
 
-  private async record(delivery: ClaimedDelivery, attempt: AttemptRow): Promise<RecordedAttempt> {
+  private async record(delivery: ClaimedDelivery, attempt: AttemptResult): Promise<RecordedAttempt> {
     const number = await this.settlements.add({ delivery, attempt });
     if (number === undefined) throw new DeliveryLeaseLost(delivery.id);
     this.report(delivery, attempt, number);
@@ -114,7 +114,7 @@ export class AttemptService {
     };
   }
 
-  private report(delivery: ClaimedDelivery, attempt: AttemptRow, number: number): void {
+  private report(delivery: ClaimedDelivery, attempt: AttemptResult, number: number): void {
     const { tenant, customer, eventId, runId, id: deliveryId, destination } = delivery;
     const { state, status } = attempt;
     const outcome = attempt.error?.code ?? 'ok';

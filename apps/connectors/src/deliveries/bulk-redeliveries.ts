@@ -19,7 +19,7 @@ export function bulkRedeliveries(
     ...options,
     kind: 'redelivery',
     sources,
-    order: ({ tenant, actor }, item, commandId) =>
+    append: ({ tenant, actor }, item, commandId) =>
       producer.append(topics.commands, Redeliver, {
         tenant,
         customer: item.customer,

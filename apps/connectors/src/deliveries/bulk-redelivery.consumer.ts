@@ -3,7 +3,7 @@ import { BulkOperations } from '#libs/bulk';
 import { CancelBulkOperation, StartBulkOperation, topics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 
-/** In a group of its own: a redelivery that waits for an attempt to end holds up no operator. */
+/** Has its own consumer group, so that a redelivery which waits for an attempt to end does not delay the start of an operation. */
 @Controller()
 export class BulkRedeliveryConsumer {
   constructor(private readonly operations: BulkOperations) {}

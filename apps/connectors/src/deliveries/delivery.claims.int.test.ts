@@ -70,10 +70,10 @@ test('everything of the others is claimed, and nothing of the one that is open',
   const configuration = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
   await configuration.start();
   const claims = new DeliveryClaims(database, new DeliveryTable(database), new DestinationHealthTable(database), configuration);
-  const demand = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
+  const request = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
   const claimed: string[] = [];
   for (;;) {
-    const { claims: some, againInMs } = await claims.claim(demand);
+    const { claims: some, againInMs } = await claims.claim(request);
     claimed.push(...some.map(({ delivery }) => delivery.destination));
     if (some.length > 0) continue;
     expect(againInMs).toBeGreaterThan(3_000_000);
@@ -88,11 +88,11 @@ test('however many processes claim at the same moment, a destination gets no mor
   const configuration = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
   await configuration.start();
   const claims = new DeliveryClaims(database, new DeliveryTable(database), new DestinationHealthTable(database), configuration);
-  const demand = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
+  const request = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
   const claimed: string[] = [];
   for (let round = 0; round < 10; round += 1) {
     await database.query(plan, [`wanted-${round}`, 100]);
-    const answers = await Promise.all(Array.from({ length: 8 }, () => claims.claim(demand)));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => claims.claim(request)));
     claimed.push(...answers.flatMap((answer) => answer.claims.map(({ delivery }) => delivery.destination)));
   }
   const counts = [...Map.groupBy(claimed, (destination) => destination).values()].map(({ length }) => length);

@@ -1,6 +1,6 @@
 import { DomainError } from '#libs/contracts';
 
-/** The flow names a destination that does not exist, or no longer exists. */
+/** The flow names a destination that does not exist, or does not exist any more. */
 export class FlowDestinationUnknown extends DomainError {
   readonly code = 'flow.unknownDestination';
 
@@ -9,16 +9,16 @@ export class FlowDestinationUnknown extends DomainError {
   }
 }
 
-/** The destination answered 410 before, and nobody has enabled it since: nothing was sent. */
+/** The destination said that it is gone, and was not enabled since. Nothing was sent. */
 export class DestinationDisabled extends DomainError {
   readonly code = 'delivery.destinationDisabled';
 
   constructor(destination: string) {
-    super(`The destination ${destination} is disabled since it answered 410; nothing was sent`);
+    super(`The destination ${destination} is disabled since it said that it is gone; nothing was sent`);
   }
 }
 
-/** An attempt is under way; the redeliver comes back when it is over. */
+/** An attempt is under way. The command is retried until it has ended. */
 export class DeliveryBusy extends DomainError {
   readonly code = 'delivery.busy';
   override readonly ours = true;
@@ -29,7 +29,7 @@ export class DeliveryBusy extends DomainError {
   }
 }
 
-/** The claim of a delivery went to another process while an attempt was under way; what that one records counts. */
+/** Another process claimed the delivery while an attempt was under way. What that process records counts. */
 export class DeliveryLeaseLost extends DomainError {
   readonly code = 'delivery.busy';
   override readonly ours = true;

@@ -4,7 +4,7 @@ import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { DeliveryTable } from './delivery.table.js';
-import type { AttemptRow, ClaimedDelivery } from './delivery.table.js';
+import type { AttemptResult, ClaimedDelivery } from './delivery.table.js';
 
 let fresh: FreshDatabase;
 let database: Database;
@@ -19,7 +19,7 @@ afterAll(async () => {
   await fresh.close();
 });
 
-/** What becomes of a claim: `lost…`: the process dies, before or after the destination took it; `late`: it is recorded when the claim is long over. */
+/** The fate of a claim. `lost…`: the process dies, before or after the destination took it; `late`: it is recorded when the claim is long over. */
 const fates = ['arrives', 'fails', 'isRefused', 'lostBefore', 'lostAfter', 'late'] as const;
 type Fate = (typeof fates)[number];
 type Action =
@@ -120,7 +120,7 @@ class World {
     return claimed.length;
   }
 
-  private async settle(deliveries: readonly ClaimedDelivery[], state: AttemptRow['state']): Promise<void> {
+  private async settle(deliveries: readonly ClaimedDelivery[], state: AttemptResult['state']): Promise<void> {
     const at = new Date();
     const error = state === 'delivered' ? null : { code: 'delivery.unavailable', message: 'down' };
     const attempt = { startedAt: at, finishedAt: at, status: 200, excerpt: '', error, state, retryInMs: state === 'pending' ? 0 : null };

@@ -4,10 +4,10 @@ import type { Redeliver, RunCompleted, SkipDeadLetter } from '#libs/contracts';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { DeliveryBusy } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
-import type { Applied, NewDelivery } from './delivery.table.js';
+import type { CommandEffect, NewDelivery } from './delivery.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
 
-/** Turns decisions into deliveries, and starts them. */
+/** Plans the deliveries of a decision, and applies commands to deliveries. */
 @Injectable()
 export class DeliveryService {
   private readonly writer: BatchWriter<readonly NewDelivery[], void>;
@@ -20,7 +20,7 @@ export class DeliveryService {
     this.writer = new BatchWriter({ maxBatch: 100, lingerMs: 1, write: (batch) => this.insert(batch) });
   }
 
-  /** Ids are derived from the run, so the same decision twice is one set of deliveries. */
+  /** A decision that comes twice gives one set of deliveries: their ids follow from the run. */
   async plan(run: RunCompleted, traceparent: string | undefined): Promise<void> {
     if (run.deliveries.length === 0) return;
     const { tenant, eventId, runId, flow, generation, customer, eventReceivedAt } = run;
@@ -45,21 +45,21 @@ export class DeliveryService {
 
   /** @throws NotFound, DeliveryBusy */
   async redeliver({ tenant, deliveryId: id, commandId }: Redeliver): Promise<void> {
-    this.applied(tenant, id, await this.table.restart(tenant, id, commandId));
+    this.applied(id, await this.table.restart(tenant, id, commandId));
   }
 
   /**
-   * What was delivered or redelivered since its dead letter was written is not given up.
+   * Skips a parked delivery. One that was delivered or redelivered since its dead letter was written stays as it is.
    * @throws NotFound
    */
   async skip({ tenant, kind, deliveryId: id, commandId }: SkipDeadLetter): Promise<void> {
     if (kind !== 'delivery' || id === null) return;
-    this.applied(tenant, id, await this.table.skip(tenant, id, commandId));
+    this.applied(id, await this.table.skip(tenant, id, commandId));
   }
 
-  private applied(tenant: string, id: string, answer: Applied): void {
-    if (answer === 'unknown') throw new NotFound('delivery', id);
-    if (answer === 'busy') throw new DeliveryBusy(id);
+  private applied(id: string, effect: CommandEffect): void {
+    if (effect === 'unknown') throw new NotFound('delivery', id);
+    if (effect === 'busy') throw new DeliveryBusy(id);
     this.worker.wakeUp();
   }
 

@@ -3,7 +3,7 @@ import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { DeliveryTable } from './delivery.table.js';
-import type { AttemptRow, ClaimedDelivery, NewDelivery } from './delivery.table.js';
+import type { AttemptResult, ClaimedDelivery, NewDelivery } from './delivery.table.js';
 
 let fresh: FreshDatabase;
 let database: Database;
@@ -58,9 +58,9 @@ const stateOf = async ({ tenant, id }: ClaimedDelivery) => {
 };
 
 /** One attempt recorded on its own. */
-const settle = async (delivery: ClaimedDelivery, attempt: AttemptRow) => (await table.settle([{ delivery, attempt }]))[0];
+const settle = async (delivery: ClaimedDelivery, attempt: AttemptResult) => (await table.settle([{ delivery, attempt }]))[0];
 
-const ended = (state: AttemptRow['state'], retryInMs: number | null = null): AttemptRow => ({
+const ended = (state: AttemptResult['state'], retryInMs: number | null = null): AttemptResult => ({
   startedAt: new Date(),
   finishedAt: new Date(),
   status: 200,

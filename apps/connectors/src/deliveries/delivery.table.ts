@@ -3,7 +3,7 @@ import type { DeliveryAttempted } from '#libs/contracts';
 import { Database, columns, statement, storableText } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 
-/** A delivery on its way into the table. */
+/** A delivery that is to be inserted. */
 export interface NewDelivery {
   readonly tenant: string;
   readonly id: string;
@@ -14,9 +14,9 @@ export interface NewDelivery {
   readonly step: string;
   readonly customer: string;
   readonly destination: string;
-  /** JSON text: these very characters are sent. */
+  /** JSON text, sent as it is. */
   readonly payload: string;
-  /** Those behind it wait until it has arrived or was given up. */
+  /** True: the later deliveries of its queue wait until it was delivered or skipped. */
   readonly strict: boolean;
   readonly traceparent: string | undefined;
   readonly eventReceivedAt: string;
@@ -34,10 +34,10 @@ export interface ClaimedDelivery {
   readonly destination: string;
   readonly payload: string;
   readonly attempts: number;
-  /** Used up since it was planned or redelivered. */
+  /** Retries used up since it was planned or redelivered. */
   readonly retries: number;
   readonly strict: boolean;
-  /** It has left its queue, and goes at its own time. */
+  /** True: it has left its queue, and is due at its own time. */
   readonly aside: boolean;
   readonly fence: number;
   readonly traceparent: string | null;
@@ -45,20 +45,20 @@ export interface ClaimedDelivery {
   readonly redelivered: boolean;
 }
 
-/** What an attempt came to, and what the delivery is after it. */
-export interface AttemptRow {
+/** The result of an attempt, and the state of the delivery after it. */
+export interface AttemptResult {
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly status: number | null;
   readonly excerpt: string | null;
-  /** Null where it succeeded. */
+  /** Null if it succeeded. */
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly state: DeliveryAttempted['state'];
-  /** Until the next attempt, where the state is still pending. */
+  /** The wait until the next attempt; null unless the state is `pending`. */
   readonly retryInMs: number | null;
 }
 
-/** An attempt as it stands in the tables: what its announcement is made of. */
+/** An attempt as the tables have it. Its announcement is made from this. */
 export interface RecordedAttempt {
   readonly tenant: string;
   readonly deliveryId: string;
@@ -79,34 +79,37 @@ export interface ClaimRoom {
   readonly tenant: string;
   readonly destination: string;
   readonly free: number;
-  /** Not more than this may be claimed by all processes together. */
+  /** The most that all processes together may have claimed. */
   readonly concurrency: number;
 }
 
-/** Where a delivery stands: deliveries of one queue go in the order in which they were planned. */
-export interface Queue {
+/** The key of a queue. Deliveries of one queue are attempted in the order in which they were planned. */
+export interface QueueKey {
   readonly tenant: string;
   readonly destination: string;
   readonly customer: string;
 }
 
-/** What the holder of a claim has to record. */
+/** The result of an attempt, with the claim under which it was made. */
 export interface Settlement {
   readonly delivery: ClaimedDelivery;
-  readonly attempt: AttemptRow;
+  readonly attempt: AttemptResult;
 }
 
-/** What a redeliver or skip came to. `busy`: an attempt is under way. */
-export type Applied = 'applied' | 'busy' | 'unknown';
+/** The effect of a redeliver or skip command. `busy`: an attempt is under way. `unknown`: there is no such delivery. */
+export type CommandEffect = 'applied' | 'busy' | 'unknown';
 
-/** Cut, not rounded, to the column's milliseconds: rounded up, it would not be due yet. */
+/** Truncated to the column's milliseconds. Rounded up, a delivery would not be due yet. */
 const now = `date_trunc('milliseconds', clock_timestamp())`;
 const afterMs = (ms: string): string => `${now} + ${ms} * interval '1 millisecond'`;
 
-/** As the index `delivery_queue` has it: pending ones that wait for their turn or have it, and parked ones that hold those behind them. */
+/**
+ * Is in its queue: pending, with or without its turn, or parked with a strict order. The condition of the index `delivery_queue`, which is used only
+ * if the two are the same.
+ */
 const inQueue = (delivery: string): string =>
   `NOT ${delivery}.aside AND (${delivery}.state = 'pending' OR (${delivery}.strict AND ${delivery}.state = 'parked'))`;
-/** As the index `delivery_due` has it. */
+/** Has its turn, so it is attempted when its time comes. The condition of the index `delivery_due`. */
 const hasTurn = (delivery: string): string =>
   `${delivery}.state = 'pending' AND ${delivery}.next_attempt_at IS NOT NULL AND NOT ${delivery}.held_back`;
 const isFree = (delivery: string): string => `(${delivery}.lease_until IS NULL OR ${delivery}.lease_until < statement_timestamp())`;
@@ -114,8 +117,8 @@ const sameQueue = (one: string, other: string): string =>
   `${one}.tenant_id = ${other}.tenant_id AND ${one}.destination = ${other}.destination AND ${one}.customer = ${other}.customer`;
 
 /**
- * Held until the end of the transaction by whoever adds to, or takes from, the queue of a customer at a destination: without it, a delivery
- * could be put behind one that is being settled at that moment, and nobody would ever call it. Sorted, so that nobody waits in a circle.
+ * Locks queues until the end of the transaction. Every change to a queue takes this lock: without it, a delivery could be added behind one that
+ * is being settled at that moment, and would never get its turn. Sorted, so that no two transactions wait for each other.
  */
 const lockQueues = statement(
   'delivery.lockQueues',
@@ -139,8 +142,8 @@ const newColumns = columns<NewDelivery>({
 });
 
 /**
- * The first of its queue is due at once; one behind others waits without a time. Those that are there already take no place: they are known by their
- * run and step, not by their ids, which an older build may have made in another form.
+ * The first delivery of a queue is due at once; one behind others has no time yet. Deliveries that exist already are not counted. They are
+ * recognised by run, step and destination, because an older build may have given them ids of another form.
  */
 const insert = statement(
   'delivery.insert',
@@ -165,8 +168,8 @@ const roomColumns = columns<ClaimRoom>({
 });
 
 /**
- * The longest due of each destination first. The claimed ones are counted by whoever holds the lock of the destination, so that all processes
- * together keep to its concurrency.
+ * Claims the longest due deliveries of each destination. The caller holds the lock of the destination while the claimed ones are counted, so that
+ * all processes together keep to its concurrency.
  */
 const claim = statement(
   'delivery.claim',
@@ -194,7 +197,7 @@ const claimColumns = columns<Pick<ClaimedDelivery, 'tenant' | 'id' | 'fence'>>({
   fence: ['bigint', (delivery) => delivery.fence],
 });
 
-/** Not after an attempt was recorded or the claim given back: a renewal that was under way then would hold the delivery for nobody. */
+/** Renews only claims that are still held. A renewal that comes after the claim was settled or released would block the delivery for nothing. */
 const renew = statement(
   'delivery.renew',
   `WITH held AS (
@@ -223,8 +226,8 @@ const settlementColumns = columns<Settlement>({
 });
 
 /**
- * Records attempts and changes their deliveries, each only for its claim's holder. One that is to be tried again keeps its place where its order
- * is strict, and else steps aside.
+ * Records attempts and updates their deliveries, each only if the claim is still held. A delivery that is to be retried keeps its position in the
+ * queue if its order is strict, and steps aside otherwise.
  */
 const settle = statement(
   'delivery.settle',
@@ -251,15 +254,15 @@ const settle = statement(
    SELECT number, attempts FROM settled`,
 );
 
-const queueColumns = columns<Queue>({
+const queueColumns = columns<QueueKey>({
   tenant_id: ['text', (queue) => queue.tenant],
   destination: ['text', (queue) => queue.destination],
   customer: ['text', (queue) => queue.customer],
 });
 
 /**
- * Gives the first of each queue its turn, unless it is parked, and of the deliveries beside it the turn to the one whose time comes first,
- * unless another one is being attempted: so a customer takes two places at a destination, one in order and one aside.
+ * Gives the first delivery of each queue its turn, unless it is parked. Of the deliveries aside, the one whose time comes first gets the turn,
+ * unless another one is being attempted. So a customer has at most two attempts under way at a destination, one in order and one aside.
  */
 const callNext = statement(
   'delivery.callNext',
@@ -302,8 +305,8 @@ const forgetApplied = statement(
 );
 
 /**
- * One that has its place in a queue keeps it: there it is tried at once where it is its turn, and else when its turn comes. Every other one goes
- * aside, and at once.
+ * A delivery that is in its queue keeps its position, and is attempted now or when its turn comes. Every other one goes aside and is due at
+ * once.
  */
 const restart = statement(
   'delivery.restart',
@@ -312,7 +315,7 @@ const restart = statement(
      next_attempt_at = CASE WHEN ${inQueue('delivery')} AND next_attempt_at IS NULL THEN NULL ELSE ${now} END
    WHERE tenant_id = $1 AND id = $2 AND ${isFree('delivery')} RETURNING id`,
 );
-/** Only what is parked can be given up: what was redelivered meanwhile is under way again. */
+/** Skips only a parked delivery: one that was redelivered in the meantime is pending again. */
 const skip = statement(
   'delivery.skip',
   `UPDATE delivery SET state = 'skipped', settled_at = ${now} WHERE tenant_id = $1 AND id = $2 AND state = 'parked' RETURNING id`,
@@ -335,8 +338,8 @@ const announced = statement(
    WHERE attempt.tenant_id = told.tenant_id AND attempt.delivery_id = told.delivery_id AND attempt.number = told.number`,
 );
 /**
- * Old enough that the process which made the attempt is not just about to announce it. One look per attempt, whatever is known of the tables: a join
- * was planned as a reading of all deliveries where Postgres had no statistics.
+ * Attempts whose announcement was not confirmed, old enough that no process is about to announce them. The lateral look-up reads one delivery per
+ * attempt; a join was planned as a scan of all deliveries if Postgres had no statistics.
  */
 const unannounced = statement(
   'delivery.unannounced',
@@ -356,12 +359,12 @@ const backlog = statement(
    FROM delivery WHERE state = 'pending' GROUP BY tenant_id`,
 );
 
-/** The tables `delivery`, `attempt` and `delivery_command`: what is to be delivered, in which order, and what came of each attempt. */
+/** The tables `delivery`, `attempt` and `delivery_command`: deliveries in their queues, their attempts, and the commands that were applied to them. */
 @Injectable()
 export class DeliveryTable {
   constructor(private readonly database: Database) {}
 
-  /** Adds those that are not there yet, each at the end of its customer's queue at its destination. Returns how many that were. */
+  /** Adds the deliveries that do not exist yet, each at the end of its queue. Returns their number. */
   insert(deliveries: readonly NewDelivery[]): Promise<number> {
     return this.inQueues(deliveries, async (session) => (await session.query(insert, newColumns.values(deliveries))).length);
   }
@@ -371,7 +374,7 @@ export class DeliveryTable {
     return session.query(claim, [leaseMs, ...roomColumns.values(rooms)]);
   }
 
-  /** Returns the ids of those whose claim is still ours. */
+  /** Returns the ids of the deliveries whose claim is still held. */
   async renew(held: readonly ClaimedDelivery[], leaseMs: number): Promise<Set<string>> {
     const rows = await this.database.query<{ id: string }>(renew, [leaseMs, ...claimColumns.values(held)]);
     return new Set(rows.map(({ id }) => id));
@@ -383,7 +386,7 @@ export class DeliveryTable {
   }
 
   /**
-   * Returns the numbers of the recorded attempts, in the order given; undefined where the claim is no longer ours, and nothing was changed.
+   * Returns the numbers of the recorded attempts, in the order given; undefined for a claim that was lost, of which nothing was changed.
    */
   settle(settlements: readonly Settlement[]): Promise<(number | undefined)[]> {
     const queues = settlements.map(({ delivery }) => delivery);
@@ -395,23 +398,23 @@ export class DeliveryTable {
     });
   }
 
-  /** Has a delivery tried again, whatever its state, with a fresh budget. The same command does so once, also after others. */
-  restart(tenant: string, id: string, commandId: string): Promise<Applied> {
+  /** Makes a delivery pending again, whatever its state, with all its retries. The same command is applied once. */
+  restart(tenant: string, id: string, commandId: string): Promise<CommandEffect> {
     return this.apply(tenant, id, commandId, async (session) => {
       const restarted = await session.query(restart, [tenant, id, commandId]);
       return restarted.length > 0 ? 'applied' : 'busy';
     });
   }
 
-  /** Gives a parked delivery up, and lets those that wait behind it go on. The same command does so once. */
-  skip(tenant: string, id: string, commandId: string): Promise<Applied> {
+  /** Skips a parked delivery, so that the ones behind it go on. The same command is applied once. */
+  skip(tenant: string, id: string, commandId: string): Promise<CommandEffect> {
     return this.apply(tenant, id, commandId, async (session) => {
       await session.query(skip, [tenant, id]);
       return 'applied';
     });
   }
 
-  /** What the log cannot give again any more. */
+  /** Deletes the record of applied commands that are older than what the log keeps. */
   async forgetCommands(olderThanMs: number): Promise<void> {
     await this.database.query(forgetApplied, [olderThanMs]);
   }
@@ -420,18 +423,23 @@ export class DeliveryTable {
     await this.database.query(announced, announcedColumns.values(attempts));
   }
 
-  /** Attempts whose announcement was never confirmed, the oldest first. */
+  /** Attempts whose announcement was not confirmed, the oldest first. */
   unannounced(olderThanMs: number, limit: number): Promise<RecordedAttempt[]> {
     return this.database.query(unannounced, [olderThanMs, limit]);
   }
 
-  /** What is pending, by tenant. */
+  /** Number and age of pending deliveries, by tenant. */
   backlog(): Promise<{ tenant: string; pending: number; oldestSeconds: number }[]> {
     return this.database.query(backlog);
   }
 
-  private async apply(tenant: string, id: string, commandId: string, work: (session: Session) => Promise<Applied>): Promise<Applied> {
-    const [queue] = await this.database.query<Queue>(queueOf, [tenant, id]);
+  private async apply(
+    tenant: string,
+    id: string,
+    commandId: string,
+    work: (session: Session) => Promise<CommandEffect>,
+  ): Promise<CommandEffect> {
+    const [queue] = await this.database.query<QueueKey>(queueOf, [tenant, id]);
     if (queue === undefined) return 'unknown';
     return this.inQueues([queue], async (session) => {
       const before = await session.query(wasApplied, [tenant, id, commandId]);
@@ -444,11 +452,11 @@ export class DeliveryTable {
     });
   }
 
-  private async callNext(session: Session, queues: readonly Queue[]): Promise<void> {
+  private async callNext(session: Session, queues: readonly QueueKey[]): Promise<void> {
     await session.query(callNext, queueColumns.values(queues));
   }
 
-  private inQueues<T>(queues: readonly Queue[], work: (session: Session) => Promise<T>): Promise<T> {
+  private inQueues<T>(queues: readonly QueueKey[], work: (session: Session) => Promise<T>): Promise<T> {
     return this.database.transaction(async (session) => {
       await session.query(lockQueues, [queues.map(({ tenant, destination, customer }) => `${tenant}/${destination}/${customer}`)]);
       return work(session);

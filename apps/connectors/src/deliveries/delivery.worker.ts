@@ -3,17 +3,17 @@ import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/
 import { Configuration } from '#libs/persistence';
 import { gauge, logger } from '#libs/tracing';
 import { ClaimLoop, Periodically } from '#libs/work';
-import type { Lease } from '#libs/work';
+import type { Claimed, Lease } from '#libs/work';
 import type { ConnectorsOptions } from '../config.js';
 import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
 import { DeliveryClaims } from './delivery.claims.js';
-import type { Claim, Claims } from './delivery.claims.js';
+import type { DeliveryClaim } from './delivery.claims.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
 import { DeliveryTable } from './delivery.table.js';
 import type { RecordedAttempt } from './delivery.table.js';
 import { DestinationHealthTable } from '../destinations/destination-health.table.js';
-import type { DestinationName } from '../destinations/destination-health.table.js';
+import { destinationKey } from '../destinations/destination-name.js';
 
 /** Injection token of {@link ConnectorsOptions}. */
 export const connectorsOptions = Symbol('connectors options');
@@ -21,7 +21,7 @@ export const connectorsOptions = Symbol('connectors options');
 const announceForgottenEveryMs = 5_000;
 const measureBacklogEveryMs = 15_000;
 const forgetCommandsEveryMs = 3_600_000;
-/** Longer than the log keeps commands. */
+/** Longer than the log keeps commands, so none comes again after it was forgotten. */
 const commandsKnownForMs = 30 * 86_400_000;
 
 const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, whichever process will make it.', ['tenant']);
@@ -30,10 +30,10 @@ const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under w
 const destinations = gauge('millrace_destinations', 'Destinations by state: active, open, limited or disabled.', ['state']);
 const log = logger('deliveries');
 
-/** Has deliveries attempted as they become due, and does what has to be done every so often beside them. */
+/** Has deliveries attempted as they become due, and runs the chores that go with them. */
 @Injectable()
 export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly loop: ClaimLoop<Claim>;
+  private readonly loop: ClaimLoop<DeliveryClaim>;
   private readonly announcements = new Set<Promise<void>>();
   private readonly chores: readonly Periodically[];
 
@@ -76,26 +76,26 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     await Promise.all(this.chores.map((chore) => chore.stop()));
   }
 
-  /** There may be something to do: look now. */
+  /** A delivery may have become due: look now. */
   wakeUp(): void {
     this.loop.wake();
   }
 
-  private async claim(free: number): Promise<Claims> {
-    if (!this.configuration.ready()) return { claims: [], againInMs: undefined };
+  private async claim(free: number): Promise<Claimed<DeliveryClaim>> {
+    if (!this.configuration.ready()) return { claims: [] };
     const { deliveryConcurrency: total, deliveryLeaseMs: leaseMs } = this.options;
     const underWayTo = this.countUnderWay();
-    return this.deliveryClaims.claim({ free, total, leaseMs, underWay: (one) => underWayTo.get(addressOf(one)) ?? 0 });
+    return this.deliveryClaims.claim({ free, total, leaseMs, underWay: (one) => underWayTo.get(destinationKey(one)) ?? 0 });
   }
 
   private countUnderWay(): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const { delivery } of this.loop.underWay()) counts.set(addressOf(delivery), (counts.get(addressOf(delivery)) ?? 0) + 1);
+    for (const { delivery } of this.loop.underWay()) counts.set(destinationKey(delivery), (counts.get(destinationKey(delivery)) ?? 0) + 1);
     return counts;
   }
 
   /** Never fails: a failure is logged, and the claim is given back or runs out. */
-  private async attempt(claim: Claim, lease: Lease): Promise<void> {
+  private async attempt(claim: DeliveryClaim, lease: Lease): Promise<void> {
     const { delivery } = claim;
     underWay.inc();
     try {
@@ -108,7 +108,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     }
   }
 
-  /** Beside the attempts, so that a slow log holds up no delivery. */
+  /** Not awaited by the attempt, so that a slow log delays no delivery. */
   private announce(attempt: RecordedAttempt): void {
     const announcement = this.announcer
       .announce(attempt)
@@ -117,7 +117,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     this.announcements.add(announcement);
   }
 
-  private async renew(claims: readonly Claim[]): Promise<readonly Claim[]> {
+  private async renew(claims: readonly DeliveryClaim[]): Promise<readonly DeliveryClaim[]> {
     const renewed = await this.table.renew(
       claims.map(({ delivery }) => delivery),
       this.options.deliveryLeaseMs,
@@ -136,8 +136,4 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     destinations.reset();
     for (const { state, count } of await this.health.countByState()) destinations.set({ state }, count);
   }
-}
-
-function addressOf({ tenant, destination }: DestinationName): string {
-  return `${tenant}/${destination}`;
 }

@@ -3,28 +3,24 @@ import { closedBreaker } from '#libs/retries';
 import type { Breaker } from '#libs/retries';
 import { Database, columns, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
+import type { DestinationName } from './destination-name.js';
 import type { BlockedInterval, Health } from './health.js';
-
-export interface DestinationName {
-  readonly tenant: string;
-  readonly destination: string;
-}
 
 /** A destination for which a delivery is due that nobody has claimed. */
 export interface DueDestination extends DestinationName {
-  /** Of the document that its health is about; null where nothing is known of it. */
+  /** The version of the document that the known health is about; null if nothing is known of the destination. */
   readonly documentVersion: number | null;
   readonly disabled: boolean;
-  /** Until something may be sent; 0 where it may. */
+  /** The time until something may be sent, ms; 0 if it may be sent now. */
   readonly blockedForMs: number;
 }
 
 /** A destination's health, held locked until the transaction ends. */
 export interface LockedHealth extends DestinationName {
   readonly health: Health;
-  /** The number that its rate limit is kept by. */
+  /** The state of its rate limit. */
   readonly nextDueMs: number;
-  /** Postgres' clock: the one that all processes share. */
+  /** The time by Postgres' clock, which all processes share. */
   readonly nowMs: number;
 }
 
@@ -32,7 +28,7 @@ const epochMs = (time: string): string => `(extract(epoch FROM ${time}) * 1000):
 const timeOf = (ms: string): string => `to_timestamp(${ms} / 1000)`;
 const hasTurn = `delivery.state = 'pending' AND delivery.next_attempt_at IS NOT NULL AND NOT delivery.held_back`;
 
-/** Jumps from one destination to the next, and looks at the first delivery of each: what waits behind that costs nothing. */
+/** Jumps in the index from one destination to the next and reads the first delivery of each, so the number of deliveries does not matter. */
 const due = statement(
   'destinationHealth.due',
   `WITH RECURSIVE waiting AS (
@@ -68,7 +64,7 @@ const rateColumns = columns<DestinationName & { readonly nextDueMs: number }>({
   next_due_ms: ['float8', ({ nextDueMs }) => nextDueMs],
 });
 
-/** Sorted, like every statement that locks several destinations, so that nobody waits in a circle. */
+/** Sorted, like every statement that locks several destinations, so that no two transactions wait for each other. */
 const adopt = statement(
   'destinationHealth.adopt',
   `INSERT INTO destination_health (${versionColumns.names})
@@ -123,7 +119,7 @@ const states = statement(
      FROM destination_health) AS each GROUP BY state`,
 );
 
-interface Row extends DestinationName {
+interface HealthRow extends DestinationName {
   breaker: Breaker | null;
   openSince: number | null;
   openUntil: number | null;
@@ -137,25 +133,25 @@ interface Row extends DestinationName {
   nowMs: number;
 }
 
-/** The table `destination_health`: what all processes together know of how the destinations are doing. */
+/** The table `destination_health`: the health of the destinations, which all processes share. */
 @Injectable()
 export class DestinationHealthTable {
   constructor(private readonly database: Database) {}
 
-  /** By tenant and name. One indexed look per destination with deliveries that wait, however many those are. */
+  /** By tenant and name. Reads one index entry per destination, however many deliveries wait. */
   due(): Promise<DueDestination[]> {
     return this.database.query(due);
   }
 
-  /** Makes a version of the document the one that the health is about: of a newer one nothing is known yet. */
+  /** Records a newer version of the document. The health starts afresh: nothing is known of that version yet. */
   async adopt(destinations: readonly (DestinationName & { readonly documentVersion: number })[]): Promise<void> {
     if (destinations.length === 0) return;
     await this.database.query(adopt, versionColumns.values(destinations));
   }
 
-  /** Those that are known, by tenant and name, locked until the transaction of the session ends. */
+  /** The health of the destinations that are known, by tenant and name, locked until the transaction of the session ends. */
   async lock(session: Session, destinations: readonly DestinationName[]): Promise<LockedHealth[]> {
-    return (await session.query<Row>(lock, nameColumns.values(destinations))).map(healthOf);
+    return (await session.query<HealthRow>(lock, nameColumns.values(destinations))).map(healthOf);
   }
 
   async save(session: Session, healths: readonly (DestinationName & { readonly health: Health })[]): Promise<void> {
@@ -166,18 +162,18 @@ export class DestinationHealthTable {
     if (rates.length > 0) await session.query(saveRate, rateColumns.values(rates));
   }
 
-  /** Forgets what is known of a destination, unless it was disabled after `givenAt`. */
+  /** Resets the health of a destination, unless it was disabled after `givenAt`. */
   async enable({ tenant, destination }: DestinationName, givenAt: string): Promise<void> {
     await this.database.query(enable, [tenant, destination, givenAt]);
   }
 
-  /** How many destinations are in which state. */
+  /** The number of destinations in each state. */
   countByState(): Promise<{ state: string; count: number }[]> {
     return this.database.query(states);
   }
 }
 
-function healthOf(row: Row): LockedHealth {
+function healthOf(row: HealthRow): LockedHealth {
   const { tenant, destination, breaker, nextDueMs, nowMs, disabledSince, disabledReason } = row;
   return {
     tenant,
@@ -197,7 +193,7 @@ function intervalOf(sinceMs: number | null, untilMs: number | null, reason: stri
   return sinceMs === null || untilMs === null ? null : { sinceMs, untilMs, reason: reason ?? '' };
 }
 
-function rowOf({ tenant, destination, health }: DestinationName & { readonly health: Health }): Omit<Row, 'nextDueMs' | 'nowMs'> {
+function rowOf({ tenant, destination, health }: DestinationName & { readonly health: Health }): Omit<HealthRow, 'nextDueMs' | 'nowMs'> {
   const { breaker, open, limited, disabled } = health;
   return {
     tenant,

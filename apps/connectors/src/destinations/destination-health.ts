@@ -4,11 +4,13 @@ import { standardBreaker } from '#libs/retries';
 import type { BreakerRules } from '#libs/retries';
 import { counter, logger } from '#libs/tracing';
 import { DestinationHealthTable } from './destination-health.table.js';
-import type { DestinationName, LockedHealth } from './destination-health.table.js';
+import type { LockedHealth } from './destination-health.table.js';
+import { destinationKey } from './destination-name.js';
+import type { DestinationName } from './destination-name.js';
 import { afterAttempt } from './health.js';
 import type { Health, Observation } from './health.js';
 
-/** Settings of an installation; everything else of the breaker's rules is fixed. */
+/** The rules of the breaker that an installation can set. */
 export type BreakerOptions = Pick<BreakerRules, 'openMs' | 'longestOpenMs'>;
 
 const changes = counter('millrace_destination_changes_total', 'Changes in how a destination is doing: opened, closed, limited, disabled.', [
@@ -17,14 +19,14 @@ const changes = counter('millrace_destination_changes_total', 'Changes in how a 
 ]);
 const log = logger('destinations');
 
-interface Seen extends DestinationName {
+interface DestinationObservation extends DestinationName {
   readonly observation: Observation;
 }
 
-/** Learns from every attempt how its destination is doing, and tells all processes through Postgres. */
+/** Updates the health of a destination after every attempt. All processes share it through Postgres. */
 @Injectable()
 export class DestinationHealth {
-  private readonly writer: BatchWriter<Seen, void>;
+  private readonly writer: BatchWriter<DestinationObservation, void>;
   private readonly rules: BreakerRules;
 
   constructor(
@@ -33,7 +35,7 @@ export class DestinationHealth {
     options: BreakerOptions,
   ) {
     this.rules = { ...standardBreaker, ...options };
-    this.writer = new BatchWriter<Seen, void>({
+    this.writer = new BatchWriter<DestinationObservation, void>({
       maxBatch: 500,
       lingerMs: 1,
       write: async (seen) => {
@@ -43,43 +45,39 @@ export class DestinationHealth {
     });
   }
 
-  /** Resolves when every process can know. Never fails: what could not be stored is not learned. */
+  /** Resolves when the observation is stored. Never fails: one that cannot be stored is logged and lost. */
   async note(destination: DestinationName, observation: Observation): Promise<void> {
     const { tenant, destination: name } = destination;
     try {
       await this.writer.add({ tenant, destination: name, observation });
     } catch (error) {
-      log.warn({ err: error, tenant, destination: name }, 'what an attempt says about its destination is lost');
+      log.warn({ err: error, tenant, destination: name }, 'an observation of a destination is lost');
     }
   }
 
-  private async learn(seen: readonly Seen[]): Promise<void> {
-    const byDestination = Map.groupBy(seen, addressOf);
+  private async learn(observations: readonly DestinationObservation[]): Promise<void> {
+    const byDestination = Map.groupBy(observations, destinationKey);
     await this.database.transaction(async (session) => {
       const before = await this.table.lock(
         session,
         [...byDestination.values()].map(([first]) => first!),
       );
-      const after = before.map((one) => ({ ...one, health: this.after(one, byDestination.get(addressOf(one))!) }));
+      const after = before.map((one) => ({ ...one, health: this.after(one, byDestination.get(destinationKey(one))!) }));
       await this.table.save(session, after);
       for (const [at, one] of after.entries()) report(before[at]!, one.health);
     });
   }
 
-  private after({ health, nowMs }: LockedHealth, seen: readonly Seen[]): Health {
-    return seen.reduce((one, { observation }) => afterAttempt(one, observation, nowMs, this.rules), health);
+  private after({ health, nowMs }: LockedHealth, observations: readonly DestinationObservation[]): Health {
+    return observations.reduce((one, { observation }) => afterAttempt(one, observation, nowMs, this.rules), health);
   }
-}
-
-function addressOf({ tenant, destination }: DestinationName): string {
-  return `${tenant}/${destination}`;
 }
 
 function report({ tenant, destination, health: before }: LockedHealth, after: Health): void {
   for (const change of changesOf(before, after)) {
     changes.inc({ tenant, change });
     const { open, limited, disabled } = after;
-    log.info({ tenant, destination, change, open, limited, disabled }, 'a destination is doing differently');
+    log.info({ tenant, destination, change, open, limited, disabled }, 'the health of a destination changed');
   }
 }
 

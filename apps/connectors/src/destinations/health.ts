@@ -10,12 +10,12 @@ export interface BlockedInterval {
   readonly reason: string;
 }
 
-/** How a destination is doing, as all processes together know it. */
+/** The health of a destination, shared by all processes. */
 export interface Health {
   readonly breaker: Breaker;
-  /** Null while the breaker is closed. Until then nothing is sent; after it, a few probes are. */
+  /** Null while the breaker is closed. Nothing is sent during the interval, and a few probes after it. */
   readonly open: BlockedInterval | null;
-  /** The destination asked for a pause. */
+  /** The pause that the destination asked for. */
   readonly limited: BlockedInterval | null;
   readonly disabled: Omit<BlockedInterval, 'untilMs'> | null;
 }
@@ -56,7 +56,7 @@ export function afterAttempt(health: Health, observation: Observation, nowMs: nu
   };
 }
 
-/** Going open again after a probe is still the same outage. */
+/** An opening after a failed probe belongs to the same outage, so it keeps the time at which that began. */
 function openOf({ openUntilMs: untilMs }: Breaker, before: BlockedInterval | null, reason: string, nowMs: number): BlockedInterval | null {
   if (untilMs === null) return null;
   if (untilMs === before?.untilMs) return before;
