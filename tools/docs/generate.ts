@@ -1,5 +1,5 @@
 /** `npm run generate`: the reference pages that derive from code. CI runs it and refuses a difference. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { aiProcessingSettings } from '#apps/ai-processing';
 import { connectorsSettings } from '#apps/connectors';
@@ -10,6 +10,7 @@ import { contractOperations, contractSdl, querySettings } from '#apps/query';
 import { standaloneSettings } from '#apps/standalone';
 import type { SettingsTable } from '#libs/config';
 import { document, failures, topics } from '#libs/contracts';
+import { providerSections, providersTable, withGenerated } from './providers.js';
 import { writeSchema } from './schema.js';
 
 const tables: [app: string, command: string, table: SettingsTable][] = [
@@ -103,3 +104,9 @@ writeFileSync('docs/operations-reference.md', operationsPage());
 writeFileSync('docs/schema.graphql', contractSdl());
 writeFileSync('docs/documents.schema.json', `${JSON.stringify(z.toJSONSchema(document, { io: 'input' }), null, 2)}\n`);
 await writeSchema('docs/schema.sql');
+
+const providersPage = readFileSync('docs/providers.md', 'utf8');
+writeFileSync(
+  'docs/providers.md',
+  withGenerated(withGenerated(providersPage, 'presets', providersTable()), 'sections', providerSections()),
+);

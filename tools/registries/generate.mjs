@@ -21,6 +21,29 @@ const registries = [
     suite: 'connectorConformance',
   },
   { parts: 'apps/query/src/*/*.part.ts', out: 'apps/query/src/parts.generated.ts', exported: 'parts', member: (name) => `${name}Part` },
+  {
+    parts: 'libs/contracts/src/documents/schemes/*.scheme.ts',
+    out: 'libs/contracts/src/documents/schemes.generated.ts',
+    exported: 'schemeKinds',
+    member: (kind) => `${kind}Scheme`,
+  },
+  {
+    parts: 'libs/signatures/src/providers/*/{name}.ts',
+    out: 'libs/contracts/src/documents/presets.generated.ts',
+    exported: 'presets',
+    namesOnly: true,
+  },
+  {
+    parts: 'libs/signatures/src/providers/*/{name}.ts',
+    out: 'libs/signatures/src/providers.generated.ts',
+    exported: 'providers',
+  },
+  {
+    parts: 'libs/signatures/src/schemes/*.ts',
+    out: 'libs/signatures/src/schemes.generated.ts',
+    exported: 'schemeVerifiers',
+    member: (kind) => `${kind}Verifier`,
+  },
 ];
 
 for (const registry of registries) {

@@ -26,5 +26,5 @@ export const ingestionSettings = {
   ...own,
 };
 
-/** What the module itself needs; the rest of the table is the process's. */
+/** The settings that the module itself uses. The others belong to the process. */
 export type IngestionOptions = Settings<typeof own>;

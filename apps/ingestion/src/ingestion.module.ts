@@ -5,13 +5,13 @@ import { Configuration } from '#libs/persistence';
 import { CloudEventDoor } from './cloud-events/cloud-event.door.js';
 import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.service.js';
 import type { IngestionOptions } from './config.js';
-import { DoorWatch } from './intake/door-watch.js';
+import { IntakeLog } from './intake/intake-log.js';
 import { Intake } from './intake/intake.js';
 import { SourceCatalog } from './sources/source-catalog.js';
 import { WebhookDoor } from './webhooks/webhook.door.js';
 import { WebhookService } from './webhooks/webhook.service.js';
 
-/** The front door: verifies what partners send, finds tenant, customer and lane, appends it to the log, and acknowledges. */
+/** The front door: verifies requests, finds tenant, customer and lane, appends the events to the log, and acknowledges them. */
 @Module({})
 export class IngestionModule {
   static register(options: IngestionOptions): DynamicModule {
@@ -24,7 +24,7 @@ export class IngestionModule {
         WebhookDoor,
         CloudEventService,
         CloudEventDoor,
-        { provide: DoorWatch, useFactory: () => new DoorWatch(options.logEvery) },
+        { provide: IntakeLog, useFactory: () => new IntakeLog(options.logEvery) },
         { provide: maxBatchEvents, useValue: options.maxBatchEvents },
         {
           provide: KeyRing,

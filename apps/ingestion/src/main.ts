@@ -4,8 +4,8 @@ import { ingestionSettings } from './config.js';
 import { IngestionModule } from './ingestion.module.js';
 
 /**
- * What a request makes lives until the log acknowledges it. Where that outlasts a few collections, V8 takes it for long-lived, makes more of its
- * kind in the old generation, and there, dead, it keeps all that it refers to (docs/decisions/2026-11-28-what-an-ack-costs.md).
+ * The objects of a request live until the log acknowledges it. If that takes longer than a few garbage collections, V8 starts to allocate such
+ * objects in the old generation, where dead ones keep everything that they refer to (docs/decisions/2026-11-28-what-an-ack-costs.md).
  */
 setFlagsFromString('--no-allocation-site-pretenuring');
 

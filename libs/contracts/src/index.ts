@@ -38,8 +38,10 @@ export { apiVersion, document, documentKinds, tenantOf } from './documents/docum
 export type { DestinationDocument, Document, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from './documents/document.js';
 export { mapSecrets } from './documents/map-secrets.js';
 export type { Secret } from './documents/secret.js';
-export { customScheme, presets } from './documents/source.js';
-export type { CustomScheme, SourceSpec } from './documents/source.js';
+export { presets } from './documents/presets.generated.js';
+export { signatureScheme } from './documents/signature-scheme.js';
+export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
+export type { SourceSpec } from './documents/source.js';
 export { stepKinds } from './documents/flow.js';
 export type { FlowSpec, FlowStep, StepKind } from './documents/flow.js';
 export type { DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.js';

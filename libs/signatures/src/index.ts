@@ -1,9 +1,10 @@
-export { resolveScheme } from './scheme.js';
-export type { ResolvedScheme } from './scheme.js';
-export { verify } from './verify.js';
-export type { SignedRequest } from './verify.js';
+export { createVerifier, describeScheme } from './create-verifier.js';
+export type { Verifier } from './scheme-verifier.js';
+export type { VerifiableRequest } from './request.js';
 export { presetOf } from './registry.js';
-export type { Extraction, Preset } from './preset.js';
-export { SecretInvalid, SignatureExpired, SignatureMalformed, SignatureMismatch, SignatureMissing } from './signature.errors.js';
+export { providers } from './providers.generated.js';
+export type { Extraction, Preset, ProviderPreset } from './preset.js';
+export type { Handshake, HandshakeResponse } from './handshake.js';
+export { HandshakeRefused, PublicUrlMissing, SecretInvalid } from './signature.errors.js';
 export { signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';
-export type { OutboundMessage, StandardWebhookHeaders } from './standard-webhook.js';
+export type { StandardWebhookHeaders } from './standard-webhook.js';

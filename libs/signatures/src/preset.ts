@@ -1,55 +1,73 @@
-import { customScheme } from '#libs/contracts';
-import type { CustomScheme } from '#libs/contracts';
-import type { HeaderAliases } from './scheme.js';
+import { signatureScheme } from '#libs/contracts';
+import type { SignatureScheme, SignatureSchemeInput } from '#libs/contracts';
+import type { Handshake } from './handshake.js';
+import type { HeaderAliases } from './request.js';
 
 /**
- * Where an event's facts stand, as JSONata over `{ body, headers }` with lower-case header names. Of several expressions the first one that
- * yields something counts; none at all: the fact is not known. Prefer plain paths, they cost almost nothing.
+ * JSONata expressions over `{ body, headers }` that read the fields of an event; header names are in lower case. Of several expressions for a
+ * field, the first that yields a value counts. Plain paths are the fastest.
  */
 export interface Extraction {
-  /** The provider's own id, the same on every repeat of the same event. */
+  /** The provider's own id of the event, the same on every repeat. */
   readonly eventId: readonly string[];
   readonly type: readonly string[];
-  /** Appended to the type after a dot, where it yields something: GitHub's `action`. */
+  /** Appended to the type after a dot, if it yields a value: GitHub's `action`. */
   readonly typeDetail?: string;
   readonly customer: readonly string[];
-  /** When it happened: RFC 3339, or a number of seconds or milliseconds since 1970. */
+  /** The time of the event: RFC 3339, or a number of seconds or milliseconds since 1970. */
   readonly occurredAt: readonly string[];
 }
 
-/** A request that asks whether we listen, instead of telling of an event: answered, and not recorded. */
-export interface Handshake {
-  /** It is one where this expression yields this text. */
-  readonly when: string;
-  readonly is: string;
-  /** What is sent back, as text. */
-  readonly reply: string;
+/** The section of a preset in `docs/providers.md`. */
+export interface PresetGuide {
+  /** The provider's name, as its heading. */
+  readonly title: string;
+  /** The provider's page on verifying its webhooks. */
+  readonly url: string;
+  /** Name of the example source; default: the preset's. */
+  readonly source?: string;
+  /** A secret of the right form, for the example. */
+  readonly secret: string;
+  /** Further fields of the example's spec. */
+  readonly spec?: Readonly<Record<string, unknown>>;
+  /** Added to the description of the signature, such as how the secret becomes the key. */
+  readonly signatureNote?: string;
+  /** Markdown after the example. */
+  readonly notes: string;
 }
 
-/** How one provider signs and where it puts things: data, read by the one engine that reads `custom` schemes too. */
+/** A provider: how it signs, and where its requests have the fields of an event. */
 export interface Preset extends Extraction {
-  readonly scheme: CustomScheme;
-  /** Second spellings of signed headers; both may be sent only with the same value. */
+  readonly scheme: SignatureScheme;
+  /** Second spellings of header names. Both may be sent only with the same value. */
   readonly aliases: HeaderAliases;
-  /** The content types it sends. `any`: only for a custom scheme. */
+  /** The content types it sends; `any` for a custom scheme. */
   readonly sends: readonly ('json' | 'form')[] | 'any';
   /** The field of a form that carries the event as JSON. */
   readonly jsonField?: string;
   readonly handshake?: Handshake;
 }
 
-/** A preset's scheme is held to the same rules as a custom one in a document. */
-export function definePreset(preset: Omit<Preset, 'scheme' | 'aliases'> & { scheme: object; aliases?: HeaderAliases }): Preset {
-  return Object.freeze({ ...preset, aliases: preset.aliases ?? {}, scheme: customScheme.parse(preset.scheme) });
+/** A preset with its documentation. */
+export interface ProviderPreset extends Preset {
+  readonly guide: PresetGuide;
 }
 
-/** A custom scheme, with the few things that can be known of an unknown provider. */
-export function customPreset(scheme: CustomScheme): Preset {
+type PresetInput = Omit<ProviderPreset, 'scheme' | 'aliases'> & { scheme: SignatureSchemeInput; aliases?: HeaderAliases };
+
+/** Checks the scheme of a preset as that of a document is checked. */
+export function definePreset(preset: PresetInput): ProviderPreset {
+  return Object.freeze({ ...preset, aliases: preset.aliases ?? {}, scheme: signatureScheme.parse(preset.scheme) });
+}
+
+/** A custom scheme with the defaults for an unknown provider: the signed id is the event's, and `body.type` its type. */
+export function customPreset(scheme: SignatureScheme): Preset {
+  const idHeader = 'idHeader' in scheme ? scheme.idHeader : undefined;
   return {
     scheme,
     aliases: {},
     sends: 'any',
-    eventId: scheme.idHeader === undefined ? [] : [`headers.${JSON.stringify(scheme.idHeader.toLowerCase())}`],
+    eventId: idHeader === undefined ? [] : [`headers.${JSON.stringify(idHeader.toLowerCase())}`],
     type: ['body.type'],
     customer: [],
     occurredAt: [],

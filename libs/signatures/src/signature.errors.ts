@@ -1,27 +1,28 @@
 import { DomainError } from '#libs/contracts';
 
-/** None of these says what was expected, or repeats a signature: they go back to a caller nobody has verified. */
+/** These errors are answered to callers that were not verified, so none names an expected value or repeats a signature. */
 
 export class SignatureMissing extends DomainError {
   readonly code = 'signature.missing';
-  constructor(header: string) {
-    super(`The header ${header} is missing`);
+  /** @param place such as `header x-signature` */
+  constructor(place: string) {
+    super(`The ${place} is missing`);
   }
 }
 
-/** The signature, its timestamp or its message id cannot be read, or not in one way only. */
+/** The signature, its timestamp or its message id cannot be read, or can be read in two ways. */
 export class SignatureMalformed extends DomainError {
   readonly code = 'signature.malformed';
 }
 
 export class SignatureMismatch extends DomainError {
   readonly code = 'signature.mismatch';
-  constructor() {
-    super('The signature is not one that an active secret of this source makes of the body as it was received');
+  constructor(message = 'The signature is not one that an active secret of this source makes of the body as it was received') {
+    super(message);
   }
 }
 
-/** Rightly signed, but not now: a replay, or a clock that is wrong. */
+/** The signature matches, but its timestamp is out of tolerance: a replay, or a wrong clock. */
 export class SignatureExpired extends DomainError {
   readonly code = 'signature.expired';
   constructor(aheadMs: number, toleranceSeconds: number) {
@@ -30,7 +31,7 @@ export class SignatureExpired extends DomainError {
   }
 }
 
-/** A secret in a Source document is not written in the way its scheme reads it. */
+/** A secret in a Source document does not have the form that its scheme requires. */
 export class SecretInvalid extends DomainError {
   readonly code = 'document.invalid';
   constructor(
@@ -38,5 +39,31 @@ export class SecretInvalid extends DomainError {
     expected: string,
   ) {
     super(`${field}: the secret is not ${expected}`);
+  }
+}
+
+/** The scheme of a source signs the URL, which the document does not name. */
+export class PublicUrlMissing extends DomainError {
+  readonly code = 'document.invalid';
+  override readonly field = 'spec.publicUrl';
+  constructor() {
+    super('spec.publicUrl: the scheme signs the URL, so set the address that the provider calls');
+  }
+}
+
+/** A verified handshake lacks the value that would have to be sent back. */
+export class HandshakeMalformed extends DomainError {
+  readonly code = 'request.malformed';
+  override readonly field = 'body';
+  constructor(handshake: string) {
+    super(`body: is a ${handshake} without what to reply`);
+  }
+}
+
+/** A GET or HEAD is not the handshake of the source's provider, or does not carry its secret. */
+export class HandshakeRefused extends DomainError {
+  readonly code = 'signature.mismatch';
+  constructor() {
+    super('The request is not a handshake with an active secret of this source');
   }
 }

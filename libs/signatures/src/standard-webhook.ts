@@ -1,14 +1,13 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { createVerifier } from './create-verifier.js';
 import { standardWebhooks } from './providers/standard-webhooks/standard-webhooks.js';
-import { resolveScheme } from './scheme.js';
 import { SecretInvalid } from './signature.errors.js';
-import { verify } from './verify.js';
 
 export interface OutboundMessage {
-  /** The same on every attempt of the same delivery; without a dot, which ends it in the signed text. */
+  /** The same on every attempt of a delivery. It must not contain a dot, which ends it in the signed text. */
   id: string;
-  /** When this attempt is made: receivers refuse what is more than a few minutes old. */
+  /** The time of this attempt. Receivers refuse messages that are more than a few minutes old. */
   timestampSeconds: number;
   body: Buffer | string;
 }
@@ -20,7 +19,7 @@ export interface StandardWebhookHeaders {
 }
 
 /**
- * Signs what we send, by Standard Webhooks (symmetric, `v1`).
+ * Signs an outbound message by Standard Webhooks (symmetric, `v1`).
  * @param secret `whsec_` and base64
  * @throws SecretInvalid
  */
@@ -32,10 +31,10 @@ export function signStandardWebhook(secret: string, { id, timestampSeconds, body
 }
 
 /**
- * The receiver's half: returns only where `secret` signed this message, not more than five minutes from `nowMs`.
+ * Verifies a message as a receiver does: returns only if `secret` signed it not more than five minutes from `nowMs`.
  * @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, SecretInvalid
  */
 export function verifyStandardWebhook(secret: string, headers: IncomingHttpHeaders, rawBody: Buffer, nowMs: number): void {
   const rawHeaders = Object.entries(headers).flatMap(([name, values = []]) => [values].flat().flatMap((value) => [name, value]));
-  verify(resolveScheme(standardWebhooks.scheme, [secret]), { rawHeaders, rawBody }, nowMs);
+  createVerifier(standardWebhooks.scheme, [secret]).verify({ method: 'POST', target: '/', rawHeaders, rawBody }, nowMs);
 }

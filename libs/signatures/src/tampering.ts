@@ -1,28 +1,31 @@
 import { DomainError } from '#libs/contracts';
-import type { ResolvedScheme } from './scheme.js';
-import { verify } from './verify.js';
-import type { SignedRequest } from './verify.js';
+import type { VerifiableRequest } from './request.js';
+import type { Verifier } from './scheme-verifier.js';
 
-/** A request as one writes it in a test: each header once. */
+/** A request as a test writes it: each header once. */
 export interface PlainRequest {
+  /** Default: `POST`. */
+  method?: string;
+  /** Default: `/`. */
+  target?: string;
   headers: Readonly<Record<string, string>>;
   body: string | Buffer;
 }
 
-/** The form that {@link verify} takes. */
-export function asReceived({ headers, body }: PlainRequest): SignedRequest {
-  return { rawHeaders: Object.entries(headers).flat(), rawBody: Buffer.from(body) };
+/** The request in the form that a {@link Verifier} takes. */
+export function asReceived({ method = 'POST', target = '/', headers, body }: PlainRequest): VerifiableRequest {
+  return { method, target, rawHeaders: Object.entries(headers).flat(), rawBody: Buffer.from(body) };
 }
 
 /**
- * For the tests of providers: flips one bit of the request, in every byte of its body and of every header, in two ways each.
- * @returns the alterations that were accepted all the same: none
+ * Flips one bit of a request, in every byte of its body and of every header, in two ways each. For tests.
+ * @returns the alterations that were accepted nevertheless; it should be empty
  */
-export function acceptedTampering(scheme: ResolvedScheme, request: PlainRequest, nowMs: number): string[] {
+export function acceptedTampering(verifier: Verifier, request: PlainRequest, nowMs: number): string[] {
   const accepted: string[] = [];
   for (const { what, request: altered } of tampered(request)) {
     try {
-      verify(scheme, altered, nowMs);
+      verifier.verify(altered, nowMs);
       accepted.push(what);
     } catch (refusal) {
       if (!(refusal instanceof DomainError)) throw refusal;
@@ -31,7 +34,7 @@ export function acceptedTampering(scheme: ResolvedScheme, request: PlainRequest,
   return accepted;
 }
 
-function* tampered(request: PlainRequest): Generator<{ what: string; request: SignedRequest }> {
+function* tampered(request: PlainRequest): Generator<{ what: string; request: VerifiableRequest }> {
   const intact = asReceived(request);
   for (const bit of [0x01, 0x20]) {
     for (let at = 0; at < intact.rawBody.length; at += 1) {

@@ -3,7 +3,7 @@ import { Doors } from '#libs/service';
 import type { Door, DoorResponse, DoorRequest } from '#libs/service';
 import { CloudEventService } from './cloud-event.service.js';
 
-/** `POST /v1/events`: CloudEvents 1.0, pushed with an API key. */
+/** `POST /v1/events`: CloudEvents 1.0 with an API key. */
 @Injectable()
 export class CloudEventDoor implements Door {
   readonly path = '/v1/events';

@@ -3,16 +3,16 @@ import { Inject, Injectable } from '@nestjs/common';
 import { KeyRing, requireScope } from '#libs/auth';
 import { name } from '#libs/contracts';
 import { RequestInvalid } from '#libs/service';
-import { DoorWatch, noteEvents } from '../intake/door-watch.js';
-import type { Sighting } from '../intake/door-watch.js';
+import { IntakeLog, noteEvents } from '../intake/intake-log.js';
+import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
-import type { Admitted } from '../intake/intake.js';
+import type { VerifiedEvent } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 import type { Source } from '../sources/source-catalog.js';
 import { readCloudEvents } from './cloud-event.js';
 import type { CloudEvent } from './cloud-event.js';
 
-/** How many events one batch may hold. */
+/** Token of the number of events that one batch may hold. */
 export const maxBatchEvents = Symbol('most events in one batch');
 
 export interface CloudEventRequest {
@@ -27,34 +27,34 @@ export class CloudEventService {
     private readonly keys: KeyRing,
     private readonly sources: SourceCatalog,
     private readonly intake: Intake,
-    private readonly doors: DoorWatch,
+    private readonly log: IntakeLog,
     @Inject(maxBatchEvents) private readonly maxBatch: number,
   ) {}
 
   /**
-   * A request comes in as a whole: a batch with one bad event is refused, with the event's place in it.
+   * Appends all events of a request or none: a batch with one invalid event is refused. The error names the index of the event.
    * @throws CredentialMissing, CredentialInvalid, ScopeMissing, BodyMalformed, RequestInvalid, BatchTooLarge, MediaTypeUnsupported,
    *   LogUnavailable, ConfigurationUnavailable
    */
   receive(request: CloudEventRequest): Promise<{ eventIds: string[] }> {
-    return this.doors.watch('events', request.headers['traceparent'], (sighting) => this.accept(request, sighting));
+    return this.log.record('events', request.headers['traceparent'], (entry) => this.accept(request, entry));
   }
 
-  private async accept({ headers, rawBody, receivedAtMs }: CloudEventRequest, sighting: Sighting): Promise<{ eventIds: string[] }> {
+  private async accept({ headers, rawBody, receivedAtMs }: CloudEventRequest, entry: IntakeLogEntry): Promise<{ eventIds: string[] }> {
     const tenantHeader = headers['millrace-tenant'];
     const principal = await this.keys.authenticate(headers.authorization, tenantHeader === undefined ? undefined : String(tenantHeader));
-    sighting.tenant = principal.tenant;
+    entry.tenant = principal.tenant;
     requireScope(principal, 'ingest');
 
-    const admitted = readCloudEvents({ headers, rawBody, maxBatch: this.maxBatch }).map((event): Admitted => {
+    const verified = readCloudEvents({ headers, rawBody, maxBatch: this.maxBatch }).map((event): VerifiedEvent => {
       const source = this.sourceOf(event, principal.tenant);
-      sighting.source = source.name;
-      sighting.scheme = source.scheme;
+      entry.source = source.name;
+      entry.scheme = source.scheme;
       const { data: body, attributes, payload, text, contentType } = event;
-      return { source, arrival: { body, headers: attributes }, payload, text, contentType, receivedAtMs };
+      return { source, input: { body, headers: attributes }, payload, text, contentType, receivedAtMs };
     });
-    const events = await this.intake.accept(admitted, sighting.traceparent);
-    noteEvents(sighting, events);
+    const events = await this.intake.accept(verified, entry.traceparent);
+    noteEvents(entry, events);
     return { eventIds: events.map((event) => event.eventId) };
   }
 
@@ -69,7 +69,7 @@ export class CloudEventService {
   }
 }
 
-/** The document's name, as it stands or at the end of a URI-reference; null where it is neither, or of another tenant. */
+/** The name of the Source document: the attribute itself, or the end of a URI-reference. Null for anything else, and for another tenant. */
 function sourceName(source: string, tenant: string): string | null {
   const reference = /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?\/tenants\/([^/?#]+)\/sources\/([^/?#]+)$/i.exec(source);
   if (reference !== null && reference[1] !== tenant) return null;

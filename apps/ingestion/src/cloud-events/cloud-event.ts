@@ -4,25 +4,25 @@ import type { Json } from '#libs/contracts';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
 import { readBody } from '../intake/body.js';
 import { BodyMalformed } from '../intake/request.errors.js';
-import { instant, usableText } from '../sources/facts.js';
+import { instant, usableText } from '../sources/event-fields.js';
 
-/** A CloudEvent of any content mode (CloudEvents 1.0, HTTP binding and JSON format), checked. */
+/** A valid CloudEvent of any content mode (CloudEvents 1.0, HTTP binding and JSON format). */
 export interface CloudEvent {
-  /** Before the name of an attribute in an error: `2.` for the third of a batch. */
+  /** Prefix of attribute names in errors: `2.` for the third event of a batch. */
   readonly path: string;
   readonly source: string;
   /** Every attribute as text, named as binary mode names its header: `ce-id`, `ce-subject`, … and `content-type`. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly contentType: string;
   readonly payload: Buffer;
-  /** The payload, where it is known to be text without control characters. */
+  /** The payload as text, if it is known to be text without control characters. */
   readonly text?: string | undefined;
   readonly data: Json;
 }
 
-type Data = Pick<CloudEvent, 'payload' | 'text' | 'data'>;
+type CloudEventData = Pick<CloudEvent, 'payload' | 'text' | 'data'>;
 
-/** More events than one request may bring. */
+/** A batch has more events than one request may have. */
 export class BatchTooLarge extends DomainError {
   readonly code = 'request.tooLarge';
   constructor(events: number, maxBatch: number) {
@@ -30,7 +30,7 @@ export class BatchTooLarge extends DomainError {
   }
 }
 
-interface Request {
+interface CloudEventInput {
   headers: IncomingHttpHeaders;
   rawBody: Buffer;
   maxBatch: number;
@@ -40,7 +40,7 @@ const structured = 'application/cloudevents+json';
 const batched = 'application/cloudevents-batch+json';
 
 /** @throws BodyMalformed, RequestInvalid, MediaTypeUnsupported, BatchTooLarge */
-export function readCloudEvents({ headers, rawBody, maxBatch }: Request): CloudEvent[] {
+export function readCloudEvents({ headers, rawBody, maxBatch }: CloudEventInput): CloudEvent[] {
   const fallbackId = idempotencyKey(headers);
   switch (headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase()) {
     case structured:
@@ -63,7 +63,8 @@ export function readCloudEvents({ headers, rawBody, maxBatch }: Request): CloudE
 }
 
 /**
- * The identity of an event that has no `id` of its own. An event with an `id` needs no key: the same id at the same source is the same event.
+ * The value of the header `Idempotency-Key`, which replaces a missing `id`. An event with an `id` needs no key: the same id at the same source is
+ * the same event.
  */
 function idempotencyKey(headers: IncomingHttpHeaders): string | undefined {
   const key = headers['idempotency-key'];
@@ -92,7 +93,7 @@ function fromJson(event: Json, path: string, fallbackId: string | undefined): Cl
   };
 }
 
-function jsonData(data: Json, contentType: string, path: string): Data {
+function jsonData(data: Json, contentType: string, path: string): CloudEventData {
   if (bodyFormat(contentType) === 'json') {
     const text = JSON.stringify(data);
     return { payload: Buffer.from(text), text, data };
@@ -103,14 +104,14 @@ function jsonData(data: Json, contentType: string, path: string): Data {
   return read(contentType, payload, `${path}data`);
 }
 
-function base64Data(base64: Json, data: Json | undefined, contentType: string, path: string): Data {
+function base64Data(base64: Json, data: Json | undefined, contentType: string, path: string): CloudEventData {
   if (data !== undefined) throw new RequestInvalid(`${path}data_base64`, 'must not stand beside data');
   const payload = Buffer.from(typeof base64 === 'string' ? base64 : '', 'base64');
   if (payload.toString('base64') !== base64) throw new RequestInvalid(`${path}data_base64`, 'must be base64');
   return read(contentType, payload, `${path}data_base64`);
 }
 
-function read(contentType: string, payload: Buffer, field: string): Data {
+function read(contentType: string, payload: Buffer, field: string): CloudEventData {
   const { value: data, text } = readBody(contentType, payload, field);
   return { payload, text, data };
 }
@@ -127,7 +128,7 @@ function fromHeaders(headers: IncomingHttpHeaders, rawBody: Buffer, fallbackId: 
   return { ...event, contentType, ...read(contentType, rawBody, 'body') };
 }
 
-/** HTTP binding §3.1.3.2: quotes are taken off first, then one round of percent-decoding. */
+/** Removes quotes, then decodes percent-encoding once (CloudEvents HTTP binding §3.1.3.2). */
 function unescaped(header: string, value: string): string {
   const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value);
   const text = quoted === null ? value : quoted[1]!.replaceAll(/\\(.)/g, '$1');
@@ -138,7 +139,7 @@ function unescaped(header: string, value: string): string {
   }
 }
 
-/** The attributes that every CloudEvent has, and those we read, in a form that the rest of Millrace takes. */
+/** Checks the required attributes, and those that Millrace reads. */
 function checked(
   attributes: Record<string, string>,
   path: string,

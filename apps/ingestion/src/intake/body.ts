@@ -3,18 +3,18 @@ import { bodyFormat, parseBody } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { BodyMalformed } from './request.errors.js';
 
-export interface Reading {
+export interface ParsedBody {
   readonly value: Json;
-  /** The very bytes as text without control characters, where reading them has shown that they are. */
+  /** The bytes as text, if they are JSON: it has no raw control characters. */
   readonly text?: string;
 }
 
 /**
- * What the bytes say by their content type. Only for a caller that has been verified.
- * @param field what an error names
+ * Parses a body by its content type. Call it only for a verified request.
+ * @param field the field that an error names
  * @throws BodyMalformed
  */
-export function readBody(contentType: string, bytes: Buffer, field: string): Reading {
+export function readBody(contentType: string, bytes: Buffer, field: string): ParsedBody {
   if (bodyFormat(contentType) !== 'json') return { value: parseBody(contentType, bytes) };
   if (!isUtf8(bytes)) throw new BodyMalformed(field, 'is not UTF-8, as JSON must be');
   const text = bytes.toString('utf8');

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EventReceived, eventBody, lanes } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
-import { FactReader } from '../sources/facts.js';
+import { EventFieldReader } from '../sources/event-fields.js';
 import type { Source } from '../sources/source-catalog.js';
 import { readBody } from './body.js';
-import { decide } from './intake.js';
+import { toEventReceived } from './intake.js';
 
 /** Whatever stands where an expression looks: what a partner or a flow's author may come up with, and the edges of what is usable. */
 const found = fc.oneof(
@@ -29,7 +29,7 @@ const found = fc.oneof(
   fc.object(),
 ) as fc.Arbitrary<Json>;
 
-const facts = new FactReader({
+const fields = new EventFieldReader({
   eventId: ['body.id'],
   type: ['body.type'],
   typeDetail: 'body.detail',
@@ -37,16 +37,16 @@ const facts = new FactReader({
   occurredAt: ['body.at'],
 });
 
-const arrival = fc.record({ id: found, type: found, detail: found, customer: found, at: found }, { requiredKeys: [] });
+const input = fc.record({ id: found, type: found, detail: found, customer: found, at: found }, { requiredKeys: [] });
 
 describe('what is decided about an event', () => {
   test('fits the check of its record, which is not made again at the door', async () => {
     await fc.assert(
-      fc.asyncProperty(arrival, fc.uint8Array(), fc.nat(), fc.constantFrom(...lanes), async (body, bytes, receivedAtMs, lane) => {
-        const source = { tenant: 'acme', name: 'shop', scheme: 'custom', facts, laneOf: () => lane } as unknown as Source;
+      fc.asyncProperty(input, fc.uint8Array(), fc.nat(), fc.constantFrom(...lanes), async (body, bytes, receivedAtMs, lane) => {
+        const source = { tenant: 'acme', name: 'shop', scheme: 'custom', fields, laneOf: () => lane } as unknown as Source;
         const payload = Buffer.from(bytes);
-        const admitted = { source, arrival: { body, headers: {} }, payload, text: undefined, contentType: 'a/b', receivedAtMs };
-        const event = decide(admitted, await facts.read(admitted.arrival));
+        const admitted = { source, input: { body, headers: {} }, payload, text: undefined, contentType: 'a/b', receivedAtMs };
+        const event = toEventReceived(admitted, await fields.read(admitted.input));
         expect(EventReceived.check.parse(event)).toEqual(event);
         expect(eventBody(event).equals(payload)).toBe(true);
       }),
@@ -58,9 +58,9 @@ describe('what is decided about an event', () => {
     for (const json of ['{"a": "ü\\u0000"}', '\uFEFF[1,\r\n\t2]', '"\u007f"']) {
       const payload = Buffer.from(json);
       const { text } = readBody('application/json', payload, 'body');
-      const source = { tenant: 'acme', name: 'shop', scheme: 'custom', facts, laneOf: () => 'normal' } as unknown as Source;
-      const admitted = { source, arrival: { body: null, headers: {} }, payload, text, contentType: 'application/json', receivedAtMs: 0 };
-      const event = decide(admitted, { eventId: null, type: null, customer: null, occurredAt: null, failed: [] });
+      const source = { tenant: 'acme', name: 'shop', scheme: 'custom', fields, laneOf: () => 'normal' } as unknown as Source;
+      const admitted = { source, input: { body: null, headers: {} }, payload, text, contentType: 'application/json', receivedAtMs: 0 };
+      const event = toEventReceived(admitted, { eventId: null, type: null, customer: null, occurredAt: null, failed: [] });
       expect(event.body).toBe(json);
       expect(eventBody(event).equals(payload)).toBe(true);
     }

@@ -3,45 +3,45 @@ import { Injectable } from '@nestjs/common';
 import { EventReceived, eventId, eventTopics, noCustomer } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { counter } from '#libs/tracing';
-import type { Arrival, Facts } from '../sources/facts.js';
+import type { ExpressionInput, EventFields } from '../sources/event-fields.js';
 import type { Source } from '../sources/source-catalog.js';
 
-/** A request, or one event of a batch, that may come in. */
-export interface Admitted {
+/** A verified request, or one event of a batch. */
+export interface VerifiedEvent {
   source: Source;
-  /** What the source's expressions see. */
-  arrival: Arrival;
-  /** The bytes that are the event, and what they are. */
+  /** The input of the source's expressions. */
+  input: ExpressionInput;
+  /** The bytes of the event. */
   payload: Buffer;
-  /** The payload as {@link Reading} has it. */
+  /** The payload as text, if it is known to be text without control characters. */
   text: string | undefined;
   contentType: string;
   receivedAtMs: number;
 }
 
 const eventsReceived = counter('millrace_events_received_total', 'Events appended to the log.', ['scheme', 'lane']);
-const factsMissing = counter(
+const fieldsMissing = counter(
   'millrace_event_facts_missing_total',
   'Events of which a fact could not be read: `absent` where nothing usable stood there, `failed` where the source’s expression failed.',
   ['scheme', 'fact', 'reason'],
 );
 
-/** The type of an event whose source names none. */
+/** The type of an event without a usable type. */
 const unknownType = 'unknown';
 
-/** Decides what an event is: its identity, customer, type and lane. Both doors come through here. */
+/** Determines the id, customer, type and lane of events and appends them to the log. Both doors use it. */
 @Injectable()
 export class Intake {
   constructor(private readonly producer: RecordProducer) {}
 
   /**
-   * Resolves when the log has all of them on all in-sync replicas (promise 1). All are decided before the first is appended, in the order
-   * given, so events of one customer stand in it.
-   * @throws LogUnavailable: some may have been stored; sent again, they are the same events
+   * Resolves when the log has all events on all in-sync replicas (promise 1). Nothing is appended before the fields of all events were read,
+   * so the events of one customer are appended in the order given.
+   * @throws LogUnavailable some events may have been stored; if they are sent again, they are the same events
    */
-  async accept(admitted: readonly Admitted[], traceparent: string | undefined): Promise<EventReceived[]> {
+  async accept(admitted: readonly VerifiedEvent[], traceparent: string | undefined): Promise<EventReceived[]> {
     const events: EventReceived[] = [];
-    for (const one of admitted) events.push(decide(one, await one.source.facts.read(one.arrival)));
+    for (const one of admitted) events.push(toEventReceived(one, await one.source.fields.read(one.input)));
     const options = { traceparent, isChecked: true };
     const appends = events.map((event) => this.producer.append(eventTopics[event.lane], EventReceived, event, options));
     await (appends.length === 1 ? appends[0] : Promise.all(appends));
@@ -50,22 +50,23 @@ export class Intake {
   }
 }
 
-/** Its result fits the check of {@link EventReceived}, so that an ack need not wait for it. */
-export function decide({ source, payload, text, contentType, receivedAtMs }: Admitted, facts: Facts): EventReceived {
+/** The result always passes the check of {@link EventReceived}, so the producer does not check it again before the ack. */
+export function toEventReceived({ source, payload, text, contentType, receivedAtMs }: VerifiedEvent, fields: EventFields): EventReceived {
   for (const fact of ['eventId', 'type', 'customer'] as const) {
-    if (facts[fact] === null) factsMissing.inc({ scheme: source.scheme, fact, reason: facts.failed.includes(fact) ? 'failed' : 'absent' });
+    if (fields[fact] === null)
+      fieldsMissing.inc({ scheme: source.scheme, fact, reason: fields.failed.includes(fact) ? 'failed' : 'absent' });
   }
-  const type = facts.type ?? unknownType;
+  const type = fields.type ?? unknownType;
   const receivedAt = timestamp(receivedAtMs);
   return {
-    eventId: eventId(source.tenant, source.name, facts.eventId === null ? { body: payload } : { providerEventId: facts.eventId }),
+    eventId: eventId(source.tenant, source.name, fields.eventId === null ? { body: payload } : { providerEventId: fields.eventId }),
     tenant: source.tenant,
     source: source.name,
-    customer: facts.customer ?? noCustomer,
+    customer: fields.customer ?? noCustomer,
     lane: source.laneOf(type),
     type,
-    providerEventId: facts.eventId,
-    occurredAt: facts.occurredAt ?? receivedAt,
+    providerEventId: fields.eventId,
+    occurredAt: fields.occurredAt ?? receivedAt,
     receivedAt,
     contentType,
     ...(text === undefined ? asText(payload) : { body: text }),
@@ -74,13 +75,13 @@ export function decide({ source, payload, text, contentType, receivedAtMs }: Adm
 
 let latest = { ms: NaN, text: '' };
 
-/** RFC 3339. Requests of one millisecond share it: it costs more than anything else that is decided about them. */
+/** RFC 3339. Requests of one millisecond share the text, because making it is the largest cost of an event here. */
 function timestamp(ms: number): string {
   if (latest.ms !== ms) latest = { ms, text: new Date(ms).toISOString() };
   return latest.text;
 }
 
-/** Text where it is text: UTF-8 without control characters, which JSON would write at six times their length. */
+/** The payload as text if it is UTF-8 without control characters, which JSON would write at six times their length; else as base64. */
 function asText(payload: Buffer): { body: string } | { bodyBase64: string } {
   if (isUtf8(payload)) {
     const body = payload.toString('utf8');

@@ -1,6 +1,6 @@
 import { DomainError } from '#libs/contracts';
 
-/** Says where and what is wrong, and nothing of what was sent. */
+/** A body cannot be parsed. The message names the field and the problem, and repeats nothing of the body. */
 export class BodyMalformed extends DomainError {
   readonly code = 'request.malformed';
   constructor(

@@ -7,7 +7,7 @@ const stripe: SourceSpec = { scheme: 'stripe', secrets: [{ value: 'whsec_x' }], 
 const invoice = { body: { id: 'evt_1', type: 'invoice.paid', account: 'acct_1', created: 1_750_000_000 }, headers: {} };
 
 test('what the document leaves open, the preset says', async () => {
-  expect(await resolveSource('acme', 's', stripe).facts.read(invoice)).toEqual({
+  expect(await resolveSource('acme', 's', stripe).fields.read(invoice)).toEqual({
     eventId: 'evt_1',
     type: 'invoice.paid',
     customer: 'acct_1',
@@ -18,8 +18,8 @@ test('what the document leaves open, the preset says', async () => {
 
 test('an expression in the document takes the place of all of the preset’s', async () => {
   const spec: SourceSpec = { ...stripe, customer: 'body.merchant', eventId: '"stripe-" & body.id', type: '$uppercase(body.type)' };
-  const facts = await resolveSource('acme', 's', spec).facts.read(invoice);
-  expect(facts).toMatchObject({ eventId: 'stripe-evt_1', type: 'INVOICE.PAID', customer: null });
+  const fields = await resolveSource('acme', 's', spec).fields.read(invoice);
+  expect(fields).toMatchObject({ eventId: 'stripe-evt_1', type: 'INVOICE.PAID', customer: null });
 });
 
 test('the first lane rule that fits the type wins', () => {
@@ -34,8 +34,8 @@ test('the first lane rule that fits the type wins', () => {
 test('a source with API keys reads the attributes of CloudEvents, and takes no webhooks', async () => {
   const source = resolveSource('acme', 's', { scheme: 'api-key', lane });
   const headers = { 'ce-id': '1', 'ce-type': 'ticket.opened', 'ce-subject': 'c-1', 'ce-time': '2026-01-31T12:00:00Z' };
-  expect(await source.facts.read({ body: null, headers })).toMatchObject({ eventId: '1', type: 'ticket.opened', customer: 'c-1' });
-  expect(await source.facts.read({ body: { customer: 'c-2' }, headers: { 'ce-id': '1' } })).toMatchObject({ customer: 'c-2' });
+  expect(await source.fields.read({ body: null, headers })).toMatchObject({ eventId: '1', type: 'ticket.opened', customer: 'c-1' });
+  expect(await source.fields.read({ body: { customer: 'c-2' }, headers: { 'ce-id': '1' } })).toMatchObject({ customer: 'c-2' });
   expect(source.webhook).toBeUndefined();
 });
 

@@ -3,42 +3,39 @@ import { parseSourceAddress, sourceAddress, typeMatcher } from '#libs/contracts'
 import type { Lane, Secret, SourceDocument, SourceSpec } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
-import { presetOf, resolveScheme } from '#libs/signatures';
-import type { Extraction, Preset, ResolvedScheme } from '#libs/signatures';
-import { compileExpression } from '#libs/expressions';
-import type { Expression } from '#libs/expressions';
+import { createVerifier, presetOf } from '#libs/signatures';
+import type { Extraction, Preset, Verifier } from '#libs/signatures';
 import { logger } from '#libs/tracing';
-import { FactReader } from './facts.js';
+import { EventFieldReader } from './event-fields.js';
 import { SourceUnusable } from './source.errors.js';
 
-/** A Source document, made ready to serve requests: nothing of it is parsed again until the next version. */
+/** A Source document, compiled once per version to serve requests. */
 export interface Source {
   readonly tenant: string;
   readonly name: string;
-  /** `stripe`, …, `custom` or `api-key`: the only thing of a source that may be a metric's label. */
+  /** `stripe`, …, `custom` or `api-key`. No other property of a source may be a label of a metric. */
   readonly scheme: SourceSpec['scheme'];
-  readonly facts: FactReader;
+  readonly fields: EventFieldReader;
   readonly laneOf: (type: string) => Lane;
-  /** Undefined where requests carry an API key. */
-  readonly webhook:
-    | { readonly signature: ResolvedScheme; readonly preset: Preset; readonly handshake: CompiledHandshake | undefined }
-    | undefined;
+  /** Undefined if requests carry an API key. */
+  readonly webhook: WebhookSource | undefined;
 }
 
-export interface CompiledHandshake {
-  readonly when: Expression;
-  readonly is: string;
-  readonly reply: Expression;
+export interface WebhookSource {
+  readonly preset: Preset;
+  readonly verifier: Verifier;
+  /** The active secrets, for handshakes. */
+  readonly secrets: readonly string[];
 }
 
-interface Entry {
+interface CatalogEntry {
   readonly tenant: string;
   readonly name: string;
   readonly version: number;
   readonly source: Source | SourceUnusable;
 }
 
-/** CloudEvents bring their facts as attributes, which the expressions of a source see as `ce-…` headers in all three content modes. */
+/** The fields of a CloudEvent are its attributes. Expressions see them as `ce-…` headers in all three content modes. */
 const cloudEventAttributes: Extraction = {
   eventId: ['headers."ce-id"'],
   type: ['headers."ce-type"'],
@@ -48,10 +45,10 @@ const cloudEventAttributes: Extraction = {
 
 const log = logger('sources');
 
-/** The sources as the configuration in memory has them, each resolved once per version. */
+/** The sources in the configuration in memory, each compiled once per version. */
 @Injectable()
 export class SourceCatalog {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, CatalogEntry>();
 
   constructor(private readonly configuration: Configuration) {}
 
@@ -83,7 +80,7 @@ function addressed(address: string): { tenant: string; name: string } | null {
   return parsed === null ? null : { tenant: parsed.tenant, name: parsed.source };
 }
 
-/** A document that cannot be resolved is reported once, here, and not by every request it spoils. */
+/** Logs a document that cannot be used, once per version and not once per request. */
 function resolveOnce(stored: Stored<SourceDocument>): Source | SourceUnusable {
   try {
     return resolveSource(stored.tenant, stored.name, stored.document.spec);
@@ -94,7 +91,7 @@ function resolveOnce(stored: Stored<SourceDocument>): Source | SourceUnusable {
   }
 }
 
-/** @throws SecretInvalid, ExpressionInvalid */
+/** @throws SecretInvalid, PublicUrlMissing, ExpressionInvalid */
 export function resolveSource(tenant: string, name: string, spec: SourceSpec): Source {
   const preset = presetOf(spec);
   const defaults = preset ?? cloudEventAttributes;
@@ -103,7 +100,7 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
     tenant,
     name,
     scheme: spec.scheme,
-    facts: new FactReader({
+    fields: new EventFieldReader({
       eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
       type: spec.type === undefined ? defaults.type : [spec.type],
       ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
@@ -111,19 +108,13 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
       occurredAt: defaults.occurredAt,
     }),
     laneOf: laneOf(spec.lane),
-    webhook:
-      preset === undefined || spec.scheme === 'api-key'
-        ? undefined
-        : {
-            preset,
-            signature: resolveScheme(preset.scheme, spec.secrets.map(opened), preset.aliases),
-            handshake: preset.handshake && {
-              when: compileExpression(preset.handshake.when),
-              is: preset.handshake.is,
-              reply: compileExpression(preset.handshake.reply),
-            },
-          },
+    webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec),
   };
+}
+
+function webhookOf(preset: Preset, { secrets: stored, publicUrl }: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
+  const secrets = stored.map(opened);
+  return { preset, secrets, verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl }) };
 }
 
 function opened(secret: Secret): string {

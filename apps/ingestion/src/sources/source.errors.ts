@@ -1,6 +1,6 @@
 import { DomainError } from '#libs/contracts';
 
-/** The Source document cannot be used as it is. The partner did nothing wrong, and is asked to come back once it has been mended. */
+/** The Source document cannot be used. The partner is not at fault, so it is asked to retry after the document was corrected. */
 export class SourceUnusable extends DomainError {
   readonly code = 'configuration.unavailable';
   override readonly ours = true;

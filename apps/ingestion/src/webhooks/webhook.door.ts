@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Doors } from '#libs/service';
-import type { Door, DoorResponse, DoorRequest } from '#libs/service';
+import type { Door, DoorRequest, DoorResponse } from '#libs/service';
 import { WebhookService } from './webhook.service.js';
 
-/** `POST /webhooks/{tenant}.{source}`: a partner pushes, signed with a secret that it shares with us. */
+/** `POST /webhooks/{tenant}.{source}`: events that a partner signs. Also GET and HEAD, if the source's provider has a handshake for them. */
 @Injectable()
 export class WebhookDoor implements Door {
   readonly path = '/webhooks/';
@@ -16,7 +16,11 @@ export class WebhookDoor implements Door {
     doors.open(this);
   }
 
-  async receive(request: DoorRequest): Promise<DoorResponse> {
-    return { status: 200, body: await this.webhooks.receive(request) };
+  otherMethods(address: string): readonly string[] {
+    return this.webhooks.handshakeMethods(address);
+  }
+
+  receive(request: DoorRequest): Promise<DoorResponse> {
+    return this.webhooks.receive(request);
   }
 }

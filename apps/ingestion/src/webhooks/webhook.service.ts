@@ -2,72 +2,81 @@ import { Injectable } from '@nestjs/common';
 import { NotFound, bodyFormat } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { MediaTypeUnsupported } from '#libs/service';
-import type { DoorRequest } from '#libs/service';
-import { verify } from '#libs/signatures';
-import type { Preset } from '#libs/signatures';
+import type { DoorRequest, DoorResponse } from '#libs/service';
+import { HandshakeRefused } from '#libs/signatures';
+import type { HandshakeResponse, Preset } from '#libs/signatures';
 import { readBody } from '../intake/body.js';
-import { DoorWatch, noteEvents } from '../intake/door-watch.js';
-import type { Sighting } from '../intake/door-watch.js';
+import { IntakeLog, noteEvents } from '../intake/intake-log.js';
+import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
-import type { Admitted } from '../intake/intake.js';
-import { BodyMalformed } from '../intake/request.errors.js';
-import type { Arrival } from '../sources/facts.js';
+import type { VerifiedEvent } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
-import type { CompiledHandshake } from '../sources/source-catalog.js';
-
-/** The event's id; or, to a handshake, the text the provider wants to see. */
-export type WebhookAnswer = { eventIds: string[] } | string;
+import type { WebhookSource } from '../sources/source-catalog.js';
 
 @Injectable()
 export class WebhookService {
   constructor(
     private readonly sources: SourceCatalog,
     private readonly intake: Intake,
-    private readonly doors: DoorWatch,
+    private readonly log: IntakeLog,
   ) {}
 
-  /**
-   * Verifies first: until the signature fits, nothing of the body is read.
-   * @param request its address is `tenant.source`
-   * @throws NotFound, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, BodyMalformed, MediaTypeUnsupported,
-   *   LogUnavailable, ConfigurationUnavailable
-   */
-  receive(request: DoorRequest): Promise<WebhookAnswer> {
-    return this.doors.watch('webhooks', request.headers['traceparent'], (sighting) => this.accept(request, sighting));
+  /** The methods besides POST that the provider of a source uses for handshakes; none if there is no such source. */
+  handshakeMethods(address: string): readonly string[] {
+    const methods = this.sources.at(address)?.webhook?.preset.handshake?.methods ?? [];
+    return methods.filter((method) => method !== 'POST');
   }
 
-  private async accept(request: DoorRequest, sighting: Sighting): Promise<WebhookAnswer> {
+  /**
+   * Appends an event, or answers a handshake. The body is not parsed before the signature was verified.
+   * @param request its address is `tenant.source`
+   * @throws NotFound, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, HandshakeRefused, HandshakeMalformed,
+   *   BodyMalformed, MediaTypeUnsupported, LogUnavailable, ConfigurationUnavailable
+   */
+  receive(request: DoorRequest): Promise<DoorResponse> {
+    return this.log.record('webhooks', request.headers['traceparent'], (entry) => this.accept(request, entry));
+  }
+
+  private async accept(request: DoorRequest, entry: IntakeLogEntry): Promise<DoorResponse> {
     const source = this.sources.at(request.address);
     if (source?.webhook === undefined)
       throw new NotFound('source', request.address, {
         message: `No source takes webhooks at ${request.address.slice(0, 130)}; the address is tenant.source`,
       });
-    sighting.tenant = source.tenant;
-    sighting.source = source.name;
-    sighting.scheme = source.scheme;
-    const { signature, preset, handshake } = source.webhook;
-    verify(signature, request, request.receivedAtMs);
+    entry.tenant = source.tenant;
+    entry.source = source.name;
+    entry.scheme = source.scheme;
+    if (request.method !== 'POST') return this.answerUnsigned(source.webhook, request, entry);
+    source.webhook.verifier.verify(request, request.receivedAtMs);
 
-    const { payload, text, contentType, body } = readEvent(preset, request);
-    const arrival = { body, headers: request.headers };
+    const { payload, text, contentType, body } = readEvent(source.webhook.preset, request);
+    const handshake = handshakeResponse(source.webhook, request, body);
     if (handshake !== undefined) {
-      const reply = await replyTo(handshake, arrival);
-      if (reply !== undefined) {
-        sighting.handshake = true;
-        return reply;
-      }
+      entry.handshake = true;
+      return handshake;
     }
+    const input = { body, headers: request.headers };
     const events = await this.intake.accept(
-      [{ source, arrival, payload, text, contentType, receivedAtMs: request.receivedAtMs }],
-      sighting.traceparent,
+      [{ source, input, payload, text, contentType, receivedAtMs: request.receivedAtMs }],
+      entry.traceparent,
     );
-    noteEvents(sighting, events);
-    return { eventIds: [events[0]!.eventId] };
+    noteEvents(entry, events);
+    return { status: 200, body: { eventIds: [events[0]!.eventId] } };
+  }
+
+  private answerUnsigned(webhook: WebhookSource, request: DoorRequest, entry: IntakeLogEntry): DoorResponse {
+    const handshake = handshakeResponse(webhook, request, null);
+    if (handshake === undefined) throw new HandshakeRefused();
+    entry.handshake = true;
+    return handshake;
   }
 }
 
-/** What a verified body is. Where the provider put JSON in a form, that JSON is the event. */
-function readEvent(preset: Preset, { headers, rawBody }: DoorRequest): Pick<Admitted, 'payload' | 'text' | 'contentType'> & { body: Json } {
+/** The event in a verified body. If the provider puts JSON in a field of a form, that JSON is the event. */
+function readEvent(
+  preset: Preset,
+  { headers, rawBody }: DoorRequest,
+): Pick<VerifiedEvent, 'payload' | 'text' | 'contentType'> & { body: Json } {
   const contentType = headers['content-type'] ?? (preset.sends === 'any' ? 'application/octet-stream' : 'application/json');
   const format = bodyFormat(contentType);
   if (preset.sends !== 'any' && !preset.sends.some((sent) => sent === format)) {
@@ -81,9 +90,17 @@ function readEvent(preset: Preset, { headers, rawBody }: DoorRequest): Pick<Admi
   return { payload, text: read.text, contentType: 'application/json', body: read.value };
 }
 
-async function replyTo(handshake: CompiledHandshake, arrival: Arrival): Promise<string | undefined> {
-  if ((await handshake.when.evaluate(arrival)) !== handshake.is) return undefined;
-  const reply = await handshake.reply.evaluate(arrival);
-  if (typeof reply !== 'string') throw new BodyMalformed('body', `is a ${handshake.is} without what to reply`);
-  return reply;
+function handshakeResponse({ preset, secrets }: WebhookSource, request: DoorRequest, body: Json): HandshakeResponse | undefined {
+  const { handshake } = preset;
+  if (handshake === undefined || !handshake.methods.some((method) => method === request.method)) return undefined;
+  const { method, target, headers } = request;
+  return handshake.respond({
+    method,
+    headers,
+    body,
+    secrets,
+    get query() {
+      return new URLSearchParams(target.split('?', 2)[1]);
+    },
+  });
 }

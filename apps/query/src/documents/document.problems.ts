@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { compileSchema } from '#libs/models';
-import { SecretInvalid, presetOf, resolveScheme, signStandardWebhook } from '#libs/signatures';
+import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, signStandardWebhook } from '#libs/signatures';
 import { DomainError, document as documentSchema } from '#libs/contracts';
 import type { DestinationDocument, Document, FlowDocument, Secret, SourceDocument } from '#libs/contracts';
 
@@ -120,7 +120,7 @@ function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {
   const preset = presetOf(spec);
   if (preset === undefined || spec.scheme === 'api-key') return [];
   return spec.secrets.flatMap((secret, at) =>
-    refusal(['spec', 'secrets', String(at)], () => resolveScheme(preset.scheme, [inTheClear(secret)], preset.aliases)),
+    refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [inTheClear(secret)], { publicUrl: spec.publicUrl })),
   );
 }
 
@@ -139,6 +139,7 @@ function refusal(path: string[], attempt: () => unknown, prefix = ''): DocumentP
     attempt();
     return [];
   } catch (error) {
+    if (error instanceof PublicUrlMissing) return [{ path: ['spec', 'publicUrl'], message: error.message.replace(/^[^:]*: /, '') }];
     if (error instanceof SecretInvalid) return [{ path, message: error.message.replace(/^[^:]*: /, '') }];
     if (!(error instanceof DomainError) && prefix === '') throw error;
     return [{ path, message: prefix + (error as Error).message }];

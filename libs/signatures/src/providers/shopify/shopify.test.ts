@@ -1,15 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { resolveScheme } from '../../scheme.js';
+import { createVerifier } from '../../create-verifier.js';
 import { acceptedTampering, asReceived } from '../../tampering.js';
-import { verify } from '../../verify.js';
 import { shopify } from './shopify.js';
 
 const secret = 'hush';
 const body = '{"id":820982911946154508,"customer":{"id":115310627314723954}}';
 const signature = createHmac('sha256', secret).update(body).digest('base64');
-const resolved = resolveScheme(shopify.scheme, [secret], shopify.aliases);
-const check = (headers: Record<string, string>) => () => verify(resolved, asReceived({ headers, body }), 0);
+const resolved = createVerifier(shopify.scheme, [secret], shopify);
+const check = (headers: Record<string, string>) => () => resolved.verify(asReceived({ headers, body }), 0);
 
 test('both spellings of the header are read', () => {
   expect(check({ 'X-Shopify-Hmac-SHA256': signature })).not.toThrow();

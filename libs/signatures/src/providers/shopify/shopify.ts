@@ -1,6 +1,5 @@
 import { definePreset } from '../../preset.js';
 
-/** https://shopify.dev/docs/apps/build/webhooks/subscribe/https */
 export const shopify = definePreset({
   scheme: { header: 'x-shopify-hmac-sha256', encoding: 'base64' },
   aliases: { 'x-shopify-hmac-sha256': 'shopify-hmac-sha256' },
@@ -15,4 +14,12 @@ export const shopify = definePreset({
     'headers."shopify-shop-domain"',
   ],
   occurredAt: ['headers."x-shopify-triggered-at"', 'headers."shopify-triggered-at"'],
+  guide: {
+    title: 'Shopify',
+    url: 'https://shopify.dev/docs/apps/build/webhooks/subscribe/https',
+    secret: 'hush',
+    signatureNote: 'the key is the app’s client secret',
+    notes: `Types are topics: \`orders/paid\`. The customer is the shopper, so one busy shop is still worked on in parallel; what names no shopper belongs to
+the shop. For an app in many shops where the merchant is your customer: \`customer: headers."x-shopify-shop-domain"\`.`,
+  },
 });

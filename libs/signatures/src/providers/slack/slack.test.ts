@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { resolveScheme } from '../../scheme.js';
+import { createVerifier } from '../../create-verifier.js';
 import { acceptedTampering, asReceived } from '../../tampering.js';
-import { verify } from '../../verify.js';
 import { slack } from './slack.js';
 
 /** The vector of Slack's documentation: a slash command. */
@@ -14,11 +13,11 @@ const vector = {
   },
   body: 'token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c',
 };
-const resolved = resolveScheme(slack.scheme, [secret]);
+const resolved = createVerifier(slack.scheme, [secret]);
 
 test('the vector of Slack’s documentation verifies, for five minutes', () => {
-  expect(() => verify(resolved, asReceived(vector), signedAtMs)).not.toThrow();
-  expect(() => verify(resolved, asReceived(vector), signedAtMs + 301_000)).toThrow('signed 301 s ago');
+  expect(() => resolved.verify(asReceived(vector), signedAtMs)).not.toThrow();
+  expect(() => resolved.verify(asReceived(vector), signedAtMs + 301_000)).toThrow('signed 301 s ago');
 });
 
 test('with any byte flipped it is refused', () => {
@@ -28,5 +27,5 @@ test('with any byte flipped it is refused', () => {
 test('without its timestamp it is refused', () => {
   const { 'X-Slack-Signature': signature } = vector.headers;
   const request = asReceived({ ...vector, headers: { 'X-Slack-Signature': signature } });
-  expect(() => verify(resolved, request, signedAtMs)).toThrow('The header x-slack-request-timestamp is missing');
+  expect(() => resolved.verify(request, signedAtMs)).toThrow('The header x-slack-request-timestamp is missing');
 });

@@ -1,6 +1,7 @@
+import type { Json } from '#libs/contracts';
 import { definePreset } from '../../preset.js';
+import { HandshakeMalformed } from '../../signature.errors.js';
 
-/** https://docs.slack.dev/authentication/verifying-requests-from-slack */
 export const slack = definePreset({
   scheme: {
     header: 'x-slack-signature',
@@ -15,5 +16,23 @@ export const slack = definePreset({
   type: ['body.event.type', 'body.type', 'body.command'],
   customer: ['body.team_id', 'body.team.id', 'body.enterprise_id'],
   occurredAt: ['body.event_time'],
-  handshake: { when: 'body.type', is: 'url_verification', reply: 'body.challenge' },
+  handshake: {
+    methods: ['POST'],
+    respond: ({ body }) => {
+      if (!isUrlVerification(body)) return undefined;
+      if (typeof body['challenge'] !== 'string') throw new HandshakeMalformed('url_verification');
+      return { status: 200, body: body['challenge'] };
+    },
+  },
+  guide: {
+    title: 'Slack',
+    url: 'https://docs.slack.dev/authentication/verifying-requests-from-slack',
+    secret: '8f742231b10e8888abcd99yyyzzz85a5',
+    notes: `The secret is the app’s signing secret. A \`url_verification\` is verified like everything else and answered with its \`challenge\`; it is no event.
+Interactive components (JSON in a form’s \`payload\`) and slash commands (a form) are events too.`,
+  },
 });
+
+function isUrlVerification(body: Json): body is { [field: string]: Json } {
+  return body !== null && typeof body === 'object' && !Array.isArray(body) && body['type'] === 'url_verification';
+}

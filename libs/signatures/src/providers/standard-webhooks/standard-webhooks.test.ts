@@ -1,9 +1,8 @@
 import { Webhook } from 'standardwebhooks';
 import { Webhook as SvixWebhook } from 'svix';
 import { expect, test } from 'vitest';
-import { resolveScheme } from '../../scheme.js';
+import { createVerifier } from '../../create-verifier.js';
 import { acceptedTampering, asReceived } from '../../tampering.js';
-import { verify } from '../../verify.js';
 import { standardWebhooks } from './standard-webhooks.js';
 
 /** The vector of the specification. */
@@ -17,8 +16,8 @@ const request = (signature: string, prefix = 'webhook') => ({
   headers: { [`${prefix}-id`]: id, [`${prefix}-timestamp`]: '1614265330', [`${prefix}-signature`]: signature },
   body,
 });
-const resolved = resolveScheme(standardWebhooks.scheme, [secret], standardWebhooks.aliases);
-const check = (signature: string, prefix?: string) => () => verify(resolved, asReceived(request(signature, prefix)), nowMs);
+const resolved = createVerifier(standardWebhooks.scheme, [secret], standardWebhooks);
+const check = (signature: string, prefix?: string) => () => resolved.verify(asReceived(request(signature, prefix)), nowMs);
 
 test('the vector of the specification verifies', () => {
   expect(check(v1)).not.toThrow();
@@ -38,6 +37,6 @@ test('what the official libraries sign is accepted, under either spelling, and w
 });
 
 test('a secret works with and without whsec_', () => {
-  const bare = resolveScheme(standardWebhooks.scheme, [secret.slice('whsec_'.length)], standardWebhooks.aliases);
-  expect(() => verify(bare, asReceived(request(v1)), nowMs)).not.toThrow();
+  const bare = createVerifier(standardWebhooks.scheme, [secret.slice('whsec_'.length)], standardWebhooks);
+  expect(() => bare.verify(asReceived(request(v1)), nowMs)).not.toThrow();
 });

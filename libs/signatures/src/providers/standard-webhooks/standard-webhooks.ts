@@ -1,6 +1,6 @@
 import { definePreset } from '../../preset.js';
 
-/** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md; Svix sends the same under names of its own. */
+/** Svix sends the same under header names of its own. */
 export const standardWebhooks = definePreset({
   scheme: {
     header: 'webhook-signature',
@@ -17,4 +17,12 @@ export const standardWebhooks = definePreset({
   type: ['body.type'],
   customer: ['body.data.customer', 'body.data.customer.id', 'body.data.customer_id', 'body.data.customerId'],
   occurredAt: ['body.timestamp'],
+  guide: {
+    title: 'Standard Webhooks, Svix',
+    url: 'https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md',
+    source: 'helpdesk',
+    secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+    spec: { customer: 'body.data.account_id' },
+    notes: 'Signatures of versions other than `v1` are passed over.',
+  },
 });

@@ -3,17 +3,17 @@ import type { EventReceived } from '#libs/contracts';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, logger, startSpan, traceIdOf, workDone } from '#libs/tracing';
 import type { Log } from '#libs/tracing';
 
-export type Door = 'webhooks' | 'events';
+export type DoorName = 'webhooks' | 'events';
 
-/** What is found out about a request while it is worked on; it goes into the request's one log line. */
-export interface Sighting {
-  /** The trace that the request belongs to from here on. */
+/** The fields of a request's one log line. They are filled in while the request is handled. */
+export interface IntakeLogEntry {
+  /** The `traceparent` of the request's span, for the records that follow from it. */
   readonly traceparent: string | undefined;
   tenant?: string;
   source?: string;
   scheme?: string;
   handshake?: boolean;
-  /** How many, and of the first one: */
+  /** The number of events; the fields below describe the first of them. */
   events?: number;
   eventId?: string;
   type?: string;
@@ -21,15 +21,15 @@ export interface Sighting {
   lane?: string;
 }
 
-/** Notes what came in. */
-export function noteEvents(sighting: Sighting, events: readonly EventReceived[]): void {
-  sighting.events = events.length;
+/** Fills in the events that a request brought. */
+export function noteEvents(entry: IntakeLogEntry, events: readonly EventReceived[]): void {
+  entry.events = events.length;
   const [first] = events;
   if (first === undefined) return;
-  sighting.eventId = first.eventId;
-  sighting.type = first.type;
-  sighting.customer = first.customer;
-  sighting.lane = first.lane;
+  entry.eventId = first.eventId;
+  entry.type = first.type;
+  entry.customer = first.customer;
+  entry.lane = first.lane;
 }
 
 const intakeDuration = histogram('millrace_intake_duration_seconds', 'From the request’s last byte to its answer.', ['door', 'outcome']);
@@ -38,24 +38,24 @@ const refusals = counter('millrace_intake_refusals_total', 'Requests that brough
   'code',
 ]);
 
-/** Wraps the work of a door: one span, one duration, one log line, whatever the end. */
-export class DoorWatch {
+/** Records each request of a door: one span, one duration, one log line, whether it succeeds or not. */
+export class IntakeLog {
   private accepted = 0;
 
-  /** @param logEvery of the accepted requests, every how many-th is logged; 0: none */
+  /** @param logEvery writes the line of every n-th accepted request; 0: of none */
   constructor(
     private readonly logEvery: number,
     private readonly log: Log = logger('ingestion'),
   ) {}
 
   /** @param parent the caller's `traceparent` header */
-  async watch<T>(door: Door, parent: string | string[] | undefined, work: (sighting: Sighting) => Promise<T>): Promise<T> {
+  async record<T>(door: DoorName, parent: string | string[] | undefined, work: (entry: IntakeLogEntry) => Promise<T>): Promise<T> {
     const startedAt = performance.now();
     const span = startSpan(`receive ${door}`, { kind: SpanKind.SERVER, parent: typeof parent === 'string' ? parent : undefined });
-    const sighting: Sighting = { traceparent: currentTraceparent(span) };
+    const entry: IntakeLogEntry = { traceparent: currentTraceparent(span) };
     let outcome = 'ok';
     try {
-      return await work(sighting);
+      return await work(entry);
     } catch (error) {
       outcome = error instanceof DomainError ? error.code : 'defect';
       refusals.inc({ door, code: outcome });
@@ -64,24 +64,24 @@ export class DoorWatch {
     } finally {
       const durationMs = performance.now() - startedAt;
       intakeDuration.observe({ door, outcome: outcome === 'ok' ? 'accepted' : 'refused' }, durationMs / 1_000);
-      if (span.isRecording()) span.setAttributes(attributesOf(sighting));
-      if (outcome !== 'ok' || this.itsTurn()) this.write(door, outcome, durationMs, sighting);
+      if (span.isRecording()) span.setAttributes(attributesOf(entry));
+      if (outcome !== 'ok' || this.isDue()) this.write(door, outcome, durationMs, entry);
       span.end();
     }
   }
 
-  private write(door: Door, outcome: string, durationMs: number, { traceparent, ...seen }: Sighting): void {
-    workDone(this.log, `receive ${door}`, { outcome, durationMs, ...seen, traceId: traceIdOf(traceparent) });
+  private write(door: DoorName, outcome: string, durationMs: number, { traceparent, ...fields }: IntakeLogEntry): void {
+    workDone(this.log, `receive ${door}`, { outcome, durationMs, ...fields, traceId: traceIdOf(traceparent) });
   }
 
-  /** Whether the line of this accepted request is due, and anybody would read it. */
-  private itsTurn(): boolean {
+  /** True if the line of this accepted request has to be written. */
+  private isDue(): boolean {
     if (this.logEvery === 0 || !this.log.isLevelEnabled('info')) return false;
     this.accepted = (this.accepted + 1) % this.logEvery;
     return this.accepted === 0;
   }
 }
 
-function attributesOf({ traceparent: _, ...seen }: Sighting): Record<string, string | number | boolean> {
-  return Object.fromEntries(Object.entries(seen).map(([name, value]) => [`millrace.${name}`, value]));
+function attributesOf({ traceparent: _, ...fields }: IntakeLogEntry): Record<string, string | number | boolean> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [`millrace.${name}`, value]));
 }

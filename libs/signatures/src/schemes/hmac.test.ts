@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { DomainError, customScheme } from '#libs/contracts';
+import { DomainError, signatureScheme } from '#libs/contracts';
+import type { SignatureSchemeOf } from '#libs/contracts';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { resolveScheme } from './scheme.js';
-import { SecretInvalid, SignatureExpired, SignatureMalformed, SignatureMismatch, SignatureMissing } from './signature.errors.js';
-import { acceptedTampering, asReceived } from './tampering.js';
-import type { PlainRequest } from './tampering.js';
-import { verify } from './verify.js';
+import { createVerifier } from '../create-verifier.js';
+import { SecretInvalid, SignatureExpired, SignatureMalformed, SignatureMismatch, SignatureMissing } from '../signature.errors.js';
+import { acceptedTampering, asReceived } from '../tampering.js';
+import type { PlainRequest } from '../tampering.js';
 
 const nowMs = 1_750_000_000_000;
 const nowSeconds = nowMs / 1_000;
@@ -14,7 +14,7 @@ const secret = 'a shared secret';
 const mac = (text: string | Buffer, key: string | Buffer = secret, algorithm = 'sha256') => createHmac(algorithm, key).update(text);
 
 /** A provider made up so that everything is signed: id, timestamp and body, with several signatures in one header. */
-const scheme = customScheme.parse({
+const scheme = signatureScheme.parse({
   header: 'X-Acme-Signature',
   list: { separator: ';', keyValue: ':', signature: 's1', timestamp: 'at' },
   idHeader: 'X-Acme-Id',
@@ -27,7 +27,7 @@ const sign = (body: string | Buffer, { at = String(nowSeconds), id = 'm-1', key 
   },
   body,
 });
-const check = (request: PlainRequest, secrets = [secret], at = nowMs) => verify(resolveScheme(scheme, secrets), asReceived(request), at);
+const check = (request: PlainRequest, secrets = [secret], at = nowMs) => createVerifier(scheme, secrets).verify(asReceived(request), at);
 
 describe('a signed request', () => {
   test('is accepted', () => {
@@ -52,19 +52,19 @@ describe('a signed request', () => {
   });
 
   test('is refused once any byte of it is flipped', () => {
-    expect(acceptedTampering(resolveScheme(scheme, [secret]), sign('{"amount":100}'), nowMs)).toEqual([]);
+    expect(acceptedTampering(createVerifier(scheme, [secret]), sign('{"amount":100}'), nowMs)).toEqual([]);
   });
 });
 
 describe('no alteration of a signed request is accepted', () => {
-  const resolved = resolveScheme(scheme, [secret]);
+  const resolved = createVerifier(scheme, [secret]);
 
   test('of its body', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ maxLength: 200 }), (signed, sent) => {
         fc.pre(!Buffer.from(signed).equals(Buffer.from(sent)));
         const request = asReceived({ ...sign(Buffer.from(signed)), body: Buffer.from(sent) });
-        expect(() => verify(resolved, request, nowMs)).toThrow(SignatureMismatch);
+        expect(() => resolved.verify(request, nowMs)).toThrow(SignatureMismatch);
       }),
     );
   });
@@ -80,7 +80,7 @@ describe('no alteration of a signed request is accepted', () => {
         const altered = before.slice(0, start) + inserted + before.slice(start + cut);
         fc.pre(altered !== before && !isListWithSameEntries(altered, before));
         const request = asReceived({ headers: { ...headers, [name]: altered }, body });
-        expect(() => verify(resolved, request, nowMs)).toThrow(DomainError);
+        expect(() => resolved.verify(request, nowMs)).toThrow(DomainError);
       }),
       { numRuns: 2_000 },
     );
@@ -111,7 +111,7 @@ describe('a signature is refused', () => {
       ['x-acme-id', 'X-Acme-Id'],
     ] as const) {
       const rawHeaders = [...request.rawHeaders, again, request.rawHeaders[request.rawHeaders.indexOf(name) + 1]!];
-      expect(() => verify(resolveScheme(scheme, [secret]), { ...request, rawHeaders }, nowMs)).toThrow(
+      expect(() => createVerifier(scheme, [secret]).verify({ ...request, rawHeaders }, nowMs)).toThrow(
         `The header ${name} was sent 2 times`,
       );
     }
@@ -171,16 +171,15 @@ describe('the time of a signature', () => {
   });
 
   test('can be in milliseconds', () => {
-    const inMs = resolveScheme({ ...scheme, timestampUnit: 'ms', toleranceSeconds: 1 }, [secret]);
-    expect(() => verify(inMs, asReceived(sign('x', { at: String(nowMs - 900) })), nowMs)).not.toThrow();
-    expect(() => verify(inMs, asReceived(sign('x', { at: String(nowMs - 1_100) })), nowMs)).toThrow(SignatureExpired);
+    const inMs = createVerifier({ ...(scheme as SignatureSchemeOf<'hmac'>), timestampUnit: 'ms', toleranceSeconds: 1 }, [secret]);
+    expect(() => inMs.verify(asReceived(sign('x', { at: String(nowMs - 900) })), nowMs)).not.toThrow();
+    expect(() => inMs.verify(asReceived(sign('x', { at: String(nowMs - 1_100) })), nowMs)).toThrow(SignatureExpired);
   });
 });
 
 describe('a custom scheme', () => {
   const accepts = (input: object, value: string, body: string, key = secret) =>
-    verify(
-      resolveScheme(customScheme.parse({ header: 'x-sig', ...input }), [key]),
+    createVerifier(signatureScheme.parse({ header: 'x-sig', ...input }), [key]).verify(
       asReceived({ headers: { 'x-sig': value }, body }),
       nowMs,
     );
@@ -246,6 +245,6 @@ test.each([
     nowMs,
   ],
 ])('a published vector verifies in words of a custom scheme: %s', (_, words, key, body, value, at) => {
-  const resolved = resolveScheme(customScheme.parse({ header: 'x-sig', ...words }), [key]);
-  expect(() => verify(resolved, asReceived({ headers: { 'x-sig': value }, body }), at)).not.toThrow();
+  const resolved = createVerifier(signatureScheme.parse({ header: 'x-sig', ...words }), [key]);
+  expect(() => resolved.verify(asReceived({ headers: { 'x-sig': value }, body }), at)).not.toThrow();
 });

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { FactReader, instant, usableText } from './facts.js';
+import { EventFieldReader, instant, usableText } from './event-fields.js';
 
 const nothing = { eventId: [], type: [], customer: [], occurredAt: [] };
 const read = (extraction: object, body: unknown, headers = {}) =>
-  new FactReader({ ...nothing, ...extraction }).read({ body: body as never, headers });
+  new EventFieldReader({ ...nothing, ...extraction }).read({ body: body as never, headers });
 
 test('of several expressions the first that yields something usable counts', async () => {
   const customer = ['body.customer', 'body.customer.id', 'body.account'];
@@ -21,13 +21,13 @@ test('a detail follows the type after a dot, where there is one', async () => {
 });
 
 test('an expression that fails yields nothing, and says so', async () => {
-  const facts = await read({ customer: ['$number(body.n)'], type: ['body.type'] }, { n: 'x', type: 't' });
-  expect(facts).toMatchObject({ customer: null, type: 't', failed: ['customer'] });
+  const fields = await read({ customer: ['$number(body.n)'], type: ['body.type'] }, { n: 'x', type: 't' });
+  expect(fields).toMatchObject({ customer: null, type: 't', failed: ['customer'] });
 });
 
 test('an endless expression does not hold up the door', async () => {
-  const facts = await read({ customer: ['($f := function($n) { $f($n + 1) }; $f(1))'] }, {});
-  expect(facts.failed).toEqual(['customer']);
+  const fields = await read({ customer: ['($f := function($n) { $f($n + 1) }; $f(1))'] }, {});
+  expect(fields.failed).toEqual(['customer']);
 });
 
 test.each([

@@ -1,23 +1,23 @@
 import { hash } from 'node:crypto';
 
 /** Block and digest sizes in bytes, by FIPS 180-4. */
-const sizes = { sha1: [64, 20], sha256: [64, 32], sha512: [128, 64] } as const;
-export type HashName = keyof typeof sizes;
+const hashSizes = { sha1: [64, 20], sha256: [64, 32], sha512: [128, 64] } as const;
+export type HashName = keyof typeof hashSizes;
 
 /**
- * An HMAC key (RFC 2104) with its two padded forms made in advance. Two one-shot hashes over them take about half the time
- * of `createHmac`, which makes an object for every message.
+ * An HMAC key (RFC 2104) that keeps its two padded forms. Two one-shot hashes over them take about half the time of `createHmac`, which
+ * allocates an object for every message.
  */
 export class HmacKey {
   readonly blockBytes: number;
   readonly digestBytes: number;
   private readonly hash: HashName;
   private readonly inner: Buffer;
-  /** The outer pad, with room after it for the inner digest. */
+  /** The outer pad, followed by free bytes for the inner digest. */
   private readonly outer: Buffer;
 
   constructor(hashName: HashName, key: Buffer) {
-    [this.blockBytes, this.digestBytes] = sizes[hashName];
+    [this.blockBytes, this.digestBytes] = hashSizes[hashName];
     this.hash = hashName;
     const block = Buffer.alloc(this.blockBytes);
     block.set(key.length > this.blockBytes ? hash(hashName, key, 'buffer') : key);
@@ -26,10 +26,10 @@ export class HmacKey {
     this.outer.set(block.map((byte) => byte ^ 0x5c));
   }
 
-  /** @param message begins with `blockBytes` bytes of room, which are overwritten; the text to sign stands after them */
+  /** @param message `blockBytes` free bytes, which are overwritten, and then the text to sign */
   sign(message: Buffer): Buffer {
     message.set(this.inner);
-    // As text with one character a byte (`binary`, which is `latin1`): a digest as a Buffer of its own costs as much again as the hash.
+    // As text with one character per byte (`binary` is `latin1`), because a digest in a new Buffer costs as much as the hash itself.
     this.outer.write(hash(this.hash, message, 'binary'), this.blockBytes, 'latin1');
     return Buffer.from(hash(this.hash, this.outer, 'binary'), 'latin1');
   }

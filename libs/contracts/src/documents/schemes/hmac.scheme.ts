@@ -1,0 +1,13 @@
+import { z } from 'zod';
+import { checkSignedContent, signedContent } from './signed-content.js';
+
+export const hmacScheme = signedContent
+  .extend({
+    kind: z.literal('hmac').optional().describe('A code made with a shared secret (HMAC); the default.'),
+    algorithm: z.enum(['hmac-sha256', 'hmac-sha512', 'hmac-sha1']).default('hmac-sha256'),
+    key: z
+      .enum(['utf8', 'hex', 'base64', 'whsec'])
+      .default('utf8')
+      .describe('How the secret becomes the key; `whsec`: base64 after the prefix `whsec_`.'),
+  })
+  .superRefine(checkSignedContent);

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+
+/** The fields that the kinds with a signature share: where the signature, timestamp and id stand, and which text is signed. */
+export const signedContent = z.strictObject({
+  header: z.string().min(1).describe('The header that carries the signature.'),
+  encoding: z.enum(['hex', 'base64']).default('hex').describe('How the signature is written in the header.'),
+  template: z
+    .string()
+    .refine((template) => template.match(/\{(?:body|form|crc32)\}/g)?.length === 1, {
+      error: 'must contain {body} exactly once: a signature that does not cover the body verifies nothing',
+    })
+    .default('{body}')
+    .describe(
+      'The signed text. {body} stands for the raw bytes received; its place can be taken by {form} (form fields sorted by name, names and values without separators) or {crc32} (CRC-32 of the bytes, decimal). Further terms: {timestamp}, {id}, {method}, {url} (the `publicUrl` of the source with the query of the request), {header.NAME}, {query.NAME}.',
+    ),
+  prefix: z.string().default('').describe('Text before the signature, such as `sha256=`.'),
+  list: z
+    .strictObject({
+      separator: z.string().min(1).describe('Between entries: `,` or a space.'),
+      keyValue: z.string().min(1).describe('Between an entry’s name and value: `=` or `,`.'),
+      signature: z.string().min(1).describe('The name of the signature entries; any one that matches is enough (rotation).'),
+      timestamp: z.string().min(1).optional().describe('The name of the timestamp entry, where it is in this header.'),
+    })
+    .optional()
+    .describe('Set where the header is a list, as Stripe’s `t=…,v1=…`.'),
+  timestampHeader: z.string().min(1).optional().describe('The header with the signed timestamp.'),
+  timestampUnit: z
+    .enum(['s', 'ms', 'rfc3339'])
+    .default('s')
+    .describe('Seconds or milliseconds since 1970, digits only; or `rfc3339`, such as 2026-01-31T12:00:00Z.'),
+  toleranceSeconds: z.int().min(1).max(86_400).default(300).describe('How far the timestamp may be from now, either way.'),
+  idHeader: z.string().min(1).optional().describe('The header with the signed message id, for {id}.'),
+  bodyDigestQuery: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'With {form} and {url}: the query parameter with the SHA-256 of the body in hex, as Twilio’s `bodySHA256`. A request that has it signs no form fields; one whose body is no form must have it.',
+    ),
+});
+
+/** Rejects combinations of fields whose signature would leave a part of the request unprotected. */
+export function checkSignedContent(scheme: z.infer<typeof signedContent>, context: z.RefinementCtx): void {
+  const refuse = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
+  const hasTimestamp = scheme.timestampHeader !== undefined || scheme.list?.timestamp !== undefined;
+  if (scheme.template.includes('{timestamp}') !== hasTimestamp) {
+    refuse(
+      'template',
+      hasTimestamp
+        ? 'must contain {timestamp}: a timestamp that is not signed proves nothing'
+        : 'uses {timestamp}, so name its header in timestampHeader or list.timestamp',
+    );
+  }
+  if (scheme.template.includes('{id}') !== (scheme.idHeader !== undefined)) {
+    refuse('template', 'must contain {id} exactly when idHeader is set');
+  }
+  if (scheme.bodyDigestQuery !== undefined && !(scheme.template.includes('{form}') && scheme.template.includes('{url}'))) {
+    refuse('bodyDigestQuery', 'needs {form} and {url} in the template: a digest that is not signed proves nothing');
+  }
+}

@@ -1,0 +1,145 @@
+import { X509Certificate, verify } from 'node:crypto';
+import type { SignatureSchemeOf } from '#libs/contracts';
+import { describeSigned } from '../describe-signed.js';
+import { headerNames, requiredHeader } from '../request.js';
+import type { HeaderNames, VerifiableRequest } from '../request.js';
+import type { SchemeVerifier, Verifier, VerifierOptions } from '../scheme-verifier.js';
+import { SecretInvalid, SignatureMalformed, SignatureMismatch } from '../signature.errors.js';
+import { SignedEnvelope, fromBase64 } from '../signed-envelope.js';
+
+type CertificateScheme = SignatureSchemeOf<'certificate'>;
+
+/** Certificates between the provider's and the root; longer chains do not occur in practice. */
+const maxIntermediates = 4;
+
+export const certificateVerifier: SchemeVerifier<CertificateScheme> = {
+  create: (scheme, options) => new CertificateVerifier(scheme, options),
+  describe: (scheme) =>
+    `${describeSigned(scheme, `RSA or ECDSA with ${scheme.hash.toUpperCase().replace('SHA', 'SHA-')}`)}, by the certificate of \`${scheme.host}\`` +
+    `${scheme.chainHeader === undefined ? '' : ` in \`${scheme.chainHeader}\``}; the secret is PEM with the trusted roots`,
+};
+
+/**
+ * Verifies a signature with the key of a certificate, and the chain from that certificate to a root in the source's secrets. Names, validity,
+ * issuers and CA flags are checked. Revocation and name constraints are not: the operator chooses roots whose issuers can be trusted.
+ */
+class CertificateVerifier implements Verifier {
+  private readonly envelope: SignedEnvelope;
+  private readonly chainHeader: HeaderNames | undefined;
+  private readonly trusted: readonly TrustedCertificates[];
+  /** The chain of the last request. Providers use one certificate for months, and parsing one costs more than verifying a signature. */
+  private latest: { readonly text: string; readonly chain: readonly X509Certificate[] } | undefined;
+
+  constructor(
+    private readonly scheme: CertificateScheme,
+    { secrets, aliases = {}, publicUrl }: VerifierOptions,
+  ) {
+    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl });
+    this.chainHeader = scheme.chainHeader === undefined ? undefined : headerNames(scheme.chainHeader, aliases);
+    this.trusted = secrets.map((secret, at) => trustedCertificates(secret, scheme, `spec.secrets.${at}`));
+  }
+
+  verify(request: VerifiableRequest, nowMs: number): void {
+    const opened = this.envelope.open(request);
+    const sent = this.chainHeader === undefined ? undefined : this.sentChain(requiredHeader(request, this.chainHeader));
+    const isSigned = this.trusted.some(({ roots, others }) => {
+      const [signer, ...intermediates] = sent === undefined ? others : [...sent, ...others];
+      return (
+        signer!.checkHost(this.scheme.host) !== undefined &&
+        leadsToRoot(signer!, intermediates, roots, nowMs) &&
+        opened.signatures.some((signature) => isSignatureOf(signer!, this.scheme.hash, opened.message, signature))
+      );
+    });
+    if (!isSigned) throw new SignatureMismatch();
+    this.envelope.refuseOutOfTime(opened, nowMs);
+  }
+
+  private sentChain(text: string): readonly X509Certificate[] {
+    if (this.latest?.text !== text) this.latest = { text, chain: parsedChain(text, this.scheme.chainHeader!) };
+    return this.latest.chain;
+  }
+}
+
+/** The certificates of one secret. */
+interface TrustedCertificates {
+  /** Self-signed: the ends of chains. */
+  readonly roots: readonly X509Certificate[];
+  /** The provider's certificate, if requests do not carry it, and intermediate ones. */
+  readonly others: readonly X509Certificate[];
+}
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/** @throws SecretInvalid */
+function trustedCertificates(secret: string, { chainHeader }: CertificateScheme, field: string): TrustedCertificates {
+  const expected = chainHeader === undefined ? 'PEM with the chain of the provider and its root certificate' : 'PEM with root certificates';
+  const certificates = certificatesIn(secret.match(pemCertificate) ?? []);
+  const roots = certificates?.filter(isSelfSigned) ?? [];
+  const others = certificates?.filter((certificate) => !roots.includes(certificate)) ?? [];
+  if (roots.length === 0 || (chainHeader === undefined && others.length === 0)) throw new SecretInvalid(field, expected);
+  return { roots, others };
+}
+
+/** @throws SignatureMalformed */
+function parsedChain(text: string, header: string): readonly X509Certificate[] {
+  const decoded = text.includes('%') ? percentDecoded(text) : text;
+  const parts = decoded.includes('-----')
+    ? (decoded.match(pemCertificate) ?? [])
+    : decoded.split(',').map((part) => fromBase64(part.trim()));
+  const chain =
+    parts.length > maxIntermediates + 2 || parts.includes(null as never) ? undefined : certificatesIn(parts as (string | Buffer)[]);
+  if (chain === undefined || chain.length === 0)
+    throw new SignatureMalformed(`The header ${header.toLowerCase()} is not a chain of certificates`);
+  return chain;
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
+/** Undefined if one of them is not a certificate. */
+function certificatesIn(texts: readonly (string | Buffer)[]): X509Certificate[] | undefined {
+  try {
+    return texts.map((text) => new X509Certificate(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function isSelfSigned(certificate: X509Certificate): boolean {
+  return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
+}
+
+function leadsToRoot(
+  signer: X509Certificate,
+  intermediates: readonly X509Certificate[],
+  roots: readonly X509Certificate[],
+  nowMs: number,
+): boolean {
+  let current = signer;
+  for (let depth = 0; depth <= maxIntermediates; depth += 1) {
+    if (!isValidAt(current, nowMs)) return false;
+    if (roots.some((root) => isValidAt(root, nowMs) && isIssuerOf(root, current))) return true;
+    const issuer = intermediates.find((candidate) => candidate !== current && isIssuerOf(candidate, current));
+    if (issuer === undefined) return false;
+    current = issuer;
+  }
+  return false;
+}
+
+function isIssuerOf(issuer: X509Certificate, certificate: X509Certificate): boolean {
+  return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+function isValidAt({ validFromDate, validToDate }: X509Certificate, nowMs: number): boolean {
+  return validFromDate.getTime() <= nowMs && nowMs <= validToDate.getTime();
+}
+
+function isSignatureOf({ publicKey }: X509Certificate, hash: CertificateScheme['hash'], message: Buffer, signature: Buffer): boolean {
+  const type = publicKey.asymmetricKeyType;
+  return (type === 'rsa' || type === 'ec') && verify(hash, message, publicKey, signature);
+}

@@ -1,0 +1,60 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { SignatureSchemeOf } from '#libs/contracts';
+import { HmacKey } from '../hmac-key.js';
+import type { HashName } from '../hmac-key.js';
+import type { VerifiableRequest } from '../request.js';
+import type { SchemeVerifier, Verifier, VerifierOptions } from '../scheme-verifier.js';
+import { SecretInvalid, SignatureMismatch } from '../signature.errors.js';
+import { SignedEnvelope } from '../signed-envelope.js';
+import { describeSigned } from '../describe-signed.js';
+
+type HmacScheme = SignatureSchemeOf<'hmac'>;
+
+const keyNotes: Readonly<Record<HmacScheme['key'], string>> = {
+  utf8: '',
+  hex: '; the key is hexadecimal',
+  base64: '; the key is base64',
+  whsec: '; the key is the base64 after `whsec_`',
+};
+
+export const hmacVerifier: SchemeVerifier<HmacScheme> = {
+  create: (scheme, options) => new HmacVerifier(scheme, options),
+  describe: (scheme) => describeSigned(scheme, scheme.algorithm.toUpperCase()) + keyNotes[scheme.key],
+};
+
+class HmacVerifier implements Verifier {
+  private readonly keys: readonly HmacKey[];
+  private readonly envelope: SignedEnvelope;
+
+  constructor(scheme: HmacScheme, { secrets, aliases, publicUrl }: VerifierOptions) {
+    const hashName = scheme.algorithm.slice('hmac-'.length) as HashName;
+    this.keys = secrets.map((secret, at) => new HmacKey(hashName, keyBytes(secret, scheme.key, `spec.secrets.${at}`)));
+    const { digestBytes, blockBytes } = this.keys[0]!;
+    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, signatureBytes: digestBytes, room: blockBytes });
+  }
+
+  verify(request: VerifiableRequest, nowMs: number): void {
+    const opened = this.envelope.open(request);
+    if (!this.keys.some((key) => isSignedBy(key, opened.message, opened.signatures))) throw new SignatureMismatch();
+    this.envelope.refuseOutOfTime(opened, nowMs);
+  }
+}
+
+function isSignedBy(key: HmacKey, message: Buffer, signatures: readonly Buffer[]): boolean {
+  const expected = key.sign(message);
+  return signatures.some((signature) => timingSafeEqual(signature, expected));
+}
+
+/** @throws SecretInvalid */
+function keyBytes(secret: string, form: HmacScheme['key'], field: string): Buffer {
+  if (form === 'utf8') return Buffer.from(secret, 'utf8');
+  if (form === 'hex') {
+    if (!/^(?:[0-9a-f]{2})+$/i.test(secret)) throw new SecretInvalid(field, 'hexadecimal');
+    return Buffer.from(secret, 'hex');
+  }
+  const text = form === 'whsec' && secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret;
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/.test(text) || text === '') {
+    throw new SecretInvalid(field, form === 'whsec' ? 'whsec_ followed by base64' : 'base64');
+  }
+  return Buffer.from(text, 'base64');
+}

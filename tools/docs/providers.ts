@@ -1,0 +1,56 @@
+import { stringify } from 'yaml';
+import { describeScheme, providers } from '#libs/signatures';
+import type { ProviderPreset } from '#libs/signatures';
+
+/** The table of presets in `docs/providers.md`. */
+export function providersTable(): string {
+  const rows = Object.entries<ProviderPreset>(providers).map(([name, preset]) => `| ${[`\`${name}\``, ...cells(preset)].join(' | ')} |`);
+  return [
+    '| preset | signature | tolerance | event id | type | customer | happened at |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}
+
+function cells({ scheme, aliases, guide, eventId, type, typeDetail, customer, occurredAt }: ProviderPreset): string[] {
+  const isTimed = 'template' in scheme && scheme.template.includes('{timestamp}');
+  const code = (texts: readonly string[]): string => texts.map((text) => `\`${text}\``).join(', ');
+  const others = Object.values(aliases);
+  const signature = [
+    describeScheme(scheme) + (others.length === 0 ? '' : ` (also ${code(others)})`),
+    ...(guide.signatureNote === undefined ? [] : [guide.signatureNote]),
+  ];
+  return [
+    signature.join('; '),
+    isTimed ? `${scheme.toleranceSeconds} s` : 'not timed',
+    code(eventId) || 'hash of the body',
+    code(type) + (typeDetail === undefined ? '' : `, then \`.\` and \`${typeDetail}\``),
+    code(customer) || '–',
+    code(occurredAt) || 'when received',
+  ];
+}
+
+/** A section for each preset: its page, a document that can be applied, and what is particular about it. */
+export function providerSections(): string {
+  return Object.entries<ProviderPreset>(providers)
+    .map(([name, preset]) => section(name, preset))
+    .join('\n\n');
+}
+
+function section(name: string, { guide }: ProviderPreset): string {
+  const example = {
+    apiVersion: 'millrace/v1',
+    kind: 'Source',
+    metadata: { tenant: 'acme', name: guide.source ?? name },
+    spec: { scheme: name, secrets: [{ value: guide.secret }], ...guide.spec },
+  };
+  const yaml = stringify(example, { lineWidth: 0 }).trimEnd();
+  return [`### ${guide.title}`, '', '```yaml', yaml, '```', '', guide.notes, '', `The provider’s page: <${guide.url}>`].join('\n');
+}
+
+/** The page with the text between the markers `<!-- name:begin … -->` and `<!-- name:end -->` replaced. */
+export function withGenerated(page: string, name: string, text: string): string {
+  const between = new RegExp(`(<!-- ${name}:begin [^>]*-->\n)[^]*?(\n<!-- ${name}:end -->)`);
+  if (!between.test(page)) throw new Error(`The page has no markers ${name}:begin and ${name}:end`);
+  return page.replace(between, (_, begin: string, end: string) => `${begin}${text}${end}`);
+}
