@@ -6,7 +6,7 @@ import { schemeVerifiers } from './schemes.generated.js';
 const verifiers: { readonly [K in SignatureSchemeKind]: SchemeVerifier<SignatureSchemeOf<K>> } = schemeVerifiers;
 
 function verifierOf(scheme: SignatureScheme): SchemeVerifier<SignatureScheme> {
-  return verifiers[scheme.kind ?? 'hmac'] as SchemeVerifier<SignatureScheme>;
+  return verifiers[scheme.kind ?? 'hmac'];
 }
 
 /** @throws SecretInvalid, PublicUrlMissing */
