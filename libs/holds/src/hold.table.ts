@@ -6,27 +6,7 @@ import { BatchWriter, Database, columns, statement, storableText } from '#libs/p
 const holdKey = 'tenant_id, consumer_group, topic, partition, record_key';
 const ofHold = 'tenant_id = $1 AND consumer_group = $2 AND topic = $3 AND partition = $4 AND record_key = $5';
 
-/** Locks the hold, so that it cannot be closed at the same time. A record that an operator skipped stays skipped, however often the log returns it. */
-const hold = statement(
-  'hold.hold',
-  `WITH held AS (
-     INSERT INTO hold (${holdKey}, customer, reason, cause_offset, dead_letter_id)
-     SELECT $1::text, $2::text, $3::text, $4::integer, $5::bytea, $6::text, $7::text,
-       CASE $7 WHEN 'poison' THEN $9::bigint END, $8::text
-     WHERE NOT EXISTS (SELECT FROM dead_letter WHERE tenant_id = $1 AND id = $8 AND kind = 'record' AND resolution = 'skipped')
-     ON CONFLICT (${holdKey}) DO UPDATE SET
-       reason = CASE EXCLUDED.reason WHEN 'poison' THEN 'poison' ELSE hold.reason END,
-       cause_offset = coalesce(EXCLUDED.cause_offset, hold.cause_offset),
-       dead_letter_id = coalesce(EXCLUDED.dead_letter_id, hold.dead_letter_id),
-       retry_requested_at = CASE EXCLUDED.reason WHEN 'poison' THEN NULL ELSE hold.retry_requested_at END
-     RETURNING ${holdKey}),
-   kept AS (
-     INSERT INTO held_record (${holdKey}, log_offset, appended_at, value, headers)
-     SELECT ${holdKey}, $9, $10::timestamptz, $11::bytea, $12::json FROM held ON CONFLICT DO NOTHING)
-   SELECT 1 FROM held`,
-);
-
-const keptColumns = columns<{ group: string; record: LoggedRecord }>({
+const recordColumns = columns<{ group: string; record: LoggedRecord }>({
   tenant_id: ['text', ({ record }) => tenantOf(record)],
   consumer_group: ['text', ({ group }) => group],
   topic: ['text', ({ record }) => record.topic],
@@ -38,15 +18,37 @@ const keptColumns = columns<{ group: string; record: LoggedRecord }>({
   headers: ['json', ({ record }) => JSON.stringify(storedHeaders(record.headers))],
 });
 
+/** Locks the hold, so that it cannot be closed at the same time. A record that an operator skipped stays skipped, however often the log returns it. */
+const hold = statement(
+  'hold.hold',
+  `WITH given AS (SELECT * FROM ${recordColumns.unnest('record', 4)}),
+   held AS (
+     INSERT INTO hold (${holdKey}, customer, reason, cause_offset, dead_letter_id)
+     SELECT ${holdKey}, $1::text, $2::text, CASE $2 WHEN 'poison' THEN log_offset END, $3::text FROM given
+     WHERE NOT EXISTS (
+       SELECT FROM dead_letter AS letter
+       WHERE letter.tenant_id = given.tenant_id AND letter.id = $3 AND letter.kind = 'record' AND letter.resolution = 'skipped')
+     ON CONFLICT (${holdKey}) DO UPDATE SET
+       reason = CASE EXCLUDED.reason WHEN 'poison' THEN 'poison' ELSE hold.reason END,
+       cause_offset = coalesce(EXCLUDED.cause_offset, hold.cause_offset),
+       dead_letter_id = coalesce(EXCLUDED.dead_letter_id, hold.dead_letter_id),
+       retry_requested_at = CASE EXCLUDED.reason WHEN 'poison' THEN NULL ELSE hold.retry_requested_at END
+     RETURNING ${holdKey}),
+   kept AS (
+     INSERT INTO held_record (${recordColumns.names})
+     SELECT ${recordColumns.names} FROM given WHERE EXISTS (SELECT FROM held) ON CONFLICT DO NOTHING)
+   SELECT 1 FROM held`,
+);
+
 /** Locks the holds, so that none of them is closed between the check and the insert. Returns the numbers of the records that are held. */
 const keep = statement(
   'hold.keep',
   `WITH held AS (
-     SELECT input.* FROM hold JOIN ${keptColumns.unnestNumbered('input')}
+     SELECT input.* FROM hold JOIN ${recordColumns.unnestNumbered('input')}
      USING (${holdKey}) FOR KEY SHARE OF hold),
    kept AS (
-     INSERT INTO held_record (${keptColumns.names})
-     SELECT ${keptColumns.names} FROM held ON CONFLICT DO NOTHING)
+     INSERT INTO held_record (${recordColumns.names})
+     SELECT ${recordColumns.names} FROM held ON CONFLICT DO NOTHING)
    SELECT number FROM held`,
 );
 
@@ -119,16 +121,8 @@ export class HoldTable implements HoldStore {
 
   async hold(group: string, record: LoggedRecord, cause: HoldCause): Promise<boolean> {
     const [reason, deadLetterId] = cause === 'overflow' ? ['overflow', null] : ['poison', cause.deadLetterId];
-    const held = await this.database.query(hold, [
-      ...valuesOf({ ...record, group, key: record.key! }),
-      storableText(ownerOf(record).customer),
-      reason,
-      deadLetterId,
-      record.offset,
-      new Date(record.timestampMs),
-      record.value,
-      JSON.stringify(storedHeaders(record.headers)),
-    ]);
+    const customer = storableText(ownerOf(record).customer);
+    const held = await this.database.query(hold, [customer, reason, deadLetterId, ...recordColumns.values([{ group, record }])]);
     return held.length > 0;
   }
 
@@ -174,7 +168,7 @@ export class HoldTable implements HoldStore {
   }
 
   private async keepAll(inputs: readonly { group: string; record: LoggedRecord }[]): Promise<boolean[]> {
-    const rows = await this.database.query<{ number: number }>(keep, keptColumns.values(inputs));
+    const rows = await this.database.query<{ number: number }>(keep, recordColumns.values(inputs));
     const held = new Set(rows.map(({ number }) => number));
     return inputs.map((_, index) => held.has(index + 1));
   }

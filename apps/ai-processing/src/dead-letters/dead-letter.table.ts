@@ -1,19 +1,35 @@
 import { Injectable } from '@nestjs/common';
 import type { DeadLettered, RunCompleted } from '#libs/contracts';
-import { Database, statement, storableText } from '#libs/persistence';
+import { Database, columns, statement, storableText } from '#libs/persistence';
 
 /**
  * When a parked thing was put right before its dead letter was read, which stands on another topic than what resolves it: the delivery has
  * arrived, or a later generation of the run has completed. Null: not yet.
  */
-const alreadyResolvedAt = `CASE $3
-     WHEN 'delivery' THEN (SELECT settled_at FROM delivery WHERE tenant_id = $1 AND id = $9 AND state = 'delivered')
+const alreadyResolvedAt = `CASE kind
+     WHEN 'delivery' THEN (
+       SELECT settled_at FROM delivery WHERE tenant_id = letter.tenant_id AND id = letter.delivery_id AND state = 'delivered')
      WHEN 'run' THEN (SELECT min(later.finished_at) FROM run JOIN run AS later USING (tenant_id, event_id, flow)
-       WHERE tenant_id = $1 AND run.id = $8 AND later.generation > run.generation AND later.state = 'completed')
+       WHERE tenant_id = letter.tenant_id AND run.id = letter.run_id AND later.generation > run.generation AND later.state = 'completed')
      END`;
 
 /** How each kind is put right by itself; an operator's skip says so. */
 const resolutionOf = (kind: string): string => `CASE ${kind} WHEN 'run' THEN 'replayed' WHEN 'delivery' THEN 'redelivered' END`;
+
+const letterColumns = columns<DeadLettered>({
+  tenant_id: ['text', (letter) => storableText(letter.tenant)],
+  id: ['text', (letter) => letter.deadLetterId],
+  kind: ['text', (letter) => letter.kind],
+  customer: ['text', (letter) => storableText(letter.customer)],
+  code: ['text', (letter) => letter.code],
+  message: ['text', (letter) => storableText(letter.message)],
+  event_id: ['text', (letter) => storableText(letter.eventId)],
+  run_id: ['text', (letter) => letter.runId],
+  delivery_id: ['text', (letter) => letter.deliveryId],
+  position: ['text', (letter) => letter.position],
+  value: ['bytea', ({ valueBase64 }) => (valueBase64 === null ? null : Buffer.from(valueBase64, 'base64'))],
+  created_at: ['timestamptz', (letter) => letter.at],
+});
 
 /**
  * Announced again, the same parking changes nothing; a later parking of the same thing opens the dead letter again, with its new reason. Not of
@@ -21,10 +37,9 @@ const resolutionOf = (kind: string): string => `CASE ${kind} WHEN 'run' THEN 're
  */
 const open = statement(
   'deadLetter.open',
-  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, position, value, created_at,
-     resolved_at, resolution)
-   SELECT letter.*, CASE WHEN resolved_at IS NOT NULL THEN ${resolutionOf('$3')} END
-   FROM (SELECT $1::text, $2, $3::text, $4, $5, $6, $7, $8::text, $9::text, $10, $11::bytea, $12::timestamptz, ${alreadyResolvedAt} AS resolved_at) AS letter
+  `INSERT INTO dead_letter (${letterColumns.names}, resolved_at, resolution)
+   SELECT letter.*, CASE WHEN resolved_at IS NOT NULL THEN ${resolutionOf('kind')} END
+   FROM (SELECT *, ${alreadyResolvedAt} AS resolved_at FROM ${letterColumns.unnest('letter')}) AS letter
    ON CONFLICT (tenant_id, id) DO UPDATE
    SET code = EXCLUDED.code, message = EXCLUDED.message, created_at = EXCLUDED.created_at, resolved_at = EXCLUDED.resolved_at,
      resolution = EXCLUDED.resolution
@@ -60,20 +75,7 @@ export class DeadLetterTable {
   constructor(private readonly database: Database) {}
 
   async open(letter: DeadLettered): Promise<void> {
-    await this.database.query(open, [
-      storableText(letter.tenant),
-      letter.deadLetterId,
-      letter.kind,
-      storableText(letter.customer),
-      letter.code,
-      storableText(letter.message),
-      storableText(letter.eventId),
-      letter.runId,
-      letter.deliveryId,
-      letter.position,
-      letter.valueBase64 === null ? null : Buffer.from(letter.valueBase64, 'base64'),
-      letter.at,
-    ]);
+    await this.database.query(open, letterColumns.values([letter]));
   }
 
   async resolveDelivery(tenant: string, id: string, at: string): Promise<void> {

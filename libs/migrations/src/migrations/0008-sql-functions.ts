@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * The tables in which `libs/migrations/src/functions.ts` notes the SQL functions that it applied. Earlier migrations created functions themselves.
- * Those are noted without a digest, so that `migrate` creates each again, or drops it when the build does not have it.
+ * Their functions are noted without a digest, so that `migrate` creates each again, or drops it when the build does not have it.
  */
 export class SqlFunctions1795219200007 implements MigrationInterface {
   name = 'SqlFunctions1795219200007';
