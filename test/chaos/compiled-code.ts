@@ -15,7 +15,7 @@ interface PlantedBug {
 export const plantedBugs: Record<Plant, PlantedBug> = {
   // An offset counts as finished when its record is queued.
   'commit-early': {
-    file: 'libs/messaging/src/group-consumer.js',
+    file: 'libs/messaging/src/consuming/group-consumer.js',
     from: 'owned.holds.add(key, work);',
     to: 'owned.tracker.finished(record.offset); owned.holds.add(key, work);',
     shows: ['offset', 'lost'],
@@ -29,7 +29,7 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
   },
   // Records go to any partition.
   'wrong-key': {
-    file: 'libs/messaging/src/partitioner.js',
+    file: 'libs/messaging/src/kafka/partitioner.js',
     from: '(murmur2(key) & 0x7fff_ffff) % partitions',
     to: 'Math.floor(Math.random() * partitions)',
     shows: ['order'],

@@ -1,7 +1,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { logger } from '#libs/tracing';
 import { decodeFinished } from './finished-offsets.js';
-import { nameOfPlace } from './logged-record.js';
+import { nameOfPlace } from '../logged-record.js';
 
 /** What the earlier owner of a partition committed. */
 export interface EarlierCommit {

@@ -5,15 +5,15 @@ import type { Span } from '#libs/tracing';
 import { afterFailure } from './failure-policy.js';
 import type { Tries } from './failure-policy.js';
 import type { HandlerGroup } from './handler-groups.js';
-import { nameOnLog } from './kafka-client.js';
-import type { LogOptions } from './kafka-client.js';
-import type { Verdict } from './key-ordered-dispatcher.js';
-import { decode, ownerOf, schemaOf } from './logged-record.js';
-import type { LoggedRecord } from './logged-record.js';
-import { HoldsCustomer, RecordUndecodable } from './messaging.errors.js';
+import { nameOnLog } from '../kafka/kafka-client.js';
+import type { LogOptions } from '../kafka/kafka-client.js';
+import type { Verdict } from '../dispatching/key-ordered-dispatcher.js';
+import { decode, ownerOf, schemaOf } from '../logged-record.js';
+import type { LoggedRecord } from '../logged-record.js';
+import { HoldsCustomer, RecordUndecodable } from '../messaging.errors.js';
 import { deadLetterOf } from './parking.js';
-import { headerText } from './record-headers.js';
-import type { RecordProducer } from './record-producer.js';
+import { headerText } from '../record-headers.js';
+import type { RecordProducer } from '../producing/record-producer.js';
 
 /** A record on its way through a group, from its arrival to its last attempt. */
 export interface RecordWork {

@@ -1,4 +1,4 @@
-import { Fifo } from './fifo.js';
+import { Fifo } from '../fifo.js';
 import { encodeFinished } from './finished-offsets.js';
 
 /** What a commit says of a partition. */

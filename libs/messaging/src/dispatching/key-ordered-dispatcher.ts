@@ -1,5 +1,5 @@
 import type { Lane as Priority } from '#libs/contracts';
-import { Fifo } from './fifo.js';
+import { Fifo } from '../fifo.js';
 import { ReadyLanes } from './ready-lanes.js';
 
 /** What becomes of an item: `finished`; to be handled again later, with everything behind it in its lane waiting; or `abandoned`, with its lane. */

@@ -3,7 +3,7 @@ import { DomainError } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
 import { afterFailure } from './failure-policy.js';
 import type { Tries } from './failure-policy.js';
-import { LogUnavailable, RecordUndecodable } from './messaging.errors.js';
+import { LogUnavailable, RecordUndecodable } from '../messaging.errors.js';
 
 const policy = { retries: 2, initialDelayMs: 100, factor: 2, maxDelayMs: 1_000, jitter: 0 };
 const fresh = (): Tries => ({ attempt: 1, spent: 0, ours: 0, defects: 0 });

@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { counter, gauge, logger } from '#libs/tracing';
 import { canBeHeld } from './hold-store.js';
 import type { Hold, HoldPlace, HoldStore, ReleasableHold } from './hold-store.js';
-import type { DispatcherSource, Verdict } from './key-ordered-dispatcher.js';
-import { nameOfPlace } from './logged-record.js';
-import type { LoggedRecord } from './logged-record.js';
-import { workOn } from './record-handling.js';
-import type { HandlingVerdict, RecordWork } from './record-handling.js';
+import type { DispatcherSource, Verdict } from '../dispatching/key-ordered-dispatcher.js';
+import { nameOfPlace } from '../logged-record.js';
+import type { LoggedRecord } from '../logged-record.js';
+import { workOn } from '../handling/record-handling.js';
+import type { HandlingVerdict, RecordWork } from '../handling/record-handling.js';
 
 /** A record of a partition whose customers can be held. */
 export interface HoldableWork extends RecordWork {

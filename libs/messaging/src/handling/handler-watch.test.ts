@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { HandlerStuck, HandlerWatch } from './handler-watch.js';
-import type { LoggedRecord } from './logged-record.js';
+import type { LoggedRecord } from '../logged-record.js';
 
 const record = (offset: number): LoggedRecord => ({
   topic: 't',

@@ -8,11 +8,11 @@ import { testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { EarlierCommits } from './earlier-commits.js';
 import { decodeFinished } from './finished-offsets.js';
 import { GroupConsumer } from './group-consumer.js';
-import { laneOf } from './held-customers.js';
-import { nobodyHeld } from './hold-store.js';
-import './kafkajs-repairs.js';
-import type { Verdict } from './key-ordered-dispatcher.js';
-import type { RecordWork } from './record-handling.js';
+import { laneOf } from '../holding/held-customers.js';
+import { nobodyHeld } from '../holding/hold-store.js';
+import '../kafka/kafkajs-repairs.js';
+import type { Verdict } from '../dispatching/key-ordered-dispatcher.js';
+import type { RecordWork } from '../handling/record-handling.js';
 
 /**
  * What a consumer group promises, whatever its members do: drawn at random, on the brokers of the test run. What has to hold:
@@ -21,7 +21,7 @@ import type { RecordWork } from './record-handling.js';
  * - a committed offset never goes back, and nothing below it, or told as finished above it, is unfinished;
  * - who takes a partition over does not begin what a commit told as finished before.
  *
- * `TEST_REBALANCE_RUNS=20 npx vitest run --project integration libs/messaging/src/rebalances` draws more of them, `TEST_REBALANCE_SEED` the same again.
+ * `TEST_REBALANCE_RUNS=20 npx vitest run --project integration libs/messaging/src/consuming/rebalances` draws more of them, `TEST_REBALANCE_SEED` the same again.
  */
 
 const runs = Number(process.env['TEST_REBALANCE_RUNS'] ?? 1);

@@ -4,11 +4,11 @@ import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { setLogLevel } from '#libs/tracing';
 import { decodeFinished } from './finished-offsets.js';
 import { GroupConsumer } from './group-consumer.js';
-import type { HandlerGroup } from './handler-groups.js';
-import { nobodyHeld } from './hold-store.js';
-import type { GroupListener } from './kafkajs-repairs.js';
-import type { Verdict } from './key-ordered-dispatcher.js';
-import type { RecordWork } from './record-handling.js';
+import type { HandlerGroup } from '../handling/handler-groups.js';
+import { nobodyHeld } from '../holding/hold-store.js';
+import type { GroupListener } from '../kafka/kafkajs-repairs.js';
+import type { Verdict } from '../dispatching/key-ordered-dispatcher.js';
+import type { RecordWork } from '../handling/record-handling.js';
 
 /**
  * The consumer under every order of events that a log, a coordinator and handlers can produce: a model of kafkajs and of the broker's side, in

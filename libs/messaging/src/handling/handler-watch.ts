@@ -1,5 +1,5 @@
 import { gauge, logger } from '#libs/tracing';
-import type { LoggedRecord } from './logged-record.js';
+import type { LoggedRecord } from '../logged-record.js';
 
 /** A handler neither resolved nor rejected within twice its deadline, and never will: only a new process can handle the record. */
 export class HandlerStuck extends Error {

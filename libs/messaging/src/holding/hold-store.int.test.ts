@@ -4,7 +4,7 @@ import { Database, statement } from '#libs/persistence';
 import { HoldsInMemory, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import type { HoldPlace, HoldStore } from './hold-store.js';
-import type { LoggedRecord } from './logged-record.js';
+import type { LoggedRecord } from '../logged-record.js';
 
 /** What every store of held records must do. The one in memory is what other tests hold records in. */
 

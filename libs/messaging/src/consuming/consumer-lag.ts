@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { gauge, logger } from '#libs/tracing';
 import type { GroupConsumer } from './group-consumer.js';
-import type { HandlerGroup } from './handler-groups.js';
-import { kafkaClient } from './kafka-client.js';
-import type { LogOptions } from './kafka-client.js';
+import type { HandlerGroup } from '../handling/handler-groups.js';
+import { kafkaClient } from '../kafka/kafka-client.js';
+import type { LogOptions } from '../kafka/kafka-client.js';
 
 const intervalMs = 5_000;
 /** A log that does not answer is not waited for. */

@@ -6,19 +6,19 @@ import type { Lane } from '#libs/contracts';
 import { counter, gauge, logger } from '#libs/tracing';
 import type { EarlierCommits } from './earlier-commits.js';
 import { maxMetadataBytes } from './finished-offsets.js';
-import type { HandlerGroup } from './handler-groups.js';
-import { HeldCustomers, PartitionHolds, laneOf } from './held-customers.js';
-import type { HoldableItem, HoldableWork } from './held-customers.js';
-import type { HoldStore } from './hold-store.js';
-import { HandlerWatch } from './handler-watch.js';
-import type { GroupListener, Membership } from './kafkajs-repairs.js';
-import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
-import type { DispatcherSource } from './key-ordered-dispatcher.js';
-import { nameOfPlace, schemaOf } from './logged-record.js';
-import type { LoggedRecord } from './logged-record.js';
+import type { HandlerGroup } from '../handling/handler-groups.js';
+import { HeldCustomers, PartitionHolds, laneOf } from '../holding/held-customers.js';
+import type { HoldableItem, HoldableWork } from '../holding/held-customers.js';
+import type { HoldStore } from '../holding/hold-store.js';
+import { HandlerWatch } from '../handling/handler-watch.js';
+import type { GroupListener, Membership } from '../kafka/kafkajs-repairs.js';
+import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
+import type { DispatcherSource } from '../dispatching/key-ordered-dispatcher.js';
+import { nameOfPlace, schemaOf } from '../logged-record.js';
+import type { LoggedRecord } from '../logged-record.js';
 import { OffsetTracker } from './offset-tracker.js';
-import { workOn } from './record-handling.js';
-import type { RecordHandling } from './record-handling.js';
+import { workOn } from '../handling/record-handling.js';
+import type { RecordHandling } from '../handling/record-handling.js';
 
 export interface GroupConsumerOptions {
   /** `millrace.<group>`, or a name of this process's own. */

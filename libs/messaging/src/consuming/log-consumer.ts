@@ -7,16 +7,16 @@ import type { RetryPolicy } from '#libs/retries';
 import { ConsumerLag } from './consumer-lag.js';
 import { EarlierCommits } from './earlier-commits.js';
 import { GroupConsumer } from './group-consumer.js';
-import { groupHandlers } from './handler-groups.js';
-import type { Handler, HandlerGroup } from './handler-groups.js';
-import { nobodyHeld } from './hold-store.js';
-import type { HoldStore } from './hold-store.js';
-import { kafkaClient, nameOnLog, topicOnLog } from './kafka-client.js';
-import type { LogOptions } from './kafka-client.js';
-import { logTransport } from './on-record.js';
-import type { Subscription } from './on-record.js';
-import { RecordHandling } from './record-handling.js';
-import type { RecordProducer } from './record-producer.js';
+import { groupHandlers } from '../handling/handler-groups.js';
+import type { Handler, HandlerGroup } from '../handling/handler-groups.js';
+import { nobodyHeld } from '../holding/hold-store.js';
+import type { HoldStore } from '../holding/hold-store.js';
+import { kafkaClient, nameOnLog, topicOnLog } from '../kafka/kafka-client.js';
+import type { LogOptions } from '../kafka/kafka-client.js';
+import { logTransport } from '../handling/on-record.js';
+import type { Subscription } from '../handling/on-record.js';
+import { RecordHandling } from '../handling/record-handling.js';
+import type { RecordProducer } from '../producing/record-producer.js';
 
 export interface LogConsumerOptions extends LogOptions {
   /** Appends the dead letters. */

@@ -1,4 +1,4 @@
-import type { LoggedRecord, Place } from './logged-record.js';
+import type { LoggedRecord, Place } from '../logged-record.js';
 
 /** One customer in one consumer group and partition: whose records are held together. */
 export interface HoldPlace {

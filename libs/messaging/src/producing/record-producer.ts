@@ -4,13 +4,13 @@ import type { Admin, Kafka, Message, PartitionerArgs, Producer, RecordMetadata }
 import { messageOf, recordKey } from '#libs/contracts';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
 import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
-import { Fifo } from './fifo.js';
-import { kafkaClient, nameOnLog } from './kafka-client.js';
-import type { LogOptions } from './kafka-client.js';
-import { LogUnavailable, RecordTooLarge } from './messaging.errors.js';
-import { partitionOf } from './partitioner.js';
-import { encodedRecord } from './produce-request.js';
-import { recordHeaders } from './record-headers.js';
+import { Fifo } from '../fifo.js';
+import { kafkaClient, nameOnLog } from '../kafka/kafka-client.js';
+import type { LogOptions } from '../kafka/kafka-client.js';
+import { LogUnavailable, RecordTooLarge } from '../messaging.errors.js';
+import { partitionOf } from '../kafka/partitioner.js';
+import { encodedRecord } from '../kafka/produce-request.js';
+import { recordHeaders } from '../record-headers.js';
 
 /** Bytes of value, key and headers that one record may have; topics are created to take twice as much. */
 export const maxRecordBytes = 4 * 1_048_576;

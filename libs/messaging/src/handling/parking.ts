@@ -1,6 +1,6 @@
 import { DeadLettered, deadLetterId } from '#libs/contracts';
-import { ownerOf } from './logged-record.js';
-import type { LoggedRecord } from './logged-record.js';
+import { ownerOf } from '../logged-record.js';
+import type { LoggedRecord } from '../logged-record.js';
 
 /** A larger value would not fit into the dead letter's own record; its position still says where it stands. */
 const maxParkedValueBytes = 2 * 1_048_576;

@@ -5,11 +5,11 @@ import { HeldCustomers, PartitionHolds, laneOf } from './held-customers.js';
 import type { HoldableItem, HoldableWork } from './held-customers.js';
 import { nobodyHeld } from './hold-store.js';
 import type { HoldStore } from './hold-store.js';
-import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
-import type { LoggedRecord } from './logged-record.js';
-import { OffsetTracker } from './offset-tracker.js';
-import { workOn } from './record-handling.js';
-import type { HandlingVerdict, RecordWork } from './record-handling.js';
+import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
+import type { LoggedRecord } from '../logged-record.js';
+import { OffsetTracker } from '../consuming/offset-tracker.js';
+import { workOn } from '../handling/record-handling.js';
+import type { HandlingVerdict, RecordWork } from '../handling/record-handling.js';
 
 /** Random records, poison, operators, crashes, rebalances and a store that fails at times, all from a seed. */
 class World {

@@ -2,8 +2,8 @@ import { messageOf } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
-import { LogUnavailable } from './messaging.errors.js';
-import { maxRecordBytes } from './record-producer.js';
+import { LogUnavailable } from '../messaging.errors.js';
+import { maxRecordBytes } from '../producing/record-producer.js';
 
 /**
  * Creates the topics that are missing.

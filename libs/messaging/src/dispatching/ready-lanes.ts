@@ -1,6 +1,6 @@
 import { lanes as priorities } from '#libs/contracts';
 import type { Lane as Priority } from '#libs/contracts';
-import { Fifo } from './fifo.js';
+import { Fifo } from '../fifo.js';
 
 /** Who has the next turn: 8 of 12 turns are high, 3 normal, 1 low. A turn of a class where nothing waits goes to the next one. */
 const turns = [0, 0, 1, 0, 0, 2, 0, 0, 1, 0, 0, 1] as const;
