@@ -92,3 +92,10 @@ test('a write that does not return an output for every input is a defect, and no
   const writer = new BatchWriter<number, number>({ maxBatch: 10, write: () => Promise.resolve([]) });
   await expect(writer.add(1)).rejects.toThrow('A write of 1 inputs gave 0 outputs');
 });
+
+test('a write without outputs resolves every caller', async () => {
+  const batches: string[][] = [];
+  const writer = new BatchWriter<string, void>({ maxBatch: 2, write: (inputs) => Promise.resolve(void batches.push(inputs)) });
+  await Promise.all(['a', 'b', 'c'].map((input) => writer.add(input)));
+  expect(batches).toEqual([['a', 'b'], ['c']]);
+});

@@ -5,8 +5,8 @@ export interface BatchWriterOptions<Input, Output> {
   maxBatch: number;
   /** How long the first input of a batch waits for further ones; default 0: until the current turn of the event loop is over. */
   lingerMs?: number;
-  /** Writes all inputs or none. Returns one output per input, in the order of the inputs. */
-  write: (inputs: Input[]) => Promise<Output[]>;
+  /** Writes all inputs or none. Returns one output per input, in the order of the inputs; nothing if `Output` is void. */
+  write: (inputs: Input[]) => Promise<[Output] extends [void] ? void : Output[]>;
 }
 
 interface PendingInput<Input, Output> {
@@ -51,9 +51,10 @@ export class BatchWriter<Input, Output> {
   /** A failure that is not the connection's is caused by one of the inputs: halving the batch finds it, and the others are written without it. */
   private async write(batch: readonly PendingInput<Input, Output>[]): Promise<void> {
     try {
-      const outputs = await this.options.write(batch.map(({ input }) => input));
-      if (outputs.length !== batch.length) throw new Error(`A write of ${batch.length} inputs gave ${outputs.length} outputs`);
-      for (const [at, input] of batch.entries()) input.resolve(outputs[at]!);
+      const outputs = (await this.options.write(batch.map(({ input }) => input))) as Output[] | undefined;
+      if (outputs !== undefined && outputs.length !== batch.length)
+        throw new Error(`A write of ${batch.length} inputs gave ${outputs.length} outputs`);
+      for (const [at, input] of batch.entries()) input.resolve(outputs?.[at] as Output);
     } catch (error) {
       if (batch.length === 1 || error instanceof StorageUnavailable) {
         for (const input of batch) input.reject(error);

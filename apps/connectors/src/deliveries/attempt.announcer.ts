@@ -22,13 +22,10 @@ export class AttemptAnnouncer {
     private readonly table: DeliveryTable,
     private readonly producer: RecordProducer,
   ) {
-    this.marks = new BatchWriter<RecordedAttempt, void>({
+    this.marks = new BatchWriter({
       maxBatch: 500,
       lingerMs: 20,
-      write: async (attempts) => {
-        await table.markAnnounced(attempts);
-        return attempts.map(() => undefined);
-      },
+      write: (attempts) => table.markAnnounced(attempts),
     });
   }
 

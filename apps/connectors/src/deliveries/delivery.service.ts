@@ -63,9 +63,8 @@ export class DeliveryService {
     this.worker.wakeUp();
   }
 
-  private async insert(batch: readonly (readonly NewDelivery[])[]): Promise<void[]> {
+  private async insert(batch: readonly (readonly NewDelivery[])[]): Promise<void> {
     const added = await this.table.insert(batch.flat());
     if (added > 0) this.worker.wakeUp();
-    return batch.map(() => undefined);
   }
 }

@@ -35,14 +35,7 @@ export class DestinationHealth {
     options: BreakerOptions,
   ) {
     this.rules = { ...standardBreaker, ...options };
-    this.writer = new BatchWriter<DestinationObservation, void>({
-      maxBatch: 500,
-      lingerMs: 1,
-      write: async (seen) => {
-        await this.learn(seen);
-        return seen.map(() => undefined);
-      },
-    });
+    this.writer = new BatchWriter({ maxBatch: 500, lingerMs: 1, write: (observations) => this.update(observations) });
   }
 
   /** Resolves when the observation is stored. Never fails: one that cannot be stored is logged and lost. */
@@ -55,7 +48,7 @@ export class DestinationHealth {
     }
   }
 
-  private async learn(observations: readonly DestinationObservation[]): Promise<void> {
+  private async update(observations: readonly DestinationObservation[]): Promise<void> {
     const byDestination = Map.groupBy(observations, destinationKey);
     await this.database.transaction(async (session) => {
       const before = await this.table.lock(
