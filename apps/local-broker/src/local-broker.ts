@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { logger } from '#libs/tracing';
+import { Periodically } from '#libs/work';
 import type { Broker } from './apis/api.js';
 import { serveConnection } from './connection.js';
 import { CommittedOffsets } from './groups/committed-offsets.js';
@@ -81,15 +82,16 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
     const clusterId = await clusterIdOf(directory);
     const listener = await listen(host, port, (address) => ({ topics, groups, clusterId, stopping: stopping.signal, ...address }));
     opened.push(() => listener.close());
-    const timers = [
-      every(retentionIntervalMs, 'retention', () => topics.applyRetention()),
-      every(offsetsRetentionIntervalMs, 'retention of offsets', async () => {
+    const chores = [
+      new Periodically('retention', retentionIntervalMs, () => topics.applyRetention()),
+      new Periodically('retention of offsets', offsetsRetentionIntervalMs, async () => {
         for (const group of await groups.expire(nowMs())) log.warn({ group }, 'forgot the offsets of a group that nobody used for a week');
       }),
     ];
-    opened.push(() => {
-      for (const timer of timers) clearInterval(timer);
+    for (const chore of chores) chore.start();
+    opened.push(async () => {
       stopping.abort();
+      await Promise.all(chores.map((chore) => chore.stop()));
     });
     const address = `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`;
     return { address, applyRetention: () => topics.applyRetention(), stop };
@@ -97,12 +99,6 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
     await stop();
     throw error;
   }
-}
-
-function every(intervalMs: number, what: string, work: () => Promise<void>): NodeJS.Timeout {
-  return setInterval(() => {
-    work().catch((error: unknown) => log.error({ err: error }, `${what} failed`));
-  }, intervalMs);
 }
 
 /** Made once per folder, as Kafka's: clients can tell that a log was replaced by an empty one. */

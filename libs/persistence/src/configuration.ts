@@ -3,6 +3,7 @@ import type { CheckableApiKey } from '#libs/auth';
 import { DomainError, mapSecrets } from '#libs/contracts';
 import type { DestinationDocument, Document, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
 import { logger } from '#libs/tracing';
+import { Periodically } from '#libs/work';
 import { ApiKeyTable } from './api-key.table.js';
 import type { Database } from './database.js';
 import { DocumentTable } from './document.table.js';
@@ -47,11 +48,10 @@ const log = logger('configuration');
 export class Configuration {
   private readonly documentTable: DocumentTable;
   private readonly apiKeyTable = new ApiKeyTable();
-  private readonly refreshMs: number;
   private readonly oldFlows = new Map<string, Stored<FlowDocument>>();
   private snapshot: Snapshot | undefined;
   private subscription: Subscription | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private readonly refreshes: Periodically;
   private reading: Promise<void> | undefined;
   private isStale = false;
 
@@ -60,18 +60,18 @@ export class Configuration {
     private readonly options: ConfigurationOptions,
   ) {
     this.documentTable = new DocumentTable(options.secretBox);
-    this.refreshMs = options.refreshMs ?? 30_000;
+    this.refreshes = new Periodically('reading the configuration', options.refreshMs ?? 30_000, () => this.refresh());
   }
 
   /** Reads once. Where Postgres is away it resolves all the same, goes on trying, and `ready` says when it has succeeded. */
   async start(): Promise<void> {
     this.subscription = await this.database.listen(channel, () => void this.refresh());
     await this.refresh();
-    this.timer = setInterval(() => void this.refresh(), this.refreshMs);
+    this.refreshes.start();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.timer);
+    await this.refreshes.stop();
     await this.subscription?.close();
     await this.reading;
   }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
-import { gauge, logger } from '#libs/tracing';
+import { gauge } from '#libs/tracing';
+import { Periodically } from '#libs/work';
 import type { GroupConsumer } from './group-consumer.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
 import { kafkaClient } from '../kafka/kafka-client.js';
@@ -10,7 +11,6 @@ const intervalMs = 5_000;
 /** A log that does not answer is not waited for. */
 const farewellMs = 1_000;
 
-const log = logger('messaging');
 const lag = gauge(
   'millrace_consumer_lag_records',
   'Records of the partitions this process owns that are in the log and not finished. Their sum over the processes is the lag of the group.',
@@ -20,8 +20,7 @@ const lag = gauge(
 /** Measures how far the groups are behind. Asks the log for its end, because a paused partition does not hear of new records. */
 export class ConsumerLag {
   private readonly admin: Admin;
-  private timer: NodeJS.Timeout | undefined;
-  private measuring: Promise<void> | undefined;
+  private readonly measurements = new Periodically('measuring the lag', intervalMs, () => this.measure());
 
   constructor(
     options: LogOptions,
@@ -31,38 +30,29 @@ export class ConsumerLag {
   }
 
   start(): void {
-    this.timer = setInterval(() => {
-      this.measuring ??= this.measure().finally(() => {
-        this.measuring = undefined;
-      });
-    }, intervalMs);
+    this.measurements.start();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.timer);
-    await Promise.race([this.measuring, delay(farewellMs, undefined, { ref: false })]);
+    await Promise.race([this.measurements.stop(), delay(farewellMs, undefined, { ref: false })]);
     await this.admin.disconnect();
   }
 
   private async measure(): Promise<void> {
-    try {
-      const ends = new Map<string, Map<number, number>>();
-      for (const { group, consumer } of this.groups) {
-        const positions = consumer.positions();
-        for (const { name: topic } of group.topics) {
-          const endOf = ends.get(topic) ?? (await this.endsOf(topic));
-          ends.set(topic, endOf);
-          const behind = positions
-            .filter((position) => position.topic === topic)
-            .map(({ partition, offset }) => Math.max(0, (endOf.get(partition) ?? offset) - offset));
-          lag.set(
-            { group: group.group, topic },
-            behind.reduce((sum, records) => sum + records, 0),
-          );
-        }
+    const ends = new Map<string, Map<number, number>>();
+    for (const { group, consumer } of this.groups) {
+      const positions = consumer.positions();
+      for (const { name: topic } of group.topics) {
+        const endOf = ends.get(topic) ?? (await this.endsOf(topic));
+        ends.set(topic, endOf);
+        const behind = positions
+          .filter((position) => position.topic === topic)
+          .map(({ partition, offset }) => Math.max(0, (endOf.get(partition) ?? offset) - offset));
+        lag.set(
+          { group: group.group, topic },
+          behind.reduce((sum, records) => sum + records, 0),
+        );
       }
-    } catch (error) {
-      log.warn({ err: error }, 'the lag could not be measured');
     }
   }
 
