@@ -13,7 +13,7 @@ const customers = 15;
 /** Slow enough to be killed in the middle. */
 const ratePerSecond = 100;
 const killedAfter = 60;
-/** So many took effect after the position was saved last: their commands are appended again. */
+/** So many take effect after the progress was saved last: their commands are appended again. */
 const unsaved = 15;
 
 let form: FourProcesses;
@@ -56,28 +56,40 @@ const operation = async (id: string): Promise<Operation | null> => {
   return (await client.graphql<{ bulkOperation: Operation | null }>(query, { id })).bulkOperation;
 };
 
-/** Starts it, kills the only process that can carry it out in the middle, and lets another one go on. */
+/** Starts it, kills the only process that can carry it out before its progress is saved, and lets another one go on. */
 async function throughAKill(mutation: string, worker: ServiceProcess, effects: () => number | Promise<number>): Promise<void> {
   onTestFailed(() => console.log(form.tail()));
   const started = await client.graphql<{ started: { operationId: string } }>(mutation);
   const id = started.started.operationId;
-  await waitFor(
-    async () => {
-      const { done } = (await operation(id))!;
-      return done >= killedAfter && (await effects()) >= done + unsaved;
-    },
-    { what: 'some of it', deadlineMs: 20_000 },
-  );
-  await worker.kill();
-  const reached = (await operation(id))!;
-  expect([reached.state, reached.done < events]).toEqual(['RUNNING', true]);
+  await waitFor(async () => (await operation(id))!.done >= killedAfter, { what: 'some of it', deadlineMs: 20_000 });
+  const saved = await withoutSaving(id, worker, async (done) => {
+    await waitFor(async () => (await effects()) >= done + unsaved, { what: 'more of it than is saved', deadlineMs: 20_000 });
+    await worker.kill();
+  });
+  expect(await operation(id)).toMatchObject({ state: 'RUNNING', done: saved });
   await worker.start();
   await waitFor(async () => (await operation(id))?.state === 'COMPLETED', { what: 'the rest of it', deadlineMs: 60_000 });
   // `done` may be less: what took effect after the last save, and so is no longer what the filter finds, is not ordered again.
   expect(await operation(id)).toMatchObject({ failed: 0, total: { value: events } });
 }
 
-/** Of each customer, when its replays ended, in the order in which its events came. */
+/** Runs `work`, which kills the worker, while the progress of the operation cannot be saved. Resolves with how much was saved before. */
+async function withoutSaving(operationId: string, worker: ServiceProcess, work: (done: number) => Promise<void>): Promise<number> {
+  await postgres.query('BEGIN');
+  const sql = 'SELECT done FROM bulk_operation WHERE id = $1 FOR UPDATE';
+  const { done } = (await postgres.query<{ done: number }>(sql, [operationId])).rows[0]!;
+  expect(done).toBeLessThan(events);
+  await work(done);
+  // A save that waits for the row would be carried out although its process is dead.
+  const ended = `SELECT pg_terminate_backend(pid, 10000) AS ended FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = $1`;
+  const { rows } = await postgres.query<{ ended: boolean }>(ended, [`millrace-${worker.service}`]);
+  expect(rows.every((row) => row.ended)).toBe(true);
+  await postgres.query('ROLLBACK');
+  return done;
+}
+
+/** When the replays of each customer ended, in the order in which its events came. */
 async function replaysEnded(): Promise<Map<string, Date[]>> {
   const sql = `SELECT event.customer, run.finished_at FROM run JOIN event ON event.tenant_id = run.tenant_id AND event.id = run.event_id
     WHERE run.generation = 1 ORDER BY event.log_partition, event.log_offset`;

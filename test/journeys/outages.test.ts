@@ -1,9 +1,10 @@
+/** @module-tag both-logs A log that comes back decides when its clients may create topics, join groups and append. */
 import { afterEach, describe, expect, onTestFailed, test } from 'vitest';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, takesConnections } from '#libs/ports';
-import { Gate, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { Gate, freshDatabase, sameOnEveryLog, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { Client } from './client.js';
 import { tenantDocuments } from './documents.js';
 import { fourProcesses, oneProcess } from '../forms/forms.js';
@@ -46,7 +47,7 @@ async function waitsFor(part: string, form: Form): Promise<void> {
         const { parts } = (await (await fetch(`${url}/readyz`)).json()) as { parts: Record<string, string> };
         return parts[part]?.includes('ECONNREFUSED');
       },
-      { what: `${url} to say that the ${part} is away`, deadlineMs: 30_000 },
+      { what: `${url} to say that the ${part} is away`, deadlineMs: 60_000 },
     );
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     expect((await fetch(`${url}/readyz`)).status).toBe(503);
@@ -94,44 +95,48 @@ describe('a process that starts', () => {
     await works(form);
   });
 
-  test('while Postgres is away waits for it, and then works', async () => {
-    const { gate, databaseUrl } = await gateToPostgres();
-    const form = await launched(await fourProcesses({ brokers: testBrokers(), logPrefix: logPrefix(), databaseUrl }));
-    await waitsFor('storage', form);
-    await gate.open();
-    await form.ready();
-    await works(form);
-  });
+  sameOnEveryLog(() => {
+    test('while Postgres is away waits for it, and then works', async () => {
+      const { gate, databaseUrl } = await gateToPostgres();
+      const form = await launched(await fourProcesses({ brokers: testBrokers(), logPrefix: logPrefix(), databaseUrl }));
+      await waitsFor('storage', form);
+      await gate.open();
+      await form.ready();
+      await works(form);
+    });
 
-  test('and waits for what is away ends at once when it is asked to', async () => {
-    const gate = await closedGate(testBrokers()[0]!);
-    const { databaseUrl } = await gateToPostgres();
-    const form = await launched(await fourProcesses({ brokers: [gate.address], logPrefix: logPrefix(), databaseUrl }));
-    await waitsFor('log', form);
-    const askedAt = performance.now();
-    expect(await form.stop()).toEqual([0, 0, 0, 0, 0]);
-    expect(performance.now() - askedAt).toBeLessThan(5_000);
+    test('and waits for what is away ends at once when it is asked to', async () => {
+      const gate = await closedGate(testBrokers()[0]!);
+      const { databaseUrl } = await gateToPostgres();
+      const form = await launched(await fourProcesses({ brokers: [gate.address], logPrefix: logPrefix(), databaseUrl }));
+      await waitsFor('log', form);
+      const askedAt = performance.now();
+      expect(await form.stop()).toEqual([0, 0, 0, 0, 0]);
+      expect(performance.now() - askedAt).toBeLessThan(5_000);
+    });
   });
 });
 
-test('a process whose log and Postgres take everything and answer nothing ends in the time that a stop may take', async () => {
-  const log = await ownLog();
-  const { gate, databaseUrl } = await gateToPostgres();
-  await gate.open();
-  const stopTimeoutMs = 4_000;
-  const brokers = [`127.0.0.1:${log.port}`];
-  const form = await launched(await fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl, stopTimeoutMs }));
-  await form.ready();
-  const client = await works(form);
-  const unanswered = Array.from({ length: 100 }, (_, n) =>
-    client.send(helpdesk(`msg_${n}`, `cust-${n % 10}`, 'Hello')).catch(() => undefined),
-  );
-  await client.accepted(helpdesk('msg_last', 'cust-1', 'Hello'));
-  log.pause();
-  gate.deafen();
-  const askedAt = performance.now();
-  const codes = await form.stop();
-  expect(performance.now() - askedAt).toBeLessThan(stopTimeoutMs + 2_000);
-  expect(codes.every((code) => code === 0 || code === 1)).toBe(true);
-  await Promise.all(unanswered);
+sameOnEveryLog(() => {
+  test('a process whose log and Postgres take everything and answer nothing ends in the time that a stop may take', async () => {
+    const log = await ownLog();
+    const { gate, databaseUrl } = await gateToPostgres();
+    await gate.open();
+    const stopTimeoutMs = 4_000;
+    const brokers = [`127.0.0.1:${log.port}`];
+    const form = await launched(await fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl, stopTimeoutMs }));
+    await form.ready();
+    const client = await works(form);
+    const unanswered = Array.from({ length: 100 }, (_, n) =>
+      client.send(helpdesk(`msg_${n}`, `cust-${n % 10}`, 'Hello')).catch(() => undefined),
+    );
+    await client.accepted(helpdesk('msg_last', 'cust-1', 'Hello'));
+    log.pause();
+    gate.deafen();
+    const askedAt = performance.now();
+    const codes = await form.stop();
+    expect(performance.now() - askedAt).toBeLessThan(stopTimeoutMs + 2_000);
+    expect(codes.every((code) => code === 0 || code === 1)).toBe(true);
+    await Promise.all(unanswered);
+  });
 });

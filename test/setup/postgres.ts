@@ -5,19 +5,28 @@ import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
+import { sharedByProjects } from './shared-by-projects.js';
 
 const template = 'millrace_template';
 
 /** One Postgres for the whole test run, migrated once; each test takes a copy (`freshDatabase`). */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { server, release } = await sharedByProjects('postgres', start);
+  project.provide('postgresUrl', server.url);
+  project.provide('postgresTemplate', template);
+  return release;
+}
+
+async function start(): Promise<{ url: string; stop(): Promise<void> }> {
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-test-postgres-'));
   const postgres = await EmbeddedPostgres.start({ directory, durable: false });
   await createTemplate(postgres.url);
-  project.provide('postgresUrl', postgres.url);
-  project.provide('postgresTemplate', template);
-  return async () => {
-    await postgres.stop();
-    await rm(directory, { recursive: true, force: true });
+  return {
+    url: postgres.url,
+    stop: async () => {
+      await postgres.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }
 

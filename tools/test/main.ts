@@ -1,12 +1,18 @@
 /**
- * `npm test`: everything, in the order in which a failure is cheapest to find. The parts that use the log run twice: on the local broker, and
- * on a real Kafka from KAFKA_BROKERS, Docker or Java, in that order. The last line counts: `N passed, N failed`.
+ * `npm test`: all tests, those first that fail cheapest. Files tagged `both-logs` run on the local broker and again on a real Kafka, which comes
+ * from KAFKA_BROKERS, Docker or Java, in that order; it starts while the unit tests run. Ends with where the time went and `N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { findKafka, startKafka } from '../kafka/kafka.js';
+import type { RunningKafka } from '../kafka/kafka.js';
+import { bothLogsFiles } from './both-logs.js';
+import { TimeTable } from './time-table.js';
 
 interface Counts {
   passed: number;
@@ -15,35 +21,66 @@ interface Counts {
 }
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+const times = new TimeTable();
 const reports = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 
-function step(title: string): void {
+const given = process.env['KAFKA_BROKERS'];
+const way = await findKafka(given);
+const kafka: Promise<RunningKafka | undefined> = way === 'docker' || way === 'java' ? startKafka({ way }) : Promise.resolve(undefined);
+kafka.catch(() => undefined); // reported where it is needed
+
+await step('Unit', () => vitest('unit', ['--project', 'unit']));
+// Only one start at a time fetches Kafka's jars: the integration tests start brokers, too.
+await kafka.catch(() => undefined);
+await step('On the local broker', () => vitest('local', ['--project', 'integration', '--project', 'journeys']));
+await step('Chaos, a short run', () =>
+  chaos('no fault', ['--minutes', '1', '--rate', '60', '--seed', '16', '--faults', 'kill,pause,broker,postgres,sink'], 'passed'),
+);
+await step('Chaos, planted bugs', async () => {
+  const planted = ([plant, faults, minutes]: readonly [string, string, string]): Promise<number> =>
+    chaos(plant, ['--minutes', minutes, '--rate', '40', '--faults', faults, '--plant', plant], 'the planted bug was found');
+  const runs = [
+    ['no-dedupe', 'none', '0.2'],
+    ['wrong-key', 'none', '0.2'],
+    ['commit-early', 'model', '0.3'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
+  ] as const;
+  return (await Promise.all(runs.map(planted))).reduce((sum, count) => sum + count, 0);
+});
+await step(`On Kafka (${way})`, testOnKafka);
+
+rmSync(reports, { recursive: true, force: true });
+console.log(`\n${times.lines().join('\n')}`);
+console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
+process.exit(total.failed === 0 ? 0 : 1);
+
+async function step(title: string, run: () => Promise<number>): Promise<void> {
   console.log(`\n━━ ${title}`);
+  await times.measure(title, run);
 }
 
-/** Runs vitest projects and adds their counts; a run that dies without a report is one failure. */
-function vitest(title: string, args: readonly string[], environment: Record<string, string> = {}): void {
-  step(title);
-  const report = join(reports, `${title.replace(/\W+/g, '-')}.json`);
-  const run = spawnSync('npx', ['vitest', 'run', ...args, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`], {
-    stdio: 'inherit',
-    env: { ...process.env, ...environment },
-  });
+/** Runs a program to its end. `printed` is its standard output where that is a pipe. */
+async function runToEnd(
+  program: string,
+  args: readonly string[],
+  stdio: StdioOptions,
+  environment: Record<string, string> = {},
+): Promise<{ status: number | null; printed: string }> {
+  const child = spawn(program, args, { stdio, env: { ...process.env, ...environment } });
+  const [[status], printed] = await Promise.all([once(child, 'exit') as Promise<[number | null]>, child.stdout ? text(child.stdout) : '']);
+  return { status, printed };
+}
+
+/** Runs vitest and adds its counts; a run that dies without a report is one failure. @returns how many tests ran */
+async function vitest(name: string, args: readonly string[], environment: Record<string, string> = {}): Promise<number> {
+  const report = join(reports, `${name}.json`);
+  const reporting = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const { status } = await runToEnd('npx', ['vitest', 'run', ...args, ...reporting], 'inherit', environment);
   const counts = countsOf(report);
-  if (run.status !== 0 && counts.failed === 0) counts.failed = 1;
+  if (status !== 0 && counts.failed === 0) counts.failed = 1;
   total.passed += counts.passed;
   total.failed += counts.failed;
   total.skipped += counts.skipped;
-}
-
-/** One run of the chaos harness, one test: its last line must begin with what is expected. */
-function chaos(title: string, args: readonly string[], expected: string): void {
-  step(title);
-  const run = spawnSync(process.execPath, ['dist/test/chaos/main.js', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = run.stdout.trimEnd().split('\n').at(-1)?.startsWith(expected) === true;
-  console.log(ended ? run.stdout.trimEnd().split('\n').at(-1) : run.stdout);
-  if (ended) total.passed += 1;
-  else total.failed += 1;
+  return counts.passed + counts.failed;
 }
 
 function countsOf(report: string): Counts {
@@ -55,49 +92,40 @@ function countsOf(report: string): Counts {
   }
 }
 
-vitest('Unit', ['--project', 'unit']);
-vitest('On the local broker', ['--project', 'integration', '--project', 'journeys']);
-
-chaos('Chaos, a short run', ['--minutes', '1', '--rate', '60', '--seed', '16', '--faults', 'kill,pause,broker,postgres,sink'], 'passed');
-for (const [plant, faults, minutes] of [
-  ['no-dedupe', 'none', '0.2'],
-  ['wrong-key', 'none', '0.2'],
-  ['commit-early', 'model', '0.3'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
-] as const) {
-  chaos(
-    `Chaos, ${plant} planted`,
-    ['--minutes', minutes, '--rate', '40', '--faults', faults, '--plant', plant],
-    'the planted bug was found',
-  );
+/** One run of the chaos harness is one test: its last line must begin with `expected`. @returns how many tests ran */
+async function chaos(name: string, args: readonly string[], expected: string): Promise<number> {
+  const { printed } = await runToEnd(process.execPath, ['dist/test/chaos/main.js', ...args], ['ignore', 'pipe', 'inherit']);
+  const last = printed.trimEnd().split('\n').at(-1)!;
+  const asExpected = last.startsWith(expected);
+  console.log(`${name}: ${asExpected ? last : printed}`);
+  if (asExpected) total.passed += 1;
+  else total.failed += 1;
+  return 1;
 }
 
-const given = process.env['KAFKA_BROKERS'];
-const way = await findKafka(given);
-step(`On Kafka (${way})`);
-if (way === 'none') {
-  console.log('No Kafka was found: KAFKA_BROKERS is not set, no Docker engine answers, and Java 17 with Maven is not here.');
-  console.log('What uses the log was tested on the local broker only.');
-  if (process.env['CI'] === 'true') {
-    console.log('With CI=true that is a failure.');
+/** The files whose behaviour depends on the log. @returns how many tests ran */
+async function testOnKafka(): Promise<number> {
+  const files = bothLogsFiles();
+  for (const { file, reason } of files) console.log(`${file}: ${reason}`);
+  if (way === 'none') {
+    console.log('No Kafka was found: KAFKA_BROKERS is not set, no Docker engine answers, and Java 17 with Maven is not here.');
+    console.log('What uses the log was tested on the local broker only.');
+    if (process.env['CI'] === 'true') {
+      console.log('With CI=true that is a failure.');
+      total.failed += 1;
+    }
+    return 0;
+  }
+  const started = await kafka.catch((error: unknown) => {
+    console.error(error);
     total.failed += 1;
-  }
-} else if (way === 'brokers') {
-  testOnKafka(given!.split(','));
-} else {
-  const kafka = await startKafka({ way });
+  });
+  const brokers = started?.brokers.join(',') ?? given;
+  if (!brokers) return 0;
   try {
-    testOnKafka(kafka.brokers);
+    const projects = ['--project', 'integration', '--project', 'journeys'];
+    return await vitest('kafka', [...projects, ...files.map(({ file }) => file)], { TEST_KAFKA_BROKERS: brokers });
   } finally {
-    await kafka.stop();
+    await started?.stop();
   }
 }
-
-/** Everything whose behaviour depends on the log. */
-function testOnKafka(brokers: readonly string[]): void {
-  const onLog = ['libs/messaging', 'apps/ingestion', 'apps/ai-processing', 'apps/connectors', 'test/journeys'];
-  vitest('On Kafka, tests', ['--project', 'integration', '--project', 'journeys', ...onLog], { TEST_KAFKA_BROKERS: brokers.join(',') });
-}
-
-rmSync(reports, { recursive: true, force: true });
-console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
-process.exit(total.failed === 0 ? 0 : 1);

@@ -1,3 +1,4 @@
+/** @module-tag both-logs The acknowledgement of a partner is the acknowledgement of the log. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { sign as signGithub } from '@octokit/webhooks-methods';

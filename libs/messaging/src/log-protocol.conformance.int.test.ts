@@ -1,3 +1,4 @@
+/** @module-tag both-logs The protocol as our client uses it; a real Kafka is the judge. */
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { Kafka, logLevel } from 'kafkajs';

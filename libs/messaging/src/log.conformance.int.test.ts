@@ -1,3 +1,4 @@
+/** @module-tag both-logs The contract of the log; a real Kafka is the judge. */
 import 'reflect-metadata';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';

@@ -5,7 +5,7 @@ export { Gate } from './gate.js';
 export { HoldsInMemory } from './holds-in-memory.js';
 export { startHttpSink } from './http-sink.js';
 export type { HttpSink, ReceivedRequest, Respond, SinkResponse } from './http-sink.js';
-export { onKafka, testBrokers } from './test-brokers.js';
+export { onKafka, sameOnEveryLog, testBrokers } from './test-brokers.js';
 export { rowsRead } from './rows-read.js';
 export { startTraceReceiver } from './trace-receiver.js';
 export type { ReceivedSpan, TraceReceiver } from './trace-receiver.js';

@@ -1,6 +1,6 @@
 import 'vitest';
 
-/** What the setup of a test run (test/setup) provides to its tests. */
+/** The values that the setup of a test run (test/setup) provides to its tests. */
 declare module 'vitest' {
   export interface ProvidedContext {
     /** A superuser's address on the run's Postgres. */
@@ -8,7 +8,7 @@ declare module 'vitest' {
     /** A migrated database that nothing is connected to, for `CREATE DATABASE … TEMPLATE`. */
     postgresTemplate: string;
     brokers: string[];
-    /** Whether the brokers are a Kafka from outside. */
+    /** True if the brokers are a Kafka from outside. */
     onKafka: boolean;
   }
 }

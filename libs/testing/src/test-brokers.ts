@@ -5,7 +5,12 @@ export function testBrokers(): readonly string[] {
   return inject('brokers');
 }
 
-/** Whether {@link testBrokers} are a Kafka from outside. */
+/** True if {@link testBrokers} are a Kafka from outside. */
 export function onKafka(): boolean {
   return inject('onKafka');
+}
+
+/** Registers tests that cannot come out differently on another log, in a file tagged `both-logs`: they run on the local broker only. */
+export function sameOnEveryLog(register: () => void): void {
+  if (!onKafka()) register();
 }

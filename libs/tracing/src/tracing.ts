@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { trace, context, ROOT_CONTEXT, SpanStatusCode, TraceFlags, isSpanContextValid } from '@opentelemetry/api';
+import { trace, context, propagation, ROOT_CONTEXT, SpanStatusCode, TraceFlags, isSpanContextValid } from '@opentelemetry/api';
 import type { Attributes, Context, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { NodeSDK } from '@opentelemetry/sdk-node';
@@ -25,10 +25,13 @@ export interface Tracing {
   shutdown(): Promise<void>;
 }
 
+const tracerName = 'millrace';
+let tracer = trace.getTracer(tracerName);
+
 /** True if there is no collector. A span is then nothing but its ids, which must still be passed on. */
 let idsOnly = false;
 
-/** Call once per process, before the first span. */
+/** Call it before the first span; it may be called again after {@link Tracing.shutdown}. */
 export function startTracing(options: TracingOptions): Tracing {
   const sdk = new NodeSDK({
     serviceName: options.service,
@@ -50,11 +53,13 @@ export function startTracing(options: TracingOptions): Tracing {
         }),
   });
   sdk.start();
+  tracer = trace.getTracer(tracerName); // a tracer stays with the provider that was registered at its first span
   idsOnly = options.otlpUrl === undefined;
   return {
-    shutdown: () => {
+    shutdown: async () => {
       idsOnly = false;
-      return sdk.shutdown();
+      await sdk.shutdown();
+      for (const api of [trace, context, propagation]) api.disable();
     },
   };
 }
@@ -67,8 +72,6 @@ export interface SpanOptions {
   link?: string | undefined;
   attributes?: Attributes;
 }
-
-const tracer = trace.getTracer('millrace');
 
 /** Starts a span that the caller has to end. For hot paths, since it needs no closure as {@link inSpan} does. */
 export function startSpan(name: string, options: SpanOptions = {}): Span {

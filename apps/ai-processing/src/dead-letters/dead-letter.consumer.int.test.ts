@@ -122,7 +122,7 @@ describe('where the log of dead letters is read after what put them right', () =
   const deliver = (tenant: string, state: 'delivered' | 'parked') =>
     database.query(
       statement(
-        'test.delivery',
+        'test.deadLetter.delivery',
         `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, state, retries_left,
            event_received_at, settled_at) VALUES ($1, 'dlv_1', 'evt_1', 'run_1', 'f', 0, 's', 'c', 'crm', '{}', $2, 0, now(), now())`,
       ),

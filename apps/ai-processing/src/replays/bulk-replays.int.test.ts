@@ -69,7 +69,7 @@ afterAll(async () => {
 
 const operationRow = statement('test.bulk.operation', 'SELECT state, total, done FROM bulk_operation WHERE tenant_id = $1 AND id = $2');
 const insertEvents = statement(
-  'test.bulk.events',
+  'test.bulkReplays.events',
   `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, log_topic, log_partition, log_offset)
    SELECT $1, 'evt_' || md5($2 || n::text), 's', $2 || n % 20, 'ticket.opened', 'normal', now(), now() - interval '1 hour' + n * interval '1 ms',
      'application/json', '{}', 'events.normal', 0, n FROM generate_series(1, $3::integer) AS n`,

@@ -1,3 +1,4 @@
+/** @module-tag both-logs Members that join, leave and die; a real Kafka is the judge. */
 import { Socket, connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** @module-tag both-logs How a connection behaves depends on the server at its other end. */
 import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, expect, test, vi } from 'vitest';
 import { testBrokers } from '#libs/testing';
