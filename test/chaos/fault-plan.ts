@@ -1,4 +1,4 @@
-import { Chance } from './chance.js';
+import { SeededRandom } from '#libs/testing';
 import type { FaultKind } from './options.js';
 import type { SinkFault } from './sink.js';
 
@@ -34,49 +34,49 @@ const shortestMinutes = 0.25;
  * @throws Error where kinds are wanted and the run has room for none: it would pass without any
  */
 export function planFaults({ seed, kinds, durationMs }: FaultPlanOptions): PlannedFault[] {
-  const chance = new Chance(seed);
-  const nextKind = takingTurns(chance, kinds.includes('kill') ? [...kinds, 'kill' as const] : kinds);
-  const draw = drawing(chance);
+  const random = new SeededRandom(seed);
+  const nextKind = takingTurns(random, kinds.includes('kill') ? [...kinds, 'kill' as const] : kinds);
+  const draw = drawing(random);
   const plan: PlannedFault[] = [];
   if (kinds.length === 0) return plan;
   if (durationMs < shortestMinutes * 60_000) {
     throw new Error(`${durationMs / 60_000} minutes have no room for a fault: at least ${shortestMinutes}, or --faults none`);
   }
-  for (let at = firstAfterMs; at < durationMs - lastBeforeEndMs; at += chance.between(...gapMs))
+  for (let at = firstAfterMs; at < durationMs - lastBeforeEndMs; at += random.between(...gapMs))
     plan.push(draw[nextKind()](Math.round(at)));
   return plan;
 }
 
-function takingTurns<T>(chance: Chance, items: readonly T[]): () => T {
+function takingTurns<T>(random: SeededRandom, items: readonly T[]): () => T {
   let bag: T[] = [];
   return () => {
-    if (bag.length === 0) bag = chance.shuffled(items);
+    if (bag.length === 0) bag = random.shuffled(items);
     return bag.pop()!;
   };
 }
 
-function drawing(chance: Chance): Record<FaultKind, (at: number) => PlannedFault> {
-  const killed = takingTurns(chance, killTargets);
-  const paused = takingTurns(chance, pauseTargets);
-  const workers = takingTurns(chance, [
+function drawing(random: SeededRandom): Record<FaultKind, (at: number) => PlannedFault> {
+  const killed = takingTurns(random, killTargets);
+  const paused = takingTurns(random, pauseTargets);
+  const workers = takingTurns(random, [
     ['ai-processing-3', 'add'],
     ['connectors-3', 'add'],
     ['ai-processing-2', 'remove'],
     ['connectors-2', 'remove'],
   ] as const);
-  const sinkFaults = takingTurns(chance, ['hang', 'reset', 500, 503, 429] as const);
-  const modelFaults = takingTurns(chance, ['hang', '500', '503', '429', 'brokenJson', 'delay'] as const);
-  const ms = (min: number, max: number): number => Math.round(chance.between(min, max));
+  const sinkFaults = takingTurns(random, ['hang', 'reset', 500, 503, 429] as const);
+  const modelFaults = takingTurns(random, ['hang', '500', '503', '429', 'brokenJson', 'delay'] as const);
+  const ms = (min: number, max: number): number => Math.round(random.between(min, max));
   return {
     kill: (at) => ({ kind: 'kill', at, forMs: ms(200, 3_000), target: killed() }),
     pause: (at) => ({ kind: 'pause', at, forMs: ms(2_000, 14_000), target: paused() }),
     broker: (at) => ({ kind: 'broker', at, forMs: ms(200, 4_000) }),
-    postgres: (at) => ({ kind: 'postgres', at, forMs: ms(200, 4_000), signal: chance.pick(['SIGKILL', 'SIGQUIT']) }),
+    postgres: (at) => ({ kind: 'postgres', at, forMs: ms(200, 4_000), signal: random.pick(['SIGKILL', 'SIGQUIT']) }),
     worker: (at) => {
       const [target, change] = workers();
       return { kind: 'worker', at, forMs: ms(4_000, 15_000), target, change };
     },
-    sink: (at) => ({ kind: 'sink', at, forMs: ms(2_000, 10_000), how: sinkFaults(), share: chance.pick([1, 1, 0.3]) }),
+    sink: (at) => ({ kind: 'sink', at, forMs: ms(2_000, 10_000), how: sinkFaults(), share: random.pick([1, 1, 0.3]) }),
     model: (at) => ({ kind: 'model', at, forMs: ms(2_000, 8_000), how: modelFaults() }),
   };
 }

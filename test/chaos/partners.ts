@@ -3,7 +3,7 @@ import { Pool } from 'undici';
 import { lanes } from '#libs/contracts';
 import type { Lane } from '#libs/contracts';
 import { signStandardWebhook } from '#libs/signatures';
-import { Chance } from './chance.js';
+import { SeededRandom } from '#libs/testing';
 import { chaosKeys, chaosTenant } from './documents.js';
 import { idOf } from './history.js';
 import type { History, Request, Ticket } from './history.js';
@@ -52,7 +52,7 @@ export class Partners {
   acknowledged = 0;
   late = 0;
   private readonly streams: readonly Stream[];
-  private readonly chance: Chance;
+  private readonly random: SeededRandom;
   private readonly pool: Pool;
   private readonly open = new Set<Promise<unknown>>();
   private timer: NodeJS.Timeout | undefined;
@@ -60,7 +60,7 @@ export class Partners {
   private aborted = false;
 
   constructor(private readonly options: PartnersOptions) {
-    this.chance = new Chance(options.seed);
+    this.random = new SeededRandom(options.seed);
     this.streams = Array.from({ length: options.customers }, (_, index) => `customer-${index}`).flatMap((customer) =>
       lanes.map((lane) => ({ customer, lane, sequence: 0, due: [], sending: false })),
     );
@@ -101,15 +101,15 @@ export class Partners {
   private offer(): void {
     const now = this.options.history.now();
     for (const until = ((now - this.startedAt) * this.options.rate) / 1_000; this.offered < until; this.offered += 1) {
-      const stream = this.chanceStream();
+      const stream = this.randomStream();
       stream.due.push(now);
       if (!stream.sending) this.keep(this.send(stream));
     }
   }
 
-  private chanceStream(): Stream {
-    const lane = this.chance.pick(laneShares);
-    return this.streams[Math.floor(this.chance.next() * this.options.customers) * lanes.length + lanes.indexOf(lane)]!;
+  private randomStream(): Stream {
+    const lane = this.random.pick(laneShares);
+    return this.streams[this.random.below(this.options.customers) * lanes.length + lanes.indexOf(lane)]!;
   }
 
   private keep(work: Promise<unknown>): void {
@@ -124,7 +124,7 @@ export class Partners {
       const ticket = { customer: stream.customer, lane: stream.lane, sequence: stream.sequence };
       if (this.options.history.now() - due > lateMs) this.late += 1;
       await this.sendUntilAcknowledged(ticket);
-      if (this.chance.next() < duplicates) this.keep(this.sendAgain(ticket, this.chance.between(0, 3_000)));
+      if (this.random.next() < duplicates) this.keep(this.sendAgain(ticket, this.random.between(0, 3_000)));
     }
     stream.sending = false;
   }

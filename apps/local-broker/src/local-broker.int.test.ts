@@ -14,11 +14,10 @@ import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
-import { uniqueName, waitFor } from '#libs/testing';
+import { SeededRandom, uniqueName, waitFor } from '#libs/testing';
 import { startLocalBroker } from './local-broker.js';
 import type { LocalBroker } from './local-broker.js';
 import { FailingDisk } from './log/failing-disk.js';
-import { randomOf } from './log/seeded-random.js';
 
 const noteSchema = z.object({ tenant: name, customer: customerKey, n: z.number() });
 const Noted = recordType('noted.v1', noteSchema);
@@ -145,7 +144,7 @@ test(
   'kill -9 at random moments, again and again: what was acknowledged is there once and in the order of its producer, and appends go on',
   { timeout: 240_000 },
   async () => {
-    const random = randomOf(Number(process.env['KILL_SEED'] ?? 20_261_121));
+    const random = new SeededRandom(Number(process.env['KILL_SEED'] ?? 20_261_121));
     alone = await BrokerProcess.start(directory);
     const { address } = alone;
     const port = address.split(':')[1]!;
@@ -153,7 +152,7 @@ test(
     const loads = await Promise.all([0, 1, 2, 3].map((producer) => Load.start(address, topic, producer)));
     for (let kill = 0; kill < 10; kill += 1) {
       await Promise.all(loads.map((load) => load.progress()));
-      await delay(random() * 150);
+      await delay(random.next() * 150);
       await alone.end('SIGKILL');
       alone = await BrokerProcess.start(directory, port);
     }

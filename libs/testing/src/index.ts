@@ -9,6 +9,7 @@ export { onKafka, sameOnEveryLog, testBrokers } from './test-brokers.js';
 export { rowsRead } from './rows-read.js';
 export { startTraceReceiver } from './trace-receiver.js';
 export type { ReceivedSpan, TraceReceiver } from './trace-receiver.js';
+export { SeededRandom } from './seeded-random.js';
 export { uniqueName } from './unique-name.js';
 export { waitFor } from './wait-for.js';
 export type { Wait } from './wait-for.js';

@@ -8,7 +8,7 @@ import type { RecordContext, RecordProducer } from '#libs/messaging';
 import type { InferenceRequest, ModelGateway } from '#libs/models';
 import { Configuration, Database, DocumentTable, StorageUnavailable, statement } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
-import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
+import { SeededRandom, freshDatabase, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { registry, setLogLevel } from '#libs/tracing';
 import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
@@ -62,22 +62,15 @@ class Trial {
   /** Lost answers that a process found when it took a claim, and died before it could count them: its counter is gone with it. */
   uncounted = 0;
   faultsLeft = faults;
-  private state: number;
+  /** The same seed draws the same faults, as far as timing lets it. */
+  readonly random: SeededRandom;
 
   constructor(readonly seed: number) {
-    this.state = seed;
-  }
-
-  /** mulberry32: the same seed draws the same faults, as far as timing lets it. */
-  random(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+    this.random = new SeededRandom(seed);
   }
 
   draws(probability: number): boolean {
-    if (this.faultsLeft === 0 || this.random() >= probability) return false;
+    if (this.faultsLeft === 0 || this.random.next() >= probability) return false;
     this.faultsLeft -= 1;
     return true;
   }
@@ -144,7 +137,7 @@ class ShakyProcess {
     const question = `${event}/${request.schemaName}`;
     const calls = (this.trial.calls.get(question) ?? 0) + 1;
     this.trial.calls.set(question, calls);
-    await pause(this.trial.random() < 0.1 ? leaseMs * 1.5 : this.trial.random() * 20);
+    await pause(this.trial.random.next() < 0.1 ? leaseMs * 1.5 : this.trial.random.next() * 20);
     await this.stopped;
     this.throwIfDead();
     const at = new Date();
@@ -217,12 +210,12 @@ function eventOf(tenant: string, n: number): EventReceived {
 async function handle(trial: Trial, event: EventReceived, processes: ShakyProcess[]): Promise<void> {
   const context = { tenant: trial.tenant, customer: event.customer, signal: new AbortController().signal } as RecordContext;
   for (;;) {
-    const at = Math.floor(trial.random() * processes.length);
+    const at = Math.floor(trial.random.next() * processes.length);
     if (processes[at]!.isDead) processes[at] = new ShakyProcess(trial);
     try {
       return await processes[at]!.runs.runFlows(event, context);
     } catch {
-      await pause(trial.random() * leaseMs);
+      await pause(trial.random.next() * leaseMs);
     }
   }
 }

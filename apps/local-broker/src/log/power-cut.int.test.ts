@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { SeededRandom } from '#libs/testing';
 import { errorCodes } from '../wire/error-codes.js';
 import { batchOf, batchesIn } from './batches-for-tests.js';
 import { FailingDisk } from './failing-disk.js';
-import { randomOf } from './seeded-random.js';
 import { TopicStore, topicDefaults } from './topic-store.js';
 
 /** Small, so that a short run fills journals and segments many times over. */
@@ -50,16 +50,16 @@ async function open(directory: string, disk: FailingDisk): Promise<TopicStore> {
 }
 
 /** Sends group after group, each all at once, until the disk fails. */
-async function work(store: TopicStore, model: Model, groups: number, random: () => number): Promise<void> {
+async function work(store: TopicStore, model: Model, groups: number, random: SeededRandom): Promise<void> {
   for (let group = 0; group < groups; group += 1) {
-    const appends = Array.from({ length: 1 + Math.floor(random() * 5) }, async () => {
-      const partition = Math.floor(random() * partitions);
-      const payload = `batch ${(model.sent += 1)} ${'x'.repeat(Math.floor(random() * 120))}`;
+    const appends = Array.from({ length: 1 + random.below(5) }, async () => {
+      const partition = random.below(partitions);
+      const payload = `batch ${(model.sent += 1)} ${'x'.repeat(random.below(120))}`;
       const { error, baseOffset } = await store.partition('notes', partition)!.append(batchOf(1, { payload }));
       if (error === errorCodes.none) model.acknowledged[partition]!.set(baseOffset, payload);
     });
     await Promise.all(appends);
-    if (random() < 0.1) await store.applyRetention().catch(() => undefined);
+    if (random.next() < 0.1) await store.applyRetention().catch(() => undefined);
   }
 }
 
@@ -79,7 +79,7 @@ test(
     await fc.assert(
       fc.asyncProperty(fc.integer(), fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 4 }), (seed, cuts) =>
         inNewDirectory(async (directory) => {
-          const random = randomOf(seed);
+          const random = new SeededRandom(seed);
           const model = new Model();
           for (const cut of cuts) {
             const disk = new FailingDisk();
@@ -93,15 +93,15 @@ test(
               disk.powerCutAt = 0;
               await store?.close().catch(() => undefined);
             }
-            await disk.losePower(random);
+            await disk.losePower(() => random.next());
             // Recovery itself can be cut off.
             const second = new FailingDisk();
-            second.powerCutAt = 1 + Math.floor(random() * 12);
+            second.powerCutAt = 1 + random.below(12);
             await open(directory, second).then(
               (recovered) => recovered.close().catch(() => undefined),
               () => undefined,
             );
-            await second.losePower(random);
+            await second.losePower(() => random.next());
           }
           const store = await open(directory, new FailingDisk());
           expect(await model.violations(store)).toEqual([]);

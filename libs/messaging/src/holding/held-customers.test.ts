@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { HoldsInMemory } from '#libs/testing';
+import { HoldsInMemory, SeededRandom } from '#libs/testing';
 import { HeldCustomers, PartitionHolds, laneOf } from './held-customers.js';
 import type { HoldableItem, HoldableWork } from './held-customers.js';
 import { nobodyHeld } from './hold-store.js';
@@ -21,10 +21,10 @@ class World {
   committed = 0;
   /** The clock: in turns of the event loop, so that how fast the machine is decides nothing. */
   turns = 0;
-  private seed: number;
+  private readonly random: SeededRandom;
 
   constructor(seed: number, records: number) {
-    this.seed = seed;
+    this.random = new SeededRandom(seed);
     for (let offset = 0; offset < records; offset += 1) {
       this.log.push({
         topic: 't',
@@ -39,12 +39,8 @@ class World {
     }
   }
 
-  /** mulberry32 */
   below(limit: number): number {
-    this.seed = (this.seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.seed ^ (this.seed >>> 15), 1 | this.seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
+    return this.random.below(limit);
   }
 
   async turn(): Promise<void> {
