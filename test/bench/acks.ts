@@ -10,50 +10,52 @@ import { applyBenchDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
 import { median } from './numbers.js';
 import { perSecond } from './report.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 
 const rounds = 3;
 const secondsPerRound = 4;
 const connections = 256;
-/** Of the baseline, which knows none, and of each log in turn. */
+/** Trials per log. The baseline does not distinguish customers and runs with the first count only. */
 const customerCounts = [100, 1, 1_000] as const;
 
-interface Contestant {
+/** A server under load: the baseline, or ingestion on one log. */
+interface AckServer {
   name: string;
   url: string;
   pid: number;
   stop(): Promise<unknown>;
 }
 
-interface Load {
+/** The result of one round of load. */
+interface AckLoad {
   acksPerSecond: number;
-  /** CPU of the process with the door, user and system; the log's is not in it. */
+  /** User and system time of the server's process; the log's is not included. */
   cpuMicrosPerAck: number;
 }
 
-/** One server under the webhooks of so many customers. */
+/** The measurements of one server with a given number of customers. */
 interface Trial {
   name: string;
-  contestant: Contestant;
+  server: AckServer;
   customers: number;
-  loads: Load[];
+  loads: AckLoad[];
 }
 
 /**
- * Durable acks per second: signed 1 kB webhooks, each another event, of 1, 100 and 1 000 customers, load and server and log on this one machine. The
- * trials take turns within each round, so that what disturbs the machine disturbs all of them. Beside it the CPU that the door's process spends
- * on an ack, which neighbours disturb less.
+ * Measures durable acks per second with signed 1 kB webhooks, each a new event, of 1, 100 and 1 000 customers. AckLoad, server and log run on this one
+ * machine. The trials alternate within each round, so a disturbance of the machine affects all of them. The CPU time per ack of the server's process
+ * is measured too, because other processes affect it less.
  */
-export async function benchAcks(environment: BenchEnvironment): Promise<Row[]> {
+export async function benchAcks(environment: BenchEnvironment): Promise<BenchRow[]> {
   const floor = trial(await baseline(), customerCounts[0]);
   const millraces = await Promise.all(environment.logs.map((log) => millrace(environment, log.name, log.brokers)));
-  const ours = millraces.flatMap((contestant) => customerCounts.map((customers) => trial(contestant, customers)));
+  const ours = millraces.flatMap((server) => customerCounts.map((customers) => trial(server, customers)));
   const trials = [floor, ...ours];
-  for (const { contestant, customers } of trials) await load(contestant, customers, 2); // warm-up, not counted
+  for (const { server, customers } of trials) await load(server, customers, 2); // warm-up, not counted
   for (let round = 0; round < rounds; round += 1) {
-    for (const { contestant, customers, loads } of trials) loads.push(await load(contestant, customers, secondsPerRound));
+    for (const { server, customers, loads } of trials) loads.push(await load(server, customers, secondsPerRound));
   }
-  for (const contestant of [floor.contestant, ...millraces]) await contestant.stop();
+  for (const server of [floor.server, ...millraces]) await server.stop();
 
   console.log(`Durable acks (signed 1 kB webhook, ${connections} connections, median of ${rounds} rounds of ${secondsPerRound} s)`);
   const least = medians(floor.loads);
@@ -66,22 +68,22 @@ export async function benchAcks(environment: BenchEnvironment): Promise<Row[]> {
   });
 }
 
-function trial(contestant: Contestant, customers: number): Trial {
-  return { name: `${contestant.name}, ${customers} customer${customers === 1 ? '' : 's'}`, contestant, customers, loads: [] };
+function trial(server: AckServer, customers: number): Trial {
+  return { name: `${server.name}, ${customers} customer${customers === 1 ? '' : 's'}`, server, customers, loads: [] };
 }
 
-function describe({ acksPerSecond, cpuMicrosPerAck }: Load): string {
+function describe({ acksPerSecond, cpuMicrosPerAck }: AckLoad): string {
   return `${perSecond(acksPerSecond)}, ${cpuMicrosPerAck.toFixed(0)} µs of CPU each`;
 }
 
-function medians(measured: readonly Load[]): Load {
+function medians(measured: readonly AckLoad[]): AckLoad {
   return {
     acksPerSecond: median(measured.map((one) => one.acksPerSecond)),
     cpuMicrosPerAck: median(measured.map((one) => one.cpuMicrosPerAck)),
   };
 }
 
-async function baseline(): Promise<Contestant> {
+async function baseline(): Promise<AckServer> {
   const port = await freePort();
   const child = spawn(process.execPath, ['dist/test/bench/baseline-server.js', String(port), benchKeys.github], {
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -98,7 +100,7 @@ async function baseline(): Promise<Contestant> {
   return { name: 'Fastify + HMAC alone', url, pid: child.pid!, stop };
 }
 
-async function millrace(environment: BenchEnvironment, log: string, brokers: readonly string[]): Promise<Contestant> {
+async function millrace(environment: BenchEnvironment, log: string, brokers: readonly string[]): Promise<AckServer> {
   await applyBenchDocuments(environment.databaseUrl, 'http://127.0.0.1:9/');
   const ingestion = new ServiceProcess('ingestion', await freePort(), {
     LOG_LEVEL: 'warn',
@@ -112,8 +114,8 @@ async function millrace(environment: BenchEnvironment, log: string, brokers: rea
   return { name: `Millrace on ${log}`, url: ingestion.url, pid: ingestion.pid!, stop: () => ingestion.stop() };
 }
 
-/** Requests answered with 2xx per second; anything else fails the bench. */
-async function load({ url, pid }: Contestant, customers: number, seconds: number): Promise<Load> {
+/** Measures requests answered with 2xx per second. Any other response fails the bench. */
+async function load({ url, pid }: AckServer, customers: number, seconds: number): Promise<AckLoad> {
   const webhooks = Array.from({ length: customers }, (_, index) => signedWebhook(`customer-${index}`));
   const run = `${process.pid}-${performance.now()}`;
   let sent = 0;
@@ -129,7 +131,7 @@ async function load({ url, pid }: Contestant, customers: number, seconds: number
   return { acksPerSecond: result['2xx'] / result.duration, cpuMicrosPerAck: (1_000 * (cpuMs(pid) - cpuBeforeMs)) / result['2xx'] };
 }
 
-/** One body per customer is signed beforehand: the load must not sign, it shares the machine with what it measures. */
+/** Signs one body per customer in advance: the load generator shares the machine with the server and must not spend its CPU on signing. */
 function signedWebhook(login: string): { body: string; headers: Record<string, string> } {
   const body = JSON.stringify({ action: 'opened', repository: { owner: { login } }, issue: { title: 'Crash', body: 'x'.repeat(900) } });
   const signature = `sha256=${createHmac('sha256', benchKeys.github).update(body).digest('hex')}`;

@@ -1,6 +1,6 @@
 /**
- * What durable acks are measured against: Fastify that checks a GitHub signature over the raw body and answers, with nothing behind it. It does the
- * least an honest receiver does, and forgets the event.
+ * The baseline of the acks bench: Fastify checks a GitHub signature over the raw body and responds, with no log behind it. This is the least that a
+ * receiver has to do.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { fastify } from 'fastify';

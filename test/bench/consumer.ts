@@ -7,12 +7,12 @@ import { RecordProducer, ensureTopics } from '#libs/messaging';
 import type { LogOptions } from '#libs/messaging';
 import type { BenchEnvironment } from './environment.js';
 import { perSecond } from './report.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 
 const modelLatencyMs = 300;
 const partitions = 4;
 const customers = 200;
-/** Of each customer; more than the fastest contestant handles in its time. */
+/** Records per customer; more than the fastest consumer handles in the measured time. */
 const recordsOfEach = 80;
 const warmUpMs = 2_000;
 const measuredMs = 12_000;
@@ -20,10 +20,10 @@ const measuredMs = 12_000;
 export const Noted = recordType('bench-noted.v1', z.object({ tenant: name, customer: customerKey, n: z.number() }));
 export const benchPrefix = 'bench-consumer.';
 
-/** How a contestant reads the log: ours, kafkajs with one record per partition at a time, or Nest's own transport as it comes. */
+/** The consumer under test: ours, kafkajs with one record per partition at a time, or Nest's own transport with its defaults. */
 export type ConsumerKind = 'millrace' | 'onePerPartition' | 'nest';
 
-/** What a contestant's process is told, and what it answers. */
+/** The message that the parent sends to a consumer's process, which answers with a {@link ConsumerResult}. */
 export interface ConsumerTask {
   kind: ConsumerKind;
   brokers: readonly string[];
@@ -35,9 +35,9 @@ export interface ConsumerTask {
 
 export interface ConsumerResult {
   perSecond: number;
-  /** Records that began while an earlier one of their customer was at work, or before it. */
+  /** Records that began before an earlier record of their customer had ended. */
   orderViolations: number;
-  /** Records that were handled once more. */
+  /** Records that were handled again. */
   repeats: number;
   cpuMillisPerSecond: number;
 }
@@ -49,10 +49,10 @@ const titles: Record<ConsumerKind, string> = {
 };
 
 /**
- * How many records a second one process handles where each takes as long as a model does, and whether each customer's stay in order. Contestants read
- * the same topic one after the other, each in a process and a group of its own.
+ * Measures how many records per second one process handles when each takes as long as a model call, and whether the records of each customer stay in
+ * order. The consumers read the same topic one after the other, each in a process and a group of its own.
  */
-export async function benchConsumer({ logs }: BenchEnvironment): Promise<Row[]> {
+export async function benchConsumer({ logs }: BenchEnvironment): Promise<BenchRow[]> {
   const { name: logName, brokers } = logs.at(-1)!;
   const log: LogOptions = { brokers, clientId: 'bench', prefix: benchPrefix };
   const topic: Topic = { name: `noted-${process.pid}`, partitions, retentionMs: 3_600_000, types: [Noted] };
@@ -73,7 +73,7 @@ export async function benchConsumer({ logs }: BenchEnvironment): Promise<Row[]> 
   return (['onePerPartition', 'nest'] as const).map((kind) => rowAgainst(kind, results.get(kind)!, ours));
 }
 
-function rowAgainst(kind: ConsumerKind, baseline: ConsumerResult, ours: ConsumerResult): Row {
+function rowAgainst(kind: ConsumerKind, baseline: ConsumerResult, ours: ConsumerResult): BenchRow {
   return {
     what: `records/s at ${modelLatencyMs} ms model latency, ${partitions} partitions, ${customers} customers`,
     baseline: `${perSecond(baseline.perSecond)} (${titles[kind]})`,
@@ -96,17 +96,17 @@ async function fill(log: LogOptions, topic: Topic): Promise<void> {
 }
 
 async function measure(task: ConsumerTask): Promise<ConsumerResult> {
-  const contestant = fork(new URL('./consumer-contestant.js', import.meta.url));
-  const ended = once(contestant, 'exit').then(([code]) => {
-    throw new Error(`the contestant ${task.kind} ended with ${code}`);
+  const child = fork(new URL('./consumer-process.js', import.meta.url));
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the consumer ${task.kind} ended with ${code}`);
   });
-  const answered = once(contestant, 'message');
-  contestant.send(task);
+  const answered = once(child, 'message');
+  child.send(task);
   try {
     const [result] = await Promise.race([answered, ended]);
     return result as ConsumerResult;
   } finally {
     ended.catch(() => undefined);
-    contestant.kill('SIGKILL');
+    child.kill('SIGKILL');
   }
 }

@@ -2,7 +2,7 @@ import { KeyOrderedDispatcher } from '#libs/messaging';
 import type { Verdict } from '#libs/messaging';
 import { median } from './numbers.js';
 import { perSecond } from './report.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 
 const records = 200_000;
 const keys = 200;
@@ -10,8 +10,8 @@ const rounds = 5;
 
 const noWork = async (): Promise<Verdict> => 'finished';
 
-/** What the order per key costs in process: records of 200 keys whose handling is nothing, against the same handler awaited one by one. */
-export async function benchDispatcher(): Promise<Row[]> {
+/** Measures the cost of the order per key: an empty handler for records of 200 keys, against the same handler awaited one by one. */
+export async function benchDispatcher(): Promise<BenchRow[]> {
   const measured = { baseline: [] as number[], dispatcher: [] as number[] };
   for (let round = 0; round <= rounds; round += 1) {
     const baseline = await rateOf(oneByOne);

@@ -3,7 +3,7 @@ import { SecretBox } from '#libs/auth';
 import { document } from '#libs/contracts';
 import { Database, DocumentTable } from '#libs/persistence';
 
-/** What the bench's services and its load share. */
+/** Keys that the services and the load generator of the bench share. */
 export const benchKeys = {
   github: randomBytes(20).toString('hex'),
   destination: `whsec_${randomBytes(24).toString('base64')}`,
@@ -29,7 +29,7 @@ export async function applyBenchDocuments(databaseUrl: string, destinationUrl: s
   await apply(databaseUrl, [tenant, githubSource('github'), flow('assess', 'github', 'sink'), destination('sink', destinationUrl)]);
 }
 
-/** Beside them, what a customer has whose events come in, run and go out apart from those of the others. */
+/** Adds a source, a flow and a destination of the noisy customer alone. */
 export async function applyNoisyDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
   await apply(databaseUrl, [githubSource('noisy'), flow('noisy', 'noisy', 'noisy-sink'), destination('noisy-sink', destinationUrl)]);
 }
@@ -48,7 +48,7 @@ function flow(name: string, source: string, to: string): object {
   return { ...head, kind: 'Flow', metadata: metadata(name), spec: { on: { sources: [source] }, steps } };
 }
 
-/** Its deadline is longer than anything in a bench hangs. */
+/** The deadline is longer than any bench lets a destination hang. */
 function destination(name: string, url: string): object {
   return {
     ...head,
@@ -58,7 +58,7 @@ function destination(name: string, url: string): object {
   };
 }
 
-/** Straight into Postgres, because the acks bench runs no GraphQL. */
+/** Writes to Postgres directly, because the acks bench runs no GraphQL. */
 async function apply(databaseUrl: string, documents: readonly object[]): Promise<void> {
   const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-bench', poolSize: 1 });
   const table = new DocumentTable(new SecretBox(Buffer.from(benchKeys.secretsKey, 'base64')));

@@ -14,7 +14,7 @@ export interface BenchLog {
   brokers: readonly string[];
 }
 
-/** Postgres as durable as in production, and each log there is: the local broker always, Kafka where one can be had. */
+/** Postgres with the durability of production, the local broker, and Kafka where one is available. */
 export interface BenchEnvironment {
   databaseUrl: string;
   logs: readonly BenchLog[];
@@ -32,7 +32,7 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
   await localBroker.start();
   const logs: BenchLog[] = [{ name: 'local broker', brokers: [`127.0.0.1:${brokerPort}`] }];
 
-  const kafka = await aKafka();
+  const kafka = await findOrStartKafka();
   if (kafka === undefined) console.log('No Kafka was found (KAFKA_BROKERS, Docker, Java with Maven): measured on the local broker only.');
   else logs.push({ name: 'Kafka 4', brokers: kafka.brokers });
 
@@ -48,8 +48,8 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
   };
 }
 
-/** A Kafka from outside is used as it is; one of our own ends with the bench. */
-async function aKafka(): Promise<Pick<RunningKafka, 'brokers' | 'stop'> | undefined> {
+/** Uses the Kafka of KAFKA_BROKERS and leaves it running; else starts one that stops with the bench. Undefined where none is available. */
+async function findOrStartKafka(): Promise<Pick<RunningKafka, 'brokers' | 'stop'> | undefined> {
   const given = process.env['KAFKA_BROKERS'];
   const way = await findKafka(given);
   if (way === 'none') return undefined;

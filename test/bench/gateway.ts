@@ -5,7 +5,7 @@ import { ModelGateway } from '#libs/models';
 import { infer } from './documents.js';
 import { median, percentile } from './numbers.js';
 import { perSecond } from './report.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 
 const inFlight = 50;
 const rounds = 5;
@@ -14,23 +14,24 @@ const secondsPerRound = 2;
 /** The webhook that the model is asked about. */
 const input = { action: 'opened', issue: { title: 'Checkout crashes', body: 'It throws an exception. '.repeat(20) } };
 
-interface Load {
+/** The result of one round. Latencies in ms. */
+interface GatewayLoad {
   perSecond: number;
   p50: number;
   p99: number;
-  /** Of this process alone; neighbours disturb it less than a time. */
+  /** User and system time of this process per call. Other processes affect it less than they affect latency. */
   cpuMicros: number;
 }
 
-/** What the gateway adds to a call: its prompts, checks, record and deadline, against the bare request over the same HTTP client to the same provider. */
-export async function benchGateway(): Promise<Row[]> {
+/** Measures what the gateway adds to a call (prompts, checks, record, deadline) to the bare request with the same HTTP client and provider. */
+export async function benchGateway(): Promise<BenchRow[]> {
   const provider = fork(new URL('./model-server.js', import.meta.url));
   const [port] = (await once(provider, 'message')) as [number];
   const origin = `http://127.0.0.1:${port}`;
   const pool = new Pool(origin, { connections: inFlight });
   const gateway = new ModelGateway({ baseUrl: `${origin}/v1`, apiKey: 'bench' });
   const calls = { bare: () => bareCall(pool), gateway: () => inferOnce(gateway) };
-  const loads = { bare: [] as Load[], gateway: [] as Load[] };
+  const loads = { bare: [] as GatewayLoad[], gateway: [] as GatewayLoad[] };
   for (let round = 0; round <= rounds; round += 1) {
     for (const name of ['bare', 'gateway'] as const) {
       const load = await measure(calls[name]);
@@ -78,8 +79,8 @@ async function inferOnce(gateway: ModelGateway): Promise<void> {
   });
 }
 
-/** So many callers, each with its next call as soon as its last one is answered. */
-async function measure(call: () => Promise<void>): Promise<Load> {
+/** Keeps {@link inFlight} calls running until the round ends. */
+async function measure(call: () => Promise<void>): Promise<GatewayLoad> {
   const latencies: number[] = [];
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
@@ -103,11 +104,11 @@ async function measure(call: () => Promise<void>): Promise<Load> {
   };
 }
 
-function medians(loads: readonly Load[]): Load {
-  const of = (figure: keyof Load): number => median(loads.map((load) => load[figure]));
+function medians(loads: readonly GatewayLoad[]): GatewayLoad {
+  const of = (figure: keyof GatewayLoad): number => median(loads.map((load) => load[figure]));
   return { perSecond: of('perSecond'), p50: of('p50'), p99: of('p99'), cpuMicros: of('cpuMicros') };
 }
 
-function describe({ perSecond: rate, p50, p99, cpuMicros }: Load): string {
+function describe({ perSecond: rate, p50, p99, cpuMicros }: GatewayLoad): string {
   return `${perSecond(rate)}, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${cpuMicros.toFixed(0)} µs of CPU each`;
 }

@@ -15,11 +15,11 @@ import { applyBenchDocuments, benchKeys } from './documents.js';
 import { median } from './numbers.js';
 import { StatementCosts } from './postgres-costs.js';
 import type { StatementCost } from './postgres-costs.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 import { storeEvents, storedCustomers } from './stored-events.js';
 
 const baselineEvents = 100_000;
-/** Events that are on their way at the same time, so that batches form as they do under load. */
+/** Events in progress at the same time, so that batches form as they do under load. */
 const inFlight = 100;
 
 export interface GrowthOptions {
@@ -29,8 +29,8 @@ export interface GrowthOptions {
   perRound: number;
 }
 
-/** What one event cost, on average of a round. */
-interface Cost {
+/** The cost of one event, averaged over a round. */
+interface EventCost {
   postgresCpuMicros: number;
   statementMicros: number;
   walBytes: number;
@@ -42,10 +42,10 @@ interface Cost {
 }
 
 /**
- * What an event costs Postgres from its record to its settled delivery, through the real services, with so many events stored against a database with
- * 100 000. The two take turns within each round; a checkpoint before each turn gives both the same start.
+ * Measures what an event costs Postgres, from its record to its settled delivery, through the real services: in a database with `events` stored events,
+ * and in one with 100 000. The two alternate within each round. A checkpoint before each turn gives both the same start.
  */
-export async function benchGrowth({ events, rounds, perRound }: GrowthOptions): Promise<Row[]> {
+export async function benchGrowth({ events, rounds, perRound }: GrowthOptions): Promise<BenchRow[]> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-growth-'));
   const log = await startLog(directory);
   const model = new ServiceProcess('local-model', await freePort(), {});
@@ -53,28 +53,29 @@ export async function benchGrowth({ events, rounds, perRound }: GrowthOptions): 
   const stops: (() => Promise<unknown>)[] = [() => sink.stop(), () => model.stop(), () => log.process.stop()];
   try {
     await model.start();
-    const server = await serverThatCounts(join(directory, 'postgres'));
+    const server = await startCountingPostgres(join(directory, 'postgres'));
     stops.unshift(() => server.stop());
-    const subjects: Subject[] = [];
+    const databases: MeasuredDatabase[] = [];
     for (const stored of [baselineEvents, events]) {
-      const subject = new Subject(stored, { server, directory, brokers: log.brokers, model, sink });
-      stops.unshift(() => subject.stop());
-      await subject.start();
-      subjects.push(subject);
+      const database = new MeasuredDatabase(stored, { server, directory, brokers: log.brokers, model, sink });
+      stops.unshift(() => database.stop());
+      await database.start();
+      databases.push(database);
     }
-    for (const subject of subjects) await subject.turn(Math.min(1_000, perRound)); // warm-up
-    for (const subject of subjects) subject.forget();
+    for (const database of databases) await database.turn(Math.min(1_000, perRound)); // warm-up
+    for (const database of databases) database.forget();
     for (let round = 0; round < rounds; round += 1) {
-      for (const subject of subjects) await subject.turn(perRound);
+      for (const database of databases) await database.turn(perRound);
     }
-    return report(subjects, perRound);
+    return report(databases, perRound);
   } finally {
     for (const stop of stops) await stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-interface Surroundings {
+/** The processes that all databases share. */
+interface SharedProcesses {
   server: EmbeddedPostgres;
   directory: string;
   brokers: readonly string[];
@@ -82,9 +83,9 @@ interface Surroundings {
   sink: HttpSink;
 }
 
-/** One database with its services. */
-class Subject {
-  readonly costs: Cost[] = [];
+/** One database with its own services. */
+class MeasuredDatabase {
+  readonly costs: EventCost[] = [];
   readonly statements = new Map<string, StatementCost>();
   private readonly url: string;
   private readonly prefix: string;
@@ -95,33 +96,33 @@ class Subject {
 
   constructor(
     readonly stored: number,
-    private readonly around: Surroundings,
+    private readonly shared: SharedProcesses,
   ) {
     const name = uniqueName(`growth_${stored}`).replaceAll('-', '_');
-    this.url = Object.assign(new URL(around.server.url), { pathname: `/${name}` }).href;
+    this.url = Object.assign(new URL(shared.server.url), { pathname: `/${name}` }).href;
     this.prefix = `${name}.`;
-    this.producer = new RecordProducer({ brokers: [...around.brokers], clientId: 'bench', prefix: this.prefix });
+    this.producer = new RecordProducer({ brokers: [...shared.brokers], clientId: 'bench', prefix: this.prefix });
     this.counts = new StatementCosts(this.url);
   }
 
   async start(): Promise<void> {
     const startedAt = performance.now();
-    await administer(this.around.server.url, `CREATE DATABASE "${new URL(this.url).pathname.slice(1)}"`);
+    await administer(this.shared.server.url, `CREATE DATABASE "${new URL(this.url).pathname.slice(1)}"`);
     await migrate(this.url);
     await storeEvents(this.url, this.stored);
-    await applyBenchDocuments(this.url, this.around.sink.url);
+    await applyBenchDocuments(this.url, this.shared.sink.url);
     await this.counts.connect();
     console.log(`  ${this.stored} events are stored after ${((performance.now() - startedAt) / 1_000).toFixed(0)} s, ${await this.size()}`);
     const environment = {
       LOG_LEVEL: 'warn',
       NODE_ENV: 'production',
       DATABASE_URL: this.url,
-      KAFKA_BROKERS: this.around.brokers.join(','),
+      KAFKA_BROKERS: this.shared.brokers.join(','),
       LOG_PREFIX: this.prefix,
       SECRETS_KEY: benchKeys.secretsKey,
       DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
     };
-    const model = { MODEL_BASE_URL: `${this.around.model.url}/local-model/v1`, MODEL_API_KEY: 'local' };
+    const model = { MODEL_BASE_URL: `${this.shared.model.url}/local-model/v1`, MODEL_API_KEY: 'local' };
     this.services = [
       new ServiceProcess('ai-processing', await freePort(), { ...environment, ...model, ...profiling(this.stored) }),
       new ServiceProcess('connectors', await freePort(), environment),
@@ -130,9 +131,9 @@ class Subject {
     await this.producer.connect();
   }
 
-  /** Sends so many new events, a bounded number at once, and waits until each is delivered and settled. */
+  /** Sends new events, {@link inFlight} at a time, waits until all are delivered and settled, and keeps their cost. */
   async turn(events: number): Promise<void> {
-    await administer(this.around.server.url, 'CHECKPOINT');
+    await administer(this.shared.server.url, 'CHECKPOINT');
     await this.counts.reset();
     const before = this.readings();
     const startedAt = performance.now();
@@ -166,13 +167,13 @@ class Subject {
   }
 
   private readings(): { postgres: number; services: number[] } {
-    const postmaster = Number(readFileSync(join(this.around.directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    const postmaster = Number(readFileSync(join(this.shared.directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
     return { postgres: 1_000 * cpuMsWithChildren(postmaster), services: this.services.map(({ pid }) => 1_000 * cpuMs(pid!)) };
   }
 
   private async deliver(events: number): Promise<void> {
     const open = new Map<string, () => void>();
-    this.around.sink.respondWith((request) => {
+    this.shared.sink.respondWith((request) => {
       const { eventId: id } = JSON.parse(request.body.toString('utf8')) as { eventId: string };
       open.get(id)?.();
       return { status: 204 };
@@ -229,8 +230,8 @@ async function startLog(directory: string): Promise<{ process: ServiceProcess; b
   return { process: broker, brokers: [`127.0.0.1:${port}`] };
 }
 
-/** Postgres as it is embedded, and with its statements counted. */
-async function serverThatCounts(directory: string): Promise<EmbeddedPostgres> {
+/** Starts the embedded Postgres with `pg_stat_statements`. */
+async function startCountingPostgres(directory: string): Promise<EmbeddedPostgres> {
   const first = await EmbeddedPostgres.start({ directory, durable: true });
   await administer(first.url, `ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'`);
   await first.stop();
@@ -259,8 +260,8 @@ function plus(a: StatementCost | undefined, b: StatementCost): StatementCost {
   };
 }
 
-/** The target is the design's; what is measured beside it says why. */
-const figures: readonly (readonly [keyof Cost, string, string?])[] = [
+/** Figure, title and target. The figures without a target explain the one that has it. */
+const figures: readonly (readonly [keyof EventCost, string, string?])[] = [
   ['postgresCpuMicros', 'µs of CPU of Postgres', '≤ 1.2'],
   ['statementMicros', 'µs in statements'],
   ['walBytes', 'bytes of WAL'],
@@ -271,9 +272,9 @@ const figures: readonly (readonly [keyof Cost, string, string?])[] = [
   ['connectorsCpuMicros', 'µs of CPU of connectors'],
 ];
 
-function report(subjects: readonly Subject[], perRound: number): Row[] {
-  const [small, large] = subjects as [Subject, Subject];
-  const rows = figures.map(([figure, name, target]): Row => {
+function report(databases: readonly MeasuredDatabase[], perRound: number): BenchRow[] {
+  const [small, large] = databases as [MeasuredDatabase, MeasuredDatabase];
+  const rows = figures.map(([figure, name, target]): BenchRow => {
     const [a, b] = [small, large].map(({ costs }) => median(costs.map((cost) => cost[figure]))) as [number, number];
     return {
       what: `growth: ${name} per event`,
@@ -289,8 +290,8 @@ function report(subjects: readonly Subject[], perRound: number): Row[] {
   return rows;
 }
 
-/** Where a plan got worse with the table, its statement stands out here. */
-function printStatements(small: Subject, large: Subject, events: number): void {
+/** Prints the most expensive statements of both databases, so that a plan that got worse with the size of its table is found. */
+function printStatements(small: MeasuredDatabase, large: MeasuredDatabase, events: number): void {
   console.log('  The dearest statements: calls, µs and bytes of WAL per event, in the smaller and in the larger database');
   for (const cost of [...large.statements.values()].toSorted((a, b) => b.execMs - a.execMs).slice(0, 16)) {
     const text = cost.text.replaceAll(/\s+/g, ' ').slice(0, 70);

@@ -4,7 +4,7 @@ import type { Form } from '../forms/forms.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
 import { percentile } from './numbers.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 import { atRate, sendWebhook } from './webhooks.js';
 
 const eventsPerSecond = 40;
@@ -12,11 +12,11 @@ const seconds = 15;
 const customers = 200;
 
 /**
- * From a partner's ack to the delivery at the destination, through the log, the local model and a real POST, with the four services apart: a steady
- * rate that does not wait for answers (open loop), events of many customers.
+ * Measures the time from a partner's ack to the delivery at the destination, through the log, the local model and a real POST, with the four services
+ * in processes of their own. Events of many customers are sent at a steady rate that does not wait for responses (open loop).
  */
-export async function benchLatency(environment: BenchEnvironment): Promise<Row[]> {
-  const rows: Row[] = [];
+export async function benchLatency(environment: BenchEnvironment): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
   console.log(`Accept → delivered (${eventsPerSecond} events/s for ${seconds} s, ${customers} customers, four processes, local model)`);
   for (const log of environment.logs) {
     const sink = await startHttpSink();
@@ -49,14 +49,14 @@ export async function benchLatency(environment: BenchEnvironment): Promise<Row[]
   return rows;
 }
 
-function rowOf(log: string, what: string, values: readonly number[]): Row {
+function rowOf(log: string, what: string, values: readonly number[]): BenchRow {
   const at = (p: number): string => `${percentile(values, p).toFixed(0)} ms`;
   const figures = `p50 ${at(0.5)}, p99 ${at(0.99)}`;
   console.log(`  ${log.padEnd(14)} ${what.padEnd(20)} ${figures} of ${values.length} events`);
   return { what: `${what}, ${log}`, baseline: '–', millrace: figures, ratio: '–' };
 }
 
-/** Sends at the rate and gives each accepted event's id with the moment its ack came. */
+/** Sends at the rate. Resolves with the time of the ack by event id. */
 async function send(form: Form, run: string, forSeconds: number): Promise<Map<string, number>> {
   const accepted = new Map<string, number>();
   await atRate(eventsPerSecond, forSeconds, async (index) => {
@@ -67,7 +67,7 @@ async function send(form: Form, run: string, forSeconds: number): Promise<Map<st
   return accepted;
 }
 
-/** How long each event took from the door to its row in Postgres, and to its decision, by the services' own clocks. */
+/** Times in ms from the receipt of each event to its row in Postgres and to its decision, by the clocks of the services. */
 async function stageTimes(form: Form, ids: readonly string[]): Promise<{ recorded: number[]; decided: number[] }> {
   const times = { recorded: [] as number[], decided: [] as number[] };
   for (let at = 0; at < ids.length; at += 100) {

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: the numbers of docs/performance.md, each beside its baseline in the same run, and at the end the table. `npm run bench -- acks consumer`
- * runs those two.
+ * `npm run bench`: measures the figures of docs/performance.md, each beside its baseline in the same run, and prints the table at the end.
+ * `npm run bench -- acks consumer` runs those two.
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -15,9 +15,9 @@ import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
 import { benchNoisy } from './noisy.js';
 import { tableOf } from './report.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 
-type Bench = (environment: () => Promise<BenchEnvironment>) => Promise<Row[]>;
+type Bench = (environment: () => Promise<BenchEnvironment>) => Promise<BenchRow[]>;
 
 const benches: Record<string, Bench> = {
   dispatcher: benchDispatcher,
@@ -32,9 +32,9 @@ const benches: Record<string, Bench> = {
 const { positionals: wanted, values } = parseArgs({
   allowPositionals: true,
   options: {
-    /** Of `growth`: events stored in the larger database. */
+    /** For `growth`: events stored in the larger database. */
     events: { type: 'string', default: '1000000' },
-    /** Of `noisy`: calm phases, and as many noisy ones, of 8 s each. */
+    /** For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. */
     rounds: { type: 'string', default: '4' },
   },
 });
@@ -48,7 +48,7 @@ setLogLevel('error');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)); // what was started ends with it
 let started: Promise<BenchEnvironment> | undefined;
 const environment = (): Promise<BenchEnvironment> => (started ??= startEnvironment());
-const results: { command: string; rows: Row[] }[] = [];
+const results: { command: string; rows: BenchRow[] }[] = [];
 try {
   for (const [name, bench] of Object.entries(benches)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;

@@ -1,4 +1,4 @@
-/** What the model gateway is measured against: a provider that answers at once, always the same, in OpenAI's form. */
+/** The provider of the gateway bench: responds at once with the same completion, in OpenAI's format. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -5,7 +5,7 @@ import type { Form } from '../forms/forms.js';
 import { applyBenchDocuments, applyNoisyDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
 import { percentile } from './numbers.js';
-import type { Row } from './report.js';
+import type { BenchRow } from './report.js';
 import { atRate, sendWebhook } from './webhooks.js';
 
 const othersPerSecond = 40;
@@ -13,30 +13,30 @@ const others = 200;
 /** Seconds of a calm phase, and of a noisy one where they take turns. */
 const phaseSeconds = 8;
 const noisyCustomer = 'noisy';
-/** What the noisy customer writes, and nobody else. */
+/** The text of the noisy customer's events, which no other event has. */
 const noisyText = 'Nobody knows how long this takes.';
 
-/** One way in which a customer's events get stuck. */
+/** A way in which the events of one customer get stuck. */
 interface Trouble {
   what: string;
-  /** Where the noisy customer's webhooks go: its own source leads to its own destination. */
+  /** The source of the noisy customer's webhooks; `noisy` leads to a destination of its own. */
   source: 'github' | 'noisy';
-  /** How many it sends during each phase, the calm ones included. */
+  /** Rate of the noisy customer in all phases, the calm ones included. */
   noisyPerSecond: number;
-  /** Whether calm and noisy phases take turns; else the calm ones come first, and one noisy phase is as long as all of them. */
+  /** True if calm and noisy phases alternate. Otherwise the calm ones come first, and one noisy phase is as long as all of them together. */
   byTurns: boolean;
-  /** How many of its events are there already when the others are measured in a noisy phase; they are not waited for. */
+  /** Events of the noisy customer that are sent before a noisy phase is measured. Their delivery is not waited for. */
   backlog: number;
   begin(): Promise<void>;
   end(): Promise<void>;
 }
 
 /**
- * What a customer whose events get stuck does to all the others: their time from ack to delivery, in phases in which its destination or its model hangs
- * and in phases in which both answer, by turns. Four processes; a steady rate that waits for no answer. How much the p99 of calm phases moves by
- * itself, every other one against the rest, stands beside it: less than that, a ratio does not say.
+ * Measures how a customer whose events get stuck affects all others: their time from ack to delivery, in phases in which its destination or its model
+ * hangs and in phases in which both respond. Four processes, and a steady rate that does not wait for responses. The ratio of the p99 of the odd calm
+ * phases to that of the even ones is printed too: a smaller effect cannot be told from noise.
  */
-export async function benchNoisy(environment: BenchEnvironment, rounds: number): Promise<Row[]> {
+export async function benchNoisy(environment: BenchEnvironment, rounds: number): Promise<BenchRow[]> {
   const { name, brokers } = environment.logs.at(-1)!;
   console.log(`${othersPerSecond} events/s of ${others} other customers, as long calm as noisy, four processes, ${name}`);
   const destinations = await startDestinations();
@@ -46,9 +46,9 @@ export async function benchNoisy(environment: BenchEnvironment, rounds: number):
   const form = await fourProcesses({ logLevel: 'warn', logPrefix: 'bench-noisy.', brokers, databaseUrl, secretsKey: benchKeys.secretsKey });
   await form.start();
   try {
-    const neighbourhood = new Neighbourhood(form, destinations, rounds);
-    const rows: Row[] = [];
-    for (const trouble of troubles(form, destinations)) rows.push(await neighbourhood.measure(trouble));
+    const phases = new NoisyPhases(form, destinations, rounds);
+    const rows: BenchRow[] = [];
+    for (const trouble of troubles(form, destinations)) rows.push(await phases.measure(trouble));
     return rows;
   } finally {
     destinations.answer();
@@ -89,9 +89,9 @@ async function faults(form: Form, method: 'POST' | 'DELETE', script?: object): P
   if (!answer.ok) throw new Error(`the local model refused the faults: ${answer.status}`);
 }
 
-/** Every destination there is. For the noisy customer they can hang; all other deliveries are answered at once. */
+/** All destinations of the bench. They can hang for the noisy customer; all other deliveries are accepted at once. */
 interface Destinations extends Pick<HttpSink, 'url' | 'stop'> {
-  /** When each event arrived first, by id. */
+  /** Time of the first arrival by event id. */
   readonly arrivals: ReadonlyMap<string, number>;
   hang(): void;
   answer(): void;
@@ -119,10 +119,10 @@ async function startDestinations(): Promise<Destinations> {
   };
 }
 
-/** The other customers, and the noisy one among them. */
-class Neighbourhood {
+/** Runs the phases: the other customers and the noisy one, at their rates. */
+class NoisyPhases {
   private sent = 0;
-  /** Events of others that arrived only when the trouble was over. */
+  /** Events of others that arrived only after the trouble had ended. */
   private heldUp = 0;
 
   constructor(
@@ -131,7 +131,7 @@ class Neighbourhood {
     private readonly rounds: number,
   ) {}
 
-  async measure(trouble: Trouble): Promise<Row> {
+  async measure(trouble: Trouble): Promise<BenchRow> {
     const calm: number[][] = [];
     const noisy: number[] = [];
     this.heldUp = 0;
@@ -163,7 +163,7 @@ class Neighbourhood {
     return this.latencies(accepted);
   }
 
-  /** In which everything but the backlog is delivered in the end, so that the next phase begins calm. */
+  /** Ends when everything but the backlog is delivered, so that the next phase begins calm. */
   private async noisyPhase(trouble: Trouble, seconds: number): Promise<number[]> {
     await trouble.begin();
     await atRate(400, trouble.backlog / 400, async () => void (await this.send(trouble.source, noisyCustomer, noisyText)));
@@ -177,7 +177,7 @@ class Neighbourhood {
     return this.latencies(accepted);
   }
 
-  /** The others' events with the moments of their acks, and the noisy customer's. */
+  /** Sends the events of a phase. Resolves with the ack times of the others' events by id, and the ids of the noisy customer's. */
   private async load({ source, noisyPerSecond }: Trouble, seconds: number): Promise<[Map<string, number>, string[]]> {
     const accepted = new Map<string, number>();
     const ofNoisy: string[] = [];

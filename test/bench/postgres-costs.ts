@@ -1,17 +1,17 @@
 import { Client } from 'pg';
 
-/** What one statement cost since the last reset, as `pg_stat_statements` has it. */
+/** The cost of one statement since the last reset, from `pg_stat_statements`. */
 export interface StatementCost {
   text: string;
   calls: number;
   rows: number;
   execMs: number;
   walBytes: number;
-  /** Pages that went into the WAL whole, because they were touched for the first time since a checkpoint. */
+  /** Full-page images in the WAL: pages that were changed for the first time since a checkpoint. */
   walPages: number;
 }
 
-/** Counts what the statements of one database cost; others' are not seen. */
+/** Reads the costs of the statements of one database. */
 export class StatementCosts {
   private readonly client: Client;
 

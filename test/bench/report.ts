@@ -1,16 +1,16 @@
-/** One line of the table in docs/performance.md: a figure of ours beside its baseline in the same run. */
-export interface Row {
+/** One line of the table in docs/performance.md: a figure and its baseline from the same run. */
+export interface BenchRow {
   what: string;
-  /** What it is held against, with its figure. */
+  /** The figure of the baseline and its name. */
   baseline: string;
   millrace: string;
   ratio: string;
-  /** What docs/performance.md asks for; empty where nothing is asked. */
+  /** The target in docs/performance.md, if there is one. */
   target?: string;
 }
 
 /** A table for docs/performance.md, ready to be pasted. */
-export function tableOf(results: readonly { command: string; rows: readonly Row[] }[]): string {
+export function tableOf(results: readonly { command: string; rows: readonly BenchRow[] }[]): string {
   const lines = results.flatMap(({ command, rows }) =>
     rows.map(({ what, baseline, millrace, ratio, target = '–' }) => [what, baseline, millrace, ratio, target, `\`${command}\``]),
   );

@@ -1,18 +1,18 @@
 import { Client } from 'pg';
 
 const perChunk = 250_000;
-/** Over so many days the stored events are spread. */
+/** The stored events are spread over this many days. */
 const days = 30;
-/** Customers that the stored events are of, and the load's too: as many however large the tables are. */
+/** Number of customers of the stored events and of the load, whatever the size of the tables. */
 export const storedCustomers = 5_000;
 
-/** As libs/contracts writes the time that an id begins with: nine characters of five bits each. */
+/** SQL for the time at the beginning of an id, as libs/contracts writes it: nine characters of five bits each. */
 const timeText = (ms: string): string =>
   Array.from({ length: 9 }, (_, at) => `substr('0123456789abcdefghjkmnpqrstvwxyz', (${ms} >> ${5 * (8 - at)} & 31)::integer + 1, 1)`).join(
     ' || ',
   );
 
-/** `r` and `d` are what ids of runs and deliveries consist of, `trace` is of the event's trace. */
+/** Columns: `e`, `r` and `d` are the ids of event, run and delivery without their prefixes; `trace` is the trace id. */
 const row = `moment AS (
     SELECT n, $4::timestamptz - (1 - n::float8 / $3) * interval '${days} days' AS at FROM generate_series($1::bigint, $2::bigint - 1) AS n),
   timed AS MATERIALIZED (
@@ -22,7 +22,7 @@ const row = `moment AS (
       md5('t' || n) AS trace, 'customer-' || (hashint8(n) & 1048575) % ${storedCustomers} AS customer
     FROM timed)`;
 
-/** An event with everything that follows from it, as the services leave it behind. */
+/** Inserts events with all rows that the services derive from them. */
 const statements = [
   `WITH ${row} INSERT INTO event (tenant_id, id, source, customer, type, lane, provider_event_id, occurred_at, received_at, recorded_at, trace_id,
      content_type, body, log_topic, log_partition, log_offset)
@@ -48,8 +48,8 @@ const statements = [
 const tables = ['event', 'run', 'step_result', 'model_attempt', 'delivery', 'attempt'];
 
 /**
- * Fills a migrated database with finished events of the last month, the ids of events in random order, as hashes are, and those of what follows from
- * them in the order of time. The indexes are made when the rows are there, because ten million insertions into each would take hours.
+ * Fills a migrated database with finished events of the last month. The ids of events are in random order, as hashes are; the ids of runs and deliveries
+ * are in the order of time. The indexes are created after the rows, because ten million insertions into each would take hours.
  */
 export async function storeEvents(databaseUrl: string, events: number): Promise<void> {
   const client = new Client({ connectionString: databaseUrl, application_name: 'millrace-bench-fill' });
@@ -69,7 +69,7 @@ export async function storeEvents(databaseUrl: string, events: number): Promise<
   await client.end();
 }
 
-/** Returns the statements that make them again. */
+/** Drops all indexes and keys. Returns the statements that create them again. */
 async function dropIndexes(client: Client): Promise<string[]> {
   const { rows: constraints } = await client.query<{ table: string; name: string; definition: string }>(
     `SELECT conrelid::regclass::text AS table, conname AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint

@@ -5,13 +5,13 @@ import { benchKeys } from './documents.js';
 export interface Webhook {
   /** Name of the source it is sent to. */
   source: string;
-  /** The partner's own id: another one is another event. */
+  /** The partner's id of the event. */
   delivery: string;
   customer: string;
   text: string;
 }
 
-/** Sends one; gives the event's id when it is acknowledged. */
+/** Sends one. Resolves with the event id when it is acknowledged. */
 export async function sendWebhook(doors: string, { source, delivery, customer, text }: Webhook): Promise<string> {
   const body = JSON.stringify({
     action: 'opened',
@@ -30,7 +30,7 @@ export async function sendWebhook(doors: string, { source, delivery, customer, t
   return eventIds[0];
 }
 
-/** Does something at a steady rate that waits for no answer (open loop); resolves when all of it is done. */
+/** Calls `act` at a steady rate without waiting for its result (open loop). Resolves when all calls have ended. */
 export async function atRate(perSecond: number, seconds: number, act: (index: number) => Promise<void>): Promise<void> {
   const under = new Set<Promise<void>>();
   const started = performance.now();

@@ -1,4 +1,4 @@
-/** One contestant of the consumer's bench, in a process of its own: reads the topic its parent names, measures, answers. */
+/** One consumer of the consumer bench, in a process of its own: reads the topic that its parent names, measures, and sends the result back. */
 import 'reflect-metadata';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,7 +19,7 @@ interface Value {
   n: number;
 }
 
-/** Stands in for a model that takes its time, and watches the order in which it is asked. */
+/** Waits as long as a model call takes and counts violations of the order per customer. */
 class SlowModel {
   private readonly atWork = new Set<string>();
   private readonly last = new Map<string, number>();
@@ -91,8 +91,8 @@ const start: Record<ConsumerKind, () => Promise<void>> = {
 
 async function listen(controller: Type, options: MicroserviceOptions): Promise<void> {
   @Module({ controllers: [controller] })
-  class Contestant {}
-  const app = await NestFactory.createMicroservice(Contestant, { ...options, logger: ['error'] });
+  class ConsumerModule {}
+  const app = await NestFactory.createMicroservice(ConsumerModule, { ...options, logger: ['error'] });
   await app.listen();
 }
 
