@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { check } from './checker.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
-import type { Arrival, OffsetSample, Request, Ticket } from './history.js';
+import type { SinkRequest, OffsetSample, PartnerRequest, Ticket } from './history.js';
 
 interface World {
-  requests: Request[];
-  arrivals: Arrival[];
+  requests: PartnerRequest[];
+  arrivals: SinkRequest[];
   offsets: OffsetSample[];
   evidence: Evidence;
 }
@@ -14,16 +14,16 @@ interface World {
 const strict = 'ledger';
 
 const ticket = (sequence: number): Ticket => ({ customer: 'c', lane: 'high', sequence });
-const request = (sequence: number, outcome: Request['outcome'] = 'ok'): Request => ({
+const request = (sequence: number, outcome: PartnerRequest['outcome'] = 'ok'): PartnerRequest => ({
   ...ticket(sequence),
   why: 'first',
   at: sequence,
   endedAt: sequence,
   outcome,
   eventId: `evt_${sequence}`,
-  answer: '200',
+  response: '200',
 });
-const arrival = (sequence: number, more: Partial<Arrival> = {}): Arrival => ({
+const arrival = (sequence: number, more: Partial<SinkRequest> = {}): SinkRequest => ({
   ...ticket(sequence),
   at: 10 + sequence,
   destination: strict,

@@ -1,45 +1,46 @@
 import { otherDestination, strictDestination } from './documents.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
-import type { Arrival, History, OffsetSample, Request, Ticket } from './history.js';
+import type { SinkRequest, History, OffsetSample, PartnerRequest, Ticket } from './history.js';
 
 export const violationKinds = ['lost', 'phantom', 'second effect', 'order', 'offset', 'died'] as const;
 export type ViolationKind = (typeof violationKinds)[number];
 
-/** A promise that was broken, with the ticket whose history shows it. */
+/** A broken promise, with the id of the ticket whose history shows it. */
 export interface Violation {
   readonly kind: ViolationKind;
   readonly ticket: string | undefined;
   readonly what: string;
 }
 
-type Seen = Pick<History, 'requests' | 'arrivals' | 'offsets'>;
+/** The observations that the checks use. */
+type Observed = Pick<History, 'requests' | 'arrivals' | 'offsets'>;
 
 /**
- * Judges a run from what was seen from outside and what was found afterwards. Modelled on Jepsen's queue workload: every event has a unique place
- * in the order of its partner, so each promise is a linear scan.
- * @param surprises ends of processes that nobody asked for: no fault of this harness is a reason to end
+ * Judges a run by what was observed from outside and what was read afterwards. Modelled on Jepsen's queue workload: each event has a unique sequence
+ * number in its stream, so each promise is checked by a linear scan.
+ * @param surprises unexpected ends of processes; no fault of this harness is a reason for a process to end
  */
-export function check(seen: Seen, evidence: Evidence, surprises: readonly string[] = []): Violation[] {
+export function check(observed: Observed, evidence: Evidence, surprises: readonly string[] = []): Violation[] {
   return [
-    ...lost(seen, evidence),
-    ...phantoms(seen, evidence),
-    ...secondEffects(seen.arrivals, evidence),
+    ...lost(observed, evidence),
+    ...phantoms(observed, evidence),
+    ...secondEffects(observed.arrivals, evidence),
     ...disorderOnTheLog(evidence),
-    ...disorderAtTheSink(seen.arrivals),
-    ...offsetsBackwards(seen.offsets),
-    ...offsetsBeyondTheUnfinished(seen.offsets, evidence),
+    ...disorderAtTheSink(observed.arrivals),
+    ...offsetsBackwards(observed.offsets),
+    ...offsetsBeyondTheUnfinished(observed.offsets, evidence),
     ...surprises.map((what) => ({ kind: 'died' as const, ticket: undefined, what })),
   ];
 }
 
-/** Where a ticket is to arrive. */
+/** The destinations that must receive the event of a ticket. */
 export function destinationsOf({ sequence }: Ticket): string[] {
   return sequence % 5 === 0 ? [strictDestination, otherDestination] : [strictDestination];
 }
 
 /** Every acknowledged event is on the log and in Postgres, its last run is completed, its deliveries are delivered, and the sink has taken them. */
-function lost({ requests, arrivals }: Seen, evidence: Evidence): Violation[] {
+function lost({ requests, arrivals }: Observed, evidence: Evidence): Violation[] {
   const onLog = new Set(evidence.log.events.map(({ ticket }) => ticket));
   const eventOf = new Map(evidence.events.map((event) => [event.ticket, event.id]));
   const completed = new Set(evidence.runs.filter(({ state }) => state === 'completed').map(({ eventId }) => eventId));
@@ -65,12 +66,12 @@ function lost({ requests, arrivals }: Seen, evidence: Evidence): Violation[] {
   });
 }
 
-export function acknowledged(requests: readonly Request[]): Map<string, Ticket> {
+export function acknowledged(requests: readonly PartnerRequest[]): Map<string, Ticket> {
   return new Map(requests.filter(({ outcome }) => outcome === 'ok').map((request) => [idOf(request), request]));
 }
 
-/** Nothing has an effect that no partner can have caused, and nothing reaches the sink that is no delivery of ours. */
-function phantoms({ requests, arrivals }: Seen, evidence: Evidence): Violation[] {
+/** No effect exists that no partner can have caused, and the sink receives nothing but our deliveries. */
+function phantoms({ requests, arrivals }: Observed, evidence: Evidence): Violation[] {
   const possible = new Set(requests.filter(({ outcome }) => outcome !== 'fail').map((request) => idOf(request)));
   const deliveries = new Set(evidence.deliveries.map(({ id }) => id));
   return [
@@ -91,10 +92,10 @@ function phantoms({ requests, arrivals }: Seen, evidence: Evidence): Violation[]
 }
 
 /**
- * One event per ticket, one completed run per generation with one decision wherever it is told, one delivery per destination and generation, one
- * payload per delivery. The same request once more is none of these: that is what the `webhook-id` is for.
+ * One event per ticket, one completed run per generation with one decision in all records, one delivery per destination and generation, one payload
+ * per delivery. A repeat of the same request under its `webhook-id` is no second effect.
  */
-function secondEffects(arrivals: readonly Arrival[], evidence: Evidence): Violation[] {
+function secondEffects(arrivals: readonly SinkRequest[], evidence: Evidence): Violation[] {
   const generationOf = new Map(evidence.deliveries.map(({ id, generation }) => [id, generation]));
   const ticketOf = new Map(evidence.events.map(({ id, ticket }) => [id, ticket]));
   const taken = distinct(arrivals.filter(isTaken), ({ webhookId }) => webhookId);
@@ -141,7 +142,7 @@ function secondEffects(arrivals: readonly Arrival[], evidence: Evidence): Violat
   ];
 }
 
-/** A customer's events of a lane stand in one partition, in the order they were sent; repeats do not count. */
+/** The events of a customer and lane are in one partition, in the order they were sent. Repeats do not count. */
 function disorderOnTheLog({ log }: Evidence): Violation[] {
   const violations: Violation[] = [];
   const streams = new Map<string, { partition: number; last: number }>();
@@ -162,13 +163,13 @@ function disorderOnTheLog({ log }: Evidence): Violation[] {
   return violations;
 }
 
-/** At the strict destination, a customer's events of a lane arrive for the first time, and are taken for the first time, in the order they were sent. */
-function disorderAtTheSink(arrivals: readonly Arrival[]): Violation[] {
+/** At the strict destination, the first arrivals of a customer's events of a lane are in the order they were sent, and so are the first accepted ones. */
+function disorderAtTheSink(arrivals: readonly SinkRequest[]): Violation[] {
   const strict = arrivals.filter(({ destination }) => destination === strictDestination);
   return [...outOfSequence(strict, 'arrived'), ...outOfSequence(strict.filter(isTaken), 'was taken')];
 }
 
-function outOfSequence(arrivals: readonly Arrival[], how: string): Violation[] {
+function outOfSequence(arrivals: readonly SinkRequest[], how: string): Violation[] {
   const violations: Violation[] = [];
   const lastOf = new Map<string, number>();
   const known = new Set<string>();
@@ -189,20 +190,20 @@ function offsetsBackwards(samples: readonly OffsetSample[]): Violation[] {
   const last = new Map<string, number>();
   for (const { at, group, topic, offsets } of samples) {
     for (const [partition, offset] of offsets) {
-      const place = `${group} ${topic}/${partition}`;
-      const before = last.get(place) ?? 0;
+      const source = `${group} ${topic}/${partition}`;
+      const before = last.get(source) ?? 0;
       if (offset < before)
-        violations.push({ kind: 'offset', ticket: undefined, what: `${place} went back from ${before} to ${offset} at ${at} ms` });
-      last.set(place, offset);
+        violations.push({ kind: 'offset', ticket: undefined, what: `${source} went back from ${before} to ${offset} at ${at} ms` });
+      last.set(source, offset);
     }
   }
   return violations;
 }
 
-/** Postgres' clock and ours are the same, read a moment apart. */
+/** Postgres and this process read the same clock, a moment apart. */
 const clockToleranceMs = 50;
 
-/** What a group has committed is finished: the event's run, or the decision's deliveries, stand in Postgres. */
+/** A record that a group has committed is finished: its run, or the deliveries of its decision, are in Postgres. */
 function offsetsBeyondTheUnfinished(samples: readonly OffsetSample[], evidence: Evidence): Violation[] {
   const excused = new Set(evidence.deadLetters.map(({ customer }) => customer));
   const runOfEvent = new Map(evidence.runs.filter(({ generation }) => generation === 0).map((run) => [run.eventId, run]));
@@ -233,9 +234,9 @@ function committedTooEarly(
 ): Violation[] {
   const violations: Violation[] = [];
   const waiting = new Map(
-    [...Map.groupBy(records, ({ topic, partition }) => `${topic}/${partition}`)].map(([place, ofPlace]) => [
-      place,
-      ofPlace.toSorted((a, b) => b.offset - a.offset),
+    [...Map.groupBy(records, ({ topic, partition }) => `${topic}/${partition}`)].map(([partition, ofPartition]) => [
+      partition,
+      ofPartition.toSorted((a, b) => b.offset - a.offset),
     ]),
   );
   for (const { at, topic, offsets, group } of samples) {
@@ -252,17 +253,17 @@ function committedTooEarly(
   return violations;
 }
 
-function isTaken({ status }: Arrival): boolean {
+function isTaken({ status }: SinkRequest): boolean {
   return status === 204;
 }
 
-/** The first of each key. */
+/** The first item of each key. */
 function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
   const known = new Set<string>();
   return items.filter((item) => !known.has(keyOf(item)) && known.add(keyOf(item)));
 }
 
-/** The second of each key. */
+/** The second item of each key. */
 function repeated<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
   const counts = new Map<string, number>();
   return items.filter((item) => {

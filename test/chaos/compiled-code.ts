@@ -7,11 +7,11 @@ interface PlantedBug {
   readonly file: string;
   readonly from: string;
   readonly to: string;
-  /** What the run must find, one of these at least. */
+  /** The run must find at least one of these. */
   readonly shows: readonly ViolationKind[];
 }
 
-/** One small change of the compiled code each: what the product would do if the idea were not there. */
+/** Small changes of the compiled code, each of which breaks one promise. */
 export const plantedBugs: Record<Plant, PlantedBug> = {
   // An offset counts as finished when its record is queued.
   'commit-early': {
@@ -37,8 +37,8 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
 };
 
 /**
- * A copy of the compiled code for the run's services, so that a build meanwhile changes nothing in it; with a bug, where one is to be planted.
- * Returns the folder with its `dist`.
+ * Copies the compiled code for the services of the run, so that a build in the meantime does not change it, and plants the bug if one is given.
+ * Returns the folder that has the `dist`.
  */
 export function copyCompiledCode(directory: string, plant: Plant | undefined): string {
   const root = join(directory, 'code');
@@ -49,7 +49,7 @@ export function copyCompiledCode(directory: string, plant: Plant | undefined): s
   return root;
 }
 
-/** @throws Error where the code reads differently by now, so that no bug would be planted */
+/** @throws Error if the compiled code has changed, so that no bug would be planted */
 function change(root: string, { file, from, to }: PlantedBug): void {
   const path = join(root, 'dist', file);
   const before = readFileSync(path, 'utf8');

@@ -5,7 +5,7 @@ import { Database, DocumentTable } from '#libs/persistence';
 
 export const chaosTenant = 'chaos';
 
-/** What the services, the partners and the operator of a run share. */
+/** Keys that the services, the partners and the operator of a run share. */
 export const chaosKeys = {
   partner: `whsec_${randomBytes(24).toString('base64')}`,
   destination: `whsec_${randomBytes(24).toString('base64')}`,
@@ -13,7 +13,7 @@ export const chaosKeys = {
   operator: 'mr_test_operator_0123456789abcdef0123456789abcdef',
 };
 
-/** Every event goes to `ledger`, in strict order; some go to `copies` as well, where order may give way. */
+/** All events go to `ledger`, in strict order. Some also go to `copies`, whose order is best-effort. */
 export const strictDestination = 'ledger';
 export const otherDestination = 'copies';
 
@@ -36,7 +36,7 @@ const infer = {
   timeoutMs: 3_000,
 };
 
-/** Half a minute: longer than the sink ever fails. */
+/** Half a minute in total, longer than any fault of the sink. */
 const delaysMs = [200, 500, ...Array.from({ length: 30 }, () => 1_000)];
 
 const destination = (name: string, url: string, order: 'strict' | 'best-effort') => ({
@@ -54,7 +54,7 @@ const destination = (name: string, url: string, order: 'strict' | 'best-effort')
   },
 });
 
-/** One partner with three lanes, one flow with every kind of step that waits for somebody else, two destinations. */
+/** One partner with three lanes, one flow that asks a model and delivers, two destinations. */
 const documents = (urlOf: (destination: string) => string): object[] => [
   { ...head, kind: 'Tenant', metadata: { name: chaosTenant }, spec: { displayName: 'Chaos' } },
   {
@@ -91,7 +91,7 @@ const documents = (urlOf: (destination: string) => string): object[] => [
   destination(otherDestination, urlOf(otherDestination), 'best-effort'),
 ];
 
-/** Straight into Postgres, so that the run begins with them in effect. */
+/** Writes to Postgres directly, so that the documents are in effect when the run begins. */
 export async function applyChaosDocuments(databaseUrl: string, urlOf: (destination: string) => string): Promise<void> {
   const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-chaos', poolSize: 1 });
   const table = new DocumentTable(new SecretBox(Buffer.from(chaosKeys.secretsKey, 'base64')));

@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import type { Json } from '#libs/contracts';
 import type { LogEvidence } from './log-reader.js';
 
-/** What is found in Postgres and on the log after the run. Times are ms since the run began. */
+/** The state of Postgres and the log after the run. Times are in ms since the run began. */
 export interface Evidence {
   readonly events: readonly StoredEvent[];
   readonly runs: readonly StoredRun[];
@@ -14,7 +14,7 @@ export interface Evidence {
 
 export interface StoredEvent {
   readonly id: string;
-  /** The partner's own id: the ticket's. */
+  /** The partner's id of the event, which is the ticket's. */
   readonly ticket: string;
   readonly recordedAt: number;
 }
@@ -48,12 +48,12 @@ export interface StoredDeadLetter {
   readonly resolved: boolean;
 }
 
-/** Answers of models that were got more than once for one step of a run. */
+/** Counts of model responses, and of those that repeat one of the same step and run. */
 export interface ModelAnswers {
   readonly total: number;
-  /** By another claim of the run: the one before ended between the answer and its commit. */
+  /** Repeated by another claim of the run: the previous one ended between the response and its commit. */
   readonly repeatedAfterCrash: number;
-  /** By one and the same claim: there is no reason for that. */
+  /** Repeated by the same claim, which must not happen. */
   readonly repeatedWithout: number;
 }
 

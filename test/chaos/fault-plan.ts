@@ -2,7 +2,7 @@ import { SeededRandom } from '#libs/testing';
 import type { FaultKind } from './options.js';
 import type { SinkFault } from './sink.js';
 
-/** A fault that is to be: everything about it is drawn before the run, so a seed says all. */
+/** A fault to inject. All its properties are drawn before the run, so a seed determines the plan. `at` and `forMs` are ms. */
 export type PlannedFault = { readonly at: number; readonly forMs: number } & (
   | { readonly kind: 'kill'; readonly target: string }
   | { readonly kind: 'pause'; readonly target: string }
@@ -20,18 +20,18 @@ export interface FaultPlanOptions {
 }
 
 const killTargets = ['ingestion', 'query', 'local-model', 'ai-processing-1', 'ai-processing-2', 'connectors-1', 'connectors-2'];
-/** Consumers hold partitions and claims, so a pause of them makes zombies. */
+/** Consumers hold partitions and claims, so pausing one makes a zombie. */
 const pauseTargets = ['ai-processing-1', 'ai-processing-2', 'connectors-1', 'connectors-2', 'ingestion'];
 const firstAfterMs = 5_000;
 const gapMs = [4_000, 11_000] as const;
-/** The last part of a run is for healing. */
+/** No fault begins in the last part of a run. */
 const lastBeforeEndMs = 8_000;
-/** With room for a fault between the two. */
+/** The shortest run that has room for a fault. */
 const shortestMinutes = 0.25;
 
 /**
- * Every kind comes up before any comes up again, service kills twice as often as the others; which process is struck takes turns likewise.
- * @throws Error where kinds are wanted and the run has room for none: it would pass without any
+ * Each kind is drawn before any is drawn again, service kills twice as often as the others. Target processes are drawn the same way.
+ * @throws Error if the run is too short for any fault
  */
 export function planFaults({ seed, kinds, durationMs }: FaultPlanOptions): PlannedFault[] {
   const random = new SeededRandom(seed);

@@ -1,45 +1,46 @@
 import type { Lane } from '#libs/contracts';
 import type { FaultKind } from './options.js';
 
-/** What a partner says happened: the key of everything the checker does. */
+/** Identifies one event of a partner. The checker relates everything to it. */
 export interface Ticket {
   readonly customer: string;
   readonly lane: Lane;
-  /** Counts from 1 per customer and lane: the order in which the partner sends. */
+  /** Counts from 1 per customer and lane, in the order in which the partner sends. */
   readonly sequence: number;
 }
 
-/** The partner's own id of the event, under which it repeats it. */
+/** The partner's id of the event, the same in all its repeats. */
 export function idOf({ customer, lane, sequence }: Ticket): string {
   return `${customer}/${lane}/${sequence}`;
 }
 
 /**
- * One request of a partner. `ok`: acknowledged, so it must take effect; `fail`: not taken for certain; `info`: unknown, so it may.
- * Times are ms since the run began.
+ * One request of a partner. `ok`: acknowledged, so it must take effect. `fail`: certainly not accepted. `info`: unknown, so it may take effect.
+ * Times are in ms since the run began.
  */
-export interface Request extends Ticket {
+export interface PartnerRequest extends Ticket {
   readonly why: 'first' | 'repeat' | 'duplicate';
   readonly at: number;
   readonly endedAt: number;
   readonly outcome: 'ok' | 'fail' | 'info';
   readonly eventId: string | null;
   /** The status, or the failure's code. */
-  readonly answer: string;
+  readonly response: string;
 }
 
 /** One request that reached the sink. */
-export interface Arrival extends Ticket {
+export interface SinkRequest extends Ticket {
   readonly at: number;
   readonly destination: string;
   readonly webhookId: string;
   readonly eventId: string;
   readonly bodyHash: string;
-  /** Null where the sink never answered. */
+  /** Null if the sink did not respond. */
   status: number | null;
 }
 
-export interface Fault {
+/** A fault that was injected. */
+export interface InjectedFault {
   readonly kind: FaultKind;
   readonly what: string;
   readonly at: number;
@@ -48,7 +49,7 @@ export interface Fault {
   readonly kills: number;
 }
 
-/** What a group had committed, by an answer of the log that came at `at`. */
+/** The committed offsets of a group, from a response of the log that came at `at`. */
 export interface OffsetSample {
   readonly at: number;
   readonly group: string;
@@ -56,14 +57,14 @@ export interface OffsetSample {
   readonly offsets: ReadonlyMap<number, number>;
 }
 
-/** Everything that was seen from outside while the run lasted. */
+/** Everything that was observed from outside during the run. */
 export class History {
-  readonly requests: Request[] = [];
-  readonly arrivals: Arrival[] = [];
-  readonly faults: Fault[] = [];
+  readonly requests: PartnerRequest[] = [];
+  readonly arrivals: SinkRequest[] = [];
+  readonly faults: InjectedFault[] = [];
   readonly offsets: OffsetSample[] = [];
   private readonly startedMonotonicMs = performance.now();
-  /** Wall clock at 0 ms. */
+  /** Wall clock time at 0 ms. */
   readonly startedAt = Date.now();
 
   now(): number {

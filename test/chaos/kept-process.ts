@@ -12,18 +12,18 @@ export interface KeptProcessOptions {
   readonly environment: Record<string, string>;
   /** The folder whose `dist` it runs. */
   readonly root: string;
-  /** Where what it printed goes when it ends. */
+  /** Its output is appended to this file when it ends. */
   readonly outputFile: string;
-  /** How it shows that it can work; default: its `/readyz`. */
+  /** Resolves with whether it is ready; default: its `/readyz`. */
   readonly probe?: (port: number) => Promise<boolean>;
   readonly port?: number;
 }
 
 const restartAfterMs = 500;
 
-/** A service that is started again whenever it ends, as Kubernetes would, until it is told to stay down. */
+/** A service that is restarted whenever it ends, as Kubernetes does, until it is killed or stopped. */
 export class KeptProcess {
-  /** Ends that nobody asked for; why stands in its output. */
+  /** Unexpected ends. The reason is in its output. */
   readonly surprises: string[] = [];
   private wanted = false;
   private isPaused = false;
@@ -67,12 +67,12 @@ export class KeptProcess {
     return this.isPaused;
   }
 
-  /** User and system time of all its lives so far. */
+  /** User and system time of all its processes so far. */
   get cpuMs(): number {
     return this.earlierCpuMs + cpuMsWithChildren(this.process.pid);
   }
 
-  /** Starts it; it may take its time to be ready. */
+  /** Starts it without waiting until it is ready. */
   up(): void {
     this.wanted = true;
     this.launch();

@@ -6,30 +6,31 @@ import type { EventReceived, RunCompleted } from '#libs/contracts';
 import { waitFor } from '#libs/testing';
 import { logPrefix } from './system.js';
 
-/** Everything that is on the log after the run, from its beginning. */
+/** The contents of the log after the run. */
 export interface LogEvidence {
-  readonly events: readonly LoggedEvent[];
-  readonly completions: readonly LoggedCompletion[];
+  readonly events: readonly EventOnLog[];
+  readonly completions: readonly CompletionOnLog[];
   /** Records of all topics. */
   readonly records: number;
 }
 
-interface Place {
+/** The position and key of a record. */
+interface RecordOnLog {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
-  /** As it stands on the log. */
+  /** The key on the log, `tenant/customer`. */
   readonly key: string;
 }
 
-export interface LoggedEvent extends Place {
+export interface EventOnLog extends RecordOnLog {
   readonly eventId: string;
   readonly customer: string;
   readonly lane: string;
   readonly ticket: string;
 }
 
-export interface LoggedCompletion extends Place {
+export interface CompletionOnLog extends RecordOnLog {
   readonly runId: string;
   readonly decision: string;
 }
@@ -47,7 +48,7 @@ export function logClient(brokers: readonly string[]): Kafka {
 export async function readLog(brokers: readonly string[]): Promise<LogEvidence> {
   const kafka = logClient(brokers);
   const ends = await endsOf(kafka);
-  const evidence = { events: [] as LoggedEvent[], completions: [] as LoggedCompletion[], records: 0 };
+  const evidence = { events: [] as EventOnLog[], completions: [] as CompletionOnLog[], records: 0 };
   const consumer = kafka.consumer({ groupId: `chaos-reader-${randomUUID()}`, allowAutoTopicCreation: false });
   await consumer.connect();
   try {
@@ -67,7 +68,7 @@ export async function readLog(brokers: readonly string[]): Promise<LogEvidence> 
   return evidence;
 }
 
-/** Of the partitions that hold anything. */
+/** End offsets of the partitions that are not empty, by `topic/partition`. */
 async function endsOf(kafka: Kafka): Promise<Map<string, number>> {
   const admin = kafka.admin();
   await admin.connect();
@@ -81,18 +82,18 @@ async function endsOf(kafka: Kafka): Promise<Map<string, number>> {
 }
 
 function readBatch(
-  evidence: { events: LoggedEvent[]; completions: LoggedCompletion[]; records: number },
+  evidence: { events: EventOnLog[]; completions: CompletionOnLog[]; records: number },
   { topic, partition, messages }: EachBatchPayload['batch'],
 ): void {
   for (const { offset, key, value, headers } of messages) {
     evidence.records += 1;
-    const place = { topic, partition, offset: Number(offset), key: key?.toString() ?? '' };
+    const record = { topic, partition, offset: Number(offset), key: key?.toString() ?? '' };
     if (eventTopicNames.has(topic)) {
       const { eventId, customer, lane, providerEventId } = JSON.parse(value!.toString()) as EventReceived;
-      evidence.events.push({ ...place, eventId, customer, lane, ticket: providerEventId ?? '' });
+      evidence.events.push({ ...record, eventId, customer, lane, ticket: providerEventId ?? '' });
     } else if (headers?.['mr_schema']?.toString() === 'run.completed.v1') {
       const { runId, decision } = JSON.parse(value!.toString()) as RunCompleted;
-      evidence.completions.push({ ...place, runId, decision: JSON.stringify(decision) });
+      evidence.completions.push({ ...record, runId, decision: JSON.stringify(decision) });
     }
   }
 }

@@ -6,16 +6,16 @@ import { cpuMsWithChildren } from '../forms/process-cpu.js';
 import { KeptProcess } from './kept-process.js';
 import type { LogKind } from './options.js';
 
-/** The log of a run: a broker of it can be killed and comes back with what it had acknowledged. */
+/** The log of a run. A broker of it can be killed and comes back with everything that it had acknowledged. */
 export interface ChaosLog {
   readonly brokers: readonly string[];
   /** User and system time of the brokers so far. */
   readonly cpuMs: number;
   /** Copies of each partition. */
   readonly replication: number;
-  /** Ends of a broker of ours that nobody asked for. */
+  /** Unexpected ends of the local broker. */
   readonly surprises: readonly string[];
-  /** Kills a broker, the next one each time, lets it be away for so long, and resolves when it answers again. */
+  /** Kills a broker, each time the next one, keeps it down for `awayMs`, and resolves when it responds again. */
   restart(awayMs: number): Promise<void>;
   stop(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** `npm run chaos`: load, faults, and a checker that counts what was lost, doubled, out of order or stuck. `docs/chaos.md` says what is checked. */
+/** `npm run chaos`: runs load and faults, and counts what was lost, doubled, out of order or stuck. `docs/chaos.md` describes the checks. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import type { ChaosOptions } from './options.js';
 import { Partners } from './partners.js';
 import { untilQuiet } from './quiet.js';
 import { report } from './report.js';
-import type { Run } from './report.js';
+import type { ChaosRun } from './report.js';
 import { Sink } from './sink.js';
 import { System } from './system.js';
 
@@ -37,17 +37,17 @@ if (options.keep || (failed && options.plant === undefined)) {
 } else {
   rmSync(directory, { recursive: true, force: true });
 }
-console.log(verdict());
+console.log(lastLine());
 process.exit(failed ? 1 : 0);
 
-/** The run itself failed: nothing is proven, and its folder may say why. */
+/** Ends the process after a failure of the harness itself, which proves nothing. The run's folder is kept. */
 function brokenOff(error: unknown): never {
   console.error(error);
   console.error(`The run was broken off; what its processes printed is in ${join(directory, 'output')}`);
   process.exit(3);
 }
 
-function verdict(): string {
+function lastLine(): string {
   if (options.plant === undefined) return failed ? 'FAILED' : 'passed';
   const { shows } = plantedBugs[options.plant];
   const found = shows.filter((kind) => run.violations.some((violation) => violation.kind === kind));
@@ -66,7 +66,7 @@ function optionsOrExit(): { options: ChaosOptions; plan: PlannedFault[] } {
   }
 }
 
-async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, plant }: ChaosOptions): Promise<Run> {
+async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, plant }: ChaosOptions): Promise<ChaosRun> {
   const sink = await Sink.start(history);
   const system = await System.start({ log, directory, root: copyCompiledCode(directory, plant), sink });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
@@ -103,8 +103,8 @@ async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, pla
   return { options, history, partners, operator, evidence, violations, stuck, surprises, quietAfterMs, cpuMs };
 }
 
-/** One JSON object a line, for whoever looks closer. */
-function keep({ evidence, violations }: Run): void {
+/** Writes the history and the evidence as JSON lines. */
+function keep({ evidence, violations }: ChaosRun): void {
   const write = (name: string, rows: readonly unknown[]): void =>
     writeFileSync(join(directory, `${name}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   write('violations', violations);

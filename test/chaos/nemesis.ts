@@ -6,7 +6,7 @@ import type { System } from './system.js';
 
 type Of<K extends PlannedFault['kind']> = Extract<PlannedFault, { kind: K }>;
 
-/** Carries the plan out. Faults overlap; two that would strike the same thing at the same time do not, the later one is left out. */
+/** Injects the planned faults. Faults overlap, but not at the same target: the later one is left out. */
 export class Nemesis {
   private readonly busy = new Set<string>();
   private readonly open = new Set<Promise<void>>();
@@ -96,7 +96,7 @@ export class Nemesis {
     this.sink.heal();
   }
 
-  /** The model may be away itself at that moment; then this fault is that one. */
+  /** Does nothing if the model is down at that moment. */
   private async breakModel({ how, forMs }: Of<'model'>): Promise<void> {
     const faults = `${this.system.model}/faults`;
     const rule = ruleOf(how);
@@ -113,7 +113,7 @@ function ruleOf(how: Of<'model'>['how']): object {
   return { fault: 'status', status: Number(how), ...(how === '429' ? { retryAfterSeconds: 1 } : {}) };
 }
 
-/** What two faults cannot strike at once. */
+/** The target of a fault, which only one fault strikes at a time. */
 function targetOf(fault: PlannedFault): string {
   if (fault.kind === 'model') return 'local-model';
   return 'target' in fault ? fault.target : fault.kind;

@@ -6,7 +6,7 @@ import { logPrefix } from './system.js';
 
 const intervalMs = 1_000;
 
-/** Every group that shares its topics among its members, and what it reads. */
+/** The consumer groups that share their topics among their members, and those topics. */
 const groups: readonly { group: string; topics: readonly string[] }[] = [
   { group: 'recorder', topics: Object.values(eventTopics).map(({ name }) => name) },
   { group: 'flows', topics: Object.values(eventTopics).map(({ name }) => name) },
@@ -16,7 +16,7 @@ const groups: readonly { group: string; topics: readonly string[] }[] = [
   { group: 'redeliveries', topics: [topics.commands.name] },
 ];
 
-/** Asks the log all the time what the groups have committed. */
+/** Samples the committed offsets of the groups once a second. */
 export class OffsetWatch {
   private readonly admin: Admin;
   private timer: NodeJS.Timeout | undefined;
@@ -43,7 +43,7 @@ export class OffsetWatch {
     await this.admin.disconnect().catch(() => undefined);
   }
 
-  /** Records that are on the log and that a group has not finished, over all groups. */
+  /** Sum over all groups of the records that the group has not committed. */
   async lag(): Promise<number> {
     let lag = 0;
     for (const { group, topics: names } of groups) {

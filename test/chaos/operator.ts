@@ -7,12 +7,12 @@ interface OpenLetter {
   readonly delivery: { id: string } | null;
 }
 
-/** How often it looks while the run is on: a customer whose run was given up waits for it. */
+/** Interval during the run. A customer whose run was given up waits for the operator. */
 const roundMs = 5_000;
-/** A letter that was acted on gets so long before it is acted on again. */
+/** Time before it acts on the same dead letter again. */
 const patienceMs = 10_000;
 
-/** Does with what was given up what a person would do after an outage: runs it again, delivers it again. */
+/** Acts on dead letters as a person would after an outage: replays events and redelivers deliveries. */
 export class Operator {
   private readonly actedAt = new Map<string, number>();
   replayed = 0;
@@ -34,7 +34,7 @@ export class Operator {
     await this.round;
   }
 
-  /** Resolves with the number of dead letters that are open. */
+  /** Replays and redelivers open dead letters. Resolves with their number. */
   async tidyUp(): Promise<number> {
     const { deadLetters } = await this.ask<{ deadLetters: { nodes: OpenLetter[] } }>(
       '{ deadLetters(last: 100, filter: { resolved: false }) { nodes { id kind event { id } delivery { id } } } }',

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 
-/** What the nemesis may do. Every one of them heals. */
+/** The kinds of faults that the nemesis injects. All of them heal. */
 export const faultKinds = ['kill', 'pause', 'broker', 'postgres', 'worker', 'sink', 'model'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
-/** Which log the run is on: a real Kafka, the local broker in a process of its own, or three Kafka brokers with replication 3. */
+/** The log of the run: one Kafka broker, the local broker in a process of its own, or three Kafka brokers with replication 3. */
 export const logKinds = ['kafka', 'local', 'kafka3'] as const;
 export type LogKind = (typeof logKinds)[number];
 
@@ -14,23 +14,23 @@ export type Plant = (typeof plants)[number];
 export interface ChaosOptions {
   readonly minutes: number;
   readonly seed: number;
-  /** Events that partners offer per second, whether or not the door takes them. */
+  /** Events that partners offer per second, whether or not they are accepted. */
   readonly rate: number;
   readonly customers: number;
   readonly log: LogKind;
   readonly faults: readonly FaultKind[];
-  /** How long after the last fault everything may take to come to its end. */
+  /** Deadline after the last fault for all work to be finished. */
   readonly quietMinutes: number;
-  /** Keeps the history and the processes' output of a run that passed, too. */
+  /** Also keeps the history and the output of the processes of a run that passed. */
   readonly keep: boolean;
-  /** A bug that is planted in a copy of the compiled code: the run must find it. */
+  /** A bug to plant in a copy of the compiled code. The run must find it. */
   readonly plant: Plant | undefined;
 }
 
 export const usage = `npm run chaos -- [--minutes 10] [--seed 42] [--rate 200] [--customers 50] [--log ${logKinds.join('|')}]
   [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep]`;
 
-/** @throws Error with what is wrong in the arguments */
+/** @throws Error that names the wrong argument */
 export function readOptions(args: readonly string[]): ChaosOptions {
   const { values } = parseArgs({
     args: [...args],

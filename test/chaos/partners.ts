@@ -6,7 +6,7 @@ import { signStandardWebhook } from '#libs/signatures';
 import { SeededRandom } from '#libs/testing';
 import { chaosKeys, chaosTenant } from './documents.js';
 import { idOf } from './history.js';
-import type { History, Request, Ticket } from './history.js';
+import type { History, PartnerRequest, Ticket } from './history.js';
 
 export interface PartnersOptions {
   readonly doors: string;
@@ -16,22 +16,22 @@ export interface PartnersOptions {
   readonly customers: number;
 }
 
-/** What one customer sends in one lane: the next event only after the last was acknowledged. */
+/** The events of one customer in one lane. The next one is sent only after the previous one was acknowledged. */
 interface Stream {
   readonly customer: string;
   readonly lane: Lane;
   sequence: number;
-  /** When each event that waits was due. */
+  /** Due times of the events that are not sent yet. */
   readonly due: number[];
   sending: boolean;
 }
 
-/** Longer than the door waits for the log. */
-const answerDeadlineMs = 7_000;
+/** Longer than ingestion waits for the log. */
+const responseDeadlineMs = 7_000;
 const repeatAfterMs = 250;
-/** Of the acknowledged events, the share that is sent once more. */
+/** Share of the acknowledged events that is sent again. */
 const duplicates = 0.03;
-/** A partner that sends an event so long after it was due is late. */
+/** An event that is sent later than this after it was due counts as late. */
 const lateMs = 1_000;
 const laneShares: readonly Lane[] = ['high', 'normal', 'normal', 'normal', 'low'];
 const tickMs = 10;
@@ -44,8 +44,8 @@ const messages = [
 ];
 
 /**
- * Many partners at a steady rate that waits for nobody: what the door does not take in time queues up at the partner and is sent, in order, when
- * it can be. What was not acknowledged is repeated under the same id.
+ * Offers events at a steady rate. Events that are not accepted in time queue up at the partner and are sent in order later. An event that was not
+ * acknowledged is sent again with the same id.
  */
 export class Partners {
   offered = 0;
@@ -67,8 +67,8 @@ export class Partners {
     this.pool = new Pool(options.doors, {
       connections: 256,
       connectTimeout: 2_000,
-      headersTimeout: answerDeadlineMs,
-      bodyTimeout: answerDeadlineMs,
+      headersTimeout: responseDeadlineMs,
+      bodyTimeout: responseDeadlineMs,
     });
   }
 
@@ -93,7 +93,7 @@ export class Partners {
     await this.pool.destroy();
   }
 
-  /** How many events wait at the partners. */
+  /** Number of events that are not acknowledged yet. */
   get waiting(): number {
     return this.offered - this.acknowledged;
   }
@@ -143,7 +143,7 @@ export class Partners {
     await this.post(ticket, 'duplicate');
   }
 
-  private async post(ticket: Ticket, why: Request['why']): Promise<Request> {
+  private async post(ticket: Ticket, why: PartnerRequest['why']): Promise<PartnerRequest> {
     const { history } = this.options;
     const at = history.now();
     const request = { ...ticket, why, at, ...(await this.exchange(ticket)), endedAt: history.now() };
@@ -151,7 +151,7 @@ export class Partners {
     return request;
   }
 
-  private async exchange(ticket: Ticket): Promise<Pick<Request, 'outcome' | 'answer' | 'eventId'>> {
+  private async exchange(ticket: Ticket): Promise<Pick<PartnerRequest, 'outcome' | 'response' | 'eventId'>> {
     try {
       const { statusCode, body } = await this.pool.request({
         path: `/webhooks/${chaosTenant}.partner`,
@@ -159,11 +159,11 @@ export class Partners {
         ...signed(ticket),
       });
       const text = await body.text();
-      if (statusCode !== 200) return { outcome: 'info', answer: String(statusCode), eventId: null };
-      return { outcome: 'ok', answer: '200', eventId: (JSON.parse(text) as { eventIds: [string] }).eventIds[0] };
+      if (statusCode !== 200) return { outcome: 'info', response: String(statusCode), eventId: null };
+      return { outcome: 'ok', response: '200', eventId: (JSON.parse(text) as { eventIds: [string] }).eventIds[0] };
     } catch (error) {
       const code = (error as { code?: string }).code ?? String(error);
-      return { outcome: code === 'ECONNREFUSED' ? 'fail' : 'info', answer: code, eventId: null };
+      return { outcome: code === 'ECONNREFUSED' ? 'fail' : 'info', response: code, eventId: null };
     }
   }
 }

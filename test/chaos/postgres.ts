@@ -7,7 +7,7 @@ import { cpuMsWithChildren } from '../forms/process-cpu.js';
 
 const restartDeadlineMs = 60_000;
 
-/** The run's own Postgres, as durable as in production; it can be killed and comes back at the same address with what it had committed. */
+/** The Postgres of a run, with the durability of production. It can be killed and restarts at the same address with all committed data. */
 export class KillablePostgres {
   private server: EmbeddedPostgres;
   private earlierCpuMs = 0;
@@ -33,14 +33,14 @@ export class KillablePostgres {
     return this.earlierCpuMs + cpuMsWithChildren(this.pid);
   }
 
-  /** `SIGKILL` to the server, or `SIGQUIT`: an immediate shutdown. Both leave the recovery to the next start. */
+  /** Sends SIGKILL, or SIGQUIT for an immediate shutdown. Both leave the recovery to the next start. */
   async end(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void> {
     this.earlierCpuMs = this.cpuMs;
     process.kill(this.pid, signal);
     await this.server.stop();
   }
 
-  /** Its children may hold its memory for a moment longer than it lived. */
+  /** Retries, because the children of the previous server may keep its shared memory for a moment. */
   async start(): Promise<void> {
     const deadline = performance.now() + restartDeadlineMs;
     for (;;) {
@@ -58,7 +58,7 @@ export class KillablePostgres {
     await this.server.stop();
   }
 
-  /** The first line of the pid file is the server's own. */
+  /** The first line of the pid file is the pid of the server. */
   private get pid(): number {
     return Number(readFileSync(join(this.directory, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
   }

@@ -3,20 +3,20 @@ import { Client } from 'pg';
 import type { OffsetWatch } from './offset-watch.js';
 import type { Operator } from './operator.js';
 
-/** What is not at its end yet. */
+/** Counts of unfinished work. */
 export interface Unfinished {
   readonly runs: number;
   readonly deliveries: number;
   readonly deadLetters: number;
-  /** Customers whose records wait in Postgres. */
+  /** Customers with held records. */
   readonly holds: number;
-  /** Records that a group has not finished. */
+  /** Records that a group has not committed. */
   readonly lag: number;
 }
 
 const intervalMs = 1_000;
 
-/** Waits until everything is at its end, acting as the operator where a person has to. Returns what is left at the deadline: undefined for nothing. */
+/** Waits until all work is finished, acting as the operator meanwhile. Resolves with what is left at the deadline, or undefined. */
 export async function untilQuiet(
   system: { databaseUrl: string; watch: OffsetWatch; operator: Operator },
   deadlineMs: number,

@@ -4,12 +4,13 @@ import type { Violation } from './checker.js';
 import { violationKinds } from './checker.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
-import type { Fault, History } from './history.js';
+import type { History, InjectedFault } from './history.js';
 import type { Operator } from './operator.js';
 import type { Partners } from './partners.js';
 import type { Unfinished } from './quiet.js';
 
-export interface Run {
+/** The result of a chaos run. */
+export interface ChaosRun {
   readonly options: ChaosOptions;
   readonly history: History;
   readonly partners: Partners;
@@ -18,7 +19,7 @@ export interface Run {
   readonly violations: readonly Violation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
-  /** From the last offer to the end of everything. */
+  /** Time from the last offered event until all work was finished. */
   readonly quietAfterMs: number;
   /** User and system time of the run, by kind of process. */
   readonly cpuMs: ReadonlyMap<string, number>;
@@ -26,12 +27,12 @@ export interface Run {
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
-/** The run in lines that a person reads. Counts are printed even where they are 0. */
-export function report(run: Run): string[] {
-  return ['', ...load(run), ...faults(run), ...effects(run), ...verdict(run)];
+/** The report in lines. Counts of 0 are printed too. */
+export function report(run: ChaosRun): string[] {
+  return ['', ...load(run), ...faults(run), ...effects(run), ...violationLines(run)];
 }
 
-function load({ options, history, partners, quietAfterMs, cpuMs }: Run): string[] {
+function load({ options, history, partners, quietAfterMs, cpuMs }: ChaosRun): string[] {
   const acks = acknowledged(history.requests).size;
   const count = (why: string): number => history.requests.filter((request) => request.why === why).length;
   const offeredMs = options.minutes * 60_000;
@@ -44,14 +45,14 @@ function load({ options, history, partners, quietAfterMs, cpuMs }: Run): string[
   ];
 }
 
-/** What one event costs, whatever else runs on the machine. */
+/** CPU time per event, by kind of process. */
 function cpuPerEvent(cpuMs: ReadonlyMap<string, number>, events: number): string {
   const each = (ms: number): string => `${(ms / events).toFixed(2)} ms`;
   const parts = [...cpuMs].toSorted(([, a], [, b]) => b - a).map(([who, ms]) => `${who} ${each(ms)}`);
   return `${each([...cpuMs.values()].reduce((sum, ms) => sum + ms, 0))} per event: ${parts.join(', ')}`;
 }
 
-function faults({ history, surprises }: Run): string[] {
+function faults({ history, surprises }: ChaosRun): string[] {
   const kills = history.faults.reduce((sum, fault) => sum + fault.kills, 0);
   const byKind = Map.groupBy(history.faults, ({ kind }) => kind);
   return [
@@ -68,8 +69,8 @@ function faults({ history, surprises }: Run): string[] {
   ];
 }
 
-/** From the healing of a fault until the sink took an event that was acknowledged after it; ms. */
-function recoveryOf({ healedAt }: Fault, { requests, arrivals }: History): number | undefined {
+/** Time in ms from the end of a fault until the sink accepted an event that was acknowledged after it. */
+function recoveryOf({ healedAt }: InjectedFault, { requests, arrivals }: History): number | undefined {
   const later = new Set<string>();
   for (let at = requests.length - 1; at >= 0 && requests[at]!.endedAt >= healedAt; at -= 1) {
     if (requests[at]!.why !== 'duplicate') later.add(idOf(requests[at]!));
@@ -78,7 +79,7 @@ function recoveryOf({ healedAt }: Fault, { requests, arrivals }: History): numbe
   return first === undefined ? undefined : first.at - healedAt;
 }
 
-function effects({ history, evidence, operator }: Run): string[] {
+function effects({ history, evidence, operator }: ChaosRun): string[] {
   const { arrivals } = history;
   const taken = arrivals.filter(({ status }) => status === 204);
   const deliveries = new Set(taken.map(({ webhookId }) => webhookId));
@@ -91,7 +92,7 @@ function effects({ history, evidence, operator }: Run): string[] {
   ];
 }
 
-function verdict({ violations, stuck, history }: Run): string[] {
+function violationLines({ violations, stuck, history }: ChaosRun): string[] {
   const lines = violationKinds.map((kind) => {
     const ofKind = violations.filter((violation) => violation.kind === kind);
     return `${kind.padEnd(14)} ${ofKind.length}`;
@@ -105,15 +106,15 @@ function verdict({ violations, stuck, history }: Run): string[] {
   return [...lines, `${'stuck'.padEnd(14)} ${left}`, ...violations.slice(0, 10).flatMap((violation) => story(violation, history))];
 }
 
-/** What happened to the ticket of a violation. */
+/** The history of a violation's ticket in lines. */
 function story({ kind, ticket, what }: Violation, { requests, arrivals }: History): string[] {
   const lines = [
     ...requests
       .filter((request) => idOf(request) === ticket)
-      .map(({ at, why, outcome, answer, endedAt }) => ({ at, line: `${why} request, ${outcome} (${answer}) at ${endedAt} ms` })),
+      .map(({ at, why, outcome, response, endedAt }) => ({ at, line: `${why} request, ${outcome} (${response}) at ${endedAt} ms` })),
     ...arrivals
       .filter((arrival) => idOf(arrival) === ticket)
-      .map(({ at, destination, webhookId, status }) => ({ at, line: `${destination} got ${webhookId}, answered ${status}` })),
+      .map(({ at, destination, webhookId, status }) => ({ at, line: `${destination} got ${webhookId}, responded ${status}` })),
   ];
   return [
     `✗ ${kind}${ticket === undefined ? '' : ` ${ticket}`}: ${what}`,

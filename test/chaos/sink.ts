@@ -3,19 +3,20 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Arrival, History, Ticket } from './history.js';
+import type { SinkRequest, History, Ticket } from './history.js';
 
-/** How the sink fails, and for which share of the customers (0 to 1). */
+/** How the sink fails, and for which share of the customers, 0 to 1. */
 export interface SinkFault {
   readonly how: 'hang' | 'reset' | 500 | 503 | 429;
   readonly share: number;
 }
 
-interface Delivered extends Ticket {
+/** The payload of a delivery. */
+interface DeliveredTicket extends Ticket {
   readonly eventId: string;
 }
 
-/** The system that decisions are delivered to. It knows nothing of idempotency: it writes every request down and takes all of them. */
+/** The system that decisions are delivered to. It records all requests and accepts repeats, so that second effects are seen. */
 export class Sink {
   private fault: SinkFault | undefined;
   private readonly hanging = new Set<ServerResponse>();
@@ -60,9 +61,9 @@ export class Sink {
     request.on('error', () => undefined); // cut off: it never arrived
   }
 
-  private write(request: IncomingMessage, body: Buffer): Arrival {
-    const { customer, lane, sequence, eventId } = JSON.parse(body.toString('utf8')) as Delivered;
-    const arrival: Arrival = {
+  private write(request: IncomingMessage, body: Buffer): SinkRequest {
+    const { customer, lane, sequence, eventId } = JSON.parse(body.toString('utf8')) as DeliveredTicket;
+    const arrival: SinkRequest = {
       at: this.history.now(),
       destination: request.url!.slice(1),
       webhookId: request.headers['webhook-id'] as string,
@@ -77,9 +78,9 @@ export class Sink {
     return arrival;
   }
 
-  private answer(arrival: Arrival, response: ServerResponse): void {
+  private answer(arrival: SinkRequest, response: ServerResponse): void {
     const fault = this.fault;
-    if (fault === undefined || placeOf(arrival.customer) >= fault.share) {
+    if (fault === undefined || shareOf(arrival.customer) >= fault.share) {
       arrival.status = 204;
       response.writeHead(204).end();
     } else if (fault.how === 'hang') {
@@ -93,7 +94,7 @@ export class Sink {
   }
 }
 
-/** Where a customer stands among all of them, 0 to below 1, whoever they are. */
-function placeOf(customer: string): number {
+/** A number from 0 to below 1 that is fixed per customer, for faults that strike a share of the customers. */
+function shareOf(customer: string): number {
   return hash('sha1', customer, 'buffer').readUInt32BE() / 2 ** 32;
 }

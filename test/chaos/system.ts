@@ -11,17 +11,17 @@ export const logPrefix = 'chaos.';
 
 export interface SystemOptions {
   readonly log: LogKind;
-  /** Where everything of the run lies. */
+  /** The folder for data and output of the run. */
   readonly directory: string;
   /** The folder whose `dist` the services run. */
   readonly root: string;
   readonly sink: Sink;
 }
 
-/** Short, so that what a dead process held is free again within seconds. */
+/** Short, so that the partitions and claims of a dead process are free within seconds. */
 const shortRecovery = { LOG_SESSION_TIMEOUT_MS: '6000', RUN_LEASE_MS: '5000', DELIVERY_LEASE_MS: '5000' };
 
-/** Every process of a Millrace as a cluster runs it, two of each worker, and a third one that comes and goes. */
+/** All processes of a Millrace as a cluster runs it: two of each worker, and a third that a fault adds. */
 export class System {
   private constructor(
     readonly postgres: KillablePostgres,
