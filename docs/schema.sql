@@ -20,7 +20,9 @@ CREATE UNIQUE INDEX api_key_id ON api_key USING btree (id);
 ALTER TABLE api_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON api_key TO millrace_service USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON api_key TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
-CREATE TRIGGER configuration_changed AFTER INSERT OR DELETE OR UPDATE ON api_key FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
+CREATE TRIGGER configuration_changed_by_delete AFTER DELETE ON api_key REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
+CREATE TRIGGER configuration_changed_by_insert AFTER INSERT ON api_key REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
+CREATE TRIGGER configuration_changed_by_update AFTER UPDATE ON api_key REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
 GRANT INSERT, SELECT (tenant_id, id, name, scopes, created_at, created_by, expires_at, revoked_at), UPDATE (revoked_at) ON api_key TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON api_key TO millrace_service;
 
@@ -238,7 +240,9 @@ CREATE TABLE document (
 ALTER TABLE document ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON document TO millrace_service USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON document TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
-CREATE TRIGGER configuration_changed AFTER INSERT OR DELETE OR UPDATE ON document FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
+CREATE TRIGGER configuration_changed_by_delete AFTER DELETE ON document REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
+CREATE TRIGGER configuration_changed_by_insert AFTER INSERT ON document REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
+CREATE TRIGGER configuration_changed_by_update AFTER UPDATE ON document REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION notify_configuration();
 GRANT INSERT, SELECT ON document TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON document TO millrace_service;
 

@@ -8,6 +8,18 @@ import { registryText } from './registry.mjs';
 /** @type {import('./registry.mjs').Registry[]} */
 const registries = [
   {
+    parts: 'libs/contracts/src/documents/*.document.ts',
+    out: 'libs/contracts/src/documents/documents.generated.ts',
+    exported: 'documentTypes',
+    member: (kind) => `${kind}Document`,
+  },
+  {
+    parts: 'libs/contracts/src/documents/steps/*.step.ts',
+    out: 'libs/contracts/src/documents/steps.generated.ts',
+    exported: 'stepSpecs',
+    member: (kind) => `${kind}Step`,
+  },
+  {
     parts: 'libs/contracts/src/documents/destinations/*.destination.ts',
     out: 'libs/contracts/src/documents/destinations.generated.ts',
     exported: 'destinationKinds',

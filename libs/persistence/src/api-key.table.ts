@@ -30,7 +30,7 @@ const revoke = statement(
 const active = statement(
   'apiKey.active',
   `SELECT ${columns}, secret_hash AS "secretHash" FROM api_key
-   WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) ORDER BY id`,
+   WHERE ($1::text IS NULL OR tenant_id = $1) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) ORDER BY id`,
 );
 
 /** API keys: never the keys themselves, only what tells whether a presented one is genuine. */
@@ -42,7 +42,7 @@ export class ApiKeyTable {
     return stored!;
   }
 
-  /** Revoked and expired ones too, newest first. */
+  /** The tenant's keys, newest first; revoked and expired ones too. */
   list(session: Session, tenant: string): Promise<StoredApiKey[]> {
     return session.query<StoredApiKey>(list, [tenant]);
   }
@@ -53,8 +53,8 @@ export class ApiKeyTable {
     return stored;
   }
 
-  /** Of every tenant: for the services that keep them in memory. */
-  active(session: Session): Promise<CheckableApiKey[]> {
-    return session.query<CheckableApiKey>(active);
+  /** Active keys with their hashes, for the services that keep them in memory; of every tenant unless one is given. */
+  active(session: Session, tenant?: string): Promise<CheckableApiKey[]> {
+    return session.query<CheckableApiKey>(active, [tenant ?? null]);
   }
 }

@@ -3,17 +3,26 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SecretBox, issueApiKey } from '#libs/auth';
 import { document as documentSchema } from '#libs/contracts';
 import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
-import { ApiKeyTable, Configuration, ConfigurationUnavailable, Database, DocumentTable } from './index.js';
+import {
+  ApiKeyTable,
+  Configuration,
+  ConfigurationUnavailable,
+  Database,
+  DocumentSecrets,
+  DocumentSecretsUnreadable,
+  DocumentTable,
+} from './index.js';
 
 const secretBox = new SecretBox(randomBytes(32));
 const documents = new DocumentTable(secretBox);
+const secrets = new DocumentSecrets(secretBox);
 const apiKeys = new ApiKeyTable();
 const tenant = uniqueName('tenant');
 /** So long that only notices can be what refreshed. */
@@ -32,7 +41,7 @@ function save(database: Database, kind: string, name: string, spec: object): Pro
 async function withoutNotices(url: string): Promise<void> {
   const owner = new Client({ connectionString: url });
   await owner.connect();
-  await owner.query('DROP TRIGGER configuration_changed ON document');
+  await owner.query('DROP TRIGGER configuration_changed_by_insert ON document');
   await owner.end();
 }
 
@@ -61,7 +70,7 @@ describe('on a running Postgres', () => {
     expect(() => configuration.apiKey('id')).toThrow(ConfigurationUnavailable);
   });
 
-  test('current documents are there from the start, with their secrets in the clear', async () => {
+  test('current documents are there from the start, with their secrets sealed until they are used', async () => {
     await save(database, 'Tenant', tenant, { displayName: 'Acme' });
     await save(database, 'Source', 'shop', { scheme: 'stripe', secrets: [{ value: 'whsec_1' }] });
     await save(database, 'Destination', 'crm', crm('https://crm.example'));
@@ -70,8 +79,13 @@ describe('on a running Postgres', () => {
     await configuration.start();
 
     expect(configuration.tenant(tenant)?.document.spec.displayName).toBe('Acme');
-    expect(configuration.source(tenant, 'shop')).toMatchObject({ version: 1, document: { spec: { secrets: [{ value: 'whsec_1' }] } } });
-    expect(configuration.destination(tenant, 'crm')?.document.spec.secret).toEqual({ value: 'whsec_c2VjcmV0' });
+    const shop = configuration.source(tenant, 'shop')!;
+    expect(shop).toMatchObject({ version: 1, document: { spec: { secrets: [{ sealed: expect.stringMatching(/^v1\./) }] } } });
+    expect(secrets.opened(shop.document)).toMatchObject({ spec: { secrets: [{ value: 'whsec_1' }] } });
+    expect(secrets.opened(shop.document)).toBe(secrets.opened(shop.document));
+    expect(secrets.opened(configuration.destination(tenant, 'crm')!.document)).toMatchObject({
+      spec: { secret: { value: 'whsec_c2VjcmV0' } },
+    });
     expect(configuration.flows(tenant).map(({ name }) => name)).toEqual(['a', 'b']);
     expect(configuration.flows('globex')).toEqual([]);
     expect(configuration.source('globex', 'shop')).toBeUndefined();
@@ -86,6 +100,21 @@ describe('on a running Postgres', () => {
 
     await documents.remove(database, { tenant, kind: 'Destination', name: 'crm', actor: 'test' });
     await waitFor(() => configuration.destination(tenant, 'crm') === undefined, { what: 'the removal' });
+  });
+
+  test('a notice makes only its tenant be read again, and an unchanged document stays the same object', async () => {
+    await save(database, 'Destination', 'crm', crm('https://crm.example'));
+    await save(database, 'Destination', 'mail', crm('https://mail.example'));
+    await configuration.start();
+    const unchanged = configuration.destination(tenant, 'mail');
+    const readAll = vi.spyOn(DocumentTable.prototype, 'currentOfAll');
+    const readOne = vi.spyOn(DocumentTable.prototype, 'current');
+    await save(database, 'Destination', 'crm', crm('https://new.example'));
+    await waitFor(() => configuration.destination(tenant, 'crm')?.version === 2, { what: 'the new version' });
+    expect(configuration.destination(tenant, 'mail')).toBe(unchanged);
+    expect(readAll).not.toHaveBeenCalled();
+    expect(readOne.mock.calls.map(([, name]) => name)).toEqual([tenant]);
+    vi.restoreAllMocks();
   });
 
   test('an API key is heard of, and so is its revocation', async () => {
@@ -119,7 +148,7 @@ describe('on a running Postgres', () => {
     await expect(configuration.flowVersion(tenant, 'a', 3)).rejects.toThrow('has no version 3');
   });
 
-  test('a document whose secret cannot be opened is left out, and the others are served', async () => {
+  test('a document whose secret cannot be opened says so where it is used, and the others are served', async () => {
     const foreign = new DocumentTable(new SecretBox(randomBytes(32)));
     const lost = documentSchema.parse({
       apiVersion: 'millrace/v1',
@@ -130,8 +159,8 @@ describe('on a running Postgres', () => {
     await foreign.save(database, { document: lost, actor: 'test' });
     await save(database, 'Destination', 'crm', crm('https://crm.example'));
     await configuration.start();
-    expect(configuration.destination(tenant, 'lost')).toBeUndefined();
-    expect(configuration.destination(tenant, 'crm')).toBeDefined();
+    expect(() => secrets.opened(configuration.destination(tenant, 'lost')!.document)).toThrow(DocumentSecretsUnreadable);
+    expect(secrets.opened(configuration.destination(tenant, 'crm')!.document)).toBeDefined();
   });
 });
 

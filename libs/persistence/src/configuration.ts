@@ -1,7 +1,7 @@
 import { SecretBox } from '#libs/auth';
 import type { CheckableApiKey } from '#libs/auth';
-import { DomainError, mapSecrets } from '#libs/contracts';
-import type { DestinationDocument, Document, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
+import { DomainError } from '#libs/contracts';
+import type { DestinationDocument, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
 import { logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import { ApiKeyTable } from './api-key.table.js';
@@ -11,7 +11,7 @@ import type { Stored } from './document.table.js';
 import type { Subscription } from './listener.js';
 import { StorageUnavailable } from './storage.errors.js';
 
-/** Nothing has been read since the process started, so nothing can be said about any document or key. */
+/** Nothing has been read since the process started, so no document or key is known. */
 export class ConfigurationUnavailable extends DomainError {
   readonly code = 'configuration.unavailable';
   override readonly ours = true;
@@ -24,36 +24,40 @@ export class ConfigurationUnavailable extends DomainError {
 
 export interface ConfigurationOptions {
   secretBox: SecretBox;
-  /** For changes whose notice was lost; default 30 000. */
+  /** How often everything is read for changes whose notice was lost, in ms; default 30 000. */
   refreshMs?: number;
 }
 
-interface Snapshot {
-  /** Which versions and keys it was made from: the same again is not made again. */
-  readonly made: string;
+/** The configuration of one tenant, as it was last read. */
+interface TenantConfiguration {
+  /** By kind and name. */
   readonly documents: ReadonlyMap<string, Stored>;
-  readonly flows: ReadonlyMap<string, readonly Stored<FlowDocument>[]>;
-  readonly apiKeys: ReadonlyMap<string, CheckableApiKey>;
+  /** By name. */
+  readonly flows: readonly Stored<FlowDocument>[];
+  readonly apiKeys: readonly CheckableApiKey[];
 }
 
-/** The channel that the trigger of 0001-spine notifies. */
+/** Notices name the tenant whose documents or keys changed (`configuration.functions.sql`). */
 const channel = 'millrace_configuration';
 const maxOldFlowVersions = 500;
 const log = logger('configuration');
 
 /**
- * Every tenant's current documents, secrets in the clear, and active API keys, in memory. Read at start, again on a notice from Postgres, and
- * every `refreshMs`. While Postgres is away the last read goes on serving.
+ * Every tenant's current documents, their secrets sealed, and active API keys, in memory. All of it is read at the start, after a connection
+ * broke and every `refreshMs`; a notice from Postgres makes it read the tenant that changed. While Postgres is away the last read goes on
+ * serving.
  */
 export class Configuration {
   private readonly documentTable: DocumentTable;
   private readonly apiKeyTable = new ApiKeyTable();
   private readonly oldFlows = new Map<string, Stored<FlowDocument>>();
-  private snapshot: Snapshot | undefined;
+  private tenants: Map<string, TenantConfiguration> | undefined;
+  private apiKeys: ReadonlyMap<string, CheckableApiKey> = new Map();
+  /** What to read next: every tenant, or these. */
+  private stale: 'all' | Set<string> = new Set();
   private subscription: Subscription | undefined;
   private readonly refreshes: Periodically;
   private reading: Promise<void> | undefined;
-  private isStale = false;
 
   constructor(
     private readonly database: Database,
@@ -65,7 +69,7 @@ export class Configuration {
 
   /** Reads once. Where Postgres is away it resolves all the same, goes on trying, and `ready` says when it has succeeded. */
   async start(): Promise<void> {
-    this.subscription = await this.database.listen(channel, () => void this.refresh());
+    this.subscription = await this.database.listen(channel, (tenant) => void this.refresh(tenant === '' ? undefined : tenant));
     await this.refresh();
     this.refreshes.start();
   }
@@ -77,7 +81,7 @@ export class Configuration {
   }
 
   ready(): boolean {
-    return this.snapshot !== undefined;
+    return this.tenants !== undefined;
   }
 
   /** @throws ConfigurationUnavailable, as all that follow, before the first read */
@@ -95,7 +99,7 @@ export class Configuration {
 
   /** By name. */
   flows(tenant: string): readonly Stored<FlowDocument>[] {
-    return this.current().flows.get(tenant) ?? [];
+    return this.current().get(tenant)?.flows ?? [];
   }
 
   /**
@@ -118,76 +122,87 @@ export class Configuration {
 
   /** Undefined for a key that is unknown, revoked or was expired at the last read. */
   apiKey(id: string): CheckableApiKey | undefined {
-    return this.current().apiKeys.get(id);
+    this.current();
+    return this.apiKeys.get(id);
   }
 
-  private find(tenant: string, kind: Document['kind'], name: string): Stored | undefined {
-    return this.current().documents.get(addressOf({ tenant, kind, name }));
+  private find(tenant: string, kind: DocumentKind, name: string): Stored | undefined {
+    return this.current().get(tenant)?.documents.get(`${kind}/${name}`);
   }
 
-  private current(): Snapshot {
-    if (this.snapshot === undefined) throw new ConfigurationUnavailable();
-    return this.snapshot;
+  private current(): ReadonlyMap<string, TenantConfiguration> {
+    if (this.tenants === undefined) throw new ConfigurationUnavailable();
+    return this.tenants;
   }
 
-  /** Resolves when what was committed before the call has been read, or could not be. Never rejects. */
-  private refresh(): Promise<void> {
-    this.isStale = true;
+  /**
+   * Reads the tenant, or every tenant if none is given. Resolves when everything that was committed before the call has been read, or could
+   * not be. Never rejects.
+   */
+  private refresh(tenant?: string): Promise<void> {
+    if (tenant === undefined) this.stale = 'all';
+    else if (this.stale !== 'all') this.stale.add(tenant);
     this.reading ??= this.readWhileStale().finally(() => (this.reading = undefined));
     return this.reading;
   }
 
   private async readWhileStale(): Promise<void> {
-    while (this.isStale) {
-      this.isStale = false;
-      await this.read();
+    while (this.stale === 'all' || this.stale.size > 0) {
+      // Tenants are read one by one only once all were read: until then nothing may be served.
+      const wanted = this.tenants === undefined ? 'all' : this.stale;
+      this.stale = new Set();
+      try {
+        await (wanted === 'all' ? this.readAll() : this.readTenants(wanted));
+      } catch (error) {
+        if (error instanceof StorageUnavailable) log.warn({ error: error.message, ready: this.ready() }, 'configuration not read');
+        else log.error({ err: error, ready: this.ready() }, 'configuration not read');
+      }
     }
   }
 
-  private async read(): Promise<void> {
-    try {
+  private async readAll(): Promise<void> {
+    const [documents, apiKeys] = await Promise.all([
+      this.documentTable.currentOfAll(this.database),
+      this.apiKeyTable.active(this.database),
+    ]);
+    const documentsOf = Map.groupBy(documents, ({ tenant }) => tenant);
+    const apiKeysOf = Map.groupBy(apiKeys, ({ tenant }) => tenant);
+    const isFirst = this.tenants === undefined;
+    const names = new Set([...documentsOf.keys(), ...apiKeysOf.keys()]);
+    this.tenants = new Map(
+      [...names].map((name) => [name, this.tenantConfiguration(name, documentsOf.get(name) ?? [], apiKeysOf.get(name) ?? [])]),
+    );
+    this.indexApiKeys();
+    if (isFirst) log.info({ documents: documents.length, apiKeys: apiKeys.length }, 'configuration read');
+  }
+
+  private async readTenants(names: ReadonlySet<string>): Promise<void> {
+    for (const name of names) {
       const [documents, apiKeys] = await Promise.all([
-        this.documentTable.currentOfAll(this.database),
-        this.apiKeyTable.active(this.database),
+        this.documentTable.current(this.database, name),
+        this.apiKeyTable.active(this.database, name),
       ]);
-      const made = JSON.stringify([documents.map((one) => [addressOf(one), one.version]), apiKeys.map((key) => [key.id, key.expiresAt])]);
-      if (made === this.snapshot?.made) return;
-      this.snapshot = this.snapshotOf(made, documents, apiKeys);
-      log.info({ documents: documents.length, apiKeys: apiKeys.length }, 'configuration read');
-    } catch (error) {
-      if (error instanceof StorageUnavailable) log.warn({ error: error.message, ready: this.ready() }, 'configuration not read');
-      else log.error({ err: error, ready: this.ready() }, 'configuration not read');
+      this.tenants?.set(name, this.tenantConfiguration(name, documents, apiKeys));
+      log.info({ tenant: name, documents: documents.length, apiKeys: apiKeys.length }, 'configuration of a tenant read');
     }
+    this.indexApiKeys();
   }
 
-  private snapshotOf(made: string, stored: readonly Stored[], apiKeys: readonly CheckableApiKey[]): Snapshot {
-    const documents = new Map<string, Stored>();
-    for (const one of stored) {
-      const opened = this.opened(one);
-      if (opened !== undefined) documents.set(addressOf(one), opened);
-    }
-    const flows = [...documents.values()].filter((one): one is Stored<FlowDocument> => one.kind === 'Flow');
+  /** A document whose version has not changed stays the same object, so that what others derived from it stays valid. */
+  private tenantConfiguration(tenant: string, read: readonly Stored[], apiKeys: readonly CheckableApiKey[]): TenantConfiguration {
+    const before = this.tenants?.get(tenant)?.documents;
+    const documents = read.map((one) => {
+      const known = before?.get(`${one.kind}/${one.name}`);
+      return known?.version === one.version ? known : one;
+    });
     return {
-      made,
-      documents,
-      flows: Map.groupBy(flows, ({ tenant }) => tenant),
-      apiKeys: new Map(apiKeys.map((key) => [key.id, key])),
+      documents: new Map(documents.map((one) => [`${one.kind}/${one.name}`, one])),
+      flows: documents.filter((one): one is Stored<FlowDocument> => one.kind === 'Flow'),
+      apiKeys,
     };
   }
 
-  /** One document whose secret cannot be opened is left out, and does not keep the others back. */
-  private opened(stored: Stored): Stored | undefined {
-    const { secretBox } = this.options;
-    try {
-      const document = mapSecrets(stored.document, (secret) => ('sealed' in secret ? { value: secretBox.open(secret.sealed) } : secret));
-      return { ...stored, document };
-    } catch (error) {
-      log.error({ document: addressOf(stored), version: stored.version, error: String(error) }, 'a document is left out');
-      return undefined;
-    }
+  private indexApiKeys(): void {
+    this.apiKeys = new Map([...(this.tenants?.values() ?? [])].flatMap(({ apiKeys }) => apiKeys.map((key) => [key.id, key])));
   }
-}
-
-function addressOf({ tenant, kind, name }: { tenant: string; kind: string; name: string }): string {
-  return `${tenant}/${kind}/${name}`;
 }

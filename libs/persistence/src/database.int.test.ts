@@ -107,7 +107,7 @@ describe('a transaction', () => {
 
   test('lets no statement in once it is over', async () => {
     const session = await database.transaction((open) => Promise.resolve(open));
-    await expect(session.query(whoAmI)).rejects.toThrow('came after the end of its transaction');
+    await expect(session.query(whoAmI)).rejects.toThrow('was sent after the end of its transaction');
   });
 });
 

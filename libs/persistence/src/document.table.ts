@@ -66,7 +66,7 @@ export class DocumentTable {
     return (await session.query<Row>(currentOfTenant, [tenant, kind ?? null])).map(storedOf);
   }
 
-  /** Of every tenant: for the services that keep them in memory. */
+  /** The current documents of every tenant, for the services that keep them in memory. */
   async currentOfAll(session: Session): Promise<Stored[]> {
     return (await session.query<Row>(currentOfAll)).map(storedOf);
   }
@@ -104,7 +104,7 @@ export class DocumentTable {
     return { version, change: change === 'unchanged' ? 'unchanged' : 'removed' };
   }
 
-  /** @param next what follows after the document as it is now, undefined where there is none; null: nothing */
+  /** @param next makes the next version from the current one (undefined if there is none); null if nothing changes */
   private async append(
     session: Session,
     { tenant, kind, name }: DocumentReference,
@@ -125,7 +125,7 @@ export class DocumentTable {
   }
 }
 
-/** What came into the schema since the version was saved has its default; a version that does not fit the schema any more is as it was stored. */
+/** Fields that the schema gained since the version was saved have their defaults. A version that no longer fits the schema is returned as stored. */
 function storedOf({ tenant_id: tenant, kind, name, version, spec, created_at: createdAt, created_by: createdBy }: Row): Stored {
   const metadata = kind === 'Tenant' ? { name } : { tenant, name };
   const raw = { apiVersion, kind, metadata, spec };
@@ -133,7 +133,7 @@ function storedOf({ tenant_id: tenant, kind, name, version, spec, created_at: cr
   return { tenant, kind, name, version, document, createdAt, createdBy };
 }
 
-/** Of what the document says, whatever the order of its fields; of its secrets, only which ones they are. */
+/** A digest of the document's content, whatever the order of its fields. A secret counts by its fingerprint. */
 function digestOf(sealed: Document): string {
   const { spec } = mapSecrets(sealed, (secret) => ('fingerprint' in secret ? { sealed: '', fingerprint: secret.fingerprint } : secret));
   return hash('sha256', JSON.stringify(spec, withSortedKeys), 'hex');

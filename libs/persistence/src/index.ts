@@ -8,6 +8,7 @@ export type { Subscription } from './listener.js';
 export { SchemaOutdated, StorageUnavailable, translated } from './storage.errors.js';
 export { BatchWriter } from './batch-writer.js';
 export type { BatchWriterOptions } from './batch-writer.js';
+export { DocumentSecrets, DocumentSecretsUnreadable } from './document-secrets.js';
 export { DocumentTable } from './document.table.js';
 export type { DocumentReference, Stored } from './document.table.js';
 export { ApiKeyTable } from './api-key.table.js';

@@ -5,7 +5,7 @@ import { topics } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
 import { RecordProducer, ensureTopics } from '#libs/messaging';
 import { requireSchema } from '#libs/migrations';
-import { Configuration, Database } from '#libs/persistence';
+import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import type { BootContext, BootOptions, LogBootOptions, StorageBootOptions } from './boot-options.js';
 import { Doors } from './doors.js';
 import { Readiness } from './readiness.js';
@@ -28,6 +28,7 @@ export class InfrastructureModule {
         ? []
         : [
             { provide: SecretBox, useValue: storage.secretBox },
+            DocumentSecrets,
             { provide: Database, useFactory: () => wait.for('storage', () => connectStorage(options.service, storage)) },
             HoldTable,
             {

@@ -3,7 +3,7 @@ import { ConnectorFailure, Connectors } from '#libs/connectors';
 import type { Receipt } from '#libs/connectors';
 import { DomainError, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
-import { BatchWriter, Configuration } from '#libs/persistence';
+import { BatchWriter, Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
@@ -42,6 +42,7 @@ export class AttemptService {
     table: DeliveryTable,
     private readonly connectors: Connectors,
     private readonly configuration: Configuration,
+    private readonly secrets: DocumentSecrets,
     private readonly health: DestinationHealth,
   ) {
     this.settlements = new BatchWriter({ maxBatch: 200, lingerMs: 1, write: (batch) => table.settle(batch) });
@@ -81,7 +82,7 @@ export class AttemptService {
     try {
       if (destinationDisabled) throw new DestinationDisabled(delivery.destination);
       if (destination === undefined) throw new FlowDestinationUnknown(delivery.tenant, delivery.destination);
-      const { spec } = destination.document;
+      const { spec } = this.secrets.opened(destination.document);
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
       const outbound = { id: delivery.id, payload: delivery.payload, traceparent };
       return { receipt: await this.connectors.deliver(outbound, spec, signal), error: null };

@@ -5,7 +5,7 @@ import { Connectors } from '#libs/connectors';
 import { NotFound, deliveryId, document, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
-import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
+import { Configuration, Database, DocumentSecrets, DocumentTable, statement } from '#libs/persistence';
 import { verifyStandardWebhook } from '#libs/signatures';
 import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase, HttpSink } from '#libs/testing';
@@ -57,6 +57,7 @@ let sink: HttpSink;
 let worker: DeliveryWorker;
 let deliveries: DeliveryService;
 let appends: ReturnType<typeof recordAppends>;
+let secrets: DocumentSecrets;
 let appended: { schema: string; value: Owned & Record<string, unknown> }[];
 
 beforeEach(async () => {
@@ -67,6 +68,7 @@ beforeEach(async () => {
   const secretBox = new SecretBox(randomBytes(32));
   documents = new DocumentTable(secretBox);
   configuration = new Configuration(database, { secretBox });
+  secrets = new DocumentSecrets(secretBox);
   await configuration.start();
   appends = recordAppends();
   sink = await startHttpSink();
@@ -100,7 +102,7 @@ function startWorker() {
   const healthTable = new DestinationHealthTable(database);
   const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
   const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
-  const attempter = new AttemptService(table, connectors, configuration, health);
+  const attempter = new AttemptService(table, connectors, configuration, secrets, health);
   const claims = new DeliveryClaims(database, table, healthTable, configuration);
   const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, options);
   started.onApplicationBootstrap();
@@ -392,6 +394,7 @@ test('a process that was paused for longer than its claim lasts sends nothing', 
     table,
     connectors,
     configuration,
+    secrets,
     new DestinationHealth(database, new DestinationHealthTable(database), { openMs: 1, longestOpenMs: 1 }),
   );
   await worker.beforeApplicationShutdown();

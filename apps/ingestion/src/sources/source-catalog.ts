@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { parseSourceAddress, sourceAddress, typeMatcher } from '#libs/contracts';
 import type { Lane, Secret, SourceDocument, SourceSpec } from '#libs/contracts';
-import { Configuration } from '#libs/persistence';
+import { Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { createVerifier, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
@@ -50,7 +50,10 @@ const log = logger('sources');
 export class SourceCatalog {
   private readonly entries = new Map<string, CatalogEntry>();
 
-  constructor(private readonly configuration: Configuration) {}
+  constructor(
+    private readonly configuration: Configuration,
+    private readonly secrets: DocumentSecrets,
+  ) {}
 
   /** @throws ConfigurationUnavailable, SourceUnusable */
   at(address: string): Source | undefined {
@@ -68,27 +71,27 @@ export class SourceCatalog {
     }
     const known = this.entries.get(address);
     const isCurrent = known !== undefined && known.version === stored.version;
-    const source = isCurrent ? known.source : resolveOnce(stored);
+    const source = isCurrent ? known.source : this.resolveOnce(stored);
     if (!isCurrent) this.entries.set(address, { tenant, name, version: stored.version, source });
     if (source instanceof SourceUnusable) throw source;
     return source;
+  }
+
+  /** Logs a document that cannot be used, once per version and not once per request. */
+  private resolveOnce(stored: Stored<SourceDocument>): Source | SourceUnusable {
+    try {
+      return resolveSource(stored.tenant, stored.name, this.secrets.opened(stored.document).spec);
+    } catch (error) {
+      const address = sourceAddress(stored.tenant, stored.name);
+      log.error({ err: error, source: address, version: stored.version }, 'a source cannot be used as its document stands');
+      return new SourceUnusable(address, error);
+    }
   }
 }
 
 function addressed(address: string): { tenant: string; name: string } | null {
   const parsed = parseSourceAddress(address);
   return parsed === null ? null : { tenant: parsed.tenant, name: parsed.source };
-}
-
-/** Logs a document that cannot be used, once per version and not once per request. */
-function resolveOnce(stored: Stored<SourceDocument>): Source | SourceUnusable {
-  try {
-    return resolveSource(stored.tenant, stored.name, stored.document.spec);
-  } catch (error) {
-    const address = sourceAddress(stored.tenant, stored.name);
-    log.error({ err: error, source: address, version: stored.version }, 'a source cannot be used as its document stands');
-    return new SourceUnusable(address, error);
-  }
 }
 
 /** @throws SecretInvalid, PublicUrlMissing, ExpressionInvalid */

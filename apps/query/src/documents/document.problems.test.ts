@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { readDocument, references, uncompilable } from './document.problems.js';
+import { referencesOf } from '#libs/contracts';
+import { readDocument, uncompilable } from './document.problems.js';
 
 const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
 const flow = (steps: object[], rest: object = {}) => ({ ...head, kind: 'Flow', spec: { steps, ...rest } });
@@ -11,7 +12,7 @@ function problemsOf(input: unknown): string[] {
 }
 
 test('what does not fit the schema is named by its place', () => {
-  expect(problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual(['kind: must be one of Tenant, Source, Flow, Destination']);
+  expect(problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual(['kind: must be one of Destination, Flow, Source, Tenant']);
   expect(problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [{ valu: 'x' }], customr: 'a' } })).toEqual([
     'spec.secrets.0.value: is missing',
     'spec.secrets.0.valu: is not a field that belongs here',
@@ -58,7 +59,7 @@ test('a secret that its scheme cannot use is refused without being repeated', ()
 
 test('a flow names its sources and destinations', () => {
   const read = readDocument(flow([{ id: 'tell', deliver: { destination: 'crm' } }], { on: { sources: ['stripe'] } }));
-  expect('document' in read && references(read.document)).toEqual([
+  expect('document' in read && referencesOf(read.document)).toEqual([
     { kind: 'Source', name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
     { kind: 'Destination', name: 'crm', path: ['spec', 'steps', '0', 'deliver', 'destination'] },
   ]);

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { compileSchema } from '#libs/models';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, signStandardWebhook } from '#libs/signatures';
-import { DomainError, document as documentSchema } from '#libs/contracts';
-import type { DestinationDocument, Document, FlowDocument, Secret, SourceDocument } from '#libs/contracts';
+import { DomainError, document as documentSchema, marksOf } from '#libs/contracts';
+import type { DestinationDocument, Document, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
 
 /** One thing that is wrong with a document, and its path in it. */
 export interface DocumentProblem {
@@ -58,62 +58,19 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
 
 /** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used. The document's secrets are in the clear. */
 export function uncompilable(document: Document): DocumentProblem[] {
-  if (document.kind === 'Source') return [...expressionsIn(sourceExpressions(document)), ...secretsOfSource(document)];
-  if (document.kind === 'Flow') return [...expressionsIn(flowExpressions(document)), ...schemasIn(document)];
+  return [...marksOf(document).flatMap(uncompilableMark), ...unusableSecrets(document)];
+}
+
+function uncompilableMark({ mark, value, path }: MarkedValue): DocumentProblem[] {
+  if (mark.kind === 'expression') return refusal(path, () => compileExpression(value as string));
+  if (mark.kind === 'jsonSchema') return refusal(path, () => compileSchema(value as object), 'is not a JSON Schema: ');
+  return [];
+}
+
+/** Whether a secret can be used depends on the scheme that it is for. */
+function unusableSecrets(document: Document): DocumentProblem[] {
+  if (document.kind === 'Source') return secretsOfSource(document);
   return document.kind === 'Destination' ? secretOfDestination(document) : [];
-}
-
-/** Documents of the same tenant that this one names, by kind. */
-export function references(document: Document): { kind: 'Source' | 'Destination'; name: string; path: string[] }[] {
-  if (document.kind !== 'Flow') return [];
-  const { on, steps } = document.spec;
-  const sources = (on.sources ?? []).map((name, at) => ({ kind: 'Source' as const, name, path: ['spec', 'on', 'sources', String(at)] }));
-  const destinations = steps.flatMap(({ deliver }, at) =>
-    deliver === undefined
-      ? []
-      : [{ kind: 'Destination' as const, name: deliver.destination, path: ['spec', 'steps', String(at), 'deliver', 'destination'] }],
-  );
-  return [...sources, ...destinations];
-}
-
-type Found<T> = [path: string[], value: T | undefined];
-
-function sourceExpressions({ spec }: SourceDocument): Found<string>[] {
-  return [
-    [['spec', 'customer'], spec.customer],
-    [['spec', 'type'], spec.type],
-    [['spec', 'eventId'], spec.eventId],
-  ];
-}
-
-function flowExpressions({ spec }: FlowDocument): Found<string>[] {
-  const ofSteps = spec.steps.flatMap((step, at): Found<string>[] => {
-    const path = ['spec', 'steps', String(at)];
-    const rules = step.validate?.rules ?? [];
-    return [
-      [[...path, 'when'], step.when],
-      [[...path, 'infer', 'input'], step.infer?.input],
-      [[...path, 'validate', 'input'], step.validate?.input],
-      ...rules.map((rule, index): Found<string> => [[...path, 'validate', 'rules', String(index), 'check'], rule.check]),
-      [[...path, 'map', 'expression'], step.map?.expression],
-      [[...path, 'deliver', 'payload'], step.deliver?.payload],
-    ];
-  });
-  return [[['spec', 'on', 'when'], spec.on.when], ...ofSteps, [['spec', 'decision'], spec.decision]];
-}
-
-function expressionsIn(expressions: Found<string>[]): DocumentProblem[] {
-  return expressions.flatMap(([path, text]) => (text === undefined ? [] : refusal(path, () => compileExpression(text))));
-}
-
-function schemasIn({ spec }: FlowDocument): DocumentProblem[] {
-  const schemas = spec.steps.flatMap((step, at): Found<object>[] => [
-    [['spec', 'steps', String(at), 'infer', 'output'], step.infer?.output],
-    [['spec', 'steps', String(at), 'validate', 'schema'], step.validate?.schema],
-  ]);
-  return schemas.flatMap(([path, schema]) =>
-    schema === undefined ? [] : refusal(path, () => compileSchema(schema), 'is not a JSON Schema: '),
-  );
 }
 
 function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { SecretBox, SecretUnreadable } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { NotFound, mapSecrets, tenantOf } from '#libs/contracts';
+import { NotFound, mapSecrets, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind, Secret } from '#libs/contracts';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
@@ -11,7 +11,7 @@ import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
 import type { ApplyDocumentsInput, DocumentChange, RemoveDocumentInput } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
-import { readDocument, references, uncompilable } from './document.problems.js';
+import { readDocument, uncompilable } from './document.problems.js';
 import type { DocumentProblem } from './document.problems.js';
 
 /** A document as it is stored: its secrets are encrypted. */
@@ -173,7 +173,7 @@ function missing(document: Document, given: readonly Document[], stored: readonl
   const tenant = tenantOf(document);
   if (!exists('Tenant', tenant))
     return [{ path: ['metadata', 'tenant'], message: `names no tenant: ${tenant}; apply its Tenant document first, or with this one` }];
-  return references(document)
+  return referencesOf(document)
     .filter(({ kind, name }) => !exists(kind, name))
     .map(({ kind, name, path }) => ({ path, message: `names no ${kind.toLowerCase()} of this tenant: ${name}` }));
 }
@@ -183,7 +183,7 @@ function inUse({ kind, name }: DocumentRow, stored: readonly DocumentRow[]): Vio
   const users = stored.filter((other) =>
     kind === 'Tenant'
       ? other.kind !== 'Tenant'
-      : references(other.document).some((reference) => reference.kind === kind && reference.name === name),
+      : referencesOf(other.document).some((reference) => reference.kind === kind && reference.name === name),
   );
   if (users.length === 0) return [];
   const names = users.map((user) => `${user.kind}/${user.name}`).join(', ');

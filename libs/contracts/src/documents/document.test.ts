@@ -25,7 +25,7 @@ test('a step names exactly one kind, and needs only steps above it', () => {
     { id: 'b', needs: ['c'], map: { expression: '1' } },
   ];
   expect(problems(flow(steps))).toEqual([
-    'spec.steps.0: must have exactly one of infer, validate, map, deliver; it has map and deliver',
+    'spec.steps.0: must have exactly one of deliver, infer, map, validate; it has deliver and map',
     'spec.steps.1.needs.0: names no step above this one: c',
   ]);
 });

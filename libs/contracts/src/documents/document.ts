@@ -1,39 +1,42 @@
 import { z } from 'zod';
-import { name } from '../names.js';
-import { destinationSpec } from './destination.js';
-import { flowSpec } from './flow.js';
-import { sourceSpec } from './source.js';
-import { tenantSpec } from './tenant.js';
+import { documentTypes } from './documents.generated.js';
+import { mapMarked, markedValues, requireReachableMarks } from './marks.js';
+import type { MarkedValue } from './marks.js';
+import type { Secret } from './secret.js';
 
-export const apiVersion = 'millrace/v1';
-export const documentKinds = ['Tenant', 'Source', 'Flow', 'Destination'] as const;
-export type DocumentKind = (typeof documentKinds)[number];
+type DocumentTypes = typeof documentTypes;
+/** Everything that `millrace apply` reads. A kind is declared in `<kind>.document.ts`. */
+export type Document = { [K in keyof DocumentTypes]: z.infer<DocumentTypes[K]> }[keyof DocumentTypes];
+export type DocumentKind = Document['kind'];
 
-const head = { apiVersion: z.literal(apiVersion) };
-const metadata = z.strictObject({ tenant: name, name });
+const types = Object.values(documentTypes);
+const typeOf = new Map<string, (typeof types)[number]>(types.map((type) => [type.shape.kind.value, type]));
 
-export const tenantDocument = z
-  .strictObject({ ...head, kind: z.literal('Tenant'), metadata: z.strictObject({ name }), spec: tenantSpec })
-  .describe('A tenant: everything else belongs to one, and nothing crosses from one to another.');
-export const sourceDocument = z
-  .strictObject({ ...head, kind: z.literal('Source'), metadata, spec: sourceSpec })
-  .describe("A partner's channel in: how its requests are verified, whose customer they are about, and how urgent they are.");
-export const flowDocument = z
-  .strictObject({ ...head, kind: z.literal('Flow'), metadata, spec: flowSpec })
-  .describe('What happens to which events. Immutable per version: a run keeps the version it started with.');
-export const destinationDocument = z
-  .strictObject({ ...head, kind: z.literal('Destination'), metadata, spec: destinationSpec })
-  .describe('A system that decisions are delivered to.');
+export const documentKinds = [...typeOf.keys()] as DocumentKind[];
 
-/** The one schema of everything that `millrace apply` reads. */
-export const document = z.discriminatedUnion('kind', [tenantDocument, sourceDocument, flowDocument, destinationDocument]);
-export type Document = z.infer<typeof document>;
-export type TenantDocument = z.infer<typeof tenantDocument>;
-export type SourceDocument = z.infer<typeof sourceDocument>;
-export type FlowDocument = z.infer<typeof flowDocument>;
-export type DestinationDocument = z.infer<typeof destinationDocument>;
+/** The schema of a document of any kind. */
+export const document: z.ZodType<Document> = z.discriminatedUnion('kind', types as [(typeof types)[number]]);
+
+for (const [kind, type] of typeOf) requireReachableMarks(type, [kind]);
 
 /** The tenant a document belongs to; a Tenant document belongs to itself. */
 export function tenantOf(doc: Document): string {
   return doc.kind === 'Tenant' ? doc.metadata.name : doc.metadata.tenant;
+}
+
+/** The expressions, JSON Schemas, secrets and references of a document, each with its path. */
+export function marksOf(doc: Document): MarkedValue[] {
+  return markedValues(typeOf.get(doc.kind)!, doc);
+}
+
+/** The names of other documents of the tenant that this one names. */
+export function referencesOf(doc: Document): { kind: DocumentKind; name: string; path: string[] }[] {
+  return marksOf(doc).flatMap(({ mark, value, path }) =>
+    mark.kind === 'reference' ? [{ kind: mark.to as DocumentKind, name: value as string, path }] : [],
+  );
+}
+
+/** A copy of the document with each of its secrets changed. */
+export function mapSecrets<D extends Document>(doc: D, change: (secret: Secret, path: string[]) => Secret): D {
+  return mapMarked(typeOf.get(doc.kind)!, doc, ({ mark, value, path }) => (mark.kind === 'secret' ? change(value as Secret, path) : value));
 }

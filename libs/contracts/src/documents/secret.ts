@@ -1,13 +1,15 @@
 import { z } from 'zod';
+import { marked } from './marks.js';
 
 /**
  * A secret in a document: in the clear on its way in, encrypted (`sealed`) wherever it is stored, and never given out again.
- * `fingerprint` tells two secrets apart in a printed difference without telling what they are.
+ * `fingerprint` tells two secrets apart in a printed difference without revealing them.
  */
-export const secret = z
-  .union([
+export const secret = marked(
+  { kind: 'secret' },
+  z.union([
     z.strictObject({ value: z.string().min(1).describe('The secret in the clear; encrypted before it is stored.') }),
     z.strictObject({ sealed: z.string(), fingerprint: z.string() }).describe('The stored form, as `millrace get` prints it.'),
-  ])
-  .describe('A secret. Write `{ value: … }`; what comes back is encrypted.');
+  ]),
+).describe('A secret. Write `{ value: … }`; what comes back is encrypted.');
 export type Secret = z.infer<typeof secret>;

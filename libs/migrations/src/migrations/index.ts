@@ -6,6 +6,7 @@ import { BulkOperations1795219200004 } from './0005-bulk-operations.js';
 import { StorageUpkeep1795219200005 } from './0006-storage-upkeep.js';
 import { TimeLedIds1795219200006 } from './0007-time-led-ids.js';
 import { SqlFunctions1795219200007 } from './0008-sql-functions.js';
+import { ConfigurationNotices1795219200008 } from './0009-configuration-notices.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -17,6 +18,7 @@ export const migrations = [
   StorageUpkeep1795219200005,
   TimeLedIds1795219200006,
   SqlFunctions1795219200007,
+  ConfigurationNotices1795219200008,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

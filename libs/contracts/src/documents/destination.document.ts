@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { documentOf } from './document-of.js';
 import { destinationKinds } from './destinations.generated.js';
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
@@ -54,3 +55,6 @@ const options = Object.values(destinationKinds).map((kind) => kind.extend(common
 
 /** A destination's own fields by its kind, and the common ones. A kind is declared in `destinations/<kind>.destination.ts`. */
 export const destinationSpec: z.ZodType<DestinationSpec> = z.discriminatedUnion('kind', options as [(typeof options)[number]]);
+
+export const destinationDocument = documentOf('Destination', destinationSpec, 'A system that decisions are delivered to.');
+export type DestinationDocument = z.infer<typeof destinationDocument>;

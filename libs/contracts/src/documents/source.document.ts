@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { lanes } from '../names.js';
+import { documentOf } from './document-of.js';
 import { presets } from './presets.generated.js';
+import { expression } from './references.js';
 import { secret } from './secret.js';
 import { signatureScheme } from './signature-scheme.js';
-
-/** An expression in JSONata, evaluated under limits of time and depth. */
-export const expression = z.string().min(1).max(4096).describe('A JSONata expression.');
 
 const extraction = {
   customer: expression
@@ -45,3 +44,10 @@ export const sourceSpec = z.discriminatedUnion('scheme', [
     .describe('CloudEvents at `POST /v1/events` with an API key; the CloudEvents attribute `source` names this document.'),
 ]);
 export type SourceSpec = z.infer<typeof sourceSpec>;
+
+export const sourceDocument = documentOf(
+  'Source',
+  sourceSpec,
+  "A partner's channel in: how its requests are verified, whose customer they are about, and how urgent they are.",
+);
+export type SourceDocument = z.infer<typeof sourceDocument>;

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { name } from '../names.js';
+import { documentOf } from './document-of.js';
+import { expression, refTo } from './references.js';
+import { stepSpecs } from './steps.generated.js';
+
+/** The word by which a step of a flow says what it does. A kind is declared in `steps/<kind>.step.ts`. */
+export type StepKind = keyof typeof stepSpecs;
+export const stepKinds = Object.keys(stepSpecs) as StepKind[];
+
+type StepShape = { [K in StepKind]: z.ZodOptional<(typeof stepSpecs)[K]> };
+const stepShape = Object.fromEntries(Object.entries(stepSpecs).map(([kind, spec]) => [kind, spec.optional()])) as StepShape;
+
+/**
+ * One step: its id and exactly one kind with its spec.
+ *
+ * Expressions see `event` (`id`, `type`, `source`, `customer`, `occurredAt`, `receivedAt`, `data`: the parsed body) and `steps` (by id, the
+ * stored output of every step that this one needs, directly or through others; the flow's decision sees all of them).
+ */
+export const flowStep = z
+  .strictObject({
+    id: name,
+    needs: z.array(name).optional().describe('Steps that must have finished; default: the one above.'),
+    when: expression.optional().describe('The step is skipped where this is not true.'),
+    ...stepShape,
+  })
+  .superRefine((step, context) => {
+    const named = stepKinds.filter((kind) => step[kind] !== undefined);
+    if (named.length !== 1) {
+      context.addIssue({
+        code: 'custom',
+        message: `must have exactly one of ${stepKinds.join(', ')}; it has ${named.join(' and ') || 'none'}`,
+      });
+    }
+  });
+export type FlowStep = z.infer<typeof flowStep>;
+
+export const flowSpec = z
+  .strictObject({
+    on: z
+      .strictObject({
+        sources: z.array(refTo('Source')).min(1).optional().describe('Names of sources; default: all.'),
+        types: z.array(z.string().min(1)).min(1).optional().describe('Type patterns; `*` stands for anything; default: all.'),
+        when: expression.optional().describe('A condition over `event`.'),
+      })
+      .prefault({}),
+    steps: z.array(flowStep).min(1).max(50),
+    onFailure: z
+      .enum(['park-key', 'skip'])
+      .default('park-key')
+      .describe(
+        'The fate of later events of the same customer and lane when a run is given up. `park-key`: they wait until its dead letter is resolved; `skip`: they go on.',
+      ),
+    decision: expression.optional().describe('The run’s decision; default: the output of the last step that is not a delivery.'),
+  })
+  .superRefine((flow, context) => {
+    const before = new Set<string>();
+    for (const [at, step] of flow.steps.entries()) {
+      if (before.has(step.id)) context.addIssue({ code: 'custom', path: ['steps', at, 'id'], message: `is used twice: ${step.id}` });
+      for (const [index, need] of (step.needs ?? []).entries()) {
+        if (!before.has(need)) {
+          context.addIssue({ code: 'custom', path: ['steps', at, 'needs', index], message: `names no step above this one: ${need}` });
+        }
+      }
+      before.add(step.id);
+    }
+  });
+export type FlowSpec = z.infer<typeof flowSpec>;
+
+export const flowDocument = documentOf(
+  'Flow',
+  flowSpec,
+  'What happens to which events. Immutable per version: a run keeps the version it started with.',
+);
+export type FlowDocument = z.infer<typeof flowDocument>;

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import { name } from '../names.js';
+import { apiVersion } from './document-of.js';
+
+export const tenantSpec = z.strictObject({
+  displayName: z.string().min(1).max(120).describe('The name that people use for this tenant.'),
+});
+export type TenantSpec = z.infer<typeof tenantSpec>;
+
+/** Belongs to itself, so its metadata names no other tenant. */
+export const tenantDocument = z
+  .strictObject({ apiVersion: z.literal(apiVersion), kind: z.literal('Tenant'), metadata: z.strictObject({ name }), spec: tenantSpec })
+  .describe('A tenant: everything else belongs to one, and nothing crosses from one to another.');
+export type TenantDocument = z.infer<typeof tenantDocument>;
