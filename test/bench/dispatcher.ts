@@ -1,5 +1,5 @@
 import { KeyOrderedDispatcher } from '#libs/messaging';
-import type { Verdict } from '#libs/messaging';
+import type { DispatchResult } from '#libs/messaging';
 import { median } from './numbers.js';
 import { perSecond } from './report.js';
 import type { BenchRow } from './report.js';
@@ -8,7 +8,7 @@ const records = 200_000;
 const keys = 200;
 const rounds = 5;
 
-const noWork = async (): Promise<Verdict> => 'finished';
+const noWork = async (): Promise<DispatchResult> => 'finished';
 
 /** Measures the cost of the order per key: an empty handler for records of 200 keys, against the same handler awaited one by one. */
 export async function benchDispatcher(): Promise<BenchRow[]> {
@@ -44,7 +44,7 @@ async function oneByOne(): Promise<void> {
 
 async function throughDispatcher(): Promise<void> {
   const dispatcher = new KeyOrderedDispatcher<number>({ concurrency: 200, handle: noWork });
-  const source = dispatcher.source();
-  for (let n = 0; n < records; n += 1) source.add(`key-${n % keys}`, n);
+  const queues = dispatcher.createQueues();
+  for (let n = 0; n < records; n += 1) queues.add(`key-${n % keys}`, n);
   await dispatcher.idle();
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ownerOf } from '#libs/messaging';
-import type { Hold, HoldCause, HoldPlace, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
+import type { Hold, HoldCause, HoldId, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 
 const holdKey = 'tenant_id, consumer_group, topic, partition, record_key';
@@ -143,7 +143,7 @@ export class HoldTable implements HoldStore {
     return rows.map((row) => ({ ...holdOf(group, row), dropOffset: row.dropOffset }));
   }
 
-  async next(at: HoldPlace, limit: number): Promise<LoggedRecord[]> {
+  async next(at: HoldId, limit: number): Promise<LoggedRecord[]> {
     const rows = await this.database.query<HeldRecordRow>(next, [...valuesOf(at), limit]);
     const { topic, partition, key } = at;
     return rows.map(({ offset, appendedAt, value, headers }) => {
@@ -151,11 +151,11 @@ export class HoldTable implements HoldStore {
     });
   }
 
-  async finished(at: HoldPlace, offset: number): Promise<void> {
+  async finished(at: HoldId, offset: number): Promise<void> {
     await this.database.query(finished, [...valuesOf(at), offset]);
   }
 
-  close(at: HoldPlace): Promise<boolean> {
+  close(at: HoldId): Promise<boolean> {
     return this.database.transaction(async (session) => {
       const held = await session.query(lock, valuesOf(at));
       return held.length === 0 || (await session.query(close, valuesOf(at))).length > 0;
@@ -174,7 +174,7 @@ export class HoldTable implements HoldStore {
   }
 }
 
-function valuesOf({ group, topic, partition, key }: HoldPlace): unknown[] {
+function valuesOf({ group, topic, partition, key }: HoldId): unknown[] {
   return [tenantOf({ key }), group, topic, partition, key];
 }
 

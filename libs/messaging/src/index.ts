@@ -1,10 +1,10 @@
 export { ensureTopics } from './kafka/ensure-topics.js';
 export { KeyOrderedDispatcher } from './dispatching/key-ordered-dispatcher.js';
-export type { DispatcherOptions, Verdict } from './dispatching/key-ordered-dispatcher.js';
+export type { DispatcherOptions, DispatchResult } from './dispatching/key-ordered-dispatcher.js';
 export type { LogOptions } from './kafka/kafka-client.js';
 export { LogConsumer } from './consuming/log-consumer.js';
 export type { LogConsumerOptions } from './consuming/log-consumer.js';
-export type { Hold, HoldCause, HoldPlace, HoldStore, ReleasableHold } from './holding/hold-store.js';
+export type { Hold, HoldCause, HoldId, HoldStore, ReleasableHold } from './holding/hold-store.js';
 export { ownerOf } from './logged-record.js';
 export type { LoggedRecord } from './logged-record.js';
 export { HoldsCustomer, LogUnavailable, RecordTooLarge } from './messaging.errors.js';

@@ -64,14 +64,14 @@ test('what is appended stands in the log with its key, its headers and its value
   expect(record!.headers).toEqual({ mr_tenant: 'acme', mr_schema: 'number.noted.v1', traceparent });
 });
 
-test('appends of many callers share batches, and each caller learns the place of its own record', async () => {
+test('appends of many callers share batches, and each caller learns the offset of its own record', async () => {
   const topic = await newTopic();
   const before = await batchesSent();
   const appended = await Promise.all(range(500).map((n) => producer.append(topic, NumberNoted, noted(`c${n % 20}`, n))));
   expect((await batchesSent()) - before).toBeLessThan(20);
   const records = await readAll(topic, 500);
-  for (const [n, place] of appended.entries()) {
-    expect(records.find(({ partition, offset }) => partition === place.partition && offset === place.offset)?.value).toEqual(
+  for (const [n, position] of appended.entries()) {
+    expect(records.find(({ partition, offset }) => partition === position.partition && offset === position.offset)?.value).toEqual(
       noted(`c${n % 20}`, n),
     );
   }

@@ -5,19 +5,19 @@ import { headerText } from './record-headers.js';
 import type { LogHeaders } from './record-headers.js';
 
 /** A partition of the log. */
-export interface Place {
+export interface TopicPartition {
   /** As it is called on the log. */
   readonly topic: string;
   readonly partition: number;
 }
 
 /** `topic/partition`: the name of a place, for maps and messages. */
-export function nameOfPlace({ topic, partition }: Place): string {
+export function partitionName({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
 
 /** A record as it stands in the log. */
-export interface LoggedRecord extends Place {
+export interface LoggedRecord extends TopicPartition {
   readonly offset: number;
   readonly timestampMs: number;
   readonly key: Buffer | null;

@@ -1,6 +1,6 @@
-import type { Hold, HoldCause, HoldPlace, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
+import type { Hold, HoldCause, HoldId, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
 
-interface Held extends HoldPlace {
+interface Held extends HoldId {
   cause: HoldCause;
   causeOffset: number | null;
   retryRequested: boolean;
@@ -15,11 +15,11 @@ export class HoldsInMemory implements HoldStore {
   async hold(group: string, record: LoggedRecord, cause: HoldCause): Promise<boolean> {
     const { topic, partition, offset } = record;
     if (cause !== 'overflow' && this.resolutions.get(cause.deadLetterId) === 'skipped') return false;
-    const place = { group, topic, partition, key: record.key! };
-    let held = this.held.get(nameOf(place));
+    const hold = { group, topic, partition, key: record.key! };
+    let held = this.held.get(nameOf(hold));
     if (held === undefined) {
-      held = { ...place, cause, causeOffset: null, retryRequested: false, records: new Map() };
-      this.held.set(nameOf(place), held);
+      held = { ...hold, cause, causeOffset: null, retryRequested: false, records: new Map() };
+      this.held.set(nameOf(hold), held);
     }
     if (cause !== 'overflow') Object.assign(held, { cause, causeOffset: offset, retryRequested: false });
     if (!held.records.has(offset)) held.records.set(offset, record);
@@ -52,20 +52,20 @@ export class HoldsInMemory implements HoldStore {
     });
   }
 
-  async next(place: HoldPlace, limit: number): Promise<LoggedRecord[]> {
-    const records = [...(this.held.get(nameOf(place))?.records.values() ?? [])];
+  async next(hold: HoldId, limit: number): Promise<LoggedRecord[]> {
+    const records = [...(this.held.get(nameOf(hold))?.records.values() ?? [])];
     return records.toSorted((a, b) => a.offset - b.offset).slice(0, limit);
   }
 
-  async finished(place: HoldPlace, offset: number): Promise<void> {
-    const held = this.held.get(nameOf(place));
+  async finished(hold: HoldId, offset: number): Promise<void> {
+    const held = this.held.get(nameOf(hold));
     if (!held?.records.delete(offset) || held.cause === 'overflow' || held.causeOffset !== offset) return;
     if (!this.resolutions.has(held.cause.deadLetterId)) this.resolutions.set(held.cause.deadLetterId, 'retried');
   }
 
-  async close(place: HoldPlace): Promise<boolean> {
-    if ((this.held.get(nameOf(place))?.records.size ?? 0) > 0) return false;
-    this.held.delete(nameOf(place));
+  async close(hold: HoldId): Promise<boolean> {
+    if ((this.held.get(nameOf(hold))?.records.size ?? 0) > 0) return false;
+    this.held.delete(nameOf(hold));
     return true;
   }
 
@@ -94,6 +94,6 @@ export class HoldsInMemory implements HoldStore {
   }
 }
 
-function nameOf({ group, topic, partition, key }: HoldPlace): string {
+function nameOf({ group, topic, partition, key }: HoldId): string {
   return `${group} ${topic}/${partition} ${key.toString('latin1')}`;
 }

@@ -1,7 +1,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { logger } from '#libs/tracing';
 import { decodeFinished } from './finished-offsets.js';
-import { nameOfPlace } from '../logged-record.js';
+import { partitionName } from '../logged-record.js';
 
 /** What the earlier owner of a partition committed. */
 export interface EarlierCommit {
@@ -29,7 +29,7 @@ export class EarlierCommits {
       for (const { topic, partitions } of await admin.fetchOffsets({ groupId: this.groupId, topics: [...topics] })) {
         for (const { partition, offset: text, metadata } of partitions) {
           const offset = Number(text);
-          if (offset >= 0) commits.set(nameOfPlace({ topic, partition }), { offset, finished: decodeFinished(offset, metadata) });
+          if (offset >= 0) commits.set(partitionName({ topic, partition }), { offset, finished: decodeFinished(offset, metadata) });
         }
       }
     } catch (error) {

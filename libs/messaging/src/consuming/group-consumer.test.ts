@@ -7,7 +7,7 @@ import { GroupConsumer } from './group-consumer.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
 import { nobodyHeld } from '../holding/hold-store.js';
 import type { GroupListener } from '../kafka/kafkajs-repairs.js';
-import type { Verdict } from '../dispatching/key-ordered-dispatcher.js';
+import type { DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import type { RecordWork } from '../handling/record-handling.js';
 
 /**
@@ -30,7 +30,7 @@ interface Logged {
 interface AtWork {
   readonly member: Member;
   readonly work: RecordWork;
-  readonly end: (verdict: Verdict) => void;
+  readonly end: (result: DispatchResult) => void;
 }
 
 type Commit = Parameters<EachBatchPayload['commitOffsetsIfNecessary']>[0];
@@ -91,17 +91,17 @@ class Group {
     if (!rule) this.violations.push(violation);
   }
 
-  end(at: number, verdict: Verdict): void {
+  end(at: number, result: DispatchResult): void {
     const [{ member, work, end }] = this.atWork.splice(at, 1) as [AtWork];
     const { partition, offset, key } = work.record;
     if (work.signal.aborted) this.late += 1;
-    if (verdict === 'finished' && !member.dead) {
+    if (result === 'finished' && !member.dead) {
       const finished = this.finished.get(partition)!;
       if (finished.has(offset)) this.repeats += 1;
       else this.effects.set(key!.toString(), [...(this.effects.get(key!.toString()) ?? []), offset]);
       finished.add(offset);
     }
-    end(work.signal.aborted ? 'abandoned' : verdict);
+    end(work.signal.aborted ? 'abandoned' : result);
   }
 
   /** Everyone drains and joins again, with the partitions dealt anew. */
@@ -156,7 +156,7 @@ class Member {
       handlerOf: () => ({}),
     } as unknown as HandlerGroup;
     const handle = (work: RecordWork) =>
-      new Promise<Verdict>((end) => (work.signal.aborted ? end('abandoned') : group.begin({ member: this, work, end })));
+      new Promise<DispatchResult>((end) => (work.signal.aborted ? end('abandoned') : group.begin({ member: this, work, end })));
     const parts = {
       kafka: { consumer: (config: object) => this.kafkajs(config) } as unknown as Kafka,
       earlierCommits: { read: async () => this.earlier(), close: async () => undefined },

@@ -7,14 +7,14 @@ import { counter, gauge, logger } from '#libs/tracing';
 import type { EarlierCommits } from './earlier-commits.js';
 import { maxMetadataBytes } from './finished-offsets.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
-import { HeldCustomers, PartitionHolds, laneOf } from '../holding/held-customers.js';
+import { HeldCustomers, PartitionHolds, queueKeyOf } from '../holding/held-customers.js';
 import type { HoldableItem, HoldableWork } from '../holding/held-customers.js';
 import type { HoldStore } from '../holding/hold-store.js';
 import { HandlerWatch } from '../handling/handler-watch.js';
 import type { GroupListener, Membership } from '../kafka/kafkajs-repairs.js';
 import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
-import type { DispatcherSource } from '../dispatching/key-ordered-dispatcher.js';
-import { nameOfPlace, schemaOf } from '../logged-record.js';
+import type { KeyQueues } from '../dispatching/key-ordered-dispatcher.js';
+import { partitionName, schemaOf } from '../logged-record.js';
 import type { LoggedRecord } from '../logged-record.js';
 import { OffsetTracker } from './offset-tracker.js';
 import { workOn } from '../handling/record-handling.js';
@@ -88,14 +88,14 @@ class OwnedPartition {
   constructor(
     readonly topic: string,
     readonly partition: number,
-    readonly source: DispatcherSource<HoldableItem>,
+    readonly queues: KeyQueues<HoldableItem>,
   ) {
-    this.holds = new PartitionHolds(topic, partition, source, this.lost.signal, () => this.tracker.readTo);
+    this.holds = new PartitionHolds(topic, partition, queues, this.lost.signal, () => this.tracker.readTo);
   }
 }
 
 /** What a member is made of. */
-export interface GroupConsumerParts {
+export interface GroupConsumerDependencies {
   readonly kafka: Kafka;
   readonly earlierCommits: Pick<EarlierCommits, 'read' | 'close'>;
   readonly group: HandlerGroup;
@@ -132,7 +132,7 @@ export class GroupConsumer {
   private assignmentUnknown = false;
 
   constructor(
-    private readonly parts: GroupConsumerParts,
+    private readonly parts: GroupConsumerDependencies,
     private readonly options: GroupConsumerOptions,
   ) {
     const { group, handling, holds } = parts;
@@ -147,9 +147,9 @@ export class GroupConsumer {
     this.dispatcher = new KeyOrderedDispatcher<HoldableItem>({
       concurrency: options.concurrency,
       handle: async (item) => {
-        const verdict = await this.held.handle(item);
-        if (verdict === 'finished' && 'owner' in item) this.finished(item as OwnedWork);
-        return verdict;
+        const result = await this.held.handle(item);
+        if (result === 'finished' && 'owner' in item) this.finished(item as OwnedWork);
+        return result;
       },
     });
   }
@@ -292,12 +292,12 @@ export class GroupConsumer {
     if (!this.sawEveryGeneration()) this.loseAll();
     const assigned = new Map<string, { topic: string; partition: number }>();
     for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
-      for (const partition of partitions) assigned.set(nameOfPlace({ topic, partition }), { topic, partition });
+      for (const partition of partitions) assigned.set(partitionName({ topic, partition }), { topic, partition });
     }
-    for (const [place, owned] of this.partitions) if (!assigned.has(place)) this.lose(owned);
+    for (const [name, owned] of this.partitions) if (!assigned.has(name)) this.lose(owned);
     const gained: OwnedPartition[] = [];
-    for (const [place, { topic, partition }] of assigned) {
-      const kept = this.partitions.get(place);
+    for (const [name, { topic, partition }] of assigned) {
+      const kept = this.partitions.get(name);
       if (kept === undefined) gained.push(this.own(topic, partition));
       else if (kept.tracker.next !== undefined) consumer.seek({ topic, partition, offset: String(kept.tracker.next) });
     }
@@ -320,12 +320,12 @@ export class GroupConsumer {
   }
 
   private own(topic: string, partition: number): OwnedPartition {
-    const owned = new OwnedPartition(topic, partition, this.dispatcher.source(this.priorityOf(topic)));
-    this.partitions.set(nameOfPlace({ topic, partition }), owned);
+    const owned = new OwnedPartition(topic, partition, this.dispatcher.createQueues(this.laneOfTopic(topic)));
+    this.partitions.set(partitionName({ topic, partition }), owned);
     return owned;
   }
 
-  private priorityOf(topic: string): Lane {
+  private laneOfTopic(topic: string): Lane {
     return this.group.topics.find(({ name }) => name === topic)?.priority ?? 'normal';
   }
 
@@ -335,7 +335,7 @@ export class GroupConsumer {
     const earlier = this.parts.earlierCommits.read([...new Set(gained.map(({ topic }) => topic))]);
     for (const owned of gained) {
       owned.restored = earlier.then((read) => {
-        const commit = read.get(nameOfPlace(owned));
+        const commit = read.get(partitionName(owned));
         if (commit !== undefined) owned.tracker.restore(commit.offset, commit.finished);
       });
     }
@@ -360,8 +360,8 @@ export class GroupConsumer {
 
   private lose(owned: OwnedPartition): void {
     const { topic, partition } = owned;
-    this.partitions.delete(nameOfPlace({ topic, partition }));
-    owned.source.close();
+    this.partitions.delete(partitionName({ topic, partition }));
+    owned.queues.close();
     // kafkajs remembers a pause beyond the assignment, and would not fetch the partition should it come back.
     if (owned.fullSince !== undefined) this.consumer?.resume([{ topic, partitions: [partition] }]);
     owned.lost.abort(new Error(`${topic}/${partition} belongs to another process now`));
@@ -370,7 +370,7 @@ export class GroupConsumer {
   private async queueBatch(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
     const { topic, partition } = batch;
-    let owned = this.partitions.get(nameOfPlace({ topic, partition }));
+    let owned = this.partitions.get(partitionName({ topic, partition }));
     await owned?.restored;
     if (owned === undefined || owned.lost.signal.aborted) return;
     if (isAnotherLog(owned.tracker, batch)) owned = this.startOver(owned, batch);
@@ -417,7 +417,7 @@ export class GroupConsumer {
     }
     owned.queuedRecords += 1;
     owned.queuedBytes += record.value?.length ?? 0;
-    const key = this.group.order === 'customer' && record.key !== null ? laneOf(record.key) : null;
+    const key = this.group.order === 'customer' && record.key !== null ? queueKeyOf(record.key) : null;
     const work: OwnedWork = { ...workOn(record, owned.lost.signal), owner: owned, holds: owned.holds };
     owned.holds.add(key, work);
   }
@@ -463,7 +463,7 @@ export class GroupConsumer {
     const all = [...this.partitions.values()];
     for (const owned of all) {
       waiting += owned.queuedRecords;
-      blocked += owned.source.blockedKeys;
+      blocked += owned.queues.blockedKeys;
       this.resumeWhenDrained(owned); // the metadata shrinks with a commit, after the last record was finished
     }
     inFlight.set({ group: this.group.group }, this.dispatcher.inFlight);

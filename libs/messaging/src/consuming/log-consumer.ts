@@ -14,7 +14,7 @@ import type { HoldStore } from '../holding/hold-store.js';
 import { kafkaClient, nameOnLog, topicOnLog } from '../kafka/kafka-client.js';
 import type { LogOptions } from '../kafka/kafka-client.js';
 import { logTransport } from '../handling/on-record.js';
-import type { Subscription } from '../handling/on-record.js';
+import type { RecordSubscription } from '../handling/on-record.js';
 import { RecordHandling } from '../handling/record-handling.js';
 import type { RecordProducer } from '../producing/record-producer.js';
 
@@ -59,7 +59,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
 
   /** Called by Nest, once per `@OnRecord` method. */
   override addHandler(_pattern: unknown, callback: MessageHandler, _isEvent?: boolean, extras: Record<string, unknown> = {}): void {
-    const subscription = extras['subscription'] as Subscription;
+    const subscription = extras['subscription'] as RecordSubscription;
     this.handlers.push({
       ...subscription,
       handle: async (value, context) => {

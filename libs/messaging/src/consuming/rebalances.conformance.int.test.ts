@@ -9,10 +9,10 @@ import { testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { EarlierCommits } from './earlier-commits.js';
 import { decodeFinished } from './finished-offsets.js';
 import { GroupConsumer } from './group-consumer.js';
-import { laneOf } from '../holding/held-customers.js';
+import { queueKeyOf } from '../holding/held-customers.js';
 import { nobodyHeld } from '../holding/hold-store.js';
 import '../kafka/kafkajs-repairs.js';
-import type { Verdict } from '../dispatching/key-ordered-dispatcher.js';
+import type { DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import type { RecordWork } from '../handling/record-handling.js';
 
 /**
@@ -63,7 +63,7 @@ test(
   { timeout: 60_000 + runs * 120_000 },
   async () => {
     await Promise.all(
-      Array.from({ length: atOnce }, (_, lane) =>
+      Array.from({ length: atOnce }, (_, index) =>
         fc.assert(
           fc.asyncProperty(scenario, async (steps) => {
             const group = await Group.create();
@@ -75,7 +75,7 @@ test(
               await group.end();
             }
           }),
-          { seed: seed + lane, numRuns: runs, endOnFailure: true },
+          { seed: seed + index, numRuns: runs, endOnFailure: true },
         ),
       ),
     );
@@ -92,7 +92,7 @@ test('who cannot reach the log any more stops in seconds all the same', async ()
   expect(performance.now() - askedAt).toBeLessThan(20_000); // kafkajs by itself takes about a minute
 });
 
-const placeOf = (partition: number, offset: number): string => `${partition}/${offset}`;
+const positionOf = (partition: number, offset: number): string => `${partition}/${offset}`;
 
 /** What was seen of one commit. */
 interface Commit {
@@ -103,7 +103,7 @@ interface Commit {
 /** One handler that began and has not ended. */
 interface AtWork {
   readonly member: Member;
-  readonly end: (verdict: Verdict) => void;
+  readonly end: (result: DispatchResult) => void;
 }
 
 class Group {
@@ -113,7 +113,7 @@ class Group {
   private readonly members: Member[] = [];
   private readonly stopped: Promise<void>[] = [];
   private deaths = 0;
-  /** Of each customer, the places of its records in the order of the log. */
+  /** Of each customer, the positions of its records in the order of the log. */
   private readonly produced = new Map<string, string[]>();
   private readonly ends = Array.from({ length: partitions }, () => 0);
   private readonly finished = new Set<string>();
@@ -159,7 +159,7 @@ class Group {
     this.atWork.slice().forEach(({ end }) => end('finished'));
     if (this.members.length === 0) await this.join();
     const all = [...this.produced.values()].flat();
-    await waitFor(() => all.every((place) => this.finished.has(place)), { what: 'every record to be finished', deadlineMs: 40_000 });
+    await waitFor(() => all.every((position) => this.finished.has(position)), { what: 'every record to be finished', deadlineMs: 40_000 });
     const isCommitted = (end: number, partition: number): boolean => end === 0 || this.commits.get(partition)?.offset === end;
     await waitFor(() => this.ends.every(isCommitted), { what: 'every record to be committed', deadlineMs: 20_000 });
   }
@@ -174,24 +174,24 @@ class Group {
   }
 
   /** @returns what becomes of the record, whenever that is decided */
-  begin(member: Member, { record, signal }: RecordWork): Promise<Verdict> {
+  begin(member: Member, { record, signal }: RecordWork): Promise<DispatchResult> {
     const { partition, offset, key } = record;
-    const place = placeOf(partition, offset);
-    const own = this.produced.get(laneOf(key!)) ?? [];
-    const open = own.slice(0, own.indexOf(place)).filter((before) => !this.finished.has(before));
-    if (open.length > 0) this.violations.push(`${place} of ${laneOf(key!)} began before ${open.join(', ')} was finished`);
+    const position = positionOf(partition, offset);
+    const own = this.produced.get(queueKeyOf(key!)) ?? [];
+    const open = own.slice(0, own.indexOf(position)).filter((before) => !this.finished.has(before));
+    if (open.length > 0) this.violations.push(`${position} of ${queueKeyOf(key!)} began before ${open.join(', ')} was finished`);
     const commit = member.knew.get(partition);
     if (commit !== undefined && (offset < commit.offset || commit.finished.has(offset))) {
-      this.violations.push(`${place} began, and was told as finished to its new owner`);
+      this.violations.push(`${position} began, and was told as finished to its new owner`);
     }
-    const { promise, resolve } = Promise.withResolvers<Verdict>();
+    const { promise, resolve } = Promise.withResolvers<DispatchResult>();
     const work: AtWork = {
       member,
-      end: (verdict) => {
+      end: (result) => {
         if (member.isDead) return; // nobody will ever know what it would have done
         this.atWork.splice(this.atWork.indexOf(work), this.atWork.includes(work) ? 1 : 0);
-        if (verdict === 'finished') this.finished.add(place);
-        resolve(verdict);
+        if (result === 'finished') this.finished.add(position);
+        resolve(result);
       },
     };
     if (signal.aborted) return Promise.resolve('abandoned');
@@ -213,7 +213,7 @@ class Group {
       for (const { key } of messages) {
         const own = this.produced.get(key) ?? [];
         this.produced.set(key, own);
-        own.push(placeOf(partition, this.ends[partition]!));
+        own.push(positionOf(partition, this.ends[partition]!));
         this.ends[partition]! += 1;
       }
       await this.producer.send({ topic: this.topic, messages });
@@ -242,9 +242,9 @@ class Group {
   }
 
   /** Nothing may be at work, because everything is finished or its member has just died. */
-  private async settle(pick: number, verdict: Verdict): Promise<void> {
+  private async settle(pick: number, result: DispatchResult): Promise<void> {
     await waitFor(() => this.atWork.length > 0, { what: 'something at work', deadlineMs: 250 }).catch(() => undefined);
-    this.atWork[pick % this.atWork.length]?.end(verdict);
+    this.atWork[pick % this.atWork.length]?.end(result);
   }
 
   private async seeCommit(): Promise<void> {
@@ -271,7 +271,7 @@ class Group {
     if (offset < before) this.violations.push(`the commit of ${partition} went back from ${before} to ${offset}`);
     const told = decodeFinished(offset, metadata);
     const done = [...Array.from({ length: offset }, (_, below) => below), ...told];
-    const open = done.filter((one) => !this.finished.has(placeOf(partition, one)));
+    const open = done.filter((one) => !this.finished.has(positionOf(partition, one)));
     if (open.length > 0) this.violations.push(`${partition}: ${open.join(', ')} committed at ${offset}, and not finished`);
     this.commits.set(partition, { offset, finished: new Set(told) });
   }

@@ -1,21 +1,21 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
-import type { Verdict } from './key-ordered-dispatcher.js';
+import type { DispatchResult } from './key-ordered-dispatcher.js';
 
 interface Item {
   key: string;
   n: number;
 }
 
-interface Running {
+interface ItemInFlight {
   item: Item;
-  end: (verdict: Verdict) => void;
+  end: (result: DispatchResult) => void;
 }
 
 /** A dispatcher whose items end, and whose retries are due, when the test says so. */
 function byHand(concurrency: number) {
-  const running: Running[] = [];
+  const running: ItemInFlight[] = [];
   const retries: (() => void)[] = [];
   const started: Item[] = [];
   const dispatcher = new KeyOrderedDispatcher<Item>({
@@ -29,9 +29,9 @@ function byHand(concurrency: number) {
       return () => retries.splice(retries.indexOf(work), 1);
     },
   });
-  const end = async (at: number, verdict: Verdict = 'finished'): Promise<Item> => {
-    const [{ item, end: settle }] = running.splice(at, 1) as [Running];
-    settle(verdict);
+  const end = async (at: number, result: DispatchResult = 'finished'): Promise<Item> => {
+    const [{ item, end: settle }] = running.splice(at, 1) as [ItemInFlight];
+    settle(result);
     await Promise.resolve();
     await Promise.resolve();
     return item;
@@ -43,8 +43,8 @@ const item = (key: string, n = 0): Item => ({ key, n });
 
 test('items of one key run one after the other, items of others beside them', async () => {
   const { dispatcher, started, end } = byHand(10);
-  const source = dispatcher.source();
-  for (const each of [item('a', 1), item('a', 2), item('b', 1)]) source.add(each.key, each);
+  const queues = dispatcher.createQueues();
+  for (const each of [item('a', 1), item('a', 2), item('b', 1)]) queues.add(each.key, each);
   expect(started).toEqual([item('a', 1), item('b', 1)]);
   await end(0);
   expect(started.at(-1)).toEqual(item('a', 2));
@@ -52,19 +52,19 @@ test('items of one key run one after the other, items of others beside them', as
 
 test('no more run at once than the concurrency, and keys take turns', async () => {
   const { dispatcher, started, end } = byHand(1);
-  const source = dispatcher.source();
-  for (const each of [item('a', 1), item('a', 2), item('a', 3), item('b', 1)]) source.add(each.key, each);
+  const queues = dispatcher.createQueues();
+  for (const each of [item('a', 1), item('a', 2), item('a', 3), item('b', 1)]) queues.add(each.key, each);
   for (let turn = 0; turn < 3; turn += 1) await end(0);
   expect(started).toEqual([item('a', 1), item('b', 1), item('a', 2), item('a', 3)]);
 });
 
 test('an item that waits for its retry holds back its key, but no slot', async () => {
   const { dispatcher, started, retries, end } = byHand(1);
-  const source = dispatcher.source();
-  for (const each of [item('a', 1), item('a', 2), item('b', 1)]) source.add(each.key, each);
+  const queues = dispatcher.createQueues();
+  for (const each of [item('a', 1), item('a', 2), item('b', 1)]) queues.add(each.key, each);
   await end(0, { againInMs: 1_000 });
   expect(started.at(-1)).toEqual(item('b', 1));
-  expect(source.blockedKeys).toBe(1);
+  expect(queues.blockedKeys).toBe(1);
   await end(0);
   expect(started).toHaveLength(2);
   retries.shift()!();
@@ -73,14 +73,14 @@ test('an item that waits for its retry holds back its key, but no slot', async (
 
 test('without a key every item runs on its own', () => {
   const { dispatcher, started } = byHand(10);
-  const source = dispatcher.source();
-  for (const n of [1, 2, 3]) source.add(null, item('', n));
+  const queues = dispatcher.createQueues();
+  for (const n of [1, 2, 3]) queues.add(null, item('', n));
   expect(started).toHaveLength(3);
 });
 
-test('the same key of another source is another key, and closing a source leaves the other alone', async () => {
+test('the same key of another partition is another key, and closing one partition leaves the other alone', async () => {
   const { dispatcher, started, end, retries } = byHand(2);
-  const [lost, kept] = [dispatcher.source(), dispatcher.source()];
+  const [lost, kept] = [dispatcher.createQueues(), dispatcher.createQueues()];
   for (const n of [1, 2, 3]) lost.add('a', item('lost', n));
   for (const n of [1, 2]) kept.add('a', item('kept', n));
   await end(0, { againInMs: 5 });
@@ -92,7 +92,7 @@ test('the same key of another source is another key, and closing a source leaves
 
 test('more urgent keys go first, and one slot in five is theirs alone', async () => {
   const { dispatcher, started, end } = byHand(5);
-  const [high, low] = [dispatcher.source('high'), dispatcher.source('low')];
+  const [high, low] = [dispatcher.createQueues('high'), dispatcher.createQueues('low')];
   for (let n = 0; n < 6; n += 1) low.add(`slow ${n}`, item('slow', n));
   expect(started).toHaveLength(4);
   for (const n of [1, 2]) high.add(`urgent ${n}`, item('urgent', n));
@@ -103,8 +103,8 @@ test('more urgent keys go first, and one slot in five is theirs alone', async ()
 
 test('paused, it starts nothing and goes idle; resumed, it goes on', async () => {
   const { dispatcher, started, end } = byHand(1);
-  const source = dispatcher.source();
-  for (const n of [1, 2]) source.add('a', item('a', n));
+  const queues = dispatcher.createQueues();
+  for (const n of [1, 2]) queues.add('a', item('a', n));
   dispatcher.pause();
   const idle = dispatcher.idle();
   await end(0);
@@ -122,13 +122,13 @@ test('whatever ends first, fails or is added when: every key in order, never two
       fc.infiniteStream(fc.nat()),
       async (keys, concurrency, picks) => {
         const { dispatcher, running, retries, end } = byHand(concurrency);
-        const source = dispatcher.source();
+        const queues = dispatcher.createQueues();
         const waiting = keys.map((key, n) => item(key, n));
         const finished: Item[] = [];
         while (waiting.length + running.length + retries.length > 0) {
           const pick = picks.next().value!;
           const next = pick % 3 === 0 ? waiting.shift() : undefined;
-          if (next !== undefined) source.add(next.key, next);
+          if (next !== undefined) queues.add(next.key, next);
           else if (pick % 5 === 1 && running.length > 0) await end(pick % running.length, { againInMs: 1 });
           else if (running.length > 0) finished.push(await end(pick % running.length));
           else retries.shift()?.();
@@ -140,7 +140,7 @@ test('whatever ends first, fails or is added when: every key in order, never two
           const order = finished.filter((each) => each.key === key).map(({ n }) => n);
           expect(order).toEqual(order.toSorted((a, b) => a - b));
         }
-        expect(source.openKeys).toBe(0);
+        expect(queues.openKeys).toBe(0);
         await dispatcher.idle();
       },
     ),

@@ -1,52 +1,56 @@
-import type { Lane as Priority } from '#libs/contracts';
+import type { Lane } from '#libs/contracts';
 import { Fifo } from '../fifo.js';
-import { ReadyLanes } from './ready-lanes.js';
+import { ReadyKeys } from './ready-keys.js';
 
-/** What becomes of an item: `finished`; to be handled again later, with everything behind it in its lane waiting; or `abandoned`, with its lane. */
-export type Verdict = 'finished' | 'abandoned' | { readonly againInMs: number };
+/**
+ * How one call of the handler ended.
+ * - `finished`: the item leaves its queue.
+ * - `againInMs`: the item is handled again after that time; the items behind it wait.
+ * - `abandoned`: the queue is not served any more, because its partition was lost.
+ */
+export type DispatchResult = 'finished' | 'abandoned' | { readonly againInMs: number };
 
 export interface DispatcherOptions<Item> {
-  /** Items handled at once, over all sources. */
+  /** Items handled at once, over all partitions. */
   concurrency: number;
-  /** Must not reject: what a failure means is for the handler to decide. A rejection ends the process as any unhandled one does. */
-  handle: (item: Item) => Promise<Verdict>;
-  /** Runs `work` in `ms`; returns what cancels it. Default: a timer. */
+  /** Must not reject: the handler decides what a failure means. A rejection is unhandled and ends the process. */
+  handle: (item: Item) => Promise<DispatchResult>;
+  /** Runs `work` after `ms`; returns a function that cancels it. Default: a timer. */
   schedule?: (work: () => void, ms: number) => () => void;
   /** In ms. Default: the monotonic clock. */
   now?: () => number;
 }
 
-/** The part of the slots that only the high priority may take, where there is one: slow work of the others never fills all of them. */
+/** The share of the slots that is reserved for the high lane, if there is one, so that slow work of the other lanes never fills all slots. */
 const reserve = 0.2;
 
-/** The items of one key, of which one at a time is handled. */
-class Lane<Item> {
+/** The items of one key. They are handled one at a time. */
+class KeyQueue<Item> {
   readonly items = new Fifo<Item>();
   cancelRetry: (() => void) | undefined;
-  /** When the first item was handled for the first time, on the dispatcher's clock. */
+  /** The time of the first item's first attempt, on the dispatcher's clock. */
   firstTriedAt: number | undefined;
 
   constructor(
-    readonly source: DispatcherSource<Item>,
+    readonly owner: KeyQueues<Item>,
     readonly key: string | symbol,
   ) {}
 }
 
 /**
- * Handles items of different keys at the same time and items of one key one after the other, in the order they were added.
- * Lanes that can go on take turns, by priority and within it one after the other, so a customer with many records gets no more than its share
- * of the concurrency.
- * An item that waits for its retry holds its lane, not a slot.
+ * Handles items of different keys at the same time, and items of one key one after the other in the order they were added.
+ * Key queues that can go on take turns, by lane and then in rotation, so a customer with many records gets only its share of the concurrency.
+ * An item that waits for its retry blocks its key queue but uses no slot.
  */
 export class KeyOrderedDispatcher<Item> {
   private readonly concurrency: number;
-  private readonly handle: (item: Item) => Promise<Verdict>;
+  private readonly handle: (item: Item) => Promise<DispatchResult>;
   private readonly schedule: (work: () => void, ms: number) => () => void;
   private readonly now: () => number;
-  private readonly ready: ReadyLanes<Lane<Item>>;
+  private readonly ready: ReadyKeys<KeyQueue<Item>>;
   private readonly idleWaiters: (() => void)[] = [];
   private running = 0;
-  /** Slots that any priority may take. */
+  /** Slots that every lane may take. */
   private shared: number;
   private paused = false;
 
@@ -55,7 +59,7 @@ export class KeyOrderedDispatcher<Item> {
     this.handle = options.handle;
     this.schedule = options.schedule ?? startTimer;
     this.now = options.now ?? ((): number => performance.now());
-    this.ready = new ReadyLanes(this.now);
+    this.ready = new ReadyKeys(this.now);
     this.shared = options.concurrency;
   }
 
@@ -63,13 +67,13 @@ export class KeyOrderedDispatcher<Item> {
     return this.running;
   }
 
-  /** A place that items come from; keys of different sources are different keys. */
-  source(priority: Priority = 'normal'): DispatcherSource<Item> {
-    if (priority === 'high') this.shared = this.concurrency - Math.floor(this.concurrency * reserve);
-    return new DispatcherSource<Item>(priority, this.now, (lane) => this.runSoon(lane));
+  /** The key queues of one partition. The same key in two partitions is two keys. */
+  createQueues(lane: Lane = 'normal'): KeyQueues<Item> {
+    if (lane === 'high') this.shared = this.concurrency - Math.floor(this.concurrency * reserve);
+    return new KeyQueues<Item>(lane, this.now, (queue) => this.runSoon(queue));
   }
 
-  /** Starts nothing new; what is in flight goes on. */
+  /** Starts nothing new; items in flight go on. */
   pause(): void {
     this.paused = true;
   }
@@ -84,55 +88,55 @@ export class KeyOrderedDispatcher<Item> {
     if (this.running > 0) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
   }
 
-  private runSoon(lane: Lane<Item>): void {
-    this.ready.push(lane, lane.source.priority);
+  private runSoon(queue: KeyQueue<Item>): void {
+    this.ready.push(queue, queue.owner.lane);
     this.startReady();
   }
 
   private startReady(): void {
     while (!this.paused && this.running < this.concurrency) {
-      const lane = this.ready.shift(this.running >= this.shared);
-      if (lane === undefined) return;
-      if (!lane.source.closed) this.start(lane, lane.items.peek()!);
+      const queue = this.ready.shift(this.running >= this.shared);
+      if (queue === undefined) return;
+      if (!queue.owner.closed) this.start(queue, queue.items.peek()!);
     }
   }
 
-  private start(lane: Lane<Item>, item: Item): void {
+  private start(queue: KeyQueue<Item>, item: Item): void {
     this.running += 1;
-    lane.firstTriedAt ??= this.now();
-    void this.handle(item).then((verdict) => {
+    queue.firstTriedAt ??= this.now();
+    void this.handle(item).then((result) => {
       this.running -= 1;
-      this.settle(lane, verdict);
+      this.settle(queue, result);
       this.startReady();
       if (this.running === 0) for (const resolve of this.idleWaiters.splice(0)) resolve();
     });
   }
 
-  private settle(lane: Lane<Item>, verdict: Verdict): void {
-    if (lane.source.closed || verdict === 'abandoned') return;
-    if (verdict === 'finished') {
-      lane.items.shift();
-      lane.firstTriedAt = undefined;
-      if (lane.items.length > 0) this.ready.push(lane, lane.source.priority);
-      else lane.source.forget(lane);
+  private settle(queue: KeyQueue<Item>, result: DispatchResult): void {
+    if (queue.owner.closed || result === 'abandoned') return;
+    if (result === 'finished') {
+      queue.items.shift();
+      queue.firstTriedAt = undefined;
+      if (queue.items.length > 0) this.ready.push(queue, queue.owner.lane);
+      else queue.owner.forget(queue);
       return;
     }
-    lane.cancelRetry = this.schedule(() => {
-      lane.cancelRetry = undefined;
-      this.runSoon(lane);
-    }, verdict.againInMs);
+    queue.cancelRetry = this.schedule(() => {
+      queue.cancelRetry = undefined;
+      this.runSoon(queue);
+    }, result.againInMs);
   }
 }
 
-/** The lanes of one partition. */
-class DispatcherSource<Item> {
-  private readonly lanes = new Map<string | symbol, Lane<Item>>();
+/** The key queues of one partition. */
+class KeyQueues<Item> {
+  private readonly queues = new Map<string | symbol, KeyQueue<Item>>();
   private isClosed = false;
 
   constructor(
-    readonly priority: Priority,
+    readonly lane: Lane,
     private readonly now: () => number,
-    private readonly runSoon: (lane: Lane<Item>) => void,
+    private readonly runSoon: (queue: KeyQueue<Item>) => void,
   ) {}
 
   get closed(): boolean {
@@ -141,67 +145,67 @@ class DispatcherSource<Item> {
 
   /** Keys that have items queued, in flight or waiting for a retry. */
   get openKeys(): number {
-    return this.lanes.size;
+    return this.queues.size;
   }
 
   /** Keys whose first item waits for its retry. */
   get blockedKeys(): number {
     let blocked = 0;
-    for (const lane of this.lanes.values()) if (lane.cancelRetry !== undefined) blocked += 1;
+    for (const queue of this.queues.values()) if (queue.cancelRetry !== undefined) blocked += 1;
     return blocked;
   }
 
-  /** @param key null: in no order with anything else */
+  /** @param key null: the item has no order with any other item */
   add(key: string | null, item: Item): void {
-    const laneKey = key ?? Symbol('a lane of its own');
-    const open = this.lanes.get(laneKey);
+    const queueKey = key ?? Symbol('a queue of its own');
+    const open = this.queues.get(queueKey);
     if (open !== undefined) {
       open.items.push(item);
       return;
     }
-    const lane = new Lane(this, laneKey);
-    lane.items.push(item);
-    this.lanes.set(laneKey, lane);
-    this.runSoon(lane);
+    const queue = new KeyQueue(this, queueKey);
+    queue.items.push(item);
+    this.queues.set(queueKey, queue);
+    this.runSoon(queue);
   }
 
-  /** Of each key: how many items it has, and for how long its first one has been tried without an end, ms. */
+  /** For each key: the number of its items, and the ms since the first attempt at its first item (0 before that). */
   *depths(): Iterable<{ readonly key: string; readonly items: number; readonly triedMs: number }> {
     const now = this.now();
-    for (const { key, items, firstTriedAt = now } of this.lanes.values()) {
+    for (const { key, items, firstTriedAt = now } of this.queues.values()) {
       if (typeof key === 'string') yield { key, items: items.length, triedMs: now - firstTriedAt };
     }
   }
 
   /**
-   * Takes items of a key back, from its end to the first one that `may` not be: in their order. The first item of all stays where it is at work or
-   * about to be; one that waits for its retry is taken like the others.
+   * Removes items from the end of a key's queue, back to the first item that `mayTake` refuses. Returns them in their order.
+   * The first item of the queue stays while it is in flight or about to start; an item that waits for its retry can be taken.
    */
-  takeBack(key: string, may: (item: Item) => boolean): Item[] {
-    const lane = this.lanes.get(key);
-    if (lane === undefined) return [];
+  takeBack(key: string, mayTake: (item: Item) => boolean): Item[] {
+    const queue = this.queues.get(key);
+    if (queue === undefined) return [];
     const taken: Item[] = [];
-    const kept = lane.cancelRetry === undefined ? 1 : 0;
-    while (lane.items.length > kept && may(lane.items.last()!)) taken.push(lane.items.pop()!);
-    if (lane.items.length === 0) {
-      lane.cancelRetry?.();
-      this.forget(lane);
+    const kept = queue.cancelRetry === undefined ? 1 : 0;
+    while (queue.items.length > kept && mayTake(queue.items.last()!)) taken.push(queue.items.pop()!);
+    if (queue.items.length === 0) {
+      queue.cancelRetry?.();
+      this.forget(queue);
     }
     return taken.toReversed();
   }
 
-  /** Drops what is queued or waits; what is in flight ends without consequence. */
+  /** Drops all queued and waiting items. The results of items in flight are ignored. */
   close(): void {
     this.isClosed = true;
-    for (const lane of this.lanes.values()) lane.cancelRetry?.();
-    this.lanes.clear();
+    for (const queue of this.queues.values()) queue.cancelRetry?.();
+    this.queues.clear();
   }
 
-  forget(lane: Lane<Item>): void {
-    this.lanes.delete(lane.key);
+  forget(queue: KeyQueue<Item>): void {
+    this.queues.delete(queue.key);
   }
 }
-export type { DispatcherSource };
+export type { KeyQueues };
 
 function startTimer(work: () => void, ms: number): () => void {
   const timer = setTimeout(work, ms);

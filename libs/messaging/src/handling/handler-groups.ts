@@ -1,7 +1,7 @@
 import type { Owned, Topic } from '#libs/contracts';
-import type { PoisonPolicy, RecordContext, Subscription } from './on-record.js';
+import type { PoisonPolicy, RecordContext, RecordSubscription } from './on-record.js';
 
-export interface Handler extends Subscription {
+export interface Handler extends RecordSubscription {
   readonly handle: (value: Owned, context: RecordContext) => Promise<void>;
 }
 
@@ -34,9 +34,9 @@ export function groupHandlers(handlers: readonly Handler[], { canHold }: { canHo
     const table = new Map<string, Handler>();
     for (const handler of members) {
       for (const topic of handler.topics) {
-        const place = placeOf(topic.name, handler.type.schema);
-        const other = table.get(place);
-        if (other === undefined) table.set(place, handler);
+        const key = handlerKey(topic.name, handler.type.schema);
+        const other = table.get(key);
+        if (other === undefined) table.set(key, handler);
         else problems.push(twoHandlers(other, handler, topic));
       }
     }
@@ -55,11 +55,11 @@ function groupOf(group: string, members: readonly Handler[], table: ReadonlyMap<
     audience,
     poison,
     topics: [...topics.values()],
-    handlerOf: (topic, schema) => table.get(placeOf(topic, schema)),
+    handlerOf: (topic, schema) => table.get(handlerKey(topic, schema)),
   };
 }
 
-function placeOf(topic: string, schema: string): string {
+function handlerKey(topic: string, schema: string): string {
   return `${topic} ${schema}`;
 }
 

@@ -42,7 +42,7 @@ export interface OnRecordOptions {
 export type PoisonPolicy = 'park-key' | 'skip';
 
 /** What `@OnRecord` says about a method. */
-export interface Subscription {
+export interface RecordSubscription {
   readonly topics: readonly Topic[];
   readonly type: RecordType;
   readonly group: string;
@@ -66,9 +66,9 @@ export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type:
     const method = `${target.constructor.name}.${String(key)}`;
     const topics: readonly Topic[] = 'name' in topic ? [topic] : topic;
     const { group, order = 'customer', audience = 'one', poison = 'skip' } = options;
-    const subscription: Subscription = { topics, type, group, order, audience, poison, method };
+    const subscription: RecordSubscription = { topics, type, group, order, audience, poison, method };
     const deliver = EventPattern(`${group} ${type.schema} ${method}`, logTransport, { subscription }) as MethodDecorator;
-    applyDecorators(deliver, UseFilters(HandOn))(target, key, descriptor);
+    applyDecorators(deliver, UseFilters(RethrowFilter))(target, key, descriptor);
     Payload()(target, key, 0);
     Ctx()(target, key, 1);
   };
@@ -76,7 +76,7 @@ export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type:
 
 /** Nest's own filter answers every error with "Internal server error"; the consumer has to see which one it was. */
 @Catch()
-class HandOn implements ExceptionFilter {
+class RethrowFilter implements ExceptionFilter {
   catch(error: unknown): Observable<never> {
     return throwError(() => error);
   }

@@ -7,7 +7,7 @@ import type { Tries } from './failure-policy.js';
 import type { HandlerGroup } from './handler-groups.js';
 import { nameOnLog } from '../kafka/kafka-client.js';
 import type { LogOptions } from '../kafka/kafka-client.js';
-import type { Verdict } from '../dispatching/key-ordered-dispatcher.js';
+import type { DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import { decode, ownerOf, schemaOf } from '../logged-record.js';
 import type { LoggedRecord } from '../logged-record.js';
 import { HoldsCustomer, RecordUndecodable } from '../messaging.errors.js';
@@ -25,7 +25,7 @@ export interface RecordWork {
 }
 
 /** `heldBy`: the record was given up and this dead letter stands in the log; by the group's policy, its customer's later records wait for it. */
-export type HandlingVerdict = Verdict | { readonly heldBy: string };
+export type HandlingResult = DispatchResult | { readonly heldBy: string };
 
 export function workOn(record: LoggedRecord, signal: AbortSignal): RecordWork {
   return { record, signal, tries: { attempt: 0, spent: 0, ours: 0, defects: 0 } };
@@ -47,7 +47,7 @@ export class RecordHandling {
     private readonly options: { producer: RecordProducer; retry: RetryPolicy; log: LogOptions; now?: () => Date },
   ) {}
 
-  async handle(work: RecordWork): Promise<HandlingVerdict> {
+  async handle(work: RecordWork): Promise<HandlingResult> {
     if (work.signal.aborted) return 'abandoned';
     if (work.parked !== undefined) return this.park(work, work.parked);
     const { record } = work;
@@ -58,7 +58,7 @@ export class RecordHandling {
     );
   }
 
-  private async attempt(work: RecordWork, traceparent: string | undefined, span: Span): Promise<HandlingVerdict> {
+  private async attempt(work: RecordWork, traceparent: string | undefined, span: Span): Promise<HandlingResult> {
     const { topic } = work.record;
     const attempt = work.tries.attempt;
     const startedAt = performance.now();
@@ -107,7 +107,7 @@ export class RecordHandling {
     });
   }
 
-  private async giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<HandlingVerdict> {
+  private async giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<HandlingResult> {
     const { topic } = work.record;
     if (this.group.audience === 'every-process' || topic === nameOnLog(this.options.log, topics.deadLetters.name)) {
       // A copy for every process is parked by nobody; a dead letter that cannot be processed would only make another one.
@@ -120,7 +120,7 @@ export class RecordHandling {
   }
 
   /** Tries without limit: a record that is neither handled nor parked must not be committed. */
-  private async park(work: RecordWork, deadLetter: DeadLettered): Promise<HandlingVerdict> {
+  private async park(work: RecordWork, deadLetter: DeadLettered): Promise<HandlingResult> {
     const traceparent = headerText(work.record.headers, 'traceparent');
     try {
       await this.options.producer.append(topics.deadLetters, DeadLettered, deadLetter, traceparent === undefined ? {} : { traceparent });

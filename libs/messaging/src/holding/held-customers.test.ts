@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { HoldsInMemory, SeededRandom } from '#libs/testing';
-import { HeldCustomers, PartitionHolds, laneOf } from './held-customers.js';
+import { HeldCustomers, PartitionHolds, queueKeyOf } from './held-customers.js';
 import type { HoldableItem, HoldableWork } from './held-customers.js';
 import { nobodyHeld } from './hold-store.js';
 import type { HoldStore } from './hold-store.js';
@@ -9,17 +9,17 @@ import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
 import type { LoggedRecord } from '../logged-record.js';
 import { OffsetTracker } from '../consuming/offset-tracker.js';
 import { workOn } from '../handling/record-handling.js';
-import type { HandlingVerdict, RecordWork } from '../handling/record-handling.js';
+import type { HandlingResult, RecordWork } from '../handling/record-handling.js';
 
 /** Random records, poison, operators, crashes, rebalances and a store that fails at times, all from a seed. */
-class World {
+class Simulation {
   readonly log: LoggedRecord[] = [];
   readonly store = new HoldsInMemory();
   readonly effects: { owner: number; key: string; offset: number }[] = [];
   readonly poison = new Set<number>();
   readonly skipped = new Set<number>();
   committed = 0;
-  /** The clock: in turns of the event loop, so that how fast the machine is decides nothing. */
+  /** The clock, in turns of the event loop, so that the speed of the machine has no effect. */
   turns = 0;
   private readonly random: SeededRandom;
 
@@ -52,7 +52,7 @@ class World {
     for (let turns = this.below(4); turns > 0; turns -= 1) await this.turn();
   }
 
-  /** The store as a process reaches it while it lives: late, and not always; what fails may have been done. */
+  /** The store as one process reaches it: calls are slow and sometimes fail, and a failed call may have taken effect. */
   reachable(lost: AbortSignal): HoldStore {
     const call = async <T>(work: () => Promise<T>): Promise<T> => {
       await this.dawdle();
@@ -75,7 +75,7 @@ class World {
     };
   }
 
-  /** An operator cures one of the records that hold a customer, or gives it up. */
+  /** An operator repairs one of the records that hold a customer, or gives it up. */
   async operate(): Promise<void> {
     const letters = this.store.deadLetters;
     const letter = letters[this.below(Math.max(letters.length, 1))];
@@ -100,113 +100,113 @@ class Owner {
   private next: number;
 
   constructor(
-    private readonly world: World,
+    private readonly simulation: Simulation,
     private readonly number: number,
   ) {
-    this.next = world.committed;
+    this.next = simulation.committed;
     const dispatcher = new KeyOrderedDispatcher<HoldableItem>({
       concurrency: 3,
-      now: () => world.turns,
+      now: () => simulation.turns,
       schedule: (work) => {
         const immediate = setImmediate(work);
         return () => clearImmediate(immediate);
       },
       handle: async (item) => {
-        const verdict = await this.held.handle(item);
-        if (verdict === 'finished' && 'record' in item) this.tracker.finished(item.record.offset);
-        return verdict;
+        const result = await this.held.handle(item);
+        if (result === 'finished' && 'record' in item) this.tracker.finished(item.record.offset);
+        return result;
       },
     });
-    this.holds = new PartitionHolds('t', 0, dispatcher.source(), this.lost.signal, () => this.next);
+    this.holds = new PartitionHolds('t', 0, dispatcher.createQueues(), this.lost.signal, () => this.next);
     this.held = new HeldCustomers({
       group: 'g',
-      store: world.reachable(this.lost.signal),
+      store: simulation.reachable(this.lost.signal),
       handle: (work) => this.work(work),
       retryMs: 0,
-      now: () => world.turns,
-      pause: () => world.turn(),
+      now: () => simulation.turns,
+      pause: () => simulation.turn(),
     });
     void this.held.load([this.holds]);
   }
 
   read(): void {
-    const record = this.world.log[this.next];
+    const record = this.simulation.log[this.next];
     if (record === undefined) return;
     this.next += 1;
     this.tracker.received(record.offset);
     const work: HoldableWork = { ...workOn(record, this.lost.signal), holds: this.holds };
-    this.holds.add(laneOf(record.key!), work);
+    this.holds.add(queueKeyOf(record.key!), work);
   }
 
   poll(): Promise<void> {
     return this.held.poll([this.holds]);
   }
 
-  /** As where the partition is full: of some customers, whatever waits. */
+  /** Moves the queued records of some customers to the store, as in a full partition. */
   moveOut(): void {
     if (!this.holds.isKnown) return;
-    for (const { key } of this.holds.source.depths()) if (this.world.below(3) === 0) this.holds.moveOut(key);
+    for (const { key } of this.holds.queues.depths()) if (this.simulation.below(3) === 0) this.holds.moveOut(key);
   }
 
   commit(): void {
-    this.world.committed = this.tracker.watermark ?? this.world.committed;
+    this.simulation.committed = this.tracker.watermark ?? this.simulation.committed;
   }
 
   get isDone(): boolean {
-    return this.next === this.world.log.length && (this.tracker.watermark ?? this.next) === this.next;
+    return this.next === this.simulation.log.length && (this.tracker.watermark ?? this.next) === this.next;
   }
 
   end(): void {
-    this.holds.source.close();
+    this.holds.queues.close();
     this.lost.abort();
   }
 
-  private async work({ record, signal }: RecordWork): Promise<HandlingVerdict> {
+  private async work({ record, signal }: RecordWork): Promise<HandlingResult> {
     if (signal.aborted) return 'abandoned';
-    await this.world.dawdle();
-    if (this.world.below(5) === 0) return { againInMs: 0 };
-    if (this.world.poison.has(record.offset)) return { heldBy: `dlq_${record.offset}` };
+    await this.simulation.dawdle();
+    if (this.simulation.below(5) === 0) return { againInMs: 0 };
+    if (this.simulation.poison.has(record.offset)) return { heldBy: `dlq_${record.offset}` };
     if (signal.aborted) return 'abandoned';
-    this.world.effects.push({ owner: this.number, key: record.key!.toString(), offset: record.offset });
+    this.simulation.effects.push({ owner: this.number, key: record.key!.toString(), offset: record.offset });
     return 'finished';
   }
 }
 
-/** More than twice what the slowest of 4 500 worlds took. */
+/** More than twice what the slowest of 4 500 simulations took. */
 const stepLimit = 10_000;
 
-async function live(seed: number, { zombies }: { zombies: boolean }): Promise<World> {
-  const world = new World(seed, 60);
+async function live(seed: number, { zombies }: { zombies: boolean }): Promise<Simulation> {
+  const simulation = new Simulation(seed, 60);
   const old: Owner[] = [];
   let owners = 1;
-  let owner = new Owner(world, owners);
-  for (let step = 0; !(owner.isDone && world.store.size === 0); step += 1) {
-    if (step > stepLimit) throw new Error(`seed ${seed}: ${world.store.size} customers are still held after ${step} steps`);
-    const dice = world.below(100);
+  let owner = new Owner(simulation, owners);
+  for (let step = 0; !(owner.isDone && simulation.store.size === 0); step += 1) {
+    if (step > stepLimit) throw new Error(`seed ${seed}: ${simulation.store.size} customers are still held after ${step} steps`);
+    const dice = simulation.below(100);
     if (dice < 40) owner.read();
     else if (dice < 50) await owner.poll();
     else if (dice < 58) owner.commit();
     else if (dice < 60) owner.moveOut();
-    else if (dice < 68) await world.operate();
+    else if (dice < 68) await simulation.operate();
     else if (dice < 70 && step < 2_000) {
       if (zombies) old.push(owner);
       else owner.end();
-      owner = new Owner(world, (owners += 1));
+      owner = new Owner(simulation, (owners += 1));
     } else if (dice < 74) old.shift()?.end();
-    else await world.turn();
+    else await simulation.turn();
     for (const zombie of old) {
-      if (world.below(10) === 0) zombie.read();
-      if (world.below(40) === 0) zombie.moveOut();
-      if (world.below(3) === 0) await zombie.poll();
+      if (simulation.below(10) === 0) zombie.read();
+      if (simulation.below(40) === 0) zombie.moveOut();
+      if (simulation.below(3) === 0) await zombie.poll();
     }
   }
   for (const zombie of old) zombie.end();
   owner.end();
-  return world;
+  return simulation;
 }
 
-/** What the effects come to where each repeat is dropped, by customer. A skipped record that was cured before may be handled when the log brings it again. */
-function firstEffects({ effects, skipped }: World): Map<string, number[]> {
+/** The effects by customer, without repeats and skipped records. A skipped record that was repaired before may be handled when it is redelivered. */
+function firstEffects({ effects, skipped }: Simulation): Map<string, number[]> {
   const seen = new Set<number>();
   const order = new Map<string, number[]>();
   for (const { key, offset } of effects) {
@@ -217,12 +217,12 @@ function firstEffects({ effects, skipped }: World): Map<string, number[]> {
   return order;
 }
 
-function expectComplete(world: World, seed: number): void {
-  for (const [key, offsets] of firstEffects(world)) {
+function expectComplete(simulation: Simulation, seed: number): void {
+  for (const [key, offsets] of firstEffects(simulation)) {
     expect(offsets, `seed ${seed}: the order of ${key}`).toEqual(offsets.toSorted((a, b) => a - b));
   }
-  const done = new Set(world.effects.map(({ offset }) => offset));
-  const lost = world.log.filter(({ offset }) => !done.has(offset) && !world.skipped.has(offset)).map(({ offset }) => offset);
+  const done = new Set(simulation.effects.map(({ offset }) => offset));
+  const lost = simulation.log.filter(({ offset }) => !done.has(offset) && !simulation.skipped.has(offset)).map(({ offset }) => offset);
   expect(lost, `seed ${seed}: lost`).toEqual([]);
 }
 
@@ -264,8 +264,8 @@ test('a search for what may go on that took minutes puts off the next one by sec
     retryMs: 0,
     now: () => nowMs,
   });
-  const source = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 1, handle: async () => 'finished' }).source();
-  const partition = new PartitionHolds('t', 0, source, new AbortController().signal, () => 0);
+  const queues = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 1, handle: async () => 'finished' }).createQueues();
+  const partition = new PartitionHolds('t', 0, queues, new AbortController().signal, () => 0);
   partition.know([]);
   await held.poll([partition]);
   nowMs += 9_999;

@@ -1,55 +1,55 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { counter, gauge, logger } from '#libs/tracing';
 import { canBeHeld } from './hold-store.js';
-import type { Hold, HoldPlace, HoldStore, ReleasableHold } from './hold-store.js';
-import type { DispatcherSource, Verdict } from '../dispatching/key-ordered-dispatcher.js';
-import { nameOfPlace } from '../logged-record.js';
+import type { Hold, HoldId, HoldStore, ReleasableHold } from './hold-store.js';
+import type { KeyQueues, DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
+import { partitionName } from '../logged-record.js';
 import type { LoggedRecord } from '../logged-record.js';
 import { workOn } from '../handling/record-handling.js';
-import type { HandlingVerdict, RecordWork } from '../handling/record-handling.js';
+import type { HandlingResult, RecordWork } from '../handling/record-handling.js';
 
 /** A record of a partition whose customers can be held. */
 export interface HoldableWork extends RecordWork {
   readonly holds: PartitionHolds;
-  /** The dead letter that its customer has to wait for; set once, and then only the hold is left to store. */
+  /** The dead letter that blocks its customer. Once set, only the hold remains to be stored. */
   heldBy?: string;
-  /** Set where it does not wait in its lane but on its way to the store: the lane's key. */
+  /** The key of the queue it was moved out of, if it is on its way to the store. */
   movedOutOf?: string;
 }
 
-/** The held records of one customer on their way back: an item of its lane, so that nothing overtakes them. */
+/** Handles the held records of one customer. It is an item of the customer's key queue, so that no later record overtakes them. */
 class Release {
-  /** Read ahead, in the order of the log. */
+  /** Records read ahead from the store, in log order. */
   readonly records: LoggedRecord[] = [];
-  /** The first of them, once its handling began. */
+  /** The work on the first record, once its handling began. */
   work: RecordWork | undefined;
-  /** It is handled, and only its removal is left to store. */
+  /** The first record is handled; only its removal from the store remains. */
   handled = false;
   begun = false;
 
   constructor(
     readonly holds: PartitionHolds,
     readonly key: string,
-    readonly place: HoldPlace,
-    /** A record that an operator gave up. */
+    readonly holdId: HoldId,
+    /** Offset of a record that an operator gave up; it is dropped, not handled. */
     public dropOffset: number | null,
-    /** What the log may still bring again, from here on, must first be found to be held. */
+    /** The release ends at this offset: the log may redeliver later records, which must first be found to be held. */
     readonly readTo: number,
   ) {}
 }
 
 export type HoldableItem = HoldableWork | Release;
 
-/** A customer whose record is tried for longer holds up those who share a full partition. */
+/** In a full partition, a customer whose first record is tried for longer than this is moved to the store. */
 const stuckMs = 5_000;
-/** So does one with this many times the records of a usual one; where all have many, moving some would help nobody. */
-const deep = 10;
+/** So is a customer with more than this many times the median number of records. If all have many, moving some would not help. */
+const deepFactor = 10;
 const readAhead = 20;
-/** How often a release looks again whether records on their way to the store have arrived there. */
+/** Interval at which a release checks whether records on their way to the store have arrived. */
 const arrivalMs = 20;
-/** How much of the time the search for holds that may end takes at most, where there are very many. */
+/** The largest share of the time that the search for releasable holds may take. */
 const pollShare = 0.05;
-/** One search that was slow, because the store was away or this process stood still, does not put off the next one for minutes. */
+/** Upper bound of the pause after a search, so that one slow search (store away, process suspended) does not delay the next one for minutes. */
 const maxPollPauseMs = 10_000;
 
 const log = logger('messaging');
@@ -60,19 +60,19 @@ const releasedRecords = counter('millrace_released_records_total', 'Held records
   'topic',
 ]);
 
-/** A customer whose new records go to the store past its lane. */
+/** A customer whose new records bypass its key queue and go to the store. */
 class MovedOut {
-  /** Offsets on their way, ascending. */
+  /** Offsets of records that have not reached the store yet, ascending. */
   readonly underWay = new Set<number>();
-  /** How many there ever were. */
+  /** Number of records moved out since the customer was. */
   count = 0;
 }
 
-/** The holds of one partition, from one assignment to the loss of it. */
+/** The holds of one partition, from its assignment to its loss. */
 export class PartitionHolds {
-  /** Keys of lanes whose records are kept instead of handled. */
+  /** Queue keys of the held customers: their records are stored instead of handled. */
   readonly held = new Set<string>();
-  /** Those that have a release in their lane. */
+  /** Queue keys that have a release in their queue. */
   readonly releasing = new Set<string>();
   private readonly movedOut = new Map<string, MovedOut>();
   private early: { key: string | null; work: HoldableWork }[] | undefined = [];
@@ -80,9 +80,9 @@ export class PartitionHolds {
   constructor(
     readonly topic: string,
     readonly partition: number,
-    readonly source: DispatcherSource<HoldableItem>,
+    readonly queues: KeyQueues<HoldableItem>,
     readonly signal: AbortSignal,
-    /** The offset below which the log was read; undefined where nobody knows. */
+    /** The offset below which the log was read; undefined if not known. */
     readonly readTo: () => number | undefined,
   ) {}
 
@@ -91,29 +91,29 @@ export class PartitionHolds {
     return this.early === undefined;
   }
 
-  /** A record waits here until it is known whether its customer is held. */
+  /** Queues a record. Until the held customers are known, records wait in `early`. */
   add(key: string | null, work: HoldableWork): void {
     if (this.early !== undefined) this.early.push({ key, work });
     else if (key !== null && this.movedOut.has(key)) this.moveWorkOut(key, work);
-    else this.source.add(key, work);
+    else this.queues.add(key, work);
   }
 
-  /** Takes what a lane has out of memory; one that waits for its retry is taken too, so that it does not hold the partition's offset. */
+  /** Moves the queued records of a key to the store. A record that waits for its retry is moved too, so that it does not block the committed offset. */
   moveOut(key: string): void {
-    const moved = this.source.takeBack(key, (item) => (item instanceof Release ? !item.begun : canBeHeld(item.record)));
+    const moved = this.queues.takeBack(key, (item) => (item instanceof Release ? !item.begun : canBeHeld(item.record)));
     for (const item of moved) {
       if (item instanceof Release) this.releasing.delete(key);
       else this.moveWorkOut(key, item);
     }
   }
 
-  /** Of a customer whose records go past its lane, those on their way below this offset: a release has to wait for them. */
+  /** True while a moved-out record of the key below this offset has not reached the store. A release has to wait for it. */
   hasUnderWay(key: string, below: number): boolean {
     for (const offset of this.movedOut.get(key)?.underWay ?? []) return offset < below;
     return false;
   }
 
-  /** Changes whenever one more record goes past its lane. */
+  /** Number of records of the key that were moved out. It changes with each further one. */
   movedOutCount(key: string): number {
     return this.movedOut.get(key)?.count ?? 0;
   }
@@ -122,7 +122,7 @@ export class PartitionHolds {
     this.movedOut.get(key)?.underWay.delete(offset);
   }
 
-  /** Records of the customer wait in its lane again. */
+  /** From now on, records of the customer wait in its key queue again. */
   readmit(key: string): void {
     this.held.delete(key);
     this.movedOut.delete(key);
@@ -133,21 +133,21 @@ export class PartitionHolds {
     this.movedOut.set(key, moved);
     moved.underWay.add(work.record.offset);
     moved.count += 1;
-    this.source.add(null, { ...work, movedOutOf: key });
+    this.queues.add(null, { ...work, movedOutOf: key });
   }
 
   know(holds: readonly Hold[]): void {
-    for (const { key } of holds) this.held.add(laneOf(key));
+    for (const { key } of holds) this.held.add(queueKeyOf(key));
     const early = this.early ?? [];
     this.early = undefined;
-    for (const { key, work } of early) this.source.add(key, work);
+    for (const { key, work } of early) this.queues.add(key, work);
   }
 }
 
 /**
- * Keeps a customer's records while what failed for it is not settled, and brings them back in order. What the store says is true; what is
- * remembered here follows it. A process that has lost the partition without knowing it can do no harm: it only ever adds a record where the hold
- * still is, and what two processes release at the same time is handled twice, as with any record that the log brings again.
+ * Stores the records of a held customer until its dead letter is resolved, then handles them in order. The store decides who is held; the
+ * state in memory follows it. A process that has lost the partition without knowing it does no harm: it adds a record only to a hold that
+ * exists, and records that two processes release at the same time are handled twice, like any redelivered record.
  */
 export class HeldCustomers {
   private readonly group: string;
@@ -161,8 +161,8 @@ export class HeldCustomers {
     private readonly options: {
       group: string;
       store: HoldStore;
-      handle: (work: RecordWork) => Promise<HandlingVerdict>;
-      /** Between two tries to reach the store. */
+      handle: (work: RecordWork) => Promise<HandlingResult>;
+      /** Pause between two attempts to reach the store, ms. */
       retryMs: number;
       /** In ms; default: the monotonic clock. */
       now?: () => number;
@@ -175,12 +175,12 @@ export class HeldCustomers {
     this.pause = options.pause ?? delay;
   }
 
-  /** Finds out who is held, without end while the partitions are ours. Never rejects. */
+  /** Reads which customers are held. Retries without limit while this process owns the partitions. Never rejects. */
   async load(gained: readonly PartitionHolds[]): Promise<void> {
     for (let open = gained; open.length > 0; open = open.filter(({ isKnown, signal }) => !isKnown && !signal.aborted)) {
       try {
-        const holds = Map.groupBy(await this.options.store.holdsOf(this.group, open), nameOfPlace);
-        for (const partition of open) if (!partition.signal.aborted) partition.know(holds.get(nameOfPlace(partition)) ?? []);
+        const holds = Map.groupBy(await this.options.store.holdsOf(this.group, open), partitionName);
+        for (const partition of open) if (!partition.signal.aborted) partition.know(holds.get(partitionName(partition)) ?? []);
       } catch (error) {
         log.error({ err: error, group: this.group }, 'the held customers could not be read; the records of the new partitions wait');
         await this.pause(this.options.retryMs);
@@ -188,11 +188,11 @@ export class HeldCustomers {
     }
   }
 
-  async handle(item: HoldableItem): Promise<Verdict> {
+  async handle(item: HoldableItem): Promise<DispatchResult> {
     if (item instanceof Release) return this.release(item);
     if (item.movedOutOf !== undefined) return this.store(item, item.movedOutOf);
     const { holds, record } = item;
-    const key = record.key === null ? null : laneOf(record.key);
+    const key = record.key === null ? null : queueKeyOf(record.key);
     if (key === null || !holds.held.has(key)) return this.attempt(item);
     return this.stored(item.signal, async () => {
       if (await this.options.store.keep(this.group, record)) {
@@ -204,8 +204,8 @@ export class HeldCustomers {
     });
   }
 
-  /** Whether or not the customer is held: if not, it is from now on, and may go on as soon as its lane is free. */
-  private async store({ holds, record, signal }: HoldableWork, key: string): Promise<Verdict> {
+  /** Stores a moved-out record. If its customer is not held yet, an overflow hold begins, which may end as soon as the key queue is free. */
+  private async store({ holds, record, signal }: HoldableWork, key: string): Promise<DispatchResult> {
     return this.stored(signal, async () => {
       const { store } = this.options;
       if (!(await store.keep(this.group, record))) await store.hold(this.group, record, 'overflow');
@@ -215,7 +215,7 @@ export class HeldCustomers {
     });
   }
 
-  /** Brings back the customers whose wait is over, in whose lanes the release takes its place behind what is there already. Never rejects. */
+  /** Begins the release of all holds that may end. A release goes to the end of its key queue. Never rejects. */
   async poll(partitions: readonly PartitionHolds[]): Promise<void> {
     const known = partitions.filter(({ isKnown }) => isKnown);
     heldCustomers.set(
@@ -226,8 +226,8 @@ export class HeldCustomers {
     this.polling = true;
     const startedAt = this.now();
     try {
-      const owners = new Map(known.map((partition) => [nameOfPlace(partition), partition]));
-      for (const hold of await this.options.store.releasable(this.group, known)) this.beginRelease(owners.get(nameOfPlace(hold))!, hold);
+      const owners = new Map(known.map((partition) => [partitionName(partition), partition]));
+      for (const hold of await this.options.store.releasable(this.group, known)) this.beginRelease(owners.get(partitionName(hold))!, hold);
       this.isStoreAway = false;
     } catch (error) {
       this.isStoreAway = true;
@@ -240,75 +240,75 @@ export class HeldCustomers {
   }
 
   /**
-   * Makes room in partitions that have been full for long: what the customers who fill them have waiting goes to the store, so that a slow or
-   * failing one, or one with a deep backlog, does not stop the others.
-   * @param all of this group's, by which is judged what is usual
+   * Makes room in partitions that have been full for long: the queued records of slow or failing customers, and of those with a deep backlog, go
+   * to the store, so that they do not stop the others.
+   * @param all partitions of the group, from which the median depth is computed
    */
   relieve(full: readonly PartitionHolds[], all: readonly PartitionHolds[]): void {
     if (full.length === 0 || this.isStoreAway) return;
-    const depths = all.flatMap(({ source }) => [...source.depths()].map(({ items }) => items)).toSorted((a, b) => a - b);
-    const usual = depths[depths.length >> 1] ?? 0;
+    const depths = all.flatMap(({ queues }) => [...queues.depths()].map(({ items }) => items)).toSorted((a, b) => a - b);
+    const median = depths[depths.length >> 1] ?? 0;
     for (const partition of full) {
-      for (const { key, items, triedMs } of partition.source.depths()) {
-        if (triedMs >= stuckMs || items > deep * usual) partition.moveOut(key);
+      for (const { key, items, triedMs } of partition.queues.depths()) {
+        if (triedMs >= stuckMs || items > deepFactor * median) partition.moveOut(key);
       }
     }
   }
 
-  private beginRelease(holds: PartitionHolds, { key: bytes, dropOffset, ...place }: ReleasableHold): void {
-    const key = laneOf(bytes);
+  private beginRelease(holds: PartitionHolds, { key: bytes, dropOffset, ...hold }: ReleasableHold): void {
+    const key = queueKeyOf(bytes);
     if (holds.signal.aborted || holds.releasing.has(key)) return;
     holds.held.add(key);
     holds.releasing.add(key);
-    holds.source.add(key, new Release(holds, key, { ...place, key: bytes }, dropOffset, holds.readTo() ?? Infinity));
+    holds.queues.add(key, new Release(holds, key, { ...hold, key: bytes }, dropOffset, holds.readTo() ?? Infinity));
   }
 
-  private async attempt(work: HoldableWork): Promise<Verdict> {
-    const verdict = work.heldBy === undefined ? await this.options.handle(work) : { heldBy: work.heldBy };
-    if (typeof verdict === 'string' || !('heldBy' in verdict)) return verdict;
-    work.heldBy = verdict.heldBy;
+  private async attempt(work: HoldableWork): Promise<DispatchResult> {
+    const result = work.heldBy === undefined ? await this.options.handle(work) : { heldBy: work.heldBy };
+    if (typeof result === 'string' || !('heldBy' in result)) return result;
+    work.heldBy = result.heldBy;
     if (!canBeHeld(work.record)) return 'finished';
     return this.stored(work.signal, async () => {
-      await this.hold(work.holds, work.record, verdict.heldBy);
+      await this.hold(work.holds, work.record, result.heldBy);
       return 'finished';
     });
   }
 
-  /** False where an operator has given the record up meanwhile, so that nothing has to wait for it. */
+  /** @returns false if an operator gave the record up meanwhile, so that nothing has to wait for it */
   private async hold(holds: PartitionHolds, record: LoggedRecord, deadLetterId: string): Promise<boolean> {
     const isHeld = await this.options.store.hold(this.group, record, { deadLetterId });
     if (!isHeld) return false;
-    holds.held.add(laneOf(record.key!));
+    holds.held.add(queueKeyOf(record.key!));
     const { topic, partition, offset } = record;
     heldRecords.inc({ group: this.group, topic });
     log.warn({ group: this.group, topic, partition, offset, deadLetterId }, 'a customer is held');
     return true;
   }
 
-  /** One held record, so that other customers have their turn between two of them. */
-  private async release(release: Release): Promise<Verdict> {
+  /** Handles one held record, so that other customers get their turn between two of them. */
+  private async release(release: Release): Promise<DispatchResult> {
     if (release.holds.signal.aborted) return 'abandoned';
     release.begun = true;
     return this.stored(release.holds.signal, async () => {
       if (release.dropOffset !== null) await this.finishHeld(release, release.dropOffset);
       release.dropOffset = null;
       if (release.holds.hasUnderWay(release.key, release.readTo)) return { againInMs: arrivalMs };
-      if (release.records.length === 0) release.records.push(...(await this.options.store.next(release.place, readAhead)));
+      if (release.records.length === 0) release.records.push(...(await this.options.store.next(release.holdId, readAhead)));
       const [record] = release.records;
       if (record === undefined) return this.end(release);
       return record.offset < release.readTo ? this.releaseRecord(release, record) : this.leave(release);
     });
   }
 
-  private async releaseRecord(release: Release, record: LoggedRecord): Promise<Verdict> {
+  private async releaseRecord(release: Release, record: LoggedRecord): Promise<DispatchResult> {
     const { holds } = release;
     if (!release.handled) {
       release.work ??= workOn(record, holds.signal);
-      const verdict = await this.options.handle(release.work);
-      if (typeof verdict !== 'string') {
-        if (!('heldBy' in verdict)) return verdict;
-        if (await this.hold(holds, record, verdict.heldBy)) return this.leave(release);
-      } else if (verdict === 'abandoned') return verdict;
+      const result = await this.options.handle(release.work);
+      if (typeof result !== 'string') {
+        if (!('heldBy' in result)) return result;
+        if (await this.hold(holds, record, result.heldBy)) return this.leave(release);
+      } else if (result === 'abandoned') return result;
       release.handled = true;
     }
     await this.finishHeld(release, record.offset);
@@ -318,32 +318,32 @@ export class HeldCustomers {
     return { againInMs: 0 };
   }
 
-  /** The hold goes on; a later search may find that it can end. */
-  private leave({ holds, key }: Release): Verdict {
+  /** Ends this release. The hold goes on; a later poll may begin another release. */
+  private leave({ holds, key }: Release): DispatchResult {
     holds.releasing.delete(key);
     return 'finished';
   }
 
-  private async finishHeld({ place }: Release, offset: number): Promise<void> {
-    await this.options.store.finished(place, offset);
-    releasedRecords.inc({ group: this.group, topic: place.topic });
+  private async finishHeld({ holdId }: Release, offset: number): Promise<void> {
+    await this.options.store.finished(holdId, offset);
+    releasedRecords.inc({ group: this.group, topic: holdId.topic });
   }
 
-  private async end(release: Release): Promise<Verdict> {
-    const { holds, key, place } = release;
+  private async end(release: Release): Promise<DispatchResult> {
+    const { holds, key, holdId } = release;
     const movedOut = holds.movedOutCount(key);
     if (holds.hasUnderWay(key, Infinity)) return this.leave(release);
-    if (!(await this.options.store.close(place))) return { againInMs: 0 };
+    if (!(await this.options.store.close(holdId))) return { againInMs: 0 };
     if (holds.movedOutCount(key) !== movedOut) return this.leave(release); // it holds the customer again
     holds.readmit(key);
     holds.releasing.delete(key);
-    const { topic, partition } = place;
-    log.info({ group: this.group, topic, partition, key: place.key.toString() }, 'a customer is held no more');
+    const { topic, partition } = holdId;
+    log.info({ group: this.group, topic, partition, key: holdId.key.toString() }, 'a customer is held no more');
     return 'finished';
   }
 
-  /** Tries without limit: a record that is neither handled nor held must not be committed. */
-  private async stored(signal: AbortSignal, work: () => Promise<Verdict>): Promise<Verdict> {
+  /** Retries without limit: a record that is neither handled nor held must not be committed. */
+  private async stored(signal: AbortSignal, work: () => Promise<DispatchResult>): Promise<DispatchResult> {
     try {
       return await work();
     } catch (error) {
@@ -354,7 +354,7 @@ export class HeldCustomers {
   }
 }
 
-/** Key-ordered lanes are told apart by it. */
-export function laneOf(key: Buffer): string {
+/** The record key as a map key: latin1 keeps every byte distinct. */
+export function queueKeyOf(key: Buffer): string {
   return key.toString('latin1');
 }

@@ -3,10 +3,10 @@ import { HoldTable } from '#libs/holds';
 import { Database, statement } from '#libs/persistence';
 import { HoldsInMemory, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import type { HoldPlace, HoldStore } from './hold-store.js';
+import type { HoldId, HoldStore } from './hold-store.js';
 import type { LoggedRecord } from '../logged-record.js';
 
-/** What every store of held records must do. The one in memory is what other tests hold records in. */
+/** One suite for both hold stores: Postgres, and the one in memory that other tests use. */
 
 let fresh: FreshDatabase;
 let database: Database;
@@ -64,9 +64,9 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     value: Buffer.from([0xff, 0x00, offset]),
     headers: { mr_schema: Buffer.from('number.noted.v1'), twice: [Buffer.from('a'), Buffer.from('b')] },
   });
-  const placeOf = (key: string): HoldPlace => ({ group, topic, partition: 3, key: Buffer.from(key) });
+  const holdId = (key: string): HoldId => ({ group, topic, partition: 3, key: Buffer.from(key) });
   const owned = [{ topic, partition: 3 }];
-  const keysOf = (holds: readonly HoldPlace[]): string[] => holds.map(({ key }) => key.toString()).toSorted();
+  const keysOf = (holds: readonly HoldId[]): string[] => holds.map(({ key }) => key.toString()).toSorted();
   const newKey = () => `acme/${uniqueName('customer')}`;
   const newLetter = () => uniqueName('dlq_');
 
@@ -76,10 +76,10 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     await store.hold(group, record(key, 5), { deadLetterId: newLetter() });
     const kept = await Promise.all([9, 7, 8].map((offset) => store.keep(group, record(key, offset))));
     expect(kept).toEqual([true, true, true]);
-    const [first, ...others] = await store.next(placeOf(key), 10);
+    const [first, ...others] = await store.next(holdId(key), 10);
     expect(others.map(({ offset }) => offset)).toEqual([7, 8, 9]);
     expect(first).toEqual(record(key, 5));
-    expect((await store.next(placeOf(key), 2)).map(({ offset }) => offset)).toEqual([5, 7]);
+    expect((await store.next(holdId(key), 2)).map(({ offset }) => offset)).toEqual([5, 7]);
   });
 
   test('keeps a record that comes again once, also one without a value or headers', async () => {
@@ -92,7 +92,7 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
       true,
       true,
     ]);
-    expect((await store.next(placeOf(key), 10)).map(({ offset, value }) => [offset, value === null])).toEqual([
+    expect((await store.next(holdId(key), 10)).map(({ offset, value }) => [offset, value === null])).toEqual([
       [5, false],
       [6, true],
     ]);
@@ -103,7 +103,7 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     const [held, free] = [newKey(), newKey()];
     await store.hold(group, record(held, 5), { deadLetterId: newLetter() });
     expect(await Promise.all([store.keep(group, record(free, 6)), store.keep(group, record(held, 7))])).toEqual([false, true]);
-    expect(await store.next(placeOf(free), 10)).toEqual([]);
+    expect(await store.next(holdId(free), 10)).toEqual([]);
   });
 
   test('tells customers, groups and partitions apart', async () => {
@@ -122,13 +122,13 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
   test('releases a hold when its dead letter is resolved, and not before', async () => {
     const { store, resolve } = subject();
     const [key, letter] = [newKey(), newLetter()];
-    const place = placeOf(key);
+    const hold = holdId(key);
     const isReleasable = async () => keysOf(await store.releasable(group, owned)).includes(key);
     await store.hold(group, record(key, 5), { deadLetterId: letter });
     expect(await isReleasable()).toBe(false);
     await resolve(letter, 'replayed', 'run');
     expect((await store.releasable(group, owned)).find((one) => one.key.toString() === key)).toEqual({
-      ...place,
+      ...hold,
       cause: { deadLetterId: letter },
       dropOffset: null,
     });
@@ -140,8 +140,8 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     await store.hold(group, record(key, 5), { deadLetterId: letter });
     await resolve(letter, 'skipped');
     expect((await store.releasable(group, owned)).find((one) => one.key.toString() === key)).toMatchObject({ dropOffset: 5 });
-    await store.finished(placeOf(key), 5);
-    expect(await store.close(placeOf(key))).toBe(true);
+    await store.finished(holdId(key), 5);
+    expect(await store.close(holdId(key))).toBe(true);
     expect(await store.hold(group, record(key, 5), { deadLetterId: letter })).toBe(false);
     expect(keysOf(await store.holdsOf(group, owned))).not.toContain(key);
   });
@@ -149,7 +149,7 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
   test('releases on a retry, which is over when the record fails again and resolves the dead letter when it does not', async () => {
     const { store } = subject();
     const [key, letter] = [newKey(), newLetter()];
-    const place = placeOf(key);
+    const hold = holdId(key);
     if (store instanceof HoldTable) await database.query(open, [letter]);
     const isReleasable = async () => keysOf(await store.releasable(group, owned)).includes(key);
     const resolution = async () =>
@@ -163,9 +163,9 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     expect(await isReleasable()).toBe(false);
     await store.requestRetry('acme', letter);
     await store.keep(group, record(key, 6));
-    await store.finished(place, 6);
+    await store.finished(hold, 6);
     expect(await resolution()).toBeUndefined();
-    await store.finished(place, 5);
+    await store.finished(hold, 5);
     expect(await resolution()).toBe('retried');
   });
 
@@ -178,19 +178,19 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     await store.hold(group, record(key, 5), { deadLetterId: newLetter() });
     await store.hold(group, record(key, 6), 'overflow');
     expect(await found()).toBeUndefined();
-    expect(await store.next(placeOf(key), 10)).toHaveLength(2);
+    expect(await store.next(holdId(key), 10)).toHaveLength(2);
   });
 
   test('a hold ends only when nothing is held, however close to the end something is kept', async () => {
     const { store } = subject();
     for (let round = 0; round < 30; round += 1) {
       const key = newKey();
-      const place = placeOf(key);
+      const hold = holdId(key);
       await store.hold(group, record(key, 5), { deadLetterId: newLetter() });
-      await store.finished(place, 5);
-      const [closed, kept] = await Promise.all([store.close(place), store.keep(group, record(key, 6))]);
+      await store.finished(hold, 5);
+      const [closed, kept] = await Promise.all([store.close(hold), store.keep(group, record(key, 6))]);
       expect(kept).toBe(!closed);
-      expect(await store.next(place, 10)).toHaveLength(kept ? 1 : 0);
+      expect(await store.next(hold, 10)).toHaveLength(kept ? 1 : 0);
     }
   });
 });

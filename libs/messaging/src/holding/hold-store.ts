@@ -1,12 +1,12 @@
-import type { LoggedRecord, Place } from '../logged-record.js';
+import type { LoggedRecord, TopicPartition } from '../logged-record.js';
 
-/** One customer in one consumer group and partition: whose records are held together. */
-export interface HoldPlace {
+/** Identifies a hold: one customer in one consumer group and partition. */
+export interface HoldId {
   readonly group: string;
-  /** As it is called on the log. */
+  /** Name on the log, prefix included. */
   readonly topic: string;
   readonly partition: number;
-  /** The records' key. */
+  /** The key of the held records. */
   readonly key: Buffer;
 }
 
@@ -16,50 +16,50 @@ export type HoldCause =
   /** The customer has more records than memory has room for; it may go on at once. */
   | 'overflow';
 
-/** What a customer's records wait for. */
-export interface Hold extends HoldPlace {
+/** A held customer, with the reason for the hold. */
+export interface Hold extends HoldId {
   readonly cause: HoldCause;
 }
 
 /** A hold that may end now. */
 export interface ReleasableHold extends Hold {
-  /** The held record that an operator gave up: it must not be handled again. */
+  /** Offset of the held record that an operator gave up: it must not be handled again. */
   readonly dropOffset: number | null;
 }
 
 /**
- * Where records wait whose customer is held. Everything in it survives the process, and more than one process may write to it for the same
- * place: the owner of the partition, and one that does not know yet that it is not.
+ * Stores the records of held customers. Its content survives the process. Two processes may write to one hold at the same time: the owner
+ * of the partition, and a former owner that does not know yet that it lost the partition.
  */
 export interface HoldStore {
   /**
-   * Holds the record's customer, with this record as one of the held. A customer that is held already gets this cause instead, and a retry that
-   * was asked for is over. False where an operator has given the record up: then nothing is held.
+   * Holds the record's customer and stores the record. For a customer that is already held, this cause replaces the former one and a requested
+   * retry is cleared. Returns false, and holds nothing, if an operator has given the record up.
    */
   hold(group: string, record: LoggedRecord, cause: HoldCause): Promise<boolean>;
-  /** Adds a record behind the others; one that is there already stays. False where its customer is not held any more: then nothing is kept. */
+  /** Adds a record to an existing hold; adding it twice has no effect. Returns false, and stores nothing, if the customer is not held. */
   keep(group: string, record: LoggedRecord): Promise<boolean>;
   /** The holds of these partitions. */
-  holdsOf(group: string, partitions: readonly Place[]): Promise<Hold[]>;
-  /** Those of them that may end: the dead letter is resolved, a retry was asked for, or there was no dead letter. */
-  releasable(group: string, partitions: readonly Place[]): Promise<ReleasableHold[]>;
-  /** The next held records of the place, in the order of the log. */
-  next(place: HoldPlace, limit: number): Promise<LoggedRecord[]>;
-  /** The held record was handled, or dropped; where it was the cause of the hold, its dead letter is resolved with that. */
-  finished(place: HoldPlace, offset: number): Promise<void>;
-  /** Ends the hold. False where records are held: then it goes on. */
-  close(place: HoldPlace): Promise<boolean>;
+  holdsOf(group: string, partitions: readonly TopicPartition[]): Promise<Hold[]>;
+  /** The holds of these partitions that may end: the dead letter is resolved, a retry was requested, or the cause is `overflow`. */
+  releasable(group: string, partitions: readonly TopicPartition[]): Promise<ReleasableHold[]>;
+  /** The first held records, in log order. */
+  next(hold: HoldId, limit: number): Promise<LoggedRecord[]>;
+  /** Removes a held record that was handled or dropped. If it caused the hold, its dead letter is resolved too. */
+  finished(hold: HoldId, offset: number): Promise<void>;
+  /** Ends the hold. Returns false, and keeps it, if it still has records. */
+  close(hold: HoldId): Promise<boolean>;
 }
 
-/** What ours are at most (contracts: tenant, slash, 256 characters); a longer key is that of a stranger, and an index takes no key of any length. */
+/** Longest key that Millrace appends (tenant, slash, 256 characters). A longer key was appended by another client; the Postgres index has a size limit. */
 const maxKeyBytes = 1_100;
 
-/** A record whose key names no tenant and customer belongs to nobody whose later records could wait. */
+/** A record whose key names no tenant and customer has no owner whose later records could wait. */
 export function canBeHeld({ key }: Pick<LoggedRecord, 'key'>): boolean {
   return key !== null && key.length <= maxKeyBytes && key.includes('/');
 }
 
-/** For groups with the policy `skip`: nobody ever waits. */
+/** The store of groups with the policy `skip`: no customer is ever held. */
 export const nobodyHeld: HoldStore = {
   hold: async () => false,
   keep: async () => false,

@@ -66,8 +66,8 @@ export function encodeProduceRequest(request: ProduceRequest, nowMs: number, roo
   for (const [at, { topic, partitions }] of request.topicData.entries()) {
     writer.text(topic);
     writer.int32(partitions.length);
-    for (const [place, records] of partitions.entries()) {
-      const sizes = bodies[at]![place]!;
+    for (const [index, records] of partitions.entries()) {
+      const sizes = bodies[at]![index]!;
       writer.int32(records.partition);
       writer.int32(batchBytes(sizes));
       writeBatch(writer, request, records, sizes, nowMs);
@@ -80,7 +80,7 @@ function requestBytes({ topicData }: ProduceRequest, bodies: readonly (readonly 
   let bytes = 2 + 2 + 4 + 4;
   for (const [at, { topic, partitions }] of topicData.entries()) {
     bytes += 2 + Buffer.byteLength(topic) + 4;
-    for (const place of partitions.keys()) bytes += 4 + 4 + batchBytes(bodies[at]![place]!);
+    for (const index of partitions.keys()) bytes += 4 + 4 + batchBytes(bodies[at]![index]!);
   }
   return bytes;
 }
