@@ -7,7 +7,7 @@ export const violationKinds = ['lost', 'phantom', 'second effect', 'order', 'off
 export type ViolationKind = (typeof violationKinds)[number];
 
 /** A broken promise, with the id of the ticket whose history shows it. */
-export interface Violation {
+export interface PromiseViolation {
   readonly kind: ViolationKind;
   readonly ticket: string | undefined;
   readonly what: string;
@@ -21,7 +21,7 @@ type Observed = Pick<History, 'requests' | 'arrivals' | 'offsets'>;
  * number in its stream, so each promise is checked by a linear scan.
  * @param surprises unexpected ends of processes; no fault of this harness is a reason for a process to end
  */
-export function check(observed: Observed, evidence: Evidence, surprises: readonly string[] = []): Violation[] {
+export function check(observed: Observed, evidence: Evidence, surprises: readonly string[] = []): PromiseViolation[] {
   return [
     ...lost(observed, evidence),
     ...phantoms(observed, evidence),
@@ -40,7 +40,7 @@ export function destinationsOf({ sequence }: Ticket): string[] {
 }
 
 /** Every acknowledged event is on the log and in Postgres, its last run is completed, its deliveries are delivered, and the sink has taken them. */
-function lost({ requests, arrivals }: Observed, evidence: Evidence): Violation[] {
+function lost({ requests, arrivals }: Observed, evidence: Evidence): PromiseViolation[] {
   const onLog = new Set(evidence.log.events.map(({ ticket }) => ticket));
   const eventOf = new Map(evidence.events.map((event) => [event.ticket, event.id]));
   const completed = new Set(evidence.runs.filter(({ state }) => state === 'completed').map(({ eventId }) => eventId));
@@ -71,7 +71,7 @@ export function acknowledged(requests: readonly PartnerRequest[]): Map<string, T
 }
 
 /** No effect exists that no partner can have caused, and the sink receives nothing but our deliveries. */
-function phantoms({ requests, arrivals }: Observed, evidence: Evidence): Violation[] {
+function phantoms({ requests, arrivals }: Observed, evidence: Evidence): PromiseViolation[] {
   const possible = new Set(requests.filter(({ outcome }) => outcome !== 'fail').map((request) => idOf(request)));
   const deliveries = new Set(evidence.deliveries.map(({ id }) => id));
   return [
@@ -95,12 +95,16 @@ function phantoms({ requests, arrivals }: Observed, evidence: Evidence): Violati
  * One event per ticket, one completed run per generation with one decision in all records, one delivery per destination and generation, one payload
  * per delivery. A repeat of the same request under its `webhook-id` is no second effect.
  */
-function secondEffects(arrivals: readonly SinkRequest[], evidence: Evidence): Violation[] {
+function secondEffects(arrivals: readonly SinkRequest[], evidence: Evidence): PromiseViolation[] {
   const generationOf = new Map(evidence.deliveries.map(({ id, generation }) => [id, generation]));
   const ticketOf = new Map(evidence.events.map(({ id, ticket }) => [id, ticket]));
   const taken = distinct(arrivals.filter(isTaken), ({ webhookId }) => webhookId);
-  const second = <T>(items: readonly T[], keyOf: (item: T) => string, ticket: (item: T) => string | undefined, what: string): Violation[] =>
-    repeated(items, keyOf).map((item) => ({ kind: 'second effect', ticket: ticket(item), what }));
+  const second = <T>(
+    items: readonly T[],
+    keyOf: (item: T) => string,
+    ticket: (item: T) => string | undefined,
+    what: string,
+  ): PromiseViolation[] => repeated(items, keyOf).map((item) => ({ kind: 'second effect', ticket: ticket(item), what }));
   const ofEvent = ({ eventId }: { eventId: string }): string | undefined => ticketOf.get(eventId);
   return [
     ...second(
@@ -143,8 +147,8 @@ function secondEffects(arrivals: readonly SinkRequest[], evidence: Evidence): Vi
 }
 
 /** The events of a customer and lane are in one partition, in the order they were sent. Repeats do not count. */
-function disorderOnTheLog({ log }: Evidence): Violation[] {
-  const violations: Violation[] = [];
+function disorderOnTheLog({ log }: Evidence): PromiseViolation[] {
+  const violations: PromiseViolation[] = [];
   const streams = new Map<string, { partition: number; last: number }>();
   for (const event of log.events.toSorted((a, b) => a.offset - b.offset)) {
     const name = `${event.customer}/${event.lane}`;
@@ -164,13 +168,13 @@ function disorderOnTheLog({ log }: Evidence): Violation[] {
 }
 
 /** At the strict destination, the first arrivals of a customer's events of a lane are in the order they were sent, and so are the first accepted ones. */
-function disorderAtTheSink(arrivals: readonly SinkRequest[]): Violation[] {
+function disorderAtTheSink(arrivals: readonly SinkRequest[]): PromiseViolation[] {
   const strict = arrivals.filter(({ destination }) => destination === strictDestination);
   return [...outOfSequence(strict, 'arrived'), ...outOfSequence(strict.filter(isTaken), 'was taken')];
 }
 
-function outOfSequence(arrivals: readonly SinkRequest[], how: string): Violation[] {
-  const violations: Violation[] = [];
+function outOfSequence(arrivals: readonly SinkRequest[], how: string): PromiseViolation[] {
+  const violations: PromiseViolation[] = [];
   const lastOf = new Map<string, number>();
   const known = new Set<string>();
   for (const arrival of arrivals) {
@@ -185,8 +189,8 @@ function outOfSequence(arrivals: readonly SinkRequest[], how: string): Violation
   return violations;
 }
 
-function offsetsBackwards(samples: readonly OffsetSample[]): Violation[] {
-  const violations: Violation[] = [];
+function offsetsBackwards(samples: readonly OffsetSample[]): PromiseViolation[] {
+  const violations: PromiseViolation[] = [];
   const last = new Map<string, number>();
   for (const { at, group, topic, offsets } of samples) {
     for (const [partition, offset] of offsets) {
@@ -204,7 +208,7 @@ function offsetsBackwards(samples: readonly OffsetSample[]): Violation[] {
 const clockToleranceMs = 50;
 
 /** A record that a group has committed is finished: its run, or the deliveries of its decision, are in Postgres. */
-function offsetsBeyondTheUnfinished(samples: readonly OffsetSample[], evidence: Evidence): Violation[] {
+function offsetsBeyondTheUnfinished(samples: readonly OffsetSample[], evidence: Evidence): PromiseViolation[] {
   const excused = new Set(evidence.deadLetters.map(({ customer }) => customer));
   const runOfEvent = new Map(evidence.runs.filter(({ generation }) => generation === 0).map((run) => [run.eventId, run]));
   const runById = new Map(evidence.runs.map((run) => [run.id, run]));
@@ -231,8 +235,8 @@ function offsetsBeyondTheUnfinished(samples: readonly OffsetSample[], evidence: 
 function committedTooEarly(
   samples: readonly OffsetSample[],
   records: readonly { topic: string; partition: number; offset: number; ticket: string; finishedAt: number }[],
-): Violation[] {
-  const violations: Violation[] = [];
+): PromiseViolation[] {
+  const violations: PromiseViolation[] = [];
   const waiting = new Map(
     [...Map.groupBy(records, ({ topic, partition }) => `${topic}/${partition}`)].map(([partition, ofPartition]) => [
       partition,

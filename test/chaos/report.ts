@@ -1,6 +1,6 @@
 import type { ChaosOptions } from './options.js';
 import { acknowledged } from './checker.js';
-import type { Violation } from './checker.js';
+import type { PromiseViolation } from './checker.js';
 import { violationKinds } from './checker.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
@@ -16,7 +16,7 @@ export interface ChaosRun {
   readonly partners: Partners;
   readonly operator: Operator;
   readonly evidence: Evidence;
-  readonly violations: readonly Violation[];
+  readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
   /** Time from the last offered event until all work was finished. */
@@ -107,7 +107,7 @@ function violationLines({ violations, stuck, history }: ChaosRun): string[] {
 }
 
 /** The history of a violation's ticket in lines. */
-function story({ kind, ticket, what }: Violation, { requests, arrivals }: History): string[] {
+function story({ kind, ticket, what }: PromiseViolation, { requests, arrivals }: History): string[] {
   const lines = [
     ...requests
       .filter((request) => idOf(request) === ticket)

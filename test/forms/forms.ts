@@ -5,43 +5,43 @@ import { join } from 'node:path';
 import { freePort } from '#libs/ports';
 import { ServiceProcess, answersReady } from './service-process.js';
 
-/** A running Millrace, in one of the forms it comes in. The journeys know only this. */
+/** A running Millrace in one of its forms: one process, or four. The journeys use only this. */
 export interface Form {
-  /** Where webhooks and events go in. */
+  /** Base address of the webhooks and the events API. */
   readonly doors: string;
-  /** Where GraphQL is. */
+  /** Address of GraphQL. */
   readonly graphql: string;
-  /** Where the local model takes its faults. */
+  /** Base address of the local model, for its faults. */
   readonly model: string;
   readonly operatorKey: string;
-  /** Where its processes answer operations, but for the model. */
+  /** Base addresses of its services, without the local model. */
   readonly services: readonly string[];
   start(): Promise<void>;
-  /** As `start`, and waits for nothing. */
+  /** Starts all processes without waiting until they are ready. */
   launch(): void;
-  /** Waits until all of it can work. */
+  /** Waits until all processes are ready. */
   ready(): Promise<void>;
-  /** Ends every process at once with SIGKILL. */
+  /** Ends all processes at once with SIGKILL. */
   kill(): Promise<void>;
-  /** Asks every process to stop; resolves with their exit codes. */
+  /** Sends SIGTERM to all processes. Resolves with their exit codes. */
   stop(): Promise<(number | null)[]>;
-  /** Stops it if need be and removes what it left. */
+  /** Stops it if it runs, and removes its files. */
   dispose(): Promise<void>;
-  /** What its processes printed lately. */
+  /** The latest output of its processes. */
   tail(): string;
 }
 
 export interface FormOptions {
-  /** Where spans go; left out: nowhere. */
+  /** Address of the OTLP collector. Default: none. */
   otlpUrl?: string;
-  /** Before every topic and group, so that forms on one broker do not meet. */
+  /** Prefix of all topics and groups, so that forms on one broker stay apart. */
   logPrefix: string;
-  /** The log to use; left out, the one-process form brings its own. */
+  /** The log to use. Default: the one-process form starts its own. */
   brokers?: readonly string[];
   logLevel?: string;
-  /** How long a stop may take. */
+  /** Deadline of a stop. Default: that of the services. */
   stopTimeoutMs?: number;
-  /** What a dead process held is free again within seconds. */
+  /** Shortens sessions and leases, so that the partitions and claims of a dead process are free within seconds. */
   recoversQuickly?: boolean;
 }
 
@@ -52,9 +52,9 @@ export interface FourProcesses extends Form {
 
 export interface FourProcessesOptions extends FormOptions {
   brokers: readonly string[];
-  /** A migrated database that is this form's alone. */
+  /** A migrated database that nothing else uses. */
   databaseUrl: string;
-  /** What the documents in it are encrypted with, where there are some already; 32 bytes in base64. */
+  /** The key of the encrypted documents in the database, 32 bytes in base64. Default: a random one. */
   secretsKey?: string;
 }
 
@@ -69,7 +69,7 @@ const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel, stopTimeoutMs, r
   ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), LOG_PREFIX: logPrefix }),
 });
 
-/** `npm start`: everything in one process, with the embedded log, or on the Kafka under test. */
+/** `npm start`: all services in one process, with its own embedded log or on `brokers`. */
 export async function oneProcess(options: FormOptions): Promise<Form> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-form-'));
   const credentials = join(directory, 'credentials.json');
@@ -101,7 +101,7 @@ export async function oneProcess(options: FormOptions): Promise<Form> {
   };
 }
 
-/** The four services and the local model apart, over one log and one Postgres, as a cluster runs them. */
+/** The four services and the local model in processes of their own, over one log and one Postgres, as a cluster runs them. */
 export async function fourProcesses(options: FourProcessesOptions): Promise<FourProcesses> {
   const operatorKey = 'mr_test_operator_0123456789abcdef0123456789abcdef';
   const environment = environmentOf(options);

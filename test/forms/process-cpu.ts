@@ -1,17 +1,18 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** proc_pid_stat(5): ticks of 10 ms. */
+/** A tick is 10 ms: proc_pid_stat(5). */
 const tickMs = 10;
 
-interface Stat {
+/** Times are user and system time in ms. */
+interface ProcessStat {
   readonly parent: number;
   readonly ownMs: number;
-  /** Of its children that ended. */
+  /** Time of its children that have ended. */
   readonly endedMs: number;
 }
 
-/** @throws Error where the process is gone */
-function statOf(pid: number): Stat {
+/** @throws Error if the process is gone */
+function statOf(pid: number): ProcessStat {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat
     .slice(stat.lastIndexOf(')') + 2)
@@ -20,7 +21,7 @@ function statOf(pid: number): Stat {
   return { parent: fields[1]!, ownMs: (fields[11]! + fields[12]!) * tickMs, endedMs: (fields[13]! + fields[14]!) * tickMs };
 }
 
-function findStat(pid: number): Stat | undefined {
+function findStat(pid: number): ProcessStat | undefined {
   try {
     return statOf(pid);
   } catch {
@@ -28,12 +29,12 @@ function findStat(pid: number): Stat | undefined {
   }
 }
 
-/** User and system time of a process alone, ms. @throws Error where it is gone */
+/** User and system time of a process without its children, in ms. @throws Error if it is gone */
 export function cpuMs(pid: number): number {
   return statOf(pid).ownMs;
 }
 
-/** User and system time of a process and of its children, those that ended too, ms; 0 where it is gone. */
+/** User and system time in ms of a process and its children, including those that have ended. 0 if it is gone. */
 export function cpuMsWithChildren(pid: number | undefined): number {
   const own = pid === undefined ? undefined : findStat(pid);
   if (own === undefined) return 0;

@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { waitFor } from '#libs/testing';
 
 const alive = new Set<ChildProcess>();
-// A child outlives a parent that ends in the middle, such as a bench that ran out of time.
+// A child would outlive a parent that is interrupted, such as a bench.
 process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
-/** A service as an operator runs it: the compiled code in a process of its own, told everything by its environment. */
+/** A service as an operator runs it: the compiled code in a process of its own, configured by its environment. */
 export class ServiceProcess {
   private child: ChildProcess | undefined;
   private output = '';
@@ -18,7 +18,7 @@ export class ServiceProcess {
     readonly service: string,
     readonly port: number,
     private readonly environment: Record<string, string>,
-    /** How it shows that it can work; default: its `/readyz`. */
+    /** Resolves with whether it is ready; default: its `/readyz`. */
     private readonly probe: (port: number) => Promise<boolean> = answersReady,
     /** The folder whose `dist` it runs. */
     private readonly root: string = process.cwd(),
@@ -28,13 +28,13 @@ export class ServiceProcess {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it and waits until it says that it can work. */
+  /** Starts it and waits until it is ready. */
   async start(): Promise<void> {
     this.launch();
     await this.ready();
   }
 
-  /** Waits until it says that it can work. */
+  /** Waits until it is ready. @throws Error with its output if it ends before */
   async ready(): Promise<void> {
     const child = this.child!;
     await waitFor(async () => hasEnded(child) || (await this.probe(this.port)), {
@@ -44,7 +44,7 @@ export class ServiceProcess {
     if (hasEnded(child)) throw new Error(`${this.service} ended while it started\n${this.tail()}`);
   }
 
-  /** Starts it and waits for nothing. */
+  /** Starts it without waiting until it is ready. */
   launch(): ChildProcess {
     const environment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', PORT: String(this.port), ...this.environment };
     const child = spawn(process.execPath, [`dist/apps/${this.service}/src/main.js`], {
@@ -68,27 +68,27 @@ export class ServiceProcess {
     return this.child?.pid;
   }
 
-  /** SIGTERM, as Kubernetes and Ctrl-C send it; resolves with the exit code. */
+  /** Sends SIGTERM, as Kubernetes does. Resolves with the exit code. */
   async stop(): Promise<number | null> {
     return this.end('SIGTERM');
   }
 
-  /** SIGKILL: nothing gets a chance to finish. */
+  /** Sends SIGKILL. */
   async kill(): Promise<void> {
     await this.end('SIGKILL');
   }
 
-  /** SIGSTOP: it stands still, and does not know it. */
+  /** Sends SIGSTOP. */
   pause(): void {
     this.child?.kill('SIGSTOP');
   }
 
-  /** SIGCONT: it goes on as if no time had passed. */
+  /** Sends SIGCONT after {@link pause}. */
   resume(): void {
     this.child?.kill('SIGCONT');
   }
 
-  /** What it printed lately, for the message of a failed test. */
+  /** The last lines of its output, for the message of a failed test. */
   tail(lines = 40): string {
     return `--- ${this.service}\n${this.output.split('\n').slice(-lines).join('\n')}`;
   }
@@ -110,7 +110,7 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-/** The probe of a service with doors: it says that every part it needs can work. */
+/** The default probe: `/readyz` responds with 200. */
 export async function answersReady(port: number): Promise<boolean> {
   return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
 }

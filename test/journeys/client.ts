@@ -40,7 +40,7 @@ const storyFields = `
   deadLetters { id kind code resolvedAt resolution }
   timeline { kind title at }`;
 
-/** One tenant's way into a running Millrace: its partners' webhooks, its key, its questions. */
+/** A tenant's access to a running Millrace: the webhooks of its partners, and GraphQL. */
 export class Client {
   private readonly warmUps = new Set<string>();
 
@@ -50,7 +50,7 @@ export class Client {
     private readonly credential: string,
   ) {}
 
-  /** Posts the request as it is; no redirects, no repeats. */
+  /** Posts the request once. */
   async send(request: SignedRequest): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }> {
     const answer = await fetch(`${this.form.doors}/webhooks/${this.tenant}.${request.source}`, {
       method: 'POST',
@@ -60,7 +60,7 @@ export class Client {
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown>, headers: answer.headers };
   }
 
-  /** Posts a request that must be taken, and gives the event's id. */
+  /** Posts a request and resolves with the event id. @throws Error if it is not accepted */
   async accepted(request: SignedRequest): Promise<string> {
     const { status, body } = await this.send(request);
     if (status !== 200) throw new Error(`expected 200, got ${status}: ${JSON.stringify(body)}`);
@@ -83,7 +83,7 @@ export class Client {
       .event;
   }
 
-  /** The event's story once it satisfies `condition`; read anew then, because its fields are read one after the other and some may be older. */
+  /** Resolves with the event once it satisfies `condition`. It is read again then, because its fields are read one after the other and some may be older. */
   async storyWhen(eventId: string, what: string, condition: (story: EventStory) => boolean, deadlineMs = 30_000): Promise<EventStory> {
     await waitFor(
       async () => {
@@ -99,7 +99,7 @@ export class Client {
     return this.storyWhen(eventId, 'the event to be decided and delivered', (story) => story.state === 'COMPLETED', deadlineMs);
   }
 
-  /** What of a customer waits, and for which dead letter. */
+  /** The holds of a customer. */
   async holdsOf(customer: string): Promise<CustomerHold[]> {
     const query = `query ($key: String!) { customer(key: $key) { holds { group reason heldRecords deadLetter { id } } } }`;
     return (await this.graphql<{ customer: { holds: CustomerHold[] } }>(query, { key: customer })).customer.holds;
@@ -110,7 +110,7 @@ export class Client {
     return events.nodes.map((event) => event.id).filter((id) => !this.warmUps.has(id));
   }
 
-  /** Applies documents of the tenant, and resolves when they are in effect. */
+  /** Applies documents of the tenant. Resolves when they are in effect. */
   async apply(documents: readonly object[]): Promise<void> {
     const mutation = `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }`;
     await this.graphql(mutation, { documents });
@@ -118,8 +118,8 @@ export class Client {
   }
 
   /**
-   * Resolves when the tenant's documents have reached every process: each hears of them by itself, a moment after they were applied. An event that
-   * comes before that finds no source, or no flow; so one is sent after the other until one goes all the way.
+   * Resolves when the tenant's documents have reached all processes. Each process reads them by itself, a moment after they were applied, and an event
+   * that comes before finds no source or no flow. So events are sent until one is delivered.
    */
   async inEffect(): Promise<void> {
     await waitFor(

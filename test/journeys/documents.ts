@@ -11,7 +11,7 @@ const source = (tenant: string, name: string, spec: object) => ({
   spec,
 });
 
-/** What an integrator applies: partners, one flow with every kind of step, and a destination. */
+/** The documents of an integrator: sources of partners, a flow with every kind of step, and a destination. */
 export function tenantDocuments(tenant: string, destinationUrl: string): object[] {
   return [
     { apiVersion: 'millrace/v1', kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'A journey' } },
@@ -70,7 +70,7 @@ export function tenantDocuments(tenant: string, destinationUrl: string): object[
   ];
 }
 
-/** Judges a delivery as its receiver would, with the scheme's own SDK. */
+/** Verifies the signature of a delivery with the SDK of the scheme. @throws Error if it is wrong */
 export function verifyDelivery(request: { body: Buffer; headers: Record<string, unknown> }): void {
   new Webhook(destinationSecret).verify(request.body, request.headers as Record<string, string>);
 }

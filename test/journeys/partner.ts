@@ -4,7 +4,7 @@ import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { Stripe } from 'stripe';
 import { Webhook as SvixWebhook } from 'svix';
 
-/** A webhook as its provider's own SDK signs it. */
+/** A webhook, signed by the SDK of its provider where there is one. */
 export interface SignedRequest {
   source: string;
   body: string;
@@ -37,7 +37,7 @@ export async function github(id: string, data: object): Promise<SignedRequest> {
   return { source: 'github', body, headers };
 }
 
-/** Shopify publishes no signer; the scheme is one HMAC over the body, in base64. */
+/** Shopify publishes no signer. The scheme is one HMAC over the body, in base64. */
 export function shopify(id: string, data: object): SignedRequest {
   const body = JSON.stringify(data);
   const headers = {
@@ -50,7 +50,7 @@ export function shopify(id: string, data: object): SignedRequest {
   return { source: 'shopify', body, headers };
 }
 
-/** Slack publishes no signer either: HMAC over `v0:timestamp:body`, in hex. */
+/** Slack publishes no signer. The scheme is HMAC over `v0:timestamp:body`, in hex. */
 export function slack(id: string, event: object): SignedRequest {
   const body = JSON.stringify({ type: 'event_callback', team_id: 'T1', event_id: id, event });
   const timestamp = String(Math.floor(Date.now() / 1_000));
@@ -62,7 +62,7 @@ export function slack(id: string, event: object): SignedRequest {
   };
 }
 
-/** The same scheme under two SDKs: Standard Webhooks' own, and Svix's with its own header names. */
+/** The same scheme with two SDKs: that of Standard Webhooks, and that of Svix, which has header names of its own. */
 export function helpdesk(
   id: string,
   customer: string,
@@ -82,7 +82,7 @@ export function helpdesk(
   return { source: 'helpdesk', body, headers };
 }
 
-/** The request with one bit of one byte of its body turned. */
+/** The request with one bit of its body flipped. */
 export function flipped(request: SignedRequest): SignedRequest {
   const at = Math.floor(request.body.length / 2);
   return {

@@ -1,17 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Credentials } from '#apps/standalone';
 
-/** What the one-process form writes for those who knock at its doors (`credentials.json` of its data directory). */
-export interface Credentials {
-  url: string;
-  tenant: string;
-  apiKey: string;
-  operatorKey: string;
-  /** The signing secret of each sample source and destination, by name. */
-  secrets: Record<string, string>;
-}
-
-/** Ends the process with a sentence where there are none to read. */
+/** Reads the `credentials.json` of the one-process form. Prints the reason and ends the process if that is not possible. */
 export function readCredentials(): Credentials {
   const path = join(process.env['MILLRACE_DIRECTORY'] || '.millrace', 'credentials.json');
   try {

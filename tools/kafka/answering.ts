@@ -5,7 +5,7 @@ import { takesConnections } from '#libs/ports';
 const startDeadlineMs = 60_000;
 
 /**
- * Waits until the broker answers a client.
+ * Waits until the broker responds to a client.
  * @throws Error with what it `printed`, where it does not in time or `hasEnded`
  */
 export async function answersOr(address: string, printed: () => Promise<string>, hasEnded: () => boolean = () => false): Promise<void> {

@@ -14,21 +14,21 @@ import type { NodeAddresses } from './settings.js';
 
 export interface KafkaClusterOptions {
   nodes: number;
-  /** Where the data stays after a stop; left out, a new folder that the stop deletes. */
+  /** The folder of the data, which a stop keeps. Default: a new folder that the stop deletes. */
   directory?: string;
-  /** The first broker's; the others and then the controllers take those after it. Left out, free ones. */
+  /** Port of the first broker. The other brokers and then the controllers take the next ones. Default: free ports. */
   port?: number;
 }
 
-/** Nodes are numbered from 1, as their ids are. Each keeps its ports and its data from one start to the next. */
+/** Nodes are numbered from 1, as their ids are. A node keeps its ports and data when it is started again. */
 export interface KafkaCluster {
   /** Bootstrap addresses, one of each node. */
   readonly brokers: readonly string[];
-  /** Undefined while the node does not run. */
+  /** Undefined if the node is not running. */
   pid(node: number): number | undefined;
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(node: number): Promise<void>;
-  /** Starts a node that was killed; resolves when it answers. */
+  /** Starts a node that was killed. Resolves when it responds. */
   start(node: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -37,7 +37,7 @@ const run = promisify(execFile);
 const clusterId = 'millraceMillraceMillra';
 const stopDeadlineMs = 20_000;
 
-/** Apache Kafka (KRaft) on loopback ports, from its jars with Java 17. From three nodes on it survives the loss of one. */
+/** Starts Apache Kafka (KRaft) on loopback ports, from its jars with Java 17. Three nodes survive the loss of one. */
 export async function startKafkaCluster(options: KafkaClusterOptions): Promise<KafkaCluster> {
   const java = await javaCommand();
   const addresses = await chooseAddresses(options);
@@ -76,14 +76,14 @@ async function chooseAddresses({ nodes, port }: KafkaClusterOptions): Promise<No
   return all.slice(0, nodes).map((index) => ({ broker: addresses[index]!, controller: addresses[nodes + index]! }));
 }
 
-/** Somebody else listens where the broker should; another Kafka, as a rule. */
+/** Another process listens on the port of a broker. */
 export class PortTaken extends Error {
   constructor(readonly port: number) {
     super(`Port ${port} is taken, by another Kafka perhaps. End what listens there, or choose another port: npm run kafka -- --port 19092`);
   }
 }
 
-/** One node: broker and controller in one process, with its data in a folder of its own. */
+/** One node: broker and controller in one process, with a data folder of its own. */
 class KafkaNode {
   private readonly settingsFile: string;
   private readonly logFile: string;
@@ -103,7 +103,7 @@ class KafkaNode {
     return this.process?.pid;
   }
 
-  /** Resolves when it answers a client. */
+  /** Resolves when it responds to a client. */
   async start(): Promise<void> {
     await this.prepare();
     const child = spawn(...this.java('kafka.Kafka', this.settingsFile), { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -121,7 +121,7 @@ class KafkaNode {
     });
   }
 
-  /** Does nothing where it does not run. A process that is stopped (SIGSTOP) would never see SIGTERM, so it is woken, and killed in the end. */
+  /** Does nothing if it is not running. Sends SIGCONT too, because a stopped process would not see SIGTERM, and SIGKILL at a deadline. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.process;
     this.process = undefined;

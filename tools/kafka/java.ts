@@ -6,18 +6,18 @@ import { promisify } from 'node:util';
 
 /** Kafka from the jars on Maven Central with Java 17. */
 
-/** The checkout, whether this runs from its sources or from `dist`. */
+/** The root of the checkout, for sources and for `dist`. */
 const root = findPackageJSON(import.meta.url)!.replace(/package\.json$/, '');
 const here = join(root, 'tools', 'kafka');
-/** Jars, and the data of brokers; no part of the checkout. */
+/** Folder for the jars and the data of brokers; git ignores it. */
 export const cache = join(root, '.kafka');
-/** The jars' version stands in pom.xml too. */
+/** The version in pom.xml must be the same. */
 export const kafkaVersion = '4.3.1';
 const jars = join(cache, kafkaVersion, 'jars');
 
 const run = promisify(execFile);
 
-/** Whether a program runs here and ends well. */
+/** Resolves with true if the program can be run and exits with 0. */
 export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
   return run(program, args, { timeout: 20_000 }).then(
     () => true,
@@ -29,21 +29,21 @@ export async function javaRunsKafka(): Promise<boolean> {
   return (await succeeds('java', '-version')) && ((await exists(jars)) || (await succeeds('mvn', '-version')));
 }
 
-/** A command that runs one of Kafka's classes: the program and its arguments. */
+/** Returns the program and its arguments that run a class of Kafka. */
 export type JavaCommand = (mainClass: string, ...args: string[]) => [program: string, args: string[]];
 
-/** Fetches the jars where they are not here yet. */
+/** Fetches the jars if they are not in the cache. */
 export async function javaCommand(): Promise<JavaCommand> {
   await fetchJars();
   const logging = `-Dlog4j2.configurationFile=${join(here, 'log4j2.properties')}`;
   const options = ['-Xmx384m', '-XX:+UseSerialGC', logging, '-cp', join(jars, '*')];
-  // A broker whose starter was killed would stay for ever.
+  // Without it a broker would outlive a parent that was killed.
   const tied = await succeeds('setpriv', '--pdeathsig', 'KILL', 'true');
   return (mainClass, ...args) =>
     tied ? ['setpriv', ['--pdeathsig', 'KILL', 'java', ...options, mainClass, ...args]] : ['java', [...options, mainClass, ...args]];
 }
 
-/** A fetch that breaks off leaves nothing that looks whole. */
+/** Fetches into a temporary folder and renames it, so that an interrupted fetch is not taken for a complete one. */
 async function fetchJars(): Promise<void> {
   if (await exists(jars)) return;
   await mkdir(join(cache, kafkaVersion), { recursive: true });

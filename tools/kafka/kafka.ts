@@ -8,28 +8,28 @@ import { javaRunsKafka, kafkaVersion, succeeds } from './java.js';
 import { nodeSettings } from './settings.js';
 
 /**
- * A real Apache Kafka broker for tests and for machines like CI: one node (KRaft), on loopback ports, small, gone when it is stopped.
- * From Docker where there is one, else from the jars on Maven Central with Java 17. Several nodes: cluster.ts.
+ * One Apache Kafka broker (KRaft) on loopback ports, for tests and benches. It runs in Docker where that is available, else from the jars on Maven
+ * Central with Java 17. Several nodes: cluster.ts.
  */
 
-/** The jars' release. */
+/** The same release as that of the jars. */
 const image = `apache/kafka:${kafkaVersion}`;
 
-/** Where a real Kafka can come from: one that runs already (KAFKA_BROKERS), Docker, or Java; `none` where nothing is there. */
+/** How to get a real Kafka: one that runs already (KAFKA_BROKERS), Docker, Java, or not at all. */
 export type KafkaWay = 'brokers' | 'docker' | 'java' | 'none';
 
 export interface RunningKafka {
   /** Bootstrap addresses. */
   readonly brokers: readonly string[];
-  /** Ends the broker and deletes its data, unless a directory was given. */
+  /** Stops the broker and deletes its data, unless a directory was given. */
   stop(): Promise<void>;
-  /** Ends the broker as a power cut would, and starts it again on the same data and port. */
+  /** Kills the broker and starts it again with the same data and port. */
   restart(): Promise<void>;
 }
 
 const run = promisify(execFile);
 
-/** @param brokers the value of KAFKA_BROKERS, if any */
+/** @param brokers the value of KAFKA_BROKERS, if it is set */
 export async function findKafka(brokers: string | undefined): Promise<KafkaWay> {
   if (brokers) return 'brokers';
   if (await succeeds('docker', 'info')) return 'docker';
@@ -37,15 +37,15 @@ export async function findKafka(brokers: string | undefined): Promise<KafkaWay> 
 }
 
 export interface KafkaOptions {
-  /** Left out, the first there is. */
+  /** Default: the first that is available. */
   way?: 'docker' | 'java';
-  /** Where its data stays after a stop (Java only); left out, a new one that the stop deletes. */
+  /** The folder of the data, which a stop keeps (Java only). Default: a new folder that the stop deletes. */
   directory?: string;
-  /** Left out, a free one. */
+  /** Default: a free one. */
   port?: number;
 }
 
-/** Starts a broker and resolves when it answers. */
+/** Starts a broker. Resolves when it responds. */
 export async function startKafka({ way, directory, port }: KafkaOptions = {}): Promise<RunningKafka> {
   const chosen = way ?? (await findKafka(undefined));
   if (chosen === 'docker') return startInDocker(port ?? (await freePort()));

@@ -1,18 +1,18 @@
-/** Where the nodes of one cluster listen. All of them are broker and controller; the first has the id 1. */
+/** The addresses of a node, which is both broker and controller. */
 export interface NodeAddresses {
-  /** Where clients reach it, `host:port`. */
+  /** Address for clients, `host:port`. */
   broker: string;
-  /** Where the other nodes reach its controller. */
+  /** Address of its controller for the other nodes. */
   controller: string;
 }
 
-/** What a node listens on, where that is not what others call it by. */
+/** The addresses that a node listens on, if they differ from those that others use. */
 interface Listeners {
   broker: string;
   controller: string;
 }
 
-/** The settings of one node; internal topics have a copy on each of three nodes, and nothing is created by accident. */
+/** The settings of one node. Internal topics have a replica on up to three nodes, and topics are not created automatically. @param id counts from 1 */
 export function nodeSettings(
   nodes: readonly NodeAddresses[],
   id: number,

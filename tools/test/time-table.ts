@@ -9,7 +9,7 @@ interface TimedStep {
   readonly tests: number;
 }
 
-/** Where the time of a test run goes: wall time and CPU time of each step. */
+/** The wall time and the CPU time of each step of a test run. */
 export class TimeTable {
   private readonly steps: TimedStep[] = [];
 

@@ -1,1 +1,2 @@
 export { standaloneSettings } from './config.js';
+export type { Credentials } from './data-directory.js';

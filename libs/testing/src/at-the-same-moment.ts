@@ -2,7 +2,7 @@ import { Client, escapeIdentifier } from 'pg';
 import { waitFor } from './wait-for.js';
 
 /**
- * Has so many statements that change the table run at the same moment: what `begin` starts gathers behind a lock until they all wait.
+ * Runs statements that change a table at the same moment: those that `begin` starts gather behind a lock until all of them wait.
  * @param url of the table's owner
  */
 export async function atTheSameMoment<T>(url: string, table: string, statements: number, begin: () => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { freePort } from '#libs/ports';
 
-/** A port of loopback in front of a server, through which its clients can be kept from it. Closed at first. */
+/** A port on loopback that forwards to a server, and can be closed or made to hang. Closed at first. */
 export class Gate {
   private readonly sockets = new Set<Socket>();
   private server: Server | undefined;
@@ -30,13 +30,13 @@ export class Gate {
     await once(this.server, 'listening');
   }
 
-  /** From now on it takes connections and bytes, and nothing comes back: as a server that hangs. */
+  /** From now on it accepts connections and bytes and sends nothing back, as a server that hangs does. */
   deafen(): void {
     this.isDeaf = true;
     for (const socket of this.sockets) socket.unpipe().resume();
   }
 
-  /** Cuts what is open, and refuses what comes. */
+  /** Cuts open connections and refuses new ones. */
   close(): void {
     this.server?.close();
     for (const socket of this.sockets) socket.destroy();

@@ -7,7 +7,7 @@ interface Held extends HoldId {
   readonly records: Map<number, LoggedRecord>;
 }
 
-/** Holds without Postgres, with the dead letters that they wait for. Outlives the processes that a test starts and kills. */
+/** A hold store without Postgres, with the dead letters that its holds wait for. It outlives the consumers that a test starts and kills. */
 export class HoldsInMemory implements HoldStore {
   private readonly held = new Map<string, Held>();
   private readonly resolutions = new Map<string, 'retried' | 'skipped' | 'replayed'>();
@@ -69,7 +69,7 @@ export class HoldsInMemory implements HoldStore {
     return true;
   }
 
-  /** As an operator, or a replay, settles a dead letter. */
+  /** Settles a dead letter, as an operator or a replay does. */
   resolve(deadLetterId: string, resolution: 'skipped' | 'replayed'): void {
     this.resolutions.set(deadLetterId, resolution);
   }

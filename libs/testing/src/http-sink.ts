@@ -2,10 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { serveOnLoopback } from './serve-on-loopback.js';
 
-/** A request as it came in. */
+/** A request as it was received. */
 export interface ReceivedRequest {
   readonly method: string;
-  /** With the query. */
+  /** Includes the query. */
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
@@ -18,17 +18,17 @@ export interface SinkResponse {
   body?: string;
 }
 
-/** Decides what a request is answered with. It may take its time: until it resolves, the caller waits. */
+/** Decides the response to a request. The caller waits until it resolves. */
 export type Respond = (request: ReceivedRequest) => SinkResponse | Promise<SinkResponse>;
 
-/** An HTTP destination that keeps what it gets. */
+/** An HTTP destination that keeps the requests it receives. */
 export interface HttpSink {
   readonly url: string;
-  /** In the order they were complete. */
+  /** In the order in which they were received completely. */
   readonly requests: readonly ReceivedRequest[];
-  /** From now on; at first every request is answered with 204. */
+  /** Sets the responses from now on. Default: 204. */
   respondWith(respond: Respond): void;
-  /** Also ends requests that still wait. */
+  /** Also ends requests without a response. */
   stop(): Promise<void>;
 }
 

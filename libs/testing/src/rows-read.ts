@@ -1,6 +1,6 @@
 import { waitFor } from './wait-for.js';
 
-/** One connection, which everything that is measured uses: only then is it known when its statistics are written. */
+/** A single connection that all measured statements use, because Postgres reports the statistics of a connection in one piece. */
 interface OneConnection {
   query<Row>(statement: { readonly name: string; readonly text: string }, values?: readonly unknown[]): Promise<Row[]>;
 }
@@ -12,9 +12,8 @@ const counts = {
 };
 
 /**
- * How many rows statements read while `work` ran, of the table of which they read most: far fewer than it has, where each statement finds its rows by
- * an index that fits.
- * @param inserts how many rows `work` adds to the tables: the statistics are complete when they have them
+ * The number of rows that `work` read from the table of which it read most. It is far below the size of the table if each statement has a fitting index.
+ * @param inserts rows that `work` adds to the tables; the statistics are complete when they show them
  */
 export async function rowsRead(
   database: OneConnection,

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 
 type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
 
-/** Starts a server on a free port of loopback; `stop` cuts every connection. A handler that fails answers 500 with its error. */
+/** Starts a server on a free port of loopback; `stop` cuts every connection. If a handler fails, the response is 500 with its error. */
 export async function serveOnLoopback(handle: Handle): Promise<{ url: string; stop: () => Promise<void> }> {
   const server = createServer((incoming, outgoing) => {
     handle(incoming, outgoing).catch((error: unknown) => outgoing.writeHead(500).end(String(error)));

@@ -7,12 +7,12 @@ export interface ReceivedSpan {
   /** Empty for the first span of a trace. */
   readonly parentSpanId: string;
   readonly name: string;
-  /** `service.name` of the process that made it. */
+  /** `service.name` of the process that created it. */
   readonly service: string;
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-/** A collector that keeps the spans it gets. */
+/** A collector that keeps the spans it receives. */
 export interface TraceReceiver {
   /** The value for `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   readonly url: string;

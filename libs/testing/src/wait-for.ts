@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 export interface Wait {
-  /** What is waited for, to complete "Waited … ms for". */
+  /** Completes the message "Waited … ms for". */
   what: string;
   /** Default 10 000. */
   deadlineMs?: number;
@@ -11,7 +11,7 @@ export interface Wait {
 const intervalMs = 10;
 
 /**
- * Polls until the condition yields something other than false, null or undefined, and returns that. A condition that throws has not come true yet.
+ * Polls until the condition yields something other than false, null or undefined, and returns that. A condition that throws counts as not met yet.
  * @throws Error with `what` and the last value or error, at the deadline
  */
 export async function waitFor<T>(

@@ -1,7 +1,7 @@
 import type { Connection } from './connection.js';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
 
 interface Change {
@@ -46,8 +46,8 @@ async function send(connection: Connection, documents: readonly FileDocument[], 
   const input = { documents: documents.map(({ value }) => value), dryRun };
   const { applyDocuments: result } = await ask<{ applyDocuments: Result }>(connection, applyDocuments, { input });
   if (result.__typename === 'ApplyDocumentsSuccess') return result.changes;
-  if (result.__typename === 'ForbiddenError') throw new Failure(result.message, 'refused');
-  throw new Failure(result.violations.map((violation) => located(violation, documents)).join('\n'), 'refused');
+  if (result.__typename === 'ForbiddenError') throw new CliFailure(result.message, 'refused');
+  throw new CliFailure(result.violations.map((violation) => located(violation, documents)).join('\n'), 'refused');
 }
 
 /** `file:line:column field: message`, for a path such as `input.documents.0.spec.url`. */
@@ -55,7 +55,7 @@ function located({ path, message }: { path: string[]; message: string }, documen
   const [, list, at, ...field] = path;
   const document = list === 'documents' ? documents[Number(at)] : undefined;
   if (document === undefined) return `${path.join('.')}: ${message}`;
-  return field.length === 0 ? `${document.place(field)} ${message}` : `${document.place(field)} ${field.join('.')}: ${message}`;
+  return field.length === 0 ? `${document.positionOf(field)} ${message}` : `${document.positionOf(field)} ${field.join('.')}: ${message}`;
 }
 
 const signs = { CREATED: '+', CHANGED: '~', UNCHANGED: '=' } as const;

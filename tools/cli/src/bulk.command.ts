@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { sleep } from '#libs/retries';
 import type { Connection } from './connection.js';
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
 import { accepted, refusals } from './refusal.js';
 import type { Refusal } from './refusal.js';
 
-/** What is replayed or redelivered, as the options say it. */
+/** The options of `replay` and `redeliver`. */
 export interface BulkOptions {
   from?: string;
   before?: string;
@@ -44,7 +44,7 @@ const bulkRedeliver = `mutation Redeliver($input: BulkRedeliverInput!) {
   bulk: bulkRedeliver(input: $input) { __typename ... on BulkRedeliverSuccess { matched { value exact } operationId } ${refusals} }
 }`;
 
-/** `millrace replay`: what was given up, with the flow that was given up; with --events the events themselves. */
+/** `millrace replay`: replays the events of open dead letters with the flow that was given up; with --events, the events that match. */
 export function replay(connection: Connection, options: BulkOptions, output: Output): Promise<void> {
   const { from, before, customer, flow, code, source, type, state } = options;
   if (options.events === true) refuse({ '--code': code }, 'goes with what was given up, not with --events');
@@ -56,7 +56,7 @@ export function replay(connection: Connection, options: BulkOptions, output: Out
   return carryOut(connection, { mutation: bulkReplay, noun: 'event', deed: 'replayed' }, chosen, options, output);
 }
 
-/** `millrace redeliver`: deliveries with an open dead letter; with --state those in that state. */
+/** `millrace redeliver`: redelivers deliveries with an open dead letter; with --state, those in that state. */
 export function redeliver(connection: Connection, options: BulkOptions, output: Output): Promise<void> {
   const { from, before, customer, flow, destination, code } = options;
   const [state] = options.state ?? [];
@@ -66,10 +66,10 @@ export function redeliver(connection: Connection, options: BulkOptions, output: 
   return carryOut(connection, { mutation: bulkRedeliver, noun: 'delivery', deed: 'redelivered' }, chosen, options, output);
 }
 
-/** An option that would be ignored would make more happen than was asked for. @throws Failure */
+/** Refuses options that would be ignored: more items than intended would match. @throws CliFailure */
 function refuse(options: Record<string, unknown>, reason: string): void {
   const given = Object.keys(options).filter((option) => options[option] !== undefined);
-  if (given.length > 0) throw new Failure(`${given.join(', ')} ${reason}`, 'unusable');
+  if (given.length > 0) throw new CliFailure(`${given.join(', ')} ${reason}`, 'unusable');
 }
 
 async function carryOut(
@@ -112,15 +112,15 @@ const cancelOne = `mutation Cancel($input: CancelBulkOperationInput!) {
 const lookEveryMs = 500;
 
 /**
- * Notes each change of the operation until it is over. Ctrl-C ends the waiting, not the operation.
- * @throws Failure where it did not complete
+ * Prints each change of the operation until it has ended. Ctrl-C ends the waiting, not the operation.
+ * @throws CliFailure if it did not complete
  */
 async function follow(connection: Connection, id: string, { print, note, signal }: Output): Promise<void> {
   for (let told = ''; ;) {
     const { bulkOperation: operation } = await ask<{ bulkOperation: Operation | null }>(connection, one, { id });
     const line = operation === null ? `${id}  waits to be started` : progressOf(operation);
     if (operation !== null && operation.state !== 'RUNNING') {
-      if (operation.state !== 'COMPLETED') throw new Failure(line, 'refused');
+      if (operation.state !== 'COMPLETED') throw new CliFailure(line, 'refused');
       return print(line);
     }
     if (line !== told) note(line);
@@ -142,13 +142,13 @@ function progressOf({ id, kind, state, total, done, failed, errorMessage }: Oper
   ].join('  ');
 }
 
-/** `millrace operations`: the newest twenty. */
+/** `millrace operations`: lists the newest twenty. */
 export async function operations(connection: Connection, print: (line: string) => void): Promise<void> {
   const { bulkOperations } = await ask<{ bulkOperations: { nodes: Operation[] } }>(connection, many);
   for (const operation of bulkOperations.nodes) print(`${operation.startedAt}  ${progressOf(operation)}  by ${operation.actor}`);
 }
 
-/** `millrace operations cancel`. */
+/** `millrace operations cancel`: cancels one. */
 export async function cancel(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
   const input = { id, idempotencyKey: randomUUID() };
   type Cancelled = { __typename: 'CancelBulkOperationSuccess'; operation: Operation };

@@ -6,34 +6,34 @@ import { connectionOf, credentialsFile, defaultUrl } from './connection.js';
 import type { Connection, ConnectionOptions } from './connection.js';
 import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters.command.js';
 import { show, tail } from './events.command.js';
-import { Failure, exitCodes } from './failure.js';
+import { CliFailure, exitCodes } from './failure.js';
 import { get, kindNamed } from './get.command.js';
 
-/** What the command sees of the process it runs in. */
-export interface Surroundings {
+/** The parts of the process that the command uses. */
+export interface CliProcess {
   environment: NodeJS.ProcessEnv;
   directory: string;
   print: (text: string) => void;
-  /** For what is not the result: errors and progress. */
+  /** Prints errors and progress, which are not the result. */
   note: (text: string) => void;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
 }
 
-/** Runs the command line, without node and script, and resolves to its exit code. */
-export async function run(args: readonly string[], surroundings: Surroundings): Promise<number> {
+/** Runs the command line, given without node and script. Resolves with its exit code. */
+export async function run(args: readonly string[], cliProcess: CliProcess): Promise<number> {
   try {
-    await commandLine(surroundings).parseAsync(args, { from: 'user' });
+    await commandLine(cliProcess).parseAsync(args, { from: 'user' });
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.unusable;
-    if (!(error instanceof Failure)) throw error;
-    surroundings.note(error.message);
+    if (!(error instanceof CliFailure)) throw error;
+    cliProcess.note(error.message);
     return exitCodes[error.kind];
   }
 }
 
-function commandLine({ environment, directory, print, note, signal }: Surroundings): Command {
+function commandLine({ environment, directory, print, note, signal }: CliProcess): Command {
   const program = new Command('millrace')
     .description('Makes Millrace what your files say, and shows what happens in it.')
     .option('--url <address>', `where Millrace is; else MILLRACE_URL, else ${defaultUrl}`)
@@ -116,7 +116,7 @@ function commandLine({ environment, directory, print, note, signal }: Surroundin
   return program;
 }
 
-/** What both commands take. */
+/** Adds a bulk command with the options that both have. */
 function bulkCommand(program: Command, name: string, description: string): Command {
   return program
     .command(name)

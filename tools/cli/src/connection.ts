@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 
-/** Where Millrace is and who asks. */
+/** The address of Millrace and the credentials for it. */
 export interface Connection {
   url: string;
   key: string;
@@ -18,14 +18,14 @@ export interface ConnectionOptions {
 }
 
 export const defaultUrl = 'http://127.0.0.1:8080';
-/** Written by the one-process form when it starts. */
+/** The one-process form writes it at its start. */
 export const credentialsFile = join('.millrace', 'credentials.json');
 
 const credentials = z.object({ url: z.url(), tenant: z.string(), apiKey: z.string(), operatorKey: z.string().optional() });
 
 /**
- * Options win over the environment, and both over the credentials file of the directory.
- * @throws Failure where there is no key
+ * Options take precedence over the environment, and both over the credentials file of the directory.
+ * @throws CliFailure if there is no key
  */
 export function connectionOf(options: ConnectionOptions, environment: NodeJS.ProcessEnv, directory: string): Connection {
   const url = options.url ?? environment['MILLRACE_URL'];
@@ -34,7 +34,7 @@ export function connectionOf(options: ConnectionOptions, environment: NodeJS.Pro
   if (key !== undefined) return { url: checked(url ?? defaultUrl), key, tenant };
   const file = readCredentials(join(directory, credentialsFile));
   if (file === undefined) {
-    throw new Failure(
+    throw new CliFailure(
       `No API key: give --key, set MILLRACE_API_KEY, or run this where ${credentialsFile} is (npm start writes it)`,
       'unusable',
     );
@@ -44,7 +44,7 @@ export function connectionOf(options: ConnectionOptions, environment: NodeJS.Pro
 
 function checked(url: string): string {
   if (!/^https?:/.test(url) || !URL.canParse(url))
-    throw new Failure(`The address must start with http:// or https://; it is '${url}'`, 'unusable');
+    throw new CliFailure(`The address must start with http:// or https://; it is '${url}'`, 'unusable');
   return url;
 }
 
@@ -58,6 +58,6 @@ function readCredentials(path: string): z.infer<typeof credentials> | undefined 
   try {
     return credentials.parse(JSON.parse(text));
   } catch (error) {
-    throw new Failure(`${path} cannot be read: ${(error as Error).message}`, 'unusable');
+    throw new CliFailure(`${path} cannot be read: ${(error as Error).message}`, 'unusable');
   }
 }

@@ -23,7 +23,7 @@ const openOnes = `query DeadLetters($filter: DeadLetterFilter) {
   }
 }`;
 
-/** `millrace dead-letters`: the newest twenty that wait for an operator, with what waits behind each. */
+/** `millrace dead-letters`: lists the newest twenty open ones, with the number of records that each holds. */
 export async function openDeadLetters(
   connection: Connection,
   { customer, code }: { customer?: string; code?: string },
@@ -53,13 +53,13 @@ type Settled = { __typename: 'RetryDeadLetterSuccess' | 'SkipDeadLetterSuccess' 
 const retry = `mutation Retry($input: SettleDeadLetterInput!) { settled: retryDeadLetter(input: $input) { __typename ${refusals} } }`;
 const skip = `mutation Skip($input: SettleDeadLetterInput!) { settled: skipDeadLetter(input: $input) { __typename ${refusals} } }`;
 
-/** `millrace dead-letters retry`. */
+/** `millrace dead-letters retry`: retries one. */
 export async function retryDeadLetter(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
   await settle(connection, retry, id);
   print(`${id} is tried again. Once that succeeds, it is resolved and what waits behind it goes on.`);
 }
 
-/** `millrace dead-letters skip`. */
+/** `millrace dead-letters skip`: skips one. */
 export async function skipDeadLetter(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
   await settle(connection, skip, id);
   print(`${id} is given up for good. What waits behind it goes on.`);

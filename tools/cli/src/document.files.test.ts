@@ -20,13 +20,13 @@ test('a field is placed by the line and column of its name', () => {
   const path = file('a.yaml', 'kind: Flow\nspec:\n  steps:\n    - id: a\n      map: { expression: x }\n');
   const [document] = readDocuments([path]);
   expect(document?.value).toEqual({ kind: 'Flow', spec: { steps: [{ id: 'a', map: { expression: 'x' } }] } });
-  expect(document?.place(['spec', 'steps', '0', 'map', 'expression'])).toBe(`${path}:5:14`);
-  expect(document?.place(['spec', 'steps', '0'])).toBe(`${path}:4:7`);
+  expect(document?.positionOf(['spec', 'steps', '0', 'map', 'expression'])).toBe(`${path}:5:14`);
+  expect(document?.positionOf(['spec', 'steps', '0'])).toBe(`${path}:4:7`);
 });
 
 test('a field that is not there is placed where it would be: in what is around it', () => {
   const path = file('a.yaml', 'kind: Flow\nspec:\n  steps: []\n');
-  expect(readDocuments([path])[0]?.place(['spec', 'decision'])).toBe(`${path}:2:1`);
+  expect(readDocuments([path])[0]?.positionOf(['spec', 'decision'])).toBe(`${path}:2:1`);
 });
 
 test('a file may have several documents, empty ones count for nothing, and a list is as many as it has', () => {
@@ -34,8 +34,8 @@ test('a file may have several documents, empty ones count for nothing, and a lis
   const json = file('b.json', '[{"kind":"C"},\n {"kind":"D"}]');
   const documents = readDocuments([path, json]);
   expect(documents.map(({ value }) => (value as { kind: string }).kind)).toEqual(['A', 'B', 'C', 'D']);
-  expect(documents[1]?.place(['kind'])).toBe(`${path}:6:1`);
-  expect(documents[3]?.place(['kind'])).toBe(`${json}:2:3`);
+  expect(documents[1]?.positionOf(['kind'])).toBe(`${path}:6:1`);
+  expect(documents[3]?.positionOf(['kind'])).toBe(`${json}:2:3`);
 });
 
 test('a directory is read with what is below it, in the order of names', () => {

@@ -2,26 +2,26 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml';
 import type { Node } from 'yaml';
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 
-/** One document of a file, and where its fields stand. */
+/** One document of a file, with the positions of its fields. */
 export interface FileDocument {
   value: unknown;
-  /** `file:line:column` of a field, or of the nearest one around it that is there. */
-  place(path: readonly string[]): string;
+  /** `file:line:column` of a field, or of its nearest parent that exists. */
+  positionOf(path: readonly string[]): string;
 }
 
 /**
- * The documents of files and of directories, with theirs below; YAML or JSON, any number in a file, and lists of them.
- * @throws Failure that names file, line and column of everything that cannot be read
+ * Reads the documents of files and directories, recursively. A file is YAML or JSON and has any number of documents, or lists of them.
+ * @throws CliFailure that names file, line and column of everything that cannot be parsed
  */
 export function readDocuments(paths: readonly string[]): FileDocument[] {
   const files = paths.flatMap(filesAt);
-  if (files.length === 0) throw new Failure(`There is no .yaml, .yml or .json file in ${paths.join(', ')}`, 'unusable');
+  if (files.length === 0) throw new CliFailure(`There is no .yaml, .yml or .json file in ${paths.join(', ')}`, 'unusable');
   const problems: string[] = [];
   const documents = files.flatMap((file) => readFile(file, problems));
-  if (problems.length > 0) throw new Failure(problems.join('\n'), 'refused');
-  if (documents.length === 0) throw new Failure(`There is no document in ${files.join(', ')}`, 'refused');
+  if (problems.length > 0) throw new CliFailure(problems.join('\n'), 'refused');
+  if (documents.length === 0) throw new CliFailure(`There is no document in ${files.join(', ')}`, 'refused');
   return documents;
 }
 
@@ -39,7 +39,7 @@ function statOf(path: string) {
   try {
     return statSync(path);
   } catch {
-    throw new Failure(`There is no file or directory ${path}`, 'unusable');
+    throw new CliFailure(`There is no file or directory ${path}`, 'unusable');
   }
 }
 
@@ -61,10 +61,10 @@ function readFile(file: string, problems: string[]): FileDocument[] {
       (isSeq(document.contents) ? (document.contents.items as Node[]) : [document.contents]).map((node) => ({ document, node })),
     )
     .filter(({ node }) => node !== null && !(isScalar(node) && node.value === null))
-    .map(({ document, node }) => ({ value: node!.toJS(document), place: (path) => at(offsetOf(node!, path)) }));
+    .map(({ document, node }) => ({ value: node!.toJS(document), positionOf: (path) => at(offsetOf(node!, path)) }));
 }
 
-/** Where the field at the path starts; a field of a mapping starts at its name. */
+/** The offset of the field at the path. A field of a mapping starts at its name. */
 function offsetOf(root: Node, path: readonly string[]): number {
   let node: unknown = root;
   let offset = root.range?.[0] ?? 0;

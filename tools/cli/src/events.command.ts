@@ -1,7 +1,7 @@
 import { createClient } from 'graphql-ws';
 import { delayBefore, sleep, standardRetry } from '#libs/retries';
 import type { Connection } from './connection.js';
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 import { ask, credentialHeaders } from './graphql.client.js';
 
 interface EventChange {
@@ -15,15 +15,15 @@ const eventChanged = `subscription Tail($filter: EventChangeFilter!) {
   eventChanged(filter: $filter) { change at code event { id type source customer { key } } }
 }`;
 
-/** As everywhere, but a person waits. */
+/** The standard retries with a shorter cap, because a person waits. */
 const retryPolicy = { ...standardRetry, maxDelayMs: 10_000 };
 
-/** The server says that it will not have us: coming back would change nothing. */
+/** Close codes after which a reconnect cannot succeed, with their reasons. */
 const refusals: Record<number, string> = { 4401: 'The API key is unknown, revoked or expired', 4403: 'The API key may not read events' };
 
 /**
- * `millrace events tail`: a line per change until `signal`. A connection that breaks is made again; one that never was there is a failure, for
- * then the address is likelier wrong than the server away.
+ * `millrace events tail`: prints a line per change until `signal`. A lost connection is made again. If the first connection fails, the command fails,
+ * because then the address is more likely wrong than the server away.
  */
 export async function tail(
   connection: Connection,
@@ -57,7 +57,7 @@ export async function tail(
   signal.addEventListener('abort', () => void changes.throw?.(signal.reason), { once: true });
   try {
     for await (const { data, errors } of changes) {
-      if (errors !== undefined) throw new Failure(errors[0]!.message, 'refused');
+      if (errors !== undefined) throw new CliFailure(errors[0]!.message, 'refused');
       if (data) print(lineOf(data.eventChanged));
     }
   } catch (error) {
@@ -71,14 +71,14 @@ export async function tail(
 }
 
 function asFailure(error: unknown, refusal: string | undefined): unknown {
-  if (Array.isArray(error)) return new Failure((error as Error[]).map(({ message }) => message).join('\n'), 'refused');
-  return refusal === undefined ? error : new Failure(refusal, 'unusable');
+  if (Array.isArray(error)) return new CliFailure((error as Error[]).map(({ message }) => message).join('\n'), 'refused');
+  return refusal === undefined ? error : new CliFailure(refusal, 'unusable');
 }
 
-/** A socket that cannot be opened does not say why; a request does. @throws Failure always */
+/** A socket that cannot be opened does not say why; a request does. @throws CliFailure always */
 async function sayWhyNot(connection: Connection, url: URL): Promise<never> {
   await ask(connection, '{ __typename }');
-  throw new Failure(
+  throw new CliFailure(
     `Millrace answers at ${connection.url}, but no WebSocket can be opened at ${url.href}: a proxy may not pass them`,
     'unusable',
   );
@@ -104,7 +104,7 @@ const timeline = `query Event($id: ID!) { event(id: $id) { id type source state 
 /** `millrace events get`: the event and everything that happened to it. */
 export async function show(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
   const { event } = await ask<Timeline>(connection, timeline, { id });
-  if (event === null) throw new Failure(`There is no event ${id}`, 'refused');
+  if (event === null) throw new CliFailure(`There is no event ${id}`, 'refused');
   print(`${event.id}  ${event.type}  from ${event.source}  about ${event.customer.key}  ${event.state}`);
   for (const { at, title, code } of event.timeline) print(`  ${at}  ${title}${code === null ? '' : `  [${code}]`}`);
 }

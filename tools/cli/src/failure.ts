@@ -1,11 +1,11 @@
-/** What the command ends with. */
+/** Exit codes of the command. */
 export const exitCodes = { ok: 0, refused: 1, unusable: 2 } as const;
 
-/** A failure that the caller is told in one line or a few; everything else is a defect and keeps its stack. */
-export class Failure extends Error {
+/** An expected failure. The caller sees its message; everything else is a defect and keeps its stack. */
+export class CliFailure extends Error {
   constructor(
     message: string,
-    /** `refused`: what was asked for is not acceptable. `unusable`: the command could not ask: its usage, its credentials or the connection. */
+    /** `refused`: Millrace refused the request. `unusable`: no request was possible, because of the usage, the credentials or the connection. */
     readonly kind: 'refused' | 'unusable',
   ) {
     super(message);

@@ -2,13 +2,13 @@ import { stringify } from 'yaml';
 import { documentKinds } from '#libs/contracts';
 import type { DocumentKind } from '#libs/contracts';
 import type { Connection } from './connection.js';
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
 
 /** `Flow`, `flow` and `flows` are the same. */
 export function kindNamed(text: string): DocumentKind {
   const kind = documentKinds.find((candidate) => [candidate, `${candidate}s`].some((name) => name.toLowerCase() === text.toLowerCase()));
-  if (kind === undefined) throw new Failure(`There is no kind ${text}; the kinds are ${documentKinds.join(', ')}`, 'unusable');
+  if (kind === undefined) throw new CliFailure(`There is no kind ${text}; the kinds are ${documentKinds.join(', ')}`, 'unusable');
   return kind;
 }
 
@@ -22,7 +22,7 @@ export async function get(
 ): Promise<void> {
   const answer = await ask<{ documents: { name: string; content: unknown }[] }>(connection, documents, { kind });
   const found = answer.documents.filter((document) => name === undefined || document.name === name).map(({ content }) => content);
-  if (name !== undefined && found.length === 0) throw new Failure(`There is no ${kind} named ${name}`, 'refused');
+  if (name !== undefined && found.length === 0) throw new CliFailure(`There is no ${kind} named ${name}`, 'refused');
   if (output === 'json') print(JSON.stringify(name === undefined ? found : found[0], null, 2));
   else print(found.map((content) => stringify(content, { lineWidth: 0 }).trimEnd()).join('\n---\n'));
 }

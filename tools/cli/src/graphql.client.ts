@@ -1,22 +1,22 @@
 import type { Connection } from './connection.js';
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 
-interface GraphQLAnswer<Data> {
+interface GraphQLResponse<Data> {
   data?: Data | null;
   errors?: { message: string; extensions?: { code?: string } }[];
 }
 
-/** One GraphQL request. @throws Failure */
+/** Sends one GraphQL request. @throws CliFailure */
 export async function ask<Data>(connection: Connection, query: string, variables: object = {}): Promise<Data> {
   const response = await post(connection, JSON.stringify({ query, variables }));
-  const { data, errors } = await answerOf<Data>(connection, response);
+  const { data, errors } = await responseOf<Data>(connection, response);
   const [error] = errors ?? [];
-  if (error !== undefined) throw new Failure(error.message, kindOf(error.extensions?.code));
-  if (data == null) throw new Failure(`${connection.url} answered nothing`, 'unusable');
+  if (error !== undefined) throw new CliFailure(error.message, kindOf(error.extensions?.code));
+  if (data == null) throw new CliFailure(`${connection.url} answered nothing`, 'unusable');
   return data;
 }
 
-/** The headers that say who asks. */
+/** The headers with the credentials. */
 export function credentialHeaders({ key, tenant }: Connection): Record<string, string> {
   return { authorization: `Bearer ${key}`, ...(tenant === undefined ? {} : { 'millrace-tenant': tenant }) };
 }
@@ -28,19 +28,19 @@ async function post(connection: Connection, body: string): Promise<Response> {
   try {
     return await fetch(new URL('/graphql', connection.url), { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) });
   } catch (error) {
-    throw new Failure(`Millrace does not answer at ${connection.url}: ${reasonOf(error)}`, 'unusable');
+    throw new CliFailure(`Millrace does not answer at ${connection.url}: ${networkReason(error)}`, 'unusable');
   }
 }
 
-async function answerOf<Data>({ url }: Connection, response: Response): Promise<GraphQLAnswer<Data>> {
+async function responseOf<Data>({ url }: Connection, response: Response): Promise<GraphQLResponse<Data>> {
   try {
-    return (await response.json()) as GraphQLAnswer<Data>;
+    return (await response.json()) as GraphQLResponse<Data>;
   } catch {
-    throw new Failure(`${url} answered with status ${response.status} and no GraphQL: is it Millrace?`, 'unusable');
+    throw new CliFailure(`${url} answered with status ${response.status} and no GraphQL: is it Millrace?`, 'unusable');
   }
 }
 
-function reasonOf(error: unknown): string {
+function networkReason(error: unknown): string {
   const { cause, message } = error as Error;
   return cause instanceof Error && cause.message !== '' ? cause.message : message;
 }

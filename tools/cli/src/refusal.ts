@@ -1,22 +1,22 @@
-import { Failure } from './failure.js';
+import { CliFailure } from './failure.js';
 
-/** What a mutation answers with where it does not do what it was asked. */
+/** The union members of a mutation that was refused. */
 export type Refusal =
   | { __typename: 'ValidationError'; violations: { path: string[]; message: string }[] }
   | { __typename: 'NotFoundError' | 'ForbiddenError' | 'UnavailableError'; message: string };
 
-/** To stand in the selection of every mutation. */
+/** Fragments for the selection of each mutation. */
 export const refusals = `
   ... on ValidationError { violations { path message } }
   ... on NotFoundError { message }
   ... on ForbiddenError { message }
   ... on UnavailableError { message }`;
 
-/** @throws Failure where the answer is a refusal */
-export function accepted<T extends { __typename: string }>(answer: T | Refusal): T {
-  if ('violations' in answer) {
-    throw new Failure(answer.violations.map(({ path, message }) => `${path.slice(1).join('.')}: ${message}`).join('\n'), 'refused');
+/** @throws CliFailure if the result is a refusal */
+export function accepted<T extends { __typename: string }>(result: T | Refusal): T {
+  if ('violations' in result) {
+    throw new CliFailure(result.violations.map(({ path, message }) => `${path.slice(1).join('.')}: ${message}`).join('\n'), 'refused');
   }
-  if ('message' in answer) throw new Failure(answer.message, answer.__typename === 'UnavailableError' ? 'unusable' : 'refused');
-  return answer;
+  if ('message' in result) throw new CliFailure(result.message, result.__typename === 'UnavailableError' ? 'unusable' : 'refused');
+  return result;
 }
