@@ -7,7 +7,7 @@ const own = {
     'DELIVERY_CONCURRENCY',
     { min: 1, max: 10_000 },
     {
-      help: 'Attempts under way at once per process. How many of them a destination takes, its document says; it never gets more than half.',
+      help: 'Attempts under way at once per process. A destination never gets more than half of them, nor more than its document allows.',
       fallback: '128',
     },
   ),
@@ -15,7 +15,7 @@ const own = {
     'DELIVERY_POLL_MS',
     { min: 10, max: 60_000 },
     {
-      help: 'How often a process looks for retries that are due and for what other processes left behind; new deliveries start at once.',
+      help: 'How often a process looks for retries that are due and for deliveries that other processes left behind; new deliveries start at once.',
       fallback: '500',
     },
   ),
@@ -23,7 +23,7 @@ const own = {
     'DELIVERY_LEASE_MS',
     { min: 1_000, max: 300_000 },
     {
-      help: 'How long a delivery stays claimed after its process was last heard of; it is renewed while an attempt is under way.',
+      help: 'How long a claim on a delivery lasts without being renewed; it is renewed while an attempt is under way.',
       fallback: '15000',
     },
   ),
@@ -31,7 +31,7 @@ const own = {
     'DELIVERY_STOP_MS',
     { min: 0, max: 120_000 },
     {
-      help: 'How long a stopping process waits for attempts under way before it breaks them off; they are made again elsewhere.',
+      help: 'How long a stopping process waits for attempts under way before it aborts them; other processes make them again.',
       fallback: '10000',
     },
   ),
@@ -39,17 +39,17 @@ const own = {
     'DELIVERY_BREAKER_OPEN_MS',
     { min: 10, max: 600_000 },
     {
-      help: 'How long a destination that fails is left alone before it is probed; each time in a row twice as long, drawn up to 20 % longer or shorter.',
+      help: 'How long a destination that fails gets nothing before it is probed; each time in a row twice as long, varied at random by up to 20 %.',
       fallback: '5000',
     },
   ),
   deliveryBreakerLongestOpenMs: integer(
     'DELIVERY_BREAKER_LONGEST_OPEN_MS',
     { min: 10, max: 3_600_000 },
-    { help: 'The longest such time.', fallback: '120000' },
+    { help: 'The longest time that a failing destination gets nothing before it is probed.', fallback: '120000' },
   ),
   allowPrivateAddresses: flag('DELIVERY_ALLOW_PRIVATE_ADDRESSES', {
-    help: 'Lets destinations be at loopback, private and other inner addresses. Only where every tenant is trusted.',
+    help: 'Allows destinations at loopback, private and other inner addresses. Only if every tenant is trusted.',
     fallback: 'false',
   }),
 };

@@ -21,10 +21,12 @@ const attempts = counter('millrace_delivery_attempts_total', 'Attempts of delive
   'tenant',
   'outcome',
 ]);
-const settled = counter('millrace_deliveries_total', 'Deliveries that came to rest, by state: delivered or parked.', ['tenant', 'state']);
-const aside = counter('millrace_deliveries_aside_total', 'Times a delivery stepped aside to wait for its retry, and let the others past.', [
-  'tenant',
-]);
+const settled = counter('millrace_deliveries_total', 'Deliveries that were settled, by state: delivered or parked.', ['tenant', 'state']);
+const aside = counter(
+  'millrace_deliveries_aside_total',
+  'Times a delivery stepped aside to wait for its retry, so that its queue went on.',
+  ['tenant'],
+);
 const duration = histogram('millrace_delivery_attempt_duration_seconds', 'Duration of one attempt.', ['outcome']);
 const deliveryLatency = histogram('millrace_accepted_to_delivered_seconds', 'From the acceptance of an event to its delivered decision.', [
   'tenant',
@@ -59,12 +61,12 @@ export class AttemptService {
     const parent = delivery.traceparent ?? undefined;
     const attributes = { 'millrace.delivery': id, 'millrace.destination': destination, 'millrace.attempt': delivery.attempts + 1 };
     return inSpan(`deliver ${destination}`, { kind: SpanKind.CLIENT, parent, attributes }, async (span) => {
-      const found = this.configuration.destination(tenant, destination);
+      const configured = this.configuration.destination(tenant, destination);
       if (performance.now() >= lease.endsAtMs) throw new DeliveryLeaseLost(id);
       const startedAt = new Date();
-      const { receipt, error } = await this.send(claim, found, lease.signal, span);
+      const { receipt, error } = await this.send(claim, configured, lease.signal, span);
       const finishedAt = new Date();
-      const next = error === null ? delivered : stateAfterFailure(error, found?.document.spec.retry, delivery.retries);
+      const next = error === null ? delivered : stateAfterFailure(error, configured?.document.spec.retry, delivery.retries);
       const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: error === null ? null : failureReason(error), ...next };
       const observed = observationOf(error, finishedAt.getTime() - startedAt.getTime());
       const [recorded] = await Promise.all([this.record(delivery, attempt), this.health.note({ tenant, destination }, observed)]);

@@ -231,21 +231,21 @@ const settlementColumns = columns<Settlement>({
  */
 const settle = statement(
   'delivery.settle',
-  `WITH came AS (SELECT * FROM ${settlementColumns.unnestNumbered('came')}),
+  `WITH result AS (SELECT * FROM ${settlementColumns.unnestNumbered('result')}),
    held AS (
-     SELECT came.number FROM delivery JOIN came ON delivery.tenant_id = came.tenant_id AND delivery.id = came.id
-       AND delivery.fence = came.fence
+     SELECT result.number FROM delivery JOIN result ON delivery.tenant_id = result.tenant_id AND delivery.id = result.id
+       AND delivery.fence = result.fence
      WHERE delivery.state = 'pending' ORDER BY delivery.tenant_id, delivery.id FOR UPDATE OF delivery),
    settled AS (
-     UPDATE delivery SET state = came.state, attempts = attempts + 1, lease_until = NULL, error_code = came.code, error_message = came.message,
-       retries = retries + CASE WHEN came.state = 'pending' THEN 1 ELSE 0 END,
-       aside = aside OR (came.state = 'pending' AND NOT strict),
-       held_back = came.state = 'pending' AND (aside OR NOT strict),
-       next_attempt_at = CASE WHEN came.state = 'pending' THEN ${afterMs('came.retry_in_ms')} END,
-       settled_at = CASE WHEN came.state = 'pending' THEN NULL ELSE came.finished_at END
-     FROM came JOIN held USING (number)
-     WHERE delivery.tenant_id = came.tenant_id AND delivery.id = came.id
-     RETURNING delivery.tenant_id, delivery.id, event_id, attempts, came.number, code, message, status, excerpt, came.started_at, came.finished_at),
+     UPDATE delivery SET state = result.state, attempts = attempts + 1, lease_until = NULL, error_code = result.code, error_message = result.message,
+       retries = retries + CASE WHEN result.state = 'pending' THEN 1 ELSE 0 END,
+       aside = aside OR (result.state = 'pending' AND NOT strict),
+       held_back = result.state = 'pending' AND (aside OR NOT strict),
+       next_attempt_at = CASE WHEN result.state = 'pending' THEN ${afterMs('result.retry_in_ms')} END,
+       settled_at = CASE WHEN result.state = 'pending' THEN NULL ELSE result.finished_at END
+     FROM result JOIN held USING (number)
+     WHERE delivery.tenant_id = result.tenant_id AND delivery.id = result.id
+     RETURNING delivery.tenant_id, delivery.id, event_id, attempts, result.number, code, message, status, excerpt, result.started_at, result.finished_at),
    recorded AS (
      INSERT INTO attempt (tenant_id, delivery_id, number, event_id, outcome, status, error_code, error_message, response_excerpt,
        started_at, finished_at)

@@ -24,8 +24,8 @@ const forgetCommandsEveryMs = 3_600_000;
 /** Longer than the log keeps commands, so none comes again after it was forgotten. */
 const commandsKnownForMs = 30 * 86_400_000;
 
-const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, whichever process will make it.', ['tenant']);
-const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest of them.', ['tenant']);
+const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, of all processes.', ['tenant']);
+const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest pending delivery.', ['tenant']);
 const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under way in this process.', []);
 const destinations = gauge('millrace_destinations', 'Destinations by state: active, open, limited or disabled.', ['state']);
 const log = logger('deliveries');

@@ -1,7 +1,7 @@
 -- What a bulk redelivery redelivers, and what its dry run counts: the same conditions as the lists of apps/query, so a filter means the same
 -- everywhere.
 --
--- `at`, `place`, `key` order the items as the things themselves came, whatever order they were parked in: of one customer the older comes first.
+-- `at`, `place`, `key` order the items by when their deliveries were planned, not by when they were parked: of one customer, the oldest comes first.
 -- `_items` returns those after a position, `_count` counts up to a limit. $1 is the tenant, $2 the filter, $3 when the operation started.
 
 CREATE OR REPLACE FUNCTION redelivery_of_deliveries_items(

@@ -13,7 +13,7 @@ import type { Health, Observation } from './health.js';
 /** The rules of the breaker that an installation can set. */
 export type BreakerOptions = Pick<BreakerRules, 'openMs' | 'longestOpenMs'>;
 
-const changes = counter('millrace_destination_changes_total', 'Changes in how a destination is doing: opened, closed, limited, disabled.', [
+const changes = counter('millrace_destination_changes_total', 'Changes of the health of destinations: opened, closed, limited, disabled.', [
   'tenant',
   'change',
 ]);
