@@ -6,10 +6,10 @@ import { ModelGateway } from '#libs/models';
 import { Database } from '#libs/persistence';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
-import { DeadLetterTable } from './dead-letters/dead-letter.table.js';
+import { DeadLetterStore } from './dead-letters/dead-letter.store.js';
 import { EventConsumer } from './events/event.consumer.js';
 import { EventRecorder } from './events/event.recorder.js';
-import { EventTable } from './events/event.table.js';
+import { EventStore } from './events/event.store.js';
 import { FlowCompiler } from './flows/flow.compiler.js';
 import { FlowMatcher } from './flows/flow.matcher.js';
 import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';
@@ -17,16 +17,16 @@ import { bulkReplays } from './replays/bulk-replays.js';
 import { ReplayConsumer } from './replays/replay.consumer.js';
 import { RetentionService, retentionOptions } from './retention/retention.service.js';
 import type { RetentionOptions } from './retention/retention.service.js';
-import { RetentionTable } from './retention/retention.table.js';
+import { RetentionStore } from './retention/retention.store.js';
 import { FailedRuns } from './runs/failed.runs.js';
 import { RunAnnouncer } from './runs/run.announcer.js';
 import { RunConsumer } from './runs/run.consumer.js';
-import { RunProgressTable } from './runs/run.progress.table.js';
+import { RunProgressStore } from './runs/run.progress.store.js';
 import { RunService } from './runs/run.service.js';
-import { RunTable } from './runs/run.table.js';
+import { RunStore } from './runs/run.store.js';
 import { RunWorker, runOptions } from './runs/run.worker.js';
 import type { RunOptions } from './runs/run.worker.js';
-import { StepResultTable } from './runs/step-result.table.js';
+import { StepResultStore } from './runs/step-result.store.js';
 
 /** Records events, runs their flows, replays them, keeps the dead letters, and deletes what is old. */
 @Module({})
@@ -42,20 +42,20 @@ export class AiProcessingModule implements OnApplicationShutdown {
         { provide: ModelGateway, useValue: models },
         { provide: retentionOptions, useValue: options satisfies RetentionOptions },
         { provide: runOptions, useValue: options satisfies RunOptions },
-        EventTable,
+        EventStore,
         EventRecorder,
         FlowCompiler,
         FlowMatcher,
-        RetentionTable,
+        RetentionStore,
         RetentionService,
-        RunTable,
-        StepResultTable,
-        RunProgressTable,
+        RunStore,
+        StepResultStore,
+        RunProgressStore,
         RunAnnouncer,
         RunWorker,
         FailedRuns,
         RunService,
-        DeadLetterTable,
+        DeadLetterStore,
         {
           provide: BulkOperations,
           inject: [Database, RecordProducer],

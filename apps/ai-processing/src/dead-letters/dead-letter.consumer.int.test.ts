@@ -5,12 +5,12 @@ import { HoldTable } from '#libs/holds';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { RunProgressTable } from '../runs/run.progress.table.js';
-import type { RunEnd } from '../runs/run.progress.table.js';
-import { RunTable } from '../runs/run.table.js';
-import type { PlannedRun } from '../runs/run.table.js';
+import { RunProgressStore } from '../runs/run.progress.store.js';
+import type { RunEnd } from '../runs/run.progress.store.js';
+import { RunStore } from '../runs/run.store.js';
+import type { PlannedRun } from '../runs/run.store.js';
 import { DeadLetterConsumer } from './dead-letter.consumer.js';
-import { DeadLetterTable } from './dead-letter.table.js';
+import { DeadLetterStore } from './dead-letter.store.js';
 
 let fresh: FreshDatabase;
 let database: Database;
@@ -19,7 +19,7 @@ let consumer: DeadLetterConsumer;
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
-  consumer = new DeadLetterConsumer(new DeadLetterTable(database), new HoldTable(database));
+  consumer = new DeadLetterConsumer(new DeadLetterStore(database), new HoldTable(database));
 });
 afterAll(async () => {
   await database.close();
@@ -93,7 +93,7 @@ test('a later generation that completes resolves the failed run, an unrelated on
   const tenant = uniqueName('t');
   const failed = planned(tenant, 'triage', 1);
   const byFastClock = 5;
-  await new RunTable(database).claim([failed], null, 60_000);
+  await new RunStore(database).claim([failed], null, 60_000);
   await consumer.onDeadLettered(
     parked(tenant, byFastClock, { kind: 'run', runId: failed.id, deadLetterId: deadLetterId(tenant, 'run', failed.id) }),
   );
@@ -152,11 +152,11 @@ describe('where the log of dead letters is read after what put them right', () =
     const tenant = uniqueName('t');
     const failed = [planned(tenant, 'triage', 0), planned(tenant, 'other', 0)] as const;
     const runs = [...failed, planned(tenant, 'triage', 1), planned(tenant, 'other', 1)];
-    const claimed = await new RunTable(database).claim(runs, null, 60_000);
+    const claimed = await new RunStore(database).claim(runs, null, 60_000);
     const ends = claimed
       .filter(({ flow, generation }) => generation === 0 || flow === 'triage')
       .map((run) => ({ run, steps: [], attempts: [], unanswered: 0, end: run.generation === 0 ? refused : decided }));
-    await new RunProgressTable(database).write(ends, 60_000);
+    await new RunProgressStore(database).write(ends, 60_000);
     for (const { id } of failed) {
       await consumer.onDeadLettered(
         parked(tenant, 1, { kind: 'run', code: id, runId: id, deliveryId: null, deadLetterId: deadLetterId(tenant, 'run', id) }),

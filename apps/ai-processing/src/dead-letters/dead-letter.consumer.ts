@@ -2,13 +2,13 @@ import { Controller } from '@nestjs/common';
 import { DeadLettered, DeliveryAttempted, RetryDeadLetter, RunCompleted, SkipDeadLetter, deadLetterId, topics } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
 import { OnRecord } from '#libs/messaging';
-import { DeadLetterTable } from './dead-letter.table.js';
+import { DeadLetterStore } from './dead-letter.store.js';
 
 /** The one writer of dead letters: opens them when something is given up, resolves them when it is put right after all. */
 @Controller()
 export class DeadLetterConsumer {
   constructor(
-    private readonly deadLetters: DeadLetterTable,
+    private readonly deadLetters: DeadLetterStore,
     private readonly holds: HoldTable,
   ) {}
 

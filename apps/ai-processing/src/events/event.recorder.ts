@@ -5,8 +5,8 @@ import { RecordProducer } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import { counter, traceIdOf } from '#libs/tracing';
-import { EventTable } from './event.table.js';
-import type { LoggedEvent } from './event.table.js';
+import { EventStore } from './event.store.js';
+import type { LoggedEvent } from './event.store.js';
 
 const recorded = counter('millrace_events_recorded_total', 'Events that stand in Postgres; repeats are not counted.', ['tenant', 'lane']);
 
@@ -16,7 +16,7 @@ export class EventRecorder {
   private readonly writer: BatchWriter<LoggedEvent, boolean>;
 
   constructor(
-    events: EventTable,
+    events: EventStore,
     private readonly producer: RecordProducer,
   ) {
     this.writer = new BatchWriter({ maxBatch: 500, lingerMs: 2, write: (records) => events.record(records) });

@@ -2,13 +2,13 @@ import { Controller } from '@nestjs/common';
 import { NotFound, ReplayEvent, topics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
-import { EventTable } from '../events/event.table.js';
+import { EventStore } from '../events/event.store.js';
 import { RunService } from '../runs/run.service.js';
 
 @Controller()
 export class ReplayConsumer {
   constructor(
-    private readonly events: EventTable,
+    private readonly events: EventStore,
     private readonly runs: RunService,
   ) {}
 

@@ -3,19 +3,19 @@ import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { RetentionService } from './retention.service.js';
-import { RetentionTable } from './retention.table.js';
+import { RetentionStore } from './retention.store.js';
 
 let fresh: FreshDatabase;
 let database: Database;
-let table: RetentionTable;
+let store: RetentionStore;
 let retention: RetentionService;
 let tenant: string;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
-  table = new RetentionTable(database);
-  retention = new RetentionService(table, { retentionDays: 30 });
+  store = new RetentionStore(database);
+  retention = new RetentionService(store, { retentionDays: 30 });
 });
 afterAll(async () => {
   await database.close();
@@ -167,9 +167,9 @@ test('a resolved dead letter stays while its customer is held, because the hold 
 test('batches are small, and unfinished events do not stop the walk', async () => {
   for (let n = 0; n < 6; n += 1) await addEvent(`event-${n}`, { receivedAt: new Date(old.getTime() + n) });
   await addRun('event-0', { state: 'running', finishedAt: null });
-  const first = await table.deleteEvents(tenant, daysAgo(30), undefined, 3);
+  const first = await store.deleteEvents(tenant, daysAgo(30), undefined, 3);
   expect(first).toMatchObject({ deleted: 2, next: { id: 'event-2' } });
-  expect(await table.deleteEvents(tenant, daysAgo(30), first!.next!, 3)).toMatchObject({ deleted: 3, next: { id: 'event-5' } });
+  expect(await store.deleteEvents(tenant, daysAgo(30), first!.next!, 3)).toMatchObject({ deleted: 3, next: { id: 'event-5' } });
   expect(await eventsLeft()).toEqual(['event-0']);
 });
 
@@ -177,7 +177,7 @@ test('one process at a time', async () => {
   await addFinished('old');
   await database.transaction(async (session) => {
     await session.query(statement('test.lock', `SELECT pg_advisory_xact_lock(hashtextextended('millrace.retention', 0))`));
-    expect(await table.deleteEvents(tenant, daysAgo(30))).toBeUndefined();
+    expect(await store.deleteEvents(tenant, daysAgo(30))).toBeUndefined();
   });
-  expect(await table.deleteEvents(tenant, daysAgo(30))).toMatchObject({ deleted: 1 });
+  expect(await store.deleteEvents(tenant, daysAgo(30))).toMatchObject({ deleted: 1 });
 });

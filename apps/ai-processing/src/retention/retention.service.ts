@@ -5,8 +5,8 @@ import { sleep } from '#libs/retries';
 import { counter, logger, workDone } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
-import { RetentionTable } from './retention.table.js';
-import type { WalkPosition } from './retention.table.js';
+import { RetentionStore } from './retention.store.js';
+import type { WalkPosition } from './retention.store.js';
 
 /** Injection token of {@link RetentionOptions}. */
 export const retentionOptions = Symbol('retention options');
@@ -32,7 +32,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
   private readonly passes = new Periodically('deleting old events', everyMs, (signal) => this.pass(signal), { atOnce: true });
 
   constructor(
-    private readonly table: RetentionTable,
+    private readonly store: RetentionStore,
     @Inject(retentionOptions) private readonly options: RetentionOptions,
   ) {}
 
@@ -50,10 +50,10 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
     const before = (days: number): Date => new Date(now.getTime() - days * dayMs);
     const { retentionDays } = this.options;
     let deleted = 0;
-    for (const tenant of await this.table.tenants()) {
+    for (const tenant of await this.store.tenants()) {
       deleted += await this.deleteEvents(tenant, before(retentionDays), signal);
       await this.deleteDeadLetters(tenant, before(Math.max(retentionDays, deadLetterDays)), signal);
-      await this.table.deleteIdempotencyKeys(tenant, before(retentionDays));
+      await this.store.deleteIdempotencyKeys(tenant, before(retentionDays));
     }
     return deleted;
   }
@@ -68,7 +68,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
     let deleted = 0;
     let position: WalkPosition | undefined;
     while (!signal.aborted) {
-      const step = await this.table.deleteEvents(tenant, before, position);
+      const step = await this.store.deleteEvents(tenant, before, position);
       if (step === undefined) return deleted; // another process is deleting
       deleted += step.deleted;
       deletedEvents.inc({ tenant }, step.deleted);
@@ -80,7 +80,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
   }
 
   private async deleteDeadLetters(tenant: string, before: Date, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && (await this.table.deleteDeadLetters(tenant, before)) > 0) await pauseBetweenBatches(signal);
+    while (!signal.aborted && (await this.store.deleteDeadLetters(tenant, before)) > 0) await pauseBetweenBatches(signal);
   }
 }
 

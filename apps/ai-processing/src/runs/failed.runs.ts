@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { deadLetterId } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
-import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
+import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { RunGivenUp } from './run.errors.js';
-import type { FinishedRun } from './run.table.js';
+import type { FinishedRun } from './run.store.js';
 
 /** Whether an event's customer has to wait for its failed runs, by the policies of their flows. */
 @Injectable()
 export class FailedRuns {
   constructor(
     private readonly configuration: Configuration,
-    private readonly deadLetters: DeadLetterTable,
+    private readonly deadLetters: DeadLetterStore,
   ) {}
 
   /** @throws RunGivenUp for the first one whose dead letter nobody has settled, by a replay or by skipping it */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DeadLettered, RunCompleted, RunFailed, deadLetterId, topics } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
-import type { FinishedRun } from './run.table.js';
+import type { FinishedRun } from './run.store.js';
 
 /** Says what came of a run, always from the stored row, so that saying it again says the same. */
 @Injectable()

@@ -2,27 +2,27 @@ import { expect, test } from 'vitest';
 import { failureReason } from '#libs/contracts';
 import { LogUnavailable } from '#libs/messaging';
 import { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from '#libs/models';
-import { verdictOn } from './run.failure.js';
+import { actionAfter } from './run.failure.js';
 
 const retries = 5;
 
 test('a model that is down is tried again until the budget is spent', () => {
-  expect(verdictOn(new ModelUnavailable('down'), 4, retries)).toBe('retry');
-  expect(verdictOn(new ModelUnavailable('down'), 5, retries)).toBe('give-up');
+  expect(actionAfter(new ModelUnavailable('down'), 4, retries)).toBe('retry');
+  expect(actionAfter(new ModelUnavailable('down'), 5, retries)).toBe('give-up');
 });
 
 test.each([new ModelLimited('429'), new ModelCredentialRefused('401'), new LogUnavailable('away')])(
   'a run waits out %s however long it takes, and it uses up nothing',
-  (error) => expect(verdictOn(error, 1_000, retries)).toBe('wait'),
+  (error) => expect(actionAfter(error, 1_000, retries)).toBe('wait'),
 );
 
 test.each([new ModelRefused('no'), new ModelOutputInvalid(['not JSON'])])('nothing is gained by trying again after %s', (error) =>
-  expect(verdictOn(error, 0, retries)).toBe('give-up'),
+  expect(actionAfter(error, 0, retries)).toBe('give-up'),
 );
 
 test('a defect gets one more chance, and its reason names it', () => {
   const defect = new TypeError('x is undefined');
-  expect(verdictOn(defect, 0, retries)).toBe('retry');
-  expect(verdictOn(defect, 1, retries)).toBe('give-up');
+  expect(actionAfter(defect, 0, retries)).toBe('retry');
+  expect(actionAfter(defect, 1, retries)).toBe('give-up');
   expect(failureReason(defect)).toEqual({ code: 'record.defect', message: 'TypeError: x is undefined' });
 });

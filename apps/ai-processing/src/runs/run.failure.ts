@@ -1,21 +1,21 @@
 import { DomainError } from '#libs/contracts';
 
-/** What follows from a failed try of a run. */
-export type Verdict =
-  /** Try again; it is not the run's fault, or the model's limits and credential are being waited for. */
+/** The action that follows a failed try of a run. */
+export type FailureAction =
+  /** Try again without counting the failure: the claim was lost, or the model's limits or credential must change first. */
   | 'wait'
-  /** Try again, and count it. */
+  /** Try again, and count the failure against the retry budget. */
   | 'retry'
-  /** No further try can help, or the budget is spent. */
+  /** End the run as failed: no further try can help, or the budget is spent. */
   | 'give-up';
 
-/** An event waits for as long as the provider limits us or refuses our key: parking it would only make work for an operator. */
+/** A run waits as long as the provider limits the rate or refuses the key. Parking it would only make work for an operator. */
 const waitedFor = ['model.limited', 'model.credential'];
-/** A defect may be a passing one; a second time it is not. */
+/** A defect may pass. The second one in a run is taken as permanent. */
 const defectRetries = 1;
 
 /** @param failures earlier tries of the run that counted */
-export function verdictOn(error: unknown, failures: number, retries: number): Verdict {
+export function actionAfter(error: unknown, failures: number, retries: number): FailureAction {
   if (!(error instanceof DomainError)) return failures < defectRetries ? 'retry' : 'give-up';
   if (error.outcome !== 'retry') return 'give-up';
   if (error.ours || waitedFor.includes(error.code)) return 'wait';

@@ -11,17 +11,17 @@ import type { Statement } from '#libs/persistence';
 import { SeededRandom, freshDatabase, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { registry, setLogLevel } from '#libs/tracing';
-import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
+import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowMatcher } from '../flows/flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
-import { RunProgressTable } from './run.progress.table.js';
-import type { RunProgress } from './run.progress.table.js';
+import { RunProgressStore } from './run.progress.store.js';
+import type { RunProgress } from './run.progress.store.js';
 import { RunService } from './run.service.js';
-import { RunTable } from './run.table.js';
+import { RunStore } from './run.store.js';
 import { RunWorker } from './run.worker.js';
-import { StepResultTable } from './step-result.table.js';
+import { StepResultStore } from './step-result.store.js';
 
 /** Short, and never renewed in time: whoever is slow is a zombie. */
 const leaseMs = 150;
@@ -90,10 +90,10 @@ class ShakyProcess {
     const shaky = { query: this.query } as unknown as Database;
     const compiler = new FlowCompiler({ infer: this.infer } as unknown as ModelGateway);
     const producer = { append: this.append } as unknown as RecordProducer;
-    const table = new RunTable(shaky);
-    const worker = new RunWorker(table, new ShortLived(shaky), new StepResultTable(shaky), compiler, configuration, blindToTime);
+    const table = new RunStore(shaky);
+    const worker = new RunWorker(table, new ShortLived(shaky), new StepResultStore(shaky), compiler, configuration, blindToTime);
     const options = { ...blindToTime, runLeaseMs: leaseMs };
-    const failedRuns = new FailedRuns(configuration, new DeadLetterTable(shaky));
+    const failedRuns = new FailedRuns(configuration, new DeadLetterStore(shaky));
     this.runs = new RunService(new FlowMatcher(configuration, compiler), table, worker, new RunAnnouncer(producer), failedRuns, options);
   }
 
@@ -165,7 +165,7 @@ class ShakyProcess {
   }
 }
 
-class ShortLived extends RunProgressTable {
+class ShortLived extends RunProgressStore {
   override write(progress: readonly RunProgress[]) {
     return super.write(progress, leaseMs);
   }

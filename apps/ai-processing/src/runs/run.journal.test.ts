@@ -4,8 +4,8 @@ import type { ModelAttempt } from '#libs/models';
 import type { FinishedStep } from '../flows/flow.runner.js';
 import { RunLeaseLost } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
-import type { RunProgress, RunProgressWriter } from './run.progress.table.js';
-import type { RunningRun } from './run.table.js';
+import type { RunProgress, RunProgressWriter } from './run.progress.store.js';
+import type { RunningRun } from './run.store.js';
 
 const run = { tenant: 'acme', id: 'run_1', fence: 1, state: 'running' } as RunningRun;
 const at = new Date();

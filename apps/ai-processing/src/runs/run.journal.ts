@@ -2,8 +2,8 @@ import type { Json } from '#libs/contracts';
 import type { ModelAttempt } from '#libs/models';
 import type { FinishedStep, StepJournal } from '../flows/flow.runner.js';
 import { RunLeaseLost } from './run.errors.js';
-import type { RunEnd, RunProgress, RunProgressWriter } from './run.progress.table.js';
-import type { FinishedRun, RunningRun } from './run.table.js';
+import type { RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
+import type { FinishedRun, RunningRun } from './run.store.js';
 
 /**
  * What one claim's holder has found out about its run and not written yet. Written is: what a model is about to be asked about, before it is asked; an

@@ -4,13 +4,13 @@ import type { EventReceived } from '#libs/contracts';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, rowsRead } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
-import { EventTable } from '../events/event.table.js';
-import { RetentionTable } from '../retention/retention.table.js';
-import { RunProgressTable } from './run.progress.table.js';
-import { RunTable } from './run.table.js';
-import type { PlannedRun } from './run.table.js';
-import { StepResultTable } from './step-result.table.js';
+import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
+import { EventStore } from '../events/event.store.js';
+import { RetentionStore } from '../retention/retention.store.js';
+import { RunProgressStore } from './run.progress.store.js';
+import { RunStore } from './run.store.js';
+import type { PlannedRun } from './run.store.js';
+import { StepResultStore } from './step-result.store.js';
 
 const stored = 20_000;
 /** More than the five times after which Postgres may choose a plan that fits no values in particular. */
@@ -103,19 +103,19 @@ const planned = (event: EventReceived): PlannedRun => ({
 async function take(n: number): Promise<void> {
   const event = eventOf(n);
   const at = new Date();
-  const runs = new RunTable(database);
-  await new EventTable(database).record([{ event, traceId: null, position: { topic: 't', partition: 0, offset: String(n) } }]);
+  const runs = new RunStore(database);
+  await new EventStore(database).record([{ event, traceId: null, position: { topic: 't', partition: 0, offset: String(n) } }]);
   const start = { tenant: 'acme', eventId: event.eventId, planned: [planned(event)], traceId: null };
   const [started] = await runs.start([start], 60_000);
   const [run] = started!.claimed;
   await runs.renew([run!], 60_000);
-  await new StepResultTable(database).ofRun(run!);
+  await new StepResultStore(database).ofRun(run!);
   const step = { step: 'a', kind: 'map', state: 'succeeded', output: 1, startedAt: at, finishedAt: at } as const;
   const end = { state: 'completed', decision: 1, deliveries: [] } as const;
-  await new RunProgressTable(database).write([{ run: run!, steps: [step], attempts: [], unanswered: 0, end }], 60_000);
+  await new RunProgressStore(database).write([{ run: run!, steps: [step], attempts: [], unanswered: 0, end }], 60_000);
   await runs.stored([run!]);
   await runs.lastGenerations('acme', event.eventId);
-  await new DeadLetterTable(database).resolveEarlierRuns({ ...run!, generation: 1, at: at.toISOString() });
+  await new DeadLetterStore(database).resolveEarlierRuns({ ...run!, generation: 1, at: at.toISOString() });
 }
 
 test.each(['without', 'with'])('no statement of an event’s way reads much of a table, %s statistics', async (statistics) => {
@@ -129,7 +129,7 @@ test.each(['without', 'with'])('no statement of an event’s way reads much of a
 /** It runs every hour, and statistics are there by then. */
 test('a step of the retention reads little more than what it deletes, with statistics', async () => {
   await fresh.analyze();
-  const retention = new RetentionTable(database);
+  const retention = new RetentionStore(database);
   const all = new Date(Date.now() + 60_000);
   const rows = await rowsRead(database, tables, 1, async () => {
     await take(2 * times);

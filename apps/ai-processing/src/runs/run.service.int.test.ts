@@ -10,20 +10,20 @@ import { ModelGateway } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { DeadLetterTable } from '../dead-letters/dead-letter.table.js';
+import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { EventRecorder } from '../events/event.recorder.js';
-import { EventTable } from '../events/event.table.js';
+import { EventStore } from '../events/event.store.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowMatcher } from '../flows/flow.matcher.js';
 import { ReplayConsumer } from '../replays/replay.consumer.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunGivenUp, RunsUnfinished } from './run.errors.js';
-import { RunProgressTable } from './run.progress.table.js';
+import { RunProgressStore } from './run.progress.store.js';
 import { RunService } from './run.service.js';
-import { RunTable } from './run.table.js';
+import { RunStore } from './run.store.js';
 import { RunWorker } from './run.worker.js';
-import { StepResultTable } from './step-result.table.js';
+import { StepResultStore } from './step-result.store.js';
 
 type Sink = Awaited<ReturnType<typeof startHttpSink>>;
 
@@ -34,7 +34,7 @@ let configuration: Configuration;
 let producer: RecordProducer;
 let model: Sink;
 let gateway: ModelGateway;
-let runTable: RunTable;
+let runStore: RunStore;
 let runs: RunService;
 let replays: ReplayConsumer;
 let recorder: EventRecorder;
@@ -54,9 +54,9 @@ beforeAll(async () => {
   const once = { retries: 0, initialDelayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 };
   gateway = new ModelGateway({ baseUrl: `${model.url}/v1`, apiKey: 'k', retry: once });
 
-  runTable = new RunTable(database);
+  runStore = new RunStore(database);
   runs = startProcess();
-  const events = new EventTable(database);
+  const events = new EventStore(database);
   recorder = new EventRecorder(events, producer);
   replays = new ReplayConsumer(events, runs);
 });
@@ -65,9 +65,9 @@ beforeAll(async () => {
 function startProcess(): RunService {
   const compiler = new FlowCompiler(gateway);
   const options = { runRetries: 1, runLeaseMs: 30_000 };
-  const worker = new RunWorker(runTable, new RunProgressTable(database), new StepResultTable(database), compiler, configuration, options);
-  const failedRuns = new FailedRuns(configuration, new DeadLetterTable(database));
-  return new RunService(new FlowMatcher(configuration, compiler), runTable, worker, new RunAnnouncer(producer), failedRuns, options);
+  const worker = new RunWorker(runStore, new RunProgressStore(database), new StepResultStore(database), compiler, configuration, options);
+  const failedRuns = new FailedRuns(configuration, new DeadLetterStore(database));
+  return new RunService(new FlowMatcher(configuration, compiler), runStore, worker, new RunAnnouncer(producer), failedRuns, options);
 }
 
 afterAll(async () => {
@@ -325,7 +325,7 @@ test('only flows that listen for the event run; one whose condition fails is par
 });
 
 test('a run that is given up holds its customer until its dead letter is resolved, however often the event comes', async () => {
-  const deadLetters = new DeadLetterTable(database);
+  const deadLetters = new DeadLetterStore(database);
   await apply('broken', { steps: [{ id: 'a', map: { expression: '$number(event.type)' } }] });
   const event = eventOf('1');
   const failure = await runs.runFlows(event, contextOf()).catch((error: unknown) => error);
@@ -338,7 +338,7 @@ test('a run that is given up holds its customer until its dead letter is resolve
 });
 
 test('an event waits for each of its failed runs', async () => {
-  const deadLetters = new DeadLetterTable(database);
+  const deadLetters = new DeadLetterStore(database);
   const steps = [{ id: 'a', map: { expression: '$number(event.type)' } }];
   await apply('one', { steps });
   await apply('other', { steps });

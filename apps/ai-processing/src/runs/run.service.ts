@@ -9,8 +9,8 @@ import { FlowMatcher } from '../flows/flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
-import { RunTable, isSameRun } from './run.table.js';
-import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns } from './run.table.js';
+import { RunStore, isSameRun } from './run.store.js';
+import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns } from './run.store.js';
 import { RunWorker, runOptions } from './run.worker.js';
 import type { RunOptions } from './run.worker.js';
 
@@ -27,13 +27,13 @@ export class RunService {
 
   constructor(
     private readonly matcher: FlowMatcher,
-    private readonly table: RunTable,
+    private readonly store: RunStore,
     private readonly worker: RunWorker,
     private readonly announcer: RunAnnouncer,
     private readonly failedRuns: FailedRuns,
     @Inject(runOptions) private readonly options: RunOptions,
   ) {
-    this.starts = new BatchWriter({ maxBatch: 200, lingerMs: 2, write: (starts) => table.start(starts, options.runLeaseMs) });
+    this.starts = new BatchWriter({ maxBatch: 200, lingerMs: 2, write: (starts) => store.start(starts, options.runLeaseMs) });
   }
 
   /**
@@ -57,17 +57,17 @@ export class RunService {
    * @throws NotFound, RunsUnfinished
    */
   async rerunFlows(event: EventReceived, commandId: string, only: string | null, context: RecordContext): Promise<void> {
-    const earlier = await this.table.ofCommand(event.tenant, commandId, event.eventId);
+    const earlier = await this.store.ofCommand(event.tenant, commandId, event.eventId);
     const planned = earlier.length > 0 ? earlier : await this.nextGeneration(event, commandId, only);
     if (planned.length === 0) return;
-    const claimed = await this.table.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
+    const claimed = await this.store.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
     const others = await this.othersOf(planned, claimed);
     await this.carryOut({ claimed, others, commandId }, event, context);
   }
 
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
     const flows = only === null ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, only)];
-    const last = await this.table.lastGenerations(event.tenant, event.eventId);
+    const last = await this.store.lastGenerations(event.tenant, event.eventId);
     return flows.map((flow) => plan(event, flow, (last.get(flow.name) ?? 0) + 1, commandId));
   }
 
@@ -92,7 +92,7 @@ export class RunService {
   /** Those that are finished, or at work elsewhere. */
   private async othersOf(planned: readonly PlannedRun[], claimed: readonly Run[]): Promise<Run[]> {
     const others = planned.filter((one) => !claimed.some((run) => isSameRun(run, one)));
-    return others.length === 0 ? [] : this.table.stored(others);
+    return others.length === 0 ? [] : this.store.stored(others);
   }
 
   /** A finished run is announced again, because whoever finished it may have ended before the announcement. */

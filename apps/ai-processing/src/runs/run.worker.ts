@@ -10,12 +10,12 @@ import { FlowCompiler } from '../flows/flow.compiler.js';
 import { FlowRunner } from '../flows/flow.runner.js';
 import type { FlowResult } from '../flows/flow.runner.js';
 import { RunLeaseLost } from './run.errors.js';
-import { verdictOn } from './run.failure.js';
+import { actionAfter } from './run.failure.js';
 import { RunJournal } from './run.journal.js';
-import { RunProgressTable, RunProgressWriter } from './run.progress.table.js';
-import { RunTable } from './run.table.js';
-import type { FinishedRun, RunningRun } from './run.table.js';
-import { StepResultTable } from './step-result.table.js';
+import { RunProgressStore, RunProgressWriter } from './run.progress.store.js';
+import { RunStore } from './run.store.js';
+import type { FinishedRun, RunningRun } from './run.store.js';
+import { StepResultStore } from './step-result.store.js';
 
 /** Injection token of {@link RunOptions}. */
 export const runOptions = Symbol('run options');
@@ -44,9 +44,9 @@ export class RunWorker {
   private readonly renewals: BatchWriter<RunningRun, boolean>;
 
   constructor(
-    table: RunTable,
-    progress: RunProgressTable,
-    private readonly stepResults: StepResultTable,
+    store: RunStore,
+    progress: RunProgressStore,
+    private readonly stepResults: StepResultStore,
     private readonly compiler: FlowCompiler,
     private readonly configuration: Configuration,
     @Inject(runOptions) private readonly options: RunOptions,
@@ -55,7 +55,7 @@ export class RunWorker {
     this.renewals = new BatchWriter({
       maxBatch: 1_000,
       lingerMs: renewalsLingerMs,
-      write: (held) => table.renew(held, options.runLeaseMs),
+      write: (held) => store.renew(held, options.runLeaseMs),
     });
   }
 
@@ -123,13 +123,13 @@ export class RunWorker {
     journal: RunJournal,
     lease: RenewingLease,
   ): Promise<RunningRun | FinishedRun | undefined> {
-    const verdict = lease.signal.aborted ? 'wait' : verdictOn(error, run.failures, this.options.runRetries);
-    if (verdict === 'give-up') {
+    const action = lease.signal.aborted ? 'wait' : actionAfter(error, run.failures, this.options.runRetries);
+    if (action === 'give-up') {
       const { code, message } = failureReason(error);
       log.warn({ err: error, runId: run.id, tenant: run.tenant }, 'the run is given up');
       return journal.end({ state: 'failed', code, message });
     }
-    await journal.end({ state: 'released', failure: verdict === 'retry' ? 'counts' : 'does-not-count' });
+    await journal.end({ state: 'released', failure: action === 'retry' ? 'counts' : 'does-not-count' });
     throw error;
   }
 

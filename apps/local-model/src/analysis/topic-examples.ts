@@ -257,4 +257,4 @@ export const topicExamples = {
   },
 } as const satisfies Record<string, { aliases: readonly string[]; near: readonly string[]; examples: readonly string[] }>;
 
-export type Topic = keyof typeof topicExamples;
+export type TopicName = keyof typeof topicExamples;

@@ -1,13 +1,13 @@
 import { contentStems } from '../text/english.js';
 import { topicExamples } from './topic-examples.js';
-import type { Topic } from './topic-examples.js';
+import type { TopicName } from './topic-examples.js';
 
 export interface TopicGuess {
-  readonly label: Topic | 'unknown';
+  readonly label: TopicName | 'unknown';
   /** 0 to 1; small for `unknown`. */
   readonly confidence: number;
   /** How likely each topic is; they add up to 1. */
-  readonly shares: ReadonlyMap<Topic, number>;
+  readonly shares: ReadonlyMap<TopicName, number>;
 }
 
 /** Added to every count, so that a word never seen under a topic does not rule it out. */
@@ -17,12 +17,12 @@ const leastShare = 0.35;
 
 /** Multinomial naive Bayes over the distinct stems of a text, after the examples. */
 export class TopicModel {
-  private readonly counts = new Map<Topic, Map<string, number>>();
-  private readonly totals = new Map<Topic, number>();
+  private readonly counts = new Map<TopicName, Map<string, number>>();
+  private readonly totals = new Map<TopicName, number>();
   private readonly vocabulary = new Set<string>();
 
-  constructor(examples: Readonly<Record<Topic, { examples: readonly string[] }>> = topicExamples) {
-    for (const [topic, one] of Object.entries(examples) as [Topic, { examples: readonly string[] }][]) {
+  constructor(examples: Readonly<Record<TopicName, { examples: readonly string[] }>> = topicExamples) {
+    for (const [topic, one] of Object.entries(examples) as [TopicName, { examples: readonly string[] }][]) {
       const counts = new Map<string, number>();
       for (const stem of one.examples.flatMap(contentStems)) {
         counts.set(stem, (counts.get(stem) ?? 0) + 1);
@@ -47,17 +47,17 @@ export class TopicModel {
       : { label: best![0], confidence, shares };
   }
 
-  private shares(stems: readonly string[]): Map<Topic, number> {
+  private shares(stems: readonly string[]): Map<TopicName, number> {
     // Words come in company, so a long text is no proof as strong as its length: its evidence is damped.
     const damping = Math.max(1, Math.sqrt(stems.length / 2));
-    const scores = [...this.counts.keys()].map((topic): [Topic, number] => [topic, this.logLikelihood(topic, stems) / damping]);
+    const scores = [...this.counts.keys()].map((topic): [TopicName, number] => [topic, this.logLikelihood(topic, stems) / damping]);
     const highest = Math.max(...scores.map(([, score]) => score));
-    const odds = scores.map(([topic, score]): [Topic, number] => [topic, Math.exp(score - highest)]);
+    const odds = scores.map(([topic, score]): [TopicName, number] => [topic, Math.exp(score - highest)]);
     const sum = odds.reduce((total, [, odd]) => total + odd, 0);
     return new Map(odds.map(([topic, odd]) => [topic, odd / sum]));
   }
 
-  private logLikelihood(topic: Topic, stems: readonly string[]): number {
+  private logLikelihood(topic: TopicName, stems: readonly string[]): number {
     const counts = this.counts.get(topic)!;
     const denominator = this.totals.get(topic)! + smoothing * this.vocabulary.size;
     return stems.reduce((sum, stem) => sum + Math.log(((counts.get(stem) ?? 0) + smoothing) / denominator), 0);

@@ -11,10 +11,10 @@ export type AnswerFormat =
   | { readonly kind: 'json' }
   | { readonly kind: 'schema'; readonly schema: OutputSchema };
 
-export type Answer = { readonly text: string } | { readonly refusal: string };
+export type GeneratedAnswer = { readonly text: string } | { readonly refusal: string };
 
 /** Answers by rules: the inputs are analysed, instructions are not understood. The same inputs and format always give the same answer. */
-export function answer(inputs: readonly string[], format: AnswerFormat): Answer {
+export function answer(inputs: readonly string[], format: AnswerFormat): GeneratedAnswer {
   const analysis = analyse(inputs);
   if (format.kind === 'text') return { text: inWords(analysis) };
   if (format.kind === 'json') return { text: JSON.stringify(inJson(analysis)) };

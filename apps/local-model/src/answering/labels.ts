@@ -1,5 +1,5 @@
 import { topicExamples } from '../analysis/topic-examples.js';
-import type { Topic } from '../analysis/topic-examples.js';
+import type { TopicName } from '../analysis/topic-examples.js';
 import type { Analysis } from '../analysis/analysis.js';
 import { contentStems } from '../text/english.js';
 import { languageName } from '../analysis/language.js';
@@ -169,7 +169,7 @@ function scoreByTopic(labels: readonly string[], { topic }: Analysis): Map<strin
   return scores;
 }
 
-function names(label: string, topic: Topic): boolean {
+function names(label: string, topic: TopicName): boolean {
   const aliases = new Set<string>(topicExamples[topic].aliases);
   return wordsOf(label).some((word) => aliases.has(word) || aliases.has(word.replace(/s$/, '')));
 }

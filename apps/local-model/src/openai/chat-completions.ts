@@ -4,8 +4,8 @@ import type { AnswerFormat } from '../answering/answer.js';
 import { InvalidRequest } from './api.errors.js';
 import { inputsOf, messageContent, parseRequest, schemaFormat, textOf } from './model-question.js';
 import type { ModelQuestion } from './model-question.js';
-import { pieces } from './protocol.js';
-import type { Completion, Protocol, StreamEvent } from './protocol.js';
+import { pieces } from './api-format.js';
+import type { Completion, ApiFormat, StreamEvent } from './api-format.js';
 
 const request = z.looseObject({
   model: z.string(),
@@ -31,7 +31,7 @@ const request = z.looseObject({
 });
 
 /** `POST /chat/completions`. */
-export const chatCompletions: Protocol = {
+export const chatCompletions: ApiFormat = {
   name: 'chat',
 
   read(body: unknown): ModelQuestion {

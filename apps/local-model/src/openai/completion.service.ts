@@ -13,8 +13,8 @@ import type { Fault } from '../faults/fault.js';
 import { RateLimits } from '../limits/rate-limits.js';
 import { ApiError, InvalidRequest, KeyRefused, ModelUnknown } from './api.errors.js';
 import type { ModelQuestion } from './model-question.js';
-import { modelName } from './protocol.js';
-import type { Completion, Protocol, StreamEvent } from './protocol.js';
+import { modelName } from './api-format.js';
+import type { Completion, ApiFormat, StreamEvent } from './api-format.js';
 
 const log = logger('local-model');
 
@@ -26,7 +26,7 @@ const charactersPerToken = 4;
 
 type ApiRequest = FastifyRequest<{ Body: Buffer }>;
 
-/** Answers a request of either protocol: key, question, planned fault, limits, answer. */
+/** Answers a request of either format: key, question, planned fault, limits, answer. */
 @Injectable()
 export class CompletionService implements OnModuleDestroy {
   private readonly closing = new AbortController();
@@ -43,14 +43,14 @@ export class CompletionService implements OnModuleDestroy {
   }
 
   /** @throws ApiError */
-  async handle(request: ApiRequest, reply: FastifyReply, protocol: Protocol): Promise<void> {
+  async handle(request: ApiRequest, reply: FastifyReply, format: ApiFormat): Promise<void> {
     const startedAt = performance.now();
     reply.header('x-request-id', `req_${randomUUID().replaceAll('-', '')}`);
     const report = (outcome: string, fields: object = {}): void => {
-      workDone(log, 'completion', { outcome, durationMs: performance.now() - startedAt, api: protocol.name, ...fields });
+      workDone(log, 'completion', { outcome, durationMs: performance.now() - startedAt, api: format.name, ...fields });
     };
     try {
-      report('ok', await this.answer(request, reply, protocol));
+      report('ok', await this.answer(request, reply, format));
     } catch (error) {
       report(error instanceof ApiError ? String(error.status) : 'defect');
       throw error;
@@ -58,16 +58,16 @@ export class CompletionService implements OnModuleDestroy {
   }
 
   /** @returns what the canonical line says of it */
-  private async answer(request: ApiRequest, reply: FastifyReply, protocol: Protocol): Promise<object> {
+  private async answer(request: ApiRequest, reply: FastifyReply, format: ApiFormat): Promise<object> {
     this.requireKey(request.headers.authorization);
-    const question = protocol.read(parseJson(request.body));
+    const question = format.read(parseJson(request.body));
     if (question.model !== modelName) throw new ModelUnknown(question.model, modelName);
     const struck = this.faultFor(request, question);
     if (struck !== undefined && !(await this.letsAnswer(struck, reply))) return { fault: struck.fault };
     const completion = this.complete(question, struck);
     reply.headers(this.limits.headers());
-    if (question.stream) sendEvents(reply, protocol.stream(completion, question), struck);
-    else await sendWhole(reply, protocol.whole(completion, question), struck);
+    if (question.stream) sendEvents(reply, format.stream(completion, question), struck);
+    else await sendWhole(reply, format.whole(completion, question), struck);
     const { inputTokens, outputTokens } = completion;
     return { stream: question.stream, inputTokens, outputTokens, fault: struck?.fault };
   }

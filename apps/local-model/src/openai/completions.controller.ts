@@ -6,7 +6,7 @@ import { ApiErrorFilter } from './api-error.filter.js';
 import { ModelUnknown } from './api.errors.js';
 import { chatCompletions } from './chat-completions.js';
 import { CompletionService } from './completion.service.js';
-import { modelName } from './protocol.js';
+import { modelName } from './api-format.js';
 import { responses } from './responses.js';
 
 /** What callers give an OpenAI client as its base URL, after the host. */

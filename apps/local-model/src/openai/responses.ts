@@ -11,8 +11,8 @@ import type { AnswerFormat } from '../answering/answer.js';
 import { InvalidRequest } from './api.errors.js';
 import { inputsOf, messageContent, parseRequest, schemaFormat, textOf } from './model-question.js';
 import type { Message, ModelQuestion } from './model-question.js';
-import { pieces } from './protocol.js';
-import type { Completion, Protocol, StreamEvent } from './protocol.js';
+import { pieces } from './api-format.js';
+import type { Completion, ApiFormat, StreamEvent } from './api-format.js';
 
 const inputItem = z.looseObject({
   type: z.literal('message').optional(),
@@ -42,7 +42,7 @@ const request = z.looseObject({
 });
 
 /** `POST /responses`. Nothing is stored, so no response can follow on another. */
-export const responses: Protocol = {
+export const responses: ApiFormat = {
   name: 'responses',
 
   read(body: unknown): ModelQuestion {

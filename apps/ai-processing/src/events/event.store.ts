@@ -74,7 +74,7 @@ interface EventRow {
 
 /** The table `event`, and beside it `customer`, which it fills. */
 @Injectable()
-export class EventTable {
+export class EventStore {
   constructor(private readonly database: Database) {}
 
   /** Returns, for each record, whether it is the one that its event stands for; others are repeats. */

@@ -166,7 +166,7 @@ const renew = statement(
 
 /** The table `run`: who may work on what. */
 @Injectable()
-export class RunTable {
+export class RunStore {
   constructor(private readonly database: Database) {}
 
   /** What events of several records ask for at once is one statement; each run goes to the first who asks. */

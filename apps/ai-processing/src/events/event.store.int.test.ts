@@ -3,17 +3,17 @@ import type { EventReceived } from '#libs/contracts';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { EventTable } from './event.table.js';
-import type { LoggedEvent } from './event.table.js';
+import { EventStore } from './event.store.js';
+import type { LoggedEvent } from './event.store.js';
 
 let fresh: FreshDatabase;
 let database: Database;
-let events: EventTable;
+let events: EventStore;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
-  events = new EventTable(database);
+  events = new EventStore(database);
 });
 afterAll(async () => {
   await database.close();

@@ -5,22 +5,22 @@ import type { ModelAttempt } from '#libs/models';
 import { Database, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { RunProgressTable } from './run.progress.table.js';
-import type { RunEnd, RunProgress } from './run.progress.table.js';
-import { RunTable } from './run.table.js';
-import type { PlannedRun, RunStart, RunningRun } from './run.table.js';
-import { StepResultTable } from './step-result.table.js';
+import { RunProgressStore } from './run.progress.store.js';
+import type { RunEnd, RunProgress } from './run.progress.store.js';
+import { RunStore } from './run.store.js';
+import type { PlannedRun, RunStart, RunningRun } from './run.store.js';
+import { StepResultStore } from './step-result.store.js';
 
 let fresh: FreshDatabase;
 let database: Database;
-let runs: RunTable;
-let progress: RunProgressTable;
+let runs: RunStore;
+let progress: RunProgressStore;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
-  runs = new RunTable(database);
-  progress = new RunProgressTable(database);
+  runs = new RunStore(database);
+  progress = new RunProgressStore(database);
 });
 afterAll(async () => {
   await database.close();
@@ -171,7 +171,7 @@ test('many runs are written at once: who lost its claim changes nothing, and its
   const [holder] = await runs.claim([fine], null, longMs);
   const of = (run: RunningRun): RunProgress => ({ run, steps: [step], attempts: [], unanswered: 0, end: completed('done') });
   expect(await progress.write([of(zombie!), of(holder!)], longMs)).toMatchObject([undefined, { state: 'completed', decision: 'done' }]);
-  const results = new StepResultTable(database);
+  const results = new StepResultStore(database);
   expect(await results.ofRun(zombie!)).toEqual(new Map());
   expect(await results.ofRun(holder!)).toEqual(new Map([['assess', 'first']]));
 });
@@ -180,7 +180,7 @@ test('a second output of a step is refused, and the first one stands', async () 
   const [run] = await runs.claim([planned()], null, longMs);
   await write(run!, { steps: [step] });
   await expect(write(run!, { steps: [{ ...step, output: 'second' }], end: completed('second') })).rejects.toThrow('step_result_pkey');
-  expect(await new StepResultTable(database).ofRun(run!)).toEqual(new Map([['assess', 'first']]));
+  expect(await new StepResultStore(database).ofRun(run!)).toEqual(new Map([['assess', 'first']]));
   expect(await runs.stored([run!])).toMatchObject([{ state: 'running' }]);
 });
 

@@ -3,8 +3,8 @@ import type { Json, PlannedDelivery } from '#libs/contracts';
 import type { ModelAttempt } from '#libs/models';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
-import { byIdentity } from './run.table.js';
-import type { FinishedRun, RunningRun } from './run.table.js';
+import { byIdentity } from './run.store.js';
+import type { FinishedRun, RunningRun } from './run.store.js';
 
 /** How a run's claim ends: with the run, or given back for whoever comes next. */
 export type RunEnd =
@@ -110,7 +110,7 @@ const write = statement(
 
 /** The tables `run`, `step_result` and `model_attempt`, as far as the holder of a claim writes them. */
 @Injectable()
-export class RunProgressTable {
+export class RunProgressStore {
   constructor(private readonly database: Database) {}
 
   /** For each, in their order: the run after it; undefined where the claim is no longer ours. No run may be among them twice. */
@@ -134,8 +134,8 @@ const keyOf = ({ tenant, id, fence }: { tenant: string; id: string; fence: numbe
 
 /** Shares its statements among all the runs of the process that are at work. */
 export class RunProgressWriter extends BatchWriter<RunProgress, RunningRun | FinishedRun | undefined> {
-  constructor(table: RunProgressTable, leaseMs: number) {
-    super({ maxBatch: 200, lingerMs: 2, write: (progress) => table.write(progress, leaseMs) });
+  constructor(store: RunProgressStore, leaseMs: number) {
+    super({ maxBatch: 200, lingerMs: 2, write: (progress) => store.write(progress, leaseMs) });
   }
 }
 

@@ -86,7 +86,7 @@ const start: WalkPosition = { receivedAt: new Date(0), id: '' };
 
 /** Deletes the old and finished part of a tenant's history from all its tables. The audit is kept. */
 @Injectable()
-export class RetentionTable {
+export class RetentionStore {
   constructor(private readonly database: Database) {}
 
   async tenants(): Promise<string[]> {

@@ -71,7 +71,7 @@ const resolvedOf = statement(
 
 /** The table `dead_letter`: what was given up, with its reason, until it is put right. */
 @Injectable()
-export class DeadLetterTable {
+export class DeadLetterStore {
   constructor(private readonly database: Database) {}
 
   async open(letter: DeadLettered): Promise<void> {

@@ -23,7 +23,7 @@ export interface StreamEvent {
 }
 
 /** How one of OpenAI's two APIs words questions and answers. */
-export interface Protocol {
+export interface ApiFormat {
   readonly name: 'chat' | 'responses';
   /** @throws InvalidRequest */
   read(body: unknown): ModelQuestion;
