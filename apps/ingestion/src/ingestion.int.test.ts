@@ -20,7 +20,7 @@ import type { FreshDatabase } from '#libs/testing';
 import { IngestionModule } from './index.js';
 
 const tenant = uniqueName('acme');
-/** Of this test's own topics. */
+/** Prefix of the topics that only this test uses. */
 const topicPrefix = `${uniqueName('ingestion')}.`;
 const secrets = {
   stripe: 'whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH',
@@ -131,7 +131,7 @@ interface Sent {
   headers?: Record<string, string | string[]>;
   method?: string;
 }
-interface Answer {
+interface TestResponse {
   status: number;
   headers: Record<string, unknown>;
   text: string;
@@ -139,7 +139,7 @@ interface Answer {
 }
 
 /** Over node:http, because fetch would join or refuse what some of these tests must send. */
-function send(path: string, { body = '', headers = {}, method = 'POST' }: Sent = {}): Promise<Answer> {
+function send(path: string, { body = '', headers = {}, method = 'POST' }: Sent = {}): Promise<TestResponse> {
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest(
       new URL(path, service.url),
@@ -182,8 +182,8 @@ const event = (more: object = {}) => ({
   ...more,
 });
 
-/** The record of the one event that the answer acknowledges. */
-async function recordOf(answer: Answer) {
+/** The record of the one event that a response acknowledges. */
+async function recordOf(answer: TestResponse) {
   expect(answer.text).toMatch(/^\{"eventIds":\["evt_[0-9a-z]{32}"\]\}$/);
   const [eventId] = answer.json().eventIds as string[];
   return waitFor(() => logged.find((record) => record.event.eventId === eventId), { what: `${eventId} on the log` });
@@ -311,7 +311,7 @@ describe('Slack’s handshake', () => {
 });
 
 /** Status, code and field of a refusal, whose form is checked. */
-function refusal(answer: Answer): { status: number; code: string; field?: string } {
+function refusal(answer: TestResponse): { status: number; code: string; field?: string } {
   expect(answer.headers['content-type']).toMatch('application/problem+json');
   const { type, title, detail, status, code, field } = answer.json();
   expect({ type, status, title, detail }).toEqual({
@@ -430,7 +430,7 @@ describe('CloudEvents', () => {
       body: typeof body === 'string' ? body : JSON.stringify(body),
       headers: { authorization: `Bearer ${keys.ingest}`, 'content-type': contentType, ...headers },
     });
-  const recordsOf = async (answer: Answer) => {
+  const recordsOf = async (answer: TestResponse) => {
     expect(answer).toMatchObject({ status: 202 });
     const ids = answer.json().eventIds as string[];
     return waitFor(

@@ -11,7 +11,7 @@ import { createVerifier } from './create-verifier.js';
 
 type Fact = 'eventId' | 'type' | 'customer' | 'occurredAt';
 
-/** What the first expression that yields something yields. */
+/** The value of the first expression that yields text or a number. */
 async function read(preset: Extraction, fact: Fact, input: { body?: unknown; headers?: Record<string, string> }): Promise<unknown> {
   for (const text of preset[fact]) {
     const found = await compileExpression(text).evaluate({ body: {}, headers: {}, ...input });

@@ -1,4 +1,5 @@
 import { DomainError } from '#libs/contracts';
+import type * as FastCheck from 'fast-check';
 import type { VerifiableRequest } from './request.js';
 import type { Verifier } from './scheme-verifier.js';
 
@@ -52,4 +53,49 @@ function* tampered(request: PlainRequest): Generator<{ what: string; request: Ve
       }
     }
   }
+}
+
+/**
+ * Sends made-up headers, targets and bodies, alone and in place of parts of an accepted request. For tests.
+ * @param fc the library, which only tests can import
+ * @param fields.base64 a header of the request, which is also replaced by random bytes in base64
+ * @throws if one is accepted, or fails with an error other than a {@link DomainError}
+ */
+export function refuseNoise(
+  fc: typeof FastCheck,
+  verifier: Verifier,
+  request: PlainRequest,
+  nowMs: number,
+  fields: { base64?: string } = {},
+): void {
+  const header = fc.constantFrom(...Object.keys(request.headers), 'content-type', 'authorization');
+  const value = fc.oneof(
+    fc.string({ unit: 'binary-ascii', maxLength: 80 }),
+    fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+  );
+  const noise = fc.record({
+    headers: fc.dictionary(header, value, { maxKeys: 4 }),
+    target: fc.string({ unit: 'binary-ascii', maxLength: 40 }).map((text) => `/?${text}`),
+    body: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+  });
+  fc.assert(
+    fc.property(noise, value, (made, replaced) => {
+      refuse(verifier, asReceived(made), nowMs);
+      if (fields.base64 === undefined) return;
+      const prefix = /^\w+ /.exec(request.headers[fields.base64]!)?.[0] ?? '';
+      fc.pre(prefix + replaced !== request.headers[fields.base64]);
+      refuse(verifier, asReceived({ ...request, headers: { ...request.headers, [fields.base64]: prefix + replaced } }), nowMs);
+    }),
+    { numRuns: 300 },
+  );
+}
+
+function refuse(verifier: Verifier, request: VerifiableRequest, nowMs: number): void {
+  try {
+    verifier.verify(request, nowMs);
+  } catch (refusal) {
+    if (refusal instanceof DomainError) return;
+    throw refusal;
+  }
+  throw new Error('A made-up request was accepted');
 }

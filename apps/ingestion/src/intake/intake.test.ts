@@ -7,7 +7,7 @@ import type { Source } from '../sources/source-catalog.js';
 import { readBody } from './body.js';
 import { toEventReceived } from './intake.js';
 
-/** Whatever stands where an expression looks: what a partner or a flow's author may come up with, and the edges of what is usable. */
+/** Values that an expression may read: arbitrary ones, and those at the limits of what is usable. */
 const found = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 300 }),
   fc.constantFrom(

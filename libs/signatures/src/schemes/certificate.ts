@@ -68,12 +68,17 @@ interface TrustedCertificates {
   readonly others: readonly X509Certificate[];
 }
 
-const pemCertificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+const pemCertificate = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
+
+/** The certificates in PEM, as DER. Line breaks may be missing, since a header has none. */
+function derOfPem(text: string): Buffer[] {
+  return Array.from(text.matchAll(pemCertificate), ([, base64]) => Buffer.from(base64!, 'base64'));
+}
 
 /** @throws SecretInvalid */
 function trustedCertificates(secret: string, { chainHeader }: CertificateScheme, field: string): TrustedCertificates {
   const expected = chainHeader === undefined ? 'PEM with the chain of the provider and its root certificate' : 'PEM with root certificates';
-  const certificates = certificatesIn(secret.match(pemCertificate) ?? []);
+  const certificates = certificatesIn(derOfPem(secret));
   const roots = certificates?.filter(isSelfSigned) ?? [];
   const others = certificates?.filter((certificate) => !roots.includes(certificate)) ?? [];
   if (roots.length === 0 || (chainHeader === undefined && others.length === 0)) throw new SecretInvalid(field, expected);
@@ -83,11 +88,8 @@ function trustedCertificates(secret: string, { chainHeader }: CertificateScheme,
 /** @throws SignatureMalformed */
 function parsedChain(text: string, header: string): readonly X509Certificate[] {
   const decoded = text.includes('%') ? percentDecoded(text) : text;
-  const parts = decoded.includes('-----')
-    ? (decoded.match(pemCertificate) ?? [])
-    : decoded.split(',').map((part) => fromBase64(part.trim()));
-  const chain =
-    parts.length > maxIntermediates + 2 || parts.includes(null as never) ? undefined : certificatesIn(parts as (string | Buffer)[]);
+  const parts = decoded.includes('-----') ? derOfPem(decoded) : decoded.split(',').map((part) => fromBase64(part.trim()));
+  const chain = parts.length > maxIntermediates + 2 ? undefined : certificatesIn(parts);
   if (chain === undefined || chain.length === 0)
     throw new SignatureMalformed(`The header ${header.toLowerCase()} is not a chain of certificates`);
   return chain;
@@ -102,9 +104,9 @@ function percentDecoded(text: string): string {
 }
 
 /** Undefined if one of them is not a certificate. */
-function certificatesIn(texts: readonly (string | Buffer)[]): X509Certificate[] | undefined {
+function certificatesIn(ders: readonly (Buffer | null)[]): X509Certificate[] | undefined {
   try {
-    return texts.map((text) => new X509Certificate(text));
+    return ders.map((der) => new X509Certificate(der!));
   } catch {
     return undefined;
   }

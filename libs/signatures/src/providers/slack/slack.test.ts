@@ -1,3 +1,4 @@
+import type { Json } from '#libs/contracts';
 import { expect, test } from 'vitest';
 import { createVerifier } from '../../create-verifier.js';
 import { acceptedTampering, asReceived } from '../../tampering.js';
@@ -28,4 +29,12 @@ test('without its timestamp it is refused', () => {
   const { 'X-Slack-Signature': signature } = vector.headers;
   const request = asReceived({ ...vector, headers: { 'X-Slack-Signature': signature } });
   expect(() => resolved.verify(request, signedAtMs)).toThrow('The header x-slack-request-timestamp is missing');
+});
+
+test('a url_verification is answered with its challenge, and nothing else is a handshake', () => {
+  const respond = (body: Json) =>
+    slack.handshake!.respond({ method: 'POST', query: new URLSearchParams(), headers: {}, body, secrets: [secret] });
+  expect(respond({ type: 'url_verification', challenge: '3eZbrw1aBm2rZgRNFdxV' })).toEqual({ status: 200, body: '3eZbrw1aBm2rZgRNFdxV' });
+  expect(() => respond({ type: 'url_verification' })).toThrow('body: is a url_verification without what to reply');
+  for (const body of [{ type: 'event_callback' }, [], null, 'url_verification']) expect(respond(body)).toBeUndefined();
 });
