@@ -43,7 +43,7 @@ describe.each(Object.entries(cases))('%s', (_, { algorithm, publicKey, signature
     timestampHeader: 'X-Time',
     template: '{timestamp}{body}',
     ...options,
-  } as never);
+  });
   const verifier = createVerifier(scheme, [pem(publicKey)]);
   const signed = (at = nowMs): PlainRequest => {
     const timestamp = String(at / 1_000);

@@ -27,7 +27,7 @@ const inSecrets = {
   template: '{id}|{timestamp}|WH-1|{crc32}',
 } as const;
 const inHeader = { ...inSecrets, chainHeader: 'X-Chain' } as const;
-const verifierOf = (scheme: object, ...secrets: string[]) => createVerifier(signatureScheme.parse(scheme as never), secrets);
+const verifierOf = (scheme: object, ...secrets: string[]) => createVerifier(signatureScheme.parse(scheme), secrets);
 
 function signed(signer: string, { at = nowMs, chain }: { at?: number; chain?: string } = {}): PlainRequest {
   const time = new Date(at).toISOString();
