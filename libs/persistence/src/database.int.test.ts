@@ -52,7 +52,7 @@ test('a session has its role from the start, and keeps it when it is reset', asy
   });
 });
 
-test('options that the address brings along do not push the role out', async () => {
+test('options in the address do not replace the role', async () => {
   const url = `${fresh.url}?options=${encodeURIComponent('-c work_mem=8MB')}`;
   const tuned = await Database.connect({ url, role: 'millrace_service', applicationName: 'tuned' });
   const [row] = await tuned.query(statement('test.tuned', `SELECT current_user AS role, current_setting('work_mem') AS memory`));
@@ -65,7 +65,7 @@ test('an int8 is a number, and one that would be rounded fails', async () => {
   await expect(database.query(valueOf, ['9007199254740993'])).rejects.toThrow('select it as text');
 });
 
-test('a statement at fault keeps its own error, and its connection goes on serving', async () => {
+test('a statement at fault fails with its own error, and its connection stays usable', async () => {
   const one = await connect(1);
   const before = await one.query(backend);
   await expect(one.query(fail, [0])).rejects.toThrow(DatabaseError);
@@ -74,7 +74,7 @@ test('a statement at fault keeps its own error, and its connection goes on servi
 });
 
 describe('a transaction', () => {
-  test('is all there when its work is done', async () => {
+  test('saves everything when its work succeeds', async () => {
     await database.transaction(async (session) => {
       await session.query(noteCustomer, ['done', 'a']);
       await session.query(noteCustomer, ['done', 'b']);
@@ -82,7 +82,7 @@ describe('a transaction', () => {
     expect(await database.query(customers, ['done'])).toEqual([{ customer: 'a' }, { customer: 'b' }]);
   });
 
-  test('leaves nothing when its work throws', async () => {
+  test('saves nothing when its work throws', async () => {
     const work = database.transaction(async (session) => {
       await session.query(noteCustomer, ['thrown', 'a']);
       throw new Error('changed my mind');
@@ -91,12 +91,12 @@ describe('a transaction', () => {
     expect(await database.query(customers, ['thrown'])).toEqual([]);
   });
 
-  test('does not take a network failure of its own work for one of Postgres', async () => {
+  test('does not mistake a network failure of its work for one of Postgres', async () => {
     const work = database.transaction(() => Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { syscall: 'connect' })));
     await expect(work).rejects.not.toBeInstanceOf(StorageUnavailable);
   });
 
-  test('does not pass for done when the error of one of its statements was swallowed', async () => {
+  test('fails when the error of one of its statements was swallowed', async () => {
     const work = database.transaction(async (session) => {
       await session.query(noteCustomer, ['swallowed', 'a']);
       await session.query(fail, [0]).catch(() => undefined);
@@ -105,7 +105,7 @@ describe('a transaction', () => {
     expect(await database.query(customers, ['swallowed'])).toEqual([]);
   });
 
-  test('lets no statement in once it is over', async () => {
+  test('refuses a statement after its end', async () => {
     const session = await database.transaction((open) => Promise.resolve(open));
     await expect(session.query(whoAmI)).rejects.toThrow('was sent after the end of its transaction');
   });
@@ -121,7 +121,7 @@ describe('when the connection breaks', () => {
     await expect(database.query(whoAmI)).resolves.toHaveLength(1);
   });
 
-  test('idle, nobody notices', async () => {
+  test('while it is idle, no caller notices', async () => {
     const one = await connect(1);
     const pid = await pidOf(one);
     await terminate(pid);
@@ -131,7 +131,7 @@ describe('when the connection breaks', () => {
   });
 });
 
-test('nobody at the address is unavailable storage, not a defect', async () => {
+test('an address without a server is unavailable storage, not a defect', async () => {
   const options = { url: 'postgres://x:y@127.0.0.1:1/z', role: 'millrace_service', applicationName: 'nobody' } as const;
   await expect(Database.connect(options)).rejects.toThrow(StorageUnavailable);
 });
@@ -153,7 +153,7 @@ test('more callers than connections wait their turn', async () => {
   await small.close();
 });
 
-test('a listener hears notices, and after its connection broke it comes back and says that it may have missed some', async () => {
+test('a listener gets notices, reconnects after its connection broke, and reports that it may have missed some', async () => {
   const heard: string[] = [];
   const subscription = await database.listen('test_channel', (payload) => heard.push(payload));
   expect(heard).toEqual(['']);

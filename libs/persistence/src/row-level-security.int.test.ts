@@ -46,7 +46,7 @@ async function tablesOf(client: Client): Promise<string[]> {
 }
 
 describe('every table', () => {
-  test('is there', () => {
+  test('exists', () => {
     expect(tables.length).toBeGreaterThan(10);
   });
 
@@ -119,7 +119,7 @@ describe('the query role', () => {
     expect(await query.asTenant('initech', (session) => session.query(customers))).toEqual([]);
   });
 
-  test('sees nothing again once that transaction is over, on the same connection', async () => {
+  test('sees nothing after that transaction, on the same connection', async () => {
     const one = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'one', poolSize: 1 });
     await one.asTenant('acme', (session) => session.query(customers));
     expect(await one.query(customers)).toEqual([]);
@@ -146,7 +146,7 @@ describe('the query role', () => {
     }
   });
 
-  test('cannot read what API keys are checked against', async () => {
+  test('cannot read the hashes of API keys', async () => {
     const hashes = statement('rls.hashes', 'SELECT secret_hash FROM api_key');
     await expect(query.asTenant('acme', (session) => session.query(hashes))).rejects.toThrow('permission denied for table api_key');
   });

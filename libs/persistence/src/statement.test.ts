@@ -7,6 +7,6 @@ test('two statements of one name are refused when they are declared, not when th
   expect(() => statement('test.twice', 'SELECT 1')).not.toThrow();
 });
 
-test('a name that Postgres would cut off is refused', () => {
+test('a name that Postgres would truncate is refused', () => {
   expect(() => statement('x'.repeat(64), 'SELECT 1')).toThrow('longer than 63 bytes');
 });
