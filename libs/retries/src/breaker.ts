@@ -44,8 +44,6 @@ export interface Call {
 export interface Breaker {
   /** Null while the breaker is closed. Probes may go out once this time has passed. */
   readonly openUntilMs: number | null;
-  /** The time of the latest opening, also of one after a failed probe. */
-  readonly openedAtMs: number | null;
   /** Openings in a row. */
   readonly openings: number;
   /** Successful probes since the latest opening. */
@@ -57,7 +55,6 @@ export interface Breaker {
 
 export const closedBreaker: Breaker = Object.freeze({
   openUntilMs: null,
-  openedAtMs: null,
   openings: 0,
   successes: 0,
   unansweredInARow: 0,
@@ -116,7 +113,6 @@ function opened(breaker: Breaker, outcome: CallOutcome, nowMs: number, rules: Br
   const openMs = outcome === 'credentialRefused' ? rules.credentialOpenMs : Math.min(rules.longestOpenMs, fullMs * spread);
   return {
     ...closedBreaker,
-    openedAtMs: nowMs,
     openUntilMs: nowMs + Math.round(openMs),
     openings: breaker.openings + 1,
   };

@@ -34,7 +34,7 @@ const plan = statement(
 const open = statement(
   'test.claims.open',
   `INSERT INTO destination_health (tenant_id, destination, document_version, open_since, open_until, breaker)
-   VALUES ('acme', 'open', 1, now(), now() + interval '1 hour', '{"openUntilMs": 32503680000000, "openedAtMs": 0, "openings": 1, "successes": 0, "unansweredInARow": 0, "seconds": []}')`,
+   VALUES ('acme', 'open', 1, now(), now() + interval '1 hour', '{"openUntilMs": 32503680000000, "openings": 1, "successes": 0, "unansweredInARow": 0, "seconds": []}')`,
 );
 
 interface Plan {
