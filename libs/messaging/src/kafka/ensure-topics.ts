@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Admin } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
@@ -21,7 +23,7 @@ export async function ensureTopics(options: LogOptions, wanted: readonly Topic[]
     const missing = topics.filter((topic) => !existing.has(topic.name));
     if (missing.length > 0) {
       await admin.createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false,
         topics: missing.map((topic) => ({
           topic: topic.name,
           numPartitions: topic.partitions,
@@ -30,15 +32,34 @@ export async function ensureTopics(options: LogOptions, wanted: readonly Topic[]
         })),
       });
     }
-    const { topics: found } = await admin.fetchTopicMetadata({ topics: topics.map((topic) => topic.name) });
-    const counts = new Map(found.map(({ name, partitions }) => [name, partitions.length]));
-    refuseOtherCounts(topics, counts);
+    refuseOtherCounts(topics, await partitionCounts(admin, topics));
   } catch (error) {
     if (error instanceof PartitionCountDiffers) throw error;
     const why = messageOf(error);
     throw new LogUnavailable(`the topics could not be made ready at ${options.brokers.join(', ')}: ${why}`, error);
   } finally {
     await admin.disconnect();
+  }
+}
+
+const appearanceDeadlineMs = 10_000;
+const notThereYet = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'];
+
+/**
+ * Partition counts by topic name. Waits until all topics are there and have leaders: a broker of Kafka hears of a new topic some time after the
+ * controller has created it. kafkajs waits for leaders, but gives up at once where the topic itself is not there yet.
+ */
+async function partitionCounts(admin: Admin, topics: readonly { name: string }[]): Promise<Map<string, number>> {
+  const deadline = performance.now() + appearanceDeadlineMs;
+  for (;;) {
+    try {
+      const { topics: found } = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
+      return new Map(found.map(({ name, partitions }) => [name, partitions.length]));
+    } catch (error) {
+      const { type, cause } = error as { type?: string; cause?: { type?: string } };
+      if (!notThereYet.includes(type ?? cause?.type ?? '') || performance.now() > deadline) throw error;
+      await pause(50);
+    }
   }
 }
 
