@@ -1,6 +1,7 @@
 -- What timeline.table.ts reads. apps/query/src/events/event.functions.sql says how these functions work.
 
--- Everything that happened to events, in order, at most 1000 entries each. `rank` orders what happened at the same moment.
+-- Everything that happened to events, in order, at most 1000 entries each. `rank` orders what happened at the same moment;
+-- ids and the name of the step come after it, so that two reads of steps that ended within a millisecond have the same order.
 CREATE OR REPLACE FUNCTION event_timelines(p_tenant text, p_keys text[])
 RETURNS TABLE (
   event_id text, at timestamptz, kind text, subject text, detail text, code text, run_id text, step text,
@@ -38,6 +39,6 @@ BEGIN
       UNION ALL SELECT 10, x.event_id, x.created_at, 'parked', x.kind, x.message, x.code, x.run_id, NULL, x.delivery_id, x.id, NULL, NULL
         FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys))
     SELECT event_id::text, at, kind, subject::text, detail, code, run_id::text, step::text, delivery_id::text, dead_letter_id::text, attempt, actor
-    FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, rank, attempt) AS place FROM entry) AS ordered
+    FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, rank, attempt, run_id, step, delivery_id) AS place FROM entry) AS ordered
     WHERE place <= 1000 ORDER BY event_id, place;
 END $$;
