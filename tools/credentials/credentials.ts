@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Credentials } from '#apps/standalone';
+import type { SampleCredentials } from '#apps/standalone';
 
 /** Reads the `credentials.json` of the one-process form. Prints the reason and ends the process if that is not possible. */
-export function readCredentials(): Credentials {
+export function readCredentials(): SampleCredentials {
   const path = join(process.env['MILLRACE_DIRECTORY'] || '.millrace', 'credentials.json');
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Credentials;
+    return JSON.parse(readFileSync(path, 'utf8')) as SampleCredentials;
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     const reason = missing

@@ -3,7 +3,7 @@ import { integer, oneOf, optionalText, text } from '#libs/config';
 import { httpSettings, processSettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
 
-/** Settings of the one-process form: a laptop's. What the services need of each other is filled in by the composition. */
+/** Settings of the one-process form. The composition fills in the addresses that the services need of each other. */
 export const standaloneSettings = {
   ...httpSettings,
   ...processSettings,

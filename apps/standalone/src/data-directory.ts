@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { FolderInUse, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
 
-/** What the demo, the CLI and a curious newcomer need to knock at the doors; in `credentials.json`, readable by its owner only. */
-export interface Credentials {
+/** The contents of `credentials.json` for the demo, the CLI and a newcomer. Readable by its owner only. */
+export interface SampleCredentials {
   url: string;
   tenant: string;
   apiKey: string;
@@ -14,7 +14,7 @@ export interface Credentials {
   secrets: Record<string, string>;
 }
 
-/** Another process works on the same data. */
+/** Another process uses the data directory. */
 export class AlreadyRunning extends Error {
   constructor(pid: number, url: string, path: string) {
     super(`Millrace already runs on ${path}: ${url} (process ${pid}). Stop it with Ctrl-C where it runs, or with: kill ${pid}`);
@@ -22,7 +22,7 @@ export class AlreadyRunning extends Error {
   }
 }
 
-/** The folder is another user's: what this process would write there, its owner could not read again. */
+/** The folder belongs to another user, who could not read what this process would write there. */
 export class OwnedByAnother extends Error {
   constructor(path: string, uid: number) {
     super(`${path} belongs to another user (uid ${uid}). Start as that user, or use another folder: MILLRACE_DIRECTORY=… npm start`);
@@ -30,7 +30,7 @@ export class OwnedByAnother extends Error {
   }
 }
 
-/** The folder that holds everything the one-process form keeps: Postgres, the log, keys. Only its owner may enter, and one process at a time owns it. */
+/** The folder with all data of the one-process form: Postgres, the log, keys. Only its owner may enter, and one process at a time uses it. */
 export class DataDirectory {
   readonly path: string;
   private folderLock: FolderLock | undefined;
@@ -64,24 +64,24 @@ export class DataDirectory {
     this.folderLock?.release();
   }
 
-  /** A key that is made once and kept; 32 bytes. */
+  /** A random key of 32 bytes, generated at the first call and kept. */
   key(name: string): Buffer {
     const path = join(this.path, `${name}.key`);
     if (!existsSync(path)) writePrivately(path, randomBytes(32).toString('base64'));
     return Buffer.from(readFileSync(path, 'utf8'), 'base64');
   }
 
-  credentials(): Credentials | undefined {
+  credentials(): SampleCredentials | undefined {
     const path = join(this.path, 'credentials.json');
-    return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Credentials) : undefined;
+    return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as SampleCredentials) : undefined;
   }
 
-  saveCredentials(credentials: Credentials): void {
+  saveCredentials(credentials: SampleCredentials): void {
     writePrivately(join(this.path, 'credentials.json'), `${JSON.stringify(credentials, null, 2)}\n`);
   }
 }
 
-/** Written whole or not at all, so that a crash in between leaves the old one. */
+/** Replaces the file atomically, so that a crash leaves either the old content or the new one. */
 function writePrivately(path: string, content: string): void {
   writeFileSync(`${path}.new`, content, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);

@@ -1,2 +1,2 @@
 export { standaloneSettings } from './config.js';
-export type { Credentials } from './data-directory.js';
+export type { SampleCredentials } from './data-directory.js';

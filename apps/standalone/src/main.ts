@@ -4,7 +4,7 @@ import { standaloneSettings } from './config.js';
 import { startStandalone } from './standalone.js';
 import { welcome } from './welcome.js';
 
-// Not `serve`: this process owns a Postgres, a log and a data directory around the services, and speaks to a person.
+// Not `serve`: this process also owns a Postgres, a log and a data directory, and prints for a person.
 try {
   const settings = readSettings('standalone', standaloneSettings, process.env);
   const tracing = observe('standalone', settings);

@@ -14,7 +14,7 @@ interface Receipt {
 
 const kept = 100;
 
-/** Stands for a system of the newcomer's: checks each delivery's signature as any receiver of Standard Webhooks does, and shows the last ones. */
+/** A sample receiver: checks the Standard Webhooks signature of each delivery and shows the last ones. */
 @Controller('sample/crm')
 export class SampleDestinationController {
   private readonly receipts: Receipt[] = [];

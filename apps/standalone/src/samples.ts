@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
-import type { Credentials } from './data-directory.js';
+import type { SampleCredentials } from './data-directory.js';
 
 const tenant = 'acme';
 const folder = fileURLToPath(new URL('samples', import.meta.url));
 
-/** The signing secrets of the sample sources and of the sample destination, by name, each as its provider would make it. */
+/** The signing secrets of the sample sources and of the sample destination, by name, each in its provider's format. */
 export function makeSecrets(): Record<string, string> {
   return {
     stripe: `whsec_${randomBytes(24).toString('hex')}`,
@@ -29,8 +29,8 @@ export function sampleDocuments(values: Readonly<Record<string, string>>): unkno
     });
 }
 
-/** Puts the sample tenant there as an operator would, over GraphQL, and makes its first API key. */
-export async function putSamples(url: string, operatorKey: string, secrets: Record<string, string>): Promise<Credentials> {
+/** Applies the sample tenant's documents as an operator, over GraphQL, and creates its first API key. */
+export async function putSamples(url: string, operatorKey: string, secrets: Record<string, string>): Promise<SampleCredentials> {
   const documents = sampleDocuments({ ...secrets, url });
   const data = await ask<Result>({ url, operatorKey }, putting, { documents });
   const key = data.createApiKey?.key;
@@ -39,10 +39,10 @@ export async function putSamples(url: string, operatorKey: string, secrets: Reco
 }
 
 /**
- * The sample destination is served by this same process, so it goes where the process goes: another `PORT` than that of the start before. A
- * destination that somebody has pointed elsewhere stays as it is.
+ * Updates the address of the sample destination, which this process serves itself, after a start on another `PORT`. A destination that somebody
+ * has pointed elsewhere is left alone.
  */
-export async function moveSampleDestination(before: Credentials, url: string): Promise<void> {
+export async function moveSampleDestination(before: SampleCredentials, url: string): Promise<void> {
   const access = { url, operatorKey: before.operatorKey };
   const { document } = await ask<{ document: { content: { spec: { url: string } } } | null }>(access, finding);
   if (document?.content.spec.url !== sampleDestinationUrl(before.url)) return;

@@ -13,20 +13,20 @@ import { migrate } from '#libs/migrations';
 import { logOptions, start, storageOptions } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
-import type { Credentials } from './data-directory.js';
+import type { SampleCredentials } from './data-directory.js';
 import { makeSecrets, moveSampleDestination, putSamples } from './samples.js';
 import { SampleDestinationModule } from './sample-destination.module.js';
 
 export interface Standalone {
-  readonly credentials: Credentials;
-  /** True where this start made the sample tenant. */
+  readonly credentials: SampleCredentials;
+  /** True if this start created the sample tenant. */
   readonly first: boolean;
   stop(): Promise<void>;
 }
 
 /**
- * Everything in one process on one port: the services as they are, over an embedded Postgres and an embedded log, with the local model and the
- * samples. What one of its settings names instead (a Kafka, a Postgres, a model) is used instead.
+ * All services in one process on one port, over an embedded Postgres and an embedded log, with the local model and the samples. A setting that
+ * names a Kafka, a Postgres or a model replaces the embedded one.
  * @param environment where the services' own settings are read from, beside what the composition fills in
  * @param stopping breaks the start off
  * @throws AlreadyRunning while another process has the data directory
@@ -83,7 +83,7 @@ export async function startStandalone(
     started.push(() => running.stop());
     const before = directory.credentials();
     if (before !== undefined && before.url !== url) await moveSampleDestination(before, url);
-    const credentials: Credentials = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url };
+    const credentials: SampleCredentials = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url };
     directory.saveCredentials(credentials);
     return { credentials, first: before === undefined, stop };
   } catch (error) {
@@ -92,7 +92,7 @@ export async function startStandalone(
   }
 }
 
-/** Asked before anything is started, so that the most common trouble has a short answer. */
+/** Checked before anything is started, so that a taken port is reported in one line. */
 async function requireFreePort(host: string, port: number): Promise<void> {
   const probe = createServer();
   try {
@@ -122,7 +122,7 @@ async function embeddedLog(directory: DataDirectory, retentionMegabytes: number,
   return broker.address;
 }
 
-/** Made once; it opens every tenant of this data directory. */
+/** The operator's key of this data directory, generated once. It acts in every tenant. */
 function operatorKeyOf(directory: DataDirectory): string {
   return `mr_local_operator_${directory.key('operator').toString('base64url')}`;
 }

@@ -1,6 +1,6 @@
 import type { Standalone } from './standalone.js';
 
-/** Where to look and what to try, for whoever just typed `npm start`. */
+/** The text that `npm start` prints: the addresses and commands to try first. */
 export function welcome({ credentials, first }: Standalone, directory: string): string {
   const { url, tenant, apiKey } = credentials;
   const event = {

@@ -1,11 +1,11 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Scope } from '#libs/contracts';
 
-/** What anyone may know about a key: everything but its secret. */
+/** The public facts of a key: everything but its secret. */
 export interface StoredApiKey {
   readonly id: string;
   readonly tenant: string;
-  /** What it is for, in its owner's words. */
+  /** The owner's description of its purpose. */
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly createdAt: Date;
@@ -14,13 +14,13 @@ export interface StoredApiKey {
   readonly revokedAt: Date | null;
 }
 
-/** With what a presented key is checked against. */
+/** A stored key with the hash that a presented key is checked against. */
 export interface CheckableApiKey extends StoredApiKey {
   readonly secretHash: Buffer;
 }
 
 export interface IssuedApiKey {
-  /** Shown to its owner once, and not kept. */
+  /** The whole key. Shown to its owner once, and not kept. */
   readonly key: string;
   readonly id: string;
   readonly secretHash: Buffer;
@@ -42,13 +42,13 @@ export function issueApiKey(environment: string): IssuedApiKey {
   return { key, id, secretHash: hashOfSecret(secret) };
 }
 
-/** Null where the text is not an API key. */
+/** Returns null if the text is not an API key. */
 export function parseApiKey(text: string): { environment: string; id: string; secret: string } | null {
   const [, environment, id, secret] = pattern.exec(text) ?? [];
   return environment === undefined || id === undefined || secret === undefined ? null : { environment, id, secret };
 }
 
-/** A plain hash is enough: nobody finds 192 random bits by trying. */
+/** A plain hash is enough, because 192 random bits cannot be guessed. */
 export function hashOfSecret(secret: string): Buffer {
   return hash('sha256', secret, 'buffer');
 }

@@ -9,7 +9,7 @@ export class CredentialMissing extends DomainError {
   }
 }
 
-/** One message for every reason, so that trying keys teaches nothing. */
+/** Has one message for every reason, so that trying keys reveals nothing. */
 export class CredentialInvalid extends DomainError {
   readonly code = 'credential.invalid';
 
@@ -29,7 +29,7 @@ export class ScopeMissing extends DomainError {
   }
 }
 
-/** A key of one tenant was sent with the name of another. */
+/** A tenant's key was sent with the name of another tenant. */
 export class TenantForbidden extends DomainError {
   readonly code = 'credential.scope';
 
@@ -40,7 +40,7 @@ export class TenantForbidden extends DomainError {
   }
 }
 
-/** The operator key has no tenant of its own. */
+/** The operator key was sent without the tenant to act in. */
 export class TenantNotNamed extends DomainError {
   readonly code = 'request.invalid';
   override readonly field = 'millrace-tenant';

@@ -5,17 +5,17 @@ import type { CheckableApiKey } from './api-key.js';
 import { CredentialInvalid, CredentialMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
 import type { Principal } from './principal.js';
 
-/** Finds a stored key by its id, in whatever tenant. */
+/** Finds a stored key by its id, in any tenant. */
 export type FindApiKey = (id: string) => CheckableApiKey | undefined | Promise<CheckableApiKey | undefined>;
 
 export interface KeyRingOptions {
-  /** The one key from the environment that may do everything in every tenant; left out, there is none. */
+  /** The platform operator's key: all scopes, in every tenant. Default: there is none. */
   operatorKey?: string;
-  /** Milliseconds since 1970, for expiry. */
+  /** The current time in ms since 1970, for expiry. Default `Date.now`. */
   clock?: () => number;
 }
 
-/** Tells from a request's headers who asks. */
+/** Authenticates requests by their headers. */
 export class KeyRing {
   private readonly operatorHash: Buffer | undefined;
   private readonly clock: () => number;

@@ -1,13 +1,13 @@
 import type { Scope } from '#libs/contracts';
 import { ScopeMissing } from './credential.errors.js';
 
-/** Who asks, and what that one may do. */
+/** An authenticated caller and its rights. */
 export interface Principal {
   readonly keyId: string;
   /** The one tenant this principal acts in. */
   readonly tenant: string;
   readonly scopes: readonly Scope[];
-  /** As it stands in audit entries and documents: `key:<id>`, or `operator`. */
+  /** The name in audit entries and documents: `key:<id>`, or `operator`. */
   readonly actor: string;
 }
 

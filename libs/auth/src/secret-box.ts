@@ -3,11 +3,11 @@ import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, randomByt
 /** A secret as it is stored. */
 export interface SealedSecret {
   readonly sealed: string;
-  /** Tells two secrets apart; says nothing about either to anyone without the key. */
+  /** Equal for equal secrets under one key. Reveals nothing without the key. */
   readonly fingerprint: string;
 }
 
-/** A sealed secret cannot be opened with the keys this process has. */
+/** A sealed secret cannot be opened with the keys of this process. */
 export class SecretUnreadable extends Error {
   override readonly name = 'SecretUnreadable';
 }
@@ -22,8 +22,8 @@ interface Key {
 }
 
 /**
- * Encrypts secrets at rest with AES-256-GCM. The sealed text, `v1.<key id>.<nonce, tag and ciphertext in base64url>`, names its key: to rotate,
- * make a new key the first and keep the old ones behind it until everything was sealed again.
+ * Encrypts secrets at rest with AES-256-GCM. The sealed text, `v1.<key id>.<nonce, tag and ciphertext in base64url>`, names its key. To rotate,
+ * put a new key first and keep the old ones after it until every secret was sealed again.
  */
 export class SecretBox {
   private readonly current: Key;
@@ -38,7 +38,7 @@ export class SecretBox {
     this.fingerprintKey = Buffer.from(hkdfSync('sha256', key, '', 'millrace secret fingerprint', 32));
   }
 
-  /** Never the same text twice; the fingerprint of a secret stays the same under the same key. */
+  /** Seals a secret. The text differs on every call; the fingerprint stays the same under the same key. */
   seal(plain: string): SealedSecret {
     const nonce = randomBytes(nonceBytes);
     const head = `${format}.${this.current.id}`;

@@ -108,13 +108,13 @@ export type FailureCode = keyof typeof failures;
  */
 export abstract class DomainError extends Error {
   abstract readonly code: FailureCode;
-  /** How long to wait before the next try, in ms, where the other side said so. */
+  /** The wait before the next try that the other side asked for, in ms. */
   readonly retryAfterMs?: number;
   /** The longest wait before the next try, in ms; shorter than the cap of the retry policy. Unset: the policy's cap. */
   readonly retryWithinMs?: number;
   /** True if the fault is our own log or storage. Such a retry does not use up the retry budget, and nothing is parked for it. */
   readonly ours: boolean = false;
-  /** Which field of the input is at fault, as a path (`spec.steps.0.infer.model`). */
+  /** The path of the input's field at fault, such as `spec.steps.0.infer.model`. */
   readonly field?: string;
 
   get outcome(): Outcome {

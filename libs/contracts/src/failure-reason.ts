@@ -1,7 +1,7 @@
 import { DomainError } from './errors.js';
 import type { FailureCode } from './errors.js';
 
-/** Why something failed, as it is stored, announced and shown. */
+/** The reason of a failure, as it is stored, announced and shown. */
 export interface FailureReason {
   readonly code: FailureCode;
   readonly message: string;

@@ -17,7 +17,7 @@ function digest(parts: readonly (string | number | Buffer)[]): string {
     at = start + (typeof content === 'string' ? whole.write(content, start) : content.copy(whole, start));
     whole.writeUInt32BE(at - start, start - 4);
   }
-  // As text with one character a byte: a digest as a Buffer of its own costs as much again as the hash.
+  // latin1 text with one character per byte: a Buffer for the digest would cost as much as the hash itself.
   return base32(hash('sha256', whole, 'binary').slice(0, 20));
 }
 
@@ -43,7 +43,7 @@ export function eventId(tenant: string, source: string, identity: { providerEven
   return `evt_${digest([tenant, source, kind, value])}`;
 }
 
-/** Milliseconds until the year 3084, in characters that sort by bytes as the times do. */
+/** A time in ms (until the year 3084) as characters that sort by bytes as the times do. */
 const timeCharacters = 9;
 
 function timeText(ms: number): string {
@@ -53,14 +53,14 @@ function timeText(ms: number): string {
 }
 
 /**
- * Another one each time: what follows from a run stands beside it, the newest at the end of each index. A run is known by its event, flow and
- * generation, and keeps the id that its first claim stored.
+ * A new id, different on each call. It begins with the time, so that rows about new runs stand at the end of each index. A run is identified by
+ * its event, flow and generation, and keeps the id that its first claim stored.
  */
 export function newRunId(atMs = Date.now()): string {
   return `run_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
 }
 
-/** What a delivery follows from. */
+/** The identity of a run, from which the ids of its deliveries follow. */
 export interface DecidedRun {
   readonly tenant: string;
   readonly runId: string;
@@ -79,22 +79,22 @@ export function deliveryId(run: DecidedRun, step: string, destination: string): 
   return time === undefined ? `dlv_${key}` : `dlv_${time}${key.slice(0, 26)}`;
 }
 
-/** Undefined for a run of Millrace before its ids began with a time: its deliveries keep their effect keys. */
+/** Undefined for runs from before ids began with a time; their deliveries keep their effect keys. */
 function timeOf(runId: string): string | undefined {
   return /^run_([0-9a-hjkmnp-tv-z]{9})[0-9a-hjkmnp-tv-z]{16}$/.exec(runId)?.[1];
 }
 
-/** What was given up, at which stage: parking the same thing twice is one dead letter. */
+/** The id of a dead letter. `origin` names the failed thing and its stage, so parking it twice is one dead letter. */
 export function deadLetterId(tenant: string, ...origin: (string | number)[]): string {
   return `dlq_${digest([tenant, ...origin])}`;
 }
 
-/** A mutation's command; the same caller's `idempotencyKey` makes the same command. */
+/** The id of a command: the same key and target make the same command. */
 export function commandId(tenant: string, idempotencyKey: string, ...target: string[]): string {
   return `cmd_${digest([tenant, idempotencyKey, ...target])}`;
 }
 
-/** What a command started: the same command twice is one operation. */
+/** The id of the bulk operation that a command starts: the same command twice is one operation. */
 export function bulkOperationId(tenant: string, command: string): string {
   return `bop_${digest([tenant, command])}`;
 }

@@ -29,14 +29,14 @@ export function sourceAddress(tenant: string, source: string): string {
   return `${tenant}.${source}`;
 }
 
-/** The inverse of {@link sourceAddress}; null where the text is not one. */
+/** The inverse of {@link sourceAddress}; null if the text is not an address. */
 export function parseSourceAddress(address: string): { tenant: string; source: string } | null {
   const [tenant, source, ...rest] = address.split('.');
   if (tenant === undefined || source === undefined || rest.length > 0) return null;
   return name.safeParse(tenant).success && name.safeParse(source).success ? { tenant, source } : null;
 }
 
-/** The key of every record about a customer: what Kafka partitions by and the consumer orders by. */
+/** The key of every record about a customer. Kafka partitions by it and the consumer orders by it. */
 export function recordKey(owner: { tenant: string; customer: string }): string {
   return `${owner.tenant}/${owner.customer}`;
 }

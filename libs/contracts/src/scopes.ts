@@ -1,3 +1,3 @@
-/** What an API key may do. `ingest`: push events; `read`: query; `operate`: replay, redeliver; `review`: decide reviews; `admin`: documents and keys. */
+/** The rights of an API key. `ingest`: push events; `read`: query; `operate`: replay, redeliver; `review`: decide reviews; `admin`: documents and keys. */
 export const scopes = ['ingest', 'read', 'operate', 'review', 'admin'] as const;
 export type Scope = (typeof scopes)[number];

@@ -1,6 +1,6 @@
 /**
- * Whether an event's type fits any of the patterns: `*` stands for any characters, none included (`invoice.*`); every other character for
- * itself. Compile once per document, match per event.
+ * Compiles patterns to a function that tells whether an event's type fits one of them. `*` stands for any characters, none included
+ * (`invoice.*`); every other character stands for itself. Compile once per document.
  */
 export function typeMatcher(patterns: readonly string[]): (type: string) => boolean {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')));
@@ -8,7 +8,7 @@ export function typeMatcher(patterns: readonly string[]): (type: string) => bool
   return (type) => exact.has(type) || wild.some((pieces) => fits(type, pieces));
 }
 
-/** The pieces between the stars, in order: the first and last are fixed to the ends, each other one is taken at its first place. */
+/** Matches the pieces between the stars in order: the first and last at the ends, each other one at its first occurrence. */
 function fits(type: string, pieces: readonly string[]): boolean {
   const first = pieces[0]!;
   const last = pieces.at(-1)!;

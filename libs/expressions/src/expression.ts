@@ -16,14 +16,14 @@ export interface ExpressionLimits {
 
 const standardLimits: ExpressionLimits = { timeoutMs: 1_000, depth: 200, items: 100_000 };
 
-/** The text is not a JSONata expression, or uses what could not be held to limits: `$eval`, a regular expression that needs backtracking. */
+/** The text is not a JSONata expression, or uses a construct without limits: `$eval`, a regular expression that needs backtracking. */
 export class ExpressionInvalid extends DomainError {
   readonly code = 'document.invalid';
 
   constructor(
     readonly expression: string,
     reason: string,
-    /** Offset into the text where reading stopped, where it is known. */
+    /** The offset in the text at which reading stopped, if it is known. */
     readonly position: number | undefined,
     cause: unknown,
   ) {
@@ -48,8 +48,8 @@ export class ExpressionFailed extends DomainError {
 export interface Expression {
   readonly text: string;
   /**
-   * The expression's value on `input`, which must be plain JSON; undefined where it yields nothing.
-   * A value that stands in the input as it is (a plain path) is that very object, and there without a promise: treat it as read-only.
+   * Evaluates the expression on `input`, which must be plain JSON. The value is undefined if the expression yields nothing. A plain path returns
+   * the object of the input itself, without a promise: treat it as read-only.
    * @throws ExpressionFailed by rejection only
    */
   evaluate(input: unknown): Promise<Json | undefined> | Json | undefined;
@@ -130,8 +130,8 @@ function follow(path: readonly string[], input: unknown): Json | undefined | typ
 }
 
 /**
- * What no limit could interrupt is refused before it runs: a regular expression that needs backtracking, and `$eval`, which parses text of the
- * event as an expression (a megabyte of it holds the process for half a minute).
+ * Refuses constructs that no limit can interrupt: a regular expression that needs backtracking, and `$eval`, which parses text of the event as
+ * an expression (one megabyte takes half a minute).
  */
 function refuseUnbounded(node: unknown): void {
   if (node === null || typeof node !== 'object') return;

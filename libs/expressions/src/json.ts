@@ -1,8 +1,8 @@
 import type { Json } from '#libs/contracts';
 
-/** Deeper than this, recursive readers of the value (`JSON.stringify` among them) would run out of stack. */
+/** The deepest nesting that recursive readers such as `JSON.stringify` can read without running out of stack. */
 const maxDepth = 200;
-/** Characters of text plus one for each value: about the size the value would have as JSON. */
+/** The largest value, in characters of text plus one per value: about its size as JSON. */
 const maxSize = 4 * 1024 * 1024;
 
 /**

@@ -2,13 +2,13 @@ import type jsonata from 'jsonata';
 
 type Comparator = (left: unknown, right: unknown) => unknown;
 
-/** Characters that `$pad` fills up to; a longer result would be refused, but only after it was made. */
+/** The longest result of `$pad`, in characters: a longer one would be refused only after it was made. */
 const maxPadding = 4 * 1024 * 1024;
 
 /**
- * JSONata looks at its clock between expressions, not within its own functions, and four of these need time or memory out of all proportion to
- * their input: `$sort` of 60 000 numbers ends the process for lack of memory, `$spread` of as many objects holds it up for half a minute, and
- * events of that size come from partners. Here they are again, with the same results, in about linear time.
+ * Replacements for four JSONata functions whose own versions need time or memory out of proportion to their input: `$sort` of 60 000 numbers
+ * runs out of memory, `$spread` of as many objects takes half a minute, and JSONata checks its time limit only between expressions. These
+ * return the same results in about linear time.
  */
 export function replaceSlowFunctions(expression: jsonata.Expression): void {
   expression.registerFunction('sort', sort, '<af?:a>');
@@ -17,13 +17,13 @@ export function replaceSlowFunctions(expression: jsonata.Expression): void {
   expression.registerFunction('pad', pad, '<s-ns?:s>');
 }
 
-/** Stable. A comparator of the expression's own is true where its arguments are in the wrong order; calls of it are what the time limit sees. */
+/** A stable sort. The expression's comparator returns true if its arguments are in the wrong order; the time limit is checked at its calls. */
 async function sort(items: unknown[] | undefined, isAfter: Comparator | undefined): Promise<unknown[] | undefined> {
   if (items === undefined || items.length <= 1) return items;
   if (isAfter !== undefined) return mergeSort(items, isAfter);
   const [first] = items;
   const type = typeof first;
-  // JSONata makes the message of its code.
+  // JSONata derives the message from the code.
   if ((type !== 'number' && type !== 'string') || items.some((item) => typeof item !== type)) throw refusal('D3070');
   return items.toSorted((left, right) => ((left as number) > (right as number) ? 1 : (left as number) < (right as number) ? -1 : 0));
 }
@@ -46,7 +46,7 @@ async function mergeSort(items: readonly unknown[], isAfter: Comparator): Promis
   return sorted;
 }
 
-/** Of equal values the first one stays; objects are equal whatever the order of their keys. */
+/** Keeps the first of equal values. Objects are equal whatever the order of their keys. */
 function distinct(items: unknown): unknown {
   if (!Array.isArray(items) || items.length <= 1) return items;
   const known = new Set<unknown>();
@@ -59,7 +59,7 @@ function distinct(items: unknown): unknown {
   return isSequence(items) ? sequence(kept) : kept;
 }
 
-/** Equal for equal JSON; functions among the values equal only themselves, as values do that hold one. */
+/** A text that is equal for equal JSON. A function, and a value that holds one, is equal only to itself. */
 function identityOf(value: unknown): unknown {
   if (typeof value === 'string') return `text ${value}`;
   if (typeof value !== 'object' || value === null) return value;
@@ -102,12 +102,12 @@ function pad(text: string | undefined, width: number, fill: string | undefined):
   return width > 0 ? text + padding : padding + text;
 }
 
-/** What JSONata counts as characters. */
+/** The characters of a text as JSONata counts them. */
 function codePoints(text: string): string[] {
   return Array.from(text);
 }
 
-/** What JSONata takes for one of its own lists: a list of one is that one, and an empty one is nothing. */
+/** Marks a list as a JSONata sequence: a sequence of one item is that item, and an empty one is no value. */
 function sequence(items: unknown[]): unknown[] {
   return Object.defineProperty(items, 'sequence', { enumerable: false, value: true });
 }

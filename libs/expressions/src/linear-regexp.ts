@@ -17,8 +17,8 @@ export function linear(pattern: RegExp): RE2JS {
 }
 
 /**
- * Stands in for `RegExp` inside JSONata, as far as JSONata uses it. JavaScript's own engine backtracks: one pattern and one hostile event
- * could hold the process for minutes, and no time limit can interrupt it. This one (RE2) takes time linear in the text.
+ * Replaces `RegExp` inside JSONata, as far as JSONata uses it. JavaScript's own engine backtracks: a hostile event could keep the process busy
+ * for minutes, and no time limit can interrupt it. RE2 takes time linear in the text.
  */
 export class LinearRegExp {
   lastIndex = 0;

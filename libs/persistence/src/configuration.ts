@@ -53,7 +53,7 @@ export class Configuration {
   private readonly oldFlows = new Map<string, Stored<FlowDocument>>();
   private tenants: Map<string, TenantConfiguration> | undefined;
   private apiKeys: ReadonlyMap<string, CheckableApiKey> = new Map();
-  /** What to read next: every tenant, or these. */
+  /** The tenants to read next. */
   private stale: 'all' | Set<string> = new Set();
   private subscription: Subscription | undefined;
   private readonly refreshes: Periodically;

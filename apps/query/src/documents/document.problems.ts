@@ -67,7 +67,7 @@ function uncompilableMark({ mark, value, path }: MarkedValue): DocumentProblem[]
   return [];
 }
 
-/** Whether a secret can be used depends on the scheme that it is for. */
+/** Problems of secrets: the scheme that a secret is for decides whether it can be used. */
 function unusableSecrets(document: Document): DocumentProblem[] {
   if (document.kind === 'Source') return secretsOfSource(document);
   return document.kind === 'Destination' ? secretOfDestination(document) : [];

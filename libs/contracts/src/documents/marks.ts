@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * What a value in a document stands for beyond its shape. The mark stands in the schema of the value, so everything that must find such values
+ * The meaning of a value in a document beyond its shape. The mark stands in the schema of the value, so everything that must find such values
  * (checks at apply, sealing of secrets, references between documents, forms) derives from the schema. In `docs/documents.schema.json` it is the
  * annotation `x-millrace`.
  */

@@ -3,10 +3,10 @@ import { customerKey, name } from '../names.js';
 import { deadLetterKinds } from './dead-lettered.js';
 import { recordType } from './record.js';
 
-/** What a bulk operation orders for each of its items: a replay of an event, or the redelivery of a delivery. */
+/** The command that a bulk operation gives for each item: a replay of an event, or the redelivery of a delivery. */
 export const bulkOperationKinds = ['replay', 'redelivery'] as const;
 export type BulkOperationKind = (typeof bulkOperationKinds)[number];
-/** Where the items of a bulk operation are looked for: in the list itself, or behind the open dead letters of its kind. */
+/** The list that a bulk operation takes its items from: events, deliveries, or the open dead letters of its kind. */
 export const bulkSelections = ['events', 'deliveries', 'deadLetters'] as const;
 export type BulkSelection = (typeof bulkSelections)[number];
 export const maxBulkRatePerSecond = 1_000;
@@ -26,7 +26,7 @@ export const redeliverSchema = z.object({ ...command, deliveryId: z.string() });
 export type Redeliver = z.infer<typeof redeliverSchema>;
 export const Redeliver = recordType('redeliver.v1', redeliverSchema);
 
-/** Give a dead letter up for good: what it says failed is dropped, and what waits behind it goes on. */
+/** Give a dead letter up for good: the failed record, run or delivery is dropped, and the records behind it go on. */
 export const skipDeadLetterSchema = z.object({
   ...command,
   deadLetterId: z.string(),
@@ -37,7 +37,7 @@ export const skipDeadLetterSchema = z.object({
 export type SkipDeadLetter = z.infer<typeof skipDeadLetterSchema>;
 export const SkipDeadLetter = recordType('skip-dead-letter.v1', skipDeadLetterSchema);
 
-/** Handle the record of a dead letter of `kind: record` again, and then what waits behind it. A run is replayed and a delivery redelivered instead. */
+/** Handle the record of a dead letter of `kind: record` again, then the records behind it. For other kinds a replay or a redelivery is given. */
 export const retryDeadLetterSchema = z.object({ ...command, deadLetterId: z.string() });
 export type RetryDeadLetter = z.infer<typeof retryDeadLetterSchema>;
 export const RetryDeadLetter = recordType('retry-dead-letter.v1', retryDeadLetterSchema);
@@ -50,7 +50,7 @@ export const EnableDestination = recordType('enable-destination.v1', enableDesti
 const operationCommand = { ...command, kind: z.enum(bulkOperationKinds) };
 
 /**
- * Replays or redelivers everything that the filter finds, at the rate given. Belongs to no customer; what it leads to, one command per item, does.
+ * Replays or redelivers everything that the filter finds, at the given rate. It belongs to no customer; the command for each item does.
  * `filter` has the keys that the list of `selection` is filtered by.
  */
 export const startBulkOperationSchema = z.object({
@@ -63,7 +63,7 @@ export const startBulkOperationSchema = z.object({
 export type StartBulkOperation = z.infer<typeof startBulkOperationSchema>;
 export const StartBulkOperation = recordType('start-bulk-operation.v1', startBulkOperationSchema);
 
-/** Appends nothing more; what was appended goes on. */
+/** Stop giving commands; those already on the log are carried out. */
 export const cancelBulkOperationSchema = z.object({ ...operationCommand, operationId: z.string() });
 export type CancelBulkOperation = z.infer<typeof cancelBulkOperationSchema>;
 export const CancelBulkOperation = recordType('cancel-bulk-operation.v1', cancelBulkOperationSchema);

@@ -6,7 +6,7 @@ import { recordType } from './record.js';
 export const deliveryStates = ['pending', 'delivered', 'parked', 'skipped'] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
-/** One attempt of a delivery was made, and this is the delivery's state after it. */
+/** An attempt of a delivery was made; `state` is the delivery's state after it. */
 export const deliveryAttemptedSchema = z.object({
   tenant: name,
   customer: customerKey,

@@ -4,7 +4,7 @@ import type { EventReceived } from './event-received.js';
 
 export type Json = z.infer<ReturnType<typeof z.json>>;
 
-/** How a body is read, by its content type: the media type alone counts, its parameters do not. */
+/** The format of a body by its content type. Parameters of the media type do not count. */
 export function bodyFormat(contentType: string): 'json' | 'form' | 'text' | 'binary' {
   if (contentType === 'application/json') return 'json'; // what nearly all send
   const media = contentType.split(';', 1)[0]!.trim().toLowerCase();
@@ -28,7 +28,7 @@ export function parseBody(contentType: string, body: Buffer | string): Json {
 }
 
 const byteOrderMark = '\uFEFF';
-/** Leaves out a byte order mark. */
+/** Decodes UTF-8 without a byte order mark. */
 const utf8 = new TextDecoder();
 
 function formFields(text: string): Json {

@@ -12,11 +12,11 @@ export const eventReceivedSchema = z.object({
   source: name,
   customer: customerKey,
   lane: z.enum(lanes),
-  /** `invoice.paid`, `push`, …: what flows match on. */
+  /** The event's type, such as `invoice.paid`; flows match on it. */
   type: z.string().min(1).max(256),
-  /** The provider's own id; null where it sends none and the id is the body's hash. */
+  /** The provider's own id; null if it sends none, and the event's id is a hash of the body. */
   providerEventId: z.string().nullable(),
-  /** When it happened by the provider's word, else when it was received; RFC 3339. */
+  /** When it happened according to the provider, else when it was received; RFC 3339. */
   occurredAt: z.iso.datetime({ offset: true }),
   receivedAt: z.iso.datetime(),
   contentType: z.string(),
@@ -26,7 +26,7 @@ export const eventReceivedSchema = z.object({
 export type EventReceived = z.infer<typeof eventReceivedSchema>;
 export const EventReceived = recordType('event.received.v1', eventReceivedSchema);
 
-/** The bytes the partner sent. */
+/** The bytes that the partner sent. */
 export function eventBody(event: Pick<EventReceived, 'body' | 'bodyBase64'>): Buffer {
   return event.body === undefined ? Buffer.from(event.bodyBase64 ?? '', 'base64') : Buffer.from(event.body, 'utf8');
 }

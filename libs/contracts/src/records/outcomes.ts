@@ -5,19 +5,19 @@ import { recordType } from './record.js';
 const aboutEvent = { tenant: name, customer: customerKey, eventId: z.string(), at: z.iso.datetime() };
 const aboutRun = { ...aboutEvent, runId: z.string(), flow: name, flowVersion: z.int().positive(), generation: z.int().nonnegative() };
 
-/** The event stands in Postgres and can be queried. */
+/** The event is stored in Postgres and can be queried. */
 export const eventRecordedSchema = z.object({ ...aboutEvent, source: name, type: z.string() });
 export type EventRecorded = z.infer<typeof eventRecordedSchema>;
 export const EventRecorded = recordType('event.recorded.v1', eventRecordedSchema);
 
-/** What a `deliver` step asked for: the payload is final, connectors only carry it. */
+/** A delivery that a `deliver` step asked for. The payload is final; connectors only carry it. */
 export const plannedDeliverySchema = z.object({ step: name, destination: name, payload: z.json() });
 export type PlannedDelivery = z.infer<typeof plannedDeliverySchema>;
 
-/** A run reached its decision; the decision is stored and will never be another for this generation (promise 4). */
+/** A run reached its decision; the decision is stored and never changes within this generation (promise 4). */
 export const runCompletedSchema = z.object({
   ...aboutRun,
-  /** When the event was accepted: where end-to-end latency starts. */
+  /** When the event was accepted; end-to-end latency starts here. */
   eventReceivedAt: z.iso.datetime(),
   decision: z.json(),
   deliveries: z.array(plannedDeliverySchema),

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import type { Lane } from '../names.js';
 
-/** Every record belongs to a customer of a tenant: that pair is its key, so it has one place in one order. */
+/** Every record belongs to a customer of a tenant. The pair is its key, so all records of a customer stand in one order. */
 export interface Owned {
   tenant: string;
   customer: string;
 }
 
-/** One kind of message on a topic. `schema` travels in the header `mr_schema`; the check runs on both sides of the log, at the door by a test instead. */
+/** One kind of message on a topic. `schema` travels in the header `mr_schema`; the check runs at the producer and at the consumer (doors are held to it by a test instead). */
 export interface RecordType<T extends Owned = Owned> {
   /** `<name>.v<version>`, past tense for facts, a verb for commands. */
   readonly schema: string;
@@ -18,14 +18,14 @@ export function recordType<T extends Owned>(schema: string, check: z.ZodType<T>)
   return { schema, check };
 }
 
-/** A named topic and what may be on it. */
+/** A named topic and the types of its records. */
 export interface Topic {
-  /** Without the installation's prefix, which libs/messaging puts before it. */
+  /** The name without the installation's prefix, which libs/messaging adds. */
   readonly name: string;
   /** Fixed at creation: another count would move keys to other partitions. */
   readonly partitions: number;
   readonly retentionMs: number;
-  /** Whose records are handled first where a group reads several topics. Default `normal`. */
+  /** The lane by which a group that reads several topics decides which records to handle first. Default `normal`. */
   readonly priority?: Lane;
   readonly types: readonly RecordType[];
 }
