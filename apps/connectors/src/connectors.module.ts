@@ -12,7 +12,7 @@ import { BulkRedeliveryConsumer } from './deliveries/bulk-redelivery.consumer.js
 import { DeliveryClaims } from './deliveries/delivery.claims.js';
 import { DeliveryConsumer } from './deliveries/delivery.consumer.js';
 import { DeliveryService } from './deliveries/delivery.service.js';
-import { DeliveryTable } from './deliveries/delivery.table.js';
+import { DeliveryQueueTable } from './deliveries/delivery-queue.table.js';
 import { DeliveryWorker, connectorsOptions } from './deliveries/delivery.worker.js';
 import { DestinationHealth } from './destinations/destination-health.js';
 import { DestinationHealthTable } from './destinations/destination-health.table.js';
@@ -34,7 +34,7 @@ export class ConnectorsModule implements OnApplicationShutdown {
       providers: [
         { provide: Connectors, useValue: connectors },
         { provide: connectorsOptions, useValue: options },
-        DeliveryTable,
+        DeliveryQueueTable,
         DestinationHealthTable,
         {
           provide: DestinationHealth,

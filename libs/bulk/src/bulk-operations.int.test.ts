@@ -5,8 +5,8 @@ import { LogUnavailable } from '#libs/messaging';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { BulkOperationTable } from './bulk-operation.table.js';
-import type { BulkItem } from './bulk-operation.table.js';
+import { BulkProgressTable } from './bulk-progress.table.js';
+import type { BulkItem } from './bulk-progress.table.js';
 import { BulkOperations, itemStatements } from './bulk-operations.js';
 import type { BulkOperationsOptions } from './bulk-operations.js';
 
@@ -42,7 +42,7 @@ class Process {
 
   static async start(options: Partial<BulkOperationsOptions> = {}): Promise<Process> {
     const connections = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'process' });
-    const operations = new BulkOperations(new BulkOperationTable(connections, 'replay'), {
+    const operations = new BulkOperations(new BulkProgressTable(connections, 'replay'), {
       kind: 'replay',
       sources: { events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }) },
       append: async (_operation, item, commandId) => note(item, commandId),

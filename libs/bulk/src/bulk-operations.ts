@@ -7,8 +7,8 @@ import { delayBefore, standardRetry } from '#libs/retries';
 import { counter, logger, workDone } from '#libs/tracing';
 import { ClaimLoop } from '#libs/work';
 import type { Lease } from '#libs/work';
-import { BulkOperationTable } from './bulk-operation.table.js';
-import type { BulkItem, BulkOperation, Progress } from './bulk-operation.table.js';
+import { BulkProgressTable } from './bulk-progress.table.js';
+import type { BulkItem, BulkOperation, Progress } from './bulk-progress.table.js';
 import { Pace, systemClock } from './pace.js';
 import type { OperationClock } from './pace.js';
 import { waves } from './waves.js';
@@ -71,7 +71,7 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
   private readonly clock: OperationClock;
 
   constructor(
-    private readonly table: BulkOperationTable,
+    private readonly table: BulkProgressTable,
     private readonly options: BulkOperationsOptions,
   ) {
     this.clock = options.clock ?? systemClock;

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { BulkItem } from './bulk-operation.table.js';
+import type { BulkItem } from './bulk-progress.table.js';
 import { waves } from './waves.js';
 
 const items = fc

@@ -1,4 +1,4 @@
-import type { BulkItem } from './bulk-operation.table.js';
+import type { BulkItem } from './bulk-progress.table.js';
 
 /**
  * Splits the items into groups whose commands may be appended at the same time, and keeps their order. No group has two items of one customer: of

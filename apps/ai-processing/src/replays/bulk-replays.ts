@@ -1,4 +1,4 @@
-import { BulkOperationTable, BulkOperations, itemStatements } from '#libs/bulk';
+import { BulkProgressTable, BulkOperations, itemStatements } from '#libs/bulk';
 import type { BulkOperationsOptions } from '#libs/bulk';
 import { ReplayEvent, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
@@ -18,7 +18,7 @@ export function bulkReplays(
   producer: RecordProducer,
   options: Pick<BulkOperationsOptions, 'leaseMs' | 'pollMs' | 'clock'>,
 ): BulkOperations {
-  return new BulkOperations(new BulkOperationTable(database, 'replay'), {
+  return new BulkOperations(new BulkProgressTable(database, 'replay'), {
     ...options,
     kind: 'replay',
     sources,

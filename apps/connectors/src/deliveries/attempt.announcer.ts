@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { DeadLettered, DeliveryAttempted, deadLetterId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
-import { DeliveryTable } from './delivery.table.js';
-import type { RecordedAttempt } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { RecordedAttempt } from './delivery-queue.table.js';
 
 /** An attempt older than this is not about to be announced by the process that made it. */
 const forgottenAfterMs = 10_000;
@@ -19,7 +19,7 @@ export class AttemptAnnouncer {
   private readonly marks: BatchWriter<RecordedAttempt, void>;
 
   constructor(
-    private readonly table: DeliveryTable,
+    private readonly table: DeliveryQueueTable,
     private readonly producer: RecordProducer,
   ) {
     this.marks = new BatchWriter({

@@ -12,8 +12,8 @@ import { DestinationHealth } from '../destinations/destination-health.js';
 import { observationOf } from './attempt.observation.js';
 import type { DeliveryClaim } from './delivery.claims.js';
 import { DeliveryLeaseLost, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
-import { DeliveryTable } from './delivery.table.js';
-import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery-queue.table.js';
 import { stateAfterFailure } from './state-after-attempt.js';
 import type { StateAfterAttempt } from './state-after-attempt.js';
 
@@ -41,7 +41,7 @@ export class AttemptService {
   private readonly settlements: BatchWriter<Settlement, number | undefined>;
 
   constructor(
-    table: DeliveryTable,
+    table: DeliveryQueueTable,
     private readonly connectors: Connectors,
     private readonly configuration: Configuration,
     private readonly secrets: DocumentSecrets,

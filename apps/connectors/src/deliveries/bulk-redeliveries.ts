@@ -1,4 +1,4 @@
-import { BulkOperationTable, BulkOperations, itemStatements } from '#libs/bulk';
+import { BulkProgressTable, BulkOperations, itemStatements } from '#libs/bulk';
 import type { BulkOperationsOptions } from '#libs/bulk';
 import { Redeliver, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
@@ -15,7 +15,7 @@ export function bulkRedeliveries(
   producer: RecordProducer,
   options: Pick<BulkOperationsOptions, 'leaseMs' | 'pollMs' | 'clock'>,
 ): BulkOperations {
-  return new BulkOperations(new BulkOperationTable(database, 'redelivery'), {
+  return new BulkOperations(new BulkProgressTable(database, 'redelivery'), {
     ...options,
     kind: 'redelivery',
     sources,

@@ -7,7 +7,7 @@ import { freshDatabase } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { DestinationHealthTable } from '../destinations/destination-health.table.js';
 import { DeliveryClaims } from './delivery.claims.js';
-import { DeliveryTable } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
 
 const backlog = 100_000;
 
@@ -69,7 +69,7 @@ test('a look for what is due touches a few pages per destination, however much w
 test('everything of the others is claimed, and nothing of the one that is open', async () => {
   const configuration = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
   await configuration.start();
-  const claims = new DeliveryClaims(database, new DeliveryTable(database), new DestinationHealthTable(database), configuration);
+  const claims = new DeliveryClaims(database, new DeliveryQueueTable(database), new DestinationHealthTable(database), configuration);
   const request = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
   const claimed: string[] = [];
   for (;;) {
@@ -87,7 +87,7 @@ test('everything of the others is claimed, and nothing of the one that is open',
 test('however many processes claim at the same moment, a destination gets no more than its concurrency', async () => {
   const configuration = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
   await configuration.start();
-  const claims = new DeliveryClaims(database, new DeliveryTable(database), new DestinationHealthTable(database), configuration);
+  const claims = new DeliveryClaims(database, new DeliveryQueueTable(database), new DestinationHealthTable(database), configuration);
   const request = { free: 128, total: 128, leaseMs: 60_000, underWay: () => 0 };
   const claimed: string[] = [];
   for (let round = 0; round < 10; round += 1) {

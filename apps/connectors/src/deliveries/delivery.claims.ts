@@ -9,8 +9,8 @@ import { destinationKey } from '../destinations/destination-name.js';
 import type { DestinationName } from '../destinations/destination-name.js';
 import type { DueDestination, LockedHealth } from '../destinations/destination-health.table.js';
 import { concurrencyShares } from '../destinations/concurrency-shares.js';
-import { DeliveryTable } from './delivery.table.js';
-import type { ClaimRoom, ClaimedDelivery } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { ClaimRoom, ClaimedDelivery } from './delivery-queue.table.js';
 
 /** A claimed delivery. If its destination is disabled, it is parked without a request. */
 export interface DeliveryClaim {
@@ -42,7 +42,7 @@ const limitOfUnknown: DestinationSpec['limit'] = { concurrency: 16 };
 export class DeliveryClaims {
   constructor(
     private readonly database: Database,
-    private readonly table: DeliveryTable,
+    private readonly table: DeliveryQueueTable,
     private readonly health: DestinationHealthTable,
     private readonly configuration: Configuration,
   ) {}

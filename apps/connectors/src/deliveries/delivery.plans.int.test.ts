@@ -9,8 +9,8 @@ import { DestinationHealth } from '../destinations/destination-health.js';
 import { DestinationHealthTable } from '../destinations/destination-health.table.js';
 import { observationOf } from './attempt.observation.js';
 import { DeliveryClaims } from './delivery.claims.js';
-import { DeliveryTable } from './delivery.table.js';
-import type { NewDelivery } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { NewDelivery } from './delivery-queue.table.js';
 
 const stored = 20_000;
 /** More than the five times after which Postgres may choose a plan that fits no values in particular. */
@@ -21,7 +21,7 @@ const perTime = 100;
 let fresh: FreshDatabase;
 let database: Database;
 let configuration: Configuration;
-let table: DeliveryTable;
+let table: DeliveryQueueTable;
 let health: DestinationHealth;
 let claims: DeliveryClaims;
 
@@ -33,7 +33,7 @@ beforeAll(async () => {
   configuration = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
   await configuration.start();
   const healthTable = new DestinationHealthTable(database);
-  table = new DeliveryTable(database);
+  table = new DeliveryQueueTable(database);
   health = new DestinationHealth(database, healthTable, { openMs: 1_000, longestOpenMs: 1_000 });
   claims = new DeliveryClaims(database, table, healthTable, configuration);
 });

@@ -3,8 +3,8 @@ import { NotFound, deliveryId } from '#libs/contracts';
 import type { Redeliver, RunCompleted, SkipDeadLetter } from '#libs/contracts';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { DeliveryBusy } from './delivery.errors.js';
-import { DeliveryTable } from './delivery.table.js';
-import type { CommandEffect, NewDelivery } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { CommandEffect, NewDelivery } from './delivery-queue.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
 
 /** Plans the deliveries of a decision, and applies commands to deliveries. */
@@ -13,7 +13,7 @@ export class DeliveryService {
   private readonly writer: BatchWriter<readonly NewDelivery[], void>;
 
   constructor(
-    private readonly table: DeliveryTable,
+    private readonly table: DeliveryQueueTable,
     private readonly configuration: Configuration,
     private readonly worker: DeliveryWorker,
   ) {

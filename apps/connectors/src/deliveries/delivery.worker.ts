@@ -10,8 +10,8 @@ import { AttemptService } from './attempt.service.js';
 import { DeliveryClaims } from './delivery.claims.js';
 import type { DeliveryClaim } from './delivery.claims.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
-import { DeliveryTable } from './delivery.table.js';
-import type { RecordedAttempt } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { RecordedAttempt } from './delivery-queue.table.js';
 import { DestinationHealthTable } from '../destinations/destination-health.table.js';
 import { destinationKey } from '../destinations/destination-name.js';
 
@@ -38,7 +38,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   private readonly chores: readonly Periodically[];
 
   constructor(
-    private readonly table: DeliveryTable,
+    private readonly table: DeliveryQueueTable,
     private readonly attempter: AttemptService,
     private readonly announcer: AttemptAnnouncer,
     private readonly deliveryClaims: DeliveryClaims,

@@ -102,7 +102,7 @@ const finish = statement(
 );
 
 /** The table `bulk_operation`: bulk operations, the claims on them, and their progress. */
-export class BulkOperationTable {
+export class BulkProgressTable {
   constructor(
     private readonly database: Database,
     private readonly kind: BulkOperationKind,

@@ -2,17 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { DeliveryTable } from './delivery.table.js';
-import type { AttemptResult, ClaimedDelivery, NewDelivery } from './delivery.table.js';
+import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { AttemptResult, ClaimedDelivery, NewDelivery } from './delivery-queue.table.js';
 
 let fresh: FreshDatabase;
 let database: Database;
-let table: DeliveryTable;
+let table: DeliveryQueueTable;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
-  table = new DeliveryTable(database);
+  table = new DeliveryQueueTable(database);
 });
 afterAll(async () => {
   await database.close();

@@ -361,7 +361,7 @@ const backlog = statement(
 
 /** The tables `delivery`, `attempt` and `delivery_command`: deliveries in their queues, their attempts, and the commands that were applied to them. */
 @Injectable()
-export class DeliveryTable {
+export class DeliveryQueueTable {
   constructor(private readonly database: Database) {}
 
   /** Adds the deliveries that do not exist yet, each at the end of its queue. Returns their number. */
