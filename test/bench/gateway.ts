@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Pool } from 'undici';
-import { ModelGateway } from '#libs/models';
+import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { infer } from './documents.js';
 import { median, percentile } from './numbers.js';
 import { perSecond } from './report.js';
@@ -29,7 +29,7 @@ export async function benchGateway(): Promise<BenchRow[]> {
   const [port] = (await once(provider, 'message')) as [number];
   const origin = `http://127.0.0.1:${port}`;
   const pool = new Pool(origin, { connections: inFlight });
-  const gateway = new ModelGateway({ baseUrl: `${origin}/v1`, apiKey: 'bench' });
+  const gateway = new ModelGateway({ provider: new OpenAiProvider({ baseUrl: `${origin}/v1`, apiKey: 'bench' }) });
   const calls = { bare: () => bareCall(pool), gateway: () => inferOnce(gateway) };
   const loads = { bare: [] as GatewayLoad[], gateway: [] as GatewayLoad[] };
   for (let round = 0; round <= rounds; round += 1) {

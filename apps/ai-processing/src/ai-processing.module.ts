@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { BulkOperations } from '#libs/bulk';
 import { RecordProducer } from '#libs/messaging';
-import { ModelGateway } from '#libs/models';
+import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Database } from '#libs/persistence';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
@@ -34,7 +34,8 @@ export class AiProcessingModule implements OnApplicationShutdown {
   constructor(private readonly models: ModelGateway) {}
 
   static register(options: AiProcessingOptions): DynamicModule {
-    const models = new ModelGateway({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
+    const provider = new OpenAiProvider({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
+    const models = new ModelGateway({ provider });
     return {
       module: AiProcessingModule,
       controllers: [EventConsumer, RunConsumer, ReplayConsumer, BulkReplayConsumer, DeadLetterConsumer],

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { registry } from '#libs/tracing';
 import { callSpan, countCall } from './gen-ai.js';
-import type { ModelApi, Question } from './model-api.js';
+import type { ModelRequest } from './model-provider.js';
+import { OpenAiProvider } from './providers/openai/openai.provider.js';
 
-const api: ModelApi = { name: 'chat', ask: () => Promise.reject(new Error('not asked here')) };
-const question: Question = {
+const provider = new OpenAiProvider({ baseUrl: 'https://models.example/v1', apiKey: 'unused' });
+const request: ModelRequest = {
   model: 'counted/model',
   turns: [{ role: 'user', content: 'private words' }],
   schema: { name: 'x', schema: {}, strict: false },
@@ -13,7 +14,7 @@ const question: Question = {
 
 describe('a call to a model', () => {
   it('is a client span with the conventions’ names and nothing of the prompt', () => {
-    const { name, attributes } = callSpan(api, question, new URL('https://models.example/v1'));
+    const { name, attributes } = callSpan(provider, request);
     expect(name).toBe('chat counted/model');
     expect(attributes).toEqual({
       'gen_ai.operation.name': 'chat',
@@ -27,13 +28,13 @@ describe('a call to a model', () => {
   });
 
   it('is counted by how it ended, with the tokens it took', async () => {
-    countCall('counted/model', api, 'ok', 120, {
+    countCall('counted/model', provider, 'ok', 120, {
       text: '',
       finish: 'complete',
       responseModel: 'm',
       usage: { inputTokens: 7, outputTokens: 3 },
     });
-    countCall('counted/model', api, 'model.limited', 5, undefined);
+    countCall('counted/model', provider, 'model.limited', 5, undefined);
     const metrics = await registry.metrics();
     expect(metrics).toContain('millrace_model_call_duration_seconds_count{model="counted/model",api="chat",outcome="ok"} 1');
     expect(metrics).toContain('millrace_model_call_duration_seconds_count{model="counted/model",api="chat",outcome="model.limited"} 1');

@@ -4,10 +4,12 @@ import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ModelGateway } from './model-gateway.js';
-import type { InferenceRequest, ModelAttempt, ModelGatewayOptions } from './model-gateway.js';
+import type { InferenceRequest, ModelAttempt } from './model-gateway.js';
 import { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+import { OpenAiProvider } from './providers/openai/openai.provider.js';
+import type { OpenAiProviderOptions } from './providers/openai/openai.provider.js';
 
-/** What a provider got, as far as the tests look at it. */
+/** The parts of a request to the provider that the tests look at. */
 interface Received {
   path: string;
   headers: IncomingHttpHeaders;
@@ -67,7 +69,7 @@ afterEach(async () => {
 });
 
 /** Waits take no time: they are noted, and the clock moves on by them. */
-function gatewayTo(to: Server, options: Partial<ModelGatewayOptions> = {}): ModelGateway {
+function gatewayTo(to: Server, options: Partial<OpenAiProviderOptions> = {}): ModelGateway {
   let skipped = 0;
   const clock = {
     now: () => Date.now() + skipped,
@@ -76,7 +78,8 @@ function gatewayTo(to: Server, options: Partial<ModelGatewayOptions> = {}): Mode
       skipped += ms;
     },
   };
-  return new ModelGateway({ baseUrl: `http://127.0.0.1:${(to.address() as AddressInfo).port}/v1`, apiKey: 'key', clock, ...options });
+  const baseUrl = `http://127.0.0.1:${(to.address() as AddressInfo).port}/v1`;
+  return new ModelGateway({ provider: new OpenAiProvider({ baseUrl, apiKey: 'key', now: clock.now, ...options }), clock });
 }
 
 const json = (value: unknown, code = 200, headers: Record<string, string> = {}): Reply => {

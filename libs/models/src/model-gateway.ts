@@ -1,37 +1,28 @@
-import { OpenAI } from 'openai';
 import type { FailureCode, Json } from '#libs/contracts';
 import { delayBefore, sleep } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
-import { inSpan } from '#libs/tracing';
-import { chatCompletions } from './chat-completions.js';
+import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
-import { callSpan, countCall, describeAnswer } from './gen-ai.js';
-import type { Answer, ModelApi, Question, Usage } from './model-api.js';
-import { ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable, isModelFailure } from './model.errors.js';
-import type { ModelFailure } from './model.errors.js';
+import { callSpan, countCall, describeResponse } from './gen-ai.js';
+import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
+import { ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 import { acceptOutput } from './output-gate.js';
 import { CompiledSchemas } from './output-schema.js';
 import type { OutputSchema } from './output-schema.js';
 import { promptFor, repairPrompt } from './prompt.js';
-import { failureOfCall } from './provider-failure.js';
-import { responses } from './responses.js';
-import { Transport } from './transport.js';
 
-/** 0.25 s to 8 s with full jitter, four calls in all: a model call is dear, and the flow retries the step after that. */
+/** Four calls in all, 0.25 s to 8 s apart, with full jitter. Model calls are expensive, and the flow retries the step afterwards. */
 export const modelRetry: RetryPolicy = Object.freeze({ retries: 3, initialDelayMs: 250, factor: 2, maxDelayMs: 8_000, jitter: 1 });
-/** For a 429 that does not say how long. It uses up no retry: only the deadline ends it. */
+/** Waits after a 429 without a stated wait. They use up no retry: only the deadline ends them. */
 const unstatedLimit: RetryPolicy = Object.freeze({ retries: Infinity, initialDelayMs: 1_000, factor: 2, maxDelayMs: 30_000, jitter: 0.5 });
 const repairs = 2;
 const outputTokensIfUnknown = 1_024;
 const outputTokensLimit = 128_000;
 
 export interface ModelGatewayOptions {
-  /** Up to and including the version, such as `https://api.openai.com/v1`. */
-  baseUrl: string;
-  apiKey: string;
-  /** Which of the two APIs the provider speaks. Default: `chat`. */
-  api?: 'chat' | 'responses';
-  /** For failures that pass. Default: {@link modelRetry}. */
+  /** The gateway closes it. */
+  provider: ModelProvider;
+  /** For transient failures. Default: {@link modelRetry}. */
   retry?: RetryPolicy;
   clock?: Clock;
 }
@@ -45,25 +36,25 @@ const systemClock: Clock = { now: () => Date.now(), sleep };
 
 export interface InferenceRequest {
   model: string;
-  /** Ours: the system message. */
+  /** The system message, written by the tenant. */
   instructions: string;
-  /** From outside: JSON or text. Never stands in the system message. */
+  /** JSON or text that comes from outside. It is never put into the system message. */
   input: unknown;
   /** JSON Schema, draft 2020-12. */
   outputSchema: object;
-  /** What the schema describes, for the model. */
+  /** Tells the model the subject of the schema. */
   schemaName: string;
   temperature?: number | undefined;
   maxOutputTokens?: number | undefined;
-  /** Limit of the whole inference: calls, waits and repairs. */
+  /** Limit of the whole inference in ms: calls, waits and repairs. */
   timeoutMs: number;
   /** Ends the inference with its own reason. */
   signal?: AbortSignal | undefined;
-  /** Told of every finished call, and waited for, before anything follows from the call. */
+  /** Called after every call. The gateway waits for it before it uses the result. */
   onAttempt(attempt: ModelAttempt): Promise<void>;
 }
 
-/** One call to the provider, for the record. */
+/** The record of one call to the provider. */
 export interface ModelAttempt {
   /** From 1, within one inference. */
   readonly number: number;
@@ -83,18 +74,24 @@ export interface Inference {
   /** Fits the schema. */
   readonly output: Json;
   readonly responseModel: string;
-  /** Of the call that succeeded. */
+  /** Tokens of the call that succeeded. */
   readonly usage: Usage | undefined;
   /** Calls made, this one included. */
   readonly attempts: number;
   readonly providerRequestId: string | undefined;
 }
 
-/** What became of one call. */
-type Result = { readonly output: Json; readonly answer: Answer } | { readonly failure: ModelFailure; readonly answer: Answer | undefined };
+/** A part of a streamed inference: any number of deltas, then one `end`. */
+export type InferenceEvent =
+  /** Text for display only: nothing has been checked yet. */
+  { readonly type: 'delta'; readonly text: string } | { readonly type: 'end'; readonly inference: Inference };
 
-/** What an inference has used up so far. */
-interface Spent {
+type CallResult =
+  | { readonly output: Json; readonly response: ModelResponse }
+  | { readonly failure: ModelFailure; readonly response: ModelResponse | undefined };
+
+/** The retries and repairs that an inference has used up. */
+interface SpentBudget {
   failures: number;
   limits: number;
   repairs: number;
@@ -102,127 +99,136 @@ interface Spent {
 }
 
 /**
- * Asks a model until its answer fits the schema, the request is refused, or the deadline passes. It owns the only retry loop: the SDK's own would sleep
- * beyond any deadline and tell nobody.
+ * Calls a model until its output fits the schema, the request is refused, or the deadline passes. It owns the only retry loop: a provider makes one
+ * call at a time, so no wait goes beyond the deadline and every call is recorded.
  */
 export class ModelGateway {
-  private readonly transport = new Transport();
-  private readonly api: ModelApi;
-  private readonly server: URL;
+  private readonly provider: ModelProvider;
   private readonly schemas = new CompiledSchemas();
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
 
-  constructor({ baseUrl, apiKey, api = 'chat', retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
-    const client = new OpenAI({
-      baseURL: baseUrl,
-      apiKey,
-      maxRetries: 0,
-      organization: null,
-      project: null,
-      logLevel: 'off',
-      fetch: this.transport.fetch,
-    });
-    this.api = api === 'chat' ? chatCompletions(client) : responses(client);
-    this.server = new URL(baseUrl);
+  constructor({ provider, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
+    this.provider = provider;
     this.retry = retry;
     this.clock = clock;
   }
 
-  /**
-   * @throws ModelUnavailable, ModelLimited, ModelCredentialRefused, ModelRefused, ModelOutputInvalid; the signal's reason where `signal` ended it
-   */
+  /** @throws ModelFailure; the signal's reason if `signal` ended the inference */
   async infer(request: InferenceRequest): Promise<Inference> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
     const schema = this.schemas.of(request.outputSchema);
-    const spent: Spent = { failures: 0, limits: 0, repairs: 0, lengthened: false };
-    let question = firstQuestion(request, schema);
+    const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
+    let modelRequest = firstRequest(request, schema);
     for (let number = 1; ; number += 1) {
-      const result = await this.attempt(number, question, schema, deadline, request);
-      if ('output' in result) return inference(result.output, result.answer, number);
-      question = await this.questionAfter(question, result.failure, result.answer, spent, deadline);
+      const startedAt = this.clock.now();
+      const result = await this.call(modelRequest, schema, deadline);
+      await this.report(number, modelRequest.model, startedAt, result, request);
+      if ('output' in result) return inference(result.output, result.response, number);
+      modelRequest = await this.requestAfter(modelRequest, result.failure, result.response, spent, deadline);
     }
+  }
+
+  /**
+   * Makes one call and passes its text on as it arrives. There is no retry and no repair, because the consumer has seen the text. The output is checked
+   * when it is complete; only the `end` may be acted on. A consumer that stops iterating ends the call, which then is no attempt.
+   * @throws as {@link infer}, also after some deltas
+   */
+  async *stream(request: InferenceRequest): AsyncGenerator<InferenceEvent> {
+    using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
+    const schema = this.schemas.of(request.outputSchema);
+    const modelRequest = firstRequest(request, schema);
+    const startedAt = this.clock.now();
+    const { name, ...options } = callSpan(this.provider, modelRequest);
+    const span = startSpan(name, options);
+    let response: ModelResponse | undefined;
+    let result: CallResult;
+    try {
+      for await (const event of this.provider.stream(modelRequest, callOptions(deadline))) {
+        if (event.type === 'delta') yield event;
+        else response = event.response;
+      }
+      if (response === undefined) throw new Error(`The provider ${this.provider.name} ended a stream without its end`);
+      describeResponse(span, response);
+      result = { output: outputOf(response, schema), response };
+    } catch (error) {
+      failSpan(span, error);
+      result = { failure: failureWithin(deadline, error), response };
+    } finally {
+      span.end();
+    }
+    await this.report(1, modelRequest.model, startedAt, result, request);
+    if ('failure' in result) throw result.failure;
+    yield { type: 'end', inference: inference(result.output, result.response, 1) };
   }
 
   /** Waits for calls under way, then closes the connections. */
   async close(): Promise<void> {
-    await this.transport.close();
+    await this.provider.close();
   }
 
-  /** One call, judged, counted and reported. */
-  private async attempt(
-    number: number,
-    question: Question,
-    schema: OutputSchema,
-    deadline: Deadline,
-    request: InferenceRequest,
-  ): Promise<Result> {
-    const startedAt = this.clock.now();
-    const result = await this.call(question, schema, deadline);
+  private async report(number: number, model: string, startedAt: number, result: CallResult, request: InferenceRequest): Promise<void> {
     const finishedAt = this.clock.now();
+    const { response } = result;
     const failure = 'failure' in result ? result.failure : undefined;
-    countCall(question.model, this.api, failure?.code ?? 'ok', finishedAt - startedAt, result.answer);
+    countCall(model, this.provider, failure?.code ?? 'ok', finishedAt - startedAt, response);
     await request.onAttempt({
       number,
-      model: question.model,
+      model,
       startedAt: new Date(startedAt),
       finishedAt: new Date(finishedAt),
       outcome: failure === undefined ? 'succeeded' : 'failed',
       errorCode: failure?.code ?? null,
       errorMessage: failure?.message ?? null,
-      responseModel: result.answer?.responseModel ?? null,
-      providerRequestId: result.answer?.providerRequestId ?? requestIdOf(failure) ?? null,
-      inputTokens: result.answer?.usage?.inputTokens ?? null,
-      outputTokens: result.answer?.usage?.outputTokens ?? null,
+      responseModel: response?.responseModel ?? null,
+      providerRequestId: response?.providerRequestId ?? failure?.providerRequestId ?? null,
+      inputTokens: response?.usage?.inputTokens ?? null,
+      outputTokens: response?.usage?.outputTokens ?? null,
     });
-    return result;
   }
 
-  private async call(question: Question, schema: OutputSchema, deadline: Deadline): Promise<Result> {
-    const { name, ...options } = callSpan(this.api, question, this.server);
-    let answer: Answer | undefined;
+  private async call(request: ModelRequest, schema: OutputSchema, deadline: Deadline): Promise<CallResult> {
+    const { name, ...options } = callSpan(this.provider, request);
+    let response: ModelResponse | undefined;
     try {
       return await inSpan(name, options, async (span) => {
-        answer = await this.ask(question, deadline);
-        describeAnswer(span, answer);
-        return { output: judge(answer, schema), answer };
+        response = await this.complete(request, deadline);
+        describeResponse(span, response);
+        return { output: outputOf(response, schema), response };
       });
     } catch (error) {
-      if (isModelFailure(error)) return { failure: error, answer };
+      if (error instanceof ModelFailure) return { failure: error, response };
       throw error;
     }
   }
 
-  private async ask(question: Question, deadline: Deadline): Promise<Answer> {
+  private async complete(request: ModelRequest, deadline: Deadline): Promise<ModelResponse> {
     try {
-      // The SDK insists on a time limit of its own; the signal is always earlier.
-      return await this.api.ask(question, { signal: deadline.signal, timeout: deadline.timeoutMs + 60_000 });
+      return await this.provider.complete(request, callOptions(deadline));
     } catch (error) {
-      if (deadline.passed) throw new ModelUnavailable(`The model did not answer within ${deadline.timeoutMs} ms`, { cause: error });
-      deadline.signal.throwIfAborted();
-      throw isModelFailure(error) ? error : failureOfCall(error, this.clock.now());
+      throw failureWithin(deadline, error);
     }
   }
 
   /**
-   * What to ask after a failure, once it is time to.
-   * @throws the failure where nothing more can be done about it
+   * Returns the next request after a failure, when it is time to send it.
+   * @throws the failure if no further call can help
    */
-  private async questionAfter(
-    question: Question,
+  private async requestAfter(
+    request: ModelRequest,
     failure: ModelFailure,
-    answer: Answer | undefined,
-    spent: Spent,
+    response: ModelResponse | undefined,
+    spent: SpentBudget,
     deadline: Deadline,
-  ): Promise<Question> {
-    if (failure instanceof ModelOutputInvalid && answer !== undefined) return betterQuestion(question, failure, answer, spent);
+  ): Promise<ModelRequest> {
+    if (failure instanceof ModelOutputInvalid && response !== undefined) return repairRequest(request, failure, response, spent);
     await this.waitOut(failure, spent, deadline);
-    return question;
+    return request;
   }
 
-  private async waitOut(failure: ModelFailure, spent: Spent, deadline: Deadline): Promise<void> {
+  private async waitOut(failure: ModelFailure, spent: SpentBudget, deadline: Deadline): Promise<void> {
     const delayMs = this.delayAfter(failure, spent);
-    // Not by waiting until the deadline: the caller learns at once, with the time the provider asked for.
+    // A wait beyond the deadline is not begun: the caller learns at once, with the wait that the provider asked for.
     if (delayMs === undefined || delayMs >= deadline.remainingMs) throw failure;
     try {
       await this.clock.sleep(delayMs, deadline.signal);
@@ -231,7 +237,7 @@ export class ModelGateway {
     }
   }
 
-  private delayAfter(failure: ModelFailure, spent: Spent): number | undefined {
+  private delayAfter(failure: ModelFailure, spent: SpentBudget): number | undefined {
     const { retryAfterMs } = failure;
     if (failure instanceof ModelLimited) {
       spent.limits += 1;
@@ -243,7 +249,22 @@ export class ModelGateway {
   }
 }
 
-function firstQuestion(request: InferenceRequest, { schema, strict }: OutputSchema): Question {
+function callOptions(deadline: Deadline): { signal: AbortSignal; timeoutMs: number } {
+  return { signal: deadline.signal, timeoutMs: deadline.timeoutMs + 60_000 };
+}
+
+/**
+ * The failure of a call: the provider's, or the deadline's if that has passed.
+ * @throws the reason of the caller's signal if that ended the call; the error itself if it is a defect
+ */
+function failureWithin(deadline: Deadline, error: unknown): ModelFailure {
+  if (deadline.passed) return new ModelUnavailable(`The model did not answer within ${deadline.timeoutMs} ms`, { cause: error });
+  deadline.signal.throwIfAborted();
+  if (error instanceof ModelFailure) return error;
+  throw error;
+}
+
+function firstRequest(request: InferenceRequest, { schema, strict }: OutputSchema): ModelRequest {
   return {
     model: request.model,
     turns: promptFor(request.instructions, request.input),
@@ -254,30 +275,26 @@ function firstQuestion(request: InferenceRequest, { schema, strict }: OutputSche
 }
 
 /** @throws ModelRefused, ModelOutputInvalid */
-function judge(answer: Answer, schema: OutputSchema): Json {
-  if (answer.finish === 'refused') throw new ModelRefused(`The model refused: ${answer.refusal?.slice(0, 500)}`);
-  if (answer.finish === 'truncated') throw new ModelOutputInvalid(['the answer was cut off at the limit of output tokens']);
-  return acceptOutput(answer.text, schema);
+function outputOf(response: ModelResponse, schema: OutputSchema): Json {
+  if (response.finish === 'refused') throw new ModelRefused(`The model refused: ${response.refusal?.slice(0, 500)}`);
+  if (response.finish === 'truncated') throw new ModelOutputInvalid(['the answer was cut off at the limit of output tokens']);
+  return acceptOutput(response.text, schema);
 }
 
-/** @throws the failure where repairs are spent */
-function betterQuestion(question: Question, failure: ModelOutputInvalid, answer: Answer, spent: Spent): Question {
-  if (answer.finish === 'truncated') {
+/** @throws the failure if the repairs are used up */
+function repairRequest(request: ModelRequest, failure: ModelOutputInvalid, response: ModelResponse, spent: SpentBudget): ModelRequest {
+  if (response.finish === 'truncated') {
     if (spent.lengthened) throw failure;
     spent.lengthened = true;
-    const used = question.maxOutputTokens ?? answer.usage?.outputTokens ?? outputTokensIfUnknown;
-    return { ...question, maxOutputTokens: Math.min(outputTokensLimit, used * 4) };
+    const used = request.maxOutputTokens ?? response.usage?.outputTokens ?? outputTokensIfUnknown;
+    return { ...request, maxOutputTokens: Math.min(outputTokensLimit, used * 4) };
   }
   if (spent.repairs >= repairs) throw failure;
   spent.repairs += 1;
-  return { ...question, turns: repairPrompt(question.turns, answer.text, failure.problems) };
+  return { ...request, turns: repairPrompt(request.turns, response.text, failure.problems) };
 }
 
-function inference(output: Json, answer: Answer, attempts: number): Inference {
-  return { output, responseModel: answer.responseModel, usage: answer.usage, attempts, providerRequestId: answer.providerRequestId };
-}
-
-function requestIdOf(failure: ModelFailure | undefined): string | undefined {
-  const cause = failure?.cause;
-  return cause instanceof OpenAI.APIError ? (cause.requestID ?? undefined) : undefined;
+function inference(output: Json, response: ModelResponse, attempts: number): Inference {
+  const { responseModel, usage, providerRequestId } = response;
+  return { output, responseModel, usage, attempts, providerRequestId };
 }

@@ -1,55 +1,52 @@
 import { DomainError } from '#libs/contracts';
 
-interface Cause {
+interface ModelFailureDetails {
+  /** The wait that the provider asks for, in ms. */
   retryAfterMs?: number | undefined;
+  providerRequestId?: string | undefined;
   cause?: unknown;
 }
 
-/** The provider could not be reached, failed, answered with something that is no answer, or not by the deadline. */
-export class ModelUnavailable extends DomainError {
+/** A call to a model that failed. The subclass says which of the few kinds of failure it is. */
+export abstract class ModelFailure extends DomainError {
+  override readonly retryAfterMs?: number;
+  readonly providerRequestId?: string;
+
+  constructor(message: string, { retryAfterMs, providerRequestId, cause }: ModelFailureDetails = {}) {
+    super(message, { cause });
+    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
+    if (providerRequestId !== undefined) this.providerRequestId = providerRequestId;
+  }
+}
+
+/** The provider could not be reached, failed, sent something unreadable, or did not respond by the deadline. Another try may succeed. */
+export class ModelUnavailable extends ModelFailure {
   readonly code = 'model.unavailable';
-  override readonly retryAfterMs?: number;
-  constructor(message: string, { retryAfterMs, cause }: Cause = {}) {
-    super(message, { cause });
-    this.retryAfterMs = retryAfterMs;
-  }
 }
 
-/** The provider limits the rate, and asks for a longer wait than the caller's deadline leaves. */
-export class ModelLimited extends DomainError {
+/** The provider limits the rate. The gateway throws it if the wait goes beyond the caller's deadline. */
+export class ModelLimited extends ModelFailure {
   readonly code = 'model.limited';
-  override readonly retryAfterMs?: number;
-  constructor(message: string, { retryAfterMs, cause }: Cause = {}) {
-    super(message, { cause });
-    this.retryAfterMs = retryAfterMs;
-  }
 }
 
-/** The key is wrong, forbidden or out of credit. Ours to mend, so the event waits for as long as that takes and is never parked for it. */
-export class ModelCredentialRefused extends DomainError {
+/** The key is wrong, forbidden or out of credit. The operator has to mend it, so the event waits as long as that takes and is never parked. */
+export class ModelCredentialRefused extends ModelFailure {
   readonly code = 'model.credential';
   override readonly ours = true;
 }
 
-/** The provider will not answer this request, however often it is asked: unknown model, wrong parameter, too long a context, a policy, a refusal. */
-export class ModelRefused extends DomainError {
+/** The provider refuses this request for good: unknown model, wrong parameter, too long a context, a policy, a refusal of the model. */
+export class ModelRefused extends ModelFailure {
   readonly code = 'model.refused';
 }
 
-/** What came back is not JSON, or not what the schema asks for, or was cut off. */
-export class ModelOutputInvalid extends DomainError {
+/** The output is not JSON, does not fit the schema, or was cut off. */
+export class ModelOutputInvalid extends ModelFailure {
   readonly code = 'model.invalidOutput';
   constructor(
-    /** One line each; they name places in the schema and never quote the output. */
+    /** One line each; they name paths in the output and never quote it. */
     readonly problems: readonly string[],
   ) {
     super(`The model's output does not fit: ${problems.join('; ')}`);
   }
-}
-
-/** Every way in which a call can fail. */
-export type ModelFailure = ModelUnavailable | ModelLimited | ModelCredentialRefused | ModelRefused | ModelOutputInvalid;
-
-export function isModelFailure(error: unknown): error is ModelFailure {
-  return error instanceof DomainError && error.code.startsWith('model.');
 }

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { document } from '#libs/contracts';
 import type { EventReceived, FlowDocument, Json } from '#libs/contracts';
-import { ModelGateway } from '#libs/models';
+import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { FlowCompiler } from './flow.compiler.js';
 import { ValidationFailed } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { FinishedStep, FlowResult, StepJournal } from './flow.runner.js';
 
-const compiler = new FlowCompiler(new ModelGateway({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }));
+const compiler = new FlowCompiler(new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) }));
 
 const event: EventReceived = {
   eventId: 'evt_1',

@@ -6,7 +6,7 @@ import { NotFound, deliveryId, document, eventId as eventIdOf, topics } from '#l
 import type { DeadLettered, EventReceived, Owned, RunCompleted } from '#libs/contracts';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
-import { ModelGateway } from '#libs/models';
+import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
@@ -52,7 +52,7 @@ beforeAll(async () => {
   await producer.connect();
   model = await startHttpSink();
   const once = { retries: 0, initialDelayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 };
-  gateway = new ModelGateway({ baseUrl: `${model.url}/v1`, apiKey: 'k', retry: once });
+  gateway = new ModelGateway({ provider: new OpenAiProvider({ baseUrl: `${model.url}/v1`, apiKey: 'k' }), retry: once });
 
   runStore = new RunStore(database);
   runs = startProcess();

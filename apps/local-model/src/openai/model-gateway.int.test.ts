@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ModelCredentialRefused, ModelGateway, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from '#libs/models';
+import { ModelCredentialRefused, ModelGateway, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable, OpenAiProvider } from '#libs/models';
 import type { InferenceRequest, ModelAttempt } from '#libs/models';
 import { start } from '#libs/service';
 import type { RunningService } from '#libs/service';
@@ -32,7 +32,8 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
     waits = [];
     attempts = [];
     const clock = { now: () => Date.now(), sleep: async (ms: number) => void waits.push(ms) };
-    gateway = new ModelGateway({ baseUrl: `${service.url}${localModelBasePath}`, apiKey: 'any', api, clock });
+    const provider = new OpenAiProvider({ baseUrl: `${service.url}${localModelBasePath}`, apiKey: 'any', api });
+    gateway = new ModelGateway({ provider, clock });
   });
   afterEach(async () => {
     await fetch(`${service.url}/local-model/faults`, { method: 'DELETE' });

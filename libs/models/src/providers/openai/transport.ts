@@ -1,8 +1,11 @@
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
 import { Agent, request } from 'undici';
 
 /**
- * `fetch` as far as the SDK needs it, with keep-alive connections of its own: at half the CPU of undici's `fetch`, whose streams and checks a JSON
- * answer has no use for. Redirects are not followed, so the key goes nowhere else. Time limits are the caller's signal.
+ * The part of `fetch` that the SDK needs, with keep-alive connections of its own. It costs half the CPU of undici's `fetch`, because a JSON response
+ * is read at once instead of through web streams; only an event stream is passed on as one. Redirects are not followed, so the key goes nowhere
+ * else. It sets no time limits: the caller's signal does.
  */
 export class Transport {
   private readonly agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000, connect: { timeout: 10_000 } });
@@ -15,8 +18,9 @@ export class Transport {
       body: init.body as string,
       signal: init.signal ?? null,
     });
-    const text = await body.text();
-    return new Response(text || null, { status: statusCode, headers: headers as Record<string, string> });
+    const isStream = String(headers['content-type']).startsWith('text/event-stream');
+    const content = isStream ? (Readable.toWeb(body) as ReadableStream<Uint8Array>) : (await body.text()) || null;
+    return new Response(content, { status: statusCode, headers: headers as Record<string, string> });
   };
 
   /** Waits for calls under way, then closes the connections. */

@@ -1,8 +1,8 @@
 import * as errors from 'openai/error';
 import { describe, expect, it } from 'vitest';
-import { failureOfCall } from './provider-failure.js';
+import { failureOfCall } from './openai.failures.js';
 
-/** Which failure each error class of the SDK becomes. A class that a new version adds fails the first test until it has a line here. */
+/** The failure for each error class of the SDK. A class that a new version adds fails the first test until it has a line here. */
 const expected: Record<string, [error: () => unknown, code: string] | 'not thrown by the calls we make'> = {
   OpenAIError: [() => new errors.OpenAIError('odd'), 'model.unavailable'],
   APIError: [() => withStatus(418), 'model.refused'],
@@ -16,7 +16,7 @@ const expected: Record<string, [error: () => unknown, code: string] | 'not throw
   UnprocessableEntityError: [() => withStatus(422), 'model.refused'],
   RateLimitError: [() => withStatus(429), 'model.limited'],
   InternalServerError: [() => withStatus(502), 'model.unavailable'],
-  APIUserAbortError: 'not thrown by the calls we make', // only by our own signal, which the gateway asks first
+  APIUserAbortError: 'not thrown by the calls we make', // only by our own signal, which the provider checks first
   LengthFinishReasonError: 'not thrown by the calls we make', // parse() only
   ContentFilterFinishReasonError: 'not thrown by the calls we make', // parse() only
   InvalidWebhookSignatureError: 'not thrown by the calls we make',
@@ -29,12 +29,12 @@ function withStatus(status: number, error: object = {}, headers: Record<string, 
 }
 
 describe('failureOfCall', () => {
-  it('has a verdict on every error class of the SDK', () => {
+  it('classifies every error class of the SDK', () => {
     expect(Object.keys(expected).toSorted()).toEqual(Object.keys(errors).toSorted());
   });
 
   it.each(Object.entries(expected).filter((entry): entry is [string, [() => unknown, string]] => Array.isArray(entry[1])))(
-    'judges %s',
+    'classifies %s',
     (_, [error, code]) => {
       expect(failureOfCall(error(), 0).code).toBe(code);
     },
@@ -49,7 +49,7 @@ describe('failureOfCall', () => {
     [529, {}, 'model.unavailable'],
     [400, { code: 'content_filter' }, 'model.refused'],
     [413, {}, 'model.refused'],
-  ])('judges status %i with %j', (status, error, code) => {
+  ])('classifies status %i with %j', (status, error, code) => {
     expect(failureOfCall(withStatus(status, error), 0).code).toBe(code);
   });
 

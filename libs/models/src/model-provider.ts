@@ -1,0 +1,64 @@
+import type { Turn } from './prompt.js';
+
+/** One request to a model, in no provider's format. */
+export interface ModelRequest {
+  readonly model: string;
+  readonly turns: readonly Turn[];
+  readonly schema: { readonly name: string; readonly schema: Record<string, unknown>; readonly strict: boolean };
+  readonly temperature?: number | undefined;
+  readonly maxOutputTokens?: number | undefined;
+}
+
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+export interface ModelResponse {
+  readonly text: string;
+  /** `truncated`: the limit of output tokens was reached. `refused`: the model, or the provider's content filter, refused the request. */
+  readonly finish: 'complete' | 'truncated' | 'refused';
+  /** The reason that the model or the provider gave for a refusal. */
+  readonly refusal?: string | undefined;
+  /** The model that the provider says it used; it may name a version. */
+  readonly responseModel: string;
+  readonly usage?: Usage | undefined;
+  readonly providerRequestId?: string | undefined;
+}
+
+/** A part of a streamed response. Any number of deltas, then one `end`. */
+export type ModelStreamEvent =
+  | { readonly type: 'delta'; readonly text: string }
+  /** The text of the response is the deltas, joined. */
+  | { readonly type: 'end'; readonly response: ModelResponse };
+
+export interface ProviderCallOptions {
+  /** Ends the call with its reason. */
+  readonly signal: AbortSignal;
+  /** Upper limit of the call in ms, for a client that insists on one. The signal comes first. */
+  readonly timeoutMs: number;
+}
+
+/** A service that runs models. `modelProviderConformance` holds the rules that each implementation has to pass. */
+export interface ModelProvider {
+  /** `gen_ai.provider.name` of spans, such as `openai`. */
+  readonly name: string;
+  /** The provider's API that is called, such as `chat`: a label of metrics. */
+  readonly api: string;
+  /** The address that is called. */
+  readonly server: URL;
+  /** Attributes of spans that only this provider has. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /**
+   * Makes exactly one call: no retry and no wait.
+   * @throws ModelFailure, classified by the provider; the signal's reason if the signal ended the call
+   */
+  complete(request: ModelRequest, options: ProviderCallOptions): Promise<ModelResponse>;
+  /**
+   * Makes exactly one call, and yields the text as it arrives. The call ends when the consumer stops iterating.
+   * @throws as {@link complete}, also after some deltas
+   */
+  stream(request: ModelRequest, options: ProviderCallOptions): AsyncIterable<ModelStreamEvent>;
+  /** Waits for calls under way, then closes the connections. */
+  close(): Promise<void>;
+}

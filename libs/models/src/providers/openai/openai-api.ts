@@ -1,0 +1,8 @@
+import type { OpenAI } from 'openai';
+import type { ModelRequest, ModelResponse, ModelStreamEvent } from '../../model-provider.js';
+
+/** The format of one of OpenAI's two HTTP APIs. It throws what the SDK throws, or a ModelFailure that the response itself reports. */
+export interface OpenAiApi {
+  complete(request: ModelRequest, options: OpenAI.RequestOptions): Promise<ModelResponse>;
+  stream(request: ModelRequest, options: OpenAI.RequestOptions): AsyncIterable<ModelStreamEvent>;
+}
