@@ -54,8 +54,8 @@ export default {
     forbid(
       'providers-stand-alone',
       'A provider can be added and removed as one folder.',
-      { path: '^libs/signatures/src/providers/([^/]+)/' },
-      { path: '^libs/signatures/src/providers/[^/]+/', pathNot: '^libs/signatures/src/providers/$1/' },
+      { path: '^libs/(signatures|models)/src/providers/([^/]+)/' },
+      { path: '^libs/(signatures|models)/src/providers/[^/]+/', pathNot: '^libs/$1/src/providers/$2/' },
     ),
     forbid(
       'connectors-stand-alone',
@@ -85,9 +85,9 @@ export default {
     onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres'], 'pg'),
     onlyIn('libs/migrations', 'typeorm'),
     forbid(
-      'openai-only-in-libs-models',
-      'Only libs/models calls a model; the local model, the other end of the line, is held to the same types.',
-      { pathNot: `^libs/models/|^apps/local-model/|${testFiles}|^tools/` },
+      'openai-only-in-its-provider',
+      'One model provider is built on the SDK, and no other code knows it. The local model, a server, is held to the same types.',
+      { pathNot: `^libs/models/src/providers/openai/|^apps/local-model/|${testFiles}|^tools/` },
       { path: 'node_modules/openai/' },
     ),
     onlyIn('libs/tracing', 'pino', 'prom-client'),

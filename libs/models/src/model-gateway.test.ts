@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ModelGateway } from './model-gateway.js';
-import type { InferenceRequest, ModelAttempt } from './model-gateway.js';
+import type { InferenceEvent, InferenceRequest, ModelAttempt } from './model-gateway.js';
 import { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 import { OpenAiProvider } from './providers/openai/openai.provider.js';
 import type { OpenAiProviderOptions } from './providers/openai/openai.provider.js';
@@ -96,18 +96,16 @@ const says = (content: unknown): Reply => {
   return completion({ finish_reason: 'stop', message: { content: typeof content === 'string' ? content : JSON.stringify(content) } });
 };
 
-const infer = (over: Partial<InferenceRequest> = {}) => {
-  return gateway.infer({
-    model: 'some-model',
-    instructions: 'Judge the message.',
-    input: { text: 'Lovely.' },
-    outputSchema: schema,
-    schemaName: 'verdict',
-    timeoutMs: 60_000,
-    onAttempt: async (attempt) => void attempts.push(attempt),
-    ...over,
-  });
+const request: InferenceRequest = {
+  model: 'some-model',
+  instructions: 'Judge the message.',
+  input: { text: 'Lovely.' },
+  outputSchema: schema,
+  schemaName: 'verdict',
+  timeoutMs: 60_000,
+  onAttempt: async (attempt) => void attempts.push(attempt),
 };
+const infer = (over: Partial<InferenceRequest> = {}) => gateway.infer({ ...request, ...over });
 
 describe('a question to the provider', () => {
   it('carries the instructions in the system message only, and the input in the user message only', async () => {
@@ -353,6 +351,96 @@ describe('the deadline', () => {
     const controller = new AbortController();
     script = [() => controller.abort(new Error('shutting down'))];
     await expect(infer({ signal: controller.signal })).rejects.toThrow('shutting down');
+    expect(attempts).toEqual([]);
+  });
+});
+
+describe('a streamed inference', () => {
+  const sendEvents = (response: ServerResponse, ...events: (object | '[DONE]')[]): void => {
+    if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': 'req_1' });
+    for (const event of events) response.write(`data: ${event === '[DONE]' ? event : JSON.stringify(event)}\n\n`);
+  };
+  const piece = (content: string): object => ({ model: 'answering-model', choices: [{ delta: { content }, finish_reason: null }] });
+  const stop = { model: 'answering-model', choices: [{ delta: {}, finish_reason: 'stop' }] };
+  const tokens = { model: 'answering-model', choices: [], usage: { prompt_tokens: 11, completion_tokens: 5 } };
+  const streams = (...pieces: string[]): Reply => {
+    return (response) => {
+      sendEvents(response, ...pieces.map(piece), stop, tokens, '[DONE]');
+      response.end();
+    };
+  };
+  let seen: InferenceEvent[];
+  const stream = async (over: Partial<InferenceRequest> = {}): Promise<void> => {
+    seen = [];
+    for await (const event of gateway.stream({ ...request, ...over })) seen.push(event);
+  };
+
+  it('is the text in pieces and then the checked output, in one recorded attempt', async () => {
+    script = [streams('{"sentiment":"good",', '"score":7}')];
+    await stream();
+    expect(seen).toEqual([
+      { type: 'delta', text: '{"sentiment":"good",' },
+      { type: 'delta', text: '"score":7}' },
+      {
+        type: 'end',
+        inference: {
+          output: good,
+          responseModel: 'answering-model',
+          usage: { inputTokens: 11, outputTokens: 5 },
+          attempts: 1,
+          providerRequestId: 'req_1',
+        },
+      },
+    ]);
+    expect(attempts).toMatchObject([{ number: 1, outcome: 'succeeded', inputTokens: 11, outputTokens: 5 }]);
+  });
+
+  it('fails at its end if the output does not fit, and is not repaired', async () => {
+    script = [streams('{"sentiment":"good"}')];
+    await expect(stream()).rejects.toBeInstanceOf(ModelOutputInvalid);
+    expect(seen).toHaveLength(1);
+    expect(attempts).toMatchObject([{ errorCode: 'model.invalidOutput', outputTokens: 5 }]);
+    expect(received).toHaveLength(1);
+  });
+
+  it.each<[string, Reply, string]>([
+    ['unavailable provider', status(503), 'model.unavailable'],
+    ['rate limit', status(429, {}, { 'retry-after': '2' }), 'model.limited'],
+    ['refused credential', status(401), 'model.credential'],
+    ['rejected request', status(400), 'model.refused'],
+  ])('fails with the class that a whole inference fails with, without a retry: %s', async (_, reply, code) => {
+    script = [reply];
+    await expect(stream()).rejects.toMatchObject({ code });
+    expect(attempts).toMatchObject([{ errorCode: code, providerRequestId: 'req_1' }]);
+    expect(waits).toEqual([]);
+  });
+
+  it('ends at the deadline, also after pieces', async () => {
+    script = [(response) => sendEvents(response, piece('{'))];
+    await expect(stream({ timeoutMs: 100 })).rejects.toThrow('The model did not answer within 100 ms');
+    expect(attempts).toMatchObject([{ errorCode: 'model.unavailable' }]);
+  });
+
+  it('gives way to the caller’s own signal, whose reason is thrown and whose call is no attempt', async () => {
+    const controller = new AbortController();
+    script = [() => controller.abort(new Error('shutting down'))];
+    await expect(stream({ signal: controller.signal })).rejects.toThrow('shutting down');
+    expect(attempts).toEqual([]);
+  });
+
+  it('ends its call when the consumer stops iterating', async () => {
+    const closed = Promise.withResolvers<void>();
+    script = [
+      (response) => {
+        response.on('close', () => closed.resolve());
+        sendEvents(response, piece('{'));
+      },
+    ];
+    for await (const event of gateway.stream(request)) {
+      expect(event).toEqual({ type: 'delta', text: '{' });
+      break;
+    }
+    await closed.promise;
     expect(attempts).toEqual([]);
   });
 });

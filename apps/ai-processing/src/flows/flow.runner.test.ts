@@ -7,7 +7,9 @@ import { ValidationFailed } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { FinishedStep, FlowResult, StepJournal } from './flow.runner.js';
 
-const compiler = new FlowCompiler(new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) }));
+const compiler = new FlowCompiler(
+  new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) }),
+);
 
 const event: EventReceived = {
   eventId: 'evt_1',

@@ -1,6 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ModelCredentialRefused, ModelGateway, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable, OpenAiProvider } from '#libs/models';
-import type { InferenceRequest, ModelAttempt } from '#libs/models';
+import {
+  ModelCredentialRefused,
+  ModelGateway,
+  ModelLimited,
+  ModelOutputInvalid,
+  ModelRefused,
+  ModelUnavailable,
+  OpenAiProvider,
+} from '#libs/models';
+import type { Inference, InferenceRequest, ModelAttempt } from '#libs/models';
 import { start } from '#libs/service';
 import type { RunningService } from '#libs/service';
 import { LocalModelModule } from '../local-model.module.js';
@@ -13,6 +21,7 @@ const schema = {
   properties: { topic: { enum: ['billing', 'delivery', 'other'] }, urgency: { type: 'number', minimum: 0, maximum: 1 } },
 };
 const input = { type: 'ticket', data: { message: 'I was charged twice, please refund me.' } };
+const impossible = { type: 'object', properties: { code: { type: 'string', pattern: '^Q{7}$' } }, required: ['code'] };
 const fits = { topic: 'billing', urgency: expect.any(Number) };
 
 /** How the gateway deals with each fault of a real server over real HTTP. Its waits are noted and take no time. */
@@ -40,19 +49,16 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
     await gateway.close();
   });
 
-  const infer = (over: Partial<InferenceRequest> = {}) => {
-    const onAttempt = async (attempt: ModelAttempt): Promise<void> => void attempts.push(attempt);
-    return gateway.infer({
-      model: 'local/rules-1',
-      instructions: 'Triage.',
-      input,
-      outputSchema: schema,
-      schemaName: 'triage',
-      timeoutMs: 30_000,
-      onAttempt,
-      ...over,
-    });
+  const request: InferenceRequest = {
+    model: 'local/rules-1',
+    instructions: 'Triage.',
+    input,
+    outputSchema: schema,
+    schemaName: 'triage',
+    timeoutMs: 30_000,
+    onAttempt: async (attempt) => void attempts.push(attempt),
   };
+  const infer = (over: Partial<InferenceRequest> = {}) => gateway.infer({ ...request, ...over });
   const outcomes = (): (string | null)[] => attempts.map(({ errorCode }) => errorCode);
 
   it('gets an answer that fits, from the input alone and not from the frame around it', async () => {
@@ -133,8 +139,65 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
   });
 
   it('takes a refusal for one', async () => {
-    const impossible = { type: 'object', properties: { code: { type: 'string', pattern: '^Q{7}$' } }, required: ['code'] };
     await expect(infer({ outputSchema: impossible })).rejects.toThrow('cannot fill this schema');
+  });
+
+  describe('streaming', () => {
+    let deltas: string[];
+    const stream = async (over: Partial<InferenceRequest> = {}): Promise<Inference> => {
+      deltas = [];
+      for await (const event of gateway.stream({ ...request, ...over })) {
+        if (event.type === 'end') return event.inference;
+        deltas.push(event.text);
+      }
+      throw new Error('the stream had no end');
+    };
+
+    it('yields the text in pieces, and at the end the checked output with its usage', async () => {
+      const { output, usage, attempts: calls, responseModel } = await stream();
+      expect(deltas.length).toBeGreaterThan(1);
+      expect(JSON.parse(deltas.join(''))).toEqual(output);
+      expect(output).toEqual((await infer()).output);
+      expect(usage!.outputTokens).toBeGreaterThan(0);
+      expect({ calls, responseModel }).toEqual({ calls: 1, responseModel: 'local/rules-1' });
+      expect(outcomes()[0]).toBeNull();
+    });
+
+    it('fails as unavailable where the connection is cut after some pieces', async () => {
+      await script({ fault: 'cutStream', times: 1 });
+      await expect(stream()).rejects.toBeInstanceOf(ModelUnavailable);
+      expect(deltas.length).toBeGreaterThan(0);
+      expect(outcomes()).toEqual(['model.unavailable']);
+    });
+
+    it.each([
+      [{ fault: 'status', status: 429, retryAfterSeconds: 3 }, 'model.limited'],
+      [{ fault: 'status', status: 401 }, 'model.credential'],
+      [{ fault: 'status', status: 503 }, 'model.unavailable'],
+      [{ fault: 'schemaBreaking' }, 'model.invalidOutput'],
+      [{ fault: 'brokenJson' }, 'model.invalidOutput'],
+    ])('fails after one call with the class of %j', async (fault, code) => {
+      await script({ ...fault, times: 1 });
+      await expect(stream()).rejects.toMatchObject({ code });
+      expect(outcomes()).toEqual([code]);
+    });
+
+    it('ends at the deadline', async () => {
+      await script({ fault: 'hang', times: 1 });
+      await expect(stream({ timeoutMs: 100 })).rejects.toThrow('did not answer within 100 ms');
+    });
+
+    it('ends by the caller’s signal, with its reason and without an attempt', async () => {
+      const controller = new AbortController();
+      await script({ fault: 'hang', times: 1 });
+      setImmediate(() => controller.abort(new Error('shutting down')));
+      await expect(stream({ signal: controller.signal })).rejects.toThrow('shutting down');
+      expect(attempts).toEqual([]);
+    });
+
+    it('takes a refusal for one', async () => {
+      await expect(stream({ outputSchema: impossible })).rejects.toThrow('cannot fill this schema');
+    });
   });
 
   it('asks again with a larger limit where the answer was cut at the limit of tokens', async () => {
