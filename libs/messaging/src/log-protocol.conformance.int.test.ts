@@ -106,6 +106,8 @@ const Noted = recordType('noted.v1', z.object({ tenant: name, customer: customer
 async function newTopic(partitions = 1): Promise<string> {
   const topic: Topic = { name: uniqueName('protocol'), partitions, retentionMs: 3_600_000, types: [Noted] };
   await ensureTopics(log, [topic]);
+  // A broker of Kafka shows a topic some time before it leads its partitions.
+  await waitFor(() => admin.fetchTopicOffsets(topic.name), { what: `the leaders of ${topic.name}` });
   return topic.name;
 }
 

@@ -138,7 +138,8 @@ class Group {
     const group = new Group(kafka, producer);
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: group.topic, numPartitions: partitions, replicationFactor: 1 }] });
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic: group.topic, numPartitions: partitions, replicationFactor: 1 }] });
+    await waitFor(() => admin.fetchTopicOffsets(group.topic), { what: `the leaders of ${group.topic}` });
     await admin.disconnect();
     return group;
   }
