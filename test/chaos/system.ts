@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { quickRecovery } from '../forms/quick-recovery.js';
 import { KeptProcess } from './kept-process.js';
 import { applyChaosDocuments, chaosKeys } from './documents.js';
 import { startLog } from './log.js';
@@ -17,9 +18,6 @@ export interface SystemOptions {
   readonly root: string;
   readonly sink: Sink;
 }
-
-/** Short, so that the partitions and claims of a dead process are free within seconds. */
-const shortRecovery = { LOG_SESSION_TIMEOUT_MS: '6000', RUN_LEASE_MS: '5000', DELIVERY_LEASE_MS: '5000' };
 
 /** All processes of a Millrace as a cluster runs it: two of each worker, and a third that a fault adds. */
 export class System {
@@ -90,7 +88,7 @@ async function createServices({ directory, root }: SystemOptions, databaseUrl: s
   const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };
   const shared = {
     ...observed,
-    ...shortRecovery,
+    ...quickRecovery(5_000),
     DATABASE_URL: databaseUrl,
     KAFKA_BROKERS: log.brokers.join(','),
     KAFKA_REPLICATION: String(log.replication),

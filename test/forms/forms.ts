@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '#libs/ports';
+import { quickRecovery } from './quick-recovery.js';
 import { ServiceProcess, answersReady } from './service-process.js';
 
 /** A running Millrace in one of its forms: one process, or four. The journeys use only this. */
@@ -58,12 +59,10 @@ export interface FourProcessesOptions extends FormOptions {
   secretsKey?: string;
 }
 
-const quickRecovery = { LOG_SESSION_TIMEOUT_MS: '6000', RUN_LEASE_MS: '2000', DELIVERY_LEASE_MS: '2000' };
-
 const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel, stopTimeoutMs, recoversQuickly }: FormOptions): Record<string, string> => ({
   LOG_LEVEL: logLevel ?? 'info',
   DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
-  ...(recoversQuickly === true ? quickRecovery : {}),
+  ...(recoversQuickly === true ? quickRecovery(2_000) : {}),
   ...(stopTimeoutMs === undefined ? {} : { STOP_TIMEOUT_MS: String(stopTimeoutMs) }),
   ...(otlpUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl }),
   ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), LOG_PREFIX: logPrefix }),
