@@ -1,5 +1,4 @@
 export { querySettings } from './config.js';
-export type { QuerySettings } from './config.js';
 export { QueryModule } from './query.module.js';
 export { contractSdl } from './doors/graphql/contract.js';
 export { contractOperations } from './operations/operation-runner.js';

@@ -17,7 +17,7 @@ export { bodyFormat, eventData, parseBody } from './records/event-data.js';
 export type { Json } from './records/event-data.js';
 export { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 export type { PlannedDelivery } from './records/outcomes.js';
-export { DeliveryAttempted, deliveryStates } from './records/deliveries.js';
+export { DeliveryAttempted } from './records/deliveries.js';
 export type { DeliveryState } from './records/deliveries.js';
 export {
   EnableDestination,

@@ -61,7 +61,7 @@ export class Configuration {
 
   constructor(
     private readonly database: Database,
-    private readonly options: ConfigurationOptions,
+    options: ConfigurationOptions,
   ) {
     this.documentTable = new DocumentTable(options.secretBox);
     this.refreshes = new Periodically('reading the configuration', options.refreshMs ?? 30_000, () => this.refresh());

@@ -8,12 +8,5 @@ export { StartWait } from './start-wait.js';
 export { failureHeaders } from './problem.js';
 export { Readiness } from './readiness.js';
 export type { ReadinessCheck } from './readiness.js';
-export {
-  AddressNotFound,
-  MediaTypeUnsupported,
-  MethodNotAllowed,
-  RequestInvalid,
-  RequestMalformed,
-  RequestTooLarge,
-} from './request.errors.js';
+export { AddressNotFound, MediaTypeUnsupported, MethodNotAllowed, RequestInvalid } from './request.errors.js';
 export { logOptions, storageOptions } from './boot-options.js';

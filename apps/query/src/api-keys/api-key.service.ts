@@ -7,8 +7,6 @@ import { AuditTable } from '../audit/audit.table.js';
 import { createApiKey, revokeApiKey } from './api-key.operations.js';
 import type { CreateApiKeyInput } from './api-key.operations.js';
 
-export type ApiKeyRow = StoredApiKey;
-
 /** The environment in the text of new keys, after `mr_`. */
 export class ApiKeyEnvironment {
   constructor(readonly name: string) {}

@@ -5,7 +5,6 @@ import { apiVersion } from './document-of.js';
 export const tenantSpec = z.strictObject({
   displayName: z.string().min(1).max(120).describe('The name that people use for this tenant.'),
 });
-export type TenantSpec = z.infer<typeof tenantSpec>;
 
 /** Belongs to itself, so its metadata names no other tenant. */
 export const tenantDocument = z
