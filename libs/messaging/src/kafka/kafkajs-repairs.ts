@@ -42,7 +42,7 @@ function stopIdleTimers(): void {
 }
 
 /** Who a consumer is to its group's coordinator. */
-export interface Membership {
+export interface MemberGeneration {
   readonly memberId: string;
   readonly generationId: number;
 }
@@ -54,10 +54,10 @@ export interface GroupListener {
   /** False once the consumer is being stopped, so that a log that is away is not waited for. */
   mayJoin?(): boolean;
   /** Set by the consumer group: who it is, also while it tells of a join. */
-  membership?: () => Membership;
+  membership?: () => MemberGeneration;
 }
 
-interface ConsumerGroup {
+interface KafkajsConsumerGroup {
   memberId: string | null;
   generationId: number;
   assigners: readonly GroupListener[];
@@ -80,9 +80,9 @@ const waitingBeatMs = 1_500;
  * join is ever told of: whoever waits for that would wait for ever. So it is tried here until it succeeds.
  */
 function waitBeforeRejoin(): void {
-  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup };
+  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: KafkajsConsumerGroup };
   const joinAndSync = Reflect.get(prototype, 'joinAndSync');
-  prototype.joinAndSync = async function (this: ConsumerGroup): Promise<void> {
+  prototype.joinAndSync = async function (this: KafkajsConsumerGroup): Promise<void> {
     const isMember = Boolean(this.memberId);
     // Answered with "rebalance in progress", and counted as a sign of life all the same.
     const beat = isMember && setInterval(() => void this.heartbeat({ interval: 0 }).catch(() => undefined), waitingBeatMs);
@@ -98,7 +98,7 @@ function waitBeforeRejoin(): void {
   };
 }
 
-async function joinUntilJoined(group: ConsumerGroup, join: () => Promise<void>): Promise<void> {
+async function joinUntilJoined(group: KafkajsConsumerGroup, join: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
       return await join();
@@ -119,10 +119,10 @@ const fetchEveryMs = 25;
  * that comes after a pause is still answered at once.
  */
 function paceFetches(): void {
-  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup };
+  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: KafkajsConsumerGroup };
   const fetch = Reflect.get(prototype, 'fetch');
-  const beganAtMs = new WeakMap<ConsumerGroup, Map<string, number>>();
-  prototype.fetch = async function (this: ConsumerGroup, nodeId: string): Promise<unknown> {
+  const beganAtMs = new WeakMap<KafkajsConsumerGroup, Map<string, number>>();
+  prototype.fetch = async function (this: KafkajsConsumerGroup, nodeId: string): Promise<unknown> {
     const began = beganAtMs.get(this) ?? new Map<string, number>();
     beganAtMs.set(this, began);
     const waitMs = (began.get(nodeId) ?? -Infinity) + fetchEveryMs - performance.now();

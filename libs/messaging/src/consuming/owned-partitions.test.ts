@@ -1,0 +1,117 @@
+import { expect, test, vi } from 'vitest';
+import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
+import type { HoldableItem } from '../holding/held-customers.js';
+import { partitionName } from '../logged-record.js';
+import type { LoggedRecord, TopicPartition } from '../logged-record.js';
+import type { EarlierCommit } from './earlier-commits.js';
+import { OwnedPartitions } from './owned-partitions.js';
+
+const [first, second] = [0, 1].map((partition): TopicPartition => ({ topic: 't', partition })) as [TopicPartition, TopicPartition];
+
+function partitionsOf(options: { audience?: 'one' | 'every-process'; committed?: Map<string, EarlierCommit> } = {}) {
+  const { audience = 'one', committed = new Map() } = options;
+  const calls: string[] = [];
+  const dispatcher = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 1, handle: async () => 'finished' });
+  const createQueues = vi.fn(dispatcher.createQueues.bind(dispatcher));
+  const read = vi.fn(async () => committed);
+  const partitions = new OwnedPartitions({
+    group: { audience, topics: [{ name: 't', priority: 'high', partitions: 2, retentionMs: 1, types: [] }] },
+    fetching: {
+      pause: (partition) => calls.push(`pause ${partitionName(partition)}`),
+      resume: (partition) => calls.push(`resume ${partitionName(partition)}`),
+      seek: (partition, offset) => calls.push(`seek ${partitionName(partition)} to ${offset}`),
+    },
+    earlierCommits: { read },
+    held: { load: async (gained) => void calls.push(`load ${gained.map(partitionName).join(' ')}`) },
+    createQueues,
+    maxBufferedBytes: 100,
+  });
+  return { partitions, calls, read, createQueues };
+}
+
+const record = (offset: number, bytes: number): LoggedRecord => ({
+  ...first,
+  offset,
+  timestampMs: 0,
+  key: null,
+  value: Buffer.alloc(bytes),
+  headers: undefined,
+});
+
+test('an assignment loses what is not in it, keeps what is, and takes over the rest in the lane of its topic', async () => {
+  const { partitions, calls, createQueues } = partitionsOf();
+  partitions.assign([first]);
+  const kept = partitions.find(first)!;
+  kept.tracker.received(7);
+  partitions.assign([first, second]);
+  expect(partitions.find(first)).toBe(kept);
+  expect(calls).toEqual(['load t/0', 'seek t/0 to 8', 'load t/1']);
+  expect(createQueues).toHaveBeenCalledWith('high');
+  partitions.assign([second]);
+  expect(partitions.find(first)).toBeUndefined();
+  expect(kept.lost.reason).toEqual(new Error('t/0 belongs to another process now'));
+});
+
+test('a partition that is taken over begins with what its former owner had finished', async () => {
+  const { partitions } = partitionsOf({ committed: new Map([['t/0', { offset: 5, finished: [6] }]]) });
+  partitions.assign([first, second]);
+  const owned = partitions.find(first)!;
+  await owned.restored;
+  expect([5, 6, 7].map((offset) => owned.tracker.received(offset))).toEqual([true, false, true]);
+  expect(partitions.positions()).toEqual([{ ...first, offset: 5 }]);
+});
+
+test('a group of every process asks for no commits', () => {
+  const { partitions, read } = partitionsOf({ audience: 'every-process' });
+  partitions.assign([first]);
+  expect(read).not.toHaveBeenCalled();
+});
+
+test('a partition that fills its share of the buffer is paused until half of the share is free', () => {
+  const { partitions, calls } = partitionsOf();
+  partitions.assign([first, second]);
+  const owned = partitions.find(first)!;
+  calls.length = 0;
+  for (const offset of [0, 1]) {
+    owned.tracker.received(offset);
+    owned.countQueued(record(offset, 24));
+  }
+  partitions.pauseWhenFull(owned);
+  expect(calls).toEqual([]);
+  owned.tracker.received(2);
+  owned.countQueued(record(2, 2));
+  partitions.pauseWhenFull(owned);
+  partitions.pauseWhenFull(owned);
+  expect(calls).toEqual(['pause t/0']);
+  expect(partitions.bufferedBytes).toBe(50);
+  owned.finished(record(0, 24));
+  partitions.resumeWhenDrained(owned);
+  expect(calls).toEqual(['pause t/0']);
+  owned.finished(record(2, 2));
+  partitions.resumeWhenDrained(owned);
+  expect(calls).toEqual(['pause t/0', 'resume t/0']);
+});
+
+test('a lost partition is resumed, so that it is fetched should it come back', () => {
+  const { partitions, calls } = partitionsOf();
+  partitions.assign([first]);
+  const owned = partitions.find(first)!;
+  owned.tracker.received(0);
+  owned.countQueued(record(0, 200));
+  partitions.pauseWhenFull(owned);
+  partitions.loseAll();
+  expect(calls.slice(1)).toEqual(['pause t/0', 'resume t/0']);
+  expect(partitions.all()).toEqual([]);
+});
+
+test('a partition whose log was replaced starts over with new state', () => {
+  const { partitions, calls } = partitionsOf();
+  partitions.assign([first]);
+  const before = partitions.find(first)!;
+  before.tracker.received(9);
+  const after = partitions.startOver(before);
+  expect(partitions.find(first)).toBe(after);
+  expect(before.lost.aborted).toBe(true);
+  expect(after.tracker.next).toBeUndefined();
+  expect(calls).toEqual(['load t/0', 'load t/0']);
+});

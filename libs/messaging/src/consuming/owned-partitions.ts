@@ -1,0 +1,140 @@
+import type { KeyQueues } from '../dispatching/key-ordered-dispatcher.js';
+import type { HandlerGroup } from '../handling/handler-groups.js';
+import type { HeldCustomers, HoldableItem } from '../holding/held-customers.js';
+import { partitionName } from '../logged-record.js';
+import type { TopicPartition } from '../logged-record.js';
+import type { Lane } from '#libs/contracts';
+import type { EarlierCommits } from './earlier-commits.js';
+import { maxMetadataBytes } from './finished-offsets.js';
+import { OwnedPartition } from './owned-partition.js';
+
+/** The most records of one partition that are queued: enough to stay busy until a resumed fetch arrives. */
+const maxQueuedRecords = 2_000;
+/** How far finished records may run ahead of an unfinished one. More would not fit into a commit's metadata, and would be handled again after a crash. */
+const maxSpan = 20_000;
+/** A partition whose commit metadata reaches this size counts as full: Kafka refuses metadata beyond its limit. */
+const fullMetadataBytes = 0.75 * maxMetadataBytes;
+/** A partition that is full for longer than this has customers moved to the hold store. */
+const maxFullMs = 1_000;
+
+/** The consumer's control over what is fetched. */
+export interface FetchControl {
+  pause(partition: TopicPartition): void;
+  resume(partition: TopicPartition): void;
+  seek(partition: TopicPartition, offset: number): void;
+}
+
+export interface OwnedPartitionsOptions {
+  readonly group: Pick<HandlerGroup, 'audience' | 'topics'>;
+  readonly fetching: FetchControl;
+  readonly earlierCommits: Pick<EarlierCommits, 'read'>;
+  readonly held: Pick<HeldCustomers, 'load'>;
+  readonly createQueues: (lane: Lane) => KeyQueues<HoldableItem>;
+  /** Bytes of values that wait in memory, over all partitions. */
+  readonly maxBufferedBytes: number;
+}
+
+/** The partitions that are assigned to this member. Each gets an equal share of the buffer; a full one is not fetched until half of it is free. */
+export class OwnedPartitions {
+  private readonly byName = new Map<string, OwnedPartition>();
+
+  constructor(private readonly options: OwnedPartitionsOptions) {}
+
+  all(): OwnedPartition[] {
+    return [...this.byName.values()];
+  }
+
+  find(partition: TopicPartition): OwnedPartition | undefined {
+    return this.byName.get(partitionName(partition));
+  }
+
+  /** Bytes of values that were read and are not finished. */
+  get bufferedBytes(): number {
+    return this.all().reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
+  }
+
+  /** The low watermark of each partition: every record below the offset is finished. */
+  positions(): (TopicPartition & { offset: number })[] {
+    return this.all().flatMap(({ topic, partition, tracker: { watermark } }) =>
+      watermark === undefined ? [] : [{ topic, partition, offset: watermark }],
+    );
+  }
+
+  /** Loses the partitions that are not assigned any more, and takes over the new ones. A kept partition goes on after the last record it received. */
+  assign(assigned: readonly TopicPartition[]): void {
+    const names = new Set(assigned.map(partitionName));
+    for (const owned of this.all()) if (!names.has(owned.name)) this.lose(owned);
+    const gained: OwnedPartition[] = [];
+    for (const partition of assigned) {
+      const kept = this.find(partition);
+      if (kept === undefined) gained.push(this.own(partition));
+      else if (kept.tracker.next !== undefined) this.options.fetching.seek(partition, kept.tracker.next);
+    }
+    if (this.options.group.audience === 'one') this.restore(gained);
+    void this.options.held.load(gained.map(({ holds }) => holds));
+  }
+
+  /** Forgets the state of a partition whose log was replaced: the offsets of queued and finished records mean other records now. */
+  startOver(owned: OwnedPartition): OwnedPartition {
+    this.lose(owned);
+    const anew = this.own(owned);
+    void this.options.held.load([anew.holds]);
+    return anew;
+  }
+
+  loseAll(): void {
+    for (const owned of this.all()) this.lose(owned);
+  }
+
+  pauseWhenFull(owned: OwnedPartition): void {
+    if (owned.fullSince !== undefined || this.fill(owned) < 1) return;
+    owned.fullSince = performance.now();
+    this.options.fetching.pause(owned);
+  }
+
+  resumeWhenDrained(owned: OwnedPartition): void {
+    if (owned.fullSince === undefined || owned.lost.aborted || this.fill(owned) > 0.5) return;
+    owned.fullSince = undefined;
+    this.options.fetching.resume(owned);
+  }
+
+  /** Partitions that have been full for so long that customers have to be moved out of memory. */
+  fullForLong(): OwnedPartition[] {
+    const longAgo = performance.now() - maxFullMs;
+    return this.all().filter(({ fullSince = Infinity }) => fullSince <= longAgo);
+  }
+
+  private own({ topic, partition }: TopicPartition): OwnedPartition {
+    const lane = this.options.group.topics.find(({ name }) => name === topic)?.priority ?? 'normal';
+    const owned = new OwnedPartition(topic, partition, this.options.createQueues(lane));
+    this.byName.set(owned.name, owned);
+    return owned;
+  }
+
+  /** Reads what the former owners had finished. The records of these partitions wait for it. */
+  private restore(gained: readonly OwnedPartition[]): void {
+    if (gained.length === 0) return;
+    const earlier = this.options.earlierCommits.read([...new Set(gained.map(({ topic }) => topic))]);
+    for (const owned of gained) {
+      owned.restored = earlier.then((commits) => {
+        const commit = commits.get(owned.name);
+        if (commit !== undefined) owned.tracker.restore(commit.offset, commit.finished);
+      });
+    }
+  }
+
+  private lose(owned: OwnedPartition): void {
+    this.byName.delete(owned.name);
+    owned.queues.close();
+    // kafkajs remembers a pause beyond the assignment, and would not fetch the partition if it came back.
+    if (owned.fullSince !== undefined) this.options.fetching.resume(owned);
+    owned.lose(`${owned.name} belongs to another process now`);
+  }
+
+  /** How full a partition's share of the buffer is; 1 is full. */
+  private fill({ queuedRecords, queuedBytes, tracker }: OwnedPartition): number {
+    const bytesShare = this.options.maxBufferedBytes / this.byName.size;
+    const { span, metadataBytes } = tracker;
+    return Math.max(queuedRecords / maxQueuedRecords, queuedBytes / bytesShare, span / maxSpan, metadataBytes / fullMetadataBytes);
+  }
+}
