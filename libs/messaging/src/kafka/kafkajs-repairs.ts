@@ -1,9 +1,5 @@
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CompressionTypes } from 'kafkajs';
-import type { Message } from 'kafkajs';
-import { encodeProduceRequest } from './produce-request.js';
-import type { ProduceRequest, ProducedRecord } from './produce-request.js';
 
 /**
  * Six repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
@@ -152,87 +148,7 @@ function endFetchersOfStopped(): void {
   };
 }
 
-/** As kafkajs' types have it, more than a {@link ProduceRequest} can say. */
-interface ProduceArguments extends Omit<ProduceRequest, 'topicData'> {
-  compression: CompressionTypes;
-  transactionalId?: string;
-  topicData: { topic: string; partitions: { partition: number; firstSequence: number; messages: Message[] }[] }[];
-}
-
-interface KafkajsRequest {
-  apiVersion: number;
-  encode(): Promise<Encoder>;
-}
-
-interface Encoder {
-  buf: Buffer;
-  offset: number;
-  /** Free bytes in the memory before `buf`; left out: none. */
-  roomBytes?: number;
-}
-
-interface Definitions {
-  protocol: (options: { version: number }) => (produced: ProduceArguments) => { request: KafkajsRequest; response: object };
-}
-
-/**
- * kafkajs makes an encoder with a buffer of 512 bytes for each header of each record, and an array for each length: 25 µs for a record that
- * can be written in 4. What RecordProducer never sends (compressed, in a transaction, with timestamps or repeated headers) is left to kafkajs.
- */
-function writeRecordsAtOnce(): void {
-  const definitions = require('kafkajs/src/protocol/requests/produce/index.js') as Definitions;
-  const KafkajsEncoder = require('kafkajs/src/protocol/encoder.js') as new (bytes: number) => Encoder;
-  const { protocol } = definitions;
-  definitions.protocol = (options) => {
-    const make = protocol(options);
-    if (options.version !== 7) return make;
-    return (produced) => {
-      const made = make(produced);
-      if (!isPlain(produced)) return made;
-      const encode = async (): Promise<Encoder> => {
-        const bytes = encodeProduceRequest(produced, Date.now(), frontBytes);
-        return Object.assign(new KafkajsEncoder(1), { buf: bytes, offset: bytes.length, roomBytes: frontBytes });
-      };
-      return { ...made, request: { ...made.request, encode } };
-    };
-  };
-}
-
-/** Of the length and the header of a request, where the client's id is no longer than one expects; else kafkajs does as it always did. */
-const frontBytes = 128;
-
-/**
- * kafkajs puts the header before a request, and the length before both, by copying all of it twice into memory that it fills with zeros first.
- * Here they are put where room was left for them.
- */
-function writeInFront(): void {
-  const { prototype } = require('kafkajs/src/protocol/encoder.js') as {
-    prototype: { writeEncoder(this: Encoder, body: Encoder): Encoder };
-  };
-  const writeEncoder = Reflect.get(prototype, 'writeEncoder');
-  prototype.writeEncoder = function (body) {
-    if (body.roomBytes === undefined || body.roomBytes < this.offset) return writeEncoder.call(this, body);
-    const whole = Buffer.from(body.buf.buffer, body.buf.byteOffset - this.offset, this.offset + body.offset);
-    this.buf.copy(whole, 0, 0, this.offset);
-    return Object.assign(this, { buf: whole, offset: whole.length, roomBytes: body.roomBytes - this.offset });
-  };
-}
-
-function isPlain(produced: ProduceArguments): produced is ProduceArguments & ProduceRequest {
-  if (produced.compression !== CompressionTypes.None || produced.transactionalId !== undefined) return false;
-  return produced.topicData.every(({ partitions }) => partitions.every(({ messages }) => messages.every(isPlainRecord)));
-}
-
-function isPlainRecord(message: Message): message is Message & ProducedRecord {
-  if ('encoded' in message) return true;
-  if (message.timestamp !== undefined) return false;
-  for (const name in message.headers) if (Array.isArray(message.headers[name])) return false;
-  return true;
-}
-
 stopIdleTimers();
 waitBeforeRejoin();
 paceFetches();
 endFetchersOfStopped();
-writeRecordsAtOnce();
-writeInFront();

@@ -9,7 +9,8 @@ import { kafkaClient, nameOnLog } from '../kafka/kafka-client.js';
 import type { LogOptions } from '../kafka/kafka-client.js';
 import { LogUnavailable, RecordTooLarge } from '../messaging.errors.js';
 import { partitionOf } from '../kafka/partitioner.js';
-import { encodedRecord } from '../kafka/produce-request.js';
+import { replaceProduceEncoder } from '../kafka/produce-encoder.js';
+import { encodeProduceRequest, encodedRecord } from '../kafka/produce-request.js';
 import { recordHeaders } from '../record-headers.js';
 
 /** Bytes of value, key and headers that one record may have; topics are created to take twice as much. */
@@ -99,6 +100,7 @@ export class RecordProducer {
     this.maxBatchBytes = options.maxBatchBytes ?? 1_048_576;
     this.ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
     this.maxWaitingBytes = options.maxWaitingBytes ?? 64 * 1_048_576;
+    replaceProduceEncoder(encodeProduceRequest);
     this.kafka = kafkaClient({
       ...options,
       requestTimeoutMs: Math.max(1_000, this.ackTimeoutMs),
@@ -229,7 +231,8 @@ export class RecordProducer {
     this.inFlight = batch;
     if (batch.length === 0) return;
     batchRecords.observe({}, batch.length);
-    // kafkajs forgets a partition whose leader moved, while it retried, to a broker that had answered already: whatever is not in the answer is sent again.
+    // `sendBatch` numbers the records and calls `encodeProduceRequest` for the bytes: `append` has encoded each record already.
+    // If a partition's leader moves during a retry to a broker that has responded already, kafkajs forgets the partition: what is not in the response is sent again.
     for (let open = batch; open.length > 0;) {
       const acknowledged = baseOffsets(await producer.sendBatch({ acks: -1, timeout: this.ackTimeoutMs, topicMessages: byTopic(open) }));
       open = open.filter((append) => {
