@@ -57,6 +57,22 @@ test('a secret that its scheme cannot use is refused without being repeated', ()
   expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.secret: the secret is not whsec_ followed by base64']);
 });
 
+test('a custom scheme is told which kinds there are, and that it needs the URL which it signs', () => {
+  const source = (custom: object, more: object = {}) => ({
+    ...head,
+    kind: 'Source',
+    spec: { scheme: 'custom', custom, secrets: [{ value: 'old' }, { value: 'new' }], ...more },
+  });
+  expect(problemsOf(source({ kind: 'jwt' }))).toEqual(['spec.custom.kind: must be one of asymmetric, basic, certificate, hmac, token']);
+  const signsUrl = { header: 'x-sig', template: '{url}{body}' };
+  expect(problemsOf(source(signsUrl))).toEqual(['spec.publicUrl: the scheme signs the URL, so set the address that the provider calls']);
+  expect(problemsOf(source(signsUrl, { publicUrl: 'https://hooks.example.com/webhooks/acme.shop' }))).toEqual([]);
+  expect(problemsOf(source({ kind: 'basic' }))).toEqual([
+    'spec.secrets.0: the secret is not user:password',
+    'spec.secrets.1: the secret is not user:password',
+  ]);
+});
+
 test('a flow names its sources and destinations', () => {
   const read = readDocument(flow([{ id: 'tell', deliver: { destination: 'crm' } }], { on: { sources: ['stripe'] } }));
   expect('document' in read && referencesOf(read.document)).toEqual([

@@ -53,7 +53,12 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
     return closest.flatMap(problemsOf).map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
   }
   const { options } = issue as { options?: unknown };
-  return [{ path, message: Array.isArray(options) ? `must be one of ${options.join(', ')}` : issue.message }];
+  return [
+    {
+      path,
+      message: Array.isArray(options) ? `must be one of ${options.filter((option) => option !== undefined).join(', ')}` : issue.message,
+    },
+  ];
 }
 
 /** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used. The document's secrets are in the clear. */
@@ -76,9 +81,11 @@ function unusableSecrets(document: Document): DocumentProblem[] {
 function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {
   const preset = presetOf(spec);
   if (preset === undefined || spec.scheme === 'api-key') return [];
-  return spec.secrets.flatMap((secret, at) =>
+  const problems = spec.secrets.flatMap((secret, at) =>
     refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [inTheClear(secret)], { publicUrl: spec.publicUrl })),
   );
+  // A missing public URL is found again with each secret.
+  return [...new Map(problems.map((problem) => [problem.path.join('.'), problem])).values()];
 }
 
 function secretOfDestination({ spec }: DestinationDocument): DocumentProblem[] {

@@ -10,7 +10,7 @@ type TokenScheme = SignatureSchemeOf<'token'>;
 export const tokenVerifier: SchemeVerifier<TokenScheme> = {
   create: (scheme, options) => new TokenVerifier(scheme, options),
   describe: ({ header, prefix, query }) =>
-    header === undefined ? `the query parameter \`${query}\` repeats the secret` : `\`${header}\`: \`${prefix}…\` repeats the secret`,
+    `${header === undefined ? `the query parameter \`${query}\`` : `\`${header}\``} carries the secret${prefix === '' ? '' : ` after \`${prefix}\``}`,
 };
 
 class TokenVerifier implements Verifier {
