@@ -8,7 +8,7 @@ import { start } from './start.js';
 import type { Composition } from './start.js';
 
 /**
- * Runs a service; its `main.ts` calls nothing else. Reads the settings, starts tracing and the service, stops it on SIGTERM and SIGINT.
+ * Runs a service, called by its `main.ts`: reads the settings, starts tracing and the service, stops it on SIGTERM and SIGINT.
  * If the start fails, the reason is printed to standard error and the process ends with status 1.
  */
 export async function serve<T extends SettingsTable>(

@@ -40,8 +40,9 @@ describe('Twilio’s scheme: the URL and the sorted fields of the form', () => {
 
   test('with any byte of a header or the body flipped it is refused', () => {
     const accepted = acceptedTampering(verifier, vector, 0);
-    // A content type is case-insensitive, and so are the digits of an escape.
-    expect(accepted.filter((what) => !what.includes('content-type') && !what.includes('bit 32'))).toEqual([]);
+    // A content type is case-insensitive, and so are the hexadecimal digits of an escape: neither changes a field.
+    const escapes = [...String(vector.body).matchAll(/%2B/g)].map(({ index }) => `byte ${index + 2} of the body, bit 32`);
+    expect(accepted.filter((what) => !what.includes('content-type'))).toEqual(escapes);
   });
 
   test('with another query, another field or one more it is refused', () => {

@@ -32,7 +32,7 @@ export class CloudEventService {
   ) {}
 
   /**
-   * Appends all events of a request or none: a batch with one invalid event is refused. The error names the index of the event.
+   * Checks all events of a request before it appends the first: a batch with one invalid event is refused. The error names the index of the event.
    * @throws CredentialMissing, CredentialInvalid, ScopeMissing, BodyMalformed, RequestInvalid, BatchTooLarge, MediaTypeUnsupported,
    *   LogUnavailable, ConfigurationUnavailable
    */

@@ -9,7 +9,7 @@ import { SignedEnvelope, fromBase64 } from '../signed-envelope.js';
 
 type CertificateScheme = SignatureSchemeOf<'certificate'>;
 
-/** Certificates between the provider's and the root; longer chains do not occur in practice. */
+/** The largest number of certificates between the provider's and the root. */
 const maxIntermediates = 4;
 
 export const certificateVerifier: SchemeVerifier<CertificateScheme> = {
