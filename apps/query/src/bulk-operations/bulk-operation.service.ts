@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { CancelBulkOperation, NotFound, StartBulkOperation, bulkOperationId, maxBulkRatePerSecond, noCustomer } from '#libs/contracts';
-import type { BulkOperationKind, BulkSelection, Json } from '#libs/contracts';
+import type { BulkOperationKind, BulkSelection, DeadLetterKind, Json } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
 import { deadLetterConditions } from '../dead-letters/dead-letter.table.js';
 import { eventConditions } from '../events/event.table.js';
-import type { DeadLetterFilter, DeadLetterKind } from '../dead-letters/dead-letter.operations.js';
+import type { DeadLetterFilter } from '../dead-letters/dead-letter.operations.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { conditions } from '../paging/filter.js';

@@ -8,7 +8,6 @@ export const deadLetterKind = enumeration('DeadLetterKind', {
   run: null,
   delivery: null,
 });
-export type DeadLetterKind = z.infer<typeof deadLetterKind>;
 export const deadLetterResolution = enumeration('DeadLetterResolution', {
   replayed: 'A later generation of the run completed.',
   redelivered: 'The delivery arrived after all.',
