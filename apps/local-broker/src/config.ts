@@ -1,6 +1,6 @@
 import { integer, text } from '#libs/config';
 
-/** Of the broker that runs alone; inside standalone it is given a directory and a free port, and shares the cap. */
+/** Settings of a broker that runs alone. In standalone, the directory and a free port are given, and only the size limit is shared. */
 export const localBrokerSettings = {
   directory: text('LOCAL_BROKER_DIRECTORY', { help: 'Where the log is kept.', fallback: '.millrace/log' }),
   host: text('LOCAL_BROKER_HOST', { help: 'Loopback address to listen on.', fallback: '127.0.0.1' }),

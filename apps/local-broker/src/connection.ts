@@ -5,19 +5,19 @@ import { errorCodes } from './wire/error-codes.js';
 import { WireReader } from './wire/wire-reader.js';
 import type { WireWriter } from './wire/wire-writer.js';
 
-/** As Kafka's `socket.request.max.bytes`. */
+/** Kafka's default of `socket.request.max.bytes`. */
 const maxRequestBytes = 100 * 1_048_576;
 
-/** Answers the requests of one client connection one after the other, as Kafka does: responses carry no order of their own. */
+/** Handles the requests of one connection one after the other: Kafka guarantees responses in request order. */
 export async function serveConnection(socket: Socket, broker: Broker): Promise<void> {
   socket.setNoDelay(true);
   for await (const request of requests(socket)) {
-    const response = await answer(request, broker);
+    const response = await respond(request, broker);
     if (response !== undefined) await send(socket, response);
   }
 }
 
-/** Splits the stream: four bytes of length, then the request. */
+/** Splits the stream into requests: four bytes of length, then the request. */
 async function* requests(socket: Socket): AsyncGenerator<Buffer> {
   let chunks: Buffer[] = [];
   let received = 0;
@@ -43,7 +43,7 @@ async function* requests(socket: Socket): AsyncGenerator<Buffer> {
   }
 }
 
-async function answer(bytes: Buffer, broker: Broker): Promise<Buffer[] | undefined> {
+async function respond(bytes: Buffer, broker: Broker): Promise<Buffer[] | undefined> {
   const request = new WireReader(bytes);
   const key = request.int16();
   const version = request.int16();

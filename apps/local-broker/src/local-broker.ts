@@ -16,41 +16,42 @@ import type { OpenFile } from './log/durable-file.js';
 import { TopicStore } from './log/topic-store.js';
 
 export interface LocalBrokerOptions {
-  /** Where the log is kept; created where it is missing. One broker at a time. */
+  /** Directory of the log, created if missing. Only one broker at a time may use it. */
   directory: string;
-  /** Default 0: a free one. */
+  /** Default 0: a free port. */
   port?: number;
   /** A loopback address; default 127.0.0.1. */
   host?: string;
-  /** Bytes that all topics together may take before the oldest records are deleted. Default 4 GiB. */
+  /** Size of all topics together from which on the oldest records are deleted. Default 4 GiB. */
   retentionBytes?: number;
-  /** Node's `open` and clock, unless a test says otherwise. */
+  /** Default: Node's `open`. */
   openFile?: OpenFile;
+  /** Default: the system clock. */
   nowMs?: () => number;
 }
 
 export interface LocalBroker {
   /** `host:port`: the bootstrap address. */
   readonly address: string;
-  /** Deletes at once what it would delete within a minute. */
+  /** Applies retention now instead of at its next interval (one minute). */
   applyRetention(): Promise<void>;
-  /** Acknowledges what is under way, closes every connection and releases the directory. */
+  /** Closes all connections, completes the appends under way and releases the directory. */
   stop(): Promise<void>;
 }
 
 const retentionIntervalMs = 60_000;
-/** As Kafka's `offsets.retention.check.interval.ms`; members have come back by then after a restart. */
+/** Kafka's `offsets.retention.check.interval.ms`. Members have rejoined by then after a restart. */
 const offsetsRetentionIntervalMs = 600_000;
 
-/** Enough for days of a laptop's events, and no disk is filled. */
+/** Enough for days of events on a laptop, without filling its disk. */
 const defaultRetentionBytes = 4 * 1_024 ** 3;
 
 const log = logger('local-broker');
 
 /**
- * Starts the embedded log: Kafka's protocol, as far as kafkajs uses it, over durable files. One node, no TLS, no credentials, no transactions,
- * no compaction: for one machine, and never for production, which is why it listens on loopback only.
- * @throws Error where the port is taken, the address is not loopback, or another broker has the directory
+ * Starts the embedded log: the part of Kafka's protocol that kafkajs uses, over durable files. It has one node and no TLS, credentials,
+ * transactions or compaction. It is not for production, so it listens on loopback only.
+ * @throws Error if the port is taken, the address is not loopback, or another broker uses the directory
  */
 export async function startLocalBroker(options: LocalBrokerOptions): Promise<LocalBroker> {
   const { directory, host = '127.0.0.1', port = 0 } = options;
@@ -58,7 +59,7 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
     throw new Error(`The local broker has no credentials and listens on loopback only (127.0.0.1, ::1, localhost), not on ${host}`);
   }
   await mkdir(directory, { recursive: true });
-  /** What is open so far; closed in the opposite order, by a stop or by a start that fails. */
+  /** Close functions of what is open so far, called in the opposite order by a stop or a failed start. */
   const opened: (() => Promise<void> | void)[] = [];
   const stop = async (): Promise<void> => {
     for (const close of opened.splice(0).toReversed()) await close();
@@ -101,7 +102,7 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
   }
 }
 
-/** Made once per folder, as Kafka's: clients can tell that a log was replaced by an empty one. */
+/** Created once per directory, like Kafka's, so that clients can tell that a log was replaced by an empty one. */
 async function clusterIdOf(directory: string): Promise<string> {
   const file = join(directory, 'cluster-id');
   const existing = await readFile(file, 'utf8').catch(() => '');

@@ -1,6 +1,6 @@
 /** CRC-32C (Castagnoli, RFC 3720 B.4), eight bytes per step: Node's zlib has only the other CRC-32. */
 export function crc32c(data: Buffer): number {
-  const words = new DataView(data.buffer, data.byteOffset, data.length); // read in half the time that their bytes take
+  const words = new DataView(data.buffer, data.byteOffset, data.length); // words are read in half the time of single bytes
   let crc = 0xffff_ffff;
   let at = 0;
   for (const end = data.length - 7; at < end; at += 8) {
@@ -20,7 +20,7 @@ export function crc32c(data: Buffer): number {
   return ~crc >>> 0;
 }
 
-// A name for each table: an array of them is looked up for every byte, which makes the whole 2.7 times slower.
+// Each table is its own constant: indexing an array of tables for every byte is 2.7 times slower.
 const table0 = Int32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f6_3b78 : crc >>> 1;

@@ -3,14 +3,14 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { identityOf, isAlive } from './process-identity.js';
 import type { ProcessIdentity } from './process-identity.js';
 
-/** Another process works in this folder. It is left alone. */
+/** Another running process has the lock of this folder. */
 export class FolderInUse extends Error {
   override readonly name = 'FolderInUse';
 
   constructor(
     readonly directory: string,
     readonly pid: number,
-    /** What the holder wrote of itself. */
+    /** The note that the holder wrote into its lock. */
     readonly note: string,
   ) {
     super(`${directory} is in use by the running process ${pid}. Stop that one first, or use another folder.`);
@@ -22,31 +22,31 @@ export interface FolderLock {
 }
 
 interface Holder extends ProcessIdentity {
-  /** Of one taking of a lock: no two files that were ever written are the same. */
+  /** Unique per attempt to take a lock, so that no two lock files have the same content. */
   readonly claim: string;
   readonly note: string;
 }
 
-/** The claims of this process: where births are unknown, a file that names this process and is not of them was left by an earlier one. */
+/** The claims of this process. If process start times are unknown, a file with this pid and another claim was left by an earlier process. */
 const held = new Set<string>();
 
-/** A takeover is a few file operations: whoever is at it for longer is stopped, and counts as the holder. */
+/** A takeover is a few file operations. A process that takes longer is suspended, and counts as the holder. */
 const takeoverMs = 2_000;
 
 /**
- * Takes a folder for this process. Node has no file locks, so this is a file that names its holder, which counts only while that very process
+ * Locks a folder for this process. Node has no file locks, so the lock is a file that names its holder and counts only while that process
  * lives: a killed process leaves nothing to clean up by hand.
  * @param file the lock file
- * @param note what whoever finds the folder taken is told of the holder, in {@link FolderInUse}
+ * @param note text about the holder, for the {@link FolderInUse} that other processes get
  * @throws FolderInUse
  */
 export function lockFolder(directory: string, file: string, note = ''): FolderLock {
   const deadline = performance.now() + takeoverMs;
   for (;;) {
     try {
-      const outcome = take(file, note);
-      if (outcome.kind === 'taken') return outcome.lock;
-      if (outcome.kind === 'held' || performance.now() > deadline) throw new FolderInUse(directory, outcome.by.pid, outcome.by.note);
+      const result = take(file, note);
+      if (result.kind === 'taken') return result.lock;
+      if (result.kind === 'held' || performance.now() > deadline) throw new FolderInUse(directory, result.by.pid, result.by.note);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
       throw new Error(`${directory} belongs to another user. Start as that user, or use another folder.`, { cause: error });
@@ -55,19 +55,19 @@ export function lockFolder(directory: string, file: string, note = ''): FolderLo
   }
 }
 
-type Outcome =
+type TakeResult =
   | { kind: 'taken'; lock: FolderLock }
-  /** By a living process. */
+  /** A living process has the lock. */
   | { kind: 'held'; by: Holder }
-  /** A living process is about to take it over, or has just let go of it: ask again. */
+  /** A living process is about to take it over, or has just released it: try again. */
   | { kind: 'moving'; by: Holder };
 
 /**
- * A file appears whole or not at all (`link`), and is removed only by the living process that it names, so what a living process holds is
- * safe. A dead one's file is replaced by whoever holds a second lock, named after exactly that content: among all that saw it dead there is
- * one at a time, and the second one finds the content gone. That lock may be a dead one's too, and is then taken over in the same way.
+ * A lock file appears whole or not at all (`link`), and only the living process that it names removes it, so the lock of a living process is
+ * safe. The file of a dead process is replaced under a second lock, named after the content of the file: of all processes that saw the holder
+ * dead, one at a time has this lock, and the next one finds the content changed. A second lock of a dead process is taken over the same way.
  */
-function take(file: string, note: string): Outcome {
+function take(file: string, note: string): TakeResult {
   const claim = randomUUID();
   const draft = `${file}.${claim}`;
   const holder: Holder = { ...identityOf(process.pid), claim, note };
@@ -101,7 +101,7 @@ function holding(file: string, claim: string): FolderLock {
   };
 }
 
-/** False where `file` exists. */
+/** @returns false if `file` exists */
 function linked(draft: string, file: string): boolean {
   try {
     linkSync(draft, file);
@@ -121,7 +121,7 @@ function contentOf(file: string): string | undefined {
   }
 }
 
-/** Undefined where the file says nothing: it was cut short by a version that wrote in place, or by a full disk. */
+/** Undefined if the file does not parse: a full disk, or a version that wrote in place, cut it short. */
 function holderIn(content: string): Holder | undefined {
   try {
     return (JSON.parse(content) as Holder | null) ?? undefined;

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 
 /**
- * Which process, beyond its number, which the system gives to another one day: a process with the same number and another birth is another.
- * On systems without `/proc` the birth is unknown, and the number has to do.
+ * Identifies a process. The system reuses pids, so a process with the same pid and another start time is another process.
+ * `birth` is null on systems without `/proc`; then only the pid is compared.
  */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -34,6 +34,6 @@ function birthOf(pid: number): string | null {
   } catch {
     return null;
   }
-  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the name before may itself hold spaces and brackets
+  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the command name before it may contain spaces and brackets
   return state === 'Z' || state === 'X' ? null : (rest[18] ?? null);
 }

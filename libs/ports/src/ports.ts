@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
 const host = '127.0.0.1';
-/** Above the well-known ones, and below where systems take the ports of outgoing connections from (Linux: 32 768). */
+/** Above the well-known ports, and below the range of outgoing connections (Linux: from 32 768). */
 const range = { from: 10_000, below: 32_768 };
 
 /**
- * A port of the loopback interface that was free a moment ago. No outgoing connection can take it while its server restarts; with one that the
- * system chooses (port 0), a client that tries again and again would in time connect to itself.
+ * Finds a port of the loopback interface that is free now. It is outside the range of outgoing connections: with a port that the system
+ * chooses (port 0), a client that retries while the server restarts could connect to itself.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -17,7 +17,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Whether a server could listen on this port of the loopback interface now. */
+/** True if a server could listen on this port of the loopback interface now. */
 export async function isFree(port: number): Promise<boolean> {
   const server = createServer();
   try {
@@ -31,7 +31,7 @@ export async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-/** Whether something listens on this port of the loopback interface. */
+/** True if something listens on this port of the loopback interface. */
 export async function takesConnections(port: number): Promise<boolean> {
   const socket = connect({ port, host });
   try {

@@ -3,16 +3,16 @@ import type { TopicStore } from '../log/topic-store.js';
 import type { WireReader } from '../wire/wire-reader.js';
 import type { WireWriter } from '../wire/wire-writer.js';
 
-/** What the requests work on. */
+/** The broker state that requests read and change. */
 export interface Broker {
   readonly topics: TopicStore;
   readonly groups: ConsumerGroups;
-  /** Of this log: another folder is another cluster. */
+  /** Unique per log directory. */
   readonly clusterId: string;
-  /** Where clients reach this broker. */
+  /** Address under which clients reach this broker. */
   readonly host: string;
   readonly port: number;
-  /** Aborted when the broker stops: nothing waits on. */
+  /** Aborted when the broker stops; every waiting request ends then. */
   readonly stopping: AbortSignal;
 }
 
@@ -21,14 +21,14 @@ export interface RequestContext {
   readonly version: number;
 }
 
-/** One kind of request. One version each, the newest that kafkajs speaks: clients choose by what ApiVersions offers. */
+/** One kind of request, in the newest version that kafkajs speaks. Clients choose their versions by the ApiVersions response. */
 export interface Api {
   /** https://kafka.apache.org/protocol.html#protocol_api_keys */
   readonly key: number;
   readonly name: string;
   readonly minVersion: number;
   readonly maxVersion: number;
-  /** Writes the response; undefined where the client wants none. */
+  /** Returns the response; undefined if the client wants none. */
   handle(request: WireReader, broker: Broker, context: RequestContext): Promise<WireWriter | undefined>;
 }
 

@@ -27,10 +27,10 @@ export const joinGroup: Api = {
     request.nullableString(); // group instance id: there is no static membership here
     request.string(); // protocol type
     const protocols = request.array(() => ({ name: request.string(), metadata: request.buffer() }));
-    const answer = await groups.join(groupId, { memberId, clientId, sessionTimeoutMs, rebalanceTimeoutMs, protocols });
-    const response = new WireWriter().int32(0).int16(answer.error).int32(answer.generation);
-    response.string(answer.protocol).string(answer.leaderId).string(answer.memberId);
-    return response.array(answer.members, (member) => response.string(member.memberId).string(null).buffer(member.metadata));
+    const joined = await groups.join(groupId, { memberId, clientId, sessionTimeoutMs, rebalanceTimeoutMs, protocols });
+    const response = new WireWriter().int32(0).int16(joined.error).int32(joined.generation);
+    response.string(joined.protocol).string(joined.leaderId).string(joined.memberId);
+    return response.array(joined.members, (member) => response.string(member.memberId).string(null).buffer(member.metadata));
   },
 };
 

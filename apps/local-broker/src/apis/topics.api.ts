@@ -1,4 +1,4 @@
-import type { RecordPlace } from '../log/segment.js';
+import type { RecordPosition } from '../log/segment.js';
 import { readTopicConfig } from '../log/topic-config.js';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
@@ -46,7 +46,7 @@ export const createTopics: Api = {
     }));
     request.int32(); // timeout
     const validateOnly = request.boolean();
-    const results: ({ name: string } & Outcome)[] = [];
+    const results: ({ name: string } & TopicResult)[] = [];
     for (const topic of wanted) results.push({ name: topic.name, ...(await create(broker, topic, validateOnly)) });
     const response = new WireWriter().int32(0);
     return response.array(results, ({ name, error, message = null }) => response.string(name).int16(error).string(message));
@@ -60,13 +60,17 @@ interface WantedTopic {
   readonly config: ReadonlyMap<string, string | null>;
 }
 
-interface Outcome {
+interface TopicResult {
   readonly error: ErrorCode;
   readonly message?: string;
 }
 
-async function create({ topics }: Broker, { name, partitions, replication, config }: WantedTopic, validateOnly: boolean): Promise<Outcome> {
-  // A name is a directory here: Kafka's own rule for names keeps it one. `journal` is the directory beside them.
+async function create(
+  { topics }: Broker,
+  { name, partitions, replication, config }: WantedTopic,
+  validateOnly: boolean,
+): Promise<TopicResult> {
+  // A topic name becomes a directory name, which Kafka's rule for names allows. `journal` is the directory beside them.
   if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || ['.', '..', 'journal'].includes(name)) return { error: errorCodes.invalidTopic };
   if (topics.topic(name) !== undefined) return { error: errorCodes.topicAlreadyExists };
   const count = partitions === -1 ? 1 : partitions;
@@ -86,7 +90,7 @@ async function create({ topics }: Broker, { name, partitions, replication, confi
 const latest = -1;
 const earliest = -2;
 
-/** A negative time asks for one of the two ends of a partition; others for the first record at or after it. */
+/** A negative time asks for the start or the end of a partition, any other time for the first record at or after it. */
 export const listOffsets: Api = {
   key: 2,
   name: 'ListOffsets',
@@ -118,7 +122,12 @@ export const listOffsets: Api = {
 
 const noRecord = { offset: -1, timestampMs: -1 };
 
-async function find({ topics }: Broker, topic: string, partition: number, timestamp: number): Promise<{ error: ErrorCode } & RecordPlace> {
+async function find(
+  { topics }: Broker,
+  topic: string,
+  partition: number,
+  timestamp: number,
+): Promise<{ error: ErrorCode } & RecordPosition> {
   const log = topics.partition(topic, partition);
   if (log === undefined) return { error: errorCodes.unknownTopicOrPartition, ...noRecord };
   if (timestamp === latest) return { error: errorCodes.none, ...noRecord, offset: log.endOffset };

@@ -7,29 +7,29 @@ export interface CommittedOffset {
   readonly group: string;
   readonly topic: string;
   readonly partition: number;
-  /** As the consumer said it: kafkajs also commits -2, for the earliest. */
+  /** The offset as the consumer committed it: kafkajs also commits -2, for the earliest. */
   readonly offset: number;
-  /** The consumer's own note; empty where it made none. */
+  /** The consumer's own text; empty if it sent none. */
   readonly metadata: string;
 }
 
-/** A line of the file: a commit, or a sign of life of a group. */
+/** A line of the file: a commit, or only the time at which a group was in use. */
 type Line = Partial<CommittedOffset> & { readonly group: string; readonly atMs?: number };
 
-/** The file is rewritten once it has grown to so many times what is in it. */
+/** The file is rewritten when it has this many lines per stored offset. */
 const compactAt = 8;
 
-interface Waiting {
+interface PendingAppend {
   readonly offsets: readonly CommittedOffset[];
   readonly lines: string;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** The consumer groups' positions: one JSON line per commit, synced before it is acknowledged, the last one per partition counts. */
+/** The committed offsets of all consumer groups: one JSON line per offset, synced before the commit is acknowledged. The last line per partition counts. */
 export class CommittedOffsets {
   private readonly groups = new Map<string, { usedMs: number; readonly offsets: Map<string, CommittedOffset> }>();
-  private waiting: Waiting[] = [];
+  private waiting: PendingAppend[] = [];
   private writing: Promise<void> | undefined;
   private bytes = 0;
   private lines = 0;
@@ -56,7 +56,7 @@ export class CommittedOffsets {
     return [...(this.groups.get(group)?.offsets.values() ?? [])];
   }
 
-  /** Resolves when the commit is on the disk; rejects where it is not, and counts for nothing. */
+  /** Resolves when the commit is on the disk. If it rejects, the commit has no effect. */
   commit(offsets: readonly CommittedOffset[]): Promise<void> {
     const atMs = this.options.nowMs();
     return this.append(
@@ -65,12 +65,12 @@ export class CommittedOffsets {
     );
   }
 
-  /** Groups that were last used before then. */
+  /** Groups that were last used before `timeMs`. */
   unusedSince(timeMs: number): string[] {
     return [...this.groups].flatMap(([group, { usedMs }]) => (usedMs < timeMs ? [group] : []));
   }
 
-  /** A group with members is used, also where it has nothing to commit. */
+  /** Notes that these groups have members, which counts as use even without a commit. */
   async used(groups: readonly string[]): Promise<void> {
     const known = groups.filter((group) => this.groups.has(group));
     const atMs = this.options.nowMs();
@@ -92,7 +92,7 @@ export class CommittedOffsets {
     await this.file.close();
   }
 
-  /** What follows the last whole line is the torn end of a commit that was never acknowledged. */
+  /** Reads the file and cuts off a torn last line: its commit was never acknowledged. */
   private async load(): Promise<void> {
     const text = await readFile(this.path, 'utf8');
     const whole = text.slice(0, text.lastIndexOf('\n') + 1);
@@ -101,7 +101,7 @@ export class CommittedOffsets {
     if (whole.length < text.length) await this.file.truncate(this.bytes);
   }
 
-  /** A line that does not parse was torn by a disk that was full; the commit after it was written behind it, whole. */
+  /** Skips a line that does not parse: a full disk tore it, and the next commit was written whole behind it. */
   private read(text: string): void {
     let line: Line;
     try {
@@ -152,14 +152,14 @@ export class CommittedOffsets {
           this.remember(offset);
         }
       }
-      // Only tidiness: where it fails, the longer file says the same.
+      // Compaction is optional: if it fails, the longer file has the same content.
       if (this.lines > 1_000 && this.lines > compactAt * this.size) await this.compact().catch(() => undefined);
       for (const { resolve } of commits) resolve();
     }
     this.writing = undefined;
   }
 
-  /** Where it throws, the next write takes the place of this one. */
+  /** Writes and syncs. After a failure, the next write overwrites this one. */
   private async store(data: Buffer): Promise<void> {
     for (let written = 0; written < data.length;) {
       written += (await this.file.write(data, written, data.length - written, this.bytes + written)).bytesWritten;

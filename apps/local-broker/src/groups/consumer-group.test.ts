@@ -1,31 +1,31 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { errorCodes } from '../wire/error-codes.js';
 import { ConsumerGroup } from './consumer-group.js';
-import type { JoinAnswer } from './consumer-group.js';
+import type { JoinResponse } from './consumer-group.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const roundRobin = [{ name: 'roundrobin', metadata: Buffer.from('topics') }];
 
-function ask(group: ConsumerGroup, memberId: string, protocols = roundRobin, sessionTimeoutMs = 10_000): Promise<JoinAnswer> {
+function ask(group: ConsumerGroup, memberId: string, protocols = roundRobin, sessionTimeoutMs = 10_000): Promise<JoinResponse> {
   return group.join({ memberId, clientId: 'test', sessionTimeoutMs, rebalanceTimeoutMs: 30_000, protocols });
 }
 
 /** A newcomer asks for an id, and joins with it. */
-async function join(group: ConsumerGroup, protocols = roundRobin): Promise<JoinAnswer> {
+async function join(group: ConsumerGroup, protocols = roundRobin): Promise<JoinResponse> {
   const { error, memberId } = await ask(group, '', protocols);
   expect(error).toBe(errorCodes.memberIdRequired);
   return ask(group, memberId, protocols);
 }
 
 /** Joins are answered when all are there; this is when a newcomer is known. */
-async function joining(group: ConsumerGroup): Promise<{ joined: Promise<JoinAnswer> }> {
+async function joining(group: ConsumerGroup): Promise<{ joined: Promise<JoinResponse> }> {
   const { memberId } = await ask(group, '');
   return { joined: ask(group, memberId) };
 }
 
-function assigned(...members: JoinAnswer[]): Map<string, Buffer> {
+function assigned(...members: JoinResponse[]): Map<string, Buffer> {
   return new Map(members.map(({ memberId }, at) => [memberId, Buffer.from(`part ${at}`)]));
 }
 

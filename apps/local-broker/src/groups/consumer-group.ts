@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
 
-export interface Protocol {
+export interface GroupProtocol {
   readonly name: string;
   readonly metadata: Buffer;
 }
@@ -12,20 +12,20 @@ export interface JoinRequest {
   readonly clientId: string;
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
-  readonly protocols: readonly Protocol[];
+  readonly protocols: readonly GroupProtocol[];
 }
 
-export interface JoinAnswer {
+export interface JoinResponse {
   readonly error: ErrorCode;
   readonly generation: number;
   readonly protocol: string;
   readonly leaderId: string;
   readonly memberId: string;
-  /** All members, for the leader; nobody, for the others. */
+  /** For the leader all members, for the others empty. */
   readonly members: readonly { readonly memberId: string; readonly metadata: Buffer }[];
 }
 
-export interface SyncAnswer {
+export interface SyncResponse {
   readonly error: ErrorCode;
   readonly assignment: Buffer;
 }
@@ -34,10 +34,10 @@ interface Member {
   readonly id: string;
   sessionTimeoutMs: number;
   rebalanceTimeoutMs: number;
-  protocols: readonly Protocol[];
+  protocols: readonly GroupProtocol[];
   assignment: Buffer;
-  answerJoin: ((answer: JoinAnswer) => void) | undefined;
-  answerSync: ((answer: SyncAnswer) => void) | undefined;
+  respondToJoin: ((response: JoinResponse) => void) | undefined;
+  respondToSync: ((response: SyncResponse) => void) | undefined;
   session: NodeJS.Timeout | undefined;
 }
 
@@ -47,13 +47,15 @@ const nothing = Buffer.alloc(0);
 const sessionTimeoutsMs = { min: 6_000, max: 1_800_000 };
 
 /**
- * One consumer group, Kafka's classic protocol: members join, the leader assigns, everybody syncs, heartbeats keep a member in. Nothing of it
- * is stored: after a restart of the broker its members are unknown and join again. (Committed offsets are another matter.)
- * `preparing`: waits for members to join; `completing`: waits for the leader's assignment.
+ * One consumer group in Kafka's classic protocol: members join, the leader assigns partitions, all members sync, and heartbeats keep their
+ * sessions. Membership is not stored: after a restart of the broker, members are unknown and join again. Committed offsets are stored
+ * (`committed-offsets.ts`).
+ *
+ * State `preparing` waits for members to join, `completing` for the leader's assignment.
  */
 export class ConsumerGroup {
   private readonly members = new Map<string, Member>();
-  /** Ids that were given out and have not joined: a client that never hears of its id leaves no member behind (KIP-394). */
+  /** Member ids that were given out and have not joined yet, so that a client that never receives its id leaves no member behind (KIP-394). */
   private readonly invited = new Map<string, NodeJS.Timeout>();
   private state: 'empty' | 'preparing' | 'completing' | 'stable' = 'empty';
   private generation = 0;
@@ -67,7 +69,7 @@ export class ConsumerGroup {
     return this.members.size === 0;
   }
 
-  async join(request: JoinRequest): Promise<JoinAnswer> {
+  async join(request: JoinRequest): Promise<JoinResponse> {
     const { memberId, sessionTimeoutMs } = request;
     if (sessionTimeoutMs < sessionTimeoutsMs.min || sessionTimeoutMs > sessionTimeoutsMs.max)
       return this.refuseJoin(errorCodes.invalidSessionTimeout, memberId);
@@ -85,14 +87,14 @@ export class ConsumerGroup {
       return this.joined(member);
     }
     return new Promise((resolve) => {
-      member.answerJoin = resolve;
-      clearTimeout(member.session); // while it waits for the others, its silence is ours
+      member.respondToJoin = resolve;
+      clearTimeout(member.session); // it cannot send heartbeats while it waits for this response
       if (this.state !== 'preparing') this.prepare();
       this.completeWhenAllJoined();
     });
   }
 
-  sync(memberId: string, generation: number, assignments: ReadonlyMap<string, Buffer>): Promise<SyncAnswer> {
+  sync(memberId: string, generation: number, assignments: ReadonlyMap<string, Buffer>): Promise<SyncResponse> {
     const refusal = this.refusal(memberId, generation);
     if (refusal !== undefined) return Promise.resolve({ error: refusal, assignment: nothing });
     const member = this.members.get(memberId)!;
@@ -100,7 +102,7 @@ export class ConsumerGroup {
     this.unsynced.delete(memberId);
     if (this.state === 'stable') return Promise.resolve({ error: errorCodes.none, assignment: member.assignment });
     return new Promise((resolve) => {
-      member.answerSync = resolve;
+      member.respondToSync = resolve;
       if (memberId === this.leaderId) this.assign(assignments);
     });
   }
@@ -119,8 +121,8 @@ export class ConsumerGroup {
   }
 
   /**
-   * Whether a member may commit now: while others still join, the last generation's members may; while the leader assigns, nobody. A commit is
-   * also a sign of life.
+   * Checks whether a member may commit now. Members of the last generation may while others still join; no member may while the leader assigns.
+   * A commit counts as a heartbeat.
    */
   checkCommit(memberId: string, generation: number): ErrorCode {
     if (generation < 0 && this.empty) return errorCodes.none; // an administrator sets the offsets of a group at rest
@@ -132,7 +134,7 @@ export class ConsumerGroup {
     return errorCodes.none;
   }
 
-  /** Forgets everybody, so that no timer is left. */
+  /** Removes all members and timers. */
   close(): void {
     clearTimeout(this.rebalanceDeadline);
     for (const memberId of this.invited.keys()) this.uninvite(memberId);
@@ -146,7 +148,7 @@ export class ConsumerGroup {
     return this.state === 'preparing' ? errorCodes.rebalanceInProgress : undefined;
   }
 
-  /** A member that joins again unchanged, because it missed the answer: no reason to bother the others. A leader may want to assign anew. */
+  /** True if an unchanged member joins again because it missed the response; no rebalance is needed. A leader may want to assign anew. */
   private isRepeat(member: Member): boolean {
     return this.state === 'completing' || (this.state === 'stable' && member.id !== this.leaderId);
   }
@@ -174,8 +176,8 @@ export class ConsumerGroup {
       rebalanceTimeoutMs: request.rebalanceTimeoutMs,
       protocols: request.protocols,
       assignment: nothing,
-      answerJoin: undefined,
-      answerSync: undefined,
+      respondToJoin: undefined,
+      respondToSync: undefined,
       session: undefined,
     };
     this.members.set(id, member);
@@ -185,12 +187,12 @@ export class ConsumerGroup {
   private prepare(): void {
     this.state = 'preparing';
     for (const member of this.members.values()) {
-      this.answerSync(member, { error: errorCodes.rebalanceInProgress, assignment: nothing });
+      this.respondToSync(member, { error: errorCodes.rebalanceInProgress, assignment: nothing });
     }
-    this.expectWithinRebalance(() => [...this.members.values()].filter(({ answerJoin }) => answerJoin === undefined));
+    this.expectWithinRebalance(() => [...this.members.values()].filter(({ respondToJoin }) => respondToJoin === undefined));
   }
 
-  /** Removes who has not done by then what the rebalance waits for. */
+  /** When the slowest rebalance timeout has passed, removes the members that `late` returns. */
   private expectWithinRebalance(late: () => Member[]): void {
     const slowest = Math.max(...[...this.members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs));
     clearTimeout(this.rebalanceDeadline);
@@ -201,7 +203,7 @@ export class ConsumerGroup {
 
   private completeWhenAllJoined(): void {
     const members = [...this.members.values()];
-    if (this.state !== 'preparing' || members.length === 0 || members.some(({ answerJoin }) => answerJoin === undefined)) return;
+    if (this.state !== 'preparing' || members.length === 0 || members.some(({ respondToJoin }) => respondToJoin === undefined)) return;
     this.state = 'completing';
     this.generation += 1;
     this.unsynced = new Set(this.members.keys());
@@ -209,13 +211,13 @@ export class ConsumerGroup {
     if (!this.members.has(this.leaderId)) this.leaderId = members[0]!.id;
     this.protocol = this.agreed(members.map(({ protocols }) => protocols))!;
     for (const member of members) {
-      member.answerJoin!(this.joined(member));
-      member.answerJoin = undefined;
+      member.respondToJoin!(this.joined(member));
+      member.respondToJoin = undefined;
       this.expectHeartbeat(member);
     }
   }
 
-  private joined(member: Member): JoinAnswer {
+  private joined(member: Member): JoinResponse {
     const metadataOf = ({ protocols }: Member): Buffer => protocols.find(({ name }) => name === this.protocol)?.metadata ?? nothing;
     return {
       error: errorCodes.none,
@@ -228,17 +230,17 @@ export class ConsumerGroup {
     };
   }
 
-  private refuseJoin(error: ErrorCode, memberId: string): JoinAnswer {
+  private refuseJoin(error: ErrorCode, memberId: string): JoinResponse {
     return { error, generation: -1, protocol: '', leaderId: '', memberId, members: [] };
   }
 
-  /** Whether the joining member supports a protocol that all others support. */
+  /** Checks that the joining member supports a protocol that all others support. */
   private canAgree({ memberId, protocols }: JoinRequest): boolean {
     const others = [...this.members.values()].filter(({ id }) => id !== memberId);
     return this.agreed([protocols, ...others.map((member) => member.protocols)]) !== undefined;
   }
 
-  private agreed([first = [], ...others]: (readonly Protocol[])[]): string | undefined {
+  private agreed([first = [], ...others]: (readonly GroupProtocol[])[]): string | undefined {
     return first.find(({ name }) => others.every((protocols) => protocols.some((other) => other.name === name)))?.name;
   }
 
@@ -246,18 +248,18 @@ export class ConsumerGroup {
     this.state = 'stable';
     for (const member of this.members.values()) {
       member.assignment = assignments.get(member.id) ?? nothing;
-      this.answerSync(member, { error: errorCodes.none, assignment: member.assignment });
+      this.respondToSync(member, { error: errorCodes.none, assignment: member.assignment });
     }
   }
 
-  private answerSync(member: Member, answer: SyncAnswer): void {
-    member.answerSync?.(answer);
-    member.answerSync = undefined;
+  private respondToSync(member: Member, response: SyncResponse): void {
+    member.respondToSync?.(response);
+    member.respondToSync = undefined;
   }
 
   private expectHeartbeat(member: Member): void {
     clearTimeout(member.session);
-    if (member.answerJoin === undefined) member.session = setTimeout(() => this.remove(member.id), member.sessionTimeoutMs);
+    if (member.respondToJoin === undefined) member.session = setTimeout(() => this.remove(member.id), member.sessionTimeoutMs);
   }
 
   private remove(memberId: string): void {
@@ -265,8 +267,8 @@ export class ConsumerGroup {
     if (member === undefined) return;
     clearTimeout(member.session);
     this.members.delete(memberId);
-    member.answerJoin?.(this.refuseJoin(errorCodes.unknownMemberId, memberId));
-    this.answerSync(member, { error: errorCodes.unknownMemberId, assignment: nothing });
+    member.respondToJoin?.(this.refuseJoin(errorCodes.unknownMemberId, memberId));
+    this.respondToSync(member, { error: errorCodes.unknownMemberId, assignment: nothing });
     if (this.empty) {
       this.state = 'empty';
       clearTimeout(this.rebalanceDeadline);
@@ -275,7 +277,7 @@ export class ConsumerGroup {
   }
 }
 
-function sameProtocols(one: readonly Protocol[], other: readonly Protocol[]): boolean {
+function sameProtocols(one: readonly GroupProtocol[], other: readonly GroupProtocol[]): boolean {
   return (
     one.length === other.length && one.every(({ name, metadata }, at) => other[at]!.name === name && other[at]!.metadata.equals(metadata))
   );

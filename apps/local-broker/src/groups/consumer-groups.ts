@@ -2,7 +2,7 @@ import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
 import type { CommittedOffset, CommittedOffsets } from './committed-offsets.js';
 import { ConsumerGroup } from './consumer-group.js';
-import type { JoinAnswer, JoinRequest, SyncAnswer } from './consumer-group.js';
+import type { JoinResponse, JoinRequest, SyncResponse } from './consumer-group.js';
 
 /** Kafka's `offset.metadata.max.bytes`, which counts characters. */
 const maxMetadataLength = 4_096;
@@ -15,7 +15,7 @@ export class ConsumerGroups {
 
   constructor(readonly offsets: CommittedOffsets) {}
 
-  join(groupId: string, request: JoinRequest): Promise<JoinAnswer> {
+  join(groupId: string, request: JoinRequest): Promise<JoinResponse> {
     let group = this.groups.get(groupId);
     if (group === undefined) {
       group = new ConsumerGroup();
@@ -24,7 +24,7 @@ export class ConsumerGroups {
     return group.join(request);
   }
 
-  async sync(groupId: string, memberId: string, generation: number, assignments: ReadonlyMap<string, Buffer>): Promise<SyncAnswer> {
+  async sync(groupId: string, memberId: string, generation: number, assignments: ReadonlyMap<string, Buffer>): Promise<SyncResponse> {
     const group = this.groups.get(groupId);
     return group?.sync(memberId, generation, assignments) ?? { error: errorCodes.unknownMemberId, assignment: Buffer.alloc(0) };
   }
@@ -37,7 +37,7 @@ export class ConsumerGroups {
     return this.groups.get(groupId)?.leave(memberId) ?? errorCodes.unknownMemberId;
   }
 
-  /** One answer for each offset, in their order. */
+  /** @returns one error code per offset, in their order */
   async commit(groupId: string, memberId: string, generation: number, offsets: readonly CommittedOffset[]): Promise<ErrorCode[]> {
     const refusal = this.checkCommit(groupId, memberId, generation);
     if (refusal !== errorCodes.none) return offsets.map(() => refusal);
@@ -69,7 +69,7 @@ export class ConsumerGroups {
   private checkCommit(groupId: string, memberId: string, generation: number): ErrorCode {
     const group = this.groups.get(groupId);
     if (group !== undefined) return group.checkCommit(memberId, generation);
-    // Of a group without members only an administrator sets the offsets, and names no generation.
+    // Only an administrator sets the offsets of a group without members, and names no generation.
     if (generation < 0) return errorCodes.none;
     return this.offsets.ofGroup(groupId).length === 0 ? errorCodes.illegalGeneration : errorCodes.unknownMemberId;
   }

@@ -5,7 +5,7 @@ export interface BatchOptions {
   payload?: string;
   producerId?: number;
   sequence?: number;
-  /** Of all its records. */
+  /** Timestamp of all its records. */
   timestampMs?: number;
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { FolderInUse, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
 
-/** Another broker writes to the directory: two would destroy each other's log. */
+/** Another broker writes to the directory. Two brokers would destroy the log. */
 export class DirectoryInUse extends Error {
   constructor(directory: string, pid: number, file: string, cause: unknown) {
     super(

@@ -2,12 +2,12 @@ import { open, rename } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Node's `open`; tests give one whose disk is full. */
+/** Node's `open`; tests pass one whose disk can be full. */
 export type OpenFile = (path: string, flags: string) => Promise<FileHandle>;
 
 export const openFile: OpenFile = (path, flags) => open(path, flags);
 
-/** Replaces a small file as a whole: after a crash it has either the old or the new text. */
+/** Replaces a small file atomically: after a crash it has either the old or the new text. */
 export async function replaceFile(path: string, text: string, openDraft: OpenFile = openFile): Promise<void> {
   const draft = `${path}.draft`;
   const file = await openDraft(draft, 'w');

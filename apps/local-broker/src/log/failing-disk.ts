@@ -1,22 +1,22 @@
 import { open, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
-type Change = { position: number; data: Buffer } | { truncatedTo: number };
+type FileChange = { position: number; data: Buffer } | { truncatedTo: number };
 
-/** What the disk has for certain, and what the system may have written or not. */
+/** A file as of its last sync, and the changes since then, which a power cut may lose. */
 interface TrackedFile {
   synced: Buffer;
-  unsynced: Change[];
+  unsynced: FileChange[];
 }
 
 /**
- * A disk for tests, over real files: it can be full, and it can lose its power, after which every write since the last sync of its file
- * is there, in part there, or not.
+ * A disk for tests, over real files. It can be full, and it can lose power: then each write since the last sync of its file is kept, kept in
+ * part, or lost.
  */
 export class FailingDisk {
-  /** Writes and syncs so far. */
+  /** Number of writes and syncs so far. */
   operations = 0;
-  /** The number of the operation before which the power goes; everything from then on fails. */
+  /** The power is lost before this operation; it and all later ones fail. */
   powerCutAt = Infinity;
   /** Bytes that can still be written. */
   freeBytes = Infinity;
@@ -28,7 +28,7 @@ export class FailingDisk {
     return this.tracked(handle, path, this.files.get(path)!);
   };
 
-  /** Makes the files what a power cut may leave of them. @param random from 0 up to 1 */
+  /** Replaces the files with what a power cut may leave of them. @param random in [0, 1) */
   async losePower(random: () => number): Promise<void> {
     for (const [path, { synced, unsynced }] of this.files) {
       await writeFile(
@@ -81,7 +81,7 @@ export class FailingDisk {
   }
 }
 
-function afterChange(content: Buffer, change: Change, random: () => number): Buffer {
+function afterChange(content: Buffer, change: FileChange, random: () => number): Buffer {
   const fate = random();
   if (fate < 0.3) return content;
   if ('truncatedTo' in change) return content.subarray(0, change.truncatedTo);

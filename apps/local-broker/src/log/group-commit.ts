@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Journal } from './journal.js';
 
-/** A partition, as far as it is told what becomes of its batches. */
+/** The partition log, as far as the commit of its batches needs it. */
 export interface CommittedLog {
   readonly place: { readonly topic: string; readonly partition: number };
   durable(batch: Buffer): void;
@@ -9,26 +9,26 @@ export interface CommittedLog {
   settle(): Promise<void>;
 }
 
-/** A batch that has its offset and is not durable yet. */
+/** A batch that has an offset and is not durable yet. */
 export interface PlacedBatch {
   readonly log: CommittedLog;
   readonly baseOffset: number;
   readonly data: Buffer;
 }
 
-interface Waiting {
+interface PendingBatch {
   readonly batch: PlacedBatch;
   readonly resolve: (durable: boolean) => void;
 }
 
-/** Makes batches durable, all that arrived together with one sync, and sees to it that the journal has room again. */
+/** Makes all batches that arrived together durable with one sync, and settles them later, so that the journal has room again. */
 export class GroupCommit {
-  private waiting: Waiting[] = [];
+  private waiting: PendingBatch[] = [];
   private writing: Promise<void> | undefined;
-  /** Partitions with batches that stand in the journal only. */
+  /** Partitions with batches that are only in the journal. */
   private readonly unsettled = new Set<CommittedLog>();
   private settling: Promise<void> = Promise.resolve();
-  /** Whether what stands in the journal's other file has reached the partitions. */
+  /** Resolves when the settling of the journal's other file has ended: true if all its batches are in the partitions. */
   private otherSettled: Promise<boolean> = Promise.resolve(true);
 
   /** @param afterTurn called when one of the journal's files has been settled */
@@ -38,7 +38,7 @@ export class GroupCommit {
     private readonly afterTurn: () => Promise<void>,
   ) {}
 
-  /** True once the batch is on the disk and can be read; false where it could not be stored, and is forgotten. */
+  /** @returns true once the batch is on the disk and can be read; false if it could not be stored and is forgotten */
   commit(batch: PlacedBatch): Promise<boolean> {
     return new Promise((resolve) => {
       this.waiting.push({ batch, resolve });
@@ -46,19 +46,19 @@ export class GroupCommit {
     });
   }
 
-  /** A batch found in the journal after a start. */
+  /** Registers a partition that had batches in the journal at the start. */
   recovered(log: CommittedLog): void {
     this.unsettled.add(log);
   }
 
-  /** Brings what stands in the journal only into the partitions' files. */
+  /** Writes the batches that are only in the journal to the partitions' files. */
   settle(): Promise<void> {
     const settled = this.settling.then(() => this.settleEach());
     this.settling = settled.catch(() => undefined);
     return settled;
   }
 
-  /** Writes what waits, settles everything, and empties the journal. */
+  /** Writes the pending batches, settles everything, and empties the journal. */
   async close(): Promise<void> {
     await this.writing;
     await this.otherSettled;
@@ -69,7 +69,7 @@ export class GroupCommit {
   private async settleEach(): Promise<void> {
     const logs = new Set(this.unsettled);
     for (const log of logs) {
-      this.unsettled.delete(log); // what is appended meanwhile puts it back
+      this.unsettled.delete(log); // an append during the settling adds it again
       try {
         await log.settle();
       } catch (error) {
@@ -80,7 +80,7 @@ export class GroupCommit {
   }
 
   private async write(): Promise<void> {
-    await setImmediate(); // requests of other connections may be at hand
+    await setImmediate(); // lets requests of other connections join this group
     while (this.waiting.length > 0) {
       const group = this.waiting;
       this.waiting = [];
@@ -100,8 +100,8 @@ export class GroupCommit {
     this.writing = undefined;
   }
 
-  /** What arrived meanwhile has offsets behind those that are taken back, so it goes with them. */
-  private refuse(group: readonly Waiting[], error: unknown): void {
+  /** Refuses the group, and the batches that arrived meanwhile: their offsets follow those that are taken back. */
+  private refuse(group: readonly PendingBatch[], error: unknown): void {
     const lost = [...group, ...this.waiting];
     this.waiting = [];
     for (const log of new Set(lost.map(({ batch }) => batch.log))) log.takeBack();
@@ -109,7 +109,7 @@ export class GroupCommit {
     this.onTrouble(`${lost.length} batches could not be stored and were refused`, error);
   }
 
-  /** Waits for the other file, whose batches may still be on their way into the partitions. @throws what the disk said, where they cannot get there */
+  /** Switches to the journal's other file, after its batches have reached the partitions. @throws the disk's error if they cannot */
   private async turn(): Promise<void> {
     if (!(await this.otherSettled)) await this.settle();
     this.journal.turn();

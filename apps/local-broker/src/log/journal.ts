@@ -6,7 +6,7 @@ import { syncDirectory } from './durable-file.js';
 import type { OpenFile } from './durable-file.js';
 import { isIntact, isPlacedAt, readHeader } from './record-batch.js';
 
-/** A batch and where it belongs. */
+/** A batch with its topic, partition and offset. */
 export interface JournalEntry {
   readonly topic: string;
   readonly partition: number;
@@ -14,16 +14,16 @@ export interface JournalEntry {
   readonly batch: Buffer;
 }
 
-/** `MRJ1`, sequence, bytes of the head, bytes of the batches, checksum of the head. */
+/** Fixed part of a frame's head: `MRJ1`, sequence, bytes of the head, bytes of the batches, checksum of the head. */
 const fixedHeadBytes = 4 + 8 + 4 + 4 + 4;
 const magic = 0x4d52_4a31;
 
 /**
- * What makes an append durable: the batches of all partitions that arrived together are one write and one sync here, instead of one sync per
- * partition. They reach the files of their partitions later, and count from here after a crash until then.
+ * Makes appends durable. The batches of all partitions that arrived together are one write and one sync, instead of one sync per partition.
+ * They are written to the partitions' files later; after a crash before that, they are read from the journal.
  *
- * Two files take turns: while what stands in one is settled into the partitions, the other is written. A file is written over from its start,
- * which spares the disk its growth; sequences tell the frames of this round from those of the last one, all of which are settled.
+ * Two files take turns: one is written while the batches of the other are settled into the partitions. A file is overwritten from its start, so
+ * that it need not grow. Sequence numbers tell the frames of this round from those of the previous one, all of which are settled.
  */
 export class Journal {
   private current = 0;
@@ -35,7 +35,7 @@ export class Journal {
     private readonly limitBytes: number,
   ) {}
 
-  /** @param limitBytes so much makes a file full; the frame that fills it may reach beyond */
+  /** @param limitBytes a file counts as full from this size on; its last frame may exceed it */
   static async open(directory: string, limitBytes: number, openFile: OpenFile): Promise<Journal> {
     await mkdir(directory, { recursive: true });
     const [first, second] = [await openFile(join(directory, '0'), 'a+'), await openFile(join(directory, '1'), 'a+')];
@@ -48,7 +48,7 @@ export class Journal {
     return this.position >= this.limitBytes;
   }
 
-  /** Every entry that was written whole, those of one partition in their order. Some may stand in the partitions already. */
+  /** Every entry that was written whole, in offset order per partition. The partitions may have some of them already. */
   async entries(): Promise<JournalEntry[]> {
     const runs = await Promise.all(this.files.map(async (file) => framesIn(await file.readFile())));
     return runs
@@ -56,7 +56,7 @@ export class Journal {
       .flatMap((frames) => frames.flatMap(({ entries }) => entries));
   }
 
-  /** Returns when all entries are on the disk. Where it throws, none of them counts, and the next frame stands in its place. */
+  /** Resolves when all entries are on the disk. After a failure none of them counts, and the next frame overwrites them. */
   async write(entries: readonly JournalEntry[]): Promise<void> {
     const parts = [headOf(this.sequence, entries), ...entries.map(({ batch }) => batch)];
     const file = this.files[this.current]!;
@@ -66,13 +66,13 @@ export class Journal {
     this.position += parts.reduce((bytes, part) => bytes + part.length, 0);
   }
 
-  /** From here on the other file is written. Everything in it has to be settled. */
+  /** Switches to the other file. Everything in that file must be settled. */
   turn(): void {
     this.current = 1 - this.current;
     this.position = 0;
   }
 
-  /** Everything in both files is settled. */
+  /** Empties both files. Everything in them must be settled. */
   async clear(): Promise<void> {
     for (const file of this.files) {
       await file.truncate(0);
@@ -108,7 +108,7 @@ function headOf(sequence: bigint, entries: readonly JournalEntry[]): Buffer {
   return head;
 }
 
-/** Of all but the checksum itself. The batches have checksums of their own. */
+/** Checksum of the head without the checksum field. The batches have checksums of their own. */
 function checksumOf(head: Buffer): number {
   return (crc32c(head.subarray(0, 20)) ^ crc32c(head.subarray(fixedHeadBytes))) >>> 0;
 }
@@ -161,13 +161,13 @@ function entriesOf(head: Buffer, batches: Buffer): JournalEntry[] {
   return entries;
 }
 
-/** The checksum of a batch does not cover its place, which the head says too. */
+/** The checksum of a batch does not cover its offset, so that is compared with the head. */
 function isWhole({ batch, baseOffset }: JournalEntry): boolean {
   const header = readHeader(batch);
   return header !== undefined && header.bytes === batch.length && isPlacedAt(batch, baseOffset) && isIntact(batch);
 }
 
-/** A disk that is nearly full takes a part of what it is given, without an error. */
+/** Writes all parts: a disk that is nearly full writes only some of the bytes, without an error. */
 async function writeAll(file: FileHandle, parts: readonly Buffer[], position: number): Promise<void> {
   const bytes = parts.reduce((sum, part) => sum + part.length, 0);
   const { bytesWritten } = await file.writev(parts, position);

@@ -8,20 +8,20 @@ import { ProducerSequences } from './producer-sequences.js';
 import { isIntact, placeAt, readHeader, recordAt } from './record-batch.js';
 import type { BatchHeader } from './record-batch.js';
 import { Segment } from './segment.js';
-import type { RecordPlace } from './segment.js';
+import type { RecordPosition } from './segment.js';
 
 export interface PartitionLogOptions {
   readonly topic: string;
   readonly partition: number;
   readonly directory: string;
-  /** No segment grows larger, unless by a single batch. */
+  /** Size limit of a segment; only a single batch may exceed it. */
   readonly segmentBytes: number;
-  /** Between the first and the last record of a segment, in the records' own time. */
+  /** Largest time between the first and the last record of a segment, by record timestamps. */
   readonly segmentMs: number;
   readonly maxBatchBytes: number;
   readonly openFile: OpenFile;
   readonly nowMs: () => number;
-  /** Resolves to true once the batch is durable, after a call of {@link PartitionLog.durable}; to false after one of {@link PartitionLog.takeBack}. */
+  /** Resolves to true after {@link PartitionLog.durable} was called for the batch, to false after {@link PartitionLog.takeBack}. */
   readonly commit: (batch: PlacedBatch) => Promise<boolean>;
 }
 
@@ -32,29 +32,29 @@ interface StoredBatch {
   readonly data: Buffer;
 }
 
-/** Kafka's `message.timestamp.after.max.ms`: a record from further ahead would never grow old. */
+/** Kafka's `message.timestamp.after.max.ms`: retention would keep a record from further ahead too long. */
 const maxAheadMs = 3_600_000;
 
 const notStored = { error: errorCodes.storageError, baseOffset: -1 } as const;
 
 /**
- * One partition. A batch is numbered when it arrives, acknowledged and readable once it is durable in the journal, and kept in memory from then
- * until it is settled: written to the partition's own files.
+ * One partition. A batch gets its offset when it arrives. Once it is durable in the journal, it is acknowledged and readable, and it stays in
+ * memory until it is settled, which means written to the partition's own files.
  */
 export class PartitionLog {
   private segments: Segment[] = [];
   private readonly sequences = new ProducerSequences();
-  /** Durable, not settled. */
+  /** Batches that are durable but not settled. */
   private tail: StoredBatch[] = [];
   private settledOffset = 0;
   private durableOffset = 0;
   private nextOffset = 0;
-  /** What is numbered and not durable, by its first offset. */
+  /** Batches that have an offset but are not durable, by first offset. */
   private readonly placed = new Map<number, { takeBack: () => void; durable: Promise<boolean> }>();
-  /** Whether the last segment has what may not be on the disk. */
+  /** True while the last segment has writes that may not be on the disk. */
   private unsynced = false;
   private isOpen = true;
-  /** Changes of the segments, one after the other. */
+  /** The last change of the segments: changes run one after the other. */
   private changing: Promise<unknown> = Promise.resolve();
   private readonly waiters = new Set<() => void>();
 
@@ -72,22 +72,22 @@ export class PartitionLog {
     return { topic, partition };
   }
 
-  /** The first offset that retention has left. */
+  /** The lowest offset that retention has not deleted. */
   get startOffset(): number {
     return this.segments[0]!.baseOffset;
   }
 
-  /** Everything below is durable and can be read (Kafka's high watermark). */
+  /** Every record below this offset is durable and can be read (Kafka's high watermark). */
   get endOffset(): number {
     return this.durableOffset;
   }
 
-  /** In its own files. */
+  /** Bytes in the partition's own files. */
   get bytes(): number {
     return this.segments.reduce((sum, segment) => sum + segment.bytes, 0);
   }
 
-  /** Resolves when the batch is durable, or refuses it. The batch's buffer becomes the log's. */
+  /** Resolves when the batch is durable or refused. The log keeps the buffer: the caller must not change it afterwards. */
   async append(data: Buffer): Promise<AppendResult> {
     if (!this.isOpen) return notStored;
     const header = readHeader(data);
@@ -97,7 +97,7 @@ export class PartitionLog {
     const check = this.sequences.check(header);
     if (check.kind === 'refused') return refused(errorCodes[check.reason]);
     if (check.kind === 'repeat') {
-      const durable = (await this.placed.get(check.baseOffset)?.durable) ?? true; // the first one may be on its way
+      const durable = (await this.placed.get(check.baseOffset)?.durable) ?? true; // the original may not be durable yet
       return durable ? { error: errorCodes.none, baseOffset: check.baseOffset } : notStored;
     }
     const baseOffset = this.nextOffset;
@@ -115,7 +115,7 @@ export class PartitionLog {
     return durable;
   }
 
-  /** The batch is in the journal. Called in the order of the offsets. */
+  /** Called when the batch is in the journal, in offset order. */
   durable(data: Buffer): void {
     const header = readHeader(data)!;
     this.placed.delete(header.baseOffset);
@@ -124,7 +124,7 @@ export class PartitionLog {
     for (const wake of this.waiters) wake();
   }
 
-  /** The journal refused what is not durable: it was never here. */
+  /** Called when the journal failed: forgets all batches that are not durable. */
   takeBack(): void {
     for (const { takeBack } of [...this.placed.values()].toReversed()) takeBack();
     this.placed.clear();
@@ -132,7 +132,8 @@ export class PartitionLog {
   }
 
   /**
-   * A batch found in the journal after a start. False where it stands in the files already. `gap`: what stood before it is in no file any more.
+   * Adds a batch found in the journal after a start.
+   * @returns `added`: false if the files have it already; `gap`: true if records before it are in no file any more
    */
   async recovered(data: Buffer): Promise<{ added: boolean; gap: boolean }> {
     const header = readHeader(data)!;
@@ -145,7 +146,7 @@ export class PartitionLog {
     return { added: true, gap };
   }
 
-  /** Brings what stands in the journal only into the partition's files, synced. Where it throws, nothing is lost, and it can be tried again. */
+  /** Writes the batches that are only in the journal to the partition's files, and syncs. After a failure nothing is lost, and it can be repeated. */
   settle(): Promise<void> {
     return this.exclusive(async () => {
       const batches = [...this.tail];
@@ -163,7 +164,7 @@ export class PartitionLog {
     });
   }
 
-  /** Whole batches from the one that holds `offset` on, in pieces: at least one batch, and no more than `maxBytes` beyond it. Empty at the end of the log. */
+  /** Reads whole batches, beginning with the one that holds `offset`: at least one batch, and others up to `maxBytes` in total. Empty at the end of the log. */
   async read(offset: number, maxBytes: number): Promise<readonly Buffer[]> {
     if (offset >= this.durableOffset) return [];
     if (offset >= this.settledOffset) return this.readTail(offset, maxBytes);
@@ -176,8 +177,8 @@ export class PartitionLog {
     return this.readTail(offset, maxBytes);
   }
 
-  /** The first record at or after a time; undefined where all are older. */
-  async recordAt(timestampMs: number): Promise<RecordPlace | undefined> {
+  /** Finds the first record at or after a time; undefined if all are older. */
+  async recordAt(timestampMs: number): Promise<RecordPosition | undefined> {
     for (const segment of this.segments.filter(({ maxTimestampMs }) => maxTimestampMs >= timestampMs)) {
       const found = await segment.recordAt(timestampMs);
       if (found !== undefined) return found;
@@ -186,15 +187,15 @@ export class PartitionLog {
     return batch && recordAt(batch.data, timestampMs);
   }
 
-  /** Calls back once per growth of the log until it is told to stop. */
+  /** Calls back whenever the log has grown. @returns a function that ends this */
   onGrowth(callback: () => void): () => void {
     this.waiters.add(callback);
     return () => this.waiters.delete(callback);
   }
 
   /**
-   * Deletes the oldest segments as long as they are to go, whoever has not read them, and returns them. The one that is written to is followed
-   * by a new one first, so that the log goes on where it ended.
+   * Deletes segments from the oldest on while `isToGo` accepts them, read or not, and returns them. Before the segment in use is deleted, a new
+   * one is begun at its end, so that offsets go on.
    */
   deleteOldest(isToGo: (segment: Segment) => boolean): Promise<Segment[]> {
     return this.exclusive(async () => {
@@ -209,7 +210,7 @@ export class PartitionLog {
     });
   }
 
-  /** The oldest segment that has anything in it. */
+  /** The oldest segment that is not empty. */
   get oldest(): Segment | undefined {
     const oldest = this.segments[0]!;
     return oldest.bytes > 0 ? oldest : undefined;
@@ -238,7 +239,7 @@ export class PartitionLog {
       this.sequences.appended(batch);
       this.nextOffset = batch.lastOffset + 1;
     };
-    // A batch that a producer may still repeat stands in the last segment or, where that one is new, in the one before. Only the last can be torn.
+    // A batch that a producer may still repeat is in the last segment or, if that one is new, in the one before. Only the last can be torn.
     await this.segments.at(-2)?.recover(false, take);
     this.nextOffset = lastBase;
     const { cutBytes } = await last.recover(true, take);
@@ -246,7 +247,7 @@ export class PartitionLog {
     return cutBytes;
   }
 
-  /** What stood up to here is lost with its file: the log goes on where it was, since an offset stands for one record for ever. */
+  /** Goes on at an offset beyond the lost records of a deleted file: an offset is never given to a second record. */
   private async startAt(baseOffset: number): Promise<void> {
     const empty = this.segments.at(-1)!.bytes === 0 ? this.segments.at(-1) : undefined;
     await this.roll(baseOffset);
@@ -269,7 +270,7 @@ export class PartitionLog {
     return found;
   }
 
-  /** Of the first batch that ends at or after `offset`. */
+  /** Index of the first batch that ends at or after `offset`. */
   private positionInTail(offset: number): number {
     let low = 0;
     let high = this.tail.length;
@@ -296,14 +297,14 @@ export class PartitionLog {
     return at;
   }
 
-  /** As Kafka rolls: by size, and by the time between the records. */
+  /** True if the batch belongs into a new segment. As in Kafka, by size and by the time between the records. */
   private wouldExceed(usedBytes: number, firstTimestampMs: number, batch: BatchHeader): boolean {
     if (usedBytes === 0) return false;
     if (usedBytes + batch.bytes > this.options.segmentBytes) return true;
     return firstTimestampMs >= 0 && batch.maxTimestampMs - firstTimestampMs > this.options.segmentMs;
   }
 
-  /** The next segment says that the last one is whole: it must not be there first. */
+  /** Begins the next segment. The last one is sealed first, because recovery trusts every segment but the last. */
   private async roll(baseOffset: number): Promise<void> {
     const full = this.segments.at(-1)!;
     await full.seal();

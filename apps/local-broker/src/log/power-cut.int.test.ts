@@ -13,12 +13,12 @@ import { TopicStore, topicDefaults } from './topic-store.js';
 const small = { segmentBytes: 600, journalBytes: 1_500 };
 const partitions = 3;
 
-/** What was sent under each offset, and what was acknowledged. */
-class Model {
+/** The acknowledged batches, and the number of batches sent. */
+class ExpectedLog {
   readonly acknowledged: Map<number, string>[] = Array.from({ length: partitions }, () => new Map());
   sent = 0;
 
-  /** Where something acknowledged is missing, something stands that was never sent, something stands twice, or offsets have a hole. */
+  /** Finds acknowledged batches that are missing, batches that were never sent or are stored twice, and holes in the offsets. */
   async violations(store: TopicStore): Promise<string[]> {
     const found: string[] = [];
     for (const [partition, acknowledged] of this.acknowledged.entries()) {
@@ -50,7 +50,7 @@ async function open(directory: string, disk: FailingDisk): Promise<TopicStore> {
 }
 
 /** Sends group after group, each all at once, until the disk fails. */
-async function work(store: TopicStore, model: Model, groups: number, random: SeededRandom): Promise<void> {
+async function work(store: TopicStore, model: ExpectedLog, groups: number, random: SeededRandom): Promise<void> {
   for (let group = 0; group < groups; group += 1) {
     const appends = Array.from({ length: 1 + random.below(5) }, async () => {
       const partition = random.below(partitions);
@@ -80,7 +80,7 @@ test(
       fc.asyncProperty(fc.integer(), fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 4 }), (seed, cuts) =>
         inNewDirectory(async (directory) => {
           const random = new SeededRandom(seed);
-          const model = new Model();
+          const model = new ExpectedLog();
           for (const cut of cuts) {
             const disk = new FailingDisk();
             let store: TopicStore | undefined;

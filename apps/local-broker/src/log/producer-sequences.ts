@@ -1,8 +1,8 @@
 import type { BatchHeader } from './record-batch.js';
 
-/** As many batches as a producer may have in flight, and so may repeat. */
+/** The most batches that a producer may have in flight, and so may repeat. */
 const remembered = 5;
-/** Producers remembered per partition; the one longest silent is forgotten first. */
+/** Producers remembered per partition; the one that has been silent longest is forgotten first. */
 const maxProducers = 1_000;
 
 interface KnownBatch {
@@ -22,7 +22,7 @@ export type SequenceCheck =
   | { kind: 'repeat'; baseOffset: number }
   | { kind: 'refused'; reason: 'outOfOrderSequenceNumber' | 'invalidProducerEpoch' };
 
-/** What makes repeating a produce request safe: the last batches of each producer in one partition. */
+/** The last batches of each producer in one partition. They make it safe to repeat a produce request. */
 export class ProducerSequences {
   private readonly producers = new Map<number, KnownProducer>();
 
@@ -41,10 +41,10 @@ export class ProducerSequences {
     if (repeated !== undefined) return { kind: 'repeat', baseOffset: repeated.baseOffset };
     const last = known.batches.at(-1)!.lastSequence;
     if (batch.firstSequence === (last + 1) % 2 ** 31) return { kind: 'next' };
-    return { kind: 'refused', reason: 'outOfOrderSequenceNumber' }; // also a repeat of one too long ago to be remembered
+    return { kind: 'refused', reason: 'outOfOrderSequenceNumber' }; // also a repeat of a batch that is no longer remembered
   }
 
-  /** Returns what takes it back; several are taken back in the opposite order. */
+  /** @returns a function that takes the batch back; call them in the opposite order */
   appended({ producerId, producerEpoch, firstSequence, lastSequence, baseOffset }: BatchHeader): () => void {
     if (producerId < 0) return () => undefined;
     const before = this.producers.get(producerId);

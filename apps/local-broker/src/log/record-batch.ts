@@ -1,16 +1,16 @@
 import { crc32c } from '#libs/checksums';
 
 /**
- * The header of a record batch, format 2: https://kafka.apache.org/documentation/#recordbatch. The broker never looks at the records: it
- * numbers the batch (the two fields before the checksum) and stores the rest as it came.
+ * The header of a record batch, format 2: https://kafka.apache.org/documentation/#recordbatch. The broker does not read the
+ * records: it sets the offset and the leader epoch, which the checksum does not cover, and stores the rest unchanged.
  */
 export interface BatchHeader {
   baseOffset: number;
-  /** Of the whole batch, header included. */
+  /** Size of the whole batch, header included. */
   bytes: number;
   lastOffset: number;
   firstTimestampMs: number;
-  /** The latest of its records; -1 where they have none. */
+  /** The highest timestamp of its records; -1 if they have none. */
   maxTimestampMs: number;
   producerId: number;
   producerEpoch: number;
@@ -19,11 +19,11 @@ export interface BatchHeader {
 }
 
 export const headerBytes = 61;
-/** Base offset and length: what stands before the part whose length the length counts. */
+/** Size of base offset and length, which the length field does not count. */
 const prefixBytes = 12;
 const checksummedFrom = 21;
 
-/** The header at the start of `data`; undefined where no such header can start (a torn write, or not a batch at all). */
+/** Reads the header at the start of `data`; undefined if there is none (a torn write, or not a batch at all). */
 export function readHeader(data: Buffer): BatchHeader | undefined {
   if (data.length < headerBytes || data.readInt8(16) !== 2) return undefined;
   const bytes = data.readInt32BE(8) + prefixBytes;
@@ -44,11 +44,11 @@ export function readHeader(data: Buffer): BatchHeader | undefined {
   };
 }
 
-/** Attributes say how the records are compressed. */
+/** The bits of the attributes that name the compression. */
 const compressionMask = 0b111;
 
 /**
- * The first record at or after a time; where the records are compressed, the batch's first. Undefined where all are before it.
+ * Finds the first record at or after a time; undefined if all are before it. For compressed records, the first record of the batch.
  * https://kafka.apache.org/documentation/#record
  */
 export function recordAt(batch: Buffer, timestampMs: number): { offset: number; timestampMs: number } | undefined {
@@ -65,7 +65,7 @@ export function recordAt(batch: Buffer, timestampMs: number): { offset: number; 
   return undefined;
 }
 
-/** Zig-zag, seven bits per byte, as large as an int64. */
+/** Decodes a zig-zag varint of up to 64 bits. */
 function varintAt(data: Buffer, from: number): { value: number; next: number } {
   let encoded = 0;
   let at = from;
@@ -77,12 +77,12 @@ function varintAt(data: Buffer, from: number): { value: number; next: number } {
   return { value: encoded % 2 === 0 ? encoded / 2 : -(encoded + 1) / 2, next: at };
 }
 
-/** Whether `batch`, complete, is what its producer sent. */
+/** Checks a complete batch against the checksum of its producer. */
 export function isIntact(batch: Buffer): boolean {
   return crc32c(batch.subarray(checksummedFrom)) === batch.readUInt32BE(17);
 }
 
-/** Gives the batch its place in the partition; the checksum covers neither field. */
+/** Sets base offset and leader epoch; the checksum covers neither field. */
 export function placeAt(batch: Buffer, baseOffset: number): void {
   batch.writeBigInt64BE(BigInt(baseOffset), 0);
   batch.writeInt32BE(0, 12);

@@ -5,11 +5,11 @@ import type { OpenFile } from './durable-file.js';
 import { headerBytes, isIntact, readHeader, recordAt } from './record-batch.js';
 import type { BatchHeader } from './record-batch.js';
 
-/** One position is remembered per so many bytes; the way from there to an offset is read from disk. */
+/** The index has one position per this many bytes. Reading scans from there to the offset. */
 const indexEveryBytes = 65_536;
 const chunkBytes = 262_144;
 
-export interface RecordPlace {
+export interface RecordPosition {
   readonly offset: number;
   readonly timestampMs: number;
 }
@@ -41,7 +41,7 @@ export class Segment {
     return /^\d{20}\.log$/.test(file) ? Number.parseInt(file, 10) : undefined;
   }
 
-  /** A segment that is there and will only be read. The latest of its records is as old as its file: {@link seal} sees to it. */
+  /** An existing segment that is only read. Its latest timestamp is its file's mtime, which {@link seal} set. */
   static async existing(directory: string, baseOffset: number): Promise<Segment> {
     const segment = new Segment(join(directory, Segment.nameOf(baseOffset)), baseOffset);
     const { size, mtimeMs } = await stat(segment.path);
@@ -50,7 +50,7 @@ export class Segment {
     return segment;
   }
 
-  /** A new segment, or one that is written on. */
+  /** A new segment, or an existing one for further writes. */
   static async writable(directory: string, baseOffset: number, openFile: OpenFile): Promise<Segment> {
     const segment = new Segment(join(directory, Segment.nameOf(baseOffset)), baseOffset);
     await (await openFile(segment.path, 'a')).close(); // `r+` writes at a position, and needs the file to exist
@@ -63,19 +63,19 @@ export class Segment {
     return this.sizeBytes;
   }
 
-  /** Of its first record; -1 where it has none. */
+  /** Timestamp of the first record; -1 if there is none. */
   get firstTimestampMs(): number {
     return this.firstMs;
   }
 
-  /** Of its latest record, whichever that is; -1 where it has none. */
+  /** The highest timestamp of its records; -1 if there is none. */
   get maxTimestampMs(): number {
     return this.latestMs;
   }
 
   /**
-   * Reads every header, and checks every batch against its checksum where `verify` says so. What follows the last good batch is cut off:
-   * a write that a crash tore apart.
+   * Reads every header, and with `verify` checks the checksum of every batch. Cuts off everything after the last good batch: a write that a
+   * crash tore apart.
    */
   async recover(verify: boolean, onBatch: (batch: BatchHeader) => void): Promise<{ cutBytes: number }> {
     let goodBytes = 0;
@@ -97,7 +97,7 @@ export class Segment {
     return { cutBytes };
   }
 
-  /** Writes whole batches to the end. They are on the disk after the next {@link sync}; where it throws, the next write takes their place. */
+  /** Writes whole batches to the end. They are on the disk after the next {@link sync}. After a failure, the next write overwrites them. */
   async append(batches: readonly { header: BatchHeader; data: Buffer }[]): Promise<void> {
     const file = this.writableFile();
     const data = Buffer.concat(batches.map((batch) => batch.data));
@@ -114,7 +114,7 @@ export class Segment {
     await this.writableFile().datasync();
   }
 
-  /** Whole batches from the one that holds `offset` on, below `end`: at least one, and no more than `maxBytes` beyond it. */
+  /** Reads whole batches below `end`, beginning with the one that holds `offset`: at least one batch, and others up to `maxBytes` in total. */
   async read(offset: number, end: number, maxBytes: number): Promise<Buffer> {
     this.indexed ??= this.buildIndex();
     await this.indexed;
@@ -134,7 +134,7 @@ export class Segment {
   }
 
   /** The first record at or after a time. */
-  async recordAt(timestampMs: number): Promise<RecordPlace | undefined> {
+  async recordAt(timestampMs: number): Promise<RecordPosition | undefined> {
     return this.withFile(async (file) => {
       let found: { position: number; bytes: number } | undefined;
       await this.scan(file, 0, false, ({ bytes, maxTimestampMs }, position) => {
@@ -146,7 +146,7 @@ export class Segment {
     });
   }
 
-  /** Everything on the disk, and nothing behind it. The file gets the time of its latest record, which retention asks for after a restart. */
+  /** Syncs the file and cuts off the leftovers of failed writes. Sets its mtime to the latest record, which retention reads after a restart. */
   async seal(): Promise<void> {
     const file = this.writableFile();
     await file.truncate(this.sizeBytes);
@@ -155,7 +155,7 @@ export class Segment {
     await file.sync();
   }
 
-  /** No more writes; it can still be read. */
+  /** Ends the writing; the segment can still be read. */
   async close(): Promise<void> {
     const file = this.writing;
     this.writing = undefined;
@@ -211,7 +211,7 @@ export class Segment {
     return low === 0 ? 0 : this.positions[low - 1]!;
   }
 
-  /** Visits batch after batch until the visitor returns false, the file ends, or what stands there is no intact batch. */
+  /** Visits batch after batch until the visitor returns false, the file ends, or the next bytes are no intact batch. */
   private async scan(
     file: FileHandle,
     from: number,

@@ -1,10 +1,10 @@
 import { topicDefaults } from './topic-store.js';
 import type { TopicSpec } from './topic-store.js';
 
-type Numbers = { -readonly [K in keyof typeof topicDefaults]: number };
+type NumericSettings = { -readonly [K in keyof typeof topicDefaults]: number };
 
-/** What a topic can be created with, and the least that makes sense: https://kafka.apache.org/documentation/#topicconfigs */
-const numbers: Readonly<Record<string, readonly [field: keyof Numbers, min: number]>> = {
+/** Settings a topic can be created with, and their minimum: https://kafka.apache.org/documentation/#topicconfigs */
+const numbers: Readonly<Record<string, readonly [field: keyof NumericSettings, min: number]>> = {
   'retention.ms': ['retentionMs', -1],
   'retention.bytes': ['retentionBytes', -1],
   'segment.ms': ['segmentMs', 1],
@@ -12,7 +12,7 @@ const numbers: Readonly<Record<string, readonly [field: keyof Numbers, min: numb
   'max.message.bytes': ['maxBatchBytes', 0],
 };
 
-/** What one node without compaction does anyway. */
+/** Settings whose only accepted values are what a single node without compaction does. */
 const fixed: Readonly<Record<string, readonly string[]>> = {
   'cleanup.policy': ['delete'],
   'min.insync.replicas': ['1'],
@@ -20,11 +20,11 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   'message.timestamp.type': ['CreateTime'],
 };
 
-type Config = { spec: Omit<TopicSpec, 'name' | 'partitions'>; problem?: never } | { spec?: never; problem: string };
+type TopicConfig = { spec: Omit<TopicSpec, 'name' | 'partitions'>; problem?: never } | { spec?: never; problem: string };
 
-/** Refuses what it would not do, rather than forget it. */
-export function readTopicConfig(config: ReadonlyMap<string, string | null>): Config {
-  const spec: Numbers = { ...topicDefaults };
+/** Reads the settings of a new topic. Unsupported settings are refused, not ignored. */
+export function readTopicConfig(config: ReadonlyMap<string, string | null>): TopicConfig {
+  const spec: NumericSettings = { ...topicDefaults };
   for (const [name, value] of config) {
     const number = numbers[name];
     if (value === null) continue;

@@ -6,20 +6,20 @@ import { GroupCommit } from './group-commit.js';
 import { Journal } from './journal.js';
 import { PartitionLog } from './partition-log.js';
 
-/** What a topic was created with: https://kafka.apache.org/documentation/#topicconfigs */
+/** Name and settings of a topic: https://kafka.apache.org/documentation/#topicconfigs */
 export interface TopicSpec {
   readonly name: string;
   readonly partitions: number;
-  /** -1: for ever. */
+  /** -1: unlimited. */
   readonly retentionMs: number;
-  /** Of one partition; -1: no limit. */
+  /** Size limit of one partition; -1: unlimited. */
   readonly retentionBytes: number;
   readonly segmentMs: number;
   readonly segmentBytes: number;
   readonly maxBatchBytes: number;
 }
 
-/** Kafka's own defaults, except for the size of a segment: many small partitions share a laptop's disk, and only whole segments are deleted. */
+/** Kafka's defaults, except for smaller segments: many small partitions share a laptop's disk, and only whole segments are deleted. */
 export const topicDefaults = {
   retentionMs: 7 * 86_400_000,
   retentionBytes: -1,
@@ -30,11 +30,11 @@ export const topicDefaults = {
 
 export interface TopicStoreOptions {
   directory: string;
-  /** Bytes that all topics together may take; the oldest segments go first. */
+  /** Size limit of all topics together; the oldest segments are deleted first. */
   retentionBytes: number;
-  /** Bytes of one of the journal's two files, and so about half of what waits in memory. Default 16 MiB. */
+  /** Size of each of the journal's two files. Up to about twice as much waits in memory. Default 16 MiB. */
   journalBytes?: number;
-  /** What an operator should know. */
+  /** Receives notes for the operator. */
   onNote: (note: string, error?: unknown) => void;
   openFile?: OpenFile;
   nowMs?: () => number;
@@ -83,7 +83,7 @@ export class TopicStore {
     return this.topics.get(topic)?.partitions[partition];
   }
 
-  /** False where a topic of that name exists. */
+  /** @returns false if a topic of that name exists */
   async create(spec: TopicSpec): Promise<boolean> {
     const created = this.changing.then(async () => {
       if (this.topics.has(spec.name)) return false;
@@ -96,11 +96,11 @@ export class TopicStore {
   }
 
   /**
-   * Deletes whole segments: what is older than its topic keeps, what exceeds its topic's size, and then the oldest of all until the rest fits.
-   * As on Kafka, whether somebody has read them makes no difference.
+   * Deletes whole segments: those older than their topic's retention, those beyond their topic's size, and then the oldest of all until the
+   * rest fits. As in Kafka, it makes no difference whether they were read.
    */
   async applyRetention(): Promise<void> {
-    await this.commits.settle(); // what has grown old in the journal only
+    await this.commits.settle(); // batches may have expired while they were only in the journal
     for (const { spec, partitions } of this.topics.values()) {
       for (const log of partitions) await this.applyTopicRetention(spec, log);
     }
@@ -138,7 +138,7 @@ export class TopicStore {
     for (let bytes = sumOfBytes(logs); bytes > this.options.retentionBytes; bytes = sumOfBytes(logs)) {
       const { log, segment } = oldestIn(logs);
       const deleted = await log.deleteOldest((candidate) => candidate === segment);
-      if (deleted.length === 0) return; // someone else was faster
+      if (deleted.length === 0) return; // another call has deleted it
       this.options.onNote(
         `deleted ${segment.path}, ${segment.bytes} bytes, before its time and whether or not it was read: all topics together exceed ${this.options.retentionBytes} bytes`,
       );
@@ -176,12 +176,12 @@ export class TopicStore {
     this.topics.set(spec.name, { spec, partitions });
   }
 
-  /** What the journal has and the partitions' files have not. */
+  /** Adds the batches to the partitions that are only in the journal. */
   private async recover(): Promise<void> {
     let batches = 0;
     for (const { topic, partition, batch } of await this.journal.entries()) {
       const log = this.partition(topic, partition);
-      if (log === undefined) continue; // of a topic that somebody has deleted by hand
+      if (log === undefined) continue; // the topic was deleted by hand
       const { added, gap } = await log.recovered(batch);
       if (added) this.commits.recovered(log);
       if (added) batches += 1;
@@ -198,7 +198,7 @@ function sumOfBytes(logs: readonly PartitionLog[]): number {
   return logs.reduce((sum, log) => sum + log.bytes, 0);
 }
 
-/** There is one: all logs together have bytes. */
+/** Throws if all logs are empty; callers check that they have bytes. */
 function oldestIn(logs: readonly PartitionLog[]) {
   return logs
     .flatMap((log) => (log.oldest === undefined ? [] : [{ log, segment: log.oldest }]))
