@@ -20,6 +20,12 @@ const registries = [
     member: (kind) => `${kind}Step`,
   },
   {
+    parts: 'apps/ai-processing/src/flows/steps/*.step.ts',
+    out: 'apps/ai-processing/src/flows/steps.generated.ts',
+    exported: 'steps',
+    member: (kind) => `${kind}Step`,
+  },
+  {
     parts: 'libs/contracts/src/documents/destinations/*.destination.ts',
     out: 'libs/contracts/src/documents/destinations.generated.ts',
     exported: 'destinationKinds',

@@ -155,7 +155,7 @@ describe('where the log of dead letters is read after what put them right', () =
     const claimed = await new RunStore(database).claim(runs, null, 60_000);
     const ends = claimed
       .filter(({ flow, generation }) => generation === 0 || flow === 'triage')
-      .map((run) => ({ run, steps: [], attempts: [], unanswered: 0, end: run.generation === 0 ? refused : decided }));
+      .map((run) => ({ run, steps: [], calls: [], unanswered: 0, end: run.generation === 0 ? refused : decided }));
     await new RunProgressStore(database).write(ends, 60_000);
     for (const { id } of failed) {
       await consumer.onDeadLettered(

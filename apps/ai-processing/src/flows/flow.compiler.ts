@@ -4,14 +4,13 @@ import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
 import { ModelGateway } from '#libs/models';
 import type { Stored } from '#libs/persistence';
-import { compileStep, stepKindsWith } from './step.kinds.js';
-import type { StepKinds } from './step.kinds.js';
-import type { StepWork } from './step.js';
+import { compileStep } from './step.kinds.js';
+import type { StepServices, StepWork } from './step.js';
 
 /** A version of a flow, ready to run. */
 export interface CompiledFlow {
   readonly name: string;
-  /** The condition over `event`, where it has one. */
+  /** The condition over `event`; undefined if the flow has none. */
   readonly condition: Expression | undefined;
   readonly steps: readonly CompiledStep[];
   readonly decision: Expression | undefined;
@@ -21,27 +20,27 @@ export interface CompiledStep {
   readonly id: string;
   readonly kind: StepKind;
   readonly condition: Expression | undefined;
-  /** Steps that must have finished. */
+  /** Ids of the steps that must have finished. */
   readonly needs: readonly string[];
-  /** Those and all that they need in turn: what the step may read. Others may or may not have finished, so it must not see them. */
+  /** Ids of the steps whose outputs this one may read: its needs, and all that they need in turn. Others may or may not have finished by then. */
   readonly reads: readonly string[];
   readonly work: StepWork;
 }
 
-/** Versions kept; compiling takes a millisecond, so forgetting one costs little. */
+/** Compiled versions kept in memory. Compiling one again takes a millisecond. */
 const limit = 1_000;
 
 /** Compiles each version of a flow once. */
 @Injectable()
 export class FlowCompiler {
-  private readonly kinds: StepKinds;
+  private readonly services: StepServices;
   private readonly compiled = new Map<string, CompiledFlow>();
 
   constructor(models: ModelGateway) {
-    this.kinds = stepKindsWith(models);
+    this.services = { models };
   }
 
-  /** @throws ExpressionInvalid, or an Error of the schema compiler, where an older release let a document in that this one cannot read */
+  /** @throws ExpressionInvalid, or an Error of the schema compiler, if an older release accepted a document that this one cannot read */
   compile(flow: Stored<FlowDocument>): CompiledFlow {
     const key = `${flow.tenant}/${flow.name}/${flow.version}`;
     const compiled = this.compiled.get(key) ?? this.compileSpec(flow.name, flow.document.spec);
@@ -67,7 +66,7 @@ export class FlowCompiler {
       const needs = step.needs ?? (above === undefined ? [] : [above.id]);
       const reads = [...new Set(needs.flatMap((need) => [...(readsOf.get(need) ?? []), need]))];
       readsOf.set(step.id, reads);
-      return { id: step.id, condition: optional(step.when), needs, reads, ...compileStep(this.kinds, step) };
+      return { id: step.id, condition: optional(step.when), needs, reads, ...compileStep(step, this.services) };
     });
   }
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { document } from '#libs/contracts';
 import type { EventReceived, FlowDocument, Json } from '#libs/contracts';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
@@ -6,6 +6,7 @@ import { FlowCompiler } from './flow.compiler.js';
 import { ValidationFailed } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { FinishedStep, FlowResult, StepJournal } from './flow.runner.js';
+import type { CallRecord, StepWork } from './step.js';
 
 const compiler = new FlowCompiler(
   new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) }),
@@ -60,11 +61,11 @@ class MemoryJournal implements StepJournal {
     return Promise.resolve(this.outputs[finished.step]!);
   }
 
-  beforeAsking(): Promise<void> {
+  noteCall(_step: string): Promise<void> {
     return Promise.resolve();
   }
 
-  onModelAttempt(): Promise<void> {
+  recordCall(_step: string, _request: CallRecord): Promise<void> {
     return Promise.resolve();
   }
 }
@@ -186,6 +187,50 @@ test('a failed step stops what needs it, while an independent one ends and is ke
 test('a condition of the flow that cannot be evaluated fails the run with its reason', async () => {
   await expect(run({ on: { when: '$number(event.type) > 1' }, steps: [map('a', '1')] })).rejects.toMatchObject({
     code: 'flow.expressionFailed',
+  });
+});
+
+describe('a call of a step', () => {
+  const calling = (journal: StepJournal, made: () => void): Promise<FlowResult> => {
+    const record = { kind: 'model', number: 1, outcome: 'succeeded' } as CallRecord;
+    const work: StepWork = (_input, { call }) =>
+      call(async (recordRequest) => {
+        made();
+        await recordRequest(record);
+        return { output: 'answer' };
+      });
+    const step = { id: 'ask', kind: 'infer', condition: undefined, needs: [], reads: [], work } as const;
+    const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined };
+    return new FlowRunner(flow, event, journal, new AbortController().signal).run();
+  };
+
+  test('is noted before it is made, and its requests are recorded before the output is kept', async () => {
+    const order: string[] = [];
+    class Noting extends MemoryJournal {
+      override async noteCall(step: string): Promise<void> {
+        order.push(`${step} noted`);
+      }
+      override async recordCall(step: string, { kind, outcome }: CallRecord): Promise<void> {
+        order.push(`${step} recorded: ${kind} ${outcome}`);
+      }
+      override async keep(finished: FinishedStep): Promise<Json> {
+        order.push(`${finished.step} kept`);
+        return super.keep(finished);
+      }
+    }
+    expect((await calling(new Noting(), () => order.push('made'))).decision).toBe('answer');
+    expect(order).toEqual(['ask noted', 'made', 'ask recorded: model succeeded', 'ask kept']);
+  });
+
+  test('is not made if it cannot be noted', async () => {
+    class Lost extends MemoryJournal {
+      override noteCall(): Promise<void> {
+        return Promise.reject(new Error('the claim is lost'));
+      }
+    }
+    const made = vi.fn<() => void>();
+    await expect(calling(new Lost(), made)).rejects.toThrow('the claim is lost');
+    expect(made).not.toHaveBeenCalled();
   });
 });
 

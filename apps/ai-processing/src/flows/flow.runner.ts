@@ -1,14 +1,13 @@
 import { DomainError } from '#libs/contracts';
 import type { EventReceived, Json, PlannedDelivery, StepKind } from '#libs/contracts';
-import type { ModelAttempt } from '#libs/models';
 import { histogram, inSpan } from '#libs/tracing';
 import { viewOf } from './event.view.js';
 import type { EventView } from './event.view.js';
 import type { CompiledFlow, CompiledStep } from './flow.compiler.js';
-import type { StepInput, StepOutput } from './step.js';
+import type { CallRecord, MakeCall, StepInput, StepOutput } from './step.js';
 import type { DeliverOutput } from './steps/deliver.step.js';
 
-/** A step that ended, on its way into the journal. */
+/** A step that ended, to be stored. */
 export interface FinishedStep {
   readonly step: string;
   readonly kind: StepKind;
@@ -19,15 +18,16 @@ export interface FinishedStep {
   readonly finishedAt: Date;
 }
 
-/** Where the outputs of one run's steps are kept. */
+/** Keeps the outputs and calls of one run's steps. */
 export interface StepJournal {
-  /** The stored output; undefined where the step has not ended yet. */
+  /** The stored output; undefined if the step has not ended yet. */
   stored(step: string): Json | undefined;
   /** Keeps the output, which is stored at the latest before anything outside the run acts on it. Returns it as it reads when it is stored. */
   keep(finished: FinishedStep): Promise<Json>;
-  /** Stores what was kept, and that the step's question is about to be put to a model. @throws RunLeaseLost */
-  beforeAsking(step: string): Promise<void>;
-  onModelAttempt(step: string, attempt: ModelAttempt): Promise<void>;
+  /** Stores the outputs kept so far, and that the step is about to call out. @throws RunLeaseLost */
+  noteCall(step: string): Promise<void>;
+  /** Keeps one finished request of the call. */
+  recordCall(step: string, request: CallRecord): Promise<void>;
 }
 
 export interface FlowResult {
@@ -49,13 +49,13 @@ export class FlowRunner {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** @throws DomainError of the step that failed; of several, one that no further try can mend */
+  /** @throws DomainError of the step that failed; if several failed, preferably one that no further try can mend */
   async run(): Promise<FlowResult> {
     const view = viewOf(this.event);
-    await this.flow.condition?.evaluate({ event: view }); // decided when the run was made; here only whether it can be evaluated
+    await this.flow.condition?.evaluate({ event: view }); // its value was used when the run was planned; here it only has to be evaluable
     const outputs = new Map<string, Promise<Json>>();
     for (const step of this.flow.steps) outputs.set(step.id, this.runAfterNeeds(step, view, outputs));
-    // What has begun is waited for even when another step fails, because its output is kept.
+    // Steps that have begun are waited for even when another one fails, because their outputs are kept.
     const ended = await Promise.allSettled(outputs.values());
     const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
     if (failures.length > 0) throw failures.find(isFinal) ?? failures[0];
@@ -76,9 +76,8 @@ export class FlowRunner {
     const observe = stepDuration.startTimer({ kind: step.kind });
     try {
       const wanted = step.condition === undefined || (await step.condition.evaluate(input)) === true;
-      const onModelAttempt = (attempt: ModelAttempt): Promise<void> => this.journal.onModelAttempt(step.id, attempt);
-      const beforeAsking = (): Promise<void> => this.journal.beforeAsking(step.id);
-      const result: StepOutput = wanted ? await step.work(input, { signal: this.signal, beforeAsking, onModelAttempt }) : { output: null };
+      const call = <T>(make: MakeCall<T>): Promise<T> => this.callFrom(step, make);
+      const result: StepOutput = wanted ? await step.work(input, { signal: this.signal, call }) : { output: null };
       const state = wanted ? 'succeeded' : 'skipped';
       const kept = await this.journal.keep({ step: step.id, kind: step.kind, state, ...result, startedAt, finishedAt: new Date() });
       observe({ outcome: state });
@@ -87,6 +86,11 @@ export class FlowRunner {
       observe({ outcome: error instanceof DomainError ? error.code : 'record.defect' });
       throw error;
     }
+  }
+
+  private async callFrom<T>(step: CompiledStep, make: MakeCall<T>): Promise<T> {
+    await this.journal.noteCall(step.id);
+    return make((request) => this.journal.recordCall(step.id, request));
   }
 
   private async conclude(event: EventView, steps: Readonly<Record<string, Json>>): Promise<FlowResult> {
@@ -106,7 +110,7 @@ export class FlowRunner {
     return last === undefined ? null : steps[last.id]!;
   }
 
-  /** What a delivery without a payload of its own carries. */
+  /** The payload of a delivery that has none of its own. */
   private envelope({ id, type, source, customer, occurredAt }: EventView, decision: Json): Json {
     return { eventId: id, type, source, customer, occurredAt, flow: this.flow.name, decision };
   }

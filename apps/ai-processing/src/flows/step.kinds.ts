@@ -1,33 +1,20 @@
 import { stepKinds } from '#libs/contracts';
 import type { FlowStep, StepKind } from '#libs/contracts';
-import type { ModelGateway } from '#libs/models';
-import type { Step, StepWork } from './step.js';
-import { deliverStep } from './steps/deliver.step.js';
-import { inferStep } from './steps/infer.step.js';
-import { mapStep } from './steps/map.step.js';
-import { validateStep } from './steps/validate.step.js';
+import type { Step, StepServices, StepWork } from './step.js';
+import { steps } from './steps.generated.js';
 
-/** Every kind a flow document can name; a kind without its line here does not compile. */
-export type StepKinds = { readonly [K in StepKind]: Step<K> };
+/** A kind of the contract that has no file in `steps` does not compile here. */
+const implementations: { readonly [K in StepKind]: Step<K> } = steps;
 
-export function stepKindsWith(models: ModelGateway): StepKinds {
-  return {
-    infer: inferStep(models),
-    validate: validateStep,
-    map: mapStep,
-    deliver: deliverStep,
-  };
-}
-
-export function compileStep(kinds: StepKinds, step: FlowStep): { kind: StepKind; work: StepWork } {
+export function compileStep(step: FlowStep, services: StepServices): { kind: StepKind; work: StepWork } {
   for (const kind of stepKinds) {
-    const compiled = compileAs(kinds, kind, step);
+    const compiled = compileAs(kind, step, services);
     if (compiled !== undefined) return compiled;
   }
   throw new Error(`The step ${step.id} is of no kind`);
 }
 
-function compileAs<K extends StepKind>(kinds: StepKinds, kind: K, step: FlowStep): { kind: K; work: StepWork } | undefined {
+function compileAs<K extends StepKind>(kind: K, step: FlowStep, services: StepServices): { kind: K; work: StepWork } | undefined {
   const spec: FlowStep[K] = step[kind];
-  return spec === undefined ? undefined : { kind, work: kinds[kind].compile(spec, step.id) };
+  return spec === undefined ? undefined : { kind, work: implementations[kind].compile(spec, step.id, services) };
 }

@@ -1,29 +1,35 @@
 import type { FlowStep, Json, StepKind } from '#libs/contracts';
-import type { ModelAttempt } from '#libs/models';
+import type { ModelAttempt, ModelGateway } from '#libs/models';
 import type { EventView } from './event.view.js';
 
-/** What a step works on; all of it stays the same however often the step is tried. */
+/** The data that a step works on. It is the same in every try of the step. */
 export interface StepInput {
   readonly event: EventView;
   /** Stored outputs of the steps it needs, directly or through others, by id. */
   readonly steps: Readonly<Record<string, Json>>;
 }
 
-/** What a step may use while it works. */
+/** One finished request of a call, to be stored. A new kind of call adds its member here and its columns in `run.progress.store.ts`. */
+export type CallRecord = { readonly kind: 'model' } & ModelAttempt;
+
+/** Makes a call, and reports each of its requests as soon as that is finished. */
+export type MakeCall<T> = (record: (request: CallRecord) => Promise<void>) => Promise<T>;
+
+/** The means of one step while it works. */
 export interface StepContext {
-  /** Aborted when the run is no longer ours. */
+  /** Aborted when the claim of the run is lost. */
   readonly signal: AbortSignal;
   /**
-   * Called, and waited for, before a question is put to a model: what it is about is stored then, and that it was put.
-   * @throws RunLeaseLost where the run is no longer ours
+   * The only way for a step to act outside of the process. Before `make` is called, it is stored under the fence that the call is about to be made,
+   * together with all outputs that the run has computed; so a process that lost its claim makes no call, and a call whose result a crash lost is counted.
+   * @throws RunLeaseLost if the claim of the run is lost; otherwise what `make` throws
    */
-  readonly beforeAsking: () => Promise<void>;
-  readonly onModelAttempt: (attempt: ModelAttempt) => Promise<void>;
+  readonly call: <T>(make: MakeCall<T>) => Promise<T>;
 }
 
 export interface StepOutput {
   readonly output: Json;
-  /** Set where a model was asked. */
+  /** Set if the output comes from a model. */
   readonly inference?: {
     readonly model: string;
     readonly responseModel: string;
@@ -38,8 +44,13 @@ export interface StepOutput {
  */
 export type StepWork = (input: StepInput, context: StepContext) => Promise<StepOutput>;
 
-/** One kind of step: makes work of its part of a flow document. */
+/** The services of the process that steps may use. */
+export interface StepServices {
+  readonly models: ModelGateway;
+}
+
+/** One kind of step, in `steps/<kind>.step.ts`: compiles its part of a flow document. */
 export interface Step<K extends StepKind> {
-  /** @throws Error where the document could not be meant: it was checked when it was applied */
-  compile(spec: NonNullable<FlowStep[K]>, id: string): StepWork;
+  /** @throws Error if the spec is invalid, although it was checked when it was applied */
+  compile(spec: NonNullable<FlowStep[K]>, id: string, services: StepServices): StepWork;
 }

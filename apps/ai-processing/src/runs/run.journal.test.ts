@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { Json } from '#libs/contracts';
-import type { ModelAttempt } from '#libs/models';
 import type { FinishedStep } from '../flows/flow.runner.js';
+import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
 import type { RunProgress, RunProgressWriter } from './run.progress.store.js';
@@ -32,14 +32,14 @@ const step = (id: string, output: Json = id): FinishedStep => ({
   startedAt: at,
   finishedAt: at,
 });
-const attempt = (outcome: ModelAttempt['outcome']) => ({ number: 1, outcome }) as ModelAttempt;
+const request = (outcome: CallRecord['outcome']) => ({ kind: 'model', number: 1, outcome }) as CallRecord;
 const contents = () => written.map(({ steps, unanswered, end }) => [steps.map((one) => one.step).join(), unanswered, end?.state]);
 
-test('what was computed is stored with the question that is asked about it, and the rest with the end', async () => {
+test('outputs are stored with the next call, and the rest with the end', async () => {
   await journal.keep(step('prepare'));
   expect(written).toEqual([]);
-  await journal.beforeAsking('assess');
-  await journal.onModelAttempt('assess', attempt('succeeded'));
+  await journal.noteCall('assess');
+  await journal.recordCall('assess', request('succeeded'));
   await journal.keep(step('assess'));
   await journal.keep(step('check'));
   await journal.end({ state: 'completed', decision: null, deliveries: [] });
@@ -47,39 +47,39 @@ test('what was computed is stored with the question that is asked about it, and 
     ['prepare', 1, undefined],
     ['assess,check', 0, 'completed'],
   ]);
-  expect(written[1]!.attempts).toHaveLength(1);
+  expect(written[1]!.calls).toHaveLength(1);
 });
 
-test('an answer is stored before the next question is put', async () => {
-  await journal.beforeAsking('first');
+test('the result of a call is stored before the next call is made', async () => {
+  await journal.noteCall('first');
   await journal.keep(step('first'));
-  await journal.beforeAsking('second');
+  await journal.noteCall('second');
   expect(contents().at(-1)).toEqual(['first', 1, undefined]);
 });
 
-test('an answer does not wait for another branch whose model is still thinking', async () => {
-  await Promise.all([journal.beforeAsking('slow'), journal.beforeAsking('fast')]);
+test('the result of a call does not wait for the call of another branch', async () => {
+  await Promise.all([journal.noteCall('slow'), journal.noteCall('fast')]);
   await journal.keep(step('fast'));
   expect(contents().at(-1)).toEqual(['fast', 1, undefined]);
 });
 
-test('a failed call is stored at once, and no answer is missed where the run ends with it', async () => {
-  await journal.beforeAsking('assess');
-  await journal.onModelAttempt('assess', attempt('failed'));
-  expect(written.at(-1)!.attempts).toHaveLength(1);
+test('a failed request is stored at once, and its call is not open when the run ends with it', async () => {
+  await journal.noteCall('assess');
+  await journal.recordCall('assess', request('failed'));
+  expect(written.at(-1)!.calls).toHaveLength(1);
   await journal.end({ state: 'released', failure: 'counts' });
   expect(contents().at(-1)).toEqual(['', 0, 'released']);
 });
 
-test('a question that was broken off stays open for the next holder to count', async () => {
-  await journal.beforeAsking('assess');
+test('a call that was broken off stays open, and the next holder counts it', async () => {
+  await journal.noteCall('assess');
   await journal.end({ state: 'released', failure: 'does-not-count' });
   expect(contents().at(-1)).toEqual(['', 1, 'released']);
 });
 
-test('nothing is asked once the claim is lost', async () => {
+test('no call is made once the claim is lost', async () => {
   answers = [undefined];
-  await expect(journal.beforeAsking('assess')).rejects.toThrow(RunLeaseLost);
+  await expect(journal.noteCall('assess')).rejects.toThrow(RunLeaseLost);
 });
 
 test('a run goes on from what it will read when it is resumed', async () => {

@@ -1,21 +1,21 @@
 import type { Json } from '#libs/contracts';
-import type { ModelAttempt } from '#libs/models';
 import type { FinishedStep, StepJournal } from '../flows/flow.runner.js';
+import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';
 import type { RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { FinishedRun, RunningRun } from './run.store.js';
 
 /**
- * What one claim's holder has found out about its run and not written yet. Written is: what a model is about to be asked about, before it is asked; an
- * answer, before anything else of the run has to wait for a model; a failed call; and everything, when the run ends. So a step that computes is stored
- * with what comes of it, and one that was paid for is never waited on.
+ * The progress of a claimed run that is not written yet. It is written at four moments: before a call, so that the call is noted; after a failed
+ * request of a call; after the last open call returned, unless the run ends at once; and when the run ends. So the outputs of steps that only compute
+ * need no write of their own, and the result of a call never waits for another call.
  */
 export class RunJournal implements StepJournal {
   private steps: FinishedStep[] = [];
-  private attempts: RunProgress['attempts'][number][] = [];
-  /** Steps that asked a model and whose answer is not written, with how far that got. */
-  private readonly questions = new Map<string, 'asked' | 'failed' | 'answered'>();
-  /** One write of a run at a time. */
+  private calls: RunProgress['calls'][number][] = [];
+  /** Steps with a noted call whose output is not written, by the state of the call. */
+  private readonly open = new Map<string, 'noted' | 'failed' | 'returned'>();
+  /** The last write; a run has one write at a time. */
   private writing: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -28,37 +28,37 @@ export class RunJournal implements StepJournal {
     return this.outputs.get(step);
   }
 
-  /** @throws RunLeaseLost where another process has the run by now, so that it does not ask what that one asks */
-  async beforeAsking(step: string): Promise<void> {
-    this.questions.set(step, 'asked');
+  /** @throws RunLeaseLost if another process has claimed the run, so that this one does not repeat that one's call */
+  async noteCall(step: string): Promise<void> {
+    this.open.set(step, 'noted');
     try {
       if ((await this.write()) === undefined) throw new RunLeaseLost(this.run.id);
     } catch (error) {
-      this.questions.delete(step);
+      this.open.delete(step);
       throw error;
     }
   }
 
-  async onModelAttempt(step: string, attempt: ModelAttempt): Promise<void> {
-    this.attempts.push({ step, attempt });
-    if (attempt.outcome === 'succeeded') return; // written with its step
-    this.questions.set(step, 'failed');
+  async recordCall(step: string, request: CallRecord): Promise<void> {
+    this.calls.push({ step, request });
+    if (request.outcome === 'succeeded') return; // written with its step
+    this.open.set(step, 'failed');
     await this.write();
   }
 
-  /** Returns the output as it reads once it is stored, so that a run which goes on sees what one that is resumed would see. */
+  /** Returns the output as it reads once it is stored, so that a run which goes on sees the same as one that is resumed. */
   async keep(finished: FinishedStep): Promise<Json> {
     const output = JSON.parse(JSON.stringify(finished.output)) as Json;
     this.steps.push({ ...finished, output });
-    if (!this.questions.has(finished.step)) return output;
-    this.questions.set(finished.step, 'answered');
-    if ([...this.questions.values()].some((state) => state !== 'answered')) await this.write();
+    if (!this.open.has(finished.step)) return output;
+    this.open.set(finished.step, 'returned');
+    if ([...this.open.values()].some((state) => state !== 'returned')) await this.write();
     return output;
   }
 
-  /** Writes the end of the claim with all that was not written before. Undefined where the claim is no longer ours; only calls are written then. */
+  /** Writes the end of the claim and everything not written before. Undefined if the claim is lost; then only the requests of calls are written. */
   async end(end: RunEnd): Promise<RunningRun | FinishedRun | undefined> {
-    for (const [step, state] of this.questions) if (state === 'failed') this.questions.delete(step);
+    for (const [step, state] of this.open) if (state === 'failed') this.open.delete(step);
     return this.write(end);
   }
 
@@ -68,15 +68,15 @@ export class RunJournal implements StepJournal {
     return turn;
   }
 
-  /** What could not be written is not tried again: it may have been. The claim's next holder finds out. */
+  /** A failed write is not repeated, because it may have been committed. The next holder of the claim reads what is stored. */
   private async writePending(end: RunEnd | undefined): Promise<RunningRun | FinishedRun | undefined> {
-    const { steps, attempts } = this;
+    const { steps, calls } = this;
     this.steps = [];
-    this.attempts = [];
-    const answered = steps.filter(({ step }) => this.questions.has(step));
-    const unanswered = this.questions.size - answered.length;
-    const written = await this.writer.add({ run: this.run, steps, attempts, unanswered, ...(end === undefined ? {} : { end }) });
-    for (const { step } of answered) this.questions.delete(step);
+    this.calls = [];
+    const returned = steps.filter(({ step }) => this.open.has(step));
+    const unanswered = this.open.size - returned.length;
+    const written = await this.writer.add({ run: this.run, steps, calls, unanswered, ...(end === undefined ? {} : { end }) });
+    for (const { step } of returned) this.open.delete(step);
     return written;
   }
 }

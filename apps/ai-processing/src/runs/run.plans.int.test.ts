@@ -112,7 +112,7 @@ async function take(n: number): Promise<void> {
   await new StepResultStore(database).ofRun(run!);
   const step = { step: 'a', kind: 'map', state: 'succeeded', output: 1, startedAt: at, finishedAt: at } as const;
   const end = { state: 'completed', decision: 1, deliveries: [] } as const;
-  await new RunProgressStore(database).write([{ run: run!, steps: [step], attempts: [], unanswered: 0, end }], 60_000);
+  await new RunProgressStore(database).write([{ run: run!, steps: [step], calls: [], unanswered: 0, end }], 60_000);
   await runs.stored([run!]);
   await runs.lastGenerations('acme', event.eventId);
   await new DeadLetterStore(database).resolveEarlierRuns({ ...run!, generation: 1, at: at.toISOString() });

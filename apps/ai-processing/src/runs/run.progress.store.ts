@@ -1,26 +1,26 @@
 import { Injectable } from '@nestjs/common';
 import type { Json, PlannedDelivery } from '#libs/contracts';
-import type { ModelAttempt } from '#libs/models';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
+import type { CallRecord } from '../flows/step.js';
 import { byIdentity } from './run.store.js';
 import type { FinishedRun, RunningRun } from './run.store.js';
 
-/** How a run's claim ends: with the run, or given back for whoever comes next. */
+/** The end of a run's claim: the run is finished, or released for the next try. */
 export type RunEnd =
   | { readonly state: 'completed'; readonly decision: Json; readonly deliveries: readonly PlannedDelivery[] }
   | { readonly state: 'failed'; readonly code: string; readonly message: string }
   | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
 
-/** What came of a run since it was last written, all of it or nothing. */
+/** The progress of a run since the last write. It is written completely or not at all. */
 export interface RunProgress {
   readonly run: RunningRun;
   readonly steps: readonly FinishedStep[];
-  /** Stored even where the claim is lost: the calls were made. */
-  readonly attempts: readonly { readonly step: string; readonly attempt: ModelAttempt }[];
-  /** Questions put to models, from the moment before they are put, whose answers are not stored with or before this. */
+  /** Requests of calls. They are stored even if the claim is lost, because they were made. */
+  readonly calls: readonly { readonly step: string; readonly request: CallRecord }[];
+  /** Number of noted calls whose results are not stored by this write or an earlier one. */
   readonly unanswered: number;
-  /** Left out while the run is at work; its claim is then renewed. */
+  /** Absent while the run is at work; the write then renews the claim. */
   readonly end?: RunEnd;
 }
 
@@ -57,31 +57,32 @@ const stepColumns = columns<{ run: RunningRun; step: FinishedStep }>({
   finished_at: ['timestamptz', ({ step }) => step.finishedAt],
 });
 
-const attemptColumns = columns<{ run: RunningRun; step: string; attempt: ModelAttempt }>({
+/** Every call is a model's today; requests of another kind need columns of their own. */
+const requestColumns = columns<{ run: RunningRun; step: string; request: CallRecord }>({
   tenant_id: ['text', ({ run }) => run.tenant],
   run_id: ['text', ({ run }) => run.id],
   fence: ['bigint', ({ run }) => run.fence],
   event_id: ['text', ({ run }) => run.eventId],
   step: ['text', ({ step }) => step],
-  number: ['integer', ({ attempt }) => attempt.number],
-  model: ['text', ({ attempt }) => attempt.model],
-  response_model: ['text', ({ attempt }) => storableText(attempt.responseModel)],
-  provider_request_id: ['text', ({ attempt }) => storableText(attempt.providerRequestId)],
-  outcome: ['text', ({ attempt }) => attempt.outcome],
-  error_code: ['text', ({ attempt }) => attempt.errorCode],
-  error_message: ['text', ({ attempt }) => storableText(attempt.errorMessage)],
-  input_tokens: ['integer', ({ attempt }) => attempt.inputTokens],
-  output_tokens: ['integer', ({ attempt }) => attempt.outputTokens],
-  started_at: ['timestamptz', ({ attempt }) => attempt.startedAt],
-  finished_at: ['timestamptz', ({ attempt }) => attempt.finishedAt],
+  number: ['integer', ({ request }) => request.number],
+  model: ['text', ({ request }) => request.model],
+  response_model: ['text', ({ request }) => storableText(request.responseModel)],
+  provider_request_id: ['text', ({ request }) => storableText(request.providerRequestId)],
+  outcome: ['text', ({ request }) => request.outcome],
+  error_code: ['text', ({ request }) => request.errorCode],
+  error_message: ['text', ({ request }) => storableText(request.errorMessage)],
+  input_tokens: ['integer', ({ request }) => request.inputTokens],
+  output_tokens: ['integer', ({ request }) => request.outputTokens],
+  started_at: ['timestamptz', ({ request }) => request.startedAt],
+  finished_at: ['timestamptz', ({ request }) => request.finishedAt],
 });
 
 const stepsFrom = 2 + changeColumns.size;
-const attemptsFrom = stepsFrom + stepColumns.size;
+const requestsFrom = stepsFrom + stepColumns.size;
 
 /**
- * Writes what the holders of claims report, of many runs at once. Nothing of a run is changed for one who lost its claim. A step that is stored
- * already is an error: the holder read all of them when it took the claim, and nobody else may add any.
+ * Writes the progress of many runs at once. A run whose claim is lost is not changed. A step that is stored already is an error, because the holder
+ * of the claim read all of them when it took the claim, and nobody else may add any.
  */
 const write = statement(
   'run.progress',
@@ -102,25 +103,25 @@ const write = statement(
      FROM ${stepColumns.unnest('step', stepsFrom)}
      JOIN held USING (tenant_id, id, fence)),
    attempted AS (
-     INSERT INTO model_attempt (${attemptColumns.names})
-     SELECT * FROM ${attemptColumns.unnest('attempt', attemptsFrom)}
+     INSERT INTO model_attempt (${requestColumns.names})
+     SELECT * FROM ${requestColumns.unnest('request', requestsFrom)}
      ON CONFLICT DO NOTHING)
    SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt" FROM held`,
 );
 
-/** The tables `run`, `step_result` and `model_attempt`, as far as the holder of a claim writes them. */
+/** Writes `run`, `step_result` and `model_attempt` for the holders of claims. */
 @Injectable()
 export class RunProgressStore {
   constructor(private readonly database: Database) {}
 
-  /** For each, in their order: the run after it; undefined where the claim is no longer ours. No run may be among them twice. */
+  /** Returns the run after each write, in the same order; undefined if its claim is lost. No run may occur twice. */
   async write(progress: readonly RunProgress[], leaseMs: number): Promise<(RunningRun | FinishedRun | undefined)[]> {
     const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
     const rows = await this.database.query<{ tenant: string; id: string; fence: number; finishedAt: Date | null }>(write, [
       leaseMs,
       ...changeColumns.values(sorted),
       ...stepColumns.values(sorted.flatMap(({ run, steps }) => steps.map((step) => ({ run, step })))),
-      ...attemptColumns.values(sorted.flatMap(({ run, attempts }) => attempts.map((made) => ({ run, ...made })))),
+      ...requestColumns.values(sorted.flatMap(({ run, calls }) => calls.map((call) => ({ run, ...call })))),
     ]);
     const written = new Map(rows.map((row) => [keyOf(row), row]));
     return progress.map(({ run, end }) => {
@@ -132,7 +133,7 @@ export class RunProgressStore {
 
 const keyOf = ({ tenant, id, fence }: { tenant: string; id: string; fence: number }): string => `${tenant}/${id}/${fence}`;
 
-/** Shares its statements among all the runs of the process that are at work. */
+/** Batches the progress of all runs that the process works on. */
 export class RunProgressWriter extends BatchWriter<RunProgress, RunningRun | FinishedRun | undefined> {
   constructor(store: RunProgressStore, leaseMs: number) {
     super({ maxBatch: 200, lingerMs: 2, write: (progress) => store.write(progress, leaseMs) });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRunId } from '#libs/contracts';
 import type { Json, PlannedDelivery } from '#libs/contracts';
-import type { ModelAttempt } from '#libs/models';
 import { Database, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
+import type { CallRecord } from '../flows/step.js';
 import { RunProgressStore } from './run.progress.store.js';
 import type { RunEnd, RunProgress } from './run.progress.store.js';
 import { RunStore } from './run.store.js';
@@ -45,7 +45,7 @@ const longMs = 60_000;
 const goneMs = -1;
 
 const write = async (run: RunningRun, more: Partial<RunProgress> = {}) =>
-  (await progress.write([{ run, steps: [], attempts: [], unanswered: 0, ...more }], longMs))[0];
+  (await progress.write([{ run, steps: [], calls: [], unanswered: 0, ...more }], longMs))[0];
 const end = (run: RunningRun, how: RunEnd) => write(run, { end: how });
 const completed = (decision: Json, deliveries: PlannedDelivery[] = []): RunEnd => ({ state: 'completed', decision, deliveries });
 const failed: RunEnd = { state: 'failed', code: 'model.refused', message: 'late' };
@@ -169,7 +169,7 @@ test('many runs are written at once: who lost its claim changes nothing, and its
   const [zombie] = await runs.claim([lost], null, goneMs);
   await runs.claim([lost], null, longMs);
   const [holder] = await runs.claim([fine], null, longMs);
-  const of = (run: RunningRun): RunProgress => ({ run, steps: [step], attempts: [], unanswered: 0, end: completed('done') });
+  const of = (run: RunningRun): RunProgress => ({ run, steps: [step], calls: [], unanswered: 0, end: completed('done') });
   expect(await progress.write([of(zombie!), of(holder!)], longMs)).toMatchObject([undefined, { state: 'completed', decision: 'done' }]);
   const results = new StepResultStore(database);
   expect(await results.ofRun(zombie!)).toEqual(new Map());
@@ -184,23 +184,23 @@ test('a second output of a step is refused, and the first one stands', async () 
   expect(await runs.stored([run!])).toMatchObject([{ state: 'running' }]);
 });
 
-test('a question to a model whose answer was not stored before the claim was lost is counted once', async () => {
+test('a call whose result was not stored before the claim was lost is counted once', async () => {
   const run = planned();
   const [first] = await runs.claim([run], null, goneMs);
-  await progress.write([{ run: first!, steps: [], attempts: [], unanswered: 2 }], goneMs);
+  await progress.write([{ run: first!, steps: [], calls: [], unanswered: 2 }], goneMs);
   const [second] = await runs.claim([run], null, goneMs);
   expect(second!.lostAnswers).toBe(2);
   const [third] = await runs.claim([run], null, longMs);
   expect(third!.lostAnswers).toBe(0);
 });
 
-test('a call of a model is stored even by one who lost its claim: it was paid for', async () => {
+test('a request to a model is stored even by a process that lost its claim, because it was paid for', async () => {
   const run = planned();
   const [first] = await runs.claim([run], null, goneMs);
   await runs.claim([run], null, longMs);
   const none = { errorCode: null, errorMessage: null, responseModel: null, providerRequestId: null, inputTokens: null, outputTokens: null };
-  const attempt: ModelAttempt = { number: 1, model: 'm', startedAt: at, finishedAt: at, outcome: 'succeeded', ...none };
-  expect(await write(first!, { attempts: [{ step: 'assess', attempt }] })).toBeUndefined();
+  const request: CallRecord = { kind: 'model', number: 1, model: 'm', startedAt: at, finishedAt: at, outcome: 'succeeded', ...none };
+  expect(await write(first!, { calls: [{ step: 'assess', request }] })).toBeUndefined();
   const calls = statement('test.calls', 'SELECT step, fence, outcome FROM model_attempt WHERE tenant_id = $1');
   expect(await database.query(calls, [run.tenant])).toEqual([{ step: 'assess', fence: 1, outcome: 'succeeded' }]);
 });

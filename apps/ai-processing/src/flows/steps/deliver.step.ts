@@ -2,13 +2,13 @@ import type { Json } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Step } from '../step.js';
 
-/** What a deliver step puts aside until the run is decided. Without a payload, the envelope around the run's decision is sent. */
+/** The delivery that the run plans once it is decided. Without a payload, the envelope around the run's decision is sent. */
 export type DeliverOutput = {
   destination: string;
   payload?: Json;
 };
 
-/** Plans a delivery; it leaves once the whole run is decided. */
+/** Plans a delivery, which is sent once the whole run is decided. */
 export const deliverStep: Step<'deliver'> = {
   compile: ({ destination, payload }) => {
     if (payload === undefined) return () => Promise.resolve({ output: { destination } satisfies DeliverOutput });

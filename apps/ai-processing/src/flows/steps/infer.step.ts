@@ -1,37 +1,33 @@
 import { compileExpression } from '#libs/expressions';
-import type { ModelGateway } from '#libs/models';
 import type { Step } from '../step.js';
 
-/** Asks a model. Its output fits the schema, or the step fails. */
-export function inferStep(models: ModelGateway): Step<'infer'> {
-  return {
-    compile: (spec, id) => {
-      const input = compileExpression(spec.input ?? 'event.data');
-      return async (scope, { signal, beforeAsking, onModelAttempt }) => {
-        const asked = (await input.evaluate(scope)) ?? null;
-        await beforeAsking();
-        const inference = await models.infer({
+/** Calls a model. Its output fits the schema, or the step fails. */
+export const inferStep: Step<'infer'> = {
+  compile: (spec, id, { models }) => {
+    const input = compileExpression(spec.input ?? 'event.data');
+    return async (scope, { signal, call }) => {
+      const data = (await input.evaluate(scope)) ?? null;
+      const { output, responseModel, usage } = await call((record) =>
+        models.infer({
           model: spec.model,
           instructions: spec.instructions,
-          input: asked,
+          input: data,
           outputSchema: spec.output,
           schemaName: id,
           temperature: spec.temperature,
           maxOutputTokens: spec.maxOutputTokens,
           timeoutMs: spec.timeoutMs,
           signal,
-          onAttempt: onModelAttempt,
-        });
-        return {
-          output: inference.output,
-          inference: {
-            model: spec.model,
-            responseModel: inference.responseModel,
-            inputTokens: inference.usage?.inputTokens ?? null,
-            outputTokens: inference.usage?.outputTokens ?? null,
-          },
-        };
+          onAttempt: (attempt) => record({ kind: 'model', ...attempt }),
+        }),
+      );
+      const inference = {
+        model: spec.model,
+        responseModel,
+        inputTokens: usage?.inputTokens ?? null,
+        outputTokens: usage?.outputTokens ?? null,
       };
-    },
-  };
-}
+      return { output, inference };
+    };
+  },
+};

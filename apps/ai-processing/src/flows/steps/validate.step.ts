@@ -3,7 +3,7 @@ import { compileSchema } from '#libs/models';
 import { ValidationFailed } from '../flow.errors.js';
 import type { Step } from '../step.js';
 
-/** Lets its input through unchanged, or gives the run up with every reason at once. */
+/** Outputs its input unchanged, or fails with all broken rules at once. */
 export const validateStep: Step<'validate'> = {
   compile: (spec, id) => {
     const input = compileExpression(spec.input);
