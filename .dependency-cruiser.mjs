@@ -58,6 +58,12 @@ export default {
       { path: '^libs/(signatures|models)/src/providers/[^/]+/', pathNot: '^libs/$1/src/providers/$2/' },
     ),
     forbid(
+      'scheme-kinds-stand-alone',
+      'A kind of signature scheme can be added and removed as one file; what kinds share stands beside their folder.',
+      { path: '^libs/signatures/src/schemes/([^/.]+)', pathNot: testFiles },
+      { path: '^libs/signatures/src/schemes/', pathNot: '^libs/signatures/src/schemes/$1\\.' },
+    ),
+    forbid(
       'connectors-stand-alone',
       'A connector can be added and removed as one folder.',
       { path: '^libs/connectors/src/([^/]+)/' },

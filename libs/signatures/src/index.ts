@@ -1,10 +1,8 @@
 export { createVerifier, describeScheme } from './create-verifier.js';
 export type { Verifier } from './scheme-verifier.js';
-export type { VerifiableRequest } from './request.js';
 export { presetOf } from './registry.js';
 export { providers } from './providers.generated.js';
 export type { Extraction, Preset, ProviderPreset } from './preset.js';
 export type { Handshake, HandshakeResponse } from './handshake.js';
 export { HandshakeRefused, PublicUrlMissing, SecretInvalid } from './signature.errors.js';
 export { signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';
-export type { StandardWebhookHeaders } from './standard-webhook.js';
