@@ -11,6 +11,11 @@ describe('TopicModel', () => {
     for (const { examples } of Object.values(topicExamples)) expect(new Set(examples).size).toBeGreaterThanOrEqual(20);
   });
 
+  it('names only topics as near to a topic', () => {
+    const topics = Object.keys(topicExamples);
+    expect(Object.values(topicExamples).flatMap(({ near }) => near.filter((topic) => !topics.includes(topic)))).toEqual([]);
+  });
+
   it('knows its own examples', () => {
     const all = Object.entries(topicExamples).flatMap(([topic, { examples }]) => examples.map((example) => guess(example).label === topic));
     expect(all.filter(Boolean).length / all.length).toBeGreaterThan(0.95);
