@@ -1,4 +1,4 @@
-/** First in, first out, in constant time: `Array.shift` moves every element of a long array. */
+/** A queue with constant-time `shift`: `Array.shift` moves every element of a long array. */
 export class Fifo<T> {
   private items: (T | undefined)[] = [];
   private head = 0;
@@ -15,12 +15,12 @@ export class Fifo<T> {
     return this.items[this.head];
   }
 
-  /** Takes the last one back. */
+  /** Removes the last item. */
   pop(): T | undefined {
     return this.length === 0 ? undefined : this.items.pop();
   }
 
-  /** What {@link pop} would take. */
+  /** The item that {@link pop} would remove. */
   last(): T | undefined {
     return this.items[this.items.length - 1];
   }

@@ -11,7 +11,7 @@ import { testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { ensureTopics } from './index.js';
 
 /**
- * What single requests answer, beneath the client: the cases that the client's own tests can only reach by accident. Runs on the local broker and
+ * The responses to single requests below the client: cases that the client's own tests can only reach by accident. Runs on the local broker and
  * on real Kafka; where they differ, the local broker is wrong.
  */
 
@@ -58,7 +58,7 @@ interface Cluster {
 
 const clusters: Cluster[] = [];
 
-/** A broker answers the requests of a connection one after the other, so whoever waits has one of its own. */
+/** Opens a connection. A broker handles the requests of one connection in order, so a request that waits needs its own. */
 async function connection(): Promise<Connection> {
   const KafkajsCluster = require('kafkajs/src/cluster/index.js') as ClusterClass;
   const createSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => unknown;
@@ -87,7 +87,7 @@ beforeAll(async () => {
   await waitFor(coordinatorsAreReady, { what: 'the coordinators', deadlineMs: 30_000 });
 });
 
-/** A Kafka that has just started makes their topics when it is first asked for one. */
+/** Kafka creates the topics of the coordinators when they are first needed. */
 async function coordinatorsAreReady(): Promise<boolean> {
   const groupIds = Array.from({ length: 12 }, (_, n) => `warm-${n}`); // some on each of their partitions
   await Promise.all(groupIds.map((groupId) => answer(broker.findGroupCoordinator({ groupId, coordinatorType: 0 }))));
@@ -111,7 +111,7 @@ async function newTopic(partitions = 1): Promise<string> {
   return topic.name;
 }
 
-/** What a request was answered: `NONE`, or the name of the error. */
+/** The error name of a response, or `NONE`. */
 async function answer(request: Promise<unknown>): Promise<string> {
   return request.then(
     () => 'NONE',

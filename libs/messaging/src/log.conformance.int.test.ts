@@ -19,7 +19,7 @@ import { LogConsumer, LogUnavailable, OnRecord, RecordProducer, RecordTooLarge, 
 import type { LogConsumerOptions, OnRecordOptions, RecordContext } from './index.js';
 
 /**
- * What Millrace asks of a log. Runs on the brokers of the test run: the local broker, and real Kafka, which is the judge of both.
+ * The requirements of Millrace on a log. Runs on the brokers of the test run: the local broker, and real Kafka, which is the judge.
  * Every test has topics and groups of its own, so the broker can be shared.
  */
 
@@ -31,10 +31,10 @@ const Ignored = recordType('ignored.v1', z.object(owned));
 
 const brokers = testBrokers();
 const log = { brokers, clientId: 'conformance', prefix: 'conformance.' };
-/** What a topic is called on the log. */
+/** The name of a topic on the log. */
 const onLog = (topic: Topic): string => `${log.prefix}${topic.name}`;
 const raw = new Kafka({ brokers: [...brokers], clientId: 'raw', logLevel: logLevel.NOTHING });
-/** Fast where the product waits seconds. */
+/** Short delays, where the product waits seconds. */
 const quickRetry = { retries: 3, initialDelayMs: 30, factor: 1, maxDelayMs: 30, jitter: 0 };
 
 let tracing: Tracing;
@@ -557,7 +557,7 @@ test('topics are created once, and never with another count of partitions', asyn
   );
 });
 
-// What the tests above are told with.
+// Helpers of the tests above.
 
 class StorageAway extends DomainError {
   readonly code: FailureCode = 'storage.unavailable';
@@ -597,7 +597,7 @@ function expectOrdered(values: readonly NumberNoted[]): void {
 
 type Work = (value: NumberNoted, context: RecordContext) => Promise<void>;
 
-/** A controller class with one handler; what it does is given when it is consumed with. */
+/** A controller class with one handler, whose work is given to `consume`. */
 function handlerOf(topic: Topic | readonly Topic[], options: Partial<OnRecordOptions> = {}): (work: Work) => Type {
   return (work) => {
     @Controller()
@@ -612,10 +612,10 @@ function handlerOf(topic: Topic | readonly Topic[], options: Partial<OnRecordOpt
 }
 
 interface Consumed {
-  /** What was handled, in the order in which it ended. */
+  /** Handled values, in the order in which their handlers ended. */
   readonly values: NumberNoted[];
   readonly contexts: RecordContext[];
-  /** Handlers that began. */
+  /** Number of handlers that began. */
   started: number;
   close(): Promise<void>;
 }
@@ -714,7 +714,7 @@ async function closedPort(): Promise<number> {
   return port;
 }
 
-/** Connections whose next answer can be lost: the request arrives, and the connection breaks before the client hears of it. */
+/** Connections whose next response can be lost: the request arrives, and the connection breaks before the client gets the response. */
 function breakableConnections() {
   const state = { armed: false, lost: 0 };
   return {

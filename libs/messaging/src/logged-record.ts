@@ -6,17 +6,17 @@ import type { LogHeaders } from './record-headers.js';
 
 /** A partition of the log. */
 export interface TopicPartition {
-  /** As it is called on the log. */
+  /** Name on the log, prefix included. */
   readonly topic: string;
   readonly partition: number;
 }
 
-/** `topic/partition`: the name of a place, for maps and messages. */
+/** `topic/partition`, as a map key and in messages. */
 export function partitionName({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
 
-/** A record as it stands in the log. */
+/** A record as read from the log. */
 export interface LoggedRecord extends TopicPartition {
   readonly offset: number;
   readonly timestampMs: number;
@@ -29,7 +29,7 @@ export function schemaOf(record: LoggedRecord): string | undefined {
   return headerText(record.headers, 'mr_schema');
 }
 
-/** What can be read of the key; a key that is none still gets a place in one order. */
+/** Reads tenant and customer from the key. A malformed key becomes the customer itself, so that its records have an order too. */
 export function ownerOf(record: Pick<LoggedRecord, 'key' | 'headers'>): Owned {
   const key = record.key?.toString() ?? '';
   const slash = key.indexOf('/');
@@ -37,7 +37,7 @@ export function ownerOf(record: Pick<LoggedRecord, 'key' | 'headers'>): Owned {
   return { tenant: key.slice(0, slash), customer: key.slice(slash + 1) };
 }
 
-/** The record's value, checked. @throws RecordUndecodable with what is wrong and, of several problems, where the first one is */
+/** Parses and checks the value of a record. @throws RecordUndecodable with the first problem and its path */
 export function decode(record: LoggedRecord, type: RecordType): Owned {
   const checked = type.check.safeParse(parseJson(record));
   if (!checked.success) {

@@ -12,7 +12,7 @@ export class LogUnavailable extends DomainError {
   }
 }
 
-/** A record larger than the log takes. It never will, so the caller has to send less. */
+/** The record is larger than the log accepts. Repeating it cannot help; the caller has to send less. */
 export class RecordTooLarge extends DomainError {
   readonly code = 'request.tooLarge';
 
@@ -21,7 +21,7 @@ export class RecordTooLarge extends DomainError {
   }
 }
 
-/** What stands in the log is not what its headers and topic promise. */
+/** A record of the log does not match its headers or its topic. */
 export class RecordUndecodable extends DomainError {
   readonly code = 'record.undecodable';
 
@@ -31,9 +31,9 @@ export class RecordUndecodable extends DomainError {
 }
 
 /**
- * Thrown by a handler that gave something up and announced its dead letter itself: the record is done with, but in a group with the policy
- * `park-key` its customer's later records wait until that dead letter is resolved. The record itself is handled again first, so its handler must
- * not throw this for a dead letter that is resolved.
+ * Thrown by a handler that appended a dead letter itself. The record is not retried. In a group with the policy `park-key`, the later records
+ * of its customer wait until that dead letter is resolved. Then this record is handled again first, so its handler must not throw this for a
+ * resolved dead letter.
  */
 export abstract class HoldsCustomer extends DomainError {
   constructor(

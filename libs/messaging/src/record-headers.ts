@@ -1,7 +1,7 @@
 import { EventReceived, sourceAddress } from '#libs/contracts';
 import type { Owned, RecordType } from '#libs/contracts';
 
-/** The headers that travel with a record. Written here only, so that no caller can forget the tenant or break a trace. */
+/** Makes the headers of a record. Only this function writes them, so that no caller can forget the tenant or break a trace. */
 export function recordHeaders<T extends Owned>(type: RecordType<T>, value: T, traceparent: string | undefined): Record<string, string> {
   const headers: Record<string, string> = { mr_schema: type.schema, mr_tenant: value.tenant };
   if (traceparent !== undefined) headers['traceparent'] = traceparent;
@@ -19,7 +19,7 @@ function writeCloudEvent(headers: Record<string, string>, event: EventReceived):
   headers['content-type'] = 'application/json';
 }
 
-/** One header as text, whatever shape kafkajs gives it; undefined where it is not there. */
+/** Returns one header as text, in whichever shape kafkajs has it; undefined if it is missing. */
 export function headerText(headers: LogHeaders | undefined, name: string): string | undefined {
   const found = headers?.[name];
   const value = Array.isArray(found) ? found[0] : found;

@@ -8,8 +8,8 @@ import { kafkaClient } from '../kafka/kafka-client.js';
 import type { LogOptions } from '../kafka/kafka-client.js';
 
 const intervalMs = 5_000;
-/** A log that does not answer is not waited for. */
-const farewellMs = 1_000;
+/** How long a stop waits for a measurement under way. */
+const stopTimeoutMs = 1_000;
 
 const lag = gauge(
   'millrace_consumer_lag_records',
@@ -17,7 +17,7 @@ const lag = gauge(
   ['group', 'topic'],
 );
 
-/** Measures how far the groups are behind. Asks the log for its end, because a paused partition does not hear of new records. */
+/** Measures how far the groups are behind, every 5 s. It asks the log for the end offsets, because a paused partition does not see new records. */
 export class ConsumerLag {
   private readonly admin: Admin;
   private readonly measurements = new Periodically('measuring the lag', intervalMs, () => this.measure());
@@ -34,7 +34,7 @@ export class ConsumerLag {
   }
 
   async stop(): Promise<void> {
-    await Promise.race([this.measurements.stop(), delay(farewellMs, undefined, { ref: false })]);
+    await Promise.race([this.measurements.stop(), delay(stopTimeoutMs, undefined, { ref: false })]);
     await this.admin.disconnect();
   }
 

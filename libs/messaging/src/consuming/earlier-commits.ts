@@ -3,16 +3,16 @@ import { logger } from '#libs/tracing';
 import { decodeFinished } from './finished-offsets.js';
 import { partitionName } from '../logged-record.js';
 
-/** What the earlier owner of a partition committed. */
+/** The last commit of a partition's former owner. */
 export interface EarlierCommit {
   readonly offset: number;
-  /** Finished above it, ascending. */
+  /** Finished offsets above `offset`, ascending. */
   readonly finished: readonly number[];
 }
 
 const log = logger('messaging');
 
-/** Reads the metadata of a group's commits, which kafkajs' consumer throws away when it asks for the offsets. */
+/** Reads the metadata of a group's commits, which kafkajs' consumer discards when it fetches the offsets. */
 export class EarlierCommits {
   private admin: Promise<Admin> | undefined;
 
@@ -21,7 +21,7 @@ export class EarlierCommits {
     private readonly groupId: string,
   ) {}
 
-  /** By `topic/partition`. Never rejects: without the answer, what was finished above the offset is handled again and found to be done. */
+  /** Returns the commits by `topic/partition`. Never rejects: without a response, records finished above the offset are handled again and found to be done. */
   async read(topics: readonly string[]): Promise<Map<string, EarlierCommit>> {
     const commits = new Map<string, EarlierCommit>();
     try {

@@ -1,21 +1,21 @@
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /**
- * The finished offsets above a committed one, as text for the commit's metadata: after a crash the next reader handles only what was open.
+ * Encodes the finished offsets above a committed one as text for the commit's metadata, so that after a crash only open records are handled.
  *
- * `v1|r|…` lists run lengths as varints, alternately open and finished, beginning with the open ones at the committed offset itself;
- * `v1|d|…` is a deflated bitset, bit 0 of byte 0 being the committed offset. Both in base64url; the shorter one is written.
- * What cannot be read (another version, garbage) counts as empty: then more is handled again, and found to be done.
+ * `v1|r|…` lists run lengths as varints, alternately open and finished, beginning with the open run at the committed offset.
+ * `v1|d|…` is a deflated bitset; bit 0 of byte 0 is the committed offset. Both are in base64url, and the shorter one is written.
+ * Text that cannot be read (another version, garbage) counts as empty: then more records are handled again, and found to be done.
  */
 
 /** Kafka's default `offset.metadata.max.bytes`. */
 export const maxMetadataBytes = 4_096;
-/** A bitset of more offsets than this is not ours. */
+/** Upper bound of the offsets in one text. A longer one was not written by Millrace. */
 const maxSpan = 1 << 20;
 
 /**
  * @param finished offsets above `committed`, ascending
- * @returns `''` where there are none, or where they do not fit
+ * @returns `''` if there are none, or if they do not fit
  */
 export function encodeFinished(committed: number, finished: readonly number[]): string {
   if (finished.length === 0) return '';
@@ -25,7 +25,7 @@ export function encodeFinished(committed: number, finished: readonly number[]): 
   return shorter.length <= maxMetadataBytes ? shorter : '';
 }
 
-/** The inverse of {@link encodeFinished}: ascending offsets, empty where the text cannot be read. */
+/** The inverse of {@link encodeFinished}: ascending offsets; empty if the text cannot be read. */
 export function decodeFinished(committed: number, metadata: string | null): number[] {
   const [, form, data] = /^v1\|([rd])\|([\w-]+)$/.exec(metadata ?? '') ?? [];
   if (form === undefined) return [];

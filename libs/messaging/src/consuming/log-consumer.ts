@@ -21,11 +21,11 @@ import type { RecordProducer } from '../producing/record-producer.js';
 export interface LogConsumerOptions extends LogOptions {
   /** Appends the dead letters. */
   producer: RecordProducer;
-  /** Records handled at once per group, each of another customer. Default 200. */
+  /** Records handled at once per group, each of a different customer. Default 200. */
   concurrency?: number;
   /** Bytes of records that wait in memory, per group. Default 64 MiB. */
   maxBufferedBytes?: number;
-  /** Where the records of held customers wait; a process without it can have no group with the policy `park-key`. */
+  /** The store for records of held customers. Without it, groups with the policy `park-key` are refused at the start. */
   holds?: HoldStore;
   /** Default: the standard retry. */
   retry?: RetryPolicy;
@@ -36,8 +36,8 @@ export interface LogConsumerOptions extends LogOptions {
   /** Default 1000. */
   commitIntervalMs?: number;
   /**
-   * How long one attempt at a record may take, ms; after twice of it the process ends, because a handler that never ends would hold its
-   * customer for ever. Longer than any flow may take. Default 30 minutes.
+   * How long one attempt at a record may take, ms. After twice this time the process ends, because a handler that never ends would block its
+   * customer for ever. Must be longer than any flow may take. Default 30 minutes.
    */
   handlerDeadlineMs?: number;
 }
@@ -69,12 +69,12 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     });
   }
 
-  /** Calls back when every group has joined. Waits for a log that is away; refuses handlers that do not fit together. */
+  /** Calls back when every group has joined. Waits for a log that is away. Calls back with HandlersInvalid if the handlers do not fit together. */
   listen(callback: (error?: unknown) => void): void {
     this.start().then(() => callback(), callback);
   }
 
-  /** @throws Error with the reason where a group is not consuming */
+  /** @throws Error with the reason if a group is not consuming */
   async ready(): Promise<void> {
     for (const group of this.groups) group.ready();
   }

@@ -1,19 +1,19 @@
 import { Fifo } from '../fifo.js';
 import { encodeFinished } from './finished-offsets.js';
 
-/** What a commit says of a partition. */
+/** The content of a commit for one partition. */
 export interface OffsetSnapshot {
-  /** Everything below is finished. */
+  /** Every record below this offset is finished. */
   readonly offset: number;
-  /** The finished offsets above it, encoded; may be empty. */
+  /** The finished offsets above `offset`, encoded; may be empty. */
   readonly metadata: string;
-  /** Which state of the tracker this is. */
+  /** The state of the tracker that this snapshot shows. */
   readonly version: number;
 }
 
 /**
- * What one partition may commit: the offset below which everything is finished, while records above it finish in any order.
- * Offsets arrive ascending, with gaps (transaction markers, expired segments), and again from the committed one after each rebalance.
+ * Tracks what one partition may commit: the offset below which everything is finished, while records above it finish in any order.
+ * Offsets arrive in ascending order with gaps (transaction markers, expired segments). After a rebalance they arrive again from the committed one.
  */
 export class OffsetTracker {
   private readonly open = new Fifo<number>();
@@ -24,16 +24,16 @@ export class OffsetTracker {
   private committedVersion = 0;
   private lastMetadataBytes = 0;
 
-  /** What an earlier owner committed: the records `finished` above it are not handled again. Before the first record. */
+  /** Takes over the commit of a former owner: the records `finished` above it are not handled again. Call it before the first record. */
   restore(committed: number, finished: readonly number[]): void {
     this.restoredFrom = committed;
     for (const offset of finished) this.finishedAbove.add(offset);
   }
 
-  /** False where the offset was seen before: it is queued, in flight or finished, and must not be handled again. */
+  /** @returns false if the record must not be handled, because it is queued, in flight or finished */
   received(offset: number): boolean {
     if (this.last !== undefined && offset <= this.last) return false;
-    // A log that begins before the commit has lost its end and found another: what was finished there says nothing about these records.
+    // A record below the commit means that the log was replaced, so the restored offsets belong to other records.
     if (this.last === undefined && offset < (this.restoredFrom ?? 0)) this.finishedAbove.clear();
     this.last = offset;
     this.open.push(offset);
@@ -47,33 +47,33 @@ export class OffsetTracker {
     this.passFinished();
   }
 
-  /** Where reading goes on; undefined where nothing was received yet. */
+  /** The next offset to read; undefined before the first record. */
   get next(): number | undefined {
     return this.last === undefined ? undefined : this.last + 1;
   }
 
-  /** Below this nothing will be received any more; undefined where that is not known yet. */
+  /** No record below this offset will be received; undefined if not known yet. */
   get readTo(): number | undefined {
     return this.next ?? this.restoredFrom;
   }
 
-  /** The lowest offset that is not finished: what a reader after a crash has to start from. */
+  /** The lowest offset that is not finished, from which a reader starts after a crash. */
   get watermark(): number | undefined {
     return this.open.peek() ?? this.next;
   }
 
-  /** Offsets from the watermark to the last one received: one unfinished record holds all of them. */
+  /** Number of offsets from the watermark to the last one received. */
   get span(): number {
     const { next, watermark } = this;
     return next === undefined || watermark === undefined ? 0 : next - watermark;
   }
 
-  /** Of the last snapshot. */
+  /** Size of the metadata of the last snapshot. */
   get metadataBytes(): number {
     return this.lastMetadataBytes;
   }
 
-  /** What to commit now; undefined where the last commit still says it. */
+  /** Returns the state to commit; undefined if the last commit still covers it. */
   snapshot(): OffsetSnapshot | undefined {
     const { watermark: offset } = this;
     if (offset === undefined || this.version === this.committedVersion) return undefined;
@@ -93,7 +93,7 @@ export class OffsetTracker {
     }
   }
 
-  /** A restored offset whose record has expired is never received: the watermark passes it all the same. */
+  /** Drops offsets below the watermark: a restored offset whose record has expired is never received. */
   private finishedFrom(watermark: number): number[] {
     const finished: number[] = [];
     for (const offset of this.finishedAbove) {

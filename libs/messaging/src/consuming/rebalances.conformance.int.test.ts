@@ -16,21 +16,21 @@ import type { DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import type { RecordWork } from '../handling/record-handling.js';
 
 /**
- * What a consumer group promises, whatever its members do: drawn at random, on the brokers of the test run. What has to hold:
+ * The promises of a consumer group under random actions of its members, on the brokers of the test run:
  * - a record begins only when everything before it of its customer is finished;
- * - in the end every record is finished, and committed;
- * - a committed offset never goes back, and nothing below it, or told as finished above it, is unfinished;
- * - who takes a partition over does not begin what a commit told as finished before.
+ * - in the end every record is finished and committed;
+ * - a committed offset never goes back, and every record below it, or named as finished above it, is finished;
+ * - the next owner of a partition does not begin a record that a commit named as finished.
  *
  * `TEST_REBALANCE_RUNS=20 npx vitest run --project integration libs/messaging/src/consuming/rebalances` draws more of them, `TEST_REBALANCE_SEED` the same again.
  */
 
 const runs = Number(process.env['TEST_REBALANCE_RUNS'] ?? 1);
 const seed = Number(process.env['TEST_REBALANCE_SEED'] ?? Date.now() % 1_000_000);
-/** Groups that live at the same time: most of their time they wait for sessions and heartbeats. */
+/** Groups that run at the same time: they mostly wait for sessions and heartbeats. */
 const atOnce = 8;
 const partitions = 3;
-/** Costs a session each. */
+/** Each death costs one session timeout. */
 const mostDeaths = 2;
 const mostMembers = 3;
 const sessionTimeoutMs = 6_000;
@@ -94,13 +94,13 @@ test('who cannot reach the log any more stops in seconds all the same', async ()
 
 const positionOf = (partition: number, offset: number): string => `${partition}/${offset}`;
 
-/** What was seen of one commit. */
+/** A commit as read by an admin client. */
 interface Commit {
   readonly offset: number;
   readonly finished: ReadonlySet<number>;
 }
 
-/** One handler that began and has not ended. */
+/** A handler that has begun and not ended. */
 interface AtWork {
   readonly member: Member;
   readonly end: (result: DispatchResult) => void;
@@ -113,7 +113,7 @@ class Group {
   private readonly members: Member[] = [];
   private readonly stopped: Promise<void>[] = [];
   private deaths = 0;
-  /** Of each customer, the positions of its records in the order of the log. */
+  /** By customer, the positions of its records in log order. */
   private readonly produced = new Map<string, string[]>();
   private readonly ends = Array.from({ length: partitions }, () => 0);
   private readonly finished = new Set<string>();
@@ -154,7 +154,7 @@ class Group {
     else await this.seeCommit();
   }
 
-  /** Every handler that is and will be at work finishes, until everything is finished and committed. */
+  /** Lets all present and later handlers finish, until every record is finished and committed. */
   async finishAll(): Promise<void> {
     this.finishesAll = true;
     this.atWork.slice().forEach(({ end }) => end('finished'));
@@ -174,7 +174,7 @@ class Group {
     await this.producer.disconnect();
   }
 
-  /** @returns what becomes of the record, whenever that is decided */
+  /** Resolves when the test decides how the handling ends. */
   begin(member: Member, { record, signal }: RecordWork): Promise<DispatchResult> {
     const { partition, offset, key } = record;
     const position = positionOf(partition, offset);
@@ -202,7 +202,7 @@ class Group {
     return promise;
   }
 
-  /** What a member that asks now is told at least. */
+  /** The commits that a member sees at least if it asks now. */
   known(): Map<number, Commit> {
     return new Map(this.commits);
   }
@@ -242,7 +242,7 @@ class Group {
     for (let at = this.atWork.length - 1; at >= 0; at -= 1) if (this.atWork[at]!.member === member) this.atWork.splice(at, 1);
   }
 
-  /** Nothing may be at work, because everything is finished or its member has just died. */
+  /** Ends one handler. There may be none, because everything is finished or its member has just died. */
   private async settle(pick: number, result: DispatchResult): Promise<void> {
     await waitFor(() => this.atWork.length > 0, { what: 'something at work', deadlineMs: 250 }).catch(() => undefined);
     this.atWork[pick % this.atWork.length]?.end(result);
@@ -281,7 +281,7 @@ class Group {
 /** One process of the group, with its own connections, so that it can die. */
 class Member {
   isDead = false;
-  /** What had been seen of the commits when it asked for them last. */
+  /** The commits that had been seen when it asked for them last. */
   knew = new Map<number, Commit>();
   private readonly sockets = new Set<Socket>();
   private readonly consumer: GroupConsumer;
@@ -327,7 +327,7 @@ class Member {
     return this.consumer.start();
   }
 
-  /** As a kill does: it says no more to anybody. */
+  /** Cuts all connections, as a kill does. */
   die(): void {
     this.isDead = true;
     for (const socket of this.sockets) socket.destroy();

@@ -2,25 +2,25 @@ import { DomainError, messageOf } from '#libs/contracts';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 
-/** What was tried with a record so far, in this process. */
+/** The attempts at a record so far, in this process. */
 export interface Tries {
-  /** From 1, whatever the attempts failed of. */
+  /** Number of attempts, whatever they failed of. */
   attempt: number;
-  /** Failures that used up the retry budget. */
+  /** Failures that count against the retry limit. */
   spent: number;
-  /** Failures that are ours (log, storage), which use up nothing. */
+  /** Failures of our own log or storage; they do not count against the limit. */
   ours: number;
-  /** Failures nobody foresaw. */
+  /** Failures that are no DomainError. */
   defects: number;
 }
 
-export type NextStep = { readonly againInMs: number } | { readonly park: { readonly code: string; readonly message: string } };
+export type NextAction = { readonly againInMs: number } | { readonly park: { readonly code: string; readonly message: string } };
 
 /**
- * What happens to a record whose handler threw, and counts the failure. An outcome `retry` is tried again: without limit where the fault is
- * ours, else until the policy's retries are spent. A defect is tried once more, in case it was a race. All else is parked.
+ * Counts a failure and decides what happens to the record. The outcome `retry` is tried again: without limit if our own log or storage failed,
+ * else until the retries of the policy are used up. A defect is tried once more, in case it was a race. Every other failure parks the record.
  */
-export function afterFailure(error: unknown, tries: Tries, policy: RetryPolicy): NextStep {
+export function afterFailure(error: unknown, tries: Tries, policy: RetryPolicy): NextAction {
   if (!(error instanceof DomainError)) {
     tries.defects += 1;
     return tries.defects === 1 ? { againInMs: delayBefore(policy, 1) } : { park: { code: 'record.defect', message: messageOf(error) } };

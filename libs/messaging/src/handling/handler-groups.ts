@@ -5,18 +5,18 @@ export interface Handler extends RecordSubscription {
   readonly handle: (value: Owned, context: RecordContext) => Promise<void>;
 }
 
-/** The handlers that share a consumer group, and so one position in the log. */
+/** The handlers that share a consumer group, and therefore its offsets. */
 export interface HandlerGroup {
   readonly group: string;
   readonly order: 'customer' | 'none';
   readonly audience: 'one' | 'every-process';
   readonly poison: PoisonPolicy;
   readonly topics: readonly Topic[];
-  /** The handler of a topic's record, by `mr_schema`. */
+  /** Finds the handler for a record by its topic and `mr_schema`. */
   readonly handlerOf: (topic: string, schema: string) => Handler | undefined;
 }
 
-/** A wiring that cannot work, with the line to mend for each problem. */
+/** The handlers contradict each other. Each problem names the line to change. */
 export class HandlersInvalid extends Error {
   constructor(readonly problems: readonly string[]) {
     super(`The record handlers do not fit together:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
@@ -24,7 +24,8 @@ export class HandlersInvalid extends Error {
 }
 
 /**
- * @param canHold whether this process has a store for held records
+ * Sorts handlers into their groups.
+ * @param canHold true if this process has a store for held records
  * @throws HandlersInvalid with all problems together
  */
 export function groupHandlers(handlers: readonly Handler[], { canHold }: { canHold: boolean }): HandlerGroup[] {
@@ -80,7 +81,7 @@ function twoHandlers(first: Handler, second: Handler, topic: Topic): string {
   );
 }
 
-/** Only what comes in an order can wait in one, and what waits has to outlive the process. */
+/** Checks that a group with `park-key` has an order to hold, and a store that outlives the process. */
 function holdsNothing({ poison, order, audience, group, method }: Handler, canHold: boolean): string[] {
   if (poison !== 'park-key') return [];
   if (order === 'none' || audience === 'every-process') {
@@ -96,7 +97,7 @@ function holdsNothing({ poison, order, audience, group, method }: Handler, canHo
       ];
 }
 
-/** A group has one position in the log, so its handlers cannot differ in how they read it. */
+/** A group has one set of offsets, so all its handlers must have the same order, audience and poison policy. */
 function disagreements(group: string, [first, ...others]: readonly Handler[]): string[] {
   return others
     .filter((other) => other.order !== first!.order || other.audience !== first!.audience || other.poison !== first!.poison)

@@ -1,7 +1,7 @@
 import { gauge, logger } from '#libs/tracing';
 import type { LoggedRecord } from '../logged-record.js';
 
-/** A handler neither resolved nor rejected within twice its deadline, and never will: only a new process can handle the record. */
+/** A handler did not end within twice its deadline. Only a new process can handle its record. */
 export class HandlerStuck extends Error {
   override readonly name = 'HandlerStuck';
 
@@ -14,16 +14,16 @@ const log = logger('messaging');
 const oldest = gauge('millrace_oldest_handler_seconds', 'How long the record that is longest at work has been.', ['group']);
 
 /**
- * Watches for handlers that never end. Heartbeats come from the fetch loop and prove nothing about them: without a watch, the customer would
- * wait for ever, and its partition as soon as its span is used up.
+ * Watches for handlers that never end. The heartbeats of the fetch loop do not show them. Without this watch, the customer would wait for ever,
+ * and its whole partition once the limit of the span is reached.
  */
 export class HandlerWatch {
-  /** In the order of their starts. */
+  /** Start times by record, oldest first. */
   private readonly atWork = new Map<LoggedRecord, number>();
   private reported: LoggedRecord | undefined;
 
   /**
-   * @param deadlineMs of one attempt: reported and unready after it, stuck after twice of it
+   * @param deadlineMs time limit of one attempt: beyond it the process is unready, beyond twice of it the handler is stuck
    * @param now in ms; default: the monotonic clock
    */
   constructor(
@@ -41,14 +41,14 @@ export class HandlerWatch {
     }
   }
 
-  /** Why this process should get no more work; undefined where nothing is overdue. */
+  /** The reason why this process is unready; undefined if no handler is overdue. */
   get fault(): string | undefined {
     const { record, ms } = this.oldest();
     if (record === undefined || ms < this.deadlineMs) return undefined;
     return `is at ${record.topic}/${record.partition}/${record.offset} since ${Math.round(ms / 1_000)} s`;
   }
 
-  /** @throws HandlerStuck where a handler has had twice its deadline */
+  /** @throws HandlerStuck if a handler has run for twice its deadline */
   check(): void {
     const { record, ms } = this.oldest();
     oldest.set({ group: this.group }, ms / 1_000);

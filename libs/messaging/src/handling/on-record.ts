@@ -5,10 +5,10 @@ import { throwError } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
 
-/** Marks handlers that only the log delivers to, for Nest's choice of transport. */
+/** Nest's transport id of handlers that receive records of the log. */
 export const logTransport = Symbol('millrace log');
 
-/** What a handler knows of its record besides the value. */
+/** The facts about a record that a handler gets besides its value. */
 export interface RecordContext {
   readonly tenant: string;
   readonly customer: string;
@@ -21,27 +21,27 @@ export interface RecordContext {
   readonly traceparent?: string;
   /** From 1; a redelivery after a crash starts at 1 again. */
   readonly attempt: number;
-  /** Aborted when another process owns the partition now, or when a stop has run out of time. What is still done then is done twice. */
+  /** Aborted when another process owns the partition, or when a stop has run out of time. Work done after that is done again elsewhere. */
   readonly signal: AbortSignal;
 }
 
 export interface OnRecordOptions {
-  /** The consumer group is the installation's prefix and this name: each record is handled by one process of it. */
+  /** Name of the consumer group, without the installation's prefix. Each record is handled by one process of the group. */
   group: string;
   /** `customer` (default): one customer's records in order, customers in parallel. `none`: each record on its own. */
   order?: 'customer' | 'none';
   /** `every-process`: this process has a group of its own and reads from the newest record on; nothing is committed or parked. Default `one`. */
   audience?: 'one' | 'every-process';
   /**
-   * What becomes of a customer one of whose records cannot be processed. `skip` (default): its dead letter is written, and the next record is
-   * handled. `park-key`: later records of the customer wait until that dead letter is resolved, and are then handled in order.
+   * Decides what happens to a customer after a record that cannot be processed. `skip` (default): the dead letter is written and the next record
+   * is handled. `park-key`: later records of the customer wait until the dead letter is resolved, and are then handled in order.
    */
   poison?: PoisonPolicy;
 }
 
 export type PoisonPolicy = 'park-key' | 'skip';
 
-/** What `@OnRecord` says about a method. */
+/** The metadata that `@OnRecord` attaches to a method. */
 export interface RecordSubscription {
   readonly topics: readonly Topic[];
   readonly type: RecordType;
@@ -54,8 +54,8 @@ export interface RecordSubscription {
 }
 
 /**
- * Handles one type of record of one or more topics. The method resolves when the record is done with: its effects are stored and what
- * follows is appended. What it throws decides what happens next: see {@link afterFailure}.
+ * Makes a method the handler of one record type of one or more topics. The method resolves when its effects are stored and the records that
+ * follow are appended. What it throws decides what happens next: see {@link afterFailure}.
  */
 export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type: RecordType<T>, options: OnRecordOptions) {
   return <Method extends (value: T, context: RecordContext) => Promise<void>>(
@@ -74,7 +74,7 @@ export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type:
   };
 }
 
-/** Nest's own filter answers every error with "Internal server error"; the consumer has to see which one it was. */
+/** Passes errors on to the consumer. Nest's default filter replaces every error with "Internal server error". */
 @Catch()
 class RethrowFilter implements ExceptionFilter {
   catch(error: unknown): Observable<never> {

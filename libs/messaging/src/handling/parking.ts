@@ -2,10 +2,10 @@ import { DeadLettered, deadLetterId } from '#libs/contracts';
 import { ownerOf } from '../logged-record.js';
 import type { LoggedRecord } from '../logged-record.js';
 
-/** A larger value would not fit into the dead letter's own record; its position still says where it stands. */
+/** A larger value is left out of the dead letter's record, in which it would not fit. The position still identifies it. */
 const maxParkedValueBytes = 2 * 1_048_576;
 
-/** The dead letter of a record that a group could not process: the same one however often it is parked. */
+/** Makes the dead letter of a record that a group could not process. Its id is the same however often the record is parked. */
 export function deadLetterOf(record: LoggedRecord, group: string, failure: { code: string; message: string }, now: Date): DeadLettered {
   const { tenant, customer } = ownerOf(record);
   const position = `${record.topic}/${record.partition}/${record.offset}`;
@@ -23,7 +23,7 @@ export function deadLetterOf(record: LoggedRecord, group: string, failure: { cod
   };
 }
 
-/** The ids that an operator searches by, where the value is readable enough to have them. */
+/** Reads the ids that an operator searches by, if the value has them. */
 function subjectOf({ value }: LoggedRecord): Pick<DeadLettered, 'eventId' | 'runId' | 'deliveryId'> {
   let read: unknown;
   try {

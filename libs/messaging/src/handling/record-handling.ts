@@ -15,16 +15,16 @@ import { deadLetterOf } from './parking.js';
 import { headerText } from '../record-headers.js';
 import type { RecordProducer } from '../producing/record-producer.js';
 
-/** A record on its way through a group, from its arrival to its last attempt. */
+/** A record and the attempts at it, from its arrival to its last attempt. */
 export interface RecordWork {
   readonly record: LoggedRecord;
   readonly signal: AbortSignal;
   readonly tries: Tries;
-  /** Set once the record was given up and only its dead letter is left to append. */
+  /** The dead letter of a record that was given up. Once set, only the append of the dead letter remains. */
   parked?: DeadLettered;
 }
 
-/** `heldBy`: the record was given up and this dead letter stands in the log; by the group's policy, its customer's later records wait for it. */
+/** `heldBy`: the record was given up and this dead letter is in the log. By the group's policy, later records of its customer wait for it. */
 export type HandlingResult = DispatchResult | { readonly heldBy: string };
 
 export function workOn(record: LoggedRecord, signal: AbortSignal): RecordWork {
@@ -75,7 +75,7 @@ export class RecordHandling {
       outcome = codeOf(error);
       if (error instanceof HoldsCustomer) return { heldBy: error.deadLetterId };
       const next = afterFailure(error, work.tries, this.options.retry);
-      if (outcome === 'record.defect') log.error({ err: error, ...this.ids(work) }, 'a handler failed in a way nobody foresaw');
+      if (outcome === 'record.defect') log.error({ err: error, ...this.ids(work) }, 'a handler failed with an unexpected error');
       return 'park' in next ? await this.giveUp(work, next.park) : next;
     } finally {
       const durationMs = performance.now() - startedAt;
@@ -110,7 +110,7 @@ export class RecordHandling {
   private async giveUp(work: RecordWork, failure: { code: string; message: string }): Promise<HandlingResult> {
     const { topic } = work.record;
     if (this.group.audience === 'every-process' || topic === nameOnLog(this.options.log, topics.deadLetters.name)) {
-      // A copy for every process is parked by nobody; a dead letter that cannot be processed would only make another one.
+      // Records of an every-process group are not parked, and a dead letter that cannot be processed would only produce another one.
       log.error({ ...this.ids(work), ...failure }, 'a record was skipped');
       return 'finished';
     }
@@ -119,7 +119,7 @@ export class RecordHandling {
     return this.park(work, work.parked);
   }
 
-  /** Tries without limit: a record that is neither handled nor parked must not be committed. */
+  /** Appends the dead letter. Retries without limit: a record that is neither handled nor parked must not be committed. */
   private async park(work: RecordWork, deadLetter: DeadLettered): Promise<HandlingResult> {
     const traceparent = headerText(work.record.headers, 'traceparent');
     try {

@@ -9,8 +9,8 @@ import { maxRecordBytes } from '../producing/record-producer.js';
 
 /**
  * Creates the topics that are missing.
- * @param replication copies of each partition; from 3 on, an append needs 2 of them in sync
- * @throws Error where a topic exists with another partition count: its keys would stand in other partitions than appends go to
+ * @param replication copies of each partition; with 3 or more, an append needs 2 of them in sync
+ * @throws PartitionCountDiffers if a topic exists with another partition count, because its keys would be in other partitions than new appends
  * @throws LogUnavailable
  */
 export async function ensureTopics(options: LogOptions, wanted: readonly Topic[], replication = 1): Promise<void> {

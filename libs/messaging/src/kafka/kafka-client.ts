@@ -5,21 +5,22 @@ import { logger } from '#libs/tracing';
 import './kafkajs-repairs.js';
 import { RepeatedLines } from './repeated-lines.js';
 
-/** Where the log is, and under which name this process appears in its quotas and logs. */
+/** How a process connects to the log. */
 export interface LogOptions {
   /** Bootstrap addresses, `host:port`. */
   brokers: readonly string[];
+  /** The name of this process in Kafka's quotas and logs. */
   clientId: string;
-  /** What the name of every topic and consumer group begins with: two installations on one Kafka have two. Default `millrace.`. */
+  /** Prefix of every topic and consumer group. Two installations on one Kafka need two prefixes. Default `millrace.`. */
   prefix?: string;
 }
 
-/** The name that a topic or a consumer group has on the log. */
+/** Prefixes the name of a topic or a consumer group. */
 export function nameOnLog({ prefix = 'millrace.' }: LogOptions, name: string): string {
   return `${prefix}${name}`;
 }
 
-/** The topic under the name it has on the log. */
+/** The topic with its prefixed name. */
 export function topicOnLog(options: LogOptions, topic: Topic): Topic {
   return { ...topic, name: nameOnLog(options, topic.name) };
 }
@@ -32,7 +33,7 @@ interface ClientOptions extends LogOptions {
 
 const log = logger('kafkajs');
 
-/** What kafkajs calls an error or a warning and is none here. */
+/** Errors and warnings of kafkajs that are expected and logged at debug level. */
 const routine = new Set<unknown>([
   'The group is rebalancing, so a rejoin is needed',
   // RecordProducer bounds its retries on purpose: it takes a new producer id whenever it gives a batch up.
@@ -53,7 +54,7 @@ export function kafkaClient(options: ClientOptions): Kafka {
 
 const warnings = new RepeatedLines(5_000);
 
-/** kafkajs retries most of what it calls an error, so its errors are our warnings; what it cannot mend comes back to us as a rejection. */
+/** Logs errors of kafkajs as warnings: it retries most of them, and rejects the call for the others. */
 function writeLine({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }: LogEntry): void {
   const line = namespace ? `${namespace}: ${message}` : message;
   if (level > logLevel.WARN || routine.has(message) || routine.has(fields['error'])) return log.debug(fields, line);

@@ -9,11 +9,11 @@ afterEach(() => vi.restoreAllMocks());
 test('a connection with nothing to send starts no timers', async () => {
   const admin = new Kafka({ brokers: [...testBrokers()], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
-  await admin.listTopics(); // an answer is what sets the unrepaired client spinning
+  await admin.listTopics(); // a response makes the unrepaired client spin
   const timers = vi.spyOn(globalThis, 'setTimeout');
   const observed = new Promise((resolve) => setTimeout(resolve, 300));
   await observed;
   await admin.disconnect();
-  // Its own timer, and whatever the test's surroundings start; unrepaired, more than 200.
+  // The timer of this test and those of the test runner; unrepaired, more than 200.
   expect(timers.mock.calls.length).toBeLessThan(10);
 });

@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url);
 describe('the fetches of a group from a broker', () => {
   const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: object };
 
-  /** A group of which every fetch fails at its first step, and the times at which that was. */
+  /** A group whose fetches fail at their first step, with the times of these failures. */
   function groupWithoutLog(): { fetch(nodeId: string): Promise<unknown>; readonly beganAtMs: number[] } {
     const beganAtMs: number[] = [];
     const refreshMetadataIfNecessary = (): void => {
@@ -26,7 +26,7 @@ describe('the fetches of a group from a broker', () => {
     const group = groupWithoutLog();
     for (let n = 0; n < 3; n += 1) await group.fetch('1');
     const [first, , third] = group.beganAtMs;
-    expect(third! - first!).toBeGreaterThanOrEqual(2 * 25 - 5); // timers of Node may be a little early
+    expect(third! - first!).toBeGreaterThanOrEqual(2 * 25 - 5); // Node's timers may be a little early
   });
 
   test('hold up no other group', async () => {
@@ -38,7 +38,7 @@ describe('the fetches of a group from a broker', () => {
 
 const consumerGroup = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: { joinAndSync(): Promise<void> } };
 
-/** A member of a group whose joins end as said, one after the other; the last one for ever. */
+/** A member of a group whose joins end as given, one after the other; the last one repeats. */
 function member(...joins: (Error | undefined)[]) {
   const told: string[] = [];
   const listener: GroupListener = {
@@ -118,7 +118,7 @@ test('a consumer that is stopped while its brokers change comes to its end', asy
     retry: { retries: 0 },
   });
   await runner.start();
-  nodeIds = ['1']; // the fetcher of the other one is waited for before new ones begin
+  nodeIds = ['1']; // new fetchers begin only after the fetcher of the other broker has ended
   await delay(20);
   const stopped = runner.stop();
   hanging.resolve([]);

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Six repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so they live here, where a
- * test sees them and a newcomer finds them, rather than in a fork or in a patched node_modules.
+ * Four repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so the repairs are here, with
+ * tests, rather than in a fork or in a patched node_modules. (How produce requests are encoded is replaced separately: `produce-encoder.ts`.)
  */
 
 const require = createRequire(import.meta.url);
@@ -16,9 +16,9 @@ interface RequestQueue {
 }
 
 /**
- * Every response re-arms a timer even where nothing waits to be sent, with a negative delay that Node turns into 1 ms: each idle connection
+ * kafkajs arms a timer after every response even if no request waits, with a negative delay that Node turns into 1 ms: each idle connection
  * spins, and Node 24 prints TimeoutNegativeWarning. https://github.com/tulios/kafkajs/issues/1751, fixed in the unmerged
- * https://github.com/tulios/kafkajs/pull/1755; here the timer exists only while requests wait.
+ * https://github.com/tulios/kafkajs/pull/1755. With this, the timer exists only while requests wait.
  */
 function stopIdleTimers(): void {
   const { prototype } = require('kafkajs/src/network/requestQueue/index.js') as { prototype: object };
@@ -37,19 +37,19 @@ function stopIdleTimers(): void {
   });
 }
 
-/** Who a consumer is to its group's coordinator. */
+/** A member of a consumer group in one generation. */
 export interface MemberGeneration {
   readonly memberId: string;
   readonly generationId: number;
 }
 
-/** What an assigner may have besides kafkajs' own methods: it is the one object that we hand to kafkajs and that its consumer group knows. */
+/** Methods that a partition assigner may have besides kafkajs' own. The assigner is the only object of ours that kafkajs' consumer group knows. */
 export interface GroupListener {
-  /** Awaited before this consumer joins again. @param isMember false where the group has gone on without it */
+  /** Awaited before this consumer joins again. @param isMember false if the group has gone on without it */
   beforeRejoin?(isMember: boolean): Promise<void>;
-  /** False once the consumer is being stopped, so that a log that is away is not waited for. */
+  /** False once the consumer is stopping, so that it does not wait for a log that is away. */
   mayJoin?(): boolean;
-  /** Set by the consumer group: who it is, also while it tells of a join. */
+  /** Set by the consumer group; valid also while it emits a join event. */
   membership?: () => MemberGeneration;
 }
 
@@ -62,9 +62,9 @@ interface KafkajsConsumerGroup {
   fetch(nodeId: string): Promise<unknown>;
 }
 
-/** Between two tries to join again. */
+/** Pause between two attempts to join again. */
 const joinPauseMs = 500;
-/** How often a member that waits before it joins again says that it lives; the shortest session is 6 s. */
+/** Heartbeat interval of a member that waits before it joins again; the shortest session is 6 s. */
 const waitingBeatMs = 1_500;
 
 /**
@@ -72,15 +72,15 @@ const waitingBeatMs = 1_500;
  * https://github.com/tulios/kafkajs/issues/1222). Records in flight would be handled by the next owner at the same time. With this, a member
  * first awaits `beforeRejoin` of its assigner, and keeps its session meanwhile.
  *
- * A join that breaks off because the broker is away ends, in kafkajs, as a failed fetch, after which it fetches on as the member it was, and no
- * join is ever told of: whoever waits for that would wait for ever. So it is tried here until it succeeds.
+ * If the broker goes away during a join, kafkajs reports a failed fetch and fetches on as the former member, without a join event. A consumer
+ * that waits for the event would wait for ever, so the join is repeated here until it succeeds.
  */
 function waitBeforeRejoin(): void {
   const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: KafkajsConsumerGroup };
   const joinAndSync = Reflect.get(prototype, 'joinAndSync');
   prototype.joinAndSync = async function (this: KafkajsConsumerGroup): Promise<void> {
     const isMember = Boolean(this.memberId);
-    // Answered with "rebalance in progress", and counted as a sign of life all the same.
+    // The broker responds with "rebalance in progress", but the heartbeat extends the session.
     const beat = isMember && setInterval(() => void this.heartbeat({ interval: 0 }).catch(() => undefined), waitingBeatMs);
     try {
       for (const assigner of this.assigners) {
@@ -99,20 +99,20 @@ async function joinUntilJoined(group: KafkajsConsumerGroup, join: () => Promise<
     try {
       return await join();
     } catch (error) {
-      const isPassing = error instanceof Error && 'retriable' in error && error.retriable === true; // a KafkaJSError says so of itself
+      const isPassing = error instanceof Error && 'retriable' in error && error.retriable === true; // set by KafkaJSError
       if (!isPassing || !group.assigners.every((listener) => listener.mayJoin?.() ?? false)) throw error;
     }
     await delay(joinPauseMs);
   }
 }
 
-/** Between the beginnings of two fetches of a group from a broker. One that waited so long for its first record is followed at once. */
+/** Minimum time between the starts of two fetches of a group from one broker. A fetch that took longer is followed at once. */
 const fetchEveryMs = 25;
 
 /**
- * Kafka answers a fetch with the first record that comes, and kafkajs fetches again at once: under a steady load that is a fetch for every
- * record, and each costs a millisecond in all, on both sides, for the partitions it asks for. Paced, it brings what came meanwhile; a record
- * that comes after a pause is still answered at once.
+ * Kafka responds to a fetch with the first record that arrives, and kafkajs fetches again at once. Under a steady load that is one fetch per
+ * record, and each costs about a millisecond on both sides together. A paced fetch returns all records that arrived meanwhile; a record after
+ * a pause is still fetched at once.
  */
 function paceFetches(): void {
   const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: KafkajsConsumerGroup };
@@ -135,15 +135,15 @@ interface Runner {
 }
 
 /**
- * Where a broker came or went, kafkajs replaces its fetchers as soon as each has ended, also when the consumer is told to stop meanwhile. The new
- * ones belong to a consumer that does not run: each fetch of theirs is answered with nothing, at once, and they fetch on without ever giving
- * way to a timer, an answer or a signal. The process uses up a core, and only SIGKILL ends it.
+ * When a broker comes or goes, kafkajs replaces its fetchers as each of them ends, even if the consumer is stopping meanwhile. The new fetchers
+ * belong to a consumer that does not run: each of their fetches returns nothing at once, and the loop never yields to a timer, a response or a
+ * signal. The process uses a whole core, and only SIGKILL ends it.
  */
 function endFetchersOfStopped(): void {
   const { prototype } = require('kafkajs/src/consumer/runner.js') as { prototype: Runner };
   const fetch = Reflect.get(prototype, 'fetch');
   prototype.fetch = function (this: Runner, nodeId: string): Promise<unknown> {
-    if (!this.running) void this.fetchManager.stop(); // not awaited: it waits for this very fetch
+    if (!this.running) void this.fetchManager.stop(); // not awaited: it waits for this fetch itself
     return fetch.call(this, nodeId);
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The partition of a key, as every Java client computes it (murmur2, sign bit cleared), so that records of one key meet in one partition
- * whoever appends them. kafkajs has the same hash, but over `Long` objects: at 10 000 appends/s that shows.
+ * Computes the partition of a key as Java clients do (murmur2, sign bit cleared), so that all clients append a key to the same partition.
+ * kafkajs has the same hash over `Long` objects, which is measurably slower at 10 000 appends/s.
  */
 export function partitionOf(key: Buffer, partitions: number): number {
   return (murmur2(key) & 0x7fff_ffff) % partitions;

@@ -1,6 +1,6 @@
 import { crc32c } from '#libs/checksums';
 
-/** What kafkajs knows of a produce request when it is about to be written. */
+/** A produce request as kafkajs hands it to its encoder. */
 export interface ProduceRequest {
   acks: number;
   timeout: number;
@@ -12,24 +12,24 @@ export interface ProduceRequest {
 
 interface PartitionRecords {
   partition: number;
-  /** Of the first record, in the producer's own count for this partition. */
+  /** Sequence number of the first record in this partition. */
   firstSequence: number;
   messages: readonly ProducedRecord[];
 }
 
-/** Text is written as UTF-8; a record may lack its key or value. */
+/** A record to append. Text is written as UTF-8; key and value may be missing. */
 export interface ProducedRecord {
   key?: Buffer | string | null;
   value: Buffer | string | null;
   headers?: Readonly<Record<string, Buffer | string>>;
 }
 
-/** A record of which all has been written but its length and its place, which its batch decides. */
+/** A record that is encoded except for its length and its offset in the batch. */
 export interface EncodedRecord extends ProducedRecord {
   readonly encoded: Buffer;
 }
 
-/** Writes a record once, as soon as it is known, instead of measuring and writing it when its batch is sent. */
+/** Encodes a record before its batch is known, so that sending the batch neither measures nor writes it again. */
 export function encodedRecord(record: ProducedRecord & { value: string }): EncodedRecord {
   const valueBytes = Buffer.byteLength(record.value);
   const writer = new Writer(prefixedBytes(record.key) + varintBytes(valueBytes) + valueBytes + headersBytes(record));
@@ -42,18 +42,18 @@ export function encodedRecord(record: ProducedRecord & { value: string }): Encod
   return { key: record.key, value, headers: record.headers, encoded: writer.buffer };
 }
 
-/** A record batch up to its records, https://kafka.apache.org/documentation/#recordbatch. */
+/** Size of a record batch header, https://kafka.apache.org/documentation/#recordbatch. */
 const batchHeaderBytes = 61;
-/** First offset and length, which the length does not count. */
+/** Size of first offset and length, which the length field does not count. */
 const batchPrefixBytes = 12;
 const checksumAt = 17;
 const checksummedFrom = 21;
 
 /**
- * The body of a Produce request, version 7: one record batch (format 2, not compressed, in no transaction) for each partition. Everything is measured first and
- * then written once into one buffer.
+ * Encodes the body of a Produce request, version 7: one record batch (format 2, not compressed, in no transaction) for each partition.
+ * Everything is measured first and then written once into one buffer.
  * @param nowMs the timestamp of all records
- * @param roomBytes left free before it, in the memory behind the buffer, for what kafkajs puts in front
+ * @param roomBytes bytes left free before the body, in the memory behind the returned buffer, for the header that kafkajs prepends
  */
 export function encodeProduceRequest(request: ProduceRequest, nowMs: number, roomBytes = 0): Buffer {
   const bodies = request.topicData.map(({ partitions }) => partitions.map(({ messages }) => messages.map(bodyBytes)));
@@ -97,11 +97,11 @@ function writeBatch(
   nowMs: number,
 ): void {
   const start = writer.at;
-  writer.int64(0n); // first offset: the broker's to give
+  writer.int64(0n); // first offset: set by the broker
   writer.int32(batchBytes(sizes) - batchPrefixBytes);
-  writer.int32(0); // leader epoch: the broker's too
+  writer.int32(0); // leader epoch: set by the broker
   writer.int8(2); // format
-  writer.int32(0); // the checksum, once what it covers is there
+  writer.int32(0); // checksum, written below
   writer.int16(0); // attributes: not compressed, in no transaction
   writer.int32(messages.length - 1);
   writer.int64(BigInt(nowMs));
@@ -135,7 +135,7 @@ function writeHeaders(writer: Writer, { headers = {} }: ProducedRecord): void {
   }
 }
 
-/** Of a record behind its own length. */
+/** Size of a record without its length field. */
 function bodyBytes(record: ProducedRecord | EncodedRecord, offset: number): number {
   return 1 + 1 + varintBytes(offset) + ('encoded' in record ? record.encoded.length : contentBytes(record));
 }
@@ -166,15 +166,15 @@ function varintBytes(value: number): number {
   return bytes;
 }
 
-/** So that small negative numbers are short too. */
+/** Maps small negative numbers to small positive ones, so that their varints are short too. */
 function zigZag(value: number): number {
   return (value << 1) ^ (value >> 31);
 }
 
-/** Up to here a loop writes text faster than a call of `Buffer.write`: headers are many short texts. */
+/** Up to this length, a loop writes ASCII text faster than `Buffer.write`. Headers are many short texts. */
 const shortBytes = 64;
 
-/** Kafka's primitive types, one after the other. The room has been measured: nothing grows. */
+/** Writes Kafka's primitive types into a buffer of the measured size; it does not grow. */
 class Writer {
   readonly buffer: Buffer;
   at = 0;
@@ -210,7 +210,7 @@ class Writer {
     this.buffer[this.at++] = rest;
   }
 
-  /** Bytes behind their number; -1 stands for none. */
+  /** Writes a length and the bytes; length -1 stands for null. */
   varintBytes(content: Buffer | string | null | undefined): void {
     if (content === null || content === undefined) return this.varint(-1);
     const bytes = Buffer.byteLength(content);

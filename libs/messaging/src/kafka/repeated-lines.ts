@@ -1,4 +1,4 @@
-/** Lets one line of a kind through in a while, the first at once: what a client repeats all the time while the log is away hides everything else. */
+/** Limits log lines of one kind to one per interval, beginning with the first. Otherwise the lines a client repeats while the log is away hide all others. */
 export class RepeatedLines {
   private readonly kinds = new Map<string, { since: number; heldBack: number }>();
 
@@ -7,7 +7,7 @@ export class RepeatedLines {
     private readonly nowMs: () => number = () => performance.now(),
   ) {}
 
-  /** How many of its kind were held back since the last one; null where this one is held back too. */
+  /** @returns the number of lines of this kind held back since the last one; null if this line is held back too */
   admit(kind: string): number | null {
     const now = this.nowMs();
     const known = this.kinds.get(kind);

@@ -13,30 +13,30 @@ import { replaceProduceEncoder } from '../kafka/produce-encoder.js';
 import { encodeProduceRequest, encodedRecord } from '../kafka/produce-request.js';
 import { recordHeaders } from '../record-headers.js';
 
-/** Bytes of value, key and headers that one record may have; topics are created to take twice as much. */
+/** Size limit of one record: value, key and headers. Topics are created with twice this limit per batch. */
 export const maxRecordBytes = 4 * 1_048_576;
 
 export interface RecordProducerOptions extends LogOptions {
-  /** How long the first record of a batch waits for company while nothing is in flight, ms. Default 2. */
+  /** How long the first record of a batch waits for further records while nothing is in flight, ms. Default 2. */
   lingerMs?: number;
   /** Default 1000. */
   maxBatchRecords?: number;
-  /** Default 1 MiB; a larger record travels alone. */
+  /** Default 1 MiB; a larger record is sent alone. */
   maxBatchBytes?: number;
   /** How long an append may take before it fails with LogUnavailable, ms. Default 5000. */
   ackTimeoutMs?: number;
-  /** Bytes that may wait for the log; more fail at once. Default 64 MiB. */
+  /** Bytes that may wait for the log; appends beyond that fail at once. Default 64 MiB. */
   maxWaitingBytes?: number;
 }
 
 export interface AppendOptions {
-  /** Default: of the active trace. */
+  /** Default: the traceparent of the active trace. */
   traceparent?: string | undefined;
-  /** The caller made the value by rules of which its tests show that they fit the type's check, and does without it. Default false. */
+  /** Skips the type's check: the caller's tests show that its values pass it. Default false. */
   isChecked?: boolean;
 }
 
-/** Where an appended record stands. */
+/** Partition and offset of an appended record. */
 export interface Appended {
   partition: number;
   offset: string;
@@ -53,7 +53,7 @@ interface Append {
   readonly reject: (error: LogUnavailable) => void;
 }
 
-/** Of one request to the log: about six seconds of pauses, enough for a broker to restart. */
+/** Retries for one request; total backoff about 6 s, enough for a broker restart. */
 const boundedRetry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
 
 const log = logger('messaging');
@@ -69,9 +69,9 @@ const batchRecords = histogram(
 const appendFailures = counter('millrace_append_failures_total', 'Appends that the log did not acknowledge in time.', ['topic']);
 
 /**
- * Appends records to the log. Callers are batched: one batch is in flight while the next one fills, so order is kept and a batch grows with
- * the load. Idempotent within one producer id; after a batch was given up its fate is unknown, and the next one gets a new id, because kafkajs
- * would number it like the lost one and the broker would drop it as a repeat.
+ * Appends records to the log. Callers are batched: one batch is in flight while the next one fills, so order is kept and batches grow with the
+ * load. Appends are idempotent within one producer id. After a batch was given up, it is unknown whether the log has it, and the next batch gets
+ * a new producer id: kafkajs would reuse the sequence numbers of the lost batch, and the broker would drop the next one as a repeat.
  */
 @Injectable()
 export class RecordProducer {
@@ -86,7 +86,7 @@ export class RecordProducer {
   private readonly waiting = new Fifo<Append>();
   private waitingBytes = 0;
   private inFlight: Append[] = [];
-  /** The producer that is connected, and the attempt that led or will lead to it. */
+  /** The connected producer, and the connection attempt that led or will lead to it. */
   private producer: Producer | undefined;
   private connection: Promise<Producer> | undefined;
   private unavailable: string | undefined = 'not connected yet';
@@ -109,12 +109,12 @@ export class RecordProducer {
     this.probe = this.kafka.admin({ retry: { retries: 0 } });
   }
 
-  /** Resolves when appends can go through; goes on trying in the background where it does not. @throws LogUnavailable after the ack timeout */
+  /** Resolves when connected; goes on trying in the background after a failure. @throws LogUnavailable after the ack timeout */
   async connect(): Promise<void> {
     await this.inTime(this.connected());
   }
 
-  /** Sends what was appended, waits for its acknowledgement or deadline, and refuses what comes after. */
+  /** Sends what was appended, waits for its acknowledgement or deadline, and refuses later appends. */
   async disconnect(): Promise<void> {
     this.closed.abort();
     this.stopLingering?.();
@@ -125,7 +125,7 @@ export class RecordProducer {
     await Promise.all([this.producer?.disconnect(), this.probe.disconnect()]);
   }
 
-  /** Asks the log itself: resolves where an append can be expected to go through. @throws LogUnavailable with the reason where not */
+  /** Asks the log itself. Resolves if an append is expected to succeed. @throws LogUnavailable with the reason otherwise */
   async ready(): Promise<void> {
     if (this.unavailable !== undefined) throw new LogUnavailable(this.unavailable);
     try {
@@ -138,7 +138,7 @@ export class RecordProducer {
   private async inTime(work: Promise<unknown>): Promise<void> {
     const timeout = new AbortController();
     const expiry = delay(this.ackTimeoutMs, undefined, { signal: timeout.signal }).then(() => {
-      throw new LogUnavailable(this.unavailable ?? `no answer within ${this.ackTimeoutMs} ms`);
+      throw new LogUnavailable(this.unavailable ?? `no response within ${this.ackTimeoutMs} ms`);
     });
     try {
       await Promise.race([work, expiry]);
@@ -261,7 +261,7 @@ export class RecordProducer {
     append.reject(new LogUnavailable(reason, cause));
   }
 
-  /** Fails the batch in flight and lets go of the producer id it was numbered under. */
+  /** Fails the batch in flight and drops the producer id that numbered it. */
   private async giveUp(error: unknown): Promise<void> {
     const reason = messageOf(error);
     const lost = this.inFlight;
@@ -278,7 +278,7 @@ export class RecordProducer {
     await producer?.disconnect().catch((failure: unknown) => log.warn({ err: failure }, 'the lost producer did not disconnect'));
   }
 
-  /** The producer in use, or a new one: tries until there is one or this one is closed. */
+  /** The producer in use, or a new one. Tries until it is connected or this RecordProducer is closed. */
   private connected(): Promise<Producer> {
     this.connection ??= this.connectAnew();
     return this.connection;
@@ -309,7 +309,7 @@ export class RecordProducer {
     }
   }
 
-  /** Every append has the same time-out, so the oldest one open is the next to expire: one timer for all. */
+  /** One timer for all appends: they have the same timeout, so the oldest open one is the next to expire. */
   private watchDeadlines(): void {
     if (this.deadline !== undefined) return;
     this.deadline = setTimeout(() => {
@@ -333,7 +333,7 @@ export class RecordProducer {
   }
 }
 
-/** Every message comes with its partition, see partitioner.ts. */
+/** Every message has its partition already, see partitioner.ts. */
 function choosePartition({ message }: PartitionerArgs): number {
   return message.partition!;
 }
@@ -349,6 +349,6 @@ function byTopic(batch: readonly Append[]): { topic: string; messages: Message[]
 }
 
 /** First offset by `topic/partition`. */
-function baseOffsets(answers: readonly RecordMetadata[]): Map<string, number> {
-  return new Map(answers.map(({ topicName, partition, baseOffset }) => [`${topicName}/${partition}`, Number(baseOffset)]));
+function baseOffsets(responses: readonly RecordMetadata[]): Map<string, number> {
+  return new Map(responses.map(({ topicName, partition, baseOffset }) => [`${topicName}/${partition}`, Number(baseOffset)]));
 }
