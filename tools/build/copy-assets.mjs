@@ -1,9 +1,13 @@
-// Copies what the compiler leaves out (SDL, SQL, sample documents, lexicons) beside the compiled code, so that `dist` runs alone.
-import { cpSync, globSync, rmSync } from 'node:fs';
+// Makes `dist` a mirror of the sources, so that it runs alone: copies what the compiler leaves out (SDL, SQL, sample documents, lexicons), and
+// removes compiled files and assets whose source was moved or removed, because some are found by their names when they run.
+import { cpSync, existsSync, globSync, rmSync } from 'node:fs';
 
 const assets = globSync('{apps,libs,tools,test}/**/*.{graphql,sql,json,yaml,txt,sh}', {
   exclude: (path) => /node_modules|dist|fixture|\.kafka/.test(String(path)),
 });
-// A function file that was moved or removed must go: `migrate` applies every one that it finds.
-for (const stale of globSync('dist/{apps,libs}/**/*.functions.sql')) if (!assets.includes(stale.slice('dist/'.length))) rmSync(stale);
 for (const asset of assets) cpSync(asset, `dist/${asset}`);
+
+const compiled = globSync('dist/{apps,libs,tools,test}/**/*.{js,js.map}');
+const copied = globSync('dist/{apps,libs,tools,test}/**/*.{graphql,sql,json,yaml,txt,sh}');
+const sourceOf = (output) => output.slice('dist/'.length).replace(/\.js(\.map)?$/, '.ts');
+for (const output of [...compiled, ...copied]) if (!existsSync(sourceOf(output))) rmSync(output);
