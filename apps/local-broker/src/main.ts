@@ -1,5 +1,5 @@
 import { readSettings } from '#libs/config';
-import { processSettings, observe, onStopSignal } from '#libs/service';
+import { observe, onStopSignal, processSettings } from '#libs/process';
 import { logger } from '#libs/tracing';
 import { localBrokerSettings } from './config.js';
 import { startLocalBroker } from './local-broker.js';

@@ -1,6 +1,7 @@
 import { flag, integer, optionalText } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { httpSettings, processSettings } from '#libs/service';
+import { processSettings } from '#libs/process';
+import { httpSettings } from '#libs/service';
 
 const own = {
   apiKey: optionalText('LOCAL_MODEL_API_KEY', { help: 'The bearer key callers must send; empty lets everyone in.', secret: true }),

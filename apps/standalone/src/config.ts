@@ -1,6 +1,7 @@
 import { localBrokerSettings } from '#apps/local-broker';
 import { integer, oneOf, optionalText, text } from '#libs/config';
-import { httpSettings, processSettings } from '#libs/service';
+import { processSettings } from '#libs/process';
+import { httpSettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
 
 /** Settings of the one-process form. The composition fills in the addresses that the services need of each other. */

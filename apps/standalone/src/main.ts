@@ -1,5 +1,5 @@
 import { readSettings } from '#libs/config';
-import { observe, runUntilStopped } from '#libs/service';
+import { observe, runUntilStopped } from '#libs/process';
 import { standaloneSettings } from './config.js';
 import { startStandalone } from './standalone.js';
 import { welcome } from './welcome.js';

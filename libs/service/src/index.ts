@@ -1,7 +1,7 @@
-export { httpSettings, processSettings, serviceSettings } from './service.settings.js';
+export { httpSettings, serviceSettings } from './service.settings.js';
 export { Doors } from './doors.js';
 export type { Door, DoorResponse, DoorRequest } from './doors.js';
-export { observe, onStopSignal, runUntilStopped, serve } from './serve.js';
+export { serve } from './serve.js';
 export { start } from './start.js';
 export type { RunningService } from './start.js';
 export { StartWait } from './start-wait.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { onStopSignal } from './serve.js';
+import { onStopSignal } from './stop-signal.js';
 
 let signal: () => void;
 const exit = vi.fn();

@@ -1,0 +1,3 @@
+export { observe } from './observe.js';
+export { processSettings } from './process.settings.js';
+export { onStopSignal, runUntilStopped } from './stop-signal.js';
