@@ -66,7 +66,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
     };
   }
 
-  /** The consumers have stopped by then. */
+  /** Nest calls it after the consumers have stopped. */
   async onApplicationShutdown(): Promise<void> {
     await this.models.close();
   }

@@ -42,5 +42,5 @@ export const aiProcessingSettings = {
   ...own,
 };
 
-/** What the module itself needs; the rest of the table is the process's. */
+/** The settings of the module. The other settings of the table belong to the process. */
 export type AiProcessingOptions = Settings<typeof own>;

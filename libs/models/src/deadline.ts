@@ -1,4 +1,4 @@
-/** The one limit of a unit of work, however many calls and waits it is made of. */
+/** The time limit of a unit of work that consists of several calls and waits. */
 export class Deadline implements Disposable {
   private readonly controller = new AbortController();
   private readonly endsAt: number;
@@ -6,7 +6,7 @@ export class Deadline implements Disposable {
   private readonly forward = (): void => this.controller.abort(this.outer?.reason);
   private hasPassed = false;
 
-  /** @param outer ends the work earlier, with its own reason */
+  /** @param outer a signal that can end the work earlier, with its own reason */
   constructor(
     readonly timeoutMs: number,
     private readonly outer: AbortSignal | undefined,
@@ -25,7 +25,7 @@ export class Deadline implements Disposable {
     return this.controller.signal;
   }
 
-  /** True once the time is up, as against an end from outside. */
+  /** True if the time is up; false if `outer` ended the work, or nothing has. */
   get passed(): boolean {
     return this.hasPassed;
   }

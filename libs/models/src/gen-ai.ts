@@ -3,7 +3,7 @@ import { SpanKind, counter, histogram } from '#libs/tracing';
 import type { ModelProvider, ModelRequest, ModelResponse } from './model-provider.js';
 
 /**
- * The only place with names of OpenTelemetry's GenAI conventions, which are still in development. Prompts and answers are never recorded.
+ * Holds the names of OpenTelemetry's GenAI conventions, which are still in development. Prompts and answers are never recorded.
  * @see https://github.com/open-telemetry/semantic-conventions-genai
  */
 export function callSpan(provider: ModelProvider, request: ModelRequest): SpanOptions & { name: string } {

@@ -3,7 +3,7 @@ import { waitFor } from '#libs/testing';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent } from './model-provider.js';
 import { ModelFailure } from './model.errors.js';
 
-/** What the provider does with a call before it sends any text, and the code of the failure that follows. */
+/** Failures before any text, with the code that each must be classified as. */
 const refusals = {
   'is overloaded': 'model.unavailable',
   'drops the connection': 'model.unavailable',
@@ -14,7 +14,7 @@ const refusals = {
   'rejects the request': 'model.refused',
 } as const;
 
-/** What the provider does after the first piece of a stream, and the code of the failure that follows. */
+/** Failures after the first piece of a stream, with the code that each must be classified as. */
 const breaks = {
   'drops the connection after a piece': 'model.unavailable',
   'closes the stream after a piece': 'model.unavailable',

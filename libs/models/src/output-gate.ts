@@ -3,11 +3,11 @@ import { ModelOutputInvalid } from './model.errors.js';
 import type { OutputSchema } from './output-schema.js';
 
 const lengthLimit = 262_144;
-/** Deeper than this, what stores or compares the value later would run out of stack. */
+/** Deeper values would overflow the stack where they are stored or compared later. */
 const depthLimit = 100;
 
 /**
- * What a model wrote passes in this order: size, JSON, schema.
+ * Checks the text of a model and parses it: size, nesting, JSON, schema.
  * @throws ModelOutputInvalid
  */
 export function acceptOutput(text: string, schema: OutputSchema): Json {
@@ -27,7 +27,7 @@ function parse(text: string): Json {
   }
 }
 
-/** Brackets inside strings count too: no honest answer has a hundred of them open at once. */
+/** Counts brackets inside strings, too: no normal output has a hundred of them open at once. */
 function nesting(text: string): number {
   let depth = 0;
   let deepest = 0;

@@ -6,33 +6,33 @@ import ajvFormats from 'ajv-formats';
 import { RE2JS } from 're2js';
 import { fitsStrictSubset } from './strict-subset.js';
 
-/** A schema that outputs are judged by, compiled. */
+/** A compiled schema that checks outputs. */
 export interface OutputSchema {
   readonly schema: Record<string, unknown>;
-  /** The provider can be held to it: see {@link fitsStrictSubset}. */
+  /** True if a provider can enforce it; see {@link fitsStrictSubset}. */
   readonly strict: boolean;
-  /** What is wrong with a value, a line each; empty where it fits. Lines quote the schema, never the value. */
+  /** Returns the problems of a value, one line each; none if it fits. Lines quote the schema, never the value. */
   problemsOf(value: unknown): string[];
 }
 
 const problemLimit = 10;
 
 /**
- * Patterns come from tenants and run over what models and partners write: in JavaScript's backtracking engine one such pair could hold the process
- * for minutes. RE2 takes time linear in the text; what it cannot do (lookarounds, backreferences) is refused when the schema is compiled.
+ * Patterns come from tenants, and texts from models and partners: one such pair could block JavaScript's backtracking engine for minutes. RE2 takes time
+ * linear in the text. It has no lookarounds and backreferences; a schema with them is refused when it is compiled.
  */
 const linearPatterns = Object.assign(
   (pattern: string) => {
     const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
     return {
       test: (text: string) => compiled.matcher(text).find(),
-      toString: () => pattern, // Ajv tells patterns apart by this
+      toString: () => pattern, // Ajv uses it as the key of its cache
     };
   },
   { code: 'linearPatterns' },
 );
 
-/** Ajv compares every item with every other one: seconds for an event's worth of them, in which the process does nothing else. */
+/** Replaces Ajv's keyword, which compares each pair of items and so could block the process for seconds. This one takes linear time. */
 const uniqueItems = {
   keyword: 'uniqueItems',
   type: 'array',
@@ -41,7 +41,7 @@ const uniqueItems = {
   error: { message: 'must NOT have duplicate items' },
 } as const satisfies FuncKeywordDefinition;
 
-/** The same text for equal JSON, whatever the order of its keys. */
+/** Returns the same text for equal JSON, whatever the order of its keys. */
 function identityOf(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
@@ -51,10 +51,10 @@ function identityOf(value: unknown): string {
 
 /**
  * JSON Schema: draft 2020-12, or draft-07 where `$schema` says so, as many generators still do.
- * @throws Error where the schema is none
+ * @throws Error if the schema is invalid
  */
 export function compileSchema(schema: object): OutputSchema {
-  // One Ajv for each schema: they would otherwise share `$id`s, which two versions of a document repeat.
+  // Each schema has its own Ajv instance: two versions of a document repeat their `$id`s, which one instance refuses.
   const ajv = new (isDraft07(schema) ? Ajv : Ajv2020)({
     strict: false,
     allErrors: true,
@@ -83,7 +83,7 @@ function describe({ instancePath, message, keyword, params }: ErrorObject): stri
   return `${place} ${message ?? `fails ${keyword}`}`;
 }
 
-/** Compiles each schema once: compiling takes milliseconds, judging takes microseconds. Forgets the one longest unused. */
+/** Compiles each schema once: compiling takes milliseconds, checking takes microseconds. Evicts the least recently used one. */
 export class CompiledSchemas {
   private readonly byIdentity = new WeakMap<object, OutputSchema>();
   private readonly byDigest = new Map<string, OutputSchema>();

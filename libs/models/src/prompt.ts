@@ -6,20 +6,20 @@ export interface Turn {
 }
 
 /**
- * Characters that a reader does not see and a model does: tags, variation selectors, zero-width spaces and joiners, word joiner. They go from
- * the prompt's copy only, because scripts and emoji need some of them.
+ * Characters that are invisible to a person but not to a model: tags, variation selectors, zero-width spaces and joiners, word joiner. They are removed
+ * from the prompt's copy of the input only, because scripts and emoji need some of them.
  */
 const invisible = /[\u{E0000}-\u{E007F}]|[\u{FE00}-\u{FE0F}]|[\u{200B}-\u{200D}\u{2060}]/gu;
 
 const frame = /^<data-([0-9a-f]{32})>\n([\s\S]*)\n<\/data-\1>$/;
 const frameLike = /<(\/?)(?=data-[0-9a-f])/gi;
 
-/** How much of an unusable answer is shown to the model again. */
+/** Characters of an unusable output that are sent back to the model. */
 const repeatedAnswerLimit = 8_192;
 
 /**
- * The conversation of a first call. Instructions stand in the system turn only. The input, which comes from outside, stands in the user turn
- * between two marks that nobody outside can know: they are random for each request.
+ * Returns the conversation of a first call. Instructions are in the system turn only. The input comes from outside and is in the user turn only, between
+ * two marks that are random for each request, so its author cannot know them.
  */
 export function promptFor(instructions: string, input: unknown): Turn[] {
   const mark = `data-${randomBytes(16).toString('hex')}`;
@@ -32,12 +32,12 @@ export function promptFor(instructions: string, input: unknown): Turn[] {
   ];
 }
 
-/** What stands between the marks of {@link promptFor}; undefined where the text is no such frame. */
+/** Returns the text between the marks of {@link promptFor}; undefined if the content has no such marks. */
 export function framedData(content: string): string | undefined {
   return frame.exec(content)?.[2];
 }
 
-/** The conversation continued: the model sees its answer and what is wrong with it. */
+/** Continues the conversation with the unusable output and its problems. */
 export function repairPrompt(turns: readonly Turn[], answer: string, problems: readonly string[]): Turn[] {
   const list = problems.map((problem) => `- ${problem}`).join('\n');
   return [

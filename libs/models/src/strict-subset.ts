@@ -1,6 +1,6 @@
 /**
- * Keywords that OpenAI's strict structured outputs take. A schema with any other is sent with `strict: false`, because a strict one would be
- * refused with 400; the answer is checked against all of it here in either case.
+ * Keywords that OpenAI's strict structured outputs support. A schema with any other is sent with `strict: false`, because a strict one would be
+ * refused with 400. The output is checked against the whole schema here in either case.
  * @see https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
  */
 const keywords = new Set(
@@ -34,7 +34,7 @@ function describesObject(schema: Node): boolean {
   return type === 'object' || properties !== undefined || (Array.isArray(type) && type.includes('object'));
 }
 
-/** Every property required, none besides. */
+/** Every property is required, and no other is allowed. */
 function isClosed({ properties, required, additionalProperties }: Node): boolean {
   const demanded = new Set(Array.isArray(required) ? required : []);
   return additionalProperties === false && Object.keys((properties as Node | undefined) ?? {}).every((name) => demanded.has(name));

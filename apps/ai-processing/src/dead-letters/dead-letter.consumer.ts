@@ -4,7 +4,7 @@ import { HoldTable } from '#libs/holds';
 import { OnRecord } from '#libs/messaging';
 import { DeadLetterStore } from './dead-letter.store.js';
 
-/** The one writer of dead letters: opens them when something is given up, resolves them when it is put right after all. */
+/** Opens a dead letter when something is given up, and resolves it when that has succeeded after all. Dead letters of held records are resolved by `libs/holds`. */
 @Controller()
 export class DeadLetterConsumer {
   constructor(
@@ -17,14 +17,14 @@ export class DeadLetterConsumer {
     await this.deadLetters.open(letter);
   }
 
-  /** A delivery that arrived at its first attempt was never parked. */
+  /** A delivery that arrives at its first attempt was never parked. */
   @OnRecord(topics.deliveries, DeliveryAttempted, { group: 'dead-letters' })
   async onDeliveryAttempted({ tenant, deliveryId, state, attempt, at }: DeliveryAttempted): Promise<void> {
     if (state === 'delivered' && attempt > 1)
       await this.deadLetters.resolveDelivery(tenant, deadLetterId(tenant, 'delivery', deliveryId), at);
   }
 
-  /** A later generation that reached its decision stands in for every earlier one that did not. */
+  /** A later generation that completes resolves the dead letters of all earlier ones. */
   @OnRecord(topics.outcomes, RunCompleted, { group: 'dead-letters' })
   async onRunCompleted(run: RunCompleted): Promise<void> {
     if (run.generation > 0) await this.deadLetters.resolveEarlierRuns(run);
@@ -35,7 +35,7 @@ export class DeadLetterConsumer {
     await this.deadLetters.skip(tenant, id);
   }
 
-  /** Whoever owns the customer's partition finds the request, and resolves the dead letter when the record was handled. */
+  /** Stores the request. The consumer that owns the customer's partition finds it, and resolves the dead letter when it has handled the record. */
   @OnRecord(topics.commands, RetryDeadLetter, { group: 'dead-letters' })
   async onRetryDeadLetter({ tenant, deadLetterId: id }: RetryDeadLetter): Promise<void> {
     await this.holds.requestRetry(tenant, id);

@@ -3,8 +3,8 @@ import type { DeadLettered, RunCompleted } from '#libs/contracts';
 import { Database, columns, statement, storableText } from '#libs/persistence';
 
 /**
- * When a parked thing was put right before its dead letter was read, which stands on another topic than what resolves it: the delivery has
- * arrived, or a later generation of the run has completed. Null: not yet.
+ * The time at which the subject of a dead letter succeeded before the dead letter was read: its delivery arrived, or a later generation of its run
+ * completed. Null: it has not. The two records are on different topics, so they can arrive in any sequence.
  */
 const alreadyResolvedAt = `CASE kind
      WHEN 'delivery' THEN (
@@ -13,7 +13,7 @@ const alreadyResolvedAt = `CASE kind
        WHERE tenant_id = letter.tenant_id AND run.id = letter.run_id AND later.generation > run.generation AND later.state = 'completed')
      END`;
 
-/** How each kind is put right by itself; an operator's skip says so. */
+/** The resolution of each kind that succeeds after all. An operator's skip has its own. */
 const resolutionOf = (kind: string): string => `CASE ${kind} WHEN 'run' THEN 'replayed' WHEN 'delivery' THEN 'redelivered' END`;
 
 const letterColumns = columns<DeadLettered>({
@@ -32,8 +32,8 @@ const letterColumns = columns<DeadLettered>({
 });
 
 /**
- * Announced again, the same parking changes nothing; a later parking of the same thing opens the dead letter again, with its new reason. Not of
- * a record that an operator gave up: it is the same bytes at the same place, however often the log brings them.
+ * A repeat of the same parking changes nothing. A later parking of the same subject opens the dead letter again with its new reason, except for a
+ * record that an operator skipped: it is the same bytes at the same offset, however often the log delivers it.
  */
 const open = statement(
   'deadLetter.open',
@@ -47,13 +47,13 @@ const open = statement(
      AND EXCLUDED.created_at > greatest(dead_letter.created_at, dead_letter.resolved_at)`,
 );
 
-/** What was parked after it was put right stays open. */
+/** A dead letter that was created after the delivery arrived stays open. */
 const resolveDelivery = statement(
   'deadLetter.resolveDelivery',
   `UPDATE dead_letter SET resolved_at = greatest($3, created_at), resolution = ${resolutionOf('kind')}
    WHERE tenant_id = $1 AND id = $2 AND resolved_at IS NULL AND created_at <= $3`,
 );
-/** Here the generation says what came after, not the clocks of two machines: a customer may wait for it. */
+/** Compares generations instead of the clocks of two machines, because a customer may wait for the result. */
 const resolveEarlierRuns = statement(
   'deadLetter.resolveEarlierRuns',
   `UPDATE dead_letter SET resolved_at = greatest($5, created_at), resolution = ${resolutionOf('kind')}
@@ -69,7 +69,7 @@ const resolvedOf = statement(
   `SELECT id FROM dead_letter WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NOT NULL`,
 );
 
-/** The table `dead_letter`: what was given up, with its reason, until it is put right. */
+/** The table `dead_letter`: records, runs and deliveries that were given up, with their reasons. */
 @Injectable()
 export class DeadLetterStore {
   constructor(private readonly database: Database) {}
@@ -82,18 +82,18 @@ export class DeadLetterStore {
     await this.database.query(resolveDelivery, [tenant, id, at]);
   }
 
-  /** Those of the run's flow and event. */
+  /** Resolves the dead letters of earlier generations of the run's flow on its event. */
   async resolveEarlierRuns(run: Pick<RunCompleted, 'tenant' | 'eventId' | 'flow' | 'generation' | 'at'>): Promise<void> {
     const { tenant, eventId, flow, generation, at } = run;
     await this.database.query(resolveEarlierRuns, [tenant, eventId, flow, generation, at]);
   }
 
-  /** Given up for good. */
+  /** Resolves it as given up for good. */
   async skip(tenant: string, id: string): Promise<void> {
     await this.database.query(skip, [tenant, id]);
   }
 
-  /** Those of them that are resolved; one that has not been read from the log yet is not. */
+  /** Returns the ids of the resolved ones. A dead letter that has not been read from the log yet is not among them. */
   async resolvedOf(tenant: string, ids: readonly string[]): Promise<Set<string>> {
     const rows = await this.database.query<{ id: string }>(resolvedOf, [tenant, ids]);
     return new Set(rows.map(({ id }) => id));

@@ -10,7 +10,7 @@ import type { LoggedEvent } from './event.store.js';
 
 const recorded = counter('millrace_events_recorded_total', 'Events that stand in Postgres; repeats are not counted.', ['tenant', 'lane']);
 
-/** Puts every event into Postgres at once, whatever the flows are doing, so that it can be seen. */
+/** Stores every event in Postgres at once and independently of its flows, so that it can be queried while they wait. */
 @Injectable()
 export class EventRecorder {
   private readonly writer: BatchWriter<LoggedEvent, boolean>;
@@ -23,8 +23,8 @@ export class EventRecorder {
   }
 
   /**
-   * Stores and announces. A record that is tried again announces again, because the first try may have ended in between; a repeat of the event
-   * does not: the announcement is the first record's.
+   * Stores the event and announces it. A retry of the same record announces again, because the first try may have failed in between. Another record
+   * of the same event does not.
    */
   async record(event: EventReceived, { topic, partition, offset, traceparent }: RecordContext): Promise<void> {
     const standsForEvent = await this.writer.add({

@@ -4,7 +4,7 @@ import type { EventReceived } from '#libs/contracts';
 import { eventBody } from '#libs/contracts';
 import { Database, columns, statement, storableText } from '#libs/persistence';
 
-/** An event as a record of the log, on its way into Postgres. */
+/** An event with its position in the log, to be stored. */
 export interface LoggedEvent {
   event: EventReceived;
   traceId: string | null;
@@ -30,9 +30,9 @@ const eventColumns = columns<LoggedEvent>({
 });
 
 /**
- * Stores events and their customers in one statement. Of several records of one event the first wins. Sorted, so that two processes that record
- * the same events never wait for each other in a circle. Returns the numbers of the records that hold their event's place: those inserted here,
- * and those inserted by an earlier try of this very record.
+ * Stores events and their customers in one statement. The first of several records of an event wins. Rows are sorted, so that two processes which
+ * record the same events cannot deadlock. Returns the numbers of the records that their events come from: those inserted here, and those that an
+ * earlier try of the same record inserted.
  */
 const record = statement(
   'event.record',
@@ -72,19 +72,19 @@ interface EventRow {
   body: Buffer;
 }
 
-/** The table `event`, and beside it `customer`, which it fills. */
+/** Writes the tables `event` and `customer`. */
 @Injectable()
 export class EventStore {
   constructor(private readonly database: Database) {}
 
-  /** Returns, for each record, whether it is the one that its event stands for; others are repeats. */
+  /** Returns for each record whether the stored event comes from it. False: it repeats an event that is stored already. */
   async record(records: readonly LoggedEvent[]): Promise<boolean[]> {
     const rows = await this.database.query<{ number: number }>(record, eventColumns.values(records));
     const standing = new Set(rows.map(({ number }) => number));
     return records.map((_, at) => standing.has(at + 1));
   }
 
-  /** The event as it was received; undefined where the tenant has none of this id. */
+  /** The event as it was received; undefined if the tenant has none of this id. */
   async find(tenant: string, eventId: string): Promise<EventReceived | undefined> {
     const [row] = await this.database.query<EventRow>(find, [tenant, eventId]);
     if (row === undefined) return undefined;

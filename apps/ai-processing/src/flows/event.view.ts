@@ -9,7 +9,7 @@ export interface EventView {
   readonly customer: string;
   readonly occurredAt: string;
   readonly receivedAt: string;
-  /** The parsed body; null where it is not what its content type says. */
+  /** The parsed body; null if it cannot be parsed as its content type. */
   readonly data: Json;
 }
 

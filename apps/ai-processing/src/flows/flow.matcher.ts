@@ -41,8 +41,8 @@ export class FlowMatcher {
   }
 
   /**
-   * A condition that fails counts as met: the run then starts with the same condition, fails with its reason, and is parked where an operator
-   * finds it, while the event's other flows go on.
+   * A condition that cannot be evaluated counts as met. The run then evaluates it again, fails with its reason and is parked, so an operator finds it
+   * while the event's other flows go on.
    */
   private async wants(flow: Stored<FlowDocument>, event: EventReceived): Promise<boolean> {
     if (flow.document.spec.on.when === undefined) return true;

@@ -22,7 +22,7 @@ export interface FinishedStep {
 export interface StepJournal {
   /** The stored output; undefined if the step has not ended yet. */
   stored(step: string): Json | undefined;
-  /** Keeps the output, which is stored at the latest before anything outside the run acts on it. Returns it as it reads when it is stored. */
+  /** Keeps the output; it is stored before anything outside the run can act on it. Returns it in the form in which it is read back. */
   keep(finished: FinishedStep): Promise<Json>;
   /** Stores the outputs kept so far, and that the step is about to call out. @throws RunLeaseLost */
   noteCall(step: string): Promise<void>;
@@ -96,7 +96,7 @@ export class FlowRunner {
   private async conclude(event: EventView, steps: Readonly<Record<string, Json>>): Promise<FlowResult> {
     const decision = await this.decide(event, steps);
     const deliveries = this.flow.steps.flatMap(({ kind, id }): PlannedDelivery[] => {
-      const planned = kind === 'deliver' ? (steps[id] as DeliverOutput | null) : null; // null where the step was skipped
+      const planned = kind === 'deliver' ? (steps[id] as DeliverOutput | null) : null; // null if the step was skipped
       if (planned === null) return [];
       const payload = planned.payload === undefined ? this.envelope(event, decision) : planned.payload;
       return [{ step: id, destination: planned.destination, payload }];

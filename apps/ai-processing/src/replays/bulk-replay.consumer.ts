@@ -3,7 +3,7 @@ import { BulkOperations } from '#libs/bulk';
 import { CancelBulkOperation, StartBulkOperation, topics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
 
-/** In a group of its own: a replay that a customer waits for holds up no operator. */
+/** Has a consumer group of its own, so that single replays and bulk operations do not wait for each other. */
 @Controller()
 export class BulkReplayConsumer {
   constructor(private readonly operations: BulkOperations) {}

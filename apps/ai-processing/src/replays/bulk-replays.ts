@@ -10,8 +10,8 @@ const sources = {
 };
 
 /**
- * Bulk operations that append a `ReplayEvent` for each item: for an event, with the flow that was asked for; for the dead letter of a run,
- * with that run's flow, so that the flows which succeeded on its event are left alone.
+ * Bulk operations that append one `ReplayEvent` per item. An event is replayed with the flow that the operation names; the dead letter of a run only
+ * with that run's flow, so that flows which succeeded on its event are left alone.
  */
 export function bulkReplays(
   database: Database,

@@ -5,7 +5,7 @@ import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { RunGivenUp } from './run.errors.js';
 import type { FinishedRun } from './run.store.js';
 
-/** Whether an event's customer has to wait for its failed runs, by the policies of their flows. */
+/** Decides by the policies of the flows whether a customer's later events wait for failed runs. */
 @Injectable()
 export class FailedRuns {
   constructor(
@@ -13,7 +13,7 @@ export class FailedRuns {
     private readonly deadLetters: DeadLetterStore,
   ) {}
 
-  /** @throws RunGivenUp for the first one whose dead letter nobody has settled, by a replay or by skipping it */
+  /** @throws RunGivenUp for the first failed run whose dead letter is open: no replay has completed and nobody has skipped it */
   async holdCustomer(runs: readonly FinishedRun[]): Promise<void> {
     const failed = runs.filter(({ state }) => state === 'failed');
     if (failed.length === 0) return;
@@ -24,7 +24,7 @@ export class FailedRuns {
     }
   }
 
-  /** By the version that the run has kept. */
+  /** Reads the policy from the version of the flow that the run started with. */
   private async holds({ tenant, flow, flowVersion }: FinishedRun): Promise<boolean> {
     const { document } = await this.configuration.flowVersion(tenant, flow, flowVersion);
     return document.spec.onFailure === 'park-key';

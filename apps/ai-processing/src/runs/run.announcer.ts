@@ -4,7 +4,7 @@ import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import type { FinishedRun } from './run.store.js';
 
-/** Says what came of a run, always from the stored row, so that saying it again says the same. */
+/** Announces the end of a run. It reads only stored values, so a repeated announcement says the same. */
 @Injectable()
 export class RunAnnouncer {
   constructor(private readonly producer: RecordProducer) {}

@@ -1,7 +1,7 @@
 import { DomainError } from '#libs/contracts';
 import { HoldsCustomer } from '#libs/messaging';
 
-/** Another process holds the run's claim. Nothing is wrong: it may finish the run, or its lease runs out. */
+/** Another process holds the claim of the run. It finishes the run, or its lease expires. */
 export class RunLeasedElsewhere extends DomainError {
   readonly code = 'run.leased';
   override readonly ours = true;
@@ -15,7 +15,7 @@ export class RunLeasedElsewhere extends DomainError {
   }
 }
 
-/** The claim went to another process while this one was at work; what that one stores counts. */
+/** Another process claimed the run while this one worked on it. Only the newer holder's results are stored. */
 export class RunLeaseLost extends DomainError {
   readonly code = 'run.leased';
   override readonly ours = true;
@@ -27,8 +27,8 @@ export class RunLeaseLost extends DomainError {
 }
 
 /**
- * At least one run of the event is to be tried again; the others are finished. `ours`, because how often a run is tried is decided here, run by
- * run: the log only has to bring the event back.
+ * At least one run of the event has to be tried again; the others are finished. It is `ours`, because each run counts its own tries: the consumer only
+ * has to deliver the event again.
  */
 export class RunsUnfinished extends DomainError {
   readonly code = 'run.unfinished';

@@ -51,7 +51,7 @@ afterAll(async () => {
   await fresh.close();
 });
 
-/** What happened in a trial, outside of Postgres. */
+/** Events of a trial that Postgres does not see. */
 class Trial {
   readonly tenant = uniqueName('t');
   readonly calls = new Map<string, number>();
@@ -118,7 +118,7 @@ class ShakyProcess {
     }
   }
 
-  /** What Postgres did, and a process that died meanwhile does not know. */
+  /** Changes in Postgres that a process which died meanwhile does not know. */
   private noteUnheard(sql: Statement, values: readonly unknown[], rows: readonly unknown[]): void {
     if (sql.name === 'run.start') {
       for (const { isClaimed, lostAnswers } of rows as { isClaimed: boolean; lostAnswers: number }[]) {

@@ -61,7 +61,7 @@ beforeAll(async () => {
   replays = new ReplayConsumer(events, runs);
 });
 
-/** What one process runs flows with. */
+/** The services of one process. */
 function startProcess(): RunService {
   const compiler = new FlowCompiler(gateway);
   const options = { runRetries: 1, runLeaseMs: 30_000 };

@@ -14,13 +14,13 @@ import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns } from './run.
 import { RunWorker, runOptions } from './run.worker.js';
 import type { RunOptions } from './run.worker.js';
 
-/** The runs of an event, or of a command about it, after this process took those it could. */
+/** The runs of an event, or of a command about it, after this process claimed those it could. */
 interface Started extends StartedRuns {
   /** The command that made them; null for the event's own. */
   readonly commandId: string | null;
 }
 
-/** Runs flows on events: each run once in effect, however often it is asked for. */
+/** Runs flows on events. Each run takes effect once, however often it is requested. */
 @Injectable()
 export class RunService {
   private readonly starts: BatchWriter<RunStart, StartedRuns>;
@@ -37,8 +37,8 @@ export class RunService {
   }
 
   /**
-   * Runs the flows that are the event's. Which these are is settled by the first try that finds any: a later repeat of the event, after a flow
-   * was added, does not run it.
+   * Runs the flows that match the event. The first try that finds any fixes the set: a repeat of the event after a flow was added does not run
+   * that flow.
    * @throws RunsUnfinished, RunGivenUp
    */
   async runFlows(event: EventReceived, context: RecordContext): Promise<void> {
@@ -46,14 +46,14 @@ export class RunService {
     const { tenant, eventId } = event;
     const { claimed, others } = await this.starts.add({ tenant, eventId, planned, traceId: traceIdOf(context.traceparent) });
     const isFirst = others.length === 0 && claimed.every(({ fence }) => fence === 1);
-    const unseen = isFirst ? await this.othersOf(planned, claimed) : []; // made by another process at this very moment
+    const unseen = isFirst ? await this.othersOf(planned, claimed) : []; // made by another process at the same moment
     const runs = await this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
     await this.failedRuns.holdCustomer(runs);
   }
 
   /**
    * Runs flows on the event again, each as its next generation. The same command finds the runs it made before.
-   * @param only one flow, whether or not it listens for the event; null: those that would run on the event if it came now
+   * @param only the name of one flow, whether or not it matches the event; null: all flows that match the event now
    * @throws NotFound, RunsUnfinished
    */
   async rerunFlows(event: EventReceived, commandId: string, only: string | null, context: RecordContext): Promise<void> {
@@ -71,7 +71,7 @@ export class RunService {
     return flows.map((flow) => plan(event, flow, (last.get(flow.name) ?? 0) + 1, commandId));
   }
 
-  /** All at once; one that fails stops no other. */
+  /** Works on all runs at the same time. A run that fails does not stop the others. */
   private async carryOut({ claimed, others, commandId }: Started, event: EventReceived, context: RecordContext): Promise<FinishedRun[]> {
     const ended = await Promise.allSettled([
       ...claimed.map(async (run) => this.announced(await this.worker.workOn(run, event, context), event)),
@@ -80,7 +80,7 @@ export class RunService {
     const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
     const passing = failures.filter((failure): failure is DomainError => failure instanceof DomainError && failure.outcome === 'retry');
     if (passing.length > 0) throw new RunsUnfinished(passing);
-    if (failures.length > 0) throw failures[0]; // an announcement the log will never take, or a defect: the log parks the record
+    if (failures.length > 0) throw failures[0]; // an announcement that the log refuses for good, or a defect: the consumer parks the record
     return ended.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
   }
 
@@ -89,13 +89,13 @@ export class RunService {
     return run;
   }
 
-  /** Those that are finished, or at work elsewhere. */
+  /** Returns the planned runs that were not claimed: they are finished, or another process works on them. */
   private async othersOf(planned: readonly PlannedRun[], claimed: readonly Run[]): Promise<Run[]> {
     const others = planned.filter((one) => !claimed.some((run) => isSameRun(run, one)));
     return others.length === 0 ? [] : this.store.stored(others);
   }
 
-  /** A finished run is announced again, because whoever finished it may have ended before the announcement. */
+  /** Announces a finished run again, because the process that finished it may have crashed before its announcement. */
   private async standBy(run: Run, commandId: string | null, event: EventReceived): Promise<FinishedRun> {
     if (run.state === 'running') throw new RunLeasedElsewhere(run.id, run.leaseLeftMs);
     if (run.commandId !== commandId) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it

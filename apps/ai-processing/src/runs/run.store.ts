@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Json, PlannedDelivery } from '#libs/contracts';
 import { Database, columns, statement } from '#libs/persistence';
 
-/** What a run is known by before anybody knows its id. */
+/** The natural key of a run, known before its id. */
 export interface RunIdentity {
   readonly tenant: string;
   readonly eventId: string;
@@ -10,14 +10,14 @@ export interface RunIdentity {
   readonly generation: number;
 }
 
-/** A run that is to be, before anybody claimed it. */
+/** A run before its first claim. */
 export interface PlannedRun extends RunIdentity {
-  /** Counts only if this is the first claim: a run keeps the id it started with. */
+  /** Used only by the first claim; a run keeps its id. */
   readonly id: string;
   readonly customer: string;
-  /** Counts only if this is the first claim, too. */
+  /** Used only by the first claim; a run keeps its version of the flow. */
   readonly flowVersion: number;
-  /** The command that asked for it; null for the event's own run. */
+  /** The command that requested it; null for the event's own run. */
   readonly commandId: string | null;
 }
 
@@ -25,7 +25,7 @@ interface RunBase extends PlannedRun {
   readonly fence: number;
   /** Tries that used up the retry budget. */
   readonly failures: number;
-  /** Questions that the claim before this one put to models, and whose answers it did not store. */
+  /** Number of calls that the previous claim noted and whose results it did not store. */
   readonly lostAnswers: number;
 }
 
@@ -41,15 +41,15 @@ export type FinishedRun = Exclude<Run, RunningRun>;
 export interface RunStart {
   readonly tenant: string;
   readonly eventId: string;
-  /** Those of the flows that match now; passed over where the event has runs already. */
+  /** Runs of the flows that match now. They are ignored if the event already has runs. */
   readonly planned: readonly PlannedRun[];
   readonly traceId: string | null;
 }
 
-/** The runs of one event: those this process may work on now, and the others. */
+/** The runs of one event, divided by whether this process has claimed them. */
 export interface StartedRuns {
   readonly claimed: RunningRun[];
-  /** Finished, or at work elsewhere. */
+  /** Finished, or claimed by another process. */
   readonly others: Run[];
 }
 
@@ -77,9 +77,9 @@ const lastGenerations = statement(
 const isFree = `(run.lease_until IS NULL OR run.lease_until < clock_timestamp())`;
 
 /**
- * For a run that nobody finished or holds; of what the claim before it asked, the answers that are not stored by now never will be. Of those who
- * make it at the same moment all but one come here, and find the id of the other: no two of them bring the same id, which would end in an error
- * of the primary key instead.
+ * Claims an existing run that is neither finished nor held. Results of the previous claim's calls that are not stored by now are lost. If several
+ * processes make a run at the same moment, all but one take this branch and get the id of the one that succeeded. Their own ids differ; equal ids would
+ * violate the primary key.
  */
 const claimIt = `ON CONFLICT (tenant_id, event_id, flow, generation) DO UPDATE
    SET fence = run.fence + 1, lease_until = EXCLUDED.lease_until, lost_answers = run.unanswered, unanswered = 0
@@ -87,8 +87,8 @@ const claimIt = `ON CONFLICT (tenant_id, event_id, flow, generation) DO UPDATE
    RETURNING ${selectList}`;
 
 /**
- * In which all statements lock runs, those that are and those that are being made: so two processes with the same runs never wait for each other in a
- * circle. Their ids would not do, because each process brings its own for a run that is new. `byIdentity` is the same order.
+ * All statements lock existing and new runs in this order, so two processes with the same runs cannot deadlock. The order of ids would not do, because
+ * each process has its own id for a new run. `byIdentity` is the same order.
  */
 const lockOrder = `tenant_id COLLATE "C", event_id COLLATE "C", flow COLLATE "C", generation`;
 
@@ -126,7 +126,7 @@ const startingRunColumns = columns<PlannedRun & { readonly traceId: string | nul
   trace_id: ['text', (run) => run.traceId],
 });
 
-/** As `run.claim`, for events' own runs: where an event has some, those and no others are claimed. The runs that it may not claim come along. */
+/** Claims events' own runs. If an event has runs already, only those are claimed. Also returns the runs that it may not claim. */
 const start = statement(
   'run.start',
   `WITH earlier AS (
@@ -155,7 +155,7 @@ const claimColumns = columns<Pick<RunningRun, 'tenant' | 'id' | 'fence'>>({
   fence: ['bigint', (run) => run.fence],
 });
 
-/** Not after the claim was given back: a renewal that was under way then would hold the run for nobody. */
+/** Ignores claims that were released: a late renewal would otherwise hold a run that nobody works on. */
 const renew = statement(
   'run.renew',
   `UPDATE run SET lease_until = clock_timestamp() + $1 * interval '1 millisecond'
@@ -164,12 +164,12 @@ const renew = statement(
    RETURNING run.tenant_id AS tenant, run.id, run.fence`,
 );
 
-/** The table `run`: who may work on what. */
+/** The table `run`: plans, claims and leases of runs. */
 @Injectable()
 export class RunStore {
   constructor(private readonly database: Database) {}
 
-  /** What events of several records ask for at once is one statement; each run goes to the first who asks. */
+  /** Starts the runs of several events in one statement. A run that occurs several times is claimed for the first of them. */
   async start(starts: readonly RunStart[], leaseMs: number): Promise<StartedRuns[]> {
     const events = distinct(starts, ({ tenant, eventId }) => `${tenant}/${eventId}`);
     const planned = distinct(
@@ -185,23 +185,23 @@ export class RunStore {
     return this.database.query(ofCommand, [tenant, commandId, eventId]);
   }
 
-  /** The runs as they stand, whoever made them. One that is not there yet is left out of the answer. */
+  /** Returns the stored runs. Runs that do not exist yet are left out. */
   stored(wanted: readonly RunIdentity[]): Promise<Run[]> {
     return this.database.query(stored, identityColumns.values(wanted));
   }
 
-  /** The last generation of each flow that ever ran on the event. */
+  /** Returns the last generation by name, for each flow that ever ran on the event. */
   async lastGenerations(tenant: string, eventId: string): Promise<Map<string, number>> {
     const rows = await this.database.query<{ flow: string; generation: number }>(lastGenerations, [tenant, eventId]);
     return new Map(rows.map(({ flow, generation }) => [flow, generation]));
   }
 
-  /** Claims those that nobody has finished or holds, making those that are new. The others are left out of the answer. */
+  /** Claims the runs that are neither finished nor held, and creates those that are new. Returns the claimed ones. */
   claim(planned: readonly PlannedRun[], traceId: string | null, leaseMs: number): Promise<RunningRun[]> {
     return this.database.query(claim, [traceId, leaseMs, ...plannedColumns.values(planned)]);
   }
 
-  /** For each, in their order: false where the claim is no longer ours. */
+  /** Returns for each run, in the same order, whether the claim was renewed. False: it is lost. */
   async renew(runs: readonly RunningRun[], leaseMs: number): Promise<boolean[]> {
     const values = [leaseMs, ...claimColumns.values(runs.toSorted(byIdentity))];
     const rows = await this.database.query<{ tenant: string; id: string; fence: number }>(renew, values);
@@ -231,7 +231,7 @@ function distinct<T>(values: readonly T[], key: (value: T) => string): T[] {
   return [...new Map(values.toReversed().map((value) => [key(value), value])).values()];
 }
 
-/** Takes the runs of an event out of `rows`' claimed ones: another record of the same event, in the same statement, finds them at work elsewhere. */
+/** Returns the runs of an event. Takes the claimed ones from `rows`, so another record of the same event in the same batch finds them held. */
 function takenBy({ tenant, eventId }: RunStart, rows: (Run & { isClaimed: boolean })[]): StartedRuns {
   const own = rows.filter((row) => row.tenant === tenant && row.eventId === eventId);
   const claimed = own.filter((row): row is RunningRun & { isClaimed: boolean } => row.isClaimed);

@@ -29,15 +29,15 @@ const decisionLatency = histogram(
 );
 const duplicates = counter(
   'millrace_model_duplicate_inferences_total',
-  'Questions to models whose answers a crash or a lost claim kept from being stored, so that they are asked again.',
+  'Calls whose results were lost by a crash or with a claim, so that they are made again.',
   ['tenant'],
 );
 const log = logger('runs');
 
-/** Claims that are renewed within this time are renewed together; short beside the shortest lease. */
+/** Renewals that are due within this time are one statement. It is short compared with the shortest lease. */
 const renewalsLingerMs = 50;
 
-/** Takes one claimed run through its steps to its end, or to the next try. */
+/** Works on one claimed run until it is finished or has to be tried again. */
 @Injectable()
 export class RunWorker {
   private readonly progress: RunProgressWriter;
@@ -91,7 +91,7 @@ export class RunWorker {
     }
   }
 
-  /** Completes the run, or gives it up, or throws what has to pass before it is tried again. */
+  /** Completes the run or gives it up. @throws the reason why it has to be tried again */
   private async finish(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
     using lease = new RenewingLease({
       leaseMs: this.options.runLeaseMs,
@@ -116,7 +116,7 @@ export class RunWorker {
     return new FlowRunner(flow, event, journal, signal).run();
   }
 
-  /** @throws the error itself where the run is to be tried again */
+  /** @throws the error itself if the run is to be tried again */
   private async settle(
     run: RunningRun,
     error: unknown,
