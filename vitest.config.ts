@@ -12,7 +12,7 @@ const sources = { resolve: { alias }, ssr: { resolve: conditions }, environments
 
 /** With the default of one worker less than there are cores, two cores would run one file at a time. */
 const workers = availableParallelism();
-/** What the tests of a run share. */
+/** Postgres and the log that the tests of a run share. */
 const servers = ['./test/setup/postgres.ts', './test/setup/log.ts'];
 
 /**

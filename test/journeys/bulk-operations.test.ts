@@ -81,10 +81,14 @@ async function withoutSaving(operationId: string, worker: ServiceProcess, work: 
   expect(done).toBeLessThan(events);
   await work(done);
   // A save that waits for the row would be carried out although its process is dead.
-  const ended = `SELECT pg_terminate_backend(pid, 10000) AS ended FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = $1`;
-  const { rows } = await postgres.query<{ ended: boolean }>(ended, [`millrace-${worker.service}`]);
-  expect(rows.every((row) => row.ended)).toBe(true);
+  const sessions = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1`;
+  await waitFor(
+    async () => {
+      await postgres.query('SELECT pg_stat_clear_snapshot()');
+      return (await postgres.query(sessions, [`millrace-${worker.service}`])).rowCount === 0;
+    },
+    { what: 'the sessions of the dead worker to end' },
+  );
   await postgres.query('ROLLBACK');
   return done;
 }
