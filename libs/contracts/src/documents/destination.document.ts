@@ -7,12 +7,12 @@ const retryDelaysMs = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 
 
 /** The fields that a destination of every kind has. */
 const common = z.strictObject({
-  timeoutMs: z.int().min(100).max(60_000).default(10_000).describe('Deadline of one attempt, connection included.'),
+  timeoutMs: z.int().min(100).max(60_000).default(10_000).describe('Deadline of one attempt in ms, including the time to connect.'),
   order: z
     .enum(['strict', 'best-effort'])
     .default('best-effort')
     .describe(
-      'Of the deliveries of one customer. `best-effort`: in order as long as attempts succeed; one that waits for a retry lets the others past. `strict`: the others wait, also behind a parked one, until it is redelivered or skipped.',
+      'The order of one customer’s deliveries. `best-effort`: in order as long as attempts succeed; a delivery that waits for a retry lets later ones pass. `strict`: later deliveries wait for earlier ones, and behind a parked one until it is redelivered or skipped.',
     ),
   retry: z
     .strictObject({
@@ -28,20 +28,20 @@ const common = z.strictObject({
     })
     .prefault({})
     .describe(
-      'How long each retry waits, lengthened by up to 20 % at random; then the delivery is parked. By default 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h. A `Retry-After` from the destination is honoured.',
+      'The wait before each retry in ms; random jitter lengthens each by up to 20 %. After the last retry the delivery is parked. Default: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h. A `Retry-After` of the destination is honoured.',
     ),
   limit: z
     .strictObject({
-      concurrency: z.int().min(1).max(1_000).default(16).describe('Attempts under way at once, of all processes together.'),
+      concurrency: z.int().min(1).max(1_000).default(16).describe('The most attempts at the same time, for all processes together.'),
       perSecond: z
         .int()
         .min(1)
         .max(10_000)
         .optional()
-        .describe('Attempts per second, of all processes together; without it as many as come.'),
+        .describe('The most attempts per second, for all processes together; default: unlimited.'),
     })
     .prefault({})
-    .describe('How much this destination takes at once.'),
+    .describe('Limits for attempts to this destination.'),
 });
 
 type KindRegistry = typeof destinationKinds;

@@ -20,8 +20,8 @@ const stepShape = Object.fromEntries(Object.entries(stepSpecs).map(([kind, spec]
 export const flowStep = z
   .strictObject({
     id: name,
-    needs: z.array(name).optional().describe('Steps that must have finished; default: the one above.'),
-    when: expression.optional().describe('The step is skipped where this is not true.'),
+    needs: z.array(name).optional().describe('Ids of the steps that must finish before this one starts; default: the step above.'),
+    when: expression.optional().describe('A condition; the step is skipped unless it is true.'),
     ...stepShape,
   })
   .superRefine((step, context) => {
@@ -39,9 +39,9 @@ export const flowSpec = z
   .strictObject({
     on: z
       .strictObject({
-        sources: z.array(refTo('Source')).min(1).optional().describe('Names of sources; default: all.'),
-        types: z.array(z.string().min(1)).min(1).optional().describe('Type patterns; `*` stands for anything; default: all.'),
-        when: expression.optional().describe('A condition over `event`.'),
+        sources: z.array(refTo('Source')).min(1).optional().describe('Names of the sources whose events start a run; default: all.'),
+        types: z.array(z.string().min(1)).min(1).optional().describe('Patterns of event types; `*` matches any text; default: all types.'),
+        when: expression.optional().describe('A condition over `event`; no run starts unless it is true.'),
       })
       .prefault({}),
     steps: z.array(flowStep).min(1).max(50),
@@ -49,9 +49,9 @@ export const flowSpec = z
       .enum(['park-key', 'skip'])
       .default('park-key')
       .describe(
-        'The fate of later events of the same customer and lane when a run is given up. `park-key`: they wait until its dead letter is resolved; `skip`: they go on.',
+        'What happens to later events of the same customer and lane when a run is given up. `park-key`: they are held until its dead letter is resolved. `skip`: they are processed.',
       ),
-    decision: expression.optional().describe('The run’s decision; default: the output of the last step that is not a delivery.'),
+    decision: expression.optional().describe('The run’s decision; default: the output of the last step that is not a `deliver` step.'),
   })
   .superRefine((flow, context) => {
     const before = new Set<string>();
@@ -70,6 +70,6 @@ export type FlowSpec = z.infer<typeof flowSpec>;
 export const flowDocument = documentOf(
   'Flow',
   flowSpec,
-  'What happens to which events. Immutable per version: a run keeps the version it started with.',
+  'Describes what happens to which events. Immutable per version: a run keeps the version it started with.',
 );
 export type FlowDocument = z.infer<typeof flowDocument>;

@@ -11,5 +11,5 @@ export const secret = marked(
     z.strictObject({ value: z.string().min(1).describe('The secret in the clear; encrypted before it is stored.') }),
     z.strictObject({ sealed: z.string(), fingerprint: z.string() }).describe('The stored form, as `millrace get` prints it.'),
   ]),
-).describe('A secret. Write `{ value: … }`; what comes back is encrypted.');
+).describe('A secret. Write `{ value: … }`; it is returned only in its encrypted form.');
 export type Secret = z.infer<typeof secret>;

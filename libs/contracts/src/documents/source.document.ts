@@ -9,16 +9,24 @@ import { signatureScheme } from './signature-scheme.js';
 const extraction = {
   customer: expression
     .optional()
-    .describe('Whose event it is, as JSONata over `{ body, headers }`; default: the preset’s. Nothing found: the shared customer `-`.'),
-  type: expression.optional().describe('The event’s type, likewise; default: the preset’s, else `body.type`.'),
-  eventId: expression.optional().describe('The provider’s own id of the event, likewise; default: the preset’s, else a hash of the body.'),
+    .describe(
+      'Reads the customer: JSONata over `{ body, headers }`; default: the preset’s. An event without a customer belongs to the shared customer `-`.',
+    ),
+  type: expression
+    .optional()
+    .describe('Reads the event’s type: JSONata over `{ body, headers }`; default: the preset’s, else `body.type`.'),
+  eventId: expression
+    .optional()
+    .describe(
+      'Reads the provider’s own id of the event: JSONata over `{ body, headers }`; default: the preset’s. Without an id, a hash of the body identifies the event.',
+    ),
   lane: z
     .strictObject({
       default: z.enum(lanes).default('normal'),
       rules: z
         .array(
           z.strictObject({
-            types: z.array(z.string().min(1)).min(1).describe('Type patterns; `*` stands for anything.'),
+            types: z.array(z.string().min(1)).min(1).describe('Patterns of event types; `*` matches any text.'),
             lane: z.enum(lanes),
           }),
         )
@@ -31,9 +39,13 @@ const extraction = {
 const publicUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https address' })
   .optional()
-  .describe('The address of this source as the provider calls it, without a query: for schemes that sign the URL.');
+  .describe('The address at which the provider calls this source, without a query. Schemes that sign the URL need it.');
 
-const secrets = z.array(secret).min(1).max(4).describe('Active secrets; any of them verifies, so two overlap during a rotation.');
+const secrets = z
+  .array(secret)
+  .min(1)
+  .max(4)
+  .describe('Active secrets. Each of them verifies, so an old and a new one can overlap during a rotation.');
 
 /** Exactly how requests to this source are verified. */
 export const sourceSpec = z.discriminatedUnion('scheme', [
@@ -41,13 +53,13 @@ export const sourceSpec = z.discriminatedUnion('scheme', [
   z.strictObject({ scheme: z.literal('custom'), custom: signatureScheme, secrets, publicUrl, ...extraction }),
   z
     .strictObject({ scheme: z.literal('api-key'), ...extraction })
-    .describe('CloudEvents at `POST /v1/events` with an API key; the CloudEvents attribute `source` names this document.'),
+    .describe('Accepts CloudEvents at `POST /v1/events` with an API key. The CloudEvents attribute `source` names this document.'),
 ]);
 export type SourceSpec = z.infer<typeof sourceSpec>;
 
 export const sourceDocument = documentOf(
   'Source',
   sourceSpec,
-  "A partner's channel in: how its requests are verified, whose customer they are about, and how urgent they are.",
+  'A partner’s channel in: how requests are verified, and how customer, type, id and lane of an event are found.',
 );
 export type SourceDocument = z.infer<typeof sourceDocument>;

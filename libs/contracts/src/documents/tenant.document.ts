@@ -9,5 +9,5 @@ export const tenantSpec = z.strictObject({
 /** Belongs to itself, so its metadata names no other tenant. */
 export const tenantDocument = z
   .strictObject({ apiVersion: z.literal(apiVersion), kind: z.literal('Tenant'), metadata: z.strictObject({ name }), spec: tenantSpec })
-  .describe('A tenant: everything else belongs to one, and nothing crosses from one to another.');
+  .describe('A tenant. All other documents belong to one tenant, and nothing crosses from one tenant to another.');
 export type TenantDocument = z.infer<typeof tenantDocument>;

@@ -6,13 +6,13 @@ export const certificateScheme = signedContent
     kind: z
       .literal('certificate')
       .describe(
-        'A signature made with the key of an X.509 certificate. Each secret of the source is PEM: the trusted root certificates and, where requests do not carry it, the chain from the provider’s certificate on. No address in a request is ever fetched.',
+        'A signature made with the key of an X.509 certificate. Each secret of the source is PEM: the trusted root certificates and, if requests do not carry the chain, the chain that begins with the provider’s certificate. No address in a request is ever fetched.',
       ),
     hash: z
       .enum(['sha256', 'sha384', 'sha512'])
       .default('sha256')
       .describe('The hash that is signed, with RSA (PKCS #1 v1.5) or ECDSA (DER).'),
-    host: z.string().min(1).describe('The DNS name that the provider’s certificate must be issued for.'),
+    host: z.string().min(1).describe('The DNS name for which the provider’s certificate must be issued.'),
     chainHeader: z
       .string()
       .min(1)

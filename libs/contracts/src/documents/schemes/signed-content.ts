@@ -11,31 +11,39 @@ export const signedContent = z.strictObject({
     })
     .default('{body}')
     .describe(
-      'The signed text. {body} stands for the raw bytes received; its place can be taken by {form} (form fields sorted by name, names and values without separators) or {crc32} (CRC-32 of the bytes, decimal). Further terms: {timestamp}, {id}, {method}, {url} (the `publicUrl` of the source with the query of the request), {header.NAME}, {query.NAME}.',
+      'The signed text. {body} stands for the raw bytes received; instead of it the text can contain {form} (form fields sorted by name, names and values without separators) or {crc32} (CRC-32 of the bytes, decimal). Further terms: {timestamp}, {id}, {method}, {url} (the `publicUrl` of the source with the query of the request), {header.NAME}, {query.NAME}.',
     ),
   prefix: z.string().default('').describe('Text before the signature, such as `sha256=`.'),
   list: z
     .strictObject({
-      separator: z.string().min(1).describe('Between entries: `,` or a space.'),
-      keyValue: z.string().min(1).describe('Between an entry’s name and value: `=` or `,`.'),
-      signature: z.string().min(1).describe('The name of the signature entries; any one that matches is enough (rotation).'),
-      timestamp: z.string().min(1).optional().describe('The name of the timestamp entry, where it is in this header.'),
+      separator: z.string().min(1).describe('The separator between entries: `,` or a space.'),
+      keyValue: z.string().min(1).describe('The separator between an entry’s name and value: `=` or `,`.'),
+      signature: z
+        .string()
+        .min(1)
+        .describe('The name of the signature entries. One that matches is enough, so a provider can send two during a rotation.'),
+      timestamp: z.string().min(1).optional().describe('The name of the timestamp entry, if the timestamp is in this header.'),
     })
     .optional()
-    .describe('Set where the header is a list, as Stripe’s `t=…,v1=…`.'),
+    .describe('Set if the header is a list, such as Stripe’s `t=…,v1=…`.'),
   timestampHeader: z.string().min(1).optional().describe('The header with the signed timestamp.'),
   timestampUnit: z
     .enum(['s', 'ms', 'rfc3339'])
     .default('s')
     .describe('Seconds or milliseconds since 1970, digits only; or `rfc3339`, such as 2026-01-31T12:00:00Z.'),
-  toleranceSeconds: z.int().min(1).max(86_400).default(300).describe('How far the timestamp may be from now, either way.'),
+  toleranceSeconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(300)
+    .describe('The largest allowed difference between the timestamp and the current time, earlier or later.'),
   idHeader: z.string().min(1).optional().describe('The header with the signed message id, for {id}.'),
   bodyDigestQuery: z
     .string()
     .min(1)
     .optional()
     .describe(
-      'With {form} and {url}: the query parameter with the SHA-256 of the body in hex, as Twilio’s `bodySHA256`. A request that has it signs no form fields; one whose body is no form must have it.',
+      'Needs {form} and {url}. The query parameter with the SHA-256 of the body in hex, such as Twilio’s `bodySHA256`. A request with this parameter signs no form fields. A request whose body is not a form must have it.',
     ),
 });
 

@@ -4,11 +4,11 @@ import { expression, jsonSchema } from '../references.js';
 /** Judges its input, which is also its output. */
 export const validateStep = z
   .strictObject({
-    input: expression.describe('The value that is judged, such as `steps.assess`; it is also the step’s output.'),
+    input: expression.describe('The value to check, such as `steps.assess`. It is also the step’s output.'),
     schema: jsonSchema.optional(),
     rules: z
       .array(z.strictObject({ check: expression.describe('Must be true.'), message: z.string().min(1).max(500) }))
       .default([])
-      .describe('Rules across fields, with `value` being the input.'),
+      .describe('Rules across fields. In a rule, `value` is the input.'),
   })
   .refine((step) => step.schema !== undefined || step.rules.length > 0, { path: ['rules'], error: 'needs a schema or at least one rule' });
