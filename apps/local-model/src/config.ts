@@ -23,7 +23,7 @@ const own = {
 
 export const localModelSettings = { ...httpSettings, ...processSettings, ...own };
 
-/** What the module itself needs; the rest of the table is the process's. */
+/** The settings of the module. The other settings of the table belong to the process. */
 export type LocalModelOptions = Settings<typeof own>;
 /** The injection token of the {@link LocalModelOptions}. */
 export const localModelOptions = Symbol('local model options');

@@ -8,7 +8,7 @@ import { RateLimits } from './limits/rate-limits.js';
 import { CompletionService } from './openai/completion.service.js';
 import { CompletionsController } from './openai/completions.controller.js';
 
-/** An OpenAI-compatible API over rules and small offline methods: no network, no key, the same answer every time. */
+/** An OpenAI-compatible API over rules and small offline methods. It needs no network and no key, and is deterministic. */
 @Module({})
 export class LocalModelModule {
   static register(options: LocalModelOptions): DynamicModule {

@@ -76,11 +76,11 @@ function isDraft07(schema: object): boolean {
 }
 
 function describe({ instancePath, message, keyword, params }: ErrorObject): string {
-  const place = instancePath === '' ? 'the answer' : instancePath;
-  if (keyword === 'enum') return `${place} must be one of ${JSON.stringify(params['allowedValues'])}`;
-  if (keyword === 'const') return `${place} must be ${JSON.stringify(params['allowedValue'])}`;
-  if (keyword === 'additionalProperties') return `${place} must have no other properties than the schema names`;
-  return `${place} ${message ?? `fails ${keyword}`}`;
+  const path = instancePath === '' ? 'the answer' : instancePath;
+  if (keyword === 'enum') return `${path} must be one of ${JSON.stringify(params['allowedValues'])}`;
+  if (keyword === 'const') return `${path} must be ${JSON.stringify(params['allowedValue'])}`;
+  if (keyword === 'additionalProperties') return `${path} must have no other properties than the schema names`;
+  return `${path} ${message ?? `fails ${keyword}`}`;
 }
 
 /** Compiles each schema once: compiling takes milliseconds, checking takes microseconds. Evicts the least recently used one. */

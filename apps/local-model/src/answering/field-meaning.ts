@@ -2,7 +2,7 @@ import { spaced } from '../text/english.js';
 import { entityTypes } from '../analysis/entities.js';
 import type { EntityType } from '../analysis/entities.js';
 
-/** What a field of the wanted output is about, as far as its name and description tell. */
+/** The subject of an output field, derived from its name and description. */
 export type Meaning =
   | 'sentiment'
   | 'topic'
@@ -85,7 +85,7 @@ const vocabulary: readonly [Meaning, readonly string[]][] = [
 ];
 const meanings = new Map(vocabulary.flatMap(([meaning, words]) => words.map((word): [string, Meaning] => [word, meaning])));
 
-/** Words that only say what form a value has: a `sentimentScore` is about the sentiment, the `label` of a sentiment too. */
+/** Words that describe only the form of a value: `sentimentScore` is about the sentiment, and so is the `label` of a sentiment. */
 const weak = new Set(
   [
     ['label', 'value', 'name', 'type', 'kind', 'class', 'category', 'result', 'text', 'level', 'score', 'reason', 'item', 'items'],
@@ -93,7 +93,7 @@ const weak = new Set(
   ].flat(),
 );
 
-/** Descriptions are prose, where `number` and `type` mean nothing; these words do. */
+/** The words that count in a description. It is prose, where words such as `number` and `type` mean nothing. */
 const tellingInProse = new Set<Meaning>([
   'sentiment',
   'summary',
@@ -111,7 +111,8 @@ export function isEntityType(meaning: Meaning | undefined): meaning is EntityTyp
 }
 
 /**
- * The name decides, its last word first (`riskReasons` are reasons) and words of mere form last; then the part it stands in; then the description.
+ * Looks at the name first: its last word before the others (`riskReasons` are reasons), words of form last. Then at the enclosing object, then at the
+ * description.
  */
 export function meaningOf(name: string, description: string | undefined, around: Meaning | undefined): Meaning | undefined {
   const words = wordsOf(name).toReversed();

@@ -6,7 +6,7 @@ import { languageName } from '../analysis/language.js';
 import { wordsOf } from './field-meaning.js';
 import type { Meaning } from './field-meaning.js';
 
-/** What a caller's list of labels says for "none of these". */
+/** Words of labels that mean "none of these". */
 const fallbackWords = new Set([
   'other',
   'others',
@@ -41,7 +41,7 @@ const sentimentWords: Record<'negative' | 'neutral' | 'positive', ReadonlySet<st
 };
 const strengthWords = new Set(['very', 'strongly', 'extremely', 'highly', 'most']);
 
-/** Places on a scale from "leave it" to "now", by the words people use for them. */
+/** Levels of urgency by the words for them, from low to high. */
 const scale: Readonly<Record<string, number>> = {
   ...rank(0, 'none', 'ignore', 'close', 'informational', 'info', 'trivial', 'no', 'false', 'p5', 'skip', 'spam'),
   ...rank(
@@ -99,12 +99,12 @@ const scale: Readonly<Record<string, number>> = {
   ),
 };
 
-/** The one of a caller's labels that fits best. */
+/** Returns the label that fits best. */
 export function chooseLabel(labels: readonly string[], meaning: Meaning | undefined, analysis: Analysis): string {
   return labelByMeaning(labels, meaning, analysis) ?? labelBySimilarity(labels, analysis) ?? fallbackOf(labels) ?? middleOf(labels);
 }
 
-/** Those of a caller's labels that the text is about, the best first; possibly none. */
+/** Returns the labels that the text is about, the best one first; possibly none. */
 export function fittingLabels(labels: readonly string[], analysis: Analysis): string[] {
   const byTopic = scoreByTopic(labels, analysis);
   return labels
@@ -142,11 +142,11 @@ function languageLabel(labels: readonly string[], code: string): string | undefi
   return labels.find((label) => label.toLowerCase().split(/[-_]/)[0] === code || label.toLowerCase() === name) ?? fallbackOf(labels);
 }
 
-/** Only where every label has a place on the scale. */
+/** Undefined unless every label has a level on the scale. */
 function scaleLabel(labels: readonly string[], score: number): string | undefined {
-  const places = labels.map((label) => Math.max(-1, ...wordsOrCode(label).map((word) => (Object.hasOwn(scale, word) ? scale[word]! : -1))));
-  if (places.includes(-1)) return undefined;
-  const ordered = labels.map((label, at) => ({ label, place: places[at]! })).toSorted((one, other) => one.place - other.place);
+  const levels = labels.map((label) => Math.max(-1, ...wordsOrCode(label).map((word) => (Object.hasOwn(scale, word) ? scale[word]! : -1))));
+  if (levels.includes(-1)) return undefined;
+  const ordered = labels.map((label, at) => ({ label, level: levels[at]! })).toSorted((one, other) => one.level - other.level);
   return ordered[Math.min(ordered.length - 1, Math.floor((score / 100) * ordered.length))]!.label;
 }
 
@@ -157,7 +157,7 @@ function topicLabel(labels: readonly string[], analysis: Analysis): string | und
   return best !== undefined && best[1] >= 0.2 ? best[0] : undefined;
 }
 
-/** How much of the topic guess each label can claim: all of a topic it names, a part of one it is near to. */
+/** Scores labels by the topic guess: a label gets the whole share of a topic that it names, and a part of the share of a near topic. */
 function scoreByTopic(labels: readonly string[], { topic }: Analysis): Map<string, number> {
   const scores = new Map(labels.map((label) => [label, 0]));
   for (const [guessed, share] of topic.shares) {
@@ -179,7 +179,7 @@ function labelBySimilarity(labels: readonly string[], analysis: Analysis): strin
   return scored[0] !== undefined && scored[0].score > 0 ? scored[0].label : undefined;
 }
 
-/** The share of a label's words that the text has. */
+/** Returns the share of the label's words that occur in the text, 0 to 1. */
 function similarity(label: string, { stems }: Analysis): number {
   const wanted = contentStems(label);
   return wanted.length === 0 ? 0 : wanted.filter((stem) => stems.includes(stem)).length / wanted.length;
@@ -193,7 +193,7 @@ function middleOf(labels: readonly string[]): string {
   return labels[Math.floor((labels.length - 1) / 2)]!;
 }
 
-/** How much there was to go by in all: between the sentiment's and the topic's. */
+/** Returns the mean of the confidences in sentiment and topic, 0 to 1. */
 export function confidenceOf({ language, sentiment, topic }: Analysis): number {
   if (!language.english) return 0.1;
   return Math.round(((sentiment.confidence + topic.confidence) / 2) * 100) / 100;
@@ -203,6 +203,6 @@ function wordsOrCode(label: string): string[] {
   return /^p\d$/i.test(label) ? [label.toLowerCase()] : wordsOf(label);
 }
 
-function rank(place: number, ...words: string[]): Record<string, number> {
-  return Object.fromEntries(words.map((word) => [word, place]));
+function rank(level: number, ...words: string[]): Record<string, number> {
+  return Object.fromEntries(words.map((word) => [word, level]));
 }

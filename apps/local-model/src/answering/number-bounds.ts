@@ -1,6 +1,6 @@
 import type { Schema } from './schema-references.js';
 
-/** The number that the schema allows nearest to the one given. Two decimals where the schema asks for no step of its own. */
+/** Returns the nearest number that the schema allows, rounded to two decimals unless the schema sets a step. */
 export function bounded(number: number, schema: Schema): number {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema as Record<string, number | undefined>;
   const step = multipleOf ?? (isWhole(schema['type']) ? 1 : 0.01);
@@ -17,7 +17,7 @@ function isWhole(type: unknown): boolean {
   return type === 'integer' || (Array.isArray(type) && type.includes('integer') && !type.includes('number'));
 }
 
-/** Without the tail that binary fractions leave: 0.3, not 0.30000000000000004. */
+/** Removes the error of binary fractions: 0.3, not 0.30000000000000004. */
 function onStep(value: number, step: number, round: (quotient: number) => number): number {
   return Number((round(value / step) * step).toFixed(10));
 }

@@ -11,11 +11,11 @@ import { bounded } from './number-bounds.js';
 import { merged, resolved } from './schema-references.js';
 import type { Schema } from './schema-references.js';
 
-/** Where in the output a value stands. */
-interface Place {
+/** The field of the output that a value is for. */
+interface OutputField {
   readonly name: string;
   readonly meaning: Meaning | undefined;
-  /** The entity that the part around describes. */
+  /** The entity that the enclosing object describes. */
   readonly entity: Entity | undefined;
   readonly depth: number;
 }
@@ -31,8 +31,8 @@ const depthLimit = 12;
 const listLimit = 5;
 
 /**
- * Fills a JSON Schema (draft 2020-12) with what the analysis has to say: names, descriptions, types and enums tell which part goes where. The result
- * is meant to be valid, but a schema can ask for what no text holds (a pattern, a format): the caller checks.
+ * Fills a JSON Schema (draft 2020-12) with results of the analysis, chosen by the names, descriptions, types and enums of the schema. The result is not
+ * always valid, because a schema can ask for what the text does not contain (a pattern, a format); the caller checks it.
  */
 export function fillSchema(root: Schema, analysis: Analysis): Json {
   return new SchemaFiller(root, analysis).value(root, { name: '', meaning: undefined, entity: undefined, depth: 0 }) ?? null;
@@ -44,37 +44,37 @@ class SchemaFiller {
     private readonly analysis: Analysis,
   ) {}
 
-  /** Undefined where nothing is known and the value may be left out. */
-  value(given: unknown, place: Place): Json | undefined {
+  /** Undefined if nothing is known and the value may be left out. */
+  value(given: unknown, field: OutputField): Json | undefined {
     const schema = resolved(this.root, given);
     if (schema['const'] !== undefined) return schema['const'] as Json;
-    if (Array.isArray(schema['enum'])) return this.choice(schema['enum'] as Json[], place);
+    if (Array.isArray(schema['enum'])) return this.choice(schema['enum'] as Json[], field);
     const variants = (schema['anyOf'] ?? schema['oneOf']) as unknown[] | undefined;
-    if (Array.isArray(variants) && variants.length > 0) return this.firstKnown(variants, schema, place);
-    switch (this.typeOf(schema, place)) {
+    if (Array.isArray(variants) && variants.length > 0) return this.firstKnown(variants, schema, field);
+    switch (this.typeOf(schema, field)) {
       case 'object':
-        return this.object(schema, place);
+        return this.object(schema, field);
       case 'array':
-        return this.array(schema, place);
+        return this.array(schema, field);
       case 'string':
-        return this.string(schema, place);
+        return this.string(schema, field);
       case 'number':
       case 'integer':
-        return this.number(schema, place);
+        return this.number(schema, field);
       case 'boolean':
-        return this.isTrue(place.name);
+        return this.isTrue(field.name);
       default:
         return null;
     }
   }
 
-  /** Of several types the first that is not null; null where nothing is known to put there. */
-  private typeOf(schema: Schema, place: Place): string {
+  /** Returns the first type other than null; null if the schema allows it and nothing is known for the field. */
+  private typeOf(schema: Schema, field: OutputField): string {
     const { type } = schema;
     if (typeof type === 'string') return type;
     if (Array.isArray(type)) {
       const [first] = type.filter((one) => one !== 'null') as string[];
-      return first === undefined || (type.includes('null') && !this.isKnown(first, place)) ? 'null' : first;
+      return first === undefined || (type.includes('null') && !this.isKnown(first, field)) ? 'null' : first;
     }
     if (schema['properties'] !== undefined || schema['required'] !== undefined) return 'object';
     if (schema['items'] !== undefined || schema['prefixItems'] !== undefined) return 'array';
@@ -82,17 +82,17 @@ class SchemaFiller {
     return 'string';
   }
 
-  private firstKnown(variants: readonly unknown[], around: Schema, place: Place): Json | undefined {
+  private firstKnown(variants: readonly unknown[], around: Schema, field: OutputField): Json | undefined {
     const common = { ...around, anyOf: undefined, oneOf: undefined };
     const schemas = variants.map((variant) => merged(common, resolved(this.root, variant)));
     const nullable = schemas.some((schema) => schema['type'] === 'null');
     const [first] = schemas.filter((schema) => schema['type'] !== 'null');
     if (first === undefined) return null;
-    return nullable && !this.isKnown(this.typeOf(first, place), place) ? null : this.value(first, place);
+    return nullable && !this.isKnown(this.typeOf(first, field), field) ? null : this.value(first, field);
   }
 
-  /** Whether the text has anything for this place, as against a guess that only keeps the schema satisfied. */
-  private isKnown(type: string, { meaning, entity, name }: Place): boolean {
+  /** True if the text says something about the field; otherwise a value would be a guess that only satisfies the schema. */
+  private isKnown(type: string, { meaning, entity, name }: OutputField): boolean {
     if (type === 'object' || type === 'array' || type === 'boolean') return true;
     if (entity !== undefined) return true;
     if (isEntityType(meaning)) return this.entity(meaning) !== undefined;
@@ -101,44 +101,44 @@ class SchemaFiller {
     return this.analysis.text !== '';
   }
 
-  private choice(choices: readonly Json[], place: Place): Json {
-    const { meaning, entity } = place;
+  private choice(choices: readonly Json[], field: OutputField): Json {
+    const { meaning, entity } = field;
     if (entity !== undefined && choices.includes(entity.type)) return entity.type;
-    if (choices.includes(null) && !this.isKnown('label', { ...place, meaning: meaning ?? 'topic' })) return null;
+    if (choices.includes(null) && !this.isKnown('label', { ...field, meaning: meaning ?? 'topic' })) return null;
     const labels = choices.filter((choice) => typeof choice === 'string');
     if (labels.length > 0) return chooseLabel(labels, meaning, this.analysis);
     const numbers = choices.filter((choice) => typeof choice === 'number').toSorted((one, other) => one - other);
-    if (numbers.length > 0) return numbers[Math.min(numbers.length - 1, Math.floor(this.share(place) * numbers.length))]!;
-    return choices.includes(true) && choices.includes(false) ? this.isTrue(place.name) : (choices[0] ?? null);
+    if (numbers.length > 0) return numbers[Math.min(numbers.length - 1, Math.floor(this.share(field) * numbers.length))]!;
+    return choices.includes(true) && choices.includes(false) ? this.isTrue(field.name) : (choices[0] ?? null);
   }
 
-  private object(schema: Schema, place: Place): Json {
+  private object(schema: Schema, field: OutputField): Json {
     const properties = (schema['properties'] ?? {}) as Record<string, unknown>;
     const required = new Set((schema['required'] ?? []) as string[]);
     const result: Record<string, Json> = {};
     for (const [name, given] of Object.entries(properties)) {
       const { description } = resolved(this.root, given);
-      const meaning = meaningOf(name, typeof description === 'string' ? description : undefined, place.meaning);
-      const inner = { name, meaning, entity: place.entity, depth: place.depth + 1 };
-      const wanted = required.has(name) || (place.depth < depthLimit / 2 && meaning !== undefined);
-      const value = wanted && place.depth < depthLimit ? this.value(given, inner) : undefined;
+      const meaning = meaningOf(name, typeof description === 'string' ? description : undefined, field.meaning);
+      const inner = { name, meaning, entity: field.entity, depth: field.depth + 1 };
+      const wanted = required.has(name) || (field.depth < depthLimit / 2 && meaning !== undefined);
+      const value = wanted && field.depth < depthLimit ? this.value(given, inner) : undefined;
       if (value !== undefined) result[name] = value;
     }
     return result;
   }
 
-  private array(schema: Schema, place: Place): Json {
+  private array(schema: Schema, field: OutputField): Json {
     const { minItems = 0, maxItems = listLimit, items, prefixItems = [] } = schema as Partial<List>;
-    const inner = { ...place, depth: place.depth + 1 };
+    const inner = { ...field, depth: field.depth + 1 };
     const list = prefixItems.map((item) => this.value(item, inner) ?? null);
-    if (items !== false && place.depth < depthLimit / 2) list.push(...this.items(this.itemSchema(items), inner));
+    if (items !== false && field.depth < depthLimit / 2) list.push(...this.items(this.itemSchema(items), inner));
     const wanted = (schema['uniqueItems'] === true ? unique(list) : list).slice(0, maxItems);
     const least = items === false ? 0 : minItems;
     while (wanted.length < least) wanted.push(this.value(items, inner) ?? null);
     return wanted;
   }
 
-  /** Of alternatives the first that is not null: a list says that there is nothing by having no items. */
+  /** Returns the first alternative other than null: a list without items already says that there is nothing. */
   private itemSchema(items: unknown): Schema {
     const schema = resolved(this.root, items);
     const variants = (schema['anyOf'] ?? schema['oneOf']) as unknown[] | undefined;
@@ -147,14 +147,14 @@ class SchemaFiller {
     return variant === undefined ? schema : merged({ ...schema, anyOf: undefined, oneOf: undefined }, variant);
   }
 
-  private items(schema: Schema, place: Place): Json[] {
-    const { meaning } = place;
+  private items(schema: Schema, field: OutputField): Json[] {
+    const { meaning } = field;
     const { entities, text } = this.analysis;
     if (Array.isArray(schema['enum'])) return this.labels(schema['enum'] as Json[], meaning);
-    const type = this.typeOf(schema, place);
+    const type = this.typeOf(schema, field);
     const wanted = entities.filter((entity) => meaning === 'entities' || entity.type === meaning);
-    if (meaning === 'entities' || isEntityType(meaning)) return wanted.map((entity) => this.value(schema, { ...place, entity }) ?? null);
-    if (type === 'object') return text === '' ? [] : [this.value(schema, place) ?? null];
+    if (meaning === 'entities' || isEntityType(meaning)) return wanted.map((entity) => this.value(schema, { ...field, entity }) ?? null);
+    if (type === 'object') return text === '' ? [] : [this.value(schema, field) ?? null];
     if (type !== 'string' || schema['const'] !== undefined || schema['format'] !== undefined || schema['pattern'] !== undefined) return [];
     return this.texts(meaning).map((one) => fitted(one, schema));
   }
@@ -173,9 +173,9 @@ class SchemaFiller {
     return fittingLabels(labels, this.analysis);
   }
 
-  private string(schema: Schema, place: Place): string {
-    const { meaning, entity, name } = place;
-    const byFormat = this.formatted(schema['format'], place);
+  private string(schema: Schema, field: OutputField): string {
+    const { meaning, entity, name } = field;
+    const byFormat = this.formatted(schema['format'], field);
     if (byFormat !== undefined) return byFormat;
     const text = entity === undefined ? this.text(meaning, name, lengthOf(schema)) : this.textOfEntity(entity, name);
     return this.matching(text, schema['pattern']) ?? fitted(text, schema);
@@ -219,8 +219,8 @@ class SchemaFiller {
     return last === 'currency' ? (entity.currency ?? '') : entity.value;
   }
 
-  /** The likest piece of the text where a format is asked for; the epoch and its like where there is none. */
-  private formatted(format: unknown, { entity }: Place): string | undefined {
+  /** Returns the first value of the text in the format, or a neutral one such as the epoch; undefined for other formats. */
+  private formatted(format: unknown, { entity }: OutputField): string | undefined {
     const own = entity?.type === 'date' ? [entity.value] : [];
     const dates = [...own, ...this.all('date')].filter((date) => !Number.isNaN(Date.parse(date)));
     const moment = new Date(dates[0] === undefined ? 0 : withZone(dates[0])).toISOString();
@@ -256,15 +256,15 @@ class SchemaFiller {
     return whole.find((candidate) => wanted.problemsOf(candidate).length === 0);
   }
 
-  private number(schema: Schema, place: Place): number {
-    const { meaning, entity } = place;
+  private number(schema: Schema, field: OutputField): number {
+    const { meaning, entity } = field;
     const found = entity?.number ?? (isEntityType(meaning) ? this.entity(meaning)?.number : undefined);
-    return bounded(found ?? this.scaled(schema, place), schema);
+    return bounded(found ?? this.scaled(schema, field), schema);
   }
 
-  /** The share of a scale that fits, laid between the schema's bounds or those that such a field usually has. */
-  private scaled(schema: Schema, place: Place): number {
-    const { meaning, name } = place;
+  /** Maps the share to the bounds of the schema, or to the usual bounds of such a field. */
+  private scaled(schema: Schema, field: OutputField): number {
+    const { meaning, name } = field;
     const minimum = (schema['minimum'] ?? schema['exclusiveMinimum']) as number | undefined;
     const maximum = (schema['maximum'] ?? schema['exclusiveMaximum']) as number | undefined;
     if (meaning === undefined || isEntityType(meaning)) return minimum ?? 0;
@@ -273,17 +273,17 @@ class SchemaFiller {
       meaning === 'confidence' ? [0, 1] : meaning === 'sentiment' ? (rating ? [1, 5] : [-1, 1]) : [0, 100];
     const from = minimum ?? Math.min(low, maximum ?? low);
     const to = maximum ?? Math.max(high, from);
-    const share = highestFirst(schema['description']) ? 1 - this.share(place) : this.share(place);
+    const share = highestFirst(schema['description']) ? 1 - this.share(field) : this.share(field);
     return from + share * (to - from);
   }
 
-  private share({ meaning }: Place): number {
+  private share({ meaning }: OutputField): number {
     if (meaning === 'sentiment') return (this.analysis.sentiment.score + 1) / 2;
     if (meaning === 'confidence') return confidenceOf(this.analysis);
     return this.analysis.assessment.score / 100;
   }
 
-  /** A yes or no by the words of its name; `not` and `no` turn it round. */
+  /** Decides a boolean by the words of its name; `not` and `no` negate it. */
   private isTrue(name: string): boolean {
     const words = wordsOf(name);
     const turned = words.includes('not') || words.includes('no');
@@ -307,7 +307,7 @@ class SchemaFiller {
     return words.includes(topic.label) || wanted.some((stem) => stems.includes(stem));
   }
 
-  /** The sentence with most words of a field's name. @param least how many it must share */
+  /** Returns the sentence that shares most words with a field's name. @param least the number of words that it must share */
   private sentenceAbout(name: string, least: number): string | undefined {
     const wanted = contentStems(name);
     const shared = ({ words }: { words: readonly { stem: string }[] }): number => words.filter(({ stem }) => wanted.includes(stem)).length;
@@ -339,13 +339,13 @@ function lengthOf(schema: Schema): number {
   return typeof schema['maxLength'] === 'number' ? schema['maxLength'] : 400;
 }
 
-/** Between the schema's lengths: cut at a word, or filled up with the dots of a text that has no more to say. */
+/** Fits a text between the schema's lengths: cuts it at a word, or pads it with dots. */
 function fitted(text: string, schema: Schema): string {
   const least = typeof schema['minLength'] === 'number' ? schema['minLength'] : 0;
   return shortened(text, lengthOf(schema)).padEnd(least, text === '' ? '-' : '.');
 }
 
-/** `1 = highest`: the scale runs the other way. */
+/** True if the description says that the scale is inverted, such as `1 = highest`. */
 function highestFirst(description: unknown): boolean {
   return (
     typeof description === 'string' &&

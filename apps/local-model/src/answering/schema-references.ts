@@ -1,9 +1,9 @@
 export type Schema = Readonly<Record<string, unknown>>;
 
-/** Chains of references longer than this are loops. */
+/** Longer chains of references are taken for loops. */
 const chainLimit = 12;
 
-/** A schema with what its `$ref` (within the document) and `allOf` add laid under it. */
+/** Merges a schema with its `$ref` (within the document) and its `allOf`. The schema's own keywords win. */
 export function resolved(root: Schema, given: unknown, depth = 0): Schema {
   if (typeof given !== 'object' || given === null || depth > chainLimit) return {};
   const { $ref, allOf, ...own } = given as Schema;
@@ -11,7 +11,7 @@ export function resolved(root: Schema, given: unknown, depth = 0): Schema {
   return parts.map((part) => resolved(root, part, depth + 1)).reduceRight((above, below) => merged(below, above), own as Schema);
 }
 
-/** Two schemas that both hold; where they differ, the upper one's word. */
+/** Merges two schemas that both apply. A keyword that differs is taken from `above`. */
 export function merged(below: Schema, above: Schema): Schema {
   const both = { ...below, ...above };
   const properties = { ...(below['properties'] as Schema | undefined), ...(above['properties'] as Schema | undefined) };
@@ -23,7 +23,7 @@ export function merged(below: Schema, above: Schema): Schema {
   };
 }
 
-/** A JSON Pointer as a URI fragment (RFC 6901 §6); anything else leads nowhere. */
+/** Resolves a JSON Pointer in a URI fragment (RFC 6901 §6). Other references resolve to an empty schema. */
 function target(root: Schema, reference: string): unknown {
   if (!/^#(?:\/|$)/.test(reference)) return {};
   const steps = reference.split('/').slice(1);

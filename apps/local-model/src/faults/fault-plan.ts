@@ -1,10 +1,10 @@
 import type { Fault, FaultRule } from './fault.js';
 
-/** The faults still to come: a request meets the first rule that matches it, and uses up one of its times. */
+/** The scripted faults that are left. A request uses up one time of the first rule that matches it. */
 export class FaultPlan {
   private rules: FaultRule[] = [];
 
-  /** What was planned before comes first. */
+  /** Adds rules after the existing ones. */
   add(rules: readonly FaultRule[]): void {
     this.rules.push(...rules.map((rule) => ({ ...rule })));
   }
@@ -13,7 +13,7 @@ export class FaultPlan {
     this.rules = [];
   }
 
-  /** `times` counts what is left. */
+  /** The rules with the times that are left of each. */
   get remaining(): readonly FaultRule[] {
     return this.rules;
   }

@@ -12,19 +12,19 @@ const brokenJson = z.strictObject({ fault: z.literal('brokenJson').describe('The
 const schemaBreaking = z.strictObject({ fault: z.literal('schemaBreaking').describe('The model’s text is JSON that no schema asks for.') });
 const hang = z.strictObject({ fault: z.literal('hang').describe('No answer, until the caller gives up.') });
 
-/** One way to fail. */
+/** One scripted failure. */
 export const fault = z.discriminatedUnion('fault', [status, delay, cutStream, brokenJson, schemaBreaking, hang]);
 export type Fault = z.infer<typeof fault>;
 
 const match = z.strictObject({
   model: z.string().min(1).optional(),
-  contains: z.string().min(1).optional().describe('Text that stands in what the user’s messages say.'),
+  contains: z.string().min(1).optional().describe('Text that the user’s messages contain.'),
 });
 
-/** Which requests a fault strikes. */
+/** The requests that a fault applies to. */
 const aim = {
   match: match.prefault({}),
-  times: z.int().min(1).nullable().default(null).describe('How many requests it strikes; null: all, until it is cleared.'),
+  times: z.int().min(1).nullable().default(null).describe('Number of requests it applies to; null: all, until it is cleared.'),
 };
 
 export const faultRule = z.discriminatedUnion('fault', [

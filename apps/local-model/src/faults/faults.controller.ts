@@ -10,7 +10,7 @@ import type { FaultRule } from './fault.js';
 
 const script = z.array(faultRule).min(1).max(100);
 
-/** Scripts failures: `docs/local-model.md` has the form. Only for callers on this machine. */
+/** Scripts failures, for callers on this machine only. `docs/local-model.md` describes the rules. */
 @Controller('local-model/faults')
 export class FaultsController {
   constructor(
@@ -44,7 +44,7 @@ export class FaultsController {
     this.plan.clear();
   }
 
-  /** @throws AddressNotFound, because for anyone else there is nothing here */
+  /** @throws AddressNotFound for all other callers, so that the address does not exist for them */
   private requireLocal({ socket }: FastifyRequest): void {
     if (!this.options.faults || !isLoopback(socket.remoteAddress)) throw new AddressNotFound();
   }

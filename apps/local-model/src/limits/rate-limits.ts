@@ -1,7 +1,7 @@
 import { RateLimited } from '../openai/api.errors.js';
 import { TokenBucket } from './token-bucket.js';
 
-/** Requests and tokens per minute, told to the caller in OpenAI's headers. */
+/** Limits requests and tokens per minute, and reports both in OpenAI's headers. */
 export class RateLimits {
   private readonly requests: TokenBucket;
   private readonly tokens: TokenBucket;
@@ -12,7 +12,7 @@ export class RateLimits {
   }
 
   /**
-   * Lets one request in, with the tokens it brings.
+   * Takes one request and its input tokens from the budgets.
    * @throws RateLimited
    */
   admit(inputTokens: number): void {
@@ -26,12 +26,12 @@ export class RateLimits {
     this.tokens.take(inputTokens);
   }
 
-  /** What the answer cost, once it is known. */
+  /** Takes the output tokens from the budget, once their number is known. */
   settle(outputTokens: number): void {
     this.tokens.take(outputTokens);
   }
 
-  /** `x-ratelimit-*`, as OpenAI writes them. */
+  /** The headers `x-ratelimit-*` in OpenAI's format. */
   headers(): Record<string, string> {
     return {
       'x-ratelimit-limit-requests': String(this.requests.limit),
@@ -44,7 +44,7 @@ export class RateLimits {
   }
 }
 
-/** `12ms`, `7.66s`, `1m3s`. */
+/** Formats a duration as OpenAI does: `12ms`, `7.66s`, `1m3s`. */
 export function duration(ms: number): string {
   if (ms < 1_000) return `${ms}ms`;
   if (ms < 60_000) return `${Number((ms / 1_000).toFixed(2))}s`;

@@ -1,12 +1,12 @@
 const minuteMs = 60_000;
 
-/** A budget per minute that refills evenly. It can be overdrawn: what was not known beforehand is settled afterwards. */
+/** A budget per minute that refills evenly. It can go below zero, because some costs are known only afterwards. */
 export class TokenBucket {
   private level: number;
   private at: number;
 
   constructor(
-    /** Per minute, and at most saved up. */
+    /** The amount per minute, and the most that can be saved. */
     readonly limit: number,
     private readonly now: () => number,
   ) {
@@ -14,7 +14,7 @@ export class TokenBucket {
     this.at = now();
   }
 
-  /** How long until `cost` could be taken; 0 where it can be now. A cost above the limit waits for a full bucket. */
+  /** Returns the time until `cost` can be taken; 0 if it can be now. A cost above the limit waits for a full bucket. */
   waitMsFor(cost: number): number {
     const missing = Math.min(cost, this.limit) - this.refilled();
     return missing <= 0 ? 0 : Math.ceil((missing / this.limit) * minuteMs);
@@ -28,7 +28,7 @@ export class TokenBucket {
     return Math.max(0, Math.floor(this.refilled()));
   }
 
-  /** How long until the bucket is full again. */
+  /** Time until the bucket is full again. */
   get resetMs(): number {
     return Math.ceil(((this.limit - this.refilled()) / this.limit) * minuteMs);
   }

@@ -6,7 +6,7 @@ import { ApiError } from './api.errors.js';
 
 const log = logger('local-model');
 
-/** Under this API errors look like the API's, not like Millrace's own. */
+/** Sends errors in the format of OpenAI's API instead of Millrace's own. */
 @Catch()
 export class ApiErrorFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {

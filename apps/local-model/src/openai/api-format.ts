@@ -2,11 +2,11 @@ import type { ModelQuestion } from './model-question.js';
 
 export const modelName = 'local/rules-1';
 
-/** An answer, ready to be worded by a protocol. */
+/** An answer, in no API's format. */
 export interface Completion {
   readonly model: string;
   readonly createdAt: Date;
-  /** Unique; protocols put their own prefix before it. */
+  /** Unique; each format puts its own prefix before it. */
   readonly id: string;
   readonly text: string;
   readonly refusal: string | undefined;
@@ -22,7 +22,7 @@ export interface StreamEvent {
   readonly data: object | '[DONE]';
 }
 
-/** How one of OpenAI's two APIs words questions and answers. */
+/** The request and response format of one of OpenAI's two APIs. */
 export interface ApiFormat {
   readonly name: 'chat' | 'responses';
   /** @throws InvalidRequest */
@@ -31,7 +31,7 @@ export interface ApiFormat {
   stream(completion: Completion, question: ModelQuestion): Iterable<StreamEvent>;
 }
 
-/** Pieces of a text as a model would let go of them: a few characters each, together the text. */
+/** Splits a text into pieces of a few characters, as a model would stream it. */
 export function pieces(text: string): string[] {
   return text.match(/[\s\S]{1,16}/gu) ?? [];
 }

@@ -1,4 +1,4 @@
-/** An error as the API words it: `{"error": {message, type, param, code}}` under a status. */
+/** An error in the API's format: a status and `{"error": {message, type, param, code}}`. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,

@@ -18,15 +18,15 @@ import type { Completion, ApiFormat, StreamEvent } from './api-format.js';
 
 const log = logger('local-model');
 
-/** The header that makes one request fail: a fault as JSON, or the bare name of one that needs no numbers. */
+/** The header that makes one request fail. Its value is a fault as JSON, or only the name of a fault without parameters. */
 export const faultHeader = 'x-local-model-fault';
 
-/** Good enough to limit and to bill by: English has about four characters a token. */
+/** An estimate for English, exact enough for limits and usage. */
 const charactersPerToken = 4;
 
 type ApiRequest = FastifyRequest<{ Body: Buffer }>;
 
-/** Answers a request of either format: key, question, planned fault, limits, answer. */
+/** Handles a request of either format: checks the key, reads the question, plays a planned fault, applies limits, answers. */
 @Injectable()
 export class CompletionService implements OnModuleDestroy {
   private readonly closing = new AbortController();
@@ -37,7 +37,7 @@ export class CompletionService implements OnModuleDestroy {
     private readonly limits: RateLimits,
   ) {}
 
-  /** Requests that hang end with the server. */
+  /** Ends the requests that hang. */
   onModuleDestroy(): void {
     this.closing.abort();
   }
@@ -57,7 +57,7 @@ export class CompletionService implements OnModuleDestroy {
     }
   }
 
-  /** @returns what the canonical line says of it */
+  /** @returns the fields of the canonical log line */
   private async answer(request: ApiRequest, reply: FastifyReply, format: ApiFormat): Promise<object> {
     this.requireKey(request.headers.authorization);
     const question = format.read(parseJson(request.body));
@@ -87,8 +87,8 @@ export class CompletionService implements OnModuleDestroy {
   }
 
   /**
-   * Plays what comes before an answer.
-   * @returns false where there will be none
+   * Plays the part of a fault that comes before the answer.
+   * @returns false if there will be no answer
    * @throws ApiError for a planned status
    */
   private async letsAnswer(struck: Fault, reply: FastifyReply): Promise<boolean> {
@@ -153,7 +153,7 @@ function sendEvents(reply: FastifyReply, events: Iterable<StreamEvent>, struck: 
   else reply.raw.end();
 }
 
-/** From here on the answer is written past Fastify, with the headers that were set on it. */
+/** Takes the response over from Fastify and writes its head, with the headers that were set on the reply. */
 function openRaw(reply: FastifyReply, headers: Record<string, string>): void {
   reply.hijack();
   reply.raw.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers });

@@ -9,13 +9,13 @@ import { CompletionService } from './completion.service.js';
 import { modelName } from './api-format.js';
 import { responses } from './responses.js';
 
-/** What callers give an OpenAI client as its base URL, after the host. */
+/** The path of the base URL that callers configure in an OpenAI client. */
 export const localModelBasePath = '/local-model/v1';
 
-/** When the rules last changed. */
+/** `created` is the date of the last change of the rules. */
 const model: Model = { id: modelName, object: 'model', created: Date.UTC(2026, 10, 21) / 1_000, owned_by: 'millrace' };
 
-/** The part of OpenAI's API that is spoken here. Bodies come raw, so that a malformed one gets this API's error and not Millrace's. */
+/** The supported part of OpenAI's API. Bodies are raw, so that a malformed one gets an error in the format of this API and not of Millrace. */
 @Controller(localModelBasePath)
 @UseFilters(ApiErrorFilter)
 export class CompletionsController {

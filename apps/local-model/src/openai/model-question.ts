@@ -6,9 +6,9 @@ import { InvalidRequest } from './api.errors.js';
 /** A request of either API, in one form. */
 export interface ModelQuestion {
   readonly model: string;
-  /** What the user's messages say, without the frame that Millrace's own gateway puts around its data. */
+  /** The texts of the user's messages, without the marks that Millrace's gateway puts around its data. */
   readonly inputs: readonly string[];
-  /** Everything the request holds, for counting tokens. */
+  /** Characters of the whole conversation, for counting tokens. */
   readonly promptLength: number;
   readonly format: AnswerFormat;
   readonly maxOutputTokens: number | undefined;
@@ -22,7 +22,7 @@ export interface Message {
   readonly text: string;
 }
 
-/** A message's content: text, or parts of which only text is read. */
+/** The content of a message: a text, or parts of which only texts are supported. */
 export const messageContent = z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().optional() }))]);
 
 export function textOf(content: z.infer<typeof messageContent> | null | undefined, param: string): string {
@@ -36,7 +36,7 @@ export function textOf(content: z.infer<typeof messageContent> | null | undefine
     .join('\n');
 }
 
-/** Where the gateway has framed its data, only that is judged: the rest of the conversation is about the form of the answer. */
+/** Returns only the data between the gateway's marks, if there are any: the other messages are about the form of the output. */
 export function inputsOf(messages: readonly Message[]): string[] {
   const texts = messages.filter(({ role }) => role === 'user').map(({ text }) => text);
   const framed = texts.map(framedData).filter((data) => data !== undefined);
@@ -57,7 +57,7 @@ export function parseRequest<T>(schema: z.ZodType<T>, body: unknown): T {
 
 const schemas = new CompiledSchemas(500);
 
-/** @throws InvalidRequest where the schema is none */
+/** @throws InvalidRequest if the schema is missing or invalid */
 export function schemaFormat(schema: Record<string, unknown> | undefined, param: string): AnswerFormat {
   if (schema === undefined)
     throw new InvalidRequest(`Missing required parameter: '${param}.schema'.`, `${param}.schema`, 'missing_required_parameter');
@@ -68,7 +68,7 @@ export function schemaFormat(schema: Record<string, unknown> | undefined, param:
   }
 }
 
-/** `messages[0].role` */
+/** Formats a path as OpenAI does: `messages[0].role`. */
 function pathOf(path: readonly PropertyKey[]): string {
   return path.reduce<string>(
     (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${String(step)}`),

@@ -15,7 +15,7 @@ const triage = z.object({
 });
 const expected = { summary: expect.stringContaining('charged twice'), sentiment: 'negative', topic: 'billing' };
 
-/** What the official client makes of the local model. */
+/** The official client against the local model. */
 let service: RunningService;
 let client: OpenAI;
 

@@ -41,7 +41,7 @@ const request = z.looseObject({
   stream: z.boolean().nullish(),
 });
 
-/** `POST /responses`. Nothing is stored, so no response can follow on another. */
+/** `POST /responses`. Nothing is stored, so no request can refer to an earlier response. */
 export const responses: ApiFormat = {
   name: 'responses',
 
@@ -68,7 +68,7 @@ export const responses: ApiFormat = {
 
   *stream(completion: Completion): Generator<StreamEvent> {
     let sequence = 0;
-    // Distributes over the union, so that each event is held to its own type.
+    // The type distributes over the union, so each event is checked against its own type.
     const event = (data: WithoutNumber<ResponseStreamEvent>): StreamEvent => {
       return { event: data.type, data: { ...data, sequence_number: sequence++ } };
     };

@@ -3,11 +3,11 @@ import winkNlp from 'wink-nlp';
 import type { ItsFunction } from 'wink-nlp';
 
 export interface Word {
-  /** Lower-case, contractions taken apart (`don't` is `do` and `n't`). */
+  /** Lower-case, with contractions split (`don't` is `do` and `n't`). */
   readonly normal: string;
   readonly stem: string;
   readonly negated: boolean;
-  /** Carries meaning of its own: no punctuation, no `the`, no `of`. */
+  /** True if the word carries meaning of its own: no punctuation, no `the`, no `of`. */
   readonly content: boolean;
 }
 
@@ -23,7 +23,7 @@ export interface English {
 }
 
 const nlp = winkNlp(model, ['sbd', 'negation', 'ner']);
-/** What is asked of tokens and spans; the package's own types say less than it does. */
+/** The properties of tokens and spans that are read. The package's own types are less exact. */
 const its = nlp.its as unknown as Readonly<{
   normal: ItsFunction<string>;
   stem: ItsFunction<string>;
@@ -35,7 +35,7 @@ const its = nlp.its as unknown as Readonly<{
 }>;
 const dateTypes = new Set(['DATE', 'TIME', 'DURATION']);
 
-/** Takes English text apart. Other languages come out as rough sentences, and their words mean nothing to the rest. */
+/** Splits English text into sentences and words. Other languages yield rough sentences with words that no other method knows. */
 export function readEnglish(text: string): English {
   const doc = nlp.readDoc(text);
   const tokens = doc.tokens();
@@ -59,12 +59,12 @@ export function readEnglish(text: string): English {
   };
 }
 
-/** Stems of the words of a short text that carry meaning: `payment_failed` and `Failed payments` have the same. */
+/** Returns the stems of the words that carry meaning. `payment_failed` and `Failed payments` have the same ones. */
 export function contentStems(text: string): string[] {
   return readEnglish(spaced(text)).sentences.flatMap(({ words }) => words.filter(({ content }) => content).map(({ stem }) => stem));
 }
 
-/** Identifiers as words: `charge.dispute.created`, `needsHumanReview`, `payment_failed`. */
+/** Splits identifiers into words: `charge.dispute.created`, `needsHumanReview`, `payment_failed`. */
 export function spaced(identifier: string): string {
   return identifier
     .replaceAll(/([a-z\d])([A-Z])/g, '$1 $2')

@@ -1,14 +1,14 @@
 import { spaced } from './english.js';
 
-/** What there is to judge in a request, apart from the machinery around it. */
+/** The contents of a request that can be judged, without its technical fields. */
 export interface SourceText {
-  /** What a person wrote, the most telling passage first. */
+  /** Passages that a person wrote, the most informative one first. */
   readonly passages: readonly string[];
-  /** What a system says about it in a word or two: `status: needs response`. */
+  /** Short statements of a system, such as `status: needs response`. */
   readonly facts: readonly Fact[];
-  /** Every string there was, ids and addresses included: entities are looked for here. */
+  /** All strings, ids and addresses included, in which entities are searched. */
   readonly strings: readonly string[];
-  /** Sums that stand as a number beside a currency. */
+  /** Amounts from numbers with a currency beside them. */
   readonly sums: readonly Sum[];
 }
 
@@ -26,13 +26,13 @@ const lengthLimit = 20_000;
 const depthLimit = 20;
 const passageLimit = 100;
 
-/** Fields in which people write, and how telling they are. */
+/** Fields in which people write, with the weights of their passages. */
 const writtenFields: Record<string, number> = {
   ...weighted(4, 'message', 'body', 'text', 'description', 'comment', 'feedback', 'review', 'question', 'content', 'complaint'),
   ...weighted(3, 'title', 'subject', 'note', 'notes', 'reason', 'summary', 'details', 'explanation', 'memo'),
   ...weighted(2, 'error', 'failure', 'warning', 'response', 'request', 'caption'),
 };
-/** Fields in which a system says what happened, a word or two. */
+/** Fields in which a system says in a word or two what happened. */
 const factFields = new Set(
   [
     'type',
@@ -115,7 +115,7 @@ export function readSource(inputs: readonly string[]): SourceText {
   return source.result();
 }
 
-/** The words of all of it, for what does not care where they stood. */
+/** Returns all passages and facts as one text. */
 export function wordsOf({ passages, facts }: SourceText): string {
   return [...passages, ...facts.map(({ value }) => value)].join('\n').slice(0, lengthLimit);
 }
@@ -141,7 +141,7 @@ class Collector {
     if (plain !== '' && !this.passages.some((known) => known.text === plain)) this.passages.push({ text: plain, weight });
   }
 
-  /** @param field the name the value stands under; an array's items stand under its name */
+  /** @param field the name of the value's property; items of an array have the name of the array */
   addValue(value: unknown, field: string, around: string, depth: number): void {
     if (depth > depthLimit) return;
     if (typeof value === 'string') this.addString(value, field, around);
@@ -194,17 +194,17 @@ class Collector {
   }
 }
 
-/** Payment providers after Stripe's example count whole cents beside a lower-case code; others write what is meant. */
+/** True if the amount is in cents: an integer beside a lower-case currency code, as Stripe writes it. */
 function isMinor(amount: unknown, currency: string): boolean {
   return Number.isInteger(amount) && currency === currency.toLowerCase() && !wholeCurrencies.has(currency);
 }
 
-/** Two words or more, as a person writes them. */
+/** True for two words or more, as a person writes them. */
 function isProse(text: string): boolean {
   return /\p{L}\S*\s+\S*\p{L}/u.test(text) && !isMachineText(text);
 }
 
-/** Addresses, timestamps, digests, prefixed ids: no words, whatever the field is called. */
+/** True for addresses, timestamps, digests and prefixed ids, whatever the field is called. */
 function isMachineText(text: string): boolean {
   if (/\s/.test(text)) return false;
   return /^[a-z][a-z\d+.-]*:\/\//i.test(text) || /^\d{4}-\d\d-\d\dT/.test(text) || /@/.test(text) || /\d/.test(text) || text.length > 60;
