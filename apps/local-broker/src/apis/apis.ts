@@ -49,10 +49,10 @@ const all = [
   initProducerId,
 ];
 
-/** Every request this broker answers, by its key. */
+/** Every kind of request that this broker handles, by its key. */
 export const apis: ReadonlyMap<number, Api> = new Map(all.map((api) => [api.key, api]));
 
-/** Also the answer to a version of ApiVersions that is too new, so that the client can ask again in an older one (KIP-511). */
+/** Also the response to an ApiVersions request in a version that is too new, so that the client repeats it in an older one (KIP-511). */
 export function supportedVersions(error: typeof errorCodes.none | typeof errorCodes.unsupportedVersion, version: number): WireWriter {
   const response = new WireWriter().int16(error);
   response.array(all, ({ key, minVersion, maxVersion }) => response.int16(key).int16(minVersion).int16(maxVersion));

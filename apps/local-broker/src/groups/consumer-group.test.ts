@@ -19,7 +19,7 @@ async function join(group: ConsumerGroup, protocols = roundRobin): Promise<JoinR
   return ask(group, memberId, protocols);
 }
 
-/** Joins are answered when all are there; this is when a newcomer is known. */
+/** A join resolves only when all members have joined; this waits until the group knows the new member. */
 async function joining(group: ConsumerGroup): Promise<{ joined: Promise<JoinResponse> }> {
   const { memberId } = await ask(group, '');
   return { joined: ask(group, memberId) };
@@ -47,10 +47,10 @@ async function pair() {
 
 test('the first member leads a group of its own', async () => {
   const group = new ConsumerGroup();
-  const answer = await join(group);
-  expect(answer).toMatchObject({ error: errorCodes.none, generation: 1, protocol: 'roundrobin', leaderId: answer.memberId });
-  expect(answer.members).toEqual([{ memberId: answer.memberId, metadata: Buffer.from('topics') }]);
-  expect(await group.sync(answer.memberId, 1, assigned(answer))).toEqual({ error: errorCodes.none, assignment: Buffer.from('part 0') });
+  const response = await join(group);
+  expect(response).toMatchObject({ error: errorCodes.none, generation: 1, protocol: 'roundrobin', leaderId: response.memberId });
+  expect(response.members).toEqual([{ memberId: response.memberId, metadata: Buffer.from('topics') }]);
+  expect(await group.sync(response.memberId, 1, assigned(response))).toEqual({ error: errorCodes.none, assignment: Buffer.from('part 0') });
 });
 
 test('a second member makes the first one join again; the leader learns of both and assigns', async () => {
@@ -97,7 +97,7 @@ test('a member that does not join again in time is left behind, and the others g
   expect(group.heartbeat(follower.memberId, 3)).toBe(errorCodes.unknownMemberId);
 });
 
-test('a follower that missed the answer joins again without disturbing anybody', async () => {
+test('a follower that missed the response joins again without disturbing anybody', async () => {
   const { group, leader, follower } = await pair();
   expect(await ask(group, follower.memberId)).toMatchObject({ generation: 2, error: errorCodes.none });
   expect(group.heartbeat(leader.memberId, 2)).toBe(errorCodes.none);

@@ -1,4 +1,4 @@
-/** https://kafka.apache.org/protocol.html#protocol_error_codes, as far as this broker answers them. */
+/** https://kafka.apache.org/protocol.html#protocol_error_codes, as far as this broker uses them. */
 export const errorCodes = {
   none: 0,
   offsetOutOfRange: 1,
