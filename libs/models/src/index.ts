@@ -1,9 +1,8 @@
 export { ModelGateway } from './model-gateway.js';
-export type { Clock, Inference, InferenceEvent, InferenceRequest, ModelAttempt, ModelGatewayOptions } from './model-gateway.js';
-export type { ModelProvider, Usage } from './model-provider.js';
+export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
+export type { Usage } from './model-provider.js';
 export { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 export { CompiledSchemas, compileSchema } from './output-schema.js';
 export type { OutputSchema } from './output-schema.js';
 export { framedData } from './prompt.js';
 export { OpenAiProvider } from './providers/openai/openai.provider.js';
-export type { OpenAiProviderOptions } from './providers/openai/openai.provider.js';
