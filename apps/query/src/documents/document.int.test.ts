@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { documentKinds } from '#libs/contracts';
 import { uniqueName } from '#libs/testing';
 import { QueryServer } from '../../../../test/query/query-server.js';
 
@@ -92,7 +93,7 @@ test('of documents with mistakes none is saved, and every mistake is named by it
   expect(refused.violations?.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual([
     'input.documents.1.spec.url: must be an http or https address',
     'input.documents.3.metadata.name: is given twice for a Flow: triage',
-    'input.documents.4.kind: must be one of Destination, Flow, Source, Tenant',
+    `input.documents.4.kind: must be one of ${documentKinds.join(', ')}`,
   ]);
   const unopened = await apply(tenant, [owner!, { ...broken, spec: { ...broken.spec, url: 'https://x.example' } }]);
   expect(unopened.violations).toEqual([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { referencesOf } from '#libs/contracts';
+import { documentKinds, referencesOf } from '#libs/contracts';
 import { readDocument, uncompilable } from './document.problems.js';
 
 const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
@@ -12,7 +12,7 @@ function problemsOf(input: unknown): string[] {
 }
 
 test('what does not fit the schema is named by its place', () => {
-  expect(problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual(['kind: must be one of Destination, Flow, Source, Tenant']);
+  expect(problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual([`kind: must be one of ${documentKinds.join(', ')}`]);
   expect(problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [{ valu: 'x' }], customr: 'a' } })).toEqual([
     'spec.secrets.0.value: is missing',
     'spec.secrets.0.valu: is not a field that belongs here',

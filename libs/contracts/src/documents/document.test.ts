@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { document } from './document.js';
+import { stepKinds } from './flow.document.js';
 
 const source = (spec: object) => ({ apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'acme', name: 's' }, spec });
 const flow = (steps: object[]) => ({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant: 'acme', name: 'f' }, spec: { steps } });
@@ -25,7 +26,7 @@ test('a step names exactly one kind, and needs only steps above it', () => {
     { id: 'b', needs: ['c'], map: { expression: '1' } },
   ];
   expect(problems(flow(steps))).toEqual([
-    'spec.steps.0: must have exactly one of deliver, infer, map, validate; it has deliver and map',
+    `spec.steps.0: must have exactly one of ${stepKinds.join(', ')}; it has deliver and map`,
     'spec.steps.1.needs.0: names no step above this one: c',
   ]);
 });
