@@ -40,7 +40,7 @@ export type EventRow = z.infer<typeof event>;
 
 export const eventFilter = inputObject('EventFilter', {
   customer: z.string().nullish(),
-  sources: z.array(z.string()).nullish().describe('Names of sources, up to 20.'),
+  sources: z.array(z.string()).max(20, { error: 'may have at most 20 entries' }).nullish().describe('Names of sources, up to 20.'),
   type: z.string().nullish().describe('A type, or a prefix with `*` after it: `invoice.paid`, `invoice.*`.'),
   states: z.array(eventState).nullish(),
   receivedFrom: timestamp.nullish(),

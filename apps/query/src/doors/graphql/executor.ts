@@ -6,6 +6,7 @@ import type { GraphQLContext } from './resolvers.js';
 import { enforceLimits } from './limits.js';
 import type { QueryLimits } from './limits.js';
 import { RequestTimedOut } from './graphql.errors.js';
+import { withDefaults } from './input-defaults.js';
 
 /** A valid document's operation, ready to run. */
 export interface ExecutionRequest {
@@ -66,7 +67,7 @@ export class Executor {
 
   private async run({ schema, document, operation, variables, context }: ExecutionRequest): Promise<ExecutionResult> {
     const compiled = this.compiledFor(schema, document, operation);
-    if (compiled !== undefined) return compiled.query(undefined, context, variables);
+    if (compiled !== undefined) return compiled.query(undefined, context, withDefaults(schema, operation, variables));
     const operationName = operation.name?.value;
     return execute({
       schema,

@@ -1,5 +1,6 @@
 import { auditServer } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { uniqueName } from '#libs/testing';
 import { QueryServer } from '../../../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -144,6 +145,15 @@ test('a compiled document gives the same answers as an interpreted one, failures
   expect(new Set(answers[0]).size).toBe(1);
   expect(new Set(answers[1]).size).toBe(1);
   expect(answers[1]![0]).toContain('first must be from 1 to 100');
+});
+
+test('a compiled document fills in the defaults of input fields that are left out', async () => {
+  const query = 'mutation ($input: ApplyDocumentsInput!) { applyDocuments(input: $input) { __typename } }';
+  const operator = { operatorIn: uniqueName('tenant') };
+  const results: unknown[] = [];
+  for (let time = 0; time < 8; time += 1) results.push(await server.ask(operator, query, { input: { documents: ['none'] } }));
+  expect(new Set(results.map((result) => JSON.stringify((result as { data: unknown }).data))).size).toBe(1);
+  expect(results[7]).toMatchObject({ data: { applyDocuments: { __typename: 'ValidationError' } } });
 });
 
 test('requests and errors are counted, and readiness asks the database', async () => {

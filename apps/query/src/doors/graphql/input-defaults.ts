@@ -1,0 +1,36 @@
+import { getNullableType, isInputObjectType, isInputType, isListType, typeFromAST, valueFromASTUntyped } from 'graphql';
+import type { GraphQLInputType, GraphQLSchema, OperationDefinitionNode } from 'graphql';
+
+/**
+ * The variables with the defaults of the input fields that they leave out. graphql-jit refuses a required field that is left out although it has
+ * a default; graphql-js does not. Values stay as the request has them (enum names, texts of dates), because graphql-jit coerces them itself.
+ */
+export function withDefaults(
+  schema: GraphQLSchema,
+  operation: OperationDefinitionNode,
+  variables: Record<string, unknown>,
+): Record<string, unknown> {
+  const completed = { ...variables };
+  for (const { variable, type } of operation.variableDefinitions ?? []) {
+    const name = variable.name.value;
+    const inputType = typeFromAST(schema, type);
+    if (name in completed && isInputType(inputType)) completed[name] = complete(inputType, completed[name]);
+  }
+  return completed;
+}
+
+function complete(type: GraphQLInputType, value: unknown): unknown {
+  if (value === null || value === undefined) return value;
+  const inner = getNullableType(type);
+  if (isListType(inner)) {
+    return Array.isArray(value) ? value.map((item) => complete(inner.ofType, item)) : complete(inner.ofType, value);
+  }
+  if (!isInputObjectType(inner) || typeof value !== 'object') return value;
+  const completed: Record<string, unknown> = { ...value };
+  for (const [name, field] of Object.entries(inner.getFields())) {
+    const fallback = field.astNode?.defaultValue;
+    if (name in completed) completed[name] = complete(field.type, completed[name]);
+    else if (fallback !== undefined) completed[name] = valueFromASTUntyped(fallback);
+  }
+  return completed;
+}
