@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Scope } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { TenantDatabase } from '#libs/persistence';
+import { contractOperations, nodePrefixes } from './operations/operation-runner.js';
+import { shapeOf } from './operations/shape.js';
 import { QueryServer } from '../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -31,6 +33,12 @@ const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', 'bop_a', customerId];
 
 describe('nothing crosses a tenant', () => {
   const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters', 'bulkOperations'];
+
+  test('every list and every kind of node of the contract is tried here', () => {
+    const pages = contractOperations.filter((operation) => operation.kind === 'query' && shapeOf(operation.output)?.kind === 'page');
+    expect(lists.toSorted()).toEqual(pages.map(({ name }) => name).toSorted());
+    expect(ids.map((id) => id.split('_', 1).join('')).toSorted()).toEqual(nodePrefixes.toSorted());
+  });
 
   test.each(lists)('%s has the rows of its own tenant, and none of another', async (list) => {
     const query = `{ ${list} { nodes { __typename id } totalCount { value exact } } }`;

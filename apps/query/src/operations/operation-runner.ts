@@ -26,6 +26,8 @@ export const contractOperations: readonly Operation[] = handled.map(({ operation
 export const resolvedFields: readonly ResolvedFields[] = all.flatMap(({ fields = [] }) => fields);
 const nodeKindsByPrefix = new Map(all.flatMap(({ node }) => node ?? []).map((kind) => [prefixOf(kind), kind]));
 
+export const nodePrefixes: readonly string[] = [...nodeKindsByPrefix.keys()];
+
 function prefixOf({ entity }: NodeKind): string {
   const shape = shapeOf(entity);
   if (shape?.kind !== 'entity' || shape.idPrefix === undefined) throw new Error('An entity that is a node needs an idPrefix');
