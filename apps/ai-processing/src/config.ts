@@ -8,14 +8,14 @@ const own = {
   }),
   modelApiKey: text('MODEL_API_KEY', { help: 'The API key for it.', secret: true }),
   modelApi: oneOf('MODEL_API', ['chat', 'responses'], {
-    help: 'Which of the two APIs it speaks: chat completions or responses.',
+    help: 'The API to call: chat completions or responses.',
     fallback: 'chat',
   }),
   runRetries: integer(
     'RUN_RETRIES',
     { min: 0, max: 100 },
     {
-      help: 'How often a run that failed in a passing way is tried again before it is given up. Waiting for a limited model or its credential uses up none.',
+      help: 'Retries of a run after transient failures before it is given up. Waits for a limited model or a refused credential do not count.',
       fallback: '5',
     },
   ),
@@ -31,7 +31,7 @@ const own = {
     'RETENTION_DAYS',
     { min: 8, max: 36_500 },
     {
-      help: 'How many days an event is kept after all that followed from it has ended. The log keeps its records for 7 days, and until then an event must be known, or it would take effect again.',
+      help: 'Days that an event is kept after everything that followed from it has ended. At least 8, because the log can give its record again for 7 days.',
       fallback: '30',
     },
   ),

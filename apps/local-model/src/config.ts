@@ -16,7 +16,7 @@ const own = {
     { help: 'Tokens read and written per minute, all callers together; more are answered 429.', fallback: '1000000000' },
   ),
   faults: flag('LOCAL_MODEL_FAULTS', {
-    help: 'Whether callers on this machine may script failures, to see what the rest does. Turn it off where the answers matter.',
+    help: 'Whether callers on this machine may script failures, to test the rest of the system. Turn it off in production.',
     fallback: 'true',
   }),
 };

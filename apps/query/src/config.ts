@@ -5,11 +5,11 @@ import { serviceSettings } from '#libs/service';
 export const querySettings = {
   ...serviceSettings,
   operatorKey: optionalText('OPERATOR_KEY', {
-    help: 'The operator’s key: it may do everything in the tenant that the header millrace-tenant names. Empty: there is no operator.',
+    help: 'The operator’s key: at the doors of query it may do everything in the tenant that the header millrace-tenant names. Empty: there is no operator.',
     secret: true,
   }),
   apiKeyEnvironment: text('API_KEY_ENVIRONMENT', {
-    help: 'What new API keys say after mr_, so that people can tell the keys of one installation from another’s.',
+    help: 'Environment in new API keys, after mr_; it tells the keys of installations apart.',
     fallback: 'live',
   }),
   graphqlTimeoutMs: integer(
@@ -24,7 +24,7 @@ export const querySettings = {
     'GRAPHQL_MAX_COST',
     { min: 100, max: 1_000_000 },
     {
-      help: 'What a GraphQL operation may cost at most, by the prices that @cost in the schema says.',
+      help: 'Highest cost of a GraphQL operation, by the prices in @cost.',
       fallback: '10000',
     },
   ),

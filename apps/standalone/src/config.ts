@@ -10,7 +10,7 @@ export const standaloneSettings = {
   ...processSettings,
   port: integer('PORT', { min: 1, max: 65_535 }, { help: 'Port to listen on.', fallback: '8080' }),
   logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written; `info` shows every unit of work.', fallback: 'warn' }),
-  directory: text('MILLRACE_DIRECTORY', { help: 'Where all data of the one-process form lives.', fallback: '.millrace' }),
+  directory: text('MILLRACE_DIRECTORY', { help: 'Folder of all data of the one-process form.', fallback: '.millrace' }),
   kafkaBrokers: optionalText('KAFKA_BROKERS', { help: 'A Kafka to use instead of the embedded log, host:port, comma-separated.' }),
   logRetentionMegabytes: localBrokerSettings.retentionMegabytes,
   databaseUrl: optionalText('DATABASE_URL', { help: 'A Postgres to use instead of the embedded one.', secret: true }),

@@ -145,7 +145,7 @@ describe('refused, as a problem, is', () => {
     expect(received).toHaveLength(1);
   });
 
-  test('what nobody foresaw, without a word about it', async () => {
+  test('an unexpected error, without its cause', async () => {
     answer = () => Promise.reject(new Error('the password is hunter2'));
     const response = await post('/exact');
     expect(await response.clone().text()).not.toContain('hunter2');

@@ -49,7 +49,7 @@ export function failureHeaders(error: DomainError): Record<string, string> {
   return headers;
 }
 
-/** Reported for a failure nobody foresaw: it says nothing of the cause. */
+/** The response to an unexpected error. It reveals nothing of the cause. */
 const defectProblem: Problem = {
   type: 'about:blank',
   title: 'Internal Server Error',

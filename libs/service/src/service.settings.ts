@@ -11,7 +11,7 @@ export const httpSettings = {
 export const logSettings = {
   kafkaBrokers: list('KAFKA_BROKERS', { help: 'Bootstrap addresses of the log, host:port each.', fallback: '127.0.0.1:9092' }),
   logPrefix: text('LOG_PREFIX', {
-    help: 'What every topic and consumer group begins with: two installations on one Kafka have two.',
+    help: 'Prefix of every topic and consumer group. Two installations on one Kafka need different ones.',
     fallback: 'millrace.',
   }),
   kafkaReplication: integer(
@@ -26,7 +26,7 @@ export const logSettings = {
     'LOG_ACK_TIMEOUT_MS',
     { min: 100, max: 60_000 },
     {
-      help: 'How long an append may wait for the log before its caller is told to come back.',
+      help: 'How long an append may wait for the log before its caller gets 503.',
       fallback: '5000',
     },
   ),
@@ -34,7 +34,7 @@ export const logSettings = {
     'LOG_SESSION_TIMEOUT_MS',
     { min: 6_000, max: 300_000 },
     {
-      help: 'How long a process may be silent before its partitions go to others: what a customer waits after a kill. The log’s own limits bind too.',
+      help: 'How long a process may be silent before its partitions go to others; customers of a killed process wait this long. The log’s own limits apply too.',
       fallback: '15000',
     },
   ),
@@ -57,16 +57,16 @@ export const logSettings = {
 };
 
 export const storageSettings = {
-  databaseUrl: url('DATABASE_URL', ['postgres', 'postgresql'], { help: 'Where Postgres is, with user and password.', secret: true }),
+  databaseUrl: url('DATABASE_URL', ['postgres', 'postgresql'], { help: 'Address of Postgres, with user and password.', secret: true }),
   databasePoolSize: integer('DATABASE_POOL_SIZE', { min: 1, max: 500 }, { help: 'Connections to Postgres at most.', fallback: '20' }),
 };
 
 export const secretSettings = {
   secretsKey: key('SECRETS_KEY', {
-    help: 'What secrets in documents are encrypted with. Keep it: without it they cannot be read again.',
+    help: 'Key that encrypts secrets in documents. Without it they cannot be read again.',
   }),
   previousSecretsKeys: keys('SECRETS_KEYS_PREVIOUS', {
-    help: 'Earlier keys, still good for reading while a rotation is under way.',
+    help: 'Earlier keys, which still open secrets during a rotation.',
   }),
 };
 

@@ -126,7 +126,7 @@ export class ClaimLoop<Claim extends object> {
     try {
       await this.options.work(claim, lease);
     } catch (error) {
-      log.error({ err: error }, `work on ${this.options.what} failed in a way nobody foresaw; the claim runs out`);
+      log.error({ err: error }, `work on ${this.options.what} failed with an unexpected error; the claim expires`);
     }
   }
 

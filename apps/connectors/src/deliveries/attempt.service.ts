@@ -91,7 +91,8 @@ export class AttemptService {
     } catch (error) {
       signal.throwIfAborted();
       failSpan(span, error);
-      if (!(error instanceof DomainError)) log.error({ err: error, deliveryId: delivery.id }, 'a connector failed in a way nobody foresaw');
+      if (!(error instanceof DomainError))
+        log.error({ err: error, deliveryId: delivery.id }, 'a connector failed with an unexpected error');
       return { receipt: receiptOf(error), error };
     }
   }

@@ -87,7 +87,7 @@ const settlement = {
   inputName: 'SettleDeadLetterInput',
   input: z.strictObject({ id, idempotencyKey }),
   result: { commandId: id, deadLetter },
-  aboutResult: 'It is ordered; watch the dead letter to see it resolved.',
+  aboutResult: 'The command is on the log; the dead letter shows when it is resolved.',
 } as const;
 
 export const skipDeadLetter = command({

@@ -84,7 +84,7 @@ export const redeliver = command({
   cost: { weight: 20 },
   input: z.strictObject({ deliveryId: id, idempotencyKey }),
   result: { commandId: id, delivery },
-  aboutResult: 'The redelivery is ordered; watch the delivery, or subscribe, to see how it goes.',
+  aboutResult: 'The command is on the log; the delivery, or a subscription, shows its effect.',
   failures: ['delivery.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
 });
 export type RedeliverInput = InputOf<typeof redeliver>;

@@ -25,7 +25,7 @@ export type DestinationRow = z.infer<typeof destination>;
 
 export const listDestinations = query({
   name: 'destinations',
-  about: 'The destinations of the tenant, by name, and how they are doing.',
+  about: 'The destinations of the tenant with their states, by name.',
   scope: 'read',
   cost: { weight: 10 },
   input: z.strictObject({}),
@@ -41,7 +41,7 @@ export const enableDestination = command({
   cost: { weight: 20 },
   input: z.strictObject({ name: z.string(), idempotencyKey }),
   result: { commandId: id },
-  aboutResult: 'It is ordered; watch `destinations` to see it happen.',
+  aboutResult: 'The command is on the log; `destinations` shows its effect.',
   failures: ['destination.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
 });
 export type EnableDestinationInput = InputOf<typeof enableDestination>;

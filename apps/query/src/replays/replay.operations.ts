@@ -22,7 +22,7 @@ export const replayEvents = command({
     commandIds: z.array(id).describe('One command per event, in the order of the ids.'),
     events: priced({ weight: 2, rows: maxEvents }, z.array(event)),
   },
-  aboutResult: 'The replays are ordered; the events’ timelines show how they go.',
+  aboutResult: 'The commands are on the log; the events’ timelines show their effect.',
   failures: ['event.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
 });
 export type ReplayEventsInput = InputOf<typeof replayEvents>;
