@@ -1,3 +1,4 @@
+import type { Secret } from '#libs/contracts';
 import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, randomBytes } from 'node:crypto';
 
 /** A secret as it is stored. */
@@ -46,6 +47,14 @@ export class SecretBox {
     const ciphertext = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
     const body = Buffer.concat([nonce, cipher.getAuthTag(), ciphertext]).toString('base64url');
     return { sealed: `${head}.${body}`, fingerprint: createHmac('sha256', this.fingerprintKey).update(plain).digest('hex').slice(0, 16) };
+  }
+
+  /**
+   * The text of a secret in either form.
+   * @throws SecretUnreadable as {@link open}
+   */
+  clearText(secret: Secret): string {
+    return 'value' in secret ? secret.value : this.open(secret.sealed);
   }
 
   /** @throws SecretUnreadable where the key is missing, or the text was altered */

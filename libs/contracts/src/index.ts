@@ -38,6 +38,7 @@ export { apiVersion } from './documents/document-of.js';
 export { document, documentKinds, mapSecrets, marksOf, referencesOf, tenantOf } from './documents/document.js';
 export type { Document, DocumentKind } from './documents/document.js';
 export type { Mark, MarkedValue } from './documents/marks.js';
+export { clearText } from './documents/secret.js';
 export type { Secret } from './documents/secret.js';
 export { presets } from './documents/presets.generated.js';
 export { signatureScheme } from './documents/signature-scheme.js';

@@ -36,7 +36,7 @@ export class DocumentSecrets {
 
   private open<D extends Document>(document: D): D {
     try {
-      return mapSecrets(document, (secret) => ('sealed' in secret ? { value: this.secretBox.open(secret.sealed) } : secret));
+      return mapSecrets(document, (secret) => ({ value: this.secretBox.clearText(secret) }));
     } catch (error) {
       throw error instanceof SecretUnreadable ? new DocumentSecretsUnreadable(document, error) : error;
     }

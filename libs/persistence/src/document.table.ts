@@ -85,9 +85,7 @@ export class DocumentTable {
     session: Session,
     { document, actor }: { document: Document; actor: string },
   ): Promise<{ version: number; change: 'created' | 'changed' | 'unchanged' }> {
-    const sealed = mapSecrets(document, (secret) =>
-      this.secretBox.seal('value' in secret ? secret.value : this.secretBox.open(secret.sealed)),
-    );
+    const sealed = mapSecrets(document, (secret) => this.secretBox.seal(this.secretBox.clearText(secret)));
     const reference = { tenant: tenantOf(document), kind: document.kind, name: document.metadata.name };
     const digest = digestOf(sealed);
     return this.append(session, reference, actor, (before) => (before?.digest === digest ? null : { spec: sealed.spec, digest }));

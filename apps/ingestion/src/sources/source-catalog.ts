@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { parseSourceAddress, sourceAddress, typeMatcher } from '#libs/contracts';
-import type { Lane, Secret, SourceDocument, SourceSpec } from '#libs/contracts';
+import { clearText, parseSourceAddress, sourceAddress, typeMatcher } from '#libs/contracts';
+import type { Lane, SourceDocument, SourceSpec } from '#libs/contracts';
 import { Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { createVerifier, presetOf } from '#libs/signatures';
@@ -116,13 +116,8 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
 }
 
 function webhookOf(preset: Preset, { secrets: stored, publicUrl }: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
-  const secrets = stored.map(opened);
+  const secrets = stored.map(clearText);
   return { preset, secrets, verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl }) };
-}
-
-function opened(secret: Secret): string {
-  if (!('value' in secret)) throw new Error('A secret of the source was not opened');
-  return secret.value;
 }
 
 function laneOf(spec: SourceSpec['lane']): (type: string) => Lane {

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { compileSchema } from '#libs/models';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, signStandardWebhook } from '#libs/signatures';
-import { DomainError, document as documentSchema, marksOf } from '#libs/contracts';
-import type { DestinationDocument, Document, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
+import { DomainError, clearText, document as documentSchema, marksOf } from '#libs/contracts';
+import type { DestinationDocument, Document, MarkedValue, SourceDocument } from '#libs/contracts';
 
 /** One thing that is wrong with a document, and its path in it. */
 export interface DocumentProblem {
@@ -82,7 +82,7 @@ function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {
   const preset = presetOf(spec);
   if (preset === undefined || spec.scheme === 'api-key') return [];
   const problems = spec.secrets.flatMap((secret, at) =>
-    refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [inTheClear(secret)], { publicUrl: spec.publicUrl })),
+    refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [clearText(secret)], { publicUrl: spec.publicUrl })),
   );
   // A missing public URL is found again with each secret.
   return [...new Map(problems.map((problem) => [problem.path.join('.'), problem])).values()];
@@ -90,12 +90,7 @@ function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {
 
 function secretOfDestination({ spec }: DestinationDocument): DocumentProblem[] {
   if (spec.kind !== 'http') return [];
-  return refusal(['spec', 'secret'], () => signStandardWebhook(inTheClear(spec.secret), { id: 'test', timestampSeconds: 0, body: '' }));
-}
-
-function inTheClear(secret: Secret): string {
-  if (!('value' in secret)) throw new Error('A secret was not opened before it was checked');
-  return secret.value;
+  return refusal(['spec', 'secret'], () => signStandardWebhook(clearText(spec.secret), { id: 'test', timestampSeconds: 0, body: '' }));
 }
 
 function refusal(path: string[], attempt: () => unknown, prefix = ''): DocumentProblem[] {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SecretBox, SecretUnreadable } from '#libs/auth';
 import type { Principal } from '#libs/auth';
 import { NotFound, mapSecrets, referencesOf, tenantOf } from '#libs/contracts';
-import type { Document, DocumentKind, Secret } from '#libs/contracts';
+import type { Document, DocumentKind } from '#libs/contracts';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
@@ -91,7 +91,7 @@ export class DocumentService {
     const unreadable: DocumentProblem[] = [];
     const opened = mapSecrets(document, (secret, path) => {
       try {
-        return { value: this.inTheClear(secret) };
+        return { value: this.secrets.clearText(secret) };
       } catch (error) {
         if (!(error instanceof SecretUnreadable)) throw error;
         unreadable.push({ path, message: 'was not encrypted by this installation; write { value: … }' });
@@ -127,11 +127,7 @@ export class DocumentService {
 
   /** The document as people may see it: each secret as its fingerprint. */
   private shown(document: Document): unknown {
-    return mapSecrets(document, (secret) => ({ sealed: '', fingerprint: this.secrets.seal(this.inTheClear(secret)).fingerprint }));
-  }
-
-  private inTheClear(secret: Secret): string {
-    return 'value' in secret ? secret.value : this.secrets.open(secret.sealed);
+    return mapSecrets(document, (secret) => ({ sealed: '', fingerprint: this.secrets.seal(this.secrets.clearText(secret)).fingerprint }));
   }
 }
 

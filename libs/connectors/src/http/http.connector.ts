@@ -1,4 +1,5 @@
-import type { DestinationSpecOf, Secret } from '#libs/contracts';
+import { clearText } from '#libs/contracts';
+import type { DestinationSpecOf } from '#libs/contracts';
 import { HostAddressForbidden, HostTimedOut, HostUnreachable, HttpClient } from '#libs/http';
 import type { HttpResponse } from '#libs/http';
 import { signStandardWebhook } from '#libs/signatures';
@@ -37,7 +38,7 @@ export class HttpConnector implements Connector<'http'> {
     nowMs: number,
     signal: AbortSignal,
   ): Promise<HttpResponse> {
-    const signature = signStandardWebhook(opened(secret), { id, timestampSeconds: Math.floor(nowMs / 1_000), body: payload });
+    const signature = signStandardWebhook(clearText(secret), { id, timestampSeconds: Math.floor(nowMs / 1_000), body: payload });
     const own = {
       'content-type': 'application/json',
       'user-agent': 'Millrace',
@@ -65,10 +66,5 @@ function credentialsIn({ headers, secret }: DestinationSpecOf<'http'>): string[]
   const values = Object.entries(headers).flatMap(([name, value]) =>
     credentialHeader.test(name) ? [value, ...value.split(/[\s;,]+/)] : [],
   );
-  return [opened(secret), ...values];
-}
-
-function opened(secret: Secret): string {
-  if ('value' in secret) return secret.value;
-  throw new Error('The destination’s secret is still encrypted: the configuration was read without its key');
+  return [clearText(secret), ...values];
 }

@@ -13,3 +13,12 @@ export const secret = marked(
   ]),
 ).describe('A secret. Write `{ value: … }`; it is returned only in its encrypted form.');
 export type Secret = z.infer<typeof secret>;
+
+/**
+ * The text of a secret whose document was opened.
+ * @throws Error if it is still sealed, which is a defect of the caller
+ */
+export function clearText(opened: Secret): string {
+  if ('value' in opened) return opened.value;
+  throw new Error('The secret is still sealed; open its document before its secrets are used');
+}
