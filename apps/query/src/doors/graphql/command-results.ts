@@ -2,14 +2,15 @@ import { ScopeMissing } from '#libs/auth';
 import { DomainError, NotFound } from '#libs/contracts';
 import { InputInvalid } from '../../operations/input.errors.js';
 import type { Operation } from '../../operations/operation.js';
+import { commandTypeName } from './sdl.js';
 
 /**
  * The result of a command, or its expected failure, as a member of the union of its results. Everything else is thrown and stands in `errors[]`.
  * @throws whatever is no expected failure of a command
  */
-export async function resultOf({ name }: Operation, work: () => Promise<object>): Promise<object> {
+export async function resultOf(operation: Operation, work: () => Promise<object>): Promise<object> {
   try {
-    return { __typename: `${name[0]!.toUpperCase()}${name.slice(1)}Success`, ...(await work()) };
+    return { __typename: `${commandTypeName(operation)}Success`, ...(await work()) };
   } catch (error) {
     const member = error instanceof DomainError ? memberOf(error) : undefined;
     if (member === undefined) throw error;

@@ -3,10 +3,10 @@ import type { ApolloDriverConfig } from '@nestjs/apollo';
 import { GraphQLModule } from '@nestjs/graphql';
 import type { DynamicModule } from '@nestjs/common';
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginUsageReportingDisabled } from '@apollo/server/plugin/disabled';
-import { GraphQLError, buildASTSchema, print } from 'graphql';
+import { GraphQLError, print } from 'graphql';
 import type { FastifyRequest } from 'fastify';
 import { OperationRunner, handled, resolvedFields } from '../../operations/operation-runner.js';
-import { contract } from './contract.js';
+import { contract, contractSchema } from './contract.js';
 import { Executor } from './executor.js';
 import { asHttpError, formatted } from './failures.js';
 import { standardLimits } from './limits.js';
@@ -25,7 +25,7 @@ export function graphqlModule(imports: DynamicModule[]): DynamicModule {
     useFactory: (operations: OperationRunner, executor: Executor): ApolloDriverConfig => ({
       path: graphqlPath,
       typeDefs: print(contract),
-      resolvers: resolversOf(buildASTSchema(contract), operations, handled, resolvedFields),
+      resolvers: resolversOf(contractSchema, operations, handled, resolvedFields),
       context: (request: FastifyRequest) => contextOf(operations, request),
       formatError: (_formatted, error) =>
         formatted(error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })),

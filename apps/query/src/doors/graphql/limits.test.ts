@@ -1,9 +1,7 @@
-import { Kind, buildASTSchema, parse } from 'graphql';
+import { Kind, parse } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { enforceLimits, standardLimits } from './limits.js';
-import { contract } from './contract.js';
-
-const schema = buildASTSchema(contract);
+import { contractSchema as schema } from './contract.js';
 
 function refusal(query: string, variables: Record<string, unknown> = {}, limits = standardLimits): string | null {
   const { definitions } = parse(query);
