@@ -55,8 +55,7 @@ export class SignedEnvelope {
     const timestamp = this.timestampHeader === undefined ? listed : requiredHeader(request, this.timestampHeader);
     if (timestamp !== undefined) this.checkForm(timestamp);
     const id = this.idHeader === undefined ? undefined : requiredHeader(request, this.idHeader);
-    const signatures = candidates.map((candidate) => this.decode(candidate));
-    return { signatures, message: this.text.render(request, { timestamp, id }, this.room), timestamp };
+    return { signatures: this.decodeAll(candidates), message: this.text.render(request, { timestamp, id }, this.room), timestamp };
   }
 
   /**
@@ -104,16 +103,24 @@ export class SignedEnvelope {
     return timestampUnit === 'rfc3339' ? Date.parse(timestamp) : Number(timestamp) * (timestampUnit === 's' ? 1_000 : 1);
   }
 
-  /** Accepts exactly one spelling of each signature, so that none can be altered and still be read as the same bytes. */
-  private decode(text: string): Buffer {
+  /** A malformed entry beside a good one is passed over, as entries of unknown versions are: it may be meant for another receiver. */
+  private decodeAll(candidates: readonly string[]): Buffer[] {
+    const signatures = candidates.map((candidate) => this.decode(candidate)).filter((signature) => signature !== null);
+    if (signatures.length > 0) return signatures;
+    const { prefix, encoding } = this.scheme;
+    const length = this.signatureBytes === undefined ? '' : `${this.signatureBytes} bytes of `;
+    throw new SignatureMalformed(`The signature in ${this.header[0]} is not ${prefix === '' ? '' : `${prefix} and `}${length}${encoding}`);
+  }
+
+  /** Accepts exactly one spelling of each signature, so that none can be altered and still be read as the same bytes; null for any other. */
+  private decode(text: string): Buffer | null {
     const { prefix, encoding } = this.scheme;
     if (text.startsWith(prefix)) {
       const digits = text.slice(prefix.length);
       const bytes = encoding === 'hex' ? fromHex(digits) : fromBase64(digits);
       if (bytes !== null && bytes.length > 0 && (this.signatureBytes === undefined || bytes.length === this.signatureBytes)) return bytes;
     }
-    const length = this.signatureBytes === undefined ? '' : `${this.signatureBytes} bytes of `;
-    throw new SignatureMalformed(`The signature in ${this.header[0]} is not ${prefix === '' ? '' : `${prefix} and `}${length}${encoding}`);
+    return null;
   }
 }
 

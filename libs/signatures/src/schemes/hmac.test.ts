@@ -51,6 +51,24 @@ describe('a signed request', () => {
     expect(() => check({ headers: { ...headers, 'x-acme-signature': list }, body })).not.toThrow();
   });
 
+  test.each(['s1:', 's1:zz', `s1:${'00'.repeat(31)}`, `s1:${'00'.repeat(33)}`, `s1:${'0g'.repeat(32)}`])(
+    'may carry the malformed entry %s beside a good one, but not alone',
+    (malformed) => {
+      const { headers, body } = sign('x');
+      const [, good] = headers['x-acme-signature']!.split(';');
+      for (const entries of [
+        [malformed, good],
+        [good, malformed],
+      ]) {
+        const list = [`at:${nowSeconds}`, ...entries].join(';');
+        expect(() => check({ headers: { ...headers, 'x-acme-signature': list }, body })).not.toThrow();
+      }
+      expect(() => check({ headers: { ...headers, 'x-acme-signature': `at:${nowSeconds};${malformed}` }, body })).toThrow(
+        SignatureMalformed,
+      );
+    },
+  );
+
   test('is refused once any byte of it is flipped', () => {
     expect(acceptedTampering(createVerifier(scheme, [secret]), sign('{"amount":100}'), nowMs)).toEqual([]);
   });
@@ -86,9 +104,9 @@ describe('no alteration of a signed request is accepted', () => {
     );
   });
 
-  /** An entry of a version we do not speak changes nothing, by design. */
+  /** An entry of a version we do not speak changes nothing, by design, nor does one that is no signature. */
   function isListWithSameEntries(altered: string, before: string): boolean {
-    const known = (list: string) => list.split(';').filter((entry) => /^(?:s1|at):/.test(entry));
+    const known = (list: string) => list.split(';').filter((entry) => /^(?:s1:[0-9a-f]{64}$|at:)/.test(entry));
     return known(altered).length >= 2 && known(altered).toSorted().join() === known(before).toSorted().join();
   }
 });
