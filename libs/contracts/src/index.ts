@@ -1,4 +1,17 @@
-export { customerKey, lanes, name, noCustomer, parseSourceAddress, recordKey, sourceAddress } from './names.js';
+export {
+  customerKey,
+  heldAloneKey,
+  isReservedCustomer,
+  isUnnamedCustomer,
+  lanes,
+  name,
+  noCustomer,
+  ownerOfKey,
+  parseSourceAddress,
+  recordKey,
+  sourceAddress,
+  unnamedCustomer,
+} from './names.js';
 export type { Lane } from './names.js';
 export { bulkOperationId, commandId, deadLetterId, deliveryId, eventId, newRunId } from './identifiers.js';
 export type { DecidedRun } from './identifiers.js';

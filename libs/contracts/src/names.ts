@@ -7,8 +7,8 @@ import { z } from 'zod';
 export const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be 1 to 63 lower-case letters, digits or inner dashes');
 
 /**
- * The partition key of a customer within its tenant, as the partner knows it: 1 to 256 visible characters. `-` is reserved for "the source
- * names no customer".
+ * The partition key of a customer within its tenant, as the partner knows it: 1 to 256 visible characters. `-` and what begins with `-/` are
+ * reserved, see {@link isReservedCustomer}.
  */
 export const customerKey = z
   .string()
@@ -17,8 +17,25 @@ export const customerKey = z
   // eslint-disable-next-line no-control-regex
   .regex(/^[^\u0000-\u001f\u007f]+$/, 'must not contain control characters');
 
-/** Events whose source expression yields no customer share this one key, and so one order. */
+/** The customer of records that are about no event, such as the start of a bulk operation. */
 export const noCustomer = '-';
+
+const unnamedPrefix = '-/';
+
+/** The customer of the events of a source that names none: `-/source`. They share one order, in which no event waits for one that was given up. */
+export function unnamedCustomer(source: string): string {
+  return unnamedPrefix + source;
+}
+
+/** True for the customer of events whose source named none. */
+export function isUnnamedCustomer(customer: string): boolean {
+  return customer.startsWith(unnamedPrefix);
+}
+
+/** True for keys that Millrace itself assigns, so that no partner's customer can have them. */
+export function isReservedCustomer(customer: string): boolean {
+  return customer === noCustomer || isUnnamedCustomer(customer);
+}
 
 export const lanes = ['high', 'normal', 'low'] as const;
 /** The priority class of an event, chosen at the door; one topic each. */
@@ -39,4 +56,21 @@ export function parseSourceAddress(address: string): { tenant: string; source: s
 /** The key of every record about a customer. Kafka partitions by it and the consumer orders by it. */
 export function recordKey(owner: { tenant: string; customer: string }): string {
   return `${owner.tenant}/${owner.customer}`;
+}
+
+/**
+ * The inverse of {@link recordKey}; null if the text names no tenant. What follows the source of an unnamed customer is the number of one held
+ * record, and does not belong to the customer.
+ */
+export function ownerOfKey(key: string): { tenant: string; customer: string } | null {
+  const slash = key.indexOf('/');
+  if (slash === -1) return null;
+  const rest = key.slice(slash + 1);
+  const end = isUnnamedCustomer(rest) ? rest.indexOf('/', unnamedPrefix.length) : -1;
+  return { tenant: key.slice(0, slash), customer: end === -1 ? rest : rest.slice(0, end) };
+}
+
+/** The key under which one record of an unnamed customer is held, so that no other record waits for it. */
+export function heldAloneKey(key: string, offset: number): string {
+  return `${key}/${offset}`;
 }

@@ -1,4 +1,4 @@
-import { noCustomer, recordKey } from '#libs/contracts';
+import { noCustomer, ownerOfKey, recordKey } from '#libs/contracts';
 import type { Owned, RecordType } from '#libs/contracts';
 import { RecordUndecodable } from './messaging.errors.js';
 import { headerText } from './record-headers.js';
@@ -32,9 +32,7 @@ export function schemaOf(record: LoggedRecord): string | undefined {
 /** Reads tenant and customer from the key. A malformed key becomes the customer itself, so that its records have an order too. */
 export function ownerOf(record: Pick<LoggedRecord, 'key' | 'headers'>): Owned {
   const key = record.key?.toString() ?? '';
-  const slash = key.indexOf('/');
-  if (slash === -1) return { tenant: headerText(record.headers, 'mr_tenant') ?? '', customer: key || noCustomer };
-  return { tenant: key.slice(0, slash), customer: key.slice(slash + 1) };
+  return ownerOfKey(key) ?? { tenant: headerText(record.headers, 'mr_tenant') ?? '', customer: key || noCustomer };
 }
 
 /** Parses and checks the value of a record. @throws RecordUndecodable with the first problem and its path */
@@ -45,7 +43,8 @@ export function decode(record: LoggedRecord, type: RecordType): Owned {
     throw new RecordUndecodable(`${type.schema}: ${issue!.path.join('.') || 'the value'} ${issue!.message}`, checked.error);
   }
   const key = record.key?.toString();
-  if (key !== recordKey(checked.data)) {
+  const owner = ownerOfKey(key ?? '');
+  if (owner?.tenant !== checked.data.tenant || owner.customer !== checked.data.customer) {
     throw new RecordUndecodable(`${type.schema}: the key '${key}' is not that of its owner, '${recordKey(checked.data)}'`);
   }
   return checked.data;

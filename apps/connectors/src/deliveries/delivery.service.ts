@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { NotFound, deliveryId } from '#libs/contracts';
+import { NotFound, deliveryId, isUnnamedCustomer } from '#libs/contracts';
 import type { Redeliver, RunCompleted, SkipDeadLetter } from '#libs/contracts';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { DeliveryBusy } from './delivery.errors.js';
@@ -36,7 +36,7 @@ export class DeliveryService {
         customer,
         destination,
         payload: JSON.stringify(payload),
-        strict: this.configuration.destination(tenant, destination)?.document.spec.order === 'strict',
+        strict: this.isStrict(tenant, destination, customer),
         traceparent,
         eventReceivedAt,
       })),
@@ -55,6 +55,11 @@ export class DeliveryService {
   async skip({ tenant, kind, deliveryId: id, commandId }: SkipDeadLetter): Promise<void> {
     if (kind !== 'delivery' || id === null) return;
     this.applied(id, await this.table.skip(tenant, id, commandId));
+  }
+
+  /** The order of an unnamed customer is nobody's, so a parked delivery never blocks those behind it. */
+  private isStrict(tenant: string, destination: string, customer: string): boolean {
+    return !isUnnamedCustomer(customer) && this.configuration.destination(tenant, destination)?.document.spec.order === 'strict';
   }
 
   private applied(id: string, effect: CommandEffect): void {

@@ -4,7 +4,8 @@ import type { Json } from '#libs/contracts';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
 import { readBody } from '../intake/body.js';
 import { BodyMalformed } from '../intake/request.errors.js';
-import { instant, usableText } from '../sources/event-fields.js';
+import { usableText } from '../sources/event-fields.js';
+import { rfc3339Instant } from '../sources/instant.js';
 
 /** A valid CloudEvent of any content mode (CloudEvents 1.0, HTTP binding and JSON format). */
 export interface CloudEvent {
@@ -155,7 +156,7 @@ function checked(
     if (value !== undefined && usableText(value) === null)
       throw new RequestInvalid(path + name, 'must be 1 to 256 characters, no control characters');
   }
-  if (all['ce-time'] !== undefined && instant(all['ce-time']) === null)
-    throw new RequestInvalid(`${path}time`, 'must be RFC 3339, such as 2026-01-31T12:00:00Z');
+  if (all['ce-time'] !== undefined && rfc3339Instant(all['ce-time']) === null)
+    throw new RequestInvalid(`${path}time`, 'must be RFC 3339 in the years 0001 to 9999, such as 2026-01-31T12:00:00Z');
   return { path, source: all['ce-source']!, attributes: all };
 }

@@ -17,6 +17,7 @@ const found = fc.oneof(
     '\u0000',
     '\ud800',
     '-',
+    '-/shop',
     '\u007f',
     '\n',
     '2026-01-31t12:00:00.1+02:00',
@@ -60,7 +61,7 @@ describe('what is decided about an event', () => {
       const { text } = readBody('application/json', payload, 'body');
       const source = { tenant: 'acme', name: 'shop', scheme: 'custom', fields, laneOf: () => 'normal' } as unknown as Source;
       const admitted = { source, input: { body: null, headers: {} }, payload, text, contentType: 'application/json', receivedAtMs: 0 };
-      const event = toEventReceived(admitted, { eventId: null, type: null, customer: null, occurredAt: null, failed: [] });
+      const event = toEventReceived(admitted, { eventId: null, type: null, customer: null, occurredAt: null, problems: {} });
       expect(event.body).toBe(json);
       expect(eventBody(event).equals(payload)).toBe(true);
     }

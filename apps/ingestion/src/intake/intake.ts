@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { Injectable } from '@nestjs/common';
-import { EventReceived, eventId, eventTopics, noCustomer } from '#libs/contracts';
+import { EventReceived, eventId, eventTopics, unnamedCustomer } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { counter } from '#libs/tracing';
+import { eventFields } from '../sources/event-fields.js';
 import type { ExpressionInput, EventFields } from '../sources/event-fields.js';
 import type { Source } from '../sources/source-catalog.js';
 
@@ -22,7 +23,7 @@ export interface VerifiedEvent {
 const eventsReceived = counter('millrace_events_received_total', 'Events appended to the log.', ['scheme', 'lane']);
 const fieldsMissing = counter(
   'millrace_event_facts_missing_total',
-  'Events of which a fact could not be read: `absent` where nothing usable stood there, `failed` where the source’s expression failed.',
+  'Events of which a fact could not be read: `absent` where no expression found a value, `unusable` where the value found is no such fact, `failed` where an expression failed.',
   ['scheme', 'fact', 'reason'],
 );
 
@@ -52,9 +53,11 @@ export class Intake {
 
 /** The result always passes the check of {@link EventReceived}, so the producer does not check it again before the ack. */
 export function toEventReceived({ source, payload, text, contentType, receivedAtMs }: VerifiedEvent, fields: EventFields): EventReceived {
-  for (const fact of ['eventId', 'type', 'customer'] as const) {
-    if (fields[fact] === null)
-      fieldsMissing.inc({ scheme: source.scheme, fact, reason: fields.failed.includes(fact) ? 'failed' : 'absent' });
+  for (const fact of eventFields) {
+    if (fields[fact] !== null) continue;
+    const reason = fields.problems[fact] ?? 'absent';
+    const isUsual = fact === 'occurredAt' && reason === 'absent'; // many partners send no time
+    if (!isUsual) fieldsMissing.inc({ scheme: source.scheme, fact, reason });
   }
   const type = fields.type ?? unknownType;
   const receivedAt = timestamp(receivedAtMs);
@@ -62,7 +65,7 @@ export function toEventReceived({ source, payload, text, contentType, receivedAt
     eventId: eventId(source.tenant, source.name, fields.eventId === null ? { body: payload } : { providerEventId: fields.eventId }),
     tenant: source.tenant,
     source: source.name,
-    customer: fields.customer ?? noCustomer,
+    customer: fields.customer ?? unnamedCustomer(source.name),
     lane: source.laneOf(type),
     type,
     providerEventId: fields.eventId,

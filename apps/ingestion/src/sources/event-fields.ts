@@ -1,8 +1,9 @@
-import { z } from 'zod';
+import { isReservedCustomer } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { ExpressionFailed, compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
 import type { Extraction } from '#libs/signatures';
+import { instant } from './instant.js';
 
 /** The input of the expressions of a source. Header names are in lower case. */
 export interface ExpressionInput {
@@ -17,18 +18,19 @@ export interface EventFields {
   customer: string | null;
   /** RFC 3339, UTC. */
   occurredAt: string | null;
-  /** The fields of which an expression failed. */
-  failed: readonly EventField[];
+  /** Why a field is null although an expression was meant to find it: the expression failed, or its value is no such field. */
+  problems: Readonly<Partial<Record<EventField, FieldProblem>>>;
 }
 
 export const eventFields = ['eventId', 'type', 'customer', 'occurredAt'] as const;
 export type EventField = (typeof eventFields)[number];
+export type FieldProblem = 'failed' | 'unusable';
 
 /** Returns the usable form of a field's value; null if it is not usable. */
 const forms: Readonly<Record<EventField, (value: Json | undefined) => string | null>> = {
   eventId: usableText,
   type: usableText,
-  customer: usableText,
+  customer: usableCustomer,
   occurredAt: instant,
 };
 
@@ -54,21 +56,23 @@ export class EventFieldReader {
 
   /** An expression that fails counts as one without a value. A verified event must be recorded: refused, it would be lost. */
   async read(input: ExpressionInput): Promise<EventFields> {
-    const failed: EventField[] = [];
+    const problems: Partial<Record<EventField, FieldProblem>> = {};
     const found: Record<EventField, string | null> = { eventId: null, type: null, customer: null, occurredAt: null };
     for (const field of eventFields) {
       for (const expression of this.expressions[field]) {
         const value = expression.evaluate(input);
-        found[field] = forms[field](value instanceof Promise ? await valueOf(value, () => failed.push(field)) : value);
+        const settled = value instanceof Promise ? await valueOf(value, () => (problems[field] = 'failed')) : value;
+        found[field] = forms[field](settled);
         if (found[field] !== null) break;
+        if (settled !== undefined && settled !== null) problems[field] ??= 'unusable';
       }
     }
     if (found.type !== null && this.typeDetail !== undefined) {
       const value = this.typeDetail.evaluate(input);
-      const detail = usableText(value instanceof Promise ? await valueOf(value, () => failed.push('type')) : value);
+      const detail = usableText(value instanceof Promise ? await valueOf(value, () => (problems.type = 'failed')) : value);
       if (detail !== null) found.type = usableText(`${found.type}.${detail}`) ?? found.type;
     }
-    return { ...found, failed };
+    return { ...found, problems };
   }
 }
 
@@ -90,21 +94,8 @@ export function usableText(value: Json | undefined): string | null {
   return /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed() ? null : text;
 }
 
-/** Bounds of the years that RFC 3339 can write, with four digits. */
-const yearZeroMs = -62_167_219_200_000;
-const year10000Ms = 253_402_300_800_000;
-
-/** Parses RFC 3339, or seconds since 1970; a number that would be after the year 5000 is milliseconds. Returns RFC 3339 in UTC, or null. */
-export function instant(value: Json | undefined): string | null {
-  const ms =
-    typeof value === 'number' ? (value < 100_000_000_000 ? value * 1_000 : value) : typeof value === 'string' ? parseRfc3339(value) : NaN;
-  return ms >= yearZeroMs && ms < year10000Ms ? new Date(ms).toISOString() : null;
-}
-
-const rfc3339 = z.iso.datetime({ offset: true });
-
-/** NaN if the text is not RFC 3339, or names a time that does not exist. */
-function parseRfc3339(text: string): number {
-  const upperCase = text.toUpperCase(); // RFC 3339 allows `t` and `z`, too
-  return rfc3339.safeParse(upperCase).success ? Date.parse(upperCase) : NaN;
+/** As {@link usableText}, but not a key that Millrace itself assigns. */
+export function usableCustomer(value: Json | undefined): string | null {
+  const text = usableText(value);
+  return text === null || isReservedCustomer(text) ? null : text;
 }

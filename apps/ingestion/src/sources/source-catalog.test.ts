@@ -12,7 +12,7 @@ test('what the document leaves open, the preset says', async () => {
     type: 'invoice.paid',
     customer: 'acct_1',
     occurredAt: '2025-06-15T15:06:40.000Z',
-    failed: [],
+    problems: {},
   });
 });
 

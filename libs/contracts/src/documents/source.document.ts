@@ -10,7 +10,7 @@ const extraction = {
   customer: expression
     .optional()
     .describe(
-      'Reads the customer: JSONata over `{ body, headers }`; default: the preset’s. An event without a customer belongs to the shared customer `-`.',
+      'Reads the customer: JSONata over `{ body, headers }`; default: the preset’s. An event without a customer belongs to the source itself, as the customer `-/SOURCE`.',
     ),
   type: expression
     .optional()

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { heldAloneKey, isUnnamedCustomer, recordKey } from '#libs/contracts';
 import { counter, gauge, logger } from '#libs/tracing';
 import { canBeHeld } from './hold-store.js';
 import type { Hold, HoldId, HoldStore, ReleasableHold } from './hold-store.js';
 import type { KeyQueues, DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
-import { partitionName } from '../logged-record.js';
+import { ownerOf, partitionName } from '../logged-record.js';
 import type { LoggedRecord } from '../logged-record.js';
 import { workOn } from '../handling/record-handling.js';
 import type { HandlingResult, RecordWork } from '../handling/record-handling.js';
@@ -275,10 +276,11 @@ export class HeldCustomers {
   }
 
   /** @returns false if an operator gave the record up meanwhile, so that nothing has to wait for it */
-  private async hold(holds: PartitionHolds, record: LoggedRecord, deadLetterId: string): Promise<boolean> {
+  private async hold(holds: PartitionHolds, given: LoggedRecord, deadLetterId: string): Promise<boolean> {
+    const record = { ...given, key: holdKeyOf(given) };
     const isHeld = await this.options.store.hold(this.group, record, { deadLetterId });
     if (!isHeld) return false;
-    holds.held.add(queueKeyOf(record.key!));
+    holds.held.add(queueKeyOf(record.key));
     const { topic, partition, offset } = record;
     heldRecords.inc({ group: this.group, topic });
     log.warn({ group: this.group, topic, partition, offset, deadLetterId }, 'a customer is held');
@@ -307,7 +309,8 @@ export class HeldCustomers {
       const result = await this.options.handle(release.work);
       if (typeof result !== 'string') {
         if (!('heldBy' in result)) return result;
-        if (await this.hold(holds, record, result.heldBy)) return this.leave(release);
+        const isHeld = await this.hold(holds, record, result.heldBy);
+        if (isHeld && holdKeyOf(record).equals(release.holdId.key)) return this.leave(release);
       } else if (result === 'abandoned') return result;
       release.handled = true;
     }
@@ -352,6 +355,15 @@ export class HeldCustomers {
       return { againInMs: this.options.retryMs };
     }
   }
+}
+
+/**
+ * The key under which a record is held: that of its customer, whose later records wait for it. A record of an unnamed customer is held alone: later
+ * events of its source are about anybody, and have no reason to wait.
+ */
+function holdKeyOf({ key, headers, offset }: LoggedRecord): Buffer {
+  const { tenant, customer } = ownerOf({ key, headers });
+  return isUnnamedCustomer(customer) ? Buffer.from(heldAloneKey(recordKey({ tenant, customer }), offset)) : key!;
 }
 
 /** The record key as a map key: latin1 keeps every byte distinct. */
