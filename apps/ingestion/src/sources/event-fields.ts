@@ -94,7 +94,7 @@ export function usableText(value: Json | undefined): string | null {
   return /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed() ? null : text;
 }
 
-/** As {@link usableText}, but not a key that Millrace itself assigns. */
+/** A {@link usableText} that is not a key which Millrace itself assigns; null for all else. */
 export function usableCustomer(value: Json | undefined): string | null {
   const text = usableText(value);
   return text === null || isReservedCustomer(text) ? null : text;

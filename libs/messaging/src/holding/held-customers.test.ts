@@ -281,7 +281,7 @@ test('no record of an unnamed customer waits for one that was given up, which is
   for (const letter of store.deadLetters) await store.requestRetry('acme', letter);
   await held.poll([partition]);
   await allHandled.promise;
-  expect(handled.toSorted()).toEqual([0, 1, 2, 3]);
+  expect(new Set(handled)).toEqual(new Set([0, 1, 2, 3]));
 });
 
 test('a seed tells the same story each time, however fast the machine is', async () => {
