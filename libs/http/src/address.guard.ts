@@ -7,16 +7,27 @@ import { HostAddressForbidden } from './http.errors.js';
 /** Global unicast, the only part of IPv6 that is routed on the internet (RFC 4291 §2.4, IANA). */
 const globalIpv6 = ipaddr.IPv6.parseCIDR('2000::/3');
 
+/** The platform address of Azure: outside every special-purpose range, but answered by the host of the virtual machine, with its credentials. */
+const azurePlatform = '168.63.129.16';
+
 /**
- * The range of an address that is not public, such as `private` or `loopback`; null for a public address.
- * IPv6 forms that carry an IPv4 address (mapped, 6to4, NAT64, Teredo) are never public: a gateway decides what they reach.
+ * The range of an address that is not public, such as `private` or `loopback`; null for a public address. The ranges are those of IANA's
+ * special-purpose registries. The metadata addresses of clouds lie in them, except for Azure's.
+ * IPv6 forms that carry an IPv4 address (mapped, 6to4, NAT64, Teredo, ISATAP) are never public: a gateway decides what they reach.
  */
 export function forbiddenRange(address: string): string | null {
   if (!ipaddr.isValid(address)) return 'malformed';
   const parsed = ipaddr.parse(address);
   const range = parsed.range();
   if (range !== 'unicast') return range;
-  return parsed.kind() === 'ipv6' && !parsed.match(globalIpv6) ? 'reserved' : null;
+  if (parsed instanceof ipaddr.IPv4) return parsed.toString() === azurePlatform ? 'cloud platform' : null;
+  if (!parsed.match(globalIpv6)) return 'reserved';
+  return isIsatap(parsed as ipaddr.IPv6) ? 'isatap' : null;
+}
+
+/** An interface identifier that stands for an IPv4 address (RFC 5214 §6.1). The second form has the universal bit set. */
+function isIsatap({ parts }: ipaddr.IPv6): boolean {
+  return (parts[4] === 0 || parts[4] === 0x200) && parts[5] === 0x5efe;
 }
 
 /** @throws HostAddressForbidden */
