@@ -5,5 +5,5 @@ export type { FindApiKey, KeyRingOptions } from './key-ring.js';
 export { requireScope } from './principal.js';
 export type { Principal } from './principal.js';
 export { CredentialInvalid, CredentialMissing, ScopeMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
-export { SecretBox, SecretUnreadable } from './secret-box.js';
-export type { SealedSecret } from './secret-box.js';
+export { SecretBox, SecretUnbound, SecretUnreadable } from './secret-box.js';
+export type { SealedSecret, SecretPlace } from './secret-box.js';

@@ -22,7 +22,7 @@ export function forbiddenRange(address: string): string | null {
   if (range !== 'unicast') return range;
   if (parsed instanceof ipaddr.IPv4) return parsed.toString() === azurePlatform ? 'cloud platform' : null;
   if (!parsed.match(globalIpv6)) return 'reserved';
-  return isIsatap(parsed as ipaddr.IPv6) ? 'isatap' : null;
+  return isIsatap(parsed) ? 'isatap' : null;
 }
 
 /** An interface identifier that stands for an IPv4 address (RFC 5214 §6.1). The second form has the universal bit set. */

@@ -80,7 +80,7 @@ describe('on a running Postgres', () => {
 
     expect(configuration.tenant(tenant)?.document.spec.displayName).toBe('Acme');
     const shop = configuration.source(tenant, 'shop')!;
-    expect(shop).toMatchObject({ version: 1, document: { spec: { secrets: [{ sealed: expect.stringMatching(/^v1\./) }] } } });
+    expect(shop).toMatchObject({ version: 1, document: { spec: { secrets: [{ sealed: expect.stringMatching(/^v2\./) }] } } });
     expect(secrets.opened(shop.document)).toMatchObject({ spec: { secrets: [{ value: 'whsec_1' }] } });
     expect(secrets.opened(shop.document)).toBe(secrets.opened(shop.document));
     expect(secrets.opened(configuration.destination(tenant, 'crm')!.document)).toMatchObject({

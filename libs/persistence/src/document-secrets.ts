@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { SecretBox, SecretUnreadable } from '#libs/auth';
-import { DomainError, mapSecrets, tenantOf } from '#libs/contracts';
-import type { Document } from '#libs/contracts';
+import type { SecretPlace } from '#libs/auth';
+import { DomainError, clearText, mapSecrets, tenantOf } from '#libs/contracts';
+import type { Document, Secret } from '#libs/contracts';
 
 /** A secret of a document was sealed with a key that this process does not have. The work waits until it has it, or the document is applied again. */
 export class DocumentSecretsUnreadable extends DomainError {
@@ -14,7 +15,10 @@ export class DocumentSecretsUnreadable extends DomainError {
   }
 }
 
-/** Opens the secrets of a document for the code that signs or verifies with them. Everywhere else they stay sealed, in memory too. */
+/**
+ * Seals and opens the secrets of documents, each for its place: the document and the field that hold it. Everywhere but in the code that signs
+ * or verifies with them they stay sealed, in memory too.
+ */
 @Injectable()
 export class DocumentSecrets {
   /** Held as long as the sealed version is, so that a hot path opens a version once. */
@@ -23,7 +27,7 @@ export class DocumentSecrets {
   constructor(private readonly secretBox: SecretBox) {}
 
   /**
-   * The document with its secrets in the clear.
+   * A stored document with its secrets in the clear.
    * @throws DocumentSecretsUnreadable
    */
   opened<D extends Document>(document: D): D {
@@ -34,11 +38,80 @@ export class DocumentSecrets {
     return opened;
   }
 
+  /**
+   * A given document with its secrets in the clear. Sealed ones are opened only if they were sealed for this document and field.
+   * @param refuse is called for each secret that cannot be opened; it stays as it was given
+   */
+  openedAsGiven<D extends Document>(document: D, refuse: (path: string[], error: SecretUnreadable) => void): D {
+    return mapSecrets(document, (secret, path) => {
+      try {
+        return { value: 'value' in secret ? secret.value : this.secretBox.open(secret.sealed, placeOf(document, path)) };
+      } catch (error) {
+        if (!(error instanceof SecretUnreadable)) throw error;
+        refuse(path, error);
+        return secret;
+      }
+    });
+  }
+
+  /**
+   * A given document with its secrets sealed.
+   * @throws SecretUnreadable if one of them was sealed for another document or field, or elsewhere
+   */
+  sealed<D extends Document>(document: D): D {
+    const opened = this.openedAsGiven(document, (_, error) => {
+      throw error;
+    });
+    return mapSecrets(opened, (secret, path) => this.secretBox.seal(clearText(secret), placeOf(document, path)));
+  }
+
+  /**
+   * A stored document with every secret sealed in the current format under the current key.
+   * @param keep is called for each secret that cannot be opened; it stays as it is
+   */
+  resealed<D extends Document>(document: D, keep: (path: string[]) => void = () => undefined): D {
+    return mapSecrets(document, (secret, path) => {
+      if ('sealed' in secret && this.secretBox.isCurrent(secret.sealed)) return secret;
+      const place = placeOf(document, path);
+      try {
+        return this.secretBox.seal(this.clearTextOfStored(secret, place), place);
+      } catch (error) {
+        if (!(error instanceof SecretUnreadable)) throw error;
+        keep(path);
+        return secret;
+      }
+    });
+  }
+
+  /** A stored document as a printed difference shows it: each secret as its fingerprint; if it cannot be opened, as the stored one. */
+  fingerprinted<D extends Document>(document: D): D {
+    return mapSecrets(document, (secret, path) => ({ sealed: '', fingerprint: this.fingerprintOf(secret, placeOf(document, path)) }));
+  }
+
   private open<D extends Document>(document: D): D {
     try {
-      return mapSecrets(document, (secret) => ({ value: this.secretBox.clearText(secret) }));
+      return mapSecrets(document, (secret, path) => ({ value: this.clearTextOfStored(secret, placeOf(document, path)) }));
     } catch (error) {
       throw error instanceof SecretUnreadable ? new DocumentSecretsUnreadable(document, error) : error;
     }
   }
+
+  private fingerprintOf(secret: Secret, place: SecretPlace): string {
+    try {
+      return this.secretBox.fingerprint(this.clearTextOfStored(secret, place), place);
+    } catch (error) {
+      if (error instanceof SecretUnreadable && 'fingerprint' in secret) return secret.fingerprint;
+      throw error;
+    }
+  }
+
+  private clearTextOfStored(secret: Secret, place: SecretPlace): string {
+    return 'value' in secret ? secret.value : this.secretBox.openStored(secret.sealed, place);
+  }
+}
+
+/** Positions in lists do not count, so that a secret can move up while another one is rotated in. */
+function placeOf(document: Document, path: readonly string[]): SecretPlace {
+  const field = path.filter((key) => !/^\d+$/.test(key)).join('.');
+  return { tenant: tenantOf(document), kind: document.kind, name: document.metadata.name, field };
 }

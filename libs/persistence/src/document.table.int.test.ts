@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SecretBox, SecretUnreadable } from '#libs/auth';
+import { SecretBox, SecretUnbound, SecretUnreadable } from '#libs/auth';
 import { document as documentSchema, mapSecrets } from '#libs/contracts';
 import type { Document, Secret } from '#libs/contracts';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { DocumentTable, TenantDatabase } from './index.js';
+import { Database, DocumentSecrets, DocumentTable, TenantDatabase, resealDocuments, statement } from './index.js';
 import type { Session, Stored } from './index.js';
 
 const key = randomBytes(32);
@@ -25,6 +25,7 @@ beforeEach(() => {
   tenant = uniqueName('tenant');
 });
 
+const place = () => ({ tenant, kind: 'Source', name: 'shop', field: 'spec.secrets' });
 const inTenant = <T>(work: (session: Session) => Promise<T>): Promise<T> => database.asTenant(tenant, work);
 const save = (document: Document, actor = 'key:a') => inTenant((session) => table.save(session, { document, actor }));
 const current = (): Promise<Stored[]> => inTenant((session) => table.current(session, tenant));
@@ -43,6 +44,24 @@ function destination(url: string): Document {
   const spec = { kind: 'http', url, secret: { value: 'whsec_c2VjcmV0' } };
   return documentSchema.parse({ apiVersion: 'millrace/v1', kind: 'Destination', metadata: { tenant, name: 'crm' }, spec });
 }
+
+/** A secret as the first release sealed it. */
+function sealedUnbound(plain: string): Secret {
+  const [, keyId] = new SecretBox(key).seal(plain, place()).sealed.split('.');
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(`v1.${keyId}`));
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()]);
+  return { sealed: `v1.${keyId}.${Buffer.concat([nonce, cipher.getAuthTag(), ciphertext]).toString('base64url')}`, fingerprint: 'old' };
+}
+
+/** Changes what is stored of the source, as an earlier release would have stored it. */
+async function update(change: (spec: object) => object): Promise<void> {
+  const service = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'earlier release' });
+  const spec = change((await storedSource()).spec);
+  await service.query(rewrite, [tenant, JSON.stringify(spec)]);
+  await service.close();
+}
+const rewrite = statement('test.document.rewrite', `UPDATE document SET spec = $2, digest = 'of an earlier release' WHERE tenant_id = $1`);
 
 async function storedSource(): Promise<Document> {
   const [stored] = await current();
@@ -109,16 +128,79 @@ describe('a secret', () => {
     });
     const opened: string[] = [];
     mapSecrets(await storedSource(), (secret) => {
-      if ('sealed' in secret) opened.push(new SecretBox(newKey).open(secret.sealed));
+      if ('sealed' in secret) opened.push(new SecretBox(newKey).open(secret.sealed, place()));
       return secret;
     });
     expect(opened).toEqual(['whsec_1']);
   });
 
-  test('that was sealed elsewhere is refused', async () => {
-    const foreign = new SecretBox(randomBytes(32)).seal('whsec_1');
+  test('that was sealed by another installation is refused', async () => {
+    const foreign = new SecretBox(randomBytes(32)).seal('whsec_1', place());
     await expect(save(source(foreign))).rejects.toThrow(SecretUnreadable);
     expect(await current()).toEqual([]);
+  });
+
+  test.each([
+    ['another tenant', { tenant: 'globex' }],
+    ['another document', { name: 'other' }],
+    ['another field', { field: 'spec.secret' }],
+  ])('that was sealed for %s is refused', async (_, other) => {
+    const copied = new SecretBox(key).seal('whsec_1', { ...place(), ...other });
+    await expect(save(source(copied))).rejects.toThrow(SecretUnreadable);
+    expect(await current()).toEqual([]);
+  });
+
+  test('may move up in its list, when another one is rotated in', async () => {
+    await save(source({ value: 'whsec_1' }));
+    const {
+      secrets: [first],
+    } = (await storedSource()).spec as { secrets: Secret[] };
+    expect(await save(source({ value: 'whsec_2' }, first!))).toEqual({ version: 2, change: 'changed' });
+  });
+});
+
+describe('a database of an earlier release', () => {
+  const secrets = new DocumentSecrets(new SecretBox(key));
+  const opened = async (): Promise<string> => JSON.stringify(secrets.opened(await storedSource()));
+
+  beforeEach(async () => {
+    await save(source({ value: 'whsec_1' }));
+    await update((spec) => ({ ...spec, secrets: [sealedUnbound('whsec_1')] }));
+  });
+
+  test('has secrets that are bound to no place, which still open', async () => {
+    expect(await opened()).toContain('"whsec_1"');
+  });
+
+  test('gives them out bound to their place, so that what comes out can be applied', async () => {
+    const document = secrets.resealed(await storedSource());
+    expect(JSON.stringify(document)).toContain('"v2.');
+    expect(await save(document)).toMatchObject({ version: 2, change: 'changed' });
+  });
+
+  test('does not take them from a document that is applied', async () => {
+    await expect(save(await storedSource())).rejects.toThrow(SecretUnbound);
+  });
+
+  test('is sealed again without new versions, and nothing of it is left under another key', async () => {
+    const newKey = randomBytes(32);
+    const box = new SecretBox(newKey, key);
+    await resealDocuments(fresh.url, box);
+    expect(JSON.stringify(await current())).toContain('"v2.');
+    expect(await current()).toMatchObject([{ version: 1 }]);
+    expect(JSON.stringify(new DocumentSecrets(new SecretBox(newKey)).opened(await storedSource()))).toContain('"whsec_1"');
+    expect(await resealDocuments(fresh.url, box)).toMatchObject({ resealed: 0 });
+    const again = { document: source({ value: 'whsec_1' }), actor: 'key:a' };
+    expect(await inTenant((session) => new DocumentTable(box).save(session, again))).toEqual({ version: 1, change: 'unchanged' });
+    await resealDocuments(fresh.url, new SecretBox(key, newKey));
+  });
+
+  test('tells which secrets cannot be opened, and leaves them', async () => {
+    const before = await current();
+    const { resealed, unreadable } = await resealDocuments(fresh.url, new SecretBox(randomBytes(32)));
+    expect(resealed).toBe(0);
+    expect(unreadable).toContain(`${tenant}/Source/shop/1 spec.secrets.0`);
+    expect(await current()).toEqual(before);
   });
 });
 

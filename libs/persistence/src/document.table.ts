@@ -4,6 +4,7 @@ import { SecretBox } from '#libs/auth';
 import { apiVersion, document as documentSchema, mapSecrets, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import type { Session } from './database.js';
+import { DocumentSecrets } from './document-secrets.js';
 import { statement } from './statement.js';
 
 /** A version of a document. Versions are never changed: a change is a new one. */
@@ -56,11 +57,24 @@ const insert = statement(
   `INSERT INTO document (tenant_id, kind, name, version, spec, digest, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7)
    ON CONFLICT DO NOTHING RETURNING version`,
 );
+const page = statement(
+  'document.page',
+  `SELECT ${columns} FROM document WHERE spec IS NOT NULL AND (tenant_id, kind, name, version) > ($1, $2, $3, $4)
+   ORDER BY tenant_id, kind, name, version LIMIT 500`,
+);
+const replaceSpec = statement(
+  'document.replaceSpec',
+  'UPDATE document SET spec = $5, digest = $6 WHERE tenant_id = $1 AND kind = $2 AND name = $3 AND version = $4',
+);
 
 /** Documents as versions. Secrets go in either way, in the clear or sealed, and are stored and come out sealed. */
 @Injectable()
 export class DocumentTable {
-  constructor(private readonly secretBox: SecretBox) {}
+  private readonly secrets: DocumentSecrets;
+
+  constructor(secretBox: SecretBox) {
+    this.secrets = new DocumentSecrets(secretBox);
+  }
 
   async current(session: Session, tenant: string, kind?: DocumentKind): Promise<Stored[]> {
     return (await session.query<Row>(currentOfTenant, [tenant, kind ?? null])).map(storedOf);
@@ -79,13 +93,13 @@ export class DocumentTable {
   /**
    * Saves a new version, unless the current one says the same. Unchanged secrets say the same, whichever way they are written; after a rotation
    * of the key they do not, so applying the documents again seals every secret with the new key.
-   * @throws SecretUnreadable where a sealed secret was not sealed here
+   * @throws SecretUnreadable where a sealed secret was not sealed here, for this document and field
    */
   async save(
     session: Session,
     { document, actor }: { document: Document; actor: string },
   ): Promise<{ version: number; change: 'created' | 'changed' | 'unchanged' }> {
-    const sealed = mapSecrets(document, (secret) => this.secretBox.seal(this.secretBox.clearText(secret)));
+    const sealed = this.secrets.sealed(document);
     const reference = { tenant: tenantOf(document), kind: document.kind, name: document.metadata.name };
     const digest = digestOf(sealed);
     return this.append(session, reference, actor, (before) => (before?.digest === digest ? null : { spec: sealed.spec, digest }));
@@ -100,6 +114,30 @@ export class DocumentTable {
       before === undefined ? null : { spec: null, digest: 'removed' },
     );
     return { version, change: change === 'unchanged' ? 'unchanged' : 'removed' };
+  }
+
+  /**
+   * Seals the secrets of every version of every tenant's documents in the current format under the current key. What a version says stays the
+   * same. Can be repeated, and run while services work that know the format and the key.
+   * @returns how many versions it wrote, and the secrets that cannot be opened, such as `acme/Source/shop/3 spec.secrets.0`
+   */
+  async resealAll(session: Session): Promise<{ resealed: number; unreadable: string[] }> {
+    let resealed = 0;
+    const unreadable: string[] = [];
+    let rows: Row[];
+    let after: Pick<Row, 'tenant_id' | 'kind' | 'name' | 'version'> = { tenant_id: '', kind: '' as DocumentKind, name: '', version: 0 };
+    do {
+      rows = await session.query<Row>(page, keyOf(after));
+      for (const row of rows) {
+        const before = storedOf(row).document;
+        const document = this.secrets.resealed(before, (path) => unreadable.push(`${keyOf(row).join('/')} ${path.join('.')}`));
+        if (document === before) continue;
+        await session.query(replaceSpec, [...keyOf(row), JSON.stringify(document.spec), digestOf(document)]);
+        resealed++;
+      }
+      after = rows.at(-1) ?? after;
+    } while (rows.length > 0);
+    return { resealed, unreadable };
   }
 
   /** @param next makes the next version from the current one (undefined if there is none); null if nothing changes */
@@ -129,6 +167,10 @@ function storedOf({ tenant_id: tenant, kind, name, version, spec, created_at: cr
   const raw = { apiVersion, kind, metadata, spec };
   const { data: document = raw as Document } = documentSchema.safeParse(raw);
   return { tenant, kind, name, version, document, createdAt, createdBy };
+}
+
+function keyOf({ tenant_id: tenant, kind, name, version }: Pick<Row, 'tenant_id' | 'kind' | 'name' | 'version'>): unknown[] {
+  return [tenant, kind, name, version];
 }
 
 /** A digest of the document's content, whatever the order of its fields. A secret counts by its fingerprint. */

@@ -11,6 +11,7 @@ export type { BatchWriterOptions } from './batch-writer.js';
 export { DocumentSecrets, DocumentSecretsUnreadable } from './document-secrets.js';
 export { DocumentTable } from './document.table.js';
 export type { DocumentReference, Stored } from './document.table.js';
+export { resealDocuments } from './reseal.js';
 export { ApiKeyTable } from './api-key.table.js';
 export type { NewApiKey } from './api-key.table.js';
 export { Configuration, ConfigurationUnavailable } from './configuration.js';

@@ -1,4 +1,4 @@
-export { httpSettings, serviceSettings } from './service.settings.js';
+export { httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
 export { Doors } from './doors.js';
 export type { Door, DoorResponse, DoorRequest } from './doors.js';
 export { serve } from './serve.js';

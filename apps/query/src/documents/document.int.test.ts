@@ -85,10 +85,29 @@ test('another secret is a difference of fingerprints, never of secrets', async (
   expect(JSON.stringify(change)).not.toContain('whsec_');
 });
 
+test('an encrypted secret of another tenant, document or field is refused, whoever brings it', async () => {
+  const [owner, thief] = [uniqueName('tenant'), uniqueName('tenant')];
+  await apply(owner, all(owner));
+  const { document: stolen } = await server.data<{ document: { content: { spec: { secret: object } } } }>(
+    { operatorIn: owner },
+    '{ document(kind: Destination, name: "crm") { content } }',
+  );
+  const { secret: sealed } = stolen.content.spec;
+  const at = (tenant: string, kind: string, name: string, spec: object) =>
+    apply(tenant, [all(tenant)[0]!, document(tenant, kind, name, spec)]);
+  const refusals = [
+    await at(thief, 'Destination', 'crm', { kind: 'http', url: 'https://thief.example/', secret: sealed }),
+    await at(owner, 'Destination', 'other', { kind: 'http', url: 'https://thief.example/', secret: sealed }),
+    await at(owner, 'Source', 'crm', { scheme: 'github', secrets: [sealed] }),
+  ];
+  const message = 'was not encrypted by this installation for this field of this document; write { value: … }';
+  expect(refusals.map(({ violations }) => violations?.map((one) => one.message))).toEqual([[message], [message], [message]]);
+});
+
 test('of documents with mistakes none is saved, and every mistake is named by its place', async () => {
   const tenant = uniqueName('tenant');
   const [owner, flow, destination] = all(tenant);
-  const broken = { ...destination!, spec: { kind: 'http', url: 'ftp://x', secret: { sealed: 'v1.a.b', fingerprint: 'f' } } };
+  const broken = { ...destination!, spec: { kind: 'http', url: 'ftp://x', secret: { sealed: 'v2.a.b', fingerprint: 'f' } } };
   const refused = await apply(tenant, [owner!, broken, flow!, flow!, { kind: 'Flo' }]);
   expect(refused.violations?.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual([
     'input.documents.1.spec.url: must be an http or https address',
@@ -97,7 +116,10 @@ test('of documents with mistakes none is saved, and every mistake is named by it
   ]);
   const unopened = await apply(tenant, [owner!, { ...broken, spec: { ...broken.spec, url: 'https://x.example' } }]);
   expect(unopened.violations).toEqual([
-    { path: ['input', 'documents', '1', 'spec', 'secret'], message: 'was not encrypted by this installation; write { value: … }' },
+    {
+      path: ['input', 'documents', '1', 'spec', 'secret'],
+      message: 'was not encrypted by this installation for this field of this document; write { value: … }',
+    },
   ]);
   expect(await server.data({ operatorIn: tenant }, '{ documents { name } }')).toEqual({ documents: [] });
 });

@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { SecretBox, SecretUnreadable } from '#libs/auth';
+import { SecretUnbound } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { NotFound, mapSecrets, referencesOf, tenantOf } from '#libs/contracts';
+import { NotFound, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
-import { DocumentTable, TenantDatabase } from '#libs/persistence';
+import { DocumentSecrets, DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
-import type { ApplyDocumentsInput, DocumentChange, RemoveDocumentInput } from './document.operations.js';
+import type { ApplyDocumentsInput, DocumentChange, FieldDifference, RemoveDocumentInput } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
 import { readDocument, uncompilable } from './document.problems.js';
 import type { DocumentProblem } from './document.problems.js';
@@ -22,12 +22,13 @@ export class DocumentService {
   constructor(
     private readonly database: TenantDatabase,
     private readonly table: DocumentTable,
-    private readonly secrets: SecretBox,
+    private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
   ) {}
 
   async list(tenant: string, kind?: DocumentKind | null): Promise<DocumentRow[]> {
-    return this.database.asTenant(tenant, (session) => this.table.current(session, tenant, kind ?? undefined));
+    const rows = await this.database.asTenant(tenant, (session) => this.table.current(session, tenant, kind ?? undefined));
+    return rows.map((row) => ({ ...row, document: this.secrets.resealed(row.document) }));
   }
 
   /** All documents or none. A dry run does all of it and rolls back. */
@@ -67,7 +68,7 @@ export class DocumentService {
         name: input.name,
         change: 'removed',
         version,
-        differences: differencesOf(this.shown(found.document), undefined),
+        differences: differencesOf(this.secrets.fingerprinted(found.document), undefined),
       };
     });
   }
@@ -89,15 +90,7 @@ export class DocumentService {
   private accept(principal: Principal, document: Document, documents: Document[]): DocumentProblem[] {
     const problems = [...misplaced(principal, document), ...repeated(document, documents)];
     const unreadable: DocumentProblem[] = [];
-    const opened = mapSecrets(document, (secret, path) => {
-      try {
-        return { value: this.secrets.clearText(secret) };
-      } catch (error) {
-        if (!(error instanceof SecretUnreadable)) throw error;
-        unreadable.push({ path, message: 'was not encrypted by this installation; write { value: … }' });
-        return secret;
-      }
-    });
+    const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
     documents.push(opened);
     return [...problems, ...(unreadable.length > 0 ? unreadable : uncompilable(opened))];
   }
@@ -114,7 +107,7 @@ export class DocumentService {
       const { name } = document.metadata;
       const before = stored.find((one) => one.kind === kind && one.name === name)?.document;
       const { version, change } = await this.table.save(session, { document, actor: principal.actor });
-      changes.push({ kind, name, change, version, differences: differencesOf(before && this.shown(before), this.shown(document)) });
+      changes.push({ kind, name, change, version, differences: this.differences(before, document) });
     }
     const changed = changes.filter(({ change }) => change !== 'unchanged');
     await this.audit.recordIn(
@@ -125,10 +118,15 @@ export class DocumentService {
     return changes;
   }
 
-  /** The document as people may see it: each secret as its fingerprint. */
-  private shown(document: Document): unknown {
-    return mapSecrets(document, (secret) => ({ sealed: '', fingerprint: this.secrets.seal(this.secrets.clearText(secret)).fingerprint }));
+  private differences(before: Document | undefined, after: Document): FieldDifference[] {
+    return differencesOf(before && this.secrets.fingerprinted(before), this.secrets.fingerprinted(after));
   }
+}
+
+function refusalOf(error: Error): string {
+  return error instanceof SecretUnbound
+    ? 'is encrypted in the form of an earlier release; get the document again, or write { value: … }'
+    : 'was not encrypted by this installation for this field of this document; write { value: … }';
 }
 
 /** Ends a dry run's transaction without an effect. */
