@@ -36,7 +36,7 @@ export const createApiKey = command({
       .string()
       .refine((name) => name.trim().length >= 1 && name.trim().length <= 100, { error: 'must have 1 to 100 characters' })
       .describe('1 to 100 characters that tell people what it is for.'),
-    scopes: z.array(scope).min(1, { error: 'must name at least one scope' }),
+    scopes: z.array(scope).min(1, { error: 'must name at least one scope' }).max(20, { error: 'may have at most 20 entries' }),
     expiresAt: timestamp
       .refine((at) => at.getTime() > Date.now(), { error: 'must be in the future' })
       .nullish()

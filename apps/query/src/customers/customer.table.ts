@@ -14,10 +14,10 @@ export function customerId(key: string): string {
   return idPrefix + Buffer.from(key).toString('base64url');
 }
 
-/** The inverse of {@link customerId}; null where the text is not one. */
+/** The inverse of {@link customerId}; null where the text is not one, or hides a NUL, which no customer's key has. */
 export function customerKeyOf(id: string): string | null {
   const key = Buffer.from(id.slice(idPrefix.length), 'base64url').toString('utf8');
-  return customerId(key) === id ? key : null;
+  return customerId(key) === id && !key.includes('\u0000') ? key : null;
 }
 
 type RawCustomer = Omit<CustomerRow, 'id'>;

@@ -19,6 +19,13 @@ test('a list is compared item by item', () => {
   ]);
 });
 
+test('a field is compared with none that every object inherits', () => {
+  expect(differencesOf({ properties: {} }, { properties: { constructor: 1, toString: {} } })).toEqual([
+    { path: 'properties.constructor', before: null, after: 1 },
+    { path: 'properties.toString', before: null, after: {} },
+  ]);
+});
+
 test('what is new, or gone, is different in all it has', () => {
   expect(differencesOf(undefined, { kind: 'Flow' })).toEqual([{ path: 'kind', before: null, after: 'Flow' }]);
   expect(differencesOf({ kind: 'Flow' }, undefined)).toEqual([{ path: 'kind', before: 'Flow', after: null }]);

@@ -42,7 +42,7 @@ export const eventFilter = inputObject('EventFilter', {
   customer: z.string().nullish(),
   sources: z.array(z.string()).max(20, { error: 'may have at most 20 entries' }).nullish().describe('Names of sources, up to 20.'),
   type: z.string().nullish().describe('A type, or a prefix with `*` after it: `invoice.paid`, `invoice.*`.'),
-  states: z.array(eventState).nullish(),
+  states: z.array(eventState).max(20, { error: 'may have at most 20 entries' }).nullish(),
   receivedFrom: timestamp.nullish(),
   receivedBefore: timestamp.nullish(),
 });

@@ -4,11 +4,14 @@ import { ModuleRef } from '@nestjs/core';
 import DataLoader from 'dataloader';
 import { KeyRing, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
+import type { DomainError } from '#libs/contracts';
 import { parts } from '../parts.generated.js';
 import { ArgumentInvalid, InputInvalid } from './input.errors.js';
+import type { Violation } from './input.errors.js';
 import type { Operation } from './operation.js';
 import type { Get, Handled, Loader, NodeKind, OperationContext, Part, ResolvedFields } from './part.js';
 import { shapeOf } from './shape.js';
+import { unstorableText } from './unstorable-text.js';
 
 /** The headers that say who asks. */
 export interface RequestCredentials {
@@ -105,11 +108,18 @@ function spread<Row>(keys: readonly string[], rows: readonly Row[]): Row[] {
 }
 
 function parsed(operation: Operation, input: unknown): unknown {
+  const unstorable = unstorableText(input);
+  if (unstorable !== undefined) throw refusalOf(operation, [unstorable]);
   const { data, error } = operation.input.safeParse(input);
   if (error === undefined) return data;
   const violations = error.issues.map(({ path, message }) => ({ path: path.map(String), message }));
-  if (operation.kind === 'command') throw new InputInvalid(violations);
-  throw new ArgumentInvalid(violations[0]!.path.join('.'), violations[0]!.message);
+  throw refusalOf(operation, violations);
+}
+
+function refusalOf({ kind }: Operation, violations: readonly Violation[]): DomainError {
+  if (kind === 'command') return new InputInvalid(violations);
+  const { path, message } = violations[0]!;
+  return new ArgumentInvalid(path.join('.'), message);
 }
 
 function unique(operations: readonly Handled[]): readonly Handled[] {

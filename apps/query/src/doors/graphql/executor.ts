@@ -1,11 +1,11 @@
-import { GraphQLError, Kind, execute, getVariableValues } from 'graphql';
+import { GraphQLError, Kind, OperationTypeNode, execute, getVariableValues } from 'graphql';
 import type { DocumentNode, ExecutionResult, FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import { compileQuery, isCompiledQuery } from 'graphql-jit';
 import type { CompiledQuery } from 'graphql-jit';
 import type { GraphQLContext } from './resolvers.js';
 import { enforceLimits } from './limits.js';
 import type { QueryLimits } from './limits.js';
-import { RequestTimedOut } from './graphql.errors.js';
+import { RequestTimedOut, SubscriptionNeedsStream } from './graphql.errors.js';
 import { withDefaults } from './input-defaults.js';
 
 /** A valid document's operation, ready to run. */
@@ -45,12 +45,13 @@ export class Executor {
       enforceLimits(schema, fragmentsOf(document), operation, coerced, this.options.limits);
       return [];
     } catch (error) {
-      return [new GraphQLError((error as Error).message, { originalError: error as Error })];
+      return [asGraphQLError(error as Error)];
     }
   }
 
   async execute(request: ExecutionRequest): Promise<Executed> {
-    const refused = this.check(request);
+    const isStream = request.operation.operation === OperationTypeNode.SUBSCRIPTION;
+    const refused = isStream ? [asGraphQLError(new SubscriptionNeedsStream())] : this.check(request);
     if (refused.length > 0) return { refused };
     const { promise: deadline, reject } = Promise.withResolvers<never>();
     const { timeoutMs } = this.options;
@@ -59,7 +60,7 @@ export class Executor {
       return { result: await Promise.race([this.run(request), deadline]) };
     } catch (error) {
       if (!(error instanceof RequestTimedOut)) throw error;
-      return { refused: [new GraphQLError(error.message, { originalError: error })] };
+      return { refused: [asGraphQLError(error)] };
     } finally {
       clearTimeout(timer);
     }
@@ -95,6 +96,10 @@ export class Executor {
     this.seen.set(operation, seen);
     if (this.seen.size > maxCompiled) this.seen.delete(this.seen.keys().next().value!);
   }
+}
+
+function asGraphQLError(error: Error): GraphQLError {
+  return new GraphQLError(error.message, { originalError: error });
 }
 
 function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {

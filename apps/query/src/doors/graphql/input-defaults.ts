@@ -3,14 +3,15 @@ import type { GraphQLInputType, GraphQLSchema, OperationDefinitionNode } from 'g
 
 /**
  * The variables with the defaults of the input fields that they leave out. graphql-jit refuses a required field that is left out although it has
- * a default; graphql-js does not. Values stay as the request has them (enum names, texts of dates), because graphql-jit coerces them itself.
+ * a default; graphql-js does not. Values stay as the request has them (enum names, texts of dates), because graphql-jit coerces them itself. The
+ * result inherits nothing, because graphql-jit reads a variable named `toString` that the request lacks off its prototype.
  */
 export function withDefaults(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
   variables: Record<string, unknown>,
 ): Record<string, unknown> {
-  const completed = { ...variables };
+  const completed = Object.assign(Object.create(null) as Record<string, unknown>, variables);
   for (const { variable, type } of operation.variableDefinitions ?? []) {
     const name = variable.name.value;
     const inputType = typeFromAST(schema, type);
@@ -29,7 +30,7 @@ function complete(type: GraphQLInputType, value: unknown): unknown {
   const completed: Record<string, unknown> = { ...value };
   for (const [name, field] of Object.entries(inner.getFields())) {
     const fallback = field.astNode?.defaultValue;
-    if (name in completed) completed[name] = complete(field.type, completed[name]);
+    if (Object.hasOwn(completed, name)) completed[name] = complete(field.type, completed[name]);
     else if (fallback !== undefined) completed[name] = valueFromASTUntyped(fallback);
   }
   return completed;

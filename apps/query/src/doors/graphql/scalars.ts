@@ -1,13 +1,19 @@
 import { GraphQLError, GraphQLScalarType, Kind, valueFromASTUntyped } from 'graphql';
 
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i;
+const rfc3339 = /^(\d{4})-(0[1-9]|1[0-2])-(\d\d)T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i;
 
+/** A moment that the calendar has. Years before 1 and after 9999 are refused, also where the zone leads there: Postgres reads them differently. */
 function moment(value: unknown): Date {
-  const at = typeof value === 'string' && rfc3339.test(value) ? new Date(value) : undefined;
-  if (at === undefined || Number.isNaN(at.getTime())) {
-    throw new GraphQLError('A DateTime is a moment with its zone, such as 2026-11-21T08:00:00Z');
+  const [, year, month, day] = (typeof value === 'string' ? rfc3339.exec(value) : null) ?? [];
+  const at = day === undefined || Number(day) > daysOf(Number(year), Number(month)) ? undefined : new Date((value as string).toUpperCase());
+  if (at === undefined || !(at.getUTCFullYear() >= 1 && at.getUTCFullYear() <= 9999)) {
+    throw new GraphQLError('A DateTime is a moment of the years 1 to 9999 with its zone, such as 2026-11-21T08:00:00Z');
   }
   return at;
+}
+
+function daysOf(year: number, month: number): number {
+  return new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate(); // the calendar repeats every 400 years
 }
 
 export const DateTime = new GraphQLScalarType<Date, string>({
