@@ -623,5 +623,8 @@ GRANT EXECUTE ON FUNCTION runs_by_id TO millrace_query, millrace_service;
 CREATE FUNCTION runs_of_events(p_tenant text, p_keys text[]) RETURNS SETOF run LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION runs_of_events TO millrace_query, millrace_service;
 
+CREATE FUNCTION step_places(p_tenant text, p_runs text[]) RETURNS TABLE(run_id text, step text, place bigint) LANGUAGE sql STABLE;
+GRANT EXECUTE ON FUNCTION step_places TO millrace_query, millrace_service;
+
 CREATE FUNCTION steps_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF step_result LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION steps_of_runs TO millrace_query, millrace_service;

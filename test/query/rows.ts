@@ -52,7 +52,11 @@ export class Rows {
     /** Deliveries that the run asked for; default: none. */
     planned?: number;
     startedAt?: Date;
+    flowVersion?: number;
+    /** Each with a call of a model. More than one end in the same millisecond as their calls. */
+    steps?: readonly string[];
   }): Promise<void> {
+    const { flowVersion = 1, steps = ['assess'] } = row;
     const { tenant, id, event, flow = 'triage', generation = 0, state = 'completed', planned = 0, startedAt = new Date() } = row;
     const completed = state === 'completed';
     await this.database.query(insertRun, [
@@ -68,9 +72,19 @@ export class Rows {
       startedAt,
       state === 'running' ? null : new Date(startedAt.getTime() + 20),
       completed ? JSON.stringify(Array.from({ length: planned }, () => ({ step: 'tell' }))) : null,
+      flowVersion,
     ]);
-    await this.database.query(insertStep, [tenant, id, event, new Date(startedAt.getTime() + 10)]);
-    await this.database.query(insertModelAttempt, [tenant, id, event, new Date(startedAt.getTime() + 8)]);
+    const answeredMs = startedAt.getTime() + (steps.length > 1 ? 10 : 8);
+    for (const step of steps) {
+      await this.database.query(insertStep, [tenant, id, event, new Date(startedAt.getTime() + 10), step]);
+      await this.database.query(insertModelAttempt, [tenant, id, event, new Date(answeredMs), step]);
+    }
+  }
+
+  /** A version of a flow, as far as those who read runs need it. */
+  async flow({ tenant, name, version, steps }: { tenant: string; name: string; version: number; steps: readonly string[] }): Promise<void> {
+    const spec = { steps: steps.map((id) => ({ id, map: { expression: '1' } })) };
+    await this.database.query(insertFlow, [tenant, name, version, JSON.stringify(spec)]);
   }
 
   async delivery(row: {
@@ -143,17 +157,21 @@ const lockEvents = statement('test.lockEvents', 'LOCK TABLE event IN ACCESS EXCL
 const insertRun = statement(
   'test.run',
   `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, decision, error_code, error_message, started_at, finished_at, deliveries)
-   SELECT e.tenant_id, $2, e.id, e.customer, $4, 1, $5::integer, $6, $7::json, $8, $9, $10::timestamptz, $11::timestamptz, $12::json FROM event e WHERE e.tenant_id = $1 AND e.id = $3`,
+   SELECT e.tenant_id, $2, e.id, e.customer, $4, $13::integer, $5::integer, $6, $7::json, $8, $9, $10::timestamptz, $11::timestamptz, $12::json FROM event e WHERE e.tenant_id = $1 AND e.id = $3`,
 );
 const insertStep = statement(
   'test.step',
   `INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens, started_at, finished_at)
-   VALUES ($1, $2, 'assess', $3, 'infer', 'succeeded', '{"topic":"billing"}', 'local/rules-1', 'local/rules-1', 10, 5, $4, $4)`,
+   VALUES ($1, $2, $5, $3, 'infer', 'succeeded', '{"topic":"billing"}', 'local/rules-1', 'local/rules-1', 10, 5, $4, $4)`,
 );
 const insertModelAttempt = statement(
   'test.modelAttempt',
   `INSERT INTO model_attempt (tenant_id, run_id, step, number, fence, event_id, model, outcome, input_tokens, output_tokens, started_at, finished_at)
-   VALUES ($1, $2, 'assess', 1, 1, $3, 'local/rules-1', 'succeeded', 10, 5, $4, $4)`,
+   VALUES ($1, $2, $5, 1, 1, $3, 'local/rules-1', 'succeeded', 10, 5, $4, $4)`,
+);
+const insertFlow = statement(
+  'test.flow',
+  `INSERT INTO document (tenant_id, kind, name, version, spec, digest, created_by) VALUES ($1, 'Flow', $2, $3, $4, 'test', 'test')`,
 );
 const insertDelivery = statement(
   'test.delivery',

@@ -50,16 +50,32 @@ BEGIN
     CROSS JOIN LATERAL (SELECT * FROM run WHERE tenant_id = p_tenant AND event_id = given.key ORDER BY started_at DESC, id DESC LIMIT 100) AS row;
 END $$;
 
+-- Where the steps of runs stand in the versions of their flows. A step needs only steps above it, so this is an order in which they can run. It
+-- decides where results have the same millisecond, which is as exact as their times are.
+CREATE OR REPLACE FUNCTION step_places(p_tenant text, p_runs text[]) RETURNS TABLE (run_id text, step text, place bigint) LANGUAGE sql STABLE AS $$
+  WITH subject AS (SELECT r.id, r.flow, r.flow_version FROM run r WHERE r.tenant_id = p_tenant AND r.id = ANY (p_runs)),
+  place AS (
+    SELECT used.flow, used.flow_version, step.value->>'id' AS step, step.place
+    FROM (SELECT DISTINCT flow, flow_version FROM subject) AS used
+    JOIN document d ON d.tenant_id = p_tenant AND d.kind = 'Flow' AND d.name = used.flow AND d.version = used.flow_version
+    CROSS JOIN LATERAL json_array_elements(d.spec->'steps') WITH ORDINALITY AS step (value, place))
+  SELECT subject.id::text, place.step, place.place FROM subject JOIN place USING (flow, flow_version)
+$$;
+
 CREATE OR REPLACE FUNCTION steps_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF step_result LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
-  RETURN QUERY SELECT * FROM step_result WHERE tenant_id = p_tenant AND run_id = ANY (p_keys) ORDER BY finished_at, step;
+  RETURN QUERY
+    SELECT s.* FROM step_result s LEFT JOIN step_places(p_tenant, p_keys) AS p ON p.run_id = s.run_id AND p.step = s.step
+    WHERE s.tenant_id = p_tenant AND s.run_id = ANY (p_keys) ORDER BY s.finished_at, p.place, s.step;
 END $$;
 
 CREATE OR REPLACE FUNCTION model_attempts_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF model_attempt LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
-  RETURN QUERY SELECT * FROM model_attempt WHERE tenant_id = p_tenant AND run_id = ANY (p_keys) ORDER BY started_at, number;
+  RETURN QUERY
+    SELECT m.* FROM model_attempt m LEFT JOIN step_places(p_tenant, p_keys) AS p ON p.run_id = m.run_id AND p.step = m.step
+    WHERE m.tenant_id = p_tenant AND m.run_id = ANY (p_keys) ORDER BY m.started_at, p.place, m.step, m.number;
 END $$;

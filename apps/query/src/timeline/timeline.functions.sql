@@ -1,7 +1,7 @@
 -- What timeline.table.ts reads. apps/query/src/events/event.functions.sql says how these functions work.
 
--- Everything that happened to events, in order, at most 1000 entries each. `rank` orders what happened at the same moment;
--- ids and the name of the step come after it, so that two reads of steps that ended within a millisecond have the same order.
+-- Everything that happened to events, in order, at most 1000 entries each. `rank` orders what happened in the same millisecond, except that the
+-- steps of a run and their calls of models stand in the order of the steps in the flow. Ids come last, so that two reads have the same order.
 CREATE OR REPLACE FUNCTION event_timelines(p_tenant text, p_keys text[])
 RETURNS TABLE (
   event_id text, at timestamptz, kind text, subject text, detail text, code text, run_id text, step text,
@@ -39,6 +39,8 @@ BEGIN
       UNION ALL SELECT 10, x.event_id, x.created_at, 'parked', x.kind, x.message, x.code, x.run_id, NULL, x.delivery_id, x.id, NULL, NULL
         FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys))
     SELECT event_id::text, at, kind, subject::text, detail, code, run_id::text, step::text, delivery_id::text, dead_letter_id::text, attempt, actor
-    FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, rank, attempt, run_id, step, delivery_id) AS place FROM entry) AS ordered
-    WHERE place <= 1000 ORDER BY event_id, place;
+    FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, CASE rank WHEN 5 THEN 4 ELSE rank END, run_id, p.place, rank, attempt, step,
+        delivery_id) AS nth
+      FROM entry LEFT JOIN step_places(p_tenant, ARRAY(SELECT id::text FROM subject_run)) AS p USING (run_id, step)) AS ordered
+    WHERE nth <= 1000 ORDER BY event_id, nth;
 END $$;

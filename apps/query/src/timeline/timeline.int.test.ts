@@ -40,6 +40,24 @@ test('an event tells everything that happened to it, in order', async () => {
   expect(event.timeline.at(-3)).toMatchObject({ code: 'delivery.unavailable', attempt: 1 });
 });
 
+test('steps of one millisecond stand in the order they ran, each call of a model before its step', async () => {
+  const { rows } = server;
+  const ids = ['zeta', 'alpha', 'mid', 'beta', 'omega', 'gamma'];
+  await rows.flow({ tenant: 'acme', name: 'ordered', version: 3, steps: ids });
+  await rows.flow({ tenant: 'acme', name: 'ordered', version: 4, steps: ids.toReversed() });
+  await rows.event({ tenant: 'acme', id: 'evt_o', receivedAt: at(0) });
+  const run = { tenant: 'acme', event: 'evt_o', flow: 'ordered', flowVersion: 3, startedAt: at(2) };
+  await rows.run({ ...run, id: 'run_o', steps: ids.toReversed() });
+  const query = '{ event(id: "evt_o") { timeline { kind step } runs { steps { id } modelAttempts { step } } } }';
+  const { event } = await server.data<{
+    event: { timeline: { kind: string; step: string | null }[]; runs: { steps: { id: string }[]; modelAttempts: { step: string }[] }[] };
+  }>(operator, query);
+  expect(event.runs[0]!.steps.map(({ id }) => id)).toEqual(ids);
+  expect(event.runs[0]!.modelAttempts.map(({ step }) => step)).toEqual(ids);
+  const ofSteps = event.timeline.filter(({ step }) => step !== null);
+  expect(ofSteps.map(({ kind, step }) => `${kind} ${step}`)).toEqual(ids.flatMap((id) => [`MODEL_ATTEMPT ${id}`, `STEP_FINISHED ${id}`]));
+});
+
 test('of every flow the newest generation says how far an event got', async () => {
   const { rows } = server;
   const state = async (id: string): Promise<string> =>
