@@ -49,6 +49,7 @@ async function fetchJars(): Promise<void> {
   await mkdir(join(cache, kafkaVersion), { recursive: true });
   const draft = await mkdtemp(join(cache, kafkaVersion, 'fetching-'));
   const pom = join(here, 'pom.xml');
+  process.stderr.write(`Fetching Kafka ${kafkaVersion} from Maven Central, once …\n`);
   await run('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${draft}`, '-DincludeScope=runtime']);
   await rename(draft, jars).catch(async (error: unknown) => {
     await rm(draft, { recursive: true });

@@ -19,7 +19,9 @@ const nodes = Number(values.nodes);
 const options = { nodes, port: Number(values.port), directory: values.directory ?? join(cache, `kept-${nodes}`) };
 
 try {
+  console.error('Looking for a way to run Kafka (Docker, else Java 17) …');
   const inDocker = nodes === 1 && (await findKafka(undefined)) === 'docker';
+  console.error(`Starting ${nodes === 1 ? 'Kafka' : `${nodes} nodes of Kafka`} with ${inDocker ? 'Docker' : 'Java'} …`);
   const kafka = await (inDocker ? startKafka({ way: 'docker', port: options.port }) : startKafkaCluster(options));
   process.once('SIGINT', () => void end(kafka));
   process.once('SIGTERM', () => void end(kafka));

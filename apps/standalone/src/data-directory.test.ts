@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { identityOf } from '#libs/locks';
-import { AlreadyRunning, DataDirectory } from './data-directory.js';
+import { AlreadyRunning, DataDirectory, DataDirectoryUnusable } from './data-directory.js';
 
 function fresh(): DataDirectory {
   const path = mkdtempSync(join(tmpdir(), 'millrace-directory-'));
@@ -52,4 +52,14 @@ test('keys are made once, and only their owner can read them', () => {
   const directory = fresh();
   expect(directory.key('secrets')).toEqual(directory.key('secrets'));
   expect(statSync(join(directory.path, 'secrets.key')).mode & 0o077).toBe(0);
+});
+
+test('a path that is a file, or leads through one, is refused with the remedy', () => {
+  const { path } = fresh();
+  const file = join(path, 'file');
+  writeFileSync(file, '');
+  for (const unusable of [file, join(file, 'within')]) {
+    expect(() => new DataDirectory(unusable)).toThrow(DataDirectoryUnusable);
+    expect(() => new DataDirectory(unusable)).toThrow('is a file, and the data needs a folder. Use another folder: MILLRACE_DIRECTORY=');
+  }
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { FolderInUse, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
@@ -30,17 +30,36 @@ export class OwnedByAnother extends Error {
   }
 }
 
+/** The data directory cannot be created, is not a folder, or cannot be written to. */
+export class DataDirectoryUnusable extends Error {
+  constructor(path: string, cause: NodeJS.ErrnoException) {
+    const isFile = cause.code === 'EEXIST' || cause.code === 'ENOTDIR';
+    const what = isFile ? 'or a part of that path is a file, and the data needs a folder' : `cannot be written to (${cause.code})`;
+    super(`${path} ${what}. Use another folder: MILLRACE_DIRECTORY=… npm start`, { cause });
+    this.name = 'DataDirectoryUnusable';
+  }
+}
+
 /** The folder with all data of the one-process form: Postgres, the log, keys. Only its owner may enter, and one process at a time uses it. */
 export class DataDirectory {
   readonly path: string;
   private folderLock: FolderLock | undefined;
 
-  /** @throws OwnedByAnother root included: it could, but the folder would be of no use to its owner any more */
+  /** @throws DataDirectoryUnusable, OwnedByAnother root included: it could, but the folder would be of no use to its owner any more */
   constructor(path: string) {
     this.path = resolve(path);
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    try {
+      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new DataDirectoryUnusable(this.path, error as NodeJS.ErrnoException);
+    }
     const { uid } = statSync(this.path);
     if (process.geteuid !== undefined && uid !== process.geteuid()) throw new OwnedByAnother(this.path, uid);
+    try {
+      accessSync(this.path, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      throw new DataDirectoryUnusable(this.path, error as NodeJS.ErrnoException);
+    }
   }
 
   get postgres(): string {

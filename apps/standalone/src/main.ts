@@ -4,11 +4,13 @@ import { standaloneSettings } from './config.js';
 import { startStandalone } from './standalone.js';
 import { welcome } from './welcome.js';
 
+const progress = (step: string): boolean => process.stdout.write(`  ${step} …\n`);
+
 // Not `serve`: this process also owns a Postgres, a log and a data directory, and prints for a person.
 try {
   const settings = readSettings('standalone', standaloneSettings, process.env);
   const tracing = observe('standalone', settings);
-  const standalone = await runUntilStopped((stopping) => startStandalone(settings, process.env, stopping), {
+  const standalone = await runUntilStopped((stopping) => startStandalone(settings, process.env, stopping, progress), {
     timeoutMs: settings.stopTimeoutMs,
     onStop: () => process.stdout.write('\n  Millrace stops …\n'),
     afterwards: () => tracing.shutdown(),

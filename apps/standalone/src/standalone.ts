@@ -31,12 +31,14 @@ export interface Standalone {
  * names a Kafka, a Postgres or a model replaces the embedded one.
  * @param environment where the services' own settings are read from, beside what the composition fills in
  * @param stopping breaks the start off
+ * @param progress is told in a few words what comes next
  * @throws AlreadyRunning while another process has the data directory
  */
 export async function startStandalone(
   settings: Settings<typeof standaloneSettings>,
   environment: NodeJS.ProcessEnv,
   stopping?: AbortSignal,
+  progress: (step: string) => void = () => undefined,
 ): Promise<Standalone> {
   const url = `http://${settings.host}:${settings.port}`;
   const directory = new DataDirectory(settings.directory);
@@ -47,9 +49,12 @@ export async function startStandalone(
   };
   try {
     await requireFreePort(settings.host, settings.port);
+    if (settings.databaseUrl === undefined) progress('Starting Postgres');
     const databaseUrl = settings.databaseUrl ?? (await embeddedPostgres(directory, started));
+    progress('Bringing the schema up to date');
     await migrate(databaseUrl);
     await resealDocuments(databaseUrl, new SecretBox(directory.key('secrets')));
+    progress(settings.kafkaBrokers === undefined ? 'Starting the log and the services' : 'Starting the services');
     const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, settings.logRetentionMegabytes, started));
     const operatorKey = operatorKeyOf(directory);
     const secrets = directory.credentials()?.secrets ?? makeSecrets();
@@ -86,6 +91,7 @@ export async function startStandalone(
     started.push(() => running.stop());
     const before = directory.credentials();
     if (before !== undefined && before.url !== url) await moveSampleDestination(before, url);
+    if (before === undefined) progress('Creating the sample tenant');
     const credentials: SampleCredentials = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url };
     directory.saveCredentials(credentials);
     return { credentials, first: before === undefined, stop };
