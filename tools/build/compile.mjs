@@ -37,7 +37,7 @@ function isUpToDate() {
 /** Of every file that the build reads: path, size and time of change. */
 function fingerprint() {
   const hash = createHash('sha256');
-  for (const path of [...settings, ...sources(), ...assets()].toSorted()) {
+  for (const path of [...settings, ...sources(), ...assets()].toSorted((a, b) => (a < b ? -1 : 1))) {
     const { size, mtimeMs } = statSync(path);
     hash.update(`${path} ${size} ${mtimeMs}\n`);
   }
