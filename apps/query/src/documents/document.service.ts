@@ -3,6 +3,8 @@ import { SecretUnbound } from '#libs/auth';
 import type { Principal } from '#libs/auth';
 import { NotFound, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
+import { readDocument, uncompilable, unknownReferences } from '#libs/documents';
+import type { DocumentProblem } from '#libs/documents';
 import { DocumentSecrets, DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
@@ -11,8 +13,6 @@ import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
 import type { ApplyDocumentsInput, DocumentChange, FieldDifference, RemoveDocumentInput } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
-import { readDocument, uncompilable } from './document.problems.js';
-import type { DocumentProblem } from './document.problems.js';
 
 /** A document as it is stored: its secrets are encrypted. */
 export type DocumentRow = Stored;
@@ -167,9 +167,7 @@ function missing(document: Document, given: readonly Document[], stored: readonl
   const tenant = tenantOf(document);
   if (!exists('Tenant', tenant))
     return [{ path: ['metadata', 'tenant'], message: `names no tenant: ${tenant}; apply its Tenant document first, or with this one` }];
-  return referencesOf(document)
-    .filter(({ kind, name }) => !exists(kind, name))
-    .map(({ kind, name, path }) => ({ path, message: `names no ${kind.toLowerCase()} of this tenant: ${name}` }));
+  return unknownReferences(document, exists);
 }
 
 /** A document that another one names stays. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { documentKinds, referencesOf } from '#libs/contracts';
-import { readDocument, uncompilable } from './document.problems.js';
+import { readDocument, uncompilable } from './document-problems.js';
 
 const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
 const flow = (steps: object[], rest: object = {}) => ({ ...head, kind: 'Flow', spec: { steps, ...rest } });

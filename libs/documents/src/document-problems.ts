@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { compileSchema } from '#libs/models';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, signStandardWebhook } from '#libs/signatures';
-import { DomainError, clearText, document as documentSchema, marksOf } from '#libs/contracts';
-import type { DestinationDocument, Document, MarkedValue, SourceDocument } from '#libs/contracts';
+import { DomainError, clearText, document as documentSchema, marksOf, referencesOf } from '#libs/contracts';
+import type { DestinationDocument, Document, DocumentKind, MarkedValue, SourceDocument } from '#libs/contracts';
 
 /** One thing that is wrong with a document, and its path in it. */
 export interface DocumentProblem {
@@ -70,6 +70,13 @@ function uncompilableMark({ mark, value, path }: MarkedValue): DocumentProblem[]
   if (mark.kind === 'expression') return refusal(path, () => compileExpression(value as string));
   if (mark.kind === 'jsonSchema') return refusal(path, () => compileSchema(value as object), 'is not a JSON Schema: ');
   return [];
+}
+
+/** Problems of references: what the document names must exist. */
+export function unknownReferences(document: Document, exists: (kind: DocumentKind, name: string) => boolean): DocumentProblem[] {
+  return referencesOf(document)
+    .filter(({ kind, name }) => !exists(kind, name))
+    .map(({ kind, name, path }) => ({ path, message: `names no ${kind.toLowerCase()} of this tenant: ${name}` }));
 }
 
 /** Problems of secrets: the scheme that a secret is for decides whether it can be used. */

@@ -1,0 +1,2 @@
+export { readDocument, uncompilable, unknownReferences } from './document-problems.js';
+export type { DocumentProblem } from './document-problems.js';
