@@ -3,8 +3,14 @@ import { collectProcessMetrics, setLogLevel, startTracing } from '#libs/tracing'
 import type { Tracing } from '#libs/tracing';
 import type { processSettings } from './process.settings.js';
 
-/** Sets the log level of the process and starts its metrics and tracing. */
+/** A reader of the output that goes away (`| head`, a log collector that is restarted) costs the lines that it would have read, not the process. */
+function outliveReaders(): void {
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
+}
+
+/** Sets the log level of the process and starts its metrics and tracing. Call it once, first. */
 export function observe(service: string, settings: Settings<typeof processSettings>): Tracing {
+  outliveReaders();
   setLogLevel(settings.logLevel);
   collectProcessMetrics();
   return startTracing({ service: `millrace-${service}`, otlpUrl: settings.otlpUrl, sampleRatio: settings.traceSamplePercent / 100 });

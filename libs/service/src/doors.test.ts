@@ -3,6 +3,8 @@ import { request as httpRequest } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { registry } from '#libs/tracing';
 import { Doors } from './doors.js';
@@ -151,6 +153,40 @@ describe('refused, as a problem, is', () => {
     expect(await response.clone().text()).not.toContain('hunter2');
     expect(await problem(response)).toEqual([500, undefined]);
   });
+});
+
+describe('a request that asks for another protocol', () => {
+  /** The whole response to a request, over a connection of its own. */
+  const exchange = async (head: string, body = ''): Promise<string> => {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.end(`${head}\r\nhost: x\r\nconnection: upgrade, close\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    return textOf(socket);
+  };
+
+  test.each(['h2c', 'websocket', 'TLS/1.0', 'nothing'])('is answered as if it did not, when it asks for %s', async (protocol) => {
+    expect(await exchange(`POST /exact HTTP/1.1\r\nupgrade: ${protocol}`, 'body')).toMatch(/^HTTP\/1.1 202 /);
+    expect(received).toMatchObject([{ rawBody: Buffer.from('body') }]);
+    expect(await exchange(`GET /elsewhere HTTP/1.1\r\nupgrade: ${protocol}`)).toMatch(/^HTTP\/1.1 404 /);
+    expect(await exchange(`GET /healthz HTTP/1.1\r\nupgrade: ${protocol}`)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  test('reaches a door for sockets at its path, and a reset there harms nobody', async () => {
+    const { promise: accepted, resolve: accept } = Promise.withResolvers<Duplex>();
+    doors.openSocket({ path: '/socket', accept: (_request, socket) => accept(socket) });
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    client.on('error', () => undefined);
+    client.write('GET /socket?a=1 HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: WebSocket\r\n\r\n');
+    const socket = await accepted;
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.resume();
+    client.resetAndDestroy();
+    await closed;
+    expect((await post('/exact', 'after it')).status).toBe(202);
+  });
+});
+
+test('a connection that cannot be accepted does not end the process', () => {
+  expect(() => server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }))).not.toThrow();
 });
 
 test('a caller that goes away before its body ends is heard by no door', async () => {

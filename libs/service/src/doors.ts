@@ -1,5 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { logger } from '#libs/tracing';
 import type { Operations, OperationsResponse } from './operations.js';
 import { problemOf } from './problem.js';
 import { MethodNotAllowed, RequestMalformed, RequestTooLarge, ServiceStarting } from './request.errors.js';
@@ -36,6 +38,15 @@ export interface DoorResponse {
   readonly body: object | string;
 }
 
+/** An address that takes WebSocket connections (RFC 6455). */
+export interface SocketDoor {
+  readonly path: `/${string}`;
+  /** Answers the opening handshake. The socket has an error listener already. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+const log = logger('http');
+
 /** Longer than the 60 s after which common load balancers close an idle connection: a request on a connection that we close would be lost. */
 const keepAliveTimeoutMs = 72_000;
 
@@ -46,6 +57,7 @@ const keepAliveTimeoutMs = 72_000;
  */
 export class Doors {
   private readonly doors: Door[] = [];
+  private readonly socketDoors = new Map<string, SocketDoor>();
   private isLocked = true;
 
   constructor(
@@ -58,6 +70,10 @@ export class Doors {
     this.doors.push(door);
   }
 
+  openSocket(door: SocketDoor): void {
+    this.socketDoors.set(door.path, door);
+  }
+
   /** Starts to admit requests. Before this call, every request except those of operations gets 503 with `Retry-After`. */
   unlock(): void {
     this.isLocked = false;
@@ -65,7 +81,8 @@ export class Doors {
 
   /** @param others answers requests that are neither for a door nor for operations */
   server(others: RequestListener): Server {
-    const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
+    const shouldUpgradeCallback = (request: IncomingMessage): boolean => this.socketDoorFor(request) !== undefined;
+    const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs, shouldUpgradeCallback }, (request, response) => {
       const startedAt = performance.now();
       const found = this.find(pathOf(request.url!), request);
       if (found === undefined) return others(request, response);
@@ -77,7 +94,19 @@ export class Doors {
         observeRequest(this.service, request.method!, route, reply.status, performance.now() - startedAt);
       });
     });
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on('error', () => socket.destroy()); // node:http removes its own listener before this event
+      this.socketDoorFor(request)?.accept(request, socket, head);
+    });
+    // A server that listens reports connections that it could not take, such as for want of a file descriptor.
+    server.on('listening', () => server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted')));
     return server;
+  }
+
+  /** Undefined if the request is to be answered over HTTP: a server may ignore `Upgrade`, and clients offer `h2c` unasked (RFC 9110 §7.8). */
+  private socketDoorFor({ method, url, headers }: IncomingMessage): SocketDoor | undefined {
+    if (this.isLocked || method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
+    return this.socketDoors.get(pathOf(url!));
   }
 
   /** Undefined if the request is for Nest. */

@@ -1,6 +1,6 @@
 export { httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
 export { Doors } from './doors.js';
-export type { Door, DoorResponse, DoorRequest } from './doors.js';
+export type { Door, DoorResponse, DoorRequest, SocketDoor } from './doors.js';
 export { serve } from './serve.js';
 export { start } from './start.js';
 export type { RunningService } from './start.js';

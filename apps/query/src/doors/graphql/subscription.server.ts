@@ -1,8 +1,7 @@
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
 import { GraphQLSchemaHost } from '@nestjs/graphql';
 import { GraphQLError, OperationTypeNode, getOperationAST, parse, validate } from 'graphql';
 import type { ExecutionArgs } from 'graphql';
@@ -12,6 +11,8 @@ import { useServer } from 'graphql-ws/use/ws';
 import type { Extra } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { DomainError } from '#libs/contracts';
+import { Doors } from '#libs/service';
+import type { SocketDoor } from '#libs/service';
 import { logger } from '#libs/tracing';
 import { OperationRunner } from '../../operations/operation-runner.js';
 import type { RequestCredentials } from '../../operations/operation-runner.js';
@@ -42,12 +43,13 @@ const log = logger('subscriptions');
  * @see https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverWebSocket.md
  */
 @Injectable()
-export class SubscriptionServer implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly sockets = new WebSocketServer({ noServer: true, path: graphqlPath, maxPayload: maxMessageBytes });
+export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly path = graphqlPath;
+  private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
   private protocol: { dispose: () => Promise<void> | void } | undefined;
 
   constructor(
-    private readonly http: HttpAdapterHost,
+    private readonly doors: Doors,
     private readonly schemaHost: GraphQLSchemaHost,
     private readonly runner: OperationRunner,
     private readonly executor: Executor,
@@ -66,11 +68,13 @@ export class SubscriptionServer implements OnApplicationBootstrap, BeforeApplica
       },
       this.sockets,
     );
-    const server = this.http.httpAdapter.getHttpServer() as Server;
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (this.sockets.shouldHandle(request))
-        this.sockets.handleUpgrade(request, socket, head, (ws) => this.sockets.emit('connection', ws, request));
-      else if (server.listenerCount('upgrade') === 1) socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
+    this.doors.openSocket(this);
+  }
+
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.sockets.handleUpgrade(request, socket, head, (ws) => {
+      ws.on('error', (error) => log.debug({ err: error }, 'a socket broke')); // graphql-ws listens for the first error only
+      this.sockets.emit('connection', ws, request);
     });
   }
 
