@@ -116,7 +116,10 @@ describe('a key may do what its scopes say', () => {
   const doors: [door: string, scope: Scope, operation: string][] = [
     ['events', 'read', '{ events { nodes { id } } }'],
     ['node', 'read', '{ node(id: "evt_a") { id } }'],
-    ['documents', 'admin', '{ documents { name } }'],
+    ['documents', 'read', '{ documents { name } }'],
+    ['document', 'read', '{ document(kind: Flow, name: "x") { name } }'],
+    ['document', 'admin', '{ document(kind: Destination, name: "x") { name } }'],
+    ['documents', 'admin', '{ documents(kind: Source) { name } }'],
     ['apiKeys', 'admin', '{ apiKeys { id } }'],
     [
       'redeliver',

@@ -50,6 +50,7 @@ export const failures = {
   'apiKey.unknown': { outcome: 'reject', httpStatus: 404, title: 'The API key does not exist' },
   'document.invalid': { outcome: 'reject', httpStatus: 422, title: 'A document does not fit its schema' },
   'document.unknown': { outcome: 'reject', httpStatus: 404, title: 'The document does not exist' },
+  'document.versionMismatch': { outcome: 'reject', httpStatus: 409, title: 'A document has another version than the request expects' },
   'event.unknown': { outcome: 'reject', httpStatus: 404, title: 'The event does not exist' },
   'deadLetter.unknown': { outcome: 'reject', httpStatus: 404, title: 'The dead letter does not exist' },
   'deadLetter.resolved': { outcome: 'reject', httpStatus: 409, title: 'The dead letter is resolved already' },

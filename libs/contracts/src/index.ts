@@ -48,7 +48,7 @@ export type { BulkOperationKind, BulkSelection, CommandHead } from './records/co
 export { DeadLettered } from './records/dead-lettered.js';
 export type { DeadLetterKind } from './records/dead-lettered.js';
 export { apiVersion } from './documents/document-of.js';
-export { document, documentKinds, mapSecrets, marksOf, referencesOf, tenantOf } from './documents/document.js';
+export { canHoldSecrets, document, documentKinds, mapSecrets, marksOf, referencesOf, tenantOf } from './documents/document.js';
 export type { Document, DocumentKind } from './documents/document.js';
 export type { Mark, MarkedValue } from './documents/marks.js';
 export { clearText } from './documents/secret.js';

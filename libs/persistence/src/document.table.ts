@@ -4,6 +4,7 @@ import { SecretBox } from '#libs/auth';
 import { apiVersion, document as documentSchema, mapSecrets, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import type { Session } from './database.js';
+import { DocumentVersionMismatch } from './document.errors.js';
 import { DocumentSecrets } from './document-secrets.js';
 import { statement } from './statement.js';
 
@@ -93,24 +94,31 @@ export class DocumentTable {
   /**
    * Saves a new version, unless the current one says the same. Unchanged secrets say the same, whichever way they are written; after a rotation
    * of the key they do not, so applying the documents again seals every secret with the new key.
+   * @param write.expectedVersion the version that the caller changed, 0 for none; default: whichever is current
    * @throws SecretUnreadable where a sealed secret was not sealed here, for this document and field
+   * @throws DocumentVersionMismatch if another version than `expectedVersion` is current
    */
   async save(
     session: Session,
-    { document, actor }: { document: Document; actor: string },
+    { document, actor, expectedVersion }: { document: Document; actor: string; expectedVersion?: number | undefined },
   ): Promise<{ version: number; change: 'created' | 'changed' | 'unchanged' }> {
     const sealed = this.secrets.sealed(document);
     const reference = { tenant: tenantOf(document), kind: document.kind, name: document.metadata.name };
     const digest = digestOf(sealed);
-    return this.append(session, reference, actor, (before) => (before?.digest === digest ? null : { spec: sealed.spec, digest }));
+    return this.append(session, reference, { actor, expectedVersion }, (before) =>
+      before?.digest === digest ? null : { spec: sealed.spec, digest },
+    );
   }
 
-  /** Appends a version without a spec. The earlier ones stay: runs and history refer to them. */
+  /**
+   * Appends a version without a spec. The earlier ones stay: runs and history refer to them.
+   * @throws DocumentVersionMismatch as {@link save}
+   */
   async remove(
     session: Session,
-    { actor, ...reference }: DocumentReference & { actor: string },
+    { actor, expectedVersion, ...reference }: DocumentReference & { actor: string; expectedVersion?: number | undefined },
   ): Promise<{ version: number; change: 'removed' | 'unchanged' }> {
-    const { version, change } = await this.append(session, reference, actor, (before) =>
+    const { version, change } = await this.append(session, reference, { actor, expectedVersion }, (before) =>
       before === undefined ? null : { spec: null, digest: 'removed' },
     );
     return { version, change: change === 'unchanged' ? 'unchanged' : 'removed' };
@@ -144,12 +152,16 @@ export class DocumentTable {
   private async append(
     session: Session,
     { tenant, kind, name }: DocumentReference,
-    actor: string,
+    { actor, expectedVersion }: { actor: string; expectedVersion?: number | undefined },
     next: (before: Row | undefined) => { spec: object | null; digest: string } | null,
   ): Promise<{ version: number; change: 'created' | 'changed' | 'unchanged' }> {
     for (;;) {
       const [row] = await session.query<Row>(latest, [tenant, kind, name]);
       const before = row?.spec === null ? undefined : row;
+      const found = before?.version ?? 0;
+      if (expectedVersion !== undefined && expectedVersion !== found) {
+        throw new DocumentVersionMismatch({ kind, name }, expectedVersion, found);
+      }
       const after = next(before);
       const version = row?.version ?? 0;
       if (after === null) return { version, change: 'unchanged' };

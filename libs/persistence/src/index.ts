@@ -9,6 +9,7 @@ export { SchemaOutdated, StorageUnavailable, translated } from './storage.errors
 export { BatchWriter } from './batch-writer.js';
 export type { BatchWriterOptions } from './batch-writer.js';
 export { DocumentSecrets, DocumentSecretsUnreadable } from './document-secrets.js';
+export { DocumentVersionMismatch } from './document.errors.js';
 export { DocumentTable } from './document.table.js';
 export type { DocumentReference, Stored } from './document.table.js';
 export { resealDocuments } from './reseal.js';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { documentKinds } from '#libs/contracts';
 import { uniqueName } from '#libs/testing';
 import { QueryServer } from '../../../../test/query/query-server.js';
@@ -161,4 +161,116 @@ test('a Tenant document is for the operator', async () => {
   const admin = await server.key(tenant, 'admin');
   const { applyDocuments } = await server.data<Applied>(admin, mutation, { documents: [all(tenant)[0]], dryRun: false });
   expect(applyDocuments.violations).toEqual([{ path: ['input', 'documents', '0', 'kind'], message: 'Tenant is for the operator’s key' }]);
+});
+
+describe('a key with READ', () => {
+  test('reads every document of a kind that can hold no secret, and none of the others', async () => {
+    const tenant = uniqueName('tenant');
+    await apply(tenant, all(tenant));
+    const reader = await server.key(tenant, 'read');
+    const kinds = '{ documents { kind } }';
+    expect(await server.data(reader, kinds)).toEqual({ documents: [{ kind: 'Flow' }, { kind: 'Tenant' }] });
+    expect(await server.data(await server.key(tenant, 'admin'), kinds)).toEqual({
+      documents: [{ kind: 'Destination' }, { kind: 'Flow' }, { kind: 'Tenant' }],
+    });
+    const flow = await server.data<{ document: { version: number; content: { spec: { steps: object[] } } } }>(
+      reader,
+      '{ document(kind: Flow, name: "triage") { version content } }',
+    );
+    expect([flow.document.version, flow.document.content.spec.steps.length]).toEqual([1, 2]);
+    const { errors } = await server.ask(reader, '{ document(kind: Destination, name: "crm") { content } }');
+    expect(errors?.[0]?.extensions.code).toBe('credential.scope');
+  });
+});
+
+describe('with an expected version', () => {
+  interface Expected {
+    kind: string;
+    name: string;
+    version: number;
+  }
+  const applying = `mutation ($documents: [JSON!]!, $expectedVersions: [ExpectedVersion!], $dryRun: Boolean!) {
+    applyDocuments(input: { documents: $documents, expectedVersions: $expectedVersions, dryRun: $dryRun }) {
+      __typename
+      ... on ApplyDocumentsSuccess { changes { kind change version differences { path before after } } }
+      ... on ValidationError { code violations { path message } }
+    } }`;
+  const applyExpecting = async (tenant: string, documents: object[], expectedVersions: Expected[], dryRun = false) =>
+    (
+      await server.data<{ applyDocuments: Applied['applyDocuments'] & { code?: string } }>({ operatorIn: tenant }, applying, {
+        documents,
+        expectedVersions,
+        dryRun,
+      })
+    ).applyDocuments;
+  const crm = (version: number): Expected => ({ kind: 'Destination', name: 'crm', version });
+
+  test('a change to what somebody else changed meanwhile is refused, by both versions, and nothing is saved', async () => {
+    const tenant = uniqueName('tenant');
+    await apply(tenant, all(tenant));
+    await apply(tenant, all(tenant, 'https://theirs.example/hook'));
+    const mine = all(tenant, 'https://mine.example/hook');
+    for (const dryRun of [true, false]) {
+      const refused = await applyExpecting(tenant, mine, [crm(1), { kind: 'Flow', name: 'triage', version: 1 }], dryRun);
+      expect([refused.code, refused.violations]).toEqual([
+        'document.versionMismatch',
+        [
+          {
+            path: ['input', 'expectedVersions', '0', 'version'],
+            message:
+              'Destination/crm is at version 2, and the request expects version 1; get the document again and make the change to that',
+          },
+        ],
+      ]);
+    }
+    expect(changes(await applyExpecting(tenant, mine, [crm(2)]))).toEqual([
+      'Tenant UNCHANGED 1',
+      'Flow UNCHANGED 1',
+      'Destination CHANGED 3',
+    ]);
+  });
+
+  test('0 expects a document that is not there, never or not any more', async () => {
+    const tenant = uniqueName('tenant');
+    const [owner, , destination] = all(tenant);
+    expect(changes(await applyExpecting(tenant, [owner!, destination!], [crm(0)]))).toContain('Destination CREATED 1');
+    expect((await applyExpecting(tenant, [destination!], [crm(0)])).violations?.[0]?.message).toContain(
+      'is at version 1, and the request expects that it does not exist',
+    );
+    const remove = (version: number) =>
+      server.data(
+        { operatorIn: tenant },
+        `mutation { removeDocument(input: { kind: Destination, name: "crm", expectedVersion: ${version} }) {
+          __typename ... on ValidationError { code path message } } }`,
+      );
+    expect(await remove(3)).toMatchObject({ removeDocument: { code: 'document.versionMismatch', path: ['input', 'expectedVersion'] } });
+    expect(await remove(1)).toMatchObject({ removeDocument: { __typename: 'RemoveDocumentSuccess' } });
+    expect((await applyExpecting(tenant, [destination!], [crm(2)])).violations?.[0]?.message).toContain(
+      'does not exist, and the request expects version 2',
+    );
+    expect(changes(await applyExpecting(tenant, [destination!], [crm(0)]))).toEqual(['Destination CREATED 3']);
+  });
+
+  test('of many who change the same version at the same moment, one succeeds', async () => {
+    const tenant = uniqueName('tenant');
+    await apply(tenant, all(tenant));
+    const results = await Promise.all(
+      [1, 2, 3, 4].map((n) => applyExpecting(tenant, [all(tenant, `https://n${n}.example/hook`)[2]!], [crm(1)])),
+    );
+    expect(results.map(({ __typename, code }) => code ?? __typename).toSorted()).toEqual([
+      'ApplyDocumentsSuccess',
+      'document.versionMismatch',
+      'document.versionMismatch',
+      'document.versionMismatch',
+    ]);
+  });
+
+  test('an expectation of a document that is not applied, or a second one, is refused', async () => {
+    const tenant = uniqueName('tenant');
+    const refused = await applyExpecting(tenant, [all(tenant)[0]!], [crm(0), crm(0)]);
+    expect(refused.violations?.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual([
+      'input.expectedVersions.0.name: is not among the documents: Destination/crm',
+      'input.expectedVersions.1.name: is not among the documents: Destination/crm',
+    ]);
+  });
 });

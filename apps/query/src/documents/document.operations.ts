@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { documentKinds } from '#libs/contracts';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
-import { entity, enumeration, json, timestamp, valuesOf } from '../operations/shape.js';
+import { entity, enumeration, inputObject, json, timestamp, valuesOf } from '../operations/shape.js';
 
 export const documentKind = enumeration('DocumentKind', valuesOf(documentKinds), 'Spelled as in documents.');
 export const changeKind = enumeration('ChangeKind', { created: null, changed: null, unchanged: null, removed: null });
@@ -33,8 +33,9 @@ export type DocumentChange = z.infer<typeof documentChange>;
 
 export const listDocuments = query({
   name: 'documents',
-  about: 'The current documents of the tenant, by kind and name.',
-  scope: 'admin',
+  about:
+    'The current documents of the tenant, by kind and name. A key without ADMIN gets those whose kind can hold no secret, such as flows; naming\nanother kind is refused.',
+  scope: 'read',
   cost: { weight: 10 },
   input: z.strictObject({ kind: documentKind.nullish() }),
   output: z.array(document),
@@ -43,11 +44,23 @@ export const listDocuments = query({
 
 export const getDocument = query({
   name: 'document',
-  scope: 'admin',
+  about: 'The current version of a document. A kind that can hold secrets, such as Source or Destination, needs ADMIN.',
+  scope: 'read',
   input: z.strictObject({ kind: documentKind, name: z.string() }),
   output: document.nullable(),
   failures: [],
 });
+
+export const expectedVersion = inputObject('ExpectedVersion', {
+  kind: documentKind,
+  name: z.string(),
+  version: z
+    .int()
+    .min(0, { error: 'must be 0 or more' })
+    .describe('The version that the change was made to; 0 for a document that must be new.'),
+});
+
+export type ExpectedVersion = z.infer<typeof expectedVersion>;
 
 const maxDocuments = 200;
 const entries = { error: `must have 1 to ${maxDocuments} entries` };
@@ -64,10 +77,15 @@ export const applyDocuments = command({
       .min(1, entries)
       .max(maxDocuments, entries)
       .describe('Up to 200 whole documents, as in a file: `apiVersion`, `kind`, `metadata`, `spec`.'),
+    expectedVersions: z
+      .array(expectedVersion)
+      .max(maxDocuments, { error: `may have at most ${maxDocuments} entries` })
+      .nullish()
+      .describe('For any of the documents: if another version is current, nothing is changed. Default: whichever is current is replaced.'),
     dryRun: z.boolean().default(false),
   }),
   result: { changes: z.array(documentChange).describe('One per document, in the order given.'), dryRun: z.boolean() },
-  failures: ['document.invalid'],
+  failures: ['document.invalid', 'document.versionMismatch'],
 });
 export type ApplyDocumentsInput = InputOf<typeof applyDocuments>;
 
@@ -76,8 +94,12 @@ export const removeDocument = command({
   about: 'Takes a document out of use; its versions stay for the runs that used them.',
   scope: 'admin',
   cost: { weight: 20 },
-  input: z.strictObject({ kind: documentKind, name: z.string() }),
+  input: z.strictObject({
+    kind: documentKind,
+    name: z.string(),
+    expectedVersion: z.int().nullish().describe('If another version is current, nothing is removed. Default: whichever is current.'),
+  }),
   result: { change: documentChange },
-  failures: ['document.unknown', 'document.invalid'],
+  failures: ['document.unknown', 'document.invalid', 'document.versionMismatch'],
 });
 export type RemoveDocumentInput = InputOf<typeof removeDocument>;

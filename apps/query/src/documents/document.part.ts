@@ -16,11 +16,11 @@ export const documentPart = part({
     })),
   ],
   operations: [
-    handle(listDocuments, ({ principal, get }, { kind }) => get(DocumentService).list(principal.tenant, kind)),
+    handle(listDocuments, ({ principal, get }, { kind }) => get(DocumentService).list(principal, kind)),
     handle(
       getDocument,
       async ({ principal, get }, { kind, name }) =>
-        (await get(DocumentService).list(principal.tenant, kind)).find((row) => row.name === name) ?? null,
+        (await get(DocumentService).list(principal, kind)).find((row) => row.name === name) ?? null,
     ),
     handle(applyDocuments, async ({ principal, get }, input) => ({
       changes: await get(DocumentService).apply(principal, input),

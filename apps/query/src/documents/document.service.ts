@@ -1,17 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import { SecretUnbound } from '#libs/auth';
+import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { NotFound, referencesOf, tenantOf } from '#libs/contracts';
+import { NotFound, canHoldSecrets, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import { readDocument, uncompilable, unknownReferences } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
-import { DocumentSecrets, DocumentTable, TenantDatabase } from '#libs/persistence';
+import { DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
-import type { ApplyDocumentsInput, DocumentChange, FieldDifference, RemoveDocumentInput } from './document.operations.js';
+import type { ApplyDocumentsInput, DocumentChange, ExpectedVersion, FieldDifference, RemoveDocumentInput } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
 
 /** A document as it is stored: its secrets are encrypted. */
@@ -26,24 +26,35 @@ export class DocumentService {
     private readonly audit: AuditTable,
   ) {}
 
-  async list(tenant: string, kind?: DocumentKind | null): Promise<DocumentRow[]> {
+  /**
+   * The current documents that the principal may read: for an admin all, for others those of kinds that can hold no secret.
+   * @throws ScopeMissing if the principal is no admin and names a kind that can hold secrets
+   */
+  async list(principal: Principal, kind?: DocumentKind | null): Promise<DocumentRow[]> {
+    const { tenant } = principal;
+    if (kind != null && canHoldSecrets(kind)) requireScope(principal, 'admin');
     const rows = await this.database.asTenant(tenant, (session) => this.table.current(session, tenant, kind ?? undefined));
-    return rows.map((row) => ({ ...row, document: this.secrets.resealed(row.document) }));
+    const readable = principal.scopes.includes('admin') ? rows : rows.filter((row) => !canHoldSecrets(row.kind));
+    return readable.map((row) => ({ ...row, document: this.secrets.resealed(row.document) }));
   }
 
   /** All documents or none. A dry run does all of it and rolls back. */
-  async apply(principal: Principal, { documents, dryRun }: ApplyDocumentsInput): Promise<DocumentChange[]> {
+  async apply(principal: Principal, { documents, expectedVersions, dryRun }: ApplyDocumentsInput): Promise<DocumentChange[]> {
     const given = this.read(principal, documents);
+    const expected = expectedVersions ?? [];
+    refuse(expected.flatMap((each, at) => misdirected(each, at, expected, given)));
     try {
       return await this.database.asTenant(principal.tenant, async (session) => {
         const stored = await this.table.current(session, principal.tenant);
+        refuseVersions(expected, stored);
         refuse(given.flatMap((document, at) => missing(document, given, stored).map((problem) => violation(at, problem))));
-        const changes = await this.save(session, principal, given, stored);
+        const changes = await this.save(session, principal, given, { stored, expected });
         if (dryRun) throw new DryRunRollback(changes);
         return changes;
       });
     } catch (error) {
       if (error instanceof DryRunRollback) return error.changes;
+      if (error instanceof DocumentVersionMismatch) throw changedMeanwhile(error, expected);
       throw error;
     }
   }
@@ -59,7 +70,12 @@ export class DocumentService {
           message: `There is no ${input.kind} named ${input.name}`,
         });
       refuse(inUse(found, stored));
-      const { version } = await this.table.remove(session, { tenant, kind: input.kind, name: input.name, actor });
+      const expectedVersion = input.expectedVersion ?? undefined;
+      const { version } = await this.table
+        .remove(session, { tenant, kind: input.kind, name: input.name, actor, expectedVersion })
+        .catch((error: unknown) => {
+          throw error instanceof DocumentVersionMismatch ? versionsRefused([{ path: ['expectedVersion'], message: error.message }]) : error;
+        });
       await this.audit.recordIn(session, principal, [
         { operation: removeDocument, target: `${input.kind}/${input.name}`, detail: { version } },
       ]);
@@ -99,14 +115,18 @@ export class DocumentService {
     session: Session,
     principal: Principal,
     given: readonly Document[],
-    stored: readonly DocumentRow[],
+    { stored, expected }: { stored: readonly DocumentRow[]; expected: readonly ExpectedVersion[] },
   ): Promise<DocumentChange[]> {
     const changes: DocumentChange[] = [];
     for (const document of given) {
       const { kind } = document;
       const { name } = document.metadata;
       const before = stored.find((one) => one.kind === kind && one.name === name)?.document;
-      const { version, change } = await this.table.save(session, { document, actor: principal.actor });
+      const { version, change } = await this.table.save(session, {
+        document,
+        actor: principal.actor,
+        expectedVersion: expected.find((each) => each.kind === kind && each.name === name)?.version,
+      });
       changes.push({ kind, name, change, version, differences: this.differences(before, document) });
     }
     const changed = changes.filter(({ change }) => change !== 'unchanged');
@@ -142,6 +162,41 @@ function violation(at: number, { path, message }: DocumentProblem): Violation {
 
 function refuse(violations: readonly Violation[]): void {
   if (violations.length > 0) throw new InputInvalid(violations, 'document.invalid');
+}
+
+function versionsRefused(violations: readonly Violation[]): InputInvalid {
+  return new InputInvalid(violations, 'document.versionMismatch');
+}
+
+/** Looks at all of them before anything is saved, so that a caller is told of every document that changed. */
+function refuseVersions(expected: readonly ExpectedVersion[], stored: readonly DocumentRow[]): void {
+  const violations = expected.flatMap(({ kind, name, version }, at) => {
+    const current = stored.find((one) => one.kind === kind && one.name === name)?.version ?? 0;
+    const { message } = new DocumentVersionMismatch({ kind, name }, version, current);
+    return version === current ? [] : [{ path: ['expectedVersions', String(at), 'version'], message }];
+  });
+  if (violations.length > 0) throw versionsRefused(violations);
+}
+
+/** A document that another request changed while this one was under way. */
+function changedMeanwhile({ reference, message }: DocumentVersionMismatch, expected: readonly ExpectedVersion[]): InputInvalid {
+  const at = expected.findIndex(({ kind, name }) => kind === reference.kind && name === reference.name);
+  return versionsRefused([{ path: ['expectedVersions', String(at), 'version'], message }]);
+}
+
+/** An expectation that no document of the request could fail would only seem to protect something. */
+function misdirected(
+  { kind, name }: ExpectedVersion,
+  at: number,
+  expected: readonly ExpectedVersion[],
+  given: readonly Document[],
+): Violation[] {
+  const path = ['expectedVersions', String(at), 'name'];
+  if (!given.some((document) => document.kind === kind && document.metadata.name === name)) {
+    return [{ path, message: `is not among the documents: ${kind}/${name}` }];
+  }
+  const isRepeated = expected.findIndex((each) => each.kind === kind && each.name === name) !== at;
+  return isRepeated ? [{ path, message: `is given twice: ${kind}/${name}` }] : [];
 }
 
 function misplaced({ tenant, actor }: Principal, document: Document): DocumentProblem[] {

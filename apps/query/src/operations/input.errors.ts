@@ -26,6 +26,7 @@ export class InputInvalid extends DomainError {
       | 'request.invalid'
       | 'request.idempotencyMismatch'
       | 'document.invalid'
+      | 'document.versionMismatch'
       | 'deadLetter.resolved'
       | 'deadLetter.notHeld' = 'request.invalid',
   ) {

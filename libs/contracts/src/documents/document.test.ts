@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { document } from './document.js';
+import { canHoldSecrets, document, documentKinds } from './document.js';
 import { stepKinds } from './flow.document.js';
 
 const source = (spec: object) => ({ apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'acme', name: 's' }, spec });
@@ -46,4 +46,8 @@ test('a destination cannot set the headers that carry the message, nor break out
   expect(problems(destination({ 'Webhook-Id': 'x' }))).toHaveLength(1);
   expect(problems(destination({ host: 'internal' }))).toHaveLength(1);
   expect(problems(destination({ 'x-a': 'b\r\nc: d' }))).toEqual(['spec.headers.x-a: must be visible ASCII characters']);
+});
+
+test('the kinds that can hold a secret are those with a field marked as one', () => {
+  expect(documentKinds.filter(canHoldSecrets)).toEqual(['Destination', 'Source']);
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { documentTypes } from './documents.generated.js';
 import { mapMarked, markedValues, requireReachableMarks } from './marks.js';
-import type { MarkedValue } from './marks.js';
+import type { Mark, MarkedValue } from './marks.js';
 import type { Secret } from './secret.js';
 
 type DocumentTypes = typeof documentTypes;
@@ -18,6 +18,19 @@ export const documentKinds = [...typeOf.keys()] as DocumentKind[];
 export const document: z.ZodType<Document> = z.discriminatedUnion('kind', types as [(typeof types)[number]]);
 
 for (const [kind, type] of typeOf) requireReachableMarks(type, [kind]);
+
+const kindsWithSecrets = new Map<DocumentKind, boolean>();
+
+/** True if the schema of the kind has a field that is marked as a secret. */
+export function canHoldSecrets(kind: DocumentKind): boolean {
+  const known = kindsWithSecrets.get(kind);
+  if (known !== undefined) return known;
+  const mark: Mark = { kind: 'secret' };
+  const schema = JSON.stringify(z.toJSONSchema(typeOf.get(kind)!, { io: 'input', unrepresentable: 'any' }));
+  const found = schema.includes(`"x-millrace":${JSON.stringify(mark)}`);
+  kindsWithSecrets.set(kind, found);
+  return found;
+}
 
 /** The tenant a document belongs to; a Tenant document belongs to itself. */
 export function tenantOf(doc: Document): string {
