@@ -84,6 +84,35 @@ describe('data', () => {
   });
 });
 
+describe('what the partner wrote', () => {
+  const { data: _, ...context } = event;
+  const withData = (data: string): string => `${JSON.stringify(context).slice(0, -1)}, "data" : ${data} }`;
+  const data = '{ "id": 9007199254740993, "total":10.00,"rate":1e400, "name": "\\u00e9" }';
+
+  test('is the payload, byte for byte, whatever the content mode', () => {
+    expect(read(structured, withData(data))[0]!.payload.toString()).toBe(data);
+    expect(read(batched, `[${withData('1.0')} , ${withData(data)}]`).map(({ payload }) => payload.toString())).toEqual(['1.0', data]);
+    expect(read('application/json', data, headersOf())[0]!.payload.toString()).toBe(data);
+  });
+
+  test('is an extension’s digits, too', () => {
+    const text = `${JSON.stringify(event).slice(0, -1)},"sequence":9007199254740993}`;
+    expect(read(structured, text)[0]!.attributes['ce-sequence']).toBe('9007199254740993');
+  });
+
+  test('is nested as deep as a body may be', () => {
+    const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+    expect(read(structured, withData(nested(127)))[0]!.payload.toString()).toBe(nested(127));
+    for (const depth of [128, 250, 10_000, 200_000]) {
+      expect(refusal(structured, withData(nested(depth)))).toBe('body: is nested deeper than 128 levels');
+      expect(refusal(batched, `[${withData(nested(depth))}]`)).toBe('body: is nested deeper than 128 levels');
+      expect(refusal('application/json', nested(depth + 1), headersOf())).toBe('body: is nested deeper than 128 levels');
+      const base64 = Buffer.from(nested(depth + 1)).toString('base64');
+      expect(refusal(structured, { ...context, data_base64: base64 })).toBe('data_base64: is nested deeper than 128 levels');
+    }
+  });
+});
+
 test('header values of binary mode are unquoted, then percent-decoded once', () => {
   const headers = headersOf({ 'ce-subject': 'Z%C3%BCrich%20%2525', 'ce-type': '"a \\"quoted\\" type"' });
   expect(read('application/json', '{}', headers)[0]!.attributes).toMatchObject({
@@ -120,6 +149,11 @@ describe('a refusal names the field', () => {
     [structured, { ...event, specversion: '0.3' }, 'specversion: must be 1.0'],
     [structured, { ...event, id: undefined }, 'id: is missing'],
     [structured, { ...event, source: undefined }, 'source: is missing'],
+    [structured, { ...event, id: 7 }, 'id: must be text'],
+    [structured, { ...event, type: 7 }, 'type: must be text'],
+    [structured, { ...event, subject: 7 }, 'subject: must be text'],
+    [structured, { ...event, specversion: 1 }, 'specversion: must be text'],
+    [batched, [event, { ...event, id: true }], '1.id: must be text'],
     [structured, { ...event, type: '' }, 'type: must be 1 to 256 characters'],
     [structured, { ...event, subject: 'x'.repeat(257) }, 'subject: must be 1 to 256 characters'],
     [structured, { ...event, time: '31.1.2026' }, 'time: must be RFC 3339'],

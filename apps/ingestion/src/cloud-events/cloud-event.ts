@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { DomainError, bodyFormat } from '#libs/contracts';
+import { DomainError, LosslessNumber, bodyFormat, elementTexts, memberTexts } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
 import { readBody } from '../intake/body.js';
@@ -44,13 +44,16 @@ const batched = 'application/cloudevents-batch+json';
 export function readCloudEvents({ headers, rawBody, maxBatch }: CloudEventInput): CloudEvent[] {
   const fallbackId = idempotencyKey(headers);
   switch (headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase()) {
-    case structured:
-      return [fromJson(readBody(structured, rawBody, 'body').value, '', fallbackId)];
+    case structured: {
+      const { value, text } = readBody(structured, rawBody, 'body');
+      return [fromJson(value, text!, '', fallbackId)];
+    }
     case batched: {
-      const { value: events } = readBody(structured, rawBody, 'body');
+      const { value: events, text } = readBody(structured, rawBody, 'body');
       if (!Array.isArray(events)) throw new BodyMalformed('body', 'is not an array of CloudEvents');
       if (events.length > maxBatch) throw new BatchTooLarge(events.length, maxBatch);
-      return events.map((event, at) => fromJson(event, `${at}.`, fallbackId && `${fallbackId}/${at}`));
+      const texts = elementTexts(text!);
+      return events.map((event, at) => fromJson(event, texts[at]!, `${at}.`, fallbackId && `${fallbackId}/${at}`));
     }
     default:
       if (headers['ce-specversion'] === undefined) {
@@ -76,27 +79,34 @@ function idempotencyKey(headers: IncomingHttpHeaders): string | undefined {
   return key;
 }
 
-function fromJson(event: Json, path: string, fallbackId: string | undefined): CloudEvent {
-  if (event === null || typeof event !== 'object' || Array.isArray(event))
+/** Attributes that are texts by the standard. A number would lose its identity on its way through systems that read it as a double. */
+const textAttributes = new Set(['id', 'source', 'specversion', 'type', 'subject', 'time', 'datacontenttype', 'dataschema']);
+
+/** @param text the event as it was written */
+function fromJson(event: Json, text: string, path: string, fallbackId: string | undefined): CloudEvent {
+  if (event === null || typeof event !== 'object' || Array.isArray(event) || event instanceof LosslessNumber)
     throw new BodyMalformed(path.slice(0, -1) || 'body', 'is not an object');
   const { data, data_base64: base64, ...context } = event;
   const attributes: Record<string, string> = {};
   for (const [name, value] of Object.entries(context)) {
-    if (value === null || typeof value === 'object') {
-      if (value !== null) throw new RequestInvalid(path + name, 'must be text, a number or a boolean');
-    } else attributes[`ce-${name}`] = String(value);
+    if (value === null) continue;
+    if (typeof value !== 'string' && textAttributes.has(name)) throw new RequestInvalid(path + name, 'must be text');
+    if (typeof value === 'object' && !(value instanceof LosslessNumber))
+      throw new RequestInvalid(path + name, 'must be text, a number or a boolean');
+    attributes[`ce-${name}`] = String(value);
   }
   const contentType = attributes['ce-datacontenttype'] ?? 'application/json';
   return {
     ...checked(attributes, path, fallbackId),
     contentType,
-    ...(base64 === undefined ? jsonData(data ?? null, contentType, path) : base64Data(base64, data, contentType, path)),
+    ...(base64 === undefined ? jsonData(data ?? null, text, contentType, path) : base64Data(base64, data, contentType, path)),
   };
 }
 
-function jsonData(data: Json, contentType: string, path: string): CloudEventData {
+/** JSON data stays as the partner wrote it. */
+function jsonData(data: Json, event: string, contentType: string, path: string): CloudEventData {
   if (bodyFormat(contentType) === 'json') {
-    const text = JSON.stringify(data);
+    const text = memberTexts(event).get('data') ?? 'null';
     return { payload: Buffer.from(text), text, data };
   }
   if (typeof data !== 'string')

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { bodyFormat, parseBody } from '#libs/contracts';
+import { JsonTooDeep, bodyFormat, parseBody } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { BodyMalformed } from './request.errors.js';
 
@@ -21,6 +21,7 @@ export function readBody(contentType: string, bytes: Buffer, field: string): Par
   try {
     return { value: parseBody(contentType, text), text }; // JSON has control characters only as escapes
   } catch (error) {
+    if (error instanceof JsonTooDeep) throw new BodyMalformed(field, error.message);
     if (error instanceof SyntaxError) throw new BodyMalformed(field, 'is not JSON');
     throw error;
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { parseJson } from '#libs/contracts';
 import { EventFieldReader, usableText } from './event-fields.js';
 
 const nothing = { eventId: [], type: [], customer: [], occurredAt: [] };
@@ -55,4 +56,15 @@ test('a value that is no such field is told apart from none', async () => {
 
 test.each(['-', '-/billing', '-/'])('the reserved key %s is no customer', async (customer) => {
   expect(await read({ customer: ['body.customer'] }, { customer })).toMatchObject({ customer: null, problems: { customer: 'unusable' } });
+});
+
+test('a number is identified by its digits as they were written', async () => {
+  const extraction = { eventId: ['body.id'], customer: ['$string(body.account.id)'], type: ['"t-" & body.kind'], occurredAt: ['body.at'] };
+  const body = '{"id":9007199254740993,"account":{"id":813683310949021977},"kind":1.10,"at":1750000000.500}';
+  expect(await read(extraction, parseJson(body))).toMatchObject({
+    eventId: '9007199254740993',
+    customer: '813683310949021977',
+    type: 't-1.10',
+    occurredAt: '2025-06-15T15:06:40.500Z',
+  });
 });

@@ -1,4 +1,5 @@
 import { isReservedCustomer } from '#libs/contracts';
+import { LosslessNumber, asDoubles } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { ExpressionFailed, compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
@@ -31,7 +32,7 @@ const forms: Readonly<Record<EventField, (value: Json | undefined) => string | n
   eventId: usableText,
   type: usableText,
   customer: usableCustomer,
-  occurredAt: instant,
+  occurredAt: (value) => instant(asDoubles(value) as Json | undefined),
 };
 
 /** A partner waits for the response meanwhile. */
@@ -86,9 +87,9 @@ async function valueOf(evaluation: Promise<Json | undefined>, onFailure: () => v
   }
 }
 
-/** Text of 1 to 256 characters that fits a record's key and Postgres, without control characters. A number counts as its text; null for all else. */
+/** Text of 1 to 256 characters that fits a record's key and Postgres, without control characters. A number counts as its digits, as they were written; null for all else. */
 export function usableText(value: Json | undefined): string | null {
-  const text = typeof value === 'number' ? String(value) : value;
+  const text = typeof value === 'number' || value instanceof LosslessNumber ? String(value) : value;
   if (typeof text !== 'string' || text.length === 0 || text.length > 256) return null;
   // eslint-disable-next-line no-control-regex
   return /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed() ? null : text;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { json } from '../json/json.js';
 import { customerKey, name } from '../names.js';
 import { deadLetterKinds } from './dead-lettered.js';
 import { recordType } from './record.js';
@@ -56,7 +57,7 @@ const operationCommand = { ...command, kind: z.enum(bulkOperationKinds) };
 export const startBulkOperationSchema = z.object({
   ...operationCommand,
   selection: z.enum(bulkSelections),
-  filter: z.record(z.string(), z.json()),
+  filter: z.record(z.string(), json),
   flow: name.nullable(),
   ratePerSecond: z.int().min(1).max(maxBulkRatePerSecond),
 });

@@ -1,8 +1,7 @@
-import type { z } from 'zod';
+import type { Json } from '../json/json.js';
+import { parseJson } from '../json/parse-json.js';
 import { eventBody } from './event-received.js';
 import type { EventReceived } from './event-received.js';
-
-export type Json = z.infer<ReturnType<typeof z.json>>;
 
 /** The format of a body by its content type. Parameters of the media type do not count. */
 export function bodyFormat(contentType: string): 'json' | 'form' | 'text' | 'binary' {
@@ -17,13 +16,13 @@ export function bodyFormat(contentType: string): 'json' | 'form' | 'text' | 'bin
  * The body as expressions see it (`body` at the door, `event.data` in a flow): JSON as its value, a form as an object of its fields (a field
  * given several times is an array), text as a string; null for any other content type.
  * @param body its bytes, or the text they are
- * @throws SyntaxError where the content type says JSON and the body is not
+ * @throws SyntaxError where the content type says JSON and the body is not; JsonTooDeep
  */
 export function parseBody(contentType: string, body: Buffer | string): Json {
   const format = bodyFormat(contentType);
   if (format === 'binary') return null;
   const text = typeof body !== 'string' ? utf8.decode(body) : body.startsWith(byteOrderMark) ? body.slice(1) : body;
-  if (format === 'json') return JSON.parse(text) as Json;
+  if (format === 'json') return parseJson(text);
   return format === 'form' ? formFields(text) : text;
 }
 

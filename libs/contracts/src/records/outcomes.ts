@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { json } from '../json/json.js';
 import { customerKey, name } from '../names.js';
 import { recordType } from './record.js';
 
@@ -11,7 +12,7 @@ export type EventRecorded = z.infer<typeof eventRecordedSchema>;
 export const EventRecorded = recordType('event.recorded.v1', eventRecordedSchema);
 
 /** A delivery that a `deliver` step asked for. The payload is final; connectors only carry it. */
-export const plannedDeliverySchema = z.object({ step: name, destination: name, payload: z.json() });
+export const plannedDeliverySchema = z.object({ step: name, destination: name, payload: json });
 export type PlannedDelivery = z.infer<typeof plannedDeliverySchema>;
 
 /** A run reached its decision; the decision is stored and never changes within this generation (promise 4). */
@@ -19,7 +20,7 @@ export const runCompletedSchema = z.object({
   ...aboutRun,
   /** When the event was accepted; end-to-end latency starts here. */
   eventReceivedAt: z.iso.datetime(),
-  decision: z.json(),
+  decision: json,
   deliveries: z.array(plannedDeliverySchema),
 });
 export type RunCompleted = z.infer<typeof runCompletedSchema>;

@@ -35,5 +35,5 @@ organization names no workspace and belongs to the enterprise.`,
 });
 
 function isUrlVerification(body: Json): body is { [field: string]: Json } {
-  return body !== null && typeof body === 'object' && !Array.isArray(body) && body['type'] === 'url_verification';
+  return body !== null && typeof body === 'object' && 'type' in body && body.type === 'url_verification';
 }
