@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { LosslessNumber, maxJsonDepth } from '#libs/contracts';
 import { sameOnEveryLog, startHttpSink, startTraceReceiver, uniqueName, waitFor } from '#libs/testing';
 import { Client } from './client.js';
 import { tenantDocuments, verifyDelivery } from './documents.js';
@@ -130,6 +131,57 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
         expect(await client.eventIds()).toEqual([eventId]);
       },
     );
+
+    test('numbers keep the partner’s digits, from its request to customers, destinations and GraphQL', async () => {
+      const mirror = {
+        apiVersion: 'millrace/v1',
+        kind: 'Flow',
+        metadata: { tenant: client.tenant, name: 'mirror' },
+        spec: {
+          on: { sources: ['shopify'] },
+          steps: [
+            { id: 'whole', map: { expression: 'event.data' } },
+            { id: 'tell', deliver: { destination: 'crm', payload: '{ "number": event.data.id, "whole": steps.whole }' } },
+          ],
+        },
+      };
+      await client.apply([mirror]);
+      const order = (id: string, customer: string) => {
+        const number = (digits: string) => new LosslessNumber(digits);
+        return shopify(id, { id: number(id), customer: { id: number(customer) }, total: number('10.00'), rate: number('1e400') });
+      };
+      const first = await client.accepted(order('9007199254740993', '813683310949021977'));
+      const second = await client.accepted(order('9007199254740992', '813683310949021978'));
+      expect(second).not.toBe(first);
+      expect([await client.delivered(first), await client.delivered(second)].map(({ customer }) => customer.key)).toEqual([
+        '813683310949021977',
+        '813683310949021978',
+      ]);
+
+      const whole = '{"id":9007199254740993,"customer":{"id":813683310949021977},"total":10.00,"rate":1e400}';
+      const payload = `{"number":9007199254740993,"whole":${whole}}`;
+      await waitFor(() => sink.requests.some(({ body }) => body.toString('utf8') === payload), { what: 'the delivery of the mirror' });
+      const query = `{ event(id: "${first}") { data runs { decision steps { output } } deliveries { payload } } }`;
+      const answer = await fetch(form.graphql, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${form.operatorKey}`, 'millrace-tenant': client.tenant },
+        body: JSON.stringify({ query }),
+      });
+      const text = await answer.text();
+      for (const field of ['data', 'decision', 'output']) expect(text).toContain(`"${field}":${whole}`);
+      expect(text).toContain(`"payload":${payload}`);
+    });
+
+    test('the deepest body that is accepted is decided, delivered and shown, and a deeper one is refused with the limit', async () => {
+      const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth));
+      const eventId = await client.accepted(shopify('deep-1', { id: 'deep-1', customer: { id: 7 }, list: nested(maxJsonDepth - 1) }));
+      await client.delivered(eventId);
+      const { event } = await client.graphql<{ event: { data: { list: unknown } } }>(`{ event(id: "${eventId}") { data } }`);
+      expect(event.data.list).toEqual(nested(maxJsonDepth - 1));
+
+      const refused = await client.send(shopify('deep-2', { id: 'deep-2', list: nested(maxJsonDepth) }));
+      expect(refused).toMatchObject({ status: 400, body: { code: 'request.malformed', detail: 'body: is nested deeper than 128 levels' } });
+    });
 
     test('while the model fails the event is visible, and when the model recovers it is decided and delivered once', async () => {
       const message = uniqueName('the model is down for');

@@ -1,8 +1,9 @@
-import { DomainError } from '#libs/contracts';
+import { DomainError, holdsLosslessNumber } from '#libs/contracts';
 import jsonata from 'jsonata';
 import { toJson } from './json.js';
 import type { Json } from '#libs/contracts';
 import { replaceSlowFunctions } from './linear-functions.js';
+import { admitLosslessNumbers, hasLosslessLiteral } from './lossless-numbers.js';
 import { LinearRegExp, linear } from './linear-regexp.js';
 
 export interface ExpressionLimits {
@@ -62,23 +63,32 @@ export interface Expression {
  */
 export function compileExpression(text: string, limits: Partial<ExpressionLimits> = {}): Expression {
   const { timeoutMs, depth, items } = { ...standardLimits, ...limits };
-  let compiled: jsonata.Expression;
-  try {
-    compiled = jsonata(text, {
+  const compile = (stack: number): jsonata.Expression => {
+    const compiled = jsonata(text, {
       timeout: timeoutMs,
-      stack: depth,
+      stack,
       sequence: items,
       RegexEngine: LinearRegExp as unknown as RegExpConstructor,
     });
     refuseUnbounded(compiled.ast());
     replaceSlowFunctions(compiled);
+    return compiled;
+  };
+  let compiled: jsonata.Expression;
+  try {
+    compiled = compile(depth);
   } catch (failure) {
     throw new ExpressionInvalid(text, reasonOf(failure), positionOf(failure), failure);
   }
+  // Made on first use. Conversions stand between the levels of the expression, so it has twice as many.
+  let lossless: jsonata.Expression | undefined;
+  const admitting = (): jsonata.Expression => (lossless ??= admitLosslessNumbers(compile(2 * depth), text));
+  const literals = hasLosslessLiteral(text);
 
   const evaluate = async (input: unknown): Promise<Json | undefined> => {
     try {
-      return toJson(await compiled.evaluate(input));
+      const suited = literals || holdsLosslessNumber(input) ? admitting() : compiled;
+      return toJson(await suited.evaluate(input));
     } catch (failure) {
       throw new ExpressionFailed(text, reasonOf(failure), failure);
     }

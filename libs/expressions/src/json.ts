@@ -1,6 +1,7 @@
+import { LosslessNumber } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 
-/** The deepest nesting that recursive readers such as `JSON.stringify` can read without running out of stack. */
+/** More than the `maxJsonDepth` of an event, which expressions put into values of their own. Every part carries it, with our envelopes around it. */
 const maxDepth = 200;
 /** The largest value, in characters of text plus one per value: about its size as JSON. */
 const maxSize = 4 * 1024 * 1024;
@@ -19,6 +20,10 @@ export function toJson(value: unknown): Json | undefined {
     if (part === undefined || part === null || typeof part === 'boolean' || typeof part === 'string') return part;
     if (typeof part === 'number') {
       if (!Number.isFinite(part)) throw new Error(`the result holds ${part}, which is not a JSON number`);
+      return part;
+    }
+    if (part instanceof LosslessNumber) {
+      size += part.toString().length;
       return part;
     }
     if (Array.isArray(part)) return Array.from(part, (item) => copy(item, depth + 1) ?? null);

@@ -1,4 +1,5 @@
 import type jsonata from 'jsonata';
+import { LosslessNumber } from '#libs/contracts';
 
 type Comparator = (left: unknown, right: unknown) => unknown;
 
@@ -21,11 +22,15 @@ export function replaceSlowFunctions(expression: jsonata.Expression): void {
 async function sort(items: unknown[] | undefined, isAfter: Comparator | undefined): Promise<unknown[] | undefined> {
   if (items === undefined || items.length <= 1) return items;
   if (isAfter !== undefined) return mergeSort(items, isAfter);
-  const [first] = items;
-  const type = typeof first;
+  const type = typeOf(items[0]);
   // JSONata derives the message from the code.
-  if ((type !== 'number' && type !== 'string') || items.some((item) => typeof item !== type)) throw refusal('D3070');
+  if ((type !== 'number' && type !== 'string') || items.some((item) => typeOf(item) !== type)) throw refusal('D3070');
   return items.toSorted((left, right) => ((left as number) > (right as number) ? 1 : (left as number) < (right as number) ? -1 : 0));
+}
+
+/** A lossless number is a number, and is compared as the nearest double. */
+function typeOf(value: unknown): string {
+  return value instanceof LosslessNumber ? 'number' : typeof value;
 }
 
 async function mergeSort(items: readonly unknown[], isAfter: Comparator): Promise<unknown[]> {

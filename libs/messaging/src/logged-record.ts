@@ -1,4 +1,4 @@
-import { noCustomer, ownerOfKey, recordKey } from '#libs/contracts';
+import { noCustomer, ownerOfKey, parseStoredJson, recordKey } from '#libs/contracts';
 import type { Owned, RecordType } from '#libs/contracts';
 import { RecordUndecodable } from './messaging.errors.js';
 import { headerText } from './record-headers.js';
@@ -53,7 +53,7 @@ export function decode(record: LoggedRecord, type: RecordType): Owned {
 function parseJson({ value }: LoggedRecord): unknown {
   if (value === null) throw new RecordUndecodable('the record has no value');
   try {
-    return JSON.parse(value.toString());
+    return parseStoredJson(value.toString());
   } catch (error) {
     throw new RecordUndecodable('the value is not JSON', error);
   }

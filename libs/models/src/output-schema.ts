@@ -3,6 +3,7 @@ import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject, FuncKeywordDefinition } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
+import { asDoubles } from '#libs/contracts';
 import { RE2JS } from 're2js';
 import { fitsStrictSubset } from './strict-subset.js';
 
@@ -11,7 +12,7 @@ export interface OutputSchema {
   readonly schema: Record<string, unknown>;
   /** True if a provider can enforce it; see {@link fitsStrictSubset}. */
   readonly strict: boolean;
-  /** Returns the problems of a value, one line each; none if it fits. Lines quote the schema, never the value. */
+  /** Returns the problems of a value, one line each; none if it fits. A lossless number counts as the nearest double. Lines quote the schema, never the value. */
   problemsOf(value: unknown): string[];
 }
 
@@ -67,7 +68,7 @@ export function compileSchema(schema: object): OutputSchema {
   return {
     schema: schema as Record<string, unknown>,
     strict: fitsStrictSubset(schema),
-    problemsOf: (value) => (validate(value) ? [] : (validate.errors ?? []).slice(0, problemLimit).map(describe)),
+    problemsOf: (value) => (validate(asDoubles(value)) ? [] : (validate.errors ?? []).slice(0, problemLimit).map(describe)),
   };
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseError, Pool, escapeLiteral, types } from 'pg';
 import type { ClientConfig, PoolClient, QueryConfig, QueryResult } from 'pg';
+import { parseStoredJson } from '#libs/contracts';
 import { logger } from '#libs/tracing';
 import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
@@ -210,11 +211,16 @@ function connectionOf({ url, role, applicationName }: DatabaseOptions): ClientCo
 
 /**
  * `int8` is parsed to a number instead of `pg`'s text: ours are fences, log offsets and counts, all far below 2^53, and a larger value fails
- * instead of being rounded. Other types are as in `pg`: `json` parsed, `timestamptz` a Date (columns keep milliseconds, as a Date does),
+ * instead of being rounded. `json` and `jsonb` keep the digits of their numbers. Other types are as in `pg`: `timestamptz` a Date (columns keep milliseconds, as a Date does),
  * `bytea` a Buffer, `numeric` text.
  */
-const getTypeParser: typeof types.getTypeParser = (type, format) =>
-  type === types.builtins.INT8 ? wholeNumber : types.getTypeParser(type, format);
+const getTypeParser: typeof types.getTypeParser = (type, format) => ownParsers.get(type) ?? types.getTypeParser(type, format);
+
+const ownParsers = new Map<number, (text: string) => unknown>([
+  [types.builtins.INT8, wholeNumber],
+  [types.builtins.JSON, parseStoredJson],
+  [types.builtins.JSONB, parseStoredJson],
+]);
 
 function wholeNumber(text: string): number {
   const value = Number(text);

@@ -1,3 +1,4 @@
+import { parseStoredJson } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import type { FinishedStep, StepJournal } from '../flows/flow.runner.js';
 import type { CallRecord } from '../flows/step.js';
@@ -48,7 +49,7 @@ export class RunJournal implements StepJournal {
 
   /** Returns the output as it reads once it is stored, so that a run which goes on sees the same as one that is resumed. */
   async keep(finished: FinishedStep): Promise<Json> {
-    const output = JSON.parse(JSON.stringify(finished.output)) as Json;
+    const output = parseStoredJson(JSON.stringify(finished.output));
     this.steps.push({ ...finished, output });
     if (!this.open.has(finished.step)) return output;
     this.open.set(finished.step, 'returned');

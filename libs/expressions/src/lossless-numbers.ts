@@ -1,0 +1,122 @@
+import jsonata from 'jsonata';
+import { LosslessNumber, asDoubles, mapLosslessNumbers, numberOf, parseStoredJson } from '#libs/contracts';
+import { replaceSlowFunctions } from './linear-functions.js';
+
+/** A node of JSONata's syntax tree, as far as it matters here. */
+interface SyntaxNode {
+  type?: string;
+  value?: unknown;
+  position?: number;
+  [part: string]: unknown;
+}
+
+/** Names that no author can write. */
+const doubles = 'lossless numbers as doubles';
+const comparables = 'lossless numbers as comparable values';
+
+/** Operators that compute with their operands. `&` writes them, and so keeps their digits. */
+const computing = new Set(['+', '-', '*', '/', '%', '<', '<=', '>', '>=', '..', 'and', 'or']);
+const comparing = new Set(['=', '!=', 'in']);
+
+/** JSONata's functions that compute with numbers or look at the type of a value. All others pass values on, or write them. */
+const computingFunctions =
+  'abs assert average boolean ceil floor formatBase formatInteger formatNumber fromMillis match max min not number pad power replace round split sqrt substring sum type'.split(
+    ' ',
+  );
+
+/**
+ * Changes a compiled expression so that it can be evaluated on lossless numbers, which JSONata takes for objects. Values that are passed on keep their
+ * digits; `$string` and `&` write the digits; two numbers are equal if they are the same number; everything else computes with the nearest double. It
+ * costs some calls more for each operator, so it is for inputs that hold such numbers.
+ */
+export function admitLosslessNumbers(expression: jsonata.Expression, text: string): jsonata.Expression {
+  admit(expression.ast(), text);
+  expression.registerFunction(doubles, (value: unknown) => mapped(value, Number));
+  expression.registerFunction(comparables, (value: unknown) => mapped(value, comparable));
+  expression.registerFunction('clone', clone);
+  for (const [name, computes] of computingBuiltins) expression.assign(name, computes);
+  return expression;
+}
+
+/** True if the text may have a number with more digits than a double keeps. */
+export function hasLosslessLiteral(text: string): boolean {
+  return /\d{16}|\d\.\d{15}/.test(text);
+}
+
+/** Converts the operands of what computes, and the literals with more digits than a double has. */
+function admit(node: unknown, text: string): void {
+  if (typeof node !== 'object' || node === null) return;
+  for (const part of Object.values(node)) admit(part, text);
+  if (Array.isArray(node)) return;
+  const found = node as SyntaxNode;
+  if (found.type === 'number') found.value = literal(found, text);
+  if (found.type === 'number' && found.value instanceof LosslessNumber) found.type = 'value';
+  if (found.type === 'binary') {
+    const via = computing.has(found.value as string) ? doubles : comparing.has(found.value as string) ? comparables : undefined;
+    if (via !== undefined) convert(found, via, 'lhs', 'rhs');
+  }
+  if (found.type === 'unary' && found.value === '-') convert(found, doubles, 'expression');
+  if (found.type === 'condition') convert(found, doubles, 'condition');
+  if (found.type === 'filter' && (found['expr'] as SyntaxNode).type !== 'number') convert(found, doubles, 'expr');
+  if (found.type === 'sort') for (const term of found['terms'] as SyntaxNode[]) convert(term, doubles, 'expression');
+}
+
+function convert(node: SyntaxNode, via: string, ...parts: string[]): void {
+  for (const part of parts) {
+    const operand = node[part] as SyntaxNode;
+    const procedure = { type: 'variable', value: via, position: operand.position };
+    node[part] = { type: 'function', value: '(', position: operand.position, arguments: [operand], procedure };
+  }
+}
+
+/** JSONata keeps only the double of a literal. Its digits stand in the text, before the position at which reading it ended. */
+function literal({ value, position }: SyntaxNode, text: string): unknown {
+  const [digits] = /(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/i.exec(text.slice(0, position)) ?? [];
+  if (digits === undefined || Number(digits) !== Math.abs(value as number)) return value;
+  const number = numberOf(digits);
+  return number instanceof LosslessNumber && !number.isDouble() && (value as number) >= 0 ? number : value;
+}
+
+/** A value that is equal to another one exactly if the numbers are equal. It begins with half of a surrogate pair, as no text of an event does. */
+function comparable(number: LosslessNumber): unknown {
+  return number.isDouble() ? Number(number) : `\ud800number ${number.canonical()}`;
+}
+
+/** The transform operator works on a copy, for which JSONata writes and parses the value. */
+function clone(value: unknown): unknown {
+  return value === undefined ? undefined : parseStoredJson(JSON.stringify(value));
+}
+
+/** Keeps what JSONata marks its lists with. */
+function mapped(value: unknown, map: (number: LosslessNumber) => unknown): unknown {
+  const result = mapLosslessNumbers(value, map);
+  return result !== value && Array.isArray(result) && Array.isArray(value) ? Object.assign(result, marksOf(value)) : result;
+}
+
+function marksOf(list: unknown[]): object {
+  const { sequence, keepSingleton, outerWrapper } = list as { sequence?: boolean; keepSingleton?: boolean; outerWrapper?: boolean };
+  return { sequence, keepSingleton, outerWrapper };
+}
+
+/** A function of JSONata, as its evaluator has it. */
+interface BuiltinFunction {
+  readonly signature: { validate: (given: unknown[], context: unknown) => unknown[] };
+}
+
+/** JSONata checks the arguments of its functions by their signatures. These see doubles. */
+const computingBuiltins: ReadonlyMap<string, object> = new Map(
+  await Promise.all(
+    computingFunctions.map(async (name) => {
+      const probe = jsonata(`$${name}`);
+      replaceSlowFunctions(probe);
+      const builtin = (await probe.evaluate({})) as BuiltinFunction;
+      const { signature } = builtin;
+      const validate = (given: unknown[], context: unknown): unknown[] =>
+        signature.validate(
+          given.map((value) => asDoubles(value)),
+          asDoubles(context),
+        );
+      return [name, { ...builtin, signature: { ...signature, validate } }] as const;
+    }),
+  ),
+);
