@@ -302,7 +302,7 @@ describe('an answer that does not fit', () => {
     ['not JSON', '{"sentiment": "go', 'the answer is not JSON'],
     ['empty', ' ', 'the answer is empty'],
     ['too long', `"${'x'.repeat(300_000)}"`, 'the answer is longer than 262144 characters'],
-    ['too deep', '['.repeat(500), 'the answer is nested deeper than 100 levels'],
+    ['too deep', '['.repeat(500), 'the answer is nested deeper than 128 levels'],
     ['not the schema’s', { ...good, more: 1 }, 'the answer must have no other properties than the schema names'],
   ])('may be %s', async (_, content, problem) => {
     script = [says(content), says(good)];

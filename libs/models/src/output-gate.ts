@@ -1,10 +1,9 @@
+import { JsonTooDeep, parseJson } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { ModelOutputInvalid } from './model.errors.js';
 import type { OutputSchema } from './output-schema.js';
 
 const lengthLimit = 262_144;
-/** Deeper values would overflow the stack where they are stored or compared later. */
-const depthLimit = 100;
 
 /**
  * Checks the text of a model and parses it: size, nesting, JSON, schema.
@@ -12,7 +11,6 @@ const depthLimit = 100;
  */
 export function acceptOutput(text: string, schema: OutputSchema): Json {
   if (text.length > lengthLimit) throw new ModelOutputInvalid([`the answer is longer than ${lengthLimit} characters`]);
-  if (nesting(text) > depthLimit) throw new ModelOutputInvalid([`the answer is nested deeper than ${depthLimit} levels`]);
   const value = parse(text);
   const problems = schema.problemsOf(value);
   if (problems.length > 0) throw new ModelOutputInvalid(problems);
@@ -21,19 +19,9 @@ export function acceptOutput(text: string, schema: OutputSchema): Json {
 
 function parse(text: string): Json {
   try {
-    return JSON.parse(text) as Json;
-  } catch {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonTooDeep) throw new ModelOutputInvalid([`the answer ${error.message}`]);
     throw new ModelOutputInvalid([text.trim() === '' ? 'the answer is empty' : 'the answer is not JSON']);
   }
-}
-
-/** Counts brackets inside strings, too: no normal output has a hundred of them open at once. */
-function nesting(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
-    depth += bracket === '[' || bracket === '{' ? 1 : -1;
-    if (depth > deepest) deepest = depth;
-  }
-  return deepest;
 }

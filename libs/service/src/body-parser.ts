@@ -1,12 +1,14 @@
 import type { FastifyInstance } from 'fastify';
-import { MediaTypeUnsupported } from './request.errors.js';
+import { JsonTooDeep, mapLosslessNumbers, parseJson, scanJson } from '#libs/contracts';
+import { MediaTypeUnsupported, RequestMalformed } from './request.errors.js';
 
 /**
  * Makes Fastify read bodies as bytes. A route with `@RouteConfig({ rawBody: true })` gets the bytes of any content type unparsed, so that it can
- * verify a signature first. Every other route gets parsed JSON, and refuses other content types.
+ * verify a signature first. Every other route gets parsed JSON, and refuses other content types. A number is a `LosslessNumber` if no double is equal
+ * to it.
  */
 export function readBodies(fastify: FastifyInstance): void {
-  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  const parseSafely = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     const raw = (request.routeOptions.config as { rawBody?: boolean }).rawBody === true;
@@ -14,6 +16,20 @@ export function readBodies(fastify: FastifyInstance): void {
     if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')) {
       return done(new MediaTypeUnsupported(request.headers['content-type'], 'application/json'));
     }
-    void parseJson(request, body.toString('utf8'), done);
+    const text = body.toString('utf8');
+    try {
+      const mayHoldLossless = scanJson(text);
+      void parseSafely(request, text, (error, value) => {
+        if (error !== null) done(error);
+        else done(null, mayHoldLossless ? withDoubles(parseJson(text)) : value);
+      });
+    } catch (error) {
+      done(error instanceof JsonTooDeep ? new RequestMalformed(`The body ${error.message}`) : (error as Error));
+    }
   });
+}
+
+/** Of `10.00` only the way of writing is lost. */
+function withDoubles(value: unknown): unknown {
+  return mapLosslessNumbers(value, (number) => (number.isDouble() ? Number(number) : number));
 }

@@ -11,7 +11,7 @@ import type { Violation } from './input.errors.js';
 import type { Operation } from './operation.js';
 import type { Get, Handled, Loader, NodeKind, OperationContext, Part, ResolvedFields } from './part.js';
 import { shapeOf } from './shape.js';
-import { unstorableText } from './unstorable-text.js';
+import { unstorableValue } from './unstorable-value.js';
 
 /** The headers that say who asks. */
 export interface RequestCredentials {
@@ -108,7 +108,7 @@ function spread<Row>(keys: readonly string[], rows: readonly Row[]): Row[] {
 }
 
 function parsed(operation: Operation, input: unknown): unknown {
-  const unstorable = unstorableText(input);
+  const unstorable = unstorableValue(input);
   if (unstorable !== undefined) throw refusalOf(operation, [unstorable]);
   const { data, error } = operation.input.safeParse(input);
   if (error === undefined) return data;

@@ -89,6 +89,47 @@ describe('what a request may be', () => {
     ]);
   });
 
+  describe('JSON', () => {
+    const apply = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+    const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+    const operator = () => ({ authorization: `Bearer ${server.operatorKey}`, 'millrace-tenant': uniqueName('tenant') });
+
+    test.each([130, 10_000, 200_000])('in variables that is %i levels deep is refused with the limit', async (depth) => {
+      const text = `{"query":${JSON.stringify(apply)},"variables":{"documents":[${nested(depth)}]}}`;
+      const response = await server.send(text, operator());
+      expect([response.status, await response.json()]).toMatchObject([
+        400,
+        { code: 'request.malformed', detail: 'The body is nested deeper than 128 levels' },
+      ]);
+    });
+
+    test.each([129, 800])('in the text of a query that is %i levels deep is refused with the limit', async (depth) => {
+      const query = `mutation { applyDocuments(input: { documents: [${nested(depth)}] }) { __typename } }`;
+      const response = await server.send({ query }, operator());
+      const { errors } = (await response.json()) as { errors: { message: string; extensions: object }[] };
+      expect(errors[0]).toMatchObject({ extensions: { code: 'request.invalid' } });
+      expect(errors[0]!.message).toContain('128 levels');
+    });
+
+    test('with a number that no double is, is refused by its path, whether in variables or in the query', async () => {
+      const member = '... on ValidationError { violations { path message } }';
+      const violations = [{ path: ['input', 'documents', '0', 'spec', 'n'], message: expect.stringContaining('send it as text') }];
+      const text = `{"query":${JSON.stringify(apply.replace('__typename', member))},"variables":{"documents":[{"spec":{"n":9007199254740993}}]}}`;
+      const inQuery = `mutation { applyDocuments(input: { documents: [{ spec: { n: 9007199254740993 } }] }) { ${member} } }`;
+      for (const body of [text, JSON.stringify({ query: inQuery })]) {
+        const response = await server.send(body, operator());
+        expect(await response.json()).toEqual({ data: { applyDocuments: { violations } } });
+      }
+    });
+
+    test('with a double in another form is taken', async () => {
+      const response = await server.send('{"query":"query ($n: Int) { events(first: $n) { nodes { id } } }","variables":{"n":2.0}}', {
+        authorization: `Bearer ${reader}`,
+      });
+      expect(await response.json()).toMatchObject({ data: { events: { nodes: [{ id: 'evt_1' }] } } });
+    });
+  });
+
   test('batches and bodies that are too large are refused', async () => {
     const headers = { authorization: `Bearer ${reader}` };
     expect((await server.send([{ query: '{ __typename }' }], headers)).status).toBe(400);

@@ -1,4 +1,6 @@
-import { GraphQLError, GraphQLScalarType, Kind, valueFromASTUntyped } from 'graphql';
+import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
+import type { ValueNode } from 'graphql';
+import { LosslessNumber, isTooDeep, maxJsonDepth, numberOf } from '#libs/contracts';
 
 const rfc3339 = /^(\d{4})-(0[1-9]|1[0-2])-(\d\d)T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i;
 
@@ -26,6 +28,33 @@ export const DateTime = new GraphQLScalarType<Date, string>({
 export const JSONValue = new GraphQLScalarType({
   name: 'JSON',
   serialize: (value) => value,
-  parseValue: (value) => value,
-  parseLiteral: (node, variables) => valueFromASTUntyped(node, variables),
+  parseValue: shallow,
+  parseLiteral: (node, variables) => shallow(valueOf(node, variables ?? {})),
 });
+
+/** Bodies have this limit too, but a value in the text of a query is no JSON to the reader of bodies. */
+function shallow(value: unknown): unknown {
+  if (isTooDeep(value)) throw new GraphQLError(`A JSON value may be nested ${maxJsonDepth} levels deep`);
+  return value;
+}
+
+/** A literal as JSON has it. The number of nested nodes is bounded by the tokens of a document. */
+function valueOf(node: ValueNode, variables: Record<string, unknown>): unknown {
+  switch (node.kind) {
+    case Kind.NULL:
+      return null;
+    case Kind.INT:
+    case Kind.FLOAT: {
+      const number = numberOf(node.value);
+      return number instanceof LosslessNumber && number.isDouble() ? Number(number) : number;
+    }
+    case Kind.LIST:
+      return node.values.map((item) => valueOf(item, variables));
+    case Kind.OBJECT:
+      return Object.fromEntries(node.fields.map(({ name, value }) => [name.value, valueOf(value, variables)]));
+    case Kind.VARIABLE:
+      return variables[node.name.value];
+    default:
+      return node.value;
+  }
+}

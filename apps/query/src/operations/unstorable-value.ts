@@ -1,3 +1,4 @@
+import { LosslessNumber } from '#libs/contracts';
 import type { Violation } from './input.errors.js';
 
 interface Place {
@@ -7,17 +8,19 @@ interface Place {
 }
 
 /**
- * The first text in an input that Postgres cannot store as it was sent: it refuses a NUL, and UTF-8 has no form for half of a surrogate pair.
- * Undefined if there is none. Names of fields count, because documents have fields that their author names. Does not recurse, because an input
+ * The first value in an input that cannot be stored as it was sent: a text that Postgres refuses (it takes no NUL, and UTF-8 has no form for half of a
+ * surrogate pair), or a number that no double is. Undefined if there is none. Names of fields count, because documents have fields that their author names. Does not recurse, because an input
  * may be nested deeper than the stack allows.
  */
-export function unstorableText(input: unknown): Violation | undefined {
+export function unstorableValue(input: unknown): Violation | undefined {
   const places: Place[] = [{ value: input, key: '' }];
   for (let place = places.pop(); place !== undefined; place = places.pop()) {
     const { value } = place;
     if (typeof value === 'string') {
       const problem = problemOf(value);
       if (problem !== undefined) return { path: pathOf(place), message: `has ${problem}` };
+    } else if (value instanceof LosslessNumber) {
+      return { path: pathOf(place), message: 'has more digits, or a larger exponent, than a double keeps; send it as text' };
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, inner] of Object.entries(value).toReversed()) {
         const problem = problemOf(key);
