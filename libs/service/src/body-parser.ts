@@ -29,7 +29,7 @@ export function readBodies(fastify: FastifyInstance): void {
   });
 }
 
-/** Of `10.00` only the way of writing is lost. */
+/** A number such as `10.00` loses only its way of writing. */
 function withDoubles(value: unknown): unknown {
   return mapLosslessNumbers(value, (number) => (number.isDouble() ? Number(number) : number));
 }
