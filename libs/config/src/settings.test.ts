@@ -31,3 +31,12 @@ test('a key of the wrong length is told with the other problems, without the key
   expect(read).toThrow('SECRETS_KEY must be 32 bytes in base64 (make one with: openssl rand -base64 32)');
   expect(read).not.toThrow('c2hvcnQ=');
 });
+
+test('an address with a user and a password is refused, without the password, where the setting is not secret', () => {
+  const peer = { peerUrl: url('PEER_URL', ['http', 'https'], { help: 'Where the peer is.' }) };
+  const read = () => readSettings('demo', peer, { PEER_URL: 'https://user:hunter2@h/x' });
+  expect(read).toThrow("PEER_URL must contain no user or password; it is 'https://…@h/x'");
+  expect(readSettings('demo', table, { REGION: 'eu', DATABASE_URL: 'postgres://user:hunter2@h/d' })).toMatchObject({
+    databaseUrl: 'postgres://user:hunter2@h/d',
+  });
+});

@@ -73,6 +73,8 @@ export function url(env: string, protocols: readonly string[], description: Desc
     if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol.slice(0, -1))) {
       throw new Error(`must be an address that starts with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`);
     }
+    const { username, password } = new URL(value);
+    if (description.secret !== true && (username !== '' || password !== '')) throw new Error('must contain no user or password');
     return value;
   });
 }
@@ -140,9 +142,16 @@ export function readSettings<T extends SettingsTable>(
     try {
       values[property] = one.read(given);
     } catch (error) {
-      problems.push(`${one.env} ${error instanceof Error ? error.message : String(error)}${one.secret ? '' : `; it is '${given}'`}`);
+      problems.push(
+        `${one.env} ${error instanceof Error ? error.message : String(error)}${one.secret ? '' : `; it is '${withoutPassword(given)}'`}`,
+      );
     }
   }
   if (problems.length > 0) throw new SettingsInvalid(service, problems);
   return Object.freeze(values) as Settings<T>;
+}
+
+/** An address may carry a password although its setting is not one of the secret ones. */
+function withoutPassword(given: string): string {
+  return given.replace(/\/\/[^/\s]*@/g, '//…@');
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { documentKinds, referencesOf } from '#libs/contracts';
 import { readDocument, uncompilable } from './document-problems.js';
 
+const signing = `whsec_${Buffer.alloc(24).toString('base64')}`;
 const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
 const flow = (steps: object[], rest: object = {}) => ({ ...head, kind: 'Flow', spec: { steps, ...rest } });
 const lines = (problems: { path: string[]; message: string }[]) => problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
@@ -28,7 +29,7 @@ test('a value of the wrong kind or size is told what it must be', () => {
     'spec.steps.0.infer.output: must be an object',
     'spec.steps.0.infer.timeoutMs: must be a number',
   ]);
-  const spec = { kind: 'http', url: 'https://a.example', secret: { value: 'x' }, timeoutMs: 60_001 };
+  const spec = { kind: 'http', url: 'https://a.example', secret: { value: signing }, timeoutMs: 60_001 };
   expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.timeoutMs: must be at most 60000']);
   expect(problemsOf('text')).toEqual([': must be an object']);
 });
@@ -57,6 +58,30 @@ test('a secret that its scheme cannot use is refused without being repeated', ()
   expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.secret: the secret is not whsec_ followed by base64']);
 });
 
+test.each(['hello', 'whsec_aGVsbG8=', `whsec_${Buffer.alloc(23).toString('base64')}`])(
+  'a signing secret that can be guessed is refused with the remedy: %s',
+  (value) => {
+    const spec = { kind: 'http', url: 'https://a.example/hook', secret: { value } };
+    expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual([
+      'spec.secret: the secret is not long enough: it must be whsec_ and base64 of at least 24 bytes, such as from: echo "whsec_$(openssl rand -base64 32)"',
+    ]);
+  },
+);
+
+test('an address and headers are told what they must be, in either form and without being repeated', () => {
+  const problems = (more: object) =>
+    problemsOf({ ...head, kind: 'Destination', spec: { kind: 'http', url: 'https://a.example', secret: { value: signing }, ...more } });
+  expect(problems({ url: 'ftp://a.example' })).toEqual(['spec.url: must be an http or https address']);
+  expect(problems({ url: { value: 'ftp://a.example' } })).toEqual(['spec.url: is a secret of a form that does not belong here']);
+  expect(problems({ headers: { 'x-key': { value: 'a\nb' } } })).toEqual([
+    'spec.headers.x-key: is a secret of a form that does not belong here',
+  ]);
+  expect(problems({ headers: { 'x-key': 'a\nb' } })).toEqual(['spec.headers.x-key: must be visible ASCII characters']);
+  expect(problems({ url: 'https://user:hunter2@a.example' })).toEqual([
+    'spec.url: must not contain a user or password: they are not sent; write the header authorization: { value: Basic … }',
+  ]);
+});
+
 test('a custom scheme is told which kinds there are, and that it needs the URL which it signs', () => {
   const source = (custom: object, more: object = {}) => ({
     ...head,
@@ -79,4 +104,10 @@ test('a flow names its sources and destinations', () => {
     { kind: 'Source', name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
     { kind: 'Destination', name: 'crm', path: ['spec', 'steps', '0', 'deliver', 'destination'] },
   ]);
+});
+
+test('what is sealed is left to the installation that sealed it', () => {
+  const sealed = { sealed: 'v2.a.b', fingerprint: 'f' };
+  expect(problemsOf({ ...head, kind: 'Destination', spec: { kind: 'http', url: sealed, secret: sealed } })).toEqual([]);
+  expect(problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [sealed], publicUrl: sealed } })).toEqual([]);
 });

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { compileSchema } from '#libs/models';
-import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, signStandardWebhook } from '#libs/signatures';
+import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
 import { DomainError, clearText, document as documentSchema, marksOf, referencesOf } from '#libs/contracts';
-import type { DestinationDocument, Document, DocumentKind, MarkedValue, SourceDocument } from '#libs/contracts';
+import type { DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
 
 /** One thing that is wrong with a document, and its path in it. */
 export interface DocumentProblem {
@@ -49,7 +49,9 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a field that belongs here' }));
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const closest = issue.errors.toSorted((a, b) => a.length - b.length)[0]!;
+    // An option of another type than the value tells the author nothing.
+    const fitting = issue.errors.filter((errors) => !errors.some(({ code, path: at }) => code === 'invalid_type' && at.length === 0));
+    const closest = (fitting.length > 0 ? fitting : issue.errors).toSorted((a, b) => a.length - b.length)[0]!;
     return closest.flatMap(problemsOf).map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
   }
   const { options } = issue as { options?: unknown };
@@ -61,7 +63,7 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
   ];
 }
 
-/** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used. The document's secrets are in the clear. */
+/** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used. Secrets that are still sealed are not checked. */
 export function uncompilable(document: Document): DocumentProblem[] {
   return [...marksOf(document).flatMap(uncompilableMark), ...unusableSecrets(document)];
 }
@@ -82,22 +84,36 @@ export function unknownReferences(document: Document, exists: (kind: DocumentKin
 /** Problems of secrets: the scheme that a secret is for decides whether it can be used. */
 function unusableSecrets(document: Document): DocumentProblem[] {
   if (document.kind === 'Source') return secretsOfSource(document);
-  return document.kind === 'Destination' ? secretOfDestination(document) : [];
+  return document.kind === 'Destination' ? credentialsOfDestination(document) : [];
 }
 
 function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {
   const preset = presetOf(spec);
   if (preset === undefined || spec.scheme === 'api-key') return [];
+  if (spec.publicUrl !== undefined && isSealed(spec.publicUrl)) return [];
+  const publicUrl = spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
   const problems = spec.secrets.flatMap((secret, at) =>
-    refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [clearText(secret)], { publicUrl: spec.publicUrl })),
+    isSealed(secret)
+      ? []
+      : refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [clearText(secret)], { publicUrl })),
   );
   // A missing public URL is found again with each secret.
   return [...new Map(problems.map((problem) => [problem.path.join('.'), problem])).values()];
 }
 
-function secretOfDestination({ spec }: DestinationDocument): DocumentProblem[] {
+function credentialsOfDestination({ spec }: DestinationDocument): DocumentProblem[] {
   if (spec.kind !== 'http') return [];
-  return refusal(['spec', 'secret'], () => signStandardWebhook(clearText(spec.secret), { id: 'test', timestampSeconds: 0, body: '' }));
+  const { username, password } = isSealed(spec.url) ? { username: '', password: '' } : new URL(clearText(spec.url));
+  const message = 'must not contain a user or password: they are not sent; write the header authorization: { value: Basic … }';
+  return [
+    ...(username === '' && password === '' ? [] : [{ path: ['spec', 'url'], message }]),
+    ...(isSealed(spec.secret) ? [] : refusal(['spec', 'secret'], () => requireStandardWebhookSecret(clearText(spec.secret)))),
+  ];
+}
+
+/** Only the installation that sealed a secret can check it. */
+function isSealed(given: Secret | string): boolean {
+  return typeof given === 'object' && 'sealed' in given;
 }
 
 function refusal(path: string[], attempt: () => unknown, prefix = ''): DocumentProblem[] {

@@ -56,7 +56,8 @@ export class HttpClient {
    * @throws HostAddressForbidden, HostUnreachable, HostTimedOut; the reason of `signal` if that ended the request
    */
   async post(request: HttpRequest): Promise<HttpResponse> {
-    const url = new URL(request.url);
+    const url = URL.parse(request.url);
+    if (url === null) throw new Error('The address of the request is not a URL'); // Node's own error would carry the address
     this.requireReachable(url.hostname);
     request.signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(request.timeoutMs);

@@ -54,14 +54,17 @@ function sealedUnbound(plain: string): Secret {
   return { sealed: `v1.${keyId}.${Buffer.concat([nonce, cipher.getAuthTag(), ciphertext]).toString('base64url')}`, fingerprint: 'old' };
 }
 
-/** Changes what is stored of the source, as an earlier release would have stored it. */
-async function update(change: (spec: object) => object): Promise<void> {
+/** Changes what is stored of a document, as an earlier release would have stored it. */
+async function update(kind: string, change: (spec: object) => object): Promise<void> {
   const service = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'earlier release' });
-  const spec = change((await storedSource()).spec);
-  await service.query(rewrite, [tenant, JSON.stringify(spec)]);
+  const found = (await current()).find((one) => one.kind === kind)!;
+  await service.query(rewrite, [tenant, kind, JSON.stringify(change(found.document.spec))]);
   await service.close();
 }
-const rewrite = statement('test.document.rewrite', `UPDATE document SET spec = $2, digest = 'of an earlier release' WHERE tenant_id = $1`);
+const rewrite = statement(
+  'test.document.rewrite',
+  `UPDATE document SET spec = $3, digest = 'of an earlier release' WHERE tenant_id = $1 AND kind = $2`,
+);
 
 async function storedSource(): Promise<Document> {
   const [stored] = await current();
@@ -165,7 +168,7 @@ describe('a database of an earlier release', () => {
 
   beforeEach(async () => {
     await save(source({ value: 'whsec_1' }));
-    await update((spec) => ({ ...spec, secrets: [sealedUnbound('whsec_1')] }));
+    await update('Source', (spec) => ({ ...spec, secrets: [sealedUnbound('whsec_1')] }));
   });
 
   test('has secrets that are bound to no place, which still open', async () => {
@@ -193,6 +196,22 @@ describe('a database of an earlier release', () => {
     const again = { document: source({ value: 'whsec_1' }), actor: 'key:a' };
     expect(await inTenant((session) => new DocumentTable(box).save(session, again))).toEqual({ version: 1, change: 'unchanged' });
     await resealDocuments(fresh.url, new SecretBox(key, newKey));
+  });
+
+  test('may have credentials in the clear, which are secrets once they are read, and are not in the database after it is sealed again', async () => {
+    await save(destination('https://crm.example/in'));
+    await update('Destination', (spec) => ({
+      ...spec,
+      url: 'https://crm.example/in?api_key=clear',
+      headers: { authorization: 'Bearer clear' },
+    }));
+    const crm = async () => (await current()).find(({ kind }) => kind === 'Destination')!.document;
+    expect(await crm()).toMatchObject({
+      spec: { url: { value: 'https://crm.example/in?api_key=clear' }, headers: { authorization: { value: 'Bearer clear' } } },
+    });
+    await resealDocuments(fresh.url, new SecretBox(key));
+    expect(JSON.stringify(await crm())).not.toContain('clear');
+    expect(secrets.opened(await crm())).toMatchObject({ spec: { headers: { authorization: { value: 'Bearer clear' } } } });
   });
 
   test('tells which secrets cannot be opened, and leaves them', async () => {

@@ -5,4 +5,4 @@ export { providers } from './providers.generated.js';
 export type { Extraction, Preset, ProviderPreset } from './preset.js';
 export type { Handshake, HandshakeResponse } from './handshake.js';
 export { HandshakeRefused, PublicUrlMissing, SecretInvalid } from './signature.errors.js';
-export { signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';
+export { requireStandardWebhookSecret, signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { document, presets } from '#libs/contracts';
+import { clearText, document, presets } from '#libs/contracts';
 import type { SignatureSchemeOf, SourceDocument } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import { describe, expect, test } from 'vitest';
@@ -91,7 +91,7 @@ test('every document in docs/providers.md can be applied', () => {
   expect(examples).toHaveLength(Object.keys(providers).length + 4);
   for (const { spec } of examples as SourceDocument[]) {
     const scheme = presetOf(spec)?.scheme;
-    const publicUrl = spec.scheme === 'api-key' ? undefined : spec.publicUrl;
+    const publicUrl = spec.scheme === 'api-key' || spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
     const secrets = spec.scheme === 'api-key' ? [] : spec.secrets.map((secret) => ('value' in secret ? secret.value : ''));
     expect(() => scheme && createVerifier(scheme, secrets, { publicUrl })).not.toThrow();
   }

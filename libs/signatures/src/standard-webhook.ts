@@ -18,16 +18,36 @@ export interface StandardWebhookHeaders {
   'webhook-signature': string;
 }
 
+/** The least that Standard Webhooks allows for a symmetric secret. */
+const leastSecretBytes = 24;
+
 /**
  * Signs an outbound message by Standard Webhooks (symmetric, `v1`).
  * @param secret `whsec_` and base64
  * @throws SecretInvalid
  */
 export function signStandardWebhook(secret: string, { id, timestampSeconds, body }: OutboundMessage): StandardWebhookHeaders {
+  const mac = createHmac('sha256', keyOf(secret)).update(`${id}.${timestampSeconds}.`).update(body).digest('base64');
+  return { 'webhook-id': id, 'webhook-timestamp': String(timestampSeconds), 'webhook-signature': `v1,${mac}` };
+}
+
+/**
+ * Requires a secret that cannot be guessed. Only new secrets are held to it: a shorter one that is in use still signs.
+ * @throws SecretInvalid
+ */
+export function requireStandardWebhookSecret(secret: string): void {
+  if (keyOf(secret).length >= leastSecretBytes) return;
+  throw new SecretInvalid(
+    'spec.secret',
+    `long enough: it must be whsec_ and base64 of at least ${leastSecretBytes} bytes, such as from: echo "whsec_$(openssl rand -base64 32)"`,
+  );
+}
+
+/** @throws SecretInvalid */
+function keyOf(secret: string): Buffer {
   const text = secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret;
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new SecretInvalid('spec.secret', 'whsec_ followed by base64');
-  const mac = createHmac('sha256', Buffer.from(text, 'base64')).update(`${id}.${timestampSeconds}.`).update(body).digest('base64');
-  return { 'webhook-id': id, 'webhook-timestamp': String(timestampSeconds), 'webhook-signature': `v1,${mac}` };
+  return Buffer.from(text, 'base64');
 }
 
 /**

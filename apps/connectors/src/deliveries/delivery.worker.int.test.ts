@@ -178,6 +178,25 @@ test('a decision arrives once: signed, under its effect key, in the event’s tr
   expect(announced('delivery.attempted.v1')).toMatchObject([{ deliveryId: idOf('1'), state: 'delivered', attempt: 1, code: null }]);
 });
 
+test('credentials in the address and in headers reach the destination, and nothing that is stored or announced repeats them', async () => {
+  const [token, query] = ['token-of-the-destination', 'value-of-the-query'];
+  await apply('crm', sink, {
+    url: `${sink.url}/in?api_key=${query}`,
+    headers: { authorization: `Bearer ${token}`, 'x-region': 'eu', 'x-note': { value: 'note-of-the-destination' } },
+  });
+  sink.respondWith(({ headers, path }) => ({ status: 422, body: JSON.stringify({ headers, path }) }));
+  await deliveries.plan(decided('1'), undefined);
+  await settled('parked');
+  const [request] = sink.requests;
+  expect(request).toMatchObject({ path: `/in?api_key=${query}` });
+  expect(request!.headers).toMatchObject({ authorization: `Bearer ${token}`, 'x-region': 'eu', 'x-note': 'note-of-the-destination' });
+  await waitFor(() => announced('delivery.attempted.v1').length === 1, { what: 'the announcement' });
+  const everything = JSON.stringify([await attempts(), await stored(), appended, configuration.destination(tenant, 'crm')]);
+  expect(everything).toContain('[redacted]');
+  expect(everything).toContain('x-region');
+  expect([token, query, 'note-of-the-destination'].filter((each) => everything.includes(each))).toEqual([]);
+});
+
 test('a strict destination that is down gets it when it is back, every attempt on record, and what comes after waits its turn', async () => {
   await apply('crm', sink, { order: 'strict' });
   let asked = 0;

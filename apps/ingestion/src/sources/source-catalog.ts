@@ -115,8 +115,9 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
   };
 }
 
-function webhookOf(preset: Preset, { secrets: stored, publicUrl }: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
+function webhookOf(preset: Preset, { secrets: stored, publicUrl: address }: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
   const secrets = stored.map(clearText);
+  const publicUrl = address === undefined ? undefined : clearText(address);
   return { preset, secrets, verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl }) };
 }
 

@@ -104,6 +104,28 @@ test('an encrypted secret of another tenant, document or field is refused, whoev
   expect(refusals.map(({ violations }) => violations?.map((one) => one.message))).toEqual([[message], [message], [message]]);
 });
 
+test('credentials in the address and headers of a destination are not given out, and a change of one is a difference of fingerprints', async () => {
+  const tenant = uniqueName('tenant');
+  const crm = (authorization: string, url: string) =>
+    document(tenant, 'Destination', 'crm', { kind: 'http', url, secret: { value: secret }, headers: { authorization, 'x-region': 'eu' } });
+  const url = 'https://crm.example/hook?api_key=';
+  await apply(tenant, [all(tenant)[0]!, crm('Bearer one', `${url}one`)]);
+  const { documents } = await server.data<{ documents: { content: { kind: string; spec: object } }[] }>(
+    { operatorIn: tenant },
+    '{ documents { content } }',
+  );
+  const content = documents.map((one) => one.content).find(({ kind }) => kind === 'Destination');
+  expect(content?.spec).toMatchObject({ headers: { 'x-region': 'eu', authorization: { sealed: expect.any(String) as string } } });
+  expect(JSON.stringify(documents)).not.toMatch(/one"|Bearer|api_key/);
+  expect(changes(await apply(tenant, [content!]))).toEqual(['Destination UNCHANGED 1']);
+  const changed = await apply(tenant, [crm('Bearer two', `${url}two`)]);
+  expect(changed.changes?.[0]?.differences.map(({ path }) => path)).toEqual([
+    'spec.url.fingerprint',
+    'spec.headers.authorization.fingerprint',
+  ]);
+  expect(JSON.stringify(changed)).not.toMatch(/one"|two"|Bearer/);
+});
+
 test('of documents with mistakes none is saved, and every mistake is named by its place', async () => {
   const tenant = uniqueName('tenant');
   const [owner, flow, destination] = all(tenant);

@@ -8,7 +8,12 @@ import type { PeerBehaviour, StandIn } from '../connector.conformance.js';
 import { HttpConnector } from './http.connector.js';
 
 const secret = `whsec_${Buffer.from('a secret of the destination').toString('base64')}`;
-const token = 'token-of-the-destination';
+const token = 'token-of-the/destination';
+const session = 'value of a header whose name tells nothing';
+const password = 'pässwörd-of-the-destination';
+const basic = Buffer.from(`user:${password}`).toString('base64');
+const query = 'value-of-the-query';
+const path = 'T0/B0/secret-part-of-the-path';
 
 const statuses = { accept: 202, refuse: 422, fail: 500, limit: 429, unauthorized: 401, gone: 410 };
 
@@ -23,7 +28,10 @@ function respond(response: ServerResponse, behaviour: PeerBehaviour): void {
     return;
   }
   if (behaviour === 'limit') response.setHeader('retry-after', pauseMs / 1_000);
-  response.writeHead(statuses[behaviour]).end(JSON.stringify({ behaviour, authorization: `Bearer ${token}`, token, secret }));
+  const echo = JSON.stringify({ behaviour, authorization: `Bearer ${token}`, token, secret, session, password, basic, query, path });
+  response
+    .writeHead(statuses[behaviour])
+    .end(echo + echo.replaceAll('/', String.raw`\/`) + encodeURIComponent(token) + secret.slice(0, 20));
 }
 
 async function startHttpStandIn(): Promise<StandIn<'http'>> {
@@ -39,13 +47,18 @@ async function startHttpStandIn(): Promise<StandIn<'http'>> {
   const { port } = server.address() as AddressInfo;
   return {
     received,
-    secrets: [secret, token],
+    secrets: [secret, secret.slice('whsec_'.length), token, session, password, basic, query, path].flatMap((each) => [
+      each,
+      each.replaceAll('/', String.raw`\/`),
+      encodeURIComponent(each),
+      each.slice(0, 20),
+    ]),
     behave: (next) => (behaviour = next),
     destination: (timeoutMs) => ({
       kind: 'http',
-      url: `http://127.0.0.1:${port}/in`,
+      url: { value: `http://127.0.0.1:${port}/${path}?api_key=${query}` },
       secret: { value: secret },
-      headers: { authorization: `Bearer ${token}` },
+      headers: { 'x-token': { value: `Bearer ${token}` }, 'x-session': { value: session }, authorization: { value: `Basic ${basic}` } },
       timeoutMs,
       order: 'best-effort',
       retry: { delaysMs: [] },

@@ -8,12 +8,10 @@ import type { Connector, ConnectorOptions, OutboundDelivery, Receipt } from '../
 import { redacted } from '../redacted.js';
 import { receiptOf } from './http-response.js';
 
-/** Headers of the document whose values are credentials. */
-const credentialHeader = /auth|cookie|token|key|secret|password/i;
-
 /** A POST signed by Standard Webhooks: https://www.standardwebhooks.com */
 export class HttpConnector implements Connector<'http'> {
   private readonly http: HttpClient;
+  private readonly credentials = new WeakMap<DestinationSpecOf<'http'>, readonly string[]>();
 
   constructor({ allowPrivateAddresses, connectionsPerPeer }: ConnectorOptions) {
     this.http = new HttpClient({
@@ -25,11 +23,17 @@ export class HttpConnector implements Connector<'http'> {
   async deliver(delivery: OutboundDelivery, destination: DestinationSpecOf<'http'>, signal: AbortSignal): Promise<Receipt> {
     const nowMs = Date.now();
     const response = await this.post(delivery, destination, nowMs, signal);
-    return receiptOf({ ...response, bodyExcerpt: redacted(response.bodyExcerpt, credentialsIn(destination)) }, nowMs);
+    return receiptOf({ ...response, bodyExcerpt: redacted(response.bodyExcerpt, this.credentialsOf(destination)) }, nowMs);
   }
 
   close(): Promise<void> {
     return this.http.close();
+  }
+
+  private credentialsOf(destination: DestinationSpecOf<'http'>): readonly string[] {
+    const known = this.credentials.get(destination) ?? credentialsIn(destination);
+    this.credentials.set(destination, known);
+    return known;
   }
 
   private async post(
@@ -47,7 +51,7 @@ export class HttpConnector implements Connector<'http'> {
       ...signature,
     };
     try {
-      return await this.http.post({ url, headers: { ...headers, ...own }, body: payload, timeoutMs, signal });
+      return await this.http.post({ url: clearText(url), headers: { ...textsOf(headers), ...own }, body: payload, timeoutMs, signal });
     } catch (error) {
       throw failureOf(error);
     }
@@ -61,10 +65,33 @@ function failureOf(error: unknown): unknown {
   return error;
 }
 
-/** Whole header values, and their parts: of `Bearer abc123` a peer may repeat only the token. */
-function credentialsIn({ headers, secret }: DestinationSpecOf<'http'>): string[] {
-  const values = Object.entries(headers).flatMap(([name, value]) =>
-    credentialHeader.test(name) ? [value, ...value.split(/[\s;,]+/)] : [],
-  );
-  return [clearText(secret), ...values];
+function textsOf(headers: DestinationSpecOf<'http'>['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, clearText(value)]));
+}
+
+/** Every text that a peer must not send back: the secrets of the document, and their parts. */
+function credentialsIn({ url, headers, secret }: DestinationSpecOf<'http'>): string[] {
+  const signing = clearText(secret);
+  const values = Object.values(headers).flatMap((value) => (typeof value === 'string' ? [] : partsOfHeader(clearText(value))));
+  return [signing, signing.replace(/^whsec_/, ''), ...values, ...(typeof url === 'string' ? [] : partsOfAddress(clearText(url)))];
+}
+
+/** A peer may repeat only the token of `Bearer abc123`, or the password that it decoded from `Basic …`. */
+function partsOfHeader(value: string): string[] {
+  const parts = value.split(/[\s;,]+/);
+  const [scheme, encoded = ''] = parts;
+  const [user, password] = scheme?.toLowerCase() === 'basic' ? split(Buffer.from(encoded, 'base64').toString(), ':') : [];
+  return [value, ...parts, ...(password === undefined ? [] : [`${user}:${password}`, password])];
+}
+
+/** A peer sees the path and the query. */
+function partsOfAddress(address: string): string[] {
+  const { pathname, search, searchParams } = new URL(address);
+  const token = pathname.split('/').toSorted((one, other) => other.length - one.length)[0]!;
+  return [address, pathname + search, search, pathname, token, ...searchParams.values()];
+}
+
+function split(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
 }

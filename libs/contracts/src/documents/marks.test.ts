@@ -27,8 +27,17 @@ const sources = fc.oneof(
 );
 const destinations = fc.record({
   kind: fc.constant('http'),
-  url: fc.constant('https://crm.example/in'),
+  url: fc.oneof(
+    fc.constant('https://crm.example/in'),
+    fc.constant(null).map(() => `https://crm.example/in?token=${unique('secret')}`),
+    fc.constant(null).map(() => ({ value: `https://crm.example/${unique('secret')}` })),
+  ),
   secret: fc.constant(null).map(() => ({ value: unique('secret') })),
+  headers: fc.record({
+    'x-region': fc.constant('eu'),
+    'x-note': fc.constant(null).map(() => ({ value: unique('secret') })),
+    authorization: fc.constant(null).map(() => `Bearer ${unique('secret')}`),
+  }),
 });
 const step = fc.oneof(
   fc.record({

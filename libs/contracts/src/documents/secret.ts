@@ -15,10 +15,11 @@ export const secret = marked(
 export type Secret = z.infer<typeof secret>;
 
 /**
- * The text of a secret whose document was opened.
+ * The text of a secret whose document was opened, or of a value that is no secret.
  * @throws Error if it is still sealed, which is a defect of the caller
  */
-export function clearText(opened: Secret): string {
+export function clearText(opened: Secret | string): string {
+  if (typeof opened === 'string') return opened;
   if ('value' in opened) return opened.value;
   throw new Error('The secret is still sealed; open its document before its secrets are used');
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { lanes } from '../names.js';
+import { addressOrSecret } from './credential.js';
 import { documentOf } from './document-of.js';
 import { presets } from './presets.generated.js';
 import { expression } from './references.js';
@@ -36,8 +37,7 @@ const extraction = {
     .default({ default: 'normal', rules: [] }),
 };
 
-const publicUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https address' })
+const publicUrl = addressOrSecret
   .optional()
   .describe('The address at which the provider calls this source, without a query. Schemes that sign the URL need it.');
 

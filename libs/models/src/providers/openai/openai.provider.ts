@@ -22,11 +22,12 @@ export class OpenAiProvider implements ModelProvider {
   readonly api: 'chat' | 'responses';
   readonly server: URL;
   readonly attributes: Readonly<Record<string, string>>;
-  private readonly transport = new Transport();
+  private readonly transport: Transport;
   private readonly format: OpenAiApi;
   private readonly now: () => number;
 
   constructor({ baseUrl, apiKey, api = 'chat', now = Date.now }: OpenAiProviderOptions) {
+    this.transport = new Transport(apiKey);
     const client = new OpenAI({
       baseURL: baseUrl,
       apiKey,

@@ -10,6 +10,8 @@ import { Agent, request } from 'undici';
 export class Transport {
   private readonly agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000, connect: { timeout: 10_000 } });
 
+  constructor(private readonly apiKey: string) {}
+
   readonly fetch = async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const { statusCode, headers, body } = await request(url instanceof Request ? url.url : url, {
       dispatcher: this.agent,
@@ -19,9 +21,14 @@ export class Transport {
       signal: init.signal ?? null,
     });
     const isStream = String(headers['content-type']).startsWith('text/event-stream');
-    const content = isStream ? (Readable.toWeb(body) as ReadableStream<Uint8Array>) : (await body.text()) || null;
+    const content = isStream ? (Readable.toWeb(body) as ReadableStream<Uint8Array>) : this.textOf(statusCode, await body.text());
     return new Response(content, { status: statusCode, headers: headers as Record<string, string> });
   };
+
+  /** Providers repeat a key that they refuse, and the messages of errors are stored with the run. */
+  private textOf(statusCode: number, text: string): string | null {
+    return (statusCode < 400 || this.apiKey.length < 8 ? text : text.replaceAll(this.apiKey, '[redacted]')) || null;
+  }
 
   /** Waits for calls under way, then closes the connections. */
   async close(): Promise<void> {
