@@ -2,6 +2,7 @@
  * `npm run demo`: plays five partners. Sends correctly signed webhooks to the running one-process form, follows them over GraphQL, and prints what
  * became of each. Exits with 1 when one was not delivered.
  */
+import { sleep } from '#libs/time';
 import { readCredentials } from '../credentials/credentials.js';
 import { sampleWebhooks } from './samples.js';
 import type { SampleWebhook } from './samples.js';
@@ -58,7 +59,7 @@ async function follow(ids: string[]): Promise<Map<string, Progress>> {
       if (process.stdout.isTTY) console.log();
       return new Map(found.map((event) => [event.id, event]));
     }
-    await new Promise((next) => setTimeout(next, 200));
+    await sleep(200);
   }
 }
 

@@ -7,11 +7,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
 import { freePort, takesConnections } from '#libs/ports';
+import { sleep } from '#libs/time';
 import { ServiceProcess } from '../../test/forms/service-process.js';
 
 /** A service still allocates memory after it is ready, such as its first prepared statements. */
@@ -75,7 +75,7 @@ async function measureStart(root: string, service: string, settings: Record<stri
   const running = new ServiceProcess(service, await freePort(), environment, undefined, root);
   try {
     await running.start();
-    await pause(settleMs);
+    await sleep(settleMs);
     const rssKiB = Number(execFileSync('ps', ['-o', 'rss=', '-p', String(running.pid)], { encoding: 'utf8' }));
     await running.stop();
     return { service, moduleUrls: JSON.parse(readFileSync(file, 'utf8')) as string[], rssMiB: Math.round(rssKiB / 1024) };

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ensureTopics } from '#libs/messaging';
 import { takesConnections } from '#libs/ports';
+import { sleep } from '#libs/time';
 
 const startDeadlineMs = 60_000;
 
@@ -9,16 +9,16 @@ const startDeadlineMs = 60_000;
  * @throws Error with what it `printed`, where it does not in time or `hasEnded`
  */
 export async function answersOr(address: string, printed: () => Promise<string>, hasEnded: () => boolean = () => false): Promise<void> {
-  const deadline = Date.now() + startDeadlineMs;
+  const deadline = performance.now() + startDeadlineMs;
   for (;;) {
     const failure = await refusalOf(address);
     if (failure === undefined) return;
-    if (hasEnded() || Date.now() > deadline) {
+    if (hasEnded() || performance.now() > deadline) {
       const log = (await printed().catch(() => '')).slice(-2_000);
       const what = hasEnded() ? 'ended while it started' : `did not answer on ${address} within ${startDeadlineMs / 1_000} s`;
       throw new Error(`Kafka ${what}. It printed:\n${log}`, { cause: failure });
     }
-    await delay(200);
+    await sleep(200);
   }
 }
 

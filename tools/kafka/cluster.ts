@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, isFree } from '#libs/ports';
+import { startTimer } from '#libs/time';
 import { answersOr } from './answering.js';
 import { cache, exists, javaCommand } from './java.js';
 import type { JavaCommand } from './java.js';
@@ -129,7 +130,7 @@ class KafkaNode {
     const exit = once(child, 'exit');
     child.kill(signal);
     child.kill('SIGCONT');
-    const impatience = setTimeout(() => child.kill('SIGKILL'), stopDeadlineMs);
+    const impatience = startTimer(() => child.kill('SIGKILL'), stopDeadlineMs);
     await exit;
     clearTimeout(impatience);
   }

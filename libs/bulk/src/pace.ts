@@ -1,4 +1,4 @@
-import { sleep } from '#libs/retries';
+import { sleep } from '#libs/time';
 
 /** The clock of an operation. Tests replace it. */
 export interface OperationClock {

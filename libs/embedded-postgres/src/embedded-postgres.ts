@@ -6,11 +6,11 @@ import { existsSync } from 'node:fs';
 import { chown, mkdir, open, readFile, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 import { identityOf, isAlive, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
 import { freePort } from '#libs/ports';
+import { sleep, startTimer } from '#libs/time';
 import { findInstallation } from './installation.js';
 import type { Installation } from './installation.js';
 import { commandOf } from './processes.js';
@@ -164,8 +164,8 @@ async function endOrphan(data: string): Promise<void> {
   }
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
     process.kill(orphan.pid, signal);
-    const deadline = Date.now() + stopDeadlineMs;
-    while (isAlive(orphan) && Date.now() < deadline) await pause(20);
+    const deadline = performance.now() + stopDeadlineMs;
+    while (isAlive(orphan) && performance.now() < deadline) await sleep(20);
     if (!isAlive(orphan)) return;
   }
   throw new Error(`The Postgres server ${orphan.pid} of an earlier start does not stop. End it, then start again.`);
@@ -214,13 +214,13 @@ async function launch(
 async function acceptsConnections(server: ChildProcess, url: string): Promise<void> {
   await once(server, 'spawn');
   const ended = once(server, 'exit').then(([code, signal]) => new Error(`it ended with ${code ?? signal}`));
-  const deadline = Date.now() + startDeadlineMs;
+  const deadline = performance.now() + startDeadlineMs;
   for (;;) {
     // A server that responds on this port while ours ends is somebody else's.
     const failure = await Promise.race([ended, refusalOf(url)]);
     if (failure === undefined) return;
-    if (server.exitCode !== null || server.signalCode !== null || Date.now() > deadline) throw failure;
-    await pause(20);
+    if (server.exitCode !== null || server.signalCode !== null || performance.now() > deadline) throw failure;
+    await sleep(20);
   }
 }
 
@@ -254,7 +254,7 @@ async function end(server: ChildProcess): Promise<void> {
   if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
   const exited = once(server, 'exit');
   server.kill('SIGINT');
-  const deadline = setTimeout(() => server.kill('SIGQUIT'), stopDeadlineMs);
+  const deadline = startTimer(() => server.kill('SIGQUIT'), stopDeadlineMs);
   await exited;
   clearTimeout(deadline);
 }

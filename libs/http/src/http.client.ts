@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
+import { timeoutSignal } from '#libs/time';
 import { publicLookup, requirePublic } from './address.guard.js';
 import type { Resolve } from './address.guard.js';
 import { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';
@@ -60,7 +61,7 @@ export class HttpClient {
     if (url === null) throw new Error('The address of the request is not a URL'); // Node's own error would carry the address
     this.requireReachable(url.hostname);
     request.signal?.throwIfAborted();
-    const deadline = AbortSignal.timeout(request.timeoutMs);
+    const deadline = timeoutSignal(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     try {
       // Raced, because undici looks at the signal only once it is connected.

@@ -1,3 +1,5 @@
+import { startTimer } from '#libs/time';
+
 /** The time limit of a unit of work that consists of several calls and waits. */
 export class Deadline implements Disposable {
   private readonly controller = new AbortController();
@@ -13,7 +15,7 @@ export class Deadline implements Disposable {
     private readonly now: () => number,
   ) {
     this.endsAt = now() + timeoutMs;
-    this.timer = setTimeout(() => {
+    this.timer = startTimer(() => {
       this.hasPassed = true;
       this.controller.abort(new DOMException('The deadline has passed', 'TimeoutError'));
     }, timeoutMs);

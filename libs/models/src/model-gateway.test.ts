@@ -241,6 +241,17 @@ describe('a rate limit', () => {
     expect(waits[0]).toBeLessThan(3_000);
   });
 
+  it.each([
+    [{ 'retry-after': '3000000' }],
+    [{ 'retry-after': '31536000' }],
+    [{ 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' }],
+    [{ 'retry-after-ms': '3000000000' }],
+  ])('that asks for weeks with %j is one call, and the caller comes back in a day', async (headers) => {
+    script = [status(429, {}, headers)];
+    await expect(infer()).rejects.toMatchObject({ code: 'model.limited', retryAfterMs: 86_400_000 });
+    expect([received.length, waits]).toEqual([1, []]);
+  });
+
   it('is handed to the caller at once, with its wait, where the deadline comes first', async () => {
     script = [status(429, {}, { 'retry-after': '120' })];
     const failure = await infer().catch((error: unknown) => error);

@@ -1,6 +1,7 @@
 import type { FailureCode, Json } from '#libs/contracts';
-import { delayBefore, sleep } from '#libs/retries';
+import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
+import { sleep } from '#libs/time';
 import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, describeResponse } from './gen-ai.js';

@@ -1,3 +1,4 @@
+import { startTimer } from '#libs/time';
 import { StorageUnavailable } from './storage.errors.js';
 
 export interface BatchWriterOptions<Input, Output> {
@@ -36,7 +37,7 @@ export class BatchWriter<Input, Output> {
     if (this.isScheduled || this.isWriting) return;
     this.isScheduled = true;
     const { lingerMs = 0 } = this.options;
-    if (lingerMs > 0) setTimeout(() => void this.flush(), lingerMs);
+    if (lingerMs > 0) startTimer(() => void this.flush(), lingerMs);
     else setImmediate(() => void this.flush());
   }
 

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseError, Pool, escapeLiteral, types } from 'pg';
 import type { ClientConfig, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { parseStoredJson } from '#libs/contracts';
+import { waitAtMost } from '#libs/time';
 import { logger } from '#libs/tracing';
 import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
@@ -109,7 +109,7 @@ export class Database implements Session {
 
   /** Waits for statements that are under way, but at most 5 s, so that a server that does not respond cannot delay the stop. */
   async close(): Promise<void> {
-    await Promise.race([this.pool.end(), delay(closeTimeoutMs, undefined, { ref: false })]);
+    await waitAtMost(closeTimeoutMs, this.pool.end());
   }
 
   /** A connection whose statement failed by its own fault goes back to the pool; one that may be broken or mid-transaction does not. */

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Client, escapeIdentifier } from 'pg';
 import type { ClientConfig } from 'pg';
+import { startTimer, waitAtMost } from '#libs/time';
 import { logger } from '#libs/tracing';
 
 /** A channel that is being listened to. */
@@ -46,7 +46,7 @@ export async function listen(connection: ClientConfig, channel: string, onNotice
   };
 
   const retryLater = (): void => {
-    reconnect = setTimeout(() => void connect(), delayMs);
+    reconnect = startTimer(() => void connect(), delayMs);
     delayMs = Math.min(delayMs * 2, maxDelayMs);
   };
 
@@ -55,7 +55,7 @@ export async function listen(connection: ClientConfig, channel: string, onNotice
     async close() {
       closed = true;
       clearTimeout(reconnect);
-      await Promise.race([client?.end(), delay(farewellMs, undefined, { ref: false })]);
+      await waitAtMost(farewellMs, client?.end());
     },
   };
 }

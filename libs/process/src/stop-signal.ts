@@ -1,3 +1,4 @@
+import { startTimer } from '#libs/time';
 import { logger } from '#libs/tracing';
 
 /**
@@ -38,7 +39,7 @@ export function onStopSignal(stop: () => Promise<void>, timeoutMs: number): void
       return;
     }
     stoppingSince = performance.now();
-    setTimeout(() => {
+    startTimer(() => {
       logger('process').error(
         { timeoutMs },
         'the stop takes too long; the process ends now, and unfinished work is repeated after the restart',

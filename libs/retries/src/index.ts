@@ -1,8 +1,7 @@
 export { delayBefore, standardRetry } from './retry-policy.js';
 export type { RetryPolicy } from './retry-policy.js';
-export { parseRetryAfter } from './retry-after.js';
+export { longestPauseMs, parseRetryAfter } from './retry-after.js';
 export { scheduledDelay } from './retry-schedule.js';
 export { afterCall, closedBreaker, phaseOf, standardBreaker } from './breaker.js';
 export type { Breaker, BreakerRules, CallOutcome } from './breaker.js';
 export { afterCalls, callsAllowed, untilAllowedMs } from './rate-limit.js';
-export { sleep } from './sleep.js';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseRetryAfter } from './retry-after.js';
+import { longestPauseMs, parseRetryAfter } from './retry-after.js';
 
 const now = Date.UTC(2026, 10, 21, 12, 0, 0);
 
@@ -24,6 +24,10 @@ describe('parseRetryAfter', () => {
     expect(parseRetryAfter('Sun, 06 Nov 1994 08:49:37 GMT', now)).toBe(0);
   });
 
+  it.each(['86401', '3000000', '31536000', '999999999', 'Fri, 31 Dec 9999 23:59:59 GMT'])('cuts %s to a day', (value) => {
+    expect(parseRetryAfter(value, now)).toBe(longestPauseMs);
+  });
+
   it.each([
     [null],
     [undefined],
@@ -43,7 +47,7 @@ describe('parseRetryAfter', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 4_000_000_000 }), (second) => {
         const at = second * 1_000;
-        expect(parseRetryAfter(new Date(at).toUTCString(), 0)).toBe(at);
+        expect(parseRetryAfter(new Date(at).toUTCString(), at - 60_000)).toBe(60_000);
       }),
     );
   });
@@ -52,7 +56,7 @@ describe('parseRetryAfter', () => {
     fc.assert(
       fc.property(fc.string(), (value) => {
         const ms = parseRetryAfter(value, now);
-        expect(ms === undefined || (Number.isFinite(ms) && ms >= 0)).toBe(true);
+        expect(ms === undefined || (ms >= 0 && ms <= longestPauseMs)).toBe(true);
       }),
     );
   });

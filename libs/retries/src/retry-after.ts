@@ -9,16 +9,19 @@ const httpDates = [
 const asctimeDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/;
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
+/** A longer pause that a model provider or a destination asks for is cut to this. */
+export const longestPauseMs = 24 * 3_600_000;
+
 /**
  * Reads a `Retry-After` header (RFC 9110 §10.2.3): seconds or an HTTP date.
- * @returns ms from now, 0 for a date that has passed; undefined if the header is absent or has neither form
+ * @returns ms from now, 0 for a date that has passed, at most {@link longestPauseMs}; undefined if the header is absent or has neither form
  */
 export function parseRetryAfter(value: string | null | undefined, nowMs: number): number | undefined {
   const text = value?.trim();
   if (!text) return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
+  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1_000, longestPauseMs);
   const date = parseHttpDate(text, nowMs);
-  return date === undefined ? undefined : Math.max(0, date - nowMs);
+  return date === undefined ? undefined : Math.min(Math.max(0, date - nowMs), longestPauseMs);
 }
 
 function parseHttpDate(text: string, nowMs: number): number | undefined {

@@ -53,6 +53,12 @@ describe('delayBefore', () => {
     );
   });
 
+  it('waits no longer than a day and its jitter, whatever the other side asks for', () => {
+    for (const retryAfterMs of [86_400_001, 3_000_000_000, 31_536_000_000, Infinity]) {
+      expect(delayBefore(standardRetry, 1, { retryAfterMs, random: () => 0 })).toBe(86_400_000);
+    }
+  });
+
   it('spreads the callers that one Retry-After turned away', () => {
     const early = delayBefore(standardRetry, 1, { retryAfterMs: 30_000, random: () => 0 });
     const late = delayBefore(standardRetry, 1, { retryAfterMs: 30_000, random: () => 0.99 });

@@ -1,3 +1,5 @@
+import { longestPauseMs } from './retry-after.js';
+
 /** How often a failed call is tried again, and how long each try waits. */
 export interface RetryPolicy {
   /** Tries after the first one. */
@@ -16,14 +18,14 @@ export const standardRetry: RetryPolicy = Object.freeze({ retries: 5, initialDel
 
 /**
  * The wait before a retry, in whole ms.
- * If the other side asks for `retryAfterMs`, the wait is never shorter; jitter lengthens it, so that the callers it turned away do not all return at once.
+ * If the other side asks for `retryAfterMs`, the wait is never shorter, up to {@link longestPauseMs}; jitter lengthens it, so that the callers it turned away do not all return at once.
  * @param retry 1 for the first retry
  */
 export function delayBefore(policy: RetryPolicy, retry: number, options: { retryAfterMs?: number; random?: () => number } = {}): number {
   const random = options.random ?? Math.random;
   const full = Math.min(policy.maxDelayMs, policy.initialDelayMs * policy.factor ** (retry - 1));
   const backoff = full * (1 - policy.jitter * random());
-  const { retryAfterMs } = options;
-  if (retryAfterMs === undefined || retryAfterMs <= backoff) return Math.round(backoff);
+  const retryAfterMs = Math.min(options.retryAfterMs ?? 0, longestPauseMs);
+  if (retryAfterMs <= backoff) return Math.round(backoff);
   return Math.ceil(retryAfterMs + Math.min(policy.initialDelayMs, 0.2 * retryAfterMs) * policy.jitter * random());
 }

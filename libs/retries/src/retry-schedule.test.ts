@@ -14,4 +14,5 @@ test('jitter lengthens a delay by up to a fifth', () => {
 test('nobody comes back before the time that the other side named', () => {
   expect(scheduledDelay(delaysMs, 1, { retryAfterMs: 90_000, random: () => 0 })).toBe(90_000);
   expect(scheduledDelay(delaysMs, 2, { retryAfterMs: 90_000, random: () => 0 })).toBe(300_000);
+  expect(scheduledDelay(delaysMs, 1, { retryAfterMs: 31_536_000_000, random: () => 0 })).toBe(86_400_000);
 });

@@ -1,4 +1,5 @@
 import { messageOf } from '#libs/contracts';
+import { startTimer } from '#libs/time';
 import { Injectable } from '@nestjs/common';
 
 /** Resolves if the part can do its work; throws an error with the reason if it cannot. */
@@ -29,7 +30,7 @@ const deadlineMs = 2_000;
 
 async function resultOf(check: ReadinessCheck): Promise<string> {
   const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs);
+  const timer = startTimer(() => reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs);
   try {
     await Promise.race([check(), deadline]);
     return 'ok';

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '#libs/contracts';
+import { sleep } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { Readiness } from './readiness.js';
 
@@ -41,7 +41,7 @@ export class StartWait {
         loggedAt = performance.now();
         log.warn({ part, reason }, 'the start waits for a dependency that is away');
       }
-      await delay(betweenTriesMs);
+      await sleep(betweenTriesMs);
     }
     return new Promise<never>(() => undefined);
   }

@@ -1,3 +1,4 @@
+import { startTimer } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { Lease } from './lease.js';
 import { Periodically } from './periodically.js';
@@ -65,7 +66,7 @@ export class ClaimLoop<Claim extends object> {
     this.stopping = true;
     this.wake();
     await this.running;
-    const patience = setTimeout(() => this.abortAll(), this.options.stopMs);
+    const patience = startTimer(() => this.abortAll(), this.options.stopMs);
     await Promise.all([...this.held.values()].map(({ ended }) => ended));
     clearTimeout(patience);
     await this.renewals.stop();
@@ -131,7 +132,7 @@ export class ClaimLoop<Claim extends object> {
   }
 
   private async pause(atMostMs = Infinity): Promise<void> {
-    const timer = setTimeout(() => this.wake(), Math.min(atMostMs, this.options.pollMs));
+    const timer = startTimer(() => this.wake(), Math.min(atMostMs, this.options.pollMs));
     await this.woken.promise;
     clearTimeout(timer);
   }

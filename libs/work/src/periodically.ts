@@ -1,3 +1,4 @@
+import { startTimer } from '#libs/time';
 import { logger } from '#libs/tracing';
 
 const log = logger('work');
@@ -36,7 +37,7 @@ export class Periodically {
   }
 
   private schedule(): void {
-    this.timer = setTimeout(() => this.run(), this.everyMs);
+    this.timer = startTimer(() => this.run(), this.everyMs);
   }
 
   private run(): void {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { sleep } from '#libs/retries';
+import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';

@@ -1,5 +1,6 @@
 import { createClient } from 'graphql-ws';
-import { delayBefore, sleep, standardRetry } from '#libs/retries';
+import { delayBefore, standardRetry } from '#libs/retries';
+import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask, credentialHeaders } from './graphql.client.js';

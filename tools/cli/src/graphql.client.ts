@@ -1,3 +1,4 @@
+import { timeoutSignal } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 
@@ -26,7 +27,7 @@ const timeoutMs = 30_000;
 async function post(connection: Connection, body: string): Promise<Response> {
   const headers = { ...credentialHeaders(connection), 'content-type': 'application/json', accept: 'application/graphql-response+json' };
   try {
-    return await fetch(new URL('/graphql', connection.url), { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) });
+    return await fetch(new URL('/graphql', connection.url), { method: 'POST', headers, body, signal: timeoutSignal(timeoutMs) });
   } catch (error) {
     throw new CliFailure(`Millrace does not answer at ${connection.url}: ${networkReason(error)}`, 'unusable');
   }

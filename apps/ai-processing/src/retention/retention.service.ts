@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { topics } from '#libs/contracts';
-import { sleep } from '#libs/retries';
+import { sleep } from '#libs/time';
 import { counter, logger, workDone } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';

@@ -1,3 +1,4 @@
+import { startTimer } from '#libs/time';
 import type { PartitionLog } from '../log/partition-log.js';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
@@ -85,7 +86,7 @@ function growthOf(positions: readonly Position[], stopping: AbortSignal): { with
   stopping.addEventListener('abort', wake);
   return {
     within: async (ms) => {
-      const timer = setTimeout(wake, ms);
+      const timer = startTimer(wake, ms);
       await promise;
       clearTimeout(timer);
     },

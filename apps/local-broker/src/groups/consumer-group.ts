@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { startTimer } from '#libs/time';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
 
@@ -157,7 +158,7 @@ export class ConsumerGroup {
     const id = `${clientId}-${randomUUID()}`;
     this.invited.set(
       id,
-      setTimeout(() => this.uninvite(id), sessionTimeoutMs),
+      startTimer(() => this.uninvite(id), sessionTimeoutMs),
     );
     return id;
   }
@@ -196,7 +197,7 @@ export class ConsumerGroup {
   private expectWithinRebalance(late: () => Member[]): void {
     const slowest = Math.max(...[...this.members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs));
     clearTimeout(this.rebalanceDeadline);
-    this.rebalanceDeadline = setTimeout(() => {
+    this.rebalanceDeadline = startTimer(() => {
       for (const { id } of late()) this.remove(id);
     }, slowest);
   }
@@ -259,7 +260,7 @@ export class ConsumerGroup {
 
   private expectHeartbeat(member: Member): void {
     clearTimeout(member.session);
-    if (member.respondToJoin === undefined) member.session = setTimeout(() => this.remove(member.id), member.sessionTimeoutMs);
+    if (member.respondToJoin === undefined) member.session = startTimer(() => this.remove(member.id), member.sessionTimeoutMs);
   }
 
   private remove(memberId: string): void {

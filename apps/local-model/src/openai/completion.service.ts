@@ -2,7 +2,7 @@ import { hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnModuleDestroy } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { sleep } from '#libs/retries';
+import { longestTimerMs, sleep } from '#libs/time';
 import { logger, workDone } from '#libs/tracing';
 import { answer } from '../answering/answer.js';
 import { localModelOptions } from '../config.js';
@@ -97,7 +97,7 @@ export class CompletionService implements OnModuleDestroy {
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
     const ended = AbortSignal.any([gone.signal, this.closing.signal]);
-    const waited = sleep(struck.fault === 'delay' ? struck.delayMs : 2 ** 31 - 1, ended).then(
+    const waited = sleep(struck.fault === 'delay' ? struck.delayMs : longestTimerMs, ended).then(
       () => true,
       () => false,
     );

@@ -10,8 +10,6 @@ import type { Receipt } from '../connector.js';
 const passing = new Set([408, 409, 425, 429]);
 /** The statuses with which `Retry-After` asks for a pause (RFC 9110 §15.6.4, RFC 6585 §4). */
 const asksForPause = new Set([429, 503]);
-/** A longer pause that a destination asks for is cut to this. */
-const longestPauseMs = 24 * 3_600_000;
 
 /**
  * The receipt of a response with which the destination took the payload. A redirect refuses it: the address in the document is the one that
@@ -22,8 +20,7 @@ export function receiptOf({ status, headers, bodyExcerpt: excerpt }: HttpRespons
   const receipt = { summary: `status ${status}`, detail: { status, excerpt } };
   if (status >= 200 && status < 300) return receipt;
   if (status >= 500 || passing.has(status)) {
-    const asked = asksForPause.has(status) ? parseRetryAfter(headers['retry-after'], nowMs) : undefined;
-    const pauseMs = asked === undefined ? undefined : Math.min(asked, longestPauseMs);
+    const pauseMs = asksForPause.has(status) ? parseRetryAfter(headers['retry-after'], nowMs) : undefined;
     throw new DeliveryUnavailable(receipt, peerOf(status), pauseMs);
   }
   if (status === 401) throw new DeliveryUnauthorized(receipt);

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
+import { waitAtMost } from '#libs/time';
 import { gauge } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { GroupConsumer } from './group-consumer.js';
@@ -34,7 +34,7 @@ export class ConsumerLag {
   }
 
   async stop(): Promise<void> {
-    await Promise.race([this.measurements.stop(), delay(stopTimeoutMs, undefined, { ref: false })]);
+    await waitAtMost(stopTimeoutMs, this.measurements.stop());
     await this.admin.disconnect();
   }
 

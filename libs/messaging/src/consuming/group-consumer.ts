@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs';
+import { sleep, startInterval, waitAtMost } from '#libs/time';
 import { counter, gauge, logger } from '#libs/tracing';
 import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
@@ -122,7 +122,7 @@ export class GroupConsumer {
 
   /** Resolves when the group was joined for the first time; tries until then, and again after every crash. */
   async start(): Promise<void> {
-    this.tick = setInterval(() => this.everyInterval(), this.options.commitIntervalMs);
+    this.tick = startInterval(() => this.everyInterval(), this.options.commitIntervalMs);
     await this.membership.join();
   }
 
@@ -137,7 +137,7 @@ export class GroupConsumer {
     this.membership.beginLeaving();
     clearInterval(this.tick);
     await this.pauseUntilIdle();
-    await Promise.race([this.leave(), delay(leaveTimeoutMs, undefined, { ref: false })]);
+    await waitAtMost(leaveTimeoutMs, this.leave());
     this.partitions.loseAll();
   }
 
@@ -172,10 +172,7 @@ export class GroupConsumer {
   private async pauseUntilIdle(): Promise<void> {
     this.dispatcher.pause();
     const timeout = new AbortController();
-    await Promise.race([
-      this.dispatcher.idle(),
-      delay(this.options.drainTimeoutMs, undefined, { signal: timeout.signal }).catch(() => undefined),
-    ]);
+    await Promise.race([this.dispatcher.idle(), sleep(this.options.drainTimeoutMs, timeout.signal).catch(() => undefined)]);
     timeout.abort();
   }
 

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { PartitionAssigners } from 'kafkajs';
 import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, PartitionAssigner } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
+import { sleep } from '#libs/time';
 import { counter, logger } from '#libs/tracing';
 import type { HandlerGroup } from '../handling/handler-groups.js';
 import type { GroupListener, MemberGeneration } from '../kafka/kafkajs-repairs.js';
@@ -119,7 +119,7 @@ export class GroupMembership implements FetchControl {
   }
 
   private async waitUnlessLeaving(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.stopped.signal }).catch(() => undefined);
+    await sleep(ms, this.stopped.signal).catch(() => undefined);
   }
 
   private createConsumer(): Consumer {

@@ -1,4 +1,5 @@
 import type { Lane } from '#libs/contracts';
+import { startTimer } from '#libs/time';
 import { Fifo } from '../fifo.js';
 import { ReadyKeys } from './ready-keys.js';
 
@@ -57,7 +58,7 @@ export class KeyOrderedDispatcher<Item> {
   constructor(options: DispatcherOptions<Item>) {
     this.concurrency = options.concurrency;
     this.handle = options.handle;
-    this.schedule = options.schedule ?? startTimer;
+    this.schedule = options.schedule ?? schedule;
     this.now = options.now ?? ((): number => performance.now());
     this.ready = new ReadyKeys(this.now);
     this.shared = options.concurrency;
@@ -207,7 +208,7 @@ class KeyQueues<Item> {
 }
 export type { KeyQueues };
 
-function startTimer(work: () => void, ms: number): () => void {
-  const timer = setTimeout(work, ms);
+function schedule(work: () => void, ms: number): () => void {
+  const timer = startTimer(work, ms);
   return () => clearTimeout(timer);
 }

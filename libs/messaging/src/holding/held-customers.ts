@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { heldAloneKey, isUnnamedCustomer, recordKey } from '#libs/contracts';
+import { sleep } from '#libs/time';
 import { counter, gauge, logger } from '#libs/tracing';
 import { canBeHeld } from './hold-store.js';
 import type { Hold, HoldId, HoldStore, ReleasableHold } from './hold-store.js';
@@ -173,7 +173,7 @@ export class HeldCustomers {
   ) {
     this.group = options.group;
     this.now = options.now ?? (() => performance.now());
-    this.pause = options.pause ?? delay;
+    this.pause = options.pause ?? sleep;
   }
 
   /** Reads which customers are held. Retries without limit while this process owns the partitions. Never rejects. */

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
+import { sleep } from '#libs/time';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { LogUnavailable } from '../messaging.errors.js';
@@ -58,7 +58,7 @@ async function partitionCounts(admin: Admin, topics: readonly { name: string }[]
     } catch (error) {
       const { type, cause } = error as { type?: string; cause?: { type?: string } };
       if (!notThereYet.includes(type ?? cause?.type ?? '') || performance.now() > deadline) throw error;
-      await pause(50);
+      await sleep(50);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep, startInterval, startTimer } from '#libs/time';
 
 /**
  * Four repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so the repairs are here, with
@@ -26,7 +26,7 @@ function stopIdleTimers(): void {
     scheduleCheckPendingRequests(this: RequestQueue): void {
       if (this.pending.length === 0 || this.throttleCheckTimeoutId !== null) return;
       const throttledMs = this.throttledUntil - Date.now();
-      this.throttleCheckTimeoutId = setTimeout(
+      this.throttleCheckTimeoutId = startTimer(
         () => {
           this.throttleCheckTimeoutId = null;
           this.checkPendingRequests();
@@ -81,7 +81,7 @@ function waitBeforeRejoin(): void {
   prototype.joinAndSync = async function (this: KafkajsConsumerGroup): Promise<void> {
     const isMember = Boolean(this.memberId);
     // The broker responds with "rebalance in progress", but the heartbeat extends the session.
-    const beat = isMember && setInterval(() => void this.heartbeat({ interval: 0 }).catch(() => undefined), waitingBeatMs);
+    const beat = isMember && startInterval(() => void this.heartbeat({ interval: 0 }).catch(() => undefined), waitingBeatMs);
     try {
       for (const assigner of this.assigners) {
         assigner.membership = () => ({ memberId: this.memberId ?? '', generationId: this.generationId });
@@ -102,7 +102,7 @@ async function joinUntilJoined(group: KafkajsConsumerGroup, join: () => Promise<
       const isPassing = error instanceof Error && 'retriable' in error && error.retriable === true; // set by KafkaJSError
       if (!isPassing || !group.assigners.every((listener) => listener.mayJoin?.() ?? false)) throw error;
     }
-    await delay(joinPauseMs);
+    await sleep(joinPauseMs);
   }
 }
 
@@ -122,7 +122,7 @@ function paceFetches(): void {
     const began = beganAtMs.get(this) ?? new Map<string, number>();
     beganAtMs.set(this, began);
     const waitMs = (began.get(nodeId) ?? -Infinity) + fetchEveryMs - performance.now();
-    if (waitMs > 0) await delay(waitMs);
+    if (waitMs > 0) await sleep(waitMs);
     began.set(nodeId, performance.now());
     return fetch.call(this, nodeId);
   };

@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { Admin, Kafka, Message, PartitionerArgs, Producer, RecordMetadata } from 'kafkajs';
 import { messageOf, recordKey } from '#libs/contracts';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
+import { sleep, startTimer } from '#libs/time';
 import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
 import { Fifo } from '../fifo.js';
 import { kafkaClient, nameOnLog } from '../kafka/kafka-client.js';
@@ -119,7 +119,7 @@ export class RecordProducer {
     this.closed.abort();
     this.stopLingering?.();
     const lastDeadline = new AbortController();
-    await Promise.race([this.pumping, delay(this.ackTimeoutMs, undefined, { signal: lastDeadline.signal }).catch(() => undefined)]);
+    await Promise.race([this.pumping, sleep(this.ackTimeoutMs, lastDeadline.signal).catch(() => undefined)]);
     lastDeadline.abort();
     this.unavailable = 'disconnected';
     await Promise.all([this.producer?.disconnect(), this.probe.disconnect()]);
@@ -137,7 +137,7 @@ export class RecordProducer {
 
   private async inTime(work: Promise<unknown>): Promise<void> {
     const timeout = new AbortController();
-    const expiry = delay(this.ackTimeoutMs, undefined, { signal: timeout.signal }).then(() => {
+    const expiry = sleep(this.ackTimeoutMs, timeout.signal).then(() => {
       throw new LogUnavailable(this.unavailable ?? `no response within ${this.ackTimeoutMs} ms`);
     });
     try {
@@ -205,7 +205,7 @@ export class RecordProducer {
   private async linger(): Promise<void> {
     if (this.closed.signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.lingerMs);
+      const timer = startTimer(resolve, this.lingerMs);
       this.stopLingering = () => {
         clearTimeout(timer);
         resolve();
@@ -305,14 +305,14 @@ export class RecordProducer {
         this.unavailable = messageOf(error);
         log.warn({ err: error }, 'the log cannot be reached; trying again');
       }
-      await delay(pauseMs, undefined, { signal: this.closed.signal }).catch(() => undefined);
+      await sleep(pauseMs, this.closed.signal).catch(() => undefined);
     }
   }
 
   /** One timer for all appends: they have the same timeout, so the oldest open one is the next to expire. */
   private watchDeadlines(): void {
     if (this.deadline !== undefined) return;
-    this.deadline = setTimeout(() => {
+    this.deadline = startTimer(() => {
       this.deadline = undefined;
       const expired = performance.now() - this.ackTimeoutMs;
       const reason = this.unavailable ?? `no acknowledgement within ${this.ackTimeoutMs} ms`;

@@ -2,6 +2,7 @@ import { GraphQLError, Kind, OperationTypeNode, execute, getVariableValues } fro
 import type { DocumentNode, ExecutionResult, FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import { compileQuery, isCompiledQuery } from 'graphql-jit';
 import type { CompiledQuery } from 'graphql-jit';
+import { startTimer } from '#libs/time';
 import type { GraphQLContext } from './resolvers.js';
 import { enforceLimits } from './limits.js';
 import type { QueryLimits } from './limits.js';
@@ -55,7 +56,7 @@ export class Executor {
     if (refused.length > 0) return { refused };
     const { promise: deadline, reject } = Promise.withResolvers<never>();
     const { timeoutMs } = this.options;
-    const timer = setTimeout(() => reject(new RequestTimedOut(timeoutMs)), timeoutMs);
+    const timer = startTimer(() => reject(new RequestTimedOut(timeoutMs)), timeoutMs);
     try {
       return { result: await Promise.race([this.run(request), deadline]) };
     } catch (error) {

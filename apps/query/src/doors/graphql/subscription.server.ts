@@ -13,6 +13,7 @@ import { WebSocketServer } from 'ws';
 import { DomainError } from '#libs/contracts';
 import { Doors } from '#libs/service';
 import type { SocketDoor } from '#libs/service';
+import { startInterval, startTimer } from '#libs/time';
 import { logger } from '#libs/tracing';
 import { OperationRunner } from '../../operations/operation-runner.js';
 import type { RequestCredentials } from '../../operations/operation-runner.js';
@@ -79,7 +80,7 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    const closing = setTimeout(() => {
+    const closing = startTimer(() => {
       for (const socket of this.sockets.clients) socket.terminate();
     }, closeTimeoutMs);
     await this.protocol?.dispose();
@@ -96,7 +97,7 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
       socket.extra.socket.close(error.outcome === 'retry' ? tryAgainLater : forbidden, error.code);
       return false;
     }
-    socket.extra.recheck = setInterval(() => void this.recheck(socket, credentials), recheckMs).unref();
+    socket.extra.recheck = startInterval(() => void this.recheck(socket, credentials), recheckMs).unref();
     return true;
   }
 

@@ -1,5 +1,5 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
-import { parseRetryAfter } from '#libs/retries';
+import { longestPauseMs, parseRetryAfter } from '#libs/retries';
 import { ModelCredentialRefused, ModelFailure, ModelLimited, ModelRefused, ModelUnavailable } from '../../model.errors.js';
 
 /** A 429 with one of these codes is no rate limit: the account has no credit left, and waiting does not help. */
@@ -78,10 +78,10 @@ function failureOfStatus(error: APIError, status: number, nowMs: number): ModelF
   }
 }
 
-/** `retry-after-ms` is OpenAI's own and finer than the standard `Retry-After`. */
+/** `retry-after-ms` is OpenAI's own and finer than the standard `Retry-After`. Both are cut to {@link longestPauseMs}. */
 function retryAfterOf(headers: Headers | undefined, nowMs: number): number | undefined {
   const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN);
-  return Number.isFinite(ms) && ms >= 0 ? ms : parseRetryAfter(headers?.get('retry-after'), nowMs);
+  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, longestPauseMs) : parseRetryAfter(headers?.get('retry-after'), nowMs);
 }
 
 /** The SDK says only "Connection error."; the reason is in the cause. */

@@ -1,0 +1,1 @@
+export { longestTimerMs, sleep, startInterval, startTimer, timeoutSignal, waitAtMost } from './timers.js';

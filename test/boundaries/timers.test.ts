@@ -1,0 +1,38 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+const timersOfNode = {
+  'setTimeout(() => undefined, 1);': 'no-restricted-globals',
+  'setInterval(() => undefined, 1);': 'no-restricted-globals',
+  'globalThis.setTimeout(() => undefined, 1);': 'no-restricted-properties',
+  'AbortSignal.timeout(1);': 'no-restricted-properties',
+  "import { setTimeout } from 'node:timers/promises';": 'no-restricted-imports',
+  "import { setInterval } from 'timers';": 'no-restricted-imports',
+};
+
+/** Only `libs/time` may start timers, because Node fires one that is longer than 2^31 ms at once. */
+test('the lint refuses each way to start a timer without libs/time', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'millrace-lint-'));
+  try {
+    const files = Object.keys(timersOfNode).map((source, at) => [path.join(folder, `timer-${at}.ts`), source] as const);
+    await Promise.all(files.map(([file, source]) => writeFile(file, `${source}\n`)));
+    const { stdout } = spawnSync(
+      process.execPath,
+      [`${root}node_modules/oxlint/bin/oxlint`, '--config', `${root}.oxlintrc.json`, '--format', 'unix', folder],
+      { cwd: root, encoding: 'utf8' },
+    );
+    const refused = files.map(([file, source]) => {
+      const line = stdout.split('\n').find((each) => each.includes(path.basename(file)) && each.includes('no-restricted'));
+      return [source, /no-restricted-\w+/.exec(line ?? '')?.[0]];
+    });
+    expect(Object.fromEntries(refused)).toEqual(timersOfNode);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
