@@ -28,7 +28,11 @@ export const failures = {
   'request.timeout': { outcome: 'retry', httpStatus: 503, title: 'The response took longer than a request may' },
   'request.defect': { outcome: 'reject', httpStatus: 500, title: 'The request failed with an unexpected error' },
   'service.starting': { outcome: 'retry', httpStatus: 503, title: 'The process has not finished its start' },
-  'subscription.overflow': { outcome: 'retry', httpStatus: 503, title: 'The subscriber reads slower than changes come in' },
+  'subscription.overflow': {
+    outcome: 'retry',
+    httpStatus: 503,
+    title: 'The subscriber takes nothing while changes of ever more events wait',
+  },
   'source.unknown': { outcome: 'reject', httpStatus: 404, title: 'No source is registered at this address' },
   'signature.missing': { outcome: 'reject', httpStatus: 401, title: 'The request carries no signature' },
   'signature.malformed': { outcome: 'reject', httpStatus: 401, title: 'The signature or its timestamp could not be read' },

@@ -19,6 +19,11 @@ export const eventChange = entity('EventChange', {
   code: z.string().nullable().describe('The failure’s code, on FAILED, RETRYING and PARKED.'),
   runId: id.nullable(),
   deliveryId: id.nullable(),
+  merged: z
+    .int()
+    .describe(
+      'How many earlier changes of the event this one stands for. They are left out where a subscriber reads more slowly than changes come in; the event’s timeline has them.',
+    ),
   event: event.describe('The event as it is when this is sent.'),
 });
 /** A change with the event as it is now. */
@@ -34,7 +39,8 @@ export type EventChangeFilter = z.infer<typeof eventChangeFilter>;
 
 export const eventChanged = subscription({
   name: 'eventChanged',
-  about: 'Changes of events, as they happen. Over `graphql-transport-ws`, at this same path.',
+  about:
+    'Changes of events, as they happen, from the moment the subscription is open: what happened before, also while a client was not connected, is\nread with `events`. Over `graphql-transport-ws` at this same path, or as server-sent events.',
   scope: 'read',
   input: z.strictObject({ filter: eventChangeFilter.nullish() }),
   output: eventChange,

@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { typeMatcher } from '#libs/contracts';
-import { gauge } from '#libs/tracing';
+import { BatchWriter } from '#libs/persistence';
+import { counter, gauge } from '#libs/tracing';
 import { EventTable } from '../events/event.table.js';
 import type { EventRow } from '../events/event.operations.js';
-import { BoundedQueue } from './bounded-queue.js';
+import { ChangeQueue } from './change-queue.js';
+import type { ChangeBatch } from './change-queue.js';
 import { SubscriberTooSlow } from './event-change.errors.js';
-import type { Change, EventChangeFilter, EventChangeRow } from './event-change.operations.js';
+import type { Change, EventChangeFilter } from './event-change.operations.js';
 
 /** A change of an event, as a record of the log reports it. */
 export interface LoggedEventChange {
@@ -19,47 +21,76 @@ export interface LoggedEventChange {
 
 interface Subscriber {
   wants: (event: EventRow) => boolean;
-  queue: BoundedQueue<EventChangeRow | SubscriberTooSlow>;
+  queue: ChangeQueue;
 }
 
-/** Changes that may wait for one subscriber. */
-const maxWaiting = 500;
-const subscribers = gauge('millrace_graphql_subscribers', 'Subscriptions that are open.', []);
+/** The subscribers of one tenant. */
+interface Audience {
+  readonly subscribers: Set<Subscriber>;
+  /** Joins the reads of many changes into one statement. */
+  readonly events: BatchWriter<string, EventRow | null>;
+}
+
+/** Changes that are sent together, with what their fields need loaded together. */
+const maxBatch = 50;
+/** Changes that may wait for one subscriber before those of the same event are merged. */
+const mergeAbove = 500;
+/** Events whose changes may wait for one subscriber. */
+const maxEvents = 10_000;
+/** Events that are read in one statement. */
+const maxReads = 200;
+
+const open = gauge('millrace_graphql_subscribers', 'Subscriptions that are open.', []);
+const merged = counter(
+  'millrace_graphql_changes_merged_total',
+  'Changes left out because a later one of the same event was to be sent.',
+  [],
+);
 
 /** Hands changes from the log to the subscribers of their tenant, and of no other. */
 @Injectable()
 export class EventChanges {
-  private readonly byTenant = new Map<string, Set<Subscriber>>();
+  private readonly byTenant = new Map<string, Audience>();
 
   constructor(private readonly events: EventTable) {}
 
-  subscribe(tenant: string, filter: EventChangeFilter): AsyncIterableIterator<EventChangeRow | SubscriberTooSlow> {
-    const queue = new BoundedQueue<EventChangeRow | SubscriberTooSlow>(
-      maxWaiting,
-      () => new SubscriberTooSlow(maxWaiting),
-      () => this.leave(tenant, subscriber),
-    );
+  subscribe(tenant: string, filter: EventChangeFilter): AsyncIterableIterator<ChangeBatch> {
+    const queue = new ChangeQueue({
+      maxBatch,
+      mergeAbove,
+      maxEvents,
+      overflow: () => new SubscriberTooSlow(maxEvents),
+      onMerge: (leftOut) => merged.inc(leftOut),
+      onEnd: () => this.leave(tenant, subscriber),
+    });
     const subscriber = { wants: matcher(filter), queue };
-    const others = this.byTenant.get(tenant) ?? new Set();
-    this.byTenant.set(tenant, others.add(subscriber));
-    subscribers.inc();
+    const audience = this.byTenant.get(tenant) ?? this.audienceOf(tenant);
+    this.byTenant.set(tenant, audience);
+    audience.subscribers.add(subscriber);
+    open.inc();
     return queue;
   }
 
   /** Reads the event once for all subscribers of the tenant; reads nothing if there are none. */
   async publish(tenant: string, changed: LoggedEventChange): Promise<void> {
-    const listening = this.byTenant.get(tenant);
-    if (listening === undefined) return;
-    const [event] = await this.events.byIds(tenant, [changed.eventId]);
-    if (!event) return;
-    for (const { wants, queue } of listening) if (wants(event)) queue.push({ ...changed, event });
+    const audience = this.byTenant.get(tenant);
+    if (audience === undefined) return;
+    const event = await audience.events.add(changed.eventId);
+    if (event === null) return;
+    const change = { ...changed, merged: 0, event };
+    for (const { wants, queue } of audience.subscribers) if (wants(event)) queue.push(change);
+  }
+
+  private audienceOf(tenant: string): Audience {
+    const events = new BatchWriter<string, EventRow | null>({ maxBatch: maxReads, write: (ids) => this.events.byIds(tenant, ids) });
+    return { subscribers: new Set(), events };
   }
 
   private leave(tenant: string, subscriber: Subscriber): void {
-    const others = this.byTenant.get(tenant);
-    if (!others?.delete(subscriber)) return;
-    if (others.size === 0) this.byTenant.delete(tenant);
-    subscribers.dec();
+    const audience = this.byTenant.get(tenant);
+    if (!audience?.subscribers.delete(subscriber)) return;
+    if (audience.subscribers.size === 0) this.byTenant.delete(tenant);
+    open.dec();
   }
 }
 

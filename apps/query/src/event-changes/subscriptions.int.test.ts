@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createClient } from 'graphql-ws';
 import type { Client } from 'graphql-ws';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { DeliveryAttempted, EventRecorded, RunCompleted, RunFailed, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../../test/query/query-server.js';
+import { TimelineTable } from '../timeline/timeline.table.js';
 
 let server: QueryServer;
 let tenant: string;
@@ -110,6 +111,46 @@ test('nothing crosses a tenant', async () => {
   await recorded('evt_2');
   await waitFor(() => heard.length > 0, { what: 'a change' });
   expect(heard.map(({ event }) => event.id)).toEqual(['evt_2']);
+});
+
+test('a subscriber whose fields need the database is sent the latest of every event, however fast changes come in, and its loads are joined', async () => {
+  const busy = uniqueName('tenant');
+  const [events, changesEach] = [400, 6];
+  await server.rows.manyEvents(busy, events);
+  const client = connect({ authorization: `Bearer ${await server.key(busy, 'read')}` });
+  const before = await subscribers();
+  const heard: { change: string; merged: number; event: { id: string; timeline: object[] } }[] = [];
+  const failed: unknown[] = [];
+  const query =
+    'subscription { eventChanged { change merged event { id state timeline { title } runs { id steps { id } } deliveries { id attempts { number } } } } }';
+  client.subscribe<{ eventChanged: (typeof heard)[number] }>(
+    { query },
+    {
+      next: ({ data, errors }) => (errors === undefined ? heard.push(data!.eventChanged) : failed.push(errors)),
+      error: (error) => failed.push(error),
+      complete: () => failed.push('complete'),
+    },
+  );
+  await waitFor(async () => (await subscribers()) > before, { what: 'the subscription to be open' });
+  const loads = vi.spyOn(server.part(TimelineTable), 'ofEvents');
+  const producer = server.part(RecordProducer);
+  const ofOwnCustomer = (id: string) => ({ ...about(id, busy), customer: id });
+  const ids = Array.from({ length: events }, (_, n) => `evt_many${n + 1}`);
+  for (let n = 1; n < changesEach; n += 1)
+    await Promise.all(
+      ids.map((id) => producer.append(topics.outcomes, EventRecorded, { ...ofOwnCustomer(id), source: 'stripe', type: 'invoice.paid' })),
+    );
+  await Promise.all(
+    ids.map((id) => producer.append(topics.outcomes, RunFailed, { ...ofOwnCustomer(id), ...run, code: 'model.refused', message: 'no' })),
+  );
+  const done = () => new Set(heard.filter(({ change }) => change === 'FAILED').map(({ event }) => event.id)).size;
+  await waitFor(() => done() === events || failed.length > 0, { what: 'the last change of every event', deadlineMs: 30_000 });
+  expect(failed).toEqual([]);
+  const stoodFor = heard.reduce((sum, { merged }) => sum + 1 + merged, 0);
+  expect(stoodFor).toBe(events * changesEach);
+  expect(heard.every(({ event }) => event.timeline.length > 0)).toBe(true);
+  expect(loads.mock.calls.length).toBeLessThan(heard.length / 4);
+  loads.mockRestore();
 });
 
 /** The code the server closes the socket with. */

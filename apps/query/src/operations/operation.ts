@@ -66,12 +66,12 @@ export function subscription<Input extends z.ZodObject, Output extends z.ZodType
 
 /** The argument of an operation's handler. */
 export type InputOf<O extends Operation> = z.infer<O['input']>;
-/** The return value of an operation's handler. */
+/** The return value of an operation's handler. A subscription yields batches: what waits is sent together, so that its fields are loaded together. */
 export type OutputOf<O extends Operation> =
   O extends CommandOperation<z.ZodObject, infer Result>
     ? Promise<z.infer<z.ZodObject<Result>>>
     : O extends SubscriptionOperation<z.ZodObject, infer Output>
-      ? AsyncIterableIterator<z.infer<Output> | Error>
+      ? AsyncIterableIterator<readonly (z.infer<Output> | Error)[]>
       : O extends QueryOperation<z.ZodObject, infer Output>
         ? Promise<z.infer<Output>>
         : never;

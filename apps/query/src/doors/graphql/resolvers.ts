@@ -47,7 +47,7 @@ function commandResolver(operations: OperationRunner, handled: Handled): FieldRe
   return (_root, { input }, context) => resultOf(handled.operation, async () => operations.run(handled, context, input) as Promise<object>);
 }
 
-/** The last item of a stream that broke off is an error, which the door reports as the stream's. */
+/** The stream yields batches, whose items `subscribeInBatches` resolves. The last item of a stream that broke off is an error. */
 function subscriptionResolver(operations: OperationRunner, handled: Handled): { subscribe: FieldResolver; resolve: FieldResolver } {
   return {
     subscribe: (_root, input, context) => operations.run(handled, context, input),

@@ -22,6 +22,7 @@ import { formatted } from './failures.js';
 import { graphqlPath } from './graphql.module.js';
 import { standardLimits } from './limits.js';
 import type { GraphQLContext } from './resolvers.js';
+import { subscribeInBatches } from './subscription.results.js';
 
 type Parameters = Record<string, unknown> | undefined;
 type Admitted = { context?: GraphQLContext; recheck?: NodeJS.Timeout };
@@ -60,6 +61,7 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
     this.protocol = useServer<Parameters, Admitted>(
       {
         isProd: true,
+        subscribe: (args) => subscribeInBatches(args),
         onConnect: (socket) => this.admit(socket),
         onSubscribe: (socket, _id, payload) => this.prepare(socket, payload),
         onNext: (_socket, _id, _payload, _args, result) =>
