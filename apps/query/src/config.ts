@@ -1,12 +1,11 @@
-import { integer, optionalText, text } from '#libs/config';
+import { integer, optionalBearerKey, text } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { serviceSettings } from '#libs/service';
 
 export const querySettings = {
   ...serviceSettings,
-  operatorKey: optionalText('OPERATOR_KEY', {
-    help: 'The operator’s key: at the doors of query it may do everything in the tenant that the header millrace-tenant names. Empty: there is no operator.',
-    secret: true,
+  operatorKey: optionalBearerKey('OPERATOR_KEY', {
+    help: 'The operator’s key: at the doors of query it may do everything in the tenant that the header millrace-tenant names; the doors of ingestion take keys of tenants only. Empty: there is no operator.',
   }),
   apiKeyEnvironment: text('API_KEY_ENVIRONMENT', {
     help: 'Environment in new API keys, after mr_; it tells the keys of installations apart.',

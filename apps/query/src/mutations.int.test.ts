@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LogUnavailable, RecordProducer } from '#libs/messaging';
-import { waitFor } from '#libs/testing';
+import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -184,8 +184,37 @@ describe('replayEvents', () => {
   });
 });
 
+const applyTenant = (tenant: string) =>
+  server.data(
+    { operatorIn: tenant },
+    'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }',
+    {
+      documents: [{ apiVersion: 'millrace/v1', kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: tenant } }],
+    },
+  );
+
+test('an API key for a tenant that nobody applied is refused with the remedy, and works once it was applied', async () => {
+  const tenant = uniqueName('tenant');
+  const create = () =>
+    server.data(
+      { operatorIn: tenant },
+      `mutation { createApiKey(input: { name: "first", scopes: [READ] }) { __typename ... on NotFoundError { code message missing } } }`,
+    );
+  expect(await create()).toEqual({
+    createApiKey: {
+      __typename: 'NotFoundError',
+      code: 'tenant.unknown',
+      message: `There is no tenant ${tenant}. Apply its Tenant document first, then create its keys.`,
+      missing: [tenant],
+    },
+  });
+  await applyTenant(tenant);
+  expect(await create()).toEqual({ createApiKey: { __typename: 'CreateApiKeySuccess' } });
+});
+
 test('an API key is shown once, works, is listed without its secret, and ends when it is revoked', async () => {
   const as = { operatorIn: 'acme' };
+  await applyTenant('acme');
   const { createApiKey } = await server.data<{ createApiKey: { key: string; apiKey: { id: string } } }>(
     as,
     `mutation { createApiKey(input: { name: "  console ", scopes: [READ, READ] }) { ... on CreateApiKeySuccess { key apiKey { id name scopes createdBy } } } }`,

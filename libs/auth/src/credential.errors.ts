@@ -18,6 +18,17 @@ export class CredentialInvalid extends DomainError {
   }
 }
 
+/** What was sent has not the form of an API key, at a door that takes nothing else. The form is no secret. */
+export class ApiKeyExpected extends DomainError {
+  readonly code = 'credential.invalid';
+
+  constructor() {
+    super(
+      'Only API keys of a tenant (`mr_…`) are taken here, and not the operator key. Create one with the mutation `createApiKey` and send it in the header `Authorization: Bearer mr_…`.',
+    );
+  }
+}
+
 export class ScopeMissing extends DomainError {
   readonly code = 'credential.scope';
 

@@ -96,6 +96,11 @@ describe('the operator key', () => {
   });
 
   test('opens nothing where none is set', async () => {
-    await expect(new KeyRing(() => undefined).authenticate(`Bearer ${operatorKey}`, 'acme')).rejects.toThrow(CredentialInvalid);
+    await expect(new KeyRing(() => undefined).authenticate(`Bearer ${operatorKey}`, 'acme')).rejects.toMatchObject({
+      code: 'credential.invalid',
+      message: expect.stringMatching(
+        /Only API keys of a tenant .* not the operator key\. Create one with the mutation `createApiKey`/,
+      ) as string,
+    });
   });
 });

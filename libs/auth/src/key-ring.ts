@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { name, scopes } from '#libs/contracts';
 import { hashOfSecret, parseApiKey } from './api-key.js';
 import type { CheckableApiKey } from './api-key.js';
-import { CredentialInvalid, CredentialMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
+import { ApiKeyExpected, CredentialInvalid, CredentialMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
 import type { Principal } from './principal.js';
 
 /** Finds a stored key by its id, in any tenant. */
@@ -31,7 +31,7 @@ export class KeyRing {
   /**
    * @param authorization the header, `Bearer mr_…`
    * @param tenantHeader the header `millrace-tenant`: required with the operator key; with any other, it may only name the key's own tenant
-   * @throws CredentialMissing, CredentialInvalid, TenantNotNamed, TenantForbidden
+   * @throws CredentialMissing, CredentialInvalid, ApiKeyExpected, TenantNotNamed, TenantForbidden
    */
   async authenticate(authorization: string | undefined, tenantHeader?: string): Promise<Principal> {
     const token = bearerToken(authorization);
@@ -43,6 +43,7 @@ export class KeyRing {
 
   private async verified(token: string): Promise<CheckableApiKey> {
     const key = parseApiKey(token);
+    if (key === null && this.operatorHash === undefined) throw new ApiKeyExpected();
     const stored = key === null ? undefined : await this.find(key.id);
     if (key === null || stored === undefined) throw new CredentialInvalid();
     const isGenuine = timingSafeEqual(hashOfSecret(key.secret), stored.secretHash);

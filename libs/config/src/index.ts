@@ -1,2 +1,15 @@
-export { SettingsInvalid, flag, integer, key, keys, list, oneOf, optionalText, readSettings, text, url } from './settings.js';
+export {
+  SettingsInvalid,
+  flag,
+  integer,
+  key,
+  keys,
+  list,
+  oneOf,
+  optionalBearerKey,
+  optionalText,
+  readSettings,
+  text,
+  url,
+} from './settings.js';
 export type { Settings, SettingsTable } from './settings.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SettingsInvalid, integer, key, optionalText, readSettings, text, url } from './settings.js';
+import { SettingsInvalid, integer, key, optionalBearerKey, optionalText, readSettings, text, url } from './settings.js';
 
 const table = {
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Where it listens.', fallback: '8080' }),
@@ -39,4 +39,25 @@ test('an address with a user and a password is refused, without the password, wh
   expect(readSettings('demo', table, { REGION: 'eu', DATABASE_URL: 'postgres://user:hunter2@h/d' })).toMatchObject({
     databaseUrl: 'postgres://user:hunter2@h/d',
   });
+});
+
+const bearer = { operatorKey: optionalBearerKey('OPERATOR_KEY', { help: 'The key of the operator.' }) };
+
+test.each([
+  'a',
+  'correct horse battery staple and so on',
+  'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+  '01010101010101010101010101010101',
+  'mr_local_operator_change-me-change-me-change-me',
+  'ä'.repeat(40),
+  '0123456789abcdef0123456789abcde',
+])('a bearer key that can be guessed or cannot be sent is refused with the remedy: %s', (value) => {
+  const read = () => readSettings('demo', bearer, { OPERATOR_KEY: value });
+  expect(read).toThrow('OPERATOR_KEY must be at least 32 random characters without spaces (make one with: openssl rand -hex 32)');
+});
+
+test('a random bearer key is accepted, and so is none', () => {
+  const operatorKey = 'mr_test_operator_0123456789abcdef0123456789abcdef';
+  expect(readSettings('demo', bearer, { OPERATOR_KEY: operatorKey })).toEqual({ operatorKey });
+  expect(readSettings('demo', bearer, {})).toEqual({ operatorKey: undefined });
 });

@@ -79,6 +79,18 @@ export function url(env: string, protocols: readonly string[], description: Desc
   });
 }
 
+/** A key that callers send as a bearer token; undefined if it is empty or not set. One that can be guessed is refused. */
+export function optionalBearerKey(env: string, description: Omit<Description, 'secret' | 'fallback'>): Setting<string | undefined> {
+  const shape = 'at least 32 random characters without spaces, or empty';
+  return setting(env, { ...description, secret: true, fallback: '' }, shape, (value) => {
+    if (value === '') return undefined;
+    const isSendable = /^[\x21-\x7e]{32,}$/.test(value);
+    const isVaried = new Set(value).size >= 10 && !/change-?me|example|secret|password/i.test(value);
+    if (!isSendable || !isVaried) throw new Error(`must be ${shape.replace(', or empty', '')} (make one with: openssl rand -hex 32)`);
+    return value;
+  });
+}
+
 /** A key of 32 bytes, written in base64. */
 export function key(env: string, description: Omit<Description, 'secret'>): Setting<Buffer> {
   return setting(env, { ...description, secret: true }, '32 bytes in base64', readKey);

@@ -51,6 +51,7 @@ export const failures = {
     title: 'The API key lacks the scope for this',
     challenge: 'Bearer error="insufficient_scope"',
   },
+  'tenant.unknown': { outcome: 'reject', httpStatus: 404, title: 'The tenant does not exist' },
   'apiKey.unknown': { outcome: 'reject', httpStatus: 404, title: 'The API key does not exist' },
   'document.invalid': { outcome: 'reject', httpStatus: 422, title: 'A document does not fit its schema' },
   'document.unknown': { outcome: 'reject', httpStatus: 404, title: 'The document does not exist' },

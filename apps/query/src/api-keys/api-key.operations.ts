@@ -28,7 +28,7 @@ export const listApiKeys = query({
 
 export const createApiKey = command({
   name: 'createApiKey',
-  about: 'Makes a key of this tenant. Its secret is in this response and nowhere else.',
+  about: 'Makes a key of this tenant, whose Tenant document must exist. Its secret is in this response and nowhere else.',
   scope: 'admin',
   cost: { weight: 10 },
   input: z.strictObject({
@@ -43,7 +43,7 @@ export const createApiKey = command({
       .describe('Default: never.'),
   }),
   result: { apiKey, key: z.string().describe('The whole key, `mr_…`. Shown once.') },
-  failures: [],
+  failures: ['tenant.unknown'],
 });
 export type CreateApiKeyInput = InputOf<typeof createApiKey>;
 
