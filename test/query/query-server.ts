@@ -55,6 +55,7 @@ export class QueryServer {
           databasePoolSize: 4,
           secretsKey,
           operatorKey,
+          allowedOrigins: ['https://console.example'],
           apiKeyEnvironment: 'test',
           graphqlTimeoutMs: 10_000,
           graphqlMaxCost: 10_000,

@@ -1,9 +1,10 @@
 import { integer, optionalBearerKey, text } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { serviceSettings } from '#libs/service';
+import { browserSettings, serviceSettings } from '#libs/service';
 
 export const querySettings = {
   ...serviceSettings,
+  ...browserSettings,
   operatorKey: optionalBearerKey('OPERATOR_KEY', {
     help: 'The operator’s key: at the doors of query it may do everything in the tenant that the header millrace-tenant names; the doors of ingestion take keys of tenants only. Empty: there is no operator.',
   }),
@@ -32,5 +33,12 @@ export const querySettings = {
 /** The settings that the module needs; the others are for the process around it. */
 export type QuerySettings = Pick<
   Settings<typeof querySettings>,
-  'databaseUrl' | 'databasePoolSize' | 'secretsKey' | 'operatorKey' | 'apiKeyEnvironment' | 'graphqlTimeoutMs' | 'graphqlMaxCost'
+  | 'databaseUrl'
+  | 'databasePoolSize'
+  | 'secretsKey'
+  | 'allowedOrigins'
+  | 'operatorKey'
+  | 'apiKeyEnvironment'
+  | 'graphqlTimeoutMs'
+  | 'graphqlMaxCost'
 >;

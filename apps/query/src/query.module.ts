@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { KeyRing } from '#libs/auth';
 import { Configuration, TenantDatabase } from '#libs/persistence';
-import { Readiness, StartWait } from '#libs/service';
+import { AllowedOrigins, Readiness, StartWait } from '#libs/service';
 import { ApiKeyEnvironment } from './api-keys/api-key.service.js';
 import { AuditTable } from './audit/audit.table.js';
 import { CommandService } from './commands/command.service.js';
@@ -29,7 +29,7 @@ export class QueryModule {
       module: QueryModule,
       imports: [foundation, graphqlModule([foundation])],
       controllers: nouns.flatMap(({ controllers = [] }) => controllers),
-      providers: [SubscriptionServer],
+      providers: [SubscriptionServer, { provide: AllowedOrigins, useValue: new AllowedOrigins(settings.allowedOrigins) }],
     };
   }
 }

@@ -18,7 +18,7 @@ export class CredentialInvalid extends DomainError {
   }
 }
 
-/** What was sent has not the form of an API key, at a door that takes nothing else. The form is no secret. */
+/** The credential has not the form of an API key, at a door that takes nothing else. The form is no secret. */
 export class ApiKeyExpected extends DomainError {
   readonly code = 'credential.invalid';
 

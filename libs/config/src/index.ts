@@ -8,6 +8,7 @@ export {
   oneOf,
   optionalBearerKey,
   optionalText,
+  origins,
   readSettings,
   text,
   url,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SettingsInvalid, integer, key, optionalBearerKey, optionalText, readSettings, text, url } from './settings.js';
+import { SettingsInvalid, integer, key, optionalBearerKey, optionalText, origins, readSettings, text, url } from './settings.js';
 
 const table = {
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Where it listens.', fallback: '8080' }),
@@ -60,4 +60,16 @@ test('a random bearer key is accepted, and so is none', () => {
   const operatorKey = 'mr_test_operator_0123456789abcdef0123456789abcdef';
   expect(readSettings('demo', bearer, { OPERATOR_KEY: operatorKey })).toEqual({ operatorKey });
   expect(readSettings('demo', bearer, {})).toEqual({ operatorKey: undefined });
+});
+
+test('origins are taken without a path, and none is the default', () => {
+  const pages = { allowedOrigins: origins('ALLOWED_ORIGINS', { help: 'Which pages may call.' }) };
+  const read = (value?: string) => readSettings('demo', pages, { ALLOWED_ORIGINS: value }).allowedOrigins;
+  expect([read(), read('*'), read('https://a.example, http://b.example:81')]).toEqual([
+    [],
+    ['*'],
+    ['https://a.example', 'http://b.example:81'],
+  ]);
+  for (const wrong of ['https://a.example/', 'a.example', 'https://a.example/path'])
+    expect(() => read(wrong)).toThrow('ALLOWED_ORIGINS must be origins (scheme, host and port, without a path)');
 });

@@ -79,6 +79,18 @@ export function url(env: string, protocols: readonly string[], description: Desc
   });
 }
 
+/** Origins of web pages (RFC 6454), separated by commas, or `*` for all; none if it is empty or not set. */
+export function origins(env: string, description: Omit<Description, 'fallback'>): Setting<readonly string[]> {
+  const shape = 'origins such as https://console.example, comma-separated, or *, or empty';
+  return setting(env, { ...description, fallback: '' }, shape, (value) => {
+    const entries = entriesOf(value);
+    if (!entries.every((entry) => entry === '*' || URL.parse(entry)?.origin === entry)) {
+      throw new Error('must be origins (scheme, host and port, without a path), comma-separated, or *');
+    }
+    return entries;
+  });
+}
+
 /** A key that callers send as a bearer token; undefined if it is empty or not set. One that can be guessed is refused. */
 export function optionalBearerKey(env: string, description: Omit<Description, 'secret' | 'fallback'>): Setting<string | undefined> {
   const shape = 'at least 32 random characters without spaces, or empty';
@@ -112,13 +124,17 @@ function readKey(value: string): Buffer {
 /** At least one entry, separated by commas. */
 export function list(env: string, description: Description): Setting<readonly string[]> {
   return setting(env, description, 'comma-separated list', (value) => {
-    const entries = value
-      .split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== '');
+    const entries = entriesOf(value);
     if (entries.length === 0) throw new Error('must have at least one entry');
     return entries;
   });
+}
+
+function entriesOf(value: string): string[] {
+  return value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
 }
 
 /** All problems of a service's environment together, so that one failed start shows everything to correct. */

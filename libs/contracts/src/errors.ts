@@ -23,6 +23,7 @@ export const failures = {
   'request.unsupportedMediaType': { outcome: 'reject', httpStatus: 415, title: 'The content type is not one that this address reads' },
   'request.notFound': { outcome: 'reject', httpStatus: 404, title: 'There is nothing at this address' },
   'request.methodNotAllowed': { outcome: 'reject', httpStatus: 405, title: 'This address does not answer that method' },
+  'request.originForbidden': { outcome: 'reject', httpStatus: 403, title: 'The web page that sent the request may not call this address' },
   'request.idempotencyMismatch': { outcome: 'reject', httpStatus: 409, title: 'The idempotency key was used before, for another request' },
   'request.tooExpensive': { outcome: 'reject', httpStatus: 400, title: 'The query asks for more than one request may' },
   'request.timeout': { outcome: 'retry', httpStatus: 503, title: 'The response took longer than a request may' },

@@ -1,11 +1,12 @@
-export { httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
+export { browserSettings, httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
+export { AllowedOrigins, OriginForbidden } from './allowed-origins.js';
 export { Doors } from './doors.js';
 export type { Door, DoorResponse, DoorRequest, SocketDoor } from './doors.js';
 export { serve } from './serve.js';
 export { start } from './start.js';
 export type { RunningService } from './start.js';
 export { StartWait } from './start-wait.js';
-export { failureHeaders } from './problem.js';
+export { failureHeaders, problemOf } from './problem.js';
 export { Readiness } from './readiness.js';
 export { AddressNotFound, MediaTypeUnsupported, MethodNotAllowed, RequestInvalid } from './request.errors.js';
 export { logOptions, storageOptions } from './boot-options.js';

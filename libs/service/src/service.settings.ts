@@ -1,4 +1,4 @@
-import { integer, key, keys, list, text, url } from '#libs/config';
+import { integer, key, keys, list, origins, text, url } from '#libs/config';
 import { processSettings } from '#libs/process';
 
 /** Settings that several services have. An app spreads these tables into its own, so wording and default are the same everywhere. */
@@ -6,6 +6,13 @@ import { processSettings } from '#libs/process';
 export const httpSettings = {
   host: text('HOST', { help: 'Address to listen on.', fallback: '127.0.0.1' }),
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Port to listen on; 0 takes a free one.', fallback: '8080' }),
+};
+
+/** Settings of a service that web pages call. */
+export const browserSettings = {
+  allowedOrigins: origins('ALLOWED_ORIGINS', {
+    help: 'Origins of web pages that may call, such as https://console.example; `*`: all. Pages of the service’s own host always may, and programs send no origin.',
+  }),
 };
 
 export const logSettings = {

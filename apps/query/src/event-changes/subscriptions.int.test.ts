@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { json } from 'node:stream/consumers';
 import { createClient } from 'graphql-ws';
 import type { Client } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
@@ -169,6 +171,24 @@ test('a socket without a key, or with one that is none, is closed with 4401; for
   expect(await closedWith({})).toBe(4401);
   expect(await closedWith({ authorization: 'Bearer mr_test_nope' })).toBe(4401);
   expect(await closedWith({ authorization: `Bearer ${await server.key(tenant, 'read')}`, 'millrace-tenant': 'another' })).toBe(4403);
+});
+
+test.each([
+  ['of another page', () => 'https://evil.example', 403],
+  ['of a page without an origin', () => 'null', 403],
+  ['of a listed page', () => 'https://console.example', 101],
+  ['of a page of the host itself', () => server.url, 101],
+])('the origin %s decides whether a socket is opened', async (_, origin, status) => {
+  const socket = new WebSocket(address(), 'graphql-transport-ws', { origin: origin() });
+  const answered = await Promise.race([
+    once(socket, 'open').then(() => ({ status: 101, code: undefined })),
+    once(socket, 'unexpected-response').then(async ([, response]: unknown[]) => {
+      const { statusCode } = response as { statusCode: number };
+      return { status: statusCode, code: ((await json(response as Readable)) as { code: string }).code };
+    }),
+  ]);
+  expect(answered).toEqual({ status, code: status === 403 ? 'request.originForbidden' : undefined });
+  socket.close();
 });
 
 test('the headers of the upgrade are credentials as good as those of connection_init', async () => {

@@ -10,8 +10,9 @@ import type { Context, SubscribePayload } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import type { Extra } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import type { VerifyClientCallbackAsync } from 'ws';
 import { DomainError } from '#libs/contracts';
-import { Doors } from '#libs/service';
+import { AllowedOrigins, Doors, OriginForbidden, problemOf } from '#libs/service';
 import type { SocketDoor } from '#libs/service';
 import { startInterval, startTimer } from '#libs/time';
 import { logger } from '#libs/tracing';
@@ -47,7 +48,7 @@ const log = logger('subscriptions');
 @Injectable()
 export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly path = graphqlPath;
-  private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
+  private readonly sockets: WebSocketServer;
   private protocol: { dispose: () => Promise<void> | void } | undefined;
 
   constructor(
@@ -55,7 +56,16 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
     private readonly schemaHost: GraphQLSchemaHost,
     private readonly runner: OperationRunner,
     private readonly executor: Executor,
-  ) {}
+    origins: AllowedOrigins,
+  ) {
+    // Browsers let any page open a socket to any host, and only the server can refuse it.
+    const verifyClient: VerifyClientCallbackAsync = ({ req }, done) => {
+      if (origins.allows(req.headers)) return done(true);
+      const { problem } = problemOf(new OriginForbidden(), { method: 'GET', route: graphqlPath });
+      done(false, problem.status, JSON.stringify(problem), { 'Content-Type': 'application/problem+json' });
+    };
+    this.sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, verifyClient });
+  }
 
   onApplicationBootstrap(): void {
     this.protocol = useServer<Parameters, Admitted>(
