@@ -10,6 +10,7 @@ import { HoldTable } from '#libs/holds';
 import { LogConsumer, RecordProducer } from '#libs/messaging';
 import { readBodies } from './body-parser.js';
 import type { BootContext, BootOptions } from './boot-options.js';
+import { compressResponses } from './compression.js';
 import { Doors } from './doors.js';
 import { InfrastructureModule } from './infrastructure.module.js';
 import { NestLog } from './nest-log.js';
@@ -101,6 +102,7 @@ async function openOrClose(
 async function open(app: NestFastifyApplication, fastify: FastifyInstance, composition: Composition): Promise<void> {
   fastify.addHook('onClose', () => closed(fastify.server));
   readBodies(fastify);
+  compressResponses(fastify);
   measureRequests(fastify, composition.service);
   app.useGlobalFilters(new ProblemFilter(bodyLimitBytes));
   await app.init(); // the configuration is read before the first record is handled

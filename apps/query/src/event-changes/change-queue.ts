@@ -1,7 +1,7 @@
 import type { SubscriberTooSlow } from './event-change.errors.js';
 import type { EventChangeRow } from './event-change.operations.js';
 
-/** What a subscriber is sent at once: changes in order, or the reason why nothing follows. */
+/** Changes that a subscriber is sent together, in order; or the reason why nothing follows. */
 export type ChangeBatch = readonly (EventChangeRow | SubscriberTooSlow)[];
 
 export interface ChangeQueueOptions {

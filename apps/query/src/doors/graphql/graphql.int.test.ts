@@ -197,6 +197,18 @@ test('a compiled document fills in the defaults of input fields that are left ou
   expect(results[7]).toMatchObject({ data: { applyDocuments: { __typename: 'ValidationError' } } });
 });
 
+test('a large answer is compressed for who accepts it', async () => {
+  const body = JSON.stringify({ query: '{ __schema { types { name description fields { name description } } } }' });
+  const headers = { authorization: `Bearer ${reader}`, 'content-type': 'application/json' };
+  const answers = await Promise.all(
+    ['identity', 'gzip', 'br'].map((encoding) =>
+      fetch(`${server.url}/graphql`, { method: 'POST', headers: { ...headers, 'accept-encoding': encoding }, body }),
+    ),
+  );
+  expect(answers.map((answer) => answer.headers.get('content-encoding'))).toEqual([null, 'gzip', 'br']);
+  expect(new Set(await Promise.all(answers.map((answer) => answer.text()))).size).toBe(1);
+});
+
 test('requests and errors are counted, and readiness asks the database', async () => {
   const metrics = await (await fetch(`${server.url}/metrics`)).text();
   expect(metrics).toMatch(/millrace_graphql_request_duration_seconds_count\{operation="query"\} \d+/);
