@@ -96,6 +96,10 @@ test.each([
   '$filter(list, function($v) { $v.n > 1 }).(n & "" = "2.50" or n = 2.5)',
   '$count(list.n)',
   '$exists(list[0].n)',
+  '$replace("a1", /[0-9]/, function($m) { $m.match & list[0].n * 1 })',
+  '$match("abc", /b/, list[0].n).match',
+  '$boolean([list[0].n, function($x) { $x }])',
+  '[list[0].n, function($x) { $x }] = [1] ? 1 : 2',
   '$power(?, 2)(list[1].n)',
   '($f := function($x) { $x < 3 ? $f($x + list[0].n) : $x }; $f(list[0].n))',
 ])('everything else computes with doubles: %s', async (text) => {
@@ -106,4 +110,15 @@ test.each([
 
 test('a number that a double cannot hold is not computed with', async () => {
   await expect(evaluate('huge * 2', ids)).rejects.toThrow('Number out of range');
+});
+
+test('the transform operator does not round', async () => {
+  expect(await evaluate('$ ~> | at | { "seen": true } |', '{"at":{"lat":52.520006599999995}}')).toBe(
+    '{"at":{"lat":52.520006599999995,"seen":true}}',
+  );
+});
+
+test('a large list of numbers with digits of their own is computed with in the time of a test', async () => {
+  const list = `{"list":[${Array.from({ length: 100_000 }, () => '1.0').join(',')}]}`;
+  expect(await evaluate('$sum(list) + $max(list) * $count(list)', list)).toBe('200000');
 });

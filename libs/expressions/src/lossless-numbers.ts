@@ -1,5 +1,5 @@
 import jsonata from 'jsonata';
-import { LosslessNumber, asDoubles, mapLosslessNumbers, numberOf, parseStoredJson } from '#libs/contracts';
+import { LosslessNumber, numberOf } from '#libs/contracts';
 import { replaceSlowFunctions } from './linear-functions.js';
 
 /** A node of JSONata's syntax tree, as far as it matters here. */
@@ -33,7 +33,6 @@ export function admitLosslessNumbers(expression: jsonata.Expression, text: strin
   admit(expression.ast(), text);
   expression.registerFunction(doubles, (value: unknown) => mapped(value, Number));
   expression.registerFunction(comparables, (value: unknown) => mapped(value, comparable));
-  expression.registerFunction('clone', clone);
   for (const [name, computes] of computingBuiltins) expression.assign(name, computes);
   return expression;
 }
@@ -64,9 +63,16 @@ function admit(node: unknown, text: string): void {
 function convert(node: SyntaxNode, via: string, ...parts: string[]): void {
   for (const part of parts) {
     const operand = node[part] as SyntaxNode;
+    if (yieldsNone(operand)) continue;
     const procedure = { type: 'variable', value: via, position: operand.position };
     node[part] = { type: 'function', value: '(', position: operand.position, arguments: [operand], procedure };
   }
+}
+
+/** True if the value of the node is surely no lossless number: a literal of another kind, or the result of an operator. */
+function yieldsNone(node: SyntaxNode): boolean {
+  if (node['predicate'] !== undefined || node['group'] !== undefined) return false;
+  return node.type === 'number' || node.type === 'string' || (node.type === 'binary' && node.value !== '..');
 }
 
 /** JSONata keeps only the double of a literal. Its digits stand in the text, before the position at which reading it ended. */
@@ -82,20 +88,30 @@ function comparable(number: LosslessNumber): unknown {
   return number.isDouble() ? Number(number) : `\ud800number ${number.canonical()}`;
 }
 
-/** The transform operator works on a copy, for which JSONata writes and parses the value. */
-function clone(value: unknown): unknown {
-  return value === undefined ? undefined : parseStoredJson(JSON.stringify(value));
-}
-
-/** Keeps what JSONata marks its lists with. */
+/**
+ * The value with another one in the place of each lossless number; the value itself if it holds none. Functions stay as they are, also where they stand
+ * in an object: theirs hold the whole environment of the evaluation.
+ */
 function mapped(value: unknown, map: (number: LosslessNumber) => unknown): unknown {
-  const result = mapLosslessNumbers(value, map);
-  return result !== value && Array.isArray(result) && Array.isArray(value) ? Object.assign(result, marksOf(value)) : result;
+  if (typeof value !== 'object' || value === null || '_jsonata_function' in value || '_jsonata_lambda' in value) return value;
+  if (value instanceof LosslessNumber) return map(value);
+  if (Array.isArray(value)) {
+    const items = value.map((item) => mapped(item, map));
+    return items.some((item, at) => item !== value[at]) ? Object.defineProperties(items, marksOf(value)) : value;
+  }
+  const entries = Object.entries(value);
+  const changed = entries.map(([key, item]) => [key, mapped(item, map)] as const);
+  return changed.some(([, item], at) => item !== entries[at]![1]) ? Object.fromEntries(changed) : value;
 }
 
-function marksOf(list: unknown[]): object {
-  const { sequence, keepSingleton, outerWrapper } = list as { sequence?: boolean; keepSingleton?: boolean; outerWrapper?: boolean };
-  return { sequence, keepSingleton, outerWrapper };
+/** The properties that JSONata marks its lists with; not the items, of which there can be many. */
+function marksOf(list: object): PropertyDescriptorMap {
+  const marks: PropertyDescriptorMap = {};
+  for (const name of ['sequence', 'keepSingleton', 'outerWrapper', 'cons', 'tupleStream']) {
+    const mark = Object.getOwnPropertyDescriptor(list, name);
+    if (mark !== undefined) marks[name] = mark;
+  }
+  return marks;
 }
 
 /** A function of JSONata, as its evaluator has it. */
@@ -113,8 +129,8 @@ const computingBuiltins: ReadonlyMap<string, object> = new Map(
       const { signature } = builtin;
       const validate = (given: unknown[], context: unknown): unknown[] =>
         signature.validate(
-          given.map((value) => asDoubles(value)),
-          asDoubles(context),
+          given.map((value) => mapped(value, Number)),
+          mapped(context, Number),
         );
       return [name, { ...builtin, signature: { ...signature, validate } }] as const;
     }),

@@ -20,7 +20,7 @@ describe('digits', () => {
     '1E3',
     '-0',
     '0.0000001',
-    '0.1234567890123456',
+    '0.12345678901234567',
     '123456789012345678901234567890.123456789',
   ])('of %s are written as they were read', (digits) => {
     const text = `{"a":[${digits},"${digits}"],"b":${digits}}`;
@@ -32,12 +32,23 @@ describe('digits', () => {
     expect(JSON.stringify({ a, b })).toBe(text);
   });
 
-  test.each(['0', '7', '-7', '42', '123456789012345', '9007199254740991', '12.5', '-0.25', '0.5', '1e+21', '1e-7'])(
-    'that a JavaScript number gives back stay one: %s',
-    (digits) => {
-      expect(parseJson(digits)).toBe(Number(digits));
-    },
-  );
+  test.each([
+    '0',
+    '7',
+    '-7',
+    '42',
+    '123456789012345',
+    '9007199254740991',
+    '12.5',
+    '-0.25',
+    '0.5',
+    '1e+21',
+    '1e-7',
+    '52.520006599999995',
+    '-0.30000000000000004',
+  ])('that a JavaScript number gives back stay one: %s', (digits) => {
+    expect(parseJson(digits)).toBe(Number(digits));
+  });
 
   test('any JSON is read as JSON.parse reads it, and written as it was', () => {
     const number = fc.oneof(
@@ -66,6 +77,14 @@ describe('digits', () => {
         expect(asDoubles(read)).toEqual(JSON.parse(text));
         // JavaScript moves keys that are whole numbers to the front, and writes texts in its own way.
         expect(parseJson(JSON.stringify(read))).toEqual(read);
+      }),
+    );
+  });
+
+  test('of a number that JavaScript wrote are those of a JavaScript number', () => {
+    fc.assert(
+      fc.property(fc.double({ noDefaultInfinity: true, noNaN: true }), (number) => {
+        expect(parseStoredJson(JSON.stringify(number))).toBe(number === 0 ? 0 : number);
       }),
     );
   });

@@ -40,11 +40,10 @@ export class LosslessNumber {
   }
 }
 
-/** The JSON number of this text: a JavaScript number if that keeps its digits, also when it is rounded to 15 of them, as JSONata does. */
+/** The JSON number of this text. What `JSON.stringify` wrote for a JavaScript number is that number again. */
 export function numberOf(text: string): number | LosslessNumber {
   const value = Number(text);
-  const keeps = String(value) === text && (Number.isInteger(value) || value === Number(value.toPrecision(15)));
-  return keeps ? value : new LosslessNumber(text);
+  return String(value) === text ? value : new LosslessNumber(text);
 }
 
 /** The value with the nearest double in the place of each lossless number; the value itself if it holds none. */
@@ -56,9 +55,13 @@ export function asDoubles(value: unknown): unknown {
 export function mapLosslessNumbers(value: unknown, map: (number: LosslessNumber) => unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof LosslessNumber) return map(value);
-  if (!holdsLosslessNumber(value)) return value;
-  if (Array.isArray(value)) return value.map((item) => mapLosslessNumbers(item, map));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapLosslessNumbers(item, map)]));
+  if (Array.isArray(value)) {
+    const items = value.map((item) => mapLosslessNumbers(item, map));
+    return items.some((item, at) => item !== value[at]) ? items : value;
+  }
+  const entries = Object.entries(value);
+  const mapped = entries.map(([key, item]) => [key, mapLosslessNumbers(item, map)] as const);
+  return mapped.some(([, item], at) => item !== entries[at]![1]) ? Object.fromEntries(mapped) : value;
 }
 
 export function holdsLosslessNumber(value: unknown): boolean {
