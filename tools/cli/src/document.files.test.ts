@@ -60,3 +60,10 @@ test('a path that is not there, and a directory without documents, are said', ()
   expect(() => readDocuments([join(directory, 'no')])).toThrow('There is no file or directory');
   expect(() => readDocuments([directory])).toThrow('There is no .yaml, .yml or .json file');
 });
+
+test('a number that would be sent as another one is refused where it stands', () => {
+  const yaml = file('a.yaml', 'kind: Flow\nspec: { a: 10.00, b: 9007199254740993, c: 0x10 }\n');
+  const json = file('b.json', '{"kind":"Flow","limit":1e400}');
+  const problem = 'has more digits, or a larger exponent, than a double keeps; quote it';
+  expect(() => readDocuments([yaml, json])).toThrow(`${yaml}:2:22 9007199254740993 ${problem}\n${json}:1:24 1e400 ${problem}`);
+});

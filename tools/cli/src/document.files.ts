@@ -1,7 +1,8 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml';
-import type { Node } from 'yaml';
+import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
+import type { Document, Node, Scalar } from 'yaml';
+import { LosslessNumber, numberOf } from '#libs/contracts';
 import { CliFailure } from './failure.js';
 
 /** One document of a file, with the positions of its fields. */
@@ -56,12 +57,34 @@ function readFile(file: string, problems: string[]): FileDocument[] {
     problems.push(...errors.map((error) => `${at(error.pos[0])} ${error.message}`));
     return [];
   }
+  const inexact = parsed.flatMap(inexactNumbers);
+  if (inexact.length > 0) {
+    problems.push(
+      ...inexact.map(
+        ({ range, source }) => `${at(range[0])} ${source} has more digits, or a larger exponent, than a double keeps; quote it`,
+      ),
+    );
+    return [];
+  }
   return parsed
     .flatMap((document) =>
       (isSeq(document.contents) ? (document.contents.items as Node[]) : [document.contents]).map((node) => ({ document, node })),
     )
     .filter(({ node }) => node !== null && !(isScalar(node) && node.value === null))
     .map(({ document, node }) => ({ value: node!.toJS(document), positionOf: (path) => at(offsetOf(node!, path)) }));
+}
+
+/** The numbers that would be sent as other ones. Hexadecimal and other forms that only YAML has are left to it. */
+function inexactNumbers(document: Document.Parsed): Scalar.Parsed[] {
+  const found: Scalar.Parsed[] = [];
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value !== 'number' || !/^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(node.source ?? '')) return;
+      const number = numberOf(node.source!);
+      if (number instanceof LosslessNumber && !number.isDouble()) found.push(node as Scalar.Parsed);
+    },
+  });
+  return found;
 }
 
 /** The offset of the field at the path. A field of a mapping starts at its name. */
