@@ -1,4 +1,4 @@
-import { flag, integer } from '#libs/config';
+import { flag, integer, urls } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { serviceSettings } from '#libs/service';
 
@@ -51,6 +51,9 @@ const own = {
   allowPrivateAddresses: flag('DELIVERY_ALLOW_PRIVATE_ADDRESSES', {
     help: 'Allows destinations at loopback, private and other inner addresses. Only if every tenant is trusted.',
     fallback: 'false',
+  }),
+  allowedUrls: urls('DELIVERY_ALLOWED_URLS', ['http', 'https'], {
+    help: 'Addresses that destinations of every tenant may have although they are not public, such as http://crm.internal:8080. One without a path stands for all of its host and port, one with a path only for itself.',
   }),
 };
 

@@ -26,6 +26,7 @@ export class ConnectorsModule implements OnApplicationShutdown {
   static register(options: ConnectorsOptions): DynamicModule {
     const connectors = new Connectors({
       allowPrivateAddresses: options.allowPrivateAddresses,
+      allowedUrls: options.allowedUrls,
       connectionsPerPeer: options.deliveryConcurrency,
     });
     return {

@@ -4,6 +4,8 @@ import { logger } from '#libs/tracing';
 import { localBrokerSettings } from './config.js';
 import { startLocalBroker } from './local-broker.js';
 
+process.umask(0o077); // events are in the files, so only their owner may read them
+
 // Not a Nest application: it has no HTTP, no providers and nothing to inject, only a socket and files.
 try {
   const settings = readSettings('local-broker', { ...localBrokerSettings, ...processSettings }, process.env);

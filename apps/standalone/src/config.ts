@@ -1,5 +1,5 @@
 import { localBrokerSettings } from '#apps/local-broker';
-import { integer, oneOf, optionalText, text } from '#libs/config';
+import { integer, oneOf, optionalBearerKey, optionalText, text } from '#libs/config';
 import { processSettings } from '#libs/process';
 import { httpSettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
@@ -14,6 +14,7 @@ export const standaloneSettings = {
   kafkaBrokers: optionalText('KAFKA_BROKERS', { help: 'A Kafka to use instead of the embedded log, host:port, comma-separated.' }),
   logRetentionMegabytes: localBrokerSettings.retentionMegabytes,
   databaseUrl: optionalText('DATABASE_URL', { help: 'A Postgres to use instead of the embedded one.', secret: true }),
+  operatorKey: optionalBearerKey('OPERATOR_KEY', { help: 'The operator’s key to use instead of the generated one.' }),
   modelBaseUrl: optionalText('MODEL_BASE_URL', {
     help: 'An OpenAI-compatible API to use instead of the local model, such as https://host/v1.',
   }),

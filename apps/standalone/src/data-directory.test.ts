@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -39,6 +39,12 @@ test('a lock whose writing was cut short by a kill keeps no later start out', ()
 
 test('nobody else may look into a new one', () => {
   const path = join(fresh().path, 'data');
+  expect(statSync(new DataDirectory(path).path).mode & 0o777).toBe(0o700);
+});
+
+test('nobody else may look any more into one that was there before', () => {
+  const { path } = fresh();
+  chmodSync(path, 0o755);
   expect(statSync(new DataDirectory(path).path).mode & 0o777).toBe(0o700);
 });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { FolderInUse, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
@@ -53,9 +53,10 @@ export class DataDirectory {
     } catch (error) {
       throw new DataDirectoryUnusable(this.path, error as NodeJS.ErrnoException);
     }
-    const { uid } = statSync(this.path);
+    const { uid, mode } = statSync(this.path);
     if (process.geteuid !== undefined && uid !== process.geteuid()) throw new OwnedByAnother(this.path, uid);
     try {
+      if ((mode & 0o077) !== 0) chmodSync(this.path, 0o700); // one that was there before, such as a mounted volume
       accessSync(this.path, constants.W_OK | constants.X_OK);
     } catch (error) {
       throw new DataDirectoryUnusable(this.path, error as NodeJS.ErrnoException);

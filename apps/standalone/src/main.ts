@@ -6,6 +6,8 @@ import { welcome } from './welcome.js';
 
 const progress = (step: string): boolean => process.stdout.write(`  ${step} …\n`);
 
+process.umask(0o077); // events are in the files, so only their owner may read them
+
 // Not `serve`: this process also owns a Postgres, a log and a data directory, and prints for a person.
 try {
   const settings = readSettings('standalone', standaloneSettings, process.env);

@@ -1,10 +1,18 @@
 import { Controller, Get, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
+import { CredentialInvalid, CredentialMissing, isBearer } from '#libs/auth';
 import { verifyStandardWebhook } from '#libs/signatures';
 
-/** The signing secret that the sample destination shares with the sample document. */
-export const sampleDestinationSecret = Symbol('sample destination secret');
+/** The injection token of the {@link SampleDestinationAccess}. */
+export const sampleDestinationAccess = Symbol('sample destination access');
+
+interface SampleDestinationAccess {
+  /** The signing secret that the sample destination shares with the sample document. */
+  readonly secret: string;
+  /** The bearer key of those who may see what it got; undefined: everybody may. */
+  readonly key: string | undefined;
+}
 
 interface Receipt {
   receivedAt: string;
@@ -19,13 +27,13 @@ const kept = 100;
 export class SampleDestinationController {
   private readonly receipts: Receipt[] = [];
 
-  constructor(@Inject(sampleDestinationSecret) private readonly secret: string) {}
+  constructor(@Inject(sampleDestinationAccess) private readonly access: SampleDestinationAccess) {}
 
   @Post()
   @HttpCode(204)
   @RouteConfig({ rawBody: true })
   receive(@Req() request: FastifyRequest<{ Body: Buffer }>): void {
-    verifyStandardWebhook(this.secret, request.headers, request.body, Date.now());
+    verifyStandardWebhook(this.access.secret, request.headers, request.body, Date.now());
     const payload: unknown = JSON.parse(request.body.toString('utf8'));
     this.receipts.unshift({ receivedAt: new Date().toISOString(), webhookId: String(request.headers['webhook-id']), payload });
     this.receipts.length = Math.min(this.receipts.length, kept);
@@ -33,7 +41,10 @@ export class SampleDestinationController {
 
   /** The last deliveries, newest first. */
   @Get()
-  list(): readonly Receipt[] {
+  list(@Req() { headers: { authorization } }: FastifyRequest): readonly Receipt[] {
+    const { key } = this.access;
+    if (key !== undefined && !isBearer(authorization, key))
+      throw authorization === undefined ? new CredentialMissing() : new CredentialInvalid();
     return this.receipts;
   }
 }

@@ -7,6 +7,11 @@ import type { SampleCredentials } from './data-directory.js';
 const tenant = 'acme';
 const folder = fileURLToPath(new URL('samples', import.meta.url));
 
+/** The address of the sample destination, which the process serves itself. */
+export function sampleDestinationUrl(url: string): string {
+  return `${url}/sample/crm`;
+}
+
 /** The signing secrets of the sample sources and of the sample destination, by name, each in its provider's format. */
 export function makeSecrets(): Record<string, string> {
   return {
@@ -51,7 +56,6 @@ export async function moveSampleDestination(before: SampleCredentials, url: stri
   if (data.applyDocuments.__typename !== 'ApplyDocumentsSuccess') throw refusal(data);
 }
 
-const sampleDestinationUrl = (url: string): string => `${url}/sample/crm`;
 const refusal = (reason: unknown): Error => new Error(`The samples were refused: ${JSON.stringify(reason)}`);
 
 async function ask<Data>({ url, operatorKey }: { url: string; operatorKey: string }, query: string, variables = {}): Promise<Data> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { AiProcessingModule, aiProcessingSettings } from '#apps/ai-processing';
@@ -10,19 +11,22 @@ import { SecretBox } from '#libs/auth';
 import { readSettings } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
+import { isLoopback } from '#libs/http';
 import { migrate } from '#libs/migrations';
 import { resealDocuments } from '#libs/persistence';
 import { logOptions, start, storageOptions } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
 import type { SampleCredentials } from './data-directory.js';
-import { makeSecrets, moveSampleDestination, putSamples } from './samples.js';
+import { makeSecrets, moveSampleDestination, putSamples, sampleDestinationUrl } from './samples.js';
 import { SampleDestinationModule } from './sample-destination.module.js';
 
 export interface Standalone {
   readonly credentials: SampleCredentials;
   /** True if this start created the sample tenant. */
   readonly first: boolean;
+  /** True if other machines can reach it. */
+  readonly isExposed: boolean;
   stop(): Promise<void>;
 }
 
@@ -40,7 +44,7 @@ export async function startStandalone(
   stopping?: AbortSignal,
   progress: (step: string) => void = () => undefined,
 ): Promise<Standalone> {
-  const url = `http://${settings.host}:${settings.port}`;
+  const url = ownAddress(settings);
   const directory = new DataDirectory(settings.directory);
   directory.lock(url);
   const started: (() => Promise<void> | void)[] = [() => directory.unlock()];
@@ -56,25 +60,23 @@ export async function startStandalone(
     await resealDocuments(databaseUrl, new SecretBox(directory.key('secrets')));
     progress(settings.kafkaBrokers === undefined ? 'Starting the log and the services' : 'Starting the services');
     const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, settings.logRetentionMegabytes, started));
-    const operatorKey = operatorKeyOf(directory);
+    const operatorKey = settings.operatorKey ?? generatedOperatorKey(directory);
     const secrets = directory.credentials()?.secrets ?? makeSecrets();
     const filled = {
-      ...environment,
+      ...environmentOf(settings, environment, url),
       DATABASE_URL: databaseUrl,
       KAFKA_BROKERS: brokers,
       SECRETS_KEY: directory.key('secrets').toString('base64'),
-      MODEL_BASE_URL: settings.modelBaseUrl ?? `${url}${localModelBasePath}`,
-      MODEL_API_KEY: settings.modelApiKey ?? 'local',
       OPERATOR_KEY: operatorKey,
-      API_KEY_ENVIRONMENT: 'local',
-      DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
     };
+    const keyOfOthers = isLoopback(settings.host) ? undefined : operatorKey;
     const ingestion = readSettings('ingestion', ingestionSettings, filled);
     const running = await start(
       {
         service: 'standalone',
         host: settings.host,
         port: settings.port,
+        operationsKey: settings.operationsKey ?? keyOfOthers,
         log: logOptions(ingestion),
         storage: storageOptions(ingestion, 'always'),
         modules: [
@@ -83,18 +85,19 @@ export async function startStandalone(
           ConnectorsModule.register(readSettings('connectors', connectorsSettings, filled)),
           QueryModule.register(readSettings('query', querySettings, filled)),
           LocalModelModule.register(readSettings('local-model', localModelSettings, filled)),
-          SampleDestinationModule.register(secrets['crm'] ?? ''),
+          SampleDestinationModule.register(secrets['crm'] ?? '', keyOfOthers),
         ],
       },
       stopping,
     );
     started.push(() => running.stop());
     const before = directory.credentials();
-    if (before !== undefined && before.url !== url) await moveSampleDestination(before, url);
+    if (before !== undefined && before.url !== url) await moveSampleDestination({ ...before, operatorKey }, url);
     if (before === undefined) progress('Creating the sample tenant');
-    const credentials: SampleCredentials = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url };
+    const credentials: SampleCredentials =
+      before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url, operatorKey };
     directory.saveCredentials(credentials);
-    return { credentials, first: before === undefined, stop };
+    return { credentials, first: before === undefined, isExposed: keyOfOthers !== undefined, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -131,7 +134,33 @@ async function embeddedLog(directory: DataDirectory, retentionMegabytes: number,
   return broker.address;
 }
 
+/** The address at which this process reaches itself. */
+function ownAddress({ host, port }: Settings<typeof standaloneSettings>): string {
+  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${local.includes(':') ? `[${local}]` : local}:${port}`;
+}
+
+/**
+ * The settings of the services, as far as the composition knows them. Whoever listens beyond loopback does not know every caller: deliveries go
+ * to public addresses and to the sample destination only, and the local model wants a key that only this process knows.
+ */
+function environmentOf(settings: Settings<typeof standaloneSettings>, environment: NodeJS.ProcessEnv, url: string): NodeJS.ProcessEnv {
+  const isPrivate = isLoopback(settings.host);
+  const localModelKey = environment['LOCAL_MODEL_API_KEY'] || (isPrivate ? '' : randomBytes(32).toString('hex'));
+  const allowed = [environment['DELIVERY_ALLOWED_URLS'] ?? '', sampleDestinationUrl(url)].filter((each) => each !== '');
+  return {
+    LOCAL_MODEL_FAULTS: String(isPrivate),
+    DELIVERY_ALLOW_PRIVATE_ADDRESSES: String(isPrivate),
+    ...environment,
+    LOCAL_MODEL_API_KEY: localModelKey,
+    DELIVERY_ALLOWED_URLS: allowed.join(','),
+    MODEL_BASE_URL: settings.modelBaseUrl ?? `${url}${localModelBasePath}`,
+    MODEL_API_KEY: settings.modelApiKey ?? (localModelKey || 'local'),
+    API_KEY_ENVIRONMENT: 'local',
+  };
+}
+
 /** The operator's key of this data directory, generated once. It acts in every tenant. */
-function operatorKeyOf(directory: DataDirectory): string {
+function generatedOperatorKey(directory: DataDirectory): string {
   return `mr_local_operator_${directory.key('operator').toString('base64url')}`;
 }

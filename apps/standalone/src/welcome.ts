@@ -1,7 +1,7 @@
 import type { Standalone } from './standalone.js';
 
 /** The text that `npm start` prints: the addresses and commands to try first. */
-export function welcome({ credentials, first }: Standalone, directory: string): string {
+export function welcome({ credentials, first, isExposed }: Standalone, directory: string): string {
   const { url, tenant, apiKey } = credentials;
   const event = {
     specversion: '1.0',
@@ -21,7 +21,7 @@ export function welcome({ credentials, first }: Standalone, directory: string): 
   operations   ${url}/readyz  ${url}/metrics
 
   ${first ? `The sample tenant ${tenant} is there, with sources, the flow triage and a destination.` : `The tenant ${tenant} is as you left it.`} Keys and secrets: ${directory}/credentials.json
-
+${isExposed ? exposed : ''}
   Try this:
 
   curl -s ${url}/v1/events -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/cloudevents+json' -d '${JSON.stringify(event)}'
@@ -29,3 +29,10 @@ export function welcome({ credentials, first }: Standalone, directory: string): 
   Or, in another terminal: npm run demo
 `;
 }
+
+/** Shown if other machines can reach the process. */
+const exposed = `
+  Other machines can reach it (HOST), and it speaks plain HTTP: put a proxy with TLS before it.
+  /metrics, the reasons in /readyz and /sample/crm need the operator's key (Authorization: Bearer …); the local model is for this process only.
+  Deliveries go to public addresses; allow others with DELIVERY_ALLOWED_URLS or DELIVERY_ALLOW_PRIVATE_ADDRESSES=true.
+`;

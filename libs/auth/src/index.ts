@@ -1,6 +1,6 @@
 export { issueApiKey, parseApiKey } from './api-key.js';
 export type { CheckableApiKey, IssuedApiKey, StoredApiKey } from './api-key.js';
-export { KeyRing } from './key-ring.js';
+export { KeyRing, isBearer } from './key-ring.js';
 export type { FindApiKey, KeyRingOptions } from './key-ring.js';
 export { requireScope } from './principal.js';
 export type { Principal } from './principal.js';

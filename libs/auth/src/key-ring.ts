@@ -53,9 +53,17 @@ export class KeyRing {
   }
 }
 
+/** True if the header `Authorization` carries this key. Takes the same time for every wrong one. */
+export function isBearer(authorization: string | undefined, key: string): boolean {
+  const [, token] = bearerForm.exec(authorization ?? '') ?? [];
+  return token !== undefined && timingSafeEqual(hashOfSecret(token), hashOfSecret(key));
+}
+
+const bearerForm = /^bearer +(\S+) *$/i;
+
 function bearerToken(authorization: string | undefined): string {
   if (authorization === undefined || authorization.trim() === '') throw new CredentialMissing();
-  const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
+  const [, token] = bearerForm.exec(authorization) ?? [];
   if (token === undefined) throw new CredentialMissing();
   return token;
 }

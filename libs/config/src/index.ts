@@ -12,5 +12,6 @@ export {
   readSettings,
   text,
   url,
+  urls,
 } from './settings.js';
 export type { Settings, SettingsTable } from './settings.js';

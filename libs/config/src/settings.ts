@@ -70,13 +70,26 @@ export function oneOf<const V extends string>(env: string, values: readonly V[],
 
 export function url(env: string, protocols: readonly string[], description: Description): Setting<string> {
   return setting(env, description, `address (${protocols.join(', ')})`, (value) => {
-    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol.slice(0, -1))) {
-      throw new Error(`must be an address that starts with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`);
-    }
+    requireUrl(value, protocols, 'be an address that starts');
     const { username, password } = new URL(value);
     if (description.secret !== true && (username !== '' || password !== '')) throw new Error('must contain no user or password');
     return value;
   });
+}
+
+/** Addresses, separated by commas; none if it is empty or not set. */
+export function urls(env: string, protocols: readonly string[], description: Omit<Description, 'fallback'>): Setting<readonly string[]> {
+  return setting(env, { ...description, fallback: '' }, `addresses (${protocols.join(', ')}), comma-separated, or empty`, (value) => {
+    const entries = entriesOf(value);
+    for (const entry of entries) requireUrl(entry, protocols, 'be addresses that start');
+    return entries;
+  });
+}
+
+function requireUrl(value: string, protocols: readonly string[], form: string): void {
+  const { protocol } = URL.parse(value) ?? { protocol: '' };
+  if (protocols.includes(protocol.slice(0, -1))) return;
+  throw new Error(`must ${form} with ${protocols.map((one) => `${one}://`).join(' or ')}`);
 }
 
 /** Origins of web pages (RFC 6454), separated by commas, or `*` for all; none if it is empty or not set. */

@@ -26,6 +26,8 @@ export interface Receipt {
 export interface ConnectorOptions {
   /** True lets connectors reach loopback, private and other inner addresses. Only if every document is trusted. */
   readonly allowPrivateAddresses: boolean;
+  /** Addresses that may be reached although they are not public. One without a path stands for its origin; one with a path only for itself. */
+  readonly allowedUrls?: readonly string[];
   /** Connections to one peer, at most; further calls wait, inside their deadline. Default 32. */
   readonly connectionsPerPeer?: number;
 }

@@ -121,6 +121,24 @@ test.each(['127.0.0.1', '[::1]', '2130706433', '0x7f.1', '[::ffff:7f00:1]'])('th
   expect(connections()).toBe(0);
 });
 
+test('an allowed address is reached although it is not public, and no other of its host', async () => {
+  const { port, connections } = await serverOf((_, response) => response.end());
+  const client = clientOf({ allowPrivateAddresses: false, allowedUrls: [`http://127.0.0.1:${port}/sample/crm`] });
+  await expect(client.post(request(`http://127.0.0.1:${port}/sample/crm?x=1`))).resolves.toMatchObject({ status: 200 });
+  const others = ['/', '/sample', '/sample/crm/', '/sample/crm/../../graphql', '/sample/crm/%2e%2e/x', '/sample/crm%2f..', '/Sample/crm'];
+  for (const path of others) await expect(client.post(request(`http://127.0.0.1:${port}${path}`))).rejects.toThrow(HostAddressForbidden);
+  await expect(client.post(request(`http://localhost:${port}/sample/crm`))).rejects.toThrow(HostAddressForbidden);
+  await expect(client.post(request(`http://127.0.0.1:${port + 1}/sample/crm`))).rejects.toThrow(HostAddressForbidden);
+  expect(connections()).toBe(1);
+});
+
+test('an allowed address without a path stands for its origin, and its name may resolve inside', async () => {
+  const { port } = await serverOf((_, response) => response.end());
+  const client = clientOf({ allowPrivateAddresses: false, allowedUrls: [`http://localhost:${port}`] });
+  await expect(client.post(request(`http://localhost:${port}/any/path`))).resolves.toMatchObject({ status: 200 });
+  await expect(client.post(request(`http://127.0.0.1:${port}/any/path`))).rejects.toThrow(HostAddressForbidden);
+});
+
 test('a name that resolves inside is refused without a connection', async () => {
   const { port, connections } = await serverOf((_, response) => response.end());
   const client = clientOf({ allowPrivateAddresses: false });

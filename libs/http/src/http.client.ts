@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
 import { timeoutSignal } from '#libs/time';
@@ -9,6 +10,8 @@ import { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.erro
 export interface HttpClientOptions {
   /** True lets requests reach loopback, private and other inner addresses. Only if every document is trusted. */
   allowPrivateAddresses: boolean;
+  /** Addresses that requests may reach although they are not public. One without a path stands for its origin; one with a path only for itself. */
+  allowedUrls?: readonly string[];
   /** Connections per origin at most; further requests wait, inside their deadline. Default 32. */
   connectionsPerOrigin?: number;
   /** Resolves names. Default: `dns.lookup`. */
@@ -39,18 +42,26 @@ const drainBytes = 256 * 1024;
 
 /** Outbound requests to systems of others: pooled, with one deadline, no redirects, and only to public addresses unless told otherwise. */
 export class HttpClient {
-  private readonly agent: Agent;
+  /** Connects to public addresses only. */
+  private readonly guarded: Agent;
+  /** Connects to every address. */
+  private readonly open: Agent;
   private readonly allowPrivateAddresses: boolean;
+  private readonly allowedUrls: readonly URL[];
 
   constructor(options: HttpClientOptions) {
     this.allowPrivateAddresses = options.allowPrivateAddresses;
-    this.agent = new Agent({
-      connections: options.connectionsPerOrigin ?? 32,
-      allowH2: false, // one exchange per connection: a stuck one holds up no other
-      headersTimeout: 0, // the deadline below covers these two
-      bodyTimeout: 0,
-      connect: options.allowPrivateAddresses ? {} : { lookup: publicLookup(options.resolve) },
-    });
+    this.allowedUrls = (options.allowedUrls ?? []).map((url) => new URL(url));
+    const agent = (connect: { lookup?: LookupFunction }): Agent =>
+      new Agent({
+        connections: options.connectionsPerOrigin ?? 32,
+        allowH2: false, // one exchange per connection: a stuck one holds up no other
+        headersTimeout: 0, // the deadline of a request covers these two
+        bodyTimeout: 0,
+        connect,
+      });
+    this.open = agent({});
+    this.guarded = agent({ lookup: publicLookup(options.resolve) });
   }
 
   /**
@@ -59,13 +70,13 @@ export class HttpClient {
   async post(request: HttpRequest): Promise<HttpResponse> {
     const url = URL.parse(request.url);
     if (url === null) throw new Error('The address of the request is not a URL'); // Node's own error would carry the address
-    this.requireReachable(url.hostname);
+    const agent = this.agentFor(url);
     request.signal?.throwIfAborted();
     const deadline = timeoutSignal(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     try {
       // Raced, because undici looks at the signal only once it is connected.
-      return await Promise.race([this.exchange(url, request, signal), rejectionOn(signal)]);
+      return await Promise.race([this.exchange(agent, url, request, signal), rejectionOn(signal)]);
     } catch (error) {
       request.signal?.throwIfAborted();
       if (deadline.aborted) throw new HostTimedOut(url.host, request.timeoutMs);
@@ -74,22 +85,28 @@ export class HttpClient {
     }
   }
 
-  private async exchange(url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+  private async exchange(agent: Agent, url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
     const path = url.pathname + url.search;
-    const response = await this.agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
+    const response = await agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
     return { status: response.statusCode, headers: firstValues(response.headers), bodyExcerpt: await excerptOf(response.body) };
   }
 
   /** Aborts requests under way and closes every connection. */
   async close(): Promise<void> {
-    await this.agent.destroy();
+    await Promise.all([this.open.destroy(), this.guarded.destroy()]);
   }
 
-  /** A literal address is connected to without a lookup, so it is checked here. */
-  private requireReachable(hostname: string): void {
-    const address = hostname.replace(/^\[|\]$/g, '');
-    if (!this.allowPrivateAddresses && isIP(address) !== 0) requirePublic(address, address);
+  /** @throws HostAddressForbidden */
+  private agentFor(url: URL): Agent {
+    if (this.allowPrivateAddresses || this.allowedUrls.some((allowed) => isAllowedBy(allowed, url))) return this.open;
+    const address = url.hostname.replace(/^\[|\]$/g, '');
+    if (isIP(address) !== 0) requirePublic(address, address); // a literal address is connected to without a lookup
+    return this.guarded;
   }
+}
+
+function isAllowedBy(allowed: URL, url: URL): boolean {
+  return url.origin === allowed.origin && (allowed.pathname === '/' || url.pathname === allowed.pathname);
 }
 
 function rejectionOn(signal: AbortSignal): Promise<never> {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { logger } from '#libs/tracing';
-import type { Operations, OperationsResponse } from './operations.js';
+import type { Operate, Operations } from './operations.js';
 import { problemOf } from './problem.js';
 import { MethodNotAllowed, RequestMalformed, RequestTooLarge, ServiceStarting } from './request.errors.js';
 import { observeRequest } from './request-duration.js';
@@ -118,9 +118,9 @@ export class Doors {
     return door && { route: door.route, reply: () => this.receive(door, path.slice(door.path.length), request) };
   }
 
-  private async operate(respond: () => Promise<OperationsResponse>, { method }: IncomingMessage): Promise<Reply> {
+  private async operate(respond: Operate, { method, headers }: IncomingMessage): Promise<Reply> {
     if (method !== 'GET' && method !== 'HEAD') throw new MethodNotAllowed(method!, 'GET');
-    const { status, contentType, text } = await respond();
+    const { status, contentType, text } = await respond(headers.authorization);
     return { status, headers: { 'content-type': contentType }, text };
   }
 

@@ -1,5 +1,7 @@
+import { isBearer } from '#libs/auth';
 import { registry } from '#libs/tracing';
 import { Readiness } from './readiness.js';
+import { OperationsKeyRequired, OperationsKeyWrong } from './request.errors.js';
 
 export interface OperationsResponse {
   readonly status: number;
@@ -7,20 +9,30 @@ export interface OperationsResponse {
   readonly text: string;
 }
 
-/** Health, readiness and metrics of a process. They are answered while the start still waits for the log or Postgres. */
-export class Operations {
-  private readonly responses: ReadonlyMap<string, () => Promise<OperationsResponse>>;
+/** Answers a request of operations. @throws OperationsKeyRequired, OperationsKeyWrong */
+export type Operate = (authorization: string | undefined) => Promise<OperationsResponse>;
 
-  constructor(private readonly readiness: Readiness) {
-    this.responses = new Map([
+/**
+ * Health, readiness and metrics of a process. They are answered while the start still waits for the log or Postgres. If there is a key, callers
+ * without it learn only whether the process is alive and ready: the reasons and the labels of metrics name hosts and tenants.
+ */
+export class Operations {
+  private readonly responses: ReadonlyMap<string, Operate>;
+
+  /** @param key the bearer key of operations; undefined: everybody may see everything */
+  constructor(
+    private readonly readiness: Readiness,
+    private readonly key?: string,
+  ) {
+    this.responses = new Map<string, Operate>([
       ['/healthz', () => this.health()],
-      ['/readyz', () => this.ready()],
-      ['/metrics', () => this.metrics()],
+      ['/readyz', (authorization) => this.ready(authorization)],
+      ['/metrics', (authorization) => this.metrics(authorization)],
     ]);
   }
 
   /** Undefined if the path is not one of operations. */
-  at(path: string): (() => Promise<OperationsResponse>) | undefined {
+  at(path: string): Operate | undefined {
     return this.responses.get(path);
   }
 
@@ -30,14 +42,20 @@ export class Operations {
   }
 
   /** 200 when every part can do its work, else 503; each part with its reason. */
-  private async ready(): Promise<OperationsResponse> {
+  private async ready(authorization: string | undefined): Promise<OperationsResponse> {
     const { ready, parts } = await this.readiness.report();
-    return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', parts });
+    const status = ready ? 'ok' : 'unavailable';
+    return json(ready ? 200 : 503, this.isOpenTo(authorization) ? { status, parts } : { status });
   }
 
   /** Prometheus text exposition. */
-  private async metrics(): Promise<OperationsResponse> {
+  private async metrics(authorization: string | undefined): Promise<OperationsResponse> {
+    if (!this.isOpenTo(authorization)) throw authorization === undefined ? new OperationsKeyRequired() : new OperationsKeyWrong();
     return { status: 200, contentType: registry.contentType, text: await registry.metrics() };
+  }
+
+  private isOpenTo(authorization: string | undefined): boolean {
+    return this.key === undefined || isBearer(authorization, this.key);
   }
 }
 

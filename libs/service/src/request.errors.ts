@@ -58,3 +58,17 @@ export class ServiceStarting extends DomainError {
     super('The process is starting; come back in a moment');
   }
 }
+
+export class OperationsKeyRequired extends DomainError {
+  readonly code = 'credential.missing';
+  constructor() {
+    super('Send the key of operations (OPERATIONS_KEY of the service) in the header `Authorization: Bearer …`.');
+  }
+}
+
+export class OperationsKeyWrong extends DomainError {
+  readonly code = 'credential.invalid';
+  constructor() {
+    super('This is not the key of operations (OPERATIONS_KEY of the service).');
+  }
+}

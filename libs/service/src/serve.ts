@@ -4,6 +4,7 @@ import type { Settings, SettingsTable } from '#libs/config';
 import { observe, runUntilStopped } from '#libs/process';
 import type { processSettings } from '#libs/process';
 import { logger } from '#libs/tracing';
+import type { httpSettings } from './service.settings.js';
 import { start } from './start.js';
 import type { Composition } from './start.js';
 
@@ -20,7 +21,8 @@ export async function serve<T extends SettingsTable>(
   try {
     const settings = readSettings<T>(service, table, process.env);
     const tracing = observe(service, settings as unknown as Settings<typeof processSettings>);
-    const running = await runUntilStopped((stopping) => start({ service, ...compose(settings) }, stopping), {
+    const { operationsKey } = settings as Partial<Settings<typeof httpSettings>>;
+    const running = await runUntilStopped((stopping) => start({ service, operationsKey, ...compose(settings) }, stopping), {
       timeoutMs: (settings as unknown as Settings<typeof processSettings>).stopTimeoutMs,
       onStop: () => log.info(`${service} stops`),
       afterwards: () => tracing.shutdown(),

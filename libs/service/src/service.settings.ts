@@ -1,4 +1,4 @@
-import { integer, key, keys, list, origins, text, url } from '#libs/config';
+import { integer, key, keys, list, optionalBearerKey, origins, text, url } from '#libs/config';
 import { processSettings } from '#libs/process';
 
 /** Settings that several services have. An app spreads these tables into its own, so wording and default are the same everywhere. */
@@ -6,6 +6,9 @@ import { processSettings } from '#libs/process';
 export const httpSettings = {
   host: text('HOST', { help: 'Address to listen on.', fallback: '127.0.0.1' }),
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Port to listen on; 0 takes a free one.', fallback: '8080' }),
+  operationsKey: optionalBearerKey('OPERATIONS_KEY', {
+    help: 'The bearer key for /metrics and for the reasons in /readyz. Empty: everybody who reaches the port sees them.',
+  }),
 };
 
 /** Settings of a service that web pages call. */

@@ -25,6 +25,8 @@ export interface Composition extends BootOptions {
   host: string;
   /** 0 takes a free port. */
   port: number;
+  /** The bearer key of operations; undefined: everybody may see their reasons and metrics. */
+  operationsKey?: string | undefined;
   modules: readonly DynamicModule[];
 }
 
@@ -47,7 +49,7 @@ const bodyLimitBytes = 1_048_576;
  */
 export async function start(composition: Composition, stopping: AbortSignal = new AbortController().signal): Promise<RunningService> {
   const readiness = new Readiness();
-  const doors = new Doors(composition.service, bodyLimitBytes, new Operations(readiness));
+  const doors = new Doors(composition.service, bodyLimitBytes, new Operations(readiness, composition.operationsKey));
   const adapter = new FastifyAdapter({
     serverFactory: (others: RequestListener) => doors.server(others),
     bodyLimit: bodyLimitBytes,

@@ -29,6 +29,7 @@ const options: ConnectorsOptions = {
   deliveryBreakerOpenMs: 200,
   deliveryBreakerLongestOpenMs: 400,
   allowPrivateAddresses: true,
+  allowedUrls: [],
 };
 
 let producer: RecordProducer;

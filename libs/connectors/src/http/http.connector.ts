@@ -13,9 +13,10 @@ export class HttpConnector implements Connector<'http'> {
   private readonly http: HttpClient;
   private readonly credentials = new WeakMap<DestinationSpecOf<'http'>, readonly string[]>();
 
-  constructor({ allowPrivateAddresses, connectionsPerPeer }: ConnectorOptions) {
+  constructor({ allowPrivateAddresses, allowedUrls = [], connectionsPerPeer }: ConnectorOptions) {
     this.http = new HttpClient({
       allowPrivateAddresses,
+      allowedUrls,
       ...(connectionsPerPeer === undefined ? {} : { connectionsPerOrigin: connectionsPerPeer }),
     });
   }
