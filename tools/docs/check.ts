@@ -1,11 +1,12 @@
 /**
- * `npm run docs:check`: every path and every npm command that a document names exists, its GraphQL fits the schema, and every dependency has its
- * row in the decisions. Prints what does not hold, and where.
+ * `npm run docs:check`: every path and every npm command that a document names exists, its GraphQL fits the schema, every dependency has its row in
+ * the decisions, and every property of a document has a description. Prints what does not hold, and where.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildSchema, parse, validate } from 'graphql';
+import { undescribedProperties } from './descriptions.js';
 
 const { scripts, dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
   string,
@@ -46,6 +47,10 @@ for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
   if (!rows.includes(`\`${name}\``) && !rows.includes(`\`${name.split('/')[0]}/*\``))
     problems.push(`${decisions}: no row says what ${name} is for`);
 }
+
+const documents = 'docs/documents.schema.json';
+for (const path of undescribedProperties(JSON.parse(readFileSync(documents, 'utf8'))))
+  problems.push(`${documents}: ${path} has no description`);
 
 for (const problem of problems) console.log(problem);
 process.exit(problems.length === 0 ? 0 : 1);

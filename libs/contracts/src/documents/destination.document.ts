@@ -24,7 +24,8 @@ const common = z.strictObject({
             .max(7 * day),
         )
         .max(50)
-        .default(retryDelaysMs),
+        .default(retryDelaysMs)
+        .describe('One wait for each retry, in ms: at most 50, each 10 ms to 7 days.'),
     })
     .prefault({})
     .describe(
@@ -56,5 +57,9 @@ const options = Object.values(destinationKinds).map((kind) => kind.extend(common
 /** A destination's own fields by its kind, and the common ones. A kind is declared in `destinations/<kind>.destination.ts`. */
 export const destinationSpec: z.ZodType<DestinationSpec> = z.discriminatedUnion('kind', options as [(typeof options)[number]]);
 
-export const destinationDocument = documentOf('Destination', destinationSpec, 'A system that decisions are delivered to.');
+export const destinationDocument = documentOf(
+  'Destination',
+  destinationSpec.describe('Where deliveries go, and how attempts are limited and repeated.'),
+  'A system that decisions are delivered to.',
+);
 export type DestinationDocument = z.infer<typeof destinationDocument>;

@@ -19,7 +19,7 @@ const stepShape = Object.fromEntries(Object.entries(stepSpecs).map(([kind, spec]
  */
 export const flowStep = z
   .strictObject({
-    id: name,
+    id: name.describe('The name of the step, unique in the flow. Expressions read its output as `steps.ID`.'),
     needs: z.array(name).optional().describe('Ids of the steps that must finish before this one starts; default: the step above.'),
     when: expression.optional().describe('A condition; the step is skipped unless it is true.'),
     ...stepShape,
@@ -43,8 +43,9 @@ export const flowSpec = z
         types: z.array(z.string().min(1)).min(1).optional().describe('Patterns of event types; `*` matches any text; default: all types.'),
         when: expression.optional().describe('A condition over `event`; no run starts unless it is true.'),
       })
-      .prefault({}),
-    steps: z.array(flowStep).min(1).max(50),
+      .prefault({})
+      .describe('Which events start a run; default: every event of the tenant.'),
+    steps: z.array(flowStep).min(1).max(50).describe('The steps, 1 to 50. A step can need only steps above it.'),
     onFailure: z
       .enum(['park-key', 'skip'])
       .default('park-key')
@@ -69,7 +70,7 @@ export type FlowSpec = z.infer<typeof flowSpec>;
 
 export const flowDocument = documentOf(
   'Flow',
-  flowSpec,
+  flowSpec.describe('Which events start a run, what its steps do, and what it decides.'),
   'Describes what happens to which events. Immutable per version: a run keeps the version it started with.',
 );
 export type FlowDocument = z.infer<typeof flowDocument>;

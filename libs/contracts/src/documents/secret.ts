@@ -9,7 +9,14 @@ export const secret = marked(
   { kind: 'secret' },
   z.union([
     z.strictObject({ value: z.string().min(1).describe('The secret in the clear; encrypted before it is stored.') }),
-    z.strictObject({ sealed: z.string(), fingerprint: z.string() }).describe('The stored form, as `millrace get` prints it.'),
+    z
+      .strictObject({
+        sealed: z
+          .string()
+          .describe('The encrypted text. Only the installation that encrypted it can open it, for the same tenant, document and field.'),
+        fingerprint: z.string().describe('Tells two secrets apart without revealing them.'),
+      })
+      .describe('The stored form, as `millrace get` prints it.'),
   ]),
 ).describe('A secret. Write `{ value: … }`; it is returned only in its encrypted form.');
 export type Secret = z.infer<typeof secret>;

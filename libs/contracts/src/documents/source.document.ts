@@ -23,18 +23,19 @@ const extraction = {
     ),
   lane: z
     .strictObject({
-      default: z.enum(lanes).default('normal'),
+      default: z.enum(lanes).default('normal').describe('The lane of events that no rule matches.'),
       rules: z
         .array(
           z.strictObject({
             types: z.array(z.string().min(1)).min(1).describe('Patterns of event types; `*` matches any text.'),
-            lane: z.enum(lanes),
+            lane: z.enum(lanes).describe('The lane of the events that match.'),
           }),
         )
         .default([])
         .describe('The first rule with a matching pattern wins.'),
     })
-    .default({ default: 'normal', rules: [] }),
+    .default({ default: 'normal', rules: [] })
+    .describe('How urgent the events are. Each lane has workers of its own, and events of one customer keep their order within a lane.'),
 };
 
 const publicUrl = addressOrSecret
@@ -49,17 +50,31 @@ const secrets = z
 
 /** Exactly how requests to this source are verified. */
 export const sourceSpec = z.discriminatedUnion('scheme', [
-  z.strictObject({ scheme: z.enum(presets), secrets, publicUrl, ...extraction }),
-  z.strictObject({ scheme: z.literal('custom'), custom: signatureScheme, secrets, publicUrl, ...extraction }),
+  z.strictObject({
+    scheme: z.enum(presets).describe('The provider, whose preset says how requests are verified and read: `docs/providers.md`.'),
+    secrets,
+    publicUrl,
+    ...extraction,
+  }),
+  z.strictObject({
+    scheme: z.literal('custom').describe('A provider without a preset; `custom` says how its requests are verified.'),
+    custom: signatureScheme.describe('How requests prove who sent them. Header names are case-insensitive.'),
+    secrets,
+    publicUrl,
+    ...extraction,
+  }),
   z
-    .strictObject({ scheme: z.literal('api-key'), ...extraction })
+    .strictObject({
+      scheme: z.literal('api-key').describe('Requests are authenticated by an API key with the scope INGEST.'),
+      ...extraction,
+    })
     .describe('Accepts CloudEvents at `POST /v1/events` with an API key. The CloudEvents attribute `source` names this document.'),
 ]);
 export type SourceSpec = z.infer<typeof sourceSpec>;
 
 export const sourceDocument = documentOf(
   'Source',
-  sourceSpec,
+  sourceSpec.describe('How requests are verified, and where customer, type, id and lane of an event stand.'),
   'A partner’s channel in: how requests are verified, and how customer, type, id and lane of an event are found.',
 );
 export type SourceDocument = z.infer<typeof sourceDocument>;

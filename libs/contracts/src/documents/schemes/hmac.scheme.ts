@@ -4,7 +4,7 @@ import { checkSignedContent, signedContent } from './signed-content.js';
 export const hmacScheme = signedContent
   .extend({
     kind: z.literal('hmac').optional().describe('A code made with a shared secret (HMAC); the default.'),
-    algorithm: z.enum(['hmac-sha256', 'hmac-sha512', 'hmac-sha1']).default('hmac-sha256'),
+    algorithm: z.enum(['hmac-sha256', 'hmac-sha512', 'hmac-sha1']).default('hmac-sha256').describe('The hash function of the code.'),
     key: z
       .enum(['utf8', 'hex', 'base64', 'whsec'])
       .default('utf8')
