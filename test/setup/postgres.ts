@@ -9,7 +9,7 @@ import { sharedByProjects } from './shared-by-projects.js';
 
 const template = 'millrace_template';
 
-/** One Postgres for the whole test run, migrated once; each test takes a copy (`freshDatabase`). */
+/** One Postgres for the whole test run, of the programs in `TEST_POSTGRES_PROGRAMS` or else npm's, migrated once; each test takes a copy (`freshDatabase`). */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { server, release } = await sharedByProjects('postgres', start);
   project.provide('postgresUrl', server.url);
@@ -19,7 +19,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 async function start(): Promise<{ url: string; stop(): Promise<void> }> {
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-test-postgres-'));
-  const postgres = await EmbeddedPostgres.start({ directory, durable: false });
+  const programs = process.env['TEST_POSTGRES_PROGRAMS'];
+  const postgres = await EmbeddedPostgres.start({ directory, durable: false, ...(programs && { programs }) });
   await createTemplate(postgres.url);
   return {
     url: postgres.url,

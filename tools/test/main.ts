@@ -1,11 +1,12 @@
 /**
  * `npm test`: all tests, those first that fail cheapest. Files tagged `both-logs` run on the local broker and again on a real Kafka, which comes
- * from KAFKA_BROKERS, Docker or Java, in that order; it starts while the unit tests run. Ends with where the time went and `N passed, N failed`.
+ * from KAFKA_BROKERS, Docker or Java, in that order; it starts while the unit tests run. What sends SQL also runs on the oldest Postgres that is
+ * promised, where it is installed. Ends with where the time went and `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import type { StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -24,6 +25,9 @@ const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const times = new TimeTable();
 const reports = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 
+/** The lowest version that the documentation promises. */
+const oldestPostgres = 15;
+
 const given = process.env['KAFKA_BROKERS'];
 const way = await findKafka(given);
 const kafka: Promise<RunningKafka | undefined> = way === 'docker' || way === 'java' ? startKafka({ way }) : Promise.resolve(undefined);
@@ -33,6 +37,7 @@ await step('Unit', () => vitest('unit', ['--project', 'unit']));
 // Only one start at a time fetches Kafka's jars: the integration tests start brokers, too.
 await kafka.catch(() => undefined);
 await step('On the local broker', () => vitest('local', ['--project', 'integration', '--project', 'journeys']));
+await step(`On Postgres ${oldestPostgres}`, testOnOldestPostgres);
 await step('Chaos, a short run', () =>
   chaos('no fault', ['--minutes', '1', '--rate', '60', '--seed', '16', '--faults', 'kill,pause,broker,postgres,sink'], 'passed'),
 );
@@ -101,6 +106,19 @@ async function chaos(name: string, args: readonly string[], expected: string): P
   if (asExpected) total.passed += 1;
   else total.failed += 1;
   return 1;
+}
+
+/** The folders that migrate, or send SQL. Programs: Debian's package. @returns how many tests ran */
+async function testOnOldestPostgres(): Promise<number> {
+  const programs = process.env['TEST_POSTGRES_PROGRAMS'] ?? `/usr/lib/postgresql/${oldestPostgres}/bin`;
+  if (!existsSync(programs)) {
+    console.log(
+      `Postgres ${oldestPostgres} was not tested: there is no ${programs} (Debian: apt-get install postgresql-${oldestPostgres}).`,
+    );
+    return 0;
+  }
+  const folders = ['libs/migrations', 'libs/persistence', 'libs/bulk', 'apps/ai-processing', 'apps/connectors', 'apps/query'];
+  return vitest('oldest-postgres', ['--project', 'integration', ...folders], { TEST_POSTGRES_PROGRAMS: programs });
 }
 
 /** The files whose behaviour depends on the log. @returns how many tests ran */

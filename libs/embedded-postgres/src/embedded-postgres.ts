@@ -11,7 +11,7 @@ import { identityOf, isAlive, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
 import { freePort } from '#libs/ports';
 import { sleep, startTimer } from '#libs/time';
-import { findInstallation } from './installation.js';
+import { findInstallation, installationIn, majorVersionOf } from './installation.js';
 import type { Installation } from './installation.js';
 import { commandOf } from './processes.js';
 import { findRunner } from './unprivileged.js';
@@ -26,6 +26,8 @@ export interface EmbeddedPostgresOptions {
   durable: boolean;
   /** Default: the port of the last start when it is free, otherwise a free one. */
   port?: number;
+  /** Folder of the programs, such as `/usr/lib/postgresql/15/bin`, to test with another version. Default: npm's binaries. */
+  programs?: string;
 }
 
 const login = 'millrace';
@@ -72,7 +74,7 @@ export class EmbeddedPostgres {
     const files = filesIn(await realpath(options.directory));
     const lock = lockFolder(options.directory, files.lock);
     try {
-      const installation = await findInstallation();
+      const installation = options.programs === undefined ? await findInstallation() : installationIn(options.programs);
       const runner = await findRunner(installation.postgres);
       await endOrphan(files.data);
       if (!existsSync(files.data)) await initialize(installation, runner, files, options.durable);
@@ -127,9 +129,8 @@ async function initialize(installation: Installation, runner: Runner, files: Fil
     `--pwfile=${files.password}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    '--locale-provider=builtin',
-    '--builtin-locale=C.UTF-8',
     '--locale=C',
+    ...((await majorVersionOf(installation)) >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : []),
     ...(durable ? [] : ['--no-sync']),
   ]);
   await execute(file, args).catch((error: Error & { stderr: string }) => {

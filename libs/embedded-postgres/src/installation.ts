@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, symlink } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 
 /** The programs of the installed Postgres. */
 export interface Installation {
@@ -24,6 +26,17 @@ export async function findInstallation(): Promise<Installation> {
   }
   await restoreLinks(path.resolve(path.dirname(installation.postgres), '..', '..'));
   return installation;
+}
+
+/** The programs in a folder, such as `/usr/lib/postgresql/15/bin`. */
+export function installationIn(folder: string): Installation {
+  return { initdb: path.join(folder, 'initdb'), postgres: path.join(folder, 'postgres') };
+}
+
+/** The major version of the programs, such as 18. */
+export async function majorVersionOf({ postgres }: Installation): Promise<number> {
+  const { stdout } = await promisify(execFile)(postgres, ['--version']);
+  return Number(/\d+/.exec(stdout)?.[0]);
 }
 
 /**

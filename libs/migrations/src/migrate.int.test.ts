@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { uniqueName } from '#libs/testing';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { Database, SchemaOutdated, StorageUnavailable } from '#libs/persistence';
-import { migrate, requireSchema } from './index.js';
+import { MigrationRefused, migrate, requireSchema } from './index.js';
 import { migrationNames } from './migrations/index.js';
 
 let admin: Client;
@@ -95,6 +95,67 @@ test('a plain login that owns the database and may create roles can migrate it',
   await migrate(url);
   expect(await applied()).toEqual(migrationNames);
   await expect(start()).resolves.toBeUndefined();
+});
+
+/** Turns `url` into that of a new login. */
+async function asLogin(rights = ''): Promise<string> {
+  const login = uniqueName('login');
+  await admin.query(`CREATE ROLE ${escapeIdentifier(login)} LOGIN ${rights} PASSWORD 'secret'`);
+  url = Object.assign(new URL(url), { username: login, password: 'secret' }).href;
+  return login;
+}
+
+async function refusal(): Promise<string> {
+  const error = await migrate(url).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(MigrationRefused);
+  expect((await owner.query(`SELECT to_regclass('migration') AS migration`)).rows).toEqual([{ migration: null }]);
+  return (error as Error).message;
+}
+
+test('a login that may not create tables is refused before anything is changed', async () => {
+  const login = await asLogin();
+  expect(await refusal()).toBe(
+    `The login ${login} may not create tables in the schema public of the database ${name}: as an administrator, run ALTER DATABASE "${name}" OWNER TO "${login}", then migrate again.`,
+  );
+});
+
+test('a login that cannot take the roles is refused, and what the refusal asks for is enough', async () => {
+  const login = await asLogin();
+  await admin.query(`ALTER DATABASE ${escapeIdentifier(name)} OWNER TO ${escapeIdentifier(login)}`);
+  const remedy = 'GRANT millrace_service, millrace_query TO';
+  expect(await refusal()).toBe(
+    `The login ${login} is no member of the roles millrace_service and millrace_query and may not become one: as an administrator, run ${remedy} "${login}", then migrate again.`,
+  );
+  await admin.query(`${remedy} ${escapeIdentifier(login)}`);
+  await migrate(url);
+  expect(await applied()).toEqual(migrationNames);
+});
+
+test('a login that does not own the tables is refused with the name of the one that does', async () => {
+  await migrate(url);
+  const { rows } = await owner.query<{ owner: string }>('SELECT current_user AS owner');
+  const login = await asLogin('CREATEROLE');
+  await expect(migrate(url)).rejects.toThrow(`belong to ${rows[0]!.owner}, not to ${login}: migrate with the login ${rows[0]!.owner}.`);
+});
+
+test('where the roles do not exist, a login that may not create them is told how an administrator does', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'millrace-no-roles-'));
+  const postgres = await EmbeddedPostgres.start({ directory, durable: false });
+  const superuser = new Client({ connectionString: postgres.url });
+  await superuser.connect();
+  try {
+    await superuser.query(`CREATE ROLE plain LOGIN PASSWORD 'secret'`);
+    await superuser.query('ALTER DATABASE millrace OWNER TO plain');
+    const plain = Object.assign(new URL(postgres.url), { username: 'plain', password: 'secret' }).href;
+    const remedy = 'CREATE ROLE millrace_service; CREATE ROLE millrace_query; GRANT millrace_service, millrace_query TO "plain"';
+    await expect(migrate(plain)).rejects.toThrow(`as an administrator, run ${remedy}, then migrate again.`);
+    await superuser.query(remedy);
+    await migrate(plain);
+  } finally {
+    await superuser.end();
+    await postgres.stop();
+    await rm(directory, { recursive: true });
+  }
 });
 
 test('without Postgres it fails as unavailable storage', async () => {

@@ -1,6 +1,7 @@
 import { SettingsInvalid, readSettings, url } from '#libs/config';
 import { StorageUnavailable } from '#libs/persistence';
 import { migrate } from './migrate.js';
+import { MigrationRefused } from './migration-rights.js';
 
 /** `npm run migrate`: brings the database of DATABASE_URL to the schema of this build. */
 const settings = {
@@ -15,7 +16,7 @@ try {
   await migrate(databaseUrl);
   console.log('The database has the schema of this build.');
 } catch (error) {
-  if (!(error instanceof SettingsInvalid || error instanceof StorageUnavailable)) throw error;
+  if (!(error instanceof SettingsInvalid || error instanceof StorageUnavailable || error instanceof MigrationRefused)) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { StorageUnavailable, translated } from '#libs/persistence';
 import { applyFunctions, readFunctions } from './functions.js';
+import { MigrationRefused, requireMigrationRights } from './migration-rights.js';
 import { migrations } from './migrations/index.js';
 
 /** Any number, as long as nothing else in the same database locks it. */
@@ -9,8 +10,9 @@ const migrationLock = 5_108_212_026;
 /**
  * Brings the database to the schema and the SQL functions of this build. Many processes may run it at once: one migrates, the others wait
  * and find it done. An older build leaves newer migrations alone, and puts its own functions back.
- * Needs a direct connection (no transaction pooler) of a login that owns the schema and may create roles, or finds them created.
+ * Needs a direct connection (no transaction pooler). `docs/operations.md` lists the rights that its login needs.
  * @throws StorageUnavailable when Postgres is not available
+ * @throws MigrationRefused when the server is too old or the login lacks a right; nothing was changed
  */
 export async function migrate(url: string, functions = readFunctions()): Promise<void> {
   const lock = new Client({ connectionString: url, application_name: 'millrace-migrate', connectionTimeoutMillis: 5_000, keepAlive: true });
@@ -20,13 +22,22 @@ export async function migrate(url: string, functions = readFunctions()): Promise
   });
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+    await requireMigrationRights(lock);
     await applyMigrations(url);
     await applyFunctions(lock, functions);
   } catch (error) {
-    throw translated(error);
+    throw refusalOf(error) ?? translated(error);
   } finally {
     await lock.end(); // releases the lock
   }
+}
+
+const insufficientPrivilege = '42501';
+
+/** For a right that the checks before do not know of, such as one that an administrator took from the login. */
+function refusalOf(error: unknown): MigrationRefused | undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === insufficientPrivilege)) return undefined;
+  return new MigrationRefused(`Postgres refuses a statement of the migration: ${error.message}.`, error);
 }
 
 /** TypeORM is loaded here and nowhere else: a service that only checks the schema does not pay for its modules. */

@@ -26,8 +26,9 @@ export class Spine1795219200000 implements MigrationInterface {
 const role = (name: string): string => `DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${name}') THEN CREATE ROLE ${name} NOLOGIN; END IF;
   EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`;
+/** Postgres 15 has no privilege `SET` of a membership: there, every member may take the role. */
 const membership = (name: string): string => `DO $$ BEGIN
-  IF NOT pg_has_role(current_user, '${name}', 'SET') THEN GRANT ${name} TO CURRENT_USER; END IF; END $$`;
+  IF NOT pg_has_role(current_user, '${name}', CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'MEMBER' ELSE 'SET' END) THEN GRANT ${name} TO CURRENT_USER; END IF; END $$`;
 
 const roles = [
   role('millrace_service'),
