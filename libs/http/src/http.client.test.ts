@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { HttpClient } from './http.client.js';
 import type { HttpClientOptions, HttpRequest } from './http.client.js';
@@ -114,6 +115,21 @@ test('a closed port and a connection that breaks are unreachable', async () => {
   await new Promise((closed) => broken.close(closed));
   await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(/could not be reached: .*ECONNREFUSED/);
 });
+
+test.each(['HTTP/1.1 2xx secret\r\n\r\n', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz secret\r\n'])(
+  'what a destination sent stands in no error, if it cannot be read: %j',
+  async (bytes) => {
+    const garbled = createTcpServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end(bytes)));
+    await new Promise<void>((listening) => garbled.listen(0, '127.0.0.1', listening));
+    cleanups.push(() => garbled.close());
+    const { port } = garbled.address() as AddressInfo;
+    const error = await clientOf()
+      .post(request(`http://127.0.0.1:${port}/`))
+      .catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(HostUnreachable);
+    expect(inspect(error, { depth: Infinity })).not.toContain('secret');
+  },
+);
 
 test.each(['127.0.0.1', '[::1]', '2130706433', '0x7f.1', '[::ffff:7f00:1]'])('the literal address %s is refused', async (host) => {
   const { port, connections } = await serverOf((_, response) => response.end());

@@ -3,8 +3,14 @@ import { messageOf } from '#libs/contracts';
 /** No complete response came: the name did not resolve, the connection failed, or it broke. */
 export class HostUnreachable extends Error {
   constructor(host: string, cause: unknown) {
-    super(`${host} could not be reached: ${messageOf(cause)}`, { cause });
+    super(`${host} could not be reached: ${messageOf(cause)}`, { cause: withoutContent(cause) });
   }
+}
+
+/** An error of undici's parser carries the bytes that it could not read. A peer may repeat a credential in them. */
+function withoutContent(cause: unknown): unknown {
+  if (cause instanceof Error && 'data' in cause) delete cause.data;
+  return cause;
 }
 
 /** The deadline of the whole exchange (name, connection, request, response) passed. */
