@@ -4,6 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { join } from 'node:path';
+import { isLoopback } from '#libs/ports';
 import { logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { Broker } from './apis/api.js';
@@ -157,8 +158,4 @@ async function bind(server: Server, host: string, port: number): Promise<void> {
       { cause: error },
     );
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

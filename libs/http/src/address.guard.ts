@@ -30,11 +30,6 @@ function isIsatap({ parts }: ipaddr.IPv6): boolean {
   return (parts[4] === 0 || parts[4] === 0x200) && parts[5] === 0x5efe;
 }
 
-/** True for a host that only this machine reaches. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || forbiddenRange(host) === 'loopback';
-}
-
 /** @throws HostAddressForbidden */
 export function requirePublic(host: string, address: string): void {
   const range = forbiddenRange(address);

@@ -1,4 +1,3 @@
 export { HttpClient } from './http.client.js';
 export type { HttpResponse, HttpClientOptions, HttpRequest } from './http.client.js';
 export { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';
-export { isLoopback } from './address.guard.js';

@@ -1,1 +1,1 @@
-export { freePort, isFree, takesConnections } from './ports.js';
+export { freePort, isFree, isLoopback, takesConnections } from './ports.js';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { freePort, isFree, takesConnections } from './ports.js';
+import { freePort, isFree, isLoopback, takesConnections } from './ports.js';
 
 test('a free port is one that a server can listen on, outside the ports of outgoing connections', async () => {
   const port = await freePort();
@@ -14,4 +14,9 @@ test('a free port is one that a server can listen on, outside the ports of outgo
   server.close();
   await once(server, 'close');
   expect(await isFree(port)).toBe(true);
+});
+
+test('loopback is what no other machine reaches, and 0.0.0.0 is not', () => {
+  expect(['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1', 'localhost'].map(isLoopback)).toEqual([true, true, true, true, true]);
+  expect(['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example', 'example', ''].map(isLoopback)).not.toContain(true);
 });

@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { isLoopback } from '#libs/ports';
 import { AddressNotFound, RequestInvalid } from '#libs/service';
 import { localModelOptions } from '../config.js';
 import type { LocalModelOptions } from '../config.js';
@@ -46,10 +47,6 @@ export class FaultsController {
 
   /** @throws AddressNotFound for all other callers, so that the address does not exist for them */
   private requireLocal({ socket }: FastifyRequest): void {
-    if (!this.options.faults || !isLoopback(socket.remoteAddress)) throw new AddressNotFound();
+    if (!this.options.faults || !isLoopback(socket.remoteAddress ?? '')) throw new AddressNotFound();
   }
-}
-
-function isLoopback(address: string | undefined): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\./.test(address ?? '');
 }
