@@ -78,7 +78,7 @@ function operationsPage(): string {
     });
   const intro =
     'Every query, command and subscription of the contract, as every door offers it. Each can also fail with `credential.*`, `request.*` and `storage.unavailable`; the codes stand in [failures.md](failures.md). ' +
-    'Types and descriptions: [schema.graphql](schema.graphql). Over GraphQL, queries and commands are sent by `POST /graphql`; subscriptions run over a WebSocket at the same path, in the protocol `graphql-transport-ws`, with the header `authorization` in the upgrade or in `connection_init`.';
+    'Types and descriptions: [schema.graphql](schema.graphql). Over GraphQL, queries and commands are sent by `POST /graphql`; subscriptions run at the same path over a WebSocket in the protocol `graphql-transport-ws`, or as server-sent events: [graphql.md](graphql.md).';
   const table = ['| operation | kind | scope | cost | input | failures |', '| --- | --- | --- | --- | --- | --- |', ...rows];
   return ['# Operations', '', generated, '', intro, '', ...table, ''].join('\n');
 }

@@ -11,7 +11,9 @@ import type { QuerySettings } from './config.js';
 import { Executor } from './doors/graphql/executor.js';
 import { graphqlModule } from './doors/graphql/graphql.module.js';
 import { standardLimits } from './doors/graphql/limits.js';
+import { EventStreamServer } from './doors/graphql/event-stream.server.js';
 import { SubscriptionServer } from './doors/graphql/subscription.server.js';
+import { Subscriptions } from './doors/graphql/subscriptions.js';
 import { OperationRunner } from './operations/operation-runner.js';
 import type { Part } from './operations/part.js';
 import { CursorSigner } from './paging/cursor.js';
@@ -29,7 +31,12 @@ export class QueryModule {
       module: QueryModule,
       imports: [foundation, graphqlModule([foundation])],
       controllers: nouns.flatMap(({ controllers = [] }) => controllers),
-      providers: [SubscriptionServer, { provide: AllowedOrigins, useValue: new AllowedOrigins(settings.allowedOrigins) }],
+      providers: [
+        Subscriptions,
+        SubscriptionServer,
+        EventStreamServer,
+        { provide: AllowedOrigins, useValue: new AllowedOrigins(settings.allowedOrigins) },
+      ],
     };
   }
 }

@@ -8,5 +8,12 @@ export type { RunningService } from './start.js';
 export { StartWait } from './start-wait.js';
 export { failureHeaders, problemOf } from './problem.js';
 export { Readiness } from './readiness.js';
-export { AddressNotFound, MediaTypeUnsupported, MethodNotAllowed, RequestInvalid } from './request.errors.js';
+export {
+  AddressNotFound,
+  MediaTypeUnsupported,
+  MethodNotAllowed,
+  RequestInvalid,
+  RequestMalformed,
+  RequestTooLarge,
+} from './request.errors.js';
 export { logOptions, storageOptions } from './boot-options.js';

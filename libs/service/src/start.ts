@@ -19,6 +19,7 @@ import { ProblemFilter } from './problem.filter.js';
 import { Readiness } from './readiness.js';
 import { observeRequest } from './request-duration.js';
 import { StartWait, unlessAborted } from './start-wait.js';
+import { UnusedConnections } from './unused-connections.js';
 
 /** One process: the services that run in it, the resources that they share, and where it listens. */
 export interface Composition extends BootOptions {
@@ -102,7 +103,8 @@ async function openOrClose(
 }
 
 async function open(app: NestFastifyApplication, fastify: FastifyInstance, composition: Composition): Promise<void> {
-  fastify.addHook('onClose', () => closed(fastify.server));
+  const unused = new UnusedConnections(fastify.server);
+  fastify.addHook('onClose', () => closed(fastify.server, unused));
   readBodies(fastify);
   compressResponses(fastify);
   measureRequests(fastify, composition.service);
@@ -113,9 +115,10 @@ async function open(app: NestFastifyApplication, fastify: FastifyInstance, compo
 }
 
 /** Closes the server, because Fastify does not close a server that it did not open. */
-async function closed(server: Server): Promise<void> {
+async function closed(server: Server, unused: UnusedConnections): Promise<void> {
   if (!server.listening) return;
-  server.close(); // closes idle connections, too
+  server.close(); // closes idle connections, too, if they had a request before
+  unused.close();
   await once(server, 'close');
 }
 
@@ -148,6 +151,7 @@ async function consume(
 
 function measureRequests(fastify: FastifyInstance, service: string): void {
   fastify.addHook('onResponse', (request, reply, done) => {
+    if (String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')) return done(); // it ends when the caller leaves
     observeRequest(service, request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime);
     done();
   });

@@ -4,6 +4,7 @@ import { BatchWriter } from '#libs/persistence';
 import { counter, gauge } from '#libs/tracing';
 import { EventTable } from '../events/event.table.js';
 import type { EventRow } from '../events/event.operations.js';
+import { typeCondition } from '../paging/filter.js';
 import { ChangeQueue } from './change-queue.js';
 import type { ChangeBatch } from './change-queue.js';
 import { SubscriberTooSlow } from './event-change.errors.js';
@@ -54,6 +55,7 @@ export class EventChanges {
 
   constructor(private readonly events: EventTable) {}
 
+  /** @throws ArgumentInvalid if the filter's type is no type and no prefix */
   subscribe(tenant: string, filter: EventChangeFilter): AsyncIterableIterator<ChangeBatch> {
     const queue = new ChangeQueue({
       maxBatch,
@@ -94,7 +96,9 @@ export class EventChanges {
   }
 }
 
+/** @throws ArgumentInvalid */
 function matcher({ eventId, customer, source, type }: EventChangeFilter): (event: EventRow) => boolean {
+  typeCondition(type); // refuses what the filter of a list refuses
   const fits = type == null ? () => true : typeMatcher([type]);
   const is = (wanted: string | null | undefined, value: string): boolean => wanted == null || wanted === value;
   return (event) => is(eventId, event.id) && is(customer, event.customer.key) && is(source, event.source) && fits(event.type);

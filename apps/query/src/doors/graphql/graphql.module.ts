@@ -6,6 +6,7 @@ import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginUsageReportin
 import { GraphQLError, print } from 'graphql';
 import type { FastifyRequest } from 'fastify';
 import { OperationRunner, handled, resolvedFields } from '../../operations/operation-runner.js';
+import type { RequestCredentials } from '../../operations/operation-runner.js';
 import { contract, contractSchema } from './contract.js';
 import { Executor } from './executor.js';
 import { asHttpError, formatted } from './failures.js';
@@ -46,10 +47,14 @@ export function graphqlModule(imports: DynamicModule[]): DynamicModule {
   });
 }
 
-async function contextOf(operations: OperationRunner, { headers }: FastifyRequest): Promise<GraphQLContext> {
+export function credentialsOf({ headers }: FastifyRequest): RequestCredentials {
   const tenant = headers['millrace-tenant'];
+  return { authorization: headers.authorization, tenant: Array.isArray(tenant) ? tenant[0] : tenant };
+}
+
+async function contextOf(operations: OperationRunner, request: FastifyRequest): Promise<GraphQLContext> {
   try {
-    return await operations.contextFor({ authorization: headers.authorization, tenant: Array.isArray(tenant) ? tenant[0] : tenant });
+    return await operations.contextFor(credentialsOf(request));
   } catch (error) {
     throw asHttpError(error);
   }

@@ -2,8 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { GraphQLSchemaHost } from '@nestjs/graphql';
-import { GraphQLError, OperationTypeNode, getOperationAST, parse, validate } from 'graphql';
+import { GraphQLError } from 'graphql';
 import type { ExecutionArgs } from 'graphql';
 import { CloseCode } from 'graphql-ws';
 import type { Context, SubscribePayload } from 'graphql-ws';
@@ -14,25 +13,20 @@ import type { VerifyClientCallbackAsync } from 'ws';
 import { DomainError } from '#libs/contracts';
 import { AllowedOrigins, Doors, OriginForbidden, problemOf } from '#libs/service';
 import type { SocketDoor } from '#libs/service';
-import { startInterval, startTimer } from '#libs/time';
+import { startTimer } from '#libs/time';
 import { logger } from '#libs/tracing';
 import { OperationRunner } from '../../operations/operation-runner.js';
 import type { RequestCredentials } from '../../operations/operation-runner.js';
-import { Executor } from './executor.js';
 import { formatted } from './failures.js';
 import { graphqlPath } from './graphql.module.js';
-import { standardLimits } from './limits.js';
 import type { GraphQLContext } from './resolvers.js';
 import { subscribeInBatches } from './subscription.results.js';
+import { Subscriptions, maxSubscriptionBytes, maxSubscriptions, refusal } from './subscriptions.js';
 
 type Parameters = Record<string, unknown> | undefined;
 type Admitted = { context?: GraphQLContext; recheck?: NodeJS.Timeout };
 type Socket = Context<Parameters, Extra & Partial<Admitted>>;
 
-const maxMessageBytes = 64 * 1_024;
-const maxSubscriptionsPerSocket = 20;
-/** A key that is revoked or expires ends its sockets within this. */
-const recheckMs = 15_000;
 /** A client that does not answer the closing handshake of a server that stops is cut off after this. */
 const closeTimeoutMs = 2_000;
 /** RFC 6455 says 1013, "try again later", through IANA's registry. */
@@ -53,9 +47,8 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
 
   constructor(
     private readonly doors: Doors,
-    private readonly schemaHost: GraphQLSchemaHost,
     private readonly runner: OperationRunner,
-    private readonly executor: Executor,
+    private readonly subscriptions: Subscriptions,
     origins: AllowedOrigins,
   ) {
     // Browsers let any page open a socket to any host, and only the server can refuse it.
@@ -64,7 +57,7 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
       const { problem } = problemOf(new OriginForbidden(), { method: 'GET', route: graphqlPath });
       done(false, problem.status, JSON.stringify(problem), { 'Content-Type': 'application/problem+json' });
     };
-    this.sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, verifyClient });
+    this.sockets = new WebSocketServer({ noServer: true, maxPayload: maxSubscriptionBytes, verifyClient });
   }
 
   onApplicationBootstrap(): void {
@@ -109,41 +102,15 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
       socket.extra.socket.close(error.outcome === 'retry' ? tryAgainLater : forbidden, error.code);
       return false;
     }
-    socket.extra.recheck = startInterval(() => void this.recheck(socket, credentials), recheckMs).unref();
+    socket.extra.recheck = this.subscriptions.recheck(credentials, ({ code }) => socket.extra.socket.close(CloseCode.Forbidden, code));
     return true;
   }
 
-  /** Only a refusal ends the socket: an unavailable configuration says nothing about the key. */
-  private async recheck({ extra }: Socket, credentials: RequestCredentials): Promise<void> {
-    try {
-      await this.runner.contextFor(credentials);
-    } catch (error) {
-      if (error instanceof DomainError && error.outcome === 'reject') extra.socket.close(CloseCode.Forbidden, error.code);
-      else log.warn({ err: error }, 'the key of a socket could not be checked');
+  private prepare(socket: Socket, payload: SubscribePayload): ExecutionArgs | readonly GraphQLError[] {
+    if (Object.keys(socket.subscriptions).length > maxSubscriptions) {
+      return [refusal('request.tooExpensive', `A socket carries at most ${maxSubscriptions} subscriptions`)];
     }
-  }
-
-  private prepare(socket: Socket, { query, variables, operationName }: SubscribePayload): ExecutionArgs | readonly GraphQLError[] {
-    const { schema } = this.schemaHost;
-    const contextValue = socket.extra.context!;
-    if (Object.keys(socket.subscriptions).length > maxSubscriptionsPerSocket) {
-      return [refused('request.tooExpensive', `A socket carries at most ${maxSubscriptionsPerSocket} subscriptions`)];
-    }
-    try {
-      const document = parse(query, { maxTokens: standardLimits.maxTokens });
-      const invalid = validate(schema, document);
-      if (invalid.length > 0) return invalid;
-      const operation = getOperationAST(document, operationName);
-      if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
-        return [refused('request.invalid', 'Only subscriptions run over a socket; send everything else by POST')];
-      }
-      const given = variables ?? {};
-      const errors = this.executor.check({ schema, document, operation, variables: given });
-      return errors.length > 0 ? errors : { schema, document, operationName, variableValues: given, contextValue };
-    } catch (error) {
-      if (error instanceof GraphQLError) return [error];
-      throw error;
-    }
+    return this.subscriptions.prepare(payload, socket.extra.context!);
   }
 }
 
@@ -155,8 +122,6 @@ function credentialsOf({ connectionParams, extra }: Socket): RequestCredentials 
   };
   return { authorization: text('authorization'), tenant: text('millrace-tenant') };
 }
-
-const refused = (code: string, message: string): GraphQLError => new GraphQLError(message, { extensions: { code } });
 
 function asError(error: GraphQLError | { message: string }): GraphQLError {
   return error instanceof GraphQLError ? error : new GraphQLError(error.message);
