@@ -5,13 +5,14 @@ import type { HttpResponse } from '#libs/http';
 import { signStandardWebhook } from '#libs/signatures';
 import { DeliveryAddressForbidden, DeliveryTimedOut, DeliveryUnreachable } from '../connector.errors.js';
 import type { Connector, ConnectorOptions, OutboundDelivery, Receipt } from '../connector.js';
-import { redacted } from '../redacted.js';
+import { Redaction } from '../redaction.js';
 import { receiptOf } from './http-response.js';
 
 /** A POST signed by Standard Webhooks: https://www.standardwebhooks.com */
 export class HttpConnector implements Connector<'http'> {
   private readonly http: HttpClient;
-  private readonly credentials = new WeakMap<DestinationSpecOf<'http'>, readonly string[]>();
+  /** By the opened version of a document. */
+  private readonly redactions = new WeakMap<DestinationSpecOf<'http'>, Redaction>();
 
   constructor({ allowPrivateAddresses, allowedUrls = [], connectionsPerPeer }: ConnectorOptions) {
     this.http = new HttpClient({
@@ -24,16 +25,16 @@ export class HttpConnector implements Connector<'http'> {
   async deliver(delivery: OutboundDelivery, destination: DestinationSpecOf<'http'>, signal: AbortSignal): Promise<Receipt> {
     const nowMs = Date.now();
     const response = await this.post(delivery, destination, nowMs, signal);
-    return receiptOf({ ...response, bodyExcerpt: redacted(response.bodyExcerpt, this.credentialsOf(destination)) }, nowMs);
+    return receiptOf({ ...response, bodyExcerpt: this.redactionOf(destination).apply(response.bodyExcerpt) }, nowMs);
   }
 
   close(): Promise<void> {
     return this.http.close();
   }
 
-  private credentialsOf(destination: DestinationSpecOf<'http'>): readonly string[] {
-    const known = this.credentials.get(destination) ?? credentialsIn(destination);
-    this.credentials.set(destination, known);
+  private redactionOf(destination: DestinationSpecOf<'http'>): Redaction {
+    const known = this.redactions.get(destination) ?? new Redaction(credentialsIn(destination));
+    this.redactions.set(destination, known);
     return known;
   }
 
