@@ -14,6 +14,7 @@ import { standardLimits } from './doors/graphql/limits.js';
 import { EventStreamServer } from './doors/graphql/event-stream.server.js';
 import { SubscriptionServer } from './doors/graphql/subscription.server.js';
 import { Subscriptions } from './doors/graphql/subscriptions.js';
+import { HomeController } from './doors/home/home.controller.js';
 import { OperationRunner } from './operations/operation-runner.js';
 import type { Part } from './operations/part.js';
 import { CursorSigner } from './paging/cursor.js';
@@ -30,7 +31,7 @@ export class QueryModule {
     return {
       module: QueryModule,
       imports: [foundation, graphqlModule([foundation])],
-      controllers: nouns.flatMap(({ controllers = [] }) => controllers),
+      controllers: [HomeController, ...nouns.flatMap(({ controllers = [] }) => controllers)],
       providers: [
         Subscriptions,
         SubscriptionServer,

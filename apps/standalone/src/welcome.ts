@@ -16,6 +16,7 @@ export function welcome({ credentials, first, isExposed }: Standalone, directory
 
   webhooks     POST ${url}/webhooks/${tenant}.{stripe,github,shopify,slack,helpdesk}
   events       POST ${url}/v1/events          (CloudEvents)
+  page         ${url}/
   GraphQL      ${url}/graphql
   deliveries   ${url}/sample/crm              (the sample destination shows what it got)
   operations   ${url}/readyz  ${url}/metrics

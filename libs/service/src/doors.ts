@@ -70,6 +70,11 @@ export class Doors {
     this.doors.push(door);
   }
 
+  /** The routes of the doors that are open, such as `/webhooks/:address`. */
+  routes(): readonly string[] {
+    return this.doors.map(({ route }) => route);
+  }
+
   openSocket(door: SocketDoor): void {
     this.socketDoors.set(door.path, door);
   }
