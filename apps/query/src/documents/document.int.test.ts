@@ -177,6 +177,25 @@ test('a document that is in use stays; one that is not can be removed, and comes
   expect(changes(await apply(tenant, all(tenant)))).toContain('Flow CREATED 3');
 });
 
+test('a Tenant document stays as long as keys of the tenant are in force', async () => {
+  const tenant = uniqueName('tenant');
+  await apply(tenant, [all(tenant)[0]!]);
+  const { createApiKey } = await server.data<{ createApiKey: { apiKey: { id: string } } }>(
+    { operatorIn: tenant },
+    'mutation { createApiKey(input: { name: "k", scopes: [READ] }) { ... on CreateApiKeySuccess { apiKey { id } } } }',
+  );
+  const remove = () =>
+    server.data(
+      { operatorIn: tenant },
+      `mutation { removeDocument(input: { kind: Tenant, name: "${tenant}" }) { __typename ... on ValidationError { violations { message } } } }`,
+    );
+  expect(await remove()).toMatchObject({
+    removeDocument: { violations: [{ message: 'is used by an API key that is in force; revoke it first' }] },
+  });
+  await server.data({ operatorIn: tenant }, `mutation { revokeApiKey(input: { id: "${createApiKey.apiKey.id}" }) { __typename } }`);
+  expect(await remove()).toMatchObject({ removeDocument: { __typename: 'RemoveDocumentSuccess' } });
+});
+
 test('a Tenant document is for the operator', async () => {
   const tenant = uniqueName('tenant');
   await apply(tenant, all(tenant));

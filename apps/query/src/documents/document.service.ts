@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { SecretUnbound, requireScope } from '#libs/auth';
-import type { Principal } from '#libs/auth';
+import type { Principal, StoredApiKey } from '#libs/auth';
 import { NotFound, canHoldSecrets, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import { readDocument, uncompilable, unknownReferences } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
-import { DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
+import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
@@ -22,6 +22,7 @@ export class DocumentService {
   constructor(
     private readonly database: TenantDatabase,
     private readonly table: DocumentTable,
+    private readonly apiKeys: ApiKeyTable,
     private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
   ) {}
@@ -70,6 +71,7 @@ export class DocumentService {
           message: `There is no ${input.kind} named ${input.name}`,
         });
       refuse(inUse(found, stored));
+      if (input.kind === 'Tenant') refuse(keysInForce(await this.apiKeys.list(session, tenant)));
       const expectedVersion = input.expectedVersion ?? undefined;
       const { version } = await this.table
         .remove(session, { tenant, kind: input.kind, name: input.name, actor, expectedVersion })
@@ -235,4 +237,13 @@ function inUse({ kind, name }: DocumentRow, stored: readonly DocumentRow[]): Vio
   if (users.length === 0) return [];
   const names = users.map((user) => `${user.kind}/${user.name}`).join(', ');
   return [{ path: ['name'], message: `is used by ${names}` }];
+}
+
+/** The keys of a tenant that is gone would still read everything that it left. */
+function keysInForce(keys: readonly StoredApiKey[]): Violation[] {
+  const inForce = keys.filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > Date.now()));
+  if (inForce.length === 0) return [];
+  const users =
+    inForce.length === 1 ? 'an API key that is in force; revoke it' : `${inForce.length} API keys that are in force; revoke them`;
+  return [{ path: ['name'], message: `is used by ${users} first` }];
 }
