@@ -1,10 +1,9 @@
-import { logOptions, serve, storageOptions } from '#libs/service';
+import { httpOptions, logOptions, serve, storageOptions } from '#libs/service';
 import { AiProcessingModule } from './ai-processing.module.js';
 import { aiProcessingSettings } from './config.js';
 
 await serve('ai-processing', aiProcessingSettings, (settings) => ({
-  host: settings.host,
-  port: settings.port,
+  ...httpOptions(settings),
   log: logOptions(settings),
   storage: storageOptions(settings, 'always'),
   modules: [AiProcessingModule.register(settings)],

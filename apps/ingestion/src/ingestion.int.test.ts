@@ -1,6 +1,8 @@
 /** @module-tag both-logs The acknowledgement of a partner is the acknowledgement of the log. */
 import { createHmac, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { sign as signGithub } from '@octokit/webhooks-methods';
 import { Kafka, logLevel } from 'kafkajs';
 import type { Consumer } from 'kafkajs';
@@ -393,6 +395,29 @@ describe('a webhook is refused', () => {
     ]) {
       expect(refusal(await webhook('stripe', { body: large, headers }))).toEqual({ status: 413, code: 'request.tooLarge' });
     }
+  });
+
+  test('compressed, at any door: a signature covers the bytes as they are sent', async () => {
+    const gzip = { 'content-encoding': 'gzip' };
+    const request = signed();
+    const answer = await webhook('stripe', { ...request, headers: { ...request.headers, ...gzip } });
+    expect(refusal(answer)).toEqual({ status: 415, code: 'request.unsupportedMediaType' });
+    expect(answer.headers['accept-encoding']).toBe('identity');
+    const authorization = `Bearer ${keys.ingest}`;
+    const pushed = await send('/v1/events', { body: '{}', headers: { ...json, ...gzip, authorization } });
+    expect(refusal(pushed)).toEqual({ status: 415, code: 'request.unsupportedMediaType' });
+  });
+
+  test.each([
+    ['/webhooks/nobody.nothing', '', 404],
+    ['/v1/events', '', 401],
+    ['/v1/events', 'authorization: Bearer mr_test_nope\r\n', 401],
+  ])('by its address or key, before its body is there: %s %j', async (path, header, status) => {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+    socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\n${header}content-length: 1000000\r\n\r\n{`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    expect(String(answer)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   });
 
   test.each(['nowhere', 'tickets'])('at the address of no webhook source: %s', async (source) => {

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { logOptions, serve, storageOptions } from '#libs/service';
+import { httpOptions, logOptions, serve, storageOptions } from '#libs/service';
 import { ingestionSettings } from './config.js';
 import { IngestionModule } from './ingestion.module.js';
 
@@ -10,8 +10,7 @@ import { IngestionModule } from './ingestion.module.js';
 setFlagsFromString('--no-allocation-site-pretenuring');
 
 await serve('ingestion', ingestionSettings, (settings) => ({
-  host: settings.host,
-  port: settings.port,
+  ...httpOptions(settings),
   log: logOptions(settings),
   storage: storageOptions(settings, 'at-start'),
   modules: [IngestionModule.register(settings)],

@@ -7,6 +7,7 @@ import { FaultsController } from './faults/faults.controller.js';
 import { RateLimits } from './limits/rate-limits.js';
 import { CompletionService } from './openai/completion.service.js';
 import { CompletionsController } from './openai/completions.controller.js';
+import { KeyGuard } from './openai/key.guard.js';
 
 /** An OpenAI-compatible API over rules and small offline methods. It needs no network and no key, and is deterministic. */
 @Module({})
@@ -20,6 +21,7 @@ export class LocalModelModule {
         { provide: RateLimits, useValue: new RateLimits(options) },
         FaultPlan,
         CompletionService,
+        KeyGuard,
       ],
     };
   }

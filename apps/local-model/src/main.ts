@@ -1,9 +1,8 @@
-import { serve } from '#libs/service';
+import { httpOptions, serve } from '#libs/service';
 import { localModelSettings } from './config.js';
 import { LocalModelModule } from './local-model.module.js';
 
 await serve('local-model', localModelSettings, (settings) => ({
-  host: settings.host,
-  port: settings.port,
+  ...httpOptions(settings),
   modules: [LocalModelModule.register(settings)],
 }));

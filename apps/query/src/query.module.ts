@@ -9,6 +9,7 @@ import { CommandService } from './commands/command.service.js';
 import { IdempotencyKeyTable } from './commands/idempotency-key.table.js';
 import type { QuerySettings } from './config.js';
 import { Executor } from './doors/graphql/executor.js';
+import { GraphqlGuard } from './doors/graphql/graphql.guard.js';
 import { graphqlModule } from './doors/graphql/graphql.module.js';
 import { standardLimits } from './doors/graphql/limits.js';
 import { EventStreamServer } from './doors/graphql/event-stream.server.js';
@@ -33,6 +34,7 @@ export class QueryModule {
       imports: [foundation, graphqlModule([foundation])],
       controllers: [HomeController, ...nouns.flatMap(({ controllers = [] }) => controllers)],
       providers: [
+        GraphqlGuard,
         Subscriptions,
         SubscriptionServer,
         EventStreamServer,

@@ -14,7 +14,7 @@ import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
 import { resealDocuments } from '#libs/persistence';
 import { isLoopback } from '#libs/ports';
-import { logOptions, start, storageOptions } from '#libs/service';
+import { httpOptions, logOptions, start, storageOptions } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
 import type { SampleCredentials } from './data-directory.js';
@@ -74,8 +74,7 @@ export async function startStandalone(
     const running = await start(
       {
         service: 'standalone',
-        host: settings.host,
-        port: settings.port,
+        ...httpOptions(settings),
         operationsKey: settings.operationsKey ?? keyOfOthers,
         log: logOptions(ingestion),
         storage: storageOptions(ingestion, 'always'),

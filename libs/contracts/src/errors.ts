@@ -20,7 +20,12 @@ export const failures = {
   'request.malformed': { outcome: 'reject', httpStatus: 400, title: 'The request could not be read' },
   'request.invalid': { outcome: 'reject', httpStatus: 400, title: 'A field of the request is not acceptable' },
   'request.tooLarge': { outcome: 'reject', httpStatus: 413, title: 'The body is larger than this address accepts' },
-  'request.unsupportedMediaType': { outcome: 'reject', httpStatus: 415, title: 'The content type is not one that this address reads' },
+  'request.slow': { outcome: 'reject', httpStatus: 408, title: 'The body came too slowly' },
+  'request.unsupportedMediaType': {
+    outcome: 'reject',
+    httpStatus: 415,
+    title: 'The content type or encoding is not one that this address reads',
+  },
   'request.notFound': { outcome: 'reject', httpStatus: 404, title: 'There is nothing at this address' },
   'request.methodNotAllowed': { outcome: 'reject', httpStatus: 405, title: 'This address does not answer that method' },
   'request.originForbidden': { outcome: 'reject', httpStatus: 403, title: 'The web page that sent the request may not call this address' },
@@ -29,6 +34,7 @@ export const failures = {
   'request.timeout': { outcome: 'retry', httpStatus: 503, title: 'The response took longer than a request may' },
   'request.defect': { outcome: 'reject', httpStatus: 500, title: 'The request failed with an unexpected error' },
   'service.starting': { outcome: 'retry', httpStatus: 503, title: 'The process has not finished its start' },
+  'service.busy': { outcome: 'retry', httpStatus: 503, title: 'The process has no memory left for further request bodies' },
   'subscription.overflow': {
     outcome: 'retry',
     httpStatus: 503,

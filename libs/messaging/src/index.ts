@@ -10,5 +10,5 @@ export type { LoggedRecord } from './logged-record.js';
 export { HoldsCustomer, LogUnavailable, RecordTooLarge } from './messaging.errors.js';
 export { OnRecord } from './handling/on-record.js';
 export type { OnRecordOptions, RecordContext } from './handling/on-record.js';
-export { RecordProducer, maxRecordBytes } from './producing/record-producer.js';
+export { RecordProducer, largestBodyBytes, maxEventRecordBytes, maxRecordBytes } from './producing/record-producer.js';
 export type { Appended, RecordProducerOptions } from './producing/record-producer.js';

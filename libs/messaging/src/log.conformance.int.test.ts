@@ -15,7 +15,17 @@ import type { FailureCode, Topic } from '#libs/contracts';
 import { HoldsInMemory, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { currentTraceparent, inSpan, registry, startTracing, traceIdOf } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
-import { LogConsumer, LogUnavailable, OnRecord, RecordProducer, RecordTooLarge, ensureTopics, maxRecordBytes } from './index.js';
+import {
+  LogConsumer,
+  LogUnavailable,
+  OnRecord,
+  RecordProducer,
+  RecordTooLarge,
+  ensureTopics,
+  largestBodyBytes,
+  maxEventRecordBytes,
+  maxRecordBytes,
+} from './index.js';
 import type { LogConsumerOptions, OnRecordOptions, RecordContext } from './index.js';
 
 /**
@@ -112,6 +122,28 @@ test('a large record passes, one that is too large is refused before it is sent'
   await waitFor(() => got.values.length === 1, { what: 'the large record' });
   const tooLarge = { ...noted('c1', 2), padding: 'x'.repeat(maxRecordBytes) };
   await expect(producer.append(topic, NumberNoted, tooLarge)).rejects.toThrow(RecordTooLarge);
+});
+
+test('the largest body of an event passes, even if each of its bytes takes two', async () => {
+  const topic = await newTopic();
+  const largest = { ...noted('c1', 1), padding: '"'.repeat(largestBodyBytes) };
+  await producer.append(topic, NumberNoted, largest, { maxBytes: maxEventRecordBytes });
+  const got = await consume([handlerOf(topic)], async ({ n }) => expect(n).toBe(1));
+  await waitFor(() => got.values.length === 1, { what: 'the largest record' });
+});
+
+test('a record that is larger than its topic takes is refused alone: those beside it are appended', async () => {
+  const small: Topic = { name: uniqueName('small'), partitions: 1, retentionMs: 3_600_000, types: [NumberNoted] };
+  const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  const configEntries = [{ name: 'max.message.bytes', value: String(1_048_576) }];
+  await admin.createTopics({ topics: [{ topic: onLog(small), numPartitions: 1, configEntries }], waitForLeaders: true });
+  await admin.disconnect();
+  const tooLarge = { ...noted('c1', 2), padding: 'x'.repeat(2 * 1_048_576) };
+  const appends = [noted('c1', 1), tooLarge, noted('c1', 3)].map((value) => producer.append(small, NumberNoted, value));
+  expect((await Promise.allSettled(appends)).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  await expect(appends[1]).rejects.toThrow(RecordTooLarge);
+  expect((await readAll(small, 2)).map(({ value }) => value)).toEqual([noted('c1', 1), noted('c1', 3)]);
 });
 
 test('records of one customer are handled in order and one at a time, customers side by side', async () => {

@@ -16,8 +16,8 @@ export class LogUnavailable extends DomainError {
 export class RecordTooLarge extends DomainError {
   readonly code = 'request.tooLarge';
 
-  constructor(bytes: number, maxBytes: number) {
-    super(`The record has ${bytes} bytes, the log takes ${maxBytes}`);
+  constructor(bytes: number, limit: string) {
+    super(`The record has ${bytes} bytes, the log takes ${limit}`);
   }
 }
 

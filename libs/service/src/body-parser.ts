@@ -1,5 +1,7 @@
-import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { JsonTooDeep, mapLosslessNumbers, parseJson, scanJson } from '#libs/contracts';
+import type { BodyReader } from './body-reader.js';
 import { MediaTypeUnsupported, RequestMalformed } from './request.errors.js';
 
 /**
@@ -7,10 +9,15 @@ import { MediaTypeUnsupported, RequestMalformed } from './request.errors.js';
  * verify a signature first. Every other route gets parsed JSON, and refuses other content types. A number is a `LosslessNumber` if no double is equal
  * to it.
  */
-export function readBodies(fastify: FastifyInstance): void {
+export function readBodies(fastify: FastifyInstance, bodies: BodyReader): void {
   const parseSafely = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+  const responses = new WeakMap<IncomingMessage, ServerResponse>();
+  fastify.addHook('onRequest', (request, reply, done) => {
+    responses.set(request.raw, reply.raw);
+    done();
+  });
+  const parse = (request: FastifyRequest, body: Buffer, done: (error: Error | null, body?: unknown) => void): void => {
     const raw = (request.routeOptions.config as { rawBody?: boolean }).rawBody === true;
     if (raw || body.length === 0) return done(null, raw ? body : undefined);
     if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')) {
@@ -26,6 +33,15 @@ export function readBodies(fastify: FastifyInstance): void {
     } catch (error) {
       done(error instanceof JsonTooDeep ? new RequestMalformed(`The body ${error.message}`) : (error as Error));
     }
+  };
+  fastify.addContentTypeParser('*', (request, _payload, done) => {
+    if (request.is404) return done(null); // its body is not read
+    bodies.read(request.raw, responses.get(request.raw)!).then(
+      (body) => {
+        if (body !== undefined) parse(request, body, done); // else nobody is there any more
+      },
+      (error: Error) => done(error),
+    );
   });
 }
 

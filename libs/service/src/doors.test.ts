@@ -7,12 +7,16 @@ import type { Duplex } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { registry } from '#libs/tracing';
+import { BodyReader } from './body-reader.js';
+import type { BodyLimits } from './body-reader.js';
 import { Doors } from './doors.js';
 import type { DoorRequest } from './doors.js';
 import { Operations } from './operations.js';
 import { Readiness } from './readiness.js';
+import { AddressNotFound } from './request.errors.js';
 
 const limitBytes = 100;
+const bodies = new BodyReader({ limitBytes, bufferBytes: 1_000, timeoutMs: 60_000, minBytesPerSecond: 1 });
 let doors: Doors;
 let readiness: Readiness;
 let server: Server;
@@ -24,17 +28,17 @@ beforeEach(async () => {
   received = [];
   answer = async () => ({ status: 202, body: { taken: true } });
   readiness = new Readiness();
-  doors = new Doors('test', limitBytes, new Operations(readiness));
-  const receive = (request: DoorRequest) => {
+  doors = new Doors('test', bodies, new Operations(readiness));
+  const admit = async () => (request: DoorRequest) => {
     received.push(request);
     return answer();
   };
-  doors.open({ path: '/below/', route: '/below/:address', receive });
-  doors.open({ path: '/exact', route: '/exact', receive });
+  doors.open({ path: '/below/', route: '/below/:address', admit });
+  doors.open({ path: '/exact', route: '/exact', admit });
   doors.open({
     path: '/handshakes/',
     route: '/handshakes',
-    receive,
+    admit,
     otherMethods: (address) => (address === 'known' ? ['GET', 'HEAD'] : []),
   });
   server = doors.server((_request, response) => response.writeHead(404).end('others'));
@@ -147,12 +151,104 @@ describe('refused, as a problem, is', () => {
     expect(received).toHaveLength(1);
   });
 
+  test('a body that is announced too large, before any of it is sent', async () => {
+    const { response, socket } = await begun(`content-length: ${limitBytes + 1}`);
+    expect(await response).toMatch(/^HTTP\/1.1 413 .*connection: close/is);
+    socket.destroy();
+  });
+
+  test.each(['gzip', 'br, identity'])('a body with the content encoding %s', async (coding) => {
+    const response = await fetch(`${url}/exact`, { method: 'POST', body: '{}', headers: { 'content-encoding': coding } });
+    expect(response.headers.get('accept-encoding')).toBe('identity');
+    expect(await problem(response)).toEqual([415, 'request.unsupportedMediaType']);
+    expect((await fetch(`${url}/exact`, { method: 'POST', body: '{}', headers: { 'content-encoding': 'identity' } })).status).toBe(202);
+  });
+
   test('an unexpected error, without its cause', async () => {
     answer = () => Promise.reject(new Error('the password is hunter2'));
     const response = await post('/exact');
     expect(await response.clone().text()).not.toContain('hunter2');
     expect(await problem(response)).toEqual([500, undefined]);
   });
+});
+
+/** Sends the head of a request and the beginning of its body, and leaves the connection open. */
+async function begun(header: string, body = '', path = '/exact') {
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  await new Promise((written) => socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\n${header}\r\n\r\n${body}`, written));
+  const response = once(socket, 'data').then(([bytes]) => String(bytes));
+  return { socket, response };
+}
+
+describe('a body', () => {
+  /** The doors' server with other limits. */
+  function limited(limits: Partial<BodyLimits>): void {
+    const reader = new BodyReader({ limitBytes, bufferBytes: 1_000, timeoutMs: 60_000, minBytesPerSecond: 1, ...limits });
+    doors = new Doors('test', reader, new Operations(readiness));
+    doors.open({ path: '/exact', route: '/exact', admit: async () => () => answer() });
+    doors.open({ path: '/closed', route: '/closed', admit: () => Promise.reject(new AddressNotFound()) });
+    doors.guard({ path: '/guarded', refusal: async () => ({ status: 401, body: 'no key' }) });
+    doors.unlock();
+    server.removeAllListeners('request').removeAllListeners('checkContinue');
+    const other = doors.server((_request, response) => response.end('others'));
+    for (const event of ['request', 'checkContinue']) server.on(event, other.listeners(event)[0] as () => void);
+  }
+
+  test.each([
+    ['/closed', 404],
+    ['/guarded', 401],
+  ])('is not read if the head is refused: %s gets %i at once', async (path, status) => {
+    limited({});
+    const { response, socket } = await begun('content-length: 99', 'the first bytes', path);
+    expect(await response).toMatch(new RegExp(`^HTTP/1.1 ${status} .*connection: close`, 'is'));
+    expect(await heldBytes()).toBe(0);
+    socket.destroy();
+  });
+
+  test('is asked for with 100 Continue only if it is wanted', async () => {
+    limited({});
+    const expecting = 'content-length: 4\r\nexpect: 100-continue';
+    const refusedOne = await begun(expecting, '', '/closed');
+    expect(await refusedOne.response).toMatch(/^HTTP\/1.1 404 /);
+    const wanted = await begun(expecting);
+    expect(await wanted.response).toMatch(/^HTTP\/1.1 100 Continue/);
+    const next = once(wanted.socket, 'data');
+    wanted.socket.write('body');
+    expect(String((await next)[0])).toMatch(/^HTTP\/1.1 202 /);
+    for (const { socket } of [refusedOne, wanted]) socket.destroy();
+  });
+
+  test.each([
+    ['nothing comes any more', { minBytesPerSecond: 50 }],
+    ['it does not end in time', { minBytesPerSecond: 0 }],
+  ])('is given up when %s', async (_when, limits) => {
+    limited({ ...limits, timeoutMs: 200 });
+    const { response, socket } = await begun('content-length: 99', 'the first bytes');
+    expect(await response).toMatch(/^HTTP\/1.1 408 .*"code":"request.slow"/s);
+    expect(await heldBytes()).toBe(0);
+    socket.destroy();
+  });
+
+  test('finds no room while others hold what there is, and finds it again afterwards', async () => {
+    limited({ bufferBytes: 2 * limitBytes });
+    const holders = await Promise.all(Array.from({ length: 2 }, () => begun(`content-length: ${limitBytes}`, 'x'.repeat(limitBytes - 1))));
+    await expect.poll(heldBytes).toBe(2 * limitBytes - 2);
+    const announced = await post('/exact', 'more');
+    expect([announced.status, announced.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await announced.json()).toMatchObject({ code: 'service.busy' });
+    const inPieces = await begun('transfer-encoding: chunked', '4\r\nmore\r\n');
+    expect(await inPieces.response).toMatch(/^HTTP\/1.1 503 /);
+    for (const { socket } of [...holders, inPieces]) socket.destroy();
+    await expect.poll(heldBytes).toBe(0);
+    expect((await post('/exact', 'more')).status).toBe(202);
+  });
+
+  test('may not be larger than all bodies together', () => {
+    expect(() => limited({ bufferBytes: limitBytes - 1 })).toThrow('BODY_BUFFER_BYTES');
+  });
+
+  const heldBytes = async (): Promise<number> => Number(/^millrace_http_body_bytes (\d+)/m.exec(await registry.metrics())![1]);
 });
 
 describe('a request that asks for another protocol', () => {
@@ -217,7 +313,7 @@ describe('while the process still starts', () => {
   const everybody = ['/exact', '/below/acme.stripe', '/graphql'];
 
   beforeEach(async () => {
-    doors = new Doors('test', limitBytes, new Operations(readiness));
+    doors = new Doors('test', bodies, new Operations(readiness));
     server.removeAllListeners('request');
     server.on('request', doors.server(() => undefined).listeners('request')[0] as () => void);
   });

@@ -1,13 +1,18 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { startTimer } from '#libs/time';
 import { logger } from '#libs/tracing';
+import type { BodyReader } from './body-reader.js';
 import type { Operate, Operations } from './operations.js';
 import { problemOf } from './problem.js';
-import { MethodNotAllowed, RequestMalformed, RequestTooLarge, ServiceStarting } from './request.errors.js';
+import { MethodNotAllowed, RequestMalformed, ServiceStarting } from './request.errors.js';
 import { observeRequest } from './request-duration.js';
 
-/** An address to which partners push events. The body is passed on as bytes, so that a signature is verified before anything is parsed. */
+/**
+ * An address to which partners push events. The head of a request is checked before its body is read, and the body is passed on as bytes, so that a
+ * signature is verified before anything is parsed.
+ */
 export interface Door {
   /** The path. One that ends with a slash matches every address below it. */
   readonly path: `/${string}`;
@@ -15,11 +20,16 @@ export interface Door {
   readonly route: string;
   /** The methods that an address takes besides POST, such as GET for the handshake of a provider; default: none. */
   otherMethods?(address: string): readonly string[];
-  /** Errors are answered as problem+json. */
-  receive(request: DoorRequest): Promise<DoorResponse>;
+  /**
+   * Checks what the head of a request tells, such as its address and key. The body is read only if this resolves, with what then receives the
+   * request. Errors of both are answered as problem+json.
+   */
+  admit(head: RequestHead): Promise<Receive>;
 }
 
-export interface DoorRequest {
+export type Receive = (request: DoorRequest) => Promise<DoorResponse>;
+
+export interface RequestHead {
   readonly method: string;
   /** The request target as received: path and query, or an absolute URL. */
   readonly target: string;
@@ -28,7 +38,11 @@ export interface DoorRequest {
   readonly headers: IncomingHttpHeaders;
   /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
+}
+
+export interface DoorRequest extends RequestHead {
   readonly rawBody: Buffer;
+  /** When the last byte of the body had arrived. */
   readonly receivedAtMs: number;
 }
 
@@ -36,6 +50,15 @@ export interface DoorResponse {
   readonly status: number;
   /** An object is sent as JSON, text as it is. A response with status 204 has no body. */
   readonly body: object | string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Looks at the requests for an address of Nest before their bodies are read. */
+export interface Guard {
+  /** A path that ends with a slash matches every address below it. */
+  readonly path: `/${string}`;
+  /** Undefined lets a request pass to Nest. Errors are answered as problem+json. Headers that it sets on the response are kept. */
+  refusal(request: IncomingMessage, response: ServerResponse): Promise<DoorResponse | undefined>;
 }
 
 /** An address that takes WebSocket connections (RFC 6455). */
@@ -50,6 +73,18 @@ const log = logger('http');
 /** Longer than the 60 s after which common load balancers close an idle connection: a request on a connection that we close would be lost. */
 const keepAliveTimeoutMs = 72_000;
 
+/** `headersTimeout` bounds a head. `requestTimeout` bounds a request whose body nobody reads; bodies that are read have a deadline of their own. */
+const serverTimeouts = {
+  keepAliveTimeout: keepAliveTimeoutMs,
+  headersTimeout: 15_000,
+  requestTimeout: 300_000,
+  connectionsCheckingInterval: 5_000,
+};
+
+/** How long, and for how much, a connection stays open after a response that came before the end of the body. */
+const lingerMs = 1_000;
+const lingerBytes = 4 * 1_048_576;
+
 /**
  * The doors of a process. They are answered by node:http, because Nest on Fastify takes twice as long for a request as verifying and appending
  * an event does (docs/decisions/2026-11-21-doors-before-nest.md). The addresses of operations are answered here, too, since they must work
@@ -57,12 +92,13 @@ const keepAliveTimeoutMs = 72_000;
  */
 export class Doors {
   private readonly doors: Door[] = [];
+  private readonly guards: Guard[] = [];
   private readonly socketDoors = new Map<string, SocketDoor>();
   private isLocked = true;
 
   constructor(
     private readonly service: string,
-    private readonly bodyLimitBytes: number,
+    private readonly bodies: BodyReader,
     private readonly operations: Operations,
   ) {}
 
@@ -73,6 +109,10 @@ export class Doors {
   /** The routes of the doors that are open, such as `/webhooks/:address`. */
   routes(): readonly string[] {
     return this.doors.map(({ route }) => route);
+  }
+
+  guard(guard: Guard): void {
+    this.guards.push(guard);
   }
 
   openSocket(door: SocketDoor): void {
@@ -87,18 +127,21 @@ export class Doors {
   /** @param others answers requests that are neither for a door nor for operations */
   server(others: RequestListener): Server {
     const shouldUpgradeCallback = (request: IncomingMessage): boolean => this.socketDoorFor(request) !== undefined;
-    const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs, shouldUpgradeCallback }, (request, response) => {
+    const server = createServer({ ...serverTimeouts, shouldUpgradeCallback });
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       const startedAt = performance.now();
-      const found = this.find(pathOf(request.url!), request);
+      const found = this.find(pathOf(request.url!), request, response, others);
       if (found === undefined) return others(request, response);
       const { route } = found;
       void this.answer(request, route, found.reply).then((reply) => {
         if (reply === undefined) return;
         if (!server.listening) reply.headers['connection'] = 'close'; // a connection that is kept alive would delay the stop
-        send(response, reply);
+        send(request, response, reply);
         observeRequest(this.service, request.method!, route, reply.status, performance.now() - startedAt);
       });
-    });
+    };
+    server.on('request', answer);
+    server.on('checkContinue', answer); // `Expect: 100-continue` is answered when a body is wanted
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy()); // node:http removes its own listener before this event
       this.socketDoorFor(request)?.accept(request, socket, head);
@@ -114,13 +157,15 @@ export class Doors {
     return this.socketDoors.get(pathOf(url!));
   }
 
-  /** Undefined if the request is for Nest. */
-  private find(path: string, request: IncomingMessage): Route | undefined {
+  /** Undefined if the request is for Nest, and nothing looks at it before. */
+  private find(path: string, request: IncomingMessage, response: ServerResponse, others: RequestListener): Route | undefined {
     const operation = this.operations.at(path);
     if (operation !== undefined) return { route: path, reply: () => this.operate(operation, request) };
     if (this.isLocked) return { route: 'none', reply: () => Promise.reject(new ServiceStarting()) };
-    const door = this.doors.find((one) => path === one.path || (one.path.endsWith('/') && path.startsWith(one.path)));
-    return door && { route: door.route, reply: () => this.receive(door, path.slice(door.path.length), request) };
+    const door = this.doors.find((one) => isAt(one, path));
+    if (door !== undefined) return { route: door.route, reply: () => this.receive(door, path.slice(door.path.length), request, response) };
+    const guard = this.guards.find((one) => isAt(one, path));
+    return guard && { route: guard.path, reply: () => refuseOrPass(guard, request, response, others) };
   }
 
   private async operate(respond: Operate, { method, headers }: IncomingMessage): Promise<Reply> {
@@ -130,23 +175,14 @@ export class Doors {
   }
 
   /** Undefined if the caller has closed the connection. */
-  private async receive(door: Door, address: string, request: IncomingMessage): Promise<Reply | undefined> {
+  private async receive(door: Door, address: string, request: IncomingMessage, response: ServerResponse): Promise<Reply | undefined> {
     if (request.method !== 'POST') refuseOtherMethod(door, address, request.method!);
-    const rawBody = await readBody(request, this.bodyLimitBytes);
-    if (rawBody === undefined) return undefined;
     const { headers, rawHeaders } = request;
-    const { status, body } = await door.receive({
-      method: request.method!,
-      target: request.url!,
-      address: decoded(address),
-      headers,
-      rawHeaders,
-      rawBody,
-      receivedAtMs: Date.now(),
-    });
-    return typeof body === 'string'
-      ? { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, text: body }
-      : { status, headers: { 'content-type': 'application/json; charset=utf-8' }, text: JSON.stringify(body) };
+    const head = { method: request.method!, target: request.url!, address: decoded(address), headers, rawHeaders };
+    const receive = await door.admit(head);
+    const rawBody = await this.bodies.read(request, response);
+    if (rawBody === undefined) return undefined;
+    return replyOf(await receive({ ...head, rawBody, receivedAtMs: Date.now() }));
   }
 
   /** Turns an error into a problem+json response. */
@@ -155,7 +191,6 @@ export class Doors {
       return await reply();
     } catch (error) {
       const { problem, headers } = problemOf(error, { method: method!, route });
-      if (error instanceof RequestTooLarge) headers['connection'] = 'close'; // otherwise the rest of the body would have to be read
       headers['content-type'] = 'application/problem+json';
       return { status: problem.status, headers, text: JSON.stringify(problem) };
     }
@@ -174,11 +209,55 @@ interface Reply {
   readonly text: string;
 }
 
-function send(response: ServerResponse, { status, headers, text }: Reply): void {
+function send(request: IncomingMessage, response: ServerResponse, { status, headers, text }: Reply): void {
   if (status === 204) delete headers['content-type'];
   else headers['content-length'] = Buffer.byteLength(text);
+  if (!request.complete) return sendBeforeEnd(request, response, { status, headers, text });
   response.writeHead(status, headers);
   response.end(text);
+}
+
+/**
+ * Answers a request whose body has not ended, and closes the connection. It goes on reading for a moment: a connection that is closed over unread
+ * bytes is reset, and the caller would lose the response (RFC 9112 §9.6).
+ */
+function sendBeforeEnd(request: IncomingMessage, response: ServerResponse, { status, headers, text }: Reply): void {
+  response.writeHead(status, { ...headers, connection: 'close' });
+  response.write(text);
+  let discarded = 0;
+  const end = (): void => {
+    clearTimeout(limit);
+    response.end();
+  };
+  const limit = startTimer(end, lingerMs);
+  request.on('data', (chunk: Buffer) => {
+    discarded += chunk.length;
+    if (discarded > lingerBytes) end();
+  });
+  request.on('error', end).on('end', end);
+}
+
+function replyOf({ status, body, headers }: DoorResponse): Reply {
+  return typeof body === 'string'
+    ? { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, text: body }
+    : { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, text: JSON.stringify(body) };
+}
+
+/** Undefined if the request went on to Nest. */
+async function refuseOrPass(
+  guard: Guard,
+  request: IncomingMessage,
+  response: ServerResponse,
+  others: RequestListener,
+): Promise<Reply | undefined> {
+  const refusal = await guard.refusal(request, response);
+  if (refusal !== undefined) return replyOf(refusal);
+  others(request, response);
+  return undefined;
+}
+
+function isAt({ path }: { path: string }, address: string): boolean {
+  return address === path || (path.endsWith('/') && address.startsWith(path));
 }
 
 /** @throws MethodNotAllowed */
@@ -201,24 +280,4 @@ function decoded(address: string): string {
   } catch {
     throw new RequestMalformed('The address has a percent sign that starts no UTF-8 character');
   }
-}
-
-/** Undefined if the caller closes the connection before the end of the body. @throws RequestTooLarge */
-function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | undefined> {
-  return new Promise((resolve, reject) => {
-    const tooLarge = (): void => reject(new RequestTooLarge(limitBytes));
-    if (Number(request.headers['content-length']) > limitBytes) return tooLarge();
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const take = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes <= limitBytes) return;
-      request.off('data', take);
-      tooLarge();
-    };
-    request.on('data', take);
-    request.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    request.on('error', () => resolve(undefined));
-  });
 }

@@ -1,7 +1,7 @@
-export { browserSettings, httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
+export { browserSettings, httpOptions, httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
 export { AllowedOrigins, OriginForbidden } from './allowed-origins.js';
 export { Doors } from './doors.js';
-export type { Door, DoorResponse, DoorRequest, SocketDoor } from './doors.js';
+export type { Door, DoorResponse, DoorRequest, Guard, Receive, RequestHead, SocketDoor } from './doors.js';
 export { serve } from './serve.js';
 export { start } from './start.js';
 export type { RunningService } from './start.js';

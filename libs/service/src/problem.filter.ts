@@ -6,13 +6,11 @@ import { failSpan } from '#libs/tracing';
 import { trace } from '@opentelemetry/api';
 import { problemOf } from './problem.js';
 import type { ProblemResponse } from './problem.js';
-import { AddressNotFound, MediaTypeUnsupported, RequestMalformed, RequestTooLarge } from './request.errors.js';
+import { AddressNotFound, MediaTypeUnsupported, RequestMalformed } from './request.errors.js';
 
 /** Turns every failure of an HTTP door into problem+json. GraphQL and the log have edges of their own: theirs pass through. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly bodyLimitBytes: number) {}
-
   catch(error: unknown, host: ArgumentsHost): void {
     if (host.getType() !== 'http') throw error;
     const reply = host.switchToHttp().getResponse<FastifyReply>();
@@ -33,7 +31,6 @@ export class ProblemFilter implements ExceptionFilter {
     const status = error instanceof HttpException ? error.getStatus() : statusCodeOf(error);
     if (status === 400) return new RequestMalformed(error instanceof Error ? error.message : 'The request could not be read');
     if (status === 404) return new AddressNotFound();
-    if (status === 413) return new RequestTooLarge(this.bodyLimitBytes);
     if (status === 415) return new MediaTypeUnsupported(request.headers['content-type'], 'application/json');
     return undefined;
   }

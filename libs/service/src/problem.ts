@@ -1,7 +1,7 @@
 import { DomainError, failures } from '#libs/contracts';
 import type { Failure, FailureCode } from '#libs/contracts';
 import { logger } from '#libs/tracing';
-import { MethodNotAllowed } from './request.errors.js';
+import { ContentEncodingUnsupported, MethodNotAllowed } from './request.errors.js';
 
 const log = logger('http');
 
@@ -39,12 +39,16 @@ function expectedProblem(error: DomainError): ProblemResponse {
   return { problem, headers: failureHeaders(error) };
 }
 
-/** The headers of an HTTP response that reports the failure: `retry-after` (seconds), `www-authenticate`, `allow`. */
+/**
+ * The headers of an HTTP response that reports the failure: `retry-after` (seconds), `www-authenticate`, `allow`,
+ * `accept-encoding`.
+ */
 export function failureHeaders(error: DomainError): Record<string, string> {
   const headers: Record<string, string> = {};
   const { challenge }: Failure = failures[error.code];
   if (challenge !== undefined) headers['www-authenticate'] = challenge;
   if (error.outcome === 'retry') headers['retry-after'] = String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1_000) / 1_000)));
+  if (error instanceof ContentEncodingUnsupported) headers['accept-encoding'] = 'identity'; // RFC 9110 §15.5.16
   if (error instanceof MethodNotAllowed) headers['allow'] = error.allowed;
   return headers;
 }

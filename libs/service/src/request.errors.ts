@@ -32,6 +32,32 @@ export class MediaTypeUnsupported extends DomainError {
   }
 }
 
+/** The body is compressed, and no door reads that: a signature covers the bytes as they were sent. */
+export class ContentEncodingUnsupported extends DomainError {
+  readonly code = 'request.unsupportedMediaType';
+  constructor(coding: string) {
+    super(`The content encoding ${coding.slice(0, 100)} is not read here; send the body as it is, without Content-Encoding`);
+  }
+}
+
+/** The bodies under way already take the memory that there is for them. */
+export class BodiesExhausted extends DomainError {
+  readonly code = 'service.busy';
+  override readonly ours = true;
+  override readonly retryAfterMs = 1_000;
+  constructor() {
+    super('The process holds as many bytes of request bodies as it may; come back in a moment');
+  }
+}
+
+/** The body did not end in time, or came with too few bytes per second. */
+export class BodyTooSlow extends DomainError {
+  readonly code = 'request.slow';
+  constructor(timeoutMs: number, minBytesPerSecond: number) {
+    super(`The body must end within ${timeoutMs} ms, and bring at least ${minBytesPerSecond} bytes per second`);
+  }
+}
+
 export class MethodNotAllowed extends DomainError {
   readonly code = 'request.methodNotAllowed';
   constructor(

@@ -1,7 +1,18 @@
 import { integer, key, keys, list, optionalBearerKey, origins, text, url } from '#libs/config';
+import type { Settings } from '#libs/config';
+import { largestBodyBytes } from '#libs/messaging';
 import { processSettings } from '#libs/process';
+import type { BodyLimits } from './body-reader.js';
 
 /** Settings that several services have. An app spreads these tables into its own, so wording and default are the same everywhere. */
+
+/** The limits that hold without settings. */
+export const defaultBodyLimits: BodyLimits = {
+  limitBytes: 1_048_576,
+  bufferBytes: 128 * 1_048_576,
+  timeoutMs: 60_000,
+  minBytesPerSecond: 1_024,
+};
 
 export const httpSettings = {
   host: text('HOST', { help: 'Address to listen on.', fallback: '127.0.0.1' }),
@@ -9,6 +20,38 @@ export const httpSettings = {
   operationsKey: optionalBearerKey('OPERATIONS_KEY', {
     help: 'The bearer key for /metrics and for the reasons in /readyz. Empty: everybody who reaches the port sees them.',
   }),
+  bodyLimitBytes: integer(
+    'BODY_LIMIT_BYTES',
+    { min: 65_536, max: largestBodyBytes },
+    {
+      help: 'Largest body of a request; a larger one gets 413. GitHub sends up to 25 MB. What the log has to carry then: docs/operations.md.',
+      fallback: String(defaultBodyLimits.limitBytes),
+    },
+  ),
+  bodyBufferBytes: integer(
+    'BODY_BUFFER_BYTES',
+    { min: 65_536, max: 8_589_934_592 },
+    {
+      help: 'Bytes of request bodies that the process holds at most, of all requests together; further requests get 503 with Retry-After. Not less than BODY_LIMIT_BYTES.',
+      fallback: String(defaultBodyLimits.bufferBytes),
+    },
+  ),
+  bodyTimeoutMs: integer(
+    'BODY_TIMEOUT_MS',
+    { min: 100, max: 240_000 },
+    {
+      help: 'How long the body of a request may take before it gets 408.',
+      fallback: String(defaultBodyLimits.timeoutMs),
+    },
+  ),
+  bodyMinBytesPerSecond: integer(
+    'BODY_MIN_BYTES_PER_SECOND',
+    { min: 0, max: 1_048_576 },
+    {
+      help: 'A body that brings fewer bytes per second, over 5 s, gets 408 before its deadline. 0: there is no lowest rate.',
+      fallback: String(defaultBodyLimits.minBytesPerSecond),
+    },
+  ),
 };
 
 /** Settings of a service that web pages call. */
@@ -17,6 +60,18 @@ export const browserSettings = {
     help: 'Origins of web pages that may call, such as https://console.example; `*`: all. Pages of the service’s own host always may, and programs send no origin.',
   }),
 };
+
+/** The address that a service listens on and its limits of bodies, from the settings. */
+export function httpOptions(settings: Settings<typeof httpSettings>): { host: string; port: number; bodies: BodyLimits } {
+  const { host, port, bodyLimitBytes, bodyBufferBytes, bodyTimeoutMs, bodyMinBytesPerSecond } = settings;
+  const bodies = {
+    limitBytes: bodyLimitBytes,
+    bufferBytes: bodyBufferBytes,
+    timeoutMs: bodyTimeoutMs,
+    minBytesPerSecond: bodyMinBytesPerSecond,
+  };
+  return { host, port, bodies };
+}
 
 export const logSettings = {
   kafkaBrokers: list('KAFKA_BROKERS', { help: 'Bootstrap addresses of the log, host:port each.', fallback: '127.0.0.1:9092' }),

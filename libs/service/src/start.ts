@@ -9,6 +9,8 @@ import type { FastifyInstance } from 'fastify';
 import { HoldTable } from '#libs/holds';
 import { LogConsumer, RecordProducer } from '#libs/messaging';
 import { readBodies } from './body-parser.js';
+import { BodyReader } from './body-reader.js';
+import type { BodyLimits } from './body-reader.js';
 import type { BootContext, BootOptions } from './boot-options.js';
 import { compressResponses } from './compression.js';
 import { Doors } from './doors.js';
@@ -18,6 +20,7 @@ import { Operations } from './operations.js';
 import { ProblemFilter } from './problem.filter.js';
 import { Readiness } from './readiness.js';
 import { observeRequest } from './request-duration.js';
+import { defaultBodyLimits } from './service.settings.js';
 import { StartWait, unlessAborted } from './start-wait.js';
 import { UnusedConnections } from './unused-connections.js';
 
@@ -28,6 +31,8 @@ export interface Composition extends BootOptions {
   port: number;
   /** The bearer key of operations; undefined: everybody may see their reasons and metrics. */
   operationsKey?: string | undefined;
+  /** Limits of request bodies. Default: those of the settings. */
+  bodies?: BodyLimits;
   modules: readonly DynamicModule[];
 }
 
@@ -40,8 +45,6 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-const bodyLimitBytes = 1_048_576;
-
 /**
  * Starts a process. It listens at once: the addresses of operations are answered, all others get 503 with `Retry-After`.
  * While the log or Postgres is away, the start waits. Resolves when the consumers have joined and the doors are unlocked.
@@ -50,10 +53,11 @@ const bodyLimitBytes = 1_048_576;
  */
 export async function start(composition: Composition, stopping: AbortSignal = new AbortController().signal): Promise<RunningService> {
   const readiness = new Readiness();
-  const doors = new Doors(composition.service, bodyLimitBytes, new Operations(readiness, composition.operationsKey));
+
+  const bodies = new BodyReader(composition.bodies ?? defaultBodyLimits);
+  const doors = new Doors(composition.service, bodies, new Operations(readiness, composition.operationsKey));
   const adapter = new FastifyAdapter({
     serverFactory: (others: RequestListener) => doors.server(others),
-    bodyLimit: bodyLimitBytes,
     routerOptions: { maxParamLength: 256 },
     skipMiddie: true, // Express middleware: there is none, and looking for it costs every request
   });
@@ -65,7 +69,7 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   try {
     const context = { doors, readiness, wait: new StartWait(readiness, stopping) };
     const app = await unlessAborted(create(composition, adapter, context), stopping);
-    await openOrClose(app, fastify, composition, stopping);
+    await openOrClose(app, fastify, composition, bodies, stopping);
     readiness.withdraw('start');
     doors.unlock();
     return { url: addressOf(fastify.server), app, stop: () => app.close() };
@@ -92,23 +96,24 @@ async function openOrClose(
   app: NestFastifyApplication,
   fastify: FastifyInstance,
   composition: Composition,
+  bodies: BodyReader,
   stopping: AbortSignal,
 ): Promise<void> {
   try {
-    await unlessAborted(open(app, fastify, composition), stopping);
+    await unlessAborted(open(app, fastify, composition, bodies), stopping);
   } catch (error) {
     await app.close();
     throw error;
   }
 }
 
-async function open(app: NestFastifyApplication, fastify: FastifyInstance, composition: Composition): Promise<void> {
+async function open(app: NestFastifyApplication, fastify: FastifyInstance, composition: Composition, bodies: BodyReader): Promise<void> {
   const unused = new UnusedConnections(fastify.server);
   fastify.addHook('onClose', () => closed(fastify.server, unused));
-  readBodies(fastify);
+  readBodies(fastify, bodies);
   compressResponses(fastify);
   measureRequests(fastify, composition.service);
-  app.useGlobalFilters(new ProblemFilter(bodyLimitBytes));
+  app.useGlobalFilters(new ProblemFilter());
   await app.init(); // the configuration is read before the first record is handled
   await fastify.ready();
   if (composition.log !== undefined) await consume(app, composition, composition.log);

@@ -13,7 +13,7 @@ export class UnusedConnections {
       this.sockets.add(socket);
       socket.once('close', () => this.sockets.delete(socket));
     });
-    server.on('request', ({ socket }) => this.sockets.delete(socket));
+    for (const event of ['request', 'checkContinue']) server.on(event, ({ socket }) => this.sockets.delete(socket));
   }
 
   close(): void {

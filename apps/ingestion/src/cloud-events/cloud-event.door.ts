@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Doors } from '#libs/service';
-import type { Door, DoorResponse, DoorRequest } from '#libs/service';
+import type { Door, Receive, RequestHead } from '#libs/service';
 import { CloudEventService } from './cloud-event.service.js';
 
 /** `POST /v1/events`: CloudEvents 1.0 with an API key. */
@@ -16,7 +16,8 @@ export class CloudEventDoor implements Door {
     doors.open(this);
   }
 
-  async receive(request: DoorRequest): Promise<DoorResponse> {
-    return { status: 202, body: await this.cloudEvents.receive(request) };
+  async admit({ headers }: RequestHead): Promise<Receive> {
+    const principal = await this.cloudEvents.principalOf(headers);
+    return async (request) => ({ status: 202, body: await this.cloudEvents.receive(request, principal) });
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
 import { KeyRing, requireScope } from '#libs/auth';
+import type { Principal } from '#libs/auth';
 import { name } from '#libs/contracts';
 import { RequestInvalid } from '#libs/service';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
@@ -31,21 +32,37 @@ export class CloudEventService {
     @Inject(maxBatchEvents) private readonly maxBatch: number,
   ) {}
 
-  /**
-   * Checks all events of a request before it appends the first: a batch with one invalid event is refused. The error names the index of the event.
-   * @throws CredentialMissing, CredentialInvalid, ScopeMissing, BodyMalformed, RequestInvalid, BatchTooLarge, MediaTypeUnsupported,
-   *   LogUnavailable, ConfigurationUnavailable
-   */
-  receive(request: CloudEventRequest): Promise<{ eventIds: string[] }> {
-    return this.log.record('events', request.headers['traceparent'], (entry) => this.accept(request, entry));
+  /** Authenticates a request before its body is read. @throws CredentialMissing, CredentialInvalid, ScopeMissing, ConfigurationUnavailable */
+  async principalOf(headers: IncomingHttpHeaders): Promise<Principal> {
+    const tenantHeader = headers['millrace-tenant'];
+    let tenant: string | undefined;
+    try {
+      const principal = await this.keys.authenticate(headers.authorization, tenantHeader === undefined ? undefined : String(tenantHeader));
+      tenant = principal.tenant;
+      requireScope(principal, 'ingest');
+      return principal;
+    } catch (error) {
+      return this.log.record('events', headers['traceparent'], (entry) => {
+        if (tenant !== undefined) entry.tenant = tenant;
+        return Promise.reject(error);
+      });
+    }
   }
 
-  private async accept({ headers, rawBody, receivedAtMs }: CloudEventRequest, entry: IntakeLogEntry): Promise<{ eventIds: string[] }> {
-    const tenantHeader = headers['millrace-tenant'];
-    const principal = await this.keys.authenticate(headers.authorization, tenantHeader === undefined ? undefined : String(tenantHeader));
-    entry.tenant = principal.tenant;
-    requireScope(principal, 'ingest');
+  /**
+   * Checks all events of a request before it appends the first: a batch with one invalid event is refused. The error names the index of the event.
+   * @throws BodyMalformed, RequestInvalid, BatchTooLarge, MediaTypeUnsupported, LogUnavailable, ConfigurationUnavailable
+   */
+  receive(request: CloudEventRequest, principal: Principal): Promise<{ eventIds: string[] }> {
+    return this.log.record('events', request.headers['traceparent'], (entry) => this.accept(request, principal, entry));
+  }
 
+  private async accept(
+    { headers, rawBody, receivedAtMs }: CloudEventRequest,
+    principal: Principal,
+    entry: IntakeLogEntry,
+  ): Promise<{ eventIds: string[] }> {
+    entry.tenant = principal.tenant;
     const verified = readCloudEvents({ headers, rawBody, maxBatch: this.maxBatch }).map((event): VerifiedEvent => {
       const source = this.sourceOf(event, principal.tenant);
       entry.source = source.name;

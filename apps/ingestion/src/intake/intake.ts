@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Injectable } from '@nestjs/common';
 import { EventReceived, eventId, eventTopics, unnamedCustomer } from '#libs/contracts';
-import { RecordProducer } from '#libs/messaging';
+import { RecordProducer, maxEventRecordBytes } from '#libs/messaging';
 import { counter } from '#libs/tracing';
 import { eventFields } from '../sources/event-fields.js';
 import type { ExpressionInput, EventFields } from '../sources/event-fields.js';
@@ -43,7 +43,7 @@ export class Intake {
   async accept(admitted: readonly VerifiedEvent[], traceparent: string | undefined): Promise<EventReceived[]> {
     const events: EventReceived[] = [];
     for (const one of admitted) events.push(toEventReceived(one, await one.source.fields.read(one.input)));
-    const options = { traceparent, isChecked: true };
+    const options = { traceparent, isChecked: true, maxBytes: maxEventRecordBytes };
     const appends = events.map((event) => this.producer.append(eventTopics[event.lane], EventReceived, event, options));
     await (appends.length === 1 ? appends[0] : Promise.all(appends));
     for (const [at, event] of events.entries()) eventsReceived.inc({ scheme: admitted[at]!.source.scheme, lane: event.lane });

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Doors } from '#libs/service';
-import type { Door, DoorRequest, DoorResponse } from '#libs/service';
+import type { Door, Receive, RequestHead } from '#libs/service';
 import { WebhookService } from './webhook.service.js';
 
 /** `POST /webhooks/{tenant}.{source}`: events that a partner signs. Also GET and HEAD, if the source's provider has a handshake for them. */
@@ -20,7 +20,8 @@ export class WebhookDoor implements Door {
     return this.webhooks.handshakeMethods(address);
   }
 
-  receive(request: DoorRequest): Promise<DoorResponse> {
-    return this.webhooks.receive(request);
+  async admit(head: RequestHead): Promise<Receive> {
+    await this.webhooks.requireSource(head);
+    return (request) => this.webhooks.receive(request);
   }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { NotFound, bodyFormat } from '#libs/contracts';
 import type { Json } from '#libs/contracts';
 import { MediaTypeUnsupported } from '#libs/service';
-import type { DoorRequest, DoorResponse } from '#libs/service';
+import type { DoorRequest, DoorResponse, RequestHead } from '#libs/service';
 import { HandshakeRefused } from '#libs/signatures';
 import type { HandshakeResponse, Preset } from '#libs/signatures';
 import { readBody } from '../intake/body.js';
@@ -11,7 +11,7 @@ import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
 import type { VerifiedEvent } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
-import type { WebhookSource } from '../sources/source-catalog.js';
+import type { Source, WebhookSource } from '../sources/source-catalog.js';
 
 @Injectable()
 export class WebhookService {
@@ -27,6 +27,15 @@ export class WebhookService {
     return methods.filter((method) => method !== 'POST');
   }
 
+  /** Refuses a request for a source that does not exist, before its body is read. @throws NotFound, ConfigurationUnavailable */
+  async requireSource({ address, headers }: RequestHead): Promise<void> {
+    try {
+      this.sourceAt(address);
+    } catch (error) {
+      await this.log.record('webhooks', headers['traceparent'], () => Promise.reject(error));
+    }
+  }
+
   /**
    * Appends an event, or answers a handshake. The body is not parsed before the signature was verified.
    * @param request its address is `tenant.source`
@@ -38,11 +47,7 @@ export class WebhookService {
   }
 
   private async accept(request: DoorRequest, entry: IntakeLogEntry): Promise<DoorResponse> {
-    const source = this.sources.at(request.address);
-    if (source?.webhook === undefined)
-      throw new NotFound('source', request.address, {
-        message: `No source takes webhooks at ${request.address.slice(0, 130)}; the address is tenant.source`,
-      });
+    const source = this.sourceAt(request.address);
     entry.tenant = source.tenant;
     entry.source = source.name;
     entry.scheme = source.scheme;
@@ -62,6 +67,16 @@ export class WebhookService {
     );
     noteEvents(entry, events);
     return { status: 200, body: { eventIds: [events[0]!.eventId] } };
+  }
+
+  /** @throws NotFound */
+  private sourceAt(address: string): Source & { webhook: WebhookSource } {
+    const source = this.sources.at(address);
+    if (source?.webhook === undefined)
+      throw new NotFound('source', address, {
+        message: `No source takes webhooks at ${address.slice(0, 130)}; the address is tenant.source`,
+      });
+    return source as Source & { webhook: WebhookSource };
   }
 
   private answerUnsigned(webhook: WebhookSource, request: DoorRequest, entry: IntakeLogEntry): DoorResponse {

@@ -5,7 +5,7 @@ import { sleep } from '#libs/time';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { LogUnavailable } from '../messaging.errors.js';
-import { maxRecordBytes } from '../producing/record-producer.js';
+import { maxEventRecordBytes } from '../producing/record-producer.js';
 
 /**
  * Creates the topics that are missing.
@@ -67,7 +67,7 @@ function configOf(topic: Topic, replication: number): { name: string; value: str
   return [
     { name: 'cleanup.policy', value: 'delete' },
     { name: 'retention.ms', value: String(topic.retentionMs) },
-    { name: 'max.message.bytes', value: String(2 * maxRecordBytes) },
+    { name: 'max.message.bytes', value: String(maxEventRecordBytes + 1_048_576) },
     ...(replication >= 3 ? [{ name: 'min.insync.replicas', value: '2' }] : []),
   ];
 }

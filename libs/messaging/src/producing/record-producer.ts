@@ -13,8 +13,17 @@ import { replaceProduceEncoder } from '../kafka/produce-encoder.js';
 import { encodeProduceRequest, encodedRecord } from '../kafka/produce-request.js';
 import { recordHeaders } from '../record-headers.js';
 
-/** Size limit of one record: value, key and headers. Topics are created with twice this limit per batch. */
+/** The largest body of an event, bytes: what GitHub, which sends the largest, calls 25 MB. */
+export const largestBodyBytes = 25 * 1_048_576;
+
+/** Size limit of one record: value, key and headers. */
 export const maxRecordBytes = 4 * 1_048_576;
+
+/**
+ * Size limit of the record of an event. The body is one JSON string in it, where each quote or backslash takes two bytes. Topics are created so that
+ * they take it, and it fits into a request to Kafka (`socket.request.max.bytes`, 100 MiB).
+ */
+export const maxEventRecordBytes = 2 * largestBodyBytes + 2 * 1_048_576;
 
 export interface RecordProducerOptions extends LogOptions {
   /** How long the first record of a batch waits for further records while nothing is in flight, ms. Default 2. */
@@ -25,7 +34,7 @@ export interface RecordProducerOptions extends LogOptions {
   maxBatchBytes?: number;
   /** How long an append may take before it fails with LogUnavailable, ms. Default 5000. */
   ackTimeoutMs?: number;
-  /** Bytes that may wait for the log; appends beyond that fail at once. Default 64 MiB. */
+  /** Bytes that may wait for the log; appends beyond that fail at once. Default 64 MiB: more than the largest record. */
   maxWaitingBytes?: number;
 }
 
@@ -34,6 +43,8 @@ export interface AppendOptions {
   traceparent?: string | undefined;
   /** Skips the type's check: the caller's tests show that its values pass it. Default false. */
   isChecked?: boolean;
+  /** Size limit of the record. Default {@link maxRecordBytes}. */
+  maxBytes?: number;
 }
 
 /** Partition and offset of an appended record. */
@@ -50,7 +61,7 @@ interface Append {
   readonly startedAt: number;
   settled: boolean;
   readonly resolve: (appended: Appended) => void;
-  readonly reject: (error: LogUnavailable) => void;
+  readonly reject: (error: LogUnavailable | RecordTooLarge) => void;
 }
 
 /** Retries for one request; total backoff about 6 s, enough for a broker restart. */
@@ -159,7 +170,7 @@ export class RecordProducer {
       const key = Buffer.from(recordKey(value));
       const record = encodedRecord({ key, value: JSON.stringify(options.isChecked ? value : type.check.parse(value)), headers });
       const bytes = record.encoded.length;
-      this.refuseUnlessRoom(topic, bytes);
+      this.refuseUnlessRoom(topic, bytes, options.maxBytes ?? maxRecordBytes);
       const partition = partitionOf(key, topic.partitions);
       const startedAt = performance.now();
       this.waiting.push({
@@ -179,8 +190,8 @@ export class RecordProducer {
     });
   }
 
-  private refuseUnlessRoom(topic: Topic, bytes: number): void {
-    if (bytes > maxRecordBytes) throw new RecordTooLarge(bytes, maxRecordBytes);
+  private refuseUnlessRoom(topic: Topic, bytes: number, maxBytes: number): void {
+    if (bytes > maxBytes) throw new RecordTooLarge(bytes, `at most ${maxBytes}`);
     if (this.closed.signal.aborted) throw new LogUnavailable('this process is stopping');
     if (this.waitingBytes + bytes > this.maxWaitingBytes) {
       appendFailures.inc({ topic: topic.name });
@@ -266,6 +277,7 @@ export class RecordProducer {
     const reason = messageOf(error);
     const lost = this.inFlight;
     this.inFlight = [];
+    if (isTooLarge(error) && lost.length === 1) return this.refuse(lost[0]!);
     for (const append of lost) this.fail(append, reason, error);
     if (this.closed.signal.aborted) {
       while (this.waiting.length > 0) for (const append of this.takeBatch()) this.fail(append, reason, error);
@@ -276,6 +288,13 @@ export class RecordProducer {
     this.producer = undefined;
     this.connection = undefined;
     await producer?.disconnect().catch((failure: unknown) => log.warn({ err: failure }, 'the lost producer did not disconnect'));
+  }
+
+  /** A record larger than `max.message.bytes` of its topic. It was alone in its batch, and the log has nothing of it. */
+  private refuse(append: Append): void {
+    if (append.settled) return;
+    append.settled = true;
+    append.reject(new RecordTooLarge(append.bytes, `less: max.message.bytes of the topic ${append.topic}`));
   }
 
   /** The producer in use, or a new one. Tries until it is connected or this RecordProducer is closed. */
@@ -351,4 +370,10 @@ function byTopic(batch: readonly Append[]): { topic: string; messages: Message[]
 /** First offset by `topic/partition`. */
 function baseOffsets(responses: readonly RecordMetadata[]): Map<string, number> {
   return new Map(responses.map(({ topicName, partition, baseOffset }) => [`${topicName}/${partition}`, Number(baseOffset)]));
+}
+
+/** The response of a broker to a batch that is larger than its topic takes. */
+function isTooLarge(error: unknown): boolean {
+  const { type, cause } = error as { type?: string; cause?: { type?: string } };
+  return (type ?? cause?.type) === 'MESSAGE_TOO_LARGE';
 }

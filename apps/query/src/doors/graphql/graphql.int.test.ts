@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { auditServer } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { uniqueName } from '#libs/testing';
@@ -35,6 +37,20 @@ describe('who may ask', () => {
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
     expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'credential.missing', outcome: 'reject' } }] });
+  });
+
+  test('without a key the body is not waited for, nor read', async () => {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    socket.write('POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n{');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    expect(String(answer)).toMatch(/^HTTP\/1.1 401 .*"code":"credential.missing"/s);
+  });
+
+  test('a compressed body is refused with what may be sent instead', async () => {
+    const headers = { authorization: `Bearer ${reader}`, 'content-encoding': 'gzip' };
+    const response = await server.send({ query: '{ __typename }' }, headers);
+    expect([response.status, response.headers.get('accept-encoding')]).toEqual([415, 'identity']);
   });
 
   test('with a key that is none, 401 says that it is not valid', async () => {

@@ -1,0 +1,136 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { DomainError } from '#libs/contracts';
+import { startInterval } from '#libs/time';
+import { counter, gauge } from '#libs/tracing';
+import { BodiesExhausted, BodyTooSlow, ContentEncodingUnsupported, RequestTooLarge } from './request.errors.js';
+
+export interface BodyLimits {
+  /** The largest body, bytes. */
+  readonly limitBytes: number;
+  /** Bytes of bodies that the process holds at most, of all requests together. At least `limitBytes`. */
+  readonly bufferBytes: number;
+  /** How long one body may take. */
+  readonly timeoutMs: number;
+  /** A body that brings less than this in a while is given up. 0: only `timeoutMs` ends it. */
+  readonly minBytesPerSecond: number;
+}
+
+/** How often unfinished bodies are looked at. A slow one is given up after one to two of these. */
+const longestWatchMs = 5_000;
+
+const buffered = gauge('millrace_http_body_bytes', 'Bytes of request bodies that the process holds.', []);
+const refused = counter(
+  'millrace_http_bodies_refused_total',
+  'Request bodies that were given up before their end, by the code of the response.',
+  ['code'],
+);
+
+interface UnfinishedBody {
+  readonly startedAt: number;
+  bytesSinceWatched: number;
+  isNew: boolean;
+  readonly fail: (error: DomainError) => void;
+}
+
+/**
+ * Reads the bodies of requests under limits that hold for a process: of one body, of all bodies together, and of the time that a body takes. It is
+ * asked only after the head of a request was accepted, so a request that is refused by its address or key costs no memory.
+ */
+export class BodyReader {
+  private readonly unfinished = new Set<UnfinishedBody>();
+  private readonly watchMs: number;
+  private bufferedBytes = 0;
+  private watch: NodeJS.Timeout | undefined;
+
+  /** @throws Error if not even one body fits */
+  constructor(private readonly limits: BodyLimits) {
+    if (limits.bufferBytes < limits.limitBytes) {
+      throw new Error(`BODY_BUFFER_BYTES (${limits.bufferBytes}) must not be less than BODY_LIMIT_BYTES (${limits.limitBytes})`);
+    }
+    this.watchMs = Math.min(longestWatchMs, limits.timeoutMs);
+  }
+
+  /**
+   * Undefined if the caller closes the connection before the end of the body. The bytes count against the buffer until the response is closed.
+   * @throws ContentEncodingUnsupported, RequestTooLarge, BodiesExhausted, BodyTooSlow
+   */
+  async read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | undefined> {
+    try {
+      this.refuseByHead(request);
+      if (request.headers.expect !== undefined && !request.complete) response.writeContinue();
+      return await this.readAll(request, response);
+    } catch (error) {
+      refused.inc({ code: (error as DomainError).code });
+      throw error;
+    }
+  }
+
+  private refuseByHead({ headers }: IncomingMessage): void {
+    const coding = headers['content-encoding'];
+    if (coding !== undefined && coding.toLowerCase() !== 'identity' && coding !== '') throw new ContentEncodingUnsupported(coding);
+    const announced = Number(headers['content-length'] ?? 0);
+    if (announced > this.limits.limitBytes) throw new RequestTooLarge(this.limits.limitBytes);
+    if (this.bufferedBytes + announced > this.limits.bufferBytes) throw new BodiesExhausted();
+  }
+
+  private readAll(request: IncomingMessage, response: ServerResponse): Promise<Buffer | undefined> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const body: UnfinishedBody = {
+        startedAt: performance.now(),
+        bytesSinceWatched: 0,
+        isNew: true,
+        fail: (error) => {
+          request.off('data', take);
+          chunks.length = 0;
+          this.unfinished.delete(body);
+          this.hold(-bytes);
+          bytes = 0;
+          reject(error);
+        },
+      };
+      const take = (chunk: Buffer): void => {
+        if (bytes + chunk.length > this.limits.limitBytes) return body.fail(new RequestTooLarge(this.limits.limitBytes));
+        if (this.bufferedBytes + chunk.length > this.limits.bufferBytes) return body.fail(new BodiesExhausted());
+        bytes += chunk.length;
+        body.bytesSinceWatched += chunk.length;
+        chunks.push(chunk);
+        this.hold(chunk.length);
+      };
+      this.unfinished.add(body);
+      this.watch ??= startInterval(() => this.endSlow(), this.watchMs).unref();
+      request.on('data', take);
+      request.on('end', () => {
+        this.unfinished.delete(body);
+        resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+      });
+      request.on('error', () => {
+        this.unfinished.delete(body);
+        resolve(undefined);
+      });
+      response.once('close', () => this.hold(-bytes));
+    });
+  }
+
+  private hold(bytes: number): void {
+    this.bufferedBytes += bytes;
+    buffered.set(this.bufferedBytes);
+  }
+
+  /** One timer serves all bodies, because most of them have ended before it is due. */
+  private endSlow(): void {
+    const { timeoutMs, minBytesPerSecond } = this.limits;
+    const leastBytes = (minBytesPerSecond * this.watchMs) / 1_000;
+    const now = performance.now();
+    for (const body of this.unfinished) {
+      const isSlow = !body.isNew && body.bytesSinceWatched < leastBytes;
+      if (isSlow || now - body.startedAt >= timeoutMs) body.fail(new BodyTooSlow(timeoutMs, minBytesPerSecond));
+      body.isNew = false;
+      body.bytesSinceWatched = 0;
+    }
+    if (this.unfinished.size > 0) return;
+    clearInterval(this.watch);
+    this.watch = undefined;
+  }
+}
