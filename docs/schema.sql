@@ -286,7 +286,8 @@ CREATE TABLE held_record (
   value bytea,
   headers json NOT NULL,
   held_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT held_record_pkey PRIMARY KEY (tenant_id, consumer_group, topic, partition, record_key, log_offset)
+  log integer NOT NULL DEFAULT 0,
+  CONSTRAINT held_record_pkey PRIMARY KEY (tenant_id, consumer_group, topic, partition, record_key, log, log_offset)
 );
 ALTER TABLE held_record ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON held_record TO millrace_service USING (true) WITH CHECK (true);
@@ -306,6 +307,7 @@ CREATE TABLE hold (
   dead_letter_id key_text,
   retry_requested_at timestamp(3) with time zone,
   created_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  cause_log integer NOT NULL DEFAULT 0,
   CONSTRAINT hold_pkey PRIMARY KEY (tenant_id, consumer_group, topic, partition, record_key),
   CONSTRAINT hold_check CHECK (((reason = 'poison'::text) = ((dead_letter_id IS NOT NULL) AND (cause_offset IS NOT NULL)))),
   CONSTRAINT hold_reason_check CHECK ((reason = ANY (ARRAY['poison'::text, 'overflow'::text])))
@@ -332,6 +334,16 @@ CREATE POLICY service ON idempotency_key TO millrace_service USING (true) WITH C
 CREATE POLICY tenant ON idempotency_key TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
 GRANT INSERT, SELECT ON idempotency_key TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_key TO millrace_service;
+
+CREATE TABLE log_identity (
+  topic key_text NOT NULL,
+  log_id key_text NOT NULL,
+  number integer NOT NULL,
+  first_seen_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT log_identity_pkey PRIMARY KEY (topic, log_id),
+  CONSTRAINT log_identity_topic_number_key UNIQUE (topic, number)
+);
+GRANT INSERT, SELECT ON log_identity TO millrace_service;
 
 CREATE TABLE migration (
   id integer NOT NULL DEFAULT nextval('migration_id_seq'::regclass),

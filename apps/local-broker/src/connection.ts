@@ -3,7 +3,7 @@ import type { Broker } from './apis/api.js';
 import { apiVersionsKey, apis, supportedVersions } from './apis/apis.js';
 import { errorCodes } from './wire/error-codes.js';
 import { WireReader } from './wire/wire-reader.js';
-import type { WireWriter } from './wire/wire-writer.js';
+import { WireWriter } from './wire/wire-writer.js';
 
 /** Kafka's default of `socket.request.max.bytes`. */
 const maxRequestBytes = 100 * 1_048_576;
@@ -54,12 +54,14 @@ async function respond(bytes: Buffer, broker: Broker): Promise<Buffer[] | undefi
     if (key !== apiVersionsKey) throw new RangeError(`request ${key} in version ${version}, which ApiVersions does not offer`);
     return framed(correlationId, supportedVersions(errorCodes.unsupportedVersion, 0));
   }
+  const isFlexible = version >= (api.flexibleFrom ?? Infinity);
+  if (isFlexible) request.taggedFields();
   const response = await api.handle(request, broker, { clientId, version });
-  return response === undefined ? undefined : framed(correlationId, response);
+  return response === undefined ? undefined : framed(correlationId, response, isFlexible);
 }
 
-function framed(correlationId: number, response: WireWriter): Buffer[] {
-  const parts = response.parts();
+function framed(correlationId: number, response: WireWriter, isFlexible = false): Buffer[] {
+  const parts = [...(isFlexible ? new WireWriter().noTaggedFields().parts() : []), ...response.parts()];
   const head = Buffer.allocUnsafe(8);
   head.writeInt32BE(4 + parts.reduce((bytes, part) => bytes + part.length, 0), 0);
   head.writeInt32BE(correlationId, 4);

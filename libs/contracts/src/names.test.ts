@@ -7,7 +7,10 @@ test.each(['cus_1', '-', 'a/b/c', '-x/y/z', unnamedCustomer('billing')])('the ke
 
 test('a record that is held alone has the owner that it had', () => {
   const customer = unnamedCustomer('billing');
-  expect(ownerOfKey(heldAloneKey(recordKey({ tenant: 'acme', customer }), 7))).toEqual({ tenant: 'acme', customer });
+  expect(ownerOfKey(heldAloneKey(recordKey({ tenant: 'acme', customer }), { logId: 'log', offset: 7 }))).toEqual({
+    tenant: 'acme',
+    customer,
+  });
 });
 
 test('a key without a tenant has no owner', () => {

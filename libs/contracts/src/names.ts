@@ -71,6 +71,6 @@ export function ownerOfKey(key: string): { tenant: string; customer: string } | 
 }
 
 /** The key under which one record of an unnamed customer is held, so that no other record waits for it. */
-export function heldAloneKey(key: string, offset: number): string {
-  return `${key}/${offset}`;
+export function heldAloneKey(key: string, { logId, offset }: { logId: string; offset: number }): string {
+  return `${key}/${logId}/${offset}`;
 }

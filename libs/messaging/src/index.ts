@@ -6,7 +6,7 @@ export { LogConsumer } from './consuming/log-consumer.js';
 export type { LogConsumerOptions } from './consuming/log-consumer.js';
 export type { Hold, HoldCause, HoldId, HoldStore, ReleasableHold } from './holding/hold-store.js';
 export { ownerOf } from './logged-record.js';
-export type { LoggedRecord } from './logged-record.js';
+export type { LogPosition, LoggedRecord } from './logged-record.js';
 export { HoldsCustomer, LogUnavailable, RecordTooLarge } from './messaging.errors.js';
 export { OnRecord } from './handling/on-record.js';
 export type { OnRecordOptions, RecordContext } from './handling/on-record.js';

@@ -3,12 +3,14 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { Kafka, logLevel } from 'kafkajs';
 import type { Logger } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { ensureTopics } from './index.js';
+import { kafkaClient } from './kafka/kafka-client.js';
+import { fetchLogIds } from './kafka/topic-ids.js';
 
 /**
  * The responses to single requests below the client: cases that the client's own tests can only reach by accident. Runs on the local broker and
@@ -542,3 +544,29 @@ test('whatever producers send again, skip or start anew, the log has each record
 function valuesOf(producer: number, epoch: number, first: number, count: number): string[] {
   return Array.from({ length: count }, (_, n) => `${producer}/${epoch}/${first + n}`);
 }
+
+test('a topic has an identity that stays, and no other topic has it, not even one that is created anew under its name', async () => {
+  const [one, other] = [uniqueName('topic'), uniqueName('topic')];
+  const client = kafkaClient({ ...log, requestTimeoutMs: 10_000, retry: { retries: 5 } }).admin();
+  await client.connect();
+  try {
+    await client.createTopics({ topics: [one, other].map((topic) => ({ topic, numPartitions: 2 })), waitForLeaders: true });
+    const ids = await fetchLogIds(client, [one, other]);
+    expect([...ids.values()].every((id) => /^[\w-]{22}$/.test(id))).toBe(true);
+    expect(ids.get(one)).not.toBe(ids.get(other));
+    expect(await fetchLogIds(client, [one, other])).toEqual(ids);
+    if (!inject('onKafka')) return; // the local broker deletes no topics
+    await client.deleteTopics({ topics: [one] });
+    const anew = await waitFor(
+      async () => {
+        await client.createTopics({ topics: [{ topic: one, numPartitions: 2 }], waitForLeaders: true });
+        const id = (await fetchLogIds(client, [one])).get(one);
+        return id !== ids.get(one) && id;
+      },
+      { what: 'the topic to be created anew' },
+    );
+    expect(anew).toMatch(/^[\w-]{22}$/);
+  } finally {
+    await client.disconnect();
+  }
+});

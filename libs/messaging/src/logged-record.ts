@@ -16,9 +16,15 @@ export function partitionName({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
 
-/** A record as read from the log. */
-export interface LoggedRecord extends TopicPartition {
+/** The place of a record in its partition, unique also after the topic was deleted and created again. */
+export interface LogPosition {
+  /** The id of the topic, which a topic that is created anew under the same name does not share. Offsets count within it. */
+  readonly logId: string;
   readonly offset: number;
+}
+
+/** A record as read from the log. */
+export interface LoggedRecord extends TopicPartition, LogPosition {
   readonly timestampMs: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;

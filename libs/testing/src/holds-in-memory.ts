@@ -1,35 +1,37 @@
-import type { Hold, HoldCause, HoldId, HoldStore, LoggedRecord, ReleasableHold } from '#libs/messaging';
+import type { Hold, HoldCause, HoldId, HoldStore, LogPosition, LoggedRecord, ReleasableHold } from '#libs/messaging';
 
 interface Held extends HoldId {
   cause: HoldCause;
-  causeOffset: number | null;
+  causedBy: LogPosition | null;
   retryRequested: boolean;
-  readonly records: Map<number, LoggedRecord>;
+  readonly records: Map<string, LoggedRecord>;
 }
 
 /** A hold store without Postgres, with the dead letters that its holds wait for. It outlives the consumers that a test starts and kills. */
 export class HoldsInMemory implements HoldStore {
+  /** In the order in which they were first seen. */
+  private readonly logs = new Set<string>();
   private readonly held = new Map<string, Held>();
   private readonly resolutions = new Map<string, 'retried' | 'skipped' | 'replayed'>();
 
   async hold(group: string, record: LoggedRecord, cause: HoldCause): Promise<boolean> {
-    const { topic, partition, offset } = record;
+    const { topic, partition, logId, offset } = record;
     if (cause !== 'overflow' && this.resolutions.get(cause.deadLetterId) === 'skipped') return false;
     const hold = { group, topic, partition, key: record.key! };
     let held = this.held.get(nameOf(hold));
     if (held === undefined) {
-      held = { ...hold, cause, causeOffset: null, retryRequested: false, records: new Map() };
+      held = { ...hold, cause, causedBy: null, retryRequested: false, records: new Map() };
       this.held.set(nameOf(hold), held);
     }
-    if (cause !== 'overflow') Object.assign(held, { cause, causeOffset: offset, retryRequested: false });
-    if (!held.records.has(offset)) held.records.set(offset, record);
+    if (cause !== 'overflow') Object.assign(held, { cause, causedBy: { logId, offset }, retryRequested: false });
+    this.add(held, record);
     return true;
   }
 
   async keep(group: string, record: LoggedRecord): Promise<boolean> {
     const held = this.held.get(nameOf({ ...record, group, key: record.key! }));
     if (held === undefined) return false;
-    if (!held.records.has(record.offset)) held.records.set(record.offset, record);
+    this.add(held, record);
     return true;
   }
 
@@ -44,23 +46,30 @@ export class HoldsInMemory implements HoldStore {
   async releasable(group: string, partitions: readonly { topic: string; partition: number }[]): Promise<ReleasableHold[]> {
     const holds = await this.holdsOf(group, partitions);
     return holds.flatMap((hold) => {
-      const { cause, causeOffset, retryRequested } = this.held.get(nameOf(hold))!;
-      if (cause === 'overflow') return [{ ...hold, dropOffset: null }];
+      const { cause, causedBy, retryRequested } = this.held.get(nameOf(hold))!;
+      if (cause === 'overflow') return [{ ...hold, drop: null }];
       const resolution = this.resolutions.get(cause.deadLetterId);
       if (resolution === undefined && !retryRequested) return [];
-      return [{ ...hold, dropOffset: resolution === 'skipped' ? causeOffset : null }];
+      return [{ ...hold, drop: resolution === 'skipped' ? causedBy : null }];
     });
   }
 
   async next(hold: HoldId, limit: number): Promise<LoggedRecord[]> {
     const records = [...(this.held.get(nameOf(hold))?.records.values() ?? [])];
-    return records.toSorted((a, b) => a.offset - b.offset).slice(0, limit);
+    const logs = [...this.logs];
+    return records.toSorted((a, b) => logs.indexOf(a.logId) - logs.indexOf(b.logId) || a.offset - b.offset).slice(0, limit);
   }
 
-  async finished(hold: HoldId, offset: number): Promise<void> {
+  async finished(hold: HoldId, position: LogPosition): Promise<void> {
     const held = this.held.get(nameOf(hold));
-    if (!held?.records.delete(offset) || held.cause === 'overflow' || held.causeOffset !== offset) return;
+    if (!held?.records.delete(placeOf(position)) || held.cause === 'overflow' || held.causedBy === null) return;
+    if (placeOf(held.causedBy) !== placeOf(position)) return;
     if (!this.resolutions.has(held.cause.deadLetterId)) this.resolutions.set(held.cause.deadLetterId, 'retried');
+  }
+
+  private add(held: Held, record: LoggedRecord): void {
+    this.logs.add(record.logId);
+    if (!held.records.has(placeOf(record))) held.records.set(placeOf(record), record);
   }
 
   async close(hold: HoldId): Promise<boolean> {
@@ -92,6 +101,10 @@ export class HoldsInMemory implements HoldStore {
   get size(): number {
     return this.held.size;
   }
+}
+
+function placeOf({ logId, offset }: LogPosition): string {
+  return `${logId}/${offset}`;
 }
 
 function nameOf({ group, topic, partition, key }: HoldId): string {

@@ -209,14 +209,14 @@ describe('what an operator', () => {
     const tenant = uniqueName('t');
     const holds = new HoldTable(database);
     const key = Buffer.from(`${tenant}/c`);
-    const held = { topic: tenant, partition: 3, offset: 17, timestampMs: 0, key, value: null, headers: undefined };
+    const held = { topic: tenant, partition: 3, offset: 17, logId: 'log', timestampMs: 0, key, value: null, headers: undefined };
     await consumer.onDeadLettered(record(tenant, 1));
     await holds.hold('flows', held, { deadLetterId: 'dlq_record' });
     expect(await holds.releasable('flows', [held])).toEqual([]);
     await consumer.onRetryDeadLetter(command(tenant));
     const [released] = await holds.releasable('flows', [held]);
     expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
-    await holds.finished(released!, 17);
+    await holds.finished(released!, held);
     expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'retried' }]);
   });
 });

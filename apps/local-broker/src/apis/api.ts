@@ -21,13 +21,15 @@ export interface RequestContext {
   readonly version: number;
 }
 
-/** One kind of request, in the newest version that kafkajs speaks. Clients choose their versions by the ApiVersions response. */
+/** One kind of request, in the versions that kafkajs and `libs/messaging` speak. Clients choose their versions by the ApiVersions response. */
 export interface Api {
   /** https://kafka.apache.org/protocol.html#protocol_api_keys */
   readonly key: number;
   readonly name: string;
   readonly minVersion: number;
   readonly maxVersion: number;
+  /** From this version on, strings and arrays are compact, and both headers end with tagged fields (KIP-482). Default: in no version. */
+  readonly flexibleFrom?: number;
   /** Returns the response; undefined if the client wants none. */
   handle(request: WireReader, broker: Broker, context: RequestContext): Promise<WireWriter | undefined>;
 }

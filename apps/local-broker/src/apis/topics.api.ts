@@ -1,35 +1,78 @@
 import type { RecordPosition } from '../log/segment.js';
 import { readTopicConfig } from '../log/topic-config.js';
+import type { TopicSpec } from '../log/topic-store.js';
 import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
+import type { WireReader } from '../wire/wire-reader.js';
 import { WireWriter } from '../wire/wire-writer.js';
 import { nodeId } from './api.js';
 import type { Api, Broker } from './api.js';
 
+/** Version 6 is the newest of kafkajs itself; 12 has the ids of topics, which `libs/messaging` asks for. Those between differ in small things. */
 export const metadata: Api = {
   key: 3,
   name: 'Metadata',
   minVersion: 6,
-  maxVersion: 6,
-  async handle(request, broker) {
-    const names = request.nullableArray(() => request.string()) ?? broker.topics.all.map(({ name }) => name);
-    const response = new WireWriter().int32(0);
-    response.array([broker], ({ host, port }) => response.int32(nodeId).string(host).int32(port).string(null));
-    response.string(broker.clusterId).int32(nodeId);
-    return response.array(names, (name) => {
-      const topic = broker.topics.topic(name);
-      response
-        .int16(topic === undefined ? errorCodes.unknownTopicOrPartition : errorCodes.none)
-        .string(name)
-        .boolean(false);
-      const partitions = Array.from({ length: topic?.partitions ?? 0 }, (_, partition) => partition);
-      response.array(partitions, (partition) => {
-        response.int16(errorCodes.none).int32(partition).int32(nodeId);
-        response.int32(1).int32(nodeId).int32(1).int32(nodeId).int32(0); // one replica, in sync; none offline
-      });
-    });
+  maxVersion: 12,
+  flexibleFrom: 9,
+  async handle(request, broker, { version }) {
+    return version < 9 ? metadataPlain(request, broker, version) : metadataCompact(request, broker, version);
   },
 };
+
+const partitionsOf = (topic: TopicSpec | undefined): number[] =>
+  Array.from({ length: topic?.partitions ?? 0 }, (_, partition) => partition);
+const existence = (topic: TopicSpec | undefined): ErrorCode => (topic === undefined ? errorCodes.unknownTopicOrPartition : errorCodes.none);
+/** The value of the fields of authorized operations where they were not asked for. */
+const noOperations = -2_147_483_648;
+const leaderEpoch = 0;
+
+function metadataPlain(request: WireReader, broker: Broker, version: number): WireWriter {
+  const names = request.nullableArray(() => request.string()) ?? broker.topics.all.map(({ name }) => name);
+  const response = new WireWriter().int32(0);
+  response.array([broker], ({ host, port }) => response.int32(nodeId).string(host).int32(port).string(null));
+  response.string(broker.clusterId).int32(nodeId);
+  response.array(names, (name) => {
+    const topic = broker.topics.topic(name);
+    response.int16(existence(topic)).string(name).boolean(false);
+    response.array(partitionsOf(topic), (partition) => {
+      response.int16(errorCodes.none).int32(partition).int32(nodeId);
+      if (version >= 7) response.int32(leaderEpoch);
+      response.int32(1).int32(nodeId).int32(1).int32(nodeId).int32(0); // one replica, in sync; none offline
+    });
+    if (version >= 8) response.int32(noOperations);
+  });
+  return version >= 8 ? response.int32(noOperations) : response;
+}
+
+function metadataCompact(request: WireReader, broker: Broker, version: number): WireWriter {
+  const wanted = request.compactNullableArray(() => {
+    if (version >= 10) request.uuid(); // topics are looked up by their names
+    const name = request.compactNullableString() ?? '';
+    request.taggedFields();
+    return name;
+  });
+  const names = wanted ?? broker.topics.all.map(({ name }) => name);
+  const response = new WireWriter().int32(0);
+  response.compactArray([broker], ({ host, port }) =>
+    response.int32(nodeId).compactString(host).int32(port).compactString(null).noTaggedFields(),
+  );
+  response.compactString(broker.clusterId).int32(nodeId);
+  response.compactArray(names, (name) => {
+    const topic = broker.topics.topic(name);
+    response.int16(existence(topic)).compactString(name);
+    if (version >= 10) response.uuid(topic === undefined ? Buffer.alloc(16) : Buffer.from(topic.id, 'base64url'));
+    response.boolean(false);
+    response.compactArray(partitionsOf(topic), (partition) => {
+      response.int16(errorCodes.none).int32(partition).int32(nodeId).int32(leaderEpoch);
+      for (const nodes of [[nodeId], [nodeId], []]) response.compactArray(nodes, (node) => response.int32(node));
+      response.noTaggedFields();
+    });
+    response.int32(noOperations).noTaggedFields();
+  });
+  if (version <= 10) response.int32(noOperations);
+  return response.noTaggedFields();
+}
 
 export const createTopics: Api = {
   key: 19,

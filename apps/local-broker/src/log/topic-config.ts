@@ -20,7 +20,7 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   'message.timestamp.type': ['CreateTime'],
 };
 
-type TopicConfig = { spec: Omit<TopicSpec, 'name' | 'partitions'>; problem?: never } | { spec?: never; problem: string };
+type TopicConfig = { spec: Omit<TopicSpec, 'name' | 'id' | 'partitions'>; problem?: never } | { spec?: never; problem: string };
 
 /** Reads the settings of a new topic. Unsupported settings are refused, not ignored. */
 export function readTopicConfig(config: ReadonlyMap<string, string | null>): TopicConfig {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openFile, replaceFile } from './durable-file.js';
@@ -9,6 +10,8 @@ import { PartitionLog } from './partition-log.js';
 /** Name and settings of a topic: https://kafka.apache.org/documentation/#topicconfigs */
 export interface TopicSpec {
   readonly name: string;
+  /** 16 bytes, base64url. A topic that is created anew under the same name has another one. */
+  readonly id: string;
   readonly partitions: number;
   /** -1: unlimited. */
   readonly retentionMs: number;
@@ -17,6 +20,10 @@ export interface TopicSpec {
   readonly segmentMs: number;
   readonly segmentBytes: number;
   readonly maxBatchBytes: number;
+}
+
+function newTopicId(): string {
+  return randomBytes(16).toString('base64url');
 }
 
 /** Kafka's defaults, except for smaller segments: many small partitions share a laptop's disk, and only whole segments are deleted. */
@@ -39,6 +46,8 @@ export interface TopicStoreOptions {
   openFile?: OpenFile;
   nowMs?: () => number;
 }
+
+type StoredSpec = Partial<TopicSpec> & Pick<TopicSpec, 'name' | 'partitions'>;
 
 interface StoredTopic {
   readonly spec: TopicSpec;
@@ -66,7 +75,10 @@ export class TopicStore {
     const { directory, journalBytes = 16 * 1_048_576 } = options;
     const journal = await Journal.open(join(directory, 'journal'), journalBytes, options.openFile ?? openFile);
     const store = new TopicStore(options, journal);
-    for (const spec of await store.readSpecs()) await store.openTopic(spec);
+    const stored = await store.readSpecs();
+    const specs = stored.map((spec): TopicSpec => ({ ...topicDefaults, id: newTopicId(), ...spec }));
+    if (stored.some(({ id }) => id === undefined)) await store.writeSpecs(specs); // of a version before there were ids
+    for (const spec of specs) await store.openTopic(spec);
     await store.recover();
     return store;
   }
@@ -84,10 +96,11 @@ export class TopicStore {
   }
 
   /** @returns false if a topic of that name exists */
-  async create(spec: TopicSpec): Promise<boolean> {
+  async create(wanted: Omit<TopicSpec, 'id'>): Promise<boolean> {
     const created = this.changing.then(async () => {
-      if (this.topics.has(spec.name)) return false;
-      await replaceFile(this.specsFile, JSON.stringify([...this.all, spec], null, 2), this.openFile);
+      if (this.topics.has(wanted.name)) return false;
+      const spec = { ...wanted, id: newTopicId() };
+      await this.writeSpecs([...this.all, spec]);
       await this.openTopic(spec);
       return true;
     });
@@ -145,10 +158,13 @@ export class TopicStore {
     }
   }
 
-  private async readSpecs(): Promise<TopicSpec[]> {
+  private async writeSpecs(specs: readonly TopicSpec[]): Promise<void> {
+    await replaceFile(this.specsFile, JSON.stringify(specs, null, 2), this.openFile);
+  }
+
+  private async readSpecs(): Promise<StoredSpec[]> {
     try {
-      const specs = JSON.parse(await readFile(this.specsFile, 'utf8')) as (Partial<TopicSpec> & Pick<TopicSpec, 'name' | 'partitions'>)[];
-      return specs.map((spec) => ({ ...topicDefaults, ...spec }));
+      return JSON.parse(await readFile(this.specsFile, 'utf8')) as StoredSpec[];
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw new Error(`${this.specsFile} cannot be read`, { cause: error });

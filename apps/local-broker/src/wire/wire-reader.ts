@@ -52,6 +52,41 @@ export class WireReader {
     return Array.from({ length }, item);
   }
 
+  /** A length as in the flexible versions of requests: https://kafka.apache.org/protocol.html#protocol_types */
+  unsignedVarint(): number {
+    let value = 0;
+    for (let shift = 0; shift <= 28; shift += 7) {
+      const byte = this.bytes.readUInt8(this.advance(1));
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value >>> 0;
+    }
+    throw new RangeError('a variable-length number that does not end');
+  }
+
+  compactNullableString(): string | null {
+    const length = this.unsignedVarint();
+    return length === 0 ? null : this.slice(length - 1).toString();
+  }
+
+  compactNullableArray<T>(item: () => T): T[] | null {
+    const length = this.unsignedVarint();
+    if (length === 0) return null;
+    if (length > this.bytes.length) throw new RangeError(`an array of ${length - 1} items in ${this.bytes.length} bytes`);
+    return Array.from({ length: length - 1 }, item);
+  }
+
+  uuid(): Buffer {
+    return this.slice(16);
+  }
+
+  /** Passes over them: this broker uses none. */
+  taggedFields(): void {
+    for (let count = this.unsignedVarint(); count > 0; count -= 1) {
+      this.unsignedVarint();
+      this.slice(this.unsignedVarint());
+    }
+  }
+
   private slice(length: number): Buffer {
     const from = this.advance(length);
     return this.bytes.subarray(from, from + length);

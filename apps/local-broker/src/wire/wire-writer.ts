@@ -62,9 +62,46 @@ export class WireWriter {
     return this;
   }
 
+  unsignedVarint(value: number): this {
+    let rest = value;
+    for (; rest > 0x7f; rest >>>= 7) this.byte((rest & 0x7f) | 0x80);
+    return this.byte(rest);
+  }
+
+  compactString(value: string | null): this {
+    if (value === null) return this.unsignedVarint(0);
+    const length = Buffer.byteLength(value);
+    this.unsignedVarint(length + 1);
+    const at = this.reserve(length);
+    this.current.write(value, at);
+    return this;
+  }
+
+  compactArray<T>(items: readonly T[], write: (item: T) => void): this {
+    this.unsignedVarint(items.length + 1);
+    for (const item of items) write(item);
+    return this;
+  }
+
+  uuid(value: Buffer): this {
+    const at = this.reserve(value.length);
+    this.current.set(value, at);
+    return this;
+  }
+
+  noTaggedFields(): this {
+    return this.unsignedVarint(0);
+  }
+
   parts(): Buffer[] {
     this.finishPart();
     return this.written;
+  }
+
+  private byte(value: number): this {
+    const at = this.reserve(1);
+    this.current.writeUInt8(value, at);
+    return this;
   }
 
   /** Makes room in `current`, which may be another buffer afterwards. */

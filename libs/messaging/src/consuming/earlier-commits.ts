@@ -1,11 +1,13 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { logger } from '#libs/tracing';
-import { decodeFinished } from './finished-offsets.js';
+import { readCommitMetadata } from './commit-metadata.js';
 import { partitionName } from '../logged-record.js';
 
 /** The last commit of a partition's former owner. */
 export interface EarlierCommit {
   readonly offset: number;
+  /** The log that `offset` counts in; undefined in commits of earlier versions. */
+  readonly logId: string | undefined;
   /** Finished offsets above `offset`, ascending. */
   readonly finished: readonly number[];
 }
@@ -29,7 +31,7 @@ export class EarlierCommits {
       for (const { topic, partitions } of await admin.fetchOffsets({ groupId: this.groupId, topics: [...topics] })) {
         for (const { partition, offset: text, metadata } of partitions) {
           const offset = Number(text);
-          if (offset >= 0) commits.set(partitionName({ topic, partition }), { offset, finished: decodeFinished(offset, metadata) });
+          if (offset >= 0) commits.set(partitionName({ topic, partition }), { offset, ...readCommitMetadata(offset, metadata) });
         }
       }
     } catch (error) {

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import type { EachBatchPayload, Kafka } from 'kafkajs';
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { setLogLevel } from '#libs/tracing';
-import { decodeFinished } from './finished-offsets.js';
+import { readCommitMetadata } from './commit-metadata.js';
+import type { EarlierCommit } from './earlier-commits.js';
 import { GroupConsumer } from './group-consumer.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
 import { nobodyHeld } from '../holding/hold-store.js';
@@ -46,6 +47,7 @@ class Group {
   members: Member[] = [];
   generation = 0;
   repeats = 0;
+  logId = 'log';
   /** Handlers that ended after their partition had gone to another member. */
   late = 0;
 
@@ -69,7 +71,7 @@ class Group {
       this.hold(offset >= (this.committed.get(partition)?.offset ?? 0), 'a commit went back');
       this.hold(!this.log.get(partition)!.some(isOpen), 'a commit passed an open record');
       this.hold(
-        decodeFinished(offset, metadata).every((above) => finished.has(above)),
+        readCommitMetadata(offset, metadata).finished.every((above) => finished.has(above)),
         'the metadata named an open record',
       );
       this.hold(member.assigned.includes(partition), 'someone who does not own the partition committed');
@@ -81,7 +83,8 @@ class Group {
     const { partition, offset } = work.work.record;
     const committed = this.committed.get(partition);
     const isFinished =
-      committed !== undefined && (offset < committed.offset || decodeFinished(committed.offset, committed.metadata).includes(offset));
+      committed !== undefined &&
+      (offset < committed.offset || readCommitMetadata(committed.offset, committed.metadata).finished.includes(offset));
     this.hold(!this.members.includes(work.member) || !isFinished, 'what was committed as finished was handled again');
     this.atWork.push(work);
   }
@@ -160,6 +163,7 @@ class Member {
     const parts = {
       kafka: { consumer: (config: object) => this.kafkajs(config) } as unknown as Kafka,
       earlierCommits: { read: async () => this.earlier(), close: async () => undefined },
+      logIds: { read: async () => new Map([[topic, group.logId]]) },
       group: handlers,
       handling: { handle },
       holds: nobodyHeld,
@@ -210,6 +214,7 @@ class Member {
     await this.eachBatch!({
       batch: { topic, partition, messages, highWatermark: String(this.group.endOf(partition)), lastOffset: () => String(last) },
       resolveOffset: () => undefined,
+      isStale: () => false,
       commitOffsetsIfNecessary: async (offsets: Commit) => this.group.commit(this, offsets),
     } as unknown as EachBatchPayload);
     return true;
@@ -219,11 +224,11 @@ class Member {
     return this.group.log.get(partition)!.filter(({ offset }) => offset >= this.position.get(partition)!);
   }
 
-  private earlier(): Map<string, { offset: number; finished: number[] }> {
+  private earlier(): Map<string, EarlierCommit> {
     return new Map(
       [...this.group.committed].map(([partition, { offset, metadata }]) => [
         `${topic}/${partition}`,
-        { offset, finished: decodeFinished(offset, metadata) },
+        { offset, ...readCommitMetadata(offset, metadata) },
       ]),
     );
   }
@@ -320,7 +325,7 @@ test('whatever is fetched, ends, fails, crashes and is dealt anew, in any order:
         expect(group.violations).toEqual([]);
         for (const [partition, logged] of group.log) {
           expect(group.finished.get(partition)!.size).toBe(logged.length);
-          if (logged.length > 0) expect(group.committed.get(partition)).toEqual({ offset: logged.at(-1)!.offset + 1, metadata: '' });
+          if (logged.length > 0) expect(group.committed.get(partition)).toEqual({ offset: logged.at(-1)!.offset + 1, metadata: 'log=log' });
         }
         for (const [key, offsets] of group.effects) expect(offsets, `the order of ${key}`).toEqual(offsets.toSorted((a, b) => a - b));
         if (crashes + group.late === 0)
@@ -357,4 +362,43 @@ test('a log that was replaced under a running consumer is read from its beginnin
   expect(group.effects.get('a')).toEqual([0, 1, 2]);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(group.committed.get(0)).toMatchObject({ offset: 3 });
+});
+
+test('a topic that was created anew and is longer than before is read from its beginning, and so is one that a new owner finds', async () => {
+  const group = new Group();
+  const member = new Member(group);
+  group.members.push(member);
+  await settled();
+  const createAnew = (logId: string): void => {
+    group.logId = logId;
+    group.log.set(
+      0,
+      Array.from({ length: 12 }, (_, offset) => ({ offset, key: 'a' })),
+    );
+    for (const forgotten of [group.finished.get(0)!, group.effects]) forgotten.clear();
+  };
+  const finishAll = async (of: Member): Promise<void> => {
+    while (await of.fetch(3)) for (; group.atWork.length > 0; await settled()) group.end(0, 'finished');
+  };
+  const all = Array.from({ length: 12 }, (_, offset) => offset);
+  createAnew('first');
+  await group.rebalance(() => 0);
+  await finishAll(member);
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  createAnew('second');
+  member.consumer.checkLogs(new Map([[topic, 'second']]));
+  await settled();
+  await finishAll(member);
+  expect(group.effects.get('a')).toEqual(all);
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  createAnew('third');
+  const heir = new Member(group);
+  group.members = [heir];
+  await settled();
+  await group.rebalance(() => 0);
+  await settled();
+  await finishAll(heir);
+  expect(group.effects.get('a')).toEqual(all);
 });

@@ -12,6 +12,7 @@ import type { HoldStore } from '../holding/hold-store.js';
 import { schemaOf } from '../logged-record.js';
 import type { LoggedRecord, TopicPartition } from '../logged-record.js';
 import type { EarlierCommits } from './earlier-commits.js';
+import type { LogIds } from './log-ids.js';
 import { GroupMembership } from './group-membership.js';
 import { OffsetCommits } from './offset-commits.js';
 import type { OffsetTracker } from './offset-tracker.js';
@@ -44,7 +45,6 @@ const log = logger('messaging');
 const duplicates = counter('millrace_records_refetched_total', 'Records dropped because they were read again after a rebalance.', [
   'group',
 ]);
-const logResets = counter('millrace_log_resets_total', 'Partitions whose log was found to be another one than before.', ['group', 'topic']);
 const expired = counter('millrace_records_expired_total', 'Records that the log deleted before the group had read them.', [
   'group',
   'topic',
@@ -56,6 +56,7 @@ const blockedKeys = gauge('millrace_blocked_keys', 'Customers whose next record 
 export interface GroupConsumerDependencies {
   readonly kafka: Kafka;
   readonly earlierCommits: Pick<EarlierCommits, 'read' | 'close'>;
+  readonly logIds: Pick<LogIds, 'read'>;
   readonly group: HandlerGroup;
   readonly handling: Pick<RecordHandling, 'handle'>;
   readonly holds: HoldStore;
@@ -83,7 +84,7 @@ export class GroupConsumer {
     private readonly dependencies: GroupConsumerDependencies,
     private readonly options: GroupConsumerOptions,
   ) {
-    const { kafka, group, handling, holds, earlierCommits } = dependencies;
+    const { kafka, group, handling, holds, earlierCommits, logIds } = dependencies;
     this.group = group;
     this.watch = new HandlerWatch(group.group, options.handlerDeadlineMs);
     this.held = new HeldCustomers({
@@ -113,6 +114,7 @@ export class GroupConsumer {
       group,
       fetching: this.membership,
       earlierCommits,
+      logIds,
       held: this.held,
       createQueues: (lane) => this.dispatcher.createQueues(lane),
       maxBufferedBytes: options.maxBufferedBytes,
@@ -157,6 +159,11 @@ export class GroupConsumer {
     return this.partitions.positions();
   }
 
+  /** Starts over in topics that were created anew. @param ids the identities of the logs, by topic */
+  checkLogs(ids: ReadonlyMap<string, string>): void {
+    this.partitions.checkLogs(ids);
+  }
+
   private async beforeRejoin(isMember: boolean): Promise<void> {
     if (isMember) await this.drain();
     else this.partitions.loseAll(); // the group has gone on without this process
@@ -189,24 +196,20 @@ export class GroupConsumer {
     let owned = this.partitions.find(batch);
     await owned?.restored;
     if (owned === undefined || owned.lost.aborted) return;
-    if (isAnotherLog(owned.tracker, batch)) owned = this.startOver(owned, batch);
+    if (payload.isStale()) return; // it was found meanwhile that the log has to be read from elsewhere
+    if (isAnotherLog(owned.tracker, batch)) {
+      owned = this.partitions.startOver(owned);
+      await owned.restored;
+    }
+    const { logId } = owned;
+    if (logId === undefined) return; // lost meanwhile
     this.reportGap(owned.tracker, batch);
     this.commits.sendWith((offsets) => payload.commitOffsetsIfNecessary(offsets));
     for (const { offset, timestamp, key, value, headers } of batch.messages) {
-      this.queue(owned, { topic, partition, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
+      this.queue(owned, { topic, partition, logId, offset: Number(offset), timestampMs: Number(timestamp), key, value, headers });
     }
     payload.resolveOffset(batch.lastOffset());
     this.partitions.pauseWhenFull(owned);
-  }
-
-  private startOver(owned: OwnedPartition, { highWatermark }: Batch): OwnedPartition {
-    const { topic, partition, tracker } = owned;
-    logResets.inc({ group: this.group.group, topic });
-    log.error(
-      { group: this.group.group, topic, partition, position: tracker.next, end: highWatermark },
-      'the log ends before what was already read: it was replaced or restored; its records are read from its beginning',
-    );
-    return this.partitions.startOver(owned);
   }
 
   /** Millrace uses neither transactions nor compaction, so missing offsets are records that expired before they were read. */

@@ -4,11 +4,14 @@ import type { CustomTransportStrategy, MessageHandler } from '@nestjs/microservi
 import { isObservable, lastValueFrom } from 'rxjs';
 import { standardRetry } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
+import { waitAtMost } from '#libs/time';
 import { ConsumerLag } from './consumer-lag.js';
 import { EarlierCommits } from './earlier-commits.js';
 import { GroupConsumer } from './group-consumer.js';
+import { LogIds } from './log-ids.js';
 import { groupHandlers } from '../handling/handler-groups.js';
 import type { Handler, HandlerGroup } from '../handling/handler-groups.js';
+import { Periodically } from '#libs/work';
 import { nobodyHeld } from '../holding/hold-store.js';
 import type { HoldStore } from '../holding/hold-store.js';
 import { kafkaClient, nameOnLog, topicOnLog } from '../kafka/kafka-client.js';
@@ -42,6 +45,11 @@ export interface LogConsumerOptions extends LogOptions {
   handlerDeadlineMs?: number;
 }
 
+/** How long records of a topic that was created anew may be taken for those of the old one: they are handled, and then handled again. */
+const logCheckIntervalMs = 5_000;
+/** How long a stop waits for a check under way. */
+const stopTimeoutMs = 1_000;
+
 /**
  * Nest's transport for the log: `app.connectMicroservice({ strategy: new LogConsumer(…) })`. Delivers the records of the topics to the
  * `@OnRecord` methods of the controllers, one kafkajs consumer per group.
@@ -52,9 +60,12 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   private readonly handlers: Handler[] = [];
   private groups: GroupConsumer[] = [];
   private lag: ConsumerLag | undefined;
+  private readonly logIds: LogIds;
+  private readonly logChecks = new Periodically('checking the identity of the logs', logCheckIntervalMs, () => this.checkLogs());
 
   constructor(private readonly options: LogConsumerOptions) {
     super();
+    this.logIds = new LogIds(kafkaClient({ ...options, requestTimeoutMs: 5_000, retry: { retries: 1 } }));
   }
 
   /** Called by Nest, once per `@OnRecord` method. */
@@ -80,7 +91,8 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.groups.map((group) => group.stop()), this.lag?.stop()]);
+    await Promise.all([...this.groups.map((group) => group.stop()), this.lag?.stop(), waitAtMost(stopTimeoutMs, this.logChecks.stop())]);
+    await this.logIds.close();
   }
 
   override on(): never {
@@ -104,6 +116,13 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
       consumers.filter(({ group }) => group.audience === 'one'),
     );
     this.lag.start();
+    this.logChecks.start();
+  }
+
+  private async checkLogs(): Promise<void> {
+    const topics = new Set(this.handlers.flatMap((handler) => this.onLog(handler).topics.map(({ name }) => name)));
+    const ids = await this.logIds.read([...topics]);
+    for (const group of this.groups) group.checkLogs(ids);
   }
 
   private onLog(handler: Handler): Handler {
@@ -117,6 +136,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     const parts = {
       kafka: kafkaClient({ ...this.options, requestTimeoutMs: 30_000, retry: { retries: 5 } }),
       earlierCommits: new EarlierCommits(kafkaClient({ ...this.options, requestTimeoutMs: 5_000, retry: { retries: 1 } }), groupId),
+      logIds: this.logIds,
       group,
       handling: new RecordHandling(group, { producer, retry, log: this.options }),
       holds: group.poison === 'park-key' ? holds : nobodyHeld,

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { setLogLevel } from '#libs/tracing';
 import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
 import type { HoldableItem } from '../holding/held-customers.js';
-import { decodeFinished } from './finished-offsets.js';
+import { readCommitMetadata } from './commit-metadata.js';
 import { OffsetCommits } from './offset-commits.js';
 import { OwnedPartition } from './owned-partition.js';
 
@@ -27,7 +27,7 @@ function commitsOf({ audience = 'one', receivedTo = 9 }: { audience?: 'one' | 'e
   });
   const last = () => {
     const { offset, metadata } = sent.at(-1)!.topics[0]!.partitions[0]! as unknown as { offset: string; metadata: string };
-    return [Number(offset), decodeFinished(Number(offset), metadata)];
+    return [Number(offset), readCommitMetadata(Number(offset), metadata).finished];
   };
   return { commits, tracker: owned.tracker, sent, ends, log, last };
 }

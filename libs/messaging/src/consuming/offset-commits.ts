@@ -1,6 +1,7 @@
 import type { EachBatchPayload } from 'kafkajs';
 import { counter, logger } from '#libs/tracing';
 import type { HandlerGroup } from '../handling/handler-groups.js';
+import { commitMetadata } from './commit-metadata.js';
 import type { OwnedPartitions } from './owned-partitions.js';
 
 /** After this many finished records a commit does not wait for the timer. */
@@ -69,10 +70,10 @@ export class OffsetCommits {
     if (due.length === 0 || this.send === undefined || this.isSuspended || this.group.audience === 'every-process') return;
     const topics = [...Map.groupBy(due, ({ owned }) => owned.topic)].map(([topic, ofTopic]) => ({
       topic,
-      partitions: ofTopic.map(({ owned: { partition }, snapshot: { offset, metadata } }) => ({
+      partitions: ofTopic.map(({ owned: { partition, logId }, snapshot: { offset, metadata } }) => ({
         partition,
         offset: String(offset),
-        metadata,
+        metadata: commitMetadata(logId, metadata),
       })),
     }));
     try {

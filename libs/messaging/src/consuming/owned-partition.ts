@@ -15,7 +15,9 @@ export interface OwnedWork extends RecordWork, HoldableWork {
 export class OwnedPartition implements TopicPartition {
   readonly tracker = new OffsetTracker();
   readonly holds: PartitionHolds;
-  /** Resolves when `tracker` knows which offsets the former owner had finished. */
+  /** The identity of the partition's log; undefined until `restored`. */
+  logId: string | undefined;
+  /** Resolves when `logId` is known, and `tracker` knows which offsets the former owner had finished. */
   restored: Promise<void> = Promise.resolve();
   /** Records that were read and are not finished. */
   queuedRecords = 0;
@@ -30,7 +32,14 @@ export class OwnedPartition implements TopicPartition {
     readonly partition: number,
     readonly queues: KeyQueues<HoldableItem>,
   ) {
-    this.holds = new PartitionHolds(topic, partition, queues, this.loss.signal, () => this.tracker.readTo);
+    this.holds = new PartitionHolds(
+      topic,
+      partition,
+      queues,
+      this.loss.signal,
+      () => this.tracker.readTo,
+      () => this.logId,
+    );
   }
 
   get name(): string {

@@ -8,20 +8,21 @@ import { OwnedPartitions } from './owned-partitions.js';
 
 const [first, second] = [0, 1].map((partition): TopicPartition => ({ topic: 't', partition })) as [TopicPartition, TopicPartition];
 
-function partitionsOf(options: { audience?: 'one' | 'every-process'; committed?: Map<string, EarlierCommit> } = {}) {
-  const { audience = 'one', committed = new Map() } = options;
+function partitionsOf(options: { audience?: 'one' | 'every-process'; committed?: Map<string, EarlierCommit>; logId?: string } = {}) {
+  const { audience = 'one', committed = new Map(), logId = 'log' } = options;
   const calls: string[] = [];
   const dispatcher = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 1, handle: async () => 'finished' });
   const createQueues = vi.fn(dispatcher.createQueues.bind(dispatcher));
   const read = vi.fn(async () => committed);
   const partitions = new OwnedPartitions({
-    group: { audience, topics: [{ name: 't', priority: 'high', partitions: 2, retentionMs: 1, types: [] }] },
+    group: { group: 'g', audience, topics: [{ name: 't', priority: 'high', partitions: 2, retentionMs: 1, types: [] }] },
     fetching: {
       pause: (partition) => calls.push(`pause ${partitionName(partition)}`),
       resume: (partition) => calls.push(`resume ${partitionName(partition)}`),
       seek: (partition, offset) => calls.push(`seek ${partitionName(partition)} to ${offset}`),
     },
     earlierCommits: { read },
+    logIds: { read: async () => new Map([['t', logId]]) },
     held: { load: async (gained) => void calls.push(`load ${gained.map(partitionName).join(' ')}`) },
     createQueues,
     maxBufferedBytes: 100,
@@ -32,6 +33,7 @@ function partitionsOf(options: { audience?: 'one' | 'every-process'; committed?:
 const record = (offset: number, bytes: number): LoggedRecord => ({
   ...first,
   offset,
+  logId: 'log',
   timestampMs: 0,
   key: null,
   value: Buffer.alloc(bytes),
@@ -53,7 +55,7 @@ test('an assignment loses what is not in it, keeps what is, and takes over the r
 });
 
 test('a partition that is taken over begins with what its former owner had finished', async () => {
-  const { partitions } = partitionsOf({ committed: new Map([['t/0', { offset: 5, finished: [6] }]]) });
+  const { partitions } = partitionsOf({ committed: new Map([['t/0', { offset: 5, logId: 'log', finished: [6] }]]) });
   partitions.assign([first, second]);
   const owned = partitions.find(first)!;
   await owned.restored;
@@ -114,4 +116,27 @@ test('a partition whose log was replaced starts over with new state', () => {
   expect(before.lost.aborted).toBe(true);
   expect(after.tracker.next).toBeUndefined();
   expect(calls).toEqual(['load t/0', 'load t/0']);
+});
+
+test('a commit of a log that was replaced does not count, and the partition is read from its beginning', async () => {
+  const committed = new Map([['t/0', { offset: 5, logId: 'old', finished: [6] }]]);
+  const { partitions, calls } = partitionsOf({ committed, logId: 'new' });
+  partitions.assign([first]);
+  const owned = partitions.find(first)!;
+  await owned.restored;
+  expect(owned.logId).toBe('new');
+  expect([0, 6].map((offset) => owned.tracker.received(offset))).toEqual([true, true]);
+  expect(calls).toContain('seek t/0 to 0');
+});
+
+test('a partition starts over once its topic has another identity, and only then', async () => {
+  const { partitions, calls } = partitionsOf();
+  partitions.assign([first]);
+  const owned = partitions.find(first)!;
+  await owned.restored;
+  partitions.checkLogs(new Map([['t', 'log']]));
+  expect(partitions.find(first)).toBe(owned);
+  partitions.checkLogs(new Map([['t', 'another']]));
+  expect(owned.lost.aborted).toBe(true);
+  expect(calls).toContain('seek t/0 to 0');
 });

@@ -3,9 +3,12 @@ import type { HandlerGroup } from '../handling/handler-groups.js';
 import type { HeldCustomers, HoldableItem } from '../holding/held-customers.js';
 import { partitionName } from '../logged-record.js';
 import type { TopicPartition } from '../logged-record.js';
+import { sleep } from '#libs/time';
+import { counter, logger } from '#libs/tracing';
 import type { Lane } from '#libs/contracts';
-import type { EarlierCommits } from './earlier-commits.js';
+import type { EarlierCommit, EarlierCommits } from './earlier-commits.js';
 import { maxMetadataBytes } from './finished-offsets.js';
+import type { LogIds } from './log-ids.js';
 import { OwnedPartition } from './owned-partition.js';
 
 /** The most records of one partition that are queued: enough to stay busy until a resumed fetch arrives. */
@@ -17,6 +20,12 @@ const fullMetadataBytes = 0.75 * maxMetadataBytes;
 /** A partition that is full for longer than this has customers moved to the hold store. */
 const maxFullMs = 1_000;
 
+/** Pause between two attempts to learn which log a partition has. */
+const identifyPauseMs = 500;
+
+const log = logger('messaging');
+const logResets = counter('millrace_log_resets_total', 'Partitions whose log was found to be another one than before.', ['group', 'topic']);
+
 /** The consumer's control over what is fetched. */
 export interface FetchControl {
   pause(partition: TopicPartition): void;
@@ -25,9 +34,10 @@ export interface FetchControl {
 }
 
 export interface OwnedPartitionsOptions {
-  readonly group: Pick<HandlerGroup, 'audience' | 'topics'>;
+  readonly group: Pick<HandlerGroup, 'group' | 'audience' | 'topics'>;
   readonly fetching: FetchControl;
   readonly earlierCommits: Pick<EarlierCommits, 'read'>;
+  readonly logIds: Pick<LogIds, 'read'>;
   readonly held: Pick<HeldCustomers, 'load'>;
   readonly createQueues: (lane: Lane) => KeyQueues<HoldableItem>;
   /** Bytes of values that wait in memory, over all partitions. */
@@ -70,16 +80,35 @@ export class OwnedPartitions {
       if (kept === undefined) gained.push(this.own(partition));
       else if (kept.tracker.next !== undefined) this.options.fetching.seek(partition, kept.tracker.next);
     }
-    if (this.options.group.audience === 'one') this.restore(gained);
+    this.restore(gained);
     void this.options.held.load(gained.map(({ holds }) => holds));
   }
 
   /** Forgets the state of a partition whose log was replaced: the offsets of queued and finished records mean other records now. */
   startOver(owned: OwnedPartition): OwnedPartition {
+    const { topic, partition, tracker } = owned;
+    logResets.inc({ group: this.options.group.group, topic });
+    log.error(
+      { group: this.options.group.group, topic, partition, position: tracker.next },
+      'the log is another one than before: it was replaced or restored; its records are read from its beginning',
+    );
     this.lose(owned);
     const anew = this.own(owned);
+    anew.restored = this.logIdsOf([anew]).then((ids) => {
+      anew.logId = ids?.get(topic);
+    });
     void this.options.held.load([anew.holds]);
     return anew;
+  }
+
+  /** Starts over where the topic was created anew. @param ids the identities of the logs, by topic */
+  checkLogs(ids: ReadonlyMap<string, string>): void {
+    for (const owned of this.all()) {
+      const present = ids.get(owned.topic);
+      if (owned.logId === undefined || present === undefined || present === owned.logId) continue;
+      const anew = this.startOver(owned);
+      if (this.options.group.audience === 'one') this.options.fetching.seek(anew, 0);
+    }
   }
 
   loseAll(): void {
@@ -111,16 +140,48 @@ export class OwnedPartitions {
     return owned;
   }
 
-  /** Reads what the former owners had finished. The records of these partitions wait for it. */
+  /** Reads which logs the partitions have, and what their former owners had finished. The records of these partitions wait for it. */
   private restore(gained: readonly OwnedPartition[]): void {
     if (gained.length === 0) return;
-    const earlier = this.options.earlierCommits.read([...new Set(gained.map(({ topic }) => topic))]);
+    const { group, earlierCommits } = this.options;
+    const topics = [...new Set(gained.map(({ topic }) => topic))];
+    const earlier = group.audience === 'one' ? earlierCommits.read(topics) : Promise.resolve(new Map<string, EarlierCommit>());
+    const identified = this.logIdsOf(gained);
     for (const owned of gained) {
-      owned.restored = earlier.then((commits) => {
+      owned.restored = Promise.all([earlier, identified]).then(([commits, ids]) => {
+        if (owned.lost.aborted) return;
+        owned.logId = ids?.get(owned.topic);
         const commit = commits.get(owned.name);
-        if (commit !== undefined) owned.tracker.restore(commit.offset, commit.finished);
+        if (commit !== undefined) this.restoreFrom(owned, commit);
       });
     }
+  }
+
+  private restoreFrom(owned: OwnedPartition, commit: EarlierCommit): void {
+    if (commit.logId === undefined || commit.logId === owned.logId) return owned.tracker.restore(commit.offset, commit.finished);
+    const { topic, partition } = owned;
+    logResets.inc({ group: this.options.group.group, topic });
+    log.error(
+      { group: this.options.group.group, topic, partition, committed: commit.offset },
+      'the committed offset belongs to another log, which was replaced; the records of this one are read from its beginning',
+    );
+    this.options.fetching.seek(owned, 0);
+  }
+
+  /** Retries without limit while this process owns one of the partitions. Undefined once it does not. */
+  private async logIdsOf(partitions: readonly OwnedPartition[]): Promise<Map<string, string> | undefined> {
+    while (partitions.some(({ lost }) => !lost.aborted)) {
+      try {
+        return await this.options.logIds.read([...new Set(partitions.map(({ topic }) => topic))]);
+      } catch (error) {
+        log.warn(
+          { err: error, group: this.options.group.group },
+          'the identity of the log could not be read; the records of the new partitions wait',
+        );
+        await sleep(identifyPauseMs);
+      }
+    }
+    return undefined;
   }
 
   private lose(owned: OwnedPartition): void {

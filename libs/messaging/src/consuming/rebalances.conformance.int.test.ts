@@ -6,8 +6,9 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { Producer } from 'kafkajs';
 import { expect, test } from 'vitest';
 import { testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { LogIds } from './log-ids.js';
 import { EarlierCommits } from './earlier-commits.js';
-import { decodeFinished } from './finished-offsets.js';
+import { readCommitMetadata } from './commit-metadata.js';
 import { GroupConsumer } from './group-consumer.js';
 import { queueKeyOf } from '../holding/held-customers.js';
 import { nobodyHeld } from '../holding/hold-store.js';
@@ -270,7 +271,7 @@ class Group {
     if (offset < 0) return;
     const before = this.commits.get(partition)?.offset ?? 0;
     if (offset < before) this.violations.push(`the commit of ${partition} went back from ${before} to ${offset}`);
-    const told = decodeFinished(offset, metadata);
+    const told = readCommitMetadata(offset, metadata).finished;
     const done = [...Array.from({ length: offset }, (_, below) => below), ...told];
     const open = done.filter((one) => !this.finished.has(positionOf(partition, one)));
     if (open.length > 0) this.violations.push(`${partition}: ${open.join(', ')} committed at ${offset}, and not finished`);
@@ -306,6 +307,7 @@ class Member {
           },
           close: () => earlier.close(),
         },
+        logIds: new LogIds(kafka),
         group: { group: group.groupId, order: 'customer', audience: 'one', poison: 'skip', topics: [topic], handlerOf: () => undefined },
         handling: { handle: (work) => (this.isDead ? new Promise<never>(() => undefined) : group.begin(this, work)) },
         holds: nobodyHeld,

@@ -6,6 +6,7 @@ const record = (offset: number): LoggedRecord => ({
   topic: 't',
   partition: 0,
   offset,
+  logId: 'log',
   timestampMs: 0,
   key: null,
   value: null,

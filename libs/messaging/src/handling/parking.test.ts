@@ -5,6 +5,7 @@ const record = {
   topic: 'millrace.outcomes',
   partition: 3,
   offset: 42,
+  logId: 'log',
   timestampMs: 0,
   key: Buffer.from('acme/customer/7'),
   value: Buffer.from('{"eventId":"evt_1","runId":7}'),
@@ -35,6 +36,11 @@ test('parking the same record twice is one dead letter; of another group it is a
   const id = (group: string, at = now): string => deadLetterOf(record, group, failure, at).deadLetterId;
   expect(id('flows', new Date())).toBe(id('flows'));
   expect(id('recorder')).not.toBe(id('flows'));
+});
+
+test('a record at the same place of a topic that was created anew is another dead letter', () => {
+  const id = (logId: string): string => deadLetterOf({ ...record, logId }, 'flows', failure, now).deadLetterId;
+  expect(id('new')).not.toBe(id('log'));
 });
 
 test('a record without a readable key, value or owner can still be parked', () => {

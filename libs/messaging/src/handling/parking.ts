@@ -5,14 +5,17 @@ import type { LoggedRecord } from '../logged-record.js';
 /** A larger value is left out of the dead letter's record, in which it would not fit. The position still identifies it. */
 const maxParkedValueBytes = 2 * 1_048_576;
 
-/** Makes the dead letter of a record that a group could not process. Its id is the same however often the record is parked. */
+/** Makes the dead letter of a record that a group could not process. Its id is the same however often the record is parked,
+ * and that of no record at the same place of a topic that was created anew. */
 export function deadLetterOf(record: LoggedRecord, group: string, failure: { code: string; message: string }, now: Date): DeadLettered {
   const { tenant, customer } = ownerOf(record);
+  // A record that was held before logs had identities keeps the id of its dead letter.
+  const log = record.logId === '' ? [] : [record.logId];
   const position = `${record.topic}/${record.partition}/${record.offset}`;
   return {
     tenant,
     customer,
-    deadLetterId: deadLetterId(tenant, 'record', group, position),
+    deadLetterId: deadLetterId(tenant, 'record', group, ...log, position),
     kind: 'record',
     code: failure.code,
     message: failure.message,

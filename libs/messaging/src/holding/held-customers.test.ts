@@ -36,6 +36,7 @@ class Simulation {
         topic: 't',
         partition: 0,
         offset,
+        logId: 'log',
         timestampMs: 0,
         key: Buffer.from(`acme/${keys[this.below(4)]}`),
         value: null,
@@ -124,7 +125,14 @@ class Owner {
         return result;
       },
     });
-    this.holds = new PartitionHolds('t', 0, dispatcher.createQueues(), this.lost.signal, () => this.next);
+    this.holds = new PartitionHolds(
+      't',
+      0,
+      dispatcher.createQueues(),
+      this.lost.signal,
+      () => this.next,
+      () => 'log',
+    );
     this.held = new HeldCustomers({
       group: 'g',
       store: simulation.reachable(this.lost.signal),
@@ -268,15 +276,22 @@ test('no record of an unnamed customer waits for one that was given up, which is
     retryMs: 0,
   });
   const dispatcher = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 2, handle: (item) => held.handle(item) });
-  const partition = new PartitionHolds('t', 0, dispatcher.createQueues(), new AbortController().signal, () => 4);
+  const partition = new PartitionHolds(
+    't',
+    0,
+    dispatcher.createQueues(),
+    new AbortController().signal,
+    () => 4,
+    () => 'log',
+  );
   partition.know([]);
   const key = Buffer.from(`acme/${unnamed}`);
   for (let offset = 0; offset < 4; offset += 1) {
-    const record = { topic: 't', partition: 0, offset, timestampMs: 0, key, value: null, headers: undefined };
+    const record = { topic: 't', partition: 0, offset, logId: 'log', timestampMs: 0, key, value: null, headers: undefined };
     expect(await held.handle({ ...workOn(record, partition.signal), holds: partition })).toBe('finished');
   }
   expect(handled).toEqual([1, 3]);
-  expect([...partition.held]).toEqual([0, 2].map((offset) => heldAloneKey(key.toString(), offset)));
+  expect([...partition.held]).toEqual([0, 2].map((offset) => heldAloneKey(key.toString(), { logId: 'log', offset })));
   poison.clear();
   for (const letter of store.deadLetters) await store.requestRetry('acme', letter);
   await held.poll([partition]);
@@ -309,7 +324,14 @@ test('a search for what may go on that took minutes puts off the next one by sec
     now: () => nowMs,
   });
   const queues = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 1, handle: async () => 'finished' }).createQueues();
-  const partition = new PartitionHolds('t', 0, queues, new AbortController().signal, () => 0);
+  const partition = new PartitionHolds(
+    't',
+    0,
+    queues,
+    new AbortController().signal,
+    () => 0,
+    () => 'log',
+  );
   partition.know([]);
   await held.poll([partition]);
   nowMs += 9_999;
@@ -318,4 +340,40 @@ test('a search for what may go on that took minutes puts off the next one by sec
   nowMs += 1;
   await held.poll([partition]);
   expect(searches).toBe(2);
+});
+
+test('records of a log that was replaced are released at once, wherever they stood in it', async () => {
+  const store = new HoldsInMemory();
+  const handled: string[] = [];
+  const ended = Promise.withResolvers<void>();
+  const held = new HeldCustomers({
+    group: 'g',
+    store,
+    handle: async ({ record: { logId, offset } }) => {
+      handled.push(`${logId}/${offset}`);
+      if (handled.length === 3) ended.resolve();
+      return 'finished';
+    },
+    retryMs: 0,
+  });
+  const dispatcher = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 2, handle: (item) => held.handle(item) });
+  const partition = new PartitionHolds(
+    't',
+    0,
+    dispatcher.createQueues(),
+    new AbortController().signal,
+    () => 2,
+    () => 'new',
+  );
+  const record = (logId: string, offset: number): LoggedRecord => {
+    return { topic: 't', partition: 0, logId, offset, timestampMs: 0, key: Buffer.from('acme/a'), value: null, headers: undefined };
+  };
+  await store.hold('g', record('old', 90), { deadLetterId: 'dlq_1' });
+  await store.keep('g', record('old', 91));
+  await store.keep('g', record('new', 1));
+  await held.load([partition]);
+  await store.requestRetry('acme', 'dlq_1');
+  await held.poll([partition]);
+  await ended.promise;
+  expect(handled).toEqual(['old/90', 'old/91', 'new/1']);
 });

@@ -5,7 +5,7 @@ import { canBeHeld } from './hold-store.js';
 import type { Hold, HoldId, HoldStore, ReleasableHold } from './hold-store.js';
 import type { KeyQueues, DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import { ownerOf, partitionName } from '../logged-record.js';
-import type { LoggedRecord } from '../logged-record.js';
+import type { LogPosition, LoggedRecord } from '../logged-record.js';
 import { workOn } from '../handling/record-handling.js';
 import type { HandlingResult, RecordWork } from '../handling/record-handling.js';
 
@@ -32,9 +32,9 @@ class Release {
     readonly holds: PartitionHolds,
     readonly key: string,
     readonly holdId: HoldId,
-    /** Offset of a record that an operator gave up; it is dropped, not handled. */
-    public dropOffset: number | null,
-    /** The release ends at this offset: the log may redeliver later records, which must first be found to be held. */
+    /** A record that an operator gave up; it is dropped, not handled. */
+    public drop: LogPosition | null,
+    /** The release ends at this offset of the present log: it may redeliver later records, which must first be found to be held. */
     readonly readTo: number,
   ) {}
 }
@@ -85,6 +85,8 @@ export class PartitionHolds {
     readonly signal: AbortSignal,
     /** The offset below which the log was read; undefined if not known. */
     readonly readTo: () => number | undefined,
+    /** The identity of the log that `readTo` counts in; undefined until it is known. */
+    readonly logId: () => string | undefined,
   ) {}
 
   /** False until it is known which customers are held. */
@@ -223,12 +225,15 @@ export class HeldCustomers {
       { group: this.group },
       known.reduce((sum, { held }) => sum + held.size, 0),
     );
-    if (this.polling || known.length === 0 || this.now() < this.nextPollAt) return;
+    // A release compares positions, so it needs to know which log is read and how far.
+    const identified = known.filter(({ logId }) => logId() !== undefined);
+    if (this.polling || identified.length === 0 || this.now() < this.nextPollAt) return;
     this.polling = true;
     const startedAt = this.now();
     try {
-      const owners = new Map(known.map((partition) => [partitionName(partition), partition]));
-      for (const hold of await this.options.store.releasable(this.group, known)) this.beginRelease(owners.get(partitionName(hold))!, hold);
+      const owners = new Map(identified.map((partition) => [partitionName(partition), partition]));
+      for (const hold of await this.options.store.releasable(this.group, identified))
+        this.beginRelease(owners.get(partitionName(hold))!, hold);
       this.isStoreAway = false;
     } catch (error) {
       this.isStoreAway = true;
@@ -256,12 +261,12 @@ export class HeldCustomers {
     }
   }
 
-  private beginRelease(holds: PartitionHolds, { key: bytes, dropOffset, ...hold }: ReleasableHold): void {
+  private beginRelease(holds: PartitionHolds, { key: bytes, drop, ...hold }: ReleasableHold): void {
     const key = queueKeyOf(bytes);
     if (holds.signal.aborted || holds.releasing.has(key)) return;
     holds.held.add(key);
     holds.releasing.add(key);
-    holds.queues.add(key, new Release(holds, key, { ...hold, key: bytes }, dropOffset, holds.readTo() ?? Infinity));
+    holds.queues.add(key, new Release(holds, key, { ...hold, key: bytes }, drop, holds.readTo() ?? Infinity));
   }
 
   private async attempt(work: HoldableWork): Promise<DispatchResult> {
@@ -292,13 +297,13 @@ export class HeldCustomers {
     if (release.holds.signal.aborted) return 'abandoned';
     release.begun = true;
     return this.stored(release.holds.signal, async () => {
-      if (release.dropOffset !== null) await this.finishHeld(release, release.dropOffset);
-      release.dropOffset = null;
+      if (release.drop !== null) await this.finishHeld(release, release.drop);
+      release.drop = null;
       if (release.holds.hasUnderWay(release.key, release.readTo)) return { againInMs: arrivalMs };
       if (release.records.length === 0) release.records.push(...(await this.options.store.next(release.holdId, readAhead)));
       const [record] = release.records;
       if (record === undefined) return this.end(release);
-      return record.offset < release.readTo ? this.releaseRecord(release, record) : this.leave(release);
+      return isBehind(release, record) ? this.releaseRecord(release, record) : this.leave(release);
     });
   }
 
@@ -314,7 +319,7 @@ export class HeldCustomers {
       } else if (result === 'abandoned') return result;
       release.handled = true;
     }
-    await this.finishHeld(release, record.offset);
+    await this.finishHeld(release, record);
     release.records.shift();
     release.work = undefined;
     release.handled = false;
@@ -327,8 +332,8 @@ export class HeldCustomers {
     return 'finished';
   }
 
-  private async finishHeld({ holdId }: Release, offset: number): Promise<void> {
-    await this.options.store.finished(holdId, offset);
+  private async finishHeld({ holdId }: Release, { logId, offset }: LogPosition): Promise<void> {
+    await this.options.store.finished(holdId, { logId, offset });
     releasedRecords.inc({ group: this.group, topic: holdId.topic });
   }
 
@@ -357,13 +362,18 @@ export class HeldCustomers {
   }
 }
 
+/** True if the log will not deliver the record again: it was read, or it is of a log that another one has replaced. */
+function isBehind({ holds, readTo }: Release, { logId, offset }: LogPosition): boolean {
+  return logId !== holds.logId() || offset < readTo;
+}
+
 /**
  * The key under which a record is held: that of its customer, whose later records wait for it. A record of an unnamed customer is held alone: later
  * events of its source are about anybody, and have no reason to wait.
  */
-function holdKeyOf({ key, headers, offset }: LoggedRecord): Buffer {
+function holdKeyOf({ key, headers, logId, offset }: LoggedRecord): Buffer {
   const { tenant, customer } = ownerOf({ key, headers });
-  return isUnnamedCustomer(customer) ? Buffer.from(heldAloneKey(recordKey({ tenant, customer }), offset)) : key!;
+  return isUnnamedCustomer(customer) ? Buffer.from(heldAloneKey(recordKey({ tenant, customer }), { logId, offset })) : key!;
 }
 
 /** The record key as a map key: latin1 keeps every byte distinct. */

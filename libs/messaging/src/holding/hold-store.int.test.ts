@@ -4,7 +4,7 @@ import { Database, statement } from '#libs/persistence';
 import { HoldsInMemory, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import type { HoldId, HoldStore } from './hold-store.js';
-import type { LoggedRecord } from '../logged-record.js';
+import type { LogPosition, LoggedRecord } from '../logged-record.js';
 
 /** One suite for both hold stores: Postgres, and the one in memory that other tests use. */
 
@@ -59,11 +59,13 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     topic,
     partition: 3,
     offset,
+    logId: 'log',
     timestampMs: 1_700_000_000_123,
     key: Buffer.from(key),
     value: Buffer.from([0xff, 0x00, offset]),
     headers: { mr_schema: Buffer.from('number.noted.v1'), twice: [Buffer.from('a'), Buffer.from('b')] },
   });
+  const at = (offset: number): LogPosition => ({ logId: 'log', offset });
   const holdId = (key: string): HoldId => ({ group, topic, partition: 3, key: Buffer.from(key) });
   const owned = [{ topic, partition: 3 }];
   const keysOf = (holds: readonly HoldId[]): string[] => holds.map(({ key }) => key.toString()).toSorted();
@@ -130,7 +132,7 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     expect((await store.releasable(group, owned)).find((one) => one.key.toString() === key)).toEqual({
       ...hold,
       cause: { deadLetterId: letter },
-      dropOffset: null,
+      drop: null,
     });
   });
 
@@ -139,8 +141,10 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     const [key, letter] = [newKey(), newLetter()];
     await store.hold(group, record(key, 5), { deadLetterId: letter });
     await resolve(letter, 'skipped');
-    expect((await store.releasable(group, owned)).find((one) => one.key.toString() === key)).toMatchObject({ dropOffset: 5 });
-    await store.finished(holdId(key), 5);
+    expect((await store.releasable(group, owned)).find((one) => one.key.toString() === key)).toMatchObject({
+      drop: { logId: 'log', offset: 5 },
+    });
+    await store.finished(holdId(key), at(5));
     expect(await store.close(holdId(key))).toBe(true);
     expect(await store.hold(group, record(key, 5), { deadLetterId: letter })).toBe(false);
     expect(keysOf(await store.holdsOf(group, owned))).not.toContain(key);
@@ -163,9 +167,9 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     expect(await isReleasable()).toBe(false);
     await store.requestRetry('acme', letter);
     await store.keep(group, record(key, 6));
-    await store.finished(hold, 6);
+    await store.finished(hold, at(6));
     expect(await resolution()).toBeUndefined();
-    await store.finished(hold, 5);
+    await store.finished(hold, at(5));
     expect(await resolution()).toBe('retried');
   });
 
@@ -174,7 +178,7 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
     const key = newKey();
     const found = async () => (await store.releasable(group, owned)).find((one) => one.key.toString() === key);
     await store.hold(group, record(key, 5), 'overflow');
-    expect(await found()).toMatchObject({ cause: 'overflow', dropOffset: null });
+    expect(await found()).toMatchObject({ cause: 'overflow', drop: null });
     await store.hold(group, record(key, 5), { deadLetterId: newLetter() });
     await store.hold(group, record(key, 6), 'overflow');
     expect(await found()).toBeUndefined();
@@ -187,10 +191,37 @@ describe.each(subjects)('a store of held records $title', ({ subject }) => {
       const key = newKey();
       const hold = holdId(key);
       await store.hold(group, record(key, 5), { deadLetterId: newLetter() });
-      await store.finished(hold, 5);
+      await store.finished(hold, at(5));
       const [closed, kept] = await Promise.all([store.close(hold), store.keep(group, record(key, 6))]);
       expect(kept).toBe(!closed);
       expect(await store.next(hold, 10)).toHaveLength(kept ? 1 : 0);
     }
+  });
+
+  test('records of a log that was replaced and of the one in its place are all kept, the older ones first', async () => {
+    const { store, resolve } = subject();
+    const [key, letter] = [newKey(), newLetter()];
+    const anew = (offset: number): LoggedRecord => ({ ...record(key, offset), logId: 'anew' });
+    await store.hold(group, record(key, 5), { deadLetterId: newLetter() });
+    await store.keep(group, record(key, 6));
+    for (const offset of [0, 5, 6]) expect(await store.keep(group, anew(offset))).toBe(true);
+    expect((await store.next(holdId(key), 10)).map(({ logId, offset }) => [logId, offset])).toEqual([
+      ['log', 5],
+      ['log', 6],
+      ['anew', 0],
+      ['anew', 5],
+      ['anew', 6],
+    ]);
+    await store.hold(group, anew(5), { deadLetterId: letter });
+    await resolve(letter, 'skipped');
+    const found = (await store.releasable(group, owned)).find((one) => one.key.toString() === key)!;
+    expect(found.drop).toEqual({ logId: 'anew', offset: 5 });
+    await store.finished(found, found.drop!);
+    expect((await store.next(holdId(key), 10)).map(({ logId, offset }) => [logId, offset])).toEqual([
+      ['log', 5],
+      ['log', 6],
+      ['anew', 0],
+      ['anew', 6],
+    ]);
   });
 });

@@ -1,4 +1,4 @@
-import type { LoggedRecord, TopicPartition } from '../logged-record.js';
+import type { LogPosition, LoggedRecord, TopicPartition } from '../logged-record.js';
 
 /** Identifies a hold: one customer in one consumer group and partition. */
 export interface HoldId {
@@ -23,8 +23,8 @@ export interface Hold extends HoldId {
 
 /** A hold that may end now. */
 export interface ReleasableHold extends Hold {
-  /** Offset of the held record that an operator gave up: it must not be handled again. */
-  readonly dropOffset: number | null;
+  /** The held record that an operator gave up: it must not be handled again. */
+  readonly drop: LogPosition | null;
 }
 
 /**
@@ -43,10 +43,10 @@ export interface HoldStore {
   holdsOf(group: string, partitions: readonly TopicPartition[]): Promise<Hold[]>;
   /** The holds of these partitions that may end: the dead letter is resolved, a retry was requested, or the cause is `overflow`. */
   releasable(group: string, partitions: readonly TopicPartition[]): Promise<ReleasableHold[]>;
-  /** The first held records, in log order. */
+  /** The first held records, in log order. Those of a topic that was replaced come before those of the topic that took its place. */
   next(hold: HoldId, limit: number): Promise<LoggedRecord[]>;
   /** Removes a held record that was handled or dropped. If it caused the hold, its dead letter is resolved too. */
-  finished(hold: HoldId, offset: number): Promise<void>;
+  finished(hold: HoldId, position: LogPosition): Promise<void>;
   /** Ends the hold. Returns false, and keeps it, if it still has records. */
   close(hold: HoldId): Promise<boolean>;
 }

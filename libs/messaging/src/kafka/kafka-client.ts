@@ -4,6 +4,7 @@ import type { Topic } from '#libs/contracts';
 import { logger } from '#libs/tracing';
 import './kafkajs-repairs.js';
 import { RepeatedLines } from './repeated-lines.js';
+import { requestTopicIds } from './topic-ids.js';
 
 /** How a process connects to the log. */
 export interface LogOptions {
@@ -39,6 +40,8 @@ const routine = new Set<unknown>([
   // RecordProducer bounds its retries on purpose: it takes a new producer id whenever it gives a batch up.
   'Limiting retries for the idempotent producer may invalidate EoS guarantees',
 ]);
+
+requestTopicIds();
 
 export function kafkaClient(options: ClientOptions): Kafka {
   return new Kafka({

@@ -7,6 +7,7 @@ import { StorageUpkeep1795219200005 } from './0006-storage-upkeep.js';
 import { TimeLedIds1795219200006 } from './0007-time-led-ids.js';
 import { SqlFunctions1795219200007 } from './0008-sql-functions.js';
 import { ConfigurationNotices1795219200008 } from './0009-configuration-notices.js';
+import { LogIdentities1795219200009 } from './0010-log-identities.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -19,6 +20,7 @@ export const migrations = [
   TimeLedIds1795219200006,
   SqlFunctions1795219200007,
   ConfigurationNotices1795219200008,
+  LogIdentities1795219200009,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */
