@@ -50,7 +50,9 @@ test('expressions are compiled wherever they stand', () => {
 
 test('JSON Schemas are compiled', () => {
   const infer = { model: 'm', instructions: 'i', output: { type: 'objekt' } };
-  expect(problemsOf(flow([{ id: 'a', infer }]))).toEqual([expect.stringMatching(/^spec\.steps\.0\.infer\.output: is not a JSON Schema: /)]);
+  expect(problemsOf(flow([{ id: 'a', infer }]))).toEqual([
+    expect.stringMatching(/^spec\.steps\.0\.infer\.output: is not a usable JSON Schema: /),
+  ]);
 });
 
 test('a secret that its scheme cannot use is refused without being repeated', () => {

@@ -70,7 +70,7 @@ export function uncompilable(document: Document): DocumentProblem[] {
 
 function uncompilableMark({ mark, value, path }: MarkedValue): DocumentProblem[] {
   if (mark.kind === 'expression') return refusal(path, () => compileExpression(value as string));
-  if (mark.kind === 'jsonSchema') return refusal(path, () => compileSchema(value as object), 'is not a JSON Schema: ');
+  if (mark.kind === 'jsonSchema') return refusal(path, () => compileSchema(value as object), 'is not a usable JSON Schema: ');
   return [];
 }
 
@@ -123,7 +123,7 @@ function refusal(path: string[], attempt: () => unknown, prefix = ''): DocumentP
   } catch (error) {
     if (error instanceof PublicUrlMissing) return [{ path: ['spec', 'publicUrl'], message: error.message.replace(/^[^:]*: /, '') }];
     if (error instanceof SecretInvalid) return [{ path, message: error.message.replace(/^[^:]*: /, '') }];
-    if (!(error instanceof DomainError) && prefix === '') throw error;
-    return [{ path, message: prefix + (error as Error).message }];
+    if (!(error instanceof DomainError)) throw error;
+    return [{ path, message: prefix + error.message }];
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SchemaInvalid, unknownKeywords } from './json-schema.js';
 import { CompiledSchemas, compileSchema } from './output-schema.js';
 
 describe('compileSchema', () => {
@@ -57,6 +58,136 @@ describe('compileSchema', () => {
     expect(unique.problemsOf(['x', 1, 'x'])).toHaveLength(1);
     expect(compileSchema({ type: 'array', uniqueItems: false }).problemsOf([1, 1])).toEqual([]);
     expect(unique.problemsOf(Array.from({ length: 100_000 }, (_, at) => ({ at })))).toEqual([]); // Ajv's own takes minutes
+  });
+});
+
+const number = { type: 'number' };
+
+/** Each definition applies the next one twice, so the last one is applied 2^count times to one value. */
+function doubling(count: number): object {
+  const twice = (at: number): object => ({ allOf: [{ $ref: `#/$defs/d${at}` }, { $ref: `#/$defs/d${at}` }] });
+  const defs = Array.from({ length: count }, (_, at) => [`d${at}`, at === count - 1 ? number : twice(at + 1)]);
+  return { $defs: Object.fromEntries(defs), ...twice(0) };
+}
+
+function nested(depth: number): object {
+  let schema: object = number;
+  for (let level = 0; level < depth; level++) schema = { properties: { a: schema } };
+  return schema;
+}
+
+describe('the price of a schema', () => {
+  const chain = (count: number): object => ({
+    $defs: Object.fromEntries(
+      Array.from({ length: count }, (_, at) => [
+        `d${at}`,
+        { properties: { a: at === count - 1 ? number : { $ref: `#/$defs/d${at + 1}` } } },
+      ]),
+    ),
+    $ref: '#/$defs/d0',
+  });
+
+  it.each<[string, object, RegExp]>([
+    ['references that double', doubling(24), /apply to the same value/],
+    [
+      'references that double below a property',
+      { properties: { a: doubling(14) }, $defs: (doubling(14) as { $defs: object }).$defs },
+      /apply to the same value/,
+    ],
+    ['a reference to itself', { $ref: '#' }, /leads back to itself/],
+    ['a reference to itself over an anchor', { $defs: { a: { $anchor: 'x', not: { $ref: '#x' } } } }, /leads back to itself/],
+    [
+      'a reference to itself over its address',
+      { $id: 'https://a.example/s', anyOf: [{ $ref: 'https://a.example/s' }] },
+      /leads back to itself/,
+    ],
+    ['a dynamic reference to itself', { $dynamicAnchor: 'x', allOf: [{ $dynamicRef: '#x' }] }, /leads back to itself/],
+    ['1 000 levels', nested(1_000), /levels deep/],
+    ['10 000 levels', nested(10_000), /levels deep/],
+    ['a chain of 300 references', chain(300), /levels deep/],
+    ['too many schemas', { allOf: Array.from({ length: 1_001 }, () => number) }, /more than 1000 schemas/],
+    ['too many alternatives', { oneOf: Array.from({ length: 201 }, () => number) }, /more than 200 alternatives/],
+    ['a reference into a value', { const: { allOf: [{ $ref: '#/const' }] }, $ref: '#/const' }, /no schema stands there/],
+    ['a reference into an unknown keyword', { nothing: { a: { $ref: '#/nothing/a' } }, $ref: '#/nothing/a' }, /no schema stands there/],
+  ])('is refused: %s', (_name, schema, reason) => {
+    expect(() => compileSchema(schema)).toThrow(SchemaInvalid);
+    expect(() => compileSchema(schema)).toThrow(reason);
+  });
+
+  it('is paid by usual schemas: recursion into the value, references of several forms, as deep as a document can be', () => {
+    const tree = compileSchema({
+      $defs: { node: { allOf: [{ properties: { next: { $ref: '#/$defs/node' }, n: number } }] } },
+      $ref: '#/$defs/node',
+    });
+    expect(tree.problemsOf({ next: { next: { n: 'x' } } })).toEqual(['/next/next/n must be number']);
+    expect(compileSchema({ $id: 'T0', properties: { child: { $ref: 'T0' }, n: number } }).problemsOf({ child: { n: '' } })).toHaveLength(1);
+    expect(compileSchema({ $defs: { a: { $anchor: 'n', ...number } }, $ref: '#n' }).problemsOf('')).toHaveLength(1);
+    expect(compileSchema(nested(60)).problemsOf({})).toEqual([]);
+    const property = { $defs: { const: number }, properties: { a: { $ref: '#/$defs/const' } } };
+    expect(compileSchema(property).problemsOf({ a: '' })).toEqual(['/a must be number']);
+  });
+});
+
+describe('checking a value', () => {
+  const deep = (levels: number): unknown => JSON.parse('{"a":'.repeat(levels) + '1' + '}'.repeat(levels));
+
+  it('ends after a number of steps, whatever the schema and the value', () => {
+    const recursive = compileSchema({ properties: { a: { allOf: [{ $ref: '#' }, { $ref: '#' }] } } });
+    expect(recursive.problemsOf(deep(5))).toEqual([]);
+    expect(recursive.problemsOf(deep(100))).toEqual([expect.stringContaining('more than 4000000 steps')]);
+    const wide = compileSchema({ items: { allOf: Array.from({ length: 900 }, () => number) } });
+    expect(wide.problemsOf(Array.from({ length: 10_000 }, () => 1))).toEqual([expect.stringContaining('steps')]);
+    const patterns = compileSchema({
+      allOf: Array.from({ length: 20 }, (_, at) => ({ pattern: `a{0,${(at % 9) + 1}}b|(\\w+\\s?)+$` })),
+    });
+    expect(patterns.problemsOf('word '.repeat(50_000))).toEqual([expect.stringContaining('steps')]);
+  });
+
+  it('reports a stack that is exhausted as a problem of the value', () => {
+    const steps = 150;
+    const next = (at: number): object => (at === steps ? { properties: { a: { $ref: '#' } } } : { $ref: `#/$defs/d${at + 1}` });
+    const defs = Array.from({ length: steps }, (_, at) => [`d${at + 1}`, next(at + 1)]);
+    const recursive = compileSchema({ $defs: Object.fromEntries(defs), ...next(0) });
+    expect(recursive.problemsOf(deep(10))).toEqual([]);
+    expect(recursive.problemsOf(deep(120))).toEqual(['the answer is nested too deep to be checked with this schema']);
+  });
+
+  it('names up to ten problems, and the first one of a value with thousands', () => {
+    const list = compileSchema({ items: { $ref: '#/$defs/x' }, $defs: { x: { type: 'string' } } });
+    expect(list.problemsOf([1, 2, 'x', 3])).toEqual(['/0 must be string', '/1 must be string', '/3 must be string']);
+    expect(list.problemsOf(Array.from({ length: 1_000 }, () => 1))).toHaveLength(10);
+    const [problem, ...more] = list.problemsOf(Array.from({ length: 300_000 }, () => 1));
+    expect(problem).toMatch(/more than 4000000 steps.*; the first problem found: \/0 must be string$/);
+    expect(more).toEqual([]);
+  });
+
+  it('keeps each problem short, however long the schema’s lists are', () => {
+    const [problem] = compileSchema({ enum: Array.from({ length: 5_000 }, (_, at) => `value ${at}`) }).problemsOf('x');
+    expect(problem!.length).toBeLessThan(600);
+  });
+
+  it('takes no text for a format that is longer than any of that format', () => {
+    const url = compileSchema({ format: 'url' });
+    expect(url.problemsOf('https://a.example/x')).toEqual([]);
+    expect(url.problemsOf(`http://${'::'.repeat(500_000)}`)).toHaveLength(1); // ajv-formats' own expression takes hours
+    expect(compileSchema({ format: 'byte' }).problemsOf('AAAA'.repeat(1_000))).toEqual([]);
+    expect(compileSchema({ format: 'int32' }).problemsOf(1.5)).toHaveLength(1);
+  });
+});
+
+describe('unknownKeywords', () => {
+  it('finds keywords that check nothing, wherever a schema stands, and what was perhaps meant', () => {
+    const schema = {
+      properties: { minumum: { minumum: 1, type: 'number' }, b: { items: [{ nullable: true }] } },
+      additionalproperties: false,
+      'x-form': {},
+      const: { notAKeyword: 1 },
+    };
+    expect(unknownKeywords(schema)).toEqual([
+      { path: ['additionalproperties'], similar: 'additionalProperties' },
+      { path: ['properties', 'minumum', 'minumum'], similar: 'minimum' },
+      { path: ['properties', 'b', 'items', '0', 'nullable'], similar: undefined },
+    ]);
   });
 });
 

@@ -210,6 +210,19 @@ describe('whatever the schema, the answer fits it', () => {
     expect(compileSchema(schema).problemsOf(fillSchema(schema, analyse([complaint])))).toEqual([]);
   });
 
+  const letters = Array.from('abcdefghij');
+
+  it.each<[string, object]>([
+    [
+      'ten required properties of its own kind',
+      { type: 'object', required: letters, properties: Object.fromEntries(letters.map((key) => [key, { $ref: '#' }])) },
+    ],
+    ['a list of a thousand million', { type: 'array', minItems: 1e9, items: { type: 'array', minItems: 1e9, items: { type: 'string' } } }],
+    ['a text of a thousand million characters', { type: 'string', minLength: 1e9 }],
+  ])('or ends without fitting it, where it asks for more than an answer can hold: %s', (_name, schema) => {
+    expect(compileSchema(schema).problemsOf(fillSchema(schema as Record<string, unknown>, analyse([complaint])))).not.toEqual([]);
+  });
+
   it('with a pattern that a word of the text satisfies', () => {
     expect(fill({ reference: { type: 'string', pattern: '^[A-Z]-\\d+$' } })).toEqual({ reference: 'A-10293' });
   });

@@ -29,6 +29,10 @@ interface List {
 
 const depthLimit = 12;
 const listLimit = 5;
+/** Values of one answer. A recursive schema asks for a number that grows with the power of the depth; a list or text for any number it names. */
+const valueLimit = 10_000;
+/** The longest padding of a text, and the longest list, that `minLength` and `minItems` get. */
+const leastLimit = 10_000;
 
 /**
  * Fills a JSON Schema (draft 2020-12) with results of the analysis, chosen by the names, descriptions, types and enums of the schema. The result is not
@@ -39,6 +43,8 @@ export function fillSchema(root: Schema, analysis: Analysis): Json {
 }
 
 class SchemaFiller {
+  private values = 0;
+
   constructor(
     private readonly root: Schema,
     private readonly analysis: Analysis,
@@ -46,6 +52,8 @@ class SchemaFiller {
 
   /** Undefined if nothing is known and the value may be left out. */
   value(given: unknown, field: OutputField): Json | undefined {
+    this.values += 1;
+    if (this.values > valueLimit) return undefined;
     const schema = resolved(this.root, given);
     if (schema['const'] !== undefined) return schema['const'] as Json;
     if (Array.isArray(schema['enum'])) return this.choice(schema['enum'] as Json[], field);
@@ -133,7 +141,7 @@ class SchemaFiller {
     const list = prefixItems.map((item) => this.value(item, inner) ?? null);
     if (items !== false && field.depth < depthLimit / 2) list.push(...this.items(this.itemSchema(items), inner));
     const wanted = (schema['uniqueItems'] === true ? unique(list) : list).slice(0, maxItems);
-    const least = items === false ? 0 : minItems;
+    const least = items === false ? 0 : Math.min(minItems, leastLimit);
     while (wanted.length < least) wanted.push(this.value(items, inner) ?? null);
     return wanted;
   }
@@ -341,7 +349,7 @@ function lengthOf(schema: Schema): number {
 
 /** Fits a text between the schema's lengths: cuts it at a word, or pads it with dots. */
 function fitted(text: string, schema: Schema): string {
-  const least = typeof schema['minLength'] === 'number' ? schema['minLength'] : 0;
+  const least = typeof schema['minLength'] === 'number' ? Math.min(schema['minLength'], leastLimit) : 0;
   return shortened(text, lengthOf(schema)).padEnd(least, text === '' ? '-' : '.');
 }
 

@@ -2,6 +2,7 @@ import { hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnModuleDestroy } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { JsonTooDeep, asDoubles, parseJson as readJson } from '#libs/contracts';
 import { longestTimerMs, sleep } from '#libs/time';
 import { logger, workDone } from '#libs/tracing';
 import { answer } from '../answering/answer.js';
@@ -176,8 +177,9 @@ function faultOfHeader(text: string): Fault {
 /** @throws InvalidRequest */
 function parseJson(body: Buffer): unknown {
   try {
-    return JSON.parse(body.toString('utf8')) as unknown;
-  } catch {
+    return asDoubles(readJson(body.toString('utf8')));
+  } catch (error) {
+    if (error instanceof JsonTooDeep) throw new InvalidRequest(`The JSON body of your request ${error.message}.`, null);
     throw new InvalidRequest('We could not parse the JSON body of your request.', null);
   }
 }
