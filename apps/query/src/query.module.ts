@@ -12,6 +12,7 @@ import { Executor } from './doors/graphql/executor.js';
 import { GraphqlGuard } from './doors/graphql/graphql.guard.js';
 import { graphqlModule } from './doors/graphql/graphql.module.js';
 import { standardLimits } from './doors/graphql/limits.js';
+import { GraphiqlController } from './doors/graphiql/graphiql.controller.js';
 import { EventStreamServer } from './doors/graphql/event-stream.server.js';
 import { SubscriptionServer } from './doors/graphql/subscription.server.js';
 import { Subscriptions } from './doors/graphql/subscriptions.js';
@@ -32,7 +33,7 @@ export class QueryModule {
     return {
       module: QueryModule,
       imports: [foundation, graphqlModule([foundation])],
-      controllers: [HomeController, ...nouns.flatMap(({ controllers = [] }) => controllers)],
+      controllers: [HomeController, GraphiqlController, ...nouns.flatMap(({ controllers = [] }) => controllers)],
       providers: [
         GraphqlGuard,
         Subscriptions,

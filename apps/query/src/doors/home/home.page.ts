@@ -11,7 +11,7 @@ export interface Happening {
   readonly state: string;
 }
 
-/** What the page shows of a tenant to who has a key of it. */
+/** The part of the page for callers with a key of the tenant. */
 export interface TenantView {
   readonly tenant: string;
   readonly events: readonly Happening[];
@@ -29,11 +29,11 @@ export interface HomeView {
 }
 
 const style = `
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: black; background: white; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid silver; vertical-align: top; }
 code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; } input { font: inherit; padding: .25rem; } label { margin-right: 1rem; }
-.refusal { color: #a00; }
-@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818; } th, td { border-color: #444; } a { color: #8cf; } .refusal { color: #f88; } }
+.refusal { color: firebrick; }
+@media (prefers-color-scheme: dark) { body { color: gainsboro; background: black; } th, td { border-color: dimgray; } a { color: lightskyblue; } .refusal { color: salmon; } }
 `;
 
 /** Allows the page's own style sheet and form, and nothing else: no script, no frame, no other address. */
