@@ -31,6 +31,8 @@ async function deliveredBy({ credentials: { url, apiKey } }: Standalone, id: str
 
 test('a start on another port keeps what is there, and the sample destination comes along', async () => {
   const first = await started();
+  const page = await (await fetch(`${first.credentials.url}/`)).text();
+  for (const address of ['POST /webhooks/', 'POST /v1/events', '/graphql', '/readyz']) expect(page).toContain(address);
   await deliveredBy(first, 'ticket-1');
   await first.stop();
   const second = await started();
