@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
@@ -84,9 +85,67 @@ test('an answer without end is cut off, and the next request goes through', asyn
   expect((await client.post(request(url))).bodyExcerpt).toBe('short');
 });
 
+/** A server that sends these bytes, as they are, to every request. With `then`, it ends or breaks the connection afterwards. */
+async function rawServerOf(pieces: readonly string[], then?: 'end' | 'resetAndDestroy'): Promise<string> {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    const write = (at: number): void => {
+      if (at < pieces.length) socket.write(pieces[at]!, () => write(at + 1));
+      else if (then !== undefined) socket[then]();
+    };
+    socket.setNoDelay(true).on('data', () => write(0));
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  cleanups.push(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+const head = 'HTTP/1.1 202 Accepted\r\ncontent-length: 9\r\n\r\n';
+
+test.each([
+  ['ends early', [head, 'half'], 'end'],
+  ['breaks', [head, 'half'], 'resetAndDestroy'],
+  ['is no chunk', ['HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nnot a chunk'], undefined],
+  ['never ends', [head, 'half'], undefined],
+] as const)('the status line settles the exchange when the body %s', async (_what, pieces, then) => {
+  const answer = await clientOf().post(request(await rawServerOf(pieces, then), { timeoutMs: 500 }));
+  expect([answer.status, answer.bodyExcerpt]).toEqual([202, expect.stringMatching(/^(?:half)?$/)]);
+});
+
+const okResponse = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+const interim = 'HTTP/1.1 100 Continue\r\n\r\n';
+const manyPieces = [...`${interim}HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n`.split(/(?<=.)/s), okResponse];
+
+test.each([
+  ['in the same packet', [interim + okResponse]],
+  ['before it', [interim, okResponse]],
+  ['twice, once with header fields', [`${interim}HTTP/1.1 100 \r\nx: y\r\n\r\n`, okResponse]],
+  ['byte by byte, and other interim responses after it', manyPieces],
+])('a 100 Continue that nobody asked for is passed over: %s', async (_how, pieces) => {
+  const url = await rawServerOf(pieces);
+  const client = clientOf({ connectionsPerOrigin: 1 });
+  for (let exchange = 0; exchange < 2; exchange += 1) {
+    expect(await client.post(request(url))).toMatchObject({ status: 200, bodyExcerpt: 'ok' });
+  }
+});
+
+test('a body that begins like an interim response is kept, if it is not one', async () => {
+  const body = 'HTTP/1.1 100% of it';
+  const { url } = await serverOf((_, answer) => answer.end(body));
+  expect((await clientOf().post(request(url))).bodyExcerpt).toBe(body);
+});
+
+test('a destination that speaks only HTTP/2 cannot be reached', async () => {
+  const server = createHttp2Server((_incoming, outgoing) => outgoing.end());
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  cleanups.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  await expect(clientOf().post(request(`http://127.0.0.1:${port}/`, { timeoutMs: 5_000 }))).rejects.toThrow(HostUnreachable);
+});
+
 test.each([
   ['never answers', () => {}],
-  ['answers the head and holds the body back', (_: unknown, response: { write(text: string): unknown }) => void response.write('half')],
+  ['never ends its head', (_: unknown, answer: ServerResponse) => void answer.socket!.write('HTTP/1.1 200 OK\r\nx: ')],
 ])('the deadline covers a destination that %s', async (_, answer) => {
   const { url } = await serverOf(answer);
   await expect(clientOf().post(request(url, { timeoutMs: 100 }))).rejects.toThrow(HostTimedOut);
@@ -116,7 +175,7 @@ test('a closed port and a connection that breaks are unreachable', async () => {
   await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(/could not be reached: .*ECONNREFUSED/);
 });
 
-test.each(['HTTP/1.1 2xx secret\r\n\r\n', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz secret\r\n'])(
+test.each(['HTTP/1.1 2xx secret\r\n\r\n', 'HTTP/1.1 200 OK\r\nno secret header\r\n\r\n'])(
   'what a destination sent stands in no error, if it cannot be read: %j',
   async (bytes) => {
     const garbled = createTcpServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end(bytes)));

@@ -1,11 +1,12 @@
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
-import { Agent } from 'undici';
+import { Agent, buildConnector } from 'undici';
 import type { Dispatcher } from 'undici';
-import { timeoutSignal } from '#libs/time';
+import { startTimer, timeoutSignal } from '#libs/time';
 import { publicLookup, requirePublic } from './address.guard.js';
 import type { Resolve } from './address.guard.js';
 import { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';
+import { passOverContinue } from './interim-responses.js';
 
 export interface HttpClientOptions {
   /** True lets requests reach loopback, private and other inner addresses. Only if every document is trusted. */
@@ -22,7 +23,7 @@ export interface HttpRequest {
   url: string;
   headers: Readonly<Record<string, string>>;
   body: string | Buffer;
-  /** Deadline of the whole exchange: name, connection, request, complete response. */
+  /** Deadline of the exchange: name, connection, request, head of the response. The body then has at most 2 s more, and no more than this. */
   timeoutMs: number;
   signal?: AbortSignal;
 }
@@ -39,6 +40,8 @@ export interface HttpResponse {
 const excerptBytes = 16 * 1024;
 /** How much is read at most so that the connection can be used again; the connection of a longer response is closed. */
 const drainBytes = 256 * 1024;
+/** How long the body of a response is read at most. */
+const excerptMs = 2_000;
 
 /** Outbound requests to systems of others: pooled, with one deadline, no redirects, and only to public addresses unless told otherwise. */
 export class HttpClient {
@@ -58,7 +61,7 @@ export class HttpClient {
         allowH2: false, // one exchange per connection: a stuck one holds up no other
         headersTimeout: 0, // the deadline of a request covers these two
         bodyTimeout: 0,
-        connect,
+        connect: connectorOf(connect),
       });
     this.open = agent({});
     this.guarded = agent({ lookup: publicLookup(options.resolve) });
@@ -76,19 +79,14 @@ export class HttpClient {
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     try {
       // Raced, because undici looks at the signal only once it is connected.
-      return await Promise.race([this.exchange(agent, url, request, signal), rejectionOn(signal)]);
+      const response = await Promise.race([send(agent, url, request, signal), rejectionOn(signal)]);
+      return { status: response.statusCode, headers: firstValues(response.headers), bodyExcerpt: await excerptOf(response.body) };
     } catch (error) {
       request.signal?.throwIfAborted();
       if (deadline.aborted) throw new HostTimedOut(url.host, request.timeoutMs);
       if (error instanceof HostAddressForbidden) throw error;
       throw new HostUnreachable(url.host, error);
     }
-  }
-
-  private async exchange(agent: Agent, url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
-    const path = url.pathname + url.search;
-    const response = await agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
-    return { status: response.statusCode, headers: firstValues(response.headers), bodyExcerpt: await excerptOf(response.body) };
   }
 
   /** Aborts requests under way and closes every connection. */
@@ -109,6 +107,16 @@ function isAllowedBy(allowed: URL, url: URL): boolean {
   return url.origin === allowed.origin && (allowed.pathname === '/' || url.pathname === allowed.pathname);
 }
 
+/** undici's own connector, of which every socket passes over `100 Continue`. */
+function connectorOf(options: { lookup?: LookupFunction }): buildConnector.connector {
+  const connect = buildConnector({ ...options, allowH2: false });
+  return (target, connected) =>
+    connect(target, (...[error, socket]) => {
+      if (error === null) connected(null, passOverContinue(socket));
+      else connected(error, null);
+    });
+}
+
 function rejectionOn(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -120,16 +128,33 @@ function firstValues(headers: Dispatcher.ResponseData['headers']): Record<string
   return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
 
+function send(agent: Agent, url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  const path = url.pathname + url.search;
+  return agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
+}
+
+/**
+ * The start of a body. It never fails: the status line has settled the exchange, and a body that breaks, does not end or passes the deadline is
+ * only a shorter excerpt.
+ */
 async function excerptOf(body: Dispatcher.ResponseData['body']): Promise<string> {
   const kept: Buffer[] = [];
   let keptBytes = 0;
   let readBytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    const wanted = chunk.subarray(0, excerptBytes - keptBytes);
-    if (wanted.length > 0) kept.push(wanted);
-    keptBytes += wanted.length;
-    readBytes += chunk.length;
-    if (readBytes > drainBytes) break; // leaving the loop destroys the body and its connection
+  body.on('error', () => undefined);
+  const end = startTimer(() => body.destroy(), excerptMs);
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      const wanted = chunk.subarray(0, excerptBytes - keptBytes);
+      if (wanted.length > 0) kept.push(wanted);
+      keptBytes += wanted.length;
+      readBytes += chunk.length;
+      if (readBytes > drainBytes) break; // leaving the loop destroys the body and its connection
+    }
+  } catch {
+    // the excerpt is what has come
+  } finally {
+    clearTimeout(end);
   }
   return Buffer.concat(kept).toString('utf8');
 }
