@@ -43,6 +43,7 @@ export class ScopeMissing extends DomainError {
 /** A tenant's key was sent with the name of another tenant. */
 export class TenantForbidden extends DomainError {
   readonly code = 'credential.scope';
+  override readonly field = 'millrace-tenant';
 
   constructor() {
     super(

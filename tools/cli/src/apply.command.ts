@@ -1,77 +1,85 @@
 import type { Connection } from './connection.js';
+import { removed } from './delete.command.js';
+import { changeFields, textOf } from './document.changes.js';
+import type { ReportedChange } from './document.changes.js';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
-import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
-
-interface Change {
-  kind: string;
-  name: string;
-  change: 'CREATED' | 'CHANGED' | 'UNCHANGED';
-  version: number;
-  differences: { path: string; before: unknown; after: unknown }[];
-}
-
-type Result =
-  | { __typename: 'ApplyDocumentsSuccess'; changes: Change[] }
-  | { __typename: 'ValidationError'; violations: { path: string[]; message: string }[] }
-  | { __typename: 'ForbiddenError'; message: string };
+import type { Output } from './output.js';
+import { accepted, refusals } from './refusal.js';
+import type { Refusal } from './refusal.js';
+import { surplusOf } from './surplus.documents.js';
+import type { CurrentDocument } from './surplus.documents.js';
 
 const applyDocuments = `mutation Apply($input: ApplyDocumentsInput!) {
-  applyDocuments(input: $input) {
-    __typename
-    ... on ApplyDocumentsSuccess { changes { kind name change version differences { path before after } } }
-    ... on ValidationError { violations { path message } }
-    ... on ForbiddenError { message }
-  }
+  applied: applyDocuments(input: $input) { __typename ... on ApplyDocumentsSuccess { changes { ${changeFields} } } ${refusals} }
 }`;
 
-/** `millrace apply`: prints what will change, then changes it; all documents or none. */
+/**
+ * `millrace apply`: prints what will change, then changes exactly that; all documents or none. With `prune` it then removes, one by one, the documents
+ * that the files do not have.
+ */
 export async function apply(
   connection: Connection,
-  { files, dryRun }: { files: readonly string[]; dryRun: boolean },
-  print: (line: string) => void,
+  { files, dryRun, prune }: { files: readonly string[]; dryRun: boolean; prune: boolean },
+  output: Output,
 ): Promise<void> {
   const documents = readDocuments(files);
-  const planned = await send(connection, documents, true);
-  for (const line of planned.flatMap(describe)) print(line);
+  const planned = await send(connection, documents, { dryRun: true });
+  const surplus = prune ? surplusOf(await currentDocuments(connection), documents) : [];
+  for (const change of planned) output.result(change, textOf(change));
+  for (const { kind, name, version } of surplus) {
+    const change: ReportedChange = { kind, name, change: 'REMOVED', version, differences: [] };
+    output.result(change, textOf(change));
+  }
   const changing = planned.filter(({ change }) => change !== 'UNCHANGED').length;
-  if (changing === 0) return print('Nothing to change.');
-  if (dryRun) return print(`${count(changing)} would change.`);
-  const applied = await send(connection, documents, false);
-  print(`${count(applied.filter(({ change }) => change !== 'UNCHANGED').length)} changed.`);
+  if (changing + surplus.length === 0) return output.note('Nothing to change.');
+  if (dryRun) return output.note(`${sumOf([changing, 'would change'], [surplus.length, 'would be removed'])}.`);
+  if (changing > 0) await send(connection, documents, { dryRun: false, expectedVersions: planned.map(versionBefore) });
+  for (const { kind, name, version } of surplus) await removed(connection, { kind, name, expectedVersion: version });
+  output.note(`${sumOf([changing, 'changed'], [surplus.length, 'removed'])}.`);
 }
 
-async function send(connection: Connection, documents: readonly FileDocument[], dryRun: boolean): Promise<Change[]> {
-  const input = { documents: documents.map(({ value }) => value), dryRun };
-  const { applyDocuments: result } = await ask<{ applyDocuments: Result }>(connection, applyDocuments, { input });
-  if (result.__typename === 'ApplyDocumentsSuccess') return result.changes;
-  if (result.__typename === 'ForbiddenError') throw new CliFailure(result.message, 'refused');
-  throw new CliFailure(result.violations.map((violation) => located(violation, documents)).join('\n'), 'refused');
+async function send(
+  connection: Connection,
+  documents: readonly FileDocument[],
+  options: { dryRun: boolean; expectedVersions?: ExpectedVersion[] },
+): Promise<ReportedChange[]> {
+  type Applied = { __typename: 'ApplyDocumentsSuccess'; changes: ReportedChange[] };
+  const input = { documents: documents.map(({ value }) => value), ...options };
+  const { applied } = await ask<{ applied: Applied | Refusal }>(connection, applyDocuments, { input });
+  return accepted(connection, applied, (violation) => located(violation, documents)).changes;
+}
+
+interface ExpectedVersion {
+  kind: string;
+  name: string;
+  version: number;
+}
+
+/** The version that the dry run compared with: what was printed is done, or nothing. */
+function versionBefore({ kind, name, change, version }: ReportedChange): ExpectedVersion {
+  if (change === 'CREATED') return { kind, name, version: 0 };
+  return { kind, name, version: change === 'CHANGED' ? version - 1 : version };
+}
+
+async function currentDocuments(connection: Connection): Promise<CurrentDocument[]> {
+  const { documents } = await ask<{ documents: CurrentDocument[] }>(connection, '{ documents { kind name version content } }');
+  return documents;
 }
 
 /** `file:line:column field: message`, for a path such as `input.documents.0.spec.url`. */
 function located({ path, message }: { path: string[]; message: string }, documents: readonly FileDocument[]): string {
   const [, list, at, ...field] = path;
+  if (list === 'expectedVersions') return `${message}: somebody changed it meanwhile. Nothing was changed; apply again`;
   const document = list === 'documents' ? documents[Number(at)] : undefined;
   if (document === undefined) return `${path.join('.')}: ${message}`;
   return field.length === 0 ? `${document.positionOf(field)} ${message}` : `${document.positionOf(field)} ${field.join('.')}: ${message}`;
 }
 
-const signs = { CREATED: '+', CHANGED: '~', UNCHANGED: '=' } as const;
-
-/** A line for the document and, where it changes, one for each field that does. */
-function describe({ kind, name, change, version, differences }: Change): string[] {
-  const head = `${signs[change]} ${kind}/${name} (version ${change === 'CHANGED' ? `${version - 1} → ${version}` : version})`;
-  if (change !== 'CHANGED') return [head];
-  return [
-    head,
-    ...differences.map(({ path, before, after }) => {
-      if (before === null) return `    + ${path}: ${JSON.stringify(after)}`;
-      if (after === null) return `    - ${path}: ${JSON.stringify(before)}`;
-      return `    ~ ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
-    }),
-  ];
+function sumOf([changing, changed]: [number, string], [removing, gone]: [number, string]): string {
+  if (removing === 0) return `${count(changing)} ${changed}`;
+  return changing === 0 ? `${count(removing)} ${gone}` : `${count(changing)} ${changed}, ${removing} ${gone}`;
 }
 
 function count(documents: number): string {

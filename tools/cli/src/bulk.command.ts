@@ -3,6 +3,7 @@ import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
+import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
 import type { Refusal } from './refusal.js';
 
@@ -23,10 +24,9 @@ export interface BulkOptions {
   wait: boolean;
 }
 
-interface Output {
-  print: (line: string) => void;
-  /** For progress. */
-  note: (line: string) => void;
+/** Prints, and ends the waiting when `signal` aborts. */
+interface Watched {
+  output: Output;
   signal: AbortSignal;
 }
 
@@ -45,7 +45,7 @@ const bulkRedeliver = `mutation Redeliver($input: BulkRedeliverInput!) {
 }`;
 
 /** `millrace replay`: replays the events of open dead letters with the flow that was given up; with --events, the events that match. */
-export function replay(connection: Connection, options: BulkOptions, output: Output): Promise<void> {
+export function replay(connection: Connection, options: BulkOptions, watched: Watched): Promise<void> {
   const { from, before, customer, flow, code, source, type, state } = options;
   if (options.events === true) refuse({ '--code': code }, 'goes with what was given up, not with --events');
   else refuse({ '--source': source, '--type': type, '--state': state }, 'goes with --events');
@@ -53,17 +53,17 @@ export function replay(connection: Connection, options: BulkOptions, output: Out
     options.events === true
       ? { filter: { events: { customer, sources: source, type, states: state, receivedFrom: from, receivedBefore: before } }, flow }
       : { filter: { deadLetters: { customer, code, flow, createdFrom: from, createdBefore: before } } };
-  return carryOut(connection, { mutation: bulkReplay, noun: 'event', deed: 'replayed' }, chosen, options, output);
+  return carryOut(connection, { mutation: bulkReplay, noun: 'event', deed: 'replayed' }, chosen, options, watched);
 }
 
 /** `millrace redeliver`: redelivers deliveries with an open dead letter; with --state, those in that state. */
-export function redeliver(connection: Connection, options: BulkOptions, output: Output): Promise<void> {
+export function redeliver(connection: Connection, options: BulkOptions, watched: Watched): Promise<void> {
   const { from, before, customer, flow, destination, code } = options;
   const [state] = options.state ?? [];
   if (state !== undefined) refuse({ '--code': code }, 'goes with what was parked, not with --state');
   const common = { customer, flow, destination, createdFrom: from, createdBefore: before };
   const chosen = { filter: state === undefined ? { deadLetters: { ...common, code } } : { deliveries: { ...common, state } } };
-  return carryOut(connection, { mutation: bulkRedeliver, noun: 'delivery', deed: 'redelivered' }, chosen, options, output);
+  return carryOut(connection, { mutation: bulkRedeliver, noun: 'delivery', deed: 'redelivered' }, chosen, options, watched);
 }
 
 /** Refuses options that would be ignored: more items than intended would match. @throws CliFailure */
@@ -77,16 +77,16 @@ async function carryOut(
   { mutation, noun, deed }: { mutation: string; noun: string; deed: string },
   chosen: object,
   { rate, dryRun, wait }: BulkOptions,
-  { print, note, signal }: Output,
+  { output, signal }: Watched,
 ): Promise<void> {
   const input = { ...chosen, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
   const { bulk } = await ask<{ bulk: Ordered | Refusal }>(connection, mutation, { input });
-  const { matched, operationId } = accepted(bulk);
+  const { matched, operationId } = accepted(connection, bulk);
   const found = `${matched.exact ? '' : 'at least '}${matched.value} ${matched.value === 1 ? noun : noun.replace(/y$/, 'ie').concat('s')}`;
-  if (operationId === null) return print(`${found} would be ${deed}.`);
-  print(operationId);
-  note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);
-  if (wait) await follow(connection, operationId, { print, note, signal });
+  if (operationId === null) return output.result({ matched }, `${found} would be ${deed}.`);
+  output.result({ operationId, matched }, operationId);
+  output.note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);
+  if (wait) await follow(connection, operationId, { output, signal });
 }
 
 interface Operation {
@@ -115,18 +115,18 @@ const lookEveryMs = 500;
  * Prints each change of the operation until it has ended. Ctrl-C ends the waiting, not the operation.
  * @throws CliFailure if it did not complete
  */
-async function follow(connection: Connection, id: string, { print, note, signal }: Output): Promise<void> {
+async function follow(connection: Connection, id: string, { output, signal }: Watched): Promise<void> {
   for (let told = ''; ;) {
     const { bulkOperation: operation } = await ask<{ bulkOperation: Operation | null }>(connection, one, { id });
     const line = operation === null ? `${id}  waits to be started` : progressOf(operation);
     if (operation !== null && operation.state !== 'RUNNING') {
       if (operation.state !== 'COMPLETED') throw new CliFailure(line, 'refused');
-      return print(line);
+      return output.result(operation, line);
     }
-    if (line !== told) note(line);
+    if (line !== told) output.note(line);
     told = line;
     await sleep(lookEveryMs, signal).catch(() => undefined);
-    if (signal.aborted) return note(`${id} goes on.`);
+    if (signal.aborted) return output.note(`${id} goes on.`);
   }
 }
 
@@ -143,16 +143,21 @@ function progressOf({ id, kind, state, total, done, failed, errorMessage }: Oper
 }
 
 /** `millrace operations`: lists the newest twenty. */
-export async function operations(connection: Connection, print: (line: string) => void): Promise<void> {
+export async function operations(connection: Connection, output: Output): Promise<void> {
   const { bulkOperations } = await ask<{ bulkOperations: { nodes: Operation[] } }>(connection, many);
-  for (const operation of bulkOperations.nodes) print(`${operation.startedAt}  ${progressOf(operation)}  by ${operation.actor}`);
+  for (const operation of bulkOperations.nodes) {
+    output.result(operation, `${operation.startedAt}  ${progressOf(operation)}  by ${operation.actor}`);
+  }
 }
 
 /** `millrace operations cancel`: cancels one. */
-export async function cancel(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
+export async function cancel(connection: Connection, id: string, output: Output): Promise<void> {
   const input = { id, idempotencyKey: randomUUID() };
   type Cancelled = { __typename: 'CancelBulkOperationSuccess'; operation: Operation };
   const { bulk } = await ask<{ bulk: Cancelled | Refusal }>(connection, cancelOne, { input });
-  const { operation } = accepted(bulk);
-  print(operation.state === 'RUNNING' ? `${id} is being cancelled.` : `${progressOf(operation)}: there is nothing left to cancel.`);
+  const { operation } = accepted(connection, bulk);
+  output.result(
+    operation,
+    operation.state === 'RUNNING' ? `${id} is being cancelled.` : `${progressOf(operation)}: there is nothing left to cancel.`,
+  );
 }

@@ -6,7 +6,8 @@ import { EventRecorded, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
-import { run } from './cli.js';
+import { runInTest } from './run-in-test.js';
+import type { RunInTest } from './run-in-test.js';
 
 let server: QueryServer;
 let directory: string;
@@ -23,18 +24,15 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 /** Runs the command as its operator would, in the directory of the test. */
-async function millrace(args: string[], more: { environment?: Record<string, string>; signal?: AbortSignal } = {}) {
-  const printed: string[] = [];
-  const noted: string[] = [];
-  const code = await run(args, {
-    environment: more.environment ?? { MILLRACE_URL: server.url, MILLRACE_API_KEY: server.operatorKey, MILLRACE_TENANT: tenant },
-    directory,
-    print: (text) => printed.push(text),
-    note: (text) => noted.push(text),
-    signal: more.signal ?? new AbortController().signal,
-  });
-  return { code, out: printed.join('\n'), notes: noted.join('\n') };
+function millrace(args: string[], more: Omit<RunInTest, 'directory'> = {}) {
+  return runInTest(args, { directory, environment: operator(), ...more });
 }
+
+const operator = (): Record<string, string> => ({
+  MILLRACE_URL: server.url,
+  MILLRACE_API_KEY: server.operatorKey,
+  MILLRACE_TENANT: tenant,
+});
 
 function file(name: string, text: string): string {
   const path = join(directory, name);
@@ -61,24 +59,24 @@ describe('apply', () => {
     const path = file('all.yaml', documents());
     expect(await millrace(['apply', '-f', path])).toEqual({
       code: 0,
-      out: `+ Tenant/${tenant} (version 1)\n+ Destination/crm (version 1)\n2 documents changed.`,
-      notes: '',
+      out: `+ Tenant/${tenant} (version 1)\n+ Destination/crm (version 1)`,
+      notes: '2 documents changed.',
     });
-    expect((await millrace(['apply', '-f', path])).out).toContain('Nothing to change.');
+    expect((await millrace(['apply', '-f', path])).notes).toBe('Nothing to change.');
     file('all.yaml', documents('https://new.example/hook'));
-    expect((await millrace(['apply', '-f', path])).out).toBe(
-      [
+    expect(await millrace(['apply', '-f', path])).toMatchObject({
+      out: [
         `= Tenant/${tenant} (version 1)`,
         '~ Destination/crm (version 1 → 2)',
         '    ~ spec.url: "https://crm.example/hook" → "https://new.example/hook"',
-        '1 document changed.',
       ].join('\n'),
-    );
+      notes: '1 document changed.',
+    });
   });
 
   test('with --dry-run it prints the difference and changes nothing', async () => {
     const path = file('all.yaml', documents());
-    expect((await millrace(['apply', '--dry-run', '-f', path])).out).toContain('2 documents would change.');
+    expect((await millrace(['apply', '--dry-run', '-f', path])).notes).toBe('2 documents would change.');
     expect((await millrace(['get', 'destinations'])).out).toBe('');
   });
 
@@ -95,6 +93,176 @@ describe('apply', () => {
   });
 });
 
+const source = (name: string): string => `---
+apiVersion: millrace/v1
+kind: Source
+metadata: { tenant: ${tenant}, name: ${name} }
+spec: { scheme: api-key }
+`;
+const flow = (name: string, from: string): string => `---
+apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: ${tenant}, name: ${name} }
+spec:
+  on: { sources: [${from}] }
+  steps:
+    - id: tell
+      deliver: { destination: crm }
+`;
+
+describe('apply --prune', () => {
+  test('removes what the files do not have, users before what they use, and never the tenant', async () => {
+    const all = file('all.yaml', documents() + source('shop') + source('old') + flow('tell', 'shop') + flow('gone', 'old'));
+    await millrace(['apply', '-f', all]);
+    const rest = file('rest.yaml', source('shop') + source('new'));
+    expect(await millrace(['apply', '--prune', '--dry-run', '-f', rest])).toEqual({
+      code: 0,
+      out: '= Source/shop (version 1)\n+ Source/new (version 1)\n- Flow/gone\n- Flow/tell\n- Destination/crm\n- Source/old',
+      notes: '1 document would change, 4 would be removed.',
+    });
+    expect((await millrace(['--json', 'get', 'sources'])).out.split('\n')).toHaveLength(2);
+    expect((await millrace(['apply', '--prune', '-f', rest])).notes).toBe('1 document changed, 4 removed.');
+    expect((await millrace(['get', 'sources'])).out).not.toContain('name: old');
+    expect([(await millrace(['get', 'flows'])).out, (await millrace(['get', 'destinations'])).out]).toEqual(['', '']);
+    expect((await millrace(['get', 'tenant', tenant])).code).toBe(0);
+    expect((await millrace(['apply', '--prune', '-f', rest])).notes).toBe('Nothing to change.');
+  });
+
+  test('changes nothing if a document of the files names what would be removed', async () => {
+    await millrace(['apply', '-f', file('all.yaml', documents() + source('shop'))]);
+    const path = file('flow.yaml', source('other') + flow('tell', 'shop'));
+    expect(await millrace(['apply', '--prune', '-f', path])).toMatchObject({
+      code: 1,
+      out: '',
+      notes: [
+        `${path}:11:19 spec.on.sources.0: names Source/shop, which --prune would remove`,
+        `${path}:14:18 spec.steps.0.deliver.destination: names Destination/crm, which --prune would remove`,
+        'Add what is named to the files, or apply without --prune.',
+      ].join('\n'),
+    });
+    expect((await millrace(['get', 'flows'])).out).toBe('');
+  });
+});
+
+test('delete takes a document out of use, but not one that another names or that is not there', async () => {
+  await millrace(['apply', '-f', file('all.yaml', documents() + source('shop') + flow('tell', 'shop'))]);
+  expect(await millrace(['delete', 'source', 'shop'])).toMatchObject({ code: 1, out: '', notes: 'Source/shop is used by Flow/tell' });
+  expect(await millrace(['delete', 'flows', 'tell'])).toEqual({ code: 0, out: '- Flow/tell', notes: '' });
+  expect(await millrace(['delete', 'source', 'shop'])).toMatchObject({ code: 0, out: '- Source/shop' });
+  expect(await millrace(['delete', 'source', 'shop'])).toMatchObject({ code: 1, notes: 'There is no Source named shop' });
+  expect((await millrace(['get', 'sources'])).out).toBe('');
+});
+
+describe('tenants and keys', () => {
+  test('create a tenant and its first key, which works until it is revoked', async () => {
+    const created = await millrace(['tenants', 'create', tenant, '--display-name', 'Acme Inc']);
+    expect(created).toMatchObject({ code: 0, out: `Tenant/${tenant} is created.` });
+    expect(created.notes).toContain(`millrace --tenant ${tenant} keys create`);
+    expect(await millrace(['tenants', 'create', tenant])).toMatchObject({ code: 1, notes: `There is a tenant ${tenant} already` });
+    expect((await millrace(['tenants', 'get'])).out).toMatch(new RegExp(`^${tenant}  Acme Inc  version 1 of \\S+ by operator$`));
+    const key = await millrace(['keys', 'create', 'the first', '--scope', 'read', 'ingest', '--expires', '2100-01-01']);
+    expect(key).toMatchObject({ code: 0, out: expect.stringMatching(/^mr_test_\S+$/) as string });
+    const environment = { MILLRACE_URL: server.url, MILLRACE_API_KEY: key.out };
+    await waitFor(async () => (await millrace(['events', 'list'], { environment })).code === 0, { what: 'the key to be in force' });
+    expect(await millrace(['get', 'sources'], { environment })).toMatchObject({
+      code: 2,
+      notes: 'This needs the scope admin; the API key has read, ingest. Use a key with that scope.',
+    });
+    const line = /^\S+  (\S+)  READ,INGEST  expires 2100-01-01T00:00:00.000Z  by operator  the first$/;
+    const [, id] = line.exec((await millrace(['keys'])).out)!;
+    expect((await millrace(['keys', 'revoke', id!])).out).toBe(`${id} is revoked. Every process refuses it within 30 seconds.`);
+    expect((await millrace(['keys', 'list'])).out).toContain('  revoked 2');
+    expect(await millrace(['keys', 'revoke', 'nope'])).toMatchObject({ code: 1, notes: 'There is no API key nope' });
+  });
+
+  test('a key for a tenant that is not there, without a scope, or that ends in the past is refused', async () => {
+    expect((await millrace(['keys', 'create', 'x', '--scope', 'read'])).notes).toContain(`There is no tenant ${tenant}`);
+    expect(await millrace(['keys', 'create', 'x'])).toMatchObject({ code: 2, notes: expect.stringContaining('--scope') as string });
+    expect((await millrace(['keys', 'create', 'x', '--scope', 'write'])).notes).toContain('The scopes are ingest, read');
+    expect(await millrace(['keys', 'create', 'x', '--scope', 'read', '--expires', '2001-01-01'])).toMatchObject({
+      code: 1,
+      notes: '--expires: must be in the future',
+    });
+  });
+
+  test('only the operator creates tenants', async () => {
+    for (const name of [tenant, uniqueName('other')]) {
+      const environment = { MILLRACE_URL: server.url, MILLRACE_API_KEY: await server.key(tenant, 'admin') };
+      expect(await millrace(['tenants', 'create', name], { environment })).toMatchObject({
+        notes: expect.stringContaining('Only the operator’s key creates tenants') as string,
+      });
+    }
+    expect(await millrace(['tenants', 'create', 'Ac me'])).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining('lower-case') as string,
+    });
+  });
+});
+
+describe('events list', () => {
+  beforeEach(async () => {
+    for (const n of [1, 2, 3]) {
+      const receivedAt = new Date(Date.parse('2026-11-20T10:00:00Z') + n * 3_600_000);
+      await server.rows.event({ tenant, id: `evt_${n}`, customer: `cus-${n}`, receivedAt });
+    }
+  });
+  const ids = async (...args: string[]): Promise<string[]> =>
+    (await millrace(['events', 'list', ...args])).out.split('\n').map((line) => line.split('  ')[1]!);
+
+  test('prints the newest first, as its filters say', async () => {
+    expect((await millrace(['events', 'list', '--customer', 'cus-1'])).out).toBe(
+      '2026-11-20T11:00:00.000Z  evt_1  RECORDED    invoice.paid  stripe  cus-1',
+    );
+    expect(await ids()).toEqual(['evt_3', 'evt_2', 'evt_1']);
+    expect(await ids('--from', '2026-11-20T12:00:00Z', '--before', '2026-11-20T13:00:00Z')).toEqual(['evt_2']);
+    expect(await ids('--source', 'stripe', '--type', 'invoice.*', '--state', 'recorded', 'parked')).toHaveLength(3);
+    expect((await millrace(['events', 'list', '--source', 'none'])).out).toBe('');
+    expect(await millrace(['events', 'list', '--first', '2'])).toMatchObject({
+      out: expect.not.stringContaining('evt_1') as string,
+      notes: expect.stringContaining('There are more') as string,
+    });
+  });
+
+  test('reads as many pages as it needs', async () => {
+    for (let n = 0; n < 101; n += 1) await server.rows.event({ tenant, id: `evt_more${n}`, customer: 'cus-9' });
+    expect(await ids('--customer', 'cus-9', '--first', '101')).toHaveLength(101);
+  });
+
+  test('a state that there is not is refused by its option', async () => {
+    expect(await millrace(['events', 'list', '--state', 'gone'])).toMatchObject({
+      code: 1,
+      notes: expect.stringMatching(/^--state: /) as string,
+    });
+    expect((await millrace(['events', 'list', '--first', '0'])).code).toBe(2);
+  });
+});
+
+test('with --json every result is one line of JSON on standard output, and everything else is on standard error', async () => {
+  const path = file('all.yaml', documents() + source('shop'));
+  const applied = await millrace(['apply', '-f', path, '--json']);
+  expect(applied.out.split('\n').map((line) => (JSON.parse(line) as { change: string }).change)).toEqual(['CREATED', 'CREATED', 'CREATED']);
+  expect(applied.notes).toBe('3 documents changed.');
+  await server.rows.event({ tenant, id: 'evt_json', customer: 'cus-9' });
+  await server.rows.deadLetter({ tenant, id: 'dlq_json', kind: 'run', event: 'evt_json' });
+  await server.rows.bulkOperation({ tenant, id: 'bop_json' });
+  const first = async (...args: string[]): Promise<unknown> => JSON.parse((await millrace(['--json', ...args])).out.split('\n')[0]!);
+  expect(await first('get', 'source', 'shop')).toMatchObject({ kind: 'Source', spec: { scheme: 'api-key' } });
+  expect(await first('get', 'sources', '-o', 'json')).toMatchObject([{ kind: 'Source' }]);
+  expect(await first('events', 'list')).toMatchObject({ id: 'evt_json', customer: { key: 'cus-9' } });
+  expect(await first('events', 'get', 'evt_json')).toMatchObject({
+    id: 'evt_json',
+    timeline: [{ kind: 'RECEIVED' }, { kind: 'RECORDED' }, { kind: 'PARKED' }],
+  });
+  expect(await first('dead-letters')).toMatchObject({ id: 'dlq_json' });
+  expect(await first('operations')).toMatchObject({ id: 'bop_json' });
+  expect(await first('operations', 'cancel', 'bop_json')).toMatchObject({ id: 'bop_json' });
+  expect(await first('replay', '--dry-run')).toEqual({ matched: { value: 0, exact: true } });
+  expect(await first('dead-letters', 'skip', 'dlq_json')).toMatchObject({ id: 'dlq_json', commandId: expect.any(String) as string });
+  expect(await first('tenants', 'get')).toMatchObject({ name: tenant, displayName: 'Acme' });
+  expect(await first('keys', 'create', 'k', '--scope', 'read')).toMatchObject({ name: 'k', key: expect.any(String) as string });
+  expect(await first('delete', 'source', 'shop')).toMatchObject({ kind: 'Source', change: 'REMOVED' });
+});
+
 test('get prints documents that can be applied again, as YAML and as JSON, without their secrets', async () => {
   await millrace(['apply', '-f', file('all.yaml', documents())]);
   const yaml = await millrace(['get', 'destination', 'crm']);
@@ -102,7 +270,7 @@ test('get prints documents that can be applied again, as YAML and as JSON, witho
   expect(yaml.out).not.toContain('whsec_');
   const json = await millrace(['get', 'Destination', '-o', 'json']);
   for (const path of [file('again.yaml', yaml.out), file('again.json', json.out)]) {
-    expect((await millrace(['apply', '-f', path])).out).toBe('= Destination/crm (version 1)\nNothing to change.');
+    expect(await millrace(['apply', '-f', path])).toMatchObject({ out: '= Destination/crm (version 1)', notes: 'Nothing to change.' });
   }
   expect(await millrace(['get', 'destination', 'other'])).toMatchObject({ code: 1, notes: 'There is no Destination named other' });
 });
@@ -120,11 +288,9 @@ test('events tail prints a line per change until it is stopped', async () => {
   const lines: string[] = [];
   const notes: string[] = [];
   const stop = new AbortController();
-  const tail = run(['events', 'tail', '--customer', 'cus-9'], {
-    environment: { MILLRACE_URL: server.url, MILLRACE_API_KEY: server.operatorKey, MILLRACE_TENANT: tenant },
-    directory,
-    print: (line) => lines.push(line),
-    note: (line) => notes.push(line),
+  const tail = millrace(['events', 'tail', '--customer', 'cus-9'], {
+    onPrint: (line) => lines.push(line),
+    onNote: (line) => notes.push(line),
     signal: stop.signal,
   });
   await waitFor(() => notes.some((note) => note.startsWith('Listening at')), { what: 'the tail to listen' });
@@ -138,25 +304,23 @@ test('events tail prints a line per change until it is stopped', async () => {
   );
   expect(lines[0]).toBe('2026-11-21T09:00:00.000Z  RECORDED   evt_tail  invoice.paid  stripe  cus-9');
   stop.abort();
-  expect(await tail).toBe(0);
+  expect((await tail).code).toBe(0);
 });
 
 test('events tail says once that the connection is lost, and ends at once when it is stopped while it tries again', async () => {
   const stopping = await QueryServer.start();
   const notes: string[] = [];
   const stop = new AbortController();
-  const tail = run(['events', 'tail'], {
+  const tail = millrace(['events', 'tail'], {
     environment: { MILLRACE_URL: stopping.url, MILLRACE_API_KEY: stopping.operatorKey, MILLRACE_TENANT: tenant },
-    directory,
-    print: () => undefined,
-    note: (line) => notes.push(line),
+    onNote: (line) => notes.push(line),
     signal: stop.signal,
   });
   await waitFor(() => notes.length > 0, { what: 'the tail to listen' });
   await stopping.stop();
   await waitFor(() => notes.length > 1, { what: 'the loss to be told' });
   stop.abort();
-  expect(await tail).toBe(0);
+  expect((await tail).code).toBe(0);
   expect(notes[1]).toBe('The connection is lost; trying again.');
   expect(notes).toHaveLength(2);
 });
@@ -189,19 +353,16 @@ describe('after an outage', () => {
   test('with --wait the progress is shown until the operation is over', async () => {
     const printed: string[] = [];
     const noted: string[] = [];
-    const waiting = run(['redeliver', '--wait', '--rate', '10'], {
-      environment: { MILLRACE_URL: server.url, MILLRACE_API_KEY: server.operatorKey, MILLRACE_TENANT: tenant },
-      directory,
-      print: (line) => printed.push(line),
-      note: (line) => noted.push(line),
-      signal: new AbortController().signal,
+    const waiting = millrace(['redeliver', '--wait', '--rate', '10'], {
+      onPrint: (line) => printed.push(line),
+      onNote: (line) => noted.push(line),
     });
     await waitFor(() => noted.some((line) => line.includes('waits to be started')), { what: 'the wait for its start' });
     const id = printed[0]!;
     await server.rows.bulkOperation({ tenant, id, kind: 'redelivery', total: 3, done: 1 });
     await waitFor(() => noted.includes(`${id}  REDELIVERY  RUNNING  1 of 3`), { what: 'the progress' });
     await server.rows.bulkOperation({ tenant, id, kind: 'redelivery', total: 3, done: 3, state: 'completed' });
-    expect(await waiting).toBe(0);
+    expect((await waiting).code).toBe(0);
     expect(printed[1]).toBe(`${id}  REDELIVERY  COMPLETED  3 of 3`);
     expect((await millrace(['operations'])).out).toMatch(new RegExp(`^\\S+  ${id}  REDELIVERY  COMPLETED  3 of 3  by key:test$`));
   });
@@ -215,7 +376,7 @@ describe('after an outage', () => {
   });
 
   test('what makes no sense is refused by its field, and a moment or a rate that is none by its option', async () => {
-    expect(await millrace(['redeliver', '--rate', '5000'])).toMatchObject({ code: 1, notes: 'ratePerSecond: must be from 1 to 1000' });
+    expect(await millrace(['redeliver', '--rate', '5000'])).toMatchObject({ code: 1, notes: '--rate: must be from 1 to 1000' });
     expect((await millrace(['replay', '--from', 'yesterday'])).code).toBe(2);
     expect((await millrace(['replay', '--rate', 'fast'])).code).toBe(2);
   });
@@ -279,7 +440,7 @@ describe('the connection', () => {
     });
     expect(await millrace(['events', 'tail'], { environment })).toMatchObject({
       code: 2,
-      notes: 'The API key is unknown, revoked or expired',
+      notes: 'The key from MILLRACE_API_KEY is unknown, revoked or expired',
     });
     const nobody = { ...environment, MILLRACE_URL: 'http://127.0.0.1:9' };
     for (const command of [
@@ -291,6 +452,48 @@ describe('the connection', () => {
         notes: expect.stringContaining('does not answer at') as string,
       });
     }
+  });
+
+  test('what is wrong with the key or the tenant is told by the option or the variable that it came from', async () => {
+    const key = await server.key(tenant, 'read');
+    const notes = async (environment: Record<string, string>, ...args: string[]): Promise<string> => {
+      const connected = { environment: { MILLRACE_URL: server.url, ...environment } };
+      const [asked, tailed] = [
+        await millrace([...args, 'get', 'flows'], connected),
+        await millrace([...args, 'events', 'tail'], connected),
+      ];
+      expect([asked.code, tailed]).toEqual([2, asked]);
+      return asked.notes;
+    };
+    expect(await notes({ MILLRACE_API_KEY: server.operatorKey })).toBe(
+      'The operator’s key acts in one tenant: give --tenant, or set MILLRACE_TENANT',
+    );
+    expect(await notes({ MILLRACE_API_KEY: key }, '--tenant', 'another')).toBe(
+      'The key from MILLRACE_API_KEY belongs to another tenant than --tenant names; a tenant’s key needs no --tenant',
+    );
+    expect(await notes({ MILLRACE_TENANT: tenant }, '--key', 'not-the-operators')).toBe(
+      'The key from --key is unknown, revoked or expired. It has not the form of an API key (mr_…); an operator’s key must be the OPERATOR_KEY of query',
+    );
+    expect(await notes({ MILLRACE_API_KEY: 'mr_secret\nmr_secret' })).toBe(
+      'The key from MILLRACE_API_KEY has spaces, line breaks or other characters that no key has',
+    );
+    expect(await notes({ MILLRACE_API_KEY: key, MILLRACE_TENANT: 'Ä' })).toBe(
+      "MILLRACE_TENANT must be 1 to 63 lower-case letters, digits or inner dashes; it is 'Ä'",
+    );
+    expect(await notes({}, '--key', '')).toBe('--key is empty');
+  });
+
+  test('a key that was given goes to no address from a file', async () => {
+    mkdirSync(join(directory, '.millrace'));
+    file('.millrace/credentials.json', JSON.stringify({ url: server.url, tenant, apiKey: 'mr_x', operatorKey: server.operatorKey }));
+    const elsewhere = await millrace(['--key', server.operatorKey, '--tenant', tenant, 'get', 'flows'], {
+      environment: { MILLRACE_URL: 'http://127.0.0.1:9' },
+    });
+    expect(elsewhere.notes).toContain('does not answer at http://127.0.0.1:9');
+    const { out } = await millrace(['--help']);
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(
+      'else MILLRACE_URL; else, with the key, from .millrace/credentials.json; else http://127.0.0.1:8080',
+    );
   });
 
   test('a command line that cannot be read ends with 2, and --help with 0', async () => {

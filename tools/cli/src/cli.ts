@@ -1,21 +1,29 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { scopes } from '#libs/contracts';
 import { apply } from './apply.command.js';
 import { cancel, operations, redeliver, replay } from './bulk.command.js';
 import type { BulkOptions } from './bulk.command.js';
 import { connectionOf, credentialsFile, defaultUrl } from './connection.js';
 import type { Connection, ConnectionOptions } from './connection.js';
 import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters.command.js';
-import { show, tail } from './events.command.js';
+import { remove } from './delete.command.js';
+import { list, show, tail } from './events.command.js';
+import type { EventListOptions } from './events.command.js';
 import { CliFailure, exitCodes } from './failure.js';
 import { get, kindNamed } from './get.command.js';
+import { createKey, keys, revokeKey } from './keys.command.js';
+import { Output } from './output.js';
+import type { OutputStreams } from './output.js';
+import { send } from './send.command.js';
+import type { SendOptions } from './send.command.js';
+import { createTenant, showTenant } from './tenants.command.js';
 
 /** The parts of the process that the command uses. */
-export interface CliProcess {
+export interface CliProcess extends OutputStreams {
   environment: NodeJS.ProcessEnv;
   directory: string;
-  print: (text: string) => void;
-  /** Prints errors and progress, which are not the result. */
-  note: (text: string) => void;
+  /** Reads standard input to its end. */
+  readInput: () => Promise<string>;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
 }
@@ -33,68 +41,149 @@ export async function run(args: readonly string[], cliProcess: CliProcess): Prom
   }
 }
 
-function commandLine({ environment, directory, print, note, signal }: CliProcess): Command {
+function commandLine({ environment, directory, print, note, readInput, signal }: CliProcess): Command {
   const program = new Command('millrace')
     .description('Makes Millrace what your files say, and shows what happens in it.')
-    .option('--url <address>', `where Millrace is; else MILLRACE_URL, else ${defaultUrl}`)
-    .option('--key <key>', `API key; else MILLRACE_API_KEY, else ${credentialsFile}`)
-    .option('--tenant <name>', 'the tenant to act in, with an operator’s key; else MILLRACE_TENANT')
+    .option('--url <address>', `where Millrace is; else MILLRACE_URL; else, with the key, from ${credentialsFile}; else ${defaultUrl}`)
+    .option('--key <key>', `API key, or the operator’s; else MILLRACE_API_KEY; else from ${credentialsFile}`)
+    .option('--tenant <name>', 'the tenant to act in, with the operator’s key; else MILLRACE_TENANT')
+    .option('--json', 'print each result as one line of JSON', false)
+    .addHelpText(
+      'after',
+      '\nResults go to standard output, everything else to standard error.\nExit status: 0 done; 1 refused; 2 not possible: usage, credentials, connection.',
+    )
     .exitOverride()
     .configureOutput({ writeOut: (text) => print(text.trimEnd()), writeErr: (text) => note(text.trimEnd()) });
-  const connection = (): Connection => connectionOf(program.opts<ConnectionOptions>(), environment, directory);
+  const connection = (door: 'query' | 'events' = 'query'): Connection =>
+    connectionOf(program.opts<ConnectionOptions>(), { environment, directory, door });
+  const output = (): Output => new Output({ print, note }, program.opts<{ json: boolean }>().json);
+  const watched = (): { output: Output; signal: AbortSignal } => ({ output: output(), signal });
 
   program
     .command('apply')
     .description('make the tenant what the documents say; prints the difference first')
     .requiredOption('-f, --file <path...>', 'files or directories of YAML or JSON documents')
+    .option('--prune', 'remove the Sources, Flows and Destinations of the tenant that the files do not have', false)
     .option('--dry-run', 'print the difference, and change nothing', false)
-    .action((options: { file: string[]; dryRun: boolean }) => apply(connection(), { files: options.file, dryRun: options.dryRun }, print));
+    .action(({ file, dryRun, prune }: { file: string[]; dryRun: boolean; prune: boolean }) =>
+      apply(connection(), { files: file, dryRun, prune }, output()),
+    );
+
+  program
+    .command('validate')
+    .description('check documents without a server, as far as they alone can say')
+    .requiredOption('-f, --file <path...>', 'files or directories of YAML or JSON documents')
+    .action(async ({ file }: { file: string[] }) => {
+      // Only this command needs what compiles expressions and schemas, which takes longer to load than the rest.
+      const { validate } = await import('./validate.command.js');
+      validate(file, output());
+    });
 
   program
     .command('get')
     .description('print documents as they can be applied again; secrets are encrypted')
     .argument('<kind>', 'Tenant, Source, Flow or Destination')
     .argument('[name]', 'one document; default: all of the kind')
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['yaml', 'json']).default('yaml'))
-    .action((kind: string, name: string | undefined, { output }: { output: 'yaml' | 'json' }) =>
-      get(connection(), { kind: kindNamed(kind), name, output }, print),
+    .addOption(new Option('-o, --output <format>', 'how to print; json: all as one value').choices(['yaml', 'json']).default('yaml'))
+    .action((kind: string, name: string | undefined, { output: format }: { output: 'yaml' | 'json' }) =>
+      get(connection(), { kind: kindNamed(kind), name, format }, output()),
     );
 
+  program
+    .command('delete')
+    .description('take a document out of use; one that another names stays')
+    .argument('<kind>', 'Source, Flow, Destination or Tenant')
+    .argument('<name>')
+    .action((kind: string, name: string) => remove(connection(), { kind: kindNamed(kind), name }, output()));
+
+  const tenants = program.command('tenants').description('tenants');
+  tenants
+    .command('create')
+    .description('create a tenant, with the operator’s key')
+    .argument('<name>')
+    .option('--display-name <text>', 'the name that people use; default: the name')
+    .action((name: string, { displayName }: { displayName?: string }) => createTenant(connection(), { name, displayName }, output()));
+  tenants
+    .command('get')
+    .description('print the tenant that the key acts in')
+    .argument('[name]', 'with the operator’s key: this tenant')
+    .action((name: string | undefined) => showTenant(connection(), name, output()));
+
+  const apiKeys = program.command('keys').description('API keys of the tenant, the newest first');
+  apiKeys
+    .command('list', { isDefault: true })
+    .description('print the newest 500, revoked ones too')
+    .action(() => keys(connection(), output()));
+  apiKeys
+    .command('create')
+    .description('create a key, and print it this once')
+    .argument('<name>', 'tells people what the key is for')
+    .addOption(new Option('--scope <scope...>', `what the key may do: ${scopes.join(', ')}`).argParser(scopeNamed).makeOptionMandatory())
+    .option('--expires <moment>', 'default: never', moment)
+    .action((name: string, { scope, expires }: { scope: string[]; expires?: string }) =>
+      createKey(connection(), { name, scopes: scope, expiresAt: expires }, output()),
+    );
+  apiKeys
+    .command('revoke')
+    .description('end a key')
+    .argument('<id>', 'as listed')
+    .action((id: string) => revokeKey(connection(), id, output()));
+
   const events = program.command('events').description('what happens to events');
+  events
+    .command('list')
+    .description('print events, the last received first')
+    .option('--customer <key>', 'only this customer’s')
+    .option('--source <name...>', 'only of these sources')
+    .option('--type <type>', 'only this type, or a prefix such as invoice.*')
+    .option('--state <state...>', 'only in these states', upperCase)
+    .option('--from <moment>', 'only what was received from here on', moment)
+    .option('--before <moment>', 'only what was received before this', moment)
+    .option('--first <number>', 'how many', positiveNumber, 20)
+    .action((options: EventListOptions) => list(connection(), options, output()));
+  events
+    .command('get')
+    .description('print one event and everything that happened to it')
+    .argument('<id>', 'evt_…')
+    .action((id: string) => show(connection(), id, output()));
   events
     .command('tail')
     .description('print changes of events as they happen, until Ctrl-C')
     .option('--customer <key>', 'only this customer’s')
     .option('--type <type>', 'only this type, or a prefix such as invoice.*')
-    .action((filter: { customer?: string; type?: string }) => tail(connection(), filter, { print, note, signal }));
+    .action((filter: { customer?: string; type?: string }) => tail(connection(), filter, output(), signal));
   events
-    .command('get')
-    .description('print one event and everything that happened to it')
-    .argument('<id>', 'evt_…')
-    .action((id: string) => show(connection(), id, print));
+    .command('send')
+    .description('send CloudEvents with an API key of the tenant, and print their ids')
+    .option('-f, --file <path>', 'JSON: one event, a list of them, or one a line; - for standard input')
+    .option('--source <name>', 'one event, without --file: the Source it comes through, of the scheme api-key')
+    .option('--type <type>', 'its type')
+    .option('--customer <key>', 'its subject, which is the customer unless the Source says otherwise')
+    .option('--id <id>', 'its id: the same id at the same source is the same event; default: a random one')
+    .option('--data <json>', 'its data')
+    .action((options: SendOptions) => send(connection('events'), options, { output: output(), readInput }));
 
-  const output = { print, note, signal };
   bulkCommand(program, 'replay', 'run flows again on the events whose runs were given up, each customer’s oldest first')
     .option('--events', 'on events, whatever became of them, instead', false)
     .option('--source <name...>', 'with --events: only of these sources')
     .option('--type <type>', 'with --events: only this type, or a prefix such as invoice.*')
     .option('--state <state...>', 'with --events: only in these states', upperCase)
-    .action(async (options: BulkOptions) => replay(connection(), options, output));
+    .action(async (options: BulkOptions) => replay(connection(), options, watched()));
   bulkCommand(program, 'redeliver', 'try deliveries again that were parked, each customer’s oldest first')
     .option('--destination <name>', 'only to this destination')
     .option('--state <state>', 'deliveries in this state instead of those that were parked', upperCase)
-    .action(async (options: BulkOptions) => redeliver(connection(), options, output));
+    .action(async (options: BulkOptions) => redeliver(connection(), options, watched()));
 
   const bulk = program.command('operations').description('bulk replays and redeliveries, the last started first');
   bulk
     .command('list', { isDefault: true })
     .description('print the newest 20')
-    .action(() => operations(connection(), print));
+    .action(() => operations(connection(), output()));
   bulk
     .command('cancel')
     .description('order nothing more; what was ordered goes on')
     .argument('<id>', 'bop_…')
-    .action((id: string) => cancel(connection(), id, print));
+    .action((id: string) => cancel(connection(), id, output()));
 
   const deadLetters = program.command('dead-letters').description('what was given up and waits for an operator, the last first');
   deadLetters
@@ -102,17 +191,17 @@ function commandLine({ environment, directory, print, note, signal }: CliProcess
     .description('print the newest 20, with what waits behind them')
     .option('--customer <key>', 'only this customer’s')
     .option('--code <code>', 'only what was given up for this reason')
-    .action((filter: { customer?: string; code?: string }) => openDeadLetters(connection(), filter, output));
+    .action((filter: { customer?: string; code?: string }) => openDeadLetters(connection(), filter, output()));
   deadLetters
     .command('retry')
     .description('try again what failed; when it succeeds, what waits behind it goes on in order')
     .argument('<id>', 'dlq_…')
-    .action((id: string) => retryDeadLetter(connection(), id, print));
+    .action((id: string) => retryDeadLetter(connection(), id, output()));
   deadLetters
     .command('skip')
     .description('give it up for good; what waits behind it goes on in order')
     .argument('<id>', 'dlq_…')
-    .action((id: string) => skipDeadLetter(connection(), id, print));
+    .action((id: string) => skipDeadLetter(connection(), id, output()));
   return program;
 }
 
@@ -140,6 +229,17 @@ function moment(text: string): string {
 function wholeNumber(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
   return Number(text);
+}
+
+function positiveNumber(text: string): number {
+  const number = wholeNumber(text);
+  if (number === 0) throw new InvalidArgumentError('It is 1 or more.');
+  return number;
+}
+
+function scopeNamed(text: string, before: string[] = []): string[] {
+  if (!scopes.some((scope) => scope === text.toLowerCase())) throw new InvalidArgumentError(`The scopes are ${scopes.join(', ')}.`);
+  return upperCase(text, before);
 }
 
 function upperCase(text: string, before: string[] = []): string[] {

@@ -1,14 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { name } from '#libs/contracts';
 import { CliFailure } from './failure.js';
 
 /** The address of Millrace and the credentials for it. */
 export interface Connection {
   url: string;
   key: string;
+  /** The option, variable or file that the key came from, for messages. */
+  keyFrom: string;
   /** Sent with an operator's key, which has no tenant of its own. */
   tenant: string | undefined;
+  /** The option, variable or file that the tenant came from, for messages. */
+  tenantFrom: string;
 }
 
 export interface ConnectionOptions {
@@ -18,42 +23,78 @@ export interface ConnectionOptions {
 }
 
 export const defaultUrl = 'http://127.0.0.1:8080';
-/** The one-process form writes it at its start. */
+/** The one-process form writes it at its start, to the folder of its data. */
 export const credentialsFile = join('.millrace', 'credentials.json');
 
 const credentials = z.object({ url: z.url(), tenant: z.string(), apiKey: z.string(), operatorKey: z.string().optional() });
 
-/**
- * Options take precedence over the environment, and both over the credentials file of the directory.
- * @throws CliFailure if there is no key
- */
-export function connectionOf(options: ConnectionOptions, environment: NodeJS.ProcessEnv, directory: string): Connection {
-  const url = options.url ?? environment['MILLRACE_URL'];
-  const key = options.key ?? environment['MILLRACE_API_KEY'];
-  const tenant = options.tenant ?? environment['MILLRACE_TENANT'];
-  if (key !== undefined) return { url: checked(url ?? defaultUrl), key, tenant };
-  const file = readCredentials(join(directory, credentialsFile));
-  if (file === undefined) {
-    throw new CliFailure(
-      `No API key: give --key, set MILLRACE_API_KEY, or run this where ${credentialsFile} is (npm start writes it)`,
-      'unusable',
-    );
-  }
-  return { url: checked(url ?? file.url), key: file.operatorKey ?? file.apiKey, tenant: tenant ?? file.tenant };
+/** A value, and the option, variable or file that it came from. */
+interface Given {
+  value: string;
+  from: string;
 }
 
-function checked(url: string): string {
+/**
+ * Options take precedence over the environment, and both over the credentials file of the directory. The file is read only where no key is given: a
+ * key that was given is never sent to an address that some folder names.
+ * @param door `query` takes the operator's key, `events` takes only keys of tenants
+ * @throws CliFailure if there is no key, or a value cannot be used
+ */
+export function connectionOf(
+  options: ConnectionOptions,
+  { environment, directory, door }: { environment: NodeJS.ProcessEnv; directory: string; door: 'query' | 'events' },
+): Connection {
+  const given = (option: keyof ConnectionOptions, variable: string): Given | undefined => {
+    const [value, from] = options[option] === undefined ? [environment[variable], variable] : [options[option], `--${option}`];
+    if (value === '' && from !== variable) throw new CliFailure(`${from} is empty`, 'unusable');
+    return value === undefined || value === '' ? undefined : { value, from };
+  };
+  const url = given('url', 'MILLRACE_URL')?.value;
+  const key = given('key', 'MILLRACE_API_KEY');
+  const tenant = given('tenant', 'MILLRACE_TENANT');
+  if (key !== undefined) return checked({ url: url ?? defaultUrl, key, tenant });
+  const path = environment['MILLRACE_DIRECTORY'] ? join(environment['MILLRACE_DIRECTORY'], 'credentials.json') : credentialsFile;
+  const file = readCredentials(join(directory, path));
+  if (file === undefined) {
+    throw new CliFailure(`No API key: give --key, set MILLRACE_API_KEY, or run this where ${path} is (npm start writes it)`, 'unusable');
+  }
+  return checked({
+    url: url ?? file.url,
+    key: { value: door === 'query' ? (file.operatorKey ?? file.apiKey) : file.apiKey, from: path },
+    tenant: tenant ?? { value: file.tenant, from: path },
+  });
+}
+
+/** Refuses values that cannot be sent, without repeating the key. */
+function checked({ url, key, tenant }: { url: string; key: Given; tenant: Given | undefined }): Connection {
   if (!/^https?:/.test(url) || !URL.canParse(url))
     throw new CliFailure(`The address must start with http:// or https://; it is '${url}'`, 'unusable');
-  return url;
+  if (!/^[\u0021-\u007e]+$/.test(key.value)) {
+    throw new CliFailure(`The key from ${key.from} has spaces, line breaks or other characters that no key has`, 'unusable');
+  }
+  if (tenant !== undefined && !name.safeParse(tenant.value).success)
+    throw new CliFailure(tenantUnusable(tenant.value, tenant.from), 'unusable');
+  return { url, key: key.value, keyFrom: key.from, tenant: tenant?.value, tenantFrom: tenant?.from ?? '--tenant' };
+}
+
+function tenantUnusable(value: string, from: string): string {
+  return `${from} must be 1 to 63 lower-case letters, digits or inner dashes; it is '${value}'`;
+}
+
+/** The same connection with an operator's key, in another tenant. @throws CliFailure if no tenant can have the name */
+export function inTenant(connection: Connection, tenant: string): Connection {
+  if (!name.safeParse(tenant).success) throw new CliFailure(tenantUnusable(tenant, 'The name of a tenant'), 'unusable');
+  return { ...connection, tenant, tenantFrom: 'the name' };
 }
 
 function readCredentials(path: string): z.infer<typeof credentials> | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new CliFailure(`${path} cannot be read: ${message}`, 'unusable');
   }
   try {
     return credentials.parse(JSON.parse(text));

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Connection } from './connection.js';
 import { ask } from './graphql.client.js';
+import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
 import type { Refusal } from './refusal.js';
 
@@ -27,12 +28,12 @@ const openOnes = `query DeadLetters($filter: DeadLetterFilter) {
 export async function openDeadLetters(
   connection: Connection,
   { customer, code }: { customer?: string; code?: string },
-  { print, note }: { print: (line: string) => void; note: (line: string) => void },
+  output: Output,
 ): Promise<void> {
   type Page = { deadLetters: { nodes: DeadLetter[]; pageInfo: { hasNextPage: boolean } } };
   const { deadLetters } = await ask<Page>(connection, openOnes, { filter: { resolved: false, customer, code } });
-  for (const letter of deadLetters.nodes) print(lineOf(letter));
-  if (deadLetters.pageInfo.hasNextPage) note('There are more, older ones.');
+  for (const letter of deadLetters.nodes) output.result(letter, lineOf(letter));
+  if (deadLetters.pageInfo.hasNextPage) output.note('There are more, older ones.');
 }
 
 function lineOf({ id, kind, customer, code, message, position, createdAt, event, holds }: DeadLetter): string {
@@ -48,25 +49,30 @@ function lineOf({ id, kind, customer, code, message, position, createdAt, event,
   ].join('  ');
 }
 
-type Settled = { __typename: 'RetryDeadLetterSuccess' | 'SkipDeadLetterSuccess' };
+type Settled = { __typename: 'RetryDeadLetterSuccess' | 'SkipDeadLetterSuccess'; commandId: string };
 
-const retry = `mutation Retry($input: SettleDeadLetterInput!) { settled: retryDeadLetter(input: $input) { __typename ${refusals} } }`;
-const skip = `mutation Skip($input: SettleDeadLetterInput!) { settled: skipDeadLetter(input: $input) { __typename ${refusals} } }`;
+const retry = `mutation Retry($input: SettleDeadLetterInput!) {
+  settled: retryDeadLetter(input: $input) { __typename ... on RetryDeadLetterSuccess { commandId } ${refusals} }
+}`;
+const skip = `mutation Skip($input: SettleDeadLetterInput!) {
+  settled: skipDeadLetter(input: $input) { __typename ... on SkipDeadLetterSuccess { commandId } ${refusals} }
+}`;
 
 /** `millrace dead-letters retry`: retries one. */
-export async function retryDeadLetter(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
-  await settle(connection, retry, id);
-  print(`${id} is tried again. Once that succeeds, it is resolved and what waits behind it goes on.`);
+export async function retryDeadLetter(connection: Connection, id: string, output: Output): Promise<void> {
+  output.result(
+    await settle(connection, retry, id),
+    `${id} is tried again. Once that succeeds, it is resolved and what waits behind it goes on.`,
+  );
 }
 
 /** `millrace dead-letters skip`: skips one. */
-export async function skipDeadLetter(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
-  await settle(connection, skip, id);
-  print(`${id} is given up for good. What waits behind it goes on.`);
+export async function skipDeadLetter(connection: Connection, id: string, output: Output): Promise<void> {
+  output.result(await settle(connection, skip, id), `${id} is given up for good. What waits behind it goes on.`);
 }
 
-async function settle(connection: Connection, mutation: string, id: string): Promise<void> {
+async function settle(connection: Connection, mutation: string, id: string): Promise<{ id: string; commandId: string }> {
   const input = { id, idempotencyKey: randomUUID() };
   const { settled } = await ask<{ settled: Settled | Refusal }>(connection, mutation, { input });
-  accepted(settled);
+  return { id, commandId: accepted(connection, settled).commandId };
 }

@@ -67,3 +67,21 @@ test('a number that would be sent as another one is refused where it stands', ()
   const problem = 'has more digits, or a larger exponent, than a double keeps; quote it';
   expect(() => readDocuments([yaml, json])).toThrow(`${yaml}:2:22 9007199254740993 ${problem}\n${json}:1:24 1e400 ${problem}`);
 });
+
+test.each([
+  ['an unknown reference', 'kind: *nope\n', /^\S+a\.yaml:1:1 cannot be read: Unresolved alias/],
+  [
+    'references that repeat too much',
+    `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [${'*a,'.repeat(9)}]\nc: &c [${'*b,'.repeat(9)}]\nd: [${'*c,'.repeat(9)}]\n`,
+    /^\S+a\.yaml:1:1 cannot be read: Excessive alias count/,
+  ],
+  ['nesting that is too deep', `a: ${'['.repeat(20_000)}`, /^\S+a\.yaml:1:\d+ /],
+])('%s is refused with its place', (_what, text, message) => {
+  const path = file('a.yaml', text);
+  expect(() => readDocuments([path])).toThrow(message);
+});
+
+test('a folder that is named as a file is refused', () => {
+  mkdirSync(join(directory, 'a.yaml'));
+  expect(() => readDocuments([directory])).toThrow(/a\.yaml cannot be read: /);
+});

@@ -44,13 +44,32 @@ function statOf(path: string) {
   }
 }
 
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CliFailure(`${file} cannot be read: ${(error as Error).message}`, 'unusable');
+  }
+}
+
 function readFile(file: string, problems: string[]): FileDocument[] {
+  const text = textOf(file);
+  try {
+    return documentsIn(file, text, problems);
+  } catch (error) {
+    // The parser throws for references that are unknown or repeat too much, and overflows the stack where nesting is too deep.
+    problems.push(`${file}:1:1 cannot be read: ${(error as Error).message.split('\n', 1)[0]}`);
+    return [];
+  }
+}
+
+function documentsIn(file: string, text: string, problems: string[]): FileDocument[] {
   const lines = new LineCounter();
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col}`;
   };
-  const documents = parseAllDocuments(readFileSync(file, 'utf8'), { lineCounter: lines, prettyErrors: false });
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
   const parsed = Array.isArray(documents) ? documents : [];
   const errors = parsed.flatMap((document) => document.errors.slice(0, 1)); // the others only follow from it
   if (errors.length > 0) {

@@ -4,6 +4,8 @@ import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask, credentialHeaders } from './graphql.client.js';
+import type { Output } from './output.js';
+import { failureOf } from './refusal.js';
 
 interface EventChange {
   change: string;
@@ -19,8 +21,8 @@ const eventChanged = `subscription Tail($filter: EventChangeFilter!) {
 /** The standard retries with a shorter cap, because a person waits. */
 const retryPolicy = { ...standardRetry, maxDelayMs: 10_000 };
 
-/** Close codes after which a reconnect cannot succeed, with their reasons. */
-const refusals: Record<number, string> = { 4401: 'The API key is unknown, revoked or expired', 4403: 'The API key may not read events' };
+/** Close codes after which a reconnect cannot succeed; the reason is the code of the failure. */
+const refusalCodes: readonly (number | undefined)[] = [4401, 4403];
 
 /**
  * `millrace events tail`: prints a line per change until `signal`. A lost connection is made again. If the first connection fails, the command fails,
@@ -29,11 +31,17 @@ const refusals: Record<number, string> = { 4401: 'The API key is unknown, revoke
 export async function tail(
   connection: Connection,
   filter: { customer?: string; type?: string },
-  { print, note, signal }: { print: (line: string) => void; note: (line: string) => void; signal: AbortSignal },
+  output: Output,
+  signal: AbortSignal,
 ): Promise<void> {
   const url = new URL('/graphql', connection.url);
   url.protocol = url.protocol.replace('http', 'ws');
-  const refusedBy = (event: unknown): string | undefined => refusals[(event as { code?: number }).code ?? 0];
+  const refusedBy = (event: unknown): CliFailure | undefined => {
+    const { code, reason } = event as { code?: number; reason?: string };
+    return refusalCodes.includes(code)
+      ? failureOf(connection, { code: reason, message: reason ?? '', field: 'millrace-tenant' })
+      : undefined;
+  };
   let state: 'never' | 'connected' | 'lost' = 'never';
   const client = createClient({
     url: url.href,
@@ -45,12 +53,12 @@ export async function tail(
     on: {
       connected: () => {
         state = 'connected';
-        note(`Listening at ${connection.url}; Ctrl-C ends it.`);
+        output.note(`Listening at ${connection.url}; Ctrl-C ends it.`);
       },
       closed: (event) => {
         if (state !== 'connected' || signal.aborted || refusedBy(event) !== undefined) return;
         state = 'lost';
-        note('The connection is lost; trying again.');
+        output.note('The connection is lost; trying again.');
       },
     },
   });
@@ -58,22 +66,28 @@ export async function tail(
   signal.addEventListener('abort', () => void changes.throw?.(signal.reason), { once: true });
   try {
     for await (const { data, errors } of changes) {
-      if (errors !== undefined) throw new CliFailure(errors[0]!.message, 'refused');
-      if (data) print(lineOf(data.eventChanged));
+      if (errors !== undefined) throw refusalIn(connection, errors);
+      if (data) output.result(data.eventChanged, lineOf(data.eventChanged));
     }
   } catch (error) {
     if (signal.aborted) return;
     const refusal = refusedBy(error);
     if (state === 'never' && refusal === undefined && !Array.isArray(error)) await sayWhyNot(connection, url);
-    throw asFailure(error, refusal);
+    throw Array.isArray(error) ? refusalIn(connection, error as SubscriptionError[]) : (refusal ?? error);
   } finally {
     Promise.resolve(client.dispose()).catch(() => undefined); // it passes on how a connection failed that was being made
   }
 }
 
-function asFailure(error: unknown, refusal: string | undefined): unknown {
-  if (Array.isArray(error)) return new CliFailure((error as Error[]).map(({ message }) => message).join('\n'), 'refused');
-  return refusal === undefined ? error : new CliFailure(refusal, 'unusable');
+type SubscriptionError = { message: string; extensions?: Record<string, unknown> | undefined };
+
+function refusalIn(connection: Connection, [error]: readonly SubscriptionError[]): CliFailure {
+  const { code, argument } = error!.extensions ?? {};
+  return failureOf(connection, {
+    code: code as string | undefined,
+    message: error!.message,
+    field: argument as string | undefined,
+  });
 }
 
 /** A socket that cannot be opened does not say why; a request does. @throws CliFailure always */
@@ -89,23 +103,71 @@ function lineOf({ change, at, code, event }: EventChange): string {
   return [at, change.padEnd(9), event.id, event.type, event.source, event.customer.key, ...(code === null ? [] : [code])].join('  ');
 }
 
-interface Timeline {
-  event: {
-    id: string;
-    type: string;
-    source: string;
-    state: string;
-    customer: { key: string };
-    timeline: { at: string; title: string; code: string | null }[];
-  } | null;
+const eventFields = 'id type source state lane providerEventId occurredAt receivedAt customer { key }';
+
+interface ListedEvent {
+  id: string;
+  type: string;
+  source: string;
+  state: string;
+  receivedAt: string;
+  customer: { key: string };
 }
 
-const timeline = `query Event($id: ID!) { event(id: $id) { id type source state customer { key } timeline { at title code } } }`;
+/** The filter of `millrace events list`, by its options. */
+export interface EventListOptions {
+  customer?: string;
+  source?: string[];
+  type?: string;
+  state?: string[];
+  from?: string;
+  before?: string;
+  first: number;
+}
+
+const listed = `query Events($filter: EventFilter, $first: Int, $after: String) {
+  events(first: $first, after: $after, filter: $filter) { nodes { ${eventFields} } pageInfo { hasNextPage endCursor } }
+}`;
+
+/** The largest page that Millrace gives. */
+const maxPage = 100;
+
+/** `millrace events list`: the newest that match, read page by page. */
+export async function list(connection: Connection, options: EventListOptions, output: Output): Promise<void> {
+  const { customer, source, type, state, from, before } = options;
+  const filter = { customer, sources: source, type, states: state, receivedFrom: from, receivedBefore: before };
+  type Answer = { events: { nodes: ListedEvent[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } };
+  let after: string | null = null;
+  let left = options.first;
+  do {
+    const { events }: Answer = await ask<Answer>(connection, listed, { filter, first: Math.min(left, maxPage), after });
+    for (const event of events.nodes) output.result(event, listLineOf(event));
+    left -= events.nodes.length;
+    after = events.pageInfo.hasNextPage ? events.pageInfo.endCursor : null;
+  } while (after !== null && left > 0);
+  if (after !== null) output.note('There are more, older ones: --first prints more, --before older ones.');
+}
+
+function listLineOf({ id, type, source, state, receivedAt, customer }: ListedEvent): string {
+  return [receivedAt, id, state.padEnd(10), type, source, customer.key].join('  ');
+}
+
+interface EventWithTimeline extends ListedEvent {
+  timeline: { at: string; title: string; code: string | null }[];
+}
+
+const timeline = `query Event($id: ID!) { event(id: $id) { ${eventFields} data timeline { at kind title code } } }`;
 
 /** `millrace events get`: the event and everything that happened to it. */
-export async function show(connection: Connection, id: string, print: (line: string) => void): Promise<void> {
-  const { event } = await ask<Timeline>(connection, timeline, { id });
+export async function show(connection: Connection, id: string, output: Output): Promise<void> {
+  const { event } = await ask<{ event: EventWithTimeline | null }>(connection, timeline, { id });
   if (event === null) throw new CliFailure(`There is no event ${id}`, 'refused');
-  print(`${event.id}  ${event.type}  from ${event.source}  about ${event.customer.key}  ${event.state}`);
-  for (const { at, title, code } of event.timeline) print(`  ${at}  ${title}${code === null ? '' : `  [${code}]`}`);
+  output.result(event, timelineOf(event));
+}
+
+function timelineOf({ id, type, source, state, customer, timeline: entries }: EventWithTimeline): string {
+  return [
+    `${id}  ${type}  from ${source}  about ${customer.key}  ${state}`,
+    ...entries.map(({ at, title, code }) => `  ${at}  ${title}${code === null ? '' : `  [${code}]`}`),
+  ].join('\n');
 }

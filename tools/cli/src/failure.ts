@@ -7,6 +7,8 @@ export class CliFailure extends Error {
     message: string,
     /** `refused`: Millrace refused the request. `unusable`: no request was possible, because of the usage, the credentials or the connection. */
     readonly kind: 'refused' | 'unusable',
+    /** The code that Millrace gave. */
+    readonly code?: string | undefined,
   ) {
     super(message);
   }

@@ -1,9 +1,10 @@
 import { stringify } from 'yaml';
-import { documentKinds } from '#libs/contracts';
+import { asDoubles, documentKinds } from '#libs/contracts';
 import type { DocumentKind } from '#libs/contracts';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
+import type { Output } from './output.js';
 
 /** `Flow`, `flow` and `flows` are the same. */
 export function kindNamed(text: string): DocumentKind {
@@ -17,12 +18,18 @@ const documents = `query Documents($kind: DocumentKind!) { documents(kind: $kind
 /** `millrace get`: documents that can be applied again; their secrets are encrypted. */
 export async function get(
   connection: Connection,
-  { kind, name, output }: { kind: DocumentKind; name: string | undefined; output: 'yaml' | 'json' },
-  print: (text: string) => void,
+  { kind, name, format }: { kind: DocumentKind; name: string | undefined; format: 'yaml' | 'json' },
+  output: Output,
 ): Promise<void> {
   const answer = await ask<{ documents: { name: string; content: unknown }[] }>(connection, documents, { kind });
   const found = answer.documents.filter((document) => name === undefined || document.name === name).map(({ content }) => content);
   if (name !== undefined && found.length === 0) throw new CliFailure(`There is no ${kind} named ${name}`, 'refused');
-  if (output === 'json') print(JSON.stringify(name === undefined ? found : found[0], null, 2));
-  else print(found.map((content) => stringify(content, { lineWidth: 0 }).trimEnd()).join('\n---\n'));
+  if (format === 'json') {
+    const value = name === undefined ? found : found[0];
+    return output.result(value, JSON.stringify(value, null, 2));
+  }
+  for (const [at, content] of found.entries()) {
+    const text = stringify(asDoubles(content), { lineWidth: 0 }).trimEnd();
+    output.result(content, at === 0 ? text : `---\n${text}`);
+  }
 }

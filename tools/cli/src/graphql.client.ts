@@ -1,18 +1,26 @@
+import { parseStoredJson } from '#libs/contracts';
 import { timeoutSignal } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
+import { failureOf } from './refusal.js';
 
 interface GraphQLResponse<Data> {
   data?: Data | null;
-  errors?: { message: string; extensions?: { code?: string } }[];
+  errors?: { message: string; extensions?: { code?: string; argument?: string } }[];
 }
 
-/** Sends one GraphQL request. @throws CliFailure */
+/** Sends one GraphQL request. Numbers keep their digits. @throws CliFailure */
 export async function ask<Data>(connection: Connection, query: string, variables: object = {}): Promise<Data> {
-  const response = await post(connection, JSON.stringify({ query, variables }));
+  const response = await post(connection, '/graphql', {
+    body: JSON.stringify({ query, variables }),
+    headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
+  });
   const { data, errors } = await responseOf<Data>(connection, response);
   const [error] = errors ?? [];
-  if (error !== undefined) throw new CliFailure(error.message, kindOf(error.extensions?.code));
+  if (error !== undefined) {
+    const { code, argument } = error.extensions ?? {};
+    throw failureOf(connection, { code, message: error.message, field: argument });
+  }
   if (data == null) throw new CliFailure(`${connection.url} answered nothing`, 'unusable');
   return data;
 }
@@ -24,10 +32,19 @@ export function credentialHeaders({ key, tenant }: Connection): Record<string, s
 
 const timeoutMs = 30_000;
 
-async function post(connection: Connection, body: string): Promise<Response> {
-  const headers = { ...credentialHeaders(connection), 'content-type': 'application/json', accept: 'application/graphql-response+json' };
+/** @throws CliFailure if there is no response */
+export async function post(
+  connection: Connection,
+  path: string,
+  { headers, body }: { headers: Record<string, string>; body: string },
+): Promise<Response> {
   try {
-    return await fetch(new URL('/graphql', connection.url), { method: 'POST', headers, body, signal: timeoutSignal(timeoutMs) });
+    return await fetch(new URL(path, connection.url), {
+      method: 'POST',
+      headers: { ...credentialHeaders(connection), ...headers },
+      body,
+      signal: timeoutSignal(timeoutMs),
+    });
   } catch (error) {
     throw new CliFailure(`Millrace does not answer at ${connection.url}: ${networkReason(error)}`, 'unusable');
   }
@@ -35,17 +52,18 @@ async function post(connection: Connection, body: string): Promise<Response> {
 
 async function responseOf<Data>({ url }: Connection, response: Response): Promise<GraphQLResponse<Data>> {
   try {
-    return (await response.json()) as GraphQLResponse<Data>;
+    const answer = parseStoredJson(await response.text()) as GraphQLResponse<Data>;
+    if (answer.data !== undefined || answer.errors !== undefined) return answer;
   } catch {
-    throw new CliFailure(`${url} answered with status ${response.status} and no GraphQL: is it Millrace?`, 'unusable');
+    // Told below, as any other answer that is no GraphQL.
   }
+  throw new CliFailure(
+    `${url} answered with status ${response.status} and no GraphQL: --url must be the address of Millrace, in the distributed form that of query`,
+    'unusable',
+  );
 }
 
 function networkReason(error: unknown): string {
   const { cause, message } = error as Error;
   return cause instanceof Error && cause.message !== '' ? cause.message : message;
-}
-
-function kindOf(code: string | undefined): 'refused' | 'unusable' {
-  return code === undefined || code.startsWith('credential.') || code.endsWith('.unavailable') ? 'unusable' : 'refused';
 }

@@ -1,0 +1,26 @@
+/** The streams that a process prints to. */
+export interface OutputStreams {
+  /** Standard output. */
+  print: (text: string) => void;
+  /** Standard error. */
+  note: (text: string) => void;
+}
+
+/** Prints for one command: its results on standard output, everything else on standard error. */
+export class Output {
+  constructor(
+    private readonly streams: OutputStreams,
+    /** True for `--json`. */
+    private readonly isJson: boolean,
+  ) {}
+
+  /** Prints one result, or one entry of a list: the value as JSON on one line with `--json`, else the text. */
+  result(value: unknown, text: string): void {
+    this.streams.print(this.isJson ? JSON.stringify(value) : text);
+  }
+
+  /** Prints progress, a summary or a hint. */
+  note(text: string): void {
+    this.streams.note(text);
+  }
+}

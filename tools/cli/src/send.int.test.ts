@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { IngestionModule } from '#apps/ingestion';
+import { SecretBox } from '#libs/auth';
+import { start } from '#libs/service';
+import type { RunningService } from '#libs/service';
+import { testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { QueryServer } from '../../../test/query/query-server.js';
+import { runInTest } from './run-in-test.js';
+import type { RunInTest } from './run-in-test.js';
+
+const tenant = uniqueName('tenant');
+let query: QueryServer;
+let ingestion: RunningService;
+let directory: string;
+let key: string;
+
+beforeAll(async () => {
+  query = await QueryServer.start();
+  ingestion = await start({
+    service: 'ingestion',
+    host: '127.0.0.1',
+    port: 0,
+    log: {
+      brokers: testBrokers(),
+      prefix: `${uniqueName('send')}.`,
+      replication: 1,
+      ackTimeoutMs: 5_000,
+      concurrency: 1,
+      sessionTimeoutMs: 15_000,
+      handlerDeadlineMs: 60_000,
+    },
+    storage: { url: query.databaseUrl, poolSize: 2, secretBox: new SecretBox(randomBytes(32)), needed: 'at-start' },
+    modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3 })],
+  });
+  const work = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+  const operator = {
+    directory: work,
+    environment: { MILLRACE_URL: query.url, MILLRACE_API_KEY: query.operatorKey, MILLRACE_TENANT: tenant },
+  };
+  await runInTest(['tenants', 'create', tenant], operator);
+  const path = join(work, 'tickets.yaml');
+  writeFileSync(
+    path,
+    `{ apiVersion: millrace/v1, kind: Source, metadata: { tenant: ${tenant}, name: tickets }, spec: { scheme: api-key } }`,
+  );
+  await runInTest(['apply', '-f', path], operator);
+  key = (await runInTest(['keys', 'create', 'sender', '--scope', 'ingest', 'read'], operator)).out;
+  rmSync(work, { recursive: true });
+  await waitFor(async () => (await millrace(['events', 'send', '--source', 'tickets', '--type', 'warm.up'])).code === 0, {
+    what: 'the key and the source to be in force',
+  });
+});
+afterAll(async () => {
+  await ingestion?.stop();
+  await query?.stop();
+});
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+/** Runs the command with the tenant's key at the events API. */
+function millrace(args: string[], more: Partial<RunInTest> = {}) {
+  return runInTest(args, {
+    directory: directory ?? tmpdir(),
+    environment: { MILLRACE_URL: ingestion.url, MILLRACE_API_KEY: key },
+    ...more,
+  });
+}
+
+const send = (file: string, more: Partial<RunInTest> = {}) => millrace(['events', 'send', '-f', file], more);
+
+const event = (id: string, more: object = {}): object => ({ specversion: '1.0', id, source: 'tickets', type: 'ticket.opened', ...more });
+const eventId = /^evt_\S+$/;
+
+test('one event is sent by flags, and the same id is the same event', async () => {
+  const args = ['events', 'send', '--source', 'tickets', '--type', 'ticket.opened', '--customer', 'c-1', '--data', '{"total":10.00}'];
+  const sent = await millrace([...args, '--id', 't-1']);
+  expect(sent).toEqual({ code: 0, out: expect.stringMatching(eventId) as string, notes: '' });
+  expect((await millrace([...args, '--id', 't-1', '--json'])).out).toBe(JSON.stringify({ eventId: sent.out }));
+  expect((await millrace(args)).out).not.toBe((await millrace(args)).out);
+});
+
+test('a file has one event, a list or one a line, and more events than a batch may have are sent in several', async () => {
+  const path = join(directory, 'events.json');
+  const events = Array.from({ length: 8 }, (_, n) => event(`list-${n}`));
+  writeFileSync(path, JSON.stringify(events, null, 2));
+  const list = await send(path);
+  expect([list.code, list.notes, new Set(list.out.split('\n')).size]).toEqual([0, '', 8]);
+  const lines = events.map((one) => `${JSON.stringify(one)}\r\n`).join('\n');
+  expect((await send('-', { input: lines })).out).toBe(list.out);
+  expect((await send('-', { input: JSON.stringify(events[0]) })).out).toBe(list.out.split('\n')[0]);
+});
+
+test('events go as they were written, so that numbers keep their digits', async () => {
+  const bodies: string[] = [];
+  const sink = createServer((request, response) => {
+    void text(request).then((body) => {
+      bodies.push(body);
+      response.writeHead(202).end('{"eventIds":["evt_1"]}');
+    });
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void sink.close());
+  await once(sink, 'listening');
+  const environment = { MILLRACE_URL: `http://127.0.0.1:${(sink.address() as AddressInfo).port}`, MILLRACE_API_KEY: key };
+  const written = '{ "specversion":"1.0", "data": {"id": 9007199254740993, "total":10.00} }';
+  await send('-', { environment, input: `[${written}]` });
+  await send('-', { environment, input: written });
+  await millrace(['events', 'send', '--source', 's', '--type', 't', '--data', '{"id":9007199254740993}'], { environment });
+  expect(bodies).toEqual([`[${written}]`, `[${written}]`, expect.stringContaining('"data":{"id":9007199254740993}}]') as string]);
+});
+
+test('what is refused is named by its event and field, or by its option', async () => {
+  const events = [event('ok-1'), event('ok-2'), event('ok-3'), event('no', { source: 'nope' }), event('ok-4')];
+  const refused = await send('-', { input: JSON.stringify(events) });
+  expect(refused.notes).toMatch(/^standard input, event 4, source: must be the name of a Source document/);
+  expect(refused.code).toBe(1);
+  expect(await millrace(['events', 'send', '--source', 'nope', '--type', 't'])).toMatchObject({
+    code: 1,
+    notes: expect.stringMatching(/^--source: must be the name of a Source document/) as string,
+  });
+  expect(await send('-', { input: '[1]' })).toMatchObject({ code: 1, notes: 'standard input, event 1, the event: is not an object' });
+});
+
+test('what cannot be sent is refused before anything is', async () => {
+  for (const [args, notes] of [
+    [[], /^Give --file with CloudEvents/],
+    [['--source', 'tickets'], /^Give --file with CloudEvents/],
+    [['-f', '-', '--type', 't'], /^--type stands for one event/],
+    [['--source', 'tickets', '--type', 't', '--data', 'text'], /^--data must be JSON/],
+    [['-f', 'nope.json'], /^nope.json cannot be read/],
+    [['-f', '-'], /^There is no event in standard input/],
+  ] as const) {
+    expect(await millrace(['events', 'send', ...args])).toMatchObject({ code: 2, notes: expect.stringMatching(notes) as string });
+  }
+  expect((await send('-', { input: `${JSON.stringify(event('x'))}\n{"id":` })).notes).toContain('it is none in line 2');
+});
+
+test('the operator’s key, a key that may not send, and the address of another service are told apart', async () => {
+  const sendOne = ['events', 'send', '--source', 'tickets', '--type', 't'];
+  expect(await millrace([...sendOne, '--key', query.operatorKey])).toMatchObject({
+    code: 2,
+    notes: expect.stringContaining(
+      'The key from --key is unknown, revoked or expired, or it is the operator’s, which may not send events',
+    ) as string,
+  });
+  expect(await millrace([...sendOne, '--tenant', 'another'])).toMatchObject({
+    code: 2,
+    notes: expect.stringContaining('belongs to another tenant than --tenant names') as string,
+  });
+  expect(await millrace([...sendOne, '--url', query.url])).toMatchObject({
+    code: 2,
+    notes: expect.stringContaining('that of ingestion') as string,
+  });
+  expect(await millrace(['get', 'flows'])).toMatchObject({ code: 2, notes: expect.stringContaining('that of query') as string });
+});
+
+test('where npm start left its credentials, the tenant’s key is used and not the operator’s', async () => {
+  const credentials = { url: ingestion.url, tenant, apiKey: key, operatorKey: query.operatorKey };
+  writeFileSync(join(directory, 'credentials.json'), JSON.stringify(credentials));
+  const environment = { MILLRACE_DIRECTORY: '.' };
+  expect((await millrace(['events', 'send', '--source', 'tickets', '--type', 't'], { environment })).out).toMatch(eventId);
+});

@@ -1,0 +1,68 @@
+import { referencesOf } from '#libs/contracts';
+import { readDocument, uncompilable } from '#libs/documents';
+import { readDocuments } from './document.files.js';
+import type { FileDocument } from './document.files.js';
+import { CliFailure } from './failure.js';
+import type { Output } from './output.js';
+
+/** One thing that is wrong with a document of a file. */
+interface FileProblem {
+  /** `file:line:column` */
+  at: string;
+  field: string;
+  message: string;
+}
+
+/**
+ * `millrace validate`: checks documents without a server, as far as they alone can say. A name of something that the files do not have is only noted:
+ * the tenant may have it.
+ * @throws CliFailure if there is a problem
+ */
+export function validate(paths: readonly string[], output: Output): void {
+  const documents = readDocuments(paths);
+  const heads = documents.map(({ value }) => headOf(value));
+  const problems = documents.flatMap((file, at) => [...repeated(file, heads, at), ...problemsOf(file, heads, output)]);
+  for (const problem of problems) {
+    const { at, field, message } = problem;
+    output.result(problem, field === '' ? `${at} ${message}` : `${at} ${field}: ${message}`);
+  }
+  const checked = documents.length === 1 ? '1 document' : `${documents.length} documents`;
+  if (problems.length === 0) return output.note(`${checked} checked.`);
+  throw new CliFailure(`${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in ${checked}.`, 'refused');
+}
+
+function problemsOf(file: FileDocument, heads: Heads, output: Output): FileProblem[] {
+  const read = readDocument(file.value);
+  if ('problems' in read) return read.problems.map(({ path, message }) => problemAt(file, path, message));
+  const { document } = read;
+  if (document.kind !== 'Tenant') {
+    const { tenant } = document.metadata;
+    for (const { kind, name, path } of referencesOf(document)) {
+      if (heads.includes(`${tenant}/${kind}/${name}`)) continue;
+      output.note(
+        `${file.positionOf(path)} ${path.join('.')}: names ${kind}/${name}, which is not in the files; apply looks for it in the tenant`,
+      );
+    }
+  }
+  return uncompilable(document).map(({ path, message }) => problemAt(file, path, message));
+}
+
+function problemAt(file: FileDocument, path: readonly string[], message: string): FileProblem {
+  return { at: file.positionOf(path), field: path.join('.'), message };
+}
+
+/** The document of each place as `tenant/kind/name`; undefined for one without a name. */
+type Heads = readonly (string | undefined)[];
+
+/** Reads also what has problems, so that a mistake in one document is not told of those that name it. */
+function headOf(value: unknown): string | undefined {
+  const { kind, metadata } = (value ?? {}) as { kind?: unknown; metadata?: { tenant?: unknown; name?: unknown } };
+  const { name, tenant = name } = metadata ?? {};
+  const parts = [tenant, kind, name];
+  return parts.every((part) => typeof part === 'string') ? parts.join('/') : undefined;
+}
+
+function repeated(file: FileDocument, heads: Heads, at: number): FileProblem[] {
+  const head = heads[at];
+  return head === undefined || heads.indexOf(head) === at ? [] : [problemAt(file, ['metadata', 'name'], `is given twice: ${head}`)];
+}

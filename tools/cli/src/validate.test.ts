@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { runInTest } from './run-in-test.js';
+
+let directory: string;
+let path: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+  path = join(directory, 'all.yaml');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const source = `apiVersion: millrace/v1
+kind: Source
+metadata: { tenant: acme, name: shop }
+spec: { scheme: api-key }
+`;
+const flow = `---
+apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: tell }
+spec:
+  on: { sources: [shop] }
+  steps:
+    - id: shorten
+      map: { expression: event.data }
+    - id: tell
+      deliver: { destination: crm }
+`;
+
+function validate(text: string, ...args: string[]) {
+  writeFileSync(path, text);
+  return runInTest([...args, 'validate', '-f', path], { directory });
+}
+
+test('documents are checked without a server and without a key; a name that the files do not have is only noted', async () => {
+  expect(await validate(source + flow)).toEqual({
+    code: 0,
+    out: '',
+    notes: `${path}:15:18 spec.steps.1.deliver.destination: names Destination/crm, which is not in the files; apply looks for it in the tenant\n2 documents checked.`,
+  });
+});
+
+test('every problem is printed with file, line, column and field', async () => {
+  const text = `${source.replace('scheme: api-key', 'schema: api-key')}${flow.replace('event.data', "'$('")}---\n${source}`;
+  const { code, out, notes } = await validate(text);
+  expect(code).toBe(1);
+  expect(out.split('\n')).toEqual([
+    expect.stringMatching(/^\S+all\.yaml:4:1 spec\.scheme: /),
+    expect.stringMatching(/^\S+all\.yaml:13:14 spec\.steps\.0\.map\.expression: /),
+    `${path}:19:27 metadata.name: is given twice: acme/Source/shop`,
+  ]);
+  expect(notes).toContain('3 problems in 3 documents.');
+});
+
+test('with --json a problem is one line of JSON', async () => {
+  const { out } = await validate(source.replace('api-key', 'carrier-pigeon'), '--json');
+  expect(JSON.parse(out)).toEqual({ at: `${path}:4:9`, field: 'spec.scheme', message: expect.any(String) as string });
+});
