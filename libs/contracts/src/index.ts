@@ -63,6 +63,6 @@ export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
-export { stepKinds } from './documents/flow.document.js';
-export type { FlowDocument, FlowSpec, FlowStep, StepKind } from './documents/flow.document.js';
+export { stepKinds, stepOrder } from './documents/flow.document.js';
+export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder } from './documents/flow.document.js';
 export type { DestinationDocument, DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.document.js';

@@ -113,3 +113,32 @@ test('what is sealed is left to the installation that sealed it', () => {
   expect(problemsOf({ ...head, kind: 'Destination', spec: { kind: 'http', url: sealed, secret: sealed } })).toEqual([]);
   expect(problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [sealed], publicUrl: sealed } })).toEqual([]);
 });
+
+test('a name that has no value is refused, with what was perhaps meant', () => {
+  const steps = [
+    { id: 'assess', map: { expression: 'event.data' } },
+    { id: 'other', needs: [], map: { expression: 'steps.assess.topic' } },
+    { id: 'check', validate: { input: 'steps.nope', rules: [{ check: 'value.a = $x and steps.later', message: 'no' }] } },
+    { id: 'later', when: 'evnt.type = "a"', deliver: { destination: 'crm', payload: '$uppercas(event.tpye)' } },
+  ];
+  expect(problemsOf(flow(steps, { decision: 'steps.asess.topic', on: { when: 'steps.assess' } }))).toEqual([
+    'spec.on.when: reads steps, but there is only event',
+    'spec.steps.1.map.expression: reads steps.assess, which this step does not wait for: name it in `needs` of this step, which must stand below it',
+    'spec.steps.2.validate.input: reads steps.nope, which is no step of this flow',
+    'spec.steps.2.validate.rules.0.check: uses $x, which nothing defines',
+    'spec.steps.2.validate.rules.0.check: reads steps.later, which this step does not wait for: name it in `needs` of this step, which must stand below it',
+    'spec.steps.3.when: reads evnt, but there is only event and steps; did you mean event?',
+    'spec.steps.3.deliver.payload: uses $uppercas, which nothing defines; did you mean $uppercase?',
+    'spec.steps.3.deliver.payload: reads event.tpye, but event has only id, type, source, customer, occurredAt, receivedAt, data; did you mean type?',
+    'spec.decision: reads steps.asess, which is no step of this flow; did you mean assess?',
+  ]);
+  const source = { ...head, kind: 'Source', spec: { scheme: 'api-key', customer: 'boddy.id', type: 'headers."x-type"' } };
+  expect(problemsOf(source)).toEqual(['spec.customer: reads boddy, but there is only body and headers; did you mean body?']);
+});
+
+test('a misspelt keyword of a JSON Schema is refused; a word of another program is not', () => {
+  const output = { type: 'object', properties: { n: { type: 'number', minumum: 1, nullable: true } }, 'x-order': 1 };
+  expect(problemsOf(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([
+    'spec.steps.0.infer.output.properties.n.minumum: is no keyword of JSON Schema, so it checks nothing; did you mean minimum?',
+  ]);
+});

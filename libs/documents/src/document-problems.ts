@@ -1,15 +1,11 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
-import { compileSchema } from '#libs/models';
+import { compileSchema, unknownKeywords } from '#libs/models';
+import type { DocumentProblem } from './document-problem.js';
+import { unknownNames } from './unknown-names.js';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
 import { DomainError, clearText, document as documentSchema, marksOf, referencesOf } from '#libs/contracts';
 import type { DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
-
-/** One thing that is wrong with a document, and its path in it. */
-export interface DocumentProblem {
-  path: string[];
-  message: string;
-}
 
 /** The document, with its defaults; or everything in it that does not fit its schema. */
 export function readDocument(input: unknown): { document: Document } | { problems: DocumentProblem[] } {
@@ -63,15 +59,24 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
   ];
 }
 
-/** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used. Secrets that are still sealed are not checked. */
+/** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used, and names that do not exist. Secrets that are still sealed are not checked. */
 export function uncompilable(document: Document): DocumentProblem[] {
-  return [...marksOf(document).flatMap(uncompilableMark), ...unusableSecrets(document)];
+  return [...marksOf(document).flatMap((marked) => problemsOfMark(document, marked)), ...unusableSecrets(document)];
 }
 
-function uncompilableMark({ mark, value, path }: MarkedValue): DocumentProblem[] {
-  if (mark.kind === 'expression') return refusal(path, () => compileExpression(value as string));
-  if (mark.kind === 'jsonSchema') return refusal(path, () => compileSchema(value as object), 'is not a usable JSON Schema: ');
-  return [];
+function problemsOfMark(document: Document, marked: MarkedValue): DocumentProblem[] {
+  const { mark, value, path } = marked;
+  if (mark.kind === 'expression') {
+    const invalid = refusal(path, () => compileExpression(value as string));
+    return invalid.length > 0 ? invalid : unknownNames(document, marked);
+  }
+  if (mark.kind !== 'jsonSchema') return [];
+  const misspelt = unknownKeywords(value as object).flatMap(({ path: within, similar }) =>
+    similar === undefined
+      ? []
+      : [{ path: [...path, ...within], message: `is no keyword of JSON Schema, so it checks nothing; did you mean ${similar}?` }],
+  );
+  return [...misspelt, ...refusal(path, () => compileSchema(value as object), 'is not a usable JSON Schema: ')];
 }
 
 /** Problems of references: what the document names must exist. */

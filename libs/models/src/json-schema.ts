@@ -58,7 +58,8 @@ const describing = [
 ].flat();
 
 const checkingKeywords = new Set(checking);
-const keywords = new Set([...checking, ...describing, ...holding.keys()]);
+const effectiveKeywords = [...checking, ...holding.keys()];
+const keywords = new Set([...effectiveKeywords, ...describing]);
 
 function isNode(value: unknown): value is SchemaNode {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -87,7 +88,7 @@ function partsOf(node: SchemaNode): Part[] {
 /** A keyword that no draft of JSON Schema has, so that it checks nothing. */
 export interface UnknownKeyword {
   readonly path: string[];
-  /** The keyword that was perhaps meant. */
+  /** The keyword that was perhaps meant; only one that checks something. */
   readonly similar: string | undefined;
 }
 
@@ -98,7 +99,7 @@ export function unknownKeywords(schema: object): UnknownKeyword[] {
     if (!isNode(node)) return;
     for (const keyword of Object.keys(node)) {
       if (keywords.has(keyword) || keyword.startsWith('x-')) continue;
-      found.push({ path: [...path, keyword], similar: similarName(keyword, keywords) });
+      found.push({ path: [...path, keyword], similar: similarName(keyword, effectiveKeywords) });
     }
     for (const part of partsOf(node)) visit(part.schema, [...path, ...part.path]);
   };
@@ -115,17 +116,19 @@ export function similarName(given: string, names: Iterable<string>): string | un
   return closest !== undefined && closest.distance <= Math.min(2, Math.floor(given.length / 3)) ? closest.name : undefined;
 }
 
-/** How many letters must be added, removed or replaced to make one text of the other (Levenshtein); 3 stands for more than two. */
+/** How many letters must be added, removed, replaced or swapped to make one text of the other; 3 stands for more than two. */
 function distanceOf(one: string, other: string): number {
   if (Math.abs(one.length - other.length) > 2) return 3;
+  let before: number[] = [];
   let row = Array.from({ length: other.length + 1 }, (_, at) => at);
   for (let at = 0; at < one.length; at++) {
     const next = [at + 1];
     for (let index = 1; index <= other.length; index++) {
       const replaced = row[index - 1]! + (one[at] === other[index - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[index]! + 1, next[index - 1]! + 1));
+      const isSwapped = at > 0 && index > 1 && one[at] === other[index - 2] && one[at - 1] === other[index - 1];
+      next.push(Math.min(replaced, row[index]! + 1, next[index - 1]! + 1, isSwapped ? before[index - 2]! + 1 : Infinity));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[other.length]!;
 }

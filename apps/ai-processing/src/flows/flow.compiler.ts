@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { FlowDocument, FlowSpec, StepKind } from '#libs/contracts';
+import { stepOrder } from '#libs/contracts';
+import type { FlowDocument, FlowSpec, StepKind, StepOrder } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
 import { ModelGateway } from '#libs/models';
@@ -16,14 +17,10 @@ export interface CompiledFlow {
   readonly decision: Expression | undefined;
 }
 
-export interface CompiledStep {
+export interface CompiledStep extends StepOrder {
   readonly id: string;
   readonly kind: StepKind;
   readonly condition: Expression | undefined;
-  /** Ids of the steps that must have finished. */
-  readonly needs: readonly string[];
-  /** Ids of the steps whose outputs this one may read: its needs, and all that they need in turn. Others may or may not have finished by then. */
-  readonly reads: readonly string[];
   readonly work: StepWork;
 }
 
@@ -40,7 +37,7 @@ export class FlowCompiler {
     this.services = { models };
   }
 
-  /** @throws ExpressionInvalid, or an Error of the schema compiler, if an older release accepted a document that this one cannot read */
+  /** @throws ExpressionInvalid or SchemaInvalid if an older release accepted a document that this one cannot read */
   compile(flow: Stored<FlowDocument>): CompiledFlow {
     const key = `${flow.tenant}/${flow.name}/${flow.version}`;
     const compiled = this.compiled.get(key) ?? this.compileSpec(flow.name, flow.document.spec);
@@ -60,14 +57,13 @@ export class FlowCompiler {
   }
 
   private compileSteps(spec: FlowSpec): CompiledStep[] {
-    const readsOf = new Map<string, readonly string[]>();
-    return spec.steps.map((step, at) => {
-      const above = spec.steps[at - 1];
-      const needs = step.needs ?? (above === undefined ? [] : [above.id]);
-      const reads = [...new Set(needs.flatMap((need) => [...(readsOf.get(need) ?? []), need]))];
-      readsOf.set(step.id, reads);
-      return { id: step.id, condition: optional(step.when), needs, reads, ...compileStep(step, this.services) };
-    });
+    const order = stepOrder(spec.steps);
+    return spec.steps.map((step, at) => ({
+      id: step.id,
+      condition: optional(step.when),
+      ...order[at]!,
+      ...compileStep(step, this.services),
+    }));
   }
 }
 

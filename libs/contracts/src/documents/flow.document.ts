@@ -68,6 +68,26 @@ export const flowSpec = z
   });
 export type FlowSpec = z.infer<typeof flowSpec>;
 
+/** The steps that one step waits for, and those that it may read. */
+export interface StepOrder {
+  /** Ids of the steps that must have finished. */
+  readonly needs: readonly string[];
+  /** Ids of the steps whose outputs the step may read: its needs, and all that they need in turn. Others may or may not have finished by then. */
+  readonly reads: readonly string[];
+}
+
+/** The order of a flow's steps, one entry for each. */
+export function stepOrder(steps: readonly Pick<FlowStep, 'id' | 'needs'>[]): StepOrder[] {
+  const readsOf = new Map<string, readonly string[]>();
+  return steps.map(({ id, needs: given }, at) => {
+    const above = steps[at - 1];
+    const needs = given ?? (above === undefined ? [] : [above.id]);
+    const reads = [...new Set(needs.flatMap((need) => [...(readsOf.get(need) ?? []), need]))];
+    readsOf.set(id, reads);
+    return { needs, reads };
+  });
+}
+
 export const flowDocument = documentOf(
   'Flow',
   flowSpec.describe('Which events start a run, what its steps do, and what it decides.'),
