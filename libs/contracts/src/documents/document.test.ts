@@ -51,3 +51,12 @@ test('a destination cannot set the headers that carry the message, nor break out
 test('the kinds that can hold a secret are those with a field marked as one', () => {
   expect(documentKinds.filter(canHoldSecrets)).toEqual(['Destination', 'Source']);
 });
+
+test('a word in braces that is no term of a template is refused', () => {
+  const signed = (template: string) =>
+    problems(source({ scheme: 'custom', custom: { header: 'x-sig', template }, secrets: [{ value: 'x' }] }));
+  expect(signed('{nope}{body}{header.}')).toEqual([
+    'spec.custom.template: contains {nope} and {header.}, which stands for nothing; the terms are {body}, {form}, {crc32}, {timestamp}, {id}, {method}, {url}, {header.NAME} and {query.NAME}',
+  ]);
+  expect(signed('{"a":"{header.x-date}","b":"{query.v}","c":"{method}{body}"}')).toEqual([]);
+});

@@ -1,5 +1,13 @@
 import { z } from 'zod';
 
+const term = /^\{(?:body|form|crc32|timestamp|id|method|url|header\.[\w-]+|query\.[\w.-]+)\}$/;
+const terms = '{body}, {form}, {crc32}, {timestamp}, {id}, {method}, {url}, {header.NAME} and {query.NAME}';
+
+/** Words in braces that are no term. They would be signed as they are written, so no request would be accepted. */
+function unknownTerms(template: string): string[] {
+  return (template.match(/\{[\w.-]*\}/g) ?? []).filter((word) => !term.test(word));
+}
+
 /** The fields that the kinds with a signature share: where the signature, timestamp and id stand, and which text is signed. */
 export const signedContent = z.strictObject({
   header: z.string().min(1).describe('The header that carries the signature.'),
@@ -8,6 +16,9 @@ export const signedContent = z.strictObject({
     .string()
     .refine((template) => template.match(/\{(?:body|form|crc32)\}/g)?.length === 1, {
       error: 'must contain {body} exactly once: a signature that does not cover the body verifies nothing',
+    })
+    .refine((template) => unknownTerms(template).length === 0, {
+      error: ({ input }) => `contains ${unknownTerms(String(input)).join(' and ')}, which stands for nothing; the terms are ${terms}`,
     })
     .default('{body}')
     .describe(
