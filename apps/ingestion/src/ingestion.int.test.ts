@@ -556,7 +556,20 @@ describe('CloudEvents', () => {
     expect(refusal(await push({}, 'application/json'))).toEqual({ status: 415, code: 'request.unsupportedMediaType' });
     const answer = await send('/v1/events', { method: 'GET' });
     expect(refusal(answer)).toEqual({ status: 405, code: 'request.methodNotAllowed' });
-    expect(answer.headers['allow']).toBe('POST');
+    expect(answer.headers['allow']).toBe('POST, OPTIONS');
+  });
+
+  test('are allowed to a sender that asks before it delivers, as CloudEvents’ web hooks do', async () => {
+    const asked = { 'webhook-request-origin': 'eventgrid.example', 'webhook-request-rate': '120' };
+    const answer = await send('/v1/events', { method: 'OPTIONS', headers: asked });
+    expect([
+      answer.status,
+      answer.headers['allow'],
+      answer.headers['webhook-allowed-origin'],
+      answer.headers['webhook-allowed-rate'],
+    ]).toEqual([200, 'POST, OPTIONS', 'eventgrid.example', '*']);
+    const plain = await send('/v1/events', { method: 'OPTIONS' });
+    expect([plain.status, plain.headers['allow'], plain.headers['webhook-allowed-origin']]).toEqual([204, 'POST, OPTIONS', undefined]);
   });
 });
 

@@ -6,11 +6,14 @@ import { failSpan } from '#libs/tracing';
 import { trace } from '@opentelemetry/api';
 import { problemOf } from './problem.js';
 import type { ProblemResponse } from './problem.js';
-import { AddressNotFound, MediaTypeUnsupported, RequestMalformed } from './request.errors.js';
+import type { Routes } from './routes.js';
+import { AddressNotFound, MediaTypeUnsupported, MethodNotAllowed, RequestMalformed } from './request.errors.js';
 
 /** Turns every failure of an HTTP door into problem+json. GraphQL and the log have edges of their own: theirs pass through. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly routes: Routes) {}
+
   catch(error: unknown, host: ArgumentsHost): void {
     if (host.getType() !== 'http') throw error;
     const reply = host.switchToHttp().getResponse<FastifyReply>();
@@ -30,7 +33,10 @@ export class ProblemFilter implements ExceptionFilter {
   private expectedForm(error: unknown, request: FastifyRequest): DomainError | undefined {
     const status = error instanceof HttpException ? error.getStatus() : statusCodeOf(error);
     if (status === 400) return new RequestMalformed(error instanceof Error ? error.message : 'The request could not be read');
-    if (status === 404) return new AddressNotFound();
+    if (status === 404) {
+      const methods = this.routes.methodsAt(request.url);
+      return methods.length === 0 ? new AddressNotFound() : new MethodNotAllowed(request.method, methods.join(', '));
+    }
     if (status === 415) return new MediaTypeUnsupported(request.headers['content-type'], 'application/json');
     return undefined;
   }

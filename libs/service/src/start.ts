@@ -20,6 +20,7 @@ import { Operations } from './operations.js';
 import { ProblemFilter } from './problem.filter.js';
 import { Readiness } from './readiness.js';
 import { observeRequest } from './request-duration.js';
+import { Routes } from './routes.js';
 import { defaultBodyLimits } from './service.settings.js';
 import { StartWait, unlessAborted } from './start-wait.js';
 import { UnusedConnections } from './unused-connections.js';
@@ -113,7 +114,7 @@ async function open(app: NestFastifyApplication, fastify: FastifyInstance, compo
   readBodies(fastify, bodies);
   compressResponses(fastify);
   measureRequests(fastify, composition.service);
-  app.useGlobalFilters(new ProblemFilter());
+  app.useGlobalFilters(new ProblemFilter(new Routes(fastify)));
   await app.init(); // the configuration is read before the first record is handled
   await fastify.ready();
   if (composition.log !== undefined) await consume(app, composition, composition.log);

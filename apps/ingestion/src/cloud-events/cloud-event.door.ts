@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Doors } from '#libs/service';
 import type { Door, Receive, RequestHead } from '#libs/service';
 import { CloudEventService } from './cloud-event.service.js';
+import { webhookValidation } from './webhook-validation.js';
 
 /** `POST /v1/events`: CloudEvents 1.0 with an API key. */
 @Injectable()
@@ -16,7 +17,12 @@ export class CloudEventDoor implements Door {
     doors.open(this);
   }
 
-  async admit({ headers }: RequestHead): Promise<Receive> {
+  otherMethods(): readonly string[] {
+    return ['OPTIONS'];
+  }
+
+  async admit({ method, headers }: RequestHead): Promise<Receive> {
+    if (method === 'OPTIONS') return async () => webhookValidation(headers);
     const principal = await this.cloudEvents.principalOf(headers);
     return async (request) => ({ status: 202, body: await this.cloudEvents.receive(request, principal) });
   }

@@ -53,6 +53,38 @@ describe('who may ask', () => {
     expect([response.status, response.headers.get('accept-encoding')]).toEqual([415, 'identity']);
   });
 
+  test('another method gets 405 with Allow, and an address that is none 404, whatever the body is', async () => {
+    for (const method of ['PUT', 'DELETE']) {
+      const response = await fetch(`${server.url}/graphql`, { method, body: 'text' });
+      expect([method, response.status, response.headers.get('allow')]).toEqual([method, 405, expect.stringContaining('POST')]);
+      expect(await response.json()).toMatchObject({ code: 'request.methodNotAllowed' });
+    }
+    for (const method of ['POST', 'PUT']) {
+      const response = await fetch(`${server.url}/nope`, { method, body: '<xml/>', headers: { 'content-type': 'text/xml' } });
+      expect([response.status, await response.json()]).toMatchObject([404, { code: 'request.notFound' }]);
+    }
+  });
+
+  test('a web page may read the response if its origin is allowed', async () => {
+    const preflight = (origin: string) =>
+      fetch(`${server.url}/graphql`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
+    const own = await preflight(server.url);
+    expect([own.status, own.headers.get('access-control-allow-origin'), own.headers.get('access-control-allow-methods')]).toEqual([
+      204,
+      server.url,
+      'GET, POST',
+    ]);
+    const other = await preflight('https://elsewhere.example');
+    expect([other.status, other.headers.get('access-control-allow-origin')]).toEqual([403, null]);
+    const asked = await server.send({ query: '{ __typename }' }, { authorization: `Bearer ${reader}`, origin: server.url });
+    expect([asked.status, asked.headers.get('access-control-allow-origin'), asked.headers.get('vary')]).toEqual([
+      200,
+      server.url,
+      expect.stringContaining('origin'),
+    ]);
+    expect((await fetch(`${server.url}/graphql`, { method: 'OPTIONS' })).headers.get('allow')).toContain('POST');
+  });
+
   test('with a key that is none, 401 says that it is not valid', async () => {
     const { status, headers, errors } = await server.ask('mr_test_nope', '{ __typename }');
     expect([status, headers.get('www-authenticate')]).toEqual([401, 'Bearer error="invalid_token"']);
