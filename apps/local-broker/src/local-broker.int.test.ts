@@ -186,7 +186,7 @@ test('commits and their notes outlive kill -9', async () => {
   expect((await committedIn(address, topic, group))[1]).toEqual([50, 'v1|50']);
 });
 
-test('a full disk: appends and commits are refused, what was acknowledged can be read, and all goes on when there is room', async () => {
+test('a full disk: appends and commits are refused, readiness says so, what was acknowledged can be read, and all goes on when there is room', async () => {
   const disk = new FailingDisk();
   broker = await startLocalBroker({ directory, openFile: disk.openFile });
   const topic = await newTopic([broker.address]);
@@ -195,7 +195,9 @@ test('a full disk: appends and commits are refused, what was acknowledged can be
   for (let n = 0; n < 5; n += 1) await append(n);
   const committer = await committerOf(broker.address, topic, uniqueName('group'));
   disk.freeBytes = 50;
+  await producer.ready();
   await expect(append(5)).rejects.toThrow(LogUnavailable);
+  await expect(producer.ready()).rejects.toThrow(LogUnavailable);
   await expect(committer.commit(0, 3)).rejects.toThrow('The group coordinator is not available');
   expect((await numbersIn(broker.address, topic, 5)).flat()).toEqual([0, 1, 2, 3, 4]);
   disk.freeBytes = Infinity;
@@ -207,10 +209,25 @@ test('a full disk: appends and commits are refused, what was acknowledged can be
       ),
     { what: 'an append', deadlineMs: 20_000 },
   );
+  await producer.ready();
   await committer.commit(0, 3);
   const numbers = (await numbersIn(broker.address, topic, 6)).flat();
   expect(numbers.filter((n) => n < 5)).toEqual([0, 1, 2, 3, 4]);
   await Promise.all([committer.leave(), producer.disconnect()]);
+});
+
+test('a process that appends nothing more is ready again after the log is', async () => {
+  const disk = new FailingDisk();
+  broker = await startLocalBroker({ directory, openFile: disk.openFile });
+  const topic = await newTopic([broker.address]);
+  const producer = new RecordProducer({ ...log, brokers: [broker.address], ackTimeoutMs: 300 });
+  await producer.connect();
+  disk.freeBytes = 0;
+  await expect(producer.append(topic, Noted, { tenant: 'acme', customer: 'c', n: 1 })).rejects.toThrow(LogUnavailable);
+  await expect(producer.ready()).rejects.toThrow(LogUnavailable);
+  disk.freeBytes = Infinity;
+  await waitFor(() => producer.ready().then(() => true), { what: 'readiness', deadlineMs: 20_000 });
+  await producer.disconnect();
 });
 
 test('a group that retention has passed goes on from the earliest record that is left', async () => {

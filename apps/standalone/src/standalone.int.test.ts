@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -23,8 +23,13 @@ async function started(): Promise<Standalone> {
 async function deliveredBy({ credentials: { url, apiKey } }: Standalone, id: string): Promise<void> {
   const event = { specversion: '1.0', id, source: 'tickets', type: 'ticket.opened', subject: 'cust-1', data: { message: 'It broke' } };
   const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/cloudevents+json' };
-  const answer = await fetch(`${url}/v1/events`, { method: 'POST', headers, body: JSON.stringify(event) });
-  expect(answer.status).toBe(202);
+  const answer = await waitFor(
+    async () => {
+      const response = await fetch(`${url}/v1/events`, { method: 'POST', headers, body: JSON.stringify(event) });
+      return response.status === 202 && response;
+    },
+    { what: 'the door to know the new key' },
+  );
   const { eventIds } = (await answer.json()) as { eventIds: string[] };
   await waitFor(async () => (await (await fetch(`${url}/sample/crm`)).text()).includes(eventIds[0]!), { what: 'the delivery' });
 }
@@ -40,6 +45,35 @@ test('a start on another port keeps what is there, and the sample destination co
     expect([second.first, second.credentials.apiKey]).toEqual([false, first.credentials.apiKey]);
     expect(second.credentials.url).not.toBe(first.credentials.url);
     await deliveredBy(second, 'ticket-2');
+  } finally {
+    await second.stop();
+  }
+}, 60_000);
+
+test('its Postgres is started again after it ended, and readiness says in the meantime that storage is away', async () => {
+  const standalone = await started();
+  const ready = async (): Promise<number> => (await fetch(`${standalone.credentials.url}/readyz`)).status;
+  try {
+    await deliveredBy(standalone, 'ticket-1');
+    expect(await ready()).toBe(200);
+    const [pid] = readFileSync(join(directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n');
+    process.kill(Number(pid), 'SIGKILL');
+    await waitFor(async () => (await ready()) === 503, { what: 'storage to be away' });
+    await waitFor(async () => (await ready()) === 200, { what: 'storage to be back', deadlineMs: 30_000 });
+    await deliveredBy(standalone, 'ticket-2');
+  } finally {
+    await standalone.stop();
+  }
+}, 60_000);
+
+test('a log folder that was emptied while Postgres was kept begins anew, and nothing of it is taken for something old', async () => {
+  const first = await started();
+  for (const id of ['ticket-1', 'ticket-2']) await deliveredBy(first, id);
+  await first.stop();
+  rmSync(join(directory, 'log'), { recursive: true });
+  const second = await started();
+  try {
+    for (const id of ['ticket-3', 'ticket-4']) await deliveredBy(second, id);
   } finally {
     await second.stop();
   }

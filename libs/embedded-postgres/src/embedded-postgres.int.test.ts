@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { waitFor } from '#libs/testing';
 import { FolderInUse, identityOf, isAlive } from '#libs/locks';
+import type { ProcessIdentity } from '#libs/locks';
 import { EmbeddedPostgres } from './index.js';
 import { findInstallation } from './installation.js';
 import { findRunner } from './unprivileged.js';
@@ -22,7 +23,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function start(options: { port?: number; directory?: string } = {}): Promise<EmbeddedPostgres> {
+async function start(options: { port?: number; directory?: string; durable?: boolean } = {}): Promise<EmbeddedPostgres> {
   const postgres = await EmbeddedPostgres.start({ directory, durable: false, ...options });
   running.push(postgres);
   return postgres;
@@ -30,10 +31,13 @@ async function start(options: { port?: number; directory?: string } = {}): Promi
 
 async function ask<Row>({ url }: { url: string }, sql: string): Promise<Row[]> {
   const client = new Client({ connectionString: url });
+  client.on('error', () => undefined); // the statement under way fails with it
   await client.connect();
-  const { rows } = await client.query(sql);
-  await client.end();
-  return rows as Row[];
+  try {
+    return (await client.query(sql)).rows as Row[];
+  } finally {
+    await client.end();
+  }
 }
 
 const pidFile = (): string => path.join(directory, 'data', 'postmaster.pid');
@@ -113,10 +117,21 @@ describe('after a kill', () => {
     await writeFile(path.join(directory, 'lock'), JSON.stringify({ pid: 4_194_303, birth: '1' }));
   }
 
+  /** Starts a server that nobody watches. @returns its pid */
+  async function leaveServer(port: string): Promise<number> {
+    const { postgres } = await findInstallation();
+    const data = path.join(await realpath(directory), 'data');
+    const configuration = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories='].flatMap((setting) => ['-c', setting]);
+    const [file, args] = (await findRunner(postgres)).command(postgres, ['-D', data, ...configuration]);
+    return spawn(file, args, { stdio: 'ignore', detached: true }).pid!;
+  }
+
   test('of the process, the server it left behind is stopped, and its data is there', async () => {
     const first = await start();
     await ask(first, 'CREATE TABLE kept AS SELECT 42 AS answer');
-    const left = identityOf(await pidOf());
+    await first.stop();
+    const left = identityOf(await leaveServer(new URL(first.url).port));
+    await waitFor(() => ask(first, 'SELECT 1'), { what: 'the server that is left behind' });
     await orphan();
     const second = await start();
     expect(isAlive(left)).toBe(false);
@@ -169,4 +184,41 @@ test('it runs in a folder that only its owner may enter', async () => {
   const inner = path.join(directory, 'deep', 'inside');
   const postgres = await start({ directory: inner });
   expect(await ask(postgres, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+});
+
+describe('a server that ends by itself', () => {
+  const answer = (postgres: EmbeddedPostgres) => () => ask<{ answer: number }>(postgres, 'SELECT answer FROM kept');
+  const ends = async (server: ProcessIdentity): Promise<void> => {
+    process.kill(server.pid, 'SIGKILL');
+    await waitFor(() => !isAlive(server), { what: 'the server to die' });
+  };
+
+  test('is started again at its address, with what was committed, as often as that happens', async () => {
+    const postgres = await start({ durable: true });
+    await ask(postgres, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    for (let times = 0; times < 2; times += 1) {
+      await ends(identityOf(await pidOf()));
+      expect(await waitFor(answer(postgres), { what: 'the next server', deadlineMs: 30_000 })).toEqual([{ answer: 42 }]);
+    }
+  });
+
+  test('and cannot start again is tried until what prevents it is gone', async () => {
+    const postgres = await start({ durable: true });
+    await ask(postgres, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const version = path.join(directory, 'data', 'PG_VERSION');
+    await writeFile(version, '9\n');
+    await ends(identityOf(await pidOf()));
+    const log = path.join(directory, 'postgres.log');
+    await waitFor(async () => (await readFile(log, 'utf8')).includes('incompatible'), { what: 'a refused start' });
+    await writeFile(version, '18\n');
+    expect(await waitFor(answer(postgres), { what: 'the next server', deadlineMs: 30_000 })).toEqual([{ answer: 42 }]);
+  });
+
+  test('is not started again once it was stopped, also in the middle of an attempt', async () => {
+    const postgres = await start();
+    await ends(identityOf(await pidOf()));
+    await postgres.stop();
+    await expect(ask(postgres, 'SELECT 1')).rejects.toThrow('ECONNREFUSED');
+    expect(await ask(await start(), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
 });

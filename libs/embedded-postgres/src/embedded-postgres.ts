@@ -11,6 +11,7 @@ import { identityOf, isAlive, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
 import { freePort } from '#libs/ports';
 import { sleep, startTimer } from '#libs/time';
+import { logger } from '#libs/tracing';
 import { findInstallation, installationIn, majorVersionOf } from './installation.js';
 import type { Installation } from './installation.js';
 import { commandOf } from './processes.js';
@@ -35,6 +36,11 @@ const host = '127.0.0.1';
 /** Long enough for recovery after a crash; the first start takes about a second. */
 const startDeadlineMs = 120_000;
 const stopDeadlineMs = 15_000;
+/** The first pause between two attempts to start a server again; each later one is twice as long. */
+const firstRestartPauseMs = 250;
+const maxRestartPauseMs = 10_000;
+
+const log = logger('embedded-postgres');
 
 /** Settings for a small machine. It listens on loopback only, without a socket file, which would need a short path. */
 const settings = [
@@ -54,15 +60,21 @@ const forLongUse = ['autovacuum_naptime=5s'];
 const withoutDurability = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 
 /**
- * A real Postgres from npm's binaries, for standalone and the tests. It belongs to the process that starts it: `stop` and `process.exit` end it,
- * on Linux the kernel ends it when the parent is killed, and otherwise the next start ends it.
+ * A real Postgres from npm's binaries, for standalone and the tests. A server that ends by itself (a full disk, a crash, somebody's kill) is started
+ * again at the same address until it runs. It belongs to the process that starts it: `stop` and `process.exit` end it, on Linux the kernel ends it when the parent is killed, and otherwise the next start ends it.
  */
 export class EmbeddedPostgres {
+  private readonly stopping = new AbortController();
+  private restarting: Promise<void> | undefined;
+
   private constructor(
     readonly url: string,
-    private readonly server: ChildProcess,
+    private server: ChildProcess,
+    private readonly startOptions: StartOptions,
     private readonly lock: FolderLock,
-  ) {}
+  ) {
+    this.keepRunning(server);
+  }
 
   /**
    * Resolves when the server accepts connections.
@@ -81,7 +93,7 @@ export class EmbeddedPostgres {
       await own(files.data, runner);
       const start = { installation, runner, files, durable: options.durable };
       const { server, port } = await launch(start, await portsFor(options, files));
-      const postgres = new EmbeddedPostgres(await addressOf(files, port, login), server, lock);
+      const postgres = new EmbeddedPostgres(await addressOf(files, port, login), server, { ...start, port }, lock);
       process.once('exit', postgres.atExit);
       return postgres;
     } catch (error) {
@@ -93,13 +105,58 @@ export class EmbeddedPostgres {
   /** A fast shutdown: open transactions are rolled back, and everything committed is on disk when it resolves. */
   async stop(): Promise<void> {
     process.off('exit', this.atExit);
+    this.stopping.abort();
+    await this.restarting;
     await end(this.server);
     this.lock.release();
+  }
+
+  private keepRunning(server: ChildProcess): void {
+    server.once('exit', (code, signal) => {
+      if (this.stopping.signal.aborted) return;
+      this.restarting = this.restart(`it ended with ${code ?? signal}`);
+    });
+  }
+
+  /** Tries until the server accepts connections, or `stop` is called. Never rejects. */
+  private async restart(reason: string): Promise<void> {
+    const { files, port } = this.startOptions;
+    const { signal } = this.stopping;
+    log.error({ reason, output: await lastOutput(files) }, 'the embedded Postgres ended by itself; it is started again');
+    for (let pauseMs = firstRestartPauseMs; !signal.aborted; pauseMs = Math.min(2 * pauseMs, maxRestartPauseMs)) {
+      try {
+        await endOrphan(files.data);
+        const { server } = await launch({ ...this.startOptions, signal }, [port]);
+        this.server = server;
+        this.keepRunning(server);
+        log.info({ port }, 'the embedded Postgres runs again');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error({ err: error }, 'the embedded Postgres does not start; trying again');
+      }
+      await sleep(pauseMs, signal).catch(() => undefined);
+    }
   }
 
   private readonly atExit = (): void => {
     this.server.kill('SIGINT');
   };
+}
+
+/** How a server is started. */
+interface LaunchOptions {
+  readonly installation: Installation;
+  readonly runner: Runner;
+  readonly files: Files;
+  readonly durable: boolean;
+  /** Breaks the start off. */
+  readonly signal?: AbortSignal;
+}
+
+/** The options and the port that a restart uses again. */
+interface StartOptions extends LaunchOptions {
+  readonly port: number;
 }
 
 interface Files {
@@ -185,41 +242,44 @@ async function portsFor(options: EmbeddedPostgresOptions, files: Files): Promise
 }
 
 /** Resolves when the server accepts connections on the first of the ports that is free. */
-async function launch(
-  start: { installation: Installation; runner: Runner; files: Files; durable: boolean },
-  ports: number[],
-): Promise<RunningServer> {
-  const { installation, runner, files, durable } = start;
+async function launch(start: LaunchOptions, ports: number[]): Promise<RunningServer> {
+  const { installation, runner, files, durable, signal } = start;
   const [port, ...others] = ports as [number, ...number[]];
   const configuration = [`port=${port}`, ...settings, ...(durable ? forLongUse : withoutDurability)].flatMap((setting) => ['-c', setting]);
   const [file, args] = runner.command(installation.postgres, ['-D', files.data, ...configuration]);
   const url = await addressOf(files, port, 'postgres');
-  const log = await open(files.log, 'w');
+  const output = await open(files.log, 'w');
   // Detached, so that Ctrl-C in a terminal reaches this process alone, which then stops the server.
-  const server = spawn(file, args, { stdio: ['ignore', log.fd, log.fd], detached: true });
+  const server = spawn(file, args, { stdio: ['ignore', output.fd, output.fd], detached: true });
   try {
-    await acceptsConnections(server, url);
+    await acceptsConnections(server, url, signal);
     await createDatabase(url);
     await writeFile(files.port, String(port));
     return { server, port };
   } catch (cause) {
     await end(server);
-    const output = (await readFile(files.log, 'utf8')).trim();
-    if (output.includes('could not create any TCP/IP sockets') && others.length > 0) return launch(start, others);
-    throw new Error(`The embedded Postgres does not start on port ${port}: ${output || (cause as Error).message}`, { cause });
+    const said = await lastOutput(files);
+    if (said.includes('could not create any TCP/IP sockets') && others.length > 0) return launch(start, others);
+    throw new Error(`The embedded Postgres does not start on port ${port}: ${said || (cause as Error).message}`, { cause });
   } finally {
-    await log.close();
+    await output.close();
   }
 }
 
-async function acceptsConnections(server: ChildProcess, url: string): Promise<void> {
+/** The last lines that the server wrote, at most 4 kB of them. */
+async function lastOutput(files: Files): Promise<string> {
+  return (await readFile(files.log, 'utf8').catch(() => '')).trim().slice(-4_096);
+}
+
+async function acceptsConnections(server: ChildProcess, url: string, signal: AbortSignal | undefined): Promise<void> {
   await once(server, 'spawn');
-  const ended = once(server, 'exit').then(([code, signal]) => new Error(`it ended with ${code ?? signal}`));
+  const ended = once(server, 'exit').then(([code, killedBy]) => new Error(`it ended with ${code ?? killedBy}`));
   const deadline = performance.now() + startDeadlineMs;
   for (;;) {
     // A server that responds on this port while ours ends is somebody else's.
     const failure = await Promise.race([ended, refusalOf(url)]);
     if (failure === undefined) return;
+    signal?.throwIfAborted();
     if (server.exitCode !== null || server.signalCode !== null || performance.now() > deadline) throw failure;
     await sleep(20);
   }

@@ -101,6 +101,8 @@ export class RecordProducer {
   private producer: Producer | undefined;
   private connection: Promise<Producer> | undefined;
   private unavailable: string | undefined = 'not connected yet';
+  /** The last append that failed, if none was acknowledged since. */
+  private refused: { readonly reason: string; readonly at: number } | undefined;
   private pumping: Promise<void> | undefined;
   private stopLingering: (() => void) | undefined;
   private deadline: NodeJS.Timeout | undefined;
@@ -136,14 +138,27 @@ export class RecordProducer {
     await Promise.all([this.producer?.disconnect(), this.probe.disconnect()]);
   }
 
-  /** Asks the log itself. Resolves if an append is expected to succeed. @throws LogUnavailable with the reason otherwise */
+  /**
+   * Asks the log itself. Resolves if an append is expected to succeed: a log whose disk is full still answers, so a failed append counts until
+   * another one is acknowledged, or for twice the ack timeout where none was tried since.
+   * @throws LogUnavailable with the reason otherwise
+   */
   async ready(): Promise<void> {
     if (this.unavailable !== undefined) throw new LogUnavailable(this.unavailable);
+    if (this.refused !== undefined && (this.isOverdue() || performance.now() - this.refused.at < 2 * this.ackTimeoutMs)) {
+      throw new LogUnavailable(`the last append failed: ${this.refused.reason}`);
+    }
     try {
       await this.inTime(this.probe.describeCluster());
     } catch (error) {
       throw error instanceof LogUnavailable ? error : new LogUnavailable(messageOf(error), error);
     }
+  }
+
+  /** True while a batch is sent again whose appends have failed already. */
+  private isOverdue(): boolean {
+    const [oldest] = this.inFlight;
+    return oldest !== undefined && performance.now() - oldest.startedAt > this.ackTimeoutMs;
   }
 
   private async inTime(work: Promise<unknown>): Promise<void> {
@@ -261,6 +276,7 @@ export class RecordProducer {
   private acknowledge(append: Append, offset: number): void {
     if (append.settled) return;
     append.settled = true;
+    this.refused = undefined;
     appendDuration.observe({ topic: append.topic }, (performance.now() - append.startedAt) / 1_000);
     append.resolve({ partition: append.partition, offset: String(offset) });
   }
@@ -268,6 +284,7 @@ export class RecordProducer {
   private fail(append: Append, reason: string, cause?: unknown): void {
     if (append.settled) return;
     append.settled = true;
+    this.refused = { reason, at: performance.now() };
     appendFailures.inc({ topic: append.topic });
     append.reject(new LogUnavailable(reason, cause));
   }
@@ -288,6 +305,8 @@ export class RecordProducer {
     this.producer = undefined;
     this.connection = undefined;
     await producer?.disconnect().catch((failure: unknown) => log.warn({ err: failure }, 'the lost producer did not disconnect'));
+    // Without it, a process that appends nothing would not find out that the log is back.
+    if (!this.closed.signal.aborted) this.connected().catch(() => undefined);
   }
 
   /** A record larger than `max.message.bytes` of its topic. It was alone in its batch, and the log has nothing of it. */
