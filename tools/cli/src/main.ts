@@ -1,13 +1,15 @@
 import { text } from 'node:stream/consumers';
 import { run } from './cli.js';
+import { exitCodes } from './failure.js';
 
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 process.once('SIGTERM', () => stop.abort());
-// The reader has gone, such as `head`: nothing that follows would be read. Anything else, such as a full disk, is told.
+// Without its reader, such as `head`, a command that goes on for ever ends; any other comes to its own end, for its exit status.
 process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-  if (code !== 'EPIPE') process.stderr.write(`Standard output cannot be written: ${message}\n`);
-  process.exit(code === 'EPIPE' ? 0 : 1);
+  if (code === 'EPIPE') return stop.abort();
+  process.stderr.write(`Standard output cannot be written: ${message}\n`);
+  process.exit(exitCodes.unusable);
 });
 process.stderr.on('error', () => undefined);
 
