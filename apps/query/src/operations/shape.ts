@@ -122,10 +122,10 @@ export const node = shapes.on(z.object({ id }), { kind: 'node' });
 
 /** The arguments of every list; `Paging` checks them. Forward with `first` and `after`, backward with `last` and `before`. */
 export const pageArguments = {
-  first: z.int().nullish(),
-  after: z.string().nullish(),
-  last: z.int().nullish(),
-  before: z.string().nullish(),
+  first: z.int().nullish().describe('At most so many rows, from the start of the list or after `after`.'),
+  after: z.string().nullish().describe('A cursor: the page begins with the row after it.'),
+  last: z.int().nullish().describe('At most so many rows, from the end of the list or before `before`.'),
+  before: z.string().nullish().describe('A cursor: the page ends with the row before it.'),
 };
 
 /** The field that makes a command safe to send again. */

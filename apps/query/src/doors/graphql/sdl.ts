@@ -68,7 +68,10 @@ class TypeWriter {
     this.write(inputName, () => this.inputObject(inputName, input, false));
     const fields = Object.entries(operation.result).map(([field, type]) => this.outputField(field, type));
     this.write(`${typeName}Success`, () => `${described(operation.aboutResult)}type ${typeName}Success {\n${fields.join('\n')}\n}`);
-    this.write(`${typeName}Result`, () => `union ${typeName}Result = ${typeName}Success | ${failureMembers}`);
+    this.write(
+      `${typeName}Result`,
+      () => `"What became of \`${name}\`: done, or why not."\nunion ${typeName}Result = ${typeName}Success | ${failureMembers}`,
+    );
     return `${described(about)}${name}(input: ${inputName}!): ${typeName}Result! ${directives}`;
   }
 
@@ -150,11 +153,19 @@ class TypeWriter {
 
   private page(of: z.ZodObject): string {
     const name = this.named(of, false);
-    this.write(`${name}Edge`, () => `type ${name}Edge {\ncursor: String!\nnode: ${name}!\n}`);
-    return this.write(
-      `${name}Connection`,
+    this.write(
+      `${name}Edge`,
       () =>
-        `type ${name}Connection {\nedges: [${name}Edge!]!\nnodes: [${name}!]!\npageInfo: PageInfo!\ntotalCount: Count! @cost(weight: 50)\n}`,
+        `"A row of a page, with its cursor."\ntype ${name}Edge {\n"For \`after\` or \`before\`: the place of the row in the list."\ncursor: String!\n"The row."\nnode: ${name}!\n}`,
+    );
+    return this.write(`${name}Connection`, () =>
+      [
+        `"A page of a list."\ntype ${name}Connection {`,
+        `"The rows with their cursors."\nedges: [${name}Edge!]!`,
+        `"The rows alone."\nnodes: [${name}!]!`,
+        `"Whether there are rows before and after the page."\npageInfo: PageInfo!`,
+        `"How many rows the filter finds in all; counted only where it is selected."\ntotalCount: Count! @cost(weight: 50)\n}`,
+      ].join('\n'),
     );
   }
 }
