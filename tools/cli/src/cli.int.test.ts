@@ -1,7 +1,11 @@
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { text } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EventRecorded, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { uniqueName, waitFor } from '#libs/testing';
@@ -34,9 +38,9 @@ const operator = (): Record<string, string> => ({
   MILLRACE_TENANT: tenant,
 });
 
-function file(name: string, text: string): string {
+function file(name: string, content: string): string {
   const path = join(directory, name);
-  writeFileSync(path, text);
+  writeFileSync(path, content);
   return path;
 }
 
@@ -78,6 +82,28 @@ describe('apply', () => {
     const path = file('all.yaml', documents());
     expect((await millrace(['apply', '--dry-run', '-f', path])).notes).toBe('2 documents would change.');
     expect((await millrace(['get', 'destinations'])).out).toBe('');
+  });
+
+  test('changes nothing if somebody else changes a document after its difference was printed', async () => {
+    const path = file('all.yaml', documents());
+    await millrace(['apply', '-f', path]);
+    const mine = file('mine.yaml', documents('https://mine.example/hook'));
+    const theirs = file('theirs.yaml', documents('https://theirs.example/hook'));
+    const between = createServer((request, response) => {
+      void text(request).then(async (body) => {
+        if (body.includes('"dryRun":false')) await millrace(['apply', '-f', theirs]);
+        const answer = await server.send(body, { authorization: request.headers.authorization!, 'millrace-tenant': tenant });
+        response.end(await answer.text());
+      });
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void between.close());
+    await once(between, 'listening');
+    const url = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+    expect(await millrace(['apply', '-f', mine, '--url', url])).toMatchObject({
+      code: 1,
+      notes: expect.stringMatching(/^Destination\/crm .*: somebody changed it meanwhile. Nothing was changed; apply again$/) as string,
+    });
+    expect((await millrace(['get', 'destination', 'crm'])).out).toContain('https://theirs.example/hook');
   });
 
   test('a mistake is refused by file, line, column and field', async () => {
