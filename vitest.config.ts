@@ -13,7 +13,7 @@ const sources = { resolve: { alias }, ssr: { resolve: conditions }, environments
 /** With the default of one worker less than there are cores, two cores would run one file at a time. */
 const workers = availableParallelism();
 /** Postgres and the log that the tests of a run share. */
-const servers = ['./test/setup/postgres.ts', './test/setup/log.ts'];
+const servers = ['./test/setup/build.ts', './test/setup/postgres.ts', './test/setup/log.ts'];
 
 /**
  * Unit and integration tests share a worker's modules (`isolate: false`): importing them again for each file took half of the CPU time. So a test
@@ -33,6 +33,7 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'unit',
+          globalSetup: ['./test/setup/build.ts'],
           include: ['{apps,libs,tools,test/boundaries,test/chaos}/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'],
           maxWorkers: workers,

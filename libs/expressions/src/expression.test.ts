@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import jsonata from 'jsonata';
 import { expect, test } from 'vitest';
-import { ExpressionFailed, ExpressionInvalid, compileExpression } from './expression.js';
+import { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
+import { compileExpression } from './expression.js';
 import { toJson } from './json.js';
 
 const evaluate = (text: string, input: unknown, limits = {}) => compileExpression(text, limits).evaluate(input);

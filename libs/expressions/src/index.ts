@@ -1,4 +1,6 @@
-export { ExpressionFailed, ExpressionInvalid, compileExpression } from './expression.js';
+export { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
+export type { ExpressionLimit } from './expression.errors.js';
 export { functionNames, namesIn } from './expression-names.js';
+export { compileExpression } from './expression.js';
 export type { Json } from '#libs/contracts';
-export type { Expression, ExpressionLimits } from './expression.js';
+export type { Expression, ExpressionOptions } from './expression.js';

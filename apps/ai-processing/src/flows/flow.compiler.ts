@@ -30,43 +30,36 @@ const limit = 1_000;
 /** Compiles each version of a flow once. */
 @Injectable()
 export class FlowCompiler {
-  private readonly services: StepServices;
   private readonly compiled = new Map<string, CompiledFlow>();
 
-  constructor(models: ModelGateway) {
-    this.services = { models };
-  }
+  constructor(private readonly models: ModelGateway) {}
 
   /** @throws ExpressionInvalid or SchemaInvalid if an older release accepted a document that this one cannot read */
   compile(flow: Stored<FlowDocument>): CompiledFlow {
     const key = `${flow.tenant}/${flow.name}/${flow.version}`;
-    const compiled = this.compiled.get(key) ?? this.compileSpec(flow.name, flow.document.spec);
+    const compiled = this.compiled.get(key) ?? this.compileSpec(flow);
     this.compiled.delete(key);
     this.compiled.set(key, compiled);
     if (this.compiled.size > limit) this.compiled.delete(this.compiled.keys().next().value!);
     return compiled;
   }
 
-  private compileSpec(name: string, spec: FlowSpec): CompiledFlow {
+  private compileSpec({ tenant, name, document: { spec } }: Stored<FlowDocument>): CompiledFlow {
+    const expression = (text: string): Expression => compileExpression(text, { owner: tenant });
+    const optional = (text: string | undefined): Expression | undefined => (text === undefined ? undefined : expression(text));
     return {
       name,
       condition: optional(spec.on.when),
-      steps: this.compileSteps(spec),
+      steps: compileSteps(spec, { models: this.models, expression }),
       decision: optional(spec.decision),
     };
   }
-
-  private compileSteps(spec: FlowSpec): CompiledStep[] {
-    const order = stepOrder(spec.steps);
-    return spec.steps.map((step, at) => ({
-      id: step.id,
-      condition: optional(step.when),
-      ...order[at]!,
-      ...compileStep(step, this.services),
-    }));
-  }
 }
 
-function optional(text: string | undefined): Expression | undefined {
-  return text === undefined ? undefined : compileExpression(text);
+function compileSteps(spec: FlowSpec, services: StepServices): CompiledStep[] {
+  const order = stepOrder(spec.steps);
+  return spec.steps.map((step, at) => {
+    const condition = step.when === undefined ? undefined : services.expression(step.when);
+    return { id: step.id, condition, ...order[at]!, ...compileStep(step, services) };
+  });
 }

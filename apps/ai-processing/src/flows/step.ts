@@ -1,4 +1,5 @@
 import type { FlowStep, Json, StepKind } from '#libs/contracts';
+import type { Expression } from '#libs/expressions';
 import type { ModelAttempt, ModelGateway } from '#libs/models';
 import type { EventView } from './event.view.js';
 
@@ -44,9 +45,11 @@ export interface StepOutput {
  */
 export type StepWork = (input: StepInput, context: StepContext) => Promise<StepOutput>;
 
-/** The services of the process that steps may use. */
+/** What the compilation of a step may use. */
 export interface StepServices {
   readonly models: ModelGateway;
+  /** Compiles an expression of the flow's tenant. @throws ExpressionInvalid */
+  readonly expression: (text: string) => Expression;
 }
 
 /** One kind of step, in `steps/<kind>.step.ts`: compiles its part of a flow document. */

@@ -30,13 +30,16 @@ const found = fc.oneof(
   fc.object(),
 ) as fc.Arbitrary<Json>;
 
-const fields = new EventFieldReader({
-  eventId: ['body.id'],
-  type: ['body.type'],
-  typeDetail: 'body.detail',
-  customer: ['body.customer'],
-  occurredAt: ['body.at'],
-});
+const fields = new EventFieldReader(
+  {
+    eventId: ['body.id'],
+    type: ['body.type'],
+    typeDetail: 'body.detail',
+    customer: ['body.customer'],
+    occurredAt: ['body.at'],
+  },
+  'acme',
+);
 
 const input = fc.record({ id: found, type: found, detail: found, customer: found, at: found }, { requiredKeys: [] });
 

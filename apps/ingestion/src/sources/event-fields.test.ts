@@ -4,7 +4,7 @@ import { EventFieldReader, usableText } from './event-fields.js';
 
 const nothing = { eventId: [], type: [], customer: [], occurredAt: [] };
 const read = (extraction: object, body: unknown, headers = {}) =>
-  new EventFieldReader({ ...nothing, ...extraction }).read({ body: body as never, headers });
+  new EventFieldReader({ ...nothing, ...extraction }, 'acme').read({ body: body as never, headers });
 
 test('of several expressions the first that yields something usable counts', async () => {
   const customer = ['body.customer', 'body.customer.id', 'body.account'];

@@ -44,8 +44,8 @@ export class EventFieldReader {
   private readonly typeDetail: Expression | undefined;
 
   /** @throws ExpressionInvalid */
-  constructor(extraction: Extraction) {
-    const compile = (text: string): Expression => compileExpression(text, limits);
+  constructor(extraction: Extraction, tenant: string) {
+    const compile = (text: string): Expression => compileExpression(text, { ...limits, owner: tenant });
     this.expressions = {
       eventId: extraction.eventId.map(compile),
       type: extraction.type.map(compile),

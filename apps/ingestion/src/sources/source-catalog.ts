@@ -103,13 +103,16 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
     tenant,
     name,
     scheme: spec.scheme,
-    fields: new EventFieldReader({
-      eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
-      type: spec.type === undefined ? defaults.type : [spec.type],
-      ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
-      customer: spec.customer === undefined ? defaults.customer : [spec.customer],
-      occurredAt: defaults.occurredAt,
-    }),
+    fields: new EventFieldReader(
+      {
+        eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
+        type: spec.type === undefined ? defaults.type : [spec.type],
+        ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
+        customer: spec.customer === undefined ? defaults.customer : [spec.customer],
+        occurredAt: defaults.occurredAt,
+      },
+      tenant,
+    ),
     laneOf: laneOf(spec.lane),
     webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec),
   };

@@ -1,5 +1,4 @@
 import type { Json } from '#libs/contracts';
-import { compileExpression } from '#libs/expressions';
 import type { Step } from '../step.js';
 
 /** The delivery that the run plans once it is decided. Without a payload, the envelope around the run's decision is sent. */
@@ -10,9 +9,9 @@ export type DeliverOutput = {
 
 /** Plans a delivery, which is sent once the whole run is decided. */
 export const deliverStep: Step<'deliver'> = {
-  compile: ({ destination, payload }) => {
+  compile: ({ destination, payload }, _, { expression }) => {
     if (payload === undefined) return () => Promise.resolve({ output: { destination } satisfies DeliverOutput });
-    const expression = compileExpression(payload);
-    return async (scope) => ({ output: { destination, payload: (await expression.evaluate(scope)) ?? null } satisfies DeliverOutput });
+    const compiled = expression(payload);
+    return async (scope) => ({ output: { destination, payload: (await compiled.evaluate(scope)) ?? null } satisfies DeliverOutput });
   },
 };

@@ -1,10 +1,9 @@
-import { compileExpression } from '#libs/expressions';
 import type { Step } from '../step.js';
 
 /** Calls a model. Its output fits the schema, or the step fails. */
 export const inferStep: Step<'infer'> = {
-  compile: (spec, id, { models }) => {
-    const input = compileExpression(spec.input ?? 'event.data');
+  compile: (spec, id, { models, expression }) => {
+    const input = expression(spec.input ?? 'event.data');
     return async (scope, { signal, call }) => {
       const data = (await input.evaluate(scope)) ?? null;
       const { output, responseModel, usage } = await call((record) =>

@@ -1,14 +1,13 @@
-import { compileExpression } from '#libs/expressions';
 import { compileSchema } from '#libs/models';
 import { ValidationFailed } from '../flow.errors.js';
 import type { Step } from '../step.js';
 
 /** Outputs its input unchanged, or fails with all broken rules at once. */
 export const validateStep: Step<'validate'> = {
-  compile: (spec, id) => {
-    const input = compileExpression(spec.input);
+  compile: (spec, id, { expression }) => {
+    const input = expression(spec.input);
     const schema = spec.schema === undefined ? undefined : compileSchema(spec.schema);
-    const rules = spec.rules.map(({ check, message }) => ({ check: compileExpression(check), message }));
+    const rules = spec.rules.map(({ check, message }) => ({ check: expression(check), message }));
     return async (scope) => {
       const value = (await input.evaluate(scope)) ?? null;
       const problems = schema?.problemsOf(value) ?? [];

@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest';
+import { compileExpression } from './expression.js';
+import { EvaluationProcesses } from './evaluation-processes.js';
+import { ExpressionFailed } from './expression.errors.js';
+
+const limits = { timeoutMs: 1_000, depth: 200, items: 100_000, values: 1_000_000 };
+const numbers = (length: number): number[] => Array.from({ length }, (_, at) => at);
+
+/** Each needs minutes, or more memory than there is, in one step that no clock of JSONata interrupts. */
+const hostile: [string, unknown][] = [
+  ['$match(t, /a[^b]*b|a/)', { t: 'a'.repeat(100_000) }],
+  ['$match(t, /<[^>]*>|./)', { t: '<'.repeat(60_000) }],
+  ['$replace(t, /<[^>]*>|./, "x")', { t: '<'.repeat(60_000) }],
+  ['$split(t, /,/)', { t: ','.repeat(1_000_000) }],
+  ['*', Object.fromEntries(numbers(200_000).map((n) => [`k${n}`, [n]]))],
+  ['a{ "k": i }', { a: numbers(300_000).map((i) => ({ i })) }],
+  ['$base64encode($reduce([1..27], function($a, $b) { $a & $a }, "xy"))', {}],
+  ['$join(a, $$.t)', { a: numbers(50_000).map(() => 'x'), t: 'y'.repeat(20_000) }],
+  ['$reduce([1..30], function($a, $b) { $a & $a }, "x")', {}],
+  ['$string($map([1..300], function($x) { $$.t }))', { t: 'x'.repeat(1_000_000) }],
+];
+
+test.each(hostile)('%s ends as a failure of its event, and the others go on meanwhile', async (text, input) => {
+  let isOver = false;
+  const slow = Promise.resolve(compileExpression(text, { owner: 'hostile' }).evaluate(input)).finally(() => (isOver = true));
+  slow.catch(() => undefined);
+  // A timer and another owner's expression are served before a second is over, or the test has its answer at once.
+  const heartbeat = new Promise<void>((resolve) => setImmediate(resolve));
+  await heartbeat;
+  if (!isOver)
+    expect(await compileExpression('$map([1, 2], function($x) { $x * n })', { owner: 'other' }).evaluate({ n: 2 })).toEqual([2, 4]);
+  await expect(slow).rejects.toBeInstanceOf(ExpressionFailed);
+  await expect(slow).rejects.toMatchObject({ limit: expect.stringMatching(/time|memory|size/) });
+});
+
+test('an owner has one evaluation under way, so that it cannot keep another one waiting', async () => {
+  const processes = new EvaluationProcesses({ size: 2 });
+  const finished: string[] = [];
+  const evaluate = (owner: string, text: string): Promise<unknown> =>
+    processes
+      .evaluate(owner, { text, limits: { ...limits, timeoutMs: 300 } }, { t: '<'.repeat(60_000), n: 3 })
+      .catch((error: unknown) => error)
+      .finally(() => finished.push(owner));
+  const busy = [1, 2, 3].map(() => evaluate('hostile', '$match(t, /<[^>]*>|./)'));
+  await evaluate('other', '$map([n], function($x) { $x })');
+  expect(finished).not.toEqual(['hostile', 'hostile', 'hostile', 'other']);
+  await Promise.all(busy);
+  expect(finished.filter((owner) => owner === 'hostile')).toHaveLength(3);
+}, 30_000);
+
+test('after a process was killed, the next evaluation has a new one', async () => {
+  const processes = new EvaluationProcesses({ size: 1 });
+  const evaluate = (text: string): Promise<unknown> => processes.evaluate('a', { text, limits }, { t: '<'.repeat(60_000) });
+  await expect(evaluate('$match(t, /<[^>]*>|./)')).rejects.toThrow('It took longer than 1000 ms');
+  expect(await evaluate('$sum([1..10])')).toBe(55);
+});
+
+test('what a process computes is what this one would: values, no value, and why not', async () => {
+  const processes = new EvaluationProcesses({ size: 1 });
+  const evaluate = (text: string, input: unknown): Promise<unknown> => processes.evaluate('a', { text, limits }, input);
+  expect(await evaluate('{ "a": a, "n": null }', { a: [1, 'x', true] })).toStrictEqual({ a: [1, 'x', true], n: null });
+  expect(await evaluate('nothing', {})).toBeUndefined();
+  await expect(evaluate('$number(a)', { a: 'x' })).rejects.toThrow(`Unable to cast value to a number: "x", in the expression '$number(a)'`);
+});
