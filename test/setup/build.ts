@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
+
 /** Expressions are evaluated in processes that run compiled code, so that has to be up to date. */
-export default async function setup(): Promise<void> {
-  const { build } = (await import('../../tools/build/compile.mjs' as string)) as { build: () => Promise<void> };
-  await build();
+export default function setup(): void {
+  execFileSync(process.execPath, ['tools/build/build.mjs'], { stdio: 'inherit' });
 }
