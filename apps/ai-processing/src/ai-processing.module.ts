@@ -1,9 +1,11 @@
 import { Module } from '@nestjs/common';
-import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
+import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { BulkOperations } from '#libs/bulk';
 import { RecordProducer } from '#libs/messaging';
-import { ModelGateway, OpenAiProvider } from '#libs/models';
+import { ModelCredentialRefused, ModelGateway, ModelMisconfigured, OpenAiProvider } from '#libs/models';
 import { Database } from '#libs/persistence';
+import { Readiness } from '#libs/service';
+import { logger } from '#libs/tracing';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
 import { DeadLetterStore } from './dead-letters/dead-letter.store.js';
@@ -28,10 +30,19 @@ import { RunWorker, runOptions } from './runs/run.worker.js';
 import type { RunOptions } from './runs/run.worker.js';
 import { StepResultStore } from './runs/step-result.store.js';
 
+const log = logger('models');
+
 /** Records events, runs their flows, replays them, keeps the dead letters, and deletes what is old. */
 @Module({})
-export class AiProcessingModule implements OnApplicationShutdown {
-  constructor(private readonly models: ModelGateway) {}
+export class AiProcessingModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly stopping = new AbortController();
+
+  constructor(
+    private readonly models: ModelGateway,
+    readiness: Readiness,
+  ) {
+    readiness.register('model', () => models.ready());
+  }
 
   static register(options: AiProcessingOptions): DynamicModule {
     const provider = new OpenAiProvider({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
@@ -66,8 +77,18 @@ export class AiProcessingModule implements OnApplicationShutdown {
     };
   }
 
+  /** The start does not wait for the model, because events are recorded without it. */
+  onApplicationBootstrap(): void {
+    void this.models.check(this.stopping.signal).catch((error: unknown) => {
+      const isWrongSetting = error instanceof ModelMisconfigured || error instanceof ModelCredentialRefused;
+      if (isWrongSetting)
+        log.error({ err: error }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the model provider takes requests');
+    });
+  }
+
   /** Nest calls it after the consumers have stopped. */
   async onApplicationShutdown(): Promise<void> {
+    this.stopping.abort(new Error('The process stops'));
     await this.models.close();
   }
 }

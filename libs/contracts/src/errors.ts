@@ -93,6 +93,7 @@ export const failures = {
   'model.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The model could not be reached or failed' },
   'model.limited': { outcome: 'retry', httpStatus: 503, title: 'The model provider limits the rate' },
   'model.credential': { outcome: 'retry', httpStatus: 503, title: 'The model provider refuses the credential' },
+  'model.misconfigured': { outcome: 'retry', httpStatus: 503, title: 'There is no model API at the configured address' },
   'model.refused': { outcome: 'deadLetter', httpStatus: 502, title: 'The model refused the request for good' },
   'model.invalidOutput': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that fits the schema' },
   'delivery.busy': { outcome: 'retry', httpStatus: 503, title: 'An attempt of the delivery is under way' },

@@ -27,7 +27,8 @@ export function describeResponse(span: Span, { responseModel, finish, usage, pro
   span.setAttributes({
     'gen_ai.response.model': responseModel,
     'gen_ai.response.finish_reasons': [finish],
-    ...(usage === undefined ? {} : { 'gen_ai.usage.input_tokens': usage.inputTokens, 'gen_ai.usage.output_tokens': usage.outputTokens }),
+    ...(usage?.inputTokens === undefined ? {} : { 'gen_ai.usage.input_tokens': usage.inputTokens }),
+    ...(usage?.outputTokens === undefined ? {} : { 'gen_ai.usage.output_tokens': usage.outputTokens }),
     ...(providerRequestId === undefined ? {} : { 'millrace.model.provider_request_id': providerRequestId }),
   });
 }
@@ -52,7 +53,7 @@ export function countCall(
   response: ModelResponse | undefined,
 ): void {
   durations.observe({ model, api, outcome }, durationMs / 1_000);
-  if (response?.usage === undefined) return;
-  tokens.inc({ model, direction: 'input' }, response.usage.inputTokens);
-  tokens.inc({ model, direction: 'output' }, response.usage.outputTokens);
+  const { inputTokens = 0, outputTokens = 0 } = response?.usage ?? {};
+  if (inputTokens > 0) tokens.inc({ model, direction: 'input' }, inputTokens);
+  if (outputTokens > 0) tokens.inc({ model, direction: 'output' }, outputTokens);
 }

@@ -1,8 +1,15 @@
 export { ModelGateway } from './model-gateway.js';
 export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
 export type { Usage } from './model-provider.js';
-export { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 export { SchemaInvalid, similarName, unknownKeywords } from './json-schema.js';
+export {
+  ModelCredentialRefused,
+  ModelLimited,
+  ModelMisconfigured,
+  ModelOutputInvalid,
+  ModelRefused,
+  ModelUnavailable,
+} from './model.errors.js';
 export { CompiledSchemas, compileSchema } from './output-schema.js';
 export type { OutputSchema } from './output-schema.js';
 export { framedData } from './prompt.js';

@@ -5,7 +5,14 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ModelGateway } from './model-gateway.js';
 import type { InferenceEvent, InferenceRequest, ModelAttempt } from './model-gateway.js';
-import { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+import {
+  ModelCredentialRefused,
+  ModelLimited,
+  ModelMisconfigured,
+  ModelOutputInvalid,
+  ModelRefused,
+  ModelUnavailable,
+} from './model.errors.js';
 import { OpenAiProvider } from './providers/openai/openai.provider.js';
 import type { OpenAiProviderOptions } from './providers/openai/openai.provider.js';
 
@@ -38,6 +45,7 @@ let script: Reply[];
 let received: Received[];
 let gateway: ModelGateway;
 let waits: number[];
+let pass: (ms: number) => void;
 let attempts: ModelAttempt[];
 
 beforeEach(async () => {
@@ -71,15 +79,16 @@ afterEach(async () => {
 /** Waits take no time: they are noted, and the clock moves on by them. */
 function gatewayTo(to: Server, options: Partial<OpenAiProviderOptions> = {}): ModelGateway {
   let skipped = 0;
+  pass = (ms) => void (skipped += ms);
   const clock = {
-    now: () => Date.now() + skipped,
+    now: () => performance.now() + skipped,
     sleep: async (ms: number) => {
       waits.push(ms);
       skipped += ms;
     },
   };
   const baseUrl = `http://127.0.0.1:${(to.address() as AddressInfo).port}/v1`;
-  return new ModelGateway({ provider: new OpenAiProvider({ baseUrl, apiKey: 'key', now: clock.now, ...options }), clock });
+  return new ModelGateway({ provider: new OpenAiProvider({ baseUrl, apiKey: 'key', ...options }), clock });
 }
 
 const json = (value: unknown, code = 200, headers: Record<string, string> = {}): Reply => {
@@ -193,7 +202,7 @@ describe('a failure that passes', () => {
     expect(failure).toBeInstanceOf(ModelUnavailable);
     expect(received).toHaveLength(4);
     expect(attempts).toHaveLength(4);
-    expect(attempts[0]).toMatchObject({ errorMessage: 'The provider answered 500 scripted', providerRequestId: 'req_1' });
+    expect(attempts[0]).toMatchObject({ errorMessage: 'The provider answered 500: scripted', providerRequestId: 'req_1' });
   });
 
   it.each<[string, Reply]>([
@@ -205,7 +214,7 @@ describe('a failure that passes', () => {
           .writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
           .write('{"mod', () => response.destroy()),
     ],
-    ['an answer that is not JSON', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('<html>')],
+    ['an answer that is not JSON', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('upstream error')],
     ['an empty answer', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end()],
     ['an answer without a choice', json({ model: 'answering-model', choices: [] })],
   ])('may also be %s', async (_, reply) => {
@@ -272,7 +281,7 @@ describe('a failure that repeating cannot mend', () => {
   it.each<[string, Reply]>([
     ['401', status(401)],
     ['402', status(402)],
-    ['403', status(403)],
+    ['403', status(403, { code: 'invalid_api_key' })],
     ['429 of an account without credit', status(429, { code: 'insufficient_quota' })],
   ])('waits for a better credential: %s', async (_, reply) => {
     script = [reply];
@@ -284,9 +293,8 @@ describe('a failure that repeating cannot mend', () => {
 
   it.each<[string, Reply]>([
     ['400', status(400, { code: 'context_length_exceeded' })],
-    ['404', status(404)],
+    ['404', status(404, { code: 'model_not_found' })],
     ['422', status(422)],
-    ['a redirect, because the key must not travel on', status(307, {}, { location: 'http://127.0.0.1:9/' })],
     ['a refusal in the answer', completion({ finish_reason: 'stop', message: { content: null, refusal: 'I would rather not' } })],
     ['the content filter', completion({ finish_reason: 'content_filter', message: { content: '' } })],
   ])('is final: %s', async (_, reply) => {
@@ -295,6 +303,41 @@ describe('a failure that repeating cannot mend', () => {
     expect(failure).toBeInstanceOf(ModelRefused);
     expect(failure).toMatchObject({ outcome: 'deadLetter' });
     expect(attempts).toMatchObject([{ outcome: 'failed', errorCode: 'model.refused' }]);
+  });
+});
+
+describe('an address without a model API', () => {
+  const notThere: Reply = (response) => response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}');
+
+  it('is a state of the provider: one call finds it out, the next ones are not sent, and it ends when a probe is taken', async () => {
+    script = [notThere, notThere, notThere, status(400), says(good)];
+    const failure = await infer().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelMisconfigured);
+    expect(failure).toMatchObject({ outcome: 'retry', ours: true });
+    expect((failure as Error).message).toMatch(
+      /There is no model API at POST http:\/\/127\.0\.0\.1:\d+\/v1\/chat\/completions\. .*Not Found/,
+    );
+    expect(received).toHaveLength(2);
+    await expect(infer()).rejects.toBe(failure);
+    await expect(gateway.ready()).rejects.toBe(failure);
+    expect([received.length, attempts.length]).toEqual([2, 1]);
+    pass(10_000);
+    await expect(gateway.ready()).rejects.toBeInstanceOf(ModelMisconfigured);
+    pass(10_000);
+    await gateway.ready();
+    expect((await infer()).output).toEqual(good);
+  });
+
+  it('is found by a check, which sends no request that costs', async () => {
+    script = [(response) => response.writeHead(405).end()];
+    await expect(gateway.check()).rejects.toBeInstanceOf(ModelMisconfigured);
+    expect(received[0]!.body).toEqual({});
+  });
+
+  it('is also one that redirects, because the key must not travel on', async () => {
+    script = [status(307, {}, { location: 'http://127.0.0.1:9/' })];
+    await expect(infer()).rejects.toBeInstanceOf(ModelMisconfigured);
+    expect(received).toHaveLength(1);
   });
 });
 

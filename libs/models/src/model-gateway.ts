@@ -1,3 +1,4 @@
+import { failureReason } from '#libs/contracts';
 import type { FailureCode, Json } from '#libs/contracts';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
@@ -6,11 +7,12 @@ import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, describeResponse } from './gen-ai.js';
 import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
-import { ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+import { ModelFailure, ModelLimited, ModelMisconfigured, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 import { acceptOutput } from './output-gate.js';
 import { CompiledSchemas } from './output-schema.js';
 import type { OutputSchema } from './output-schema.js';
 import { promptFor, repairPrompt } from './prompt.js';
+import { ProviderState } from './provider-state.js';
 
 /** Four calls in all, 0.25 s to 8 s apart, with full jitter. Model calls are expensive, and the flow retries the step afterwards. */
 export const modelRetry: RetryPolicy = Object.freeze({ retries: 3, initialDelayMs: 250, factor: 2, maxDelayMs: 8_000, jitter: 1 });
@@ -29,11 +31,13 @@ export interface ModelGatewayOptions {
 }
 
 export interface Clock {
+  /** In ms. It never goes back. */
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-const systemClock: Clock = { now: () => Date.now(), sleep };
+const systemClock: Clock = { now: () => performance.now(), sleep };
+const probeTimeoutMs = 10_000;
 
 export interface InferenceRequest {
   model: string;
@@ -89,7 +93,15 @@ export type InferenceEvent =
 
 type CallResult =
   | { readonly output: Json; readonly response: ModelResponse }
-  | { readonly failure: ModelFailure; readonly response: ModelResponse | undefined };
+  | { readonly failure: ModelFailure; readonly response: ModelResponse | undefined }
+  /** The response came, and reading it failed with an unexpected error. It is recorded, because it was paid for. */
+  | { readonly defect: unknown; readonly response: ModelResponse };
+
+/** The beginning of a call: when it was, and by the clock that durations are taken from. */
+interface CallStart {
+  readonly at: Date;
+  readonly atMs: number;
+}
 
 /** The retries and repairs that an inference has used up. */
 interface SpentBudget {
@@ -108,11 +120,31 @@ export class ModelGateway {
   private readonly schemas = new CompiledSchemas();
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
+  private readonly state: ProviderState;
 
   constructor({ provider, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
     this.provider = provider;
     this.retry = retry;
     this.clock = clock;
+    this.state = new ProviderState(clock.now);
+  }
+
+  /**
+   * Finds out whether there is a model API at the provider's address. `infer` and `stream` do the same with each call.
+   * @throws ModelMisconfigured, ModelCredentialRefused, ModelUnavailable
+   */
+  async check(signal?: AbortSignal): Promise<void> {
+    using deadline = new Deadline(probeTimeoutMs, signal, this.clock.now);
+    const failure = await this.probe(deadline);
+    this.state.note(failure);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Checks a provider that is misconfigured again if that is due. @throws ModelMisconfigured as long as it is */
+  async ready(): Promise<void> {
+    if (this.state.failure === undefined) return;
+    if (this.state.takeReason() === undefined) await this.check().catch(() => undefined);
+    if (this.state.failure !== undefined) throw this.state.failure;
   }
 
   /** @throws ModelFailure; the signal's reason if `signal` ended the inference */
@@ -122,10 +154,11 @@ export class ModelGateway {
     const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
     let modelRequest = firstRequest(request, schema);
     for (let number = 1; ; number += 1) {
-      const startedAt = this.clock.now();
+      const start = this.startCall();
       const result = await this.call(modelRequest, schema, deadline);
-      await this.report(number, modelRequest.model, startedAt, result, request);
+      await this.report(number, modelRequest.model, start, result, request);
       if ('output' in result) return inference(result.output, result.response, number);
+      if ('defect' in result) throw result.defect;
       modelRequest = await this.requestAfter(modelRequest, result.failure, result.response, spent, deadline);
     }
   }
@@ -139,7 +172,7 @@ export class ModelGateway {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
     const schema = this.schemas.of(request.outputSchema);
     const modelRequest = firstRequest(request, schema);
-    const startedAt = this.clock.now();
+    const start = this.startCall();
     const { name, ...options } = callSpan(this.provider, modelRequest);
     const span = startSpan(name, options);
     let response: ModelResponse | undefined;
@@ -154,12 +187,13 @@ export class ModelGateway {
       result = { output: outputOf(response, schema), response };
     } catch (error) {
       failSpan(span, error);
-      result = { failure: failureWithin(deadline, error), response };
+      result = { failure: await this.settled(failureWithin(deadline, error), deadline), response };
     } finally {
       span.end();
     }
-    await this.report(1, modelRequest.model, startedAt, result, request);
+    await this.report(1, modelRequest.model, start, result, request);
     if ('failure' in result) throw result.failure;
+    if ('defect' in result) throw result.defect;
     yield { type: 'end', inference: inference(result.output, result.response, 1) };
   }
 
@@ -168,21 +202,29 @@ export class ModelGateway {
     await this.provider.close();
   }
 
-  private async report(number: number, model: string, startedAt: number, result: CallResult, request: InferenceRequest): Promise<void> {
-    const finishedAt = this.clock.now();
+  /** @throws ModelMisconfigured while there is no use in a call */
+  private startCall(): CallStart {
+    const reason = this.state.takeReason();
+    if (reason !== undefined) throw reason;
+    return { at: new Date(), atMs: this.clock.now() };
+  }
+
+  private async report(number: number, model: string, start: CallStart, result: CallResult, request: InferenceRequest): Promise<void> {
+    const durationMs = this.clock.now() - start.atMs;
     const { response } = result;
-    const failure = 'failure' in result ? result.failure : undefined;
-    countCall(model, this.provider, failure?.code ?? 'ok', finishedAt - startedAt, response);
+    const failure = 'failure' in result ? result.failure : 'defect' in result ? failureReason(result.defect) : undefined;
+    this.state.note('failure' in result ? result.failure : undefined);
+    countCall(model, this.provider, failure?.code ?? 'ok', durationMs, response);
     await request.onAttempt({
       number,
       model,
-      startedAt: new Date(startedAt),
-      finishedAt: new Date(finishedAt),
+      startedAt: start.at,
+      finishedAt: new Date(start.at.getTime() + durationMs),
       outcome: failure === undefined ? 'succeeded' : 'failed',
       errorCode: failure?.code ?? null,
       errorMessage: failure?.message ?? null,
       responseModel: response?.responseModel ?? null,
-      providerRequestId: response?.providerRequestId ?? failure?.providerRequestId ?? null,
+      providerRequestId: response?.providerRequestId ?? ('failure' in result ? result.failure.providerRequestId : undefined) ?? null,
       inputTokens: response?.usage?.inputTokens ?? null,
       outputTokens: response?.usage?.outputTokens ?? null,
     });
@@ -199,6 +241,7 @@ export class ModelGateway {
       });
     } catch (error) {
       if (error instanceof ModelFailure) return { failure: error, response };
+      if (response !== undefined) return { defect: error, response };
       throw error;
     }
   }
@@ -207,8 +250,37 @@ export class ModelGateway {
     try {
       return await this.provider.complete(request, callOptions(deadline));
     } catch (error) {
-      throw failureWithin(deadline, error);
+      throw await this.settled(failureWithin(deadline, error), deadline);
     }
+  }
+
+  /**
+   * Finds out whether a failure that does not say so concerns the one request: then the API takes a probe, and the request is refused for good.
+   * Names the address of a provider that is misconfigured.
+   */
+  private async settled(failure: ModelFailure, deadline: Deadline): Promise<ModelFailure> {
+    const { message, providerRequestId } = failure;
+    if (failure.mayConcernRequest) {
+      const ofProbe = await this.probe(deadline);
+      if (ofProbe === undefined) return new ModelRefused(message, { providerRequestId, cause: failure });
+      const isSame = ofProbe.code === failure.code;
+      if (!isSame) return new ModelUnavailable(message, { providerRequestId, cause: failure });
+    }
+    return failure instanceof ModelMisconfigured ? this.withAddress(failure) : failure;
+  }
+
+  private async probe(deadline: Deadline): Promise<ModelFailure | undefined> {
+    try {
+      await this.provider.probe(callOptions(deadline));
+      return undefined;
+    } catch (error) {
+      const failure = failureWithin(deadline, error);
+      return failure instanceof ModelMisconfigured ? this.withAddress(failure) : failure;
+    }
+  }
+
+  private withAddress({ message, providerRequestId, cause }: ModelMisconfigured): ModelMisconfigured {
+    return new ModelMisconfigured(`There is no model API at POST ${this.provider.server.href}. ${message}`, { providerRequestId, cause });
   }
 
   /**

@@ -9,9 +9,10 @@ export interface ModelRequest {
   readonly maxOutputTokens?: number | undefined;
 }
 
+/** Tokens as the provider counts them; undefined if it does not. */
 export interface Usage {
-  readonly inputTokens: number;
-  readonly outputTokens: number;
+  readonly inputTokens: number | undefined;
+  readonly outputTokens: number | undefined;
 }
 
 export interface ModelResponse {
@@ -45,7 +46,7 @@ export interface ModelProvider {
   readonly name: string;
   /** The provider's API that is called, such as `chat`: a label of metrics. */
   readonly api: string;
-  /** The address that is called. */
+  /** The address that requests are sent to, complete and without credentials. */
   readonly server: URL;
   /** Attributes of spans that only this provider has. */
   readonly attributes: Readonly<Record<string, string>>;
@@ -59,6 +60,11 @@ export interface ModelProvider {
    * @throws as {@link complete}, also after some deltas
    */
   stream(request: ModelRequest, options: ProviderCallOptions): AsyncIterable<ModelStreamEvent>;
+  /**
+   * Finds out whether the API is there and takes the key, with a request that costs nothing. Resolves if it does, whatever else it objects to.
+   * @throws ModelMisconfigured, ModelCredentialRefused, ModelUnavailable; the signal's reason if the signal ended the call
+   */
+  probe(options: ProviderCallOptions): Promise<void>;
   /** Waits for calls under way, then closes the connections. */
   close(): Promise<void>;
 }

@@ -4,6 +4,8 @@ interface ModelFailureDetails {
   /** The wait that the provider asks for, in ms. */
   retryAfterMs?: number | undefined;
   providerRequestId?: string | undefined;
+  /** True if the response does not say whether it concerns this request alone or every one. The gateway then finds out. */
+  mayConcernRequest?: boolean | undefined;
   cause?: unknown;
 }
 
@@ -11,9 +13,11 @@ interface ModelFailureDetails {
 export abstract class ModelFailure extends DomainError {
   override readonly retryAfterMs?: number;
   readonly providerRequestId?: string;
+  readonly mayConcernRequest: boolean;
 
-  constructor(message: string, { retryAfterMs, providerRequestId, cause }: ModelFailureDetails = {}) {
+  constructor(message: string, { retryAfterMs, providerRequestId, mayConcernRequest = false, cause }: ModelFailureDetails = {}) {
     super(message, { cause });
+    this.mayConcernRequest = mayConcernRequest;
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
     if (providerRequestId !== undefined) this.providerRequestId = providerRequestId;
   }
@@ -33,6 +37,16 @@ export class ModelLimited extends ModelFailure {
 export class ModelCredentialRefused extends ModelFailure {
   readonly code = 'model.credential';
   override readonly ours = true;
+}
+
+/**
+ * There is no model API at the address that is configured. The operator has to mend it, so events wait as long as that takes and are never parked.
+ * It is a state of the provider, which the gateway keeps: while it lasts, no request is sent but a probe now and then.
+ */
+export class ModelMisconfigured extends ModelFailure {
+  readonly code = 'model.misconfigured';
+  override readonly ours = true;
+  override readonly retryWithinMs = 15_000;
 }
 
 /** The provider refuses this request for good: unknown model, wrong parameter, too long a context, a policy, a refusal of the model. */

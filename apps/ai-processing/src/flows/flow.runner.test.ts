@@ -65,6 +65,8 @@ class MemoryJournal implements StepJournal {
     return Promise.resolve();
   }
 
+  failCall(_step: string): void {}
+
   recordCall(_step: string, _request: CallRecord): Promise<void> {
     return Promise.resolve();
   }

@@ -26,6 +26,8 @@ export interface StepJournal {
   keep(finished: FinishedStep): Promise<Json>;
   /** Stores the outputs kept so far, and that the step is about to call out. @throws RunLeaseLost */
   noteCall(step: string): Promise<void>;
+  /** Notes that the call returned with a failure, so that no result of it is missing. */
+  failCall(step: string): void;
   /** Keeps one finished request of the call. */
   recordCall(step: string, request: CallRecord): Promise<void>;
 }
@@ -90,7 +92,12 @@ export class FlowRunner {
 
   private async callFrom<T>(step: CompiledStep, make: MakeCall<T>): Promise<T> {
     await this.journal.noteCall(step.id);
-    return make((request) => this.journal.recordCall(step.id, request));
+    try {
+      return await make((request) => this.journal.recordCall(step.id, request));
+    } catch (error) {
+      if (error instanceof DomainError && !this.signal.aborted) this.journal.failCall(step.id);
+      throw error;
+    }
   }
 
   private async conclude(event: EventView, steps: Readonly<Record<string, Json>>): Promise<FlowResult> {

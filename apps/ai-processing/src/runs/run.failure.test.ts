@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { failureReason } from '#libs/contracts';
 import { LogUnavailable } from '#libs/messaging';
-import { ModelCredentialRefused, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from '#libs/models';
+import { ModelCredentialRefused, ModelLimited, ModelMisconfigured, ModelOutputInvalid, ModelRefused, ModelUnavailable } from '#libs/models';
 import { actionAfter } from './run.failure.js';
 
 const retries = 5;
@@ -11,7 +11,7 @@ test('a model that is down is tried again until the budget is spent', () => {
   expect(actionAfter(new ModelUnavailable('down'), 5, retries)).toBe('give-up');
 });
 
-test.each([new ModelLimited('429'), new ModelCredentialRefused('401'), new LogUnavailable('away')])(
+test.each([new ModelLimited('429'), new ModelCredentialRefused('401'), new ModelMisconfigured('404'), new LogUnavailable('away')])(
   'a run waits out %s however long it takes, and it uses up nothing',
   (error) => expect(actionAfter(error, 1_000, retries)).toBe('wait'),
 );

@@ -71,6 +71,13 @@ test('a failed request is stored at once, and its call is not open when the run 
   expect(contents().at(-1)).toEqual(['', 0, 'released']);
 });
 
+test('a call that failed before any request is not open when the run ends with it', async () => {
+  await journal.noteCall('assess');
+  journal.failCall('assess');
+  await journal.end({ state: 'released', failure: 'does-not-count' });
+  expect(contents().at(-1)).toEqual(['', 0, 'released']);
+});
+
 test('a call that was broken off stays open, and the next holder counts it', async () => {
   await journal.noteCall('assess');
   await journal.end({ state: 'released', failure: 'does-not-count' });

@@ -40,6 +40,10 @@ export class RunJournal implements StepJournal {
     }
   }
 
+  failCall(step: string): void {
+    this.open.set(step, 'failed');
+  }
+
   async recordCall(step: string, request: CallRecord): Promise<void> {
     this.calls.push({ step, request });
     if (request.outcome === 'succeeded') return; // written with its step

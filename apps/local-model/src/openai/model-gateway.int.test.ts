@@ -40,7 +40,7 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
   beforeEach(() => {
     waits = [];
     attempts = [];
-    const clock = { now: () => Date.now(), sleep: async (ms: number) => void waits.push(ms) };
+    const clock = { now: () => performance.now(), sleep: async (ms: number) => void waits.push(ms) };
     const provider = new OpenAiProvider({ baseUrl: `${service.url}${localModelBasePath}`, apiKey: 'any', api });
     gateway = new ModelGateway({ provider, clock });
   });

@@ -1,58 +1,111 @@
 import type { OpenAI } from 'openai';
-import type { ChatCompletion, ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
-import type { CompletionUsage } from 'openai/resources/completions';
+import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
 import type { ModelRequest, ModelResponse, ModelStreamEvent, Usage } from '../../model-provider.js';
 import { ModelUnavailable } from '../../model.errors.js';
+import { bodyOf, contentText, parseExactly, textOf, tokensOf, valuesIn } from './answer-body.js';
+import type { Body, Parsed } from './answer-body.js';
+import { errorFrom, errorOf } from './error-body.js';
 import type { OpenAiApi } from './openai-api.js';
-import { streamCut } from './openai.failures.js';
-
-type FinishReason = ChatCompletion.Choice['finish_reason'];
+import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /chat/completions`. */
 export function chatCompletions(client: OpenAI): OpenAiApi {
   return {
+    path: 'chat/completions',
     complete: async (request, options) => {
-      const { data, request_id } = await client.chat.completions.create(bodyOf(request), options).withResponse();
-      return responseOf(data, request_id ?? undefined);
+      const response = await client.chat.completions.create(requestBody(request), options).asResponse();
+      return answerOf(await valuesIn(response), request.model, response.headers.get('x-request-id'));
     },
     stream: (request, options) => streamed(client, request, options),
   };
 }
 
 async function* streamed(client: OpenAI, request: ModelRequest, options: OpenAI.RequestOptions): AsyncGenerator<ModelStreamEvent> {
-  const body = { ...bodyOf(request), stream: true, stream_options: { include_usage: true } } as const;
+  const body = { ...requestBody(request), stream: true, stream_options: { include_usage: true } } as const;
   const { data: chunks, request_id } = await client.chat.completions.create(body, options).withResponse();
-  let text = '';
-  let refusal = '';
-  let finishReason: FinishReason | null = null;
-  let model = request.model;
-  let usage: CompletionUsage | undefined;
+  const answer = new ChatAnswer(request.model, request_id);
   for await (const chunk of chunks) {
-    model = chunk.model;
-    usage = chunk.usage ?? usage;
-    const choice = chunk.choices[0]; // none in the chunk that brings the usage
-    if (choice === undefined) continue;
-    finishReason = choice.finish_reason ?? finishReason;
-    refusal += choice.delta.refusal ?? '';
-    const delta = choice.delta.content ?? '';
-    if (delta === '') continue;
-    text += delta;
-    yield { type: 'delta', text: delta };
+    const text = answer.add({ value: chunk, text: undefined });
+    if (text !== '') yield { type: 'delta', text };
   }
-  if (finishReason === null) throw streamCut(request_id);
-  yield {
-    type: 'end',
-    response: {
-      text,
-      ...finishOf(finishReason, refusal || null),
-      responseModel: model,
-      usage: usageOf(usage),
-      providerRequestId: request_id ?? undefined,
-    },
-  };
+  yield { type: 'end', response: answer.end() };
 }
 
-function bodyOf({ model, turns, schema, temperature, maxOutputTokens }: ModelRequest): ChatCompletionCreateParamsNonStreaming {
+/** @param values the completion, or the chunks of a stream that was not asked for */
+function answerOf(values: readonly Parsed[], model: string, requestId: string | null): ModelResponse {
+  const answer = new ChatAnswer(model, requestId);
+  for (const value of values) answer.add(value);
+  if (!answer.hasChoice)
+    throw new ModelUnavailable('The provider answered without a choice', { providerRequestId: requestId ?? undefined });
+  return answer.end();
+}
+
+/** Limits of output tokens, as servers name them. */
+const truncatedReasons = new Set(['length', 'max_tokens', 'MAX_TOKENS', 'model_length', 'model_context_window_exceeded']);
+const filteredReasons = new Set(['content_filter', 'SAFETY', 'RECITATION', 'PROHIBITED_CONTENT', 'sensitive', 'refusal']);
+/** The provider, or the one behind it, ended the answer early. */
+const brokenReasons = new Set(['error', 'network_error', 'abort', 'insufficient_system_resource']);
+
+/** A completion, or the chunks of one as they arrive. */
+class ChatAnswer {
+  hasChoice = false;
+  private text = '';
+  private refusal = '';
+  private finishReason: string | undefined;
+  private usage: Usage | undefined;
+  private isChunked = false;
+
+  constructor(
+    private model: string,
+    private readonly requestId: string | null,
+  ) {}
+
+  /** Returns the text that the completion or chunk adds. @throws ModelFailure for an error in it */
+  add({ value, text: source }: { value: unknown; text: string | undefined }): string {
+    const body = bodyOf(value);
+    const choice = firstChoice(body);
+    const error = choice?.['error'] ? errorFrom(choice['error']) : errorOf(value);
+    if (error !== undefined) throw failureInBody(error, this.requestId ?? undefined);
+    this.model = textOf(body['model']) ?? this.model;
+    this.usage = usageOf(body['usage']) ?? this.usage;
+    if (choice === undefined) return ''; // such as the chunk that brings the usage
+    this.hasChoice = true;
+    this.isChunked ||= 'delta' in choice;
+    this.finishReason = textOf(choice['finish_reason']) ?? this.finishReason;
+    const { content, refusal } = messageOf(choice);
+    this.refusal += textOf(refusal) ?? '';
+    const text = contentText(content, () => (source === undefined ? content : messageOf(firstChoice(parseExactly(source))!)['content']));
+    this.text += text;
+    return text;
+  }
+
+  end(): ModelResponse {
+    if (this.isChunked && this.finishReason === undefined) throw streamCut(this.requestId);
+    const reason = this.finishReason ?? 'stop';
+    const providerRequestId = this.requestId ?? undefined;
+    if (brokenReasons.has(reason)) throw new ModelUnavailable(`The provider ended the answer early: ${reason}`, { providerRequestId });
+    const refusal = textOf(this.refusal) ?? (filteredReasons.has(reason) ? 'the content filter stopped it' : undefined);
+    return {
+      text: this.text,
+      finish: refusal === undefined ? (truncatedReasons.has(reason) ? 'truncated' : 'complete') : 'refused',
+      ...(refusal === undefined ? {} : { refusal }),
+      responseModel: this.model,
+      usage: this.usage,
+      providerRequestId,
+    };
+  }
+}
+
+function firstChoice({ choices }: Body): Body | undefined {
+  const [choice] = Array.isArray(choices) ? (choices as unknown[]) : [];
+  return choice === undefined || choice === null ? undefined : bodyOf(choice);
+}
+
+function messageOf(choice: Body): Body {
+  return bodyOf(choice['message'] ?? choice['delta']);
+}
+
+function requestBody({ model, turns, schema, temperature, maxOutputTokens }: ModelRequest): ChatCompletionCreateParamsNonStreaming {
   return {
     model,
     messages: [...turns],
@@ -62,24 +115,8 @@ function bodyOf({ model, turns, schema, temperature, maxOutputTokens }: ModelReq
   };
 }
 
-function responseOf(completion: ChatCompletion, providerRequestId: string | undefined): ModelResponse {
-  const choice = completion?.choices?.[0];
-  if (choice?.message === undefined) throw new ModelUnavailable('The provider answered without a choice', { providerRequestId });
-  return {
-    text: choice.message.content ?? '',
-    ...finishOf(choice.finish_reason, choice.message.refusal),
-    responseModel: completion.model,
-    usage: usageOf(completion.usage),
-    providerRequestId,
-  };
-}
-
-function finishOf(reason: FinishReason, refused: string | null | undefined): Pick<ModelResponse, 'finish' | 'refusal'> {
-  const refusal = refused ?? (reason === 'content_filter' ? 'the content filter stopped it' : undefined);
-  if (refusal !== undefined) return { finish: 'refused', refusal };
-  return { finish: reason === 'length' ? 'truncated' : 'complete' };
-}
-
-function usageOf(usage: CompletionUsage | undefined): Usage | undefined {
-  return usage && { inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens };
+function usageOf(value: unknown): Usage | undefined {
+  const { prompt_tokens, completion_tokens } = bodyOf(value);
+  const usage = { inputTokens: tokensOf(prompt_tokens), outputTokens: tokensOf(completion_tokens) };
+  return usage.inputTokens === undefined && usage.outputTokens === undefined ? undefined : usage;
 }

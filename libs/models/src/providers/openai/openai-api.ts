@@ -3,6 +3,8 @@ import type { ModelRequest, ModelResponse, ModelStreamEvent } from '../../model-
 
 /** The format of one of OpenAI's two HTTP APIs. It throws what the SDK throws, or a ModelFailure that the response itself reports. */
 export interface OpenAiApi {
+  /** The path of its requests, below the base address. */
+  readonly path: string;
   complete(request: ModelRequest, options: OpenAI.RequestOptions): Promise<ModelResponse>;
   stream(request: ModelRequest, options: OpenAI.RequestOptions): AsyncIterable<ModelStreamEvent>;
 }

@@ -1,22 +1,52 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
 import { longestPauseMs, parseRetryAfter } from '#libs/retries';
-import { ModelCredentialRefused, ModelFailure, ModelLimited, ModelRefused, ModelUnavailable } from '../../model.errors.js';
-
-/** A 429 with one of these codes is no rate limit: the account has no credit left, and waiting does not help. */
-const quotaCodes = new Set(['insufficient_quota', 'billing_hard_limit_reached', 'billing_not_active']);
+import {
+  ModelCredentialRefused,
+  ModelFailure,
+  ModelLimited,
+  ModelMisconfigured,
+  ModelRefused,
+  ModelUnavailable,
+} from '../../model.errors.js';
+import { errorFrom } from './error-body.js';
+import type { ErrorBody } from './error-body.js';
 
 const messageLimit = 500;
 
-/** An error as the APIs put it into a body: of an error status, of a failed response, or of an event in a stream. */
-interface ErrorBody {
-  readonly code?: string | null | undefined;
-  readonly type?: string | null | undefined;
-  readonly message: string;
+/** The account has no credit left, whatever the status says: waiting does not help. */
+const quotaCodes = new Set(['insufficient_quota', 'billing_hard_limit_reached', 'billing_not_active', 'insufficient_balance']);
+const keyCodes = new Set(['invalid_api_key', 'API_KEY_INVALID', 'authentication_error', 'invalid_authentication', 'UNAUTHENTICATED']);
+const limitCodes = new Set(['rate_limit_exceeded', 'rate_limit_error', 'RESOURCE_EXHAUSTED', 'too_many_requests']);
+const passingCodes = new Set([
+  ...['server_error', 'internal_error', 'internal_server_error', 'vector_store_timeout', 'overloaded', 'overloaded_error'],
+  ...['api_error', 'engine_overloaded', 'service_unavailable', 'timeout', 'INTERNAL', 'UNAVAILABLE'],
+]);
+const moderationCodes = new Set([
+  'content_filter',
+  'content_policy_violation',
+  'moderation_blocked',
+  'sensitive',
+  'data_inspection_failed',
+]);
+const refusedCodes = new Set(['invalid_request_error', 'invalid_prompt', 'context_length_exceeded', 'BadRequestError', 'INVALID_ARGUMENT']);
+const modelCodes = new Set(['model_not_found', 'DeploymentNotFound', 'model_not_available', 'ModelError']);
+const addressCodes = new Set(['unknown_url', 'not_found_url']);
+
+const keyWords = /\bapi key (?:not valid|provided)|(?:incorrect|invalid) api key/i;
+const moderationWords = /\bmoderat|\bflagged\b|content (?:policy|management policy|filter)|safety (?:system|filter|policy)/i;
+const sizeWords = /fewer max_tokens|can only afford|request too large|reduce (?:the length|your prompt|max_tokens)/i;
+const modelWords = /\b(?:model|deployment|endpoints? found|providers? (?:is|are) available)\b/i;
+const addressWords = /\b(?:invalid|unknown(?: request)?) url\b|unexpected endpoint|cannot (?:post|get) \/|no route/i;
+
+interface FailureDetails {
+  readonly providerRequestId: string | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
 }
 
 /**
  * Classifies a failed call, whatever the SDK threw. The caller has ruled out an abort by its own signal.
- * An error that is none of the SDK's comes from reading the body, such as a `SyntaxError` if it is not JSON.
+ * An error that is none of the SDK's comes from reading the body of a stream, such as a `SyntaxError` if it is not JSON.
  */
 export function failureOfCall(error: unknown, nowMs: number): ModelFailure {
   if (error instanceof ModelFailure) return error;
@@ -25,15 +55,17 @@ export function failureOfCall(error: unknown, nowMs: number): ModelFailure {
     return new ModelUnavailable(`The connection to the provider failed: ${rootMessage(error)}`, { cause: error });
   }
   if (error instanceof APIError) {
-    return error.status === undefined ? failureInStream(error) : failureOfStatus(error, error.status, nowMs);
+    const providerRequestId = error.requestID ?? undefined;
+    const body = errorFrom(error.error ?? { message: error.message });
+    if (error.status === undefined) return failureOfBody(body, 'The provider broke the stream off', { cause: error, providerRequestId });
+    return failureOfStatus(error.status, body, { cause: error, providerRequestId, retryAfterMs: retryAfterOf(error.headers, nowMs) });
   }
   return new ModelUnavailable(`The provider's answer could not be read: ${rootMessage(error)}`, { cause: error });
 }
 
-/** A response of the responses API can fail after its 200: the error then stands in its body. An unknown code is taken as permanent. */
-export function failureInResponse(error: ErrorBody, providerRequestId: string | undefined): ModelFailure {
-  const message = `The provider answered ${error.code}: ${error.message.slice(0, messageLimit)}`;
-  return failureOfBody(error, message, { providerRequestId }) ?? new ModelRefused(message, { providerRequestId });
+/** An error in the body of a response with status 200. */
+export function failureInBody(body: ErrorBody, providerRequestId: string | undefined): ModelFailure {
+  return failureOfBody(body, 'The provider answered 200 with an error', { providerRequestId });
 }
 
 /** The stream closed before the response was complete. */
@@ -41,41 +73,72 @@ export function streamCut(providerRequestId: string | null): ModelUnavailable {
   return new ModelUnavailable('The stream ended before the response was complete', { providerRequestId: providerRequestId ?? undefined });
 }
 
-/** An error event after the 200 of a stream. An unknown one is taken as transient, because the request itself had been accepted. */
-function failureInStream(error: APIError): ModelFailure {
-  const message = `The provider broke the stream off: ${error.message.slice(0, messageLimit)}`;
-  const details = { cause: error, providerRequestId: error.requestID ?? undefined };
-  return failureOfBody(error, message, details) ?? new ModelUnavailable(message, details);
+/** An error without a status of its own. One that says nothing known is taken as transient, because the request itself had been accepted. */
+function failureOfBody(body: ErrorBody, what: string, details: FailureDetails): ModelFailure {
+  if (body.status !== undefined) return failureOfStatus(body.status, body, details);
+  const message = `${what}: ${reasonOf(body)}`;
+  if (isOf(quotaCodes, body) || isOf(keyCodes, body)) return new ModelCredentialRefused(message, details);
+  if (isOf(limitCodes, body)) return sizeWords.test(body.message) ? new ModelRefused(message, details) : new ModelLimited(message, details);
+  if (isOf(addressCodes, body) || addressWords.test(body.message)) return new ModelMisconfigured(message, details);
+  if (isOf(passingCodes, body)) return new ModelUnavailable(message, details);
+  const isFinal = isModeration(body) || isOf(refusedCodes, body) || isOf(modelCodes, body);
+  return isFinal ? new ModelRefused(message, details) : new ModelUnavailable(message, details);
 }
 
-function failureOfBody(
-  { code, type }: ErrorBody,
-  message: string,
-  details: { providerRequestId: string | undefined; cause?: unknown },
-): ModelFailure | undefined {
-  if (quotaCodes.has(code ?? '') || code === 'invalid_api_key') return new ModelCredentialRefused(message, details);
-  if (code === 'rate_limit_exceeded') return new ModelLimited(message, details);
-  if (code === 'server_error' || code === 'vector_store_timeout' || type === 'server_error') return new ModelUnavailable(message, details);
-  return type === 'invalid_request_error' ? new ModelRefused(message, details) : undefined;
-}
-
-function failureOfStatus(error: APIError, status: number, nowMs: number): ModelFailure {
-  const message = `The provider answered ${error.message.slice(0, messageLimit)}`;
-  const details = { cause: error, providerRequestId: error.requestID ?? undefined };
-  const retryable = { ...details, retryAfterMs: retryAfterOf(error.headers, nowMs) };
+function failureOfStatus(status: number, body: ErrorBody, details: FailureDetails): ModelFailure {
+  const message = `The provider answered ${status}: ${reasonOf(body)}`;
+  if (status >= 300 && status < 400) return new ModelMisconfigured(`${message} (redirects are not followed)`, details);
   switch (status) {
     case 401:
-    case 402:
-    case 403:
       return new ModelCredentialRefused(message, details);
+    case 402:
+      return sizeWords.test(body.message) ? new ModelRefused(message, details) : new ModelCredentialRefused(message, details);
+    case 403:
+      return failureOfForbidden(body, message, details);
+    case 404:
+      return failureOfNotFound(body, message, details);
+    case 405:
+      return new ModelMisconfigured(message, details);
     case 429:
-      return quotaCodes.has(error.code ?? '') ? new ModelCredentialRefused(message, details) : new ModelLimited(message, retryable);
+      if (isOf(quotaCodes, body)) return new ModelCredentialRefused(message, details);
+      return sizeWords.test(body.message) ? new ModelRefused(message, details) : new ModelLimited(message, details);
     case 408: // the provider gave up waiting for the request
     case 409: // the provider waited for a lock in vain
-      return new ModelUnavailable(message, retryable);
+    case 425: // too early
+    case 498: // no capacity left for this class of service
+    case 499: // the provider's own proxy gave up
+      return new ModelUnavailable(message, details);
     default:
-      return status >= 500 ? new ModelUnavailable(message, retryable) : new ModelRefused(message, details);
+      if (status >= 500) return new ModelUnavailable(message, details);
+      return isOf(keyCodes, body) || keyWords.test(body.message)
+        ? new ModelCredentialRefused(message, details)
+        : new ModelRefused(message, details);
   }
+}
+
+/** 403 is a matter of the key, of the input (moderation) or of the model. Without a sign of the last two, the gateway has to find out. */
+function failureOfForbidden(body: ErrorBody, message: string, details: FailureDetails): ModelFailure {
+  if (isModeration(body) || isOf(modelCodes, body)) return new ModelRefused(message, details);
+  return new ModelCredentialRefused(message, { ...details, mayConcernRequest: !isOf(keyCodes, body) && !isOf(quotaCodes, body) });
+}
+
+/** 404 is a matter of the model or of the address. Without a sign of either, the gateway has to find out. */
+function failureOfNotFound(body: ErrorBody, message: string, details: FailureDetails): ModelFailure {
+  if (isOf(addressCodes, body) || addressWords.test(body.message)) return new ModelMisconfigured(message, details);
+  if (isOf(modelCodes, body) || modelWords.test(body.message)) return new ModelRefused(message, details);
+  return new ModelMisconfigured(message, { ...details, mayConcernRequest: true });
+}
+
+function isModeration(body: ErrorBody): boolean {
+  return body.isModeration || isOf(moderationCodes, body) || moderationWords.test(body.message);
+}
+
+function isOf(codes: ReadonlySet<string>, { code, type }: ErrorBody): boolean {
+  return codes.has(code ?? '') || codes.has(type ?? '');
+}
+
+function reasonOf({ code, message }: ErrorBody): string {
+  return `${code === undefined || message.includes(code) ? '' : `${code}: `}${message}`.slice(0, messageLimit);
 }
 
 /** `retry-after-ms` is OpenAI's own and finer than the standard `Retry-After`. Both are cut to {@link longestPauseMs}. */

@@ -1,8 +1,12 @@
-import { OpenAI } from 'openai';
+import { APIError, OpenAI } from 'openai';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent, ProviderCallOptions } from '../../model-provider.js';
+import { ModelLimited, ModelRefused, ModelUnavailable } from '../../model.errors.js';
+import type { ModelFailure } from '../../model.errors.js';
+import { valuesIn } from './answer-body.js';
 import { chatCompletions } from './chat-completions.js';
+import { errorOf } from './error-body.js';
 import type { OpenAiApi } from './openai-api.js';
-import { failureOfCall } from './openai.failures.js';
+import { failureInBody, failureOfCall } from './openai.failures.js';
 import { responses } from './responses.js';
 import { Transport } from './transport.js';
 
@@ -23,6 +27,7 @@ export class OpenAiProvider implements ModelProvider {
   readonly server: URL;
   readonly attributes: Readonly<Record<string, string>>;
   private readonly transport: Transport;
+  private readonly client: OpenAI;
   private readonly format: OpenAiApi;
   private readonly now: () => number;
 
@@ -38,9 +43,10 @@ export class OpenAiProvider implements ModelProvider {
       fetch: this.transport.fetch,
     });
     this.api = api;
-    this.server = new URL(baseUrl);
+    this.client = client;
     this.attributes = { 'openai.api.type': api === 'chat' ? 'chat_completions' : 'responses' };
     this.format = api === 'chat' ? chatCompletions(client) : responses(client);
+    this.server = addressOf(baseUrl, this.format.path);
     this.now = now;
   }
 
@@ -62,7 +68,36 @@ export class OpenAiProvider implements ModelProvider {
     }
   }
 
+  /** Sends a request without its members. A server that has the API refuses it for that, and none bills it. */
+  async probe({ signal, timeoutMs }: ProviderCallOptions): Promise<void> {
+    try {
+      const [answer] = await valuesIn(
+        await this.client.post(`/${this.format.path}`, { body: {}, signal, timeout: timeoutMs }).asResponse(),
+      );
+      const error = errorOf(answer?.value);
+      if (error !== undefined) throw failureInBody(error, undefined);
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = failureOfCall(error, this.now());
+      if (showsThatApiIsThere(failure, error)) return;
+      throw failure;
+    }
+  }
+
   async close(): Promise<void> {
     await this.transport.close();
   }
+}
+
+function addressOf(baseUrl: string, path: string): URL {
+  const url = new URL(`${baseUrl.replace(/\/$/, '')}/${path}`);
+  url.username = '';
+  url.password = '';
+  return url;
+}
+
+/** A request that is refused for its content, or that breaks the server's code (500), has reached the API. */
+function showsThatApiIsThere(failure: ModelFailure, error: unknown): boolean {
+  if (failure instanceof ModelRefused || failure instanceof ModelLimited) return true;
+  return failure instanceof ModelUnavailable && error instanceof APIError && error.status === 500;
 }

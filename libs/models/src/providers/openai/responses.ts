@@ -1,42 +1,61 @@
 import type { OpenAI } from 'openai';
-import type { Response, ResponseCreateParamsNonStreaming, ResponseStreamEvent } from 'openai/resources/responses/responses';
+import type { ResponseCreateParamsNonStreaming } from 'openai/resources/responses/responses';
 import type { ModelRequest, ModelResponse, ModelStreamEvent } from '../../model-provider.js';
 import { ModelUnavailable } from '../../model.errors.js';
+import { bodyOf, contentText, parseExactly, textOf, tokensOf, valuesIn } from './answer-body.js';
+import type { Body, Parsed } from './answer-body.js';
+import { errorOf } from './error-body.js';
 import type { OpenAiApi } from './openai-api.js';
-import { failureInResponse, streamCut } from './openai.failures.js';
+import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /responses`. Nothing is stored at the provider. */
 export function responses(client: OpenAI): OpenAiApi {
   return {
+    path: 'responses',
     complete: async (request, options) => {
-      const { data, request_id } = await client.responses.create(bodyOf(request), options).withResponse();
-      return responseOf(data, data?.output_text, request_id ?? undefined);
+      const response = await client.responses.create(requestBody(request), options).asResponse();
+      const requestId = response.headers.get('x-request-id');
+      const whole = wholeIn(await valuesIn(response));
+      if (whole === undefined) throw streamCut(requestId);
+      return answerOf(whole.value, request.model, requestId, () => whole.exactly());
     },
     stream: (request, options) => streamed(client, request, options),
   };
 }
 
 async function* streamed(client: OpenAI, request: ModelRequest, options: OpenAI.RequestOptions): AsyncGenerator<ModelStreamEvent> {
-  const { data: events, request_id } = await client.responses.create({ ...bodyOf(request), stream: true }, options).withResponse();
+  const { data: events, request_id } = await client.responses.create({ ...requestBody(request), stream: true }, options).withResponse();
   let text = '';
-  let ended: Response | undefined;
+  let ended: unknown;
   for await (const event of events) {
     ended = endIn(event) ?? ended;
     if (event.type !== 'response.output_text.delta') continue;
-    text += event.delta;
-    yield { type: 'delta', text: event.delta };
+    const delta = textOf(event.delta);
+    if (delta === undefined) continue;
+    text += delta;
+    yield { type: 'delta', text: delta };
   }
   if (ended === undefined) throw streamCut(request_id);
-  yield { type: 'end', response: responseOf(ended, text, request_id ?? undefined) };
+  yield { type: 'end', response: { ...answerOf(ended, request.model, request_id), text } };
+}
+
+const lastEvents = new Set<unknown>(['response.completed', 'response.incomplete', 'response.failed']);
+
+/** The response itself, or the one in the last event of a stream that was not asked for. */
+function wholeIn(parts: readonly Parsed[]): { value: unknown; exactly: () => Body } | undefined {
+  const [first] = parts;
+  const end = parts.findLast(({ value }) => endIn(value) !== undefined);
+  if (end !== undefined) return { value: endIn(end.value), exactly: () => bodyOf(endIn(parseExactly(end.text))) };
+  return first === undefined || parts.length > 1 ? undefined : { value: first.value, exactly: () => parseExactly(first.text) };
 }
 
 /** The response as it ended, if the event is the last one of its stream. */
-function endIn(event: ResponseStreamEvent): Response | undefined {
-  const isEnd = event.type === 'response.completed' || event.type === 'response.incomplete' || event.type === 'response.failed';
-  return isEnd ? event.response : undefined;
+function endIn(value: unknown): unknown {
+  const event = bodyOf(value);
+  return lastEvents.has(event['type']) ? event['response'] : undefined;
 }
 
-function bodyOf({ model, turns, schema, temperature, maxOutputTokens }: ModelRequest): ResponseCreateParamsNonStreaming {
+function requestBody({ model, turns, schema, temperature, maxOutputTokens }: ModelRequest): ResponseCreateParamsNonStreaming {
   const [system, ...conversation] = turns;
   return {
     model,
@@ -49,26 +68,43 @@ function bodyOf({ model, turns, schema, temperature, maxOutputTokens }: ModelReq
   };
 }
 
-function responseOf(response: Response, text: string, providerRequestId: string | undefined): ModelResponse {
-  if (response?.error) throw failureInResponse(response.error, providerRequestId);
-  if (!Array.isArray(response?.output)) throw new ModelUnavailable('The provider answered without an output', { providerRequestId });
-  const stop = response.incomplete_details?.reason;
-  const refusal = refusalIn(response) ?? (stop === 'content_filter' ? 'the content filter stopped it' : undefined);
-  const { usage } = response;
+function answerOf(value: unknown, model: string, requestId: string | null, exactly: () => Body = () => bodyOf(value)): ModelResponse {
+  const providerRequestId = requestId ?? undefined;
+  const body = bodyOf(value);
+  const error = errorOf(value);
+  if (error !== undefined) throw failureInBody(error, providerRequestId);
+  if (!Array.isArray(body['output'])) throw new ModelUnavailable('The provider answered without an output', { providerRequestId });
+  const stop = bodyOf(body['incomplete_details'])['reason'];
+  const refusal = refusalIn(body) ?? (stop === 'content_filter' ? 'the content filter stopped it' : undefined);
   return {
-    text,
+    text: messagesIn(body)
+      .map(({ content }, at) => contentText(content, () => messagesIn(exactly())[at]!['content']))
+      .join(''),
     finish: refusal === undefined ? (stop === 'max_output_tokens' ? 'truncated' : 'complete') : 'refused',
     refusal,
-    responseModel: response.model,
-    usage: usage && { inputTokens: usage.input_tokens, outputTokens: usage.output_tokens },
+    responseModel: textOf(body['model']) ?? model,
+    usage: usageOf(body['usage']),
     providerRequestId,
   };
 }
 
-function refusalIn(response: Response): string | undefined {
-  for (const item of response.output) {
-    if (item.type !== 'message') continue;
-    for (const part of item.content) if (part.type === 'refusal') return part.refusal;
+function usageOf(value: unknown): ModelResponse['usage'] {
+  const { input_tokens, output_tokens } = bodyOf(value);
+  const usage = { inputTokens: tokensOf(input_tokens), outputTokens: tokensOf(output_tokens) };
+  return usage.inputTokens === undefined && usage.outputTokens === undefined ? undefined : usage;
+}
+
+function messagesIn({ output }: Body): Body[] {
+  return Array.isArray(output) ? (output as unknown[]).map(bodyOf).filter(({ type }) => type === 'message') : [];
+}
+
+function refusalIn(body: Body): string | undefined {
+  for (const { content } of messagesIn(body)) {
+    if (!Array.isArray(content)) continue;
+    for (const part of content as unknown[]) {
+      const { type, refusal } = bodyOf(part);
+      if (type === 'refusal' && textOf(refusal) !== undefined) return textOf(refusal);
+    }
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Agent, request } from 'undici';
+import { errorIn } from './error-body.js';
 
 /**
  * The part of `fetch` that the SDK needs, with keep-alive connections of its own. It costs half the CPU of undici's `fetch`, because a JSON response
@@ -25,13 +26,21 @@ export class Transport {
     return new Response(content, { status: statusCode, headers: headers as Record<string, string> });
   };
 
-  /** Providers repeat a key that they refuse, and the messages of errors are stored with the run. */
+  /**
+   * Errors are given the form that the SDK reads, because it passes over the reason in any other. Providers repeat a key that they refuse, and the
+   * messages of errors are stored with the run, so the key is removed.
+   */
   private textOf(statusCode: number, text: string): string | null {
-    return (statusCode < 400 || this.apiKey.length < 8 ? text : text.replaceAll(this.apiKey, '[redacted]')) || null;
+    if (statusCode < 300) return text || null;
+    return inSdkForm(this.apiKey.length < 8 ? text : text.replaceAll(this.apiKey, '[redacted]'));
   }
 
   /** Waits for calls under way, then closes the connections. */
   async close(): Promise<void> {
     await this.agent.close();
   }
+}
+
+function inSdkForm(text: string): string {
+  return /^\s*\{\s*"error"\s*:\s*\{/.test(text) ? text : JSON.stringify({ error: errorIn(text) });
 }
