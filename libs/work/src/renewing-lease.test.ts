@@ -35,6 +35,15 @@ test('one renewal may fail; when storage stays away, the work ends while the cla
   expect(lease.isLost).toBe(true);
 });
 
+test.each([-7_200_000, 7_200_000])('the length of a claim does not depend on a clock of the day that steps by %d ms', async (stepMs) => {
+  using lease = leaseOf(() => Promise.reject(new Error('away')));
+  vi.setSystemTime(Date.now() + stepMs);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(lease.isLost).toBe(false);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(lease.isLost).toBe(true);
+});
+
 test('the work also ends with the outer signal, and that is no lost claim', () => {
   const stop = new AbortController();
   using lease = leaseOf(() => Promise.resolve(true), stop.signal);

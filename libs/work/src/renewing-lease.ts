@@ -18,7 +18,7 @@ export interface RenewingLeaseOptions {
 export class RenewingLease implements Disposable {
   private readonly lost = new AbortController();
   private readonly renewals: Periodically;
-  private renewedAtMs = Date.now();
+  private renewedAtMs = performance.now();
   /** Aborts when the claim is lost, or with the outer signal. */
   readonly signal: AbortSignal;
 
@@ -37,11 +37,11 @@ export class RenewingLease implements Disposable {
   }
 
   private async renew(disposed: AbortSignal): Promise<void> {
-    const startedAtMs = Date.now();
+    const startedAtMs = performance.now();
     const renewed = await this.options.renew().catch(() => undefined);
     if (disposed.aborted) return;
     if (renewed === true) this.renewedAtMs = startedAtMs;
-    if (renewed !== false && Date.now() - this.renewedAtMs <= this.options.leaseMs / 2) return;
+    if (renewed !== false && performance.now() - this.renewedAtMs <= this.options.leaseMs / 2) return;
     this.lost.abort(this.options.lost());
     void this.renewals.stop();
   }

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RateLimits, duration } from './rate-limits.js';
 
 let now: number;
@@ -7,7 +7,18 @@ beforeEach(() => {
   now = 0;
 });
 
+afterEach(() => void vi.useRealTimers());
+
 describe('the rate limits', () => {
+  it('refill although the clock of the day stepped back by two hours', () => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+    const one = new RateLimits({ requestsPerMinute: 1, tokensPerMinute: 1_000 });
+    one.admit(1);
+    vi.setSystemTime(Date.now() - 7_200_000);
+    vi.advanceTimersByTime(60_000);
+    expect(() => one.admit(1)).not.toThrow();
+  });
+
   it('turn a request away when requests are spent, and say when to come back', () => {
     const two = limits(2, 1_000);
     two.admit(1);

@@ -6,7 +6,7 @@ export class RateLimits {
   private readonly requests: TokenBucket;
   private readonly tokens: TokenBucket;
 
-  constructor(limits: { requestsPerMinute: number; tokensPerMinute: number }, now: () => number = () => Date.now()) {
+  constructor(limits: { requestsPerMinute: number; tokensPerMinute: number }, now: () => number = () => performance.now()) {
     this.requests = new TokenBucket(limits.requestsPerMinute, now);
     this.tokens = new TokenBucket(limits.tokensPerMinute, now);
   }
