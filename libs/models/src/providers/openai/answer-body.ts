@@ -67,7 +67,7 @@ const otherParts = new Set([
  */
 export function contentText(content: unknown, exactly: () => unknown = () => content): string {
   if (content === null || content === undefined) return '';
-  if (typeof content !== 'object') return String(content);
+  if (typeof content !== 'object') return typeof content === 'string' ? content : JSON.stringify(content);
   if (!Array.isArray(content)) return isTextPart(content) ? textOfPart(content) : JSON.stringify(exactly());
   const parts = content as unknown[];
   if (

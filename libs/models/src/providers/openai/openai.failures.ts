@@ -18,8 +18,18 @@ const quotaCodes = new Set(['insufficient_quota', 'billing_hard_limit_reached', 
 const keyCodes = new Set(['invalid_api_key', 'API_KEY_INVALID', 'authentication_error', 'invalid_authentication', 'UNAUTHENTICATED']);
 const limitCodes = new Set(['rate_limit_exceeded', 'rate_limit_error', 'RESOURCE_EXHAUSTED', 'too_many_requests']);
 const passingCodes = new Set([
-  ...['server_error', 'internal_error', 'internal_server_error', 'vector_store_timeout', 'overloaded', 'overloaded_error'],
-  ...['api_error', 'engine_overloaded', 'service_unavailable', 'timeout', 'INTERNAL', 'UNAVAILABLE'],
+  'server_error',
+  'internal_error',
+  'internal_server_error',
+  'vector_store_timeout',
+  'overloaded',
+  'overloaded_error',
+  'api_error',
+  'engine_overloaded',
+  'service_unavailable',
+  'timeout',
+  'INTERNAL',
+  'UNAVAILABLE',
 ]);
 const moderationCodes = new Set([
   'content_filter',
