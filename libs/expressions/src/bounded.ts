@@ -6,7 +6,7 @@ interface SyntaxNode {
 }
 
 /**
- * Where the value of a node goes. A `result` may hold the same part of the input many times over: it is copied under a limit. An `operand` must
+ * The place that the value of a node goes to. A `result` may hold the same part of the input many times over: it is copied under a limit. An `operand` must
  * not, because functions and comparisons read it whole, in one step.
  */
 type Use = 'result' | 'operand';

@@ -15,7 +15,7 @@ export interface EvaluationRequest {
   readonly input: string;
 }
 
-/** What the process answers: the value as JSON text, undefined for no value; or why it failed. */
+/** The answer of the process: the value as JSON text, undefined for no value; or why it failed. */
 export type EvaluationAnswer =
   | { readonly value: string | undefined }
   | { readonly failed: string; readonly limit: ExpressionLimit | undefined }

@@ -13,7 +13,7 @@ export interface ExpressionOptions {
   depth?: number;
   /** Most items in one sequence, such as `[1..n]`. Default 100 000. */
   items?: number;
-  /** Whose expression it is: of one owner, one evaluation runs outside of this process at a time. Default: all that name none are one owner. */
+  /** The tenant that the expression belongs to. Of one owner, one evaluation runs outside of this process at a time. Default: all that name none are one owner. */
   owner?: string;
 }
 

@@ -45,7 +45,7 @@ export interface StepOutput {
  */
 export type StepWork = (input: StepInput, context: StepContext) => Promise<StepOutput>;
 
-/** What the compilation of a step may use. */
+/** The services that the compilation of a step may use. */
 export interface StepServices {
   readonly models: ModelGateway;
   /** Compiles an expression of the flow's tenant. @throws ExpressionInvalid */
