@@ -1,19 +1,21 @@
 /**
  * `npm run docs:check`: every path and every npm command that a document names exists, its GraphQL fits the schema, every dependency has its row in
- * the decisions, and every property of a document has a description. Prints what does not hold, and where.
+ * the decisions, and every property of a document and every place of the schema has a description. Prints what does not hold, and where.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildSchema, parse, validate } from 'graphql';
-import { undescribedProperties } from './descriptions.js';
+import { undescribedProperties, undescribedSdl } from './descriptions.js';
 
 const { scripts, dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
   string,
   Record<string, string>
 >;
 const builtIn = new Set(['install', 'ci', 'start', 'test']);
-const schema = buildSchema(readFileSync('docs/schema.graphql', 'utf8'));
+const sdlFile = 'docs/schema.graphql';
+const sdl = readFileSync(sdlFile, 'utf8');
+const schema = buildSchema(sdl);
 const problems: string[] = [];
 
 for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { encoding: 'utf8' }).trim().split('\n')) {
@@ -51,6 +53,7 @@ for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
 const documents = 'docs/documents.schema.json';
 for (const path of undescribedProperties(JSON.parse(readFileSync(documents, 'utf8'))))
   problems.push(`${documents}: ${path} has no description`);
+for (const path of undescribedSdl(sdl)) problems.push(`${sdlFile}: ${path} has no description`);
 
 for (const problem of problems) console.log(problem);
 process.exit(problems.length === 0 ? 0 : 1);

@@ -53,7 +53,16 @@ export type { BulkOperationKind, BulkSelection, CommandHead } from './records/co
 export { DeadLettered } from './records/dead-lettered.js';
 export type { DeadLetterKind } from './records/dead-lettered.js';
 export { apiVersion } from './documents/document-of.js';
-export { canHoldSecrets, document, documentKinds, mapSecrets, marksOf, referencesOf, tenantOf } from './documents/document.js';
+export {
+  canHoldSecrets,
+  describedDocumentKinds,
+  document,
+  documentKinds,
+  mapSecrets,
+  marksOf,
+  referencesOf,
+  tenantOf,
+} from './documents/document.js';
 export type { Document, DocumentKind } from './documents/document.js';
 export type { Mark, MarkedValue } from './documents/marks.js';
 export { clearText } from './documents/secret.js';
@@ -63,6 +72,6 @@ export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
-export { stepKinds, stepOrder } from './documents/flow.document.js';
+export { describedStepKinds, stepKinds, stepOrder } from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder } from './documents/flow.document.js';
 export type { DestinationDocument, DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.document.js';

@@ -4,17 +4,31 @@ import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
 import { entity, enumeration, id, timestamp, valuesOf } from '../operations/shape.js';
 
-export const scope = enumeration('Scope', valuesOf(scopes));
+export const scope = enumeration(
+  'Scope',
+  valuesOf(scopes, {
+    ingest: 'Push events to `POST /v1/events`.',
+    read: 'Query, and subscribe to changes.',
+    operate: 'Replay, redeliver, settle dead letters, enable destinations, and run bulk operations.',
+    review: 'Decide reviews. No operation needs it.',
+    admin: 'Apply, read and remove documents, and manage API keys.',
+  }),
+  'A right of an API key.',
+);
 
-export const apiKey = entity('ApiKey', {
-  id,
-  name: z.string(),
-  scopes: z.array(scope).readonly(),
-  createdAt: timestamp,
-  createdBy: z.string(),
-  expiresAt: timestamp.nullable(),
-  revokedAt: timestamp.nullable(),
-});
+export const apiKey = entity(
+  'ApiKey',
+  {
+    id: id.describe('The id of the key, for `revokeApiKey`. It is no secret.'),
+    name: z.string().describe('What people call it, as `createApiKey` was given it.'),
+    scopes: z.array(scope).readonly().describe('What the key may do.'),
+    createdAt: timestamp.describe('When it was made.'),
+    createdBy: z.string().describe('Who made it: `key:` with the id of a key, or `operator`.'),
+    expiresAt: timestamp.nullable().describe('From when it is refused; null if it does not expire.'),
+    revokedAt: timestamp.nullable().describe('When it was revoked; null if it was not.'),
+  },
+  { about: 'A key that calls the API for one tenant. Its secret is not kept.' },
+);
 
 export const listApiKeys = query({
   name: 'apiKeys',
@@ -36,13 +50,17 @@ export const createApiKey = command({
       .string()
       .refine((name) => name.trim().length >= 1 && name.trim().length <= 100, { error: 'must have 1 to 100 characters' })
       .describe('1 to 100 characters that tell people what it is for.'),
-    scopes: z.array(scope).min(1, { error: 'must name at least one scope' }).max(20, { error: 'may have at most 20 entries' }),
+    scopes: z
+      .array(scope)
+      .min(1, { error: 'must name at least one scope' })
+      .max(20, { error: 'may have at most 20 entries' })
+      .describe('What the key may do: 1 to 20 scopes; repeats are dropped.'),
     expiresAt: timestamp
       .refine((at) => at.getTime() > Date.now(), { error: 'must be in the future' })
       .nullish()
       .describe('Default: never.'),
   }),
-  result: { apiKey, key: z.string().describe('The whole key, `mr_…`. Shown once.') },
+  result: { apiKey: apiKey.describe('The new key, without its secret.'), key: z.string().describe('The whole key, `mr_…`. Shown once.') },
   failures: ['tenant.unknown'],
 });
 export type CreateApiKeyInput = InputOf<typeof createApiKey>;
@@ -53,7 +71,7 @@ export const revokeApiKey = command({
     'Ends a key: every process refuses it as soon as it has heard, at once as a rule and within 30 seconds at most. Revoking it again changes nothing.',
   scope: 'admin',
   cost: { weight: 10 },
-  input: z.strictObject({ id }),
-  result: { apiKey },
+  input: z.strictObject({ id: id.describe('The id of the key, from `apiKeys`.') }),
+  result: { apiKey: apiKey.describe('The key as it is now, with `revokedAt`.') },
   failures: ['apiKey.unknown'],
 });

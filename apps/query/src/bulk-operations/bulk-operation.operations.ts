@@ -6,6 +6,7 @@ import { eventFilter } from '../events/event.operations.js';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
 import {
+  commandId,
   count,
   entity,
   enumeration,
@@ -22,27 +23,42 @@ import {
 
 export const bulkOperationKind = enumeration(
   'BulkOperationKind',
-  valuesOf(bulkOperationKinds),
+  valuesOf(bulkOperationKinds, {
+    replay: 'A replay of an event: its flows run again as a new generation.',
+    redelivery: 'A redelivery of a delivery, with its effect key unchanged.',
+  }),
   'The command that is ordered for each item.',
 );
-export const bulkSelection = enumeration('BulkSelection', valuesOf(bulkSelections));
-export const bulkOperationState = enumeration('BulkOperationState', {
-  running: 'Under way, or waiting for its turn.',
-  completed: 'Everything is ordered. The fate of each item stands at the item.',
-  cancelled: null,
-  failed: null,
-});
+export const bulkSelection = enumeration(
+  'BulkSelection',
+  valuesOf(bulkSelections, {
+    events: 'Events.',
+    deliveries: 'Deliveries.',
+    deadLetters: 'Open dead letters: of runs for a replay, of deliveries for a redelivery.',
+  }),
+  'The list that a bulk operation takes its items from.',
+);
+export const bulkOperationState = enumeration(
+  'BulkOperationState',
+  {
+    running: 'Under way, or waiting for its turn.',
+    completed: 'Everything is ordered. The fate of each item stands at the item.',
+    cancelled: 'It was cancelled; what was ordered before goes on.',
+    failed: 'It stopped at an error; see `errorCode`.',
+  },
+  'How far a bulk operation got.',
+);
 
 export const bulkOperation = entity(
   'BulkOperation',
   {
-    id,
-    kind: bulkOperationKind,
-    state: bulkOperationState,
-    selection: bulkSelection,
+    id: id.describe('The id, `bop_…`, from `bulkReplay` or `bulkRedeliver`.'),
+    kind: bulkOperationKind.describe('What is ordered for each item.'),
+    state: bulkOperationState.describe('Whether it is under way, or how it ended.'),
+    selection: bulkSelection.describe('The list that its items come from.'),
     filter: json.nonoptional().describe('The conditions that its items meet.'),
-    flow: z.string().nullable(),
-    ratePerSecond: z.int(),
+    flow: z.string().nullable().describe('The only flow that a replay runs; null for all that match, and for redeliveries.'),
+    ratePerSecond: z.int().describe('The most commands that are appended per second.'),
     total: count.nullable().describe('How many items matched when it started; null until they are counted.'),
     done: z
       .int()
@@ -51,25 +67,30 @@ export const bulkOperation = entity(
       ),
     failed: z.int().describe('Items whose command the log will never take.'),
     actor: z.string().describe('Who asked for it.'),
-    startedAt: timestamp,
-    finishedAt: timestamp.nullable(),
-    errorCode: z.string().nullable().describe('Why it failed.'),
-    errorMessage: z.string().nullable(),
+    startedAt: timestamp.describe('When it was taken up.'),
+    finishedAt: timestamp.nullable().describe('When it completed, failed or was cancelled; null while it runs.'),
+    errorCode: z.string().nullable().describe('Why it failed, as a code; null unless it failed.'),
+    errorMessage: z.string().nullable().describe('Why it failed, for a person; null unless it failed.'),
   },
   { idPrefix: 'bop', about: 'Many replays or redeliveries that were asked for at once.' },
 );
 export type BulkOperationRow = z.infer<typeof bulkOperation>;
 
-export const bulkOperationFilter = inputObject('BulkOperationFilter', {
-  kind: bulkOperationKind.nullish(),
-  state: bulkOperationState.nullish(),
-});
+export const bulkOperationFilter = inputObject(
+  'BulkOperationFilter',
+  {
+    kind: bulkOperationKind.nullish().describe('Only operations that order this.'),
+    state: bulkOperationState.nullish().describe('Only operations in this state.'),
+  },
+  'Which bulk operations a list has. All conditions given must hold.',
+);
 export type BulkOperationFilter = z.infer<typeof bulkOperationFilter>;
 
 export const getBulkOperation = query({
   name: 'bulkOperation',
+  about: 'A bulk operation by its id; null if there is none.',
   scope: 'read',
-  input: z.strictObject({ id }),
+  input: z.strictObject({ id: id.describe('The id of the bulk operation, `bop_…`.') }),
   output: bulkOperation.nullable(),
   failures: [],
 });
@@ -79,7 +100,10 @@ export const listBulkOperations = query({
   about: 'Bulk operations, the last started first.',
   scope: 'read',
   cost: { weight: 5 },
-  input: z.strictObject({ ...pageArguments, filter: bulkOperationFilter.nullish() }),
+  input: z.strictObject({
+    ...pageArguments,
+    filter: bulkOperationFilter.nullish().describe('Only the rows that meet all of these conditions; default: every row.'),
+  }),
   output: pageOf(bulkOperation),
   failures: [],
 });
@@ -99,12 +123,16 @@ export const bulkReplay = command({
   scope: 'operate',
   cost: { weight: 200 },
   input: z.strictObject({
-    filter: oneOf('BulkReplayFilter', {
-      events: eventFilter.optional().describe('These events, in whatever state.'),
-      deadLetters: deadLetterFilter
-        .optional()
-        .describe('Events with an open dead letter of kind RUN, each with the flow that was given up.'),
-    }),
+    filter: oneOf(
+      'BulkReplayFilter',
+      {
+        events: eventFilter.optional().describe('These events, in whatever state.'),
+        deadLetters: deadLetterFilter
+          .optional()
+          .describe('Events with an open dead letter of kind RUN, each with the flow that was given up.'),
+      },
+      'Which events a bulk replay takes. Exactly one field is given.',
+    ).describe('Which events are replayed.'),
     flow: z
       .string()
       .nullish()
@@ -128,12 +156,16 @@ export const bulkRedeliver = command({
   scope: 'operate',
   cost: { weight: 200 },
   input: z.strictObject({
-    filter: oneOf('BulkRedeliverFilter', {
-      deliveries: deliveryFilter
-        .optional()
-        .describe('These deliveries; `state` must be given, because DELIVERED ones would be sent again.'),
-      deadLetters: deadLetterFilter.optional().describe('Deliveries with an open dead letter.'),
-    }),
+    filter: oneOf(
+      'BulkRedeliverFilter',
+      {
+        deliveries: deliveryFilter
+          .optional()
+          .describe('These deliveries; `state` must be given, because DELIVERED ones would be sent again.'),
+        deadLetters: deadLetterFilter.optional().describe('Deliveries with an open dead letter.'),
+      },
+      'Which deliveries a bulk redelivery takes. Exactly one field is given.',
+    ).describe('Which deliveries are redelivered.'),
     ratePerSecond,
     dryRun,
     idempotencyKey,
@@ -151,8 +183,8 @@ export const cancelBulkOperation = command({
   about: 'Orders nothing more; what was ordered goes on. An operation that is over stays as it is.',
   scope: 'operate',
   cost: { weight: 20 },
-  input: z.strictObject({ id, idempotencyKey }),
-  result: { commandId: id, operation: bulkOperation.describe('As it was when the cancel was ordered.') },
+  input: z.strictObject({ id: id.describe('The id of the bulk operation, `bop_…`.'), idempotencyKey }),
+  result: { commandId, operation: bulkOperation.describe('As it was when the cancel was ordered.') },
   aboutResult: 'The cancel is ordered; the operation hears of it within a second.',
   failures: ['bulkOperation.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
 });

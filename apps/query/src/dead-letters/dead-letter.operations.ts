@@ -1,34 +1,46 @@
 import { z } from 'zod';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
-import { entity, enumeration, id, idempotencyKey, inputObject, pageArguments, pageOf, timestamp } from '../operations/shape.js';
+import { commandId, entity, enumeration, id, idempotencyKey, inputObject, pageArguments, pageOf, timestamp } from '../operations/shape.js';
 
-export const deadLetterKind = enumeration('DeadLetterKind', {
-  record: 'A record of the log that nobody could process.',
-  run: null,
-  delivery: null,
-});
-export const deadLetterResolution = enumeration('DeadLetterResolution', {
-  replayed: 'A later generation of the run completed.',
-  redelivered: 'The delivery arrived after all.',
-  retried: 'The record was handled after all.',
-  skipped: 'An operator gave it up.',
-});
-export const holdReason = enumeration('HoldReason', {
-  poison: 'A record, or a run of it, was given up.',
-  overflow: 'There are more records than memory has room for. It ends by itself.',
-});
+export const deadLetterKind = enumeration(
+  'DeadLetterKind',
+  {
+    record: 'A record of the log that nobody could process.',
+    run: 'A run that was given up.',
+    delivery: 'A delivery that was given up.',
+  },
+  'The kind of work that was given up.',
+);
+export const deadLetterResolution = enumeration(
+  'DeadLetterResolution',
+  {
+    replayed: 'A later generation of the run completed.',
+    redelivered: 'The delivery arrived after all.',
+    retried: 'The record was handled after all.',
+    skipped: 'An operator gave it up.',
+  },
+  'How a dead letter was settled.',
+);
+export const holdReason = enumeration(
+  'HoldReason',
+  {
+    poison: 'A record, or a run of it, was given up.',
+    overflow: 'There are more records than memory has room for. It ends by itself.',
+  },
+  'Why records of a customer wait.',
+);
 
 export const deadLetter = entity(
   'DeadLetter',
   {
-    id,
-    kind: deadLetterKind,
-    customer: z.string(),
-    code: z.string(),
-    message: z.string(),
+    id: id.describe('The id, for `skipDeadLetter` and `retryDeadLetter`.'),
+    kind: deadLetterKind.describe('What was given up.'),
+    customer: z.string().describe('The key of the customer that it concerns.'),
+    code: z.string().describe('The code of the failure, from the closed list in `docs/failures.md`.'),
+    message: z.string().describe('What went wrong, for a person.'),
     position: z.string().nullable().describe('The position of the record in the log, for kind RECORD: `topic/partition/offset`.'),
-    createdAt: timestamp,
+    createdAt: timestamp.describe('When it was given up.'),
     resolvedAt: timestamp.nullable().describe('When it was put right, or given up for good.'),
     resolution: deadLetterResolution.nullable().describe('Null while it is not resolved.'),
   },
@@ -40,33 +52,38 @@ export const hold = entity(
   'Hold',
   {
     group: z.string().describe('The consumer group: `flows` for runs, `deliveries` for what follows from decisions.'),
-    topic: z.string(),
-    customer: z.string(),
-    reason: holdReason,
-    retryRequestedAt: timestamp.nullable(),
-    createdAt: timestamp,
+    topic: z.string().describe('The topic of the log that the records stand on.'),
+    customer: z.string().describe('The key of the customer whose records wait.'),
+    reason: holdReason.describe('Why they wait.'),
+    retryRequestedAt: timestamp.nullable().describe('When an operator asked to try the failed record again; null if nobody did.'),
+    createdAt: timestamp.describe('When the hold began.'),
     heldRecords: z.int().describe('The failed record included.'),
   },
   { about: 'Records of one customer that wait, in the order of the log, until something that failed before them is settled.' },
 );
 export type HoldRow = z.infer<typeof hold> & { deadLetterId: string | null };
 
-export const deadLetterFilter = inputObject('DeadLetterFilter', {
-  customer: z.string().nullish(),
-  kind: deadLetterKind.nullish(),
-  code: z.string().nullish(),
-  resolved: z.boolean().nullish().describe('False: those that still wait for an operator.'),
-  flow: z.string().nullish().describe('Of runs of this flow, and of their deliveries.'),
-  destination: z.string().nullish().describe('Of deliveries to this destination.'),
-  createdFrom: timestamp.nullish(),
-  createdBefore: timestamp.nullish(),
-});
+export const deadLetterFilter = inputObject(
+  'DeadLetterFilter',
+  {
+    customer: z.string().nullish().describe('The key of a customer.'),
+    kind: deadLetterKind.nullish().describe('Only what is of this kind.'),
+    code: z.string().nullish().describe('Only failures with this code.'),
+    resolved: z.boolean().nullish().describe('False: those that still wait for an operator.'),
+    flow: z.string().nullish().describe('Of runs of this flow, and of their deliveries.'),
+    destination: z.string().nullish().describe('Of deliveries to this destination.'),
+    createdFrom: timestamp.nullish().describe('Given up at this time or later.'),
+    createdBefore: timestamp.nullish().describe('Given up before this time.'),
+  },
+  'Which dead letters a list has. All conditions given must hold.',
+);
 export type DeadLetterFilter = z.infer<typeof deadLetterFilter>;
 
 export const getDeadLetter = query({
   name: 'deadLetter',
+  about: 'A dead letter by its id; null if there is none.',
   scope: 'read',
-  input: z.strictObject({ id }),
+  input: z.strictObject({ id: id.describe('The id of the dead letter.') }),
   output: deadLetter.nullable(),
   failures: [],
 });
@@ -76,7 +93,10 @@ export const listDeadLetters = query({
   about: 'Everything that was given up, the last first.',
   scope: 'read',
   cost: { weight: 5 },
-  input: z.strictObject({ ...pageArguments, filter: deadLetterFilter.nullish() }),
+  input: z.strictObject({
+    ...pageArguments,
+    filter: deadLetterFilter.nullish().describe('Only the rows that meet all of these conditions; default: every row.'),
+  }),
   output: pageOf(deadLetter),
   failures: [],
 });
@@ -85,8 +105,9 @@ const settlement = {
   scope: 'operate',
   cost: { weight: 20 },
   inputName: 'SettleDeadLetterInput',
-  input: z.strictObject({ id, idempotencyKey }),
-  result: { commandId: id, deadLetter },
+  aboutInput: 'The input of `skipDeadLetter` and `retryDeadLetter`.',
+  input: z.strictObject({ id: id.describe('The id of the dead letter, from `deadLetters`.'), idempotencyKey }),
+  result: { commandId, deadLetter: deadLetter.describe('As it was when the command was given.') },
   aboutResult: 'The command is on the log; the dead letter shows when it is resolved.',
 } as const;
 

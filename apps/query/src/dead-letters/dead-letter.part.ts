@@ -22,10 +22,16 @@ export const deadLetterPart = part({
   node: { entity: deadLetter, find: ({ load }, id) => load(deadLetterById, id) },
   fields: [
     fieldsOf<DeadLetterRow>(deadLetter, (field) => ({
-      event: field(event.nullable(), async ({ eventId }, { load }) => (eventId === null ? null : load(eventById, eventId))),
-      run: field(run.nullable(), async ({ runId }, { load }) => (runId === null ? null : load(runById, runId))),
-      delivery: field(delivery.nullable(), async ({ deliveryId }, { load }) =>
-        deliveryId === null ? null : load(deliveryById, deliveryId),
+      event: field(
+        event.nullable().describe('The event that it concerns; null for a record that names none.'),
+        async ({ eventId }, { load }) => (eventId === null ? null : load(eventById, eventId)),
+      ),
+      run: field(run.nullable().describe('The run that it concerns; null if none.'), async ({ runId }, { load }) =>
+        runId === null ? null : load(runById, runId),
+      ),
+      delivery: field(
+        delivery.nullable().describe('The delivery that was given up; null for other kinds.'),
+        async ({ deliveryId }, { load }) => (deliveryId === null ? null : load(deliveryById, deliveryId)),
       ),
       holds: field(holds.describe('The customers’ records that wait for it, one hold per consumer group.'), ({ id }, { load }) =>
         load(holdsOfDeadLetter, id),

@@ -1,32 +1,53 @@
 import { z } from 'zod';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
-import { entity, enumeration, id, idempotencyKey, inputObject, json, pageArguments, pageOf, timestamp } from '../operations/shape.js';
+import {
+  commandId,
+  entity,
+  enumeration,
+  id,
+  idempotencyKey,
+  inputObject,
+  json,
+  pageArguments,
+  pageOf,
+  timestamp,
+} from '../operations/shape.js';
 
-export const deliveryState = enumeration('DeliveryState', {
-  pending: 'Under way: an attempt is due, running or will be repeated.',
-  delivered: null,
-  parked: 'Given up; it waits for a redelivery, or to be skipped.',
-  skipped: 'Given up for good by an operator.',
-});
-export const attemptOutcome = enumeration('AttemptOutcome', { succeeded: null, failed: null });
+export const deliveryState = enumeration(
+  'DeliveryState',
+  {
+    pending: 'Under way: an attempt is due, running or will be repeated.',
+    delivered: 'The destination accepted it.',
+    parked: 'Given up; it waits for a redelivery, or to be skipped.',
+    skipped: 'Given up for good by an operator.',
+  },
+  'How far a delivery got.',
+);
+export const attemptOutcome = enumeration(
+  'AttemptOutcome',
+  { succeeded: 'The destination accepted the request.', failed: 'The request was not accepted, or got no response.' },
+  'How an attempt ended.',
+);
 
 export const delivery = entity(
   'Delivery',
   {
     id: id.describe('Also the `webhook-id` and `Idempotency-Key` that the destination sees.'),
-    destination: z.string(),
-    state: deliveryState,
-    flow: z.string(),
+    destination: z.string().describe('The name of the Destination document.'),
+    state: deliveryState.describe('How far it got.'),
+    flow: z.string().describe('The name of the flow whose run planned it.'),
     step: z.string().describe('The `deliver` step of the flow.'),
-    generation: z.int(),
+    generation: z.int().describe('The generation of its run: 0 for the first.'),
     payload: json.describe('What is sent.'),
-    attemptCount: z.int(),
-    nextAttemptAt: timestamp.nullable(),
-    errorCode: z.string().nullable().describe('Why the last attempt failed.'),
-    errorMessage: z.string().nullable(),
-    createdAt: timestamp,
-    settledAt: timestamp.nullable(),
+    attemptCount: z.int().describe('How many attempts ended so far, those before a redelivery included.'),
+    nextAttemptAt: timestamp
+      .nullable()
+      .describe('When the next attempt is due; null if none is due: it waits behind another delivery of its queue, or it is settled.'),
+    errorCode: z.string().nullable().describe('Why the last attempt failed, as a code; null if none failed, or the last one succeeded.'),
+    errorMessage: z.string().nullable().describe('Why the last attempt failed, for a person; null as `errorCode` is.'),
+    createdAt: timestamp.describe('When it was planned.'),
+    settledAt: timestamp.nullable().describe('When it was delivered, parked or skipped; null while it is pending.'),
   },
   { idPrefix: 'dlv', about: 'One decision to one destination.' },
 );
@@ -36,32 +57,37 @@ export const attempt = entity(
   'Attempt',
   {
     number: z.int().describe('Counts from 1.'),
-    outcome: attemptOutcome,
+    outcome: attemptOutcome.describe('How it ended.'),
     status: z.int().nullable().describe('The HTTP status; null if there was no response.'),
-    errorCode: z.string().nullable(),
-    errorMessage: z.string().nullable(),
-    responseExcerpt: z.string().nullable(),
-    startedAt: timestamp,
-    finishedAt: timestamp,
+    errorCode: z.string().nullable().describe('Why it failed, as a code; null if it succeeded.'),
+    errorMessage: z.string().nullable().describe('Why it failed, for a person; null if it succeeded.'),
+    responseExcerpt: z.string().nullable().describe('The beginning of the response’s body, at most 16 KiB; null if there was no response.'),
+    startedAt: timestamp.describe('When the request began.'),
+    finishedAt: timestamp.describe('When it ended.'),
   },
   { about: 'One request to the destination.' },
 );
 export type AttemptRow = z.infer<typeof attempt> & { deliveryId: string };
 
-export const deliveryFilter = inputObject('DeliveryFilter', {
-  customer: z.string().nullish(),
-  destination: z.string().nullish(),
-  state: deliveryState.nullish(),
-  flow: z.string().nullish(),
-  createdFrom: timestamp.nullish(),
-  createdBefore: timestamp.nullish(),
-});
+export const deliveryFilter = inputObject(
+  'DeliveryFilter',
+  {
+    customer: z.string().nullish().describe('The key of a customer.'),
+    destination: z.string().nullish().describe('The name of a destination.'),
+    state: deliveryState.nullish().describe('Only deliveries in this state.'),
+    flow: z.string().nullish().describe('The name of a flow.'),
+    createdFrom: timestamp.nullish().describe('Planned at this time or later.'),
+    createdBefore: timestamp.nullish().describe('Planned before this time.'),
+  },
+  'Which deliveries a list has. All conditions given must hold.',
+);
 export type DeliveryFilter = z.infer<typeof deliveryFilter>;
 
 export const getDelivery = query({
   name: 'delivery',
+  about: 'A delivery by its id; null if there is none.',
   scope: 'read',
-  input: z.strictObject({ id }),
+  input: z.strictObject({ id: id.describe('The id of the delivery, `dlv_…`.') }),
   output: delivery.nullable(),
   failures: [],
 });
@@ -71,7 +97,10 @@ export const listDeliveries = query({
   about: 'Deliveries, the last created first.',
   scope: 'read',
   cost: { weight: 5 },
-  input: z.strictObject({ ...pageArguments, filter: deliveryFilter.nullish() }),
+  input: z.strictObject({
+    ...pageArguments,
+    filter: deliveryFilter.nullish().describe('Only the rows that meet all of these conditions; default: every row.'),
+  }),
   output: pageOf(delivery),
   failures: [],
 });
@@ -82,8 +111,8 @@ export const redeliver = command({
     'Tries a delivery again at once, with its effect key unchanged and a fresh retry budget. The same `idempotencyKey` asks for the same redelivery\nhowever often it is sent; with another input it is refused.',
   scope: 'operate',
   cost: { weight: 20 },
-  input: z.strictObject({ deliveryId: id, idempotencyKey }),
-  result: { commandId: id, delivery },
+  input: z.strictObject({ deliveryId: id.describe('The id of the delivery, `dlv_…`.'), idempotencyKey }),
+  result: { commandId, delivery: delivery.describe('As it was when the command was given.') },
   aboutResult: 'The command is on the log; the delivery, or a subscription, shows its effect.',
   failures: ['delivery.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
 });

@@ -16,9 +16,11 @@ export const deliveryPart = part({
   fields: [
     // A delivery always has its event and its run: both are stored before it is planned.
     fieldsOf<DeliveryRow>(delivery, (field) => ({
-      event: field(event, async ({ eventId }, { load }) => (await load(eventById, eventId))!),
-      run: field(run, async ({ runId }, { load }) => (await load(runById, runId))!),
-      attempts: field(priced({ weight: 2, rows: 3 }, z.array(attempt)), ({ id }, { load }) => load(attemptsOfDelivery, id)),
+      event: field(event.describe('The event that it follows from.'), async ({ eventId }, { load }) => (await load(eventById, eventId))!),
+      run: field(run.describe('The run that planned it.'), async ({ runId }, { load }) => (await load(runById, runId))!),
+      attempts: field(priced({ weight: 2, rows: 3 }, z.array(attempt)).describe('Its attempts, in order.'), ({ id }, { load }) =>
+        load(attemptsOfDelivery, id),
+      ),
     })),
   ],
   operations: [

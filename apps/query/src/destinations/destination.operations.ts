@@ -1,22 +1,26 @@
 import { z } from 'zod';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
-import { entity, enumeration, id, idempotencyKey, timestamp } from '../operations/shape.js';
+import { commandId, entity, enumeration, idempotencyKey, timestamp } from '../operations/shape.js';
 
-export const destinationState = enumeration('DestinationState', {
-  active: null,
-  open: 'It failed too often: nothing is sent until `until`, then a few deliveries find out whether it is back.',
-  limited: 'It asked for a pause until `until`.',
-  disabled: 'It answered 410: what is due is parked, until it is enabled or a new version of its document is applied.',
-});
+export const destinationState = enumeration(
+  'DestinationState',
+  {
+    active: 'Deliveries are sent.',
+    open: 'It failed too often: nothing is sent until `until`, then a few deliveries find out whether it is back.',
+    limited: 'It asked for a pause until `until`.',
+    disabled: 'It answered 410: what is due is parked, until it is enabled or a new version of its document is applied.',
+  },
+  'Whether a destination gets deliveries.',
+);
 
 export const destination = entity(
   'Destination',
   {
-    name: z.string(),
-    state: destinationState,
+    name: z.string().describe('The name of its document.'),
+    state: destinationState.describe('Whether it gets deliveries.'),
     since: timestamp.nullable().describe('When it entered this state; null if it is active.'),
-    until: timestamp.nullable(),
+    until: timestamp.nullable().describe('When an OPEN destination is probed, or a LIMITED one is active again; null otherwise.'),
     reason: z.string().nullable().describe('The code of the failure that led to the state.'),
   },
   { about: 'A system that decisions are delivered to.' },
@@ -39,8 +43,8 @@ export const enableDestination = command({
     'Delivers to a destination again that answered 410, and forgets its earlier failures. What was parked meanwhile is redelivered on its own. The\nsame `idempotencyKey` asks for the same thing however often it is sent.',
   scope: 'operate',
   cost: { weight: 20 },
-  input: z.strictObject({ name: z.string(), idempotencyKey }),
-  result: { commandId: id },
+  input: z.strictObject({ name: z.string().describe('The name of the destination.'), idempotencyKey }),
+  result: { commandId },
   aboutResult: 'The command is on the log; `destinations` shows its effect.',
   failures: ['destination.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
 });

@@ -1,34 +1,55 @@
 import { z } from 'zod';
-import { documentKinds } from '#libs/contracts';
+import { describedDocumentKinds } from '#libs/contracts';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
-import { entity, enumeration, inputObject, json, timestamp, valuesOf } from '../operations/shape.js';
+import { entity, enumeration, inputObject, json, timestamp } from '../operations/shape.js';
 
-export const documentKind = enumeration('DocumentKind', valuesOf(documentKinds), 'Spelled as in documents.');
-export const changeKind = enumeration('ChangeKind', { created: null, changed: null, unchanged: null, removed: null });
+export const documentKind = enumeration('DocumentKind', describedDocumentKinds, 'The kind of a document, spelled as in documents.');
+export const changeKind = enumeration(
+  'ChangeKind',
+  {
+    created: 'There was no such document.',
+    changed: 'It replaces another version.',
+    unchanged: 'The current version says the same; no version is added.',
+    removed: 'It was taken out of use.',
+  },
+  'What an apply or a removal does to a document.',
+);
 
-export const document = entity('Document', {
-  kind: documentKind,
-  name: z.string(),
-  version: z.int(),
-  createdAt: timestamp,
-  createdBy: z.string(),
-});
+export const document = entity(
+  'Document',
+  {
+    kind: documentKind.describe('What it declares.'),
+    name: z.string().describe('Its name, unique among documents of its kind.'),
+    version: z.int().describe('Counts from 1; each change adds one.'),
+    createdAt: timestamp.describe('When this version was applied.'),
+    createdBy: z.string().describe('Who applied this version: `key:` with the id of a key, or `operator`.'),
+  },
+  { about: 'The current version of a Tenant, Source, Flow or Destination as it was applied.' },
+);
 
-export const fieldDifference = entity('FieldDifference', {
-  path: z.string().describe('Such as `spec.steps.0.infer.model`.'),
-  before: json.describe('Null if the field is new.'),
-  after: json.describe('Null if the field is gone.'),
-});
+export const fieldDifference = entity(
+  'FieldDifference',
+  {
+    path: z.string().describe('Such as `spec.steps.0.infer.model`.'),
+    before: json.describe('Null if the field is new.'),
+    after: json.describe('Null if the field is gone.'),
+  },
+  { about: 'A field in which two versions of a document differ.' },
+);
 export type FieldDifference = z.infer<typeof fieldDifference>;
 
-export const documentChange = entity('DocumentChange', {
-  kind: documentKind,
-  name: z.string(),
-  change: changeKind,
-  version: z.int().describe('The version after it; for a dry run, the version it would get.'),
-  differences: z.array(fieldDifference).describe('Field by field; empty if nothing changed. Secrets appear as fingerprints.'),
-});
+export const documentChange = entity(
+  'DocumentChange',
+  {
+    kind: documentKind.describe('The kind of the document.'),
+    name: z.string().describe('The name of the document.'),
+    change: changeKind.describe('What was done; for a dry run, what would be.'),
+    version: z.int().describe('The version after it; for a dry run, the version it would get.'),
+    differences: z.array(fieldDifference).describe('Field by field; empty if nothing changed. Secrets appear as fingerprints.'),
+  },
+  { about: 'What an apply or a removal does to one document.' },
+);
 export type DocumentChange = z.infer<typeof documentChange>;
 
 export const listDocuments = query({
@@ -37,7 +58,7 @@ export const listDocuments = query({
     'The current documents of the tenant, by kind and name. A key without ADMIN gets those whose kind can hold no secret, such as flows; naming\nanother kind is refused.',
   scope: 'read',
   cost: { weight: 10 },
-  input: z.strictObject({ kind: documentKind.nullish() }),
+  input: z.strictObject({ kind: documentKind.nullish().describe('Only documents of this kind; default: all that the key may read.') }),
   output: z.array(document),
   failures: [],
 });
@@ -46,19 +67,26 @@ export const getDocument = query({
   name: 'document',
   about: 'The current version of a document. A kind that can hold secrets, such as Source or Destination, needs ADMIN.',
   scope: 'read',
-  input: z.strictObject({ kind: documentKind, name: z.string() }),
+  input: z.strictObject({
+    kind: documentKind.describe('The kind of the document.'),
+    name: z.string().describe('The name of the document.'),
+  }),
   output: document.nullable(),
   failures: [],
 });
 
-export const expectedVersion = inputObject('ExpectedVersion', {
-  kind: documentKind,
-  name: z.string(),
-  version: z
-    .int()
-    .min(0, { error: 'must be 0 or more' })
-    .describe('The version that the change was made to; 0 for a document that must be new.'),
-});
+export const expectedVersion = inputObject(
+  'ExpectedVersion',
+  {
+    kind: documentKind.describe('The kind of the document.'),
+    name: z.string().describe('The name of the document.'),
+    version: z
+      .int()
+      .min(0, { error: 'must be 0 or more' })
+      .describe('The version that the change was made to; 0 for a document that must be new.'),
+  },
+  'The version of a document that a change was made to.',
+);
 
 export type ExpectedVersion = z.infer<typeof expectedVersion>;
 
@@ -82,9 +110,12 @@ export const applyDocuments = command({
       .max(maxDocuments, { error: `may have at most ${maxDocuments} entries` })
       .nullish()
       .describe('For any of the documents: if another version is current, nothing is changed. Default: whichever is current is replaced.'),
-    dryRun: z.boolean().default(false),
+    dryRun: z.boolean().default(false).describe('Only compare: nothing is changed.'),
   }),
-  result: { changes: z.array(documentChange).describe('One per document, in the order given.'), dryRun: z.boolean() },
+  result: {
+    changes: z.array(documentChange).describe('One per document, in the order given.'),
+    dryRun: z.boolean().describe('True if nothing was changed, because the input asked for that.'),
+  },
   failures: ['document.invalid', 'document.versionMismatch'],
 });
 export type ApplyDocumentsInput = InputOf<typeof applyDocuments>;
@@ -95,11 +126,11 @@ export const removeDocument = command({
   scope: 'admin',
   cost: { weight: 20 },
   input: z.strictObject({
-    kind: documentKind,
-    name: z.string(),
+    kind: documentKind.describe('The kind of the document.'),
+    name: z.string().describe('The name of the document.'),
     expectedVersion: z.int().nullish().describe('If another version is current, nothing is removed. Default: whichever is current.'),
   }),
-  result: { change: documentChange },
+  result: { change: documentChange.describe('What was removed.') },
   failures: ['document.unknown', 'document.invalid', 'document.versionMismatch'],
 });
 export type RemoveDocumentInput = InputOf<typeof removeDocument>;

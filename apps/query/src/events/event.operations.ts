@@ -4,7 +4,15 @@ import { customer } from '../customers/customer.operations.js';
 import { query } from '../operations/operation.js';
 import { entity, enumeration, id, inputObject, pageArguments, pageOf, timestamp, valuesOf } from '../operations/shape.js';
 
-export const lane = enumeration('Lane', valuesOf(lanes), 'The priority class of an event, chosen at the door.');
+export const lane = enumeration(
+  'Lane',
+  valuesOf(lanes, {
+    high: 'The most urgent events.',
+    normal: 'The lane of a source that says nothing else.',
+    low: 'The least urgent events.',
+  }),
+  'The priority class of an event, chosen at the door.',
+);
 
 export const eventState = enumeration(
   'EventState',
@@ -22,37 +30,41 @@ export type EventState = z.infer<typeof eventState>;
 export const event = entity(
   'Event',
   {
-    id,
-    type: z.string(),
+    id: id.describe('The id, `evt_…`: it follows from the source and the partner’s own id, so a repeat has the same.'),
+    type: z.string().describe('What kind of fact it is, such as `invoice.paid`.'),
     source: z.string().describe('The name of the source it came through.'),
-    customer,
-    lane,
+    customer: customer.describe('The customer that it is about.'),
+    lane: lane.describe('Its priority class.'),
     providerEventId: z.string().nullable().describe('The partner’s own id, if it sends one.'),
-    contentType: z.string(),
+    contentType: z.string().describe('The media type of its body.'),
     occurredAt: timestamp.describe('When it happened, by the partner’s word.'),
-    receivedAt: timestamp,
+    receivedAt: timestamp.describe('When it arrived at Millrace.'),
     recordedAt: timestamp.describe('When it could first be queried.'),
-    traceId: z.string().nullable(),
+    traceId: z.string().nullable().describe('The id of the trace that it was received in; null if there was none.'),
   },
   { idPrefix: 'evt', about: 'A fact that a partner reported.' },
 );
 export type EventRow = z.infer<typeof event>;
 
-export const eventFilter = inputObject('EventFilter', {
-  customer: z.string().nullish(),
-  sources: z.array(z.string()).max(20, { error: 'may have at most 20 entries' }).nullish().describe('Names of sources, up to 20.'),
-  type: z.string().nullish().describe('A type, or a prefix with `*` after it: `invoice.paid`, `invoice.*`.'),
-  states: z.array(eventState).max(20, { error: 'may have at most 20 entries' }).nullish(),
-  receivedFrom: timestamp.nullish(),
-  receivedBefore: timestamp.nullish(),
-});
+export const eventFilter = inputObject(
+  'EventFilter',
+  {
+    customer: z.string().nullish().describe('The key of a customer.'),
+    sources: z.array(z.string()).max(20, { error: 'may have at most 20 entries' }).nullish().describe('Names of sources, up to 20.'),
+    type: z.string().nullish().describe('A type, or a prefix with `*` after it: `invoice.paid`, `invoice.*`.'),
+    states: z.array(eventState).max(20, { error: 'may have at most 20 entries' }).nullish().describe('In any of these states, up to 20.'),
+    receivedFrom: timestamp.nullish().describe('Received at this time or later.'),
+    receivedBefore: timestamp.nullish().describe('Received before this time.'),
+  },
+  'Which events a list has. All conditions given must hold.',
+);
 export type EventFilter = z.infer<typeof eventFilter>;
 
 export const getEvent = query({
   name: 'event',
   about: 'An event by its id.',
   scope: 'read',
-  input: z.strictObject({ id }),
+  input: z.strictObject({ id: id.describe('The id of the event, `evt_…`.') }),
   output: event.nullable(),
   failures: [],
 });
@@ -61,7 +73,10 @@ export const getEventFromSource = query({
   name: 'eventFromSource',
   about: 'An event by its partner’s id.',
   scope: 'read',
-  input: z.strictObject({ source: z.string(), providerEventId: z.string() }),
+  input: z.strictObject({
+    source: z.string().describe('The name of the source.'),
+    providerEventId: z.string().describe('The id that the partner gave the event.'),
+  }),
   output: event.nullable(),
   failures: [],
 });
@@ -71,7 +86,10 @@ export const listEvents = query({
   about: 'Events, the last received first.',
   scope: 'read',
   cost: { weight: 5 },
-  input: z.strictObject({ ...pageArguments, filter: eventFilter.nullish() }),
+  input: z.strictObject({
+    ...pageArguments,
+    filter: eventFilter.nullish().describe('Only the rows that meet all of these conditions; default: every row.'),
+  }),
   output: pageOf(event),
   failures: [],
 });

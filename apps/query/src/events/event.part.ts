@@ -21,7 +21,7 @@ export const eventPart = part({
   node: { entity: event, find: ({ load }, id) => load(eventById, id) },
   fields: [
     fieldsOf<EventRow>(event, (field) => ({
-      state: field(eventState, ({ id }, { load }) => load(eventStateOf, id)),
+      state: field(eventState.describe('How far it got.'), ({ id }, { load }) => load(eventStateOf, id)),
       data: field(
         json.describe('The body as flows see it: JSON as its value, a form as its fields, text as text, null for anything else.'),
         ({ id }, { load }) => load(eventData, id),

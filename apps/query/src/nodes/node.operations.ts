@@ -8,7 +8,7 @@ export const getNode = query({
   name: 'node',
   about: 'Anything with an id: an event, run, delivery, dead letter, customer or bulk operation of this tenant.',
   scope: 'read',
-  input: z.strictObject({ id }),
+  input: z.strictObject({ id: id.describe('The id, from any field `id` of a type that implements `Node`.') }),
   output: node.nullable(),
   failures: [],
 });
@@ -18,7 +18,12 @@ export const getNodes = query({
   about: 'The same for up to 100 ids, in their order; null for an id that does not exist.',
   scope: 'read',
   cost: { rows: maxNodes },
-  input: z.strictObject({ ids: z.array(id).max(maxNodes, { error: `may have at most ${maxNodes} entries` }) }),
+  input: z.strictObject({
+    ids: z
+      .array(id)
+      .max(maxNodes, { error: `may have at most ${maxNodes} entries` })
+      .describe('The ids, at most 100.'),
+  }),
   output: z.array(node.nullable()),
   failures: [],
 });

@@ -30,6 +30,7 @@ function setUp() {
 
 const pause = command({
   name: 'pause',
+  about: 'Pauses what the ids name.',
   scope: 'operate',
   input: z.strictObject({ ids: z.array(id).min(1, { error: 'must have an entry' }), idempotencyKey }),
   result: { commandId: id },

@@ -9,7 +9,7 @@ interface Declared<Input extends z.ZodObject> {
   /** In camel case; unique among all operations. */
   readonly name: string;
   /** For people, in the documents of every door. */
-  readonly about?: string;
+  readonly about: string;
   /** The scope that a key needs. */
   readonly scope: Scope;
   readonly cost?: Cost;
@@ -30,7 +30,10 @@ export interface CommandOperation<Input extends z.ZodObject = z.ZodObject, Resul
   readonly kind: 'command';
   /** The name of the input's type where several commands share it; default: the command's name and `Input`. */
   readonly inputName?: string;
+  /** For people; default: the input of this command. */
+  readonly aboutInput?: string;
   readonly result: Result;
+  /** For people; default: the result of this command. */
   readonly aboutResult?: string;
 }
 

@@ -12,12 +12,12 @@ export type Shape =
   | {
       readonly kind: 'enumeration';
       readonly name: string;
-      readonly about?: string;
-      readonly values: Readonly<Record<string, string | null>>;
+      readonly about: string;
+      readonly values: Readonly<Record<string, string>>;
     }
   /** A type of its own with fields; `idPrefix` where it can be found by its id alone. */
-  | { readonly kind: 'entity'; readonly name: string; readonly about?: string; readonly idPrefix?: string }
-  | { readonly kind: 'input'; readonly name: string; readonly exactlyOne: boolean }
+  | { readonly kind: 'entity'; readonly name: string; readonly about: string; readonly idPrefix?: string }
+  | { readonly kind: 'input'; readonly name: string; readonly about: string; readonly exactlyOne: boolean }
   | { readonly kind: 'page'; readonly of: z.ZodObject }
   | { readonly kind: 'node' };
 
@@ -77,39 +77,42 @@ export const count = shapes.on(z.object({ value: z.int(), exact: z.boolean() }) 
 
 /**
  * A closed list of values.
- * @param values each value as code, records and tables write it, with its description or null
+ * @param values each value as code, records and tables write it, with its description
  */
-export function enumeration<const Values extends Readonly<Record<string, string | null>>>(name: string, values: Values, about?: string) {
+export function enumeration<const Values extends Readonly<Record<string, string>>>(name: string, values: Values, about: string) {
   const names = Object.keys(values) as (keyof Values & string)[];
-  return shapes.on(z.enum(names), { kind: 'enumeration', name, values, ...(about === undefined ? {} : { about }) });
+  return shapes.on(z.enum(names), { kind: 'enumeration', name, about, values });
 }
 
-/** The values of a list that contracts declare, without descriptions. */
-export function valuesOf<const Values extends readonly string[]>(values: Values): Record<Values[number], string | null> {
-  return Object.fromEntries(values.map((value) => [value, null])) as Record<Values[number], null>;
+/** The values of a list that contracts declare, in its order. A value without a description does not compile. */
+export function valuesOf<const Values extends readonly string[]>(
+  values: Values,
+  about: Readonly<Record<Values[number], string>>,
+): Record<Values[number], string> {
+  return Object.fromEntries(values.map((value: Values[number]) => [value, about[value]])) as Record<Values[number], string>;
 }
 
 /** A type that outputs are made of. Its fields are read off the row as they are; the others are declared by `fieldsOf`. */
 export function entity<Fields extends z.ZodRawShape>(
   name: string,
   fields: Fields,
-  { about, idPrefix }: { about?: string; idPrefix?: string } = {},
+  { about, idPrefix }: { about: string; idPrefix?: string },
 ) {
-  const shape: Shape = { kind: 'entity', name, ...(about === undefined ? {} : { about }), ...(idPrefix === undefined ? {} : { idPrefix }) };
+  const shape: Shape = { kind: 'entity', name, about, ...(idPrefix === undefined ? {} : { idPrefix }) };
   return shapes.on(z.object(fields), shape);
 }
 
 /** An object within an input. */
-export function inputObject<Fields extends z.ZodRawShape>(name: string, fields: Fields) {
-  return shapes.on(z.strictObject(fields), { kind: 'input', name, exactlyOne: false });
+export function inputObject<Fields extends z.ZodRawShape>(name: string, fields: Fields, about: string) {
+  return shapes.on(z.strictObject(fields), { kind: 'input', name, about, exactlyOne: false });
 }
 
 /** An object within an input of which exactly one field is given. Every field is optional. */
-export function oneOf<Fields extends Record<string, z.ZodOptional>>(name: string, fields: Fields) {
+export function oneOf<Fields extends Record<string, z.ZodOptional>>(name: string, fields: Fields, about: string) {
   const object = z
     .strictObject(fields)
     .refine((given) => Object.values(given).filter((value) => value !== undefined).length === 1, { error: 'must have exactly one field' });
-  return shapes.on(object, { kind: 'input', name, exactlyOne: true });
+  return shapes.on(object, { kind: 'input', name, about, exactlyOne: true });
 }
 
 /** A page of rows of this type, as `Paging` reads it. */
@@ -128,8 +131,11 @@ export const pageArguments = {
   before: z.string().nullish().describe('A cursor: the page ends with the row before it.'),
 };
 
+/** The id that a command has on the log. */
+export const commandId = id.describe('The id of the command on the log; the same for a repeat with the same `idempotencyKey`.');
+
 /** The field that makes a command safe to send again. */
 export const idempotencyKey = z
   .string()
   .regex(/^[\x21-\x7e]{1,128}$/, { error: 'must be 1 to 128 visible ASCII characters' })
-  .describe('1 to 128 characters of your choice.');
+  .describe('1 to 128 visible ASCII characters of your choice. A repeat with the same key orders nothing new.');

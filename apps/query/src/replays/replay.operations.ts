@@ -14,13 +14,15 @@ export const replayEvents = command({
   scope: 'operate',
   cost: { weight: 100 },
   input: z.strictObject({
-    ids: z.array(id).min(1, entries).max(maxEvents, entries),
+    ids: z.array(id).min(1, entries).max(maxEvents, entries).describe('The ids of the events, `evt_…`: 1 to 100.'),
     flow: z.string().nullish().describe('Only this flow; default: every flow that matches.'),
     idempotencyKey,
   }),
   result: {
     commandIds: z.array(id).describe('One command per event, in the order of the ids.'),
-    events: priced({ weight: 2, rows: maxEvents }, z.array(event)),
+    events: priced({ weight: 2, rows: maxEvents }, z.array(event)).describe(
+      'The events as they were when the commands were given, in the order of the ids.',
+    ),
   },
   aboutResult: 'The commands are on the log; the events’ timelines show their effect.',
   failures: ['event.unknown', 'request.idempotencyMismatch', 'log.unavailable'],

@@ -1,83 +1,124 @@
 import { z } from 'zod';
-import { stepKinds } from '#libs/contracts';
+import { describedStepKinds } from '#libs/contracts';
 import { query } from '../operations/operation.js';
-import { entity, enumeration, id, inputObject, json, pageArguments, pageOf, timestamp, valuesOf } from '../operations/shape.js';
+import { entity, enumeration, id, inputObject, json, pageArguments, pageOf, timestamp } from '../operations/shape.js';
 
-export const runState = enumeration('RunState', { running: null, completed: null, failed: null });
-export const stepKind = enumeration('StepKind', valuesOf(stepKinds));
-export const stepState = enumeration('StepState', { succeeded: null, skipped: null });
+export const runState = enumeration(
+  'RunState',
+  {
+    running: 'Under way, or waiting for another try.',
+    completed: 'It reached its decision.',
+    failed: 'It was given up; see `errorCode`.',
+  },
+  'How far a run got.',
+);
+export const stepKind = enumeration('StepKind', describedStepKinds, 'The kind of a step, which says what it does.');
+export const stepState = enumeration(
+  'StepState',
+  { succeeded: 'It has its output.', skipped: 'Its condition `when` was not true.' },
+  'How a finished step ended.',
+);
 
 export const run = entity(
   'Run',
   {
-    id,
-    flow: z.string(),
+    id: id.describe('The id, `run_…`; it begins with the time at which the run was planned.'),
+    flow: z.string().describe('The name of its flow.'),
     flowVersion: z.int().describe('The version it started with and keeps.'),
     generation: z.int().describe('0 for the first run of a flow on an event; each replay adds one.'),
-    state: runState,
+    state: runState.describe('How far it got.'),
     decision: json.describe('The validated output; null until the run completed.'),
-    errorCode: z.string().nullable().describe('Why it failed.'),
-    errorMessage: z.string().nullable(),
-    startedAt: timestamp,
-    finishedAt: timestamp.nullable(),
-    traceId: z.string().nullable(),
+    errorCode: z.string().nullable().describe('Why it failed, as a code; null unless it failed.'),
+    errorMessage: z.string().nullable().describe('Why it failed, for a person; null unless it failed.'),
+    startedAt: timestamp.describe('When it began.'),
+    finishedAt: timestamp.nullable().describe('When it completed or was given up; null while it runs.'),
+    traceId: z.string().nullable().describe('The id of its trace; null if there was none.'),
   },
   { idPrefix: 'run', about: 'One flow on one event, one generation.' },
 );
 export type RunRow = z.infer<typeof run> & { eventId: string };
 
-export const tokenUsage = entity('TokenUsage', { inputTokens: z.int(), outputTokens: z.int() });
+export const tokenUsage = entity(
+  'TokenUsage',
+  {
+    inputTokens: z.int().describe('Tokens that the model read.'),
+    outputTokens: z.int().describe('Tokens that the model wrote.'),
+  },
+  { about: 'The tokens of model calls, as the provider counts them.' },
+);
 export type TokenUsage = z.infer<typeof tokenUsage>;
 
-export const step = entity('Step', {
-  id: id.describe('The step’s name in its flow.'),
-  kind: stepKind,
-  state: stepState,
-  output: json.describe('The first result, which wins for ever; null if the step was skipped.'),
-  model: z.string().nullable().describe('The model that was asked, on an `infer` step.'),
-  responseModel: z.string().nullable().describe('The model that says it answered.'),
-  startedAt: timestamp,
-  finishedAt: timestamp,
-});
+export const step = entity(
+  'Step',
+  {
+    id: id.describe('The step’s name in its flow.'),
+    kind: stepKind.describe('What it does.'),
+    state: stepState.describe('How it ended.'),
+    output: json.describe('The first result, which wins for ever; null if the step was skipped.'),
+    model: z.string().nullable().describe('The model that was asked, on an `infer` step.'),
+    responseModel: z.string().nullable().describe('The model that says it answered.'),
+    startedAt: timestamp.describe('When it began.'),
+    finishedAt: timestamp.describe('When it ended.'),
+  },
+  { about: 'A finished step of a run.' },
+);
 
 export const modelAttempt = entity(
   'ModelAttempt',
   {
-    step: z.string(),
+    step: z.string().describe('The id of the step that asked.'),
     number: z.int().describe('Counts from 1 within the step.'),
-    model: z.string(),
-    responseModel: z.string().nullable(),
+    model: z.string().describe('The model that was asked.'),
+    responseModel: z.string().nullable().describe('The model that says it answered; null if it did not say.'),
     providerRequestId: z.string().nullable().describe('The id of the call at the provider.'),
-    outcome: z.string(),
-    errorCode: z.string().nullable(),
-    errorMessage: z.string().nullable(),
-    startedAt: timestamp,
-    finishedAt: timestamp,
+    outcome: z.string().describe('`succeeded` or `failed`.'),
+    errorCode: z.string().nullable().describe('Why it failed, as a code; null if it succeeded.'),
+    errorMessage: z.string().nullable().describe('Why it failed, for a person; null if it succeeded.'),
+    startedAt: timestamp.describe('When the request began.'),
+    finishedAt: timestamp.describe('When it ended.'),
   },
   { about: 'One call of a model.' },
 );
 
 export const decision = entity(
   'Decision',
-  { flow: z.string(), flowVersion: z.int(), generation: z.int() },
+  {
+    flow: z.string().describe('The name of the flow that decided.'),
+    flowVersion: z.int().describe('The version of the flow.'),
+    generation: z.int().describe('The generation of the run: 0 for the first.'),
+  },
   { about: 'The validated output of a completed run.' },
 );
 
-export const runFilter = inputObject('RunFilter', {
-  customer: z.string().nullish(),
-  flow: z.string().nullish(),
-  state: runState.nullish(),
-});
+export const runFilter = inputObject(
+  'RunFilter',
+  {
+    customer: z.string().nullish().describe('The key of a customer.'),
+    flow: z.string().nullish().describe('The name of a flow.'),
+    state: runState.nullish().describe('Only runs in this state.'),
+  },
+  'Which runs a list has. All conditions given must hold.',
+);
 export type RunFilter = z.infer<typeof runFilter>;
 
-export const getRun = query({ name: 'run', scope: 'read', input: z.strictObject({ id }), output: run.nullable(), failures: [] });
+export const getRun = query({
+  name: 'run',
+  about: 'A run by its id; null if there is none.',
+  scope: 'read',
+  input: z.strictObject({ id: id.describe('The id of the run, `run_…`.') }),
+  output: run.nullable(),
+  failures: [],
+});
 
 export const listRuns = query({
   name: 'runs',
   about: 'Runs, the last started first.',
   scope: 'read',
   cost: { weight: 5 },
-  input: z.strictObject({ ...pageArguments, filter: runFilter.nullish() }),
+  input: z.strictObject({
+    ...pageArguments,
+    filter: runFilter.nullish().describe('Only the rows that meet all of these conditions; default: every row.'),
+  }),
   output: pageOf(run),
   failures: [],
 });

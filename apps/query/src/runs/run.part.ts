@@ -10,13 +10,15 @@ import type { RunRow } from './run.operations.js';
 import { RunTable, modelAttemptsOfRun, runById, stepsOfRun, usageOf } from './run.table.js';
 import type { ModelAttemptRow, StepRow } from './run.table.js';
 
+const usage = tokenUsage.nullable().describe('The tokens that the model counted; null if no model was asked, or it did not say.');
+
 export const runPart = part({
   providers: [RunTable],
   node: { entity: run, find: ({ load }, id) => load(runById, id) },
   fields: [
     fieldsOf<RunRow>(run, (field) => ({
       // A run always has its event: the event is recorded before any flow takes it up.
-      event: field(event, async ({ eventId }, { load }) => (await load(eventById, eventId))!),
+      event: field(event.describe('The event that it works on.'), async ({ eventId }, { load }) => (await load(eventById, eventId))!),
       steps: field(
         priced({ weight: 2, rows: 5 }, z.array(step)).describe('Its finished steps, in the order they ran.'),
         ({ id }, { load }) => load(stepsOfRun, id),
@@ -25,15 +27,17 @@ export const runPart = part({
         priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe('Every call of a model, failed ones too.'),
         ({ id }, { load }) => load(modelAttemptsOfRun, id),
       ),
-      deliveries: field(priced({ weight: 2, rows: 2 }, z.array(delivery)), ({ id }, { load }) => load(deliveriesOfRun, id)),
+      deliveries: field(priced({ weight: 2, rows: 2 }, z.array(delivery)).describe('The deliveries that it planned.'), ({ id }, { load }) =>
+        load(deliveriesOfRun, id),
+      ),
     })),
     fieldsOf<RunRow>(decision, (field) => ({
-      value: field(json, (row) => row.decision),
-      decidedAt: field(timestamp, (row) => row.finishedAt ?? row.startedAt),
-      run: field(run, (row) => row),
+      value: field(json.describe('The decision itself.'), (row) => row.decision),
+      decidedAt: field(timestamp.describe('When the run completed.'), (row) => row.finishedAt ?? row.startedAt),
+      run: field(run.describe('The run that reached it.'), (row) => row),
     })),
-    fieldsOf<StepRow>(step, (field) => ({ usage: field(tokenUsage.nullable(), usageOf) })),
-    fieldsOf<ModelAttemptRow>(modelAttempt, (field) => ({ usage: field(tokenUsage.nullable(), usageOf) })),
+    fieldsOf<StepRow>(step, (field) => ({ usage: field(usage, usageOf) })),
+    fieldsOf<ModelAttemptRow>(modelAttempt, (field) => ({ usage: field(usage, usageOf) })),
   ],
   operations: [
     handle(getRun, ({ load }, { id }) => load(runById, id)),

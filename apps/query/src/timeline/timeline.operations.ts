@@ -1,34 +1,36 @@
 import { z } from 'zod';
-import { entity, enumeration, id, timestamp, valuesOf } from '../operations/shape.js';
+import { entity, enumeration, id, timestamp } from '../operations/shape.js';
 
-const kinds = [
-  'received',
-  'recorded',
-  'runStarted',
-  'modelAttempt',
-  'stepFinished',
-  'runCompleted',
-  'runFailed',
-  'deliveryScheduled',
-  'deliveryAttempt',
-  'parked',
-  'replayRequested',
-  'redeliveryRequested',
-] as const;
-
-export const timelineKind = enumeration('TimelineKind', valuesOf(kinds));
+export const timelineKind = enumeration(
+  'TimelineKind',
+  {
+    received: 'The event arrived.',
+    recorded: 'The event was stored and can be queried.',
+    runStarted: 'A flow began to work on it.',
+    modelAttempt: 'A call of a model ended.',
+    stepFinished: 'A step ended, or was skipped.',
+    runCompleted: 'A run reached its decision.',
+    runFailed: 'A run was given up.',
+    deliveryScheduled: 'A delivery was planned.',
+    deliveryAttempt: 'An attempt of a delivery ended.',
+    parked: 'A record, run or delivery was given up, and has a dead letter.',
+    replayRequested: 'Someone asked for a replay.',
+    redeliveryRequested: 'Someone asked for a redelivery.',
+  },
+  'What a timeline can tell.',
+);
 export type TimelineKind = z.infer<typeof timelineKind>;
 
 export const timelineEntry = entity(
   'TimelineEntry',
   {
-    at: timestamp,
-    kind: timelineKind,
+    at: timestamp.describe('When it happened.'),
+    kind: timelineKind.describe('What happened.'),
     code: z.string().nullable().describe('The failure’s code; null if nothing failed.'),
-    runId: id.nullable(),
-    step: z.string().nullable(),
-    deliveryId: id.nullable(),
-    deadLetterId: id.nullable(),
+    runId: id.nullable().describe('The run, `run_…`; null if it concerns no run.'),
+    step: z.string().nullable().describe('The id of the step in its flow; null if it concerns no step.'),
+    deliveryId: id.nullable().describe('The delivery, `dlv_…`; null if it concerns no delivery.'),
+    deadLetterId: id.nullable().describe('The dead letter, on PARKED; null otherwise.'),
     attempt: z.int().nullable().describe('The number of the attempt, on attempts.'),
     actor: z.string().nullable().describe('Who asked for it, on requests.'),
   },

@@ -13,6 +13,11 @@ const types = Object.values(documentTypes);
 const typeOf = new Map<string, (typeof types)[number]>(types.map((type) => [type.shape.kind.value, type]));
 
 export const documentKinds = [...typeOf.keys()] as DocumentKind[];
+/** Each kind of document with the description of its schema. */
+export const describedDocumentKinds = Object.fromEntries([...typeOf].map(([kind, type]) => [kind, type.description ?? ''])) as Record<
+  DocumentKind,
+  string
+>;
 
 /** The schema of a document of any kind. */
 export const document: z.ZodType<Document> = z.discriminatedUnion('kind', types as [(typeof types)[number]]);

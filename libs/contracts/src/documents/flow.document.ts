@@ -7,6 +7,10 @@ import { stepSpecs } from './steps.generated.js';
 /** The word by which a step of a flow says what it does. A kind is declared in `steps/<kind>.step.ts`. */
 export type StepKind = keyof typeof stepSpecs;
 export const stepKinds = Object.keys(stepSpecs) as StepKind[];
+/** Each kind of step with the description of its spec. */
+export const describedStepKinds = Object.fromEntries(
+  Object.entries(stepSpecs).map(([kind, spec]) => [kind, spec.description ?? '']),
+) as Record<StepKind, string>;
 
 type StepShape = { [K in StepKind]: z.ZodOptional<(typeof stepSpecs)[K]> };
 const stepShape = Object.fromEntries(Object.entries(stepSpecs).map(([kind, spec]) => [kind, spec.optional()])) as StepShape;

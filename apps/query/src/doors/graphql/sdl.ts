@@ -20,13 +20,13 @@ export function sdlOf(operations: readonly Handled[], resolved: readonly Resolve
   const types = new TypeWriter(resolved);
   const roots = { query: [] as string[], command: [] as string[], subscription: [] as string[] };
   for (const { operation } of operations) roots[operation.kind].push(types.rootField(operation));
-  const root = (name: string, fields: string[]): string => `type ${name} {\n${fields.join('\n')}\n}`;
+  const root = (name: string, about: string, fields: string[]): string => `${described(about)}type ${name} {\n${fields.join('\n')}\n}`;
   const base = readFileSync(new URL('base.graphql', import.meta.url), 'utf8');
   const text = [
     base,
-    root('Query', roots.query),
-    root('Mutation', roots.command),
-    root('Subscription', roots.subscription),
+    root('Query', 'Reads; every field answers for the tenant of the key.', roots.query),
+    root('Mutation', 'Commands: each changes something, or orders a change, in the tenant of the key.', roots.command),
+    root('Subscription', 'Streams of changes in the tenant of the key.', roots.subscription),
     ...types.definitions(),
   ].join('\n\n');
   return parse(text, { noLocation: true });
@@ -65,14 +65,17 @@ class TypeWriter {
     }
     const typeName = commandTypeName(operation);
     const inputName = operation.inputName ?? `${typeName}Input`;
-    this.write(inputName, () => this.inputObject(inputName, input, false));
+    this.write(inputName, () => this.inputObject(inputName, input, operation.aboutInput ?? `The input of \`${name}\`.`, false));
     const fields = Object.entries(operation.result).map(([field, type]) => this.outputField(field, type));
-    this.write(`${typeName}Success`, () => `${described(operation.aboutResult)}type ${typeName}Success {\n${fields.join('\n')}\n}`);
+    this.write(
+      `${typeName}Success`,
+      () => `${described(operation.aboutResult ?? `The result of \`${name}\`.`)}type ${typeName}Success {\n${fields.join('\n')}\n}`,
+    );
     this.write(
       `${typeName}Result`,
       () => `"What became of \`${name}\`: done, or why not."\nunion ${typeName}Result = ${typeName}Success | ${failureMembers}`,
     );
-    return `${described(about)}${name}(input: ${inputName}!): ${typeName}Result! ${directives}`;
+    return `${described(about)}${name}(\n"The input of the command."\ninput: ${inputName}!\n): ${typeName}Result! ${directives}`;
   }
 
   private write(name: string, definition: () => string): string {
@@ -83,9 +86,9 @@ class TypeWriter {
     return name;
   }
 
-  private inputObject(name: string, object: z.ZodObject, exactlyOne: boolean): string {
+  private inputObject(name: string, object: z.ZodObject, about: string, exactlyOne: boolean): string {
     const fields = Object.entries(object.shape).map(([field, type]) => this.inputField(field, type));
-    return `input ${name}${exactlyOne ? ' @oneOf' : ''} {\n${fields.join('\n')}\n}`;
+    return `${described(about)}input ${name}${exactlyOne ? ' @oneOf' : ''} {\n${fields.join('\n')}\n}`;
   }
 
   private inputField(name: string, schema: Schema): string {
@@ -118,11 +121,11 @@ class TypeWriter {
         return 'Node';
       case 'enumeration':
         return this.write(shape.name, () => {
-          const values = Object.entries(shape.values).map(([value, about]) => described(about ?? undefined) + outerValue(value));
+          const values = Object.entries(shape.values).map(([value, about]) => described(about) + outerValue(value));
           return `${described(shape.about)}enum ${shape.name} {\n${values.join('\n')}\n}`;
         });
       case 'input':
-        return this.write(shape.name, () => this.inputObject(shape.name, schema as unknown as z.ZodObject, shape.exactlyOne));
+        return this.write(shape.name, () => this.inputObject(shape.name, schema as unknown as z.ZodObject, shape.about, shape.exactlyOne));
       case 'page':
         return this.page(shape.of);
       case 'entity':
