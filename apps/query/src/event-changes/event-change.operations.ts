@@ -23,8 +23,8 @@ export const eventChange = entity(
     change: change.describe('What happened.'),
     at: timestamp.describe('When it happened.'),
     code: z.string().nullable().describe('The failure’s code, on FAILED, RETRYING and PARKED.'),
-    runId: id.nullable().describe('The run that it happened to, `run_…`; null if it concerns no run.'),
-    deliveryId: id.nullable().describe('The delivery that it happened to, `dlv_…`; null if it concerns no delivery.'),
+    runId: id.nullable().describe('The run, `run_…`, on DECIDED and FAILED; null otherwise.'),
+    deliveryId: id.nullable().describe('The delivery, `dlv_…`, on DELIVERED, RETRYING and PARKED; null otherwise.'),
     merged: z
       .int()
       .describe(

@@ -30,7 +30,9 @@ export type EventState = z.infer<typeof eventState>;
 export const event = entity(
   'Event',
   {
-    id: id.describe('The id, `evt_…`: it follows from the source and the partner’s own id, so a repeat has the same.'),
+    id: id.describe(
+      'The id, `evt_…`: it follows from the source and the partner’s own id, or the body if there is none, so a repeat has the same.',
+    ),
     type: z.string().describe('What kind of fact it is, such as `invoice.paid`.'),
     source: z.string().describe('The name of the source it came through.'),
     customer: customer.describe('The customer that it is about.'),
