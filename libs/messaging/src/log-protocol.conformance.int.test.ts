@@ -243,8 +243,10 @@ test('a record from the future is refused', async () => {
 });
 
 test('a batch larger than the topic takes is refused', async () => {
-  const topic = await newTopic();
-  expect(await answer(produce(topic, anonymous, -1, { values: ['x'.repeat(9 * 1_048_576)] }))).toBe('MESSAGE_TOO_LARGE');
+  const topic = uniqueName('protocol');
+  const configEntries = [{ name: 'max.message.bytes', value: '1048576' }];
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true });
+  expect(await answer(produce(topic, anonymous, -1, { values: ['x'.repeat(2 * 1_048_576)] }))).toBe('MESSAGE_TOO_LARGE');
 });
 
 test('a fetch answers from an offset on, waits at the end, and refuses what is beyond it', async () => {

@@ -36,11 +36,11 @@ const saveDocument = statement(
 );
 const customers = statement('rls.customers', 'SELECT tenant_id, customer FROM customer');
 
-/** Every table but those in which `migrate` notes what it applied: they belong to no tenant. */
+/** Every table but those in which `migrate` notes what it applied, and that of the logs: they belong to no tenant. */
 async function tablesOf(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class
-     WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT IN ('migration', 'sql_function', 'sql_function_release') ORDER BY relname`,
+     WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT IN ('migration', 'sql_function', 'sql_function_release', 'log_identity') ORDER BY relname`,
   );
   return rows.map(({ name }) => name);
 }
