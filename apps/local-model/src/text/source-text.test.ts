@@ -4,6 +4,13 @@ import { readSource, wordsOf } from './source-text.js';
 const read = (value: unknown) => readSource([JSON.stringify(value)]);
 
 describe('readSource', () => {
+  it('takes the start of a long text and of a long word, which takes no time that grows with its square', () => {
+    const long = 'x'.repeat(1_000_000);
+    expect(readSource([`It is ${long} late`]).passages[0]!.length).toBeLessThan(200);
+    expect(read({ message: long }).strings.every(({ length }) => length <= 100)).toBe(true);
+    expect(readSource(['late '.repeat(100_000)]).passages[0]!.length).toBeLessThanOrEqual(20_000);
+  });
+
   it('takes text for what a person wrote', () => {
     expect(readSource(['My order is late.']).passages).toEqual(['My order is late.']);
   });

@@ -23,6 +23,9 @@ export interface Sum {
 }
 
 const lengthLimit = 20_000;
+/** A longer run without a space is no word. */
+const wordLimit = 100;
+const longWord = new RegExp(`(\\S{${wordLimit}})\\S+`, 'g');
 const depthLimit = 20;
 const passageLimit = 100;
 
@@ -135,7 +138,8 @@ class Collector {
   private readonly strings: string[] = [];
   private readonly sums: Sum[] = [];
 
-  addPassage(text: string, weight: number): void {
+  addPassage(given: string, weight: number): void {
+    const text = clipped(given);
     this.strings.push(text);
     const plain = text.replaceAll(/<[^<>]{1,200}>/g, ' ').trim();
     if (plain !== '' && !this.passages.some((known) => known.text === plain)) this.passages.push({ text: plain, weight });
@@ -176,7 +180,7 @@ class Collector {
   }
 
   private addString(text: string, field: string, around: string): void {
-    const trimmed = text.trim();
+    const trimmed = clipped(text.trim());
     const last = lastWord(field);
     const nested = /^\s*[[{]/.test(text) ? parsed(text) : undefined;
     if (nested !== undefined) return this.addValue(nested, field, around, depthLimit - 2);
@@ -192,6 +196,11 @@ class Collector {
   private addFact(name: string, value: string): void {
     if (value.length <= 80 && /[a-z]{2}/.test(value)) this.facts.set(`${name}\n${value}`, { name, value });
   }
+}
+
+/** The start of a text, with its words cut: the methods that follow take a time that grows with the square of a word. */
+function clipped(text: string): string {
+  return text.slice(0, lengthLimit).replaceAll(longWord, '$1');
 }
 
 /** True if the amount is in cents: an integer beside a lower-case currency code, as Stripe writes it. */
