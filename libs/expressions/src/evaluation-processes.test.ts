@@ -31,7 +31,7 @@ test.each(hostile)('%s ends as a failure of its event, and the others go on mean
     expect(await compileExpression('$map([1, 2], function($x) { $x * n })', { owner: 'other' }).evaluate({ n: 2 })).toEqual([2, 4]);
   await expect(slow).rejects.toBeInstanceOf(ExpressionFailed);
   await expect(slow).rejects.toMatchObject({ limit: expect.stringMatching(/time|memory|size/) });
-});
+}, 30_000);
 
 test('an owner has one evaluation under way, so that it cannot keep another one waiting', async () => {
   const processes = new EvaluationProcesses({ size: 2 });
@@ -53,7 +53,7 @@ test('after a process was killed, the next evaluation has a new one', async () =
   const evaluate = (text: string): Promise<unknown> => processes.evaluate('a', { text, limits }, { t: '<'.repeat(60_000) });
   await expect(evaluate('$match(t, /<[^>]*>|./)')).rejects.toThrow('It took longer than 1000 ms');
   expect(await evaluate('$sum([1..10])')).toBe(55);
-});
+}, 30_000);
 
 test('what a process computes is what this one would: values, no value, and why not', async () => {
   const processes = new EvaluationProcesses({ size: 1 });
@@ -61,4 +61,4 @@ test('what a process computes is what this one would: values, no value, and why 
   expect(await evaluate('{ "a": a, "n": null }', { a: [1, 'x', true] })).toStrictEqual({ a: [1, 'x', true], n: null });
   expect(await evaluate('nothing', {})).toBeUndefined();
   await expect(evaluate('$number(a)', { a: 'x' })).rejects.toThrow(`Unable to cast value to a number: "x", in the expression '$number(a)'`);
-});
+}, 30_000);
