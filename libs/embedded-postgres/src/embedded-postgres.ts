@@ -220,6 +220,7 @@ async function endOrphan(data: string): Promise<void> {
     await rm(file, { force: true });
     return;
   }
+  log.warn({ pid: orphan.pid, command }, 'a Postgres of an earlier start still runs; it is ended');
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
     process.kill(orphan.pid, signal);
     const deadline = performance.now() + stopDeadlineMs;

@@ -20,18 +20,22 @@ const hostile: [string, unknown][] = [
   ['$string($map([1..300], function($x) { $$.t }))', { t: 'x'.repeat(1_000_000) }],
 ];
 
-test.each(hostile)('%s ends as a failure of its event, and the others go on meanwhile', async (text, input) => {
-  let isOver = false;
-  const slow = Promise.resolve(compileExpression(text, { owner: 'hostile' }).evaluate(input)).finally(() => (isOver = true));
-  slow.catch(() => undefined);
-  // A timer and another owner's expression are served before a second is over, or the test has its answer at once.
-  const heartbeat = new Promise<void>((resolve) => setImmediate(resolve));
-  await heartbeat;
-  if (!isOver)
-    expect(await compileExpression('$map([1, 2], function($x) { $x * n })', { owner: 'other' }).evaluate({ n: 2 })).toEqual([2, 4]);
-  await expect(slow).rejects.toBeInstanceOf(ExpressionFailed);
-  await expect(slow).rejects.toMatchObject({ limit: expect.stringMatching(/time|memory|size/) });
-}, 30_000);
+test.each(hostile)(
+  '%s ends as a failure of its event, and the others go on meanwhile',
+  async (text, input) => {
+    let isOver = false;
+    const slow = Promise.resolve(compileExpression(text, { owner: 'hostile' }).evaluate(input)).finally(() => (isOver = true));
+    slow.catch(() => undefined);
+    // A timer and another owner's expression are served before a second is over, or the test has its answer at once.
+    const heartbeat = new Promise<void>((resolve) => setImmediate(resolve));
+    await heartbeat;
+    if (!isOver)
+      expect(await compileExpression('$map([1, 2], function($x) { $x * n })', { owner: 'other' }).evaluate({ n: 2 })).toEqual([2, 4]);
+    await expect(slow).rejects.toBeInstanceOf(ExpressionFailed);
+    await expect(slow).rejects.toMatchObject({ limit: expect.stringMatching(/time|memory|size/) });
+  },
+  30_000,
+);
 
 test('an owner has one evaluation under way, so that it cannot keep another one waiting', async () => {
   const processes = new EvaluationProcesses({ size: 2 });
