@@ -1,6 +1,7 @@
-import type { Admin, Kafka } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { logger } from '#libs/tracing';
 import { readCommitMetadata } from './commit-metadata.js';
+import { LazyAdmin } from '../kafka/lazy-admin.js';
 import { partitionName } from '../logged-record.js';
 
 /** The last commit of a partition's former owner. */
@@ -16,19 +17,21 @@ const log = logger('messaging');
 
 /** Reads the metadata of a group's commits, which kafkajs' consumer discards when it fetches the offsets. */
 export class EarlierCommits {
-  private admin: Promise<Admin> | undefined;
+  private readonly admin: LazyAdmin;
 
   constructor(
-    private readonly kafka: Kafka,
+    kafka: Kafka,
     private readonly groupId: string,
-  ) {}
+  ) {
+    this.admin = new LazyAdmin(kafka);
+  }
 
   /** Returns the commits by `topic/partition`. Never rejects: without a response, records finished above the offset are handled again and found to be done. */
   async read(topics: readonly string[]): Promise<Map<string, EarlierCommit>> {
     const commits = new Map<string, EarlierCommit>();
     try {
-      const admin = await (this.admin ??= this.connect());
-      for (const { topic, partitions } of await admin.fetchOffsets({ groupId: this.groupId, topics: [...topics] })) {
+      const { groupId } = this;
+      for (const { topic, partitions } of await this.admin.use((admin) => admin.fetchOffsets({ groupId, topics: [...topics] }))) {
         for (const { partition, offset: text, metadata } of partitions) {
           const offset = Number(text);
           if (offset >= 0) commits.set(partitionName({ topic, partition }), { offset, ...readCommitMetadata(offset, metadata) });
@@ -36,20 +39,11 @@ export class EarlierCommits {
       }
     } catch (error) {
       log.warn({ err: error, groupId: this.groupId }, 'what was finished above the committed offsets could not be read');
-      void this.close();
     }
     return commits;
   }
 
-  async close(): Promise<void> {
-    const admin = this.admin;
-    this.admin = undefined;
-    await admin?.then((connected) => connected.disconnect()).catch(() => undefined);
-  }
-
-  private async connect(): Promise<Admin> {
-    const admin = this.kafka.admin();
-    await admin.connect();
-    return admin;
+  close(): Promise<void> {
+    return this.admin.close();
   }
 }
