@@ -4,6 +4,7 @@ import { SeededRandom, startHttpSink, uniqueName, waitFor } from '#libs/testing'
 import { startTimer } from '#libs/time';
 import { oneProcess } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
+import { Client } from '../journeys/client.js';
 import { drawConversation } from './conversations.js';
 import type { Conversation, Target } from './conversations.js';
 import { HealthWatch } from './health-watch.js';
@@ -189,24 +190,18 @@ async function prepare(form: Form, sinkUrl: string): Promise<Target> {
       ],
     }),
   ];
-  const apply =
-    'mutation ($input: ApplyDocumentsInput!) { applyDocuments(input: $input) { __typename ... on ValidationError { violations { path message } } } }';
-  const applied = await ask(form, tenant, apply, { input: { documents } });
-  if (!JSON.stringify(applied).includes('ApplyDocumentsSuccess')) throw new Error(`the documents were refused: ${JSON.stringify(applied)}`);
-  const created = await ask(
-    form,
-    tenant,
+  const client = new Client(form, tenant, form.operatorKey);
+  const { applyDocuments: applied } = await client.graphql<{ applyDocuments: { __typename: string } }>(
+    'mutation ($input: ApplyDocumentsInput!) { applyDocuments(input: $input) { __typename ... on ValidationError { violations { path message } } } }',
+    { input: { documents } },
+  );
+  if (applied.__typename !== 'ApplyDocumentsSuccess') throw new Error(`the documents were refused: ${JSON.stringify(applied)}`);
+  const { createApiKey } = await client.graphql<{ createApiKey: { key: string } }>(
     'mutation { createApiKey(input: { name: "fuzz", scopes: [INGEST, READ] }) { ... on CreateApiKeySuccess { key } } }',
   );
-  const apiKey = (created as { createApiKey: { key: string } }).createApiKey.key;
+  const apiKey = createApiKey.key;
   await waitFor(async () => (await send(form, apiKey, uniqueName('first'))) === 202, { deadlineMs: 30_000, what: 'the key to be known' });
   return { tenant, apiKey, secret };
-}
-
-async function ask(form: Form, tenant: string, query: string, variables: object = {}): Promise<unknown> {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${form.operatorKey}`, 'millrace-tenant': tenant };
-  const response = await fetch(form.graphql, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
-  return ((await response.json()) as { data: unknown }).data;
 }
 
 async function send(form: Form, apiKey: string, id: string): Promise<number> {
