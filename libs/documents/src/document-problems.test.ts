@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { documentKinds, referencesOf } from '#libs/contracts';
-import { readDocument, uncompilable } from './document-problems.js';
+import { doubtsAbout, readDocument, uncompilable } from './document-problems.js';
 
 const signing = `whsec_${Buffer.alloc(24).toString('base64')}`;
 const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
@@ -141,4 +141,19 @@ test('a misspelt keyword of a JSON Schema is refused; a word of another program 
   expect(problemsOf(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([
     'spec.steps.0.infer.output.properties.n.minumum: is no keyword of JSON Schema, so it checks nothing; did you mean minimum?',
   ]);
+});
+
+test('what is allowed and perhaps a mistake is a doubt: a word that is no keyword, and a secret that can be guessed', () => {
+  const output = { type: 'object', properties: { n: { type: 'number', minimum: 1, nullable: true } }, 'x-order': 1 };
+  const source = { ...head, kind: 'Source', spec: { scheme: 'github', secrets: [{ value: '12345' }, { value: 'x'.repeat(16) }] } };
+  const doubts = (given: object): string[] => {
+    const read = readDocument(given);
+    return 'problems' in read
+      ? ['it has problems']
+      : doubtsAbout(read.document).map(({ path, message }) => `${path.join('.')}: ${message}`);
+  };
+  expect(doubts(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([
+    'spec.steps.0.infer.output.properties.n.nullable: is no keyword of JSON Schema, so it checks nothing',
+  ]);
+  expect(doubts(source)).toEqual(['spec.secrets.0: has fewer than 16 characters: whoever guesses it can send events']);
 });

@@ -79,6 +79,35 @@ function problemsOfMark(document: Document, marked: MarkedValue): DocumentProble
   return [...misspelt, ...refusal(path, () => compileSchema(value as object), 'is not a usable JSON Schema: ')];
 }
 
+/** Parts of a document that are allowed and do not do what they seem to. Secrets that are still sealed are not looked at. */
+export function doubtsAbout(document: Document): DocumentProblem[] {
+  const schemas = marksOf(document).flatMap(({ mark, value, path }) =>
+    mark.kind === 'jsonSchema'
+      ? unknownKeywords(value as object)
+          .filter(({ similar }) => similar === undefined)
+          .map(({ path: within }) => ({ path: [...path, ...within], message: 'is no keyword of JSON Schema, so it checks nothing' }))
+      : [],
+  );
+  return [...schemas, ...guessableSecrets(document)];
+}
+
+/** Below this, a secret can be found by trying; providers' own are longer. */
+const shortestSafeSecret = 16;
+
+function guessableSecrets(document: Document): DocumentProblem[] {
+  if (document.kind !== 'Source' || !('secrets' in document.spec)) return [];
+  return document.spec.secrets.flatMap((secret, at) =>
+    'value' in secret && secret.value.length < shortestSafeSecret
+      ? [
+          {
+            path: ['spec', 'secrets', String(at)],
+            message: `has fewer than ${shortestSafeSecret} characters: whoever guesses it can send events`,
+          },
+        ]
+      : [],
+  );
+}
+
 /** Problems of references: what the document names must exist. */
 export function unknownReferences(document: Document, exists: (kind: DocumentKind, name: string) => boolean): DocumentProblem[] {
   return referencesOf(document)

@@ -1,2 +1,2 @@
-export { readDocument, uncompilable, unknownReferences } from './document-problems.js';
+export { doubtsAbout, readDocument, uncompilable, unknownReferences } from './document-problems.js';
 export type { DocumentProblem } from './document-problem.js';

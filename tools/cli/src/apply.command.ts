@@ -12,7 +12,7 @@ import { surplusOf } from './surplus.documents.js';
 import type { CurrentDocument } from './surplus.documents.js';
 
 const applyDocuments = `mutation Apply($input: ApplyDocumentsInput!) {
-  applied: applyDocuments(input: $input) { __typename ... on ApplyDocumentsSuccess { changes { ${changeFields} } } ${refusals} }
+  applied: applyDocuments(input: $input) { __typename ... on ApplyDocumentsSuccess { changes { ${changeFields} } warnings { path message } } ${refusals} }
 }`;
 
 /**
@@ -25,7 +25,8 @@ export async function apply(
   output: Output,
 ): Promise<void> {
   const documents = readDocuments(files);
-  const planned = await send(connection, documents, { dryRun: true });
+  const { changes: planned, warnings } = await send(connection, documents, { dryRun: true });
+  for (const { path, message } of warnings) output.note(`warning: ${located({ path: ['input', ...path], message }, documents)}`);
   const surplus = prune ? surplusOf(await currentDocuments(connection), documents) : [];
   for (const change of planned) output.result(change, textOf(change));
   for (const { kind, name, version } of surplus) {
@@ -44,11 +45,16 @@ async function send(
   connection: Connection,
   documents: readonly FileDocument[],
   options: { dryRun: boolean; expectedVersions?: ExpectedVersion[] },
-): Promise<ReportedChange[]> {
-  type Applied = { __typename: 'ApplyDocumentsSuccess'; changes: ReportedChange[] };
+): Promise<Applied> {
   const input = { documents: documents.map(({ value }) => value), ...options };
   const { applied } = await ask<{ applied: Applied | Refusal }>(connection, applyDocuments, { input });
-  return accepted(connection, applied, (violation) => located(violation, documents)).changes;
+  return accepted(connection, applied, (violation) => located(violation, documents));
+}
+
+interface Applied {
+  __typename: 'ApplyDocumentsSuccess';
+  changes: ReportedChange[];
+  warnings: { path: string[]; message: string }[];
 }
 
 interface ExpectedVersion {

@@ -136,6 +136,14 @@ spec:
       deliver: { destination: crm }
 `;
 
+test('apply prints warnings by file, line and column, and applies', async () => {
+  const hub = `---\napiVersion: millrace/v1\nkind: Source\nmetadata: { tenant: ${tenant}, name: hub }\nspec:\n  scheme: github\n  secrets:\n    - value: '12345'\n`;
+  const path = file('all.yaml', documents() + hub);
+  const { code, notes } = await millrace(['apply', '-f', path]);
+  expect(code).toBe(0);
+  expect(notes).toContain(`warning: ${path}:20:7 spec.secrets.0: has fewer than 16 characters`);
+});
+
 describe('apply --prune', () => {
   test('removes what the files do not have, users before what they use, and never the tenant', async () => {
     const all = file('all.yaml', documents() + source('shop') + source('old') + flow('tell', 'shop') + flow('gone', 'old'));

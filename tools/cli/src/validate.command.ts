@@ -1,5 +1,5 @@
 import { referencesOf } from '#libs/contracts';
-import { readDocument, uncompilable } from '#libs/documents';
+import { doubtsAbout, readDocument, uncompilable } from '#libs/documents';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
@@ -44,6 +44,7 @@ function problemsOf(file: FileDocument, heads: Heads, output: Output): FileProbl
       );
     }
   }
+  for (const { path, message } of doubtsAbout(document)) output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
   return uncompilable(document).map(({ path, message }) => problemAt(file, path, message));
 }
 

@@ -31,12 +31,13 @@ interface Applied {
   applyDocuments: {
     __typename: string;
     changes?: { kind: string; change: string; version: number; differences: { path: string; before: unknown; after: unknown }[] }[];
+    warnings?: { path: string[]; message: string }[];
     violations?: { path: string[]; message: string }[];
   };
 }
 const mutation = `mutation ($documents: [JSON!]!, $dryRun: Boolean!) { applyDocuments(input: { documents: $documents, dryRun: $dryRun }) {
   __typename
-  ... on ApplyDocumentsSuccess { changes { kind change version differences { path before after } } }
+  ... on ApplyDocumentsSuccess { changes { kind change version differences { path before after } } warnings { path message } }
   ... on ValidationError { violations { path message } }
 } }`;
 
@@ -160,6 +161,17 @@ test('a flow may name what is stored or what comes with it, and nothing else', a
   expect(homeless.violations?.[0]?.message).toContain(`names no tenant: ${tenant}`);
   await apply(tenant, [owner!, destination!]);
   expect(changes(await apply(tenant, [flow!]))).toEqual(['Flow CREATED 1']);
+});
+
+test('what is allowed and perhaps a mistake is applied with a warning', async () => {
+  const tenant = uniqueName('tenant');
+  const short = document(tenant, 'Source', 'hub', { scheme: 'github', secrets: [{ value: '12345' }] });
+  const applied = await apply(tenant, [all(tenant)[0]!, short]);
+  expect(changes(applied)).toEqual(['Tenant CREATED 1', 'Source CREATED 1']);
+  expect(applied.warnings).toEqual([
+    { path: ['documents', '1', 'spec', 'secrets', '0'], message: 'has fewer than 16 characters: whoever guesses it can send events' },
+  ]);
+  expect((await apply(tenant, all(tenant))).warnings).toEqual([]);
 });
 
 test('a document that is in use stays; one that is not can be removed, and comes back as a later version', async () => {

@@ -52,6 +52,16 @@ export const documentChange = entity(
 );
 export type DocumentChange = z.infer<typeof documentChange>;
 
+export const documentWarning = entity(
+  'DocumentWarning',
+  {
+    path: z.array(z.string()).describe('The place in the input, such as `documents`, `0`, `spec`, `secrets`, `0`.'),
+    message: z.string().describe('What about it does not do what it seems to.'),
+  },
+  { about: 'A part of an applied document that is allowed, and perhaps not what its author meant.' },
+);
+export type DocumentWarning = z.infer<typeof documentWarning>;
+
 export const listDocuments = query({
   name: 'documents',
   about:
@@ -114,6 +124,7 @@ export const applyDocuments = command({
   }),
   result: {
     changes: z.array(documentChange).describe('One per document, in the order given.'),
+    warnings: z.array(documentWarning).describe('What is allowed and perhaps a mistake, in the order of the documents.'),
     dryRun: z.boolean().describe('True if nothing was changed, because the input asked for that.'),
   },
   failures: ['document.invalid', 'document.versionMismatch'],

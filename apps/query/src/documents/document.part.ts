@@ -23,7 +23,7 @@ export const documentPart = part({
         (await get(DocumentService).list(principal, kind)).find((row) => row.name === name) ?? null,
     ),
     handle(applyDocuments, async ({ principal, get }, input) => ({
-      changes: await get(DocumentService).apply(principal, input),
+      ...(await get(DocumentService).apply(principal, input)),
       dryRun: input.dryRun,
     })),
     handle(removeDocument, async ({ principal, get }, input) => ({ change: await get(DocumentService).remove(principal, input) })),

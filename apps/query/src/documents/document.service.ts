@@ -3,7 +3,7 @@ import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal, StoredApiKey } from '#libs/auth';
 import { NotFound, canHoldSecrets, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
-import { readDocument, uncompilable, unknownReferences } from '#libs/documents';
+import { doubtsAbout, readDocument, uncompilable, unknownReferences } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
@@ -11,7 +11,14 @@ import { AuditTable } from '../audit/audit.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
-import type { ApplyDocumentsInput, DocumentChange, ExpectedVersion, FieldDifference, RemoveDocumentInput } from './document.operations.js';
+import type {
+  ApplyDocumentsInput,
+  DocumentChange,
+  DocumentWarning,
+  ExpectedVersion,
+  FieldDifference,
+  RemoveDocumentInput,
+} from './document.operations.js';
 import { differencesOf } from './document.difference.js';
 
 /** A document as it is stored: its secrets are encrypted. */
@@ -40,8 +47,17 @@ export class DocumentService {
   }
 
   /** All documents or none. A dry run does all of it and rolls back. */
-  async apply(principal: Principal, { documents, expectedVersions, dryRun }: ApplyDocumentsInput): Promise<DocumentChange[]> {
-    const given = this.read(principal, documents);
+  async apply(principal: Principal, input: ApplyDocumentsInput): Promise<{ changes: DocumentChange[]; warnings: DocumentWarning[] }> {
+    const given = await this.read(principal, input.documents);
+    const warnings = given.flatMap((document, at) => doubtsAbout(document).map((doubt) => violation(at, doubt)));
+    return { changes: await this.saveAll(principal, given, input), warnings };
+  }
+
+  private async saveAll(
+    principal: Principal,
+    given: readonly Document[],
+    { expectedVersions, dryRun }: ApplyDocumentsInput,
+  ): Promise<DocumentChange[]> {
     const expected = expectedVersions ?? [];
     refuse(expected.flatMap((each, at) => misdirected(each, at, expected, given)));
     try {
@@ -91,14 +107,15 @@ export class DocumentService {
     });
   }
 
-  /** The documents with their secrets in the clear. */
-  private read(principal: Principal, inputs: readonly unknown[]): Document[] {
+  /** The documents with their secrets in the clear. Others are served between two of them, because a schema takes long to compile. */
+  private async read(principal: Principal, inputs: readonly unknown[]): Promise<Document[]> {
     const violations: Violation[] = [];
     const documents: Document[] = [];
     for (const [at, input] of inputs.entries()) {
       const read = readDocument(input);
       const problems = 'problems' in read ? read.problems : this.accept(principal, read.document, documents);
       violations.push(...problems.map((problem) => violation(at, problem)));
+      await new Promise((resolve) => setImmediate(resolve));
     }
     refuse(violations);
     return documents;
