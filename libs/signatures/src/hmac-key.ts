@@ -26,6 +26,19 @@ export class HmacKey {
     this.outer.set(block.map((byte) => byte ^ 0x5c));
   }
 
+  /** The parts one after the other, as `sign` takes them. Texts are UTF-8. */
+  messageOf(...parts: (string | Buffer)[]): Buffer {
+    const lengths = parts.map((part) => Buffer.byteLength(part));
+    const message = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + length, this.blockBytes));
+    let at = this.blockBytes;
+    for (const [index, part] of parts.entries()) {
+      if (typeof part === 'string') message.write(part, at);
+      else message.set(part, at);
+      at += lengths[index]!;
+    }
+    return message;
+  }
+
   /** @param message `blockBytes` free bytes, which are overwritten, and then the text to sign */
   sign(message: Buffer): Buffer {
     message.set(this.inner);

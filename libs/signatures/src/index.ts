@@ -5,4 +5,5 @@ export { providers } from './providers.generated.js';
 export type { Extraction, Preset, ProviderPreset } from './preset.js';
 export type { Handshake, HandshakeResponse } from './handshake.js';
 export { HandshakeRefused, PublicUrlMissing, SecretInvalid } from './signature.errors.js';
-export { requireStandardWebhookSecret, signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';
+export { HmacKey } from './hmac-key.js';
+export { StandardWebhookSigner, requireStandardWebhookSecret, signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';

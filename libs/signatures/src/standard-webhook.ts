@@ -1,6 +1,6 @@
-import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createVerifier } from './create-verifier.js';
+import { HmacKey } from './hmac-key.js';
 import { standardWebhooks } from './providers/standard-webhooks/standard-webhooks.js';
 import { SecretInvalid } from './signature.errors.js';
 
@@ -21,14 +21,31 @@ export interface StandardWebhookHeaders {
 /** The least that Standard Webhooks allows for a symmetric secret. */
 const leastSecretBytes = 24;
 
+/** Signs outbound messages by Standard Webhooks (symmetric, `v1`) with one secret, whose key is prepared once. */
+export class StandardWebhookSigner {
+  private readonly key: HmacKey;
+
+  /**
+   * @param secret `whsec_` and base64
+   * @throws SecretInvalid
+   */
+  constructor(secret: string) {
+    this.key = new HmacKey('sha256', keyOf(secret));
+  }
+
+  sign({ id, timestampSeconds, body }: OutboundMessage): StandardWebhookHeaders {
+    const mac = this.key.sign(this.key.messageOf(`${id}.${timestampSeconds}.`, body)).toString('base64');
+    return { 'webhook-id': id, 'webhook-timestamp': String(timestampSeconds), 'webhook-signature': `v1,${mac}` };
+  }
+}
+
 /**
- * Signs an outbound message by Standard Webhooks (symmetric, `v1`).
+ * Signs one message with a secret that is not used again.
  * @param secret `whsec_` and base64
  * @throws SecretInvalid
  */
-export function signStandardWebhook(secret: string, { id, timestampSeconds, body }: OutboundMessage): StandardWebhookHeaders {
-  const mac = createHmac('sha256', keyOf(secret)).update(`${id}.${timestampSeconds}.`).update(body).digest('base64');
-  return { 'webhook-id': id, 'webhook-timestamp': String(timestampSeconds), 'webhook-signature': `v1,${mac}` };
+export function signStandardWebhook(secret: string, message: OutboundMessage): StandardWebhookHeaders {
+  return new StandardWebhookSigner(secret).sign(message);
 }
 
 /**

@@ -1,4 +1,5 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { hkdfSync, timingSafeEqual } from 'node:crypto';
+import { HmacKey } from '#libs/signatures';
 
 /** The position of a row in its list: the value that the list is sorted by, then the row's id. */
 export interface Position {
@@ -20,11 +21,11 @@ const signatureBytes = 16;
  * is refused instead of returning wrong rows. All replicas share the key, so any of them can return the next page.
  */
 export class CursorSigner {
-  private readonly key: Buffer;
+  private readonly key: HmacKey;
 
   /** @param secret the deployment's secret; the signing key is derived from it */
   constructor(secret: Buffer) {
-    this.key = Buffer.from(hkdfSync('sha256', secret, '', 'millrace cursors', 32));
+    this.key = new HmacKey('sha256', Buffer.from(hkdfSync('sha256', secret, '', 'millrace cursors', 32)));
   }
 
   encode(list: ListIdentity, { key, id }: Position): string {
@@ -44,9 +45,7 @@ export class CursorSigner {
 
   private sign({ tenant, list, filter }: ListIdentity, text: string): Buffer {
     const entries = Object.entries(filter).toSorted(([a], [b]) => (a < b ? -1 : 1));
-    return createHmac('sha256', this.key)
-      .update(JSON.stringify([tenant, list, entries, text]))
-      .digest()
-      .subarray(0, signatureBytes);
+    const message = this.key.messageOf(JSON.stringify([tenant, list, entries, text]));
+    return this.key.sign(message).subarray(0, signatureBytes);
   }
 }

@@ -32,15 +32,20 @@ export interface Count {
 }
 
 export interface PageInfo {
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
-  startCursor: string | null;
-  endCursor: string | null;
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+  readonly startCursor: string | null;
+  readonly endCursor: string | null;
+}
+
+export interface Edge<Row> {
+  readonly node: Row;
+  readonly cursor: string;
 }
 
 /** A page, as a connection of the Relay specification has it. `count` queries the database only when it is called. */
 export interface Page<Row> {
-  edges: { cursor: string; node: Row }[];
+  edges: Edge<Row>[];
   nodes: Row[];
   pageInfo: PageInfo;
   count: () => Promise<Count>;
@@ -71,20 +76,32 @@ export class Paging {
     const found = await this.database.query<Raw>(source.page, values);
     const more = found.length > size;
     const raws = backward ? found.slice(0, size).toReversed() : found.slice(0, size);
-    const edges = raws.map((raw) => ({
-      cursor: this.cursors.encode(list, { key: raw.sortKey, id: source.idOf(raw) }),
-      node: source.rowOf(raw),
-    }));
+    const edges = raws.map((raw) => this.edge(source, list, raw));
     return {
       edges,
       nodes: edges.map((edge) => edge.node),
       pageInfo: {
         hasNextPage: backward ? from !== null : more,
         hasPreviousPage: backward ? more : from !== null,
-        startCursor: edges[0]?.cursor ?? null,
-        endCursor: edges.at(-1)?.cursor ?? null,
+        get startCursor() {
+          return edges[0]?.cursor ?? null;
+        },
+        get endCursor() {
+          return edges.at(-1)?.cursor ?? null;
+        },
       },
       count: () => this.count(source, tenant, filter),
+    };
+  }
+
+  /** Signs the cursor only when it is read: most queries ask for the last one alone. */
+  private edge<Row, Raw extends { sortKey: string }>(source: ListSource<Row, Raw>, list: ListIdentity, raw: Raw): Edge<Row> {
+    const { cursors } = this;
+    return {
+      node: source.rowOf(raw),
+      get cursor() {
+        return cursors.encode(list, { key: raw.sortKey, id: source.idOf(raw) });
+      },
     };
   }
 

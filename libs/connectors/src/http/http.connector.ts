@@ -2,7 +2,7 @@ import { clearText } from '#libs/contracts';
 import type { DestinationSpecOf } from '#libs/contracts';
 import { HostAddressForbidden, HostTimedOut, HostUnreachable, HttpClient } from '#libs/http';
 import type { HttpResponse } from '#libs/http';
-import { signStandardWebhook } from '#libs/signatures';
+import { StandardWebhookSigner } from '#libs/signatures';
 import { DeliveryAddressForbidden, DeliveryTimedOut, DeliveryUnreachable } from '../connector.errors.js';
 import type { Connector, ConnectorOptions, OutboundDelivery, Receipt } from '../connector.js';
 import { Redaction } from '../redaction.js';
@@ -12,7 +12,7 @@ import { receiptOf } from './http-response.js';
 export class HttpConnector implements Connector<'http'> {
   private readonly http: HttpClient;
   /** By the opened version of a document. */
-  private readonly redactions = new WeakMap<DestinationSpecOf<'http'>, Redaction>();
+  private readonly prepared = new WeakMap<DestinationSpecOf<'http'>, PreparedDestination>();
 
   constructor({ allowPrivateAddresses, allowedUrls = [], connectionsPerPeer }: ConnectorOptions) {
     this.http = new HttpClient({
@@ -25,26 +25,28 @@ export class HttpConnector implements Connector<'http'> {
   async deliver(delivery: OutboundDelivery, destination: DestinationSpecOf<'http'>, signal: AbortSignal): Promise<Receipt> {
     const nowMs = Date.now();
     const response = await this.post(delivery, destination, nowMs, signal);
-    return receiptOf({ ...response, bodyExcerpt: this.redactionOf(destination).apply(response.bodyExcerpt) }, nowMs);
+    return receiptOf({ ...response, bodyExcerpt: this.preparedOf(destination).redaction.apply(response.bodyExcerpt) }, nowMs);
   }
 
   close(): Promise<void> {
     return this.http.close();
   }
 
-  private redactionOf(destination: DestinationSpecOf<'http'>): Redaction {
-    const known = this.redactions.get(destination) ?? new Redaction(credentialsIn(destination));
-    this.redactions.set(destination, known);
+  /** @throws SecretInvalid */
+  private preparedOf(destination: DestinationSpecOf<'http'>): PreparedDestination {
+    let known = this.prepared.get(destination);
+    if (known === undefined) this.prepared.set(destination, (known = prepare(destination)));
     return known;
   }
 
   private async post(
     { id, payload, traceparent }: OutboundDelivery,
-    { url, headers, secret, timeoutMs }: DestinationSpecOf<'http'>,
+    destination: DestinationSpecOf<'http'>,
     nowMs: number,
     signal: AbortSignal,
   ): Promise<HttpResponse> {
-    const signature = signStandardWebhook(clearText(secret), { id, timestampSeconds: Math.floor(nowMs / 1_000), body: payload });
+    const { url, headers, signer } = this.preparedOf(destination);
+    const signature = signer.sign({ id, timestampSeconds: Math.floor(nowMs / 1_000), body: payload });
     const own = {
       'content-type': 'application/json',
       'user-agent': 'Millrace',
@@ -53,11 +55,29 @@ export class HttpConnector implements Connector<'http'> {
       ...signature,
     };
     try {
-      return await this.http.post({ url: clearText(url), headers: { ...textsOf(headers), ...own }, body: payload, timeoutMs, signal });
+      return await this.http.post({ url, headers: { ...headers, ...own }, body: payload, timeoutMs: destination.timeoutMs, signal });
     } catch (error) {
       throw failureOf(error);
     }
   }
+}
+
+/** What one version of a document needs for every delivery. */
+interface PreparedDestination {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signer: StandardWebhookSigner;
+  readonly redaction: Redaction;
+}
+
+function prepare(destination: DestinationSpecOf<'http'>): PreparedDestination {
+  const { url, headers, secret } = destination;
+  return {
+    url: clearText(url),
+    headers: textsOf(headers),
+    signer: new StandardWebhookSigner(clearText(secret)),
+    redaction: new Redaction(credentialsIn(destination)),
+  };
 }
 
 function failureOf(error: unknown): unknown {
