@@ -85,7 +85,7 @@ export default {
       'contracts-import-no-edge',
       'The words of the domain know no transport and no store.',
       { path: '^libs/contracts/', pathNot: testFiles },
-      { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/)' },
+      { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/|json/)' },
     ),
     onlyIn('libs/messaging', 'kafkajs'),
     onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres'], 'pg'),

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import type { LogEvidence } from './log-reader.js';
 
 /** The state of Postgres and the log after the run. Times are in ms since the run began. */

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { LosslessNumber, maxJsonDepth } from '#libs/contracts';
+import { LosslessNumber, maxJsonDepth } from '#libs/json';
 import { sameOnEveryLog, startHttpSink, startTraceReceiver, uniqueName, waitFor } from '#libs/testing';
 import { Client } from './client.js';
 import { tenantDocuments, verifyDelivery } from './documents.js';

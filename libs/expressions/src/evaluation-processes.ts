@@ -1,8 +1,9 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { messageOf, parseStoredJson } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import { messageOf } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
+import type { Json } from '#libs/json';
 import { startTimer } from '#libs/time';
 import type { EvaluationLimits } from './evaluation.js';
 import { ExpressionFailed } from './expression.errors.js';

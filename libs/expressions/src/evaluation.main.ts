@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { parseStoredJson } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
 import { compileEvaluation } from './evaluation.js';
 import type { Evaluation } from './evaluation.js';
 import type { EvaluationAnswer, EvaluationRequest } from './evaluation-processes.js';

@@ -1,11 +1,11 @@
-import { holdsLosslessNumber } from '#libs/contracts';
 import jsonata from 'jsonata';
+import { holdsLosslessNumber } from '#libs/json';
+import type { Json } from '#libs/json';
 import { isBounded } from './bounded.js';
 import { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
 import type { ExpressionLimit } from './expression.errors.js';
 import { ResultTooLarge, toJson } from './json.js';
 import { plainPath } from './plain-path.js';
-import type { Json } from '#libs/contracts';
 import { replaceSlowFunctions } from './linear-functions.js';
 import { admitLosslessNumbers, hasLosslessLiteral } from './lossless-numbers.js';
 import { LinearRegExp, linear } from './linear-regexp.js';

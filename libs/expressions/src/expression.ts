@@ -1,4 +1,4 @@
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { counter } from '#libs/tracing';
 import { EvaluationProcesses } from './evaluation-processes.js';
 import { compileEvaluation } from './evaluation.js';

@@ -1,5 +1,5 @@
 import type jsonata from 'jsonata';
-import { LosslessNumber, parseStoredJson } from '#libs/contracts';
+import { LosslessNumber, parseStoredJson } from '#libs/json';
 
 type Comparator = (left: unknown, right: unknown) => unknown;
 

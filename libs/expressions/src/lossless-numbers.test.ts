@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { asDoubles, parseJson } from '#libs/contracts';
+import { asDoubles, parseJson } from '#libs/json';
 import { compileExpression } from './expression.js';
 
 /** The result as JSON text, on input of which the digits are kept. */

@@ -1,5 +1,5 @@
 import jsonata from 'jsonata';
-import { LosslessNumber, numberOf } from '#libs/contracts';
+import { LosslessNumber, numberOf } from '#libs/json';
 import { replaceSlowFunctions } from './linear-functions.js';
 
 /** A node of JSONata's syntax tree, as far as it matters here. */

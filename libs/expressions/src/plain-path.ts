@@ -1,5 +1,3 @@
-import type { Json } from '#libs/contracts';
-
 /** A node of JSONata's syntax tree; its own type declaration leaves out `path`. */
 interface SyntaxNode {
   readonly type: string;
@@ -8,6 +6,7 @@ interface SyntaxNode {
 }
 
 /** The names of a path that is nothing but names; null for every other expression. */
+import type { Json } from '#libs/json';
 export function plainPath(ast: SyntaxNode): readonly string[] | null {
   if (ast.type !== 'path' || !hasOnly(ast, 'type', 'steps')) return null;
   const names: string[] = [];

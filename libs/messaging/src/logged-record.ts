@@ -1,5 +1,6 @@
-import { noCustomer, ownerOfKey, parseStoredJson, recordKey } from '#libs/contracts';
+import { noCustomer, ownerOfKey, recordKey } from '#libs/contracts';
 import type { Owned, RecordType } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
 import { RecordUndecodable } from './messaging.errors.js';
 import { headerText } from './record-headers.js';
 import type { LogHeaders } from './record-headers.js';

@@ -1,5 +1,6 @@
 import { failureReason } from '#libs/contracts';
-import type { FailureCode, Json } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 import { sleep } from '#libs/time';

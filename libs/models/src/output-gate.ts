@@ -1,5 +1,5 @@
-import { JsonTooDeep, parseJson } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import { JsonTooDeep, parseJson } from '#libs/json';
+import type { Json } from '#libs/json';
 import { ModelOutputInvalid } from './model.errors.js';
 import type { OutputSchema } from './output-schema.js';
 

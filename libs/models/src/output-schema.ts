@@ -3,8 +3,8 @@ import { Ajv, Name, _ } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { CodeKeywordDefinition, ErrorObject, FuncKeywordDefinition, KeywordCxt, ValidateFunction } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
-import { asDoubles } from '#libs/contracts';
 import { RE2JS } from 're2js';
+import { asDoubles } from '#libs/json';
 import { SchemaInvalid, requireAffordable, withCosts } from './json-schema.js';
 import { fitsStrictSubset } from './strict-subset.js';
 

@@ -1,6 +1,6 @@
 import { DatabaseError, Pool, escapeLiteral, types } from 'pg';
 import type { ClientConfig, PoolClient, QueryConfig, QueryResult } from 'pg';
-import { parseStoredJson } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
 import { waitAtMost } from '#libs/time';
 import { logger } from '#libs/tracing';
 import { listen } from './listener.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { JsonTooDeep, mapLosslessNumbers, parseJson, scanJson } from '#libs/contracts';
+import { JsonTooDeep, mapLosslessNumbers, parseJson, scanJson } from '#libs/json';
 import type { BodyReader } from './body-reader.js';
 import { MediaTypeUnsupported, RequestMalformed } from './request.errors.js';
 

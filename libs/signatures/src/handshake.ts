@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 
 /** The parts of a request that a handshake can use. */
 export interface HandshakeRequest {

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
 import type { Document, Node, Scalar } from 'yaml';
-import { LosslessNumber, numberOf } from '#libs/contracts';
+import { LosslessNumber, numberOf } from '#libs/json';
 import { CliFailure } from './failure.js';
 
 /** One document of a file, with the positions of its fields. */

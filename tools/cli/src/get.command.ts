@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
-import { asDoubles, documentKinds } from '#libs/contracts';
+import { documentKinds } from '#libs/contracts';
 import type { DocumentKind } from '#libs/contracts';
+import { asDoubles } from '#libs/json';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';

@@ -1,4 +1,4 @@
-import { parseStoredJson } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
 import { timeoutSignal } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { elementTexts } from '#libs/contracts';
+import { elementTexts } from '#libs/json';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { post } from './graphql.client.js';

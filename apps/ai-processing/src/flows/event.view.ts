@@ -1,5 +1,6 @@
 import { eventData } from '#libs/contracts';
-import type { EventReceived, Json } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
+import type { Json } from '#libs/json';
 
 /** An event as expressions see it, under the name `event`. */
 export interface EventView {

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { document } from '#libs/contracts';
-import type { EventReceived, FlowDocument, Json } from '#libs/contracts';
+import type { EventReceived, FlowDocument } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { FlowCompiler } from './flow.compiler.js';
 import { ValidationFailed } from './flow.errors.js';

@@ -1,5 +1,6 @@
 import { DomainError } from '#libs/contracts';
-import type { EventReceived, Json, PlannedDelivery, StepKind } from '#libs/contracts';
+import type { EventReceived, PlannedDelivery, StepKind } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { histogram, inSpan } from '#libs/tracing';
 import { viewOf } from './event.view.js';
 import type { EventView } from './event.view.js';

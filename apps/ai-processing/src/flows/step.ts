@@ -1,5 +1,6 @@
-import type { FlowStep, Json, StepKind } from '#libs/contracts';
+import type { FlowStep, StepKind } from '#libs/contracts';
 import type { Expression } from '#libs/expressions';
+import type { Json } from '#libs/json';
 import type { ModelAttempt, ModelGateway } from '#libs/models';
 import type { EventView } from './event.view.js';
 

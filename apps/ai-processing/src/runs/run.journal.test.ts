@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import type { FinishedStep } from '../flows/flow.runner.js';
 import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';

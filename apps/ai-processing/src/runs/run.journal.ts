@@ -1,5 +1,5 @@
-import { parseStoredJson } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
+import type { Json } from '#libs/json';
 import type { FinishedStep, StepJournal } from '../flows/flow.runner.js';
 import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';

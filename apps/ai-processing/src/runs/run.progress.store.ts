@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { Json, PlannedDelivery } from '#libs/contracts';
+import type { PlannedDelivery } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
 import type { CallRecord } from '../flows/step.js';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRunId } from '#libs/contracts';
-import type { Json, PlannedDelivery } from '#libs/contracts';
+import type { PlannedDelivery } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { Database, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';

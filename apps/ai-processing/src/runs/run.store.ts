@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { Json, PlannedDelivery } from '#libs/contracts';
+import type { PlannedDelivery } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { Database, columns, statement } from '#libs/persistence';
 
 /** The natural key of a run, known before its id. */

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { failureReason } from '#libs/contracts';
-import type { EventReceived, Json } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { counter, histogram, inSpan, logger, workDone } from '#libs/tracing';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { Database, statement } from '#libs/persistence';
 import type { RunningRun } from './run.store.js';
 

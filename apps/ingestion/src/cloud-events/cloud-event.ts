@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { DomainError, LosslessNumber, bodyFormat, elementTexts, memberTexts } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import { DomainError, bodyFormat } from '#libs/contracts';
+import { LosslessNumber, elementTexts, memberTexts } from '#libs/json';
+import type { Json } from '#libs/json';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
 import { readBody } from '../intake/body.js';
 import { BodyMalformed } from '../intake/request.errors.js';

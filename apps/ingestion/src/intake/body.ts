@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { JsonTooDeep, bodyFormat, parseBody } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import { bodyFormat, parseBody } from '#libs/contracts';
+import { JsonTooDeep } from '#libs/json';
+import type { Json } from '#libs/json';
 import { BodyMalformed } from './request.errors.js';
 
 export interface ParsedBody {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EventReceived, eventBody, lanes } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { EventFieldReader } from '../sources/event-fields.js';
 import type { Source } from '../sources/source-catalog.js';
 import { readBody } from './body.js';

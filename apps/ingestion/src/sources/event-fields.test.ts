@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseJson } from '#libs/contracts';
+import { parseJson } from '#libs/json';
 import { EventFieldReader, usableText } from './event-fields.js';
 
 const nothing = { eventId: [], type: [], customer: [], occurredAt: [] };

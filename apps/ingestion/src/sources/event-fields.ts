@@ -1,8 +1,8 @@
 import { isReservedCustomer } from '#libs/contracts';
-import { LosslessNumber, asDoubles } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
 import { ExpressionFailed, compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
+import { LosslessNumber, asDoubles } from '#libs/json';
+import type { Json } from '#libs/json';
 import type { Extraction } from '#libs/signatures';
 import { instant } from './instant.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 
 /** The years 0001 to 9999 in UTC: those that RFC 3339, JavaScript and Postgres can all write. */
 const firstMs = Date.parse('0001-01-01T00:00:00Z');

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Json, SourceSpec } from '#libs/contracts';
+import type { SourceSpec } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { resolveSource } from './source-catalog.js';
 
 const secrets = [{ value: 'whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH' }];

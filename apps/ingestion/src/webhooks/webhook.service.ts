@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound, bodyFormat } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { MediaTypeUnsupported } from '#libs/service';
 import type { DoorRequest, DoorResponse, RequestHead } from '#libs/service';
 import { HandshakeRefused } from '#libs/signatures';

@@ -1,4 +1,4 @@
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import type { OutputSchema } from '#libs/models';
 import { analyse } from '../analysis/analysis.js';
 import type { Analysis } from '../analysis/analysis.js';

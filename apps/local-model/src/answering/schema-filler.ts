@@ -1,4 +1,4 @@
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { compileSchema } from '#libs/models';
 import type { Analysis } from '../analysis/analysis.js';
 import type { Entity } from '../analysis/entities.js';

@@ -2,7 +2,7 @@ import { hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnModuleDestroy } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { JsonTooDeep, asDoubles, parseJson as readJson } from '#libs/contracts';
+import { JsonTooDeep, asDoubles, parseJson as readJson } from '#libs/json';
 import { longestTimerMs, sleep } from '#libs/time';
 import { logger, workDone } from '#libs/tracing';
 import { answer } from '../answering/answer.js';

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { CancelBulkOperation, NotFound, StartBulkOperation, bulkOperationId, maxBulkRatePerSecond, noCustomer } from '#libs/contracts';
-import type { BulkOperationKind, BulkSelection, DeadLetterKind, Json } from '#libs/contracts';
+import type { BulkOperationKind, BulkSelection, DeadLetterKind } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { Configuration } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
 import { deadLetterConditions } from '../dead-letters/dead-letter.table.js';

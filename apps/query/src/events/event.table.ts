@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { parseBody } from '#libs/contracts';
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { TenantDatabase, statement } from '#libs/persistence';
 import { customerId } from '../customers/customer.table.js';
 import { loader } from '../operations/part.js';

@@ -1,4 +1,4 @@
-import { LosslessNumber } from '#libs/contracts';
+import { LosslessNumber } from '#libs/json';
 import type { Violation } from './input.errors.js';
 
 interface Place {

@@ -1,5 +1,5 @@
-import type { Json } from '../json/json.js';
-import { parseJson } from '../json/parse-json.js';
+import { parseJson } from '#libs/json';
+import type { Json } from '#libs/json';
 import { eventBody } from './event-received.js';
 import type { EventReceived } from './event-received.js';
 

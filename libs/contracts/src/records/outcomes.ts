@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { json } from '../json/json.js';
+import { json } from '../json.js';
 import { customerKey, name } from '../names.js';
 import { recordType } from './record.js';
 

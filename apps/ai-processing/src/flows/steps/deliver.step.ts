@@ -1,4 +1,4 @@
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import type { Step } from '../step.js';
 
 /** The delivery that the run plans once it is decided. Without a payload, the envelope around the run's decision is sent. */

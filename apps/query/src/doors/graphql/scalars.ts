@@ -1,6 +1,6 @@
 import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
 import type { ValueNode } from 'graphql';
-import { LosslessNumber, isTooDeep, maxJsonDepth, numberOf } from '#libs/contracts';
+import { LosslessNumber, isTooDeep, maxJsonDepth, numberOf } from '#libs/json';
 
 const rfc3339 = /^(\d{4})-(0[1-9]|1[0-2])-(\d\d)T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i;
 

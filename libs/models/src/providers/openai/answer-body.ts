@@ -1,4 +1,4 @@
-import { parseJson } from '#libs/contracts';
+import { parseJson } from '#libs/json';
 import { ModelMisconfigured, ModelUnavailable } from '../../model.errors.js';
 
 /** Providers send these bodies in many shapes, whatever their APIs document, so nothing about a member is taken for granted. */

@@ -1,5 +1,5 @@
-import type { Json } from '#libs/contracts';
 import { expect, test } from 'vitest';
+import type { Json } from '#libs/json';
 import { createVerifier } from '../../create-verifier.js';
 import { acceptedTampering, asReceived } from '../../tampering.js';
 import { slack } from './slack.js';

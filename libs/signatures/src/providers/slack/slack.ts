@@ -1,4 +1,4 @@
-import type { Json } from '#libs/contracts';
+import type { Json } from '#libs/json';
 import { definePreset } from '../../preset.js';
 import { HandshakeMalformed } from '../../signature.errors.js';
 

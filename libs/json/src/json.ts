@@ -1,14 +1,7 @@
-import { z } from 'zod';
 import { LosslessNumber } from './lossless-number.js';
 
 /** A JSON value as the code has it. A number is a {@link LosslessNumber} where a JavaScript number would change its digits. */
 export type Json = string | number | boolean | null | LosslessNumber | Json[] | { [key: string]: Json };
-
-/**
- * Any JSON value, in a record. Not looked into, because it comes from `JSON.parse` or from our own code, and a check would copy it and call itself for
- * each level.
- */
-export const json = z.unknown().refine((value) => value !== undefined, 'must be given') as z.ZodType as z.ZodType<Json>;
 
 /**
  * The deepest nesting of arrays and objects that is taken in, whoever sends it. Every part carries it, with room for the envelopes that are put around
