@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { elementTexts, memberTexts } from './json-parts.js';
 import { JsonTooDeep } from './json-scan.js';
 import { isTooDeep, maxJsonDepth } from './json.js';
-import { LosslessNumber, asDoubles } from './lossless-number.js';
+import { LosslessNumber, asDoubles, holdsLosslessNumber } from './lossless-number.js';
 import { parseJson, parseStoredJson } from './parse-json.js';
 
 const nested = (depth: number, open = '[', close = ']', inner = ''): string => open.repeat(depth) + inner + close.repeat(depth);
@@ -98,6 +98,16 @@ describe('digits', () => {
     expect(new LosslessNumber('10.00').isDouble()).toBe(true);
     expect(new LosslessNumber('1e400').isDouble()).toBe(false);
     expect(new LosslessNumber('9007199254740993').isDouble()).toBe(false);
+  });
+
+  test.each([
+    ['1.0', true],
+    ['[1,"1.0",{"a":[null,{"b":1e400}]}]', true],
+    ['{"a":{},"__proto__":{"b":9007199254740993}}', true],
+    ['[1,"1.0",{"a":[null,{"b":1}]},[]]', false],
+    ['null', false],
+  ])('%s holds a number with digits of its own: %s', (text, holds) => {
+    expect(holdsLosslessNumber(parseJson(text))).toBe(holds);
   });
 
   test('of a name that is given twice, the last value counts', () => {

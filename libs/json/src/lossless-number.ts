@@ -64,10 +64,23 @@ export function mapLosslessNumbers(value: unknown, map: (number: LosslessNumber)
   return mapped.some(([, item], at) => item !== entries[at]![1]) ? Object.fromEntries(mapped) : value;
 }
 
+/** Runs before each evaluation of an expression. It makes no list and calls no function for values that are neither arrays nor objects. */
 export function holdsLosslessNumber(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (value instanceof LosslessNumber) return true;
-  return Array.isArray(value) ? value.some(holdsLosslessNumber) : Object.values(value).some(holdsLosslessNumber);
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) {
+      const item: unknown = value[at];
+      if (typeof item === 'object' && holdsLosslessNumber(item)) return true;
+    }
+    return false;
+  }
+  // Inherited keys are none of JSON's, and `Object.keys` would make a list.
+  for (const key in value) {
+    const item = (value as Record<string, unknown>)[key];
+    if (typeof item === 'object' && holdsLosslessNumber(item)) return true;
+  }
+  return false;
 }
 
 /** Digits without zeros at either end, and an exponent. */
