@@ -5,6 +5,7 @@ import type { CodeKeywordDefinition, ErrorObject, FuncKeywordDefinition, Keyword
 import ajvFormats from 'ajv-formats';
 import { RE2JS } from 're2js';
 import { asDoubles } from '#libs/json';
+import { LruMap } from '#libs/lru';
 import { SchemaInvalid, requireAffordable, withCosts } from './json-schema.js';
 import { fitsStrictSubset } from './strict-subset.js';
 
@@ -188,19 +189,17 @@ function lineOf({ instancePath, message, keyword, params }: ErrorObject): string
 /** Compiles each schema once: compiling takes milliseconds, checking takes microseconds. Evicts the least recently used one. */
 export class CompiledSchemas {
   private readonly byIdentity = new WeakMap<object, OutputSchema>();
-  private readonly byDigest = new Map<string, OutputSchema>();
+  private readonly byDigest: LruMap<string, OutputSchema>;
 
-  constructor(private readonly limit = 1_000) {}
+  constructor(limit = 1_000) {
+    this.byDigest = new LruMap(limit);
+  }
 
   of(schema: object): OutputSchema {
     const known = this.byIdentity.get(schema);
     if (known !== undefined) return known;
-    const digest = hash('sha256', JSON.stringify(schema));
-    const compiled = this.byDigest.get(digest) ?? compileSchema(schema);
-    this.byDigest.delete(digest);
-    this.byDigest.set(digest, compiled);
+    const compiled = this.byDigest.getOrMake(hash('sha256', JSON.stringify(schema)), () => compileSchema(schema));
     this.byIdentity.set(schema, compiled);
-    if (this.byDigest.size > this.limit) this.byDigest.delete(this.byDigest.keys().next().value!);
     return compiled;
   }
 }

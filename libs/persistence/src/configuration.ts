@@ -2,6 +2,7 @@ import { SecretBox } from '#libs/auth';
 import type { CheckableApiKey } from '#libs/auth';
 import { DomainError } from '#libs/contracts';
 import type { DestinationDocument, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
+import { LruMap } from '#libs/lru';
 import { logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import { ApiKeyTable } from './api-key.table.js';
@@ -50,7 +51,7 @@ const log = logger('configuration');
 export class Configuration {
   private readonly documentTable: DocumentTable;
   private readonly apiKeyTable = new ApiKeyTable();
-  private readonly oldFlows = new Map<string, Stored<FlowDocument>>();
+  private readonly oldFlows = new LruMap<string, Stored<FlowDocument>>(maxOldFlowVersions);
   private tenants: Map<string, TenantConfiguration> | undefined;
   private apiKeys: ReadonlyMap<string, CheckableApiKey> = new Map();
   /** The tenants to read next. */
@@ -115,7 +116,6 @@ export class Configuration {
     if (known !== undefined) return known;
     const stored = await this.documentTable.version(this.database, { tenant, kind: 'Flow', name }, version);
     if (stored === undefined) throw new Error(`The flow ${name} of ${tenant} has no version ${version}`);
-    if (this.oldFlows.size >= maxOldFlowVersions) this.oldFlows.delete(this.oldFlows.keys().next().value!);
     this.oldFlows.set(key, stored as Stored<FlowDocument>);
     return stored as Stored<FlowDocument>;
   }

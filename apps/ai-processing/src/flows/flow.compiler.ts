@@ -3,6 +3,7 @@ import { stepOrder } from '#libs/contracts';
 import type { FlowDocument, FlowSpec, StepKind, StepOrder } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
+import { LruMap } from '#libs/lru';
 import { ModelGateway } from '#libs/models';
 import type { Stored } from '#libs/persistence';
 import { compileStep } from './step.kinds.js';
@@ -30,18 +31,13 @@ const limit = 1_000;
 /** Compiles each version of a flow once. */
 @Injectable()
 export class FlowCompiler {
-  private readonly compiled = new Map<string, CompiledFlow>();
+  private readonly compiled = new LruMap<string, CompiledFlow>(limit);
 
   constructor(private readonly models: ModelGateway) {}
 
   /** @throws ExpressionInvalid or SchemaInvalid if an older release accepted a document that this one cannot read */
   compile(flow: Stored<FlowDocument>): CompiledFlow {
-    const key = `${flow.tenant}/${flow.name}/${flow.version}`;
-    const compiled = this.compiled.get(key) ?? this.compileSpec(flow);
-    this.compiled.delete(key);
-    this.compiled.set(key, compiled);
-    if (this.compiled.size > limit) this.compiled.delete(this.compiled.keys().next().value!);
-    return compiled;
+    return this.compiled.getOrMake(`${flow.tenant}/${flow.name}/${flow.version}`, () => this.compileSpec(flow));
   }
 
   private compileSpec({ tenant, name, document: { spec } }: Stored<FlowDocument>): CompiledFlow {

@@ -1,3 +1,4 @@
+import { LruMap } from '#libs/lru';
 import type { BatchHeader } from './record-batch.js';
 
 /** The most batches that a producer may have in flight, and so may repeat. */
@@ -24,7 +25,7 @@ export type SequenceCheck =
 
 /** The last batches of each producer in one partition. They make it safe to repeat a produce request. */
 export class ProducerSequences {
-  private readonly producers = new Map<number, KnownProducer>();
+  private readonly producers = new LruMap<number, KnownProducer>(maxProducers);
 
   check(batch: BatchHeader): SequenceCheck {
     if (batch.producerId < 0) return { kind: 'next' };
@@ -54,8 +55,7 @@ export class ProducerSequences {
   }
 
   private know(producerId: number, known: KnownProducer | undefined): void {
-    this.producers.delete(producerId);
-    if (known !== undefined) this.producers.set(producerId, known);
-    if (this.producers.size > maxProducers) this.producers.delete(this.producers.keys().next().value!);
+    if (known === undefined) this.producers.delete(producerId);
+    else this.producers.set(producerId, known);
   }
 }

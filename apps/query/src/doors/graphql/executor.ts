@@ -2,6 +2,7 @@ import { GraphQLError, Kind, OperationTypeNode, execute, getVariableValues } fro
 import type { DocumentNode, ExecutionResult, FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import { compileQuery, isCompiledQuery } from 'graphql-jit';
 import type { CompiledQuery } from 'graphql-jit';
+import { LruMap } from '#libs/lru';
 import { startTimer } from '#libs/time';
 import type { GraphQLContext } from './resolvers.js';
 import { enforceLimits } from './limits.js';
@@ -34,7 +35,7 @@ interface DocumentUse {
 
 /** Runs operations within the limits and the deadline; what is seen often runs as compiled code at a fifth of the cost. */
 export class Executor {
-  private readonly seen = new Map<OperationDefinitionNode, DocumentUse>();
+  private readonly seen = new LruMap<OperationDefinitionNode, DocumentUse>(maxCompiled);
 
   constructor(private readonly options: { limits: QueryLimits; timeoutMs: number }) {}
 
@@ -81,21 +82,13 @@ export class Executor {
   }
 
   private compiledFor(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode): CompiledQuery | undefined {
-    const seen = this.seen.get(operation) ?? { times: 0 };
+    const seen = this.seen.getOrMake(operation, () => ({ times: 0 }));
     seen.times += 1;
-    this.remember(operation, seen);
     if (seen.times === compileAfter) {
       const compiled = compileQuery(schema, document, operation.name?.value);
       if (isCompiledQuery(compiled)) seen.compiled = compiled;
     }
     return seen.compiled;
-  }
-
-  /** The map's order is the order of use, the oldest first. */
-  private remember(operation: OperationDefinitionNode, seen: DocumentUse): void {
-    this.seen.delete(operation);
-    this.seen.set(operation, seen);
-    if (this.seen.size > maxCompiled) this.seen.delete(this.seen.keys().next().value!);
   }
 }
 
