@@ -87,6 +87,12 @@ export default {
       { path: '^libs/contracts/', pathNot: testFiles },
       { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/|json/)' },
     ),
+    forbid(
+      'expressions-start-fast',
+      'A process for expressions is started again after each that was killed, so it loads no more than it needs.',
+      { path: '^libs/expressions/src/evaluation\\.main\\.ts$' },
+      { path: '^(libs/(?!(expressions|json|lru)/)|node_modules/(?!(jsonata|re2js)/))', reachable: true },
+    ),
     onlyIn('libs/messaging', 'kafkajs'),
     onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres'], 'pg'),
     onlyIn('libs/migrations', 'typeorm'),

@@ -1,8 +1,9 @@
 import jsonata from 'jsonata';
 import { expect, test } from 'vitest';
 import { isBounded } from './bounded.js';
+import { syntaxOf } from './syntax-node.js';
 
-const bounded = (text: string): boolean => isBounded(jsonata(text).ast());
+const bounded = (text: string): boolean => isBounded(syntaxOf(jsonata(text)));
 
 test.each([
   'event.data.customer.id',

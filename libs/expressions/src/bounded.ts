@@ -1,9 +1,4 @@
-/** A node of JSONata's syntax tree, with fields by type. */
-interface SyntaxNode {
-  readonly type: string;
-  readonly value?: unknown;
-  readonly [field: string]: unknown;
-}
+import type { SyntaxNode } from './syntax-node.js';
 
 /**
  * The place that the value of a node goes to. A `result` may hold the same part of the input many times over: it is copied under a limit. An `operand` must
@@ -75,8 +70,8 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
  * to its input, and the clock is looked at between steps. False for everything with a loop or function of its own, variables, ranges, sorts,
  * groups, wildcards, transforms or regular expressions, of which a single step can take minutes.
  */
-export function isBounded(ast: unknown): boolean {
-  return isBoundedAs('result', ast as SyntaxNode) && concatenations(ast) <= maxConcatenations;
+export function isBounded(ast: SyntaxNode): boolean {
+  return isBoundedAs('result', ast) && concatenations(ast) <= maxConcatenations;
 }
 
 function isBoundedAs(use: Use, node: SyntaxNode): boolean {

@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { getPriority } from 'node:os';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { compileExpression } from './expression.js';
 import { EvaluationProcesses } from './evaluation-processes.js';
 import { ExpressionFailed } from './expression.errors.js';
@@ -38,7 +40,7 @@ test.each(hostile)(
 );
 
 test('an owner has one evaluation under way, so that it cannot keep another one waiting', async () => {
-  const processes = new EvaluationProcesses({ size: 2 });
+  const processes = new EvaluationProcesses({ atOnce: 2 });
   const finished: string[] = [];
   const evaluate = (owner: string, text: string): Promise<unknown> =>
     processes
@@ -53,16 +55,89 @@ test('an owner has one evaluation under way, so that it cannot keep another one 
 }, 30_000);
 
 test('after a process was killed, the next evaluation has a new one', async () => {
-  const processes = new EvaluationProcesses({ size: 1 });
+  const processes = new EvaluationProcesses({ atOnce: 1 });
   const evaluate = (text: string): Promise<unknown> => processes.evaluate('a', { text, limits }, { t: '<'.repeat(60_000) });
   await expect(evaluate('$match(t, /<[^>]*>|./)')).rejects.toThrow('It took longer than 1000 ms');
   expect(await evaluate('$sum([1..10])')).toBe(55);
 }, 30_000);
 
 test('what a process computes is what this one would: values, no value, and why not', async () => {
-  const processes = new EvaluationProcesses({ size: 1 });
+  const processes = new EvaluationProcesses({ atOnce: 1 });
   const evaluate = (text: string, input: unknown): Promise<unknown> => processes.evaluate('a', { text, limits }, input);
   expect(await evaluate('{ "a": a, "n": null }', { a: [1, 'x', true] })).toStrictEqual({ a: [1, 'x', true], n: null });
   expect(await evaluate('nothing', {})).toBeUndefined();
   await expect(evaluate('$number(a)', { a: 'x' })).rejects.toThrow(`Unable to cast value to a number: "x", in the expression '$number(a)'`);
 }, 30_000);
+
+/** The processes for expressions that this one has started, except those in `others`. */
+function childrenBeside(others: ReadonlySet<number>): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' }).split('\n');
+  return lines.flatMap((line) => {
+    const [, pid, parent, state, name] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    const isOne = Number(parent) === process.pid && !state!.startsWith('Z') && /evaluation\.main|millrace expressions/.test(name!);
+    return isOne && !others.has(Number(pid)) ? [Number(pid)] : [];
+  });
+}
+
+describe('processes', () => {
+  let others: ReadonlySet<number>;
+  let processes: EvaluationProcesses;
+  const hostileText = '$match(t, /<[^>]*>|./)';
+  const evaluate = (owner: string, text: string, timeoutMs = 200): Promise<unknown> =>
+    processes.evaluate(owner, { text, limits: { ...limits, timeoutMs } }, { t: '<'.repeat(60_000) });
+
+  beforeEach(() => {
+    others = new Set(childrenBeside(new Set()));
+    processes = new EvaluationProcesses({ atOnce: 1 });
+  });
+
+  test('leave the processor to others', async () => {
+    await evaluate('a', '$sum([1..10])');
+    expect(childrenBeside(others).map((pid) => getPriority(pid))).toEqual([10, 10]);
+  });
+
+  test('stand ready beside the one that evaluates, so that a killed one is no wait, and are one more than evaluations', async () => {
+    await evaluate('a', '$sum([1..10])');
+    const [first, spare] = childrenBeside(others);
+    expect(spare).toBeDefined();
+    await expect(evaluate('hostile', hostileText)).rejects.toMatchObject({ limit: 'time' });
+    expect(await evaluate('b', '$sum([1..10])')).toBe(55);
+    const after = childrenBeside(others);
+    expect(after.filter((pid) => pid === first || pid === spare)).toHaveLength(1);
+    expect(after.length).toBeLessThanOrEqual(2);
+  });
+
+  test('that the machine does not let run fail nothing: the limit is of processor time', async () => {
+    await evaluate('a', '$sum([1..10])');
+    const children = childrenBeside(others);
+    children.forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    const sum = evaluate('a', '$sum([1..10])');
+    const limitOver = Promise.withResolvers<void>();
+    setTimeout(limitOver.resolve, 400); // twice the limit, more than it and the grace
+    await limitOver.promise;
+    children.forEach((pid) => process.kill(pid, 'SIGCONT'));
+    expect(await sum).toBe(55);
+  });
+
+  test('that do not go on at all are given up in the end', async () => {
+    await evaluate('a', '$sum([1..10])');
+    childrenBeside(others).forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    await expect(evaluate('a', '$sum([1..10])', 50)).rejects.toMatchObject({ limit: 'time' });
+    childrenBeside(others).forEach((pid) => process.kill(pid, 'SIGCONT'));
+  });
+
+  test('end a loop by themselves and go on: nothing is killed', async () => {
+    await evaluate('a', '$sum([1..10])');
+    const before = childrenBeside(others);
+    await expect(evaluate('a', '($f := function($n) { $f($n + 1) }; $f(1))')).rejects.toMatchObject({ limit: 'time' });
+    expect(childrenBeside(others)).toEqual(before);
+  });
+
+  test('serve owners in turns, however many evaluations one of them has waiting', async () => {
+    const finished: string[] = [];
+    const ask = (owner: string): Promise<unknown> => evaluate(owner, '$sum([1..10])').then(() => finished.push(owner));
+    await Promise.all([...numbers(20).map(() => ask('many')), ask('one'), ask('two'), ask('two')]);
+    expect(finished.indexOf('one')).toBeLessThan(4);
+    expect(finished.lastIndexOf('two')).toBeLessThan(7);
+  });
+}, 60_000);

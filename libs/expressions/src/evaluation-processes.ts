@@ -1,45 +1,42 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { availableParallelism, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { startTimer } from '#libs/time';
 import type { EvaluationLimits } from './evaluation.js';
+import { timeUsedUp } from './evaluation-messages.js';
+import type { EvaluationAnswer, EvaluationRequest } from './evaluation-messages.js';
 import { ExpressionFailed } from './expression.errors.js';
-import type { ExpressionLimit } from './expression.errors.js';
-
-/** The expression that a process evaluates, with its input as JSON text. */
-export interface EvaluationRequest {
-  readonly text: string;
-  readonly limits: EvaluationLimits;
-  readonly input: string;
-}
-
-/** The answer of the process: the value as JSON text, undefined for no value; or why it failed. */
-export type EvaluationAnswer =
-  | { readonly value: string | undefined }
-  | { readonly failed: string; readonly limit: ExpressionLimit | undefined }
-  | { readonly defect: string };
 
 interface Job {
   readonly owner: string;
-  readonly request: EvaluationRequest;
+  readonly text: string;
+  readonly limits: EvaluationLimits;
+  readonly input: unknown;
   readonly resolve: (answer: EvaluationAnswer) => void;
 }
 
 export interface EvaluationProcessesOptions {
-  /** Most processes. Default 2. */
-  readonly size?: number;
+  /** Most evaluations at a time; there is at most one process more. Default: the number of cores, at most 4. */
+  readonly atOnce?: number;
   /** Most memory of a process for the values of expressions, in MiB. Default 128. */
   readonly memoryMegabytes?: number;
 }
 
 /**
- * Added to the time of an evaluation before its process is killed: within it JSONata's own clock ends what it can, and the process goes on. Longer
- * than a pause of the garbage collector.
+ * The niceness of the processes. Beside a process that wants all of a core, one of this niceness gets about a tenth of it, so expressions do not take
+ * the cores from the services.
  */
-const graceMs = 100;
+const niceness = 10;
+
+/**
+ * An evaluation is given up after this many times its processor time by the clock: what a process of this {@link niceness} may need for it on a busy
+ * machine.
+ */
+const waitFactor = 10;
 
 /** The processes run compiled code: where this code is run as TypeScript, that of the last build. */
 const mainFile = fileURLToPath(
@@ -50,43 +47,45 @@ const mainFile = fileURLToPath(
 );
 
 /**
- * Evaluates expressions in processes that are killed when one takes too much time or memory: an engine that runs out of memory ends its process,
- * with all its evaluators. The processes start when they are needed, and do not keep this one alive. Each owner has at most one evaluation under way, and owners take turns, so that one of them cannot keep the others waiting.
+ * Evaluates expressions in processes that end when one takes too much time or memory: an engine that runs out of memory ends its process, with all
+ * its evaluators. The processes start when they are needed, and do not keep this one alive.
+ *
+ * Each owner has at most one evaluation under way, and owners take turns, so that one of them cannot keep the others waiting. Beside the processes
+ * that evaluate one more is started. An owner whose process had to end waits until another one has taken its place, and takes none from the others.
  */
 export class EvaluationProcesses {
   private readonly waiting = new Map<string, Job[]>();
   private readonly busyOwners = new Set<string>();
-  private readonly idle: EvaluationProcess[] = [];
-  private count = 0;
-  private readonly size: number;
+  /** Started, or about to be. */
+  private idle: EvaluationProcess[] = [];
+  private underWay = 0;
+  private readonly atOnce: number;
   private readonly memoryMegabytes: number;
 
-  constructor({ size = 2, memoryMegabytes = 128 }: EvaluationProcessesOptions = {}) {
-    this.size = size;
+  constructor({ atOnce = Math.min(availableParallelism(), 4), memoryMegabytes = 128 }: EvaluationProcessesOptions = {}) {
+    this.atOnce = atOnce;
     this.memoryMegabytes = memoryMegabytes;
   }
 
   /** @throws ExpressionFailed */
   async evaluate(owner: string, { text, limits }: Omit<EvaluationRequest, 'input'>, input: unknown): Promise<Json | undefined> {
-    const request = { text, limits, input: textOf(text, input) };
     const answer = await new Promise<EvaluationAnswer>((resolve) => {
+      const job = { owner, text, limits, input, resolve };
       const jobs = this.waiting.get(owner);
-      if (jobs === undefined) this.waiting.set(owner, [{ owner, request, resolve }]);
-      else jobs.push({ owner, request, resolve });
+      if (jobs === undefined) this.waiting.set(owner, [job]);
+      else jobs.push(job);
       this.assign();
     });
     if ('defect' in answer) throw new Error(answer.defect);
-    if ('failed' in answer) throw new ExpressionFailed(text, answer.failed, answer.limit);
+    if ('failure' in answer) throw new ExpressionFailed(text, answer.failure);
     return answer.value === undefined ? undefined : parseStoredJson(answer.value);
   }
 
   private assign(): void {
-    for (;;) {
+    while (this.underWay < this.atOnce) {
       const owner = this.nextOwner();
       if (owner === undefined) return;
-      const idle = this.takeIdle() ?? this.start();
-      if (idle === undefined) return;
-      void this.run(idle, this.take(owner));
+      void this.run(this.takeProcess(), this.takeJob(owner));
     }
   }
 
@@ -95,16 +94,15 @@ export class EvaluationProcesses {
     return undefined;
   }
 
-  private takeIdle(): EvaluationProcess | undefined {
-    for (let evaluator = this.idle.pop(); evaluator !== undefined; evaluator = this.idle.pop()) {
-      if (!evaluator.hasEnded) return evaluator;
-      this.count -= 1;
-    }
-    return undefined;
+  /** One that is ready, if there is any. */
+  private takeProcess(): EvaluationProcess {
+    this.idle = this.idle.filter(({ hasEnded }) => !hasEnded);
+    const ready = this.idle.findIndex(({ isReady }) => isReady);
+    return this.idle.splice(Math.max(ready, 0), 1)[0] ?? this.start();
   }
 
   /** The owner goes to the end of the line. */
-  private take(owner: string): Job {
+  private takeJob(owner: string): Job {
     const jobs = this.waiting.get(owner)!;
     const job = jobs.shift()!;
     this.waiting.delete(owner);
@@ -112,38 +110,53 @@ export class EvaluationProcesses {
     return job;
   }
 
-  private start(): EvaluationProcess | undefined {
-    if (this.count >= this.size) return undefined;
-    this.count += 1;
+  private start(): EvaluationProcess {
     return new EvaluationProcess(this.memoryMegabytes);
   }
 
-  private async run(evaluator: EvaluationProcess, { owner, request, resolve }: Job): Promise<void> {
-    this.busyOwners.add(owner);
-    const answer = await evaluator.evaluate(request);
-    this.busyOwners.delete(owner);
-    if (evaluator.hasEnded) this.count -= 1;
-    else this.idle.push(evaluator);
-    resolve(answer);
+  private async run(evaluator: EvaluationProcess, job: Job): Promise<void> {
+    this.underWay += 1;
+    this.busyOwners.add(job.owner);
+    job.resolve(await this.answer(evaluator, job));
+    this.underWay -= 1;
+    const next = evaluator.hasEnded ? this.start() : evaluator;
+    this.idle.push(next);
     this.assign();
+    await next.ready;
+    this.busyOwners.delete(job.owner);
+    this.assign();
+  }
+
+  private async answer(evaluator: EvaluationProcess, { text, limits, input }: Job): Promise<EvaluationAnswer> {
+    const written = textOf(input);
+    if (typeof written !== 'string') return written;
+    evaluator.keepAlive(true);
+    await evaluator.ready;
+    if (this.idle.length === 0) this.idle.push(this.start());
+    const answer = await evaluator.evaluate({ text, limits, input: written });
+    evaluator.keepAlive(false);
+    return answer;
   }
 }
 
-/** @throws ExpressionFailed if the input is nested too deep to be written */
-function textOf(expression: string, input: unknown): string {
+/** A failure if the input is nested too deep to be written. */
+function textOf(input: unknown): string | EvaluationAnswer {
   try {
     return JSON.stringify(input ?? null);
   } catch (error) {
-    throw new ExpressionFailed(expression, `The input cannot be written as JSON: ${messageOf(error)}`, 'depth', error);
+    return { failure: { reason: `The input cannot be written as JSON: ${messageOf(error)}`, limit: 'depth', cause: error } };
   }
 }
 
 /** One process. It evaluates one expression at a time. */
 class EvaluationProcess {
   hasEnded = false;
+  isReady = false;
+  /** Fulfilled when the process can begin, or has ended. */
+  readonly ready: Promise<void>;
   private readonly child: ChildProcess;
-  private readonly ready: Promise<void>;
   private settle: (answer: EvaluationAnswer) => void = () => undefined;
+  private timeUsedUp: EvaluationAnswer = { defect: 'the process for expressions measured time although it evaluated nothing' };
 
   constructor(private readonly memoryMegabytes: number) {
     this.child = fork(mainFile, {
@@ -152,8 +165,9 @@ class EvaluationProcess {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       env: {},
     });
+    lowerPriority(this.child);
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.ready = promise;
+    this.ready = promise.then(() => void (this.isReady = true));
     this.child.on('message', (message: 'ready' | EvaluationAnswer) => {
       if (message === 'ready') resolve();
       else this.settle(message);
@@ -165,34 +179,35 @@ class EvaluationProcess {
     };
     this.child.on('error', (error) => end({ defect: `the process for expressions failed: ${error.message}` }));
     this.child.on('exit', (status, signal) => end(this.answerAtEnd(status, signal)));
+    this.keepAlive(false);
   }
 
-  /** Never rejects. The time counts from when the process can begin. */
+  /** Asked when the process is ready. Never rejects. */
   async evaluate(request: EvaluationRequest): Promise<EvaluationAnswer> {
+    if (this.hasEnded) return { defect: 'the process for expressions ended before it could begin' };
+    const { timeoutMs } = request.limits;
     const { promise, resolve } = Promise.withResolvers<EvaluationAnswer>();
     this.settle = resolve;
-    this.keepAlive(true);
-    await this.ready;
-    const { timeoutMs } = request.limits;
+    this.timeUsedUp = { failure: { reason: `It took longer than ${timeoutMs} ms`, limit: 'time' } };
     let isOver = false;
     // The answer may have come while this process had no time to read it, and be read right after the timer.
-    const timer = startTimer(() => setImmediate(() => isOver || this.kill(timeoutMs)), timeoutMs + graceMs);
-    if (!this.hasEnded) this.child.send(request, () => undefined); // what cannot be sent ends with an `exit` or an `error`
+    const timer = startTimer(() => setImmediate(() => isOver || this.kill()), timeoutMs * waitFactor);
+    this.child.send(request, () => undefined); // what cannot be sent ends with an `exit` or an `error`
     const answer = await promise;
     isOver = true;
     clearTimeout(timer);
     this.settle = () => undefined;
-    this.keepAlive(false);
     return answer;
   }
 
-  private kill(timeoutMs: number): void {
+  private kill(): void {
     this.hasEnded = true;
-    this.settle({ failed: `It took longer than ${timeoutMs} ms`, limit: 'time' });
+    this.settle(this.timeUsedUp);
     this.child.kill('SIGKILL');
   }
 
-  private keepAlive(isNeeded: boolean): void {
+  /** Keeps the service from ending while it needs the answer. */
+  keepAlive(isNeeded: boolean): void {
     const verb = isNeeded ? 'ref' : 'unref';
     this.child[verb]();
     this.child.channel?.[verb]();
@@ -200,9 +215,19 @@ class EvaluationProcess {
 
   /** The engine aborts when its memory is used up; so does the system's own watch over memory. */
   private answerAtEnd(status: number | null, signal: NodeJS.Signals | null): EvaluationAnswer {
+    if (signal === timeUsedUp) return this.timeUsedUp;
     const isMemory = signal === 'SIGABRT' || signal === 'SIGKILL' || signal === 'SIGTRAP' || status === 134;
     return isMemory
-      ? { failed: `It needed more memory than ${this.memoryMegabytes} MiB`, limit: 'memory' }
+      ? { failure: { reason: `It needed more memory than ${this.memoryMegabytes} MiB`, limit: 'memory' } }
       : { defect: `the process for expressions ended with ${status ?? signal}` };
+  }
+}
+
+/** A process that could not start, or has ended, has no priority. */
+function lowerPriority({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, niceness);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ERR_SYSTEM_ERROR') throw error;
   }
 }

@@ -2,17 +2,21 @@ import jsonata from 'jsonata';
 import { holdsLosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
 import { isBounded } from './bounded.js';
-import { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
-import type { ExpressionLimit } from './expression.errors.js';
 import { ResultTooLarge, toJson } from './json.js';
 import { plainPath } from './plain-path.js';
 import { replaceSlowFunctions } from './linear-functions.js';
 import { admitLosslessNumbers, hasLosslessLiteral } from './lossless-numbers.js';
 import { LinearRegExp, linear } from './linear-regexp.js';
+import { syntaxOf } from './syntax-node.js';
+
+// The processes that evaluate load this, too (evaluation.main.ts), so it imports nothing that takes long to load.
+
+/** A limit that an evaluation can reach. `size`: of the result. */
+export type ExpressionLimit = 'time' | 'memory' | 'depth' | 'items' | 'size';
 
 /** The limits of one evaluation. */
 export interface EvaluationLimits {
-  /** Longest evaluation, in ms. */
+  /** Longest evaluation, in ms; of processor time if the caller of `compileEvaluation` counts that. */
   readonly timeoutMs: number;
   /** Deepest nesting of calls and sub-expressions. */
   readonly depth: number;
@@ -22,52 +26,66 @@ export interface EvaluationLimits {
   readonly values: number;
 }
 
+/** Why an evaluation failed: a type did not fit, a limit was reached, or the result is not JSON. */
+export interface EvaluationFailure {
+  readonly reason: string;
+  /** The limit that was reached; undefined if it failed for another reason. */
+  readonly limit: ExpressionLimit | undefined;
+  readonly cause?: unknown;
+}
+
+/** The value, undefined if the expression yields nothing; or why there is none. */
+export type EvaluationResult = { readonly value: Json | undefined } | { readonly failure: EvaluationFailure };
+
 /** An expression that is evaluated in the thread of the caller. */
 export interface Evaluation {
   /** True if its limits hold between any two steps, so that it may run in the thread that serves everybody. */
   readonly isBounded: boolean;
   /** The names of a plain path; null for every other expression. */
   readonly path: readonly string[] | null;
-  /** @throws ExpressionFailed */
-  evaluate(input: unknown): Promise<Json | undefined>;
+  /** Never rejects. */
+  evaluate(input: unknown): Promise<EvaluationResult>;
 }
 
-/** @throws ExpressionInvalid */
-export function compileEvaluation(text: string, { timeoutMs, depth, items, values }: EvaluationLimits): Evaluation {
+/**
+ * @param allowedMs the time since the start of the evaluation at which it is ended, read between any two of its steps; by default it does not change
+ * @throws whatever says what is wrong with the text: {@link reasonOf}, {@link positionOf}
+ */
+export function compileEvaluation(
+  text: string,
+  { timeoutMs, depth, items, values }: EvaluationLimits,
+  allowedMs = (): number => timeoutMs,
+): Evaluation {
   const compile = (stack: number): jsonata.Expression => {
     const compiled = jsonata(text, {
-      timeout: timeoutMs,
+      get timeout() {
+        return allowedMs();
+      },
       stack,
       sequence: items,
       RegexEngine: LinearRegExp as unknown as RegExpConstructor,
     });
-    refuseUnbounded(compiled.ast());
+    refuseUnbounded(syntaxOf(compiled));
     replaceSlowFunctions(compiled);
     return compiled;
   };
-  let compiled: jsonata.Expression;
-  let bounded: boolean;
-  try {
-    compiled = compile(depth);
-    bounded = isBounded(compiled.ast());
-  } catch (failure) {
-    throw new ExpressionInvalid(text, reasonOf(failure), positionOf(failure), failure);
-  }
+  const compiled = compile(depth);
+  const syntax = syntaxOf(compiled);
   // Made on first use. Conversions stand between the levels of the expression, so it has twice as many.
-  let lossless: jsonata.Expression | undefined;
-  const admitting = (): jsonata.Expression => (lossless ??= admitLosslessNumbers(compile(2 * depth), text));
+  let lossless: Promise<jsonata.Expression> | undefined;
+  const admitting = (): Promise<jsonata.Expression> => (lossless ??= admitLosslessNumbers(compile(2 * depth), text));
   const literals = hasLosslessLiteral(text);
 
-  const evaluate = async (input: unknown): Promise<Json | undefined> => {
+  const evaluate = async (input: unknown): Promise<EvaluationResult> => {
     try {
-      const suited = literals || holdsLosslessNumber(input) ? admitting() : compiled;
-      return toJson(await suited.evaluate(input), values);
-    } catch (failure) {
-      throw new ExpressionFailed(text, reasonOf(failure), limitOf(failure), failure);
+      const suited = literals || holdsLosslessNumber(input) ? await admitting() : compiled;
+      return { value: toJson(await suited.evaluate(input), values) };
+    } catch (cause) {
+      return { failure: { reason: reasonOf(cause), limit: limitOf(cause), cause } };
     }
   };
 
-  return { isBounded: bounded, path: plainPath(compiled.ast()), evaluate };
+  return { isBounded: isBounded(syntax), path: plainPath(syntax), evaluate };
 }
 
 /**
@@ -84,7 +102,7 @@ function refuseUnbounded(node: unknown): void {
 }
 
 /** JSONata throws plain objects with a message; anything else (a RangeError of the engine, our own reasons) is an Error. */
-function reasonOf(failure: unknown): string {
+export function reasonOf(failure: unknown): string {
   const hasMessage = typeof failure === 'object' && failure !== null && 'message' in failure;
   return hasMessage ? String(failure.message).replace(/\.$/, '') : 'it failed without a reason';
 }
@@ -98,7 +116,8 @@ function limitOf(failure: unknown): ExpressionLimit | undefined {
   return typeof failure === 'object' && failure !== null && 'code' in failure ? limitCodes[String(failure.code)] : undefined;
 }
 
-function positionOf(failure: unknown): number | undefined {
+/** The offset in the text at which compiling it failed, if it is known. */
+export function positionOf(failure: unknown): number | undefined {
   const found = typeof failure === 'object' && failure !== null && 'position' in failure ? failure.position : undefined;
   return typeof found === 'number' ? found : undefined;
 }

@@ -1,4 +1,6 @@
 import jsonata from 'jsonata';
+import { syntaxOf } from './syntax-node.js';
+import type { SyntaxNode } from './syntax-node.js';
 
 /** Functions that JSONata offers, without `$`. `$eval` is refused when an expression is compiled. */
 const functions = new Set(
@@ -23,20 +25,10 @@ export interface ExpressionNames {
   readonly inputPaths: readonly (readonly string[])[];
 }
 
-/** A node of JSONata's syntax tree. */
-interface Node {
-  readonly type?: string;
-  readonly value?: unknown;
-  readonly steps?: readonly Node[];
-  readonly focus?: string;
-  readonly index?: unknown;
-  readonly [part: string]: unknown;
-}
-
 /** Reads the names off the syntax tree of an expression that compiles. */
 export function namesIn(expression: string): ExpressionNames {
   const found = new NameFinder();
-  found.visit(jsonata(expression).ast(), true);
+  found.visit(syntaxOf(jsonata(expression)), true);
   return {
     undefinedVariables: [...found.used].filter((name) => !found.defined.has(name) && !functions.has(name)),
     inputPaths: found.paths,
@@ -56,17 +48,17 @@ class NameFinder {
       for (const item of part) this.visit(item, atInput);
       return;
     }
-    const node = part as Node;
+    const node = part as SyntaxNode;
     if (node.type === 'variable') this.used.add(node.value as string);
-    if (typeof node.focus === 'string') this.defined.add(node.focus);
-    if (typeof node.index === 'string') this.defined.add(node.index);
-    if (node.type === 'bind') this.defined.add((node['lhs'] as Node).value as string);
-    if (node.type === 'lambda') for (const argument of node['arguments'] as Node[]) this.defined.add(argument.value as string);
+    if (typeof node['focus'] === 'string') this.defined.add(node['focus']);
+    if (typeof node['index'] === 'string') this.defined.add(node['index']);
+    if (node.type === 'bind') this.defined.add((node['lhs'] as SyntaxNode).value as string);
+    if (node.type === 'lambda') for (const argument of node['arguments'] as SyntaxNode[]) this.defined.add(argument.value as string);
     if (node.type === 'path') this.path(node, atInput);
     else this.parts(node, atInput);
   }
 
-  private path(node: Node, atInput: boolean): void {
+  private path(node: SyntaxNode, atInput: boolean): void {
     const steps = node.steps ?? [];
     const [first, ...others] = steps;
     const isRoot = first?.type === 'variable' && first.value === '$';
@@ -80,13 +72,13 @@ class NameFinder {
     for (const [key, part] of Object.entries(node)) if (key !== 'steps') this.visit(part, false);
   }
 
-  private visitStep(step: Node, atInput: boolean): void {
+  private visitStep(step: SyntaxNode, atInput: boolean): void {
     const { stages, predicate, group, ...own } = step;
     this.visit(own, atInput);
     this.visit([stages, predicate, group], false);
   }
 
-  private parts(node: Node, atInput: boolean): void {
+  private parts(node: SyntaxNode, atInput: boolean): void {
     const { predicate, stages, group, ...own } = node;
     // The patterns and updates of a transformation apply to what it is given.
     const isElsewhere = node.type === 'transform' || node.type === 'sort' || node.type === 'filter';

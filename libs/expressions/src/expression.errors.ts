@@ -1,4 +1,5 @@
 import { DomainError } from '#libs/contracts';
+import type { EvaluationFailure, ExpressionLimit } from './evaluation.js';
 
 /** The text is not a JSONata expression, or uses a construct without limits: `$eval`, a regular expression that needs backtracking. */
 export class ExpressionInvalid extends DomainError {
@@ -15,21 +16,19 @@ export class ExpressionInvalid extends DomainError {
   }
 }
 
-/** A limit that an evaluation can reach. `size`: of the result. */
-export type ExpressionLimit = 'time' | 'memory' | 'depth' | 'items' | 'size';
-
 /** The expression could not be evaluated on this input: a type did not fit, a limit was reached, or the result is not JSON. */
 export class ExpressionFailed extends DomainError {
   readonly code = 'flow.expressionFailed';
 
+  /** The limit that was reached; undefined if it failed for another reason. */
+  readonly limit: ExpressionLimit | undefined;
+
   constructor(
     readonly expression: string,
-    readonly reason: string,
-    /** The limit that was reached; undefined if it failed for another reason. */
-    readonly limit: ExpressionLimit | undefined,
-    cause?: unknown,
+    { reason, limit, cause }: EvaluationFailure,
   ) {
     super(`${reason}, in the expression ${quoted(expression)}`, { cause });
+    this.limit = limit;
   }
 }
 

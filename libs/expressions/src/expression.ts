@@ -1,13 +1,13 @@
 import type { Json } from '#libs/json';
 import { counter } from '#libs/tracing';
 import { EvaluationProcesses } from './evaluation-processes.js';
-import { compileEvaluation } from './evaluation.js';
+import { compileEvaluation, positionOf, reasonOf } from './evaluation.js';
 import type { Evaluation, EvaluationLimits } from './evaluation.js';
-import { ExpressionFailed } from './expression.errors.js';
+import { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
 import { ambiguous, follow } from './plain-path.js';
 
 export interface ExpressionOptions {
-  /** Longest evaluation, in ms. Default 1000. */
+  /** Longest evaluation, in ms: of processor time where a process of its own evaluates. Default 1000. */
   timeoutMs?: number;
   /** Deepest nesting of calls and sub-expressions. Default 200. */
   depth?: number;
@@ -43,14 +43,14 @@ const stopped = counter('millrace_expressions_stopped_total', 'Evaluations of ex
  */
 export function compileExpression(text: string, { owner = '', ...options }: ExpressionOptions = {}): Expression {
   const limits = { ...standardLimits, ...options };
-  const here = compileEvaluation(text, {
+  const here = compiled(text, {
     ...limits,
     timeoutMs: Math.min(limits.timeoutMs, sharedThread.timeoutMs),
     values: sharedThread.values,
   });
   const evaluate = async (input: unknown): Promise<Json | undefined> => {
     try {
-      const found = here.isBounded ? await evaluateHere(here, input) : elsewhere;
+      const found = here.isBounded ? await evaluateHere(text, here, input) : elsewhere;
       return found === elsewhere ? await processesFor(limits.timeoutMs).evaluate(owner, { text, limits }, input) : found;
     } catch (error) {
       if (error instanceof ExpressionFailed && error.limit !== undefined) stopped.inc({ limit: error.limit });
@@ -70,13 +70,22 @@ export function compileExpression(text: string, { owner = '', ...options }: Expr
 
 const elsewhere = Symbol('it takes longer than the shared thread has, or has a larger result');
 
-async function evaluateHere(here: Evaluation, input: unknown): Promise<Json | undefined | typeof elsewhere> {
+/** @throws ExpressionInvalid */
+function compiled(text: string, limits: EvaluationLimits): Evaluation {
   try {
-    return await here.evaluate(input);
-  } catch (error) {
-    if (error instanceof ExpressionFailed && (error.limit === 'time' || error.limit === 'size')) return elsewhere;
-    throw error;
+    return compileEvaluation(text, limits);
+  } catch (failure) {
+    throw new ExpressionInvalid(text, reasonOf(failure), positionOf(failure), failure);
   }
+}
+
+/** @throws ExpressionFailed */
+async function evaluateHere(text: string, here: Evaluation, input: unknown): Promise<Json | undefined | typeof elsewhere> {
+  const result = await here.evaluate(input);
+  if ('value' in result) return result.value;
+  const { failure } = result;
+  if (failure.limit === 'time' || failure.limit === 'size') return elsewhere;
+  throw new ExpressionFailed(text, failure);
 }
 
 /** By the time that an evaluation may take: one that takes a second must not delay one that may take 50 ms. */

@@ -1,11 +1,12 @@
+import { LosslessNumber } from '#libs/json';
+import type { Json } from '#libs/json';
+
 /** More than the `maxJsonDepth` of an event, which expressions put into values of their own. Every part carries it, with our envelopes around it. */
 const maxDepth = 200;
 /** The largest value, in characters of text plus one per value: about its size as JSON. */
 const maxSize = 4 * 1024 * 1024;
 
 /** The result of an evaluation is larger than it may be. */
-import { LosslessNumber } from '#libs/json';
-import type { Json } from '#libs/json';
 export class ResultTooLarge extends Error {}
 
 /**

@@ -1,14 +1,8 @@
 import jsonata from 'jsonata';
 import { LosslessNumber, numberOf } from '#libs/json';
 import { replaceSlowFunctions } from './linear-functions.js';
-
-/** A node of JSONata's syntax tree, as far as it matters here. */
-interface SyntaxNode {
-  type?: string;
-  value?: unknown;
-  position?: number;
-  [part: string]: unknown;
-}
+import { syntaxOf } from './syntax-node.js';
+import type { SyntaxNode } from './syntax-node.js';
 
 /** Names that no author can write. */
 const doubles = 'lossless numbers as doubles';
@@ -29,11 +23,11 @@ const computingFunctions =
  * digits; `$string` and `&` write the digits; two numbers are equal if they are the same number; everything else computes with the nearest double. It
  * costs some calls more for each operator, so it is for inputs that hold such numbers.
  */
-export function admitLosslessNumbers(expression: jsonata.Expression, text: string): jsonata.Expression {
-  admit(expression.ast(), text);
+export async function admitLosslessNumbers(expression: jsonata.Expression, text: string): Promise<jsonata.Expression> {
+  admit(syntaxOf(expression), text);
   expression.registerFunction(doubles, (value: unknown) => mapped(value, Number));
   expression.registerFunction(comparables, (value: unknown) => mapped(value, comparable));
-  for (const [name, computes] of computingBuiltins) expression.assign(name, computes);
+  for (const [name, computes] of await (computingBuiltins ??= buildComputing())) expression.assign(name, computes);
   return expression;
 }
 
@@ -119,20 +113,22 @@ interface BuiltinFunction {
   readonly signature: { validate: (given: unknown[], context: unknown) => unknown[] };
 }
 
+/** Made when the first lossless number comes: it takes some milliseconds, and most processes never meet one. */
+let computingBuiltins: Promise<ReadonlyMap<string, object>> | undefined;
+
 /** JSONata checks the arguments of its functions by their signatures. These see doubles. */
-const computingBuiltins: ReadonlyMap<string, object> = new Map(
-  await Promise.all(
-    computingFunctions.map(async (name) => {
-      const probe = jsonata(`$${name}`);
-      replaceSlowFunctions(probe);
-      const builtin = (await probe.evaluate({})) as BuiltinFunction;
-      const { signature } = builtin;
-      const validate = (given: unknown[], context: unknown): unknown[] =>
-        signature.validate(
-          given.map((value) => mapped(value, Number)),
-          mapped(context, Number),
-        );
-      return [name, { ...builtin, signature: { ...signature, validate } }] as const;
-    }),
-  ),
-);
+async function buildComputing(): Promise<ReadonlyMap<string, object>> {
+  const built = computingFunctions.map(async (name) => {
+    const probe = jsonata(`$${name}`);
+    replaceSlowFunctions(probe);
+    const builtin = (await probe.evaluate({})) as BuiltinFunction;
+    const { signature } = builtin;
+    const validate = (given: unknown[], context: unknown): unknown[] =>
+      signature.validate(
+        given.map((value) => mapped(value, Number)),
+        mapped(context, Number),
+      );
+    return [name, { ...builtin, signature: { ...signature, validate } }] as const;
+  });
+  return new Map(await Promise.all(built));
+}

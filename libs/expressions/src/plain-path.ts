@@ -1,12 +1,7 @@
-/** A node of JSONata's syntax tree; its own type declaration leaves out `path`. */
-interface SyntaxNode {
-  readonly type: string;
-  readonly value?: unknown;
-  readonly steps?: readonly SyntaxNode[];
-}
+import type { Json } from '#libs/json';
+import type { SyntaxNode } from './syntax-node.js';
 
 /** The names of a path that is nothing but names; null for every other expression. */
-import type { Json } from '#libs/json';
 export function plainPath(ast: SyntaxNode): readonly string[] | null {
   if (ast.type !== 'path' || !hasOnly(ast, 'type', 'steps')) return null;
   const names: string[] = [];
