@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { parseStoredJson } from '#libs/json';
 import { FolderInUse, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
 
@@ -93,7 +94,7 @@ export class DataDirectory {
 
   credentials(): SampleCredentials | undefined {
     const path = join(this.path, 'credentials.json');
-    return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as SampleCredentials) : undefined;
+    return existsSync(path) ? (parseStoredJson(readFileSync(path, 'utf8')) as unknown as SampleCredentials) : undefined;
   }
 
   saveCredentials(credentials: SampleCredentials): void {

@@ -2,6 +2,7 @@ import { Controller, Get, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { CredentialInvalid, CredentialMissing, isBearer } from '#libs/auth';
+import { parseStoredJson } from '#libs/json';
 import { verifyStandardWebhook } from '#libs/signatures';
 
 /** The injection token of the {@link SampleDestinationAccess}. */
@@ -34,7 +35,7 @@ export class SampleDestinationController {
   @RouteConfig({ rawBody: true })
   receive(@Req() request: FastifyRequest<{ Body: Buffer }>): void {
     verifyStandardWebhook(this.access.secret, request.headers, request.body, Date.now());
-    const payload: unknown = JSON.parse(request.body.toString('utf8'));
+    const payload: unknown = parseStoredJson(request.body.toString('utf8'));
     this.receipts.unshift({ receivedAt: new Date().toISOString(), webhookId: String(request.headers['webhook-id']), payload });
     this.receipts.length = Math.min(this.receipts.length, kept);
   }

@@ -4,6 +4,7 @@ import { mkdir, readFile, symlink } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { parseStoredJson } from '#libs/json';
 
 /** The programs of the installed Postgres. */
 export interface Installation {
@@ -46,7 +47,7 @@ export async function majorVersionOf({ postgres }: Installation): Promise<number
 export async function restoreLinks(root: string): Promise<void> {
   const list = path.join(root, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;
-  const links = JSON.parse(await readFile(list, 'utf8')) as { source: string; target: string }[];
+  const links = parseStoredJson(await readFile(list, 'utf8')) as { source: string; target: string }[];
   for (const { source, target } of links) {
     const link = path.join(root, target);
     if (existsSync(link)) continue;

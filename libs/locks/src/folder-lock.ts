@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { parseStoredJson } from '#libs/json';
 import { identityOf, isAlive } from './process-identity.js';
 import type { ProcessIdentity } from './process-identity.js';
 
@@ -124,7 +125,7 @@ function contentOf(file: string): string | undefined {
 /** Undefined if the file does not parse: a full disk, or a version that wrote in place, cut it short. */
 function holderIn(content: string): Holder | undefined {
   try {
-    return (JSON.parse(content) as Holder | null) ?? undefined;
+    return (parseStoredJson(content) as Holder | null) ?? undefined;
   } catch {
     return undefined;
   }

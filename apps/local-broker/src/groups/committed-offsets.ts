@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { parseStoredJson } from '#libs/json';
 import { openFile, replaceFile } from '../log/durable-file.js';
 import type { OpenFile } from '../log/durable-file.js';
 
@@ -105,7 +106,7 @@ export class CommittedOffsets {
   private read(text: string): void {
     let line: Line;
     try {
-      line = JSON.parse(text) as Line;
+      line = parseStoredJson(text) as Line;
     } catch {
       return;
     }

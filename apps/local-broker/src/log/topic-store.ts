@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseStoredJson } from '#libs/json';
 import { openFile, replaceFile } from './durable-file.js';
 import type { OpenFile } from './durable-file.js';
 import { GroupCommit } from './group-commit.js';
@@ -164,7 +165,7 @@ export class TopicStore {
 
   private async readSpecs(): Promise<StoredSpec[]> {
     try {
-      return JSON.parse(await readFile(this.specsFile, 'utf8')) as StoredSpec[];
+      return parseStoredJson(await readFile(this.specsFile, 'utf8')) as StoredSpec[];
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw new Error(`${this.specsFile} cannot be read`, { cause: error });

@@ -126,6 +126,7 @@ export function wordsOf({ passages, facts }: SourceText): string {
 function parsed(input: string): unknown {
   if (!/^\s*[[{"]/.test(input)) return undefined;
   try {
+    // oxlint-disable-next-line no-restricted-properties -- the model computes with doubles, and stops at a depth of its own
     return JSON.parse(input) as unknown;
   } catch {
     return undefined;

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { CancelBulkOperation, NotFound, StartBulkOperation, bulkOperationId, maxBulkRatePerSecond, noCustomer } from '#libs/contracts';
 import type { BulkOperationKind, BulkSelection, DeadLetterKind } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { Configuration } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
@@ -96,7 +97,7 @@ export class BulkOperationService {
       if (input.dryRun) return { result, commands: [] };
       const detail = {
         selection,
-        filter: JSON.parse(JSON.stringify(filter)) as Record<string, Json>,
+        filter: parseStoredJson(JSON.stringify(filter)) as Record<string, Json>,
         flow,
         ratePerSecond: input.ratePerSecond,
       };

@@ -1,4 +1,5 @@
 import { hkdfSync, timingSafeEqual } from 'node:crypto';
+import { parseStoredJson } from '#libs/json';
 import { HmacKey } from '#libs/signatures';
 
 /** The position of a row in its list: the value that the list is sorted by, then the row's id. */
@@ -39,7 +40,7 @@ export class CursorSigner {
     if (text === undefined || signature === undefined || rest.length > 0) return null;
     const given = Buffer.from(signature, 'base64url');
     if (given.length !== signatureBytes || !timingSafeEqual(given, this.sign(list, text))) return null;
-    const [key, id] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as [string, string];
+    const [key, id] = parseStoredJson(Buffer.from(text, 'base64url').toString('utf8')) as [string, string];
     return { key, id };
   }
 

@@ -1,4 +1,5 @@
 import { DeadLettered, deadLetterId } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
 import { ownerOf } from '../logged-record.js';
 import type { LoggedRecord } from '../logged-record.js';
 
@@ -30,7 +31,7 @@ export function deadLetterOf(record: LoggedRecord, group: string, failure: { cod
 function subjectOf({ value }: LoggedRecord): Pick<DeadLettered, 'eventId' | 'runId' | 'deliveryId'> {
   let read: unknown;
   try {
-    read = JSON.parse(value?.toString() ?? '');
+    read = parseStoredJson(value?.toString() ?? '');
   } catch {
     read = undefined;
   }

@@ -81,6 +81,15 @@ test('a subscription is a stream of next events, as the protocol has them, until
   await waitFor(async () => (await subscribers()) === 0, { what: 'the subscription to be over' });
 });
 
+test('variables in the address that are nested too deep are refused as a body with them is', async () => {
+  const address = new URL(`${server.url}/graphql`);
+  address.searchParams.set('query', query);
+  address.searchParams.set('variables', `{"deep":${'['.repeat(129)}${']'.repeat(129)}}`);
+  const response = await fetch(address, { headers: headersOf(reader) });
+  expect(response.status).toBe(400);
+  expect(await response.text()).toContain('is nested deeper than 128 levels');
+});
+
 test('a subscription can be sent by GET, with its variables in the address', async () => {
   const address = new URL(`${server.url}/graphql`);
   address.searchParams.set(

@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError, OperationTypeNode, getOperationAST, parse } from 'graphql';
 import type { ExecutionArgs, ExecutionResult, FormattedExecutionResult } from 'graphql';
 import { DomainError } from '#libs/contracts';
+import { parseJson } from '#libs/json';
 import { RequestInvalid, RequestMalformed, RequestTooLarge, failureHeaders } from '#libs/service';
 import { startInterval, startTimer } from '#libs/time';
 import { OperationRunner } from '../../operations/operation-runner.js';
@@ -166,7 +167,7 @@ function parsed(variables: unknown): unknown {
   if (variables === undefined || variables === '') return null;
   if (typeof variables !== 'string') throw new RequestInvalid('variables', 'must be given once');
   try {
-    return JSON.parse(variables);
+    return parseJson(variables);
   } catch (error) {
     throw new RequestMalformed(`variables: ${(error as Error).message}`, { cause: error });
   }

@@ -15,6 +15,7 @@ export interface ErrorBody {
 export function errorIn(text: string): ErrorBody {
   let value: unknown;
   try {
+    // oxlint-disable-next-line no-restricted-properties -- only texts and the status are read
     value = JSON.parse(text);
   } catch {
     const title = /<title>([^<]*)/i.exec(text)?.[1] ?? (text.trimStart().startsWith('<') ? 'a web page' : text);

@@ -16,11 +16,11 @@ const timersOfNode = {
   "import { setInterval } from 'timers';": 'no-restricted-imports',
 };
 
-/** Only `libs/time` may start timers, because Node fires one that is longer than 2^31 ms at once. */
-test('the lint refuses each way to start a timer without libs/time', async () => {
+/** The rule that each of these lines of a service breaks. */
+async function refusals(sources: readonly string[]): Promise<Record<string, string | undefined>> {
   const folder = await mkdtemp(path.join(tmpdir(), 'millrace-lint-'));
   try {
-    const files = Object.keys(timersOfNode).map((source, at) => [path.join(folder, `timer-${at}.ts`), source] as const);
+    const files = sources.map((source, at) => [path.join(folder, `line-${at}.ts`), source] as const);
     await Promise.all(files.map(([file, source]) => writeFile(file, `${source}\n`)));
     const { stdout } = spawnSync(
       process.execPath,
@@ -29,10 +29,20 @@ test('the lint refuses each way to start a timer without libs/time', async () =>
     );
     const refused = files.map(([file, source]) => {
       const line = stdout.split('\n').find((each) => each.includes(path.basename(file)) && each.includes('no-restricted'));
-      return [source, /no-restricted-\w+/.exec(line ?? '')?.[0]];
+      return [source, /no-restricted-\w+/.exec(line ?? '')?.[0]] as const;
     });
-    expect(Object.fromEntries(refused)).toEqual(timersOfNode);
+    return Object.fromEntries(refused);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Only `libs/time` may start timers, because Node fires one that is longer than 2^31 ms at once. */
+test('the lint refuses each way to start a timer without libs/time', async () => {
+  expect(await refusals(Object.keys(timersOfNode))).toEqual(timersOfNode);
+});
+
+/** `JSON.parse` changes the digits of large numbers, and has no limit of depth. */
+test('the lint refuses to read JSON without libs/json', async () => {
+  expect(await refusals(["JSON.parse('{}');"])).toEqual({ "JSON.parse('{}');": 'no-restricted-properties' });
 });
