@@ -149,6 +149,7 @@ class Member {
   private readonly listeners = new Map<string, (event: object) => void>();
   private readonly position = new Map<number, number>();
   private readonly paused = new Set<number>();
+  private isRunning = false;
 
   constructor(private readonly group: Group) {
     const handlers = {
@@ -241,13 +242,30 @@ class Member {
       events: { GROUP_JOIN: 'join', FETCH: 'fetch', CRASH: 'crash' },
       on: (event: string, listener: (event: object) => void) => this.listeners.set(event, listener),
       connect: async () => undefined,
-      disconnect: async () => undefined,
+      disconnect: async () => void (this.isRunning = false),
       subscribe: async () => undefined,
-      run: async ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }) => void (this.eachBatch = eachBatch),
-      seek: ({ partition, offset }: { partition: number; offset: string }) => this.position.set(partition, Number(offset)),
-      pause: ([{ partitions: paused }]: [{ partitions: number[] }]) => paused.forEach((partition) => this.paused.add(partition)),
-      resume: ([{ partitions: resumed }]: [{ partitions: number[] }]) => resumed.forEach((partition) => this.paused.delete(partition)),
+      run: async ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }) => {
+        this.eachBatch = eachBatch;
+        this.isRunning = true;
+      },
+      seek: ({ partition, offset }: { partition: number; offset: string }) =>
+        this.whileRunning(() => this.position.set(partition, Number(offset))),
+      pause: ([{ partitions: paused }]: [{ partitions: number[] }]) =>
+        this.whileRunning(() => paused.forEach((partition) => this.paused.add(partition))),
+      resume: ([{ partitions: resumed }]: [{ partitions: number[] }]) =>
+        this.whileRunning(() => resumed.forEach((partition) => this.paused.delete(partition))),
     };
+  }
+
+  /** kafkajs has no consumer any more when it reports a crash. */
+  crash(): void {
+    this.isRunning = false;
+    this.listeners.get('crash')?.({ payload: { error: new Error('the broker is gone') } });
+  }
+
+  private whileRunning(act: () => void): void {
+    if (!this.isRunning) throw new Error('Consumer group was not initialized, consumer#run must be called first');
+    act();
   }
 }
 
@@ -336,6 +354,30 @@ test('whatever is fetched, ends, fails, crashes and is dealt anew, in any order:
     { numRuns: 20, endOnFailure: true },
   );
 }, 60_000);
+
+test('a partition that is paused because it is full hinders neither a crash nor a stop', async () => {
+  const group = new Group();
+  const member = new Member(group);
+  group.members.push(member);
+  await settled();
+  group.log.set(
+    0,
+    Array.from({ length: 8 }, (_, offset) => ({ offset, key: 'a' })),
+  );
+  await group.rebalance(() => 0);
+  await member.fetch(3);
+  expect(await member.fetch(3), 'the partition is paused').toBe(false);
+  member.crash();
+  await vi.advanceTimersByTimeAsync(1_000); // a new consumer is made
+  for (; group.atWork.length > 0; await settled()) group.end(0, 'finished');
+
+  await group.rebalance(() => 0);
+  await member.fetch(3);
+  const stopped = member.consumer.stop();
+  for (; group.atWork.length > 0; await settled()) group.end(0, 'finished');
+  await vi.advanceTimersByTimeAsync(1_000);
+  await expect(stopped).resolves.toBeUndefined();
+});
 
 test('a log that was replaced under a running consumer is read from its beginning', async () => {
   const group = new Group();

@@ -42,6 +42,7 @@ export interface MembershipListener {
 export class GroupMembership implements FetchControl {
   private readonly stopped = new AbortController();
   private readonly firstJoin = Promise.withResolvers<void>();
+  /** Undefined after it left or crashed: kafkajs then throws where a partition is paused, resumed or sought. */
   private consumer: Consumer | undefined;
   private assigner: GroupListener | undefined;
   private lastGeneration: MemberGeneration | undefined;
@@ -71,7 +72,9 @@ export class GroupMembership implements FetchControl {
 
   /** Leaves the group, so that others take over at once. */
   async leave(): Promise<void> {
-    await this.consumer?.disconnect();
+    const { consumer } = this;
+    this.consumer = undefined;
+    await consumer?.disconnect();
   }
 
   /** The reason why this member does not consume, as the end of a sentence about it; undefined while it does. */
@@ -188,6 +191,7 @@ export class GroupMembership implements FetchControl {
   }
 
   private onCrash({ payload: { error } }: ConsumerCrashEvent): void {
+    this.consumer = undefined;
     if (this.isLeaving) return;
     this.notConsuming = `crashed: ${error.message}`;
     log.warn({ err: error, group: this.options.group.group }, 'a consumer crashed; starting a new one');
