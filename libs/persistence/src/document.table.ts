@@ -45,6 +45,7 @@ const current = (where: string): string => `
   ) latest WHERE spec IS NOT NULL ORDER BY tenant_id, kind, name`;
 const currentOfTenant = statement('document.current', current('WHERE tenant_id = $1 AND ($2::text IS NULL OR kind = $2)'));
 const currentOfAll = statement('document.currentOfAll', current(''));
+const lockTenant = statement('document.lockTenant', `SELECT pg_advisory_xact_lock(hashtextextended('millrace.documents/' || $1, 0))`);
 const latest = statement(
   'document.latest',
   `SELECT ${columns} FROM document WHERE tenant_id = $1 AND kind = $2 AND name = $3 ORDER BY version DESC LIMIT 1`,
@@ -79,6 +80,14 @@ export class DocumentTable {
 
   async current(session: Session, tenant: string, kind?: DocumentKind): Promise<Stored[]> {
     return (await session.query<Row>(currentOfTenant, [tenant, kind ?? null])).map(storedOf);
+  }
+
+  /**
+   * Waits until no other transaction that called this changes documents of the tenant, and keeps others waiting until this one ends. What one
+   * document says about another, such as that it exists, stays true in between.
+   */
+  async lock(session: Session, tenant: string): Promise<void> {
+    await session.query(lockTenant, [tenant]);
   }
 
   /** The current documents of every tenant, for the services that keep them in memory. */

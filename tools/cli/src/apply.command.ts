@@ -1,5 +1,4 @@
 import type { Connection } from './connection.js';
-import { removed } from './delete.command.js';
 import { changeFields, textOf } from './document.changes.js';
 import type { ReportedChange } from './document.changes.js';
 import { readDocuments } from './document.files.js';
@@ -16,8 +15,8 @@ const applyDocuments = `mutation Apply($input: ApplyDocumentsInput!) {
 }`;
 
 /**
- * `millrace apply`: prints what will change, then changes exactly that; all documents or none. With `prune` it then removes, one by one, the documents
- * that the files do not have.
+ * `millrace apply`: prints what will change, then changes exactly that; all documents or none. With `prune` the documents that the files
+ * do not have are removed in the same transaction.
  */
 export async function apply(
   connection: Connection,
@@ -25,26 +24,26 @@ export async function apply(
   output: Output,
 ): Promise<void> {
   const documents = readDocuments(files);
-  const { changes: planned, warnings } = await send(connection, documents, { dryRun: true });
-  for (const { path, message } of warnings) output.note(`warning: ${located({ path: ['input', ...path], message }, documents)}`);
   const surplus = prune ? surplusOf(await currentDocuments(connection), documents) : [];
+  const removals = { remove: surplus.map(({ kind, name }) => ({ kind, name })) };
+  const { changes: planned, warnings } = await send(connection, documents, {
+    ...removals,
+    expectedVersions: surplus.map(versionOf),
+    dryRun: true,
+  });
+  for (const { path, message } of warnings) output.note(`warning: ${located({ path: ['input', ...path], message }, documents)}`);
   for (const change of planned) output.result(change, textOf(change));
-  for (const { kind, name, version } of surplus) {
-    const change: ReportedChange = { kind, name, change: 'REMOVED', version, differences: [] };
-    output.result(change, textOf(change));
-  }
-  const changing = planned.filter(({ change }) => change !== 'UNCHANGED').length;
+  const changing = planned.filter(({ change }) => change !== 'UNCHANGED' && change !== 'REMOVED').length;
   if (changing + surplus.length === 0) return output.note('Nothing to change.');
   if (dryRun) return output.note(`${sumOf([changing, 'would change'], [surplus.length, 'would be removed'])}.`);
-  if (changing > 0) await send(connection, documents, { dryRun: false, expectedVersions: planned.map(versionBefore) });
-  for (const { kind, name, version } of surplus) await removed(connection, { kind, name, expectedVersion: version });
+  await send(connection, documents, { ...removals, expectedVersions: planned.map(versionBefore), dryRun: false });
   output.note(`${sumOf([changing, 'changed'], [surplus.length, 'removed'])}.`);
 }
 
 async function send(
   connection: Connection,
   documents: readonly FileDocument[],
-  options: { dryRun: boolean; expectedVersions?: ExpectedVersion[] },
+  options: { dryRun: boolean; remove: { kind: string; name: string }[]; expectedVersions: ExpectedVersion[] },
 ): Promise<Applied> {
   const input = { documents: documents.map(({ value }) => value), ...options };
   const { applied } = await ask<{ applied: Applied | Refusal }>(connection, applyDocuments, { input });
@@ -66,7 +65,11 @@ interface ExpectedVersion {
 /** The version that the dry run compared with: what was printed is done, or nothing. */
 function versionBefore({ kind, name, change, version }: ReportedChange): ExpectedVersion {
   if (change === 'CREATED') return { kind, name, version: 0 };
-  return { kind, name, version: change === 'CHANGED' ? version - 1 : version };
+  return { kind, name, version: change === 'UNCHANGED' ? version : version - 1 };
+}
+
+function versionOf({ kind, name, version }: CurrentDocument): ExpectedVersion {
+  return { kind, name, version };
 }
 
 async function currentDocuments(connection: Connection): Promise<CurrentDocument[]> {
@@ -78,6 +81,7 @@ async function currentDocuments(connection: Connection): Promise<CurrentDocument
 function located({ path, message }: { path: string[]; message: string }, documents: readonly FileDocument[]): string {
   const [, list, at, ...field] = path;
   if (list === 'expectedVersions') return `${message}: somebody changed it meanwhile. Nothing was changed; apply again`;
+  if (list === 'remove') return `--prune: ${message}. Nothing was changed`;
   const document = list === 'documents' ? documents[Number(at)] : undefined;
   if (document === undefined) return `${path.join('.')}: ${message}`;
   return field.length === 0 ? `${document.positionOf(field)} ${message}` : `${document.positionOf(field)} ${field.join('.')}: ${message}`;

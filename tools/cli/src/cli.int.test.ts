@@ -145,6 +145,32 @@ test('apply prints warnings by file, line and column, and applies', async () => 
 });
 
 describe('apply --prune', () => {
+  test('changes and removes nothing if somebody else uses what it would remove after the difference was printed', async () => {
+    await millrace(['apply', '-f', file('all.yaml', documents() + source('shop') + source('old'))]);
+    const theirs = file('theirs.yaml', flow('theirs', 'old'));
+    const rest = file('rest.yaml', source('shop') + source('new'));
+    const between = createServer((request, response) => {
+      void text(request).then(async (body) => {
+        if (body.includes('"dryRun":false')) await millrace(['apply', '-f', theirs]);
+        const answer = await server.send(body, { authorization: request.headers.authorization!, 'millrace-tenant': tenant });
+        response.end(await answer.text());
+      });
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void between.close());
+    await once(between, 'listening');
+    const url = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+    const { code, notes } = await millrace(['apply', '--prune', '-f', rest, '--url', url]);
+    expect([code, notes.split('\n')]).toEqual([
+      1,
+      [
+        '--prune: is used by Flow/theirs: Destination/crm; change or remove what uses it, too. Nothing was changed',
+        '--prune: is used by Flow/theirs: Source/old; change or remove what uses it, too. Nothing was changed',
+      ],
+    ]);
+    const { out } = await millrace(['get', 'sources']);
+    expect(['name: shop', 'name: old', 'name: new'].map((name) => out.includes(name))).toEqual([true, true, false]);
+  });
+
   test('removes what the files do not have, users before what they use, and never the tenant', async () => {
     const all = file('all.yaml', documents() + source('shop') + source('old') + flow('tell', 'shop') + flow('gone', 'old'));
     await millrace(['apply', '-f', all]);

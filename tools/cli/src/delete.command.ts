@@ -11,21 +11,13 @@ const removeDocument = `mutation Remove($input: RemoveDocumentInput!) {
   removed: removeDocument(input: $input) { __typename ... on RemoveDocumentSuccess { change { ${changeFields} } } ${refusals} }
 }`;
 
-/** `millrace delete`: takes a document out of use. */
-export async function remove(connection: Connection, named: { kind: DocumentKind; name: string }, output: Output): Promise<void> {
-  const change = await removed(connection, named);
-  output.result(change, textOf(change));
-}
-
 /**
- * @param document.expectedVersion the version that is to be removed; default: whichever is current
- * @throws CliFailure if another version is current, or another document names it
+ * `millrace delete`: takes a document out of use.
+ * @throws CliFailure if there is no such document, or another one names it
  */
-export async function removed(
-  connection: Connection,
-  document: { kind: DocumentKind; name: string; expectedVersion?: number },
-): Promise<ReportedChange> {
+export async function remove(connection: Connection, named: { kind: DocumentKind; name: string }, output: Output): Promise<void> {
   type Removed = { __typename: 'RemoveDocumentSuccess'; change: ReportedChange };
-  const answer = await ask<{ removed: Removed | Refusal }>(connection, removeDocument, { input: document });
-  return accepted(connection, answer.removed, ({ message }) => `${document.kind}/${document.name} ${message}`).change;
+  const answer = await ask<{ removed: Removed | Refusal }>(connection, removeDocument, { input: named });
+  const { change } = accepted(connection, answer.removed, ({ message }) => `${named.kind}/${named.name} ${message}`);
+  output.result(change, textOf(change));
 }

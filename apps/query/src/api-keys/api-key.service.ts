@@ -35,6 +35,7 @@ export class ApiKeyService {
     const { key, id, secretHash } = issueApiKey(this.environment.name);
     const scopes = [...new Set(input.scopes)];
     const apiKey = await this.database.asTenant(tenant, async (session) => {
+      await this.documents.lock(session, tenant); // a Tenant document is removed only while no key is in force
       // Without the document nothing can be applied for the tenant, so no source could take what comes with the key.
       if ((await this.documents.current(session, tenant, 'Tenant')).length === 0) {
         throw new NotFound('tenant', tenant, {

@@ -327,3 +327,84 @@ describe('with an expected version', () => {
     ]);
   });
 });
+
+describe('documents that are removed with an apply', () => {
+  interface Removal {
+    kind: string;
+    name: string;
+  }
+  const change = async (tenant: string, documents: object[], remove: Removal[], more: object = {}): Promise<Applied['applyDocuments']> =>
+    (
+      await server.data<Applied>(
+        { operatorIn: tenant },
+        `mutation ($input: ApplyDocumentsInput!) { applyDocuments(input: $input) { __typename
+          ... on ApplyDocumentsSuccess { changes { kind change version differences { path before after } } }
+          ... on ValidationError { violations { path message } } } }`,
+        { input: { documents, remove, ...more } },
+      )
+    ).applyDocuments;
+  const messages = ({ violations }: Applied['applyDocuments']) =>
+    violations?.map(({ path, message }) => `${path.slice(1).join('.')}: ${message}`);
+  const crm = { kind: 'Destination', name: 'crm' };
+  const triage = { kind: 'Flow', name: 'triage' };
+
+  test('go together with what names them, whatever the order, and a dry run removes nothing', async () => {
+    const tenant = uniqueName('tenant');
+    await apply(tenant, all(tenant));
+    const expected = ['Tenant UNCHANGED 1', 'Destination REMOVED 2', 'Flow REMOVED 2'];
+    expect(changes(await change(tenant, [all(tenant)[0]!], [crm, triage], { dryRun: true }))).toEqual(expected);
+    expect(changes(await change(tenant, [all(tenant)[0]!], [crm, triage]))).toEqual(expected);
+    expect(await server.data({ operatorIn: tenant }, '{ documents { kind } }')).toEqual({ documents: [{ kind: 'Tenant' }] });
+  });
+
+  test('stay, and nothing is applied, if a document still names them or one changed meanwhile', async () => {
+    const tenant = uniqueName('tenant');
+    await apply(tenant, all(tenant));
+    const [, flow] = all(tenant);
+    const hub = document(tenant, 'Source', 'hub', { scheme: 'api-key' });
+    expect(messages(await change(tenant, [hub], [crm]))).toEqual([
+      'remove.0.name: is used by Flow/triage: Destination/crm; change or remove what uses it, too',
+    ]);
+    expect(messages(await change(tenant, [hub, flow!], [crm]))?.[0]).toBe(
+      'documents.1.spec.steps.1.deliver.destination: names no destination of this tenant: crm',
+    );
+    const versions = {
+      expectedVersions: [
+        { ...triage, version: 1 },
+        { ...crm, version: 2 },
+      ],
+    };
+    expect(messages(await change(tenant, [hub], [triage, crm], versions))).toEqual([
+      'expectedVersions.1.version: Destination/crm is at version 1, and the request expects version 2; get the document again and make the change to that',
+    ]);
+    expect(await server.data({ operatorIn: tenant }, '{ documents { kind } }')).toEqual({
+      documents: [{ kind: 'Destination' }, { kind: 'Flow' }, { kind: 'Tenant' }],
+    });
+  });
+
+  test('must exist, once, and neither be the tenant nor be applied by the same request', async () => {
+    const tenant = uniqueName('tenant');
+    const [owner, , destination] = all(tenant);
+    await apply(tenant, [owner!, destination!]);
+    expect(messages(await change(tenant, [destination!], [crm, { kind: 'Tenant', name: tenant }, triage, triage]))).toEqual([
+      'remove.0.name: is also among the documents: Destination/crm; leave it out of one of the two',
+      `remove.1.name: is the tenant itself: ${tenant}; remove it alone, with removeDocument`,
+      'remove.3.name: is given twice: Flow/triage',
+    ]);
+    expect(messages(await change(tenant, [destination!], [triage]))).toEqual([
+      'remove.0.name: names no document of this tenant: Flow/triage',
+    ]);
+  });
+
+  test('are never left named by a document that is applied at the same moment', async () => {
+    const tenant = uniqueName('tenant');
+    const [owner, flow, destination] = all(tenant);
+    for (let round = 0; round < 5; round++) {
+      await apply(tenant, [owner!, destination!]);
+      await Promise.all([apply(tenant, [flow!]), change(tenant, [owner!], [crm])]);
+      const { documents } = await server.data<{ documents: { kind: string }[] }>({ operatorIn: tenant }, '{ documents { kind } }');
+      expect([['Destination', 'Flow', 'Tenant'], ['Tenant']]).toContainEqual(documents.map(({ kind }) => kind));
+      await change(tenant, [owner!], documents.length > 1 ? [triage, crm] : []);
+    }
+  });
+});

@@ -100,13 +100,20 @@ export const expectedVersion = inputObject(
 
 export type ExpectedVersion = z.infer<typeof expectedVersion>;
 
+export const documentName = inputObject(
+  'DocumentName',
+  { kind: documentKind.describe('The kind of the document.'), name: z.string().describe('The name of the document.') },
+  'Which document of the tenant is meant.',
+);
+export type DocumentName = z.infer<typeof documentName>;
+
 const maxDocuments = 200;
 const entries = { error: `must have 1 to ${maxDocuments} entries` };
 
 export const applyDocuments = command({
   name: 'applyDocuments',
   about:
-    'Makes the system what the documents say: all of them or, if one is not acceptable, none. With `dryRun` nothing is changed, and the response is\nwhat would be.',
+    'Makes the system what the documents say: all of them or, if one is not acceptable, none. With `dryRun` nothing is changed, and the response is\nwhat would be. What `remove` names is taken out of use in the same transaction.',
   scope: 'admin',
   cost: { weight: 50 },
   input: z.strictObject({
@@ -115,15 +122,24 @@ export const applyDocuments = command({
       .min(1, entries)
       .max(maxDocuments, entries)
       .describe('Up to 200 whole documents, as in a file: `apiVersion`, `kind`, `metadata`, `spec`.'),
-    expectedVersions: z
-      .array(expectedVersion)
+    remove: z
+      .array(documentName)
       .max(maxDocuments, { error: `may have at most ${maxDocuments} entries` })
       .nullish()
-      .describe('For any of the documents: if another version is current, nothing is changed. Default: whichever is current is replaced.'),
+      .describe(
+        'Up to 200 documents to take out of use together with the change. What another document would still name stays: nothing is done.',
+      ),
+    expectedVersions: z
+      .array(expectedVersion)
+      .max(2 * maxDocuments, { error: `may have at most ${2 * maxDocuments} entries` })
+      .nullish()
+      .describe(
+        'For any of the documents, also those in `remove`: if another version is current, nothing is changed. Default: whichever is current is replaced.',
+      ),
     dryRun: z.boolean().default(false).describe('Only compare: nothing is changed.'),
   }),
   result: {
-    changes: z.array(documentChange).describe('One per document, in the order given.'),
+    changes: z.array(documentChange).describe('One per document in the order given, then one per removed document.'),
     warnings: z.array(documentWarning).describe('What is allowed and perhaps a mistake, in the order of the documents.'),
     dryRun: z.boolean().describe('True if nothing was changed, because the input asked for that.'),
   },

@@ -14,6 +14,7 @@ import { applyDocuments, removeDocument } from './document.operations.js';
 import type {
   ApplyDocumentsInput,
   DocumentChange,
+  DocumentName,
   DocumentWarning,
   ExpectedVersion,
   FieldDifference,
@@ -46,27 +47,33 @@ export class DocumentService {
     return readable.map((row) => ({ ...row, document: this.secrets.resealed(row.document) }));
   }
 
-  /** All documents or none. A dry run does all of it and rolls back. */
+  /** All documents and removals, or none. A dry run does all of it and rolls back. */
   async apply(principal: Principal, input: ApplyDocumentsInput): Promise<{ changes: DocumentChange[]; warnings: DocumentWarning[] }> {
     const given = await this.read(principal, input.documents);
     const warnings = given.flatMap((document, at) => doubtsAbout(document).map((doubt) => violation(at, doubt)));
     return { changes: await this.saveAll(principal, given, input), warnings };
   }
 
-  private async saveAll(
-    principal: Principal,
-    given: readonly Document[],
-    { expectedVersions, dryRun }: ApplyDocumentsInput,
-  ): Promise<DocumentChange[]> {
-    const expected = expectedVersions ?? [];
-    refuse(expected.flatMap((each, at) => misdirected(each, at, expected, given)));
+  private async saveAll(principal: Principal, given: readonly Document[], input: ApplyDocumentsInput): Promise<DocumentChange[]> {
+    const expected = input.expectedVersions ?? [];
+    const remove = input.remove ?? [];
+    refuse([
+      ...remove.flatMap((named, at) => irremovable(named, at, remove, given)),
+      ...expected.flatMap((each, at) => misdirected(each, at, expected, [...given.map(nameOf), ...remove])),
+    ]);
     try {
       return await this.database.asTenant(principal.tenant, async (session) => {
+        await this.table.lock(session, principal.tenant);
         const stored = await this.table.current(session, principal.tenant);
         refuseVersions(expected, stored);
-        refuse(given.flatMap((document, at) => missing(document, given, stored).map((problem) => violation(at, problem))));
-        const changes = await this.save(session, principal, given, { stored, expected });
-        if (dryRun) throw new DryRunRollback(changes);
+        const kept = stored.filter((row) => !remove.some((named) => isSame(named, row)));
+        refuse([
+          ...given.flatMap((document, at) => missing(document, given, kept).map((problem) => violation(at, problem))),
+          ...remove.flatMap((named, at) => unremovable(named, at, stored, rowsAfter(kept, given))),
+        ]);
+        const saved = await this.save(session, principal, given, { stored, expected });
+        const changes = [...saved, ...(await this.removeAll(session, principal, remove, { stored, expected }))];
+        if (input.dryRun) throw new DryRunRollback(changes);
         return changes;
       });
     } catch (error) {
@@ -77,34 +84,60 @@ export class DocumentService {
   }
 
   async remove(principal: Principal, input: RemoveDocumentInput): Promise<DocumentChange> {
-    const { tenant, actor } = principal;
+    const { tenant } = principal;
     return this.database.asTenant(tenant, async (session) => {
+      await this.table.lock(session, tenant);
       const stored = await this.table.current(session, tenant);
-      const found = stored.find(({ kind, name }) => kind === input.kind && name === input.name);
+      const found = stored.find((row) => isSame(input, row));
       if (found === undefined)
         throw new NotFound('document', `${input.kind}/${input.name}`, {
           field: 'name',
           message: `There is no ${input.kind} named ${input.name}`,
         });
-      refuse(inUse(found, stored));
+      refuse(inUse(found, stored).map((message) => ({ path: ['name'], message })));
       if (input.kind === 'Tenant') refuse(keysInForce(await this.apiKeys.list(session, tenant)));
-      const expectedVersion = input.expectedVersion ?? undefined;
-      const { version } = await this.table
-        .remove(session, { tenant, kind: input.kind, name: input.name, actor, expectedVersion })
-        .catch((error: unknown) => {
+      return this.removeRow(session, principal, found, { operation: removeDocument, expectedVersion: input.expectedVersion }).catch(
+        (error: unknown) => {
           throw error instanceof DocumentVersionMismatch ? versionsRefused([{ path: ['expectedVersion'], message: error.message }]) : error;
-        });
-      await this.audit.recordIn(session, principal, [
-        { operation: removeDocument, target: `${input.kind}/${input.name}`, detail: { version } },
-      ]);
-      return {
-        kind: input.kind,
-        name: input.name,
-        change: 'removed',
-        version,
-        differences: differencesOf(this.secrets.fingerprinted(found.document), undefined),
-      };
+        },
+      );
     });
+  }
+
+  private async removeAll(
+    session: Session,
+    principal: Principal,
+    names: readonly DocumentName[],
+    { stored, expected }: { stored: readonly DocumentRow[]; expected: readonly ExpectedVersion[] },
+  ): Promise<DocumentChange[]> {
+    const changes: DocumentChange[] = [];
+    for (const named of names) {
+      const row = stored.find((one) => isSame(named, one))!;
+      const expectedVersion = expected.find((each) => isSame(each, named))?.version;
+      changes.push(await this.removeRow(session, principal, row, { operation: applyDocuments, expectedVersion }));
+    }
+    return changes;
+  }
+
+  private async removeRow(
+    session: Session,
+    principal: Principal,
+    { tenant, kind, name, document }: DocumentRow,
+    {
+      operation,
+      expectedVersion,
+    }: { operation: typeof applyDocuments | typeof removeDocument; expectedVersion: number | null | undefined },
+  ): Promise<DocumentChange> {
+    const { actor } = principal;
+    const { version } = await this.table.remove(session, {
+      tenant,
+      kind,
+      name,
+      actor,
+      expectedVersion: expectedVersion ?? undefined,
+    });
+    await this.audit.recordIn(session, principal, [{ operation, target: `${kind}/${name}`, detail: { version, change: 'removed' } }]);
+    return { kind, name, change: 'removed', version, differences: differencesOf(this.secrets.fingerprinted(document), undefined) };
   }
 
   /** The documents with their secrets in the clear. Others are served between two of them, because a schema takes long to compile. */
@@ -140,11 +173,11 @@ export class DocumentService {
     for (const document of given) {
       const { kind } = document;
       const { name } = document.metadata;
-      const before = stored.find((one) => one.kind === kind && one.name === name)?.document;
+      const before = stored.find((one) => isSame(one, { kind, name }))?.document;
       const { version, change } = await this.table.save(session, {
         document,
         actor: principal.actor,
-        expectedVersion: expected.find((each) => each.kind === kind && each.name === name)?.version,
+        expectedVersion: expected.find((each) => isSame(each, { kind, name }))?.version,
       });
       changes.push({ kind, name, change, version, differences: this.differences(before, document) });
     }
@@ -190,7 +223,7 @@ function versionsRefused(violations: readonly Violation[]): InputInvalid {
 /** Looks at all of them before anything is saved, so that a caller is told of every document that changed. */
 function refuseVersions(expected: readonly ExpectedVersion[], stored: readonly DocumentRow[]): void {
   const violations = expected.flatMap(({ kind, name, version }, at) => {
-    const current = stored.find((one) => one.kind === kind && one.name === name)?.version ?? 0;
+    const current = stored.find((one) => isSame(one, { kind, name }))?.version ?? 0;
     const { message } = new DocumentVersionMismatch({ kind, name }, version, current);
     return version === current ? [] : [{ path: ['expectedVersions', String(at), 'version'], message }];
   });
@@ -208,14 +241,55 @@ function misdirected(
   { kind, name }: ExpectedVersion,
   at: number,
   expected: readonly ExpectedVersion[],
-  given: readonly Document[],
+  changed: readonly DocumentName[],
 ): Violation[] {
   const path = ['expectedVersions', String(at), 'name'];
-  if (!given.some((document) => document.kind === kind && document.metadata.name === name)) {
-    return [{ path, message: `is not among the documents: ${kind}/${name}` }];
-  }
-  const isRepeated = expected.findIndex((each) => each.kind === kind && each.name === name) !== at;
-  return isRepeated ? [{ path, message: `is given twice: ${kind}/${name}` }] : [];
+  if (!changed.some((one) => isSame(one, { kind, name }))) return [{ path, message: `is not among the documents: ${kind}/${name}` }];
+  return twice({ kind, name }, at, expected, path);
+}
+
+function twice(named: DocumentName, at: number, all: readonly DocumentName[], path: string[]): Violation[] {
+  const isRepeated = all.findIndex((each) => isSame(each, named)) !== at;
+  return isRepeated ? [{ path, message: `is given twice: ${named.kind}/${named.name}` }] : [];
+}
+
+/** Problems of a removal that the request alone shows. */
+function irremovable(named: DocumentName, at: number, remove: readonly DocumentName[], given: readonly Document[]): Violation[] {
+  const path = ['remove', String(at), 'name'];
+  const { kind, name } = named;
+  if (kind === 'Tenant') return [{ path, message: `is the tenant itself: ${name}; remove it alone, with removeDocument` }];
+  if (given.some((document) => isSame(nameOf(document), named)))
+    return [{ path, message: `is also among the documents: ${kind}/${name}; leave it out of one of the two` }];
+  return twice(named, at, remove, path);
+}
+
+/** Problems of a removal, given the documents that the tenant would have after it. */
+function unremovable(
+  named: DocumentName,
+  at: number,
+  stored: readonly DocumentRow[],
+  after: readonly { kind: DocumentKind; name: string; document: Document }[],
+): Violation[] {
+  const path = ['remove', String(at), 'name'];
+  const { kind, name } = named;
+  if (!stored.some((row) => isSame(named, row))) return [{ path, message: `names no document of this tenant: ${kind}/${name}` }];
+  return inUse(named, after).map((message) => ({ path, message: `${message}: ${kind}/${name}; change or remove what uses it, too` }));
+}
+
+/** The documents after the change; what the request gives takes the place of what is stored. */
+function rowsAfter(kept: readonly DocumentRow[], given: readonly Document[]): { kind: DocumentKind; name: string; document: Document }[] {
+  return [
+    ...kept.filter((row) => !given.some((document) => isSame(nameOf(document), row))),
+    ...given.map((document) => ({ ...nameOf(document), document })),
+  ];
+}
+
+function nameOf({ kind, metadata: { name } }: Document): DocumentName {
+  return { kind, name };
+}
+
+function isSame(one: DocumentName, other: DocumentName): boolean {
+  return one.kind === other.kind && one.name === other.name;
 }
 
 function misplaced({ tenant, actor }: Principal, document: Document): DocumentProblem[] {
@@ -245,15 +319,13 @@ function missing(document: Document, given: readonly Document[], stored: readonl
 }
 
 /** A document that another one names stays. */
-function inUse({ kind, name }: DocumentRow, stored: readonly DocumentRow[]): Violation[] {
-  const users = stored.filter((other) =>
+function inUse({ kind, name }: DocumentName, others: readonly { kind: DocumentKind; name: string; document: Document }[]): string[] {
+  const users = others.filter((other) =>
     kind === 'Tenant'
       ? other.kind !== 'Tenant'
       : referencesOf(other.document).some((reference) => reference.kind === kind && reference.name === name),
   );
-  if (users.length === 0) return [];
-  const names = users.map((user) => `${user.kind}/${user.name}`).join(', ');
-  return [{ path: ['name'], message: `is used by ${names}` }];
+  return users.length === 0 ? [] : [`is used by ${users.map((user) => `${user.kind}/${user.name}`).join(', ')}`];
 }
 
 /** The keys of a tenant that is gone would still read everything that it left. */
