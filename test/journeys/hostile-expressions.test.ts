@@ -18,7 +18,7 @@ const hostile: [expression: string, text: string][] = [
   ['($f := function($n) { $f($n + 1) }; $f(1))', 'a loop'],
 ];
 
-/** Of each hostile expression: a source that looks for its customer by it, and a flow that maps by it. */
+/** Documents with each hostile expression twice: as the customer of a source, and as a step of a flow. */
 function hostileDocuments(tenant: string): object[] {
   return hostile.flatMap(([expression], at) => {
     const over = (path: string): string => `($in := { "t": ${path} }; $in.(${expression}))`;

@@ -62,7 +62,7 @@ export class HttpConnector implements Connector<'http'> {
   }
 }
 
-/** What one version of a document needs for every delivery. */
+/** The parts of one version of a document that every delivery needs. */
 interface PreparedDestination {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
