@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -52,6 +52,18 @@ test.runIf(process.geteuid?.() === 0)('one that belongs to another user is left 
   const { path } = fresh();
   chownSync(path, 65_534, 65_534);
   expect(() => new DataDirectory(path)).toThrow(`${path} belongs to another user (uid 65534)`);
+});
+
+test.runIf(existsSync('/proc/self'))('a path where the file system takes no folders is refused at once, with the remedy', () => {
+  for (const path of ['/proc/millrace', '/proc/millrace/deep/er', '/proc/self/millrace']) {
+    expect(() => new DataDirectory(path)).toThrow(DataDirectoryUnusable);
+    expect(() => new DataDirectory(path)).toThrow(/cannot be written to \(E\w+\)\. Use another folder: MILLRACE_DIRECTORY=… npm start$/);
+  }
+});
+
+test('missing parents are made, too', () => {
+  const path = join(fresh().path, 'a', 'b');
+  expect(statSync(new DataDirectory(path).path).isDirectory()).toBe(true);
 });
 
 test('keys are made once, and only their owner can read them', () => {

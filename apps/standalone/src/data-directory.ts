@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseStoredJson } from '#libs/json';
 import { FolderInUse, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
@@ -50,7 +50,7 @@ export class DataDirectory {
   constructor(path: string) {
     this.path = resolve(path);
     try {
-      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+      makeFolder(this.path);
     } catch (error) {
       throw new DataDirectoryUnusable(this.path, error as NodeJS.ErrnoException);
     }
@@ -106,4 +106,15 @@ export class DataDirectory {
 function writePrivately(path: string, content: string): void {
   writeFileSync(`${path}.new`, content, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
+}
+
+/**
+ * Makes the folder and its missing parents. The recursive `mkdirSync` of Node never returns where a file system refuses new entries with ENOENT, as
+ * /proc does.
+ */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeFolder(parent);
+  mkdirSync(path, { mode: 0o700 });
 }
