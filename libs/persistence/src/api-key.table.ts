@@ -33,6 +33,12 @@ const active = statement(
    WHERE ($1::text IS NULL OR tenant_id = $1) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) ORDER BY id`,
 );
 
+const activeById = statement(
+  'apiKey.activeById',
+  `SELECT ${columns}, secret_hash AS "secretHash" FROM api_key
+   WHERE id = ANY ($1) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`,
+);
+
 /** API keys: never the keys themselves, only what tells whether a presented one is genuine. */
 @Injectable()
 export class ApiKeyTable {
@@ -56,5 +62,10 @@ export class ApiKeyTable {
   /** Active keys with their hashes, for the services that keep them in memory; of every tenant unless one is given. */
   active(session: Session, tenant?: string): Promise<CheckableApiKey[]> {
     return session.query<CheckableApiKey>(active, [tenant ?? null]);
+  }
+
+  /** The active keys among these ids, of any tenant. */
+  activeById(session: Session, ids: readonly string[]): Promise<CheckableApiKey[]> {
+    return session.query<CheckableApiKey>(activeById, [ids]);
   }
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { SecretBox, issueApiKey } from '#libs/auth';
 import { document as documentSchema } from '#libs/contracts';
 import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
@@ -37,11 +37,11 @@ function save(database: Database, kind: string, name: string, spec: object): Pro
   return documents.save(database, { document: documentSchema.parse({ apiVersion: 'millrace/v1', kind, metadata, spec }), actor: 'test' });
 }
 
-/** Documents are saved without a word from now on, as if every notice were lost. */
+/** Documents and keys are saved without a word from now on, as if every notice were lost. */
 async function withoutNotices(url: string): Promise<void> {
   const owner = new Client({ connectionString: url });
   await owner.connect();
-  await owner.query('DROP TRIGGER configuration_changed_by_insert ON document');
+  for (const table of ['document', 'api_key']) await owner.query(`DROP TRIGGER configuration_changed_by_insert ON ${table}`);
   await owner.end();
 }
 
@@ -117,14 +117,37 @@ describe('on a running Postgres', () => {
     vi.restoreAllMocks();
   });
 
-  test('an API key is heard of, and so is its revocation', async () => {
-    await configuration.start();
+  async function createKey(): Promise<string> {
     const { id, secretHash } = issueApiKey('test');
     await apiKeys.insert(database, { tenant, id, name: 'n', secretHash, scopes: ['read'], createdBy: 'operator', expiresAt: null });
-    const key = await waitFor(() => configuration.apiKey(id), { what: 'the key' });
-    expect(key).toMatchObject({ id, tenant, scopes: ['read'], secretHash });
+    return id;
+  }
+
+  test('a new API key works at once, and its revocation is heard of', async () => {
+    await configuration.start();
+    const id = await createKey();
+    expect(await configuration.apiKey(id)).toMatchObject({ id, tenant, scopes: ['read'] });
     await apiKeys.revoke(database, { tenant, id });
-    await waitFor(() => configuration.apiKey(id) === undefined, { what: 'the revocation' });
+    await waitFor(async () => (await configuration.apiKey(id)) === undefined, { what: 'the revocation' });
+  });
+
+  test('a key that was asked for before it existed, and whose notice is lost, works at once and is then in memory', async () => {
+    await configuration.start();
+    await withoutNotices(fresh.url);
+    const { id, secretHash } = issueApiKey('test');
+    expect(await configuration.apiKey(id)).toBeUndefined();
+    await apiKeys.insert(database, { tenant, id, name: 'n', secretHash, scopes: ['read'], createdBy: 'operator', expiresAt: null });
+    expect(await configuration.apiKey(id)).toMatchObject({ id, tenant });
+    await waitFor(() => !(configuration.apiKey(id) instanceof Promise), { what: 'the key in memory' });
+  });
+
+  test('many unknown keys at once cost two statements', async () => {
+    await configuration.start();
+    const read = vi.spyOn(ApiKeyTable.prototype, 'activeById');
+    onTestFinished(() => read.mockRestore());
+    const ids = Array.from({ length: 500 }, () => randomBytes(8).toString('hex'));
+    expect(new Set(await Promise.all(ids.map((id) => Promise.resolve(configuration.apiKey(id)))))).toEqual(new Set([undefined]));
+    expect(read).toHaveBeenCalledTimes(2);
   });
 
   test('a change whose notice was lost is found at the next refresh', async () => {
@@ -190,6 +213,7 @@ describe('when Postgres goes away', () => {
     await postgres.stop();
     await expect(database.ping()).rejects.toThrow('Postgres is not available');
     expect(configuration.flows(tenant)).toHaveLength(1);
+    await expect(configuration.apiKey('0123456789abcdef')).rejects.toThrow('Postgres is not available');
 
     postgres = await startPostgres();
     await save(database, 'Flow', 'b', flow('2'));

@@ -5,6 +5,7 @@ import type { DestinationDocument, DocumentKind, FlowDocument, SourceDocument, T
 import { LruMap } from '#libs/lru';
 import { logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
+import { ApiKeyLookup } from './api-key.lookup.js';
 import { ApiKeyTable } from './api-key.table.js';
 import type { Database } from './database.js';
 import { DocumentTable } from './document.table.js';
@@ -51,6 +52,7 @@ const log = logger('configuration');
 export class Configuration {
   private readonly documentTable: DocumentTable;
   private readonly apiKeyTable = new ApiKeyTable();
+  private readonly lookup = new ApiKeyLookup((ids) => this.readApiKeys(ids));
   private readonly oldFlows = new LruMap<string, Stored<FlowDocument>>(maxOldFlowVersions);
   private tenants: Map<string, TenantConfiguration> | undefined;
   private apiKeys: ReadonlyMap<string, CheckableApiKey> = new Map();
@@ -120,10 +122,20 @@ export class Configuration {
     return stored as Stored<FlowDocument>;
   }
 
-  /** Undefined for a key that is unknown, revoked or was expired at the last read. */
-  apiKey(id: string): CheckableApiKey | undefined {
+  /**
+   * Undefined for a key that is unknown, revoked or expired. A key that is not in memory is looked up in Postgres, so a new one works at once in
+   * every process. A revoked one ends when the notice of it was read, or at the next refresh.
+   * @throws StorageUnavailable if the key is not in memory and Postgres does not answer
+   */
+  apiKey(id: string): CheckableApiKey | Promise<CheckableApiKey | undefined> {
     this.current();
-    return this.apiKeys.get(id);
+    return this.apiKeys.get(id) ?? this.lookup.find(id);
+  }
+
+  private async readApiKeys(ids: readonly string[]): Promise<CheckableApiKey[]> {
+    const keys = await this.apiKeyTable.activeById(this.database, ids);
+    for (const tenant of new Set(keys.map((key) => key.tenant))) void this.refresh(tenant); // its notice is late or was lost
+    return keys;
   }
 
   private find(tenant: string, kind: DocumentKind, name: string): Stored | undefined {
