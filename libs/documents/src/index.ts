@@ -1,2 +1,3 @@
 export { doubtsAbout, readDocument, uncompilable, unknownReferences } from './document-problems.js';
 export type { DocumentProblem } from './document-problem.js';
+export { documentIdOf, repeatedDocument } from './repeated-documents.js';

@@ -1,5 +1,5 @@
 import { referencesOf } from '#libs/contracts';
-import { doubtsAbout, readDocument, uncompilable } from '#libs/documents';
+import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
@@ -20,8 +20,11 @@ interface FileProblem {
  */
 export function validate(paths: readonly string[], output: Output): void {
   const documents = readDocuments(paths);
-  const heads = documents.map(({ value }) => headOf(value));
-  const problems = documents.flatMap((file, at) => [...repeated(file, heads, at), ...problemsOf(file, heads, output)]);
+  const ids = documents.map(({ value }) => documentIdOf(value));
+  const problems = documents.flatMap((file, at) => [
+    ...repeatedDocument(ids, at).map(({ path, message }) => problemAt(file, path, message)),
+    ...problemsOf(file, ids, output),
+  ]);
   for (const problem of problems) {
     const { at, field, message } = problem;
     output.result(problem, field === '' ? `${at} ${message}` : `${at} ${field}: ${message}`);
@@ -31,14 +34,14 @@ export function validate(paths: readonly string[], output: Output): void {
   throw new CliFailure(`${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in ${checked}.`, 'refused');
 }
 
-function problemsOf(file: FileDocument, heads: Heads, output: Output): FileProblem[] {
+function problemsOf(file: FileDocument, ids: readonly (string | undefined)[], output: Output): FileProblem[] {
   const read = readDocument(file.value);
   if ('problems' in read) return read.problems.map(({ path, message }) => problemAt(file, path, message));
   const { document } = read;
   if (document.kind !== 'Tenant') {
     const { tenant } = document.metadata;
     for (const { kind, name, path } of referencesOf(document)) {
-      if (heads.includes(`${tenant}/${kind}/${name}`)) continue;
+      if (ids.includes(`${tenant}/${kind}/${name}`)) continue;
       output.note(
         `${file.positionOf(path)} ${path.join('.')}: names ${kind}/${name}, which is not in the files; apply looks for it in the tenant`,
       );
@@ -50,20 +53,4 @@ function problemsOf(file: FileDocument, heads: Heads, output: Output): FileProbl
 
 function problemAt(file: FileDocument, path: readonly string[], message: string): FileProblem {
   return { at: file.positionOf(path), field: path.join('.'), message };
-}
-
-/** The document of each place as `tenant/kind/name`; undefined for one without a name. */
-type Heads = readonly (string | undefined)[];
-
-/** Reads also what has problems, so that a mistake in one document is not told of those that name it. */
-function headOf(value: unknown): string | undefined {
-  const { kind, metadata } = (value ?? {}) as { kind?: unknown; metadata?: { tenant?: unknown; name?: unknown } };
-  const { name, tenant = name } = metadata ?? {};
-  const parts = [tenant, kind, name];
-  return parts.every((part) => typeof part === 'string') ? parts.join('/') : undefined;
-}
-
-function repeated(file: FileDocument, heads: Heads, at: number): FileProblem[] {
-  const head = heads[at];
-  return head === undefined || heads.indexOf(head) === at ? [] : [problemAt(file, ['metadata', 'name'], `is given twice: ${head}`)];
 }

@@ -134,7 +134,7 @@ test('of documents with mistakes none is saved, and every mistake is named by it
   const refused = await apply(tenant, [owner!, broken, flow!, flow!, { kind: 'Flo' }]);
   expect(refused.violations?.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual([
     'input.documents.1.spec.url: must be an http or https address',
-    'input.documents.3.metadata.name: is given twice for a Flow: triage',
+    `input.documents.3.metadata.name: is given twice: ${tenant}/Flow/triage`,
     `input.documents.4.kind: must be one of ${documentKinds.join(', ')}`,
   ]);
   const unopened = await apply(tenant, [owner!, { ...broken, spec: { ...broken.spec, url: 'https://x.example' } }]);

@@ -3,7 +3,7 @@ import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal, StoredApiKey } from '#libs/auth';
 import { NotFound, canHoldSecrets, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
-import { doubtsAbout, readDocument, uncompilable, unknownReferences } from '#libs/documents';
+import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, unknownReferences } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
@@ -144,10 +144,11 @@ export class DocumentService {
   private async read(principal: Principal, inputs: readonly unknown[]): Promise<Document[]> {
     const violations: Violation[] = [];
     const documents: Document[] = [];
+    const ids = inputs.map(documentIdOf);
     for (const [at, input] of inputs.entries()) {
       const read = readDocument(input);
       const problems = 'problems' in read ? read.problems : this.accept(principal, read.document, documents);
-      violations.push(...problems.map((problem) => violation(at, problem)));
+      violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
       await new Promise((resolve) => setImmediate(resolve));
     }
     refuse(violations);
@@ -156,7 +157,7 @@ export class DocumentService {
 
   /** Adds the document to `documents`. Returns its problems. */
   private accept(principal: Principal, document: Document, documents: Document[]): DocumentProblem[] {
-    const problems = [...misplaced(principal, document), ...repeated(document, documents)];
+    const problems = misplaced(principal, document);
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
     documents.push(opened);
@@ -299,13 +300,6 @@ function misplaced({ tenant, actor }: Principal, document: Document): DocumentPr
     return [{ path, message: `is ${owner}, and this key acts in ${tenant}` }];
   }
   return document.kind === 'Tenant' && actor !== 'operator' ? [{ path: ['kind'], message: 'Tenant is for the operator’s key' }] : [];
-}
-
-function repeated(document: Document, given: readonly Document[]): DocumentProblem[] {
-  const first = given.find((other) => other.kind === document.kind && other.metadata.name === document.metadata.name);
-  return first === undefined
-    ? []
-    : [{ path: ['metadata', 'name'], message: `is given twice for a ${document.kind}: ${document.metadata.name}` }];
 }
 
 /** References of the document to what neither the apply nor the tenant has. */
