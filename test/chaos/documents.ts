@@ -92,9 +92,13 @@ const documents = (urlOf: (destination: string) => string): object[] => [
 ];
 
 /** Writes to Postgres directly, so that the documents are in effect when the run begins. */
-export async function applyChaosDocuments(databaseUrl: string, urlOf: (destination: string) => string): Promise<void> {
+export async function applyChaosDocuments(
+  databaseUrl: string,
+  urlOf: (destination: string) => string,
+  more: readonly object[],
+): Promise<void> {
   const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-chaos', poolSize: 1 });
   const table = new DocumentTable(new SecretBox(Buffer.from(chaosKeys.secretsKey, 'base64')));
-  for (const one of documents(urlOf)) await table.save(database, { document: document.parse(one), actor: 'chaos' });
+  for (const one of [...documents(urlOf), ...more]) await table.save(database, { document: document.parse(one), actor: 'chaos' });
   await database.close();
 }

@@ -4,6 +4,7 @@ import type { EachBatchPayload } from 'kafkajs';
 import { eventTopics, topics } from '#libs/contracts';
 import type { EventReceived, RunCompleted } from '#libs/contracts';
 import { waitFor } from '#libs/testing';
+import { chaosTenant } from './documents.js';
 import { logPrefix } from './system.js';
 
 /** The contents of the log after the run. */
@@ -88,6 +89,7 @@ function readBatch(
   for (const { offset, key, value, headers } of messages) {
     evidence.records += 1;
     const record = { topic, partition, offset: Number(offset), key: key?.toString() ?? '' };
+    if (!record.key.startsWith(`${chaosTenant}/`)) continue; // of the hostile tenant
     if (eventTopicNames.has(topic)) {
       const { eventId, customer, lane, providerEventId } = JSON.parse(value!.toString()) as EventReceived;
       evidence.events.push({ ...record, eventId, customer, lane, ticket: providerEventId ?? '' });

@@ -3,16 +3,19 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check } from './checker.js';
+import type { PromiseViolation } from './checker.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
-import { readPostgres } from './evidence.js';
+import { hostileStates, readPostgres } from './evidence.js';
 import { planFaults } from './fault-plan.js';
 import type { PlannedFault } from './fault-plan.js';
+import { HostileTenant } from './hostile-tenant.js';
+import { HealthWatch } from '../fuzz/health-watch.js';
 import { History } from './history.js';
 import { readLog } from './log-reader.js';
 import { Nemesis } from './nemesis.js';
 import { OffsetWatch } from './offset-watch.js';
 import { Operator } from './operator.js';
-import { readOptions, usage } from './options.js';
+import { hostileWindowMs, readOptions, usage } from './options.js';
 import type { ChaosOptions } from './options.js';
 import { Partners } from './partners.js';
 import { untilQuiet } from './quiet.js';
@@ -66,9 +69,11 @@ function optionsOrExit(): { options: ChaosOptions; plan: PlannedFault[] } {
   }
 }
 
-async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, plant }: ChaosOptions): Promise<ChaosRun> {
+async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, plant, hostile }: ChaosOptions): Promise<ChaosRun> {
   const sink = await Sink.start(history);
-  const system = await System.start({ log, directory, root: copyCompiledCode(directory, plant), sink });
+  const tenant = hostile ? await HostileTenant.create(history, seed) : undefined;
+  const more = tenant?.documents() ?? [];
+  const system = await System.start({ more, log, directory, root: copyCompiledCode(directory, plant), sink });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const watch = new OffsetWatch(system.log.brokers, history);
   const operator = new Operator(system.graphql);
@@ -79,9 +84,14 @@ async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, pla
   watch.start();
   partners.start();
   operator.start();
+  tenant?.start(system.doors, system.graphql, hostileWindowMs);
+  const healthWatches = new Map(hostile ? system.services.filter(({ running }) => running).map(watchHealth) : []);
   const durationMs = minutes * 60_000;
   const offering = new Promise((resolve) => setTimeout(resolve, durationMs)).then(() => partners.stop());
   await Promise.all([offering, nemesis.carryOut(plan)]);
+  await tenant?.stop();
+  const health = new Map<string, number>();
+  for (const [name, one] of healthWatches) health.set(name, (await one.stop()).longest);
   const lastOffer = began + durationMs;
   tell(`no more faults, no new events; ${partners.waiting} wait at the partners`);
   await partners.finish();
@@ -95,12 +105,26 @@ async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, pla
   await partners.close();
   await system.stopServices(); // so that what is read stands still
   const evidence = { ...(await readPostgres(system.postgres.url, history.startedAt)), log: await readLog(system.log.brokers) };
+  const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.url, tenant.accepted) };
   tell('Postgres and the log are read');
   await system.stop();
   await sink.stop();
+  tenant?.close();
   const { surprises } = system;
-  const violations = check(history, evidence, surprises);
-  return { options, history, partners, operator, evidence, violations, stuck, surprises, quietAfterMs, cpuMs };
+  const violations = [...check(history, evidence, surprises), ...lostOfHostile(stands?.states)];
+  return { options, history, partners, operator, evidence, violations, stuck, surprises, quietAfterMs, cpuMs, hostile: stands };
+}
+
+function watchHealth({ name, url }: { name: string; url: string }): [string, HealthWatch] {
+  const watch = new HealthWatch();
+  watch.start(`${url}/healthz`);
+  return [name, watch];
+}
+
+/** An acknowledged event of the hostile tenant may fail, but it must not vanish. */
+function lostOfHostile(states: ReadonlyMap<string, number> | undefined): PromiseViolation[] {
+  const count = states?.get('nowhere') ?? 0;
+  return count === 0 ? [] : [{ kind: 'lost', ticket: undefined, what: `${count} acknowledged events of the hostile tenant stand nowhere` }];
 }
 
 /** Writes the history and the evidence as JSON lines. */

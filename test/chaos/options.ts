@@ -23,12 +23,16 @@ export interface ChaosOptions {
   readonly quietMinutes: number;
   /** Also keeps the history and the output of the processes of a run that passed. */
   readonly keep: boolean;
+  /** Runs a hostile tenant beside the others, in every second window of {@link hostileWindowMs}. */
+  readonly hostile: boolean;
   /** A bug to plant in a copy of the compiled code. The run must find it. */
   readonly plant: Plant | undefined;
 }
 
 export const usage = `npm run chaos -- [--minutes 10] [--seed 42] [--rate 200] [--customers 50] [--log ${logKinds.join('|')}]
-  [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep]`;
+  [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep] [--hostile]`;
+
+export const hostileWindowMs = 10_000;
 
 /** @throws Error that names the wrong argument */
 export function readOptions(args: readonly string[]): ChaosOptions {
@@ -44,6 +48,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       'quiet-minutes': { type: 'string', default: '3' },
       plant: { type: 'string' },
       keep: { type: 'boolean', default: false },
+      hostile: { type: 'boolean', default: false },
     },
   });
   return {
@@ -56,6 +61,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     quietMinutes: positive('quiet-minutes', values['quiet-minutes']),
     plant: values.plant === undefined ? undefined : oneOf('plant', plants, values.plant),
     keep: values.keep,
+    hostile: values.hostile,
   };
 }
 

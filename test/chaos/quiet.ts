@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
+import { chaosTenant } from './documents.js';
 import type { OffsetWatch } from './offset-watch.js';
 import type { Operator } from './operator.js';
 
@@ -50,9 +51,10 @@ async function unfinished({
   await client.connect();
   try {
     const { rows } = await client.query<{ runs: number; deliveries: number; holds: number }>(
-      `SELECT (SELECT count(*)::float8 FROM run WHERE state = 'running') AS runs,
-        (SELECT count(*)::float8 FROM delivery WHERE state = 'pending') AS deliveries,
-        (SELECT count(*)::float8 FROM hold) AS holds`,
+      `SELECT (SELECT count(*)::float8 FROM run WHERE state = 'running' AND tenant_id = $1) AS runs,
+        (SELECT count(*)::float8 FROM delivery WHERE state = 'pending' AND tenant_id = $1) AS deliveries,
+        (SELECT count(*)::float8 FROM hold WHERE tenant_id = $1) AS holds`,
+      [chaosTenant],
     );
     return { ...rows[0]!, deadLetters: await operator.tidyUp(), lag: await watch.lag() };
   } finally {

@@ -1,3 +1,5 @@
+import { percentile } from '../bench/numbers.js';
+import type { HostileTenant } from './hostile-tenant.js';
 import type { ChaosOptions } from './options.js';
 import { acknowledged } from './checker.js';
 import type { PromiseViolation } from './checker.js';
@@ -23,13 +25,23 @@ export interface ChaosRun {
   readonly quietAfterMs: number;
   /** User and system time of the run, by kind of process. */
   readonly cpuMs: ReadonlyMap<string, number>;
+  readonly hostile: HostileResult | undefined;
+}
+
+/** The actions of the hostile tenant and where its events stand. */
+interface HostileResult {
+  readonly tenant: HostileTenant;
+  /** Its acknowledged events by where they stand. */
+  readonly states: ReadonlyMap<string, number>;
+  /** The longest time in ms that `/healthz` took, by process. */
+  readonly health: ReadonlyMap<string, number>;
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 /** The report in lines. Counts of 0 are printed too. */
 export function report(run: ChaosRun): string[] {
-  return ['', ...load(run), ...faults(run), ...effects(run), ...violationLines(run)];
+  return ['', ...load(run), ...faults(run), ...effects(run), ...hostileLines(run), ...violationLines(run)];
 }
 
 function load({ options, history, partners, quietAfterMs, cpuMs }: ChaosRun): string[] {
@@ -89,6 +101,38 @@ function effects({ history, evidence, operator }: ChaosRun): string[] {
     `sink       ${arrivals.length} requests, ${taken.length} taken, of them ${taken.length - deliveries.size} raw repeats under the same webhook-id`,
     `model      ${total} answers, ${repeatedAfterCrash} got twice because of a crash in between, ${repeatedWithout} without such a reason`,
     `operator   ${operator.replayed} replays, ${operator.redelivered} redeliveries`,
+  ];
+}
+
+/** Compares the others' times from ack to delivery in windows with and without the hostile tenant. */
+function hostileLines({ hostile, history }: ChaosRun): string[] {
+  if (hostile === undefined) return [];
+  const { tenant, states, health } = hostile;
+  const arrivedAt = new Map<string, number>();
+  for (const arrival of history.arrivals) {
+    if (arrival.status === 204 && !arrivedAt.has(idOf(arrival))) arrivedAt.set(idOf(arrival), arrival.at);
+  }
+  const [first] = tenant.windows;
+  const last = tenant.windows.at(-1);
+  const beside: number[] = [];
+  const without: number[] = [];
+  for (const request of history.requests) {
+    const at = arrivedAt.get(idOf(request));
+    if (request.outcome !== 'ok' || request.why === 'duplicate' || at === undefined) continue;
+    if (first === undefined || last === undefined || request.endedAt < first.from || request.endedAt > last.to) continue; // before its first window the services warm up
+    const isBeside = tenant.windows.some(({ from, to }) => request.endedAt >= from && request.endedAt < to);
+    (isBeside ? beside : without).push(Math.max(0, at - request.endedAt));
+  }
+  const figures = (values: readonly number[]): string =>
+    `p50 ${percentile(values, 0.5)} ms, p99 ${percentile(values, 0.99)} ms (${values.length})`;
+  const counts = (of: ReadonlyMap<string, number>, unit = ''): string =>
+    [...of].map(([what, count]) => `${what} ${count}${unit}`).join(', ');
+  const ratio = percentile(beside, 0.99) / percentile(without, 0.99);
+  return [
+    `hostile    ${tenant.windows.length} windows, ${tenant.accepted.length} events acknowledged: ${counts(states)}`,
+    `  did      ${counts(tenant.outcomes)}`,
+    `  others   ack → delivered without it ${figures(without)}, beside it ${figures(beside)}; p99 × ${ratio.toFixed(2)}`,
+    `  healthz  longest: ${counts(health, ' ms')}`,
   ];
 }
 

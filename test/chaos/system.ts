@@ -17,6 +17,8 @@ export interface SystemOptions {
   /** The folder whose `dist` the services run. */
   readonly root: string;
   readonly sink: Sink;
+  /** Documents of other tenants. */
+  readonly more: readonly object[];
 }
 
 /** All processes of a Millrace as a cluster runs it: two of each worker, and a third that a fault adds. */
@@ -33,7 +35,7 @@ export class System {
       KillablePostgres.start(join(directory, 'postgres')),
       startLog(options.log, directory, root),
     ]);
-    await applyChaosDocuments(postgres.url, (destination) => sink.urlOf(destination));
+    await applyChaosDocuments(postgres.url, (destination) => sink.urlOf(destination), options.more);
     const system = new System(postgres, log, await createServices(options, postgres.url, log));
     for (const service of system.services) if (!service.name.endsWith('-3')) service.up();
     await Promise.all(system.services.filter((service) => service.running).map((service) => service.ready()));

@@ -1,0 +1,216 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { signStandardWebhook } from '#libs/signatures';
+import { SeededRandom } from '#libs/testing';
+import { chaosKeys } from './documents.js';
+import type { History } from './history.js';
+
+export const hostileTenant = 'hostile';
+
+/** Expressions over the text `t`, each with a text that makes it take many seconds or all memory. */
+const expressions: readonly (readonly [expression: string, text: string])[] = [
+  ['$count($match(t, /a[^b]*b|a/))', 'a'.repeat(8_000)],
+  ['$replace(t, /<[^>]*>|./, "x")', '<'.repeat(60_000)],
+  ['$count($split(t, /,/))', ','.repeat(900_000)],
+  ['$reduce([1..30], function($a, $b) { $a & $a }, t)', 'xy'],
+  ['($f := function($n) { $f($n + 1) }; $f(1))', 'a loop'],
+];
+
+/** How a destination of the hostile tenant answers, by the name of the destination. */
+const destinations: Record<string, (response: ServerResponse) => void> = {
+  hang: () => undefined,
+  reset: (response) => void response.socket?.resetAndDestroy(),
+  endless: (response) => {
+    response.writeHead(500);
+    const timer = setInterval(() => response.write('x'.repeat(1_000)), 20);
+    response.on('close', () => clearInterval(timer));
+  },
+  later: (response) => void response.writeHead(503, { 'retry-after': '3000000' }).end(),
+};
+
+const actionsPerSecond = 5;
+const hostileDelaysMs = [200, 500];
+const responseDeadlineMs = 10_000;
+const head = { apiVersion: 'millrace/v1' };
+const metadata = (name: string) => ({ tenant: hostileTenant, name });
+
+const source = (name: string, customer: string): object => ({
+  ...head,
+  kind: 'Source',
+  metadata: metadata(name),
+  spec: { scheme: 'standard-webhooks', secrets: [{ value: chaosKeys.partner }], customer },
+});
+
+const flow = (name: string, steps: readonly object[]): object => ({
+  ...head,
+  kind: 'Flow',
+  metadata: metadata(name),
+  spec: { on: { sources: [name] }, steps },
+});
+
+const over = (expression: string, path: string): string => `($in := { "t": ${path} }; $in.(${expression}))`;
+
+/** A tenant that does what its documents and the doors allow, and some of what they refuse, at a limited rate drawn from the seed. */
+export class HostileTenant {
+  /** Number of actions by what came of them: a status, or a failure's code. */
+  readonly outcomes = new Map<string, number>();
+  /** Ids of the acknowledged events. */
+  readonly accepted: string[] = [];
+  /** Windows in which it acted, in ms since the run began. */
+  readonly windows: { readonly from: number; to: number }[] = [];
+  private readonly random: SeededRandom;
+  private readonly open = new Set<Promise<unknown>>();
+  private timer: NodeJS.Timeout | undefined;
+  private turns: NodeJS.Timeout | undefined;
+  private sent = 0;
+
+  private constructor(
+    private readonly history: History,
+    private readonly server: Server,
+    seed: number,
+  ) {
+    this.random = new SeededRandom(seed);
+  }
+
+  static async create(history: History, seed: number): Promise<HostileTenant> {
+    const server = createServer((request, response) => {
+      request.on('error', () => undefined);
+      request.resume().on('end', () => destinations[request.url!.slice(1)]?.(response));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new HostileTenant(history, server, seed);
+  }
+
+  documents(): object[] {
+    const url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return [
+      { ...head, kind: 'Tenant', metadata: { name: hostileTenant }, spec: { displayName: 'Hostile' } },
+      source('plain', 'body.data.customer'),
+      ...expressions.flatMap(([expression], at) => [
+        source(`door-${at}`, `$string(${over(expression, 'body.data.message')})`),
+        source(`flow-${at}`, 'body.data.customer'),
+        flow(`flow-${at}`, [{ id: 'count', map: { expression: over(expression, 'event.data.data.message') } }]),
+      ]),
+      ...Object.keys(destinations).flatMap((name) => [
+        source(name, 'body.data.customer'),
+        flow(name, [{ id: 'tell', deliver: { destination: name, payload: 'event.data' } }]),
+        {
+          ...head,
+          kind: 'Destination',
+          metadata: metadata(name),
+          spec: {
+            kind: 'http',
+            url: `${url}/${name}`,
+            secret: { value: chaosKeys.destination },
+            timeoutMs: 2_000,
+            order: 'strict',
+            retry: { delaysMs: hostileDelaysMs },
+          },
+        },
+      ]),
+    ];
+  }
+
+  /** Acts in every second window of `windowMs`, so that a busy machine affects the windows with and without it alike. */
+  start(doors: string, graphql: string, windowMs: number): void {
+    const turn = (): void => {
+      if (this.timer === undefined) {
+        this.windows.push({ from: this.history.now(), to: Infinity });
+        this.timer = setInterval(() => this.keep(this.act(doors, graphql)), 1_000 / actionsPerSecond);
+      } else this.rest();
+    };
+    this.turns = setInterval(turn, windowMs);
+  }
+
+  /** Resolves when all requests have an outcome. */
+  async stop(): Promise<void> {
+    clearInterval(this.turns);
+    this.rest();
+    while (this.open.size > 0) await Promise.all(this.open);
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  private rest(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
+    const last = this.windows.at(-1);
+    if (last?.to === Infinity) last.to = this.history.now();
+  }
+
+  private keep(work: Promise<unknown>): void {
+    this.open.add(work);
+    void work.finally(() => this.open.delete(work));
+  }
+
+  private async act(doors: string, graphql: string): Promise<void> {
+    const at = this.random.below(expressions.length);
+    const text = expressions[at]![1];
+    const data = (value: string): string => `{"type":"bad","timestamp":"2026-11-21T09:00:00Z","data":${value}}`;
+    const message = data(JSON.stringify({ customer: `c-${this.random.below(1_000_000)}`, message: text }));
+    const value = (json: string): string => data(`{"customer":"c-${this.sent}","value":${json}}`);
+    const nested = (levels: number): string => value('['.repeat(levels) + ']'.repeat(levels));
+    const actions: [what: string, act: () => Promise<string>][] = [
+      ['expression at the door', () => this.post(doors, `door-${at}`, message)],
+      ['expression in a flow', () => this.post(doors, `flow-${at}`, message)],
+      ['bad destination', () => this.post(doors, this.random.pick(Object.keys(destinations)), value('1'))],
+      ['120 levels', () => this.post(doors, 'plain', nested(120))],
+      ['10 000 levels', () => this.post(doors, 'plain', nested(10_000))],
+      ['odd numbers', () => this.post(doors, 'plain', value(this.random.pick(['1e400', '9007199254740993', '1'.repeat(5_000)])))],
+      ['2 MB', () => this.post(doors, 'plain', value(`"${'x'.repeat(2_000_000)}"`))],
+      ['wrong signature', () => this.post(doors, 'plain', value('1'), 'v1,AAAA')],
+      ['reset in a body', () => brokenBody(doors, this.random.between(0, 3_000))],
+      ['large query', () => query(graphql, `{ ${Array.from({ length: 3_000 }, (_, n) => `a${n}: __typename`).join(' ')} }`)],
+    ];
+    const [what, act] = this.random.pick(actions);
+    const outcome = await act().catch((error: { code?: string; name?: string }) => error.code ?? error.name ?? 'failed');
+    this.outcomes.set(`${what}: ${outcome}`, (this.outcomes.get(`${what}: ${outcome}`) ?? 0) + 1);
+  }
+
+  private async post(doors: string, name: string, body: string, signature?: string): Promise<string> {
+    this.sent += 1;
+    const signed = signStandardWebhook(chaosKeys.partner, {
+      id: `hostile-${this.sent}`,
+      timestampSeconds: Math.floor(Date.now() / 1_000),
+      body,
+    });
+    const answer = await fetch(`${doors}/webhooks/${hostileTenant}.${name}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...signed, ...(signature && { 'webhook-signature': signature }) },
+      body,
+      signal: AbortSignal.timeout(responseDeadlineMs),
+    });
+    const text = await answer.text();
+    if (answer.status === 200) this.accepted.push(...(JSON.parse(text) as { eventIds: string[] }).eventIds);
+    return String(answer.status);
+  }
+}
+
+/** Sends a part of a body and resets the connection later. */
+async function brokenBody(doors: string, afterMs: number): Promise<string> {
+  const socket = connect(Number(new URL(doors).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(`POST /webhooks/${hostileTenant}.plain HTTP/1.1\r\nhost: localhost\r\ncontent-length: 900000\r\n\r\n{"type":`);
+  await pause(afterMs);
+  socket.resetAndDestroy();
+  return 'sent';
+}
+
+async function query(graphql: string, text: string): Promise<string> {
+  const answer = await fetch(graphql, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${chaosKeys.operator}`, 'millrace-tenant': hostileTenant },
+    body: JSON.stringify({ query: text }),
+    signal: AbortSignal.timeout(responseDeadlineMs),
+  });
+  await answer.text();
+  return String(answer.status);
+}
