@@ -6,6 +6,7 @@ import { Database, DocumentTable } from '#libs/persistence';
 /** Keys that the services and the load generator of the bench share. */
 export const benchKeys = {
   github: randomBytes(20).toString('hex'),
+  standardWebhooks: `whsec_${randomBytes(24).toString('base64')}`,
   destination: `whsec_${randomBytes(24).toString('base64')}`,
   secretsKey: randomBytes(32).toString('base64'),
 };
@@ -24,6 +25,25 @@ export const infer = {
   },
 };
 
+/** The model step of the samples (`apps/standalone/src/samples/flow.yaml`). */
+export const assess = {
+  model: 'local/rules-1',
+  instructions:
+    'You triage events of an online retailer. Say in one sentence what the event is about, how the person behind it feels, which team it concerns and how urgent it is, with reasons.',
+  output: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['summary', 'sentiment', 'topic', 'urgency', 'reasons'],
+    properties: {
+      summary: { type: 'string', minLength: 1, maxLength: 400 },
+      sentiment: { type: 'string', enum: ['negative', 'neutral', 'positive'] },
+      topic: { type: 'string', enum: ['billing', 'delivery', 'product', 'engineering', 'other'] },
+      urgency: { type: 'number', minimum: 0, maximum: 1 },
+      reasons: { type: 'array', items: { type: 'string' }, maxItems: 5 },
+    },
+  },
+};
+
 /** One source, one flow that asks the model, one destination, and the tenant that they belong to. */
 export async function applyBenchDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
   await apply(databaseUrl, [tenant, githubSource('github'), flow('assess', 'github', 'sink'), destination('sink', destinationUrl)]);
@@ -32,6 +52,41 @@ export async function applyBenchDocuments(databaseUrl: string, destinationUrl: s
 /** Adds a source, a flow and a destination of the noisy customer alone. */
 export async function applyNoisyDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
   await apply(databaseUrl, [githubSource('noisy'), flow('noisy', 'noisy', 'noisy-sink'), destination('noisy-sink', destinationUrl)]);
+}
+
+/** The two forms of the event bench, each with a source of its own: `deliver` sends the event's data on, `assess` is the flow of the samples. */
+export async function applyEventDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
+  const standardSource = (name: string): object => ({
+    ...head,
+    kind: 'Source',
+    metadata: metadata(name),
+    spec: { scheme: 'standard-webhooks', secrets: [{ value: benchKeys.standardWebhooks }] },
+  });
+  const deliver = (payload: string): object => ({ id: 'tell', deliver: { destination: 'sink', payload } });
+  const rule = { check: 'value.urgency < 0.8 or $count(value.reasons) > 0', message: 'an urgent event needs a reason' };
+  const action = `{ "queue": steps.assess.topic,
+    "priority": steps.assess.urgency >= 0.6 ? "high" : steps.assess.urgency >= 0.3 ? "normal" : "low",
+    "summary": steps.assess.summary, "sentiment": steps.assess.sentiment, "reasons": steps.assess.reasons }`;
+  const steps = [
+    { id: 'assess', infer: { ...assess, input: '{ "type": event.type, "data": event.data }' } },
+    { id: 'check', validate: { input: 'steps.assess', rules: [rule] } },
+    { id: 'action', map: { expression: action } },
+    deliver('{ "key": event.data.data.key, "decision": steps.action }'),
+  ];
+  const flowOf = (name: string, spec: object): object => ({
+    ...head,
+    kind: 'Flow',
+    metadata: metadata(name),
+    spec: { on: { sources: [name] }, ...spec },
+  });
+  await apply(databaseUrl, [
+    tenant,
+    destination('sink', destinationUrl),
+    standardSource('deliver'),
+    flowOf('deliver', { steps: [deliver('event.data.data')] }),
+    standardSource('assess'),
+    flowOf('assess', { steps, decision: 'steps.action' }),
+  ]);
 }
 
 const tenant = { ...head, kind: 'Tenant', metadata: { name: 'bench' }, spec: { displayName: 'Bench' } };

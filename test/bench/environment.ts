@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
@@ -12,11 +12,15 @@ import { ServiceProcess } from '../forms/service-process.js';
 export interface BenchLog {
   name: string;
   brokers: readonly string[];
+  /** The process that serves it; undefined where it is not ours. */
+  pid: number | undefined;
 }
 
 /** Postgres with the durability of production, the local broker, and Kafka where one is available. */
 export interface BenchEnvironment {
   databaseUrl: string;
+  /** The process of the Postgres server, whose children serve the connections. */
+  postgresPid: number;
   logs: readonly BenchLog[];
   stop(): Promise<void>;
 }
@@ -30,14 +34,15 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
   const brokerSettings = { LOCAL_BROKER_PORT: String(brokerPort), LOCAL_BROKER_DIRECTORY: join(directory, 'log') };
   const localBroker = new ServiceProcess('local-broker', brokerPort, brokerSettings, takesConnections);
   await localBroker.start();
-  const logs: BenchLog[] = [{ name: 'local broker', brokers: [`127.0.0.1:${brokerPort}`] }];
+  const logs: BenchLog[] = [{ name: 'local broker', brokers: [`127.0.0.1:${brokerPort}`], pid: localBroker.pid }];
 
   const kafka = await findOrStartKafka();
   if (kafka === undefined) console.log('No Kafka was found (KAFKA_BROKERS, Docker, Java with Maven): measured on the local broker only.');
-  else logs.push({ name: 'Kafka 4', brokers: kafka.brokers });
+  else logs.push({ name: 'Kafka 4', brokers: kafka.brokers, pid: kafka.pid });
 
   return {
     databaseUrl: postgres.url,
+    postgresPid: Number(readFileSync(join(directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]),
     logs,
     async stop() {
       await kafka?.stop();
@@ -49,9 +54,9 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
 }
 
 /** Uses the Kafka of KAFKA_BROKERS and leaves it running; else starts one that stops with the bench. Undefined where none is available. */
-async function findOrStartKafka(): Promise<Pick<RunningKafka, 'brokers' | 'stop'> | undefined> {
+async function findOrStartKafka(): Promise<Pick<RunningKafka, 'brokers' | 'pid' | 'stop'> | undefined> {
   const given = process.env['KAFKA_BROKERS'];
   const way = await findKafka(given);
   if (way === 'none') return undefined;
-  return way === 'brokers' ? { brokers: given!.split(','), stop: async () => undefined } : startKafka({ way });
+  return way === 'brokers' ? { brokers: given!.split(','), pid: undefined, stop: async () => undefined } : startKafka({ way });
 }

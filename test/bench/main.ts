@@ -10,6 +10,7 @@ import { benchConsumer } from './consumer.js';
 import { benchDispatcher } from './dispatcher.js';
 import { startEnvironment } from './environment.js';
 import type { BenchEnvironment } from './environment.js';
+import { benchEvent } from './event.js';
 import { benchGateway } from './gateway.js';
 import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
@@ -26,6 +27,7 @@ const benches: Record<string, Bench> = {
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),
   noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
+  event: async (environment) => benchEvent(await environment(), Number(values.rounds)),
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
 
@@ -34,7 +36,7 @@ const { positionals: wanted, values } = parseArgs({
   options: {
     /** For `growth`: events stored in the larger database. */
     events: { type: 'string', default: '1000000' },
-    /** For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. */
+    /** For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `event`: the number of starts of each contestant. */
     rounds: { type: 'string', default: '4' },
   },
 });

@@ -21,6 +21,8 @@ export type KafkaWay = 'brokers' | 'docker' | 'java' | 'none';
 export interface RunningKafka {
   /** Bootstrap addresses. */
   readonly brokers: readonly string[];
+  /** The process of the broker; undefined in Docker. */
+  readonly pid: number | undefined;
   /** Stops the broker and deletes its data, unless a directory was given. */
   stop(): Promise<void>;
   /** Kills the broker and starts it again with the same data and port. */
@@ -57,6 +59,9 @@ async function startInJava(options: KafkaClusterOptions): Promise<RunningKafka> 
   const cluster = await startKafkaCluster(options);
   return {
     brokers: cluster.brokers,
+    get pid() {
+      return cluster.pid(1);
+    },
     stop: () => cluster.stop(),
     restart: async () => {
       await cluster.kill(1);
@@ -84,6 +89,7 @@ async function startInDocker(port: number): Promise<RunningKafka> {
   await ready();
   return {
     brokers: [address],
+    pid: undefined,
     stop,
     restart: async () => {
       await run('docker', ['kill', container]);

@@ -1,0 +1,429 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { Client } from 'pg';
+import { Pool } from 'undici';
+import { StandardWebhookSigner } from '#libs/signatures';
+import { uniqueName, waitFor } from '#libs/testing';
+import { sleep } from '#libs/time';
+import { freePort } from '#libs/ports';
+import { cpuMsWithChildren, memoryMiB } from '../forms/process-cpu.js';
+import { ServiceProcess } from '../forms/service-process.js';
+import { applyEventDocuments, benchKeys } from './documents.js';
+import type { BenchEnvironment, BenchLog } from './environment.js';
+import { startFloor } from './floor/floor.js';
+import { median, percentile } from './numbers.js';
+import type { BenchRow } from './report.js';
+import { atRate } from './webhooks.js';
+
+const customers = 200;
+const warmUpEvents = 1_000;
+const saturatedEvents = 3_000;
+const callers = 32;
+const ratePerSecond = 100;
+const rateSeconds = 15;
+/** What is written after the last delivery belongs to its event. */
+const settleMs = 3_000;
+const idleSeconds = 10;
+/** Of a process that has just started; the idle time is measured after it. */
+const calmMs = 10_000;
+/** About 0.95 kB with what stands around it. */
+const text = 'The parcel came late, the box was open and one of the two lamps is broken. I would like to have my money back. '
+  .repeat(8)
+  .slice(0, 800);
+
+/** `deliver` sends on what came; `assess` is the flow of the samples: model, check, map, deliver. */
+type FlowName = 'deliver' | 'assess';
+
+/** One way to get events from a door to a destination, while it runs. */
+interface Contestant {
+  readonly url: string;
+  /** Processes by name. The log and Postgres belong to them, because they serve nobody else meanwhile. */
+  readonly pids: ReadonlyMap<string, number | undefined>;
+  /** Prints where the time of these events went, if it keeps a timeline. */
+  stages?(eventIds: readonly string[]): Promise<void>;
+  stop(): Promise<unknown>;
+}
+
+/** CPU in ms by process. */
+type Cpu = ReadonlyMap<string, number>;
+
+/** What one start of a contestant cost. CPU in ms per event, by process; idle CPU in ms per second; latency in ms; memory in MiB. */
+interface EventCosts {
+  readonly saturated: Cpu;
+  readonly eventsPerSecond: number;
+  readonly atRate: Cpu;
+  readonly latencies: readonly number[];
+  readonly idle: Cpu;
+  readonly memory: ReadonlyMap<string, number>;
+  readonly walBytes: number;
+  readonly walRecords: number;
+}
+
+/**
+ * Measures what an event costs from its request to its delivery: CPU of all processes, the log and Postgres included, in a closed loop of 32 callers and
+ * at 100 events/s; the latency at that rate; what an idle system takes; memory. The floor, the least that a durable pipeline does, is measured in the
+ * same run: each contestant starts anew in each round, alone.
+ */
+export async function benchEvent(environment: BenchEnvironment, rounds: number): Promise<BenchRow[]> {
+  const log = environment.logs.at(-1)!;
+  const sink = await KeySink.start();
+  await applyEventDocuments(environment.databaseUrl, `${sink.url}/sink`);
+  const rows: BenchRow[] = [];
+  for (const flow of ['deliver', 'assess'] as const) {
+    console.log(`Flow ${flow}, ${text.length + 150} B per event, ${customers} customers, ${log.name}`);
+    const floor: EventCosts[] = [];
+    const ours: EventCosts[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      floor.push(await measure('floor', await startTheFloor(environment, log, `${sink.url}/sink`, flow), environment, sink));
+      ours.push(await measure('Millrace', await startMillrace(environment, log, flow), environment, sink));
+    }
+    rows.push(...rowsOf(`${flow}, ${log.name}`, floor, ours));
+  }
+  await sink.stop();
+  return rows;
+}
+
+async function startTheFloor(environment: BenchEnvironment, log: BenchLog, destinationUrl: string, flow: FlowName): Promise<Contestant> {
+  const model = flow === 'assess' ? await startModel() : undefined;
+  const { databaseUrl, postgresPid } = environment;
+  const modelUrl = model === undefined ? undefined : `${model.url}/local-model/v1`;
+  const floor = await startFloor({ brokers: log.brokers, databaseUrl, destinationUrl, modelUrl });
+  const pids = new Map<string, number | undefined>([
+    ['door', floor.door],
+    ['worker', floor.worker],
+    ...sharedPids(log, postgresPid, model),
+  ]);
+  return { url: floor.url, pids, stop: () => Promise.all([floor.stop(), model?.stop()]) };
+}
+
+async function startMillrace(environment: BenchEnvironment, log: BenchLog, flow: FlowName): Promise<Contestant> {
+  const model = await startModel();
+  const shared = {
+    ...quiet,
+    DATABASE_URL: environment.databaseUrl,
+    KAFKA_BROKERS: log.brokers.join(','),
+    LOG_PREFIX: 'bench-event.',
+    SECRETS_KEY: benchKeys.secretsKey,
+    INTAKE_LOG_EVERY: '0',
+    DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
+    MODEL_BASE_URL: `${model.url}/local-model/v1`,
+    MODEL_API_KEY: 'local',
+    OPERATOR_KEY: operatorKey,
+  };
+  const services: ServiceProcess[] = [];
+  for (const name of ['ingestion', 'query', 'ai-processing', 'connectors'])
+    services.push(new ServiceProcess(name, await freePort(), shared));
+  await Promise.all(services.map((service) => service.start()));
+  const [ingestion, query] = services as [ServiceProcess, ServiceProcess];
+  const pids = new Map([
+    ...services.map(({ service, pid }) => [service, pid] as const),
+    ...sharedPids(log, environment.postgresPid, model),
+  ]);
+  return {
+    url: `${ingestion.url}/webhooks/bench.${flow}`,
+    pids,
+    stages: (ids) => printStages(`${query.url}/graphql`, ids),
+    stop: () => Promise.all([...services, model].map((service) => service.stop())),
+  };
+}
+
+const operatorKey = 'mr_bench_operator_0123456789abcdef0123456789abcdef';
+const quiet = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };
+
+async function startModel(): Promise<ServiceProcess> {
+  const model = new ServiceProcess('local-model', await freePort(), quiet);
+  await model.start();
+  return model;
+}
+
+function sharedPids(log: BenchLog, postgres: number, model: ServiceProcess | undefined): [string, number | undefined][] {
+  return [
+    ['log', log.pid],
+    ['Postgres', postgres],
+    ...(model === undefined ? [] : [['local-model', model.pid] as [string, number | undefined]]),
+  ];
+}
+
+async function measure(name: string, contestant: Contestant, { databaseUrl }: BenchEnvironment, sink: KeySink): Promise<EventCosts> {
+  const counts = await WalCounts.connect(databaseUrl);
+  try {
+    return await costsOf(name, contestant, counts, new Partner(contestant.url, sink));
+  } finally {
+    await counts.close();
+    await contestant.stop();
+  }
+}
+
+async function costsOf(name: string, contestant: Contestant, counts: WalCounts, partner: Partner): Promise<EventCosts> {
+  await sleep(calmMs);
+  const idle = divided(await cpuOf(contestant, () => sleep(idleSeconds * 1_000)), idleSeconds);
+  await partner.closedLoop(warmUpEvents);
+  await sleep(settleMs);
+  const memory = new Map([...contestant.pids].map(([process, pid]) => [process, memoryMiB(pid)]));
+
+  const before = await counts.read();
+  let tookMs = 0;
+  const busy = await cpuOf(contestant, async () => {
+    const startedAt = performance.now();
+    await partner.closedLoop(saturatedEvents);
+    tookMs = performance.now() - startedAt;
+    await sleep(settleMs);
+  });
+  const after = await counts.read();
+
+  let latencies: number[] = [];
+  let eventIds: string[] = [];
+  const steady = await cpuOf(contestant, async () => {
+    ({ latencies, eventIds } = await partner.atRate());
+    await sleep(settleMs);
+  });
+  const costs: EventCosts = {
+    saturated: divided(busy, saturatedEvents),
+    eventsPerSecond: (saturatedEvents * 1_000) / tookMs,
+    atRate: divided(steady, ratePerSecond * rateSeconds),
+    latencies,
+    idle,
+    memory,
+    walBytes: (after.bytes - before.bytes) / saturatedEvents,
+    walRecords: (after.records - before.records) / saturatedEvents,
+  };
+  print(name, costs);
+  await contestant.stages?.(eventIds);
+  return costs;
+}
+
+/** Runs `act`; resolves with the CPU time that each process took meanwhile. */
+async function cpuOf({ pids }: Contestant, act: () => Promise<unknown>): Promise<Cpu> {
+  const read = (): Map<string, number> => new Map([...pids].map(([name, pid]) => [name, cpuMsWithChildren(pid)]));
+  const before = read();
+  await act();
+  return new Map([...read()].map(([name, ms]) => [name, ms - before.get(name)!]));
+}
+
+function divided(cpu: Cpu, by: number): Cpu {
+  return new Map([...cpu].map(([name, ms]) => [name, ms / by]));
+}
+
+function sumOf(of: ReadonlyMap<string, number>, without?: string): number {
+  return [...of].reduce((sum, [name, value]) => (name === without ? sum : sum + value), 0);
+}
+
+/** Signs and sends events, and knows when each has arrived at the destination. */
+class Partner {
+  private readonly signer = new StandardWebhookSigner(benchKeys.standardWebhooks);
+  private readonly http: Pool;
+  private readonly path: string;
+  private readonly name = uniqueName('key');
+  private sent = 0;
+
+  constructor(
+    url: string,
+    private readonly sink: KeySink,
+  ) {
+    const { origin, pathname } = new URL(url);
+    this.http = new Pool(origin, { connections: callers * 2 });
+    this.path = pathname;
+  }
+
+  /** Sends this many, each of 32 callers its next after the response to its last. Resolves when all have arrived. */
+  async closedLoop(events: number): Promise<void> {
+    const keys: string[] = [];
+    const caller = async (): Promise<void> => {
+      while (keys.length < events) {
+        const key = this.nextKey();
+        keys.push(key);
+        await this.send(key);
+      }
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+    await this.arrived(keys);
+  }
+
+  /** Sends at the rate without waiting for responses. Latencies are from before the request to the arrival. */
+  async atRate(): Promise<{ latencies: number[]; eventIds: string[] }> {
+    const sentAt = new Map<string, number>();
+    const eventIds: string[] = [];
+    await atRate(ratePerSecond, rateSeconds, async () => {
+      const key = this.nextKey();
+      sentAt.set(key, performance.now());
+      eventIds.push(...(await this.send(key)));
+    });
+    await this.arrived([...sentAt.keys()]);
+    return { latencies: [...sentAt].map(([key, at]) => this.sink.arrivals.get(key)! - at), eventIds };
+  }
+
+  private async send(key: string): Promise<string[]> {
+    const data = { key, customer: `customer-${this.sent % customers}`, subject: 'Broken on arrival', text };
+    const body = JSON.stringify({ type: 'ticket.created', timestamp: new Date().toISOString(), data });
+    const signature = this.signer.sign({ id: key, timestampSeconds: Math.floor(Date.now() / 1_000), body });
+    const headers = { 'content-type': 'application/json', ...signature };
+    const response = await this.http.request({ path: this.path, method: 'POST', headers, body });
+    const answer = await response.body.text();
+    if (response.statusCode !== 200) throw new Error(`the door answered ${response.statusCode}: ${answer}`);
+    return answer === '' ? [] : (JSON.parse(answer) as { eventIds: string[] }).eventIds;
+  }
+
+  private nextKey(): string {
+    this.sent += 1;
+    return `${this.name}-${this.sent}`;
+  }
+
+  private async arrived(keys: readonly string[]): Promise<void> {
+    const { arrivals } = this.sink;
+    await waitFor(() => keys.every((key) => arrivals.has(key)), { deadlineMs: 120_000, what: `${keys.length} events to be delivered` });
+  }
+}
+
+/** The destination: notes when each key arrived first, and responds with 200. */
+class KeySink {
+  readonly arrivals = new Map<string, number>();
+
+  private constructor(private readonly server: Server) {}
+
+  static async start(): Promise<KeySink> {
+    const server = createServer((request, response) => {
+      void buffer(request).then((body) => {
+        const { key } = JSON.parse(body.toString('utf8')) as { key: string };
+        if (!sink.arrivals.has(key)) sink.arrivals.set(key, performance.now());
+        response.writeHead(200).end();
+      });
+    });
+    const sink = new KeySink(server);
+    server.keepAliveTimeout = 60_000;
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return sink;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((closed) => this.server.close(closed));
+  }
+}
+
+/** What Postgres wrote to its WAL. */
+class WalCounts {
+  private constructor(private readonly client: Client) {}
+
+  static async connect(url: string): Promise<WalCounts> {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    return new WalCounts(client);
+  }
+
+  async read(): Promise<{ bytes: number; records: number }> {
+    const { rows } = await this.client.query<{ bytes: number; records: number }>(
+      'SELECT wal_bytes::float8 AS bytes, wal_records::float8 AS records FROM pg_stat_wal',
+    );
+    return rows[0]!;
+  }
+
+  async close(): Promise<void> {
+    await this.client.end();
+  }
+}
+
+/** Prints the median and the 99th percentile of each stage of the events, by the clocks of the services. */
+async function printStages(graphql: string, ids: readonly string[]): Promise<void> {
+  const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event { receivedAt recordedAt
+    runs { startedAt finishedAt deliveries { createdAt settledAt attempts { startedAt finishedAt } } } } } }`;
+  const stages = new Map<string, number[]>();
+  for (let at = 0; at < ids.length; at += 20) {
+    const response = await fetch(graphql, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${operatorKey}`, 'millrace-tenant': 'bench' },
+      body: JSON.stringify({ query, variables: { ids: ids.slice(at, at + 20) } }),
+    });
+    const { data, errors } = (await response.json()) as { data: { nodes: TimedEvent[] } | null; errors?: unknown };
+    if (data === null) throw new Error(`the timeline could not be read: ${JSON.stringify(errors)}`);
+    for (const [stage, ms] of data.nodes.flatMap(stagesOf)) stages.set(stage, [...(stages.get(stage) ?? []), ms]);
+  }
+  const line = [...stages].map(
+    ([stage, values]) => `${stage} ${percentile(values, 0.5).toFixed(0)}/${percentile(values, 0.99).toFixed(0)}`,
+  );
+  console.log(`    stages p50/p99 ms: ${line.join(', ')}`);
+}
+
+interface TimedEvent {
+  receivedAt: string;
+  recordedAt: string;
+  runs: {
+    startedAt: string;
+    finishedAt: string;
+    deliveries: { createdAt: string; settledAt: string; attempts: { startedAt: string; finishedAt: string }[] }[];
+  }[];
+}
+
+function stagesOf({ receivedAt, recordedAt, runs }: TimedEvent): [string, number][] {
+  const run = runs[0]!;
+  const delivery = run.deliveries[0]!;
+  const attempt = delivery.attempts[0]!;
+  const between = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
+  return [
+    ['received → recorded', between(receivedAt, recordedAt)],
+    ['received → run', between(receivedAt, run.startedAt)],
+    ['run', between(run.startedAt, run.finishedAt)],
+    ['run → planned', between(run.finishedAt, delivery.createdAt)],
+    ['planned → attempt', between(delivery.createdAt, attempt.startedAt)],
+    ['attempt', between(attempt.startedAt, attempt.finishedAt)],
+    ['attempt → settled', between(attempt.finishedAt, delivery.settledAt)],
+  ];
+}
+
+function print(name: string, costs: EventCosts): void {
+  const { saturated, atRate: steady, idle, memory, latencies, eventsPerSecond, walBytes, walRecords } = costs;
+  const table = (of: ReadonlyMap<string, number>, digits: number): string =>
+    `${sumOf(of).toFixed(digits)} (${[...of].map(([process, value]) => `${process} ${value.toFixed(digits)}`).join(', ')})`;
+  console.log(`  ${name}`);
+  console.log(
+    `    saturated: ${table(saturated, 2)} ms of CPU per event, ${eventsPerSecond.toFixed(0)} /s; ${(walBytes / 1_000).toFixed(1)} kB and ${walRecords.toFixed(1)} records of WAL`,
+  );
+  console.log(`    at ${ratePerSecond}/s: ${table(steady, 2)} ms of CPU per event; ${latencyOf(latencies)}`);
+  console.log(`    idle: ${table(idle, 0)} ms of CPU per second; memory: ${table(memory, 0)} MiB`);
+}
+
+function latencyOf(latencies: readonly number[]): string {
+  return `p50 ${percentile(latencies, 0.5).toFixed(0)} ms, p99 ${percentile(latencies, 0.99).toFixed(0)} ms`;
+}
+
+function rowsOf(flow: string, floor: readonly EventCosts[], ours: readonly EventCosts[]): BenchRow[] {
+  const row = (what: string, unit: string, digits: number, figure: (costs: EventCosts) => number, target?: string): BenchRow => {
+    const [least, found] = [floor, ours].map((all) => median(all.map(figure))) as [number, number];
+    return {
+      what: `event, ${flow}: ${what}`,
+      baseline: `${least.toFixed(digits)} ${unit} (floor)`,
+      millrace: `${found.toFixed(digits)} ${unit}`,
+      ratio: (found / least).toFixed(2),
+      ...(target === undefined ? {} : { target }),
+    };
+  };
+  const services = (memory: ReadonlyMap<string, number>): number =>
+    [...memory].reduce((sum, [name, value]) => (['log', 'Postgres', 'local-model'].includes(name) ? sum : sum + value), 0);
+  return [
+    row(
+      'CPU saturated, without the model',
+      'ms',
+      2,
+      ({ saturated }) => sumOf(saturated, 'local-model'),
+      flow.startsWith('deliver') ? '≤ 1.5' : '≤ 2.5',
+    ),
+    row(
+      `CPU at ${ratePerSecond}/s, without the model`,
+      'ms',
+      2,
+      ({ atRate: steady }) => sumOf(steady, 'local-model'),
+      flow.startsWith('deliver') ? '≤ 1.2' : undefined,
+    ),
+    row(`request → delivered at ${ratePerSecond}/s, p50`, 'ms', 0, ({ latencies }) => percentile(latencies, 0.5), '≤ 3'),
+    row(`request → delivered at ${ratePerSecond}/s, p99`, 'ms', 0, ({ latencies }) => percentile(latencies, 0.99), '≤ 3'),
+    row('CPU when idle, per second', 'ms', 0, ({ idle }) => sumOf(idle)),
+    row('memory of the services', 'MiB', 0, ({ memory }) => services(memory)),
+    row('WAL', 'bytes', 0, ({ walBytes }) => walBytes),
+  ];
+}
