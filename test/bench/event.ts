@@ -24,10 +24,10 @@ const saturatedEvents = 3_000;
 const callers = 32;
 const ratePerSecond = 100;
 const rateSeconds = 15;
-/** What is written after the last delivery belongs to its event. */
+/** Waited after the last delivery, because settlements and commits that follow it are part of the cost of an event. */
 const settleMs = 3_000;
 const idleSeconds = 10;
-/** Of a process that has just started; the idle time is measured after it. */
+/** Waited after a start, before idle CPU is measured. */
 const calmMs = 10_000;
 /** About 0.95 kB with what stands around it. */
 const text = 'The parcel came late, the box was open and one of the two lamps is broken. I would like to have my money back. '
@@ -50,7 +50,7 @@ interface Contestant {
 /** CPU in ms by process. */
 type Cpu = ReadonlyMap<string, number>;
 
-/** What one start of a contestant cost. CPU in ms per event, by process; idle CPU in ms per second; latency in ms; memory in MiB. */
+/** The costs of one start of a contestant. CPU in ms per event, by process; idle CPU in ms per second; latency in ms; memory in MiB. */
 interface EventCosts {
   readonly saturated: Cpu;
   readonly eventsPerSecond: number;
@@ -307,7 +307,7 @@ class KeySink {
   }
 }
 
-/** What Postgres wrote to its WAL. */
+/** Reads how much WAL Postgres has written. */
 class WalCounts {
   private constructor(private readonly client: Client) {}
 

@@ -1,11 +1,11 @@
-/** What the two processes of the floor are given, as JSON in the environment variable FLOOR. */
+/** The settings of the floor's two processes, passed as JSON in the environment variable FLOOR. */
 export interface FloorSettings {
   readonly brokers: string[];
   readonly topic: string;
   readonly databaseUrl: string;
   /** `whsec_` and base64. Partners sign with it, and so does the worker. */
   readonly secret: string;
-  /** Of the door. */
+  /** Port of the door. */
   readonly port: number;
   readonly destinationUrl: string;
   /** The address of the OpenAI-compatible model, for the form with a model; else each event is delivered as it came. */
