@@ -95,6 +95,7 @@ export const failures = {
   'model.credential': { outcome: 'retry', httpStatus: 503, title: 'The model provider refuses the credential' },
   'model.misconfigured': { outcome: 'retry', httpStatus: 503, title: 'There is no model API at the configured address' },
   'model.refused': { outcome: 'deadLetter', httpStatus: 502, title: 'The model refused the request for good' },
+  'model.answerTooLarge': { outcome: 'deadLetter', httpStatus: 502, title: 'The answer of the model is larger than any it may give' },
   'model.invalidOutput': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that fits the schema' },
   'delivery.busy': { outcome: 'retry', httpStatus: 503, title: 'An attempt of the delivery is under way' },
   'delivery.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The destination could not be reached or failed' },

@@ -8,7 +8,15 @@ import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, describeResponse } from './gen-ai.js';
 import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
-import { ModelFailure, ModelLimited, ModelMisconfigured, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+import {
+  ModelAnswerTooLarge,
+  ModelFailure,
+  ModelLimited,
+  ModelMisconfigured,
+  ModelOutputInvalid,
+  ModelRefused,
+  ModelUnavailable,
+} from './model.errors.js';
 import { acceptOutput } from './output-gate.js';
 import { CompiledSchemas } from './output-schema.js';
 import type { OutputSchema } from './output-schema.js';
@@ -257,9 +265,14 @@ export class ModelGateway {
 
   /**
    * Finds out whether a failure that does not say so concerns the one request: then the API takes a probe, and the request is refused for good.
+   * An answer that is too large concerns the one request, unless a probe shows that no model API is there.
    * Names the address of a provider that is misconfigured.
    */
   private async settled(failure: ModelFailure, deadline: Deadline): Promise<ModelFailure> {
+    if (failure instanceof ModelAnswerTooLarge) {
+      const ofProbe = await this.probe(deadline);
+      return ofProbe instanceof ModelMisconfigured ? ofProbe : failure;
+    }
     const { message, providerRequestId } = failure;
     if (failure.mayConcernRequest) {
       const ofProbe = await this.probe(deadline);

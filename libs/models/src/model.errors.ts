@@ -54,6 +54,14 @@ export class ModelRefused extends ModelFailure {
   readonly code = 'model.refused';
 }
 
+/**
+ * The answer is larger than any that a request can ask for, so it was not read to its end. Another try would cost as much, because a model that does
+ * not stop is paid for what it wrote.
+ */
+export class ModelAnswerTooLarge extends ModelFailure {
+  readonly code = 'model.answerTooLarge';
+}
+
 /** The output is not JSON, does not fit the schema, or was cut off. */
 export class ModelOutputInvalid extends ModelFailure {
   readonly code = 'model.invalidOutput';

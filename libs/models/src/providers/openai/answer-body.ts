@@ -1,10 +1,9 @@
 import { parseJson } from '#libs/json';
 import { ModelMisconfigured, ModelUnavailable } from '../../model.errors.js';
+import { isPage, readBody } from './body-limits.js';
 
 /** Providers send these bodies in many shapes, whatever their APIs document, so nothing about a member is taken for granted. */
 export type Body = Readonly<Record<string, unknown>>;
-
-const page = /^\s*<(?:!doctype|html|\?xml)/i;
 
 /** A JSON value of a body, and the text that it was parsed from. */
 export interface Parsed {
@@ -16,11 +15,13 @@ export interface Parsed {
  * Reads the body of a response with a status of success, whatever content type it has.
  * @returns the one JSON value; several if the server sent an event stream although none was asked for
  * @throws ModelMisconfigured for a web page: something other than the API answers at this address
+ * @throws ModelAnswerTooLarge
  */
 export async function valuesIn(response: Response): Promise<Parsed[]> {
-  const text = (await response.text()).replace(/^\uFEFF/, '');
   const providerRequestId = response.headers.get('x-request-id') ?? undefined;
-  if (page.test(text)) throw new ModelMisconfigured('A web page answers there, and no model API', { providerRequestId });
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  const text = body === null ? '' : (await readBody(body, providerRequestId)).toString('utf8').replace(/^\uFEFF/, '');
+  if (isPage(text)) throw new ModelMisconfigured('A web page answers there, and no model API', { providerRequestId });
   try {
     return text.trimStart().startsWith('data:') ? eventsIn(text) : [parsed(text)];
   } catch (cause) {

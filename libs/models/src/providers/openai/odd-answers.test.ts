@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ModelGateway } from '../../model-gateway.js';
 import type { ModelAttempt } from '../../model-gateway.js';
+import { mostHeldBytes } from './body-limits.js';
 import { OpenAiProvider } from './openai.provider.js';
 
 /** The response of a server, and the class that it belongs to. */
@@ -157,6 +159,19 @@ const unusable: OddAnswer[] = [
   { who: 'null', body: null, expected: 'model.unavailable' },
   { who: 'an empty body', body: '', expected: 'model.unavailable' },
   { who: 'half a body', body: JSON.stringify(says(text)).slice(0, 40), expected: 'model.unavailable' },
+  { who: 'an answer over 8 MiB', body: says('x'.repeat(mostHeldBytes)), expected: 'model.answerTooLarge' },
+  {
+    who: 'an event stream over 8 MiB that was not asked for',
+    type: 'text/event-stream',
+    body: events(...Array.from({ length: 9 }, () => chunk({ delta: { content: 'x'.repeat(1024 ** 2) } }))),
+    expected: 'model.answerTooLarge',
+  },
+  {
+    who: 'an answer that is compressed, unasked',
+    headers: { 'content-encoding': 'gzip' },
+    body: gzipSync(JSON.stringify(says(text))),
+    expected: 'model.unavailable',
+  },
   {
     who: 'an event stream that is cut',
     type: 'text/event-stream',
@@ -346,6 +361,15 @@ const errorStatuses: OddAnswer[] = [
     body: error({ code: 404, message: 'No endpoints found for x/y' }),
     expected: 'model.refused',
   },
+  { who: 'an error of 100 MB', status: 503, body: 'x'.repeat(100_000_000), expected: 'model.unavailable' },
+  { who: 'an error with an event stream', status: 401, type: 'text/event-stream', body: 'data: {}\n\n', expected: 'model.credential' },
+  {
+    who: 'an error that is compressed, unasked',
+    status: 401,
+    headers: { 'content-encoding': 'gzip' },
+    body: gzipSync('{}'),
+    expected: 'model.credential',
+  },
   { who: '404 without a reason, and the API is there', status: 404, body: {}, probe: 422, expected: 'model.refused' },
 ];
 
@@ -370,6 +394,8 @@ const wrongAddresses: OddAnswer[] = [
   { who: 'a redirect to https', status: 301, headers: { location: 'https://127.0.0.1:9/' }, type: 'text/html', body: '<html>Moved</html>' },
   { who: 'a redirect to a login', status: 302, headers: { location: '/login' }, body: '' },
   { who: 'a web page with status 200', status: 200, type: 'text/html', body: '<!doctype html><html><title>Welcome</title></html>' },
+  { who: 'a web page over 8 MiB', status: 200, type: 'text/html', body: `<html>${'x'.repeat(mostHeldBytes)}` },
+  { who: 'a file over 8 MiB for every request', status: 200, type: 'video/mp4', body: 'x'.repeat(mostHeldBytes + 1) },
 ].map(({ status, ...answer }) => ({ ...answer, status, probe: status, expected: 'model.misconfigured' }));
 
 let server: Server;
@@ -394,7 +420,7 @@ function respond(response: ServerResponse, isProbe: boolean): void {
   const { status = 200, type = 'application/json', headers = {}, body, probe = 400 } = current;
   const isOther = isProbe && probe !== status;
   response.writeHead(isProbe ? probe : status, { ...(type === '' ? {} : { 'content-type': type }), ...(isOther ? {} : headers) });
-  response.end(isOther ? '{}' : typeof body === 'string' ? body : JSON.stringify(body));
+  response.end(isOther ? '{}' : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
 }
 
 /** Makes one call, and returns its record and the output, if there is one. */

@@ -62,6 +62,7 @@ export function failureOfCall(error: unknown, nowMs: number): ModelFailure {
   if (error instanceof ModelFailure) return error;
   if (error instanceof APIConnectionTimeoutError) return new ModelUnavailable('The provider did not answer in time', { cause: error });
   if (error instanceof APIConnectionError) {
+    if (error.cause instanceof ModelFailure) return error.cause; // of the transport
     return new ModelUnavailable(`The connection to the provider failed: ${rootMessage(error)}`, { cause: error });
   }
   if (error instanceof APIError) {

@@ -1,6 +1,6 @@
 import { APIError, OpenAI } from 'openai';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent, ProviderCallOptions } from '../../model-provider.js';
-import { ModelLimited, ModelRefused, ModelUnavailable } from '../../model.errors.js';
+import { ModelAnswerTooLarge, ModelLimited, ModelMisconfigured, ModelRefused, ModelUnavailable } from '../../model.errors.js';
 import type { ModelFailure } from '../../model.errors.js';
 import { valuesIn } from './answer-body.js';
 import { chatCompletions } from './chat-completions.js';
@@ -80,6 +80,10 @@ export class OpenAiProvider implements ModelProvider {
       signal.throwIfAborted();
       const failure = failureOfCall(error, this.now());
       if (showsThatApiIsThere(failure, error)) return;
+      if (failure instanceof ModelAnswerTooLarge) {
+        const { message, providerRequestId, cause } = failure;
+        throw new ModelMisconfigured(`No model API answers an empty request so: ${message}`, { providerRequestId, cause });
+      }
       throw failure;
     }
   }
