@@ -14,6 +14,28 @@ const refusals = {
   'rejects the request': 'model.refused',
 } as const;
 
+/** Responses by which a server shows that it is no model API, with the code that each must be classified as. */
+const strangers = {
+  'has no such path': 'model.misconfigured',
+  redirects: 'model.misconfigured',
+  'answers with a web page': 'model.misconfigured',
+  'answers with nothing': 'model.unavailable',
+} as const;
+
+/** Responses to a probe that show that the API is there and takes the key. */
+const takenProbes = ['answers', 'rejects the request', 'limits the rate'] as const;
+
+/** Failures of a probe, with the code that each must be classified as. */
+const failedProbes = {
+  ...strangers,
+  'answers without end': 'model.misconfigured',
+  'is overloaded': 'model.unavailable',
+  'drops the connection': 'model.unavailable',
+  'sends garbage': 'model.unavailable',
+  'refuses the key': 'model.credential',
+  'has no credit left': 'model.credential',
+} as const;
+
 /** Failures after the first piece of a stream, with the code that each must be classified as. */
 const breaks = {
   'drops the connection after a piece': 'model.unavailable',
@@ -30,6 +52,8 @@ export type StandInBehaviour =
   | 'hangs'
   | 'stalls after a piece'
   | keyof typeof refusals
+  | keyof typeof strangers
+  | keyof typeof failedProbes
   | keyof typeof breaks;
 
 /** The pause in ms that a stand-in which limits the rate asks for. */
@@ -108,8 +132,9 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
       return response!;
     };
     const complete = (): Promise<ModelResponse> => provider.complete(request, { signal: stop.signal, timeoutMs });
-    const failureOf = async (call: Promise<ModelResponse>): Promise<ModelFailure> => {
-      const failure = await call.then(
+    const probe = (): Promise<void> => provider.probe({ signal: stop.signal, timeoutMs });
+    const failureOf = async (call: Promise<unknown>): Promise<ModelFailure> => {
+      const failure: unknown = await call.then(
         (response) => response,
         (error: unknown) => error,
       );
@@ -169,7 +194,9 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
         standIn.behave('limits the rate');
         expect(await failureOf(call())).toMatchObject({ retryAfterMs: standInPauseMs, providerRequestId: standInAnswer.requestId });
       });
+    });
 
+    describe.each([...ways, ['probe', probe] as const])('%s', (_, call) => {
       test('classifies a provider that nobody can reach', async () => {
         await standIn.stop();
         expect((await failureOf(call())).code).toBe('model.unavailable');
@@ -191,6 +218,30 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
         expect(standIn.calls).toBe(0);
       });
     });
+
+    test.each(Object.entries(strangers) as [keyof typeof strangers, string][])(
+      'complete classifies a server that %s',
+      async (behaviour, code) => {
+        standIn.behave(behaviour);
+        expect((await failureOf(complete())).code).toBe(code);
+        expect(standIn.calls).toBe(1);
+      },
+    );
+
+    test.each(takenProbes)('a probe is one call, and is taken by a provider that %s', async (behaviour) => {
+      standIn.behave(behaviour);
+      await expect(probe()).resolves.toBeUndefined();
+      expect(standIn.calls).toBe(1);
+    });
+
+    test.each(Object.entries(failedProbes) as [keyof typeof failedProbes, string][])(
+      'a probe is one call, and classifies a provider that %s',
+      async (behaviour, code) => {
+        standIn.behave(behaviour);
+        expect((await failureOf(probe())).code).toBe(code);
+        expect(standIn.calls).toBe(1);
+      },
+    );
 
     test.each(Object.entries(breaks) as [keyof typeof breaks, string][])(
       'a stream passes the pieces on and then fails where the provider %s',

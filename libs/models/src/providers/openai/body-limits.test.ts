@@ -3,12 +3,12 @@ import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ModelGateway } from '../../model-gateway.js';
 import type { ModelRequest } from '../../model-provider.js';
 import { mostHeldBytes, mostStreamBytes } from './body-limits.js';
 import { OpenAiProvider } from './openai.provider.js';
+import { Transport } from './transport.js';
 
-/** What sockets and streams may hold between the server's write and the client's read. */
+/** Most of the bytes that sockets and streams hold between the server's write and the client's read. */
 const slackBytes = 24 * 1024 ** 2;
 const request: ModelRequest = { model: 'm', turns: [], schema: { name: 's', schema: {}, strict: false } };
 const signal = AbortSignal.any([]);
@@ -19,7 +19,7 @@ let provider: OpenAiProvider;
 let baseUrl: string;
 let respond: (response: ServerResponse) => void;
 let acceptedHeader: string | undefined;
-/** What the client has taken of each response whose connection is closed. */
+/** The bytes that were sent to the client, once the connection of the first response is closed. */
 let closed: Promise<number>;
 
 beforeEach(async () => {
@@ -92,30 +92,46 @@ describe('an answer that is too large is not read further, and its connection is
     expect(await closed).toBeLessThan(slackBytes);
   });
 
-  const content = JSON.stringify({ model: 'm', choices: [{ delta: { content: piece.toString() } }] });
   const stops = [
-    ['a stream whose event has no end', piece, mostHeldBytes],
-    ['a stream whose event has lines without end', Buffer.from(`data: ${piece.toString()}\n`), mostHeldBytes],
-    ['a stream without end', Buffer.from(`data: ${content}\n\n`), mostStreamBytes],
-    ['a stream without end, with CRLF', Buffer.from(`data: ${content}\r\n\r\n`), mostStreamBytes],
-    ['a stream of comments without end', Buffer.from(`: ${piece.toString()}\n\n`), mostStreamBytes],
+    ['a stream whose event has no end', piece],
+    ['a stream whose event has lines without end', Buffer.from(`data: ${piece.toString()}\n`)],
   ] as const;
-  test.each(stops)('%s', async (_, event, limit) => {
+  test.each(stops)('%s', async (_, event) => {
     respond = (response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': 'req_1' });
       write(response, event);
     };
     expect(await drain()).toMatchObject({
       code: 'model.answerTooLarge',
-      message: `The answer is larger than ${limit / 1024 ** 2} MiB, and was not read further`,
+      message: 'The answer is larger than 8 MiB, and was not read further',
       providerRequestId: 'req_1',
     });
-    expect(await closed).toBeLessThan(limit + slackBytes);
+    expect(await closed).toBeLessThan(mostHeldBytes + slackBytes);
+  });
+
+  test('a stream of events without end', async () => {
+    respond = (response) =>
+      write(response.writeHead(200, { 'content-type': 'text/event-stream' }), Buffer.from(`data: ${piece.toString()}\n\n`));
+    const transport = new Transport('key'); // without the SDK, which parses slowly
+    const { body } = await transport.fetch(baseUrl, { method: 'POST', body: '{}' });
+    const read = async (): Promise<void> => {
+      for await (const chunk of body!) expect(chunk.length).toBeGreaterThan(0);
+    };
+    await expect(read()).rejects.toMatchObject({
+      code: 'model.answerTooLarge',
+      message: 'The answer is larger than 64 MiB, and was not read further',
+    });
+    expect(await closed).toBeLessThan(mostStreamBytes + slackBytes);
+    await transport.close();
   });
 });
 
-test('a stream of many small events that is longer than what is held is read to its end', async () => {
-  const event = (body: object): string => `data: ${JSON.stringify({ model: 'm', ...body })}\n\n`;
+test.each([
+  ['empty lines', '\n\n'],
+  ['empty lines with CRLF', '\r\n\r\n'],
+  ['comments', '\n\n: \n\n'],
+])('a stream with %s that is longer than what is held is read to its end', async (_, separator) => {
+  const event = (body: object): string => `data: ${JSON.stringify({ model: 'm', ...body })}${separator}`;
   const text = 'x'.repeat(1_024 ** 2);
   respond = (response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -127,28 +143,21 @@ test('a stream of many small events that is longer than what is held is read to 
   expect(length).toBe(10 * text.length);
 });
 
-test('an answer that comes byte by byte ends with the deadline', async () => {
+test('an answer that comes byte by byte ends by the signal, and its connection is closed', async () => {
+  const stop = new AbortController();
+  const reason = new DOMException('The deadline has passed', 'TimeoutError');
+  let left = 20;
   respond = (response) => {
+    const drip = (): void => {
+      left -= 1;
+      if (left === 0) stop.abort(reason);
+      else response.write(' ', () => setImmediate(drip));
+    };
     response.writeHead(200, { 'content-type': 'application/json' });
-    const drip = setInterval(() => response.write(' '), 5);
-    response.on('close', () => clearInterval(drip));
+    drip();
   };
-  const gateway = new ModelGateway({ provider: new OpenAiProvider({ baseUrl, apiKey: 'key' }) });
-  const asked = {
-    model: 'm',
-    instructions: 'Judge.',
-    input: 'x',
-    outputSchema: {},
-    schemaName: 's',
-    timeoutMs: 200,
-    onAttempt: async () => {},
-  };
-  await expect(gateway.infer(asked)).rejects.toMatchObject({
-    code: 'model.unavailable',
-    message: 'The model did not answer within 200 ms',
-  });
+  await expect(provider.complete(request, { signal: stop.signal, timeoutMs: 60_000 })).rejects.toBe(reason);
   await closed;
-  await gateway.close();
 });
 
 test('a provider is asked not to compress its answer', async () => {

@@ -2,13 +2,13 @@ import { TransformStream } from 'node:stream/web';
 import { ModelAnswerTooLarge, ModelMisconfigured } from '../../model.errors.js';
 
 /**
- * What is held of one answer at most: a body, or one event of a stream. The gateway asks for at most 128,000 output tokens, and this is 64 bytes for
+ * The limit of a body, and of one event of a stream: both are held in memory. The gateway asks for at most 128,000 output tokens, and this is 64 bytes for
  * each: ten times what a token of plain text takes, so that escaped text and the model's reasoning fit as well.
  */
 export const mostHeldBytes = 8 * 1024 ** 2;
-/** What is read of an event stream at most: 512 bytes for each of the 128,000 tokens, because every token may come in an event of its own. */
+/** The limit of a whole event stream, which is passed on: 512 bytes for each of the 128,000 tokens, because every token may come in an event of its own. */
 export const mostStreamBytes = 64 * 1024 ** 2;
-/** What is read of an error. Its status says the most, and of its text a few hundred characters are kept. */
+/** The limit of the body of an error. Its status says the most, and of its text a few hundred characters are kept. */
 const mostErrorBytes = 64 * 1024;
 
 const page = /^\s*<(?:!doctype|html|\?xml)/i;
@@ -71,7 +71,7 @@ export function limitedEvents(providerRequestId: string | undefined): TransformS
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
-/** Where the last event begins that begins in the chunk: after an empty line. */
+/** The index after the last empty line of the chunk; undefined if there is none. */
 function startOfLastEvent(chunk: Uint8Array): number | undefined {
   const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
   const emptyLine = Math.max(bytes.lastIndexOf('\n\n'), bytes.lastIndexOf('\n\r\n'));

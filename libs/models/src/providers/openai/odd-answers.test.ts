@@ -361,7 +361,7 @@ const errorStatuses: OddAnswer[] = [
     body: error({ code: 404, message: 'No endpoints found for x/y' }),
     expected: 'model.refused',
   },
-  { who: 'an error of 100 MB', status: 503, body: 'x'.repeat(100_000_000), expected: 'model.unavailable' },
+  { who: 'an error over 8 MiB', status: 503, body: 'x'.repeat(mostHeldBytes + 1), expected: 'model.unavailable' },
   { who: 'an error with an event stream', status: 401, type: 'text/event-stream', body: 'data: {}\n\n', expected: 'model.credential' },
   {
     who: 'an error that is compressed, unasked',

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { modelProviderConformance, standInAnswer, standInPauseMs } from '../../model-provider.conformance.js';
 import type { ProviderStandIn, StandInBehaviour } from '../../model-provider.conformance.js';
 import { OpenAiProvider } from './openai.provider.js';
@@ -84,6 +85,10 @@ function sendWhole(to: ServerResponse, wire: Wire, ending: Ending, streamed: boo
   to.end();
 }
 
+function* endless(): Generator<Buffer> {
+  for (;;) yield Buffer.alloc(65_536);
+}
+
 function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, streamed: boolean): void {
   to.setHeader('x-request-id', requestId);
   const afterPiece = (then: () => void): void => {
@@ -108,6 +113,14 @@ function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, st
     'refuses the key': () => sendError(to, 401),
     'has no credit left': () => sendError(to, 429, 'insufficient_quota'),
     'rejects the request': () => sendError(to, 400),
+    'has no such path': () => to.writeHead(404, { 'content-type': 'text/plain' }).end('404 page not found'),
+    redirects: () => to.writeHead(302, { location: '/login' }).end(),
+    'answers with a web page': () => to.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Welcome</title>'),
+    'answers with nothing': () => to.writeHead(200).end(),
+    'answers without end': () =>
+      Readable.from(endless())
+        .on('error', () => undefined)
+        .pipe(to.writeHead(200)),
     'drops the connection after a piece': () => afterPiece(() => to.destroy()),
     'closes the stream after a piece': () => afterPiece(() => to.end()),
     'reports its own failure after a piece': () => reportAfterPiece('server_error'),
