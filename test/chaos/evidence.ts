@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import type { Json } from '#libs/json';
 import { chaosTenant } from './documents.js';
 import { hostileTenant } from './hostile-tenant.js';
+import type { HostileTenant } from './hostile-tenant.js';
 import type { LogEvidence } from './log-reader.js';
 
 /** The state of Postgres and the log after the run. Times are in ms since the run began. */
@@ -89,8 +90,8 @@ export async function readPostgres(databaseUrl: string, startedAt: number): Prom
   }
 }
 
-/** The hostile tenant's acknowledged events by where each stands: delivered, dead-lettered, waiting, completed, held, or `nowhere`. */
-export async function hostileStates(databaseUrl: string, eventIds: readonly string[]): Promise<Map<string, number>> {
+/** The hostile tenant's acknowledged events by where each stands: delivered, dead-lettered, waiting, completed, held, or nowhere. */
+export async function hostileStates(databaseUrl: string, { accepted, sourcesWithFlow }: HostileTenant): Promise<Map<string, number>> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
@@ -104,10 +105,11 @@ export async function hostileStates(databaseUrl: string, eventIds: readonly stri
           WHEN EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.event_id::text = acknowledged.id) THEN 'completed'
           WHEN EXISTS (SELECT FROM event e JOIN hold h ON h.tenant_id = e.tenant_id AND h.customer = e.customer
             WHERE e.tenant_id = $1 AND e.id::text = acknowledged.id) THEN 'held'
+          WHEN EXISTS (SELECT FROM event e WHERE e.tenant_id = $1 AND e.id::text = acknowledged.id AND e.source = ANY($3)) THEN 'without its run'
           WHEN EXISTS (SELECT FROM event e WHERE e.tenant_id = $1 AND e.id::text = acknowledged.id) THEN 'recorded, for no flow'
           ELSE 'nowhere' END AS state
         FROM unnest($2::text[]) AS acknowledged (id)) AS states GROUP BY state`,
-      [hostileTenant, eventIds],
+      [hostileTenant, accepted, sourcesWithFlow],
     );
     return new Map(rows.map(({ state, count }) => [state, count]));
   } finally {

@@ -32,6 +32,15 @@ const destinations: Record<string, (response: ServerResponse) => void> = {
   later: (response) => void response.writeHead(503, { 'retry-after': '3000000' }).end(),
 };
 
+/** A text in the events of this tenant for which the model never answers. */
+const hangsModel = 'The model never answers this.';
+
+/** A schema that is within its price at apply and costs much to check: every value of a list against many alternatives. */
+const dearSchema = {
+  type: 'array',
+  items: { anyOf: Array.from({ length: 60 }, (_, at) => ({ type: 'string', pattern: `^(a|b)*c{${at + 1}}$` })) },
+};
+
 const actionsPerSecond = 5;
 const hostileDelaysMs = [200, 500];
 const responseDeadlineMs = 10_000;
@@ -62,8 +71,12 @@ export class HostileTenant {
   readonly accepted: string[] = [];
   /** Windows in which it acted, in ms since the run began. */
   readonly windows: { readonly from: number; to: number }[] = [];
+  /** Names of the sources whose events must become a run, be held or be dead-lettered. */
+  readonly sourcesWithFlow = ['model', 'schema', ...Object.keys(destinations), ...expressions.map((_, at) => `flow-${at}`)];
   private readonly random: SeededRandom;
   private readonly open = new Set<Promise<unknown>>();
+  /** Ends the event streams that nobody reads. */
+  private readonly unread = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private turns: NodeJS.Timeout | undefined;
   private sent = 0;
@@ -96,6 +109,21 @@ export class HostileTenant {
         source(`flow-${at}`, 'body.data.customer'),
         flow(`flow-${at}`, [{ id: 'count', map: { expression: over(expression, 'event.data.data.message') } }]),
       ]),
+      source('model', 'body.data.customer'),
+      flow('model', [
+        {
+          id: 'ask',
+          infer: {
+            model: 'local/rules-1',
+            instructions: 'Say what it is.',
+            input: 'event.data.data.value',
+            output: { type: 'object' },
+            timeoutMs: 3_000,
+          },
+        },
+      ]),
+      source('schema', 'body.data.customer'),
+      flow('schema', [{ id: 'check', validate: { input: 'event.data.data.value', schema: dearSchema } }]),
       ...Object.keys(destinations).flatMap((name) => [
         source(name, 'body.data.customer'),
         flow(name, [{ id: 'tell', deliver: { destination: name, payload: 'event.data' } }]),
@@ -117,9 +145,10 @@ export class HostileTenant {
   }
 
   /** Acts in every second window of `windowMs`, so that a busy machine affects the windows with and without it alike. */
-  start(doors: string, graphql: string, windowMs: number): void {
+  start({ doors, graphql, model }: HostileTargets, windowMs: number): void {
     const turn = (): void => {
       if (this.timer === undefined) {
+        this.keep(hangModel(model).catch(() => undefined)); // a model that was killed has forgotten it
         this.windows.push({ from: this.history.now(), to: Infinity });
         this.timer = setInterval(() => this.keep(this.act(doors, graphql)), 1_000 / actionsPerSecond);
       } else this.rest();
@@ -127,11 +156,13 @@ export class HostileTenant {
     this.turns = setInterval(turn, windowMs);
   }
 
-  /** Resolves when all requests have an outcome. */
-  async stop(): Promise<void> {
+  /** Lets the model answer again, as every fault heals, and resolves when all requests have an outcome. */
+  async stop(model: string): Promise<void> {
     clearInterval(this.turns);
     this.rest();
+    this.unread.abort();
     while (this.open.size > 0) await Promise.all(this.open);
+    await fetch(`${model}/faults`, { method: 'DELETE' });
   }
 
   close(): void {
@@ -168,11 +199,27 @@ export class HostileTenant {
       ['2 MB', () => this.post(doors, 'plain', value(`"${'x'.repeat(2_000_000)}"`))],
       ['wrong signature', () => this.post(doors, 'plain', value('1'), 'v1,AAAA')],
       ['reset in a body', () => brokenBody(doors, this.random.between(0, 3_000))],
+      ['hanging model', () => this.post(doors, 'model', value(JSON.stringify(hangsModel)))],
+      ['dear schema', () => this.post(doors, 'schema', value(JSON.stringify(Array.from({ length: 2_000 }, () => 'ab'.repeat(20)))))],
+      ['slow body', () => slowBody(doors)],
+      ['stream that nobody reads', () => this.openStream(graphql)],
+      ['large apply', () => query(graphql, largeApply, { documents: largeDocuments })],
       ['large query', () => query(graphql, `{ ${Array.from({ length: 3_000 }, (_, n) => `a${n}: __typename`).join(' ')} }`)],
     ];
     const [what, act] = this.random.pick(actions);
-    const outcome = await act().catch((error: { code?: string; name?: string }) => error.code ?? error.name ?? 'failed');
+    const outcome = await act().catch((error: { code?: string; name?: string }) => error.name ?? error.code ?? 'failed');
     this.outcomes.set(`${what}: ${outcome}`, (this.outcomes.get(`${what}: ${outcome}`) ?? 0) + 1);
+  }
+
+  /** Opens a stream of changes and leaves it unread until the end. */
+  private async openStream(graphql: string): Promise<string> {
+    const answer = await fetch(graphql, {
+      method: 'POST',
+      headers: { ...operatorHeaders, accept: 'text/event-stream' },
+      body: JSON.stringify({ query: 'subscription { eventChanged { __typename } }' }),
+      signal: this.unread.signal,
+    });
+    return String(answer.status);
   }
 
   private async post(doors: string, name: string, body: string, signature?: string): Promise<string> {
@@ -194,6 +241,44 @@ export class HostileTenant {
   }
 }
 
+/** The addresses that the tenant reaches. */
+export interface HostileTargets {
+  readonly doors: string;
+  readonly graphql: string;
+  readonly model: string;
+}
+
+const operatorHeaders = {
+  'content-type': 'application/json',
+  authorization: `Bearer ${chaosKeys.operator}`,
+  'millrace-tenant': hostileTenant,
+};
+
+/** A trial to apply 100 documents with dear schemas. */
+const largeApply = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { dryRun: true, documents: $documents }) { __typename } }';
+const largeDocuments = Array.from({ length: 100 }, (_, at) =>
+  flow(`large-${at}`, [{ id: 'check', validate: { input: 'event.data', schema: dearSchema } }]),
+);
+
+async function hangModel(model: string): Promise<void> {
+  const body = JSON.stringify([{ fault: 'hang', match: { contains: hangsModel } }]);
+  await fetch(`${model}/faults`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+}
+
+/** Sends a body of which a byte comes every 200 ms, until the door ends the connection or five seconds have passed. */
+async function slowBody(doors: string): Promise<string> {
+  const socket = connect(Number(new URL(doors).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(`POST /webhooks/${hostileTenant}.plain HTTP/1.1\r\nhost: localhost\r\ncontent-length: 900000\r\n\r\n`);
+  for (let byte = 0; byte < 25 && !socket.destroyed; byte += 1) {
+    socket.write('x');
+    await pause(200);
+  }
+  const outcome = socket.destroyed ? 'ended' : 'sent';
+  socket.destroy();
+  return outcome;
+}
+
 /** Sends a part of a body and resets the connection later. */
 async function brokenBody(doors: string, afterMs: number): Promise<string> {
   const socket = connect(Number(new URL(doors).port), '127.0.0.1');
@@ -204,11 +289,11 @@ async function brokenBody(doors: string, afterMs: number): Promise<string> {
   return 'sent';
 }
 
-async function query(graphql: string, text: string): Promise<string> {
+async function query(graphql: string, text: string, variables: object = {}): Promise<string> {
   const answer = await fetch(graphql, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${chaosKeys.operator}`, 'millrace-tenant': hostileTenant },
-    body: JSON.stringify({ query: text }),
+    headers: operatorHeaders,
+    body: JSON.stringify({ query: text, variables }),
     signal: AbortSignal.timeout(responseDeadlineMs),
   });
   await answer.text();

@@ -104,6 +104,9 @@ function effects({ history, evidence, operator }: ChaosRun): string[] {
   ];
 }
 
+/** After a hostile window its work goes on for a while. These events count neither as beside it nor as without it. */
+const afterMs = 4_000;
+
 /** Compares the others' times from ack to delivery in windows with and without the hostile tenant. */
 function hostileLines({ hostile, history }: ChaosRun): string[] {
   if (hostile === undefined) return [];
@@ -120,6 +123,7 @@ function hostileLines({ hostile, history }: ChaosRun): string[] {
     const at = arrivedAt.get(idOf(request));
     if (request.outcome !== 'ok' || request.why === 'duplicate' || at === undefined) continue;
     if (first === undefined || last === undefined || request.endedAt < first.from || request.endedAt > last.to) continue; // before its first window the services warm up
+    if (tenant.windows.some(({ to }) => request.endedAt >= to && request.endedAt < to + afterMs)) continue;
     const isBeside = tenant.windows.some(({ from, to }) => request.endedAt >= from && request.endedAt < to);
     (isBeside ? beside : without).push(Math.max(0, at - request.endedAt));
   }
