@@ -21,12 +21,16 @@ import type {
   RemoveDocumentInput,
 } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
+import { Turns } from './turns.js';
 
 /** A document as it is stored: its secrets are encrypted. */
 export type DocumentRow = Stored;
 
 @Injectable()
 export class DocumentService {
+  /** Reading one document can take 100 ms, for its schemas are compiled. All applies of the process share the turns. */
+  private readonly turns = new Turns();
+
   constructor(
     private readonly database: TenantDatabase,
     private readonly table: DocumentTable,
@@ -140,23 +144,24 @@ export class DocumentService {
     return { kind, name, change: 'removed', version, differences: differencesOf(this.secrets.fingerprinted(document), undefined) };
   }
 
-  /** The documents with their secrets in the clear. Others are served between two of them, because a schema takes long to compile. */
+  /** The documents with their secrets in the clear. Each takes its turn. */
   private async read(principal: Principal, inputs: readonly unknown[]): Promise<Document[]> {
     const violations: Violation[] = [];
     const documents: Document[] = [];
     const ids = inputs.map(documentIdOf);
     for (const [at, input] of inputs.entries()) {
-      const read = readDocument(input);
-      const problems = 'problems' in read ? read.problems : this.accept(principal, read.document, documents);
+      const problems = await this.turns.take(() => this.accept(principal, input, documents));
       violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
-      await new Promise((resolve) => setImmediate(resolve));
     }
     refuse(violations);
     return documents;
   }
 
   /** Adds the document to `documents`. Returns its problems. */
-  private accept(principal: Principal, document: Document, documents: Document[]): DocumentProblem[] {
+  private accept(principal: Principal, input: unknown, documents: Document[]): DocumentProblem[] {
+    const read = readDocument(input);
+    if ('problems' in read) return read.problems;
+    const { document } = read;
     const problems = misplaced(principal, document);
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
