@@ -27,7 +27,7 @@ class CertificateVerifier implements Verifier {
   private readonly envelope: SignedEnvelope;
   private readonly chainHeader: HeaderNames | undefined;
   private readonly trusted: readonly TrustedCertificates[];
-  /** The chain of the last request. Providers use one certificate for months, and parsing one costs more than verifying a signature. */
+  /** The chain of the last request that was accepted. Providers use one certificate for months, and a chain costs more than a signature. */
   private latest: { readonly text: string; readonly chain: readonly X509Certificate[] } | undefined;
 
   constructor(
@@ -41,7 +41,8 @@ class CertificateVerifier implements Verifier {
 
   verify(request: VerifiableRequest, nowMs: number): void {
     const opened = this.envelope.open(request);
-    const sent = this.chainHeader === undefined ? undefined : this.sentChain(requiredHeader(request, this.chainHeader));
+    const text = this.chainHeader === undefined ? undefined : requiredHeader(request, this.chainHeader);
+    const sent = text === undefined ? undefined : this.sentChain(text);
     const isSigned = this.trusted.some(({ roots, others }) => {
       const [signer, ...intermediates] = sent === undefined ? others : [...sent, ...others];
       return (
@@ -51,12 +52,12 @@ class CertificateVerifier implements Verifier {
       );
     });
     if (!isSigned) throw new SignatureMismatch();
+    if (text !== undefined && sent !== undefined && this.latest?.text !== text) this.latest = { text, chain: sent };
     this.envelope.refuseOutOfTime(opened, nowMs);
   }
 
   private sentChain(text: string): readonly X509Certificate[] {
-    if (this.latest?.text !== text) this.latest = { text, chain: parsedChain(text, this.scheme.chainHeader!) };
-    return this.latest.chain;
+    return this.latest?.text === text ? this.latest.chain : parsedChain(text, this.scheme.chainHeader!);
   }
 }
 
@@ -133,8 +134,16 @@ function leadsToRoot(
   return false;
 }
 
+/** For each certificate, the results of {@link isIssuerOf}. They never change, and each costs as much as verifying the signature of a request. */
+const issuerChecks = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>();
+
+/** True if the issuer is an authority and has signed the certificate. Says nothing about the time. */
 function isIssuerOf(issuer: X509Certificate, certificate: X509Certificate): boolean {
-  return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+  const checks = issuerChecks.get(certificate) ?? new WeakMap<X509Certificate, boolean>();
+  issuerChecks.set(certificate, checks);
+  const isIssuer = checks.get(issuer) ?? (issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
+  checks.set(issuer, isIssuer);
+  return isIssuer;
 }
 
 function isValidAt({ validFromDate, validToDate }: X509Certificate, nowMs: number): boolean {
