@@ -1,15 +1,17 @@
 import { createRequire } from 'node:module';
 import { sleep, startInterval, startTimer } from '#libs/time';
+import './kafkajs-clock.js';
 
 /**
  * Four repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so the repairs are here, with
- * tests, rather than in a fork or in a patched node_modules. (How produce requests are encoded is replaced separately: `produce-encoder.ts`.)
+ * tests, rather than in a fork or in a patched node_modules. (How produce requests are encoded is replaced separately: `produce-encoder.ts`; its clock: `kafkajs-clock.ts`.)
  */
 
 const require = createRequire(import.meta.url);
 
 interface RequestQueue {
   pending: unknown[];
+  /** By the monotonic clock: `kafkajs-clock.ts`. */
   throttledUntil: number;
   throttleCheckTimeoutId: NodeJS.Timeout | null;
   checkPendingRequests(): void;
@@ -25,7 +27,7 @@ function stopIdleTimers(): void {
   Object.assign(prototype, {
     scheduleCheckPendingRequests(this: RequestQueue): void {
       if (this.pending.length === 0 || this.throttleCheckTimeoutId !== null) return;
-      const throttledMs = this.throttledUntil - Date.now();
+      const throttledMs = this.throttledUntil - performance.now();
       this.throttleCheckTimeoutId = startTimer(
         () => {
           this.throttleCheckTimeoutId = null;

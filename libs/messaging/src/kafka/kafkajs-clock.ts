@@ -1,0 +1,108 @@
+import { createRequire } from 'node:module';
+import { startInterval } from '#libs/time';
+
+/**
+ * kafkajs 2.2.4 measures durations with the wall clock. After a step back of two hours it sends no heartbeat for two hours, so that the member is
+ * removed, ends no request that gets no response, and keeps a throttled connection silent; after a step forward it ends every request in flight.
+ * With this, loaded once per process, these durations come from the monotonic clock. Timestamps of records stay those of the wall clock.
+ */
+
+const require = createRequire(import.meta.url);
+
+interface ConsumerGroup {
+  heartbeat(options: { interval: number }): Promise<void>;
+}
+
+function beatByMonotonicClock(): void {
+  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup };
+  const heartbeat = Reflect.get(prototype, 'heartbeat');
+  const beatAtMs = new WeakMap<ConsumerGroup, number>();
+  prototype.heartbeat = async function (this: ConsumerGroup, { interval }): Promise<void> {
+    if (performance.now() < (beatAtMs.get(this) ?? -Infinity) + interval) return;
+    await heartbeat.call(this, { interval: -Infinity }); // whatever kafkajs thinks when the last one was
+    beatAtMs.set(this, performance.now());
+  };
+}
+
+interface SocketRequest {
+  readonly requestTimeout: number;
+  send(): void;
+  timeoutRequest(): void;
+}
+
+interface RequestQueue {
+  readonly inflight: ReadonlyMap<number, SocketRequest>;
+  readonly maxInFlightRequests: number | null;
+  readonly requestTimeout: number;
+  readonly enforceRequestTimeout: boolean;
+  requestTimeoutIntervalId: NodeJS.Timeout | undefined;
+  /** By the monotonic clock. */
+  throttledUntil: number;
+  isConnected(): boolean;
+  destroy(): void;
+}
+
+/** kafkajs checks this often whether requests have waited too long. */
+const timeoutCheckMs = 100;
+
+function waitForResponsesByMonotonicClock(): void {
+  const sentAtMs = new WeakMap<SocketRequest, number>();
+  const request = (require('kafkajs/src/network/requestQueue/socketRequest.js') as { prototype: SocketRequest }).prototype;
+  const send = Reflect.get(request, 'send');
+  request.send = function (this: SocketRequest): void {
+    sentAtMs.set(this, performance.now());
+    send.call(this);
+  };
+  const queue = (require('kafkajs/src/network/requestQueue/index.js') as { prototype: object }).prototype;
+  Object.assign(queue, {
+    scheduleRequestTimeoutCheck(this: RequestQueue): void {
+      if (!this.enforceRequestTimeout) return;
+      this.destroy();
+      this.requestTimeoutIntervalId = startInterval(
+        () => {
+          const nowMs = performance.now();
+          for (const waiting of this.inflight.values()) {
+            if (nowMs - (sentAtMs.get(waiting) ?? nowMs) > waiting.requestTimeout) waiting.timeoutRequest();
+          }
+          if (!this.isConnected()) this.destroy();
+        },
+        Math.min(this.requestTimeout, timeoutCheckMs),
+      );
+    },
+    maybeThrottle(this: RequestQueue, throttleMs: number | null): void {
+      if (throttleMs === null || !(throttleMs > 0)) return;
+      this.throttledUntil = Math.max(performance.now() + throttleMs, this.throttledUntil);
+    },
+    canSendSocketRequestImmediately(this: RequestQueue): boolean {
+      const isFull = this.maxInFlightRequests !== null && this.inflight.size >= this.maxInFlightRequests;
+      return !isFull && this.throttledUntil <= performance.now();
+    },
+  });
+}
+
+interface BrokerPool {
+  readonly metadataMaxAge: number;
+  metadataExpireAt: number | null;
+  refreshMetadata(topics: string[]): Promise<null>;
+  refreshMetadataIfNecessary(topics: string[]): Promise<null>;
+}
+
+function ageMetadataByMonotonicClock(): void {
+  const { prototype } = require('kafkajs/src/cluster/brokerPool.js') as { prototype: BrokerPool };
+  const [refresh, refreshIfNecessary] = [Reflect.get(prototype, 'refreshMetadata'), Reflect.get(prototype, 'refreshMetadataIfNecessary')];
+  const readAtMs = new WeakMap<BrokerPool, number>();
+  prototype.refreshMetadata = async function (this: BrokerPool, topics): Promise<null> {
+    const result = await refresh.call(this, topics);
+    readAtMs.set(this, performance.now());
+    return result;
+  };
+  prototype.refreshMetadataIfNecessary = function (this: BrokerPool, topics): Promise<null> {
+    const isOld = performance.now() > (readAtMs.get(this) ?? -Infinity) + this.metadataMaxAge;
+    this.metadataExpireAt = isOld ? null : Infinity;
+    return refreshIfNecessary.call(this, topics);
+  };
+}
+
+beatByMonotonicClock();
+waitForResponsesByMonotonicClock();
+ageMetadataByMonotonicClock();
