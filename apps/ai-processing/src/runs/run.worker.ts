@@ -68,7 +68,10 @@ export class RunWorker {
       const attributes = { 'millrace.run': run.id, 'millrace.flow': run.flow, 'millrace.generation': run.generation };
       const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context));
       if (finished.state === 'failed') outcome = finished.errorCode;
-      else if (run.generation === 0) decisionLatency.observe({ tenant: run.tenant }, (Date.now() - Date.parse(event.receivedAt)) / 1_000);
+      else if (run.generation === 0) {
+        const latencyMs = Date.now() - Date.parse(event.receivedAt);
+        decisionLatency.observe({ tenant: run.tenant }, Math.max(0, latencyMs) / 1_000); // the clocks of two machines
+      }
       return finished;
     } catch (error) {
       outcome = failureReason(error).code;

@@ -64,11 +64,13 @@ export class AttemptService {
       const configured = this.configuration.destination(tenant, destination);
       if (performance.now() >= lease.endsAtMs) throw new DeliveryLeaseLost(id);
       const startedAt = new Date();
+      const startedMs = performance.now();
       const { receipt, error } = await this.send(claim, configured, lease.signal, span);
-      const finishedAt = new Date();
+      const durationMs = performance.now() - startedMs;
+      const finishedAt = new Date(startedAt.getTime() + Math.round(durationMs)); // the wall clock may have stepped meanwhile
       const next = error === null ? delivered : stateAfterFailure(error, configured?.document.spec.retry, delivery.retries);
       const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: error === null ? null : failureReason(error), ...next };
-      const observed = observationOf(error, finishedAt.getTime() - startedAt.getTime());
+      const observed = observationOf(error, durationMs);
       const [recorded] = await Promise.all([this.record(delivery, attempt), this.health.note({ tenant, destination }, observed)]);
       return recorded;
     });
@@ -128,7 +130,8 @@ export class AttemptService {
     if (state !== 'pending') settled.inc({ tenant, state });
     else if (!delivery.strict && !delivery.aside) aside.inc({ tenant });
     if (state === 'delivered' && delivery.generation === 0 && !delivery.redelivered) {
-      deliveryLatency.observe({ tenant }, (attempt.finishedAt.getTime() - delivery.eventReceivedAt.getTime()) / 1_000);
+      const latencyMs = attempt.finishedAt.getTime() - delivery.eventReceivedAt.getTime();
+      deliveryLatency.observe({ tenant }, Math.max(0, latencyMs) / 1_000); // the clocks of two machines
     }
     workDone(log, 'attempt', {
       outcome,
