@@ -39,6 +39,44 @@ test('heartbeats go on after the wall clock stepped back, at their interval', as
   expect(beats).toBe(2);
 });
 
+interface Pool {
+  metadata: { topicMetadata: object[] } | null;
+  metadataExpireAt: number | null;
+  findConnectedBroker(): Promise<object>;
+  refreshMetadataIfNecessary(topics: string[]): Promise<null>;
+  removeBroker(destination: { host: string; port: number }): void;
+}
+
+test('metadata is read again at its age, not by a step of the wall clock, and after a broker was lost', async () => {
+  const BrokerPool = require('kafkajs/src/cluster/brokerPool.js') as new (options: object) => Pool;
+  const [seed, lost] = [2, 1].map((nodeId) => ({ nodeId, connectionPool: { host: 'broker', port: nodeId } }));
+  const pool = new BrokerPool({
+    connectionPoolBuilder: { build: async () => seed!.connectionPool },
+    logger: { namespace: () => ({}) },
+    retry: { retries: 0 },
+    metadataMaxAge: 60_000,
+  });
+  let reads = 0;
+  const metadata = async (): Promise<object> => {
+    reads += 1;
+    return { topicMetadata: [{ topic: 'events' }], brokers: [] };
+  };
+  Object.assign(pool, { seedBroker: seed, findConnectedBroker: async () => ({ metadata }) });
+  const ask = (): Promise<null> => pool.refreshMetadataIfNecessary(['events']);
+  await ask();
+  step(twoHoursMs);
+  await ask();
+  expect(reads).toBe(1);
+  step(-2 * twoHoursMs);
+  vi.advanceTimersByTime(60_001);
+  await ask();
+  expect(reads).toBe(2);
+  Object.assign(pool, { brokers: { 1: lost } });
+  pool.removeBroker({ host: 'broker', port: 1 });
+  await ask();
+  expect(reads).toBe(3);
+});
+
 interface Queue {
   throttledUntil: number;
   push(request: object): void;

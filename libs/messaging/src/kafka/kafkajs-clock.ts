@@ -98,7 +98,7 @@ function ageMetadataByMonotonicClock(): void {
   };
   prototype.refreshMetadataIfNecessary = function (this: BrokerPool, topics): Promise<null> {
     const isOld = performance.now() > (readAtMs.get(this) ?? -Infinity) + this.metadataMaxAge;
-    this.metadataExpireAt = isOld ? null : Infinity;
+    if (this.metadataExpireAt !== null) this.metadataExpireAt = isOld ? null : Infinity; // null after a broker was lost
     return refreshIfNecessary.call(this, topics);
   };
 }
