@@ -53,9 +53,8 @@ export class DocumentService {
 
   /** All documents and removals, or none. A dry run does all of it and rolls back. */
   async apply(principal: Principal, input: ApplyDocumentsInput): Promise<{ changes: DocumentChange[]; warnings: DocumentWarning[] }> {
-    const given = await this.read(principal, input.documents);
-    const warnings = given.flatMap((document, at) => doubtsAbout(document).map((doubt) => violation(at, doubt)));
-    return { changes: await this.saveAll(principal, given, input), warnings };
+    const { documents, warnings } = await this.read(principal, input.documents);
+    return { changes: await this.saveAll(principal, documents, input), warnings };
   }
 
   private async saveAll(principal: Principal, given: readonly Document[], input: ApplyDocumentsInput): Promise<DocumentChange[]> {
@@ -71,9 +70,10 @@ export class DocumentService {
         const stored = await this.table.current(session, principal.tenant);
         refuseVersions(expected, stored);
         const kept = stored.filter((row) => !remove.some((named) => isSame(named, row)));
+        const after = rowsAfter(kept, given);
         refuse([
           ...given.flatMap((document, at) => missing(document, given, kept).map((problem) => violation(at, problem))),
-          ...remove.flatMap((named, at) => unremovable(named, at, stored, rowsAfter(kept, given))),
+          ...remove.flatMap((named, at) => unremovable(named, at, stored, after)),
         ]);
         const saved = await this.save(session, principal, given, { stored, expected });
         const changes = [...saved, ...(await this.removeAll(session, principal, remove, { stored, expected }))];
@@ -145,28 +145,37 @@ export class DocumentService {
   }
 
   /** The documents with their secrets in the clear. Each takes its turn. */
-  private async read(principal: Principal, inputs: readonly unknown[]): Promise<Document[]> {
+  private async read(
+    principal: Principal,
+    inputs: readonly unknown[],
+  ): Promise<{ documents: readonly Document[]; warnings: DocumentWarning[] }> {
     const violations: Violation[] = [];
+    const warnings: DocumentWarning[] = [];
     const documents: Document[] = [];
     const ids = inputs.map(documentIdOf);
     for (const [at, input] of inputs.entries()) {
-      const problems = await this.turns.take(() => this.accept(principal, input, documents));
+      const { problems, doubts } = await this.turns.take(() => this.accept(principal, input, documents));
       violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
+      warnings.push(...doubts.map((doubt) => violation(at, doubt)));
     }
     refuse(violations);
-    return documents;
+    return { documents, warnings };
   }
 
-  /** Adds the document to `documents`. Returns its problems. */
-  private accept(principal: Principal, input: unknown, documents: Document[]): DocumentProblem[] {
+  /** Adds the document to `documents`. Returns what is wrong with it, and what is doubtful. */
+  private accept(
+    principal: Principal,
+    input: unknown,
+    documents: Document[],
+  ): { problems: readonly DocumentProblem[]; doubts: readonly DocumentProblem[] } {
     const read = readDocument(input);
-    if ('problems' in read) return read.problems;
+    if ('problems' in read) return { problems: read.problems, doubts: [] };
     const { document } = read;
     const problems = misplaced(principal, document);
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
     documents.push(opened);
-    return [...problems, ...(unreadable.length > 0 ? unreadable : uncompilable(opened))];
+    return { problems: [...problems, ...(unreadable.length > 0 ? unreadable : uncompilable(opened))], doubts: doubtsAbout(opened) };
   }
 
   private async save(

@@ -1,6 +1,6 @@
 import { parseJson } from '#libs/json';
-import { ModelMisconfigured, ModelUnavailable } from '../../model.errors.js';
-import { isPage, readBody } from './body-limits.js';
+import { ModelUnavailable } from '../../model.errors.js';
+import { isPage, pageAnswers, readBody } from './body-limits.js';
 
 /** Providers send these bodies in many shapes, whatever their APIs document, so nothing about a member is taken for granted. */
 export type Body = Readonly<Record<string, unknown>>;
@@ -21,7 +21,7 @@ export async function valuesIn(response: Response): Promise<Parsed[]> {
   const providerRequestId = response.headers.get('x-request-id') ?? undefined;
   const body: AsyncIterable<Uint8Array> | null = response.body;
   const text = body === null ? '' : (await readBody(body, providerRequestId)).toString('utf8').replace(/^\uFEFF/, '');
-  if (isPage(text)) throw new ModelMisconfigured('A web page answers there, and no model API', { providerRequestId });
+  if (isPage(text)) throw pageAnswers(providerRequestId);
   try {
     return text.trimStart().startsWith('data:') ? eventsIn(text) : [parsed(text)];
   } catch (cause) {

@@ -14,6 +14,11 @@ const mostErrorBytes = 64 * 1024;
 const page = /^\s*<(?:!doctype|html|\?xml)/i;
 const pageStartBytes = 200;
 
+/** The failure of a request that a web page answers. */
+export function pageAnswers(providerRequestId: string | undefined): ModelMisconfigured {
+  return new ModelMisconfigured('A web page answers there, and no model API', { providerRequestId });
+}
+
 /** True if the text is a web page or another document in XML, which no model API answers with. */
 export function isPage(text: string): boolean {
   return page.test(text);
@@ -26,9 +31,7 @@ export function isPage(text: string): boolean {
 export async function readBody(body: AsyncIterable<Uint8Array>, providerRequestId: string | undefined): Promise<Buffer<ArrayBuffer>> {
   const { bytes, isWhole } = await readUpTo(mostHeldBytes, body);
   if (isWhole) return bytes;
-  if (isPage(bytes.toString('utf8', 0, pageStartBytes))) {
-    throw new ModelMisconfigured('A web page answers there, and no model API', { providerRequestId });
-  }
+  if (isPage(bytes.toString('utf8', 0, pageStartBytes))) throw pageAnswers(providerRequestId);
   throw tooLarge(mostHeldBytes, providerRequestId);
 }
 
