@@ -89,16 +89,7 @@ describe('apply', () => {
     await millrace(['apply', '-f', path]);
     const mine = file('mine.yaml', documents('https://mine.example/hook'));
     const theirs = file('theirs.yaml', documents('https://theirs.example/hook'));
-    const between = createServer((request, response) => {
-      void text(request).then(async (body) => {
-        if (body.includes('"dryRun":false')) await millrace(['apply', '-f', theirs]);
-        const answer = await server.send(body, { authorization: request.headers.authorization!, 'millrace-tenant': tenant });
-        response.end(await answer.text());
-      });
-    }).listen(0, '127.0.0.1');
-    onTestFinished(() => void between.close());
-    await once(between, 'listening');
-    const url = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+    const url = await whereSomebodyApplies(theirs);
     expect(await millrace(['apply', '-f', mine, '--url', url])).toMatchObject({
       code: 1,
       notes: expect.stringMatching(/^Destination\/crm .*: somebody changed it meanwhile. Nothing was changed; apply again$/) as string,
@@ -118,6 +109,20 @@ describe('apply', () => {
     });
   });
 });
+
+/** The address of a server before ours, at which somebody else applies a file right before a change. Ends with the test. */
+async function whereSomebodyApplies(theirs: string): Promise<string> {
+  const between = createServer((request, response) => {
+    void text(request).then(async (body) => {
+      if (body.includes('"dryRun":false')) await millrace(['apply', '-f', theirs]);
+      const answer = await server.send(body, { authorization: request.headers.authorization!, 'millrace-tenant': tenant });
+      response.end(await answer.text());
+    });
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void between.close());
+  await once(between, 'listening');
+  return `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+}
 
 const source = (name: string): string => `---
 apiVersion: millrace/v1
@@ -149,16 +154,7 @@ describe('apply --prune', () => {
     await millrace(['apply', '-f', file('all.yaml', documents() + source('shop') + source('old'))]);
     const theirs = file('theirs.yaml', flow('theirs', 'old'));
     const rest = file('rest.yaml', source('shop') + source('new'));
-    const between = createServer((request, response) => {
-      void text(request).then(async (body) => {
-        if (body.includes('"dryRun":false')) await millrace(['apply', '-f', theirs]);
-        const answer = await server.send(body, { authorization: request.headers.authorization!, 'millrace-tenant': tenant });
-        response.end(await answer.text());
-      });
-    }).listen(0, '127.0.0.1');
-    onTestFinished(() => void between.close());
-    await once(between, 'listening');
-    const url = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+    const url = await whereSomebodyApplies(theirs);
     const { code, notes } = await millrace(['apply', '--prune', '-f', rest, '--url', url]);
     expect([code, notes.split('\n')]).toEqual([
       1,
