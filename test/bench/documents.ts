@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
 import { SecretBox } from '#libs/auth';
 import { document } from '#libs/contracts';
 import { Database, DocumentTable } from '#libs/persistence';
@@ -25,24 +27,13 @@ export const infer = {
   },
 };
 
-/** The model step of the samples (`apps/standalone/src/samples/flow.yaml`). */
-export const assess = {
-  model: 'local/rules-1',
-  instructions:
-    'You triage events of an online retailer. Say in one sentence what the event is about, how the person behind it feels, which team it concerns and how urgent it is, with reasons.',
-  output: {
-    type: 'object',
-    additionalProperties: false,
-    required: ['summary', 'sentiment', 'topic', 'urgency', 'reasons'],
-    properties: {
-      summary: { type: 'string', minLength: 1, maxLength: 400 },
-      sentiment: { type: 'string', enum: ['negative', 'neutral', 'positive'] },
-      topic: { type: 'string', enum: ['billing', 'delivery', 'product', 'engineering', 'other'] },
-      urgency: { type: 'number', minimum: 0, maximum: 1 },
-      reasons: { type: 'array', items: { type: 'string' }, maxItems: 5 },
-    },
-  },
+/** The flow of the samples. */
+const sampleFlow = parse(readFileSync('apps/standalone/src/samples/flow.yaml', 'utf8')) as {
+  spec: { steps: [{ infer: { model: string; instructions: string; output: object } }, ...object[]]; decision: string };
 };
+
+/** Its model step. */
+export const assess = sampleFlow.spec.steps[0].infer;
 
 /** One source, one flow that asks the model, one destination, and the tenant that they belong to. */
 export async function applyBenchDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
@@ -63,16 +54,7 @@ export async function applyEventDocuments(databaseUrl: string, destinationUrl: s
     spec: { scheme: 'standard-webhooks', secrets: [{ value: benchKeys.standardWebhooks }] },
   });
   const deliver = (payload: string): object => ({ id: 'tell', deliver: { destination: 'sink', payload } });
-  const rule = { check: 'value.urgency < 0.8 or $count(value.reasons) > 0', message: 'an urgent event needs a reason' };
-  const action = `{ "queue": steps.assess.topic,
-    "priority": steps.assess.urgency >= 0.6 ? "high" : steps.assess.urgency >= 0.3 ? "normal" : "low",
-    "summary": steps.assess.summary, "sentiment": steps.assess.sentiment, "reasons": steps.assess.reasons }`;
-  const steps = [
-    { id: 'assess', infer: { ...assess, input: '{ "type": event.type, "data": event.data }' } },
-    { id: 'check', validate: { input: 'steps.assess', rules: [rule] } },
-    { id: 'action', map: { expression: action } },
-    deliver('{ "key": event.data.data.key, "decision": steps.action }'),
-  ];
+  const [ask, check, act] = sampleFlow.spec.steps;
   const flowOf = (name: string, spec: object): object => ({
     ...head,
     kind: 'Flow',
@@ -85,7 +67,7 @@ export async function applyEventDocuments(databaseUrl: string, destinationUrl: s
     standardSource('deliver'),
     flowOf('deliver', { steps: [deliver('event.data.data')] }),
     standardSource('assess'),
-    flowOf('assess', { steps, decision: 'steps.action' }),
+    flowOf('assess', { ...sampleFlow.spec, steps: [ask, check, act, deliver('{ "key": event.data.data.key, "decision": steps.action }')] }),
   ]);
 }
 

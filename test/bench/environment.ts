@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
@@ -6,6 +6,7 @@ import { migrate } from '#libs/migrations';
 import { freePort, takesConnections } from '#libs/ports';
 import { findKafka, startKafka } from '../../tools/kafka/kafka.js';
 import type { RunningKafka } from '../../tools/kafka/kafka.js';
+import { postgresPid } from '../forms/postgres-pid.js';
 import { ServiceProcess } from '../forms/service-process.js';
 
 /** A log to measure on. */
@@ -42,7 +43,7 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
 
   return {
     databaseUrl: postgres.url,
-    postgresPid: Number(readFileSync(join(directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]),
+    postgresPid: postgresPid(join(directory, 'postgres')),
     logs,
     async stop() {
       await kafka?.stop();

@@ -1,21 +1,19 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
-import { Client } from 'pg';
 import { Pool } from 'undici';
 import { StandardWebhookSigner } from '#libs/signatures';
-import { uniqueName, waitFor } from '#libs/testing';
+import { startHttpSink, uniqueName, waitFor } from '#libs/testing';
 import { sleep } from '#libs/time';
 import { freePort } from '#libs/ports';
+import { fourProcesses } from '../forms/forms.js';
+import type { Form } from '../forms/forms.js';
 import { cpuMsWithChildren, memoryMiB } from '../forms/process-cpu.js';
 import { ServiceProcess } from '../forms/service-process.js';
 import { applyEventDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment, BenchLog } from './environment.js';
 import { startFloor } from './floor/floor.js';
 import { median, percentile } from './numbers.js';
+import { readWal } from './postgres-costs.js';
 import type { BenchRow } from './report.js';
+import { readEvents } from './timeline.js';
 import { atRate } from './webhooks.js';
 
 const customers = 200;
@@ -69,20 +67,20 @@ interface EventCosts {
  */
 export async function benchEvent(environment: BenchEnvironment, rounds: number): Promise<BenchRow[]> {
   const log = environment.logs.at(-1)!;
-  const sink = await KeySink.start();
-  await applyEventDocuments(environment.databaseUrl, `${sink.url}/sink`);
+  const destination = await startDestination();
+  await applyEventDocuments(environment.databaseUrl, destination.url);
   const rows: BenchRow[] = [];
   for (const flow of ['deliver', 'assess'] as const) {
     console.log(`Flow ${flow}, ${text.length + 150} B per event, ${customers} customers, ${log.name}`);
     const floor: EventCosts[] = [];
     const ours: EventCosts[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      floor.push(await measure('floor', await startTheFloor(environment, log, `${sink.url}/sink`, flow), environment, sink));
-      ours.push(await measure('Millrace', await startMillrace(environment, log, flow), environment, sink));
+      floor.push(await measure('floor', await startTheFloor(environment, log, destination.url, flow), environment, destination));
+      ours.push(await measure('Millrace', await startMillrace(environment, log, flow), environment, destination));
     }
     rows.push(...rowsOf(`${flow}, ${log.name}`, floor, ours));
   }
-  await sink.stop();
+  await destination.stop();
   return rows;
 }
 
@@ -94,43 +92,30 @@ async function startTheFloor(environment: BenchEnvironment, log: BenchLog, desti
   const pids = new Map<string, number | undefined>([
     ['door', floor.door],
     ['worker', floor.worker],
-    ...sharedPids(log, postgresPid, model),
+    ...(model === undefined ? [] : [[model.service, model.pid] as const]),
+    ...sharedPids(log, postgresPid),
   ]);
   return { url: floor.url, pids, stop: () => Promise.all([floor.stop(), model?.stop()]) };
 }
 
 async function startMillrace(environment: BenchEnvironment, log: BenchLog, flow: FlowName): Promise<Contestant> {
-  const model = await startModel();
-  const shared = {
-    ...quiet,
-    DATABASE_URL: environment.databaseUrl,
-    KAFKA_BROKERS: log.brokers.join(','),
-    LOG_PREFIX: 'bench-event.',
-    SECRETS_KEY: benchKeys.secretsKey,
-    INTAKE_LOG_EVERY: '0',
-    DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
-    MODEL_BASE_URL: `${model.url}/local-model/v1`,
-    MODEL_API_KEY: 'local',
-    OPERATOR_KEY: operatorKey,
-  };
-  const services: ServiceProcess[] = [];
-  for (const name of ['ingestion', 'query', 'ai-processing', 'connectors'])
-    services.push(new ServiceProcess(name, await freePort(), shared));
-  await Promise.all(services.map((service) => service.start()));
-  const [ingestion, query] = services as [ServiceProcess, ServiceProcess];
-  const pids = new Map([
-    ...services.map(({ service, pid }) => [service, pid] as const),
-    ...sharedPids(log, environment.postgresPid, model),
-  ]);
+  const form = await fourProcesses({
+    logPrefix: 'bench-event.',
+    brokers: log.brokers,
+    databaseUrl: environment.databaseUrl,
+    secretsKey: benchKeys.secretsKey,
+    settings: { ...quiet, INTAKE_LOG_EVERY: '0' },
+  });
+  await form.start();
+  const pids = new Map([...form.processes.map(({ service, pid }) => [service, pid] as const), ...sharedPids(log, environment.postgresPid)]);
   return {
-    url: `${ingestion.url}/webhooks/bench.${flow}`,
+    url: `${form.doors}/webhooks/bench.${flow}`,
     pids,
-    stages: (ids) => printStages(`${query.url}/graphql`, ids),
-    stop: () => Promise.all([...services, model].map((service) => service.stop())),
+    stages: (ids) => printStages(form, ids),
+    stop: () => form.dispose(),
   };
 }
 
-const operatorKey = 'mr_bench_operator_0123456789abcdef0123456789abcdef';
 const quiet = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };
 
 async function startModel(): Promise<ServiceProcess> {
@@ -139,32 +124,34 @@ async function startModel(): Promise<ServiceProcess> {
   return model;
 }
 
-function sharedPids(log: BenchLog, postgres: number, model: ServiceProcess | undefined): [string, number | undefined][] {
+function sharedPids(log: BenchLog, postgres: number): [string, number | undefined][] {
   return [
     ['log', log.pid],
     ['Postgres', postgres],
-    ...(model === undefined ? [] : [['local-model', model.pid] as [string, number | undefined]]),
   ];
 }
 
-async function measure(name: string, contestant: Contestant, { databaseUrl }: BenchEnvironment, sink: KeySink): Promise<EventCosts> {
-  const counts = await WalCounts.connect(databaseUrl);
+async function measure(
+  name: string,
+  contestant: Contestant,
+  { databaseUrl }: BenchEnvironment,
+  destination: Destination,
+): Promise<EventCosts> {
   try {
-    return await costsOf(name, contestant, counts, new Partner(contestant.url, sink));
+    return await costsOf(name, contestant, databaseUrl, new Partner(contestant.url, destination));
   } finally {
-    await counts.close();
     await contestant.stop();
   }
 }
 
-async function costsOf(name: string, contestant: Contestant, counts: WalCounts, partner: Partner): Promise<EventCosts> {
+async function costsOf(name: string, contestant: Contestant, databaseUrl: string, partner: Partner): Promise<EventCosts> {
   await sleep(calmMs);
   const idle = divided(await cpuOf(contestant, () => sleep(idleSeconds * 1_000)), idleSeconds);
   await partner.closedLoop(warmUpEvents);
   await sleep(settleMs);
   const memory = new Map([...contestant.pids].map(([process, pid]) => [process, memoryMiB(pid)]));
 
-  const before = await counts.read();
+  const before = await readWal(databaseUrl);
   let tookMs = 0;
   const busy = await cpuOf(contestant, async () => {
     const startedAt = performance.now();
@@ -172,7 +159,7 @@ async function costsOf(name: string, contestant: Contestant, counts: WalCounts, 
     tookMs = performance.now() - startedAt;
     await sleep(settleMs);
   });
-  const after = await counts.read();
+  const after = await readWal(databaseUrl);
 
   let latencies: number[] = [];
   let eventIds: string[] = [];
@@ -221,7 +208,7 @@ class Partner {
 
   constructor(
     url: string,
-    private readonly sink: KeySink,
+    private readonly destination: Destination,
   ) {
     const { origin, pathname } = new URL(url);
     this.http = new Pool(origin, { connections: callers * 2 });
@@ -252,7 +239,7 @@ class Partner {
       eventIds.push(...(await this.send(key)));
     });
     await this.arrived([...sentAt.keys()]);
-    return { latencies: [...sentAt].map(([key, at]) => this.sink.arrivals.get(key)! - at), eventIds };
+    return { latencies: [...sentAt].map(([key, at]) => this.destination.arrivals.get(key)! - at), eventIds };
   }
 
   private async send(key: string): Promise<string[]> {
@@ -272,81 +259,42 @@ class Partner {
   }
 
   private async arrived(keys: readonly string[]): Promise<void> {
-    const { arrivals } = this.sink;
+    const { arrivals } = this.destination;
     await waitFor(() => keys.every((key) => arrivals.has(key)), { deadlineMs: 120_000, what: `${keys.length} events to be delivered` });
   }
 }
 
-/** The destination: notes when each key arrived first, and responds with 200. */
-class KeySink {
-  readonly arrivals = new Map<string, number>();
-
-  private constructor(private readonly server: Server) {}
-
-  static async start(): Promise<KeySink> {
-    const server = createServer((request, response) => {
-      void buffer(request).then((body) => {
-        const { key } = JSON.parse(body.toString('utf8')) as { key: string };
-        if (!sink.arrivals.has(key)) sink.arrivals.set(key, performance.now());
-        response.writeHead(200).end();
-      });
-    });
-    const sink = new KeySink(server);
-    server.keepAliveTimeout = 60_000;
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    return sink;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-
-  async stop(): Promise<void> {
-    this.server.closeAllConnections();
-    await new Promise((closed) => this.server.close(closed));
-  }
+/** The destination of both contestants. */
+interface Destination {
+  readonly url: string;
+  /** Time of the first arrival by key. */
+  readonly arrivals: ReadonlyMap<string, number>;
+  stop(): Promise<void>;
 }
 
-/** Reads how much WAL Postgres has written. */
-class WalCounts {
-  private constructor(private readonly client: Client) {}
-
-  static async connect(url: string): Promise<WalCounts> {
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    return new WalCounts(client);
-  }
-
-  async read(): Promise<{ bytes: number; records: number }> {
-    const { rows } = await this.client.query<{ bytes: number; records: number }>(
-      'SELECT wal_bytes::float8 AS bytes, wal_records::float8 AS records FROM pg_stat_wal',
-    );
-    return rows[0]!;
-  }
-
-  async close(): Promise<void> {
-    await this.client.end();
-  }
+async function startDestination(): Promise<Destination> {
+  const sink = await startHttpSink();
+  const arrivals = new Map<string, number>();
+  sink.respondWith(({ body }) => {
+    const { key } = JSON.parse(body.toString('utf8')) as { key: string };
+    if (!arrivals.has(key)) arrivals.set(key, performance.now());
+    return { status: 200 };
+  });
+  return { url: `${sink.url}/sink`, arrivals, stop: () => sink.stop() };
 }
 
 /** Prints the median and the 99th percentile of each stage of the events, by the clocks of the services. */
-async function printStages(graphql: string, ids: readonly string[]): Promise<void> {
-  const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event { receivedAt recordedAt
-    runs { startedAt finishedAt deliveries { createdAt settledAt attempts { startedAt finishedAt } } } } } }`;
-  const stages = new Map<string, number[]>();
-  for (let at = 0; at < ids.length; at += 20) {
-    const response = await fetch(graphql, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${operatorKey}`, 'millrace-tenant': 'bench' },
-      body: JSON.stringify({ query, variables: { ids: ids.slice(at, at + 20) } }),
-    });
-    const { data, errors } = (await response.json()) as { data: { nodes: TimedEvent[] } | null; errors?: unknown };
-    if (data === null) throw new Error(`the timeline could not be read: ${JSON.stringify(errors)}`);
-    for (const [stage, ms] of data.nodes.flatMap(stagesOf)) stages.set(stage, [...(stages.get(stage) ?? []), ms]);
-  }
-  const line = [...stages].map(
-    ([stage, values]) => `${stage} ${percentile(values, 0.5).toFixed(0)}/${percentile(values, 0.99).toFixed(0)}`,
-  );
+async function printStages(form: Form, ids: readonly string[]): Promise<void> {
+  const fields = 'receivedAt recordedAt runs { startedAt finishedAt deliveries { createdAt settledAt attempts { startedAt finishedAt } } }';
+  const stages = Map.groupBy((await readEvents<TimedEvent>(form, ids, fields)).flatMap(stagesOf), ([stage]) => stage);
+  const line = [...stages].map(([stage, times]) => {
+    const at = (p: number): string =>
+      percentile(
+        times.map(([, ms]) => ms),
+        p,
+      ).toFixed(0);
+    return `${stage} ${at(0.5)}/${at(0.99)}`;
+  });
   console.log(`    stages p50/p99 ms: ${line.join(', ')}`);
 }
 

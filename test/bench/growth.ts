@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -9,6 +9,7 @@ import { migrate } from '#libs/migrations';
 import { freePort, takesConnections } from '#libs/ports';
 import { startHttpSink, uniqueName } from '#libs/testing';
 import type { HttpSink } from '#libs/testing';
+import { postgresPid } from '../forms/postgres-pid.js';
 import { cpuMs, cpuMsWithChildren } from '../forms/process-cpu.js';
 import { ServiceProcess } from '../forms/service-process.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
@@ -167,7 +168,7 @@ class MeasuredDatabase {
   }
 
   private readings(): { postgres: number; services: number[] } {
-    const postmaster = Number(readFileSync(join(this.shared.directory, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    const postmaster = postgresPid(join(this.shared.directory, 'postgres'));
     return { postgres: 1_000 * cpuMsWithChildren(postmaster), services: this.services.map(({ pid }) => 1_000 * cpuMs(pid!)) };
   }
 

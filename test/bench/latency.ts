@@ -5,6 +5,7 @@ import { applyBenchDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment } from './environment.js';
 import { percentile } from './numbers.js';
 import type { BenchRow } from './report.js';
+import { readEvents } from './timeline.js';
 import { atRate, sendWebhook } from './webhooks.js';
 
 const eventsPerSecond = 40;
@@ -70,22 +71,14 @@ async function send(form: Form, run: string, forSeconds: number): Promise<Map<st
 /** Times in ms from the receipt of each event to its row in Postgres and to its decision, by the clocks of the services. */
 async function stageTimes(form: Form, ids: readonly string[]): Promise<{ recorded: number[]; decided: number[] }> {
   const times = { recorded: [] as number[], decided: [] as number[] };
-  for (let at = 0; at < ids.length; at += 100) {
-    const answer = await fetch(form.graphql, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${form.operatorKey}`, 'millrace-tenant': 'bench' },
-      body: JSON.stringify({
-        query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event { receivedAt recordedAt runs { finishedAt } } } }',
-        variables: { ids: ids.slice(at, at + 100) },
-      }),
-    });
-    const { data } = (await answer.json()) as {
-      data: { nodes: { receivedAt: string; recordedAt: string; runs: { finishedAt: string }[] }[] };
-    };
-    for (const { receivedAt, recordedAt, runs } of data.nodes) {
-      times.recorded.push(Date.parse(recordedAt) - Date.parse(receivedAt));
-      times.decided.push(Date.parse(runs[0]!.finishedAt) - Date.parse(receivedAt));
-    }
+  const events = await readEvents<{ receivedAt: string; recordedAt: string; runs: { finishedAt: string }[] }>(
+    form,
+    ids,
+    'receivedAt recordedAt runs { finishedAt }',
+  );
+  for (const { receivedAt, recordedAt, runs } of events) {
+    times.recorded.push(Date.parse(recordedAt) - Date.parse(receivedAt));
+    times.decided.push(Date.parse(runs[0]!.finishedAt) - Date.parse(receivedAt));
   }
   return times;
 }

@@ -43,3 +43,17 @@ export class StatementCosts {
     await this.client.end();
   }
 }
+
+/** How much WAL the server has written so far. */
+export async function readWal(databaseUrl: string): Promise<{ bytes: number; records: number }> {
+  const client = new Client({ connectionString: databaseUrl, application_name: 'millrace-bench-costs' });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ bytes: number; records: number }>(
+      'SELECT wal_bytes::float8 AS bytes, wal_records::float8 AS records FROM pg_stat_wal',
+    );
+    return rows[0]!;
+  } finally {
+    await client.end();
+  }
+}

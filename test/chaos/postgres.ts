@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
+import { postgresPid } from '../forms/postgres-pid.js';
 import { cpuMsWithChildren } from '../forms/process-cpu.js';
 
 const restartDeadlineMs = 60_000;
@@ -58,8 +57,7 @@ export class KillablePostgres {
     await this.server.stop();
   }
 
-  /** The first line of the pid file is the pid of the server. */
   private get pid(): number {
-    return Number(readFileSync(join(this.directory, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    return postgresPid(this.directory);
   }
 }

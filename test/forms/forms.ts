@@ -44,9 +44,13 @@ export interface FormOptions {
   stopTimeoutMs?: number;
   /** Shortens sessions and leases, so that the partitions and claims of a dead process are free within seconds. */
   recoversQuickly?: boolean;
+  /** Further settings of every process. */
+  settings?: Readonly<Record<string, string>>;
 }
 
 export interface FourProcesses extends Form {
+  /** The services and the local model. */
+  readonly processes: readonly ServiceProcess[];
   readonly aiProcessing: ServiceProcess;
   readonly connectors: ServiceProcess;
 }
@@ -59,13 +63,22 @@ export interface FourProcessesOptions extends FormOptions {
   secretsKey?: string;
 }
 
-const environmentOf = ({ otlpUrl, brokers, logPrefix, logLevel, stopTimeoutMs, recoversQuickly }: FormOptions): Record<string, string> => ({
+const environmentOf = ({
+  otlpUrl,
+  brokers,
+  logPrefix,
+  logLevel,
+  stopTimeoutMs,
+  recoversQuickly,
+  settings,
+}: FormOptions): Record<string, string> => ({
   LOG_LEVEL: logLevel ?? 'info',
   DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
   ...(recoversQuickly === true ? quickRecovery(2_000) : {}),
   ...(stopTimeoutMs === undefined ? {} : { STOP_TIMEOUT_MS: String(stopTimeoutMs) }),
   ...(otlpUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl }),
   ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), LOG_PREFIX: logPrefix }),
+  ...settings,
 });
 
 /** `npm start`: all services in one process, with its own embedded log or on `brokers`. */
@@ -124,6 +137,7 @@ export async function fourProcesses(options: FourProcessesOptions): Promise<Four
     model: `${model.url}/local-model`,
     operatorKey,
     services: services.map(({ url }) => url),
+    processes: all,
     aiProcessing,
     connectors,
     start: async () => void (await everywhere((one) => one.start())),
