@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import { StandardWebhookSigner } from '#libs/signatures';
 import { startHttpSink, uniqueName, waitFor } from '#libs/testing';
-import { sleep } from '#libs/time';
+import { latencyMs, sleep } from '#libs/time';
 import { freePort } from '#libs/ports';
 import { fourProcesses } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
@@ -312,7 +312,7 @@ function stagesOf({ receivedAt, recordedAt, runs }: TimedEvent): [string, number
   const run = runs[0]!;
   const delivery = run.deliveries[0]!;
   const attempt = delivery.attempts[0]!;
-  const between = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
+  const between = (from: string, to: string): number => latencyMs(Date.parse(from), Date.parse(to));
   return [
     ['received → recorded', between(receivedAt, recordedAt)],
     ['received → run', between(receivedAt, run.startedAt)],

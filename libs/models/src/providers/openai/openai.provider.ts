@@ -1,4 +1,5 @@
 import { APIError, OpenAI } from 'openai';
+import { wallTimeMs } from '#libs/time';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent, ProviderCallOptions } from '../../model-provider.js';
 import { ModelAnswerTooLarge, ModelLimited, ModelMisconfigured, ModelRefused, ModelUnavailable } from '../../model.errors.js';
 import type { ModelFailure } from '../../model.errors.js';
@@ -31,7 +32,7 @@ export class OpenAiProvider implements ModelProvider {
   private readonly format: OpenAiApi;
   private readonly now: () => number;
 
-  constructor({ baseUrl, apiKey, api = 'chat', now = Date.now }: OpenAiProviderOptions) {
+  constructor({ baseUrl, apiKey, api = 'chat', now = wallTimeMs }: OpenAiProviderOptions) {
     this.transport = new Transport(apiKey);
     const client = new OpenAI({
       baseURL: baseUrl,
