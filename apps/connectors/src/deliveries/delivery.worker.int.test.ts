@@ -104,7 +104,7 @@ function startWorker() {
   const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
   const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
   const attempter = new AttemptService(table, connectors, configuration, secrets, health);
-  const claims = new DeliveryClaims(database, table, healthTable, configuration);
+  const claims = new DeliveryClaims(database, table, healthTable, health, configuration);
   const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, options);
   started.onApplicationBootstrap();
   return { worker: started, deliveries: new DeliveryService(table, configuration, started) };
@@ -354,6 +354,26 @@ test('a destination that does not answer is left alone, uses up no retries meanw
   expect(await health()).toMatchObject({ open_until: null, open_reason: null });
 });
 
+test('deliveries to a destination that works change nothing of its health, and the first success after a failure does', async () => {
+  const version = statement('test.healthVersion', `SELECT xmin::text AS version FROM destination_health WHERE tenant_id = $1`);
+  for (let at = 0; at < 5; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
+  await settled('delivered', 5);
+  const before = await database.query(version, [tenant]);
+  for (let at = 5; at < 30; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
+  await settled('delivered', 30);
+  expect(await database.query(version, [tenant])).toEqual(before);
+  sink.respondWith(() => ({ status: 500 }));
+  await deliveries.plan(to('30', 'crm', 'c-30'), undefined);
+  const counted = async () => (await health())?.['breaker'] as { seconds: [number, number, number][] } | null;
+  const sum = async (at: 1 | 2) => (await counted())?.seconds.reduce((total, second) => total + second[at], 0);
+  await settled('parked');
+  expect(await sum(1)).toBe(30 + (await sum(2))!);
+  sink.respondWith(() => ({ status: 200 }));
+  await deliveries.plan(to('31', 'crm', 'c-31'), undefined);
+  await settled('delivered', 31);
+  await waitFor(async () => (await sum(1)) === 31 + (await sum(2))!, { what: 'the success to be noted' });
+});
+
 test('a 503 that names a time stops everybody until then', async () => {
   let asked = 0;
   sink.respondWith(() => ((asked += 1) === 1 ? { status: 503, headers: { 'retry-after': '1' } } : { status: 200 }));
@@ -419,8 +439,8 @@ test('a process that was paused for longer than its claim lasts sends nothing', 
   );
   await worker.beforeApplicationShutdown();
   await deliveries.plan(decided('1'), undefined);
-  const room = { tenant, destination: 'crm', free: 1, concurrency: 1 };
-  const [delivery] = await database.transaction((session) => table.claim(session, [room], 5_000));
+  const room = { tenant, destination: 'crm', free: 1, concurrency: 1, mode: 'ruled' as const };
+  const [delivery] = (await table.claim([room], 5_000)).deliveries;
   const claim = { delivery: delivery!, destinationDisabled: false };
   const attempt = attempter.attempt(claim, { endsAtMs: performance.now(), signal: new AbortController().signal });
   await expect(attempt).rejects.toThrow(DeliveryLeaseLost);
