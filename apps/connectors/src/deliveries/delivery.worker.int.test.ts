@@ -177,6 +177,16 @@ test('a decision arrives once: signed, under its effect key, in the event’s tr
   expect(await attempts()).toMatchObject([{ number: 1, outcome: 'succeeded', status: 204, error_code: null, response_excerpt: '' }]);
   await waitFor(() => announced('delivery.attempted.v1').length === 1, { what: 'the announcement' });
   expect(announced('delivery.attempted.v1')).toMatchObject([{ deliveryId: idOf('1'), state: 'delivered', attempt: 1, code: null }]);
+  expect(appended).toHaveLength(1);
+});
+
+test('whoever keeps the dead letters is told of a delivery that arrives after it failed', async () => {
+  let asked = 0;
+  sink.respondWith(() => ({ status: (asked += 1) <= 2 ? 503 : 200 }));
+  await deliveries.plan(decided('1'), undefined);
+  await settled('delivered');
+  await waitFor(() => announced('delivery.attempted.v1').length === 3, { what: 'the announcements' });
+  expect(announced('delivery.recovered.v1')).toMatchObject([{ deliveryId: idOf('1') }]);
 });
 
 test('credentials in the address and in headers reach the destination, and nothing that is stored or announced repeats them', async () => {
