@@ -1,5 +1,6 @@
 export { ModelGateway } from './model-gateway.js';
 export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
+export { isListed, nearestNames } from './model-names.js';
 export type { Usage } from './model-provider.js';
 export { SchemaInvalid, similarName, unknownKeywords } from './json-schema.js';
 export {

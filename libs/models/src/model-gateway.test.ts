@@ -60,7 +60,7 @@ beforeEach(async () => {
       received.push({
         path: request.url!,
         headers: request.headers,
-        body: JSON.parse(Buffer.concat(chunks).toString()) as Received['body'],
+        body: JSON.parse(Buffer.concat(chunks).toString() || 'null') as Received['body'],
       });
       (script.shift() ?? status(500))(response);
     });
@@ -338,6 +338,40 @@ describe('an address without a model API', () => {
     script = [status(307, {}, { location: 'http://127.0.0.1:9/' })];
     await expect(infer()).rejects.toBeInstanceOf(ModelMisconfigured);
     expect(received).toHaveLength(1);
+  });
+});
+
+describe('the models of a provider', () => {
+  const taken = status(400);
+
+  it('are asked for after a probe, and neither request costs anything', async () => {
+    script = [taken, json({ data: [{ id: 'one' }, { id: 'two' }] })];
+    expect(await gateway.models()).toEqual(['one', 'two']);
+    expect(received.map(({ path, body }) => [path, body])).toEqual([
+      ['/v1/chat/completions', {}],
+      ['/v1/models', null],
+    ]);
+  });
+
+  it.each([
+    ['has no list', status(404)],
+    ['has something else at that address', json('<!doctype html>', 301)],
+    ['refuses this key the list', status(403)],
+    ['has an empty list', json({ data: [] })],
+  ])('are none if the provider takes requests and %s', async (_, list) => {
+    script = [taken, list];
+    expect(await gateway.models()).toEqual([]);
+  });
+
+  it.each([
+    ['the address', [status(405)], ModelMisconfigured],
+    ['the key', [status(401)], ModelCredentialRefused],
+    ['the provider', [taken, status(503)], ModelUnavailable],
+    ['a limit of rate', [taken, status(429)], ModelLimited],
+  ])('cannot be asked for because of %s, which is the failure', async (_, replies, failure) => {
+    script = [...replies];
+    await expect(gateway.models()).rejects.toBeInstanceOf(failure);
+    expect(script).toEqual([]);
   });
 });
 

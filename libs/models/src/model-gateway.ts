@@ -3,7 +3,7 @@ import type { FailureCode } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
-import { Stopwatch, sleep } from '#libs/time';
+import { sleep } from '#libs/time';
 import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, describeResponse } from './gen-ai.js';
@@ -106,6 +106,12 @@ type CallResult =
   /** The response came, and reading it failed with an unexpected error. It is recorded, because it was paid for. */
   | { readonly defect: unknown; readonly response: ModelResponse };
 
+/** The beginning of a call: when it was, and by the clock that durations are taken from. */
+interface CallStart {
+  readonly at: Date;
+  readonly atMs: number;
+}
+
 /** The retries and repairs that an inference has used up. */
 interface SpentBudget {
   failures: number;
@@ -143,6 +149,28 @@ export class ModelGateway {
     if (failure !== undefined) throw failure;
   }
 
+  /** The address that requests are sent to, without credentials. */
+  get address(): string {
+    return this.provider.server.href;
+  }
+
+  /**
+   * Checks the provider, and asks it for the names of its models. Empty if it does not list them: a provider that takes probes may refuse this key the list,
+   * or have something else at its address.
+   * @throws ModelMisconfigured, ModelCredentialRefused, ModelUnavailable, ModelLimited
+   */
+  async models(signal?: AbortSignal): Promise<readonly string[]> {
+    await this.check(signal);
+    using deadline = new Deadline(probeTimeoutMs, signal, this.clock.now);
+    try {
+      return await this.provider.models(callOptions(deadline));
+    } catch (error) {
+      const failure = failureWithin(deadline, error);
+      if (failure instanceof ModelUnavailable || failure instanceof ModelLimited) throw failure;
+      return [];
+    }
+  }
+
   /** Checks a provider that is misconfigured again if that is due. @throws ModelMisconfigured as long as it is */
   async ready(): Promise<void> {
     if (this.state.failure === undefined) return;
@@ -157,9 +185,9 @@ export class ModelGateway {
     const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
     let modelRequest = firstRequest(request, schema);
     for (let number = 1; ; number += 1) {
-      const watch = this.startCall();
+      const start = this.startCall();
       const result = await this.call(modelRequest, schema, deadline);
-      await this.report(number, modelRequest.model, watch, result, request);
+      await this.report(number, modelRequest.model, start, result, request);
       if ('output' in result) return inference(result.output, result.response, number);
       if ('defect' in result) throw result.defect;
       modelRequest = await this.requestAfter(modelRequest, result.failure, result.response, spent, deadline);
@@ -175,7 +203,7 @@ export class ModelGateway {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
     const schema = this.schemas.of(request.outputSchema);
     const modelRequest = firstRequest(request, schema);
-    const watch = this.startCall();
+    const start = this.startCall();
     const { name, ...options } = callSpan(this.provider, modelRequest);
     const span = startSpan(name, options);
     let response: ModelResponse | undefined;
@@ -194,7 +222,7 @@ export class ModelGateway {
     } finally {
       span.end();
     }
-    await this.report(1, modelRequest.model, watch, result, request);
+    await this.report(1, modelRequest.model, start, result, request);
     if ('failure' in result) throw result.failure;
     if ('defect' in result) throw result.defect;
     yield { type: 'end', inference: inference(result.output, result.response, 1) };
@@ -206,14 +234,14 @@ export class ModelGateway {
   }
 
   /** @throws ModelMisconfigured while there is no use in a call */
-  private startCall(): Stopwatch {
+  private startCall(): CallStart {
     const reason = this.state.takeReason();
     if (reason !== undefined) throw reason;
-    return new Stopwatch(this.clock.now);
+    return { at: new Date(), atMs: this.clock.now() };
   }
 
-  private async report(number: number, model: string, watch: Stopwatch, result: CallResult, request: InferenceRequest): Promise<void> {
-    const { startedAt, finishedAt, durationMs } = watch.stop();
+  private async report(number: number, model: string, start: CallStart, result: CallResult, request: InferenceRequest): Promise<void> {
+    const durationMs = this.clock.now() - start.atMs;
     const { response } = result;
     const failure = 'failure' in result ? result.failure : 'defect' in result ? failureReason(result.defect) : undefined;
     this.state.note('failure' in result ? result.failure : undefined);
@@ -221,8 +249,8 @@ export class ModelGateway {
     await request.onAttempt({
       number,
       model,
-      startedAt,
-      finishedAt,
+      startedAt: start.at,
+      finishedAt: new Date(start.at.getTime() + durationMs),
       outcome: failure === undefined ? 'succeeded' : 'failed',
       errorCode: failure?.code ?? null,
       errorMessage: failure?.message ?? null,

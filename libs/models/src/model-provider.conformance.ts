@@ -36,6 +36,22 @@ const failedProbes = {
   'has no credit left': 'model.credential',
 } as const;
 
+/** Responses to the request for the models that give no list, and are no failure. */
+const unlisted = ['has no such path', 'rejects the request', 'lists nothing'] as const;
+
+/** Failures of the request for the models, with the code that each must be classified as. */
+const failedLists = {
+  redirects: 'model.misconfigured',
+  'answers with a web page': 'model.misconfigured',
+  'answers with nothing': 'model.unavailable',
+  'answers without end': 'model.answerTooLarge',
+  'is overloaded': 'model.unavailable',
+  'drops the connection': 'model.unavailable',
+  'sends garbage': 'model.unavailable',
+  'limits the rate': 'model.limited',
+  'refuses the key': 'model.credential',
+} as const;
+
 /** Failures after the first piece of a stream, with the code that each must be classified as. */
 const breaks = {
   'drops the connection after a piece': 'model.unavailable',
@@ -44,7 +60,7 @@ const breaks = {
   'reports a rate limit after a piece': 'model.limited',
 } as const;
 
-/** How a stand-in treats a call. `answers`, `truncates` and `declines` are successful responses. */
+/** How a stand-in treats a call, and the request for its models. `answers`, `truncates` and `declines` are successful responses. */
 export type StandInBehaviour =
   | 'answers'
   | 'truncates'
@@ -54,14 +70,16 @@ export type StandInBehaviour =
   | keyof typeof refusals
   | keyof typeof strangers
   | keyof typeof failedProbes
+  | (typeof unlisted)[number]
   | keyof typeof breaks;
 
 /** The pause in ms that a stand-in which limits the rate asks for. */
 export const standInPauseMs = 7_000;
-/** The response of a stand-in that answers, the pieces of its text, and the reason of one that declines. */
+/** The response of a stand-in that answers, the pieces of its text, the models that it lists, and the reason of one that declines. */
 export const standInAnswer = {
   pieces: ['{"mood":', '"gö', 'od"}'],
   model: 'stand-in-2026',
+  models: ['stand-in-2026', 'stand-in-mini'],
   usage: { inputTokens: 11, outputTokens: 5 },
   requestId: 'req_1',
   refusal: 'I would rather not',
@@ -133,6 +151,7 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
     };
     const complete = (): Promise<ModelResponse> => provider.complete(request, { signal: stop.signal, timeoutMs });
     const probe = (): Promise<void> => provider.probe({ signal: stop.signal, timeoutMs });
+    const models = (): Promise<readonly string[]> => provider.models({ signal: stop.signal, timeoutMs });
     const failureOf = async (call: Promise<unknown>): Promise<ModelFailure> => {
       const failure: unknown = await call.then(
         (response) => response,
@@ -196,7 +215,7 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
       });
     });
 
-    describe.each([...ways, ['probe', probe] as const])('%s', (_, call) => {
+    describe.each([...ways, ['probe', probe] as const, ['models', models] as const])('%s', (_, call) => {
       test('classifies a provider that nobody can reach', async () => {
         await standIn.stop();
         expect((await failureOf(call())).code).toBe('model.unavailable');
@@ -239,6 +258,27 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
       async (behaviour, code) => {
         standIn.behave(behaviour);
         expect((await failureOf(probe())).code).toBe(code);
+        expect(standIn.calls).toBe(1);
+      },
+    );
+
+    test('models are the names that the provider lists', async () => {
+      standIn.behave('answers');
+      expect(await models()).toEqual(standInAnswer.models);
+      expect(standIn.calls).toBe(1);
+    });
+
+    test.each(unlisted)('models are none for a provider that %s', async (behaviour) => {
+      standIn.behave(behaviour);
+      expect(await models()).toEqual([]);
+      expect(standIn.calls).toBe(1);
+    });
+
+    test.each(Object.entries(failedLists) as [keyof typeof failedLists, string][])(
+      'models is one call, and classifies a provider that %s',
+      async (behaviour, code) => {
+        standIn.behave(behaviour);
+        expect((await failureOf(models())).code).toBe(code);
         expect(standIn.calls).toBe(1);
       },
     );

@@ -65,6 +65,11 @@ export interface ModelProvider {
    * @throws ModelMisconfigured, ModelCredentialRefused, ModelUnavailable; the signal's reason if the signal ended the call
    */
   probe(options: ProviderCallOptions): Promise<void>;
+  /**
+   * Asks for the names of all models that the key may use, with one request that costs nothing. Empty if the provider does not list them.
+   * @throws ModelFailure, classified by the provider; the signal's reason if the signal ended the call
+   */
+  models(options: ProviderCallOptions): Promise<readonly string[]>;
   /** Waits for calls under way, then closes the connections. */
   close(): Promise<void>;
 }

@@ -70,6 +70,10 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
     expect((await infer()).output).toEqual(output);
   });
 
+  it('lists its model', async () => {
+    expect(await gateway.models()).toEqual(['local/rules-1']);
+  });
+
   it('waits out a 429 for as long as it asks', async () => {
     await script({ fault: 'status', status: 429, retryAfterSeconds: 3, times: 2 });
     expect((await infer()).output).toEqual(fits);

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { modelProviderConformance, standInAnswer, standInPauseMs } from '../../model-provider.conformance.js';
 import type { ProviderStandIn, StandInBehaviour } from '../../model-provider.conformance.js';
 import { OpenAiProvider } from './openai.provider.js';
 
-const { pieces, model, usage, requestId, refusal } = standInAnswer;
+const { pieces, model, models, usage, requestId, refusal } = standInAnswer;
 const whole = pieces.join('');
 
 type Ending = Extract<StandInBehaviour, 'answers' | 'truncates' | 'declines'>;
@@ -85,11 +85,16 @@ function sendWhole(to: ServerResponse, wire: Wire, ending: Ending, streamed: boo
   to.end();
 }
 
+function sendModels(to: ServerResponse, ids: readonly string[]): void {
+  sendJson(to, 200, { object: 'list', data: ids.map((id) => ({ id, object: 'model', created: 0, owned_by: 'stand-in' })) });
+}
+
 function* endless(): Generator<Buffer> {
   for (;;) yield Buffer.alloc(65_536);
 }
 
-function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, streamed: boolean): void {
+function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, asked: 'models' | 'whole' | 'streamed'): void {
+  const streamed = asked === 'streamed';
   to.setHeader('x-request-id', requestId);
   const afterPiece = (then: () => void): void => {
     openStream(to);
@@ -101,7 +106,8 @@ function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, st
       to.end();
     });
   const play: Record<StandInBehaviour, () => unknown> = {
-    answers: () => sendWhole(to, wire, 'answers', streamed),
+    answers: () => (asked === 'models' ? sendModels(to, models) : sendWhole(to, wire, 'answers', streamed)),
+    'lists nothing': () => sendModels(to, []),
     truncates: () => sendWhole(to, wire, 'truncates', streamed),
     declines: () => sendWhole(to, wire, 'declines', streamed),
     hangs: () => undefined,
@@ -129,6 +135,11 @@ function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, st
   play[behaviour]();
 }
 
+function askedFor({ method, url }: IncomingMessage, body: Buffer): 'models' | 'whole' | 'streamed' {
+  if (method === 'GET' && url === '/v1/models') return 'models';
+  return (JSON.parse(body.toString()) as { stream?: boolean }).stream === true ? 'streamed' : 'whole';
+}
+
 async function startStandIn(wire: Wire): Promise<ProviderStandIn> {
   let behaviour: StandInBehaviour = 'answers';
   let calls = 0;
@@ -139,7 +150,7 @@ async function startStandIn(wire: Wire): Promise<ProviderStandIn> {
     to.on('close', () => (abandoned += to.writableEnded ? 0 : 1));
     request.on('end', () => {
       calls += 1;
-      respond(to, wire, behaviour, (JSON.parse(Buffer.concat(body).toString()) as { stream?: boolean }).stream === true);
+      respond(to, wire, behaviour, askedFor(request, Buffer.concat(body)));
     });
   });
   server.listen(0, '127.0.0.1');

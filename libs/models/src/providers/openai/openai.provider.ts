@@ -1,15 +1,13 @@
 import { APIError, OpenAI } from 'openai';
-import type { ClientOptions } from 'openai';
-import { wallTimeMs } from '#libs/time';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent, ProviderCallOptions } from '../../model-provider.js';
 import { ModelAnswerTooLarge, ModelLimited, ModelMisconfigured, ModelRefused, ModelUnavailable } from '../../model.errors.js';
 import type { ModelFailure } from '../../model.errors.js';
 import { valuesIn } from './answer-body.js';
 import { chatCompletions } from './chat-completions.js';
 import { errorOf } from './error-body.js';
+import { modelNamesIn } from './model-list.js';
 import type { OpenAiApi } from './openai-api.js';
 import { failureInBody, failureOfCall } from './openai.failures.js';
-import { PreparedClient } from './prepared-client.js';
 import { responses } from './responses.js';
 import { Transport } from './transport.js';
 
@@ -30,13 +28,13 @@ export class OpenAiProvider implements ModelProvider {
   readonly server: URL;
   readonly attributes: Readonly<Record<string, string>>;
   private readonly transport: Transport;
-  private readonly client: PreparedClient;
+  private readonly client: OpenAI;
   private readonly format: OpenAiApi;
   private readonly now: () => number;
 
-  constructor({ baseUrl, apiKey, api = 'chat', now = wallTimeMs }: OpenAiProviderOptions) {
+  constructor({ baseUrl, apiKey, api = 'chat', now = Date.now }: OpenAiProviderOptions) {
     this.transport = new Transport(apiKey);
-    const options: ClientOptions = {
+    const client = new OpenAI({
       baseURL: baseUrl,
       apiKey,
       maxRetries: 0,
@@ -44,13 +42,11 @@ export class OpenAiProvider implements ModelProvider {
       project: null,
       logLevel: 'off',
       fetch: this.transport.fetch,
-    };
+    });
     this.api = api;
-    const streaming = new OpenAI(options);
-    this.client = new PreparedClient(options, streaming, this.transport);
+    this.client = client;
     this.attributes = { 'openai.api.type': api === 'chat' ? 'chat_completions' : 'responses' };
-    const clients = { whole: this.client, streaming };
-    this.format = api === 'chat' ? chatCompletions(clients) : responses(clients);
+    this.format = api === 'chat' ? chatCompletions(client) : responses(client);
     this.server = addressOf(baseUrl, this.format.path);
     this.now = now;
   }
@@ -93,6 +89,22 @@ export class OpenAiProvider implements ModelProvider {
     }
   }
 
+  async models({ signal, timeoutMs }: ProviderCallOptions): Promise<readonly string[]> {
+    try {
+      const [answer] = await valuesIn(await this.client.get('/models', { signal, timeout: timeoutMs }).asResponse());
+      const names = modelNamesIn(answer?.value);
+      if (names.length > 0) return names;
+      const error = errorOf(answer?.value);
+      if (error !== undefined) throw failureInBody(error, undefined);
+      return [];
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = failureOfCall(error, this.now());
+      if (failure instanceof ModelRefused || (error instanceof APIError && statusesWithoutList.has(error.status))) return [];
+      throw failure;
+    }
+  }
+
   async close(): Promise<void> {
     await this.transport.close();
   }
@@ -104,6 +116,9 @@ function addressOf(baseUrl: string, path: string): URL {
   url.password = '';
   return url;
 }
+
+/** A server of the API that has no list of its models answers the request for it with one of these. */
+const statusesWithoutList: ReadonlySet<number | undefined> = new Set([404, 405, 410, 501]);
 
 /** A request that is refused for its content, or that breaks the server's code (500), has reached the API. */
 function showsThatApiIsThere(failure: ModelFailure, error: unknown): boolean {
