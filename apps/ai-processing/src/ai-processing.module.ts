@@ -1,11 +1,10 @@
 import { Module } from '@nestjs/common';
-import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { BulkOperations } from '#libs/bulk';
 import { RecordProducer } from '#libs/messaging';
-import { ModelCredentialRefused, ModelGateway, ModelMisconfigured, OpenAiProvider } from '#libs/models';
+import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Database } from '#libs/persistence';
 import { Readiness } from '#libs/service';
-import { logger } from '#libs/tracing';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
 import { DeadLetterStore } from './dead-letters/dead-letter.store.js';
@@ -14,6 +13,8 @@ import { EventRecorder } from './events/event.recorder.js';
 import { EventStore } from './events/event.store.js';
 import { FlowCompiler } from './flows/flow.compiler.js';
 import { FlowMatcher } from './flows/flow.matcher.js';
+import { ModelProviderService } from './model-providers/model-provider.service.js';
+import { ModelProviderStore } from './model-providers/model-provider.store.js';
 import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';
 import { bulkReplays } from './replays/bulk-replays.js';
 import { ReplayConsumer } from './replays/replay.consumer.js';
@@ -30,13 +31,9 @@ import { RunWorker, runOptions } from './runs/run.worker.js';
 import type { RunOptions } from './runs/run.worker.js';
 import { StepResultStore } from './runs/step-result.store.js';
 
-const log = logger('models');
-
-/** Records events, runs their flows, replays them, keeps the dead letters, and deletes what is old. */
+/** Records events, runs their flows, replays them, keeps the dead letters, deletes what is old, and asks which models there are. */
 @Module({})
-export class AiProcessingModule implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly stopping = new AbortController();
-
+export class AiProcessingModule implements OnApplicationShutdown {
   constructor(
     private readonly models: ModelGateway,
     readiness: Readiness,
@@ -58,6 +55,8 @@ export class AiProcessingModule implements OnApplicationBootstrap, OnApplication
         EventRecorder,
         FlowCompiler,
         FlowMatcher,
+        ModelProviderStore,
+        ModelProviderService,
         RetentionStore,
         RetentionService,
         RunStore,
@@ -77,18 +76,8 @@ export class AiProcessingModule implements OnApplicationBootstrap, OnApplication
     };
   }
 
-  /** The start does not wait for the model, because events are recorded without it. */
-  onApplicationBootstrap(): void {
-    void this.models.check(this.stopping.signal).catch((error: unknown) => {
-      const isWrongSetting = error instanceof ModelMisconfigured || error instanceof ModelCredentialRefused;
-      if (isWrongSetting)
-        log.error({ err: error }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the model provider takes requests');
-    });
-  }
-
   /** Nest calls it after the consumers have stopped. */
   async onApplicationShutdown(): Promise<void> {
-    this.stopping.abort(new Error('The process stops'));
     await this.models.close();
   }
 }

@@ -36,11 +36,12 @@ const saveDocument = statement(
 );
 const customers = statement('rls.customers', 'SELECT tenant_id, customer FROM customer');
 
-/** Every table but those in which `migrate` notes what it applied, and that of the logs: they belong to no tenant. */
+/** Every table but those in which `migrate` notes what it applied, and those of the logs and the model providers: they belong to no tenant. */
 async function tablesOf(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class
-     WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT IN ('migration', 'sql_function', 'sql_function_release', 'log_identity') ORDER BY relname`,
+     WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname <> ALL($1) ORDER BY relname`,
+    [['migration', 'sql_function', 'sql_function_release', 'log_identity', 'model_provider']],
   );
   return rows.map(({ name }) => name);
 }
@@ -144,6 +145,13 @@ describe('the query role', () => {
     for (const forbidden of [change, remove]) {
       await expect(query.asTenant('acme', (session) => session.query(forbidden))).rejects.toThrow('permission denied for table document');
     }
+  });
+
+  test('reads the model providers of the installation, and cannot change them', async () => {
+    const read = statement('rls.modelProviders', 'SELECT address FROM model_provider');
+    expect(await query.asTenant('acme', (session) => session.query(read))).toEqual([]);
+    const change = statement('rls.changeModelProviders', `UPDATE model_provider SET models = '{}'`);
+    await expect(query.asTenant('acme', (session) => session.query(change))).rejects.toThrow('permission denied for table model_provider');
   });
 
   test('cannot read the hashes of API keys', async () => {

@@ -4,7 +4,6 @@ import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
-import { wallTime } from '#libs/time';
 import { counter, traceIdOf } from '#libs/tracing';
 import { EventStore } from './event.store.js';
 import type { LoggedEvent } from './event.store.js';
@@ -41,7 +40,7 @@ export class EventRecorder {
       eventId: event.eventId,
       source: event.source,
       type: event.type,
-      at: wallTime().toISOString(),
+      at: new Date().toISOString(),
     });
   }
 }

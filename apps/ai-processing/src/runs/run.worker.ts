@@ -4,7 +4,6 @@ import type { EventReceived } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
-import { latencyMs, wallTimeMs } from '#libs/time';
 import { counter, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
@@ -70,7 +69,8 @@ export class RunWorker {
       const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context));
       if (finished.state === 'failed') outcome = finished.errorCode;
       else if (run.generation === 0) {
-        decisionLatency.observe({ tenant: run.tenant }, latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000);
+        const latencyMs = Date.now() - Date.parse(event.receivedAt);
+        decisionLatency.observe({ tenant: run.tenant }, Math.max(0, latencyMs) / 1_000); // the clocks of two machines
       }
       return finished;
     } catch (error) {
