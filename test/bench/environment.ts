@@ -8,7 +8,6 @@ import { findKafka, startKafka } from '../../tools/kafka/kafka.js';
 import type { RunningKafka } from '../../tools/kafka/kafka.js';
 import { postgresPid } from '../forms/postgres-pid.js';
 import { ServiceProcess } from '../forms/service-process.js';
-import { startCountingPostgres } from './postgres-costs.js';
 
 /** A log to measure on. */
 export interface BenchLog {
@@ -23,16 +22,13 @@ export interface BenchEnvironment {
   databaseUrl: string;
   /** The process of the Postgres server, whose children serve the connections. */
   postgresPid: number;
-  /** True if Postgres counts its statements, which costs a little. */
-  countsStatements: boolean;
   logs: readonly BenchLog[];
   stop(): Promise<void>;
 }
 
-export async function startEnvironment({ countStatements }: { countStatements: boolean }): Promise<BenchEnvironment> {
+export async function startEnvironment(): Promise<BenchEnvironment> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
-  const data = join(directory, 'postgres');
-  const postgres = await (countStatements ? startCountingPostgres(data) : EmbeddedPostgres.start({ directory: data, durable: true }));
+  const postgres = await EmbeddedPostgres.start({ directory: join(directory, 'postgres'), durable: true });
   await migrate(postgres.url);
 
   const brokerPort = await freePort();
@@ -47,8 +43,7 @@ export async function startEnvironment({ countStatements }: { countStatements: b
 
   return {
     databaseUrl: postgres.url,
-    postgresPid: postgresPid(data),
-    countsStatements: countStatements,
+    postgresPid: postgresPid(join(directory, 'postgres')),
     logs,
     async stop() {
       await kafka?.stop();

@@ -1,5 +1,4 @@
 import { startHttpSink, waitFor } from '#libs/testing';
-import { latencyMs } from '#libs/time';
 import { fourProcesses } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
@@ -78,8 +77,8 @@ async function stageTimes(form: Form, ids: readonly string[]): Promise<{ recorde
     'receivedAt recordedAt runs { finishedAt }',
   );
   for (const { receivedAt, recordedAt, runs } of events) {
-    times.recorded.push(latencyMs(Date.parse(receivedAt), Date.parse(recordedAt)));
-    times.decided.push(latencyMs(Date.parse(receivedAt), Date.parse(runs[0]!.finishedAt)));
+    times.recorded.push(Date.parse(recordedAt) - Date.parse(receivedAt));
+    times.decided.push(Date.parse(runs[0]!.finishedAt) - Date.parse(receivedAt));
   }
   return times;
 }

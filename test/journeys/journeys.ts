@@ -203,6 +203,28 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
       expect(receivedFor(eventId)).toHaveLength(1);
     });
 
+    test('a flow with a misspelt model is warned of when it is applied, with the name that the provider lists', async () => {
+      const listed = async (): Promise<(string[] | null)[]> => {
+        const { modelProviders } = await client.graphql<{ modelProviders: { models: string[] | null }[] }>('{ modelProviders { models } }');
+        return modelProviders.map(({ models }) => models);
+      };
+      await waitFor(async () => (await listed()).some((models) => models !== null), { what: 'the model provider to list its models' });
+      expect(await listed()).toEqual([['local/rules-1']]);
+
+      const spec = { steps: [{ id: 'assess', infer: { model: 'local/rules', instructions: 'Judge.', output: { type: 'object' } } }] };
+      const flow = { apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant: client.tenant, name: 'triage' }, spec };
+      const { applyDocuments } = await client.graphql<{ applyDocuments: { warnings: { path: string[]; message: string }[] } }>(
+        'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { ... on ApplyDocumentsSuccess { warnings { path message } } } }',
+        { documents: [flow] },
+      );
+      expect(applyDocuments.warnings).toEqual([
+        {
+          path: ['documents', '0', 'spec', 'steps', '0', 'infer', 'model'],
+          message: expect.stringContaining('local/rules; did you mean local/rules-1?') as string,
+        },
+      ]);
+    });
+
     test('a destination that is down gets the delivery when it comes back, under the same id', async () => {
       sink.respondWith(() => ({ status: 503 }));
       const eventId = await client.accepted(helpdesk('msg_6', 'cust-5', 'Hello'));

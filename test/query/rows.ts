@@ -30,6 +30,30 @@ export class Rows {
     await this.database.query(insertEvent, [tenant, id, source, customer, type, receivedAt, contentType, Buffer.from(body), recordedAt]);
   }
 
+  /** A provider of the installation, as `ai-processing` notes it. */
+  async modelProvider(row: {
+    address: string;
+    models: readonly string[] | null;
+    listedAt?: Date | null;
+    errorCode?: string;
+    errorMessage?: string;
+    usedAt?: Date;
+  }): Promise<void> {
+    const {
+      address,
+      models,
+      listedAt = models === null ? null : new Date(),
+      errorCode = null,
+      errorMessage = null,
+      usedAt = new Date(),
+    } = row;
+    await this.database.query(saveModelProvider, [address, models, listedAt, errorCode, errorMessage, usedAt]);
+  }
+
+  async noModelProviders(): Promise<void> {
+    await this.database.query(deleteModelProviders);
+  }
+
   async manyEvents(tenant: string, count: number): Promise<void> {
     await this.database.query(insertEvents, [tenant, count]);
   }
@@ -137,6 +161,12 @@ export class Rows {
   }
 }
 
+const saveModelProvider = statement(
+  'test.rows.modelProvider',
+  `INSERT INTO model_provider (address, models, listed_at, asked_at, error_code, error_message, due_at, used_at)
+   VALUES ($1, $2, $3, now(), $4, $5, now(), $6)`,
+);
+const deleteModelProviders = statement('test.rows.noModelProviders', 'DELETE FROM model_provider');
 const insertCustomer = statement(
   'test.customer',
   `INSERT INTO customer (tenant_id, customer, first_event_at, last_event_at) VALUES ($1, $2, $3, $3)

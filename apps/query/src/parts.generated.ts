@@ -8,6 +8,7 @@ import { destinationPart } from './destinations/destination.part.js';
 import { documentPart } from './documents/document.part.js';
 import { eventPart } from './events/event.part.js';
 import { eventChangePart } from './event-changes/event-change.part.js';
+import { modelProviderPart } from './model-providers/model-provider.part.js';
 import { nodePart } from './nodes/node.part.js';
 import { replayPart } from './replays/replay.part.js';
 import { runPart } from './runs/run.part.js';
@@ -23,6 +24,7 @@ export const parts = {
   document: documentPart,
   event: eventPart,
   'event-change': eventChangePart,
+  'model-provider': modelProviderPart,
   node: nodePart,
   replay: replayPart,
   run: runPart,

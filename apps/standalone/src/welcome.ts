@@ -1,4 +1,3 @@
-import { wallTimeMs } from '#libs/time';
 import type { Standalone } from './standalone.js';
 
 /** The text that `npm start` prints: the addresses and commands to try first. */
@@ -6,7 +5,7 @@ export function welcome({ credentials, first, isExposed }: Standalone, directory
   const { url, tenant, apiKey } = credentials;
   const event = {
     specversion: '1.0',
-    id: `ticket-${wallTimeMs()}`,
+    id: `ticket-${Date.now()}`,
     source: 'tickets',
     type: 'ticket.opened',
     subject: 'cust-1',

@@ -3,6 +3,8 @@ import { compileExpression } from '#libs/expressions';
 import { compileSchema, unknownKeywords } from '#libs/models';
 import type { DocumentProblem } from './document-problem.js';
 import { unknownNames } from './unknown-names.js';
+import { unlistedModels } from './unlisted-models.js';
+import type { ModelList } from './unlisted-models.js';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
 import { DomainError, clearText, document as documentSchema, marksOf, referencesOf } from '#libs/contracts';
 import type { DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
@@ -79,8 +81,11 @@ function problemsOfMark(document: Document, marked: MarkedValue): DocumentProble
   return [...misspelt, ...refusal(path, () => compileSchema(value as object), 'is not a usable JSON Schema: ')];
 }
 
-/** Parts of a document that are allowed and do not do what they seem to. Secrets that are still sealed are not looked at. */
-export function doubtsAbout(document: Document): DocumentProblem[] {
+/**
+ * Parts of a document that are allowed and do not do what they seem to. Secrets that are still sealed are not looked at.
+ * @param modelLists what the model providers list; default: unknown
+ */
+export function doubtsAbout(document: Document, modelLists: readonly ModelList[] = []): DocumentProblem[] {
   const schemas = marksOf(document).flatMap(({ mark, value, path }) =>
     mark.kind === 'jsonSchema'
       ? unknownKeywords(value as object)
@@ -88,7 +93,7 @@ export function doubtsAbout(document: Document): DocumentProblem[] {
           .map(({ path: within }) => ({ path: [...path, ...within], message: 'is no keyword of JSON Schema, so it checks nothing' }))
       : [],
   );
-  return [...schemas, ...guessableSecrets(document)];
+  return [...schemas, ...guessableSecrets(document), ...unlistedModels(document, modelLists)];
 }
 
 /** Below this, a secret can be found by trying; providers' own are longer. */

@@ -1,3 +1,4 @@
 export { doubtsAbout, readDocument, uncompilable, unknownReferences } from './document-problems.js';
 export type { DocumentProblem } from './document-problem.js';
 export { documentIdOf, repeatedDocument } from './repeated-documents.js';
+export type { ModelList } from './unlisted-models.js';

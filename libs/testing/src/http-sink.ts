@@ -9,8 +9,7 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** By the monotonic clock of this process. */
-  readonly receivedAtMs: number;
+  readonly receivedAt: Date;
 }
 
 export interface SinkResponse {
@@ -38,7 +37,7 @@ export async function startHttpSink(): Promise<HttpSink> {
   let respond: Respond = () => ({ status: 204 });
   const served = await serveOnLoopback(async (incoming, outgoing) => {
     const { method = '', url: path = '', headers } = incoming;
-    const request = { method, path, headers, body: await buffer(incoming), receivedAtMs: performance.now() };
+    const request = { method, path, headers, body: await buffer(incoming), receivedAt: new Date() };
     requests.push(request);
     const response = await respond(request);
     outgoing.writeHead(response.status, response.headers).end(response.body);

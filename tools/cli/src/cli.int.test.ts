@@ -149,6 +149,35 @@ test('apply prints warnings by file, line and column, and applies', async () => 
   expect(notes).toContain(`warning: ${path}:20:7 spec.secrets.0: has fewer than 16 characters`);
 });
 
+describe('models', () => {
+  const infer = (model: string): string =>
+    flow('assess', 'hub').replace('deliver: { destination: crm }', `infer: { model: ${model}, instructions: i, output: { type: object } }`);
+  beforeEach(() => server.rows.modelProvider({ address: 'https://one.example/v1', models: ['gpt-4o', 'o3'], listedAt: new Date(0) }));
+  afterEach(() => server.rows.noModelProviders());
+
+  test('are printed by provider, with the reason why one cannot be asked', async () => {
+    await server.rows.modelProvider({ address: 'https://two.example/v1', models: null, errorCode: 'model.credential', errorMessage: 'no' });
+    expect(await millrace(['models'])).toEqual({
+      code: 0,
+      out: 'gpt-4o\no3',
+      notes: '2 models, listed by https://one.example/v1 at 1970-01-01T00:00:00.000Z.\nhttps://two.example/v1 cannot be asked: no',
+    });
+    expect((await millrace(['models', '--json'])).out.split('\n')[0]).toBe('{"name":"gpt-4o","provider":"https://one.example/v1"}');
+  });
+
+  test('that no provider lists are warned of by apply and by validate --models, and not by validate alone', async () => {
+    const path = file('all.yaml', documents() + source('hub') + infer('gpt4o'));
+    const warning = `warning: ${path}:26:16 spec.steps.0.infer.model: is listed by no model provider, so runs would fail at this step with model.refused: gpt4o; did you mean gpt-4o?`;
+    const applied = await millrace(['apply', '-f', path]);
+    expect(applied).toMatchObject({ code: 0, notes: expect.stringContaining(warning) as string });
+    const validated = await millrace(['validate', '--models', '-f', path]);
+    expect(validated).toMatchObject({ code: 0, notes: expect.stringContaining(warning) as string });
+    expect((await millrace(['validate', '-f', path])).notes).toBe('4 documents checked.');
+    file('all.yaml', documents() + source('hub') + infer('gpt-4o'));
+    expect((await millrace(['validate', '--models', '-f', path])).notes).toBe('4 documents checked.');
+  });
+});
+
 describe('apply --prune', () => {
   test('changes and removes nothing if somebody else uses what it would remove after the difference was printed', async () => {
     await millrace(['apply', '-f', file('all.yaml', documents() + source('shop') + source('old'))]);

@@ -12,6 +12,7 @@ import type { EventListOptions } from './events.command.js';
 import { CliFailure, exitCodes } from './failure.js';
 import { get, kindNamed } from './get.command.js';
 import { createKey, keys, revokeKey } from './keys.command.js';
+import { modelProviders, models } from './models.command.js';
 import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import { send } from './send.command.js';
@@ -73,11 +74,17 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .command('validate')
     .description('check documents without a server, as far as they alone can say')
     .requiredOption('-f, --file <path...>', 'files or directories of YAML or JSON documents')
-    .action(async ({ file }: { file: string[] }) => {
+    .option('--models', 'also ask Millrace which models its providers list, and warn of others', false)
+    .action(async ({ file, models: asksForModels }: { file: string[]; models: boolean }) => {
       // Only this command needs what compiles expressions and schemas, which takes longer to load than the rest.
       const { validate } = await import('./validate.command.js');
-      validate(file, output());
+      validate(file, asksForModels ? await modelProviders(connection()) : [], output());
     });
+
+  program
+    .command('models')
+    .description('print the models that flows can name, as the model providers list them')
+    .action(() => models(connection(), output()));
 
   program
     .command('get')

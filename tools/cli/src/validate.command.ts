@@ -1,5 +1,6 @@
 import { referencesOf } from '#libs/contracts';
 import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
+import type { ModelList } from '#libs/documents';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
@@ -16,14 +17,15 @@ interface FileProblem {
 /**
  * `millrace validate`: checks documents without a server, as far as they alone can say. A name of something that the files do not have is only noted:
  * the tenant may have it.
+ * @param modelLists what the model providers list; empty if nobody was asked
  * @throws CliFailure if there is a problem
  */
-export function validate(paths: readonly string[], output: Output): void {
+export function validate(paths: readonly string[], modelLists: readonly ModelList[], output: Output): void {
   const documents = readDocuments(paths);
   const ids = documents.map(({ value }) => documentIdOf(value));
   const problems = documents.flatMap((file, at) => [
     ...repeatedDocument(ids, at).map(({ path, message }) => problemAt(file, path, message)),
-    ...problemsOf(file, ids, output),
+    ...problemsOf(file, { ids, modelLists }, output),
   ]);
   for (const problem of problems) {
     const { at, field, message } = problem;
@@ -34,7 +36,14 @@ export function validate(paths: readonly string[], output: Output): void {
   throw new CliFailure(`${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in ${checked}.`, 'refused');
 }
 
-function problemsOf(file: FileDocument, ids: readonly (string | undefined)[], output: Output): FileProblem[] {
+/** The other things that a document is checked against. */
+interface Surroundings {
+  /** The ids of all documents of the files. */
+  readonly ids: readonly (string | undefined)[];
+  readonly modelLists: readonly ModelList[];
+}
+
+function problemsOf(file: FileDocument, { ids, modelLists }: Surroundings, output: Output): FileProblem[] {
   const read = readDocument(file.value);
   if ('problems' in read) return read.problems.map(({ path, message }) => problemAt(file, path, message));
   const { document } = read;
@@ -47,7 +56,8 @@ function problemsOf(file: FileDocument, ids: readonly (string | undefined)[], ou
       );
     }
   }
-  for (const { path, message } of doubtsAbout(document)) output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
+  for (const { path, message } of doubtsAbout(document, modelLists))
+    output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
   return uncompilable(document).map(({ path, message }) => problemAt(file, path, message));
 }
 

@@ -3,7 +3,6 @@ import type { BulkOperationsOptions } from '#libs/bulk';
 import { Redeliver, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
-import { wallTime } from '#libs/time';
 
 const sources = {
   deliveries: itemStatements({ items: 'redelivery_of_deliveries_items', count: 'redelivery_of_deliveries_count' }),
@@ -26,7 +25,7 @@ export function bulkRedeliveries(
         customer: item.customer,
         commandId,
         actor,
-        at: wallTime().toISOString(),
+        at: new Date().toISOString(),
         deliveryId: item.subject,
       }),
   });

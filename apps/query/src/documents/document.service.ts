@@ -4,11 +4,11 @@ import type { Principal, StoredApiKey } from '#libs/auth';
 import { NotFound, canHoldSecrets, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, unknownReferences } from '#libs/documents';
-import type { DocumentProblem } from '#libs/documents';
+import type { DocumentProblem, ModelList } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
-import { wallTimeMs } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
+import { ModelProviderTable } from '../model-providers/model-provider.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
@@ -38,6 +38,7 @@ export class DocumentService {
     private readonly apiKeys: ApiKeyTable,
     private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
+    private readonly modelProviders: ModelProviderTable,
   ) {}
 
   /**
@@ -154,8 +155,9 @@ export class DocumentService {
     const warnings: DocumentWarning[] = [];
     const documents: Document[] = [];
     const ids = inputs.map(documentIdOf);
+    const modelLists = await this.modelProviders.list(principal.tenant);
     for (const [at, input] of inputs.entries()) {
-      const { problems, doubts } = await this.turns.take(() => this.accept(principal, input, documents));
+      const { problems, doubts } = await this.turns.take(() => this.accept(principal, input, documents, modelLists));
       violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
       warnings.push(...doubts.map((doubt) => violation(at, doubt)));
     }
@@ -168,6 +170,7 @@ export class DocumentService {
     principal: Principal,
     input: unknown,
     documents: Document[],
+    modelLists: readonly ModelList[],
   ): { problems: readonly DocumentProblem[]; doubts: readonly DocumentProblem[] } {
     const read = readDocument(input);
     if ('problems' in read) return { problems: read.problems, doubts: [] };
@@ -176,7 +179,10 @@ export class DocumentService {
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
     documents.push(opened);
-    return { problems: [...problems, ...(unreadable.length > 0 ? unreadable : uncompilable(opened))], doubts: doubtsAbout(opened) };
+    return {
+      problems: [...problems, ...(unreadable.length > 0 ? unreadable : uncompilable(opened))],
+      doubts: doubtsAbout(opened, modelLists),
+    };
   }
 
   private async save(
@@ -339,9 +345,7 @@ function inUse({ kind, name }: DocumentName, others: readonly { kind: DocumentKi
 
 /** The keys of a tenant that is gone would still read everything that it left. */
 function keysInForce(keys: readonly StoredApiKey[]): Violation[] {
-  const inForce = keys.filter(
-    ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > wallTimeMs()),
-  );
+  const inForce = keys.filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > Date.now()));
   if (inForce.length === 0) return [];
   const users =
     inForce.length === 1 ? 'an API key that is in force; revoke it' : `${inForce.length} API keys that are in force; revoke them`;

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { typeMatcher } from '#libs/contracts';
-import { Listeners } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import { counter, gauge } from '#libs/tracing';
 import { EventTable } from '../events/event.table.js';
@@ -54,10 +53,7 @@ const merged = counter(
 export class EventChanges {
   private readonly byTenant = new Map<string, Audience>();
 
-  constructor(
-    private readonly events: EventTable,
-    private readonly listeners: Listeners,
-  ) {}
+  constructor(private readonly events: EventTable) {}
 
   /** @throws ArgumentInvalid if the filter's type is no type and no prefix */
   subscribe(tenant: string, filter: EventChangeFilter): AsyncIterableIterator<ChangeBatch> {
@@ -73,7 +69,6 @@ export class EventChanges {
     const audience = this.byTenant.get(tenant) ?? this.audienceOf(tenant);
     this.byTenant.set(tenant, audience);
     audience.subscribers.add(subscriber);
-    this.listeners.add(tenant);
     open.inc();
     return queue;
   }
@@ -97,7 +92,6 @@ export class EventChanges {
     const audience = this.byTenant.get(tenant);
     if (!audience?.subscribers.delete(subscriber)) return;
     if (audience.subscribers.size === 0) this.byTenant.delete(tenant);
-    this.listeners.remove(tenant);
     open.dec();
   }
 }

@@ -42,7 +42,7 @@ const destinations = fc.record({
 const step = fc.oneof(
   fc.record({
     infer: fc.record({
-      model: fc.constant('m'),
+      model: fc.constant(null).map(() => unique('model')),
       instructions: fc.constant('i'),
       input: optional(expressions),
       output: fc.constant(null).map(() => ({ title: unique('schema') })),
@@ -90,6 +90,7 @@ test('every secret, expression, schema and name of a document is found, at its p
           .toSorted();
       expect(ofKind('secret')).toEqual(inText(given, 'secret'));
       expect(ofKind('expression')).toEqual(inText(given, 'expression'));
+      expect(ofKind('model')).toEqual(inText(given, 'model'));
       expect(ofKind('jsonSchema')).toEqual(inText(given, 'schema'));
       expect(
         referencesOf(given)

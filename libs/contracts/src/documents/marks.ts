@@ -10,6 +10,8 @@ export type Mark =
   | { readonly kind: 'expression' }
   /** A JSON Schema, draft 2020-12. */
   | { readonly kind: 'jsonSchema' }
+  /** The name of a model at its provider. */
+  | { readonly kind: 'model' }
   /** A secret, in the clear or sealed. */
   | { readonly kind: 'secret' }
   /** The name of a document of this kind in the same tenant. */

@@ -8,6 +8,9 @@ export const expression = marked({ kind: 'expression' }, z.string().min(1).max(4
 /** A JSON Schema (draft 2020-12). It is compiled when the document is applied, so an invalid one never reaches a run. */
 export const jsonSchema = marked({ kind: 'jsonSchema' }, z.record(z.string(), z.json())).describe('A JSON Schema, draft 2020-12.');
 
+/** The name of a model at its provider. Apply compares it with the names that the provider lists. */
+export const modelName = marked({ kind: 'model' }, z.string().min(1));
+
 /** The name of a document of this kind in the same tenant. It must exist when the document is applied, and stays as long as it is named. */
 export function refTo(kind: string): typeof name {
   return marked({ kind: 'reference', to: kind }, name);

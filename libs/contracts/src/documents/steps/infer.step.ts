@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { expression, jsonSchema } from '../references.js';
+import { expression, jsonSchema, modelName } from '../references.js';
 
 /** Asks a model. */
 export const inferStep = z
   .strictObject({
-    model: z.string().min(1).describe('The model’s name at the provider, such as `local/rules-1`.'),
+    model: modelName.describe('The model’s name at the provider, such as `local/rules-1`.'),
     instructions: z.string().min(1).max(32_768).describe('The system message. The event is only in the user message.'),
     input: expression.optional().describe('The input of the model; default: `event.data`.'),
     output: jsonSchema.describe(

@@ -1,0 +1,31 @@
+import type { Connection } from './connection.js';
+import { ask } from './graphql.client.js';
+import type { Output } from './output.js';
+
+interface ModelProvider {
+  address: string;
+  models: string[] | null;
+  listedAt: string | null;
+  errorMessage: string | null;
+}
+
+/** The model providers with the names that each lists, and the reason if the last question failed. */
+export async function modelProviders(connection: Connection): Promise<ModelProvider[]> {
+  const asked = await ask<{ modelProviders: ModelProvider[] }>(connection, '{ modelProviders { address models listedAt errorMessage } }');
+  return asked.modelProviders;
+}
+
+/** `millrace models`: the names that `infer` steps can use, as far as the providers list them. */
+export async function models(connection: Connection, output: Output): Promise<void> {
+  const providers = await modelProviders(connection);
+  if (providers.length === 0) output.note('No model provider has been asked yet: ai-processing asks at its start.');
+  for (const { address, models: names, listedAt, errorMessage } of providers) {
+    for (const name of names ?? []) output.result({ name, provider: address }, name);
+    if (names !== null) output.note(`${names.length === 0 ? 'No models are' : countOf(names.length)} listed by ${address} at ${listedAt}.`);
+    if (errorMessage !== null) output.note(`${address} cannot be asked: ${errorMessage}`);
+  }
+}
+
+function countOf(names: number): string {
+  return names === 1 ? '1 model,' : `${names} models,`;
+}
