@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import type { Json } from '#libs/json';
 import { chaosTenant } from './documents.js';
-import { hostileTenant } from './hostile-tenant.js';
+import { hostileTenant, sourcesWithFlow } from './hostile-actions.js';
 import type { HostileTenant } from './hostile-tenant.js';
 import type { LogEvidence } from './log-reader.js';
 
@@ -91,7 +91,7 @@ export async function readPostgres(databaseUrl: string, startedAt: number): Prom
 }
 
 /** The hostile tenant's acknowledged events by where each stands: delivered, dead-lettered, waiting, completed, held, or nowhere. */
-export async function hostileStates(databaseUrl: string, { accepted, sourcesWithFlow }: HostileTenant): Promise<Map<string, number>> {
+export async function hostileStates(databaseUrl: string, { accepted }: HostileTenant): Promise<Map<string, number>> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {

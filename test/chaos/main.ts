@@ -69,10 +69,20 @@ function optionsOrExit(): { options: ChaosOptions; plan: PlannedFault[] } {
   }
 }
 
-async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, plant, hostile }: ChaosOptions): Promise<ChaosRun> {
+async function carryOut({
+  seed,
+  rate,
+  customers,
+  minutes,
+  log,
+  quietMinutes,
+  plant,
+  hostile,
+  hostileActions,
+}: ChaosOptions): Promise<ChaosRun> {
   const sink = await Sink.start(history);
-  const tenant = hostile ? await HostileTenant.create(history, seed) : undefined;
-  const more = tenant?.documents() ?? [];
+  const tenant = hostile ? await HostileTenant.create(history, seed, hostileActions) : undefined;
+  const more = tenant?.documents ?? [];
   const system = await System.start({ more, log, directory, root: copyCompiledCode(directory, plant), sink });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const watch = new OffsetWatch(system.log.brokers, history);
@@ -89,7 +99,7 @@ async function carryOut({ seed, rate, customers, minutes, log, quietMinutes, pla
   const durationMs = minutes * 60_000;
   const offering = new Promise((resolve) => setTimeout(resolve, durationMs)).then(() => partners.stop());
   await Promise.all([offering, nemesis.carryOut(plan)]);
-  await tenant?.stop(system.model);
+  await tenant?.stop(system);
   const health = new Map<string, number>();
   for (const [name, one] of healthWatches) health.set(name, (await one.stop()).longest);
   const lastOffer = began + durationMs;

@@ -25,12 +25,15 @@ export interface ChaosOptions {
   readonly keep: boolean;
   /** Runs a hostile tenant beside the others, in every second window of {@link hostileWindowMs}. */
   readonly hostile: boolean;
+  /** Its actions, by the beginnings of their names; all if there is none. */
+  readonly hostileActions: readonly string[];
   /** A bug to plant in a copy of the compiled code. The run must find it. */
   readonly plant: Plant | undefined;
 }
 
 export const usage = `npm run chaos -- [--minutes 10] [--seed 42] [--rate 200] [--customers 50] [--log ${logKinds.join('|')}]
-  [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep] [--hostile]`;
+  [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep]
+  [--hostile] [--hostile-action 'large apply']…`;
 
 export const hostileWindowMs = 10_000;
 
@@ -49,6 +52,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       plant: { type: 'string' },
       keep: { type: 'boolean', default: false },
       hostile: { type: 'boolean', default: false },
+      'hostile-action': { type: 'string', multiple: true, default: [] },
     },
   });
   return {
@@ -61,7 +65,8 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     quietMinutes: positive('quiet-minutes', values['quiet-minutes']),
     plant: values.plant === undefined ? undefined : oneOf('plant', plants, values.plant),
     keep: values.keep,
-    hostile: values.hostile,
+    hostile: values.hostile || values['hostile-action'].length > 0,
+    hostileActions: values['hostile-action'],
   };
 }
 

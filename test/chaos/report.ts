@@ -129,7 +129,7 @@ function hostileLines({ hostile, history }: ChaosRun): string[] {
   }
   const figures = (values: readonly number[]): string =>
     `p50 ${percentile(values, 0.5)} ms, p99 ${percentile(values, 0.99)} ms (${values.length})`;
-  const counts = (of: ReadonlyMap<string, number>, unit = ''): string =>
+  const counts = (of: Iterable<readonly [string, number]>, unit = ''): string =>
     [...of].map(([what, count]) => `${what} ${count}${unit}`).join(', ');
   const ratio = percentile(beside, 0.99) / percentile(without, 0.99);
   return [
