@@ -88,10 +88,13 @@ export default {
       { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/|json/)' },
     ),
     forbid(
-      'expressions-start-fast',
-      'A process for expressions is started again after each that was killed, so it loads no more than it needs.',
-      { path: '^libs/expressions/src/evaluation\\.main\\.ts$' },
-      { path: '^(libs/(?!(expressions|json|lru)/)|node_modules/(?!(jsonata|re2js)/))', reachable: true },
+      'evaluations-start-fast',
+      'A process for evaluations is started again after each that was killed, so it loads no more than it needs.',
+      { path: '^libs/evaluation/src/evaluation\\.main\\.ts$|^libs/[^/]+/src/[^/]+\\.program\\.ts$' },
+      {
+        path: '^(libs/(?!(evaluation|expressions|schemas|json|lru|time)/)|node_modules/(?!(jsonata|re2js|ajv|ajv-formats|fast-deep-equal|fast-uri|json-schema-traverse)/))',
+        reachable: true,
+      },
     ),
     onlyIn('libs/messaging', 'kafkajs'),
     onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres'], 'pg'),

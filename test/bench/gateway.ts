@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Pool } from 'undici';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
+import { compileSchema } from '#libs/schemas';
 import { infer } from './documents.js';
 import { median, percentile } from './numbers.js';
 import { perSecond } from './report.js';
@@ -67,12 +68,14 @@ async function bareCall(pool: Pool): Promise<void> {
   JSON.parse(choices[0].message.content);
 }
 
+const outputSchema = compileSchema(infer.output);
+
 async function inferOnce(gateway: ModelGateway): Promise<void> {
   await gateway.infer({
     model: infer.model,
     instructions: infer.instructions,
     input,
-    outputSchema: infer.output,
+    outputSchema,
     schemaName: 'assess',
     timeoutMs: 10_000,
     onAttempt: async () => undefined,

@@ -7,39 +7,39 @@ const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' 
 const flow = (steps: object[], rest: object = {}) => ({ ...head, kind: 'Flow', spec: { steps, ...rest } });
 const lines = (problems: { path: string[]; message: string }[]) => problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
 
-function problemsOf(input: unknown): string[] {
+async function problemsOf(input: unknown): Promise<string[]> {
   const read = readDocument(input);
-  return lines('problems' in read ? read.problems : uncompilable(read.document));
+  return lines('problems' in read ? read.problems : await uncompilable(read.document));
 }
 
-test('what does not fit the schema is named by its place', () => {
-  expect(problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual([`kind: must be one of ${documentKinds.join(', ')}`]);
-  expect(problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [{ valu: 'x' }], customr: 'a' } })).toEqual([
+test('what does not fit the schema is named by its place', async () => {
+  expect(await problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual([`kind: must be one of ${documentKinds.join(', ')}`]);
+  expect(await problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [{ valu: 'x' }], customr: 'a' } })).toEqual([
     'spec.secrets.0.value: is missing',
     'spec.secrets.0.valu: is not a field that belongs here',
     'spec.customr: is not a field that belongs here',
   ]);
 });
 
-test('a value of the wrong kind or size is told what it must be', () => {
+test('a value of the wrong kind or size is told what it must be', async () => {
   const infer = { model: 'm', instructions: '', output: 'text', timeoutMs: 'soon' };
-  expect(problemsOf({ ...flow([{ id: 'a', infer }]), apiVersion: 'millrace/v2' }).toSorted()).toEqual([
+  expect((await problemsOf({ ...flow([{ id: 'a', infer }]), apiVersion: 'millrace/v2' })).toSorted()).toEqual([
     'apiVersion: must be millrace/v1',
     'spec.steps.0.infer.instructions: must not be empty',
     'spec.steps.0.infer.output: must be an object',
     'spec.steps.0.infer.timeoutMs: must be a number',
   ]);
   const spec = { kind: 'http', url: 'https://a.example', secret: { value: signing }, timeoutMs: 60_001 };
-  expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.timeoutMs: must be at most 60000']);
-  expect(problemsOf('text')).toEqual([': must be an object']);
+  expect(await problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.timeoutMs: must be at most 60000']);
+  expect(await problemsOf('text')).toEqual([': must be an object']);
 });
 
-test('expressions are compiled wherever they stand', () => {
+test('expressions are compiled wherever they stand', async () => {
   const steps = [
     { id: 'a', when: 'event.', map: { expression: '$(' } },
     { id: 'b', validate: { input: 'steps.a', rules: [{ check: ')', message: 'no' }] } },
   ];
-  const found = problemsOf(flow(steps, { decision: '{' }));
+  const found = await problemsOf(flow(steps, { decision: '{' }));
   expect(found.map((line) => line.split(':')[0])).toEqual([
     'spec.steps.0.when',
     'spec.steps.0.map.expression',
@@ -48,59 +48,63 @@ test('expressions are compiled wherever they stand', () => {
   ]);
 });
 
-test('JSON Schemas are compiled', () => {
+test('JSON Schemas are compiled', async () => {
   const infer = { model: 'm', instructions: 'i', output: { type: 'objekt' } };
-  expect(problemsOf(flow([{ id: 'a', infer }]))).toEqual([
+  expect(await problemsOf(flow([{ id: 'a', infer }]))).toEqual([
     expect.stringMatching(/^spec\.steps\.0\.infer\.output: is not a usable JSON Schema: /),
   ]);
 });
 
-test('a secret that its scheme cannot use is refused without being repeated', () => {
+test('a secret that its scheme cannot use is refused without being repeated', async () => {
   const spec = { kind: 'http', url: 'https://a.example/hook', secret: { value: 'whsec_!!' } };
-  expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.secret: the secret is not whsec_ followed by base64']);
+  expect(await problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.secret: the secret is not whsec_ followed by base64']);
 });
 
 test.each(['hello', 'whsec_aGVsbG8=', `whsec_${Buffer.alloc(23).toString('base64')}`])(
   'a signing secret that can be guessed is refused with the remedy: %s',
-  (value) => {
+  async (value) => {
     const spec = { kind: 'http', url: 'https://a.example/hook', secret: { value } };
-    expect(problemsOf({ ...head, kind: 'Destination', spec })).toEqual([
+    expect(await problemsOf({ ...head, kind: 'Destination', spec })).toEqual([
       'spec.secret: the secret is not long enough: it must be whsec_ and base64 of at least 24 bytes, such as from: echo "whsec_$(openssl rand -base64 32)"',
     ]);
   },
 );
 
-test('an address and headers are told what they must be, in either form and without being repeated', () => {
+test('an address and headers are told what they must be, in either form and without being repeated', async () => {
   const problems = (more: object) =>
     problemsOf({ ...head, kind: 'Destination', spec: { kind: 'http', url: 'https://a.example', secret: { value: signing }, ...more } });
-  expect(problems({ url: 'ftp://a.example' })).toEqual(['spec.url: must be an http or https address']);
-  expect(problems({ url: { value: 'ftp://a.example' } })).toEqual(['spec.url: is a secret of a form that does not belong here']);
-  expect(problems({ headers: { 'x-key': { value: 'a\nb' } } })).toEqual([
+  expect(await problems({ url: 'ftp://a.example' })).toEqual(['spec.url: must be an http or https address']);
+  expect(await problems({ url: { value: 'ftp://a.example' } })).toEqual(['spec.url: is a secret of a form that does not belong here']);
+  expect(await problems({ headers: { 'x-key': { value: 'a\nb' } } })).toEqual([
     'spec.headers.x-key: is a secret of a form that does not belong here',
   ]);
-  expect(problems({ headers: { 'x-key': 'a\nb' } })).toEqual(['spec.headers.x-key: must be visible ASCII characters']);
-  expect(problems({ url: 'https://user:hunter2@a.example' })).toEqual([
+  expect(await problems({ headers: { 'x-key': 'a\nb' } })).toEqual(['spec.headers.x-key: must be visible ASCII characters']);
+  expect(await problems({ url: 'https://user:hunter2@a.example' })).toEqual([
     'spec.url: must not contain a user or password: they are not sent; write the header authorization: { value: Basic … }',
   ]);
 });
 
-test('a custom scheme is told which kinds there are, and that it needs the URL which it signs', () => {
+test('a custom scheme is told which kinds there are, and that it needs the URL which it signs', async () => {
   const source = (custom: object, more: object = {}) => ({
     ...head,
     kind: 'Source',
     spec: { scheme: 'custom', custom, secrets: [{ value: 'old' }, { value: 'new' }], ...more },
   });
-  expect(problemsOf(source({ kind: 'jwt' }))).toEqual(['spec.custom.kind: must be one of asymmetric, basic, certificate, hmac, token']);
+  expect(await problemsOf(source({ kind: 'jwt' }))).toEqual([
+    'spec.custom.kind: must be one of asymmetric, basic, certificate, hmac, token',
+  ]);
   const signsUrl = { header: 'x-sig', template: '{url}{body}' };
-  expect(problemsOf(source(signsUrl))).toEqual(['spec.publicUrl: the scheme signs the URL, so set the address that the provider calls']);
-  expect(problemsOf(source(signsUrl, { publicUrl: 'https://hooks.example.com/webhooks/acme.shop' }))).toEqual([]);
-  expect(problemsOf(source({ kind: 'basic' }))).toEqual([
+  expect(await problemsOf(source(signsUrl))).toEqual([
+    'spec.publicUrl: the scheme signs the URL, so set the address that the provider calls',
+  ]);
+  expect(await problemsOf(source(signsUrl, { publicUrl: 'https://hooks.example.com/webhooks/acme.shop' }))).toEqual([]);
+  expect(await problemsOf(source({ kind: 'basic' }))).toEqual([
     'spec.secrets.0: the secret is not user:password',
     'spec.secrets.1: the secret is not user:password',
   ]);
 });
 
-test('a flow names its sources and destinations', () => {
+test('a flow names its sources and destinations', async () => {
   const read = readDocument(flow([{ id: 'tell', deliver: { destination: 'crm' } }], { on: { sources: ['stripe'] } }));
   expect('document' in read && referencesOf(read.document)).toEqual([
     { kind: 'Source', name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
@@ -108,20 +112,20 @@ test('a flow names its sources and destinations', () => {
   ]);
 });
 
-test('what is sealed is left to the installation that sealed it', () => {
+test('what is sealed is left to the installation that sealed it', async () => {
   const sealed = { sealed: 'v2.a.b', fingerprint: 'f' };
-  expect(problemsOf({ ...head, kind: 'Destination', spec: { kind: 'http', url: sealed, secret: sealed } })).toEqual([]);
-  expect(problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [sealed], publicUrl: sealed } })).toEqual([]);
+  expect(await problemsOf({ ...head, kind: 'Destination', spec: { kind: 'http', url: sealed, secret: sealed } })).toEqual([]);
+  expect(await problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [sealed], publicUrl: sealed } })).toEqual([]);
 });
 
-test('a name that has no value is refused, with what was perhaps meant', () => {
+test('a name that has no value is refused, with what was perhaps meant', async () => {
   const steps = [
     { id: 'assess', map: { expression: 'event.data' } },
     { id: 'other', needs: [], map: { expression: 'steps.assess.topic' } },
     { id: 'check', validate: { input: 'steps.nope', rules: [{ check: 'value.a = $x and steps.later', message: 'no' }] } },
     { id: 'later', when: 'evnt.type = "a"', deliver: { destination: 'crm', payload: '$uppercas(event.tpye)' } },
   ];
-  expect(problemsOf(flow(steps, { decision: 'steps.asess.topic', on: { when: 'steps.assess' } }))).toEqual([
+  expect(await problemsOf(flow(steps, { decision: 'steps.asess.topic', on: { when: 'steps.assess' } }))).toEqual([
     'spec.on.when: reads steps, but there is only event',
     'spec.steps.1.map.expression: reads steps.assess, which this step does not wait for: name it in `needs` of this step, which must stand below it',
     'spec.steps.2.validate.input: reads steps.nope, which is no step of this flow',
@@ -133,17 +137,17 @@ test('a name that has no value is refused, with what was perhaps meant', () => {
     'spec.decision: reads steps.asess, which is no step of this flow; did you mean assess?',
   ]);
   const source = { ...head, kind: 'Source', spec: { scheme: 'api-key', customer: 'boddy.id', type: 'headers."x-type"' } };
-  expect(problemsOf(source)).toEqual(['spec.customer: reads boddy, but there is only body and headers; did you mean body?']);
+  expect(await problemsOf(source)).toEqual(['spec.customer: reads boddy, but there is only body and headers; did you mean body?']);
 });
 
-test('a misspelt keyword of a JSON Schema is refused; a word of another program is not', () => {
+test('a misspelt keyword of a JSON Schema is refused; a word of another program is not', async () => {
   const output = { type: 'object', properties: { n: { type: 'number', minumum: 1, nullable: true } }, 'x-order': 1 };
-  expect(problemsOf(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([
+  expect(await problemsOf(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([
     'spec.steps.0.infer.output.properties.n.minumum: is no keyword of JSON Schema, so it checks nothing; did you mean minimum?',
   ]);
 });
 
-test('what is allowed and perhaps a mistake is a doubt: a word that is no keyword, and a secret that can be guessed', () => {
+test('what is allowed and perhaps a mistake is a doubt: a word that is no keyword, and a secret that can be guessed', async () => {
   const output = { type: 'object', properties: { n: { type: 'number', minimum: 1, nullable: true } }, 'x-order': 1 };
   const source = { ...head, kind: 'Source', spec: { scheme: 'github', secrets: [{ value: '12345' }, { value: 'x'.repeat(16) }] } };
   const doubts = (given: object): string[] => {

@@ -1,12 +1,12 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
-import { compileSchema, unknownKeywords } from '#libs/models';
+import { requireCompilable, unknownKeywords } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
 import type { ModelList } from './unlisted-models.js';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
-import { DomainError, clearText, document as documentSchema, marksOf, referencesOf } from '#libs/contracts';
+import { DomainError, clearText, document as documentSchema, marksOf, referencesOf, tenantOf } from '#libs/contracts';
 import type { DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
 
 /** The document, with its defaults; or everything in it that does not fit its schema. */
@@ -62,11 +62,13 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
 }
 
 /** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used, and names that do not exist. Secrets that are still sealed are not checked. */
-export function uncompilable(document: Document): DocumentProblem[] {
-  return [...marksOf(document).flatMap((marked) => problemsOfMark(document, marked)), ...unusableSecrets(document)];
+export async function uncompilable(document: Document): Promise<DocumentProblem[]> {
+  const problems: DocumentProblem[] = [];
+  for (const marked of marksOf(document)) problems.push(...(await problemsOfMark(document, marked)));
+  return [...problems, ...unusableSecrets(document)];
 }
 
-function problemsOfMark(document: Document, marked: MarkedValue): DocumentProblem[] {
+async function problemsOfMark(document: Document, marked: MarkedValue): Promise<DocumentProblem[]> {
   const { mark, value, path } = marked;
   if (mark.kind === 'expression') {
     const invalid = refusal(path, () => compileExpression(value as string));
@@ -78,7 +80,11 @@ function problemsOfMark(document: Document, marked: MarkedValue): DocumentProble
       ? []
       : [{ path: [...path, ...within], message: `is no keyword of JSON Schema, so it checks nothing; did you mean ${similar}?` }],
   );
-  return [...misspelt, ...refusal(path, () => compileSchema(value as object), 'is not a usable JSON Schema: ')];
+  const refused = await requireCompilable(value as object, { owner: tenantOf(document) }).then(
+    () => [],
+    (error: unknown) => refusalFor(path, error, 'is not a usable JSON Schema: '),
+  );
+  return [...misspelt, ...refused];
 }
 
 /**
@@ -155,14 +161,19 @@ function isSealed(given: Secret | string): boolean {
   return typeof given === 'object' && 'sealed' in given;
 }
 
-function refusal(path: string[], attempt: () => unknown, prefix = ''): DocumentProblem[] {
+function refusal(path: string[], attempt: () => unknown): DocumentProblem[] {
   try {
     attempt();
     return [];
   } catch (error) {
-    if (error instanceof PublicUrlMissing) return [{ path: ['spec', 'publicUrl'], message: error.message.replace(/^[^:]*: /, '') }];
-    if (error instanceof SecretInvalid) return [{ path, message: error.message.replace(/^[^:]*: /, '') }];
-    if (!(error instanceof DomainError)) throw error;
-    return [{ path, message: prefix + error.message }];
+    return refusalFor(path, error);
   }
+}
+
+/** @throws the error itself if it is a defect */
+function refusalFor(path: string[], error: unknown, prefix = ''): DocumentProblem[] {
+  if (error instanceof PublicUrlMissing) return [{ path: ['spec', 'publicUrl'], message: error.message.replace(/^[^:]*: /, '') }];
+  if (error instanceof SecretInvalid) return [{ path, message: error.message.replace(/^[^:]*: /, '') }];
+  if (!(error instanceof DomainError)) throw error;
+  return [{ path, message: prefix + error.message }];
 }

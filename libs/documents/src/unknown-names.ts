@@ -1,7 +1,7 @@
 import { stepOrder } from '#libs/contracts';
 import type { Document, FlowSpec, MarkedValue } from '#libs/contracts';
 import { functionNames, namesIn } from '#libs/expressions';
-import { similarName } from '#libs/models';
+import { similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 
 const eventFields = ['id', 'type', 'source', 'customer', 'occurredAt', 'receivedAt', 'data'];

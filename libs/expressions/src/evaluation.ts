@@ -1,4 +1,5 @@
 import jsonata from 'jsonata';
+import type { EvaluationFailure, ProcessorLimits } from '#libs/evaluation';
 import { holdsLosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
 import { isBounded } from './bounded.js';
@@ -9,15 +10,13 @@ import { admitLosslessNumbers, hasLosslessLiteral } from './lossless-numbers.js'
 import { LinearRegExp, linear } from './linear-regexp.js';
 import { syntaxOf } from './syntax-node.js';
 
-// The processes that evaluate load this, too (evaluation.main.ts), so it imports nothing that takes long to load.
+// The processes that evaluate load this, too (expression.program.ts), so it imports nothing that takes long to load.
 
 /** A limit that an evaluation can reach. `size`: of the result. */
 export type ExpressionLimit = 'time' | 'memory' | 'depth' | 'items' | 'size';
 
 /** The limits of one evaluation. */
-export interface EvaluationLimits {
-  /** Longest evaluation, in ms; of processor time if the caller of `compileEvaluation` counts that. */
-  readonly timeoutMs: number;
+export interface EvaluationLimits extends ProcessorLimits {
   /** Deepest nesting of calls and sub-expressions. */
   readonly depth: number;
   /** Most items in one sequence, such as `[1..n]`. */
@@ -27,15 +26,12 @@ export interface EvaluationLimits {
 }
 
 /** Why an evaluation failed: a type did not fit, a limit was reached, or the result is not JSON. */
-export interface EvaluationFailure {
-  readonly reason: string;
-  /** The limit that was reached; undefined if it failed for another reason. */
+export interface ExpressionFailure extends EvaluationFailure {
   readonly limit: ExpressionLimit | undefined;
-  readonly cause?: unknown;
 }
 
 /** The value, undefined if the expression yields nothing; or why there is none. */
-export type EvaluationResult = { readonly value: Json | undefined } | { readonly failure: EvaluationFailure };
+type ExpressionResult = { readonly value: Json | undefined } | { readonly failure: ExpressionFailure };
 
 /** An expression that is evaluated in the thread of the caller. */
 export interface Evaluation {
@@ -44,7 +40,7 @@ export interface Evaluation {
   /** The names of a plain path; null for every other expression. */
   readonly path: readonly string[] | null;
   /** Never rejects. */
-  evaluate(input: unknown): Promise<EvaluationResult>;
+  evaluate(input: unknown): Promise<ExpressionResult>;
 }
 
 /**
@@ -76,7 +72,7 @@ export function compileEvaluation(
   const admitting = (): Promise<jsonata.Expression> => (lossless ??= admitLosslessNumbers(compile(2 * depth), text));
   const literals = hasLosslessLiteral(text);
 
-  const evaluate = async (input: unknown): Promise<EvaluationResult> => {
+  const evaluate = async (input: unknown): Promise<ExpressionResult> => {
     try {
       const suited = literals || holdsLosslessNumber(input) ? await admitting() : compiled;
       return { value: toJson(await suited.evaluate(input), values) };

@@ -1,5 +1,5 @@
 import { DomainError } from '#libs/contracts';
-import type { EvaluationFailure, ExpressionLimit } from './evaluation.js';
+import type { ExpressionFailure, ExpressionLimit } from './evaluation.js';
 
 /** The text is not a JSONata expression, or uses a construct without limits: `$eval`, a regular expression that needs backtracking. */
 export class ExpressionInvalid extends DomainError {
@@ -25,7 +25,7 @@ export class ExpressionFailed extends DomainError {
 
   constructor(
     readonly expression: string,
-    { reason, limit, cause }: EvaluationFailure,
+    { reason, limit, cause }: ExpressionFailure,
   ) {
     super(`${reason}, in the expression ${quoted(expression)}`, { cause });
     this.limit = limit;

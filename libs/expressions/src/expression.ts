@@ -1,8 +1,8 @@
+import { EvaluationProcesses } from '#libs/evaluation';
 import type { Json } from '#libs/json';
 import { counter } from '#libs/tracing';
-import { EvaluationProcesses } from './evaluation-processes.js';
 import { compileEvaluation, positionOf, reasonOf } from './evaluation.js';
-import type { Evaluation, EvaluationLimits } from './evaluation.js';
+import type { Evaluation, EvaluationLimits, ExpressionFailure } from './evaluation.js';
 import { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
 import { ambiguous, follow } from './plain-path.js';
 
@@ -51,7 +51,7 @@ export function compileExpression(text: string, { owner = '', ...options }: Expr
   const evaluate = async (input: unknown): Promise<Json | undefined> => {
     try {
       const found = here.isBounded ? await evaluateHere(text, here, input) : elsewhere;
-      return found === elsewhere ? await processesFor(limits.timeoutMs).evaluate(owner, { text, limits }, input) : found;
+      return found === elsewhere ? await evaluateElsewhere(text, { owner, limits }, input) : found;
     } catch (error) {
       if (error instanceof ExpressionFailed && error.limit !== undefined) stopped.inc({ limit: error.limit });
       throw error;
@@ -88,11 +88,22 @@ async function evaluateHere(text: string, here: Evaluation, input: unknown): Pro
   throw new ExpressionFailed(text, failure);
 }
 
+/** @throws ExpressionFailed */
+async function evaluateElsewhere(
+  text: string,
+  { owner, limits }: { owner: string; limits: EvaluationLimits },
+  input: unknown,
+): Promise<Json | undefined> {
+  const result = await processesFor(limits.timeoutMs).evaluate(owner, { text, limits }, input);
+  if ('failure' in result) throw new ExpressionFailed(text, result.failure as ExpressionFailure);
+  return result.value;
+}
+
 /** By the time that an evaluation may take: one that takes a second must not delay one that may take 50 ms. */
 const processes = new Map<number, EvaluationProcesses>();
 
 function processesFor(timeoutMs: number): EvaluationProcesses {
-  const known = processes.get(timeoutMs) ?? new EvaluationProcesses();
+  const known = processes.get(timeoutMs) ?? new EvaluationProcesses({ program: new URL('./expression.program.js', import.meta.url) });
   processes.set(timeoutMs, known);
   return known;
 }

@@ -2,7 +2,6 @@ export { ModelGateway } from './model-gateway.js';
 export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
 export { isListed, nearestNames } from './model-names.js';
 export type { Usage } from './model-provider.js';
-export { SchemaInvalid, similarName, unknownKeywords } from './json-schema.js';
 export {
   ModelCredentialRefused,
   ModelLimited,
@@ -11,7 +10,5 @@ export {
   ModelRefused,
   ModelUnavailable,
 } from './model.errors.js';
-export { CompiledSchemas, compileSchema } from './output-schema.js';
-export type { OutputSchema } from './output-schema.js';
 export { framedData } from './prompt.js';
 export { OpenAiProvider } from './providers/openai/openai.provider.js';

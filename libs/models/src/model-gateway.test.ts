@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { compileSchema } from '#libs/schemas';
 import { ModelGateway } from './model-gateway.js';
 import type { InferenceEvent, InferenceRequest, ModelAttempt } from './model-gateway.js';
 import {
@@ -109,7 +110,7 @@ const request: InferenceRequest = {
   model: 'some-model',
   instructions: 'Judge the message.',
   input: { text: 'Lovely.' },
-  outputSchema: schema,
+  outputSchema: compileSchema(schema),
   schemaName: 'verdict',
   timeoutMs: 60_000,
   onAttempt: async (attempt) => void attempts.push(attempt),
@@ -141,7 +142,7 @@ describe('a question to the provider', () => {
   it('asks for no strictness where the schema is outside of what providers can hold a model to', async () => {
     script = [says(good)];
     const loose = { ...schema, required: ['sentiment'] };
-    await infer({ outputSchema: loose });
+    await infer({ outputSchema: compileSchema(loose) });
     expect(received[0]!.body.response_format).toMatchObject({ json_schema: { strict: false } });
   });
 

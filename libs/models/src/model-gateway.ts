@@ -3,6 +3,7 @@ import type { FailureCode } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
+import type { CompiledSchema } from '#libs/schemas';
 import { sleep } from '#libs/time';
 import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
@@ -18,8 +19,7 @@ import {
   ModelUnavailable,
 } from './model.errors.js';
 import { acceptOutput } from './output-gate.js';
-import { CompiledSchemas } from './output-schema.js';
-import type { OutputSchema } from './output-schema.js';
+import { fitsStrictSubset } from './strict-subset.js';
 import { promptFor, repairPrompt } from './prompt.js';
 import { ProviderState } from './provider-state.js';
 
@@ -54,8 +54,7 @@ export interface InferenceRequest {
   instructions: string;
   /** JSON or text that comes from outside. It is never put into the system message. */
   input: unknown;
-  /** JSON Schema, draft 2020-12. */
-  outputSchema: object;
+  outputSchema: CompiledSchema;
   /** Tells the model the subject of the schema. */
   schemaName: string;
   temperature?: number | undefined;
@@ -126,7 +125,6 @@ interface SpentBudget {
  */
 export class ModelGateway {
   private readonly provider: ModelProvider;
-  private readonly schemas = new CompiledSchemas();
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
   private readonly state: ProviderState;
@@ -181,12 +179,11 @@ export class ModelGateway {
   /** @throws ModelFailure; the signal's reason if `signal` ended the inference */
   async infer(request: InferenceRequest): Promise<Inference> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
-    const schema = this.schemas.of(request.outputSchema);
     const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
-    let modelRequest = firstRequest(request, schema);
+    let modelRequest = firstRequest(request);
     for (let number = 1; ; number += 1) {
       const start = this.startCall();
-      const result = await this.call(modelRequest, schema, deadline);
+      const result = await this.call(modelRequest, request.outputSchema, deadline);
       await this.report(number, modelRequest.model, start, result, request);
       if ('output' in result) return inference(result.output, result.response, number);
       if ('defect' in result) throw result.defect;
@@ -201,8 +198,7 @@ export class ModelGateway {
    */
   async *stream(request: InferenceRequest): AsyncGenerator<InferenceEvent> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
-    const schema = this.schemas.of(request.outputSchema);
-    const modelRequest = firstRequest(request, schema);
+    const modelRequest = firstRequest(request);
     const start = this.startCall();
     const { name, ...options } = callSpan(this.provider, modelRequest);
     const span = startSpan(name, options);
@@ -215,7 +211,7 @@ export class ModelGateway {
       }
       if (response === undefined) throw new Error(`The provider ${this.provider.name} ended a stream without its end`);
       describeResponse(span, response);
-      result = { output: outputOf(response, schema), response };
+      result = { output: await outputOf(response, request.outputSchema), response };
     } catch (error) {
       failSpan(span, error);
       result = { failure: await this.settled(failureWithin(deadline, error), deadline), response };
@@ -261,14 +257,14 @@ export class ModelGateway {
     });
   }
 
-  private async call(request: ModelRequest, schema: OutputSchema, deadline: Deadline): Promise<CallResult> {
+  private async call(request: ModelRequest, schema: CompiledSchema, deadline: Deadline): Promise<CallResult> {
     const { name, ...options } = callSpan(this.provider, request);
     let response: ModelResponse | undefined;
     try {
       return await inSpan(name, options, async (span) => {
         response = await this.complete(request, deadline);
         describeResponse(span, response);
-        return { output: outputOf(response, schema), response };
+        return { output: await outputOf(response, schema), response };
       });
     } catch (error) {
       if (error instanceof ModelFailure) return { failure: error, response };
@@ -373,18 +369,28 @@ function failureWithin(deadline: Deadline, error: unknown): ModelFailure {
   throw error;
 }
 
-function firstRequest(request: InferenceRequest, { schema, strict }: OutputSchema): ModelRequest {
+function firstRequest(request: InferenceRequest): ModelRequest {
+  const { schema } = request.outputSchema;
   return {
     model: request.model,
     turns: promptFor(request.instructions, request.input),
-    schema: { name: request.schemaName.replace(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || 'output', schema, strict },
+    schema: { name: request.schemaName.replace(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || 'output', schema, strict: isStrict(schema) },
     temperature: request.temperature,
     maxOutputTokens: request.maxOutputTokens,
   };
 }
 
-/** @throws ModelRefused, ModelOutputInvalid */
-function outputOf(response: ModelResponse, schema: OutputSchema): Json {
+const strictness = new WeakMap<object, boolean>();
+
+/** True if a provider can enforce the schema. */
+function isStrict(schema: object): boolean {
+  const known = strictness.get(schema) ?? fitsStrictSubset(schema);
+  strictness.set(schema, known);
+  return known;
+}
+
+/** @throws ModelRefused, ModelOutputInvalid by rejection only */
+async function outputOf(response: ModelResponse, schema: CompiledSchema): Promise<Json> {
   if (response.finish === 'refused') throw new ModelRefused(`The model refused: ${response.refusal?.slice(0, 500)}`);
   if (response.finish === 'truncated') throw new ModelOutputInvalid(['the answer was cut off at the limit of output tokens']);
   return acceptOutput(response.text, schema);

@@ -1,18 +1,18 @@
 import { JsonTooDeep, parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
+import type { CompiledSchema } from '#libs/schemas';
 import { ModelOutputInvalid } from './model.errors.js';
-import type { OutputSchema } from './output-schema.js';
 
 const lengthLimit = 262_144;
 
 /**
  * Checks the text of a model and parses it: size, nesting, JSON, schema. The JSON may stand in one fence, or after the model's thinking.
- * @throws ModelOutputInvalid
+ * @throws ModelOutputInvalid by rejection only
  */
-export function acceptOutput(text: string, schema: OutputSchema): Json {
+export async function acceptOutput(text: string, schema: CompiledSchema): Promise<Json> {
   if (text.length > lengthLimit) throw new ModelOutputInvalid([`the answer is longer than ${lengthLimit} characters`]);
   const value = parse(text);
-  const problems = schema.problemsOf(value);
+  const problems = await schema.problemsOf(value);
   if (problems.length > 0) throw new ModelOutputInvalid(problems);
   return value;
 }

@@ -78,7 +78,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .action(async ({ file, models: asksForModels }: { file: string[]; models: boolean }) => {
       // Only this command needs what compiles expressions and schemas, which takes longer to load than the rest.
       const { validate } = await import('./validate.command.js');
-      validate(file, asksForModels ? await modelProviders(connection()) : [], output());
+      await validate(file, asksForModels ? await modelProviders(connection()) : [], output());
     });
 
   program

@@ -20,13 +20,14 @@ interface FileProblem {
  * @param modelLists what the model providers list; empty if nobody was asked
  * @throws CliFailure if there is a problem
  */
-export function validate(paths: readonly string[], modelLists: readonly ModelList[], output: Output): void {
+export async function validate(paths: readonly string[], modelLists: readonly ModelList[], output: Output): Promise<void> {
   const documents = readDocuments(paths);
   const ids = documents.map(({ value }) => documentIdOf(value));
-  const problems = documents.flatMap((file, at) => [
-    ...repeatedDocument(ids, at).map(({ path, message }) => problemAt(file, path, message)),
-    ...problemsOf(file, { ids, modelLists }, output),
-  ]);
+  const problems: FileProblem[] = [];
+  for (const [at, file] of documents.entries()) {
+    problems.push(...repeatedDocument(ids, at).map(({ path, message }) => problemAt(file, path, message)));
+    problems.push(...(await problemsOf(file, { ids, modelLists }, output)));
+  }
   for (const problem of problems) {
     const { at, field, message } = problem;
     output.result(problem, field === '' ? `${at} ${message}` : `${at} ${field}: ${message}`);
@@ -43,7 +44,7 @@ interface Surroundings {
   readonly modelLists: readonly ModelList[];
 }
 
-function problemsOf(file: FileDocument, { ids, modelLists }: Surroundings, output: Output): FileProblem[] {
+async function problemsOf(file: FileDocument, { ids, modelLists }: Surroundings, output: Output): Promise<FileProblem[]> {
   const read = readDocument(file.value);
   if ('problems' in read) return read.problems.map(({ path, message }) => problemAt(file, path, message));
   const { document } = read;
@@ -58,7 +59,7 @@ function problemsOf(file: FileDocument, { ids, modelLists }: Surroundings, outpu
   }
   for (const { path, message } of doubtsAbout(document, modelLists))
     output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
-  return uncompilable(document).map(({ path, message }) => problemAt(file, path, message));
+  return (await uncompilable(document)).map(({ path, message }) => problemAt(file, path, message));
 }
 
 function problemAt(file: FileDocument, path: readonly string[], message: string): FileProblem {

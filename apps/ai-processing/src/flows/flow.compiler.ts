@@ -6,6 +6,7 @@ import type { Expression } from '#libs/expressions';
 import { LruMap } from '#libs/lru';
 import { ModelGateway } from '#libs/models';
 import type { Stored } from '#libs/persistence';
+import { compileSchema } from '#libs/schemas';
 import { compileStep } from './step.kinds.js';
 import type { StepServices, StepWork } from './step.js';
 
@@ -46,7 +47,7 @@ export class FlowCompiler {
     return {
       name,
       condition: optional(spec.on.when),
-      steps: compileSteps(spec, { models: this.models, expression }),
+      steps: compileSteps(spec, { models: this.models, expression, schema: (schema) => compileSchema(schema, { owner: tenant }) }),
       decision: optional(spec.decision),
     };
   }

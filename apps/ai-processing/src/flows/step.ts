@@ -2,6 +2,7 @@ import type { FlowStep, StepKind } from '#libs/contracts';
 import type { Expression } from '#libs/expressions';
 import type { Json } from '#libs/json';
 import type { ModelAttempt, ModelGateway } from '#libs/models';
+import type { CompiledSchema } from '#libs/schemas';
 import type { EventView } from './event.view.js';
 
 /** The data that a step works on. It is the same in every try of the step. */
@@ -51,6 +52,8 @@ export interface StepServices {
   readonly models: ModelGateway;
   /** Compiles an expression of the flow's tenant. @throws ExpressionInvalid */
   readonly expression: (text: string) => Expression;
+  /** Compiles a JSON Schema of the flow's tenant. @throws SchemaInvalid */
+  readonly schema: (schema: object) => CompiledSchema;
 }
 
 /** One kind of step, in `steps/<kind>.step.ts`: compiles its part of a flow document. */

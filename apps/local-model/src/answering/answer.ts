@@ -1,5 +1,5 @@
 import type { Json } from '#libs/json';
-import type { OutputSchema } from '#libs/models';
+import type { SchemaCheck } from '#libs/schemas';
 import { analyse } from '../analysis/analysis.js';
 import type { Analysis } from '../analysis/analysis.js';
 import { languageName } from '../analysis/language.js';
@@ -9,7 +9,7 @@ import { fillSchema } from './schema-filler.js';
 export type AnswerFormat =
   | { readonly kind: 'text' }
   | { readonly kind: 'json' }
-  | { readonly kind: 'schema'; readonly schema: OutputSchema };
+  | { readonly kind: 'schema'; readonly schema: Record<string, unknown>; readonly check: SchemaCheck };
 
 export type GeneratedAnswer = { readonly text: string } | { readonly refusal: string };
 
@@ -18,8 +18,8 @@ export function answer(inputs: readonly string[], format: AnswerFormat): Generat
   const analysis = analyse(inputs);
   if (format.kind === 'text') return { text: inWords(analysis) };
   if (format.kind === 'json') return { text: JSON.stringify(inJson(analysis)) };
-  const filled = fillSchema(format.schema.schema, analysis);
-  const problems = format.schema.problemsOf(filled);
+  const filled = fillSchema(format.schema, analysis);
+  const problems = format.check.problemsOf(filled);
   return problems.length === 0
     ? { text: JSON.stringify(filled) }
     : { refusal: `local/rules-1 cannot fill this schema from the text: ${problems.join('; ')}` };

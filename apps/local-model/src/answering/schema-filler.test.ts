@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compileSchema } from '#libs/models';
+import { compileCheck } from '#libs/schemas';
 import { analyse } from '../analysis/analysis.js';
 import { fillSchema } from './schema-filler.js';
 
@@ -178,7 +178,7 @@ describe('whatever the schema, the answer fits it', () => {
 
   it('where a list of entities is to be dates, and an order number reads as the year 10293', () => {
     const schema = { type: 'object', properties: { entities: { type: 'array', items: { type: 'string', format: 'date' } } } };
-    expect(compileSchema(schema).problemsOf(fillSchema(schema, analyse([complaint])))).toEqual([]);
+    expect(compileCheck(schema).problemsOf(fillSchema(schema, analyse([complaint])))).toEqual([]);
   });
 
   it('over many schemas and texts', { timeout: 30_000 }, () => {
@@ -190,7 +190,7 @@ describe('whatever the schema, the answer fits it', () => {
           required: ['result'],
           $defs: { shared: { type: 'string', maxLength: 10 } },
         };
-        expect(compileSchema(schema).problemsOf(fillSchema(schema, analyse([text])))).toEqual([]);
+        expect(compileCheck(schema).problemsOf(fillSchema(schema, analyse([text])))).toEqual([]);
       }),
       { numRuns: 60 },
     );
@@ -207,7 +207,7 @@ describe('whatever the schema, the answer fits it', () => {
         },
       },
     };
-    expect(compileSchema(schema).problemsOf(fillSchema(schema, analyse([complaint])))).toEqual([]);
+    expect(compileCheck(schema).problemsOf(fillSchema(schema, analyse([complaint])))).toEqual([]);
   });
 
   const letters = Array.from('abcdefghij');
@@ -220,7 +220,7 @@ describe('whatever the schema, the answer fits it', () => {
     ['a list of a thousand million', { type: 'array', minItems: 1e9, items: { type: 'array', minItems: 1e9, items: { type: 'string' } } }],
     ['a text of a thousand million characters', { type: 'string', minLength: 1e9 }],
   ])('or ends without fitting it, where it asks for more than an answer can hold: %s', (_name, schema) => {
-    expect(compileSchema(schema).problemsOf(fillSchema(schema as Record<string, unknown>, analyse([complaint])))).not.toEqual([]);
+    expect(compileCheck(schema).problemsOf(fillSchema(schema as Record<string, unknown>, analyse([complaint])))).not.toEqual([]);
   });
 
   it('with a pattern that a word of the text satisfies', () => {

@@ -1,5 +1,5 @@
 import type { Json } from '#libs/json';
-import { compileSchema } from '#libs/models';
+import { compileCheck } from '#libs/schemas';
 import type { Analysis } from '../analysis/analysis.js';
 import type { Entity } from '../analysis/entities.js';
 import { shortened } from '../analysis/summary.js';
@@ -253,7 +253,7 @@ class SchemaFiller {
 
   private matching(text: string, pattern: unknown): string | undefined {
     if (typeof pattern !== 'string') return undefined;
-    const wanted = compileSchema({ pattern });
+    const wanted = compileCheck({ pattern });
     const whole = [
       text,
       text.toLowerCase(),

@@ -11,6 +11,7 @@ import {
 import type { Inference, InferenceRequest, ModelAttempt } from '#libs/models';
 import { start } from '#libs/service';
 import type { RunningService } from '#libs/service';
+import { compileSchema } from '#libs/schemas';
 import { LocalModelModule } from '../local-model.module.js';
 import { localModelBasePath } from './completions.controller.js';
 
@@ -53,7 +54,7 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
     model: 'local/rules-1',
     instructions: 'Triage.',
     input,
-    outputSchema: schema,
+    outputSchema: compileSchema(schema),
     schemaName: 'triage',
     timeoutMs: 30_000,
     onAttempt: async (attempt) => void attempts.push(attempt),
@@ -143,7 +144,7 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
   });
 
   it('takes a refusal for one', async () => {
-    await expect(infer({ outputSchema: impossible })).rejects.toThrow('cannot fill this schema');
+    await expect(infer({ outputSchema: compileSchema(impossible) })).rejects.toThrow('cannot fill this schema');
   });
 
   describe('streaming', () => {
@@ -200,7 +201,7 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
     });
 
     it('takes a refusal for one', async () => {
-      await expect(stream({ outputSchema: impossible })).rejects.toThrow('cannot fill this schema');
+      await expect(stream({ outputSchema: compileSchema(impossible) })).rejects.toThrow('cannot fill this schema');
     });
   });
 

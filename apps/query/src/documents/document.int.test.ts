@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { documentKinds } from '#libs/contracts';
-import { uniqueName } from '#libs/testing';
+import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../../test/query/query-server.js';
+import { DocumentService } from './document.service.js';
 
 let server: QueryServer;
 beforeAll(async () => {
@@ -46,6 +48,45 @@ async function apply(tenant: string, documents: object[], dryRun = false): Promi
 }
 const changes = ({ changes: found }: Applied['applyDocuments']) =>
   found?.map(({ kind, change, version }) => `${kind} ${change} ${version}`);
+
+test('an apply whose caller has left changes nothing', async () => {
+  const tenant = uniqueName('tenant');
+  await apply(tenant, [document(tenant, 'Tenant', tenant, { displayName: 'Acme' })]);
+  const answered = async (): Promise<number> => {
+    const line = /^millrace_graphql_request_duration_seconds_count\{operation="mutation"\} (\d+)$/m;
+    return Number(line.exec(await (await fetch(`${server.url}/metrics`)).text())![1]);
+  };
+  const before = await answered();
+  const flows = Array.from({ length: 50 }, (_, at) =>
+    document(tenant, 'Flow', `flow-${at}`, { steps: [{ id: 'a', map: { expression: '1' } }] }),
+  );
+  const leaving = request(`${server.url}/graphql`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${server.operatorKey}`, 'millrace-tenant': tenant, 'content-type': 'application/json' },
+  });
+  leaving.on('error', () => undefined);
+  leaving.end(JSON.stringify({ query: mutation, variables: { documents: flows, dryRun: false } }), () => leaving.destroy());
+  await waitFor(async () => (await answered()) > before, { what: 'the end of the apply' });
+  const { documents } = await server.data<{ documents: object[] }>({ operatorIn: tenant }, '{ documents(kind: Flow) { name } }');
+  expect(documents).toEqual([]);
+});
+
+test('an apply that takes longer than a request may changes nothing after its answer', async () => {
+  const slow = await QueryServer.start({ graphqlTimeoutMs: 50 });
+  try {
+    const tenant = uniqueName('tenant');
+    const applied = vi.spyOn(slow.part(DocumentService), 'apply');
+    const alternatives = Array.from({ length: 100 }, (_, at) => ({ pattern: `^a{${at}}$` })); // each schema takes some 20 ms to compile
+    const flows = Array.from({ length: 50 }, (_, at) =>
+      document(tenant, 'Flow', `flow-${at}`, { steps: [{ id: 'a', validate: { input: 'event', schema: { anyOf: alternatives } } }] }),
+    );
+    const { status } = await slow.ask({ operatorIn: tenant }, mutation, { documents: flows, dryRun: false });
+    expect(status).toBe(503);
+    await expect(applied.mock.results[0]!.value).rejects.toThrow('nothing was changed');
+  } finally {
+    await slow.stop();
+  }
+});
 
 test('documents are created, then unchanged, then changed with what is different', async () => {
   const tenant = uniqueName('tenant');

@@ -22,8 +22,8 @@ export const documentPart = part({
       async ({ principal, get }, { kind, name }) =>
         (await get(DocumentService).list(principal, kind)).find((row) => row.name === name) ?? null,
     ),
-    handle(applyDocuments, async ({ principal, get }, input) => ({
-      ...(await get(DocumentService).apply(principal, input)),
+    handle(applyDocuments, async ({ principal, get, isAbandoned }, input) => ({
+      ...(await get(DocumentService).apply(principal, input, isAbandoned)),
       dryRun: input.dryRun,
     })),
     handle(removeDocument, async ({ principal, get }, input) => ({ change: await get(DocumentService).remove(principal, input) })),

@@ -4,7 +4,7 @@ import type { Principal, StoredApiKey } from '#libs/auth';
 import { NotFound, canHoldSecrets, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, unknownReferences } from '#libs/documents';
-import type { DocumentProblem, ModelList } from '#libs/documents';
+import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
 import { AuditTable } from '../audit/audit.table.js';
@@ -22,6 +22,7 @@ import type {
   RemoveDocumentInput,
 } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
+import { RequestAbandoned } from '../operations/request.errors.js';
 import { Turns } from './turns.js';
 
 /** A document as it is stored: its secrets are encrypted. */
@@ -53,9 +54,17 @@ export class DocumentService {
     return readable.map((row) => ({ ...row, document: this.secrets.resealed(row.document) }));
   }
 
-  /** All documents and removals, or none. A dry run does all of it and rolls back. */
-  async apply(principal: Principal, input: ApplyDocumentsInput): Promise<{ changes: DocumentChange[]; warnings: DocumentWarning[] }> {
-    const { documents, warnings } = await this.read(principal, input.documents);
+  /**
+   * All documents and removals, or none. A dry run does all of it and rolls back.
+   * @param isAbandoned asked while nothing is changed yet; true ends the work
+   * @throws RequestAbandoned
+   */
+  async apply(
+    principal: Principal,
+    input: ApplyDocumentsInput,
+    isAbandoned: () => boolean,
+  ): Promise<{ changes: DocumentChange[]; warnings: DocumentWarning[] }> {
+    const { documents, warnings } = await this.read(principal, input.documents, isAbandoned);
     return { changes: await this.saveAll(principal, documents, input), warnings };
   }
 
@@ -150,6 +159,7 @@ export class DocumentService {
   private async read(
     principal: Principal,
     inputs: readonly unknown[],
+    isAbandoned: () => boolean,
   ): Promise<{ documents: readonly Document[]; warnings: DocumentWarning[] }> {
     const violations: Violation[] = [];
     const warnings: DocumentWarning[] = [];
@@ -157,32 +167,26 @@ export class DocumentService {
     const ids = inputs.map(documentIdOf);
     const modelLists = await this.modelProviders.list(principal.tenant);
     for (const [at, input] of inputs.entries()) {
-      const { problems, doubts } = await this.turns.take(() => this.accept(principal, input, documents, modelLists));
+      const { problems, opened } = await this.turns.take(principal.tenant, () => this.accept(principal, input));
       violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
-      warnings.push(...doubts.map((doubt) => violation(at, doubt)));
+      if (opened === undefined) continue;
+      documents.push(opened);
+      violations.push(...(await uncompilable(opened)).map((problem) => violation(at, problem)));
+      warnings.push(...doubtsAbout(opened, modelLists).map((doubt) => violation(at, doubt)));
+      if (isAbandoned()) throw new RequestAbandoned();
     }
     refuse(violations);
     return { documents, warnings };
   }
 
-  /** Adds the document to `documents`. Returns what is wrong with it, and what is doubtful. */
-  private accept(
-    principal: Principal,
-    input: unknown,
-    documents: Document[],
-    modelLists: readonly ModelList[],
-  ): { problems: readonly DocumentProblem[]; doubts: readonly DocumentProblem[] } {
+  /** The document with its secrets in the clear, unless it has none to be known; and what is wrong with it. */
+  private accept(principal: Principal, input: unknown): { problems: readonly DocumentProblem[]; opened?: Document } {
     const read = readDocument(input);
-    if ('problems' in read) return { problems: read.problems, doubts: [] };
+    if ('problems' in read) return read;
     const { document } = read;
-    const problems = misplaced(principal, document);
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
-    documents.push(opened);
-    return {
-      problems: [...problems, ...(unreadable.length > 0 ? unreadable : uncompilable(opened))],
-      doubts: doubtsAbout(opened, modelLists),
-    };
+    return { problems: [...misplaced(principal, document), ...unreadable], opened };
   }
 
   private async save(

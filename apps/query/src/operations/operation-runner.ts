@@ -47,9 +47,12 @@ export class OperationRunner {
     private readonly providers: ModuleRef,
   ) {}
 
-  /** @throws CredentialMissing, CredentialInvalid, TenantForbidden, TenantNotNamed */
-  async contextFor({ authorization, tenant }: RequestCredentials): Promise<OperationContext> {
-    return new CallContext(await this.keys.authenticate(authorization, tenant), this.get);
+  /**
+   * @param hasCallerLeft default: it stays
+   * @throws CredentialMissing, CredentialInvalid, TenantForbidden, TenantNotNamed
+   */
+  async contextFor({ authorization, tenant }: RequestCredentials, hasCallerLeft = (): boolean => false): Promise<OperationContext> {
+    return new CallContext(await this.keys.authenticate(authorization, tenant), this.get, hasCallerLeft);
   }
 
   /**
@@ -72,12 +75,18 @@ export class OperationRunner {
 
 /** Its functions are properties, so that handlers can take them apart from it. */
 class CallContext implements OperationContext {
+  private isAnswered = false;
   private readonly loaders = new Map<Loader<unknown>, DataLoader<string, unknown>>();
 
   constructor(
     readonly principal: Principal,
     readonly get: Get,
+    private readonly hasCallerLeft: () => boolean,
   ) {}
+
+  readonly isAbandoned = (): boolean => this.isAnswered || this.hasCallerLeft();
+
+  readonly abandon = (): void => void (this.isAnswered = true);
 
   readonly load = <Row>(from: Loader<Row>, key: string): Promise<Row> => {
     const known = this.loaders.get(from) as DataLoader<string, Row> | undefined;

@@ -23,6 +23,10 @@ export interface OperationContext {
   readonly load: <Row>(from: Loader<Row>, key: string) => Promise<Row>;
   /** The entity with this id, of whichever kind the id's prefix says; null if there is none. */
   readonly find: (id: string) => Promise<{ id: string } | null>;
+  /** True if nobody waits for the answer any more: the caller left, or the door has answered. Work that takes long asks between its steps. */
+  readonly isAbandoned: () => boolean;
+  /** The door answers without the operation. */
+  readonly abandon: () => void;
 }
 
 type Handler = (context: OperationContext, input: never) => unknown;

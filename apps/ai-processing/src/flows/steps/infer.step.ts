@@ -2,8 +2,9 @@ import type { Step } from '../step.js';
 
 /** Calls a model. Its output fits the schema, or the step fails. */
 export const inferStep: Step<'infer'> = {
-  compile: (spec, id, { models, expression }) => {
+  compile: (spec, id, { models, expression, schema }) => {
     const input = expression(spec.input ?? 'event.data');
+    const outputSchema = schema(spec.output);
     return async (scope, { signal, call }) => {
       const data = (await input.evaluate(scope)) ?? null;
       const { output, responseModel, usage } = await call((record) =>
@@ -11,7 +12,7 @@ export const inferStep: Step<'infer'> = {
           model: spec.model,
           instructions: spec.instructions,
           input: data,
-          outputSchema: spec.output,
+          outputSchema,
           schemaName: id,
           temperature: spec.temperature,
           maxOutputTokens: spec.maxOutputTokens,

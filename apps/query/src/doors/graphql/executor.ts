@@ -62,6 +62,7 @@ export class Executor {
       return { result: await Promise.race([this.run(request), deadline]) };
     } catch (error) {
       if (!(error instanceof RequestTimedOut)) throw error;
+      request.context.abandon();
       return { refused: [asGraphQLError(error)] };
     } finally {
       clearTimeout(timer);

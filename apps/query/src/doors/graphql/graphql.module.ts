@@ -54,7 +54,7 @@ export function credentialsOf({ headers }: FastifyRequest): RequestCredentials {
 
 async function contextOf(operations: OperationRunner, request: FastifyRequest): Promise<GraphQLContext> {
   try {
-    return await operations.contextFor(credentialsOf(request));
+    return await operations.contextFor(credentialsOf(request), () => request.raw.socket.destroyed);
   } catch (error) {
     throw asHttpError(error);
   }

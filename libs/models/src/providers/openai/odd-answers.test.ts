@@ -4,6 +4,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compileSchema } from '#libs/schemas';
 import { ModelGateway } from '../../model-gateway.js';
 import type { ModelAttempt } from '../../model-gateway.js';
 import { mostHeldBytes } from './body-limits.js';
@@ -433,7 +434,12 @@ async function callOnce(answer: OddAnswer): Promise<{ attempt: ModelAttempt; out
     model: 'm',
     instructions: 'Judge.',
     input: 'Lovely.',
-    outputSchema: { type: 'object', properties: { mood: { enum: ['good', 'bad'] } }, required: ['mood'], additionalProperties: false },
+    outputSchema: compileSchema({
+      type: 'object',
+      properties: { mood: { enum: ['good', 'bad'] } },
+      required: ['mood'],
+      additionalProperties: false,
+    }),
     schemaName: 'mood',
     timeoutMs: 30_000,
     signal: first.signal,

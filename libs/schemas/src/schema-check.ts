@@ -1,21 +1,22 @@
-import { hash } from 'node:crypto';
 import { Ajv, Name, _ } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { CodeKeywordDefinition, ErrorObject, FuncKeywordDefinition, KeywordCxt, ValidateFunction } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
 import { RE2JS } from 're2js';
 import { asDoubles } from '#libs/json';
-import { LruMap } from '#libs/lru';
-import { SchemaInvalid, requireAffordable, withCosts } from './json-schema.js';
-import { fitsStrictSubset } from './strict-subset.js';
+import { SchemaRefused, requireAffordable, withCosts } from './json-schema.js';
 
-/** A compiled schema that checks outputs. */
-export interface OutputSchema {
-  readonly schema: Record<string, unknown>;
-  /** True if a provider can enforce it; see {@link fitsStrictSubset}. */
-  readonly strict: boolean;
-  /** Returns the problems of a value, one line each; none if it fits. At most ten. A lossless number counts as the nearest double. Lines quote the schema, never the value. */
+// The processes that check values load this, too (schema.program.ts), so it imports nothing that takes long to load.
+
+/** A compiled schema that checks values in the thread of the caller. */
+export interface SchemaCheck {
+  /**
+   * Returns the problems of a value, one line each; none if it fits. At most ten. A lossless number counts as the nearest double. Lines quote the
+   * schema, never the value.
+   */
   problemsOf(value: unknown): string[];
+  /** The same in at most so many steps; undefined if they do not suffice. */
+  problemsWithin(steps: number, value: unknown): string[] | undefined;
 }
 
 const problemLimit = 10;
@@ -23,7 +24,7 @@ const problemLimit = 10;
 const lineLimit = 500;
 
 /**
- * Steps that one check of a value may take; about 100 ms. A step is a schema that is applied, an item of its lists, a part of a text, and at each
+ * Steps that the check of a value may take; about 100 ms. A step is a schema that is applied, an item of its lists, a part of a text, and at each
  * schema every problem found so far, because collecting problems takes time quadratic in their number.
  */
 const stepLimit = 4_000_000;
@@ -124,53 +125,90 @@ function boundFormat(ajv: Ajv, name: string, check: (text: string) => boolean): 
 
 /**
  * JSON Schema: draft 2020-12, or draft-07 where `$schema` says so, as many generators still do.
- * @throws SchemaInvalid if the schema is invalid, or too expensive to check values with
+ * @throws SchemaRefused if the schema is invalid, or too expensive to check values with
  */
-export function compileSchema(schema: object): OutputSchema {
+export function compileCheck(schema: object): SchemaCheck {
   requireAffordable(schema);
   const validate = validatorOf(schema);
   return {
-    schema: schema as Record<string, unknown>,
-    strict: fitsStrictSubset(schema),
-    problemsOf: (value) => problemsWith(validate, asDoubles(value)),
+    problemsOf: (value) => {
+      const found = problemsWithin(stepLimit, validate, value);
+      if (Array.isArray(found)) return found;
+      const first = found.found.slice(0, 1).map((problem) => `; the first problem found: ${describe(problem)}`);
+      return [`the answer takes more than ${stepLimit} steps to check with this schema${first.join('')}`];
+    },
+    problemsWithin: (steps, value) => {
+      const found = problemsWithin(steps, validate, value);
+      return Array.isArray(found) ? found : undefined;
+    },
   };
 }
 
-function problemsWith(validate: ValidateFunction, value: unknown): string[] {
-  budget.left = stepLimit;
+function problemsWithin(steps: number, validate: ValidateFunction, value: unknown): string[] | CheckTooExpensive {
+  budget.left = steps;
   try {
-    return validate(value) ? [] : (validate.errors ?? []).slice(0, problemLimit).map(describe);
+    return validate(asDoubles(value)) ? [] : (validate.errors ?? []).slice(0, problemLimit).map(describe);
   } catch (error) {
     if (error instanceof RangeError) return ['the answer is nested too deep to be checked with this schema'];
-    if (!(error instanceof CheckTooExpensive)) throw error;
-    const first = error.found.slice(0, 1).map((found) => `; the first problem found: ${describe(found)}`);
-    return [`the answer takes more than ${stepLimit} steps to check with this schema${first.join('')}`];
+    if (error instanceof CheckTooExpensive) return error;
+    throw error;
   }
 }
 
-function validatorOf(schema: object): ValidateFunction {
-  // Each schema has its own Ajv instance: two versions of a document repeat their `$id`s, which one instance refuses.
-  const ajv = new (isDraft07(schema) ? Ajv : Ajv2020)({
+function validatorOf(given: object): ValidateFunction {
+  budget.left = Infinity; // Ajv checks the schema itself
+  try {
+    const schema = asDoubles(given) as object;
+    const draft = draftOf(schema);
+    void draft.meta.validateSchema(schema, true); // throws
+    // Each schema has its own Ajv instance: two versions of a document repeat their `$id`s, which one instance refuses.
+    return ajvFor(draft.Validator)
+      .addKeyword(cost)
+      .compile(withCosts(schema, costKeyword) as object);
+  } catch (error) {
+    const reason = error instanceof RangeError ? 'is nested too deep' : (error as Error).message;
+    throw new SchemaRefused(reason, { cause: error });
+  }
+}
+
+/** A draft of JSON Schema. */
+class Draft {
+  private checksSchemas: Ajv | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly Validator: typeof Ajv | typeof Ajv2020,
+  ) {}
+
+  /** Checks schemas with the schema of the draft, which takes ten milliseconds to compile. */
+  get meta(): Ajv {
+    return (this.checksSchemas ??= ajvFor(this.Validator));
+  }
+}
+
+const draft202012 = new Draft('https://json-schema.org/draft/2020-12/schema', Ajv2020);
+const drafts = [draft202012, new Draft('http://json-schema.org/draft-07/schema', Ajv)];
+
+function draftOf(schema: { $schema?: unknown }): Draft {
+  const { $schema: named = draft202012.id } = schema;
+  const draft = drafts.find(({ id }) => named === id || named === `${id}#`);
+  if (draft === undefined) throw new Error(`$schema must be one of ${drafts.map(({ id }) => id).join(', ')}`);
+  return draft;
+}
+
+function ajvFor(Validator: typeof Ajv | typeof Ajv2020): Ajv {
+  const ajv = new Validator({
     strict: false,
     allErrors: true,
     inlineRefs: false,
     logger: false,
+    validateSchema: false, // with a schema compiled for it anew
     code: { regExp: linearPatterns },
   });
-  ajv.removeKeyword(uniqueItems.keyword).addKeyword(uniqueItems).addKeyword(cost);
+  ajv.removeKeyword(uniqueItems.keyword).addKeyword(uniqueItems);
   ajvFormats.default(ajv);
   boundFormats(ajv);
-  budget.left = Infinity; // Ajv checks the schema itself
-  try {
-    return ajv.compile(withCosts(schema, costKeyword) as object);
-  } catch (error) {
-    const reason = error instanceof RangeError ? 'is nested too deep' : (error as Error).message;
-    throw new SchemaInvalid(reason, error);
-  }
-}
-
-function isDraft07(schema: object): boolean {
-  return '$schema' in schema && typeof schema.$schema === 'string' && schema.$schema.includes('draft-07');
+  return ajv;
 }
 
 function describe(error: ErrorObject): string {
@@ -184,22 +222,4 @@ function lineOf({ instancePath, message, keyword, params }: ErrorObject): string
   if (keyword === 'const') return `${path} must be ${JSON.stringify(params['allowedValue'])}`;
   if (keyword === 'additionalProperties') return `${path} must have no other properties than the schema names`;
   return `${path} ${message ?? `fails ${keyword}`}`;
-}
-
-/** Compiles each schema once: compiling takes milliseconds, checking takes microseconds. Evicts the least recently used one. */
-export class CompiledSchemas {
-  private readonly byIdentity = new WeakMap<object, OutputSchema>();
-  private readonly byDigest: LruMap<string, OutputSchema>;
-
-  constructor(limit = 1_000) {
-    this.byDigest = new LruMap(limit);
-  }
-
-  of(schema: object): OutputSchema {
-    const known = this.byIdentity.get(schema);
-    if (known !== undefined) return known;
-    const compiled = this.byDigest.getOrMake(hash('sha256', JSON.stringify(schema)), () => compileSchema(schema));
-    this.byIdentity.set(schema, compiled);
-    return compiled;
-  }
 }

@@ -2,32 +2,31 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { availableParallelism, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
-import type { Json } from '#libs/json';
 import { startTimer } from '#libs/time';
-import type { EvaluationLimits } from './evaluation.js';
 import { timeUsedUp } from './evaluation-messages.js';
-import type { EvaluationAnswer, EvaluationRequest } from './evaluation-messages.js';
-import { ExpressionFailed } from './expression.errors.js';
+import type { EvaluationAnswer, EvaluationRequest, ProcessorLimits } from './evaluation-messages.js';
+import type { EvaluationResult } from './evaluation-program.js';
 
 interface Job {
   readonly owner: string;
   readonly text: string;
-  readonly limits: EvaluationLimits;
+  readonly limits: ProcessorLimits;
   readonly input: unknown;
   readonly resolve: (answer: EvaluationAnswer) => void;
 }
 
 export interface EvaluationProcessesOptions {
+  /** The module that says what a text means: an `EvaluationProgram` in a file beside the caller's, by its compiled name. */
+  readonly program: URL;
   /** Most evaluations at a time; there is at most one process more. Default: the number of cores, at most 4. */
   readonly atOnce?: number;
-  /** Most memory of a process for the values of expressions, in MiB. Default 128. */
+  /** Most memory of a process for values, in MiB. Default 128. */
   readonly memoryMegabytes?: number;
 }
 
 /**
- * The niceness of the processes. Beside a process that wants all of a core, one of this niceness gets about a tenth of it, so expressions do not take
+ * The niceness of the processes. Beside a process that wants all of a core, one of this niceness gets about a tenth of it, so tenants do not take
  * the cores from the services.
  */
 const niceness = 10;
@@ -39,16 +38,15 @@ const niceness = 10;
 const waitFactor = 10;
 
 /** The processes run compiled code: where this code is run as TypeScript, that of the last build. */
-const mainFile = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith('.ts') ? '../../../dist/libs/expressions/src/evaluation.main.js' : './evaluation.main.js',
-    import.meta.url,
-  ),
-);
+function compiledCode(url: URL): URL {
+  return import.meta.url.endsWith('.ts') ? new URL(url.href.replace(/\/libs\/(?=[^/]+\/src\/[^/]+$)/, '/dist/libs/')) : url;
+}
+
+const mainFile = fileURLToPath(compiledCode(new URL('./evaluation.main.js', import.meta.url)));
 
 /**
- * Evaluates expressions in processes that end when one takes too much time or memory: an engine that runs out of memory ends its process, with all
- * its evaluators. The processes start when they are needed, and do not keep this one alive.
+ * Evaluates what tenants wrote, such as expressions, in processes that end when one takes too much time or memory: an engine that runs out of memory
+ * ends its process, with all its evaluators. The processes start when they are needed, and do not keep this one alive.
  *
  * Each owner has at most one evaluation under way, and owners take turns, so that one of them cannot keep the others waiting. Beside the processes
  * that evaluate one more is started. An owner whose process had to end waits until another one has taken its place, and takes none from the others.
@@ -61,14 +59,16 @@ export class EvaluationProcesses {
   private underWay = 0;
   private readonly atOnce: number;
   private readonly memoryMegabytes: number;
+  private readonly program: URL;
 
-  constructor({ atOnce = Math.min(availableParallelism(), 4), memoryMegabytes = 128 }: EvaluationProcessesOptions = {}) {
+  constructor({ program, atOnce = Math.min(availableParallelism(), 4), memoryMegabytes = 128 }: EvaluationProcessesOptions) {
+    this.program = compiledCode(program);
     this.atOnce = atOnce;
     this.memoryMegabytes = memoryMegabytes;
   }
 
-  /** @throws ExpressionFailed */
-  async evaluate(owner: string, { text, limits }: Omit<EvaluationRequest, 'input'>, input: unknown): Promise<Json | undefined> {
+  /** @throws Error for a defect only */
+  async evaluate(owner: string, { text, limits }: Omit<EvaluationRequest, 'input'>, input: unknown): Promise<EvaluationResult> {
     const answer = await new Promise<EvaluationAnswer>((resolve) => {
       const job = { owner, text, limits, input, resolve };
       const jobs = this.waiting.get(owner);
@@ -77,8 +77,8 @@ export class EvaluationProcesses {
       this.assign();
     });
     if ('defect' in answer) throw new Error(answer.defect);
-    if ('failure' in answer) throw new ExpressionFailed(text, answer.failure);
-    return answer.value === undefined ? undefined : parseStoredJson(answer.value);
+    if ('failure' in answer) return answer;
+    return { value: answer.value === undefined ? undefined : parseStoredJson(answer.value) };
   }
 
   private assign(): void {
@@ -111,7 +111,7 @@ export class EvaluationProcesses {
   }
 
   private start(): EvaluationProcess {
-    return new EvaluationProcess(this.memoryMegabytes);
+    return new EvaluationProcess(this.program, this.memoryMegabytes);
   }
 
   private async run(evaluator: EvaluationProcess, job: Job): Promise<void> {
@@ -144,11 +144,11 @@ function textOf(input: unknown): string | EvaluationAnswer {
   try {
     return JSON.stringify(input ?? null);
   } catch (error) {
-    return { failure: { reason: `The input cannot be written as JSON: ${messageOf(error)}`, limit: 'depth', cause: error } };
+    return { failure: { reason: `The input cannot be written as JSON: ${String(error)}`, limit: 'depth', cause: error } };
   }
 }
 
-/** One process. It evaluates one expression at a time. */
+/** One process. It evaluates one text at a time. */
 class EvaluationProcess {
   hasEnded = false;
   isReady = false;
@@ -156,10 +156,13 @@ class EvaluationProcess {
   readonly ready: Promise<void>;
   private readonly child: ChildProcess;
   private settle: (answer: EvaluationAnswer) => void = () => undefined;
-  private timeUsedUp: EvaluationAnswer = { defect: 'the process for expressions measured time although it evaluated nothing' };
+  private timeUsedUp: EvaluationAnswer = { defect: 'the process for evaluations measured time although it evaluated nothing' };
 
-  constructor(private readonly memoryMegabytes: number) {
-    this.child = fork(mainFile, {
+  constructor(
+    program: URL,
+    private readonly memoryMegabytes: number,
+  ) {
+    this.child = fork(mainFile, [program.href], {
       // The options of this process may resolve imports to sources, or open a debugger.
       execArgv: [`--max-old-space-size=${memoryMegabytes}`, '--max-semi-space-size=8'],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -177,14 +180,14 @@ class EvaluationProcess {
       this.settle(answer);
       resolve();
     };
-    this.child.on('error', (error) => end({ defect: `the process for expressions failed: ${error.message}` }));
+    this.child.on('error', (error) => end({ defect: `the process for evaluations failed: ${error.message}` }));
     this.child.on('exit', (status, signal) => end(this.answerAtEnd(status, signal)));
     this.keepAlive(false);
   }
 
   /** Asked when the process is ready. Never rejects. */
   async evaluate(request: EvaluationRequest): Promise<EvaluationAnswer> {
-    if (this.hasEnded) return { defect: 'the process for expressions ended before it could begin' };
+    if (this.hasEnded) return { defect: 'the process for evaluations ended before it could begin' };
     const { timeoutMs } = request.limits;
     const { promise, resolve } = Promise.withResolvers<EvaluationAnswer>();
     this.settle = resolve;
@@ -219,7 +222,7 @@ class EvaluationProcess {
     const isMemory = signal === 'SIGABRT' || signal === 'SIGKILL' || signal === 'SIGTRAP' || status === 134;
     return isMemory
       ? { failure: { reason: `It needed more memory than ${this.memoryMegabytes} MiB`, limit: 'memory' } }
-      : { defect: `the process for expressions ended with ${status ?? signal}` };
+      : { defect: `the process for evaluations ended with ${status ?? signal}` };
   }
 }
 

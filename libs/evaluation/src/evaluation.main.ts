@@ -1,23 +1,20 @@
 import { parseStoredJson } from '#libs/json';
 import { LruMap } from '#libs/lru';
-import { compileEvaluation } from './evaluation.js';
-import type { Evaluation } from './evaluation.js';
 import type { EvaluationAnswer, EvaluationRequest } from './evaluation-messages.js';
+import type { EvaluationProgram, Evaluator } from './evaluation-program.js';
 import { ProcessorTime } from './processor-time.js';
 
-// The process that evaluates expressions which could take long. It answers one request after the other, and may be killed at any time.
+// The process that evaluates what could take long. It answers one request after the other, and may be killed at any time.
 
+const { compile } = (await import(process.argv[2]!)) as EvaluationProgram;
 const time = new ProcessorTime();
-const compiled = new LruMap<string, Evaluation>(500);
+const compiled = new LruMap<string, Evaluator>(500);
 
-function compile({ text, limits }: EvaluationRequest): Evaluation {
-  return compiled.getOrMake(`${JSON.stringify(limits)} ${text}`, () => compileEvaluation(text, limits, () => time.allowedMs()));
-}
-
-async function answer(request: EvaluationRequest): Promise<EvaluationAnswer> {
-  time.start(request.limits.timeoutMs);
+async function answer({ text, limits, input }: EvaluationRequest): Promise<EvaluationAnswer> {
+  time.start(limits.timeoutMs);
   try {
-    const result = await compile(request).evaluate(parseStoredJson(request.input));
+    const evaluate = compiled.getOrMake(`${JSON.stringify(limits)} ${text}`, () => compile(text, limits, () => time.allowedMs()));
+    const result = await evaluate(parseStoredJson(input));
     if ('failure' in result) return { failure: { reason: result.failure.reason, limit: result.failure.limit } };
     return { value: result.value === undefined ? undefined : JSON.stringify(result.value) };
   } catch (error) {
@@ -27,7 +24,7 @@ async function answer(request: EvaluationRequest): Promise<EvaluationAnswer> {
   }
 }
 
-process.title = 'millrace expressions';
+process.title = 'millrace evaluation';
 // A signal to the whole group, such as Ctrl-C, is for the parent, which may still need answers.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => process.exit(0));

@@ -1,11 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { getPriority } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { compileExpression } from './expression.js';
+import { ExpressionFailed, compileExpression } from '#libs/expressions';
 import { EvaluationProcesses } from './evaluation-processes.js';
-import { ExpressionFailed } from './expression.errors.js';
 
+/** The program of expressions; any would do. */
+const program = new URL('../../expressions/src/expression.program.js', import.meta.url);
 const limits = { timeoutMs: 1_000, depth: 200, items: 100_000, values: 1_000_000 };
+/** The value, or the failure as an error. */
+async function valueOf(evaluation: ReturnType<EvaluationProcesses['evaluate']>): Promise<unknown> {
+  const result = await evaluation;
+  if ('failure' in result) throw Object.assign(new Error(result.failure.reason), { limit: result.failure.limit });
+  return result.value;
+}
+
 const numbers = (length: number): number[] => Array.from({ length }, (_, at) => at);
 
 /** Each needs minutes, or more memory than there is, in one step that no clock of JSONata interrupts. */
@@ -40,11 +48,10 @@ test.each(hostile)(
 );
 
 test('an owner has one evaluation under way, so that it cannot keep another one waiting', async () => {
-  const processes = new EvaluationProcesses({ atOnce: 2 });
+  const processes = new EvaluationProcesses({ program, atOnce: 2 });
   const finished: string[] = [];
   const evaluate = (owner: string, text: string): Promise<unknown> =>
-    processes
-      .evaluate(owner, { text, limits: { ...limits, timeoutMs: 300 } }, { t: '<'.repeat(60_000), n: 3 })
+    valueOf(processes.evaluate(owner, { text, limits: { ...limits, timeoutMs: 300 } }, { t: '<'.repeat(60_000), n: 3 }))
       .catch((error: unknown) => error)
       .finally(() => finished.push(owner));
   const busy = [1, 2, 3].map(() => evaluate('hostile', '$match(t, /<[^>]*>|./)'));
@@ -55,26 +62,26 @@ test('an owner has one evaluation under way, so that it cannot keep another one 
 }, 30_000);
 
 test('after a process was killed, the next evaluation has a new one', async () => {
-  const processes = new EvaluationProcesses({ atOnce: 1 });
-  const evaluate = (text: string): Promise<unknown> => processes.evaluate('a', { text, limits }, { t: '<'.repeat(60_000) });
+  const processes = new EvaluationProcesses({ program, atOnce: 1 });
+  const evaluate = (text: string): Promise<unknown> => valueOf(processes.evaluate('a', { text, limits }, { t: '<'.repeat(60_000) }));
   await expect(evaluate('$match(t, /<[^>]*>|./)')).rejects.toThrow('It took longer than 1000 ms');
   expect(await evaluate('$sum([1..10])')).toBe(55);
 }, 30_000);
 
 test('what a process computes is what this one would: values, no value, and why not', async () => {
-  const processes = new EvaluationProcesses({ atOnce: 1 });
-  const evaluate = (text: string, input: unknown): Promise<unknown> => processes.evaluate('a', { text, limits }, input);
+  const processes = new EvaluationProcesses({ program, atOnce: 1 });
+  const evaluate = (text: string, input: unknown): Promise<unknown> => valueOf(processes.evaluate('a', { text, limits }, input));
   expect(await evaluate('{ "a": a, "n": null }', { a: [1, 'x', true] })).toStrictEqual({ a: [1, 'x', true], n: null });
   expect(await evaluate('nothing', {})).toBeUndefined();
-  await expect(evaluate('$number(a)', { a: 'x' })).rejects.toThrow(`Unable to cast value to a number: "x", in the expression '$number(a)'`);
+  await expect(evaluate('$number(a)', { a: 'x' })).rejects.toThrow(`Unable to cast value to a number: "x"`);
 }, 30_000);
 
-/** The processes for expressions that this one has started, except those in `others`. */
+/** The processes for evaluations that this one has started, except those in `others`. */
 function childrenBeside(others: ReadonlySet<number>): number[] {
   const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' }).split('\n');
   return lines.flatMap((line) => {
     const [, pid, parent, state, name] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
-    const isOne = Number(parent) === process.pid && !state!.startsWith('Z') && /evaluation\.main|millrace expressions/.test(name!);
+    const isOne = Number(parent) === process.pid && !state!.startsWith('Z') && /evaluation\.main|millrace evaluation/.test(name!);
     return isOne && !others.has(Number(pid)) ? [Number(pid)] : [];
   });
 }
@@ -84,11 +91,11 @@ describe('processes', () => {
   let processes: EvaluationProcesses;
   const hostileText = '$match(t, /<[^>]*>|./)';
   const evaluate = (owner: string, text: string, timeoutMs = 200): Promise<unknown> =>
-    processes.evaluate(owner, { text, limits: { ...limits, timeoutMs } }, { t: '<'.repeat(60_000) });
+    valueOf(processes.evaluate(owner, { text, limits: { ...limits, timeoutMs } }, { t: '<'.repeat(60_000) }));
 
   beforeEach(() => {
     others = new Set(childrenBeside(new Set()));
-    processes = new EvaluationProcesses({ atOnce: 1 });
+    processes = new EvaluationProcesses({ program, atOnce: 1 });
   });
 
   test('leave the processor to others', async () => {

@@ -1,13 +1,7 @@
-import { DomainError } from '#libs/contracts';
+// The processes that check values load this, too (schema.program.ts), so it imports nothing that takes long to load.
 
 /** The object is not a JSON Schema, or one that is too expensive to check values with. */
-export class SchemaInvalid extends DomainError {
-  readonly code = 'document.invalid';
-
-  constructor(reason: string, cause?: unknown) {
-    super(reason, { cause });
-  }
-}
+export class SchemaRefused extends Error {}
 
 /** A schema that is an object; the others are `true` and `false`. */
 export type SchemaNode = Readonly<Record<string, unknown>>;
@@ -146,21 +140,24 @@ const priceLimit = 10_000;
  * Refuses a schema that would take a value of any size hours to check or exhaust the stack: too many schemas, too deep, references that
  * multiply (`allOf` with the same reference twice, in 24 steps, is 16 million checks of one value) or that lead back to the same value. A
  * recursive schema that multiplies with each level of the value is not found here: checking counts its steps.
- * @throws SchemaInvalid
+ * @returns the number of schemas within it
+ * @throws SchemaRefused
  */
-export function requireAffordable(schema: object): void {
+export function requireAffordable(schema: object): number {
   const references = new References(schema as SchemaNode);
   references.requireDepth();
   if (references.highestPrice() > priceLimit) {
-    throw new SchemaInvalid(`more than ${priceLimit} of its schemas apply to the same value; combine less by allOf, anyOf, oneOf and $ref`);
+    throw new SchemaRefused(`more than ${priceLimit} of its schemas apply to the same value; combine less by allOf, anyOf, oneOf and $ref`);
   }
+  return references.size;
 }
 
 class References {
   private readonly resources = new Map<SchemaNode, SchemaNode>();
   private readonly byId = new Map<string, SchemaNode>();
   private readonly byAnchor = new Map<string, SchemaNode[]>();
-  private size = 0;
+  /** Number of schemas. */
+  size = 0;
   private readonly prices = new Map<SchemaNode, number | 'open'>();
 
   constructor(private readonly root: SchemaNode) {
@@ -174,7 +171,7 @@ class References {
 
   private price(node: SchemaNode): number {
     const known = this.prices.get(node);
-    if (known === 'open') throw new SchemaInvalid('a $ref leads back to itself for the same value, so no check would end');
+    if (known === 'open') throw new SchemaRefused('a $ref leads back to itself for the same value, so no check would end');
     if (known !== undefined) return known;
     this.prices.set(node, 'open');
     let price = 1;
@@ -189,7 +186,7 @@ class References {
     const visit = (node: SchemaNode, depth: number): void => {
       if (met.has(node)) return;
       met.add(node);
-      if (depth > depthLimit) throw new SchemaInvalid(`is nested more than ${depthLimit} levels deep, references included`);
+      if (depth > depthLimit) throw new SchemaRefused(`is nested more than ${depthLimit} levels deep, references included`);
       for (const target of this.targetsOf(node)) visit(target, depth + 1);
       for (const { schema } of partsOf(node)) if (isNode(schema)) visit(schema, depth + 1);
     };
@@ -197,13 +194,13 @@ class References {
   }
 
   private collect(node: SchemaNode, enclosing: SchemaNode, depth: number): void {
-    if (depth > depthLimit) throw new SchemaInvalid(`is nested more than ${depthLimit} levels deep`);
+    if (depth > depthLimit) throw new SchemaRefused(`is nested more than ${depthLimit} levels deep`);
     const { $id, $anchor, $dynamicAnchor } = node;
     const isResource = typeof $id === 'string' && !$id.startsWith('#');
     const resource = isResource ? node : enclosing;
     this.resources.set(node, resource);
     this.size += 1;
-    if (this.size > sizeLimit) throw new SchemaInvalid(`has more than ${sizeLimit} schemas within it`);
+    if (this.size > sizeLimit) throw new SchemaRefused(`has more than ${sizeLimit} schemas within it`);
     if (isResource) this.byId.set($id.replace(/#$/, ''), node);
     const anchors = [$anchor, $dynamicAnchor, typeof $id === 'string' && !isResource ? $id.slice(1) : undefined];
     for (const anchor of anchors) {
@@ -212,7 +209,7 @@ class References {
     for (const keyword of ['anyOf', 'oneOf']) {
       const alternatives = node[keyword];
       if (Array.isArray(alternatives) && alternatives.length > alternativesLimit) {
-        throw new SchemaInvalid(`has more than ${alternativesLimit} alternatives in one ${keyword}`);
+        throw new SchemaRefused(`has more than ${alternativesLimit} alternatives in one ${keyword}`);
       }
     }
     for (const { schema } of partsOf(node)) if (isNode(schema)) this.collect(schema, resource, depth + 1);
@@ -247,7 +244,7 @@ class References {
 
 /**
  * Follows a JSON Pointer (RFC 6901) through keywords that hold schemas.
- * @throws SchemaInvalid if it leads through anything else, such as the value of `const`
+ * @throws SchemaRefused if it leads through anything else, such as the value of `const`
  */
 function schemaAt(resource: SchemaNode, pointer: string, reference: string): SchemaNode | undefined {
   const steps = pointer.slice(1).split('/').map(unescaped);
@@ -268,8 +265,8 @@ function schemaAt(resource: SchemaNode, pointer: string, reference: string): Sch
   return isNode(node) ? node : undefined;
 }
 
-function noSchemaAt(reference: string): SchemaInvalid {
-  return new SchemaInvalid(`can't resolve reference ${reference}: no schema stands there`);
+function noSchemaAt(reference: string): SchemaRefused {
+  return new SchemaRefused(`can't resolve reference ${reference}: no schema stands there`);
 }
 
 function unescaped(step: string): string {

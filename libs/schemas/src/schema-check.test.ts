@@ -1,22 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import { SchemaInvalid, unknownKeywords } from './json-schema.js';
-import { CompiledSchemas, compileSchema } from './output-schema.js';
+import { SchemaRefused, unknownKeywords } from './json-schema.js';
+import { compileCheck } from './schema-check.js';
 
-describe('compileSchema', () => {
+describe('compileCheck', () => {
   it('judges by draft 2020-12, formats included', () => {
-    const schema = compileSchema({ type: 'array', prefixItems: [{ type: 'string', format: 'email' }], items: false });
+    const schema = compileCheck({ type: 'array', prefixItems: [{ type: 'string', format: 'email' }], items: false });
     expect(schema.problemsOf(['a@b.example'])).toEqual([]);
     expect(schema.problemsOf(['nobody'])).toEqual(['/0 must match format "email"']);
     expect(schema.problemsOf(['a@b.example', 1])).toHaveLength(1);
   });
 
+  it('refuses a draft that it does not know, and names those that it does', () => {
+    expect(() => compileCheck({ $schema: 'http://json-schema.org/draft-04/schema#' })).toThrow(
+      '$schema must be one of https://json-schema.org/draft/2020-12/schema, http://json-schema.org/draft-07/schema',
+    );
+    expect(() => compileCheck({ $schema: 'https://json-schema.org/draft/2020-12/schema#/allOf/0' })).toThrow('$schema must be one of');
+  });
+
   it('judges by draft-07 where the schema says that it is one', () => {
-    const schema = compileSchema({ $schema: 'http://json-schema.org/draft-07/schema#', type: 'array', items: [{ type: 'string' }] });
+    const schema = compileCheck({ $schema: 'http://json-schema.org/draft-07/schema#', type: 'array', items: [{ type: 'string' }] });
     expect(schema.problemsOf([1])).toEqual(['/0 must be string']);
   });
 
   it('takes no longer over a pattern that would explode, whatever the text', () => {
-    const schema = compileSchema({ type: 'string', pattern: '^(\\w+\\s?)+$' });
+    const schema = compileCheck({ type: 'string', pattern: '^(\\w+\\s?)+$' });
     const startedAt = performance.now();
     expect(schema.problemsOf(`${'word '.repeat(5_000)}!`)).toHaveLength(1);
     expect(schema.problemsOf('two words')).toEqual([]);
@@ -24,7 +31,7 @@ describe('compileSchema', () => {
   });
 
   it('tells several patterns of one schema apart', () => {
-    const schema = compileSchema({
+    const schema = compileCheck({
       properties: { a: { pattern: '^a$' }, b: { pattern: '^b$' } },
       patternProperties: { '^n': { type: 'number' } },
     });
@@ -33,21 +40,21 @@ describe('compileSchema', () => {
   });
 
   it('refuses a pattern that only a backtracking engine could run', () => {
-    expect(() => compileSchema({ type: 'string', pattern: '(?=x)y' })).toThrow(/invalid perl operator|\(\?=/i);
+    expect(() => compileCheck({ type: 'string', pattern: '(?=x)y' })).toThrow(/invalid perl operator|\(\?=/i);
   });
 
   it('refuses what is no schema', () => {
-    expect(() => compileSchema({ type: 'strnig' })).toThrow(/type/);
+    expect(() => compileCheck({ type: 'strnig' })).toThrow(/type/);
   });
 
   it('lets two schemas have one $id, as two versions of a document do', () => {
-    const at = (maximum: number) => compileSchema({ $id: 'https://millrace.example/score', type: 'number', maximum });
+    const at = (maximum: number) => compileCheck({ $id: 'https://millrace.example/score', type: 'number', maximum });
     expect(at(1).problemsOf(5)).toHaveLength(1);
     expect(at(10).problemsOf(5)).toEqual([]);
   });
 
   it('tells items apart by what they say, not by the order of their keys, in linear time', () => {
-    const unique = compileSchema({ type: 'array', uniqueItems: true });
+    const unique = compileCheck({ type: 'array', uniqueItems: true });
     expect(unique.problemsOf([1, '1', [1], ['1'], { a: 1, b: 2 }, { a: 1 }, null, 'null', true])).toEqual([]);
     expect(
       unique.problemsOf([
@@ -56,7 +63,7 @@ describe('compileSchema', () => {
       ]),
     ).toEqual(['the answer must NOT have duplicate items']);
     expect(unique.problemsOf(['x', 1, 'x'])).toHaveLength(1);
-    expect(compileSchema({ type: 'array', uniqueItems: false }).problemsOf([1, 1])).toEqual([]);
+    expect(compileCheck({ type: 'array', uniqueItems: false }).problemsOf([1, 1])).toEqual([]);
     expect(unique.problemsOf(Array.from({ length: 100_000 }, (_, at) => ({ at })))).toEqual([]); // Ajv's own takes minutes
   });
 });
@@ -110,21 +117,21 @@ describe('the price of a schema', () => {
     ['a reference into a value', { const: { allOf: [{ $ref: '#/const' }] }, $ref: '#/const' }, /no schema stands there/],
     ['a reference into an unknown keyword', { nothing: { a: { $ref: '#/nothing/a' } }, $ref: '#/nothing/a' }, /no schema stands there/],
   ])('is refused: %s', (_name, schema, reason) => {
-    expect(() => compileSchema(schema)).toThrow(SchemaInvalid);
-    expect(() => compileSchema(schema)).toThrow(reason);
+    expect(() => compileCheck(schema)).toThrow(SchemaRefused);
+    expect(() => compileCheck(schema)).toThrow(reason);
   });
 
   it('is paid by usual schemas: recursion into the value, references of several forms, as deep as a document can be', () => {
-    const tree = compileSchema({
+    const tree = compileCheck({
       $defs: { node: { allOf: [{ properties: { next: { $ref: '#/$defs/node' }, n: number } }] } },
       $ref: '#/$defs/node',
     });
     expect(tree.problemsOf({ next: { next: { n: 'x' } } })).toEqual(['/next/next/n must be number']);
-    expect(compileSchema({ $id: 'T0', properties: { child: { $ref: 'T0' }, n: number } }).problemsOf({ child: { n: '' } })).toHaveLength(1);
-    expect(compileSchema({ $defs: { a: { $anchor: 'n', ...number } }, $ref: '#n' }).problemsOf('')).toHaveLength(1);
-    expect(compileSchema(nested(60)).problemsOf({})).toEqual([]);
+    expect(compileCheck({ $id: 'T0', properties: { child: { $ref: 'T0' }, n: number } }).problemsOf({ child: { n: '' } })).toHaveLength(1);
+    expect(compileCheck({ $defs: { a: { $anchor: 'n', ...number } }, $ref: '#n' }).problemsOf('')).toHaveLength(1);
+    expect(compileCheck(nested(60)).problemsOf({})).toEqual([]);
     const property = { $defs: { const: number }, properties: { a: { $ref: '#/$defs/const' } } };
-    expect(compileSchema(property).problemsOf({ a: '' })).toEqual(['/a must be number']);
+    expect(compileCheck(property).problemsOf({ a: '' })).toEqual(['/a must be number']);
   });
 });
 
@@ -132,12 +139,12 @@ describe('checking a value', () => {
   const deep = (levels: number): unknown => JSON.parse('{"a":'.repeat(levels) + '1' + '}'.repeat(levels));
 
   it('ends after a number of steps, whatever the schema and the value', () => {
-    const recursive = compileSchema({ properties: { a: { allOf: [{ $ref: '#' }, { $ref: '#' }] } } });
+    const recursive = compileCheck({ properties: { a: { allOf: [{ $ref: '#' }, { $ref: '#' }] } } });
     expect(recursive.problemsOf(deep(5))).toEqual([]);
     expect(recursive.problemsOf(deep(100))).toEqual([expect.stringContaining('more than 4000000 steps')]);
-    const wide = compileSchema({ items: { allOf: Array.from({ length: 900 }, () => number) } });
+    const wide = compileCheck({ items: { allOf: Array.from({ length: 900 }, () => number) } });
     expect(wide.problemsOf(Array.from({ length: 10_000 }, () => 1))).toEqual([expect.stringContaining('steps')]);
-    const patterns = compileSchema({
+    const patterns = compileCheck({
       allOf: Array.from({ length: 20 }, (_, at) => ({ pattern: `a{0,${(at % 9) + 1}}b|(\\w+\\s?)+$` })),
     });
     expect(patterns.problemsOf('word '.repeat(50_000))).toEqual([expect.stringContaining('steps')]);
@@ -147,13 +154,13 @@ describe('checking a value', () => {
     const steps = 150;
     const next = (at: number): object => (at === steps ? { properties: { a: { $ref: '#' } } } : { $ref: `#/$defs/d${at + 1}` });
     const defs = Array.from({ length: steps }, (_, at) => [`d${at + 1}`, next(at + 1)]);
-    const recursive = compileSchema({ $defs: Object.fromEntries(defs), ...next(0) });
+    const recursive = compileCheck({ $defs: Object.fromEntries(defs), ...next(0) });
     expect(recursive.problemsOf(deep(10))).toEqual([]);
     expect(recursive.problemsOf(deep(120))).toEqual(['the answer is nested too deep to be checked with this schema']);
   });
 
   it('names up to ten problems, and the first one of a value with thousands', () => {
-    const list = compileSchema({ items: { $ref: '#/$defs/x' }, $defs: { x: { type: 'string' } } });
+    const list = compileCheck({ items: { $ref: '#/$defs/x' }, $defs: { x: { type: 'string' } } });
     expect(list.problemsOf([1, 2, 'x', 3])).toEqual(['/0 must be string', '/1 must be string', '/3 must be string']);
     expect(list.problemsOf(Array.from({ length: 1_000 }, () => 1))).toHaveLength(10);
     const [problem, ...more] = list.problemsOf(Array.from({ length: 300_000 }, () => 1));
@@ -162,16 +169,16 @@ describe('checking a value', () => {
   });
 
   it('keeps each problem short, however long the schema’s lists are', () => {
-    const [problem] = compileSchema({ enum: Array.from({ length: 5_000 }, (_, at) => `value ${at}`) }).problemsOf('x');
+    const [problem] = compileCheck({ enum: Array.from({ length: 5_000 }, (_, at) => `value ${at}`) }).problemsOf('x');
     expect(problem!.length).toBeLessThan(600);
   });
 
   it('takes no text for a format that is longer than any of that format', () => {
-    const url = compileSchema({ format: 'url' });
+    const url = compileCheck({ format: 'url' });
     expect(url.problemsOf('https://a.example/x')).toEqual([]);
     expect(url.problemsOf(`http://${'::'.repeat(500_000)}`)).toHaveLength(1); // ajv-formats' own expression takes hours
-    expect(compileSchema({ format: 'byte' }).problemsOf('AAAA'.repeat(1_000))).toEqual([]);
-    expect(compileSchema({ format: 'int32' }).problemsOf(1.5)).toHaveLength(1);
+    expect(compileCheck({ format: 'byte' }).problemsOf('AAAA'.repeat(1_000))).toEqual([]);
+    expect(compileCheck({ format: 'int32' }).problemsOf(1.5)).toHaveLength(1);
   });
 });
 
@@ -188,23 +195,5 @@ describe('unknownKeywords', () => {
       { path: ['properties', 'minumum', 'minumum'], similar: 'minimum' },
       { path: ['properties', 'b', 'items', '0', 'nullable'], similar: undefined },
     ]);
-  });
-});
-
-describe('CompiledSchemas', () => {
-  it('compiles equal schemas once, whichever object they are', () => {
-    const schemas = new CompiledSchemas();
-    expect(schemas.of({ type: 'string' })).toBe(schemas.of({ type: 'string' }));
-    expect(schemas.of({ type: 'string' })).not.toBe(schemas.of({ type: 'number' }));
-  });
-
-  it('forgets the one that was not used for longest', () => {
-    const schemas = new CompiledSchemas(2);
-    const first = schemas.of({ type: 'string' });
-    const second = schemas.of({ type: 'number' });
-    schemas.of({ type: 'string' });
-    schemas.of({ type: 'boolean' });
-    expect(schemas.of({ type: 'string' })).toBe(first);
-    expect(schemas.of({ type: 'number' })).not.toBe(second);
   });
 });

@@ -1,0 +1,5 @@
+export { SchemaInvalid, compileSchema, requireCompilable } from './compiled-schema.js';
+export type { CompiledSchema, SchemaOptions } from './compiled-schema.js';
+export { similarName, unknownKeywords } from './json-schema.js';
+export { compileCheck } from './schema-check.js';
+export type { SchemaCheck } from './schema-check.js';
