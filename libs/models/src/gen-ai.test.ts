@@ -16,7 +16,7 @@ describe('a call to a model', () => {
   it('is a client span with the conventions’ names and nothing of the prompt', () => {
     const { name, attributes } = callSpan(provider, request);
     expect(name).toBe('chat counted/model');
-    expect(attributes).toEqual({
+    expect(attributes()).toEqual({
       'gen_ai.operation.name': 'chat',
       'gen_ai.provider.name': 'openai',
       'gen_ai.output.type': 'json',

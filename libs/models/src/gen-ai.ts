@@ -6,11 +6,11 @@ import type { ModelProvider, ModelRequest, ModelResponse } from './model-provide
  * Holds the names of OpenTelemetry's GenAI conventions, which are still in development. Prompts and answers are never recorded.
  * @see https://github.com/open-telemetry/semantic-conventions-genai
  */
-export function callSpan(provider: ModelProvider, request: ModelRequest): SpanOptions & { name: string } {
+export function callSpan(provider: ModelProvider, request: ModelRequest): SpanOptions & { name: string; attributes: () => object } {
   return {
     name: `chat ${request.model}`,
     kind: SpanKind.CLIENT,
-    attributes: {
+    attributes: () => ({
       'gen_ai.operation.name': 'chat',
       'gen_ai.provider.name': provider.name,
       'gen_ai.output.type': 'json',
@@ -19,11 +19,12 @@ export function callSpan(provider: ModelProvider, request: ModelRequest): SpanOp
       ...provider.attributes,
       ...(request.temperature === undefined ? {} : { 'gen_ai.request.temperature': request.temperature }),
       ...(request.maxOutputTokens === undefined ? {} : { 'gen_ai.request.max_tokens': request.maxOutputTokens }),
-    },
+    }),
   };
 }
 
 export function describeResponse(span: Span, { responseModel, finish, usage, providerRequestId }: ModelResponse): void {
+  if (!span.isRecording()) return;
   span.setAttributes({
     'gen_ai.response.model': responseModel,
     'gen_ai.response.finish_reasons': [finish],

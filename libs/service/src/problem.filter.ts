@@ -2,8 +2,7 @@ import { Catch, HttpException } from '@nestjs/common';
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError } from '#libs/contracts';
-import { failSpan } from '#libs/tracing';
-import { trace } from '@opentelemetry/api';
+import { activeSpan, failSpan } from '#libs/tracing';
 import { problemOf } from './problem.js';
 import type { ProblemResponse } from './problem.js';
 import type { Routes } from './routes.js';
@@ -24,7 +23,7 @@ export class ProblemFilter implements ExceptionFilter {
 
   private describe(error: unknown, request: FastifyRequest): ProblemResponse {
     const expected = error instanceof DomainError ? error : this.expectedForm(error, request);
-    const span = trace.getActiveSpan();
+    const span = activeSpan();
     if (expected === undefined && span !== undefined) failSpan(span, error);
     return problemOf(expected ?? error, { method: request.method, route: request.routeOptions?.url });
   }

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import type { Logger } from 'pino';
-import { currentTraceparent, traceIdOf } from './tracing.js';
+import { currentTraceId } from './tracing.js';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -14,8 +14,8 @@ const root = pino({
   messageKey: 'message',
   formatters: { level: (level) => ({ level }) },
   mixin: () => {
-    const traceId = traceIdOf(currentTraceparent());
-    return traceId === null ? {} : { traceId };
+    const traceId = currentTraceId();
+    return traceId === undefined ? {} : { traceId };
   },
   redact: { paths: ['*.authorization', '*.secret', '*.secrets', '*.apiKey', '*.key'], censor: '[redacted]' },
 });
@@ -46,9 +46,10 @@ export interface Work {
 /**
  * Writes the canonical line of a unit of work. Call it once, when the work has ended, with everything worth searching for: ids, outcome, attempt,
  * duration. The level is `info` if the outcome is `ok`, else `warn`.
+ * @param details gives further fields that take time to find out; it is called only if the line is written
  */
-export function workDone(log: Log, unit: string, work: Work): void {
-  const line = { unit, ...work, durationMs: Math.round(work.durationMs * 10) / 10 };
-  if (work.outcome === 'ok') log.info(line, unit);
-  else log.warn(line, unit);
+export function workDone(log: Log, unit: string, work: Work, details?: () => Readonly<Record<string, unknown>>): void {
+  const level = work.outcome === 'ok' ? 'info' : 'warn';
+  if (!log.isLevelEnabled(level)) return;
+  log[level]({ unit, ...details?.(), ...work, durationMs: Math.round(work.durationMs * 10) / 10 }, unit);
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { currentTraceparent, inSpan, startSpan, startTracing, traceIdOf } from './tracing.js';
+import { activeSpan, currentTraceparent, inSpan, startSpan, startTracing, traceIdOf } from './tracing.js';
 import type { Tracing } from './tracing.js';
 
 const incoming = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -43,4 +43,16 @@ test.each([
 test('a failure is thrown on as it was', async () => {
   const failure = new Error('no');
   await expect(inSpan('failing', {}, () => Promise.reject(failure))).rejects.toBe(failure);
+});
+
+test('work that nobody records asks for no attributes, and shares the span that it runs in', async () => {
+  const attributes = (): never => {
+    throw new Error('asked');
+  };
+  await inSpan('outer', { parent: incoming, attributes }, (outer) =>
+    inSpan('inner', { attributes }, async (inner) => {
+      expect(inner).toBe(outer);
+      expect(activeSpan()).toBe(outer);
+    }),
+  );
 });

@@ -1,6 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomFillSync } from 'node:crypto';
-import { trace, context, propagation, ROOT_CONTEXT, SpanStatusCode, TraceFlags, isSpanContextValid } from '@opentelemetry/api';
-import type { Attributes, Context, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api';
+import { INVALID_SPANID, INVALID_TRACEID, ROOT_CONTEXT, SpanStatusCode, TraceFlags, context, propagation, trace } from '@opentelemetry/api';
+import type { Attributes, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import {
@@ -30,6 +31,9 @@ let tracer = trace.getTracer(tracerName);
 
 /** True if there is no collector. A span is then nothing but its ids, which must still be passed on. */
 let idsOnly = false;
+
+/** The span that the code runs in. OpenTelemetry's own context makes a map for each span, also for one that nobody records. */
+const active = new AsyncLocalStorage<Span>();
 
 /** Call it before the first span; it may be called again after {@link Tracing.shutdown}. */
 export function startTracing(options: TracingOptions): Tracing {
@@ -70,26 +74,36 @@ export interface SpanOptions {
   parent?: string | undefined;
   /** The `traceparent` of a span that caused this one without being its parent, such as the original run of a replay. */
   link?: string | undefined;
-  attributes?: Attributes;
+  /** A function is called only if the span is recorded. */
+  attributes?: Attributes | (() => Attributes);
 }
 
 /** Starts a span that the caller has to end. For hot paths, since it needs no closure as {@link inSpan} does. */
 export function startSpan(name: string, options: SpanOptions = {}): Span {
   const { kind, parent, link, attributes } = options;
-  if (idsOnly) return spanOfIds(parent);
+  const around = parent === undefined ? active.getStore() : undefined;
+  const above = around?.spanContext() ?? contextOf(parent);
+  if (idsOnly || (above !== undefined && !isSampled(above))) return isUnrecorded(around) ? around : spanOfIds(above?.traceId);
   const linked = contextOf(link);
   const links: Link[] = linked === undefined ? [] : [{ context: linked }];
-  return tracer.startSpan(
-    name,
-    { ...(kind === undefined ? {} : { kind }), ...(attributes === undefined ? {} : { attributes }), links },
-    parentContext(parent),
-  );
+  const inContext = above === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, above);
+  const span = tracer.startSpan(name, kind === undefined ? { links } : { kind, links }, inContext);
+  if (attributes !== undefined && span.isRecording()) span.setAttributes(typeof attributes === 'function' ? attributes() : attributes);
+  return span;
 }
 
-function spanOfIds(parent: string | undefined): Span {
-  const known = (parent === undefined ? trace.getActiveSpan()?.spanContext() : contextOf(parent))?.traceId;
+/** True for a span that its nested work can share, because nothing of either is recorded. */
+function isUnrecorded(span: Span | undefined): span is Span {
+  return span !== undefined && !span.isRecording();
+}
+
+function isSampled({ traceFlags }: SpanContext): boolean {
+  return (traceFlags & TraceFlags.SAMPLED) !== 0;
+}
+
+function spanOfIds(traceId: string | undefined): Span {
   const ids = randomIds();
-  return trace.wrapSpanContext({ traceId: known ?? ids.slice(16), spanId: ids.slice(0, 16), traceFlags: TraceFlags.NONE });
+  return trace.wrapSpanContext({ traceId: traceId ?? ids.slice(16), spanId: ids.slice(0, 16), traceFlags: TraceFlags.NONE });
 }
 
 /** Bytes of one span id and one trace id. Ids of zeros only are invalid; one in 2⁶⁴ would be. */
@@ -108,10 +122,15 @@ function randomIds(): string {
 }
 
 /** Runs `work` in a new span and ends the span afterwards. An error is recorded on the span and thrown again. */
-export async function inSpan<T>(name: string, options: SpanOptions, work: (span: Span) => Promise<T>): Promise<T> {
+export function inSpan<T>(name: string, options: SpanOptions, work: (span: Span) => Promise<T>): Promise<T> {
   const span = startSpan(name, options);
+  if (span === active.getStore()) return work(span);
+  return active.run(span, () => (span.isRecording() ? recorded(span, work) : work(span)));
+}
+
+async function recorded<T>(span: Span, work: (span: Span) => Promise<T>): Promise<T> {
   try {
-    return await context.with(trace.setSpan(context.active(), span), work, undefined, span);
+    return await work(span);
   } catch (error) {
     failSpan(span, error);
     throw error;
@@ -128,14 +147,26 @@ export function failSpan(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
-/** The W3C `traceparent` of a span, by default the active one. Undefined if there is no span. */
-export function currentTraceparent(span: Span | undefined = trace.getActiveSpan()): string | undefined {
-  const found = span?.spanContext();
-  if (found === undefined || !isSpanContextValid(found)) return undefined;
-  return `00-${found.traceId}-${found.spanId}-${(found.traceFlags & TraceFlags.SAMPLED) === 0 ? '00' : '01'}`;
+/** The span that the code runs in: the innermost one of {@link inSpan} that is recorded, or that its trace began with in this process. */
+export function activeSpan(): Span | undefined {
+  return active.getStore();
 }
 
-const traceparentPattern = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+/** The W3C `traceparent` of a span, by default the active one. Undefined if there is no span. */
+export function currentTraceparent(span: Span | undefined = active.getStore()): string | undefined {
+  const found = span?.spanContext();
+  if (found === undefined || found.traceId === INVALID_TRACEID) return undefined;
+  return `00-${found.traceId}-${found.spanId}-${isSampled(found) ? '01' : '00'}`;
+}
+
+/** The trace that the code runs in. */
+export function currentTraceId(): string | undefined {
+  const traceId = active.getStore()?.spanContext().traceId;
+  return traceId === INVALID_TRACEID ? undefined : traceId;
+}
+
+/** Version, trace id, span id and flags. Later versions may have more after them. */
+const traceparentPattern = /^(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/;
 
 /** The trace id in a `traceparent` (W3C Trace Context, level 1); null if the text is not a valid one. */
 export function traceIdOf(traceparent: string | undefined): string | null {
@@ -143,14 +174,9 @@ export function traceIdOf(traceparent: string | undefined): string | null {
 }
 
 function contextOf(traceparent: string | undefined): SpanContext | undefined {
-  const [, traceId, spanId, flags] = (traceparent && traceparentPattern.exec(traceparent)) || [];
-  if (traceId === undefined || spanId === undefined || flags === undefined || traceparent?.startsWith('ff')) return undefined;
-  const found = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & TraceFlags.SAMPLED, isRemote: true };
-  return isSpanContextValid(found) ? found : undefined;
-}
-
-function parentContext(traceparent: string | undefined): Context {
-  if (traceparent === undefined) return context.active();
-  const remote = contextOf(traceparent);
-  return remote === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote);
+  if (traceparent === undefined || !traceparentPattern.test(traceparent)) return undefined;
+  const traceId = traceparent.slice(3, 35);
+  const spanId = traceparent.slice(36, 52);
+  if (traceId === INVALID_TRACEID || spanId === INVALID_SPANID) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(traceparent.slice(53, 55), 16) & TraceFlags.SAMPLED, isRemote: true };
 }

@@ -53,7 +53,7 @@ export class RecordHandling {
     const { record } = work;
     const parent = headerText(record.headers, 'traceparent');
     work.tries.attempt += 1;
-    return inSpan(`process ${record.topic}`, { kind: SpanKind.CONSUMER, parent, attributes: this.attributes(work) }, (span) =>
+    return inSpan(`process ${record.topic}`, { kind: SpanKind.CONSUMER, parent, attributes: () => this.attributes(work) }, (span) =>
       this.attempt(work, parent, span),
     );
   }
@@ -81,7 +81,7 @@ export class RecordHandling {
       const durationMs = performance.now() - startedAt;
       handled.inc({ group: this.group.group, topic, outcome });
       handlingDuration.observe({ group: this.group.group, topic }, durationMs / 1_000);
-      workDone(log, 'record', { ...this.ids(work), attempt, outcome, durationMs });
+      workDone(log, 'record', { attempt, outcome, durationMs }, () => this.ids(work));
     }
   }
 
