@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { name } from '#libs/contracts';
 import { CliFailure } from './failure.js';
@@ -54,7 +54,7 @@ export function connectionOf(
   const tenant = given('tenant', 'MILLRACE_TENANT');
   if (key !== undefined) return checked({ url: url ?? defaultUrl, key, tenant });
   const path = environment['MILLRACE_DIRECTORY'] ? join(environment['MILLRACE_DIRECTORY'], 'credentials.json') : credentialsFile;
-  const file = readCredentials(join(directory, path));
+  const file = readCredentials(resolve(directory, path));
   if (file === undefined) {
     throw new CliFailure(`No API key: give --key, set MILLRACE_API_KEY, or run this where ${path} is (npm start writes it)`, 'unusable');
   }

@@ -166,6 +166,8 @@ test('the operator’s key, a key that may not send, and the address of another 
 test('where npm start left its credentials, the tenant’s key is used and not the operator’s', async () => {
   const credentials = { url: ingestion.url, tenant, apiKey: key, operatorKey: query.operatorKey };
   writeFileSync(join(directory, 'credentials.json'), JSON.stringify(credentials));
-  const environment = { MILLRACE_DIRECTORY: '.' };
-  expect((await millrace(['events', 'send', '--source', 'tickets', '--type', 't'], { environment })).out).toMatch(eventId);
+  for (const folder of ['.', directory]) {
+    const environment = { MILLRACE_DIRECTORY: folder };
+    expect((await millrace(['events', 'send', '--source', 'tickets', '--type', 't'], { environment })).out).toMatch(eventId);
+  }
 });
