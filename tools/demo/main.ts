@@ -21,8 +21,11 @@ let lastLine = '';
 
 const credentials = readCredentials();
 const sent = await Promise.all((await sampleWebhooks(credentials.secrets)).map(send));
-const stories = await follow(sent.map(({ eventId }) => eventId));
-report();
+const ids = sent.map(({ eventId }) => eventId);
+const stories = await follow();
+const delivered = report();
+if (delivered < sent.length) for (const reason of await reasons()) console.log(`Not delivered because: ${reason}`);
+process.exit(delivered === sent.length ? 0 : 1);
 
 async function send(webhook: SampleWebhook): Promise<{ webhook: SampleWebhook; eventId: string; ackMs: number }> {
   const started = performance.now();
@@ -37,19 +40,13 @@ async function send(webhook: SampleWebhook): Promise<{ webhook: SampleWebhook; e
 }
 
 /** Asks until every event is settled or the deadline is over. */
-async function follow(ids: string[]): Promise<Map<string, Progress>> {
+async function follow(): Promise<Map<string, Progress>> {
   const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Event {
     id state receivedAt runs { decision finishedAt } deliveries { state destination settledAt } } } }`;
   const until = performance.now() + deadlineMs;
   for (;;) {
-    const answer = await fetch(`${credentials.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${credentials.apiKey}` },
-      body: JSON.stringify({ query, variables: { ids } }),
-    });
-    const { data, errors } = (await answer.json()) as { data?: { nodes: (Progress | null)[] }; errors?: unknown };
-    if (data === undefined || errors !== undefined) fail(`GraphQL answered: ${JSON.stringify(errors)}`);
-    const found = data.nodes.filter((node) => node !== null);
+    const { nodes } = await ask<{ nodes: (Progress | null)[] }>(query);
+    const found = nodes.filter((node) => node !== null);
     const decided = found.filter((event) => event.runs.some((run) => run.decision !== null)).length;
     const settled = found.filter((event) => event.state === 'COMPLETED' || event.state === 'PARKED');
     progress(
@@ -63,13 +60,41 @@ async function follow(ids: string[]): Promise<Map<string, Progress>> {
   }
 }
 
+/** Asks about the events that were sent. */
+async function ask<Data>(query: string): Promise<Data> {
+  const answer = await fetch(`${credentials.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${credentials.apiKey}` },
+    body: JSON.stringify({ query, variables: { ids } }),
+  });
+  const { data, errors } = (await answer.json()) as { data?: Data; errors?: unknown };
+  if (data === undefined || errors !== undefined) fail(`GraphQL answered: ${JSON.stringify(errors)}`);
+  return data;
+}
+
+/** The reasons that Millrace has for what was not delivered, each once. */
+async function reasons(): Promise<Set<string>> {
+  const query = `query ($ids: [ID!]!) { modelProviders { errorMessage } nodes(ids: $ids) { ... on Event {
+    runs { errorMessage } deliveries { attempts { errorMessage } } } } }`;
+  interface Failed {
+    readonly errorMessage: string | null;
+  }
+  const { modelProviders, nodes } = await ask<{
+    modelProviders: Failed[];
+    nodes: ({ runs: Failed[]; deliveries: { attempts: Failed[] }[] } | null)[];
+  }>(query);
+  const ofEvents = nodes.flatMap((event) => [...(event?.runs ?? []), ...(event?.deliveries ?? []).flatMap(({ attempts }) => attempts)]);
+  return new Set([...modelProviders, ...ofEvents].flatMap(({ errorMessage }) => errorMessage ?? []));
+}
+
 function progress(line: string): void {
   if (line === lastLine) return;
   lastLine = line;
   process.stdout.write(process.stdout.isTTY ? `\r${line}` : `${line}\n`);
 }
 
-function report(): void {
+/** Prints what became of each event. Returns how many were delivered. */
+function report(): number {
   const since = (from: string, to: string | null | undefined): string => (to ? `${Date.parse(to) - Date.parse(from)} ms` : '–');
   const rows = sent.map(({ webhook, eventId, ackMs }) => {
     const event = stories.get(eventId);
@@ -87,10 +112,10 @@ function report(): void {
     };
   });
   printTable(rows);
-  const delivered = sent.filter(({ eventId }) => stories.get(eventId)?.state === 'COMPLETED').length;
-  console.log(`\n${delivered} of ${sent.length} delivered. What the destination got: ${credentials.url}/sample/crm`);
+  const completed = sent.filter(({ eventId }) => stories.get(eventId)?.state === 'COMPLETED').length;
+  console.log(`\n${completed} of ${sent.length} delivered. What the destination got: ${credentials.url}/sample/crm`);
   console.log(`One event’s story: npm run -s millrace -- events get ${sent[0]?.eventId}`);
-  process.exit(delivered === sent.length ? 0 : 1);
+  return completed;
 }
 
 function fail(message: string): never {

@@ -58,7 +58,8 @@ export async function moveSampleDestination(before: SampleCredentials, url: stri
 
 const refusal = (reason: unknown): Error => new Error(`The samples were refused: ${JSON.stringify(reason)}`);
 
-async function ask<Data>({ url, operatorKey }: { url: string; operatorKey: string }, query: string, variables = {}): Promise<Data> {
+/** Asks over GraphQL, as the operator in the sample tenant. */
+export async function ask<Data>({ url, operatorKey }: Access, query: string, variables = {}): Promise<Data> {
   const answer = await fetch(`${url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${operatorKey}`, 'millrace-tenant': tenant },
@@ -67,6 +68,11 @@ async function ask<Data>({ url, operatorKey }: { url: string; operatorKey: strin
   const { data, errors } = (await answer.json()) as { data?: Data | null; errors?: unknown };
   if (data == null || errors !== undefined) throw refusal(errors);
   return data;
+}
+
+interface Access {
+  url: string;
+  operatorKey: string;
 }
 
 interface Result {

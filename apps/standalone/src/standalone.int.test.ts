@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { readSettings } from '#libs/config';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
@@ -15,8 +18,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-async function started(): Promise<Standalone> {
-  const environment = { MILLRACE_DIRECTORY: directory, PORT: String(await freePort()), LOG_LEVEL: 'error' };
+async function started(settings: Record<string, string> = {}): Promise<Standalone> {
+  const environment = { MILLRACE_DIRECTORY: directory, PORT: String(await freePort()), LOG_LEVEL: 'error', ...settings };
   return startStandalone(readSettings('standalone', standaloneSettings, environment), environment);
 }
 
@@ -78,3 +81,34 @@ test('a log folder that was emptied while Postgres was kept begins anew, and not
     await second.stop();
   }
 }, 60_000);
+
+test('a start with a model of its own says whether it can be used, and which flows name a model that it does not have', async () => {
+  let hasKey = false;
+  const server = createServer((request, response) => {
+    request.resume();
+    const body = request.method === 'GET' ? { data: [{ id: 'some-model' }] } : { error: { message: 'scripted' } };
+    response.writeHead(hasKey ? (request.method === 'GET' ? 200 : 400) : 401, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(body));
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, 'listening');
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+  const reportOf = async (): Promise<readonly string[]> => {
+    const standalone = await started({ MODEL_BASE_URL: baseUrl, MODEL_API_KEY: 'key' });
+    await standalone.stop();
+    return standalone.modelReport;
+  };
+  expect(await reportOf()).toEqual([
+    expect.stringMatching(/^cannot be used: .*401/),
+    expect.stringContaining('Check MODEL_BASE_URL and MODEL_API_KEY'),
+  ]);
+  hasKey = true;
+  expect(await reportOf()).toEqual([
+    `${baseUrl}/chat/completions (lists some-model)`,
+    expect.stringContaining('The flow triage names a model that is not listed'),
+    expect.stringContaining('millrace -- apply -f flow.yaml'),
+  ]);
+}, 120_000);

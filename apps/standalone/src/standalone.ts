@@ -12,12 +12,14 @@ import { readSettings } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
+import { ModelGateway } from '#libs/models';
 import { resealDocuments } from '#libs/persistence';
 import { isLoopback } from '#libs/ports';
 import { httpOptions, logOptions, start, storageOptions } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
 import type { SampleCredentials } from './data-directory.js';
+import { modelReport } from './model-report.js';
 import { makeSecrets, moveSampleDestination, putSamples, sampleDestinationUrl } from './samples.js';
 import { SampleDestinationModule } from './sample-destination.module.js';
 
@@ -25,6 +27,8 @@ export interface Standalone {
   readonly credentials: SampleCredentials;
   /** True if this start created the sample tenant. */
   readonly first: boolean;
+  /** Lines about the model provider for a person: whether it can be used, and what to mend. */
+  readonly modelReport: readonly string[];
   /** True if other machines can reach it. */
   readonly isExposed: boolean;
   stop(): Promise<void>;
@@ -96,7 +100,11 @@ export async function startStandalone(
     const credentials: SampleCredentials =
       before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url, operatorKey };
     directory.saveCredentials(credentials);
-    return { credentials, first: before === undefined, isExposed: keyOfOthers !== undefined, stop };
+    const report =
+      settings.modelBaseUrl === undefined
+        ? ['local/rules-1, the offline one of this process']
+        : await modelReport(running.app.get(ModelGateway, { strict: false }), credentials);
+    return { credentials, first: before === undefined, modelReport: report, isExposed: keyOfOthers !== undefined, stop };
   } catch (error) {
     await stop();
     throw error;

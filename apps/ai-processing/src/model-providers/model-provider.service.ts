@@ -72,7 +72,7 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
       if (signal.aborted) return undefined;
       if (!(error instanceof DomainError)) throw error;
       questions.inc({ outcome: error.code });
-      workDone(log, 'model-provider', { outcome: error.code, ...line() });
+      workDone(log, 'model-provider', { outcome: error.code, ...line(), reason: error.message });
       this.reportWrongSetting(error);
       return { failure: error };
     }
@@ -94,6 +94,6 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
     const isKnown = failure.code === this.lastFailure;
     this.lastFailure = failure.code;
     if (isKnown || !(failure instanceof ModelMisconfigured || failure instanceof ModelCredentialRefused)) return;
-    log.error({ err: failure }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the model provider takes requests');
+    log.error({ reason: failure.message }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the model provider takes requests');
   }
 }
