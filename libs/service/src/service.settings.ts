@@ -115,7 +115,7 @@ export const logSettings = {
     'HANDLER_CONCURRENCY',
     { min: 1, max: 10_000 },
     {
-      help: 'Records handled at once per consumer group and process, each of another customer.',
+      help: 'Records handled at once per consumer group and process, each of another customer. Where there are several tenants, the last fifth is for those with little under way.',
       fallback: '200',
     },
   ),

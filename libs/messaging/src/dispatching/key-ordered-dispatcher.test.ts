@@ -58,6 +58,29 @@ test('no more run at once than the concurrency, and keys take turns', async () =
   expect(started).toEqual([item('a', 1), item('b', 1), item('a', 2), item('a', 3)]);
 });
 
+test('slow items of one tenant leave slots to the others, which get them at once', async () => {
+  const { dispatcher, running, started, end } = byHand(20);
+  const queues = dispatcher.createQueues();
+  const add = (key: string): void => queues.add(key, item(key));
+  add('other/first');
+  await end(0);
+  for (let n = 0; n < 100; n += 1) add(`slow/${n}`);
+  expect(running).toHaveLength(16);
+  for (const key of ['other/a', 'third/a', 'fourth/a', 'fifth/a']) add(key);
+  expect(started.slice(-4).map(({ key }) => key)).toEqual(['other/a', 'third/a', 'fourth/a', 'fifth/a']);
+  for (const _ of [1, 2, 3, 4]) await end(running.length - 1);
+  expect(running).toHaveLength(16);
+  await end(0);
+  expect(running).toHaveLength(16); // one of the slow tenant's took the place
+});
+
+test('a tenant that is alone has all slots', () => {
+  const { dispatcher, running } = byHand(20);
+  const queues = dispatcher.createQueues();
+  for (let n = 0; n < 100; n += 1) queues.add(`only/${n}`, item(`only/${n}`));
+  expect(running).toHaveLength(20);
+});
+
 test('an item that waits for its retry holds back its key, but no slot', async () => {
   const { dispatcher, started, retries, end } = byHand(1);
   const queues = dispatcher.createQueues();

@@ -24,6 +24,10 @@ export interface DispatcherOptions<Item> {
 
 /** The share of the slots that is reserved for the high lane, if there is one, so that slow work of the other lanes never fills all slots. */
 const reserve = 0.2;
+/** The share of the slots that tenants with little in flight have to themselves, if there are several tenants, so that the slow work of some never fills all slots. */
+const tenantReserve = 0.2;
+/** A tenant has little in flight up to this share of the slots. */
+const little = 0.05;
 
 /** The items of one key. They are handled one at a time. */
 class KeyQueue<Item> {
@@ -35,12 +39,14 @@ class KeyQueue<Item> {
   constructor(
     readonly owner: KeyQueues<Item>,
     readonly key: string | symbol,
+    readonly tenant: string,
   ) {}
 }
 
 /**
  * Handles items of different keys at the same time, and items of one key one after the other in the order they were added.
- * Key queues that can go on take turns, by lane and then in rotation, so a customer with many records gets only its share of the concurrency.
+ * Key queues that can go on take turns, by lane, then by tenant, then in rotation, so a customer with many records, and a tenant with many customers,
+ * gets only its share of the concurrency.
  * An item that waits for its retry blocks its key queue but uses no slot.
  */
 export class KeyOrderedDispatcher<Item> {
@@ -51,6 +57,8 @@ export class KeyOrderedDispatcher<Item> {
   private readonly ready: ReadyKeys<KeyQueue<Item>>;
   private readonly idleWaiters: (() => void)[] = [];
   private running = 0;
+  /** Items in flight by tenant; 0 for a tenant that had some before. */
+  private readonly runningOf = new Map<string, number>();
   /** Slots that every lane may take. */
   private shared: number;
   private paused = false;
@@ -90,23 +98,34 @@ export class KeyOrderedDispatcher<Item> {
   }
 
   private runSoon(queue: KeyQueue<Item>): void {
-    this.ready.push(queue, queue.owner.lane);
+    this.ready.push(queue, queue.owner.lane, queue.tenant);
     this.startReady();
   }
 
   private startReady(): void {
     while (!this.paused && this.running < this.concurrency) {
-      const queue = this.ready.shift(this.running >= this.shared);
+      const highOnly = this.running >= this.shared;
+      const slots = highOnly ? this.concurrency : this.shared;
+      const queue = this.ready.shift({ highOnly, isFull: (tenant) => this.isFull(tenant, slots) });
       if (queue === undefined) return;
       if (!queue.owner.closed) this.start(queue, queue.items.peek()!);
     }
   }
 
+  private isFull(tenant: string, slots: number): boolean {
+    if (this.running < Math.floor(slots * (1 - tenantReserve))) return false;
+    const own = this.runningOf.get(tenant);
+    const others = this.runningOf.size - (own === undefined ? 0 : 1);
+    return others > 0 && (own ?? 0) >= Math.max(1, Math.floor(slots * little));
+  }
+
   private start(queue: KeyQueue<Item>, item: Item): void {
     this.running += 1;
+    this.runningOf.set(queue.tenant, (this.runningOf.get(queue.tenant) ?? 0) + 1);
     queue.firstTriedAt ??= this.now();
     void this.handle(item).then((result) => {
       this.running -= 1;
+      this.runningOf.set(queue.tenant, this.runningOf.get(queue.tenant)! - 1);
       this.settle(queue, result);
       this.startReady();
       if (this.running === 0) for (const resolve of this.idleWaiters.splice(0)) resolve();
@@ -118,7 +137,7 @@ export class KeyOrderedDispatcher<Item> {
     if (result === 'finished') {
       queue.items.shift();
       queue.firstTriedAt = undefined;
-      if (queue.items.length > 0) this.ready.push(queue, queue.owner.lane);
+      if (queue.items.length > 0) this.ready.push(queue, queue.owner.lane, queue.tenant);
       else queue.owner.forget(queue);
       return;
     }
@@ -156,7 +175,7 @@ class KeyQueues<Item> {
     return blocked;
   }
 
-  /** @param key null: the item has no order with any other item */
+  /** @param key begins with the tenant and a slash; null: the item has no order with any other item */
   add(key: string | null, item: Item): void {
     const queueKey = key ?? Symbol('a queue of its own');
     const open = this.queues.get(queueKey);
@@ -164,7 +183,7 @@ class KeyQueues<Item> {
       open.items.push(item);
       return;
     }
-    const queue = new KeyQueue(this, queueKey);
+    const queue = new KeyQueue<Item>(this, queueKey, tenantOf(key));
     queue.items.push(item);
     this.queues.set(queueKey, queue);
     this.runSoon(queue);
@@ -207,6 +226,10 @@ class KeyQueues<Item> {
   }
 }
 export type { KeyQueues };
+
+function tenantOf(key: string | null): string {
+  return key === null ? '' : key.slice(0, Math.max(key.indexOf('/'), 0));
+}
 
 function schedule(work: () => void, ms: number): () => void {
   const timer = startTimer(work, ms);

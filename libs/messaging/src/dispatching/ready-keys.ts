@@ -12,41 +12,86 @@ interface Entry<T> {
   since: number;
 }
 
-/** Key queues that can go on, ordered by lane, and within one lane first come, first served. */
+/** The choice of a turn. */
+export interface ReadyChoice {
+  /** Take nothing from the other lanes. */
+  readonly highOnly?: boolean;
+  /** A tenant that gets no turn now. Default: every tenant gets one. */
+  readonly isFull?: (tenant: string) => boolean;
+}
+
+/**
+ * Key queues that can go on, ordered by lane. Within one lane tenants take turns, however many keys one of them has, and keys of one tenant are
+ * first come, first served.
+ */
 export class ReadyKeys<T> {
-  private readonly byLane = lanes.map(() => new Fifo<Entry<T>>());
+  private readonly byLane = lanes.map(() => new ReadyTenants<T>());
   private turn = 0;
 
   /** @param now in ms; default: the monotonic clock */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  push(queue: T, lane: Lane): void {
-    this.byLane[lanes.indexOf(lane)]!.push({ queue, since: this.now() });
+  push(queue: T, lane: Lane, tenant: string): void {
+    this.byLane[lanes.indexOf(lane)]!.push(tenant, { queue, since: this.now() });
   }
 
-  /** @param highOnly take nothing from the other lanes */
-  shift(highOnly = false): T | undefined {
+  shift({ highOnly = false, isFull = () => false }: ReadyChoice = {}): T | undefined {
     this.moveUp();
-    const [high] = this.byLane;
-    if (highOnly) return high!.shift()?.queue;
-    if (this.byLane.every(({ length }) => length === 0)) return undefined;
-    for (;;) {
-      const taken = this.byLane[turns[this.turn]!]!.shift();
+    if (highOnly) return this.byLane[0]!.shift(isFull)?.queue;
+    for (let tries = 0; tries < turns.length; tries += 1) {
+      const taken = this.byLane[turns[this.turn]!]!.shift(isFull);
       this.turn = (this.turn + 1) % turns.length;
       if (taken !== undefined) return taken.queue;
     }
+    return undefined;
   }
 
-  /** Looks only at the heads: every entry behind a head came into the lane later. */
   private moveUp(): void {
     const now = this.now();
     for (let lower = 1; lower < lanes.length; lower += 1) {
-      const from = this.byLane[lower]!;
-      for (let head = from.peek(); head !== undefined && now - head.since >= ageMs; head = from.peek()) {
-        from.shift();
-        head.since = now;
-        this.byLane[lower - 1]!.push(head);
+      for (const [tenant, entry] of this.byLane[lower]!.takeOlderThan(now - ageMs)) {
+        entry.since = now;
+        this.byLane[lower - 1]!.push(tenant, entry);
       }
+    }
+  }
+}
+
+/** The key queues of one lane. */
+class ReadyTenants<T> {
+  /** The tenant whose turn is next stands first. */
+  private readonly byTenant = new Map<string, Fifo<Entry<T>>>();
+  /** No entry is older. */
+  private oldestSince = Infinity;
+
+  push(tenant: string, entry: Entry<T>): void {
+    this.oldestSince = Math.min(this.oldestSince, entry.since);
+    const entries = this.byTenant.get(tenant);
+    if (entries !== undefined) return entries.push(entry);
+    const first = new Fifo<Entry<T>>();
+    first.push(entry);
+    this.byTenant.set(tenant, first);
+  }
+
+  shift(isFull: (tenant: string) => boolean): Entry<T> | undefined {
+    for (const [tenant, entries] of this.byTenant) {
+      if (isFull(tenant)) continue;
+      this.byTenant.delete(tenant);
+      const taken = entries.shift();
+      if (entries.length > 0) this.byTenant.set(tenant, entries);
+      return taken;
+    }
+    return undefined;
+  }
+
+  /** Looks only at the heads: every entry behind a head came into the lane later. */
+  *takeOlderThan(since: number): Generator<[tenant: string, entry: Entry<T>]> {
+    if (this.oldestSince > since) return;
+    this.oldestSince = Infinity;
+    for (const [tenant, entries] of this.byTenant) {
+      for (let head = entries.peek(); head !== undefined && head.since <= since; head = entries.peek()) yield [tenant, entries.shift()!];
+      this.oldestSince = Math.min(this.oldestSince, entries.peek()?.since ?? Infinity);
+      if (entries.length === 0) this.byTenant.delete(tenant);
     }
   }
 }
