@@ -85,7 +85,7 @@ export default {
       'contracts-import-no-edge',
       'The words of the domain know no transport and no store.',
       { path: '^libs/contracts/', pathNot: testFiles },
-      { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/|json/)' },
+      { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/|json/|time/)' },
     ),
     forbid(
       'evaluations-start-fast',

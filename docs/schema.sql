@@ -520,6 +520,9 @@ GRANT EXECUTE ON FUNCTION bulk_operation_page TO millrace_query, millrace_servic
 CREATE FUNCTION bulk_operations_by_id(p_tenant text, p_keys text[]) RETURNS SETOF bulk_operation LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION bulk_operations_by_id TO millrace_query, millrace_service;
 
+CREATE FUNCTION claim_deliveries(p_lease_ms double precision, p_tenants text[], p_destinations text[], p_free integer[], p_concurrency integer[], p_modes text[]) RETURNS TABLE(tenant text, destination text, id text, event_id text, run_id text, flow text, generation integer, customer text, payload text, attempts integer, retries integer, strict boolean, aside boolean, fence bigint, traceparent text, event_received_at timestamp with time zone, redelivered boolean) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION claim_deliveries TO millrace_query, millrace_service;
+
 CREATE FUNCTION customer_by_key_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
 GRANT EXECUTE ON FUNCTION customer_by_key_conditions TO millrace_query, millrace_service;
 

@@ -8,6 +8,7 @@ import { findKafka, startKafka } from '../../tools/kafka/kafka.js';
 import type { RunningKafka } from '../../tools/kafka/kafka.js';
 import { postgresPid } from '../forms/postgres-pid.js';
 import { ServiceProcess } from '../forms/service-process.js';
+import { startCountingPostgres } from './postgres-costs.js';
 
 /** A log to measure on. */
 export interface BenchLog {
@@ -22,13 +23,16 @@ export interface BenchEnvironment {
   databaseUrl: string;
   /** The process of the Postgres server, whose children serve the connections. */
   postgresPid: number;
+  /** True if Postgres counts its statements, which costs a little. */
+  countsStatements: boolean;
   logs: readonly BenchLog[];
   stop(): Promise<void>;
 }
 
-export async function startEnvironment(): Promise<BenchEnvironment> {
+export async function startEnvironment({ countStatements }: { countStatements: boolean }): Promise<BenchEnvironment> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
-  const postgres = await EmbeddedPostgres.start({ directory: join(directory, 'postgres'), durable: true });
+  const data = join(directory, 'postgres');
+  const postgres = await (countStatements ? startCountingPostgres(data) : EmbeddedPostgres.start({ directory: data, durable: true }));
   await migrate(postgres.url);
 
   const brokerPort = await freePort();
@@ -43,7 +47,8 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
 
   return {
     databaseUrl: postgres.url,
-    postgresPid: postgresPid(join(directory, 'postgres')),
+    postgresPid: postgresPid(data),
+    countsStatements: countStatements,
     logs,
     async stop() {
       await kafka?.stop();

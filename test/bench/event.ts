@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import { StandardWebhookSigner } from '#libs/signatures';
 import { startHttpSink, uniqueName, waitFor } from '#libs/testing';
-import { sleep } from '#libs/time';
+import { latencyMs, sleep } from '#libs/time';
 import { freePort } from '#libs/ports';
 import { fourProcesses } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
@@ -11,7 +11,8 @@ import { applyEventDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment, BenchLog } from './environment.js';
 import { startFloor } from './floor/floor.js';
 import { median, percentile } from './numbers.js';
-import { readWal } from './postgres-costs.js';
+import { StatementCosts, readCounts, readWal } from './postgres-costs.js';
+import type { DatabaseCounts, StatementCost } from './postgres-costs.js';
 import type { BenchRow } from './report.js';
 import { readEvents } from './timeline.js';
 import { atRate } from './webhooks.js';
@@ -25,6 +26,8 @@ const rateSeconds = 15;
 /** Waited after the last delivery, because settlements and commits that follow it are part of the cost of an event. */
 const settleMs = 3_000;
 const idleSeconds = 10;
+/** So many of the statements that took most time are printed. */
+const statementsShown = 25;
 /** Waited after a start, before idle CPU is measured. */
 const calmMs = 10_000;
 /** About 0.95 kB with what stands around it. */
@@ -58,6 +61,10 @@ interface EventCosts {
   readonly memory: ReadonlyMap<string, number>;
   readonly walBytes: number;
   readonly walRecords: number;
+  /** What Postgres did per event in the closed loop. */
+  readonly counts: DatabaseCounts;
+  /** The costs of each statement in the closed loop; empty if statements are not counted. */
+  readonly statements: readonly StatementCost[];
 }
 
 /**
@@ -131,26 +138,26 @@ function sharedPids(log: BenchLog, postgres: number): [string, number | undefine
   ];
 }
 
-async function measure(
-  name: string,
-  contestant: Contestant,
-  { databaseUrl }: BenchEnvironment,
-  destination: Destination,
-): Promise<EventCosts> {
+async function measure(name: string, contestant: Contestant, environment: BenchEnvironment, destination: Destination): Promise<EventCosts> {
   try {
-    return await costsOf(name, contestant, databaseUrl, new Partner(contestant.url, destination));
+    return await costsOf(name, contestant, environment, new Partner(contestant.url, destination));
   } finally {
     await contestant.stop();
   }
 }
 
-async function costsOf(name: string, contestant: Contestant, databaseUrl: string, partner: Partner): Promise<EventCosts> {
+async function costsOf(name: string, contestant: Contestant, environment: BenchEnvironment, partner: Partner): Promise<EventCosts> {
+  const { databaseUrl, countsStatements } = environment;
+  const statementCosts = countsStatements ? new StatementCosts(databaseUrl) : undefined;
+  await statementCosts?.connect();
   await sleep(calmMs);
   const idle = divided(await cpuOf(contestant, () => sleep(idleSeconds * 1_000)), idleSeconds);
   await partner.closedLoop(warmUpEvents);
   await sleep(settleMs);
   const memory = new Map([...contestant.pids].map(([process, pid]) => [process, memoryMiB(pid)]));
 
+  await statementCosts?.reset();
+  const countsBefore = await readCounts(databaseUrl);
   const before = await readWal(databaseUrl);
   let tookMs = 0;
   const busy = await cpuOf(contestant, async () => {
@@ -160,6 +167,9 @@ async function costsOf(name: string, contestant: Contestant, databaseUrl: string
     await sleep(settleMs);
   });
   const after = await readWal(databaseUrl);
+  const counts = perEvent(countsBefore, await readCounts(databaseUrl));
+  const statements = (await statementCosts?.read()) ?? [];
+  await statementCosts?.close();
 
   let latencies: number[] = [];
   let eventIds: string[] = [];
@@ -176,6 +186,8 @@ async function costsOf(name: string, contestant: Contestant, databaseUrl: string
     memory,
     walBytes: (after.bytes - before.bytes) / saturatedEvents,
     walRecords: (after.records - before.records) / saturatedEvents,
+    counts,
+    statements,
   };
   print(name, costs);
   await contestant.stages?.(eventIds);
@@ -188,6 +200,16 @@ async function cpuOf({ pids }: Contestant, act: () => Promise<unknown>): Promise
   const before = read();
   await act();
   return new Map([...read()].map(([name, ms]) => [name, ms - before.get(name)!]));
+}
+
+function perEvent(before: DatabaseCounts, after: DatabaseCounts): DatabaseCounts {
+  const difference = (of: (counts: DatabaseCounts) => number): number => (of(after) - of(before)) / saturatedEvents;
+  return {
+    commits: difference(({ commits }) => commits),
+    inserted: difference(({ inserted }) => inserted),
+    updated: difference(({ updated }) => updated),
+    hot: difference(({ hot }) => hot),
+  };
 }
 
 function divided(cpu: Cpu, by: number): Cpu {
@@ -312,7 +334,7 @@ function stagesOf({ receivedAt, recordedAt, runs }: TimedEvent): [string, number
   const run = runs[0]!;
   const delivery = run.deliveries[0]!;
   const attempt = delivery.attempts[0]!;
-  const between = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
+  const between = (from: string, to: string): number => latencyMs(Date.parse(from), Date.parse(to));
   return [
     ['received → recorded', between(receivedAt, recordedAt)],
     ['received → run', between(receivedAt, run.startedAt)],
@@ -325,15 +347,24 @@ function stagesOf({ receivedAt, recordedAt, runs }: TimedEvent): [string, number
 }
 
 function print(name: string, costs: EventCosts): void {
-  const { saturated, atRate: steady, idle, memory, latencies, eventsPerSecond, walBytes, walRecords } = costs;
+  const { saturated, atRate: steady, idle, memory, latencies, eventsPerSecond, walBytes, walRecords, counts, statements } = costs;
   const table = (of: ReadonlyMap<string, number>, digits: number): string =>
     `${sumOf(of).toFixed(digits)} (${[...of].map(([process, value]) => `${process} ${value.toFixed(digits)}`).join(', ')})`;
   console.log(`  ${name}`);
   console.log(
     `    saturated: ${table(saturated, 2)} ms of CPU per event, ${eventsPerSecond.toFixed(0)} /s; ${(walBytes / 1_000).toFixed(1)} kB and ${walRecords.toFixed(1)} records of WAL`,
   );
+  console.log(
+    `    Postgres per event: ${counts.commits.toFixed(2)} commits, ${counts.inserted.toFixed(2)} rows inserted, ${counts.updated.toFixed(2)} updated (${counts.hot.toFixed(2)} HOT)`,
+  );
   console.log(`    at ${ratePerSecond}/s: ${table(steady, 2)} ms of CPU per event; ${latencyOf(latencies)}`);
   console.log(`    idle: ${table(idle, 0)} ms of CPU per second; memory: ${table(memory, 0)} MiB`);
+  for (const { text: statement, calls, rows, execMs, walBytes: wal } of statements.slice(0, statementsShown)) {
+    const each = (value: number, digits: number): string => (value / saturatedEvents).toFixed(digits).padStart(7);
+    console.log(
+      `    ${each(calls, 3)} calls ${each(rows, 2)} rows ${each(execMs, 3)} ms ${each(wal, 0)} B  ${statement.replace(/\s+/g, ' ').slice(0, 90)}`,
+    );
+  }
 }
 
 function latencyOf(latencies: readonly number[]): string {

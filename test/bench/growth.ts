@@ -14,7 +14,7 @@ import { cpuMs, cpuMsWithChildren } from '../forms/process-cpu.js';
 import { ServiceProcess } from '../forms/service-process.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
 import { median } from './numbers.js';
-import { StatementCosts } from './postgres-costs.js';
+import { StatementCosts, startCountingPostgres } from './postgres-costs.js';
 import type { StatementCost } from './postgres-costs.js';
 import type { BenchRow } from './report.js';
 import { storeEvents, storedCustomers } from './stored-events.js';
@@ -229,14 +229,6 @@ async function startLog(directory: string): Promise<{ process: ServiceProcess; b
   const broker = new ServiceProcess('local-broker', port, settings, takesConnections);
   await broker.start();
   return { process: broker, brokers: [`127.0.0.1:${port}`] };
-}
-
-/** Starts the embedded Postgres with `pg_stat_statements`. */
-async function startCountingPostgres(directory: string): Promise<EmbeddedPostgres> {
-  const first = await EmbeddedPostgres.start({ directory, durable: true });
-  await administer(first.url, `ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'`);
-  await first.stop();
-  return EmbeddedPostgres.start({ directory, durable: true });
 }
 
 async function administer(url: string, text: string): Promise<Record<string, string>[]> {

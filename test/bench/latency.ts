@@ -1,4 +1,5 @@
 import { startHttpSink, waitFor } from '#libs/testing';
+import { latencyMs } from '#libs/time';
 import { fourProcesses } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
 import { applyBenchDocuments, benchKeys } from './documents.js';
@@ -77,8 +78,8 @@ async function stageTimes(form: Form, ids: readonly string[]): Promise<{ recorde
     'receivedAt recordedAt runs { finishedAt }',
   );
   for (const { receivedAt, recordedAt, runs } of events) {
-    times.recorded.push(Date.parse(recordedAt) - Date.parse(receivedAt));
-    times.decided.push(Date.parse(runs[0]!.finishedAt) - Date.parse(receivedAt));
+    times.recorded.push(latencyMs(Date.parse(receivedAt), Date.parse(recordedAt)));
+    times.decided.push(latencyMs(Date.parse(receivedAt), Date.parse(runs[0]!.finishedAt)));
   }
   return times;
 }

@@ -38,6 +38,8 @@ const { positionals: wanted, values } = parseArgs({
     events: { type: 'string', default: '1000000' },
     /** For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `event`: the number of starts of each contestant. */
     rounds: { type: 'string', default: '4' },
+    /** For `event`: also prints the statements that cost most. Counting them costs Postgres a little. */
+    statements: { type: 'boolean', default: false },
   },
 });
 const unknown = wanted.filter((name) => !(name in benches));
@@ -49,7 +51,7 @@ if (unknown.length > 0) {
 setLogLevel('error');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)); // what was started ends with it
 let started: Promise<BenchEnvironment> | undefined;
-const environment = (): Promise<BenchEnvironment> => (started ??= startEnvironment());
+const environment = (): Promise<BenchEnvironment> => (started ??= startEnvironment({ countStatements: values.statements }));
 const results: { command: string; rows: BenchRow[] }[] = [];
 try {
   for (const [name, bench] of Object.entries(benches)) {

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { EmbeddedPostgres } from '#libs/embedded-postgres';
 
 /** The cost of one statement since the last reset, from `pg_stat_statements`. */
 export interface StatementCost {
@@ -41,6 +42,41 @@ export class StatementCosts {
 
   async close(): Promise<void> {
     await this.client.end();
+  }
+}
+
+/** Starts the embedded Postgres with the durability of production and `pg_stat_statements`. */
+export async function startCountingPostgres(directory: string): Promise<EmbeddedPostgres> {
+  const first = await EmbeddedPostgres.start({ directory, durable: true });
+  const client = new Client({ connectionString: first.url });
+  await client.connect();
+  await client.query(`ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'`);
+  await client.end();
+  await first.stop();
+  return EmbeddedPostgres.start({ directory, durable: true });
+}
+
+/** Commits and changed rows of a database since its statistics began. */
+export interface DatabaseCounts {
+  readonly commits: number;
+  readonly inserted: number;
+  readonly updated: number;
+  /** Updates that changed no index. */
+  readonly hot: number;
+}
+
+export async function readCounts(databaseUrl: string): Promise<DatabaseCounts> {
+  const client = new Client({ connectionString: databaseUrl, application_name: 'millrace-bench-costs' });
+  await client.connect();
+  try {
+    const { rows } = await client.query<DatabaseCounts>(
+      `SELECT sum(n_tup_ins)::float8 AS inserted, sum(n_tup_upd)::float8 AS updated, sum(n_tup_hot_upd)::float8 AS hot,
+         (SELECT xact_commit::float8 FROM pg_stat_database WHERE datname = current_database()) AS commits
+       FROM pg_stat_user_tables`,
+    );
+    return rows[0]!;
+  } finally {
+    await client.end();
   }
 }
 

@@ -11,7 +11,7 @@ const groups: readonly { group: string; topics: readonly string[] }[] = [
   { group: 'recorder', topics: Object.values(eventTopics).map(({ name }) => name) },
   { group: 'flows', topics: Object.values(eventTopics).map(({ name }) => name) },
   { group: 'deliveries', topics: [topics.outcomes.name] },
-  { group: 'dead-letters', topics: [topics.deadLetters.name, topics.deliveries.name, topics.outcomes.name] },
+  { group: 'dead-letters', topics: [topics.deadLetters.name, topics.commands.name] },
   { group: 'replays', topics: [topics.commands.name] },
   { group: 'redeliveries', topics: [topics.commands.name] },
 ];

@@ -2,7 +2,7 @@
  * `npm run demo`: plays five partners. Sends correctly signed webhooks to the running one-process form, follows them over GraphQL, and prints what
  * became of each. Exits with 1 when one was not delivered.
  */
-import { sleep } from '#libs/time';
+import { latencyMs, sleep } from '#libs/time';
 import { readCredentials } from '../credentials/credentials.js';
 import { sampleWebhooks } from './samples.js';
 import type { SampleWebhook } from './samples.js';
@@ -95,7 +95,7 @@ function progress(line: string): void {
 
 /** Prints what became of each event. Returns how many were delivered. */
 function report(): number {
-  const since = (from: string, to: string | null | undefined): string => (to ? `${Date.parse(to) - Date.parse(from)} ms` : '–');
+  const since = (from: string, to: string | null | undefined): string => (to ? `${latencyMs(Date.parse(from), Date.parse(to))} ms` : '–');
   const rows = sent.map(({ webhook, eventId, ackMs }) => {
     const event = stories.get(eventId);
     const run = event?.runs[0];

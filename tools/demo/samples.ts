@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { sign as signGithub } from '@octokit/webhooks-methods';
 import { Webhook } from 'standardwebhooks';
 import { Stripe } from 'stripe';
+import { wallTime, wallTimeMs } from '#libs/time';
 
 export interface SampleWebhook {
   source: string;
@@ -13,7 +14,7 @@ export interface SampleWebhook {
 
 const json = { 'content-type': 'application/json' };
 const fresh = (prefix: string): string => `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 16)}`;
-const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
+const nowSeconds = (): number => Math.floor(wallTimeMs() / 1_000);
 
 /** A batch as it might come in one second at an online retailer, each signed as its provider signs: by its own SDK where there is one. */
 export async function sampleWebhooks(secrets: Record<string, string>): Promise<SampleWebhook[]> {
@@ -70,7 +71,7 @@ export async function sampleWebhooks(secrets: Record<string, string>): Promise<S
 
   const helpdesk = (what: string, customer: string, message: string): SampleWebhook => {
     const id = fresh('msg');
-    const now = new Date();
+    const now = wallTime();
     const body = JSON.stringify({ type: 'ticket.created', timestamp: now.toISOString(), data: { customer, message } });
     const signature = new Webhook(secretOf('helpdesk')).sign(id, now, body);
     const headers = {

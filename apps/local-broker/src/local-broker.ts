@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { isLoopback } from '#libs/ports';
+import { wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { Broker } from './apis/api.js';
@@ -68,7 +69,7 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
   try {
     const lock = lockDirectory(directory);
     opened.push(() => lock.release());
-    const { openFile, nowMs = Date.now } = options;
+    const { openFile, nowMs = wallTimeMs } = options;
     const topics = await TopicStore.open({
       directory,
       retentionBytes: options.retentionBytes ?? defaultRetentionBytes,

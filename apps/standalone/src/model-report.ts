@@ -1,7 +1,7 @@
 import type { Document } from '#libs/contracts';
 import { unlistedModels } from '#libs/documents';
 import type { ModelGateway } from '#libs/models';
-import { timeoutSignal } from '#libs/time';
+import { timeoutSignal, wallTime } from '#libs/time';
 import type { SampleCredentials } from './data-directory.js';
 import { ask } from './samples.js';
 
@@ -22,7 +22,7 @@ export async function modelReport(models: ModelGateway, { url, operatorKey }: Sa
       'Events are taken and wait for it. Check MODEL_BASE_URL and MODEL_API_KEY, and start again.',
     ];
   }
-  const lists = [{ address: models.address, models: names, listedAt: new Date() }];
+  const lists = [{ address: models.address, models: names, listedAt: wallTime() }];
   const { documents } = await ask<{ documents: { name: string; content: Document }[] }>({ url, operatorKey }, flowsOfTenant);
   const wrong = documents.filter(({ content }) => unlistedModels(content, lists).length > 0).map(({ name }) => name);
   return [

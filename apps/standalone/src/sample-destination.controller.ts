@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { CredentialInvalid, CredentialMissing, isBearer } from '#libs/auth';
 import { parseStoredJson } from '#libs/json';
 import { verifyStandardWebhook } from '#libs/signatures';
+import { wallTime, wallTimeMs } from '#libs/time';
 
 /** The injection token of the {@link SampleDestinationAccess}. */
 export const sampleDestinationAccess = Symbol('sample destination access');
@@ -34,9 +35,9 @@ export class SampleDestinationController {
   @HttpCode(204)
   @RouteConfig({ rawBody: true })
   receive(@Req() request: FastifyRequest<{ Body: Buffer }>): void {
-    verifyStandardWebhook(this.access.secret, request.headers, request.body, Date.now());
+    verifyStandardWebhook(this.access.secret, request.headers, request.body, wallTimeMs());
     const payload: unknown = parseStoredJson(request.body.toString('utf8'));
-    this.receipts.unshift({ receivedAt: new Date().toISOString(), webhookId: String(request.headers['webhook-id']), payload });
+    this.receipts.unshift({ receivedAt: wallTime().toISOString(), webhookId: String(request.headers['webhook-id']), payload });
     this.receipts.length = Math.min(this.receipts.length, kept);
   }
 

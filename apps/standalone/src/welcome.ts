@@ -1,3 +1,4 @@
+import { wallTimeMs } from '#libs/time';
 import type { Standalone } from './standalone.js';
 
 /** The text that `npm start` prints: the addresses and commands to try first. */
@@ -5,7 +6,7 @@ export function welcome({ credentials, first, modelReport, isExposed }: Standalo
   const { url, tenant, apiKey } = credentials;
   const event = {
     specversion: '1.0',
-    id: `ticket-${Date.now()}`,
+    id: `ticket-${wallTimeMs()}`,
     source: 'tickets',
     type: 'ticket.opened',
     subject: 'cust-1',

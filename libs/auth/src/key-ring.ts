@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { name, scopes } from '#libs/contracts';
+import { wallTimeMs } from '#libs/time';
 import { hashOfSecret, parseApiKey } from './api-key.js';
 import type { CheckableApiKey } from './api-key.js';
 import { ApiKeyExpected, CredentialInvalid, CredentialMissing, TenantForbidden, TenantNotNamed } from './credential.errors.js';
@@ -22,7 +23,7 @@ export class KeyRing {
 
   constructor(
     private readonly find: FindApiKey,
-    { operatorKey, clock = Date.now }: KeyRingOptions = {},
+    { operatorKey, clock = wallTimeMs }: KeyRingOptions = {},
   ) {
     this.operatorHash = operatorKey === undefined ? undefined : hashOfSecret(operatorKey);
     this.clock = clock;

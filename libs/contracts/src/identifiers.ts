@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import { wallTimeMs } from '#libs/time';
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
@@ -56,7 +57,7 @@ function timeText(ms: number): string {
  * A new id, different on each call. It begins with the time, so that rows about new runs stand at the end of each index. A run is identified by
  * its event, flow and generation, and keeps the id that its first claim stored.
  */
-export function newRunId(atMs = Date.now()): string {
+export function newRunId(atMs = wallTimeMs()): string {
   return `run_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
 }
 

@@ -9,7 +9,7 @@ import {
   StartBulkOperation,
 } from './records/commands.js';
 import { DeadLettered } from './records/dead-lettered.js';
-import { DeliveryAttempted } from './records/deliveries.js';
+import { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
 import { EventReceived } from './records/event-received.js';
 import { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 import type { Topic } from './records/record.js';
@@ -36,7 +36,7 @@ export const topics = {
     retentionMs: 7 * day,
     types: [ReplayEvent, Redeliver, SkipDeadLetter, RetryDeadLetter, EnableDestination, StartBulkOperation, CancelBulkOperation],
   },
-  deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered] },
+  deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered, DeliveryRecovered] },
 } as const satisfies Record<string, Topic>;
 
 /** The topic of each lane. */

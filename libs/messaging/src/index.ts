@@ -8,6 +8,7 @@ export type { Hold, HoldCause, HoldId, HoldStore, ReleasableHold } from './holdi
 export { ownerOf } from './logged-record.js';
 export type { LogPosition, LoggedRecord } from './logged-record.js';
 export { HoldsCustomer, LogUnavailable, RecordTooLarge } from './messaging.errors.js';
+export { Listeners } from './handling/listeners.js';
 export { OnRecord } from './handling/on-record.js';
 export type { OnRecordOptions, RecordContext } from './handling/on-record.js';
 export { RecordProducer, largestBodyBytes, maxEventRecordBytes, maxRecordBytes } from './producing/record-producer.js';

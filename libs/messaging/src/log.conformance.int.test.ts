@@ -16,6 +16,7 @@ import { HoldsInMemory, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { currentTraceparent, inSpan, registry, startTracing, traceIdOf } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
 import {
+  Listeners,
   LogConsumer,
   LogUnavailable,
   OnRecord,
@@ -519,6 +520,24 @@ test('a topic with an audience of every process reaches each of them, from the n
     await waitFor(() => got.values.length > 0, { what: 'the new record' });
     expect(got.values).toEqual([noted('c1', 2)]);
   }
+});
+
+test('of a topic for every process, only records of tenants that somebody listens for are handled', async () => {
+  const topic = await newTopic(1);
+  const listeners = new Listeners();
+  const group = uniqueName('group');
+  const got = await consume([handlerOf(topic, { group, audience: 'every-process' })], undefined, { listeners });
+  const others = { ...noted('c1', 1), tenant: 'other' };
+  await producer.append(topic, NumberNoted, others);
+  listeners.add('acme');
+  await appendEach(topic, [noted('c1', 2), others, noted('c1', 3)]);
+  await waitFor(() => got.values.length === 2, { what: 'the records of the tenant' });
+  listeners.remove('acme');
+  listeners.add('other');
+  await appendEach(topic, [noted('c1', 4), others]);
+  await waitFor(() => got.values.length === 3, { what: 'the record of the other one' });
+  expect(got.values).toEqual([noted('c1', 2), noted('c1', 3), others]);
+  expect(await metric('millrace_records_handled_total', { group, topic: onLog(topic), outcome: 'ok' })).toBe(3);
 });
 
 test('a handler works in the trace its record was appended in', async () => {

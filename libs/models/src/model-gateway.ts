@@ -4,7 +4,7 @@ import type { Json } from '#libs/json';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 import type { CompiledSchema } from '#libs/schemas';
-import { sleep } from '#libs/time';
+import { Stopwatch, sleep } from '#libs/time';
 import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, describeResponse } from './gen-ai.js';
@@ -105,12 +105,6 @@ type CallResult =
   /** The response came, and reading it failed with an unexpected error. It is recorded, because it was paid for. */
   | { readonly defect: unknown; readonly response: ModelResponse };
 
-/** The beginning of a call: when it was, and by the clock that durations are taken from. */
-interface CallStart {
-  readonly at: Date;
-  readonly atMs: number;
-}
-
 /** The retries and repairs that an inference has used up. */
 interface SpentBudget {
   failures: number;
@@ -182,9 +176,9 @@ export class ModelGateway {
     const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
     let modelRequest = firstRequest(request);
     for (let number = 1; ; number += 1) {
-      const start = this.startCall();
+      const watch = this.startCall();
       const result = await this.call(modelRequest, request.outputSchema, deadline);
-      await this.report(number, modelRequest.model, start, result, request);
+      await this.report(number, modelRequest.model, watch, result, request);
       if ('output' in result) return inference(result.output, result.response, number);
       if ('defect' in result) throw result.defect;
       modelRequest = await this.requestAfter(modelRequest, result.failure, result.response, spent, deadline);
@@ -199,7 +193,7 @@ export class ModelGateway {
   async *stream(request: InferenceRequest): AsyncGenerator<InferenceEvent> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
     const modelRequest = firstRequest(request);
-    const start = this.startCall();
+    const watch = this.startCall();
     const { name, ...options } = callSpan(this.provider, modelRequest);
     const span = startSpan(name, options);
     let response: ModelResponse | undefined;
@@ -218,7 +212,7 @@ export class ModelGateway {
     } finally {
       span.end();
     }
-    await this.report(1, modelRequest.model, start, result, request);
+    await this.report(1, modelRequest.model, watch, result, request);
     if ('failure' in result) throw result.failure;
     if ('defect' in result) throw result.defect;
     yield { type: 'end', inference: inference(result.output, result.response, 1) };
@@ -230,14 +224,14 @@ export class ModelGateway {
   }
 
   /** @throws ModelMisconfigured while there is no use in a call */
-  private startCall(): CallStart {
+  private startCall(): Stopwatch {
     const reason = this.state.takeReason();
     if (reason !== undefined) throw reason;
-    return { at: new Date(), atMs: this.clock.now() };
+    return new Stopwatch(this.clock.now);
   }
 
-  private async report(number: number, model: string, start: CallStart, result: CallResult, request: InferenceRequest): Promise<void> {
-    const durationMs = this.clock.now() - start.atMs;
+  private async report(number: number, model: string, watch: Stopwatch, result: CallResult, request: InferenceRequest): Promise<void> {
+    const { startedAt, finishedAt, durationMs } = watch.stop();
     const { response } = result;
     const failure = 'failure' in result ? result.failure : 'defect' in result ? failureReason(result.defect) : undefined;
     this.state.note('failure' in result ? result.failure : undefined);
@@ -245,8 +239,8 @@ export class ModelGateway {
     await request.onAttempt({
       number,
       model,
-      startedAt: start.at,
-      finishedAt: new Date(start.at.getTime() + durationMs),
+      startedAt,
+      finishedAt,
       outcome: failure === undefined ? 'succeeded' : 'failed',
       errorCode: failure?.code ?? null,
       errorMessage: failure?.message ?? null,

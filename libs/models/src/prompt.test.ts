@@ -31,6 +31,10 @@ describe('promptFor', () => {
     expect(framedData(userTurn(hidden))).toBe('abcde');
   });
 
+  it('composes the characters that a text spells in two', () => {
+    expect(framedData(userTurn('a\u0308 \u1100\u1161'))).toBe('\u00E4 \uAC00');
+  });
+
   it('sends no input as null', () => {
     expect(framedData(userTurn(undefined))).toBe('null');
   });

@@ -21,6 +21,8 @@ export interface Columns<Row> {
   readonly names: string;
   /** How many parameters the rows take. */
   readonly size: number;
+  /** The arrays as arguments of a function: `$1::text[], $2::text[]`. `from` is as in {@link unnest}. */
+  parameters(from?: number): string;
   /**
    * The rows as a table of the FROM clause: `unnest($1::text[], $2::text[]) AS event (tenant_id, id)`.
    * @param from the number of the first parameter; default 1
@@ -36,12 +38,13 @@ export interface Columns<Row> {
 export function columns<Row>(declared: Readonly<Record<string, Column<Row>>>): Columns<Row> {
   const names = Object.keys(declared).join(', ');
   const all = Object.values(declared);
-  const parameters = (from: number): string => all.map(([type], at) => `$${from + at}::${type}[]`).join(', ');
+  const parameters = (from = 1): string => all.map(([type], at) => `$${from + at}::${type}[]`).join(', ');
   return {
     names,
     size: all.length,
-    unnest: (table, from = 1) => `unnest(${parameters(from)}) AS ${table} (${names})`,
-    unnestNumbered: (table, from = 1) => `unnest(${parameters(from)}) WITH ORDINALITY AS ${table} (${names}, number)`,
+    parameters,
+    unnest: (table, from) => `unnest(${parameters(from)}) AS ${table} (${names})`,
+    unnestNumbered: (table, from) => `unnest(${parameters(from)}) WITH ORDINALITY AS ${table} (${names}, number)`,
     values: (rows) => all.map(([, value]) => rows.map((row) => value(row) ?? null)),
   };
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { afterCall, closedBreaker, phaseOf, standardBreaker } from './breaker.js';
+import { afterCall, closedBreaker, isTroubled, phaseOf, standardBreaker, withAnswered } from './breaker.js';
 import type { Breaker, CallOutcome } from './breaker.js';
 
 const steady = (): number => 0.5;
@@ -110,4 +110,32 @@ test('it is never open for longer than its rules say, keeps a bounded memory, an
       expect(phaseOf(breaker, nowMs)).toBe('closed');
     }),
   );
+});
+
+test('answered calls that are counted later weigh as much as if each had been counted at its time', () => {
+  const call = (breaker: Breaker, outcome: CallOutcome, nowMs: number) =>
+    afterCall(breaker, { outcome, beganAtMs: nowMs }, nowMs, standardBreaker, steady);
+  const fail = (breaker: Breaker) => Array.from({ length: 29 }).reduce<Breaker>((one) => call(one, 'failed', 40_000), breaker);
+  const answered = [
+    { agoMs: 31_000, calls: 1_000 },
+    { agoMs: 20_000, calls: 20 },
+    { agoMs: 0, calls: 10 },
+  ];
+  const counted = fail(withAnswered(closedBreaker, answered, 40_000, standardBreaker));
+  expect([phaseOf(counted, 40_000), phaseOf(call(counted, 'failed', 40_000), 40_000)]).toEqual(['closed', 'open']);
+  expect(phaseOf(fail(closedBreaker), 40_000)).toBe('open');
+  const open = call(closedBreaker, 'credentialRefused', 0);
+  expect(withAnswered(open, answered, 40_000, standardBreaker)).toBe(open);
+});
+
+test('a breaker is troubled while something failed within its window', () => {
+  const call = (breaker: Breaker, outcome: CallOutcome, nowMs: number) =>
+    afterCall(breaker, { outcome, beganAtMs: nowMs }, nowMs, standardBreaker, steady);
+  const troubled = call(call(closedBreaker, 'failed', 0), 'answered', 29_000);
+  expect([closedBreaker, call(closedBreaker, 'answered', 0), troubled, call(troubled, 'answered', 30_000)].map(isTroubled)).toEqual([
+    false,
+    false,
+    true,
+    false,
+  ]);
 });

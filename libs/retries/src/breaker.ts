@@ -83,13 +83,41 @@ export function afterCall(
   return mustOpen(counted, outcome, rules) ? opened(counted, outcome, nowMs, rules, random) : counted;
 }
 
+/** So many calls that were answered within one second, and how long ago that was. */
+export interface AnsweredCalls {
+  readonly agoMs: number;
+  readonly calls: number;
+}
+
+/** The breaker with answered calls that nobody counted when they were made. While it is open, they change nothing. */
+export function withAnswered(breaker: Breaker, answered: readonly AnsweredCalls[], nowMs: number, { windowMs }: BreakerRules): Breaker {
+  if (breaker.openUntilMs !== null) return breaker;
+  const seconds = new Map(breaker.seconds.map((second) => [second[0], second]));
+  for (const { agoMs, calls } of answered) {
+    const startMs = secondOf(nowMs - agoMs);
+    if (startMs <= secondOf(nowMs) - windowMs) continue;
+    const [, counted, failures] = seconds.get(startMs) ?? [startMs, 0, 0];
+    seconds.set(startMs, [startMs, counted + calls, failures]);
+  }
+  return { ...breaker, seconds: [...seconds.values()].toSorted(([one], [other]) => one - other) };
+}
+
+/** True if the breaker is open, or something failed within its window. */
+export function isTroubled({ openUntilMs, unansweredInARow, seconds }: Breaker): boolean {
+  return openUntilMs !== null || unansweredInARow > 0 || seconds.some(([, , failures]) => failures > 0);
+}
+
+function secondOf(ms: number): number {
+  return ms - (ms % 1_000);
+}
+
 function afterGoodProbe(breaker: Breaker, { successesToClose }: BreakerRules): Breaker {
   const successes = breaker.successes + 1;
   return successes >= successesToClose ? closedBreaker : { ...breaker, successes };
 }
 
 function count(breaker: Breaker, outcome: CallOutcome, nowMs: number, { windowMs }: BreakerRules): Breaker {
-  const second = nowMs - (nowMs % 1_000);
+  const second = secondOf(nowMs);
   const failures = outcome === 'answered' ? 0 : 1;
   const kept = breaker.seconds.filter(([startMs]) => startMs > second - windowMs);
   const [last] = kept.slice(-1);

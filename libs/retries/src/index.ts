@@ -2,6 +2,6 @@ export { delayBefore, standardRetry } from './retry-policy.js';
 export type { RetryPolicy } from './retry-policy.js';
 export { longestPauseMs, parseRetryAfter } from './retry-after.js';
 export { scheduledDelay } from './retry-schedule.js';
-export { afterCall, closedBreaker, phaseOf, standardBreaker } from './breaker.js';
-export type { Breaker, BreakerRules, CallOutcome } from './breaker.js';
+export { afterCall, closedBreaker, isTroubled, phaseOf, standardBreaker, withAnswered } from './breaker.js';
+export type { AnsweredCalls, Breaker, BreakerRules, CallOutcome } from './breaker.js';
 export { afterCalls, callsAllowed, untilAllowedMs } from './rate-limit.js';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { startTimer } from '#libs/time';
+import { startTimer, wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { BodyReader } from './body-reader.js';
 import type { Operate, Operations } from './operations.js';
@@ -182,7 +182,7 @@ export class Doors {
     const receive = await door.admit(head);
     const rawBody = await this.bodies.read(request, response);
     if (rawBody === undefined) return undefined;
-    return replyOf(await receive({ ...head, rawBody, receivedAtMs: Date.now() }));
+    return replyOf(await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }));
   }
 
   /** Turns an error into a problem+json response. */

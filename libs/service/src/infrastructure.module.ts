@@ -3,7 +3,7 @@ import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown, Prov
 import { SecretBox } from '#libs/auth';
 import { topics } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
-import { RecordProducer, ensureTopics } from '#libs/messaging';
+import { Listeners, RecordProducer, ensureTopics } from '#libs/messaging';
 import { requireSchema } from '#libs/migrations';
 import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import type { BootContext, BootOptions, LogBootOptions, StorageBootOptions } from './boot-options.js';
@@ -23,7 +23,7 @@ export class InfrastructureModule {
       { provide: Doors, useValue: doors },
       { provide: Readiness, useValue: readiness },
       { provide: StartWait, useValue: wait },
-      ...(log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(options.service, log, wait) }]),
+      ...(log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(options.service, log, wait) }, Listeners]),
       ...(storage === undefined
         ? []
         : [

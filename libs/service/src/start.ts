@@ -7,7 +7,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { HoldTable } from '#libs/holds';
-import { LogConsumer, RecordProducer } from '#libs/messaging';
+import { Listeners, LogConsumer, RecordProducer } from '#libs/messaging';
 import { readBodies } from './body-parser.js';
 import { BodyReader } from './body-reader.js';
 import type { BodyLimits } from './body-reader.js';
@@ -146,6 +146,7 @@ async function consume(
     clientId: `millrace-${service}`,
     producer: app.get(RecordProducer),
     ...(storage === undefined ? {} : { holds: app.get(HoldTable) }),
+    listeners: app.get(Listeners),
     concurrency: log.concurrency,
     sessionTimeoutMs: log.sessionTimeoutMs,
     handlerDeadlineMs: log.handlerDeadlineMs,

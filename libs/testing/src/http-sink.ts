@@ -9,7 +9,8 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  readonly receivedAt: Date;
+  /** By the monotonic clock of this process. */
+  readonly receivedAtMs: number;
 }
 
 export interface SinkResponse {
@@ -37,7 +38,7 @@ export async function startHttpSink(): Promise<HttpSink> {
   let respond: Respond = () => ({ status: 204 });
   const served = await serveOnLoopback(async (incoming, outgoing) => {
     const { method = '', url: path = '', headers } = incoming;
-    const request = { method, path, headers, body: await buffer(incoming), receivedAt: new Date() };
+    const request = { method, path, headers, body: await buffer(incoming), receivedAtMs: performance.now() };
     requests.push(request);
     const response = await respond(request);
     outgoing.writeHead(response.status, response.headers).end(response.body);

@@ -1,1 +1,2 @@
 export { longestTimerMs, sleep, startInterval, startTimer, timeoutSignal, waitAtMost } from './timers.js';
+export { Stopwatch, latencyMs, wallTime, wallTimeMs } from './wall-clock.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deadLetterId, newRunId } from '#libs/contracts';
-import type { DeadLettered, DeliveryAttempted, RunCompleted } from '#libs/contracts';
+import type { DeadLettered, DeliveryRecovered } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
@@ -14,12 +14,14 @@ import { DeadLetterStore } from './dead-letter.store.js';
 
 let fresh: FreshDatabase;
 let database: Database;
+let store: DeadLetterStore;
 let consumer: DeadLetterConsumer;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
-  consumer = new DeadLetterConsumer(new DeadLetterStore(database), new HoldTable(database));
+  store = new DeadLetterStore(database);
+  consumer = new DeadLetterConsumer(store, new HoldTable(database));
 });
 afterAll(async () => {
   await database.close();
@@ -54,38 +56,28 @@ const parked = (tenant: string, at: number, more: Partial<DeadLettered> = {}): D
   at: second(at),
   ...more,
 });
-const delivered = (tenant: string, at: number): DeliveryAttempted => ({
-  tenant,
-  customer: 'c',
-  eventId: 'evt_1',
-  deliveryId: 'dlv_1',
-  destination: 'crm',
-  attempt: 2,
-  state: 'delivered',
-  code: null,
-  at: second(at),
-});
+const delivered = (tenant: string, at: number): DeliveryRecovered => ({ tenant, customer: 'c', deliveryId: 'dlv_1', at: second(at) });
 
 test('what is parked twice is one dead letter, resolved when it is delivered after all', async () => {
   const tenant = uniqueName('t');
   await consumer.onDeadLettered(parked(tenant, 1));
   await consumer.onDeadLettered(parked(tenant, 1));
   expect(await letters(tenant)).toEqual([{ code: 'delivery.refused', message: 'no', resolved: false, resolution: null }]);
-  await consumer.onDeliveryAttempted(delivered(tenant, 2));
+  await consumer.onDeliveryRecovered(delivered(tenant, 2));
   expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'redelivered' }]);
 });
 
 test('an announcement that comes again does not open what was resolved; a later parking does, with its own reason', async () => {
   const tenant = uniqueName('t');
   await consumer.onDeadLettered(parked(tenant, 1));
-  await consumer.onDeliveryAttempted(delivered(tenant, 2));
+  await consumer.onDeliveryRecovered(delivered(tenant, 2));
   await consumer.onDeadLettered(parked(tenant, 1));
   expect(await letters(tenant)).toMatchObject([{ resolved: true }]);
   await consumer.onDeadLettered(parked(tenant, 3, { code: 'delivery.destinationDisabled', message: 'gone\u0000' }));
   expect(await letters(tenant)).toEqual([
     { code: 'delivery.destinationDisabled', message: 'gone\ufffd', resolved: false, resolution: null },
   ]);
-  await consumer.onDeliveryAttempted(delivered(tenant, 2));
+  await consumer.onDeliveryRecovered(delivered(tenant, 2));
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
 });
 
@@ -97,24 +89,13 @@ test('a later generation that completes resolves the failed run, an unrelated on
   await consumer.onDeadLettered(
     parked(tenant, byFastClock, { kind: 'run', runId: failed.id, deadLetterId: deadLetterId(tenant, 'run', failed.id) }),
   );
-  const completed = (flow: string, generation: number): RunCompleted => ({
-    tenant,
-    customer: 'c',
-    eventId: 'evt_1',
-    runId: newRunId(),
-    flow,
-    flowVersion: 1,
-    generation,
-    at: second(2),
-    eventReceivedAt: second(0),
-    decision: null,
-    deliveries: [],
-  });
-  await consumer.onRunCompleted(completed('other', 2));
-  await consumer.onRunCompleted({ ...completed('triage', 2), eventId: 'evt_2' });
-  await consumer.onRunCompleted(completed('triage', 1));
+  const completes = (flow: string, generation: number, eventId = 'evt_1') =>
+    store.resolveEarlierRuns({ tenant, eventId, flow, generation, at: second(2) });
+  await completes('other', 2);
+  await completes('triage', 2, 'evt_2');
+  await completes('triage', 1);
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
-  await consumer.onRunCompleted(completed('triage', 2));
+  await completes('triage', 2);
   expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'replayed' }]);
 });
 
@@ -134,7 +115,7 @@ describe('where the log of dead letters is read after what put them right', () =
     await deliver(arrived, 'delivered');
     await deliver(waiting, 'parked');
     for (const tenant of [arrived, waiting]) {
-      await consumer.onDeliveryAttempted(delivered(tenant, 2));
+      await consumer.onDeliveryRecovered(delivered(tenant, 2));
       await consumer.onDeadLettered(parked(tenant, 1));
     }
     expect(await letters(arrived)).toMatchObject([{ resolved: true, resolution: 'redelivered' }]);

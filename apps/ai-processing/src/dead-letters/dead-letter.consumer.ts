@@ -1,10 +1,13 @@
 import { Controller } from '@nestjs/common';
-import { DeadLettered, DeliveryAttempted, RetryDeadLetter, RunCompleted, SkipDeadLetter, deadLetterId, topics } from '#libs/contracts';
+import { DeadLettered, DeliveryRecovered, RetryDeadLetter, SkipDeadLetter, deadLetterId, topics } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
 import { OnRecord } from '#libs/messaging';
 import { DeadLetterStore } from './dead-letter.store.js';
 
-/** Opens a dead letter when something is given up, and resolves it when that has succeeded after all. Dead letters of held records are resolved by `libs/holds`. */
+/**
+ * Opens a dead letter when something is given up, and resolves it when that has succeeded after all. Those of runs are resolved where a later
+ * generation is announced, and those of held records by `libs/holds`. It reads no topic that an event without a failure has a record on.
+ */
 @Controller()
 export class DeadLetterConsumer {
   constructor(
@@ -17,17 +20,9 @@ export class DeadLetterConsumer {
     await this.deadLetters.open(letter);
   }
 
-  /** A delivery that arrives at its first attempt was never parked. */
-  @OnRecord(topics.deliveries, DeliveryAttempted, { group: 'dead-letters' })
-  async onDeliveryAttempted({ tenant, deliveryId, state, attempt, at }: DeliveryAttempted): Promise<void> {
-    if (state === 'delivered' && attempt > 1)
-      await this.deadLetters.resolveDelivery(tenant, deadLetterId(tenant, 'delivery', deliveryId), at);
-  }
-
-  /** A later generation that completes resolves the dead letters of all earlier ones. */
-  @OnRecord(topics.outcomes, RunCompleted, { group: 'dead-letters' })
-  async onRunCompleted(run: RunCompleted): Promise<void> {
-    if (run.generation > 0) await this.deadLetters.resolveEarlierRuns(run);
+  @OnRecord(topics.deadLetters, DeliveryRecovered, { group: 'dead-letters' })
+  async onDeliveryRecovered({ tenant, deliveryId, at }: DeliveryRecovered): Promise<void> {
+    await this.deadLetters.resolveDelivery(tenant, deadLetterId(tenant, 'delivery', deliveryId), at);
   }
 
   @OnRecord(topics.commands, SkipDeadLetter, { group: 'dead-letters' })

@@ -4,7 +4,7 @@ import { Database, columns, statement, storableText } from '#libs/persistence';
 
 /**
  * The time at which the subject of a dead letter succeeded before the dead letter was read: its delivery arrived, or a later generation of its run
- * completed. Null: it has not. The two records are on different topics, so they can arrive in any sequence.
+ * completed. Null: it has not. A run completes while the dead letter of an earlier one is still on its way through the log.
  */
 const alreadyResolvedAt = `CASE kind
      WHEN 'delivery' THEN (

@@ -4,6 +4,7 @@ import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
+import { wallTime } from '#libs/time';
 import { counter, traceIdOf } from '#libs/tracing';
 import { EventStore } from './event.store.js';
 import type { LoggedEvent } from './event.store.js';
@@ -40,7 +41,7 @@ export class EventRecorder {
       eventId: event.eventId,
       source: event.source,
       type: event.type,
-      at: new Date().toISOString(),
+      at: wallTime().toISOString(),
     });
   }
 }

@@ -125,6 +125,25 @@ test('a step that ended before is not done again, and the others go on from its 
   expect(journal.kept.map(({ step }) => step)).toEqual(['after']);
 });
 
+test('a step never ends before it began, although the wall clock steps back while it is at work', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 29, 12) });
+  try {
+    const work: StepWork = async () => {
+      vi.setSystemTime(Date.UTC(2026, 10, 29, 11));
+      return { output: 'done' };
+    };
+    const step = { id: 'one', kind: 'map', condition: undefined, needs: [], reads: [], work } as const;
+    const journal = new MemoryJournal();
+    const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined };
+    await new FlowRunner(flow, event, journal, new AbortController().signal).run();
+    const [{ startedAt, finishedAt }] = journal.kept as [FinishedStep];
+    expect(startedAt).toEqual(new Date(Date.UTC(2026, 10, 29, 12)));
+    expect(finishedAt.getTime()).toBeGreaterThanOrEqual(startedAt.getTime());
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test('a step goes on from the output as it is kept', async () => {
   class Rounding extends MemoryJournal {
     override async keep(finished: FinishedStep): Promise<Json> {

@@ -1,6 +1,7 @@
 import { DomainError } from '#libs/contracts';
 import type { EventReceived, PlannedDelivery, StepKind } from '#libs/contracts';
 import type { Json } from '#libs/json';
+import { Stopwatch } from '#libs/time';
 import { histogram, inSpan } from '#libs/tracing';
 import { viewOf } from './event.view.js';
 import type { EventView } from './event.view.js';
@@ -75,14 +76,15 @@ export class FlowRunner {
   }
 
   private async runStep(step: CompiledStep, input: StepInput): Promise<Json> {
-    const startedAt = new Date();
+    const watch = new Stopwatch();
     const observe = stepDuration.startTimer({ kind: step.kind });
     try {
       const wanted = step.condition === undefined || (await step.condition.evaluate(input)) === true;
       const call = <T>(make: MakeCall<T>): Promise<T> => this.callFrom(step, make);
       const result: StepOutput = wanted ? await step.work(input, { signal: this.signal, call }) : { output: null };
       const state = wanted ? 'succeeded' : 'skipped';
-      const kept = await this.journal.keep({ step: step.id, kind: step.kind, state, ...result, startedAt, finishedAt: new Date() });
+      const { startedAt, finishedAt } = watch.stop();
+      const kept = await this.journal.keep({ step: step.id, kind: step.kind, state, ...result, startedAt, finishedAt });
       observe({ outcome: state });
       return kept;
     } catch (error) {

@@ -3,6 +3,7 @@ import type { BulkOperationsOptions } from '#libs/bulk';
 import { ReplayEvent, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
+import { wallTime } from '#libs/time';
 
 const sources = {
   events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }),
@@ -28,7 +29,7 @@ export function bulkReplays(
         customer: item.customer,
         commandId,
         actor,
-        at: new Date().toISOString(),
+        at: wallTime().toISOString(),
         eventId: item.subject,
         flow: item.flow ?? flow,
       }),

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { topics } from '#libs/contracts';
-import { sleep } from '#libs/time';
+import { sleep, wallTime } from '#libs/time';
 import { counter, logger, workDone } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
@@ -46,7 +46,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
   }
 
   /** Deletes what is too old at `now`, and returns the number of events. Ends early when the signal aborts. */
-  async deleteOld(now = new Date(), signal = new AbortController().signal): Promise<number> {
+  async deleteOld(now = wallTime(), signal = new AbortController().signal): Promise<number> {
     const before = (days: number): Date => new Date(now.getTime() - days * dayMs);
     const { retentionDays } = this.options;
     let deleted = 0;
@@ -60,7 +60,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
 
   private async pass(signal: AbortSignal): Promise<void> {
     const startedAt = performance.now();
-    const deleted = await this.deleteOld(new Date(), signal);
+    const deleted = await this.deleteOld(wallTime(), signal);
     if (deleted > 0) workDone(log, 'retention', { outcome: 'ok', durationMs: performance.now() - startedAt, deletedEvents: deleted });
   }
 

@@ -2,17 +2,22 @@ import { Injectable } from '@nestjs/common';
 import { DeadLettered, RunCompleted, RunFailed, deadLetterId, topics } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
+import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import type { FinishedRun } from './run.store.js';
 
-/** Announces the end of a run. It reads only stored values, so a repeated announcement says the same. */
+/** Announces the end of a run. It reads only stored values, so a repeated announcement says the same. A later generation that completes resolves the dead letters of all earlier ones. */
 @Injectable()
 export class RunAnnouncer {
-  constructor(private readonly producer: RecordProducer) {}
+  constructor(
+    private readonly producer: RecordProducer,
+    private readonly deadLetters: DeadLetterStore,
+  ) {}
 
   async announce(run: FinishedRun, event: EventReceived): Promise<void> {
     const { tenant, customer, eventId, flow, flowVersion, generation } = run;
     const about = { tenant, customer, eventId, runId: run.id, flow, flowVersion, generation, at: run.finishedAt.toISOString() };
     if (run.state === 'completed') {
+      if (generation > 0) await this.deadLetters.resolveEarlierRuns(about);
       const { decision, deliveries } = run;
       await this.producer.append(topics.outcomes, RunCompleted, { ...about, eventReceivedAt: event.receivedAt, decision, deliveries });
       return;

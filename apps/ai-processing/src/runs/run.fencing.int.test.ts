@@ -94,8 +94,10 @@ class ShakyProcess {
     const table = new RunStore(shaky);
     const worker = new RunWorker(table, new ShortLived(shaky), new StepResultStore(shaky), compiler, configuration, blindToTime);
     const options = { ...blindToTime, runLeaseMs: leaseMs };
-    const failedRuns = new FailedRuns(configuration, new DeadLetterStore(shaky));
-    this.runs = new RunService(new FlowMatcher(configuration, compiler), table, worker, new RunAnnouncer(producer), failedRuns, options);
+    const deadLetters = new DeadLetterStore(shaky);
+    const failedRuns = new FailedRuns(configuration, deadLetters);
+    const announcer = new RunAnnouncer(producer, deadLetters);
+    this.runs = new RunService(new FlowMatcher(configuration, compiler), table, worker, announcer, failedRuns, options);
   }
 
   private readonly query = async <Row>(sql: Statement, values: readonly unknown[] = []): Promise<Row[]> => {

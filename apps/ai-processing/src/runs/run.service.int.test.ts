@@ -66,8 +66,10 @@ function startProcess(): RunService {
   const compiler = new FlowCompiler(gateway);
   const options = { runRetries: 1, runLeaseMs: 30_000 };
   const worker = new RunWorker(runStore, new RunProgressStore(database), new StepResultStore(database), compiler, configuration, options);
-  const failedRuns = new FailedRuns(configuration, new DeadLetterStore(database));
-  return new RunService(new FlowMatcher(configuration, compiler), runStore, worker, new RunAnnouncer(producer), failedRuns, options);
+  const deadLetters = new DeadLetterStore(database);
+  const failedRuns = new FailedRuns(configuration, deadLetters);
+  const announcer = new RunAnnouncer(producer, deadLetters);
+  return new RunService(new FlowMatcher(configuration, compiler), runStore, worker, announcer, failedRuns, options);
 }
 
 afterAll(async () => {
@@ -350,6 +352,22 @@ test('an event waits for each of its failed runs', async () => {
     await deadLetters.skip(tenant, held);
   }
   await runs.runFlows(event, contextOf());
+});
+
+test('a later generation that completes resolves the dead letter of the run that failed', async () => {
+  const flow = { onFailure: 'skip', steps: [{ id: 'a', map: { expression: '$number(event.type)' } }] };
+  await apply('triage', flow);
+  const event = eventOf('1');
+  await recorder.record(event, contextOf());
+  await runs.runFlows(event, contextOf());
+  const [letter] = announced('dead-lettered.v1') as unknown as DeadLettered[];
+  const deadLetters = new DeadLetterStore(database);
+  await deadLetters.open(letter!);
+  expect(await deadLetters.resolvedOf(tenant, [letter!.deadLetterId])).toEqual(new Set());
+  await apply('triage', { ...flow, steps: [{ id: 'a', map: { expression: '1' } }] });
+  const command = { tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at: event.receivedAt, eventId: event.eventId };
+  await replays.onReplayEvent({ ...command, flow: 'triage' }, contextOf());
+  expect(await deadLetters.resolvedOf(tenant, [letter!.deadLetterId])).toEqual(new Set([letter!.deadLetterId]));
 });
 
 test('a flow that skips holds nobody', async () => {

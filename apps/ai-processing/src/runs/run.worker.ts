@@ -4,6 +4,7 @@ import type { EventReceived } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
+import { latencyMs, wallTimeMs } from '#libs/time';
 import { counter, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
@@ -69,8 +70,7 @@ export class RunWorker {
       const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context));
       if (finished.state === 'failed') outcome = finished.errorCode;
       else if (run.generation === 0) {
-        const latencyMs = Date.now() - Date.parse(event.receivedAt);
-        decisionLatency.observe({ tenant: run.tenant }, Math.max(0, latencyMs) / 1_000); // the clocks of two machines
+        decisionLatency.observe({ tenant: run.tenant }, latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000);
       }
       return finished;
     } catch (error) {

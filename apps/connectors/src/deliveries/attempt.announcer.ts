@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DeadLettered, DeliveryAttempted, deadLetterId, topics } from '#libs/contracts';
+import { DeadLettered, DeliveryAttempted, DeliveryRecovered, deadLetterId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
@@ -34,6 +34,9 @@ export class AttemptAnnouncer {
     const at = attempt.at.toISOString();
     const trace = attempt.traceparent === null ? {} : { traceparent: attempt.traceparent };
     if (state === 'parked') await this.producer.append(topics.deadLetters, DeadLettered, deadLetterOf(attempt), trace);
+    if (state === 'delivered' && number > 1) {
+      await this.producer.append(topics.deadLetters, DeliveryRecovered, { tenant, customer, deliveryId, at }, trace);
+    }
     const attempted = { tenant, customer, eventId, deliveryId, destination, attempt: number, state, code, at };
     await this.producer.append(topics.deliveries, DeliveryAttempted, attempted, trace);
     await this.marks.add(attempt);

@@ -5,6 +5,7 @@ import { DomainError, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
 import { BatchWriter, Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
+import { Stopwatch, latencyMs } from '#libs/time';
 import { SpanKind, counter, currentTraceparent, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
 import type { Lease } from '#libs/work';
@@ -63,15 +64,16 @@ export class AttemptService {
     return inSpan(`deliver ${destination}`, { kind: SpanKind.CLIENT, parent, attributes }, async (span) => {
       const configured = this.configuration.destination(tenant, destination);
       if (performance.now() >= lease.endsAtMs) throw new DeliveryLeaseLost(id);
-      const startedAt = new Date();
-      const startedMs = performance.now();
+      const watch = new Stopwatch();
       const { receipt, error } = await this.send(claim, configured, lease.signal, span);
-      const durationMs = performance.now() - startedMs;
-      const finishedAt = new Date(startedAt.getTime() + Math.round(durationMs)); // the wall clock may have stepped meanwhile
+      const { startedAt, finishedAt, durationMs } = watch.stop();
       const next = error === null ? delivered : stateAfterFailure(error, configured?.document.spec.retry, delivery.retries);
       const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: error === null ? null : failureReason(error), ...next };
       const observed = observationOf(error, durationMs);
-      const [recorded] = await Promise.all([this.record(delivery, attempt), this.health.note({ tenant, destination }, observed)]);
+      const [recorded] = await Promise.all([
+        this.record(delivery, attempt, durationMs),
+        this.health.note({ tenant, destination }, observed),
+      ]);
       return recorded;
     });
   }
@@ -99,10 +101,10 @@ export class AttemptService {
     }
   }
 
-  private async record(delivery: ClaimedDelivery, attempt: AttemptResult): Promise<RecordedAttempt> {
+  private async record(delivery: ClaimedDelivery, attempt: AttemptResult, durationMs: number): Promise<RecordedAttempt> {
     const number = await this.settlements.add({ delivery, attempt });
     if (number === undefined) throw new DeliveryLeaseLost(delivery.id);
-    this.report(delivery, attempt, number);
+    this.report(delivery, attempt, number, durationMs);
     const { tenant, id: deliveryId, eventId, runId, customer, destination } = delivery;
     return {
       tenant,
@@ -120,18 +122,16 @@ export class AttemptService {
     };
   }
 
-  private report(delivery: ClaimedDelivery, attempt: AttemptResult, number: number): void {
+  private report(delivery: ClaimedDelivery, attempt: AttemptResult, number: number, durationMs: number): void {
     const { tenant, customer, eventId, runId, id: deliveryId, destination } = delivery;
     const { state, status } = attempt;
     const outcome = attempt.error?.code ?? 'ok';
-    const durationMs = attempt.finishedAt.getTime() - attempt.startedAt.getTime();
     attempts.inc({ tenant, outcome });
     duration.observe({ outcome }, durationMs / 1_000);
     if (state !== 'pending') settled.inc({ tenant, state });
     else if (!delivery.strict && !delivery.aside) aside.inc({ tenant });
     if (state === 'delivered' && delivery.generation === 0 && !delivery.redelivered) {
-      const latencyMs = attempt.finishedAt.getTime() - delivery.eventReceivedAt.getTime();
-      deliveryLatency.observe({ tenant }, Math.max(0, latencyMs) / 1_000); // the clocks of two machines
+      deliveryLatency.observe({ tenant }, latencyMs(delivery.eventReceivedAt.getTime(), attempt.finishedAt.getTime()) / 1_000);
     }
     workDone(log, 'attempt', {
       outcome,

@@ -3,6 +3,7 @@ import type { BulkOperationsOptions } from '#libs/bulk';
 import { Redeliver, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
+import { wallTime } from '#libs/time';
 
 const sources = {
   deliveries: itemStatements({ items: 'redelivery_of_deliveries_items', count: 'redelivery_of_deliveries_count' }),
@@ -25,7 +26,7 @@ export function bulkRedeliveries(
         customer: item.customer,
         commandId,
         actor,
-        at: new Date().toISOString(),
+        at: wallTime().toISOString(),
         deliveryId: item.subject,
       }),
   });

@@ -40,8 +40,8 @@ function tenantOf() {
   });
   const claim = async (options: { free?: number; concurrency?: number; destinations?: string[] } = {}) => {
     const { free = 10, concurrency = 10, destinations = ['d', 'e'] } = options;
-    const rooms = destinations.map((destination) => ({ tenant, destination, free, concurrency }));
-    return database.transaction((session) => table.claim(session, rooms, 5_000));
+    const rooms = destinations.map((destination) => ({ tenant, destination, free, concurrency, mode: 'ruled' as const }));
+    return (await table.claim(rooms, 5_000)).deliveries;
   };
   const short = (claimed: readonly ClaimedDelivery[]): string[] => claimed.map(({ id }) => id.slice(tenant.length + 1));
   return { tenant, delivery, claim, short };

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DeliveryAttempted } from '#libs/contracts';
 import { Database, columns, statement, storableText } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
+import type { DestinationName } from '../destinations/destination-name.js';
 
 /** A delivery that is to be inserted. */
 export interface NewDelivery {
@@ -81,6 +82,19 @@ export interface ClaimRoom {
   readonly free: number;
   /** The most that all processes together may have claimed. */
   readonly concurrency: number;
+  readonly mode: ClaimMode;
+}
+
+/**
+ * `shared`: beside other claims of the destination, and only if all that is due fits its concurrency. `exclusive`: claims of the destination take
+ * turns. Both claim nothing if its health limits attempts. `ruled`: exclusive, after the caller applied the rules of its health.
+ */
+export type ClaimMode = 'shared' | 'exclusive' | 'ruled';
+
+/** The claimed deliveries, and the destinations of which nothing was claimed because the mode does not suit their state. */
+export interface ClaimedDeliveries {
+  readonly deliveries: ClaimedDelivery[];
+  readonly unsuited: DestinationName[];
 }
 
 /** The key of a queue. Deliveries of one queue are attempted in the order in which they were planned. */
@@ -165,30 +179,14 @@ const roomColumns = columns<ClaimRoom>({
   destination: ['text', (room) => room.destination],
   free: ['integer', (room) => room.free],
   concurrency: ['integer', (room) => room.concurrency],
+  mode: ['text', (room) => room.mode],
 });
 
-/**
- * Claims the longest due deliveries of each destination. The caller holds the lock of the destination while the claimed ones are counted, so that
- * all processes together keep to its concurrency.
- */
 const claim = statement(
   'delivery.claim',
-  `WITH wanted AS (
-     SELECT room.*, (SELECT count(*) FROM delivery AS claimed WHERE claimed.tenant_id = room.tenant_id AND claimed.destination = room.destination
-       AND claimed.lease_until IS NOT NULL AND claimed.lease_until >= statement_timestamp()) AS taken
-     FROM ${roomColumns.unnest('room', 2)}),
-   chosen AS (
-     SELECT due.tenant_id, due.id FROM wanted, LATERAL (
-       SELECT delivery.tenant_id, delivery.id FROM delivery
-       WHERE delivery.tenant_id = wanted.tenant_id AND delivery.destination = wanted.destination AND ${hasTurn('delivery')}
-         AND delivery.next_attempt_at <= statement_timestamp() AND ${isFree('delivery')}
-       ORDER BY delivery.next_attempt_at LIMIT greatest(0, least(wanted.free, wanted.concurrency - wanted.taken))
-       FOR UPDATE SKIP LOCKED) AS due)
-   UPDATE delivery SET fence = fence + 1, lease_until = ${afterMs('$1')}
-   FROM chosen WHERE delivery.tenant_id = chosen.tenant_id AND delivery.id = chosen.id
-   RETURNING delivery.tenant_id AS tenant, delivery.id, event_id AS "eventId", run_id AS "runId", flow, generation, customer, destination,
-     payload::text AS payload, attempts, retries, strict, aside, fence, traceparent, event_received_at AS "eventReceivedAt",
-     last_command_id IS NOT NULL AS redelivered`,
+  `SELECT tenant, destination, id, event_id AS "eventId", run_id AS "runId", flow, generation, customer, payload, attempts, retries, strict, aside,
+     fence, traceparent, event_received_at AS "eventReceivedAt", redelivered
+   FROM claim_deliveries($1, ${roomColumns.parameters(2)})`,
 );
 
 const claimColumns = columns<Pick<ClaimedDelivery, 'tenant' | 'id' | 'fence'>>({
@@ -369,9 +367,10 @@ export class DeliveryQueueTable {
     return this.inQueues(deliveries, async (session) => (await session.query(insert, newColumns.values(deliveries))).length);
   }
 
-  /** @param session of a transaction that holds the locks of these destinations */
-  claim(session: Session, rooms: readonly ClaimRoom[], leaseMs: number): Promise<ClaimedDelivery[]> {
-    return session.query(claim, [leaseMs, ...roomColumns.values(rooms)]);
+  /** Claims due deliveries. Claims of one destination take turns where that is needed to keep to its limits. */
+  async claim(rooms: readonly ClaimRoom[], leaseMs: number, session: Session = this.database): Promise<ClaimedDeliveries> {
+    const rows = await session.query<ClaimedDelivery | (DestinationName & { id: null })>(claim, [leaseMs, ...roomColumns.values(rooms)]);
+    return { deliveries: rows.filter((row) => row.id !== null), unsuited: rows.filter(({ id }) => id === null) };
   }
 
   /** Returns the ids of the deliveries whose claim is still held. */

@@ -106,8 +106,8 @@ class World {
 
   private async work(outcomes: readonly Fate[]): Promise<number> {
     const timesRunOut = this.timesRunOut;
-    const room = { tenant: this.tenant, destination: 'd', free: outcomes.length, concurrency: 100 };
-    const claimed = await database.transaction((session) => table.claim(session, [room], 60_000));
+    const room = { tenant: this.tenant, destination: 'd', free: outcomes.length, concurrency: 100, mode: 'shared' as const };
+    const claimed = (await table.claim([room], 60_000)).deliveries;
     if (timesRunOut !== this.timesRunOut) return claimed.length; // the claims are over: nothing is sent
     const by = (...some: Fate[]) => claimed.filter((_, at) => some.includes(outcomes[at]!));
     this.effects.push(...by('arrives', 'lostAfter', 'late').map(({ id }) => id));

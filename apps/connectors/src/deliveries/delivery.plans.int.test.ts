@@ -35,7 +35,7 @@ beforeAll(async () => {
   const healthTable = new DestinationHealthTable(database);
   table = new DeliveryQueueTable(database);
   health = new DestinationHealth(database, healthTable, { openMs: 1_000, longestOpenMs: 1_000 });
-  claims = new DeliveryClaims(database, table, healthTable, configuration);
+  claims = new DeliveryClaims(database, table, healthTable, health, configuration);
 });
 afterAll(async () => {
   await configuration.stop();

@@ -104,7 +104,7 @@ function startWorker() {
   const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
   const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
   const attempter = new AttemptService(table, connectors, configuration, secrets, health);
-  const claims = new DeliveryClaims(database, table, healthTable, configuration);
+  const claims = new DeliveryClaims(database, table, healthTable, health, configuration);
   const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, options);
   started.onApplicationBootstrap();
   return { worker: started, deliveries: new DeliveryService(table, configuration, started) };
@@ -177,6 +177,16 @@ test('a decision arrives once: signed, under its effect key, in the event’s tr
   expect(await attempts()).toMatchObject([{ number: 1, outcome: 'succeeded', status: 204, error_code: null, response_excerpt: '' }]);
   await waitFor(() => announced('delivery.attempted.v1').length === 1, { what: 'the announcement' });
   expect(announced('delivery.attempted.v1')).toMatchObject([{ deliveryId: idOf('1'), state: 'delivered', attempt: 1, code: null }]);
+  expect(appended).toHaveLength(1);
+});
+
+test('whoever keeps the dead letters is told of a delivery that arrives after it failed', async () => {
+  let asked = 0;
+  sink.respondWith(() => ({ status: (asked += 1) <= 2 ? 503 : 200 }));
+  await deliveries.plan(decided('1'), undefined);
+  await settled('delivered');
+  await waitFor(() => announced('delivery.attempted.v1').length === 3, { what: 'the announcements' });
+  expect(announced('delivery.recovered.v1')).toMatchObject([{ deliveryId: idOf('1') }]);
 });
 
 test('credentials in the address and in headers reach the destination, and nothing that is stored or announced repeats them', async () => {
@@ -219,7 +229,7 @@ test('a destination that names a time is not asked before it', async () => {
   await deliveries.plan(decided('1'), undefined);
   await settled('delivered');
   const [first, second] = sink.requests;
-  expect(second!.receivedAt.getTime() - first!.receivedAt.getTime()).toBeGreaterThanOrEqual(990);
+  expect(second!.receivedAtMs - first!.receivedAtMs).toBeGreaterThanOrEqual(990);
 });
 
 test('what is refused is parked with its reason, the next one goes out, and a redeliver arrives under the same effect key', async () => {
@@ -354,6 +364,26 @@ test('a destination that does not answer is left alone, uses up no retries meanw
   expect(await health()).toMatchObject({ open_until: null, open_reason: null });
 });
 
+test('deliveries to a destination that works change nothing of its health, and the first success after a failure does', async () => {
+  const version = statement('test.healthVersion', `SELECT xmin::text AS version FROM destination_health WHERE tenant_id = $1`);
+  for (let at = 0; at < 5; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
+  await settled('delivered', 5);
+  const before = await database.query(version, [tenant]);
+  for (let at = 5; at < 30; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
+  await settled('delivered', 30);
+  expect(await database.query(version, [tenant])).toEqual(before);
+  sink.respondWith(() => ({ status: 500 }));
+  await deliveries.plan(to('30', 'crm', 'c-30'), undefined);
+  const counted = async () => (await health())?.['breaker'] as { seconds: [number, number, number][] } | null;
+  const sum = async (at: 1 | 2) => (await counted())?.seconds.reduce((total, second) => total + second[at], 0);
+  await settled('parked');
+  expect(await sum(1)).toBe(30 + (await sum(2))!);
+  sink.respondWith(() => ({ status: 200 }));
+  await deliveries.plan(to('31', 'crm', 'c-31'), undefined);
+  await settled('delivered', 31);
+  await waitFor(async () => (await sum(1)) === 31 + (await sum(2))!, { what: 'the success to be noted' });
+});
+
 test('a 503 that names a time stops everybody until then', async () => {
   let asked = 0;
   sink.respondWith(() => ((asked += 1) === 1 ? { status: 503, headers: { 'retry-after': '1' } } : { status: 200 }));
@@ -362,14 +392,14 @@ test('a 503 that names a time stops everybody until then', async () => {
   await deliveries.plan(to('2', 'crm', 'c-2'), undefined);
   await settled('delivered', 2);
   const [first, second] = sink.requests;
-  expect(second!.receivedAt.getTime() - first!.receivedAt.getTime()).toBeGreaterThanOrEqual(990);
+  expect(second!.receivedAtMs - first!.receivedAtMs).toBeGreaterThanOrEqual(990);
 });
 
 test('no more attempts begin per second than the destination allows', async () => {
   await apply('crm', sink, { limit: { perSecond: 20 } });
   for (let at = 0; at < 12; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
   await settled('delivered', 12);
-  const times = sink.requests.map(({ receivedAt }) => receivedAt.getTime());
+  const times = sink.requests.map(({ receivedAtMs }) => receivedAtMs);
   expect(times.at(-1)! - times[0]!).toBeGreaterThanOrEqual(400);
 });
 
@@ -419,8 +449,8 @@ test('a process that was paused for longer than its claim lasts sends nothing', 
   );
   await worker.beforeApplicationShutdown();
   await deliveries.plan(decided('1'), undefined);
-  const room = { tenant, destination: 'crm', free: 1, concurrency: 1 };
-  const [delivery] = await database.transaction((session) => table.claim(session, [room], 5_000));
+  const room = { tenant, destination: 'crm', free: 1, concurrency: 1, mode: 'ruled' as const };
+  const [delivery] = (await table.claim([room], 5_000)).deliveries;
   const claim = { delivery: delivery!, destinationDisabled: false };
   const attempt = attempter.attempt(claim, { endsAtMs: performance.now(), signal: new AbortController().signal });
   await expect(attempt).rejects.toThrow(DeliveryLeaseLost);

@@ -4,6 +4,7 @@ import type { Breaker } from '#libs/retries';
 import { Database, columns, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
 import type { DestinationName } from './destination-name.js';
+import type { BreakerState } from './destination-watch.js';
 import type { BlockedInterval, Health } from './health.js';
 
 /** A destination for which a delivery is due that nobody has claimed. */
@@ -11,6 +12,7 @@ export interface DueDestination extends DestinationName {
   /** The version of the document that the known health is about; null if nothing is known of the destination. */
   readonly documentVersion: number | null;
   readonly disabled: boolean;
+  readonly breaker: BreakerState;
   /** The time until something may be sent, ms; 0 if it may be sent now. */
   readonly blockedForMs: number;
 }
@@ -39,6 +41,7 @@ const due = statement(
        WHERE ${hasTurn} AND (delivery.tenant_id, delivery.destination) > (waiting.tenant_id, waiting.destination)
        ORDER BY tenant_id, destination LIMIT 1) AS following)
    SELECT waiting.tenant_id AS tenant, waiting.destination, document_version AS "documentVersion", disabled_since IS NOT NULL AS disabled,
+     CASE WHEN open_until IS NOT NULL THEN 'open' WHEN breaker IS NOT NULL THEN 'troubled' ELSE 'calm' END AS breaker,
      greatest(0, ${epochMs('greatest(open_until, limited_until)')} - ${epochMs('statement_timestamp()')}) AS "blockedForMs"
    FROM waiting
    CROSS JOIN LATERAL (
@@ -198,7 +201,7 @@ function rowOf({ tenant, destination, health }: DestinationName & { readonly hea
   return {
     tenant,
     destination,
-    breaker,
+    breaker: breaker === closedBreaker ? null : breaker,
     openSince: open?.sinceMs ?? null,
     openUntil: open?.untilMs ?? null,
     openReason: open?.reason ?? null,

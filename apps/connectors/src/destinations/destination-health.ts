@@ -1,13 +1,16 @@
 import { Injectable } from '@nestjs/common';
+import { LruMap } from '#libs/lru';
 import { BatchWriter, Database } from '#libs/persistence';
-import { standardBreaker } from '#libs/retries';
-import type { BreakerRules } from '#libs/retries';
+import { closedBreaker, isTroubled, standardBreaker } from '#libs/retries';
+import type { AnsweredCalls, BreakerRules } from '#libs/retries';
 import { counter, logger } from '#libs/tracing';
 import { DestinationHealthTable } from './destination-health.table.js';
-import type { LockedHealth } from './destination-health.table.js';
+import type { DueDestination, LockedHealth } from './destination-health.table.js';
 import { destinationKey } from './destination-name.js';
 import type { DestinationName } from './destination-name.js';
-import { afterAttempt } from './health.js';
+import { DestinationWatch } from './destination-watch.js';
+import type { BreakerState } from './destination-watch.js';
+import { afterAttempt, afterSuccesses, meaningOf } from './health.js';
 import type { Health, Observation } from './health.js';
 
 /** The rules of the breaker that an installation can set. */
@@ -19,15 +22,24 @@ const changes = counter('millrace_destination_changes_total', 'Changes of the he
 ]);
 const log = logger('destinations');
 
+/** Destinations that a process remembers. One that is forgotten counts as calm until something is due for it. */
+const remembered = 10_000;
+
 interface DestinationObservation extends DestinationName {
   readonly observation: Observation;
+  /** Successes before it that were not noted. */
+  readonly answered: readonly AnsweredCalls[];
 }
 
-/** Updates the health of a destination after every attempt. All processes share it through Postgres. */
+/**
+ * Updates the health of a destination, which all processes share through Postgres, after each attempt that changes it: failures, and the successes
+ * that {@link DestinationWatch} selects.
+ */
 @Injectable()
 export class DestinationHealth {
   private readonly writer: BatchWriter<DestinationObservation, void>;
   private readonly rules: BreakerRules;
+  private readonly watches = new LruMap<string, DestinationWatch>(remembered);
 
   constructor(
     private readonly database: Database,
@@ -38,11 +50,22 @@ export class DestinationHealth {
     this.writer = new BatchWriter({ maxBatch: 500, lingerMs: 1, write: (observations) => this.update(observations) });
   }
 
-  /** Resolves when the observation is stored. Never fails: one that cannot be stored is logged and lost. */
+  /** Takes over what a look for due deliveries found of their destinations. */
+  learn(due: readonly DueDestination[]): void {
+    for (const { tenant, destination, breaker, documentVersion } of due) {
+      this.watchOf({ tenant, destination }).learn(breaker, documentVersion);
+    }
+  }
+
+  /** Resolves when the observation is stored, if it is one to be stored. Never fails: one that cannot be stored is logged and lost. */
   async note(destination: DestinationName, observation: Observation): Promise<void> {
+    const meaning = meaningOf(observation);
+    if (meaning === 'nothing') return;
+    const [watch, nowMs] = [this.watchOf(destination), performance.now()];
+    if (meaning === 'success' && !watch.notesSuccess(nowMs)) return;
     const { tenant, destination: name } = destination;
     try {
-      await this.writer.add({ tenant, destination: name, observation });
+      await this.writer.add({ tenant, destination: name, observation, answered: watch.note(meaning === 'success', nowMs) });
     } catch (error) {
       log.warn({ err: error, tenant, destination: name }, 'an observation of a destination is lost');
     }
@@ -57,13 +80,29 @@ export class DestinationHealth {
       );
       const after = before.map((one) => ({ ...one, health: this.after(one, byDestination.get(destinationKey(one))!) }));
       await this.table.save(session, after);
-      for (const [at, one] of after.entries()) report(before[at]!, one.health);
+      for (const [at, one] of after.entries()) {
+        this.watchOf(one).learn(stateOf(one.health));
+        report(before[at]!, one.health);
+      }
     });
   }
 
   private after({ health, nowMs }: LockedHealth, observations: readonly DestinationObservation[]): Health {
-    return observations.reduce((one, { observation }) => afterAttempt(one, observation, nowMs, this.rules), health);
+    const after = observations.reduce(
+      (one, { observation, answered }) => afterAttempt(afterSuccesses(one, answered, nowMs, this.rules), observation, nowMs, this.rules),
+      health,
+    );
+    return isTroubled(after.breaker) ? after : { ...after, breaker: closedBreaker };
   }
+
+  private watchOf(destination: DestinationName): DestinationWatch {
+    return this.watches.getOrMake(destinationKey(destination), () => new DestinationWatch(this.rules.windowMs));
+  }
+}
+
+function stateOf({ breaker }: Health): BreakerState {
+  if (breaker.openUntilMs !== null) return 'open';
+  return isTroubled(breaker) ? 'troubled' : 'calm';
 }
 
 function report({ tenant, destination, health: before }: LockedHealth, after: Health): void {

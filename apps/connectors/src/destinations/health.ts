@@ -1,6 +1,6 @@
 import type { PeerCondition } from '#libs/connectors';
-import { afterCall, closedBreaker } from '#libs/retries';
-import type { Breaker, BreakerRules, CallOutcome } from '#libs/retries';
+import { afterCall, closedBreaker, withAnswered } from '#libs/retries';
+import type { AnsweredCalls, Breaker, BreakerRules, CallOutcome } from '#libs/retries';
 
 /** A time in which nothing is sent, and why. */
 export interface BlockedInterval {
@@ -54,6 +54,17 @@ export function afterAttempt(health: Health, observation: Observation, nowMs: nu
     limited: limitedOf(health.limited, observation, nowMs),
     disabled: health.disabled ?? (peer === 'gone' ? { sinceMs: nowMs, reason } : null),
   };
+}
+
+/** Tells attempts that change the health of their destination from successes, and from those that say nothing about it. */
+export function meaningOf({ peer, pauseMs }: Observation): 'change' | 'success' | 'nothing' {
+  if (pauseMs !== undefined) return 'change';
+  return peer === 'up' ? 'success' : callOutcomes[peer] === undefined ? 'nothing' : 'change';
+}
+
+/** The health with successes that were not noted one by one. */
+export function afterSuccesses(health: Health, answered: readonly AnsweredCalls[], nowMs: number, rules: BreakerRules): Health {
+  return answered.length === 0 ? health : { ...health, breaker: withAnswered(health.breaker, answered, nowMs, rules) };
 }
 
 /** An opening after a failed probe belongs to the same outage, so it keeps the time at which that began. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { parseStoredJson } from '#libs/json';
+import { wallTimeMs } from '#libs/time';
 import { openFile, replaceFile } from '../log/durable-file.js';
 import type { OpenFile } from '../log/durable-file.js';
 
@@ -42,7 +43,7 @@ export class CommittedOffsets {
   ) {}
 
   static async open(path: string, options: { openFile?: OpenFile; nowMs?: () => number } = {}): Promise<CommittedOffsets> {
-    const { openFile: opens = openFile, nowMs = Date.now } = options;
+    const { openFile: opens = openFile, nowMs = wallTimeMs } = options;
     await (await opens(path, 'a')).close(); // `r+` writes at a position, and needs the file to exist
     const offsets = new CommittedOffsets(path, await opens(path, 'r+'), { openFile: opens, nowMs });
     await offsets.load();

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseStoredJson } from '#libs/json';
+import { wallTimeMs } from '#libs/time';
 import { openFile, replaceFile } from './durable-file.js';
 import type { OpenFile } from './durable-file.js';
 import { GroupCommit } from './group-commit.js';
@@ -68,7 +69,7 @@ export class TopicStore {
     private readonly journal: Journal,
   ) {
     this.openFile = options.openFile ?? openFile;
-    this.nowMs = options.nowMs ?? Date.now;
+    this.nowMs = options.nowMs ?? wallTimeMs;
     this.commits = new GroupCommit(journal, options.onNote, () => this.applyCap());
   }
 

@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { OnModuleDestroy } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JsonTooDeep, asDoubles, parseJson as readJson } from '#libs/json';
-import { longestTimerMs, sleep } from '#libs/time';
+import { longestTimerMs, sleep, wallTime } from '#libs/time';
 import { logger, workDone } from '#libs/tracing';
 import { answer } from '../answering/answer.js';
 import { localModelOptions } from '../config.js';
@@ -120,7 +120,7 @@ export class CompletionService implements OnModuleDestroy {
     return {
       model: modelName,
       id: randomUUID().replaceAll('-', ''),
-      createdAt: new Date(),
+      createdAt: wallTime(),
       text,
       refusal: 'refusal' in given ? given.refusal : undefined,
       truncated: whole.length > limit,

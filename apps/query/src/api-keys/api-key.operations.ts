@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { scopes } from '#libs/contracts';
+import { wallTimeMs } from '#libs/time';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
 import { entity, enumeration, id, timestamp, valuesOf } from '../operations/shape.js';
@@ -56,7 +57,7 @@ export const createApiKey = command({
       .max(20, { error: 'may have at most 20 entries' })
       .describe('What the key may do: 1 to 20 scopes; repeats are dropped.'),
     expiresAt: timestamp
-      .refine((at) => at.getTime() > Date.now(), { error: 'must be in the future' })
+      .refine((at) => at.getTime() > wallTimeMs(), { error: 'must be in the future' })
       .nullish()
       .describe('Default: never.'),
   }),

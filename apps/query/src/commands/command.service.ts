@@ -3,6 +3,7 @@ import type { Principal } from '#libs/auth';
 import { commandId, topics } from '#libs/contracts';
 import type { CommandHead, RecordType } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
+import { wallTime } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
 import type { CommandOperation } from '../operations/operation.js';
 import { IdempotencyKeyTable } from './idempotency-key.table.js';
@@ -68,7 +69,7 @@ export class CommandService {
         ...(detail === undefined ? {} : { detail }),
       })),
     );
-    const at = new Date().toISOString();
+    const at = wallTime().toISOString();
     await Promise.all(
       issued.map(({ command: { type, customer, payload }, id }) =>
         this.producer.append(topics.commands, type, { ...payload, tenant, customer, commandId: id, actor, at }),

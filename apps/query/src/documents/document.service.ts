@@ -7,6 +7,7 @@ import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable
 import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
+import { wallTimeMs } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
 import { ModelProviderTable } from '../model-providers/model-provider.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
@@ -349,7 +350,9 @@ function inUse({ kind, name }: DocumentName, others: readonly { kind: DocumentKi
 
 /** The keys of a tenant that is gone would still read everything that it left. */
 function keysInForce(keys: readonly StoredApiKey[]): Violation[] {
-  const inForce = keys.filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > Date.now()));
+  const inForce = keys.filter(
+    ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > wallTimeMs()),
+  );
   if (inForce.length === 0) return [];
   const users =
     inForce.length === 1 ? 'an API key that is in force; revoke it' : `${inForce.length} API keys that are in force; revoke them`;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { typeMatcher } from '#libs/contracts';
+import { Listeners } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import { counter, gauge } from '#libs/tracing';
 import { EventTable } from '../events/event.table.js';
@@ -53,7 +54,10 @@ const merged = counter(
 export class EventChanges {
   private readonly byTenant = new Map<string, Audience>();
 
-  constructor(private readonly events: EventTable) {}
+  constructor(
+    private readonly events: EventTable,
+    private readonly listeners: Listeners,
+  ) {}
 
   /** @throws ArgumentInvalid if the filter's type is no type and no prefix */
   subscribe(tenant: string, filter: EventChangeFilter): AsyncIterableIterator<ChangeBatch> {
@@ -69,6 +73,7 @@ export class EventChanges {
     const audience = this.byTenant.get(tenant) ?? this.audienceOf(tenant);
     this.byTenant.set(tenant, audience);
     audience.subscribers.add(subscriber);
+    this.listeners.add(tenant);
     open.inc();
     return queue;
   }
@@ -92,6 +97,7 @@ export class EventChanges {
     const audience = this.byTenant.get(tenant);
     if (!audience?.subscribers.delete(subscriber)) return;
     if (audience.subscribers.size === 0) this.byTenant.delete(tenant);
+    this.listeners.remove(tenant);
     open.dec();
   }
 }

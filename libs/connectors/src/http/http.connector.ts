@@ -3,6 +3,7 @@ import type { DestinationSpecOf } from '#libs/contracts';
 import { HostAddressForbidden, HostTimedOut, HostUnreachable, HttpClient } from '#libs/http';
 import type { HttpResponse } from '#libs/http';
 import { StandardWebhookSigner } from '#libs/signatures';
+import { wallTimeMs } from '#libs/time';
 import { DeliveryAddressForbidden, DeliveryTimedOut, DeliveryUnreachable } from '../connector.errors.js';
 import type { Connector, ConnectorOptions, OutboundDelivery, Receipt } from '../connector.js';
 import { Redaction } from '../redaction.js';
@@ -23,7 +24,7 @@ export class HttpConnector implements Connector<'http'> {
   }
 
   async deliver(delivery: OutboundDelivery, destination: DestinationSpecOf<'http'>, signal: AbortSignal): Promise<Receipt> {
-    const nowMs = Date.now();
+    const nowMs = wallTimeMs();
     const response = await this.post(delivery, destination, nowMs, signal);
     return receiptOf({ ...response, bodyExcerpt: this.preparedOf(destination).redaction.apply(response.bodyExcerpt) }, nowMs);
   }

@@ -21,3 +21,11 @@ export const deliveryAttemptedSchema = z.object({
 });
 export type DeliveryAttempted = z.infer<typeof deliveryAttemptedSchema>;
 export const DeliveryAttempted = recordType('delivery.attempted.v1', deliveryAttemptedSchema);
+
+/**
+ * A delivery has arrived that had failed before. It is on the topic of the dead letters, behind the one that it resolves if there is one, so that
+ * their reader is told of what failed and of nothing else.
+ */
+export const deliveryRecoveredSchema = z.object({ tenant: name, customer: customerKey, deliveryId: z.string(), at: z.iso.datetime() });
+export type DeliveryRecovered = z.infer<typeof deliveryRecoveredSchema>;
+export const DeliveryRecovered = recordType('delivery.recovered.v1', deliveryRecoveredSchema);

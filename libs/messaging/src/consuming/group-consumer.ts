@@ -3,14 +3,16 @@ import { sleep, startInterval, waitAtMost } from '#libs/time';
 import { counter, gauge, logger } from '#libs/tracing';
 import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
+import type { Listeners } from '../handling/listeners.js';
 import { HandlerWatch } from '../handling/handler-watch.js';
 import { workOn } from '../handling/record-handling.js';
 import type { RecordHandling } from '../handling/record-handling.js';
 import { HeldCustomers, queueKeyOf } from '../holding/held-customers.js';
 import type { HoldableItem } from '../holding/held-customers.js';
 import type { HoldStore } from '../holding/hold-store.js';
-import { schemaOf } from '../logged-record.js';
+import { ownerOf, schemaOf } from '../logged-record.js';
 import type { LoggedRecord, TopicPartition } from '../logged-record.js';
+import { headerText } from '../record-headers.js';
 import type { EarlierCommits } from './earlier-commits.js';
 import type { LogIds } from './log-ids.js';
 import { GroupMembership } from './group-membership.js';
@@ -60,6 +62,8 @@ export interface GroupConsumerDependencies {
   readonly group: HandlerGroup;
   readonly handling: Pick<RecordHandling, 'handle'>;
   readonly holds: HoldStore;
+  /** If given, only records of the tenants that somebody listens for are handled. */
+  readonly listeners?: Pick<Listeners, 'has'> | undefined;
 }
 
 /**
@@ -226,7 +230,7 @@ export class GroupConsumer {
       duplicates.inc({ group: this.group.group });
       return;
     }
-    if (this.isForOthers(record)) {
+    if (this.isForOthers(record) || this.isUnheard(record)) {
       owned.tracker.finished(record.offset);
       return;
     }
@@ -241,6 +245,11 @@ export class GroupConsumer {
     const schema = schemaOf(record);
     if (schema === undefined || this.group.handlerOf(record.topic, schema) !== undefined) return false;
     return this.group.topics.some(({ name, types }) => name === record.topic && types.some((type) => type.schema === schema));
+  }
+
+  private isUnheard({ key, headers }: LoggedRecord): boolean {
+    const { listeners } = this.dependencies;
+    return listeners !== undefined && !listeners.has(headerText(headers, 'mr_tenant') ?? ownerOf({ key, headers }).tenant);
   }
 
   private finished({ owner, record }: OwnedWork): void {

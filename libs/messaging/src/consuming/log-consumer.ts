@@ -11,6 +11,7 @@ import { GroupConsumer } from './group-consumer.js';
 import { LogIds } from './log-ids.js';
 import { groupHandlers } from '../handling/handler-groups.js';
 import type { Handler, HandlerGroup } from '../handling/handler-groups.js';
+import type { Listeners } from '../handling/listeners.js';
 import { Periodically } from '#libs/work';
 import { nobodyHeld } from '../holding/hold-store.js';
 import type { HoldStore } from '../holding/hold-store.js';
@@ -30,6 +31,8 @@ export interface LogConsumerOptions extends LogOptions {
   maxBufferedBytes?: number;
   /** The store for records of held customers. Without it, groups with the policy `park-key` are refused at the start. */
   holds?: HoldStore;
+  /** Who listens in this process. Without it, the groups of audience `every-process` handle every record. */
+  listeners?: Listeners;
   /** Default: the standard retry. */
   retry?: RetryPolicy;
   /** How long a process may be silent before its partitions go to others, ms. Default 15 000. */
@@ -140,6 +143,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
       group,
       handling: new RecordHandling(group, { producer, retry, log: this.options }),
       holds: group.poison === 'park-key' ? holds : nobodyHeld,
+      listeners: group.audience === 'every-process' ? this.options.listeners : undefined,
     };
     return new GroupConsumer(parts, {
       groupId,

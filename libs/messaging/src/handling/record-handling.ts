@@ -1,5 +1,6 @@
 import { DeadLettered, topics } from '#libs/contracts';
 import type { RetryPolicy } from '#libs/retries';
+import { wallTime } from '#libs/time';
 import { SpanKind, counter, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
 import { afterFailure } from './failure-policy.js';
@@ -115,7 +116,7 @@ export class RecordHandling {
       return 'finished';
     }
     parkedRecords.inc({ group: this.group.group, topic, code: failure.code });
-    work.parked = deadLetterOf(work.record, this.group.group, failure, this.options.now?.() ?? new Date());
+    work.parked = deadLetterOf(work.record, this.group.group, failure, this.options.now?.() ?? wallTime());
     return this.park(work, work.parked);
   }
 

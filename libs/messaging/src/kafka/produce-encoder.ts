@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { CompressionTypes } from 'kafkajs';
 import type { Message } from 'kafkajs';
+import { wallTimeMs } from '#libs/time';
 import type { ProduceRequest, ProducedRecord } from './produce-request.js';
 
 const require = createRequire(import.meta.url);
@@ -63,7 +64,7 @@ function writeRequestsWith(encode: EncodeProduceRequest): void {
       const made = make(produced);
       if (!isPlain(produced)) return made;
       const encodeBody = async (): Promise<Encoder> => {
-        const bytes = encode(produced, Date.now(), frontBytes);
+        const bytes = encode(produced, wallTimeMs(), frontBytes);
         return Object.assign(new KafkajsEncoder(1), { buf: bytes, offset: bytes.length, roomBytes: frontBytes });
       };
       return { ...made, request: { ...made.request, encode: encodeBody } };

@@ -1,6 +1,6 @@
 import { parseJson } from '#libs/json';
 import { ModelUnavailable } from '../../model.errors.js';
-import { isPage, pageAnswers, readBody } from './body-limits.js';
+import { isPage, pageAnswers } from './body-limits.js';
 
 /** Providers send these bodies in many shapes, whatever their APIs document, so nothing about a member is taken for granted. */
 export type Body = Readonly<Record<string, unknown>>;
@@ -15,12 +15,10 @@ export interface Parsed {
  * Reads the body of a response with a status of success, whatever content type it has.
  * @returns the one JSON value; several if the server sent an event stream although none was asked for
  * @throws ModelMisconfigured for a web page: something other than the API answers at this address
- * @throws ModelAnswerTooLarge
  */
 export async function valuesIn(response: Response): Promise<Parsed[]> {
   const providerRequestId = response.headers.get('x-request-id') ?? undefined;
-  const body: AsyncIterable<Uint8Array> | null = response.body;
-  const text = body === null ? '' : (await readBody(body, providerRequestId)).toString('utf8').replace(/^\uFEFF/, '');
+  const text = (await response.text()).replace(/^\uFEFF/, '');
   if (isPage(text)) throw pageAnswers(providerRequestId);
   try {
     return text.trimStart().startsWith('data:') ? eventsIn(text) : [parsed(text)];

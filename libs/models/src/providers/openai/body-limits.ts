@@ -1,5 +1,6 @@
 import { TransformStream } from 'node:stream/web';
 import { ModelAnswerTooLarge, ModelMisconfigured } from '../../model.errors.js';
+import type { ModelFailure } from '../../model.errors.js';
 
 /**
  * The limit of a body, and of one event of a stream: both are held in memory. The gateway asks for at most 128,000 output tokens, and this is 64 bytes for
@@ -9,7 +10,7 @@ export const mostHeldBytes = 8 * 1024 ** 2;
 /** The limit of a whole event stream, which is passed on: 512 bytes for each of the 128,000 tokens, because every token may come in an event of its own. */
 export const mostStreamBytes = 64 * 1024 ** 2;
 /** The limit of the body of an error. Its status says the most, and of its text a few hundred characters are kept. */
-const mostErrorBytes = 64 * 1024;
+export const mostErrorBytes = 64 * 1024;
 
 const page = /^\s*<(?:!doctype|html|\?xml)/i;
 const pageStartBytes = 200;
@@ -30,9 +31,13 @@ export function isPage(text: string): boolean {
  */
 export async function readBody(body: AsyncIterable<Uint8Array>, providerRequestId: string | undefined): Promise<Buffer<ArrayBuffer>> {
   const { bytes, isWhole } = await readUpTo(mostHeldBytes, body);
-  if (isWhole) return bytes;
-  if (isPage(bytes.toString('utf8', 0, pageStartBytes))) throw pageAnswers(providerRequestId);
-  throw tooLarge(mostHeldBytes, providerRequestId);
+  if (!isWhole) throw cutOff(bytes, providerRequestId);
+  return bytes;
+}
+
+/** The failure of a body over {@link mostHeldBytes}, by its start. */
+export function cutOff(start: Buffer, providerRequestId: string | undefined): ModelFailure {
+  return isPage(start.toString('utf8', 0, pageStartBytes)) ? pageAnswers(providerRequestId) : tooLarge(mostHeldBytes, providerRequestId);
 }
 
 /** The start of a body, at most {@link mostErrorBytes}. A larger one is not read further, and its connection is closed. */

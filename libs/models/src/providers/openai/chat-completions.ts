@@ -5,18 +5,18 @@ import { ModelUnavailable } from '../../model.errors.js';
 import { bodyOf, contentText, parseExactly, textOf, tokensOf, valuesIn } from './answer-body.js';
 import type { Body, Parsed } from './answer-body.js';
 import { errorFrom, errorOf } from './error-body.js';
-import type { OpenAiApi } from './openai-api.js';
+import type { OpenAiApi, OpenAiClients } from './openai-api.js';
 import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /chat/completions`. */
-export function chatCompletions(client: OpenAI): OpenAiApi {
+export function chatCompletions({ whole, streaming }: OpenAiClients): OpenAiApi {
   return {
     path: 'chat/completions',
     complete: async (request, options) => {
-      const response = await client.chat.completions.create(requestBody(request), options).asResponse();
+      const response = await whole.chat.completions.create(requestBody(request), options).asResponse();
       return answerOf(await valuesIn(response), request.model, response.headers.get('x-request-id'));
     },
-    stream: (request, options) => streamed(client, request, options),
+    stream: (request, options) => streamed(streaming, request, options),
   };
 }
 

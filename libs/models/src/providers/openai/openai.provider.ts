@@ -1,4 +1,6 @@
 import { APIError, OpenAI } from 'openai';
+import type { ClientOptions } from 'openai';
+import { wallTimeMs } from '#libs/time';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent, ProviderCallOptions } from '../../model-provider.js';
 import { ModelAnswerTooLarge, ModelLimited, ModelMisconfigured, ModelRefused, ModelUnavailable } from '../../model.errors.js';
 import type { ModelFailure } from '../../model.errors.js';
@@ -8,6 +10,7 @@ import { errorOf } from './error-body.js';
 import { modelNamesIn } from './model-list.js';
 import type { OpenAiApi } from './openai-api.js';
 import { failureInBody, failureOfCall } from './openai.failures.js';
+import { PreparedClient } from './prepared-client.js';
 import { responses } from './responses.js';
 import { Transport } from './transport.js';
 
@@ -28,13 +31,13 @@ export class OpenAiProvider implements ModelProvider {
   readonly server: URL;
   readonly attributes: Readonly<Record<string, string>>;
   private readonly transport: Transport;
-  private readonly client: OpenAI;
+  private readonly client: PreparedClient;
   private readonly format: OpenAiApi;
   private readonly now: () => number;
 
-  constructor({ baseUrl, apiKey, api = 'chat', now = Date.now }: OpenAiProviderOptions) {
+  constructor({ baseUrl, apiKey, api = 'chat', now = wallTimeMs }: OpenAiProviderOptions) {
     this.transport = new Transport(apiKey);
-    const client = new OpenAI({
+    const options: ClientOptions = {
       baseURL: baseUrl,
       apiKey,
       maxRetries: 0,
@@ -42,11 +45,13 @@ export class OpenAiProvider implements ModelProvider {
       project: null,
       logLevel: 'off',
       fetch: this.transport.fetch,
-    });
+    };
     this.api = api;
-    this.client = client;
+    const streaming = new OpenAI(options);
+    this.client = new PreparedClient(options, streaming, this.transport);
     this.attributes = { 'openai.api.type': api === 'chat' ? 'chat_completions' : 'responses' };
-    this.format = api === 'chat' ? chatCompletions(client) : responses(client);
+    const clients = { whole: this.client, streaming };
+    this.format = api === 'chat' ? chatCompletions(clients) : responses(clients);
     this.server = addressOf(baseUrl, this.format.path);
     this.now = now;
   }

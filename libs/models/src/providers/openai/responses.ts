@@ -5,21 +5,21 @@ import { ModelUnavailable } from '../../model.errors.js';
 import { bodyOf, contentText, parseExactly, textOf, tokensOf, valuesIn } from './answer-body.js';
 import type { Body, Parsed } from './answer-body.js';
 import { errorOf } from './error-body.js';
-import type { OpenAiApi } from './openai-api.js';
+import type { OpenAiApi, OpenAiClients } from './openai-api.js';
 import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /responses`. Nothing is stored at the provider. */
-export function responses(client: OpenAI): OpenAiApi {
+export function responses({ whole, streaming }: OpenAiClients): OpenAiApi {
   return {
     path: 'responses',
     complete: async (request, options) => {
-      const response = await client.responses.create(requestBody(request), options).asResponse();
+      const response = await whole.responses.create(requestBody(request), options).asResponse();
       const requestId = response.headers.get('x-request-id');
-      const whole = wholeIn(await valuesIn(response));
-      if (whole === undefined) throw streamCut(requestId);
-      return answerOf(whole.value, request.model, requestId, () => whole.exactly());
+      const answer = wholeIn(await valuesIn(response));
+      if (answer === undefined) throw streamCut(requestId);
+      return answerOf(answer.value, request.model, requestId, () => answer.exactly());
     },
-    stream: (request, options) => streamed(client, request, options),
+    stream: (request, options) => streamed(streaming, request, options),
   };
 }
 

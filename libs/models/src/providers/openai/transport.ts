@@ -3,30 +3,58 @@ import type { ReadableStream } from 'node:stream/web';
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { ModelUnavailable } from '../../model.errors.js';
-import { limitedEvents, readBody, startOf } from './body-limits.js';
+import { cutOff, limitedEvents, readBody, startOf } from './body-limits.js';
 import { errorIn } from './error-body.js';
+import { encodingOf, exchange } from './exchange.js';
+import type { PreparedHead } from './exchange.js';
+import { WholeAnswer } from './whole-answer.js';
 
 type ResponseData = Dispatcher.ResponseData;
 
 /**
- * The part of `fetch` that the SDK needs, with keep-alive connections of its own. It costs half the CPU of undici's `fetch`, because a JSON response
- * is read at once instead of through web streams; only an event stream is passed on as one. Redirects are not followed, so the key goes nowhere
- * else. Every body has a limit of size (`body-limits.ts`), and none is decompressed. It sets no time limits: the caller's signal does.
+ * Sends the SDK's requests over keep-alive connections of its own. Redirects are not followed, so the key goes nowhere else. Every body has a limit of
+ * size (`body-limits.ts`), and none is decompressed. It sets no time limits: the caller's signal does.
  */
 export class Transport {
   private readonly agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000, connect: { timeout: 10_000 } });
 
   constructor(private readonly apiKey: string) {}
 
+  /** Makes the part that all requests to this address with these headers share. */
+  headOf(url: string, headers: Headers): PreparedHead {
+    const { origin, pathname, search } = new URL(url);
+    return { origin, path: pathname + search, headers: Object.entries(sentHeaders(headers)).flat() };
+  }
+
+  /**
+   * Sends a request and reads the answer whole, also if it is an event stream.
+   * @throws ModelFailure for a body of a success that is not read: it is too large, or compressed
+   */
+  async post(head: PreparedHead, body: string, signal: AbortSignal): Promise<Response> {
+    const { status, headers, bytes, isWhole } = await exchange(this.agent, head, body, signal);
+    const encoding = encodingOf(headers);
+    if (status >= 300) {
+      const text = this.errorText(encoding === undefined ? bytes.toString('utf8') : compressedError);
+      return new Response(text, { status, headers: headers as Record<string, string> });
+    }
+    const providerRequestId = headers['x-request-id']?.toString();
+    if (encoding !== undefined) throw compressed(encoding, providerRequestId);
+    if (!isWhole) throw cutOff(bytes, providerRequestId);
+    return new WholeAnswer(status, headers, bytes) as unknown as Response;
+  }
+
+  /** The part of `fetch` that the SDK needs for a request whose answer is an event stream, which is passed on. */
   readonly fetch = async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const { statusCode, headers, body } = await request(url instanceof Request ? url.url : url, {
+    const signal = init.signal ?? null;
+    const sent = request(url instanceof Request ? url.url : url, {
       dispatcher: this.agent,
       method: init.method as 'POST',
-      // Without the field, any encoding would be acceptable (RFC 9110 §12.5.3).
-      headers: { ...Object.fromEntries(new Headers(init.headers)), 'accept-encoding': 'identity' },
+      headers: sentHeaders(init.headers),
       body: init.body as string,
-      signal: init.signal ?? null,
+      signal,
     });
+    // Raced, because undici looks at the signal only once it is connected.
+    const { statusCode, headers, body } = await (signal === null ? sent : Promise.race([sent, rejectionOn(signal)]));
     return new Response(await this.contentOf(statusCode, headers, body), {
       status: statusCode,
       headers: headers as Record<string, string>,
@@ -39,15 +67,11 @@ export class Transport {
     headers: ResponseData['headers'],
     body: ResponseData['body'],
   ): Promise<ConstructorParameters<typeof Response>[0]> {
-    const encoding = String(headers['content-encoding'] ?? 'identity');
-    const isEncoded = encoding.toLowerCase() !== 'identity';
-    if (isEncoded) body.on('error', () => undefined).destroy();
-    if (status >= 300) return this.errorText(isEncoded ? 'a compressed body' : await startOf(body));
+    const encoding = encodingOf(headers);
+    if (encoding !== undefined) body.on('error', () => undefined).destroy();
+    if (status >= 300) return this.errorText(encoding === undefined ? await startOf(body) : compressedError);
     const providerRequestId = headers['x-request-id']?.toString();
-    if (isEncoded) {
-      const message = `The provider's answer could not be read: it is compressed (${encoding.slice(0, 50)}), which was not asked for`;
-      throw new ModelUnavailable(message, { providerRequestId });
-    }
+    if (encoding !== undefined) throw compressed(encoding, providerRequestId);
     if (String(headers['content-type']).startsWith('text/event-stream')) {
       return (Readable.toWeb(body) as ReadableStream<Uint8Array>).pipeThrough(limitedEvents(providerRequestId));
     }
@@ -67,6 +91,25 @@ export class Transport {
   async close(): Promise<void> {
     await this.agent.close();
   }
+}
+
+/** Stands for the body of an error that is not read. */
+const compressedError = 'a compressed body';
+
+function compressed(encoding: string, providerRequestId: string | undefined): ModelUnavailable {
+  const message = `The provider's answer could not be read: it is compressed (${encoding.slice(0, 50)}), which was not asked for`;
+  return new ModelUnavailable(message, { providerRequestId });
+}
+
+function rejectionOn(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  return promise;
+}
+
+function sentHeaders(headers: RequestInit['headers']): Record<string, string> {
+  // Without the field, any encoding would be acceptable (RFC 9110 §12.5.3).
+  return { ...Object.fromEntries(new Headers(headers)), 'accept-encoding': 'identity' };
 }
 
 function inSdkForm(text: string): string {
