@@ -134,3 +134,13 @@ export class Client {
     );
   }
 }
+
+/** Adds faults to the local model's, which are used up by the calls that match. */
+export async function setFaults(form: Form, script: object[]): Promise<void> {
+  const answer = await fetch(`${form.model}/faults`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(script),
+  });
+  if (!answer.ok) throw new Error(`the local model refused the faults: ${await answer.text()}`);
+}

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFai
 import { WebSocket } from 'ws';
 import { LosslessNumber, maxJsonDepth } from '#libs/json';
 import { sameOnEveryLog, startHttpSink, startTraceReceiver, uniqueName, waitFor } from '#libs/testing';
-import { Client } from './client.js';
+import { Client, setFaults } from './client.js';
 import { tenantDocuments, verifyDelivery } from './documents.js';
 import type { Form } from '../forms/forms.js';
 import { flipped, github, helpdesk, shopify, slack, stripe } from './partner.js';
@@ -446,15 +446,6 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
     await form.start();
     expect(await client.story(eventId)).toEqual(before);
   });
-}
-
-async function setFaults(form: Form, script: object[]): Promise<void> {
-  const answer = await fetch(`${form.model}/faults`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(script),
-  });
-  if (!answer.ok) throw new Error(`the local model refused the faults: ${await answer.text()}`);
 }
 
 /** Runs the CLI as a person would, on a file with the journey's documents. */

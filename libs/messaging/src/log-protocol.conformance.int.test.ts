@@ -242,6 +242,21 @@ test('a record from the future is refused', async () => {
   expect(await produce(topic, anonymous, -1, { values: ['x'], timestampsMs: [Date.now() + 1_800_000] })).toBe(0);
 });
 
+test('a topic may take records from further ahead, and none from too far behind', async () => {
+  const topic = uniqueName('protocol');
+  const [ahead, behind] = [7 * 86_400_000, 3 * 86_400_000];
+  const configEntries = [
+    { name: 'message.timestamp.after.max.ms', value: String(ahead) },
+    { name: 'message.timestamp.before.max.ms', value: String(behind) },
+  ];
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true });
+  const append = (offMs: number) => answer(produce(topic, anonymous, -1, { values: ['x'], timestampsMs: [Date.now() + offMs] }));
+  expect(await append(ahead - 3_600_000)).toBe('NONE');
+  expect(await append(ahead + 3_600_000)).toBe('INVALID_TIMESTAMP');
+  expect(await append(3_600_000 - behind)).toBe('NONE');
+  expect(await append(-3_600_000 - behind)).toBe('INVALID_TIMESTAMP');
+});
+
 test('a batch larger than the topic takes is refused', async () => {
   const topic = uniqueName('protocol');
   const configEntries = [{ name: 'max.message.bytes', value: '1048576' }];

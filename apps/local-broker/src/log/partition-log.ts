@@ -19,6 +19,10 @@ export interface PartitionLogOptions {
   /** Largest time between the first and the last record of a segment, by record timestamps. */
   readonly segmentMs: number;
   readonly maxBatchBytes: number;
+  /** How far the timestamp of a record may be ahead of this clock. Retention keeps a record for as much longer. */
+  readonly maxAheadMs: number;
+  /** How far it may be behind. Retention deletes a record by its timestamp. */
+  readonly maxBehindMs: number;
   readonly openFile: OpenFile;
   readonly nowMs: () => number;
   /** Resolves to true after {@link PartitionLog.durable} was called for the batch, to false after {@link PartitionLog.takeBack}. */
@@ -31,9 +35,6 @@ interface StoredBatch {
   readonly header: BatchHeader;
   readonly data: Buffer;
 }
-
-/** Kafka's `message.timestamp.after.max.ms`: retention would keep a record from further ahead too long. */
-const maxAheadMs = 3_600_000;
 
 const notStored = { error: errorCodes.storageError, baseOffset: -1 } as const;
 
@@ -93,7 +94,7 @@ export class PartitionLog {
     const header = readHeader(data);
     if (header === undefined || header.bytes !== data.length || !isIntact(data)) return refused(errorCodes.corruptMessage);
     if (data.length > this.options.maxBatchBytes) return refused(errorCodes.messageTooLarge);
-    if (header.maxTimestampMs > this.options.nowMs() + maxAheadMs) return refused(errorCodes.invalidTimestamp);
+    if (!this.isTimely(header)) return refused(errorCodes.invalidTimestamp);
     const check = this.sequences.check(header);
     if (check.kind === 'refused') return refused(errorCodes[check.reason]);
     if (check.kind === 'repeat') {
@@ -102,6 +103,12 @@ export class PartitionLog {
     }
     const baseOffset = this.nextOffset;
     return (await this.appendBatch(header, data)) ? { error: errorCodes.none, baseOffset } : notStored;
+  }
+
+  /** Timestamps that are too far from this clock would be kept too long, or deleted before they are read. */
+  private isTimely({ maxTimestampMs }: BatchHeader): boolean {
+    const aheadMs = maxTimestampMs - this.options.nowMs();
+    return aheadMs <= this.options.maxAheadMs && aheadMs >= -this.options.maxBehindMs;
   }
 
   private appendBatch(header: BatchHeader, data: Buffer): Promise<boolean> {

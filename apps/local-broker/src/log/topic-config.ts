@@ -10,6 +10,8 @@ const numbers: Readonly<Record<string, readonly [field: keyof NumericSettings, m
   'segment.ms': ['segmentMs', 1],
   'segment.bytes': ['segmentBytes', 14],
   'max.message.bytes': ['maxBatchBytes', 0],
+  'message.timestamp.after.max.ms': ['maxAheadMs', 0],
+  'message.timestamp.before.max.ms': ['maxBehindMs', 0],
 };
 
 /** Settings whose only accepted values are what a single node without compaction does. */

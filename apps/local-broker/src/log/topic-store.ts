@@ -22,6 +22,10 @@ export interface TopicSpec {
   readonly segmentMs: number;
   readonly segmentBytes: number;
   readonly maxBatchBytes: number;
+  /** How far the timestamp of a record may be ahead of the clock, ms. */
+  readonly maxAheadMs: number;
+  /** How far it may be behind. */
+  readonly maxBehindMs: number;
 }
 
 function newTopicId(): string {
@@ -35,6 +39,8 @@ export const topicDefaults = {
   segmentMs: 7 * 86_400_000,
   segmentBytes: 16 * 1_048_576,
   maxBatchBytes: 1_048_588,
+  maxAheadMs: 3_600_000,
+  maxBehindMs: Number.MAX_SAFE_INTEGER,
 };
 
 export interface TopicStoreOptions {
@@ -183,6 +189,8 @@ export class TopicStore {
           segmentBytes: spec.segmentBytes,
           segmentMs: spec.segmentMs,
           maxBatchBytes: spec.maxBatchBytes,
+          maxAheadMs: spec.maxAheadMs,
+          maxBehindMs: spec.maxBehindMs,
           openFile: this.openFile,
           nowMs: this.nowMs,
           commit: (batch) => this.commits.commit(batch),

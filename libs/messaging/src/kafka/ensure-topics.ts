@@ -63,10 +63,17 @@ async function partitionCounts(admin: Admin, topics: readonly { name: string }[]
   }
 }
 
+/**
+ * The timestamps of records come from our processes, whose clocks may be off. By default, Kafka takes none that is an hour ahead of its own clock, so
+ * that such a process could append nothing; here the limit is the retention, because a record is kept for as much longer. It takes all that are behind,
+ * and deletes them when they are older than the retention, read or not; here, an append that would be kept less than half of that time is refused.
+ */
 function configOf(topic: Topic, replication: number): { name: string; value: string }[] {
   return [
     { name: 'cleanup.policy', value: 'delete' },
     { name: 'retention.ms', value: String(topic.retentionMs) },
+    { name: 'message.timestamp.after.max.ms', value: String(topic.retentionMs) },
+    { name: 'message.timestamp.before.max.ms', value: String(Math.floor(topic.retentionMs / 2)) },
     { name: 'max.message.bytes', value: String(maxEventRecordBytes + 1_048_576) },
     ...(replication >= 3 ? [{ name: 'min.insync.replicas', value: '2' }] : []),
   ];
