@@ -1,5 +1,6 @@
 import { integer, oneOf, text, url } from '#libs/config';
 import type { Settings } from '#libs/config';
+import { longestLeaseMs } from '#libs/persistence';
 import { serviceSettings } from '#libs/service';
 
 const own = {
@@ -21,7 +22,7 @@ const own = {
   ),
   runLeaseMs: integer(
     'RUN_LEASE_MS',
-    { min: 1_000, max: 300_000 },
+    { min: 1_000, max: longestLeaseMs },
     {
       help: 'How long a run stays claimed after its process was last heard of; it is renewed while the run is at work.',
       fallback: '15000',

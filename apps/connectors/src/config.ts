@@ -1,5 +1,6 @@
 import { flag, integer, urls } from '#libs/config';
 import type { Settings } from '#libs/config';
+import { longestLeaseMs } from '#libs/persistence';
 import { serviceSettings } from '#libs/service';
 
 const own = {
@@ -21,7 +22,7 @@ const own = {
   ),
   deliveryLeaseMs: integer(
     'DELIVERY_LEASE_MS',
-    { min: 1_000, max: 300_000 },
+    { min: 1_000, max: longestLeaseMs },
     {
       help: 'How long a claim on a delivery lasts without being renewed; it is renewed while an attempt is under way.',
       fallback: '15000',

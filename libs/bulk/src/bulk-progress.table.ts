@@ -1,6 +1,6 @@
 import type { BulkOperationKind, BulkSelection, CancelBulkOperation, StartBulkOperation } from '#libs/contracts';
 import { bulkOperationId } from '#libs/contracts';
-import { Database, columns, statement, storableText } from '#libs/persistence';
+import { Database, columns, isFreeLease, statement, storableText } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
 
 /** The position of an item among those of its operation. The earliest item has its command appended first. */
@@ -55,7 +55,7 @@ const cancel = statement(
 );
 
 const leased = (parameter: string): string => `clock_timestamp() + ${parameter} * interval '1 millisecond'`;
-const isFree = `(operation.lease_until IS NULL OR operation.lease_until < clock_timestamp())`;
+const isFree = isFreeLease('operation.lease_until');
 
 /** Tenants take turns: the first operation of each comes before the second of any. */
 const claim = statement(

@@ -69,4 +69,5 @@ export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
 export { describedStepKinds, stepKinds, stepOrder } from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder } from './documents/flow.document.js';
+export { longestRetryDelayMs } from './documents/destination.document.js';
 export type { DestinationDocument, DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.document.js';

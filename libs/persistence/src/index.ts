@@ -3,6 +3,7 @@ export type { DatabaseOptions, DatabaseRole, Session } from './database.js';
 export { statement } from './statement.js';
 export type { Statement } from './statement.js';
 export { columns } from './columns.js';
+export { isFreeLease, longestLeaseMs } from './lease.js';
 export { storableText } from './storable-text.js';
 export type { Subscription } from './listener.js';
 export { SchemaOutdated, StorageUnavailable, translated } from './storage.errors.js';

@@ -30,6 +30,16 @@ describe('it opens', () => {
     expect(breaker.phase()).toBe('open');
   });
 
+  test('by the calls since the clock stepped back, not by those that lie ahead now', () => {
+    const breaker = breakerAt(7_200_000);
+    breaker.call('answered', { times: 10 });
+    breaker.call('failed', { times: 9 });
+    breaker.pass(-7_200_000);
+    breaker.call('failed');
+    expect(breaker.phase()).toBe('closed');
+    expect(breaker.state().seconds).toEqual([[0, 1, 1]]);
+  });
+
   test('after five calls in a row without an answer, and not where an answer came between', () => {
     const breaker = breakerAt(0);
     breaker.call('unanswered', { times: 4 });

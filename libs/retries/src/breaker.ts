@@ -119,7 +119,8 @@ function afterGoodProbe(breaker: Breaker, { successesToClose }: BreakerRules): B
 function count(breaker: Breaker, outcome: CallOutcome, nowMs: number, { windowMs }: BreakerRules): Breaker {
   const second = secondOf(nowMs);
   const failures = outcome === 'answered' ? 0 : 1;
-  const kept = breaker.seconds.filter(([startMs]) => startMs > second - windowMs);
+  // Seconds that lie ahead were counted before the clock stepped back.
+  const kept = breaker.seconds.filter(([startMs]) => startMs > second - windowMs && startMs <= second);
   const [last] = kept.slice(-1);
   const seconds =
     last?.[0] === second

@@ -81,6 +81,19 @@ test('a claim that ran out goes to the next, who keeps the flow’s version and 
   expect(await end(second!, completed({ queue: 'billing' }))).toMatchObject({ state: 'completed', decision: { queue: 'billing' } });
 });
 
+test('a claim that ends later than any may was made before the clock of Postgres stepped back, and is free', async () => {
+  const [atMost, beyond] = [planned(), planned()];
+  for (const [run, leaseMs] of [
+    [atMost, 300_000],
+    [beyond, 7_200_000],
+  ] as const) {
+    await runs.claim([run], null, leaseMs);
+    await runs.start([start(run)], leaseMs);
+  }
+  expect(await runs.claim([atMost], null, longMs)).toEqual([]);
+  expect(await runs.claim([beyond], null, longMs)).toMatchObject([{ fence: 3 }]);
+});
+
 test('a finished run is never claimed again, and its decision stays', async () => {
   const run = planned();
   const [held] = await runs.claim([run], null, longMs);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { PlannedDelivery } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import { Database, columns, statement } from '#libs/persistence';
+import { Database, columns, isFreeLease, longestLeaseMs, statement } from '#libs/persistence';
 
 /** The natural key of a run, known before its id. */
 export interface RunIdentity {
@@ -56,7 +56,7 @@ export interface StartedRuns {
 
 const selectList = `tenant_id AS tenant, id, event_id AS "eventId", customer, flow, flow_version AS "flowVersion", generation, command_id AS "commandId",
   state, fence, failures, lost_answers AS "lostAnswers", decision, deliveries, error_code AS "errorCode", error_message AS "errorMessage", finished_at AS "finishedAt",
-  greatest(0, ceil(extract(epoch FROM lease_until - clock_timestamp()) * 1000))::integer AS "leaseLeftMs"`;
+  greatest(0, least(${longestLeaseMs}, ceil(extract(epoch FROM lease_until - clock_timestamp()) * 1000)))::integer AS "leaseLeftMs"`;
 
 const ofCommand = statement('run.ofCommand', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
 
@@ -75,7 +75,7 @@ const lastGenerations = statement(
   `SELECT flow, max(generation) AS generation FROM run WHERE tenant_id = $1 AND event_id = $2 GROUP BY flow`,
 );
 
-const isFree = `(run.lease_until IS NULL OR run.lease_until < clock_timestamp())`;
+const isFree = isFreeLease('run.lease_until');
 
 /**
  * Claims an existing run that is neither finished nor held. Results of the previous claim's calls that are not stored by now are lost. If several

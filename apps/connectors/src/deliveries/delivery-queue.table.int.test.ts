@@ -110,6 +110,29 @@ test('a claimed delivery is nobody else’s until its claim runs out or is given
   expect(await settle(second!, ended('delivered'))).toBe(1);
 });
 
+test('a wait that is longer than any that is made ends, and the lease of an attempt under way is shortened', async () => {
+  const { tenant, delivery, claim, short } = tenantOf();
+  await table.insert(['retry', 'soon', 'held'].map((id) => delivery(id, { customer: id })));
+  const claimed = await claim();
+  const [retry, soon, held] = ['retry', 'soon', 'held'].map((id) => claimed.find((one) => one.id === `${tenant}-${id}`)!);
+  await settle(retry!, ended('pending', 30 * 86_400_000));
+  await settle(soon!, ended('pending', 7 * 86_400_000));
+  await table.renew([held!], 7_200_000);
+  expect(await claim()).toEqual([]);
+
+  expect(await table.endOverlongWaits()).toBe(2);
+  expect(short(await claim())).toEqual(['retry']);
+  const leaseLeft = statement(
+    'test.leaseLeft',
+    'SELECT extract(epoch FROM lease_until - clock_timestamp())::float8 AS seconds FROM delivery WHERE tenant_id = $1 AND id = $2',
+  );
+  const [left] = await database.query<{ seconds: number }>(leaseLeft, [tenant, held!.id]);
+  expect(left!.seconds).toBeGreaterThan(200);
+  expect(left!.seconds).toBeLessThanOrEqual(300);
+  expect(await settle(held!, ended('delivered'))).toBe(1);
+  expect(await table.endOverlongWaits()).toBe(0);
+});
+
 test('a renewal that comes after the attempt was recorded, or the claim given back, holds nothing up', async () => {
   const { delivery, claim, short } = tenantOf();
   await table.insert([delivery('1', { customer: 'a' }), delivery('2', { customer: 'b' })]);

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { longestRetryDelayMs } from '#libs/contracts';
 import type { DeliveryAttempted } from '#libs/contracts';
-import { Database, columns, statement, storableText } from '#libs/persistence';
+import { Database, columns, longestLeaseMs, statement, storableText } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
+import { longestDelay } from '#libs/retries';
 import type { DestinationName } from '../destinations/destination-name.js';
 
 /** A delivery that is to be inserted. */
@@ -336,7 +338,7 @@ const announced = statement(
    WHERE attempt.tenant_id = told.tenant_id AND attempt.delivery_id = told.delivery_id AND attempt.number = told.number`,
 );
 /**
- * Attempts whose announcement was not confirmed, old enough that no process is about to announce them. The lateral look-up reads one delivery per
+ * Attempts whose announcement was not confirmed, old enough that no process is about to announce them, or finished by a clock that was far ahead. The lateral look-up reads one delivery per
  * attempt; a join was planned as a scan of all deliveries if Postgres had no statistics.
  */
 const unannounced = statement(
@@ -345,10 +347,24 @@ const unannounced = statement(
      traceparent, number, CASE WHEN number = attempts AND delivery.state <> 'skipped' THEN delivery.state ELSE 'pending' END AS state,
      attempt.error_code AS code, attempt.error_message AS message, attempt.finished_at AS at
    FROM (
-     SELECT * FROM attempt WHERE NOT announced AND finished_at < statement_timestamp() - $1 * interval '1 millisecond'
+     SELECT * FROM attempt WHERE NOT announced AND (finished_at < statement_timestamp() - $1 * interval '1 millisecond'
+       OR finished_at > statement_timestamp() + interval '1 hour')
      ORDER BY finished_at LIMIT $2) AS attempt
    CROSS JOIN LATERAL (SELECT * FROM delivery WHERE delivery.tenant_id = attempt.tenant_id AND delivery.id = delivery_id LIMIT 1) AS delivery
    ORDER BY attempt.finished_at`,
+);
+
+/**
+ * Ends waits that are longer than any that is made: they were reckoned before Postgres' clock stepped back. A lease is only shortened, because a
+ * holder that is alive renews it, and its attempt would be made again.
+ */
+const endOverlongWaits = statement(
+  'delivery.endOverlongWaits',
+  `WITH shortened AS (
+     UPDATE delivery SET lease_until = ${afterMs('$1')} WHERE lease_until IS NOT NULL AND lease_until > ${afterMs('$1')} RETURNING id),
+   due AS (
+     UPDATE delivery SET next_attempt_at = ${now} WHERE state = 'pending' AND next_attempt_at > ${afterMs('$2')} AND lease_until IS NULL RETURNING id)
+   SELECT (SELECT count(*) FROM shortened) + (SELECT count(*) FROM due) AS ended`,
 );
 
 const backlog = statement(
@@ -425,6 +441,12 @@ export class DeliveryQueueTable {
   /** Attempts whose announcement was not confirmed, the oldest first. */
   unannounced(olderThanMs: number, limit: number): Promise<RecordedAttempt[]> {
     return this.database.query(unannounced, [olderThanMs, limit]);
+  }
+
+  /** Returns the number of waits for a retry or for the end of a lease that lay further ahead than any may, and are ended or shortened now. */
+  async endOverlongWaits(): Promise<number> {
+    const [row] = await this.database.query<{ ended: number }>(endOverlongWaits, [longestLeaseMs, longestDelay(longestRetryDelayMs)]);
+    return row!.ended;
   }
 
   /** Number and age of pending deliveries, by tenant. */

@@ -100,13 +100,14 @@ test.each(['without', 'with'])('no statement of a delivery’s way reads much of
   expect(rows).toBeLessThan(times * perTime);
 });
 
-/** It reads all that is pending: only statistics can say that this is little. */
-test('the backlog reads little of the table, with statistics', async () => {
+/** They read all that is pending: only statistics can say that this is little. */
+test('the backlog and the look for overlong waits read little of the table, with statistics', async () => {
   await fresh.analyze();
   await table.insert([deliveryOf(0)]);
   const rows = await rowsRead(database, ['delivery'], 1, async () => {
     await table.insert([deliveryOf(1)]);
     expect(await table.backlog()).toMatchObject([{ tenant: 'acme', pending: 2 }]);
+    expect(await table.endOverlongWaits()).toBe(0);
   });
   expect(rows).toBeLessThan(times * perTime);
 });

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { Configuration } from '#libs/persistence';
+import { standardBreaker } from '#libs/retries';
 import { gauge, logger } from '#libs/tracing';
 import { ClaimLoop, Periodically } from '#libs/work';
 import type { Claimed, Lease } from '#libs/work';
@@ -21,6 +22,7 @@ export const connectorsOptions = Symbol('connectors options');
 const announceForgottenEveryMs = 5_000;
 const measureBacklogEveryMs = 15_000;
 const forgetCommandsEveryMs = 3_600_000;
+const endOverlongWaitsEveryMs = 60_000;
 /** Longer than the log keeps commands, so none comes again after it was forgotten. */
 const commandsKnownForMs = 30 * 86_400_000;
 
@@ -60,6 +62,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     this.chores = [
       new Periodically('announcing forgotten attempts', announceForgottenEveryMs, () => this.announcer.announceForgotten()),
       new Periodically('measuring the backlog', measureBacklogEveryMs, () => this.measureBacklog()),
+      new Periodically('ending overlong waits', endOverlongWaitsEveryMs, () => this.endOverlongWaits()),
       new Periodically('forgetting commands', forgetCommandsEveryMs, () => this.table.forgetCommands(commandsKnownForMs)),
     ];
   }
@@ -123,6 +126,19 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
       this.options.deliveryLeaseMs,
     );
     return claims.filter(({ delivery }) => renewed.has(delivery.id));
+  }
+
+  /** What Postgres' clock reckoned before it stepped back would otherwise wait out the step. */
+  private async endOverlongWaits(): Promise<void> {
+    const { deliveryBreakerLongestOpenMs: openMs } = this.options;
+    const deliveries = await this.table.endOverlongWaits();
+    const ended = await this.health.endOverlongWaits(Math.max(openMs, standardBreaker.credentialOpenMs));
+    if (deliveries + ended === 0) return;
+    log.warn(
+      { deliveries, destinations: ended },
+      'waits that were longer than any may be are ended: the clock of Postgres has stepped back',
+    );
+    this.wakeUp();
   }
 
   private async measureBacklog(): Promise<void> {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { closedBreaker } from '#libs/retries';
+import { closedBreaker, longestPauseMs } from '#libs/retries';
 import type { Breaker } from '#libs/retries';
 import { Database, columns, statement } from '#libs/persistence';
 import type { Session } from '#libs/persistence';
@@ -114,6 +114,28 @@ const enable = statement(
    WHERE tenant_id = $1 AND destination = $2 AND (disabled_since IS NULL OR disabled_since < $3)`,
 );
 
+/**
+ * Ends intervals that are longer than any that is made, and forgets rates that lie too far ahead: they were reckoned before Postgres' clock stepped
+ * back. An open breaker then lets probes through.
+ */
+const endOverlongWaits = statement(
+  'destinationHealth.endOverlongWaits',
+  `WITH bound AS (
+     SELECT clock_timestamp() AS now, clock_timestamp() + $1 * interval '1 millisecond' AS open, clock_timestamp() + $2 * interval '1 millisecond' AS pause,
+       ${epochMs('clock_timestamp()')} + $3 AS due_ms)
+   UPDATE destination_health AS health SET
+     open_until = CASE WHEN open_until > bound.open THEN bound.now ELSE open_until END,
+     breaker = CASE WHEN open_until > bound.open
+       THEN jsonb_set(breaker::jsonb, '{openUntilMs}', to_jsonb(${epochMs('bound.now')}))::json ELSE breaker END,
+     limited_until = CASE WHEN limited_until > bound.pause THEN bound.now ELSE limited_until END,
+     next_due_ms = CASE WHEN next_due_ms > bound.due_ms THEN 0 ELSE next_due_ms END
+   FROM bound
+   WHERE open_until > bound.open OR limited_until > bound.pause OR next_due_ms > bound.due_ms
+   RETURNING health.destination`,
+);
+/** Far longer than the rate of a destination reaches ahead, which is about a second. */
+const longestRateMs = 60_000;
+
 const states = statement(
   'destinationHealth.states',
   `SELECT state, count(*) FROM (
@@ -168,6 +190,14 @@ export class DestinationHealthTable {
   /** Resets the health of a destination, unless it was disabled after `givenAt`. */
   async enable({ tenant, destination }: DestinationName, givenAt: string): Promise<void> {
     await this.database.query(enable, [tenant, destination, givenAt]);
+  }
+
+  /**
+   * Returns the number of destinations that were blocked for longer than any may be, and are not any more.
+   * @param longestOpenMs the longest opening of a breaker
+   */
+  async endOverlongWaits(longestOpenMs: number): Promise<number> {
+    return (await this.database.query(endOverlongWaits, [longestOpenMs, longestPauseMs, longestRateMs])).length;
   }
 
   /** The number of destinations in each state. */

@@ -3,6 +3,8 @@ import { documentOf } from './document-of.js';
 import { destinationKinds } from './destinations.generated.js';
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
+/** The longest wait before a retry that a destination may name. */
+export const longestRetryDelayMs = 7 * day;
 const retryDelaysMs = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour];
 
 /** The fields that a destination of every kind has. */
@@ -17,12 +19,7 @@ const common = z.strictObject({
   retry: z
     .strictObject({
       delaysMs: z
-        .array(
-          z
-            .int()
-            .min(10)
-            .max(7 * day),
-        )
+        .array(z.int().min(10).max(longestRetryDelayMs))
         .max(50)
         .default(retryDelaysMs)
         .describe('One wait for each retry, in ms: at most 50, each 10 ms to 7 days.'),
