@@ -4,11 +4,12 @@ import { holdsLosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
 import { isBounded } from './bounded.js';
 import { ResultTooLarge, toJson } from './json.js';
-import { plainPath } from './plain-path.js';
+import { directEvaluation, uncertain } from './direct-evaluation.js';
 import { replaceSlowFunctions } from './linear-functions.js';
 import { admitLosslessNumbers, hasLosslessLiteral } from './lossless-numbers.js';
 import { LinearRegExp, linear } from './linear-regexp.js';
 import { syntaxOf } from './syntax-node.js';
+import type { SyntaxNode } from './syntax-node.js';
 
 // The processes that evaluate load this, too (expression.program.ts), so it imports nothing that takes long to load.
 
@@ -37,8 +38,8 @@ type ExpressionResult = { readonly value: Json | undefined } | { readonly failur
 export interface Evaluation {
   /** True if its limits hold between any two steps, so that it may run in the thread that serves everybody. */
   readonly isBounded: boolean;
-  /** The names of a plain path; null for every other expression. */
-  readonly path: readonly string[] | null;
+  /** Evaluates at once, or says that {@link uncertain} only `evaluate` can; null if that holds for every input. It throws nothing. */
+  readonly direct: ((input: unknown) => Json | undefined | typeof uncertain) | null;
   /** Never rejects. */
   evaluate(input: unknown): Promise<ExpressionResult>;
 }
@@ -81,7 +82,23 @@ export function compileEvaluation(
     }
   };
 
-  return { isBounded: isBounded(syntax), path: plainPath(syntax), evaluate };
+  return { isBounded: isBounded(syntax), direct: directly(syntax, literals, values), evaluate };
+}
+
+/** The value of a plain path is part of the input; all others are copied under the limits of a result. */
+function directly(syntax: SyntaxNode, hasLosslessLiterals: boolean, values: number): Evaluation['direct'] {
+  if (syntax.type === 'path') return directEvaluation(syntax) as Evaluation['direct'];
+  const compute = hasLosslessLiterals || !isBounded(syntax) ? null : directEvaluation(syntax);
+  if (compute === null) return null;
+  return (input) => {
+    const found = compute(input);
+    if (found === uncertain) return uncertain;
+    try {
+      return toJson(found, values);
+    } catch {
+      return uncertain; // beyond a limit, which `evaluate` reports
+    }
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import jsonata from 'jsonata';
 import { expect, test } from 'vitest';
+import { LosslessNumber } from '#libs/json';
 import { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
 import { compileExpression } from './expression.js';
 import { toJson } from './json.js';
@@ -16,22 +17,64 @@ test('a path, a quoted name and a whole expression are read alike', async () => 
   expect(await evaluate('body.nothing.here', input)).toBeUndefined();
 });
 
-test('a plain path gives what JSONata gives, on any JSON', async () => {
-  const name = fc.constantFrom('a', 'b', 'toString', '__proto__', 'length');
-  const json = fc.letrec<{ value: unknown }>((tie) => ({
-    value: fc.oneof(
-      { maxDepth: 4 },
-      fc.constantFrom(null, 1, 'x', true),
-      fc.array(tie('value'), { maxLength: 3 }),
-      fc.dictionary(name, tie('value')),
-    ),
-  })).value;
+/** JSON in which the names of {@link direct} occur, and values of all types stand where others are expected. */
+const name = fc.constantFrom('a', 'b', 'toString', '__proto__', 'length', '1');
+const json = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom(null, 0, 1, 2.5, 'x', '', 'y', true, false),
+    fc.array(tie('value'), { maxLength: 3 }),
+    fc.dictionary(name, tie('value')),
+  ),
+})).value;
+/** Expressions that are computed without JSONata, and some that are not inside of them. */
+const direct = fc.letrec<{ node: string; path: string }>((tie) => ({
+  path: fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.map((one) => `\`${one}\``).join('.')),
+  node: fc.oneof(
+    { maxDepth: 3 },
+    tie('path'),
+    fc.constantFrom('1', '2.5', '"x"', '""', 'true', 'false', 'null', '$count(a)', 'a[0]', '(a)'),
+    fc
+      .tuple(tie('node'), fc.constantFrom('=', '!=', '<', '<=', '>', '>=', 'and', 'or', '&', '+'), tie('node'))
+      .map((parts) => parts.join(' ')),
+    fc.tuple(tie('node'), tie('node'), tie('node')).map(([condition, then, otherwise]) => `${condition} ? ${then} : ${otherwise}`),
+    fc.tuple(tie('node'), tie('node')).map(([condition, then]) => `${condition} ? ${then}`),
+    fc
+      .array(fc.tuple(name, tie('node')), { maxLength: 3 })
+      .map((members) => `{${members.map(([key, value]) => `"${key}": ${value}`).join(', ')}}`),
+  ),
+}));
+
+const outcomeOf = async (act: () => unknown): Promise<unknown> => {
+  try {
+    return { value: await act() };
+  } catch (error) {
+    return { failure: (error as { message: string }).message.split(', in the expression')[0]!.replace(/\.$/, '') };
+  }
+};
+
+test.each(['path', 'node'] as const)('what is computed directly is what JSONata gives, on any JSON: %s', async (kind) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(name, { minLength: 1, maxLength: 4 }), json, async (names, input) => {
-      const text = names.map((one) => `\`${one}\``).join('.');
-      expect(await evaluate(text, input)).toEqual(toJson(await jsonata(text).evaluate(input)));
+    fc.asyncProperty(direct[kind], json, async (text, input) => {
+      const theirs = await outcomeOf(async () => toJson(await jsonata(text).evaluate(input)));
+      expect(await outcomeOf(async () => evaluate(text, input))).toEqual(theirs);
     }),
+    { numRuns: 2_000 },
   );
+});
+
+test('an object of paths and literals is computed at once', () => {
+  const decide = '{ "queue": a.topic, "level": a.urgency >= 0.6 ? "high" : a.urgency >= 0.3 ? "normal" : "low", "why": a.reasons }';
+  const expression = compileExpression(decide);
+  expect(expression.evaluate({ a: { topic: 'x', urgency: 0.4, reasons: ['r'] } })).toEqual({ queue: 'x', level: 'normal', why: ['r'] });
+  const amount = new LosslessNumber('10.00');
+  expect(expression.evaluate({ a: { topic: amount, urgency: 0.7 } })).toEqual({ queue: amount, level: 'high' });
+  expect(expression.evaluate({ a: { topic: 'x', urgency: amount } })).toBeInstanceOf(Promise); // JSONata compares it as a double
+});
+
+test('a result that is too large is refused, however it is computed', async () => {
+  const body = 'x'.repeat(1_500_000);
+  await expect(evaluate('{ "a": body, "b": body, "c": body }', { body })).rejects.toThrow('the result is larger than 4194304 characters');
 });
 
 test('results are plain JSON: sequences lose their marks and absent values are left out', async () => {

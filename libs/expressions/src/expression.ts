@@ -4,7 +4,7 @@ import { counter } from '#libs/tracing';
 import { compileEvaluation, positionOf, reasonOf } from './evaluation.js';
 import type { Evaluation, EvaluationLimits, ExpressionFailure } from './evaluation.js';
 import { ExpressionFailed, ExpressionInvalid } from './expression.errors.js';
-import { ambiguous, follow } from './plain-path.js';
+import { uncertain } from './direct-evaluation.js';
 
 export interface ExpressionOptions {
   /** Longest evaluation, in ms: of processor time where a process of its own evaluates. Default 1000. */
@@ -36,8 +36,8 @@ const sharedThread = { timeoutMs: 20, values: 100_000 };
 const stopped = counter('millrace_expressions_stopped_total', 'Evaluations of expressions that reached a limit, by limit.', ['limit']);
 
 /**
- * Compiles a JSONata expression. Do it once per document version: it takes about 50 µs. A plain path such as `body.data."x-id"` is then read
- * directly, about a hundred times faster than JSONata would. An expression that looks at each part of its input once is evaluated here; one that
+ * Compiles a JSONata expression. Do it once per document version: it takes about 50 µs. What is made of paths such as `body.data."x-id"`, literals,
+ * objects, conditions and comparisons is then computed directly (`direct-evaluation.ts`). Another expression that looks at each part of its input once is evaluated here; one that
  * could take longer, and every evaluation that does, in a process that can be killed (docs/decisions/2026-11-29-expression-processes.md).
  * @throws ExpressionInvalid
  */
@@ -57,13 +57,13 @@ export function compileExpression(text: string, { owner = '', ...options }: Expr
       throw error;
     }
   };
-  const { path } = here;
-  if (path === null) return { text, evaluate };
+  const { direct } = here;
+  if (direct === null) return { text, evaluate };
   return {
     text,
     evaluate: (input) => {
-      const found = follow(path, input);
-      return found === ambiguous ? evaluate(input) : found;
+      const found = direct(input);
+      return found === uncertain ? evaluate(input) : found;
     },
   };
 }
