@@ -5,7 +5,7 @@ import type { Change } from './event-change.operations.js';
 import { EventChanges } from './event-changes.js';
 
 /** Every process hears everything: a subscriber's socket is on one of them. */
-const everyProcess = { group: 'subscriptions', audience: 'every-process' } as const;
+const everyProcess = { group: 'subscriptions', audience: 'every-process', fetchEveryMs: 100 } as const;
 
 const changeOf: Record<DeliveryAttempted['state'], Change> = { delivered: 'delivered', pending: 'retrying', parked: 'parked' };
 

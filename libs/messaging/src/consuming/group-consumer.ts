@@ -40,6 +40,8 @@ export interface GroupConsumerOptions {
   handlerDeadlineMs: number;
 }
 
+/** Between two fetches of a group that nobody listens to, ms. It keeps up with the log, so that whoever begins to listen hears what comes from then on. */
+const unheardFetchMs = 500;
 /** Time limit for the last commit and the leave request of a member that stops. */
 const leaveTimeoutMs = 5_000;
 
@@ -63,7 +65,7 @@ export interface GroupConsumerDependencies {
   readonly handling: Pick<RecordHandling, 'handle'>;
   readonly holds: HoldStore;
   /** If given, only records of the tenants that somebody listens for are handled. */
-  readonly listeners?: Pick<Listeners, 'has'> | undefined;
+  readonly listeners?: Pick<Listeners, 'has' | 'isEmpty'> | undefined;
 }
 
 /**
@@ -106,7 +108,7 @@ export class GroupConsumer {
       },
     });
     this.membership = new GroupMembership(
-      { ...options, kafka, group },
+      { ...options, kafka, group, fetchEveryMs: () => (dependencies.listeners?.isEmpty === true ? unheardFetchMs : group.fetchEveryMs) },
       {
         beforeRejoin: (isMember) => this.beforeRejoin(isMember),
         onAssigned: (assigned, isContinuous) => this.onAssigned(assigned, isContinuous),

@@ -10,8 +10,8 @@ import type { FetchControl } from './owned-partitions.js';
 
 /** A rebalance that takes longer makes the process unready. */
 const maxRebalanceMs = 60_000;
-/** How long a fetch waits for a record. It is also the heartbeat interval of an idle or paused consumer: kafkajs beats between fetches, and handlers never delay a fetch. */
-const maxFetchWaitMs = 250;
+/** Between two heartbeats, ms, if a session is long enough. kafkajs beats between two fetches: handlers never delay a fetch, and no fetch waits for longer than this. */
+const heartbeatMs = 2_000;
 
 const log = logger('messaging');
 const rebalances = counter('millrace_rebalances_total', 'Assignments a consumer received.', ['group']);
@@ -24,6 +24,8 @@ export interface GroupMembershipOptions {
   /** How long the drain before a rejoin may take, ms. */
   readonly drainTimeoutMs: number;
   readonly maxBufferedBytes: number;
+  /** Minimum time between two fetches, ms; undefined: by the load. */
+  readonly fetchEveryMs?: (() => number | undefined) | undefined;
 }
 
 /** The events of a membership, for the consumer that owns it. */
@@ -41,6 +43,8 @@ export interface MembershipListener {
 /** Joins a consumer group through kafkajs, stays in it over rebalances and crashes, and leaves it. */
 export class GroupMembership implements FetchControl {
   private readonly stopped = new AbortController();
+  /** Aborted when this member disconnects, so that a fetch that waits for records ends. */
+  private readonly disconnecting = new AbortController();
   private readonly firstJoin = Promise.withResolvers<void>();
   /** Undefined after it left or crashed: kafkajs then throws where a partition is paused, resumed or sought. */
   private consumer: Consumer | undefined;
@@ -74,7 +78,13 @@ export class GroupMembership implements FetchControl {
   async leave(): Promise<void> {
     const { consumer } = this;
     this.consumer = undefined;
-    await consumer?.disconnect();
+    if (consumer !== undefined) await this.disconnect(consumer);
+  }
+
+  private async disconnect(consumer: Consumer): Promise<void> {
+    const disconnected = consumer.disconnect(); // kafkajs begins no further fetch
+    this.disconnecting.abort();
+    await disconnected;
   }
 
   /** The reason why this member does not consume, as the end of a sentence about it; undefined while it does. */
@@ -110,7 +120,7 @@ export class GroupMembership implements FetchControl {
           partitionsConsumedConcurrently: 1,
           eachBatch: (payload) => this.listener.onBatch(payload),
         });
-        if (this.isLeaving) await consumer.disconnect();
+        if (this.isLeaving) await this.disconnect(consumer);
         return;
       } catch (error) {
         this.notConsuming = `cannot start: ${messageOf(error)}`;
@@ -131,8 +141,8 @@ export class GroupMembership implements FetchControl {
       groupId,
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: Math.max(60_000, 2 * drainTimeoutMs),
-      heartbeatInterval: Math.min(3_000, Math.floor(sessionTimeoutMs / 4)),
-      maxWaitTimeInMs: maxFetchWaitMs,
+      heartbeatInterval: Math.min(heartbeatMs, Math.floor(sessionTimeoutMs / 4)),
+      maxWaitTimeInMs: heartbeatMs,
       maxBytes: Math.min(10 * 1_048_576, maxBufferedBytes),
       maxBytesPerPartition: Math.min(1_048_576, maxBufferedBytes),
       allowAutoTopicCreation: false,
@@ -152,6 +162,7 @@ export class GroupMembership implements FetchControl {
       const listener: GroupListener = {
         beforeRejoin: (isMember) => this.beforeRejoin(isMember),
         mayJoin: () => !this.isLeaving,
+        fetchPace: () => ({ everyMs: this.options.fetchEveryMs?.(), stopped: this.disconnecting.signal }),
       };
       const assigner = Object.assign(PartitionAssigners.roundRobin(config), listener);
       this.assigner = assigner;

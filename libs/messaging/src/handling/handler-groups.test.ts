@@ -10,6 +10,7 @@ const handler = (method: string, changes: Partial<Handler> = {}): Handler => ({
   order: 'customer',
   audience: 'one',
   poison: 'skip',
+  fetchEveryMs: undefined,
   method,
   handle: async () => undefined,
   ...changes,
@@ -26,6 +27,13 @@ test('handlers of one group share a consumer of all their topics, and each recor
   expect(group!.handlerOf(topics.eventsLow.name, EventReceived.schema)).toBe(events);
   expect(group!.handlerOf(topics.outcomes.name, EventRecorded.schema)).toBe(outcomes);
   expect(group!.handlerOf(topics.outcomes.name, RunCompleted.schema)).toBeUndefined();
+});
+
+test('a group is fetched as often as the handler with the shortest time asks', () => {
+  const fetchEveryMs = (...times: (number | undefined)[]) =>
+    groupHandlers(times.map((ms, n) => handler(`A.on${n}`, { fetchEveryMs: ms, type: n === 0 ? EventRecorded : RunCompleted })))[0]!
+      .fetchEveryMs;
+  expect([fetchEveryMs(100, 25), fetchEveryMs(100, undefined), fetchEveryMs(undefined)]).toEqual([25, undefined, undefined]);
 });
 
 test('two handlers for one type in one group stop the process, naming both', () => {

@@ -11,6 +11,8 @@ export interface HandlerGroup {
   readonly order: 'customer' | 'none';
   readonly audience: 'one' | 'every-process';
   readonly poison: PoisonPolicy;
+  /** Undefined: by the load. */
+  readonly fetchEveryMs: number | undefined;
   readonly topics: readonly Topic[];
   /** Finds the handler for a record by its topic and `mr_schema`. */
   readonly handlerOf: (topic: string, schema: string) => Handler | undefined;
@@ -55,9 +57,14 @@ function groupOf(group: string, members: readonly Handler[], table: ReadonlyMap<
     order,
     audience,
     poison,
+    fetchEveryMs: shortest(members.map(({ fetchEveryMs }) => fetchEveryMs)),
     topics: [...topics.values()],
     handlerOf: (topic, schema) => table.get(handlerKey(topic, schema)),
   };
+}
+
+function shortest(times: readonly (number | undefined)[]): number | undefined {
+  return times.every((ms) => ms !== undefined) ? Math.min(...times) : undefined;
 }
 
 function handlerKey(topic: string, schema: string): string {

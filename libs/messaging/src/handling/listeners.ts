@@ -18,6 +18,10 @@ export class Listeners {
     else this.byTenant.delete(tenant);
   }
 
+  get isEmpty(): boolean {
+    return this.byTenant.size === 0;
+  }
+
   has(tenant: string): boolean {
     return this.byTenant.has(tenant);
   }

@@ -37,6 +37,11 @@ export interface OnRecordOptions {
    * is handled. `park-key`: later records of the customer wait until the dead letter is resolved, and are then handled in order.
    */
   poison?: PoisonPolicy;
+  /**
+   * Minimum time between two fetches, ms: a group that nobody waits for gets more records with each. Default: by the load, so that a record that
+   * comes alone is fetched at once. The shortest of a group's handlers counts.
+   */
+  fetchEveryMs?: number;
 }
 
 export type PoisonPolicy = 'park-key' | 'skip';
@@ -49,6 +54,8 @@ export interface RecordSubscription {
   readonly order: 'customer' | 'none';
   readonly audience: 'one' | 'every-process';
   readonly poison: PoisonPolicy;
+  /** Undefined: by the load. */
+  readonly fetchEveryMs: number | undefined;
   /** `Class.method`, for messages. */
   readonly method: string;
 }
@@ -65,8 +72,8 @@ export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type:
   ): void => {
     const method = `${target.constructor.name}.${String(key)}`;
     const topics: readonly Topic[] = 'name' in topic ? [topic] : topic;
-    const { group, order = 'customer', audience = 'one', poison = 'skip' } = options;
-    const subscription: RecordSubscription = { topics, type, group, order, audience, poison, method };
+    const { group, order = 'customer', audience = 'one', poison = 'skip', fetchEveryMs } = options;
+    const subscription: RecordSubscription = { topics, type, group, order, audience, poison, fetchEveryMs, method };
     const deliver = EventPattern(`${group} ${type.schema} ${method}`, logTransport, { subscription }) as MethodDecorator;
     applyDecorators(deliver, UseFilters(RethrowFilter))(target, key, descriptor);
     Payload()(target, key, 0);

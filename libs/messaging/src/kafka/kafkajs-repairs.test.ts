@@ -2,39 +2,11 @@ import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KafkaJSConnectionError, KafkaJSNonRetriableError } from 'kafkajs';
-import { describe, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { GroupListener } from './kafkajs-repairs.js';
 import './kafkajs-repairs.js';
 
 const require = createRequire(import.meta.url);
-
-describe('the fetches of a group from a broker', () => {
-  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: object };
-
-  /** A group whose fetches fail at their first step, with the times of these failures. */
-  function groupWithoutLog(): { fetch(nodeId: string): Promise<unknown>; readonly beganAtMs: number[] } {
-    const beganAtMs: number[] = [];
-    const refreshMetadataIfNecessary = (): void => {
-      beganAtMs.push(performance.now());
-      throw new Error('away');
-    };
-    const parts = { cluster: { refreshMetadataIfNecessary }, recoverFromFetch: () => Promise.resolve(), beganAtMs };
-    return Object.assign(Object.create(prototype) as { fetch(nodeId: string): Promise<unknown> }, parts);
-  }
-
-  test('begin some time after each other', async () => {
-    const group = groupWithoutLog();
-    for (let n = 0; n < 3; n += 1) await group.fetch('1');
-    const [first, , third] = group.beganAtMs;
-    expect(third! - first!).toBeGreaterThanOrEqual(2 * 25 - 5); // Node's timers may be a little early
-  });
-
-  test('hold up no other group', async () => {
-    const began = performance.now();
-    await Promise.all(Array.from({ length: 100 }, () => groupWithoutLog().fetch('1')));
-    expect(performance.now() - began).toBeLessThan(1_000);
-  });
-});
 
 const consumerGroup = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: { joinAndSync(): Promise<void> } };
 

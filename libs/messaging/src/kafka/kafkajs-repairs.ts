@@ -1,10 +1,13 @@
 import { createRequire } from 'node:module';
 import { sleep, startInterval, startTimer } from '#libs/time';
+import './group-fetch.js';
+import type { FetchPace } from './group-fetch.js';
 import './kafkajs-clock.js';
 
 /**
- * Four repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so the repairs are here, with
- * tests, rather than in a fork or in a patched node_modules. (How produce requests are encoded is replaced separately: `produce-encoder.ts`; its clock: `kafkajs-clock.ts`.)
+ * Three repairs of kafkajs 2.2.4, made once per process when this file is loaded. kafkajs is no longer released, so the repairs are here, with
+ * tests, rather than in a fork or in a patched node_modules. (Replaced separately: how produce requests are encoded, `produce-encoder.ts`; how a group fetches,
+ * `group-fetch.ts`; its clock, `kafkajs-clock.ts`.)
  */
 
 const require = createRequire(import.meta.url);
@@ -51,6 +54,8 @@ export interface GroupListener {
   beforeRejoin?(isMember: boolean): Promise<void>;
   /** False once the consumer is stopping, so that it does not wait for a log that is away. */
   mayJoin?(): boolean;
+  /** How this consumer fetches. */
+  fetchPace?(): FetchPace;
   /** Set by the consumer group; valid also while it emits a join event. */
   membership?: () => MemberGeneration;
 }
@@ -61,7 +66,6 @@ interface KafkajsConsumerGroup {
   assigners: readonly GroupListener[];
   heartbeat(options: { interval: number }): Promise<void>;
   joinAndSync(): Promise<void>;
-  fetch(nodeId: string): Promise<unknown>;
 }
 
 /** Pause between two attempts to join again. */
@@ -108,28 +112,6 @@ async function joinUntilJoined(group: KafkajsConsumerGroup, join: () => Promise<
   }
 }
 
-/** Minimum time between the starts of two fetches of a group from one broker. A fetch that took longer is followed at once. */
-const fetchEveryMs = 25;
-
-/**
- * Kafka responds to a fetch with the first record that arrives, and kafkajs fetches again at once. Under a steady load that is one fetch per
- * record, and each costs about a millisecond on both sides together. A paced fetch returns all records that arrived meanwhile; a record after
- * a pause is still fetched at once.
- */
-function paceFetches(): void {
-  const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: KafkajsConsumerGroup };
-  const fetch = Reflect.get(prototype, 'fetch');
-  const beganAtMs = new WeakMap<KafkajsConsumerGroup, Map<string, number>>();
-  prototype.fetch = async function (this: KafkajsConsumerGroup, nodeId: string): Promise<unknown> {
-    const began = beganAtMs.get(this) ?? new Map<string, number>();
-    beganAtMs.set(this, began);
-    const waitMs = (began.get(nodeId) ?? -Infinity) + fetchEveryMs - performance.now();
-    if (waitMs > 0) await sleep(waitMs);
-    began.set(nodeId, performance.now());
-    return fetch.call(this, nodeId);
-  };
-}
-
 interface Runner {
   readonly running: boolean;
   readonly fetchManager: { stop(): Promise<void> };
@@ -152,5 +134,4 @@ function endFetchersOfStopped(): void {
 
 stopIdleTimers();
 waitBeforeRejoin();
-paceFetches();
 endFetchersOfStopped();
