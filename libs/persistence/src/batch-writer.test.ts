@@ -23,12 +23,18 @@ test('inputs added in one turn of the event loop are one write, and each caller 
   expect(batches).toEqual([[1, 2, 3]]);
 });
 
-test('a lingering batch includes inputs added a little later', async () => {
-  const { writer, batches } = writerOf({ maxBatch: 10, lingerMs: 20 });
-  const first = writer.add(1);
-  await new Promise((resolve) => setImmediate(resolve));
-  await Promise.all([first, writer.add(2)]);
-  expect(batches).toEqual([[1, 2]]);
+test('a batch lingers for inputs added a little later while they come often, and not while they come rarely', async () => {
+  const { writer, batches } = writerOf({ maxBatch: 100, lingerMs: 20 });
+  const oneAfterTheOther = async (): Promise<void> => {
+    const first = writer.add(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([first, writer.add(2)]);
+  };
+  await oneAfterTheOther();
+  expect(batches).toEqual([[1], [2]]);
+  await Promise.all(Array.from({ length: 50 }, (_, input) => writer.add(input)));
+  await oneAfterTheOther();
+  expect(batches.at(-1)).toEqual([1, 2]);
 });
 
 test('a full batch does not wait, and no write is larger than allowed', async () => {

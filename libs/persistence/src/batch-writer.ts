@@ -1,10 +1,10 @@
-import { startTimer } from '#libs/time';
+import { Linger, startTimer } from '#libs/time';
 import { StorageUnavailable } from './storage.errors.js';
 
 export interface BatchWriterOptions<Input, Output> {
   /** The largest number of inputs in one write. */
   maxBatch: number;
-  /** How long the first input of a batch waits for further ones; default 0: until the current turn of the event loop is over. */
+  /** How long the first input of a batch waits for further ones, while they come often; else, and by default: until the current turn of the event loop is over. */
   lingerMs?: number;
   /** Writes all inputs or none. Returns one output per input, in the order of the inputs; nothing if `Output` is void. */
   write: (inputs: Input[]) => Promise<[Output] extends [void] ? void : Output[]>;
@@ -22,12 +22,17 @@ export class BatchWriter<Input, Output> {
   private isWriting = false;
   private isScheduled = false;
 
-  constructor(private readonly options: BatchWriterOptions<Input, Output>) {}
+  private readonly linger: Linger;
+
+  constructor(private readonly options: BatchWriterOptions<Input, Output>) {
+    this.linger = new Linger(options.lingerMs ?? 0);
+  }
 
   /** Resolves with the output when the input is written. An input that cannot be written fails alone. */
   add(input: Input): Promise<Output> {
     return new Promise((resolve, reject) => {
       this.pending.push({ input, resolve, reject });
+      this.linger.arrived();
       if (this.pending.length >= this.options.maxBatch) void this.flush();
       else this.schedule();
     });
@@ -36,8 +41,8 @@ export class BatchWriter<Input, Output> {
   private schedule(): void {
     if (this.isScheduled || this.isWriting) return;
     this.isScheduled = true;
-    const { lingerMs = 0 } = this.options;
-    if (lingerMs > 0) startTimer(() => void this.flush(), lingerMs);
+    const { waitMs } = this.linger;
+    if (waitMs > 0) startTimer(() => void this.flush(), waitMs);
     else setImmediate(() => void this.flush());
   }
 

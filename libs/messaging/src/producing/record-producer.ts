@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Admin, Kafka, Message, PartitionerArgs, Producer, RecordMetadata } from 'kafkajs';
 import { messageOf, recordKey } from '#libs/contracts';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
-import { sleep, startTimer } from '#libs/time';
+import { Linger, sleep, startTimer } from '#libs/time';
 import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
 import { Fifo } from '../fifo.js';
 import { kafkaClient, nameOnLog } from '../kafka/kafka-client.js';
@@ -26,7 +26,7 @@ export const maxRecordBytes = 4 * 1_048_576;
 export const maxEventRecordBytes = 2 * largestBodyBytes + 2 * 1_048_576;
 
 export interface RecordProducerOptions extends LogOptions {
-  /** How long the first record of a batch waits for further records while nothing is in flight, ms. Default 2. */
+  /** How long the first record of a batch waits for further records while nothing is in flight and they come often, ms. Default 2. */
   lingerMs?: number;
   /** Default 1000. */
   maxBatchRecords?: number;
@@ -86,7 +86,7 @@ const appendFailures = counter('millrace_append_failures_total', 'Appends that t
  */
 @Injectable()
 export class RecordProducer {
-  private readonly lingerMs: number;
+  private readonly lingering: Linger;
   private readonly maxBatchRecords: number;
   private readonly maxBatchBytes: number;
   private readonly ackTimeoutMs: number;
@@ -108,7 +108,7 @@ export class RecordProducer {
   private deadline: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: RecordProducerOptions) {
-    this.lingerMs = options.lingerMs ?? 2;
+    this.lingering = new Linger(options.lingerMs ?? 2);
     this.maxBatchRecords = options.maxBatchRecords ?? 1_000;
     this.maxBatchBytes = options.maxBatchBytes ?? 1_048_576;
     this.ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
@@ -188,6 +188,7 @@ export class RecordProducer {
       this.refuseUnlessRoom(topic, bytes, options.maxBytes ?? maxRecordBytes);
       const partition = partitionOf(key, topic.partitions);
       const startedAt = performance.now();
+      this.lingering.arrived(startedAt);
       this.waiting.push({
         topic: nameOnLog(this.options, topic.name),
         partition,
@@ -230,13 +231,13 @@ export class RecordProducer {
 
   private async linger(): Promise<void> {
     if (this.closed.signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const timer = startTimer(resolve, this.lingerMs);
-      this.stopLingering = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { waitMs } = this.lingering;
+    const timer = waitMs > 0 ? startTimer(resolve, waitMs) : undefined;
+    if (timer === undefined) setImmediate(resolve); // what is appended in the same turn goes together
+    this.stopLingering = resolve;
+    await promise;
+    clearTimeout(timer);
     this.stopLingering = undefined;
   }
 
