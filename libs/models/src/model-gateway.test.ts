@@ -289,7 +289,12 @@ describe('a failure that repeating cannot mend', () => {
     const failure = await infer().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ModelCredentialRefused);
     expect(failure).toMatchObject({ outcome: 'retry', ours: true });
-    expect(received).toHaveLength(1);
+    expect(attempts).toHaveLength(1);
+    expect(
+      received.map(({ body }) => Object.keys(body).length > 0),
+      'a call, and a probe',
+    ).toEqual([true, false]);
+    await gateway.ready(); // the probe was taken, so other requests may succeed
   });
 
   it.each<[string, Reply]>([
@@ -339,6 +344,30 @@ describe('an address without a model API', () => {
     script = [status(307, {}, { location: 'http://127.0.0.1:9/' })];
     await expect(infer()).rejects.toBeInstanceOf(ModelMisconfigured);
     expect(received).toHaveLength(1);
+  });
+});
+
+describe('a key that the provider does not take', () => {
+  it('is a state of the provider: one call finds it out, the next ones are not sent, and it ends when a probe is taken', async () => {
+    script = [status(401), status(401), status(401), status(400), says(good)];
+    const failure = await infer().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelCredentialRefused);
+    expect(failure).toMatchObject({ code: 'model.credential', outcome: 'retry', ours: true });
+    expect((failure as Error).message).toMatch(/The key is refused at POST http:\/\/127\.0\.0\.1:\d+\/v1\/chat\/completions\. .*401/);
+    await expect(infer()).rejects.toBe(failure);
+    await expect(gateway.ready()).rejects.toBe(failure);
+    expect([received.length, attempts.length]).toEqual([2, 1]);
+    pass(10_000);
+    await expect(gateway.ready()).rejects.toBeInstanceOf(ModelCredentialRefused);
+    pass(10_000);
+    await gateway.ready();
+    expect((await infer()).output).toEqual(good);
+  });
+
+  it('is found by a check, which sends no request that costs', async () => {
+    script = [status(401)];
+    await expect(gateway.check()).rejects.toBeInstanceOf(ModelCredentialRefused);
+    expect(received[0]!.body).toEqual({});
   });
 });
 

@@ -11,7 +11,9 @@ import { callSpan, countCall, describeResponse } from './gen-ai.js';
 import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
 import {
   ModelAnswerTooLarge,
+  ModelCredentialRefused,
   ModelFailure,
+  ModelKeyRefused,
   ModelLimited,
   ModelMisconfigured,
   ModelOutputInvalid,
@@ -131,8 +133,8 @@ export class ModelGateway {
   }
 
   /**
-   * Finds out whether there is a model API at the provider's address. `infer` and `stream` do the same with each call.
-   * @throws ModelMisconfigured, ModelCredentialRefused, ModelUnavailable
+   * Finds out whether there is a model API at the provider's address, and whether it takes the key. `infer` and `stream` do the same with each call.
+   * @throws ModelMisconfigured, ModelKeyRefused, ModelUnavailable
    */
   async check(signal?: AbortSignal): Promise<void> {
     using deadline = new Deadline(probeTimeoutMs, signal, this.clock.now);
@@ -149,7 +151,7 @@ export class ModelGateway {
   /**
    * Checks the provider, and asks it for the names of its models. Empty if it does not list them: a provider that takes probes may refuse this key the list,
    * or have something else at its address.
-   * @throws ModelMisconfigured, ModelCredentialRefused, ModelUnavailable, ModelLimited
+   * @throws ModelMisconfigured, ModelKeyRefused, ModelUnavailable, ModelLimited
    */
   async models(signal?: AbortSignal): Promise<readonly string[]> {
     await this.check(signal);
@@ -163,7 +165,7 @@ export class ModelGateway {
     }
   }
 
-  /** Checks a provider that is misconfigured again if that is due. @throws ModelMisconfigured as long as it is */
+  /** Checks a provider that takes no request again if that is due. @throws ModelMisconfigured or ModelKeyRefused as long as it does not */
   async ready(): Promise<void> {
     if (this.state.failure === undefined) return;
     if (this.state.takeReason() === undefined) await this.check().catch(() => undefined);
@@ -223,7 +225,7 @@ export class ModelGateway {
     await this.provider.close();
   }
 
-  /** @throws ModelMisconfigured while there is no use in a call */
+  /** @throws ModelMisconfigured or ModelKeyRefused while there is no use in a call */
   private startCall(): Stopwatch {
     const reason = this.state.takeReason();
     if (reason !== undefined) throw reason;
@@ -276,37 +278,42 @@ export class ModelGateway {
   }
 
   /**
-   * Finds out whether a failure that does not say so concerns the one request: then the API takes a probe, and the request is refused for good.
-   * An answer that is too large concerns the one request, unless a probe shows that no model API is there.
-   * Names the address of a provider that is misconfigured.
+   * Finds out whether a failure concerns the one request: then the API takes a probe, and the request is refused for good. A key without credit takes a
+   * probe, too, and is still refused. An answer that is too large concerns the one request, unless a probe shows that no model API is there.
    */
   private async settled(failure: ModelFailure, deadline: Deadline): Promise<ModelFailure> {
     if (failure instanceof ModelAnswerTooLarge) {
       const ofProbe = await this.probe(deadline);
       return ofProbe instanceof ModelMisconfigured ? ofProbe : failure;
     }
-    const { message, providerRequestId } = failure;
-    if (failure.mayConcernRequest) {
+    if (failure instanceof ModelCredentialRefused || failure.mayConcernRequest) {
       const ofProbe = await this.probe(deadline);
-      if (ofProbe === undefined) return new ModelRefused(message, { providerRequestId, cause: failure });
-      const isSame = ofProbe.code === failure.code;
-      if (!isSame) return new ModelUnavailable(message, { providerRequestId, cause: failure });
+      if (ofProbe?.code === failure.code) return this.ofEveryRequest(failure);
+      const details = { providerRequestId: failure.providerRequestId, cause: failure };
+      if (failure.mayConcernRequest && ofProbe === undefined) return new ModelRefused(failure.message, details);
+      if (failure.mayConcernRequest) return new ModelUnavailable(failure.message, details);
     }
-    return failure instanceof ModelMisconfigured ? this.withAddress(failure) : failure;
+    return failure instanceof ModelMisconfigured ? this.ofEveryRequest(failure) : failure;
   }
 
+  /** Sends a probe. Returns its failure; undefined if it is taken. */
   private async probe(deadline: Deadline): Promise<ModelFailure | undefined> {
     try {
       await this.provider.probe(callOptions(deadline));
       return undefined;
     } catch (error) {
-      const failure = failureWithin(deadline, error);
-      return failure instanceof ModelMisconfigured ? this.withAddress(failure) : failure;
+      return this.ofEveryRequest(failureWithin(deadline, error));
     }
   }
 
-  private withAddress({ message, providerRequestId, cause }: ModelMisconfigured): ModelMisconfigured {
-    return new ModelMisconfigured(`There is no model API at POST ${this.provider.server.href}. ${message}`, { providerRequestId, cause });
+  /** The failure of a provider that takes no request, with its address; any other as it is. */
+  private ofEveryRequest(failure: ModelFailure): ModelFailure {
+    const details = { providerRequestId: failure.providerRequestId, cause: failure };
+    if (failure instanceof ModelMisconfigured)
+      return new ModelMisconfigured(`There is no model API at POST ${this.address}. ${failure.message}`, details);
+    if (failure instanceof ModelCredentialRefused)
+      return new ModelKeyRefused(`The key is refused at POST ${this.address}. ${failure.message}`, details);
+    return failure;
   }
 
   /**

@@ -39,6 +39,11 @@ export class ModelCredentialRefused extends ModelFailure {
   override readonly ours = true;
 }
 
+/** A probe was refused as well, so no request is taken with this key. It is a state of the provider, as {@link ModelMisconfigured} is. */
+export class ModelKeyRefused extends ModelCredentialRefused {
+  override readonly retryWithinMs = 15_000;
+}
+
 /**
  * There is no model API at the address that is configured. The operator has to mend it, so events wait as long as that takes and are never parked.
  * It is a state of the provider, which the gateway keeps: while it lasts, no request is sent but a probe now and then.
