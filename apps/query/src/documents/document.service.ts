@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { SecretUnbound, requireScope } from '#libs/auth';
-import type { Principal, StoredApiKey } from '#libs/auth';
-import { NotFound, canHoldSecrets, referencesOf, tenantOf } from '#libs/contracts';
+import type { Principal } from '#libs/auth';
+import { NotFound, canHoldSecrets } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
-import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, unknownReferences } from '#libs/documents';
+import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, Stored } from '#libs/persistence';
@@ -23,6 +23,18 @@ import type {
   RemoveDocumentInput,
 } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
+import {
+  inUse,
+  irremovable,
+  isSame,
+  keysInForce,
+  misdirected,
+  misplaced,
+  missing,
+  nameOf,
+  rowsAfter,
+  unremovable,
+} from './document.rules.js';
 import { RequestAbandoned } from '../operations/request.errors.js';
 import { Turns } from './turns.js';
 
@@ -111,7 +123,7 @@ export class DocumentService {
           message: `There is no ${input.kind} named ${input.name}`,
         });
       refuse(inUse(found, stored).map((message) => ({ path: ['name'], message })));
-      if (input.kind === 'Tenant') refuse(keysInForce(await this.apiKeys.list(session, tenant)));
+      if (input.kind === 'Tenant') refuse(keysInForce(await this.apiKeys.list(session, tenant), wallTimeMs()));
       return this.removeRow(session, principal, found, { operation: removeDocument, expectedVersion: input.expectedVersion }).catch(
         (error: unknown) => {
           throw error instanceof DocumentVersionMismatch ? versionsRefused([{ path: ['expectedVersion'], message: error.message }]) : error;
@@ -261,100 +273,4 @@ function refuseVersions(expected: readonly ExpectedVersion[], stored: readonly D
 function changedMeanwhile({ reference, message }: DocumentVersionMismatch, expected: readonly ExpectedVersion[]): InputInvalid {
   const at = expected.findIndex(({ kind, name }) => kind === reference.kind && name === reference.name);
   return versionsRefused([{ path: ['expectedVersions', String(at), 'version'], message }]);
-}
-
-/** An expectation that no document of the request could fail would only seem to protect something. */
-function misdirected(
-  { kind, name }: ExpectedVersion,
-  at: number,
-  expected: readonly ExpectedVersion[],
-  changed: readonly DocumentName[],
-): Violation[] {
-  const path = ['expectedVersions', String(at), 'name'];
-  if (!changed.some((one) => isSame(one, { kind, name }))) return [{ path, message: `is not among the documents: ${kind}/${name}` }];
-  return twice({ kind, name }, at, expected, path);
-}
-
-function twice(named: DocumentName, at: number, all: readonly DocumentName[], path: string[]): Violation[] {
-  const isRepeated = all.findIndex((each) => isSame(each, named)) !== at;
-  return isRepeated ? [{ path, message: `is given twice: ${named.kind}/${named.name}` }] : [];
-}
-
-/** Problems of a removal that the request alone shows. */
-function irremovable(named: DocumentName, at: number, remove: readonly DocumentName[], given: readonly Document[]): Violation[] {
-  const path = ['remove', String(at), 'name'];
-  const { kind, name } = named;
-  if (kind === 'Tenant') return [{ path, message: `is the tenant itself: ${name}; remove it alone, with removeDocument` }];
-  if (given.some((document) => isSame(nameOf(document), named)))
-    return [{ path, message: `is also among the documents: ${kind}/${name}; leave it out of one of the two` }];
-  return twice(named, at, remove, path);
-}
-
-/** Problems of a removal, given the documents that the tenant would have after it. */
-function unremovable(
-  named: DocumentName,
-  at: number,
-  stored: readonly DocumentRow[],
-  after: readonly { kind: DocumentKind; name: string; document: Document }[],
-): Violation[] {
-  const path = ['remove', String(at), 'name'];
-  const { kind, name } = named;
-  if (!stored.some((row) => isSame(named, row))) return [{ path, message: `names no document of this tenant: ${kind}/${name}` }];
-  return inUse(named, after).map((message) => ({ path, message: `${message}: ${kind}/${name}; change or remove what uses it, too` }));
-}
-
-/** The documents after the change; what the request gives takes the place of what is stored. */
-function rowsAfter(kept: readonly DocumentRow[], given: readonly Document[]): { kind: DocumentKind; name: string; document: Document }[] {
-  return [
-    ...kept.filter((row) => !given.some((document) => isSame(nameOf(document), row))),
-    ...given.map((document) => ({ ...nameOf(document), document })),
-  ];
-}
-
-function nameOf({ kind, metadata: { name } }: Document): DocumentName {
-  return { kind, name };
-}
-
-function isSame(one: DocumentName, other: DocumentName): boolean {
-  return one.kind === other.kind && one.name === other.name;
-}
-
-function misplaced({ tenant, actor }: Principal, document: Document): DocumentProblem[] {
-  const owner = tenantOf(document);
-  if (owner !== tenant) {
-    const path = document.kind === 'Tenant' ? ['metadata', 'name'] : ['metadata', 'tenant'];
-    return [{ path, message: `is ${owner}, and this key acts in ${tenant}` }];
-  }
-  return document.kind === 'Tenant' && actor !== 'operator' ? [{ path: ['kind'], message: 'Tenant is for the operator’s key' }] : [];
-}
-
-/** References of the document to what neither the apply nor the tenant has. */
-function missing(document: Document, given: readonly Document[], stored: readonly DocumentRow[]): DocumentProblem[] {
-  const exists = (kind: DocumentKind, name: string): boolean =>
-    stored.some((one) => one.kind === kind && one.name === name) || given.some((one) => one.kind === kind && one.metadata.name === name);
-  const tenant = tenantOf(document);
-  if (!exists('Tenant', tenant))
-    return [{ path: ['metadata', 'tenant'], message: `names no tenant: ${tenant}; apply its Tenant document first, or with this one` }];
-  return unknownReferences(document, exists);
-}
-
-/** A document that another one names stays. */
-function inUse({ kind, name }: DocumentName, others: readonly { kind: DocumentKind; name: string; document: Document }[]): string[] {
-  const users = others.filter((other) =>
-    kind === 'Tenant'
-      ? other.kind !== 'Tenant'
-      : referencesOf(other.document).some((reference) => reference.kind === kind && reference.name === name),
-  );
-  return users.length === 0 ? [] : [`is used by ${users.map((user) => `${user.kind}/${user.name}`).join(', ')}`];
-}
-
-/** The keys of a tenant that is gone would still read everything that it left. */
-function keysInForce(keys: readonly StoredApiKey[]): Violation[] {
-  const inForce = keys.filter(
-    ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > wallTimeMs()),
-  );
-  if (inForce.length === 0) return [];
-  const users =
-    inForce.length === 1 ? 'an API key that is in force; revoke it' : `${inForce.length} API keys that are in force; revoke them`;
-  return [{ path: ['name'], message: `is used by ${users} first` }];
 }

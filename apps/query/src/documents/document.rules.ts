@@ -1,0 +1,107 @@
+import type { Principal, StoredApiKey } from '#libs/auth';
+import { referencesOf, tenantOf } from '#libs/contracts';
+import type { Document, DocumentKind } from '#libs/contracts';
+import { unknownReferences } from '#libs/documents';
+import type { DocumentProblem } from '#libs/documents';
+import type { Violation } from '../operations/input.errors.js';
+import type { DocumentName, ExpectedVersion } from './document.operations.js';
+
+/** A document of the tenant, as far as the rules look at it. */
+export interface NamedDocument extends DocumentName {
+  readonly document: Document;
+}
+
+/** An expectation that no document of the request could fail would only seem to protect something. */
+export function misdirected(
+  { kind, name }: ExpectedVersion,
+  at: number,
+  expected: readonly ExpectedVersion[],
+  changed: readonly DocumentName[],
+): Violation[] {
+  const path = ['expectedVersions', String(at), 'name'];
+  if (!changed.some((one) => isSame(one, { kind, name }))) return [{ path, message: `is not among the documents: ${kind}/${name}` }];
+  return twice({ kind, name }, at, expected, path);
+}
+
+function twice(named: DocumentName, at: number, all: readonly DocumentName[], path: string[]): Violation[] {
+  const isRepeated = all.findIndex((each) => isSame(each, named)) !== at;
+  return isRepeated ? [{ path, message: `is given twice: ${named.kind}/${named.name}` }] : [];
+}
+
+/** Problems of a removal that the request alone shows. */
+export function irremovable(named: DocumentName, at: number, remove: readonly DocumentName[], given: readonly Document[]): Violation[] {
+  const path = ['remove', String(at), 'name'];
+  const { kind, name } = named;
+  if (kind === 'Tenant') return [{ path, message: `is the tenant itself: ${name}; remove it alone, with removeDocument` }];
+  if (given.some((document) => isSame(nameOf(document), named)))
+    return [{ path, message: `is also among the documents: ${kind}/${name}; leave it out of one of the two` }];
+  return twice(named, at, remove, path);
+}
+
+/** Problems of a removal, given the documents that the tenant would have after it. */
+export function unremovable(
+  named: DocumentName,
+  at: number,
+  stored: readonly NamedDocument[],
+  after: readonly NamedDocument[],
+): Violation[] {
+  const path = ['remove', String(at), 'name'];
+  const { kind, name } = named;
+  if (!stored.some((row) => isSame(named, row))) return [{ path, message: `names no document of this tenant: ${kind}/${name}` }];
+  return inUse(named, after).map((message) => ({ path, message: `${message}: ${kind}/${name}; change or remove what uses it, too` }));
+}
+
+/** The documents after the change; what the request gives takes the place of what is stored. */
+export function rowsAfter(kept: readonly NamedDocument[], given: readonly Document[]): NamedDocument[] {
+  return [
+    ...kept.filter((row) => !given.some((document) => isSame(nameOf(document), row))),
+    ...given.map((document) => ({ ...nameOf(document), document })),
+  ];
+}
+
+export function nameOf({ kind, metadata: { name } }: Document): DocumentName {
+  return { kind, name };
+}
+
+export function isSame(one: DocumentName, other: DocumentName): boolean {
+  return one.kind === other.kind && one.name === other.name;
+}
+
+/** Problems of the place of a document: another tenant's, or the operator's. */
+export function misplaced({ tenant, actor }: Principal, document: Document): DocumentProblem[] {
+  const owner = tenantOf(document);
+  if (owner !== tenant) {
+    const path = document.kind === 'Tenant' ? ['metadata', 'name'] : ['metadata', 'tenant'];
+    return [{ path, message: `is ${owner}, and this key acts in ${tenant}` }];
+  }
+  return document.kind === 'Tenant' && actor !== 'operator' ? [{ path: ['kind'], message: 'Tenant is for the operator’s key' }] : [];
+}
+
+/** References of the document to what neither the apply nor the tenant has. */
+export function missing(document: Document, given: readonly Document[], stored: readonly NamedDocument[]): DocumentProblem[] {
+  const exists = (kind: DocumentKind, name: string): boolean =>
+    stored.some((one) => one.kind === kind && one.name === name) || given.some((one) => one.kind === kind && one.metadata.name === name);
+  const tenant = tenantOf(document);
+  if (!exists('Tenant', tenant))
+    return [{ path: ['metadata', 'tenant'], message: `names no tenant: ${tenant}; apply its Tenant document first, or with this one` }];
+  return unknownReferences(document, exists);
+}
+
+/** A document that another one names stays. */
+export function inUse({ kind, name }: DocumentName, others: readonly NamedDocument[]): string[] {
+  const users = others.filter((other) =>
+    kind === 'Tenant'
+      ? other.kind !== 'Tenant'
+      : referencesOf(other.document).some((reference) => reference.kind === kind && reference.name === name),
+  );
+  return users.length === 0 ? [] : [`is used by ${users.map((user) => `${user.kind}/${user.name}`).join(', ')}`];
+}
+
+/** The keys of a tenant that is gone would still read everything that it left. */
+export function keysInForce(keys: readonly StoredApiKey[], nowMs: number): Violation[] {
+  const inForce = keys.filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > nowMs));
+  if (inForce.length === 0) return [];
+  const users =
+    inForce.length === 1 ? 'an API key that is in force; revoke it' : `${inForce.length} API keys that are in force; revoke them`;
+  return [{ path: ['name'], message: `is used by ${users} first` }];
+}
