@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,10 +54,20 @@ test.runIf(process.geteuid?.() === 0)('one that belongs to another user is left 
   expect(() => new DataDirectory(path)).toThrow(`${path} belongs to another user (uid 65534)`);
 });
 
+/** In a process that can be ended: Node's `mkdir` of a folder and its parents never returns for such a path, and nothing ends it in this one. */
 test.runIf(existsSync('/proc/self'))('a path where the file system takes no folders is refused at once, with the remedy', () => {
+  const compiled = new URL('../../../dist/apps/standalone/src/data-directory.js', import.meta.url);
+  const open = `const { DataDirectory } = await import(${JSON.stringify(compiled.href)}); new DataDirectory(process.argv[1]);`;
   for (const path of ['/proc/millrace', '/proc/millrace/deep/er', '/proc/self/millrace']) {
-    expect(() => new DataDirectory(path)).toThrow(DataDirectoryUnusable);
-    expect(() => new DataDirectory(path)).toThrow(/cannot be written to \(E\w+\)\. Use another folder: MILLRACE_DIRECTORY=… npm start$/);
+    const { signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', open, path], {
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+      encoding: 'utf8',
+    });
+    expect(signal).toBeNull();
+    expect(stderr).toMatch(
+      /DataDirectoryUnusable: .* cannot be written to \(E\w+\)\. Use another folder: MILLRACE_DIRECTORY=… npm start$/m,
+    );
   }
 });
 

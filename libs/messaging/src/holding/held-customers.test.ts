@@ -259,39 +259,43 @@ test('one owner handles no record twice, whatever the store does', async () => {
   }
 }, 60_000);
 
-test('no record of an unnamed customer waits for one that was given up, which is held alone and can be retried', async () => {
+/** Partition 0 of a topic that one owner holds, with a store in memory. */
+function onePartition(handle: (record: LoggedRecord) => HandlingResult, { committed, logId }: { committed: number; logId: string }) {
   const store = new HoldsInMemory();
-  const poison = new Set([0, 2]);
-  const handled: number[] = [];
-  const allHandled = Promise.withResolvers<void>();
-  const held = new HeldCustomers({
-    group: 'g',
-    store,
-    handle: async ({ record: { offset } }) => {
-      if (poison.has(offset)) return { heldBy: `dlq_${offset}` };
-      handled.push(offset);
-      if (handled.length === 4) allHandled.resolve();
-      return 'finished';
-    },
-    retryMs: 0,
-  });
+  const held = new HeldCustomers({ group: 'g', store, handle: async ({ record }) => handle(record), retryMs: 0 });
   const dispatcher = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 2, handle: (item) => held.handle(item) });
   const partition = new PartitionHolds(
     't',
     0,
     dispatcher.createQueues(),
     new AbortController().signal,
-    () => 4,
-    () => 'log',
+    () => committed,
+    () => logId,
   );
+  const record = (key: string, offset: number, ofLog = logId): LoggedRecord => {
+    return { topic: 't', partition: 0, offset, logId: ofLog, timestampMs: 0, key: Buffer.from(key), value: null, headers: undefined };
+  };
+  return { store, held, partition, record };
+}
+
+test('no record of an unnamed customer waits for one that was given up, which is held alone and can be retried', async () => {
+  const poison = new Set([0, 2]);
+  const handled: number[] = [];
+  const allHandled = Promise.withResolvers<void>();
+  const handle = ({ offset }: LoggedRecord): HandlingResult => {
+    if (poison.has(offset)) return { heldBy: `dlq_${offset}` };
+    handled.push(offset);
+    if (handled.length === 4) allHandled.resolve();
+    return 'finished';
+  };
+  const { store, held, partition, record } = onePartition(handle, { committed: 4, logId: 'log' });
   partition.know([]);
-  const key = Buffer.from(`acme/${unnamed}`);
+  const key = `acme/${unnamed}`;
   for (let offset = 0; offset < 4; offset += 1) {
-    const record = { topic: 't', partition: 0, offset, logId: 'log', timestampMs: 0, key, value: null, headers: undefined };
-    expect(await held.handle({ ...workOn(record, partition.signal), holds: partition })).toBe('finished');
+    expect(await held.handle({ ...workOn(record(key, offset), partition.signal), holds: partition })).toBe('finished');
   }
   expect(handled).toEqual([1, 3]);
-  expect([...partition.held]).toEqual([0, 2].map((offset) => heldAloneKey(key.toString(), { logId: 'log', offset })));
+  expect([...partition.held]).toEqual([0, 2].map((offset) => heldAloneKey(key, { logId: 'log', offset })));
   poison.clear();
   for (const letter of store.deadLetters) await store.requestRetry('acme', letter);
   await held.poll([partition]);
@@ -343,34 +347,17 @@ test('a search for what may go on that took minutes puts off the next one by sec
 });
 
 test('records of a log that was replaced are released at once, wherever they stood in it', async () => {
-  const store = new HoldsInMemory();
   const handled: string[] = [];
   const ended = Promise.withResolvers<void>();
-  const held = new HeldCustomers({
-    group: 'g',
-    store,
-    handle: async ({ record: { logId, offset } }) => {
-      handled.push(`${logId}/${offset}`);
-      if (handled.length === 3) ended.resolve();
-      return 'finished';
-    },
-    retryMs: 0,
-  });
-  const dispatcher = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 2, handle: (item) => held.handle(item) });
-  const partition = new PartitionHolds(
-    't',
-    0,
-    dispatcher.createQueues(),
-    new AbortController().signal,
-    () => 2,
-    () => 'new',
-  );
-  const record = (logId: string, offset: number): LoggedRecord => {
-    return { topic: 't', partition: 0, logId, offset, timestampMs: 0, key: Buffer.from('acme/a'), value: null, headers: undefined };
+  const handle = ({ logId, offset }: LoggedRecord): HandlingResult => {
+    handled.push(`${logId}/${offset}`);
+    if (handled.length === 3) ended.resolve();
+    return 'finished';
   };
-  await store.hold('g', record('old', 90), { deadLetterId: 'dlq_1' });
-  await store.keep('g', record('old', 91));
-  await store.keep('g', record('new', 1));
+  const { store, held, partition, record } = onePartition(handle, { committed: 2, logId: 'new' });
+  await store.hold('g', record('acme/a', 90, 'old'), { deadLetterId: 'dlq_1' });
+  await store.keep('g', record('acme/a', 91, 'old'));
+  await store.keep('g', record('acme/a', 1));
   await held.load([partition]);
   await store.requestRetry('acme', 'dlq_1');
   await held.poll([partition]);
