@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { registry } from '#libs/tracing';
 import { BodyReader } from './body-reader.js';
 import type { BodyLimits } from './body-reader.js';
@@ -228,6 +228,27 @@ describe('a body', () => {
     expect(await response).toMatch(/^HTTP\/1.1 408 .*"code":"request.slow"/s);
     expect(await heldBytes()).toBe(0);
     socket.destroy();
+  });
+
+  test('is given up when it comes too slowly, long before its deadline, and not when it brings enough', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    try {
+      limited({ minBytesPerSecond: 1, timeoutMs: 240_000 });
+      const silent = await begun('content-length: 99', 'the first bytes');
+      const slow = await begun('content-length: 99', 'the first bytes');
+      await expect.poll(heldBytes).toBe(30);
+      vi.advanceTimersByTime(5_000);
+      slow.socket.write('enough');
+      await expect.poll(heldBytes).toBe(36);
+      vi.advanceTimersByTime(5_000);
+      expect(await silent.response).toMatch(/^HTTP\/1.1 408 .*"code":"request.slow"/s);
+      expect(await heldBytes()).toBe(21);
+      slow.socket.write('x'.repeat(78));
+      expect(await slow.response).toMatch(/^HTTP\/1.1 202 /);
+      for (const { socket } of [silent, slow]) socket.destroy();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('finds no room while others hold what there is, and finds it again afterwards', async () => {

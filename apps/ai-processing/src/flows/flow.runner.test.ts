@@ -28,16 +28,16 @@ const event: EventReceived = {
 };
 
 let versions = 0;
-const compile = (spec: object) => {
+const compile = (spec: object, tenant = 'acme') => {
   const parsed = document.parse({
     apiVersion: 'millrace/v1',
     kind: 'Flow',
-    metadata: { tenant: 'acme', name: 'flow' },
+    metadata: { tenant, name: 'flow' },
     spec,
   }) as FlowDocument;
   versions += 1;
   return compiler.compile({
-    tenant: 'acme',
+    tenant,
     kind: 'Flow',
     name: 'flow',
     version: versions,
@@ -255,6 +255,22 @@ describe('a call of a step', () => {
     expect(made).not.toHaveBeenCalled();
   });
 });
+
+test('a tenant whose expressions wait in line keeps no other tenant waiting', async () => {
+  const finished: string[] = [];
+  const runAs = async (tenant: string, expression: string): Promise<void> => {
+    await new FlowRunner(
+      compile({ steps: [map('a', expression)] }, tenant),
+      event,
+      new MemoryJournal(),
+      new AbortController().signal,
+    ).run();
+    finished.push(tenant);
+  };
+  const busy = Array.from({ length: 8 }, () => runAs('busy', '$count($map([1..20000], function($x) { $x }))'));
+  await Promise.all([...busy, runAs('other', '$map(["a"], function($x) { $x })')]);
+  expect(finished.at(-1)).toBe('busy');
+}, 30_000);
 
 test('no further step starts once the run is no longer ours', async () => {
   const journal = new MemoryJournal();

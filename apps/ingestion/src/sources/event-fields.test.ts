@@ -31,6 +31,17 @@ test('an endless expression does not hold up the door', async () => {
   expect(fields.problems).toEqual({ customer: 'failed' });
 });
 
+test('a tenant whose expressions wait in line keeps no other tenant waiting', async () => {
+  const finished: string[] = [];
+  const readAs = async (tenant: string, customer: string): Promise<void> => {
+    await new EventFieldReader({ ...nothing, customer: [customer] }, tenant).read({ body: {}, headers: {} });
+    finished.push(tenant);
+  };
+  const busy = Array.from({ length: 5 }, () => readAs('busy', '($f := function($n) { $f($n + 1) }; $f(1))'));
+  await Promise.all([...busy, readAs('other', '$map(["c-1"], function($x) { $x })')]);
+  expect(finished.at(-1)).toBe('busy');
+}, 30_000);
+
 test.each([
   ['cus_1', 'cus_1'],
   [42, '42'],
