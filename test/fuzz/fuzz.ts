@@ -17,18 +17,25 @@ export interface FuzzOptions {
 }
 
 export interface FuzzReport {
-  /** Conversations by door and what came back: a status, `reset` by us, `closed` without a response, or `silent`. */
+  /** Conversations by door and what came back: a status (101 for a socket), `reset` by us, `closed` without a response, or `silent`. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Responses with status 500, which only a defect has, as the conversations that got them. */
   readonly defects: readonly string[];
-  /** The ten that took longest. A body that is not complete is waited for: 408 after ten seconds is no finding. */
+  /** The ten that took longest, without those that got 408: a body that is not complete is waited for. */
   readonly slowest: readonly SlowConversation[];
   /** The slowest answers of `/healthz`, ms. */
   readonly healthMs: { readonly p99: number; readonly longest: number };
+  /** The conversations that were held during the slowest answers of `/healthz`. */
+  readonly blocks: readonly Block[];
   /** Memory of the process, MiB: after a third of the conversations, after two thirds, and at the end. */
   readonly memoryMegabytes: readonly [number, number, number];
   /** True if an ordinary event is decided and delivered afterwards. */
   readonly stillWorks: boolean;
+}
+
+export interface Block {
+  readonly healthMs: number;
+  readonly during: readonly SlowConversation[];
 }
 
 export interface SlowConversation {
@@ -54,7 +61,8 @@ export async function fuzz(
   try {
     await form.start();
     const target = await prepare(form, sink.url);
-    watch.start(`${form.doors}/healthz`);
+    const blocks = new Blocks();
+    watch.start(`${form.doors}/healthz`, (ms) => blocks.note(ms));
     const random = new SeededRandom(seed);
     const outcomes = new Map<string, number>();
     const defects: string[] = [];
@@ -64,17 +72,19 @@ export async function fuzz(
     const work = async (until: number): Promise<void> => {
       while (begun < until) {
         begun += 1;
+        if (begun % 1_000 === 0) note(`${begun} of ${conversations}`);
         const conversation = drawConversation(random, target);
         const startedAt = performance.now();
+        const end = blocks.begin(conversation);
         const outcome = await hold(conversation, form.doors);
+        end(outcome);
         const ms = Math.round(performance.now() - startedAt);
-        if (ms > (slowest[9]?.ms ?? 0)) {
+        if (outcome !== '408' && ms > (slowest[9]?.ms ?? 0)) {
           slowest = [...slowest, { ms, outcome, bytes: beginningOf(conversation) }].toSorted((a, b) => b.ms - a.ms).slice(0, 10);
         }
         const name = `${conversation.door} ${outcome}`;
         outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
         if (outcome === '500') defects.push(beginningOf(conversation));
-        if (begun % 1_000 === 0) note(`${begun} of ${conversations}`);
       }
     };
     for (const third of [1, 2, 3]) {
@@ -88,6 +98,7 @@ export async function fuzz(
       defects,
       slowest,
       healthMs: await watch.stop(),
+      blocks: blocks.longest,
       memoryMegabytes: memory as [number, number, number],
       stillWorks,
     };
@@ -97,6 +108,32 @@ export async function fuzz(
     await watch.stop();
     await form.dispose();
     await sink.stop();
+  }
+}
+
+/** Notes which conversations were held while `/healthz` was slow. */
+class Blocks {
+  longest: Block[] = [];
+  private readonly recent: { conversation: Conversation; startedAt: number; endedAt: number; outcome: string }[] = [];
+
+  /** @returns call it with the outcome at the end of the conversation */
+  begin(conversation: Conversation): (outcome: string) => void {
+    const held = { conversation, startedAt: performance.now(), endedAt: Infinity, outcome: 'not ended' };
+    this.recent.push(held);
+    if (this.recent.length > 64) this.recent.splice(0, 1);
+    return (outcome) => Object.assign(held, { outcome, endedAt: performance.now() });
+  }
+
+  note(healthMs: number): void {
+    const now = performance.now();
+    const during = this.recent
+      .filter(({ startedAt, endedAt }) => endedAt > now - healthMs - 50 && startedAt < now)
+      .map(({ conversation, startedAt, endedAt, outcome }) => ({
+        ms: Math.round(Math.min(endedAt, now) - startedAt),
+        outcome,
+        bytes: beginningOf(conversation),
+      }));
+    this.longest = [...this.longest, { healthMs, during }].toSorted((a, b) => b.healthMs - a.healthMs).slice(0, 5);
   }
 }
 
@@ -120,11 +157,11 @@ function hold({ bytes, pieceBytes, resetAt }: Conversation, url: string): Promis
       socket.destroy();
       resolve(outcome);
     };
-    const statusOf = (): string => /^HTTP\/1\.1 ([2-5]\d\d)/m.exec(response)?.[1] ?? 'closed';
+    const statusOf = (): string => /^HTTP\/1\.1 (101|[2-5]\d\d)/m.exec(response)?.[1] ?? 'closed';
     const timer = startTimer(() => end(statusOf() === 'closed' ? 'silent' : statusOf()), silenceMs);
     socket.on('data', (chunk: Buffer) => {
       response = (response + chunk.toString('latin1')).slice(0, 10_000);
-      if (/^HTTP\/1\.1 [2-5]\d\d.*\r\n\r\n/ms.test(response)) end(statusOf());
+      if (/^HTTP\/1\.1 (?:101|[2-5]\d\d).*\r\n\r\n/ms.test(response)) end(statusOf());
     });
     socket.on('end', () => end(statusOf()));
     socket.on('close', () => end(statusOf()));

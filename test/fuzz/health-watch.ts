@@ -10,7 +10,9 @@ parentPort.on('message', () => { isOver = true; });
 const ask = () => {
   const startedAt = performance.now();
   const done = () => {
-    times.push(performance.now() - startedAt);
+    const ms = performance.now() - startedAt;
+    times.push(ms);
+    if (ms > 250) parentPort.postMessage(ms);
     if (isOver) { parentPort.postMessage(times); process.exit(0); }
     setTimeout(ask, 20);
   };
@@ -24,8 +26,12 @@ export class HealthWatch {
   private worker: Worker | undefined;
   private result: { p99: number; longest: number } = { p99: 0, longest: 0 };
 
-  start(url: string): void {
+  /** @param onSlow is told of each answer that took longer than 250 ms */
+  start(url: string, onSlow: (ms: number) => void = () => undefined): void {
     this.worker = new Worker(loop, { eval: true, workerData: url, execArgv: [] });
+    this.worker.on('message', (message: number | number[]) => {
+      if (typeof message === 'number') onSlow(Math.round(message));
+    });
   }
 
   /** In ms. May be called again. */
@@ -34,7 +40,9 @@ export class HealthWatch {
     this.worker = undefined;
     if (worker === undefined) return this.result;
     const times = await new Promise<number[]>((resolve, reject) => {
-      worker.once('message', resolve);
+      worker.on('message', (message: number | number[]) => {
+        if (typeof message !== 'number') resolve(message);
+      });
       worker.once('error', reject);
       worker.postMessage('end', []);
     });

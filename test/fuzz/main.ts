@@ -19,8 +19,10 @@ const report = await fuzz({ conversations: Number(values.conversations), seed, c
 );
 for (const [outcome, count] of Object.entries(report.outcomes)) console.log(`${String(count).padStart(7)}  ${outcome}`);
 for (const defect of report.defects.slice(0, 5)) console.log(`--- a defect:\n${defect}`);
-for (const { ms, outcome, bytes } of report.slowest.filter((one) => one.outcome !== '408').slice(0, 3)) {
-  console.log(`--- took ${ms} ms, ${outcome}:\n${bytes}`);
+for (const { ms, outcome, bytes } of report.slowest.slice(0, 3)) console.log(`--- took ${ms} ms, ${outcome}:\n${bytes}`);
+for (const { healthMs, during } of report.blocks) {
+  console.log(`=== /healthz took ${healthMs} ms during:`);
+  for (const { ms, outcome, bytes } of during) console.log(`--- ${ms} ms, ${outcome}: ${bytes.slice(0, 400)}`);
 }
 const [, middle, end] = report.memoryMegabytes;
 const findings = [
