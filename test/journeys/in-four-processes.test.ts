@@ -2,11 +2,17 @@
 import { describe } from 'vitest';
 import { freshDatabase, testBrokers, uniqueName } from '#libs/testing';
 import { fourProcesses } from '../forms/forms.js';
-import { journeys } from './journeys.js';
+import { journeySettings, journeys } from './journeys.js';
 
 /** They share a database of their own and the log of the test run. */
 describe('in four processes', () => {
   journeys(async (otlpUrl) =>
-    fourProcesses({ otlpUrl, logPrefix: `${uniqueName('journey')}.`, brokers: testBrokers(), databaseUrl: (await freshDatabase()).url }),
+    fourProcesses({
+      otlpUrl,
+      logPrefix: `${uniqueName('journey')}.`,
+      settings: journeySettings,
+      brokers: testBrokers(),
+      databaseUrl: (await freshDatabase()).url,
+    }),
   );
 });

@@ -2,9 +2,16 @@
 import { describe } from 'vitest';
 import { onKafka, testBrokers, uniqueName } from '#libs/testing';
 import { oneProcess } from '../forms/forms.js';
-import { journeys } from './journeys.js';
+import { journeySettings, journeys } from './journeys.js';
 
 /** It brings its own log, unless a Kafka is under test. */
 describe('in one process', () => {
-  journeys((otlpUrl) => oneProcess({ otlpUrl, logPrefix: `${uniqueName('journey')}.`, ...(onKafka() ? { brokers: testBrokers() } : {}) }));
+  journeys((otlpUrl) =>
+    oneProcess({
+      otlpUrl,
+      logPrefix: `${uniqueName('journey')}.`,
+      settings: journeySettings,
+      ...(onKafka() ? { brokers: testBrokers() } : {}),
+    }),
+  );
 });

@@ -16,6 +16,11 @@ import type { SignedRequest } from './partner.js';
 
 const run = promisify(execFile);
 
+/** More than the default. */
+const bodyLimitBytes = 4 * 1_048_576;
+/** Settings of the processes that go through the journeys. */
+export const journeySettings = { BODY_LIMIT_BYTES: String(bodyLimitBytes) };
+
 /** Registers the journeys of events through a form of Millrace, as partners, destinations and operators see them. */
 export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
   let form: Form;
@@ -181,6 +186,17 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
 
       const refused = await client.send(shopify('deep-2', { id: 'deep-2', list: nested(maxJsonDepth) }));
       expect(refused).toMatchObject({ status: 400, body: { code: 'request.malformed', detail: 'body: is nested deeper than 128 levels' } });
+    });
+
+    test('a body up to the limit of the setting is decided, delivered and shown as a whole, and a larger one is refused', async () => {
+      const note = 'It broke again. '.repeat(190_000);
+      const eventId = await client.accepted(shopify('large-1', { id: 'large-1', customer: { id: 7 }, note }));
+      await client.delivered(eventId, 60_000);
+      const { event } = await client.graphql<{ event: { data: { note: string } } }>(`{ event(id: "${eventId}") { data } }`);
+      expect(event.data.note === note).toBe(true);
+
+      const refused = await client.send(shopify('large-2', { id: 'large-2', note: 'x'.repeat(bodyLimitBytes) }));
+      expect(refused).toMatchObject({ status: 413, body: { code: 'request.tooLarge' } });
     });
 
     test('while the model fails the event is visible, and when the model recovers it is decided and delivered once', async () => {

@@ -64,3 +64,15 @@ test('before `npm install`, one sentence says what to do', async () => {
   rmSync(join(project, 'node_modules'));
   await expect(build()).rejects.toMatchObject({ code: 1, stderr: 'Millrace is not installed yet. Run `npm install` first.\n' });
 });
+
+test('on an old Node, one sentence says which one is needed', async () => {
+  const asNode = (version: string): string =>
+    `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
+  const buildOn = (version: string) =>
+    run(process.execPath, ['--import', asNode(version), join(root, 'tools/build/build.mjs')], { cwd: project });
+  for (const old of ['18.20.4', '20.19.0', '22.21.1']) {
+    const sentence = new RegExp(`^Millrace runs on Node 24 .*this is ${old}\\. .*\\n$`);
+    await expect(buildOn(old)).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(sentence) });
+  }
+  expect((await buildOn('22.22.0')).stderr).toContain('Built in');
+});
