@@ -34,7 +34,9 @@ function formFields(text: string): Json {
   const fields = new Map<string, string | string[]>();
   for (const [name, value] of new URLSearchParams(text)) {
     const earlier = fields.get(name);
-    fields.set(name, earlier === undefined ? value : [...(Array.isArray(earlier) ? earlier : [earlier]), value]);
+    if (earlier === undefined) fields.set(name, value);
+    else if (typeof earlier === 'string') fields.set(name, [earlier, value]);
+    else earlier.push(value); // a copy for each value would take a time quadratic in their number
   }
   return Object.fromEntries(fields);
 }
