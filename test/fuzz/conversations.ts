@@ -41,7 +41,8 @@ function payloadOf(random: SeededRandom): string {
       ),
     () => `"${'\\u0000'.repeat(random.below(100))}"`,
     () => `"${'x'.repeat(random.below(1_200_000))}"`,
-    () => `[${'1,'.repeat(random.below(200_000))}1]`,
+    () => `[${random.pick(['1,', '1.0,', '"",']).repeat(random.below(200_000))}1]`,
+    () => random.pick(['a=&', 'payload=[]&', '&', '%00=%zz&']).repeat(random.below(100_000)),
     () => `{${Array.from({ length: random.below(5_000) }, (_, at) => `"k${at}":[${at}]`).join(',')}}`,
     () => '{"__proto__":{"a":1},"constructor":{"prototype":{"a":1}},"toString":1}',
     () => random.pick(['', ' ', '{', '"', '[1,]', '{"a"}', 'null', 'true', '\ufeff{}', '{} {}', '{"a":1,"a":2}']),
@@ -78,7 +79,10 @@ function webhook(random: SeededRandom, { tenant, secret }: Target): RequestParts
   return {
     method: 'POST',
     path: `/webhooks/${tenant}.helpdesk`,
-    headers: [['content-type', 'application/json'], ...Object.entries(signed)],
+    headers: [
+      ['content-type', random.pick(['application/json', 'application/json', 'application/x-www-form-urlencoded', 'text/plain'])],
+      ...Object.entries(signed),
+    ],
     body: Buffer.from(body),
   };
 }
