@@ -1,7 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { HttpAdapterHost } from '@nestjs/core';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { EventRecorded, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { uniqueName, waitFor } from '#libs/testing';
+import { OperationRunner } from '../../operations/operation-runner.js';
 import { QueryServer } from '../../../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -174,6 +180,40 @@ test('who accepts JSON as well gets a query answered as ever, and a subscription
   const stream = await post(query);
   expect(stream.headers.get('content-type')).toContain('text/event-stream');
   await stream.body!.cancel();
+});
+
+test('a caller that leaves before its stream begins leaves none behind', async () => {
+  const key = await server.key(tenant, 'read');
+  const http = server.part(HttpAdapterHost).httpAdapter.getHttpServer() as Server;
+  const runner = server.part(OperationRunner);
+  const contextFor = runner.contextFor.bind(runner);
+  const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let calls = 0;
+  // The second call is that of the stream; the first one comes before the body is read.
+  const spy = vi.spyOn(runner, 'contextFor').mockImplementation(async (credentials) => {
+    calls += 1;
+    if (calls === 2) asked.resolve();
+    if (calls === 2) await left.promise;
+    return contextFor(credentials);
+  });
+  onTestFinished(() => spy.mockRestore());
+  const before = await subscribers();
+  const taken = once(http, 'connection') as Promise<[Socket]>;
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  const body = JSON.stringify({ query });
+  const headers = Object.entries({ host: 'x', ...headersOf(key), 'content-length': body.length }).map((header) => header.join(': '));
+  socket.write(`POST /graphql HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
+  const [accepted] = await taken;
+  await asked.promise;
+  const closed = new Promise((resolve) => accepted.once('close', resolve)); // `once` would end with the error before it
+  socket.resetAndDestroy();
+  await closed;
+  left.resolve();
+  await waitFor(async () => (await subscribers()) === before, { what: 'the subscription to be over' });
+  const streams = await Promise.all(Array.from({ length: 20 }, () => open({ query }, { key })));
+  expect(streams.map(({ response }) => response.status)).toEqual(Array(20).fill(200));
+  for (const { leave } of streams) leave();
 });
 
 test('a server that stops ends its streams without `complete`, so that clients come back, and waits for none that does not read', async () => {

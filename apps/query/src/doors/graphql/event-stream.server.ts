@@ -82,6 +82,7 @@ export class EventStreamServer implements OnModuleInit, BeforeApplicationShutdow
       const results = await subscribeInBatches(prepared);
       if (!(Symbol.asyncIterator in results)) return refuse(reply, results.errors ?? []);
       void reply.hijack();
+      if (reply.raw.destroyed) return void results.return(undefined); // the caller left meanwhile, and no `close` will follow
       await this.stream(key, credentials, { response: begun(reply), results });
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
