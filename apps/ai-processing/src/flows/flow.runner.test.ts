@@ -267,10 +267,10 @@ test('a tenant whose expressions wait in line keeps no other tenant waiting', as
     ).run();
     finished.push(tenant);
   };
-  const busy = Array.from({ length: 8 }, () => runAs('busy', '$count($map([1..20000], function($x) { $x }))'));
+  const busy = Array.from({ length: 5 }, () => runAs('busy', '$count($map([1..2000], function($x) { $x }))'));
   await Promise.all([...busy, runAs('other', '$map(["a"], function($x) { $x })')]);
   expect(finished.at(-1)).toBe('busy');
-}, 30_000);
+}, 60_000);
 
 test('no further step starts once the run is no longer ours', async () => {
   const journal = new MemoryJournal();
