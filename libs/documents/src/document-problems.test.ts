@@ -5,6 +5,14 @@ import { doubtsAbout, readDocument, uncompilable } from './document-problems.js'
 const signing = `whsec_${Buffer.alloc(24).toString('base64')}`;
 const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
 const flow = (steps: object[], rest: object = {}) => ({ ...head, kind: 'Flow', spec: { steps, ...rest } });
+const destinationWith = (more: object) => ({
+  ...head,
+  kind: 'Destination',
+  spec: { kind: 'http', url: 'https://example.com/in', secret: { value: signing }, ...more },
+});
+/** Names that differ from the keyword by one character. */
+const wordsLike = (keyword: string): object =>
+  Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [keyword + String.fromCodePoint(0x4e00 + at), 1]));
 const lines = (problems: { path: string[]; message: string }[]) => problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
 
 async function problemsOf(input: unknown): Promise<string[]> {
@@ -19,6 +27,26 @@ test('what does not fit the schema is named by its place', async () => {
     'spec.secrets.0.valu: is not a field that belongs here',
     'spec.customr: is not a field that belongs here',
   ]);
+});
+
+/** Documents of about a megabyte, of which each part is wrong. */
+const wrongThroughout: [string, object][] = [
+  ['fields', { ...head, kind: 'Flow', spec: Object.fromEntries(Array.from({ length: 90_000 }, (_, at) => [`f${at}`, 1])) }],
+  ['headers', destinationWith({ headers: Object.fromEntries(Array.from({ length: 90_000 }, (_, at) => [`h${at}`, 1])) })],
+  ['patterns of types', flow([{ id: 'a', map: { expression: '1' } }], { on: { types: Array(200_000).fill(1) } })],
+  ['rules', flow([{ id: 'a', validate: { input: 'event', rules: Array.from({ length: 90_000 }, () => ({ check: '1 +' })) } }])],
+  ['words of a schema', flow([{ id: 'a', validate: { input: 'event', schema: wordsLike('minimum') } }])],
+];
+
+test.each(wrongThroughout)('of many wrong %s some are told', async (_, input) => {
+  const problems = await problemsOf(input);
+  expect(problems.length).toBeGreaterThan(0);
+  expect(problems.length).toBeLessThanOrEqual(101);
+});
+
+test('of more than a hundred problems the rest is counted', async () => {
+  const wrong = { ...head, kind: 'Flow', spec: Object.fromEntries(Array.from({ length: 150 }, (_, at) => [`f${at}`, 1])) };
+  expect((await problemsOf(wrong)).at(-1)).toBe(': has 51 more problems');
 });
 
 test('a value of the wrong kind or size is told what it must be', async () => {

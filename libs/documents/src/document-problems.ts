@@ -9,10 +9,16 @@ import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStand
 import { DomainError, clearText, document as documentSchema, marksOf, referencesOf, tenantOf } from '#libs/contracts';
 import type { DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
 
-/** The document, with its defaults; or everything in it that does not fit its schema. */
+/** The most problems of one document that are told. */
+const maxProblems = 100;
+
+/** The document, with its defaults; or everything in it that does not fit its schema, up to 100 problems. */
 export function readDocument(input: unknown): { document: Document } | { problems: DocumentProblem[] } {
   const { data, error } = documentSchema.safeParse(input, { error: wordsFor });
-  return error === undefined ? { document: data } : { problems: error.issues.flatMap(problemsOf) };
+  if (error === undefined) return { document: data };
+  const problems = error.issues.flatMap(problemsOf);
+  const more = problems.length - maxProblems;
+  return { problems: more <= 0 ? problems : [...problems.slice(0, maxProblems), { path: [], message: `has ${more} more problems` }] };
 }
 
 const things: Record<string, string> = {

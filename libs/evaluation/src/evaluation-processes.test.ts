@@ -69,12 +69,12 @@ test('after a process was killed, the next evaluation has a new one', async () =
 }, 30_000);
 
 test('an expression whose values need more memory than a process has is a failure of its event', async () => {
-  const processes = new EvaluationProcesses({ atOnce: 1, memoryMegabytes: 64 });
+  const processes = new EvaluationProcesses({ program, atOnce: 1, memoryMegabytes: 64 });
   // 200 MB of texts, and a small result.
   const text = '$count($map([1..400], function($x) { $uppercase($$.t & $string($x)) }))';
-  const evaluation = processes.evaluate('a', { text, limits: { ...limits, timeoutMs: 60_000 } }, { t: 'x'.repeat(500_000) });
+  const evaluation = valueOf(processes.evaluate('a', { text, limits: { ...limits, timeoutMs: 60_000 } }, { t: 'x'.repeat(500_000) }));
   await expect(evaluation).rejects.toMatchObject({ limit: 'memory', message: expect.stringContaining('more memory than 64 MiB') });
-  expect(await processes.evaluate('a', { text: '$sum([1..10])', limits }, {})).toBe(55);
+  expect(await valueOf(processes.evaluate('a', { text: '$sum([1..10])', limits }, {}))).toBe(55);
 }, 60_000);
 
 test('what a process computes is what this one would: values, no value, and why not', async () => {

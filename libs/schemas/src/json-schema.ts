@@ -86,13 +86,17 @@ export interface UnknownKeyword {
   readonly similar: string | undefined;
 }
 
-/** The keywords that check nothing because JSON Schema has none of that name. Those that begin with `x-` are meant for other programs. */
+/** The most unknown keywords that are looked for: each takes tens of microseconds. */
+const unknownLimit = 100;
+
+/** The first keywords that check nothing because JSON Schema has none of that name. Those that begin with `x-` are meant for other programs. */
 export function unknownKeywords(schema: object): UnknownKeyword[] {
   const found: UnknownKeyword[] = [];
   const visit = (node: unknown, path: readonly string[]): void => {
     if (!isNode(node)) return;
     for (const keyword of Object.keys(node)) {
       if (keywords.has(keyword) || keyword.startsWith('x-')) continue;
+      if (found.length === unknownLimit) return;
       found.push({ path: [...path, keyword], similar: similarName(keyword, effectiveKeywords) });
     }
     for (const part of partsOf(node)) visit(part.schema, [...path, ...part.path]);
@@ -127,8 +131,12 @@ function distanceOf(one: string, other: string): number {
   return row[other.length]!;
 }
 
-/** The most schemas within one schema. Compiling takes about half a millisecond for each. */
+/** The most schemas within one schema. Compiling takes about half a millisecond for each. A list of names in `dependentRequired` counts, too. */
 const sizeLimit = 1_000;
+/** The most patterns within one schema. Compiling takes about a millisecond for each. */
+const patternsLimit = 100;
+/** The most repetitions of all patterns together, such as 40 of `[a-z]{40}`. Compiling writes each of them out. */
+const repetitionsLimit = 10_000;
 /** The most alternatives of one anyOf or oneOf. Compiling a oneOf takes time quadratic in their number. */
 const alternativesLimit = 200;
 /** The deepest nesting of schemas, references included. Deeper ones exhaust the stack while they are compiled. */
@@ -156,8 +164,10 @@ class References {
   private readonly resources = new Map<SchemaNode, SchemaNode>();
   private readonly byId = new Map<string, SchemaNode>();
   private readonly byAnchor = new Map<string, SchemaNode[]>();
-  /** Number of schemas. */
+  /** Number of schemas, and of what takes as long to compile. */
   size = 0;
+  private patterns = 0;
+  private repetitions = 0;
   private readonly prices = new Map<SchemaNode, number | 'open'>();
 
   constructor(private readonly root: SchemaNode) {
@@ -199,8 +209,7 @@ class References {
     const isResource = typeof $id === 'string' && !$id.startsWith('#');
     const resource = isResource ? node : enclosing;
     this.resources.set(node, resource);
-    this.size += 1;
-    if (this.size > sizeLimit) throw new SchemaRefused(`has more than ${sizeLimit} schemas within it`);
+    this.count(node);
     if (isResource) this.byId.set($id.replace(/#$/, ''), node);
     const anchors = [$anchor, $dynamicAnchor, typeof $id === 'string' && !isResource ? $id.slice(1) : undefined];
     for (const anchor of anchors) {
@@ -213,6 +222,22 @@ class References {
       }
     }
     for (const { schema } of partsOf(node)) if (isNode(schema)) this.collect(schema, resource, depth + 1);
+  }
+
+  /** `true` and `false` are schemas, too, and nodes count themselves. */
+  private count(node: SchemaNode): void {
+    const lists = [node['dependentRequired'], node['dependencies']].flatMap((names) => (isNode(names) ? Object.values(names) : []));
+    this.size += 1 + partsOf(node).filter(({ schema }) => !isNode(schema)).length + lists.filter(Array.isArray).length;
+    if (this.size > sizeLimit) throw new SchemaRefused(`has more than ${sizeLimit} schemas within it`);
+    const { pattern, patternProperties } = node;
+    const patterns = [
+      ...(typeof pattern === 'string' ? [pattern] : []),
+      ...(isNode(patternProperties) ? Object.keys(patternProperties) : []),
+    ];
+    this.patterns += patterns.length;
+    if (this.patterns > patternsLimit) throw new SchemaRefused(`has more than ${patternsLimit} patterns within it`);
+    for (const text of patterns) this.repetitions += repetitionsOf(text);
+    if (this.repetitions > repetitionsLimit) throw new SchemaRefused(`has patterns with more than ${repetitionsLimit} repetitions`);
   }
 
   private appliedBy(node: SchemaNode): SchemaNode[] {
@@ -263,6 +288,12 @@ function schemaAt(resource: SchemaNode, pointer: string, reference: string): Sch
     }
   }
   return isNode(node) ? node : undefined;
+}
+
+/** The sum of the repeat counts of a pattern, and one for each of its characters. */
+function repetitionsOf(pattern: string): number {
+  const counts = pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g);
+  return [...counts].reduce((sum, [, least, most]) => sum + Number(most || least), pattern.length);
 }
 
 function noSchemaAt(reference: string): SchemaRefused {

@@ -84,6 +84,8 @@ function nested(depth: number): object {
 }
 
 describe('the price of a schema', () => {
+  const many = (count: number, value: unknown): object => Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, value]));
+
   const chain = (count: number): object => ({
     $defs: Object.fromEntries(
       Array.from({ length: count }, (_, at) => [
@@ -114,6 +116,17 @@ describe('the price of a schema', () => {
     ['a chain of 300 references', chain(300), /levels deep/],
     ['too many schemas', { allOf: Array.from({ length: 1_001 }, () => number) }, /more than 1000 schemas/],
     ['too many alternatives', { oneOf: Array.from({ length: 201 }, () => number) }, /more than 200 alternatives/],
+    ['too many schemas that are true', { properties: many(1_001, true) }, /more than 1000 schemas/],
+    ['too many lists of names', { dependentRequired: many(1_001, ['a']) }, /more than 1000 schemas/],
+    ['too many lists of names, as draft-07 has them', { dependencies: many(1_001, ['a']) }, /more than 1000 schemas/],
+    ['too many patterns', { patternProperties: many(101, {}) }, /more than 100 patterns/],
+    ['too many patterns, one in each schema', { properties: many(101, { pattern: 'a' }) }, /more than 100 patterns/],
+    ['a long pattern', { pattern: 'a'.repeat(10_001) }, /more than 10000 repetitions/],
+    [
+      'patterns that repeat much',
+      { allOf: [{ pattern: '[a-z]{1000}'.repeat(9) }, { pattern: 'a{1,1000}' }] },
+      /more than 10000 repetitions/,
+    ],
     ['a reference into a value', { const: { allOf: [{ $ref: '#/const' }] }, $ref: '#/const' }, /no schema stands there/],
     ['a reference into an unknown keyword', { nothing: { a: { $ref: '#/nothing/a' } }, $ref: '#/nothing/a' }, /no schema stands there/],
   ])('is refused: %s', (_name, schema, reason) => {
@@ -183,6 +196,10 @@ describe('checking a value', () => {
 });
 
 describe('unknownKeywords', () => {
+  it('finds the first hundred of many, because each takes its time', () => {
+    expect(unknownKeywords(Object.fromEntries(Array.from({ length: 80_000 }, (_, at) => [`propertie${at}`, 1])))).toHaveLength(100);
+  });
+
   it('finds keywords that check nothing, wherever a schema stands, and what was perhaps meant', () => {
     const schema = {
       properties: { minumum: { minumum: 1, type: 'number' }, b: { items: [{ nullable: true }] } },

@@ -267,6 +267,7 @@ test('a tenant whose expressions wait in line keeps no other tenant waiting', as
     ).run();
     finished.push(tenant);
   };
+  await Promise.all(['busy', 'other'].map((tenant) => runAs(tenant, '$map([1], function($x) { $x })'))); // the processes are ready then
   const busy = Array.from({ length: 5 }, () => runAs('busy', '$count($map([1..2000], function($x) { $x }))'));
   await Promise.all([...busy, runAs('other', '$map(["a"], function($x) { $x })')]);
   expect(finished.at(-1)).toBe('busy');

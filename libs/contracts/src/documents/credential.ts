@@ -51,12 +51,23 @@ export const addressOrSecret = textOrSecret(z.url({ protocol: /^https?$/, error:
   (given): string | Secret => (typeof given === 'string' && isCredentialUrl(given) ? asSecret(given) : given),
 );
 
+/** The most headers of one destination. */
+const maxHeaders = 50;
+
+/** Refuses an object with too many members before any of them is checked: each problem takes time and a line. */
+function refuseMany(given: unknown, context: z.RefinementCtx): unknown {
+  if (typeof given !== 'object' || given === null || Object.keys(given).length <= maxHeaders) return given;
+  context.addIssue({ code: 'custom', message: `must have at most ${maxHeaders} entries` });
+  return z.NEVER;
+}
+
 /** Headers by name. A value that is a credential becomes a secret, also if it was written as text. */
 export function headersOrSecrets(name: z.ZodType<string, string>) {
   // eslint-disable-next-line no-control-regex
-  const text = z.string().regex(/^[^\u0000-\u001f\u007f-\uffff]*$/, 'must be visible ASCII characters');
+  const visible = /^[^\u0000-\u001f\u007f-\uffff]*$/;
+  const text = z.string().max(8_192).regex(visible, 'must be visible ASCII characters');
   return z
-    .record(name, textOrSecret(text))
+    .preprocess(refuseMany, z.record(name, textOrSecret(text)))
     .transform((headers): Record<string, string | Secret> =>
       Object.fromEntries(
         Object.entries(headers).map(([header, value]) => [

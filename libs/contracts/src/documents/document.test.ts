@@ -1,9 +1,16 @@
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { canHoldSecrets, document, documentKinds } from './document.js';
 import { stepKinds } from './flow.document.js';
 
 const source = (spec: object) => ({ apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'acme', name: 's' }, spec });
 const flow = (steps: object[]) => ({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant: 'acme', name: 'f' }, spec: { steps } });
+const destination = (headers: object) => ({
+  apiVersion: 'millrace/v1',
+  kind: 'Destination',
+  metadata: { tenant: 'acme', name: 'd' },
+  spec: { kind: 'http', url: 'https://example.com/in', secret: { value: 'whsec_x' }, headers },
+});
 const problems = (input: unknown) => {
   const result = document.safeParse(input);
   return result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
@@ -36,16 +43,26 @@ test('an unknown field is refused by name', () => {
 });
 
 test('a destination cannot set the headers that carry the message, nor break out of one', () => {
-  const destination = (headers: object) => ({
-    apiVersion: 'millrace/v1',
-    kind: 'Destination',
-    metadata: { tenant: 'acme', name: 'd' },
-    spec: { kind: 'http', url: 'https://example.com/in', secret: { value: 'whsec_x' }, headers },
-  });
   expect(problems(destination({ authorization: 'Bearer x' }))).toEqual([]);
   expect(problems(destination({ 'Webhook-Id': 'x' }))).toHaveLength(1);
   expect(problems(destination({ host: 'internal' }))).toHaveLength(1);
   expect(problems(destination({ 'x-a': 'b\r\nc: d' }))).toEqual(['spec.headers.x-a: must be visible ASCII characters']);
+});
+
+/** The lists in a JSON Schema that can have any number of items, by their paths. */
+function listsWithoutBound(schema: unknown, path = ''): string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  const { type, maxItems } = schema as { type?: unknown; maxItems?: number };
+  const own = type === 'array' && maxItems === undefined ? [path] : [];
+  return [...own, ...Object.entries(schema).flatMap(([key, inner]) => listsWithoutBound(inner, `${path}/${key}`))];
+}
+
+/** Items are checked and compiled when a document is applied, and some are compared with each event. */
+test('every list of a document has a bound, and so have headers', () => {
+  expect(listsWithoutBound({ properties: { a: { type: 'array' }, b: { type: 'array', maxItems: 1 } } })).toEqual(['/properties/a']);
+  expect(listsWithoutBound(z.toJSONSchema(document, { io: 'input' }))).toEqual([]);
+  const headers = Object.fromEntries(Array.from({ length: 51 }, (_, at) => [`x-${at}`, 'y']));
+  expect(problems(destination(headers))).toEqual(['spec.headers: must have at most 50 entries']);
 });
 
 test('the kinds that can hold a secret are those with a field marked as one', () => {

@@ -24,7 +24,7 @@ const stepShape = Object.fromEntries(Object.entries(stepSpecs).map(([kind, spec]
 export const flowStep = z
   .strictObject({
     id: name.describe('The name of the step, unique in the flow. Expressions read its output as `steps.ID`.'),
-    needs: z.array(name).optional().describe('Ids of the steps that must finish before this one starts; default: the step above.'),
+    needs: z.array(name).max(50).optional().describe('Ids of the steps that must finish before this one starts; default: the step above.'),
     when: expression.optional().describe('A condition; the step is skipped unless it is true.'),
     ...stepShape,
   })
@@ -43,8 +43,18 @@ export const flowSpec = z
   .strictObject({
     on: z
       .strictObject({
-        sources: z.array(refTo('Source')).min(1).optional().describe('Names of the sources whose events start a run; default: all.'),
-        types: z.array(z.string().min(1)).min(1).optional().describe('Patterns of event types; `*` matches any text; default: all types.'),
+        sources: z
+          .array(refTo('Source'))
+          .min(1)
+          .max(100)
+          .optional()
+          .describe('Names of the sources whose events start a run; default: all.'),
+        types: z
+          .array(z.string().min(1).max(256))
+          .min(1)
+          .max(100)
+          .optional()
+          .describe('Patterns of event types; `*` matches any text; default: all types.'),
         when: expression.optional().describe('A condition over `event`; no run starts unless it is true.'),
       })
       .prefault({})

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { json } from '../json.js';
 import { name } from '../names.js';
 import { marked } from './marks.js';
 
@@ -6,7 +7,7 @@ import { marked } from './marks.js';
 export const expression = marked({ kind: 'expression' }, z.string().min(1).max(4096)).describe('A JSONata expression.');
 
 /** A JSON Schema (draft 2020-12). It is compiled when the document is applied, so an invalid one never reaches a run. */
-export const jsonSchema = marked({ kind: 'jsonSchema' }, z.record(z.string(), z.json())).describe('A JSON Schema, draft 2020-12.');
+export const jsonSchema = marked({ kind: 'jsonSchema' }, z.record(z.string(), json)).describe('A JSON Schema, draft 2020-12.');
 
 /** The name of a model at its provider. Apply compares it with the names that the provider lists. */
 export const modelName = marked({ kind: 'model' }, z.string().min(1));

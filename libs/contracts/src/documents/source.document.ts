@@ -27,10 +27,11 @@ const extraction = {
       rules: z
         .array(
           z.strictObject({
-            types: z.array(z.string().min(1)).min(1).describe('Patterns of event types; `*` matches any text.'),
+            types: z.array(z.string().min(1).max(256)).min(1).max(100).describe('Patterns of event types; `*` matches any text.'),
             lane: z.enum(lanes).describe('The lane of the events that match.'),
           }),
         )
+        .max(100)
         .default([])
         .describe('The first rule with a matching pattern wins.'),
     })

@@ -15,6 +15,7 @@ export const validateStep = z
           message: z.string().min(1).max(500).describe('The problem that is reported if the check is not true.'),
         }),
       )
+      .max(100)
       .default([])
       .describe('Rules across fields. In a rule, `value` is the input.'),
   })
