@@ -13,6 +13,11 @@ test('a record that is held alone has the owner that it had', () => {
   });
 });
 
+test('a record that is held alone waits for no other one, not even for that at its place of a log that was replaced', () => {
+  const at = (logId: string, offset: number): string => heldAloneKey('acme/-/billing', { logId, offset });
+  expect(new Set([at('old', 7), at('new', 7), at('new', 8)]).size).toBe(3);
+});
+
 test('a key without a tenant has no owner', () => {
   expect(ownerOfKey('acme')).toBeNull();
 });

@@ -10,6 +10,7 @@ import { EventRecorded, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
+import { connectionOf, defaultUrl } from './connection.js';
 import { runInTest } from './run-in-test.js';
 import type { RunInTest } from './run-in-test.js';
 
@@ -575,6 +576,9 @@ describe('the connection', () => {
       environment: { MILLRACE_URL: 'http://127.0.0.1:9' },
     });
     expect(elsewhere.notes).toContain('does not answer at http://127.0.0.1:9');
+    const given = { environment: {}, directory, door: 'query' } as const;
+    expect(connectionOf({}, given).url).toBe(server.url);
+    expect(connectionOf({ key: 'mr_y' }, given)).toMatchObject({ url: defaultUrl, tenant: undefined });
     const { out } = await millrace(['--help']);
     expect(out.replaceAll(/\s+/g, ' ')).toContain(
       'else MILLRACE_URL; else, with the key, from .millrace/credentials.json; else http://127.0.0.1:8080',
