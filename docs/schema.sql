@@ -607,11 +607,17 @@ GRANT EXECUTE ON FUNCTION holds_of_customers TO millrace_query, millrace_service
 CREATE FUNCTION holds_of_dead_letters(p_tenant text, p_keys text[]) RETURNS TABLE(customer text, consumer_group text, topic text, partition integer, reason text, dead_letter_id text, retry_requested_at timestamp with time zone, created_at timestamp with time zone, held_records bigint) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION holds_of_dead_letters TO millrace_query, millrace_service;
 
+CREATE FUNCTION lock_delivery_queues(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS void LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION lock_delivery_queues TO millrace_query, millrace_service;
+
 CREATE FUNCTION model_attempts_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF model_attempt LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION model_attempts_of_runs TO millrace_query, millrace_service;
 
 CREATE FUNCTION notify_configuration() RETURNS trigger LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION notify_configuration TO millrace_query, millrace_service;
+
+CREATE FUNCTION plan_deliveries(p_tenants text[], p_ids text[], p_events text[], p_runs text[], p_flows text[], p_generations integer[], p_steps text[], p_customers text[], p_destinations text[], p_payloads json[], p_strict boolean[], p_traceparents text[], p_received timestamp with time zone[]) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION plan_deliveries TO millrace_query, millrace_service;
 
 CREATE FUNCTION redelivery_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION redelivery_of_dead_letters_count TO millrace_query, millrace_service;

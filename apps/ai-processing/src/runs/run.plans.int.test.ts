@@ -99,6 +99,11 @@ const planned = (event: EventReceived): PlannedRun => ({
   commandId: null,
 });
 
+const settle = statement(
+  'test.plans.settle',
+  `UPDATE delivery SET state = 'delivered', settled_at = now() WHERE tenant_id = $1 AND id = $2`,
+);
+
 /** One step of the way of an event through Postgres. */
 async function take(n: number): Promise<void> {
   const event = eventOf(n);
@@ -111,8 +116,10 @@ async function take(n: number): Promise<void> {
   await runs.renew([run!], 60_000);
   await new StepResultStore(database).ofRun(run!);
   const step = { step: 'a', kind: 'map', state: 'succeeded', output: 1, startedAt: at, finishedAt: at } as const;
-  const end = { state: 'completed', decision: 1, deliveries: [] } as const;
+  const to = { step: 's', destination: 'd', payload: '{}', strict: true, traceparent: undefined, eventReceivedAt: event.receivedAt };
+  const end = { state: 'completed', decision: 1, deliveries: [{ ...run!, ...to, runId: run!.id, id: `dlv_${n}` }] } as const;
   await new RunProgressStore(database).write([{ run: run!, steps: [step], calls: [], unanswered: 0, end }], 60_000);
+  await database.query(settle, ['acme', `dlv_${n}`]);
   await runs.stored([run!]);
   await runs.lastGenerations('acme', event.eventId);
   await new DeadLetterStore(database).resolveEarlierRuns({ ...run!, generation: 1, at: at.toISOString() });

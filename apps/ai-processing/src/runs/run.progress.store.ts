@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { PlannedDelivery } from '#libs/contracts';
+import { newDeliveryColumns } from '#libs/deliveries';
+import type { NewDelivery } from '#libs/deliveries';
 import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
@@ -9,7 +10,7 @@ import type { FinishedRun, RunningRun } from './run.store.js';
 
 /** The end of a run's claim: the run is finished, or released for the next try. */
 export type RunEnd =
-  | { readonly state: 'completed'; readonly decision: Json; readonly deliveries: readonly PlannedDelivery[] }
+  | { readonly state: 'completed'; readonly decision: Json; readonly deliveries: readonly NewDelivery[] }
   | { readonly state: 'failed'; readonly code: string; readonly message: string }
   | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
 
@@ -37,7 +38,7 @@ const changeColumns = columns<RunProgress>({
   unanswered: ['integer', ({ unanswered }) => unanswered],
   failures: ['integer', ({ end }) => (end?.state === 'released' && end.failure === 'counts' ? 1 : 0)],
   decision: ['json', (progress) => jsonOf(completionOf(progress)?.decision)],
-  deliveries: ['json', (progress) => jsonOf(completionOf(progress)?.deliveries)],
+  deliveries: ['json', (progress) => completionOf(progress) && '[]'],
   error_code: ['text', (progress) => failureOf(progress)?.code],
   error_message: ['text', (progress) => storableText(failureOf(progress)?.message ?? null)],
 });
@@ -80,10 +81,16 @@ const requestColumns = columns<{ run: RunningRun; step: string; request: CallRec
 
 const stepsFrom = 2 + changeColumns.size;
 const requestsFrom = stepsFrom + stepColumns.size;
+const deliveriesFrom = requestsFrom + requestColumns.size;
+const deliveryArrays = newDeliveryColumns.names
+  .split(', ')
+  .map((name) => `array_agg(delivery.${name} ORDER BY number)`)
+  .join(', ');
 
 /**
  * Writes the progress of many runs at once. A run whose claim is lost is not changed. A step that is stored already is an error, because the holder
- * of the claim read all of them when it took the claim, and nobody else may add any.
+ * of the claim read all of them when it took the claim, and nobody else may add any. A run that completes has its deliveries planned by the same
+ * statement, so there is no decision without them. A subquery that nothing selects from is not executed, so `added` is selected.
  */
 const write = statement(
   'run.progress',
@@ -106,11 +113,16 @@ const write = statement(
    attempted AS (
      INSERT INTO model_attempt (${requestColumns.names})
      SELECT * FROM ${requestColumns.unnest('request', requestsFrom)}
-     ON CONFLICT DO NOTHING)
-   SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt" FROM held`,
+     ON CONFLICT DO NOTHING),
+   planned AS (
+     SELECT plan_deliveries(${deliveryArrays}) AS added
+     FROM ${newDeliveryColumns.unnestNumbered('delivery', deliveriesFrom)}
+     JOIN held ON held.tenant_id = delivery.tenant_id AND held.id = delivery.run_id
+     HAVING count(*) > 0)
+   SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added FROM held`,
 );
 
-/** Writes `run`, `step_result` and `model_attempt` for the holders of claims. */
+/** Writes `run`, `step_result` and `model_attempt` for the holders of claims, and plans the deliveries of completed runs. */
 @Injectable()
 export class RunProgressStore {
   constructor(private readonly database: Database) {}
@@ -123,6 +135,7 @@ export class RunProgressStore {
       ...changeColumns.values(sorted),
       ...stepColumns.values(sorted.flatMap(({ run, steps }) => steps.map((step) => ({ run, step })))),
       ...requestColumns.values(sorted.flatMap(({ run, calls }) => calls.map((call) => ({ run, ...call })))),
+      ...newDeliveryColumns.values(sorted.flatMap((one) => completionOf(one)?.deliveries ?? [])),
     ]);
     const written = new Map(rows.map((row) => [keyOf(row), row]));
     return progress.map(({ run, end }) => {
@@ -144,5 +157,5 @@ export class RunProgressWriter extends BatchWriter<RunProgress, RunningRun | Fin
 function after(run: RunningRun, end: RunEnd | undefined, finishedAt: Date | null): RunningRun | FinishedRun {
   if (finishedAt === null || end === undefined || end.state === 'released') return run;
   if (end.state === 'failed') return { ...run, state: 'failed', errorCode: end.code, errorMessage: storableText(end.message), finishedAt };
-  return { ...run, state: 'completed', decision: end.decision, deliveries: [...end.deliveries], finishedAt };
+  return { ...run, state: 'completed', decision: end.decision, deliveries: [], finishedAt };
 }

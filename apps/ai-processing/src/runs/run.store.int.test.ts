@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRunId } from '#libs/contracts';
-import type { PlannedDelivery } from '#libs/contracts';
+import type { NewDelivery } from '#libs/deliveries';
 import type { Json } from '#libs/json';
 import { Database, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, uniqueName } from '#libs/testing';
@@ -48,7 +48,7 @@ const goneMs = -1;
 const write = async (run: RunningRun, more: Partial<RunProgress> = {}) =>
   (await progress.write([{ run, steps: [], calls: [], unanswered: 0, ...more }], longMs))[0];
 const end = (run: RunningRun, how: RunEnd) => write(run, { end: how });
-const completed = (decision: Json, deliveries: PlannedDelivery[] = []): RunEnd => ({ state: 'completed', decision, deliveries });
+const completed = (decision: Json, deliveries: NewDelivery[] = []): RunEnd => ({ state: 'completed', decision, deliveries });
 const failed: RunEnd = { state: 'failed', code: 'model.refused', message: 'late' };
 const renewed = async (run: RunningRun) => (await runs.renew([run], longMs))[0];
 const at = new Date();
@@ -97,11 +97,48 @@ test('a claim that ends later than any may was made before the clock of Postgres
 test('a finished run is never claimed again, and its decision stays', async () => {
   const run = planned();
   const [held] = await runs.claim([run], null, longMs);
-  await end(held!, completed(null, [{ step: 'tell', destination: 'crm', payload: { z: 1, a: '\u0000' } }]));
+  await end(held!, completed({ z: 1, a: '\u0000' }));
   expect(await runs.claim([run], null, longMs)).toEqual([]);
-  expect(await runs.stored([run])).toMatchObject([
-    { state: 'completed', decision: null, deliveries: [{ step: 'tell', destination: 'crm', payload: { z: 1, a: '\u0000' } }] },
+  expect(await runs.stored([run])).toMatchObject([{ state: 'completed', decision: { z: 1, a: '\u0000' }, deliveries: [] }]);
+});
+
+const delivery = (run: RunningRun, more: Partial<NewDelivery> = {}): NewDelivery => ({
+  ...run,
+  id: `dlv_${run.id}_${more.step ?? 'tell'}`,
+  runId: run.id,
+  step: 'tell',
+  destination: 'crm',
+  payload: '{"z":1,"a":"\\u0000"}',
+  strict: false,
+  traceparent: undefined,
+  eventReceivedAt: '2026-11-21T10:00:00.000Z',
+  ...more,
+});
+const deliveries = statement(
+  'test.deliveries',
+  `SELECT step, payload::text, state, next_attempt_at IS NOT NULL AS "hasTurn" FROM delivery WHERE tenant_id = $1 ORDER BY position`,
+);
+
+test('a run that completes has its deliveries from that moment, each at the end of its queue, and one whose claim is lost has none', async () => {
+  const run = planned();
+  const [lost] = await runs.claim([run], null, goneMs);
+  const [held] = await runs.claim([run], null, longMs);
+  expect(await end(lost!, completed('late', [delivery(lost!)]))).toBeUndefined();
+  expect(await database.query(deliveries, [run.tenant])).toEqual([]);
+  await end(held!, completed(null, [delivery(held!), delivery(held!, { step: 'tell-too', strict: true })]));
+  expect(await database.query(deliveries, [run.tenant])).toEqual([
+    { step: 'tell', payload: '{"z":1,"a":"\\u0000"}', state: 'pending', hasTurn: true },
+    { step: 'tell-too', payload: '{"z":1,"a":"\\u0000"}', state: 'pending', hasTurn: false },
   ]);
+});
+
+test('a run that cannot have its deliveries does not complete', async () => {
+  const run = planned();
+  const [held] = await runs.claim([run], null, longMs);
+  await expect(end(held!, completed(null, [delivery(held!, { payload: 'no JSON' })]))).rejects.toThrow(
+    'invalid input syntax for type json',
+  );
+  expect(await runs.stored([run])).toMatchObject([{ state: 'running' }]);
 });
 
 test('a claim that is given back can be taken at once, and only what counts uses up the budget', async () => {

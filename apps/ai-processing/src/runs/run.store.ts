@@ -30,6 +30,7 @@ interface RunBase extends PlannedRun {
   readonly lostAnswers: number;
 }
 
+/** `deliveries`: those that are still to be planned, because a build until 2026-11-29 ended the run. */
 export type Run =
   | (RunBase & { readonly state: 'running'; /** Of the claim, wherever it is held; 0 where it ran out. */ readonly leaseLeftMs: number })
   | (RunBase & { readonly state: 'completed'; readonly decision: Json; readonly deliveries: PlannedDelivery[]; readonly finishedAt: Date })

@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { failureReason } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
+import { newDeliveries } from '#libs/deliveries';
+import type { NewDelivery } from '#libs/deliveries';
 import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTimeMs } from '#libs/time';
-import { counter, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import { counter, currentTraceparent, histogram, inSpan, logger, workDone } from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
@@ -107,7 +109,7 @@ export class RunWorker {
     let ended: RunningRun | FinishedRun | undefined;
     try {
       const { decision, deliveries } = await this.runSteps(run, event, journal, lease.signal);
-      ended = await journal.end({ state: 'completed', decision, deliveries });
+      ended = await journal.end({ state: 'completed', decision, deliveries: this.deliveriesOf(run, deliveries, event, context) });
     } catch (error) {
       ended = await this.settle(run, error, journal, lease);
     }
@@ -118,6 +120,11 @@ export class RunWorker {
   private async runSteps(run: RunningRun, event: EventReceived, journal: RunJournal, signal: AbortSignal): Promise<FlowResult> {
     const flow = this.compiler.compile(await this.configuration.flowVersion(run.tenant, run.flow, run.flowVersion));
     return new FlowRunner(flow, event, journal, signal).run();
+  }
+
+  private deliveriesOf(run: RunningRun, planned: FlowResult['deliveries'], event: EventReceived, context: RecordContext): NewDelivery[] {
+    const deciding = { ...run, runId: run.id, eventReceivedAt: event.receivedAt };
+    return newDeliveries(deciding, planned, currentTraceparent() ?? context.traceparent, this.configuration);
   }
 
   /** @throws the error itself if the run is to be tried again */

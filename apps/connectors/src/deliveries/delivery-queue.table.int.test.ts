@@ -3,7 +3,8 @@ import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
-import type { AttemptResult, ClaimedDelivery, NewDelivery } from './delivery-queue.table.js';
+import type { NewDelivery } from '#libs/deliveries';
+import type { AttemptResult, ClaimedDelivery } from './delivery-queue.table.js';
 
 let fresh: FreshDatabase;
 let database: Database;

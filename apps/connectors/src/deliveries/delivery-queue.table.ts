@@ -1,29 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { longestRetryDelayMs } from '#libs/contracts';
 import type { DeliveryAttempted } from '#libs/contracts';
+import { deliveriesPlannedChannel, newDeliveryColumns } from '#libs/deliveries';
+import type { NewDelivery } from '#libs/deliveries';
 import { Database, columns, longestLeaseMs, statement, storableText } from '#libs/persistence';
-import type { Session } from '#libs/persistence';
+import type { Session, Subscription } from '#libs/persistence';
 import { longestDelay } from '#libs/retries';
 import type { DestinationName } from '../destinations/destination-name.js';
-
-/** A delivery that is to be inserted. */
-export interface NewDelivery {
-  readonly tenant: string;
-  readonly id: string;
-  readonly eventId: string;
-  readonly runId: string;
-  readonly flow: string;
-  readonly generation: number;
-  readonly step: string;
-  readonly customer: string;
-  readonly destination: string;
-  /** JSON text, sent as it is. */
-  readonly payload: string;
-  /** True: the later deliveries of its queue wait until it was delivered or skipped. */
-  readonly strict: boolean;
-  readonly traceparent: string | undefined;
-  readonly eventReceivedAt: string;
-}
 
 /** A delivery that this process may attempt, as long as its fence is the newest. */
 export interface ClaimedDelivery {
@@ -132,49 +115,14 @@ const isFree = (delivery: string): string => `(${delivery}.lease_until IS NULL O
 const sameQueue = (one: string, other: string): string =>
   `${one}.tenant_id = ${other}.tenant_id AND ${one}.destination = ${other}.destination AND ${one}.customer = ${other}.customer`;
 
-/**
- * Locks queues until the end of the transaction. Every change to a queue takes this lock: without it, a delivery could be added behind one that
- * is being settled at that moment, and would never get its turn. Sorted, so that no two transactions wait for each other.
- */
-const lockQueues = statement(
-  'delivery.lockQueues',
-  `SELECT pg_advisory_xact_lock(hashtextextended(queue, 0)) FROM (SELECT DISTINCT queue FROM unnest($1::text[]) AS queue ORDER BY queue) AS queues`,
-);
-
-const newColumns = columns<NewDelivery>({
-  tenant_id: ['text', (delivery) => delivery.tenant],
-  id: ['text', (delivery) => delivery.id],
-  event_id: ['text', (delivery) => delivery.eventId],
-  run_id: ['text', (delivery) => delivery.runId],
-  flow: ['text', (delivery) => delivery.flow],
-  generation: ['integer', (delivery) => delivery.generation],
-  step: ['text', (delivery) => delivery.step],
-  customer: ['text', (delivery) => delivery.customer],
-  destination: ['text', (delivery) => delivery.destination],
-  payload: ['json', (delivery) => delivery.payload],
-  strict: ['boolean', (delivery) => delivery.strict],
-  traceparent: ['text', (delivery) => delivery.traceparent],
-  event_received_at: ['timestamptz', (delivery) => delivery.eventReceivedAt],
+const queueColumns = columns<QueueKey>({
+  tenant_id: ['text', (queue) => queue.tenant],
+  destination: ['text', (queue) => queue.destination],
+  customer: ['text', (queue) => queue.customer],
 });
+const lockQueues = statement('delivery.lockQueues', `SELECT lock_delivery_queues(${queueColumns.parameters()})`);
 
-/**
- * The first delivery of a queue is due at once; one behind others has no time yet. Deliveries that exist already are not counted. They are
- * recognised by run, step and destination, because an older build may have given them ids of another form.
- */
-const insert = statement(
-  'delivery.insert',
-  `INSERT INTO delivery (${newColumns.names}, next_attempt_at)
-   SELECT ${newColumns.names},
-     CASE WHEN row_number() OVER (PARTITION BY tenant_id, destination, customer ORDER BY number) = 1
-       AND NOT EXISTS (SELECT FROM delivery AS ahead WHERE ${sameQueue('ahead', 'planned')} AND ${inQueue('ahead')})
-     THEN ${now} END
-   FROM ${newColumns.unnestNumbered('planned')}
-   WHERE NOT EXISTS (SELECT FROM delivery AS known WHERE known.tenant_id = planned.tenant_id AND known.run_id = planned.run_id
-     AND known.step = planned.step AND known.destination = planned.destination)
-   ORDER BY number
-   ON CONFLICT DO NOTHING
-   RETURNING id`,
-);
+const insert = statement('delivery.insert', `SELECT plan_deliveries(${newDeliveryColumns.parameters()}) AS added`);
 
 const roomColumns = columns<ClaimRoom>({
   tenant_id: ['text', (room) => room.tenant],
@@ -253,12 +201,6 @@ const settle = statement(
        started_at, finished_at FROM settled)
    SELECT number, attempts FROM settled`,
 );
-
-const queueColumns = columns<QueueKey>({
-  tenant_id: ['text', (queue) => queue.tenant],
-  destination: ['text', (queue) => queue.destination],
-  customer: ['text', (queue) => queue.customer],
-});
 
 /**
  * Gives the first delivery of each queue its turn, unless it is parked. Of the deliveries aside, the one whose time comes first gets the turn,
@@ -379,8 +321,14 @@ export class DeliveryQueueTable {
   constructor(private readonly database: Database) {}
 
   /** Adds the deliveries that do not exist yet, each at the end of its queue. Returns their number. */
-  insert(deliveries: readonly NewDelivery[]): Promise<number> {
-    return this.inQueues(deliveries, async (session) => (await session.query(insert, newColumns.values(deliveries))).length);
+  async insert(deliveries: readonly NewDelivery[]): Promise<number> {
+    const [row] = await this.database.query<{ added: number }>(insert, newDeliveryColumns.values(deliveries));
+    return row!.added;
+  }
+
+  /** Calls the listener after deliveries were added, by whichever process. */
+  onPlanned(listener: () => void): Promise<Subscription> {
+    return this.database.listen(deliveriesPlannedChannel, listener);
   }
 
   /** Claims due deliveries. Claims of one destination take turns where that is needed to keep to its limits. */
@@ -479,7 +427,7 @@ export class DeliveryQueueTable {
 
   private inQueues<T>(queues: readonly QueueKey[], work: (session: Session) => Promise<T>): Promise<T> {
     return this.database.transaction(async (session) => {
-      await session.query(lockQueues, [queues.map(({ tenant, destination, customer }) => `${tenant}/${destination}/${customer}`)]);
+      await session.query(lockQueues, queueColumns.values(queues));
       return work(session);
     });
   }

@@ -10,7 +10,7 @@ import { DestinationHealthTable } from '../destinations/destination-health.table
 import { observationOf } from './attempt.observation.js';
 import { DeliveryClaims } from './delivery.claims.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
-import type { NewDelivery } from './delivery-queue.table.js';
+import type { NewDelivery } from '#libs/deliveries';
 
 const stored = 20_000;
 /** More than the five times after which Postgres may choose a plan that fits no values in particular. */

@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { NotFound, deliveryId, isUnnamedCustomer } from '#libs/contracts';
+import { NotFound } from '#libs/contracts';
 import type { Redeliver, RunCompleted, SkipDeadLetter } from '#libs/contracts';
+import { newDeliveries } from '#libs/deliveries';
+import type { NewDelivery } from '#libs/deliveries';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { DeliveryBusy } from './delivery.errors.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
-import type { CommandEffect, NewDelivery } from './delivery-queue.table.js';
+import type { CommandEffect } from './delivery-queue.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
 
-/** Plans the deliveries of a decision, and applies commands to deliveries. */
+/** Applies commands to deliveries, and plans those of decisions of older builds. */
 @Injectable()
 export class DeliveryService {
   private readonly writer: BatchWriter<readonly NewDelivery[], void>;
@@ -20,27 +22,10 @@ export class DeliveryService {
     this.writer = new BatchWriter({ maxBatch: 100, lingerMs: 1, write: (batch) => this.insert(batch) });
   }
 
-  /** A decision that comes twice gives one set of deliveries: their ids follow from the run. */
+  /** Plans the deliveries of a run that an older build ended. Newer ones are planned by the statement that ends the run, and their record lists none. */
   async plan(run: RunCompleted, traceparent: string | undefined): Promise<void> {
     if (run.deliveries.length === 0) return;
-    const { tenant, eventId, runId, flow, generation, customer, eventReceivedAt } = run;
-    await this.writer.add(
-      run.deliveries.map(({ step, destination, payload }) => ({
-        tenant,
-        id: deliveryId(run, step, destination),
-        eventId,
-        runId,
-        flow,
-        generation,
-        step,
-        customer,
-        destination,
-        payload: JSON.stringify(payload),
-        strict: this.isStrict(tenant, destination, customer),
-        traceparent,
-        eventReceivedAt,
-      })),
-    );
+    await this.writer.add(newDeliveries(run, run.deliveries, traceparent, this.configuration));
   }
 
   /** @throws NotFound, DeliveryBusy */
@@ -57,11 +42,6 @@ export class DeliveryService {
     this.applied(id, await this.table.skip(tenant, id, commandId));
   }
 
-  /** The order of an unnamed customer is nobody's, so a parked delivery never blocks those behind it. */
-  private isStrict(tenant: string, destination: string, customer: string): boolean {
-    return !isUnnamedCustomer(customer) && this.configuration.destination(tenant, destination)?.document.spec.order === 'strict';
-  }
-
   private applied(id: string, effect: CommandEffect): void {
     if (effect === 'unknown') throw new NotFound('delivery', id);
     if (effect === 'busy') throw new DeliveryBusy(id);
@@ -69,7 +49,6 @@ export class DeliveryService {
   }
 
   private async insert(batch: readonly (readonly NewDelivery[])[]): Promise<void> {
-    const added = await this.table.insert(batch.flat());
-    if (added > 0) this.worker.wakeUp();
+    await this.table.insert(batch.flat());
   }
 }

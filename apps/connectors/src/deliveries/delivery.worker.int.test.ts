@@ -4,6 +4,7 @@ import { SecretBox } from '#libs/auth';
 import { Connectors } from '#libs/connectors';
 import { NotFound, deliveryId, document, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
+import { newDeliveries } from '#libs/deliveries';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import { Configuration, Database, DocumentSecrets, DocumentTable, statement } from '#libs/persistence';
 import { verifyStandardWebhook } from '#libs/signatures';
@@ -98,14 +99,14 @@ function recordAppends() {
 }
 
 /** A process of its own, as far as deliveries are concerned. */
-function startWorker() {
+function startWorker(more: Partial<ConnectorsOptions> = {}) {
   const announcer = new AttemptAnnouncer(table, producer);
   const healthTable = new DestinationHealthTable(database);
   const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
   const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
   const attempter = new AttemptService(table, connectors, configuration, secrets, health);
   const claims = new DeliveryClaims(database, table, healthTable, health, configuration);
-  const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, options);
+  const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, { ...options, ...more });
   started.onApplicationBootstrap();
   return { worker: started, deliveries: new DeliveryService(table, configuration, started) };
 }
@@ -303,6 +304,16 @@ test('a customer whose delivery hangs delays no other customer at the same desti
   await deliveries.plan(to('other', 'crm', 'c-2'), undefined);
   await settled('delivered');
   expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('slow'), idOf('other')]);
+});
+
+test('a delivery that another service planned starts at once, not when the next look is due', async () => {
+  await worker.beforeApplicationShutdown();
+  ({ worker } = startWorker({ deliveryPollMs: 60_000 }));
+  for (const id of ['1', '2']) {
+    const run = decided(id);
+    await table.insert(newDeliveries(run, run.deliveries, traceparent, configuration));
+    await settled('delivered', Number(id));
+  }
 });
 
 test('another generation is another delivery, with an effect key of its own', async () => {

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { Configuration } from '#libs/persistence';
+import type { Subscription } from '#libs/persistence';
 import { standardBreaker } from '#libs/retries';
 import { gauge, logger } from '#libs/tracing';
 import { ClaimLoop, Periodically } from '#libs/work';
@@ -38,6 +39,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   private readonly loop: ClaimLoop<DeliveryClaim>;
   private readonly announcements = new Set<Promise<void>>();
   private readonly chores: readonly Periodically[];
+  private planned: Promise<Subscription> | undefined;
 
   constructor(
     private readonly table: DeliveryQueueTable,
@@ -70,10 +72,12 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   onApplicationBootstrap(): void {
     for (const chore of this.chores) chore.start();
     this.loop.start();
+    this.planned = this.table.onPlanned(() => this.wakeUp());
   }
 
   /** Claims nothing more, lets attempts under way end for as long as the settings say, then aborts them and gives their claims back. */
   async beforeApplicationShutdown(): Promise<void> {
+    await (await this.planned)?.close();
     await this.loop.stop();
     await Promise.all(this.announcements);
     await Promise.all(this.chores.map((chore) => chore.stop()));

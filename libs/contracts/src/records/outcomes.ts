@@ -21,6 +21,7 @@ export const runCompletedSchema = z.object({
   /** When the event was accepted; end-to-end latency starts here. */
   eventReceivedAt: z.iso.datetime(),
   decision: json,
+  /** Deliveries that are still to be planned. Empty, because they are stored with the decision; builds until 2026-11-29 stored them later. */
   deliveries: z.array(plannedDeliverySchema),
 });
 export type RunCompleted = z.infer<typeof runCompletedSchema>;
