@@ -61,7 +61,7 @@ interface EventCosts {
   readonly memory: ReadonlyMap<string, number>;
   readonly walBytes: number;
   readonly walRecords: number;
-  /** What Postgres did per event in the closed loop. */
+  /** Commits and changed rows per event, in the closed loop. */
   readonly counts: DatabaseCounts;
   /** The costs of each statement in the closed loop; empty if statements are not counted. */
   readonly statements: readonly StatementCost[];
