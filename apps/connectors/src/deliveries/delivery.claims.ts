@@ -84,6 +84,7 @@ export class DeliveryClaims {
 
   /** Destinations with something due. A newer version of a document starts with no known health, so nothing blocks it or disables it. */
   private async due(): Promise<DueDestination[]> {
+    const lookedAtMs = performance.now();
     const due = await this.healthTable.due();
     const newer = due
       .map((one) => ({ ...one, documentVersion: this.documentOf(one)?.version ?? 0, known: one.documentVersion }))
@@ -94,7 +95,7 @@ export class DeliveryClaims {
       const version = fresh.get(destinationKey(one))?.documentVersion;
       return version === undefined ? one : { ...one, documentVersion: version, disabled: false, breaker: 'calm', blockedForMs: 0 };
     });
-    this.health.learn(current);
+    this.health.see(current, lookedAtMs);
     return current;
   }
 

@@ -51,9 +51,9 @@ export class DestinationHealth {
   }
 
   /** Takes over what a look for due deliveries found of their destinations. */
-  learn(due: readonly DueDestination[]): void {
+  see(due: readonly DueDestination[], lookedAtMs: number): void {
     for (const { tenant, destination, breaker, documentVersion } of due) {
-      this.watchOf({ tenant, destination }).learn(breaker, documentVersion);
+      this.watchOf({ tenant, destination }).see(breaker, documentVersion, lookedAtMs);
     }
   }
 
@@ -64,10 +64,13 @@ export class DestinationHealth {
     const [watch, nowMs] = [this.watchOf(destination), performance.now()];
     if (meaning === 'success' && !watch.notesSuccess(nowMs)) return;
     const { tenant, destination: name } = destination;
+    const answered = watch.note(meaning === 'success', nowMs);
     try {
-      await this.writer.add({ tenant, destination: name, observation, answered: watch.note(meaning === 'success', nowMs) });
+      await this.writer.add({ tenant, destination: name, observation, answered });
     } catch (error) {
       log.warn({ err: error, tenant, destination: name }, 'an observation of a destination is lost');
+    } finally {
+      watch.noteEnded(performance.now());
     }
   }
 

@@ -24,16 +24,24 @@ export class DestinationWatch {
   private breaker: BreakerState = 'calm';
   private documentVersion: number | null = null;
   private lastNote: { readonly atMs: number; readonly success: boolean } | undefined;
+  private notesUnderWay = 0;
+  private lastNoteEndedAtMs = -Infinity;
 
   constructor(private readonly windowMs: number) {}
 
-  /** Takes over the state of the shared health. A calm destination's breaker counts nothing, nor does that of a newer document. */
-  learn(breaker: BreakerState, documentVersion = this.documentVersion): void {
+  /** Takes over what a look at the shared health found, unless a note of this process may have changed the health since the look began. */
+  see(breaker: BreakerState, documentVersion: number | null, lookedAtMs: number): void {
+    if (this.notesUnderWay > 0 || lookedAtMs < this.lastNoteEndedAtMs) return;
     if (documentVersion !== this.documentVersion) this.seconds = [];
+    this.documentVersion = documentVersion;
+    this.learn(breaker);
+  }
+
+  /** Takes over the state of the shared health. The breaker of a calm destination counts nothing. */
+  learn(breaker: BreakerState): void {
     if (breaker === 'calm') for (const second of this.seconds) second.noted = 0;
     if (this.breaker === 'calm') this.lastNote = undefined;
     this.breaker = breaker;
-    this.documentVersion = documentVersion;
   }
 
   /** Returns true if a success is to be noted now, and counts it here otherwise. */
@@ -44,14 +52,20 @@ export class DestinationWatch {
     return false;
   }
 
-  /** Returns the successes that were not noted yet, to be noted together with a success or a failure. */
+  /** Returns the successes that were not noted yet, to be noted together with a success or a failure. {@link noteEnded} follows. */
   note(success: boolean, nowMs: number): AnsweredCalls[] {
     const unnoted = this.seconds.filter(({ calls, noted }) => calls > noted);
     const answered = unnoted.map(({ startMs, calls, noted }) => ({ agoMs: nowMs - startMs, calls: calls - noted }));
     for (const second of unnoted) second.noted = second.calls;
     if (success) this.count(nowMs, 1);
     this.lastNote = { atMs: nowMs, success };
+    this.notesUnderWay += 1;
     return answered;
+  }
+
+  noteEnded(nowMs: number): void {
+    this.notesUnderWay -= 1;
+    this.lastNoteEndedAtMs = nowMs;
   }
 
   private count(nowMs: number, noted: number): void {
