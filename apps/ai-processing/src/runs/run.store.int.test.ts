@@ -115,7 +115,7 @@ const delivery = (run: RunningRun, more: Partial<NewDelivery> = {}): NewDelivery
   ...more,
 });
 const deliveries = statement(
-  'test.deliveries',
+  'test.store.deliveries',
   `SELECT step, payload::text, state, next_attempt_at IS NOT NULL AS "hasTurn" FROM delivery WHERE tenant_id = $1 ORDER BY position`,
 );
 

@@ -102,18 +102,9 @@ export type CommandEffect = 'applied' | 'busy' | 'unknown';
 const now = `date_trunc('milliseconds', clock_timestamp())`;
 const afterMs = (ms: string): string => `${now} + ${ms} * interval '1 millisecond'`;
 
-/**
- * Is in its queue: pending, with or without its turn, or parked with a strict order. The condition of the index `delivery_queue`, which is used only
- * if the two are the same.
- */
-const inQueue = (delivery: string): string =>
-  `NOT ${delivery}.aside AND (${delivery}.state = 'pending' OR (${delivery}.strict AND ${delivery}.state = 'parked'))`;
-/** Has its turn, so it is attempted when its time comes. The condition of the index `delivery_due`. */
-const hasTurn = (delivery: string): string =>
-  `${delivery}.state = 'pending' AND ${delivery}.next_attempt_at IS NOT NULL AND NOT ${delivery}.held_back`;
-const isFree = (delivery: string): string => `(${delivery}.lease_until IS NULL OR ${delivery}.lease_until < statement_timestamp())`;
-const sameQueue = (one: string, other: string): string =>
-  `${one}.tenant_id = ${other}.tenant_id AND ${one}.destination = ${other}.destination AND ${one}.customer = ${other}.customer`;
+/** In its queue: pending, with or without its turn, or parked with a strict order. */
+const inQueue = `NOT aside AND (state = 'pending' OR (strict AND state = 'parked'))`;
+const isFree = `(lease_until IS NULL OR lease_until < statement_timestamp())`;
 
 const queueColumns = columns<QueueKey>({
   tenant_id: ['text', (queue) => queue.tenant],
@@ -159,10 +150,13 @@ const renew = statement(
 );
 const release = statement('delivery.release', `UPDATE delivery SET lease_until = NULL WHERE tenant_id = $1 AND id = $2 AND fence = $3`);
 
+/** In the order of the parameters of the SQL function `settle_deliveries`. */
 const settlementColumns = columns<Settlement>({
   tenant_id: ['text', ({ delivery }) => delivery.tenant],
   id: ['text', ({ delivery }) => delivery.id],
   fence: ['bigint', ({ delivery }) => delivery.fence],
+  destination: ['text', ({ delivery }) => delivery.destination],
+  customer: ['text', ({ delivery }) => delivery.customer],
   state: ['text', ({ attempt }) => attempt.state],
   code: ['text', ({ attempt }) => attempt.error?.code],
   message: ['text', ({ attempt }) => storableText(attempt.error?.message ?? null)],
@@ -172,62 +166,12 @@ const settlementColumns = columns<Settlement>({
   started_at: ['timestamptz', ({ attempt }) => attempt.startedAt],
   finished_at: ['timestamptz', ({ attempt }) => attempt.finishedAt],
 });
-
-/**
- * Records attempts and updates their deliveries, each only if the claim is still held. A delivery that is to be retried keeps its position in the
- * queue if its order is strict, and steps aside otherwise.
- */
 const settle = statement(
   'delivery.settle',
-  `WITH result AS (SELECT * FROM ${settlementColumns.unnestNumbered('result')}),
-   held AS (
-     SELECT result.number FROM delivery JOIN result ON delivery.tenant_id = result.tenant_id AND delivery.id = result.id
-       AND delivery.fence = result.fence
-     WHERE delivery.state = 'pending' ORDER BY delivery.tenant_id, delivery.id FOR UPDATE OF delivery),
-   settled AS (
-     UPDATE delivery SET state = result.state, attempts = attempts + 1, lease_until = NULL, error_code = result.code, error_message = result.message,
-       retries = retries + CASE WHEN result.state = 'pending' THEN 1 ELSE 0 END,
-       aside = aside OR (result.state = 'pending' AND NOT strict),
-       held_back = result.state = 'pending' AND (aside OR NOT strict),
-       next_attempt_at = CASE WHEN result.state = 'pending' THEN ${afterMs('result.retry_in_ms')} END,
-       settled_at = CASE WHEN result.state = 'pending' THEN NULL ELSE result.finished_at END
-     FROM result JOIN held USING (number)
-     WHERE delivery.tenant_id = result.tenant_id AND delivery.id = result.id
-     RETURNING delivery.tenant_id, delivery.id, event_id, attempts, result.number, code, message, status, excerpt, result.started_at, result.finished_at),
-   recorded AS (
-     INSERT INTO attempt (tenant_id, delivery_id, number, event_id, outcome, status, error_code, error_message, response_excerpt,
-       started_at, finished_at)
-     SELECT tenant_id, id, attempts, event_id, CASE WHEN code IS NULL THEN 'succeeded' ELSE 'failed' END, status, code, message, excerpt,
-       started_at, finished_at FROM settled)
-   SELECT number, attempts FROM settled`,
+  `SELECT place AS number, attempt_number AS attempts FROM settle_deliveries(${settlementColumns.parameters()})`,
 );
 
-/**
- * Gives the first delivery of each queue its turn, unless it is parked. Of the deliveries aside, the one whose time comes first gets the turn,
- * unless another one is being attempted. So a customer has at most two attempts under way at a destination, one in order and one aside.
- */
-const callNext = statement(
-  'delivery.callNext',
-  `WITH queue AS (
-     SELECT DISTINCT ${queueColumns.names} FROM ${queueColumns.unnest('queue')}),
-   called AS (
-     UPDATE delivery SET next_attempt_at = ${now}
-     FROM queue, LATERAL (
-       SELECT ahead.tenant_id, ahead.id, ahead.state FROM delivery AS ahead WHERE ${sameQueue('ahead', 'queue')} AND ${inQueue('ahead')}
-       ORDER BY ahead.position LIMIT 1) AS head
-     WHERE head.state = 'pending' AND delivery.tenant_id = head.tenant_id AND delivery.id = head.id AND delivery.state = 'pending'
-       AND delivery.next_attempt_at IS NULL),
-   beside AS (
-     SELECT queue.*, (
-       SELECT id FROM delivery AS first WHERE ${sameQueue('first', 'queue')} AND first.aside AND first.state = 'pending'
-       ORDER BY first.next_attempt_at LIMIT 1) AS first_id
-     FROM queue
-     WHERE NOT EXISTS (
-       SELECT FROM delivery AS busy WHERE ${sameQueue('busy', 'queue')} AND busy.aside AND ${hasTurn('busy')} AND NOT ${isFree('busy')}))
-   UPDATE delivery SET held_back = delivery.id <> first_id
-   FROM beside WHERE ${sameQueue('delivery', 'beside')} AND delivery.aside AND delivery.state = 'pending'
-     AND (delivery.id = first_id OR NOT delivery.held_back) AND delivery.held_back = (delivery.id = first_id) AND ${isFree('delivery')}`,
-);
+const callNext = statement('delivery.callNext', `SELECT call_next_deliveries(${queueColumns.parameters()})`);
 
 const queueOf = statement(
   'delivery.queueOf',
@@ -253,9 +197,9 @@ const forgetApplied = statement(
 const restart = statement(
   'delivery.restart',
   `UPDATE delivery SET state = 'pending', retries = 0, last_command_id = $3, lease_until = NULL, settled_at = NULL,
-     aside = NOT (${inQueue('delivery')}), held_back = NOT (${inQueue('delivery')}),
-     next_attempt_at = CASE WHEN ${inQueue('delivery')} AND next_attempt_at IS NULL THEN NULL ELSE ${now} END
-   WHERE tenant_id = $1 AND id = $2 AND ${isFree('delivery')} RETURNING id`,
+     aside = NOT (${inQueue}), held_back = NOT (${inQueue}),
+     next_attempt_at = CASE WHEN ${inQueue} AND next_attempt_at IS NULL THEN NULL ELSE ${now} END
+   WHERE tenant_id = $1 AND id = $2 AND ${isFree} RETURNING id`,
 );
 /** Skips only a parked delivery: one that was redelivered in the meantime is pending again. */
 const skip = statement(
@@ -351,14 +295,10 @@ export class DeliveryQueueTable {
   /**
    * Returns the numbers of the recorded attempts, in the order given; undefined for a claim that was lost, of which nothing was changed.
    */
-  settle(settlements: readonly Settlement[]): Promise<(number | undefined)[]> {
-    const queues = settlements.map(({ delivery }) => delivery);
-    return this.inQueues(queues, async (session) => {
-      const settled = await session.query<{ number: number; attempts: number }>(settle, settlementColumns.values(settlements));
-      await this.callNext(session, queues);
-      const numbers = new Map(settled.map(({ number, attempts }) => [number, attempts]));
-      return settlements.map((_, at) => numbers.get(at + 1));
-    });
+  async settle(settlements: readonly Settlement[]): Promise<(number | undefined)[]> {
+    const settled = await this.database.query<{ number: number; attempts: number }>(settle, settlementColumns.values(settlements));
+    const numbers = new Map(settled.map(({ number, attempts }) => [number, attempts]));
+    return settlements.map((_, at) => numbers.get(at + 1));
   }
 
   /** Makes a delivery pending again, whatever its state, with all its retries. The same command is applied once. */
@@ -416,13 +356,9 @@ export class DeliveryQueueTable {
       const answer = await work(session);
       if (answer !== 'applied') return answer;
       await session.query(noteApplied, [tenant, id, commandId]);
-      await this.callNext(session, [queue]);
+      await session.query(callNext, queueColumns.values([queue]));
       return answer;
     });
-  }
-
-  private async callNext(session: Session, queues: readonly QueueKey[]): Promise<void> {
-    await session.query(callNext, queueColumns.values(queues));
   }
 
   private inQueues<T>(queues: readonly QueueKey[], work: (session: Session) => Promise<T>): Promise<T> {
