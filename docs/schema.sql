@@ -520,6 +520,9 @@ GRANT EXECUTE ON FUNCTION bulk_operation_page TO millrace_query, millrace_servic
 CREATE FUNCTION bulk_operations_by_id(p_tenant text, p_keys text[]) RETURNS SETOF bulk_operation LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION bulk_operations_by_id TO millrace_query, millrace_service;
 
+CREATE FUNCTION call_next_deliveries(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS void LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION call_next_deliveries TO millrace_query, millrace_service;
+
 CREATE FUNCTION claim_deliveries(p_lease_ms double precision, p_tenants text[], p_destinations text[], p_free integer[], p_concurrency integer[], p_modes text[]) RETURNS TABLE(tenant text, destination text, id text, event_id text, run_id text, flow text, generation integer, customer text, payload text, attempts integer, retries integer, strict boolean, aside boolean, fence bigint, traceparent text, event_received_at timestamp with time zone, redelivered boolean) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION claim_deliveries TO millrace_query, millrace_service;
 
@@ -657,6 +660,9 @@ GRANT EXECUTE ON FUNCTION runs_by_id TO millrace_query, millrace_service;
 
 CREATE FUNCTION runs_of_events(p_tenant text, p_keys text[]) RETURNS SETOF run LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION runs_of_events TO millrace_query, millrace_service;
+
+CREATE FUNCTION settle_deliveries(p_tenants text[], p_ids text[], p_fences bigint[], p_destinations text[], p_customers text[], p_states text[], p_codes text[], p_messages text[], p_retry_in_ms double precision[], p_statuses integer[], p_excerpts text[], p_started timestamp with time zone[], p_finished timestamp with time zone[]) RETURNS TABLE(place bigint, attempt_number integer) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION settle_deliveries TO millrace_query, millrace_service;
 
 CREATE FUNCTION step_places(p_tenant text, p_runs text[]) RETURNS TABLE(run_id text, step text, place bigint) LANGUAGE sql STABLE;
 GRANT EXECUTE ON FUNCTION step_places TO millrace_query, millrace_service;
