@@ -44,17 +44,21 @@ export function ownerOf(record: Pick<LoggedRecord, 'key' | 'headers'>): Owned {
 
 /** Parses and checks the value of a record. @throws RecordUndecodable with the first problem and its path */
 export function decode(record: LoggedRecord, type: RecordType): Owned {
-  const checked = type.check.safeParse(parseJson(record));
-  if (!checked.success) {
-    const [issue] = checked.error.issues;
-    throw new RecordUndecodable(`${type.schema}: ${issue!.path.join('.') || 'the value'} ${issue!.message}`, checked.error);
-  }
+  const value = checked(parseJson(record), type);
   const key = record.key?.toString();
   const owner = ownerOfKey(key ?? '');
-  if (owner?.tenant !== checked.data.tenant || owner.customer !== checked.data.customer) {
-    throw new RecordUndecodable(`${type.schema}: the key '${key}' is not that of its owner, '${recordKey(checked.data)}'`);
+  if (owner?.tenant !== value.tenant || owner.customer !== value.customer) {
+    throw new RecordUndecodable(`${type.schema}: the key '${key}' is not that of its owner, '${recordKey(value)}'`);
   }
-  return checked.data;
+  return value;
+}
+
+function checked(value: unknown, type: RecordType): Owned {
+  if (type.fits(value)) return value;
+  const { data, error } = type.check.safeParse(value);
+  if (error === undefined) return data;
+  const [issue] = error.issues;
+  throw new RecordUndecodable(`${type.schema}: ${issue!.path.join('.') || 'the value'} ${issue!.message}`, error);
 }
 
 function parseJson({ value }: LoggedRecord): unknown {

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Lane } from '../names.js';
+import { compiledCheck } from './compiled-check.js';
 
 /** Every record belongs to a customer of a tenant. The pair is its key, so all records of a customer stand in one order. */
 export interface Owned {
@@ -12,10 +13,13 @@ export interface RecordType<T extends Owned = Owned> {
   /** `<name>.v<version>`, past tense for facts, a verb for commands. */
   readonly schema: string;
   readonly check: z.ZodType<T>;
+  /** True for a value that `check` would return as it is. False says nothing: `check` knows why. */
+  readonly fits: (value: unknown) => value is T;
 }
 
 export function recordType<T extends Owned>(schema: string, check: z.ZodType<T>): RecordType<T> {
-  return { schema, check };
+  const fits = compiledCheck(check) ?? (() => false);
+  return { schema, check, fits: fits as RecordType<T>['fits'] };
 }
 
 /** A named topic and the types of its records. */

@@ -183,7 +183,11 @@ export class RecordProducer {
     return new Promise((resolve, reject) => {
       const headers = recordHeaders(type, value, options.traceparent ?? currentTraceparent());
       const key = Buffer.from(recordKey(value));
-      const record = encodedRecord({ key, value: JSON.stringify(options.isChecked ? value : type.check.parse(value)), headers });
+      const record = encodedRecord({
+        key,
+        value: JSON.stringify(options.isChecked || type.fits(value) ? value : type.check.parse(value)),
+        headers,
+      });
       const bytes = record.encoded.length;
       this.refuseUnlessRoom(topic, bytes, options.maxBytes ?? maxRecordBytes);
       const partition = partitionOf(key, topic.partitions);
