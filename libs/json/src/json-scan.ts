@@ -71,14 +71,19 @@ function isDigit(character: number): boolean {
   return character >= zero && character <= nine;
 }
 
+/** After so many zeros behind the point, JavaScript writes a fraction with an exponent. */
+const mostLeadingZeros = 5;
+
 /**
- * True for numbers that a double surely gives back as they are: no more than 15 digits, the first and the last of them no zero. False says nothing.
+ * True for numbers that JavaScript surely writes as they are: at most 15 digits, no zero at the end of a fraction, no exponent. False says nothing.
  */
-function isOrdinary(text: string, start: number, end: number): boolean {
+function isOrdinary(text: string, numberStart: number, end: number): boolean {
+  const isNegative = text.charCodeAt(numberStart) === minus;
+  const start = isNegative ? numberStart + 1 : numberStart;
   if (end - start > 15) return false;
   const first = text.charCodeAt(start);
-  if (end - start === 1) return isDigit(first);
-  if (first <= zero || !isDigit(first)) return false;
+  if (!isDigit(first)) return false;
+  if (end - start === 1) return !isNegative || first !== zero;
   let hasPoint = false;
   for (let at = start + 1; at < end; at += 1) {
     const character = text.charCodeAt(at);
@@ -86,5 +91,12 @@ function isOrdinary(text: string, start: number, end: number): boolean {
     if (character !== point) return false;
     hasPoint = true;
   }
-  return !hasPoint || text.charCodeAt(end - 1) !== zero;
+  if (!hasPoint) return first !== zero;
+  return text.charCodeAt(end - 1) !== zero && (first !== zero || leadingZeros(text, start + 2) <= mostLeadingZeros);
+}
+
+function leadingZeros(text: string, start: number): number {
+  let at = start;
+  while (text.charCodeAt(at) === zero) at += 1;
+  return at - start;
 }

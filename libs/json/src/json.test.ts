@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { elementTexts, memberTexts } from './json-parts.js';
-import { JsonTooDeep } from './json-scan.js';
+import { JsonTooDeep, scanJson } from './json-scan.js';
 import { isTooDeep, maxJsonDepth } from './json.js';
 import { LosslessNumber, asDoubles, holdsLosslessNumber } from './lossless-number.js';
 import { parseJson, parseStoredJson } from './parse-json.js';
@@ -48,6 +48,22 @@ describe('digits', () => {
     '-0.30000000000000004',
   ])('that a JavaScript number gives back stay one: %s', (digits) => {
     expect(parseJson(digits)).toBe(Number(digits));
+  });
+
+  test('of ordinary numbers need no second look, and such numbers are written as they were', () => {
+    const usual = ['0', '7', '-7', '-12.5', '0.4', '-0.25', '0.000001', '-0.05', '10', '-120', '999999999999999'];
+    expect(usual.filter((digits) => scanJson(digits))).toEqual([]);
+    const whole = fc.oneof(fc.constant('0'), fc.nat({ max: 99_999_999 }).map(String));
+    const part = fc.tuple(fc.nat({ max: 8 }), fc.nat({ max: 999_999 })).map(([zeros, digits]) => `${'0'.repeat(zeros)}${digits}`);
+    const written = fc.tuple(fc.constantFrom('', '-'), whole, fc.option(part)).map(([sign, before, after]) => {
+      return `${sign}${before}${after === null ? '' : `.${after}`}`;
+    });
+    fc.assert(
+      fc.property(written, (digits) => {
+        if (!scanJson(digits)) expect(JSON.stringify(JSON.parse(digits))).toBe(digits);
+      }),
+      { numRuns: 5_000 },
+    );
   });
 
   test('any JSON is read as JSON.parse reads it, and written as it was', () => {
