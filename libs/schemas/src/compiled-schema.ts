@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto';
 import { DomainError } from '#libs/contracts';
 import { EvaluationProcesses } from '#libs/evaluation';
+import { LruMap } from '#libs/lru';
 import { SchemaRefused, requireAffordable } from './json-schema.js';
 import { compileCheck } from './schema-check.js';
 import type { SchemaCheck } from './schema-check.js';
@@ -38,7 +40,7 @@ const limits = { timeoutMs: 2_000 };
 export function compileSchema(schema: object, { owner = '' }: SchemaOptions = {}): CompiledSchema {
   const check = checkOf(schema);
   const problemsElsewhere = async (value: unknown): Promise<string[]> => {
-    const result = await elsewhere(owner, schema, [value]);
+    const result = await processes.evaluate(owner, { text: JSON.stringify(schema), limits }, [value]);
     return 'failure' in result ? [`the check with this schema was ended: ${result.failure.reason}`] : (result.value as string[]);
   };
   return {
@@ -53,9 +55,16 @@ export function compileSchema(schema: object, { owner = '' }: SchemaOptions = {}
  */
 export async function requireCompilable(schema: object, { owner = '' }: SchemaOptions = {}): Promise<void> {
   if (invalidIfRefused(() => requireAffordable(schema)) <= sizeHere) return void checkOf(schema);
-  const result = await elsewhere(owner, schema, []);
+  const text = JSON.stringify(schema);
+  const digest = hash('sha256', text);
+  if (compilable.get(digest)) return;
+  const result = await processes.evaluate(owner, { text, limits }, []);
   if ('failure' in result) throw new SchemaInvalid(result.failure.reason);
+  compilable.set(digest, true);
 }
+
+/** Digests of large schemas that can be compiled: whoever applies documents applies most of them again unchanged. */
+const compilable = new LruMap<string, true>(10_000);
 
 function checkOf(schema: object): SchemaCheck {
   return invalidIfRefused(() => compileCheck(schema));
@@ -72,7 +81,3 @@ function invalidIfRefused<T>(work: () => T): T {
 }
 
 const processes = new EvaluationProcesses({ program: new URL('./schema.program.js', import.meta.url) });
-
-function elsewhere(owner: string, schema: object, values: readonly unknown[]): ReturnType<EvaluationProcesses['evaluate']> {
-  return processes.evaluate(owner, { text: JSON.stringify(schema), limits }, values);
-}
