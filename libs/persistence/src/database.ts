@@ -7,6 +7,7 @@ import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
 import type { Statement } from './statement.js';
 import { SchemaOutdated, StorageUnavailable, isConnectionLevel, translated } from './storage.errors.js';
+import { parseTimestamp } from './timestamp.js';
 
 /** `millrace_service` sees every tenant, so its statements name theirs; `millrace_query` sees only the tenant that its transaction is set to. */
 export type DatabaseRole = 'millrace_service' | 'millrace_query';
@@ -220,6 +221,7 @@ const ownParsers = new Map<number, (text: string) => unknown>([
   [types.builtins.INT8, wholeNumber],
   [types.builtins.JSON, parseStoredJson],
   [types.builtins.JSONB, parseStoredJson],
+  [types.builtins.TIMESTAMPTZ, parseTimestamp],
 ]);
 
 function wholeNumber(text: string): number {
