@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module';
+import { fetchResponse } from './fetch-response.js';
+import type { FetchResponse } from './fetch-response.js';
 
 /**
  * Incremental fetches (KIP-227), which kafkajs 2.2.4 does not use: each of its requests names all partitions, and each response has all of them.
@@ -23,18 +25,6 @@ export interface FetchLimits {
   readonly isolationLevel: number;
 }
 
-export interface FetchedPartition {
-  readonly partition: number;
-  readonly messages: readonly unknown[];
-}
-
-interface FetchResponse {
-  readonly errorCode: number;
-  /** 0: the broker keeps no session. */
-  readonly sessionId: number;
-  readonly responses: readonly { readonly topicName: string; readonly partitions: readonly FetchedPartition[] }[];
-}
-
 interface RequestedTopic {
   readonly topic: string;
   readonly partitions: readonly { readonly partition: number; readonly fetchOffset: string; readonly maxBytes: number }[];
@@ -46,7 +36,6 @@ export interface FetchBroker {
   disconnect(): Promise<void>;
 }
 
-const version = 11;
 const noError = 0;
 /** An ordinary consumer, not a replica. */
 const replicaId = -1;
@@ -54,8 +43,7 @@ const maxEpoch = 2_147_483_647;
 /** Time that a response may take beyond the wait at the broker, ms. */
 const responseMs = 100;
 
-const encode = require(`kafkajs/src/protocol/requests/fetch/v${version}/request.js`) as (request: object) => object;
-const response = require(`kafkajs/src/protocol/requests/fetch/v${version}/response.js`) as object;
+const encode = require('kafkajs/src/protocol/requests/fetch/v11/request.js') as (request: object) => object;
 
 /** The fetches of one consumer from one broker, one after the other. */
 export class FetchSession {
@@ -76,7 +64,11 @@ export class FetchSession {
     const { id: sessionId, epoch: sessionEpoch } = this;
     const request = encode({ replicaId, ...rest, topics, sessionId, sessionEpoch, forgottenTopics });
     try {
-      const answer = (await this.send({ request, response, requestTimeout: limits.maxWaitTime + responseMs })) as FetchResponse;
+      const answer = (await this.send({
+        request,
+        response: fetchResponse,
+        requestTimeout: limits.maxWaitTime + responseMs,
+      })) as FetchResponse;
       if (answer.errorCode !== noError) this.begin(); // the broker does not know the session any more
       else this.goOn(answer.sessionId);
       return answer.responses;

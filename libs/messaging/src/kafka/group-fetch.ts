@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { sleep } from '#libs/time';
+import type { FetchedPartition } from './fetch-response.js';
 import { FetchSession } from './fetch-session.js';
-import type { FetchBroker, FetchPosition, FetchedPartition } from './fetch-session.js';
+import type { FetchBroker, FetchPosition } from './fetch-session.js';
 
 /**
  * How a consumer group of kafkajs 2.2.4 fetches, in place of its own `ConsumerGroup.fetch`. kafkajs names every partition in every request, decodes
