@@ -32,6 +32,8 @@ export class OpenAiProvider implements ModelProvider {
   readonly attributes: Readonly<Record<string, string>>;
   private readonly transport: Transport;
   private readonly client: PreparedClient;
+  /** Makes each request anew, so any method can be sent; the prepared client sends only POST. */
+  private readonly plain: OpenAI;
   private readonly format: OpenAiApi;
   private readonly now: () => number;
 
@@ -47,10 +49,10 @@ export class OpenAiProvider implements ModelProvider {
       fetch: this.transport.fetch,
     };
     this.api = api;
-    const streaming = new OpenAI(options);
-    this.client = new PreparedClient(options, streaming, this.transport);
+    this.plain = new OpenAI(options);
+    this.client = new PreparedClient(options, this.plain, this.transport);
     this.attributes = { 'openai.api.type': api === 'chat' ? 'chat_completions' : 'responses' };
-    const clients = { whole: this.client, streaming };
+    const clients = { whole: this.client, streaming: this.plain };
     this.format = api === 'chat' ? chatCompletions(clients) : responses(clients);
     this.server = addressOf(baseUrl, this.format.path);
     this.now = now;
@@ -96,7 +98,7 @@ export class OpenAiProvider implements ModelProvider {
 
   async models({ signal, timeoutMs }: ProviderCallOptions): Promise<readonly string[]> {
     try {
-      const [answer] = await valuesIn(await this.client.get('/models', { signal, timeout: timeoutMs }).asResponse());
+      const [answer] = await valuesIn(await this.plain.get('/models', { signal, timeout: timeoutMs }).asResponse());
       const names = modelNamesIn(answer?.value);
       if (names.length > 0) return names;
       const error = errorOf(answer?.value);
