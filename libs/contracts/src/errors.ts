@@ -129,6 +129,8 @@ export abstract class DomainError extends Error {
   readonly retryWithinMs?: number;
   /** True if the fault is our own log or storage. Such a retry does not use up the retry budget, and nothing is parked for it. */
   readonly ours: boolean = false;
+  /** True if another line of the log reports the cause, so that the work which fails for it is not worth a warning each time. */
+  readonly isReported: boolean = false;
   /** The path of the input's field at fault, such as `spec.steps.0.infer.model`. */
   readonly field?: string;
 

@@ -42,6 +42,7 @@ export class ModelCredentialRefused extends ModelFailure {
 /** A probe was refused as well, so no request is taken with this key. It is a state of the provider, as {@link ModelMisconfigured} is. */
 export class ModelKeyRefused extends ModelCredentialRefused {
   override readonly retryWithinMs = 15_000;
+  override readonly isReported = true;
 }
 
 /**
@@ -52,6 +53,7 @@ export class ModelMisconfigured extends ModelFailure {
   readonly code = 'model.misconfigured';
   override readonly ours = true;
   override readonly retryWithinMs = 15_000;
+  override readonly isReported = true;
 }
 
 /** The provider refuses this request for good: unknown model, wrong parameter, too long a context, a policy, a refusal of the model. */

@@ -1,5 +1,8 @@
+import { logger } from '#libs/tracing';
 import type { ModelFailure } from './model.errors.js';
 import { ModelKeyRefused, ModelMisconfigured } from './model.errors.js';
+
+const log = logger('models');
 
 /** A provider that takes no request is tried again at most this often. */
 const betweenTriesMs = 10_000;
@@ -25,10 +28,20 @@ export class ProviderState {
     return undefined;
   }
 
-  /** Notes how a call or probe ended; undefined: it succeeded. A provider that cannot be reached shows nothing about its address and the key. */
+  /**
+   * Notes how a call or probe ended; undefined: it succeeded. A provider that cannot be reached shows nothing about its address and the key. Each change is
+   * logged once.
+   */
   note(failure: ModelFailure | undefined): void {
-    if (failure instanceof ModelMisconfigured || failure instanceof ModelKeyRefused) this.unusable = { failure, triedAtMs: this.now() };
-    else if (failure?.code !== 'model.unavailable') this.unusable = undefined;
+    if (failure instanceof ModelMisconfigured || failure instanceof ModelKeyRefused) {
+      const reason = failure.message;
+      if (this.unusable === undefined)
+        log.error({ reason }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the provider takes requests');
+      this.unusable = { failure, triedAtMs: this.now() };
+    } else if (failure?.code !== 'model.unavailable') {
+      if (this.unusable !== undefined) log.warn('the model provider takes requests again');
+      this.unusable = undefined;
+    }
   }
 
   /** The reason why the provider takes no request; undefined while it may take some. */

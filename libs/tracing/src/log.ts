@@ -45,11 +45,17 @@ export interface Work {
 
 /**
  * Writes the canonical line of a unit of work. Call it once, when the work has ended, with everything worth searching for: ids, outcome, attempt,
- * duration. The level is `info` if the outcome is `ok`, else `warn`.
+ * duration.
  * @param details gives further fields that take time to find out; it is called only if the line is written
+ * @param level default: `info` if the outcome is `ok`, else `warn`
  */
-export function workDone(log: Log, unit: string, work: Work, details?: () => Readonly<Record<string, unknown>>): void {
-  const level = work.outcome === 'ok' ? 'info' : 'warn';
+export function workDone(
+  log: Log,
+  unit: string,
+  work: Work,
+  details?: () => Readonly<Record<string, unknown>>,
+  level: 'info' | 'warn' = work.outcome === 'ok' ? 'info' : 'warn',
+): void {
   if (!log.isLevelEnabled(level)) return;
   log[level]({ unit, ...details?.(), ...work, durationMs: Math.round(work.durationMs * 10) / 10 }, unit);
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { DomainError } from '#libs/contracts';
-import { ModelCredentialRefused, ModelGateway, ModelMisconfigured, ModelUnavailable } from '#libs/models';
+import { ModelGateway, ModelUnavailable } from '#libs/models';
 import { delayBefore, standardRetry } from '#libs/retries';
 import { sleep } from '#libs/time';
 import { counter, logger, workDone } from '#libs/tracing';
@@ -30,7 +30,6 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
     atOnce: true,
   });
   private hasAsked = false;
-  private lastFailure: string | undefined;
 
   constructor(
     private readonly models: ModelGateway,
@@ -64,7 +63,6 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
     });
     try {
       const models = await this.listed(signal);
-      this.lastFailure = undefined;
       questions.inc({ outcome: models.length > 0 ? 'listed' : 'unlisted' });
       workDone(log, 'model-provider', { outcome: 'ok', ...line(), models: models.length });
       return { models };
@@ -73,7 +71,6 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
       if (!(error instanceof DomainError)) throw error;
       questions.inc({ outcome: error.code });
       workDone(log, 'model-provider', { outcome: error.code, ...line(), reason: error.message });
-      this.reportWrongSetting(error);
       return { failure: error };
     }
   }
@@ -88,12 +85,5 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
         await sleep(delayBefore(standardRetry, failures), signal);
       }
     }
-  }
-
-  private reportWrongSetting(failure: DomainError): void {
-    const isKnown = failure.code === this.lastFailure;
-    this.lastFailure = failure.code;
-    if (isKnown || !(failure instanceof ModelMisconfigured || failure instanceof ModelCredentialRefused)) return;
-    log.error({ reason: failure.message }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the model provider takes requests');
   }
 }

@@ -33,6 +33,8 @@ export class RunLeaseLost extends DomainError {
 export class RunsUnfinished extends DomainError {
   readonly code = 'run.unfinished';
   override readonly ours = true;
+  /** Each run has a line of its own. */
+  override readonly isReported = true;
   override readonly retryAfterMs?: number;
   override readonly retryWithinMs?: number;
 

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { failureReason } from '#libs/contracts';
+import { DomainError, failureReason } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
@@ -67,6 +67,7 @@ export class RunWorker {
   async workOn(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
     const startedAt = performance.now();
     let outcome = 'ok';
+    let level: 'info' | undefined;
     try {
       const attributes = { 'millrace.run': run.id, 'millrace.flow': run.flow, 'millrace.generation': run.generation };
       const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context));
@@ -77,23 +78,14 @@ export class RunWorker {
       return finished;
     } catch (error) {
       outcome = failureReason(error).code;
+      if (error instanceof DomainError && error.isReported) level = 'info';
       throw error;
     } finally {
       runs.inc({ tenant: run.tenant, outcome });
       const { tenant, customer, eventId, flow, flowVersion, generation, fence } = run;
       const durationMs = performance.now() - startedAt;
-      workDone(log, 'run', {
-        outcome,
-        durationMs,
-        tenant,
-        customer,
-        eventId,
-        runId: run.id,
-        flow,
-        flowVersion,
-        generation,
-        attempt: fence,
-      });
+      const line = { outcome, durationMs, tenant, customer, eventId, runId: run.id, flow, flowVersion, generation, attempt: fence };
+      workDone(log, 'run', line, undefined, level);
     }
   }
 

@@ -1,4 +1,4 @@
-import { DeadLettered, topics } from '#libs/contracts';
+import { DeadLettered, DomainError, topics } from '#libs/contracts';
 import type { RetryPolicy } from '#libs/retries';
 import { wallTime } from '#libs/time';
 import { SpanKind, counter, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
@@ -64,6 +64,7 @@ export class RecordHandling {
     const attempt = work.tries.attempt;
     const startedAt = performance.now();
     let outcome = 'ok';
+    let level: 'info' | undefined;
     try {
       await this.call(work, traceparent);
       return 'finished';
@@ -74,6 +75,7 @@ export class RecordHandling {
         return 'abandoned';
       }
       outcome = codeOf(error);
+      if (error instanceof DomainError && error.isReported) level = 'info';
       if (error instanceof HoldsCustomer) return { heldBy: error.deadLetterId };
       const next = afterFailure(error, work.tries, this.options.retry);
       if (outcome === 'record.defect') log.error({ err: error, ...this.ids(work) }, 'a handler failed with an unexpected error');
@@ -82,7 +84,7 @@ export class RecordHandling {
       const durationMs = performance.now() - startedAt;
       handled.inc({ group: this.group.group, topic, outcome });
       handlingDuration.observe({ group: this.group.group, topic }, durationMs / 1_000);
-      workDone(log, 'record', { attempt, outcome, durationMs }, () => this.ids(work));
+      workDone(log, 'record', { attempt, outcome, durationMs }, () => this.ids(work), level);
     }
   }
 
