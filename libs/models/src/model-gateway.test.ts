@@ -99,6 +99,9 @@ const json = (value: unknown, code = 200, headers: Record<string, string> = {}):
 const status = (code: number, error: object = {}, headers: Record<string, string> = {}): Reply => {
   return json({ error: { message: 'scripted', type: 'test', ...error } }, code, headers);
 };
+const text = (body: string): Reply => {
+  return (response) => response.writeHead(200, { 'content-type': 'application/json' }).end(body);
+};
 const completion = (choice: object): Reply => {
   return json({ model: 'answering-model', choices: [choice], usage: { prompt_tokens: 11, completion_tokens: 5 } });
 };
@@ -215,12 +218,20 @@ describe('a failure that passes', () => {
           .writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
           .write('{"mod', () => response.destroy()),
     ],
-    ['an answer that is not JSON', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('upstream error')],
-    ['an empty answer', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end()],
-    ['an answer without a choice', json({ model: 'answering-model', choices: [] })],
   ])('may also be %s', async (_, reply) => {
     script = [reply, says(good)];
     expect((await infer()).attempts).toBe(2);
+    expect(attempts[0]).toMatchObject({ outcome: 'failed', errorCode: 'model.unavailable' });
+  });
+
+  it.each<[string, Reply]>([
+    ['is not JSON', text('upstream error')],
+    ['is empty', text('')],
+    ['has no choice', json({ model: 'answering-model', choices: [] })],
+  ])('may also be an answer that %s, if the API takes a probe', async (_, reply) => {
+    script = [reply, status(400), says(good)];
+    expect((await infer()).attempts).toBe(2);
+    expect(received[1]!.body).toEqual({});
     expect(attempts[0]).toMatchObject({ outcome: 'failed', errorCode: 'model.unavailable' });
   });
 
@@ -338,6 +349,24 @@ describe('an address without a model API', () => {
     script = [(response) => response.writeHead(405).end()];
     await expect(gateway.check()).rejects.toBeInstanceOf(ModelMisconfigured);
     expect(received[0]!.body).toEqual({});
+  });
+
+  it.each<[string, Reply]>([
+    ['text', text('thanks')],
+    ['nothing', text('')],
+    ['an empty object', json({})],
+  ])('is also one that answers every request with %s, for a call, a stream and a check', async (_, reply) => {
+    const misconfigured = { code: 'model.misconfigured', message: expect.stringMatching(/^There is no model API at POST /) as string };
+    script = [reply, reply];
+    await expect(infer()).rejects.toMatchObject(misconfigured);
+    expect(received).toHaveLength(2);
+    pass(10_000);
+    script = [reply];
+    await expect(gateway.check()).rejects.toMatchObject(misconfigured);
+    pass(10_000);
+    script = [reply, reply];
+    await expect(gateway.stream(request).next()).rejects.toMatchObject(misconfigured);
+    expect(received).toHaveLength(5);
   });
 
   it('is also one that redirects, because the key must not travel on', async () => {

@@ -279,10 +279,11 @@ export class ModelGateway {
 
   /**
    * Finds out whether a failure concerns the one request: then the API takes a probe, and the request is refused for good. A key without credit takes a
-   * probe, too, and is still refused. An answer that is too large concerns the one request, unless a probe shows that no model API is there.
+   * probe, too, and is still refused. An answer that is too large or unlike any of a model API keeps its class, unless a probe shows that no model API is
+   * there.
    */
   private async settled(failure: ModelFailure, deadline: Deadline): Promise<ModelFailure> {
-    if (failure instanceof ModelAnswerTooLarge) {
+    if (failure instanceof ModelAnswerTooLarge || (failure instanceof ModelUnavailable && failure.mayConcernRequest)) {
       const ofProbe = await this.probe(deadline);
       return ofProbe instanceof ModelMisconfigured ? ofProbe : failure;
     }

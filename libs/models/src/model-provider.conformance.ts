@@ -7,19 +7,30 @@ import { ModelFailure } from './model.errors.js';
 const refusals = {
   'is overloaded': 'model.unavailable',
   'drops the connection': 'model.unavailable',
-  'sends garbage': 'model.unavailable',
   'limits the rate': 'model.limited',
   'refuses the key': 'model.credential',
   'has no credit left': 'model.credential',
   'rejects the request': 'model.refused',
 } as const;
 
+/**
+ * Successes that no model API sends, or that its provider broke. A call is `model.unavailable` and says that a probe has to find out; a probe that is
+ * answered so has found no model API.
+ */
+const unlikeAnswers = [
+  'sends garbage',
+  'answers with nothing',
+  'answers with text',
+  'answers with other JSON',
+  'answers with a message',
+  'answers with a compressed body',
+] as const;
+
 /** Responses by which a server shows that it is no model API, with the code that each must be classified as. */
 const strangers = {
   'has no such path': 'model.misconfigured',
   redirects: 'model.misconfigured',
   'answers with a web page': 'model.misconfigured',
-  'answers with nothing': 'model.unavailable',
 } as const;
 
 /** Responses to a probe that show that the API is there and takes the key. */
@@ -29,9 +40,12 @@ const takenProbes = ['answers', 'rejects the request', 'limits the rate'] as con
 const failedProbes = {
   ...strangers,
   'answers without end': 'model.misconfigured',
+  ...(Object.fromEntries(unlikeAnswers.map((behaviour) => [behaviour, 'model.misconfigured'])) as Record<
+    (typeof unlikeAnswers)[number],
+    'model.misconfigured'
+  >),
   'is overloaded': 'model.unavailable',
   'drops the connection': 'model.unavailable',
-  'sends garbage': 'model.unavailable',
   'refuses the key': 'model.credential',
   'has no credit left': 'model.credential',
 } as const;
@@ -44,6 +58,7 @@ const failedLists = {
   redirects: 'model.misconfigured',
   'answers with a web page': 'model.misconfigured',
   'answers with nothing': 'model.unavailable',
+  'answers with text': 'model.unavailable',
   'answers without end': 'model.answerTooLarge',
   'is overloaded': 'model.unavailable',
   'drops the connection': 'model.unavailable',
@@ -69,6 +84,7 @@ export type StandInBehaviour =
   | 'stalls after a piece'
   | keyof typeof refusals
   | keyof typeof strangers
+  | (typeof unlikeAnswers)[number]
   | keyof typeof failedProbes
   | (typeof unlisted)[number]
   | keyof typeof breaks;
@@ -209,6 +225,18 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
         },
       );
 
+      test.each(Object.entries(strangers) as [keyof typeof strangers, string][])('classifies a server that %s', async (behaviour, code) => {
+        standIn.behave(behaviour);
+        expect((await failureOf(call())).code).toBe(code);
+        expect(standIn.calls).toBe(1);
+      });
+
+      test.each(unlikeAnswers)('leaves it to a probe whether a server that %s is a model API', async (behaviour) => {
+        standIn.behave(behaviour);
+        expect(await failureOf(call())).toMatchObject({ code: 'model.unavailable', mayConcernRequest: true });
+        expect(standIn.calls).toBe(1);
+      });
+
       test('passes on the wait that a rate limit asks for, and the id of the request', async () => {
         standIn.behave('limits the rate');
         expect(await failureOf(call())).toMatchObject({ retryAfterMs: standInPauseMs, providerRequestId: standInAnswer.requestId });
@@ -237,15 +265,6 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
         expect(standIn.calls).toBe(0);
       });
     });
-
-    test.each(Object.entries(strangers) as [keyof typeof strangers, string][])(
-      'complete classifies a server that %s',
-      async (behaviour, code) => {
-        standIn.behave(behaviour);
-        expect((await failureOf(complete())).code).toBe(code);
-        expect(standIn.calls).toBe(1);
-      },
-    );
 
     test.each(takenProbes)('a probe is one call, and is taken by a provider that %s', async (behaviour) => {
       standIn.behave(behaviour);

@@ -23,7 +23,10 @@ export abstract class ModelFailure extends DomainError {
   }
 }
 
-/** The provider could not be reached, failed, sent something unreadable, or did not respond by the deadline. Another try may succeed. */
+/**
+ * The provider could not be reached, failed, sent something unreadable, or did not respond by the deadline. Another try may succeed. With `mayConcernRequest`,
+ * the response is a success that no model API sends; a probe shows whether one is there.
+ */
 export class ModelUnavailable extends ModelFailure {
   readonly code = 'model.unavailable';
 }

@@ -24,8 +24,13 @@ export async function valuesIn(response: Response): Promise<Parsed[]> {
     return text.trimStart().startsWith('data:') ? eventsIn(text) : [parsed(text)];
   } catch (cause) {
     const reason = text.trim() === '' ? 'it is empty' : 'it is not JSON';
-    throw new ModelUnavailable(`The provider's answer could not be read: ${reason}`, { cause, providerRequestId });
+    throw unreadable(reason, { cause, providerRequestId });
   }
+}
+
+/** A success that no model API sends, or one that its provider broke: a probe shows which of them. */
+export function unreadable(reason: string, details: { cause?: unknown; providerRequestId: string | undefined }): ModelUnavailable {
+  return new ModelUnavailable(`The provider's answer could not be read: ${reason}`, { ...details, mayConcernRequest: true });
 }
 
 function parsed(text: string): Parsed {

@@ -13,7 +13,8 @@ export const mostStreamBytes = 64 * 1024 ** 2;
 export const mostErrorBytes = 64 * 1024;
 
 const page = /^\s*<(?:!doctype|html|\?xml)/i;
-const pageStartBytes = 200;
+/** Enough of a body to tell whether it is a web page. */
+export const pageStartBytes = 200;
 
 /** The failure of a request that a web page answers. */
 export function pageAnswers(providerRequestId: string | undefined): ModelMisconfigured {

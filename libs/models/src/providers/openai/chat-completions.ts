@@ -2,7 +2,7 @@ import type { OpenAI } from 'openai';
 import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
 import type { ModelRequest, ModelResponse, ModelStreamEvent, Usage } from '../../model-provider.js';
 import { ModelUnavailable } from '../../model.errors.js';
-import { bodyOf, contentText, parseExactly, textOf, tokensOf, valuesIn } from './answer-body.js';
+import { bodyOf, contentText, parseExactly, textOf, tokensOf, unreadable, valuesIn } from './answer-body.js';
 import type { Body, Parsed } from './answer-body.js';
 import { errorFrom, errorOf } from './error-body.js';
 import type { OpenAiApi, OpenAiClients } from './openai-api.js';
@@ -17,6 +17,7 @@ export function chatCompletions({ whole, streaming }: OpenAiClients): OpenAiApi 
       return answerOf(await valuesIn(response), request.model, response.headers.get('x-request-id'));
     },
     stream: (request, options) => streamed(streaming, request, options),
+    isAnswer: (value) => 'choices' in bodyOf(value),
   };
 }
 
@@ -28,6 +29,7 @@ async function* streamed(client: OpenAI, request: ModelRequest, options: OpenAI.
     const text = answer.add({ value: chunk, text: undefined });
     if (text !== '') yield { type: 'delta', text };
   }
+  if (!answer.hasChoice) throw streamCut(request_id, false);
   yield { type: 'end', response: answer.end() };
 }
 
@@ -35,8 +37,7 @@ async function* streamed(client: OpenAI, request: ModelRequest, options: OpenAI.
 function answerOf(values: readonly Parsed[], model: string, requestId: string | null): ModelResponse {
   const answer = new ChatAnswer(model, requestId);
   for (const value of values) answer.add(value);
-  if (!answer.hasChoice)
-    throw new ModelUnavailable('The provider answered without a choice', { providerRequestId: requestId ?? undefined });
+  if (!answer.hasChoice) throw unreadable('it has no choice', { providerRequestId: requestId ?? undefined });
   return answer.end();
 }
 
@@ -80,7 +81,7 @@ class ChatAnswer {
   }
 
   end(): ModelResponse {
-    if (this.isChunked && this.finishReason === undefined) throw streamCut(this.requestId);
+    if (this.isChunked && this.finishReason === undefined) throw streamCut(this.requestId, true);
     const reason = this.finishReason ?? 'stop';
     const providerRequestId = this.requestId ?? undefined;
     if (brokenReasons.has(reason)) throw new ModelUnavailable(`The provider ended the answer early: ${reason}`, { providerRequestId });

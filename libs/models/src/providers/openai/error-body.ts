@@ -9,6 +9,8 @@ export interface ErrorBody {
   readonly status?: number | undefined;
   /** True if the error says that the moderation of the provider objects to the input. */
   readonly isModeration: boolean;
+  /** True if the body does not say that it is an error: it has a member that could be a reason, and no answer. */
+  readonly isGuess?: boolean;
 }
 
 /** Reads the error in the text of a response with an error status. */
@@ -33,8 +35,9 @@ export function errorOf(value: unknown): ErrorBody | undefined {
   const { error } = body;
   if (typeof error === 'string' && error !== '') return errorFrom({ ...body, message: error });
   if (typeof error === 'object' && error !== null) return errorFrom(error);
-  const isError = body['object'] === 'error' || body['type'] === 'error' || !('choices' in body || 'output' in body);
-  return isError && (body['message'] ?? body['detail'] ?? body['errors']) !== undefined ? errorFrom(body) : undefined;
+  if ((body['message'] ?? body['detail'] ?? body['errors']) === undefined) return undefined;
+  if (body['object'] === 'error' || body['type'] === 'error') return errorFrom(body);
+  return 'choices' in body || 'output' in body ? undefined : { ...errorFrom(body), isGuess: true };
 }
 
 /** Reads the members of an error object. */

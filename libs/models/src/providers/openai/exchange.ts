@@ -5,6 +5,7 @@ export type ReceivedHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler[
 
 /** The part of a request that is the same for many. */
 export interface PreparedHead {
+  readonly method: Dispatcher.HttpMethod;
   readonly origin: string;
   readonly path: string;
   /** Names and values by turns. */
@@ -21,13 +22,13 @@ export interface ReceivedAnswer {
 }
 
 /**
- * Sends a POST and reads its answer. It uses undici's `dispatch`: `request` would make a stream of each body, which takes as long as the rest of the
+ * Sends a request and reads its answer. It uses undici's `dispatch`: `request` would make a stream of each body, which takes as long as the rest of the
  * exchange. The signal also ends an exchange that waits for its connection.
  * @throws the reason of the signal; the error of the connection
  */
-export function exchange(agent: Agent, head: PreparedHead, body: string, signal: AbortSignal): Promise<ReceivedAnswer> {
+export function exchange(agent: Agent, head: PreparedHead, body: string | undefined, signal: AbortSignal): Promise<ReceivedAnswer> {
   const reader = new AnswerReader(signal);
-  agent.dispatch({ origin: head.origin, path: head.path, method: 'POST', headers: head.headers, body }, reader);
+  agent.dispatch({ origin: head.origin, path: head.path, method: head.method, headers: head.headers, body: body ?? null }, reader);
   return reader.answer;
 }
 

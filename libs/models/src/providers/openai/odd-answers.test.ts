@@ -375,7 +375,7 @@ const errorStatuses: OddAnswer[] = [
 ];
 
 /** Something else than a model API answers at the address. */
-const wrongAddresses: OddAnswer[] = [
+const wrongAddresses: OddAnswer[] = (<Omit<OddAnswer, 'expected'>[]>[
   {
     who: 'OpenAI',
     status: 404,
@@ -397,7 +397,14 @@ const wrongAddresses: OddAnswer[] = [
   { who: 'a web page with status 200', status: 200, type: 'text/html', body: '<!doctype html><html><title>Welcome</title></html>' },
   { who: 'a web page over 8 MiB', status: 200, type: 'text/html', body: `<html>${'x'.repeat(mostHeldBytes)}` },
   { who: 'a file over 8 MiB for every request', status: 200, type: 'video/mp4', body: 'x'.repeat(mostHeldBytes + 1) },
-].map(({ status, ...answer }) => ({ ...answer, status, probe: status, expected: 'model.misconfigured' }));
+  { who: 'text for every request', status: 200, type: 'text/plain', body: 'thanks' },
+  { who: 'nothing for every request', status: 200, type: '', body: '' },
+  { who: 'an empty object for every request', status: 200, body: {} },
+  { who: 'a number for every request', status: 200, body: 1 },
+  { who: 'a message for every request', status: 200, body: { message: 'received' } },
+  { who: 'half an object for every request', status: 200, body: '{"id":' },
+  { who: 'a compressed text for every request', status: 200, headers: { 'content-encoding': 'gzip' }, body: gzipSync('thanks') },
+]).map(({ status = 200, ...answer }) => ({ ...answer, status, probe: status, expected: 'model.misconfigured' }));
 
 let server: Server;
 let baseUrl: string;

@@ -12,5 +12,7 @@ export interface OpenAiApi {
   /** The path of its requests, below the base address. */
   readonly path: string;
   complete(request: ModelRequest, options: OpenAI.RequestOptions): Promise<ModelResponse>;
+  /** True if the JSON of a success is an answer of this API, whatever it lacks. */
+  isAnswer(value: unknown): boolean;
   stream(request: ModelRequest, options: OpenAI.RequestOptions): AsyncIterable<ModelStreamEvent>;
 }

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import { modelProviderConformance, standInAnswer, standInPauseMs } from '../../model-provider.conformance.js';
 import type { ProviderStandIn, StandInBehaviour } from '../../model-provider.conformance.js';
 import { OpenAiProvider } from './openai.provider.js';
@@ -123,6 +124,10 @@ function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, as
     redirects: () => to.writeHead(302, { location: '/login' }).end(),
     'answers with a web page': () => to.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Welcome</title>'),
     'answers with nothing': () => to.writeHead(200).end(),
+    'answers with text': () => to.writeHead(200, { 'content-type': 'text/plain' }).end('thanks'),
+    'answers with other JSON': () => sendJson(to, 200, {}),
+    'answers with a message': () => sendJson(to, 200, { message: 'received' }),
+    'answers with a compressed body': () => to.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{}')),
     'answers without end': () =>
       Readable.from(endless())
         .on('error', () => undefined)

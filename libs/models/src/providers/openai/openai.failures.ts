@@ -8,6 +8,7 @@ import {
   ModelRefused,
   ModelUnavailable,
 } from '../../model.errors.js';
+import { unreadable } from './answer-body.js';
 import { errorFrom } from './error-body.js';
 import type { ErrorBody } from './error-body.js';
 
@@ -71,7 +72,7 @@ export function failureOfCall(error: unknown, nowMs: number): ModelFailure {
     if (error.status === undefined) return failureOfBody(body, 'The provider broke the stream off', { cause: error, providerRequestId });
     return failureOfStatus(error.status, body, { cause: error, providerRequestId, retryAfterMs: retryAfterOf(error.headers, nowMs) });
   }
-  return new ModelUnavailable(`The provider's answer could not be read: ${rootMessage(error)}`, { cause: error });
+  return unreadable(rootMessage(error), { cause: error, providerRequestId: undefined });
 }
 
 /** An error in the body of a response with status 200. */
@@ -79,9 +80,10 @@ export function failureInBody(body: ErrorBody, providerRequestId: string | undef
   return failureOfBody(body, 'The provider answered 200 with an error', { providerRequestId });
 }
 
-/** The stream closed before the response was complete. */
-export function streamCut(providerRequestId: string | null): ModelUnavailable {
-  return new ModelUnavailable('The stream ended before the response was complete', { providerRequestId: providerRequestId ?? undefined });
+/** The stream closed before the response was complete. @param hasBegun whether any event of the API came */
+export function streamCut(providerRequestId: string | null, hasBegun: boolean): ModelUnavailable {
+  const details = { providerRequestId: providerRequestId ?? undefined, mayConcernRequest: !hasBegun };
+  return new ModelUnavailable('The stream ended before the response was complete', details);
 }
 
 /** An error without a status of its own. One that says nothing known is taken as transient, because the request itself had been accepted. */
@@ -93,7 +95,7 @@ function failureOfBody(body: ErrorBody, what: string, details: FailureDetails): 
   if (isOf(addressCodes, body) || addressWords.test(body.message)) return new ModelMisconfigured(message, details);
   if (isOf(passingCodes, body)) return new ModelUnavailable(message, details);
   const isFinal = isModeration(body) || isOf(refusedCodes, body) || isOf(modelCodes, body);
-  return isFinal ? new ModelRefused(message, details) : new ModelUnavailable(message, details);
+  return isFinal ? new ModelRefused(message, details) : new ModelUnavailable(message, { ...details, mayConcernRequest: body.isGuess });
 }
 
 function failureOfStatus(status: number, body: ErrorBody, details: FailureDetails): ModelFailure {

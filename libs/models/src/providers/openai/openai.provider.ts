@@ -4,7 +4,7 @@ import { wallTimeMs } from '#libs/time';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent, ProviderCallOptions } from '../../model-provider.js';
 import { ModelAnswerTooLarge, ModelLimited, ModelMisconfigured, ModelRefused, ModelUnavailable } from '../../model.errors.js';
 import type { ModelFailure } from '../../model.errors.js';
-import { valuesIn } from './answer-body.js';
+import { unreadable, valuesIn } from './answer-body.js';
 import { chatCompletions } from './chat-completions.js';
 import { errorOf } from './error-body.js';
 import { modelNamesIn } from './model-list.js';
@@ -84,11 +84,12 @@ export class OpenAiProvider implements ModelProvider {
       );
       const error = errorOf(answer?.value);
       if (error !== undefined) throw failureInBody(error, undefined);
+      if (!this.format.isAnswer(answer?.value)) throw unreadable('it is no answer of the API', { providerRequestId: undefined });
     } catch (error) {
       signal.throwIfAborted();
       const failure = failureOfCall(error, this.now());
       if (showsThatApiIsThere(failure, error)) return;
-      if (failure instanceof ModelAnswerTooLarge) {
+      if (failure instanceof ModelAnswerTooLarge || (failure instanceof ModelUnavailable && failure.mayConcernRequest)) {
         const { message, providerRequestId, cause } = failure;
         throw new ModelMisconfigured(`No model API answers an empty request so: ${message}`, { providerRequestId, cause });
       }

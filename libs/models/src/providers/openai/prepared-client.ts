@@ -9,7 +9,7 @@ type BuiltRequest = Awaited<ReturnType<OpenAI['buildRequest']>>;
 
 /**
  * The SDK's client for requests that are answered whole. The SDK makes the address and the headers anew for every request, and gives each a timer and a
- * signal; that takes more than half of a call's CPU. Here they are made once for each path and timeout, by the SDK, and only the caller's signal ends a
+ * signal; that takes more than half of a call's CPU. Here they are made once for each method, path and timeout, by the SDK, and only the caller's signal ends a
  * request. All requests have the key of the client, and no header or query of their own.
  * It overrides the two methods with which the SDK lets a subclass build and send requests.
  */
@@ -28,20 +28,21 @@ export class PreparedClient extends OpenAI {
   }
 
   override async buildRequest(...[options, retry]: Arguments): Promise<BuiltRequest> {
-    const key = `${options.timeout} ${options.path}`;
+    const key = `${options.method} ${options.timeout} ${options.path}`;
     let built = this.built.get(key);
     if (built === undefined) {
-      built = await this.plain.buildRequest({ ...options, body: {} }, retry);
+      built = await this.plain.buildRequest(options.body === undefined ? options : { ...options, body: {} }, retry);
       this.built.set(key, built);
-      this.heads.set(built.req.headers, this.transport.headOf(built.url, built.req.headers));
+      this.heads.set(built.req.headers, this.transport.headOf(options.method.toUpperCase(), built.url, built.req.headers));
     }
     const { method, headers } = built.req;
-    const req = { method, headers, body: JSON.stringify(options.body), signal: options.signal ?? null };
+    const body = options.body === undefined ? null : JSON.stringify(options.body);
+    const req = { method, headers, body, signal: options.signal ?? null };
     return { req, url: built.url, timeout: built.timeout };
   }
 
   override async fetchWithTimeout(...[, init]: Parameters<OpenAI['fetchWithTimeout']>): Promise<Response> {
     const { headers, body, signal } = init as BuiltRequest['req'];
-    return this.transport.post(this.heads.get(headers)!, body as string, signal!);
+    return this.transport.send(this.heads.get(headers)!, (body as string | null) ?? undefined, signal!);
   }
 }

@@ -1,8 +1,7 @@
 import type { OpenAI } from 'openai';
 import type { ResponseCreateParamsNonStreaming } from 'openai/resources/responses/responses';
 import type { ModelRequest, ModelResponse, ModelStreamEvent } from '../../model-provider.js';
-import { ModelUnavailable } from '../../model.errors.js';
-import { bodyOf, contentText, parseExactly, textOf, tokensOf, valuesIn } from './answer-body.js';
+import { bodyOf, contentText, parseExactly, textOf, tokensOf, unreadable, valuesIn } from './answer-body.js';
 import type { Body, Parsed } from './answer-body.js';
 import { errorOf } from './error-body.js';
 import type { OpenAiApi, OpenAiClients } from './openai-api.js';
@@ -16,10 +15,11 @@ export function responses({ whole, streaming }: OpenAiClients): OpenAiApi {
       const response = await whole.responses.create(requestBody(request), options).asResponse();
       const requestId = response.headers.get('x-request-id');
       const answer = wholeIn(await valuesIn(response));
-      if (answer === undefined) throw streamCut(requestId);
+      if (answer === undefined) throw streamCut(requestId, false);
       return answerOf(answer.value, request.model, requestId, () => answer.exactly());
     },
     stream: (request, options) => streamed(streaming, request, options),
+    isAnswer: (value) => 'output' in bodyOf(value) || bodyOf(endIn(value))['output'] !== undefined,
   };
 }
 
@@ -27,15 +27,17 @@ async function* streamed(client: OpenAI, request: ModelRequest, options: OpenAI.
   const { data: events, request_id } = await client.responses.create({ ...requestBody(request), stream: true }, options).withResponse();
   let text = '';
   let ended: unknown;
+  let hasBegun = false;
   for await (const event of events) {
     ended = endIn(event) ?? ended;
+    hasBegun ||= textOf(bodyOf(event)['type'])?.startsWith('response.') === true;
     if (event.type !== 'response.output_text.delta') continue;
     const delta = textOf(event.delta);
     if (delta === undefined) continue;
     text += delta;
     yield { type: 'delta', text: delta };
   }
-  if (ended === undefined) throw streamCut(request_id);
+  if (ended === undefined) throw streamCut(request_id, hasBegun);
   yield { type: 'end', response: { ...answerOf(ended, request.model, request_id), text } };
 }
 
@@ -73,7 +75,7 @@ function answerOf(value: unknown, model: string, requestId: string | null, exact
   const body = bodyOf(value);
   const error = errorOf(value);
   if (error !== undefined) throw failureInBody(error, providerRequestId);
-  if (!Array.isArray(body['output'])) throw new ModelUnavailable('The provider answered without an output', { providerRequestId });
+  if (!Array.isArray(body['output'])) throw unreadable('it has no output', { providerRequestId });
   const stop = bodyOf(body['incomplete_details'])['reason'];
   const refusal = refusalIn(body) ?? (stop === 'content_filter' ? 'the content filter stopped it' : undefined);
   return {

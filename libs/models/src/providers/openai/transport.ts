@@ -2,8 +2,9 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
-import { ModelUnavailable } from '../../model.errors.js';
-import { cutOff, limitedEvents, readBody, startOf } from './body-limits.js';
+import type { ModelUnavailable } from '../../model.errors.js';
+import { unreadable } from './answer-body.js';
+import { cutOff, isPage, limitedEvents, pageAnswers, pageStartBytes, readBody, startOf } from './body-limits.js';
 import { errorIn } from './error-body.js';
 import { encodingOf, exchange } from './exchange.js';
 import type { PreparedHead } from './exchange.js';
@@ -20,17 +21,22 @@ export class Transport {
 
   constructor(private readonly apiKey: string) {}
 
-  /** Makes the part that all requests to this address with these headers share. */
-  headOf(url: string, headers: Headers): PreparedHead {
+  /** Makes the part that all requests to this address with this method and these headers share. */
+  headOf(method: string, url: string, headers: Headers): PreparedHead {
     const { origin, pathname, search } = new URL(url);
-    return { origin, path: pathname + search, headers: Object.entries(sentHeaders(headers)).flat() };
+    return {
+      method,
+      origin,
+      path: pathname + search,
+      headers: Object.entries(sentHeaders(headers)).flat(),
+    };
   }
 
   /**
    * Sends a request and reads the answer whole, also if it is an event stream.
    * @throws ModelFailure for a body of a success that is not read: it is too large, or compressed
    */
-  async post(head: PreparedHead, body: string, signal: AbortSignal): Promise<Response> {
+  async send(head: PreparedHead, body: string | undefined, signal: AbortSignal): Promise<Response> {
     const { status, headers, bytes, isWhole } = await exchange(this.agent, head, body, signal);
     const encoding = encodingOf(headers);
     if (status >= 300) {
@@ -76,6 +82,7 @@ export class Transport {
       return (Readable.toWeb(body) as ReadableStream<Uint8Array>).pipeThrough(limitedEvents(providerRequestId));
     }
     const content = await readBody(body, providerRequestId);
+    if (isPage(content.toString('utf8', 0, pageStartBytes))) throw pageAnswers(providerRequestId);
     return content.length === 0 ? null : content;
   }
 
@@ -97,8 +104,7 @@ export class Transport {
 const compressedError = 'a compressed body';
 
 function compressed(encoding: string, providerRequestId: string | undefined): ModelUnavailable {
-  const message = `The provider's answer could not be read: it is compressed (${encoding.slice(0, 50)}), which was not asked for`;
-  return new ModelUnavailable(message, { providerRequestId });
+  return unreadable(`it is compressed (${encoding.slice(0, 50)}), which was not asked for`, { providerRequestId });
 }
 
 function rejectionOn(signal: AbortSignal): Promise<never> {
