@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EventRecorded, topics } from '#libs/contracts';
@@ -110,6 +112,25 @@ describe('apply', () => {
     });
   });
 });
+
+/** A server that records the `authorization` of each request, and of each upgrade. By default it answers 404. Ends with the test. */
+async function recordingServer(
+  respond: (response: ServerResponse) => void = (response) => response.writeHead(404).end(),
+): Promise<{ url: string; authorizations: (string | undefined)[] }> {
+  const authorizations: (string | undefined)[] = [];
+  const recording = createServer(({ headers }, response) => {
+    authorizations.push(headers.authorization);
+    respond(response);
+  })
+    .on('upgrade', ({ headers }: IncomingMessage, socket: Duplex) => {
+      authorizations.push(headers.authorization);
+      socket.destroy();
+    })
+    .listen(0, '127.0.0.1');
+  onTestFinished(() => void recording.close());
+  await once(recording, 'listening');
+  return { url: `http://127.0.0.1:${(recording.address() as AddressInfo).port}`, authorizations };
+}
 
 /** The address of a server before ours, at which somebody else applies a file right before a change. Ends with the test. */
 async function whereSomebodyApplies(theirs: string): Promise<string> {
@@ -583,6 +604,70 @@ describe('the connection', () => {
     expect(out.replaceAll(/\s+/g, ' ')).toContain(
       'else MILLRACE_URL; else, with the key, from .millrace/credentials.json; else http://127.0.0.1:8080',
     );
+  });
+
+  test('the keys of the credentials file go to the address of the file only, whatever names another one', async () => {
+    mkdirSync(join(directory, '.millrace'));
+    const [home, elsewhere] = [await recordingServer(), await recordingServer()];
+    file('.millrace/credentials.json', JSON.stringify({ url: home.url, tenant, apiKey: 'mr_x', operatorKey: 'the-operator' }));
+    const name = join(directory, 'event.json');
+    file('event.json', '{}');
+    for (const command of [
+      ['events', 'list'],
+      ['events', 'tail'],
+      ['events', 'send', '-f', name],
+    ]) {
+      const byOption = await millrace(['--url', elsewhere.url, ...command], { environment: {} });
+      expect(byOption).toMatchObject({
+        code: 2,
+        notes: `The keys in .millrace/credentials.json are for ${home.url}, and are not sent to ${elsewhere.url}, which --url names: give a key for ${elsewhere.url} by --key or MILLRACE_API_KEY`,
+      });
+      const byVariable = await millrace(command, { environment: { MILLRACE_URL: elsewhere.url } });
+      expect(byVariable).toMatchObject({ code: 2, notes: expect.stringContaining('which MILLRACE_URL names') as string });
+    }
+    expect(elsewhere.authorizations).toEqual([]);
+    await millrace(['--url', `${home.url}/`, 'events', 'list'], { environment: {} });
+    expect(home.authorizations).toEqual(['Bearer the-operator']);
+    await millrace(['--url', elsewhere.url, '--key', 'given', 'events', 'list'], { environment: {} });
+    expect(elsewhere.authorizations).toEqual(['Bearer given']);
+  });
+
+  test('a redirect is not followed: documents and keys go only where the operator said', async () => {
+    const target = await recordingServer();
+    const redirecting = await recordingServer((response) => response.writeHead(307, { location: `${target.url}/graphql` }).end());
+    const name = join(directory, 'event.json');
+    file('event.json', '{}');
+    for (const command of [
+      ['apply', '-f', file('all.yaml', documents())],
+      ['events', 'tail'],
+      ['events', 'send', '-f', name],
+    ]) {
+      expect(await millrace(['--url', redirecting.url, ...command])).toMatchObject({
+        code: 2,
+        notes: expect.stringMatching(/ answered with a redirect to .* give that address by --url$/) as string,
+      });
+    }
+    expect(target.authorizations).toEqual([]);
+  });
+
+  test('an https address where plain HTTP is spoken is told so', async () => {
+    expect(await millrace(['--url', server.url.replace('http', 'https'), 'events', 'list'])).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining(`there is no TLS at this address; ${server.url} may be meant`) as string,
+    });
+  });
+
+  test('an address with parts that would be ignored is refused, without repeating a password', async () => {
+    for (const [given, reason] of [
+      [`${server.url}/foo`, "without a path: Millrace is at the root of its address. Leave out '/foo'"],
+      [`${server.url}/?a=b`, "Leave out '/?a=b'"],
+      [`${server.url.replace('//', '//me:hunter2@')}`, 'without a user or password'],
+      ['127.0.0.1:8080', "--url must be an address such as http://127.0.0.1:8080; it is '127.0.0.1:8080'"],
+    ] as const) {
+      const { code, notes } = await millrace(['--url', given, 'events', 'list']);
+      expect([code, notes]).toEqual([2, expect.stringContaining(reason)]);
+      expect(notes).not.toContain('hunter2');
+    }
   });
 
   test('a command line that cannot be read ends with 2, and --help with 0', async () => {

@@ -46,7 +46,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
   const program = new Command('millrace')
     .description('Makes Millrace what your files say, and shows what happens in it.')
     .option('--url <address>', `where Millrace is; else MILLRACE_URL; else, with the key, from ${credentialsFile}; else ${defaultUrl}`)
-    .option('--key <key>', `API key, or the operator’s; else MILLRACE_API_KEY; else from ${credentialsFile}`)
+    .option('--key <key>', `API key, or the operator’s; else MILLRACE_API_KEY; else from ${credentialsFile}, for the address in it only`)
     .option('--tenant <name>', 'the tenant to act in, with the operator’s key; else MILLRACE_TENANT')
     .option('--json', 'print each result as one line of JSON', false)
     .addHelpText(

@@ -36,7 +36,7 @@ interface Given {
 
 /**
  * Options take precedence over the environment, and both over the credentials file of the directory. The file is read only where no key is given: a
- * key that was given is never sent to an address that some folder names.
+ * key that was given is never sent to an address that some folder names. The keys of the file are sent to the address of the file only.
  * @param door `query` takes the operator's key, `events` takes only keys of tenants
  * @throws CliFailure if there is no key, or a value cannot be used
  */
@@ -49,7 +49,8 @@ export function connectionOf(
     if (value === '' && from !== variable) throw new CliFailure(`${from} is empty`, 'unusable');
     return value === undefined || value === '' ? undefined : { value, from };
   };
-  const url = given('url', 'MILLRACE_URL')?.value;
+  const givenUrl = given('url', 'MILLRACE_URL');
+  const url = givenUrl === undefined ? undefined : addressIn(givenUrl);
   const key = given('key', 'MILLRACE_API_KEY');
   const tenant = given('tenant', 'MILLRACE_TENANT');
   if (key !== undefined) return checked({ url: url ?? defaultUrl, key, tenant });
@@ -58,17 +59,38 @@ export function connectionOf(
   if (file === undefined) {
     throw new CliFailure(`No API key: give --key, set MILLRACE_API_KEY, or run this where ${path} is (npm start writes it)`, 'unusable');
   }
+  const fileUrl = addressIn({ value: file.url, from: `url in ${path}` });
+  if (url !== undefined && url !== fileUrl) {
+    const remedy = `give a key for ${url} by --key or MILLRACE_API_KEY`;
+    throw new CliFailure(
+      `The keys in ${path} are for ${fileUrl}, and are not sent to ${url}, which ${givenUrl!.from} names: ${remedy}`,
+      'unusable',
+    );
+  }
   return checked({
-    url: url ?? file.url,
+    url: fileUrl,
     key: { value: door === 'query' ? (file.operatorKey ?? file.apiKey) : file.apiKey, from: path },
     tenant: tenant ?? { value: file.tenant, from: path },
   });
 }
 
+/** The origin that an address names. Refuses parts that would be ignored, without repeating a password. @throws CliFailure */
+function addressIn({ value, from }: Given): string {
+  const form = 'an address such as http://127.0.0.1:8080';
+  if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) throw new CliFailure(`${from} must be ${form}; it is '${value}'`, 'unusable');
+  const { origin, username, password, pathname, search, hash } = new URL(value);
+  if (username !== '' || password !== '') throw new CliFailure(`${from} must be ${form}, without a user or password`, 'unusable');
+  const beyond = pathname.slice(1) + search + hash;
+  if (beyond !== '')
+    throw new CliFailure(
+      `${from} must be ${form}, without a path: Millrace is at the root of its address. Leave out '/${beyond}'`,
+      'unusable',
+    );
+  return origin;
+}
+
 /** Refuses values that cannot be sent, without repeating the key. */
 function checked({ url, key, tenant }: { url: string; key: Given; tenant: Given | undefined }): Connection {
-  if (!/^https?:/.test(url) || !URL.canParse(url))
-    throw new CliFailure(`The address must start with http:// or https://; it is '${url}'`, 'unusable');
   if (!/^[\u0021-\u007e]+$/.test(key.value)) {
     throw new CliFailure(`The key from ${key.from} has spaces, line breaks or other characters that no key has`, 'unusable');
   }

@@ -38,16 +38,19 @@ export async function post(
   path: string,
   { headers, body }: { headers: Record<string, string>; body: string },
 ): Promise<Response> {
-  try {
-    return await fetch(new URL(path, connection.url), {
-      method: 'POST',
-      headers: { ...credentialHeaders(connection), ...headers },
-      body,
-      signal: timeoutSignal(timeoutMs),
-    });
-  } catch (error) {
-    throw new CliFailure(`Millrace does not answer at ${connection.url}: ${networkReason(error)}`, 'unusable');
-  }
+  const response = await fetch(new URL(path, connection.url), {
+    method: 'POST',
+    headers: { ...credentialHeaders(connection), ...headers },
+    body,
+    redirect: 'manual', // the key, and the secrets in documents, go only where the operator said
+    signal: timeoutSignal(timeoutMs),
+  }).catch((error: unknown) => {
+    throw new CliFailure(`Millrace does not answer at ${connection.url}: ${networkReason(error, connection.url)}`, 'unusable');
+  });
+  const location = response.headers.get('location');
+  if (response.status < 300 || response.status > 399 || location === null) return response;
+  const remedy = 'nothing was sent there. If Millrace is there, give that address by --url';
+  throw new CliFailure(`${connection.url} answered with a redirect to ${location}, and ${remedy}`, 'unusable');
 }
 
 async function responseOf<Data>({ url }: Connection, response: Response): Promise<GraphQLResponse<Data>> {
@@ -63,7 +66,10 @@ async function responseOf<Data>({ url }: Connection, response: Response): Promis
   );
 }
 
-function networkReason(error: unknown): string {
-  const { cause, message } = error as Error;
+function networkReason(error: unknown, url: string): string {
+  const { name, cause, message } = error as Error;
+  if (name === 'TimeoutError') return `no response within ${timeoutMs / 1_000} s`;
+  const { code } = (cause ?? {}) as { code?: string };
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return `there is no TLS at this address; ${url.replace('https', 'http')} may be meant`;
   return cause instanceof Error && cause.message !== '' ? cause.message : message;
 }
