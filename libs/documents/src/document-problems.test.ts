@@ -83,6 +83,39 @@ test('JSON Schemas are compiled', async () => {
   ]);
 });
 
+test('what is wrong within a JSON Schema is told by its path, with the values that are allowed', async () => {
+  const types = '["array","boolean","integer","null","number","object","string"]';
+  for (const [output, reason] of [
+    [{ type: 'objekt' }, `type must be one of ${types}, or must be array`],
+    [{ properties: { 'a/b': { type: 'strin' } } }, `properties.a/b.type must be one of ${types}, or must be array`],
+    [{ required: 'name' }, 'required must be array'],
+    [{ $schema: 'http://json-schema.org/draft-07/schema', minLength: -1 }, 'minLength must be >= 0'],
+  ] as const) {
+    expect(await problemsOf(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([
+      `spec.steps.0.infer.output: is not a usable JSON Schema: ${reason}`,
+    ]);
+  }
+});
+
+test('a header that cannot be set is told why', async () => {
+  const headers = { host: 'x', 'Content-Length': '1', 'bad header': 'x', 'x-good': 'x' };
+  const own = 'is a header that Millrace sets itself, or that belongs to the connection: leave it out';
+  expect(await problemsOf(destinationWith({ headers }))).toEqual([
+    `spec.headers.host: ${own}`,
+    `spec.headers.Content-Length: ${own}`,
+    'spec.headers.bad header: is no name for a header: it must be letters, digits and dashes',
+  ]);
+});
+
+test('of several bounds that a number exceeds, the narrowest is told', async () => {
+  const limits = { limit: { concurrency: 1e99, perSecond: 1e99 }, timeoutMs: -1e99 };
+  expect((await problemsOf(destinationWith(limits))).map((line) => line.split(':')[0])).toEqual([
+    'spec.timeoutMs',
+    'spec.limit.concurrency',
+    'spec.limit.perSecond',
+  ]);
+});
+
 test('a secret that its scheme cannot use is refused without being repeated', async () => {
   const spec = { kind: 'http', url: 'https://a.example/hook', secret: { value: 'whsec_!!' } };
   expect(await problemsOf({ ...head, kind: 'Destination', spec })).toEqual(['spec.secret: the secret is not whsec_ followed by base64']);

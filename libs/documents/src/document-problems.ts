@@ -16,9 +16,18 @@ const maxProblems = 100;
 export function readDocument(input: unknown): { document: Document } | { problems: DocumentProblem[] } {
   const { data, error } = documentSchema.safeParse(input, { error: wordsFor });
   if (error === undefined) return { document: data };
-  const problems = error.issues.flatMap(problemsOf);
+  const problems = error.issues
+    .filter((issue, at, all) => !isWider(issue, all[at - 1]) && !isWider(issue, all[at + 1]))
+    .flatMap(problemsOf);
   const more = problems.length - maxProblems;
   return { problems: more <= 0 ? problems : [...problems.slice(0, maxProblems), { path: [], message: `has ${more} more problems` }] };
+}
+
+/** True if the neighbouring issue is of the same number and a narrower bound: 1e99 is also beyond the whole numbers that a double keeps. */
+function isWider(issue: z.core.$ZodIssue, neighbour: z.core.$ZodIssue | undefined): boolean {
+  if (neighbour === undefined || neighbour.path.join('.') !== issue.path.join('.')) return false;
+  if (issue.code === 'too_big') return neighbour.code === 'too_big' && neighbour.maximum < issue.maximum;
+  return issue.code === 'too_small' && neighbour.code === 'too_small' && neighbour.minimum > issue.minimum;
 }
 
 const things: Record<string, string> = {
@@ -52,6 +61,7 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a field that belongs here' }));
+  if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     // An option of another type than the value tells the author nothing.
     const fitting = issue.errors.filter((errors) => !errors.some(({ code, path: at }) => code === 'invalid_type' && at.length === 0));

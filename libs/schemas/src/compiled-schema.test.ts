@@ -25,7 +25,7 @@ test('whether a schema can be used is found out without holding the thread, howe
   await requireCompilable(dear, { owner: 'acme' });
   const broken = { allOf: [...dear.items.anyOf, { type: 'strnig' }] };
   await expect(requireCompilable(broken)).rejects.toBeInstanceOf(SchemaInvalid);
-  await expect(requireCompilable(broken)).rejects.toThrow(/schema is invalid: .*allOf\/60\/type/);
+  await expect(requireCompilable(broken)).rejects.toThrow(/^allOf\.60\.type must be one of /);
   await expect(requireCompilable({ $ref: '#' })).rejects.toThrow('leads back to itself');
   await expect(requireCompilable({ type: 'strnig' })).rejects.toBeInstanceOf(SchemaInvalid);
 });

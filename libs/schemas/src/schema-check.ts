@@ -160,7 +160,7 @@ function validatorOf(given: object): ValidateFunction {
   try {
     const schema = asDoubles(given) as object;
     const draft = draftOf(schema);
-    void draft.meta.validateSchema(schema, true); // throws
+    if (draft.meta.validateSchema(schema) !== true) throw new Error(mistakeIn(draft.meta.errors ?? []));
     // Each schema has its own Ajv instance: two versions of a document repeat their `$id`s, which one instance refuses.
     return ajvFor(draft.Validator)
       .addKeyword(cost)
@@ -169,6 +169,21 @@ function validatorOf(given: object): ValidateFunction {
     const reason = error instanceof RangeError ? 'is nested too deep' : (error as Error).message;
     throw new SchemaRefused(reason, { cause: error });
   }
+}
+
+/** Keywords of the schemas of drafts that only repeat what the problems within them say. */
+const combining = new Set(['anyOf', 'allOf', '$ref', '$dynamicRef', 'if']);
+
+/** Describes the first place of a schema that does not fit its draft, such as `properties.total.type must be one of […]`. */
+function mistakeIn(problems: readonly ErrorObject[]): string {
+  const told = problems.filter(({ keyword }) => !combining.has(keyword));
+  const place = (told[0] ?? problems[0])?.instancePath ?? '';
+  const reasons = told.filter(({ instancePath }) => instancePath === place).map(reasonOf);
+  const path = place
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  return [path.length === 0 ? 'it' : path.join('.'), [...new Set(reasons)].join(', or ')].join(' ');
 }
 
 /** A draft of JSON Schema. */
@@ -216,10 +231,13 @@ function describe(error: ErrorObject): string {
   return line.length > lineLimit ? `${line.slice(0, lineLimit)}…` : line;
 }
 
-function lineOf({ instancePath, message, keyword, params }: ErrorObject): string {
-  const path = instancePath === '' ? 'the answer' : instancePath;
-  if (keyword === 'enum') return `${path} must be one of ${JSON.stringify(params['allowedValues'])}`;
-  if (keyword === 'const') return `${path} must be ${JSON.stringify(params['allowedValue'])}`;
-  if (keyword === 'additionalProperties') return `${path} must have no other properties than the schema names`;
-  return `${path} ${message ?? `fails ${keyword}`}`;
+function lineOf(error: ErrorObject): string {
+  return `${error.instancePath === '' ? 'the answer' : error.instancePath} ${reasonOf(error)}`;
+}
+
+function reasonOf({ message, keyword, params }: ErrorObject): string {
+  if (keyword === 'enum') return `must be one of ${JSON.stringify(params['allowedValues'])}`;
+  if (keyword === 'const') return `must be ${JSON.stringify(params['allowedValue'])}`;
+  if (keyword === 'additionalProperties') return 'must have no other properties than the schema names';
+  return message ?? `fails ${keyword}`;
 }

@@ -8,8 +8,8 @@ const ownHeaders =
 
 const headerName = z
   .string()
-  .regex(/^[A-Za-z0-9-]+$/, 'must be letters, digits and dashes')
-  .refine((header) => !ownHeaders.test(header), 'is a header that Millrace sets itself');
+  .regex(/^[A-Za-z0-9-]+$/, 'is no name for a header: it must be letters, digits and dashes')
+  .refine((header) => !ownHeaders.test(header), 'is a header that Millrace sets itself, or that belongs to the connection: leave it out');
 
 export const httpDestination = z.strictObject({
   kind: z.literal('http').describe('A signed POST (Standard Webhooks).'),
