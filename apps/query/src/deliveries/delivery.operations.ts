@@ -40,7 +40,11 @@ export const delivery = entity(
     step: z.string().describe('The `deliver` step of the flow.'),
     generation: z.int().describe('The generation of its run: 0 for the first.'),
     payload: json.describe('What is sent.'),
-    attemptCount: z.int().describe('How many attempts ended so far, those before a redelivery included.'),
+    attemptCount: z
+      .int()
+      .describe(
+        'How many attempts ended so far, those before a redelivery included. One that found the destination disabled counts, although nothing was sent.',
+      ),
     nextAttemptAt: timestamp
       .nullable()
       .describe('When the next attempt is due; null if none is due: it waits behind another delivery of its queue, or it is settled.'),
