@@ -20,6 +20,7 @@ export type { Failure, FailureCode, Outcome } from './errors.js';
 export { failureReason, messageOf } from './failure-reason.js';
 export type { FailureReason } from './failure-reason.js';
 export { typeMatcher } from './type-pattern.js';
+export { eventStates } from './event-states.js';
 export { scopes } from './scopes.js';
 export type { Scope } from './scopes.js';
 export { eventTopics, topics } from './topics.js';
@@ -31,6 +32,7 @@ export { bodyFormat, eventData, parseBody } from './records/event-data.js';
 export { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 export type { PlannedDelivery } from './records/outcomes.js';
 export { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
+export { deliveryStates } from './records/deliveries.js';
 export type { DeliveryState } from './records/deliveries.js';
 export {
   EnableDestination,
@@ -55,6 +57,7 @@ export {
   documentKinds,
   mapSecrets,
   marksOf,
+  mostDocumentsAtOnce,
   referencesOf,
   tenantOf,
 } from './documents/document.js';

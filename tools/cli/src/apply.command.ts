@@ -1,8 +1,10 @@
+import { mostDocumentsAtOnce } from '#libs/contracts';
 import type { Connection } from './connection.js';
 import { changeFields, textOf } from './document.changes.js';
 import type { ReportedChange } from './document.changes.js';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
+import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
@@ -24,7 +26,9 @@ export async function apply(
   output: Output,
 ): Promise<void> {
   const documents = readDocuments(files);
+  refuseMany(documents.length, '--file has', 'changes', 'Apply parts of the files one after the other, first what others name');
   const surplus = prune ? surplusOf(await currentDocuments(connection), documents) : [];
+  refuseMany(surplus.length, '--prune would remove', 'removes', 'Delete some with millrace delete before');
   const removals = { remove: surplus.map(({ kind, name }) => ({ kind, name })) };
   const { changes: planned, warnings } = await send(connection, documents, {
     ...removals,
@@ -38,6 +42,12 @@ export async function apply(
   if (dryRun) return output.note(`${sumOf([changing, 'would change'], [surplus.length, 'would be removed'])}.`);
   await send(connection, documents, { ...removals, expectedVersions: planned.map(versionBefore), dryRun: false });
   output.note(`${sumOf([changing, 'changed'], [surplus.length, 'removed'])}.`);
+}
+
+/** One apply is one transaction. @throws CliFailure if that has too many documents */
+function refuseMany(documents: number, what: string, does: string, remedy: string): void {
+  if (documents <= mostDocumentsAtOnce) return;
+  throw new CliFailure(`${what} ${documents} documents, and one apply ${does} at most ${mostDocumentsAtOnce}. ${remedy}`, 'unusable');
 }
 
 async function send(

@@ -6,6 +6,7 @@ import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
 import type { Refusal } from './refusal.js';
+import { requireTenant } from './tenants.command.js';
 
 /** The options of `replay` and `redeliver`. */
 export interface BulkOptions {
@@ -83,6 +84,7 @@ async function carryOut(
   const { bulk } = await ask<{ bulk: Ordered | Refusal }>(connection, mutation, { input });
   const { matched, operationId } = accepted(connection, bulk);
   const found = `${matched.exact ? '' : 'at least '}${matched.value} ${matched.value === 1 ? noun : noun.replace(/y$/, 'ie').concat('s')}`;
+  if (matched.value === 0) await requireTenant(connection);
   if (operationId === null) return output.result({ matched }, `${found} would be ${deed}.`);
   output.result({ operationId, matched }, operationId);
   output.note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);

@@ -47,6 +47,8 @@ function file(name: string, content: string): string {
   return path;
 }
 
+const createTenant = async (): Promise<void> => void (await millrace(['tenants', 'create', tenant]));
+
 const documents = (url = 'https://crm.example/hook'): string => `apiVersion: millrace/v1
 kind: Tenant
 metadata: { name: ${tenant} }
@@ -169,6 +171,57 @@ test('apply prints warnings by file, line and column, and applies', async () => 
   const { code, notes } = await millrace(['apply', '-f', path]);
   expect(code).toBe(0);
   expect(notes).toContain(`warning: ${path}:20:7 spec.secrets.0: has fewer than 16 characters`);
+});
+
+test('apply refuses more documents than one transaction takes, and says what to do; validate notes it', async () => {
+  const path = file('many.yaml', Array.from({ length: 201 }, (_, at) => source(`s${at}`)).join(''));
+  expect(await millrace(['apply', '-f', path])).toEqual({
+    code: 2,
+    out: '',
+    notes:
+      '--file has 201 documents, and one apply changes at most 200. Apply parts of the files one after the other, first what others name',
+  });
+  expect(await millrace(['validate', '-f', path])).toMatchObject({
+    code: 0,
+    notes: expect.stringContaining('One apply changes at most 200 documents: apply parts of these files one after the other.') as string,
+  });
+});
+
+test('a request that is too large for the server is told so, with what to do', async () => {
+  await createTenant();
+  const large = source('large').replace('api-key }', `api-key, type: '"${'x'.repeat(1_100_000)}"' }`);
+  expect(await millrace(['apply', '-f', file('large.yaml', large)])).toMatchObject({
+    code: 2,
+    notes: expect.stringMatching(/^The body is larger than 1048576 bytes.*\. Apply parts of the documents one after the other$/) as string,
+  });
+});
+
+test('where nothing is found, a tenant that does not exist is told from an empty one', async () => {
+  const notes = `There is no tenant ${tenant}, which MILLRACE_TENANT names`;
+  for (const command of [
+    ['events', 'list'],
+    ['events', 'get', 'evt_x'],
+    ['events', 'tail'],
+    ['dead-letters'],
+    ['dead-letters', 'retry', 'dlq_x'],
+    ['dead-letters', 'skip', 'dlq_x'],
+    ['redeliver', '--dry-run'],
+    ['replay', '--dry-run'],
+    ['operations'],
+    ['operations', 'cancel', 'bop_x'],
+    ['keys'],
+    ['keys', 'revoke', 'x'],
+    ['get', 'flows'],
+    ['get', 'flows', '-o', 'json'],
+    ['delete', 'flow', 'x'],
+  ]) {
+    expect([command, await millrace(command)]).toEqual([command, { code: 1, out: '', notes }]);
+  }
+  await createTenant();
+  expect(await millrace(['events', 'list'])).toEqual({ code: 0, out: '', notes: '' });
+  const remedy = `There is no Tenant named another in ${tenant}: give --tenant another`;
+  expect(await millrace(['delete', 'tenant', 'another'])).toMatchObject({ code: 1, notes: remedy });
+  expect(await millrace(['get', 'tenant', 'another'])).toMatchObject({ code: 1, notes: remedy });
 });
 
 describe('models', () => {
@@ -308,6 +361,7 @@ describe('tenants and keys', () => {
 
 describe('events list', () => {
   beforeEach(async () => {
+    await createTenant();
     for (const n of [1, 2, 3]) {
       const receivedAt = new Date(Date.parse('2026-11-20T10:00:00Z') + n * 3_600_000);
       await server.rows.event({ tenant, id: `evt_${n}`, customer: `cus-${n}`, receivedAt });
@@ -337,9 +391,10 @@ describe('events list', () => {
 
   test('a state that there is not is refused by its option', async () => {
     expect(await millrace(['events', 'list', '--state', 'gone'])).toMatchObject({
-      code: 1,
-      notes: expect.stringMatching(/^--state: /) as string,
+      code: 2,
+      notes: expect.stringContaining('The states are recorded, running, delivering, completed, parked.') as string,
     });
+    expect((await millrace(['redeliver', '--state', 'gone'])).notes).toContain('The states are pending, delivered, parked, skipped.');
     expect((await millrace(['events', 'list', '--first', '0'])).code).toBe(2);
   });
 });
@@ -383,6 +438,7 @@ test('get prints documents that can be applied again, as YAML and as JSON, witho
 });
 
 test('events get prints an event with what happened to it', async () => {
+  await createTenant();
   await server.rows.event({ tenant, id: 'evt_cli', customer: 'cus-9' });
   const { code, out } = await millrace(['events', 'get', 'evt_cli']);
   expect([code, out.split('\n')[0]]).toEqual([0, 'evt_cli  invoice.paid  from stripe  about cus-9  RECORDED']);
@@ -391,6 +447,7 @@ test('events get prints an event with what happened to it', async () => {
 });
 
 test('events tail prints a line per change until it is stopped', async () => {
+  await createTenant();
   await server.rows.event({ tenant, id: 'evt_tail', customer: 'cus-9' });
   const lines: string[] = [];
   const notes: string[] = [];
@@ -418,8 +475,10 @@ test('events tail says once that the connection is lost, and ends at once when i
   const stopping = await QueryServer.start();
   const notes: string[] = [];
   const stop = new AbortController();
+  const environment = { MILLRACE_URL: stopping.url, MILLRACE_API_KEY: stopping.operatorKey, MILLRACE_TENANT: tenant };
+  await millrace(['tenants', 'create', tenant], { environment });
   const tail = millrace(['events', 'tail'], {
-    environment: { MILLRACE_URL: stopping.url, MILLRACE_API_KEY: stopping.operatorKey, MILLRACE_TENANT: tenant },
+    environment,
     onNote: (line) => notes.push(line),
     signal: stop.signal,
   });
@@ -434,6 +493,7 @@ test('events tail says once that the connection is lost, and ends at once when i
 
 describe('after an outage', () => {
   beforeEach(async () => {
+    await createTenant();
     const { rows } = server;
     for (const n of [1, 2, 3]) {
       const createdAt = new Date(Date.parse('2026-11-20T10:00:00Z') + n * 3_600_000);
@@ -483,7 +543,11 @@ describe('after an outage', () => {
   });
 
   test('what makes no sense is refused by its field, and a moment or a rate that is none by its option', async () => {
-    expect(await millrace(['redeliver', '--rate', '5000'])).toMatchObject({ code: 1, notes: '--rate: must be from 1 to 1000' });
+    for (const rate of ['0', '5000']) {
+      const refused = await millrace(['redeliver', '--rate', rate]);
+      expect(refused).toMatchObject({ code: 2, notes: expect.stringContaining('It is from 1 to 1000.') as string });
+    }
+    expect((await millrace(['redeliver', '--help'])).out).not.toContain('--events');
     expect((await millrace(['replay', '--from', 'yesterday'])).code).toBe(2);
     expect((await millrace(['replay', '--rate', 'fast'])).code).toBe(2);
   });
@@ -497,6 +561,7 @@ describe('after an outage', () => {
 
 describe('dead letters', () => {
   beforeEach(async () => {
+    await createTenant();
     const { rows } = server;
     await rows.event({ tenant, id: 'evt_1', customer: 'cus-9' });
     await rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'failed' });
@@ -661,7 +726,7 @@ describe('the connection', () => {
     for (const [given, reason] of [
       [`${server.url}/foo`, "without a path: Millrace is at the root of its address. Leave out '/foo'"],
       [`${server.url}/?a=b`, "Leave out '/?a=b'"],
-      [`${server.url.replace('//', '//me:hunter2@')}`, 'without a user or password'],
+      [server.url.replace('//', '//me:hunter2@'), 'without a user or password'],
       ['127.0.0.1:8080', "--url must be an address such as http://127.0.0.1:8080; it is '127.0.0.1:8080'"],
     ] as const) {
       const { code, notes } = await millrace(['--url', given, 'events', 'list']);

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { scopes } from '#libs/contracts';
+import { deliveryStates, eventStates, scopes } from '#libs/contracts';
 import { apply } from './apply.command.js';
 import { cancel, operations, redeliver, replay } from './bulk.command.js';
 import type { BulkOptions } from './bulk.command.js';
@@ -17,14 +17,14 @@ import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
-import { createTenant, showTenant } from './tenants.command.js';
+import { createTenant, requireTenant, showTenant } from './tenants.command.js';
 
 /** The parts of the process that the command uses. */
 export interface CliProcess extends OutputStreams {
   environment: NodeJS.ProcessEnv;
   directory: string;
   /** Reads standard input to its end. */
-  readInput: () => Promise<string>;
+  readInput: () => Promise<Buffer>;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
 }
@@ -58,6 +58,17 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
   const connection = (door: 'query' | 'events' = 'query'): Connection =>
     connectionOf(program.opts<ConnectionOptions>(), { environment, directory, door });
   const output = (): Output => new Output({ print, note }, program.opts<{ json: boolean }>().json);
+  /** Runs a command that reads or changes what a tenant has. Where it finds nothing, a tenant that does not exist is told from an empty one. */
+  const inTenant = async (command: (at: Connection, out: Output) => Promise<void>): Promise<void> => {
+    const [at, out] = [connection(), output()];
+    const failure = await command(at, out).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const isUnknown = failure instanceof CliFailure && failure.code?.endsWith('.unknown') === true;
+    if (isUnknown || (failure === undefined && out.isEmpty)) await requireTenant(at);
+    if (failure !== undefined) throw failure;
+  };
   const watched = (): { output: Output; signal: AbortSignal } => ({ output: output(), signal });
 
   program
@@ -93,7 +104,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .argument('[name]', 'one document; default: all of the kind')
     .addOption(new Option('-o, --output <format>', 'how to print; json: all as one value').choices(['yaml', 'json']).default('yaml'))
     .action((kind: string, name: string | undefined, { output: format }: { output: 'yaml' | 'json' }) =>
-      get(connection(), { kind: kindNamed(kind), name, format }, output()),
+      inTenant((at, out) => get(at, { kind: kindNamed(kind), name, format }, out)),
     );
 
   program
@@ -101,7 +112,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .description('take a document out of use; one that another names stays')
     .argument('<kind>', 'Source, Flow, Destination or Tenant')
     .argument('<name>')
-    .action((kind: string, name: string) => remove(connection(), { kind: kindNamed(kind), name }, output()));
+    .action((kind: string, name: string) => inTenant((at, out) => remove(at, { kind: kindNamed(kind), name }, out)));
 
   const tenants = program.command('tenants').description('tenants');
   tenants
@@ -120,12 +131,16 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
   apiKeys
     .command('list', { isDefault: true })
     .description('print the newest 500, revoked ones too')
-    .action(() => keys(connection(), output()));
+    .action(() => inTenant(keys));
   apiKeys
     .command('create')
     .description('create a key, and print it this once')
     .argument('<name>', 'tells people what the key is for')
-    .addOption(new Option('--scope <scope...>', `what the key may do: ${scopes.join(', ')}`).argParser(scopeNamed).makeOptionMandatory())
+    .addOption(
+      new Option('--scope <scope...>', `what the key may do: ${scopes.join(', ')}`)
+        .argParser(oneOf('scopes', scopes))
+        .makeOptionMandatory(),
+    )
     .option('--expires <moment>', 'default: never', moment)
     .action((name: string, { scope, expires }: { scope: string[]; expires?: string }) =>
       createKey(connection(), { name, scopes: scope, expiresAt: expires }, output()),
@@ -134,7 +149,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .command('revoke')
     .description('end a key')
     .argument('<id>', 'as listed')
-    .action((id: string) => revokeKey(connection(), id, output()));
+    .action((id: string) => inTenant((at, out) => revokeKey(at, id, out)));
 
   const events = program.command('events').description('what happens to events');
   events
@@ -143,22 +158,25 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .option('--customer <key>', 'only this customer’s')
     .option('--source <name...>', 'only of these sources')
     .option('--type <type>', 'only this type, or a prefix such as invoice.*')
-    .option('--state <state...>', 'only in these states', upperCase)
+    .option('--state <state...>', `only in these states: ${eventStates.join(', ')}`, oneOf('states', eventStates))
     .option('--from <moment>', 'only what was received from here on', moment)
     .option('--before <moment>', 'only what was received before this', moment)
     .option('--first <number>', 'how many', positiveNumber, 20)
-    .action((options: EventListOptions) => list(connection(), options, output()));
+    .action((options: EventListOptions) => inTenant((at, out) => list(at, options, out)));
   events
     .command('get')
     .description('print one event and everything that happened to it')
     .argument('<id>', 'evt_…')
-    .action((id: string) => show(connection(), id, output()));
+    .action((id: string) => inTenant((at, out) => show(at, id, out)));
   events
     .command('tail')
     .description('print changes of events as they happen, until Ctrl-C')
     .option('--customer <key>', 'only this customer’s')
     .option('--type <type>', 'only this type, or a prefix such as invoice.*')
-    .action((filter: { customer?: string; type?: string }) => tail(connection(), filter, output(), signal));
+    .action(async (filter: { customer?: string; type?: string }) => {
+      await requireTenant(connection()); // it would listen for ever
+      await tail(connection(), filter, output(), signal);
+    });
   events
     .command('send')
     .description('send CloudEvents with an API key of the tenant, and print their ids')
@@ -170,59 +188,73 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .option('--data <json>', 'its data')
     .action((options: SendOptions) => send(connection('events'), options, { output: output(), readInput }));
 
-  bulkCommand(program, 'replay', 'run flows again on the events whose runs were given up, each customer’s oldest first')
+  bulkCommand(
+    program,
+    'replay',
+    'run flows again on the events whose runs were given up, each customer’s oldest first',
+    '(with --events: received) ',
+  )
     .option('--events', 'on events, whatever became of them, instead', false)
     .option('--source <name...>', 'with --events: only of these sources')
     .option('--type <type>', 'with --events: only this type, or a prefix such as invoice.*')
-    .option('--state <state...>', 'with --events: only in these states', upperCase)
+    .option('--state <state...>', `with --events: only in these states: ${eventStates.join(', ')}`, oneOf('states', eventStates))
     .action(async (options: BulkOptions) => replay(connection(), options, watched()));
-  bulkCommand(program, 'redeliver', 'try deliveries again that were parked, each customer’s oldest first')
+  bulkCommand(program, 'redeliver', 'try deliveries again that were parked, each customer’s oldest first', '(with --state: created) ')
     .option('--destination <name>', 'only to this destination')
-    .option('--state <state>', 'deliveries in this state instead of those that were parked', upperCase)
+    .option(
+      '--state <state>',
+      `deliveries in this state instead of those that were parked: ${deliveryStates.join(', ')}`,
+      oneOf('states', deliveryStates),
+    )
     .action(async (options: BulkOptions) => redeliver(connection(), options, watched()));
 
   const bulk = program.command('operations').description('bulk replays and redeliveries, the last started first');
   bulk
     .command('list', { isDefault: true })
     .description('print the newest 20')
-    .action(() => operations(connection(), output()));
+    .action(() => inTenant(operations));
   bulk
     .command('cancel')
     .description('order nothing more; what was ordered goes on')
     .argument('<id>', 'bop_…')
-    .action((id: string) => cancel(connection(), id, output()));
+    .action((id: string) => inTenant((at, out) => cancel(at, id, out)));
 
   const deadLetters = program.command('dead-letters').description('what was given up and waits for an operator, the last first');
   deadLetters
     .command('list', { isDefault: true })
-    .description('print the newest 20, with what waits behind them')
+    .description('print the newest 20, with the number of records that each holds, the failed one included')
     .option('--customer <key>', 'only this customer’s')
     .option('--code <code>', 'only what was given up for this reason')
-    .action((filter: { customer?: string; code?: string }) => openDeadLetters(connection(), filter, output()));
+    .action((filter: { customer?: string; code?: string }) => inTenant((at, out) => openDeadLetters(at, filter, out)));
   deadLetters
     .command('retry')
     .description('try again what failed; when it succeeds, what waits behind it goes on in order')
     .argument('<id>', 'dlq_…')
-    .action((id: string) => retryDeadLetter(connection(), id, output()));
+    .action((id: string) => inTenant((at, out) => retryDeadLetter(at, id, out)));
   deadLetters
     .command('skip')
     .description('give it up for good; what waits behind it goes on in order')
     .argument('<id>', 'dlq_…')
-    .action((id: string) => skipDeadLetter(connection(), id, output()));
+    .action((id: string) => inTenant((at, out) => skipDeadLetter(at, id, out)));
   return program;
 }
 
-/** Adds a bulk command with the options that both have. */
-function bulkCommand(program: Command, name: string, description: string): Command {
+const maxRate = 1_000;
+
+/**
+ * Adds a bulk command with the options that both have.
+ * @param otherwise how moments are meant with the option that selects something else
+ */
+function bulkCommand(program: Command, name: string, description: string, otherwise: string): Command {
   return program
     .command(name)
     .description(description)
-    .option('--from <moment>', 'only what was parked (with --events: received; with a state: created) from here on', moment)
+    .option('--from <moment>', `only what was parked ${otherwise}from here on`, moment)
     .option('--before <moment>', 'only what was before this', moment)
     .option('--customer <key>', 'only this customer’s')
     .option('--flow <name>', 'only of this flow')
     .option('--code <code>', 'only what was parked for this reason')
-    .option('--rate <number>', 'how many a second, 1 to 1000', wholeNumber, 50)
+    .option('--rate <number>', `how many a second, 1 to ${maxRate}`, rate, 50)
     .option('--dry-run', 'print how many it would be, and do nothing', false)
     .option('--wait', 'show the progress, and end when it is over', false);
 }
@@ -238,17 +270,22 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+function rate(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1 || number > maxRate) throw new InvalidArgumentError(`It is from 1 to ${maxRate}.`);
+  return number;
+}
+
 function positiveNumber(text: string): number {
   const number = wholeNumber(text);
   if (number === 0) throw new InvalidArgumentError('It is 1 or more.');
   return number;
 }
 
-function scopeNamed(text: string, before: string[] = []): string[] {
-  if (!scopes.some((scope) => scope === text.toLowerCase())) throw new InvalidArgumentError(`The scopes are ${scopes.join(', ')}.`);
-  return upperCase(text, before);
-}
-
-function upperCase(text: string, before: string[] = []): string[] {
-  return [...before, text.toUpperCase()];
+/** Reads values of an enumeration, in any case, for an option that can be repeated. */
+function oneOf(plural: string, values: readonly string[]): (text: string, before?: string[]) => string[] {
+  return (text, before = []) => {
+    if (!values.includes(text.toLowerCase())) throw new InvalidArgumentError(`The ${plural} are ${values.join(', ')}.`);
+    return [...before, text.toUpperCase()];
+  };
 }

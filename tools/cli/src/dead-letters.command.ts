@@ -24,7 +24,7 @@ const openOnes = `query DeadLetters($filter: DeadLetterFilter) {
   }
 }`;
 
-/** `millrace dead-letters`: lists the newest twenty open ones, with the number of records that each holds. */
+/** `millrace dead-letters`: lists the newest twenty open ones, with the number of records that each holds, the failed one included. */
 export async function openDeadLetters(
   connection: Connection,
   { customer, code }: { customer?: string; code?: string },

@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-function file(name: string, text: string): string {
+function file(name: string, text: string | Buffer): string {
   const path = join(directory, name);
   writeFileSync(path, text);
   return path;
@@ -64,7 +64,8 @@ test('a path that is not there, and a directory without documents, are said', ()
 test('a number that would be sent as another one is refused where it stands', () => {
   const yaml = file('a.yaml', 'kind: Flow\nspec: { a: 10.00, b: 9007199254740993, c: 0x10 }\n');
   const json = file('b.json', '{"kind":"Flow","limit":1e400}');
-  const problem = 'has more digits, or a larger exponent, than a double keeps; quote it';
+  const problem =
+    'has more digits, or a larger exponent, than a double keeps; where text is allowed quote it, where a number is needed write a smaller or shorter one';
   expect(() => readDocuments([yaml, json])).toThrow(`${yaml}:2:22 9007199254740993 ${problem}\n${json}:1:24 1e400 ${problem}`);
 });
 
@@ -75,7 +76,10 @@ test.each([
     `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [${'*a,'.repeat(9)}]\nc: &c [${'*b,'.repeat(9)}]\nd: [${'*c,'.repeat(9)}]\n`,
     /^\S+a\.yaml:1:1 cannot be read: Excessive alias count/,
   ],
-  ['nesting that is too deep', `a: ${'['.repeat(20_000)}`, /^\S+a\.yaml:1:\d+ /],
+  ['nesting that is too deep', `a: ${'['.repeat(20_000)}`, /^\S+a\.yaml:1:\d+ is nested too deep to be read$/],
+  ['a key that is repeated', 'a: 1\nb: { "c d": 1,\n  "c d": 2 }', /^\S+a\.yaml:3:3 the key "c d" stands in this mapping twice$/],
+  ['a byte that is not UTF-8', Buffer.from('a: 1\nb: é\xe9', 'latin1'), /^\S+a\.yaml:2:4 is not UTF-8; save it in that encoding$/],
+  ['a file in UTF-16', Buffer.from('\ufeffa: 1', 'utf16le'), /^\S+a\.yaml:1:1 is not UTF-8; save it in that encoding$/],
 ])('%s is refused with its place', (_what, text, message) => {
   const path = file('a.yaml', text);
   expect(() => readDocuments([path])).toThrow(message);

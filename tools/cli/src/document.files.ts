@@ -1,9 +1,10 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
-import type { Document, Node, Scalar } from 'yaml';
+import type { Document, Node, Scalar, YAMLError } from 'yaml';
 import { LosslessNumber, numberOf } from '#libs/json';
 import { CliFailure } from './failure.js';
+import { notUtf8, placeOfNonUtf8 } from './utf8.js';
 
 /** One document of a file, with the positions of its fields. */
 export interface FileDocument {
@@ -12,17 +13,31 @@ export interface FileDocument {
   positionOf(path: readonly string[]): string;
 }
 
+/** A file that cannot be read, or a place in it that cannot be parsed. */
+export interface UnreadableFile {
+  /** `file:line:column`, or the file alone. */
+  at: string;
+  message: string;
+}
+
 /**
- * Reads the documents of files and directories, recursively. A file is YAML or JSON and has any number of documents, or lists of them.
- * @throws CliFailure that names file, line and column of everything that cannot be parsed
+ * Reads the documents of files and directories, recursively. A file is YAML or JSON and has any number of documents, or lists of them. What cannot be
+ * read does not hide what can.
+ * @throws CliFailure if there is no file or no document
  */
-export function readDocuments(paths: readonly string[]): FileDocument[] {
+export function readFiles(paths: readonly string[]): { documents: FileDocument[]; unreadable: UnreadableFile[] } {
   const files = paths.flatMap(filesAt);
   if (files.length === 0) throw new CliFailure(`There is no .yaml, .yml or .json file in ${paths.join(', ')}`, 'unusable');
-  const problems: string[] = [];
-  const documents = files.flatMap((file) => readFile(file, problems));
-  if (problems.length > 0) throw new CliFailure(problems.join('\n'), 'refused');
-  if (documents.length === 0) throw new CliFailure(`There is no document in ${files.join(', ')}`, 'refused');
+  const unreadable: UnreadableFile[] = [];
+  const documents = files.flatMap((file) => readFile(file, unreadable));
+  if (documents.length + unreadable.length === 0) throw new CliFailure(`There is no document in ${files.join(', ')}`, 'refused');
+  return { documents, unreadable };
+}
+
+/** Reads as {@link readFiles} does. @throws CliFailure also if anything cannot be read; it names file, line and column of each place */
+export function readDocuments(paths: readonly string[]): FileDocument[] {
+  const { documents, unreadable } = readFiles(paths);
+  if (unreadable.length > 0) throw new CliFailure(unreadable.map(({ at, message }) => `${at} ${message}`).join('\n'), 'refused');
   return documents;
 }
 
@@ -44,26 +59,42 @@ function statOf(path: string) {
   }
 }
 
-function textOf(file: string): string {
+function readFile(file: string, problems: UnreadableFile[]): FileDocument[] {
+  let bytes: Buffer;
   try {
-    return readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
-    throw new CliFailure(`${file} cannot be read: ${(error as Error).message}`, 'unusable');
+    problems.push({ at: file, message: `cannot be read: ${(error as Error).message}` });
+    return [];
   }
-}
-
-function readFile(file: string, problems: string[]): FileDocument[] {
-  const text = textOf(file);
+  const place = placeOfNonUtf8(bytes);
+  if (place !== undefined) {
+    problems.push({ at: `${file}:${place}`, message: notUtf8 });
+    return [];
+  }
   try {
-    return documentsIn(file, text, problems);
+    return documentsIn(file, bytes.toString('utf8'), problems);
   } catch (error) {
     // The parser throws for references that are unknown or repeat too much, and overflows the stack where nesting is too deep.
-    problems.push(`${file}:1:1 cannot be read: ${(error as Error).message.split('\n', 1)[0]}`);
+    problems.push({ at: `${file}:1:1`, message: `cannot be read: ${parserReason(error as Error)}` });
     return [];
   }
 }
 
-function documentsIn(file: string, text: string, problems: string[]): FileDocument[] {
+/** The parser's message, in words where it has none of its own. */
+function parserReason({ name, message }: Error): string {
+  const isTooDeep = name === 'RangeError' || /call stack/i.test(message);
+  return isTooDeep ? 'is nested too deep to be read' : message.split('\n', 1)[0]!;
+}
+
+/** The parser's message for a mistake; a key that is repeated is named. */
+function mistakeIn(text: string, { code, message, name, pos: [start] }: YAMLError): string {
+  if (code !== 'DUPLICATE_KEY') return parserReason({ name, message });
+  const [key] = /^(?:"[^"\n]*"|'[^'\n]*'|[^:\n]*)/.exec(text.slice(start, start + 200))!;
+  return `the key ${key.trim()} stands in this mapping twice`;
+}
+
+function documentsIn(file: string, text: string, problems: UnreadableFile[]): FileDocument[] {
   const lines = new LineCounter();
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
@@ -73,15 +104,16 @@ function documentsIn(file: string, text: string, problems: string[]): FileDocume
   const parsed = Array.isArray(documents) ? documents : [];
   const errors = parsed.flatMap((document) => document.errors.slice(0, 1)); // the others only follow from it
   if (errors.length > 0) {
-    problems.push(...errors.map((error) => `${at(error.pos[0])} ${error.message}`));
+    problems.push(...errors.map((error) => ({ at: at(error.pos[0]), message: mistakeIn(text, error) })));
     return [];
   }
   const inexact = parsed.flatMap(inexactNumbers);
   if (inexact.length > 0) {
     problems.push(
-      ...inexact.map(
-        ({ range, source }) => `${at(range[0])} ${source} has more digits, or a larger exponent, than a double keeps; quote it`,
-      ),
+      ...inexact.map(({ range, source }) => ({
+        at: at(range[0]),
+        message: `${source} has more digits, or a larger exponent, than a double keeps; where text is allowed quote it, where a number is needed write a smaller or shorter one`,
+      })),
     );
     return [];
   }

@@ -161,7 +161,7 @@ const timeline = `query Event($id: ID!) { event(id: $id) { ${eventFields} data t
 /** `millrace events get`: the event and everything that happened to it. */
 export async function show(connection: Connection, id: string, output: Output): Promise<void> {
   const { event } = await ask<{ event: EventWithTimeline | null }>(connection, timeline, { id });
-  if (event === null) throw new CliFailure(`There is no event ${id}`, 'refused');
+  if (event === null) throw new CliFailure(`There is no event ${id}`, 'refused', 'event.unknown');
   output.result(event, timelineOf(event));
 }
 

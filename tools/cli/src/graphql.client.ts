@@ -53,17 +53,28 @@ export async function post(
   throw new CliFailure(`${connection.url} answered with a redirect to ${location}, and ${remedy}`, 'unusable');
 }
 
-async function responseOf<Data>({ url }: Connection, response: Response): Promise<GraphQLResponse<Data>> {
-  try {
-    const answer = parseStoredJson(await response.text()) as GraphQLResponse<Data>;
-    if (answer.data !== undefined || answer.errors !== undefined) return answer;
-  } catch {
-    // Told below, as any other answer that is no GraphQL.
-  }
+async function responseOf<Data>(connection: Connection, response: Response): Promise<GraphQLResponse<Data>> {
+  const { url } = connection;
+  const answer = await readAnswer<Data>(response);
+  if (answer.data !== undefined || answer.errors !== undefined) return answer;
+  const { code, detail } = answer;
+  if (code === 'request.tooLarge')
+    throw new CliFailure(`${detail ?? 'The request is too large'}. Apply parts of the documents one after the other`, 'unusable', code);
+  if (code !== undefined && detail !== undefined && code !== 'request.notFound')
+    throw failureOf(connection, { code, message: `${url} answered with status ${response.status}: ${detail}` });
   throw new CliFailure(
     `${url} answered with status ${response.status} and no GraphQL: --url must be the address of Millrace, in the distributed form that of query`,
     'unusable',
   );
+}
+
+/** An answer of GraphQL, or problem+json from before it; empty if it is neither. */
+async function readAnswer<Data>(response: Response): Promise<GraphQLResponse<Data> & { code?: string; detail?: string }> {
+  try {
+    return parseStoredJson(await response.text()) as GraphQLResponse<Data>;
+  } catch {
+    return {};
+  }
 }
 
 function networkReason(error: unknown, url: string): string {

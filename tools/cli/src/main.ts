@@ -1,4 +1,4 @@
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { run } from './cli.js';
 import { exitCodes } from './failure.js';
 
@@ -18,6 +18,6 @@ process.exitCode = await run(process.argv.slice(2), {
   directory: process.cwd(),
   print: (line) => process.stdout.write(`${line}\n`),
   note: (line) => process.stderr.write(`${line}\n`),
-  readInput: () => text(process.stdin),
+  readInput: () => buffer(process.stdin),
   signal: stop.signal,
 });

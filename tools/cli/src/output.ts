@@ -8,6 +8,8 @@ export interface OutputStreams {
 
 /** Prints for one command: its results on standard output, everything else on standard error. */
 export class Output {
+  private hasPrinted = false;
+
   constructor(
     private readonly streams: OutputStreams,
     /** True for `--json`. */
@@ -16,7 +18,13 @@ export class Output {
 
   /** Prints one result, or one entry of a list: the value as JSON on one line with `--json`, else the text. */
   result(value: unknown, text: string): void {
+    this.hasPrinted = true;
     this.streams.print(this.isJson ? JSON.stringify(value) : text);
+  }
+
+  /** True until the first result. */
+  get isEmpty(): boolean {
+    return !this.hasPrinted;
   }
 
   /** Prints progress, a summary or a hint. */

@@ -5,7 +5,7 @@ export interface RunInTest {
   directory: string;
   environment?: Record<string, string> | undefined;
   /** Standard input. */
-  input?: string | undefined;
+  input?: string | Buffer | undefined;
   signal?: AbortSignal | undefined;
   /** Called for each text as it is printed. */
   onPrint?: (text: string) => void;
@@ -30,7 +30,7 @@ export async function runInTest(
       noted.push(text);
       onNote?.(text);
     },
-    readInput: () => Promise.resolve(input),
+    readInput: () => Promise.resolve(Buffer.from(input)),
     signal,
   });
   return { code, out: printed.join('\n'), notes: noted.join('\n') };

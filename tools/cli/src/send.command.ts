@@ -6,6 +6,7 @@ import { CliFailure } from './failure.js';
 import { post } from './graphql.client.js';
 import type { Output } from './output.js';
 import { failureOf } from './refusal.js';
+import { utf8In } from './utf8.js';
 
 /** The options of `millrace events send`: a file, or one event by its parts. */
 export interface SendOptions {
@@ -30,7 +31,7 @@ interface Sending {
 export async function send(
   connection: Connection,
   options: SendOptions,
-  { output, readInput }: { output: Output; readInput: () => Promise<string> },
+  { output, readInput }: { output: Output; readInput: () => Promise<Buffer> },
 ): Promise<void> {
   const { texts, nameOf } = options.file === undefined ? oneOf(options) : await eventsOf(options, readInput);
   const batches = batchesOf(texts);
@@ -61,17 +62,17 @@ function oneOf({ source, type, customer, id, data }: SendOptions): Sending {
 
 const partOptions: Record<string, string> = { source: '--source', type: '--type', subject: '--customer', id: '--id', data: '--data' };
 
-async function eventsOf({ file, ...parts }: SendOptions, readInput: () => Promise<string>): Promise<Sending> {
+async function eventsOf({ file, ...parts }: SendOptions, readInput: () => Promise<Buffer>): Promise<Sending> {
   const beside = Object.entries(parts).flatMap(([option, value]) => (value === undefined ? [] : `--${option}`));
   if (beside.length > 0) throw new CliFailure(`${beside.join(', ')} stands for one event, and not beside --file`, 'unusable');
   const name = file === '-' ? 'standard input' : file!;
-  const text = (file === '-' ? await readInput() : readFile(name)).replace(/^\uFEFF/, '');
+  const text = utf8In(file === '-' ? await readInput() : readFile(name), name).replace(/^\uFEFF/, '');
   return { texts: eventTexts(text, name), nameOf: (event, field) => `${name}, event ${event + 1}, ${field}` };
 }
 
-function readFile(path: string): string {
+function readFile(path: string): Buffer {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
     throw new CliFailure(`${path} cannot be read: ${(error as Error).message}`, 'unusable');
   }

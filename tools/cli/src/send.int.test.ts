@@ -141,6 +141,8 @@ test('what cannot be sent is refused before anything is', async () => {
   ] as const) {
     expect(await millrace(['events', 'send', ...args])).toMatchObject({ code: 2, notes: expect.stringMatching(notes) as string });
   }
+  const latin = Buffer.from('{"id":"é"}', 'latin1');
+  expect(await send('-', { input: latin })).toMatchObject({ code: 2, notes: 'standard input:1:8 is not UTF-8; save it in that encoding' });
   expect((await send('-', { input: `${JSON.stringify(event('x'))}\n{"id":` })).notes).toContain('it is none in line 2');
 });
 

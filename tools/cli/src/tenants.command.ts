@@ -56,6 +56,17 @@ interface CurrentTenant {
   content: TenantDocument;
 }
 
+/**
+ * For where nothing was found: with the operator's key, a tenant that does not exist looks like an empty one.
+ * @throws CliFailure if there is no such tenant
+ */
+export async function requireTenant(connection: Connection): Promise<void> {
+  const { tenant, tenantFrom } = connection;
+  if (tenant === undefined) return; // a tenant's key is of a tenant that exists
+  const { documents } = await ask<{ documents: object[] }>(connection, '{ documents(kind: Tenant) { name } }');
+  if (documents.length === 0) throw new CliFailure(`There is no tenant ${tenant}, which ${tenantFrom} names`, 'refused', 'tenant.unknown');
+}
+
 /** `millrace tenants get`: the tenant that the key acts in or, with an operator's key, another one. */
 export async function showTenant(connection: Connection, name: string | undefined, output: Output): Promise<void> {
   const at = name === undefined ? connection : inTenant(connection, name);

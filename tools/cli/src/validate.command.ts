@@ -1,7 +1,7 @@
-import { referencesOf } from '#libs/contracts';
+import { mostDocumentsAtOnce, referencesOf } from '#libs/contracts';
 import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import type { ModelList } from '#libs/documents';
-import { readDocuments } from './document.files.js';
+import { readFiles } from './document.files.js';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
 import type { Output } from './output.js';
@@ -21,9 +21,9 @@ interface FileProblem {
  * @throws CliFailure if there is a problem
  */
 export async function validate(paths: readonly string[], modelLists: readonly ModelList[], output: Output): Promise<void> {
-  const documents = readDocuments(paths);
+  const { documents, unreadable } = readFiles(paths);
   const ids = documents.map(({ value }) => documentIdOf(value));
-  const problems: FileProblem[] = [];
+  const problems: FileProblem[] = unreadable.map((problem) => ({ ...problem, field: '' }));
   for (const [at, file] of documents.entries()) {
     problems.push(...repeatedDocument(ids, at).map(({ path, message }) => problemAt(file, path, message)));
     problems.push(...(await problemsOf(file, { ids, modelLists }, output)));
@@ -32,6 +32,8 @@ export async function validate(paths: readonly string[], modelLists: readonly Mo
     const { at, field, message } = problem;
     output.result(problem, field === '' ? `${at} ${message}` : `${at} ${field}: ${message}`);
   }
+  if (documents.length > mostDocumentsAtOnce)
+    output.note(`One apply changes at most ${mostDocumentsAtOnce} documents: apply parts of these files one after the other.`);
   const checked = documents.length === 1 ? '1 document' : `${documents.length} documents`;
   if (problems.length === 0) return output.note(`${checked} checked.`);
   throw new CliFailure(`${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in ${checked}.`, 'refused');

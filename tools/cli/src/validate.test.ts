@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -53,6 +53,18 @@ test('every problem is printed with file, line, column and field', async () => {
     `${path}:19:27 metadata.name: is given twice: acme/Source/shop`,
   ]);
   expect(notes).toContain('3 problems in 3 documents.');
+});
+
+test('what cannot be read does not hide the problems of the other files', async () => {
+  writeFileSync(join(directory, 'a.yaml'), 'kind: Flow\nspec: {\n');
+  mkdirSync(join(directory, 'b.yaml'));
+  writeFileSync(join(directory, 'c.yaml'), Buffer.from([0x61, 0xff]));
+  writeFileSync(path, source.replace('api-key', 'carrier-pigeon'));
+  const { code, out, notes } = await runInTest(['validate', '-f', directory], { directory });
+  expect([code, notes.split('\n').at(-1)]).toEqual([1, expect.stringMatching(/problems in 1 document\.$/)]);
+  expect(out).toMatch(/a\.yaml:3:1 /);
+  expect(out).toMatch(/c\.yaml:1:2 is not UTF-8/);
+  expect(out).toMatch(/all\.yaml:4:9 spec\.scheme: /);
 });
 
 test('with --json a problem is one line of JSON', async () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { describedDocumentKinds } from '#libs/contracts';
+import { describedDocumentKinds, mostDocumentsAtOnce as maxDocuments } from '#libs/contracts';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
 import { entity, enumeration, inputObject, json, timestamp } from '../operations/shape.js';
@@ -107,7 +107,6 @@ export const documentName = inputObject(
 );
 export type DocumentName = z.infer<typeof documentName>;
 
-const maxDocuments = 200;
 const entries = { error: `must have 1 to ${maxDocuments} entries` };
 
 export const applyDocuments = command({

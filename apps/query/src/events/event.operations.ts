@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { lanes } from '#libs/contracts';
+import { eventStates, lanes } from '#libs/contracts';
 import { customer } from '../customers/customer.operations.js';
 import { query } from '../operations/operation.js';
 import { entity, enumeration, id, inputObject, pageArguments, pageOf, timestamp, valuesOf } from '../operations/shape.js';
@@ -16,13 +16,13 @@ export const lane = enumeration(
 
 export const eventState = enumeration(
   'EventState',
-  {
+  valuesOf(eventStates, {
     recorded: 'Stored; no flow has taken it up.',
     running: 'A flow is at work on it.',
     delivering: 'Decided; a delivery is still under way.',
     completed: 'Every flow decided and everything is delivered.',
     parked: 'A run or a delivery was given up and waits for an operator.',
-  },
+  }),
   'How far an event got. If a flow ran more than once, its newest generation counts.',
 );
 export type EventState = z.infer<typeof eventState>;

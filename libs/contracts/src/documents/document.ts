@@ -12,6 +12,9 @@ export type DocumentKind = Document['kind'];
 const types = Object.values(documentTypes);
 const typeOf = new Map<string, (typeof types)[number]>(types.map((type) => [type.shape.kind.value, type]));
 
+/** The most documents that one apply changes, and the most that it removes. */
+export const mostDocumentsAtOnce = 200;
+
 export const documentKinds = [...typeOf.keys()] as DocumentKind[];
 /** Each kind of document with the description of its schema. */
 export const describedDocumentKinds = Object.fromEntries([...typeOf].map(([kind, type]) => [kind, type.description ?? ''])) as Record<
