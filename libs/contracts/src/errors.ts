@@ -87,6 +87,7 @@ export const failures = {
     httpStatus: 502,
     title: 'A run of the event was given up, and its customer waits for what becomes of it',
   },
+  'evaluation.busy': { outcome: 'retry', httpStatus: 503, title: 'Too many evaluations of the tenant wait for their turn' },
   'flow.expressionFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'An expression of the flow failed' },
   'flow.validationFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'A validate step refused its input' },
   'flow.unknownDestination': { outcome: 'deadLetter', httpStatus: 422, title: 'The flow delivers to a destination that does not exist' },
@@ -165,5 +166,14 @@ export class NotFound extends DomainError {
     this.code = `${kind}.unknown`;
     this.missing = ids;
     if (field !== undefined) this.field = field;
+  }
+}
+
+/** More evaluations of one tenant wait for a process than may. What asked for this one can ask again later. */
+export class EvaluationsBusy extends DomainError {
+  readonly code = 'evaluation.busy';
+
+  constructor(waiting: number) {
+    super(`${waiting} evaluations of the tenant wait for their turn already`);
   }
 }

@@ -15,7 +15,7 @@ export {
 export type { Lane } from './names.js';
 export { bulkOperationId, commandId, deadLetterId, deliveryId, eventId, newRunId } from './identifiers.js';
 export type { DecidedRun } from './identifiers.js';
-export { DomainError, NotFound, failures } from './errors.js';
+export { DomainError, EvaluationsBusy, NotFound, failures } from './errors.js';
 export type { Failure, FailureCode, Outcome } from './errors.js';
 export { failureReason, messageOf } from './failure-reason.js';
 export type { FailureReason } from './failure-reason.js';

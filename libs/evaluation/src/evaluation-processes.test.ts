@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { getPriority } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { EvaluationsBusy } from '#libs/contracts';
 import { ExpressionFailed, compileExpression } from '#libs/expressions';
+import { waitFor } from '#libs/testing';
 import { EvaluationProcesses } from './evaluation-processes.js';
 
 /** The program of expressions; any would do. */
 const program = new URL('../../expressions/src/expression.program.js', import.meta.url);
 const limits = { timeoutMs: 1_000, depth: 200, items: 100_000, values: 1_000_000 };
+const refusal = (waiting: number): EvaluationsBusy => new EvaluationsBusy(waiting);
 /** The value, or the failure as an error. */
 async function valueOf(evaluation: ReturnType<EvaluationProcesses['evaluate']>): Promise<unknown> {
   const result = await evaluation;
@@ -48,7 +51,7 @@ test.each(hostile)(
 );
 
 test('an owner has one evaluation under way, so that it cannot keep another one waiting', async () => {
-  const processes = new EvaluationProcesses({ program, atOnce: 2 });
+  const processes = new EvaluationProcesses({ program, refusal, atOnce: 2 });
   const finished: string[] = [];
   const evaluate = (owner: string, text: string): Promise<unknown> =>
     valueOf(processes.evaluate(owner, { text, limits: { ...limits, timeoutMs: 300 } }, { t: '<'.repeat(60_000), n: 3 }))
@@ -62,14 +65,14 @@ test('an owner has one evaluation under way, so that it cannot keep another one 
 }, 30_000);
 
 test('after a process was killed, the next evaluation has a new one', async () => {
-  const processes = new EvaluationProcesses({ program, atOnce: 1 });
+  const processes = new EvaluationProcesses({ program, refusal, atOnce: 1 });
   const evaluate = (text: string): Promise<unknown> => valueOf(processes.evaluate('a', { text, limits }, { t: '<'.repeat(60_000) }));
   await expect(evaluate('$match(t, /<[^>]*>|./)')).rejects.toThrow('It took longer than 1000 ms');
   expect(await evaluate('$sum([1..10])')).toBe(55);
 }, 30_000);
 
 test('an expression whose values need more memory than a process has is a failure of its event', async () => {
-  const processes = new EvaluationProcesses({ program, atOnce: 1, memoryMegabytes: 64 });
+  const processes = new EvaluationProcesses({ program, refusal, atOnce: 1, memoryMegabytes: 64 });
   // 200 MB of texts, and a small result.
   const text = '$count($map([1..400], function($x) { $uppercase($$.t & $string($x)) }))';
   const evaluation = valueOf(processes.evaluate('a', { text, limits: { ...limits, timeoutMs: 60_000 } }, { t: 'x'.repeat(500_000) }));
@@ -78,7 +81,7 @@ test('an expression whose values need more memory than a process has is a failur
 }, 60_000);
 
 test('what a process computes is what this one would: values, no value, and why not', async () => {
-  const processes = new EvaluationProcesses({ program, atOnce: 1 });
+  const processes = new EvaluationProcesses({ program, refusal, atOnce: 1 });
   const evaluate = (text: string, input: unknown): Promise<unknown> => valueOf(processes.evaluate('a', { text, limits }, input));
   expect(await evaluate('{ "a": a, "n": null }', { a: [1, 'x', true] })).toStrictEqual({ a: [1, 'x', true], n: null });
   expect(await evaluate('nothing', {})).toBeUndefined();
@@ -95,6 +98,16 @@ function childrenBeside(others: ReadonlySet<number>): number[] {
   });
 }
 
+test('an owner may have only so many evaluations waiting, and the refusal says that a later try may succeed', async () => {
+  const processes = new EvaluationProcesses({ program, refusal, atOnce: 1, maxWaiting: 2 });
+  const evaluate = (owner: string): Promise<unknown> => valueOf(processes.evaluate(owner, { text: '$sum([1..10])', limits }, {}));
+  const accepted = [1, 2, 3].map(() => evaluate('many')); // one under way, two that wait
+  await expect(evaluate('many')).rejects.toMatchObject({ code: 'evaluation.busy', outcome: 'retry' });
+  expect(await evaluate('other')).toBe(55);
+  expect(await Promise.all(accepted)).toEqual([55, 55, 55]);
+  expect(await evaluate('many')).toBe(55);
+}, 30_000);
+
 describe('processes', () => {
   let others: ReadonlySet<number>;
   let processes: EvaluationProcesses;
@@ -104,12 +117,22 @@ describe('processes', () => {
 
   beforeEach(() => {
     others = new Set(childrenBeside(new Set()));
-    processes = new EvaluationProcesses({ program, atOnce: 1 });
+    processes = new EvaluationProcesses({ program, refusal, atOnce: 1 });
   });
 
   test('leave the processor to others', async () => {
     await evaluate('a', '$sum([1..10])');
     expect(childrenBeside(others).map((pid) => getPriority(pid))).toEqual([10, 10]);
+  });
+
+  test('that have nothing to do end after a while, but for one that stands ready', async () => {
+    processes = new EvaluationProcesses({ program, refusal, atOnce: 3, idleMs: 50 });
+    await Promise.all(['a', 'b', 'c'].map((owner) => evaluate(owner, '$sum([1..10])', 1_000)));
+    await waitFor(() => childrenBeside(others).length === 1, { what: 'the others to end' });
+    const [kept] = childrenBeside(others);
+    expect(await evaluate('a', '$sum([1..10])', 1_000)).toBe(55);
+    await waitFor(() => childrenBeside(others).length === 1, { what: 'its spare to end' });
+    expect(childrenBeside(others)).toEqual([kept]);
   });
 
   test('stand ready beside the one that evaluates, so that a killed one is no wait, and are one more than evaluations', async () => {

@@ -23,6 +23,12 @@ export interface EvaluationProcessesOptions {
   readonly atOnce?: number;
   /** Most memory of a process for values, in MiB. Default 128. */
   readonly memoryMegabytes?: number;
+  /** Makes the error of an evaluation that may not wait, because so many of its owner do. */
+  readonly refusal: (waiting: number) => Error;
+  /** Most evaluations of one owner that wait for their turn. Default 1 000, which is more than the records that are handled at once need. */
+  readonly maxWaiting?: number;
+  /** A process that had nothing to do for so long ends, unless it is the last one. Default 60 000. */
+  readonly idleMs?: number;
 }
 
 /**
@@ -49,29 +55,46 @@ const mainFile = fileURLToPath(compiledCode(new URL('./evaluation.main.js', impo
  * ends its process, with all its evaluators. The processes start when they are needed, and do not keep this one alive.
  *
  * Each owner has at most one evaluation under way, and owners take turns, so that one of them cannot keep the others waiting. Beside the processes
- * that evaluate one more is started. An owner whose process had to end waits until another one has taken its place, and takes none from the others.
+ * that evaluate one more is started; those that have nothing to do for a while end, except for the one used last. An owner whose process had to end
+ * waits until another one has taken its place, and takes none from the others.
  */
 export class EvaluationProcesses {
   private readonly waiting = new Map<string, Job[]>();
   private readonly busyOwners = new Set<string>();
-  /** Started, or about to be. */
+  /** Started, or about to be; the one used last is the last one. */
   private idle: EvaluationProcess[] = [];
+  private idleTimer: NodeJS.Timeout | undefined;
   private underWay = 0;
   private readonly atOnce: number;
   private readonly memoryMegabytes: number;
   private readonly program: URL;
+  private readonly refusal: (waiting: number) => Error;
+  private readonly maxWaiting: number;
+  private readonly idleMs: number;
 
-  constructor({ program, atOnce = Math.min(availableParallelism(), 4), memoryMegabytes = 128 }: EvaluationProcessesOptions) {
+  constructor(options: EvaluationProcessesOptions) {
+    const {
+      program,
+      refusal,
+      atOnce = Math.min(availableParallelism(), 4),
+      memoryMegabytes = 128,
+      maxWaiting = 1_000,
+      idleMs = 60_000,
+    } = options;
     this.program = compiledCode(program);
     this.atOnce = atOnce;
     this.memoryMegabytes = memoryMegabytes;
+    this.refusal = refusal;
+    this.maxWaiting = maxWaiting;
+    this.idleMs = idleMs;
   }
 
-  /** @throws Error for a defect only */
+  /** @throws the refusal if too many of the owner wait; another Error for a defect only */
   async evaluate(owner: string, { text, limits }: Omit<EvaluationRequest, 'input'>, input: unknown): Promise<EvaluationResult> {
+    const jobs = this.waiting.get(owner);
+    if (jobs !== undefined && jobs.length >= this.maxWaiting) throw this.refusal(jobs.length);
     const answer = await new Promise<EvaluationAnswer>((resolve) => {
       const job = { owner, text, limits, input, resolve };
-      const jobs = this.waiting.get(owner);
       if (jobs === undefined) this.waiting.set(owner, [job]);
       else jobs.push(job);
       this.assign();
@@ -97,7 +120,7 @@ export class EvaluationProcesses {
   /** One that is ready, if there is any. */
   private takeProcess(): EvaluationProcess {
     this.idle = this.idle.filter(({ hasEnded }) => !hasEnded);
-    const ready = this.idle.findIndex(({ isReady }) => isReady);
+    const ready = this.idle.findLastIndex(({ isReady }) => isReady);
     return this.idle.splice(Math.max(ready, 0), 1)[0] ?? this.start();
   }
 
@@ -120,11 +143,27 @@ export class EvaluationProcesses {
     job.resolve(await this.answer(evaluator, job));
     this.underWay -= 1;
     const next = evaluator.hasEnded ? this.start() : evaluator;
+    next.idleSinceMs = performance.now();
     this.idle.push(next);
+    this.watchIdle();
     this.assign();
     await next.ready;
     this.busyOwners.delete(job.owner);
     this.assign();
+  }
+
+  private watchIdle(): void {
+    if (this.idle.length > 1) this.idleTimer ??= startTimer(() => this.endIdle(), this.idleMs).unref();
+  }
+
+  /** Keeps the one used last. */
+  private endIdle(): void {
+    this.idleTimer = undefined;
+    const since = performance.now() - this.idleMs;
+    const ended = this.idle.slice(0, -1).filter(({ idleSinceMs }) => idleSinceMs <= since);
+    for (const one of ended) one.end();
+    this.idle = this.idle.filter(({ hasEnded }) => !hasEnded);
+    this.watchIdle();
   }
 
   private async answer(evaluator: EvaluationProcess, { text, limits, input }: Job): Promise<EvaluationAnswer> {
@@ -150,6 +189,8 @@ function textOf(input: unknown): string | EvaluationAnswer {
 
 /** One process. It evaluates one text at a time. */
 class EvaluationProcess {
+  /** By the monotonic clock. */
+  idleSinceMs = performance.now();
   hasEnded = false;
   isReady = false;
   /** Fulfilled when the process can begin, or has ended. */
@@ -204,8 +245,13 @@ class EvaluationProcess {
   }
 
   private kill(): void {
-    this.hasEnded = true;
     this.settle(this.timeUsedUp);
+    this.end();
+  }
+
+  /** Ends the process, which evaluates nothing that anybody waits for. */
+  end(): void {
+    this.hasEnded = true;
     this.child.kill('SIGKILL');
   }
 

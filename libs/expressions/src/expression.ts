@@ -1,3 +1,4 @@
+import { EvaluationsBusy } from '#libs/contracts';
 import { EvaluationProcesses } from '#libs/evaluation';
 import type { Json } from '#libs/json';
 import { counter } from '#libs/tracing';
@@ -23,7 +24,7 @@ export interface Expression {
   /**
    * Evaluates the expression on `input`, which must be plain JSON. The value is undefined if the expression yields nothing. A plain path returns
    * the object of the input itself, without a promise: treat it as read-only.
-   * @throws ExpressionFailed by rejection only
+   * @throws ExpressionFailed, EvaluationsBusy by rejection only
    */
   evaluate(input: unknown): Promise<Json | undefined> | Json | undefined;
 }
@@ -99,11 +100,19 @@ async function evaluateElsewhere(
   return result.value;
 }
 
+function refused(waiting: number): EvaluationsBusy {
+  stopped.inc({ limit: 'waiting' });
+  return new EvaluationsBusy(waiting);
+}
+
 /** By the time that an evaluation may take: one that takes a second must not delay one that may take 50 ms. */
 const processes = new Map<number, EvaluationProcesses>();
 
 function processesFor(timeoutMs: number): EvaluationProcesses {
-  const known = processes.get(timeoutMs) ?? new EvaluationProcesses({ program: new URL('./expression.program.js', import.meta.url) });
-  processes.set(timeoutMs, known);
+  let known = processes.get(timeoutMs);
+  if (known === undefined) {
+    known = new EvaluationProcesses({ program: new URL('./expression.program.js', import.meta.url), refusal: refused });
+    processes.set(timeoutMs, known);
+  }
   return known;
 }

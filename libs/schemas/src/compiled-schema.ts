@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { DomainError } from '#libs/contracts';
+import { DomainError, EvaluationsBusy } from '#libs/contracts';
 import { EvaluationProcesses } from '#libs/evaluation';
 import { LruMap } from '#libs/lru';
 import { SchemaRefused, requireAffordable } from './json-schema.js';
@@ -22,6 +22,7 @@ export interface CompiledSchema {
   /**
    * Returns the problems of a value, one line each; none if it fits. At most ten. A lossless number counts as the nearest double. Lines quote the
    * schema, never the value. Without a promise if the check takes a few milliseconds at most; otherwise a process that can be killed makes it.
+   * @throws EvaluationsBusy by rejection only
    */
   problemsOf(value: unknown): string[] | Promise<string[]>;
 }
@@ -51,7 +52,7 @@ export function compileSchema(schema: object, { owner = '' }: SchemaOptions = {}
 
 /**
  * Finds out whether a schema can be compiled, a large one in a process of its own.
- * @throws SchemaInvalid by rejection only
+ * @throws SchemaInvalid, EvaluationsBusy by rejection only
  */
 export async function requireCompilable(schema: object, { owner = '' }: SchemaOptions = {}): Promise<void> {
   if (invalidIfRefused(() => requireAffordable(schema)) <= sizeHere) return void checkOf(schema);
@@ -80,4 +81,7 @@ function invalidIfRefused<T>(work: () => T): T {
   }
 }
 
-const processes = new EvaluationProcesses({ program: new URL('./schema.program.js', import.meta.url) });
+const processes = new EvaluationProcesses({
+  program: new URL('./schema.program.js', import.meta.url),
+  refusal: (waiting) => new EvaluationsBusy(waiting),
+});

@@ -9,8 +9,8 @@ export type FailureAction =
   /** End the run as failed: no further try can help, or the budget is spent. */
   | 'give-up';
 
-/** A run waits as long as the provider limits the rate or refuses the key. Parking it would only make work for an operator. */
-const waitedFor = ['model.limited', 'model.credential'];
+/** A run waits as long as the provider limits the rate or refuses the key, or its tenant's own work is in the way. Parking it would only make work for an operator. */
+const waitedFor = ['model.limited', 'model.credential', 'evaluation.busy'];
 /** A defect may pass. The second one in a run is taken as permanent. */
 const defectRetries = 1;
 

@@ -132,7 +132,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     return claims.filter(({ delivery }) => renewed.has(delivery.id));
   }
 
-  /** What Postgres' clock reckoned before it stepped back would otherwise wait out the step. */
+  /** Deliveries and destinations would otherwise wait out a step back of Postgres' clock. */
   private async endOverlongWaits(): Promise<void> {
     const { deliveryBreakerLongestOpenMs: openMs } = this.options;
     const deliveries = await this.table.endOverlongWaits();
