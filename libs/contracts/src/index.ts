@@ -57,6 +57,7 @@ export {
   documentKinds,
   mapSecrets,
   marksOf,
+  marksWithin,
   mostDocumentsAtOnce,
   referencesOf,
   tenantOf,

@@ -6,7 +6,7 @@ import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
 import type { ModelList } from './unlisted-models.js';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
-import { DomainError, clearText, document as documentSchema, marksOf, referencesOf, tenantOf } from '#libs/contracts';
+import { DomainError, clearText, document as documentSchema, marksOf, marksWithin, referencesOf, tenantOf } from '#libs/contracts';
 import type { DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
 
 /** The most problems of one document that are told. */
@@ -84,19 +84,36 @@ export async function uncompilable(document: Document): Promise<DocumentProblem[
   return [...problems, ...unusableSecrets(document)];
 }
 
+/**
+ * Expressions and JSON Schemas that cannot be used, in a document that has other problems. Without a bound on their number: for authors who check
+ * their own files, not for a server.
+ */
+export async function uncompilableParts(input: unknown): Promise<DocumentProblem[]> {
+  const problems: DocumentProblem[] = [];
+  for (const { mark, value, path } of marksWithin(input)) {
+    if (mark.kind === 'expression' && typeof value === 'string') problems.push(...refusal(path, () => compileExpression(value)));
+    if (mark.kind === 'jsonSchema' && typeof value === 'object' && value !== null && !Array.isArray(value))
+      problems.push(...(await schemaProblems(value, path, '')));
+  }
+  return problems;
+}
+
 async function problemsOfMark(document: Document, marked: MarkedValue): Promise<DocumentProblem[]> {
   const { mark, value, path } = marked;
   if (mark.kind === 'expression') {
     const invalid = refusal(path, () => compileExpression(value as string));
     return invalid.length > 0 ? invalid : unknownNames(document, marked);
   }
-  if (mark.kind !== 'jsonSchema') return [];
-  const misspelt = unknownKeywords(value as object).flatMap(({ path: within, similar }) =>
+  return mark.kind === 'jsonSchema' ? schemaProblems(value as object, path, tenantOf(document)) : [];
+}
+
+async function schemaProblems(schema: object, path: string[], owner: string): Promise<DocumentProblem[]> {
+  const misspelt = unknownKeywords(schema).flatMap(({ path: within, similar }) =>
     similar === undefined
       ? []
       : [{ path: [...path, ...within], message: `is no keyword of JSON Schema, so it checks nothing; did you mean ${similar}?` }],
   );
-  const refused = await requireCompilable(value as object, { owner: tenantOf(document) }).then(
+  const refused = await requireCompilable(schema, { owner }).then(
     () => [],
     (error: unknown) => refusalFor(path, error, 'is not a usable JSON Schema: '),
   );

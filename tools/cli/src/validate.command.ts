@@ -1,5 +1,5 @@
 import { mostDocumentsAtOnce, referencesOf } from '#libs/contracts';
-import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
+import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, uncompilableParts } from '#libs/documents';
 import type { ModelList } from '#libs/documents';
 import { readFiles } from './document.files.js';
 import type { FileDocument } from './document.files.js';
@@ -48,7 +48,8 @@ interface Surroundings {
 
 async function problemsOf(file: FileDocument, { ids, modelLists }: Surroundings, output: Output): Promise<FileProblem[]> {
   const read = readDocument(file.value);
-  if ('problems' in read) return read.problems.map(({ path, message }) => problemAt(file, path, message));
+  if ('problems' in read)
+    return [...read.problems, ...(await uncompilableParts(file.value))].map(({ path, message }) => problemAt(file, path, message));
   const { document } = read;
   if (document.kind !== 'Tenant') {
     const { tenant } = document.metadata;

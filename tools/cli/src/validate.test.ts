@@ -55,6 +55,31 @@ test('every problem is printed with file, line, column and field', async () => {
   expect(notes).toContain('3 problems in 3 documents.');
 });
 
+test('a wrong shape does not hide what else is wrong in the same document', async () => {
+  const schema = `    - id: check\n      validate: { input: event, schema: { type: objekt } }\n`;
+  const wrong = flow
+    .replace('event.data', "'$('")
+    .replace('    - id: tell', `${schema}    - id: tell`)
+    .replace('sources: [shop]', 'sources: shop');
+  const { code, out } = await validate(source + wrong);
+  expect(code).toBe(1);
+  expect(out.split('\n')).toEqual([
+    expect.stringMatching(/^\S+all\.yaml:10:9 spec\.on\.sources: must be a list$/),
+    expect.stringMatching(/^\S+all\.yaml:13:14 spec\.steps\.0\.map\.expression: /),
+    expect.stringMatching(/^\S+all\.yaml:15:33 spec\.steps\.1\.validate\.schema: is not a usable JSON Schema: type must be one of /),
+  ]);
+});
+
+test.each([
+  'text',
+  '[]',
+  '{ kind: 5 }',
+  '{ kind: Flow, spec: { steps: 5, on: [] } }',
+  '{ kind: Destination, spec: { headers: [1], kind: http } }',
+])('what has hardly the shape of a document is refused: %s', async (text) => {
+  expect((await validate(`a: 1\n---\n${text}`)).code).toBe(1);
+});
+
 test('what cannot be read does not hide the problems of the other files', async () => {
   writeFileSync(join(directory, 'a.yaml'), 'kind: Flow\nspec: {\n');
   mkdirSync(join(directory, 'b.yaml'));

@@ -50,6 +50,13 @@ export function marksOf(doc: Document): MarkedValue[] {
   return markedValues(typeOf.get(doc.kind)!, doc);
 }
 
+/** The same of what may be no valid document, as far as its parts fit. */
+export function marksWithin(input: unknown): MarkedValue[] {
+  const { kind } = (input ?? {}) as { kind?: unknown };
+  const type = typeof kind === 'string' ? typeOf.get(kind) : undefined;
+  return type === undefined ? [] : markedValues(type, input);
+}
+
 /** The names of other documents of the tenant that this one names. */
 export function referencesOf(doc: Document): { kind: DocumentKind; name: string; path: string[] }[] {
   return marksOf(doc).flatMap(({ mark, value, path }) =>

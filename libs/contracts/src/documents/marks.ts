@@ -33,7 +33,7 @@ export interface MarkedValue {
   readonly path: string[];
 }
 
-/** The marked values of a valid document, in the order of its schema. */
+/** The marked values of a document, in the order of its schema. Parts that do not fit the schema are left out, or come as they are. */
 export function markedValues(schema: z.core.$ZodType, document: unknown): MarkedValue[] {
   const found: MarkedValue[] = [];
   mapMarked(schema, document, (each) => {
@@ -43,7 +43,7 @@ export function markedValues(schema: z.core.$ZodType, document: unknown): Marked
   return found;
 }
 
-/** A copy of a valid document with each marked value replaced by what `change` returns. Parts without a change are shared with the original. */
+/** A copy of a document with each marked value replaced by what `change` returns. Parts without a change are shared with the original. */
 export function mapMarked<T>(schema: z.core.$ZodType, document: T, change: (marked: MarkedValue) => unknown): T {
   return mapped(schema, document, [], change) as T;
 }
@@ -55,8 +55,10 @@ function mapped(schema: z.core.$ZodType, value: unknown, path: string[], change:
   const inner = wrappedBy(schema);
   if (inner !== undefined) return mapped(inner, value, path, change);
   if (schema instanceof z.ZodArray) {
-    return changedArray(value as unknown[], (item, at) => mapped(schema.element, item, [...path, String(at)], change));
+    if (!Array.isArray(value)) return value;
+    return changedArray(value, (item, at) => mapped(schema.element, item, [...path, String(at)], change));
   }
+  if ((schema instanceof z.ZodObject || schema instanceof z.ZodRecord) && (typeof value !== 'object' || Array.isArray(value))) return value;
   if (schema instanceof z.ZodObject) {
     const shape: Record<string, z.core.$ZodType> = schema.shape;
     return changedObject(value as Record<string, unknown>, (item, key) =>
