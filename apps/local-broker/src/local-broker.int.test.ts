@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { build } from 'vite';
 import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
@@ -231,8 +231,9 @@ test('a process that appends nothing more is ready again after the log is', asyn
 });
 
 test('a group that retention has passed goes on from the earliest record that is left', async () => {
-  let nowMs = Date.now();
-  broker = await startLocalBroker({ directory, nowMs: () => nowMs });
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  broker = await startLocalBroker({ directory, nowMs: () => Date.now() });
   const topic = await newTopic([broker.address]);
   const producer = new RecordProducer({ ...log, brokers: [broker.address] });
   const append = (n: number) => producer.append(topic, Noted, { tenant: 'acme', customer: 'c', n });
@@ -245,7 +246,7 @@ test('a group that retention has passed goes on from the earliest record that is
   const committer = await committerOf(broker.address, topic, groupId);
   await committer.commit(partition, 3);
   await committer.leave();
-  nowMs += topic.retentionMs + 60_000;
+  vi.setSystemTime(Date.now() + topic.retentionMs + 60_000); // of the broker and of its clients
   await broker.applyRetention();
   await append(20);
   await append(21);

@@ -53,7 +53,8 @@ interface Metadata {
 }
 
 type Assignment = Readonly<Record<string, { readonly topic: string; readonly partitions: readonly number[] }>>;
-type Offsets = Readonly<Record<string, Readonly<Record<number, string | undefined>> | undefined>>;
+/** Kafkajs keeps a Long for what was handled, a text for what was committed. */
+type Offsets<Offset = string> = Readonly<Record<string, Readonly<Record<number, Offset | undefined>> | undefined>>;
 
 /** The part of kafkajs' consumer group that fetching needs. */
 interface ConsumerGroup {
@@ -73,7 +74,7 @@ interface ConsumerGroup {
     readonly assignedPartitionsByTopic: Assignment;
     isPaused(topic: string, partition: number): boolean;
   };
-  readonly offsetManager: { readonly resolvedOffsets: Offsets; committedOffsets(): Offsets };
+  readonly offsetManager: { readonly resolvedOffsets: Offsets<Pick<string, 'toString'>>; committedOffsets(): Offsets };
   checkForStaleAssignment(): void;
   seekOffsets(partitions: readonly { topic: string; partitions: readonly number[] }[]): Promise<void>;
   recoverFromFetch(error: unknown): Promise<void>;
@@ -156,7 +157,7 @@ class BrokerFetches {
         // Unknown after an offset was out of range, until it is found where the log begins.
         const known = committed[topic]?.[partition];
         if (known === undefined || subscriptionState.isPaused(topic, partition)) continue;
-        const offset = offsetManager.resolvedOffsets[topic]?.[partition] ?? known;
+        const offset = (offsetManager.resolvedOffsets[topic]?.[partition] ?? known).toString();
         positions.push({ topic, partition, offset: offset.startsWith('-') ? '0' : offset });
       }
     }
