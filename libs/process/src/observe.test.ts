@@ -3,7 +3,12 @@ import { observe } from './observe.js';
 
 const outputs = [process.stdout, process.stderr];
 const listeners = outputs.map((output) => output.listeners('error'));
+const { debug, log, info, warn, error } = console;
+const warningListeners = process.listeners('warning');
 afterEach(() => {
+  Object.assign(console, { debug, log, info, warn, error });
+  process.removeAllListeners('warning');
+  for (const listener of warningListeners) process.on('warning', listener);
   for (const [at, output] of outputs.entries()) {
     output.removeAllListeners('error');
     for (const listener of listeners[at]!) output.on('error', listener as () => void);

@@ -1,6 +1,7 @@
 import type { Settings } from '#libs/config';
-import { collectProcessMetrics, setLogLevel, startTracing } from '#libs/tracing';
+import { collectProcessMetrics, logger, setLogLevel, startTracing } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
+import { logConsole } from './console-log.js';
 import type { processSettings } from './process.settings.js';
 
 /** A reader of the output that goes away (`| head`, a log collector that is restarted) costs the lines that it would have read, not the process. */
@@ -12,6 +13,7 @@ function outliveReaders(): void {
 export function observe(service: string, settings: Settings<typeof processSettings>): Tracing {
   outliveReaders();
   setLogLevel(settings.logLevel);
+  logConsole(logger('console'));
   collectProcessMetrics();
   return startTracing({ service: `millrace-${service}`, otlpUrl: settings.otlpUrl, sampleRatio: settings.traceSamplePercent / 100 });
 }

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { createClient } from 'graphql-ws';
 import type { Client } from 'graphql-ws';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { DeliveryAttempted, EventRecorded, RunCompleted, RunFailed, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
@@ -166,6 +167,17 @@ async function closedWith(connectionParams: Record<string, unknown>): Promise<nu
   );
   return promise;
 }
+
+test('a caller that breaks the protocol loses its socket, and writes nothing to the console', async () => {
+  const written = vi.spyOn(console, 'error').mockReturnValue();
+  onTestFinished(() => written.mockRestore());
+  const socket = new WebSocket(address(), 'graphql-transport-ws');
+  socket.on('error', () => undefined);
+  const [response] = (await once(socket, 'upgrade')) as [IncomingMessage];
+  response.socket.write(Buffer.from('ffffffffff', 'hex'));
+  const [code] = (await once(socket, 'close')) as [number];
+  expect([code, written.mock.calls]).toEqual([1002, []]);
+});
 
 test('a socket without a key, or with one that is none, is closed with 4401; for another tenant, with 4403', async () => {
   expect(await closedWith({})).toBe(4401);

@@ -79,8 +79,9 @@ export class SubscriptionServer implements SocketDoor, OnApplicationBootstrap, B
 
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.sockets.handleUpgrade(request, socket, head, (ws) => {
-      ws.on('error', (error) => log.debug({ err: error }, 'a socket broke')); // graphql-ws listens for the first error only
       this.sockets.emit('connection', ws, request);
+      ws.removeAllListeners('error'); // graphql-ws writes to standard error that the fault is ours; ws itself closes the socket with the right code
+      ws.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
     });
   }
 
