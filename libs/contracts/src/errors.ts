@@ -20,7 +20,9 @@ export const failures = {
   'request.malformed': { outcome: 'reject', httpStatus: 400, title: 'The request could not be read' },
   'request.invalid': { outcome: 'reject', httpStatus: 400, title: 'A field of the request is not acceptable' },
   'request.tooLarge': { outcome: 'reject', httpStatus: 413, title: 'The body is larger than this address accepts' },
-  'request.slow': { outcome: 'reject', httpStatus: 408, title: 'The body came too slowly' },
+  'request.headTooLarge': { outcome: 'reject', httpStatus: 431, title: 'The head of the request is larger than this server accepts' },
+  'request.slow': { outcome: 'reject', httpStatus: 408, title: 'The request came too slowly' },
+  'request.transferCoding': { outcome: 'reject', httpStatus: 501, title: 'The transfer coding is not one that this server reads' },
   'request.unsupportedMediaType': {
     outcome: 'reject',
     httpStatus: 415,

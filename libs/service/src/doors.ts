@@ -1,12 +1,20 @@
-import { createServer } from 'node:http';
+import { STATUS_CODES, createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { DomainError } from '#libs/contracts';
 import { startTimer, wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { BodyReader } from './body-reader.js';
 import type { Operate, Operations } from './operations.js';
 import { problemOf } from './problem.js';
-import { MethodNotAllowed, RequestMalformed, ServiceStarting } from './request.errors.js';
+import {
+  HeadTooLarge,
+  HeadTooSlow,
+  MethodNotAllowed,
+  RequestMalformed,
+  ServiceStarting,
+  TransferCodingUnsupported,
+} from './request.errors.js';
 import { observeRequest } from './request-duration.js';
 
 /**
@@ -127,7 +135,7 @@ export class Doors {
   /** @param others answers requests that are neither for a door nor for operations */
   server(others: RequestListener): Server {
     const shouldUpgradeCallback = (request: IncomingMessage): boolean => this.socketDoorFor(request) !== undefined;
-    const server = createServer({ ...serverTimeouts, shouldUpgradeCallback });
+    const server = createServer({ ...serverTimeouts, requireHostHeader: false, shouldUpgradeCallback }); // `headProblem` requires it
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       const startedAt = performance.now();
       const found = this.find(pathOf(request.url!), request, response, others);
@@ -141,6 +149,8 @@ export class Doors {
       });
     };
     server.on('request', answer);
+    server.on('checkExpectation', answer); // any other expectation may be ignored (RFC 9110 §10.1.1)
+    server.on('clientError', refuseUnparsed);
     server.on('checkContinue', answer); // `Expect: 100-continue` is answered when a body is wanted
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy()); // node:http removes its own listener before this event
@@ -152,13 +162,16 @@ export class Doors {
   }
 
   /** Undefined if the request is to be answered over HTTP: a server may ignore `Upgrade`, and clients offer `h2c` unasked (RFC 9110 §7.8). */
-  private socketDoorFor({ method, url, headers }: IncomingMessage): SocketDoor | undefined {
+  private socketDoorFor(request: IncomingMessage): SocketDoor | undefined {
+    const { method, url, headers } = request;
     if (this.isLocked || method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
-    return this.socketDoors.get(pathOf(url!));
+    return headProblem(request) === undefined ? this.socketDoors.get(pathOf(url!)) : undefined;
   }
 
   /** Undefined if the request is for Nest, and nothing looks at it before. */
   private find(path: string, request: IncomingMessage, response: ServerResponse, others: RequestListener): Route | undefined {
+    const problem = headProblem(request);
+    if (problem !== undefined) return { route: 'none', reply: () => Promise.reject(problem) };
     const operation = this.operations.at(path);
     if (operation !== undefined) return { route: path, reply: () => this.operate(operation, request) };
     if (this.isLocked) return { route: 'none', reply: () => Promise.reject(new ServiceStarting()) };
@@ -254,6 +267,40 @@ async function refuseOrPass(
   if (refusal !== undefined) return replyOf(refusal);
   others(request, response);
   return undefined;
+}
+
+/** The reason for which a request is refused wherever it goes: node:http reads heads that two servers could understand differently. */
+function headProblem({ rawHeaders, httpVersion, headers }: IncomingMessage): DomainError | undefined {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  // RFC 9112 §3.2
+  if (hosts > 1) return new RequestMalformed('The request has more than one Host header');
+  if (hosts === 0 && httpVersion !== '1.0') return new RequestMalformed('The request has no Host header');
+  const coding = headers['transfer-encoding'];
+  // RFC 9112 §6.1
+  return coding === undefined || coding.toLowerCase() === 'chunked' ? undefined : new TransferCodingUnsupported(coding);
+}
+
+/** Answers bytes that are no request, and closes the connection. */
+function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // The property that node:http's own listener looks at: a response that has begun cannot be followed by another.
+  const { _httpMessage: under } = socket as { _httpMessage?: ServerResponse | null };
+  if (error.code === 'ECONNRESET' || !socket.writable || under?.headersSent === true) return void socket.destroy();
+  const { problem, headers } = problemOf(unparsed(error), { method: 'none', route: 'none' });
+  const text = JSON.stringify(problem);
+  const fields = { ...headers, 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(text), connection: 'close' };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${text}`, () => socket.destroy());
+}
+
+function unparsed(error: NodeJS.ErrnoException): DomainError {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new HeadTooSlow();
+  if (error.code === 'HPE_HEADER_OVERFLOW') return new HeadTooLarge();
+  const { reason } = error as { reason?: unknown };
+  return new RequestMalformed(`This is no HTTP/1.1 request${typeof reason === 'string' ? `: ${reason}` : ''}`);
 }
 
 function isAt({ path }: { path: string }, address: string): boolean {

@@ -1,6 +1,7 @@
+import { maxHeaderSize } from 'node:http';
 import { DomainError } from '#libs/contracts';
 
-/** The body does not have the syntax of its content type. */
+/** The request does not have the syntax of HTTP, or its body not that of its content type. */
 export class RequestMalformed extends DomainError {
   readonly code = 'request.malformed';
 }
@@ -16,6 +17,30 @@ export class RequestInvalid extends DomainError {
   }
 }
 
+/** The request line and headers together are larger than node:http reads. */
+export class HeadTooLarge extends DomainError {
+  readonly code = 'request.headTooLarge';
+  constructor() {
+    super(`The address and headers are larger than ${maxHeaderSize} bytes; send less`);
+  }
+}
+
+/** The head did not end in time. */
+export class HeadTooSlow extends DomainError {
+  readonly code = 'request.slow';
+  constructor() {
+    super('The request did not end in time');
+  }
+}
+
+/** The body has a transfer coding besides `chunked`; its bytes would not be those that were signed. */
+export class TransferCodingUnsupported extends DomainError {
+  readonly code = 'request.transferCoding';
+  constructor(coding: string) {
+    super(`The transfer coding ${coding.slice(0, 100)} is not read here; send the body with Content-Length, or chunked and nothing else`);
+  }
+}
+
 export class RequestTooLarge extends DomainError {
   readonly code = 'request.tooLarge';
   constructor(limitBytes: number) {
@@ -27,7 +52,7 @@ export class MediaTypeUnsupported extends DomainError {
   readonly code = 'request.unsupportedMediaType';
   constructor(given: string | undefined, accepted: string) {
     super(
-      `${given === undefined ? 'The request has no content type' : `The content type ${given.slice(0, 100)} is not read here`}; send ${accepted}`,
+      `${given === undefined || given.trim() === '' ? 'The request has no content type' : `The content type ${given.slice(0, 100)} is not read here`}; send ${accepted}`,
     );
   }
 }

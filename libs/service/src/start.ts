@@ -5,7 +5,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HoldTable } from '#libs/holds';
 import { Listeners, LogConsumer, RecordProducer } from '#libs/messaging';
 import { readBodies } from './body-parser.js';
@@ -17,9 +17,11 @@ import { Doors } from './doors.js';
 import { InfrastructureModule } from './infrastructure.module.js';
 import { NestLog } from './nest-log.js';
 import { Operations } from './operations.js';
+import { problemOf } from './problem.js';
 import { ProblemFilter } from './problem.filter.js';
 import { Readiness } from './readiness.js';
 import { observeRequest } from './request-duration.js';
+import { AddressNotFound, RequestMalformed } from './request.errors.js';
 import { Routes } from './routes.js';
 import { defaultBodyLimits } from './service.settings.js';
 import { StartWait, unlessAborted } from './start-wait.js';
@@ -60,6 +62,8 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   const adapter = new FastifyAdapter({
     serverFactory: (others: RequestListener) => doors.server(others),
     routerOptions: { maxParamLength: 256 },
+    clientErrorHandler: () => undefined, // the doors answer what is no request
+    frameworkErrors: refuseUnroutable,
     skipMiddie: true, // Express middleware: there is none, and looking for it costs every request
   });
   const fastify = adapter.getInstance<FastifyInstance>();
@@ -78,6 +82,14 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
     fastify.server.close();
     throw error;
   }
+}
+
+/** Answers a request whose address the router of Fastify refuses before any filter runs. */
+function refuseUnroutable({ code }: Error & { code: string }, { method }: FastifyRequest, reply: FastifyReply): void {
+  const isTooLong = code === 'FST_ERR_MAX_PARAM_LENGTH'; // nothing has such a long name
+  const failure = isTooLong ? new AddressNotFound() : new RequestMalformed('The address has a percent sign that starts no UTF-8 character');
+  const { problem, headers } = problemOf(failure, { method, route: undefined });
+  void reply.status(problem.status).headers(headers).header('content-type', 'application/problem+json').send(JSON.stringify(problem));
 }
 
 async function listen(server: Server, { port, host }: Composition): Promise<void> {
