@@ -15,7 +15,7 @@ export function parseTimestamp(text: string): Date {
 const dash = 0x2d;
 const space = 0x20;
 const zero = 0x30;
-/** Where a fraction of a second begins, behind its point. */
+/** The index of the first digit of a fraction of a second. */
 const fractionAt = 20;
 
 function pairAt(text: string, at: number): number {

@@ -2,16 +2,17 @@ import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/
 import { z } from 'zod';
 import type { AnswerFormat } from '../answering/answer.js';
 import { InvalidRequest } from './api.errors.js';
-import { inputsOf, messageContent, parseRequest, schemaFormat, textOf } from './model-question.js';
+import { inputsOf, listOf, messageContent, parseRequest, schemaFormat, textOf } from './model-question.js';
 import type { ModelQuestion } from './model-question.js';
 import { pieces } from './api-format.js';
 import type { Completion, ApiFormat, StreamEvent } from './api-format.js';
 
 const request = z.looseObject({
   model: z.string(),
-  messages: z
-    .array(z.looseObject({ role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']), content: messageContent.nullish() }))
-    .min(1),
+  messages: listOf(
+    z.looseObject({ role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']), content: messageContent.nullish() }),
+    1,
+  ),
   response_format: z
     .discriminatedUnion('type', [
       z.looseObject({ type: z.literal('text') }),

@@ -26,8 +26,13 @@ export interface Message {
   readonly text: string;
 }
 
+/** A list of which no item is looked at if it has too many of them. */
+export function listOf<T extends z.ZodType>(item: T, least = 0, most = 1_000) {
+  return z.array(z.unknown()).min(least).max(most).pipe(z.array(item));
+}
+
 /** The content of a message: a text, or parts of which only texts are supported. */
-export const messageContent = z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().optional() }))]);
+export const messageContent = z.union([z.string(), listOf(z.looseObject({ type: z.string(), text: z.string().optional() }))]);
 
 export function textOf(content: z.infer<typeof messageContent> | null | undefined, param: string): string {
   if (typeof content === 'string') return content;

@@ -184,6 +184,12 @@ describe('a request that cannot be answered', () => {
       { status: 400, param: 'messages', code: 'invalid_value' },
     ],
     [
+      'more parts of a message than it looks at',
+      () =>
+        client.chat.completions.create({ ...chat, messages: [{ role: 'user', content: Array.from({ length: 1_001 }, () => 7 as never) }] }),
+      { status: 400, param: 'messages[0].content', code: 'invalid_value' },
+    ],
+    [
       'no model',
       () => client.chat.completions.create({ messages } as never),
       { status: 400, param: 'model', code: 'missing_required_parameter' },

@@ -9,7 +9,7 @@ import type {
 import { z } from 'zod';
 import type { AnswerFormat } from '../answering/answer.js';
 import { InvalidRequest } from './api.errors.js';
-import { inputsOf, messageContent, parseRequest, schemaFormat, textOf } from './model-question.js';
+import { inputsOf, listOf, messageContent, parseRequest, schemaFormat, textOf } from './model-question.js';
 import type { Message, ModelQuestion } from './model-question.js';
 import { pieces } from './api-format.js';
 import type { Completion, ApiFormat, StreamEvent } from './api-format.js';
@@ -22,7 +22,7 @@ const inputItem = z.looseObject({
 
 const request = z.looseObject({
   model: z.string(),
-  input: z.union([z.string(), z.array(inputItem).min(1)]),
+  input: z.union([z.string(), listOf(inputItem, 1)]),
   instructions: z.string().nullish(),
   text: z
     .looseObject({
