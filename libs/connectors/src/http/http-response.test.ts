@@ -43,3 +43,8 @@ test.each([
 ])('%d with Retry-After: %s asks for %s ms', (status, header, expected) => {
   expect((failureOf(status, { 'retry-after': header }) as DeliveryUnavailable).retryAfterMs).toBe(expected);
 });
+
+test('a redirect is refused with the remark that it is not followed', () =>
+  expect(failureOf(302)).toMatchObject({
+    message: 'The destination refused the payload with status 302, a redirect, which is not followed',
+  }));

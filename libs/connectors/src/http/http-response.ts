@@ -24,7 +24,9 @@ export function receiptOf({ status, headers, bodyExcerpt: excerpt }: HttpRespons
     throw new DeliveryUnavailable(receipt, peerOf(status), pauseMs);
   }
   if (status === 401) throw new DeliveryUnauthorized(receipt);
-  throw status === 410 ? new DeliveryGone(receipt) : new DeliveryRefused(receipt);
+  if (status === 410) throw new DeliveryGone(receipt);
+  const isRedirect = status >= 300 && status < 400;
+  throw new DeliveryRefused(isRedirect ? { ...receipt, summary: `${receipt.summary}, a redirect, which is not followed` } : receipt);
 }
 
 function peerOf(status: number): 'up' | 'failing' | 'limited' {
