@@ -369,6 +369,15 @@ describe('an address without a model API', () => {
     expect(received).toHaveLength(5);
   });
 
+  it('is reported with what the last try brought, also if that says nothing about the address', async () => {
+    script = [notThere, status(503), status(301)];
+    await expect(gateway.check()).rejects.toBeInstanceOf(ModelMisconfigured);
+    pass(10_000);
+    await expect(gateway.ready()).rejects.toThrow(/^There is no model API at POST .*Not Found\. The last try: The provider answered 503/);
+    pass(10_000);
+    await expect(gateway.ready()).rejects.toThrow(/^There is no model API at POST [^ ]+ The provider answered 301((?!last try).)*$/);
+  });
+
   it('is also one that redirects, because the key must not travel on', async () => {
     script = [status(307, {}, { location: 'http://127.0.0.1:9/' })];
     await expect(infer()).rejects.toBeInstanceOf(ModelMisconfigured);

@@ -15,7 +15,8 @@ export type ProviderUnusable = ModelMisconfigured | ModelKeyRefused;
  * seconds, and all others fail at once with the reason.
  */
 export class ProviderState {
-  private unusable: { readonly failure: ProviderUnusable; triedAtMs: number } | undefined;
+  /** `stated` is the last failure that the provider itself reported. */
+  private unusable: { readonly failure: ProviderUnusable; readonly stated: ProviderUnusable; triedAtMs: number } | undefined;
 
   /** @param now a monotonic clock, in ms */
   constructor(private readonly now: () => number) {}
@@ -29,7 +30,8 @@ export class ProviderState {
   }
 
   /**
-   * Notes how a call or probe ended; undefined: it succeeded. A provider that cannot be reached shows nothing about its address and the key. Each change is
+   * Notes how a call or probe ended; undefined: it succeeded. A provider that cannot be reached shows nothing about its address and the key, so the
+   * reason stays, with what the last try brought. Each change is
    * logged once.
    */
   note(failure: ModelFailure | undefined): void {
@@ -37,7 +39,11 @@ export class ProviderState {
       const reason = failure.message;
       if (this.unusable === undefined)
         log.error({ reason }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the provider takes requests');
-      this.unusable = { failure, triedAtMs: this.now() };
+      this.unusable = { failure, stated: failure, triedAtMs: this.now() };
+    } else if (this.unusable !== undefined && failure?.code === 'model.unavailable') {
+      const { stated } = this.unusable;
+      const Unusable = stated instanceof ModelMisconfigured ? ModelMisconfigured : ModelKeyRefused;
+      this.unusable = { ...this.unusable, failure: new Unusable(`${stated.message}. The last try: ${failure.message}`, { cause: stated }) };
     } else if (failure?.code !== 'model.unavailable') {
       if (this.unusable !== undefined) log.warn('the model provider takes requests again');
       this.unusable = undefined;
