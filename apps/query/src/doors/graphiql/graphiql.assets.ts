@@ -57,7 +57,7 @@ YogaGraphiQL.renderYogaGraphiQL(document.querySelector('#root'), {
   endpoint: '/graphql',
   subscriptionsProtocol: 'SSE',
   shouldPersistHeaders: false,
-  headers: JSON.stringify({ authorization: 'Bearer mr_…' }, null, 2),
+  headers: JSON.stringify({ authorization: 'Bearer YOUR_API_KEY' }, null, 2),
   defaultQuery: '# Write your API key under Headers, then fetch the schema again with the button at the left.\\n{\\n  events(first: 5) { nodes { id type receivedAt state } }\\n}\\n',
 });
 `;
@@ -69,6 +69,7 @@ function pageIn(folder: string): string {
   <head>
     <meta charset="utf-8" />
     <title>Millrace</title>
+    <link rel="icon" href="data:," />
     <link rel="stylesheet" href="${folder}/graphiql.css" />
   </head>
   <body id="body" class="no-focus-outline">

@@ -17,7 +17,9 @@ test('a browser at /graphql gets GraphiQL without a key, and everything it loads
   expect(policy).toMatch(/^default-src 'none'; script-src 'self';/);
   expect(policy).not.toMatch(/https?:|\*|unsafe-eval|script-src[^;]*unsafe-inline/);
   expect(page).not.toMatch(/https?:|<script>|\son\w+="/);
-  const loaded = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address!);
+  const loaded = [...page.matchAll(/(?:src|href)="([^"]+)"/g)]
+    .map(([, address]) => address!)
+    .filter((address) => !address.startsWith('data:'));
   expect(loaded.map((address) => address.split('/').at(-1))).toEqual(['graphiql.css', 'graphiql.js', 'start.js']);
   const folder = loaded[0]!.slice(0, loaded[0]!.lastIndexOf('/'));
   for (const name of ['graphiql.css', 'graphiql.js', 'start.js', 'editor.worker.js', 'graphql.worker.js', 'json.worker.js']) {
@@ -33,6 +35,17 @@ test('a browser at /graphql gets GraphiQL without a key, and everything it loads
     if (name.endsWith('.css')) expect(text).not.toMatch(/@import|url\(["']?https?:/);
     else expect(/\beval\(|\bnew Function\(/.test(text)).toBe(false);
   }
+});
+
+test('the headers that GraphiQL begins with can be sent, and are answered with what to do', async () => {
+  const page = await (await fetch(`${server.url}/graphql`, { headers: browser })).text();
+  expect(page).toContain('rel="icon" href="data:,"'); // else the browser asks for /favicon.ico
+  const starter = await (await fetch(`${server.url}${/src="([^"]*start\.js)"/.exec(page)![1]}`)).text();
+  const authorization = /authorization: '([^']+)'/.exec(starter)![1]!;
+  const headers = { authorization, 'content-type': 'application/json' };
+  const response = await fetch(`${server.url}/graphql`, { method: 'POST', headers, body: '{"query":"{ __typename }"}' });
+  expect(response.status).toBe(401);
+  expect(await response.text()).toMatch(/credential\.invalid/);
 });
 
 test('a browser that opens the address again with the document that GraphiQL noted in it gets GraphiQL', async () => {
