@@ -88,7 +88,8 @@ export class FlowRunner {
       observe({ outcome: state });
       return kept;
     } catch (error) {
-      observe({ outcome: error instanceof DomainError ? error.code : 'record.defect' });
+      const code = error instanceof DomainError ? error.code : this.signal.aborted ? 'abandoned' : 'record.defect';
+      observe({ outcome: code });
       throw error;
     }
   }

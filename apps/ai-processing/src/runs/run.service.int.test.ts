@@ -9,6 +9,7 @@ import type { RecordContext } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { registry } from '#libs/tracing';
 import type { FreshDatabase } from '#libs/testing';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { EventRecorder } from '../events/event.recorder.js';
@@ -252,6 +253,7 @@ test('a run that is tried again goes on from what is stored: a model that would 
     throw broken.signal.reason;
   });
   await expect(runs.runFlows(event, contextOf({ signal: broken.signal }))).rejects.toThrow('the process is killed');
+  expect(await registry.metrics()).toMatch(new RegExp(`^millrace_runs_total\\{tenant="${tenant}",outcome="abandoned"\\} 1$`, 'm'));
   await runs.runFlows(event, contextOf());
   expect(asked).toHaveLength(2);
   expect(await stored()).toMatchObject([{ state: 'completed', failures: 0, fence: 2, decision: ['answer 1', 'answer 2'] }]);

@@ -25,7 +25,10 @@ import { StepResultStore } from './step-result.store.js';
 export const runOptions = Symbol('run options');
 export type RunOptions = Pick<AiProcessingOptions, 'runRetries' | 'runLeaseMs'>;
 
-const runs = counter('millrace_runs_total', 'Tries of runs, by outcome: ok, or the code of the failure.', ['tenant', 'outcome']);
+const runs = counter('millrace_runs_total', 'Tries of runs, by outcome: ok, abandoned (the process stops), or the code of the failure.', [
+  'tenant',
+  'outcome',
+]);
 const decisionLatency = histogram(
   'millrace_accepted_to_decided_seconds',
   'From the acceptance of an event to the decision of a flow on it.',
@@ -77,7 +80,7 @@ export class RunWorker {
       }
       return finished;
     } catch (error) {
-      outcome = failureReason(error).code;
+      outcome = context.signal.aborted ? 'abandoned' : failureReason(error).code; // at a stop; the next process goes on
       if (error instanceof DomainError && error.isReported) level = 'info';
       throw error;
     } finally {
