@@ -70,10 +70,9 @@ export class AttemptService {
       const next = error === null ? delivered : stateAfterFailure(error, configured?.document.spec.retry, delivery.retries);
       const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: error === null ? null : failureReason(error), ...next };
       const observed = observationOf(error, durationMs);
-      const [recorded] = await Promise.all([
-        this.record(delivery, attempt, durationMs),
-        this.health.note({ tenant, destination }, observed),
-      ]);
+      const noted = this.health.note({ tenant, destination }, observed);
+      if (observed.peer === 'gone') await noted.catch(() => undefined); // whoever sees the delivery parked finds its destination disabled
+      const [recorded] = await Promise.all([this.record(delivery, attempt, durationMs), noted]);
       return recorded;
     });
   }
