@@ -69,6 +69,7 @@ async function committerOf(address: string, topic: Topic, groupId: string) {
   await consumer.connect();
   await consumer.subscribe({ topic: topic.name });
   await consumer.run({ autoCommit: false, eachMessage: async () => undefined });
+  consumer.pause([{ topic: topic.name }]); // kafkajs would reset a committed offset that it fetches from and that has no record yet
   return {
     commit: (partition: number, offset: number, metadata = '') =>
       consumer.commitOffsets([{ topic: topic.name, partition, offset: String(offset), metadata }]),
