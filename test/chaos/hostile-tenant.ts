@@ -34,12 +34,12 @@ export class HostileTenant {
   }
 
   /** Acts in every second window of `windowMs`, so that a busy machine affects the windows with and without it alike. */
-  start(targets: HostileTargets, windowMs: number): void {
+  start({ doors, graphql, model }: HostileTargets, windowMs: number): void {
     this.turns = setInterval(() => {
       if (this.isActing) return this.rest();
       this.isActing = true;
       this.windows.push({ from: this.history.now(), to: Infinity });
-      this.send({ act: targets });
+      this.send({ act: { doors, graphql, model } });
     }, windowMs);
   }
 
