@@ -92,7 +92,7 @@ export default {
       'A process for evaluations is started again after each that was killed, so it loads no more than it needs.',
       { path: '^libs/evaluation/src/evaluation\\.main\\.ts$|^libs/[^/]+/src/[^/]+\\.program\\.ts$' },
       {
-        path: '^(libs/(?!(evaluation|expressions|schemas|json|lru|time)/)|node_modules/(?!(jsonata|re2js|ajv|ajv-formats|fast-deep-equal|fast-uri|json-schema-traverse)/))',
+        path: '^(libs/(?!(evaluation|expressions|schemas|json|lru|queues|time)/)|node_modules/(?!(jsonata|re2js|ajv|ajv-formats|fast-deep-equal|fast-uri|json-schema-traverse)/))',
         reachable: true,
       },
     ),

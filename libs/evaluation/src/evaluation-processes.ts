@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { availableParallelism, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseStoredJson } from '#libs/json';
+import { FairQueue } from '#libs/queues';
 import { startTimer } from '#libs/time';
 import { timeUsedUp } from './evaluation-messages.js';
 import type { EvaluationAnswer, EvaluationRequest, ProcessorLimits } from './evaluation-messages.js';
@@ -59,7 +60,7 @@ const mainFile = fileURLToPath(compiledCode(new URL('./evaluation.main.js', impo
  * waits until another one has taken its place, and takes none from the others.
  */
 export class EvaluationProcesses {
-  private readonly waiting = new Map<string, Job[]>();
+  private readonly waiting = new FairQueue<Job>();
   private readonly busyOwners = new Set<string>();
   /** Started, or about to be; the one used last is the last one. */
   private idle: EvaluationProcess[] = [];
@@ -91,12 +92,10 @@ export class EvaluationProcesses {
 
   /** @throws the refusal if too many of the owner wait; another Error for a defect only */
   async evaluate(owner: string, { text, limits }: Omit<EvaluationRequest, 'input'>, input: unknown): Promise<EvaluationResult> {
-    const jobs = this.waiting.get(owner);
-    if (jobs !== undefined && jobs.length >= this.maxWaiting) throw this.refusal(jobs.length);
+    const waiting = this.waiting.lengthOf(owner);
+    if (waiting >= this.maxWaiting) throw this.refusal(waiting);
     const answer = await new Promise<EvaluationAnswer>((resolve) => {
-      const job = { owner, text, limits, input, resolve };
-      if (jobs === undefined) this.waiting.set(owner, [job]);
-      else jobs.push(job);
+      this.waiting.push(owner, { owner, text, limits, input, resolve });
       this.assign();
     });
     if ('defect' in answer) throw new Error(answer.defect);
@@ -106,15 +105,10 @@ export class EvaluationProcesses {
 
   private assign(): void {
     while (this.underWay < this.atOnce) {
-      const owner = this.nextOwner();
-      if (owner === undefined) return;
-      void this.run(this.takeProcess(), this.takeJob(owner));
+      const job = this.waiting.shift((owner) => this.busyOwners.has(owner));
+      if (job === undefined) return;
+      void this.run(this.takeProcess(), job);
     }
-  }
-
-  private nextOwner(): string | undefined {
-    for (const owner of this.waiting.keys()) if (!this.busyOwners.has(owner)) return owner;
-    return undefined;
   }
 
   /** One that is ready, if there is any. */
@@ -122,15 +116,6 @@ export class EvaluationProcesses {
     this.idle = this.idle.filter(({ hasEnded }) => !hasEnded);
     const ready = this.idle.findLastIndex(({ isReady }) => isReady);
     return this.idle.splice(Math.max(ready, 0), 1)[0] ?? this.start();
-  }
-
-  /** The owner goes to the end of the line. */
-  private takeJob(owner: string): Job {
-    const jobs = this.waiting.get(owner)!;
-    const job = jobs.shift()!;
-    this.waiting.delete(owner);
-    if (jobs.length > 0) this.waiting.set(owner, jobs);
-    return job;
   }
 
   private start(): EvaluationProcess {

@@ -31,8 +31,7 @@ export class ProviderState {
 
   /**
    * Notes how a call or probe ended; undefined: it succeeded. A provider that cannot be reached shows nothing about its address and the key, so the
-   * reason stays, with what the last try brought. Each change is
-   * logged once.
+   * reason stays, with what the last try brought. Each change is logged once.
    */
   note(failure: ModelFailure | undefined): void {
     if (failure instanceof ModelMisconfigured || failure instanceof ModelKeyRefused) {

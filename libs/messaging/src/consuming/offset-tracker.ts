@@ -1,4 +1,4 @@
-import { Fifo } from '../fifo.js';
+import { Fifo } from '#libs/queues';
 import { encodeFinished } from './finished-offsets.js';
 
 /** The content of a commit for one partition. */

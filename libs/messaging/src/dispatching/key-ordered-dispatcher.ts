@@ -1,6 +1,6 @@
 import type { Lane } from '#libs/contracts';
 import { startTimer } from '#libs/time';
-import { Fifo } from '../fifo.js';
+import { Fifo } from '#libs/queues';
 import { ReadyKeys } from './ready-keys.js';
 
 /**

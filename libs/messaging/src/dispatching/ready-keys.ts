@@ -1,6 +1,6 @@
 import { lanes } from '#libs/contracts';
 import type { Lane } from '#libs/contracts';
-import { Fifo } from '../fifo.js';
+import { FairQueue } from '#libs/queues';
 
 /** Indexes into `lanes`, one per turn: of 12 turns 8 are high, 3 normal and 1 low. A turn of an empty lane goes to the next turn. */
 const turns = [0, 0, 1, 0, 0, 2, 0, 0, 1, 0, 0, 1] as const;
@@ -59,39 +59,24 @@ export class ReadyKeys<T> {
 
 /** The key queues of one lane. */
 class ReadyTenants<T> {
-  /** The tenant whose turn is next stands first. */
-  private readonly byTenant = new Map<string, Fifo<Entry<T>>>();
+  private readonly entries = new FairQueue<Entry<T>>();
   /** No entry is older. */
   private oldestSince = Infinity;
 
   push(tenant: string, entry: Entry<T>): void {
     this.oldestSince = Math.min(this.oldestSince, entry.since);
-    const entries = this.byTenant.get(tenant);
-    if (entries !== undefined) return entries.push(entry);
-    const first = new Fifo<Entry<T>>();
-    first.push(entry);
-    this.byTenant.set(tenant, first);
+    this.entries.push(tenant, entry);
   }
 
   shift(isFull: (tenant: string) => boolean): Entry<T> | undefined {
-    for (const [tenant, entries] of this.byTenant) {
-      if (isFull(tenant)) continue;
-      this.byTenant.delete(tenant);
-      const taken = entries.shift();
-      if (entries.length > 0) this.byTenant.set(tenant, entries);
-      return taken;
-    }
-    return undefined;
+    return this.entries.shift(isFull);
   }
 
-  /** Looks only at the heads: every entry behind a head came into the lane later. */
+  /** Looks only at the first entry of each tenant: every one behind it came into the lane later. */
   *takeOlderThan(since: number): Generator<[tenant: string, entry: Entry<T>]> {
     if (this.oldestSince > since) return;
+    yield* this.entries.takeFirst((entry) => entry.since <= since);
     this.oldestSince = Infinity;
-    for (const [tenant, entries] of this.byTenant) {
-      for (let head = entries.peek(); head !== undefined && head.since <= since; head = entries.peek()) yield [tenant, entries.shift()!];
-      this.oldestSince = Math.min(this.oldestSince, entries.peek()?.since ?? Infinity);
-      if (entries.length === 0) this.byTenant.delete(tenant);
-    }
+    for (const first of this.entries.firsts()) this.oldestSince = Math.min(this.oldestSince, first.since);
   }
 }

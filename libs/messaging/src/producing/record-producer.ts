@@ -4,7 +4,7 @@ import { messageOf, recordKey } from '#libs/contracts';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
 import { Linger, sleep, startTimer } from '#libs/time';
 import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
-import { Fifo } from '../fifo.js';
+import { Fifo } from '#libs/queues';
 import { kafkaClient, nameOnLog } from '../kafka/kafka-client.js';
 import type { LogOptions } from '../kafka/kafka-client.js';
 import { LogUnavailable, RecordTooLarge } from '../messaging.errors.js';

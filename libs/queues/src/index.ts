@@ -1,0 +1,2 @@
+export { Fifo } from './fifo.js';
+export { FairQueue } from './fair-queue.js';
