@@ -75,6 +75,18 @@ test('what is appended stands in the log with its key, its headers and its value
   expect(record!.headers).toEqual({ mr_tenant: 'acme', mr_schema: 'number.noted.v1', traceparent });
 });
 
+test('a consumer joins at once, and hands on the first record when it is let', async () => {
+  const topic = await newTopic();
+  await producer.append(topic, NumberNoted, noted('c1', 1));
+  const doors = Promise.withResolvers<void>();
+  const waiting = await consume([handlerOf(topic)], undefined, { begin: doors.promise });
+  const other = await consume([handlerOf(topic)]);
+  await waitFor(() => other.values.length === 1, { what: 'the other group to have the record' });
+  expect(waiting.started).toBe(0);
+  doors.resolve();
+  await waitFor(() => waiting.values.length === 1, { what: 'the record' });
+});
+
 test('appends of many callers share batches, and each caller learns the offset of its own record', async () => {
   const topic = await newTopic();
   const before = await batchesSent();
@@ -506,6 +518,24 @@ test('a consumer reads no more than it may keep, and goes on when there is room'
   open.resolve();
   await waitFor(() => got.values.length === 1_000, { what: 'all records' });
   expectOrdered(got.values);
+});
+
+test('what one tenant has under way and waiting in a partition keeps no other tenant waiting, however large it is', async () => {
+  const topic = await newTopic(1);
+  const open = Promise.withResolvers<void>();
+  const work: Work = ({ tenant }) => (tenant === 'greedy' ? open.promise : Promise.resolve());
+  const got = await consume([handlerOf(topic, { poison: 'park-key' })], work, { maxBufferedBytes: 100_000, holds: new HoldsInMemory() });
+  const ofPatient = (n: number) =>
+    waitFor(() => got.values.some((value) => value.tenant === 'acme' && value.n === n), { what: `record ${n}` });
+  await producer.append(topic, NumberNoted, noted('c1', 1));
+  await ofPatient(1);
+  const large = range(60).map((n) => ({ ...noted(`g${n}`, n), tenant: 'greedy', padding: 'x'.repeat(10_000) }));
+  await appendEach(topic, large);
+  await producer.append(topic, NumberNoted, noted('c1', 2));
+  await ofPatient(2);
+  expect(got.values.filter(({ tenant }) => tenant === 'greedy')).toEqual([]);
+  open.resolve();
+  await waitFor(() => got.values.length === 62, { what: 'all records' });
 });
 
 test('a topic with an audience of every process reaches each of them, from the newest record on', async () => {

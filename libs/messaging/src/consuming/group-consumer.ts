@@ -2,13 +2,14 @@ import type { Batch, EachBatchPayload, Kafka } from 'kafkajs';
 import { sleep, startInterval, waitAtMost } from '#libs/time';
 import { counter, gauge, logger } from '#libs/tracing';
 import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
+import type { DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
 import type { Listeners } from '../handling/listeners.js';
 import { HandlerWatch } from '../handling/handler-watch.js';
 import { workOn } from '../handling/record-handling.js';
 import type { RecordHandling } from '../handling/record-handling.js';
 import { HeldCustomers, queueKeyOf } from '../holding/held-customers.js';
-import type { HoldableItem } from '../holding/held-customers.js';
+import type { HoldableItem, PartitionHolds } from '../holding/held-customers.js';
 import type { HoldStore } from '../holding/hold-store.js';
 import { ownerOf, schemaOf } from '../logged-record.js';
 import type { LoggedRecord, TopicPartition } from '../logged-record.js';
@@ -26,7 +27,7 @@ export interface GroupConsumerOptions {
   groupId: string;
   /** Records handled at once. */
   concurrency: number;
-  /** Bytes of values that wait in memory, over all partitions of the group. */
+  /** Bytes of values that wait in memory, over all partitions of the group; those of records that are handled may be as many. */
   maxBufferedBytes: number;
   /** How long a member may be silent before its partitions go to others, ms. */
   sessionTimeoutMs: number;
@@ -101,11 +102,9 @@ export class GroupConsumer {
     });
     this.dispatcher = new KeyOrderedDispatcher<HoldableItem>({
       concurrency: options.concurrency,
-      handle: async (item) => {
-        const result = await this.held.handle(item);
-        if (result === 'finished' && 'owner' in item) this.finished(item as OwnedWork);
-        return result;
-      },
+      maxBytes: options.maxBufferedBytes,
+      bytesOf: (item) => ('record' in item ? (item.record.value?.length ?? 0) : 0),
+      handle: (item) => ('owner' in item ? this.handleOwned(item as OwnedWork) : this.held.handle(item)),
     });
     this.membership = new GroupMembership(
       { ...options, kafka, group, fetchEveryMs: () => (dependencies.listeners?.isEmpty === true ? unheardFetchMs : group.fetchEveryMs) },
@@ -254,6 +253,31 @@ export class GroupConsumer {
     return listeners !== undefined && !listeners.has(headerText(headers, 'mr_tenant') ?? ownerOf({ key, headers }).tenant);
   }
 
+  /** Makes room in memory: what one customer or one tenant has too much of goes to the hold store, so that the others do not wait for it. */
+  private relieve(all: readonly PartitionHolds[]): void {
+    const full = this.partitions.fullForLong();
+    this.held.relieve(
+      full.map((owned) => owned.holds),
+      all,
+    );
+    for (const owned of this.partitions.crowded()) {
+      this.held.relieveOfTenants(owned.holds, {
+        weightOf: this.partitions.weighing(),
+        hasOthers: (tenant) => this.dispatcher.hasOthers(tenant),
+      });
+    }
+  }
+
+  private async handleOwned(work: OwnedWork): Promise<DispatchResult> {
+    const { owner, record } = work;
+    owner.began(record);
+    this.partitions.resumeWhenDrained(owner);
+    const result = await this.held.handle(work);
+    owner.ended(record);
+    if (result === 'finished') this.finished(work);
+    return result;
+  }
+
   private finished({ owner, record }: OwnedWork): void {
     owner.finished(record);
     this.partitions.resumeWhenDrained(owner);
@@ -275,13 +299,7 @@ export class GroupConsumer {
     void this.commits.commit();
     const holds = all.map((owned) => owned.holds);
     void this.held.poll(holds);
-    if (this.group.poison === 'park-key') {
-      const full = this.partitions.fullForLong();
-      this.held.relieve(
-        full.map((owned) => owned.holds),
-        holds,
-      );
-    }
+    if (this.group.poison === 'park-key') this.relieve(holds);
     this.watch.check(); // what it throws ends the process, as any defect outside a handler does
   }
 }

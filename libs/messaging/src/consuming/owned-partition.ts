@@ -23,6 +23,8 @@ export class OwnedPartition implements TopicPartition {
   queuedRecords = 0;
   /** Bytes of their values. */
   queuedBytes = 0;
+  /** Bytes of the values that are being handled; the dispatcher limits them. */
+  private inFlightBytes = 0;
   /** When fetching was paused because the partition was full, on the monotonic clock, ms; undefined while it is fetched. */
   fullSince: number | undefined;
   private readonly loss = new AbortController();
@@ -58,6 +60,19 @@ export class OwnedPartition implements TopicPartition {
   countQueued({ value }: LoggedRecord): void {
     this.queuedRecords += 1;
     this.queuedBytes += value?.length ?? 0;
+  }
+
+  /** Bytes of the values that wait for their turn or their retry. */
+  get waitingBytes(): number {
+    return this.queuedBytes - this.inFlightBytes;
+  }
+
+  began({ value }: LoggedRecord): void {
+    this.inFlightBytes += value?.length ?? 0;
+  }
+
+  ended({ value }: LoggedRecord): void {
+    this.inFlightBytes -= value?.length ?? 0;
   }
 
   finished({ offset, value }: LoggedRecord): void {

@@ -69,7 +69,7 @@ test('a group of every process asks for no commits', () => {
   expect(read).not.toHaveBeenCalled();
 });
 
-test('a partition that fills its share of the buffer is paused until half of the share is free', () => {
+test('a partition with as much as the buffer has left is paused until half of that is free', () => {
   const { partitions, calls } = partitionsOf();
   partitions.assign([first, second]);
   const owned = partitions.find(first)!;
@@ -80,18 +80,38 @@ test('a partition that fills its share of the buffer is paused until half of the
   }
   partitions.pauseWhenFull(owned);
   expect(calls).toEqual([]);
+  expect(partitions.crowded()).toEqual([owned]);
   owned.tracker.received(2);
   owned.countQueued(record(2, 2));
   partitions.pauseWhenFull(owned);
   partitions.pauseWhenFull(owned);
   expect(calls).toEqual(['pause t/0']);
   expect(partitions.bufferedBytes).toBe(50);
-  owned.finished(record(0, 24));
-  partitions.resumeWhenDrained(owned);
-  expect(calls).toEqual(['pause t/0']);
   owned.finished(record(2, 2));
   partitions.resumeWhenDrained(owned);
+  expect(calls).toEqual(['pause t/0']);
+  owned.finished(record(0, 24));
+  partitions.resumeWhenDrained(owned);
   expect(calls).toEqual(['pause t/0', 'resume t/0']);
+});
+
+test('what others have waiting leaves a partition less, and what is handled takes nothing from any', () => {
+  const { partitions, calls } = partitionsOf();
+  partitions.assign([first, second]);
+  const [owned, other] = [partitions.find(first)!, partitions.find(second)!];
+  calls.length = 0;
+  other.countQueued(record(0, 60));
+  owned.countQueued(record(0, 15));
+  partitions.pauseWhenFull(owned);
+  expect(calls).toEqual([]);
+  owned.countQueued(record(1, 6));
+  partitions.pauseWhenFull(owned);
+  expect(calls).toEqual(['pause t/0']);
+  other.began(record(0, 60));
+  partitions.resumeWhenDrained(owned);
+  expect(calls).toEqual(['pause t/0', 'resume t/0']);
+  other.ended(record(0, 60));
+  expect(other.waitingBytes).toBe(60); // it waits for a retry
 });
 
 test('a lost partition is resumed, so that it is fetched should it come back', () => {

@@ -1,6 +1,6 @@
 import type { KeyQueues } from '../dispatching/key-ordered-dispatcher.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
-import type { HeldCustomers, HoldableItem } from '../holding/held-customers.js';
+import type { HeldCustomers, HoldableItem, Waiting } from '../holding/held-customers.js';
 import { partitionName } from '../logged-record.js';
 import type { TopicPartition } from '../logged-record.js';
 import { sleep } from '#libs/time';
@@ -19,6 +19,9 @@ const maxSpan = 20_000;
 const fullMetadataBytes = 0.75 * maxMetadataBytes;
 /** A partition that is full for longer than this has customers moved to the hold store. */
 const maxFullMs = 1_000;
+
+/** A partition that is fuller than this has the records of a tenant that fills most of it moved to the hold store, before it is paused. */
+const crowdedFill = 0.5;
 
 /** Pause between two attempts to learn which log a partition has. */
 const identifyPauseMs = 500;
@@ -44,7 +47,10 @@ export interface OwnedPartitionsOptions {
   readonly maxBufferedBytes: number;
 }
 
-/** The partitions that are assigned to this member. Each gets an equal share of the buffer; a full one is not fetched until half of it is free. */
+/**
+ * The partitions that are assigned to this member. Each may fill as much of the buffer as is free of all: one that is busy alone fills half of it, and
+ * many that are busy get equal shares (the dynamic thresholds of Choudhury and Hahne, 1998). A full one is not fetched until half of that is free.
+ */
 export class OwnedPartitions {
   private readonly byName = new Map<string, OwnedPartition>();
 
@@ -133,6 +139,17 @@ export class OwnedPartitions {
     return this.all().filter(({ fullSince = Infinity }) => fullSince <= longAgo);
   }
 
+  /** Partitions that are about to become full. */
+  crowded(): OwnedPartition[] {
+    return this.all().filter((owned) => this.waitingFill(owned) > crowdedFill);
+  }
+
+  /** Returns a function that says how full waiting records make a partition now; 1 is full. */
+  weighing(): (waiting: Waiting) => number {
+    const limitBytes = this.limitBytes();
+    return ({ items, bytes }) => Math.max(items / maxQueuedRecords, bytes / limitBytes);
+  }
+
   private own({ topic, partition }: TopicPartition): OwnedPartition {
     const lane = this.options.group.topics.find(({ name }) => name === topic)?.priority ?? 'normal';
     const owned = new OwnedPartition(topic, partition, this.options.createQueues(lane));
@@ -192,10 +209,19 @@ export class OwnedPartitions {
     owned.lose(`${owned.name} belongs to another process now`);
   }
 
-  /** How full a partition's share of the buffer is; 1 is full. */
-  private fill({ queuedRecords, queuedBytes, tracker }: OwnedPartition): number {
-    const bytesShare = this.options.maxBufferedBytes / this.byName.size;
-    const { span, metadataBytes } = tracker;
-    return Math.max(queuedRecords / maxQueuedRecords, queuedBytes / bytesShare, span / maxSpan, metadataBytes / fullMetadataBytes);
+  /** How full a partition is; 1 is full. */
+  private fill(owned: OwnedPartition): number {
+    const { span, metadataBytes } = owned.tracker;
+    return Math.max(this.waitingFill(owned), span / maxSpan, metadataBytes / fullMetadataBytes);
+  }
+
+  private waitingFill(owned: OwnedPartition): number {
+    return this.weighing()({ items: owned.queuedRecords, bytes: owned.waitingBytes });
+  }
+
+  /** Bytes that may wait in one partition: as many as all leave free. */
+  private limitBytes(): number {
+    const all = this.all().reduce((sum, one) => sum + one.waitingBytes, 0);
+    return Math.max(this.options.maxBufferedBytes - all, 1);
   }
 }

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { KeyOrderedDispatcher } from './key-ordered-dispatcher.js';
-import type { DispatchResult } from './key-ordered-dispatcher.js';
+import type { DispatchResult, DispatcherOptions } from './key-ordered-dispatcher.js';
 
 interface Item {
   key: string;
   n: number;
+  bytes?: number;
 }
 
 interface ItemInFlight {
@@ -14,7 +15,7 @@ interface ItemInFlight {
 }
 
 /** A dispatcher whose items end, and whose retries are due, when the test says so. */
-function byHand(concurrency: number) {
+function byHand(concurrency: number, more: Partial<DispatcherOptions<Item>> = {}) {
   const running: ItemInFlight[] = [];
   const retries: (() => void)[] = [];
   const started: Item[] = [];
@@ -28,6 +29,7 @@ function byHand(concurrency: number) {
       retries.push(work);
       return () => retries.splice(retries.indexOf(work), 1);
     },
+    ...more,
   });
   const end = async (at: number, result: DispatchResult = 'finished'): Promise<Item> => {
     const [{ item, end: settle }] = running.splice(at, 1) as [ItemInFlight];
@@ -72,6 +74,58 @@ test('slow items of one tenant leave slots to the others, which get them at once
   expect(running).toHaveLength(16);
   await end(0);
   expect(running).toHaveLength(16); // one of the slow tenant's took the place
+});
+
+test('large items of one tenant leave memory to the others, and fill a quarter of it at most', async () => {
+  const { dispatcher, running, started, end } = byHand(100, { maxBytes: 1_000, bytesOf: ({ bytes = 0 }) => bytes });
+  const queues = dispatcher.createQueues();
+  const add = (key: string, bytes: number): void => queues.add(key, { ...item(key), bytes });
+  for (let n = 0; n < 100; n += 1) add(`large/${n}`, 100);
+  expect(running).toHaveLength(3);
+  for (let n = 0; n < 100; n += 1) add(`other/${n}`, 1);
+  expect(running).toHaveLength(80);
+  for (let n = 0; n < 100; n += 1) await end(3);
+  expect(running.map(({ item: { key } }) => key)).toEqual(['large/0', 'large/1', 'large/2']);
+  expect(started).toHaveLength(103);
+  await end(0);
+  expect(running.at(-1)!.item.key).toBe('large/3');
+});
+
+test('nothing starts beside items that fill the memory, and one that is larger than it runs alone', async () => {
+  const { dispatcher, started, end } = byHand(100, { maxBytes: 100, bytesOf: ({ bytes = 0 }) => bytes });
+  const queues = dispatcher.createQueues();
+  for (const [key, bytes] of [
+    ['a/1', 500],
+    ['b/1', 1],
+    ['c/1', 1],
+  ] as const)
+    queues.add(key, { ...item(key), bytes });
+  expect(started.map(({ key }) => key)).toEqual(['a/1']);
+  await end(0);
+  expect(started.map(({ key }) => key)).toEqual(['a/1', 'b/1', 'c/1']);
+});
+
+test('what waits for its turn can be taken back, what is in flight cannot, and both keys go on', async () => {
+  const { dispatcher, started, end } = byHand(1);
+  const queues = dispatcher.createQueues();
+  for (const each of [item('a', 1), item('a', 2), item('b', 1)]) queues.add(each.key, each);
+  expect(queues.takeBack('a', () => true)).toEqual([item('a', 2)]);
+  expect(queues.takeBack('b', () => true)).toEqual([item('b', 1)]);
+  queues.add('b', item('b', 2));
+  await end(0);
+  expect(started).toEqual([item('a', 1), item('b', 2)]);
+});
+
+test('a tenant has others beside it as long as they had something in flight in the last ten minutes', async () => {
+  let now = 0;
+  const { dispatcher, end } = byHand(10, { now: () => now });
+  const queues = dispatcher.createQueues();
+  expect(dispatcher.hasOthers('a')).toBe(false);
+  for (const key of ['a/1', 'b/1', null]) queues.add(key, item(key ?? 'none'));
+  expect(['a', 'b', 'c'].map((tenant) => dispatcher.hasOthers(tenant))).toEqual([true, true, true]);
+  await end(1);
+  now = 600_001;
+  expect(['a', 'b'].map((tenant) => dispatcher.hasOthers(tenant))).toEqual([false, true]);
 });
 
 test('a tenant that is alone has all slots', () => {

@@ -16,6 +16,10 @@ export interface DispatcherOptions<Item> {
   concurrency: number;
   /** Must not reject: the handler decides what a failure means. A rejection is unhandled and ends the process. */
   handle: (item: Item) => Promise<DispatchResult>;
+  /** Bytes that an item holds in memory. Default: none. */
+  bytesOf?: (item: Item) => number;
+  /** Nothing more starts while the items in flight hold as many bytes. Default: no limit. */
+  maxBytes?: number;
   /** Runs `work` after `ms`; returns a function that cancels it. Default: a timer. */
   schedule?: (work: () => void, ms: number) => () => void;
   /** In ms. Default: the monotonic clock. */
@@ -26,13 +30,21 @@ export interface DispatcherOptions<Item> {
 const reserve = 0.2;
 /** The share of the slots that tenants with little in flight have to themselves, if there are several tenants, so that the slow work of some never fills all slots. */
 const tenantReserve = 0.2;
-/** A tenant has little in flight up to this share of the slots. */
+/** A tenant has little in flight up to this share of the slots, and of the bytes. */
 const little = 0.05;
+/** The largest share of the bytes that one tenant has in flight, so that its large items never fill the memory. */
+const tenantBytes = 0.25;
+/** A tenant without an item for so long does not count as one that wants slots. */
+const tenantIdleMs = 600_000;
 
 /** The items of one key. They are handled one at a time. */
 class KeyQueue<Item> {
   readonly items = new Fifo<Item>();
+  /** Bytes that the items hold. */
+  bytes = 0;
   cancelRetry: (() => void) | undefined;
+  /** True while the first item is in flight. */
+  isRunning = false;
   /** The time of the first item's first attempt, on the dispatcher's clock. */
   firstTriedAt: number | undefined;
 
@@ -43,22 +55,33 @@ class KeyQueue<Item> {
   ) {}
 }
 
+/** The items of a tenant that are in flight. */
+interface TenantLoad {
+  items: number;
+  bytes: number;
+  /** When an item of it last ended, on the dispatcher's clock. */
+  lastAt: number;
+}
+
 /**
  * Handles items of different keys at the same time, and items of one key one after the other in the order they were added.
  * Key queues that can go on take turns, by lane, then by tenant, then in rotation, so a customer with many records, and a tenant with many customers,
- * gets only its share of the concurrency.
+ * gets only its share of the concurrency. So does a tenant with large items.
  * An item that waits for its retry blocks its key queue but uses no slot.
  */
 export class KeyOrderedDispatcher<Item> {
   private readonly concurrency: number;
   private readonly handle: (item: Item) => Promise<DispatchResult>;
+  private readonly bytesOf: (item: Item) => number;
+  private readonly maxBytes: number;
   private readonly schedule: (work: () => void, ms: number) => () => void;
   private readonly now: () => number;
   private readonly ready: ReadyKeys<KeyQueue<Item>>;
   private readonly idleWaiters: (() => void)[] = [];
   private running = 0;
-  /** Items in flight by tenant; 0 for a tenant that had some before. */
-  private readonly runningOf = new Map<string, number>();
+  private runningBytes = 0;
+  /** By tenant, of those that had an item in flight lately. */
+  private readonly loads = new Map<string, TenantLoad>();
   /** Slots that every lane may take. */
   private shared: number;
   private paused = false;
@@ -66,6 +89,8 @@ export class KeyOrderedDispatcher<Item> {
   constructor(options: DispatcherOptions<Item>) {
     this.concurrency = options.concurrency;
     this.handle = options.handle;
+    this.bytesOf = options.bytesOf ?? ((): number => 0);
+    this.maxBytes = options.maxBytes ?? Infinity;
     this.schedule = options.schedule ?? schedule;
     this.now = options.now ?? ((): number => performance.now());
     this.ready = new ReadyKeys(this.now);
@@ -79,7 +104,7 @@ export class KeyOrderedDispatcher<Item> {
   /** The key queues of one partition. The same key in two partitions is two keys. */
   createQueues(lane: Lane = 'normal'): KeyQueues<Item> {
     if (lane === 'high') this.shared = this.concurrency - Math.floor(this.concurrency * reserve);
-    return new KeyQueues<Item>(lane, this.now, (queue) => this.runSoon(queue));
+    return new KeyQueues<Item>(lane, { now: this.now, bytesOf: this.bytesOf, runSoon: (queue) => this.runSoon(queue) });
   }
 
   /** Starts nothing new; items in flight go on. */
@@ -90,6 +115,15 @@ export class KeyOrderedDispatcher<Item> {
   resume(): void {
     this.paused = false;
     this.startReady();
+  }
+
+  /** True if items of other tenants were in flight lately. Items without a key belong to none. */
+  hasOthers(tenant: string): boolean {
+    for (const [other, { items, lastAt }] of this.loads) {
+      if (items === 0 && lastAt < this.now() - tenantIdleMs) this.loads.delete(other);
+      else if (other !== tenant && other !== '') return true;
+    }
+    return false;
   }
 
   /** Resolves when nothing is in flight. */
@@ -103,39 +137,54 @@ export class KeyOrderedDispatcher<Item> {
   }
 
   private startReady(): void {
-    while (!this.paused && this.running < this.concurrency) {
+    while (!this.paused && this.running < this.concurrency && this.runningBytes < this.maxBytes) {
       const highOnly = this.running >= this.shared;
       const slots = highOnly ? this.concurrency : this.shared;
       const queue = this.ready.shift({ highOnly, isFull: (tenant) => this.isFull(tenant, slots) });
       if (queue === undefined) return;
-      if (!queue.owner.closed) this.start(queue, queue.items.peek()!);
+      const item = queue.items.peek(); // none if all were taken back
+      if (!queue.owner.closed && item !== undefined) this.start(queue, item);
     }
   }
 
   private isFull(tenant: string, slots: number): boolean {
-    if (this.running < Math.floor(slots * (1 - tenantReserve))) return false;
-    const own = this.runningOf.get(tenant);
-    const others = this.runningOf.size - (own === undefined ? 0 : 1);
-    return others > 0 && (own ?? 0) >= Math.max(1, Math.floor(slots * little));
+    const own = this.loads.get(tenant);
+    if (own === undefined) return false;
+    if (own.bytes >= this.maxBytes * tenantBytes) return true;
+    const shared = 1 - tenantReserve;
+    if (this.running < Math.floor(slots * shared) && this.runningBytes < this.maxBytes * shared) return false;
+    const isLittle = own.items < Math.max(1, Math.floor(slots * little)) && own.bytes < this.maxBytes * little;
+    return !isLittle && this.hasOthers(tenant);
   }
 
   private start(queue: KeyQueue<Item>, item: Item): void {
-    this.running += 1;
-    this.runningOf.set(queue.tenant, (this.runningOf.get(queue.tenant) ?? 0) + 1);
+    const bytes = this.bytesOf(item);
+    this.count(queue.tenant, 1, bytes);
+    queue.isRunning = true;
     queue.firstTriedAt ??= this.now();
     void this.handle(item).then((result) => {
-      this.running -= 1;
-      this.runningOf.set(queue.tenant, this.runningOf.get(queue.tenant)! - 1);
+      this.count(queue.tenant, -1, -bytes);
       this.settle(queue, result);
       this.startReady();
       if (this.running === 0) for (const resolve of this.idleWaiters.splice(0)) resolve();
     });
   }
 
+  private count(tenant: string, items: number, bytes: number): void {
+    this.running += items;
+    this.runningBytes += bytes;
+    const load = this.loads.get(tenant) ?? { items: 0, bytes: 0, lastAt: 0 };
+    load.items += items;
+    load.bytes += bytes;
+    load.lastAt = this.now();
+    this.loads.set(tenant, load);
+  }
+
   private settle(queue: KeyQueue<Item>, result: DispatchResult): void {
+    queue.isRunning = false;
     if (queue.owner.closed || result === 'abandoned') return;
     if (result === 'finished') {
-      queue.items.shift();
+      queue.bytes -= this.bytesOf(queue.items.shift()!);
       queue.firstTriedAt = undefined;
       if (queue.items.length > 0) this.ready.push(queue, queue.owner.lane, queue.tenant);
       else queue.owner.forget(queue);
@@ -148,6 +197,17 @@ export class KeyOrderedDispatcher<Item> {
   }
 }
 
+/** How much waits behind one key. */
+export interface KeyDepth {
+  readonly key: string;
+  readonly tenant: string;
+  readonly items: number;
+  /** Bytes that the items hold. */
+  readonly bytes: number;
+  /** Since the first attempt at the first item; 0 before that. */
+  readonly triedMs: number;
+}
+
 /** The key queues of one partition. */
 class KeyQueues<Item> {
   private readonly queues = new Map<string | symbol, KeyQueue<Item>>();
@@ -155,8 +215,7 @@ class KeyQueues<Item> {
 
   constructor(
     readonly lane: Lane,
-    private readonly now: () => number,
-    private readonly runSoon: (queue: KeyQueue<Item>) => void,
+    private readonly options: { now: () => number; bytesOf: (item: Item) => number; runSoon: (queue: KeyQueue<Item>) => void },
   ) {}
 
   get closed(): boolean {
@@ -179,34 +238,35 @@ class KeyQueues<Item> {
   add(key: string | null, item: Item): void {
     const queueKey = key ?? Symbol('a queue of its own');
     const open = this.queues.get(queueKey);
-    if (open !== undefined) {
-      open.items.push(item);
-      return;
-    }
-    const queue = new KeyQueue<Item>(this, queueKey, tenantOf(key));
+    const queue = open ?? new KeyQueue<Item>(this, queueKey, tenantOf(key));
     queue.items.push(item);
+    queue.bytes += this.options.bytesOf(item);
+    if (open !== undefined) return;
     this.queues.set(queueKey, queue);
-    this.runSoon(queue);
+    this.options.runSoon(queue);
   }
 
-  /** For each key: the number of its items, and the ms since the first attempt at its first item (0 before that). */
-  *depths(): Iterable<{ readonly key: string; readonly items: number; readonly triedMs: number }> {
-    const now = this.now();
-    for (const { key, items, firstTriedAt = now } of this.queues.values()) {
-      if (typeof key === 'string') yield { key, items: items.length, triedMs: now - firstTriedAt };
+  *depths(): Iterable<KeyDepth> {
+    const now = this.options.now();
+    for (const { key, tenant, items, bytes, firstTriedAt = now } of this.queues.values()) {
+      if (typeof key === 'string') yield { key, tenant, items: items.length, bytes, triedMs: now - firstTriedAt };
     }
   }
 
   /**
    * Removes items from the end of a key's queue, back to the first item that `mayTake` refuses. Returns them in their order.
-   * The first item of the queue stays while it is in flight or about to start; an item that waits for its retry can be taken.
+   * The first item of the queue stays while it is in flight; one that waits for its turn or its retry can be taken.
    */
   takeBack(key: string, mayTake: (item: Item) => boolean): Item[] {
     const queue = this.queues.get(key);
     if (queue === undefined) return [];
     const taken: Item[] = [];
-    const kept = queue.cancelRetry === undefined ? 1 : 0;
-    while (queue.items.length > kept && mayTake(queue.items.last()!)) taken.push(queue.items.pop()!);
+    const kept = queue.isRunning ? 1 : 0;
+    while (queue.items.length > kept && mayTake(queue.items.last()!)) {
+      const item = queue.items.pop()!;
+      queue.bytes -= this.options.bytesOf(item);
+      taken.push(item);
+    }
     if (queue.items.length === 0) {
       queue.cancelRetry?.();
       this.forget(queue);

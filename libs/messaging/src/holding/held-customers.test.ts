@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { heldAloneKey, unnamedCustomer } from '#libs/contracts';
-import { HoldsInMemory, SeededRandom } from '#libs/testing';
+import { HoldsInMemory, SeededRandom, waitFor } from '#libs/testing';
 import { HeldCustomers, PartitionHolds, queueKeyOf } from './held-customers.js';
-import type { HoldableItem, HoldableWork } from './held-customers.js';
+import type { HoldableItem, HoldableWork, Waiting } from './held-customers.js';
 import { nobodyHeld } from './hold-store.js';
 import type { HoldStore } from './hold-store.js';
 import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
@@ -301,6 +301,42 @@ test('no record of an unnamed customer waits for one that was given up, which is
   await held.poll([partition]);
   await allHandled.promise;
   expect(new Set(handled)).toEqual(new Set([0, 1, 2, 3]));
+});
+
+test('a tenant that fills most of a partition is moved to the store, however many customers it has, if there are others', async () => {
+  const { store, held, partition, record } = onePartition(() => ({ againInMs: 60_000 }), { committed: 0, logId: 'log' });
+  partition.know([]);
+  const add = (key: string, offset: number): void => {
+    partition.add(key, { ...workOn(record(key, offset), partition.signal), holds: partition });
+  };
+  for (let offset = 0; offset < 100; offset += 1) add(`greedy/${offset}`, offset);
+  for (let offset = 100; offset < 130; offset += 1) add('patient/only', offset);
+  const weightOf = ({ items }: Waiting): number => items;
+  held.relieveOfTenants(partition, { weightOf, hasOthers: () => false });
+  expect([...partition.queues.depths()]).toHaveLength(101);
+  held.relieveOfTenants(partition, { weightOf, hasOthers: () => true });
+  await waitFor(async () => (await store.holdsOf('g', [partition])).length === 98, { what: 'the records to be stored' });
+  const left = [...partition.queues.depths()].map(({ tenant, items }) => ({ tenant, items }));
+  expect(left).toEqual([...left.slice(0, -1).map(() => ({ tenant: 'greedy', items: 1 })), { tenant: 'patient', items: 30 }]);
+  partition.queues.close();
+});
+
+test('a release reads ahead as many records as are small', async () => {
+  const handled: number[] = [];
+  const handle = ({ offset }: LoggedRecord): HandlingResult => {
+    handled.push(offset);
+    return 'finished';
+  };
+  const { store, held, partition, record } = onePartition(handle, { committed: 100, logId: 'log' });
+  partition.know([]);
+  const sizes = [10, 20_000, 20_000, 100_000, 100_000, 10];
+  for (const [offset, bytes] of sizes.entries())
+    await store.hold('g', { ...record('acme/c', offset), value: Buffer.alloc(bytes) }, 'overflow');
+  const next = vi.spyOn(store, 'next');
+  await held.poll([partition]);
+  await waitFor(async () => (await store.holdsOf('g', [partition])).length === 0, { what: 'the release' });
+  expect(handled).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(next.mock.calls.map(([, limit]) => limit)).toEqual([1, 20, 20]);
 });
 
 test('a seed tells the same story each time, however fast the machine is', async () => {

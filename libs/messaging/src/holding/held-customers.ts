@@ -3,7 +3,7 @@ import { sleep } from '#libs/time';
 import { counter, gauge, logger } from '#libs/tracing';
 import { canBeHeld } from './hold-store.js';
 import type { Hold, HoldId, HoldStore, ReleasableHold } from './hold-store.js';
-import type { KeyQueues, DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
+import type { KeyDepth, KeyQueues, DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import { ownerOf, partitionName } from '../logged-record.js';
 import type { LogPosition, LoggedRecord } from '../logged-record.js';
 import { workOn } from '../handling/record-handling.js';
@@ -27,6 +27,8 @@ class Release {
   /** The first record is handled; only its removal from the store remains. */
   handled = false;
   begun = false;
+  /** Records that may be read ahead. */
+  ahead = 1;
 
   constructor(
     readonly holds: PartitionHolds,
@@ -46,6 +48,10 @@ const stuckMs = 5_000;
 /** So is a customer with more than this many times the median number of records. If all have many, moving some would not help. */
 const deepFactor = 10;
 const readAhead = 20;
+/** Bytes that a release reads ahead at most, by the size of the last record: many releases wait for their turn at the same time. */
+const readAheadBytes = 65_536;
+/** A tenant that has more than this share of what fills a partition has its records moved to the store. */
+const mostShare = 0.5;
 /** Interval at which a release checks whether records on their way to the store have arrived. */
 const arrivalMs = 20;
 /** The largest share of the time that the search for releasable holds may take. */
@@ -261,6 +267,24 @@ export class HeldCustomers {
     }
   }
 
+  /**
+   * Moves the records of a tenant that has most of what fills the partition to the store, however many customers they are of: the others' records come
+   * through the same partition.
+   * @param weightOf how full such records make the partition
+   * @param hasOthers false if the tenant is alone, and has nobody to make room for
+   */
+  relieveOfTenants(
+    partition: PartitionHolds,
+    { weightOf, hasOthers }: { weightOf: (waiting: Waiting) => number; hasOthers: (tenant: string) => boolean },
+  ): void {
+    if (this.isStoreAway) return;
+    const depths = [...partition.queues.depths()];
+    const most = weightOf(sumOf(depths)) * mostShare;
+    for (const [tenant, own] of Map.groupBy(depths, (depth) => depth.tenant)) {
+      if (weightOf(sumOf(own)) > most && hasOthers(tenant)) for (const { key } of own) partition.moveOut(key);
+    }
+  }
+
   private beginRelease(holds: PartitionHolds, { key: bytes, drop, ...hold }: ReleasableHold): void {
     const key = queueKeyOf(bytes);
     if (holds.signal.aborted || holds.releasing.has(key)) return;
@@ -300,7 +324,7 @@ export class HeldCustomers {
       if (release.drop !== null) await this.finishHeld(release, release.drop);
       release.drop = null;
       if (release.holds.hasUnderWay(release.key, release.readTo)) return { againInMs: arrivalMs };
-      if (release.records.length === 0) release.records.push(...(await this.options.store.next(release.holdId, readAhead)));
+      if (release.records.length === 0) release.records.push(...(await this.options.store.next(release.holdId, release.ahead)));
       const [record] = release.records;
       if (record === undefined) return this.end(release);
       return isBehind(release, record) ? this.releaseRecord(release, record) : this.leave(release);
@@ -321,6 +345,7 @@ export class HeldCustomers {
     }
     await this.finishHeld(release, record);
     release.records.shift();
+    release.ahead = Math.min(Math.max(Math.floor(readAheadBytes / Math.max(record.value?.length ?? 0, 1)), 1), readAhead);
     release.work = undefined;
     release.handled = false;
     return { againInMs: 0 };
@@ -360,6 +385,13 @@ export class HeldCustomers {
       return { againInMs: this.options.retryMs };
     }
   }
+}
+
+/** Records in memory. */
+export type Waiting = Pick<KeyDepth, 'items' | 'bytes'>;
+
+function sumOf(all: readonly Waiting[]): Waiting {
+  return all.reduce((sum, { items, bytes }) => ({ items: sum.items + items, bytes: sum.bytes + bytes }), { items: 0, bytes: 0 });
 }
 
 /** True if the log will not deliver the record again: it was read, or it is of a log that another one has replaced. */
