@@ -25,5 +25,12 @@ export type EvaluationAnswer =
   | { readonly failure: EvaluationFailure }
   | { readonly defect: string };
 
+/** The message of the process about one request. */
+export interface EvaluationReport {
+  readonly answer: EvaluationAnswer;
+  /** Processor time that it took, ms. */
+  readonly usedMs: number;
+}
+
 /** The process ends itself by this signal when an evaluation has used up its processor time. */
 export const timeUsedUp = 'SIGVTALRM';

@@ -108,6 +108,24 @@ test('an owner may have only so many evaluations waiting, and the refusal says t
   expect(await evaluate('many')).toBe(55);
 }, 30_000);
 
+test('an owner that took more than its share rests, is refused sooner, and keeps nobody else waiting', async () => {
+  const processes = new EvaluationProcesses({ program, refusal, atOnce: 1, share: 0.001, burstMs: 50, maxWaitingAtRest: 1 });
+  const evaluate = (owner: string, text: string): Promise<unknown> =>
+    valueOf(processes.evaluate(owner, { text, limits: { ...limits, timeoutMs: 100 } }, { t: '<'.repeat(60_000) }));
+  await expect(evaluate('greedy', '$match(t, /<[^>]*>|./)')).rejects.toMatchObject({ limit: 'time' });
+  let isOver = false;
+  void evaluate('greedy', '$sum([1..10])').finally(() => (isOver = true)); // after minutes
+  await expect(evaluate('greedy', '$sum([1..10])')).rejects.toMatchObject({ code: 'evaluation.busy' });
+  for (const _ of [1, 2, 3]) expect(await evaluate('other', '$sum([1..10])')).toBe(55);
+  expect(isOver).toBe(false);
+}, 30_000);
+
+test('an owner that has rested goes on', async () => {
+  const processes = new EvaluationProcesses({ program, refusal, atOnce: 1, share: 1, burstMs: 1 });
+  const evaluate = (): Promise<unknown> => valueOf(processes.evaluate('a', { text: '$sum([1..1000])', limits }, {}));
+  expect(await Promise.all([evaluate(), evaluate(), evaluate()])).toEqual([500_500, 500_500, 500_500]);
+}, 30_000);
+
 describe('processes', () => {
   let others: ReadonlySet<number>;
   let processes: EvaluationProcesses;

@@ -6,8 +6,9 @@ import { parseStoredJson } from '#libs/json';
 import { FairQueue } from '#libs/queues';
 import { startTimer } from '#libs/time';
 import { timeUsedUp } from './evaluation-messages.js';
-import type { EvaluationAnswer, EvaluationRequest, ProcessorLimits } from './evaluation-messages.js';
+import type { EvaluationAnswer, EvaluationReport, EvaluationRequest, ProcessorLimits } from './evaluation-messages.js';
 import type { EvaluationResult } from './evaluation-program.js';
+import { ProcessorShare } from './processor-share.js';
 
 interface Job {
   readonly owner: string;
@@ -28,6 +29,12 @@ export interface EvaluationProcessesOptions {
   readonly refusal: (waiting: number) => Error;
   /** Most evaluations of one owner that wait for their turn. Default 1 000, which is more than the records that are handled at once need. */
   readonly maxWaiting?: number;
+  /** Processors that the evaluations of one owner take over time. Default: an eighth of the cores, at most one, because one of an owner's is under way at a time. */
+  readonly share?: number;
+  /** Processor time that an owner may take at once before it has to rest, in ms. Default 1 000. */
+  readonly burstMs?: number;
+  /** Most evaluations that wait of an owner that has to rest. Default: `maxWaiting`. */
+  readonly maxWaitingAtRest?: number;
   /** A process that had nothing to do for so long ends, unless it is the last one. Default 60 000. */
   readonly idleMs?: number;
 }
@@ -37,6 +44,9 @@ export interface EvaluationProcessesOptions {
  * the cores from the services.
  */
 const niceness = 10;
+
+/** Processor time that counts for a process that was ended, beside what its evaluation took: another one has to start. */
+const restartMs = 250;
 
 /**
  * An evaluation is given up after this many times its processor time by the clock: what a process of this {@link niceness} may need for it on a busy
@@ -57,7 +67,7 @@ const mainFile = fileURLToPath(compiledCode(new URL('./evaluation.main.js', impo
  *
  * Each owner has at most one evaluation under way, and owners take turns, so that one of them cannot keep the others waiting. Beside the processes
  * that evaluate one more is started; those that have nothing to do for a while end, except for the one used last. An owner whose process had to end
- * waits until another one has taken its place, and takes none from the others.
+ * waits until another one has taken its place, and takes none from the others. An owner that took more processor time than its share rests.
  */
 export class EvaluationProcesses {
   private readonly waiting = new FairQueue<Job>();
@@ -65,6 +75,9 @@ export class EvaluationProcesses {
   /** Started, or about to be; the one used last is the last one. */
   private idle: EvaluationProcess[] = [];
   private idleTimer: NodeJS.Timeout | undefined;
+  private restTimer: NodeJS.Timeout | undefined;
+  private readonly share: ProcessorShare;
+  private readonly maxWaitingAtRest: number;
   private underWay = 0;
   private readonly atOnce: number;
   private readonly memoryMegabytes: number;
@@ -80,8 +93,13 @@ export class EvaluationProcesses {
       atOnce = Math.min(availableParallelism(), 4),
       memoryMegabytes = 128,
       maxWaiting = 1_000,
+      maxWaitingAtRest = maxWaiting,
       idleMs = 60_000,
+      share = Math.min(availableParallelism() / 8, 1),
+      burstMs = 1_000,
     } = options;
+    this.share = new ProcessorShare({ share, burstMs });
+    this.maxWaitingAtRest = maxWaitingAtRest;
     this.program = compiledCode(program);
     this.atOnce = atOnce;
     this.memoryMegabytes = memoryMegabytes;
@@ -93,7 +111,8 @@ export class EvaluationProcesses {
   /** @throws the refusal if too many of the owner wait; another Error for a defect only */
   async evaluate(owner: string, { text, limits }: Omit<EvaluationRequest, 'input'>, input: unknown): Promise<EvaluationResult> {
     const waiting = this.waiting.lengthOf(owner);
-    if (waiting >= this.maxWaiting) throw this.refusal(waiting);
+    const most = this.share.restMs(owner) > 0 ? this.maxWaitingAtRest : this.maxWaiting;
+    if (waiting >= most) throw this.refusal(waiting);
     const answer = await new Promise<EvaluationAnswer>((resolve) => {
       this.waiting.push(owner, { owner, text, limits, input, resolve });
       this.assign();
@@ -105,10 +124,17 @@ export class EvaluationProcesses {
 
   private assign(): void {
     while (this.underWay < this.atOnce) {
-      const job = this.waiting.shift((owner) => this.busyOwners.has(owner));
-      if (job === undefined) return;
+      const job = this.waiting.shift((owner) => this.busyOwners.has(owner) || this.share.restMs(owner) > 0);
+      if (job === undefined) return this.watchRest();
       void this.run(this.takeProcess(), job);
     }
+  }
+
+  /** Goes on when the first of the owners that rest has rested. */
+  private watchRest(): void {
+    const rests = [...this.waiting.firsts()].map(({ owner }) => this.share.restMs(owner)).filter((ms) => ms > 0);
+    clearTimeout(this.restTimer);
+    if (rests.length > 0) this.restTimer = startTimer(() => this.assign(), Math.ceil(Math.min(...rests)));
   }
 
   /** One that is ready, if there is any. */
@@ -125,7 +151,9 @@ export class EvaluationProcesses {
   private async run(evaluator: EvaluationProcess, job: Job): Promise<void> {
     this.underWay += 1;
     this.busyOwners.add(job.owner);
-    job.resolve(await this.answer(evaluator, job));
+    const { answer, usedMs } = await this.answer(evaluator, job);
+    this.share.spend(job.owner, usedMs);
+    job.resolve(answer);
     this.underWay -= 1;
     const next = evaluator.hasEnded ? this.start() : evaluator;
     next.idleSinceMs = performance.now();
@@ -151,15 +179,15 @@ export class EvaluationProcesses {
     this.watchIdle();
   }
 
-  private async answer(evaluator: EvaluationProcess, { text, limits, input }: Job): Promise<EvaluationAnswer> {
+  private async answer(evaluator: EvaluationProcess, { text, limits, input }: Job): Promise<EvaluationReport> {
     const written = textOf(input);
-    if (typeof written !== 'string') return written;
+    if (typeof written !== 'string') return { answer: written, usedMs: 0 };
     evaluator.keepAlive(true);
     await evaluator.ready;
     if (this.idle.length === 0) this.idle.push(this.start());
-    const answer = await evaluator.evaluate({ text, limits, input: written });
+    const report = await evaluator.evaluate({ text, limits, input: written });
     evaluator.keepAlive(false);
-    return answer;
+    return report;
   }
 }
 
@@ -181,7 +209,8 @@ class EvaluationProcess {
   /** Fulfilled when the process can begin, or has ended. */
   readonly ready: Promise<void>;
   private readonly child: ChildProcess;
-  private settle: (answer: EvaluationAnswer) => void = () => undefined;
+  private settle: (report: EvaluationReport) => void = () => undefined;
+  private begun = { atMs: 0, limitMs: 0 };
   private timeUsedUp: EvaluationAnswer = { defect: 'the process for evaluations measured time although it evaluated nothing' };
 
   constructor(
@@ -197,13 +226,13 @@ class EvaluationProcess {
     lowerPriority(this.child);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ready = promise.then(() => void (this.isReady = true));
-    this.child.on('message', (message: 'ready' | EvaluationAnswer) => {
+    this.child.on('message', (message: 'ready' | EvaluationReport) => {
       if (message === 'ready') resolve();
       else this.settle(message);
     });
     const end = (answer: EvaluationAnswer): void => {
       this.hasEnded = true;
-      this.settle(answer);
+      this.settle({ answer, usedMs: this.usedMsAtEnd() });
       resolve();
     };
     this.child.on('error', (error) => end({ defect: `the process for evaluations failed: ${error.message}` }));
@@ -212,25 +241,32 @@ class EvaluationProcess {
   }
 
   /** Asked when the process is ready. Never rejects. */
-  async evaluate(request: EvaluationRequest): Promise<EvaluationAnswer> {
-    if (this.hasEnded) return { defect: 'the process for evaluations ended before it could begin' };
+  async evaluate(request: EvaluationRequest): Promise<EvaluationReport> {
+    if (this.hasEnded) return { answer: { defect: 'the process for evaluations ended before it could begin' }, usedMs: 0 };
     const { timeoutMs } = request.limits;
-    const { promise, resolve } = Promise.withResolvers<EvaluationAnswer>();
+    const { promise, resolve } = Promise.withResolvers<EvaluationReport>();
     this.settle = resolve;
+    this.begun = { atMs: performance.now(), limitMs: timeoutMs };
     this.timeUsedUp = { failure: { reason: `It took longer than ${timeoutMs} ms`, limit: 'time' } };
     let isOver = false;
     // The answer may have come while this process had no time to read it, and be read right after the timer.
     const timer = startTimer(() => setImmediate(() => isOver || this.kill()), timeoutMs * waitFactor);
     this.child.send(request, () => undefined); // what cannot be sent ends with an `exit` or an `error`
-    const answer = await promise;
+    const report = await promise;
     isOver = true;
     clearTimeout(timer);
     this.settle = () => undefined;
-    return answer;
+    return report;
+  }
+
+  /** The processor time, in ms, that counts for an evaluation that ends with this process. */
+  private usedMsAtEnd(): number {
+    const { atMs, limitMs } = this.begun;
+    return Math.min(performance.now() - atMs, limitMs) + restartMs;
   }
 
   private kill(): void {
-    this.settle(this.timeUsedUp);
+    this.settle({ answer: this.timeUsedUp, usedMs: this.usedMsAtEnd() });
     this.end();
   }
 

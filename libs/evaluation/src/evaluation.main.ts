@@ -1,6 +1,6 @@
 import { parseStoredJson } from '#libs/json';
 import { LruMap } from '#libs/lru';
-import type { EvaluationAnswer, EvaluationRequest } from './evaluation-messages.js';
+import type { EvaluationAnswer, EvaluationReport, EvaluationRequest } from './evaluation-messages.js';
 import type { EvaluationProgram, Evaluator } from './evaluation-program.js';
 import { ProcessorTime } from './processor-time.js';
 
@@ -10,8 +10,13 @@ const { compile } = (await import(process.argv[2]!)) as EvaluationProgram;
 const time = new ProcessorTime();
 const compiled = new LruMap<string, Evaluator>(500);
 
+async function report(request: EvaluationRequest): Promise<EvaluationReport> {
+  time.start(request.limits.timeoutMs);
+  const given = await answer(request);
+  return { answer: given, usedMs: time.stop() };
+}
+
 async function answer({ text, limits, input }: EvaluationRequest): Promise<EvaluationAnswer> {
-  time.start(limits.timeoutMs);
   try {
     const evaluate = compiled.getOrMake(`${JSON.stringify(limits)} ${text}`, () => compile(text, limits, () => time.allowedMs()));
     const result = await evaluate(parseStoredJson(input));
@@ -19,8 +24,6 @@ async function answer({ text, limits, input }: EvaluationRequest): Promise<Evalu
     return { value: result.value === undefined ? undefined : JSON.stringify(result.value) };
   } catch (error) {
     return { defect: String(error) };
-  } finally {
-    time.stop();
   }
 }
 
@@ -29,6 +32,6 @@ process.title = 'millrace evaluation';
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => process.exit(0));
 process.on('message', (request: EvaluationRequest) => {
-  void answer(request).then((result) => process.send!(result));
+  void report(request).then((result) => process.send!(result));
 });
 process.send!('ready');

@@ -33,8 +33,10 @@ export class ProcessorTime {
     Atomics.notify(this.endAt, 0);
   }
 
-  stop(): void {
+  /** Returns the processor time that the evaluation took, ms. */
+  stop(): number {
     Atomics.store(this.endAt, 0, 0n);
+    return usedMs() - this.usedAtStart;
   }
 
   /** The time by the clock, since the start, at which the limit is reached if the process runs without a pause from now on. */

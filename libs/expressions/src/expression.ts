@@ -100,6 +100,9 @@ async function evaluateElsewhere(
   return result.value;
 }
 
+/** A tenant whose expressions took more processor time than its share has its other events wait where they hold no memory: at the partner, or in the log. */
+const maxWaitingAtRest = 20;
+
 function refused(waiting: number): EvaluationsBusy {
   stopped.inc({ limit: 'waiting' });
   return new EvaluationsBusy(waiting);
@@ -111,7 +114,7 @@ const processes = new Map<number, EvaluationProcesses>();
 function processesFor(timeoutMs: number): EvaluationProcesses {
   let known = processes.get(timeoutMs);
   if (known === undefined) {
-    known = new EvaluationProcesses({ program: new URL('./expression.program.js', import.meta.url), refusal: refused });
+    known = new EvaluationProcesses({ program: new URL('./expression.program.js', import.meta.url), refusal: refused, maxWaitingAtRest });
     processes.set(timeoutMs, known);
   }
   return known;

@@ -84,4 +84,5 @@ function invalidIfRefused<T>(work: () => T): T {
 const processes = new EvaluationProcesses({
   program: new URL('./schema.program.js', import.meta.url),
   refusal: (waiting) => new EvaluationsBusy(waiting),
+  burstMs: 10_000, // whoever applies documents with large schemas does so once
 });

@@ -89,9 +89,15 @@ export interface UnknownKeyword {
 /** The most unknown keywords that are looked for: each takes tens of microseconds. */
 const unknownLimit = 100;
 
+/** An apply asks twice about each schema: for its problems and for its doubts. */
+const unknownIn = new WeakMap<object, readonly UnknownKeyword[]>();
+
 /** The first keywords that check nothing because JSON Schema has none of that name. Those that begin with `x-` are meant for other programs. */
-export function unknownKeywords(schema: object): UnknownKeyword[] {
+export function unknownKeywords(schema: object): readonly UnknownKeyword[] {
+  const known = unknownIn.get(schema);
+  if (known !== undefined) return known;
   const found: UnknownKeyword[] = [];
+  unknownIn.set(schema, found);
   const visit = (node: unknown, path: readonly string[]): void => {
     if (!isNode(node)) return;
     for (const keyword of Object.keys(node)) {
