@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { createRequire } from 'node:module';
 
 /** A file of GraphiQL, as a browser gets it. */
@@ -29,7 +30,8 @@ export function graphiql(): Promise<Graphiql> {
 
 async function load(): Promise<Graphiql> {
   const require = createRequire(import.meta.url);
-  const { version } = require('@graphql-yoga/render-graphiql/package.json') as { version: string };
+  const packaged = require('@graphql-yoga/render-graphiql/package.json') as { version: string };
+  const version = `${packaged.version}-${hash('sha256', starterIn('')).slice(0, 8)}`;
   const { css, js, editorWorkerService, graphqlWorker, jsonWorker } = require('@graphql-yoga/render-graphiql/graphiql') as Texts;
   const folder = `${assetsPath}/${version}`;
   const asset = (type: string, text: string): GraphiqlAsset => ({ type: `${type}; charset=utf-8`, content: Buffer.from(text) });
