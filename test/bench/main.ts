@@ -5,6 +5,7 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { setLogLevel } from '#libs/tracing';
+import { parsedOrExit } from '../options.js';
 import { benchAcks } from './acks.js';
 import { benchConsumer } from './consumer.js';
 import { benchDispatcher } from './dispatcher.js';
@@ -31,17 +32,21 @@ const benches: Record<string, Bench> = {
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
 
-const { positionals: wanted, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    /** For `growth`: events stored in the larger database. */
-    events: { type: 'string', default: '1000000' },
-    /** For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `event`: the number of starts of each contestant. */
-    rounds: { type: 'string', default: '4' },
-    /** For `event`: also prints the statements that cost most. Counting them costs Postgres a little. */
-    statements: { type: 'boolean', default: false },
-  },
-});
+const { positionals: wanted, values } = parsedOrExit(
+  `npm run bench -- [${Object.keys(benches).join('] [')}] [--events 1000000] [--rounds 4] [--statements]`,
+  () =>
+    parseArgs({
+      allowPositionals: true,
+      options: {
+        /** For `growth`: events stored in the larger database. */
+        events: { type: 'string', default: '1000000' },
+        /** For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `event`: the number of starts of each contestant. */
+        rounds: { type: 'string', default: '4' },
+        /** For `event`: also prints the statements that cost most. Counting them costs Postgres a little. */
+        statements: { type: 'boolean', default: false },
+      },
+    }),
+);
 const unknown = wanted.filter((name) => !(name in benches));
 if (unknown.length > 0) {
   console.error(`There is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}.`);

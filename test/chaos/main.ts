@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parsedOrExit } from '../options.js';
 import { check } from './checker.js';
 import type { PromiseViolation } from './checker.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
@@ -60,13 +61,10 @@ function lastLine(): string {
 }
 
 function optionsOrExit(): { options: ChaosOptions; plan: PlannedFault[] } {
-  try {
+  return parsedOrExit(usage, () => {
     const read = readOptions(process.argv.slice(2));
     return { options: read, plan: planFaults({ seed: read.seed, kinds: read.faults, durationMs: read.minutes * 60_000 }) };
-  } catch (error) {
-    console.error(`${(error as Error).message}\n${usage}`);
-    return process.exit(2);
-  }
+  });
 }
 
 async function carryOut({

@@ -1,14 +1,17 @@
 /** `npm run fuzz`: drawn conversations with every door of a standalone process. Ends with status 1 if it finds something. */
 import { parseArgs } from 'node:util';
+import { parsedOrExit } from '../options.js';
 import { fuzz } from './fuzz.js';
 
-const { values } = parseArgs({
-  options: {
-    conversations: { type: 'string', default: '5000' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    concurrency: { type: 'string', default: '8' },
-  },
-});
+const { values } = parsedOrExit('npm run fuzz -- [--conversations 5000] [--seed 42] [--concurrency 8]', () =>
+  parseArgs({
+    options: {
+      conversations: { type: 'string', default: '5000' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      concurrency: { type: 'string', default: '8' },
+    },
+  }),
+);
 /** The issue that asked for this sets it. */
 const longestBlockMs = 250;
 
