@@ -3,6 +3,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { CredentialInvalid, CredentialMissing, isBearer } from '#libs/auth';
 import { parseStoredJson } from '#libs/json';
+import type { RouteBodies } from '#libs/service';
 import { verifyStandardWebhook } from '#libs/signatures';
 import { wallTime, wallTimeMs } from '#libs/time';
 
@@ -33,7 +34,7 @@ export class SampleDestinationController {
 
   @Post()
   @HttpCode(204)
-  @RouteConfig({ rawBody: true })
+  @RouteConfig({ rawBody: true, limitTimes: 4 } satisfies RouteBodies) // a payload holds the event and the decision
   receive(@Req() request: FastifyRequest<{ Body: Buffer }>): void {
     verifyStandardWebhook(this.access.secret, request.headers, request.body, wallTimeMs());
     const payload: unknown = parseStoredJson(request.body.toString('utf8'));

@@ -23,8 +23,8 @@ async function started(settings: Record<string, string> = {}): Promise<Standalon
   return startStandalone(readSettings('standalone', standaloneSettings, environment), environment);
 }
 
-async function deliveredBy({ credentials: { url, apiKey } }: Standalone, id: string): Promise<void> {
-  const event = { specversion: '1.0', id, source: 'tickets', type: 'ticket.opened', subject: 'cust-1', data: { message: 'It broke' } };
+async function deliveredBy({ credentials: { url, apiKey } }: Standalone, id: string, message = 'It broke'): Promise<void> {
+  const event = { specversion: '1.0', id, source: 'tickets', type: 'ticket.opened', subject: 'cust-1', data: { message } };
   const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/cloudevents+json' };
   const answer = await waitFor(
     async () => {
@@ -50,6 +50,15 @@ test('a start on another port keeps what is there, and the sample destination co
     await deliveredBy(second, 'ticket-2');
   } finally {
     await second.stop();
+  }
+}, 60_000);
+
+test('an event as large as the door takes is judged by the local model and reaches the sample destination', async () => {
+  const standalone = await started();
+  try {
+    await deliveredBy(standalone, 'ticket-1', '"It broke"\n'.repeat(74_000)); // 1 036 000 bytes as JSON, and more where that is written as a text
+  } finally {
+    await standalone.stop();
   }
 }, 60_000);
 

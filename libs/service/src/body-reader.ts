@@ -52,28 +52,30 @@ export class BodyReader {
 
   /**
    * Undefined if the caller closes the connection before the end of the body. The bytes count against the buffer until the response is closed.
+   * @param limitTimes a body may be this many times as large as the limit of one body
    * @throws ContentEncodingUnsupported, RequestTooLarge, BodiesExhausted, BodyTooSlow
    */
-  async read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | undefined> {
+  async read(request: IncomingMessage, response: ServerResponse, limitTimes = 1): Promise<Buffer | undefined> {
+    const limitBytes = Math.min(this.limits.limitBytes * limitTimes, this.limits.bufferBytes);
     try {
-      this.refuseByHead(request);
+      this.refuseByHead(request, limitBytes);
       if (request.headers.expect !== undefined && !request.complete) response.writeContinue();
-      return await this.readAll(request, response);
+      return await this.readAll(request, response, limitBytes);
     } catch (error) {
       refused.inc({ code: (error as DomainError).code });
       throw error;
     }
   }
 
-  private refuseByHead({ headers }: IncomingMessage): void {
+  private refuseByHead({ headers }: IncomingMessage, limitBytes: number): void {
     const coding = headers['content-encoding'];
     if (coding !== undefined && coding.toLowerCase() !== 'identity' && coding !== '') throw new ContentEncodingUnsupported(coding);
     const announced = Number(headers['content-length'] ?? 0);
-    if (announced > this.limits.limitBytes) throw new RequestTooLarge(this.limits.limitBytes);
+    if (announced > limitBytes) throw new RequestTooLarge(limitBytes);
     if (this.bufferedBytes + announced > this.limits.bufferBytes) throw new BodiesExhausted();
   }
 
-  private readAll(request: IncomingMessage, response: ServerResponse): Promise<Buffer | undefined> {
+  private readAll(request: IncomingMessage, response: ServerResponse, limitBytes: number): Promise<Buffer | undefined> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
@@ -91,7 +93,7 @@ export class BodyReader {
         },
       };
       const take = (chunk: Buffer): void => {
-        if (bytes + chunk.length > this.limits.limitBytes) return body.fail(new RequestTooLarge(this.limits.limitBytes));
+        if (bytes + chunk.length > limitBytes) return body.fail(new RequestTooLarge(limitBytes));
         if (this.bufferedBytes + chunk.length > this.limits.bufferBytes) return body.fail(new BodiesExhausted());
         bytes += chunk.length;
         body.bytesSinceWatched += chunk.length;

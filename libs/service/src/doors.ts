@@ -103,6 +103,7 @@ export class Doors {
   private readonly guards: Guard[] = [];
   private readonly socketDoors = new Map<string, SocketDoor>();
   private isLocked = true;
+  private readonly unlocked = Promise.withResolvers<void>();
 
   constructor(
     private readonly service: string,
@@ -127,9 +128,15 @@ export class Doors {
     this.socketDoors.set(door.path, door);
   }
 
+  /** Resolves when requests are admitted. Work that may send one to its own process, as in standalone, waits for it. */
+  get opened(): Promise<void> {
+    return this.unlocked.promise;
+  }
+
   /** Starts to admit requests. Before this call, every request except those of operations gets 503 with `Retry-After`. */
   unlock(): void {
     this.isLocked = false;
+    this.unlocked.resolve();
   }
 
   /** @param others answers requests that are neither for a door nor for operations */

@@ -1,3 +1,4 @@
+export type { RouteBodies } from './body-parser.js';
 export { browserSettings, httpOptions, httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
 export { AllowedOrigins, OriginForbidden } from './allowed-origins.js';
 export { Doors } from './doors.js';

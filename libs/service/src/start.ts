@@ -74,7 +74,7 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   try {
     const context = { doors, readiness, wait: new StartWait(readiness, stopping) };
     const app = await unlessAborted(create(composition, adapter, context), stopping);
-    await openOrClose(app, fastify, composition, bodies, stopping);
+    await openOrClose(app, fastify, composition, { bodies, doors }, stopping);
     readiness.withdraw('start');
     doors.unlock();
     return { url: addressOf(fastify.server), app, stop: () => app.close() };
@@ -109,18 +109,23 @@ async function openOrClose(
   app: NestFastifyApplication,
   fastify: FastifyInstance,
   composition: Composition,
-  bodies: BodyReader,
+  parts: { bodies: BodyReader; doors: Doors },
   stopping: AbortSignal,
 ): Promise<void> {
   try {
-    await unlessAborted(open(app, fastify, composition, bodies), stopping);
+    await unlessAborted(open(app, fastify, composition, parts), stopping);
   } catch (error) {
     await app.close();
     throw error;
   }
 }
 
-async function open(app: NestFastifyApplication, fastify: FastifyInstance, composition: Composition, bodies: BodyReader): Promise<void> {
+async function open(
+  app: NestFastifyApplication,
+  fastify: FastifyInstance,
+  composition: Composition,
+  { bodies, doors }: { bodies: BodyReader; doors: Doors },
+): Promise<void> {
   const unused = new UnusedConnections(fastify.server);
   fastify.addHook('onClose', () => closed(fastify.server, unused));
   readBodies(fastify, bodies);
@@ -129,7 +134,7 @@ async function open(app: NestFastifyApplication, fastify: FastifyInstance, compo
   app.useGlobalFilters(new ProblemFilter(new Routes(fastify)));
   await app.init(); // the configuration is read before the first record is handled
   await fastify.ready();
-  if (composition.log !== undefined) await consume(app, composition, composition.log);
+  if (composition.log !== undefined) await consume(app, composition, composition.log, doors.opened);
 }
 
 /** Closes the server, because Fastify does not close a server that it did not open. */
@@ -151,6 +156,7 @@ async function consume(
   app: NestFastifyApplication,
   { service, storage }: BootOptions,
   log: NonNullable<BootOptions['log']>,
+  begin: Promise<void>,
 ): Promise<void> {
   const consumer = new LogConsumer({
     brokers: log.brokers,
@@ -162,6 +168,7 @@ async function consume(
     concurrency: log.concurrency,
     sessionTimeoutMs: log.sessionTimeoutMs,
     handlerDeadlineMs: log.handlerDeadlineMs,
+    begin,
   });
   app.get(Readiness).register('consumers', () => consumer.ready());
   app.connectMicroservice({ strategy: consumer });

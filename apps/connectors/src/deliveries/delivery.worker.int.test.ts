@@ -99,14 +99,26 @@ function recordAppends() {
 }
 
 /** A process of its own, as far as deliveries are concerned. */
-function startWorker(more: Partial<ConnectorsOptions> = {}) {
+function startWorker({ opened = Promise.resolve(), ...more }: Partial<ConnectorsOptions> & { opened?: Promise<void> } = {}) {
   const announcer = new AttemptAnnouncer(table, producer);
   const healthTable = new DestinationHealthTable(database);
   const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
   const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
   const attempter = new AttemptService(table, connectors, configuration, secrets, health);
   const claims = new DeliveryClaims(database, table, healthTable, health, configuration);
-  const started = new DeliveryWorker(table, attempter, announcer, claims, healthTable, configuration, { ...options, ...more });
+  const started = new DeliveryWorker(
+    table,
+    attempter,
+    announcer,
+    claims,
+    healthTable,
+    configuration,
+    { opened },
+    {
+      ...options,
+      ...more,
+    },
+  );
   started.onApplicationBootstrap();
   return { worker: started, deliveries: new DeliveryService(table, configuration, started) };
 }
@@ -332,6 +344,18 @@ test('a process that stops breaks off what hangs and gives it back, and the next
   await worker.beforeApplicationShutdown();
   expect(await stored()).toMatchObject([{ state: 'pending', attempts: 0 }]);
   ({ worker, deliveries } = startWorker());
+  await settled('delivered');
+  expect(await stored()).toMatchObject([{ attempts: 1 }]);
+});
+
+test('nothing is attempted before the doors of its process are open: the destination may be behind one of them', async () => {
+  await worker.beforeApplicationShutdown();
+  const doors = Promise.withResolvers<void>();
+  ({ worker, deliveries } = startWorker({ opened: doors.promise }));
+  const looks = vi.spyOn(DeliveryClaims.prototype, 'claim');
+  await deliveries.plan(decided('1'), undefined);
+  expect(looks).not.toHaveBeenCalled();
+  doors.resolve();
   await settled('delivered');
   expect(await stored()).toMatchObject([{ attempts: 1 }]);
 });

@@ -3,6 +3,7 @@ import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/
 import { Configuration } from '#libs/persistence';
 import type { Subscription } from '#libs/persistence';
 import { standardBreaker } from '#libs/retries';
+import { Doors } from '#libs/service';
 import { gauge, logger } from '#libs/tracing';
 import { ClaimLoop, Periodically } from '#libs/work';
 import type { Claimed, Lease } from '#libs/work';
@@ -40,6 +41,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   private readonly announcements = new Set<Promise<void>>();
   private readonly chores: readonly Periodically[];
   private planned: Promise<Subscription> | undefined;
+  private mayDeliver = false;
 
   constructor(
     private readonly table: DeliveryQueueTable,
@@ -48,6 +50,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     private readonly deliveryClaims: DeliveryClaims,
     private readonly health: DestinationHealthTable,
     private readonly configuration: Configuration,
+    @Inject(Doors) private readonly doors: Pick<Doors, 'opened'>,
     @Inject(connectorsOptions) private readonly options: ConnectorsOptions,
   ) {
     this.loop = new ClaimLoop({
@@ -73,6 +76,10 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     for (const chore of this.chores) chore.start();
     this.loop.start();
     this.planned = this.table.onPlanned(() => this.wakeUp());
+    void this.doors.opened.then(() => {
+      this.mayDeliver = true;
+      this.wakeUp();
+    });
   }
 
   /** Claims nothing more, lets attempts under way end for as long as the settings say, then aborts them and gives their claims back. */
@@ -89,7 +96,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   }
 
   private async claim(free: number): Promise<Claimed<DeliveryClaim>> {
-    if (!this.configuration.ready()) return { claims: [] };
+    if (!this.mayDeliver || !this.configuration.ready()) return { claims: [] };
     const { deliveryConcurrency: total, deliveryLeaseMs: leaseMs } = this.options;
     const underWayTo = this.countUnderWay();
     return this.deliveryClaims.claim({ free, total, leaseMs, underWay: (one) => underWayTo.get(destinationKey(one)) ?? 0 });

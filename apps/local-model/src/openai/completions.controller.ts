@@ -2,6 +2,7 @@ import { Controller, Get, HttpCode, Param, Post, Req, Res, UseFilters } from '@n
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Model, ModelsPage } from 'openai/resources/models';
+import type { RouteBodies } from '#libs/service';
 import { ApiErrorFilter } from './api-error.filter.js';
 import { ModelUnknown } from './api.errors.js';
 import { chatCompletions } from './chat-completions.js';
@@ -15,6 +16,9 @@ export const localModelBasePath = '/local-model/v1';
 /** `created` is the date of the last change of the rules. */
 const model: Model = { id: modelName, object: 'model', created: Date.UTC(2026, 10, 21) / 1_000, owned_by: 'millrace' };
 
+/** A question may hold an event as large as a door takes, whose quotes and lines have been escaped twice. */
+const questions: RouteBodies = { rawBody: true, limitTimes: 4 };
+
 /** The supported part of OpenAI's API. Bodies are raw, so that a malformed one gets an error in the format of this API and not of Millrace. */
 @Controller(localModelBasePath)
 @UseFilters(ApiErrorFilter)
@@ -23,14 +27,14 @@ export class CompletionsController {
 
   @Post('chat/completions')
   @HttpCode(200)
-  @RouteConfig({ rawBody: true })
+  @RouteConfig(questions)
   chat(@Req() request: FastifyRequest<{ Body: Buffer }>, @Res() reply: FastifyReply): Promise<void> {
     return this.completions.handle(request, reply, chatCompletions);
   }
 
   @Post('responses')
   @HttpCode(200)
-  @RouteConfig({ rawBody: true })
+  @RouteConfig(questions)
   respond(@Req() request: FastifyRequest<{ Body: Buffer }>, @Res() reply: FastifyReply): Promise<void> {
     return this.completions.handle(request, reply, responses);
   }

@@ -46,6 +46,8 @@ export interface LogConsumerOptions extends LogOptions {
    * customer for ever. Must be longer than any flow may take. Default 30 minutes.
    */
   handlerDeadlineMs?: number;
+  /** Records are handed to their handlers when this has resolved. Default: as soon as they come. */
+  begin?: Promise<void>;
 }
 
 /** How long records of a topic that was created anew may be taken for those of the old one: they are handled, and then handled again. */
@@ -63,6 +65,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   private readonly handlers: Handler[] = [];
   private groups: GroupConsumer[] = [];
   private lag: ConsumerLag | undefined;
+  private hasBegun = false;
   private readonly logIds: LogIds;
   private readonly logChecks = new Periodically('checking the identity of the logs', logCheckIntervalMs, () => this.checkLogs());
 
@@ -77,6 +80,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     this.handlers.push({
       ...subscription,
       handle: async (value, context) => {
+        if (!this.hasBegun) await this.begin();
         const result: unknown = await callback(value, context);
         if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
       },
@@ -104,6 +108,11 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
 
   override unwrap(): never {
     throw new Error('There is no single client behind the log consumer');
+  }
+
+  private async begin(): Promise<void> {
+    await this.options.begin;
+    this.hasBegun = true;
   }
 
   private async start(): Promise<void> {
