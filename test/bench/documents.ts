@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { SecretBox } from '#libs/auth';
+import { SecretBox, issueApiKey } from '#libs/auth';
 import { document } from '#libs/contracts';
-import { Database, DocumentTable } from '#libs/persistence';
+import type { Scope } from '#libs/contracts';
+import { ApiKeyTable, Database, DocumentTable } from '#libs/persistence';
 
 /** Keys that the services and the load generator of the bench share. */
 export const benchKeys = {
@@ -95,10 +96,25 @@ function destination(name: string, url: string): object {
   };
 }
 
+/** A new API key of the tenant. */
+export async function issueBenchKey(databaseUrl: string, scopes: readonly Scope[]): Promise<string> {
+  const { key, id, secretHash } = issueApiKey('bench');
+  await withDatabase(databaseUrl, (database) =>
+    new ApiKeyTable().insert(database, { tenant: 'bench', id, name: 'bench', secretHash, scopes, createdBy: 'bench', expiresAt: null }),
+  );
+  return key;
+}
+
 /** Writes to Postgres directly, because the acks bench runs no GraphQL. */
 async function apply(databaseUrl: string, documents: readonly object[]): Promise<void> {
-  const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-bench', poolSize: 1 });
   const table = new DocumentTable(new SecretBox(Buffer.from(benchKeys.secretsKey, 'base64')));
-  for (const one of documents) await table.save(database, { document: document.parse(one), actor: 'bench' });
+  await withDatabase(databaseUrl, async (database) => {
+    for (const one of documents) await table.save(database, { document: document.parse(one), actor: 'bench' });
+  });
+}
+
+async function withDatabase(databaseUrl: string, work: (database: Database) => Promise<unknown>): Promise<void> {
+  const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-bench', poolSize: 1 });
+  await work(database);
   await database.close();
 }

@@ -16,6 +16,7 @@ import { benchGateway } from './gateway.js';
 import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
 import { benchNoisy } from './noisy.js';
+import { benchPage } from './page.js';
 import { tableOf } from './report.js';
 import type { BenchRow } from './report.js';
 
@@ -28,6 +29,7 @@ const benches: Record<string, Bench> = {
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),
   noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
+  page: async (environment) => benchPage(await environment(), Number(values.rounds)),
   event: async (environment) => benchEvent(await environment(), Number(values.rounds)),
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
@@ -40,7 +42,10 @@ const { positionals: wanted, values } = parsedOrExit(
       options: {
         /** For `growth`: events stored in the larger database. */
         events: { type: 'string', default: '1000000' },
-        /** For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `event`: the number of starts of each contestant. */
+        /**
+         * For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `page`: the number of measured rounds.
+         * For `event`: the number of starts of each contestant.
+         */
         rounds: { type: 'string', default: '4' },
         /** For `event`: also prints the statements that cost most. Counting them costs Postgres a little. */
         statements: { type: 'boolean', default: false },
