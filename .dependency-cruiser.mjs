@@ -106,6 +106,18 @@ export default {
       { path: 'node_modules/openai/' },
     ),
     onlyIn('libs/tracing', 'pino', 'prom-client'),
+    forbid(
+      'opentelemetry-api-alone',
+      'Spans need the API only. The SDK and the exporter take memory, so that a process loads them if it has a collector.',
+      { pathNot: `^libs/tracing/src/recording\\.ts$|${testFiles}|^tools/` },
+      { path: 'node_modules/@opentelemetry/(?!api/)' },
+    ),
+    forbid(
+      'recording-loaded-late',
+      'A process without a collector must not load the SDK, so its one importer imports it when a collector is set.',
+      {},
+      { path: '^libs/tracing/src/recording\\.ts$', dynamic: false, dependencyTypesNot: ['type-only'] },
+    ),
     onlyIn('libs/expressions', 'jsonata'),
   ],
   options: {

@@ -9,7 +9,7 @@ process.umask(0o077); // events are in the files, so only their owner may read t
 // Not a Nest application: it has no HTTP, no providers and nothing to inject, only a socket and files.
 try {
   const settings = readSettings('local-broker', { ...localBrokerSettings, ...processSettings }, process.env);
-  const tracing = observe('local-broker', settings);
+  const tracing = await observe('local-broker', settings);
   const broker = await startLocalBroker({
     directory: settings.directory,
     host: settings.host,

@@ -11,7 +11,7 @@ process.umask(0o077); // events are in the files, so only their owner may read t
 // Not `serve`: this process also owns a Postgres, a log and a data directory, and prints for a person.
 try {
   const settings = readSettings('standalone', standaloneSettings, process.env);
-  const tracing = observe('standalone', settings);
+  const tracing = await observe('standalone', settings);
   const standalone = await runUntilStopped((stopping) => startStandalone(settings, process.env, stopping, progress), {
     timeoutMs: settings.stopTimeoutMs,
     onStop: () => process.stdout.write('\n  Millrace stops …\n'),

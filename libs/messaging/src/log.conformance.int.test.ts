@@ -51,7 +51,7 @@ const quickRetry = { retries: 3, initialDelayMs: 30, factor: 1, maxDelayMs: 30, 
 let tracing: Tracing;
 let producer: RecordProducer;
 beforeAll(async () => {
-  tracing = startTracing({ service: 'conformance', otlpUrl: undefined, sampleRatio: 1 });
+  tracing = await startTracing({ service: 'conformance', otlpUrl: undefined, sampleRatio: 1 });
   await ensureTopics(log, [topics.deadLetters]);
   producer = new RecordProducer(log);
   await producer.connect();

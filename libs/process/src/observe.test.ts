@@ -18,7 +18,7 @@ afterEach(() => {
 
 test('a process goes on when nobody reads its output any more', async () => {
   for (const output of outputs) output.removeAllListeners('error');
-  const tracing = observe('test', { logLevel: 'info', otlpUrl: undefined, traceSamplePercent: 100, stopTimeoutMs: 1_000 });
+  const tracing = await observe('test', { logLevel: 'info', otlpUrl: undefined, traceSamplePercent: 100, stopTimeoutMs: 1_000 });
   for (const output of outputs) expect(() => output.emit('error', new Error('write EPIPE'))).not.toThrow();
   await tracing.shutdown();
 });

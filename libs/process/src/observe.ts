@@ -10,7 +10,7 @@ function outliveReaders(): void {
 }
 
 /** Sets the log level of the process and starts its metrics and tracing. Call it once, first. */
-export function observe(service: string, settings: Settings<typeof processSettings>): Tracing {
+export async function observe(service: string, settings: Settings<typeof processSettings>): Promise<Tracing> {
   outliveReaders();
   setLogLevel(settings.logLevel);
   logConsole(logger('console'));

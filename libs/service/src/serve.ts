@@ -20,7 +20,7 @@ export async function serve<T extends SettingsTable>(
   const log = logger(service);
   try {
     const settings = readSettings<T>(service, table, process.env);
-    const tracing = observe(service, settings as unknown as Settings<typeof processSettings>);
+    const tracing = await observe(service, settings as unknown as Settings<typeof processSettings>);
     const { operationsKey } = settings as Partial<Settings<typeof httpSettings>>;
     const running = await runUntilStopped((stopping) => start({ service, operationsKey, ...compose(settings) }, stopping), {
       timeoutMs: (settings as unknown as Settings<typeof processSettings>).stopTimeoutMs,

@@ -4,7 +4,7 @@ import { startTraceReceiver } from './index.js';
 
 test('it keeps the spans that our exporter posts, with their parents, service and attributes', async () => {
   const receiver = await startTraceReceiver();
-  const tracing = startTracing({ service: 'mill', otlpUrl: receiver.url, sampleRatio: 1 });
+  const tracing = await startTracing({ service: 'mill', otlpUrl: receiver.url, sampleRatio: 1 });
   await inSpan('outer', { attributes: { 'mill.stones': 2 } }, () => inSpan('inner', {}, () => Promise.resolve()));
   await tracing.shutdown();
 

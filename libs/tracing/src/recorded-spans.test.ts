@@ -13,7 +13,7 @@ let receiver: TraceReceiver;
 let tracing: Tracing;
 beforeEach(async () => {
   receiver = await startTraceReceiver();
-  tracing = startTracing({ service: 'test', otlpUrl: receiver.url, sampleRatio: 1 });
+  tracing = await startTracing({ service: 'test', otlpUrl: receiver.url, sampleRatio: 1 });
 });
 afterEach(() => receiver.stop());
 

@@ -4,8 +4,8 @@ import type { Tracing } from './tracing.js';
 
 const incoming = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 let tracing: Tracing;
-beforeAll(() => {
-  tracing = startTracing({ service: 'test', otlpUrl: undefined, sampleRatio: 1 });
+beforeAll(async () => {
+  tracing = await startTracing({ service: 'test', otlpUrl: undefined, sampleRatio: 1 });
 });
 afterAll(() => tracing.shutdown());
 

@@ -1,24 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomFillSync } from 'node:crypto';
-import { INVALID_SPANID, INVALID_TRACEID, ROOT_CONTEXT, SpanStatusCode, TraceFlags, context, propagation, trace } from '@opentelemetry/api';
-import type { Attributes, Link, Span, SpanContext, SpanKind } from '@opentelemetry/api';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { NodeSDK } from '@opentelemetry/sdk-node';
-import {
-  AlwaysOffSampler,
-  BatchSpanProcessor,
-  NoopSpanProcessor,
-  ParentBasedSampler,
-  TraceIdRatioBasedSampler,
-} from '@opentelemetry/sdk-trace';
+import { INVALID_SPANID, INVALID_TRACEID, ROOT_CONTEXT, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
+import type { Attributes, Link, Span, SpanContext, SpanKind, Tracer } from '@opentelemetry/api';
+import type { RecordingOptions } from './recording.js';
 
-export interface TracingOptions {
-  /** `service.name` of every span. */
-  service: string;
+export interface TracingOptions extends Omit<RecordingOptions, 'otlpUrl'> {
   /** Base address of an OTLP/HTTP collector, such as `http://collector:4318`. Undefined: no span is recorded, but trace ids are still passed on. */
   otlpUrl: string | undefined;
-  /** Share of new traces that are recorded, 0 to 1. For a trace that a caller began, the flag in its `traceparent` decides. */
-  sampleRatio: number;
 }
 
 export interface Tracing {
@@ -26,44 +14,22 @@ export interface Tracing {
   shutdown(): Promise<void>;
 }
 
-const tracerName = 'millrace';
-let tracer = trace.getTracer(tracerName);
-
-/** True if there is no collector. A span is then nothing but its ids, which must still be passed on. */
-let idsOnly = false;
+/** Undefined if there is no collector. A span is then nothing but its ids, which must still be passed on. */
+let tracer: Tracer | undefined;
 
 /** The span that the code runs in. OpenTelemetry's own context makes a map for each span, also for one that nobody records. */
 const active = new AsyncLocalStorage<Span>();
 
 /** Call it before the first span; it may be called again after {@link Tracing.shutdown}. */
-export function startTracing(options: TracingOptions): Tracing {
-  const sdk = new NodeSDK({
-    serviceName: options.service,
-    autoDetectResources: false,
-    instrumentations: [],
-    metricReaders: [],
-    logRecordProcessors: [],
-    ...(options.otlpUrl === undefined
-      ? { sampler: new AlwaysOffSampler(), spanProcessors: [new NoopSpanProcessor()] }
-      : {
-          sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.sampleRatio) }),
-          spanProcessors: [
-            new BatchSpanProcessor({
-              exporter: new OTLPTraceExporter({ url: new URL('/v1/traces', options.otlpUrl).href }),
-              scheduledDelayMillis: 1_000,
-              maxQueueSize: 16_384,
-            }),
-          ],
-        }),
-  });
-  sdk.start();
-  tracer = trace.getTracer(tracerName); // a tracer stays with the provider that was registered at its first span
-  idsOnly = options.otlpUrl === undefined;
+export async function startTracing({ otlpUrl, ...options }: TracingOptions): Promise<Tracing> {
+  if (otlpUrl === undefined) return { shutdown: async () => undefined };
+  const { startRecording } = await import('./recording.js');
+  const recording = startRecording({ ...options, otlpUrl });
+  tracer = recording.tracer;
   return {
     shutdown: async () => {
-      idsOnly = false;
-      await sdk.shutdown();
-      for (const api of [trace, context, propagation]) api.disable();
+      tracer = undefined;
+      await recording.shutdown();
     },
   };
 }
@@ -83,7 +49,7 @@ export function startSpan(name: string, options: SpanOptions = {}): Span {
   const { kind, parent, link, attributes } = options;
   const around = parent === undefined ? active.getStore() : undefined;
   const above = around?.spanContext() ?? contextOf(parent);
-  if (idsOnly || (above !== undefined && !isSampled(above))) return isUnrecorded(around) ? around : spanOfIds(above?.traceId);
+  if (tracer === undefined || (above !== undefined && !isSampled(above))) return isUnrecorded(around) ? around : spanOfIds(above?.traceId);
   const linked = contextOf(link);
   const links: Link[] = linked === undefined ? [] : [{ context: linked }];
   const inContext = above === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, above);
