@@ -529,13 +529,13 @@ test('what one tenant has under way and waiting in a partition keeps no other te
     waitFor(() => got.values.some((value) => value.tenant === 'acme' && value.n === n), { what: `record ${n}` });
   await producer.append(topic, NumberNoted, noted('c1', 1));
   await ofPatient(1);
-  const large = range(60).map((n) => ({ ...noted(`g${n}`, n), tenant: 'greedy', padding: 'x'.repeat(10_000) }));
+  const large = range(300).map((n) => ({ ...noted(`g${n}`, n), tenant: 'greedy', padding: 'x'.repeat(10_000) }));
   await appendEach(topic, large);
   await producer.append(topic, NumberNoted, noted('c1', 2));
   await ofPatient(2);
   expect(got.values.filter(({ tenant }) => tenant === 'greedy')).toEqual([]);
   open.resolve();
-  await waitFor(() => got.values.length === 62, { what: 'all records' });
+  await waitFor(() => got.values.length === 302, { what: 'all records' });
 });
 
 test('a topic with an audience of every process reaches each of them, from the newest record on', async () => {
