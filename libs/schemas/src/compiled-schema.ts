@@ -55,16 +55,18 @@ export function compileSchema(schema: object, { owner = '' }: SchemaOptions = {}
  * @throws SchemaInvalid, EvaluationsBusy by rejection only
  */
 export async function requireCompilable(schema: object, { owner = '' }: SchemaOptions = {}): Promise<void> {
-  if (invalidIfRefused(() => requireAffordable(schema)) <= sizeHere) return void checkOf(schema);
   const text = JSON.stringify(schema);
   const digest = hash('sha256', text);
   if (compilable.get(digest)) return;
-  const result = await processes.evaluate(owner, { text, limits }, []);
-  if ('failure' in result) throw new SchemaInvalid(result.failure.reason);
+  if (invalidIfRefused(() => requireAffordable(schema)) <= sizeHere) checkOf(schema);
+  else {
+    const result = await processes.evaluate(owner, { text, limits }, []);
+    if ('failure' in result) throw new SchemaInvalid(result.failure.reason);
+  }
   compilable.set(digest, true);
 }
 
-/** Digests of large schemas that can be compiled: whoever applies documents applies most of them again unchanged. */
+/** Digests of schemas that can be compiled: whoever applies documents applies most of them again unchanged. */
 const compilable = new LruMap<string, true>(10_000);
 
 function checkOf(schema: object): SchemaCheck {
