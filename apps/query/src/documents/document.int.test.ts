@@ -88,6 +88,15 @@ test('an apply that takes longer than a request may changes nothing after its an
   }
 });
 
+test('an apply that nobody waits for ends at its first document, readable or not', async () => {
+  const principal = { keyId: 'k', tenant: uniqueName('tenant'), scopes: ['admin' as const], actor: 'key:k' };
+  let asked = 0;
+  const hasLeft = (): boolean => (asked += 1) > 0;
+  const input = { documents: [{}, {}, {}], dryRun: true, expectedVersions: [], remove: [] };
+  await expect(server.part(DocumentService).apply(principal, input, hasLeft)).rejects.toThrow('nothing was changed');
+  expect(asked).toBe(1);
+});
+
 test('documents are created, then unchanged, then changed with what is different', async () => {
   const tenant = uniqueName('tenant');
   expect(changes(await apply(tenant, all(tenant)))).toEqual(['Tenant CREATED 1', 'Flow CREATED 1', 'Destination CREATED 1']);

@@ -182,10 +182,11 @@ export class DocumentService {
     for (const [at, input] of inputs.entries()) {
       const { problems, opened } = await this.turns.take(principal.tenant, () => this.accept(principal, input));
       violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
-      if (opened === undefined) continue;
-      documents.push(opened);
-      violations.push(...(await uncompilable(opened)).map((problem) => violation(at, problem)));
-      warnings.push(...doubtsAbout(opened, modelLists).map((doubt) => violation(at, doubt)));
+      if (opened !== undefined) {
+        documents.push(opened);
+        violations.push(...(await uncompilable(opened)).map((problem) => violation(at, problem)));
+        warnings.push(...doubtsAbout(opened, modelLists).map((doubt) => violation(at, doubt)));
+      }
       if (isAbandoned()) throw new RequestAbandoned();
     }
     refuse(violations);
