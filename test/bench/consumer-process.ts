@@ -12,7 +12,8 @@ import type { Topic } from '#libs/contracts';
 import { LogConsumer, OnRecord, RecordProducer } from '#libs/messaging';
 import { setLogLevel } from '#libs/tracing';
 import { Noted, benchPrefix } from './consumer.js';
-import type { ConsumerKind, ConsumerResult, ConsumerTask } from './consumer.js';
+import type { ConsumerResult } from './consumer-task.js';
+import type { NodeConsumerKind, NodeConsumerTask } from './consumer.js';
 
 interface Value {
   customer: string;
@@ -44,12 +45,11 @@ class SlowModel {
 }
 
 setLogLevel('error');
-const [task] = (await once(process, 'message')) as [ConsumerTask];
+const [task] = (await once(process, 'message')) as [NodeConsumerTask];
 const model = new SlowModel(task.modelLatencyMs);
-const nameOnLog = `${benchPrefix}${task.topic.name}`;
-const groupId = `${nameOnLog}.${task.kind}`;
+const { nameOnLog, groupId } = task;
 
-const start: Record<ConsumerKind, () => Promise<void>> = {
+const start: Record<NodeConsumerKind, () => Promise<void>> = {
   async millrace() {
     const log = { brokers: task.brokers, clientId: 'bench', prefix: benchPrefix };
     const topic: Topic = { ...task.topic, types: [Noted] };
@@ -62,7 +62,7 @@ const start: Record<ConsumerKind, () => Promise<void>> = {
     }
     const producer = new RecordProducer(log);
     await producer.connect();
-    await listen(Asking, { strategy: new LogConsumer({ ...log, producer }) });
+    await listen(Asking, { strategy: new LogConsumer({ ...log, producer, concurrency: task.concurrency }) });
   },
   async nest() {
     @Controller()

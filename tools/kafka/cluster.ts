@@ -8,8 +8,9 @@ import { promisify } from 'node:util';
 import { freePort, isFree } from '#libs/ports';
 import { startTimer } from '#libs/time';
 import { answersOr } from './answering.js';
-import { cache, exists, javaCommand } from './java.js';
-import type { JavaCommand } from './java.js';
+import { cache, javaCommand } from './java.js';
+import { exists } from './maven-jars.js';
+import type { JavaCommand } from './maven-jars.js';
 import { nodeSettings } from './settings.js';
 import type { NodeAddresses } from './settings.js';
 

@@ -4,7 +4,8 @@ import { freePort } from '#libs/ports';
 import { answersOr } from './answering.js';
 import { startKafkaCluster } from './cluster.js';
 import type { KafkaClusterOptions } from './cluster.js';
-import { javaRunsKafka, kafkaVersion, succeeds } from './java.js';
+import { javaRunsKafka, kafkaVersion } from './java.js';
+import { succeeds } from './maven-jars.js';
 import { nodeSettings } from './settings.js';
 
 /**
