@@ -11,7 +11,7 @@ const [databaseUrl, size] = process.argv.slice(2);
 if (databaseUrl === undefined || size === undefined) throw new Error('usage: page-baseline <database> <size>');
 
 /** The number of connections is the default of `DATABASE_POOL_SIZE`. */
-const pool = new Pool({ connectionString: databaseUrl, max: 10 });
+const pool = new Pool({ connectionString: databaseUrl, max: 20 });
 
 interface Row {
   id: string;

@@ -12,14 +12,11 @@ import type { BulkOperationFilter, BulkOperationRow } from './bulk-operation.ope
 const columns = `id, kind, state, selection, filter, flow, rate_per_second AS "ratePerSecond",
   CASE WHEN total IS NOT NULL THEN json_build_object('value', total, 'exact', total_exact) END AS total, done, failed, actor,
   started_at AS "startedAt", finished_at AS "finishedAt", error_code AS "errorCode", error_message AS "errorMessage"`;
-const list: ListSource<BulkOperationRow, BulkOperationRow & { sortKey: string }> = {
+const list: ListSource<BulkOperationRow, BulkOperationRow> = {
   name: 'bulk_operation',
-  page: statement(
-    'query.bulkOperation.page',
-    `SELECT ${columns}, started_at::text AS "sortKey" FROM bulk_operation_page($1, $2, $3, $4, $5, $6)`,
-  ),
+  page: statement('query.bulkOperation.page', `SELECT ${columns} FROM bulk_operation_page($1, $2, $3, $4, $5, $6)`),
   count: statement('query.bulkOperation.count', `SELECT bulk_operation_count($1, $2, $3) AS found`),
-  idOf: (row) => row.id,
+  positionOf: ({ startedAt, id }) => ({ key: startedAt.toISOString(), id }),
   rowOf: (row) => row,
 };
 const byIds = statement('query.bulkOperation.byIds', `SELECT ${columns} FROM bulk_operations_by_id($1, $2)`);

@@ -29,26 +29,19 @@ const rowOf = ({ key, firstEventAt, lastEventAt }: RawCustomer): CustomerRow => 
   firstEventAt,
   lastEventAt,
 });
-const idOf = (raw: RawCustomer): string => raw.key;
-const lists: Record<CustomerOrder, ListSource<CustomerRow, RawCustomer & { sortKey: string }>> = {
+const lists: Record<CustomerOrder, ListSource<CustomerRow, RawCustomer>> = {
   lastEvent: {
     name: 'customer_by_last_event',
-    page: statement(
-      'query.customer.byLastEvent.page',
-      `SELECT ${columns}, last_event_at::text AS "sortKey" FROM customer_by_last_event_page($1, $2, $3, $4, $5, $6)`,
-    ),
+    page: statement('query.customer.byLastEvent.page', `SELECT ${columns} FROM customer_by_last_event_page($1, $2, $3, $4, $5, $6)`),
     count: statement('query.customer.byLastEvent.count', `SELECT customer_by_last_event_count($1, $2, $3) AS found`),
-    idOf,
+    positionOf: ({ key, lastEventAt }) => ({ key: lastEventAt.toISOString(), id: key }),
     rowOf,
   },
   key: {
     name: 'customer_by_key',
-    page: statement(
-      'query.customer.byKey.page',
-      `SELECT ${columns}, customer AS "sortKey" FROM customer_by_key_page($1, $2, $3, $4, $5, $6)`,
-    ),
+    page: statement('query.customer.byKey.page', `SELECT ${columns} FROM customer_by_key_page($1, $2, $3, $4, $5, $6)`),
     count: statement('query.customer.byKey.count', `SELECT customer_by_key_count($1, $2, $3) AS found`),
-    idOf,
+    positionOf: ({ key }) => ({ key, id: key }),
     rowOf,
   },
 };

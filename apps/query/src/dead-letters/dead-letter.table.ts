@@ -9,14 +9,11 @@ import type { DeadLetterFilter, DeadLetterRow } from './dead-letter.operations.j
 
 const columns = `id, kind, customer, code, message, event_id AS "eventId", run_id AS "runId",
   delivery_id AS "deliveryId", position, created_at AS "createdAt", resolved_at AS "resolvedAt", resolution`;
-const list: ListSource<DeadLetterRow, DeadLetterRow & { sortKey: string }> = {
+const list: ListSource<DeadLetterRow, DeadLetterRow> = {
   name: 'dead_letter',
-  page: statement(
-    'query.deadLetter.page',
-    `SELECT ${columns}, created_at::text AS "sortKey" FROM dead_letter_page($1, $2, $3, $4, $5, $6)`,
-  ),
+  page: statement('query.deadLetter.page', `SELECT ${columns} FROM dead_letter_page($1, $2, $3, $4, $5, $6)`),
   count: statement('query.deadLetter.count', `SELECT dead_letter_count($1, $2, $3) AS found`),
-  idOf: (row) => row.id,
+  positionOf: ({ createdAt, id }) => ({ key: createdAt.toISOString(), id }),
   rowOf: (row) => row,
 };
 const byIds = statement('query.deadLetter.byIds', `SELECT ${columns} FROM dead_letters_by_id($1, $2)`);

@@ -10,11 +10,11 @@ import type { AttemptRow, DeliveryFilter, DeliveryRow } from './delivery.operati
 const columns = `id, event_id AS "eventId", run_id AS "runId", customer, flow, step, generation, destination, state,
   payload, attempts AS "attemptCount", next_attempt_at AS "nextAttemptAt", error_code AS "errorCode", error_message AS "errorMessage",
   created_at AS "createdAt", settled_at AS "settledAt"`;
-const list: ListSource<DeliveryRow, DeliveryRow & { sortKey: string }> = {
+const list: ListSource<DeliveryRow, DeliveryRow> = {
   name: 'delivery',
-  page: statement('query.delivery.page', `SELECT ${columns}, created_at::text AS "sortKey" FROM delivery_page($1, $2, $3, $4, $5, $6)`),
+  page: statement('query.delivery.page', `SELECT ${columns} FROM delivery_page($1, $2, $3, $4, $5, $6)`),
   count: statement('query.delivery.count', `SELECT delivery_count($1, $2, $3) AS found`),
-  idOf: (row) => row.id,
+  positionOf: ({ createdAt, id }) => ({ key: createdAt.toISOString(), id }),
   rowOf: (row) => row,
 };
 const byIds = statement('query.delivery.byIds', `SELECT ${columns} FROM deliveries_by_id($1, $2)`);

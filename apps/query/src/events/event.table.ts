@@ -20,15 +20,29 @@ const columns = `id, source, type, lane, provider_event_id AS "providerEventId",
   received_at AS "receivedAt", recorded_at AS "recordedAt", trace_id AS "traceId", customer AS "customerKey",
   customer_first_event_at AS "customerFirstEventAt", customer_last_event_at AS "customerLastEventAt"`;
 
-function rowOf({ customerKey: key, customerFirstEventAt: firstEventAt, customerLastEventAt: lastEventAt, ...event }: RawEvent): EventRow {
-  return { ...event, customer: { id: customerId(key), key, firstEventAt, lastEventAt } };
+/** Written out, because copying the rest of an object and spreading it takes three times as long. */
+function rowOf(raw: RawEvent): EventRow {
+  const { customerKey: key, customerFirstEventAt: firstEventAt, customerLastEventAt: lastEventAt } = raw;
+  return {
+    id: raw.id,
+    type: raw.type,
+    source: raw.source,
+    customer: { id: customerId(key), key, firstEventAt, lastEventAt },
+    lane: raw.lane,
+    providerEventId: raw.providerEventId,
+    contentType: raw.contentType,
+    occurredAt: raw.occurredAt,
+    receivedAt: raw.receivedAt,
+    recordedAt: raw.recordedAt,
+    traceId: raw.traceId,
+  };
 }
 
-const list: ListSource<EventRow, RawEvent & { sortKey: string }> = {
+const list: ListSource<EventRow, RawEvent> = {
   name: 'event',
-  page: statement('query.event.page', `SELECT ${columns}, received_at::text AS "sortKey" FROM event_page($1, $2, $3, $4, $5, $6)`),
+  page: statement('query.event.page', `SELECT ${columns} FROM event_page($1, $2, $3, $4, $5, $6)`),
   count: statement('query.event.count', `SELECT event_count($1, $2, $3) AS found`),
-  idOf: (raw) => raw.id,
+  positionOf: ({ receivedAt, id }) => ({ key: receivedAt.toISOString(), id }),
   rowOf,
 };
 const byIds = statement('query.event.byIds', `SELECT ${columns} FROM events_by_id($1, $2)`);

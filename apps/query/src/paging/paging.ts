@@ -14,14 +14,15 @@ export interface PageArguments {
 }
 
 /** A list in the database that is read page by page. */
-export interface ListSource<Row, Raw extends { sortKey: string }> {
+export interface ListSource<Row, Raw> {
   /** Part of the cursors' signature: a cursor of another list is refused. */
   name: string;
   /** Calls the list's `_page` function with tenant, filter, sort key and id to start behind (or null), backward, limit. */
   page: Statement;
   /** Calls the list's `_count` function with tenant, filter, limit; returns `found`. */
   count: Statement;
-  idOf: (raw: Raw) => string;
+  /** The key is the value that the list is sorted by: text, or a time in RFC 3339. Columns of times keep milliseconds, so a `Date` loses nothing. */
+  positionOf: (raw: Raw) => Position;
   rowOf: (raw: Raw) => Row;
 }
 
@@ -45,10 +46,55 @@ export interface Edge<Row> {
 
 /** A page, as a connection of the Relay specification has it. `count` queries the database only when it is called. */
 export interface Page<Row> {
-  edges: Edge<Row>[];
-  nodes: Row[];
-  pageInfo: PageInfo;
-  count: () => Promise<Count>;
+  readonly edges: readonly Edge<Row>[];
+  readonly nodes: readonly Row[];
+  readonly pageInfo: PageInfo;
+  readonly count: () => Promise<Count>;
+}
+
+/** Makes edges, and signs cursors, only where they are read: most queries ask for the nodes and the last cursor. */
+class ReadPage<Row> implements Page<Row>, PageInfo {
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+  readonly count: () => Promise<Count>;
+
+  constructor(
+    readonly nodes: readonly Row[],
+    private readonly cursorAt: (at: number) => string,
+    around: Pick<PageInfo, 'hasNextPage' | 'hasPreviousPage'> & Pick<Page<Row>, 'count'>,
+  ) {
+    this.hasNextPage = around.hasNextPage;
+    this.hasPreviousPage = around.hasPreviousPage;
+    this.count = around.count;
+  }
+
+  get edges(): readonly Edge<Row>[] {
+    return this.nodes.map((node, at) => new ReadEdge(node, at, this.cursorAt));
+  }
+
+  get pageInfo(): PageInfo {
+    return this;
+  }
+
+  get startCursor(): string | null {
+    return this.nodes.length === 0 ? null : this.cursorAt(0);
+  }
+
+  get endCursor(): string | null {
+    return this.nodes.length === 0 ? null : this.cursorAt(this.nodes.length - 1);
+  }
+}
+
+class ReadEdge<Row> implements Edge<Row> {
+  constructor(
+    readonly node: Row,
+    private readonly at: number,
+    private readonly cursorAt: (at: number) => string,
+  ) {}
+
+  get cursor(): string {
+    return this.cursorAt(this.at);
+  }
 }
 
 export const defaultPageSize = 20;
@@ -64,7 +110,7 @@ export class Paging {
     private readonly cursors: CursorSigner,
   ) {}
 
-  async page<Row, Raw extends { sortKey: string }>(
+  async page<Row, Raw>(
     source: ListSource<Row, Raw>,
     tenant: string,
     filter: Record<string, unknown>,
@@ -76,33 +122,14 @@ export class Paging {
     const found = await this.database.query<Raw>(source.page, values);
     const more = found.length > size;
     const raws = backward ? found.slice(0, size).toReversed() : found.slice(0, size);
-    const edges = raws.map((raw) => this.edge(source, list, raw));
-    return {
-      edges,
-      nodes: edges.map((edge) => edge.node),
-      pageInfo: {
-        hasNextPage: backward ? from !== null : more,
-        hasPreviousPage: backward ? more : from !== null,
-        get startCursor() {
-          return edges[0]?.cursor ?? null;
-        },
-        get endCursor() {
-          return edges.at(-1)?.cursor ?? null;
-        },
-      },
+    const nodes = raws.map(source.rowOf);
+    const cursorAt = (at: number): string => this.cursors.encode(list, source.positionOf(raws[at]!));
+    const isContinued = from !== null;
+    return new ReadPage(nodes, cursorAt, {
+      hasNextPage: backward ? isContinued : more,
+      hasPreviousPage: backward ? more : isContinued,
       count: () => this.count(source, tenant, filter),
-    };
-  }
-
-  /** Signs the cursor only when it is read: most queries ask for the last one alone. */
-  private edge<Row, Raw extends { sortKey: string }>(source: ListSource<Row, Raw>, list: ListIdentity, raw: Raw): Edge<Row> {
-    const { cursors } = this;
-    return {
-      node: source.rowOf(raw),
-      get cursor() {
-        return cursors.encode(list, { key: raw.sortKey, id: source.idOf(raw) });
-      },
-    };
+    });
   }
 
   private request(

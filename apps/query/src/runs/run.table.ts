@@ -24,11 +24,11 @@ export function usageOf({ inputTokens, outputTokens }: RunTokens): TokenUsage | 
 
 const columns = `id, event_id AS "eventId", flow, flow_version AS "flowVersion", generation, state, decision,
   error_code AS "errorCode", error_message AS "errorMessage", trace_id AS "traceId", started_at AS "startedAt", finished_at AS "finishedAt"`;
-const list: ListSource<RunRow, RunRow & { sortKey: string }> = {
+const list: ListSource<RunRow, RunRow> = {
   name: 'run',
-  page: statement('query.run.page', `SELECT ${columns}, started_at::text AS "sortKey" FROM run_page($1, $2, $3, $4, $5, $6)`),
+  page: statement('query.run.page', `SELECT ${columns} FROM run_page($1, $2, $3, $4, $5, $6)`),
   count: statement('query.run.count', `SELECT run_count($1, $2, $3) AS found`),
-  idOf: (row) => row.id,
+  positionOf: ({ startedAt, id }) => ({ key: startedAt.toISOString(), id }),
   rowOf: (row) => row,
 };
 const byIds = statement('query.run.byIds', `SELECT ${columns} FROM runs_by_id($1, $2)`);

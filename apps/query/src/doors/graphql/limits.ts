@@ -25,6 +25,15 @@ export interface QueryLimits {
 
 export const standardLimits: QueryLimits = { maxTokens: 2_000, maxDepth: 12, maxRootFields: 20, maxCost: 10_000 };
 
+/** The arguments of the directive `@cost` on a field. */
+interface FieldCost {
+  weight: number;
+  rows: number;
+}
+
+/** The schema does not change, so what its directives say is read once. */
+const costs = new WeakMap<GraphQLField<unknown, unknown>, FieldCost>();
+
 interface Price {
   cost: number;
   depth: number;
@@ -96,17 +105,19 @@ class Pricing {
   private ofField(type: GraphQLCompositeType, node: FieldNode): Price {
     const field = isObjectType(type) || isInterfaceType(type) ? type.getFields()[node.name.value] : undefined;
     if (field === undefined) return { cost: 1, depth: 1 };
-    const { weight, rows } = this.costOf(field);
+    const { weight, rows } = costs.get(field) ?? this.costOf(field);
     const inner = getNamedType(field.type);
     if (node.selectionSet === undefined || !isCompositeType(inner)) return { cost: weight, depth: 1 };
     const below = this.ofSelection(inner, node.selectionSet);
     return { cost: weight + (this.rowsAsked(field, node) ?? rows) * below.cost, depth: below.depth + 1 };
   }
 
-  private costOf(field: GraphQLField<unknown, unknown>): { weight: number; rows: number } {
+  private costOf(field: GraphQLField<unknown, unknown>): FieldCost {
     const directive = this.schema.getDirective('cost');
     const given = directive && field.astNode ? getDirectiveValues(directive, field.astNode) : undefined;
-    return { weight: (given?.['weight'] as number | undefined) ?? 1, rows: (given?.['rows'] as number | undefined) ?? 1 };
+    const cost = { weight: (given?.['weight'] as number | undefined) ?? 1, rows: (given?.['rows'] as number | undefined) ?? 1 };
+    costs.set(field, cost);
+    return cost;
   }
 
   /** The rows that the list argument asks for; undefined if the field has none. */
