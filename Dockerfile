@@ -18,6 +18,6 @@ COPY --from=build /millrace/node_modules node_modules
 COPY --from=build /millrace/dist dist
 USER node
 EXPOSE 8080
-# `node` itself is process 1, so that SIGTERM reaches it.
-ENTRYPOINT ["node"]
-CMD ["dist/apps/ingestion/src/main.js"]
+# `node` itself is process 1, so that SIGTERM reaches it. The heap is that of `npm run start:…`: docs/operations.md.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--initial-old-space-size=64", "--heap-growing-percent=40"]
+CMD ["--max-semi-space-size=32", "dist/apps/ingestion/src/main.js"]

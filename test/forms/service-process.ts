@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { waitFor } from '#libs/testing';
 
 const alive = new Set<ChildProcess>();
@@ -47,7 +49,7 @@ export class ServiceProcess {
   /** Starts it without waiting until it is ready. */
   launch(): ChildProcess {
     const environment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', PORT: String(this.port), ...this.environment };
-    const child = spawn(process.execPath, [`dist/apps/${this.service}/src/main.js`], {
+    const child = spawn(process.execPath, [...nodeOptions(this.root, this.service), `dist/apps/${this.service}/src/main.js`], {
       cwd: this.root,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -104,6 +106,21 @@ export class ServiceProcess {
     }
     return child.exitCode;
   }
+}
+
+/** The options with which `npm run start:…` of a checkout starts Node for a service. */
+export function nodeOptions(root: string, service: string): string[] {
+  const { config, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageJson;
+  const script = scripts[service === 'standalone' ? 'start' : `start:${service}`] ?? '';
+  return script
+    .replace('$npm_package_config_heap', config?.heap ?? '')
+    .split(' ')
+    .filter((word) => word.startsWith('--'));
+}
+
+interface PackageJson {
+  readonly config?: { readonly heap: string };
+  readonly scripts: Readonly<Record<string, string>>;
 }
 
 function hasEnded(child: ChildProcess): boolean {
