@@ -52,6 +52,18 @@ test('a session has its role from the start, and keeps it when it is reset', asy
   });
 });
 
+test('a statement of a service is planned once, however short its arrays are', async () => {
+  const single = await connect(1);
+  const customersOf = statement(
+    'test.customersOf',
+    'SELECT customer.customer FROM unnest($1::text[], $2::text[]) AS of (tenant_id, customer) JOIN customer USING (tenant_id, customer)',
+  );
+  for (let time = 0; time < 10; time += 1) await single.query(customersOf, [['t'], ['c']]);
+  const plans = `SELECT generic_plans AS kept, custom_plans AS anew FROM pg_prepared_statements WHERE name LIKE 'test.customersOf%'`;
+  expect(await single.query(statement('test.plans', plans))).toEqual([{ kept: 10, anew: 0 }]);
+  await single.close();
+});
+
 test('options in the address do not replace the role', async () => {
   const url = `${fresh.url}?options=${encodeURIComponent('-c work_mem=8MB')}`;
   const tuned = await Database.connect({ url, role: 'millrace_service', applicationName: 'tuned' });

@@ -192,12 +192,23 @@ function refusal(error: unknown, role: DatabaseRole): Error | undefined {
 }
 
 /**
+ * Settings of a service's sessions. Its statements take arrays, and Postgres would plan most of them anew at each execution, because a plan for a short
+ * array looks cheaper than the general one. That costs more than to execute them. A plan that is kept may come from a time when the table was empty,
+ * so it uses an index wherever there is one. `jit` would compile such plans in some versions of Postgres, because they look dear.
+ */
+const planning: Readonly<Record<DatabaseRole, string>> = {
+  millrace_service: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off',
+  millrace_query: '',
+};
+
+/**
  * The role is a start-up option of the session, so it applies before the first statement, and `RESET ROLE` returns to it.
- * Parameters of the address (`?sslmode=…`, `?application_name=…`) override ours.
+ * Parameters of the address (`?sslmode=…`, `?application_name=…`) override ours, but for the role.
  */
 function connectionOf({ url, role, applicationName }: DatabaseOptions): ClientConfig {
   const address = new URL(url);
-  address.searchParams.set('options', [address.searchParams.get('options'), `-c role=${role}`].filter(Boolean).join(' '));
+  const options = [planning[role], address.searchParams.get('options'), `-c role=${role}`];
+  address.searchParams.set('options', options.filter(Boolean).join(' '));
   return {
     connectionString: address.href,
     application_name: applicationName,
