@@ -64,7 +64,7 @@ export async function applyEventDocuments(databaseUrl: string, destinationUrl: s
   });
   await apply(databaseUrl, [
     tenant,
-    destination('sink', destinationUrl),
+    destination('sink', destinationUrl, { limit: { concurrency: 64 } }), // the default of 16 is below what this machine delivers
     standardSource('deliver'),
     flowOf('deliver', { steps: [deliver('event.data.data')] }),
     standardSource('assess'),
@@ -87,12 +87,12 @@ function flow(name: string, source: string, to: string): object {
 }
 
 /** The deadline is longer than any bench lets a destination hang. */
-function destination(name: string, url: string): object {
+function destination(name: string, url: string, spec: object = {}): object {
   return {
     ...head,
     kind: 'Destination',
     metadata: metadata(name),
-    spec: { kind: 'http', url, secret: { value: benchKeys.destination }, timeoutMs: 60_000 },
+    spec: { kind: 'http', url, secret: { value: benchKeys.destination }, timeoutMs: 60_000, ...spec },
   };
 }
 

@@ -263,6 +263,16 @@ test('what is no record of ours is parked, what is for other groups is passed ov
   ]);
 });
 
+test('a handler that passes over notices gets the other records of its type, and any other handler gets both', async () => {
+  const topic = await newTopic(1);
+  const [busy, all] = await Promise.all([consume([handlerOf(topic, { passesNotices: true })]), consume([handlerOf(topic)])]);
+  await producer.append(topic, NumberNoted, noted('c1', 1), { isNotice: true });
+  await producer.append(topic, NumberNoted, noted('c1', 2));
+  await waitFor(() => busy.values.length === 1 && all.values.length === 2, { what: 'the records' });
+  expect(busy.values).toEqual([noted('c1', 2)]);
+  expect(all.values).toEqual([noted('c1', 1), noted('c1', 2)]);
+});
+
 describe('a customer whose record cannot be processed', () => {
   const poison = { failing: true };
   /** n = 1 of c1 fails while it is poison. */

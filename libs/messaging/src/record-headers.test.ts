@@ -17,7 +17,7 @@ const event: EventReceived = {
 };
 
 test('a received event carries CloudEvents headers, its tenant, its schema and the trace', () => {
-  expect(recordHeaders(EventReceived, event, '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01')).toEqual({
+  expect(recordHeaders(EventReceived, event, { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })).toEqual({
     ce_specversion: '1.0',
     ce_id: 'evt_1',
     ce_source: 'acme.billing',
@@ -40,7 +40,7 @@ test('other records carry tenant and schema only', () => {
     eventId: 'evt_1',
     flow: null,
   };
-  expect(recordHeaders(ReplayEvent, command, undefined)).toEqual({ mr_tenant: 'acme', mr_schema: 'replay-event.v1' });
+  expect(recordHeaders(ReplayEvent, command, { traceparent: undefined })).toEqual({ mr_tenant: 'acme', mr_schema: 'replay-event.v1' });
 });
 
 test('a header reads the same whether the client gives bytes, text or several', () => {

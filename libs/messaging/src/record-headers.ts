@@ -1,12 +1,24 @@
 import { EventReceived, sourceAddress } from '#libs/contracts';
 import type { Owned, RecordType } from '#libs/contracts';
 
+const noticeHeader = 'mr_notice';
+
 /** Makes the headers of a record. Only this function writes them, so that no caller can forget the tenant or break a trace. */
-export function recordHeaders<T extends Owned>(type: RecordType<T>, value: T, traceparent: string | undefined): Record<string, string> {
+export function recordHeaders<T extends Owned>(
+  type: RecordType<T>,
+  value: T,
+  { traceparent, isNotice = false }: { traceparent: string | undefined; isNotice?: boolean | undefined },
+): Record<string, string> {
   const headers: Record<string, string> = { mr_schema: type.schema, mr_tenant: value.tenant };
+  if (isNotice) headers[noticeHeader] = '1';
   if (traceparent !== undefined) headers['traceparent'] = traceparent;
   if (type.schema === EventReceived.schema) writeCloudEvent(headers, value as unknown as EventReceived);
   return headers;
+}
+
+/** True for a record that only tells what is stored already. */
+export function isMarkedAsNotice(headers: LogHeaders | undefined): boolean {
+  return headers?.[noticeHeader] !== undefined;
 }
 
 /** CloudEvents 1.0, Kafka binding, binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md */

@@ -301,6 +301,33 @@ test('a loop that nobody wakes looks again after the time that the last look nam
   await loop.stop();
 });
 
+test('a loop that has claimed all there is looks again when it is woken, and otherwise after the poll interval', async () => {
+  const looks: number[] = [];
+  const startedAtMs = performance.now();
+  const ended = Promise.withResolvers<void>();
+  const loop = new ClaimLoop({
+    what: 'items',
+    concurrency,
+    leaseMs,
+    pollMs,
+    stopMs,
+    claim: () => {
+      looks.push(performance.now() - startedAtMs);
+      return Promise.resolve({ claims: looks.length === 1 ? [{}] : [], isAll: true });
+    },
+    renew: (claims) => Promise.resolve(claims),
+    work: () => ended.promise,
+    lost: () => new ClaimLost(),
+  });
+  loop.start();
+  await vi.advanceTimersByTimeAsync(100);
+  expect(looks).toEqual([0]);
+  ended.resolve();
+  await vi.advanceTimersByTimeAsync(pollMs);
+  expect(looks).toEqual([0, 100, 600]);
+  await loop.stop();
+});
+
 test('when work ends, its room is given to what waits at once', async () => {
   const table = new ModelTable();
   for (let item = 0; item <= concurrency; item += 1) table.add();

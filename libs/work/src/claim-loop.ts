@@ -7,6 +7,8 @@ export interface Claimed<Claim> {
   readonly claims: readonly Claim[];
   /** The time after which something may be claimed although nobody wakes the loop, ms; default: `pollMs`. */
   readonly againInMs?: number | undefined;
+  /** True: nothing more can be claimed until the loop is woken or the time is over. Else the loop looks again at once, unless nothing was claimed. */
+  readonly isAll?: boolean;
 }
 
 export interface ClaimLoopOptions<Claim> {
@@ -36,7 +38,7 @@ interface Held {
   readonly ended: Promise<void>;
 }
 
-const nothing = { claims: [] };
+const nothing: Claimed<never> = { claims: [] };
 const log = logger('work');
 
 /**
@@ -85,8 +87,8 @@ export class ClaimLoop<Claim extends object> {
   private async run(): Promise<void> {
     while (!this.stopping) {
       this.woken = Promise.withResolvers(); // before the look, so that a call of `wake` during it is not lost
-      const { claims, againInMs } = await this.claim();
-      if (claims.length === 0 && !this.stopping) await this.pause(againInMs);
+      const { claims, againInMs, isAll = false } = await this.claim();
+      if ((claims.length === 0 || isAll) && !this.stopping) await this.pause(againInMs);
     }
   }
 

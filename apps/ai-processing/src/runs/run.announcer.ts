@@ -19,7 +19,8 @@ export class RunAnnouncer {
     if (run.state === 'completed') {
       if (generation > 0) await this.deadLetters.resolveEarlierRuns(about);
       const { decision, deliveries } = run;
-      await this.producer.append(topics.outcomes, RunCompleted, { ...about, eventReceivedAt: event.receivedAt, decision, deliveries });
+      const completed = { ...about, eventReceivedAt: event.receivedAt, decision, deliveries };
+      await this.producer.append(topics.outcomes, RunCompleted, completed, { isNotice: deliveries.length === 0 });
       return;
     }
     const { errorCode: code, errorMessage: message } = run;

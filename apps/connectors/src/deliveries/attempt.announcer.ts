@@ -8,6 +8,8 @@ import type { RecordedAttempt } from './delivery-queue.table.js';
 /** An attempt older than this is not about to be announced by the process that made it. */
 const forgottenAfterMs = 10_000;
 const forgottenPerRun = 200;
+/** Marks of announcements wait for each other for this long, which is far less than {@link forgottenAfterMs}. */
+const marksLingerMs = 500;
 
 /**
  * Appends the result of an attempt to the log. The attempt's row is written first, and marked once the log has the announcement. An attempt that
@@ -24,7 +26,7 @@ export class AttemptAnnouncer {
   ) {
     this.marks = new BatchWriter({
       maxBatch: 500,
-      lingerMs: 20,
+      lingerMs: marksLingerMs,
       write: (attempts) => table.markAnnounced(attempts),
     });
   }

@@ -75,10 +75,13 @@ export class DeliveryClaims {
     const candidates = open.map((one, at) => ({ ...one, share: shares[at]!, limit: this.limitOf(one) })).filter(({ share }) => share > 0);
     const [ruled, free] = [candidates.filter(isRuled), candidates.filter((one) => !isRuled(one))];
     const found = [await this.claimFreely(free, request.leaseMs), await this.claimByRules(ruled, request.leaseMs)];
+    const claims = found.flatMap((one) => one.claims);
+    const claimed = Map.groupBy(claims, ({ delivery }) => destinationKey(delivery));
     const times = [...blocked.map(({ blockedForMs }) => blockedForMs), ...found.flatMap(({ waits }) => waits)];
     return {
-      claims: found.flatMap(({ claims }) => claims),
+      claims,
       againInMs: times.length === 0 ? undefined : Math.max(1, Math.ceil(Math.min(...times))),
+      isAll: candidates.length === open.length && candidates.every((one) => (claimed.get(destinationKey(one))?.length ?? 0) < one.share),
     };
   }
 

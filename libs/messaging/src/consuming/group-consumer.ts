@@ -13,7 +13,7 @@ import type { HoldableItem, PartitionHolds } from '../holding/held-customers.js'
 import type { HoldStore } from '../holding/hold-store.js';
 import { ownerOf, schemaOf } from '../logged-record.js';
 import type { LoggedRecord, TopicPartition } from '../logged-record.js';
-import { headerText } from '../record-headers.js';
+import { headerText, isMarkedAsNotice } from '../record-headers.js';
 import type { EarlierCommits } from './earlier-commits.js';
 import type { LogIds } from './log-ids.js';
 import { GroupMembership } from './group-membership.js';
@@ -241,10 +241,12 @@ export class GroupConsumer {
     owned.holds.add(key, work);
   }
 
-  /** True for a type that belongs on the topic and for which this group has no handler. */
+  /** True for a type that belongs on the topic and for which this group has no handler, and for a notice that its handler passes over. */
   private isForOthers(record: LoggedRecord): boolean {
     const schema = schemaOf(record);
-    if (schema === undefined || this.group.handlerOf(record.topic, schema) !== undefined) return false;
+    if (schema === undefined) return false;
+    const handler = this.group.handlerOf(record.topic, schema);
+    if (handler !== undefined) return handler.passesNotices && isMarkedAsNotice(record.headers);
     return this.group.topics.some(({ name, types }) => name === record.topic && types.some((type) => type.schema === schema));
   }
 

@@ -11,6 +11,7 @@ const handler = (method: string, changes: Partial<Handler> = {}): Handler => ({
   audience: 'one',
   poison: 'skip',
   fetchEveryMs: undefined,
+  passesNotices: false,
   method,
   handle: async () => undefined,
   ...changes,

@@ -42,6 +42,8 @@ export interface OnRecordOptions {
    * comes alone is fetched at once. The shortest of a group's handlers counts.
    */
   fetchEveryMs?: number;
+  /** Passes over records whose header says that they only tell what is stored already. Default false. */
+  passesNotices?: boolean;
 }
 
 export type PoisonPolicy = 'park-key' | 'skip';
@@ -56,6 +58,7 @@ export interface RecordSubscription {
   readonly poison: PoisonPolicy;
   /** Undefined: by the load. */
   readonly fetchEveryMs: number | undefined;
+  readonly passesNotices: boolean;
   /** `Class.method`, for messages. */
   readonly method: string;
 }
@@ -72,8 +75,8 @@ export function OnRecord<T extends Owned>(topic: Topic | readonly Topic[], type:
   ): void => {
     const method = `${target.constructor.name}.${String(key)}`;
     const topics: readonly Topic[] = 'name' in topic ? [topic] : topic;
-    const { group, order = 'customer', audience = 'one', poison = 'skip', fetchEveryMs } = options;
-    const subscription: RecordSubscription = { topics, type, group, order, audience, poison, fetchEveryMs, method };
+    const { group, order = 'customer', audience = 'one', poison = 'skip', fetchEveryMs, passesNotices = false } = options;
+    const subscription: RecordSubscription = { topics, type, group, order, audience, poison, fetchEveryMs, passesNotices, method };
     const deliver = EventPattern(`${group} ${type.schema} ${method}`, logTransport, { subscription }) as MethodDecorator;
     applyDecorators(deliver, UseFilters(RethrowFilter))(target, key, descriptor);
     Payload()(target, key, 0);

@@ -43,6 +43,8 @@ export interface AppendOptions {
   traceparent?: string | undefined;
   /** Skips the type's check: the caller's tests show that its values pass it. Default false. */
   isChecked?: boolean;
+  /** The record only tells what is stored already: handlers that pass over notices do not read its value. Default false. */
+  isNotice?: boolean;
   /** Size limit of the record. Default {@link maxRecordBytes}. */
   maxBytes?: number;
 }
@@ -181,7 +183,7 @@ export class RecordProducer {
    */
   append<T extends Owned>(topic: Topic, type: RecordType<T>, value: T, options: AppendOptions = {}): Promise<Appended> {
     return new Promise((resolve, reject) => {
-      const headers = recordHeaders(type, value, options.traceparent ?? currentTraceparent());
+      const headers = recordHeaders(type, value, { traceparent: options.traceparent ?? currentTraceparent(), isNotice: options.isNotice });
       const key = Buffer.from(recordKey(value));
       const record = encodedRecord({
         key,
