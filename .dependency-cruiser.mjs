@@ -96,6 +96,12 @@ export default {
         reachable: true,
       },
     ),
+    forbid(
+      'models-only-where-asked',
+      'libs/models loads the openai package and undici, which take memory; only the service that asks models needs them.',
+      { path: '^apps/(?!ai-processing/|standalone/)[^/]+/src/(index|main)\\.ts$' },
+      { path: '^libs/models/', reachable: true },
+    ),
     onlyIn('libs/messaging', 'kafkajs'),
     onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres'], 'pg'),
     onlyIn('libs/migrations', 'typeorm'),

@@ -1,6 +1,6 @@
 import { marksOf } from '#libs/contracts';
 import type { Document } from '#libs/contracts';
-import { isListed, nearestNames } from '#libs/models';
+import { isListed, nearestNames } from './model-names.js';
 import type { DocumentProblem } from './document-problem.js';
 
 /** The models of one provider, as it listed them. */

@@ -22,7 +22,7 @@ import {
 } from './model.errors.js';
 import { acceptOutput } from './output-gate.js';
 import { fitsStrictSubset } from './strict-subset.js';
-import { promptFor, repairPrompt } from './prompt.js';
+import { promptFor, repairPrompt } from '#libs/prompts';
 import { ProviderState } from './provider-state.js';
 
 /** Four calls in all, 0.25 s to 8 s apart, with full jitter. Model calls are expensive, and the flow retries the step afterwards. */

@@ -1,4 +1,4 @@
-import type { Turn } from './prompt.js';
+import type { Turn } from '#libs/prompts';
 
 /** One request to a model, in no provider's format. */
 export interface ModelRequest {

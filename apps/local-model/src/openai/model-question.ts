@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { LruMap } from '#libs/lru';
-import { framedData } from '#libs/models';
+import { framedData } from '#libs/prompts';
 import { compileCheck } from '#libs/schemas';
 import type { SchemaCheck } from '#libs/schemas';
 import type { AnswerFormat } from '../answering/answer.js';

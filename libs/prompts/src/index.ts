@@ -1,0 +1,2 @@
+export { framedData, promptFor, repairPrompt } from './prompt.js';
+export type { Turn } from './prompt.js';
