@@ -43,7 +43,7 @@ function settingsPage(): string {
     ].join('\n');
   });
   const intro =
-    'Every setting of every service, from the environment. A service with a wrong setting does not start; it prints all problems at once.';
+    'Every setting of every service, from the environment. A service with a wrong setting does not start; it prints all problems at once. A secret, such as `OPERATOR_KEY`, may stand in a file that `OPERATOR_KEY_FILE` names.';
   return [`# Settings`, '', generated, '', intro, '', sections.join('\n\n'), ''].join('\n');
 }
 

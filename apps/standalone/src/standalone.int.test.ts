@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { readSettings } from '#libs/config';
 import { freePort } from '#libs/ports';
@@ -50,6 +50,26 @@ test('a start on another port keeps what is there, and the sample destination co
     await deliveredBy(second, 'ticket-2');
   } finally {
     await second.stop();
+  }
+}, 60_000);
+
+test('secrets may stand in files', async () => {
+  const operatorKey = 'mr_test_operator_0123456789abcdef0123456789abcdef';
+  const modelKey = join(directory, '..', `${basename(directory)}-model-key`);
+  const operator = `${modelKey}-operator`;
+  writeFileSync(modelKey, 'key-of-the-local-model\n');
+  writeFileSync(operator, `${operatorKey}\n`);
+  onTestFinished(() => [modelKey, operator].forEach((file) => rmSync(file)));
+  const standalone = await started({ OPERATOR_KEY_FILE: operator, LOCAL_MODEL_API_KEY_FILE: modelKey });
+  try {
+    const { url, operatorKey: used } = standalone.credentials;
+    expect(used).toBe(operatorKey);
+    const models = (authorization: string) => fetch(`${url}/local-model/v1/models`, { headers: { authorization } });
+    expect((await models('Bearer key-of-the-local-model')).status).toBe(200);
+    expect((await models('Bearer another')).status).toBe(401);
+    await deliveredBy(standalone, 'ticket-1');
+  } finally {
+    await standalone.stop();
   }
 }, 60_000);
 

@@ -8,7 +8,7 @@ import { startLocalBroker } from '#apps/local-broker';
 import { LocalModelModule, localModelBasePath, localModelSettings } from '#apps/local-model';
 import { QueryModule, querySettings } from '#apps/query';
 import { SecretBox } from '#libs/auth';
-import { readSettings } from '#libs/config';
+import { fileVariable, readSettings } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
@@ -66,13 +66,13 @@ export async function startStandalone(
     const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, settings.logRetentionMegabytes, started));
     const operatorKey = settings.operatorKey ?? generatedOperatorKey(directory);
     const secrets = directory.credentials()?.secrets ?? makeSecrets();
-    const filled = {
+    const filled = withoutFiles({
       ...environmentOf(settings, environment, url),
       DATABASE_URL: databaseUrl,
       KAFKA_BROKERS: brokers,
       SECRETS_KEY: directory.key('secrets').toString('base64'),
       OPERATOR_KEY: operatorKey,
-    };
+    });
     const keyOfOthers = isLoopback(settings.host) ? undefined : operatorKey;
     const ingestion = readSettings('ingestion', ingestionSettings, filled);
     const running = await start(
@@ -153,7 +153,8 @@ function ownAddress({ host, port }: Settings<typeof standaloneSettings>): string
  */
 function environmentOf(settings: Settings<typeof standaloneSettings>, environment: NodeJS.ProcessEnv, url: string): NodeJS.ProcessEnv {
   const isPrivate = isLoopback(settings.host);
-  const localModelKey = environment['LOCAL_MODEL_API_KEY'] || (isPrivate ? '' : randomBytes(32).toString('hex'));
+  const { apiKey } = readSettings('local-model', { apiKey: localModelSettings.apiKey }, environment);
+  const localModelKey = apiKey ?? (isPrivate ? '' : randomBytes(32).toString('hex'));
   const allowed = [environment['DELIVERY_ALLOWED_URLS'] ?? '', sampleDestinationUrl(url)].filter((each) => each !== '');
   return {
     LOCAL_MODEL_FAULTS: String(isPrivate),
@@ -165,6 +166,12 @@ function environmentOf(settings: Settings<typeof standaloneSettings>, environmen
     MODEL_API_KEY: settings.modelApiKey ?? (localModelKey || 'local'),
     API_KEY_ENVIRONMENT: 'local',
   };
+}
+
+/** Without the names of files whose secrets the composition has read. */
+function withoutFiles(filled: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const read = new Set(['DATABASE_URL', 'SECRETS_KEY', 'OPERATOR_KEY', 'MODEL_API_KEY', 'LOCAL_MODEL_API_KEY'].map(fileVariable));
+  return Object.fromEntries(Object.entries(filled).filter(([name]) => !read.has(name)));
 }
 
 /** The operator's key of this data directory, generated once. It acts in every tenant. */

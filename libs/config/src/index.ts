@@ -1,5 +1,6 @@
 export {
   SettingsInvalid,
+  fileVariable,
   flag,
   integer,
   key,

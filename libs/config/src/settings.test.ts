@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { SettingsInvalid, integer, key, optionalBearerKey, optionalText, origins, readSettings, text, url } from './settings.js';
 
 const table = {
@@ -23,6 +26,27 @@ test('all problems come together, and a secret is not among the words', () => {
       '  DATABASE_URL must be an address that starts with postgres:// or postgresql://\n' +
       '  REGION is not set (text): Where it runs.',
   );
+});
+
+test('a secret may stand in a file, with a line break at its end, and nothing else may', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-settings-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'database-url');
+  writeFileSync(file, 'postgres://user:hunter2@h/d\r\n');
+  const read = (more: Record<string, string>) => readSettings('demo', table, { REGION: 'eu', ...more });
+  expect(read({ DATABASE_URL_FILE: file }).databaseUrl).toBe('postgres://user:hunter2@h/d');
+  expect(() => read({ DATABASE_URL_FILE: file, DATABASE_URL: 'postgres://h/d' })).toThrow(
+    'DATABASE_URL and DATABASE_URL_FILE are both set; keep one of them',
+  );
+  expect(() => read({ DATABASE_URL_FILE: join(folder, 'none') })).toThrow(
+    `DATABASE_URL_FILE names a file that cannot be read (ENOENT): ${folder}/none`,
+  );
+  expect(() => read({ DATABASE_URL_FILE: folder })).toThrow('(EISDIR)');
+  writeFileSync(file, '\n');
+  expect(() => read({ DATABASE_URL_FILE: file })).toThrow('DATABASE_URL is not set');
+  writeFileSync(file, 'mysql://hunter2');
+  expect(() => read({ DATABASE_URL_FILE: file })).toThrow(/must be an address that starts with postgres:\/\/ or postgresql:\/\/$/);
+  expect(read({ DATABASE_URL: 'postgres://h/d', NOTE_FILE: file }).note).toBeUndefined();
 });
 
 test('a key of the wrong length is told with the other problems, without the key', () => {

@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs';
+
 /** One environment variable that a service reads. */
 export interface Setting<T> {
   /** The name in the environment. */
   readonly env: string;
   /** One line for the generated reference. */
   readonly help: string;
-  /** The value is never printed, not even in an error. */
+  /** The value is never printed, not even in an error. `NAME_FILE` may name a file that holds it, so that it stands in no environment. */
   readonly secret: boolean;
   /** Default, as it would be written in the environment. Undefined: the setting is required. */
   readonly fallback: string | undefined;
@@ -164,7 +166,8 @@ export class SettingsInvalid extends Error {
 }
 
 /**
- * Reads the settings of a table from an environment. A variable that is set but empty counts as not set.
+ * Reads the settings of a table from an environment. A variable that is set but empty counts as not set. A secret may stand in the file that
+ * `NAME_FILE` names, as mounted secrets of Kubernetes and Docker do; one line break at its end is left out.
  * @throws SettingsInvalid with all problems together
  */
 export function readSettings<T extends SettingsTable>(
@@ -175,7 +178,13 @@ export function readSettings<T extends SettingsTable>(
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [property, one] of Object.entries(table)) {
-    const given = environment[one.env] || one.fallback;
+    let given: string | undefined;
+    try {
+      given = (one.secret ? secretOf(one.env, environment) : environment[one.env]) || one.fallback;
+    } catch (error) {
+      problems.push((error as Error).message);
+      continue;
+    }
     if (given === undefined) {
       problems.push(`${one.env} is not set (${one.shape}): ${one.help}`);
       continue;
@@ -190,6 +199,24 @@ export function readSettings<T extends SettingsTable>(
   }
   if (problems.length > 0) throw new SettingsInvalid(service, problems);
   return Object.freeze(values) as Settings<T>;
+}
+
+/** @throws Error with the whole problem */
+function secretOf(name: string, environment: Readonly<Record<string, string | undefined>>): string | undefined {
+  const file = environment[fileVariable(name)];
+  if (!file) return environment[name];
+  if (environment[name]) throw new Error(`${name} and ${fileVariable(name)} are both set; keep one of them`);
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`${fileVariable(name)} names a file that cannot be read (${code}): ${file}`, { cause: error });
+  }
+}
+
+/** The variable that names the file of a secret. */
+export function fileVariable(name: string): string {
+  return `${name}_FILE`;
 }
 
 /** An address may carry a password although its setting is not one of the secret ones. */
