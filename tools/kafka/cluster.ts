@@ -20,6 +20,10 @@ export interface KafkaClusterOptions {
   directory?: string;
   /** Port of the first broker. The other brokers and then the controllers take the next ones. Default: free ports. */
   port?: number;
+  /** Settings of a node beside its own, or in place of them. */
+  settings?: (node: NodeAddresses) => Readonly<Record<string, string>>;
+  /** Users that a new cluster knows, by name, each with its password for SCRAM. */
+  users?: Readonly<Record<string, string>>;
 }
 
 /** Nodes are numbered from 1, as their ids are. A node keeps its ports and data when it is started again. */
@@ -44,7 +48,7 @@ export async function startKafkaCluster(options: KafkaClusterOptions): Promise<K
   const java = await javaCommand();
   const addresses = await chooseAddresses(options);
   const directory = options.directory ?? (await mkdtemp(join(cache, 'data-')));
-  const nodes = addresses.map((_, index) => new KafkaNode(java, addresses, index + 1, join(directory, `node-${index + 1}`)));
+  const nodes = addresses.map((_, index) => new KafkaNode(java, addresses, index + 1, join(directory, `node-${index + 1}`), options));
   const nodeOf = (id: number): KafkaNode => {
     const node = nodes[id - 1];
     if (node === undefined) throw new RangeError(`there is no node ${id} of ${nodes.length}`);
@@ -96,6 +100,7 @@ class KafkaNode {
     private readonly nodes: readonly NodeAddresses[],
     private readonly id: number,
     private readonly directory: string,
+    private readonly options: Pick<KafkaClusterOptions, 'settings' | 'users'>,
   ) {
     this.settingsFile = join(directory, 'server.properties');
     this.logFile = join(directory, 'kafka.log');
@@ -139,10 +144,14 @@ class KafkaNode {
   private async prepare(): Promise<void> {
     const data = join(this.directory, 'data');
     await mkdir(this.directory, { recursive: true });
-    const lines = Object.entries(nodeSettings(this.nodes, this.id, data)).map(([name, value]) => `${name}=${value}\n`);
+    const settings = { ...nodeSettings(this.nodes, this.id, data), ...this.options.settings?.(this.nodes[this.id - 1]!) };
+    const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
     await writeFile(this.settingsFile, lines.join(''));
     if (await exists(join(data, 'meta.properties'))) return;
-    await run(...this.java('kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', this.settingsFile));
+    const users = Object.entries(this.options.users ?? {}).flatMap(([name, password]) =>
+      ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => ['--add-scram', `${mechanism}=[name=${name},password=${password}]`]),
+    );
+    await run(...this.java('kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', this.settingsFile, ...users));
   }
 }
 

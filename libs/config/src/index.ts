@@ -8,6 +8,7 @@ export {
   list,
   oneOf,
   optionalBearerKey,
+  optionalFile,
   optionalText,
   origins,
   readSettings,

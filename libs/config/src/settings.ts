@@ -45,6 +45,19 @@ export function optionalText(env: string, description: Omit<Description, 'fallba
   return setting(env, { ...description, fallback: '' }, 'text, or empty', (value) => value || undefined);
 }
 
+/** The path of a file that this process may read; undefined if it is empty or not set. */
+export function optionalFile(env: string, description: Omit<Description, 'fallback' | 'secret'>): Setting<string | undefined> {
+  return setting(env, { ...description, fallback: '' }, 'path of a file, or empty', (value) => {
+    if (value === '') return undefined;
+    try {
+      readFileSync(value);
+    } catch (error) {
+      throw new Error(`must be a file that can be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
+    }
+    return value;
+  });
+}
+
 export function integer(env: string, range: { min: number; max: number }, description: Description): Setting<number> {
   return setting(env, description, `whole number, ${range.min} to ${range.max}`, (value) => {
     const number = Number(value);

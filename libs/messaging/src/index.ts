@@ -2,6 +2,7 @@ export { ensureTopics } from './kafka/ensure-topics.js';
 export { KeyOrderedDispatcher } from './dispatching/key-ordered-dispatcher.js';
 export type { DispatcherOptions, DispatchResult } from './dispatching/key-ordered-dispatcher.js';
 export type { LogOptions } from './kafka/kafka-client.js';
+export type { LogSecurity, SaslLogin } from './kafka/log-security.js';
 export { LogConsumer } from './consuming/log-consumer.js';
 export type { LogConsumerOptions } from './consuming/log-consumer.js';
 export type { Hold, HoldCause, HoldId, HoldStore, ReleasableHold } from './holding/hold-store.js';

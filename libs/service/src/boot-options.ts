@@ -1,5 +1,6 @@
 import { SecretBox } from '#libs/auth';
 import type { Settings } from '#libs/config';
+import type { LogSecurity, SaslLogin } from '#libs/messaging';
 import type { Doors } from './doors.js';
 import type { Readiness } from './readiness.js';
 import type { logSettings, secretSettings, storageSettings } from './service.settings.js';
@@ -10,6 +11,7 @@ export interface LogBootOptions {
   brokers: readonly string[];
   /** Prefix of every topic and consumer group. */
   prefix?: string;
+  security?: LogSecurity;
   /** Replication factor of topics that have to be created. */
   replication: number;
   ackTimeoutMs: number;
@@ -48,12 +50,48 @@ export function logOptions(settings: Settings<typeof logSettings>): LogBootOptio
   return {
     brokers: settings.kafkaBrokers,
     prefix: settings.logPrefix,
+    security: logSecurity(settings),
     replication: settings.kafkaReplication,
     ackTimeoutMs: settings.ackTimeoutMs,
     concurrency: settings.handlerConcurrency,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     handlerDeadlineMs: settings.handlerDeadlineMs,
   };
+}
+
+/** @throws Error if the settings do not fit together */
+function logSecurity(settings: Settings<typeof logSettings>): LogSecurity {
+  const { kafkaTls, kafkaCaFile: caFile, kafkaCertificateFile: certificateFile, kafkaKeyFile: keyFile } = settings;
+  if ((certificateFile === undefined) !== (keyFile === undefined))
+    throw new Error('KAFKA_CERTIFICATE_FILE and KAFKA_KEY_FILE belong together');
+  if (!kafkaTls && (caFile ?? certificateFile) !== undefined)
+    throw new Error('KAFKA_CA_FILE and KAFKA_CERTIFICATE_FILE need KAFKA_TLS=true');
+  return { tls: kafkaTls ? { caFile, certificateFile, keyFile } : undefined, sasl: saslLogin(settings) };
+}
+
+function saslLogin(settings: Settings<typeof logSettings>): SaslLogin | undefined {
+  const { kafkaSaslMechanism: mechanism, kafkaTls, kafkaOauthScope: scope } = settings;
+  if (mechanism === 'none') return undefined;
+  const need = (...names: readonly (readonly [name: string, value: string | undefined])[]): string[] => {
+    const missing = names.filter(([, value]) => value === undefined).map(([name]) => name);
+    if (missing.length > 0) throw new Error(`KAFKA_SASL_MECHANISM=${mechanism} needs ${missing.join(' and ')}`);
+    return names.map(([, value]) => value!);
+  };
+  if (mechanism === 'oauthbearer') {
+    const [tokenUrl = '', clientId = '', clientSecret = ''] = need(
+      ['KAFKA_OAUTH_TOKEN_URL', settings.kafkaOauthTokenUrl],
+      ['KAFKA_OAUTH_CLIENT_ID', settings.kafkaOauthClientId],
+      ['KAFKA_OAUTH_CLIENT_SECRET', settings.kafkaOauthClientSecret],
+    );
+    return { mechanism, tokenUrl, clientId, clientSecret, scope };
+  }
+  if (mechanism === 'plain' && !kafkaTls)
+    throw new Error('KAFKA_SASL_MECHANISM=plain needs KAFKA_TLS=true: it sends the password as it is');
+  const [username = '', password = ''] = need(
+    ['KAFKA_SASL_USERNAME', settings.kafkaSaslUsername],
+    ['KAFKA_SASL_PASSWORD', settings.kafkaSaslPassword],
+  );
+  return { mechanism, username, password };
 }
 
 /** Postgres and the configuration in it, from the settings of a service. */

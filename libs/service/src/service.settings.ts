@@ -1,4 +1,4 @@
-import { integer, key, keys, list, optionalBearerKey, origins, text, url } from '#libs/config';
+import { flag, integer, key, keys, list, oneOf, optionalBearerKey, optionalFile, optionalText, origins, text, url } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { largestBodyBytes } from '#libs/messaging';
 import { processSettings } from '#libs/process';
@@ -75,6 +75,26 @@ export function httpOptions(settings: Settings<typeof httpSettings>): { host: st
 
 export const logSettings = {
   kafkaBrokers: list('KAFKA_BROKERS', { help: 'Bootstrap addresses of the log, host:port each.', fallback: '127.0.0.1:9092' }),
+  kafkaTls: flag('KAFKA_TLS', { help: 'Whether connections to the log are encrypted.', fallback: 'false' }),
+  kafkaCaFile: optionalFile('KAFKA_CA_FILE', {
+    help: 'PEM file of the authorities that the brokers’ certificates come from. Empty: those that Node trusts. Read again for each connection, as the next two.',
+  }),
+  kafkaCertificateFile: optionalFile('KAFKA_CERTIFICATE_FILE', {
+    help: 'PEM file of this service’s certificate, where the log asks for one (mTLS).',
+  }),
+  kafkaKeyFile: optionalFile('KAFKA_KEY_FILE', { help: 'PEM file of the key of that certificate.' }),
+  kafkaSaslMechanism: oneOf('KAFKA_SASL_MECHANISM', ['none', 'plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'], {
+    help: 'How this service tells the log who it is. `plain` needs KAFKA_TLS.',
+    fallback: 'none',
+  }),
+  kafkaSaslUsername: optionalText('KAFKA_SASL_USERNAME', { help: 'The name for `plain` and `scram-…`.' }),
+  kafkaSaslPassword: optionalText('KAFKA_SASL_PASSWORD', { help: 'Its password.', secret: true }),
+  kafkaOauthTokenUrl: optionalText('KAFKA_OAUTH_TOKEN_URL', {
+    help: 'The token endpoint for `oauthbearer` (client credentials, RFC 6749).',
+  }),
+  kafkaOauthClientId: optionalText('KAFKA_OAUTH_CLIENT_ID', { help: 'The id of this service there.' }),
+  kafkaOauthClientSecret: optionalText('KAFKA_OAUTH_CLIENT_SECRET', { help: 'Its secret.', secret: true }),
+  kafkaOauthScope: optionalText('KAFKA_OAUTH_SCOPE', { help: 'The scope to ask for. Empty: none.' }),
   logPrefix: text('LOG_PREFIX', {
     help: 'Prefix of every topic and consumer group. Two installations on one Kafka need different ones.',
     fallback: 'millrace.',

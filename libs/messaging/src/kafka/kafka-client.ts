@@ -5,6 +5,8 @@ import { logger } from '#libs/tracing';
 import './kafkajs-repairs.js';
 import { RepeatedLines } from './repeated-lines.js';
 import { requestTopicIds } from './topic-ids.js';
+import { securityOptions } from './log-security.js';
+import type { LogSecurity } from './log-security.js';
 
 /** How a process connects to the log. */
 export interface LogOptions {
@@ -14,6 +16,8 @@ export interface LogOptions {
   clientId: string;
   /** Prefix of every topic and consumer group. Two installations on one Kafka need two prefixes. Default `millrace.`. */
   prefix?: string;
+  /** Default: connections are not encrypted, and the log asks for no name. */
+  security?: LogSecurity;
 }
 
 /** Prefixes the name of a topic or a consumer group. */
@@ -25,6 +29,9 @@ export function nameOnLog({ prefix = 'millrace.' }: LogOptions, name: string): s
 export function topicOnLog(options: LogOptions, topic: Topic): Topic {
   return { ...topic, name: nameOnLog(options, topic.name) };
 }
+
+/** An OAuth token may have to be fetched first. */
+const authenticationTimeoutMs = 15_000;
 
 interface ClientOptions extends LogOptions {
   /** How long a broker may take over one request, ms. */
@@ -48,6 +55,8 @@ export function kafkaClient(options: ClientOptions): Kafka {
     brokers: [...options.brokers],
     clientId: options.clientId,
     connectionTimeout: 3_000,
+    authenticationTimeout: authenticationTimeoutMs,
+    ...securityOptions(options.security ?? {}),
     requestTimeout: options.requestTimeoutMs,
     retry: options.retry,
     logLevel: logLevel.INFO,
