@@ -100,6 +100,21 @@ test('appends of many callers share batches, and each caller learns the offset o
   }
 });
 
+test('a notice waits for others while they come often, and goes with the next record that is none', async () => {
+  const topic = await newTopic(1);
+  const hasty = new RecordProducer({ ...log, lingerMs: 0 });
+  running.push({ close: () => hasty.disconnect() });
+  await hasty.connect();
+  const notice = (n: number) => hasty.append(topic, NumberNoted, noted('c1', n), { isNotice: true });
+  await Promise.all(range(100).map(notice));
+  const before = await batchesSent();
+  const waiting = notice(101);
+  await new Promise((resolve) => setImmediate(resolve));
+  const [first, second] = await Promise.all([waiting, hasty.append(topic, NumberNoted, noted('c1', 102))]);
+  expect((await batchesSent()) - before).toBe(1);
+  expect(Number(second.offset)).toBe(Number(first.offset) + 1);
+});
+
 test('a batch that is sent again because its acknowledgement was lost stands in the log once', async () => {
   const topic = await newTopic(1);
   const connections = breakableConnections();

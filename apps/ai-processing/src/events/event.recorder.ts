@@ -35,13 +35,8 @@ export class EventRecorder {
     });
     if (!standsForEvent) return;
     recorded.inc({ tenant: event.tenant, lane: event.lane });
-    await this.producer.append(topics.outcomes, EventRecorded, {
-      tenant: event.tenant,
-      customer: event.customer,
-      eventId: event.eventId,
-      source: event.source,
-      type: event.type,
-      at: wallTime().toISOString(),
-    });
+    const { tenant, customer, eventId, source, type } = event;
+    const at = wallTime().toISOString();
+    await this.producer.append(topics.outcomes, EventRecorded, { tenant, customer, eventId, source, type, at }, { isNotice: true });
   }
 }

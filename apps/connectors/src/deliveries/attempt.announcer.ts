@@ -40,7 +40,7 @@ export class AttemptAnnouncer {
       await this.producer.append(topics.deadLetters, DeliveryRecovered, { tenant, customer, deliveryId, at }, trace);
     }
     const attempted = { tenant, customer, eventId, deliveryId, destination, attempt: number, state, code, at };
-    await this.producer.append(topics.deliveries, DeliveryAttempted, attempted, trace);
+    await this.producer.append(topics.deliveries, DeliveryAttempted, attempted, { ...trace, isNotice: true });
     await this.marks.add(attempt);
   }
 

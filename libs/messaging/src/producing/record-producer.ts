@@ -43,7 +43,10 @@ export interface AppendOptions {
   traceparent?: string | undefined;
   /** Skips the type's check: the caller's tests show that its values pass it. Default false. */
   isChecked?: boolean;
-  /** The record only tells what is stored already: handlers that pass over notices do not read its value. Default false. */
+  /**
+   * The record only tells what is stored already. It waits longer for further records if nothing else is to be sent, and handlers that pass over
+   * notices do not read its value. Default false.
+   */
   isNotice?: boolean;
   /** Size limit of the record. Default {@link maxRecordBytes}. */
   maxBytes?: number;
@@ -61,10 +64,14 @@ interface Append {
   readonly message: Message;
   readonly bytes: number;
   readonly startedAt: number;
+  readonly isNotice: boolean;
   settled: boolean;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: LogUnavailable | RecordTooLarge) => void;
 }
+
+/** How long notices wait for further ones while nothing else waits, nothing is in flight and they come often, ms. */
+const noticesLingerMs = 10;
 
 /** Retries for one request; total backoff about 6 s, enough for a broker restart. */
 const boundedRetry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
@@ -89,6 +96,7 @@ const appendFailures = counter('millrace_append_failures_total', 'Appends that t
 @Injectable()
 export class RecordProducer {
   private readonly lingering: Linger;
+  private readonly noticesLingering = new Linger(noticesLingerMs);
   private readonly maxBatchRecords: number;
   private readonly maxBatchBytes: number;
   private readonly ackTimeoutMs: number;
@@ -98,6 +106,8 @@ export class RecordProducer {
   private readonly closed = new AbortController();
   private readonly waiting = new Fifo<Append>();
   private waitingBytes = 0;
+  /** Number of waiting records that are no notices. */
+  private hurried = 0;
   private inFlight: Append[] = [];
   /** The connected producer, and the connection attempt that led or will lead to it. */
   private producer: Producer | undefined;
@@ -107,6 +117,8 @@ export class RecordProducer {
   private refused: { readonly reason: string; readonly at: number } | undefined;
   private pumping: Promise<void> | undefined;
   private stopLingering: (() => void) | undefined;
+  /** True while notices wait for further ones. */
+  private areNoticesLingering = false;
   private deadline: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: RecordProducerOptions) {
@@ -183,7 +195,8 @@ export class RecordProducer {
    */
   append<T extends Owned>(topic: Topic, type: RecordType<T>, value: T, options: AppendOptions = {}): Promise<Appended> {
     return new Promise((resolve, reject) => {
-      const headers = recordHeaders(type, value, { traceparent: options.traceparent ?? currentTraceparent(), isNotice: options.isNotice });
+      const { isNotice = false } = options;
+      const headers = recordHeaders(type, value, { traceparent: options.traceparent ?? currentTraceparent(), isNotice });
       const key = Buffer.from(recordKey(value));
       const record = encodedRecord({
         key,
@@ -194,19 +207,22 @@ export class RecordProducer {
       this.refuseUnlessRoom(topic, bytes, options.maxBytes ?? maxRecordBytes);
       const partition = partitionOf(key, topic.partitions);
       const startedAt = performance.now();
-      this.lingering.arrived(startedAt);
+      (isNotice ? this.noticesLingering : this.lingering).arrived(startedAt);
       this.waiting.push({
         topic: nameOnLog(this.options, topic.name),
         partition,
         message: { ...record, partition },
         bytes,
         startedAt,
+        isNotice,
         settled: false,
         resolve,
         reject,
       });
       this.waitingBytes += bytes;
+      if (!isNotice) this.hurried += 1;
       this.watchDeadlines();
+      if (!isNotice && this.areNoticesLingering) this.stopLingering?.();
       if (this.waiting.length >= this.maxBatchRecords || this.waitingBytes >= this.maxBatchBytes) this.stopLingering?.();
       this.pumping ??= this.pump();
     });
@@ -231,6 +247,7 @@ export class RecordProducer {
       } catch (error) {
         await this.giveUp(error);
       }
+      if (this.waiting.length > 0 && this.hurried === 0) await this.linger();
     }
     this.pumping = undefined;
   }
@@ -238,13 +255,15 @@ export class RecordProducer {
   private async linger(): Promise<void> {
     if (this.closed.signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const { waitMs } = this.lingering;
+    this.areNoticesLingering = this.hurried === 0;
+    const { waitMs } = this.areNoticesLingering ? this.noticesLingering : this.lingering;
     const timer = waitMs > 0 ? startTimer(resolve, waitMs) : undefined;
     if (timer === undefined) setImmediate(resolve); // what is appended in the same turn goes together
     this.stopLingering = resolve;
     await promise;
     clearTimeout(timer);
     this.stopLingering = undefined;
+    this.areNoticesLingering = false;
   }
 
   private takeBatch(): Append[] {
@@ -254,6 +273,7 @@ export class RecordProducer {
       if (batch.length === this.maxBatchRecords || (batch.length > 0 && bytes + next.bytes > this.maxBatchBytes)) break;
       bytes += next.bytes;
       this.waitingBytes -= next.bytes;
+      if (!next.isNotice) this.hurried -= 1;
       this.waiting.shift();
       batch.push(next);
     }
