@@ -91,6 +91,38 @@ export async function benchEvent(environment: BenchEnvironment, rounds: number):
   return rows;
 }
 
+/** Measures what Millrace takes while nothing happens, on each log. */
+export async function benchIdle(environment: BenchEnvironment): Promise<BenchRow[]> {
+  const destination = await startDestination();
+  await applyEventDocuments(environment.databaseUrl, destination.url);
+  const rows: BenchRow[] = [];
+  for (const log of environment.logs) {
+    const contestant = await startMillrace(environment, log, 'deliver');
+    let idle: Cpu;
+    try {
+      idle = await idleCpuOf(contestant);
+    } finally {
+      await contestant.stop();
+    }
+    console.log(`  ${log.name}: ${tableOfProcesses(idle, 0)} ms of CPU per second`);
+    rows.push({
+      what: `CPU of the four services and the log when idle, ${log.name}`,
+      baseline: `${idle.get('Postgres')!.toFixed(0)} ms/s (Postgres, not counted)`,
+      millrace: `${sumOf(idle, 'Postgres').toFixed(0)} ms/s`,
+      ratio: '–',
+      target: log === environment.logs[0] ? '≤ 50 ms/s' : '≤ 150 ms/s',
+    });
+  }
+  await destination.stop();
+  return rows;
+}
+
+/** CPU in ms per second, by process. */
+async function idleCpuOf(contestant: Contestant): Promise<Cpu> {
+  await sleep(calmMs);
+  return divided(await cpuOf(contestant, () => sleep(idleSeconds * 1_000)), idleSeconds);
+}
+
 async function startTheFloor(environment: BenchEnvironment, log: BenchLog, destinationUrl: string, flow: FlowName): Promise<Contestant> {
   const model = flow === 'assess' ? await startModel() : undefined;
   const { databaseUrl, postgresPid } = environment;
@@ -150,8 +182,7 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
   const { databaseUrl, countsStatements } = environment;
   const statementCosts = countsStatements ? new StatementCosts(databaseUrl) : undefined;
   await statementCosts?.connect();
-  await sleep(calmMs);
-  const idle = divided(await cpuOf(contestant, () => sleep(idleSeconds * 1_000)), idleSeconds);
+  const idle = await idleCpuOf(contestant);
   await partner.closedLoop(warmUpEvents);
   await sleep(settleMs);
   const memory = new Map([...contestant.pids].map(([process, pid]) => [process, memoryMiB(pid)]));
@@ -346,19 +377,22 @@ function stagesOf({ receivedAt, recordedAt, runs }: TimedEvent): [string, number
   ];
 }
 
+/** The sum of some processes' figures and each of them. */
+function tableOfProcesses(of: ReadonlyMap<string, number>, digits: number): string {
+  return `${sumOf(of).toFixed(digits)} (${[...of].map(([process, value]) => `${process} ${value.toFixed(digits)}`).join(', ')})`;
+}
+
 function print(name: string, costs: EventCosts): void {
   const { saturated, atRate: steady, idle, memory, latencies, eventsPerSecond, walBytes, walRecords, counts, statements } = costs;
-  const table = (of: ReadonlyMap<string, number>, digits: number): string =>
-    `${sumOf(of).toFixed(digits)} (${[...of].map(([process, value]) => `${process} ${value.toFixed(digits)}`).join(', ')})`;
   console.log(`  ${name}`);
   console.log(
-    `    saturated: ${table(saturated, 2)} ms of CPU per event, ${eventsPerSecond.toFixed(0)} /s; ${(walBytes / 1_000).toFixed(1)} kB and ${walRecords.toFixed(1)} records of WAL`,
+    `    saturated: ${tableOfProcesses(saturated, 2)} ms of CPU per event, ${eventsPerSecond.toFixed(0)} /s; ${(walBytes / 1_000).toFixed(1)} kB and ${walRecords.toFixed(1)} records of WAL`,
   );
   console.log(
     `    Postgres per event: ${counts.commits.toFixed(2)} commits, ${counts.inserted.toFixed(2)} rows inserted, ${counts.updated.toFixed(2)} updated (${counts.hot.toFixed(2)} HOT)`,
   );
-  console.log(`    at ${ratePerSecond}/s: ${table(steady, 2)} ms of CPU per event; ${latencyOf(latencies)}`);
-  console.log(`    idle: ${table(idle, 0)} ms of CPU per second; memory: ${table(memory, 0)} MiB`);
+  console.log(`    at ${ratePerSecond}/s: ${tableOfProcesses(steady, 2)} ms of CPU per event; ${latencyOf(latencies)}`);
+  console.log(`    idle: ${tableOfProcesses(idle, 0)} ms of CPU per second; memory: ${tableOfProcesses(memory, 0)} MiB`);
   for (const { text: statement, calls, rows, execMs, walBytes: wal } of statements.slice(0, statementsShown)) {
     const each = (value: number, digits: number): string => (value / saturatedEvents).toFixed(digits).padStart(7);
     console.log(

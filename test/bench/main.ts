@@ -11,7 +11,7 @@ import { benchConsumer } from './consumer.js';
 import { benchDispatcher } from './dispatcher.js';
 import { startEnvironment } from './environment.js';
 import type { BenchEnvironment } from './environment.js';
-import { benchEvent } from './event.js';
+import { benchEvent, benchIdle } from './event.js';
 import { benchGateway } from './gateway.js';
 import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
@@ -31,6 +31,7 @@ const benches: Record<string, Bench> = {
   noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
   page: async (environment) => benchPage(await environment(), Number(values.rounds)),
   event: async (environment) => benchEvent(await environment(), Number(values.rounds)),
+  idle: async (environment) => benchIdle(await environment()),
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
 

@@ -10,6 +10,7 @@ import { logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { Broker } from './apis/api.js';
 import { serveConnection } from './connection.js';
+import { FetchSessions } from './fetching/fetch-sessions.js';
 import { CommittedOffsets } from './groups/committed-offsets.js';
 import { ConsumerGroups } from './groups/consumer-groups.js';
 import { lockDirectory } from './log/directory-lock.js';
@@ -83,7 +84,9 @@ export async function startLocalBroker(options: LocalBrokerOptions): Promise<Loc
     opened.push(() => groups.close());
     const stopping = new AbortController();
     const clusterId = await clusterIdOf(directory);
-    const listener = await listen(host, port, (address) => ({ topics, groups, clusterId, stopping: stopping.signal, ...address }));
+    const fetchSessions = new FetchSessions();
+    const parts = { topics, groups, fetchSessions, clusterId, stopping: stopping.signal };
+    const listener = await listen(host, port, (address) => ({ ...parts, ...address }));
     opened.push(() => listener.close());
     const chores = [
       new Periodically('retention', retentionIntervalMs, () => topics.applyRetention()),

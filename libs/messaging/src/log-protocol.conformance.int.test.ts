@@ -9,6 +9,8 @@ import { customerKey, name, recordType } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { ensureTopics } from './index.js';
+import { fetchResponse } from './kafka/fetch-response.js';
+import type { FetchResponse } from './kafka/fetch-response.js';
 import { kafkaClient } from './kafka/kafka-client.js';
 import { fetchLogIds } from './kafka/topic-ids.js';
 
@@ -26,6 +28,7 @@ const require = createRequire(import.meta.url);
 
 /** One connection of kafkajs, which has no types. */
 interface Connection {
+  readonly connectionPool: { send(request: object): Promise<unknown> };
   disconnect(): Promise<void>;
   initProducerId(request: object): Promise<{ producerId: string; producerEpoch: number }>;
   produce(request: object): Promise<{ topics: { partitions: { baseOffset: string }[] }[] }>;
@@ -298,6 +301,123 @@ test('a fetch gives no more bytes than it may, but always a batch where there is
   expect(sizesOf(await fetchFrom(topic, 0, { partitions: [0, 1, 2, 3], maxBytes: 10 }))).toBe(1);
   expect(sizesOf(await fetchFrom(topic, 0, { partitions: [0, 1, 2, 3], maxBytes: 2_300 }))).toBe(2);
   expect(sizesOf(await fetchFrom(topic, 0, { partitions: [0, 1, 2, 3] }))).toBe(12);
+});
+
+const encodeFetch = require('kafkajs/src/protocol/requests/fetch/v11/request.js') as (request: object) => object;
+
+/** A client that fetches in a session, with the topic and what it names: `0@5` is offset 5 of partition 0. */
+function sessionOn(topic: string, on: Connection = broker) {
+  let [sessionId, sessionEpoch] = [0, 0];
+  /** Sends a request. Returns the partitions that the response names, as `0@5: a b`: the end of the partition and its new values. */
+  const request = async (named: string[], { forgotten = [] as number[], maxWaitTime = 0, id = sessionId, epoch = sessionEpoch } = {}) => {
+    const partitions = named.map((text) => {
+      const [partition, fetchOffset] = text.split('@') as [string, string];
+      return { partition: Number(partition), currentLeaderEpoch: -1, fetchOffset, maxBytes: 1_000_000 };
+    });
+    const encoded = encodeFetch({
+      replicaId: -1,
+      maxWaitTime,
+      minBytes: 1,
+      maxBytes: 1_000_000,
+      isolationLevel: 1,
+      sessionId: id,
+      sessionEpoch: epoch,
+      topics: partitions.length === 0 ? [] : [{ topic, partitions }],
+      forgottenTopics: forgotten.length === 0 ? [] : [{ topic, partitions: forgotten }],
+    });
+    const response = { decode: fetchResponse.decode, parse: (decoded: unknown) => decoded };
+    const answered = (await on.connectionPool.send({ request: encoded, response })) as FetchResponse;
+    const fetched = answered.responses.flatMap((each) => each.partitions).toSorted((a, b) => a.partition - b.partition);
+    const texts = fetched.map(({ partition, errorCode, highWatermark, messages }) => {
+      const values = (messages as { value: Buffer }[]).map(({ value }) => ` ${value.toString()}`).join('');
+      return errorCode === 0 ? `${partition}@${highWatermark}:${values}` : `${partition} error ${errorCode}`;
+    });
+    return { error: answered.errorCode, sessionId: answered.sessionId, texts };
+  };
+  return {
+    request,
+    /** The next request of the session. */
+    fetch: async (named: string[], options: { forgotten?: number[]; maxWaitTime?: number } = {}) => {
+      const answered = await request(named, options);
+      expect(answered.error).toBe(0);
+      ({ sessionId } = answered);
+      sessionEpoch = sessionId === 0 ? 0 : sessionEpoch + 1;
+      return answered.texts;
+    },
+    get id() {
+      return sessionId;
+    },
+  };
+}
+
+const [sessionNotFound, invalidEpoch, outOfRange] = [70, 71, 1];
+
+test('a fetch session remembers what it was told, and answers with the partitions that have something new', async () => {
+  const topic = await newTopic(3);
+  const session = sessionOn(topic);
+  expect(await session.fetch(['0@0', '1@0', '2@0'])).toEqual(['0@0:', '1@0:', '2@0:']);
+  expect(session.id).toBeGreaterThan(0);
+  expect(await session.fetch([])).toEqual([]);
+  await produce(topic, anonymous, -1, { partition: 1, values: ['a', 'b'] });
+  expect(await session.fetch([])).toEqual(['1@2: a b']);
+  expect(await session.fetch([])).toEqual(['1@2: a b']); // its offset has not changed
+  expect(await session.fetch(['1@2'])).toEqual([]);
+  await produce(topic, anonymous, -1, { partition: 0, values: ['c'] });
+  expect(await session.fetch([])).toEqual(['0@1: c']);
+});
+
+test('a fetch in a session waits for the first record of any of its partitions', async () => {
+  const topic = await newTopic(2);
+  const session = sessionOn(topic, await connection());
+  await session.fetch(['0@0', '1@0']);
+  const waiting = session.fetch([], { maxWaitTime: 20_000 });
+  await produce(topic, anonymous, -1, { partition: 1, values: ['a'] });
+  expect(await waiting).toEqual(['1@1: a']);
+});
+
+test('a forgotten partition is not read until it is named again, and a session without partitions ends', async () => {
+  const topic = await newTopic(2);
+  const session = sessionOn(topic);
+  await session.fetch(['0@0', '1@0']);
+  await produce(topic, anonymous, -1, { partition: 0, values: ['a'] });
+  expect(await session.fetch([], { forgotten: [0] })).toEqual([]);
+  expect(await session.fetch(['0@0'], { forgotten: [1] })).toEqual(['0@1: a']);
+  const { id } = session;
+  expect(await session.fetch([], { forgotten: [0], maxWaitTime: 20_000 })).toEqual([]); // answered at once
+  expect(session.id).toBe(0);
+  expect((await session.request([], { id, epoch: 4 })).error).toBe(sessionNotFound);
+});
+
+test('a session is refused in another order of its requests, when it is unknown, and after it has ended', async () => {
+  const session = sessionOn(await newTopic());
+  await session.fetch(['0@0']);
+  const { id } = session;
+  for (const epoch of [2, 7]) expect(await session.request([], { id, epoch })).toEqual({ error: invalidEpoch, sessionId: 0, texts: [] });
+  expect(await session.fetch([])).toEqual([]);
+  expect((await session.request([], { id, epoch: 1 })).error).toBe(invalidEpoch); // a repeat
+  expect((await session.request([], { id: id === 1 ? 2_147_483_647 : id - 1, epoch: 1_000 })).error).toBeGreaterThanOrEqual(
+    sessionNotFound,
+  );
+  expect(await session.request(['0@0'], { id, epoch: -1 })).toEqual({ error: 0, sessionId: 0, texts: ['0@0:'] });
+  expect((await session.request([], { id, epoch: 2 })).error).toBe(sessionNotFound);
+});
+
+test('a session that begins in place of another ends it', async () => {
+  const session = sessionOn(await newTopic());
+  await session.fetch(['0@0']);
+  const { id } = session;
+  const next = await session.request(['0@0'], { id, epoch: 0 });
+  expect([next.error, next.sessionId === id, next.texts]).toEqual([0, false, ['0@0:']]);
+  expect((await session.request([], { id, epoch: 1 })).error).toBe(sessionNotFound);
+});
+
+test('a partition in error is named in every response of a session, and once more when it is readable', async () => {
+  const topic = await newTopic(2);
+  const session = sessionOn(topic);
+  expect(await session.fetch(['0@0', '1@5'])).toEqual(['0@0:', `1 error ${outOfRange}`]);
+  expect(await session.fetch([], { maxWaitTime: 20_000 })).toEqual([`1 error ${outOfRange}`]);
+  expect(await session.fetch(['1@0'])).toEqual(['1@0:']);
+  expect(await session.fetch([])).toEqual([]);
 });
 
 test('an offset is found by its time: the first record at or after it', async () => {

@@ -1,3 +1,4 @@
+import type { FetchSessions } from '../fetching/fetch-sessions.js';
 import type { ConsumerGroups } from '../groups/consumer-groups.js';
 import type { TopicStore } from '../log/topic-store.js';
 import type { WireReader } from '../wire/wire-reader.js';
@@ -7,6 +8,7 @@ import type { WireWriter } from '../wire/wire-writer.js';
 export interface Broker {
   readonly topics: TopicStore;
   readonly groups: ConsumerGroups;
+  readonly fetchSessions: FetchSessions;
   /** Unique per log directory. */
   readonly clusterId: string;
   /** Address under which clients reach this broker. */

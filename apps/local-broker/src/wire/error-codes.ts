@@ -23,6 +23,8 @@ export const errorCodes = {
   outOfOrderSequenceNumber: 45,
   invalidProducerEpoch: 47,
   storageError: 56,
+  fetchSessionIdNotFound: 70,
+  invalidFetchSessionEpoch: 71,
   memberIdRequired: 79,
 } as const;
 
