@@ -47,13 +47,15 @@ export class CompletionService implements OnModuleDestroy {
   async handle(request: ApiRequest, reply: FastifyReply, format: ApiFormat): Promise<void> {
     const startedAt = performance.now();
     reply.header('x-request-id', `req_${randomUUID().replaceAll('-', '')}`);
-    const report = (outcome: string, fields: object = {}): void => {
-      workDone(log, 'completion', { outcome, durationMs: performance.now() - startedAt, api: format.name, ...fields });
+    const report = (outcome: string, fields: object = {}, level?: 'info'): void => {
+      workDone(log, 'completion', { outcome, durationMs: performance.now() - startedAt, api: format.name, ...fields }, undefined, level);
     };
     try {
       report('ok', await this.answer(request, reply, format));
     } catch (error) {
-      report(error instanceof ApiError ? String(error.status) : 'defect');
+      const status = error instanceof ApiError ? error.status : undefined;
+      // A caller's mistake is answered. Whoever starts standalone sees warnings, and its own probe asks with one.
+      report(String(status ?? 'defect'), {}, status !== undefined && status < 500 ? 'info' : undefined);
       throw error;
     }
   }
