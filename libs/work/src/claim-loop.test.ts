@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { setLogLevel } from '#libs/tracing';
 import { ClaimLoop } from './claim-loop.js';
+import type { Claimed } from './claim-loop.js';
 import type { Lease } from './lease.js';
 
 const leaseMs = 3_000;
@@ -278,10 +279,11 @@ test('whatever happens in which order: claims are begun at once, renewed, aborte
   );
 }, 60_000);
 
-test('a loop that nobody wakes looks again after the time that the last look named, and after the poll interval at the latest', async () => {
+/** A loop that notes when it looks, in ms since its start. */
+function lookingLoop(answer: (look: number) => Claimed<object>, work = (): Promise<void> => Promise.resolve()) {
   const looks: number[] = [];
   const startedAtMs = performance.now();
-  const loop = new ClaimLoop({
+  const loop = new ClaimLoop<object>({
     what: 'items',
     concurrency,
     leaseMs,
@@ -289,37 +291,29 @@ test('a loop that nobody wakes looks again after the time that the last look nam
     stopMs,
     claim: () => {
       looks.push(performance.now() - startedAtMs);
-      return Promise.resolve({ claims: [], againInMs: looks.length === 1 ? 100 : undefined });
+      return Promise.resolve(answer(looks.length));
     },
     renew: (claims) => Promise.resolve(claims),
-    work: () => Promise.resolve(),
+    work,
     lost: () => new ClaimLost(),
   });
   loop.start();
+  return { loop, looks };
+}
+
+test('a loop that nobody wakes looks again after the time that the last look named, and after the poll interval at the latest', async () => {
+  const { loop, looks } = lookingLoop((look) => ({ claims: [], againInMs: look === 1 ? 100 : undefined }));
   await vi.advanceTimersByTimeAsync(1_200);
   expect(looks).toEqual([0, 100, 600, 1_100]);
   await loop.stop();
 });
 
 test('a loop that has claimed all there is looks again when it is woken, and otherwise after the poll interval', async () => {
-  const looks: number[] = [];
-  const startedAtMs = performance.now();
   const ended = Promise.withResolvers<void>();
-  const loop = new ClaimLoop({
-    what: 'items',
-    concurrency,
-    leaseMs,
-    pollMs,
-    stopMs,
-    claim: () => {
-      looks.push(performance.now() - startedAtMs);
-      return Promise.resolve({ claims: looks.length === 1 ? [{}] : [], isAll: true });
-    },
-    renew: (claims) => Promise.resolve(claims),
-    work: () => ended.promise,
-    lost: () => new ClaimLost(),
-  });
-  loop.start();
+  const { loop, looks } = lookingLoop(
+    (look) => ({ claims: look === 1 ? [{}] : [], isAll: true }),
+    () => ended.promise,
+  );
   await vi.advanceTimersByTimeAsync(100);
   expect(looks).toEqual([0]);
   ended.resolve();
