@@ -161,7 +161,7 @@ async function consume(
   const consumer = new LogConsumer({
     brokers: log.brokers,
     prefix: log.prefix,
-    security: log.security ?? {},
+    security: log.security,
     clientId: `millrace-${service}`,
     producer: app.get(RecordProducer),
     ...(storage === undefined ? {} : { holds: app.get(HoldTable) }),

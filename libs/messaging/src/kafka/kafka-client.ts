@@ -3,10 +3,10 @@ import type { LogEntry, RetryOptions } from 'kafkajs';
 import type { Topic } from '#libs/contracts';
 import { logger } from '#libs/tracing';
 import './kafkajs-repairs.js';
-import { RepeatedLines } from './repeated-lines.js';
-import { requestTopicIds } from './topic-ids.js';
 import { securityOptions } from './log-security.js';
 import type { LogSecurity } from './log-security.js';
+import { RepeatedLines } from './repeated-lines.js';
+import { requestTopicIds } from './topic-ids.js';
 
 /** How a process connects to the log. */
 export interface LogOptions {
@@ -17,7 +17,7 @@ export interface LogOptions {
   /** Prefix of every topic and consumer group. Two installations on one Kafka need two prefixes. Default `millrace.`. */
   prefix?: string;
   /** Default: connections are not encrypted, and the log asks for no name. */
-  security?: LogSecurity;
+  security?: LogSecurity | undefined;
 }
 
 /** Prefixes the name of a topic or a consumer group. */
@@ -56,7 +56,7 @@ export function kafkaClient(options: ClientOptions): Kafka {
     clientId: options.clientId,
     connectionTimeout: 3_000,
     authenticationTimeout: authenticationTimeoutMs,
-    ...securityOptions(options.security ?? {}),
+    ...securityOptions(options.security),
     requestTimeout: options.requestTimeoutMs,
     retry: options.retry,
     logLevel: logLevel.INFO,

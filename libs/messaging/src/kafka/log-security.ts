@@ -27,7 +27,7 @@ export type SaslLogin =
   | ({ readonly mechanism: 'oauthbearer' } & ClientCredentialsOptions);
 
 /** The options of kafkajs for it. */
-export function securityOptions({ tls, sasl }: LogSecurity): { ssl?: boolean; socketFactory?: ISocketFactory; sasl?: SASLOptions } {
+export function securityOptions({ tls, sasl }: LogSecurity = {}): { ssl?: boolean; socketFactory?: ISocketFactory; sasl?: SASLOptions } {
   return {
     ...(tls === undefined ? {} : { ssl: true, socketFactory: tlsSockets(tls) }),
     ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
