@@ -1,9 +1,9 @@
-import { httpOptions, logOptions, serve, storageOptions } from '#libs/service';
+import { logOptions, serve, storageOptions, workerHttpOptions } from '#libs/service';
 import { connectorsSettings } from './config.js';
 import { ConnectorsModule } from './connectors.module.js';
 
 await serve('connectors', connectorsSettings, (settings) => ({
-  ...httpOptions(settings),
+  ...workerHttpOptions(settings),
   log: logOptions(settings),
   storage: storageOptions(settings, 'always'),
   modules: [ConnectorsModule.register(settings)],

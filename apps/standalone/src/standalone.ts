@@ -25,6 +25,8 @@ import { SampleDestinationModule } from './sample-destination.module.js';
 
 export interface Standalone {
   readonly credentials: SampleCredentials;
+  /** Base address of `/readyz` and `/metrics`. */
+  readonly operationsUrl: string;
   /** True if this start created the sample tenant. */
   readonly first: boolean;
   /** Lines about the model provider for a person: whether it can be used, and what to mend. */
@@ -56,7 +58,8 @@ export async function startStandalone(
     for (const stopOne of started.splice(0).toReversed()) await stopOne();
   };
   try {
-    await requireFreePort(settings.host, settings.port);
+    await requireFreePort('PORT', settings.host, settings.port);
+    if (settings.operationsPort) await requireFreePort('OPERATIONS_PORT', settings.host, settings.operationsPort);
     if (settings.databaseUrl === undefined) progress('Starting Postgres');
     const databaseUrl = settings.databaseUrl ?? (await embeddedPostgres(directory, started));
     progress('Bringing the schema up to date');
@@ -104,7 +107,14 @@ export async function startStandalone(
       settings.modelBaseUrl === undefined
         ? ['local/rules-1, the offline one of this process']
         : await modelReport(running.app.get(ModelGateway, { strict: false }), credentials);
-    return { credentials, first: before === undefined, modelReport: report, isExposed: keyOfOthers !== undefined, stop };
+    return {
+      credentials,
+      operationsUrl: running.operationsUrl,
+      first: before === undefined,
+      modelReport: report,
+      isExposed: keyOfOthers !== undefined,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -112,14 +122,14 @@ export async function startStandalone(
 }
 
 /** Checked before anything is started, so that a taken port is reported in one line. */
-async function requireFreePort(host: string, port: number): Promise<void> {
+async function requireFreePort(setting: string, host: string, port: number): Promise<void> {
   const probe = createServer();
   try {
     probe.listen(port, host);
     await once(probe, 'listening');
   } catch (error) {
     throw new Error(
-      `Port ${port} of ${host} cannot be taken (${(error as NodeJS.ErrnoException).code}); choose another: PORT=${port + 1} npm start`,
+      `Port ${port} of ${host} cannot be taken (${(error as NodeJS.ErrnoException).code}); choose another: ${setting}=${port + 1} npm start`,
       {
         cause: error,
       },

@@ -2,7 +2,7 @@ import { wallTimeMs } from '#libs/time';
 import type { Standalone } from './standalone.js';
 
 /** The text that `npm start` prints: the addresses and commands to try first. */
-export function welcome({ credentials, first, modelReport, isExposed }: Standalone, directory: string): string {
+export function welcome({ credentials, operationsUrl, first, modelReport, isExposed }: Standalone, directory: string): string {
   const { url, tenant, apiKey } = credentials;
   const event = {
     specversion: '1.0',
@@ -20,7 +20,7 @@ export function welcome({ credentials, first, modelReport, isExposed }: Standalo
   page         ${url}/
   GraphQL      ${url}/graphql
   deliveries   ${url}/sample/crm              (the sample destination shows what it got)
-  operations   ${url}/readyz  ${url}/metrics
+  operations   ${operationsUrl}/readyz  ${operationsUrl}/metrics
   model        ${modelReport.join('\n               ')}
 
   ${first ? `The sample tenant ${tenant} is there, with sources, the flow triage and a destination.` : `The tenant ${tenant} is as you left it.`} Keys and secrets: ${directory}/credentials.json

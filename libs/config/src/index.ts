@@ -9,6 +9,7 @@ export {
   oneOf,
   optionalBearerKey,
   optionalFile,
+  optionalInteger,
   optionalText,
   origins,
   readSettings,

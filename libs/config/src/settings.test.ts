@@ -2,7 +2,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { SettingsInvalid, integer, key, optionalBearerKey, optionalText, origins, readSettings, text, url } from './settings.js';
+import {
+  SettingsInvalid,
+  integer,
+  key,
+  optionalBearerKey,
+  optionalInteger,
+  optionalText,
+  origins,
+  readSettings,
+  text,
+  url,
+} from './settings.js';
 
 const table = {
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Where it listens.', fallback: '8080' }),
@@ -96,4 +107,11 @@ test('origins are taken without a path, and none is the default', () => {
   ]);
   for (const wrong of ['https://a.example/', 'a.example', 'https://a.example/path'])
     expect(() => read(wrong)).toThrow('ALLOWED_ORIGINS must be origins (scheme, host and port, without a path)');
+});
+
+test('a number that may be left out is undefined then', () => {
+  const own = { port: optionalInteger('OWN_PORT', { min: 0, max: 65_535 }, { help: 'A port.' }) };
+  const read = (value?: string) => readSettings('demo', own, { OWN_PORT: value }).port;
+  expect([read(), read(''), read('0'), read('9090')]).toEqual([undefined, undefined, 0, 9090]);
+  expect(() => read('x')).toThrow("OWN_PORT must be a whole number from 0 to 65535; it is 'x'");
 });

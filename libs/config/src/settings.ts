@@ -68,6 +68,16 @@ export function integer(env: string, range: { min: number; max: number }, descri
   });
 }
 
+/** A whole number; undefined if it is empty or not set. */
+export function optionalInteger(
+  env: string,
+  range: { min: number; max: number },
+  description: Omit<Description, 'fallback'>,
+): Setting<number | undefined> {
+  const { shape, read } = integer(env, range, description);
+  return setting(env, { ...description, fallback: '' }, `${shape}, or empty`, (value) => (value === '' ? undefined : read(value)));
+}
+
 export function flag(env: string, description: Description): Setting<boolean> {
   return setting(env, description, 'true or false', (value) => {
     if (value !== 'true' && value !== 'false') throw new Error('must be true or false');

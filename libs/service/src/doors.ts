@@ -95,8 +95,8 @@ const lingerBytes = 4 * 1_048_576;
 
 /**
  * The doors of a process. They are answered by node:http, because Nest on Fastify takes twice as long for a request as verifying and appending
- * an event does (docs/decisions/2026-11-21-doors-before-nest.md). The addresses of operations are answered here, too, since they must work
- * before Nest has started. All other requests go to Nest.
+ * an event does (docs/decisions/2026-11-21-doors-before-nest.md). The addresses of operations are answered here, too, unless they have a port of
+ * their own, since they must work before Nest has started. All other requests go to Nest.
  */
 export class Doors {
   private readonly doors: Door[] = [];
@@ -105,10 +105,11 @@ export class Doors {
   private isLocked = true;
   private readonly unlocked = Promise.withResolvers<void>();
 
+  /** @param operations undefined: they are on a port of their own */
   constructor(
     private readonly service: string,
     private readonly bodies: BodyReader,
-    private readonly operations: Operations,
+    private readonly operations: Operations | undefined,
   ) {}
 
   open(door: Door): void {
@@ -118,6 +119,11 @@ export class Doors {
   /** The routes of the doors that are open, such as `/webhooks/:address`. */
   routes(): readonly string[] {
     return this.doors.map(({ route }) => route);
+  }
+
+  /** The addresses of operations that are answered here, such as `/healthz`. */
+  operationPaths(): readonly string[] {
+    return this.operations?.paths() ?? [];
   }
 
   guard(guard: Guard): void {
@@ -179,7 +185,7 @@ export class Doors {
   private find(path: string, request: IncomingMessage, response: ServerResponse, others: RequestListener): Route | undefined {
     const problem = headProblem(request);
     if (problem !== undefined) return { route: 'none', reply: () => Promise.reject(problem) };
-    const operation = this.operations.at(path);
+    const operation = this.operations?.at(path);
     if (operation !== undefined) return { route: path, reply: () => this.operate(operation, request) };
     if (this.isLocked) return { route: 'none', reply: () => Promise.reject(new ServiceStarting()) };
     const door = this.doors.find((one) => isAt(one, path));

@@ -1,5 +1,13 @@
 export type { RouteBodies } from './body-parser.js';
-export { browserSettings, httpOptions, httpSettings, secretSettings, serviceSettings, storageSettings } from './service.settings.js';
+export {
+  browserSettings,
+  httpOptions,
+  httpSettings,
+  secretSettings,
+  serviceSettings,
+  storageSettings,
+  workerHttpOptions,
+} from './service.settings.js';
 export { AllowedOrigins, OriginForbidden } from './allowed-origins.js';
 export { Doors } from './doors.js';
 export type { Door, DoorResponse, DoorRequest, Guard, Receive, RequestHead, SocketDoor } from './doors.js';

@@ -36,6 +36,10 @@ export class Operations {
     return this.responses.get(path);
   }
 
+  paths(): readonly string[] {
+    return [...this.responses.keys()];
+  }
+
   /** 200 as long as the process runs. A dependency that is down does not count: a restart would not repair it. */
   private async health(): Promise<OperationsResponse> {
     return json(200, { status: 'ok' });

@@ -27,7 +27,7 @@ export async function serve<T extends SettingsTable>(
       onStop: () => log.info(`${service} stops`),
       afterwards: () => tracing.shutdown(),
     });
-    log.info({ url: running.url, pid: process.pid }, `${service} is ready`);
+    log.info({ url: running.url, operationsUrl: running.operationsUrl, pid: process.pid }, `${service} is ready`);
   } catch (error) {
     reportFailedStart(service, error);
     process.exit(1);

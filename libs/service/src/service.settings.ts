@@ -1,4 +1,18 @@
-import { flag, integer, key, keys, list, oneOf, optionalBearerKey, optionalFile, optionalText, origins, text, url } from '#libs/config';
+import {
+  flag,
+  integer,
+  key,
+  keys,
+  list,
+  oneOf,
+  optionalBearerKey,
+  optionalFile,
+  optionalInteger,
+  optionalText,
+  origins,
+  text,
+  url,
+} from '#libs/config';
 import type { Settings } from '#libs/config';
 import { largestBodyBytes } from '#libs/messaging';
 import { processSettings } from '#libs/process';
@@ -17,6 +31,13 @@ export const defaultBodyLimits: BodyLimits = {
 export const httpSettings = {
   host: text('HOST', { help: 'Address to listen on.', fallback: '127.0.0.1' }),
   port: integer('PORT', { min: 0, max: 65_535 }, { help: 'Port to listen on; 0 takes a free one.', fallback: '8080' }),
+  operationsPort: optionalInteger(
+    'OPERATIONS_PORT',
+    { min: 0, max: 65_535 },
+    {
+      help: 'Port for /healthz, /readyz and /metrics, which are then not on PORT; 0 takes a free one. Empty: they are on PORT. `ai-processing` and `connectors` answer nothing else, so with it they do not listen on PORT.',
+    },
+  ),
   operationsKey: optionalBearerKey('OPERATIONS_KEY', {
     help: 'The bearer key for /metrics and for the reasons in /readyz. Empty: everybody who reaches the port sees them.',
   }),
@@ -61,16 +82,38 @@ export const browserSettings = {
   }),
 };
 
-/** The address that a service listens on and its limits of bodies, from the settings. */
-export function httpOptions(settings: Settings<typeof httpSettings>): { host: string; port: number; bodies: BodyLimits } {
-  const { host, port, bodyLimitBytes, bodyBufferBytes, bodyTimeoutMs, bodyMinBytesPerSecond } = settings;
+/** The address that a service listens on, and its limits of bodies. */
+export interface HttpOptions {
+  host: string;
+  /** 0 takes a free port. */
+  port: number;
+  /** The port of operations; undefined: they are on `port`. 0 takes a free one. */
+  operationsPort?: number | undefined;
+  /** Limits of request bodies. Default: those of the settings. */
+  bodies?: BodyLimits;
+}
+
+/**
+ * The options of a service with a door, from the settings.
+ * @throws Error if the settings do not fit together
+ */
+export function httpOptions(settings: Settings<typeof httpSettings>): HttpOptions {
+  const { host, port, operationsPort, bodyLimitBytes, bodyBufferBytes, bodyTimeoutMs, bodyMinBytesPerSecond } = settings;
   const bodies = {
     limitBytes: bodyLimitBytes,
     bufferBytes: bodyBufferBytes,
     timeoutMs: bodyTimeoutMs,
     minBytesPerSecond: bodyMinBytesPerSecond,
   };
-  return { host, port, bodies };
+  if (operationsPort === port && port !== 0)
+    throw new Error(`OPERATIONS_PORT and PORT are both ${port}; choose two ports, or leave OPERATIONS_PORT out to have both on one`);
+  return { host, port, operationsPort, bodies };
+}
+
+/** The options of a service without a door: it answers operations only, on one port. */
+export function workerHttpOptions(settings: Settings<typeof httpSettings>): HttpOptions {
+  const { operationsPort: port = settings.port } = settings;
+  return httpOptions({ ...settings, port, operationsPort: undefined });
 }
 
 export const logSettings = {

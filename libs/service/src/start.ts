@@ -10,13 +10,14 @@ import { HoldTable } from '#libs/holds';
 import { Listeners, LogConsumer, RecordProducer } from '#libs/messaging';
 import { readBodies } from './body-parser.js';
 import { BodyReader } from './body-reader.js';
-import type { BodyLimits } from './body-reader.js';
 import type { BootContext, BootOptions } from './boot-options.js';
 import { compressResponses } from './compression.js';
 import { Doors } from './doors.js';
 import { InfrastructureModule } from './infrastructure.module.js';
+import { addressOf, listen } from './listening.js';
 import { NestLog } from './nest-log.js';
 import { Operations } from './operations.js';
+import { OperationsServer } from './operations-server.js';
 import { problemOf } from './problem.js';
 import { ProblemFilter } from './problem.filter.js';
 import { Readiness } from './readiness.js';
@@ -24,24 +25,22 @@ import { observeRequest } from './request-duration.js';
 import { AddressNotFound, RequestMalformed } from './request.errors.js';
 import { Routes } from './routes.js';
 import { defaultBodyLimits } from './service.settings.js';
+import type { HttpOptions } from './service.settings.js';
 import { StartWait, unlessAborted } from './start-wait.js';
 import { UnusedConnections } from './unused-connections.js';
 
 /** One process: the services that run in it, the resources that they share, and where it listens. */
-export interface Composition extends BootOptions {
-  host: string;
-  /** 0 takes a free port. */
-  port: number;
+export interface Composition extends BootOptions, HttpOptions {
   /** The bearer key of operations; undefined: everybody may see their reasons and metrics. */
   operationsKey?: string | undefined;
-  /** Limits of request bodies. Default: those of the settings. */
-  bodies?: BodyLimits;
   modules: readonly DynamicModule[];
 }
 
 export interface RunningService {
   /** Base address, such as `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** Base address of `/healthz`, `/readyz` and `/metrics`. */
+  readonly operationsUrl: string;
   /** The Nest application, for composition roots and tests that need a provider of it. */
   readonly app: NestFastifyApplication;
   /** Refuses new work, finishes what is under way, closes every connection. */
@@ -58,7 +57,9 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   const readiness = new Readiness();
 
   const bodies = new BodyReader(composition.bodies ?? defaultBodyLimits);
-  const doors = new Doors(composition.service, bodies, new Operations(readiness, composition.operationsKey));
+  const { service, host, operationsPort } = composition;
+  const operations = new Operations(readiness, composition.operationsKey);
+  const doors = new Doors(service, bodies, operationsPort === undefined ? operations : undefined);
   const adapter = new FastifyAdapter({
     serverFactory: (others: RequestListener) => doors.server(others),
     routerOptions: { maxParamLength: 256 },
@@ -70,16 +71,24 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   readiness.register('start', () => {
     throw new Error('under way');
   });
-  await listen(fastify.server, composition);
+  const operationsServer =
+    operationsPort === undefined ? undefined : await OperationsServer.open({ service, host, port: operationsPort }, bodies, operations);
   try {
+    await listen(fastify.server, composition);
     const context = { doors, readiness, wait: new StartWait(readiness, stopping) };
     const app = await unlessAborted(create(composition, adapter, context), stopping);
     await openOrClose(app, fastify, composition, { bodies, doors }, stopping);
     readiness.withdraw('start');
     doors.unlock();
-    return { url: addressOf(fastify.server), app, stop: () => app.close() };
+    const url = addressOf(fastify.server);
+    const stop = async (): Promise<void> => {
+      await app.close();
+      operationsServer?.close();
+    };
+    return { url, operationsUrl: operationsServer?.url ?? url, app, stop };
   } catch (error) {
     fastify.server.close();
+    operationsServer?.close();
     throw error;
   }
 }
@@ -90,11 +99,6 @@ function refuseUnroutable({ code }: Error & { code: string }, { method }: Fastif
   const failure = isTooLong ? new AddressNotFound() : new RequestMalformed('The address has a percent sign that starts no UTF-8 character');
   const { problem, headers } = problemOf(failure, { method, route: undefined });
   void reply.status(problem.status).headers(headers).header('content-type', 'application/problem+json').send(JSON.stringify(problem));
-}
-
-async function listen(server: Server, { port, host }: Composition): Promise<void> {
-  server.listen(port, host);
-  await once(server, 'listening');
 }
 
 function create(composition: Composition, adapter: FastifyAdapter, context: BootContext): Promise<NestFastifyApplication> {
@@ -182,11 +186,4 @@ function measureRequests(fastify: FastifyInstance, service: string): void {
     observeRequest(service, request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime);
     done();
   });
-}
-
-function addressOf(server: Server): string {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('The server listens on no port');
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
 }

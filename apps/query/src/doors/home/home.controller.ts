@@ -46,6 +46,7 @@ export class HomeController {
     const page = homePage({
       isReady,
       intake: this.doors.routes(),
+      operations: this.doors.operationPaths(),
       ...(found instanceof DomainError ? { refusal: found.message } : found === undefined ? {} : { tenant: found }),
     });
     await reply

@@ -22,6 +22,8 @@ export interface HomeView {
   readonly isReady: boolean;
   /** The routes of the doors for events that this process has, such as `/webhooks/:address`. */
   readonly intake: readonly string[];
+  /** The addresses of operations at this port, such as `/healthz`. */
+  readonly operations: readonly string[];
   /** Absent without a key. */
   readonly tenant?: TenantView;
   /** Why the key that was sent shows nothing. */
@@ -46,7 +48,7 @@ export const homePolicy = [
 ].join('; ');
 
 export function homePage(view: HomeView): string {
-  const { isReady, intake, tenant, refusal } = view;
+  const { isReady, intake, operations, tenant, refusal } = view;
   // The policy names the digest of the style, so nothing may be inserted into it.
   const sheet = html(['<style>', '</style>'] as unknown as TemplateStringsArray, trusted(style));
   return html`<!doctype html>
@@ -79,24 +81,15 @@ export function homePage(view: HomeView): string {
               <a href="/graphql"><code>/graphql</code></a>
             </td>
           </tr>
-          <tr>
-            <td>Whether the process is alive</td>
-            <td>
-              <a href="/healthz"><code>/healthz</code></a>
-            </td>
-          </tr>
-          <tr>
-            <td>Whether it can do its work</td>
-            <td>
-              <a href="/readyz"><code>/readyz</code></a>
-            </td>
-          </tr>
-          <tr>
-            <td>Metrics for Prometheus</td>
-            <td>
-              <a href="/metrics"><code>/metrics</code></a>
-            </td>
-          </tr>
+          ${operations.map(
+            (path) =>
+              html`<tr>
+                <td>${purposeOfOperation[path] ?? ''}</td>
+                <td>
+                  <a href="${path}"><code>${path}</code></a>
+                </td>
+              </tr>`,
+          )}
         </table>
         ${intake.length > 0 ? '' : html`<p>Webhooks and the events API are at the service <code>ingestion</code>.</p>`}
         <h2>What happened last</h2>
@@ -118,6 +111,12 @@ function trusted(text: string): Markup {
 function purposeOf(route: string): string {
   return route.startsWith('/webhooks') ? 'Webhooks; the address is tenant.source' : 'Events, in the form of CloudEvents';
 }
+
+const purposeOfOperation: Readonly<Record<string, string>> = {
+  '/healthz': 'Whether the process is alive',
+  '/readyz': 'Whether it can do its work',
+  '/metrics': 'Metrics for Prometheus',
+};
 
 function happened({ tenant, events, openDeadLetters }: TenantView): Markup {
   return html`<h3>Events of ${tenant}</h3>
