@@ -7,6 +7,7 @@ import { Database } from '#libs/persistence';
 import { Readiness } from '#libs/service';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
+import { DeadLetterGauges } from './dead-letters/dead-letter.gauges.js';
 import { DeadLetterStore } from './dead-letters/dead-letter.store.js';
 import { EventConsumer } from './events/event.consumer.js';
 import { EventRecorder } from './events/event.recorder.js';
@@ -67,6 +68,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
         FailedRuns,
         RunService,
         DeadLetterStore,
+        DeadLetterGauges,
         {
           provide: BulkOperations,
           inject: [Database, RecordProducer],

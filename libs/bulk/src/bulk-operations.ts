@@ -55,11 +55,14 @@ const countLimit = 100_000;
 /** The progress is saved this often, and a cancel is noticed then. After a crash, the commands since are appended again and dropped by their ids. */
 const saveEveryMs = 500;
 
-const items = counter('millrace_bulk_items_total', 'Items of bulk operations, by what became of their command: appended or failed.', [
-  'kind',
-  'outcome',
-]);
-const operations = counter('millrace_bulk_operations_total', 'Bulk operations, by the state that they came into.', ['kind', 'state']);
+const items = counter('millrace_bulk_items_total', 'Items of bulk operations, by what became of their command: appended or failed.', {
+  kind: 'the kind of operation',
+  outcome: '`appended` or `failed`',
+});
+const operations = counter('millrace_bulk_operations_total', 'Bulk operations, by the state that they came into.', {
+  kind: 'the kind of operation',
+  state: '`running`, `completed`, `failed` or `cancelled`',
+});
 const log = logger('bulk operations');
 
 /**

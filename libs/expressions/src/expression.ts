@@ -34,7 +34,9 @@ const standardLimits: EvaluationLimits = { timeoutMs: 1_000, depth: 200, items: 
 /** How long an evaluation may occupy the thread that serves everybody, and how large its result may be there. */
 const sharedThread = { timeoutMs: 20, values: 100_000 };
 
-const stopped = counter('millrace_expressions_stopped_total', 'Evaluations of expressions that reached a limit, by limit.', ['limit']);
+const stopped = counter('millrace_expressions_stopped_total', 'Evaluations of expressions that reached a limit, by limit.', {
+  limit: ['time', 'memory', 'depth', 'items', 'size', 'waiting'],
+});
 
 /**
  * Compiles a JSONata expression. Do it once per document version: it takes about 50 µs. What is made of paths such as `body.data."x-id"`, literals,

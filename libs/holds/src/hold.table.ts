@@ -111,6 +111,11 @@ const requestRetry = statement(
   `UPDATE hold SET retry_requested_at = clock_timestamp() WHERE tenant_id = $1 AND dead_letter_id = $2`,
 );
 
+const countRecords = statement(
+  'hold.countRecords',
+  `SELECT consumer_group AS "group", count(*) AS records FROM held_record GROUP BY consumer_group`,
+);
+
 interface HoldRow {
   topic: string;
   partition: number;
@@ -190,6 +195,11 @@ export class HoldTable implements HoldStore {
   /** Asks the owner of the partition to handle the dead letter's record again, and then the records that wait behind it. */
   async requestRetry(tenant: string, deadLetterId: string): Promise<void> {
     await this.database.query(requestRetry, [tenant, deadLetterId]);
+  }
+
+  /** The held records of all tenants, by consumer group. Groups without any are left out. */
+  countRecords(): Promise<{ group: string; records: number }[]> {
+    return this.database.query(countRecords);
   }
 
   private async keepAll(inputs: readonly KeptRecord[]): Promise<boolean[]> {

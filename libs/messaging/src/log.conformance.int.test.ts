@@ -545,6 +545,25 @@ test('a consumer reads no more than it may keep, and goes on when there is room'
   expectOrdered(got.values);
 });
 
+test('open records are those that the group has still to handle, without what is finished above a slow one', async () => {
+  const topic = await newTopic(1);
+  const open = Promise.withResolvers<void>();
+  const group = uniqueName('group');
+  const got = await consume([handlerOf(topic, { group })], ({ n }) => (n === 0 ? open.promise : Promise.resolve()));
+  await producer.append(topic, NumberNoted, noted('slow', 0));
+  await appendEach(
+    topic,
+    range(50).map((n) => noted(`c${n}`, n + 1)),
+  );
+  await waitFor(() => got.values.length === 50, { what: 'the records behind the slow one' });
+  await waitFor(async () => (await metric('millrace_consumer_lag_records', { group, topic: onLog(topic) })) === 51, { what: 'the lag' });
+  expect(await metric('millrace_open_records', { group })).toBe(1);
+  expect(await metric('millrace_oldest_open_record_seconds', { group })).toBeGreaterThan(0);
+  open.resolve();
+  await waitFor(async () => (await metric('millrace_open_records', { group })) === 0, { what: 'no open record' });
+  expect(await metric('millrace_oldest_open_record_seconds', { group })).toBe(0);
+});
+
 test('what one tenant has under way and waiting in a partition keeps no other tenant waiting, however large it is', async () => {
   const topic = await newTopic(1);
   const open = Promise.withResolvers<void>();

@@ -1,5 +1,5 @@
 import type { Span, SpanOptions } from '#libs/tracing';
-import { SpanKind, counter, histogram } from '#libs/tracing';
+import { SpanKind, counter, histogram, recordedTraceId } from '#libs/tracing';
 import type { ModelProvider, ModelRequest, ModelResponse } from './model-provider.js';
 
 /**
@@ -40,10 +40,13 @@ const durationBounds = Array.from({ length: 14 }, (_, at) => 0.01 * 2 ** at);
 const durations = histogram(
   'millrace_model_call_duration_seconds',
   'Duration of calls to a model, by how they ended.',
-  ['model', 'api', 'outcome'],
+  { model: 'the model, as the flow names it', api: '`chat` or `responses`', outcome: '`ok`, or a code of failures.md' },
   durationBounds,
 );
-const tokens = counter('millrace_model_tokens_total', 'Tokens as the provider counts them.', ['model', 'direction']);
+const tokens = counter('millrace_model_tokens_total', 'Tokens as the provider counts them.', {
+  model: 'the model, as the flow names it',
+  direction: '`input` or `output`',
+});
 
 /** @param outcome `ok`, or the failure's code */
 export function countCall(
@@ -53,7 +56,7 @@ export function countCall(
   durationMs: number,
   response: ModelResponse | undefined,
 ): void {
-  durations.observe({ model, api, outcome }, durationMs / 1_000);
+  durations.observe({ model, api, outcome }, durationMs / 1_000, recordedTraceId());
   const { inputTokens = 0, outputTokens = 0 } = response?.usage ?? {};
   if (inputTokens > 0) tokens.inc({ model, direction: 'input' }, inputTokens);
   if (outputTokens > 0) tokens.inc({ model, direction: 'output' }, outputTokens);

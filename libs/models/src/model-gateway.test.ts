@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compileSchema } from '#libs/schemas';
+import { registry } from '#libs/tracing';
 import { ModelGateway } from './model-gateway.js';
 import type { InferenceEvent, InferenceRequest, ModelAttempt } from './model-gateway.js';
 import {
@@ -338,10 +339,12 @@ describe('an address without a model API', () => {
     await expect(infer()).rejects.toBe(failure);
     await expect(gateway.ready()).rejects.toBe(failure);
     expect([received.length, attempts.length]).toEqual([2, 1]);
+    expect(await registry.metrics()).toContain('millrace_model_providers{state="misconfigured"} 1');
     pass(10_000);
     await expect(gateway.ready()).rejects.toBeInstanceOf(ModelMisconfigured);
     pass(10_000);
     await gateway.ready();
+    expect(await registry.metrics()).toContain('millrace_model_providers{state="usable"} 1');
     expect((await infer()).output).toEqual(good);
   });
 

@@ -1,8 +1,15 @@
-import { logger } from '#libs/tracing';
+import { gauge, logger } from '#libs/tracing';
 import type { ModelFailure } from './model.errors.js';
 import { ModelKeyRefused, ModelMisconfigured } from './model.errors.js';
 
 const log = logger('models');
+
+const states = ['usable', 'misconfigured', 'key_refused'] as const;
+const providers = gauge(
+  'millrace_model_providers',
+  'Model providers of this process by state: `usable`, `misconfigured` (no model API at the address), `key_refused`. While one is not usable, runs wait.',
+  { state: states },
+);
 
 /** A provider that takes no request is tried again at most this often. */
 const betweenTriesMs = 10_000;
@@ -19,7 +26,9 @@ export class ProviderState {
   private unusable: { readonly failure: ProviderUnusable; readonly stated: ProviderUnusable; triedAtMs: number } | undefined;
 
   /** @param now a monotonic clock, in ms */
-  constructor(private readonly now: () => number) {}
+  constructor(private readonly now: () => number) {
+    this.show();
+  }
 
   /** The reason why there is no use in calling the provider; undefined if there is none, or if it is time to try again. */
   takeReason(): ProviderUnusable | undefined {
@@ -44,9 +53,17 @@ export class ProviderState {
       const Unusable = stated instanceof ModelMisconfigured ? ModelMisconfigured : ModelKeyRefused;
       this.unusable = { ...this.unusable, failure: new Unusable(`${stated.message}. The last try: ${failure.message}`, { cause: stated }) };
     } else if (failure?.code !== 'model.unavailable') {
-      if (this.unusable !== undefined) log.warn('the model provider takes requests again');
+      if (this.unusable === undefined) return;
+      log.warn('the model provider takes requests again');
       this.unusable = undefined;
     }
+    this.show();
+  }
+
+  private show(): void {
+    const { failure } = this;
+    const present = failure === undefined ? 'usable' : failure instanceof ModelMisconfigured ? 'misconfigured' : 'key_refused';
+    for (const state of states) providers.set({ state }, state === present ? 1 : 0);
   }
 
   /** The reason why the provider takes no request; undefined while it may take some. */

@@ -1,5 +1,5 @@
 import type { Settings } from '#libs/config';
-import { collectProcessMetrics, logger, setLogLevel, startTracing } from '#libs/tracing';
+import { collectProcessMetrics, logger, nameLogWriter, setLogLevel, startTracing } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
 import { logConsole } from './console-log.js';
 import type { processSettings } from './process.settings.js';
@@ -13,6 +13,7 @@ function outliveReaders(): void {
 export async function observe(service: string, settings: Settings<typeof processSettings>): Promise<Tracing> {
   outliveReaders();
   setLogLevel(settings.logLevel);
+  nameLogWriter({ service });
   logConsole(logger('console'));
   collectProcessMetrics();
   return startTracing({ service: `millrace-${service}`, otlpUrl: settings.otlpUrl, sampleRatio: settings.traceSamplePercent / 100 });

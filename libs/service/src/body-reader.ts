@@ -18,11 +18,11 @@ export interface BodyLimits {
 /** How often unfinished bodies are looked at. A slow one is given up after one to two of these. */
 const longestWatchMs = 5_000;
 
-const buffered = gauge('millrace_http_body_bytes', 'Bytes of request bodies that the process holds.', []);
+const buffered = gauge('millrace_http_body_bytes', 'Bytes of request bodies that the process holds.', {});
 const refused = counter(
   'millrace_http_bodies_refused_total',
   'Request bodies that were given up before their end, by the code of the response.',
-  ['code'],
+  { code: 'a code of failures.md' },
 );
 
 interface UnfinishedBody {

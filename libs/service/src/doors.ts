@@ -196,7 +196,7 @@ export class Doors {
 
   private async operate(respond: Operate, { method, headers }: IncomingMessage): Promise<Reply> {
     if (method !== 'GET' && method !== 'HEAD') throw new MethodNotAllowed(method!, 'GET');
-    const { status, contentType, text } = await respond(headers.authorization);
+    const { status, contentType, text } = await respond(headers);
     return { status, headers: { 'content-type': contentType }, text };
   }
 

@@ -11,12 +11,22 @@ beforeEach(() => {
   });
 });
 
-const ask = async (operations: Operations, path: string, authorization?: string) => operations.at(path)!(authorization);
+const ask = async (operations: Operations, path: string, authorization?: string) => operations.at(path)!({ authorization });
 
 test('without a key of operations everybody sees everything', async () => {
   const operations = new Operations(readiness);
   expect((await ask(operations, '/readyz')).text).toContain('10.0.0.7');
   expect((await ask(operations, '/metrics')).status).toBe(200);
+});
+
+test('metrics come as OpenMetrics to a scraper that asks for it, else as text', async () => {
+  const metrics = new Operations(readiness).at('/metrics')!;
+  const accept = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5';
+  expect((await metrics({})).contentType).toMatch(/^text\/plain/);
+  expect(await metrics({ accept })).toMatchObject({
+    contentType: expect.stringMatching(/^application\/openmetrics-text/),
+    text: expect.stringMatching(/# EOF\n$/),
+  });
 });
 
 describe('with a key of operations', () => {

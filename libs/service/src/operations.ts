@@ -1,5 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { isBearer } from '#libs/auth';
-import { registry } from '#libs/tracing';
+import { exposition } from '#libs/tracing';
 import { Readiness } from './readiness.js';
 import { OperationsKeyRequired, OperationsKeyWrong } from './request.errors.js';
 
@@ -10,7 +11,7 @@ export interface OperationsResponse {
 }
 
 /** Answers a request of operations. @throws OperationsKeyRequired, OperationsKeyWrong */
-export type Operate = (authorization: string | undefined) => Promise<OperationsResponse>;
+export type Operate = (headers: Pick<IncomingHttpHeaders, 'authorization' | 'accept'>) => Promise<OperationsResponse>;
 
 /**
  * Health, readiness and metrics of a process. They are answered while the start still waits for the log or Postgres. If there is a key, callers
@@ -26,8 +27,8 @@ export class Operations {
   ) {
     this.responses = new Map<string, Operate>([
       ['/healthz', () => this.health()],
-      ['/readyz', (authorization) => this.ready(authorization)],
-      ['/metrics', (authorization) => this.metrics(authorization)],
+      ['/readyz', ({ authorization }) => this.ready(authorization)],
+      ['/metrics', ({ authorization, accept }) => this.metrics(authorization, accept)],
     ]);
   }
 
@@ -52,10 +53,10 @@ export class Operations {
     return json(ready ? 200 : 503, this.isOpenTo(authorization) ? { status, parts } : { status });
   }
 
-  /** Prometheus text exposition. */
-  private async metrics(authorization: string | undefined): Promise<OperationsResponse> {
+  /** OpenMetrics for a scraper that asks for it, else Prometheus text. */
+  private async metrics(authorization: string | undefined, accept: string | undefined): Promise<OperationsResponse> {
     if (!this.isOpenTo(authorization)) throw authorization === undefined ? new OperationsKeyRequired() : new OperationsKeyWrong();
-    return { status: 200, contentType: registry.contentType, text: await registry.metrics() };
+    return { status: 200, ...(await exposition(accept)) };
   }
 
   private isOpenTo(authorization: string | undefined): boolean {

@@ -8,6 +8,9 @@ export type LogLevel = (typeof logLevels)[number];
 /** One JSON line per call, on standard output. */
 export type Log = Logger;
 
+/** The process that writes, on every line. */
+let writer: Readonly<Record<string, string>> = {};
+
 const root = pino({
   base: null,
   timestamp: pino.stdTimeFunctions.isoTime,
@@ -15,7 +18,7 @@ const root = pino({
   formatters: { level: (level) => ({ level }) },
   mixin: () => {
     const traceId = currentTraceId();
-    return traceId === undefined ? {} : { traceId };
+    return traceId === undefined ? { ...writer } : { ...writer, traceId };
   },
   redact: { paths: ['*.authorization', '*.secret', '*.secrets', '*.apiKey', '*.key'], censor: '[redacted]' },
 });
@@ -27,6 +30,11 @@ export function logger(component: string): Log {
   const log = root.child({ component });
   loggers.add(log);
   return log;
+}
+
+/** Puts fields on every line that is written from now on, such as the service that writes. */
+export function nameLogWriter(fields: Readonly<Record<string, string>>): void {
+  writer = fields;
 }
 
 /** Sets the level of every log of the process, including those created before. */

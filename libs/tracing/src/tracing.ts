@@ -131,6 +131,13 @@ export function currentTraceId(): string | undefined {
   return traceId === INVALID_TRACEID ? undefined : traceId;
 }
 
+/** The trace that the code runs in, or that the span belongs to, if it is recorded. Without a collector nothing is looked up. */
+export function recordedTraceId(span?: Span): string | undefined {
+  if (tracer === undefined) return undefined;
+  const around = span ?? active.getStore();
+  return around?.isRecording() === true ? around.spanContext().traceId : undefined;
+}
+
 /** Version, trace id, span id and flags. Later versions may have more after them. */
 const traceparentPattern = /^(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/;
 

@@ -69,6 +69,12 @@ const resolvedOf = statement(
   `SELECT id FROM dead_letter WHERE tenant_id = $1 AND id = ANY ($2) AND resolved_at IS NOT NULL`,
 );
 
+const backlog = statement(
+  'deadLetter.backlog',
+  `SELECT kind, count(*) AS open, extract(epoch FROM statement_timestamp() - min(created_at))::float8 AS "oldestSeconds"
+   FROM dead_letter WHERE resolved_at IS NULL GROUP BY kind`,
+);
+
 /** The table `dead_letter`: records, runs and deliveries that were given up, with their reasons. */
 @Injectable()
 export class DeadLetterStore {
@@ -91,6 +97,11 @@ export class DeadLetterStore {
   /** Resolves it as given up for good. */
   async skip(tenant: string, id: string): Promise<void> {
     await this.database.query(skip, [tenant, id]);
+  }
+
+  /** The open dead letters of all tenants, by kind. */
+  backlog(): Promise<{ kind: DeadLettered['kind']; open: number; oldestSeconds: number }[]> {
+    return this.database.query(backlog);
   }
 
   /** Returns the ids of the resolved ones. A dead letter that has not been read from the log yet is not among them. */

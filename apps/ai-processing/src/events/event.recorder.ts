@@ -9,7 +9,10 @@ import { counter, traceIdOf } from '#libs/tracing';
 import { EventStore } from './event.store.js';
 import type { LoggedEvent } from './event.store.js';
 
-const recorded = counter('millrace_events_recorded_total', 'Events that stand in Postgres; repeats are not counted.', ['tenant', 'lane']);
+const recorded = counter('millrace_events_recorded_total', 'Events that stand in Postgres; repeats are not counted.', {
+  tenant: 'the tenant',
+  lane: 'the lane',
+});
 
 /** Stores every event in Postgres at once and independently of its flows, so that it can be queried while they wait. */
 @Injectable()

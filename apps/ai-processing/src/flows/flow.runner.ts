@@ -2,7 +2,7 @@ import { DomainError } from '#libs/contracts';
 import type { EventReceived, PlannedDelivery, StepKind } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { Stopwatch } from '#libs/time';
-import { histogram, inSpan } from '#libs/tracing';
+import { histogram, inSpan, recordedTraceId } from '#libs/tracing';
 import { viewOf } from './event.view.js';
 import type { EventView } from './event.view.js';
 import type { CompiledFlow, CompiledStep } from './flow.compiler.js';
@@ -39,10 +39,10 @@ export interface FlowResult {
   readonly deliveries: PlannedDelivery[];
 }
 
-const stepDuration = histogram('millrace_step_duration_seconds', 'Duration of flow steps that ended, by kind and outcome.', [
-  'kind',
-  'outcome',
-]);
+const stepDuration = histogram('millrace_step_duration_seconds', 'Duration of flow steps that ended, by kind and outcome.', {
+  kind: 'the kind of step',
+  outcome: '`succeeded`, `skipped`, `abandoned` (the process stops), or a code of failures.md',
+});
 
 /** Runs a flow's steps in the order of their needs, independent ones at once, each from the stored outputs of those before it. */
 export class FlowRunner {
@@ -85,11 +85,11 @@ export class FlowRunner {
       const state = wanted ? 'succeeded' : 'skipped';
       const { startedAt, finishedAt } = watch.stop();
       const kept = await this.journal.keep({ step: step.id, kind: step.kind, state, ...result, startedAt, finishedAt });
-      observe({ outcome: state });
+      observe({ outcome: state }, recordedTraceId());
       return kept;
     } catch (error) {
       const code = error instanceof DomainError ? error.code : this.signal.aborted ? 'abandoned' : 'record.defect';
-      observe({ outcome: code });
+      observe({ outcome: code }, recordedTraceId());
       throw error;
     }
   }

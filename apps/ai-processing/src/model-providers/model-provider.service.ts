@@ -16,7 +16,7 @@ const againAfterFailureMs = 60_000;
 const questions = counter(
   'millrace_model_provider_questions_total',
   'Times the model provider was asked for its models, by how it ended: listed, unlisted (it lists none), or the code of the failure.',
-  ['outcome'],
+  { outcome: '`listed`, `unlisted`, or a code of failures.md' },
 );
 const log = logger('models');
 

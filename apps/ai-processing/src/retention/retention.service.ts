@@ -22,7 +22,7 @@ const deadLetterDays = topics.deadLetters.retentionMs / dayMs + 1;
 const deletedEvents = counter(
   'millrace_events_deleted_total',
   'Events that were deleted with all that followed from them, for their age.',
-  ['tenant'],
+  { tenant: 'the tenant' },
 );
 const log = logger('retention');
 

@@ -7,7 +7,7 @@ import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTimeMs } from '#libs/time';
-import { counter, currentTraceparent, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import { counter, currentTraceparent, durationBucketsToAnHour, histogram, inSpan, logger, recordedTraceId, workDone } from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
@@ -25,19 +25,20 @@ import { StepResultStore } from './step-result.store.js';
 export const runOptions = Symbol('run options');
 export type RunOptions = Pick<AiProcessingOptions, 'runRetries' | 'runLeaseMs'>;
 
-const runs = counter('millrace_runs_total', 'Tries of runs, by outcome: ok, abandoned (the process stops), or the code of the failure.', [
-  'tenant',
-  'outcome',
-]);
+const runs = counter('millrace_runs_total', 'Tries of runs, by outcome: ok, abandoned (the process stops), or the code of the failure.', {
+  tenant: 'the tenant',
+  outcome: '`ok`, `abandoned`, or a code of failures.md',
+});
 const decisionLatency = histogram(
   'millrace_accepted_to_decided_seconds',
   'From the acceptance of an event to the decision of a flow on it.',
-  ['tenant'],
+  { tenant: 'the tenant', path: '`direct`, or `held`: the event waited in the hold store for its customer’s turn' },
+  durationBucketsToAnHour,
 );
 const duplicates = counter(
   'millrace_model_duplicate_inferences_total',
   'Calls whose results were lost by a crash or with a claim, so that they are made again.',
-  ['tenant'],
+  { tenant: 'the tenant' },
 );
 const log = logger('runs');
 
@@ -76,7 +77,9 @@ export class RunWorker {
       const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context));
       if (finished.state === 'failed') outcome = finished.errorCode;
       else if (run.generation === 0) {
-        decisionLatency.observe({ tenant: run.tenant }, latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000);
+        const path = context.wasHeld === true ? 'held' : 'direct';
+        const seconds = latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000;
+        decisionLatency.observe({ tenant: run.tenant, path }, seconds, recordedTraceId());
       }
       return finished;
     } catch (error) {

@@ -6,7 +6,18 @@ import type { DestinationDocument } from '#libs/contracts';
 import { BatchWriter, Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { Stopwatch, latencyMs } from '#libs/time';
-import { SpanKind, counter, currentTraceparent, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import {
+  SpanKind,
+  counter,
+  currentTraceparent,
+  durationBucketsToAnHour,
+  failSpan,
+  histogram,
+  inSpan,
+  logger,
+  recordedTraceId,
+  workDone,
+} from '#libs/tracing';
 import type { Span } from '#libs/tracing';
 import type { Lease } from '#libs/work';
 import { DestinationHealth } from '../destinations/destination-health.js';
@@ -18,20 +29,28 @@ import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settlement } from
 import { stateAfterFailure } from './state-after-attempt.js';
 import type { StateAfterAttempt } from './state-after-attempt.js';
 
-const attempts = counter('millrace_delivery_attempts_total', 'Attempts of deliveries, by outcome: ok, or the code of the failure.', [
-  'tenant',
-  'outcome',
-]);
-const settled = counter('millrace_deliveries_total', 'Deliveries that were settled, by state: delivered or parked.', ['tenant', 'state']);
+const attempts = counter('millrace_delivery_attempts_total', 'Attempts of deliveries, by outcome: ok, or the code of the failure.', {
+  tenant: 'the tenant',
+  outcome: '`ok`, or a code of failures.md',
+});
+const settled = counter('millrace_deliveries_total', 'Deliveries that were settled, by state: delivered or parked.', {
+  tenant: 'the tenant',
+  state: '`delivered` or `parked`',
+});
 const aside = counter(
   'millrace_deliveries_aside_total',
   'Times a delivery stepped aside to wait for its retry, so that its queue went on.',
-  ['tenant'],
+  { tenant: 'the tenant' },
 );
-const duration = histogram('millrace_delivery_attempt_duration_seconds', 'Duration of one attempt.', ['outcome']);
-const deliveryLatency = histogram('millrace_accepted_to_delivered_seconds', 'From the acceptance of an event to its delivered decision.', [
-  'tenant',
-]);
+const duration = histogram('millrace_delivery_attempt_duration_seconds', 'Duration of one attempt.', {
+  outcome: '`ok`, or a code of failures.md',
+});
+const deliveryLatency = histogram(
+  'millrace_accepted_to_delivered_seconds',
+  'From the acceptance of an event to its delivered decision.',
+  { tenant: 'the tenant', attempt: '`first`: delivered by the first attempt; else `later`' },
+  durationBucketsToAnHour,
+);
 const log = logger('deliveries');
 
 const delivered: StateAfterAttempt = { state: 'delivered', retryInMs: null };
@@ -126,11 +145,12 @@ export class AttemptService {
     const { state, status } = attempt;
     const outcome = attempt.error?.code ?? 'ok';
     attempts.inc({ tenant, outcome });
-    duration.observe({ outcome }, durationMs / 1_000);
+    duration.observe({ outcome }, durationMs / 1_000, recordedTraceId());
     if (state !== 'pending') settled.inc({ tenant, state });
     else if (!delivery.strict && !delivery.aside) aside.inc({ tenant });
     if (state === 'delivered' && delivery.generation === 0 && !delivery.redelivered) {
-      deliveryLatency.observe({ tenant }, latencyMs(delivery.eventReceivedAt.getTime(), attempt.finishedAt.getTime()) / 1_000);
+      const seconds = latencyMs(delivery.eventReceivedAt.getTime(), attempt.finishedAt.getTime()) / 1_000;
+      deliveryLatency.observe({ tenant, attempt: number === 1 ? 'first' : 'later' }, seconds, recordedTraceId());
     }
     workDone(log, 'attempt', {
       outcome,

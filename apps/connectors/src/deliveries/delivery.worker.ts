@@ -28,10 +28,15 @@ const endOverlongWaitsEveryMs = 60_000;
 /** Longer than the log keeps commands, so none comes again after it was forgotten. */
 const commandsKnownForMs = 30 * 86_400_000;
 
-const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, of all processes.', ['tenant']);
-const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest pending delivery.', ['tenant']);
-const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under way in this process.', []);
-const destinations = gauge('millrace_destinations', 'Destinations by state: active, open, limited or disabled.', ['state']);
+const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, of all processes.', {
+  tenant: 'the tenant',
+});
+const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest pending delivery, of all processes.', {
+  tenant: 'the tenant',
+});
+const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under way in this process.', {});
+const states = ['active', 'open', 'limited', 'disabled'] as const;
+const destinations = gauge('millrace_destinations', 'Destinations by state, as all processes share it.', { state: states });
 const log = logger('deliveries');
 
 /** Has deliveries attempted as they become due, and runs the chores that go with them. */
@@ -160,7 +165,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
       pending.set({ tenant }, count);
       oldest.set({ tenant }, oldestSeconds);
     }
-    destinations.reset();
+    for (const state of states) destinations.set({ state }, 0);
     for (const { state, count } of await this.health.countByState()) destinations.set({ state }, count);
   }
 }

@@ -16,10 +16,10 @@ import type { Health, Observation } from './health.js';
 /** The rules of the breaker that an installation can set. */
 export type BreakerOptions = Pick<BreakerRules, 'openMs' | 'longestOpenMs'>;
 
-const changes = counter('millrace_destination_changes_total', 'Changes of the health of destinations: opened, closed, limited, disabled.', [
-  'tenant',
-  'change',
-]);
+const changes = counter('millrace_destination_changes_total', 'Changes of the health of destinations.', {
+  tenant: 'the tenant',
+  change: '`opened`, `closed`, `limited` or `disabled`',
+});
 const log = logger('destinations');
 
 /** Destinations that a process remembers. One that is forgotten counts as calm until something is due for it. */

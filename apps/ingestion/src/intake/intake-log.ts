@@ -1,6 +1,17 @@
-import { DomainError } from '#libs/contracts';
-import type { EventReceived } from '#libs/contracts';
-import { SpanKind, counter, currentTraceparent, failSpan, histogram, logger, startSpan, traceIdOf, workDone } from '#libs/tracing';
+import { DomainError, failures } from '#libs/contracts';
+import type { EventReceived, FailureCode } from '#libs/contracts';
+import {
+  SpanKind,
+  counter,
+  currentTraceparent,
+  failSpan,
+  histogram,
+  logger,
+  recordedTraceId,
+  startSpan,
+  traceIdOf,
+  workDone,
+} from '#libs/tracing';
 import type { Log } from '#libs/tracing';
 
 export type DoorName = 'webhooks' | 'events';
@@ -32,11 +43,15 @@ export function noteEvents(entry: IntakeLogEntry, events: readonly EventReceived
   entry.lane = first.lane;
 }
 
-const intakeDuration = histogram('millrace_intake_duration_seconds', 'From the request’s last byte to its answer.', ['door', 'outcome']);
-const refusals = counter('millrace_intake_refusals_total', 'Requests that brought nothing in, by the code they were answered with.', [
-  'door',
-  'code',
-]);
+const intakeDuration = histogram(
+  'millrace_intake_duration_seconds',
+  'From the request’s last byte to its answer. `refused`: the request is at fault; `failed`: we are.',
+  { door: ['webhooks', 'events'], outcome: ['accepted', 'refused', 'failed'] },
+);
+const refusals = counter('millrace_intake_refusals_total', 'Requests that brought nothing in, by the code they were answered with.', {
+  door: 'webhooks or events',
+  code: 'a code of failures.md',
+});
 
 /** Records each request of a door: one span, one duration, one log line, whether it succeeds or not. */
 export class IntakeLog {
@@ -63,7 +78,7 @@ export class IntakeLog {
       throw error;
     } finally {
       const durationMs = performance.now() - startedAt;
-      intakeDuration.observe({ door, outcome: outcome === 'ok' ? 'accepted' : 'refused' }, durationMs / 1_000);
+      intakeDuration.observe({ door, outcome: kindOf(outcome) }, durationMs / 1_000, recordedTraceId(span));
       if (span.isRecording()) span.setAttributes(attributesOf(entry));
       if (outcome !== 'ok' || this.isDue()) this.write(door, outcome, durationMs, entry);
       span.end();
@@ -80,6 +95,11 @@ export class IntakeLog {
     this.accepted = (this.accepted + 1) % this.logEvery;
     return this.accepted === 0;
   }
+}
+
+function kindOf(outcome: string): string {
+  if (outcome === 'ok') return 'accepted';
+  return (failures[outcome as FailureCode]?.httpStatus ?? 500) >= 500 ? 'failed' : 'refused';
 }
 
 function attributesOf({ traceparent: _, ...fields }: IntakeLogEntry): Record<string, string | number | boolean> {

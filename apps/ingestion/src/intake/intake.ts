@@ -20,11 +20,14 @@ export interface VerifiedEvent {
   receivedAtMs: number;
 }
 
-const eventsReceived = counter('millrace_events_received_total', 'Events appended to the log.', ['scheme', 'lane']);
+const eventsReceived = counter('millrace_events_received_total', 'Events appended to the log.', {
+  scheme: 'the scheme of the source',
+  lane: 'the lane',
+});
 const fieldsMissing = counter(
   'millrace_event_facts_missing_total',
   'Events of which a fact could not be read: `absent` where no expression found a value, `unusable` where the value found is no such fact, `failed` where an expression failed.',
-  ['scheme', 'fact', 'reason'],
+  { scheme: 'the scheme of the source', fact: 'such as `customer` or `type`', reason: '`absent`, `unusable` or `failed`' },
 );
 
 /** The type of an event without a usable type. */

@@ -42,11 +42,11 @@ const maxEvents = 10_000;
 /** Events that are read in one statement. */
 const maxReads = 200;
 
-const open = gauge('millrace_graphql_subscribers', 'Subscriptions that are open.', []);
+const open = gauge('millrace_graphql_subscribers', 'Subscriptions that are open.', {});
 const merged = counter(
   'millrace_graphql_changes_merged_total',
   'Changes left out because a later one of the same event was to be sent.',
-  [],
+  {},
 );
 
 /** Hands changes from the log to the subscribers of their tenant, and of no other. */

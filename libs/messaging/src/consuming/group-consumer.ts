@@ -1,6 +1,6 @@
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs';
 import { sleep, startInterval, waitAtMost } from '#libs/time';
-import { counter, gauge, logger } from '#libs/tracing';
+import { counter, gauge, logger, startAtZero } from '#libs/tracing';
 import { KeyOrderedDispatcher } from '../dispatching/key-ordered-dispatcher.js';
 import type { DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
@@ -21,6 +21,7 @@ import { OffsetCommits } from './offset-commits.js';
 import type { OffsetTracker } from './offset-tracker.js';
 import type { OwnedPartition, OwnedWork } from './owned-partition.js';
 import { OwnedPartitions } from './owned-partitions.js';
+import type { PartitionProgress } from './owned-partitions.js';
 
 export interface GroupConsumerOptions {
   /** The prefixed group name, or a name unique to this process. */
@@ -47,16 +48,16 @@ const unheardFetchMs = 500;
 const leaveTimeoutMs = 5_000;
 
 const log = logger('messaging');
-const duplicates = counter('millrace_records_refetched_total', 'Records dropped because they were read again after a rebalance.', [
-  'group',
-]);
-const expired = counter('millrace_records_expired_total', 'Records that the log deleted before the group had read them.', [
-  'group',
-  'topic',
-]);
-const inFlight = gauge('millrace_records_in_flight', 'Records being handled.', ['group']);
-const queued = gauge('millrace_records_queued', 'Records read and not handled yet.', ['group']);
-const blockedKeys = gauge('millrace_blocked_keys', 'Customers whose next record waits for its retry.', ['group']);
+const duplicates = counter('millrace_records_refetched_total', 'Records dropped because they were read again after a rebalance.', {
+  group: 'the consumer group',
+});
+const expired = counter('millrace_records_expired_total', 'Records that the log deleted before the group had read them.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+});
+const inFlight = gauge('millrace_records_in_flight', 'Records being handled.', { group: 'the consumer group' });
+const queued = gauge('millrace_records_queued', 'Records read and not handled yet.', { group: 'the consumer group' });
+const blockedKeys = gauge('millrace_blocked_keys', 'Customers whose next record waits for its retry.', { group: 'the consumer group' });
 
 export interface GroupConsumerDependencies {
   readonly kafka: Kafka;
@@ -125,6 +126,8 @@ export class GroupConsumer {
       maxBufferedBytes: options.maxBufferedBytes,
     });
     this.commits = new OffsetCommits(group, this.partitions);
+    startAtZero(duplicates, { group: group.group });
+    startAtZero(expired, { group: group.group, topic: group.topics.map(({ name }) => name) });
   }
 
   /** Resolves when the group was joined for the first time; tries until then, and again after every crash. */
@@ -159,9 +162,9 @@ export class GroupConsumer {
     return this.partitions.bufferedBytes;
   }
 
-  /** The low watermark of each owned partition: every record below the offset is finished. */
-  positions(): (TopicPartition & { offset: number })[] {
-    return this.partitions.positions();
+  /** How far each owned partition is handled. */
+  progress(): PartitionProgress[] {
+    return this.partitions.progress();
   }
 
   /** Starts over in topics that were created anew. @param ids the identities of the logs, by topic */
@@ -227,7 +230,7 @@ export class GroupConsumer {
   }
 
   private queue(owned: OwnedPartition, record: LoggedRecord): void {
-    if (!owned.tracker.received(record.offset)) {
+    if (!owned.tracker.received(record.offset, record.timestampMs)) {
       duplicates.inc({ group: this.group.group });
       return;
     }

@@ -2,7 +2,7 @@ import { PartitionAssigners } from 'kafkajs';
 import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, PartitionAssigner } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
 import { sleep } from '#libs/time';
-import { counter, logger } from '#libs/tracing';
+import { counter, logger, startAtZero } from '#libs/tracing';
 import type { HandlerGroup } from '../handling/handler-groups.js';
 import type { GroupListener, MemberGeneration } from '../kafka/kafkajs-repairs.js';
 import type { TopicPartition } from '../logged-record.js';
@@ -14,7 +14,7 @@ const maxRebalanceMs = 60_000;
 const heartbeatMs = 2_000;
 
 const log = logger('messaging');
-const rebalances = counter('millrace_rebalances_total', 'Assignments a consumer received.', ['group']);
+const rebalances = counter('millrace_rebalances_total', 'Assignments a consumer received.', { group: 'the consumer group' });
 
 export interface GroupMembershipOptions {
   readonly kafka: Kafka;
@@ -56,7 +56,9 @@ export class GroupMembership implements FetchControl {
   constructor(
     private readonly options: GroupMembershipOptions,
     private readonly listener: MembershipListener,
-  ) {}
+  ) {
+    startAtZero(rebalances, { group: options.group.group });
+  }
 
   /** Resolves when the group was joined for the first time; tries until then, and again after every crash. */
   async join(): Promise<void> {

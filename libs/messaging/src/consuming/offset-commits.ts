@@ -1,5 +1,5 @@
 import type { EachBatchPayload } from 'kafkajs';
-import { counter, logger } from '#libs/tracing';
+import { counter, logger, startAtZero } from '#libs/tracing';
 import type { HandlerGroup } from '../handling/handler-groups.js';
 import { commitMetadata } from './commit-metadata.js';
 import type { OwnedPartitions } from './owned-partitions.js';
@@ -8,7 +8,10 @@ import type { OwnedPartitions } from './owned-partitions.js';
 const commitEvery = 1_000;
 
 const log = logger('messaging');
-const commits = counter('millrace_offset_commits_total', 'Commits of consumer offsets.', ['group', 'outcome']);
+const commits = counter('millrace_offset_commits_total', 'Commits of consumer offsets.', {
+  group: 'the consumer group',
+  outcome: '`ok` or `failed`',
+});
 
 type SendCommit = EachBatchPayload['commitOffsetsIfNecessary'];
 
@@ -22,7 +25,9 @@ export class OffsetCommits {
   constructor(
     private readonly group: Pick<HandlerGroup, 'group' | 'audience'>,
     private readonly partitions: Pick<OwnedPartitions, 'all'>,
-  ) {}
+  ) {
+    startAtZero(commits, { group: group.group, outcome: ['ok', 'failed'] });
+  }
 
   /**
    * Sets the function that later commits use: `commitOffsetsIfNecessary` of the latest batch. `consumer.commitOffsets` would repeat a failed

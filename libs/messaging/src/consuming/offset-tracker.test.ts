@@ -27,6 +27,17 @@ test('a commit carries what is finished above the watermark, and its reader hand
   expect(after.snapshot()).toMatchObject({ offset: 21, metadata: '' });
 });
 
+test('the oldest open record is the lowest unfinished one, and what is finished above it is counted', () => {
+  const tracker = new OffsetTracker();
+  for (const offset of [1, 2, 3]) tracker.received(offset, offset * 100);
+  tracker.finished(2);
+  expect([tracker.oldestOpenMs, tracker.finishedAboveWatermark]).toEqual([100, 1]);
+  tracker.finished(1);
+  expect([tracker.oldestOpenMs, tracker.finishedAboveWatermark]).toEqual([300, 0]);
+  tracker.finished(3);
+  expect(tracker.oldestOpenMs).toBeUndefined();
+});
+
 test('a log that begins again before the commit is read as a new one', () => {
   const tracker = new OffsetTracker();
   tracker.restore(12, [14]);

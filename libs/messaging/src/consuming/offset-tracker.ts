@@ -17,6 +17,8 @@ export interface OffsetSnapshot {
  */
 export class OffsetTracker {
   private readonly open = new Fifo<number>();
+  /** When each of the open records was appended. */
+  private readonly openSince = new Fifo<number>();
   private readonly finishedAbove = new Set<number>();
   private restoredFrom: number | undefined;
   private last: number | undefined;
@@ -30,13 +32,17 @@ export class OffsetTracker {
     for (const offset of finished) this.finishedAbove.add(offset);
   }
 
-  /** @returns false if the record must not be handled, because it is queued, in flight or finished */
-  received(offset: number): boolean {
+  /**
+   * @param timestampMs when the record was appended
+   * @returns false if the record must not be handled, because it is queued, in flight or finished
+   */
+  received(offset: number, timestampMs = 0): boolean {
     if (this.last !== undefined && offset <= this.last) return false;
     // A record below the commit means that the log was replaced, so the restored offsets belong to other records.
     if (this.last === undefined && offset < (this.restoredFrom ?? 0)) this.finishedAbove.clear();
     this.last = offset;
     this.open.push(offset);
+    this.openSince.push(timestampMs);
     if (!this.finishedAbove.has(offset)) return true;
     this.passFinished();
     return false;
@@ -60,6 +66,16 @@ export class OffsetTracker {
   /** The lowest offset that is not finished, from which a reader starts after a crash. */
   get watermark(): number | undefined {
     return this.open.peek() ?? this.next;
+  }
+
+  /** When the lowest unfinished record was appended; undefined if none was received. */
+  get oldestOpenMs(): number | undefined {
+    return this.openSince.peek();
+  }
+
+  /** Number of finished offsets above the watermark. */
+  get finishedAboveWatermark(): number {
+    return this.finishedAbove.size;
   }
 
   /** Number of offsets from the watermark to the last one received. */
@@ -90,6 +106,7 @@ export class OffsetTracker {
     this.version += 1;
     for (let lowest = this.open.peek(); lowest !== undefined && this.finishedAbove.delete(lowest); lowest = this.open.peek()) {
       this.open.shift();
+      this.openSince.shift();
     }
   }
 

@@ -4,7 +4,7 @@ import type { HeldCustomers, HoldableItem, Waiting } from '../holding/held-custo
 import { partitionName } from '../logged-record.js';
 import type { TopicPartition } from '../logged-record.js';
 import { sleep } from '#libs/time';
-import { counter, logger } from '#libs/tracing';
+import { counter, logger, startAtZero } from '#libs/tracing';
 import type { Lane } from '#libs/contracts';
 import type { EarlierCommit, EarlierCommits } from './earlier-commits.js';
 import { maxMetadataBytes } from './finished-offsets.js';
@@ -27,13 +27,26 @@ const crowdedFill = 0.5;
 const identifyPauseMs = 500;
 
 const log = logger('messaging');
-const logResets = counter('millrace_log_resets_total', 'Partitions whose log was found to be another one than before.', ['group', 'topic']);
+const logResets = counter('millrace_log_resets_total', 'Partitions whose log was found to be another one than before.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+});
 
 /** The consumer's control over what is fetched. */
 export interface FetchControl {
   pause(partition: TopicPartition): void;
   resume(partition: TopicPartition): void;
   seek(partition: TopicPartition, offset: number): void;
+}
+
+/** How far a partition is handled. */
+export interface PartitionProgress extends TopicPartition {
+  /** Every record below the offset is finished. Undefined if the group has finished none yet. */
+  readonly watermark: number | undefined;
+  /** Number of finished records above it. */
+  readonly finishedAbove: number;
+  /** When the oldest unfinished record of those that were read was appended; undefined if there is none. */
+  readonly oldestOpenMs: number | undefined;
 }
 
 export interface OwnedPartitionsOptions {
@@ -54,7 +67,10 @@ export interface OwnedPartitionsOptions {
 export class OwnedPartitions {
   private readonly byName = new Map<string, OwnedPartition>();
 
-  constructor(private readonly options: OwnedPartitionsOptions) {}
+  constructor(private readonly options: OwnedPartitionsOptions) {
+    const { group, topics } = options.group;
+    startAtZero(logResets, { group, topic: topics.map(({ name }) => name) });
+  }
 
   all(): OwnedPartition[] {
     return [...this.byName.values()];
@@ -69,11 +85,13 @@ export class OwnedPartitions {
     return this.all().reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
   }
 
-  /** The low watermark of each partition: every record below the offset is finished. */
-  positions(): (TopicPartition & { offset: number })[] {
-    return this.all().flatMap(({ topic, partition, tracker: { watermark } }) =>
-      watermark === undefined ? [] : [{ topic, partition, offset: watermark }],
-    );
+  /** How far each partition is handled. One whose former owner's commit is not known yet is left out. */
+  progress(): PartitionProgress[] {
+    return this.all().flatMap(({ topic, partition, logId, tracker }) => {
+      if (logId === undefined) return [];
+      const { watermark, readTo, finishedAboveWatermark, oldestOpenMs } = tracker;
+      return [{ topic, partition, watermark: watermark ?? readTo, finishedAbove: finishedAboveWatermark, oldestOpenMs }];
+    });
   }
 
   /** Loses the partitions that are not assigned any more, and takes over the new ones. A kept partition goes on after the last record it received. */

@@ -11,7 +11,9 @@ export class HandlerStuck extends Error {
 }
 
 const log = logger('messaging');
-const oldest = gauge('millrace_oldest_handler_seconds', 'How long the record that is longest at work has been.', ['group']);
+const oldest = gauge('millrace_oldest_handler_seconds', 'How long the record that is longest at work has been.', {
+  group: 'the consumer group',
+});
 
 /**
  * Watches for handlers that never end. The heartbeats of the fetch loop do not show them. Without this watch, the customer would wait for ever,

@@ -21,6 +21,8 @@ export interface RecordContext {
   readonly traceparent?: string;
   /** From 1; a redelivery after a crash starts at 1 again. */
   readonly attempt: number;
+  /** True if the record waited in the hold store until its customer's turn came. */
+  readonly wasHeld?: boolean;
   /** Aborted when another process owns the partition, or when a stop has run out of time. Work done after that is done again elsewhere. */
   readonly signal: AbortSignal;
 }

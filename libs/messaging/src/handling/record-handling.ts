@@ -1,7 +1,7 @@
 import { DeadLettered, DomainError, topics } from '#libs/contracts';
 import type { RetryPolicy } from '#libs/retries';
 import { wallTime } from '#libs/time';
-import { SpanKind, counter, failSpan, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import { SpanKind, counter, failSpan, histogram, inSpan, logger, recordedTraceId, startAtZero, workDone } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
 import { afterFailure } from './failure-policy.js';
 import type { Tries } from './failure-policy.js';
@@ -21,6 +21,8 @@ export interface RecordWork {
   readonly record: LoggedRecord;
   readonly signal: AbortSignal;
   readonly tries: Tries;
+  /** True if the record comes from the hold store. */
+  readonly wasHeld?: boolean;
   /** The dead letter of a record that was given up. Once set, only the append of the dead letter remains. */
   parked?: DeadLettered;
 }
@@ -33,20 +35,29 @@ export function workOn(record: LoggedRecord, signal: AbortSignal): RecordWork {
 }
 
 const log = logger('messaging');
-const handled = counter('millrace_records_handled_total', 'Attempts to handle a record, by outcome: ok or the code of the failure.', [
-  'group',
-  'topic',
-  'outcome',
-]);
-const handlingDuration = histogram('millrace_record_handling_duration_seconds', 'One attempt to handle a record.', ['group', 'topic']);
-const parkedRecords = counter('millrace_records_parked_total', 'Records given up to the dead letters.', ['group', 'topic', 'code']);
+const handled = counter('millrace_records_handled_total', 'Attempts to handle a record, by outcome: ok or the code of the failure.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+  outcome: '`ok`, `abandoned`, or a code of failures.md',
+});
+const handlingDuration = histogram('millrace_record_handling_duration_seconds', 'One attempt to handle a record.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+});
+const parkedRecords = counter('millrace_records_parked_total', 'Records given up to the dead letters.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+  code: 'a code of failures.md',
+});
 
 /** One attempt at a record: decode, call the handler, decide what its failure means, park. */
 export class RecordHandling {
   constructor(
     private readonly group: HandlerGroup,
     private readonly options: { producer: RecordProducer; retry: RetryPolicy; log: LogOptions; now?: () => Date },
-  ) {}
+  ) {
+    startAtZero(handled, { group: group.group, topic: group.topics.map(({ name }) => name), outcome: 'ok' });
+  }
 
   async handle(work: RecordWork): Promise<HandlingResult> {
     if (work.signal.aborted) return 'abandoned';
@@ -83,12 +94,12 @@ export class RecordHandling {
     } finally {
       const durationMs = performance.now() - startedAt;
       handled.inc({ group: this.group.group, topic, outcome });
-      handlingDuration.observe({ group: this.group.group, topic }, durationMs / 1_000);
+      handlingDuration.observe({ group: this.group.group, topic }, durationMs / 1_000, recordedTraceId(span));
       workDone(log, 'record', { attempt, outcome, durationMs }, () => this.ids(work), level);
     }
   }
 
-  private async call({ record, signal, tries }: RecordWork, traceparent: string | undefined): Promise<void> {
+  private async call({ record, signal, tries, wasHeld }: RecordWork, traceparent: string | undefined): Promise<void> {
     const schema = schemaOf(record);
     const handler = schema === undefined ? undefined : this.group.handlerOf(record.topic, schema);
     if (handler === undefined) {
@@ -106,6 +117,7 @@ export class RecordHandling {
       timestampMs: record.timestampMs,
       ...(traceparent === undefined ? {} : { traceparent }),
       attempt: tries.attempt,
+      ...(wasHeld === true ? { wasHeld } : {}),
       signal,
     });
   }

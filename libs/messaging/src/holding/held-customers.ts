@@ -1,6 +1,6 @@
 import { heldAloneKey, isUnnamedCustomer, recordKey } from '#libs/contracts';
 import { sleep } from '#libs/time';
-import { counter, gauge, logger } from '#libs/tracing';
+import { counter, gauge, logger, startAtZero } from '#libs/tracing';
 import { canBeHeld } from './hold-store.js';
 import type { Hold, HoldId, HoldStore, ReleasableHold } from './hold-store.js';
 import type { KeyDepth, KeyQueues, DispatchResult } from '../dispatching/key-ordered-dispatcher.js';
@@ -60,12 +60,17 @@ const pollShare = 0.05;
 const maxPollPauseMs = 10_000;
 
 const log = logger('messaging');
-const heldCustomers = gauge('millrace_held_customers', 'Customers whose records wait until a dead letter is resolved.', ['group']);
-const heldRecords = counter('millrace_held_records_total', 'Records that were put behind a hold.', ['group', 'topic']);
-const releasedRecords = counter('millrace_released_records_total', 'Held records that were handled, or dropped, after all.', [
-  'group',
-  'topic',
-]);
+const heldCustomers = gauge('millrace_held_customers', 'Customers whose records wait until a dead letter is resolved.', {
+  group: 'the consumer group',
+});
+const heldRecords = counter('millrace_held_records_total', 'Records that were put behind a hold.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+});
+const releasedRecords = counter('millrace_released_records_total', 'Held records that were handled, or dropped, after all.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+});
 
 /** A customer whose new records bypass its key queue and go to the store. */
 class MovedOut {
@@ -186,6 +191,9 @@ export class HeldCustomers {
 
   /** Reads which customers are held. Retries without limit while this process owns the partitions. Never rejects. */
   async load(gained: readonly PartitionHolds[]): Promise<void> {
+    const labels = { group: this.group, topic: [...new Set(gained.map(({ topic }) => topic))] };
+    startAtZero(heldRecords, labels);
+    startAtZero(releasedRecords, labels);
     for (let open = gained; open.length > 0; open = open.filter(({ isKnown, signal }) => !isKnown && !signal.aborted)) {
       try {
         const holds = Map.groupBy(await this.options.store.holdsOf(this.group, open), partitionName);
@@ -334,7 +342,7 @@ export class HeldCustomers {
   private async releaseRecord(release: Release, record: LoggedRecord): Promise<DispatchResult> {
     const { holds } = release;
     if (!release.handled) {
-      release.work ??= workOn(record, holds.signal);
+      release.work ??= { ...workOn(record, holds.signal), wasHeld: true };
       const result = await this.options.handle(release.work);
       if (typeof result !== 'string') {
         if (!('heldBy' in result)) return result;

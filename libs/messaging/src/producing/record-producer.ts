@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { Admin, Kafka, Message, PartitionerArgs, Producer, RecordMetadata } from 'kafkajs';
-import { messageOf, recordKey } from '#libs/contracts';
+import { messageOf, recordKey, topics } from '#libs/contracts';
 import type { Owned, RecordType, Topic } from '#libs/contracts';
 import { Linger, sleep, startTimer } from '#libs/time';
-import { counter, currentTraceparent, histogram, logger } from '#libs/tracing';
+import { counter, currentTraceparent, histogram, logger, startAtZero } from '#libs/tracing';
 import { Fifo } from '#libs/queues';
-import { kafkaClient, nameOnLog } from '../kafka/kafka-client.js';
+import { kafkaClient, nameOnLog, topicOnLog } from '../kafka/kafka-client.js';
 import type { LogOptions } from '../kafka/kafka-client.js';
 import { LogUnavailable, RecordTooLarge } from '../messaging.errors.js';
 import { partitionOf } from '../kafka/partitioner.js';
@@ -77,16 +77,18 @@ const noticesLingerMs = 10;
 const boundedRetry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
 
 const log = logger('messaging');
-const appendDuration = histogram('millrace_append_duration_seconds', 'From the call of append to the acknowledgement of the log.', [
-  'topic',
-]);
+const appendDuration = histogram('millrace_append_duration_seconds', 'From the call of append to the acknowledgement of the log.', {
+  topic: 'the topic',
+});
 const batchRecords = histogram(
   'millrace_append_batch_records',
   'Records sent to the log in one batch.',
-  [],
+  {},
   [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000],
 );
-const appendFailures = counter('millrace_append_failures_total', 'Appends that the log did not acknowledge in time.', ['topic']);
+const appendFailures = counter('millrace_append_failures_total', 'Appends that the log did not acknowledge in time.', {
+  topic: 'the topic',
+});
 
 /**
  * Appends records to the log. Callers are batched: one batch is in flight while the next one fills, so order is kept and batches grow with the
@@ -128,6 +130,7 @@ export class RecordProducer {
     this.ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
     this.maxWaitingBytes = options.maxWaitingBytes ?? 64 * 1_048_576;
     replaceProduceEncoder(encodeProduceRequest);
+    startAtZero(appendFailures, { topic: Object.values(topics).map((topic) => topicOnLog(options, topic).name) });
     this.kafka = kafkaClient({
       ...options,
       requestTimeoutMs: Math.max(1_000, this.ackTimeoutMs),
@@ -404,13 +407,13 @@ function choosePartition({ message }: PartitionerArgs): number {
 }
 
 function byTopic(batch: readonly Append[]): { topic: string; messages: Message[] }[] {
-  const topics = new Map<string, Message[]>();
+  const byName = new Map<string, Message[]>();
   for (const { topic, message } of batch) {
-    const messages = topics.get(topic);
-    if (messages === undefined) topics.set(topic, [message]);
+    const messages = byName.get(topic);
+    if (messages === undefined) byName.set(topic, [message]);
     else messages.push(message);
   }
-  return [...topics].map(([topic, messages]) => ({ topic, messages }));
+  return [...byName].map(([topic, messages]) => ({ topic, messages }));
 }
 
 /** First offset by `topic/partition`. */

@@ -1,15 +1,15 @@
 import { HeaderMap } from '@apollo/server';
 import type { ApolloServerPlugin, GraphQLRequestContext, GraphQLRequestListener } from '@apollo/server';
 import type { GraphQLError, OperationDefinitionNode } from 'graphql';
-import { SpanKind, histogram, inSpan, logger, workDone } from '#libs/tracing';
+import { SpanKind, histogram, inSpan, logger, recordedTraceId, workDone } from '#libs/tracing';
 import type { GraphQLContext } from './resolvers.js';
 import type { Executed, Executor } from './executor.js';
 import { formatted, statusOf } from './failures.js';
 
 const log = logger('graphql');
-const duration = histogram('millrace_graphql_request_duration_seconds', 'Duration of GraphQL requests, by kind of operation.', [
-  'operation',
-]);
+const duration = histogram('millrace_graphql_request_duration_seconds', 'Duration of GraphQL requests, by kind of operation.', {
+  operation: ['query', 'mutation', 'subscription', 'none'],
+});
 
 type Answer = NonNullable<Awaited<ReturnType<NonNullable<GraphQLRequestListener<GraphQLContext>['responseForOperation']>>>>;
 
@@ -69,7 +69,7 @@ function answerLegacyClients({ source, request, response }: GraphQLRequestContex
 
 function report({ operation, operationName, contextValue, response }: GraphQLRequestContext<GraphQLContext>, durationMs: number): void {
   const kind = operation?.operation ?? 'none';
-  duration.observe({ operation: kind }, durationMs / 1_000);
+  duration.observe({ operation: kind }, durationMs / 1_000, recordedTraceId());
   const { tenant, actor } = contextValue.principal;
   const errors = response.body?.kind === 'single' ? response.body.singleResult.errors : undefined;
   const outcome = (errors?.[0]?.extensions?.['code'] as string | undefined) ?? 'ok';
