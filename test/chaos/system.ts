@@ -87,7 +87,7 @@ export class System {
 async function createServices({ directory, root }: SystemOptions, databaseUrl: string, log: ChaosLog): Promise<KeptProcess[]> {
   const create = (name: string, service: string, environment: Record<string, string>): Promise<KeptProcess> =>
     KeptProcess.create({ name, service, environment, root, outputFile: join(directory, 'output', `${name}.log`) });
-  const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };
+  const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production', STOP_DELAY_MS: '500' };
   const shared = {
     ...observed,
     ...quickRecovery(5_000),

@@ -74,6 +74,7 @@ const environmentOf = ({
 }: FormOptions): Record<string, string> => ({
   LOG_LEVEL: logLevel ?? 'info',
   DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
+  STOP_DELAY_MS: '0', // no load balancer is before them
   ...(recoversQuickly === true ? quickRecovery(2_000) : {}),
   ...(stopTimeoutMs === undefined ? {} : { STOP_TIMEOUT_MS: String(stopTimeoutMs) }),
   ...(otlpUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl }),

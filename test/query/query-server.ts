@@ -48,7 +48,7 @@ export class QueryServer {
         sessionTimeoutMs: 15_000,
         handlerDeadlineMs: 60_000,
       },
-      storage: { url: fresh.url, poolSize: 4, secretBox: new SecretBox(secretsKey), needed: 'always' },
+      storage: { url: fresh.url, poolSize: 4, secretBox: new SecretBox(secretsKey) },
       modules: [
         QueryModule.register({
           databaseUrl: fresh.url,

@@ -5,6 +5,6 @@ import { aiProcessingSettings } from './config.js';
 await serve('ai-processing', aiProcessingSettings, (settings) => ({
   ...workerHttpOptions(settings),
   log: logOptions(settings),
-  storage: storageOptions(settings, 'always'),
+  storage: storageOptions(settings),
   modules: [AiProcessingModule.register(settings)],
 }));

@@ -5,6 +5,6 @@ import { ConnectorsModule } from './connectors.module.js';
 await serve('connectors', connectorsSettings, (settings) => ({
   ...workerHttpOptions(settings),
   log: logOptions(settings),
-  storage: storageOptions(settings, 'always'),
+  storage: storageOptions(settings),
   modules: [ConnectorsModule.register(settings)],
 }));

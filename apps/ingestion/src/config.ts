@@ -1,6 +1,6 @@
 import { integer } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { serviceSettings } from '#libs/service';
+import { doorSettings, serviceSettings } from '#libs/service';
 
 const own = {
   logEvery: integer(
@@ -23,6 +23,7 @@ const own = {
 
 export const ingestionSettings = {
   ...serviceSettings,
+  ...doorSettings,
   ...own,
 };
 

@@ -72,7 +72,7 @@ beforeAll(async () => {
       sessionTimeoutMs: 15_000,
       handlerDeadlineMs: 60_000,
     },
-    storage: { url: database.url, poolSize: 2, secretBox, needed: 'at-start' },
+    storage: { url: database.url, poolSize: 2, secretBox },
     modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3 })],
   });
   consumer = await readLog(brokers);
@@ -600,8 +600,17 @@ describe('the configuration in memory', () => {
     await writer.close();
     await database.close();
     expect(await webhook('stripe', stripe(event()))).toMatchObject({ status: 200 });
+    await expectDegraded('storage');
   });
 });
+
+/** Ready, so that it is still asked, and says what is away. */
+async function expectDegraded(part: string): Promise<void> {
+  const response = await fetch(`${service.url}/readyz`);
+  const { status, parts } = (await response.json()) as { status: string; parts: Record<string, string> };
+  expect([response.status, status]).toEqual([200, 'degraded']);
+  expect(parts[part]).not.toBe('ok');
+}
 
 /** The last test: the log does not come back. */
 test('a log that does not acknowledge is a 503 with Retry-After, and never a 2xx', async () => {
@@ -611,4 +620,5 @@ test('a log that does not acknowledge is a 503 with Retry-After, and never a 2xx
     expect(refusal(answer)).toEqual({ status: 503, code: 'log.unavailable' });
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
   }
+  await expectDegraded('log');
 });

@@ -12,6 +12,6 @@ setFlagsFromString('--no-allocation-site-pretenuring');
 await serve('ingestion', ingestionSettings, (settings) => ({
   ...httpOptions(settings),
   log: logOptions(settings),
-  storage: storageOptions(settings, 'at-start'),
+  storage: storageOptions(settings),
   modules: [IngestionModule.register(settings)],
 }));

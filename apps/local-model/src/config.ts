@@ -1,7 +1,7 @@
 import { flag, integer, optionalText } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { processSettings } from '#libs/process';
-import { httpSettings } from '#libs/service';
+import { doorSettings } from '#libs/service';
 
 const own = {
   apiKey: optionalText('LOCAL_MODEL_API_KEY', { help: 'The bearer key callers must send; empty lets everyone in.', secret: true }),
@@ -21,7 +21,7 @@ const own = {
   }),
 };
 
-export const localModelSettings = { ...httpSettings, ...processSettings, ...own };
+export const localModelSettings = { ...doorSettings, ...processSettings, ...own };
 
 /** The settings of the module. The other settings of the table belong to the process. */
 export type LocalModelOptions = Settings<typeof own>;

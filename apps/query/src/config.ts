@@ -1,9 +1,10 @@
 import { integer, optionalBearerKey, text } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { browserSettings, serviceSettings } from '#libs/service';
+import { browserSettings, doorSettings, serviceSettings } from '#libs/service';
 
 export const querySettings = {
   ...serviceSettings,
+  ...doorSettings,
   ...browserSettings,
   operatorKey: optionalBearerKey('OPERATOR_KEY', {
     help: 'The operator’s key: at the doors of query it may do everything in the tenant that the header millrace-tenant names; the doors of ingestion take keys of tenants only. Empty: there is no operator.',

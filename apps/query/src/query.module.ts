@@ -52,7 +52,7 @@ class FoundationModule implements OnApplicationShutdown {
     private readonly database: TenantDatabase,
     readiness: Readiness,
   ) {
-    readiness.register('query storage', () => database.ping());
+    readiness.registerShared('query storage', () => database.ping());
   }
 
   static register(settings: QuerySettings): DynamicModule {

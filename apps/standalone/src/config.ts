@@ -1,14 +1,19 @@
 import { localBrokerSettings } from '#apps/local-broker';
 import { integer, oneOf, optionalBearerKey, optionalText, text } from '#libs/config';
 import { processSettings } from '#libs/process';
-import { httpSettings } from '#libs/service';
+import { doorSettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
 
 /** Settings of the one-process form. The composition fills in the addresses that the services need of each other. */
 export const standaloneSettings = {
-  ...httpSettings,
+  ...doorSettings,
   ...processSettings,
   port: integer('PORT', { min: 1, max: 65_535 }, { help: 'Port to listen on.', fallback: '8080' }),
+  stopDelayMs: integer(
+    'STOP_DELAY_MS',
+    { min: 0, max: 300_000 },
+    { help: 'How long a process that gets SIGTERM still serves before it closes its port; useful behind a load balancer.', fallback: '0' },
+  ),
   logLevel: oneOf('LOG_LEVEL', logLevels, { help: 'Lowest level that is written; `info` shows every unit of work.', fallback: 'warn' }),
   directory: text('MILLRACE_DIRECTORY', { help: 'Folder of all data of the one-process form.', fallback: '.millrace' }),
   kafkaBrokers: optionalText('KAFKA_BROKERS', { help: 'A Kafka to use instead of the embedded log, host:port, comma-separated.' }),

@@ -33,7 +33,7 @@ export interface Standalone {
   readonly modelReport: readonly string[];
   /** True if other machines can reach it. */
   readonly isExposed: boolean;
-  stop(): Promise<void>;
+  stop(options?: { isUrgent: boolean }): Promise<void>;
 }
 
 /**
@@ -53,9 +53,9 @@ export async function startStandalone(
   const url = ownAddress(settings);
   const directory = new DataDirectory(settings.directory);
   directory.lock(url);
-  const started: (() => Promise<void> | void)[] = [() => directory.unlock()];
-  const stop = async (): Promise<void> => {
-    for (const stopOne of started.splice(0).toReversed()) await stopOne();
+  const started: ((options?: { isUrgent: boolean }) => Promise<void> | void)[] = [() => directory.unlock()];
+  const stop = async (options?: { isUrgent: boolean }): Promise<void> => {
+    for (const stopOne of started.splice(0).toReversed()) await stopOne(options);
   };
   try {
     await requireFreePort('PORT', settings.host, settings.port);
@@ -84,7 +84,7 @@ export async function startStandalone(
         ...httpOptions(settings),
         operationsKey: settings.operationsKey ?? keyOfOthers,
         log: logOptions(ingestion),
-        storage: storageOptions(ingestion, 'always'),
+        storage: storageOptions(ingestion),
         modules: [
           IngestionModule.register(ingestion),
           AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, filled)),
@@ -96,7 +96,7 @@ export async function startStandalone(
       },
       stopping,
     );
-    started.push(() => running.stop());
+    started.push((options) => running.stop(options));
     const before = directory.credentials();
     if (before !== undefined && before.url !== url) await moveSampleDestination({ ...before, operatorKey }, url);
     if (before === undefined) progress('Creating the sample tenant');

@@ -8,17 +8,17 @@ import { logger } from '#libs/tracing';
  * @param options.afterwards runs after the stop
  * @throws the errors of `begin`
  */
-export async function runUntilStopped<T extends { stop(): Promise<void> }>(
+export async function runUntilStopped<T extends { stop(options: { isUrgent: boolean }): Promise<void> }>(
   begin: (stopping: AbortSignal) => Promise<T>,
   { timeoutMs, onStop, afterwards }: { timeoutMs: number; onStop: () => void; afterwards: () => Promise<void> },
 ): Promise<T> {
   const stopping = new AbortController();
   const beginning = begin(stopping.signal);
-  onStopSignal(async () => {
+  onStopSignal(async (signal) => {
     onStop();
     stopping.abort(new Error('The process stops'));
     const running = await beginning.catch(() => undefined);
-    await running?.stop();
+    await running?.stop({ isUrgent: signal === 'SIGINT' }); // somebody at a terminal waits for it
     await afterwards();
   }, timeoutMs);
   return beginning.catch((error: unknown) => {
@@ -31,9 +31,9 @@ export async function runUntilStopped<T extends { stop(): Promise<void> }>(
 const echoMs = 500;
 
 /** Runs `stop` on the first SIGTERM or SIGINT, then ends the process: status 0 if it stopped in time, else 1. A second signal ends it at once. */
-export function onStopSignal(stop: () => Promise<void>, timeoutMs: number): void {
+export function onStopSignal(stop: (signal: NodeJS.Signals) => Promise<void>, timeoutMs: number): void {
   let stoppingSince: number | undefined;
-  const handle = (): void => {
+  const handle = (signal: NodeJS.Signals): void => {
     if (stoppingSince !== undefined) {
       if (performance.now() - stoppingSince > echoMs) process.exit(1);
       return;
@@ -46,7 +46,7 @@ export function onStopSignal(stop: () => Promise<void>, timeoutMs: number): void
       );
       process.exit(1);
     }, timeoutMs).unref();
-    stop().then(
+    stop(signal).then(
       () => process.exit(0),
       (error: unknown) => {
         logger('process').error({ err: error }, 'the stop failed');

@@ -27,8 +27,6 @@ export interface StorageBootOptions {
   /** The largest number of connections. */
   poolSize: number;
   secretBox: SecretBox;
-  /** `always`: not ready while Postgres is away. `at-start`: once the configuration has been read, works from memory (the front door). */
-  needed: 'always' | 'at-start';
 }
 
 /** The resources that the services of a process share. A process without `log` or `storage` has none. */
@@ -95,10 +93,7 @@ function saslLogin(settings: Settings<typeof logSettings>): SaslLogin | undefine
 }
 
 /** Postgres and the configuration in it, from the settings of a service. */
-export function storageOptions(
-  settings: Settings<typeof storageSettings & typeof secretSettings>,
-  needed: StorageBootOptions['needed'],
-): StorageBootOptions {
+export function storageOptions(settings: Settings<typeof storageSettings & typeof secretSettings>): StorageBootOptions {
   const secretBox = new SecretBox(settings.secretsKey, ...settings.previousSecretsKeys);
-  return { url: settings.databaseUrl, poolSize: settings.databasePoolSize, needed, secretBox };
+  return { url: settings.databaseUrl, poolSize: settings.databasePoolSize, secretBox };
 }

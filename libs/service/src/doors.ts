@@ -103,6 +103,7 @@ export class Doors {
   private readonly guards: Guard[] = [];
   private readonly socketDoors = new Map<string, SocketDoor>();
   private isLocked = true;
+  private isStopping = false;
   private readonly unlocked = Promise.withResolvers<void>();
 
   /** @param operations undefined: they are on a port of their own */
@@ -145,18 +146,24 @@ export class Doors {
     this.unlocked.resolve();
   }
 
+  /** From now on, each response ends its connection, so that its caller opens the next one, which a load balancer sends to another process. */
+  beginStop(): void {
+    this.isStopping = true;
+  }
+
   /** @param others answers requests that are neither for a door nor for operations */
   server(others: RequestListener): Server {
     const shouldUpgradeCallback = (request: IncomingMessage): boolean => this.socketDoorFor(request) !== undefined;
     const server = createServer({ ...serverTimeouts, requireHostHeader: false, shouldUpgradeCallback }); // `headProblem` requires it
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       const startedAt = performance.now();
+      if (this.isStopping) response.shouldKeepAlive = false; // node:http then sends `connection: close`
       const found = this.find(pathOf(request.url!), request, response, others);
       if (found === undefined) return others(request, response);
       const { route } = found;
       void this.answer(request, route, found.reply).then((reply) => {
         if (reply === undefined) return;
-        if (!server.listening) reply.headers['connection'] = 'close'; // a connection that is kept alive would delay the stop
+        if (this.isStopping || !server.listening) reply.headers['connection'] = 'close'; // it would delay the stop
         send(request, response, reply);
         observeRequest(this.service, request.method!, route, reply.status, performance.now() - startedAt);
       });

@@ -1,6 +1,7 @@
 export type { RouteBodies } from './body-parser.js';
 export {
   browserSettings,
+  doorSettings,
   httpOptions,
   httpSettings,
   secretSettings,
@@ -17,6 +18,7 @@ export type { RunningService } from './start.js';
 export { StartWait } from './start-wait.js';
 export { failureHeaders, problemOf } from './problem.js';
 export { Readiness } from './readiness.js';
+export type { ReadinessStatus } from './readiness.js';
 export {
   AddressNotFound,
   MediaTypeUnsupported,

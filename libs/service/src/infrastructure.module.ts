@@ -1,4 +1,4 @@
-import { Global, Inject, Injectable, Module } from '@nestjs/common';
+import { Global, Injectable, Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown, Provider } from '@nestjs/common';
 import { SecretBox } from '#libs/auth';
 import { topics } from '#libs/contracts';
@@ -10,8 +10,6 @@ import type { BootContext, BootOptions, LogBootOptions, StorageBootOptions } fro
 import { Doors } from './doors.js';
 import { Readiness } from './readiness.js';
 import { StartWait } from './start-wait.js';
-
-const bootOptions = Symbol('boot options');
 
 /** The objects that a process has once, whichever services run in it: producer, database, configuration, readiness. */
 @Global()
@@ -40,7 +38,7 @@ export class InfrastructureModule {
     ];
     return {
       module: InfrastructureModule,
-      providers: [{ provide: bootOptions, useValue: options }, ...shared, ...lifecycles(options)],
+      providers: [...shared, ...lifecycles(options)],
       exports: shared,
     };
   }
@@ -73,7 +71,7 @@ class LogLifecycle implements OnApplicationShutdown {
     private readonly producer: RecordProducer,
     readiness: Readiness,
   ) {
-    readiness.register('log', () => producer.ready());
+    readiness.registerShared('log', () => producer.ready());
   }
 
   onApplicationShutdown(): Promise<void> {
@@ -87,9 +85,8 @@ class StorageLifecycle implements OnApplicationBootstrap, OnApplicationShutdown 
     private readonly database: Database,
     private readonly configuration: Configuration,
     readiness: Readiness,
-    @Inject(bootOptions) options: BootOptions,
   ) {
-    if (options.storage?.needed === 'always') readiness.register('storage', () => database.ping());
+    readiness.registerShared('storage', () => database.ping());
     readiness.register('configuration', () => {
       if (!configuration.ready()) throw new Error('the configuration has not been read yet');
     });

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { readSettings } from '#libs/config';
-import { httpOptions, httpSettings, workerHttpOptions } from './service.settings.js';
+import { processSettings } from '#libs/process';
+import { doorSettings, httpOptions, workerHttpOptions } from './service.settings.js';
 import { start } from './start.js';
 import type { RunningService } from './start.js';
 
@@ -41,7 +42,7 @@ describe('operations on a port of their own', () => {
 });
 
 describe('the settings', () => {
-  const settings = (environment: Record<string, string>) => readSettings('demo', httpSettings, environment);
+  const settings = (environment: Record<string, string>) => readSettings('demo', { ...doorSettings, ...processSettings }, environment);
 
   test('refuse one port for both', () => {
     expect(() => httpOptions(settings({ PORT: '9090', OPERATIONS_PORT: '9090' }))).toThrow(
@@ -49,9 +50,16 @@ describe('the settings', () => {
     );
   });
 
+  test('refuse a delay of the stop that leaves no time for what is under way', () => {
+    expect(() => httpOptions(settings({ STOP_DELAY_MS: '6000', STOP_TIMEOUT_MS: '11000' }))).toThrow(
+      'STOP_DELAY_MS (6000) is more than half of STOP_TIMEOUT_MS (11000); the other half is for what is under way: raise STOP_TIMEOUT_MS',
+    );
+    expect(httpOptions(settings({ STOP_DELAY_MS: '6000', STOP_TIMEOUT_MS: '12000' })).stopDelayMs).toBe(6_000);
+  });
+
   test('give a service without a door one port: that of operations, else PORT', () => {
-    expect(workerHttpOptions(settings({ PORT: '9090', OPERATIONS_PORT: '9090' }))).toMatchObject({ port: 9090, operationsPort: undefined });
-    expect(workerHttpOptions(settings({ OPERATIONS_PORT: '9191' }))).toMatchObject({ port: 9191, operationsPort: undefined });
-    expect(workerHttpOptions(settings({ PORT: '8081' }))).toMatchObject({ port: 8081, operationsPort: undefined });
+    expect(workerHttpOptions(settings({ PORT: '9090', OPERATIONS_PORT: '9090' }))).toMatchObject({ port: 9090, isWorker: true });
+    expect(workerHttpOptions(settings({ OPERATIONS_PORT: '9191' }))).toMatchObject({ port: 9191, isWorker: true });
+    expect(workerHttpOptions(settings({ PORT: '8081' }))).toMatchObject({ port: 8081, isWorker: true });
   });
 });

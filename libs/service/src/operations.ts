@@ -46,16 +46,16 @@ export class Operations {
     return json(200, { status: 'ok' });
   }
 
-  /** 200 when every part can do its work, else 503; each part with its reason. */
+  /** 200 when this process can do its work, else 503; each part with its reason. */
   private async ready(authorization: string | undefined): Promise<OperationsResponse> {
-    const { ready, parts } = await this.readiness.report();
-    const status = ready ? 'ok' : 'unavailable';
-    return json(ready ? 200 : 503, this.isOpenTo(authorization) ? { status, parts } : { status });
+    const { status, parts } = await this.readiness.report();
+    return json(status === 'unavailable' ? 503 : 200, this.isOpenTo(authorization) ? { status, parts } : { status });
   }
 
   /** OpenMetrics for a scraper that asks for it, else Prometheus text. */
   private async metrics(authorization: string | undefined, accept: string | undefined): Promise<OperationsResponse> {
     if (!this.isOpenTo(authorization)) throw authorization === undefined ? new OperationsKeyRequired() : new OperationsKeyWrong();
+    await this.readiness.report(); // sets its gauge
     return { status: 200, ...(await exposition(accept)) };
   }
 

@@ -82,6 +82,19 @@ export const browserSettings = {
   }),
 };
 
+/** Settings of a service with a door. */
+export const doorSettings = {
+  ...httpSettings,
+  stopDelayMs: integer(
+    'STOP_DELAY_MS',
+    { min: 0, max: 300_000 },
+    {
+      help: 'How long a process that gets SIGTERM still serves, unready and with `connection: close`, before it closes its port: load balancers learn late that it stops. At most half of STOP_TIMEOUT_MS. SIGINT (Ctrl-C) does not wait.',
+      fallback: '5000',
+    },
+  ),
+};
+
 /** The address that a service listens on, and its limits of bodies. */
 export interface HttpOptions {
   host: string;
@@ -91,29 +104,41 @@ export interface HttpOptions {
   operationsPort?: number | undefined;
   /** Limits of request bodies. Default: those of the settings. */
   bodies?: BodyLimits;
+  /** True if nothing but operations is answered. Such a process is unready while something that it needs is away, whoever shares it. */
+  isWorker?: boolean;
+  /** How long a stop goes on serving before it closes the port. Default 0. */
+  stopDelayMs?: number;
 }
 
 /**
  * The options of a service with a door, from the settings.
  * @throws Error if the settings do not fit together
  */
-export function httpOptions(settings: Settings<typeof httpSettings>): HttpOptions {
-  const { host, port, operationsPort, bodyLimitBytes, bodyBufferBytes, bodyTimeoutMs, bodyMinBytesPerSecond } = settings;
+export function httpOptions(settings: Settings<typeof doorSettings & typeof processSettings>): HttpOptions {
+  const { operationsPort, port, stopDelayMs, stopTimeoutMs } = settings;
+  if (operationsPort === port && port !== 0)
+    throw new Error(`OPERATIONS_PORT and PORT are both ${port}; choose two ports, or leave OPERATIONS_PORT out to have both on one`);
+  if (stopDelayMs * 2 > stopTimeoutMs)
+    throw new Error(
+      `STOP_DELAY_MS (${stopDelayMs}) is more than half of STOP_TIMEOUT_MS (${stopTimeoutMs}); the other half is for what is under way: raise STOP_TIMEOUT_MS`,
+    );
+  return { ...listenOptions(settings), operationsPort, stopDelayMs };
+}
+
+/** The options of a service without a door: it answers operations only, on one port. */
+export function workerHttpOptions(settings: Settings<typeof httpSettings>): HttpOptions {
+  return { ...listenOptions(settings), port: settings.operationsPort ?? settings.port, isWorker: true };
+}
+
+function listenOptions(settings: Settings<typeof httpSettings>): HttpOptions {
+  const { host, port, bodyLimitBytes, bodyBufferBytes, bodyTimeoutMs, bodyMinBytesPerSecond } = settings;
   const bodies = {
     limitBytes: bodyLimitBytes,
     bufferBytes: bodyBufferBytes,
     timeoutMs: bodyTimeoutMs,
     minBytesPerSecond: bodyMinBytesPerSecond,
   };
-  if (operationsPort === port && port !== 0)
-    throw new Error(`OPERATIONS_PORT and PORT are both ${port}; choose two ports, or leave OPERATIONS_PORT out to have both on one`);
-  return { host, port, operationsPort, bodies };
-}
-
-/** The options of a service without a door: it answers operations only, on one port. */
-export function workerHttpOptions(settings: Settings<typeof httpSettings>): HttpOptions {
-  const { operationsPort: port = settings.port } = settings;
-  return httpOptions({ ...settings, port, operationsPort: undefined });
+  return { host, port, bodies };
 }
 
 export const logSettings = {

@@ -8,6 +8,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HoldTable } from '#libs/holds';
 import { Listeners, LogConsumer, RecordProducer } from '#libs/messaging';
+import { sleep } from '#libs/time';
 import { readBodies } from './body-parser.js';
 import { BodyReader } from './body-reader.js';
 import type { BootContext, BootOptions } from './boot-options.js';
@@ -43,8 +44,11 @@ export interface RunningService {
   readonly operationsUrl: string;
   /** The Nest application, for composition roots and tests that need a provider of it. */
   readonly app: NestFastifyApplication;
-  /** Refuses new work, finishes what is under way, closes every connection. */
-  stop(): Promise<void>;
+  /**
+   * Becomes unready, serves on for the delay of the composition, then refuses new work, finishes what is under way and closes every connection.
+   * @param options.isUrgent leaves the delay out
+   */
+  stop(options?: { isUrgent: boolean }): Promise<void>;
 }
 
 /**
@@ -54,8 +58,7 @@ export interface RunningService {
  * @throws a failure that waiting cannot cure, such as a schema that is too old; the signal's reason when the start is aborted
  */
 export async function start(composition: Composition, stopping: AbortSignal = new AbortController().signal): Promise<RunningService> {
-  const readiness = new Readiness();
-
+  const readiness = new Readiness(composition.isWorker !== true);
   const bodies = new BodyReader(composition.bodies ?? defaultBodyLimits);
   const { service, host, operationsPort } = composition;
   const operations = new Operations(readiness, composition.operationsKey);
@@ -81,7 +84,12 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
     readiness.withdraw('start');
     doors.unlock();
     const url = addressOf(fastify.server);
-    const stop = async (): Promise<void> => {
+    const stop = async ({ isUrgent } = { isUrgent: false }): Promise<void> => {
+      readiness.register('stop', () => {
+        throw new Error('under way');
+      });
+      doors.beginStop();
+      if (!isUrgent) await sleep(composition.stopDelayMs ?? 0);
       await app.close();
       operationsServer?.close();
     };
@@ -175,7 +183,7 @@ async function consume(
     handlerDeadlineMs: log.handlerDeadlineMs,
     begin,
   });
-  app.get(Readiness).register('consumers', () => consumer.ready());
+  app.get(Readiness).registerShared('consumers', () => consumer.ready());
   app.connectMicroservice({ strategy: consumer });
   await app.startAllMicroservices();
 }

@@ -37,7 +37,7 @@ beforeAll(async () => {
       sessionTimeoutMs: 15_000,
       handlerDeadlineMs: 60_000,
     },
-    storage: { url: query.databaseUrl, poolSize: 2, secretBox: new SecretBox(randomBytes(32)), needed: 'at-start' },
+    storage: { url: query.databaseUrl, poolSize: 2, secretBox: new SecretBox(randomBytes(32)) },
     modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3 })],
   });
   const work = mkdtempSync(join(tmpdir(), 'millrace-cli-'));

@@ -32,7 +32,7 @@ beforeAll(async () => {
       sessionTimeoutMs: 15_000,
       handlerDeadlineMs: 60_000,
     },
-    storage: { url: fresh.url, poolSize: 10, secretBox, needed: 'always' },
+    storage: { url: fresh.url, poolSize: 10, secretBox },
     modules: [
       AiProcessingModule.register({
         modelBaseUrl: 'http://127.0.0.1:9/v1',

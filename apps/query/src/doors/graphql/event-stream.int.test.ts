@@ -220,10 +220,12 @@ test('a server that stops ends its streams without `complete`, so that clients c
   const stopping = await QueryServer.start();
   const key = await stopping.key(tenant, 'read');
   const listening = await open({ query }, { key, from: stopping });
+  const hinted = await fetch(`${stopping.url}/graphql`, { method: 'POST', headers: headersOf(key), body: JSON.stringify({ query }) });
   const silent = await fetch(`${stopping.url}/graphql`, { method: 'POST', headers: headersOf(key), body: JSON.stringify({ query }) });
   await stopping.stop();
   await listening.ended;
   expect(listening.events).toEqual([]);
+  expect(await hinted.text()).toMatch(/\n\nretry: [1-4]\d{3}\n\n$/);
   await silent.body!.cancel();
 }, 20_000);
 

@@ -24,6 +24,11 @@ const keepAliveMs = 12_000;
 /** A caller that does not take the end of its stream is cut off after this when the server stops. */
 const closeTimeoutMs = 2_000;
 
+/** When a client opens its stream again after a stop: at a time of its own, so that the other processes do not get all of them at once. */
+function reopenMs(): number {
+  return 1_000 + Math.floor(Math.random() * 4_000);
+}
+
 interface OpenStream {
   readonly response: ServerResponse;
   readonly results: AsyncGenerator<ExecutionResult, undefined>;
@@ -114,8 +119,9 @@ export class EventStreamServer implements OnModuleInit, BeforeApplicationShutdow
     try {
       for await (const result of results) await send(response, 'next', answerOf(result), leaving.signal);
       if (refused !== undefined) await send(response, 'next', { errors: [formatted(asGraphQLError(refused))] }, leaving.signal);
-      // A stream that ends without `complete` is opened again by its client.
-      if (!this.isStopping) await send(response, 'complete', undefined, leaving.signal);
+      // A stream that ends without `complete` is opened again by its client, after the time that `retry` names.
+      if (this.isStopping) response.write(`retry: ${reopenMs()}\n\n`);
+      else await send(response, 'complete', undefined, leaving.signal);
     } catch (error) {
       if (!leaving.signal.aborted) throw error;
     } finally {

@@ -40,11 +40,11 @@ export class HomeController {
   }
 
   private async answer(reply: FastifyReply, credentials: RequestCredentials | undefined): Promise<void> {
-    const { ready: isReady } = await this.readiness.report();
+    const { status: readiness } = await this.readiness.report();
     const found = credentials === undefined ? undefined : await this.viewFor(credentials);
     const status = found instanceof DomainError ? failures[found.code].httpStatus : 200;
     const page = homePage({
-      isReady,
+      readiness,
       intake: this.doors.routes(),
       operations: this.doors.operationPaths(),
       ...(found instanceof DomainError ? { refusal: found.message } : found === undefined ? {} : { tenant: found }),

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { ReadinessStatus } from '#libs/service';
 import type { Markup } from './markup.js';
 import { html } from './markup.js';
 
@@ -19,7 +20,7 @@ export interface TenantView {
 }
 
 export interface HomeView {
-  readonly isReady: boolean;
+  readonly readiness: ReadinessStatus;
   /** The routes of the doors for events that this process has, such as `/webhooks/:address`. */
   readonly intake: readonly string[];
   /** The addresses of operations at this port, such as `/healthz`. */
@@ -48,7 +49,7 @@ export const homePolicy = [
 ].join('; ');
 
 export function homePage(view: HomeView): string {
-  const { isReady, intake, operations, tenant, refusal } = view;
+  const { readiness, intake, operations, tenant, refusal } = view;
   // The policy names the digest of the style, so nothing may be inserted into it.
   const sheet = html(['<style>', '</style>'] as unknown as TemplateStringsArray, trusted(style));
   return html`<!doctype html>
@@ -65,7 +66,7 @@ export function homePage(view: HomeView): string {
           Millrace takes webhooks and events in durably, runs flows with AI steps on them in the order of each customer, delivers the
           decisions to other systems, and shows every step.
         </p>
-        <p>This process is ${isReady ? 'ready' : html`<strong>not ready</strong>`}.</p>
+        <p>This process is ${stateOf[readiness]}.</p>
         <h2>Doors</h2>
         <table>
           ${intake.map(
@@ -111,6 +112,12 @@ function trusted(text: string): Markup {
 function purposeOf(route: string): string {
   return route.startsWith('/webhooks') ? 'Webhooks; the address is tenant.source' : 'Events, in the form of CloudEvents';
 }
+
+const stateOf = {
+  ok: 'ready',
+  degraded: html`ready, but <strong>something that it needs is away</strong>: <code>/readyz</code> has the reason`,
+  unavailable: html`<strong>not ready</strong>`,
+} satisfies Record<ReadinessStatus, unknown>;
 
 const purposeOfOperation: Readonly<Record<string, string>> = {
   '/healthz': 'Whether the process is alive',
