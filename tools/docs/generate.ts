@@ -1,5 +1,5 @@
 /** `npm run generate`: the reference pages that derive from code. CI runs it and refuses a difference. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { aiProcessingSettings } from '#apps/ai-processing';
 import { connectorsSettings } from '#apps/connectors';
@@ -10,6 +10,9 @@ import { contractOperations, contractSdl, querySettings } from '#apps/query';
 import { standaloneSettings } from '#apps/standalone';
 import type { SettingsTable } from '#libs/config';
 import { document, failures, topics } from '#libs/contracts';
+import { dashboards, grafanaJson } from '../monitoring/dashboards.js';
+import { componentFolder, prometheusRule } from '../monitoring/rules.js';
+import { metricsPage } from './metrics.js';
 import { providerSections, providersTable, withGenerated } from './providers.js';
 import { writeSchema } from './schema.js';
 
@@ -100,6 +103,10 @@ function topicsPage(): string {
 writeFileSync('docs/settings.md', settingsPage());
 writeFileSync('docs/failures.md', failuresPage());
 writeFileSync('docs/topics.md', topicsPage());
+writeFileSync('docs/metrics.md', metricsPage(generated));
+writeFileSync(`${componentFolder}/prometheus-rule.yaml`, prometheusRule());
+mkdirSync(`${componentFolder}/dashboards`, { recursive: true });
+for (const dashboard of dashboards) writeFileSync(`${componentFolder}/dashboards/${dashboard.uid}.json`, grafanaJson(dashboard));
 writeFileSync('docs/operations-reference.md', operationsPage());
 writeFileSync('docs/schema.graphql', contractSdl());
 writeFileSync('docs/documents.schema.json', `${JSON.stringify(z.toJSONSchema(document, { io: 'input' }), null, 2)}\n`);

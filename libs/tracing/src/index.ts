@@ -14,5 +14,6 @@ export {
   startAtZero,
 } from './metrics.js';
 export type { MetricDescription } from './metrics.js';
+export { noteCertificate } from './certificates.js';
 export { logLevels, logger, nameLogWriter, setLogLevel, workDone } from './log.js';
 export type { Log, LogLevel, Work } from './log.js';

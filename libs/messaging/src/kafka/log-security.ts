@@ -3,6 +3,7 @@ import { Socket, isIP } from 'node:net';
 import { connect } from 'node:tls';
 import type { ISocketFactory, SASLOptions } from 'kafkajs';
 import { ClientCredentials } from './client-credentials.js';
+import { noteCertificate } from '#libs/tracing';
 import type { ClientCredentialsOptions } from './client-credentials.js';
 
 /** How connections to the log are encrypted, and whom the log takes this process for. */
@@ -45,8 +46,8 @@ function tlsSockets({ caFile, certificateFile, keyFile }: TlsFiles): ISocketFact
           host,
           port,
           ...(isIP(host) === 0 ? { servername: host } : {}),
-          ca: contentOf(caFile),
-          cert: contentOf(certificateFile),
+          ca: certificateIn(caFile, 'log-authority'),
+          cert: certificateIn(certificateFile, 'log-client'),
           key: contentOf(keyFile),
         },
         onConnect,
@@ -57,6 +58,12 @@ function tlsSockets({ caFile, certificateFile, keyFile }: TlsFiles): ISocketFact
       return new Socket().destroy(error as Error);
     }
   };
+}
+
+function certificateIn(file: string | undefined, name: 'log-authority' | 'log-client'): Buffer | undefined {
+  const content = contentOf(file);
+  if (content !== undefined) noteCertificate(name, content);
+  return content;
 }
 
 function contentOf(file: string | undefined): Buffer | undefined {

@@ -1,0 +1,247 @@
+import { stringify } from 'yaml';
+import { readAlerts, rulesFile } from './rules.js';
+
+/** Series and their values in promtool's notation, such as `0+60x20`. */
+type Series = Readonly<Record<string, string>>;
+
+interface AlertTest {
+  /** Under these series the alert fires at `at`, with `labels` beside its own. */
+  readonly fires: Series;
+  /** Under these it does not. */
+  readonly silent: Series;
+  readonly at: string;
+  /** Between two values; default one minute. */
+  readonly every?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const fast = { at: '70m' };
+const slow = { at: '2h', every: '5m' };
+
+const door = (accepted: string, failed: string): Series => ({
+  'millrace_intake_duration_seconds_count{door="webhooks", outcome="accepted"}': accepted,
+  'millrace_intake_duration_seconds_count{door="webhooks", outcome="failed"}': failed,
+});
+
+/** A histogram of which `within` is the bucket of the objective. */
+const latency =
+  (metric: string, label: string, le: string) =>
+  (all: string, within: string): Series => ({
+    [`${metric}_count{${label}}`]: all,
+    [`${metric}_bucket{${label}, le="${le}"}`]: within,
+  });
+const answered = latency('millrace_intake_duration_seconds', 'outcome="accepted"', '0.25');
+const decided = latency('millrace_accepted_to_decided_seconds', 'tenant="t", path="direct"', '5');
+const held = latency('millrace_accepted_to_decided_seconds', 'tenant="t", path="held"', '5');
+const delivered = latency('millrace_accepted_to_delivered_seconds', 'tenant="t", attempt="first"', '60');
+const later = latency('millrace_accepted_to_delivered_seconds', 'tenant="t", attempt="later"', '60');
+const jobs = (...names: readonly string[]): Series => Object.fromEntries(names.map((job) => [`up{job="${job}", instance="a"}`, '1x60']));
+const everyJob = jobs('ingestion', 'ai-processing', 'connectors', 'query');
+const day = 86_400;
+
+/** By alert: when it fires and when it does not. */
+export const alertTests: Readonly<Record<string, AlertTest>> = {
+  MillraceDoorAvailabilityBurnsFast: { ...fast, fires: door('0+1000x90', '0+20x90'), silent: door('0+1000x90', '0+1x90') },
+  MillraceDoorAvailabilityBurnsSlowly: { ...slow, fires: door('0+10000x100', '0+15x100'), silent: door('0+10000x100', '0+5x100') },
+  MillraceDoorLatencyBurnsFast: { ...fast, fires: answered('0+1000x90', '0+800x90'), silent: answered('0+1000x90', '0+995x90') },
+  MillraceDoorLatencyBurnsSlowly: { ...slow, fires: answered('0+1000x100', '0+980x100'), silent: answered('0+1000x100', '0+995x100') },
+  MillraceDecisionLatencyBurnsFast: {
+    ...fast,
+    fires: decided('0+1000x90', '0+800x90'),
+    silent: { ...decided('0+1000x90', '0+999x90'), ...held('0+1000x90', '0x90') },
+  },
+  MillraceDecisionLatencyBurnsSlowly: { ...slow, fires: decided('0+1000x100', '0+980x100'), silent: decided('0+1000x100', '0+995x100') },
+  MillraceDeliveryLatencyBurnsFast: {
+    ...fast,
+    fires: delivered('0+1000x90', '0+800x90'),
+    silent: { ...delivered('0+1000x90', '0+999x90'), ...later('0+1000x90', '0x90') },
+  },
+  MillraceDeliveryLatencyBurnsSlowly: {
+    ...slow,
+    fires: delivered('0+1000x100', '0+980x100'),
+    silent: delivered('0+1000x100', '0+995x100'),
+  },
+  MillraceGroupStuck: {
+    at: '20m',
+    labels: { group: 'flows' },
+    fires: {
+      'millrace_open_records{group="flows", instance="a"}': '5x30',
+      'millrace_records_handled_total{group="flows", topic="t", outcome="ok"}': '7x30',
+      'millrace_open_records{group="recorder"}': '5x30',
+      'millrace_records_handled_total{group="recorder", topic="t", outcome="ok"}': '0+9x30',
+    },
+    silent: {
+      'millrace_open_records{group="flows"}': '0x30',
+      'millrace_records_handled_total{group="flows", topic="t", outcome="ok"}': '7x30',
+    },
+  },
+  MillraceBacklogOld: {
+    at: '20m',
+    labels: { group: 'flows' },
+    fires: { 'millrace_oldest_open_record_seconds{group="flows"}': '400x30' },
+    silent: { 'millrace_oldest_open_record_seconds{group="flows"}': '200x30' },
+  },
+  MillraceHandlerOverdue: {
+    at: '10m',
+    labels: { group: 'flows' },
+    fires: { 'millrace_oldest_handler_seconds{group="flows"}': '1000x30' },
+    silent: { 'millrace_oldest_handler_seconds{group="flows"}': '100x30' },
+  },
+  MillraceRecordsExpired: {
+    at: '10m',
+    labels: { group: 'flows', topic: 't' },
+    fires: { 'millrace_records_expired_total{group="flows", topic="t"}': '0x5 3x10' },
+    silent: { 'millrace_records_expired_total{group="flows", topic="t"}': '3x15' },
+  },
+  MillraceLogReset: {
+    at: '10m',
+    labels: { group: 'flows' },
+    fires: { 'millrace_log_resets_total{group="flows", topic="t"}': '0x5 24x10' },
+    silent: { 'millrace_log_resets_total{group="flows", topic="t"}': '0x15' },
+  },
+  MillraceCommitsFailing: {
+    at: '20m',
+    labels: { group: 'flows' },
+    fires: {
+      'millrace_offset_commits_total{group="flows", outcome="failed"}': '0+1x30',
+      'millrace_offset_commits_total{group="flows", outcome="ok"}': '9x30',
+    },
+    silent: {
+      'millrace_offset_commits_total{group="flows", outcome="failed"}': '0+1x30',
+      'millrace_offset_commits_total{group="flows", outcome="ok"}': '0+9x30',
+    },
+  },
+  MillraceLogUnavailable: {
+    at: '15m',
+    fires: { 'millrace_append_failures_total{topic="t"}': '0+5x30' },
+    silent: { 'millrace_append_failures_total{topic="t"}': '5x30' },
+  },
+  MillraceDeadLettersOpen: {
+    at: '90m',
+    labels: { kind: 'run' },
+    fires: { 'millrace_dead_letters_open{kind="run"}': '2x100', 'millrace_dead_letters_open{kind="record"}': '0x100' },
+    silent: { 'millrace_dead_letters_open{kind="run"}': '2x50 0x50' },
+  },
+  MillraceRecordsHeld: {
+    at: '90m',
+    labels: { group: 'flows' },
+    fires: { 'millrace_records_held{group="flows"}': '4x100' },
+    silent: { 'millrace_records_held{group="flows"}': '0x100' },
+  },
+  MillraceModelUnusable: {
+    at: '10m',
+    labels: { state: 'key_refused' },
+    fires: { 'millrace_model_providers{state="key_refused"}': '1x30', 'millrace_model_providers{state="usable"}': '0x30' },
+    silent: { 'millrace_model_providers{state="key_refused"}': '0x30', 'millrace_model_providers{state="usable"}': '1x30' },
+  },
+  MillraceModelFailing: {
+    at: '30m',
+    fires: {
+      'millrace_model_call_duration_seconds_count{outcome="ok"}': '0+6x40',
+      'millrace_model_call_duration_seconds_count{outcome="model.unavailable"}': '0+4x40',
+    },
+    silent: {
+      'millrace_model_call_duration_seconds_count{outcome="ok"}': '0+60x40',
+      'millrace_model_call_duration_seconds_count{outcome="model.limited"}': '0+4x40',
+    },
+  },
+  MillraceDeliveriesOld: {
+    at: '20m',
+    fires: { 'millrace_deliveries_oldest_pending_seconds{tenant="t"}': '4000x30' },
+    silent: { 'millrace_deliveries_oldest_pending_seconds{tenant="t"}': '600x30' },
+  },
+  MillraceDestinationUnwell: {
+    at: '40m',
+    labels: { state: 'open' },
+    fires: { 'millrace_destinations{state="open"}': '1x60', 'millrace_destinations{state="active"}': '4x60' },
+    silent: { 'millrace_destinations{state="limited"}': '1x60', 'millrace_destinations{state="open"}': '0x60' },
+  },
+  MillraceDeliveriesParked: {
+    at: '50m',
+    fires: { 'millrace_deliveries_total{state="parked"}': '0+1x60', 'millrace_deliveries_total{state="delivered"}': '0+9x60' },
+    silent: { 'millrace_deliveries_total{state="parked"}': '0+1x60', 'millrace_deliveries_total{state="delivered"}': '0+99x60' },
+  },
+  MillraceQueryFailing: {
+    at: '15m',
+    fires: {
+      'millrace_graphql_errors_total{code="storage.unavailable"}': '0+5x30',
+      'millrace_graphql_request_duration_seconds_count{operation="query"}': '0+100x30',
+    },
+    silent: {
+      'millrace_graphql_errors_total{code="request.invalid"}': '0+50x30',
+      'millrace_graphql_request_duration_seconds_count{operation="query"}': '0+100x30',
+    },
+  },
+  MillraceTargetDown: {
+    at: '10m',
+    labels: { job: 'query', instance: 'b' },
+    fires: { 'up{job="query", instance="a"}': '1x30', 'up{job="query", instance="b"}': '0x30' },
+    silent: { 'up{job="query", instance="a"}': '1x30', 'up{job="grafana", instance="b"}': '0x30' },
+  },
+  MillraceServiceAbsent: { at: '10m', labels: { job: 'connectors' }, fires: jobs('ingestion', 'ai-processing', 'query'), silent: everyJob },
+  MillracePartNotReady: {
+    at: '20m',
+    labels: { part: 'storage' },
+    fires: { 'millrace_part_ready{part="storage", instance="a"}': '0x30', 'millrace_part_ready{part="storage", instance="b"}': '1x30' },
+    silent: { 'millrace_part_ready{part="storage", instance="a"}': '0x5 1x30' },
+  },
+  MillraceEventLoopSlow: {
+    at: '10m',
+    labels: { job: 'query', instance: 'a' },
+    fires: { 'nodejs_eventloop_lag_p99_seconds{job="query", instance="a"}': '0.4x30' },
+    silent: { 'nodejs_eventloop_lag_p99_seconds{job="query", instance="a"}': '0.05x30' },
+  },
+  MillraceRebalancesFrequent: {
+    at: '50m',
+    labels: { group: 'flows' },
+    fires: { 'millrace_rebalances_total{group="flows"}': '0+1x60' },
+    silent: { 'millrace_rebalances_total{group="flows"}': '0x20 4x40' },
+  },
+  MillraceCertificateEnds: {
+    at: '90m',
+    labels: { certificate: 'log-client' },
+    fires: { 'millrace_certificate_expiry_timestamp_seconds{certificate="log-client"}': `${7 * day}x120` },
+    silent: { 'millrace_certificate_expiry_timestamp_seconds{certificate="log-client"}': `${30 * day}x120` },
+  },
+  MillraceMigrationFailed: {
+    at: '5m',
+    labels: { job_name: 'migrate-0-1-0' },
+    fires: { 'kube_job_status_failed{job_name="migrate-0-1-0"}': '1x10' },
+    silent: { 'kube_job_status_failed{job_name="migrate-0-1-0"}': '0x10', 'kube_job_status_failed{job_name="other"}': '1x10' },
+  },
+  MillraceVolumeFilling: {
+    at: '20m',
+    labels: { persistentvolumeclaim: 'data-kafka-0' },
+    fires: {
+      'kubelet_volume_stats_available_bytes{persistentvolumeclaim="data-kafka-0"}': '10x30',
+      'kubelet_volume_stats_capacity_bytes{persistentvolumeclaim="data-kafka-0"}': '100x30',
+    },
+    silent: {
+      'kubelet_volume_stats_available_bytes{persistentvolumeclaim="data-kafka-0"}': '50x30',
+      'kubelet_volume_stats_capacity_bytes{persistentvolumeclaim="data-kafka-0"}': '100x30',
+    },
+  },
+};
+
+/** The tests as promtool reads them, for rules at `rules`. */
+export function promtoolTests(rules = rulesFile): string {
+  const alerts = new Map(readAlerts().map((alert) => [alert.alert, alert]));
+  const tests = Object.entries(alertTests).flatMap(([alertname, { fires, silent, at, every = '1m', labels = {} }]) => {
+    const alert = alerts.get(alertname);
+    const expected = { exp_labels: { ...alert?.labels, ...labels }, exp_annotations: alert?.annotations };
+    return [
+      test(`${alertname} fires`, fires, { every, at, alertname, expected: [expected] }),
+      test(`${alertname} is silent`, silent, { every, at, alertname, expected: [] }),
+    ];
+  });
+  return stringify({ rule_files: [rules], evaluation_interval: '1m', tests });
+}
+
+function test(
+  name: string,
+  series: Series,
+  { every, at, alertname, expected }: { every: string; at: string; alertname: string; expected: object[] },
+): object {
+  const input_series = Object.entries(series).map(([one, values]) => ({ series: one, values }));
+  return { name, interval: every, input_series, alert_rule_test: [{ eval_time: at, alertname, exp_alerts: expected }] };
+}
