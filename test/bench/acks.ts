@@ -106,6 +106,7 @@ async function millrace(environment: BenchEnvironment, log: string, brokers: rea
     LOG_LEVEL: 'warn',
     DATABASE_URL: environment.databaseUrl,
     KAFKA_BROKERS: brokers.join(','),
+    KAFKA_ACK_COPIES: '1',
     LOG_PREFIX: 'bench-acks.',
     SECRETS_KEY: benchKeys.secretsKey,
     NODE_ENV: 'production',

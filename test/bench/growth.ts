@@ -119,6 +119,7 @@ class MeasuredDatabase {
       NODE_ENV: 'production',
       DATABASE_URL: this.url,
       KAFKA_BROKERS: this.shared.brokers.join(','),
+      KAFKA_ACK_COPIES: '1',
       LOG_PREFIX: this.prefix,
       SECRETS_KEY: benchKeys.secretsKey,
       DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',

@@ -91,6 +91,7 @@ async function millrace({ logs }: BenchEnvironment, databaseUrl: string): Promis
     NODE_ENV: 'production',
     DATABASE_URL: databaseUrl,
     KAFKA_BROKERS: logs[0]!.brokers.join(','),
+    KAFKA_ACK_COPIES: '1',
     LOG_PREFIX: 'bench-page.',
     SECRETS_KEY: benchKeys.secretsKey,
     ...profiling(),

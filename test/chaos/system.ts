@@ -94,6 +94,7 @@ async function createServices({ directory, root }: SystemOptions, databaseUrl: s
     DATABASE_URL: databaseUrl,
     KAFKA_BROKERS: log.brokers.join(','),
     KAFKA_REPLICATION: String(log.replication),
+    KAFKA_ACK_COPIES: log.replication >= 3 ? '2' : '1',
     LOG_PREFIX: logPrefix,
     SECRETS_KEY: chaosKeys.secretsKey,
   };

@@ -78,7 +78,7 @@ const environmentOf = ({
   ...(recoversQuickly === true ? quickRecovery(2_000) : {}),
   ...(stopTimeoutMs === undefined ? {} : { STOP_TIMEOUT_MS: String(stopTimeoutMs) }),
   ...(otlpUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl }),
-  ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), LOG_PREFIX: logPrefix }),
+  ...(brokers === undefined ? {} : { KAFKA_BROKERS: brokers.join(','), KAFKA_ACK_COPIES: '1', LOG_PREFIX: logPrefix }),
   ...settings,
 });
 

@@ -49,7 +49,12 @@ async function measureServices(root: string, databaseUrl: string): Promise<Footp
   const brokerSettings = { LOCAL_BROKER_PORT: String(brokerPort), LOCAL_BROKER_DIRECTORY: join(directory, 'log') };
   const broker = new ServiceProcess('local-broker', brokerPort, brokerSettings, takesConnections);
   await broker.start();
-  const shared = { DATABASE_URL: databaseUrl, KAFKA_BROKERS: `127.0.0.1:${brokerPort}`, SECRETS_KEY: randomBytes(32).toString('base64') };
+  const shared = {
+    DATABASE_URL: databaseUrl,
+    KAFKA_BROKERS: `127.0.0.1:${brokerPort}`,
+    KAFKA_ACK_COPIES: '1',
+    SECRETS_KEY: randomBytes(32).toString('base64'),
+  };
   try {
     return [
       await measure(root, 'ingestion', shared),

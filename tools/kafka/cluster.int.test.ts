@@ -20,7 +20,7 @@ describe.skipIf(!(await javaRunsKafka()))('three brokers, each record on all of 
     kafka = await startKafkaCluster({ nodes: 3 });
     client = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING });
     topic = { name: uniqueName('replicated'), partitions: 6, retentionMs: 3_600_000, types: [Noted] };
-    await ensureTopics({ brokers: kafka.brokers, clientId: 'test' }, [topic], 3);
+    await ensureTopics({ brokers: kafka.brokers, clientId: 'test' }, [topic], { replication: 3 });
   });
   afterAll(() => kafka.stop());
 
@@ -59,6 +59,43 @@ describe.skipIf(!(await javaRunsKafka()))('three brokers, each record on all of 
     await Promise.all([kafka.start(1), kafka.start(3)]);
     await waitFor(() => producers[0]!.append(topic, Noted, noted(0)), { deadlineMs: 60_000, what: 'an append after the outage' });
     await Promise.all(producers.map((producer) => producer.disconnect()));
+  });
+
+  describe('where an acknowledged event must have two copies', () => {
+    const made = async (replication: number, config: Record<string, string>): Promise<Topic> => {
+      const own = { ...topic, name: uniqueName('operators') };
+      const configEntries = Object.entries(config).map(([entry, value]) => ({ name: entry, value }));
+      const admin = client.admin();
+      await admin.connect();
+      await admin.createTopics({
+        topics: [{ topic: `millrace.${own.name}`, numPartitions: own.partitions, replicationFactor: replication, configEntries }],
+      });
+      await admin.disconnect();
+      return own;
+    };
+    const required = (own: Topic, replication?: number) =>
+      ensureTopics({ brokers: kafka.brokers, clientId: 'test' }, [own], { replication, ackCopies: 2 });
+
+    test('topics that somebody else made are accepted as they are, if they are right', async () => {
+      await required(await made(3, { 'min.insync.replicas': '2' }));
+    });
+
+    test('topics that are created with replicas are right', async () => {
+      await required({ ...topic, name: uniqueName('created') }, 3);
+      await required({ ...topic, name: uniqueName('created') }, 2);
+    });
+
+    test.each([
+      [1, {}, 'has 1 of 2 replicas'],
+      [3, { 'min.insync.replicas': '1' }, 'has min.insync.replicas 1, so an ack needs 1 of 2 copies'],
+      [3, { 'min.insync.replicas': '2', 'unclean.leader.election.enable': 'true' }, 'has unclean.leader.election.enable true'],
+    ])('%i replicas and %j are refused, with the remedy', async (replication, config, problem) => {
+      const own = await made(replication, config);
+      const refusal = await required(own).catch((error: Error) => error.message);
+      expect(refusal).toContain(`An acknowledged event would not be safe: millrace.${own.name} ${problem}`);
+      expect(refusal).toContain('with KAFKA_REPLICATION=3. KAFKA_ACK_COPIES=1 says that one copy is meant');
+      await ensureTopics({ brokers: kafka.brokers, clientId: 'test' }, [own], { ackCopies: 1 });
+    });
   });
 
   const noted = (n: number) => ({ tenant: 'acme', customer: `c-${n % 24}`, n });

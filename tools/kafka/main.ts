@@ -25,7 +25,7 @@ try {
   const kafka = await (inDocker ? startKafka({ way: 'docker', port: options.port }) : startKafkaCluster(options));
   process.once('SIGINT', () => void end(kafka));
   process.once('SIGTERM', () => void end(kafka));
-  console.log(`Kafka is ready: KAFKA_BROKERS=${kafka.brokers.join(',')}`);
+  console.log(`Kafka is ready: KAFKA_BROKERS=${kafka.brokers.join(',')}${nodes < 3 ? ' KAFKA_ACK_COPIES=1' : ' KAFKA_REPLICATION=3'}`);
   console.log(inDocker ? 'Its data ends with it.' : `Its data stays in ${options.directory}`);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -168,6 +168,7 @@ function environmentOf(settings: Settings<typeof standaloneSettings>, environmen
   const allowed = [environment['DELIVERY_ALLOWED_URLS'] ?? '', sampleDestinationUrl(url)].filter((each) => each !== '');
   return {
     LOCAL_MODEL_FAULTS: String(isPrivate),
+    KAFKA_ACK_COPIES: '1', // the embedded log is one disk, and so is most often a Kafka on the same machine
     DELIVERY_ALLOW_PRIVATE_ADDRESSES: String(isPrivate),
     ...environment,
     LOCAL_MODEL_API_KEY: localModelKey,

@@ -12,8 +12,10 @@ export interface LogBootOptions {
   /** Prefix of every topic and consumer group. */
   prefix?: string;
   security?: LogSecurity;
-  /** Replication factor of topics that have to be created. */
-  replication: number;
+  /** Replication factor of topics that have to be created. Default: as the brokers are set. */
+  replication?: number;
+  /** Copies that an acknowledged event must have; topics with fewer are refused. Default 1. */
+  ackCopies?: number;
   ackTimeoutMs: number;
   /** Records handled at once per consumer group. */
   concurrency: number;
@@ -45,11 +47,13 @@ export interface BootContext {
 
 /** The log, from the settings of a service. */
 export function logOptions(settings: Settings<typeof logSettings>): LogBootOptions {
+  if (settings.kafkaReplication === 0) throw new Error('KAFKA_REPLICATION is 0; take -1 for what the brokers are set to, or 1 to 9');
   return {
     brokers: settings.kafkaBrokers,
     prefix: settings.logPrefix,
     security: logSecurity(settings),
     replication: settings.kafkaReplication,
+    ackCopies: settings.kafkaAckCopies,
     ackTimeoutMs: settings.ackTimeoutMs,
     concurrency: settings.handlerConcurrency,
     sessionTimeoutMs: settings.sessionTimeoutMs,

@@ -46,7 +46,7 @@ export class InfrastructureModule {
 
 async function connectLog(service: string, log: LogBootOptions, wait: StartWait): Promise<RecordProducer> {
   const clientOptions = { brokers: log.brokers, prefix: log.prefix, security: log.security, clientId: `millrace-${service}` };
-  await wait.for('log', () => ensureTopics(clientOptions, Object.values(topics), log.replication));
+  await wait.for('log', () => ensureTopics(clientOptions, Object.values(topics), log));
   const producer = new RecordProducer({ ...clientOptions, ackTimeoutMs: log.ackTimeoutMs });
   await wait.for('log', () => producer.connect());
   return producer;

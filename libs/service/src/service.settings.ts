@@ -169,10 +169,18 @@ export const logSettings = {
   }),
   kafkaReplication: integer(
     'KAFKA_REPLICATION',
+    { min: -1, max: 9 },
+    {
+      help: 'Replication factor of topics that have to be created. -1: as the brokers are set (default.replication.factor, min.insync.replicas). With 3 or more, they get min.insync.replicas 2.',
+      fallback: '-1',
+    },
+  ),
+  kafkaAckCopies: integer(
+    'KAFKA_ACK_COPIES',
     { min: 1, max: 9 },
     {
-      help: 'Replication factor of topics that have to be created. In production 3, with min.insync.replicas 2.',
-      fallback: '1',
+      help: 'Copies that the log must have of an event that is acknowledged. A service does not start on topics that promise fewer (replicas, min.insync.replicas) or that elect unclean leaders. 1: not checked, for one broker in development.',
+      fallback: '2',
     },
   ),
   ackTimeoutMs: integer(

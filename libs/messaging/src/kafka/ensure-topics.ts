@@ -1,19 +1,31 @@
-import type { Admin } from 'kafkajs';
+import type { Admin, PartitionMetadata } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { sleep } from '#libs/time';
+import { AcksTooWeak, requireCopies } from './ack-copies.js';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { LogUnavailable } from '../messaging.errors.js';
 import { maxEventRecordBytes } from '../producing/record-producer.js';
 
+export interface TopicDemands {
+  /** Copies of each partition of a topic that is created; with 3 or more, an append needs 2 of them in sync. Default -1: as the brokers are set. */
+  readonly replication?: number | undefined;
+  /** Copies that an acknowledged record must have. Default 1: topics are not looked at. */
+  readonly ackCopies?: number | undefined;
+}
+
 /**
- * Creates the topics that are missing.
- * @param replication copies of each partition; with 3 or more, an append needs 2 of them in sync
+ * Creates the topics that are missing. Topics that exist are accepted as they are, whoever made them, if they are right.
  * @throws PartitionCountDiffers if a topic exists with another partition count, because its keys would be in other partitions than new appends
+ * @throws AcksTooWeak if a topic acknowledges records with fewer copies than demanded
  * @throws LogUnavailable
  */
-export async function ensureTopics(options: LogOptions, wanted: readonly Topic[], replication = 1): Promise<void> {
+export async function ensureTopics(
+  options: LogOptions,
+  wanted: readonly Topic[],
+  { replication = -1, ackCopies = 1 }: TopicDemands = {},
+): Promise<void> {
   const topics = wanted.map((topic) => topicOnLog(options, topic));
   const client = kafkaClient({ ...options, requestTimeoutMs: 10_000, retry: { maxRetryTime: 1_000, retries: 5 } });
   const admin = client.admin();
@@ -28,13 +40,15 @@ export async function ensureTopics(options: LogOptions, wanted: readonly Topic[]
           topic: topic.name,
           numPartitions: topic.partitions,
           replicationFactor: replication,
-          configEntries: configOf(topic, replication),
+          configEntries: configOf(topic, replication, ackCopies),
         })),
       });
     }
-    refuseOtherCounts(topics, await partitionCounts(admin, topics));
+    const found = await partitionsOf(admin, topics);
+    refuseOtherCounts(topics, found);
+    if (ackCopies > 1) await requireCopies(admin, found, ackCopies);
   } catch (error) {
-    if (error instanceof PartitionCountDiffers) throw error;
+    if (error instanceof PartitionCountDiffers || error instanceof AcksTooWeak) throw error;
     const why = messageOf(error);
     throw new LogUnavailable(`the topics could not be made ready at ${options.brokers.join(', ')}: ${why}`, error);
   } finally {
@@ -46,15 +60,15 @@ const appearanceDeadlineMs = 10_000;
 const notThereYet = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'];
 
 /**
- * Partition counts by topic name. Waits until all topics are there and have leaders: a broker of Kafka hears of a new topic some time after the
+ * The partitions of each topic, by its name. Waits until all topics are there and have leaders: a broker of Kafka hears of a new topic some time after the
  * controller has created it. kafkajs waits for leaders, but gives up at once where the topic itself is not there yet.
  */
-async function partitionCounts(admin: Admin, topics: readonly { name: string }[]): Promise<Map<string, number>> {
+async function partitionsOf(admin: Admin, topics: readonly { name: string }[]): Promise<Map<string, PartitionMetadata[]>> {
   const deadline = performance.now() + appearanceDeadlineMs;
   for (;;) {
     try {
       const { topics: found } = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
-      return new Map(found.map(({ name, partitions }) => [name, partitions.length]));
+      return new Map(found.map(({ name, partitions }) => [name, partitions]));
     } catch (error) {
       const { type, cause } = error as { type?: string; cause?: { type?: string } };
       if (!notThereYet.includes(type ?? cause?.type ?? '') || performance.now() > deadline) throw error;
@@ -68,21 +82,23 @@ async function partitionCounts(admin: Admin, topics: readonly { name: string }[]
  * that such a process could append nothing; here the limit is the retention, because a record is kept for as much longer. It takes all that are behind,
  * and deletes them when they are older than the retention, read or not; here, an append that would be kept less than half of that time is refused.
  */
-function configOf(topic: Topic, replication: number): { name: string; value: string }[] {
+function configOf(topic: Topic, replication: number, ackCopies: number): { name: string; value: string }[] {
+  const inSync = replication >= 3 ? Math.max(2, ackCopies) : ackCopies;
   return [
     { name: 'cleanup.policy', value: 'delete' },
     { name: 'retention.ms', value: String(topic.retentionMs) },
     { name: 'message.timestamp.after.max.ms', value: String(topic.retentionMs) },
     { name: 'message.timestamp.before.max.ms', value: String(Math.floor(topic.retentionMs / 2)) },
     { name: 'max.message.bytes', value: String(maxEventRecordBytes + 1_048_576) },
-    ...(replication >= 3 ? [{ name: 'min.insync.replicas', value: '2' }] : []),
+    ...(inSync > 1 && replication >= inSync ? [{ name: 'min.insync.replicas', value: String(inSync) }] : []),
   ];
 }
 
-function refuseOtherCounts(topics: readonly Topic[], counts: ReadonlyMap<string, number>): void {
+function refuseOtherCounts(topics: readonly Topic[], found: ReadonlyMap<string, readonly unknown[]>): void {
+  const countOf = ({ name }: Topic): number => found.get(name)?.length ?? 0;
   const problems = topics
-    .filter((topic) => counts.get(topic.name) !== topic.partitions)
-    .map((topic) => `${topic.name} has ${counts.get(topic.name) ?? 0} partitions, this version appends to ${topic.partitions}`);
+    .filter((topic) => countOf(topic) !== topic.partitions)
+    .map((topic) => `${topic.name} has ${countOf(topic)} partitions, this version appends to ${topic.partitions}`);
   if (problems.length > 0) throw new PartitionCountDiffers(problems);
 }
 
