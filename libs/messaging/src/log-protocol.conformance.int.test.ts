@@ -688,16 +688,17 @@ test('a topic has an identity that stays, and no other topic has it, not even on
   await client.connect();
   try {
     await client.createTopics({ topics: [one, other].map((topic) => ({ topic, numPartitions: 2 })), waitForLeaders: true });
-    const ids = await fetchLogIds(client, [one, other]);
+    const { topics: ids, clusterId } = await fetchLogIds(client, [one, other]);
     expect([...ids.values()].every((id) => /^[\w-]{22}$/.test(id))).toBe(true);
     expect(ids.get(one)).not.toBe(ids.get(other));
-    expect(await fetchLogIds(client, [one, other])).toEqual(ids);
+    expect(await fetchLogIds(client, [one, other])).toEqual({ topics: ids, clusterId });
+    expect(clusterId).toBe((await client.describeCluster()).clusterId);
     if (!inject('onKafka')) return; // the local broker deletes no topics
     await client.deleteTopics({ topics: [one] });
     const anew = await waitFor(
       async () => {
         await client.createTopics({ topics: [{ topic: one, numPartitions: 2 }], waitForLeaders: true });
-        const id = (await fetchLogIds(client, [one])).get(one);
+        const id = (await fetchLogIds(client, [one])).topics.get(one);
         return id !== ids.get(one) && id;
       },
       { what: 'the topic to be created anew' },

@@ -458,6 +458,78 @@ test('a record that is not finished when its process stops is handled again by t
   expect(second.values.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual([5, 10]);
 });
 
+describe('a commit whose offset somebody else wrote, beside the text of ours', () => {
+  /** Ten records of which only the sixth is not finished, and the group's commit after `change`. Resolves with what is handled then. */
+  async function handledAfter(change: (commit: { offset: string; metadata: string }) => { offset: string; metadata: string }) {
+    const topic = await newTopic(1);
+    const group = uniqueName('group');
+    const first = await consume(
+      [handlerOf(topic, { group })],
+      (value, { signal }) =>
+        value.n !== 5
+          ? Promise.resolve()
+          : new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+      { drainTimeoutMs: 100 },
+    );
+    await appendEach(
+      topic,
+      range(10).map((n) => noted(`c${n}`, n)),
+    );
+    await waitFor(() => first.values.length === 9, { what: 'all but the one that hangs' });
+    await first.close();
+    const { offset, metadata } = await committed(topic, group);
+    expect([offset, metadata]).toEqual(['5', expect.stringMatching(/^log=[\w-]{22} cluster=\S+ at=5 v1\|/)]);
+    await write(topic, group, change({ offset, metadata }));
+    const second = await consume([handlerOf(topic, { group })]);
+    await appendEach(topic, [noted('c10', 10)]);
+    await waitFor(() => second.values.some(({ n }) => n === 10) && second.values.some(({ n }) => n === 5), { what: 'the rest' });
+    return second.values.map(({ n }) => n).toSorted((a, b) => a - b);
+  }
+
+  async function committed(topic: Topic, group: string): Promise<{ offset: string; metadata: string }> {
+    const admin = raw.admin();
+    await admin.connect();
+    const [found] = await admin.fetchOffsets({ groupId: `${log.prefix}${group}`, topics: [onLog(topic)] });
+    await admin.disconnect();
+    const { offset, metadata } = found!.partitions[0]!;
+    return { offset, metadata: metadata ?? '' };
+  }
+
+  async function write(topic: Topic, group: string, { offset, metadata }: { offset: string; metadata: string }): Promise<void> {
+    const member = raw.consumer({ groupId: `${log.prefix}${group}` });
+    await member.connect();
+    await member.subscribe({ topic: onLog(topic) });
+    const joined = new Promise((resolve) => member.on(member.events.GROUP_JOIN, resolve));
+    await member.run({ autoCommit: false, eachMessage: async () => undefined });
+    await joined;
+    await member.commitOffsets([{ topic: onLog(topic), partition: 0, offset, metadata }]);
+    await member.disconnect();
+  }
+
+  const elsewhere = (metadata: string) => metadata.replace(/log=\S+/, 'log=bG9n').replace(/cluster=\S+/, 'cluster=elsewhere');
+
+  test('as it was counts with all that is finished above it', async () => {
+    expect(await handledAfter((commit) => commit)).toEqual([5, 10]);
+  });
+
+  test('at another offset, nothing counts as finished', async () => {
+    expect(await handledAfter(({ metadata }) => ({ offset: '3', metadata }))).toEqual([3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  test('from another cluster, as MirrorMaker 2 writes it, counts without what is finished above it', async () => {
+    expect(await handledAfter(({ metadata }) => ({ offset: '4', metadata: elsewhere(metadata) }))).toEqual([4, 5, 6, 7, 8, 9, 10]);
+    expect(await handledAfter(({ offset, metadata }) => ({ offset, metadata: elsewhere(metadata) }))).toEqual([5, 6, 7, 8, 9, 10]);
+  });
+
+  test('of a topic that was created anew does not count', async () => {
+    const old = ({ offset, metadata }: { offset: string; metadata: string }) => ({
+      offset,
+      metadata: metadata.replace(/log=\S+/, 'log=bG9n'),
+    });
+    expect(await handledAfter(old)).toEqual(range(11));
+  });
+});
+
 test('more urgent topics go first, and the others get their turns', async () => {
   const [high, low] = [{ ...(await newTopic(1)), priority: 'high' } as const, { ...(await newTopic(1)), priority: 'low' } as const];
   await appendEach(

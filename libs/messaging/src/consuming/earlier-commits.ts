@@ -1,14 +1,13 @@
 import type { Kafka } from 'kafkajs';
 import { logger } from '#libs/tracing';
 import { readCommitMetadata } from './commit-metadata.js';
+import type { LogOfCommit } from './commit-metadata.js';
 import { LazyAdmin } from '../kafka/lazy-admin.js';
 import { partitionName } from '../logged-record.js';
 
 /** The last commit of a partition's former owner. */
-export interface EarlierCommit {
+export interface EarlierCommit extends LogOfCommit {
   readonly offset: number;
-  /** The log that `offset` counts in; undefined in commits of earlier versions. */
-  readonly logId: string | undefined;
   /** Finished offsets above `offset`, ascending. */
   readonly finished: readonly number[];
 }

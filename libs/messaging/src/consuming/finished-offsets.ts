@@ -8,8 +8,8 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
  * Text that cannot be read (another version, garbage) counts as empty: then more records are handled again, and found to be done.
  */
 
-/** Kafka's default `offset.metadata.max.bytes`, less the room for the identity of the log. */
-export const maxMetadataBytes = 4_096 - 64;
+/** Kafka's default `offset.metadata.max.bytes`, less the room for the identity of the log and the offset. */
+export const maxMetadataBytes = 4_096 - 128;
 /** Upper bound of the offsets in one text. A longer one was not written by Millrace. */
 const maxSpan = 1 << 20;
 

@@ -164,7 +164,7 @@ class Member {
     const parts = {
       kafka: { consumer: (config: object) => this.kafkajs(config) } as unknown as Kafka,
       earlierCommits: { read: async () => this.earlier(), close: async () => undefined },
-      logIds: { read: async () => new Map([[topic, group.logId]]) },
+      logIds: { read: async () => ({ topics: new Map([[topic, group.logId]]), clusterId: undefined }) },
       group: handlers,
       handling: { handle },
       holds: nobodyHeld,

@@ -133,7 +133,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
 
   private async checkLogs(): Promise<void> {
     const topics = new Set(this.handlers.flatMap((handler) => this.onLog(handler).topics.map(({ name }) => name)));
-    const ids = await this.logIds.read([...topics]);
+    const { topics: ids } = await this.logIds.read([...topics]);
     for (const group of this.groups) group.checkLogs(ids);
   }
 

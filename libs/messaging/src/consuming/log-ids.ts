@@ -1,6 +1,7 @@
 import type { Kafka } from 'kafkajs';
 import { LazyAdmin } from '../kafka/lazy-admin.js';
 import { fetchLogIds } from '../kafka/topic-ids.js';
+import type { LogIdentities } from '../kafka/topic-ids.js';
 
 /** Asks the log which topics it has: a topic that was created anew has the name of the old one, and another id. */
 export class LogIds {
@@ -10,8 +11,8 @@ export class LogIds {
     this.admin = new LazyAdmin(kafka);
   }
 
-  /** @returns the ids by topic name @throws Error if the log does not respond */
-  read(topics: readonly string[]): Promise<Map<string, string>> {
+  /** @throws Error if the log does not respond */
+  read(topics: readonly string[]): Promise<LogIdentities> {
     return this.admin.use((admin) => fetchLogIds(admin, topics));
   }
 

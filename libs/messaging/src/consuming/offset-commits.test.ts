@@ -15,6 +15,7 @@ beforeAll(() => setLogLevel('silent'));
 function commitsOf({ audience = 'one', receivedTo = 9 }: { audience?: 'one' | 'every-process'; receivedTo?: number } = {}) {
   const dispatcher = new KeyOrderedDispatcher<HoldableItem>({ concurrency: 1, handle: async () => 'finished' });
   const owned = new OwnedPartition('t', 3, dispatcher.createQueues());
+  owned.logId = 'log';
   for (let offset = 0; offset <= receivedTo; offset += 1) owned.tracker.received(offset);
   const commits = new OffsetCommits({ group: 'g', audience }, { all: () => [owned] });
   const sent: Offsets[] = [];

@@ -75,10 +75,10 @@ export class OffsetCommits {
     if (due.length === 0 || this.send === undefined || this.isSuspended || this.group.audience === 'every-process') return;
     const topics = [...Map.groupBy(due, ({ owned }) => owned.topic)].map(([topic, ofTopic]) => ({
       topic,
-      partitions: ofTopic.map(({ owned: { partition, logId }, snapshot: { offset, metadata } }) => ({
-        partition,
+      partitions: ofTopic.map(({ owned, snapshot: { offset, metadata } }) => ({
+        partition: owned.partition,
         offset: String(offset),
-        metadata: commitMetadata(logId, metadata),
+        metadata: commitMetadata(owned, offset, metadata),
       })),
     }));
     try {

@@ -17,6 +17,8 @@ export class OwnedPartition implements TopicPartition {
   readonly holds: PartitionHolds;
   /** The identity of the partition's log; undefined until `restored`. */
   logId: string | undefined;
+  /** The identity of its cluster; undefined until `restored`, and where the cluster has none. */
+  clusterId: string | undefined;
   /** Resolves when `logId` is known, and `tracker` knows which offsets the former owner had finished. */
   restored: Promise<void> = Promise.resolve();
   /** Records that were read and are not finished. */

@@ -22,7 +22,7 @@ function partitionsOf(options: { audience?: 'one' | 'every-process'; committed?:
       seek: (partition, offset) => calls.push(`seek ${partitionName(partition)} to ${offset}`),
     },
     earlierCommits: { read },
-    logIds: { read: async () => new Map([['t', logId]]) },
+    logIds: { read: async () => ({ topics: new Map([['t', logId]]), clusterId: 'here' }) },
     held: { load: async (gained) => void calls.push(`load ${gained.map(partitionName).join(' ')}`) },
     createQueues,
     maxBufferedBytes: 100,
@@ -55,7 +55,7 @@ test('an assignment loses what is not in it, keeps what is, and takes over the r
 });
 
 test('a partition that is taken over begins with what its former owner had finished', async () => {
-  const { partitions } = partitionsOf({ committed: new Map([['t/0', { offset: 5, logId: 'log', finished: [6] }]]) });
+  const { partitions } = partitionsOf({ committed: new Map([['t/0', { offset: 5, logId: 'log', clusterId: 'here', finished: [6] }]]) });
   partitions.assign([first, second]);
   const owned = partitions.find(first)!;
   await owned.restored;
@@ -138,16 +138,29 @@ test('a partition whose log was replaced starts over with new state', () => {
   expect(calls).toEqual(['load t/0', 'load t/0']);
 });
 
-test('a commit of a log that was replaced does not count, and the partition is read from its beginning', async () => {
-  const committed = new Map([['t/0', { offset: 5, logId: 'old', finished: [6] }]]);
-  const { partitions, calls } = partitionsOf({ committed, logId: 'new' });
+test('a commit that was translated from another cluster counts, but nothing above it is taken for finished', async () => {
+  const committed = new Map([['t/0', { offset: 5, logId: 'log', clusterId: 'elsewhere', finished: [6] }]]);
+  const { partitions, calls } = partitionsOf({ committed, logId: 'mirror' });
   partitions.assign([first]);
   const owned = partitions.find(first)!;
   await owned.restored;
-  expect(owned.logId).toBe('new');
-  expect([0, 6].map((offset) => owned.tracker.received(offset))).toEqual([true, true]);
-  expect(calls).toContain('seek t/0 to 0');
+  expect(calls).not.toContain('seek t/0 to 0');
+  expect([5, 6].map((offset) => owned.tracker.received(offset))).toEqual([true, true]);
 });
+
+test.each([['here'], [undefined]])(
+  'a commit of a log that was replaced does not count, and the partition is read from its beginning (cluster: %s)',
+  async (clusterId) => {
+    const committed = new Map([['t/0', { offset: 5, logId: 'old', clusterId, finished: [6] }]]);
+    const { partitions, calls } = partitionsOf({ committed, logId: 'new' });
+    partitions.assign([first]);
+    const owned = partitions.find(first)!;
+    await owned.restored;
+    expect(owned.logId).toBe('new');
+    expect([0, 6].map((offset) => owned.tracker.received(offset))).toEqual([true, true]);
+    expect(calls).toContain('seek t/0 to 0');
+  },
+);
 
 test('a partition starts over once its topic has another identity, and only then', async () => {
   const { partitions, calls } = partitionsOf();

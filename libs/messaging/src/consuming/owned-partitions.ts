@@ -9,6 +9,7 @@ import type { Lane } from '#libs/contracts';
 import type { EarlierCommit, EarlierCommits } from './earlier-commits.js';
 import { maxMetadataBytes } from './finished-offsets.js';
 import type { LogIds } from './log-ids.js';
+import type { LogIdentities } from '../kafka/topic-ids.js';
 import { OwnedPartition } from './owned-partition.js';
 
 /** The most records of one partition that are queued: enough to stay busy until a resumed fetch arrives. */
@@ -28,6 +29,11 @@ const identifyPauseMs = 500;
 
 const log = logger('messaging');
 const logResets = counter('millrace_log_resets_total', 'Partitions whose log was found to be another one than before.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+});
+
+const translated = counter('millrace_translated_commits_total', 'Partitions whose committed offset was translated from another cluster.', {
   group: 'the consumer group',
   topic: 'the topic',
 });
@@ -119,7 +125,7 @@ export class OwnedPartitions {
     this.lose(owned);
     const anew = this.own(owned);
     anew.restored = this.logIdsOf([anew]).then((ids) => {
-      anew.logId = ids?.get(topic);
+      identify(anew, ids);
     });
     void this.options.held.load([anew.holds]);
     return anew;
@@ -185,7 +191,7 @@ export class OwnedPartitions {
     for (const owned of gained) {
       owned.restored = Promise.all([earlier, identified]).then(([commits, ids]) => {
         if (owned.lost.aborted) return;
-        owned.logId = ids?.get(owned.topic);
+        identify(owned, ids);
         const commit = commits.get(owned.name);
         if (commit !== undefined) this.restoreFrom(owned, commit);
       });
@@ -195,6 +201,14 @@ export class OwnedPartitions {
   private restoreFrom(owned: OwnedPartition, commit: EarlierCommit): void {
     if (commit.logId === undefined || commit.logId === owned.logId) return owned.tracker.restore(commit.offset, commit.finished);
     const { topic, partition } = owned;
+    if (isTranslated(owned, commit)) {
+      translated.inc({ group: this.options.group.group, topic });
+      log.warn(
+        { group: this.options.group.group, topic, partition, committed: commit.offset, cluster: commit.clusterId },
+        'the committed offset was translated from another cluster; what was finished above it is not known and is handled again',
+      );
+      return owned.tracker.restore(commit.offset, []);
+    }
     logResets.inc({ group: this.options.group.group, topic });
     log.error(
       { group: this.options.group.group, topic, partition, committed: commit.offset },
@@ -204,7 +218,7 @@ export class OwnedPartitions {
   }
 
   /** Retries without limit while this process owns one of the partitions. Undefined once it does not. */
-  private async logIdsOf(partitions: readonly OwnedPartition[]): Promise<Map<string, string> | undefined> {
+  private async logIdsOf(partitions: readonly OwnedPartition[]): Promise<LogIdentities | undefined> {
     while (partitions.some(({ lost }) => !lost.aborted)) {
       try {
         return await this.options.logIds.read([...new Set(partitions.map(({ topic }) => topic))]);
@@ -242,4 +256,14 @@ export class OwnedPartitions {
     const all = this.all().reduce((sum, one) => sum + one.waitingBytes, 0);
     return Math.max(this.options.maxBufferedBytes - all, 1);
   }
+}
+
+function identify(owned: OwnedPartition, ids: LogIdentities | undefined): void {
+  owned.logId = ids?.topics.get(owned.topic);
+  owned.clusterId = ids?.clusterId;
+}
+
+/** A commit that names another cluster was put here by a tool that mirrors clusters and translates the offsets of groups, such as MirrorMaker 2. */
+function isTranslated({ clusterId: present }: OwnedPartition, { clusterId }: EarlierCommit): boolean {
+  return clusterId !== undefined && present !== undefined && clusterId !== present;
 }

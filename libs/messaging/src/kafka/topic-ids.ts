@@ -3,7 +3,7 @@ import type { Admin } from 'kafkajs';
 
 /**
  * Adds version 12 of the Metadata request to kafkajs 2.2.4, which knows versions up to 6. From version 10 on, the response has the id of each topic
- * (KIP-516), and kafkajs hands partitions out as they were decoded, so each partition carries the id of its topic.
+ * (KIP-516), and kafkajs hands partitions out as they were decoded, so each partition carries the id of its topic and of the cluster.
  * https://kafka.apache.org/protocol.html#The_Messages_Metadata
  */
 
@@ -78,7 +78,7 @@ function decoded(bytes: Buffer): object {
   const brokers = decoder.readUVarIntArray(broker);
   const clusterId = decoder.readUVarIntString();
   const controllerId = decoder.readInt32();
-  const topicMetadata = decoder.readUVarIntArray(topic);
+  const topicMetadata = decoder.readUVarIntArray((each) => topic(each, clusterId));
   return { throttleTime: 0, clientSideThrottleTime: throttleMs, brokers, clusterId, controllerId, topicMetadata };
 }
 
@@ -93,7 +93,7 @@ function broker(decoder: Decoder): object {
   return read;
 }
 
-function topic(decoder: Decoder): object {
+function topic(decoder: Decoder, clusterId: string | null): object {
   const topicErrorCode = decoder.readInt16();
   const name = decoder.readUVarIntString();
   const topicId = decoder.readBytes(topicIdBytes).toString('base64url');
@@ -101,7 +101,7 @@ function topic(decoder: Decoder): object {
   const partitions = decoder.readUVarIntArray(partition) ?? [];
   decoder.readInt32(); // authorized operations
   decoder.readTaggedFields();
-  return { topicErrorCode, topic: name, isInternal, partitionMetadata: partitions.map((each) => ({ ...each, topicId })) };
+  return { topicErrorCode, topic: name, isInternal, partitionMetadata: partitions.map((each) => ({ ...each, topicId, clusterId })) };
 }
 
 function partition(decoder: Decoder): object {
@@ -115,18 +115,26 @@ function partition(decoder: Decoder): object {
   return read;
 }
 
+/** The identities that an offset counts in: that of each topic, by its name, and of the cluster. */
+export interface LogIdentities {
+  readonly topics: Map<string, string>;
+  /** Undefined where no broker names one. */
+  readonly clusterId: string | undefined;
+}
+
 /**
- * The identity of each topic's log, by topic name: the topic's id, or the cluster's where the topic has none. A topic that was deleted and created
- * again has another one, and so has a topic of the same name on another cluster.
+ * The identity of a topic's log is the topic's id, or the cluster's where the topic has none. A topic that was deleted and created again has another
+ * one, and so has a topic of the same name on another cluster.
  * @param admin connected
  */
-export async function fetchLogIds(admin: Admin, topics: readonly string[]): Promise<Map<string, string>> {
+export async function fetchLogIds(admin: Admin, topics: readonly string[]): Promise<LogIdentities> {
   const { topics: found } = await admin.fetchTopicMetadata({ topics: [...topics] });
   const ids = new Map<string, string>();
+  let clusterId: string | undefined;
   for (const { name, partitions } of found) {
-    const [first] = partitions as { topicId?: string }[];
-    if (first?.topicId !== undefined && first.topicId !== noTopicId) ids.set(name, first.topicId);
-    else ids.set(name, (await admin.describeCluster()).clusterId);
+    const [first] = partitions as { topicId?: string; clusterId?: string | null }[];
+    clusterId ??= first?.clusterId ?? (await admin.describeCluster()).clusterId;
+    ids.set(name, first?.topicId !== undefined && first.topicId !== noTopicId ? first.topicId : clusterId);
   }
-  return ids;
+  return { topics: ids, clusterId };
 }
