@@ -1,12 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, isFree } from '#libs/ports';
-import { startTimer } from '#libs/time';
+import { Program } from '../programs/program.js';
 import { answersOr } from './answering.js';
 import { cache, javaCommand } from './java.js';
 import { exists } from './maven-jars.js';
@@ -41,7 +38,6 @@ export interface KafkaCluster {
 
 const run = promisify(execFile);
 const clusterId = 'millraceMillraceMillra';
-const stopDeadlineMs = 20_000;
 
 /** Starts Apache Kafka (KRaft) on loopback ports, from its jars with Java 17. Three nodes survive the loss of one. */
 export async function startKafkaCluster(options: KafkaClusterOptions): Promise<KafkaCluster> {
@@ -93,7 +89,7 @@ export class PortTaken extends Error {
 class KafkaNode {
   private readonly settingsFile: string;
   private readonly logFile: string;
-  private process: ChildProcess | undefined;
+  private program: Program | undefined;
 
   constructor(
     private readonly java: JavaCommand,
@@ -107,38 +103,29 @@ class KafkaNode {
   }
 
   get pid(): number | undefined {
-    return this.process?.pid;
+    return this.program?.pid;
   }
 
   /** Resolves when it responds to a client. */
   async start(): Promise<void> {
     await this.prepare();
-    const child = spawn(...this.java('kafka.Kafka', this.settingsFile), { stdio: ['ignore', 'pipe', 'pipe'] });
-    const log = createWriteStream(this.logFile, { flags: 'a' });
-    child.stdout.pipe(log);
-    child.stderr.pipe(log);
-    this.process = child;
+    const program = new Program(this.java('kafka.Kafka', this.settingsFile), this.logFile);
+    this.program = program;
     await answersOr(
       this.nodes[this.id - 1]!.broker,
-      () => readFile(this.logFile, 'utf8'),
-      () => hasEnded(child),
+      () => program.printed(),
+      () => program.hasEnded,
     ).catch(async (error: unknown) => {
       await this.end('SIGKILL');
       throw error;
     });
   }
 
-  /** Does nothing if it is not running. Sends SIGCONT too, because a stopped process would not see SIGTERM, and SIGKILL at a deadline. */
+  /** Does nothing if it is not running. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const child = this.process;
-    this.process = undefined;
-    if (child === undefined || hasEnded(child)) return;
-    const exit = once(child, 'exit');
-    child.kill(signal);
-    child.kill('SIGCONT');
-    const impatience = startTimer(() => child.kill('SIGKILL'), stopDeadlineMs);
-    await exit;
-    clearTimeout(impatience);
+    const { program } = this;
+    this.program = undefined;
+    await program?.end(signal);
   }
 
   private async prepare(): Promise<void> {
@@ -153,8 +140,4 @@ class KafkaNode {
     );
     await run(...this.java('kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', this.settingsFile, ...users));
   }
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }

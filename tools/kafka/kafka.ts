@@ -5,7 +5,7 @@ import { answersOr } from './answering.js';
 import { startKafkaCluster } from './cluster.js';
 import type { KafkaClusterOptions } from './cluster.js';
 import { javaRunsKafka, kafkaVersion } from './java.js';
-import { succeeds } from './maven-jars.js';
+import { succeeds } from '../programs/program.js';
 import { nodeSettings } from './settings.js';
 
 /**

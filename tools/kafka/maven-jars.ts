@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { access, mkdir, mkdtemp, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { endsWithParent, succeeds } from '../programs/program.js';
 
 /** Java programs from jars on Maven Central, which are fetched when they are first needed. */
 export interface MavenJars {
@@ -16,17 +17,8 @@ export interface MavenJars {
 }
 
 const run = promisify(execFile);
-const programTimeoutMs = 20_000;
 /** Kafka's jars are 100 MB. */
 const fetchTimeoutMs = 600_000;
-
-/** Resolves with true if the program can be run and exits with 0. */
-export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
-  return run(program, args, { timeout: programTimeoutMs }).then(
-    () => true,
-    () => false,
-  );
-}
 
 export async function canRun(jars: MavenJars): Promise<boolean> {
   return (await succeeds('java', '-version')) && ((await exists(jars.target)) || (await succeeds('mvn', '-version')));
@@ -42,9 +34,8 @@ export type JavaCommand = (...args: string[]) => [program: string, args: string[
 export async function javaWith(jars: MavenJars): Promise<JavaCommand> {
   await fetchJars(jars);
   const classPath = ['-cp', join(jars.target, '*')];
-  // Without it a process would outlive a parent that was killed.
-  const tied = await succeeds('setpriv', '--pdeathsig', 'KILL', 'true');
-  return (...args) => (tied ? ['setpriv', ['--pdeathsig', 'KILL', 'java', ...classPath, ...args]] : ['java', [...classPath, ...args]]);
+  const [program, before] = await endsWithParent(['java', classPath]);
+  return (...args) => [program, [...before, ...args]];
 }
 
 /** Fetches into a temporary folder and renames it, so that an interrupted fetch is not taken for a complete one. */

@@ -3,8 +3,9 @@ import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cache } from '../../../tools/kafka/java.js';
-import { canRun, javaWith, succeeds } from '../../../tools/kafka/maven-jars.js';
+import { canRun, javaWith } from '../../../tools/kafka/maven-jars.js';
 import type { MavenJars } from '../../../tools/kafka/maven-jars.js';
+import { succeeds } from '../../../tools/programs/program.js';
 import type { ConsumerResult, ConsumerTask } from '../consumer-task.js';
 
 /** Confluent's Parallel Consumer (https://github.com/confluentinc/parallel-consumer), which keeps the order per key as our consumer does. */

@@ -1,0 +1,68 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { startTimer } from '#libs/time';
+
+/** A program with its arguments. */
+export type Command = readonly [program: string, args: readonly string[]];
+
+const run = promisify(execFile);
+const checkTimeoutMs = 20_000;
+const stopDeadlineMs = 20_000;
+
+/** Resolves with true if the program can be run and exits with 0. */
+export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
+  return run(program, args, { timeout: checkTimeoutMs }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The command in a form that ends with its parent, even with one that is killed. Where the system cannot do that, the command as it is. */
+export async function endsWithParent([program, args]: Command): Promise<Command> {
+  const canTie = await succeeds('setpriv', '--pdeathsig', 'KILL', 'true');
+  return canTie ? ['setpriv', ['--pdeathsig', 'KILL', program, ...args]] : [program, args];
+}
+
+/** A program of others that runs until it is ended. What it prints is added to a file. */
+export class Program {
+  private readonly child: ChildProcess;
+
+  constructor(
+    [program, args]: Command,
+    private readonly logFile: string,
+    options: Pick<SpawnOptions, 'cwd' | 'env'> = {},
+  ) {
+    const log = openSync(logFile, 'a');
+    this.child = spawn(program, args, { ...options, stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.child.on('error', () => undefined); // seen as an end; the log has nothing to say then
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** The last 2 000 characters of what it and its forerunners printed into the file. */
+  async printed(): Promise<string> {
+    return (await readFile(this.logFile, 'utf8').catch(() => '')).slice(-2_000);
+  }
+
+  /** Sends SIGCONT too, because a stopped process would not see SIGTERM, and SIGKILL at a deadline. Does nothing if it has ended. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.hasEnded) return;
+    const exit = once(this.child, 'exit');
+    this.child.kill(signal);
+    this.child.kill('SIGCONT');
+    const impatience = startTimer(() => this.child.kill('SIGKILL'), stopDeadlineMs);
+    await exit;
+    clearTimeout(impatience);
+  }
+}
