@@ -20,16 +20,12 @@ export class KillablePostgres {
 
   static async start(directory: string): Promise<KillablePostgres> {
     const server = await EmbeddedPostgres.start({ directory, durable: true });
-    await migrate(server.ownerUrl);
+    await migrate(server.url);
     return new KillablePostgres(directory, server);
   }
 
-  get serviceUrl(): string {
-    return this.server.serviceUrl;
-  }
-
-  get queryUrl(): string {
-    return this.server.queryUrl;
+  get url(): string {
+    return this.server.url;
   }
 
   get cpuMs(): number {

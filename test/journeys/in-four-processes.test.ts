@@ -6,15 +6,13 @@ import { journeySettings, journeys } from './journeys.js';
 
 /** They share a database of their own and the log of the test run. */
 describe('in four processes', () => {
-  journeys(async (otlpUrl) => {
-    const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
-    return fourProcesses({
+  journeys(async (otlpUrl) =>
+    fourProcesses({
       otlpUrl,
       logPrefix: `${uniqueName('journey')}.`,
       settings: journeySettings,
       brokers: testBrokers(),
-      databaseUrl,
-      queryDatabaseUrl,
-    });
-  });
+      databaseUrl: (await freshDatabase()).url,
+    }),
+  );
 });

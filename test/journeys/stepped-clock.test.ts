@@ -74,10 +74,8 @@ describe('a wall clock that steps while events flow', () => {
     { title: 'the one process that is all', formOf: (options: FormOptions) => oneProcess(options) },
     {
       title: 'the services, but not the log and Postgres',
-      formOf: async (options: FormOptions) => {
-        const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
-        return fourProcesses({ ...options, brokers: testBrokers(), databaseUrl, queryDatabaseUrl });
-      },
+      formOf: async (options: FormOptions) =>
+        fourProcesses({ ...options, brokers: testBrokers(), databaseUrl: (await freshDatabase()).url }),
     },
   ])('loses, repeats and delays nothing: $title', { timeout: 240_000 }, async ({ formOf }) => {
     const clock = new SteppedClock();

@@ -1,13 +1,15 @@
 /** `npm run reseal`: seals the secrets of all stored documents in the current format under SECRETS_KEY. */
 import { SecretBox } from '#libs/auth';
 import { SettingsInvalid, readSettings } from '#libs/config';
-import { DatabaseAddressRefused, RoleRefused, StorageUnavailable, databaseSettings, databaseUrl, resealDocuments } from '#libs/persistence';
-import { secretSettings } from '#libs/service';
+import { StorageUnavailable, resealDocuments } from '#libs/persistence';
+import { secretSettings, storageSettings } from '#libs/service';
+
+const { databaseUrl } = storageSettings;
 
 try {
-  const settings = readSettings('reseal', { ...databaseSettings, ...secretSettings }, process.env);
+  const settings = readSettings('reseal', { databaseUrl, ...secretSettings }, process.env);
   const { resealed, unreadable } = await resealDocuments(
-    databaseUrl(settings.databaseUrl, settings),
+    settings.databaseUrl,
     new SecretBox(settings.secretsKey, ...settings.previousSecretsKeys),
   );
   console.log(`${resealed} versions of documents were sealed again.`);
@@ -16,8 +18,7 @@ try {
     process.exitCode = 1;
   }
 } catch (error) {
-  const isExpected = [SettingsInvalid, DatabaseAddressRefused, RoleRefused, StorageUnavailable].some((kind) => error instanceof kind);
-  if (!isExpected) throw error;
-  console.error((error as Error).message);
+  if (!(error instanceof SettingsInvalid || error instanceof StorageUnavailable)) throw error;
+  console.error(error.message);
   process.exitCode = 1;
 }

@@ -11,7 +11,6 @@ export {
   optionalFile,
   optionalInteger,
   optionalText,
-  optionalUrl,
   origins,
   readSettings,
   text,

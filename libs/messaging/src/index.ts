@@ -1,4 +1,4 @@
-export { ensureTopics } from './kafka/ensure-topics.js';
+export { ensureTopics, topicSettings } from './kafka/ensure-topics.js';
 export { KeyOrderedDispatcher } from './dispatching/key-ordered-dispatcher.js';
 export type { DispatcherOptions, DispatchResult } from './dispatching/key-ordered-dispatcher.js';
 export type { LogOptions } from './kafka/kafka-client.js';

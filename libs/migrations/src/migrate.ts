@@ -1,4 +1,5 @@
-import { DatabaseClient, StorageUnavailable, readDatabaseAddress, translated } from '#libs/persistence';
+import { Client } from 'pg';
+import { StorageUnavailable, translated } from '#libs/persistence';
 import { applyFunctions, readFunctions } from './functions.js';
 import { MigrationRefused, requireMigrationRights } from './migration-rights.js';
 import { migrations } from './migrations/index.js';
@@ -14,12 +15,8 @@ const migrationLock = 5_108_212_026;
  * @throws MigrationRefused when the server is too old or the login lacks a right; nothing was changed
  */
 export async function migrate(url: string, functions = readFunctions()): Promise<void> {
-  const lock = new DatabaseClient({
-    ...readDatabaseAddress(url),
-    application_name: 'millrace-migrate',
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-  });
+  const lock = new Client({ connectionString: url, application_name: 'millrace-migrate', connectionTimeoutMillis: 5_000, keepAlive: true });
+  lock.on('error', () => undefined); // the statement under way fails with it
   await lock.connect().catch((error: unknown) => {
     throw new StorageUnavailable(error);
   });
@@ -46,11 +43,9 @@ function refusalOf(error: unknown): MigrationRefused | undefined {
 /** TypeORM is loaded here and nowhere else: a service that only checks the schema does not pay for its modules. */
 async function applyMigrations(url: string): Promise<void> {
   const { DataSource } = await import('typeorm');
-  const { connectionString, tls } = readDatabaseAddress(url);
   const dataSource = new DataSource({
     type: 'postgres',
-    url: connectionString,
-    extra: { tls, Client: DatabaseClient },
+    url,
     applicationName: 'millrace-migrate',
     migrations,
     migrationsTableName: 'migration',

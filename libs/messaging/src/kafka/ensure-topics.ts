@@ -40,7 +40,7 @@ export async function ensureTopics(
           topic: topic.name,
           numPartitions: topic.partitions,
           replicationFactor: replication,
-          configEntries: configOf(topic, replication, ackCopies),
+          configEntries: topicSettings(topic, replication, ackCopies),
         })),
       });
     }
@@ -82,7 +82,7 @@ async function partitionsOf(admin: Admin, topics: readonly { name: string }[]): 
  * that such a process could append nothing; here the limit is the retention, because a record is kept for as much longer. It takes all that are behind,
  * and deletes them when they are older than the retention, read or not; here, an append that would be kept less than half of that time is refused.
  */
-function configOf(topic: Topic, replication: number, ackCopies: number): { name: string; value: string }[] {
+export function topicSettings(topic: Topic, replication: number, ackCopies: number): { name: string; value: string }[] {
   const inSync = replication >= 3 ? Math.max(2, ackCopies) : ackCopies;
   return [
     { name: 'cleanup.policy', value: 'delete' },

@@ -1,9 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { Socket, isIP } from 'node:net';
 import { connect } from 'node:tls';
 import type { ISocketFactory, SASLOptions } from 'kafkajs';
-import { readTlsFiles } from '#libs/tls';
-import type { TlsFiles } from '#libs/tls';
 import { ClientCredentials } from './client-credentials.js';
+import { noteCertificate } from '#libs/tracing';
 import type { ClientCredentialsOptions } from './client-credentials.js';
 
 /** How connections to the log are encrypted, and whom the log takes this process for. */
@@ -12,6 +12,15 @@ export interface LogSecurity {
   readonly tls?: TlsFiles | undefined;
   /** Undefined: the log knows this process by its certificate, or not at all. */
   readonly sasl?: SaslLogin | undefined;
+}
+
+/** Files in PEM. They are read for each connection, so a renewed certificate counts from the next one on. */
+export interface TlsFiles {
+  /** The authorities that the brokers' certificates come from; undefined: those that Node trusts. */
+  readonly caFile?: string | undefined;
+  /** The certificate of this process, where the log asks for one. */
+  readonly certificateFile?: string | undefined;
+  readonly keyFile?: string | undefined;
 }
 
 export type SaslLogin =
@@ -29,7 +38,7 @@ export function securityOptions({ tls, sasl }: LogSecurity = {}): { ssl?: boolea
 /** The same as kafkajs' own sockets have. */
 const keepAliveMs = 60_000;
 
-function tlsSockets(files: TlsFiles): ISocketFactory {
+function tlsSockets({ caFile, certificateFile, keyFile }: TlsFiles): ISocketFactory {
   return ({ host, port, onConnect }) => {
     try {
       const socket = connect(
@@ -37,7 +46,9 @@ function tlsSockets(files: TlsFiles): ISocketFactory {
           host,
           port,
           ...(isIP(host) === 0 ? { servername: host } : {}),
-          ...readTlsFiles(files, 'log'),
+          ca: certificateIn(caFile, 'log-authority'),
+          cert: certificateIn(certificateFile, 'log-client'),
+          key: contentOf(keyFile),
         },
         onConnect,
       );
@@ -47,6 +58,16 @@ function tlsSockets(files: TlsFiles): ISocketFactory {
       return new Socket().destroy(error as Error);
     }
   };
+}
+
+function certificateIn(file: string | undefined, name: 'log-authority' | 'log-client'): Buffer | undefined {
+  const content = contentOf(file);
+  if (content !== undefined) noteCertificate(name, content);
+  return content;
+}
+
+function contentOf(file: string | undefined): Buffer | undefined {
+  return file === undefined ? undefined : readFileSync(file);
 }
 
 function saslOptions(login: SaslLogin): SASLOptions {

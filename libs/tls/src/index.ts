@@ -1,2 +1,0 @@
-export { readTlsFiles } from './tls-files.js';
-export type { TlsFiles } from './tls-files.js';
