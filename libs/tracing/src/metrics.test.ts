@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { startTraceReceiver } from '#libs/testing';
-import { counter, exposition, histogram, metricDescriptions, startAtZero } from './metrics.js';
+import { collectProcessMetrics, counter, exposition, histogram, metricDescriptions, registry, startAtZero } from './metrics.js';
 import { inSpan, recordedTraceId, startTracing } from './tracing.js';
 
 const openMetrics = async (): Promise<string> => (await exposition('application/openmetrics-text')).text;
@@ -50,6 +50,16 @@ test('a value of a recorded trace is the example of its bucket, and one without 
     expect.stringMatching(new RegExp(`^millrace_test_traced_seconds_bucket\\{le="2"\\} 3 # \\{trace_id="${traceId}"\\} 1.5 \\d+`)),
   ]);
   expect((await exposition()).text).not.toContain('trace_id');
+});
+
+test('the metrics of the process come as OpenMetrics, too', async () => {
+  const before = new Set(registry.getMetricsAsArray().map(({ name }) => name));
+  collectProcessMetrics();
+  const text = await openMetrics();
+  expect(text).toContain('# TYPE nodejs_gc_duration_seconds histogram');
+  expect(text).toContain('# TYPE process_cpu_seconds counter');
+  expect(text).not.toMatch(/nodejs_active_\w+_total/);
+  for (const { name } of registry.getMetricsAsArray()) if (!before.has(name)) registry.removeSingleMetric(name);
 });
 
 test('each metric is described once, with its labels', () => {

@@ -11,7 +11,8 @@ interface Family {
     readonly value: number;
     readonly labels: Readonly<Record<string, string | number | undefined>>;
     readonly metricName?: string;
-    readonly exemplar?: Exemplar | undefined;
+    /** Null in the histograms of prom-client. */
+    readonly exemplar?: Exemplar | null | undefined;
   }[];
 }
 
@@ -29,7 +30,7 @@ function printed({ name, help, type, values }: Family): string {
   let text = `# HELP ${family} ${escaped(help)}\n# TYPE ${family} ${String(type)}\n`;
   for (const { metricName = name, labels, value, exemplar } of values) {
     const sample = type === 'counter' ? `${family}_total` : metricName;
-    text += `${sample}${labelSet(labels)} ${numeral(value)}${exemplar === undefined ? '' : exemplarText(exemplar)}\n`;
+    text += `${sample}${labelSet(labels)} ${numeral(value)}${exemplar ? exemplarText(exemplar) : ''}\n`;
   }
   return text;
 }
