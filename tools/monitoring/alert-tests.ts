@@ -234,7 +234,7 @@ export function promtoolTests(rules = rulesFile): string {
       test(`${alertname} is silent`, silent, { every, at, alertname, expected: [] }),
     ];
   });
-  return stringify({ rule_files: [rules], evaluation_interval: '1m', tests });
+  return stringify({ rule_files: [rules], evaluation_interval: '5m', tests });
 }
 
 function test(

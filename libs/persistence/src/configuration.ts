@@ -100,6 +100,11 @@ export class Configuration {
     return this.find(name, 'Tenant', name) as Stored<TenantDocument> | undefined;
   }
 
+  /** The tenants that have documents or keys; none before the first read. */
+  tenantNames(): string[] {
+    return [...(this.tenants?.keys() ?? [])];
+  }
+
   /** By name. */
   flows(tenant: string): readonly Stored<FlowDocument>[] {
     return this.current().get(tenant)?.flows ?? [];

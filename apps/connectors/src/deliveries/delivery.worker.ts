@@ -31,9 +31,13 @@ const commandsKnownForMs = 30 * 86_400_000;
 const pending = gauge('millrace_deliveries_pending', 'Deliveries that wait for an attempt, of all processes.', {
   tenant: 'the tenant',
 });
-const oldest = gauge('millrace_deliveries_oldest_pending_seconds', 'Age of the oldest pending delivery, of all processes.', {
-  tenant: 'the tenant',
-});
+const oldest = gauge(
+  'millrace_deliveries_oldest_pending_seconds',
+  'Age of the oldest pending delivery, of all processes; 0 if there is none.',
+  {
+    tenant: 'the tenant',
+  },
+);
 const underWay = gauge('millrace_delivery_attempts_under_way', 'Attempts under way in this process.', {});
 const states = ['active', 'open', 'limited', 'disabled'] as const;
 const destinations = gauge('millrace_destinations', 'Destinations by state, as all processes share it.', { state: states });
@@ -158,12 +162,12 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   }
 
   private async measureBacklog(): Promise<void> {
-    const backlog = await this.table.backlog();
+    const backlog = new Map((await this.table.backlog()).map((one) => [one.tenant, one]));
     pending.reset();
     oldest.reset();
-    for (const { tenant, pending: count, oldestSeconds } of backlog) {
-      pending.set({ tenant }, count);
-      oldest.set({ tenant }, oldestSeconds);
+    for (const tenant of new Set([...this.configuration.tenantNames(), ...backlog.keys()])) {
+      pending.set({ tenant }, backlog.get(tenant)?.pending ?? 0);
+      oldest.set({ tenant }, backlog.get(tenant)?.oldestSeconds ?? 0);
     }
     for (const state of states) destinations.set({ state }, 0);
     for (const { state, count } of await this.health.countByState()) destinations.set({ state }, count);

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freshDatabase, startHttpSink, startTraceReceiver, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { dashboards } from '../../tools/monitoring/dashboards.js';
+import { startPrometheus } from '../../tools/monitoring/prometheus-process.js';
+import type { PrometheusProcess } from '../../tools/monitoring/prometheus-process.js';
+import { findPrometheus, whereToGetIt } from '../../tools/monitoring/prometheus.js';
+import { fourProcesses } from '../forms/forms.js';
+import type { FourProcesses } from '../forms/forms.js';
+import { Client, setFaults } from './client.js';
+import { tenantDocuments } from './documents.js';
+import { flipped, helpdesk } from './partner.js';
+
+const program = findPrometheus('prometheus');
+if (program === undefined) process.stdout.write(`Watching is left out: ${whereToGetIt}\n`);
+
+describe.skipIf(program === undefined)('a Prometheus that scrapes the running services', () => {
+  const ended: (() => Promise<unknown> | void)[] = [];
+  let form: FourProcesses;
+  let prometheus: PrometheusProcess;
+  let client: Client;
+
+  beforeAll(async () => {
+    const [sink, traces, { url: databaseUrl }] = await Promise.all([startHttpSink(), startTraceReceiver(), freshDatabase()]);
+    ended.push(
+      () => sink.stop(),
+      () => traces.stop(),
+    );
+    form = await fourProcesses({ brokers: testBrokers(), logPrefix: `${uniqueName('watched')}.`, databaseUrl, otlpUrl: traces.url });
+    ended.push(() => form.dispose());
+    await form.start();
+    const jobs = form.services.map((url, at) => [['ingestion', 'query', 'ai-processing', 'connectors'][at]!, url] as const);
+    prometheus = await startPrometheus(program!, Object.fromEntries(jobs));
+    ended.push(() => prometheus.stop());
+    client = new Client(form, uniqueName('watched'), form.operatorKey);
+    await client.apply(tenantDocuments(client.tenant, sink.url));
+    await client.send(flipped(helpdesk('refused', 'c', 'Hello')));
+    await setFaults(form, [{ fault: 'status', status: 500, times: 1 }]);
+    await client.delivered(await client.accepted(helpdesk('one', 'c', 'The invoice is wrong')));
+    sink.respondWith(() => ({ status: 410 }));
+    const parked = await client.accepted(helpdesk('two', 'c', 'And again'));
+    await client.storyWhen(parked, 'the delivery to be given up', ({ deliveries }) => deliveries.some(({ state }) => state === 'PARKED'));
+  });
+  afterAll(async () => {
+    for (const end of ended.splice(0).toReversed()) await end();
+  });
+
+  test.each(dashboards)('has series for every query of $title', async ({ panels }) => {
+    let missing = panels.flatMap(({ queries }) =>
+      queries.map(({ expr }) => expr.replaceAll('$__rate_interval', '2m').replaceAll('$job', '.*').replaceAll('$tenant', client.tenant)),
+    );
+    const hasAll = async (): Promise<boolean> => {
+      const found = await Promise.all(missing.map(async (query) => (await prometheus.query(query)).length > 0));
+      missing = missing.filter((_, at) => !found[at]);
+      return missing.length === 0;
+    };
+    await waitFor(hasAll, { what: 'all series', deadlineMs: 90_000 }).catch(() => undefined);
+    expect(missing).toEqual([]);
+  });
+
+  test('evaluates every rule', async () => {
+    interface Groups {
+      readonly groups: readonly {
+        readonly rules: readonly { readonly name: string; readonly health: string; readonly lastError?: string }[];
+      }[];
+    }
+    const rules = async () => (await prometheus.api<Groups>('rules')).groups.flatMap((group) => group.rules);
+    await waitFor(async () => (await rules()).every(({ health }) => health !== 'unknown'), { what: 'every rule', deadlineMs: 90_000 });
+    expect((await rules()).filter(({ health }) => health !== 'ok')).toEqual([]);
+  });
+
+  test.each(['millrace_intake_duration_seconds', 'millrace_accepted_to_decided_seconds', 'millrace_accepted_to_delivered_seconds'])(
+    'leads from %s to a trace',
+    async (histogram) => {
+      const span = `start=${encodeURIComponent(new Date(Date.now() - 600_000).toISOString())}&end=${encodeURIComponent(new Date().toISOString())}`;
+      const found = await prometheus.api<{ exemplars: { labels: { trace_id: string } }[] }[]>(
+        `query_exemplars?query=${histogram}_bucket&${span}`,
+      );
+      const traceIds = found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id));
+      const { events } = await client.graphql<{ events: { nodes: { traceId: string }[] } }>('{ events(first: 100) { nodes { traceId } } }');
+      expect(traceIds.some((id) => events.nodes.some(({ traceId }) => traceId === id))).toBe(true);
+    },
+  );
+
+  test('finds no metric that the reference does not name', async () => {
+    const page = readFileSync('docs/metrics.md', 'utf8');
+    const names = await prometheus.api<readonly string[]>('label/__name__/values');
+    const ours = names.filter((name) => name.startsWith('millrace_')).map((name) => name.replace(/_(bucket|sum|count)$/, ''));
+    expect(ours.length).toBeGreaterThan(40);
+    expect([...new Set(ours)].filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([]);
+  });
+});

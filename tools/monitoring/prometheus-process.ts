@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { stringify } from 'yaml';
+import { freePort } from '#libs/ports';
+import { waitFor } from '#libs/testing';
+import { rulesFile } from './rules.js';
+
+interface QueryResult {
+  readonly metric: Readonly<Record<string, string>>;
+}
+
+/** A Prometheus with the rules of Millrace, on loopback. */
+export interface PrometheusProcess {
+  /** The series that an expression gives now. @throws Error with Prometheus' reason if it does not take the expression */
+  query(expression: string): Promise<readonly QueryResult[]>;
+  /** The answer of an address of its API below `/api/v1/`. */
+  api<T>(address: string): Promise<T>;
+  stop(): Promise<void>;
+}
+
+/** Scrapes the targets every second. @param targets addresses, by the name of their job */
+export async function startPrometheus(program: string, targets: Readonly<Record<string, string>>): Promise<PrometheusProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-prometheus-'));
+  const port = await freePort();
+  const config = {
+    global: { scrape_interval: '1s', evaluation_interval: '5s' },
+    rule_files: [resolve(rulesFile)],
+    scrape_configs: Object.entries(targets).map(([job_name, url]) => ({ job_name, static_configs: [{ targets: [new URL(url).host] }] })),
+  };
+  await writeFile(join(folder, 'prometheus.yaml'), stringify(config));
+  const options = {
+    'config.file': join(folder, 'prometheus.yaml'),
+    'storage.tsdb.path': join(folder, 'data'),
+    'web.listen-address': `127.0.0.1:${port}`,
+    'enable-feature': 'exemplar-storage',
+    'log.level': 'error',
+  };
+  const child = spawn(
+    program,
+    Object.entries(options).map(([name, value]) => `--${name}=${value}`),
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  const base = `http://127.0.0.1:${port}`;
+  const api = async <T>(address: string): Promise<T> => {
+    const { data, error } = (await (await fetch(`${base}/api/v1/${address}`)).json()) as { data: T; error?: string };
+    if (error !== undefined) throw new Error(error);
+    return data;
+  };
+  await waitFor(async () => (await fetch(`${base}/-/ready`)).ok, { what: 'Prometheus', deadlineMs: 30_000 });
+  return {
+    api,
+    query: async (expression) => (await api<{ result: readonly QueryResult[] }>(`query?query=${encodeURIComponent(expression)}`)).result,
+    async stop() {
+      if (child.exitCode === null && child.kill('SIGTERM')) await once(child, 'exit');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
