@@ -16,6 +16,8 @@ WORKDIR /millrace
 COPY --from=build /millrace/package.json ./
 COPY --from=build /millrace/node_modules node_modules
 COPY --from=build /millrace/dist dist
+ARG REVISION=unknown
+ENV MILLRACE_REVISION=$REVISION
 USER node
 EXPOSE 8080
 # `node` itself is process 1, so that SIGTERM reaches it. The heap is that of `npm run start:…`: docs/operations.md.

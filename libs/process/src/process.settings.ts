@@ -1,4 +1,4 @@
-import { integer, oneOf, optionalText } from '#libs/config';
+import { integer, oneOf, optionalText, text } from '#libs/config';
 import { logLevels } from '#libs/tracing';
 
 /** Settings of every process: log level, traces, the time a stop may take. */
@@ -13,6 +13,10 @@ export const processSettings = {
       fallback: '100',
     },
   ),
+  revision: text('MILLRACE_REVISION', {
+    help: 'The commit that the build comes from, for the metric millrace_build_info. An image sets it itself.',
+    fallback: 'unknown',
+  }),
   stopTimeoutMs: integer(
     'STOP_TIMEOUT_MS',
     { min: 100, max: 3_600_000 },

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ClientCredentials } from './client-credentials.js';
+import { securityOptions } from './log-security.js';
+import type { SaslLogin } from './log-security.js';
 
 let answers: [status: number, body: string][] = [];
 let asked = 0;
@@ -44,4 +46,17 @@ test('a failure is not kept, and tells no secret', async () => {
   await expect(credentials.token()).rejects.toThrow(`${tokenUrl} answered without an access_token`);
   await expect(credentials.token()).rejects.toThrow(`${tokenUrl} answered without an access_token`);
   expect(await credentials.token()).toBe('one');
+});
+
+test('all clients of a login share one token, and another login has its own', async () => {
+  const login = { mechanism: 'oauthbearer', tokenUrl, clientId: 'shared', clientSecret: 'b' } as const;
+  const tokenOf = async (sasl: SaslLogin): Promise<string> => {
+    const options = securityOptions({ sasl }).sasl as { oauthBearerProvider: () => Promise<{ value: string }> };
+    return (await options.oauthBearerProvider()).value;
+  };
+  answers = [token('one'), token('two'), token('three')];
+  expect(await Promise.all([tokenOf(login), tokenOf({ ...login }), tokenOf(login)])).toEqual(['one', 'one', 'one']);
+  expect(asked).toBe(1);
+  expect([await tokenOf({ ...login, clientSecret: 'c' }), await tokenOf({ ...login, scope: 'log' })]).toEqual(['two', 'three']);
+  expect(await tokenOf(login)).toBe('one');
 });

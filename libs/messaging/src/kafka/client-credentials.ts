@@ -17,7 +17,17 @@ const unnamedLifeSeconds = 300;
 
 /** Fetches tokens by client credentials (RFC 6749 §4.4), and keeps each for most of its life. */
 export class ClientCredentials {
+  private static readonly ofLogin = new Map<string, ClientCredentials>();
   private kept: { token: Promise<string>; untilMs: number } | undefined;
+
+  /** The credentials of a login, of which a process has one: its clients, a dozen or more, share one token. */
+  static for(options: ClientCredentialsOptions): ClientCredentials {
+    const { tokenUrl, clientId, clientSecret, scope } = options;
+    const login = JSON.stringify([tokenUrl, clientId, clientSecret, scope]);
+    const known = ClientCredentials.ofLogin.get(login) ?? new ClientCredentials(options);
+    ClientCredentials.ofLogin.set(login, known);
+    return known;
+  }
 
   /** @param now in ms; default: the monotonic clock */
   constructor(

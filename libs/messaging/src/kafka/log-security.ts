@@ -72,6 +72,6 @@ function contentOf(file: string | undefined): Buffer | undefined {
 
 function saslOptions(login: SaslLogin): SASLOptions {
   if (login.mechanism !== 'oauthbearer') return login;
-  const credentials = new ClientCredentials(login);
+  const credentials = ClientCredentials.for(login);
   return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await credentials.token() }) };
 }
