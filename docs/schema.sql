@@ -604,6 +604,9 @@ GRANT EXECUTE ON FUNCTION event_timelines TO millrace_query, millrace_service;
 CREATE FUNCTION events_by_id(p_tenant text, p_keys text[]) RETURNS SETOF event_summary LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION events_by_id TO millrace_query, millrace_service;
 
+CREATE FUNCTION give_turns(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS boolean LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION give_turns TO millrace_query, millrace_service;
+
 CREATE FUNCTION holds_of_customers(p_tenant text, p_keys text[]) RETURNS TABLE(customer text, consumer_group text, topic text, partition integer, reason text, dead_letter_id text, retry_requested_at timestamp with time zone, created_at timestamp with time zone, held_records bigint) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION holds_of_customers TO millrace_query, millrace_service;
 

@@ -308,17 +308,21 @@ test('a loop that nobody wakes looks again after the time that the last look nam
   await loop.stop();
 });
 
-test('a loop that has claimed all there is looks again when it is woken, and otherwise after the poll interval', async () => {
+test.each([
+  ['all there is looks again when it is woken, and otherwise after the poll interval', true, [0, 500, 700, 1_200]],
+  ['what it had room for looks again at once and when work ends', false, [0, 0, 100, 600, 700, 1_200]],
+])('a loop that has claimed %s', async (_, isAll, expected) => {
   const ended = Promise.withResolvers<void>();
   const { loop, looks } = lookingLoop(
-    (look) => ({ claims: look === 1 ? [{}] : [], isAll: true }),
+    (look) => ({ claims: look === 1 ? [{}] : [], isAll }),
     () => ended.promise,
   );
   await vi.advanceTimersByTimeAsync(100);
-  expect(looks).toEqual([0]);
   ended.resolve();
+  await vi.advanceTimersByTimeAsync(600);
+  loop.wake();
   await vi.advanceTimersByTimeAsync(pollMs);
-  expect(looks).toEqual([0, 100, 600]);
+  expect(looks).toEqual(expected);
   await loop.stop();
 });
 

@@ -7,7 +7,10 @@ export interface Claimed<Claim> {
   readonly claims: readonly Claim[];
   /** The time after which something may be claimed although nobody wakes the loop, ms; default: `pollMs`. */
   readonly againInMs?: number | undefined;
-  /** True: nothing more can be claimed until the loop is woken or the time is over. Else the loop looks again at once, unless nothing was claimed. */
+  /**
+   * True: nothing more can be claimed until the loop is woken or the time is over, however much work ends. Else the loop looks again at once, unless
+   * nothing was claimed, and whenever work ends.
+   */
   readonly isAll?: boolean;
 }
 
@@ -42,8 +45,8 @@ const nothing: Claimed<never> = { claims: [] };
 const log = logger('work');
 
 /**
- * Claims what is due and has it worked on, so many at once, and renews the claims meanwhile. It looks at once when it is woken and when work
- * ends, and otherwise every `pollMs`.
+ * Claims what is due and has it worked on, so many at once, and renews the claims meanwhile. It looks at once when it is woken, and when work
+ * ends for whose room something may wait, and otherwise every `pollMs`.
  *
  * While storage cannot be reached, claims run out: work that must not happen twice compares `lease.endsAtMs` with the clock before it acts.
  */
@@ -52,6 +55,8 @@ export class ClaimLoop<Claim extends object> {
   private readonly renewals: Periodically;
   private woken = Promise.withResolvers<void>();
   private stopping = false;
+  /** False: the last look may have left something for which there was no room. */
+  private hasAll = false;
   private running: Promise<void> | undefined;
 
   constructor(private readonly options: ClaimLoopOptions<Claim>) {
@@ -88,6 +93,7 @@ export class ClaimLoop<Claim extends object> {
     while (!this.stopping) {
       this.woken = Promise.withResolvers(); // before the look, so that a call of `wake` during it is not lost
       const { claims, againInMs, isAll = false } = await this.claim();
+      this.hasAll = isAll;
       if ((claims.length === 0 || isAll) && !this.stopping) await this.pause(againInMs);
     }
   }
@@ -120,7 +126,7 @@ export class ClaimLoop<Claim extends object> {
     };
     void this.work(claim, lease).finally(() => {
       this.held.delete(claim);
-      this.wake();
+      if (!this.hasAll) this.wake();
       ended.resolve();
     });
   }

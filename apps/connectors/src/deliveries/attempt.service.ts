@@ -25,7 +25,7 @@ import { observationOf } from './attempt.observation.js';
 import type { DeliveryClaim } from './delivery.claims.js';
 import { DeliveryLeaseLost, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
-import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settlement } from './delivery-queue.table.js';
+import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settled, Settlement } from './delivery-queue.table.js';
 import { stateAfterFailure } from './state-after-attempt.js';
 import type { StateAfterAttempt } from './state-after-attempt.js';
 
@@ -53,12 +53,19 @@ const deliveryLatency = histogram(
 );
 const log = logger('deliveries');
 
+/** An attempt, successful or not, as it was recorded. */
+export interface Attempted {
+  readonly recorded: RecordedAttempt;
+  /** True: another delivery may have become due by it. */
+  readonly gaveTurn: boolean;
+}
+
 const delivered: StateAfterAttempt = { state: 'delivered', retryInMs: null };
 
 /** Makes one attempt of a claimed delivery: sends it, decides the state after it, and records both. */
 @Injectable()
 export class AttemptService {
-  private readonly settlements: BatchWriter<Settlement, number | undefined>;
+  private readonly settlements: BatchWriter<Settlement, Settled>;
 
   constructor(
     table: DeliveryQueueTable,
@@ -71,11 +78,11 @@ export class AttemptService {
   }
 
   /**
-   * Returns the attempt as it was recorded, successful or not.
+   * Makes the attempt and records it.
    * @throws the signal's reason if that ended the attempt, which is not recorded then; DeliveryLeaseLost if the claim ran out before anything was
    *   sent; DeliveryLeaseLost or StorageUnavailable if the attempt could not be recorded
    */
-  async attempt(claim: DeliveryClaim, lease: Lease): Promise<RecordedAttempt> {
+  async attempt(claim: DeliveryClaim, lease: Lease): Promise<Attempted> {
     const { delivery } = claim;
     const { tenant, destination, id } = delivery;
     const parent = delivery.traceparent ?? undefined;
@@ -91,8 +98,8 @@ export class AttemptService {
       const observed = observationOf(error, durationMs);
       const noted = this.health.note({ tenant, destination }, observed);
       if (observed.peer === 'gone') await noted.catch(() => undefined); // whoever sees the delivery parked finds its destination disabled
-      const [recorded] = await Promise.all([this.record(delivery, attempt, durationMs), noted]);
-      return recorded;
+      const [attempted] = await Promise.all([this.record(delivery, attempt, durationMs), noted]);
+      return attempted;
     });
   }
 
@@ -119,12 +126,12 @@ export class AttemptService {
     }
   }
 
-  private async record(delivery: ClaimedDelivery, attempt: AttemptResult, durationMs: number): Promise<RecordedAttempt> {
-    const number = await this.settlements.add({ delivery, attempt });
+  private async record(delivery: ClaimedDelivery, attempt: AttemptResult, durationMs: number): Promise<Attempted> {
+    const { number, gaveTurn } = await this.settlements.add({ delivery, attempt });
     if (number === undefined) throw new DeliveryLeaseLost(delivery.id);
     this.report(delivery, attempt, number, durationMs);
     const { tenant, id: deliveryId, eventId, runId, customer, destination } = delivery;
-    return {
+    const recorded = {
       tenant,
       deliveryId,
       eventId,
@@ -138,6 +145,7 @@ export class AttemptService {
       message: attempt.error?.message ?? null,
       at: attempt.finishedAt,
     };
+    return { recorded, gaveTurn };
   }
 
   private report(delivery: ClaimedDelivery, attempt: AttemptResult, number: number, durationMs: number): void {

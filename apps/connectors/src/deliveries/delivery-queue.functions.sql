@@ -1,8 +1,10 @@
 -- Gives the first delivery of each queue its turn, unless it is parked. Of the deliveries aside, the one whose time comes first gets the turn,
 -- unless another one is being attempted. So a customer has at most two attempts under way at a destination, one in order and one aside.
 --
--- The caller holds the locks of the queues. The condition of `ahead` is that of the index `delivery_queue`.
-CREATE OR REPLACE FUNCTION call_next_deliveries(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Returns whether any delivery got its turn. The caller holds the locks of the queues. The condition of `ahead` is that of the index `delivery_queue`.
+CREATE OR REPLACE FUNCTION give_turns(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  turn_given boolean;
 BEGIN
   WITH queue AS (
     SELECT DISTINCT tenant_id, destination, customer FROM unnest(p_tenants, p_destinations, p_customers) AS given (tenant_id, destination, customer)),
@@ -14,7 +16,8 @@ BEGIN
         AND NOT ahead.aside AND (ahead.state = 'pending' OR (ahead.strict AND ahead.state = 'parked'))
       ORDER BY ahead.position LIMIT 1) AS head
     WHERE head.state = 'pending' AND delivery.tenant_id = head.tenant_id AND delivery.id = head.id AND delivery.state = 'pending'
-      AND delivery.next_attempt_at IS NULL),
+      AND delivery.next_attempt_at IS NULL
+    RETURNING delivery.id),
   beside AS (
     SELECT queue.*, (
       SELECT id FROM delivery AS first
@@ -26,17 +29,27 @@ BEGIN
       SELECT FROM delivery AS busy
       WHERE busy.tenant_id = queue.tenant_id AND busy.destination = queue.destination AND busy.customer = queue.customer
         AND busy.aside AND busy.state = 'pending' AND busy.next_attempt_at IS NOT NULL AND NOT busy.held_back
-        AND busy.lease_until >= statement_timestamp()))
-  UPDATE delivery SET held_back = delivery.id <> first_id
-  FROM beside
-  WHERE delivery.tenant_id = beside.tenant_id AND delivery.destination = beside.destination AND delivery.customer = beside.customer
-    AND delivery.aside AND delivery.state = 'pending' AND (delivery.id = first_id OR NOT delivery.held_back)
-    AND delivery.held_back = (delivery.id = first_id) AND (delivery.lease_until IS NULL OR delivery.lease_until < statement_timestamp());
+        AND busy.lease_until >= statement_timestamp())),
+  released AS (
+    UPDATE delivery SET held_back = delivery.id <> first_id
+    FROM beside
+    WHERE delivery.tenant_id = beside.tenant_id AND delivery.destination = beside.destination AND delivery.customer = beside.customer
+      AND delivery.aside AND delivery.state = 'pending' AND (delivery.id = first_id OR NOT delivery.held_back)
+      AND delivery.held_back = (delivery.id = first_id) AND (delivery.lease_until IS NULL OR delivery.lease_until < statement_timestamp())
+    RETURNING delivery.held_back)
+  SELECT EXISTS (SELECT FROM called) OR EXISTS (SELECT FROM released WHERE NOT held_back) INTO turn_given;
+  RETURN turn_given;
 END $$;
 
--- Records attempts and updates their deliveries, each only if the claim is still held, and calls the next deliveries of their queues. Returns the
--- place of each recorded attempt among those given, from 1, and its number. A delivery that is to be retried keeps its position in the queue if its
--- order is strict, and steps aside otherwise.
+-- The form of `give_turns` without its result.
+CREATE OR REPLACE FUNCTION call_next_deliveries(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM give_turns(p_tenants, p_destinations, p_customers);
+END $$;
+
+-- Records attempts and updates their deliveries, each only if the claim is still held, and gives the next deliveries of their queues their turns. Returns the
+-- place of each recorded attempt among those given, from 1, and its number; and a row without a place if another delivery got its turn. A delivery
+-- that is to be retried keeps its position in the queue if its order is strict, and steps aside otherwise.
 CREATE OR REPLACE FUNCTION settle_deliveries(
   p_tenants text[], p_ids text[], p_fences bigint[], p_destinations text[], p_customers text[], p_states text[], p_codes text[], p_messages text[],
   p_retry_in_ms double precision[], p_statuses integer[], p_excerpts text[], p_started timestamptz[], p_finished timestamptz[]
@@ -70,5 +83,5 @@ BEGIN
     SELECT tenant_id, id, attempts, event_id, CASE WHEN code IS NULL THEN 'succeeded' ELSE 'failed' END, status, code, message, excerpt,
       started_at, finished_at FROM settled)
   SELECT number, attempts FROM settled;
-  PERFORM call_next_deliveries(p_tenants, p_destinations, p_customers);
+  IF give_turns(p_tenants, p_destinations, p_customers) THEN RETURN QUERY SELECT NULL::bigint, NULL::integer; END IF;
 END $$;

@@ -59,7 +59,7 @@ const stateOf = async ({ tenant, id }: ClaimedDelivery) => {
 };
 
 /** One attempt recorded on its own. */
-const settle = async (delivery: ClaimedDelivery, attempt: AttemptResult) => (await table.settle([{ delivery, attempt }]))[0];
+const settle = async (delivery: ClaimedDelivery, attempt: AttemptResult) => (await table.settle([{ delivery, attempt }]))[0]!.number;
 
 const ended = (state: AttemptResult['state'], retryInMs: number | null = null): AttemptResult => ({
   startedAt: new Date(),
@@ -271,7 +271,20 @@ test('many attempts are recorded at once, each for the holder of its claim only'
       { delivery: stale, attempt },
       { delivery: a!, attempt },
     ]),
-  ).toEqual([1, undefined, 1]);
+  ).toEqual([1, undefined, 1].map((number) => ({ number, gaveTurn: false })));
+});
+
+test('whoever settles an attempt is told when the next of the queue, or of those aside, got its turn by it', async () => {
+  const { delivery, claim } = tenantOf();
+  await table.insert(['a', 'b', 'c'].map((id) => delivery(id)));
+  const settled = async (one: ClaimedDelivery, attempt: AttemptResult) => (await table.settle([{ delivery: one, attempt }]))[0];
+  const [a] = await claim();
+  expect(await settled(a!, ended('pending', 60_000))).toEqual({ number: 1, gaveTurn: true });
+  const [b] = await claim();
+  expect(await settled(b!, ended('delivered'))).toEqual({ number: 1, gaveTurn: true });
+  const [c] = await claim();
+  expect(await settled(c!, ended('delivered'))).toEqual({ number: 1, gaveTurn: false });
+  expect(await claim()).toEqual([]);
 });
 
 test('a delivery that joins the queue at the very moment the one ahead leaves it has its turn all the same', async () => {

@@ -95,6 +95,14 @@ export interface Settlement {
   readonly attempt: AttemptResult;
 }
 
+/** The effects of settling one attempt. */
+export interface Settled {
+  /** The number of the recorded attempt; undefined if the claim was lost: then nothing was changed. */
+  readonly number: number | undefined;
+  /** True: another delivery may have become due by it, or by one that was settled with it. */
+  readonly gaveTurn: boolean;
+}
+
 /** The effect of a redeliver or skip command. `busy`: an attempt is under way. `unknown`: there is no such delivery. */
 export type CommandEffect = 'applied' | 'busy' | 'unknown';
 
@@ -292,13 +300,12 @@ export class DeliveryQueueTable {
     await this.database.query(release, [tenant, id, fence]);
   }
 
-  /**
-   * Returns the numbers of the recorded attempts, in the order given; undefined for a claim that was lost, of which nothing was changed.
-   */
-  async settle(settlements: readonly Settlement[]): Promise<(number | undefined)[]> {
-    const settled = await this.database.query<{ number: number; attempts: number }>(settle, settlementColumns.values(settlements));
-    const numbers = new Map(settled.map(({ number, attempts }) => [number, attempts]));
-    return settlements.map((_, at) => numbers.get(at + 1));
+  /** Records the attempts of claims that are still held, in the order given, and gives the next of their queues their turns. */
+  async settle(settlements: readonly Settlement[]): Promise<Settled[]> {
+    const rows = await this.database.query<{ number: number | null; attempts: number }>(settle, settlementColumns.values(settlements));
+    const numbers = new Map(rows.map(({ number, attempts }) => [number, attempts]));
+    const gaveTurn = numbers.has(null);
+    return settlements.map((_, at) => ({ number: numbers.get(at + 1), gaveTurn }));
   }
 
   /** Makes a delivery pending again, whatever its state, with all its retries. The same command is applied once. */

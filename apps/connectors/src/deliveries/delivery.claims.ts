@@ -36,6 +36,8 @@ interface Candidate extends DueDestination {
 
 interface Claims {
   readonly claims: readonly DeliveryClaim[];
+  /** True: something else than the share given limited them, so more may be due. */
+  readonly areLimited: boolean;
   /** Times until a rate lets another attempt begin, ms. */
   readonly waits: readonly number[];
 }
@@ -48,7 +50,7 @@ const limitOfUnknown: DestinationSpec['limit'] = { concurrency: 16 };
 /** For so long a destination with more due than its concurrency is claimed from exclusively at once, without a shared try. */
 const crowdedForMs = 1_000;
 const crowdedRemembered = 10_000;
-const nothing: Claims = { claims: [], waits: [] };
+const nothing: Claims = { claims: [], areLimited: false, waits: [] };
 
 /** Decides which deliveries may be attempted now: by the health and limits of their destinations, and with a share for each destination. */
 @Injectable()
@@ -81,7 +83,10 @@ export class DeliveryClaims {
     return {
       claims,
       againInMs: times.length === 0 ? undefined : Math.max(1, Math.ceil(Math.min(...times))),
-      isAll: candidates.length === open.length && candidates.every((one) => (claimed.get(destinationKey(one))?.length ?? 0) < one.share),
+      isAll:
+        candidates.length === open.length &&
+        !found.some(({ areLimited }) => areLimited) &&
+        candidates.every((one) => (claimed.get(destinationKey(one))?.length ?? 0) < one.share),
     };
   }
 
@@ -112,14 +117,15 @@ export class DeliveryClaims {
     });
     const { deliveries, unsuited } = await this.table.claim(rooms, leaseMs);
     const claims = deliveries.map((delivery) => ({ delivery, destinationDisabled: false }));
-    if (unsuited.length === 0) return { claims, waits: [] };
+    const areLimited = unsuited.length > 0 || rooms.some(({ mode }) => mode !== 'shared');
+    if (unsuited.length === 0) return { claims, areLimited, waits: [] };
     for (const one of unsuited) this.crowded.set(destinationKey(one), nowMs + crowdedForMs);
     const keys = new Set(unsuited.map(destinationKey));
     const rest = await this.claimByRules(
       candidates.filter((one) => keys.has(destinationKey(one))),
       leaseMs,
     );
-    return { claims: [...claims, ...rest.claims], waits: rest.waits };
+    return { claims: [...claims, ...rest.claims], areLimited, waits: rest.waits };
   }
 
   /** Claims under the lock of the destinations' health: by their rates, and as many probes as a breaker lets through. */
@@ -134,6 +140,7 @@ export class DeliveryClaims {
       const disabled = new Set(locked.filter(({ health }) => health.disabled !== null).map(destinationKey));
       return {
         claims: deliveries.map((delivery) => ({ delivery, destinationDisabled: disabled.has(destinationKey(delivery)) })),
+        areLimited: true,
         waits: locked.map((one) => waitOf(one, wanted.get(destinationKey(one))!)).filter((wait) => wait > 0),
       };
     });

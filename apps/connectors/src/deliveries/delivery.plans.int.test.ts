@@ -10,6 +10,7 @@ import { DestinationHealthTable } from '../destinations/destination-health.table
 import { observationOf } from './attempt.observation.js';
 import { DeliveryClaims } from './delivery.claims.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
+import type { Settled } from './delivery-queue.table.js';
 import type { NewDelivery } from '#libs/deliveries';
 
 const stored = 20_000;
@@ -85,7 +86,7 @@ async function take(n: number): Promise<void> {
     await table.renew([delivery], 60_000);
     const at = new Date();
     const attempt = { startedAt: at, finishedAt: at, status: null, excerpt: null, ...more };
-    const [number] = await table.settle([{ delivery, attempt }]);
+    const [{ number }] = (await table.settle([{ delivery, attempt }])) as [Settled];
     await health.note(delivery, observationOf(null, 1));
     await table.unannounced(0, 100);
     await table.markAnnounced([{ ...delivery, deliveryId: delivery.id, number: number! }]);

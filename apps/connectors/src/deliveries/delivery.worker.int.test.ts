@@ -412,7 +412,7 @@ test('deliveries to a destination that works change nothing of its health, and t
   const counted = async () => (await health())?.['breaker'] as { seconds: [number, number, number][] } | null;
   const sum = async (at: 1 | 2) => (await counted())?.seconds.reduce((total, second) => total + second[at], 0);
   await settled('parked');
-  expect(await sum(1)).toBe(30 + (await sum(2))!);
+  await waitFor(async () => (await sum(1)) === 30 + (await sum(2))!, { what: 'the failures, and the successes before them, to be noted' });
   sink.respondWith(() => ({ status: 200 }));
   await deliveries.plan(to('31', 'crm', 'c-31'), undefined);
   await settled('delivered', 31);

@@ -14,7 +14,7 @@ import { DeliveryClaims } from './delivery.claims.js';
 import type { DeliveryClaim } from './delivery.claims.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
-import type { RecordedAttempt } from './delivery-queue.table.js';
+import type { ClaimedDelivery, RecordedAttempt } from './delivery-queue.table.js';
 import { DestinationHealthTable } from '../destinations/destination-health.table.js';
 import { destinationKey } from '../destinations/destination-name.js';
 
@@ -122,13 +122,20 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
     const { delivery } = claim;
     underWay.inc();
     try {
-      this.announce(await this.attempter.attempt(claim, lease));
+      const { recorded, gaveTurn } = await this.attempter.attempt(claim, lease);
+      if (gaveTurn) this.wakeUp();
+      this.announce(recorded);
     } catch (error) {
       log.warn({ err: error, deliveryId: delivery.id, tenant: delivery.tenant }, 'an attempt was aborted or could not be recorded');
-      if (lease.signal.aborted || error instanceof DeliveryLeaseLost) await this.table.release(delivery).catch(() => undefined);
+      if (lease.signal.aborted || error instanceof DeliveryLeaseLost) await this.giveBack(delivery);
     } finally {
       underWay.dec();
     }
+  }
+
+  private async giveBack(delivery: ClaimedDelivery): Promise<void> {
+    await this.table.release(delivery).catch(() => undefined);
+    this.wakeUp();
   }
 
   /** Not awaited by the attempt, so that a slow log delays no delivery. */
