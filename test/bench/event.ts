@@ -65,6 +65,8 @@ interface EventCosts {
   readonly counts: DatabaseCounts;
   /** The costs of each statement in the closed loop; empty if statements are not counted. */
   readonly statements: readonly StatementCost[];
+  /** The same at the rate, where a statement serves one event or few. */
+  readonly statementsAtRate: readonly StatementCost[];
 }
 
 /**
@@ -200,7 +202,7 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
   const after = await readWal(databaseUrl);
   const counts = perEvent(countsBefore, await readCounts(databaseUrl));
   const statements = (await statementCosts?.read()) ?? [];
-  await statementCosts?.close();
+  await statementCosts?.reset();
 
   let latencies: number[] = [];
   let eventIds: string[] = [];
@@ -208,6 +210,8 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
     ({ latencies, eventIds } = await partner.atRate());
     await sleep(settleMs);
   });
+  const statementsAtRate = (await statementCosts?.read()) ?? [];
+  await statementCosts?.close();
   const costs: EventCosts = {
     saturated: divided(busy, saturatedEvents),
     eventsPerSecond: (saturatedEvents * 1_000) / tookMs,
@@ -219,6 +223,7 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
     walRecords: (after.records - before.records) / saturatedEvents,
     counts,
     statements,
+    statementsAtRate,
   };
   print(name, costs);
   await contestant.stages?.(eventIds);
@@ -383,7 +388,19 @@ function tableOfProcesses(of: ReadonlyMap<string, number>, digits: number): stri
 }
 
 function print(name: string, costs: EventCosts): void {
-  const { saturated, atRate: steady, idle, memory, latencies, eventsPerSecond, walBytes, walRecords, counts, statements } = costs;
+  const {
+    saturated,
+    atRate: steady,
+    idle,
+    memory,
+    latencies,
+    eventsPerSecond,
+    walBytes,
+    walRecords,
+    counts,
+    statements,
+    statementsAtRate,
+  } = costs;
   console.log(`  ${name}`);
   console.log(
     `    saturated: ${tableOfProcesses(saturated, 2)} ms of CPU per event, ${eventsPerSecond.toFixed(0)} /s; ${(walBytes / 1_000).toFixed(1)} kB and ${walRecords.toFixed(1)} records of WAL`,
@@ -393,10 +410,18 @@ function print(name: string, costs: EventCosts): void {
   );
   console.log(`    at ${ratePerSecond}/s: ${tableOfProcesses(steady, 2)} ms of CPU per event; ${latencyOf(latencies)}`);
   console.log(`    idle: ${tableOfProcesses(idle, 0)} ms of CPU per second; memory: ${tableOfProcesses(memory, 0)} MiB`);
-  for (const { text: statement, calls, rows, execMs, walBytes: wal } of statements.slice(0, statementsShown)) {
-    const each = (value: number, digits: number): string => (value / saturatedEvents).toFixed(digits).padStart(7);
+  printStatements('saturated', statements, saturatedEvents);
+  printStatements(`at ${ratePerSecond}/s`, statementsAtRate, ratePerSecond * rateSeconds);
+}
+
+function printStatements(phase: string, statements: readonly StatementCost[], events: number): void {
+  if (statements.length === 0) return;
+  const sum = statements.reduce((total, { calls }) => total + calls, 0);
+  console.log(`    statements ${phase}: ${(sum / events).toFixed(2)} per event`);
+  for (const { text: statement, calls, rows, execMs, walBytes } of statements.slice(0, statementsShown)) {
+    const each = (value: number, digits: number): string => (value / events).toFixed(digits).padStart(7);
     console.log(
-      `    ${each(calls, 3)} calls ${each(rows, 2)} rows ${each(execMs, 3)} ms ${each(wal, 0)} B  ${statement.replace(/\s+/g, ' ').slice(0, 90)}`,
+      `    ${each(calls, 3)} calls ${each(rows, 2)} rows ${each(execMs, 3)} ms ${each(walBytes, 0)} B  ${statement.replace(/\s+/g, ' ').slice(0, 90)}`,
     );
   }
 }
