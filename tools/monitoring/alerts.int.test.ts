@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { alertTests, promtoolTests } from './alert-tests.js';
 import { findPrometheus, whereToGetIt } from './prometheus.js';
 import { componentFolder, prometheusRule, readAlerts, rulesFile } from './rules.js';
@@ -44,6 +46,29 @@ test('every section of the runbooks says what it means, who is hurt, what to loo
 
 test.skipIf(promtool === undefined)('promtool takes the rules', async () => {
   await run(promtool!, ['check', 'rules', '--lint-fatal', rulesFile]);
+});
+
+test.skipIf(promtool === undefined)('promtool takes the configuration of compose', async () => {
+  await run(promtool!, ['check', 'config', '--syntax-only', 'tools/compose/prometheus.yaml']);
+});
+
+test('compose has the jobs that the alerts name, and every file that it mounts', async () => {
+  interface Scraping {
+    readonly scrape_configs: readonly {
+      readonly job_name: string;
+      readonly static_configs: readonly { readonly targets: readonly string[] }[];
+    }[];
+  }
+  interface Compose {
+    readonly services: Readonly<Record<string, { readonly volumes?: readonly string[]; readonly profiles?: readonly string[] }>>;
+  }
+  const { scrape_configs: scraped } = parse(await readFile('tools/compose/prometheus.yaml', 'utf8')) as Scraping;
+  const { services } = parse(await readFile('docker-compose.yml', 'utf8'), { merge: true }) as Compose;
+  expect(scraped.map((one) => one.job_name)).toEqual(['ingestion', 'ai-processing', 'connectors', 'query']);
+  for (const one of scraped) expect(one.static_configs[0]!.targets[0]!.split(':')[0]).toBe(one.job_name);
+  const mounted = Object.values(services).flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(':')[0]!));
+  expect(mounted.filter((path) => path.startsWith('.') && !existsSync(path))).toEqual([]);
+  expect(['prometheus', 'grafana'].map((name) => services[name]?.profiles)).toEqual([['watch'], ['watch']]);
 });
 
 test.skipIf(promtool === undefined)('each alert fires when it should, and not when it should not', async () => {
