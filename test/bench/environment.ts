@@ -20,7 +20,14 @@ export interface BenchLog {
 
 /** Postgres with the durability of production, the local broker, and Kafka where one is available. */
 export interface BenchEnvironment {
+  /** With the login of the services. */
   databaseUrl: string;
+  /** With the login for what callers read and write. */
+  queryDatabaseUrl: string;
+  /** With the login that migrates. */
+  ownerUrl: string;
+  /** With a superuser's login. */
+  administratorUrl: string;
   /** The process of the Postgres server, whose children serve the connections. */
   postgresPid: number;
   /** True if Postgres counts its statements, which costs a little. */
@@ -33,7 +40,7 @@ export async function startEnvironment({ countStatements }: { countStatements: b
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   const data = join(directory, 'postgres');
   const postgres = await (countStatements ? startCountingPostgres(data) : EmbeddedPostgres.start({ directory: data, durable: true }));
-  await migrate(postgres.url);
+  await migrate(postgres.ownerUrl);
 
   const brokerPort = await freePort();
   const brokerSettings = { LOCAL_BROKER_PORT: String(brokerPort), LOCAL_BROKER_DIRECTORY: join(directory, 'log') };
@@ -46,7 +53,10 @@ export async function startEnvironment({ countStatements }: { countStatements: b
   else logs.push({ name: 'Kafka 4', brokers: kafka.brokers, pid: kafka.pid });
 
   return {
-    databaseUrl: postgres.url,
+    databaseUrl: postgres.serviceUrl,
+    queryDatabaseUrl: postgres.queryUrl,
+    ownerUrl: postgres.ownerUrl,
+    administratorUrl: postgres.administratorUrl,
     postgresPid: postgresPid(data),
     countsStatements: countStatements,
     logs,

@@ -127,7 +127,7 @@ async function idleCpuOf(contestant: Contestant): Promise<Cpu> {
 
 async function startTheFloor(environment: BenchEnvironment, log: BenchLog, destinationUrl: string, flow: FlowName): Promise<Contestant> {
   const model = flow === 'assess' ? await startModel() : undefined;
-  const { databaseUrl, postgresPid } = environment;
+  const { ownerUrl: databaseUrl, postgresPid } = environment;
   const modelUrl = model === undefined ? undefined : `${model.url}/local-model/v1`;
   const floor = await startFloor({ brokers: log.brokers, databaseUrl, destinationUrl, modelUrl });
   const pids = new Map<string, number | undefined>([
@@ -144,6 +144,7 @@ async function startMillrace(environment: BenchEnvironment, log: BenchLog, flow:
     logPrefix: 'bench-event.',
     brokers: log.brokers,
     databaseUrl: environment.databaseUrl,
+    queryDatabaseUrl: environment.queryDatabaseUrl,
     secretsKey: benchKeys.secretsKey,
     settings: { ...quiet, INTAKE_LOG_EVERY: '0' },
   });
@@ -181,8 +182,8 @@ async function measure(name: string, contestant: Contestant, environment: BenchE
 }
 
 async function costsOf(name: string, contestant: Contestant, environment: BenchEnvironment, partner: Partner): Promise<EventCosts> {
-  const { databaseUrl, countsStatements } = environment;
-  const statementCosts = countsStatements ? new StatementCosts(databaseUrl) : undefined;
+  const { databaseUrl, administratorUrl, countsStatements } = environment;
+  const statementCosts = countsStatements ? new StatementCosts(administratorUrl) : undefined;
   await statementCosts?.connect();
   const idle = await idleCpuOf(contestant);
   await partner.closedLoop(warmUpEvents);

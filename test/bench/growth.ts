@@ -88,7 +88,7 @@ interface SharedProcesses {
 class MeasuredDatabase {
   readonly costs: EventCost[] = [];
   readonly statements = new Map<string, StatementCost>();
-  private readonly url: string;
+  private readonly name: string;
   private readonly prefix: string;
   private readonly producer: RecordProducer;
   private readonly counts: StatementCosts;
@@ -100,24 +100,25 @@ class MeasuredDatabase {
     private readonly shared: SharedProcesses,
   ) {
     const name = uniqueName(`growth_${stored}`).replaceAll('-', '_');
-    this.url = Object.assign(new URL(shared.server.url), { pathname: `/${name}` }).href;
+    this.name = name;
     this.prefix = `${name}.`;
     this.producer = new RecordProducer({ brokers: [...shared.brokers], clientId: 'bench', prefix: this.prefix });
-    this.counts = new StatementCosts(this.url);
+    this.counts = new StatementCosts(this.at(shared.server.administratorUrl));
   }
 
   async start(): Promise<void> {
     const startedAt = performance.now();
-    await administer(this.shared.server.url, `CREATE DATABASE "${new URL(this.url).pathname.slice(1)}"`);
-    await migrate(this.url);
-    await storeEvents(this.url, this.stored);
-    await applyBenchDocuments(this.url, this.shared.sink.url);
+    const { administratorUrl, ownerUrl, serviceUrl } = this.shared.server;
+    await administer(administratorUrl, `CREATE DATABASE "${this.name}" OWNER millrace_owner`);
+    await migrate(this.at(ownerUrl));
+    await storeEvents(this.at(ownerUrl), this.stored);
+    await applyBenchDocuments(this.at(serviceUrl), this.shared.sink.url);
     await this.counts.connect();
     console.log(`  ${this.stored} events are stored after ${((performance.now() - startedAt) / 1_000).toFixed(0)} s, ${await this.size()}`);
     const environment = {
       LOG_LEVEL: 'warn',
       NODE_ENV: 'production',
-      DATABASE_URL: this.url,
+      DATABASE_URL: this.at(serviceUrl),
       KAFKA_BROKERS: this.shared.brokers.join(','),
       KAFKA_ACK_COPIES: '1',
       LOG_PREFIX: this.prefix,
@@ -135,7 +136,7 @@ class MeasuredDatabase {
 
   /** Sends new events, {@link inFlight} at a time, waits until all are delivered and settled, and keeps their cost. */
   async turn(events: number): Promise<void> {
-    await administer(this.shared.server.url, 'CHECKPOINT');
+    await administer(this.shared.server.administratorUrl, 'CHECKPOINT');
     await this.counts.reset();
     const before = this.readings();
     const startedAt = performance.now();
@@ -213,8 +214,15 @@ class MeasuredDatabase {
     };
   }
 
+  /** The address of this database for the login of another address. */
+  private at(url: string): string {
+    return Object.assign(new URL(url), { pathname: `/${this.name}` }).href;
+  }
+
   private async size(): Promise<string> {
-    return (await administer(this.url, 'SELECT pg_size_pretty(pg_database_size(current_database())) AS size'))[0]!['size']!;
+    return (
+      await administer(this.at(this.shared.server.administratorUrl), 'SELECT pg_size_pretty(pg_database_size(current_database())) AS size')
+    )[0]!['size']!;
   }
 }
 

@@ -34,6 +34,7 @@ export async function benchLatency(environment: BenchEnvironment): Promise<Bench
       logPrefix: 'bench-latency.',
       brokers: log.brokers,
       databaseUrl: environment.databaseUrl,
+      queryDatabaseUrl: environment.queryDatabaseUrl,
       secretsKey: benchKeys.secretsKey,
     });
     await form.start();

@@ -42,8 +42,9 @@ export async function benchNoisy(environment: BenchEnvironment, rounds: number):
   const destinations = await startDestinations();
   await applyBenchDocuments(environment.databaseUrl, `${destinations.url}/others`);
   await applyNoisyDocuments(environment.databaseUrl, `${destinations.url}/noisy`);
-  const { databaseUrl } = environment;
-  const form = await fourProcesses({ logLevel: 'warn', logPrefix: 'bench-noisy.', brokers, databaseUrl, secretsKey: benchKeys.secretsKey });
+  const { databaseUrl, queryDatabaseUrl } = environment;
+  const { secretsKey } = benchKeys;
+  const form = await fourProcesses({ logLevel: 'warn', logPrefix: 'bench-noisy.', brokers, databaseUrl, queryDatabaseUrl, secretsKey });
   await form.start();
   try {
     const phases = new NoisyPhases(form, destinations, rounds);

@@ -45,8 +45,8 @@ interface PageLoad {
  * against the same answer written by hand. Both answer the same requests, by turns, over the same database.
  */
 export async function benchPage(environment: BenchEnvironment, rounds: number): Promise<BenchRow[]> {
-  const databaseUrl = await storedPages(environment);
-  const servers = [await baseline(databaseUrl), await millrace(environment, databaseUrl)] as const;
+  const database = await storedPages(environment);
+  const servers = [await baseline(database.databaseUrl), await millrace(environment, database)] as const;
   try {
     const bodies = await Promise.all(servers.map(requireSameAnswer));
     for (let round = 0; round <= rounds; round += 1) {
@@ -62,17 +62,20 @@ export async function benchPage(environment: BenchEnvironment, rounds: number): 
 }
 
 /** A database of its own: filling one drops its indexes for a moment. */
-async function storedPages({ databaseUrl: server }: BenchEnvironment): Promise<string> {
-  const client = new Client({ connectionString: server });
+async function storedPages(environment: BenchEnvironment): Promise<PageDatabase> {
+  const client = new Client({ connectionString: environment.administratorUrl });
   await client.connect();
-  await client.query('CREATE DATABASE bench_page');
+  await client.query('CREATE DATABASE bench_page OWNER millrace_owner');
   await client.end();
-  const databaseUrl = Object.assign(new URL(server), { pathname: '/bench_page' }).href;
-  await migrate(databaseUrl);
-  await storeEvents(databaseUrl, storedEvents);
+  const own = (url: string): string => Object.assign(new URL(url), { pathname: '/bench_page' }).href;
+  await migrate(own(environment.ownerUrl));
+  await storeEvents(own(environment.ownerUrl), storedEvents);
+  const databaseUrl = own(environment.databaseUrl);
   await applyBenchDocuments(databaseUrl, 'http://127.0.0.1:9/');
-  return databaseUrl;
+  return { databaseUrl, queryDatabaseUrl: own(environment.queryDatabaseUrl) };
 }
+
+type PageDatabase = Pick<BenchEnvironment, 'databaseUrl' | 'queryDatabaseUrl'>;
 
 async function baseline(databaseUrl: string): Promise<PageServer> {
   const child = fork(new URL('./page-baseline.js', import.meta.url), [databaseUrl, String(pageSize)]);
@@ -84,12 +87,13 @@ async function baseline(databaseUrl: string): Promise<PageServer> {
   return { name: 'node:http + pg + JSON.stringify', url: `http://127.0.0.1:${port}/`, pid: child.pid!, headers: {}, loads: [], stop };
 }
 
-async function millrace({ logs }: BenchEnvironment, databaseUrl: string): Promise<PageServer> {
+async function millrace({ logs }: BenchEnvironment, { databaseUrl, queryDatabaseUrl }: PageDatabase): Promise<PageServer> {
   const key = await issueBenchKey(databaseUrl, ['read']);
   const service = new ServiceProcess('query', await freePort(), {
     LOG_LEVEL: 'warn',
     NODE_ENV: 'production',
     DATABASE_URL: databaseUrl,
+    QUERY_DATABASE_URL: queryDatabaseUrl,
     KAFKA_BROKERS: logs[0]!.brokers.join(','),
     KAFKA_ACK_COPIES: '1',
     LOG_PREFIX: 'bench-page.',

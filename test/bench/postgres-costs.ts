@@ -16,8 +16,9 @@ export interface StatementCost {
 export class StatementCosts {
   private readonly client: Client;
 
-  constructor(databaseUrl: string) {
-    this.client = new Client({ connectionString: databaseUrl, application_name: 'millrace-bench-costs' });
+  /** @param administratorUrl of a superuser, who alone sees the statements of others */
+  constructor(administratorUrl: string) {
+    this.client = new Client({ connectionString: administratorUrl, application_name: 'millrace-bench-costs' });
   }
 
   async connect(): Promise<void> {
@@ -48,7 +49,7 @@ export class StatementCosts {
 /** Starts the embedded Postgres with the durability of production and `pg_stat_statements`. */
 export async function startCountingPostgres(directory: string): Promise<EmbeddedPostgres> {
   const first = await EmbeddedPostgres.start({ directory, durable: true });
-  const client = new Client({ connectionString: first.url });
+  const client = new Client({ connectionString: first.administratorUrl });
   await client.connect();
   await client.query(`ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'`);
   await client.end();

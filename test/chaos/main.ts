@@ -105,15 +105,15 @@ async function carryOut({
   await partners.finish();
   tell('every event is acknowledged');
   await operator.stop();
-  const stuck = await untilQuiet({ databaseUrl: system.postgres.url, watch, operator }, quietMinutes * 60_000);
+  const stuck = await untilQuiet({ databaseUrl: system.postgres.serviceUrl, watch, operator }, quietMinutes * 60_000);
   const quietAfterMs = history.now() - lastOffer;
   const cpuMs = new Map([...system.cpuMs].map(([who, ms]) => [who, ms - cpuBefore.get(who)!]));
   tell(stuck === undefined ? 'everything is at its end' : 'not everything came to its end');
   await watch.stop();
   await partners.close();
   await system.stopServices(); // so that what is read stands still
-  const evidence = { ...(await readPostgres(system.postgres.url, history.startedAt)), log: await readLog(system.log.brokers) };
-  const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.url, tenant) };
+  const evidence = { ...(await readPostgres(system.postgres.serviceUrl, history.startedAt)), log: await readLog(system.log.brokers) };
+  const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
   await system.stop();
   await sink.stop();

@@ -20,12 +20,16 @@ export class KillablePostgres {
 
   static async start(directory: string): Promise<KillablePostgres> {
     const server = await EmbeddedPostgres.start({ directory, durable: true });
-    await migrate(server.url);
+    await migrate(server.ownerUrl);
     return new KillablePostgres(directory, server);
   }
 
-  get url(): string {
-    return this.server.url;
+  get serviceUrl(): string {
+    return this.server.serviceUrl;
+  }
+
+  get queryUrl(): string {
+    return this.server.queryUrl;
   }
 
   get cpuMs(): number {

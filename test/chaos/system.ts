@@ -35,8 +35,8 @@ export class System {
       KillablePostgres.start(join(directory, 'postgres')),
       startLog(options.log, directory, root),
     ]);
-    await applyChaosDocuments(postgres.url, (destination) => sink.urlOf(destination), options.more);
-    const system = new System(postgres, log, await createServices(options, postgres.url, log));
+    await applyChaosDocuments(postgres.serviceUrl, (destination) => sink.urlOf(destination), options.more);
+    const system = new System(postgres, log, await createServices(options, postgres, log));
     for (const service of system.services) if (!service.name.endsWith('-3')) service.up();
     await Promise.all(system.services.filter((service) => service.running).map((service) => service.ready()));
     return system;
@@ -84,14 +84,14 @@ export class System {
   }
 }
 
-async function createServices({ directory, root }: SystemOptions, databaseUrl: string, log: ChaosLog): Promise<KeptProcess[]> {
+async function createServices({ directory, root }: SystemOptions, postgres: KillablePostgres, log: ChaosLog): Promise<KeptProcess[]> {
   const create = (name: string, service: string, environment: Record<string, string>): Promise<KeptProcess> =>
     KeptProcess.create({ name, service, environment, root, outputFile: join(directory, 'output', `${name}.log`) });
   const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production', STOP_DELAY_MS: '500' };
   const shared = {
     ...observed,
     ...quickRecovery(5_000),
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: postgres.serviceUrl,
     KAFKA_BROKERS: log.brokers.join(','),
     KAFKA_REPLICATION: String(log.replication),
     KAFKA_ACK_COPIES: log.replication >= 3 ? '2' : '1',
@@ -108,7 +108,7 @@ async function createServices({ directory, root }: SystemOptions, databaseUrl: s
   };
   const others = await Promise.all([
     create('ingestion', 'ingestion', { ...shared, INTAKE_LOG_EVERY: '0' }),
-    create('query', 'query', { ...shared, OPERATOR_KEY: chaosKeys.operator }),
+    create('query', 'query', { ...shared, QUERY_DATABASE_URL: postgres.queryUrl, OPERATOR_KEY: chaosKeys.operator }),
     ...[1, 2, 3].map((number) => create(`ai-processing-${number}`, 'ai-processing', ai)),
     ...[1, 2, 3].map((number) => create(`connectors-${number}`, 'connectors', connectors)),
   ]);

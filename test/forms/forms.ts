@@ -57,8 +57,10 @@ export interface FourProcesses extends Form {
 
 export interface FourProcessesOptions extends FormOptions {
   brokers: readonly string[];
-  /** A migrated database that nothing else uses. */
+  /** A migrated database that nothing else uses, with the login of the services. */
   databaseUrl: string;
+  /** The same with the login for what callers read and write. */
+  queryDatabaseUrl: string;
   /** The key of the encrypted documents in the database, 32 bytes in base64. Default: a random one. */
   secretsKey?: string;
 }
@@ -125,7 +127,11 @@ export async function fourProcesses(options: FourProcessesOptions): Promise<Four
   };
   const model = new ServiceProcess('local-model', await freePort(), environment);
   const ingestion = new ServiceProcess('ingestion', await freePort(), shared);
-  const query = new ServiceProcess('query', await freePort(), { ...shared, OPERATOR_KEY: operatorKey });
+  const query = new ServiceProcess('query', await freePort(), {
+    ...shared,
+    QUERY_DATABASE_URL: options.queryDatabaseUrl,
+    OPERATOR_KEY: operatorKey,
+  });
   const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local' };
   const aiProcessing = new ServiceProcess('ai-processing', await freePort(), ai);
   const connectors = new ServiceProcess('connectors', await freePort(), shared);

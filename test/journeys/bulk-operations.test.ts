@@ -22,10 +22,16 @@ let sink: Awaited<ReturnType<typeof startHttpSink>>;
 let client: Client;
 
 beforeAll(async () => {
-  const { url: databaseUrl } = await freshDatabase();
+  const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
   postgres = new Postgres(databaseUrl);
   await postgres.connect();
-  form = await fourProcesses({ brokers: testBrokers(), logPrefix: `${uniqueName('bulk')}.`, databaseUrl, recoversQuickly: true });
+  form = await fourProcesses({
+    brokers: testBrokers(),
+    logPrefix: `${uniqueName('bulk')}.`,
+    databaseUrl,
+    queryDatabaseUrl,
+    recoversQuickly: true,
+  });
   await form.start();
   sink = await startHttpSink();
   client = new Client(form, uniqueName('tenant'), form.operatorKey);

@@ -6,13 +6,15 @@ import { journeySettings, journeys } from './journeys.js';
 
 /** They share a database of their own and the log of the test run. */
 describe('in four processes', () => {
-  journeys(async (otlpUrl) =>
-    fourProcesses({
+  journeys(async (otlpUrl) => {
+    const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
+    return fourProcesses({
       otlpUrl,
       logPrefix: `${uniqueName('journey')}.`,
       settings: journeySettings,
       brokers: testBrokers(),
-      databaseUrl: (await freshDatabase()).url,
-    }),
-  );
+      databaseUrl,
+      queryDatabaseUrl,
+    });
+  });
 });

@@ -31,10 +31,11 @@ async function closedGate(address: string): Promise<Gate> {
   return gate;
 }
 
-async function gateToPostgres(): Promise<{ gate: Gate; databaseUrl: string }> {
-  const { url } = await freshDatabase();
+async function gateToPostgres(): Promise<{ gate: Gate; databaseUrl: string; queryDatabaseUrl: string }> {
+  const { url, queryUrl } = await freshDatabase();
   const gate = await closedGate(new URL(url).host);
-  return { gate, databaseUrl: Object.assign(new URL(url), { host: gate.address }).href };
+  const through = (direct: string): string => Object.assign(new URL(direct), { host: gate.address }).href;
+  return { gate, databaseUrl: through(url), queryDatabaseUrl: through(queryUrl) };
 }
 
 const logPrefix = (): string => `${uniqueName('outage')}.`;
@@ -81,7 +82,10 @@ describe('a process that starts', () => {
   test.each([
     {
       title: 'one of the four',
-      formOn: async (brokers: string[]) => fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl: (await freshDatabase()).url }),
+      formOn: async (brokers: string[]) => {
+        const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
+        return fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl, queryDatabaseUrl });
+      },
     },
     { title: 'the one that is all', formOn: (brokers: string[]) => oneProcess({ brokers, logPrefix: logPrefix() }) },
   ])('while the log is away waits for it, and then works: $title', async ({ formOn }) => {
@@ -97,8 +101,8 @@ describe('a process that starts', () => {
 
   sameOnEveryLog(() => {
     test('while Postgres is away waits for it, and then works', async () => {
-      const { gate, databaseUrl } = await gateToPostgres();
-      const form = await launched(await fourProcesses({ brokers: testBrokers(), logPrefix: logPrefix(), databaseUrl }));
+      const { gate, databaseUrl, queryDatabaseUrl } = await gateToPostgres();
+      const form = await launched(await fourProcesses({ brokers: testBrokers(), logPrefix: logPrefix(), databaseUrl, queryDatabaseUrl }));
       await waitsFor('storage', form);
       await gate.open();
       await form.ready();
@@ -107,8 +111,8 @@ describe('a process that starts', () => {
 
     test('and waits for what is away ends at once when it is asked to', async () => {
       const gate = await closedGate(testBrokers()[0]!);
-      const { databaseUrl } = await gateToPostgres();
-      const form = await launched(await fourProcesses({ brokers: [gate.address], logPrefix: logPrefix(), databaseUrl }));
+      const { databaseUrl, queryDatabaseUrl } = await gateToPostgres();
+      const form = await launched(await fourProcesses({ brokers: [gate.address], logPrefix: logPrefix(), databaseUrl, queryDatabaseUrl }));
       await waitsFor('log', form);
       const askedAt = performance.now();
       expect(await form.stop()).toEqual([0, 0, 0, 0, 0]);
@@ -120,11 +124,11 @@ describe('a process that starts', () => {
 sameOnEveryLog(() => {
   test('a process whose log and Postgres take everything and answer nothing ends in the time that a stop may take', async () => {
     const log = await ownLog();
-    const { gate, databaseUrl } = await gateToPostgres();
+    const { gate, databaseUrl, queryDatabaseUrl } = await gateToPostgres();
     await gate.open();
     const stopTimeoutMs = 4_000;
     const brokers = [`127.0.0.1:${log.port}`];
-    const form = await launched(await fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl, stopTimeoutMs }));
+    const form = await launched(await fourProcesses({ brokers, logPrefix: logPrefix(), databaseUrl, queryDatabaseUrl, stopTimeoutMs }));
     await form.ready();
     const client = await works(form);
     const unanswered = Array.from({ length: 100 }, (_, n) =>

@@ -66,11 +66,12 @@ async function collisions(databaseUrl: string): Promise<number> {
 }
 
 test('after the log was replaced and Postgres kept, records at the places of held ones are held, run and stand beside them', async () => {
-  const { url: databaseUrl } = await freshDatabase();
+  const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
   const sink = await startHttpSink();
   ended.push(() => sink.stop());
   const shared = {
     databaseUrl,
+    queryDatabaseUrl,
     secretsKey: randomBytes(32).toString('base64'),
     logPrefix: `${uniqueName('replaced')}.`,
     recoversQuickly: true,

@@ -74,8 +74,10 @@ describe('a wall clock that steps while events flow', () => {
     { title: 'the one process that is all', formOf: (options: FormOptions) => oneProcess(options) },
     {
       title: 'the services, but not the log and Postgres',
-      formOf: async (options: FormOptions) =>
-        fourProcesses({ ...options, brokers: testBrokers(), databaseUrl: (await freshDatabase()).url }),
+      formOf: async (options: FormOptions) => {
+        const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
+        return fourProcesses({ ...options, brokers: testBrokers(), databaseUrl, queryDatabaseUrl });
+      },
     },
   ])('loses, repeats and delays nothing: $title', { timeout: 240_000 }, async ({ formOf }) => {
     const clock = new SteppedClock();

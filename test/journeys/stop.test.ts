@@ -19,9 +19,9 @@ let door: ServiceProcess;
 let client: Client;
 
 beforeAll(async () => {
-  const { url: databaseUrl } = await freshDatabase();
+  const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
   const settings = { STOP_DELAY_MS: '8000', BODY_MIN_BYTES_PER_SECOND: '0', LOG_LEVEL: 'warn' };
-  form = await fourProcesses({ brokers: testBrokers(), logPrefix: `${uniqueName('stop')}.`, databaseUrl, settings });
+  form = await fourProcesses({ brokers: testBrokers(), logPrefix: `${uniqueName('stop')}.`, databaseUrl, queryDatabaseUrl, settings });
   await form.start();
   sink = await startHttpSink();
   door = form.processes.find(({ service }) => service === 'ingestion')!;

@@ -52,6 +52,10 @@ export class QueryServer {
       modules: [
         QueryModule.register({
           databaseUrl: fresh.url,
+          databaseCaFile: undefined,
+          databaseCertificateFile: undefined,
+          databaseKeyFile: undefined,
+          queryDatabaseUrl: fresh.queryUrl,
           databasePoolSize: 4,
           secretsKey,
           operatorKey,

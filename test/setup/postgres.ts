@@ -21,9 +21,9 @@ async function start(): Promise<{ url: string; stop(): Promise<void> }> {
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-test-postgres-'));
   const programs = process.env['TEST_POSTGRES_PROGRAMS'];
   const postgres = await EmbeddedPostgres.start({ directory, durable: false, ...(programs && { programs }) });
-  await createTemplate(postgres.url);
+  await createTemplate(postgres);
   return {
-    url: postgres.url,
+    url: postgres.administratorUrl,
     stop: async () => {
       await postgres.stop();
       await rm(directory, { recursive: true, force: true });
@@ -31,10 +31,10 @@ async function start(): Promise<{ url: string; stop(): Promise<void> }> {
   };
 }
 
-async function createTemplate(url: string): Promise<void> {
-  const admin = new Client({ connectionString: url });
+async function createTemplate({ administratorUrl, ownerUrl }: EmbeddedPostgres): Promise<void> {
+  const admin = new Client({ connectionString: administratorUrl });
   await admin.connect();
-  await admin.query(`CREATE DATABASE ${template}`);
+  await admin.query(`CREATE DATABASE ${template} OWNER millrace_owner`);
   await admin.end();
-  await migrate(Object.assign(new URL(url), { pathname: `/${template}` }).href);
+  await migrate(Object.assign(new URL(ownerUrl), { pathname: `/${template}` }).href);
 }

@@ -10,8 +10,8 @@ export async function writeSchema(file: string): Promise<void> {
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-schema-'));
   const postgres = await EmbeddedPostgres.start({ directory, durable: false });
   try {
-    await migrate(postgres.url);
-    const client = new Client({ connectionString: postgres.url });
+    await migrate(postgres.ownerUrl);
+    const client = new Client({ connectionString: postgres.ownerUrl });
     await client.connect();
     await writeFile(file, await schemaOf(client));
     await client.end();

@@ -36,21 +36,21 @@ console.log(table(await measureAll(resolve(values.root))));
 async function measureAll(root: string): Promise<Footprint[]> {
   const postgres = await EmbeddedPostgres.start({ directory: join(directory, 'postgres'), durable: false });
   try {
-    await migrate(postgres.url);
-    return await measureServices(root, postgres.url);
+    await migrate(postgres.ownerUrl);
+    return await measureServices(root, postgres);
   } finally {
     await postgres.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function measureServices(root: string, databaseUrl: string): Promise<Footprint[]> {
+async function measureServices(root: string, postgres: EmbeddedPostgres): Promise<Footprint[]> {
   const brokerPort = await freePort();
   const brokerSettings = { LOCAL_BROKER_PORT: String(brokerPort), LOCAL_BROKER_DIRECTORY: join(directory, 'log') };
   const broker = new ServiceProcess('local-broker', brokerPort, brokerSettings, takesConnections);
   await broker.start();
   const shared = {
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: postgres.serviceUrl,
     KAFKA_BROKERS: `127.0.0.1:${brokerPort}`,
     KAFKA_ACK_COPIES: '1',
     SECRETS_KEY: randomBytes(32).toString('base64'),
@@ -60,7 +60,11 @@ async function measureServices(root: string, databaseUrl: string): Promise<Footp
       await measure(root, 'ingestion', shared),
       await measure(root, 'ai-processing', { ...shared, MODEL_BASE_URL: 'http://127.0.0.1:9/v1', MODEL_API_KEY: 'none' }),
       await measure(root, 'connectors', shared),
-      await measure(root, 'query', { ...shared, OPERATOR_KEY: 'mr_test_operator_0123456789abcdef0123456789abcdef' }),
+      await measure(root, 'query', {
+        ...shared,
+        QUERY_DATABASE_URL: postgres.queryUrl,
+        OPERATOR_KEY: 'mr_test_operator_0123456789abcdef0123456789abcdef',
+      }),
       await measure(root, 'standalone', { MILLRACE_DIRECTORY: join(directory, 'standalone') }),
     ];
   } finally {

@@ -1,15 +1,13 @@
 /** `npm run reseal`: seals the secrets of all stored documents in the current format under SECRETS_KEY. */
 import { SecretBox } from '#libs/auth';
 import { SettingsInvalid, readSettings } from '#libs/config';
-import { StorageUnavailable, resealDocuments } from '#libs/persistence';
-import { secretSettings, storageSettings } from '#libs/service';
-
-const { databaseUrl } = storageSettings;
+import { DatabaseAddressRefused, RoleRefused, StorageUnavailable, databaseSettings, databaseUrl, resealDocuments } from '#libs/persistence';
+import { secretSettings } from '#libs/service';
 
 try {
-  const settings = readSettings('reseal', { databaseUrl, ...secretSettings }, process.env);
+  const settings = readSettings('reseal', { ...databaseSettings, ...secretSettings }, process.env);
   const { resealed, unreadable } = await resealDocuments(
-    settings.databaseUrl,
+    databaseUrl(settings.databaseUrl, settings),
     new SecretBox(settings.secretsKey, ...settings.previousSecretsKeys),
   );
   console.log(`${resealed} versions of documents were sealed again.`);
@@ -18,7 +16,8 @@ try {
     process.exitCode = 1;
   }
 } catch (error) {
-  if (!(error instanceof SettingsInvalid || error instanceof StorageUnavailable)) throw error;
-  console.error(error.message);
+  const isExpected = [SettingsInvalid, DatabaseAddressRefused, RoleRefused, StorageUnavailable].some((kind) => error instanceof kind);
+  if (!isExpected) throw error;
+  console.error((error as Error).message);
   process.exitCode = 1;
 }

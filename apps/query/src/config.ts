@@ -1,4 +1,4 @@
-import { integer, optionalBearerKey, text } from '#libs/config';
+import { integer, optionalBearerKey, optionalUrl, text } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { browserSettings, doorSettings, serviceSettings } from '#libs/service';
 
@@ -6,6 +6,10 @@ export const querySettings = {
   ...serviceSettings,
   ...doorSettings,
   ...browserSettings,
+  queryDatabaseUrl: optionalUrl('QUERY_DATABASE_URL', ['postgres', 'postgresql'], {
+    help: 'Address of Postgres for what callers read and write, with a login that is a member of `millrace_query` only. Empty: DATABASE_URL, whose login must be a member of both roles.',
+    secret: true,
+  }),
   operatorKey: optionalBearerKey('OPERATOR_KEY', {
     help: 'The operator’s key: at the doors of query it may do everything in the tenant that the header millrace-tenant names; the doors of ingestion take keys of tenants only. Empty: there is no operator.',
   }),
@@ -35,6 +39,10 @@ export const querySettings = {
 export type QuerySettings = Pick<
   Settings<typeof querySettings>,
   | 'databaseUrl'
+  | 'databaseCaFile'
+  | 'databaseCertificateFile'
+  | 'databaseKeyFile'
+  | 'queryDatabaseUrl'
   | 'databasePoolSize'
   | 'secretsKey'
   | 'allowedOrigins'

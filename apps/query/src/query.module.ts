@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { KeyRing } from '#libs/auth';
-import { Configuration, TenantDatabase } from '#libs/persistence';
+import { Configuration, TenantDatabase, databaseUrl } from '#libs/persistence';
 import { AllowedOrigins, Readiness, StartWait } from '#libs/service';
 import { ApiKeyEnvironment } from './api-keys/api-key.service.js';
 import { AuditTable } from './audit/audit.table.js';
@@ -56,7 +56,8 @@ class FoundationModule implements OnApplicationShutdown {
   }
 
   static register(settings: QuerySettings): DynamicModule {
-    const { databaseUrl: url, databasePoolSize: poolSize, operatorKey, graphqlTimeoutMs: timeoutMs, graphqlMaxCost: maxCost } = settings;
+    const { databasePoolSize: poolSize, operatorKey, graphqlTimeoutMs: timeoutMs, graphqlMaxCost: maxCost } = settings;
+    const url = databaseUrl(settings.queryDatabaseUrl ?? settings.databaseUrl, settings);
     const providers = [
       {
         provide: TenantDatabase,

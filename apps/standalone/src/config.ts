@@ -1,5 +1,6 @@
 import { localBrokerSettings } from '#apps/local-broker';
-import { integer, oneOf, optionalBearerKey, optionalText, text } from '#libs/config';
+import { integer, oneOf, optionalBearerKey, optionalText, optionalUrl, text } from '#libs/config';
+import { databaseTlsSettings } from '#libs/persistence';
 import { processSettings } from '#libs/process';
 import { doorSettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
@@ -18,7 +19,11 @@ export const standaloneSettings = {
   directory: text('MILLRACE_DIRECTORY', { help: 'Folder of all data of the one-process form.', fallback: '.millrace' }),
   kafkaBrokers: optionalText('KAFKA_BROKERS', { help: 'A Kafka to use instead of the embedded log, host:port, comma-separated.' }),
   logRetentionMegabytes: localBrokerSettings.retentionMegabytes,
-  databaseUrl: optionalText('DATABASE_URL', { help: 'A Postgres to use instead of the embedded one.', secret: true }),
+  databaseUrl: optionalUrl('DATABASE_URL', ['postgres', 'postgresql'], {
+    help: 'A Postgres to use instead of the embedded one, with a login that owns the database and is no superuser.',
+    secret: true,
+  }),
+  ...databaseTlsSettings,
   operatorKey: optionalBearerKey('OPERATOR_KEY', { help: 'The operator’s key to use instead of the generated one.' }),
   modelBaseUrl: optionalText('MODEL_BASE_URL', {
     help: 'An OpenAI-compatible API to use instead of the local model, such as https://host/v1.',

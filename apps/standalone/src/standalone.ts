@@ -13,7 +13,7 @@ import type { Settings } from '#libs/config';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
 import { ModelGateway } from '#libs/models';
-import { resealDocuments } from '#libs/persistence';
+import { databaseUrl, resealDocuments } from '#libs/persistence';
 import { isLoopback } from '#libs/ports';
 import { httpOptions, logOptions, start, storageOptions } from '#libs/service';
 import type { standaloneSettings } from './config.js';
@@ -61,17 +61,19 @@ export async function startStandalone(
     await requireFreePort('PORT', settings.host, settings.port);
     if (settings.operationsPort) await requireFreePort('OPERATIONS_PORT', settings.host, settings.operationsPort);
     if (settings.databaseUrl === undefined) progress('Starting Postgres');
-    const databaseUrl = settings.databaseUrl ?? (await embeddedPostgres(directory, started));
+    const database =
+      settings.databaseUrl === undefined ? await embeddedPostgres(directory, started) : oneLogin(settings.databaseUrl, settings);
     progress('Bringing the schema up to date');
-    await migrate(databaseUrl);
-    await resealDocuments(databaseUrl, new SecretBox(directory.key('secrets')));
+    await migrate(database.ownerUrl);
+    await resealDocuments(database.serviceUrl, new SecretBox(directory.key('secrets')));
     progress(settings.kafkaBrokers === undefined ? 'Starting the log and the services' : 'Starting the services');
     const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, settings.logRetentionMegabytes, started));
     const operatorKey = settings.operatorKey ?? generatedOperatorKey(directory);
     const secrets = directory.credentials()?.secrets ?? makeSecrets();
     const filled = withoutFiles({
       ...environmentOf(settings, environment, url),
-      DATABASE_URL: databaseUrl,
+      DATABASE_URL: database.serviceUrl,
+      QUERY_DATABASE_URL: database.queryUrl,
       KAFKA_BROKERS: brokers,
       SECRETS_KEY: directory.key('secrets').toString('base64'),
       OPERATOR_KEY: operatorKey,
@@ -139,10 +141,19 @@ async function requireFreePort(setting: string, host: string, port: number): Pro
   }
 }
 
-async function embeddedPostgres(directory: DataDirectory, started: (() => Promise<void> | void)[]): Promise<string> {
+/** The addresses of Postgres for migrations, the services, and what callers read. */
+type Logins = Pick<EmbeddedPostgres, 'ownerUrl' | 'serviceUrl' | 'queryUrl'>;
+
+async function embeddedPostgres(directory: DataDirectory, started: (() => Promise<void> | void)[]): Promise<Logins> {
   const postgres = await EmbeddedPostgres.start({ directory: directory.postgres, durable: true });
   started.push(() => postgres.stop());
-  return postgres.url;
+  return postgres;
+}
+
+/** A Postgres of somebody's own has one login for everything. */
+function oneLogin(address: string, settings: Settings<typeof standaloneSettings>): Logins {
+  const url = databaseUrl(address, settings);
+  return { ownerUrl: url, serviceUrl: url, queryUrl: url };
 }
 
 async function embeddedLog(directory: DataDirectory, retentionMegabytes: number, started: (() => Promise<void> | void)[]): Promise<string> {
@@ -181,7 +192,9 @@ function environmentOf(settings: Settings<typeof standaloneSettings>, environmen
 
 /** Without the names of files whose secrets the composition has read. */
 function withoutFiles(filled: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const read = new Set(['DATABASE_URL', 'SECRETS_KEY', 'OPERATOR_KEY', 'MODEL_API_KEY', 'LOCAL_MODEL_API_KEY'].map(fileVariable));
+  const read = new Set(
+    ['DATABASE_URL', 'QUERY_DATABASE_URL', 'SECRETS_KEY', 'OPERATOR_KEY', 'MODEL_API_KEY', 'LOCAL_MODEL_API_KEY'].map(fileVariable),
+  );
   return Object.fromEntries(Object.entries(filled).filter(([name]) => !read.has(name)));
 }
 

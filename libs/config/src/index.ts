@@ -11,6 +11,7 @@ export {
   optionalFile,
   optionalInteger,
   optionalText,
+  optionalUrl,
   origins,
   readSettings,
   text,

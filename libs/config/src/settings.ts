@@ -102,6 +102,16 @@ export function url(env: string, protocols: readonly string[], description: Desc
   });
 }
 
+/** An address; undefined if it is empty or not set. */
+export function optionalUrl(
+  env: string,
+  protocols: readonly string[],
+  description: Omit<Description, 'fallback'>,
+): Setting<string | undefined> {
+  const one = url(env, protocols, description);
+  return setting(env, { ...description, fallback: '' }, `${one.shape}, or empty`, (value) => (value === '' ? undefined : one.read(value)));
+}
+
 /** Addresses, separated by commas; none if it is empty or not set. */
 export function urls(env: string, protocols: readonly string[], description: Omit<Description, 'fallback'>): Setting<readonly string[]> {
   return setting(env, { ...description, fallback: '' }, `addresses (${protocols.join(', ')}), comma-separated, or empty`, (value) => {

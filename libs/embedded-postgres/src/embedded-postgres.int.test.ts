@@ -29,7 +29,7 @@ async function start(options: { port?: number; directory?: string; durable?: boo
   return postgres;
 }
 
-async function ask<Row>({ url }: { url: string }, sql: string): Promise<Row[]> {
+async function ask<Row>({ administratorUrl: url }: { administratorUrl: string }, sql: string): Promise<Row[]> {
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined); // the statement under way fails with it
   await client.connect();
@@ -58,8 +58,35 @@ test('it listens on loopback only, with a password that only its owner can read'
     await ask(postgres, `SELECT current_setting('listen_addresses') AS on, current_setting('unix_socket_directories') AS sockets`),
   ).toEqual([{ on: '127.0.0.1', sockets: '' }]);
   expect((await stat(path.join(directory, 'password'))).mode & 0o777).toBe(0o600);
-  const withoutPassword = Object.assign(new URL(postgres.url), { password: 'guess' }).href;
-  await expect(ask({ url: withoutPassword }, 'SELECT 1')).rejects.toThrow('password authentication failed');
+  const withoutPassword = Object.assign(new URL(postgres.administratorUrl), { password: 'guess' }).href;
+  await expect(ask({ administratorUrl: withoutPassword }, 'SELECT 1')).rejects.toThrow('password authentication failed');
+});
+
+test('the logins of the services, of callers and of migrations are no superusers, and the last one owns the database', async () => {
+  const { ownerUrl, serviceUrl, queryUrl } = await start();
+  const who = `SELECT session_user AS login, rolsuper OR rolbypassrls AS unbound, pg_get_userbyid(datdba) = session_user AS owns
+    FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database()`;
+  const logins = await Promise.all([ownerUrl, serviceUrl, queryUrl].map((administratorUrl) => ask({ administratorUrl }, who)));
+  expect(logins.flat()).toEqual([
+    { login: 'millrace_owner', unbound: false, owns: true },
+    { login: 'millrace_service', unbound: false, owns: false },
+    { login: 'millrace_query', unbound: false, owns: false },
+  ]);
+});
+
+test('a schema that a superuser owns, as in folders of earlier releases, is handed to the owner at the next start', async () => {
+  const first = await start();
+  await ask(
+    first,
+    `CREATE DOMAIN word AS text; CREATE TABLE kept (id integer GENERATED ALWAYS AS IDENTITY, of word);
+    CREATE VIEW seen AS SELECT * FROM kept; CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS 'SELECT 1'`,
+  );
+  await first.stop();
+  const owners = `SELECT DISTINCT owner::regrole::text FROM (
+      SELECT relowner AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION ALL
+      SELECT proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace UNION ALL
+      SELECT typowner FROM pg_type WHERE typnamespace = 'public'::regnamespace) AS owners`;
+  expect(await ask(await start(), owners)).toEqual([{ owner: 'millrace_owner' }]);
 });
 
 test('what was written is there after a restart, at the same address', async () => {
@@ -67,7 +94,7 @@ test('what was written is there after a restart, at the same address', async () 
   await ask(first, 'CREATE TABLE kept AS SELECT 42 AS answer');
   await first.stop();
   const second = await start();
-  expect(second.url).toBe(first.url);
+  expect(second.administratorUrl).toBe(first.administratorUrl);
   expect(await ask(second, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
 });
 
@@ -85,12 +112,12 @@ test('two first starts at the same moment make one server', async () => {
 
 test('where another program has taken the remembered port, it moves to a free one', async () => {
   const first = await start();
-  const port = Number(new URL(first.url).port);
+  const port = Number(new URL(first.administratorUrl).port);
   await first.stop();
   const squatter = createServer().listen(port, '127.0.0.1');
   await once(squatter, 'listening');
   const second = await start();
-  expect(second.url).not.toBe(first.url);
+  expect(second.administratorUrl).not.toBe(first.administratorUrl);
   squatter.close();
 });
 
@@ -130,7 +157,7 @@ describe('after a kill', () => {
     const first = await start();
     await ask(first, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await first.stop();
-    const left = identityOf(await leaveServer(new URL(first.url).port));
+    const left = identityOf(await leaveServer(new URL(first.administratorUrl).port));
     await waitFor(() => ask(first, 'SELECT 1'), { what: 'the server that is left behind' });
     await orphan();
     const second = await start();

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { chown, mkdir, open, readFile, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { Client } from 'pg';
+import { Client, escapeLiteral } from 'pg';
 import { identityOf, isAlive, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
 import { freePort } from '#libs/ports';
@@ -31,7 +31,12 @@ export interface EmbeddedPostgresOptions {
   programs?: string;
 }
 
-const login = 'millrace';
+/** The superuser that `initdb` makes, and the name of the database. */
+const administrator = 'millrace';
+/** The owner of the database, which migrates it. */
+const ownerLogin = 'millrace_owner';
+/** The logins of the services and of what callers read: the roles that row-level security knows, so that a session needs no other. */
+const roles = ['millrace_service', 'millrace_query'];
 const host = '127.0.0.1';
 /** Long enough for recovery after a crash; the first start takes about a second. */
 const startDeadlineMs = 120_000;
@@ -68,7 +73,8 @@ export class EmbeddedPostgres {
   private restarting: Promise<void> | undefined;
 
   private constructor(
-    readonly url: string,
+    /** Address of the superuser, for what nobody else may do. No service takes it. */
+    readonly administratorUrl: string,
     private server: ChildProcess,
     private readonly startOptions: StartOptions,
     private readonly lock: FolderLock,
@@ -93,13 +99,28 @@ export class EmbeddedPostgres {
       await own(files.data, runner);
       const start = { installation, runner, files, durable: options.durable };
       const { server, port } = await launch(start, await portsFor(options, files));
-      const postgres = new EmbeddedPostgres(await addressOf(files, port, login), server, { ...start, port }, lock);
+      const postgres = new EmbeddedPostgres(await addressOf(files, port, administrator), server, { ...start, port }, lock);
       process.once('exit', postgres.atExit);
       return postgres;
     } catch (error) {
       lock.release();
       throw error;
     }
+  }
+
+  /** Address of the login that migrates. */
+  get ownerUrl(): string {
+    return withLogin(this.administratorUrl, ownerLogin);
+  }
+
+  /** Address of the login of the services. */
+  get serviceUrl(): string {
+    return withLogin(this.administratorUrl, 'millrace_service');
+  }
+
+  /** Address of the login for what callers read and write. */
+  get queryUrl(): string {
+    return withLogin(this.administratorUrl, 'millrace_query');
   }
 
   /** A fast shutdown: open transactions are rolled back, and everything committed is on disk when it resolves. */
@@ -182,7 +203,7 @@ async function initialize(installation: Installation, runner: Runner, files: Fil
   await own(files.password, runner);
   const [file, args] = runner.command(installation.initdb, [
     `--pgdata=${draft}`,
-    `--username=${login}`,
+    `--username=${administrator}`,
     `--pwfile=${files.password}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
@@ -254,7 +275,9 @@ async function launch(start: LaunchOptions, ports: number[]): Promise<RunningSer
   const server = spawn(file, args, { stdio: ['ignore', output.fd, output.fd], detached: true });
   try {
     await acceptsConnections(server, url, signal);
+    await createLogins(url, await readFile(files.password, 'utf8'));
     await createDatabase(url);
+    await withClient(await addressOf(files, port, administrator), (client) => client.query(handOver));
     await writeFile(files.port, String(port));
     return { server, port };
   } catch (cause) {
@@ -294,12 +317,37 @@ function refusalOf(url: string): Promise<unknown> {
   );
 }
 
-async function createDatabase(url: string): Promise<void> {
+/** None is a superuser. They have the password of the folder: whoever can read it may do everything anyway. */
+async function createLogins(url: string, password: string): Promise<void> {
   await withClient(url, async (client) => {
-    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [login]);
-    if (rowCount === 0) await client.query(`CREATE DATABASE ${login}`);
+    for (const login of [ownerLogin, ...roles]) {
+      const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [login]);
+      if (rowCount === 0) await client.query(`CREATE ROLE ${login}`);
+      await client.query(`ALTER ROLE ${login} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD ${escapeLiteral(password)}`);
+    }
+    await client.query(`GRANT ${roles.join(', ')} TO ${ownerLogin}`);
   });
 }
+
+async function createDatabase(url: string): Promise<void> {
+  await withClient(url, async (client) => {
+    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [administrator]);
+    await client.query(
+      rowCount === 0 ? `CREATE DATABASE ${administrator} OWNER ${ownerLogin}` : `ALTER DATABASE ${administrator} OWNER TO ${ownerLogin}`,
+    );
+  });
+}
+
+/** Folders of earlier releases have a schema that belongs to the superuser. Sequences follow their tables. */
+const handOver = `DO $$ DECLARE change text; BEGIN
+  FOR change IN
+    SELECT format('ALTER %s %s OWNER TO ${ownerLogin}', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, oid::regclass) FROM pg_class
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relowner = '${administrator}'::regrole
+    UNION ALL SELECT format('ALTER ROUTINE %s OWNER TO ${ownerLogin}', oid::regprocedure) FROM pg_proc
+      WHERE pronamespace = 'public'::regnamespace AND proowner = '${administrator}'::regrole
+    UNION ALL SELECT format('ALTER DOMAIN %s OWNER TO ${ownerLogin}', oid::regtype) FROM pg_type
+      WHERE typnamespace = 'public'::regnamespace AND typtype = 'd' AND typowner = '${administrator}'::regrole
+  LOOP EXECUTE change; END LOOP; END $$`;
 
 async function withClient(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
@@ -322,5 +370,9 @@ async function end(server: ChildProcess): Promise<void> {
 }
 
 async function addressOf(files: Files, port: number, database: string): Promise<string> {
-  return `postgres://${login}:${await readFile(files.password, 'utf8')}@${host}:${port}/${database}`;
+  return `postgres://${administrator}:${await readFile(files.password, 'utf8')}@${host}:${port}/${database}`;
+}
+
+function withLogin(url: string, username: string): string {
+  return Object.assign(new URL(url), { username }).href;
 }

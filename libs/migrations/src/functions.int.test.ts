@@ -10,13 +10,18 @@ let admin: Client;
 let owner: Client;
 let name: string;
 let url: string;
+let serviceUrl: string;
 /** A database of this build. */
 beforeEach(async () => {
   admin = new Client({ connectionString: inject('postgresUrl') });
   await admin.connect();
   name = uniqueName('functions');
-  await admin.query(`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE ${escapeIdentifier(inject('postgresTemplate'))}`);
-  url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href;
+  await admin.query(
+    `CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE ${escapeIdentifier(inject('postgresTemplate'))} OWNER millrace_owner`,
+  );
+  const as = (username: string): string => Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}`, username }).href;
+  url = as('millrace_owner');
+  serviceUrl = as('millrace_service');
   owner = new Client({ connectionString: url });
   await owner.connect();
 });
@@ -50,7 +55,7 @@ async function stored(): Promise<StoredFunction[]> {
 const content = (functions: StoredFunction[]) => functions.map(({ version: _, ...rest }) => rest);
 
 async function start(functions: readonly SqlFunction[]): Promise<void> {
-  const database = await Database.connect({ url, role: 'millrace_service', applicationName: 'start' });
+  const database = await Database.connect({ url: serviceUrl, role: 'millrace_service', applicationName: 'start' });
   try {
     await requireSchema(database, [...functions]);
   } finally {

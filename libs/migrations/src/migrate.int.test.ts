@@ -12,14 +12,18 @@ import { migrationNames } from './migrations/index.js';
 let admin: Client;
 let owner: Client;
 let name: string;
+/** The address of the login that owns the database. */
 let url: string;
+let serviceUrl: string;
 /** A database that nobody has migrated. */
 beforeEach(async () => {
   admin = new Client({ connectionString: inject('postgresUrl') });
   await admin.connect();
   name = uniqueName('empty');
-  await admin.query(`CREATE DATABASE ${escapeIdentifier(name)}`);
-  url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href;
+  await admin.query(`CREATE DATABASE ${escapeIdentifier(name)} OWNER millrace_owner`);
+  const as = (username: string): string => Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}`, username }).href;
+  url = as('millrace_owner');
+  serviceUrl = as('millrace_service');
   owner = new Client({ connectionString: url });
   await owner.connect();
 });
@@ -34,8 +38,16 @@ async function applied(): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-async function start(): Promise<void> {
-  const database = await Database.connect({ url, role: 'millrace_service', applicationName: 'start' });
+/** Leaves a server on which nobody ever migrated. */
+async function dropRoles({ administratorUrl }: EmbeddedPostgres): Promise<void> {
+  const superuser = new Client({ connectionString: administratorUrl });
+  await superuser.connect();
+  await superuser.query('DROP ROLE millrace_service, millrace_query');
+  await superuser.end();
+}
+
+async function start(login = serviceUrl): Promise<void> {
+  const database = await Database.connect({ url: login, role: 'millrace_service', applicationName: 'start' });
   try {
     await requireSchema(database);
   } finally {
@@ -64,7 +76,8 @@ test('a service does not start either where not even its role exists', async () 
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-no-roles-'));
   const postgres = await EmbeddedPostgres.start({ directory, durable: false });
   try {
-    const connecting = Database.connect({ url: postgres.url, role: 'millrace_service', applicationName: 'start' });
+    await dropRoles(postgres);
+    const connecting = Database.connect({ url: postgres.ownerUrl, role: 'millrace_service', applicationName: 'start' });
     await expect(connecting).rejects.toThrow(SchemaOutdated);
   } finally {
     await postgres.stop();
@@ -94,7 +107,7 @@ test('a plain login that owns the database and may create roles can migrate it',
   url = Object.assign(new URL(url), { username: login, password: 'secret' }).href;
   await migrate(url);
   expect(await applied()).toEqual(migrationNames);
-  await expect(start()).resolves.toBeUndefined();
+  await expect(start(url)).resolves.toBeUndefined(); // one login may do everything
 });
 
 /** Turns `url` into that of a new login. */
@@ -141,12 +154,13 @@ test('a login that does not own the tables is refused with the name of the one t
 test('where the roles do not exist, a login that may not create them is told how an administrator does', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'millrace-no-roles-'));
   const postgres = await EmbeddedPostgres.start({ directory, durable: false });
-  const superuser = new Client({ connectionString: postgres.url });
+  const superuser = new Client({ connectionString: postgres.administratorUrl });
   await superuser.connect();
+  await dropRoles(postgres);
   try {
     await superuser.query(`CREATE ROLE plain LOGIN PASSWORD 'secret'`);
     await superuser.query('ALTER DATABASE millrace OWNER TO plain');
-    const plain = Object.assign(new URL(postgres.url), { username: 'plain', password: 'secret' }).href;
+    const plain = Object.assign(new URL(postgres.administratorUrl), { username: 'plain', password: 'secret' }).href;
     const remedy = 'CREATE ROLE millrace_service; CREATE ROLE millrace_query; GRANT millrace_service, millrace_query TO "plain"';
     await expect(migrate(plain)).rejects.toThrow(`as an administrator, run ${remedy}, then migrate again.`);
     await superuser.query(remedy);

@@ -1,5 +1,4 @@
-import { Client } from 'pg';
-import { StorageUnavailable, translated } from '#libs/persistence';
+import { DatabaseClient, StorageUnavailable, readDatabaseAddress, translated } from '#libs/persistence';
 import { applyFunctions, readFunctions } from './functions.js';
 import { MigrationRefused, requireMigrationRights } from './migration-rights.js';
 import { migrations } from './migrations/index.js';
@@ -15,8 +14,12 @@ const migrationLock = 5_108_212_026;
  * @throws MigrationRefused when the server is too old or the login lacks a right; nothing was changed
  */
 export async function migrate(url: string, functions = readFunctions()): Promise<void> {
-  const lock = new Client({ connectionString: url, application_name: 'millrace-migrate', connectionTimeoutMillis: 5_000, keepAlive: true });
-  lock.on('error', () => undefined); // the statement under way fails with it
+  const lock = new DatabaseClient({
+    ...readDatabaseAddress(url),
+    application_name: 'millrace-migrate',
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+  });
   await lock.connect().catch((error: unknown) => {
     throw new StorageUnavailable(error);
   });
@@ -43,9 +46,11 @@ function refusalOf(error: unknown): MigrationRefused | undefined {
 /** TypeORM is loaded here and nowhere else: a service that only checks the schema does not pay for its modules. */
 async function applyMigrations(url: string): Promise<void> {
   const { DataSource } = await import('typeorm');
+  const { connectionString, tls } = readDatabaseAddress(url);
   const dataSource = new DataSource({
     type: 'postgres',
-    url,
+    url: connectionString,
+    extra: { tls, Client: DatabaseClient },
     applicationName: 'millrace-migrate',
     migrations,
     migrationsTableName: 'migration',

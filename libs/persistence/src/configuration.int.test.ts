@@ -133,7 +133,7 @@ describe('on a running Postgres', () => {
 
   test('a key that was asked for before it existed, and whose notice is lost, works at once and is then in memory', async () => {
     await configuration.start();
-    await withoutNotices(fresh.url);
+    await withoutNotices(fresh.ownerUrl);
     const { id, secretHash } = issueApiKey('test');
     expect(await configuration.apiKey(id)).toBeUndefined();
     await apiKeys.insert(database, { tenant, id, name: 'n', secretHash, scopes: ['read'], createdBy: 'operator', expiresAt: null });
@@ -154,7 +154,7 @@ describe('on a running Postgres', () => {
     await configuration.stop();
     configuration = new Configuration(database, { secretBox, refreshMs: 50 });
     await configuration.start();
-    await withoutNotices(fresh.url);
+    await withoutNotices(fresh.ownerUrl);
     await save(database, 'Flow', 'a', flow('1'));
     const flows = await waitFor(() => [configuration.flows(tenant)].find(({ length }) => length > 0), { what: 'the flow' });
     expect(flows).toMatchObject([{ name: 'a', version: 1 }]);
@@ -196,8 +196,8 @@ describe('when Postgres goes away', () => {
   beforeEach(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'millrace-configuration-'));
     postgres = await startPostgres();
-    await migrate(postgres.url);
-    database = await connect(postgres.url);
+    await migrate(postgres.ownerUrl);
+    database = await connect(postgres.serviceUrl);
     configuration = new Configuration(database, { secretBox, refreshMs });
     await save(database, 'Flow', 'a', flow('1'));
   });

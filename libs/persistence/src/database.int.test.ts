@@ -10,7 +10,7 @@ let owner: Client;
 let database: Database;
 beforeAll(async () => {
   fresh = await freshDatabase();
-  owner = new Client({ connectionString: fresh.url });
+  owner = new Client({ connectionString: fresh.ownerUrl });
   await owner.connect();
   database = await connect();
 });
@@ -143,6 +143,20 @@ describe('when the connection breaks', () => {
   });
 });
 
+test('a server that takes no writes any more, as after a failover, counts as a broken connection', async () => {
+  const one = await connect(1);
+  const pid = await pidOf(one);
+  await one.query(statement('test.readOnly', 'SET default_transaction_read_only = on'));
+  await expect(one.query(noteCustomer, ['failover', 'a'])).rejects.toMatchObject({ code: 'storage.unavailable', ours: true });
+  await expect(one.query(noteCustomer, ['failover', 'a'])).resolves.toEqual([]);
+  expect(await pidOf(one)).not.toBe(pid);
+  await one.query(statement('test.readOnly.again', 'SET default_transaction_read_only = on'));
+  const inTransaction = one.transaction((session) => session.query(noteCustomer, ['failover', 'b']));
+  await expect(inTransaction).rejects.toThrow('Postgres is not available: cannot execute INSERT in a read-only transaction');
+  await expect(one.query(noteCustomer, ['failover', 'b'])).resolves.toEqual([]);
+  await one.close();
+});
+
 test('an address without a server is unavailable storage, not a defect', async () => {
   const options = { url: 'postgres://x:y@127.0.0.1:1/z', role: 'millrace_service', applicationName: 'nobody' } as const;
   await expect(Database.connect(options)).rejects.toThrow(StorageUnavailable);
@@ -182,7 +196,7 @@ test('a listener gets notices, reconnects after its connection broke, and report
 });
 
 test('a tenant’s name is data, whatever is in it', async () => {
-  const tenants = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'quotes' });
+  const tenants = await TenantDatabase.connect({ url: fresh.queryUrl, role: 'millrace_query', applicationName: 'quotes' });
   const setting = statement('test.setting', `SELECT current_setting('millrace.tenant') AS tenant`);
   const hostile = `a'; RESET ROLE; --`;
   expect(await tenants.asTenant(hostile, (session) => session.query(setting))).toEqual([{ tenant: hostile }]);

@@ -1,19 +1,22 @@
 import { DatabaseError, Pool, escapeLiteral, types } from 'pg';
-import type { ClientConfig, PoolClient, QueryConfig, QueryResult } from 'pg';
+import type { ClientBase, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { parseStoredJson } from '#libs/json';
 import { waitAtMost } from '#libs/time';
 import { logger } from '#libs/tracing';
+import { readDatabaseAddress } from './database-address.js';
+import { DatabaseClient } from './database-client.js';
+import type { DatabaseClientConfig } from './database-client.js';
 import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
 import type { Statement } from './statement.js';
-import { SchemaOutdated, StorageUnavailable, isConnectionLevel, translated } from './storage.errors.js';
+import { RoleRefused, SchemaOutdated, StorageUnavailable, isConnectionLevel, translated } from './storage.errors.js';
 import { parseTimestamp } from './timestamp.js';
 
 /** `millrace_service` sees every tenant, so its statements name theirs; `millrace_query` sees only the tenant that its transaction is set to. */
 export type DatabaseRole = 'millrace_service' | 'millrace_query';
 
 export interface DatabaseOptions {
-  /** A login that is, or is a member of, `role`. */
+  /** A login that is, or is a member of, `role`, and that is no superuser and has no BYPASSRLS. Parameters of libpq encrypt the connection: {@link readDatabaseAddress}. */
   url: string;
   role: DatabaseRole;
   /** The name that `pg_stat_activity` shows. */
@@ -47,20 +50,21 @@ const log = logger('persistence');
  */
 export class Database implements Session {
   private readonly pool: Pool;
-  private readonly connection: ClientConfig;
+  private readonly connection: DatabaseClientConfig;
 
   protected constructor(options: DatabaseOptions) {
     this.connection = connectionOf(options);
-    this.pool = new Pool({ ...this.connection, max: options.poolSize ?? 10, connectionTimeoutMillis: connectTimeoutMs });
+    const Client = DatabaseClient as unknown as new () => ClientBase; // the pool calls it with its own options
+    this.pool = new Pool({ ...this.connection, max: options.poolSize ?? 10, connectionTimeoutMillis: connectTimeoutMs, Client });
     // The pool drops a connection that breaks while idle. One that breaks in use fails its statement.
     this.pool.on('error', (error) => log.warn({ error: error.message }, 'an idle connection to Postgres broke'));
-    this.pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   /**
    * Connects once, so that a wrong password, database or role stops the process at its start.
    * @throws StorageUnavailable when Postgres is not available
-   * @throws Error when it refuses the login or has no such database
+   * @throws Error when it refuses the login or has no such database, or the address asks for what is not taken
+   * @throws RoleRefused when the session has another role, or the login is not bound by row-level security
    * @throws SchemaOutdated when the role does not exist, because the database was never migrated
    */
   static async connect(options: DatabaseOptions): Promise<Database> {
@@ -181,9 +185,10 @@ async function opened<D extends Database>(database: D, role: DatabaseRole): Prom
   }
 }
 
-/** The error for a login, database or role that the server refuses, which waiting cannot fix; undefined for other failures. */
+/** The error for a login, database or role that is refused, which waiting cannot fix; undefined for other failures. */
 function refusal(error: unknown, role: DatabaseRole): Error | undefined {
   const cause = error instanceof StorageUnavailable ? error.cause : undefined;
+  if (cause instanceof RoleRefused) return cause;
   if (!(cause instanceof DatabaseError) || isConnectionLevel(cause)) return undefined;
   if (cause.code === '22023' && cause.message.includes(`"${role}" does not exist`)) {
     return new SchemaOutdated(`the role ${role}, which the first migration creates`, { cause: error });
@@ -203,14 +208,17 @@ const planning: Readonly<Record<DatabaseRole, string>> = {
 
 /**
  * The role is a start-up option of the session, so it applies before the first statement, and `RESET ROLE` returns to it.
- * Parameters of the address (`?sslmode=…`, `?application_name=…`) override ours, but for the role.
+ * Other parameters of the address (`?application_name=…`) override ours, but for the role.
  */
-function connectionOf({ url, role, applicationName }: DatabaseOptions): ClientConfig {
-  const address = new URL(url);
+function connectionOf({ url, role, applicationName }: DatabaseOptions): DatabaseClientConfig {
+  const { connectionString, tls } = readDatabaseAddress(url);
+  const address = new URL(connectionString);
   const options = [planning[role], address.searchParams.get('options'), `-c role=${role}`];
   address.searchParams.set('options', options.filter(Boolean).join(' '));
   return {
     connectionString: address.href,
+    tls,
+    role,
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,

@@ -15,7 +15,7 @@ let database: TenantDatabase;
 let tenant: string;
 beforeAll(async () => {
   fresh = await freshDatabase();
-  database = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'documents' });
+  database = await TenantDatabase.connect({ url: fresh.queryUrl, role: 'millrace_query', applicationName: 'documents' });
 });
 afterAll(async () => {
   await database.close();

@@ -1,3 +1,6 @@
+export { DatabaseClient } from './database-client.js';
+export { databaseSettings, databaseTlsSettings, databaseUrl } from './database.settings.js';
+export { DatabaseAddressRefused, readDatabaseAddress } from './database-address.js';
 export { Database, TenantDatabase } from './database.js';
 export type { DatabaseOptions, DatabaseRole, Session } from './database.js';
 export { statement } from './statement.js';
@@ -6,7 +9,7 @@ export { columns } from './columns.js';
 export { isFreeLease, longestLeaseMs } from './lease.js';
 export { storableText } from './storable-text.js';
 export type { Subscription } from './listener.js';
-export { SchemaOutdated, StorageUnavailable, translated } from './storage.errors.js';
+export { RoleRefused, SchemaOutdated, StorageUnavailable, translated } from './storage.errors.js';
 export { BatchWriter } from './batch-writer.js';
 export type { BatchWriterOptions } from './batch-writer.js';
 export { DocumentSecrets, DocumentSecretsUnreadable } from './document-secrets.js';

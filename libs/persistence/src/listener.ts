@@ -1,7 +1,8 @@
-import { Client, escapeIdentifier } from 'pg';
-import type { ClientConfig } from 'pg';
+import { escapeIdentifier } from 'pg';
 import { startTimer, waitAtMost } from '#libs/time';
 import { logger } from '#libs/tracing';
+import { DatabaseClient } from './database-client.js';
+import type { DatabaseClientConfig } from './database-client.js';
 
 /** A channel that is being listened to. */
 export interface Subscription {
@@ -15,14 +16,18 @@ const farewellMs = 1_000;
 const log = logger('persistence');
 
 /** See {@link Database.listen}. */
-export async function listen(connection: ClientConfig, channel: string, onNotice: (payload: string) => void): Promise<Subscription> {
-  let client: Client | undefined;
+export async function listen(
+  connection: DatabaseClientConfig,
+  channel: string,
+  onNotice: (payload: string) => void,
+): Promise<Subscription> {
+  let client: DatabaseClient | undefined;
   let reconnect: NodeJS.Timeout | undefined;
   let delayMs = firstDelayMs;
   let closed = false;
 
   const connect = async (): Promise<void> => {
-    const candidate = new Client(connection);
+    const candidate = new DatabaseClient(connection);
     const lost = (): void => {
       if (closed || client !== candidate) return;
       client = undefined;

@@ -11,10 +11,10 @@ let query: TenantDatabase;
 let tables: string[];
 beforeAll(async () => {
   fresh = await freshDatabase();
-  owner = new Client({ connectionString: fresh.url });
+  owner = new Client({ connectionString: fresh.ownerUrl });
   await owner.connect();
   service = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'service' });
-  query = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'query' });
+  query = await TenantDatabase.connect({ url: fresh.queryUrl, role: 'millrace_query', applicationName: 'query' });
   tables = await tablesOf(owner);
   for (const tenant of ['acme', 'globex']) {
     await service.query(noteCustomer, [tenant, 'cust-1']);
@@ -121,7 +121,7 @@ describe('the query role', () => {
   });
 
   test('sees nothing after that transaction, on the same connection', async () => {
-    const one = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'one', poolSize: 1 });
+    const one = await TenantDatabase.connect({ url: fresh.queryUrl, role: 'millrace_query', applicationName: 'one', poolSize: 1 });
     await one.asTenant('acme', (session) => session.query(customers));
     expect(await one.query(customers)).toEqual([]);
     await one.asTenant('acme', () => Promise.reject(new Error('rolled back'))).catch(() => undefined);
@@ -181,7 +181,6 @@ test('a plain login that is a member of both roles is bound by the one it takes'
 /** A new unprivileged login with these memberships, connected in the query role. Logins belong to the whole server, so each has its own name. */
 async function loginOf(...roles: string[]): Promise<TenantDatabase> {
   const name = uniqueName('login');
-  await owner.query(`CREATE ROLE "${name}" LOGIN PASSWORD 'secret' IN ROLE ${roles.join(', ')}`);
-  const url = Object.assign(new URL(fresh.url), { username: name, password: 'secret' }).href;
+  const url = await fresh.login(name, `IN ROLE ${roles.join(', ')}`);
   return TenantDatabase.connect({ url, role: 'millrace_query', applicationName: name });
 }

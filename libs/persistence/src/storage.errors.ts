@@ -26,6 +26,11 @@ export class SchemaOutdated extends Error {
   }
 }
 
+/** The login of this process, or the way to Postgres, does not give sessions the role that row-level security binds. The process must not start. */
+export class RoleRefused extends Error {
+  override readonly name = 'RoleRefused';
+}
+
 /**
  * SQLSTATEs, or their classes, after which the same statement may succeed later.
  * @see https://www.postgresql.org/docs/18/errcodes-appendix.html

@@ -1,6 +1,7 @@
 import { SecretBox } from '#libs/auth';
 import type { Settings } from '#libs/config';
 import type { LogSecurity, SaslLogin } from '#libs/messaging';
+import { databaseUrl } from '#libs/persistence';
 import type { Doors } from './doors.js';
 import type { Readiness } from './readiness.js';
 import type { logSettings, secretSettings, storageSettings } from './service.settings.js';
@@ -96,8 +97,12 @@ function saslLogin(settings: Settings<typeof logSettings>): SaslLogin | undefine
   return { mechanism, username, password };
 }
 
-/** Postgres and the configuration in it, from the settings of a service. */
+/**
+ * Postgres and the configuration in it, from the settings of a service.
+ * @throws DatabaseAddressRefused
+ */
 export function storageOptions(settings: Settings<typeof storageSettings & typeof secretSettings>): StorageBootOptions {
   const secretBox = new SecretBox(settings.secretsKey, ...settings.previousSecretsKeys);
-  return { url: settings.databaseUrl, poolSize: settings.databasePoolSize, secretBox };
+  const url = databaseUrl(settings.databaseUrl, settings);
+  return { url, poolSize: settings.databasePoolSize, secretBox };
 }

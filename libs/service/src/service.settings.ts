@@ -11,10 +11,10 @@ import {
   optionalText,
   origins,
   text,
-  url,
 } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { largestBodyBytes } from '#libs/messaging';
+import { databaseSettings } from '#libs/persistence';
 import { processSettings } from '#libs/process';
 import type { BodyLimits } from './body-reader.js';
 
@@ -218,7 +218,7 @@ export const logSettings = {
 };
 
 export const storageSettings = {
-  databaseUrl: url('DATABASE_URL', ['postgres', 'postgresql'], { help: 'Address of Postgres, with user and password.', secret: true }),
+  ...databaseSettings,
   databasePoolSize: integer('DATABASE_POOL_SIZE', { min: 1, max: 500 }, { help: 'Connections to Postgres at most.', fallback: '20' }),
 };
 

@@ -220,7 +220,7 @@ test('records of one event that processes begin at the same moment are one run a
     service: startProcess(),
     receivedAt: new Date(Date.now() - n * 86_400_000).toISOString(),
   }));
-  const all = await atTheSameMoment(fresh.url, 'run', processes.length, () =>
+  const all = await atTheSameMoment(fresh.ownerUrl, 'run', processes.length, () =>
     Promise.allSettled(
       processes.flatMap(({ service, receivedAt }) => events.map((event) => service.runFlows({ ...event, receivedAt }, contextOf()))),
     ),

@@ -184,7 +184,7 @@ test('of processes that start the runs of the same events at the same moment one
     const starts = events.map((flows) => start(planned(flows[0]), { planned: flows.map((more) => planned(more)) }));
     return n % 2 === 0 ? starts : starts.toReversed();
   });
-  const started = await atTheSameMoment(fresh.url, 'run', processes.length, () =>
+  const started = await atTheSameMoment(fresh.ownerUrl, 'run', processes.length, () =>
     Promise.all(processes.map((starts) => runs.start(starts, longMs))),
   );
   const claimed = started.flat().flatMap((one) => one.claimed);

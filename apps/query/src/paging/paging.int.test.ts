@@ -18,7 +18,7 @@ const start = Date.parse('2026-11-01T00:00:00Z');
 
 beforeAll(async () => {
   fresh = await freshDatabase();
-  database = await TenantDatabase.connect({ url: fresh.url, role: 'millrace_query', applicationName: 'test' });
+  database = await TenantDatabase.connect({ url: fresh.queryUrl, role: 'millrace_query', applicationName: 'test' });
   rows = await Rows.at(fresh.url);
   const paging = new Paging(database, new CursorSigner(Buffer.from('secret')));
   events = new EventTable(database, paging);

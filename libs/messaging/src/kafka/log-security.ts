@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Socket, isIP } from 'node:net';
 import { connect } from 'node:tls';
 import type { ISocketFactory, SASLOptions } from 'kafkajs';
+import { readTlsFiles } from '#libs/tls';
+import type { TlsFiles } from '#libs/tls';
 import { ClientCredentials } from './client-credentials.js';
-import { noteCertificate } from '#libs/tracing';
 import type { ClientCredentialsOptions } from './client-credentials.js';
 
 /** How connections to the log are encrypted, and whom the log takes this process for. */
@@ -12,15 +12,6 @@ export interface LogSecurity {
   readonly tls?: TlsFiles | undefined;
   /** Undefined: the log knows this process by its certificate, or not at all. */
   readonly sasl?: SaslLogin | undefined;
-}
-
-/** Files in PEM. They are read for each connection, so a renewed certificate counts from the next one on. */
-export interface TlsFiles {
-  /** The authorities that the brokers' certificates come from; undefined: those that Node trusts. */
-  readonly caFile?: string | undefined;
-  /** The certificate of this process, where the log asks for one. */
-  readonly certificateFile?: string | undefined;
-  readonly keyFile?: string | undefined;
 }
 
 export type SaslLogin =
@@ -38,7 +29,7 @@ export function securityOptions({ tls, sasl }: LogSecurity = {}): { ssl?: boolea
 /** The same as kafkajs' own sockets have. */
 const keepAliveMs = 60_000;
 
-function tlsSockets({ caFile, certificateFile, keyFile }: TlsFiles): ISocketFactory {
+function tlsSockets(files: TlsFiles): ISocketFactory {
   return ({ host, port, onConnect }) => {
     try {
       const socket = connect(
@@ -46,9 +37,7 @@ function tlsSockets({ caFile, certificateFile, keyFile }: TlsFiles): ISocketFact
           host,
           port,
           ...(isIP(host) === 0 ? { servername: host } : {}),
-          ca: certificateIn(caFile, 'log-authority'),
-          cert: certificateIn(certificateFile, 'log-client'),
-          key: contentOf(keyFile),
+          ...readTlsFiles(files, 'log'),
         },
         onConnect,
       );
@@ -58,16 +47,6 @@ function tlsSockets({ caFile, certificateFile, keyFile }: TlsFiles): ISocketFact
       return new Socket().destroy(error as Error);
     }
   };
-}
-
-function certificateIn(file: string | undefined, name: 'log-authority' | 'log-client'): Buffer | undefined {
-  const content = contentOf(file);
-  if (content !== undefined) noteCertificate(name, content);
-  return content;
-}
-
-function contentOf(file: string | undefined): Buffer | undefined {
-  return file === undefined ? undefined : readFileSync(file);
 }
 
 function saslOptions(login: SaslLogin): SASLOptions {
