@@ -21,12 +21,17 @@ describe.skipIf(program === undefined)('a Prometheus that scrapes the running se
   let client: Client;
 
   beforeAll(async () => {
-    const [sink, traces, { url: databaseUrl }] = await Promise.all([startHttpSink(), startTraceReceiver(), freshDatabase()]);
+    const [sink, traces, { url: databaseUrl, queryUrl: queryDatabaseUrl }] = await Promise.all([
+      startHttpSink(),
+      startTraceReceiver(),
+      freshDatabase(),
+    ]);
     ended.push(
       () => sink.stop(),
       () => traces.stop(),
     );
-    form = await fourProcesses({ brokers: testBrokers(), logPrefix: `${uniqueName('watched')}.`, databaseUrl, otlpUrl: traces.url });
+    const logPrefix = `${uniqueName('watched')}.`;
+    form = await fourProcesses({ brokers: testBrokers(), logPrefix, databaseUrl, queryDatabaseUrl, otlpUrl: traces.url });
     ended.push(() => form.dispose());
     await form.start();
     const jobs = form.services.map((url, at) => [['ingestion', 'query', 'ai-processing', 'connectors'][at]!, url] as const);

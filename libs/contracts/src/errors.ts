@@ -77,6 +77,7 @@ export const failures = {
   'bulkOperation.unknown': { outcome: 'reject', httpStatus: 404, title: 'The bulk operation does not exist' },
   'bulkOperation.defect': { outcome: 'deadLetter', httpStatus: 500, title: 'The bulk operation failed with an unexpected error' },
   'log.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The log did not acknowledge in time' },
+  'storage.outdated': { outcome: 'retry', httpStatus: 503, title: 'The database does not have the schema of this release yet' },
   'storage.unavailable': { outcome: 'retry', httpStatus: 503, title: 'Postgres cannot be reached' },
   'configuration.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The configuration has not been read yet' },
   'record.undecodable': { outcome: 'deadLetter', httpStatus: 500, title: 'The record does not fit its schema' },

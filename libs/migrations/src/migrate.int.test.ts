@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client, escapeIdentifier } from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { uniqueName } from '#libs/testing';
+import { uniqueName, waitFor } from '#libs/testing';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { Database, SchemaOutdated, StorageUnavailable } from '#libs/persistence';
 import { MigrationRefused, migrate, requireSchema } from './index.js';
@@ -170,6 +170,30 @@ test('where the roles do not exist, a login that may not create them is told how
     await postgres.stop();
     await rm(directory, { recursive: true });
   }
+});
+
+test('a migration that waits for a table holds no traffic behind it, and is tried again until it gets the table', async () => {
+  await migrate(url);
+  // As before migration 0010.
+  await owner.query(`DROP TABLE log_identity; ALTER TABLE hold DROP COLUMN cause_log;
+    ALTER TABLE held_record DROP CONSTRAINT held_record_pkey, DROP COLUMN log,
+      ADD PRIMARY KEY (tenant_id, consumer_group, topic, partition, record_key, log_offset);
+    DELETE FROM migration WHERE name = 'LogIdentities1795219200009'`);
+  await owner.query('BEGIN; SELECT FROM hold'); // a long transaction
+  const migrating = migrate(url);
+  const other = new Client({ connectionString: url });
+  await other.connect();
+  const waiting = async (): Promise<boolean> => {
+    const { rowCount } = await other.query(`SELECT FROM pg_locks WHERE relation = 'hold'::regclass AND NOT granted`);
+    return rowCount! > 0;
+  };
+  await waitFor(waiting, { what: 'the migration to wait for the table' });
+  await other.query('SELECT FROM hold'); // ends although the long transaction does not
+  await waitFor(waiting, { what: 'the next try' });
+  await owner.query('COMMIT');
+  await migrating;
+  await other.end();
+  expect((await applied()).toSorted()).toEqual(migrationNames.toSorted());
 });
 
 test('without Postgres it fails as unavailable storage', async () => {

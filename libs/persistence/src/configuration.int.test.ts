@@ -10,6 +10,7 @@ import { freshDatabase, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
+import { registry } from '#libs/tracing';
 import {
   ApiKeyTable,
   Configuration,
@@ -210,7 +211,10 @@ describe('when Postgres goes away', () => {
 
   test('the last read goes on serving, and changes are heard of again once it is back', async () => {
     await configuration.start();
+    const age = async (): Promise<number> => (await registry.getSingleMetric('millrace_configuration_age_seconds')!.get()).values[0]!.value;
+    const before = await age();
     await postgres.stop();
+    expect(await age()).toBeGreaterThan(before);
     await expect(database.ping()).rejects.toThrow('Postgres is not available');
     expect(configuration.flows(tenant)).toHaveLength(1);
     await expect(configuration.apiKey('0123456789abcdef')).rejects.toThrow('Postgres is not available');

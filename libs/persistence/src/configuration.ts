@@ -3,7 +3,7 @@ import type { CheckableApiKey } from '#libs/auth';
 import { DomainError } from '#libs/contracts';
 import type { DestinationDocument, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
 import { LruMap } from '#libs/lru';
-import { logger } from '#libs/tracing';
+import { gauge, logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import { ApiKeyLookup } from './api-key.lookup.js';
 import { ApiKeyTable } from './api-key.table.js';
@@ -43,6 +43,17 @@ interface TenantConfiguration {
 const channel = 'millrace_configuration';
 const maxOldFlowVersions = 500;
 const log = logger('configuration');
+const started = new Set<Configuration>();
+
+gauge(
+  'millrace_configuration_age_seconds',
+  'Time since all documents and API keys were read from Postgres. It grows beyond a minute while Postgres is away and the last read goes on serving. 0 before the first read.',
+  {},
+  (age) => {
+    const ages = [...started].map((each) => each.ageMs).filter((ageMs) => ageMs !== undefined);
+    if (ages.length > 0) age.set(Math.max(...ages) / 1_000);
+  },
+);
 
 /**
  * Every tenant's current documents, their secrets sealed, and active API keys, in memory. All of it is read at the start, after a connection
@@ -55,6 +66,8 @@ export class Configuration {
   private readonly lookup = new ApiKeyLookup((ids) => this.readApiKeys(ids));
   private readonly oldFlows = new LruMap<string, Stored<FlowDocument>>(maxOldFlowVersions);
   private tenants: Map<string, TenantConfiguration> | undefined;
+  /** When the last complete read began, by the monotonic clock. */
+  private readAt: number | undefined;
   private apiKeys: ReadonlyMap<string, CheckableApiKey> = new Map();
   /** The tenants to read next. */
   private stale: 'all' | Set<string> = new Set();
@@ -72,15 +85,22 @@ export class Configuration {
 
   /** Reads once. Where Postgres is away it resolves all the same, goes on trying, and `ready` says when it has succeeded. */
   async start(): Promise<void> {
+    started.add(this);
     this.subscription = await this.database.listen(channel, (tenant) => void this.refresh(tenant === '' ? undefined : tenant));
     await this.refresh();
     this.refreshes.start();
   }
 
   async stop(): Promise<void> {
+    started.delete(this);
     await this.refreshes.stop();
     await this.subscription?.close();
     await this.reading;
+  }
+
+  /** Time since everything was read; undefined before the first read. */
+  get ageMs(): number | undefined {
+    return this.readAt === undefined ? undefined : performance.now() - this.readAt;
   }
 
   ready(): boolean {
@@ -178,6 +198,7 @@ export class Configuration {
   }
 
   private async readAll(): Promise<void> {
+    const beganAt = performance.now();
     const [documents, apiKeys] = await Promise.all([
       this.documentTable.currentOfAll(this.database),
       this.apiKeyTable.active(this.database),
@@ -190,6 +211,7 @@ export class Configuration {
       [...names].map((name) => [name, this.tenantConfiguration(name, documentsOf.get(name) ?? [], apiKeysOf.get(name) ?? [])]),
     );
     this.indexApiKeys();
+    this.readAt = beganAt;
     if (isFirst) log.info({ documents: documents.length, apiKeys: apiKeys.length }, 'configuration read');
   }
 

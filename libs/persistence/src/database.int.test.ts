@@ -1,6 +1,7 @@
 import { Client, DatabaseError } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freshDatabase, waitFor } from '#libs/testing';
+import { registry } from '#libs/tracing';
 import type { FreshDatabase } from '#libs/testing';
 import { Database, StorageUnavailable, TenantDatabase, statement } from './index.js';
 import type { Session } from './index.js';
@@ -177,6 +178,26 @@ test('more callers than connections wait their turn', async () => {
   const answers = await Promise.all(Array.from({ length: 50 }, (_, at) => small.query(valueOf, [at])));
   expect(answers.flat()).toEqual(Array.from({ length: 50 }, (_, at) => ({ value: at })));
   await small.close();
+});
+
+test('the metrics tell busy connections, idle ones and callers that wait', async () => {
+  const small = await connect(1);
+  const counts = async (): Promise<number[]> => {
+    const { values } = await registry.getSingleMetric('millrace_database_connections')!.get();
+    const waiting = (await registry.getSingleMetric('millrace_database_waiting')!.get()).values;
+    const of = (found: typeof values, state?: string): number =>
+      found.find(({ labels }) => labels['role'] === 'millrace_service' && labels['state'] === state)!.value;
+    return [of(values, 'busy'), of(values, 'idle'), of(waiting)];
+  };
+  const [busy, idle, waiting] = await counts();
+  await small.transaction(async () => {
+    const next = small.query(whoAmI);
+    expect(await counts()).toEqual([busy! + 1, idle! - 1, waiting! + 1]);
+    void next.catch(() => undefined);
+  });
+  await waitFor(async () => (await counts())[2] === waiting, { what: 'the caller that waited' });
+  await small.close();
+  expect(await counts()).toEqual([busy, idle! - 1, waiting]);
 });
 
 test('a listener gets notices, reconnects after its connection broke, and reports that it may have missed some', async () => {

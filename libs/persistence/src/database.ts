@@ -10,6 +10,7 @@ import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
 import type { Statement } from './statement.js';
 import { RoleRefused, SchemaOutdated, StorageUnavailable, isConnectionLevel, translated } from './storage.errors.js';
+import { measurePool } from './pool-metrics.js';
 import { parseTimestamp } from './timestamp.js';
 
 /** `millrace_service` sees every tenant, so its statements name theirs; `millrace_query` sees only the tenant that its transaction is set to. */
@@ -51,11 +52,13 @@ const log = logger('persistence');
 export class Database implements Session {
   private readonly pool: Pool;
   private readonly connection: DatabaseClientConfig;
+  private readonly forget: () => void;
 
   protected constructor(options: DatabaseOptions) {
     this.connection = connectionOf(options);
     const Client = DatabaseClient as unknown as new () => ClientBase; // the pool calls it with its own options
     this.pool = new Pool({ ...this.connection, max: options.poolSize ?? 10, connectionTimeoutMillis: connectTimeoutMs, Client });
+    this.forget = measurePool(options.role, this.pool);
     // The pool drops a connection that breaks while idle. One that breaks in use fails its statement.
     this.pool.on('error', (error) => log.warn({ error: error.message }, 'an idle connection to Postgres broke'));
   }
@@ -115,6 +118,7 @@ export class Database implements Session {
   /** Waits for statements that are under way, but at most 5 s, so that a server that does not respond cannot delay the stop. */
   async close(): Promise<void> {
     await waitAtMost(closeTimeoutMs, this.pool.end());
+    this.forget();
   }
 
   /** A connection whose statement failed by its own fault goes back to the pool; one that may be broken or mid-transaction does not. */

@@ -12,15 +12,16 @@ export class StorageUnavailable extends DomainError {
   }
 }
 
-/** The database has an older schema than this build works with. The process must not start. */
-export class SchemaOutdated extends Error {
-  override readonly name = 'SchemaOutdated';
+/** The database has an older schema than this build works with, or none. A start waits until somebody has migrated. */
+export class SchemaOutdated extends DomainError {
+  readonly code = 'storage.outdated';
+  override readonly ours = true;
 
   /** @param missing what the database lacks, as the object of a sentence */
   constructor(missing: string, options?: ErrorOptions) {
     super(
       `The database lacks ${missing}. ` +
-        'Run `npm run migrate` with DATABASE_URL set to the login that owns the schema, then start again.',
+        'Run `npm run migrate` with DATABASE_URL set to the login that owns the schema; a start that waits for it then goes on.',
       options,
     );
   }

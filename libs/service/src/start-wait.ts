@@ -9,7 +9,7 @@ const logEveryMs = 10_000;
 
 const log = logger('process');
 
-/** Waits during the start for a dependency that is away. A process that ended instead would only be restarted into the same outage. */
+/** Waits during the start for a dependency that is away or not ready, such as a schema that is not migrated. A process that ended instead would only be restarted into the same outage. */
 export class StartWait {
   /** @param stopping aborted when the process has to stop */
   constructor(
@@ -39,7 +39,7 @@ export class StartWait {
       }
       if (performance.now() - loggedAt >= logEveryMs) {
         loggedAt = performance.now();
-        log.warn({ part, reason }, 'the start waits for a dependency that is away');
+        log.warn({ part, reason }, 'the start waits for a dependency');
       }
       await sleep(betweenTriesMs);
     }

@@ -58,11 +58,24 @@ export function counter<L extends string>(name: `millrace_${string}_total`, help
   return created;
 }
 
-export function gauge<L extends string>(name: `millrace_${string}`, help: string, labels: Labels<L>): Gauge<L> {
+/** @param collect sets the values whenever they are read; default: whoever declares the gauge sets them */
+export function gauge<L extends string>(
+  name: `millrace_${string}`,
+  help: string,
+  labels: Labels<L>,
+  collect?: (gauge: Gauge<L>) => void,
+): Gauge<L> {
   const known = registry.getSingleMetric(name) as Gauge<L> | undefined;
   if (known !== undefined) return known;
   descriptions.set(name, { name, type: 'gauge', help, labels });
-  return new Gauge({ name, help, labelNames: namesOf(labels), registers: [registry] });
+  const created: Gauge<L> = new Gauge({
+    name,
+    help,
+    labelNames: namesOf(labels),
+    registers: [registry],
+    ...(collect === undefined ? {} : { collect: () => collect(created) }),
+  });
+  return created;
 }
 
 /** Returns the histogram of this name, and creates it on the first call. Durations are in seconds. Default buckets: {@link durationBuckets}. */
