@@ -95,11 +95,20 @@ function topicsPage(): string {
     const records = types.map((type) => `\`${type.schema}\``).join(', ');
     return `| \`${name}\` | ${partitions} | ${retentionMs / 86_400_000} days | ${records} |`;
   });
-  const schemas = [...new Map(Object.values(topics).flatMap(({ types }) => types.map((type) => [type.schema, type.check] as const)))].map(
-    ([schema, check]) =>
-      [`### ${schema}`, '', '```json', JSON.stringify(z.toJSONSchema(check, { io: 'input' }), null, 2), '```'].join('\n'),
+  const schemas = [...new Map(Object.values(topics).flatMap(({ types }) => types.map((type) => [type.schema, type] as const)))].map(
+    ([schema, { check, ifUnknown }]) =>
+      [
+        `### ${schema}`,
+        '',
+        `To a consumer that does not know it: \`${ifUnknown}\`.`,
+        '',
+        '```json',
+        JSON.stringify(z.toJSONSchema(check, { io: 'input' }), null, 2),
+        '```',
+      ].join('\n'),
   );
-  const intro = 'What is on the log. The key of every record is `tenant/customer`; the header `mr_schema` names the schema of its value.';
+  const intro =
+    'What is on the log. The key of every record is `tenant/customer`; the header `mr_schema` names the schema of its value. A consumer of an earlier release may meet a type that it does not know: with `hold` it parks the record and holds its customer until somebody retries it after the upgrade; with `pass`, which the header `mr_if_unknown` says, it counts it (`millrace_unknown_records_passed_total`) and goes on.';
   const table = ['| topic | partitions | kept | records |', '| --- | --- | --- | --- |', ...rows];
   return ['# Topics and records', '', generated, '', intro, '', ...table, '', '## Records', '', schemas.join('\n\n'), ''].join('\n');
 }

@@ -11,7 +11,7 @@ import type { IHeaders } from 'kafkajs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { DeadLettered, DomainError, customerKey, name, recordKey, recordType, topics } from '#libs/contracts';
-import type { FailureCode, Topic } from '#libs/contracts';
+import type { FailureCode, RecordType, Topic } from '#libs/contracts';
 import { HoldsInMemory, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { currentTraceparent, inSpan, registry, startTracing, traceIdOf } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
@@ -286,6 +286,51 @@ test('a handler that passes over notices gets the other records of its type, and
   await waitFor(() => busy.values.length === 1 && all.values.length === 2, { what: 'the records' });
   expect(busy.values).toEqual([noted('c1', 2)]);
   expect(all.values).toEqual([noted('c1', 1), noted('c1', 2)]);
+});
+
+describe('a record of a later release, whose type the consumer does not know,', () => {
+  const Missable = recordType('number.missable.v1', numberNotedSchema, { ifUnknown: 'pass' });
+  const Later = recordType('number.later.v1', numberNotedSchema);
+  /** Appends as a later release does, to a topic that this one consumes. */
+  const appendLater = (topic: Topic, type: RecordType<NumberNoted>, n: number) =>
+    producer.append({ ...topic, types: [...topic.types, type] }, type, noted('c1', n));
+  const passed = async (topic: Topic): Promise<number> => {
+    const { values } = await registry.getSingleMetric('millrace_unknown_records_passed_total')!.get();
+    return values.find(({ labels }) => labels['topic'] === onLog(topic))?.value ?? 0;
+  };
+
+  test('is passed over and counted if it allows that, and its customer goes on', async () => {
+    const topic = await newTopic(1);
+    const holds = new HoldsInMemory();
+    const got = await consume([handlerOf(topic, { poison: 'park-key' })], undefined, { holds });
+    await producer.append(topic, NumberNoted, noted('c1', 1));
+    await appendLater(topic, Missable, 2);
+    await producer.append(topic, NumberNoted, noted('c1', 3));
+    await waitFor(() => got.values.length === 2, { what: 'the records around it' });
+    expect(got.values.map(({ n }) => n)).toEqual([1, 3]);
+    expect([await passed(topic), holds.deadLetters]).toEqual([1, []]);
+  });
+
+  test('is parked and holds its customer if it does not, until a release that knows it handles it', async () => {
+    const topic = await newTopic(1);
+    const holds = new HoldsInMemory();
+    const group = uniqueName('group');
+    const old = await consume([handlerOf(topic, { group, poison: 'park-key' })], undefined, { holds });
+    await producer.append(topic, NumberNoted, noted('c1', 1));
+    await appendLater(topic, Later, 2);
+    await producer.append(topic, NumberNoted, noted('c1', 3));
+    await producer.append(topic, NumberNoted, noted('c2', 4));
+    await waitFor(() => holds.deadLetters.length === 1 && old.values.length === 2, { what: 'the hold, and the other customer' });
+    expect(old.values.map(({ n }) => n)).toEqual([1, 4]);
+    expect(await passed(topic)).toBe(0);
+    await old.close();
+    const grown = { ...topic, types: [...topic.types, Later] };
+    const handlers = [handlerOf(grown, { group, poison: 'park-key' }), handlerOf(grown, { group, poison: 'park-key', type: Later })];
+    const later = await consume(handlers, undefined, { holds });
+    await holds.requestRetry('acme', holds.deadLetters[0]!);
+    await waitFor(() => later.values.length === 2, { what: 'the held records' });
+    expect(later.values.map(({ n }) => n)).toEqual([2, 3]);
+  });
 });
 
 describe('a customer whose record cannot be processed', () => {
@@ -795,11 +840,14 @@ function expectOrdered(values: readonly NumberNoted[]): void {
 type Work = (value: NumberNoted, context: RecordContext) => Promise<void>;
 
 /** A controller class with one handler, whose work is given to `consume`. */
-function handlerOf(topic: Topic | readonly Topic[], options: Partial<OnRecordOptions> = {}): (work: Work) => Type {
+function handlerOf(
+  topic: Topic | readonly Topic[],
+  { type = NumberNoted, ...options }: Partial<OnRecordOptions> & { type?: RecordType<NumberNoted> } = {},
+): (work: Work) => Type {
   return (work) => {
     @Controller()
     class Noting {
-      @OnRecord(topic, NumberNoted, { group: uniqueName('group'), ...options })
+      @OnRecord(topic, type, { group: uniqueName('group'), ...options })
       onNumber(value: NumberNoted, context: RecordContext): Promise<void> {
         return work(value, context);
       }

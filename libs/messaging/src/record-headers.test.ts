@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { EventReceived, ReplayEvent } from '#libs/contracts';
-import { headerText, recordHeaders } from './record-headers.js';
+import { headerText, mayBePassedIfUnknown, recordHeaders } from './record-headers.js';
 
 const event: EventReceived = {
   eventId: 'evt_1',
@@ -41,6 +41,17 @@ test('other records carry tenant and schema only', () => {
     flow: null,
   };
   expect(recordHeaders(ReplayEvent, command, { traceparent: undefined })).toEqual({ mr_tenant: 'acme', mr_schema: 'replay-event.v1' });
+});
+
+test('a record that may be missed says so to consumers that do not know its type, and no other does', () => {
+  const headersOf = (ifUnknown: 'hold' | 'pass') => recordHeaders({ ...EventReceived, ifUnknown }, event, { traceparent: undefined });
+  expect([mayBePassedIfUnknown(headersOf('pass')), mayBePassedIfUnknown(headersOf('hold')), mayBePassedIfUnknown(undefined)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+  expect(headersOf('hold')).toEqual(recordHeaders(EventReceived, event, { traceparent: undefined }));
+  expect(mayBePassedIfUnknown({ mr_if_unknown: 'some other day' })).toBe(false);
 });
 
 test('a header reads the same whether the client gives bytes, text or several', () => {

@@ -2,6 +2,8 @@ import { EventReceived, sourceAddress } from '#libs/contracts';
 import type { Owned, RecordType } from '#libs/contracts';
 
 const noticeHeader = 'mr_notice';
+/** Written only with the value `pass`, so that the records of most types are not longer for it. */
+const ifUnknownHeader = 'mr_if_unknown';
 
 /** Makes the headers of a record. Only this function writes them, so that no caller can forget the tenant or break a trace. */
 export function recordHeaders<T extends Owned>(
@@ -11,6 +13,7 @@ export function recordHeaders<T extends Owned>(
 ): Record<string, string> {
   const headers: Record<string, string> = { mr_schema: type.schema, mr_tenant: value.tenant };
   if (isNotice) headers[noticeHeader] = '1';
+  if (type.ifUnknown === 'pass') headers[ifUnknownHeader] = 'pass';
   if (traceparent !== undefined) headers['traceparent'] = traceparent;
   if (type.schema === EventReceived.schema) writeCloudEvent(headers, value as unknown as EventReceived);
   return headers;
@@ -19,6 +22,11 @@ export function recordHeaders<T extends Owned>(
 /** True for a record that only tells what is stored already. */
 export function isMarkedAsNotice(headers: LogHeaders | undefined): boolean {
   return headers?.[noticeHeader] !== undefined;
+}
+
+/** True for a record that a consumer may pass over if it does not know its type. */
+export function mayBePassedIfUnknown(headers: LogHeaders | undefined): boolean {
+  return headerText(headers, ifUnknownHeader) === 'pass';
 }
 
 /** CloudEvents 1.0, Kafka binding, binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md */

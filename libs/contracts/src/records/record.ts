@@ -15,11 +15,20 @@ export interface RecordType<T extends Owned = Owned> {
   readonly check: z.ZodType<T>;
   /** True for a value that `check` would return as it is. False says nothing: `check` knows why. */
   readonly fits: (value: unknown) => value is T;
+  /**
+   * The way of a consumer that does not know the type, because it is of an earlier release. `hold`, the safe default: it parks the record and holds its
+   * customer until somebody retries it after the upgrade. `pass`: it goes on, and never handles the record; only for what may be missed.
+   */
+  readonly ifUnknown: 'hold' | 'pass';
 }
 
-export function recordType<T extends Owned>(schema: string, check: z.ZodType<T>): RecordType<T> {
+export function recordType<T extends Owned>(
+  schema: string,
+  check: z.ZodType<T>,
+  { ifUnknown = 'hold' }: { ifUnknown?: RecordType['ifUnknown'] } = {},
+): RecordType<T> {
   const fits = compiledCheck(check) ?? (() => false);
-  return { schema, check, fits: fits as RecordType<T>['fits'] };
+  return { schema, check, fits: fits as RecordType<T>['fits'], ifUnknown };
 }
 
 /** A named topic and the types of its records. */

@@ -13,7 +13,7 @@ import type { HoldableItem, PartitionHolds } from '../holding/held-customers.js'
 import type { HoldStore } from '../holding/hold-store.js';
 import { ownerOf, schemaOf } from '../logged-record.js';
 import type { LoggedRecord, TopicPartition } from '../logged-record.js';
-import { headerText, isMarkedAsNotice } from '../record-headers.js';
+import { headerText, isMarkedAsNotice, mayBePassedIfUnknown } from '../record-headers.js';
 import type { EarlierCommits } from './earlier-commits.js';
 import type { LogIds } from './log-ids.js';
 import { GroupMembership } from './group-membership.js';
@@ -55,6 +55,12 @@ const expired = counter('millrace_records_expired_total', 'Records that the log 
   group: 'the consumer group',
   topic: 'the topic',
 });
+const unknownPassed = counter('millrace_unknown_records_passed_total', 'Records of types of a later release, passed over as they allow.', {
+  group: 'the consumer group',
+  topic: 'the topic',
+});
+/** The most unknown types that are named in the log, one line each. */
+const mostUnknownSchemas = 100;
 const inFlight = gauge('millrace_records_in_flight', 'Records being handled.', { group: 'the consumer group' });
 const queued = gauge('millrace_records_queued', 'Records read and not handled yet.', { group: 'the consumer group' });
 const blockedKeys = gauge('millrace_blocked_keys', 'Customers whose next record waits for its retry.', { group: 'the consumer group' });
@@ -80,6 +86,7 @@ export interface GroupConsumerDependencies {
  */
 export class GroupConsumer {
   private readonly group: HandlerGroup;
+  private readonly unknownSchemas = new Set<string>();
   private readonly membership: GroupMembership;
   private readonly partitions: OwnedPartitions;
   private readonly commits: OffsetCommits;
@@ -244,13 +251,26 @@ export class GroupConsumer {
     owned.holds.add(key, work);
   }
 
-  /** True for a type that belongs on the topic and for which this group has no handler, and for a notice that its handler passes over. */
+  /**
+   * True for a type that belongs on the topic and for which this group has no handler, for a notice that its handler passes over, and for a type that is
+   * not known here and may be passed over.
+   */
   private isForOthers(record: LoggedRecord): boolean {
     const schema = schemaOf(record);
     if (schema === undefined) return false;
     const handler = this.group.handlerOf(record.topic, schema);
     if (handler !== undefined) return handler.passesNotices && isMarkedAsNotice(record.headers);
-    return this.group.topics.some(({ name, types }) => name === record.topic && types.some((type) => type.schema === schema));
+    if (this.group.topics.some(({ name, types }) => name === record.topic && types.some((type) => type.schema === schema))) return true;
+    return mayBePassedIfUnknown(record.headers) && this.passUnknown(record.topic, schema);
+  }
+
+  private passUnknown(topic: string, schema: string): true {
+    unknownPassed.inc({ group: this.group.group, topic });
+    if (!this.unknownSchemas.has(schema) && this.unknownSchemas.size < mostUnknownSchemas) {
+      this.unknownSchemas.add(schema);
+      log.warn({ group: this.group.group, topic, schema }, 'records of a later release, which this one may pass over, are passed over');
+    }
+    return true;
   }
 
   private isUnheard({ key, headers }: LoggedRecord): boolean {
