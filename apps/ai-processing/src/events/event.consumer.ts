@@ -8,7 +8,7 @@ import { EventRecorder } from './event.recorder.js';
 export class EventConsumer {
   constructor(private readonly recorder: EventRecorder) {}
 
-  @OnRecord(Object.values(eventTopics), EventReceived, { group: 'recorder', order: 'none', fetchEveryMs: 25 })
+  @OnRecord(Object.values(eventTopics), EventReceived, { group: 'recorder', order: 'none', fetchEveryMs: 100 })
   async onEventReceived(event: EventReceived, context: RecordContext): Promise<void> {
     await this.recorder.record(event, context);
   }

@@ -18,7 +18,7 @@ import { FlowMatcher } from '../flows/flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunProgressStore } from './run.progress.store.js';
-import type { RunProgress } from './run.progress.store.js';
+import type { FirstProgress, RunProgress } from './run.progress.store.js';
 import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
 import { RunWorker } from './run.worker.js';
@@ -115,8 +115,8 @@ class ShakyProcess {
   };
 
   private note(sql: Statement, rows: readonly unknown[]): void {
-    if (sql.name !== 'run.start') return;
-    for (const { id, fence, isClaimed } of rows as { id: string; fence: number; isClaimed: boolean }[]) {
+    if (sql.name !== 'run.start' && sql.name !== 'run.begin') return;
+    for (const { id, fence, isClaimed = true } of rows as { id: string; fence: number; isClaimed?: boolean }[]) {
       if (isClaimed) this.trial.claims.push(`${id}/${fence}`);
     }
   }
@@ -128,8 +128,10 @@ class ShakyProcess {
         if (isClaimed) this.trial.uncounted += lostAnswers;
       }
     }
-    if (sql.name !== 'run.progress') return;
-    const [, , ids, fences, ends, unanswered] = values as [unknown, unknown, string[], number[], (string | null)[], number[]];
+    if (sql.name !== 'run.progress' && sql.name !== 'run.begin') return;
+    const ids = values[2] as string[];
+    const fences = sql.name === 'run.begin' ? ids.map(() => 1) : (values[3] as number[]);
+    const [ends, unanswered] = values.slice(sql.name === 'run.begin' ? 9 : 4) as [(string | null)[], number[]];
     const held = new Set((rows as { id: string; fence: number }[]).map(({ id, fence }) => `${id}/${fence}`));
     this.trial.askedInVain += ids.filter((id, at) => held.has(`${id}/${fences[at]}`) && ends[at] === null && unanswered[at] === 1).length;
   }
@@ -171,6 +173,10 @@ class ShakyProcess {
 class ShortLived extends RunProgressStore {
   override write(progress: readonly RunProgress[]) {
     return super.write(progress, leaseMs);
+  }
+
+  override begin(first: readonly FirstProgress[]) {
+    return super.begin(first, leaseMs);
   }
 }
 

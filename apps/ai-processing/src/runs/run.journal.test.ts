@@ -1,10 +1,11 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Json } from '#libs/json';
+import { StorageUnavailable } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
 import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
-import type { RunProgress, RunProgressWriter } from './run.progress.store.js';
+import type { FirstProgress, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { RunningRun } from './run.store.js';
 
 const run = { tenant: 'acme', id: 'run_1', fence: 1, state: 'running' } as RunningRun;
@@ -14,14 +15,15 @@ let written: RunProgress[];
 let answers: (RunningRun | undefined)[];
 let journal: RunJournal;
 
+const write = (progress: RunProgress): Promise<RunningRun | undefined> => {
+  written.push(progress);
+  return Promise.resolve(answers.length > 0 ? answers.shift() : run);
+};
+
 beforeEach(() => {
   written = [];
   answers = [];
-  const add = (progress: RunProgress): Promise<RunningRun | undefined> => {
-    written.push(progress);
-    return Promise.resolve(answers.length > 0 ? answers.shift() : run);
-  };
-  journal = new RunJournal(run, new Map(), { add } as unknown as RunProgressWriter);
+  journal = new RunJournal(run, new Map(), { write } as RunProgressWriter);
 });
 
 const step = (id: string, output: Json = id): FinishedStep => ({
@@ -87,6 +89,57 @@ test('a call that was broken off stays open, and the next holder counts it', asy
 test('no call is made once the claim is lost', async () => {
   answers = [undefined];
   await expect(journal.noteCall('assess')).rejects.toThrow(RunLeaseLost);
+});
+
+describe('a run that is new', () => {
+  const beginning = { startedAt: at, traceId: null };
+  let begun: FirstProgress[];
+  let begin: RunProgressWriter['begin'];
+
+  beforeEach(() => {
+    begun = [];
+    begin = (first) => {
+      begun.push(first);
+      return Promise.resolve(run);
+    };
+  });
+  const newJournal = (): RunJournal => new RunJournal(run, new Map(), { begin, write: (progress) => write(progress) }, beginning);
+
+  test('is stored with its first write, and changed by the later ones', async () => {
+    journal = newJournal();
+    await journal.keep(step('prepare'));
+    expect(journal.isStored).toBe(false);
+    await journal.noteCall('assess');
+    expect(journal.isStored).toBe(true);
+    expect(begun).toMatchObject([{ ...beginning, steps: [{ step: 'prepare' }], unanswered: 1 }]);
+    await journal.keep(step('assess'));
+    await journal.end({ state: 'completed', decision: null, deliveries: [] });
+    expect(contents()).toEqual([['assess', 0, 'completed']]);
+  });
+
+  test('makes no call and writes nothing more if its event has runs already', async () => {
+    begin = () => Promise.resolve(undefined);
+    journal = newJournal();
+    await expect(journal.noteCall('assess')).rejects.toThrow(RunLeaseLost);
+    expect(journal.isRefused).toBe(true);
+    expect(await journal.end({ state: 'released', failure: 'does-not-count' })).toBeUndefined();
+    expect(written).toEqual([]);
+  });
+
+  test('may be stored if Postgres went away meanwhile, so its end is written as that of a stored one', async () => {
+    begin = () => Promise.reject(new StorageUnavailable(new Error('away')));
+    journal = newJournal();
+    await expect(journal.noteCall('assess')).rejects.toThrow(StorageUnavailable);
+    await journal.end({ state: 'released', failure: 'does-not-count' });
+    expect(contents()).toEqual([['', 0, 'released']]);
+  });
+
+  test('is stored by its end if its first write could not be made', async () => {
+    begin = () => Promise.reject(new Error('invalid input syntax'));
+    journal = newJournal();
+    await expect(journal.end({ state: 'completed', decision: null, deliveries: [] })).rejects.toThrow('invalid input syntax');
+    expect(journal.isStored).toBe(false);
+  });
 });
 
 test('a run goes on from what it will read when it is resumed', async () => {

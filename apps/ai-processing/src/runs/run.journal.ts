@@ -1,13 +1,17 @@
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
+import { StorageUnavailable } from '#libs/persistence';
 import type { FinishedStep, StepJournal } from '../flows/flow.runner.js';
 import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';
-import type { RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
+import type { FirstProgress, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { FinishedRun, RunningRun } from './run.store.js';
 
+/** The start and the trace of a new run, stored with its first write. */
+export type RunBeginning = Pick<FirstProgress, 'startedAt' | 'traceId'>;
+
 /**
- * The progress of a claimed run that is not written yet. It is written at four moments: before a call, so that the call is noted; after a failed
+ * The progress of a claimed run that is not written yet. A run that is new is stored by its first write. It is written at four moments: before a call, so that the call is noted; after a failed
  * request of a call; after the last open call returned, unless the run ends at once; and when the run ends. So the outputs of steps that only compute
  * need no write of their own, and the result of a call never waits for another call.
  */
@@ -16,14 +20,27 @@ export class RunJournal implements StepJournal {
   private calls: RunProgress['calls'][number][] = [];
   /** Steps with a noted call whose output is not written, by the state of the call. */
   private readonly open = new Map<string, 'noted' | 'failed' | 'returned'>();
+  private refused = false;
   /** The last write; a run has one write at a time. */
   private writing: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly run: RunningRun,
     private readonly outputs: ReadonlyMap<string, Json>,
-    private readonly writer: RunProgressWriter,
+    private readonly writer: Pick<RunProgressWriter, 'begin' | 'write'>,
+    /** Undefined if the run is stored and claimed already. */
+    private beginning?: RunBeginning,
   ) {}
+
+  /** True: the run was to be stored, but its event has runs already. Nothing is written any more. */
+  get isRefused(): boolean {
+    return this.refused;
+  }
+
+  /** False: the run is new, and nothing of it is stored yet. */
+  get isStored(): boolean {
+    return this.beginning === undefined;
+  }
 
   stored(step: string): Json | undefined {
     return this.outputs.get(step);
@@ -61,6 +78,11 @@ export class RunJournal implements StepJournal {
     return output;
   }
 
+  /** Stores a run that is new, before it has anything to write. Resolves with false if its event has runs already. */
+  async begin(): Promise<boolean> {
+    return (await this.write()) !== undefined;
+  }
+
   /** Writes the end of the claim and everything not written before. Undefined if the claim is lost; then only the requests of calls are written. */
   async end(end: RunEnd): Promise<RunningRun | FinishedRun | undefined> {
     for (const [step, state] of this.open) if (state === 'failed') this.open.delete(step);
@@ -80,8 +102,24 @@ export class RunJournal implements StepJournal {
     this.calls = [];
     const returned = steps.filter(({ step }) => this.open.has(step));
     const unanswered = this.open.size - returned.length;
-    const written = await this.writer.add({ run: this.run, steps, calls, unanswered, ...(end === undefined ? {} : { end }) });
+    const progress = { run: this.run, steps, unanswered, ...(end === undefined ? {} : { end }) };
+    const written = await (this.beginning === undefined
+      ? this.writer.write({ ...progress, calls })
+      : this.storeFirst(progress, this.beginning));
     for (const { step } of returned) this.open.delete(step);
     return written;
+  }
+
+  private async storeFirst(progress: Omit<RunProgress, 'calls'>, beginning: RunBeginning): Promise<RunningRun | FinishedRun | undefined> {
+    if (this.refused) return undefined;
+    try {
+      const stored = await this.writer.begin({ ...progress, ...beginning });
+      if (stored === undefined) this.refused = true;
+      else this.beginning = undefined;
+      return stored;
+    } catch (error) {
+      if (error instanceof StorageUnavailable) this.beginning = undefined; // it may be stored
+      throw error;
+    }
   }
 }

@@ -119,6 +119,15 @@ async function take(n: number): Promise<void> {
   const to = { step: 's', destination: 'd', payload: '{}', strict: true, traceparent: undefined, eventReceivedAt: event.receivedAt };
   const end = { state: 'completed', decision: 1, deliveries: [{ ...run!, ...to, runId: run!.id, id: `dlv_${n}` }] } as const;
   await new RunProgressStore(database).write([{ run: run!, steps: [step], calls: [], unanswered: 0, end }], 60_000);
+  const another = eventOf(n + 1_000);
+  const alone = { ...planned(another), state: 'running', fence: 1, failures: 0, lostAnswers: 0, leaseLeftMs: 60_000 } as const;
+  const first = { run: alone, steps: [step], unanswered: 0, startedAt: at, traceId: null };
+  const [begun] = await new RunProgressStore(database).begin(
+    [{ ...first, end: { ...end, deliveries: [{ ...alone, ...to, runId: alone.id, id: `dlv_${n}_alone` }] } }],
+    60_000,
+  );
+  expect(begun).toMatchObject({ state: 'completed' });
+  await database.query(settle, ['acme', `dlv_${n}_alone`]);
   await database.query(settle, ['acme', `dlv_${n}`]);
   await runs.stored([run!]);
   await runs.lastGenerations('acme', event.eventId);

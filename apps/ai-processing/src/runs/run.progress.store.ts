@@ -5,7 +5,7 @@ import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { FinishedStep } from '../flows/flow.runner.js';
 import type { CallRecord } from '../flows/step.js';
-import { byIdentity } from './run.store.js';
+import { byIdentity, lockOrder } from './run.store.js';
 import type { FinishedRun, RunningRun } from './run.store.js';
 
 /** The end of a run's claim: the run is finished, or released for the next try. */
@@ -26,8 +26,16 @@ export interface RunProgress {
   readonly end?: RunEnd;
 }
 
-const completionOf = ({ end }: RunProgress) => (end?.state === 'completed' ? end : undefined);
-const failureOf = ({ end }: RunProgress) => (end?.state === 'failed' ? end : undefined);
+/** The first progress of an event's only run, which is stored with it. It has no calls: a call is made after it was noted. */
+export interface FirstProgress extends Omit<RunProgress, 'calls'> {
+  /** By the clock of the process, as the times of its steps are. */
+  readonly startedAt: Date;
+  readonly traceId: string | null;
+}
+
+type Ending = Pick<RunProgress, 'end'>;
+const completionOf = ({ end }: Ending) => (end?.state === 'completed' ? end : undefined);
+const failureOf = ({ end }: Ending) => (end?.state === 'failed' ? end : undefined);
 const jsonOf = (value: unknown): string | undefined => JSON.stringify(value);
 
 const changeColumns = columns<RunProgress>({
@@ -79,18 +87,54 @@ const requestColumns = columns<{ run: RunningRun; step: string; request: CallRec
   finished_at: ['timestamptz', ({ request }) => request.finishedAt],
 });
 
-const stepsFrom = 2 + changeColumns.size;
-const requestsFrom = stepsFrom + stepColumns.size;
-const deliveriesFrom = requestsFrom + requestColumns.size;
+const firstColumns = columns<FirstProgress>({
+  tenant_id: ['text', ({ run }) => run.tenant],
+  id: ['text', ({ run }) => run.id],
+  event_id: ['text', ({ run }) => run.eventId],
+  customer: ['text', ({ run }) => run.customer],
+  flow: ['text', ({ run }) => run.flow],
+  flow_version: ['integer', ({ run }) => run.flowVersion],
+  trace_id: ['text', ({ traceId }) => traceId],
+  started_at: ['timestamptz', ({ startedAt }) => startedAt],
+  state: ['text', ({ end }) => end?.state],
+  unanswered: ['integer', ({ unanswered }) => unanswered],
+  failures: ['integer', ({ end }) => (end?.state === 'released' && end.failure === 'counts' ? 1 : 0)],
+  decision: ['json', (progress) => jsonOf(completionOf(progress)?.decision)],
+  deliveries: ['json', (progress) => completionOf(progress) && '[]'],
+  error_code: ['text', (progress) => failureOf(progress)?.code],
+  error_message: ['text', (progress) => storableText(failureOf(progress)?.message ?? null)],
+});
+
 const deliveryArrays = newDeliveryColumns.names
   .split(', ')
   .map((name) => `array_agg(delivery.${name} ORDER BY number)`)
   .join(', ');
 
+/** Stores the steps of the runs that `held` has. @param from the number of the first parameter */
+const keepSteps = (from: number): string => `
+     INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens,
+       started_at, finished_at)
+     SELECT tenant_id, id, step, event_id, kind, step.state, output, model, response_model, input_tokens, output_tokens, started_at, step.finished_at
+     FROM ${stepColumns.unnest('step', from)}
+     JOIN held USING (tenant_id, id, fence)`;
+
+/** Plans the deliveries of the runs that `held` has. A subquery that nothing selects from is not executed, so `added` is to be selected. */
+const plan = (from: number): string => `
+     SELECT plan_deliveries(${deliveryArrays}) AS added
+     FROM ${newDeliveryColumns.unnestNumbered('delivery', from)}
+     JOIN held ON held.tenant_id = delivery.tenant_id AND held.id = delivery.run_id
+     HAVING count(*) > 0`;
+
+const result = `SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added FROM held`;
+
+const stepsFrom = 2 + changeColumns.size;
+const requestsFrom = stepsFrom + stepColumns.size;
+const deliveriesFrom = requestsFrom + requestColumns.size;
+
 /**
  * Writes the progress of many runs at once. A run whose claim is lost is not changed. A step that is stored already is an error, because the holder
  * of the claim read all of them when it took the claim, and nobody else may add any. A run that completes has its deliveries planned by the same
- * statement, so there is no decision without them. A subquery that nothing selects from is not executed, so `added` is selected.
+ * statement, so there is no decision without them.
  */
 const write = statement(
   'run.progress',
@@ -104,22 +148,40 @@ const write = statement(
      FROM ${changeColumns.unnest('change', 2)}
      WHERE run.tenant_id = change.tenant_id AND run.id = change.id AND run.fence = change.fence AND run.state = 'running' AND run.lease_until IS NOT NULL
      RETURNING run.tenant_id, run.id, run.fence, run.event_id, run.finished_at),
-   kept AS (
-     INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens,
-       started_at, finished_at)
-     SELECT tenant_id, id, step, event_id, kind, step.state, output, model, response_model, input_tokens, output_tokens, started_at, step.finished_at
-     FROM ${stepColumns.unnest('step', stepsFrom)}
-     JOIN held USING (tenant_id, id, fence)),
+   kept AS (${keepSteps(stepsFrom)}),
    attempted AS (
      INSERT INTO model_attempt (${requestColumns.names})
      SELECT * FROM ${requestColumns.unnest('request', requestsFrom)}
      ON CONFLICT DO NOTHING),
-   planned AS (
-     SELECT plan_deliveries(${deliveryArrays}) AS added
-     FROM ${newDeliveryColumns.unnestNumbered('delivery', deliveriesFrom)}
-     JOIN held ON held.tenant_id = delivery.tenant_id AND held.id = delivery.run_id
-     HAVING count(*) > 0)
-   SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added FROM held`,
+   planned AS (${plan(deliveriesFrom)})
+   ${result}`,
+);
+
+const firstStepsFrom = 2 + firstColumns.size;
+
+/**
+ * Stores events' only runs together with their first progress: claimed with fence 1, finished, or released. Nothing is stored for an event that has runs
+ * of its own already. A run starts before Postgres sees it, but never after it ends by Postgres' clock.
+ */
+const begin = statement(
+  'run.begin',
+  `WITH held AS (
+     INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, started_at, state, lease_until, finished_at,
+       unanswered, failures, decision, deliveries, error_code, error_message)
+     SELECT tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, least(started_at, clock_timestamp()),
+       CASE WHEN state IN ('completed', 'failed') THEN state ELSE 'running' END,
+       CASE WHEN state IS NULL THEN clock_timestamp() + $1 * interval '1 millisecond' END,
+       CASE WHEN state IN ('completed', 'failed') THEN clock_timestamp() END,
+       unanswered, failures, decision, deliveries, error_code, error_message
+     FROM (SELECT *, 0 AS generation FROM ${firstColumns.unnest('first', 2)}) AS first
+     WHERE NOT EXISTS (
+       SELECT FROM run AS earlier WHERE earlier.tenant_id = first.tenant_id AND earlier.event_id = first.event_id AND earlier.generation = 0)
+     ORDER BY ${lockOrder}
+     ON CONFLICT (tenant_id, event_id, flow, generation) DO NOTHING
+     RETURNING tenant_id, id, fence, event_id, finished_at),
+   kept AS (${keepSteps(firstStepsFrom)}),
+   planned AS (${plan(firstStepsFrom + stepColumns.size)})
+   ${result}`,
 );
 
 /** Writes `run`, `step_result` and `model_attempt` for the holders of claims, and plans the deliveries of completed runs. */
@@ -130,27 +192,70 @@ export class RunProgressStore {
   /** Returns the run after each write, in the same order; undefined if its claim is lost. No run may occur twice. */
   async write(progress: readonly RunProgress[], leaseMs: number): Promise<(RunningRun | FinishedRun | undefined)[]> {
     const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
-    const rows = await this.database.query<{ tenant: string; id: string; fence: number; finishedAt: Date | null }>(write, [
+    const rows = await this.database.query<WrittenRow>(write, [
       leaseMs,
       ...changeColumns.values(sorted),
-      ...stepColumns.values(sorted.flatMap(({ run, steps }) => steps.map((step) => ({ run, step })))),
+      ...stepColumns.values(stepsOf(sorted)),
       ...requestColumns.values(sorted.flatMap(({ run, calls }) => calls.map((call) => ({ run, ...call })))),
-      ...newDeliveryColumns.values(sorted.flatMap((one) => completionOf(one)?.deliveries ?? [])),
+      ...newDeliveryColumns.values(deliveriesOf(sorted)),
     ]);
-    const written = new Map(rows.map((row) => [keyOf(row), row]));
-    return progress.map(({ run, end }) => {
-      const row = written.get(keyOf(run));
-      return row === undefined ? undefined : after(run, end, row.finishedAt);
-    });
+    return runsAfter(progress, rows);
+  }
+
+  /** Stores the runs with their progress. Returns each run, in the same order; undefined if its event has runs already. */
+  async begin(first: readonly FirstProgress[], leaseMs: number): Promise<(RunningRun | FinishedRun | undefined)[]> {
+    const rows = await this.database.query<WrittenRow>(begin, [
+      leaseMs,
+      ...firstColumns.values(first),
+      ...stepColumns.values(stepsOf(first)),
+      ...newDeliveryColumns.values(deliveriesOf(first)),
+    ]);
+    return runsAfter(first, rows);
   }
 }
 
+interface WrittenRow {
+  readonly tenant: string;
+  readonly id: string;
+  readonly fence: number;
+  readonly finishedAt: Date | null;
+}
+
+type Progress = Omit<RunProgress, 'calls'>;
+
 const keyOf = ({ tenant, id, fence }: { tenant: string; id: string; fence: number }): string => `${tenant}/${id}/${fence}`;
 
+const stepsOf = (progress: readonly Progress[]) => progress.flatMap(({ run, steps }) => steps.map((step) => ({ run, step })));
+
+const deliveriesOf = (progress: readonly Progress[]) => progress.flatMap((one) => completionOf(one)?.deliveries ?? []);
+
+function runsAfter(progress: readonly Progress[], rows: readonly WrittenRow[]): (RunningRun | FinishedRun | undefined)[] {
+  const written = new Map(rows.map((row) => [keyOf(row), row]));
+  return progress.map(({ run, end }) => {
+    const row = written.get(keyOf(run));
+    return row === undefined ? undefined : after(run, end, row.finishedAt);
+  });
+}
+
 /** Batches the progress of all runs that the process works on. */
-export class RunProgressWriter extends BatchWriter<RunProgress, RunningRun | FinishedRun | undefined> {
+export class RunProgressWriter {
+  private readonly beginnings: BatchWriter<FirstProgress, RunningRun | FinishedRun | undefined>;
+  private readonly writes: BatchWriter<RunProgress, RunningRun | FinishedRun | undefined>;
+
   constructor(store: RunProgressStore, leaseMs: number) {
-    super({ maxBatch: 200, lingerMs: 2, write: (progress) => store.write(progress, leaseMs) });
+    const batches = { maxBatch: 200, lingerMs: 2 };
+    this.beginnings = new BatchWriter({ ...batches, write: (first) => store.begin(first, leaseMs) });
+    this.writes = new BatchWriter({ ...batches, write: (progress) => store.write(progress, leaseMs) });
+  }
+
+  /** Stores the run with its first progress. Resolves with undefined if the event has runs already. */
+  begin(first: FirstProgress): Promise<RunningRun | FinishedRun | undefined> {
+    return this.beginnings.add(first);
+  }
+
+  /** Resolves with undefined if the claim of the run is lost. */
+  write(progress: RunProgress): Promise<RunningRun | FinishedRun | undefined> {
+    return this.writes.add(progress);
   }
 }
 

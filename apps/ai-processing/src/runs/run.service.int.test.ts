@@ -213,6 +213,36 @@ test('a repeat of an event is one run: the model is asked once, and the stored d
   ]);
 });
 
+test('a run without a call is stored once, finished; a repeat of its event is announced from what is stored', async () => {
+  await apply('plain', { steps: [{ id: 'sum', map: { expression: 'event.data.amount + 1' } }, tell] });
+  const event = eventOf('1');
+  const starts = vi.spyOn(runStore, 'start');
+  await runs.runFlows(event, contextOf());
+  expect(starts).not.toHaveBeenCalled();
+  const first = await stored();
+  expect(first).toMatchObject([{ state: 'completed', fence: 1, decision: 8 }]);
+  await apply('plain', { steps: [{ id: 'sum', map: { expression: 'event.data.amount + 2' } }, tell] });
+  await apply('late', { steps: [{ id: 'a', map: { expression: '1' } }] });
+  await runs.runFlows(event, contextOf());
+  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  expect(await stored()).toEqual(first);
+  expect(await database.query(deliveryRows, [tenant])).toHaveLength(1);
+  const completed = announced('run.completed.v1');
+  expect(completed).toHaveLength(3);
+  expect(new Set(completed.map((one) => JSON.stringify(one))).size).toBe(1);
+});
+
+test('an event whose flow was replaced by another one since keeps its run', async () => {
+  await apply('first', { on: { types: ['order.paid'] }, steps: [{ id: 'a', map: { expression: '1' } }] });
+  const event = eventOf('1');
+  await runs.runFlows(event, contextOf());
+  await apply('first', { on: { types: ['nothing'] }, steps: [{ id: 'a', map: { expression: '1' } }] });
+  await apply('second', { steps: [infer('assess')] });
+  await runs.runFlows(event, contextOf());
+  expect(await stored()).toMatchObject([{ flow: 'first', state: 'completed' }]);
+  expect(asked).toEqual([]);
+});
+
 test('records of one event that processes begin at the same moment are one run and one set of deliveries, whenever each was received', async () => {
   await apply('triage', { steps: [infer('assess'), tell] });
   const events = Array.from({ length: 30 }, (_, n) => eventOf(String(n)));

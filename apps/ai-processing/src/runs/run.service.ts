@@ -43,12 +43,30 @@ export class RunService {
    */
   async runFlows(event: EventReceived, context: RecordContext): Promise<void> {
     const planned = (await this.matcher.matching(event)).map((flow) => plan(event, flow, 0, null));
+    const [only, ...others] = planned;
+    const isFirstTry = only !== undefined && others.length === 0 && !(context.attempt > 1);
+    const run = isFirstTry ? await this.runNew(only, event, context) : undefined;
+    const runs = run === undefined ? await this.runPlanned(planned, event, context) : [run];
+    await this.failedRuns.holdCustomer(runs);
+  }
+
+  /** Runs the only flow of an event, which is stored with its first write instead of before it. Undefined if the event has runs already. */
+  private async runNew(planned: PlannedRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | undefined> {
+    const claimed = { state: 'running', fence: 1, failures: 0, lostAnswers: 0, leaseLeftMs: this.options.runLeaseMs } as const;
+    try {
+      const run = await this.worker.workOnNew({ ...planned, ...claimed }, event, context);
+      return run === undefined ? undefined : await this.announced(run, event);
+    } catch (error) {
+      throw reasonOf([error]);
+    }
+  }
+
+  private async runPlanned(planned: readonly PlannedRun[], event: EventReceived, context: RecordContext): Promise<FinishedRun[]> {
     const { tenant, eventId } = event;
     const { claimed, others } = await this.starts.add({ tenant, eventId, planned, traceId: traceIdOf(context.traceparent) });
     const isFirst = others.length === 0 && claimed.every(({ fence }) => fence === 1);
     const unseen = isFirst ? await this.othersOf(planned, claimed) : []; // made by another process at the same moment
-    const runs = await this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
-    await this.failedRuns.holdCustomer(runs);
+    return this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
   }
 
   /**
@@ -78,9 +96,7 @@ export class RunService {
       ...others.map((run) => this.standBy(run, commandId, event)),
     ]);
     const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
-    const passing = failures.filter((failure): failure is DomainError => failure instanceof DomainError && failure.outcome === 'retry');
-    if (passing.length > 0) throw new RunsUnfinished(passing);
-    if (failures.length > 0) throw failures[0]; // an announcement that the log refuses for good, or a defect: the consumer parks the record
+    if (failures.length > 0) throw reasonOf(failures);
     return ended.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
   }
 
@@ -101,6 +117,12 @@ export class RunService {
     if (run.commandId !== commandId) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
     return this.announced(run, event);
   }
+}
+
+/** Why the record has to come again, or cannot be handled: an announcement that the log refuses for good, or a defect. Then the consumer parks it. */
+function reasonOf(failures: readonly unknown[]): unknown {
+  const passing = failures.filter((failure): failure is DomainError => failure instanceof DomainError && failure.outcome === 'retry');
+  return passing.length > 0 ? new RunsUnfinished(passing) : failures[0];
 }
 
 function plan(event: EventReceived, flow: Stored<FlowDocument>, generation: number, commandId: string | null): PlannedRun {

@@ -92,7 +92,7 @@ const claimIt = `ON CONFLICT (tenant_id, event_id, flow, generation) DO UPDATE
  * All statements lock existing and new runs in this order, so two processes with the same runs cannot deadlock. The order of ids would not do, because
  * each process has its own id for a new run. `byIdentity` is the same order.
  */
-const lockOrder = `tenant_id COLLATE "C", event_id COLLATE "C", flow COLLATE "C", generation`;
+export const lockOrder = `tenant_id COLLATE "C", event_id COLLATE "C", flow COLLATE "C", generation`;
 
 const plannedColumns = columns<PlannedRun>({
   tenant_id: ['text', (run) => run.tenant],

@@ -6,8 +6,18 @@ import type { NewDelivery } from '#libs/deliveries';
 import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
-import { latencyMs, wallTimeMs } from '#libs/time';
-import { counter, currentTraceparent, durationBucketsToAnHour, histogram, inSpan, logger, recordedTraceId, workDone } from '#libs/tracing';
+import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
+import {
+  counter,
+  currentTraceparent,
+  durationBucketsToAnHour,
+  histogram,
+  inSpan,
+  logger,
+  recordedTraceId,
+  traceIdOf,
+  workDone,
+} from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
 import { FlowCompiler } from '../flows/flow.compiler.js';
@@ -69,14 +79,35 @@ export class RunWorker {
 
   /** @throws the reason why the run has to be tried again */
   async workOn(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
+    const finished = await this.observed(run, event, context, await this.journalOf(run));
+    return finished!; // only a new run has none
+  }
+
+  /**
+   * Works on the only run of an event before it is stored; its first write stores it. Returns undefined if the event has runs already: then nothing of
+   * this one is stored, and it made no call.
+   * @throws the reason why the run has to be tried again
+   */
+  workOnNew(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | undefined> {
+    const beginning = { startedAt: wallTime(), traceId: traceIdOf(context.traceparent) };
+    return this.observed(run, event, context, new RunJournal(run, new Map(), this.progress, beginning));
+  }
+
+  private async observed(
+    run: RunningRun,
+    event: EventReceived,
+    context: RecordContext,
+    journal: RunJournal,
+  ): Promise<FinishedRun | undefined> {
     const startedAt = performance.now();
-    let outcome = 'ok';
+    let outcome: string | undefined;
     let level: 'info' | undefined;
     try {
       const attributes = { 'millrace.run': run.id, 'millrace.flow': run.flow, 'millrace.generation': run.generation };
-      const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context));
-      if (finished.state === 'failed') outcome = finished.errorCode;
-      else if (run.generation === 0) {
+      const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context, journal));
+      if (finished === undefined) return undefined;
+      outcome = finished.state === 'failed' ? finished.errorCode : 'ok';
+      if (finished.state === 'completed' && run.generation === 0) {
         const path = context.wasHeld === true ? 'held' : 'direct';
         const seconds = latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000;
         decisionLatency.observe({ tenant: run.tenant, path }, seconds, recordedTraceId());
@@ -87,30 +118,32 @@ export class RunWorker {
       if (error instanceof DomainError && error.isReported) level = 'info';
       throw error;
     } finally {
-      runs.inc({ tenant: run.tenant, outcome });
-      const { tenant, customer, eventId, flow, flowVersion, generation, fence } = run;
-      const durationMs = performance.now() - startedAt;
-      const line = { outcome, durationMs, tenant, customer, eventId, runId: run.id, flow, flowVersion, generation, attempt: fence };
-      workDone(log, 'run', line, undefined, level);
+      if (outcome !== undefined) report(run, outcome, performance.now() - startedAt, level);
     }
   }
 
-  /** Completes the run or gives it up. @throws the reason why it has to be tried again */
-  private async finish(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
+  /** Completes the run or gives it up. Returns undefined if it is new and was refused. @throws the reason why it has to be tried again */
+  private async finish(
+    run: RunningRun,
+    event: EventReceived,
+    context: RecordContext,
+    journal: RunJournal,
+  ): Promise<FinishedRun | undefined> {
     using lease = new RenewingLease({
       leaseMs: this.options.runLeaseMs,
-      renew: () => this.renewals.add(run),
+      renew: () => (journal.isStored ? this.renewals.add(run) : journal.begin()),
       outer: context.signal,
       lost: () => new RunLeaseLost(run.id),
     });
-    const journal = await this.journalOf(run);
     let ended: RunningRun | FinishedRun | undefined;
     try {
       const { decision, deliveries } = await this.runSteps(run, event, journal, lease.signal);
       ended = await journal.end({ state: 'completed', decision, deliveries: this.deliveriesOf(run, deliveries, event, context) });
     } catch (error) {
+      if (journal.isRefused) return undefined;
       ended = await this.settle(run, error, journal, lease);
     }
+    if (journal.isRefused) return undefined;
     if (ended === undefined || ended.state === 'running') throw new RunLeaseLost(run.id);
     return ended;
   }
@@ -147,4 +180,11 @@ export class RunWorker {
     const stored = run.fence > 1 ? await this.stepResults.ofRun(run) : new Map<string, Json>();
     return new RunJournal(run, stored, this.progress);
   }
+}
+
+function report(run: RunningRun, outcome: string, durationMs: number, level: 'info' | undefined): void {
+  runs.inc({ tenant: run.tenant, outcome });
+  const { tenant, customer, eventId, flow, flowVersion, generation, fence } = run;
+  const line = { outcome, durationMs, tenant, customer, eventId, runId: run.id, flow, flowVersion, generation, attempt: fence };
+  workDone(log, 'run', line, undefined, level);
 }
