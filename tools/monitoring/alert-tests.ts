@@ -185,6 +185,18 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_part_ready{part="storage", instance="a"}': '0x30', 'millrace_part_ready{part="storage", instance="b"}': '1x30' },
     silent: { 'millrace_part_ready{part="storage", instance="a"}': '0x5 1x30' },
   },
+  MillracePoolExhausted: {
+    at: '20m',
+    labels: { job: 'query', instance: 'a', role: 'millrace_query' },
+    fires: { 'millrace_database_waiting{job="query", instance="a", role="millrace_query"}': '3x30' },
+    silent: { 'millrace_database_waiting{job="query", instance="a", role="millrace_query"}': '3 0x30' },
+  },
+  MillraceConfigurationOld: {
+    at: '20m',
+    labels: { job: 'ingestion', instance: 'a' },
+    fires: { 'millrace_configuration_age_seconds{job="ingestion", instance="a"}': '700+60x30' },
+    silent: { 'millrace_configuration_age_seconds{job="ingestion", instance="a"}': '30x30' },
+  },
   MillraceEventLoopSlow: {
     at: '10m',
     labels: { job: 'query', instance: 'a' },
@@ -223,25 +235,43 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
   },
 };
 
-/** The tests as promtool reads them, for rules at `rules`. */
+interface Case {
+  readonly series: Series;
+  readonly every: string;
+  readonly expectation: object;
+}
+
+/** The tests as promtool reads them, for rules at `rules`. Cases that share no metric are one test, because promtool starts a database for each. */
 export function promtoolTests(rules = rulesFile): string {
   const alerts = new Map(readAlerts().map((alert) => [alert.alert, alert]));
-  const tests = Object.entries(alertTests).flatMap(([alertname, { fires, silent, at, every = '1m', labels = {} }]) => {
+  const cases = Object.entries(alertTests).flatMap(([alertname, { fires, silent, at, every = '1m', labels = {} }]): Case[] => {
     const alert = alerts.get(alertname);
     const expected = { exp_labels: { ...alert?.labels, ...labels }, exp_annotations: alert?.annotations };
     return [
-      test(`${alertname} fires`, fires, { every, at, alertname, expected: [expected] }),
-      test(`${alertname} is silent`, silent, { every, at, alertname, expected: [] }),
+      { series: fires, every, expectation: { eval_time: at, alertname, exp_alerts: [expected] } },
+      { series: silent, every, expectation: { eval_time: at, alertname, exp_alerts: [] } },
     ];
   });
-  return stringify({ rule_files: [rules], evaluation_interval: '5m', tests });
+  const tests: Case[][] = [];
+  for (const one of cases) {
+    const fitting = tests.find((others) => others.every((other) => other.every === one.every && sharesNoMetric(one, other)));
+    if (fitting === undefined) tests.push([one]);
+    else fitting.push(one);
+  }
+  return stringify({ rule_files: [rules], evaluation_interval: '5m', tests: tests.map(testOf) });
 }
 
-function test(
-  name: string,
-  series: Series,
-  { every, at, alertname, expected }: { every: string; at: string; alertname: string; expected: object[] },
-): object {
-  const input_series = Object.entries(series).map(([one, values]) => ({ series: one, values }));
-  return { name, interval: every, input_series, alert_rule_test: [{ eval_time: at, alertname, exp_alerts: expected }] };
+function sharesNoMetric({ series }: Case, { series: others }: Case): boolean {
+  const names = new Set(Object.keys(others).map(metricOf));
+  return !Object.keys(series).some((one) => names.has(metricOf(one)));
+}
+
+const metricOf = (series: string): string => series.replace(/\{.*$/, '').replace(/_(bucket|count|sum)$/, '');
+
+function testOf(cases: readonly Case[]): object {
+  return {
+    interval: cases[0]!.every,
+    input_series: cases.flatMap(({ series }) => Object.entries(series).map(([one, values]) => ({ series: one, values }))),
+    alert_rule_test: cases.map(({ expectation }) => expectation),
+  };
 }

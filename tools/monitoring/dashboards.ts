@@ -38,6 +38,23 @@ const ours = 'job=~"$job"';
 
 const processes: readonly Panel[] = [
   {
+    title: 'Connections to Postgres',
+    unit: 'short',
+    description: 'Of the pools. Work that waits for one is slow before Postgres is.',
+    alert: 'MillracePoolExhausted',
+    queries: [
+      q(`sum by (job, state) (millrace_database_connections{${ours}})`, '{{job}} {{state}}'),
+      q(`sum by (job) (millrace_database_waiting{${ours}})`, '{{job}} waiting'),
+    ],
+  },
+  {
+    title: 'Age of the configuration',
+    unit: 's',
+    description: 'It grows while Postgres is away and the last read goes on serving.',
+    alert: 'MillraceConfigurationOld',
+    queries: [q(`max by (job) (millrace_configuration_age_seconds{${ours}})`, '{{job}}')],
+  },
+  {
     title: 'Event loop, p99',
     unit: 's',
     description: 'How long something held the thread of a process.',
