@@ -63,6 +63,8 @@ export interface FourProcessesOptions extends FormOptions {
   queryDatabaseUrl: string;
   /** The key of the encrypted documents in the database, 32 bytes in base64. Default: a random one. */
   secretsKey?: string;
+  /** Settings of one service, such as its login at the log. */
+  settingsOf?: (service: string) => Readonly<Record<string, string>>;
 }
 
 const environmentOf = ({
@@ -125,16 +127,21 @@ export async function fourProcesses(options: FourProcessesOptions): Promise<Four
     DATABASE_URL: options.databaseUrl,
     SECRETS_KEY: options.secretsKey ?? randomBytes(32).toString('base64'),
   };
-  const model = new ServiceProcess('local-model', await freePort(), environment);
-  const ingestion = new ServiceProcess('ingestion', await freePort(), shared);
-  const query = new ServiceProcess('query', await freePort(), {
+  const processOf = async (service: string, settings: Record<string, string>): Promise<ServiceProcess> =>
+    new ServiceProcess(service, await freePort(), { ...settings, ...options.settingsOf?.(service) });
+  const model = await processOf('local-model', environment);
+  const ingestion = await processOf('ingestion', shared);
+  const query = await processOf('query', {
     ...shared,
     QUERY_DATABASE_URL: options.queryDatabaseUrl,
     OPERATOR_KEY: operatorKey,
   });
-  const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local' };
-  const aiProcessing = new ServiceProcess('ai-processing', await freePort(), ai);
-  const connectors = new ServiceProcess('connectors', await freePort(), shared);
+  const aiProcessing = await processOf('ai-processing', {
+    ...shared,
+    MODEL_BASE_URL: `${model.url}/local-model/v1`,
+    MODEL_API_KEY: 'local',
+  });
+  const connectors = await processOf('connectors', shared);
   const services = [ingestion, query, aiProcessing, connectors];
   const all = [model, ...services];
   const everywhere = async <T>(act: (one: ServiceProcess) => Promise<T>): Promise<T[]> => Promise.all(all.map(act));

@@ -42,6 +42,8 @@ export class ServiceProcess {
     await waitFor(async () => hasEnded(child) || (await this.probe(this.port)), {
       deadlineMs: 60_000,
       what: `${this.service} to be ready`,
+    }).catch((error: unknown) => {
+      throw new Error(`${this.service} is not ready\n${this.tail()}`, { cause: error });
     });
     if (hasEnded(child)) throw new Error(`${this.service} ended while it started\n${this.tail()}`);
   }

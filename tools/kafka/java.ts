@@ -6,7 +6,7 @@ import type { JavaCommand, MavenJars } from './maven-jars.js';
 /** Kafka from the jars on Maven Central with Java 17. */
 
 /** The root of the checkout, for sources and for `dist`. */
-const root = findPackageJSON(import.meta.url)!.replace(/package\.json$/, '');
+export const root = findPackageJSON(import.meta.url)!.replace(/package\.json$/, '');
 const here = join(root, 'tools', 'kafka');
 /** Folder for the jars and the data of brokers; git ignores it. */
 export const cache = join(root, '.kafka');

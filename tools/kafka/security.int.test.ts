@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, Server } from 'node:http';
 import { once } from 'node:events';
@@ -6,7 +6,6 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
@@ -18,39 +17,26 @@ import { uniqueName } from '#libs/testing';
 import { startKafkaCluster } from './cluster.js';
 import type { KafkaCluster } from './cluster.js';
 import { javaRunsKafka } from './java.js';
+import { jaas, pem, tlsSettings } from './secured-listener.js';
 
 const Noted = recordType('noted.v1', z.object({ tenant: name, customer: customerKey, n: z.number() }));
-const pem = (file: string): string => fileURLToPath(new URL(`./certificates/${file}`, import.meta.url));
-/** A PEM text as a value of Kafka's settings. */
-const inline = (...files: string[]): string =>
-  files.map((file) => readFileSync(pem(file), 'utf8').trim().replaceAll('\n', '\\n')).join('\\n');
-
 const password = 'password-of-millrace';
-const jaas = (module: string, options: string): string => `org.apache.kafka.common.security.${module} required${options};`;
 
 /** A listener that wants a client certificate, and one that wants a login. Brokers and the test's own check go on in the clear. */
 function secured(mutual: number, login: number): (node: { broker: string; controller: string }) => Record<string, string> {
   return ({ broker, controller }) => {
     const clients = `MUTUAL://127.0.0.1:${mutual},LOGIN://127.0.0.1:${login}`;
-    const both = ['mutual', 'login'].flatMap((listener) =>
-      Object.entries({
-        'ssl.keystore.type': 'PEM',
-        'ssl.keystore.certificate.chain': inline('server.pem', 'ca.pem'),
-        'ssl.keystore.key': inline('server.key'),
-        'ssl.truststore.type': 'PEM',
-        'ssl.truststore.certificates': inline('ca.pem'),
-      }).map(([setting, value]) => [`listener.name.${listener}.${setting}`, value]),
-    );
     return {
       listeners: `PLAINTEXT://${broker},CONTROLLER://${controller},${clients}`,
       'advertised.listeners': `PLAINTEXT://${broker},${clients}`,
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,MUTUAL:SSL,LOGIN:SASL_SSL',
-      ...Object.fromEntries(both),
+      ...tlsSettings('mutual'),
+      ...tlsSettings('login'),
       'listener.name.mutual.ssl.client.auth': 'required',
       'listener.name.login.sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
       'listener.name.login.plain.sasl.jaas.config': jaas('plain.PlainLoginModule', ` user_millrace="${password}"`),
-      'listener.name.login.scram-sha-256.sasl.jaas.config': jaas('scram.ScramLoginModule', ''),
-      'listener.name.login.scram-sha-512.sasl.jaas.config': jaas('scram.ScramLoginModule', ''),
+      'listener.name.login.scram-sha-256.sasl.jaas.config': jaas('scram.ScramLoginModule'),
+      'listener.name.login.scram-sha-512.sasl.jaas.config': jaas('scram.ScramLoginModule'),
       'listener.name.login.oauthbearer.sasl.jaas.config': jaas(
         'oauthbearer.OAuthBearerLoginModule',
         ' unsecuredLoginStringClaim_sub="broker"',

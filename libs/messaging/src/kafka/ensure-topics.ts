@@ -49,11 +49,18 @@ export async function ensureTopics(
     if (ackCopies > 1) await requireCopies(admin, found, ackCopies);
   } catch (error) {
     if (error instanceof PartitionCountDiffers || error instanceof AcksTooWeak) throw error;
-    const why = messageOf(error);
+    const why = whyNot(error);
     throw new LogUnavailable(`the topics could not be made ready at ${options.brokers.join(', ')}: ${why}`, error);
   } finally {
     await admin.disconnect();
   }
+}
+
+/** The message of an error, and which topic had which, where the log says so. */
+function whyNot(error: unknown): string {
+  const { errors = [] } = error as { errors?: { topic?: string; type?: string }[] };
+  const each = errors.flatMap(({ topic, type }) => (topic === undefined ? [] : [`${topic}: ${type}`]));
+  return each.length === 0 ? messageOf(error) : `${messageOf(error)} (${each.join(', ')})`;
 }
 
 const appearanceDeadlineMs = 10_000;
