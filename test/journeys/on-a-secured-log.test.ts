@@ -33,7 +33,7 @@ const topics = manifests<KafkaTopic>('topics.yaml');
 const nodes = 3;
 const password = 'password-of-a-service';
 
-/** As Kafka's names of operations and types, such as DescribeConfigs and DESCRIBE_CONFIGS. */
+/** Turns a name of Kafka, such as DescribeConfigs, into that of kafkajs, DESCRIBE_CONFIGS. */
 const upper = (name: string): string => name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
 
 /** The rights of a user of Strimzi as its operator gives them. */
@@ -79,7 +79,7 @@ async function startSecuredCluster(): Promise<{ kafka: KafkaCluster; logins: str
   return { kafka, logins };
 }
 
-/** What Strimzi's operators do with the manifests: topics and rights. */
+/** Creates the topics and rights of the manifests, as Strimzi's operators do. */
 async function applyManifests(brokers: readonly string[]): Promise<void> {
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
