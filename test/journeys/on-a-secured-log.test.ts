@@ -108,8 +108,9 @@ describe.skipIf(!canRun)('on a log with TLS, logins and rights', () => {
   });
   afterAll(() => cluster?.kafka.stop());
 
-  journeys(async (otlpUrl) =>
-    fourProcesses({
+  journeys(async (otlpUrl) => {
+    const { url: databaseUrl, queryUrl: queryDatabaseUrl } = await freshDatabase();
+    return fourProcesses({
       otlpUrl,
       logPrefix: 'millrace.',
       settings: {
@@ -122,7 +123,8 @@ describe.skipIf(!canRun)('on a log with TLS, logins and rights', () => {
       },
       settingsOf: (service): Record<string, string> => (service === 'local-model' ? {} : { KAFKA_SASL_USERNAME: `kafka-${service}` }),
       brokers: cluster.logins,
-      databaseUrl: (await freshDatabase()).url,
-    }),
-  );
+      databaseUrl,
+      queryDatabaseUrl,
+    });
+  });
 });

@@ -165,12 +165,11 @@ function refusal(service: string, table: SettingsTable, environment: Readonly<Re
     const given = values[fileVariable(env)];
     if (secret && given !== undefined) {
       delete values[fileVariable(env)];
-      values[env] =
-        env === 'DATABASE_URL'
-          ? 'postgres://login@postgres/millrace'
-          : env === 'SECRETS_KEY'
-            ? randomBytes(32).toString('base64')
-            : randomBytes(32).toString('hex');
+      values[env] = env.endsWith('DATABASE_URL')
+        ? 'postgres://login@postgres/millrace'
+        : env === 'SECRETS_KEY'
+          ? randomBytes(32).toString('base64')
+          : randomBytes(32).toString('hex');
     } else if (env.endsWith('_FILE') && values[env] !== undefined && values[env] !== '') values[env] = join(root, 'package.json');
   }
   try {

@@ -7,7 +7,7 @@ export const fixedByDeployment: ReadonlySet<string> = new Set(['HOST', 'PORT', '
 /** Settings whose value in a cluster is not that of a developer's machine. */
 const inCluster: Readonly<Record<string, string>> = { KAFKA_BROKERS: 'kafka:9092' };
 /** Secrets that are optional in the tables and that no cluster should do without. */
-const alwaysGiven: ReadonlySet<string> = new Set(['OPERATOR_KEY']);
+const alwaysGiven: ReadonlySet<string> = new Set(['OPERATOR_KEY', 'QUERY_DATABASE_URL']);
 
 /**
  * The lines of `k8s/base/…/settings.env`, from which kustomize makes the ConfigMap of a service: what a cluster sets, and as comments every other

@@ -19,7 +19,7 @@ stringData:
     CREATE ROLE millrace_query NOLOGIN;
     CREATE ROLE owner LOGIN PASSWORD '$owner';
     CREATE ROLE service LOGIN PASSWORD '$service' IN ROLE millrace_service;
-    CREATE ROLE query LOGIN PASSWORD '$query' IN ROLE millrace_service, millrace_query;
+    CREATE ROLE query LOGIN PASSWORD '$query' IN ROLE millrace_query;
     GRANT millrace_service, millrace_query TO owner WITH ADMIN OPTION;
     ALTER DATABASE millrace OWNER TO owner;
 ---
@@ -46,5 +46,5 @@ stringData: { DATABASE_URL: 'postgres://service:$service$at', SECRETS_KEY: '$sec
 apiVersion: v1
 kind: Secret
 metadata: { name: query, namespace: millrace }
-stringData: { DATABASE_URL: 'postgres://query:$query$at', SECRETS_KEY: '$secrets_key', OPERATOR_KEY: '$(openssl rand -hex 32)' }
+stringData: { DATABASE_URL: 'postgres://service:$service$at', QUERY_DATABASE_URL: 'postgres://query:$query$at', SECRETS_KEY: '$secrets_key', OPERATOR_KEY: '$(openssl rand -hex 32)' }
 EOF
