@@ -5,7 +5,8 @@ import { digestOf, readFunctions } from './functions.js';
 import { migrationNames } from './migrations/index.js';
 
 const appliedMigrations = statement('migration.applied', 'SELECT name FROM migration');
-const undefinedTable = '42P01';
+/** SQLSTATEs of a table that is not there, or that the first migration has not granted yet. */
+const notMigrated = ['42P01', '42501'];
 
 /**
  * `isApplied` is null where these functions were never applied, and false where an older build applied its own functions since. The build whose
@@ -25,7 +26,7 @@ const functionsApplied = statement(
  */
 export async function requireSchema(database: Database, functions = readFunctions()): Promise<void> {
   const rows = await database.query<{ name: string }>(appliedMigrations).catch((error: unknown) => {
-    if (error instanceof DatabaseError && error.code === undefinedTable) return []; // nothing was ever migrated
+    if (error instanceof DatabaseError && notMigrated.includes(error.code ?? '')) return []; // nothing was ever migrated
     throw error;
   });
   const missing = migrationNames.filter((name) => !rows.some((row) => row.name === name));
