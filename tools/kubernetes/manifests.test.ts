@@ -4,14 +4,17 @@ import type { Manifest, Overlay } from './manifests.js';
 import { podProblems, scalingProblems, settingProblems } from './problems.js';
 import { typeProblems } from './types.js';
 
+/** Seconds on an idle machine; the compiler reads all published types. */
+const checkTimeoutMs = 60_000;
+
 const renderer = await findRenderer();
 if (typeof renderer === 'string') console.log(`The manifests are not checked: ${renderer}.`);
 
-describe.skipIf(typeof renderer === 'string')('the manifests', () => {
+describe.skipIf(typeof renderer === 'string')('the manifests', { timeout: checkTimeoutMs }, () => {
   const rendered = new Map<Overlay, Manifest[]>();
   beforeAll(async () => {
     for (const overlay of overlays) rendered.set(overlay, await render(renderer as Exclude<typeof renderer, string>, overlay));
-  });
+  }, checkTimeoutMs);
 
   test.each(overlays)('of %s fit the published types, the settings of the services and our rules', (overlay) => {
     const manifests = rendered.get(overlay)!;
