@@ -17,7 +17,7 @@ describe.skipIf(!(await javaRunsKafka()))('three brokers, each record on all of 
   let client: Kafka;
   let topic: Topic;
   beforeAll(async () => {
-    kafka = await startKafkaCluster({ nodes: 3 });
+    kafka = await startKafkaCluster({ nodes: 3, settings: () => ({ 'default.replication.factor': '2' }) });
     client = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING });
     topic = { name: uniqueName('replicated'), partitions: 6, retentionMs: 3_600_000, types: [Noted] };
     await ensureTopics({ brokers: kafka.brokers, clientId: 'test' }, [topic], { replication: 3 });
@@ -78,6 +78,19 @@ describe.skipIf(!(await javaRunsKafka()))('three brokers, each record on all of 
 
     test('topics that somebody else made are accepted as they are, if they are right', async () => {
       await required(await made(3, { 'min.insync.replicas': '2' }));
+    });
+
+    test('topics that are created as the brokers are set get what is missing, or are not created', async () => {
+      await required({ ...topic, name: uniqueName('created') });
+      const own = { ...topic, name: uniqueName('refused') };
+      const refusal = await ensureTopics({ brokers: kafka.brokers, clientId: 'test' }, [own], { ackCopies: 3 }).catch(
+        (error: Error) => error.message,
+      );
+      expect(refusal).toContain('the brokers create topics with 2 of 3 replicas (default.replication.factor). Set KAFKA_REPLICATION=4');
+      const admin = client.admin();
+      await admin.connect();
+      expect(await admin.listTopics()).not.toContain(`millrace.${own.name}`);
+      await admin.disconnect();
     });
 
     test('topics that are created with replicas are right', async () => {

@@ -32,6 +32,37 @@ export async function requireCopies(admin: Admin, found: ReadonlyMap<string, rea
   if (problems.length > 0) throw new AcksTooWeak(problems, remedyOf(copies));
 }
 
+/** What a topic gets from the brokers if its creation does not say. */
+export interface BrokerDefaults {
+  /** `default.replication.factor` */
+  readonly replicas: number;
+  /** `min.insync.replicas` */
+  readonly inSync: number;
+}
+
+/**
+ * Requires so many copies of topics that are created as the brokers are set, before one is: topics that are refused would have to be mended by hand.
+ * @returns undefined if the login may not read the settings of brokers; then the topics themselves have to be looked at
+ * @throws AcksTooWeak
+ */
+export async function requireDefaultCopies(admin: Admin, copies: number): Promise<BrokerDefaults | undefined> {
+  const { brokers } = await admin.describeCluster();
+  const asked = { type: brokerResource, name: String(brokers[0]!.nodeId), configNames: [replicasConfig, inSyncConfig] };
+  const described = await admin.describeConfigs({ includeSynonyms: false, resources: [asked] }).catch((error: unknown) => {
+    if ((error as { type?: unknown }).type !== 'CLUSTER_AUTHORIZATION_FAILED') throw error;
+    return undefined;
+  });
+  if (described === undefined) return undefined;
+  const entries = described.resources[0]?.configEntries ?? [];
+  const valueOf = (config: string): number => Number(entries.find(({ configName }) => configName === config)?.configValue ?? 1);
+  const replicas = valueOf(replicasConfig);
+  if (replicas >= copies) return { replicas, inSync: valueOf(inSyncConfig) };
+  throw new AcksTooWeak(
+    [`the brokers create topics with ${replicas} of ${copies} replicas (${replicasConfig})`],
+    `Set KAFKA_REPLICATION=${copies + 1}, or ${replicasConfig} of the brokers. KAFKA_ACK_COPIES=1 says that one copy is meant, as on one broker for development.`,
+  );
+}
+
 /** The faults of the topics, as the parts of one sentence; empty if there are none. */
 export function problemsOf(topics: readonly TopicAcks[], copies: number): string[] {
   return topics.flatMap((topic) =>
@@ -56,8 +87,10 @@ function remedyOf(copies: number): string {
   );
 }
 
-/** The value of kafkajs' `ConfigResourceTypes.TOPIC`, which ES modules cannot import. */
+/** The values of kafkajs' `ConfigResourceTypes.TOPIC` and `BROKER`, which ES modules cannot import. */
 const topicResource = 2;
+const brokerResource = 4;
+const replicasConfig = 'default.replication.factor';
 const inSyncConfig = 'min.insync.replicas';
 const uncleanConfig = 'unclean.leader.election.enable';
 

@@ -2,7 +2,7 @@ import type { Admin, PartitionMetadata } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { sleep } from '#libs/time';
-import { AcksTooWeak, requireCopies } from './ack-copies.js';
+import { AcksTooWeak, requireCopies, requireDefaultCopies } from './ack-copies.js';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
 import { LogUnavailable } from '../messaging.errors.js';
@@ -34,13 +34,15 @@ export async function ensureTopics(
     const existing = new Set(await admin.listTopics());
     const missing = topics.filter((topic) => !existing.has(topic.name));
     if (missing.length > 0) {
+      const defaults = replication === -1 && ackCopies > 1 ? await requireDefaultCopies(admin, ackCopies) : undefined;
+      const settings = { replicas: defaults?.replicas ?? replication, inSync: Math.max(ackCopies, defaults?.inSync ?? 1) };
       await admin.createTopics({
         waitForLeaders: false,
         topics: missing.map((topic) => ({
           topic: topic.name,
           numPartitions: topic.partitions,
           replicationFactor: replication,
-          configEntries: topicSettings(topic, replication, ackCopies),
+          configEntries: topicSettings(topic, settings.replicas, settings.inSync),
         })),
       });
     }
