@@ -55,6 +55,7 @@ test('a value of a recorded trace is the example of its bucket, and one without 
 test('the metrics of the process come as OpenMetrics, too', async () => {
   const before = new Set(registry.getMetricsAsArray().map(({ name }) => name));
   collectProcessMetrics();
+  collectProcessMetrics();
   const text = await openMetrics();
   expect(text).toContain('# TYPE nodejs_gc_duration_seconds histogram');
   expect(text).toContain('# TYPE process_cpu_seconds counter');

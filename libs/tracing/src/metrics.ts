@@ -9,8 +9,12 @@ export const registry = new Registry();
 /** Gauges that are named as counters are. What they count is in `nodejs_active_handles` and its siblings, too. */
 const misnamed = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
 
-/** Starts to collect CPU, memory and event-loop metrics of the process. Call it once. */
+/** One of those that prom-client collects. */
+const processMetric = 'process_cpu_user_seconds_total';
+
+/** Starts to collect CPU, memory and event-loop metrics of the process. Does nothing if they are collected already. */
 export function collectProcessMetrics(): void {
+  if (registry.getSingleMetric(processMetric) !== undefined) return;
   collectDefaultMetrics({ register: registry });
   for (const name of misnamed) registry.removeSingleMetric(name);
 }
