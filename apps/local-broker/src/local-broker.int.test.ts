@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { build } from 'vite';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
@@ -137,9 +136,6 @@ test('a client that speaks something else is disconnected, and the others go on'
   }
   await newTopic([broker.address]);
 });
-
-beforeAll(() => BrokerProcess.bundle());
-afterAll(() => BrokerProcess.removeBundle());
 
 test(
   'kill -9 at random moments, again and again: what was acknowledged is there once and in the order of its producer, and appends go on',
@@ -330,33 +326,15 @@ class Load {
   }
 }
 
-/** The broker as a process of its own, bundled from the sources: a stale build would prove nothing. */
+/** The broker as a process of its own, from the build of this test run. */
 class BrokerProcess {
-  private static bundleDirectory: string | undefined;
-
   private constructor(
     private readonly child: ChildProcess,
     readonly address: string,
   ) {}
 
-  static async bundle(): Promise<void> {
-    const outDir = await mkdtemp(join(await cacheDirectory(), 'broker-'));
-    await build({
-      configFile: false,
-      logLevel: 'error',
-      resolve: { conditions: ['source', 'module', 'node'] },
-      ssr: { resolve: { conditions: ['source', 'module', 'node'] } },
-      build: { ssr: new URL('main.ts', import.meta.url).pathname, outDir, minify: false },
-    });
-    BrokerProcess.bundleDirectory = outDir;
-  }
-
-  static async removeBundle(): Promise<void> {
-    await rm(BrokerProcess.bundleDirectory!, { recursive: true });
-  }
-
   static async start(logDirectory: string, port = '0'): Promise<BrokerProcess> {
-    const child = spawn(process.execPath, [join(BrokerProcess.bundleDirectory!, 'main.js')], {
+    const child = spawn(process.execPath, ['dist/apps/local-broker/src/main.js'], {
       env: { LOCAL_BROKER_DIRECTORY: logDirectory, LOCAL_BROKER_PORT: port },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -374,11 +352,4 @@ class BrokerProcess {
     const [code] = (await exited) as [number | null];
     return code;
   }
-}
-
-/** Inside node_modules, so that the bundle finds the packages it leaves out. */
-async function cacheDirectory(): Promise<string> {
-  const cache = new URL('../../../node_modules/.cache/millrace', import.meta.url).pathname;
-  await mkdir(cache, { recursive: true });
-  return cache;
 }
