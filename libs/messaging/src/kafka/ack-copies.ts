@@ -32,7 +32,7 @@ export async function requireCopies(admin: Admin, found: ReadonlyMap<string, rea
   if (problems.length > 0) throw new AcksTooWeak(problems, remedyOf(copies));
 }
 
-/** What a topic gets from the brokers if its creation does not say. */
+/** Settings of the brokers for topics whose creation says nothing else. */
 export interface BrokerDefaults {
   /** `default.replication.factor` */
   readonly replicas: number;
