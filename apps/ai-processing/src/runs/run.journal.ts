@@ -11,9 +11,9 @@ import type { FinishedRun, RunningRun } from './run.store.js';
 export type RunBeginning = Pick<FirstProgress, 'startedAt' | 'traceId'>;
 
 /**
- * The progress of a claimed run that is not written yet. A run that is new is stored by its first write. It is written at four moments: before a call, so that the call is noted; after a failed
- * request of a call; after the last open call returned, unless the run ends at once; and when the run ends. So the outputs of steps that only compute
- * need no write of their own, and the result of a call never waits for another call.
+ * The progress of a claimed run that is not written yet. A run that is new is stored by its first write. It is written at four moments: before a call,
+ * so that the call is noted; after a failed request of a call; after the last open call returned, unless the run ends at once; and when the run ends.
+ * So the outputs of steps that only compute need no write of their own, and the result of a call never waits for another call.
  */
 export class RunJournal implements StepJournal {
   private steps: FinishedStep[] = [];

@@ -38,10 +38,8 @@ const completionOf = ({ end }: Ending) => (end?.state === 'completed' ? end : un
 const failureOf = ({ end }: Ending) => (end?.state === 'failed' ? end : undefined);
 const jsonOf = (value: unknown): string | undefined => JSON.stringify(value);
 
-const changeColumns = columns<RunProgress>({
-  tenant_id: ['text', ({ run }) => run.tenant],
-  id: ['text', ({ run }) => run.id],
-  fence: ['bigint', ({ run }) => run.fence],
+/** The columns that a write of either kind ends or leaves as they are. */
+const endColumns: Parameters<typeof columns<Pick<RunProgress, 'end' | 'unanswered'>>>[0] = {
   state: ['text', ({ end }) => end?.state],
   unanswered: ['integer', ({ unanswered }) => unanswered],
   failures: ['integer', ({ end }) => (end?.state === 'released' && end.failure === 'counts' ? 1 : 0)],
@@ -49,6 +47,13 @@ const changeColumns = columns<RunProgress>({
   deliveries: ['json', (progress) => completionOf(progress) && '[]'],
   error_code: ['text', (progress) => failureOf(progress)?.code],
   error_message: ['text', (progress) => storableText(failureOf(progress)?.message ?? null)],
+};
+
+const changeColumns = columns<RunProgress>({
+  tenant_id: ['text', ({ run }) => run.tenant],
+  id: ['text', ({ run }) => run.id],
+  fence: ['bigint', ({ run }) => run.fence],
+  ...endColumns,
 });
 
 const stepColumns = columns<{ run: RunningRun; step: FinishedStep }>({
@@ -96,13 +101,7 @@ const firstColumns = columns<FirstProgress>({
   flow_version: ['integer', ({ run }) => run.flowVersion],
   trace_id: ['text', ({ traceId }) => traceId],
   started_at: ['timestamptz', ({ startedAt }) => startedAt],
-  state: ['text', ({ end }) => end?.state],
-  unanswered: ['integer', ({ unanswered }) => unanswered],
-  failures: ['integer', ({ end }) => (end?.state === 'released' && end.failure === 'counts' ? 1 : 0)],
-  decision: ['json', (progress) => jsonOf(completionOf(progress)?.decision)],
-  deliveries: ['json', (progress) => completionOf(progress) && '[]'],
-  error_code: ['text', (progress) => failureOf(progress)?.code],
-  error_message: ['text', (progress) => storableText(failureOf(progress)?.message ?? null)],
+  ...endColumns,
 });
 
 const deliveryArrays = newDeliveryColumns.names
