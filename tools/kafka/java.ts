@@ -1,12 +1,10 @@
-import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
+import { root } from '../programs/root.js';
 import { canRun, javaWith } from './maven-jars.js';
 import type { JavaCommand, MavenJars } from './maven-jars.js';
 
 /** Kafka from the jars on Maven Central with Java 17. */
 
-/** The root of the checkout, for sources and for `dist`. */
-export const root = findPackageJSON(import.meta.url)!.replace(/package\.json$/, '');
 const here = join(root, 'tools', 'kafka');
 /** Folder for the jars and the data of brokers; git ignores it. */
 export const cache = join(root, '.kafka');

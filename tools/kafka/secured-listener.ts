@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './java.js';
+import { root } from '../programs/root.js';
 
 /** The path of a PEM file of the tests' certificates: `ca`, `server` for loopback, `client`. */
 export function pem(file: string): string {

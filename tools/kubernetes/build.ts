@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { copyFile, cp, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { cache, kubernetesVersion, kwokVersion, root } from './programs.js';
+import { root } from '../programs/root.js';
+import { cache, kubernetesVersion, kwokVersion } from './programs.js';
 
 /** Modules with the definitions of custom resources, and the folder of them in each. */
 const definitions = [

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '#libs/ports';
 import { sleep } from '#libs/time';
-import { Program, endsWithParent } from '../programs/program.js';
-import { cache, root } from './programs.js';
+import { Program, endsWithParent, flagsOf } from '../programs/program.js';
+import type { Flags } from '../programs/program.js';
+import { root } from '../programs/root.js';
+import { cache } from './programs.js';
 import type { KubernetesPrograms } from './programs.js';
 
 /** A node that takes pods and runs none. */
@@ -152,9 +154,9 @@ class LocalCluster implements ControlPlane {
   }
 
   /** @param part of the program of the control plane; undefined: kwok, a program of its own */
-  private async launch(name: string, part: string | undefined, flags: Readonly<Record<string, string | number | boolean>>): Promise<void> {
+  private async launch(name: string, part: string | undefined, flags: Flags): Promise<void> {
     const program = part === undefined ? this.programs.kwok : this.programs.kube;
-    const args = [...(part === undefined ? [] : [part]), ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)];
+    const args = [...(part === undefined ? [] : [part]), ...flagsOf(flags)];
     const command = await endsWithParent([program, args]);
     this.running.set(name, new Program(command, join(this.directory, `${name}.log`), { cwd: this.directory }));
   }

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { succeeds } from '../programs/program.js';
-import { findKubernetes, root } from './programs.js';
+import { root } from '../programs/root.js';
+import { findKubernetes } from './programs.js';
 
 /** An object as it is applied. */
 export interface Manifest {

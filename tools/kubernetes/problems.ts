@@ -8,9 +8,9 @@ import { querySettings } from '#apps/query';
 import { fileVariable, readSettings } from '#libs/config';
 import type { SettingsTable } from '#libs/config';
 import { topics } from '#libs/contracts';
+import { root } from '../programs/root.js';
 import { describe } from './manifests.js';
 import type { Manifest } from './manifests.js';
-import { root } from './programs.js';
 
 interface Container {
   name: string;

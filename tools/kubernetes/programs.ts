@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
-import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { exists } from '../kafka/maven-jars.js';
 import { succeeds } from '../programs/program.js';
+import { root } from '../programs/root.js';
 
 /** Kubernetes without containers: a control plane and nodes that exist in its API only. */
 export interface KubernetesPrograms {
@@ -16,7 +16,6 @@ export interface KubernetesPrograms {
   readonly resourceDefinitions: string;
 }
 
-export const root = findPackageJSON(import.meta.url)!.replace(/package\.json$/, '');
 export const kubernetesVersion = '1.36.3';
 export const kwokVersion = '0.8.0';
 /** Folder of the programs that were built or unpacked; git ignores it. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import ts from 'typescript';
+import { root } from '../programs/root.js';
 import { describe } from './manifests.js';
 import type { Manifest } from './manifests.js';
-import { root } from './programs.js';
 
 /** The package with the types of each API group; those of Kubernetes itself are in one package. */
 const packages: Readonly<Record<string, string>> = {

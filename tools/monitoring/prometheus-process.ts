@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
+import { Program, endsWithParent, flagsOf } from '../programs/program.js';
 import { rulesFile } from './rules.js';
 
 interface QueryResult {
@@ -31,18 +30,14 @@ export async function startPrometheus(program: string, targets: Readonly<Record<
     scrape_configs: Object.entries(targets).map(([job_name, url]) => ({ job_name, static_configs: [{ targets: [new URL(url).host] }] })),
   };
   await writeFile(join(folder, 'prometheus.yaml'), stringify(config));
-  const options = {
+  const flags = {
     'config.file': join(folder, 'prometheus.yaml'),
     'storage.tsdb.path': join(folder, 'data'),
     'web.listen-address': `127.0.0.1:${port}`,
     'enable-feature': 'exemplar-storage',
     'log.level': 'error',
   };
-  const child = spawn(
-    program,
-    Object.entries(options).map(([name, value]) => `--${name}=${value}`),
-    { stdio: ['ignore', 'ignore', 'inherit'] },
-  );
+  const running = new Program(await endsWithParent([program, flagsOf(flags)]), join(folder, 'prometheus.log'));
   const base = `http://127.0.0.1:${port}`;
   const api = async <T>(address: string): Promise<T> => {
     const { data, error } = (await (await fetch(`${base}/api/v1/${address}`)).json()) as { data: T; error?: string };
@@ -54,7 +49,7 @@ export async function startPrometheus(program: string, targets: Readonly<Record<
     api,
     query: async (expression) => (await api<{ result: readonly QueryResult[] }>(`query?query=${encodeURIComponent(expression)}`)).result,
     async stop() {
-      if (child.exitCode === null && child.kill('SIGTERM')) await once(child, 'exit');
+      await running.end('SIGTERM');
       await rm(folder, { recursive: true, force: true });
     },
   };

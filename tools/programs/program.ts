@@ -13,6 +13,14 @@ const run = promisify(execFile);
 const checkTimeoutMs = 20_000;
 const stopDeadlineMs = 20_000;
 
+/** Options of a command line, by name without its dashes. */
+export type Flags = Readonly<Record<string, string | number | boolean>>;
+
+/** Writes each as `--name=value`. */
+export function flagsOf(flags: Flags): string[] {
+  return Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+}
+
 /** Resolves with true if the program can be run and exits with 0. */
 export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
   return run(program, args, { timeout: checkTimeoutMs }).then(

@@ -1,18 +1,18 @@
 import { execFile } from 'node:child_process';
-import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cache } from '../../../tools/kafka/java.js';
 import { canRun, javaWith } from '../../../tools/kafka/maven-jars.js';
 import type { MavenJars } from '../../../tools/kafka/maven-jars.js';
 import { succeeds } from '../../../tools/programs/program.js';
+import { root } from '../../../tools/programs/root.js';
 import type { ConsumerResult, ConsumerTask } from '../consumer-task.js';
 
 /** Confluent's Parallel Consumer (https://github.com/confluentinc/parallel-consumer), which keeps the order per key as our consumer does. */
 
 /** The version in pom.xml must be the same. */
 const version = '0.5.3.3';
-const source = join(findPackageJSON(import.meta.url)!.replace(/package\.json$/, ''), 'test', 'bench', 'parallel-consumer');
+const source = join(root, 'test', 'bench', 'parallel-consumer');
 const jars: MavenJars = { title: `Parallel Consumer ${version}`, source, target: join(cache, `parallel-consumer-${version}`, 'jars') };
 
 /** Java starts and joins the group within this time. */
