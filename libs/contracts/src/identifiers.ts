@@ -61,28 +61,30 @@ export function newRunId(atMs = wallTimeMs()): string {
   return `run_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
 }
 
-/** The identity of a run, from which the ids of its deliveries follow. */
+/** A run that decided, from which the ids of its deliveries follow. */
 export interface DecidedRun {
   readonly tenant: string;
   readonly runId: string;
   readonly eventId: string;
+  /** RFC 3339. */
+  readonly eventReceivedAt: string;
   readonly flow: string;
   readonly generation: number;
 }
 
 /**
- * One decision to one destination; also the `webhook-id` and `Idempotency-Key` the destination sees: the effect key of promise 2. It begins with
- * the time that its run's id begins with.
+ * One decision to one destination; also the `webhook-id` and `Idempotency-Key` the destination sees: the effect key of promise 2. It begins with the
+ * time at which the event was received. The run's own id has no part in it: where Postgres loses its last commits (a restore, a failover to a standby
+ * that is behind), the event is handled again in another run, and the destination has to recognise what it got from the first.
  */
 export function deliveryId(run: DecidedRun, step: string, destination: string): string {
   const key = digest([run.tenant, run.eventId, run.flow, step, destination, run.generation]);
-  const time = timeOf(run.runId);
-  return time === undefined ? `dlv_${key}` : `dlv_${time}${key.slice(0, 26)}`;
+  return isTimeLed(run.runId) ? `dlv_${timeText(Date.parse(run.eventReceivedAt))}${key.slice(0, 26)}` : `dlv_${key}`;
 }
 
-/** Undefined for runs from before ids began with a time; their deliveries keep their effect keys. */
-function timeOf(runId: string): string | undefined {
-  return /^run_([0-9a-hjkmnp-tv-z]{9})[0-9a-hjkmnp-tv-z]{16}$/.exec(runId)?.[1];
+/** False for runs from before ids began with a time; their deliveries keep their effect keys. */
+function isTimeLed(runId: string): boolean {
+  return /^run_[0-9a-hjkmnp-tv-z]{25}$/.test(runId);
 }
 
 /** The id of a dead letter. `origin` names the failed thing and its stage, so parking it twice is one dead letter. */

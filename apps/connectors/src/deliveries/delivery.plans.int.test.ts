@@ -57,9 +57,9 @@ const fillAttempts = statement(
 );
 
 function deliveryOf(n: number): NewDelivery {
-  const run = { tenant: 'acme', runId: newRunId(), eventId: `evt_new-${n}`, flow: 'f', generation: 0 };
-  const id = deliveryId(run, 's', 'd');
   const eventReceivedAt = new Date().toISOString();
+  const run = { tenant: 'acme', runId: newRunId(), eventId: `evt_new-${n}`, eventReceivedAt, flow: 'f', generation: 0 };
+  const id = deliveryId(run, 's', 'd');
   return {
     ...run,
     id,
@@ -69,7 +69,6 @@ function deliveryOf(n: number): NewDelivery {
     payload: '{}',
     strict: false,
     traceparent: undefined,
-    eventReceivedAt,
   };
 }
 

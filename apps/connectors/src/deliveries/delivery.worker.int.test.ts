@@ -138,6 +138,7 @@ async function apply(name: string, destination: HttpSink, spec: object = {}): Pr
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const runIds = new Map<string, string>();
 const runIdOf = (run: string): string => runIds.get(run) ?? runIds.set(run, newRunId()).get(run)!;
+const eventReceivedAt = new Date().toISOString();
 const decided = (id: string, more: Partial<RunCompleted> = {}): RunCompleted => ({
   tenant,
   customer: 'c-1',
@@ -147,7 +148,7 @@ const decided = (id: string, more: Partial<RunCompleted> = {}): RunCompleted => 
   flowVersion: 1,
   generation: 0,
   at: new Date().toISOString(),
-  eventReceivedAt: new Date().toISOString(),
+  eventReceivedAt,
   decision: null,
   deliveries: [{ step: 'tell', destination: 'crm', payload: { z: 1, a: id } }],
   ...more,
