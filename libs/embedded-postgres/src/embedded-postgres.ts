@@ -29,6 +29,8 @@ export interface EmbeddedPostgresOptions {
   port?: number;
   /** Folder of the programs, such as `/usr/lib/postgresql/15/bin`, to test with another version. Default: npm's binaries. */
   programs?: string;
+  /** True only for tests: a standby, which takes no writes until it is promoted. The folder is a copy of one that was stopped. */
+  isStandby?: boolean;
 }
 
 /** The superuser that `initdb` makes, and the name of the database. */
@@ -96,8 +98,10 @@ export class EmbeddedPostgres {
       const runner = await findRunner(installation.postgres);
       await endOrphan(files.data);
       if (!existsSync(files.data)) await initialize(installation, runner, files, options.durable);
+      const { durable, isStandby = false } = options;
+      if (isStandby) await writeFile(path.join(files.data, 'standby.signal'), '');
       await own(files.data, runner);
-      const start = { installation, runner, files, durable: options.durable };
+      const start = { installation, runner, files, durable, isStandby };
       const { server, port } = await launch(start, await portsFor(options, files));
       const postgres = new EmbeddedPostgres(await addressOf(files, port, administrator), server, { ...start, port }, lock);
       process.once('exit', postgres.atExit);
@@ -171,6 +175,7 @@ interface LaunchOptions {
   readonly runner: Runner;
   readonly files: Files;
   readonly durable: boolean;
+  readonly isStandby: boolean;
   /** Breaks the start off. */
   readonly signal?: AbortSignal;
 }
@@ -265,7 +270,7 @@ async function portsFor(options: EmbeddedPostgresOptions, files: Files): Promise
 
 /** Resolves when the server accepts connections on the first of the ports that is free. */
 async function launch(start: LaunchOptions, ports: number[]): Promise<RunningServer> {
-  const { installation, runner, files, durable, signal } = start;
+  const { installation, runner, files, durable, isStandby, signal } = start;
   const [port, ...others] = ports as [number, ...number[]];
   const configuration = [`port=${port}`, ...settings, ...(durable ? forLongUse : withoutDurability)].flatMap((setting) => ['-c', setting]);
   const [file, args] = runner.command(installation.postgres, ['-D', files.data, ...configuration]);
@@ -275,9 +280,7 @@ async function launch(start: LaunchOptions, ports: number[]): Promise<RunningSer
   const server = spawn(file, args, { stdio: ['ignore', output.fd, output.fd], detached: true });
   try {
     await acceptsConnections(server, url, signal);
-    await createLogins(url, await readFile(files.password, 'utf8'));
-    await createDatabase(url);
-    await withClient(await addressOf(files, port, administrator), (client) => client.query(handOver));
+    if (!isStandby) await prepare(files, port);
     await writeFile(files.port, String(port));
     return { server, port };
   } catch (cause) {
@@ -315,6 +318,14 @@ function refusalOf(url: string): Promise<unknown> {
     () => undefined,
     (error: unknown) => error,
   );
+}
+
+/** Creates the logins and the database, or brings those of an earlier release up to date. */
+async function prepare(files: Files, port: number): Promise<void> {
+  const url = await addressOf(files, port, 'postgres');
+  await createLogins(url, await readFile(files.password, 'utf8'));
+  await createDatabase(url);
+  await withClient(await addressOf(files, port, administrator), (client) => client.query(handOver));
 }
 
 /** None is a superuser. They have the password of the folder: whoever can read it may do everything anyway. */

@@ -1,8 +1,8 @@
 import { Client } from 'pg';
-import type { ClientConfig } from 'pg';
+import type { ClientBase, ClientConfig } from 'pg';
 import { readTlsFiles } from '#libs/tls';
 import type { TlsFiles } from '#libs/tls';
-import { RoleRefused } from './storage.errors.js';
+import { RoleRefused, StandbyRefused } from './storage.errors.js';
 
 /** The options of a connection: those of the driver, the files of its certificates, and its role. */
 export interface DatabaseClientConfig extends ClientConfig {
@@ -30,6 +30,7 @@ export class DatabaseClient extends Client {
 
   /**
    * @throws Error with a sentence for a server that is not trusted, or does not trust this process
+   * @throws StandbyRefused when the server takes no writes
    * @throws RoleRefused when the session is not one of the role, or its login is not bound by row-level security
    */
   override connect(): Promise<void>;
@@ -52,6 +53,7 @@ export class DatabaseClient extends Client {
     }
     if (this.role === undefined) return;
     try {
+      await requireWritable(this);
       const { rows } = await this.query<SessionRights>(sessionRights);
       requireRole(rows[0]!, this.role);
     } catch (error) {
@@ -92,6 +94,17 @@ function explained(error: unknown): unknown {
     return undefined;
   })();
   return sentence === undefined ? error : new Error(sentence, { cause: error });
+}
+
+/**
+ * Every service writes, so a session that cannot is of no use to it. `transaction_read_only` is on at every standby.
+ * @throws StandbyRefused when the server takes no writes
+ */
+export async function requireWritable(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ isStandby: boolean; isReadOnly: boolean }>(
+    `SELECT pg_is_in_recovery() AS "isStandby", current_setting('transaction_read_only')::boolean AS "isReadOnly"`,
+  );
+  if (rows[0]!.isReadOnly) throw new StandbyRefused(rows[0]!.isStandby);
 }
 
 interface SessionRights {

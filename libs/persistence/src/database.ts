@@ -4,7 +4,7 @@ import { parseStoredJson } from '#libs/json';
 import { waitAtMost } from '#libs/time';
 import { logger } from '#libs/tracing';
 import { readDatabaseAddress } from './database-address.js';
-import { DatabaseClient } from './database-client.js';
+import { DatabaseClient, requireWritable } from './database-client.js';
 import type { DatabaseClientConfig } from './database-client.js';
 import { listen } from './listener.js';
 import type { Subscription } from './listener.js';
@@ -110,9 +110,15 @@ export class Database implements Session {
     return listen(this.connection, channel, onNotice);
   }
 
-  /** @throws StorageUnavailable when Postgres does not respond */
+  /** @throws StorageUnavailable when Postgres does not respond, or takes no writes */
   async ping(): Promise<void> {
-    await this.withClient((client) => send(client, 'SELECT 1'));
+    await this.withClient(async (client) => {
+      try {
+        await requireWritable(client);
+      } catch (error) {
+        throw translated(error);
+      }
+    });
   }
 
   /** Waits for statements that are under way, but at most 5 s, so that a server that does not respond cannot delay the stop. */

@@ -32,6 +32,19 @@ export class RoleRefused extends Error {
   override readonly name = 'RoleRefused';
 }
 
+/** The server takes no writes: a standby, or a primary that was made read-only. The address may lead to another server soon. */
+export class StandbyRefused extends Error {
+  override readonly name = 'StandbyRefused';
+
+  constructor(isStandby: boolean) {
+    super(
+      isStandby
+        ? 'this server is a standby, which takes no writes: DATABASE_URL must lead to the primary'
+        : 'its sessions take no writes (default_transaction_read_only)',
+    );
+  }
+}
+
 /**
  * SQLSTATEs, or their classes, after which the same statement may succeed later.
  * @see https://www.postgresql.org/docs/18/errcodes-appendix.html
@@ -55,6 +68,7 @@ const lostConnection =
 export function isConnectionLevel(error: unknown): boolean {
   if (error instanceof DatabaseError) return transientStates.some((state) => error.code?.startsWith(state));
   if (error instanceof AggregateError) return error.errors.every(isConnectionLevel);
+  if (error instanceof StandbyRefused) return true;
   return error instanceof Error && ('syscall' in error || lostConnection.test(error.message));
 }
 
