@@ -21,19 +21,22 @@ export interface Limits {
   graphqlMaxCost?: number;
 }
 
+type OwnDatabase = Pick<FreshDatabase, 'url' | 'queryUrl' | 'close'>;
+
 /** The query service as it runs in production, over a database of its own and the log of the test run. */
 export class QueryServer {
   private constructor(
     private readonly service: RunningService,
-    private readonly fresh: FreshDatabase,
+    private readonly fresh: OwnDatabase,
     private readonly database: Database,
     readonly operatorKey: string,
     /** Writes what the other services would have written. */
     readonly rows: Rows,
   ) {}
 
-  static async start(limits: Limits = {}): Promise<QueryServer> {
-    const fresh = await freshDatabase();
+  /** @param database default: one of its own on the Postgres of the test run */
+  static async start(limits: Limits = {}, database?: OwnDatabase): Promise<QueryServer> {
+    const fresh = database ?? (await freshDatabase());
     const operatorKey = randomBytes(24).toString('hex');
     const secretsKey = randomBytes(32);
     const service = await start({
@@ -67,8 +70,8 @@ export class QueryServer {
         }),
       ],
     });
-    const database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test keys' });
-    return new QueryServer(service, fresh, database, operatorKey, await Rows.at(fresh.url));
+    const writer = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test keys' });
+    return new QueryServer(service, fresh, writer, operatorKey, await Rows.at(fresh.url));
   }
 
   get url(): string {

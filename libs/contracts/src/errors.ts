@@ -145,6 +145,11 @@ export abstract class DomainError extends Error {
   override get name(): string {
     return this.constructor.name;
   }
+
+  /** The message for a caller. A fault of our own names hosts, which are nobody else's business; its whole message is in `/readyz` and in the log. */
+  get publicMessage(): string {
+    return this.ours ? failures[this.code].title : this.message;
+  }
 }
 
 /** Every kind of thing that a request, a record or a document can name although it does not exist. */

@@ -32,7 +32,7 @@ function expectedProblem(error: DomainError): ProblemResponse {
     type: `urn:millrace:problem:${error.code}`,
     title: failures[error.code].title,
     status: failures[error.code].httpStatus,
-    detail: error.message,
+    detail: error.publicMessage,
     code: error.code,
     ...(error.field === undefined ? {} : { field: error.field }),
   };

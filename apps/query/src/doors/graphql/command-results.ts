@@ -19,7 +19,7 @@ export async function resultOf(operation: Operation, work: () => Promise<object>
 }
 
 function memberOf(error: DomainError): object | undefined {
-  const { code, message, outcome, field } = error;
+  const { code, publicMessage: message, outcome, field } = error;
   const common = { code, message, outcome, path: field === undefined ? null : inInput(field.split('.')) };
   if (error instanceof ScopeMissing) return { __typename: 'ForbiddenError', ...common, requiredScope: error.scope };
   if (error instanceof NotFound) return { __typename: 'NotFoundError', ...common, missing: error.missing };

@@ -1,7 +1,7 @@
 import { HeaderMap } from '@apollo/server';
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { GraphQLError } from 'graphql';
-import type { GraphQLFormattedError } from 'graphql';
+import type { ExecutionResult, GraphQLFormattedError } from 'graphql';
 import { DomainError, failures } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
 import { failureHeaders } from '#libs/service';
@@ -24,7 +24,7 @@ export function formatted(error: GraphQLError): GraphQLFormattedError {
   const { message, locations, path } = error.toJSON();
   const cause = rootCause(error);
   const place = { ...(locations === undefined ? {} : { locations }), ...(path === undefined ? {} : { path }) };
-  if (cause instanceof DomainError) return { message: cause.message, ...place, extensions: describe(cause) };
+  if (cause instanceof DomainError) return { message: cause.publicMessage, ...place, extensions: describe(cause) };
   if (cause instanceof GraphQLError) return { message, ...place, extensions: counted(codeOf(error)) };
   log.error({ err: cause, path }, 'a field failed by a defect');
   return { message: failures['request.defect'].title, ...place, extensions: counted('request.defect') };
@@ -60,6 +60,17 @@ export function asHttpError(error: unknown): unknown {
   const headers = new HeaderMap(Object.entries(failureHeaders(error)));
   const http = { status: failures[error.code].httpStatus, headers };
   return new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http } });
+}
+
+/**
+ * The failure of a result that holds nothing because something that we need is away: it is answered as that failure, with its status and `Retry-After`,
+ * so that what stands between knows too. Undefined for any other result; a part that could be read is worth a 200.
+ */
+export function outageOf({ data, errors = [] }: ExecutionResult): DomainError | undefined {
+  if (data != null && Object.values(data).some((value) => value !== null)) return undefined;
+  const causes = errors.map(rootCause);
+  const areOutages = causes.every((cause) => cause instanceof DomainError && cause.outcome === 'retry');
+  return areOutages ? (causes[0] as DomainError | undefined) : undefined;
 }
 
 /** The status of a response that holds only errors: the first one's. */

@@ -1,10 +1,12 @@
 import { HeaderMap } from '@apollo/server';
 import type { ApolloServerPlugin, GraphQLRequestContext, GraphQLRequestListener } from '@apollo/server';
 import type { GraphQLError, OperationDefinitionNode } from 'graphql';
+import { failures } from '#libs/contracts';
+import { failureHeaders } from '#libs/service';
 import { SpanKind, histogram, inSpan, logger, recordedTraceId, workDone } from '#libs/tracing';
 import type { GraphQLContext } from './resolvers.js';
 import type { Executed, Executor } from './executor.js';
-import { formatted, statusOf } from './failures.js';
+import { formatted, outageOf, statusOf } from './failures.js';
 
 const log = logger('graphql');
 const duration = histogram('millrace_graphql_request_duration_seconds', 'Duration of GraphQL requests, by kind of operation.', {
@@ -55,7 +57,12 @@ function answerOf(executed: Executed): Answer {
   }
   const { data, errors } = executed.result;
   const failed = errors === undefined ? {} : { errors: (errors as GraphQLError[]).map(formatted) };
-  return { http: { status: undefined, headers }, body: { kind: 'single', singleResult: { ...failed, data: data ?? null } } };
+  const outage = outageOf(executed.result);
+  if (outage === undefined)
+    return { http: { status: undefined, headers }, body: { kind: 'single', singleResult: { ...failed, data: data ?? null } } };
+  for (const [name, value] of Object.entries(failureHeaders(outage))) headers.set(name, value);
+  // Without `data`, because Nest answers a result that has it with 200.
+  return { http: { status: failures[outage.code].httpStatus, headers }, body: { kind: 'single', singleResult: failed } };
 }
 
 /**

@@ -3,7 +3,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireScope } from '#libs/auth';
 import { DomainError, failures } from '#libs/contracts';
-import { Doors, Readiness } from '#libs/service';
+import { Doors, Readiness, failureHeaders } from '#libs/service';
 import { DeadLetterTable } from '../../dead-letters/dead-letter.table.js';
 import { EventTable, eventStateOf } from '../../events/event.table.js';
 import { OperationRunner } from '../../operations/operation-runner.js';
@@ -47,11 +47,12 @@ export class HomeController {
       readiness,
       intake: this.doors.routes(),
       operations: this.doors.operationPaths(),
-      ...(found instanceof DomainError ? { refusal: found.message } : found === undefined ? {} : { tenant: found }),
+      ...(found instanceof DomainError ? { refusal: found.publicMessage } : found === undefined ? {} : { tenant: found }),
     });
     await reply
       .status(status)
       .headers({
+        ...(found instanceof DomainError ? failureHeaders(found) : {}),
         'content-security-policy': homePolicy,
         'cache-control': 'no-store',
         'referrer-policy': 'no-referrer',
