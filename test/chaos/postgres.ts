@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
@@ -30,6 +31,16 @@ export class KillablePostgres {
 
   get queryUrl(): string {
     return this.server.queryUrl;
+  }
+
+  /** Address of the superuser, for backups and settings of the server. */
+  get administratorUrl(): string {
+    return this.server.administratorUrl;
+  }
+
+  /** The folder of its files. A drill puts another one in its place while it is down. */
+  get dataDirectory(): string {
+    return join(this.directory, 'data');
   }
 
   get cpuMs(): number {
