@@ -1,3 +1,4 @@
+import { effectKey } from '#libs/contracts';
 import { otherDestination, strictDestination } from './documents.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
@@ -73,7 +74,7 @@ export function acknowledged(requests: readonly PartnerRequest[]): Map<string, T
 /** No effect exists that no partner can have caused, and the sink receives nothing but our deliveries. */
 function phantoms({ requests, arrivals }: Observed, evidence: Evidence): PromiseViolation[] {
   const possible = new Set(requests.filter(({ outcome }) => outcome !== 'fail').map((request) => idOf(request)));
-  const deliveries = new Set(evidence.deliveries.map(({ id }) => id));
+  const deliveries = new Set(evidence.deliveries.flatMap(({ id }) => namesOf(id)));
   return [
     ...evidence.events
       .filter(({ ticket }) => !possible.has(ticket))
@@ -96,7 +97,7 @@ function phantoms({ requests, arrivals }: Observed, evidence: Evidence): Promise
  * per delivery. A repeat of the same request under its `webhook-id` is no second effect.
  */
 function secondEffects(arrivals: readonly SinkRequest[], evidence: Evidence): PromiseViolation[] {
-  const generationOf = new Map(evidence.deliveries.map(({ id, generation }) => [id, generation]));
+  const generationOf = new Map(evidence.deliveries.flatMap(({ id, generation }) => namesOf(id).map((name) => [name, generation])));
   const ticketOf = new Map(evidence.events.map(({ id, ticket }) => [id, ticket]));
   const taken = distinct(arrivals.filter(isTaken), ({ webhookId }) => webhookId);
   const second = <T>(
@@ -255,6 +256,11 @@ function committedTooEarly(
     }
   }
   return violations;
+}
+
+/** The values of `webhook-id` under which a delivery may arrive: its effect key, and from connectors of the release before its id. */
+function namesOf(id: string): string[] {
+  return [effectKey(id), id];
 }
 
 function isTaken({ status }: SinkRequest): boolean {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { effectKey } from '#libs/contracts';
 import { LosslessNumber, maxJsonDepth } from '#libs/json';
 import { sameOnEveryLog, startHttpSink, startTraceReceiver, uniqueName, waitFor } from '#libs/testing';
 import { Client, setFaults } from './client.js';
@@ -70,7 +71,7 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
     expect(story.timeline.length).toBeGreaterThanOrEqual(6);
 
     const [request] = receivedFor(eventId);
-    expect(request?.headers).toMatchObject({ 'webhook-id': story.deliveries[0]!.id, 'idempotency-key': story.deliveries[0]!.id });
+    expect(request?.headers).toMatchObject({ 'webhook-id': effectKey(story.deliveries[0]!.id), 'idempotency-key': effectKey(story.deliveries[0]!.id) });
     expect(JSON.parse(request!.body.toString('utf8'))).toMatchObject({ decision: story.runs[0]!.decision });
     verifyDelivery(request!);
   });

@@ -66,25 +66,34 @@ export interface DecidedRun {
   readonly tenant: string;
   readonly runId: string;
   readonly eventId: string;
-  /** RFC 3339. */
-  readonly eventReceivedAt: string;
   readonly flow: string;
   readonly generation: number;
 }
 
-/**
- * One decision to one destination; also the `webhook-id` and `Idempotency-Key` the destination sees: the effect key of promise 2. It begins with the
- * time at which the event was received. The run's own id has no part in it: where Postgres loses its last commits (a restore, a failover to a standby
- * that is behind), the event is handled again in another run, and the destination has to recognise what it got from the first.
- */
+/** The characters of a hash in the id of a delivery: one more than in ids of the release before, which are told apart by their length. */
+const deliveryHashCharacters = 27;
+
+/** The id of one decision to one destination. It begins with the time that its run's id begins with, and ends with its {@link effectKey}. */
 export function deliveryId(run: DecidedRun, step: string, destination: string): string {
   const key = digest([run.tenant, run.eventId, run.flow, step, destination, run.generation]);
-  return isTimeLed(run.runId) ? `dlv_${timeText(Date.parse(run.eventReceivedAt))}${key.slice(0, 26)}` : `dlv_${key}`;
+  const time = timeOf(run.runId);
+  return time === undefined ? `dlv_${key}` : `dlv_${time}${key.slice(0, deliveryHashCharacters)}`;
 }
 
-/** False for runs from before ids began with a time; their deliveries keep their effect keys. */
-function isTimeLed(runId: string): boolean {
-  return /^run_[0-9a-hjkmnp-tv-z]{25}$/.test(runId);
+/** Undefined for runs from before ids began with a time; their deliveries keep their effect keys. */
+function timeOf(runId: string): string | undefined {
+  return /^run_([0-9a-hjkmnp-tv-z]{9})[0-9a-hjkmnp-tv-z]{16}$/.exec(runId)?.[1];
+}
+
+/**
+ * The effect key of promise 2: the `webhook-id` and `Idempotency-Key` by which a destination recognises a repeat. It is the delivery's id without its
+ * time, so it follows from event, flow, step, destination and generation alone. Where Postgres or the log lose their last changes, the event is handled
+ * again, in another run and perhaps as received at another time, and its destination has to recognise what it got from the first. A delivery that was
+ * planned by an earlier release keeps its whole id as its key.
+ */
+export function effectKey(id: string): string {
+  const isTimeLed = id.length === 'dlv_'.length + timeCharacters + deliveryHashCharacters;
+  return isTimeLed ? `dlv_${id.slice(-deliveryHashCharacters)}` : id;
 }
 
 /** The id of a dead letter. `origin` names the failed thing and its stage, so parking it twice is one dead letter. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ConnectorFailure, Connectors } from '#libs/connectors';
 import type { Receipt } from '#libs/connectors';
-import { DomainError, failureReason } from '#libs/contracts';
+import { DomainError, effectKey, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
 import { BatchWriter, Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
@@ -115,7 +115,7 @@ export class AttemptService {
       if (destination === undefined) throw new FlowDestinationUnknown(delivery.tenant, delivery.destination);
       const { spec } = this.secrets.opened(destination.document);
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
-      const outbound = { id: delivery.id, payload: delivery.payload, traceparent };
+      const outbound = { id: effectKey(delivery.id), payload: delivery.payload, traceparent };
       return { receipt: await this.connectors.deliver(outbound, spec, signal), error: null };
     } catch (error) {
       signal.throwIfAborted();

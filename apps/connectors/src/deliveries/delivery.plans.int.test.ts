@@ -57,8 +57,7 @@ const fillAttempts = statement(
 );
 
 function deliveryOf(n: number): NewDelivery {
-  const eventReceivedAt = new Date().toISOString();
-  const run = { tenant: 'acme', runId: newRunId(), eventId: `evt_new-${n}`, eventReceivedAt, flow: 'f', generation: 0 };
+  const run = { tenant: 'acme', runId: newRunId(), eventId: `evt_new-${n}`, flow: 'f', generation: 0 };
   const id = deliveryId(run, 's', 'd');
   return {
     ...run,
@@ -69,6 +68,7 @@ function deliveryOf(n: number): NewDelivery {
     payload: '{}',
     strict: false,
     traceparent: undefined,
+    eventReceivedAt: new Date().toISOString(),
   };
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { Connectors } from '#libs/connectors';
-import { NotFound, deliveryId, document, newRunId, topics } from '#libs/contracts';
+import { NotFound, deliveryId, document, effectKey, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
@@ -155,6 +155,7 @@ const decided = (id: string, more: Partial<RunCompleted> = {}): RunCompleted => 
 });
 const idOf = (id: string, destination = 'crm', more: Partial<RunCompleted> = {}): string =>
   deliveryId(decided(id, more), 'tell', destination);
+const keyOf = (...of: Parameters<typeof idOf>): string => effectKey(idOf(...of));
 
 const rows = statement(
   'test.deliveries',
@@ -184,8 +185,8 @@ test('a decision arrives once: signed, under its effect key, in the event’s tr
   expect(request!.body.toString()).toBe('{"z":1,"a":"1"}');
   expect(request!.headers).toMatchObject({
     'content-type': 'application/json',
-    'webhook-id': idOf('1'),
-    'idempotency-key': idOf('1'),
+    'webhook-id': keyOf('1'),
+    'idempotency-key': keyOf('1'),
     traceparent: expect.stringContaining('0af7651916cd43dd8448eb211c80319c') as string,
   });
   expect(await attempts()).toMatchObject([{ number: 1, outcome: 'succeeded', status: 204, error_code: null, response_excerpt: '' }]);
@@ -229,7 +230,7 @@ test('a strict destination that is down gets it when it is back, every attempt o
   await deliveries.plan(decided('1'), undefined);
   await deliveries.plan(decided('2'), undefined);
   await settled('delivered', 2);
-  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('1'), idOf('1'), idOf('1'), idOf('2')]);
+  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([keyOf('1'), keyOf('1'), keyOf('1'), keyOf('2')]);
   expect(await stored()).toMatchObject([{ attempts: 3 }, { attempts: 1 }]);
   expect((await attempts()).filter((row) => row['outcome'] === 'failed')).toMatchObject([
     { status: 503, error_code: 'delivery.unavailable', response_excerpt: 'later' },
@@ -263,7 +264,7 @@ test('what is refused is parked with its reason, the next one goes out, and a re
   await deliveries.redeliver(command);
   await deliveries.redeliver(command);
   await settled('delivered', 2);
-  const sent = sink.requests.filter(({ headers }) => headers['webhook-id'] === idOf('1'));
+  const sent = sink.requests.filter(({ headers }) => headers['webhook-id'] === keyOf('1'));
   expect(sent).toHaveLength(2);
   expect(new Set(sent.map(({ body }) => body.toString())).size).toBe(1);
   await expect(deliveries.redeliver({ ...command, deliveryId: 'dlv_none' })).rejects.toThrow(new NotFound('delivery', 'dlv_none'));
@@ -316,7 +317,7 @@ test('a customer whose delivery hangs delays no other customer at the same desti
   await deliveries.plan(to('behind', 'crm', 'c-1'), undefined);
   await deliveries.plan(to('other', 'crm', 'c-2'), undefined);
   await settled('delivered');
-  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('slow'), idOf('other')]);
+  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([keyOf('slow'), keyOf('other')]);
 });
 
 test('a delivery that another service planned starts at once, not when the next look is due', async () => {
@@ -334,7 +335,7 @@ test('another generation is another delivery, with an effect key of its own', as
   const again = { generation: 1, runId: runIdOf('1, again') };
   await deliveries.plan(decided('1', again), undefined);
   await settled('delivered', 2);
-  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([idOf('1'), idOf('1', 'crm', again)]);
+  expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([keyOf('1'), keyOf('1', 'crm', again)]);
 });
 
 test('a process that stops breaks off what hangs and gives it back, and the next one delivers it at once', async () => {
