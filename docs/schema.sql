@@ -275,6 +275,18 @@ CREATE POLICY tenant ON event TO millrace_query USING (((tenant_id)::text = curr
 GRANT SELECT ON event TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON event TO millrace_service;
 
+CREATE TABLE group_position (
+  consumer_group key_text NOT NULL,
+  topic key_text NOT NULL,
+  partition integer NOT NULL,
+  log_id key_text NOT NULL,
+  log_offset bigint NOT NULL,
+  appended_at timestamp(3) with time zone NOT NULL,
+  saved_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT group_position_pkey PRIMARY KEY (consumer_group, topic, partition)
+) WITH (fillfactor=50);
+GRANT INSERT, SELECT, UPDATE ON group_position TO millrace_service;
+
 CREATE TABLE held_record (
   tenant_id key_text NOT NULL,
   consumer_group key_text NOT NULL,

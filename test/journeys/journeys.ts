@@ -71,7 +71,10 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
     expect(story.timeline.length).toBeGreaterThanOrEqual(6);
 
     const [request] = receivedFor(eventId);
-    expect(request?.headers).toMatchObject({ 'webhook-id': effectKey(story.deliveries[0]!.id), 'idempotency-key': effectKey(story.deliveries[0]!.id) });
+    expect(request?.headers).toMatchObject({
+      'webhook-id': effectKey(story.deliveries[0]!.id),
+      'idempotency-key': effectKey(story.deliveries[0]!.id),
+    });
     expect(JSON.parse(request!.body.toString('utf8'))).toMatchObject({ decision: story.runs[0]!.decision });
     verifyDelivery(request!);
   });

@@ -19,8 +19,7 @@ test('another tenant, source or kind of identity is another event', () => {
 
 test('moving a character between neighbouring parts changes the id', () => {
   const runId = newRunId();
-  const of = (tenant: string, event: string) =>
-    deliveryId({ tenant, runId, eventId: event, flow: 'd', generation: 0 }, 'e', 'f');
+  const of = (tenant: string, event: string) => deliveryId({ tenant, runId, eventId: event, flow: 'd', generation: 0 }, 'e', 'f');
   expect(of('a', 'bc')).not.toBe(of('ab', 'c'));
 });
 

@@ -41,7 +41,7 @@ async function tablesOf(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class
      WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname <> ALL($1) ORDER BY relname`,
-    [['migration', 'sql_function', 'sql_function_release', 'log_identity', 'model_provider']],
+    [['migration', 'sql_function', 'sql_function_release', 'log_identity', 'model_provider', 'group_position']],
   );
   return rows.map(({ name }) => name);
 }

@@ -4,6 +4,7 @@ export {
   doorSettings,
   httpOptions,
   httpSettings,
+  logSettings,
   secretSettings,
   serviceSettings,
   storageSettings,

@@ -5,6 +5,7 @@ import { topics } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
 import { Listeners, RecordProducer, ensureTopics } from '#libs/messaging';
 import { requireSchema } from '#libs/migrations';
+import { PositionTable } from '#libs/positions';
 import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import type { BootContext, BootOptions, LogBootOptions, StorageBootOptions } from './boot-options.js';
 import { Doors } from './doors.js';
@@ -29,6 +30,7 @@ export class InfrastructureModule {
             DocumentSecrets,
             { provide: Database, useFactory: () => wait.for('storage', () => connectStorage(options.service, storage)) },
             HoldTable,
+            PositionTable,
             {
               provide: Configuration,
               inject: [Database],

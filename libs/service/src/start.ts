@@ -7,6 +7,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HoldTable } from '#libs/holds';
+import { PositionTable } from '#libs/positions';
 import { Listeners, LogConsumer, RecordProducer } from '#libs/messaging';
 import { sleep } from '#libs/time';
 import { readBodies } from './body-parser.js';
@@ -176,7 +177,7 @@ async function consume(
     security: log.security,
     clientId: `millrace-${service}`,
     producer: app.get(RecordProducer),
-    ...(storage === undefined ? {} : { holds: app.get(HoldTable) }),
+    ...(storage === undefined ? {} : { holds: app.get(HoldTable), positions: app.get(PositionTable) }),
     listeners: app.get(Listeners),
     concurrency: log.concurrency,
     sessionTimeoutMs: log.sessionTimeoutMs,

@@ -54,13 +54,42 @@ const record = statement(
    SELECT input.number FROM input JOIN event USING (tenant_id, id, log_topic, log_partition, log_offset)`,
 );
 
-const find = statement(
-  'event.find',
-  `SELECT source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body
-   FROM event WHERE tenant_id = $1 AND id = $2`,
+const eventRow = 'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body';
+
+const find = statement('event.find', `SELECT ${eventRow} FROM event WHERE tenant_id = $1 AND id = $2`);
+
+/** A place on the log, and when the record there was appended. */
+interface LogPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly appendedAtMs: number;
+}
+
+const placeColumns = columns<LogPlace>({
+  topic: ['text', ({ topic }) => topic],
+  partition: ['integer', ({ partition }) => partition],
+  log_offset: ['bigint', ({ offset }) => offset],
+  appended_at: ['timestamptz', ({ appendedAtMs }) => new Date(appendedAtMs)],
+});
+
+/**
+ * An event is received before its record is appended, by the same clock, and no longer before than an append may take. The time also tells offsets of an
+ * earlier log apart.
+ */
+const unfinishedSince = statement(
+  'event.unfinishedSince',
+  `SELECT ${eventRow} FROM event LEFT JOIN ${placeColumns.unnest('place', 3)} ON place.topic = log_topic AND place.partition = log_partition
+   WHERE tenant_id = $1 AND received_at >= $2::timestamptz - interval '5 minutes'
+     AND (place.topic IS NULL OR (event.log_offset >= place.log_offset AND received_at >= appended_at - interval '5 minutes'))
+     AND NOT EXISTS (SELECT FROM run WHERE run.tenant_id = event.tenant_id AND run.event_id = event.id AND run.state <> 'running')
+   ORDER BY log_topic, log_partition, event.log_offset`,
 );
 
+const tenants = statement('event.tenants', 'SELECT DISTINCT tenant_id::text AS tenant FROM document');
+
 interface EventRow {
+  id: string;
   source: string;
   customer: string;
   lane: EventReceived['lane'];
@@ -87,19 +116,33 @@ export class EventStore {
   /** The event as it was received; undefined if the tenant has none of this id. */
   async find(tenant: string, eventId: string): Promise<EventReceived | undefined> {
     const [row] = await this.database.query<EventRow>(find, [tenant, eventId]);
-    if (row === undefined) return undefined;
-    return {
-      eventId,
-      tenant,
-      source: row.source,
-      customer: row.customer,
-      lane: row.lane,
-      type: row.type,
-      providerEventId: row.provider_event_id,
-      occurredAt: row.occurred_at.toISOString(),
-      receivedAt: row.received_at.toISOString(),
-      contentType: row.content_type,
-      ...(isUtf8(row.body) ? { body: row.body.toString('utf8') } : { bodyBase64: row.body.toString('base64') }),
-    };
+    return row && eventOf(tenant, row);
   }
+
+  /** The events of all tenants whose records stand at or after these places and of which no run has ended, each partition's in log order. */
+  async unfinishedSince(places: readonly LogPlace[]): Promise<EventReceived[]> {
+    const since = new Date(Math.min(...places.map(({ appendedAtMs }) => appendedAtMs)));
+    const events: EventReceived[] = [];
+    for (const { tenant } of await this.database.query<{ tenant: string }>(tenants)) {
+      const rows = await this.database.query<EventRow>(unfinishedSince, [tenant, since, ...placeColumns.values(places)]);
+      events.push(...rows.map((row) => eventOf(tenant, row)));
+    }
+    return events;
+  }
+}
+
+function eventOf(tenant: string, row: EventRow): EventReceived {
+  return {
+    eventId: row.id,
+    tenant,
+    source: row.source,
+    customer: row.customer,
+    lane: row.lane,
+    type: row.type,
+    providerEventId: row.provider_event_id,
+    occurredAt: row.occurred_at.toISOString(),
+    receivedAt: row.received_at.toISOString(),
+    contentType: row.content_type,
+    ...(isUtf8(row.body) ? { body: row.body.toString('utf8') } : { bodyBase64: row.body.toString('base64') }),
+  };
 }

@@ -9,6 +9,8 @@ import { ConsumerLag } from './consumer-lag.js';
 import { EarlierCommits } from './earlier-commits.js';
 import { GroupConsumer } from './group-consumer.js';
 import { LogIds } from './log-ids.js';
+import { StoredPositions } from './stored-positions.js';
+import type { PositionStore } from './stored-positions.js';
 import { groupHandlers } from '../handling/handler-groups.js';
 import type { Handler, HandlerGroup } from '../handling/handler-groups.js';
 import type { Listeners } from '../handling/listeners.js';
@@ -31,6 +33,8 @@ export interface LogConsumerOptions extends LogOptions {
   maxBufferedBytes?: number;
   /** The store for records of held customers. Without it, groups with the policy `park-key` are refused at the start. */
   holds?: HoldStore;
+  /** The store that keeps the positions of the groups beside the effects of what they finished. Default: none. */
+  positions?: PositionStore;
   /** Who listens in this process. Without it, the groups of audience `every-process` handle every record. */
   listeners?: Listeners;
   /** Default: the standard retry. */
@@ -65,6 +69,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   private readonly handlers: Handler[] = [];
   private groups: GroupConsumer[] = [];
   private lag: ConsumerLag | undefined;
+  private positions: StoredPositions | undefined;
   private hasBegun = false;
   private readonly logIds: LogIds;
   private readonly logChecks = new Periodically('checking the identity of the logs', logCheckIntervalMs, () => this.checkLogs());
@@ -98,6 +103,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   }
 
   async close(): Promise<void> {
+    await this.positions?.stop();
     await Promise.all([...this.groups.map((group) => group.stop()), this.lag?.stop(), waitAtMost(stopTimeoutMs, this.logChecks.stop())]);
     await this.logIds.close();
   }
@@ -123,11 +129,11 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     const consumers = groups.map((group) => ({ group, consumer: this.consumerOf(group) }));
     this.groups = consumers.map(({ consumer }) => consumer);
     await Promise.all(this.groups.map((consumer) => consumer.start()));
-    this.lag = new ConsumerLag(
-      this.options,
-      consumers.filter(({ group }) => group.audience === 'one'),
-    );
+    const shared = consumers.filter(({ group }) => group.audience === 'one');
+    this.lag = new ConsumerLag(this.options, shared);
     this.lag.start();
+    this.positions = this.options.positions && new StoredPositions(shared, this.options.positions);
+    this.positions?.start();
     this.logChecks.start();
   }
 

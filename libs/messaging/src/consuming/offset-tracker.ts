@@ -22,6 +22,7 @@ export class OffsetTracker {
   private readonly finishedAbove = new Set<number>();
   private restoredFrom: number | undefined;
   private last: number | undefined;
+  private lastMs: number | undefined;
   private version = 0;
   private committedVersion = 0;
   private lastMetadataBytes = 0;
@@ -41,6 +42,7 @@ export class OffsetTracker {
     // A record below the commit means that the log was replaced, so the restored offsets belong to other records.
     if (this.last === undefined && offset < (this.restoredFrom ?? 0)) this.finishedAbove.clear();
     this.last = offset;
+    this.lastMs = timestampMs;
     this.open.push(offset);
     this.openSince.push(timestampMs);
     if (!this.finishedAbove.has(offset)) return true;
@@ -71,6 +73,11 @@ export class OffsetTracker {
   /** When the lowest unfinished record was appended; undefined if none was received. */
   get oldestOpenMs(): number | undefined {
     return this.openSince.peek();
+  }
+
+  /** When the last record that was received was appended; undefined before the first one. */
+  get lastReadMs(): number | undefined {
+    return this.lastMs;
   }
 
   /** Number of finished offsets above the watermark. */

@@ -60,7 +60,7 @@ test('a partition that is taken over begins with what its former owner had finis
   const owned = partitions.find(first)!;
   await owned.restored;
   expect([5, 6, 7].map((offset) => owned.tracker.received(offset))).toEqual([true, false, true]);
-  expect(partitions.progress()).toContainEqual({ ...first, watermark: 5, finishedAbove: 1, oldestOpenMs: 0 });
+  expect(partitions.progress()).toContainEqual({ ...first, logId: 'log', watermark: 5, finishedAbove: 1, oldestOpenMs: 0, lastReadMs: 0 });
 });
 
 test('a group of every process asks for no commits', () => {

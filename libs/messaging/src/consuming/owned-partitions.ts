@@ -47,12 +47,16 @@ export interface FetchControl {
 
 /** How far a partition is handled. */
 export interface PartitionProgress extends TopicPartition {
+  /** The identity of the log that the watermark counts in. */
+  readonly logId: string;
   /** Every record below the offset is finished. Undefined if the group has finished none yet. */
   readonly watermark: number | undefined;
   /** Number of finished records above it. */
   readonly finishedAbove: number;
   /** When the oldest unfinished record of those that were read was appended; undefined if there is none. */
   readonly oldestOpenMs: number | undefined;
+  /** When the last record that was read was appended; undefined if none was. */
+  readonly lastReadMs: number | undefined;
 }
 
 export interface OwnedPartitionsOptions {
@@ -95,8 +99,8 @@ export class OwnedPartitions {
   progress(): PartitionProgress[] {
     return this.all().flatMap(({ topic, partition, logId, tracker }) => {
       if (logId === undefined) return [];
-      const { watermark, readTo, finishedAboveWatermark, oldestOpenMs } = tracker;
-      return [{ topic, partition, watermark: watermark ?? readTo, finishedAbove: finishedAboveWatermark, oldestOpenMs }];
+      const { watermark, readTo, finishedAboveWatermark: finishedAbove, oldestOpenMs, lastReadMs } = tracker;
+      return [{ topic, partition, logId, watermark: watermark ?? readTo, finishedAbove, oldestOpenMs, lastReadMs }];
     });
   }
 
