@@ -58,14 +58,14 @@ test('every service has limits and log rotation, an exact version, ports on loop
       memory: expect.stringMatching(/^\d+[mg]$/),
       options: { 'max-size': '10m', 'max-file': '3' },
     });
-    if (image !== 'millrace:local') expect(image).toMatch(/:v?\d+\.\d+(\.\d+)?$/);
+    if (image !== 'millrace:local') expect(image).toMatch(/:v?\d+\.\d+(\.\d+)?@sha256:[0-9a-f]{64}$/);
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
     expect(Object.keys(environment).filter((key) => /(PASSWORD|_KEY|DATABASE_URL)$/.test(key) && key !== 'MODEL_API_KEY')).toEqual([]);
     for (const volume of mounts.map((mount) => mount.split(':')[0]!).filter((from) => !from.startsWith('.')))
       expect(volumes).toHaveProperty(volume);
   }
   const pom = readFileSync('tools/kafka/pom.xml', 'utf8');
-  expect(pom).toContain(`<version>${services['kafka']!.image.split(':')[1]}</version>`); // the version of the figures
+  expect(pom).toContain(`<version>${services['kafka']!.image.split(/[:@]/)[1]}</version>`); // the version of the figures
 });
 
 const psql = '/usr/lib/postgresql/15/bin/psql';

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { findRenderer, overlays, render } from './manifests.js';
 import type { Manifest, Overlay } from './manifests.js';
-import { podProblems, scalingProblems, settingProblems } from './problems.js';
+import { namespaceProblems, podProblems, scalingProblems, settingProblems } from './problems.js';
 import { typeProblems } from './types.js';
 
 /** Seconds on an idle machine; the compiler reads all published types. */
@@ -19,9 +19,8 @@ describe.skipIf(typeof renderer === 'string')('the manifests', { timeout: checkT
   test.each(overlays)('of %s fit the published types, the settings of the services and our rules', (overlay) => {
     const manifests = rendered.get(overlay)!;
     expect(manifests.length).toBeGreaterThan(30);
-    expect([...typeProblems(manifests), ...settingProblems(manifests), ...scalingProblems(manifests), ...podProblems(manifests)]).toEqual(
-      [],
-    );
+    const checks = [typeProblems, settingProblems, scalingProblems, podProblems, namespaceProblems];
+    expect(checks.flatMap((check) => check(manifests))).toEqual([]);
   });
 
   test.each([
@@ -47,7 +46,9 @@ describe.skipIf(typeof renderer === 'string')('the manifests', { timeout: checkT
     ['Deployment', 'connectors', /"automountServiceAccountToken":false,/g, '', 'mounts a token of the API'],
     ['Deployment', 'connectors', /"limits":\{[^}]*\},/g, '', 'has no limit of memory'],
     ['Deployment', 'query', /millrace:[\d.]+/g, 'millrace:latest', 'the image of millrace names no version'],
+    ['Deployment', 'collector', /@sha256:\w+/g, '', 'is not that of docker-compose.yml, with its digest'],
     ['Job', 'migrate', /"migrate-[\d-]+"/g, '"migrate"', 'there is no Job migrate-'],
+    ['ScaledObject', 'connectors', /"namespace":"millrace"/g, '"namespace":"other"', 'is not in the namespace millrace'],
     ['PodDisruptionBudget', 'query', /"query"/g, '"other"', 'Deployment query: a drain may end all of its pods'],
   ])('a mistake in %s %s is found: %s', (kind, name, from, to, found) => {
     const manifests = rendered.get('production')!.map((manifest) => {
@@ -56,7 +57,7 @@ describe.skipIf(typeof renderer === 'string')('the manifests', { timeout: checkT
       expect(written).toMatch(from);
       return JSON.parse(written.replace(from, to)) as Manifest;
     });
-    const ofAll = [settingProblems, scalingProblems, podProblems].flatMap((check) => check(manifests));
+    const ofAll = [settingProblems, scalingProblems, podProblems, namespaceProblems].flatMap((check) => check(manifests));
     const problems = [...ofAll, ...typeProblems(manifests.filter((one) => one.kind === kind))];
     expect(problems.join('\n')).toContain(found);
   });

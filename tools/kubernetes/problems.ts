@@ -102,12 +102,15 @@ export function scalingProblems(manifests: readonly Manifest[]): string[] {
 /** @returns one line for each pod that misses what all pods have, and for each name that does not fit the release */
 export function podProblems(manifests: readonly Manifest[]): string[] {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const composed: readonly string[] = readFileSync(join(root, 'docker-compose.yml'), 'utf8').match(/(?<=image: )\S+@sha256:\S+/g) ?? [];
   const problems = podsOf(manifests).flatMap(([manifest, pod]) => {
     const found: string[] = [];
     if (pod.automountServiceAccountToken !== false) found.push('mounts a token of the API, which it does not use');
     if (pod.enableServiceLinks !== false) found.push('gets the addresses of Services into its environment, in which settings are');
     for (const { name, image, resources } of pod.containers) {
       if (!/:[^:/]+$|@sha256:/.test(image) || image.endsWith(':latest')) found.push(`the image of ${name} names no version`);
+      if (!/(^|\/)millrace:/.test(image) && !composed.includes(image))
+        found.push(`the image of ${name} is not that of docker-compose.yml, with its digest`);
       if (resources?.requests?.['cpu'] === undefined || resources.requests['memory'] === undefined)
         found.push(`${name} requests no CPU or memory`);
       if (resources?.limits?.['memory'] === undefined) found.push(`${name} has no limit of memory`);
@@ -122,6 +125,16 @@ export function podProblems(manifests: readonly Manifest[]): string[] {
     if (!guarded) problems.push(`Deployment ${service}: a drain may end all of its pods, because it has no PodDisruptionBudget`);
   }
   return problems;
+}
+
+/** Kinds of ours that are in no namespace. */
+const ofTheCluster: readonly string[] = ['Namespace'];
+
+/** @returns one line for each object that would go to whatever namespace kubectl is set to */
+export function namespaceProblems(manifests: readonly Manifest[]): string[] {
+  return manifests
+    .filter(({ kind, metadata }) => !ofTheCluster.includes(kind) && metadata.namespace !== 'millrace')
+    .map((manifest) => `${describe(manifest)} is not in the namespace millrace`);
 }
 
 function podsOf(manifests: readonly Manifest[]): [Manifest, PodSpec][] {
