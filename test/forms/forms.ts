@@ -48,6 +48,11 @@ export interface FormOptions {
   settings?: Readonly<Record<string, string>>;
 }
 
+export interface OneProcess extends Form {
+  /** The folder with its data and `credentials.json`. */
+  readonly directory: string;
+}
+
 export interface FourProcesses extends Form {
   /** The services and the local model. */
   readonly processes: readonly ServiceProcess[];
@@ -65,6 +70,8 @@ export interface FourProcessesOptions extends FormOptions {
   secretsKey?: string;
   /** Settings of one service, such as its login at the log. */
   settingsOf?: (service: string) => Readonly<Record<string, string>>;
+  /** Makes the process of a service. Default: it runs the build of this checkout. */
+  processOf?: (service: string, port: number, settings: Record<string, string>) => ServiceProcess;
 }
 
 const environmentOf = ({
@@ -87,7 +94,7 @@ const environmentOf = ({
 });
 
 /** `npm start`: all services in one process, with its own embedded log or on `brokers`. */
-export async function oneProcess(options: FormOptions): Promise<Form> {
+export async function oneProcess(options: FormOptions): Promise<OneProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-form-'));
   const credentials = join(directory, 'credentials.json');
   const environment = { ...environmentOf(options), MILLRACE_DIRECTORY: directory };
@@ -98,6 +105,7 @@ export async function oneProcess(options: FormOptions): Promise<Form> {
     async (port) => existsSync(credentials) && answersReady(port),
   );
   return {
+    directory,
     doors: standalone.url,
     graphql: `${standalone.url}/graphql`,
     model: `${standalone.url}/local-model`,
@@ -127,8 +135,9 @@ export async function fourProcesses(options: FourProcessesOptions): Promise<Four
     DATABASE_URL: options.databaseUrl,
     SECRETS_KEY: options.secretsKey ?? randomBytes(32).toString('base64'),
   };
+  const make = options.processOf ?? ((service, port, settings) => new ServiceProcess(service, port, settings));
   const processOf = async (service: string, settings: Record<string, string>): Promise<ServiceProcess> =>
-    new ServiceProcess(service, await freePort(), { ...settings, ...options.settingsOf?.(service) });
+    make(service, await freePort(), { ...settings, ...options.settingsOf?.(service) });
   const model = await processOf('local-model', environment);
   const ingestion = await processOf('ingestion', shared);
   const query = await processOf('query', {

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { waitFor } from '#libs/testing';
 
 const alive = new Set<ChildProcess>();
@@ -50,12 +51,8 @@ export class ServiceProcess {
 
   /** Starts it without waiting until it is ready. */
   launch(): ChildProcess {
-    const environment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', PORT: String(this.port), ...this.environment };
-    const child = spawn(process.execPath, [...nodeOptions(this.root, this.service), `dist/apps/${this.service}/src/main.js`], {
-      cwd: this.root,
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const environment = { PORT: String(this.port), ...this.environment };
+    const child = this.spawn(environment);
     this.child = child;
     alive.add(child);
     child.once('exit', () => alive.delete(child));
@@ -95,6 +92,16 @@ export class ServiceProcess {
   /** The last lines of its output, for the message of a failed test. */
   tail(lines = 40): string {
     return `--- ${this.service}\n${this.output.split('\n').slice(-lines).join('\n')}`;
+  }
+
+  /** Starts its program in this environment. */
+  protected spawn(environment: Readonly<Record<string, string>>): ChildProcessByStdio<null, Readable, Readable> {
+    const { PATH = '', HOME = '' } = process.env;
+    return spawn(process.execPath, [...nodeOptions(this.root, this.service), `dist/apps/${this.service}/src/main.js`], {
+      cwd: this.root,
+      env: { PATH, HOME, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   }
 
   private async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {

@@ -29,6 +29,17 @@ export async function succeeds(program: string, ...args: string[]): Promise<bool
   );
 }
 
+/** Runs a program to its end and shows what it prints. @throws Error if it fails */
+export async function runToEnd(
+  program: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...environment } });
+  const [status] = (await once(child, 'exit')) as [number | null];
+  if (status !== 0) throw new Error(`${program} ${args.slice(0, 2).join(' ')} failed`);
+}
+
 /** The command in a form that ends with its parent, even with one that is killed. Where the system cannot do that, the command as it is. */
 export async function endsWithParent([program, args]: Command): Promise<Command> {
   const canTie = await succeeds('setpriv', '--pdeathsig', 'KILL', 'true');
