@@ -6,6 +6,7 @@ import { parsedOrExit } from '../options.js';
 import { check } from './checker.js';
 import type { PromiseViolation } from './checker.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
+import { DashboardWatch } from './dashboard-watch.js';
 import { hostileStates, readPostgres } from './evidence.js';
 import { planFaults } from './fault-plan.js';
 import type { PlannedFault } from './fault-plan.js';
@@ -34,7 +35,10 @@ const tell = (line: string): void => console.log(`${(history.now() / 1_000).toFi
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 const run = await carryOut(options).catch(brokenOff);
 for (const line of report(run)) console.log(line);
-const failed = run.violations.length > 0 || run.stuck !== undefined;
+const failed =
+  run.violations.length > 0 ||
+  run.stuck !== undefined ||
+  run.dashboards?.withoutSeries.some(({ emptyUntil }) => emptyUntil === undefined) === true;
 if (options.keep || (failed && options.plant === undefined)) {
   keep(run);
   console.log(`The history of this run is in ${directory}`);
@@ -75,6 +79,7 @@ async function carryOut({
   log,
   quietMinutes,
   plant,
+  watch: isWatched,
   hostile,
   hostileActions,
 }: ChaosOptions): Promise<ChaosRun> {
@@ -83,6 +88,7 @@ async function carryOut({
   const more = tenant?.documents ?? [];
   const system = await System.start({ more, log, directory, root: copyCompiledCode(directory, plant), sink });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
+  const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
   const operator = new Operator(system.graphql);
   const nemesis = new Nemesis(system, sink, history, tell);
@@ -110,6 +116,7 @@ async function carryOut({
   const cpuMs = new Map([...system.cpuMs].map(([who, ms]) => [who, ms - cpuBefore.get(who)!]));
   tell(stuck === undefined ? 'everything is at its end' : 'not everything came to its end');
   await watch.stop();
+  const dashboards = await prometheus?.stop();
   await partners.close();
   await system.stopServices(); // so that what is read stands still
   const evidence = { ...(await readPostgres(system.postgres.serviceUrl, history.startedAt)), log: await readLog(system.log.brokers) };
@@ -120,7 +127,7 @@ async function carryOut({
   tenant?.close();
   const { surprises } = system;
   const violations = [...check(history, evidence, surprises), ...lostOfHostile(stands?.states)];
-  return { options, history, partners, operator, evidence, violations, stuck, surprises, quietAfterMs, cpuMs, hostile: stands };
+  return { options, history, partners, operator, evidence, violations, stuck, surprises, quietAfterMs, cpuMs, hostile: stands, dashboards };
 }
 
 function watchHealth({ name, url }: { name: string; url: string }): [string, HealthWatch] {

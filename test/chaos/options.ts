@@ -27,12 +27,14 @@ export interface ChaosOptions {
   readonly hostile: boolean;
   /** Its actions, by the beginnings of their names; all if there is none. */
   readonly hostileActions: readonly string[];
+  /** Lets a Prometheus scrape the services, and asks it every query of the dashboards at the end. */
+  readonly watch: boolean;
   /** A bug to plant in a copy of the compiled code. The run must find it. */
   readonly plant: Plant | undefined;
 }
 
 export const usage = `npm run chaos -- [--minutes 10] [--seed 42] [--rate 200] [--customers 50] [--log ${logKinds.join('|')}]
-  [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep]
+  [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep] [--watch]
   [--hostile] [--hostile-action 'large apply']…`;
 
 export const hostileWindowMs = 10_000;
@@ -51,6 +53,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       'quiet-minutes': { type: 'string', default: '3' },
       plant: { type: 'string' },
       keep: { type: 'boolean', default: false },
+      watch: { type: 'boolean', default: false },
       hostile: { type: 'boolean', default: false },
       'hostile-action': { type: 'string', multiple: true, default: [] },
     },
@@ -65,6 +68,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     quietMinutes: positive('quiet-minutes', values['quiet-minutes']),
     plant: values.plant === undefined ? undefined : oneOf('plant', plants, values.plant),
     keep: values.keep,
+    watch: values.watch,
     hostile: values.hostile || values['hostile-action'].length > 0,
     hostileActions: values['hostile-action'],
   };

@@ -4,6 +4,8 @@ import type { ChaosOptions } from './options.js';
 import { acknowledged } from './checker.js';
 import type { PromiseViolation } from './checker.js';
 import { violationKinds } from './checker.js';
+import type { SentQuery } from '../../tools/monitoring/dashboards.js';
+import type { DashboardFindings } from './dashboard-watch.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
 import type { History, InjectedFault } from './history.js';
@@ -26,6 +28,8 @@ export interface ChaosRun {
   /** User and system time of the run, by kind of process. */
   readonly cpuMs: ReadonlyMap<string, number>;
   readonly hostile: HostileResult | undefined;
+  /** Undefined unless it was watched. */
+  readonly dashboards: DashboardFindings | undefined;
 }
 
 /** The actions of the hostile tenant and where its events stand. */
@@ -41,7 +45,7 @@ const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 /** The report in lines. Counts of 0 are printed too. */
 export function report(run: ChaosRun): string[] {
-  return ['', ...load(run), ...faults(run), ...effects(run), ...hostileLines(run), ...violationLines(run)];
+  return ['', ...load(run), ...faults(run), ...effects(run), ...hostileLines(run), ...dashboardLines(run), ...violationLines(run)];
 }
 
 function load({ options, history, partners, quietAfterMs, cpuMs }: ChaosRun): string[] {
@@ -56,6 +60,15 @@ function load({ options, history, partners, quietAfterMs, cpuMs }: ChaosRun): st
     `cpu        ${cpuPerEvent(cpuMs, acks)}`,
   ];
 }
+
+function dashboardLines({ dashboards }: ChaosRun): string[] {
+  if (dashboards === undefined) return [];
+  const { queries, withoutSeries } = dashboards;
+  return [`dashboards ${queries - withoutSeries.length} of ${queries} queries gave series`, ...withoutSeries.map(noSeries)];
+}
+
+const noSeries = ({ where, expr, emptyUntil }: SentQuery): string =>
+  `           ${where}: ${emptyUntil === undefined ? `NONE: ${expr}` : `none until ${emptyUntil}`}`;
 
 /** CPU time per event, by kind of process. */
 function cpuPerEvent(cpuMs: ReadonlyMap<string, number>, events: number): string {

@@ -12,6 +12,8 @@ interface Panel {
   readonly unit: Unit;
   readonly queries: readonly Query[];
   readonly description: string;
+  /** Why its queries may give no series in a system that is well: what they count has no series before it happens. */
+  readonly emptyUntil?: string;
   /** The alert whose section of the runbooks belongs to the panel. */
   readonly alert?: string;
 }
@@ -113,6 +115,7 @@ const door: Dashboard = {
       title: 'Refusals',
       unit: 'reqps',
       description: 'By code: docs/failures.md.',
+      emptyUntil: 'a request is refused',
       queries: [q(`sum by (code) (${rate('millrace_intake_refusals_total')})`, '{{code}}')],
     },
     {
@@ -305,6 +308,7 @@ const delivery: Dashboard = {
       title: 'Changes of destinations',
       unit: 'short',
       description: 'Per hour.',
+      emptyUntil: 'the health of a destination changes',
       queries: [q('sum by (change) (increase(millrace_destination_changes_total[1h]))', '{{change}}')],
     },
     ...processes,
@@ -373,6 +377,7 @@ const tenant: Dashboard = {
       title: 'Changes of destinations',
       unit: 'short',
       description: 'Per hour.',
+      emptyUntil: 'the health of a destination changes',
       alert: 'MillraceDestinationUnwell',
       queries: [q(`sum by (change) (increase(millrace_destination_changes_total${ofTenant}[1h]))`, '{{change}}')],
     },
@@ -380,6 +385,25 @@ const tenant: Dashboard = {
 };
 
 export const dashboards: readonly Dashboard[] = [door, processing, delivery, tenant];
+
+/** A query of a dashboard as Grafana sends it. */
+export interface SentQuery {
+  /** Dashboard and panel. */
+  readonly where: string;
+  readonly expr: string;
+  readonly emptyUntil: string | undefined;
+}
+
+/** The queries of dashboards with their variables filled in: all services, one tenant, rates over two minutes. */
+export function sentQueries(tenantName: string, of: readonly Dashboard[] = dashboards): SentQuery[] {
+  const filled = (expr: string): string =>
+    expr.replaceAll('$__rate_interval', '2m').replaceAll('$job', '.*').replaceAll('$tenant', tenantName);
+  return of.flatMap(({ title, panels }) =>
+    panels.flatMap(({ title: panel, queries, emptyUntil }) =>
+      queries.map(({ expr }) => ({ where: `${title}, ${panel}`, expr: filled(expr), emptyUntil })),
+    ),
+  );
+}
 
 const datasource = { type: 'prometheus', uid: '${datasource}' };
 const [columns, width, height] = [3, 8, 8];
@@ -431,11 +455,16 @@ export function grafanaJson({ uid, title, description, panels, variable }: Dashb
   return `${JSON.stringify(dashboard, null, 2)}\n`;
 }
 
-function panelJson({ title, unit, queries, description, alert }: Panel, at: number): object {
+function panelJson({ title, unit, queries, description, emptyUntil, alert }: Panel, at: number): object {
+  const sentences = [
+    description,
+    ...(emptyUntil === undefined ? [] : [`No series until ${emptyUntil}.`]),
+    ...(alert === undefined ? [] : [`Alert: ${alert}.`]),
+  ];
   return {
     id: at + 1,
     title,
-    description: alert === undefined ? description : `${description} Alert: ${alert}.`,
+    description: sentences.join(' '),
     type: 'timeseries',
     datasource,
     gridPos: { x: (at % columns) * width, y: Math.floor(at / columns) * height, w: width, h: height },

@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
 import { Program, endsWithParent, flagsOf } from '../programs/program.js';
+import type { SentQuery } from './dashboards.js';
 import { rulesFile } from './rules.js';
 
 interface QueryResult {
@@ -21,13 +22,16 @@ export interface PrometheusProcess {
 }
 
 /** Scrapes the targets every second. @param targets addresses, by the name of their job */
-export async function startPrometheus(program: string, targets: Readonly<Record<string, string>>): Promise<PrometheusProcess> {
+export async function startPrometheus(program: string, targets: Readonly<Record<string, readonly string[]>>): Promise<PrometheusProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-prometheus-'));
   const port = await freePort();
   const config = {
     global: { scrape_interval: '1s', evaluation_interval: '5s' },
     rule_files: [resolve(rulesFile)],
-    scrape_configs: Object.entries(targets).map(([job_name, url]) => ({ job_name, static_configs: [{ targets: [new URL(url).host] }] })),
+    scrape_configs: Object.entries(targets).map(([job_name, urls]) => ({
+      job_name,
+      static_configs: [{ targets: urls.map((url) => new URL(url).host) }],
+    })),
   };
   await writeFile(join(folder, 'prometheus.yaml'), stringify(config));
   const flags = {
@@ -53,4 +57,20 @@ export async function startPrometheus(program: string, targets: Readonly<Record<
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Waits until every query has given series. @returns those that had none until the deadline */
+export async function queriesWithoutSeries(
+  prometheus: PrometheusProcess,
+  queries: readonly SentQuery[],
+  deadlineMs: number,
+): Promise<readonly SentQuery[]> {
+  let missing = queries;
+  const hasAll = async (): Promise<boolean> => {
+    const found = await Promise.all(missing.map(async ({ expr }) => (await prometheus.query(expr)).length > 0));
+    missing = missing.filter((_, at) => !found[at]);
+    return missing.length === 0;
+  };
+  await waitFor(hasAll, { what: 'series for every query', deadlineMs }).catch(() => undefined);
+  return missing;
 }

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { findKafka, startKafka } from '../kafka/kafka.js';
 import type { RunningKafka } from '../kafka/kafka.js';
+import { findPrometheus } from '../monitoring/prometheus.js';
 import { bothLogsFiles } from './both-logs.js';
 import { TimeTable } from './time-table.js';
 
@@ -28,6 +29,9 @@ const reports = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 /** The lowest version that the documentation promises. */
 const oldestPostgres = 15;
 
+/** The dashboards are asked during the short chaos, too, where there is a Prometheus. */
+const watch = findPrometheus('prometheus') === undefined ? [] : ['--watch'];
+
 const given = process.env['KAFKA_BROKERS'];
 const way = await findKafka(given);
 const kafka: Promise<RunningKafka | undefined> = way === 'docker' || way === 'java' ? startKafka({ way }) : Promise.resolve(undefined);
@@ -39,7 +43,7 @@ await kafka.catch(() => undefined);
 await step('On the local broker', () => vitest('local', ['--project', 'integration', '--project', 'journeys']));
 await step(`On Postgres ${oldestPostgres}`, testOnOldestPostgres);
 await step('Chaos, a short run', () =>
-  chaos('no fault', ['--minutes', '1', '--rate', '60', '--seed', '16', '--faults', 'kill,pause,broker,postgres,sink'], 'passed'),
+  chaos('no fault', ['--minutes', '1', '--rate', '60', '--seed', '16', '--faults', 'kill,pause,broker,postgres,sink', ...watch], 'passed'),
 );
 await step('Chaos, planted bugs', async () => {
   const planted = ([plant, faults, minutes]: readonly [string, string, string]): Promise<number> =>
