@@ -18,6 +18,15 @@ const sdl = readFileSync(sdlFile, 'utf8');
 const schema = buildSchema(sdl);
 const problems: string[] = [];
 
+const known = new Map<string, ReadonlySet<string>>();
+/** The anchors that a page has by its headings, as the forges make them. */
+function anchorsOf(page: string): ReadonlySet<string> {
+  const headings = [...readFileSync(page, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());
+  const anchors = known.get(page) ?? new Set(headings.map((heading) => heading.replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')));
+  known.set(page, anchors);
+  return anchors;
+}
+
 for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { encoding: 'utf8' }).trim().split('\n')) {
   const lines = readFileSync(file, 'utf8').split('\n');
   let inCode = false;
@@ -27,8 +36,10 @@ for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard',
       if (!existsSync(path!)) report(`there is no ${path}`);
     }
     if (line.trimStart().startsWith('```')) inCode = !inCode;
-    for (const [, target] of inCode ? [] : line.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g)) {
-      if (!existsSync(join(dirname(file), target!))) report(`the link leads nowhere: ${target}`);
+    for (const [, target, anchor] of inCode ? [] : line.matchAll(/\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)]*))?\)/g)) {
+      const page = target === '' ? file : join(dirname(file), target!);
+      if (!existsSync(page)) report(`the link leads nowhere: ${target}`);
+      else if (anchor !== undefined && page.endsWith('.md') && !anchorsOf(page).has(anchor)) report(`${page} has no heading #${anchor}`);
     }
     for (const [body] of line.matchAll(/\{"query":.*\}(?=')/g)) {
       const { query } = JSON.parse(body) as { query: string };

@@ -40,7 +40,7 @@ export async function build(): Promise<void> {
   console.log('Fetching the definitions of custom resources …');
   await fetchDefinitions(work);
   await rm(work, { recursive: true });
-  console.log('Strimzi has its definitions in no module: its resources are not known to the API that npm run kubernetes starts.');
+  console.log('Strimzi has its definitions in no module: the API that npm run kubernetes starts takes its resources without a look.');
 }
 
 /** Kubernetes replaces its own modules by folders beside it, which a module that requires it has to undo. */
@@ -66,6 +66,7 @@ async function fetchDefinitions(work: string): Promise<void> {
     const files = (await readdir(join(Dir, folder))).filter((file) => file.endsWith('.yaml') && file !== 'kustomization.yaml');
     for (const file of files) await copyFile(join(Dir, folder, file), join(draft, file));
   }
+  await copyFile(join(root, 'tools', 'kubernetes', 'strimzi.yaml'), join(draft, 'kafka.strimzi.io.yaml'));
   await cp(draft, join(cache, 'crds'), { recursive: true });
 }
 
