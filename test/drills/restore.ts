@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { check, violationKinds } from '../chaos/checker.js';
@@ -14,7 +17,7 @@ import { Operator } from '../chaos/operator.js';
 import { Partners } from '../chaos/partners.js';
 import { untilQuiet } from '../chaos/quiet.js';
 import { Sink } from '../chaos/sink.js';
-import { System } from '../chaos/system.js';
+import { System, logPrefix } from '../chaos/system.js';
 import { PostgresArchive } from './archived-postgres.js';
 import type { Drill } from './drill.js';
 
@@ -25,16 +28,19 @@ interface RestoreOptions {
   readonly customers: number;
   readonly seed: number;
   readonly log: 'local' | 'kafka';
+  /** False: the groups are not set back, which shows what would be lost. */
+  readonly setBack: boolean;
 }
 
 const quietDeadlineMs = 180_000;
+const commandDeadlineMs = 120_000;
 
 /**
  * Postgres loses its disk under load and is restored from a base backup and archived WAL to an earlier moment, while the log is at now and the door goes on.
  * `millrace restore` sets the groups back, and everything that was acknowledged has to be there at the end, once in effect.
  */
 export const restore: Drill = {
-  usage: '[--seconds 20] [--rate 40] [--customers 20] [--seed 42] [--log local|kafka]',
+  usage: '[--seconds 20] [--rate 40] [--customers 20] [--seed 42] [--log local|kafka] [--without-set-back]',
   prepare(args) {
     const options = readOptions(args);
     return () => carryOut(options);
@@ -50,6 +56,7 @@ function readOptions(args: readonly string[]): RestoreOptions {
       customers: { type: 'string', default: '20' },
       seed: { type: 'string', default: '42' },
       log: { type: 'string', default: 'local' },
+      'without-set-back': { type: 'boolean', default: false },
     },
   });
   const positive = (name: 'seconds' | 'rate' | 'customers' | 'seed'): number => {
@@ -64,6 +71,7 @@ function readOptions(args: readonly string[]): RestoreOptions {
     customers: positive('customers'),
     seed: positive('seed'),
     log: values.log,
+    setBack: !values['without-set-back'],
   };
 }
 
@@ -92,7 +100,14 @@ async function carryOut(options: RestoreOptions): Promise<boolean> {
   const to = await archive.now();
   const toAt = history.now();
   tell(`T, the moment to restore to: ${to.toISOString()}`);
+  const settings = { DATABASE_URL: system.postgres.serviceUrl, KAFKA_BROKERS: system.log.brokers.join(','), LOG_PREFIX: logPrefix };
+  const command = ['restore', '--to', to.toISOString()];
+  const millrace = async (args: readonly string[]): Promise<number> => {
+    tell(`millrace ${args.join(' ')}`);
+    return commandEnded(root, args, settings);
+  };
   await pause(options.seconds * 1_000);
+  const isRefusedWhileRunning = (await millrace(['restore', '--to', new Date().toISOString()])) === 1;
   await archive.untilArchived();
   const before = await read();
   await archive.loseServer();
@@ -104,6 +119,11 @@ async function carryOut(options: RestoreOptions): Promise<boolean> {
   await archive.restore(to);
   const restored = await read();
   tell('Postgres is restored to T');
+  if (options.setBack) {
+    await millrace([...command, '--dry-run']);
+    const status = await millrace(command);
+    if (status !== 0) throw new Error(`millrace restore ended with ${status}`);
+  }
   for (const service of consumers) service.up();
   await Promise.all(consumers.map((service) => service.ready()));
   const readyAt = history.now();
@@ -131,13 +151,24 @@ async function carryOut(options: RestoreOptions): Promise<boolean> {
     `repeated   ${before.modelAnswers.total - restored.modelAnswers.total} answers of the model; ${taken.length - new Set(taken.map(({ webhookId }) => webhookId)).size} deliveries under the same webhook-id`,
     ...violationKinds.map((kind) => `${kind.padEnd(14)} ${violations.filter((violation) => violation.kind === kind).length}`),
     `stuck          ${stuck === undefined ? 0 : JSON.stringify(stuck)}`,
+    `refused        while consumers ran: ${isRefusedWhileRunning ? 'yes' : 'NO'}`,
     ...violations.slice(0, 10).map(({ kind, ticket = '', what }) => `✗ ${kind} ${ticket}: ${what}`),
   ];
   for (const line of ['', ...lines]) console.log(line);
-  const passed = violations.length === 0 && stuck === undefined;
+  const passed = violations.length === 0 && stuck === undefined && isRefusedWhileRunning;
   if (passed) rmSync(directory, { recursive: true, force: true });
   else console.log(`What its processes printed is in ${join(directory, 'output')}`);
   return passed;
+}
+
+/** Runs the command as an operator does and prints what it says. Resolves with its exit status. */
+async function commandEnded(root: string, args: readonly string[], settings: Record<string, string>): Promise<number> {
+  const env = { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'error', ...settings };
+  const child = spawn(process.execPath, [join(root, 'dist/tools/cli/src/main.js'), ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const printed = Promise.all([text(child.stdout), text(child.stderr)]);
+  const [status] = (await once(child, 'exit', { signal: AbortSignal.timeout(commandDeadlineMs) })) as [number | null];
+  for (const line of (await printed).join('').trim().split('\n')) console.log(`           ${line}`);
+  return status ?? -1;
 }
 
 function sizes({ events, runs, deliveries }: Pick<Evidence, 'events' | 'runs' | 'deliveries'>): string {

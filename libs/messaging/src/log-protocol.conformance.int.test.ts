@@ -598,6 +598,38 @@ test('a group without members takes offsets from whoever names no generation, an
   expect(await commit({ ...nobody, memberId: 'x', generation: 3 }, topic, 1)).toBe('UNKNOWN_MEMBER_ID');
 });
 
+test('groups are listed and described with their members, and deleted when they have none', async () => {
+  const topic = await newTopic();
+  const member = await alone();
+  expect(await commit(member, topic, 1)).toBe('NONE');
+  const listed = async (): Promise<unknown> => (await admin.listGroups()).groups.find(({ groupId }) => groupId === member.group);
+  const described = async (groupId: string): Promise<unknown> => {
+    const [group] = (await admin.describeGroups([groupId])).groups;
+    const { state, protocolType, members: all } = group!;
+    return {
+      state,
+      protocolType,
+      members: all.map(({ memberId, clientId, memberAssignment }) => [memberId, clientId, memberAssignment.toString()]),
+    };
+  };
+  expect(await listed()).toMatchObject({ protocolType: 'consumer' });
+  expect(await described(member.group)).toEqual({
+    state: 'Stable',
+    protocolType: 'consumer',
+    members: [[member.memberId, 'protocol', 'all']],
+  });
+  await expect(admin.deleteGroups([member.group])).rejects.toMatchObject({ groups: [{ error: { type: 'NON_EMPTY_GROUP' } }] });
+  await member.connection.leaveGroup(groupOf(member));
+  members.splice(0);
+  expect(await listed()).toMatchObject({ protocolType: 'consumer' });
+  expect(await described(member.group)).toEqual({ state: 'Empty', protocolType: 'consumer', members: [] });
+  await admin.deleteGroups([member.group]);
+  expect(await listed()).toBeUndefined();
+  expect(await committed(member.group, topic)).toEqual([-1, '']);
+  await expect(admin.deleteGroups([member.group])).rejects.toMatchObject({ groups: [{ error: { type: 'GROUP_ID_NOT_FOUND' } }] });
+  expect(await described(uniqueName('nobody'))).toEqual({ state: 'Dead', protocolType: '', members: [] });
+});
+
 test('a session that is too short or too long is refused', async () => {
   for (const timeout of [1_000, 3_600_000]) {
     expect(await answer(join(uniqueName('group'), { connection: broker }, timeout))).toBe('INVALID_SESSION_TIMEOUT');

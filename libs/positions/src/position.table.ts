@@ -26,6 +26,8 @@ const all = statement(
    FROM group_position ORDER BY consumer_group, topic, partition`,
 );
 
+const newest = statement('position.newest', 'SELECT max(saved_at) AS at FROM group_position');
+
 /** The table `group_position`: how far each consumer group was, as of the rows beside it. */
 @Injectable()
 export class PositionTable implements PositionStore {
@@ -34,6 +36,15 @@ export class PositionTable implements PositionStore {
   /** @throws StorageUnavailable */
   async save(positions: readonly GroupPosition[]): Promise<void> {
     await this.database.query(save, positionColumns.values(positions));
+  }
+
+  /**
+   * When a position was saved last; null if none ever was.
+   * @throws StorageUnavailable
+   */
+  async newest(): Promise<Date | null> {
+    const [row] = await this.database.query<{ at: Date | null }>(newest);
+    return row!.at;
   }
 
   /** @throws StorageUnavailable */

@@ -15,6 +15,7 @@ import { createKey, keys, revokeKey } from './keys.command.js';
 import { modelProviders, models } from './models.command.js';
 import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
+import type { RestoreOptions } from './restore.command.js';
 import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
 import { createTenant, requireTenant, showTenant } from './tenants.command.js';
@@ -236,6 +237,24 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .description('give it up for good; what waits behind it goes on in order')
     .argument('<id>', 'dlq_…')
     .action((id: string) => inTenant((at, out) => skipDeadLetter(at, id, out)));
+
+  program
+    .command('restore')
+    .description(
+      'after Postgres was restored to an earlier moment: set the consumer groups back, so that the log gives what is missing again',
+    )
+    .requiredOption('--to <moment>', 'the moment that Postgres was restored to', moment)
+    .option('--accept-loss', 'go on although the log has deleted what would be missing', false)
+    .option('--dry-run', 'print what would be handled again, and change nothing', false)
+    .addHelpText(
+      'after',
+      '\nWith the settings of a service (KAFKA_BROKERS, DATABASE_URL, …), while ai-processing and connectors are stopped.',
+    )
+    .action(async (options: RestoreOptions) => {
+      // Only this command talks to the log and to Postgres, whose clients take longer to load than the rest.
+      const { restore } = await import('./restore.command.js');
+      await restore(environment, options, output());
+    });
   return program;
 }
 

@@ -64,7 +64,8 @@ export async function realign(database: Database, options: RealignOptions): Prom
     if (atWork.length > 0)
       throw new RealignmentRefused(`Consumers are at work (${atWork.join(', ')}). Stop ai-processing, connectors and ingestion first.`);
     const positions = await new PositionTable(database).all();
-    const aligned = await log.align(positions);
+    const aligned = await log.plan(positions);
+    await log.align(aligned);
     const appended = await appendLacking(database, log, options, {
       positions: positions.filter(({ group }) => group === flowsGroup),
       aligned: aligned.filter(({ group }) => group === flowsGroup),

@@ -3,7 +3,18 @@ import { errorCodes } from '../wire/error-codes.js';
 import { WireWriter } from '../wire/wire-writer.js';
 import type { Api } from './api.js';
 import { fetch } from './fetch.api.js';
-import { findCoordinator, heartbeat, joinGroup, leaveGroup, offsetCommit, offsetFetch, syncGroup } from './groups.api.js';
+import {
+  deleteGroups,
+  describeGroups,
+  findCoordinator,
+  heartbeat,
+  joinGroup,
+  leaveGroup,
+  listGroups,
+  offsetCommit,
+  offsetFetch,
+  syncGroup,
+} from './groups.api.js';
 import { produce } from './produce.api.js';
 import { createTopics, listOffsets, metadata } from './topics.api.js';
 
@@ -44,6 +55,9 @@ const all = [
   heartbeat,
   leaveGroup,
   syncGroup,
+  listGroups,
+  describeGroups,
+  deleteGroups,
   apiVersions,
   createTopics,
   initProducerId,

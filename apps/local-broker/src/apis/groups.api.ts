@@ -1,5 +1,6 @@
 import type { CommittedOffset } from '../groups/committed-offsets.js';
 import { errorCodes } from '../wire/error-codes.js';
+import type { ErrorCode } from '../wire/error-codes.js';
 import { WireWriter } from '../wire/wire-writer.js';
 import { nodeId } from './api.js';
 import type { Api } from './api.js';
@@ -103,6 +104,57 @@ export const offsetCommit: Api = {
         response.int32(offset.partition).int16(errorOf.get(offset) ?? errorCodes.unknownTopicOrPartition);
       });
     });
+  },
+};
+
+/** The protocol type of consumers. */
+const consumers = 'consumer';
+
+export const listGroups: Api = {
+  key: 16,
+  name: 'ListGroups',
+  minVersion: 2,
+  maxVersion: 2,
+  async handle(_request, { groups }) {
+    const response = new WireWriter().int32(0).int16(errorCodes.none);
+    return response.array(groups.names(), (groupId) => response.string(groupId).string(consumers));
+  },
+};
+
+export const describeGroups: Api = {
+  key: 15,
+  name: 'DescribeGroups',
+  minVersion: 2,
+  maxVersion: 2,
+  async handle(request, { groups, host }) {
+    const wanted = request.array(() => request.string());
+    const response = new WireWriter().int32(0);
+    return response.array(wanted, (groupId) => {
+      const { state, protocol, members } = groups.describe(groupId);
+      response
+        .int16(errorCodes.none)
+        .string(groupId)
+        .string(state)
+        .string(state === 'Dead' ? '' : consumers)
+        .string(protocol);
+      response.array(members, ({ memberId, clientId, metadata, assignment }) => {
+        response.string(memberId).string(clientId).string(`/${host}`).buffer(metadata).buffer(assignment);
+      });
+    });
+  },
+};
+
+export const deleteGroups: Api = {
+  key: 42,
+  name: 'DeleteGroups',
+  minVersion: 1,
+  maxVersion: 1,
+  async handle(request, { groups }) {
+    const wanted = request.array(() => request.string());
+    const deleted: [groupId: string, error: ErrorCode][] = [];
+    for (const groupId of wanted) deleted.push([groupId, await groups.delete(groupId)]);
+    const response = new WireWriter().int32(0);
+    return response.array(deleted, ([groupId, error]) => response.string(groupId).int16(error));
   },
 };
 

@@ -54,6 +54,10 @@ export class CommittedOffsets {
     return this.groups.get(group)?.offsets.get(`${topic} ${partition}`);
   }
 
+  groupNames(): string[] {
+    return [...this.groups].flatMap(([group, { offsets }]) => (offsets.size === 0 ? [] : [group]));
+  }
+
   ofGroup(group: string): CommittedOffset[] {
     return [...(this.groups.get(group)?.offsets.values() ?? [])];
   }

@@ -31,8 +31,23 @@ export interface SyncResponse {
   readonly assignment: Buffer;
 }
 
+/** A group as administrators see it, in Kafka's words. */
+export interface GroupDescription {
+  readonly state: 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';
+  readonly protocol: string;
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly clientId: string;
+    readonly metadata: Buffer;
+    readonly assignment: Buffer;
+  }[];
+}
+
+const statesOfKafka = { empty: 'Empty', preparing: 'PreparingRebalance', completing: 'CompletingRebalance', stable: 'Stable' } as const;
+
 interface Member {
   readonly id: string;
+  readonly clientId: string;
   sessionTimeoutMs: number;
   rebalanceTimeoutMs: number;
   protocols: readonly GroupProtocol[];
@@ -68,6 +83,20 @@ export class ConsumerGroup {
 
   get empty(): boolean {
     return this.members.size === 0;
+  }
+
+  describe(): GroupDescription {
+    const isStable = this.state === 'stable';
+    const members = [...this.members.values()].map(({ id, clientId, protocols, assignment }) => {
+      const metadata = protocols.find(({ name }) => name === this.protocol)?.metadata;
+      return {
+        memberId: id,
+        clientId,
+        metadata: (isStable ? metadata : undefined) ?? nothing,
+        assignment: isStable ? assignment : nothing,
+      };
+    });
+    return { state: statesOfKafka[this.state], protocol: isStable ? this.protocol : '', members };
   }
 
   async join(request: JoinRequest): Promise<JoinResponse> {
@@ -173,6 +202,7 @@ export class ConsumerGroup {
     this.uninvite(id);
     const member: Member = {
       id,
+      clientId: request.clientId,
       sessionTimeoutMs: request.sessionTimeoutMs,
       rebalanceTimeoutMs: request.rebalanceTimeoutMs,
       protocols: request.protocols,

@@ -2,7 +2,7 @@ import { errorCodes } from '../wire/error-codes.js';
 import type { ErrorCode } from '../wire/error-codes.js';
 import type { CommittedOffset, CommittedOffsets } from './committed-offsets.js';
 import { ConsumerGroup } from './consumer-group.js';
-import type { JoinResponse, JoinRequest, SyncResponse } from './consumer-group.js';
+import type { GroupDescription, JoinResponse, JoinRequest, SyncResponse } from './consumer-group.js';
 
 /** Kafka's `offset.metadata.max.bytes`, which counts characters. */
 const maxMetadataLength = 4_096;
@@ -35,6 +35,28 @@ export class ConsumerGroups {
 
   leave(groupId: string, memberId: string): ErrorCode {
     return this.groups.get(groupId)?.leave(memberId) ?? errorCodes.unknownMemberId;
+  }
+
+  /** Groups that have members or offsets. */
+  names(): string[] {
+    const atWork = [...this.groups].flatMap(([groupId, group]) => (group.empty ? [] : [groupId]));
+    return [...new Set([...atWork, ...this.offsets.groupNames()])];
+  }
+
+  describe(groupId: string): GroupDescription {
+    const group = this.groups.get(groupId);
+    if (group !== undefined) return group.describe();
+    return { state: this.offsets.ofGroup(groupId).length === 0 ? 'Dead' : 'Empty', protocol: '', members: [] };
+  }
+
+  /** Forgets a group without members, with its offsets. */
+  async delete(groupId: string): Promise<ErrorCode> {
+    const { state } = this.describe(groupId);
+    if (state === 'Dead') return errorCodes.groupIdNotFound;
+    if (state !== 'Empty') return errorCodes.nonEmptyGroup;
+    this.groups.delete(groupId);
+    await this.offsets.forget([groupId]);
+    return errorCodes.none;
   }
 
   /** @returns one error code per offset, in their order */

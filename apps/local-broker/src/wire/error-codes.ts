@@ -23,6 +23,8 @@ export const errorCodes = {
   outOfOrderSequenceNumber: 45,
   invalidProducerEpoch: 47,
   storageError: 56,
+  nonEmptyGroup: 68,
+  groupIdNotFound: 69,
   fetchSessionIdNotFound: 70,
   invalidFetchSessionEpoch: 71,
   memberIdRequired: 79,

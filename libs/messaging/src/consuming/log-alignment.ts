@@ -16,6 +16,10 @@ export interface AlignedPartition extends TopicPartition {
   readonly offset: number;
   /** The offset of the record to come. */
   readonly end: number;
+  /** The committed offset; undefined: the group would begin with the first record. */
+  readonly committed: number | undefined;
+  /** Records that the group would have to handle and the log has deleted. */
+  readonly deleted: number;
 }
 
 const readDeadlineMs = 600_000;
@@ -54,21 +58,23 @@ export class LogAlignment {
   }
 
   /**
-   * Commits for each group where it goes on. A partition without a position begins with its first record, and so does a group without any.
+   * Returns the offsets at which the groups go on. A partition without a position begins with its first record.
    * @param positions without the prefix in `group`, with it in `topic`
    */
-  async align(positions: readonly GroupPosition[]): Promise<AlignedPartition[]> {
-    const groups = Map.groupBy(positions, ({ group }) => group);
+  async plan(positions: readonly GroupPosition[]): Promise<AlignedPartition[]> {
+    const places: AlignedPartition[] = [];
+    for (const [group, ofGroup] of Map.groupBy(positions, (position) => position.group))
+      places.push(...(await this.placesOf(group, ofGroup)));
+    return places;
+  }
+
+  /** Commits a {@link plan}. A group that is not in it begins with the first record of each partition. */
+  async align(plan: readonly AlignedPartition[]): Promise<void> {
+    const groups = Map.groupBy(plan, ({ group }) => group);
     const known = new Set([...groups.keys()].map((group) => nameOnLog(this.options, group)));
     const unknown = (await this.groupNames()).filter((name) => !known.has(name));
     if (unknown.length > 0) await patiently(() => this.admin.deleteGroups(unknown));
-    const aligned: AlignedPartition[] = [];
-    for (const [group, ofGroup] of groups) {
-      const places = await this.placesOf(group, ofGroup);
-      await this.commit(group, places);
-      aligned.push(...places);
-    }
-    return aligned;
+    for (const [group, places] of groups) await this.commit(group, places);
   }
 
   /** Calls back with the value of each record from the offsets to the present ends. */
@@ -114,12 +120,21 @@ export class LogAlignment {
     const ids = await this.identitiesOf(positions);
     const byName = new Map(positions.map((position) => [partitionName(position), position]));
     const committed = await patiently(() => this.admin.fetchOffsets({ groupId: nameOnLog(this.options, group) }));
+    const commits = new Map(
+      committed.flatMap(({ topic, partitions }) =>
+        partitions.flatMap(({ partition, offset }) =>
+          Number(offset) < 0 ? [] : [[partitionName({ topic, partition }), Number(offset)] as const],
+        ),
+      ),
+    );
     for (const topic of new Set([...positions, ...committed].map((one) => one.topic))) {
       for (const { partition, low, high } of await this.admin.fetchTopicOffsets(topic)) {
-        const position = byName.get(partitionName({ topic, partition }));
-        const wanted = position === undefined ? Number(low) : await this.offsetOf(position, ids);
-        const end = Number(high);
-        places.push({ group, topic, partition, offset: Math.min(Math.max(wanted, Number(low)), end), end });
+        const name = partitionName({ topic, partition });
+        const position = byName.get(name);
+        const [first, end] = [Number(low), Number(high)];
+        const wanted = position === undefined ? first : await this.offsetOf(position, ids);
+        const offset = Math.min(Math.max(wanted, first), end);
+        places.push({ group, topic, partition, offset, end, committed: commits.get(name), deleted: Math.max(0, first - wanted) });
       }
     }
     return places;
