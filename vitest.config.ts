@@ -34,7 +34,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           globalSetup: ['./test/setup/build.ts'],
-          include: ['{apps,libs,tools,test/boundaries,test/chaos}/**/*.test.ts'],
+          include: ['{apps,libs,tools,test/boundaries,test/chaos,test/drills}/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'],
           maxWorkers: workers,
           isolate: false,

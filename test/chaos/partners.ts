@@ -53,7 +53,7 @@ export class Partners {
   late = 0;
   private readonly streams: readonly Stream[];
   private readonly random: SeededRandom;
-  private readonly pool: Pool;
+  private pool: Pool;
   private readonly open = new Set<Promise<unknown>>();
   private timer: NodeJS.Timeout | undefined;
   private startedAt = 0;
@@ -64,12 +64,7 @@ export class Partners {
     this.streams = Array.from({ length: options.customers }, (_, index) => `customer-${index}`).flatMap((customer) =>
       lanes.map((lane) => ({ customer, lane, sequence: 0, due: [], sending: false })),
     );
-    this.pool = new Pool(options.doors, {
-      connections: 256,
-      connectTimeout: 2_000,
-      headersTimeout: responseDeadlineMs,
-      bodyTimeout: responseDeadlineMs,
-    });
+    this.pool = poolOf(options.doors);
   }
 
   start(): void {
@@ -91,6 +86,13 @@ export class Partners {
     this.stop();
     this.aborted = true;
     await this.pool.destroy();
+  }
+
+  /** Sends to other doors from now on. Requests that are under way end without a response. */
+  async redirect(doors: string): Promise<void> {
+    const before = this.pool;
+    this.pool = poolOf(doors);
+    await before.destroy();
   }
 
   /** Number of events that are not acknowledged yet. */
@@ -166,6 +168,15 @@ export class Partners {
       return { outcome: code === 'ECONNREFUSED' ? 'fail' : 'info', response: code, eventId: null };
     }
   }
+}
+
+function poolOf(doors: string): Pool {
+  return new Pool(doors, {
+    connections: 256,
+    connectTimeout: 2_000,
+    headersTimeout: responseDeadlineMs,
+    bodyTimeout: responseDeadlineMs,
+  });
 }
 
 function signed(ticket: Ticket): { body: string; headers: Record<string, string> } {

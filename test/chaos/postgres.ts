@@ -25,6 +25,11 @@ export class KillablePostgres {
     return new KillablePostgres(directory, server);
   }
 
+  /** Takes over a server that runs already. @param directory the folder that it was started with */
+  static over(directory: string, server: EmbeddedPostgres): KillablePostgres {
+    return new KillablePostgres(directory, server);
+  }
+
   get serviceUrl(): string {
     return this.server.serviceUrl;
   }

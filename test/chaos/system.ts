@@ -36,10 +36,25 @@ export class System {
       startLog(options.log, directory, root),
     ]);
     await applyChaosDocuments(postgres.serviceUrl, (destination) => sink.urlOf(destination), options.more);
-    const system = new System(postgres, log, await createServices(options, postgres, log));
-    for (const service of system.services) if (!service.name.endsWith('-3')) service.up();
-    await Promise.all(system.services.filter((service) => service.running).map((service) => service.ready()));
+    const system = await System.over(options, postgres, log);
+    await system.startServices();
     return system;
+  }
+
+  /** The services over a Postgres and a log that run already. They do not run yet. */
+  static async over(
+    options: Pick<SystemOptions, 'directory' | 'root' | 'sink'>,
+    postgres: KillablePostgres,
+    log: ChaosLog,
+  ): Promise<System> {
+    return new System(postgres, log, await createServices(options, postgres, log));
+  }
+
+  /** Starts those services that run from the beginning, or some of them, and waits until they are ready. */
+  async startServices(which: (service: KeptProcess) => boolean = () => true): Promise<void> {
+    const wanted = this.services.filter((service) => !service.name.endsWith('-3') && which(service));
+    for (const service of wanted) service.up();
+    await Promise.all(wanted.map((service) => service.ready()));
   }
 
   get doors(): string {
@@ -84,7 +99,11 @@ export class System {
   }
 }
 
-async function createServices({ directory, root }: SystemOptions, postgres: KillablePostgres, log: ChaosLog): Promise<KeptProcess[]> {
+async function createServices(
+  { directory, root }: Pick<SystemOptions, 'directory' | 'root'>,
+  postgres: KillablePostgres,
+  log: ChaosLog,
+): Promise<KeptProcess[]> {
   const create = (name: string, service: string, environment: Record<string, string>): Promise<KeptProcess> =>
     KeptProcess.create({ name, service, environment, root, outputFile: join(directory, 'output', `${name}.log`) });
   const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production', STOP_DELAY_MS: '500' };

@@ -1,9 +1,10 @@
 /** `npm run drill -- NAME`: carries out an outage or an operation of docs/operations.md on running processes under load, and counts what it cost. */
 import { parsedOrExit } from '../options.js';
 import type { Drill } from './drill.js';
+import { regions } from './regions.js';
 import { restore } from './restore.js';
 
-const drills: Readonly<Record<string, Drill>> = { restore };
+const drills: Readonly<Record<string, Drill>> = { restore, regions };
 
 const [name = '', ...args] = process.argv.slice(2);
 const drill = drills[name];

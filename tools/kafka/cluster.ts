@@ -19,6 +19,8 @@ export interface KafkaClusterOptions {
   port?: number;
   /** Settings of a node beside its own, or in place of them. */
   settings?: (node: NodeAddresses) => Readonly<Record<string, string>>;
+  /** The identity of a new cluster, 16 bytes in base64url. Two clusters of one test need different ones. */
+  clusterId?: string;
   /** Users that a new cluster knows, by name, each with its password for SCRAM. */
   users?: Readonly<Record<string, string>>;
 }
@@ -37,7 +39,7 @@ export interface KafkaCluster {
 }
 
 const run = promisify(execFile);
-const clusterId = 'millraceMillraceMillra';
+const defaultClusterId = 'millraceMillraceMillra';
 
 /** Starts Apache Kafka (KRaft) on loopback ports, from its jars with Java 17. Three nodes survive the loss of one. */
 export async function startKafkaCluster(options: KafkaClusterOptions): Promise<KafkaCluster> {
@@ -96,7 +98,7 @@ class KafkaNode {
     private readonly nodes: readonly NodeAddresses[],
     private readonly id: number,
     private readonly directory: string,
-    private readonly options: Pick<KafkaClusterOptions, 'settings' | 'users'>,
+    private readonly options: Pick<KafkaClusterOptions, 'settings' | 'users' | 'clusterId'>,
   ) {
     this.settingsFile = join(directory, 'server.properties');
     this.logFile = join(directory, 'kafka.log');
@@ -138,6 +140,7 @@ class KafkaNode {
     const users = Object.entries(this.options.users ?? {}).flatMap(([name, password]) =>
       ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => ['--add-scram', `${mechanism}=[name=${name},password=${password}]`]),
     );
+    const { clusterId = defaultClusterId } = this.options;
     await run(...this.java('kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', this.settingsFile, ...users));
   }
 }

@@ -17,8 +17,13 @@ export async function javaRunsKafka(): Promise<boolean> {
 }
 
 /** Returns the command that runs a class of Kafka. Fetches the jars if they are not in the cache. */
-export async function javaCommand(): Promise<JavaCommand> {
-  const java = await javaWith(jars);
+export function javaCommand(): Promise<JavaCommand> {
+  return javaCommandOf(jars);
+}
+
+/** Returns the command that runs a class of a program of the Kafka project, with the memory and the logging of a broker. */
+export async function javaCommandOf(of: MavenJars): Promise<JavaCommand> {
+  const java = await javaWith(of);
   const logging = `-Dlog4j2.configurationFile=${join(here, 'log4j2.properties')}`;
   return (...args) => java('-Xmx384m', '-XX:+UseSerialGC', logging, ...args);
 }
