@@ -117,6 +117,14 @@ test.each([
   queue.destroy();
 });
 
+test('any number of connections share one timer for the deadlines of their requests, which ends with the last of them', () => {
+  const queues = Array.from({ length: 5 }, () => queueOf(1_000));
+  for (const queue of queues) queue.scheduleRequestTimeoutCheck();
+  expect(vi.getTimerCount()).toBe(1);
+  for (const queue of queues) queue.destroy();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 test('a throttled connection goes on after the time that the broker named, although the wall clock stepped back', () => {
   const queue = queueOf(1_000);
   queue.maybeThrottle(500);

@@ -33,17 +33,28 @@ interface SocketRequest {
 interface RequestQueue {
   readonly inflight: ReadonlyMap<number, SocketRequest>;
   readonly maxInFlightRequests: number | null;
-  readonly requestTimeout: number;
   readonly enforceRequestTimeout: boolean;
-  requestTimeoutIntervalId: NodeJS.Timeout | undefined;
   /** By the monotonic clock. */
   throttledUntil: number;
   isConnected(): boolean;
   destroy(): void;
 }
 
-/** kafkajs checks this often whether requests have waited too long. */
+/** Between two checks whether requests have waited too long. */
 const timeoutCheckMs = 100;
+/** The connections whose requests are checked. kafkajs starts a timer for each connection; with twenty of them, an idle process would wake 200 times a second. */
+const checkedQueues = new Set<RequestQueue>();
+let check: NodeJS.Timeout | undefined;
+
+function checkTimeouts(sentAtMs: WeakMap<SocketRequest, number>): void {
+  const nowMs = performance.now();
+  for (const queue of checkedQueues) {
+    for (const waiting of queue.inflight.values()) {
+      if (nowMs - (sentAtMs.get(waiting) ?? nowMs) > waiting.requestTimeout) waiting.timeoutRequest();
+    }
+    if (!queue.isConnected()) queue.destroy();
+  }
+}
 
 function waitForResponsesByMonotonicClock(): void {
   const sentAtMs = new WeakMap<SocketRequest, number>();
@@ -53,21 +64,20 @@ function waitForResponsesByMonotonicClock(): void {
     sentAtMs.set(this, performance.now());
     send.call(this);
   };
-  const queue = (require('kafkajs/src/network/requestQueue/index.js') as { prototype: object }).prototype;
-  Object.assign(queue, {
+  const { prototype } = require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue };
+  const destroy = Reflect.get(prototype, 'destroy');
+  Object.assign(prototype, {
     scheduleRequestTimeoutCheck(this: RequestQueue): void {
       if (!this.enforceRequestTimeout) return;
-      this.destroy();
-      this.requestTimeoutIntervalId = startInterval(
-        () => {
-          const nowMs = performance.now();
-          for (const waiting of this.inflight.values()) {
-            if (nowMs - (sentAtMs.get(waiting) ?? nowMs) > waiting.requestTimeout) waiting.timeoutRequest();
-          }
-          if (!this.isConnected()) this.destroy();
-        },
-        Math.min(this.requestTimeout, timeoutCheckMs),
-      );
+      checkedQueues.add(this);
+      check ??= startInterval(() => checkTimeouts(sentAtMs), timeoutCheckMs);
+    },
+    destroy(this: RequestQueue): void {
+      destroy.call(this);
+      checkedQueues.delete(this);
+      if (checkedQueues.size > 0) return;
+      clearInterval(check);
+      check = undefined;
     },
     maybeThrottle(this: RequestQueue, throttleMs: number | null): void {
       if (throttleMs === null || !(throttleMs > 0)) return;
