@@ -1,11 +1,9 @@
-import type { Admin } from 'kafkajs';
 import { latencyMs, waitAtMost, wallTimeMs } from '#libs/time';
 import { gauge } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { GroupConsumer } from './group-consumer.js';
 import type { HandlerGroup } from '../handling/handler-groups.js';
-import { kafkaClient } from '../kafka/kafka-client.js';
-import type { LogOptions } from '../kafka/kafka-client.js';
+import type { LazyAdmin } from '../kafka/lazy-admin.js';
 import { partitionName } from '../logged-record.js';
 import type { PartitionProgress } from './owned-partitions.js';
 
@@ -43,19 +41,19 @@ interface Unread {
   readonly sinceMs: number;
 }
 
-/** Measures how far the groups are behind, every 5 s. It asks the log for the end offsets, because a paused partition does not see new records. */
+/**
+ * Measures how far the groups are behind, every 5 s. A fetch says where the log of a partition ends; the log is asked only where none has said it, as of a
+ * paused partition, which does not see new records.
+ */
 export class ConsumerLag {
-  private readonly admin: Admin;
   /** By group and partition. */
   private unread: ReadonlyMap<string, Unread> = new Map();
   private readonly measurements = new Periodically('measuring the lag', intervalMs, () => this.measure());
 
   constructor(
-    options: LogOptions,
+    private readonly admin: LazyAdmin,
     private readonly groups: readonly { group: HandlerGroup; consumer: GroupConsumer }[],
-  ) {
-    this.admin = kafkaClient({ ...options, requestTimeoutMs: 5_000, retry: { retries: 1 } }).admin();
-  }
+  ) {}
 
   start(): void {
     this.measurements.start();
@@ -63,7 +61,6 @@ export class ConsumerLag {
 
   async stop(): Promise<void> {
     await waitAtMost(stopTimeoutMs, this.measurements.stop());
-    await this.admin.disconnect();
   }
 
   private async measure(): Promise<void> {
@@ -74,11 +71,11 @@ export class ConsumerLag {
       let openRecords = 0;
       let oldestMs = 0;
       for (const { name: topic } of group.topics) {
-        const rangeOf = ranges.get(topic) ?? (await this.rangesOf(topic));
-        ranges.set(topic, rangeOf);
+        const ofTopic = progress.filter((one) => one.topic === topic);
+        if (!ranges.has(topic) && ofTopic.some(hasToBeAsked)) ranges.set(topic, await this.rangesOf(topic));
         let behind = 0;
-        for (const one of progress) {
-          const range = one.topic === topic ? rangeOf.get(one.partition) : undefined;
+        for (const one of ofTopic) {
+          const range = hasToBeAsked(one) ? ranges.get(topic)?.get(one.partition) : { low: 0, end: one.logEnd! };
           if (range === undefined) continue;
           const waiting = Math.max(0, range.end - (one.watermark ?? range.low));
           behind += waiting;
@@ -105,7 +102,12 @@ export class ConsumerLag {
   }
 
   private async rangesOf(topic: string): Promise<Map<number, LogRange>> {
-    const offsets = await this.admin.fetchTopicOffsets(topic);
+    const offsets = await this.admin.use((admin) => admin.fetchTopicOffsets(topic));
     return new Map(offsets.map(({ partition, low, high }) => [partition, { low: Number(low), end: Number(high) }]));
   }
+}
+
+/** True where no fetch has said how many records wait: how long the log is, or, where nothing was read, how many of its records have expired. */
+function hasToBeAsked({ watermark, logEnd }: PartitionProgress): boolean {
+  return logEnd === undefined || (watermark === undefined && logEnd > 0);
 }

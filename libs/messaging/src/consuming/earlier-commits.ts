@@ -1,8 +1,7 @@
-import type { Kafka } from 'kafkajs';
 import { logger } from '#libs/tracing';
 import { readCommitMetadata } from './commit-metadata.js';
 import type { LogOfCommit } from './commit-metadata.js';
-import { LazyAdmin } from '../kafka/lazy-admin.js';
+import type { LazyAdmin } from '../kafka/lazy-admin.js';
 import { partitionName } from '../logged-record.js';
 
 /** The last commit of a partition's former owner. */
@@ -16,14 +15,10 @@ const log = logger('messaging');
 
 /** Reads the metadata of a group's commits, which kafkajs' consumer discards when it fetches the offsets. */
 export class EarlierCommits {
-  private readonly admin: LazyAdmin;
-
   constructor(
-    kafka: Kafka,
+    private readonly admin: LazyAdmin,
     private readonly groupId: string,
-  ) {
-    this.admin = new LazyAdmin(kafka);
-  }
+  ) {}
 
   /** Returns the commits by `topic/partition`. Never rejects: without a response, records finished above the offset are handled again and found to be done. */
   async read(topics: readonly string[]): Promise<Map<string, EarlierCommit>> {
@@ -40,9 +35,5 @@ export class EarlierCommits {
       log.warn({ err: error, groupId: this.groupId }, 'what was finished above the committed offsets could not be read');
     }
     return commits;
-  }
-
-  close(): Promise<void> {
-    return this.admin.close();
   }
 }

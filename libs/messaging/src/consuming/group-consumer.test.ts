@@ -163,7 +163,7 @@ class Member {
       new Promise<DispatchResult>((end) => (work.signal.aborted ? end('abandoned') : group.begin({ member: this, work, end })));
     const parts = {
       kafka: { consumer: (config: object) => this.kafkajs(config) } as unknown as Kafka,
-      earlierCommits: { read: async () => this.earlier(), close: async () => undefined },
+      earlierCommits: { read: async () => this.earlier() },
       logIds: { read: async () => ({ topics: new Map([[topic, group.logId]]), clusterId: undefined }) },
       group: handlers,
       handling: { handle },

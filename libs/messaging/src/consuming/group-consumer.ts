@@ -67,7 +67,7 @@ const blockedKeys = gauge('millrace_blocked_keys', 'Customers whose next record 
 
 export interface GroupConsumerDependencies {
   readonly kafka: Kafka;
-  readonly earlierCommits: Pick<EarlierCommits, 'read' | 'close'>;
+  readonly earlierCommits: Pick<EarlierCommits, 'read'>;
   readonly logIds: Pick<LogIds, 'read'>;
   readonly group: HandlerGroup;
   readonly handling: Pick<RecordHandling, 'handle'>;
@@ -161,7 +161,7 @@ export class GroupConsumer {
   private async leave(): Promise<void> {
     await this.commits.commitAll();
     for (const owned of this.partitions.all()) owned.lose('This process is stopping');
-    await Promise.all([this.membership.leave(), this.dependencies.earlierCommits.close()]);
+    await this.membership.leave();
   }
 
   /** Bytes of values that were read and are not finished. */

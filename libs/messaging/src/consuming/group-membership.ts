@@ -108,6 +108,10 @@ export class GroupMembership implements FetchControl {
     this.consumer?.seek({ topic, partition, offset: String(offset) });
   }
 
+  logEnd({ topic, partition }: TopicPartition): number | undefined {
+    return this.assigner?.logEnd?.(topic, partition);
+  }
+
   private async connectUntilJoined(): Promise<void> {
     const { group } = this.options;
     for (let pauseMs = 500; !this.isLeaving; pauseMs = Math.min(2 * pauseMs, 10_000)) {

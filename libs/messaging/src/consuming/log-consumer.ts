@@ -18,6 +18,7 @@ import { Periodically } from '#libs/work';
 import { nobodyHeld } from '../holding/hold-store.js';
 import type { HoldStore } from '../holding/hold-store.js';
 import { kafkaClient, nameOnLog, topicOnLog } from '../kafka/kafka-client.js';
+import { LazyAdmin } from '../kafka/lazy-admin.js';
 import type { LogOptions } from '../kafka/kafka-client.js';
 import { logTransport } from '../handling/on-record.js';
 import type { RecordSubscription } from '../handling/on-record.js';
@@ -71,12 +72,15 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   private lag: ConsumerLag | undefined;
   private positions: StoredPositions | undefined;
   private hasBegun = false;
+  /** Asks the log for all groups of this process. */
+  private readonly admin: LazyAdmin;
   private readonly logIds: LogIds;
   private readonly logChecks = new Periodically('checking the identity of the logs', logCheckIntervalMs, () => this.checkLogs());
 
   constructor(private readonly options: LogConsumerOptions) {
     super();
-    this.logIds = new LogIds(kafkaClient({ ...options, requestTimeoutMs: 5_000, retry: { retries: 1 } }));
+    this.admin = new LazyAdmin(kafkaClient({ ...options, requestTimeoutMs: 5_000, retry: { retries: 1 } }));
+    this.logIds = new LogIds(this.admin);
   }
 
   /** Called by Nest, once per `@OnRecord` method. */
@@ -105,7 +109,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
   async close(): Promise<void> {
     await this.positions?.stop();
     await Promise.all([...this.groups.map((group) => group.stop()), this.lag?.stop(), waitAtMost(stopTimeoutMs, this.logChecks.stop())]);
-    await this.logIds.close();
+    await this.admin.close();
   }
 
   override on(): never {
@@ -130,7 +134,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     this.groups = consumers.map(({ consumer }) => consumer);
     await Promise.all(this.groups.map((consumer) => consumer.start()));
     const shared = consumers.filter(({ group }) => group.audience === 'one');
-    this.lag = new ConsumerLag(this.options, shared);
+    this.lag = new ConsumerLag(this.admin, shared);
     this.lag.start();
     this.positions = this.options.positions && new StoredPositions(shared, this.options.positions);
     this.positions?.start();
@@ -153,7 +157,7 @@ export class LogConsumer extends Server implements CustomTransportStrategy {
     const groupId = nameOnLog(this.options, group.audience === 'one' ? group.group : `${group.group}.${randomUUID()}`);
     const parts = {
       kafka: kafkaClient({ ...this.options, requestTimeoutMs: 30_000, retry: { retries: 5 } }),
-      earlierCommits: new EarlierCommits(kafkaClient({ ...this.options, requestTimeoutMs: 5_000, retry: { retries: 1 } }), groupId),
+      earlierCommits: new EarlierCommits(this.admin, groupId),
       logIds: this.logIds,
       group,
       handling: new RecordHandling(group, { producer, retry, log: this.options }),

@@ -20,6 +20,7 @@ function partitionsOf(options: { audience?: 'one' | 'every-process'; committed?:
       pause: (partition) => calls.push(`pause ${partitionName(partition)}`),
       resume: (partition) => calls.push(`resume ${partitionName(partition)}`),
       seek: (partition, offset) => calls.push(`seek ${partitionName(partition)} to ${offset}`),
+      logEnd: ({ partition }) => (partition === 0 ? 9 : undefined),
     },
     earlierCommits: { read },
     logIds: { read: async () => ({ topics: new Map([['t', logId]]), clusterId: 'here' }) },
@@ -60,7 +61,8 @@ test('a partition that is taken over begins with what its former owner had finis
   const owned = partitions.find(first)!;
   await owned.restored;
   expect([5, 6, 7].map((offset) => owned.tracker.received(offset))).toEqual([true, false, true]);
-  expect(partitions.progress()).toContainEqual({ ...first, logId: 'log', watermark: 5, finishedAbove: 1, oldestOpenMs: 0, lastReadMs: 0 });
+  const progress = { logId: 'log', watermark: 5, finishedAbove: 1, oldestOpenMs: 0, lastReadMs: 0, logEnd: 9 };
+  expect(partitions.progress()).toContainEqual({ ...first, ...progress });
 });
 
 test('a group of every process asks for no commits', () => {

@@ -43,6 +43,8 @@ export interface FetchControl {
   pause(partition: TopicPartition): void;
   resume(partition: TopicPartition): void;
   seek(partition: TopicPartition, offset: number): void;
+  /** The offset after the last record of the partition's log; undefined if no fetch has said it lately. */
+  logEnd(partition: TopicPartition): number | undefined;
 }
 
 /** How far a partition is handled. */
@@ -57,6 +59,8 @@ export interface PartitionProgress extends TopicPartition {
   readonly oldestOpenMs: number | undefined;
   /** When the last record that was read was appended; undefined if none was. */
   readonly lastReadMs: number | undefined;
+  /** The offset after the last record of the log; undefined if no fetch has said it lately. */
+  readonly logEnd: number | undefined;
 }
 
 export interface OwnedPartitionsOptions {
@@ -100,7 +104,8 @@ export class OwnedPartitions {
     return this.all().flatMap(({ topic, partition, logId, tracker }) => {
       if (logId === undefined) return [];
       const { watermark, readTo, finishedAboveWatermark: finishedAbove, oldestOpenMs, lastReadMs } = tracker;
-      return [{ topic, partition, logId, watermark: watermark ?? readTo, finishedAbove, oldestOpenMs, lastReadMs }];
+      const logEnd = this.options.fetching.logEnd({ topic, partition });
+      return [{ topic, partition, logId, watermark: watermark ?? readTo, finishedAbove, oldestOpenMs, lastReadMs, logEnd }];
     });
   }
 

@@ -7,6 +7,7 @@ import type { Producer } from 'kafkajs';
 import { expect, test } from 'vitest';
 import { testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { LogIds } from './log-ids.js';
+import { LazyAdmin } from '../kafka/lazy-admin.js';
 import { EarlierCommits } from './earlier-commits.js';
 import { readCommitMetadata } from './commit-metadata.js';
 import { GroupConsumer } from './group-consumer.js';
@@ -285,6 +286,7 @@ class Member {
   /** The commits that had been seen when it asked for them last. */
   knew = new Map<number, Commit>();
   private readonly sockets = new Set<Socket>();
+  private readonly admin: LazyAdmin;
   private readonly consumer: GroupConsumer;
 
   constructor(group: Group) {
@@ -295,7 +297,8 @@ class Member {
       retry: { retries: 5 },
       socketFactory: ({ host, port, onConnect }) => this.connect(host, port, onConnect),
     });
-    const earlier = new EarlierCommits(kafka, group.groupId);
+    this.admin = new LazyAdmin(kafka);
+    const earlier = new EarlierCommits(this.admin, group.groupId);
     const topic = { name: group.topic, partitions, retentionMs: 3_600_000, types: [] };
     this.consumer = new GroupConsumer(
       {
@@ -305,9 +308,8 @@ class Member {
             this.knew = group.known();
             return earlier.read(topics);
           },
-          close: () => earlier.close(),
         },
-        logIds: new LogIds(kafka),
+        logIds: new LogIds(this.admin),
         group: {
           group: group.groupId,
           order: 'customer',

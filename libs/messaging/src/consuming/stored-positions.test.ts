@@ -10,6 +10,7 @@ const read: PartitionProgress = {
   finishedAbove: 2,
   oldestOpenMs: 1_000,
   lastReadMs: 3_000,
+  logEnd: undefined,
 };
 
 function positionsOf(...progress: PartitionProgress[]) {

@@ -38,6 +38,9 @@ const ratePerPauseMs = 15;
 /** The rate is that of about the last second. */
 const rateWindowMs = 1_000;
 
+/** Without a response for this long, it is not known any more where the logs end. Longer than an idle fetch. */
+const logEndsAgeMs = 5_000;
+
 interface Batch {
   readonly messages: readonly unknown[];
   isEmptyDueToFiltering(): boolean;
@@ -58,7 +61,7 @@ type Offsets<Offset = string> = Readonly<Record<string, Readonly<Record<number, 
 
 /** The part of kafkajs' consumer group that fetching needs. */
 interface ConsumerGroup {
-  readonly assigners: readonly { fetchPace?(): FetchPace }[];
+  readonly assigners: readonly { fetchPace?(): FetchPace; logEnd?: (topic: string, partition: number) => number | undefined }[];
   readonly maxWaitTime: number;
   readonly minBytes: number;
   readonly maxBytes: number;
@@ -92,6 +95,11 @@ class BrokerFetches {
   private lastRecordAtMs = -Infinity;
   private ratePerSecond = 0;
   private ratedAtMs = performance.now();
+  /** By partition, as responses have said. A response names only partitions with something new. */
+  private readonly logEnds = new Map<string, number>();
+  /** The partitions of the last request that was answered. */
+  private answered: ReadonlyMap<string, unknown> = new Map();
+  private answeredAtMs = -Infinity;
 
   constructor(
     private readonly group: ConsumerGroup,
@@ -120,6 +128,13 @@ class BrokerFetches {
       await this.group.recoverFromFetch(error);
       return [];
     }
+  }
+
+  /** The offset after the last record of a log; undefined for one that was not fetched lately. */
+  logEnd(topic: string, partition: number): number | undefined {
+    const key = `${topic}/${partition}`;
+    const isKnown = this.answered.has(key) && performance.now() - this.answeredAtMs < logEndsAgeMs;
+    return isKnown && !this.group.subscriptionState.isPaused(topic, partition) ? this.logEnds.get(key) : undefined;
   }
 
   private ledPartitions(): { topic: string; partitions: number[] }[] {
@@ -180,10 +195,13 @@ class BrokerFetches {
     const fetched = session.fetch(positions, { maxWaitTime, minBytes, maxBytes, maxBytesPerPartition, isolationLevel });
     const responses = await unlessStopped(fetched, stopped);
     const offsets = new Map(positions.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]));
+    this.answered = offsets;
+    this.answeredAtMs = performance.now();
     return responses.flatMap(({ topicName, partitions }) =>
       partitions.flatMap((data) => {
         const { partition } = data;
         const offset = offsets.get(`${topicName}/${partition}`);
+        this.logEnds.set(`${topicName}/${partition}`, Number(data.highWatermark));
         if (data.messages.length === 0 || offset === undefined) return [];
         if (group.seekOffset.has(topicName, partition) || group.subscriptionState.isPaused(topicName, partition)) return [];
         return [new KafkajsBatch(topicName, offset, data)];
@@ -225,11 +243,20 @@ async function unlessStopped<T>(fetched: Promise<readonly T[]>, stopped: AbortSi
   }
 }
 
+function startFetches(group: ConsumerGroup): Map<string, BrokerFetches> {
+  const byNode = new Map<string, BrokerFetches>();
+  fetchesOf.set(group, byNode);
+  for (const assigner of group.assigners) {
+    assigner.logEnd = (topic, partition) =>
+      [...byNode.values()].map((fetches) => fetches.logEnd(topic, partition)).find((end) => end !== undefined);
+  }
+  return byNode;
+}
+
 const { prototype } = require('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup };
 const fetchesOf = new WeakMap<ConsumerGroup, Map<string, BrokerFetches>>();
 prototype.fetch = function (this: ConsumerGroup, nodeId: string): Promise<Batch[]> {
-  const byNode = fetchesOf.get(this) ?? new Map<string, BrokerFetches>();
-  fetchesOf.set(this, byNode);
+  const byNode = fetchesOf.get(this) ?? startFetches(this);
   const fetches = byNode.get(nodeId) ?? new BrokerFetches(this, nodeId);
   byNode.set(nodeId, fetches);
   return fetches.next();

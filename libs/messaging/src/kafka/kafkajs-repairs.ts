@@ -56,6 +56,8 @@ export interface GroupListener {
   mayJoin?(): boolean;
   /** How this consumer fetches. */
   fetchPace?(): FetchPace;
+  /** Set by the fetches of the consumer group: the offset after the last record of a log, undefined if no response has said it lately. */
+  logEnd?: (topic: string, partition: number) => number | undefined;
   /** Set by the consumer group; valid also while it emits a join event. */
   membership?: () => MemberGeneration;
 }

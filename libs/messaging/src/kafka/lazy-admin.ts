@@ -1,25 +1,39 @@
 import type { Admin, Kafka } from 'kafkajs';
 
-/** An admin client that connects when it is first used, and again after a failure. */
+interface Connection {
+  readonly admin: Promise<Admin>;
+  /** Calls that have not ended. */
+  calls: number;
+}
+
+/**
+ * The admin client of a process: one connection to each broker for all that asks about topics, offsets and commits. It connects when it is first used,
+ * and again after a failure.
+ */
 export class LazyAdmin {
-  private admin: Promise<Admin> | undefined;
+  private connection: Connection | undefined;
 
   constructor(private readonly kafka: Kafka) {}
 
-  /** @throws what connecting or `work` threw; the next use makes a new connection */
+  /** @throws what connecting or `work` threw; the next use makes a new connection, and calls under way end on the old one */
   async use<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const connection = (this.connection ??= { admin: this.connect(), calls: 0 });
+    connection.calls += 1;
     try {
-      return await work(await (this.admin ??= this.connect()));
+      return await work(await connection.admin);
     } catch (error) {
-      void this.close();
+      if (this.connection === connection) this.connection = undefined;
       throw error;
+    } finally {
+      connection.calls -= 1;
+      if (connection.calls === 0 && this.connection !== connection) void disconnect(connection);
     }
   }
 
   async close(): Promise<void> {
-    const admin = this.admin;
-    this.admin = undefined;
-    await admin?.then((connected) => connected.disconnect()).catch(() => undefined);
+    const { connection } = this;
+    this.connection = undefined;
+    if (connection !== undefined) await disconnect(connection);
   }
 
   private async connect(): Promise<Admin> {
@@ -27,4 +41,8 @@ export class LazyAdmin {
     await admin.connect();
     return admin;
   }
+}
+
+async function disconnect({ admin }: Connection): Promise<void> {
+  await admin.then((connected) => connected.disconnect()).catch(() => undefined);
 }
