@@ -15,5 +15,7 @@ export { HoldsCustomer, LogUnavailable, RecordTooLarge } from './messaging.error
 export { Listeners } from './handling/listeners.js';
 export { OnRecord } from './handling/on-record.js';
 export type { OnRecordOptions, RecordContext } from './handling/on-record.js';
+export { TopicReader } from './reading/topic-reader.js';
+export type { TopicListener } from './reading/topic-reader.js';
 export { RecordProducer, largestBodyBytes, maxEventRecordBytes, maxRecordBytes } from './producing/record-producer.js';
 export type { Appended, RecordProducerOptions } from './producing/record-producer.js';

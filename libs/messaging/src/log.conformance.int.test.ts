@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { z } from 'zod';
 import { DeadLettered, DomainError, customerKey, name, recordKey, recordType, topics } from '#libs/contracts';
 import type { FailureCode, RecordType, Topic } from '#libs/contracts';
-import { HoldsInMemory, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { HoldsInMemory, onKafka, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { currentTraceparent, inSpan, registry, startTracing, traceIdOf } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
 import {
@@ -22,6 +22,7 @@ import {
   OnRecord,
   RecordProducer,
   RecordTooLarge,
+  TopicReader,
   ensureTopics,
   largestBodyBytes,
   maxEventRecordBytes,
@@ -140,6 +141,114 @@ test('a batch that is sent again because its acknowledgement was lost stands in 
     [4, '3'],
   ]);
   expect(await endOf(topic)).toBe(4);
+});
+
+describe('a reader without a group', () => {
+  function readerOf(topic: Topic) {
+    const read: { n: number; offset: number }[] = [];
+    let restarts = 0;
+    const reader = new TopicReader(log, topic, {
+      onRecords: (records) => read.push(...records.map(({ value, offset }) => ({ n: JSON.parse(String(value)).n as number, offset }))),
+      onRestart: () => (restarts += 1),
+    });
+    running.push(reader);
+    return { reader, read, numbers: () => read.map(({ n }) => n), restarts: () => restarts };
+  }
+
+  test('reads what was acknowledged before, and reads on from there after its connection was closed', async () => {
+    const topic = await newTopic(1);
+    const [one, other] = [readerOf(topic), readerOf(topic)];
+    await one.reader.readToEnd();
+    expect(one.read).toEqual([]);
+    await Promise.all(range(500).map((n) => producer.append(topic, NumberNoted, { ...noted(`c${n}`, n), padding: 'x'.repeat(20_000) })));
+    await one.reader.readToEnd();
+    expect(one.numbers()).toEqual(range(500));
+    expect(one.read.map(({ offset }) => offset)).toEqual(range(500).map((_, at) => at));
+    await one.reader.close();
+    await producer.append(topic, NumberNoted, noted('c1', 501));
+    await one.reader.readToEnd();
+    await other.reader.readToEnd();
+    expect(one.numbers()).toEqual([...range(500), 501]);
+    expect(other.read).toEqual(one.read);
+    expect(one.restarts()).toBe(0);
+  });
+
+  test('hears of a record that comes while it waits', async () => {
+    const topic = await newTopic(1);
+    const { reader, numbers } = readerOf(topic);
+    await reader.readToEnd();
+    const waiting = reader.readNext();
+    await producer.append(topic, NumberNoted, noted('c1', 1));
+    await waiting;
+    if (numbers().length === 0) await reader.readNext(); // the append came before the request
+    expect(numbers()).toEqual([1]);
+  });
+
+  test('says that the log is away, and reads on when it is back', async () => {
+    const topic = await newTopic(1);
+    const away = new TopicReader({ ...log, brokers: [`127.0.0.1:${await closedPort()}`] }, topic, {
+      onRecords: () => {},
+      onRestart: () => {},
+    });
+    await expect(away.readToEnd()).rejects.toThrow(LogUnavailable);
+    await away.close();
+    const missing = readerOf({ ...topic, name: uniqueName('missing') });
+    await expect(missing.reader.readToEnd()).rejects.toThrow(LogUnavailable);
+    await ensureTopics(log, [{ ...topic, name: topic.name }]);
+    const { reader, numbers } = readerOf(topic);
+    await producer.append(topic, NumberNoted, noted('c1', 1));
+    await reader.readToEnd();
+    expect(numbers()).toEqual([1]);
+  });
+
+  test('reads a topic that is created anew, or whose next record retention took, from its beginning', async () => {
+    if (!onKafka()) return; // the local broker deletes neither on request
+    const topic = await newTopic(1);
+    const { reader, numbers, restarts } = readerOf(topic);
+    for (const n of range(5)) await producer.append(topic, NumberNoted, noted('c1', n));
+    await reader.readToEnd();
+    const admin = raw.admin();
+    running.push({ close: () => admin.disconnect() });
+    await admin.connect();
+    for (const n of range(3)) await producer.append(topic, NumberNoted, noted('c1', 10 + n));
+    await admin.fetchTopicOffsets(onLog(topic)); // kafkajs then knows the leader
+    await admin.deleteTopicRecords({ topic: onLog(topic), partitions: [{ partition: 0, offset: '7' }] });
+    await reader.readToEnd();
+    expect([numbers(), restarts()]).toEqual([[0, 1, 2, 3, 4, 12], 1]);
+
+    await admin.deleteTopics({ topics: [onLog(topic)] });
+    await waitFor(
+      () =>
+        ensureTopics(log, [topic]).then(
+          () => true,
+          () => false,
+        ),
+      { what: 'the topic to be created anew' },
+    );
+    const anew = new RecordProducer(log); // the other one may know the old topic for a while
+    running.push({ close: () => anew.disconnect() });
+    await anew.connect();
+    await anew.append(topic, NumberNoted, noted('c1', 20));
+    await waitFor(
+      async () => {
+        await reader.readToEnd().catch(() => undefined);
+        return numbers().includes(20);
+      },
+      { what: 'the record of the new topic' },
+    );
+    expect([numbers(), restarts()]).toEqual([[0, 1, 2, 3, 4, 12, 20], 2]);
+  });
+
+  test('needs one order, so a topic of one partition', async () => {
+    expect(() => readerOf({ ...topics.commands })).toThrow('commands has 6 partitions, which have no order between them');
+  });
+});
+
+test('a compacted topic is created, and takes records', async () => {
+  const topic: Topic = { name: uniqueName('compacted'), partitions: 1, retentionMs: 3_600_000, isCompacted: true, types: [NumberNoted] };
+  await ensureTopics(log, [topic]);
+  await producer.append(topic, NumberNoted, noted('c1', 1));
+  expect((await readAll(topic, 1)).map(({ value }) => value)).toEqual([noted('c1', 1)]);
 });
 
 test('a large record passes, one that is too large is refused before it is sent', async () => {

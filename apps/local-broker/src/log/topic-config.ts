@@ -14,9 +14,9 @@ const numbers: Readonly<Record<string, readonly [field: keyof NumericSettings, m
   'message.timestamp.before.max.ms': ['maxBehindMs', 0],
 };
 
-/** Settings whose only accepted values are what a single node without compaction does. */
+/** Settings whose only accepted values are what a single node does. It never compacts: Kafka does not promise when it does either. */
 const fixed: Readonly<Record<string, readonly string[]>> = {
-  'cleanup.policy': ['delete'],
+  'cleanup.policy': ['delete', 'compact,delete'],
   'min.insync.replicas': ['1'],
   'compression.type': ['producer'],
   'message.timestamp.type': ['CreateTime'],

@@ -38,6 +38,8 @@ export interface Topic {
   /** Fixed at creation: another count would move keys to other partitions. */
   readonly partitions: number;
   readonly retentionMs: number;
+  /** True where only the last record of each key counts, so that Kafka may remove earlier ones at any time. Default false. */
+  readonly isCompacted?: boolean;
   /** The lane by which a group that reads several topics decides which records to handle first. Default `normal`. */
   readonly priority?: Lane;
   readonly types: readonly RecordType[];

@@ -94,7 +94,7 @@ async function partitionsOf(admin: Admin, topics: readonly { name: string }[]): 
 export function topicSettings(topic: Topic, replication: number, ackCopies: number): { name: string; value: string }[] {
   const inSync = replication >= 3 ? Math.max(2, ackCopies) : ackCopies;
   return [
-    { name: 'cleanup.policy', value: 'delete' },
+    ...(topic.isCompacted === true ? compaction : [{ name: 'cleanup.policy', value: 'delete' }]),
     { name: 'retention.ms', value: String(topic.retentionMs) },
     { name: 'message.timestamp.after.max.ms', value: String(topic.retentionMs) },
     { name: 'message.timestamp.before.max.ms', value: String(Math.floor(topic.retentionMs / 2)) },
@@ -102,6 +102,12 @@ export function topicSettings(topic: Topic, replication: number, ackCopies: numb
     ...(inSync > 1 && replication >= inSync ? [{ name: 'min.insync.replicas', value: String(inSync) }] : []),
   ];
 }
+
+/** Only segments that were closed are compacted, so a segment is closed after an hour. */
+const compaction = [
+  { name: 'cleanup.policy', value: 'compact,delete' },
+  { name: 'segment.ms', value: String(3_600_000) },
+];
 
 function refuseOtherCounts(topics: readonly Topic[], found: ReadonlyMap<string, readonly unknown[]>): void {
   const countOf = ({ name }: Topic): number => found.get(name)?.length ?? 0;

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { readRecords } from './record-batches.js';
+import { offsetAfter, readRecords } from './record-batches.js';
 
 /** Decodes version 11 of the Fetch response for kafkajs 2.2.4, with a reader of our own for the records. https://kafka.apache.org/protocol.html#The_Messages_Fetch */
 
@@ -11,6 +11,8 @@ export interface FetchedPartition {
   readonly highWatermark: string;
   readonly abortedTransactions: readonly { readonly producerId: string; readonly firstOffset: string }[];
   readonly messages: readonly unknown[];
+  /** The offset after the last record. After a compaction it can lie beyond the last message; undefined where nothing was sent. */
+  readonly nextOffset?: number | undefined;
 }
 
 export interface FetchResponse {
@@ -57,7 +59,16 @@ async function partitionAt(reader: Reader): Promise<FetchedPartition> {
   const records = reader.bytes();
   const messages =
     records.length === sizeBytes ? [] : (readRecords(records.subarray(sizeBytes)) ?? (await decodeMessages(new KafkajsDecoder(records))));
-  return { partition, errorCode, highWatermark, abortedTransactions, messages };
+  return {
+    partition,
+    errorCode,
+    highWatermark,
+    abortedTransactions,
+    messages,
+    get nextOffset() {
+      return records.length === sizeBytes ? undefined : offsetAfter(records.subarray(sizeBytes));
+    },
+  };
 }
 
 class Reader {

@@ -20,7 +20,7 @@ export interface ReadRecord {
 const headBytes = 61;
 /** Bytes of a batch that its length does not count. */
 const uncountedBytes = 12;
-const at = { length: 8, magic: 16, attributes: 21, baseTimestamp: 27, maxTimestamp: 35, count: 57 } as const;
+const at = { length: 8, magic: 16, attributes: 21, lastOffsetDelta: 23, baseTimestamp: 27, maxTimestamp: 35, count: 57 } as const;
 const magic = 2;
 /** Compression, transaction, control batch. */
 const special = 0b11_0111;
@@ -40,6 +40,18 @@ export function readRecords(bytes: Buffer): ReadRecord[] | undefined {
     start = end;
   }
   return records;
+}
+
+/** The offset after the last complete batch; undefined where there is none. */
+export function offsetAfter(bytes: Buffer): number | undefined {
+  let next: number | undefined;
+  for (let start = 0; start + headBytes <= bytes.length && bytes[start + at.magic] === magic;) {
+    const end = start + uncountedBytes + bytes.readInt32BE(start + at.length);
+    if (end > bytes.length) break;
+    next = Number(bytes.readBigInt64BE(start)) + bytes.readInt32BE(start + at.lastOffsetDelta) + 1;
+    start = end;
+  }
+  return next;
 }
 
 function readBatch(bytes: Buffer, start: number, batchAttributes: number, records: ReadRecord[]): void {
