@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, Kafka, ResourcePatternTypes, logLevel } from 'kafkajs';
 import type { AclEntry } from 'kafkajs';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { freePort } from '#libs/ports';
 import { freshDatabase } from '#libs/testing';
@@ -10,6 +11,7 @@ import type { KafkaCluster } from '../../tools/kafka/cluster.js';
 import { javaRunsKafka } from '../../tools/kafka/java.js';
 import { jaas, pem, tlsSettings } from '../../tools/kafka/secured-listener.js';
 import { fourProcesses } from '../forms/forms.js';
+import { ServiceProcess } from '../forms/service-process.js';
 import { journeySettings, journeys } from './journeys.js';
 
 interface KafkaUser {
@@ -96,6 +98,16 @@ async function applyManifests(brokers: readonly string[]): Promise<void> {
   await admin.disconnect();
 }
 
+const settings = {
+  KAFKA_ACK_COPIES: '2',
+  KAFKA_TLS: 'true',
+  KAFKA_CA_FILE: pem('ca.pem'),
+  KAFKA_SASL_MECHANISM: 'scram-sha-512',
+  KAFKA_SASL_PASSWORD: password,
+};
+const loginOf = (service: string): Record<string, string> => ({ KAFKA_SASL_USERNAME: `kafka-${service}` });
+const secretsKey = randomBytes(32).toString('base64');
+
 const canRun = await javaRunsKafka();
 if (!canRun) console.log('The journeys do not run on a secured Kafka: there is no Java 17 with Maven.');
 
@@ -113,18 +125,28 @@ describe.skipIf(!canRun)('on a log with TLS, logins and rights', () => {
     return fourProcesses({
       otlpUrl,
       logPrefix: 'millrace.',
-      settings: {
-        ...journeySettings,
-        KAFKA_ACK_COPIES: '2',
-        KAFKA_TLS: 'true',
-        KAFKA_CA_FILE: pem('ca.pem'),
-        KAFKA_SASL_MECHANISM: 'scram-sha-512',
-        KAFKA_SASL_PASSWORD: password,
-      },
-      settingsOf: (service): Record<string, string> => (service === 'local-model' ? {} : { KAFKA_SASL_USERNAME: `kafka-${service}` }),
+      settings: { ...journeySettings, ...settings },
+      settingsOf: (service): Record<string, string> => (service === 'local-model' ? {} : loginOf(service)),
       brokers: cluster.logins,
       databaseUrl,
       queryDatabaseUrl,
+      secretsKey,
     });
+  });
+
+  test('another door starts while Postgres is away, from the copy of the configuration that query wrote', async () => {
+    const door = new ServiceProcess('ingestion', await freePort(), {
+      ...settings,
+      ...loginOf('ingestion'),
+      KAFKA_BROKERS: cluster.logins.join(','),
+      DATABASE_URL: `postgres://millrace_service:x@127.0.0.1:${await freePort()}/millrace`,
+      SECRETS_KEY: secretsKey,
+      STOP_DELAY_MS: '0',
+    });
+    onTestFinished(async () => void (await door.stop()));
+    await door.start();
+    const { status, parts } = (await (await fetch(`${door.url}/readyz`)).json()) as { status: string; parts: Record<string, string> };
+    expect(status).toBe('degraded');
+    expect(parts['configuration age']).toMatch(/^read from the log’s copy/);
   });
 });

@@ -10,6 +10,7 @@ import { contractOperations, contractSdl, querySettings } from '#apps/query';
 import { standaloneSettings } from '#apps/standalone';
 import type { SettingsTable } from '#libs/config';
 import { document, failures, topics } from '#libs/contracts';
+import type { Topic } from '#libs/contracts';
 import { settingsFile } from '../kubernetes/settings-file.js';
 import { topicsFile } from '../kubernetes/topics-file.js';
 import { dashboards, grafanaJson } from '../monitoring/dashboards.js';
@@ -91,9 +92,10 @@ function operationsPage(): string {
 }
 
 function topicsPage(): string {
-  const rows = Object.values(topics).map(({ name, partitions, retentionMs, types }) => {
+  const rows = Object.values(topics).map((topic: Topic) => {
+    const { name, partitions, retentionMs, isCompacted = false, types } = topic;
     const records = types.map((type) => `\`${type.schema}\``).join(', ');
-    return `| \`${name}\` | ${partitions} | ${retentionMs / 86_400_000} days | ${records} |`;
+    return `| \`${name}\` | ${partitions} | ${retentionMs / 86_400_000} days${isCompacted ? ', of each key the last record' : ''} | ${records} |`;
   });
   const schemas = [...new Map(Object.values(topics).flatMap(({ types }) => types.map((type) => [type.schema, type] as const)))].map(
     ([schema, { check, ifUnknown }]) =>

@@ -197,6 +197,12 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_configuration_age_seconds{job="ingestion", instance="a"}': '700+60x30' },
     silent: { 'millrace_configuration_age_seconds{job="ingestion", instance="a"}': '30x30' },
   },
+  MillraceConfigurationCopyOld: {
+    at: '20m',
+    labels: {},
+    fires: { 'millrace_configuration_copy_age_seconds{job="query", instance="a"}': '3700+60x30' },
+    silent: { 'millrace_configuration_copy_age_seconds{job="query", instance="a"}': '30x30' },
+  },
   MillraceEventLoopSlow: {
     at: '10m',
     labels: { job: 'query', instance: 'a' },

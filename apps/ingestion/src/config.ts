@@ -21,9 +21,20 @@ const own = {
   ),
 };
 
+/** The last day of the seven that the log keeps the copy is left for the publisher, which writes it again each day. */
+const longestAgeMs = 6 * 86_400_000;
+
 export const ingestionSettings = {
   ...serviceSettings,
   ...doorSettings,
+  configurationMaxAgeMs: integer(
+    'CONFIGURATION_MAX_AGE_MS',
+    { min: 60_000, max: longestAgeMs },
+    {
+      help: 'How old the sources, secrets and API keys may be that the door serves while Postgres is away, from memory or from the log’s copy. Older: a start waits, and requests get 503 with Retry-After. No effect in standalone.',
+      fallback: String(86_400_000),
+    },
+  ),
   ...own,
 };
 

@@ -12,6 +12,6 @@ setFlagsFromString('--no-allocation-site-pretenuring');
 await serve('ingestion', ingestionSettings, (settings) => ({
   ...httpOptions(settings),
   log: logOptions(settings),
-  storage: storageOptions(settings),
+  storage: { ...storageOptions(settings), configurationMaxAgeMs: settings.configurationMaxAgeMs },
   modules: [IngestionModule.register(settings)],
 }));

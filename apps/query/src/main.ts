@@ -12,6 +12,6 @@ setFlagsFromString('--no-parallel-scavenge');
 await serve('query', querySettings, (settings) => ({
   ...httpOptions(settings),
   log: logOptions(settings),
-  storage: storageOptions(settings),
+  storage: { ...storageOptions(settings), publishesConfiguration: true },
   modules: [QueryModule.register(settings)],
 }));

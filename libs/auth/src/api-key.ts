@@ -14,8 +14,8 @@ export interface StoredApiKey {
   readonly revokedAt: Date | null;
 }
 
-/** A stored key with the hash that a presented key is checked against. */
-export interface CheckableApiKey extends StoredApiKey {
+/** The facts that a presented key is checked against. */
+export interface CheckableApiKey extends Omit<StoredApiKey, 'name' | 'createdAt' | 'createdBy'> {
   readonly secretHash: Buffer;
 }
 

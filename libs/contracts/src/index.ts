@@ -31,6 +31,7 @@ export { EventReceived, eventBody } from './records/event-received.js';
 export { bodyFormat, eventData, parseBody } from './records/event-data.js';
 export { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 export type { PlannedDelivery } from './records/outcomes.js';
+export { ConfigurationPublished, everyTenant } from './records/configuration-published.js';
 export { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
 export { deliveryStates } from './records/deliveries.js';
 export type { DeliveryState } from './records/deliveries.js';

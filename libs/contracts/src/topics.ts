@@ -8,6 +8,7 @@ import {
   SkipDeadLetter,
   StartBulkOperation,
 } from './records/commands.js';
+import { ConfigurationPublished } from './records/configuration-published.js';
 import { DeadLettered } from './records/dead-lettered.js';
 import { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
 import { EventReceived } from './records/event-received.js';
@@ -36,6 +37,7 @@ export const topics = {
     retentionMs: 7 * day,
     types: [ReplayEvent, Redeliver, SkipDeadLetter, RetryDeadLetter, EnableDestination, StartBulkOperation, CancelBulkOperation],
   },
+  configuration: { name: 'configuration', partitions: 1, retentionMs: 7 * day, isCompacted: true, types: [ConfigurationPublished] },
   deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered, DeliveryRecovered] },
 } as const satisfies Record<string, Topic>;
 

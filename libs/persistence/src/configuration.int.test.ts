@@ -14,12 +14,14 @@ import { registry } from '#libs/tracing';
 import {
   ApiKeyTable,
   Configuration,
+  ConfigurationTooOld,
   ConfigurationUnavailable,
   Database,
   DocumentSecrets,
   DocumentSecretsUnreadable,
   DocumentTable,
 } from './index.js';
+import type { ConfigurationSnapshot, TenantSnapshot } from './index.js';
 
 const secretBox = new SecretBox(randomBytes(32));
 const documents = new DocumentTable(secretBox);
@@ -232,4 +234,64 @@ describe('when Postgres goes away', () => {
     await waitFor(() => configuration.ready(), { what: 'the first read' });
     expect(configuration.flows(tenant)).toHaveLength(1);
   });
+
+  test('what stands in for it replaces what is older, tenant by tenant, until Postgres is back', async () => {
+    let handOn: ((snapshot: ConfigurationSnapshot) => void) | undefined;
+    const fallback = {
+      follow: (onSnapshot: typeof handOn) => void (handOn ??= onSnapshot),
+      unfollow: async () => void (handOn = undefined),
+    };
+    configuration = new Configuration(database, { secretBox, refreshMs, fallback });
+    await configuration.start();
+    const { asOfMs } = configuration.lastRead();
+    const ofTenant = (name: string, time: number): [string, TenantSnapshot] => [
+      name,
+      { asOfMs: time, documents: [{ ...configuration.flows(tenant)[0]!, tenant: name, version: 9 }], apiKeys: [] },
+    ];
+    const snapshot = (time: number, ...tenants: [string, TenantSnapshot][]): ConfigurationSnapshot => ({
+      asOfMs: time,
+      indexAsOfMs: time,
+      tenants: new Map(tenants),
+      unpublished: new Set(['large']),
+    });
+    expect(handOn).toBeUndefined();
+    await postgres.stop();
+    await waitFor(() => handOn !== undefined, { what: 'the fallback to be followed' });
+    expect(() => configuration.requireFresh()).not.toThrow();
+
+    handOn!(snapshot(asOfMs - 1, ofTenant(tenant, asOfMs - 1)));
+    expect(configuration.flows(tenant)).toMatchObject([{ version: 1 }]);
+    handOn!(snapshot(asOfMs + 10, ofTenant(tenant, asOfMs - 1), ofTenant('new', asOfMs + 5)));
+    expect([configuration.flows(tenant)[0]?.version, configuration.flows('new')[0]?.version]).toEqual([1, 9]);
+    expect(() => configuration.requireFresh()).toThrow('read from the log’s copy');
+    expect(() => configuration.source('large', 'shop')).toThrow(ConfigurationUnavailable);
+    expect(configuration.source('nobody', 'shop')).toBeUndefined();
+    handOn!(snapshot(asOfMs + 20, ofTenant('new', asOfMs + 5)));
+    expect(configuration.flows(tenant)).toEqual([]);
+
+    postgres = await startPostgres();
+    await waitFor(() => handOn === undefined, { what: 'the fallback to be left' });
+    expect([configuration.flows(tenant)[0]?.version, configuration.flows('new').length]).toEqual([1, 0]);
+    expect(() => configuration.requireFresh()).not.toThrow();
+  });
+
+  test('what was read too long ago is not served, and what is read when it is back is', async () => {
+    configuration = new Configuration(database, { secretBox, refreshMs: 50, maxAgeMs: 5_000 });
+    await configuration.start();
+    expect(configuration.flows(tenant)).toHaveLength(1);
+    await postgres.stop();
+    await waitFor(() => attempt(() => configuration.flows(tenant)) instanceof ConfigurationTooOld, { what: 'the refusal' });
+    expect(() => configuration.requireFresh()).toThrow('and CONFIGURATION_MAX_AGE_MS allows 5 s');
+    expect(configuration.ready()).toBe(true);
+    postgres = await startPostgres();
+    await waitFor(() => Array.isArray(attempt(() => configuration.flows(tenant))), { what: 'the flows' });
+  });
 });
+
+function attempt(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}

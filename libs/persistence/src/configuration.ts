@@ -3,14 +3,17 @@ import type { CheckableApiKey } from '#libs/auth';
 import { DomainError } from '#libs/contracts';
 import type { DestinationDocument, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
 import { LruMap } from '#libs/lru';
+import { latencyMs, wallTimeMs } from '#libs/time';
 import { gauge, logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import { ApiKeyLookup } from './api-key.lookup.js';
 import { ApiKeyTable } from './api-key.table.js';
+import type { ConfigurationFallback, ConfigurationSnapshot } from './configuration-fallback.js';
 import type { Database } from './database.js';
 import { DocumentTable } from './document.table.js';
 import type { Stored } from './document.table.js';
 import type { Subscription } from './listener.js';
+import { statement } from './statement.js';
 import { StorageUnavailable } from './storage.errors.js';
 
 /** Nothing has been read since the process started, so no document or key is known. */
@@ -24,14 +27,35 @@ export class ConfigurationUnavailable extends DomainError {
   }
 }
 
+/** Postgres is away for longer than what it said last may be served. */
+export class ConfigurationTooOld extends DomainError {
+  readonly code = 'configuration.tooOld';
+  override readonly ours = true;
+  override readonly retryAfterMs = 60_000;
+
+  constructor(ageMs: number, maxAgeMs: number) {
+    super(
+      `The configuration is ${Math.floor(ageMs / 1_000)} s old, and CONFIGURATION_MAX_AGE_MS allows ${Math.floor(maxAgeMs / 1_000)} s: neither Postgres nor the log has a newer one.`,
+    );
+  }
+}
+
 export interface ConfigurationOptions {
   secretBox: SecretBox;
+  /** Followed while Postgres cannot be read. Default: none, and the last read goes on serving. */
+  fallback?: ConfigurationFallback | undefined;
+  /** A configuration that is older is not served. Default: there is no limit. */
+  maxAgeMs?: number | undefined;
+  /** Checks, before the first read, that this release can read the database. @throws DomainError; the read is tried again later */
+  check?: (() => Promise<void>) | undefined;
   /** How often everything is read for changes whose notice was lost, in ms; default 30 000. */
   refreshMs?: number;
 }
 
 /** The configuration of one tenant, as it was last read. */
-interface TenantConfiguration {
+export interface TenantConfiguration {
+  /** It is what Postgres had then or later, by the clock of Postgres, in ms since 1970. */
+  readonly asOfMs: number;
   /** By kind and name. */
   readonly documents: ReadonlyMap<string, Stored>;
   /** By name. */
@@ -42,12 +66,13 @@ interface TenantConfiguration {
 /** Notices name the tenant whose documents or keys changed (`configuration.functions.sql`). */
 const channel = 'millrace_configuration';
 const maxOldFlowVersions = 500;
+const clock = statement('configuration.clock', 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 AS "nowMs"');
 const log = logger('configuration');
 const started = new Set<Configuration>();
 
 gauge(
   'millrace_configuration_age_seconds',
-  'Time since all documents and API keys were read from Postgres. It grows beyond a minute while Postgres is away and the last read goes on serving. 0 before the first read.',
+  'Time since the documents and API keys that the process serves were what Postgres had. It grows beyond two minutes while Postgres is away, also where the log’s copy stands in for it. 0 before the first read.',
   {},
   (age) => {
     const ages = [...started].map((each) => each.ageMs).filter((ageMs) => ageMs !== undefined);
@@ -58,7 +83,7 @@ gauge(
 /**
  * Every tenant's current documents, their secrets sealed, and active API keys, in memory. All of it is read at the start, after a connection
  * broke and every `refreshMs`; a notice from Postgres makes it read the tenant that changed. While Postgres is away the last read goes on
- * serving.
+ * serving, and the fallback, if there is one, replaces what it has newer. The next read from Postgres replaces everything.
  */
 export class Configuration {
   private readonly documentTable: DocumentTable;
@@ -66,8 +91,15 @@ export class Configuration {
   private readonly lookup = new ApiKeyLookup((ids) => this.readApiKeys(ids));
   private readonly oldFlows = new LruMap<string, Stored<FlowDocument>>(maxOldFlowVersions);
   private tenants: Map<string, TenantConfiguration> | undefined;
-  /** When the last complete read began, by the monotonic clock. */
+  /** Everything is what Postgres had at this time or later, by its clock. */
+  private asOfMs = 0;
+  /** The same by the monotonic clock of this process. */
   private readAt: number | undefined;
+  private isFromFallback = false;
+  /** Tenants of which the fallback knows nothing but that they exist. */
+  private unpublished: ReadonlySet<string> = new Set();
+  private readonly listeners = new Set<() => void>();
+  private isChecked = false;
   private apiKeys: ReadonlyMap<string, CheckableApiKey> = new Map();
   /** The tenants to read next. */
   private stale: 'all' | Set<string> = new Set();
@@ -77,7 +109,7 @@ export class Configuration {
 
   constructor(
     private readonly database: Database,
-    options: ConfigurationOptions,
+    private readonly options: ConfigurationOptions,
   ) {
     this.documentTable = new DocumentTable(options.secretBox);
     this.refreshes = new Periodically('reading the configuration', options.refreshMs ?? 30_000, () => this.refresh());
@@ -86,7 +118,11 @@ export class Configuration {
   /** Reads once. Where Postgres is away it resolves all the same, goes on trying, and `ready` says when it has succeeded. */
   async start(): Promise<void> {
     started.add(this);
-    this.subscription = await this.database.listen(channel, (tenant) => void this.refresh(tenant === '' ? undefined : tenant));
+    this.subscription = await this.database.listen(
+      channel,
+      (tenant) => void this.refresh(tenant === '' ? undefined : tenant),
+      () => void this.refresh(),
+    );
     await this.refresh();
     this.refreshes.start();
   }
@@ -96,15 +132,41 @@ export class Configuration {
     await this.refreshes.stop();
     await this.subscription?.close();
     await this.reading;
+    await this.options.fallback?.unfollow();
   }
 
-  /** Time since everything was read; undefined before the first read. */
+  /** Time since everything was what Postgres had; undefined before the first read. */
   get ageMs(): number | undefined {
     return this.readAt === undefined ? undefined : performance.now() - this.readAt;
   }
 
   ready(): boolean {
     return this.tenants !== undefined;
+  }
+
+  /** @throws Error with a sentence while something else than Postgres has been read last, or what was read is too old */
+  requireFresh(): void {
+    if (this.ready()) this.current();
+    if (!this.isFromFallback) return;
+    throw new Error(`read from the log’s copy, which is what Postgres had at ${new Date(this.asOfMs).toISOString()}: Postgres is away`);
+  }
+
+  /** Calls the listener after each read from Postgres. @returns a function that ends this */
+  onRead(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  /** All tenants as they are known, with the time of the last complete read. @throws ConfigurationUnavailable before the first one */
+  lastRead(): { asOfMs: number; tenants: ReadonlyMap<string, TenantConfiguration> } {
+    return { asOfMs: this.asOfMs, tenants: this.current() };
+  }
+
+  /** Reads everything that was committed before the call. @returns false if Postgres could not be read */
+  async readAgain(): Promise<boolean> {
+    const beganAt = performance.now();
+    await this.refresh();
+    return !this.isFromFallback && (this.readAt ?? -Infinity) >= beganAt;
   }
 
   /** @throws ConfigurationUnavailable, as all that follow, before the first read */
@@ -164,11 +226,15 @@ export class Configuration {
   }
 
   private find(tenant: string, kind: DocumentKind, name: string): Stored | undefined {
-    return this.current().get(tenant)?.documents.get(`${kind}/${name}`);
+    const configuration = this.current().get(tenant);
+    if (configuration === undefined && this.unpublished.has(tenant)) throw new ConfigurationUnavailable();
+    return configuration?.documents.get(`${kind}/${name}`);
   }
 
   private current(): ReadonlyMap<string, TenantConfiguration> {
     if (this.tenants === undefined) throw new ConfigurationUnavailable();
+    const { maxAgeMs } = this.options;
+    if (maxAgeMs !== undefined && this.ageMs! > maxAgeMs) throw new ConfigurationTooOld(this.ageMs!, maxAgeMs);
     return this.tenants;
   }
 
@@ -186,11 +252,15 @@ export class Configuration {
   private async readWhileStale(): Promise<void> {
     while (this.stale === 'all' || this.stale.size > 0) {
       // Tenants are read one by one only once all were read: until then nothing may be served.
-      const wanted = this.tenants === undefined ? 'all' : this.stale;
+      const wanted = this.tenants === undefined || this.isFromFallback ? 'all' : this.stale;
       this.stale = new Set();
       try {
+        if (!this.isChecked) await this.options.check?.();
+        this.isChecked = true;
         await (wanted === 'all' ? this.readAll() : this.readTenants(wanted));
+        this.listeners.forEach((listener) => listener());
       } catch (error) {
+        this.options.fallback?.follow((snapshot) => this.adopt(snapshot));
         if (error instanceof StorageUnavailable) log.warn({ error: error.message, ready: this.ready() }, 'configuration not read');
         else log.error({ err: error, ready: this.ready() }, 'configuration not read');
       }
@@ -199,6 +269,7 @@ export class Configuration {
 
   private async readAll(): Promise<void> {
     const beganAt = performance.now();
+    const asOfMs = await this.postgresTimeMs();
     const [documents, apiKeys] = await Promise.all([
       this.documentTable.currentOfAll(this.database),
       this.apiKeyTable.active(this.database),
@@ -207,34 +278,84 @@ export class Configuration {
     const apiKeysOf = Map.groupBy(apiKeys, ({ tenant }) => tenant);
     const isFirst = this.tenants === undefined;
     const names = new Set([...documentsOf.keys(), ...apiKeysOf.keys()]);
+    void this.options.fallback?.unfollow();
     this.tenants = new Map(
-      [...names].map((name) => [name, this.tenantConfiguration(name, documentsOf.get(name) ?? [], apiKeysOf.get(name) ?? [])]),
+      [...names].map((name) => {
+        const read = { asOfMs, documents: documentsOf.get(name) ?? [], apiKeys: apiKeysOf.get(name) ?? [] };
+        return [name, this.tenantConfiguration(name, read)];
+      }),
     );
     this.indexApiKeys();
+    this.unpublished = new Set();
+    this.asOfMs = asOfMs;
     this.readAt = beganAt;
-    if (isFirst) log.info({ documents: documents.length, apiKeys: apiKeys.length }, 'configuration read');
+    const isBack = this.isFromFallback;
+    this.isFromFallback = false;
+    if (isFirst || isBack) log.info({ documents: documents.length, apiKeys: apiKeys.length }, 'configuration read');
   }
 
   private async readTenants(names: ReadonlySet<string>): Promise<void> {
     for (const name of names) {
+      const asOfMs = await this.postgresTimeMs();
       const [documents, apiKeys] = await Promise.all([
         this.documentTable.current(this.database, name),
         this.apiKeyTable.active(this.database, name),
       ]);
-      this.tenants?.set(name, this.tenantConfiguration(name, documents, apiKeys));
+      this.tenants?.set(name, this.tenantConfiguration(name, { asOfMs, documents, apiKeys }));
       log.info({ tenant: name, documents: documents.length, apiKeys: apiKeys.length }, 'configuration of a tenant read');
     }
     this.indexApiKeys();
   }
 
+  private async postgresTimeMs(): Promise<number> {
+    const [row] = await this.database.query<{ nowMs: number }>(clock);
+    return row!.nowMs;
+  }
+
+  /** Takes over what is newer than what is known, tenant by tenant. */
+  private adopt(snapshot: ConfigurationSnapshot): void {
+    const tenants = new Map(this.tenants);
+    let changes = 0;
+    for (const [name, read] of snapshot.tenants) {
+      if (read.asOfMs <= (tenants.get(name)?.asOfMs ?? this.asOfMs)) continue;
+      tenants.set(name, this.tenantConfiguration(name, read));
+      changes += 1;
+    }
+    for (const [name, { asOfMs }] of tenants) {
+      const isKnown = snapshot.tenants.has(name) || snapshot.unpublished.has(name);
+      if (!isKnown && asOfMs < snapshot.indexAsOfMs) changes += Number(tenants.delete(name));
+    }
+    if (changes === 0 && snapshot.asOfMs <= this.asOfMs) return;
+    const isFirst = this.tenants === undefined;
+    this.tenants = tenants;
+    this.unpublished = snapshot.unpublished;
+    if (changes > 0) this.indexApiKeys();
+    if (snapshot.asOfMs > this.asOfMs) {
+      this.asOfMs = snapshot.asOfMs;
+      this.readAt = performance.now() - latencyMs(snapshot.asOfMs, wallTimeMs());
+    }
+    const isNews = !this.isFromFallback || changes > 0;
+    this.isFromFallback = true;
+    if (isNews) {
+      log.warn(
+        { tenants: tenants.size, changes, first: isFirst, asOf: new Date(this.asOfMs).toISOString() },
+        'configuration read from the log’s copy, because Postgres is away',
+      );
+    }
+  }
+
   /** A document whose version has not changed stays the same object, so that what others derived from it stays valid. */
-  private tenantConfiguration(tenant: string, read: readonly Stored[], apiKeys: readonly CheckableApiKey[]): TenantConfiguration {
+  private tenantConfiguration(
+    tenant: string,
+    { asOfMs, documents: read, apiKeys }: { asOfMs: number; documents: readonly Stored[]; apiKeys: readonly CheckableApiKey[] },
+  ): TenantConfiguration {
     const before = this.tenants?.get(tenant)?.documents;
     const documents = read.map((one) => {
       const known = before?.get(`${one.kind}/${one.name}`);
       return known?.version === one.version ? known : one;
     });
     return {
+      asOfMs,
       documents: new Map(documents.map((one) => [`${one.kind}/${one.name}`, one])),
       flows: documents.filter((one): one is Stored<FlowDocument> => one.kind === 'Flow'),
       apiKeys,

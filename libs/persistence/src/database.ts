@@ -74,6 +74,11 @@ export class Database implements Session {
     return opened(new Database(options), options.role);
   }
 
+  /** Does not connect: every call throws StorageUnavailable until Postgres is there. For a process that can begin its work without it. */
+  static unconnected(options: DatabaseOptions): Database {
+    return new Database(options);
+  }
+
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
     return this.withClient((client) => run<Row>(client, statement, values));
   }
@@ -105,9 +110,10 @@ export class Database implements Session {
    * Listens for `NOTIFY channel` on a connection of its own, which reconnects when it breaks. Resolves after the first try to connect, whether or
    * not it succeeded.
    * @param onNotice is called with the payload of each notice, and with an empty one after each connect, because earlier notices were missed
+   * @param onLost is called when the connection breaks
    */
-  listen(channel: string, onNotice: (payload: string) => void): Promise<Subscription> {
-    return listen(this.connection, channel, onNotice);
+  listen(channel: string, onNotice: (payload: string) => void, onLost: () => void = () => undefined): Promise<Subscription> {
+    return listen(this.connection, channel, onNotice, onLost);
   }
 
   /** @throws StorageUnavailable when Postgres does not respond, or takes no writes */

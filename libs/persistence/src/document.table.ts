@@ -15,6 +15,10 @@ export interface Stored<D extends Document = Document> {
   readonly name: string;
   readonly version: number;
   readonly document: D;
+}
+
+/** A version with who saved it, and when. */
+export interface StoredVersion<D extends Document = Document> extends Stored<D> {
   readonly createdAt: Date;
   readonly createdBy: string;
 }
@@ -78,7 +82,7 @@ export class DocumentTable {
     this.secrets = new DocumentSecrets(secretBox);
   }
 
-  async current(session: Session, tenant: string, kind?: DocumentKind): Promise<Stored[]> {
+  async current(session: Session, tenant: string, kind?: DocumentKind): Promise<StoredVersion[]> {
     return (await session.query<Row>(currentOfTenant, [tenant, kind ?? null])).map(storedOf);
   }
 
@@ -91,11 +95,11 @@ export class DocumentTable {
   }
 
   /** The current documents of every tenant, for the services that keep them in memory. */
-  async currentOfAll(session: Session): Promise<Stored[]> {
+  async currentOfAll(session: Session): Promise<StoredVersion[]> {
     return (await session.query<Row>(currentOfAll)).map(storedOf);
   }
 
-  async version(session: Session, { tenant, kind, name }: DocumentReference, version: number): Promise<Stored | undefined> {
+  async version(session: Session, { tenant, kind, name }: DocumentReference, version: number): Promise<StoredVersion | undefined> {
     const [row] = await session.query<Row>(oneVersion, [tenant, kind, name, version]);
     return row === undefined ? undefined : storedOf(row);
   }
@@ -183,7 +187,7 @@ export class DocumentTable {
 }
 
 /** Fields that the schema gained since the version was saved have their defaults. A version that no longer fits the schema is returned as stored. */
-function storedOf({ tenant_id: tenant, kind, name, version, spec, created_at: createdAt, created_by: createdBy }: Row): Stored {
+function storedOf({ tenant_id: tenant, kind, name, version, spec, created_at: createdAt, created_by: createdBy }: Row): StoredVersion {
   const metadata = kind === 'Tenant' ? { name } : { tenant, name };
   const raw = { apiVersion, kind, metadata, spec };
   const { data: document = raw as Document } = documentSchema.safeParse(raw);

@@ -20,6 +20,7 @@ export async function listen(
   connection: DatabaseClientConfig,
   channel: string,
   onNotice: (payload: string) => void,
+  onLost: () => void,
 ): Promise<Subscription> {
   let client: DatabaseClient | undefined;
   let reconnect: NodeJS.Timeout | undefined;
@@ -32,6 +33,7 @@ export async function listen(
       if (closed || client !== candidate) return;
       client = undefined;
       log.warn({ channel }, 'the connection that listens to Postgres broke');
+      onLost();
       retryLater();
     };
     candidate.on('error', lost).on('end', lost);

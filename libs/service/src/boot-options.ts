@@ -30,6 +30,13 @@ export interface StorageBootOptions {
   /** The largest number of connections. */
   poolSize: number;
   secretBox: SecretBox;
+  /**
+   * For a process with a door: while Postgres is away, it starts and serves from the log's copy of the configuration, and serves no configuration that
+   * is older than this, in ms. Default: it waits for Postgres at its start, and then serves what it has read last.
+   */
+  configurationMaxAgeMs?: number;
+  /** True if the process keeps the log's copy equal to what Postgres has. Default false. */
+  publishesConfiguration?: boolean;
 }
 
 /** The resources that the services of a process share. A process without `log` or `storage` has none. */

@@ -1,12 +1,14 @@
 import { Global, Injectable, Module } from '@nestjs/common';
-import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown, Provider } from '@nestjs/common';
+import type { BeforeApplicationShutdown, DynamicModule, OnApplicationBootstrap, OnApplicationShutdown, Provider } from '@nestjs/common';
 import { SecretBox } from '#libs/auth';
-import { topics } from '#libs/contracts';
+import { ConfigurationCopy, ConfigurationCopyUnusable, ConfigurationPublisher } from '#libs/configuration-copy';
+import { messageOf, topics } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
 import { Listeners, RecordProducer, ensureTopics } from '#libs/messaging';
+import type { LogOptions } from '#libs/messaging';
 import { requireSchema } from '#libs/migrations';
 import { PositionTable } from '#libs/positions';
-import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
+import { Configuration, Database, DocumentSecrets, StorageUnavailable } from '#libs/persistence';
 import type { BootContext, BootOptions, LogBootOptions, StorageBootOptions } from './boot-options.js';
 import { Doors } from './doors.js';
 import { Readiness } from './readiness.js';
@@ -28,15 +30,26 @@ export class InfrastructureModule {
         : [
             { provide: SecretBox, useValue: storage.secretBox },
             DocumentSecrets,
-            { provide: Database, useFactory: () => wait.for('storage', () => connectStorage(options.service, storage)) },
+            {
+              provide: Database,
+              inject: [{ token: ConfigurationCopy, optional: true }],
+              useFactory: (copy?: ConfigurationCopy) => wait.for('storage', () => connectStorage(options.service, storage, copy)),
+            },
             HoldTable,
             PositionTable,
             {
               provide: Configuration,
-              inject: [Database],
-              useFactory: (database: Database) => new Configuration(database, { secretBox: storage.secretBox }),
+              inject: [Database, { token: ConfigurationCopy, optional: true }],
+              useFactory: (database: Database, fallback?: ConfigurationCopy) =>
+                new Configuration(database, {
+                  secretBox: storage.secretBox,
+                  fallback,
+                  maxAgeMs: storage.configurationMaxAgeMs,
+                  check: () => requireSchema(database),
+                }),
             },
           ]),
+      ...copyProviders(options),
     ];
     return {
       module: InfrastructureModule,
@@ -46,17 +59,52 @@ export class InfrastructureModule {
   }
 }
 
+/** The parts of a process that reads the log's copy of the configuration, or writes it. */
+function copyProviders({ service, log, storage }: BootOptions): Provider[] {
+  if (log === undefined || storage === undefined) return [];
+  const { secretBox, configurationMaxAgeMs: maxAgeMs, publishesConfiguration = false } = storage;
+  const options = clientOptions(service, log);
+  const reader: Provider = {
+    provide: ConfigurationCopy,
+    inject: [RecordProducer], // the topics are there
+    useFactory: () => new ConfigurationCopy(options, secretBox, maxAgeMs!),
+  };
+  const publisher: Provider = {
+    provide: ConfigurationPublisher,
+    inject: [Configuration, Database, RecordProducer],
+    useFactory: (configuration: Configuration, database: Database, producer: RecordProducer) =>
+      new ConfigurationPublisher(configuration, database, producer, secretBox, options),
+  };
+  return [...(maxAgeMs === undefined ? [] : [reader]), ...(publishesConfiguration ? [publisher] : [])];
+}
+
+function clientOptions(service: string, { brokers, prefix, security }: LogBootOptions): LogOptions {
+  return { brokers, ...(prefix === undefined ? {} : { prefix }), security, clientId: `millrace-${service}` };
+}
+
 async function connectLog(service: string, log: LogBootOptions, wait: StartWait): Promise<RecordProducer> {
-  const clientOptions = { brokers: log.brokers, prefix: log.prefix, security: log.security, clientId: `millrace-${service}` };
-  await wait.for('log', () => ensureTopics(clientOptions, Object.values(topics), log));
-  const producer = new RecordProducer({ ...clientOptions, ackTimeoutMs: log.ackTimeoutMs });
+  const client = clientOptions(service, log);
+  await wait.for('log', () => ensureTopics(client, Object.values(topics), log));
+  const producer = new RecordProducer({ ...client, ackTimeoutMs: log.ackTimeoutMs });
   await wait.for('log', () => producer.connect());
   return producer;
 }
 
-async function connectStorage(service: string, storage: StorageBootOptions): Promise<Database> {
-  const { url, poolSize } = storage;
-  const database = await Database.connect({ url, role: 'millrace_service', applicationName: `millrace-${service}`, poolSize });
+/** @param copy what stands in for Postgres while it is away */
+async function connectStorage(
+  service: string,
+  { url, poolSize }: StorageBootOptions,
+  copy: ConfigurationCopy | undefined,
+): Promise<Database> {
+  const options = { url, role: 'millrace_service', applicationName: `millrace-${service}`, poolSize } as const;
+  const database = await Database.connect(options).catch(async (error: unknown) => {
+    if (copy === undefined || !(error instanceof StorageUnavailable)) throw error;
+    await copy.require().catch((why: unknown) => {
+      throw new ConfigurationCopyUnusable(`${messageOf(error)}. ${messageOf(why)}`);
+    });
+    return undefined;
+  });
+  if (database === undefined) return Database.unconnected(options);
   try {
     await requireSchema(database);
     return database;
@@ -92,6 +140,7 @@ class StorageLifecycle implements OnApplicationBootstrap, OnApplicationShutdown 
     readiness.register('configuration', () => {
       if (!configuration.ready()) throw new Error('the configuration has not been read yet');
     });
+    readiness.registerShared('configuration age', () => configuration.requireFresh());
   }
 
   onApplicationBootstrap(): Promise<void> {
@@ -104,6 +153,24 @@ class StorageLifecycle implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 }
 
-function lifecycles(options: BootOptions): Provider[] {
-  return [...(options.log === undefined ? [] : [LogLifecycle]), ...(options.storage === undefined ? [] : [StorageLifecycle])];
+/** Publishes until the producer and the pool are closed. */
+@Injectable()
+class PublisherLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  constructor(private readonly publisher: ConfigurationPublisher) {}
+
+  onApplicationBootstrap(): void {
+    this.publisher.start();
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.publisher.stop();
+  }
+}
+
+function lifecycles({ log, storage }: BootOptions): Provider[] {
+  return [
+    ...(log === undefined ? [] : [LogLifecycle]),
+    ...(storage === undefined ? [] : [StorageLifecycle]),
+    ...(log !== undefined && storage?.publishesConfiguration === true ? [PublisherLifecycle] : []),
+  ];
 }

@@ -219,7 +219,7 @@ export const logSettings = {
 
 export const storageSettings = {
   ...databaseSettings,
-  databasePoolSize: integer('DATABASE_POOL_SIZE', { min: 1, max: 500 }, { help: 'Connections to Postgres at most.', fallback: '20' }),
+  databasePoolSize: integer('DATABASE_POOL_SIZE', { min: 2, max: 500 }, { help: 'Connections to Postgres at most.', fallback: '20' }),
 };
 
 export const secretSettings = {

@@ -42,8 +42,6 @@ const compile = (spec: object, tenant = 'acme') => {
     name: 'flow',
     version: versions,
     document: parsed,
-    createdAt: new Date(),
-    createdBy: 'test',
   });
 };
 

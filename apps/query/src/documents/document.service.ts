@@ -6,7 +6,7 @@ import type { Document, DocumentKind } from '#libs/contracts';
 import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
-import type { Session, Stored } from '#libs/persistence';
+import type { Session, StoredVersion } from '#libs/persistence';
 import { wallTimeMs } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
 import { ModelProviderTable } from '../model-providers/model-provider.table.js';
@@ -39,7 +39,7 @@ import { RequestAbandoned } from '../operations/request.errors.js';
 import { Turns } from './turns.js';
 
 /** A document as it is stored: its secrets are encrypted. */
-export type DocumentRow = Stored;
+export type DocumentRow = StoredVersion;
 
 @Injectable()
 export class DocumentService {

@@ -16,11 +16,8 @@ function recheckedKey({ expiresAt = null }: { expiresAt?: Date | null } = {}) {
   const stored: CheckableApiKey = {
     id,
     tenant: 'acme',
-    name: 'n',
     secretHash,
     scopes: ['read'],
-    createdAt: new Date(),
-    createdBy: 'operator',
     expiresAt,
     revokedAt: null,
   };

@@ -1,0 +1,82 @@
+import { hash } from 'node:crypto';
+import type { CheckableApiKey } from '#libs/auth';
+import { apiVersion, document as documentSchema, mapSecrets } from '#libs/contracts';
+import type { Document, Scope, SourceDocument } from '#libs/contracts';
+import type { Stored, TenantConfiguration, TenantSnapshot } from '#libs/persistence';
+
+/** The shape of {@link CopiedTenant}. A release with another number writes all tenants again. */
+const format = 1;
+
+/** The part of a tenant's configuration that doors need: its sources, and the keys that may send events. */
+export interface CopiedTenant {
+  readonly sources: readonly { readonly name: string; readonly version: number; readonly spec: unknown }[];
+  readonly apiKeys: readonly {
+    readonly id: string;
+    readonly scopes: readonly Scope[];
+    readonly expiresAt: string | null;
+    /** In base64. */
+    readonly secretHash: string;
+  }[];
+}
+
+/** The scope that the doors of events ask for. */
+const scope: Scope = 'ingest';
+
+export function copyOf({ documents, apiKeys }: Pick<TenantConfiguration, 'documents' | 'apiKeys'>): CopiedTenant {
+  return {
+    sources: sourcesIn(documents).map(({ name, version, document: { spec } }) => ({ name, version, spec })),
+    apiKeys: keysIn(apiKeys).map(({ id, scopes, expiresAt, secretHash }) => ({
+      id,
+      scopes,
+      expiresAt: expiresAt?.toISOString() ?? null,
+      secretHash: secretHash.toString('base64'),
+    })),
+  };
+}
+
+/**
+ * Equal for equal content. A version of a source says the same for ever but for how its secrets are sealed, so specs do not count: two releases whose
+ * schemas have other defaults would write the tenant again and again.
+ */
+export function digestOf({ documents, apiKeys }: Pick<TenantConfiguration, 'documents' | 'apiKeys'>): string {
+  const sources = sourcesIn(documents).map(({ name, version, document }) => [name, version, sealedIn(document)]);
+  const keys = keysIn(apiKeys).map(({ id, scopes, expiresAt }) => [id, scopes, expiresAt?.getTime()]);
+  return hash('sha256', JSON.stringify([format, sources, keys]), 'base64url');
+}
+
+/** Fields that the schema gained since have their defaults. */
+export function snapshotOf(tenant: string, asOfMs: number, { sources, apiKeys }: CopiedTenant): TenantSnapshot {
+  return {
+    asOfMs,
+    documents: sources.map(({ name, version, spec }) => {
+      const raw = { apiVersion, kind: 'Source', metadata: { tenant, name }, spec };
+      const { data: document = raw as Document } = documentSchema.safeParse(raw);
+      return { tenant, kind: 'Source', name, version, document };
+    }),
+    apiKeys: apiKeys.map(({ id, scopes, expiresAt, secretHash }) => ({
+      id,
+      tenant,
+      scopes,
+      expiresAt: expiresAt === null ? null : new Date(expiresAt),
+      revokedAt: null,
+      secretHash: Buffer.from(secretHash, 'base64'),
+    })),
+  };
+}
+
+function sourcesIn(documents: TenantConfiguration['documents']): Stored<SourceDocument>[] {
+  return [...documents.values()].filter((one): one is Stored<SourceDocument> => one.kind === 'Source');
+}
+
+function keysIn(apiKeys: readonly CheckableApiKey[]): CheckableApiKey[] {
+  return apiKeys.filter(({ scopes }) => scopes.includes(scope));
+}
+
+function sealedIn(document: Document): string[] {
+  const sealed: string[] = [];
+  mapSecrets(document, (secret) => {
+    if ('sealed' in secret) sealed.push(secret.sealed);
+    return secret;
+  });
+  return sealed;
+}
