@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { check } from './checker.js';
+import { check, errorsAtTheDoor } from './checker.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
 import type { SinkRequest, OffsetSample, PartnerRequest, Ticket } from './history.js';
@@ -215,6 +215,15 @@ test('an offset that was committed before its run was finished, or its deliverie
   const deliveries = [delivery(1), delivery(2, { createdAt: 5_000 }), delivery(3)];
   const ofDeliveries = sample(1_000, 3, { group: 'deliveries', topic: 'outcomes' });
   expect(violations(with_({ deliveries }, { offsets: [ofDeliveries] }))).toEqual([['offset', 'run_2']]);
+});
+
+test('a request that no door answered with 200 is a violation where the doors were only replaced', () => {
+  const [first] = world().requests;
+  const refused = { ...first!, outcome: 'fail' as const, response: 'ECONNREFUSED' };
+  expect(errorsAtTheDoor(world().requests)).toEqual([]);
+  expect(errorsAtTheDoor([...world().requests, refused])).toEqual([
+    { kind: 'door', ticket: 'c/high/1', what: 'a door answered ECONNREFUSED' },
+  ]);
 });
 
 test('a process that ended by itself is a violation, whatever came of the events', () => {

@@ -4,7 +4,7 @@ import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
 import type { SinkRequest, History, OffsetSample, PartnerRequest, Ticket } from './history.js';
 
-export const violationKinds = ['lost', 'phantom', 'second effect', 'order', 'offset', 'died'] as const;
+export const violationKinds = ['lost', 'phantom', 'second effect', 'order', 'offset', 'died', 'door'] as const;
 export type ViolationKind = (typeof violationKinds)[number];
 
 /** A broken promise, with the id of the ticket whose history shows it. */
@@ -33,6 +33,13 @@ export function check(observed: Observed, evidence: Evidence, surprises: readonl
     ...offsetsBeyondTheUnfinished(observed.offsets, evidence),
     ...surprises.map((what) => ({ kind: 'died' as const, ticket: undefined, what })),
   ];
+}
+
+/** Requests that no door answered with 200, where nothing but a change of doors could be the reason. */
+export function errorsAtTheDoor(requests: readonly PartnerRequest[]): PromiseViolation[] {
+  return requests
+    .filter(({ outcome }) => outcome !== 'ok')
+    .map((request) => ({ kind: 'door', ticket: idOf(request), what: `a door answered ${request.response}` }));
 }
 
 /** The destinations that must receive the event of a ticket. */

@@ -91,6 +91,19 @@ const documents = (urlOf: (destination: string) => string): object[] => [
   destination(otherDestination, urlOf(otherDestination), 'best-effort'),
 ];
 
+/** Applies them through the API, so that the release that runs seals their secrets. */
+export async function applyThrough(graphql: string, urlOf: (destination: string) => string): Promise<void> {
+  const query = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+  const answer = await fetch(graphql, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${chaosKeys.operator}`, 'millrace-tenant': chaosTenant },
+    body: JSON.stringify({ query, variables: { documents: documents(urlOf) } }),
+  });
+  const { data } = (await answer.json()) as { data?: { applyDocuments: { __typename: string } } };
+  if (data?.applyDocuments.__typename !== 'ApplyDocumentsSuccess')
+    throw new Error(`The documents were not applied: ${JSON.stringify(data)}`);
+}
+
 /** Writes to Postgres directly, so that the documents are in effect when the run begins. */
 export async function applyChaosDocuments(
   databaseUrl: string,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { planFaults } from './fault-plan.js';
-import { faultKinds } from './options.js';
+import { injectedKinds } from './options.js';
 
-const tenMinutes = { kinds: faultKinds, durationMs: 600_000 };
+const tenMinutes = { kinds: injectedKinds, durationMs: 600_000 };
 
 test('a seed says all, and another seed says something else', () => {
   expect(planFaults({ seed: 7, ...tenMinutes })).toEqual(planFaults({ seed: 7, ...tenMinutes }));
@@ -12,7 +12,7 @@ test('a seed says all, and another seed says something else', () => {
 test.each([1, 2, 3, 42, 1_000])('ten minutes of seed %i hold at least twenty kills, and every kind of fault', (seed) => {
   const plan = planFaults({ seed, ...tenMinutes });
   expect(plan.filter(({ kind }) => ['kill', 'broker', 'postgres'].includes(kind)).length).toBeGreaterThanOrEqual(20);
-  expect(new Set(plan.map(({ kind }) => kind))).toEqual(new Set(faultKinds));
+  expect(new Set(plan.map(({ kind }) => kind))).toEqual(new Set(injectedKinds));
 });
 
 test('no fault begins so late that nothing would be seen of it, and only wanted kinds are drawn', () => {

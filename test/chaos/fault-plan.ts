@@ -1,5 +1,5 @@
 import { SeededRandom } from '#libs/testing';
-import type { FaultKind } from './options.js';
+import type { InjectedKind } from './options.js';
 import type { SinkFault } from './sink.js';
 
 /** A fault to inject. All its properties are drawn before the run, so a seed determines the plan. `at` and `forMs` are ms. */
@@ -15,7 +15,7 @@ export type PlannedFault = { readonly at: number; readonly forMs: number } & (
 
 export interface FaultPlanOptions {
   readonly seed: number;
-  readonly kinds: readonly FaultKind[];
+  readonly kinds: readonly InjectedKind[];
   readonly durationMs: number;
 }
 
@@ -55,7 +55,7 @@ function takingTurns<T>(random: SeededRandom, items: readonly T[]): () => T {
   };
 }
 
-function drawing(random: SeededRandom): Record<FaultKind, (at: number) => PlannedFault> {
+function drawing(random: SeededRandom): Record<InjectedKind, (at: number) => PlannedFault> {
   const killed = takingTurns(random, killTargets);
   const paused = takingTurns(random, pauseTargets);
   const workers = takingTurns(random, [

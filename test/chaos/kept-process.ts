@@ -94,13 +94,19 @@ export class KeptProcess {
     this.keepOutput();
   }
 
-  /** SIGTERM; it stays down until {@link up}. */
-  async stop(): Promise<void> {
+  /** The next {@link up} runs the `dist` of this folder. */
+  moveTo(root: string): void {
+    this.process.root = root;
+  }
+
+  /** SIGTERM; it stays down until {@link up}. Resolves with its exit status. */
+  async stop(): Promise<number | null> {
     this.wanted = false;
     this.resume();
     this.earlierCpuMs = this.cpuMs;
-    await this.process.stop();
+    const status = await this.process.stop();
     this.keepOutput();
+    return status;
   }
 
   pause(): void {

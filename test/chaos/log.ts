@@ -78,6 +78,6 @@ async function startLocalBroker(directory: string, root: string): Promise<ChaosL
       broker.up();
       await broker.ready();
     },
-    stop: () => broker.stop(),
+    stop: async () => void (await broker.stop()),
   };
 }

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parsedOrExit } from '../options.js';
-import { check } from './checker.js';
+import { check, errorsAtTheDoor } from './checker.js';
 import type { PromiseViolation } from './checker.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
 import { DashboardWatch } from './dashboard-watch.js';
@@ -21,10 +21,12 @@ import { hostileWindowMs, readOptions, usage } from './options.js';
 import type { ChaosOptions } from './options.js';
 import { Partners } from './partners.js';
 import { untilQuiet } from './quiet.js';
+import { ReleaseMissing, buildRelease, copyRelease } from './release-before.js';
 import { report } from './report.js';
 import type { ChaosRun } from './report.js';
 import { Sink } from './sink.js';
 import { System } from './system.js';
+import { Upgrade } from './upgrade.js';
 
 const { options, plan } = optionsOrExit();
 const directory = mkdtempSync(join(tmpdir(), 'millrace-chaos-'));
@@ -50,6 +52,11 @@ process.exit(failed ? 1 : 0);
 
 /** Ends the process after a failure of the harness itself, which proves nothing. The run's folder is kept. */
 function brokenOff(error: unknown): never {
+  if (error instanceof ReleaseMissing) {
+    rmSync(directory, { recursive: true, force: true });
+    console.error(error.message);
+    process.exit(4);
+  }
   console.error(error);
   console.error(`The run was broken off; what its processes printed is in ${join(directory, 'output')}`);
   process.exit(3);
@@ -80,13 +87,17 @@ async function carryOut({
   quietMinutes,
   plant,
   watch: isWatched,
+  before,
   hostile,
   hostileActions,
 }: ChaosOptions): Promise<ChaosRun> {
   const sink = await Sink.start(history);
   const tenant = hostile ? await HostileTenant.create(history, seed, hostileActions) : undefined;
   const more = tenant?.documents ?? [];
-  const system = await System.start({ more, log, directory, root: copyCompiledCode(directory, plant), sink });
+  const after = copyCompiledCode(directory, plant);
+  const roots =
+    before === undefined ? undefined : { before: copyRelease(await buildRelease(before, tell), join(directory, 'before')), after };
+  const system = await System.start({ more, log, directory, root: roots?.before ?? after, isBefore: roots !== undefined, sink });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
@@ -101,12 +112,16 @@ async function carryOut({
   tenant?.start(system, hostileWindowMs);
   const healthWatches = new Map(hostile ? system.services.filter(({ running }) => running).map(watchHealth) : []);
   const durationMs = minutes * 60_000;
-  const offering = new Promise((resolve) => setTimeout(resolve, durationMs)).then(() => partners.stop());
-  await Promise.all([offering, nemesis.carryOut(plan)]);
+  const offered = new Promise((resolve) => setTimeout(resolve, durationMs));
+  const upgraded = roots && new Upgrade(system, roots, history, tell).carryOut();
+  const offering = Promise.all([offered, upgraded]).then(() => {
+    partners.stop();
+    return history.now();
+  });
+  const [lastOffer] = await Promise.all([offering, nemesis.carryOut(plan)]);
   await tenant?.stop(system);
   const health = new Map<string, number>();
   for (const [name, one] of healthWatches) health.set(name, (await one.stop()).longest);
-  const lastOffer = began + durationMs;
   tell(`no more faults, no new events; ${partners.waiting} wait at the partners`);
   await partners.finish();
   tell('every event is acknowledged');
@@ -126,8 +141,26 @@ async function carryOut({
   await sink.stop();
   tenant?.close();
   const { surprises } = system;
-  const violations = [...check(history, evidence, surprises), ...lostOfHostile(stands?.states)];
-  return { options, history, partners, operator, evidence, violations, stuck, surprises, quietAfterMs, cpuMs, hostile: stands, dashboards };
+  const violations = [
+    ...check(history, evidence, surprises),
+    ...lostOfHostile(stands?.states),
+    ...(roots ? errorsAtTheDoor(history.requests) : []),
+  ];
+  return {
+    options,
+    history,
+    partners,
+    operator,
+    evidence,
+    violations,
+    stuck,
+    surprises,
+    offeredMs: lastOffer - began,
+    quietAfterMs,
+    cpuMs,
+    hostile: stands,
+    dashboards,
+  };
 }
 
 function watchHealth({ name, url }: { name: string; url: string }): [string, HealthWatch] {

@@ -85,7 +85,7 @@ export class Nemesis {
     if (change === 'add') worker.up();
     else await worker.stop();
     await pause(forMs);
-    if (change === 'add') return worker.stop();
+    if (change === 'add') return void (await worker.stop());
     worker.up();
     await worker.ready();
   }

@@ -1,7 +1,11 @@
 import { parseArgs } from 'node:util';
+import { defaultBefore } from './release-before.js';
 
 /** The kinds of faults that the nemesis injects. All of them heal. */
-export const faultKinds = ['kill', 'pause', 'broker', 'postgres', 'worker', 'sink', 'model'] as const;
+export const injectedKinds = ['kill', 'pause', 'broker', 'postgres', 'worker', 'sink', 'model'] as const;
+export type InjectedKind = (typeof injectedKinds)[number];
+/** `upgrade` is carried out alone: what it counts at the doors would mean nothing beside other faults. */
+export const faultKinds = [...injectedKinds, 'upgrade'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 /** The log of the run: one Kafka broker, the local broker in a process of its own, or three Kafka brokers with replication 3. */
@@ -18,7 +22,9 @@ export interface ChaosOptions {
   readonly rate: number;
   readonly customers: number;
   readonly log: LogKind;
-  readonly faults: readonly FaultKind[];
+  readonly faults: readonly InjectedKind[];
+  /** The revision of the release before, from which to this one and back every process is taken; undefined: no upgrade. */
+  readonly before: string | undefined;
   /** Deadline after the last fault for all work to be finished. */
   readonly quietMinutes: number;
   /** Also keeps the history and the output of the processes of a run that passed. */
@@ -34,7 +40,7 @@ export interface ChaosOptions {
 }
 
 export const usage = `npm run chaos -- [--minutes 10] [--seed 42] [--rate 200] [--customers 50] [--log ${logKinds.join('|')}]
-  [--faults ${faultKinds.join(',')} | none] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep] [--watch]
+  [--faults ${injectedKinds.join(',')} | none | upgrade [--before REVISION]] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep] [--watch]
   [--hostile] [--hostile-action 'large apply']…`;
 
 export const hostileWindowMs = 10_000;
@@ -49,7 +55,8 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       rate: { type: 'string', default: '200' },
       customers: { type: 'string', default: '50' },
       log: { type: 'string', default: 'local' },
-      faults: { type: 'string', default: faultKinds.join(',') },
+      faults: { type: 'string', default: injectedKinds.join(',') },
+      before: { type: 'string', default: defaultBefore },
       'quiet-minutes': { type: 'string', default: '3' },
       plant: { type: 'string' },
       keep: { type: 'boolean', default: false },
@@ -58,13 +65,15 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       'hostile-action': { type: 'string', multiple: true, default: [] },
     },
   });
+  const isUpgrade = values.faults === 'upgrade';
   return {
     minutes: positive('minutes', values.minutes),
     seed: positive('seed', values.seed),
     rate: positive('rate', values.rate),
     customers: positive('customers', values.customers),
     log: oneOf('log', logKinds, values.log),
-    faults: values.faults === 'none' ? [] : values.faults.split(',').map((kind) => oneOf('faults', faultKinds, kind)),
+    faults: isUpgrade || values.faults === 'none' ? [] : values.faults.split(',').map((kind) => oneOf('faults', injectedKinds, kind)),
+    before: isUpgrade ? values.before : undefined,
     quietMinutes: positive('quiet-minutes', values['quiet-minutes']),
     plant: values.plant === undefined ? undefined : oneOf('plant', plants, values.plant),
     keep: values.keep,

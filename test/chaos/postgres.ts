@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
 import { postgresPid } from '../forms/postgres-pid.js';
@@ -19,10 +21,19 @@ export class KillablePostgres {
     this.server = server;
   }
 
-  static async start(directory: string): Promise<KillablePostgres> {
-    const server = await EmbeddedPostgres.start({ directory, durable: true });
-    await migrate(server.ownerUrl);
-    return new KillablePostgres(directory, server);
+  /** @param root the folder of another release, which migrates it; default: the schema of this one */
+  static async start(directory: string, root?: string): Promise<KillablePostgres> {
+    const postgres = new KillablePostgres(directory, await EmbeddedPostgres.start({ directory, durable: true }));
+    if (root === undefined) await migrate(postgres.server.ownerUrl);
+    else await postgres.migrateWith(root);
+    return postgres;
+  }
+
+  /** Runs the migration of the release in a folder, as an operator does. */
+  async migrateWith(root: string): Promise<void> {
+    const env = { PATH: process.env['PATH'] ?? '', DATABASE_URL: this.server.ownerUrl };
+    const args = ['dist/libs/migrations/src/migrate.main.js'];
+    await promisify(execFile)(process.execPath, args, { cwd: root, env, timeout: restartDeadlineMs });
   }
 
   /** Takes over a server that runs already. @param directory the folder that it was started with */

@@ -23,6 +23,8 @@ export interface ChaosRun {
   readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
+  /** Time from the first to the last offered event. */
+  readonly offeredMs: number;
   /** Time from the last offered event until all work was finished. */
   readonly quietAfterMs: number;
   /** User and system time of the run, by kind of process. */
@@ -48,12 +50,11 @@ export function report(run: ChaosRun): string[] {
   return ['', ...load(run), ...faults(run), ...effects(run), ...hostileLines(run), ...dashboardLines(run), ...violationLines(run)];
 }
 
-function load({ options, history, partners, quietAfterMs, cpuMs }: ChaosRun): string[] {
+function load({ options, history, partners, offeredMs, quietAfterMs, cpuMs }: ChaosRun): string[] {
   const acks = acknowledged(history.requests).size;
   const count = (why: string): number => history.requests.filter((request) => request.why === why).length;
-  const offeredMs = options.minutes * 60_000;
   return [
-    `seed ${options.seed}, log ${options.log}, ${options.customers} customers, ${options.minutes} min at ${options.rate} events/s`,
+    `seed ${options.seed}, log ${options.log}, ${options.customers} customers, ${(offeredMs / 60_000).toFixed(1)} min at ${options.rate} events/s`,
     `offered    ${partners.offered} events (${((partners.offered / offeredMs) * 1_000).toFixed(0)}/s), acknowledged ${acks}, sent late ${partners.late}`,
     `requests   ${history.requests.length}: ${count('repeat')} repeats of what was not acknowledged, ${count('duplicate')} deliberate duplicates`,
     `throughput ${((acks / (offeredMs + quietAfterMs)) * 1_000).toFixed(0)} events/s to the end of everything, ${seconds(quietAfterMs)} after the last offer`,

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { quickRecovery } from '../forms/quick-recovery.js';
 import { KeptProcess } from './kept-process.js';
-import { applyChaosDocuments, chaosKeys } from './documents.js';
+import { Balancer } from './balancer.js';
+import { applyChaosDocuments, applyThrough, chaosKeys } from './documents.js';
 import { startLog } from './log.js';
 import type { ChaosLog } from './log.js';
 import type { LogKind } from './options.js';
@@ -19,10 +20,15 @@ export interface SystemOptions {
   readonly sink: Sink;
   /** Documents of other tenants. */
   readonly more: readonly object[];
+  /** True if `root` is the release before. It migrates Postgres and takes the documents through its API; there are two doors, behind a balancer. */
+  readonly isBefore?: boolean;
 }
 
 /** All processes of a Millrace as a cluster runs it: two of each worker, and a third that a fault adds. */
 export class System {
+  /** Before the doors, where there are two. */
+  private balancer: Balancer | undefined;
+
   private constructor(
     readonly postgres: KillablePostgres,
     readonly log: ChaosLog,
@@ -30,20 +36,28 @@ export class System {
   ) {}
 
   static async start(options: SystemOptions): Promise<System> {
-    const { directory, root, sink } = options;
+    const { directory, root, sink, isBefore = false } = options;
     const [postgres, log] = await Promise.all([
-      KillablePostgres.start(join(directory, 'postgres')),
+      KillablePostgres.start(join(directory, 'postgres'), isBefore ? root : undefined),
       startLog(options.log, directory, root),
     ]);
-    await applyChaosDocuments(postgres.serviceUrl, (destination) => sink.urlOf(destination), options.more);
     const system = await System.over(options, postgres, log);
-    await system.startServices();
+    const urlOf = (destination: string): string => sink.urlOf(destination);
+    if (isBefore) {
+      await system.startServices(({ name }) => name === 'query');
+      await applyThrough(system.graphql, urlOf);
+    } else {
+      await applyChaosDocuments(postgres.serviceUrl, urlOf, options.more);
+    }
+    await system.startServices(({ running }) => !running);
+    const doors = system.services.filter(({ service }) => service === 'ingestion');
+    if (isBefore) system.balancer = await Balancer.start(doors.map(({ port }) => port));
     return system;
   }
 
   /** The services over a Postgres and a log that run already. They do not run yet. */
   static async over(
-    options: Pick<SystemOptions, 'directory' | 'root' | 'sink'>,
+    options: Pick<SystemOptions, 'directory' | 'root' | 'sink' | 'isBefore'>,
     postgres: KillablePostgres,
     log: ChaosLog,
   ): Promise<System> {
@@ -58,7 +72,7 @@ export class System {
   }
 
   get doors(): string {
-    return this.named('ingestion').url;
+    return this.balancer?.url ?? this.named('ingestion').url;
   }
 
   get graphql(): string {
@@ -93,6 +107,7 @@ export class System {
   }
 
   async stop(): Promise<void> {
+    this.balancer?.stop();
     await this.stopServices();
     await this.log.stop();
     await this.postgres.stop();
@@ -100,13 +115,13 @@ export class System {
 }
 
 async function createServices(
-  { directory, root }: Pick<SystemOptions, 'directory' | 'root'>,
+  { directory, root, isBefore = false }: Pick<SystemOptions, 'directory' | 'root' | 'isBefore'>,
   postgres: KillablePostgres,
   log: ChaosLog,
 ): Promise<KeptProcess[]> {
   const create = (name: string, service: string, environment: Record<string, string>): Promise<KeptProcess> =>
     KeptProcess.create({ name, service, environment, root, outputFile: join(directory, 'output', `${name}.log`) });
-  const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production', STOP_DELAY_MS: '500' };
+  const observed = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production', STOP_DELAY_MS: isBefore ? '3000' : '500' };
   const shared = {
     ...observed,
     ...quickRecovery(5_000),
@@ -126,7 +141,9 @@ async function createServices(
     DELIVERY_BREAKER_LONGEST_OPEN_MS: '2000',
   };
   const others = await Promise.all([
-    create('ingestion', 'ingestion', { ...shared, INTAKE_LOG_EVERY: '0' }),
+    ...(isBefore ? ['ingestion', 'ingestion-2'] : ['ingestion']).map((name) =>
+      create(name, 'ingestion', { ...shared, INTAKE_LOG_EVERY: '0' }),
+    ),
     create('query', 'query', { ...shared, QUERY_DATABASE_URL: postgres.queryUrl, OPERATOR_KEY: chaosKeys.operator }),
     ...[1, 2, 3].map((number) => create(`ai-processing-${number}`, 'ai-processing', ai)),
     ...[1, 2, 3].map((number) => create(`connectors-${number}`, 'connectors', connectors)),

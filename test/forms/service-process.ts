@@ -23,8 +23,8 @@ export class ServiceProcess {
     private readonly environment: Record<string, string>,
     /** Resolves with whether it is ready; default: its `/readyz`. */
     private readonly probe: (port: number) => Promise<boolean> = answersReady,
-    /** The folder whose `dist` it runs. */
-    private readonly root: string = process.cwd(),
+    /** The folder whose `dist` it runs. Another one counts from the next launch on. */
+    public root: string = process.cwd(),
   ) {}
 
   get url(): string {
