@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { Pool } from 'undici';
 import { StandardWebhookSigner } from '#libs/signatures';
 import { startHttpSink, uniqueName, waitFor } from '#libs/testing';
@@ -7,16 +9,20 @@ import { fourProcesses } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
 import { cpuMsWithChildren, memoryMiB } from '../forms/process-cpu.js';
 import { ServiceProcess } from '../forms/service-process.js';
+import { figuresFile } from '../../tools/capacity/figures.js';
+import type { FlowFigures } from '../../tools/capacity/figures.js';
 import { applyEventDocuments, benchKeys } from './documents.js';
 import type { BenchEnvironment, BenchLog } from './environment.js';
 import { startFloor } from './floor/floor.js';
 import { median, percentile } from './numbers.js';
-import { StatementCosts, readCounts, readWal } from './postgres-costs.js';
+import { StatementCosts, readCounts, readSize, readWal } from './postgres-costs.js';
 import type { DatabaseCounts, StatementCost } from './postgres-costs.js';
 import type { BenchRow } from './report.js';
+import { readLogContents } from './log-bytes.js';
 import { readEvents } from './timeline.js';
 import { atRate } from './webhooks.js';
 
+const logPrefix = 'bench-event.';
 const customers = 200;
 const warmUpEvents = 1_000;
 const saturatedEvents = 3_000;
@@ -58,7 +64,12 @@ interface EventCosts {
   readonly atRate: Cpu;
   readonly latencies: readonly number[];
   readonly idle: Cpu;
+  readonly memoryAtRest: ReadonlyMap<string, number>;
   readonly memory: ReadonlyMap<string, number>;
+  /** After the closed loop and the rate. */
+  readonly memoryLoaded: ReadonlyMap<string, number>;
+  /** Growth of the database per event, in the closed loop. */
+  readonly storedBytes: number;
   readonly walBytes: number;
   readonly walRecords: number;
   /** Commits and changed rows per event, in the closed loop. */
@@ -74,13 +85,16 @@ interface EventCosts {
  * at 100 events/s; the latency at that rate; what an idle system takes; memory. The floor, the least that a durable pipeline does, is measured in the
  * same run: each contestant starts anew in each round, alone.
  */
-export async function benchEvent(environment: BenchEnvironment, rounds: number): Promise<BenchRow[]> {
+export async function benchEvent(environment: BenchEnvironment, rounds: number, writesFigures = false): Promise<BenchRow[]> {
+  const [load] = loadavg();
+  const figures: Partial<Record<FlowName, FlowFigures>> = {};
   const log = environment.logs.at(-1)!;
   const destination = await startDestination();
   await applyEventDocuments(environment.databaseUrl, destination.url);
   const rows: BenchRow[] = [];
   for (const flow of ['deliver', 'assess'] as const) {
     console.log(`Flow ${flow}, ${text.length + 150} B per event, ${customers} customers, ${log.name}`);
+    const before = writesFigures ? await readLogContents(log.brokers, logPrefix) : undefined;
     const floor: EventCosts[] = [];
     const ours: EventCosts[] = [];
     for (let round = 0; round < rounds; round += 1) {
@@ -88,7 +102,12 @@ export async function benchEvent(environment: BenchEnvironment, rounds: number):
       ours.push(await measure('Millrace', await startMillrace(environment, log, flow), environment, destination));
     }
     rows.push(...rowsOf(`${flow}, ${log.name}`, floor, ours));
+    if (before === undefined) continue;
+    const after = await readLogContents(log.brokers, logPrefix);
+    const logBytes = (after.bytes - before.bytes) / (after.events - before.events);
+    figures[flow] = figuresOf(ours, { load: load!, rounds, logBytes });
   }
+  if (writesFigures) writeFileSync(figuresFile, `${JSON.stringify(figures, undefined, 2)}\n`);
   await destination.stop();
   return rows;
 }
@@ -141,7 +160,7 @@ async function startTheFloor(environment: BenchEnvironment, log: BenchLog, desti
 
 async function startMillrace(environment: BenchEnvironment, log: BenchLog, flow: FlowName): Promise<Contestant> {
   const form = await fourProcesses({
-    logPrefix: 'bench-event.',
+    logPrefix,
     brokers: log.brokers,
     databaseUrl: environment.databaseUrl,
     queryDatabaseUrl: environment.queryDatabaseUrl,
@@ -186,9 +205,11 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
   const statementCosts = countsStatements ? new StatementCosts(administratorUrl) : undefined;
   await statementCosts?.connect();
   const idle = await idleCpuOf(contestant);
+  const memoryAtRest = memoryOf(contestant);
   await partner.closedLoop(warmUpEvents);
   await sleep(settleMs);
-  const memory = new Map([...contestant.pids].map(([process, pid]) => [process, memoryMiB(pid)]));
+  const memory = memoryOf(contestant);
+  const sizeBefore = await readSize(databaseUrl);
 
   await statementCosts?.reset();
   const countsBefore = await readCounts(databaseUrl);
@@ -201,6 +222,7 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
     await sleep(settleMs);
   });
   const after = await readWal(databaseUrl);
+  const storedBytes = ((await readSize(databaseUrl)) - sizeBefore) / saturatedEvents;
   const counts = perEvent(countsBefore, await readCounts(databaseUrl));
   const statements = (await statementCosts?.read()) ?? [];
   await statementCosts?.reset();
@@ -219,7 +241,10 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
     atRate: divided(steady, ratePerSecond * rateSeconds),
     latencies,
     idle,
+    memoryAtRest,
     memory,
+    memoryLoaded: memoryOf(contestant),
+    storedBytes,
     walBytes: (after.bytes - before.bytes) / saturatedEvents,
     walRecords: (after.records - before.records) / saturatedEvents,
     counts,
@@ -229,6 +254,10 @@ async function costsOf(name: string, contestant: Contestant, environment: BenchE
   print(name, costs);
   await contestant.stages?.(eventIds);
   return costs;
+}
+
+function memoryOf({ pids }: Contestant): Map<string, number> {
+  return new Map([...pids].map(([process, pid]) => [process, memoryMiB(pid)]));
 }
 
 /** Runs `act`; resolves with the CPU time that each process took meanwhile. */
@@ -425,6 +454,32 @@ function printStatements(phase: string, statements: readonly StatementCost[], ev
       `    ${each(calls, 3)} calls ${each(rows, 2)} rows ${each(execMs, 3)} ms ${each(walBytes, 0)} B  ${statement.replace(/\s+/g, ' ').slice(0, 90)}`,
     );
   }
+}
+
+/** The figures for `npm run capacity`: those of the round that cost least CPU, because what others do on the machine can only add to it. */
+function figuresOf(
+  rounds: readonly EventCosts[],
+  { load, logBytes, ...options }: { load: number; logBytes: number; rounds: number },
+): FlowFigures {
+  const [best] = rounds.toSorted((a, b) => sumOf(a.saturated) - sumOf(b.saturated));
+  const { saturated, eventsPerSecond, atRate: steady, memoryAtRest, memoryLoaded, walBytes, storedBytes } = best!;
+  const written = (of: ReadonlyMap<string, number>, digits: number): Record<string, number> =>
+    Object.fromEntries([...of].map(([name, value]) => [name, Number(value.toFixed(digits))]));
+  return {
+    command: `npm run bench -- event --rounds ${options.rounds} --figures`,
+    day: new Date().toISOString().slice(0, 10),
+    load: Number(load.toFixed(1)),
+    bodyBytes: text.length + 150,
+    saturatedCpuMs: written(saturated, 3),
+    saturatedPerSecond: Math.round(eventsPerSecond),
+    atRateCpuMs: written(steady, 3),
+    ratePerSecond,
+    restMiB: written(memoryAtRest, 0),
+    loadedMiB: written(memoryLoaded, 0),
+    walBytes: Math.round(walBytes),
+    logBytes: Math.round(logBytes),
+    storedBytes: Math.round(storedBytes),
+  };
 }
 
 function latencyOf(latencies: readonly number[]): string {

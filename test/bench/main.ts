@@ -30,13 +30,13 @@ const benches: Record<string, Bench> = {
   latency: async (environment) => benchLatency(await environment()),
   noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
   page: async (environment) => benchPage(await environment(), Number(values.rounds)),
-  event: async (environment) => benchEvent(await environment(), Number(values.rounds)),
+  event: async (environment) => benchEvent(await environment(), Number(values.rounds), values.figures),
   idle: async (environment) => benchIdle(await environment()),
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
 
 const { positionals: wanted, values } = parsedOrExit(
-  `npm run bench -- [${Object.keys(benches).join('] [')}] [--events 1000000] [--rounds 4] [--statements]`,
+  `npm run bench -- [${Object.keys(benches).join('] [')}] [--events 1000000] [--rounds 4] [--statements] [--figures]`,
   () =>
     parseArgs({
       allowPositionals: true,
@@ -50,6 +50,8 @@ const { positionals: wanted, values } = parsedOrExit(
         rounds: { type: 'string', default: '4' },
         /** For `event`: also prints the statements that cost most. Counting them costs Postgres a little. */
         statements: { type: 'boolean', default: false },
+        /** For `event`: also writes the figures that `npm run capacity` reads. */
+        figures: { type: 'boolean', default: false },
       },
     }),
 );

@@ -94,3 +94,15 @@ export async function readWal(databaseUrl: string): Promise<{ bytes: number; rec
     await client.end();
   }
 }
+
+/** Bytes of the whole database. */
+export async function readSize(databaseUrl: string): Promise<number> {
+  const client = new Client({ connectionString: databaseUrl, application_name: 'millrace-bench-costs' });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ bytes: number }>('SELECT pg_database_size(current_database())::float8 AS bytes');
+    return rows[0]!.bytes;
+  } finally {
+    await client.end();
+  }
+}

@@ -90,7 +90,9 @@ function faults({ history, surprises }: ChaosRun): string[] {
         .toSorted((a, b) => a - b);
       const median = times[Math.floor(times.length / 2)];
       const summary = median === undefined ? 'none measured' : `median ${seconds(median)}, longest ${seconds(times.at(-1)!)}`;
-      return `  ${kind.padEnd(9)} ${String(ofKind.length).padStart(3)} times; heal → first delivery of an event accepted after it: ${summary}`;
+      const pauses = ofKind.map((fault) => pauseOf(fault, history)).filter((ms) => ms !== undefined);
+      const pause = pauses.length === 0 ? 'not measured' : seconds(Math.max(...pauses));
+      return `  ${kind.padEnd(9)} ${String(ofKind.length).padStart(3)} times; heal → first delivery of an event accepted after it: ${summary}; longest pause of a customer: ${pause}`;
     }),
   ];
 }
@@ -103,6 +105,25 @@ function recoveryOf({ healedAt }: InjectedFault, { requests, arrivals }: History
   }
   const first = arrivals.find((arrival) => arrival.at >= healedAt && arrival.status === 204 && later.has(idOf(arrival)));
   return first === undefined ? undefined : first.at - healedAt;
+}
+
+/** The longest time in ms from the first request of an event to its first delivery, of the events that were sent first while the fault lasted. */
+function pauseOf({ at, healedAt }: InjectedFault, { requests, arrivals }: History): number | undefined {
+  const sentAt = new Map(
+    requests
+      .filter((request) => request.why === 'first' && request.at >= at && request.at <= healedAt)
+      .map((request) => [idOf(request), request.at]),
+  );
+  let longest: number | undefined;
+  const known = new Set<string>();
+  for (const arrival of arrivals) {
+    const id = idOf(arrival);
+    const sent = sentAt.get(id);
+    if (sent === undefined || arrival.status !== 204 || known.has(id)) continue;
+    known.add(id);
+    longest = Math.max(longest ?? 0, arrival.at - sent);
+  }
+  return longest;
 }
 
 function effects({ history, evidence, operator }: ChaosRun): string[] {

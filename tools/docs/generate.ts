@@ -15,6 +15,7 @@ import { settingsFile } from '../kubernetes/settings-file.js';
 import { topicsFile } from '../kubernetes/topics-file.js';
 import { dashboards, grafanaJson } from '../monitoring/dashboards.js';
 import { componentFolder, prometheusRule } from '../monitoring/rules.js';
+import { capacityParts } from './capacity.js';
 import { metricsPage } from './metrics.js';
 import { providerSections, providersTable, withGenerated } from './providers.js';
 import { writeSchema } from './schema.js';
@@ -131,6 +132,11 @@ for (const [app, , table] of tables) {
   if (clusterServices.has(app)) writeFileSync(`k8s/base/${app}/settings.env`, settingsFile(app, table));
 }
 
+const capacityPage = Object.entries(capacityParts()).reduce(
+  (page, [name, text]) => withGenerated(page, name, text),
+  readFileSync('docs/capacity.md', 'utf8'),
+);
+writeFileSync('docs/capacity.md', capacityPage);
 const providersPage = readFileSync('docs/providers.md', 'utf8');
 writeFileSync(
   'docs/providers.md',

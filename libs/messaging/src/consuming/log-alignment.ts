@@ -128,14 +128,16 @@ export class LogAlignment {
       ),
     );
     for (const topic of new Set([...positions, ...committed].map((one) => one.topic))) {
-      for (const { partition, low, high } of await this.admin.fetchTopicOffsets(topic)) {
+      // At once, because each place on another log is a question of its own.
+      const ofTopic = (await this.admin.fetchTopicOffsets(topic)).map(async ({ partition, low, high }) => {
         const name = partitionName({ topic, partition });
         const position = byName.get(name);
         const [first, end] = [Number(low), Number(high)];
         const wanted = position === undefined ? first : await this.offsetOf(position, ids);
         const offset = Math.min(Math.max(wanted, first), end);
-        places.push({ group, topic, partition, offset, end, committed: commits.get(name), deleted: Math.max(0, first - wanted) });
-      }
+        return { group, topic, partition, offset, end, committed: commits.get(name), deleted: Math.max(0, first - wanted) };
+      });
+      places.push(...(await Promise.all(ofTopic)));
     }
     return places;
   }
