@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
+import { join } from 'node:path';
 import { Pool } from 'undici';
 import { StandardWebhookSigner } from '#libs/signatures';
 import { startHttpSink, uniqueName, waitFor } from '#libs/testing';
@@ -42,7 +43,15 @@ const text = 'The parcel came late, the box was open and one of the two lamps is
   .slice(0, 800);
 
 /** `deliver` sends on what came; `assess` is the flow of the samples: model, check, map, deliver. */
-type FlowName = 'deliver' | 'assess';
+export const eventFlows = ['deliver', 'assess'] as const;
+type FlowName = (typeof eventFlows)[number];
+
+export interface EventBenchOptions {
+  /** Starts of each contestant. */
+  readonly rounds: number;
+  readonly flows: readonly FlowName[];
+  readonly writesFigures: boolean;
+}
 
 /** One way to get events from a door to a destination, while it runs. */
 interface Contestant {
@@ -85,14 +94,14 @@ interface EventCosts {
  * at 100 events/s; the latency at that rate; what an idle system takes; memory. The floor, the least that a durable pipeline does, is measured in the
  * same run: each contestant starts anew in each round, alone.
  */
-export async function benchEvent(environment: BenchEnvironment, rounds: number, writesFigures = false): Promise<BenchRow[]> {
+export async function benchEvent(environment: BenchEnvironment, { rounds, flows, writesFigures }: EventBenchOptions): Promise<BenchRow[]> {
   const [load] = loadavg();
   const figures: Partial<Record<FlowName, FlowFigures>> = {};
   const log = environment.logs.at(-1)!;
   const destination = await startDestination();
   await applyEventDocuments(environment.databaseUrl, destination.url);
   const rows: BenchRow[] = [];
-  for (const flow of ['deliver', 'assess'] as const) {
+  for (const flow of flows) {
     console.log(`Flow ${flow}, ${text.length + 150} B per event, ${customers} customers, ${log.name}`);
     const before = writesFigures ? await readLogContents(log.brokers, logPrefix) : undefined;
     const floor: EventCosts[] = [];
@@ -165,7 +174,7 @@ async function startMillrace(environment: BenchEnvironment, log: BenchLog, flow:
     databaseUrl: environment.databaseUrl,
     queryDatabaseUrl: environment.queryDatabaseUrl,
     secretsKey: benchKeys.secretsKey,
-    settings: { ...quiet, INTAKE_LOG_EVERY: '0' },
+    settings: { ...quiet, INTAKE_LOG_EVERY: '0', ...profiling(flow) },
   });
   await form.start();
   const pids = new Map([...form.processes.map(({ service, pid }) => [service, pid] as const), ...sharedPids(log, environment.postgresPid)]);
@@ -175,6 +184,12 @@ async function startMillrace(environment: BenchEnvironment, log: BenchLog, flow:
     stages: (ids) => printStages(form, ids),
     stop: () => form.dispose(),
   };
+}
+
+/** `MILLRACE_BENCH_PROFILE=folder` writes a CPU profile of each service there, in a folder per flow. */
+function profiling(flow: FlowName): Record<string, string> {
+  const folder = process.env['MILLRACE_BENCH_PROFILE'];
+  return folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(folder, flow)}` };
 }
 
 const quiet = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };

@@ -11,7 +11,7 @@ import { benchConsumer } from './consumer.js';
 import { benchDispatcher } from './dispatcher.js';
 import { startEnvironment } from './environment.js';
 import type { BenchEnvironment } from './environment.js';
-import { benchEvent, benchIdle } from './event.js';
+import { benchEvent, benchIdle, eventFlows } from './event.js';
 import { benchGateway } from './gateway.js';
 import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
@@ -30,13 +30,18 @@ const benches: Record<string, Bench> = {
   latency: async (environment) => benchLatency(await environment()),
   noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
   page: async (environment) => benchPage(await environment(), Number(values.rounds)),
-  event: async (environment) => benchEvent(await environment(), Number(values.rounds), values.figures),
+  event: async (environment) =>
+    benchEvent(await environment(), {
+      rounds: Number(values.rounds),
+      flows: eventFlows.filter((flow) => values.flow === undefined || flow === values.flow),
+      writesFigures: values.figures && values.flow === undefined,
+    }),
   idle: async (environment) => benchIdle(await environment()),
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
 
 const { positionals: wanted, values } = parsedOrExit(
-  `npm run bench -- [${Object.keys(benches).join('] [')}] [--events 1000000] [--rounds 4] [--statements] [--figures]`,
+  `npm run bench -- [${Object.keys(benches).join('] [')}] [--events 1000000] [--rounds 4] [--flow ${eventFlows.join('|')}] [--statements] [--figures]`,
   () =>
     parseArgs({
       allowPositionals: true,
@@ -48,9 +53,11 @@ const { positionals: wanted, values } = parsedOrExit(
          * For `event`: the number of starts of each contestant.
          */
         rounds: { type: 'string', default: '4' },
+        /** For `event`: only this flow. */
+        flow: { type: 'string' },
         /** For `event`: also prints the statements that cost most. Counting them costs Postgres a little. */
         statements: { type: 'boolean', default: false },
-        /** For `event`: also writes the figures that `npm run capacity` reads. */
+        /** For `event` with both flows: also writes the figures that `npm run capacity` reads. */
         figures: { type: 'boolean', default: false },
       },
     }),
@@ -58,6 +65,11 @@ const { positionals: wanted, values } = parsedOrExit(
 const unknown = wanted.filter((name) => !(name in benches));
 if (unknown.length > 0) {
   console.error(`There is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}.`);
+  process.exit(2);
+}
+
+if (values.flow !== undefined && !eventFlows.some((flow) => flow === values.flow)) {
+  console.error(`There is no flow ${values.flow}; there are ${eventFlows.join(', ')}.`);
   process.exit(2);
 }
 
