@@ -40,7 +40,7 @@ CREATE TABLE attempt (
   finished_at timestamp(3) with time zone NOT NULL,
   announced boolean NOT NULL DEFAULT false,
   CONSTRAINT attempt_pkey PRIMARY KEY (tenant_id, delivery_id, number),
-  CONSTRAINT attempt_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'failed'::text])))
+  CONSTRAINT attempt_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'failed'::text, 'uncertain'::text])))
 );
 CREATE INDEX attempt_unannounced ON attempt USING btree (tenant_id, delivery_id, number) WHERE (NOT announced);
 ALTER TABLE attempt ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -173,14 +173,18 @@ CREATE TABLE delivery (
   aside boolean NOT NULL DEFAULT false,
   held_back boolean NOT NULL DEFAULT false,
   retries integer NOT NULL DEFAULT 0,
+  reached_at timestamp(3) with time zone,
+  at_least_once boolean NOT NULL DEFAULT false,
+  object text,
   CONSTRAINT delivery_pkey PRIMARY KEY (tenant_id, id),
-  CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'parked'::text, 'skipped'::text])))
+  CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'parked'::text, 'skipped'::text, 'superseded'::text])))
 ) WITH (fillfactor=80);
 CREATE INDEX delivery_aside ON delivery USING btree (tenant_id, destination, customer, next_attempt_at) WHERE (aside AND (state = 'pending'::text));
 CREATE INDEX delivery_claimed ON delivery USING btree (tenant_id, destination) WHERE (lease_until IS NOT NULL);
 CREATE INDEX delivery_created ON delivery USING btree (tenant_id, created_at, id);
 CREATE INDEX delivery_customer ON delivery USING btree (tenant_id, customer, created_at, id);
 CREATE INDEX delivery_due ON delivery USING btree (tenant_id, destination, next_attempt_at) WHERE ((state = 'pending'::text) AND (next_attempt_at IS NOT NULL) AND (NOT held_back));
+CREATE INDEX delivery_object ON delivery USING btree (tenant_id, destination, customer, object, "position") WHERE (object IS NOT NULL);
 CREATE INDEX delivery_parked ON delivery USING btree (tenant_id, created_at DESC, id DESC) WHERE (state = 'parked'::text);
 CREATE INDEX delivery_queue ON delivery USING btree (tenant_id, destination, customer, "position") WHERE ((NOT aside) AND ((state = 'pending'::text) OR (strict AND (state = 'parked'::text))));
 CREATE UNIQUE INDEX delivery_run ON delivery USING btree (tenant_id, run_id, step, destination);
@@ -535,7 +539,7 @@ GRANT EXECUTE ON FUNCTION bulk_operations_by_id TO millrace_query, millrace_serv
 CREATE FUNCTION call_next_deliveries(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS void LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION call_next_deliveries TO millrace_query, millrace_service;
 
-CREATE FUNCTION claim_deliveries(p_lease_ms double precision, p_tenants text[], p_destinations text[], p_free integer[], p_concurrency integer[], p_modes text[]) RETURNS TABLE(tenant text, destination text, id text, event_id text, run_id text, flow text, generation integer, customer text, payload text, attempts integer, retries integer, strict boolean, aside boolean, fence bigint, traceparent text, event_received_at timestamp with time zone, redelivered boolean) LANGUAGE plpgsql;
+CREATE FUNCTION claim_deliveries(p_lease_ms double precision, p_tenants text[], p_destinations text[], p_free integer[], p_concurrency integer[], p_modes text[]) RETURNS TABLE(tenant text, destination text, id text, event_id text, run_id text, flow text, generation integer, customer text, payload text, attempts integer, retries integer, strict boolean, aside boolean, fence bigint, traceparent text, event_received_at timestamp with time zone, redelivered boolean, reached_at timestamp with time zone, at_least_once boolean) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION claim_deliveries TO millrace_query, millrace_service;
 
 CREATE FUNCTION customer_by_key_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
@@ -625,6 +629,9 @@ GRANT EXECUTE ON FUNCTION holds_of_customers TO millrace_query, millrace_service
 CREATE FUNCTION holds_of_dead_letters(p_tenant text, p_keys text[]) RETURNS TABLE(customer text, consumer_group text, topic text, partition integer, reason text, dead_letter_id text, retry_requested_at timestamp with time zone, created_at timestamp with time zone, held_records bigint) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION holds_of_dead_letters TO millrace_query, millrace_service;
 
+CREATE FUNCTION is_superseded(p_delivery delivery) RETURNS boolean LANGUAGE sql STABLE;
+GRANT EXECUTE ON FUNCTION is_superseded TO millrace_query, millrace_service;
+
 CREATE FUNCTION lock_delivery_queues(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS void LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION lock_delivery_queues TO millrace_query, millrace_service;
 
@@ -634,7 +641,7 @@ GRANT EXECUTE ON FUNCTION model_attempts_of_runs TO millrace_query, millrace_ser
 CREATE FUNCTION notify_configuration() RETURNS trigger LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION notify_configuration TO millrace_query, millrace_service;
 
-CREATE FUNCTION plan_deliveries(p_tenants text[], p_ids text[], p_events text[], p_runs text[], p_flows text[], p_generations integer[], p_steps text[], p_customers text[], p_destinations text[], p_payloads json[], p_strict boolean[], p_traceparents text[], p_received timestamp with time zone[]) RETURNS integer LANGUAGE plpgsql;
+CREATE FUNCTION plan_deliveries(p_tenants text[], p_ids text[], p_events text[], p_runs text[], p_flows text[], p_generations integer[], p_steps text[], p_customers text[], p_destinations text[], p_payloads json[], p_strict boolean[], p_traceparents text[], p_received timestamp with time zone[], p_objects text[] DEFAULT NULL::text[], p_at_least_once boolean[] DEFAULT NULL::boolean[]) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION plan_deliveries TO millrace_query, millrace_service;
 
 CREATE FUNCTION redelivery_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE plpgsql;
@@ -676,7 +683,7 @@ GRANT EXECUTE ON FUNCTION runs_by_id TO millrace_query, millrace_service;
 CREATE FUNCTION runs_of_events(p_tenant text, p_keys text[]) RETURNS SETOF run LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION runs_of_events TO millrace_query, millrace_service;
 
-CREATE FUNCTION settle_deliveries(p_tenants text[], p_ids text[], p_fences bigint[], p_destinations text[], p_customers text[], p_states text[], p_codes text[], p_messages text[], p_retry_in_ms double precision[], p_statuses integer[], p_excerpts text[], p_started timestamp with time zone[], p_finished timestamp with time zone[]) RETURNS TABLE(place bigint, attempt_number integer) LANGUAGE plpgsql;
+CREATE FUNCTION settle_deliveries(p_tenants text[], p_ids text[], p_fences bigint[], p_destinations text[], p_customers text[], p_states text[], p_codes text[], p_messages text[], p_retry_in_ms double precision[], p_statuses integer[], p_excerpts text[], p_started timestamp with time zone[], p_finished timestamp with time zone[], p_uncertain boolean[] DEFAULT NULL::boolean[]) RETURNS TABLE(place bigint, attempt_number integer, state_after text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION settle_deliveries TO millrace_query, millrace_service;
 
 CREATE FUNCTION step_places(p_tenant text, p_runs text[]) RETURNS TABLE(run_id text, step text, place bigint) LANGUAGE sql STABLE;
@@ -684,3 +691,6 @@ GRANT EXECUTE ON FUNCTION step_places TO millrace_query, millrace_service;
 
 CREATE FUNCTION steps_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF step_result LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION steps_of_runs TO millrace_query, millrace_service;
+
+CREATE FUNCTION supersede_deliveries(p_tenants text[], p_destinations text[], p_customers text[], p_objects text[]) RETURNS void LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION supersede_deliveries TO millrace_query, millrace_service;

@@ -119,9 +119,11 @@ export class Rows {
     destination?: string;
     state?: string;
     createdAt?: Date;
+    reachedAt?: Date;
+    object?: string;
   }): Promise<void> {
-    const { tenant, id, event, run, destination = 'crm', state = 'delivered', createdAt = new Date() } = row;
-    await this.database.query(insertDelivery, [tenant, id, event, run, destination, state, createdAt]);
+    const { tenant, id, event, run, destination = 'crm', state = 'delivered', createdAt = new Date(), reachedAt, object } = row;
+    await this.database.query(insertDelivery, [tenant, id, event, run, destination, state, createdAt, reachedAt ?? null, object ?? null]);
     await this.database.query(insertAttempt, [tenant, id, event, state === 'delivered', new Date(createdAt.getTime() + 30)]);
   }
 
@@ -206,8 +208,8 @@ const insertFlow = statement(
 const insertDelivery = statement(
   'test.delivery',
   `INSERT INTO delivery (tenant_id, id, event_id, run_id, flow, generation, step, customer, destination, payload, state, attempts, retries_left,
-     event_received_at, created_at)
-   SELECT r.tenant_id, $2, $3, r.id, r.flow, r.generation, 'tell', r.customer, $5, '{"hello":"world"}', $6, 1, 5, $7::timestamptz, $7
+     event_received_at, created_at, reached_at, object)
+   SELECT r.tenant_id, $2, $3, r.id, r.flow, r.generation, 'tell', r.customer, $5, '{"hello":"world"}', $6, 1, 5, $7::timestamptz, $7, $8, $9
    FROM run r WHERE r.tenant_id = $1 AND r.id = $4`,
 );
 const insertAttempt = statement(

@@ -74,6 +74,91 @@ describe('redeliver', () => {
   });
 });
 
+describe('a delivery that the destination may have taken', () => {
+  const tenant = uniqueName('tenant');
+  const asOperator = { operatorIn: tenant };
+  const redeliver = async (id: string, more = '') => {
+    const mutation = `mutation { redeliver(input: { deliveryId: "${id}", idempotencyKey: "${id}${more.length}" ${more} }) {
+      __typename
+      ... on ValidationError { code path violations { message } }
+    } }`;
+    return (await server.data<{ redeliver: object }>(asOperator, mutation)).redeliver;
+  };
+
+  beforeAll(async () => {
+    const head = { apiVersion: 'millrace/v1' };
+    const spec = { kind: 'http', url: 'https://crm.example/in', secret: { value: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' } };
+    const destination = (name: string, more: object): object => ({
+      ...head,
+      kind: 'Destination',
+      metadata: { tenant, name },
+      spec: { ...spec, ...more },
+    });
+    const documents = [
+      { ...head, kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } },
+      destination('anew', { idempotency: { class: 'none' } }),
+      destination('keyed', { supersede: 'payload.order' }),
+    ];
+    const apply = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+    await server.data(asOperator, apply, { documents });
+    await server.rows.event({ tenant, id: 'evt_r' });
+    const delivery = async (id: string, more: object): Promise<void> => {
+      const run = `run_${id}`;
+      await server.rows.run({ tenant, id: run, event: 'evt_r', flow: id.replace('_', '-') });
+      await server.rows.delivery({ tenant, id, event: 'evt_r', run, state: 'parked', ...more });
+    };
+    const reachedAt = new Date('2026-11-29T10:00:00.000Z');
+    await delivery('dlv_taken', { destination: 'anew', reachedAt });
+    await delivery('dlv_failed', { destination: 'anew' });
+    await delivery('dlv_keyed', { destination: 'keyed', reachedAt });
+    await delivery('dlv_older', { destination: 'keyed', object: 'o-1' });
+    await delivery('dlv_newer', { destination: 'keyed', object: 'o-1', state: 'delivered', reachedAt });
+  });
+
+  test('is not sent again without a word, where the destination takes each request anew', async () => {
+    const append = appended();
+    expect(await redeliver('dlv_taken')).toMatchObject({
+      __typename: 'ValidationError',
+      code: 'delivery.secondEffect',
+      path: ['input', 'deliveryId'],
+      violations: [{ message: expect.stringContaining('`evenIfTaken: true`') as string }],
+    });
+    expect(append).not.toHaveBeenCalled();
+    expect(await redeliver('dlv_taken', 'evenIfTaken: true')).toEqual({ __typename: 'RedeliverSuccess' });
+    expect(append.mock.calls.map(([, , value]) => value)).toMatchObject([{ deliveryId: 'dlv_taken', evenIfTaken: true }]);
+  });
+
+  test('nor by its dead letter', async () => {
+    await server.rows.deadLetter({ tenant, id: 'dlq_r', kind: 'delivery', event: 'evt_r', run: 'run_dlv_taken', delivery: 'dlv_taken' });
+    const retry =
+      'mutation { retryDeadLetter(input: { id: "dlq_r", idempotencyKey: "k" }) { __typename ... on ValidationError { code path } } }';
+    expect(await server.data(asOperator, retry)).toEqual({
+      retryDeadLetter: { __typename: 'ValidationError', code: 'delivery.secondEffect', path: ['input', 'id'] },
+    });
+  });
+
+  test.each(['dlv_failed', 'dlv_keyed', 'dlv_newer'])('%s may be sent again: nothing reached it, or a repeat is recognised', async (id) => {
+    expect(await redeliver(id)).toEqual({ __typename: 'RedeliverSuccess' });
+  });
+
+  test('one whose object a newer one sets is never sent', async () => {
+    for (const more of ['', 'evenIfTaken: true']) expect(await redeliver('dlv_older', more)).toMatchObject({ code: 'delivery.superseded' });
+  });
+
+  test('shows when it may have been taken, and its destination how often it takes effect', async () => {
+    const query =
+      '{ delivery(id: "dlv_older") { reachedAt atLeastOnce object } taken: delivery(id: "dlv_taken") { reachedAt } destinations { name promise } }';
+    expect(await server.data(asOperator, query)).toEqual({
+      delivery: { reachedAt: null, atLeastOnce: false, object: 'o-1' },
+      taken: { reachedAt: '2026-11-29T10:00:00.000Z' },
+      destinations: [
+        { name: 'anew', promise: expect.stringContaining('at most once') as string },
+        { name: 'keyed', promise: expect.stringContaining('recognises a repeat') as string },
+      ],
+    });
+  });
+});
+
 describe('a dead letter', () => {
   const settle = (mutation: 'skipDeadLetter' | 'retryDeadLetter', id: string, key = id) =>
     server

@@ -6,9 +6,9 @@ import type { Connector, ConnectorOptions, OutboundDelivery, Receipt } from './c
 
 /**
  * How a stand-in treats the deliveries that come next: takes them, refuses the payload for good, says that it is broken, asks for a pause of
- * {@link pauseMs}, refuses the credential, says that it wants nothing more, never responds, or takes them and responds without end.
+ * {@link pauseMs}, refuses the credential, says that it wants nothing more, never responds, breaks the connection off once it has the payload, or takes them and responds without end.
  */
-export type PeerBehaviour = 'accept' | 'refuse' | 'fail' | 'limit' | 'unauthorized' | 'gone' | 'hang' | 'endless';
+export type PeerBehaviour = 'accept' | 'refuse' | 'fail' | 'limit' | 'unauthorized' | 'gone' | 'hang' | 'cut' | 'endless';
 
 /** The pause that a stand-in which behaves as `limit` asks for. */
 export const pauseMs = 7_000;
@@ -78,11 +78,11 @@ export function connectorConformance<K extends DestinationKind>({ kind, create, 
     });
 
     test.each([
-      ['refuse', { outcome: 'deadLetter', peer: 'up' }],
+      ['refuse', { outcome: 'deadLetter', peer: 'up', isUncertain: false }],
       ['fail', { outcome: 'retry', peer: 'failing' }],
-      ['limit', { outcome: 'retry', peer: 'limited', retryAfterMs: pauseMs }],
-      ['unauthorized', { outcome: 'retry', code: 'delivery.unauthorized', peer: 'unauthorized' }],
-      ['gone', { outcome: 'deadLetter', code: 'delivery.destinationDisabled', peer: 'gone' }],
+      ['limit', { outcome: 'retry', peer: 'limited', retryAfterMs: pauseMs, isUncertain: false }],
+      ['unauthorized', { outcome: 'retry', code: 'delivery.unauthorized', peer: 'unauthorized', isUncertain: false }],
+      ['gone', { outcome: 'deadLetter', code: 'delivery.destinationDisabled', peer: 'gone', isUncertain: false }],
     ] as const)('says what a response means for the delivery and for the destination: %s', async (behaviour, expected) => {
       peer.behave(behaviour);
       const failed = await failure();
@@ -96,14 +96,27 @@ export function connectorConformance<K extends DestinationKind>({ kind, create, 
       await expect(connector.deliver(delivery, destination, stop.signal)).rejects.toMatchObject({
         outcome: 'retry',
         peer: 'unreachable',
+        isUncertain: false,
         receipt: null,
       });
     });
 
-    test('a peer that does not respond is given up at the deadline', async () => {
+    test('a peer that breaks off without a response may have taken the payload', async () => {
+      peer.behave('cut');
+      expect(await failure()).toMatchObject({ outcome: 'retry', peer: 'unreachable', isUncertain: true, receipt: null });
+      expect(peer.received).toHaveLength(1);
+    });
+
+    test('a peer that does not respond is given up at the deadline, and may have taken the payload', async () => {
       peer.behave('hang');
       const startedAtMs = performance.now();
-      expect(await failure(200)).toMatchObject({ outcome: 'retry', code: 'delivery.timeout', peer: 'unreachable', receipt: null });
+      expect(await failure(200)).toMatchObject({
+        outcome: 'retry',
+        code: 'delivery.timeout',
+        peer: 'unreachable',
+        isUncertain: true,
+        receipt: null,
+      });
       expect(performance.now() - startedAtMs).toBeLessThan(longTimeoutMs / 2);
     });
 
@@ -139,6 +152,7 @@ export function connectorConformance<K extends DestinationKind>({ kind, create, 
       await expect(guarded.deliver(delivery, peer.destination(longTimeoutMs), stop.signal)).rejects.toMatchObject({
         outcome: 'deadLetter',
         code: 'delivery.addressForbidden',
+        isUncertain: false,
         peer: 'unknown',
       });
       expect(peer.received).toEqual([]);

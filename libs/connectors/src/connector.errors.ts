@@ -19,6 +19,8 @@ export type PeerCondition = 'up' | 'failing' | 'unreachable' | 'limited' | 'unau
  */
 export abstract class ConnectorFailure extends DomainError {
   abstract readonly peer: PeerCondition;
+  /** True: the peer may have taken the payload although it did not say so. False: it certainly did not. */
+  abstract readonly isUncertain: boolean;
 
   /** @param receipt null if there was no response */
   constructor(
@@ -38,6 +40,7 @@ export class DeliveryUnavailable extends ConnectorFailure {
     receipt: Receipt,
     readonly peer: 'up' | 'failing' | 'limited',
     override readonly retryAfterMs: number | undefined,
+    readonly isUncertain: boolean,
   ) {
     super(`The destination responded with ${receipt.summary}`, receipt);
   }
@@ -48,7 +51,10 @@ export class DeliveryUnreachable extends ConnectorFailure {
   readonly code = 'delivery.unavailable';
   readonly peer = 'unreachable';
 
-  constructor(cause: Error) {
+  constructor(
+    cause: Error,
+    readonly isUncertain: boolean,
+  ) {
     super(cause.message, null, { cause });
   }
 }
@@ -58,7 +64,10 @@ export class DeliveryTimedOut extends ConnectorFailure {
   readonly code = 'delivery.timeout';
   readonly peer = 'unreachable';
 
-  constructor(cause: Error) {
+  constructor(
+    cause: Error,
+    readonly isUncertain: boolean,
+  ) {
     super(cause.message, null, { cause });
   }
 }
@@ -67,6 +76,7 @@ export class DeliveryTimedOut extends ConnectorFailure {
 export class DeliveryAddressForbidden extends ConnectorFailure {
   readonly code = 'delivery.addressForbidden';
   readonly peer = 'unknown';
+  readonly isUncertain = false;
 
   constructor(cause: Error) {
     super(cause.message, null, { cause });
@@ -77,6 +87,7 @@ export class DeliveryAddressForbidden extends ConnectorFailure {
 export class DeliveryRefused extends ConnectorFailure {
   readonly code = 'delivery.refused';
   readonly peer = 'up';
+  readonly isUncertain = false;
 
   constructor(receipt: Receipt) {
     super(`The destination refused the payload with ${receipt.summary}`, receipt);
@@ -87,6 +98,7 @@ export class DeliveryRefused extends ConnectorFailure {
 export class DeliveryUnauthorized extends ConnectorFailure {
   readonly code = 'delivery.unauthorized';
   readonly peer = 'unauthorized';
+  readonly isUncertain = false;
 
   constructor(receipt: Receipt) {
     super(`The destination refused the credential with ${receipt.summary}`, receipt);
@@ -97,6 +109,7 @@ export class DeliveryUnauthorized extends ConnectorFailure {
 export class DeliveryGone extends ConnectorFailure {
   readonly code = 'delivery.destinationDisabled';
   readonly peer = 'gone';
+  readonly isUncertain = false;
 
   constructor(receipt: Receipt) {
     super(`The destination is gone for good (${receipt.summary}), and gets nothing more until it is enabled again`, receipt);

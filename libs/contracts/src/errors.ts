@@ -113,6 +113,17 @@ export const failures = {
     title: 'The destination answered 410, and gets nothing until it is enabled again',
   },
   'destination.unknown': { outcome: 'reject', httpStatus: 404, title: 'The destination does not exist' },
+  'delivery.uncertain': {
+    outcome: 'deadLetter',
+    httpStatus: 502,
+    title: 'The destination may have taken the delivery, and a repeat might take effect a second time',
+  },
+  'delivery.secondEffect': {
+    outcome: 'reject',
+    httpStatus: 409,
+    title: 'The destination took the delivery, or may have, and would take it a second time',
+  },
+  'delivery.superseded': { outcome: 'reject', httpStatus: 409, title: 'A newer delivery of the same object takes the place of this one' },
   'delivery.addressForbidden': {
     outcome: 'deadLetter',
     httpStatus: 422,

@@ -75,4 +75,11 @@ export type { SourceDocument, SourceSpec } from './documents/source.document.js'
 export { describedStepKinds, stepKinds, stepOrder } from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder } from './documents/flow.document.js';
 export { longestRetryDelayMs } from './documents/destination.document.js';
-export type { DestinationDocument, DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.document.js';
+export type {
+  DestinationDocument,
+  DestinationKind,
+  DestinationSpec,
+  DestinationSpecOf,
+  Idempotency,
+  IdempotencyClass,
+} from './documents/destination.document.js';

@@ -1,2 +1,4 @@
 export { deliveriesPlannedChannel, newDeliveries, newDeliveryColumns } from './new-delivery.js';
 export type { DecidingRun, NewDelivery } from './new-delivery.js';
+export { promiseOf, secondEffect } from './second-effect.js';
+export type { Repeatable } from './second-effect.js';

@@ -2,6 +2,7 @@ import { deliveryId, isUnnamedCustomer } from '#libs/contracts';
 import type { PlannedDelivery } from '#libs/contracts';
 import { columns } from '#libs/persistence';
 import type { Configuration } from '#libs/persistence';
+import { objectOf } from './delivery-object.js';
 
 /** A delivery that is to be inserted. */
 export interface NewDelivery {
@@ -18,6 +19,10 @@ export interface NewDelivery {
   readonly payload: string;
   /** True: the later deliveries of its queue wait until it was delivered or skipped. */
   readonly strict: boolean;
+  /** The key of the object that the payload sets, if a newer delivery of the same object is to take the place of this one; else null. */
+  readonly object: string | null;
+  /** True: it may take effect more than once. */
+  readonly atLeastOnce: boolean;
   readonly traceparent: string | undefined;
   readonly eventReceivedAt: string;
 }
@@ -36,29 +41,36 @@ export interface DecidingRun {
 /**
  * The deliveries of a decision. A decision that is handled twice gives one set of deliveries, because their ids follow from the run. The order of
  * an unnamed customer is nobody's, so a parked delivery never blocks those behind it.
+ * @throws ExpressionFailed if the object of a payload cannot be told
  */
 export function newDeliveries(
   run: DecidingRun,
   planned: readonly PlannedDelivery[],
   traceparent: string | undefined,
   configuration: Configuration,
-): NewDelivery[] {
+): Promise<NewDelivery[]> {
   const { tenant, eventId, runId, flow, generation, customer, eventReceivedAt } = run;
-  return planned.map(({ step, destination, payload }) => ({
-    tenant,
-    id: deliveryId(run, step, destination),
-    eventId,
-    runId,
-    flow,
-    generation,
-    step,
-    customer,
-    destination,
-    payload: JSON.stringify(payload),
-    strict: !isUnnamedCustomer(customer) && configuration.destination(tenant, destination)?.document.spec.order === 'strict',
-    traceparent,
-    eventReceivedAt,
-  }));
+  const deliveries = planned.map(async ({ step, destination, payload, atLeastOnce = false }): Promise<NewDelivery> => {
+    const configured = configuration.destination(tenant, destination);
+    return {
+      tenant,
+      id: deliveryId(run, step, destination),
+      eventId,
+      runId,
+      flow,
+      generation,
+      step,
+      customer,
+      destination,
+      payload: JSON.stringify(payload),
+      strict: !isUnnamedCustomer(customer) && configured?.document.spec.order === 'strict',
+      object: configured === undefined || isUnnamedCustomer(customer) ? null : await objectOf(configured, payload),
+      atLeastOnce,
+      traceparent,
+      eventReceivedAt,
+    };
+  });
+  return Promise.all(deliveries);
 }
 
 /** In the order of the parameters of the SQL function `plan_deliveries`. */
@@ -76,6 +88,8 @@ export const newDeliveryColumns = columns<NewDelivery>({
   strict: ['boolean', (delivery) => delivery.strict],
   traceparent: ['text', (delivery) => delivery.traceparent],
   event_received_at: ['timestamptz', (delivery) => delivery.eventReceivedAt],
+  object: ['text', (delivery) => delivery.object],
+  at_least_once: ['boolean', (delivery) => delivery.atLeastOnce],
 });
 
 /** The channel that the SQL function `plan_deliveries` notifies of new deliveries. */

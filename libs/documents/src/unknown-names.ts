@@ -25,6 +25,7 @@ export function unknownNames(document: Document, { value, path }: MarkedValue): 
 
 function scopeOf(document: Document, path: readonly string[]): Scope | undefined {
   if (document.kind === 'Source') return { names: { body: undefined, headers: undefined }, stepIds: [] };
+  if (document.kind === 'Destination') return { names: { payload: undefined }, stepIds: [] };
   return document.kind === 'Flow' ? scopeInFlow(document.spec, path.slice(1)) : undefined;
 }
 

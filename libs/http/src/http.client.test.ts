@@ -146,16 +146,28 @@ test('a destination that speaks only HTTP/2 cannot be reached', async () => {
 test.each([
   ['never answers', () => {}],
   ['never ends its head', (_: unknown, answer: ServerResponse) => void answer.socket!.write('HTTP/1.1 200 OK\r\nx: ')],
-])('the deadline covers a destination that %s', async (_, answer) => {
+])('the deadline covers a destination that %s, and may know the request', async (_, answer) => {
   const { url } = await serverOf(answer);
-  await expect(clientOf().post(request(url, { timeoutMs: 100 }))).rejects.toThrow(HostTimedOut);
+  const posted = clientOf().post(request(url, { timeoutMs: 100 }));
+  await expect(posted).rejects.toThrow(HostTimedOut);
+  await expect(posted).rejects.toMatchObject({ wasSent: true });
 });
 
 test('the deadline covers the look-up of the name', async () => {
   const client = clientOf({ allowPrivateAddresses: false, resolve: () => {} });
-  await expect(client.post(request('http://slow.example/', { timeoutMs: 100 }))).rejects.toThrow(
-    'slow.example did not answer completely within 100 ms',
-  );
+  const posted = client.post(request('http://slow.example/', { timeoutMs: 100 }));
+  await expect(posted).rejects.toThrow('slow.example did not answer completely within 100 ms');
+  await expect(posted).rejects.toMatchObject({ wasSent: false });
+});
+
+test('a request that waits for a free connection until its deadline was not sent', async () => {
+  const { url, connections } = await serverOf(() => {});
+  const client = clientOf({ connectionsPerOrigin: 1 });
+  const first = client.post(request(url, { timeoutMs: 60_000 })).catch(() => undefined);
+  await expect(client.post(request(url, { timeoutMs: 100 }))).rejects.toMatchObject({ wasSent: false });
+  expect(connections()).toBe(1);
+  await client.close();
+  await first;
 });
 
 test('a caller that gives up gets its own reason back', async () => {
@@ -170,9 +182,13 @@ test('a closed port and a connection that breaks are unreachable', async () => {
   const broken = createTcpServer((socket) => socket.destroy());
   await new Promise<void>((listening) => broken.listen(0, '127.0.0.1', listening));
   const { port } = broken.address() as AddressInfo;
-  await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(HostUnreachable);
+  const cut = clientOf().post(request(`http://127.0.0.1:${port}/`));
+  await expect(cut).rejects.toThrow(HostUnreachable);
+  await expect(cut).rejects.toMatchObject({ wasSent: true });
   await new Promise((closed) => broken.close(closed));
-  await expect(clientOf().post(request(`http://127.0.0.1:${port}/`))).rejects.toThrow(/could not be reached: .*ECONNREFUSED/);
+  const refused = clientOf().post(request(`http://127.0.0.1:${port}/`));
+  await expect(refused).rejects.toThrow(/could not be reached: .*ECONNREFUSED/);
+  await expect(refused).rejects.toMatchObject({ wasSent: false });
 });
 
 test.each(['HTTP/1.1 2xx secret\r\n\r\n', 'HTTP/1.1 200 OK\r\nno secret header\r\n\r\n'])(

@@ -46,23 +46,23 @@ const excerptMs = 2_000;
 /** Outbound requests to systems of others: pooled, with one deadline, no redirects, and only to public addresses unless told otherwise. */
 export class HttpClient {
   /** Connects to public addresses only. */
-  private readonly guarded: Agent;
+  private readonly guarded: Dispatcher;
   /** Connects to every address. */
-  private readonly open: Agent;
+  private readonly open: Dispatcher;
   private readonly allowPrivateAddresses: boolean;
   private readonly allowedUrls: readonly URL[];
 
   constructor(options: HttpClientOptions) {
     this.allowPrivateAddresses = options.allowPrivateAddresses;
     this.allowedUrls = (options.allowedUrls ?? []).map((url) => new URL(url));
-    const agent = (connect: { lookup?: LookupFunction }): Agent =>
+    const agent = (connect: { lookup?: LookupFunction }): Dispatcher =>
       new Agent({
         connections: options.connectionsPerOrigin ?? 32,
         allowH2: false, // one exchange per connection: a stuck one holds up no other
         headersTimeout: 0, // the deadline of a request covers these two
         bodyTimeout: 0,
         connect: connectorOf(connect),
-      });
+      }).compose(tellsOfSending);
     this.open = agent({});
     this.guarded = agent({ lookup: publicLookup(options.resolve) });
   }
@@ -77,15 +77,16 @@ export class HttpClient {
     request.signal?.throwIfAborted();
     const deadline = timeoutSignal(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
+    let wasSent = false;
     try {
       // Raced, because undici looks at the signal only once it is connected.
-      const response = await Promise.race([send(agent, url, request, signal), rejectionOn(signal)]);
+      const response = await Promise.race([send(agent, url, request, signal, () => (wasSent = true)), rejectionOn(signal)]);
       return { status: response.statusCode, headers: firstValues(response.headers), bodyExcerpt: await excerptOf(response.body) };
     } catch (error) {
       request.signal?.throwIfAborted();
-      if (deadline.aborted) throw new HostTimedOut(url.host, request.timeoutMs);
+      if (deadline.aborted) throw new HostTimedOut(url.host, request.timeoutMs, wasSent);
       if (error instanceof HostAddressForbidden) throw error;
-      throw new HostUnreachable(url.host, error);
+      throw new HostUnreachable(url.host, error, wasSent);
     }
   }
 
@@ -95,7 +96,7 @@ export class HttpClient {
   }
 
   /** @throws HostAddressForbidden */
-  private agentFor(url: URL): Agent {
+  private agentFor(url: URL): Dispatcher {
     if (this.allowPrivateAddresses || this.allowedUrls.some((allowed) => isAllowedBy(allowed, url))) return this.open;
     const address = url.hostname.replace(/^\[|\]$/g, '');
     if (isIP(address) !== 0) requirePublic(address, address); // a literal address is connected to without a lookup
@@ -128,10 +129,32 @@ function firstValues(headers: Dispatcher.ResponseData['headers']): Record<string
   return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
 
-function send(agent: Agent, url: URL, { headers, body }: HttpRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-  const path = url.pathname + url.search;
-  return agent.request({ origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal });
+/** Options of undici, with what is to be called before the first byte of the request is written. */
+interface RequestOptions extends Dispatcher.RequestOptions {
+  readonly onSend: () => void;
 }
+
+function send(
+  agent: Dispatcher,
+  url: URL,
+  { headers, body }: HttpRequest,
+  signal: AbortSignal,
+  onSend: () => void,
+): Promise<Dispatcher.ResponseData> {
+  const path = url.pathname + url.search;
+  const options: RequestOptions = { origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal, onSend };
+  return agent.request(options);
+}
+
+/** undici starts a request when it has a connection and is about to write to it. */
+const tellsOfSending: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const start = handler.onRequestStart;
+  handler.onRequestStart = (controller, context) => {
+    (options as unknown as RequestOptions).onSend();
+    start?.call(handler, controller, context);
+  };
+  return dispatch(options, handler);
+};
 
 /**
  * The start of a body. It never fails: the status line has settled the exchange, and a body that breaks, does not end or passes the deadline is

@@ -2,7 +2,12 @@ import { messageOf } from '#libs/contracts';
 
 /** No complete response came: the name did not resolve, the connection failed, or it broke. */
 export class HostUnreachable extends Error {
-  constructor(host: string, cause: unknown) {
+  /** @param wasSent false if nothing of the request was written to a connection, so that the host knows nothing of it */
+  constructor(
+    host: string,
+    cause: unknown,
+    readonly wasSent: boolean,
+  ) {
     super(`${host} could not be reached: ${messageOf(cause)}`, { cause: withoutContent(cause) });
   }
 }
@@ -15,7 +20,12 @@ function withoutContent(cause: unknown): unknown {
 
 /** The deadline of the whole exchange (name, connection, request, response) passed. */
 export class HostTimedOut extends Error {
-  constructor(host: string, timeoutMs: number) {
+  /** @param wasSent false if nothing of the request was written to a connection, so that the host knows nothing of it */
+  constructor(
+    host: string,
+    timeoutMs: number,
+    readonly wasSent: boolean,
+  ) {
     super(`${host} did not answer completely within ${timeoutMs} ms`);
   }
 }

@@ -157,6 +157,11 @@ test('the decision is the output of the last step that is not a delivery, unless
   expect((await run({ steps, decision: 'steps.a' })).decision).toBe(1);
 });
 
+test('a delivery carries the consent of its step to more than one effect', async () => {
+  const { deliveries } = await run({ steps: [{ id: 'tell', deliver: { destination: 'crm', payload: '1', atLeastOnce: true } }] });
+  expect(deliveries).toEqual([{ step: 'tell', destination: 'crm', payload: 1, atLeastOnce: true }]);
+});
+
 test('a delivery carries its own payload, or the envelope around the decision of the whole run', async () => {
   const steps = [
     map('a', '1'),

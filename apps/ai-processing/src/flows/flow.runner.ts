@@ -110,7 +110,7 @@ export class FlowRunner {
       const planned = kind === 'deliver' ? (steps[id] as DeliverOutput | null) : null; // null if the step was skipped
       if (planned === null) return [];
       const payload = planned.payload === undefined ? this.envelope(event, decision) : planned.payload;
-      return [{ step: id, destination: planned.destination, payload }];
+      return [{ step: id, destination: planned.destination, payload, ...(planned.atLeastOnce && { atLeastOnce: true }) }];
     });
     return { decision, deliveries };
   }

@@ -116,7 +116,16 @@ async function take(n: number): Promise<void> {
   await runs.renew([run!], 60_000);
   await new StepResultStore(database).ofRun(run!);
   const step = { step: 'a', kind: 'map', state: 'succeeded', output: 1, startedAt: at, finishedAt: at } as const;
-  const to = { step: 's', destination: 'd', payload: '{}', strict: true, traceparent: undefined, eventReceivedAt: event.receivedAt };
+  const to = {
+    step: 's',
+    destination: 'd',
+    payload: '{}',
+    strict: true,
+    object: null,
+    atLeastOnce: false,
+    traceparent: undefined,
+    eventReceivedAt: event.receivedAt,
+  };
   const end = { state: 'completed', decision: 1, deliveries: [{ ...run!, ...to, runId: run!.id, id: `dlv_${n}` }] } as const;
   await new RunProgressStore(database).write([{ run: run!, steps: [step], calls: [], unanswered: 0, end }], 60_000);
   const another = eventOf(n + 1_000);

@@ -110,6 +110,8 @@ const delivery = (run: RunningRun, more: Partial<NewDelivery> = {}): NewDelivery
   destination: 'crm',
   payload: '{"z":1,"a":"\\u0000"}',
   strict: false,
+  object: null,
+  atLeastOnce: false,
   traceparent: undefined,
   eventReceivedAt: '2026-11-21T10:00:00.000Z',
   ...more,

@@ -138,7 +138,7 @@ export class RunWorker {
     let ended: RunningRun | FinishedRun | undefined;
     try {
       const { decision, deliveries } = await this.runSteps(run, event, journal, lease.signal);
-      ended = await journal.end({ state: 'completed', decision, deliveries: this.deliveriesOf(run, deliveries, event, context) });
+      ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, deliveries, event, context) });
     } catch (error) {
       if (journal.isRefused) return undefined;
       ended = await this.settle(run, error, journal, lease);
@@ -153,7 +153,12 @@ export class RunWorker {
     return new FlowRunner(flow, event, journal, signal).run();
   }
 
-  private deliveriesOf(run: RunningRun, planned: FlowResult['deliveries'], event: EventReceived, context: RecordContext): NewDelivery[] {
+  private deliveriesOf(
+    run: RunningRun,
+    planned: FlowResult['deliveries'],
+    event: EventReceived,
+    context: RecordContext,
+  ): Promise<NewDelivery[]> {
     const deciding = { ...run, runId: run.id, eventReceivedAt: event.receivedAt };
     return newDeliveries(deciding, planned, currentTraceparent() ?? context.traceparent, this.configuration);
   }

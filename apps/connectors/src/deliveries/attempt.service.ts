@@ -3,9 +3,10 @@ import { ConnectorFailure, Connectors } from '#libs/connectors';
 import type { Receipt } from '#libs/connectors';
 import { DomainError, effectKey, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
+import { secondEffect } from '#libs/deliveries';
 import { BatchWriter, Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
-import { Stopwatch, latencyMs } from '#libs/time';
+import { Stopwatch, latencyMs, wallTimeMs } from '#libs/time';
 import {
   SpanKind,
   counter,
@@ -23,19 +24,24 @@ import type { Lease } from '#libs/work';
 import { DestinationHealth } from '../destinations/destination-health.js';
 import { observationOf } from './attempt.observation.js';
 import type { DeliveryClaim } from './delivery.claims.js';
-import { DeliveryLeaseLost, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
+import { DeliveryLeaseLost, DeliveryUncertain, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
 import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settled, Settlement } from './delivery-queue.table.js';
-import { stateAfterFailure } from './state-after-attempt.js';
-import type { StateAfterAttempt } from './state-after-attempt.js';
+import { afterFailure } from './state-after-attempt.js';
+import type { Consequence } from './state-after-attempt.js';
 
 const attempts = counter('millrace_delivery_attempts_total', 'Attempts of deliveries, by outcome: ok, or the code of the failure.', {
   tenant: 'the tenant',
   outcome: '`ok`, or a code of failures.md',
 });
-const settled = counter('millrace_deliveries_total', 'Deliveries that were settled, by state: delivered or parked.', {
+const uncertain = counter(
+  'millrace_delivery_uncertain_attempts_total',
+  'Attempts that failed without saying whether the destination took the payload.',
+  { tenant: 'the tenant' },
+);
+const settled = counter('millrace_deliveries_total', 'Deliveries that an attempt settled, by state.', {
   tenant: 'the tenant',
-  state: '`delivered` or `parked`',
+  state: '`delivered`, `parked`, or `superseded` by a newer delivery of its object',
 });
 const aside = counter(
   'millrace_deliveries_aside_total',
@@ -60,7 +66,7 @@ export interface Attempted {
   readonly gaveTurn: boolean;
 }
 
-const delivered: StateAfterAttempt = { state: 'delivered', retryInMs: null };
+const delivered: Consequence = { next: { state: 'delivered', retryInMs: null }, error: null, isUncertain: false };
 
 /** Makes one attempt of a claimed delivery: sends it, decides the state after it, and records both. */
 @Injectable()
@@ -93,8 +99,10 @@ export class AttemptService {
       const watch = new Stopwatch();
       const { receipt, error } = await this.send(claim, configured, lease.signal, span);
       const { startedAt, finishedAt, durationMs } = watch.stop();
-      const next = error === null ? delivered : stateAfterFailure(error, configured?.document.spec.retry, delivery.retries);
-      const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: error === null ? null : failureReason(error), ...next };
+      const spec = configured?.document.spec;
+      const after = error === null ? delivered : afterFailure(error, spec, delivery, { startedAt, finishedAt });
+      const reason = after.error === null ? null : failureReason(after.error);
+      const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: reason, isUncertain: after.isUncertain, ...after.next };
       const observed = observationOf(error, durationMs);
       const noted = this.health.note({ tenant, destination }, observed);
       if (observed.peer === 'gone') await noted.catch(() => undefined); // whoever sees the delivery parked finds its destination disabled
@@ -113,6 +121,7 @@ export class AttemptService {
     try {
       if (destinationDisabled) throw new DestinationDisabled(delivery.destination);
       if (destination === undefined) throw new FlowDestinationUnknown(delivery.tenant, delivery.destination);
+      requireOneEffect(delivery, destination.document);
       const { spec } = this.secrets.opened(destination.document);
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
       const outbound = { id: effectKey(delivery.id), payload: delivery.payload, traceparent };
@@ -127,9 +136,9 @@ export class AttemptService {
   }
 
   private async record(delivery: ClaimedDelivery, attempt: AttemptResult, durationMs: number): Promise<Attempted> {
-    const { number, gaveTurn } = await this.settlements.add({ delivery, attempt });
-    if (number === undefined) throw new DeliveryLeaseLost(delivery.id);
-    this.report(delivery, attempt, number, durationMs);
+    const { number, state, gaveTurn } = await this.settlements.add({ delivery, attempt });
+    if (number === undefined || state === undefined) throw new DeliveryLeaseLost(delivery.id);
+    this.report(delivery, { ...attempt, state }, number, durationMs);
     const { tenant, id: deliveryId, eventId, runId, customer, destination } = delivery;
     const recorded = {
       tenant,
@@ -139,7 +148,7 @@ export class AttemptService {
       customer,
       destination,
       number,
-      state: attempt.state,
+      state,
       traceparent: currentTraceparent() ?? delivery.traceparent,
       code: attempt.error?.code ?? null,
       message: attempt.error?.message ?? null,
@@ -153,6 +162,7 @@ export class AttemptService {
     const { state, status } = attempt;
     const outcome = attempt.error?.code ?? 'ok';
     attempts.inc({ tenant, outcome });
+    if (attempt.isUncertain) uncertain.inc({ tenant });
     duration.observe({ outcome }, durationMs / 1_000, recordedTraceId());
     if (state !== 'pending') settled.inc({ tenant, state });
     else if (!delivery.strict && !delivery.aside) aside.inc({ tenant });
@@ -174,6 +184,12 @@ export class AttemptService {
       state,
     });
   }
+}
+
+/** @throws DeliveryUncertain if the destination may have taken the delivery before, and would take it again */
+function requireOneEffect(delivery: ClaimedDelivery, { spec }: DestinationDocument): void {
+  const why = secondEffect(spec, delivery, wallTimeMs());
+  if (why !== undefined) throw new DeliveryUncertain(delivery.destination, delivery.reachedAt!, why);
 }
 
 function columnsOf(receipt: Receipt | null): { status: number | null; excerpt: string | null } {

@@ -5,6 +5,9 @@
 -- `exclusive`, or `ruled`, which is exclusive, and the caller has applied the rules of the destination's health. Nothing is claimed in the mode
 -- `shared` if not everything fits, and nothing in another mode than `ruled` if the health limits attempts. The row has then no delivery.
 --
+-- A claim that ran out may have been followed by an attempt that nobody recorded: then the delivery counts as one that may have reached its
+-- destination, since the claim was last renewed.
+--
 -- The locks are taken by a statement of their own, because the next one must see what was committed before they were granted. They are sorted, so
 -- that no two transactions wait for each other.
 CREATE OR REPLACE FUNCTION claim_deliveries(
@@ -12,7 +15,8 @@ CREATE OR REPLACE FUNCTION claim_deliveries(
 )
 RETURNS TABLE (
   tenant text, destination text, id text, event_id text, run_id text, flow text, generation integer, customer text, payload text, attempts integer,
-  retries integer, strict boolean, aside boolean, fence bigint, traceparent text, event_received_at timestamptz, redelivered boolean
+  retries integer, strict boolean, aside boolean, fence bigint, traceparent text, event_received_at timestamptz, redelivered boolean,
+  reached_at timestamptz, at_least_once boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
@@ -45,13 +49,16 @@ BEGIN
       FOR UPDATE SKIP LOCKED) AS due),
   claimed AS (
     UPDATE delivery SET fence = delivery.fence + 1,
+      reached_at = CASE WHEN delivery.lease_until IS NULL THEN delivery.reached_at
+        ELSE coalesce(delivery.reached_at, delivery.lease_until - p_lease_ms * interval '1 millisecond') END,
       lease_until = date_trunc('milliseconds', clock_timestamp()) + p_lease_ms * interval '1 millisecond'
     FROM chosen WHERE delivery.tenant_id = chosen.tenant_id AND delivery.id = chosen.id
     RETURNING delivery.*)
   SELECT tenant_id::text, destination::text, id::text, event_id::text, run_id::text, flow::text, generation, customer::text, payload::text, attempts,
-    retries, strict, aside, fence, traceparent, event_received_at::timestamptz, last_command_id IS NOT NULL
+    retries, strict, aside, fence, traceparent, event_received_at::timestamptz, last_command_id IS NOT NULL,
+    reached_at::timestamptz, at_least_once
   FROM claimed
   UNION ALL
-  SELECT tenant_id, destination, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM room
+  SELECT tenant_id, destination, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM room
   WHERE allowed IS NULL;
 END $$;

@@ -35,6 +35,8 @@ function tenantOf() {
     destination: 'd',
     payload: '{}',
     strict: false,
+    object: null,
+    atLeastOnce: false,
     traceparent: undefined,
     eventReceivedAt: '2026-11-21T10:00:00.000Z',
     ...more,
@@ -69,6 +71,7 @@ const ended = (state: AttemptResult['state'], retryInMs: number | null = null): 
   error: state === 'delivered' ? null : { code: 'delivery.unavailable', message: 'down' },
   state,
   retryInMs,
+  isUncertain: false,
 });
 
 test('the payload that is claimed is the text that was put in, character for character', async () => {
@@ -103,12 +106,142 @@ test('a claimed delivery is nobody else’s until its claim runs out or is given
   await table.insert([delivery('1')]);
   const [first] = await claim();
   expect(await claim()).toEqual([]);
-  await table.release(first!);
+  await table.release(first!, null);
   const [second] = await claim();
   expect(second!.fence).toBe(first!.fence + 1);
   expect(await settle(first!, ended('delivered'))).toBeUndefined();
   expect(await table.renew([first!, second!], 5_000)).toEqual(new Set([second!.id]));
   expect(await settle(second!, ended('delivered'))).toBe(1);
+});
+
+describe('what may have reached the destination', () => {
+  const timedOut = { ...ended('pending', 0), isUncertain: true };
+  const outcomes = statement('test.outcomes', 'SELECT outcome FROM attempt WHERE tenant_id = $1 ORDER BY number');
+
+  test('the first attempt that it took, or may have taken, counts; one that certainly failed does not', async () => {
+    const { tenant, delivery, claim } = tenantOf();
+    await table.insert([delivery('1')]);
+    const [failing] = await claim();
+    expect(failing).toMatchObject({ reachedAt: null, atLeastOnce: false });
+    await settle(failing!, ended('pending', 0));
+    const [uncertain] = await claim();
+    expect(uncertain!.reachedAt).toBeNull();
+    await settle(uncertain!, timedOut);
+    const [third] = await claim();
+    expect(third!.reachedAt).toEqual(timedOut.startedAt);
+    await settle(third!, ended('delivered'));
+    expect(await database.query(outcomes, [tenant])).toEqual([{ outcome: 'failed' }, { outcome: 'uncertain' }, { outcome: 'succeeded' }]);
+    await table.restart(tenant, third!.id, 'cmd_1', false);
+    expect((await claim())[0]!.reachedAt).toEqual(timedOut.startedAt);
+  });
+
+  test('a delivery that was taken has reached it, until someone accepts a second effect', async () => {
+    const { tenant, delivery, claim } = tenantOf();
+    await table.insert([delivery('1', { atLeastOnce: true })]);
+    const [first] = await claim();
+    const attempt = ended('delivered');
+    await settle(first!, attempt);
+    await table.restart(tenant, first!.id, 'cmd_1', false);
+    const [again] = await claim();
+    expect(again).toMatchObject({ reachedAt: attempt.startedAt, atLeastOnce: true });
+    await settle(again!, ended('parked'));
+    await table.restart(tenant, first!.id, 'cmd_2', true);
+    expect((await claim())[0]!.reachedAt).toBeNull();
+  });
+
+  test('a claim that ran out may have been followed by an attempt; one that was given back says so itself', async () => {
+    const { delivery, claim } = tenantOf();
+    await table.insert([delivery('1'), delivery('2', { customer: 'x' }), delivery('3', { customer: 'y' })]);
+    const [lost, unsent, aborted] = (await claim()).toSorted((one, other) => one.id.localeCompare(other.id));
+    const renewed = statement(
+      'test.runOut',
+      `UPDATE delivery SET lease_until = now() - interval '1 second' WHERE tenant_id = $1 AND id = $2 RETURNING lease_until AS "leaseUntil"`,
+    );
+    const [{ leaseUntil }] = (await database.query<{ leaseUntil: Date }>(renewed, [lost!.tenant, lost!.id])) as [{ leaseUntil: Date }];
+    await table.release(unsent!, null);
+    const attemptedAt = new Date('2026-11-29T10:00:00.000Z');
+    await table.release(aborted!, attemptedAt);
+    const again = (await claim()).toSorted((one, other) => one.id.localeCompare(other.id));
+    expect(again.map(({ reachedAt }) => reachedAt)).toEqual([new Date(leaseUntil.getTime() - 5_000), null, attemptedAt]);
+  });
+});
+
+describe('superseding', () => {
+  const states = statement('test.states', 'SELECT state FROM delivery WHERE tenant_id = $1 ORDER BY position');
+  const statesOf = async (tenant: string) => (await database.query<{ state: string }>(states, [tenant])).map(({ state }) => state);
+
+  test('a newer delivery takes the place of those of its object that wait, and of no other', async () => {
+    const { tenant, delivery, claim, short } = tenantOf();
+    const other = [
+      delivery('2', { object: 'b' }),
+      delivery('3'),
+      delivery('4', { object: 'a', customer: 'x' }),
+      delivery('5', { object: 'a', destination: 'e' }),
+    ];
+    await table.insert([delivery('1', { object: 'a' }), ...other]);
+    await table.insert([delivery('6', { object: 'a' })]);
+    expect(await statesOf(tenant)).toEqual(['superseded', 'pending', 'pending', 'pending', 'pending', 'pending']);
+    expect(short(await claim()).toSorted()).toEqual(['2', '4', '5']);
+  });
+
+  test('of several that are planned at once, only the last is sent', async () => {
+    const { tenant, delivery, claim, short } = tenantOf();
+    await table.insert([delivery('1', { object: 'a' }), delivery('2', { object: 'a' }), delivery('3', { object: 'a' })]);
+    expect(await statesOf(tenant)).toEqual(['superseded', 'superseded', 'pending']);
+    expect(short(await claim())).toEqual(['3']);
+  });
+
+  test('one that is being attempted goes on, and is not retried', async () => {
+    const { tenant, delivery, claim, short } = tenantOf();
+    await table.insert([delivery('1', { object: 'a' })]);
+    const [first] = await claim();
+    await table.insert([delivery('2', { object: 'a' })]);
+    expect(await statesOf(tenant)).toEqual(['pending', 'pending']);
+    expect(await table.settle([{ delivery: first!, attempt: ended('pending', 0) }])).toEqual([
+      { number: 1, state: 'superseded', gaveTurn: true },
+    ]);
+    expect(short(await claim())).toEqual(['2']);
+  });
+
+  test('one that waits beside its queue for a retry is superseded', async () => {
+    const { tenant, delivery, claim } = tenantOf();
+    await table.insert([delivery('1', { object: 'a' })]);
+    const [first] = await claim();
+    await settle(first!, ended('pending', 60_000));
+    await table.insert([delivery('2', { object: 'a' })]);
+    expect(await statesOf(tenant)).toEqual(['superseded', 'pending']);
+  });
+
+  test('a redelivery changes nothing if a newer one was delivered, and is made if the newer one was given up', async () => {
+    const { tenant, delivery, claim } = tenantOf();
+    await table.insert([delivery('1', { object: 'a' })]);
+    const [first] = await claim();
+    await settle(first!, ended('parked'));
+    await table.insert([delivery('2', { object: 'a' })]);
+    const [second] = await claim();
+    await settle(second!, ended('delivered'));
+    expect(await table.restart(tenant, first!.id, 'cmd_1', true)).toBe('applied');
+    expect(await statesOf(tenant)).toEqual(['parked', 'delivered']);
+    await table.restart(tenant, second!.id, 'cmd_2', true);
+    await settle((await claim())[0]!, ended('parked'));
+    await table.restart(tenant, first!.id, 'cmd_3', true);
+    expect(await statesOf(tenant)).toEqual(['pending', 'parked']);
+  });
+
+  test('the same plan again changes nothing, and an older build plans without objects', async () => {
+    const { tenant, delivery } = tenantOf();
+    const both = [delivery('1', { object: 'a' }), delivery('2', { object: 'b' })];
+    await table.insert(both);
+    await table.insert(both);
+    expect(await statesOf(tenant)).toEqual(['pending', 'pending']);
+    const asOlderBuild = statement(
+      'test.olderPlan',
+      `SELECT plan_deliveries(ARRAY[$1], ARRAY['dlv_old'], ARRAY['evt_o'], ARRAY['run_o'], ARRAY['f'], ARRAY[0], ARRAY['s'], ARRAY['c'], ARRAY['d'],
+         ARRAY['{}'::json], ARRAY[false], ARRAY[NULL]::text[], ARRAY[now()]) AS added`,
+    );
+    expect(await database.query(asOlderBuild, [tenant])).toEqual([{ added: 1 }]);
+    expect(await statesOf(tenant)).toEqual(['pending', 'pending', 'pending']);
+  });
 });
 
 test('a wait that is longer than any that is made ends, and the lease of an attempt under way is shortened', async () => {
@@ -139,7 +272,7 @@ test('a renewal that comes after the attempt was recorded, or the claim given ba
   await table.insert([delivery('1', { customer: 'a' }), delivery('2', { customer: 'b' })]);
   const [one, two] = await claim();
   await settle(one!, ended('pending', 0));
-  await table.release(two!);
+  await table.release(two!, null);
   expect(await table.renew([one!, two!], 60_000)).toEqual(new Set());
   expect(short(await claim()).toSorted()).toEqual(['1', '2']);
 });
@@ -212,7 +345,7 @@ describe('strict', () => {
     expect(await claim()).toEqual([]);
     if (how === 'skipped') expect(await table.skip(tenant, first!.id, 'cmd_1')).toBe('applied');
     else {
-      expect(await table.restart(tenant, first!.id, 'cmd_1')).toBe('applied');
+      expect(await table.restart(tenant, first!.id, 'cmd_1', false)).toBe('applied');
       const [again] = await claim();
       expect(short([again!])).toEqual(['1']);
       await settle(again!, ended('delivered'));
@@ -230,13 +363,13 @@ describe('strict', () => {
     await settle(first!, ended('delivered'));
     const [second] = await claim();
     await settle(second!, ended('parked'));
-    await table.restart(tenant, `${tenant}-3`, 'cmd_1');
+    await table.restart(tenant, `${tenant}-3`, 'cmd_1', false);
     expect(await claim()).toEqual([]);
-    await table.restart(tenant, first!.id, 'cmd_2');
+    await table.restart(tenant, first!.id, 'cmd_2', false);
     const [again] = await claim();
     expect(short([again!])).toEqual(['1']);
     await settle(again!, ended('parked'));
-    await table.restart(tenant, second!.id, 'cmd_3');
+    await table.restart(tenant, second!.id, 'cmd_3', false);
     expect(short(await claim())).toEqual(['2']);
   });
 });
@@ -271,7 +404,7 @@ test('many attempts are recorded at once, each for the holder of its claim only'
       { delivery: stale, attempt },
       { delivery: a!, attempt },
     ]),
-  ).toEqual([1, undefined, 1].map((number) => ({ number, gaveTurn: false })));
+  ).toEqual([1, undefined, 1].map((number) => ({ number, state: number && 'delivered', gaveTurn: false })));
 });
 
 test('whoever settles an attempt is told when the next of the queue, or of those aside, got its turn by it', async () => {
@@ -279,11 +412,11 @@ test('whoever settles an attempt is told when the next of the queue, or of those
   await table.insert(['a', 'b', 'c'].map((id) => delivery(id)));
   const settled = async (one: ClaimedDelivery, attempt: AttemptResult) => (await table.settle([{ delivery: one, attempt }]))[0];
   const [a] = await claim();
-  expect(await settled(a!, ended('pending', 60_000))).toEqual({ number: 1, gaveTurn: true });
+  expect(await settled(a!, ended('pending', 60_000))).toEqual({ number: 1, state: 'pending', gaveTurn: true });
   const [b] = await claim();
-  expect(await settled(b!, ended('delivered'))).toEqual({ number: 1, gaveTurn: true });
+  expect(await settled(b!, ended('delivered'))).toEqual({ number: 1, state: 'delivered', gaveTurn: true });
   const [c] = await claim();
-  expect(await settled(c!, ended('delivered'))).toEqual({ number: 1, gaveTurn: false });
+  expect(await settled(c!, ended('delivered'))).toEqual({ number: 1, state: 'delivered', gaveTurn: false });
   expect(await claim()).toEqual([]);
 });
 
@@ -315,11 +448,11 @@ test('of two redelivers that the log gives again, none starts the delivery once 
   const [claimed] = await claim();
   await settle(claimed!, ended('parked'));
   for (const command of ['cmd_a', 'cmd_b']) {
-    await table.restart(tenant, claimed!.id, command);
+    await table.restart(tenant, claimed!.id, command, false);
     const [again] = await claim();
     await settle(again!, ended('delivered'));
   }
-  for (const command of ['cmd_a', 'cmd_b']) expect(await table.restart(tenant, claimed!.id, command)).toBe('applied');
+  for (const command of ['cmd_a', 'cmd_b']) expect(await table.restart(tenant, claimed!.id, command, false)).toBe('applied');
   expect(await claim()).toEqual([]);
 });
 
@@ -335,15 +468,15 @@ test('a redeliver makes a parked delivery due at once with a fresh budget, once 
   const { tenant, delivery, claim } = tenantOf();
   await table.insert([delivery('1')]);
   const [claimed] = await claim();
-  expect(await table.restart(tenant, claimed!.id, 'cmd_1')).toBe('busy');
+  expect(await table.restart(tenant, claimed!.id, 'cmd_1', false)).toBe('busy');
   await settle(claimed!, ended('parked'));
-  expect(await table.restart(tenant, claimed!.id, 'cmd_1')).toBe('applied');
+  expect(await table.restart(tenant, claimed!.id, 'cmd_1', false)).toBe('applied');
   const [again] = await claim();
   expect(again).toMatchObject({ id: claimed!.id, attempts: 1, retries: 0, redelivered: true });
   await settle(again!, ended('delivered'));
-  expect(await table.restart(tenant, claimed!.id, 'cmd_1')).toBe('applied');
+  expect(await table.restart(tenant, claimed!.id, 'cmd_1', false)).toBe('applied');
   expect(await claim()).toEqual([]);
-  expect(await table.restart(tenant, 'dlv_none', 'cmd_1')).toBe('unknown');
+  expect(await table.restart(tenant, 'dlv_none', 'cmd_1', false)).toBe('unknown');
 });
 
 test('an attempt stands among the unannounced until it is marked', async () => {

@@ -29,6 +29,10 @@ export interface ClaimedDelivery {
   readonly traceparent: string | null;
   readonly eventReceivedAt: Date;
   readonly redelivered: boolean;
+  /** When the first attempt began that the destination took, or may have taken; null if there is none. */
+  readonly reachedAt: Date | null;
+  /** True: its flow consents to more than one effect. */
+  readonly atLeastOnce: boolean;
 }
 
 /** The result of an attempt, and the state of the delivery after it. */
@@ -39,6 +43,8 @@ export interface AttemptResult {
   readonly excerpt: string | null;
   /** Null if it succeeded. */
   readonly error: { readonly code: string; readonly message: string } | null;
+  /** True: it failed, and the destination may have taken the payload all the same. */
+  readonly isUncertain: boolean;
   readonly state: DeliveryAttempted['state'];
   /** The wait until the next attempt; null unless the state is `pending`. */
   readonly retryInMs: number | null;
@@ -99,8 +105,17 @@ export interface Settlement {
 export interface Settled {
   /** The number of the recorded attempt; undefined if the claim was lost: then nothing was changed. */
   readonly number: number | undefined;
+  /** The delivery's state: that of the attempt, or `superseded` instead of `pending`. */
+  readonly state: DeliveryAttempted['state'] | undefined;
   /** True: another delivery may have become due by it, or by one that was settled with it. */
   readonly gaveTurn: boolean;
+}
+
+/** `number`: the place of the attempt among those given, from 1; null: another delivery got its turn. */
+interface SettledRow {
+  readonly number: number | null;
+  readonly attempts: number;
+  readonly state: DeliveryAttempted['state'];
 }
 
 /** The effect of a redeliver or skip command. `busy`: an attempt is under way. `unknown`: there is no such delivery. */
@@ -134,7 +149,7 @@ const roomColumns = columns<ClaimRoom>({
 const claim = statement(
   'delivery.claim',
   `SELECT tenant, destination, id, event_id AS "eventId", run_id AS "runId", flow, generation, customer, payload, attempts, retries, strict, aside,
-     fence, traceparent, event_received_at AS "eventReceivedAt", redelivered
+     fence, traceparent, event_received_at AS "eventReceivedAt", redelivered, reached_at AS "reachedAt", at_least_once AS "atLeastOnce"
    FROM claim_deliveries($1, ${roomColumns.parameters(2)})`,
 );
 
@@ -156,7 +171,10 @@ const renew = statement(
    UPDATE delivery SET lease_until = ${afterMs('$1')} FROM held WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
    RETURNING delivery.id`,
 );
-const release = statement('delivery.release', `UPDATE delivery SET lease_until = NULL WHERE tenant_id = $1 AND id = $2 AND fence = $3`);
+const release = statement(
+  'delivery.release',
+  `UPDATE delivery SET lease_until = NULL, reached_at = coalesce(reached_at, $4) WHERE tenant_id = $1 AND id = $2 AND fence = $3`,
+);
 
 /** In the order of the parameters of the SQL function `settle_deliveries`. */
 const settlementColumns = columns<Settlement>({
@@ -173,10 +191,11 @@ const settlementColumns = columns<Settlement>({
   excerpt: ['text', ({ attempt }) => storableText(attempt.excerpt)],
   started_at: ['timestamptz', ({ attempt }) => attempt.startedAt],
   finished_at: ['timestamptz', ({ attempt }) => attempt.finishedAt],
+  uncertain: ['boolean', ({ attempt }) => attempt.isUncertain],
 });
 const settle = statement(
   'delivery.settle',
-  `SELECT place AS number, attempt_number AS attempts FROM settle_deliveries(${settlementColumns.parameters()})`,
+  `SELECT place AS number, attempt_number AS attempts, state_after AS state FROM settle_deliveries(${settlementColumns.parameters()})`,
 );
 
 const callNext = statement('delivery.callNext', `SELECT call_next_deliveries(${queueColumns.parameters()})`);
@@ -205,10 +224,12 @@ const forgetApplied = statement(
 const restart = statement(
   'delivery.restart',
   `UPDATE delivery SET state = 'pending', retries = 0, last_command_id = $3, lease_until = NULL, settled_at = NULL,
+     reached_at = CASE WHEN $4 THEN NULL ELSE reached_at END,
      aside = NOT (${inQueue}), held_back = NOT (${inQueue}),
      next_attempt_at = CASE WHEN ${inQueue} AND next_attempt_at IS NULL THEN NULL ELSE ${now} END
    WHERE tenant_id = $1 AND id = $2 AND ${isFree} RETURNING id`,
 );
+const superseded = statement('delivery.superseded', `SELECT FROM delivery WHERE tenant_id = $1 AND id = $2 AND is_superseded(delivery)`);
 /** Skips only a parked delivery: one that was redelivered in the meantime is pending again. */
 const skip = statement(
   'delivery.skip',
@@ -295,23 +316,35 @@ export class DeliveryQueueTable {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Gives the claim back without an attempt. */
-  async release({ tenant, id, fence }: ClaimedDelivery): Promise<void> {
-    await this.database.query(release, [tenant, id, fence]);
+  /**
+   * Gives the claim back without a recorded attempt.
+   * @param attemptedAt when an attempt began that may have reached the destination; null if nothing was sent
+   */
+  async release({ tenant, id, fence }: ClaimedDelivery, attemptedAt: Date | null): Promise<void> {
+    await this.database.query(release, [tenant, id, fence, attemptedAt]);
   }
 
   /** Records the attempts of claims that are still held, in the order given, and gives the next of their queues their turns. */
   async settle(settlements: readonly Settlement[]): Promise<Settled[]> {
-    const rows = await this.database.query<{ number: number | null; attempts: number }>(settle, settlementColumns.values(settlements));
-    const numbers = new Map(rows.map(({ number, attempts }) => [number, attempts]));
-    const gaveTurn = numbers.has(null);
-    return settlements.map((_, at) => ({ number: numbers.get(at + 1), gaveTurn }));
+    const rows = await this.database.query<SettledRow>(settle, settlementColumns.values(settlements));
+    const byPlace = new Map(rows.map((row) => [row.number, row]));
+    const gaveTurn = byPlace.has(null);
+    return settlements.map((_, at) => {
+      const row = byPlace.get(at + 1);
+      return { number: row?.attempts, state: row?.state, gaveTurn };
+    });
   }
 
-  /** Makes a delivery pending again, whatever its state, with all its retries. The same command is applied once. */
-  restart(tenant: string, id: string, commandId: string): Promise<CommandEffect> {
+  /**
+   * Makes a delivery pending again, whatever its state, with all its retries. The same command is applied once, and changes nothing if a newer delivery
+   * of the same object takes the place of this one.
+   * @param evenIfTaken true: what may have reached the destination before does not count
+   */
+  restart(tenant: string, id: string, commandId: string, evenIfTaken: boolean): Promise<CommandEffect> {
     return this.apply(tenant, id, commandId, async (session) => {
-      const restarted = await session.query(restart, [tenant, id, commandId]);
+      const isSuperseded = (await session.query(superseded, [tenant, id])).length > 0;
+      if (isSuperseded) return 'applied';
+      const restarted = await session.query(restart, [tenant, id, commandId, evenIfTaken]);
       return restarted.length > 0 ? 'applied' : 'busy';
     });
   }

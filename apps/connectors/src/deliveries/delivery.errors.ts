@@ -38,3 +38,20 @@ export class DeliveryLeaseLost extends DomainError {
     super(`The claim of the delivery ${deliveryId} was lost`);
   }
 }
+
+/** The destination may have taken the delivery, and a repeat might take effect a second time: a person finds out, and redelivers or skips it. */
+export class DeliveryUncertain extends DomainError {
+  readonly code = 'delivery.uncertain';
+
+  /**
+   * @param why a sentence about the destination without its subject
+   * @param cause the attempt whose outcome is unknown; undefined if it is an earlier one: nothing was sent
+   */
+  constructor(destination: string, reachedAt: Date, why: string, cause?: Error) {
+    const attempt =
+      cause === undefined
+        ? `An attempt that began at ${reachedAt.toISOString()} may have reached`
+        : `${cause.message}, and may have reached`;
+    super(`${attempt} the destination ${destination}, which ${why}: find out whether it was taken, then skip or redeliver it`, { cause });
+  }
+}

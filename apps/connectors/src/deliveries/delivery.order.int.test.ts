@@ -100,7 +100,15 @@ class World {
     const id = `${this.tenant}-${this.planned}`;
     const delivery = { tenant: this.tenant, id, eventId: id, runId: id, flow: 'f', generation: 0, step: 's', customer, destination: 'd' };
     await table.insert([
-      { ...delivery, payload: '{}', strict: this.strict, traceparent: undefined, eventReceivedAt: '2026-11-21T10:00:00Z' },
+      {
+        ...delivery,
+        payload: '{}',
+        strict: this.strict,
+        object: null,
+        atLeastOnce: false,
+        traceparent: undefined,
+        eventReceivedAt: '2026-11-21T10:00:00Z',
+      },
     ]);
   }
 
@@ -123,7 +131,16 @@ class World {
   private async settle(deliveries: readonly ClaimedDelivery[], state: AttemptResult['state']): Promise<void> {
     const at = new Date();
     const error = state === 'delivered' ? null : { code: 'delivery.unavailable', message: 'down' };
-    const attempt = { startedAt: at, finishedAt: at, status: 200, excerpt: '', error, state, retryInMs: state === 'pending' ? 0 : null };
+    const attempt = {
+      startedAt: at,
+      finishedAt: at,
+      status: 200,
+      excerpt: '',
+      error,
+      isUncertain: false,
+      state,
+      retryInMs: state === 'pending' ? 0 : null,
+    };
     if (deliveries.length > 0) await table.settle(deliveries.map((delivery) => ({ delivery, attempt })));
   }
 
@@ -138,7 +155,7 @@ class World {
     this.commands += 1;
     const command = `cmd_${this.commands}`;
     if (kind === 'skip') this.givenUp.add(parked.id);
-    await (kind === 'skip' ? table.skip(this.tenant, parked.id, command) : table.restart(this.tenant, parked.id, command));
+    await (kind === 'skip' ? table.skip(this.tenant, parked.id, command) : table.restart(this.tenant, parked.id, command, false));
     return true;
   }
 }

@@ -67,13 +67,20 @@ function deliveryOf(n: number): NewDelivery {
     destination: 'd',
     payload: '{}',
     strict: false,
+    object: null,
+    atLeastOnce: false,
     traceparent: undefined,
     eventReceivedAt: new Date().toISOString(),
   };
 }
 
-const toBeRetried = { state: 'pending', error: { code: 'delivery.unavailable', message: 'down' }, retryInMs: 0 } as const;
-const delivered = { state: 'delivered', error: null, retryInMs: null } as const;
+const toBeRetried = {
+  state: 'pending',
+  error: { code: 'delivery.unavailable', message: 'down' },
+  isUncertain: false,
+  retryInMs: 0,
+} as const;
+const delivered = { state: 'delivered', error: null, isUncertain: false, retryInMs: null } as const;
 
 /** The way of a delivery through Postgres: planned, claimed, tried twice and announced. */
 async function take(n: number): Promise<void> {

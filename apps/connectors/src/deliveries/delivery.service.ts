@@ -25,12 +25,12 @@ export class DeliveryService {
   /** Plans the deliveries of a run that an older build ended. Newer ones are planned by the statement that ends the run, and their record lists none. */
   async plan(run: RunCompleted, traceparent: string | undefined): Promise<void> {
     if (run.deliveries.length === 0) return;
-    await this.writer.add(newDeliveries(run, run.deliveries, traceparent, this.configuration));
+    await this.writer.add(await newDeliveries(run, run.deliveries, traceparent, this.configuration));
   }
 
   /** @throws NotFound, DeliveryBusy */
-  async redeliver({ tenant, deliveryId: id, commandId }: Redeliver): Promise<void> {
-    this.applied(id, await this.table.restart(tenant, id, commandId));
+  async redeliver({ tenant, deliveryId: id, commandId, evenIfTaken = false }: Redeliver): Promise<void> {
+    this.applied(id, await this.table.restart(tenant, id, commandId, evenIfTaken));
   }
 
   /**

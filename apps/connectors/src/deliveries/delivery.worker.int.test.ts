@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { Connectors } from '#libs/connectors';
 import { NotFound, deliveryId, document, effectKey, newRunId, topics } from '#libs/contracts';
@@ -232,7 +232,7 @@ test('a strict destination that is down gets it when it is back, every attempt o
   await settled('delivered', 2);
   expect(sink.requests.map(({ headers }) => headers['webhook-id'])).toEqual([keyOf('1'), keyOf('1'), keyOf('1'), keyOf('2')]);
   expect(await stored()).toMatchObject([{ attempts: 3 }, { attempts: 1 }]);
-  expect((await attempts()).filter((row) => row['outcome'] === 'failed')).toMatchObject([
+  expect((await attempts()).filter((row) => row['outcome'] === 'uncertain')).toMatchObject([
     { status: 503, error_code: 'delivery.unavailable', response_excerpt: 'later' },
     { status: 503, error_code: 'delivery.unavailable', response_excerpt: 'later' },
   ]);
@@ -325,7 +325,7 @@ test('a delivery that another service planned starts at once, not when the next 
   ({ worker } = startWorker({ deliveryPollMs: 60_000 }));
   for (const id of ['1', '2']) {
     const run = decided(id);
-    await table.insert(newDeliveries(run, run.deliveries, traceparent, configuration));
+    await table.insert(await newDeliveries(run, run.deliveries, traceparent, configuration));
     await settled('delivered', Number(id));
   }
 });
@@ -506,4 +506,94 @@ test('what the operator gives up lets the others of a strict destination go on',
   await deliveries.skip({ tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at, ...letter });
   await settled('delivered');
   expect(await stored()).toMatchObject([{ state: 'skipped' }, { state: 'delivered' }]);
+});
+
+describe('a destination that takes each request anew', () => {
+  const once = { idempotency: { class: 'none' }, timeoutMs: 150 };
+  const command = (commandId: string) => ({ tenant, customer: 'c-1', commandId, actor: 'key:1', at: new Date().toISOString() });
+  const taking = (outcomes: readonly ('hang' | number)[]) => {
+    let asked = 0;
+    sink.respondWith(() => {
+      const outcome = outcomes[asked++] ?? 200;
+      return outcome === 'hang' ? never : { status: outcome };
+    });
+  };
+
+  test('is not sent again what it may have taken: that waits for a person, who may send it all the same', async () => {
+    await apply('crm', sink, once);
+    taking(['hang']);
+    await deliveries.plan(decided('1'), undefined);
+    await settled('parked');
+    expect(await stored()).toMatchObject([{ error_code: 'delivery.uncertain', attempts: 1 }]);
+    expect(await attempts()).toMatchObject([{ outcome: 'uncertain', error_code: 'delivery.uncertain' }]);
+    await waitFor(() => announced('dead-lettered.v1').length === 1, { what: 'the dead letter' });
+    expect(announced('dead-lettered.v1')).toMatchObject([
+      { code: 'delivery.uncertain', message: expect.stringContaining('did not answer') as string },
+    ]);
+
+    await deliveries.redeliver({ ...command('cmd_1'), deliveryId: idOf('1') });
+    await waitFor(async () => (await stored())[0]!['attempts'] === 2, { what: 'the redelivery that sends nothing' });
+    expect(await stored()).toMatchObject([{ state: 'parked', error_code: 'delivery.uncertain' }]);
+    expect(sink.requests).toHaveLength(1);
+
+    await deliveries.redeliver({ ...command('cmd_2'), deliveryId: idOf('1'), evenIfTaken: true });
+    await settled('delivered');
+    expect(sink.requests).toHaveLength(2);
+  });
+
+  test('is sent again what certainly did not reach it', async () => {
+    await apply('crm', sink, once);
+    taking([429, 425]);
+    await deliveries.plan(decided('1'), undefined);
+    await settled('delivered');
+    expect(await attempts()).toMatchObject([{ outcome: 'failed' }, { outcome: 'failed' }, { outcome: 'succeeded' }]);
+  });
+
+  test('is sent again what it may have taken where the flow consents', async () => {
+    await apply('crm', sink, once);
+    taking(['hang', 500]);
+    const run = decided('1');
+    await deliveries.plan({ ...run, deliveries: run.deliveries.map((each) => ({ ...each, atLeastOnce: true })) }, undefined);
+    await settled('delivered');
+    expect(await attempts()).toMatchObject([{ outcome: 'uncertain' }, { outcome: 'uncertain' }, { outcome: 'succeeded' }]);
+  });
+
+  test('is not sent again what a process that stopped was sending', async () => {
+    await apply('crm', sink, { ...once, timeoutMs: 60_000 });
+    taking(['hang']);
+    await deliveries.plan(decided('1'), undefined);
+    await waitFor(() => sink.requests.length === 1, { what: 'the attempt' });
+    await worker.beforeApplicationShutdown();
+    ({ worker, deliveries } = startWorker());
+    await settled('parked');
+    expect(await stored()).toMatchObject([{ error_code: 'delivery.uncertain' }]);
+    expect(sink.requests).toHaveLength(1);
+  });
+
+  test('is not sent again what a process was sending that ended without a word', async () => {
+    await apply('crm', sink, once);
+    await worker.beforeApplicationShutdown();
+    await table.insert(await newDeliveries(decided('1'), decided('1').deliveries, undefined, configuration));
+    const rooms = [{ tenant, destination: 'crm', free: 1, concurrency: 1, mode: 'ruled' as const }];
+    expect((await table.claim(rooms, 1)).deliveries).toHaveLength(1); // and never settled
+    ({ worker, deliveries } = startWorker());
+    await settled('parked');
+    expect(await stored()).toMatchObject([{ error_code: 'delivery.uncertain' }]);
+    expect(sink.requests).toHaveLength(0);
+  });
+});
+
+test('a newer delivery of an object is sent instead of the older one that waits for its retry', async () => {
+  await apply('crm', sink, { idempotency: { class: 'upsert' }, supersede: 'payload.order', retry: { delaysMs: [60_000] } });
+  sink.respondWith(({ body }) => ({ status: body.includes('old') ? 500 : 200 }));
+  const setting = (id: string, value: string): RunCompleted => {
+    const run = decided(id);
+    return { ...run, deliveries: run.deliveries.map((each) => ({ ...each, payload: { order: 'o-1', value } })) };
+  };
+  await deliveries.plan(setting('1', 'old'), undefined);
+  await waitFor(async () => (await stored())[0]!['attempts'] === 1, { what: 'the attempt that fails' });
+  await deliveries.plan(setting('2', 'new'), undefined);
+  await settled('delivered');
+  expect((await stored()).map(({ state }) => state).toSorted()).toEqual(['delivered', 'superseded']);
+  expect(sink.requests).toHaveLength(2);
 });

@@ -4,6 +4,7 @@ import { Configuration } from '#libs/persistence';
 import type { Subscription } from '#libs/persistence';
 import { standardBreaker } from '#libs/retries';
 import { Doors } from '#libs/service';
+import { wallTime } from '#libs/time';
 import { gauge, logger } from '#libs/tracing';
 import { ClaimLoop, Periodically } from '#libs/work';
 import type { Claimed, Lease } from '#libs/work';
@@ -120,6 +121,7 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
   /** Never fails: a failure is logged, and the claim is given back or runs out. */
   private async attempt(claim: DeliveryClaim, lease: Lease): Promise<void> {
     const { delivery } = claim;
+    const startedAt = wallTime();
     underWay.inc();
     try {
       const { recorded, gaveTurn } = await this.attempter.attempt(claim, lease);
@@ -127,14 +129,16 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
       this.announce(recorded);
     } catch (error) {
       log.warn({ err: error, deliveryId: delivery.id, tenant: delivery.tenant }, 'an attempt was aborted or could not be recorded');
-      if (lease.signal.aborted || error instanceof DeliveryLeaseLost) await this.giveBack(delivery);
+      if (lease.signal.aborted) await this.giveBack(delivery, startedAt);
+      else if (error instanceof DeliveryLeaseLost) await this.giveBack(delivery, null);
     } finally {
       underWay.dec();
     }
   }
 
-  private async giveBack(delivery: ClaimedDelivery): Promise<void> {
-    await this.table.release(delivery).catch(() => undefined);
+  /** @param attemptedAt as for {@link DeliveryQueueTable.release} */
+  private async giveBack(delivery: ClaimedDelivery, attemptedAt: Date | null): Promise<void> {
+    await this.table.release(delivery, attemptedAt).catch(() => undefined);
     this.wakeUp();
   }
 

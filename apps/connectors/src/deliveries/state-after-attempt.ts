@@ -1,27 +1,54 @@
+import { ConnectorFailure } from '#libs/connectors';
 import { DomainError } from '#libs/contracts';
 import type { DestinationSpec } from '#libs/contracts';
+import { secondEffect } from '#libs/deliveries';
+import type { Repeatable } from '#libs/deliveries';
 import { scheduledDelay } from '#libs/retries';
+import { DeliveryUncertain } from './delivery.errors.js';
 
 /** The state of a delivery after an attempt, and the wait before the next one if there is to be one. */
 export type StateAfterAttempt =
   | { readonly state: 'pending'; readonly retryInMs: number }
   | { readonly state: 'delivered' | 'parked'; readonly retryInMs: null };
 
+/** The consequence of a failed attempt. */
+export interface Consequence {
+  readonly next: StateAfterAttempt;
+  /** The failure, or that it cannot be repeated safely. */
+  readonly error: unknown;
+  /** True: the destination may have taken the payload all the same. */
+  readonly isUncertain: boolean;
+}
+
+/** The delivery as it was when the attempt began. */
+export interface Attempting extends Repeatable {
+  readonly destination: string;
+  /** Retries that it has had. */
+  readonly retries: number;
+}
+
 const parked: StateAfterAttempt = { state: 'parked', retryInMs: null };
 
 /**
- * A failure that may pass is tried again as long as there are retries left; every other one waits for an operator.
- * @param retry the destination's current schedule, also if it was another one when the delivery was planned; undefined if there is no such
- *   destination
- * @param used retries that the delivery has had
+ * A failure that may pass is tried again as long as there are retries left, and as long as a repeat does not take effect a second time; every other
+ * one waits for an operator.
+ * @param spec the destination's current document, also if it was another one when the delivery was planned; undefined if there is no such destination
+ * @param attempt when it began and ended, in wall time
  */
-export function stateAfterFailure(
+export function afterFailure(
   error: unknown,
-  retry: DestinationSpec['retry'] | undefined,
-  used: number,
+  spec: DestinationSpec | undefined,
+  delivery: Attempting,
+  { startedAt, finishedAt }: { readonly startedAt: Date; readonly finishedAt: Date },
   random?: () => number,
-): StateAfterAttempt {
-  if (!(error instanceof DomainError) || error.outcome !== 'retry' || retry === undefined) return parked;
-  const retryInMs = scheduledDelay(retry.delaysMs, used + 1, { retryAfterMs: error.retryAfterMs, random });
-  return retryInMs === undefined ? parked : { state: 'pending', retryInMs };
+): Consequence {
+  const isUncertain = error instanceof ConnectorFailure && error.isUncertain;
+  if (!(error instanceof DomainError) || error.outcome !== 'retry' || spec === undefined) return { next: parked, error, isUncertain };
+  const retryInMs = scheduledDelay(spec.retry.delaysMs, delivery.retries + 1, { retryAfterMs: error.retryAfterMs, random });
+  if (retryInMs === undefined) return { next: parked, error, isUncertain };
+  const reachedAt = delivery.reachedAt ?? (isUncertain ? startedAt : null);
+  const why = secondEffect(spec, { ...delivery, reachedAt }, finishedAt.getTime() + retryInMs);
+  if (why === undefined) return { next: { state: 'pending', retryInMs }, error, isUncertain };
+  const cause = isUncertain ? error : undefined;
+  return { next: parked, error: new DeliveryUncertain(delivery.destination, reachedAt!, why, cause), isUncertain };
 }

@@ -124,6 +124,14 @@ export const retryDeadLetter = command({
   name: 'retryDeadLetter',
   about:
     'Tries what failed again: a record is handled again, a run is replayed as a new generation, a delivery is redelivered. When that succeeds the dead\nletter is resolved, and what waits behind it goes on in order.',
-  failures: ['deadLetter.unknown', 'deadLetter.resolved', 'deadLetter.notHeld', 'request.idempotencyMismatch', 'log.unavailable'],
+  failures: [
+    'deadLetter.unknown',
+    'deadLetter.resolved',
+    'deadLetter.notHeld',
+    'delivery.secondEffect',
+    'delivery.superseded',
+    'request.idempotencyMismatch',
+    'log.unavailable',
+  ],
 });
 export type SettleDeadLetterInput = InputOf<typeof skipDeadLetter>;

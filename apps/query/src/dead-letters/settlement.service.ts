@@ -3,6 +3,8 @@ import type { Principal } from '#libs/auth';
 import { NotFound, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from '#libs/contracts';
 import { CommandService, planned } from '../commands/command.service.js';
 import type { PlannedCommand } from '../commands/command.service.js';
+import { DeliveryTable } from '../deliveries/delivery.table.js';
+import { RedeliveryService } from '../deliveries/redelivery.service.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { CommandOperation } from '../operations/operation.js';
 import { RunTable } from '../runs/run.table.js';
@@ -30,6 +32,8 @@ export class SettlementService {
     private readonly deadLetters: DeadLetterTable,
     private readonly holds: HoldsTable,
     private readonly runs: RunTable,
+    private readonly deliveries: DeliveryTable,
+    private readonly redeliveries: RedeliveryService,
     private readonly commands: CommandService,
   ) {}
 
@@ -66,7 +70,11 @@ export class SettlementService {
   private async retryOf({ tenant }: Principal, letter: DeadLetterRow): Promise<PlannedCommand> {
     const { id, customer, kind, eventId, runId, deliveryId } = letter;
     const common = { customer, identity: [id], target: id };
-    if (kind === 'delivery') return planned({ ...common, type: Redeliver, payload: { deliveryId: deliveryId! } });
+    if (kind === 'delivery') {
+      const [delivery] = await this.deliveries.byIds(tenant, [deliveryId!]);
+      if (delivery) await this.redeliveries.requireOneEffect(tenant, delivery, { field: 'id', evenIfTaken: false });
+      return planned({ ...common, type: Redeliver, payload: { deliveryId: deliveryId! } });
+    }
     if (kind === 'run') {
       const [run] = await this.runs.byIds(tenant, [runId!]);
       return planned({ ...common, type: ReplayEvent, payload: { eventId: eventId!, flow: run!.flow } });

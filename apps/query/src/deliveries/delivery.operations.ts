@@ -21,12 +21,17 @@ export const deliveryState = enumeration(
     delivered: 'The destination accepted it.',
     parked: 'Given up; it waits for a redelivery, or to be skipped.',
     skipped: 'Given up for good by an operator.',
+    superseded: 'Not sent any more: a newer delivery of the same object takes its place.',
   },
   'How far a delivery got.',
 );
 export const attemptOutcome = enumeration(
   'AttemptOutcome',
-  { succeeded: 'The destination accepted the request.', failed: 'The request was not accepted, or got no response.' },
+  {
+    succeeded: 'The destination accepted the request.',
+    failed: 'The destination certainly did not take it: it refused, or nothing reached it.',
+    uncertain: 'The destination may have taken it: no response came, or one that does not tell.',
+  },
   'How an attempt ended.',
 );
 
@@ -50,8 +55,20 @@ export const delivery = entity(
       .describe('When the next attempt is due; null if none is due: it waits behind another delivery of its queue, or it is settled.'),
     errorCode: z.string().nullable().describe('Why the last attempt failed, as a code; null if none failed, or the last one succeeded.'),
     errorMessage: z.string().nullable().describe('Why the last attempt failed, for a person; null as `errorCode` is.'),
+    reachedAt: timestamp
+      .nullable()
+      .describe(
+        'When the first attempt began that the destination took, or may have taken; null if there is none, or a redelivery that accepted a second effect came after it. With the state PARKED the outcome is unknown.',
+      ),
+    atLeastOnce: z
+      .boolean()
+      .describe('Whether its flow consents to more than one effect at a destination of the idempotency class `none`.'),
+    object: z
+      .string()
+      .nullable()
+      .describe('The key of the object that it sets, of which a newer delivery takes its place; null if the destination names none.'),
     createdAt: timestamp.describe('When it was planned.'),
-    settledAt: timestamp.nullable().describe('When it was delivered, parked or skipped; null while it is pending.'),
+    settledAt: timestamp.nullable().describe('When it was delivered, parked, skipped or superseded; null while it is pending.'),
   },
   { idPrefix: 'dlv', about: 'One decision to one destination.' },
 );
@@ -115,9 +132,16 @@ export const redeliver = command({
     'Tries a delivery again at once, with its effect key unchanged and a fresh retry budget. The same `idempotencyKey` asks for the same redelivery\nhowever often it is sent; with another input it is refused.',
   scope: 'operate',
   cost: { weight: 20 },
-  input: z.strictObject({ deliveryId: id.describe('The id of the delivery, `dlv_…`.'), idempotencyKey }),
+  input: z.strictObject({
+    deliveryId: id.describe('The id of the delivery, `dlv_…`.'),
+    evenIfTaken: z
+      .boolean()
+      .nullish()
+      .describe('True: also where the destination took it, or may have, and might take it a second time. Default: refused then.'),
+    idempotencyKey,
+  }),
   result: { commandId, delivery: delivery.describe('As it was when the command was given.') },
   aboutResult: 'The command is on the log; the delivery, or a subscription, shows its effect.',
-  failures: ['delivery.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
+  failures: ['delivery.unknown', 'delivery.secondEffect', 'delivery.superseded', 'request.idempotencyMismatch', 'log.unavailable'],
 });
 export type RedeliverInput = InputOf<typeof redeliver>;

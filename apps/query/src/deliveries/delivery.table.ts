@@ -9,7 +9,7 @@ import type { AttemptRow, DeliveryFilter, DeliveryRow } from './delivery.operati
 
 const columns = `id, event_id AS "eventId", run_id AS "runId", customer, flow, step, generation, destination, state,
   payload, attempts AS "attemptCount", next_attempt_at AS "nextAttemptAt", error_code AS "errorCode", error_message AS "errorMessage",
-  created_at AS "createdAt", settled_at AS "settledAt"`;
+  reached_at AS "reachedAt", at_least_once AS "atLeastOnce", object, created_at AS "createdAt", settled_at AS "settledAt"`;
 const list: ListSource<DeliveryRow, DeliveryRow> = {
   name: 'delivery',
   page: statement('query.delivery.page', `SELECT ${columns} FROM delivery_page($1, $2, $3, $4, $5, $6)`),
@@ -17,6 +17,10 @@ const list: ListSource<DeliveryRow, DeliveryRow> = {
   positionOf: ({ createdAt, id }) => ({ key: createdAt.toISOString(), id }),
   rowOf: (row) => row,
 };
+const superseded = statement(
+  'query.delivery.superseded',
+  `SELECT FROM delivery WHERE tenant_id = $1 AND id = $2 AND is_superseded(delivery)`,
+);
 const byIds = statement('query.delivery.byIds', `SELECT ${columns} FROM deliveries_by_id($1, $2)`);
 const ofEvents = statement('query.delivery.ofEvents', `SELECT ${columns} FROM deliveries_of_events($1, $2)`);
 const ofRuns = statement('query.delivery.ofRuns', `SELECT ${columns} FROM deliveries_of_runs($1, $2)`);
@@ -39,6 +43,11 @@ export class DeliveryTable {
 
   async byIds(tenant: string, ids: readonly string[]): Promise<(DeliveryRow | null)[]> {
     return onePerKey(ids, await this.database.query<DeliveryRow>(byIds, [tenant, ids]), (row) => row.id);
+  }
+
+  /** True if a newer delivery of the same object takes the place of this one. */
+  async isSuperseded(tenant: string, id: string): Promise<boolean> {
+    return (await this.database.asTenant(tenant, (session) => session.query(superseded, [tenant, id]))).length > 0;
   }
 
   async ofEvents(tenant: string, eventIds: readonly string[]): Promise<DeliveryRow[][]> {

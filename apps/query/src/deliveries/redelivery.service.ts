@@ -1,7 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { NotFound, Redeliver } from '#libs/contracts';
+import type { DestinationSpec } from '#libs/contracts';
+import { secondEffect } from '#libs/deliveries';
+import { wallTimeMs } from '#libs/time';
 import { CommandService, planned } from '../commands/command.service.js';
+import { DestinationTable } from '../destinations/destination.table.js';
+import { InputInvalid } from '../operations/input.errors.js';
 import { redeliver } from './delivery.operations.js';
 import type { DeliveryRow, RedeliverInput } from './delivery.operations.js';
 import { DeliveryTable } from './delivery.table.js';
@@ -10,20 +15,47 @@ import { DeliveryTable } from './delivery.table.js';
 export class RedeliveryService {
   constructor(
     private readonly deliveries: DeliveryTable,
+    private readonly destinations: DestinationTable,
     private readonly commands: CommandService,
   ) {}
 
   /** Orders another attempt of a delivery, in the order of its customer. */
   async redeliver(principal: Principal, input: RedeliverInput): Promise<{ commandId: string; delivery: DeliveryRow }> {
+    const { deliveryId, evenIfTaken } = input;
     const { commandIds, result } = await this.commands.issue(principal, redeliver, input, async () => {
-      const [delivery] = await this.deliveries.byIds(principal.tenant, [input.deliveryId]);
-      if (!delivery) throw new NotFound('delivery', input.deliveryId, { field: 'deliveryId' });
+      const [delivery] = await this.deliveries.byIds(principal.tenant, [deliveryId]);
+      if (!delivery) throw new NotFound('delivery', deliveryId, { field: 'deliveryId' });
+      await this.requireOneEffect(principal.tenant, delivery, { field: 'deliveryId', evenIfTaken: evenIfTaken === true });
       const { id, customer } = delivery;
-      return {
-        result: delivery,
-        commands: [planned({ type: Redeliver, customer, identity: [id], target: id, payload: { deliveryId: id } })],
-      };
+      const payload = { deliveryId: id, evenIfTaken: evenIfTaken === true };
+      return { result: delivery, commands: [planned({ type: Redeliver, customer, identity: [id], target: id, payload })] };
     });
     return { commandId: commandIds[0]!, delivery: result };
   }
+
+  /**
+   * @param field the path of the input's field that names the delivery
+   * @throws InputInvalid if another attempt may take effect a second time, or would overwrite what a newer delivery sets
+   */
+  async requireOneEffect(
+    tenant: string,
+    delivery: DeliveryRow,
+    { field, evenIfTaken }: { field: string; evenIfTaken: boolean },
+  ): Promise<void> {
+    const { id, destination, object } = delivery;
+    if (object !== null && (await this.deliveries.isSuperseded(tenant, id))) {
+      const message = `is ${id}, whose object ${object} a newer delivery sets: skip this one`;
+      throw new InputInvalid([{ path: [field], message }], 'delivery.superseded');
+    }
+    if (evenIfTaken) return;
+    const spec = await this.destinations.specOf(tenant, destination);
+    const why = spec === undefined ? undefined : whyTwice(spec, delivery);
+    if (why === undefined) return;
+    const message = `is ${id}, which ${destination} took or may have taken, and ${destination} ${why}: with \`evenIfTaken: true\` it is sent all the same`;
+    throw new InputInvalid([{ path: [field], message }], 'delivery.secondEffect');
+  }
+}
+
+function whyTwice(spec: DestinationSpec, { reachedAt, atLeastOnce }: DeliveryRow): string | undefined {
+  return secondEffect(spec, { reachedAt, atLeastOnce }, wallTimeMs());
 }

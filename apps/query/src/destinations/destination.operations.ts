@@ -22,6 +22,9 @@ export const destination = entity(
     since: timestamp.nullable().describe('When it entered this state; null if it is active.'),
     until: timestamp.nullable().describe('When an OPEN destination is probed, or a LIMITED one is active again; null otherwise.'),
     reason: z.string().nullable().describe('The code of the failure that led to the state.'),
+    promise: z
+      .string()
+      .describe('How often a delivery takes effect there, in one sentence; it follows from the idempotency class of its document.'),
   },
   { about: 'A system that decisions are delivered to.' },
 );

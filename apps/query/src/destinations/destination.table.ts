@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import type { DestinationDocument, DestinationSpec } from '#libs/contracts';
+import { promiseOf } from '#libs/deliveries';
 import { DocumentTable, TenantDatabase, statement } from '#libs/persistence';
 import type { DestinationRow } from './destination.operations.js';
 
@@ -38,16 +40,25 @@ export class DestinationTable {
     return this.database.asTenant(tenant, async (session) => {
       const documents = await this.documents.current(session, tenant, 'Destination');
       const known = new Map((await session.query<HealthRow>(health, [tenant])).map((row) => [row.destination, row]));
-      return documents.map(({ name, version }) => rowOf(name, version, known.get(name)));
+      return documents.map(({ name, version, document }) => {
+        const { spec } = document as DestinationDocument;
+        return { name, ...stateOf(version, known.get(name)), promise: promiseOf(spec.idempotency) };
+      });
     });
+  }
+
+  /** The current document; undefined if there is none. */
+  async specOf(tenant: string, name: string): Promise<DestinationSpec | undefined> {
+    const documents = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Destination'));
+    return documents.map(({ document }) => document as DestinationDocument).find(({ metadata }) => metadata.name === name)?.spec;
   }
 }
 
-function rowOf(name: string, version: number, known: HealthRow | undefined): DestinationRow {
-  if (known === undefined || known.documentVersion < version) return { name, state: 'active', since: null, until: null, reason: null };
+function stateOf(version: number, known: HealthRow | undefined): Pick<DestinationRow, 'state' | 'since' | 'until' | 'reason'> {
+  if (known === undefined || known.documentVersion < version) return { state: 'active', since: null, until: null, reason: null };
   const { openSince, limitedSince, disabledSince } = known;
-  if (disabledSince !== null) return { name, state: 'disabled', since: disabledSince, until: null, reason: known.disabledReason };
-  if (openSince !== null) return { name, state: 'open', since: openSince, until: known.openUntil, reason: known.openReason };
-  if (limitedSince !== null) return { name, state: 'limited', since: limitedSince, until: known.limitedUntil, reason: known.limitedReason };
-  return { name, state: 'active', since: null, until: null, reason: null };
+  if (disabledSince !== null) return { state: 'disabled', since: disabledSince, until: null, reason: known.disabledReason };
+  if (openSince !== null) return { state: 'open', since: openSince, until: known.openUntil, reason: known.openReason };
+  if (limitedSince !== null) return { state: 'limited', since: limitedSince, until: known.limitedUntil, reason: known.limitedReason };
+  return { state: 'active', since: null, until: null, reason: null };
 }

@@ -12,6 +12,7 @@ export const change = enumeration(
     delivered: 'A destination accepted a delivery.',
     retrying: 'An attempt of a delivery failed; another follows.',
     parked: 'A delivery was given up.',
+    superseded: 'An attempt of a delivery failed, and a newer delivery of its object takes its place.',
   },
   'What happened to an event.',
 );

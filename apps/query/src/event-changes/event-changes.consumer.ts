@@ -7,7 +7,12 @@ import { EventChanges } from './event-changes.js';
 /** Every process hears everything: a subscriber's socket is on one of them. */
 const everyProcess = { group: 'subscriptions', audience: 'every-process', fetchEveryMs: 100 } as const;
 
-const changeOf: Record<DeliveryAttempted['state'], Change> = { delivered: 'delivered', pending: 'retrying', parked: 'parked' };
+const changeOf: Record<DeliveryAttempted['state'], Change> = {
+  delivered: 'delivered',
+  pending: 'retrying',
+  parked: 'parked',
+  superseded: 'superseded',
+};
 
 @Controller()
 export class EventChangesConsumer {

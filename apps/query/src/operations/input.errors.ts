@@ -28,7 +28,9 @@ export class InputInvalid extends DomainError {
       | 'document.invalid'
       | 'document.versionMismatch'
       | 'deadLetter.resolved'
-      | 'deadLetter.notHeld' = 'request.invalid',
+      | 'deadLetter.notHeld'
+      | 'delivery.secondEffect'
+      | 'delivery.superseded' = 'request.invalid',
   ) {
     super(violations.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   }

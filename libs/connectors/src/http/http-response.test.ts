@@ -44,6 +44,25 @@ test.each([
   expect((failureOf(status, { 'retry-after': header }) as DeliveryUnavailable).retryAfterMs).toBe(expected);
 });
 
+test.each([
+  [500, true],
+  [502, true],
+  [503, true],
+  [504, true],
+  [501, false],
+  [505, false],
+  [408, false],
+  [409, false],
+  [425, false],
+  [429, false],
+])('after %d it is uncertain whether the payload was taken: %s', (status, isUncertain) => {
+  expect(failureOf(status)).toMatchObject({ isUncertain });
+});
+
+test('a server that asks for a pause has not taken the payload', () => {
+  expect(failureOf(503, { 'retry-after': '7' })).toMatchObject({ isUncertain: false });
+});
+
 test('a redirect is refused with the remark that it is not followed', () =>
   expect(failureOf(302)).toMatchObject({
     message: 'The destination refused the payload with status 302, a redirect, which is not followed',

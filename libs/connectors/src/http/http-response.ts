@@ -21,7 +21,7 @@ export function receiptOf({ status, headers, bodyExcerpt: excerpt }: HttpRespons
   if (status >= 200 && status < 300) return receipt;
   if (status >= 500 || passing.has(status)) {
     const pauseMs = asksForPause.has(status) ? parseRetryAfter(headers['retry-after'], nowMs) : undefined;
-    throw new DeliveryUnavailable(receipt, peerOf(status), pauseMs);
+    throw new DeliveryUnavailable(receipt, peerOf(status), pauseMs, isUncertain(status, pauseMs));
   }
   if (status === 401) throw new DeliveryUnauthorized(receipt);
   if (status === 410) throw new DeliveryGone(receipt);
@@ -32,4 +32,12 @@ export function receiptOf({ status, headers, bodyExcerpt: excerpt }: HttpRespons
 function peerOf(status: number): 'up' | 'failing' | 'limited' {
   if (status === 429) return 'limited';
   return status >= 500 ? 'failing' : 'up';
+}
+
+/**
+ * After a 5xx nobody knows how far the request came: a server that failed may have acted before, and a gateway in between (502, 504, and many a 503)
+ * knows only that no answer came back. Certain are a pause that was asked for, and the statuses of what a server does not do (501, 505).
+ */
+function isUncertain(status: number, pauseMs: number | undefined): boolean {
+  return status >= 500 && pauseMs === undefined && status !== 501 && status !== 505;
 }

@@ -19,6 +19,7 @@ const statuses = { accept: 202, refuse: 422, fail: 500, limit: 429, unauthorized
 
 function respond(response: ServerResponse, behaviour: PeerBehaviour): void {
   if (behaviour === 'hang') return;
+  if (behaviour === 'cut') return void response.destroy();
   if (behaviour === 'endless') {
     const more = (): void => {
       while (!response.destroyed && response.write('x'.repeat(65_536)));
@@ -62,6 +63,7 @@ async function startHttpStandIn(): Promise<StandIn<'http'>> {
       timeoutMs,
       order: 'best-effort',
       retry: { delaysMs: [] },
+      idempotency: { class: 'key' },
       limit: { concurrency: 1 },
     }),
     stop: async () => {

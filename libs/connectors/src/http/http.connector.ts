@@ -82,8 +82,8 @@ function prepare(destination: DestinationSpecOf<'http'>): PreparedDestination {
 }
 
 function failureOf(error: unknown): unknown {
-  if (error instanceof HostUnreachable) return new DeliveryUnreachable(error);
-  if (error instanceof HostTimedOut) return new DeliveryTimedOut(error);
+  if (error instanceof HostUnreachable) return new DeliveryUnreachable(error, error.wasSent);
+  if (error instanceof HostTimedOut) return new DeliveryTimedOut(error, error.wasSent);
   if (error instanceof HostAddressForbidden) return new DeliveryAddressForbidden(error);
   return error;
 }

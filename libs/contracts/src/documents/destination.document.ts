@@ -1,11 +1,47 @@
 import { z } from 'zod';
 import { documentOf } from './document-of.js';
+import { expression } from './references.js';
 import { destinationKinds } from './destinations.generated.js';
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
 /** The longest wait before a retry that a destination may name. */
 export const longestRetryDelayMs = 7 * day;
 const retryDelaysMs = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour];
+
+/** The shortest time for which a destination may keep effect keys: less would end before a few retries and their deadlines. */
+const shortestKeyWindowMs = 10 * minute;
+const longestKeyWindowMs = 365 * day;
+
+/**
+ * The idempotency classes of a system that is written to: what makes a delivery take effect once, although an attempt may have to be repeated whose
+ * answer nobody has.
+ */
+const idempotency = z.discriminatedUnion('class', [
+  z
+    .strictObject({
+      class: z.literal('key').describe('The destination recognises a repeat by its effect key, and takes it once.'),
+      windowMs: z
+        .int()
+        .min(shortestKeyWindowMs)
+        .max(longestKeyWindowMs)
+        .optional()
+        .describe('For how long the destination keeps a key, in ms: 10 minutes to 365 days; default: for ever.'),
+    })
+    .describe('`key`: the destination recognises a repeat by `webhook-id` or `Idempotency-Key`.'),
+  z
+    .strictObject({ class: z.literal('upsert').describe('The payload sets an object; taking it twice leaves the same object.') })
+    .describe('`upsert`: the payload sets an object by its own key, so a repeat changes nothing unless a newer payload came between.'),
+  z
+    .strictObject({ class: z.literal('absolute').describe('Taking the payload again changes nothing, whatever came between.') })
+    .describe('`absolute`: taking the payload again changes nothing, whatever came between (a tag is added, an object is deleted).'),
+  z
+    .strictObject({ class: z.literal('none').describe('Each request takes effect.') })
+    .describe(
+      '`none`: each request takes effect. A delivery is repeated after an unknown outcome only if its flow says `atLeastOnce: true`.',
+    ),
+]);
+export type Idempotency = z.infer<typeof idempotency>;
+export type IdempotencyClass = Idempotency['class'];
 
 /** The fields that a destination of every kind has. */
 const common = z.strictObject({
@@ -15,6 +51,11 @@ const common = z.strictObject({
     .default('best-effort')
     .describe(
       'The order of one customer’s deliveries. `best-effort`: in order as long as attempts succeed; a delivery that waits for a retry lets later ones pass. `strict`: later deliveries wait for earlier ones, and behind a parked one until it is redelivered or skipped.',
+    ),
+  supersede: expression
+    .optional()
+    .describe(
+      'The key of the object that a payload sets, as an expression over `payload`. A newer delivery of the same customer and object then takes the place of older ones that wait: they are `superseded`, and never sent. Default: no delivery is superseded.',
     ),
   retry: z
     .strictObject({
@@ -40,7 +81,15 @@ const common = z.strictObject({
     })
     .prefault({})
     .describe('Limits for attempts to this destination.'),
+  idempotency: idempotency
+    .prefault({ class: 'key' })
+    .describe(
+      'What makes a delivery take effect once at this destination. It decides whether an attempt whose outcome is unknown is repeated. Default: `{ class: key }`, the promise of Standard Webhooks.',
+    ),
 });
+
+const unorderedUpsert =
+  'must be strict, or `supersede` must name the object, because the idempotency class is upsert: the late retry of an older delivery would overwrite what a newer one has set';
 
 type KindRegistry = typeof destinationKinds;
 /** The word by which a Destination document says which connector delivers to it. */
@@ -52,7 +101,12 @@ export type DestinationSpec = { [K in DestinationKind]: DestinationSpecOf<K> }[D
 const options = Object.values(destinationKinds).map((kind) => kind.extend(common.shape));
 
 /** A destination's own fields by its kind, and the common ones. A kind is declared in `destinations/<kind>.destination.ts`. */
-export const destinationSpec: z.ZodType<DestinationSpec> = z.discriminatedUnion('kind', options as [(typeof options)[number]]);
+export const destinationSpec: z.ZodType<DestinationSpec> = z
+  .discriminatedUnion('kind', options as [(typeof options)[number]])
+  .superRefine((spec, context) => {
+    if (spec.idempotency.class !== 'upsert' || spec.order === 'strict' || spec.supersede !== undefined) return;
+    context.addIssue({ code: 'custom', path: ['order'], message: unorderedUpsert });
+  });
 
 export const destinationDocument = documentOf(
   'Destination',

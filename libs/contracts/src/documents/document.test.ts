@@ -27,6 +27,26 @@ test('a custom scheme whose timestamp is not signed is refused', () => {
   ]);
 });
 
+test('an upsert needs an order, or the object of which a newer delivery takes the place of an older one', () => {
+  const upsert = (more: object) => {
+    const { spec, ...head } = destination({});
+    return problems({ ...head, spec: { ...spec, idempotency: { class: 'upsert' }, ...more } });
+  };
+  expect(upsert({})).toEqual([expect.stringMatching(/^spec\.order: must be strict, or `supersede` must name the object/)]);
+  expect(upsert({ order: 'strict' })).toEqual([]);
+  expect(upsert({ supersede: 'payload.id' })).toEqual([]);
+});
+
+test.each([
+  [{ class: 'exactly-once' }, 'spec.idempotency.class'],
+  [{ class: 'none', windowMs: 600_000 }, 'spec.idempotency'],
+  [{ class: 'key', windowMs: 599_999 }, 'spec.idempotency.windowMs'],
+  [{ class: 'key', windowMs: 365 * 86_400_000 + 1 }, 'spec.idempotency.windowMs'],
+])('the idempotency %j is refused by the field that is wrong', (idempotency, path) => {
+  const { spec, ...head } = destination({});
+  expect(problems({ ...head, spec: { ...spec, idempotency } })).toEqual([expect.stringContaining(`${path}: `)]);
+});
+
 test('a step names exactly one kind, and needs only steps above it', () => {
   const steps = [
     { id: 'a', map: { expression: '1' }, deliver: { destination: 'd' } },

@@ -23,7 +23,12 @@ export type ReplayEvent = z.infer<typeof replayEventSchema>;
 export const ReplayEvent = recordType('replay-event.v1', replayEventSchema);
 
 /** Try a delivery again at once, with its effect key unchanged and a fresh retry budget. */
-export const redeliverSchema = z.object({ ...command, deliveryId: z.string() });
+export const redeliverSchema = z.object({
+  ...command,
+  deliveryId: z.string(),
+  /** True: also where the destination may take it a second time. Builds until 2026-11-29 did not know it. */
+  evenIfTaken: z.boolean().optional(),
+});
 export type Redeliver = z.infer<typeof redeliverSchema>;
 export const Redeliver = recordType('redeliver.v1', redeliverSchema);
 

@@ -46,6 +46,8 @@ const odd = fc.oneof(
   fc.jsonValue({ maxDepth: 2 }),
   fc.constantFrom<unknown>(
     [{ step: 'a', destination: 'b', payload: null }],
+    [{ step: 'a', destination: 'b', payload: null, atLeastOnce: true }],
+    [{ step: 'a', destination: 'b', payload: null, atLeastOnce: 1 }],
     [{ step: 'a', destination: 'b' }],
     [{ step: 'A', destination: 'b', payload: 1 }],
   ),
@@ -76,7 +78,7 @@ function hasUndefined(value: object): boolean {
 
 /** A value for each member: the first of these that its schema takes. */
 function usualOf(shape: Readonly<Record<string, z.core.$ZodType>>): Record<string, unknown> {
-  const candidates: unknown[] = ['evt_1', at, 'high', 1, 'run', 'pending', 'replay', 'events', null, {}, []];
+  const candidates: unknown[] = ['evt_1', at, 'high', 1, 'run', 'pending', 'replay', 'events', null, {}, [], true];
   const entries = Object.entries(shape).map(([name, schema]) => [name, candidates.find((value) => z.safeParse(schema, value).success)]);
   return Object.fromEntries(entries) as Record<string, unknown>;
 }

@@ -28,6 +28,8 @@ function baseOf(def: Def): Fits | undefined {
       return () => true;
     case 'string':
       return (value) => typeof value === 'string';
+    case 'boolean':
+      return (value) => typeof value === 'boolean';
     case 'number':
       return (value) => typeof value === 'number' && Number.isFinite(value);
     case 'enum': {

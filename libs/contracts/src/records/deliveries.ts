@@ -2,8 +2,11 @@ import { z } from 'zod';
 import { customerKey, name } from '../names.js';
 import { recordType } from './record.js';
 
-/** `pending` until an attempt settles it; `parked` deliveries wait for an operator, who redelivers them, or gives them up: `skipped`. */
-export const deliveryStates = ['pending', 'delivered', 'parked', 'skipped'] as const;
+/**
+ * `pending` until an attempt settles it; `parked` deliveries wait for an operator, who redelivers them, or gives them up: `skipped`. `superseded`: a newer
+ * delivery of the same object took its place.
+ */
+export const deliveryStates = ['pending', 'delivered', 'parked', 'skipped', 'superseded'] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
 /** An attempt of a delivery was made; `state` is the delivery's state after it. */

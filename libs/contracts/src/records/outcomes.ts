@@ -12,7 +12,13 @@ export type EventRecorded = z.infer<typeof eventRecordedSchema>;
 export const EventRecorded = recordType('event.recorded.v1', eventRecordedSchema);
 
 /** A delivery that a `deliver` step asked for. The payload is final; connectors only carry it. */
-export const plannedDeliverySchema = z.object({ step: name, destination: name, payload: json });
+export const plannedDeliverySchema = z.object({
+  step: name,
+  destination: name,
+  payload: json,
+  /** The consent of the flow that it may take effect more than once. Builds until 2026-11-29 did not know it. */
+  atLeastOnce: z.boolean().optional(),
+});
 export type PlannedDelivery = z.infer<typeof plannedDeliverySchema>;
 
 /** A run reached its decision; the decision is stored and never changes within this generation (promise 4). */

@@ -9,6 +9,7 @@ import { SqlFunctions1795219200007 } from './0008-sql-functions.js';
 import { ConfigurationNotices1795219200008 } from './0009-configuration-notices.js';
 import { LogIdentities1795219200009 } from './0010-log-identities.js';
 import { ModelProviders1795219200010 } from './0011-model-providers.js';
+import { Effects1795219200011 } from './0012-effects.js';
 import { GroupPositions1795219200012 } from './0013-group-positions.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
@@ -24,6 +25,7 @@ export const migrations = [
   ConfigurationNotices1795219200008,
   LogIdentities1795219200009,
   ModelProviders1795219200010,
+  Effects1795219200011,
   GroupPositions1795219200012,
 ];
 

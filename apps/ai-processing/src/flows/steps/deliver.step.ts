@@ -5,13 +5,16 @@ import type { Step } from '../step.js';
 export type DeliverOutput = {
   destination: string;
   payload?: Json;
+  /** Present if it is true. */
+  atLeastOnce?: true;
 };
 
 /** Plans a delivery, which is sent once the whole run is decided. */
 export const deliverStep: Step<'deliver'> = {
-  compile: ({ destination, payload }, _, { expression }) => {
-    if (payload === undefined) return () => Promise.resolve({ output: { destination } satisfies DeliverOutput });
+  compile: ({ destination, payload, atLeastOnce }, _, { expression }) => {
+    const planned: DeliverOutput = { destination, ...(atLeastOnce ? { atLeastOnce } : {}) };
+    if (payload === undefined) return () => Promise.resolve({ output: planned });
     const compiled = expression(payload);
-    return async (scope) => ({ output: { destination, payload: (await compiled.evaluate(scope)) ?? null } satisfies DeliverOutput });
+    return async (scope) => ({ output: { ...planned, payload: (await compiled.evaluate(scope)) ?? null } satisfies DeliverOutput });
   },
 };

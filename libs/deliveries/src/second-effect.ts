@@ -1,0 +1,56 @@
+import type { DestinationSpec, Idempotency } from '#libs/contracts';
+
+/** The parts of a delivery that decide whether sending it again may take effect a second time. */
+export interface Repeatable {
+  /** When the first attempt began that the destination took, or may have taken; null if there is none. */
+  readonly reachedAt: Date | null;
+  /** True: its flow consents to more than one effect. */
+  readonly atLeastOnce: boolean;
+}
+
+const hour = 3_600_000;
+
+/**
+ * The end of the time in which a destination surely recognises a repeat, before the end of its window: a tenth of the window, at most an hour, and
+ * room for the deadlines of the first attempt, whose start may not be known better, and of the last.
+ */
+function marginMs(windowMs: number, timeoutMs: number): number {
+  return Math.max(2 * timeoutMs, Math.min(hour, windowMs / 10));
+}
+
+/**
+ * Why an attempt that begins at `atMs` (wall time) may take effect a second time, as the end of a sentence about the destination; undefined if it
+ * takes effect once, or a second effect is consented to.
+ */
+export function secondEffect(
+  { idempotency, timeoutMs }: Pick<DestinationSpec, 'idempotency' | 'timeoutMs'>,
+  { reachedAt, atLeastOnce }: Repeatable,
+  atMs: number,
+): string | undefined {
+  if (reachedAt === null) return undefined;
+  if (idempotency.class === 'none') return atLeastOnce ? undefined : 'takes each request anew (idempotency class none)';
+  if (idempotency.class !== 'key' || idempotency.windowMs === undefined) return undefined;
+  const { windowMs } = idempotency;
+  const isRecognised = atMs < reachedAt.getTime() + windowMs - marginMs(windowMs, timeoutMs);
+  return isRecognised ? undefined : `keeps an effect key for ${durationOf(windowMs)} only`;
+}
+
+/** The promise of a destination for one delivery, in one sentence. */
+export function promiseOf(idempotency: Idempotency): string {
+  switch (idempotency.class) {
+    case 'key':
+      return idempotency.windowMs === undefined
+        ? 'Takes effect once: the destination recognises a repeat by its effect key.'
+        : `Takes effect once: the destination recognises a repeat by its effect key for ${durationOf(idempotency.windowMs)}, and is sent none after that.`;
+    case 'upsert':
+      return 'Takes effect once: a repeat sets the same object to the same value, and never after a newer delivery.';
+    case 'absolute':
+      return 'Takes effect once: a repeat changes nothing.';
+    case 'none':
+      return 'Takes effect at most once: after an attempt whose outcome is unknown it waits for a person. At least once where the flow says `atLeastOnce: true`.';
+  }
+}
+
+function durationOf(ms: number): string {
+  return ms % hour === 0 ? `${ms / hour} h` : `${Math.round(ms / 60_000)} min`;
+}
