@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { check, errorsAtTheDoor } from './checker.js';
 import type { Evidence } from './evidence.js';
 import { idOf } from './history.js';
@@ -178,6 +178,42 @@ test('who arrives at the strict destination before the one ahead of it is out of
   expect(violations({ ...world(), arrivals: [arrival(1), arrival(3), arrival(2)] })).toContainEqual(['order', 'c/high/3']);
   const overtaken = [arrival(1), arrival(2, { status: 500 }), arrival(3), arrival(2)];
   expect(violations({ ...world(), arrivals: overtaken })).toContainEqual(['order', 'c/high/3']);
+});
+
+describe('at a destination that takes each request anew', () => {
+  const notice = (more: Partial<SinkRequest> = {}) => arrival(7, { destination: 'notices', webhookId: 'dlv_7n', ...more });
+  const seen = (state: string, notices: readonly SinkRequest[]): World => {
+    const before = world();
+    return {
+      ...before,
+      requests: [request(7)],
+      arrivals: [...notices, arrival(7)],
+      evidence: {
+        ...before.evidence,
+        events: [event(7)],
+        runs: [run(7)],
+        deliveries: [delivery(7), delivery(7, { id: 'dlv_7n', destination: 'notices', state })],
+        log: { ...before.evidence.log, events: [logged(7)], completions: [completion(7)] },
+      },
+    };
+  };
+  const kinds = (one: World): string[] =>
+    violations(one)
+      .map(([kind]) => kind)
+      .filter((kind) => kind !== 'order');
+
+  test('one delivery is taken once, delivered or skipped because it was taken', () => {
+    expect(kinds(seen('delivered', [notice()]))).toEqual([]);
+    expect(kinds(seen('skipped', [notice({ status: null }), notice()]))).toEqual([]);
+  });
+
+  test('a repeat that is taken is a second effect', () => {
+    expect(kinds(seen('delivered', [notice(), notice()]))).toEqual(['keyless repeat']);
+  });
+
+  test('what it never took is lost, also if it was skipped', () => {
+    expect(kinds(seen('skipped', [notice({ status: null })]))).toEqual(['lost']);
+  });
 });
 
 test('elsewhere order may give way', () => {

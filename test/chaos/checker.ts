@@ -1,10 +1,9 @@
-import { effectKey } from '#libs/contracts';
-import { otherDestination, strictDestination } from './documents.js';
+import { keylessDestination, otherDestination, strictDestination } from './documents.js';
 import type { Evidence } from './evidence.js';
-import { idOf } from './history.js';
+import { idOf, namesOf } from './history.js';
 import type { SinkRequest, History, OffsetSample, PartnerRequest, Ticket } from './history.js';
 
-export const violationKinds = ['lost', 'phantom', 'second effect', 'order', 'offset', 'died', 'door'] as const;
+export const violationKinds = ['lost', 'phantom', 'second effect', 'keyless repeat', 'order', 'offset', 'died', 'door'] as const;
 export type ViolationKind = (typeof violationKinds)[number];
 
 /** A broken promise, with the id of the ticket whose history shows it. */
@@ -27,6 +26,7 @@ export function check(observed: Observed, evidence: Evidence, surprises: readonl
     ...lost(observed, evidence),
     ...phantoms(observed, evidence),
     ...secondEffects(observed.arrivals, evidence),
+    ...keylessRepeats(observed.arrivals),
     ...disorderOnTheLog(evidence),
     ...disorderAtTheSink(observed.arrivals),
     ...offsetsBackwards(observed.offsets),
@@ -44,7 +44,7 @@ export function errorsAtTheDoor(requests: readonly PartnerRequest[]): PromiseVio
 
 /** The destinations that must receive the event of a ticket. */
 export function destinationsOf({ sequence }: Ticket): string[] {
-  return sequence % 5 === 0 ? [strictDestination, otherDestination] : [strictDestination];
+  return [strictDestination, ...(sequence % 5 === 0 ? [otherDestination] : []), ...(sequence % 7 === 0 ? [keylessDestination] : [])];
 }
 
 /** Every acknowledged event is on the log and in Postgres, its last run is completed, its deliveries are delivered, and the sink has taken them. */
@@ -52,9 +52,10 @@ function lost({ requests, arrivals }: Observed, evidence: Evidence): PromiseViol
   const onLog = new Set(evidence.log.events.map(({ ticket }) => ticket));
   const eventOf = new Map(evidence.events.map((event) => [event.ticket, event.id]));
   const completed = new Set(evidence.runs.filter(({ state }) => state === 'completed').map(({ eventId }) => eventId));
-  const delivered = new Set(
-    evidence.deliveries.filter(({ state }) => state === 'delivered').map(({ eventId, destination }) => `${eventId} ${destination}`),
-  );
+  // The operator skips what the keyless destination took without our knowing it.
+  const isEnded = ({ state, destination }: Evidence['deliveries'][number]): boolean =>
+    state === 'delivered' || (state === 'skipped' && destination === keylessDestination);
+  const delivered = new Set(evidence.deliveries.filter(isEnded).map(({ eventId, destination }) => `${eventId} ${destination}`));
   const taken = new Set(arrivals.filter(isTaken).map((arrival) => `${idOf(arrival)} ${arrival.destination}`));
   const reasonOf = (ticket: Ticket): string | undefined => {
     const id = idOf(ticket);
@@ -152,6 +153,13 @@ function secondEffects(arrivals: readonly SinkRequest[], evidence: Evidence): Pr
       'two payloads came under one webhook-id',
     ),
   ];
+}
+
+/** The destination that takes each request anew has taken each delivery once. */
+function keylessRepeats(arrivals: readonly SinkRequest[]): PromiseViolation[] {
+  const taken = arrivals.filter((arrival) => arrival.destination === keylessDestination && isTaken(arrival));
+  const what = 'the destination that takes each request anew took a delivery twice';
+  return repeated(taken, ({ webhookId }) => webhookId).map((arrival) => ({ kind: 'keyless repeat', ticket: idOf(arrival), what }));
 }
 
 /** The events of a customer and lane are in one partition, in the order they were sent. Repeats do not count. */
@@ -263,11 +271,6 @@ function committedTooEarly(
     }
   }
   return violations;
-}
-
-/** The values of `webhook-id` under which a delivery may arrive: its effect key, and from connectors of the release before its id. */
-function namesOf(id: string): string[] {
-  return [effectKey(id), id];
 }
 
 function isTaken({ status }: SinkRequest): boolean {

@@ -34,6 +34,13 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
     to: 'Math.floor(Math.random() * partitions)',
     shows: ['order'],
   },
+  // What a destination may have taken is sent again, whatever its class.
+  'repeat-unknown': {
+    file: 'libs/deliveries/src/second-effect.js',
+    from: 'if (reachedAt === null)',
+    to: 'if (true)',
+    shows: ['keyless repeat'],
+  },
 };
 
 /**

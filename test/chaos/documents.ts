@@ -13,9 +13,10 @@ export const chaosKeys = {
   operator: 'mr_test_operator_0123456789abcdef0123456789abcdef',
 };
 
-/** All events go to `ledger`, in strict order. Some also go to `copies`, whose order is best-effort. */
+/** All events go to `ledger`, in strict order. Some also go to `copies`, whose order is best-effort, and some to `notices`, which takes each request anew. */
 export const strictDestination = 'ledger';
 export const otherDestination = 'copies';
+export const keylessDestination = 'notices';
 
 const head = { apiVersion: 'millrace/v1' };
 const metadata = (name: string) => ({ tenant: chaosTenant, name });
@@ -39,7 +40,7 @@ const infer = {
 /** Half a minute in total, longer than any fault of the sink. */
 const delaysMs = [200, 500, ...Array.from({ length: 30 }, () => 1_000)];
 
-const destination = (name: string, url: string, order: 'strict' | 'best-effort') => ({
+const destination = (name: string, url: string, more: object) => ({
   ...head,
   kind: 'Destination',
   metadata: metadata(name),
@@ -48,13 +49,13 @@ const destination = (name: string, url: string, order: 'strict' | 'best-effort')
     url,
     secret: { value: chaosKeys.destination },
     timeoutMs: 2_000,
-    order,
     retry: { delaysMs },
     limit: { concurrency: 64 },
+    ...more,
   },
 });
 
-/** One partner with three lanes, one flow that asks a model and delivers, two destinations. */
+/** One partner with three lanes, one flow that asks a model and delivers, three destinations. */
 const documents = (urlOf: (destination: string) => string): object[] => [
   { ...head, kind: 'Tenant', metadata: { name: chaosTenant }, spec: { displayName: 'Chaos' } },
   {
@@ -83,12 +84,14 @@ const documents = (urlOf: (destination: string) => string): object[] => [
         { id: 'check', validate: { input: 'steps.assess', rules: [{ check: '$exists(value.topic)', message: 'a ticket has a topic' }] } },
         { id: 'tell', deliver: { destination: strictDestination, payload } },
         { id: 'copy', when: 'event.data.data.copy', deliver: { destination: otherDestination, payload } },
+        { id: 'note', when: 'event.data.data.notice', deliver: { destination: keylessDestination, payload } },
       ],
       decision: 'steps.assess',
     },
   },
-  destination(strictDestination, urlOf(strictDestination), 'strict'),
-  destination(otherDestination, urlOf(otherDestination), 'best-effort'),
+  destination(strictDestination, urlOf(strictDestination), { order: 'strict' }),
+  destination(otherDestination, urlOf(otherDestination), { order: 'best-effort' }),
+  destination(keylessDestination, urlOf(keylessDestination), { idempotency: { class: 'none' } }),
 ];
 
 /** Applies them through the API, so that the release that runs seals their secrets. */

@@ -64,7 +64,7 @@ function drawing(random: SeededRandom): Record<InjectedKind, (at: number) => Pla
     ['ai-processing-2', 'remove'],
     ['connectors-2', 'remove'],
   ] as const);
-  const sinkFaults = takingTurns(random, ['hang', 'reset', 500, 503, 429] as const);
+  const sinkFaults = takingTurns(random, ['lost answers', 'hang', 'reset', 500, 503, 429] as const);
   const modelFaults = takingTurns(random, ['hang', '500', '503', '429', 'brokenJson', 'delay'] as const);
   const ms = (min: number, max: number): number => Math.round(random.between(min, max));
   return {

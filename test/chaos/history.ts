@@ -1,3 +1,4 @@
+import { effectKey } from '#libs/contracts';
 import type { Lane } from '#libs/contracts';
 import type { FaultKind } from './options.js';
 
@@ -7,6 +8,11 @@ export interface Ticket {
   readonly lane: Lane;
   /** Counts from 1 per customer and lane, in the order in which the partner sends. */
   readonly sequence: number;
+}
+
+/** The values of `webhook-id` under which a delivery may arrive: its effect key, and from connectors of the release before its id. */
+export function namesOf(id: string): string[] {
+  return [effectKey(id), id];
 }
 
 /** The partner's id of the event, the same in all its repeats. */

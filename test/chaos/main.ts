@@ -101,7 +101,7 @@ async function carryOut({
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
-  const operator = new Operator(system.graphql);
+  const operator = new Operator(system.graphql, (deliveryId) => sink.wasTaken(deliveryId));
   const nemesis = new Nemesis(system, sink, history, tell);
   tell(`everything runs; partners begin (seed ${seed})`);
   const began = history.now();

@@ -3,6 +3,7 @@ import { chaosKeys, chaosTenant } from './documents.js';
 interface OpenLetter {
   readonly id: string;
   readonly kind: 'RECORD' | 'RUN' | 'DELIVERY';
+  readonly code: string;
   readonly event: { id: string } | null;
   readonly delivery: { id: string } | null;
 }
@@ -17,11 +18,17 @@ export class Operator {
   private readonly actedAt = new Map<string, number>();
   replayed = 0;
   redelivered = 0;
+  /** Deliveries of unknown outcome that the destination had taken, and that it had not. */
+  readonly uncertain = { taken: 0, notTaken: 0 };
 
   private rounds: NodeJS.Timeout | undefined;
   private round: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly graphql: string) {}
+  /** @param wasTaken whether a destination has taken a delivery: a person asks there */
+  constructor(
+    private readonly graphql: string,
+    private readonly wasTaken: (deliveryId: string) => boolean,
+  ) {}
 
   start(): void {
     this.rounds = setInterval(() => {
@@ -37,20 +44,30 @@ export class Operator {
   /** Replays and redelivers open dead letters. Resolves with their number. */
   async tidyUp(): Promise<number> {
     const { deadLetters } = await this.ask<{ deadLetters: { nodes: OpenLetter[] } }>(
-      '{ deadLetters(last: 100, filter: { resolved: false }) { nodes { id kind event { id } delivery { id } } } }',
+      '{ deadLetters(last: 100, filter: { resolved: false }) { nodes { id kind code event { id } delivery { id } } } }',
     );
     const due = deadLetters.nodes.filter(({ id }) => performance.now() - (this.actedAt.get(id) ?? -Infinity) > patienceMs);
     for (const letter of due) {
       this.actedAt.set(letter.id, performance.now());
-      if (letter.delivery !== null) await this.redeliver(letter.delivery.id);
+      if (letter.delivery !== null && letter.code === 'delivery.uncertain') await this.findOut(letter.id, letter.delivery.id);
+      else if (letter.delivery !== null) await this.redeliver(letter.delivery.id);
       else if (letter.event !== null) await this.replay(letter.event.id);
     }
     return deadLetters.nodes.length;
   }
 
-  private async redeliver(deliveryId: string): Promise<void> {
+  /** Skips what was taken, and sends the rest. */
+  private async findOut(letterId: string, deliveryId: string): Promise<void> {
+    const taken = this.wasTaken(deliveryId);
+    this.uncertain[taken ? 'taken' : 'notTaken'] += 1;
+    if (!taken) return this.redeliver(deliveryId, true);
+    const input = { id: letterId, idempotencyKey: `chaos-${letterId}` };
+    await this.ask('mutation ($input: SettleDeadLetterInput!) { skipDeadLetter(input: $input) { __typename } }', { input });
+  }
+
+  private async redeliver(deliveryId: string, evenIfTaken = false): Promise<void> {
     this.redelivered += 1;
-    const input = { deliveryId, idempotencyKey: `chaos-${this.redelivered}` };
+    const input = { deliveryId, evenIfTaken, idempotencyKey: `chaos-${this.redelivered}` };
     await this.ask('mutation ($input: RedeliverInput!) { redeliver(input: $input) { __typename } }', { input });
   }
 

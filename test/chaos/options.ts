@@ -12,7 +12,7 @@ export type FaultKind = (typeof faultKinds)[number];
 export const logKinds = ['kafka', 'local', 'kafka3'] as const;
 export type LogKind = (typeof logKinds)[number];
 
-export const plants = ['commit-early', 'no-dedupe', 'wrong-key'] as const;
+export const plants = ['commit-early', 'no-dedupe', 'wrong-key', 'repeat-unknown'] as const;
 export type Plant = (typeof plants)[number];
 
 export interface ChaosOptions {

@@ -181,7 +181,7 @@ function poolOf(doors: string): Pool {
 
 function signed(ticket: Ticket): { body: string; headers: Record<string, string> } {
   const { lane, sequence } = ticket;
-  const data = { ...ticket, copy: sequence % 5 === 0, message: messages[sequence % messages.length] };
+  const data = { ...ticket, copy: sequence % 5 === 0, notice: sequence % 7 === 0, message: messages[sequence % messages.length] };
   const body = JSON.stringify({ type: `ticket.${lane}`, timestamp: '2026-11-21T09:00:00Z', data });
   const signature = signStandardWebhook(chaosKeys.partner, { id: idOf(ticket), timestampSeconds: Math.floor(Date.now() / 1_000), body });
   return { body, headers: { 'content-type': 'application/json', ...signature } };

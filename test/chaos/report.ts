@@ -135,7 +135,7 @@ function effects({ history, evidence, operator }: ChaosRun): string[] {
     `effects    ${evidence.events.length} events, ${evidence.runs.length} runs, ${evidence.deliveries.length} deliveries in Postgres; ${evidence.log.records} records on the log`,
     `sink       ${arrivals.length} requests, ${taken.length} taken, of them ${taken.length - deliveries.size} raw repeats under the same webhook-id`,
     `model      ${total} answers, ${repeatedAfterCrash} got twice because of a crash in between, ${repeatedWithout} without such a reason`,
-    `operator   ${operator.replayed} replays, ${operator.redelivered} redeliveries`,
+    `operator   ${operator.replayed} replays, ${operator.redelivered} redeliveries; of unknown outcome ${operator.uncertain.taken} deliveries that were taken, ${operator.uncertain.notTaken} that were not`,
   ];
 }
 

@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { namesOf } from './history.js';
 import type { SinkRequest, History, Ticket } from './history.js';
 
-/** How the sink fails, and for which share of the customers, 0 to 1. */
+/** How the sink fails, and for which share of the customers, 0 to 1. `lost answers`: it takes what comes, and breaks off instead of an answer. */
 export interface SinkFault {
-  readonly how: 'hang' | 'reset' | 500 | 503 | 429;
+  readonly how: 'lost answers' | 'hang' | 'reset' | 500 | 503 | 429;
   readonly share: number;
 }
 
@@ -54,6 +55,12 @@ export class Sink {
     this.server.closeAllConnections();
   }
 
+  /** True if it has taken this delivery at least once. */
+  wasTaken(deliveryId: string): boolean {
+    const names = namesOf(deliveryId);
+    return this.history.arrivals.some(({ webhookId, status }) => names.includes(webhookId) && status === 204);
+  }
+
   private receive(request: IncomingMessage, response: ServerResponse): void {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -85,7 +92,8 @@ export class Sink {
       response.writeHead(204).end();
     } else if (fault.how === 'hang') {
       this.hanging.add(response);
-    } else if (fault.how === 'reset') {
+    } else if (fault.how === 'reset' || fault.how === 'lost answers') {
+      if (fault.how === 'lost answers') arrival.status = 204;
       response.socket?.resetAndDestroy();
     } else {
       arrival.status = fault.how;

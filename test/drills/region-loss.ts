@@ -14,13 +14,16 @@ export interface RegionLoss {
   readonly oldestLostMs: number;
   /** Deliveries that a destination took again under the same `webhook-id`. */
   readonly repeated: number;
+  /** Repeated deliveries at the destination that takes each request anew; `repeated` counts them, too. */
+  readonly keylessRepeats: number;
   /** Violations that the loss does not excuse. */
   readonly violations: ReadonlyMap<ViolationKind, PromiseViolation[]>;
 }
 
 /**
  * Takes from the violations of a run what the asynchronous copies of a region excuse: acknowledged events that neither copy had, the gaps that they leave
- * in the order of their customers, and what their destinations got before the loss.
+ * in the order of their customers, what their destinations got before the loss, and what a destination without keys took again because the standby
+ * did not know of it.
  */
 export function judge(
   violations: readonly PromiseViolation[],
@@ -43,6 +46,7 @@ export function judge(
       return lostIds.has(ticket) || (what.includes('not on the log') && one !== undefined && isTaken(one));
     }
     if (kind === 'phantom') return lostIds.has(ticket);
+    if (kind === 'keyless repeat') return true;
     return kind === 'order' && isGap(ticket, what, lostIds);
   };
   const left = violations.filter((violation) => !isExcused(violation));
@@ -51,6 +55,7 @@ export function judge(
     delivered: lost.filter(isTaken).length,
     oldestLostMs: Math.max(0, ...[...lostIds].map((id) => lostAt - acknowledgedAt(id))),
     repeated: taken.length - new Set(taken.map(({ webhookId }) => webhookId)).size,
+    keylessRepeats: violations.filter(({ kind }) => kind === 'keyless repeat').length,
     violations: new Map(violationKinds.map((kind) => [kind, left.filter((violation) => violation.kind === kind)])),
   };
 }

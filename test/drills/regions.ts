@@ -132,7 +132,7 @@ async function carryOut(options: RegionsOptions): Promise<boolean> {
   await partners.redirect(system.doors);
   const openAt = history.now();
   tell('the second region is open, and partners send there');
-  const operator = new Operator(system.graphql);
+  const operator = new Operator(system.graphql, (deliveryId) => sink.wasTaken(deliveryId));
   operator.start();
   const watch = new OffsetWatch(logHere!.brokers, history);
   await pause(options.seconds * 1_000);
@@ -157,7 +157,7 @@ async function carryOut(options: RegionsOptions): Promise<boolean> {
     `closed         ${seconds(openAt - lostAt)} s from the loss to the open door; first delivery of the second region's ${seconds((firstTaken?.at ?? NaN) - lostAt)} s after the loss`,
     `behind         mirror at most ${lag.mostRecords} events (${(lag.mostRecords / options.rate).toFixed(1)} s), standby at most ${lag.mostSeconds.toFixed(1)} s, before the loss`,
     `lost           ${verdict.lost} acknowledged events: ${verdict.lost - verdict.delivered} without effect, ${verdict.delivered} delivered before and known to nobody; the oldest was acknowledged ${seconds(verdict.oldestLostMs)} s before the loss (bound ${options.bound} s)`,
-    `repeated       ${verdict.repeated} deliveries under the same webhook-id`,
+    `repeated       ${verdict.repeated} deliveries under the same webhook-id, ${verdict.keylessRepeats} of them at the destination that takes each request anew`,
     ...[...verdict.violations].map(([kind, found]) => `${kind.padEnd(14)} ${found.length}`),
     `stuck          ${stuck === undefined ? 0 : JSON.stringify(stuck)}`,
     ...[...verdict.violations.values()].flatMap((found) =>

@@ -53,12 +53,13 @@ await step('Chaos, an upgrade and back', async () => {
   return chaos('upgrade', args, 'passed', releaseIsMissing);
 });
 await step('Chaos, planted bugs', async () => {
-  const planted = ([plant, faults, minutes]: readonly [string, string, string]): Promise<number> =>
-    chaos(plant, ['--minutes', minutes, '--rate', '40', '--faults', faults, '--plant', plant], 'the planted bug was found');
+  const planted = ([plant, faults, minutes, seed]: readonly [string, string, string, string]): Promise<number> =>
+    chaos(plant, ['--minutes', minutes, '--rate', '40', '--faults', faults, '--seed', seed, '--plant', plant], 'the planted bug was found');
   const runs = [
-    ['no-dedupe', 'none', '0.2'],
-    ['wrong-key', 'none', '0.2'],
-    ['commit-early', 'model', '0.3'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
+    ['no-dedupe', 'none', '0.2', '42'],
+    ['wrong-key', 'none', '0.2', '42'],
+    ['repeat-unknown', 'sink', '0.3', '2'], // the sink's answers are lost meanwhile
+    ['commit-early', 'model', '0.3', '42'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
   ] as const;
   return (await Promise.all(runs.map(planted))).reduce((sum, count) => sum + count, 0);
 });

@@ -1,4 +1,4 @@
-import type { DestinationSpec, Idempotency } from '#libs/contracts';
+import type { DestinationSpec, Idempotency, IdempotencyClass } from '#libs/contracts';
 
 /** The parts of a delivery that decide whether sending it again may take effect a second time. */
 export interface Repeatable {
@@ -35,20 +35,17 @@ export function secondEffect(
   return isRecognised ? undefined : `keeps an effect key for ${durationOf(windowMs)} only`;
 }
 
+const promises: Record<IdempotencyClass, string> = {
+  key: 'Takes effect once: the destination recognises a repeat by its effect key.',
+  upsert: 'Takes effect once: a repeat sets the same object to the same value, and never after a newer delivery.',
+  absolute: 'Takes effect once: a repeat changes nothing.',
+  none: 'Takes effect at most once: after an attempt whose outcome is unknown it waits for a person. At least once where the flow says `atLeastOnce: true`.',
+};
+
 /** The promise of a destination for one delivery, in one sentence. */
 export function promiseOf(idempotency: Idempotency): string {
-  switch (idempotency.class) {
-    case 'key':
-      return idempotency.windowMs === undefined
-        ? 'Takes effect once: the destination recognises a repeat by its effect key.'
-        : `Takes effect once: the destination recognises a repeat by its effect key for ${durationOf(idempotency.windowMs)}, and is sent none after that.`;
-    case 'upsert':
-      return 'Takes effect once: a repeat sets the same object to the same value, and never after a newer delivery.';
-    case 'absolute':
-      return 'Takes effect once: a repeat changes nothing.';
-    case 'none':
-      return 'Takes effect at most once: after an attempt whose outcome is unknown it waits for a person. At least once where the flow says `atLeastOnce: true`.';
-  }
+  if (idempotency.class !== 'key' || idempotency.windowMs === undefined) return promises[idempotency.class];
+  return `Takes effect once: the destination recognises a repeat by its effect key for ${durationOf(idempotency.windowMs)}, and is sent none after that.`;
 }
 
 function durationOf(ms: number): string {

@@ -148,10 +148,10 @@ function send(
 
 /** undici starts a request when it has a connection and is about to write to it. */
 const tellsOfSending: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
-  const start = handler.onRequestStart;
+  const start = handler.onRequestStart?.bind(handler);
   handler.onRequestStart = (controller, context) => {
     (options as unknown as RequestOptions).onSend();
-    start?.call(handler, controller, context);
+    start?.(controller, context);
   };
   return dispatch(options, handler);
 };
