@@ -36,6 +36,9 @@ export function judge(
   const tickets = acknowledged(history.requests);
   const lost = [...tickets.values()].filter((ticket) => !known.has(idOf(ticket)));
   const lostIds = new Set(lost.map(idOf));
+  // Also those that are finished in Postgres and whose records were not mirrored.
+  const onLog = new Set(evidence.log.events.map(({ ticket }) => ticket));
+  const offLog = new Set([...tickets.keys()].filter((id) => !onLog.has(id)));
   const acknowledgedAt = (id: string): number =>
     Math.min(...history.requests.filter((request) => request.outcome === 'ok' && idOf(request) === id).map(({ endedAt }) => endedAt));
 
@@ -47,7 +50,7 @@ export function judge(
     }
     if (kind === 'phantom') return lostIds.has(ticket);
     if (kind === 'keyless repeat') return true;
-    return kind === 'order' && isGap(ticket, what, lostIds);
+    return kind === 'order' && isGap(ticket, what, what.startsWith('on the log') ? offLog : lostIds);
   };
   const left = violations.filter((violation) => !isExcused(violation));
   return {
