@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -29,7 +28,7 @@ import { Routes } from './routes.js';
 import { defaultBodyLimits } from './service.settings.js';
 import type { HttpOptions } from './service.settings.js';
 import { StartWait, unlessAborted } from './start-wait.js';
-import { UnusedConnections } from './unused-connections.js';
+import { UnusedConnections, closeServer } from './unused-connections.js';
 
 /** One process: the services that run in it, the resources that they share, and where it listens. */
 export interface Composition extends BootOptions, HttpOptions {
@@ -140,7 +139,7 @@ async function open(
   { bodies, doors }: { bodies: BodyReader; doors: Doors },
 ): Promise<void> {
   const unused = new UnusedConnections(fastify.server);
-  fastify.addHook('onClose', () => closed(fastify.server, unused));
+  fastify.addHook('onClose', () => closeServer(fastify.server, unused));
   readBodies(fastify, bodies);
   compressResponses(fastify);
   measureRequests(fastify, composition.service);
@@ -148,14 +147,6 @@ async function open(
   await app.init(); // the configuration is read before the first record is handled
   await fastify.ready();
   if (composition.log !== undefined) await consume(app, composition, composition.log, doors.opened);
-}
-
-/** Closes the server, because Fastify does not close a server that it did not open. */
-async function closed(server: Server, unused: UnusedConnections): Promise<void> {
-  if (!server.listening) return;
-  server.close(); // closes idle connections, too, if they had a request before
-  unused.close();
-  await once(server, 'close');
 }
 
 /** The root module. Nest requires a class; the composition lists what it imports. */

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { UnusedConnections } from './unused-connections.js';
+import { UnusedConnections, closeServer } from './unused-connections.js';
 
 test('a server that stops waits for no connection without a request, and answers the request that is under way', async () => {
   const { promise: stopping, resolve: stop } = Promise.withResolvers<void>();
@@ -27,10 +27,29 @@ test('a server that stops waits for no connection without a request, and answers
     ),
   );
   const closed = once(server, 'close');
-  server.close();
-  unused.close();
+  const closing = closeServer(server, unused);
   await Promise.all(ends);
   stop();
   expect(await (await answer).text()).toBe('answered');
-  await closed;
+  await Promise.all([closed, closing]);
+});
+
+test('a request that has arrived on an idle connection, and that nobody has read yet, is answered', async () => {
+  const server = createServer((request, response) => void response.end(`answered ${request.url}`));
+  const unused = new UnusedConnections(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const kept = connect(port, '127.0.0.1').setEncoding('utf8');
+  const received: string[] = [];
+  kept.on('data', (text: string) => received.push(text));
+  const request = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+  kept.write(request('/first'));
+  await once(kept, 'data');
+
+  kept.write(request('/second')); // the kernel has it, and the server reads it in a later turn of the loop
+  const ended = once(kept, 'close');
+  await closeServer(server, unused);
+  await ended;
+  expect(received.join('')).toContain('answered /second');
 });
