@@ -56,7 +56,7 @@ const destination = (name: string, url: string, more: object) => ({
 });
 
 /** One partner with three lanes, one flow that asks a model and delivers, three destinations. */
-const documents = (urlOf: (destination: string) => string): object[] => [
+const documents = (urlOf: (destination: string) => string, keyless: object = { idempotency: { class: 'none' } }): object[] => [
   { ...head, kind: 'Tenant', metadata: { name: chaosTenant }, spec: { displayName: 'Chaos' } },
   {
     ...head,
@@ -91,16 +91,19 @@ const documents = (urlOf: (destination: string) => string): object[] => [
   },
   destination(strictDestination, urlOf(strictDestination), { order: 'strict' }),
   destination(otherDestination, urlOf(otherDestination), { order: 'best-effort' }),
-  destination(keylessDestination, urlOf(keylessDestination), { idempotency: { class: 'none' } }),
+  destination(keylessDestination, urlOf(keylessDestination), keyless),
 ];
 
-/** Applies them through the API, so that the release that runs seals their secrets. */
+/**
+ * Applies them through the API, so that the release that runs seals their secrets: the release before, which knows no idempotency class, so `notices` is a
+ * destination like any other.
+ */
 export async function applyThrough(graphql: string, urlOf: (destination: string) => string): Promise<void> {
   const query = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
   const answer = await fetch(graphql, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${chaosKeys.operator}`, 'millrace-tenant': chaosTenant },
-    body: JSON.stringify({ query, variables: { documents: documents(urlOf) } }),
+    body: JSON.stringify({ query, variables: { documents: documents(urlOf, {}) } }),
   });
   const { data } = (await answer.json()) as { data?: { applyDocuments: { __typename: string } } };
   if (data?.applyDocuments.__typename !== 'ApplyDocumentsSuccess')
