@@ -97,7 +97,15 @@ async function carryOut({
   const after = copyCompiledCode(directory, plant);
   const roots =
     before === undefined ? undefined : { before: copyRelease(await buildRelease(before, tell), join(directory, 'before')), after };
-  const system = await System.start({ more, log, directory, root: roots?.before ?? after, isBefore: roots !== undefined, sink });
+  const system = await System.start({
+    more,
+    log,
+    directory,
+    root: roots?.before ?? after,
+    brokerRoot: after,
+    isBefore: roots !== undefined,
+    sink,
+  });
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);

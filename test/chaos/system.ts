@@ -20,6 +20,8 @@ export interface SystemOptions {
   readonly sink: Sink;
   /** Documents of other tenants. */
   readonly more: readonly object[];
+  /** The code of the local broker, which stands for a Kafka that no release of ours brings; default: `root`. */
+  readonly brokerRoot?: string;
   /** True if `root` is the release before. It migrates Postgres and takes the documents through its API; there are two doors, behind a balancer. */
   readonly isBefore?: boolean;
 }
@@ -36,10 +38,10 @@ export class System {
   ) {}
 
   static async start(options: SystemOptions): Promise<System> {
-    const { directory, root, sink, isBefore = false } = options;
+    const { directory, root, brokerRoot = root, sink, isBefore = false } = options;
     const [postgres, log] = await Promise.all([
       KillablePostgres.start(join(directory, 'postgres'), isBefore ? root : undefined),
-      startLog(options.log, directory, root),
+      startLog(options.log, directory, brokerRoot),
     ]);
     const system = await System.over(options, postgres, log);
     const urlOf = (destination: string): string => sink.urlOf(destination);
