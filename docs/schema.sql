@@ -175,7 +175,7 @@ CREATE TABLE delivery (
   retries integer NOT NULL DEFAULT 0,
   reached_at timestamp(3) with time zone,
   at_least_once boolean NOT NULL DEFAULT false,
-  object text,
+  object key_text,
   CONSTRAINT delivery_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'parked'::text, 'skipped'::text, 'superseded'::text])))
 ) WITH (fillfactor=80);

@@ -394,7 +394,9 @@ describe('events list', () => {
       code: 2,
       notes: expect.stringContaining('The states are recorded, running, delivering, completed, parked.') as string,
     });
-    expect((await millrace(['redeliver', '--state', 'gone'])).notes).toContain('The states are pending, delivered, parked, skipped.');
+    expect((await millrace(['redeliver', '--state', 'gone'])).notes).toContain(
+      'The states are pending, delivered, parked, skipped, superseded.',
+    );
     expect((await millrace(['events', 'list', '--first', '0'])).code).toBe(2);
   });
 });

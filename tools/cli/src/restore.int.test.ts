@@ -17,7 +17,7 @@ const directory = mkdtempSync(join(tmpdir(), 'millrace-restore-'));
 let admin: Admin;
 let fresh: FreshDatabase;
 let database: Database;
-/** Of an installation of the test's own. */
+/** The names of an installation that only this test has. */
 let prefix: string;
 let topic: string;
 let group: string;

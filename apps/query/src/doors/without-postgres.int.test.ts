@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { migrate } from '#libs/migrations';
+import { Configuration } from '#libs/persistence';
 import { QueryServer } from '../../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -19,6 +20,7 @@ beforeAll(async () => {
     { url: postgres.serviceUrl, queryUrl: postgres.queryUrl, close: () => rm(directory, { recursive: true }) },
   );
   key = await server.key('acme', 'read', 'operate');
+  await server.part(Configuration).readAgain(); // so that the key is in memory
   await postgres.stop();
 });
 afterAll(() => server.stop());

@@ -19,7 +19,7 @@ const statements = [
   `ALTER TABLE delivery
      ADD COLUMN reached_at timestamptz(3),
      ADD COLUMN at_least_once boolean NOT NULL DEFAULT false,
-     ADD COLUMN object text`,
+     ADD COLUMN object key_text`,
   `CREATE INDEX delivery_object ON delivery (tenant_id, destination, customer, object, position) WHERE object IS NOT NULL`,
   `ALTER TABLE delivery DROP CONSTRAINT delivery_state_check`,
   `ALTER TABLE delivery ADD CONSTRAINT delivery_state_check
