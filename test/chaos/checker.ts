@@ -1,6 +1,6 @@
 import { keylessDestination, otherDestination, strictDestination } from './documents.js';
 import type { Evidence } from './evidence.js';
-import { idOf, namesOf } from './history.js';
+import { hasNotice, idOf, namesOf } from './history.js';
 import type { SinkRequest, History, OffsetSample, PartnerRequest, Ticket } from './history.js';
 
 export const violationKinds = ['lost', 'phantom', 'second effect', 'keyless repeat', 'order', 'offset', 'died', 'door'] as const;
@@ -43,8 +43,8 @@ export function errorsAtTheDoor(requests: readonly PartnerRequest[]): PromiseVio
 }
 
 /** The destinations that must receive the event of a ticket. */
-export function destinationsOf({ sequence }: Ticket): string[] {
-  return [strictDestination, ...(sequence % 5 === 0 ? [otherDestination] : []), ...(sequence % 7 === 0 ? [keylessDestination] : [])];
+export function destinationsOf(ticket: Ticket): string[] {
+  return [strictDestination, ...(ticket.sequence % 5 === 0 ? [otherDestination] : []), ...(hasNotice(ticket) ? [keylessDestination] : [])];
 }
 
 /** Every acknowledged event is on the log and in Postgres, its last run is completed, its deliveries are delivered, and the sink has taken them. */

@@ -13,7 +13,7 @@ export const chaosKeys = {
   operator: 'mr_test_operator_0123456789abcdef0123456789abcdef',
 };
 
-/** All events go to `ledger`, in strict order. Some also go to `copies`, whose order is best-effort, and some to `notices`, which takes each request anew. */
+/** All events go to `ledger`, in strict order. Some also go to `copies`, whose order is best-effort, and those of some customers to `notices`, which takes each request anew. */
 export const strictDestination = 'ledger';
 export const otherDestination = 'copies';
 export const keylessDestination = 'notices';

@@ -15,6 +15,11 @@ export function namesOf(id: string): string[] {
   return [effectKey(id), id];
 }
 
+/** True for the events of every fifth customer, which also go to the destination that takes each request anew. */
+export function hasNotice({ customer }: Pick<Ticket, 'customer'>): boolean {
+  return /[05]$/.test(customer);
+}
+
 /** The partner's id of the event, the same in all its repeats. */
 export function idOf({ customer, lane, sequence }: Ticket): string {
   return `${customer}/${lane}/${sequence}`;

@@ -61,7 +61,10 @@ beforeAll(async () => {
   const { id, secretHash } = issued;
   await new ApiKeyTable().insert(writer, { tenant, id, name: 'n', secretHash, scopes: ['ingest'], expiresAt: null, createdBy: 'test' });
   publisher = await startPublisher();
-  await waitFor(() => publisher.app.get(ConfigurationPublisher, { strict: false }).copyAgeMs !== undefined, { what: 'the copy' });
+  await waitFor(() => publisher.app.get(ConfigurationPublisher, { strict: false }).copyAgeMs !== undefined, {
+    deadlineMs: 60_000,
+    what: 'the copy',
+  });
   way = await Gate.before(new URL(fresh.url).host);
   await way.open();
 });
