@@ -7,3 +7,10 @@ export function parsedOrExit<T>(usage: string, parse: () => T): T {
     return process.exit(2);
   }
 }
+
+/** The number that an option gives. @throws Error that names the option unless it is above 0 */
+export function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`--${option} must be a number above 0; it is '${text}'`);
+  return value;
+}

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { positive } from '../options.js';
 import { defaultBefore } from './release-before.js';
 
 /** The kinds of faults that the nemesis injects. All of them heal. */
@@ -81,12 +82,6 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     hostile: values.hostile || values['hostile-action'].length > 0,
     hostileActions: values['hostile-action'],
   };
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new Error(`--${option} must be a number above 0; it is '${text}'`);
-  return value;
 }
 
 function oneOf<const V extends string>(option: string, values: readonly V[], text: string): V {

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { waitFor } from '#libs/testing';
 import type { KillablePostgres } from '../chaos/postgres.js';
+import { withClient } from './with-client.js';
 
 /**
  * A base backup and an archive of the WAL, with which a Postgres can be restored to any moment between the backup and its last archived segment. The
@@ -21,7 +21,7 @@ export class PostgresArchive {
     const archive = new PostgresArchive(postgres, directory);
     mkdirSync(archive.segments, { recursive: true });
     chmodSync(archive.segments, 0o777); // Postgres runs as another user than root
-    await withAdministrator(postgres, async (client) => {
+    await withClient(postgres.administratorUrl, async (client) => {
       await client.query('ALTER SYSTEM SET archive_mode = on');
       await client.query(`ALTER SYSTEM SET archive_command = 'test ! -f "${archive.segments}/%f" && cp "%p" "${archive.segments}/%f"'`);
     });
@@ -32,7 +32,7 @@ export class PostgresArchive {
 
   /** Copies the files of the running server. */
   async takeBaseBackup(): Promise<void> {
-    await withAdministrator(this.postgres, async (client) => {
+    await withClient(this.postgres.administratorUrl, async (client) => {
       await client.query(`SELECT pg_backup_start('drill', fast => true)`);
       const left = ['pg_wal/*', 'postmaster.pid', 'postmaster.opts'].map((file) => `--exclude=./${file}`);
       // Status 1: a file changed or vanished meanwhile, which the WAL makes good.
@@ -44,7 +44,7 @@ export class PostgresArchive {
 
   /** The moment by the server's clock. */
   async now(): Promise<Date> {
-    return withAdministrator(this.postgres, async (client) => {
+    return withClient(this.postgres.administratorUrl, async (client) => {
       const { rows } = await client.query<{ now: Date }>('SELECT clock_timestamp() AS now');
       return rows[0]!.now;
     });
@@ -52,7 +52,7 @@ export class PostgresArchive {
 
   /** Waits until everything that was committed so far is in the archive, as `archive_timeout` does after a while. */
   async untilArchived(): Promise<void> {
-    await withAdministrator(this.postgres, async (client) => {
+    await withClient(this.postgres.administratorUrl, async (client) => {
       const { rows } = await client.query<{ segment: string }>('SELECT pg_walfile_name(pg_switch_wal()) AS segment');
       await waitFor(
         async () => {
@@ -103,16 +103,6 @@ export class PostgresArchive {
 
   private get label(): string {
     return join(this.directory, 'backup_label');
-  }
-}
-
-async function withAdministrator<T>(postgres: KillablePostgres, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: postgres.administratorUrl });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
   }
 }
 

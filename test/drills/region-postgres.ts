@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
 import { KillablePostgres } from '../chaos/postgres.js';
+import { withClient } from './with-client.js';
 
 const slot = 'other_region';
 
@@ -68,12 +68,5 @@ export async function replicationLag(primary: KillablePostgres): Promise<number>
 }
 
 async function asked<Row>(url: string, sql: string): Promise<Row[]> {
-  const client = new Client({ connectionString: url });
-  client.on('error', () => undefined); // the statement under way fails with it
-  await client.connect();
-  try {
-    return (await client.query(sql)).rows as Row[];
-  } finally {
-    await client.end();
-  }
+  return withClient(url, async (client) => (await client.query(sql)).rows as Row[]);
 }

@@ -24,6 +24,7 @@ import { KillablePostgres } from '../chaos/postgres.js';
 import { untilQuiet } from '../chaos/quiet.js';
 import { Sink } from '../chaos/sink.js';
 import { System, logPrefix } from '../chaos/system.js';
+import { positive } from '../options.js';
 import type { Drill } from './drill.js';
 import { judge } from './region-loss.js';
 import { StandbyPostgres, replicationLag } from './region-postgres.js';
@@ -71,19 +72,14 @@ function readOptions(args: readonly string[]): RegionsOptions {
       'standby-behind': { type: 'string', default: '1' },
     },
   });
-  const positive = (name: keyof typeof values): number => {
-    const value = Number(values[name]);
-    if (!(value > 0)) throw new Error(`--${name} must be a number above 0; it is '${values[name]}'`);
-    return value;
-  };
   return {
-    seconds: positive('seconds'),
-    rate: positive('rate'),
-    customers: positive('customers'),
-    seed: positive('seed'),
-    bound: positive('bound'),
-    mirrorBehind: positive('mirror-behind'),
-    standbyBehind: positive('standby-behind'),
+    seconds: positive('seconds', values.seconds),
+    rate: positive('rate', values.rate),
+    customers: positive('customers', values.customers),
+    seed: positive('seed', values.seed),
+    bound: positive('bound', values.bound),
+    mirrorBehind: positive('mirror-behind', values['mirror-behind']),
+    standbyBehind: positive('standby-behind', values['standby-behind']),
   };
 }
 

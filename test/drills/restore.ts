@@ -18,6 +18,7 @@ import { Partners } from '../chaos/partners.js';
 import { untilQuiet } from '../chaos/quiet.js';
 import { Sink } from '../chaos/sink.js';
 import { System, logPrefix } from '../chaos/system.js';
+import { positive } from '../options.js';
 import { PostgresArchive } from './archived-postgres.js';
 import type { Drill } from './drill.js';
 
@@ -59,17 +60,12 @@ function readOptions(args: readonly string[]): RestoreOptions {
       'without-set-back': { type: 'boolean', default: false },
     },
   });
-  const positive = (name: 'seconds' | 'rate' | 'customers' | 'seed'): number => {
-    const value = Number(values[name]);
-    if (!(value > 0)) throw new Error(`--${name} must be a number above 0; it is '${values[name]}'`);
-    return value;
-  };
   if (values.log !== 'local' && values.log !== 'kafka') throw new Error(`--log must be local or kafka; it is '${values.log}'`);
   return {
-    seconds: positive('seconds'),
-    rate: positive('rate'),
-    customers: positive('customers'),
-    seed: positive('seed'),
+    seconds: positive('seconds', values.seconds),
+    rate: positive('rate', values.rate),
+    customers: positive('customers', values.customers),
+    seed: positive('seed', values.seed),
     log: values.log,
     setBack: !values['without-set-back'],
   };

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { NotFound, Redeliver } from '#libs/contracts';
-import type { DestinationSpec } from '#libs/contracts';
 import { secondEffect } from '#libs/deliveries';
 import { wallTimeMs } from '#libs/time';
 import { CommandService, planned } from '../commands/command.service.js';
@@ -47,15 +46,11 @@ export class RedeliveryService {
       const message = `is ${id}, whose object ${object} a newer delivery sets: skip this one`;
       throw new InputInvalid([{ path: [field], message }], 'delivery.superseded');
     }
-    if (evenIfTaken) return;
+    if (evenIfTaken || delivery.reachedAt === null) return;
     const spec = await this.destinations.specOf(tenant, destination);
-    const why = spec === undefined ? undefined : whyTwice(spec, delivery);
+    const why = spec === undefined ? undefined : secondEffect(spec, delivery, wallTimeMs());
     if (why === undefined) return;
     const message = `is ${id}, which ${destination} took or may have taken, and ${destination} ${why}: with \`evenIfTaken: true\` it is sent all the same`;
     throw new InputInvalid([{ path: [field], message }], 'delivery.secondEffect');
   }
-}
-
-function whyTwice(spec: DestinationSpec, { reachedAt, atLeastOnce }: DeliveryRow): string | undefined {
-  return secondEffect(spec, { reachedAt, atLeastOnce }, wallTimeMs());
 }
