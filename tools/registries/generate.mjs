@@ -20,8 +20,8 @@ const registries = [
     member: (kind) => `${kind}Step`,
   },
   {
-    parts: 'apps/ai-processing/src/flows/steps/*.step.ts',
-    out: 'apps/ai-processing/src/flows/steps.generated.ts',
+    parts: 'libs/flows/src/steps/*.step.ts',
+    out: 'libs/flows/src/steps.generated.ts',
     exported: 'steps',
     member: (kind) => `${kind}Step`,
   },

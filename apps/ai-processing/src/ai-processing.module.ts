@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { BulkOperations } from '#libs/bulk';
+import { FlowCompiler } from '#libs/flows';
 import { RecordProducer } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Database } from '#libs/persistence';
@@ -12,8 +13,7 @@ import { DeadLetterStore } from './dead-letters/dead-letter.store.js';
 import { EventConsumer } from './events/event.consumer.js';
 import { EventRecorder } from './events/event.recorder.js';
 import { EventStore } from './events/event.store.js';
-import { FlowCompiler } from './flows/flow.compiler.js';
-import { FlowMatcher } from './flows/flow.matcher.js';
+import { FlowMatcher } from './runs/flow.matcher.js';
 import { ModelProviderService } from './model-providers/model-provider.service.js';
 import { ModelProviderStore } from './model-providers/model-provider.store.js';
 import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { document, eventId as eventIdOf } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
+import { FlowCompiler } from '#libs/flows';
 import type { Json } from '#libs/json';
 import type { RecordContext, RecordProducer } from '#libs/messaging';
 import type { InferenceRequest, ModelGateway } from '#libs/models';
@@ -13,8 +14,7 @@ import { SeededRandom, freshDatabase, uniqueName, waitFor } from '#libs/testing'
 import type { FreshDatabase } from '#libs/testing';
 import { registry, setLogLevel } from '#libs/tracing';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
-import { FlowCompiler } from '../flows/flow.compiler.js';
-import { FlowMatcher } from '../flows/flow.matcher.js';
+import { FlowMatcher } from './flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunProgressStore } from './run.progress.store.js';

@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { CallRecord, FinishedStep } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
-import type { FinishedStep } from '../flows/flow.runner.js';
-import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
 import type { FirstProgress, RunProgress, RunProgressWriter } from './run.progress.store.js';

@@ -1,8 +1,7 @@
+import type { CallRecord, FinishedStep, StepJournal } from '#libs/flows';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
-import type { FinishedStep, StepJournal } from '../flows/flow.runner.js';
-import type { CallRecord } from '../flows/step.js';
 import { RunLeaseLost } from './run.errors.js';
 import type { FirstProgress, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { FinishedRun, RunningRun } from './run.store.js';

@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { newDeliveryColumns } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
+import type { CallRecord, FinishedStep } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
-import type { FinishedStep } from '../flows/flow.runner.js';
-import type { CallRecord } from '../flows/step.js';
 import { byIdentity, lockOrder } from './run.store.js';
 import type { FinishedRun, RunningRun } from './run.store.js';
 

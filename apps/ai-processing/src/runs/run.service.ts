@@ -5,7 +5,7 @@ import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { traceIdOf } from '#libs/tracing';
-import { FlowMatcher } from '../flows/flow.matcher.js';
+import { FlowMatcher } from './flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';

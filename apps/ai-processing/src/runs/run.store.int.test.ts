@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRunId } from '#libs/contracts';
 import type { NewDelivery } from '#libs/deliveries';
+import type { CallRecord } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { Database, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import type { CallRecord } from '../flows/step.js';
 import { RunProgressStore } from './run.progress.store.js';
 import type { RunEnd, RunProgress } from './run.progress.store.js';
 import { RunStore } from './run.store.js';

@@ -3,6 +3,8 @@ import { DomainError, failureReason } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
+import { FlowCompiler, FlowRunner } from '#libs/flows';
+import type { FlowResult } from '#libs/flows';
 import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
@@ -20,9 +22,6 @@ import {
 } from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
-import { FlowCompiler } from '../flows/flow.compiler.js';
-import { FlowRunner } from '../flows/flow.runner.js';
-import type { FlowResult } from '../flows/flow.runner.js';
 import { RunLeaseLost } from './run.errors.js';
 import { actionAfter } from './run.failure.js';
 import { RunJournal } from './run.journal.js';

@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound, typeMatcher } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
+import { FlowCompiler, viewOf } from '#libs/flows';
 import { Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
-import { viewOf } from './event.view.js';
-import { FlowCompiler } from './flow.compiler.js';
 
 /** Finds the flows for an event among the tenant's current ones. */
 @Injectable()
