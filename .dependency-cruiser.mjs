@@ -70,6 +70,12 @@ export default {
       { path: '^libs/connectors/src/[^/]+/', pathNot: '^libs/connectors/src/$1/' },
     ),
     forbid(
+      'deliverers-stand-alone',
+      'A kind of destination can be added and removed as one folder.',
+      { path: '^libs/destinations/src/([^/]+)/' },
+      { path: '^libs/destinations/src/[^/]+/', pathNot: '^libs/destinations/src/$1/' },
+    ),
+    forbid(
       'testing-stays-in-tests',
       'What helps a test must not run in production.',
       { path: '^(apps|libs)/', pathNot: testFiles },

@@ -32,11 +32,11 @@ const registries = [
     member: (kind) => `${kind}Destination`,
   },
   {
-    parts: 'libs/connectors/src/*/{name}.connector.ts',
-    out: 'libs/connectors/src/connectors.generated.ts',
-    exported: 'connectorClasses',
-    member: (kind) => `${kind[0].toUpperCase()}${kind.slice(1)}Connector`,
-    suite: 'connectorConformance',
+    parts: 'libs/destinations/src/*/{name}.deliverer.ts',
+    out: 'libs/destinations/src/deliverers.generated.ts',
+    exported: 'delivererClasses',
+    member: (kind) => `${kind[0].toUpperCase()}${kind.slice(1)}Deliverer`,
+    suite: 'delivererConformance',
   },
   { parts: 'apps/query/src/*/*.part.ts', out: 'apps/query/src/parts.generated.ts', exported: 'parts', member: (name) => `${name}Part` },
   {

@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { BulkOperations } from '#libs/bulk';
-import { Connectors } from '#libs/connectors';
+import { Deliverers } from '#libs/destinations';
+import { HttpClient } from '#libs/http';
 import { RecordProducer } from '#libs/messaging';
 import { Database } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
@@ -21,19 +22,20 @@ import { DestinationConsumer } from './destinations/destination.consumer.js';
 /** Turns decisions into deliveries, attempts them, and parks what cannot be delivered. */
 @Module({})
 export class ConnectorsModule implements OnApplicationShutdown {
-  constructor(private readonly connectors: Connectors) {}
+  constructor(private readonly http: HttpClient) {}
 
   static register(options: ConnectorsOptions): DynamicModule {
-    const connectors = new Connectors({
+    const http = new HttpClient({
       allowPrivateAddresses: options.allowPrivateAddresses,
       allowedUrls: options.allowedUrls,
-      connectionsPerPeer: options.deliveryConcurrency,
+      connectionsPerOrigin: options.deliveryConcurrency,
     });
     return {
       module: ConnectorsModule,
       controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer],
       providers: [
-        { provide: Connectors, useValue: connectors },
+        { provide: HttpClient, useValue: http },
+        { provide: Deliverers, useValue: new Deliverers({ http }) },
         { provide: connectorsOptions, useValue: options },
         DeliveryQueueTable,
         DestinationHealthTable,
@@ -63,6 +65,6 @@ export class ConnectorsModule implements OnApplicationShutdown {
 
   /** Nest calls this after `beforeApplicationShutdown`, in which the worker has stopped. */
   async onApplicationShutdown(): Promise<void> {
-    await this.connectors.close();
+    await this.http.close();
   }
 }

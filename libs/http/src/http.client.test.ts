@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { HttpClient } from './http.client.js';
-import type { HttpClientOptions, HttpRequest } from './http.client.js';
+import type { HttpAnswer, HttpClientOptions, HttpPost } from './http.client.js';
 import { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';
 
 const cleanups: (() => unknown)[] = [];
@@ -33,7 +33,7 @@ function clientOf(options: Partial<HttpClientOptions> = {}): HttpClient {
   return client;
 }
 
-const request = (url: string, more: Partial<HttpRequest> = {}): HttpRequest => ({
+const request = (url: string, more: Partial<HttpPost> = {}): HttpPost => ({
   url,
   headers: { 'content-type': 'application/json' },
   body: '{"a":1}',
@@ -235,4 +235,44 @@ test('a name that resolves inside is refused without a connection', async () => 
   const client = clientOf({ allowPrivateAddresses: false });
   await expect(client.post(request(`http://localhost:${port}/`))).rejects.toThrow(HostAddressForbidden);
   expect(connections()).toBe(0);
+});
+
+const ask = (url: string, more: Partial<Parameters<HttpClient['request']>[0]> = {}): Promise<HttpAnswer> =>
+  clientOf().request({ method: 'GET', url, headers: {}, timeoutMs: 5_000, ...more });
+
+test.each(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const)('a request is made with the method %s', async (method) => {
+  const { url } = await serverOf((incoming, response) => {
+    response.setHeader('x-seen', `${incoming.method} ${incoming.headers['content-length'] ?? 'no body'}`);
+    response.setHeader('link', ['<a>; rel=next', '<b>; rel=last']);
+    response.end('answered');
+  });
+  const answer = await ask(url, { method });
+  expect(answer).toMatchObject({ status: 200, ending: 'complete' });
+  expect(answer.body.toString()).toBe(method === 'HEAD' ? '' : 'answered');
+  expect(answer.headers['link']).toBe('<a>; rel=next, <b>; rel=last');
+  expect(answer.headers['x-seen']).toMatch(new RegExp(`^${method} (no body|0)$`));
+});
+
+test('the body of an answer is read to the length that is allowed, and not beyond', async () => {
+  const { url } = await serverOf((_, response) => response.end('x'.repeat(1_000)));
+  expect(await ask(url, { maxBodyBytes: 1_000 })).toMatchObject({ ending: 'complete' });
+  const longer = await ask(url, { maxBodyBytes: 999 });
+  expect([longer.ending, longer.body.length, longer.status]).toEqual(['tooLarge', 999, 200]);
+});
+
+test.each([
+  ['ends early', [head, 'half'], 'end', 'cut'],
+  ['breaks', [head, 'half'], 'resetAndDestroy', 'cut'],
+  ['never ends', [head, 'half'], undefined, 'late'],
+] as const)('what is missing of a body is told, with the status: it %s', async (_what, pieces, then, ending) => {
+  const answer = await ask(await rawServerOf(pieces, then), { timeoutMs: 300 });
+  expect(answer).toMatchObject({ status: 202, ending });
+});
+
+test('a caller that gives up while the body comes gets its own reason back', async () => {
+  const url = await rawServerOf([head, 'half']);
+  const stop = new AbortController();
+  const asked = ask(url, { signal: stop.signal });
+  setImmediate(() => stop.abort(new Error('shutting down')));
+  await expect(asked).rejects.toThrow('shutting down');
 });

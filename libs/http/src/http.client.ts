@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
 import { Agent, buildConnector } from 'undici';
 import type { Dispatcher } from 'undici';
+import { LruMap } from '#libs/lru';
 import { startTimer, timeoutSignal } from '#libs/time';
 import { publicLookup, requirePublic } from './address.guard.js';
 import type { Resolve } from './address.guard.js';
@@ -19,13 +21,47 @@ export interface HttpClientOptions {
   resolve?: Resolve;
 }
 
-export interface HttpRequest {
+/** A certificate with which this side identifies itself (mutual TLS), each in PEM. */
+export interface ClientCertificate {
+  cert: string;
+  key: string;
+  /** The authorities that the other side's certificate must come from. Default: those of Node. */
+  ca?: string;
+}
+
+interface Exchange {
   url: string;
   headers: Readonly<Record<string, string>>;
-  body: string | Buffer;
-  /** Deadline of the exchange: name, connection, request, head of the response. The body then has at most 2 s more, and no more than this. */
+  /** Deadline of the exchange: name, connection, request, head of the response. Each method says what holds for the body. */
   timeoutMs: number;
   signal?: AbortSignal;
+  /** Default: none. Each certificate has connections of its own. */
+  tls?: ClientCertificate | undefined;
+}
+
+export interface HttpPost extends Exchange {
+  body: string | Buffer;
+}
+
+export const httpMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+export type HttpMethod = (typeof httpMethods)[number];
+
+export interface HttpRequest extends Exchange {
+  method: HttpMethod;
+  body?: string | Buffer | undefined;
+  /** The longest body of a response that is read to its end. Default 1 MiB. */
+  maxBodyBytes?: number | undefined;
+}
+
+/** A response whose body is part of what was asked for. */
+export interface HttpAnswer {
+  status: number;
+  /** Keyed by lower-case name; a header that came more than once, as a list of its values with commas (RFC 9110 §5.3). */
+  headers: Readonly<Record<string, string>>;
+  /** All of the body, or what came of it. */
+  body: Buffer;
+  /** How the body ended: as it should, broken off, at the deadline, or at the length that was allowed. */
+  ending: 'complete' | 'cut' | 'late' | 'tooLarge';
 }
 
 export interface HttpResponse {
@@ -43,37 +79,66 @@ const drainBytes = 256 * 1024;
 /** How long the body of a response is read at most. */
 const excerptMs = 2_000;
 
+/** The longest body that `request` reads unless it is told otherwise. */
+const standardBodyBytes = 1024 * 1024;
+/** Certificates whose connections are kept. Those of further ones end when they have been idle for a while. */
+const mostCertificates = 100;
+
+/** The connections of one identity. */
+interface Agents {
+  /** Connects to public addresses only. */
+  readonly guarded: Dispatcher;
+  /** Connects to every address. */
+  readonly open: Dispatcher;
+}
+
 /** Outbound requests to systems of others: pooled, with one deadline, no redirects, and only to public addresses unless told otherwise. */
 export class HttpClient {
-  /** Connects to public addresses only. */
-  private readonly guarded: Dispatcher;
-  /** Connects to every address. */
-  private readonly open: Dispatcher;
+  private readonly anonymous: Agents;
+  /** By certificate. */
+  private readonly identified = new LruMap<string, Agents>(mostCertificates);
   private readonly allowPrivateAddresses: boolean;
   private readonly allowedUrls: readonly URL[];
 
-  constructor(options: HttpClientOptions) {
+  constructor(private readonly options: HttpClientOptions) {
     this.allowPrivateAddresses = options.allowPrivateAddresses;
     this.allowedUrls = (options.allowedUrls ?? []).map((url) => new URL(url));
-    const agent = (connect: { lookup?: LookupFunction }): Dispatcher =>
-      new Agent({
-        connections: options.connectionsPerOrigin ?? 32,
-        allowH2: false, // one exchange per connection: a stuck one holds up no other
-        headersTimeout: 0, // the deadline of a request covers these two
-        bodyTimeout: 0,
-        connect: connectorOf(connect),
-      }).compose(tellsOfSending);
-    this.open = agent({});
-    this.guarded = agent({ lookup: publicLookup(options.resolve) });
+    this.anonymous = this.agentsFor({});
   }
 
   /**
+   * Posts a message whose response only has to be understood by its status: whatever becomes of the body, the status line settles the exchange. The
+   * body has at most 2 s, and no more than the deadline.
    * @throws HostAddressForbidden, HostUnreachable, HostTimedOut; the reason of `signal` if that ended the request
    */
-  async post(request: HttpRequest): Promise<HttpResponse> {
+  async post(request: HttpPost): Promise<HttpResponse> {
+    return this.exchange({ ...request, method: 'POST' }, async ({ statusCode, headers, body }) => ({
+      status: statusCode,
+      headers: firstValues(headers),
+      bodyExcerpt: await excerptOf(body),
+    }));
+  }
+
+  /**
+   * Makes a request whose response is read whole, within the deadline and up to a length. A body that does not arrive whole is no error, because the
+   * status has been said: `ending` tells.
+   * @throws HostAddressForbidden, HostUnreachable, HostTimedOut; the reason of `signal` if that ended the request
+   */
+  async request(request: HttpRequest): Promise<HttpAnswer> {
+    return this.exchange(request, async ({ statusCode, headers, body }, deadline) => {
+      const read = await bodyOf(body, request.maxBodyBytes ?? standardBodyBytes, deadline);
+      request.signal?.throwIfAborted();
+      return { status: statusCode, headers: joinedValues(headers), ...read };
+    });
+  }
+
+  private async exchange<T>(
+    request: HttpRequest,
+    read: (response: Dispatcher.ResponseData, deadline: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const url = URL.parse(request.url);
     if (url === null) throw new Error('The address of the request is not a URL'); // Node's own error would carry the address
-    const agent = this.agentFor(url);
+    const agent = this.agentFor(url, request.tls);
     request.signal?.throwIfAborted();
     const deadline = timeoutSignal(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
@@ -81,7 +146,7 @@ export class HttpClient {
     try {
       // Raced, because undici looks at the signal only once it is connected.
       const response = await Promise.race([send(agent, url, request, signal, () => (wasSent = true)), rejectionOn(signal)]);
-      return { status: response.statusCode, headers: firstValues(response.headers), bodyExcerpt: await excerptOf(response.body) };
+      return await read(response, deadline);
     } catch (error) {
       request.signal?.throwIfAborted();
       if (deadline.aborted) throw new HostTimedOut(url.host, request.timeoutMs, wasSent);
@@ -90,17 +155,42 @@ export class HttpClient {
     }
   }
 
+  /** True if the address is one of those that may be reached although they are not public. */
+  isAllowed(url: URL): boolean {
+    return this.allowedUrls.some((allowed) => isAllowedBy(allowed, url));
+  }
+
   /** Aborts requests under way and closes every connection. */
   async close(): Promise<void> {
-    await Promise.all([this.open.destroy(), this.guarded.destroy()]);
+    const agents = [this.anonymous, ...this.identified.values()];
+    await Promise.all(agents.flatMap(({ open, guarded }) => [open.destroy(), guarded.destroy()]));
   }
 
   /** @throws HostAddressForbidden */
-  private agentFor(url: URL): Dispatcher {
-    if (this.allowPrivateAddresses || this.allowedUrls.some((allowed) => isAllowedBy(allowed, url))) return this.open;
+  private agentFor(url: URL, tls: ClientCertificate | undefined): Dispatcher {
+    const { open, guarded } = this.agentsOf(tls);
+    if (this.allowPrivateAddresses || this.isAllowed(url)) return open;
     const address = url.hostname.replace(/^\[|\]$/g, '');
     if (isIP(address) !== 0) requirePublic(address, address); // a literal address is connected to without a lookup
-    return this.guarded;
+    return guarded;
+  }
+
+  private agentsOf(tls: ClientCertificate | undefined): Agents {
+    if (tls === undefined) return this.anonymous;
+    const identity = hash('sha256', JSON.stringify([tls.cert, tls.key, tls.ca]));
+    return this.identified.getOrMake(identity, () => this.agentsFor(tls));
+  }
+
+  private agentsFor(tls: Partial<ClientCertificate>): Agents {
+    const agent = (connect: ConnectOptions): Dispatcher =>
+      new Agent({
+        connections: this.options.connectionsPerOrigin ?? 32,
+        allowH2: false, // one exchange per connection: a stuck one holds up no other
+        headersTimeout: 0, // the deadline of a request covers these two
+        bodyTimeout: 0,
+        connect: connectorOf(connect),
+      }).compose(tellsOfSending);
+    return { open: agent(tls), guarded: agent({ ...tls, lookup: publicLookup(this.options.resolve) }) };
   }
 }
 
@@ -108,8 +198,12 @@ function isAllowedBy(allowed: URL, url: URL): boolean {
   return url.origin === allowed.origin && (allowed.pathname === '/' || url.pathname === allowed.pathname);
 }
 
+interface ConnectOptions extends Partial<ClientCertificate> {
+  readonly lookup?: LookupFunction;
+}
+
 /** undici's own connector, of which every socket passes over `100 Continue`. */
-function connectorOf(options: { lookup?: LookupFunction }): buildConnector.connector {
+function connectorOf(options: ConnectOptions): buildConnector.connector {
   const connect = buildConnector({ ...options, allowH2: false });
   return (target, connected) =>
     connect(target, (...[error, socket]) => {
@@ -129,6 +223,11 @@ function firstValues(headers: Dispatcher.ResponseData['headers']): Record<string
   return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
 
+function joinedValues(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
+  const values = Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value] as const);
+  return Object.fromEntries(values.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
 /** Options of undici, with what is to be called before the first byte of the request is written. */
 interface RequestOptions extends Dispatcher.RequestOptions {
   readonly onSend: () => void;
@@ -137,12 +236,12 @@ interface RequestOptions extends Dispatcher.RequestOptions {
 function send(
   agent: Dispatcher,
   url: URL,
-  { headers, body }: HttpRequest,
+  { method, headers, body }: HttpRequest,
   signal: AbortSignal,
   onSend: () => void,
 ): Promise<Dispatcher.ResponseData> {
   const path = url.pathname + url.search;
-  const options: RequestOptions = { origin: url.origin, path, method: 'POST', headers: { ...headers }, body, signal, onSend };
+  const options: RequestOptions = { origin: url.origin, path, method, headers: { ...headers }, body: body ?? null, signal, onSend };
   return agent.request(options);
 }
 
@@ -180,4 +279,25 @@ async function excerptOf(body: Dispatcher.ResponseData['body']): Promise<string>
     clearTimeout(end);
   }
   return Buffer.concat(kept).toString('utf8');
+}
+
+/** The whole body, or what came of it before it broke, was late or became too long. */
+async function bodyOf(
+  body: Dispatcher.ResponseData['body'],
+  maxBytes: number,
+  deadline: AbortSignal,
+): Promise<Pick<HttpAnswer, 'body' | 'ending'>> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  body.on('error', () => undefined);
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk.subarray(0, maxBytes - bytes));
+      bytes += chunk.length;
+      if (bytes > maxBytes) return { body: Buffer.concat(chunks), ending: 'tooLarge' }; // which destroys the body and its connection
+    }
+    return { body: Buffer.concat(chunks), ending: 'complete' };
+  } catch {
+    return { body: Buffer.concat(chunks), ending: deadline.aborted ? 'late' : 'cut' };
+  }
 }

@@ -1,3 +1,3 @@
-export { HttpClient } from './http.client.js';
-export type { HttpResponse, HttpClientOptions, HttpRequest } from './http.client.js';
+export { HttpClient, httpMethods } from './http.client.js';
+export type { ClientCertificate, HttpAnswer, HttpClientOptions, HttpMethod, HttpPost, HttpRequest, HttpResponse } from './http.client.js';
 export { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';

@@ -19,6 +19,11 @@ export class LruMap<K, V> {
     if (this.entries.size > this.limit) this.entries.delete(this.entries.keys().next().value!);
   }
 
+  /** In the order of use, the oldest first; not counted as a use. */
+  values(): IterableIterator<V> {
+    return this.entries.values();
+  }
+
   delete(key: K): void {
     this.entries.delete(key);
   }

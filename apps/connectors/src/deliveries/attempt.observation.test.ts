@@ -7,7 +7,7 @@ import {
   DeliveryUnauthorized,
   DeliveryUnavailable,
   DeliveryUnreachable,
-} from '#libs/connectors';
+} from '#libs/destinations';
 import { observationOf } from './attempt.observation.js';
 import { DestinationDisabled } from './delivery.errors.js';
 

@@ -1,4 +1,4 @@
-import { ConnectorFailure } from '#libs/connectors';
+import { DeliveryFailure } from '#libs/destinations';
 import { DomainError } from '#libs/contracts';
 import type { Observation } from '../destinations/health.js';
 
@@ -7,7 +7,7 @@ import type { Observation } from '../destinations/health.js';
  * @param error null if the attempt succeeded
  */
 export function observationOf(error: unknown, durationMs: number): Observation {
-  const failure = error instanceof ConnectorFailure ? error : undefined;
+  const failure = error instanceof DeliveryFailure ? error : undefined;
   return {
     peer: error === null ? 'up' : (failure?.peer ?? 'unknown'),
     durationMs,

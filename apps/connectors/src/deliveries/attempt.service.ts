@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { ConnectorFailure, Connectors } from '#libs/connectors';
 import type { Receipt } from '#libs/connectors';
 import { DomainError, effectKey, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
 import { secondEffect } from '#libs/deliveries';
+import { Deliverers, DeliveryFailure } from '#libs/destinations';
 import { BatchWriter, Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { Stopwatch, latencyMs, wallTimeMs } from '#libs/time';
@@ -75,7 +75,7 @@ export class AttemptService {
 
   constructor(
     table: DeliveryQueueTable,
-    private readonly connectors: Connectors,
+    private readonly deliverers: Deliverers,
     private readonly configuration: Configuration,
     private readonly secrets: DocumentSecrets,
     private readonly health: DestinationHealth,
@@ -125,12 +125,12 @@ export class AttemptService {
       const { spec } = this.secrets.opened(destination.document);
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
       const outbound = { id: effectKey(delivery.id), payload: delivery.payload, traceparent };
-      return { receipt: await this.connectors.deliver(outbound, spec, signal), error: null };
+      return { receipt: await this.deliverers.deliver(outbound, spec, signal), error: null };
     } catch (error) {
       signal.throwIfAborted();
       failSpan(span, error);
       if (!(error instanceof DomainError))
-        log.error({ err: error, deliveryId: delivery.id }, 'a connector failed with an unexpected error');
+        log.error({ err: error, deliveryId: delivery.id }, 'a deliverer failed with an unexpected error');
       return { receipt: receiptOf(error), error };
     }
   }
@@ -197,5 +197,5 @@ function columnsOf(receipt: Receipt | null): { status: number | null; excerpt: s
 }
 
 function receiptOf(error: unknown): Receipt | null {
-  return error instanceof ConnectorFailure ? error.receipt : null;
+  return error instanceof DeliveryFailure ? error.receipt : null;
 }

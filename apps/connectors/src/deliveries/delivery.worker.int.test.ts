@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { Connectors } from '#libs/connectors';
+import { Deliverers } from '#libs/destinations';
 import { NotFound, deliveryId, document, effectKey, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
+import { HttpClient } from '#libs/http';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import { Configuration, Database, DocumentSecrets, DocumentTable, statement } from '#libs/persistence';
 import { verifyStandardWebhook } from '#libs/signatures';
@@ -34,18 +35,20 @@ const options: ConnectorsOptions = {
 };
 
 let producer: RecordProducer;
-let connectors: Connectors;
+let http: HttpClient;
+let deliverers: Deliverers;
 
 beforeAll(async () => {
   const log = { brokers: testBrokers(), clientId: 'test' };
   await ensureTopics(log, Object.values(topics));
   producer = new RecordProducer(log);
   await producer.connect();
-  connectors = new Connectors({ allowPrivateAddresses: true });
+  http = new HttpClient({ allowPrivateAddresses: true });
+  deliverers = new Deliverers({ http });
 });
 
 afterAll(async () => {
-  await connectors.close();
+  await http.close();
   await producer.disconnect();
 });
 
@@ -104,7 +107,7 @@ function startWorker({ opened = Promise.resolve(), ...more }: Partial<Connectors
   const healthTable = new DestinationHealthTable(database);
   const { deliveryBreakerOpenMs: openMs, deliveryBreakerLongestOpenMs: longestOpenMs } = options;
   const health = new DestinationHealth(database, healthTable, { openMs, longestOpenMs });
-  const attempter = new AttemptService(table, connectors, configuration, secrets, health);
+  const attempter = new AttemptService(table, deliverers, configuration, secrets, health);
   const claims = new DeliveryClaims(database, table, healthTable, health, configuration);
   const started = new DeliveryWorker(
     table,
@@ -479,7 +482,7 @@ test('a disabled destination is enabled by a command that came after it was disa
 test('a process that was paused for longer than its claim lasts sends nothing', async () => {
   const attempter = new AttemptService(
     table,
-    connectors,
+    deliverers,
     configuration,
     secrets,
     new DestinationHealth(database, new DestinationHealthTable(database), { openMs: 1, longestOpenMs: 1 }),

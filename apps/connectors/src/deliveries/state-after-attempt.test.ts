@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DeliveryRefused, DeliveryTimedOut, DeliveryUnavailable } from '#libs/connectors';
+import { DeliveryRefused, DeliveryTimedOut, DeliveryUnavailable } from '#libs/destinations';
 import { document } from '#libs/contracts';
 import type { DestinationDocument, DestinationSpec } from '#libs/contracts';
 import { afterFailure } from './state-after-attempt.js';

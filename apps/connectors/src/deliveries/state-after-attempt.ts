@@ -1,4 +1,4 @@
-import { ConnectorFailure } from '#libs/connectors';
+import { DeliveryFailure } from '#libs/destinations';
 import { DomainError } from '#libs/contracts';
 import type { DestinationSpec } from '#libs/contracts';
 import { secondEffect } from '#libs/deliveries';
@@ -42,7 +42,7 @@ export function afterFailure(
   { startedAt, finishedAt }: { readonly startedAt: Date; readonly finishedAt: Date },
   random?: () => number,
 ): Consequence {
-  const isUncertain = error instanceof ConnectorFailure && error.isUncertain;
+  const isUncertain = error instanceof DeliveryFailure && error.isUncertain;
   if (!(error instanceof DomainError) || error.outcome !== 'retry' || spec === undefined) return { next: parked, error, isUncertain };
   const retryInMs = scheduledDelay(spec.retry.delaysMs, delivery.retries + 1, { retryAfterMs: error.retryAfterMs, random });
   if (retryInMs === undefined) return { next: parked, error, isUncertain };

@@ -1,23 +1,11 @@
+import type { PeerCondition, Receipt } from '#libs/connectors';
 import { DomainError } from '#libs/contracts';
-import type { Receipt } from './connector.js';
 
 /**
- * The condition of a peer, as far as a call showed it. Its breaker and limits follow from it.
- * - `up`: it responded as a working system does, though it did not take this payload
- * - `failing`: it responded that it is broken
- * - `unreachable`: no connection, or no complete response by the deadline
- * - `limited`: it asks for fewer requests, which says neither that it works nor that it does not
- * - `unauthorized`: it refuses the credential
- * - `gone`: it wants nothing more
- * - `unknown`: nothing reached it
- */
-export type PeerCondition = 'up' | 'failing' | 'unreachable' | 'limited' | 'unauthorized' | 'gone' | 'unknown';
-
-/**
- * A failed operation of a connector. `code` and `outcome` say what it means for the delivery, `peer` what it means for the destination, and
+ * A failed attempt of a delivery. `code` and `outcome` say what it means for the delivery, `peer` what it means for the destination, and
  * `retryAfterMs` for how long the destination asked to be left alone. Message, receipt and cause contain no secret.
  */
-export abstract class ConnectorFailure extends DomainError {
+export abstract class DeliveryFailure extends DomainError {
   abstract readonly peer: PeerCondition;
   /** True: the peer may have taken the payload although it did not say so. False: it certainly did not. */
   abstract readonly isUncertain: boolean;
@@ -33,7 +21,7 @@ export abstract class ConnectorFailure extends DomainError {
 }
 
 /** The destination responded, and may respond differently soon. */
-export class DeliveryUnavailable extends ConnectorFailure {
+export class DeliveryUnavailable extends DeliveryFailure {
   readonly code = 'delivery.unavailable';
 
   constructor(
@@ -47,7 +35,7 @@ export class DeliveryUnavailable extends ConnectorFailure {
 }
 
 /** No connection to the destination, or it broke before the response was complete. */
-export class DeliveryUnreachable extends ConnectorFailure {
+export class DeliveryUnreachable extends DeliveryFailure {
   readonly code = 'delivery.unavailable';
   readonly peer = 'unreachable';
 
@@ -60,7 +48,7 @@ export class DeliveryUnreachable extends ConnectorFailure {
 }
 
 /** No complete response by the deadline. */
-export class DeliveryTimedOut extends ConnectorFailure {
+export class DeliveryTimedOut extends DeliveryFailure {
   readonly code = 'delivery.timeout';
   readonly peer = 'unreachable';
 
@@ -73,7 +61,7 @@ export class DeliveryTimedOut extends ConnectorFailure {
 }
 
 /** The destination's address is an inner one, so nothing was sent. */
-export class DeliveryAddressForbidden extends ConnectorFailure {
+export class DeliveryAddressForbidden extends DeliveryFailure {
   readonly code = 'delivery.addressForbidden';
   readonly peer = 'unknown';
   readonly isUncertain = false;
@@ -84,7 +72,7 @@ export class DeliveryAddressForbidden extends ConnectorFailure {
 }
 
 /** The destination will not take this payload, however often it comes. */
-export class DeliveryRefused extends ConnectorFailure {
+export class DeliveryRefused extends DeliveryFailure {
   readonly code = 'delivery.refused';
   readonly peer = 'up';
   readonly isUncertain = false;
@@ -95,7 +83,7 @@ export class DeliveryRefused extends ConnectorFailure {
 }
 
 /** The destination does not know us, whatever the payload is: an operator must repair the credential. */
-export class DeliveryUnauthorized extends ConnectorFailure {
+export class DeliveryUnauthorized extends DeliveryFailure {
   readonly code = 'delivery.unauthorized';
   readonly peer = 'unauthorized';
   readonly isUncertain = false;
@@ -106,7 +94,7 @@ export class DeliveryUnauthorized extends ConnectorFailure {
 }
 
 /** The destination asks for nothing more to be sent. */
-export class DeliveryGone extends ConnectorFailure {
+export class DeliveryGone extends DeliveryFailure {
   readonly code = 'delivery.destinationDisabled';
   readonly peer = 'gone';
   readonly isUncertain = false;

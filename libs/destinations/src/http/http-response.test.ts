@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../connector.errors.js';
+import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../delivery.errors.js';
 import { receiptOf } from './http-response.js';
 
 const nowMs = Date.parse('2026-11-21T10:00:00Z');

@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { once } from 'node:events';
-import { connectorConformance, pauseMs } from '../connector.conformance.js';
-import type { PeerBehaviour, StandIn } from '../connector.conformance.js';
-import { HttpConnector } from './http.connector.js';
+import { delivererConformance, pauseMs } from '../deliverer.conformance.js';
+import type { PeerBehaviour, StandIn } from '../deliverer.conformance.js';
+import { HttpDeliverer } from './http.deliverer.js';
 
 const secret = `whsec_${Buffer.from('a secret of the destination').toString('base64')}`;
 const token = 'token-of-the/destination';
@@ -73,4 +73,4 @@ async function startHttpStandIn(): Promise<StandIn<'http'>> {
   };
 }
 
-connectorConformance({ kind: 'http', create: (options) => new HttpConnector(options), startStandIn: startHttpStandIn });
+delivererConformance({ kind: 'http', create: (http) => new HttpDeliverer({ http }), startStandIn: startHttpStandIn });

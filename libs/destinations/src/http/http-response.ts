@@ -1,7 +1,7 @@
+import type { Receipt } from '#libs/connectors';
 import type { HttpResponse } from '#libs/http';
 import { parseRetryAfter } from '#libs/retries';
-import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../connector.errors.js';
-import type { Receipt } from '../connector.js';
+import { DeliveryGone, DeliveryRefused, DeliveryUnauthorized, DeliveryUnavailable } from '../delivery.errors.js';
 
 /**
  * Statuses below 500 that pass: the request timed out on the way (408), a request with the same idempotency key is still at work (409), too

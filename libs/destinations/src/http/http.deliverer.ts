@@ -1,36 +1,29 @@
+import type { Receipt } from '#libs/connectors';
 import { clearText } from '#libs/contracts';
 import type { DestinationSpecOf } from '#libs/contracts';
-import { HostAddressForbidden, HostTimedOut, HostUnreachable, HttpClient } from '#libs/http';
-import type { HttpResponse } from '#libs/http';
+import { HostAddressForbidden, HostTimedOut, HostUnreachable } from '#libs/http';
+import type { HttpClient, HttpResponse } from '#libs/http';
+import { Redaction } from '#libs/redaction';
 import { StandardWebhookSigner } from '#libs/signatures';
 import { wallTimeMs } from '#libs/time';
-import { DeliveryAddressForbidden, DeliveryTimedOut, DeliveryUnreachable } from '../connector.errors.js';
-import type { Connector, ConnectorOptions, OutboundDelivery, Receipt } from '../connector.js';
-import { Redaction } from '../redaction.js';
+import { DeliveryAddressForbidden, DeliveryTimedOut, DeliveryUnreachable } from '../delivery.errors.js';
+import type { Deliverer, DelivererTools, OutboundDelivery } from '../deliverer.js';
 import { receiptOf } from './http-response.js';
 
 /** A POST signed by Standard Webhooks: https://www.standardwebhooks.com */
-export class HttpConnector implements Connector<'http'> {
+export class HttpDeliverer implements Deliverer<'http'> {
   private readonly http: HttpClient;
   /** By the opened version of a document. */
   private readonly prepared = new WeakMap<DestinationSpecOf<'http'>, PreparedDestination>();
 
-  constructor({ allowPrivateAddresses, allowedUrls = [], connectionsPerPeer }: ConnectorOptions) {
-    this.http = new HttpClient({
-      allowPrivateAddresses,
-      allowedUrls,
-      ...(connectionsPerPeer === undefined ? {} : { connectionsPerOrigin: connectionsPerPeer }),
-    });
+  constructor({ http }: DelivererTools) {
+    this.http = http;
   }
 
   async deliver(delivery: OutboundDelivery, destination: DestinationSpecOf<'http'>, signal: AbortSignal): Promise<Receipt> {
     const nowMs = wallTimeMs();
     const response = await this.post(delivery, destination, nowMs, signal);
     return receiptOf({ ...response, bodyExcerpt: this.preparedOf(destination).redaction.apply(response.bodyExcerpt) }, nowMs);
-  }
-
-  close(): Promise<void> {
-    return this.http.close();
   }
 
   /** @throws SecretInvalid */

@@ -1,8 +1,10 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Receipt } from '#libs/connectors';
 import type { DestinationKind, DestinationSpecOf } from '#libs/contracts';
-import { ConnectorFailure } from './connector.errors.js';
-import type { Connector, ConnectorOptions, OutboundDelivery, Receipt } from './connector.js';
+import { HttpClient } from '#libs/http';
+import { DeliveryFailure } from './delivery.errors.js';
+import type { Deliverer, OutboundDelivery } from './deliverer.js';
 
 /**
  * How a stand-in treats the deliveries that come next: takes them, refuses the payload for good, says that it is broken, asks for a pause of
@@ -13,7 +15,7 @@ export type PeerBehaviour = 'accept' | 'refuse' | 'fail' | 'limit' | 'unauthoriz
 /** The pause that a stand-in which behaves as `limit` asks for. */
 export const pauseMs = 7_000;
 
-/** A peer of the connector's protocol on loopback, which behaves as the suite says. */
+/** A peer of the deliverer's protocol on loopback, which behaves as the suite says. */
 export interface StandIn<K extends DestinationKind> {
   /** A destination at this peer whose credentials are {@link secrets}. */
   destination(timeoutMs: number): DestinationSpecOf<K>;
@@ -25,10 +27,10 @@ export interface StandIn<K extends DestinationKind> {
   stop(): Promise<void>;
 }
 
-/** The parts that a connector brings to the suite. */
+/** The parts that a deliverer brings to the suite. */
 export interface Conformance<K extends DestinationKind> {
   readonly kind: K;
-  readonly create: (options: ConnectorOptions) => Connector<K>;
+  readonly create: (http: HttpClient) => Deliverer<K>;
   readonly startStandIn: () => Promise<StandIn<K>>;
 }
 
@@ -36,31 +38,33 @@ const delivery: OutboundDelivery = { id: 'dlv_1', payload: '{"z":1,"a":"ä \\u00
 const longTimeoutMs = 10_000;
 const longestExcerpt = 16 * 1_024;
 
-/** The rules of the contract that hold for every connector. Each connector's `<kind>.conformance.test.ts` runs them against its own stand-in. */
-export function connectorConformance<K extends DestinationKind>({ kind, create, startStandIn }: Conformance<K>): void {
-  describe(`the connector ${kind}`, () => {
+/** The rules of the contract that hold for every deliverer. Each deliverer's `<kind>.conformance.test.ts` runs them against its own stand-in. */
+export function delivererConformance<K extends DestinationKind>({ kind, create, startStandIn }: Conformance<K>): void {
+  describe(`the deliverer ${kind}`, () => {
     let peer: StandIn<K>;
-    let connector: Connector<K>;
+    let http: HttpClient;
+    let deliverer: Deliverer<K>;
     let stop: AbortController;
 
     beforeEach(async () => {
       peer = await startStandIn();
-      connector = create({ allowPrivateAddresses: true });
+      http = new HttpClient({ allowPrivateAddresses: true });
+      deliverer = create(http);
       stop = new AbortController();
     });
     afterEach(async () => {
-      await connector.close();
+      await http.close();
       await peer.stop();
     });
 
-    const deliver = (timeoutMs = longTimeoutMs): Promise<Receipt> => connector.deliver(delivery, peer.destination(timeoutMs), stop.signal);
-    const failure = async (timeoutMs?: number): Promise<ConnectorFailure> => {
+    const deliver = (timeoutMs = longTimeoutMs): Promise<Receipt> => deliverer.deliver(delivery, peer.destination(timeoutMs), stop.signal);
+    const failure = async (timeoutMs?: number): Promise<DeliveryFailure> => {
       const error = await deliver(timeoutMs).then(
         (receipt) => new Error(`it was taken: ${receipt.summary}`),
         (reason: unknown) => reason,
       );
-      expect(error).toBeInstanceOf(ConnectorFailure);
-      return error as ConnectorFailure;
+      expect(error).toBeInstanceOf(DeliveryFailure);
+      return error as DeliveryFailure;
     };
 
     test('hands over the payload byte for byte under its effect key, and returns what came back', async () => {
@@ -93,7 +97,7 @@ export function connectorConformance<K extends DestinationKind>({ kind, create, 
     test('a peer that is not there is unreachable, and may be back', async () => {
       const destination = peer.destination(longTimeoutMs);
       await peer.stop();
-      await expect(connector.deliver(delivery, destination, stop.signal)).rejects.toMatchObject({
+      await expect(deliverer.deliver(delivery, destination, stop.signal)).rejects.toMatchObject({
         outcome: 'retry',
         peer: 'unreachable',
         isUncertain: false,
@@ -131,7 +135,7 @@ export function connectorConformance<K extends DestinationKind>({ kind, create, 
 
     test('a response without end is cut off', async () => {
       peer.behave('endless');
-      const { summary, detail } = await deliver().catch((error: unknown) => (error as ConnectorFailure).receipt!);
+      const { summary, detail } = await deliver().catch((error: unknown) => (error as DeliveryFailure).receipt!);
       expect(summary.length).toBeLessThanOrEqual(200);
       expect(detail.excerpt?.length ?? 0).toBeLessThanOrEqual(longestExcerpt);
     });
@@ -148,7 +152,8 @@ export function connectorConformance<K extends DestinationKind>({ kind, create, 
     );
 
     test('does not reach inner addresses unless it may', async () => {
-      const guarded = create({ allowPrivateAddresses: false });
+      const guardedHttp = new HttpClient({ allowPrivateAddresses: false });
+      const guarded = create(guardedHttp);
       await expect(guarded.deliver(delivery, peer.destination(longTimeoutMs), stop.signal)).rejects.toMatchObject({
         outcome: 'deadLetter',
         code: 'delivery.addressForbidden',
@@ -156,7 +161,7 @@ export function connectorConformance<K extends DestinationKind>({ kind, create, 
         peer: 'unknown',
       });
       expect(peer.received).toEqual([]);
-      await guarded.close();
+      await guardedHttp.close();
     });
   });
 }

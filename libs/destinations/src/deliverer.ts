@@ -1,0 +1,30 @@
+import type { Receipt } from '#libs/connectors';
+import type { DestinationKind, DestinationSpecOf } from '#libs/contracts';
+import type { HttpClient } from '#libs/http';
+
+/** A delivery on its way to the peer. All of it but the trace context is the same on every attempt. */
+export interface OutboundDelivery {
+  /** The effect key: the peer sees it, and can recognise a repeat by it. */
+  readonly id: string;
+  /** JSON text, as it was planned. */
+  readonly payload: string;
+  /** W3C trace context of this attempt. */
+  readonly traceparent: string | undefined;
+}
+
+/** The parts of a process that its deliverers share. */
+export interface DelivererTools {
+  readonly http: HttpClient;
+}
+
+/**
+ * The code that makes one attempt of a delivery to a kind of destination. Nothing outside its folder knows statuses, headers or error codes of its
+ * protocol. Every deliverer passes `deliverer.conformance.ts`.
+ */
+export interface Deliverer<K extends DestinationKind> {
+  /**
+   * Makes one attempt within the destination's `timeoutMs`. Resolves when the destination has taken the payload.
+   * @throws DeliveryFailure; the signal's reason if the signal ended the attempt
+   */
+  deliver(delivery: OutboundDelivery, destination: DestinationSpecOf<K>, signal: AbortSignal): Promise<Receipt>;
+}

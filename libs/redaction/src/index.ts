@@ -1,0 +1,1 @@
+export { Redaction } from './redaction.js';
