@@ -46,6 +46,18 @@ const registries = [
     member: (kind) => `${kind}Scheme`,
   },
   {
+    parts: 'libs/contracts/src/documents/auths/*.auth.ts',
+    out: 'libs/contracts/src/documents/auths.generated.ts',
+    exported: 'authKinds',
+    member: (kind) => `${kind}Auth`,
+  },
+  {
+    parts: 'libs/connections/src/auths/*.auth.ts',
+    out: 'libs/connections/src/auths.generated.ts',
+    exported: 'fixedCredentials',
+    member: (kind) => `${kind}Auth`,
+  },
+  {
     parts: 'libs/signatures/src/providers/*/{name}.ts',
     out: 'libs/contracts/src/documents/presets.generated.ts',
     exported: 'presets',

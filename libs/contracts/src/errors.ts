@@ -129,6 +129,9 @@ export const failures = {
     httpStatus: 422,
     title: 'The destination resolves to an address that deliveries may not reach',
   },
+  'connection.unknown': { outcome: 'reject', httpStatus: 404, title: 'The connection does not exist' },
+  'connection.unavailable': { outcome: 'retry', httpStatus: 503, title: 'No token for the connection can be had for now' },
+  'connection.needsReauth': { outcome: 'retry', httpStatus: 503, title: 'The connection waits for a person to give consent again' },
 } as const satisfies Record<string, Failure>;
 
 export type FailureCode = keyof typeof failures;

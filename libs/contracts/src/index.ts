@@ -83,3 +83,6 @@ export type {
   Idempotency,
   IdempotencyClass,
 } from './documents/destination.document.js';
+export { builtInConnectors } from './documents/connection.document.js';
+export type { ConnectionDocument, ConnectionSpec } from './documents/connection.document.js';
+export type { AuthKind, AuthOf, ConnectionAuth } from './documents/connection-auth.js';

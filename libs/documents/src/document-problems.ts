@@ -4,10 +4,11 @@ import { requireCompilable, unknownKeywords } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
+import { endedCertificates, unusableCertificates } from './unusable-certificates.js';
 import type { ModelList } from './unlisted-models.js';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
 import { DomainError, clearText, document as documentSchema, marksOf, marksWithin, referencesOf, tenantOf } from '#libs/contracts';
-import type { DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
+import type { ConnectionDocument, DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
 
 /** The most problems of one document that are told. */
 const maxProblems = 100;
@@ -132,7 +133,7 @@ export function doubtsAbout(document: Document, modelLists: readonly ModelList[]
           .map(({ path: within }) => ({ path: [...path, ...within], message: 'is no keyword of JSON Schema, so it checks nothing' }))
       : [],
   );
-  return [...schemas, ...guessableSecrets(document), ...unlistedModels(document, modelLists)];
+  return [...schemas, ...guessableSecrets(document), ...unlistedModels(document, modelLists), ...endedCertificates(document)];
 }
 
 /** Below this, a secret can be found by trying; providers' own are longer. */
@@ -162,6 +163,7 @@ export function unknownReferences(document: Document, exists: (kind: DocumentKin
 /** Problems of secrets: the scheme that a secret is for decides whether it can be used. */
 function unusableSecrets(document: Document): DocumentProblem[] {
   if (document.kind === 'Source') return secretsOfSource(document);
+  if (document.kind === 'Connection') return credentialsOfConnection(document);
   return document.kind === 'Destination' ? credentialsOfDestination(document) : [];
 }
 
@@ -187,6 +189,10 @@ function credentialsOfDestination({ spec }: DestinationDocument): DocumentProble
     ...(username === '' && password === '' ? [] : [{ path: ['spec', 'url'], message }]),
     ...(isSealed(spec.secret) ? [] : refusal(['spec', 'secret'], () => requireStandardWebhookSecret(clearText(spec.secret)))),
   ];
+}
+
+function credentialsOfConnection({ spec: { auth } }: ConnectionDocument): DocumentProblem[] {
+  return auth.kind === 'mtls' ? unusableCertificates(auth) : [];
 }
 
 /** Only the installation that sealed a secret can check it. */

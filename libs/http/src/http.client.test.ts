@@ -2,9 +2,12 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
+import { testCertificates } from '#libs/testing';
 import { HttpClient } from './http.client.js';
 import type { HttpAnswer, HttpClientOptions, HttpPost } from './http.client.js';
 import { HostAddressForbidden, HostTimedOut, HostUnreachable } from './http.errors.js';
@@ -275,4 +278,49 @@ test('a caller that gives up while the body comes gets its own reason back', asy
   const asked = ask(url, { signal: stop.signal });
   setImmediate(() => stop.abort(new Error('shutting down')));
   await expect(asked).rejects.toThrow('shutting down');
+});
+
+async function tlsServer(): Promise<{ url: string; seen: () => string[] }> {
+  const { authority: ca, server: own } = testCertificates;
+  const seen: string[] = [];
+  const server = createTlsServer({ ...own, ca, requestCert: true, rejectUnauthorized: false }, (incoming, response) => {
+    const socket = incoming.socket as TLSSocket;
+    seen.push(socket.authorized ? String(socket.getPeerCertificate().subject.CN) : 'nobody');
+    response.end();
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  cleanups.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `https://localhost:${(server.address() as AddressInfo).port}/`, seen: () => seen };
+}
+
+test('a request shows its own client certificate, and never uses the connection of another one', async () => {
+  const { authority: ca, client: one, other } = testCertificates;
+  const { url, seen } = await tlsServer();
+  const client = clientOf();
+  for (const tls of [
+    { ...one, ca },
+    { ...other, ca },
+    { ...one, ca },
+  ])
+    await client.post(request(url, { tls }));
+  expect(seen()).toEqual(['client', 'other', 'client']);
+});
+
+test('a server whose certificate comes from no trusted authority is not told anything', async () => {
+  const { url, seen } = await tlsServer();
+  const posted = clientOf().post(request(url, { tls: testCertificates.client }));
+  await expect(posted).rejects.toThrow(HostUnreachable);
+  await expect(posted).rejects.toMatchObject({ wasSent: false });
+  expect(seen()).toEqual([]);
+});
+
+test('a client certificate opens no private address', async () => {
+  const { url } = await tlsServer();
+  const { authority: ca, client: one } = testCertificates;
+  await expect(clientOf({ allowPrivateAddresses: false }).post(request(url, { tls: { ...one, ca } }))).rejects.toThrow(
+    HostAddressForbidden,
+  );
 });

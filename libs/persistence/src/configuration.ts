@@ -1,7 +1,7 @@
 import { SecretBox } from '#libs/auth';
 import type { CheckableApiKey } from '#libs/auth';
 import { DomainError } from '#libs/contracts';
-import type { DestinationDocument, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
+import type { ConnectionDocument, DestinationDocument, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
 import { LruMap } from '#libs/lru';
 import { latencyMs, wallTimeMs } from '#libs/time';
 import { gauge, logger } from '#libs/tracing';
@@ -176,6 +176,10 @@ export class Configuration {
 
   destination(tenant: string, name: string): Stored<DestinationDocument> | undefined {
     return this.find(tenant, 'Destination', name) as Stored<DestinationDocument> | undefined;
+  }
+
+  connection(tenant: string, name: string): Stored<ConnectionDocument> | undefined {
+    return this.find(tenant, 'Connection', name) as Stored<ConnectionDocument> | undefined;
   }
 
   tenant(name: string): Stored<TenantDocument> | undefined {

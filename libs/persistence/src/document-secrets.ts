@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SecretBox, SecretUnreadable } from '#libs/auth';
 import type { SecretPlace } from '#libs/auth';
 import { DomainError, clearText, mapSecrets, tenantOf } from '#libs/contracts';
-import type { Document, Secret } from '#libs/contracts';
+import type { ConnectionDocument, Document, Secret } from '#libs/contracts';
 
 /** A secret of a document was sealed with a key that this process does not have. The work waits until it has it, or the document is applied again. */
 export class DocumentSecretsUnreadable extends DomainError {
@@ -27,10 +27,20 @@ export class DocumentSecrets {
   constructor(private readonly secretBox: SecretBox) {}
 
   /**
-   * A stored document with its secrets in the clear.
+   * A stored document with its secrets in the clear. Those of connections are opened by `libs/connections` alone, which uses
+   * {@link openedConnection}.
    * @throws DocumentSecretsUnreadable
    */
-  opened<D extends Document>(document: D): D {
+  opened<D extends Exclude<Document, ConnectionDocument>>(document: D): D {
+    return this.openedOnce(document);
+  }
+
+  /** @throws DocumentSecretsUnreadable */
+  openedConnection(document: ConnectionDocument): ConnectionDocument {
+    return this.openedOnce(document);
+  }
+
+  private openedOnce<D extends Document>(document: D): D {
     const known = this.known.get(document);
     if (known !== undefined) return known as D;
     const opened = this.open(document);

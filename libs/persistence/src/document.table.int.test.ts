@@ -2,7 +2,7 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SecretBox, SecretUnbound, SecretUnreadable } from '#libs/auth';
 import { document as documentSchema, mapSecrets } from '#libs/contracts';
-import type { Document, Secret } from '#libs/contracts';
+import type { DestinationDocument, Document, Secret, SourceDocument } from '#libs/contracts';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { Database, DocumentSecrets, DocumentTable, TenantDatabase, resealDocuments, statement } from './index.js';
@@ -164,7 +164,7 @@ describe('a secret', () => {
 
 describe('a database of an earlier release', () => {
   const secrets = new DocumentSecrets(new SecretBox(key));
-  const opened = async (): Promise<string> => JSON.stringify(secrets.opened(await storedSource()));
+  const opened = async (): Promise<string> => JSON.stringify(secrets.opened((await storedSource()) as SourceDocument));
 
   beforeEach(async () => {
     await save(source({ value: 'whsec_1' }));
@@ -191,7 +191,9 @@ describe('a database of an earlier release', () => {
     await resealDocuments(fresh.url, box);
     expect(JSON.stringify(await current())).toContain('"v2.');
     expect(await current()).toMatchObject([{ version: 1 }]);
-    expect(JSON.stringify(new DocumentSecrets(new SecretBox(newKey)).opened(await storedSource()))).toContain('"whsec_1"');
+    expect(JSON.stringify(new DocumentSecrets(new SecretBox(newKey)).opened((await storedSource()) as SourceDocument))).toContain(
+      '"whsec_1"',
+    );
     expect(await resealDocuments(fresh.url, box)).toMatchObject({ resealed: 0 });
     const again = { document: source({ value: 'whsec_1' }), actor: 'key:a' };
     expect(await inTenant((session) => new DocumentTable(box).save(session, again))).toEqual({ version: 1, change: 'unchanged' });
@@ -211,7 +213,9 @@ describe('a database of an earlier release', () => {
     });
     await resealDocuments(fresh.url, new SecretBox(key));
     expect(JSON.stringify(await crm())).not.toContain('clear');
-    expect(secrets.opened(await crm())).toMatchObject({ spec: { headers: { authorization: { value: 'Bearer clear' } } } });
+    expect(secrets.opened((await crm()) as DestinationDocument)).toMatchObject({
+      spec: { headers: { authorization: { value: 'Bearer clear' } } },
+    });
   });
 
   test('tells which secrets cannot be opened, and leaves them', async () => {

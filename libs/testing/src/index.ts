@@ -10,6 +10,7 @@ export { rowsRead } from './rows-read.js';
 export { startTraceReceiver } from './trace-receiver.js';
 export type { TraceReceiver } from './trace-receiver.js';
 export { SeededRandom } from './seeded-random.js';
+export { testCertificates } from './test-certificates.js';
 export { uniqueName } from './unique-name.js';
 export { waitFor } from './wait-for.js';
 export type { Wait } from './wait-for.js';

@@ -38,6 +38,26 @@ function decoded(path: string): string {
   }
 }
 
+// eslint-disable-next-line no-control-regex
+const visible = /^[^\u0000-\u001f\u007f-\uffff]*$/;
+const mustBeVisible = 'must be visible ASCII characters';
+
+/** A part of the value of a header. */
+export const headerText = z.string().max(8_192).regex(visible, mustBeVisible);
+
+/** A secret that is sent in a header. */
+export const headerSecret = secret.refine((given) => !('value' in given) || visible.test(given.value), mustBeVisible);
+
+/** Headers that a credential cannot be: they say where a message ends, or belong to the connection. */
+const framing = /^(host|connection|keep-alive|upgrade|expect|te|trailer|transfer-encoding|content-(length|type|encoding))$/i;
+
+/** The name of a header that carries a credential. */
+export const credentialHeader = z
+  .string()
+  .max(200)
+  .regex(/^[A-Za-z0-9-]+$/, 'is no name for a header: it must be letters, digits and dashes')
+  .refine((header) => !framing.test(header), 'is a header that belongs to the message or to its connection, and can carry no credential');
+
 /** Text that may be a secret: plain, as it is written, or `{ value: … }`, which is encrypted. The text has to fit `text` in both forms. */
 function textOrSecret(text: z.ZodType<string, string>) {
   const fits = (given: Secret): boolean => !('value' in given) || text.safeParse(given.value).success;
@@ -63,11 +83,8 @@ function refuseMany(given: unknown, context: z.RefinementCtx): unknown {
 
 /** Headers by name. A value that is a credential becomes a secret, also if it was written as text. */
 export function headersOrSecrets(name: z.ZodType<string, string>) {
-  // eslint-disable-next-line no-control-regex
-  const visible = /^[^\u0000-\u001f\u007f-\uffff]*$/;
-  const text = z.string().max(8_192).regex(visible, 'must be visible ASCII characters');
   return z
-    .preprocess(refuseMany, z.record(name, textOrSecret(text)))
+    .preprocess(refuseMany, z.record(name, textOrSecret(headerText)))
     .transform((headers): Record<string, string | Secret> =>
       Object.fromEntries(
         Object.entries(headers).map(([header, value]) => [

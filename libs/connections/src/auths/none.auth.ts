@@ -1,0 +1,3 @@
+import type { Credential } from '../credential.js';
+
+export const noneAuth: Credential<'none'> = (request) => ({ ...request, secrets: [] });

@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest';
+import { canHoldSecrets, mapSecrets } from '#libs/contracts';
+import type { ConnectionDocument } from '#libs/contracts';
+import { testCertificates } from '#libs/testing';
+import { doubtsAbout, readDocument, uncompilable } from './document-problems.js';
+
+const value = 'k-123456789';
+const documentOf = (spec: object): object => ({
+  apiVersion: 'millrace/v1',
+  kind: 'Connection',
+  metadata: { tenant: 'acme', name: 'crm' },
+  spec: { connector: 'rest', settings: { base: 'https://crm.example/api' }, auth: { kind: 'none' }, ...spec },
+});
+
+async function problemsOf(spec: object): Promise<string[]> {
+  const read = readDocument(documentOf(spec));
+  const problems = 'problems' in read ? read.problems : await uncompilable(read.document);
+  return problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+const { client, other, authority } = testCertificates;
+const mtls = { kind: 'mtls', certificate: client.cert, key: { value: client.key }, ca: authority };
+
+describe('a connection', () => {
+  test.each([
+    ['without a credential', { kind: 'none' }],
+    ['with a key in a header', { kind: 'apiKey', in: 'header', name: 'X-Api-Key', prefix: 'Token ', value: { value } }],
+    ['with a key in the query', { kind: 'apiKey', in: 'query', name: 'key', value: { value } }],
+    ['with a password', { kind: 'basic', username: 'u', password: { value: 'pä ss' } }],
+    ['with a token', { kind: 'bearer', token: { value } }],
+    ['with a certificate', mtls],
+    ['with a certificate and a token', { ...mtls, and: { kind: 'bearer', token: { value } } }],
+    [
+      'with an AWS key',
+      { kind: 'awsSigV4', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: { value }, region: 'eu-central-1', service: 's3' },
+    ],
+  ])('%s is taken', async (_, auth) => {
+    expect(await problemsOf({ auth })).toEqual([]);
+  });
+
+  test.each([
+    ['an unknown connector', { connector: 'odd' }, 'spec.connector: must be one of rest, graphql'],
+    ['no base', { settings: {} }, 'spec.settings.base: must be an http or https address'],
+    ['a base that is no address', { settings: { base: 'crm' } }, 'spec.settings.base: must be an http or https address'],
+    [
+      'a base with a password',
+      { settings: { base: 'https://u:p@crm.example' } },
+      'spec.settings.base: must have no user, password, query or fragment: credentials belong in `auth`',
+    ],
+    [
+      'a setting that the connector does not have',
+      { settings: { base: 'https://crm.example', extra: 1 } },
+      'spec.settings.extra: is not a field that belongs here',
+    ],
+    [
+      'an unknown kind of credential',
+      { auth: { kind: 'magic' } },
+      'spec.auth.kind: must be one of apiKey, awsSigV4, basic, bearer, none, mtls',
+    ],
+    ['a key without its place', { auth: { kind: 'apiKey', name: 'x', value: { value } } }, 'spec.auth.in: must be one of header, query'],
+    [
+      'a key in a header that frames the message',
+      { auth: { kind: 'apiKey', in: 'header', name: 'Content-Length', value: { value } } },
+      'spec.auth.name: is a header that belongs to the message or to its connection, and can carry no credential',
+    ],
+    [
+      'a token with a line break',
+      { auth: { kind: 'bearer', token: { value: 'a\r\nb: c' } } },
+      'spec.auth.token: must be visible ASCII characters',
+    ],
+    [
+      'a user with a colon',
+      { auth: { kind: 'basic', username: 'a:b', password: { value } } },
+      'spec.auth.username: must not contain a colon: the system would read what follows as the password',
+    ],
+    ['a token in the clear', { auth: { kind: 'bearer', token: 'abc' } }, 'spec.auth.token: must be an object'],
+    [
+      'a certificate over http',
+      { auth: mtls, settings: { base: 'http://crm.example' } },
+      'spec.settings.base: must begin with https: a client certificate needs TLS',
+    ],
+    [
+      'the key of another certificate',
+      { auth: { ...mtls, key: { value: other.key } } },
+      'spec.auth.key: does not belong to the certificate',
+    ],
+    [
+      'a key that is none',
+      { auth: { ...mtls, key: { value } } },
+      'spec.auth.key: cannot be read as a private key in PEM without a passphrase',
+    ],
+    [
+      'a certificate within a certificate',
+      { auth: { ...mtls, and: mtls } },
+      'spec.auth.and.kind: must be one of apiKey, awsSigV4, basic, bearer, none',
+    ],
+  ])('with %s is refused, with the field and the remedy', async (_, spec, problem) => {
+    expect(await problemsOf(spec)).toEqual([problem]);
+  });
+
+  test('has secrets that are sealed wherever they stand', () => {
+    expect(canHoldSecrets('Connection')).toBe(true);
+    const read = readDocument(documentOf({ auth: { ...mtls, and: { kind: 'bearer', token: { value } } } }));
+    if ('problems' in read) throw new Error(JSON.stringify(read.problems));
+    const paths: string[] = [];
+    const sealed = mapSecrets(read.document as ConnectionDocument, (_, path) => {
+      paths.push(path.join('.'));
+      return { sealed: 's', fingerprint: 'f' };
+    });
+    expect(paths).toEqual(['spec.auth.key', 'spec.auth.and.token']);
+    expect(JSON.stringify(sealed)).not.toContain('PRIVATE KEY');
+  });
+
+  test('with a certificate that ends in a century is no doubt', () => {
+    const read = readDocument(documentOf({ auth: mtls }));
+    if ('problems' in read) throw new Error(JSON.stringify(read.problems));
+    expect(doubtsAbout(read.document)).toEqual([]);
+  });
+});

@@ -1,0 +1,50 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import type { AuthOf, Document } from '#libs/contracts';
+import { latencyMs, wallTimeMs } from '#libs/time';
+import type { DocumentProblem } from './document-problem.js';
+
+const noticeMs = 14 * 86_400_000;
+const certificateField = ['spec', 'auth', 'certificate'];
+
+/** Problems of a client certificate and its key. A key that is still sealed is not looked at. */
+export function unusableCertificates({ certificate, key, ca }: AuthOf<'mtls'>): DocumentProblem[] {
+  const own = certificateOf(certificate);
+  const problems = own === undefined ? [{ path: certificateField, message: 'cannot be read as a certificate in PEM' }] : [];
+  if (ca !== undefined && certificateOf(ca) === undefined) {
+    problems.push({ path: ['spec', 'auth', 'ca'], message: 'cannot be read as a certificate in PEM' });
+  }
+  if ('sealed' in key) return problems;
+  const path = ['spec', 'auth', 'key'];
+  const opened = keyOf(key.value);
+  if (opened === undefined) return [...problems, { path, message: 'cannot be read as a private key in PEM without a passphrase' }];
+  if (own?.checkPrivateKey(opened) === false) problems.push({ path, message: 'does not belong to the certificate' });
+  return problems;
+}
+
+/** Doubts about a client certificate that has ended, or ends within two weeks. */
+export function endedCertificates(document: Document): DocumentProblem[] {
+  if (document.kind !== 'Connection' || document.spec.auth.kind !== 'mtls') return [];
+  const ends = certificateOf(document.spec.auth.certificate)?.validToDate;
+  if (ends === undefined) return [];
+  const leftMs = latencyMs(wallTimeMs(), ends.getTime());
+  if (leftMs > noticeMs) return [];
+  const when = leftMs === 0 ? 'ended' : 'ends';
+  return [{ path: certificateField, message: `${when} at ${ends.toISOString()}, and the system refuses it from then on` }];
+}
+
+function certificateOf(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+function keyOf(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return undefined;
+  }
+}
