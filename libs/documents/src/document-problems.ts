@@ -15,8 +15,14 @@ const maxProblems = 100;
 
 /** The document, with its defaults; or everything in it that does not fit its schema, up to 100 problems. */
 export function readDocument(input: unknown): { document: Document } | { problems: DocumentProblem[] } {
-  const { data, error } = documentSchema.safeParse(input, { error: wordsFor });
-  if (error === undefined) return { document: data };
+  const read = readAs(documentSchema, input);
+  return 'problems' in read ? read : { document: read.value };
+}
+
+/** A value that fits the schema, with its defaults; or what does not fit, in the words of {@link readDocument}. */
+export function readAs<T>(schema: z.ZodType<T>, input: unknown): { value: T } | { problems: DocumentProblem[] } {
+  const { data, error } = schema.safeParse(input, { error: wordsFor });
+  if (error === undefined) return { value: data };
   const problems = error.issues
     .filter((issue, at, all) => !isWider(issue, all[at - 1]) && !isWider(issue, all[at + 1]))
     .flatMap(problemsOf);

@@ -1,4 +1,4 @@
-export { doubtsAbout, readDocument, uncompilable, uncompilableParts, unknownReferences } from './document-problems.js';
+export { doubtsAbout, readAs, readDocument, uncompilable, uncompilableParts, unknownReferences } from './document-problems.js';
 export type { DocumentProblem } from './document-problem.js';
 export { documentIdOf, repeatedDocument } from './repeated-documents.js';
 export { unlistedModels } from './unlisted-models.js';

@@ -6,3 +6,6 @@ export { ValidationFailed } from './flow.errors.js';
 export { FlowRunner } from './flow.runner.js';
 export type { FinishedStep, FlowResult, StepJournal } from './flow.runner.js';
 export type { CallRecord, StepWork } from './step.js';
+export { tryFlow } from './flow.trial.js';
+export type { Trial } from './flow.trial.js';
+export { excludedBy, meetsCondition } from './flow.trigger.js';

@@ -1,6 +1,6 @@
 export { ModelGateway } from './model-gateway.js';
 export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
-export type { Usage } from './model-provider.js';
+export type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
 export {
   ModelCredentialRefused,
   ModelLimited,

@@ -10,6 +10,7 @@ import { remove } from './delete.command.js';
 import { list, show, tail } from './events.command.js';
 import type { EventListOptions } from './events.command.js';
 import { CliFailure, exitCodes } from './failure.js';
+import type { FlowsTestOptions } from './flows-test.command.js';
 import { get, kindNamed } from './get.command.js';
 import { createKey, keys, revokeKey } from './keys.command.js';
 import { modelProviders, models } from './models.command.js';
@@ -237,6 +238,28 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .description('give it up for good; what waits behind it goes on in order')
     .argument('<id>', 'dlq_…')
     .action((id: string) => inTenant((at, out) => skipDeadLetter(at, id, out)));
+
+  const flows = program.command('flows').description('flows, without a server');
+  flows
+    .command('test')
+    .description('run a flow on a sample event, or the tests of files, without effects; prints the input and output of each step')
+    .argument('<file...>', 'with --event: documents with the flow; else files of tests')
+    .option('-e, --event <file>', 'JSON: an event with type, source, customer and data; a CloudEvent; or the body of a request')
+    .option('--flow <name>', 'the flow, where the files have several')
+    .option('--type <type>', 'the type of the event; default: what the sample says, else the only type of the flow')
+    .option('--source <name>', 'its source; default: what the sample says, else the only source of the flow')
+    .option('--customer <key>', 'its customer')
+    .option('--record <file>', 'with --event: add what was seen to a file of tests, which is made if it does not exist')
+    .option(
+      '--model-url <address>',
+      'an OpenAI-compatible API for steps without a written answer; else MODEL_BASE_URL, with the key MODEL_API_KEY; else local/… models are asked offline',
+    )
+    .option('--watch', 'test again whenever a file changes, until Ctrl-C', false)
+    .action(async (files: string[], options: FlowsTestOptions) => {
+      // Only this command needs what runs flows, which takes longer to load than the rest.
+      const { testFlows } = await import('./flows-test.command.js');
+      await testFlows(files, options, { output: output(), environment, signal });
+    });
 
   program
     .command('restore')

@@ -1,6 +1,7 @@
 import { mostDocumentsAtOnce, referencesOf } from '#libs/contracts';
+import type { Document } from '#libs/contracts';
 import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, uncompilableParts } from '#libs/documents';
-import type { ModelList } from '#libs/documents';
+import type { DocumentProblem, ModelList } from '#libs/documents';
 import { readFiles } from './document.files.js';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
@@ -46,11 +47,20 @@ interface Surroundings {
   readonly modelLists: readonly ModelList[];
 }
 
-async function problemsOf(file: FileDocument, { ids, modelLists }: Surroundings, output: Output): Promise<FileProblem[]> {
-  const read = readDocument(file.value);
-  if ('problems' in read)
-    return [...read.problems, ...(await uncompilableParts(file.value))].map(({ path, message }) => problemAt(file, path, message));
-  const { document } = read;
+/** The document, and all that is wrong with it as far as it alone can say. */
+export async function problemsIn(value: unknown): Promise<{ document?: Document; problems: DocumentProblem[] }> {
+  const read = readDocument(value);
+  if ('problems' in read) return { problems: [...read.problems, ...(await uncompilableParts(value))] };
+  return { document: read.document, problems: await uncompilable(read.document) };
+}
+
+async function problemsOf(file: FileDocument, surroundings: Surroundings, output: Output): Promise<FileProblem[]> {
+  const { document, problems } = await problemsIn(file.value);
+  if (document !== undefined) noteDoubts(document, file, surroundings, output);
+  return problems.map(({ path, message }) => problemAt(file, path, message));
+}
+
+function noteDoubts(document: Document, file: FileDocument, { ids, modelLists }: Surroundings, output: Output): void {
   if (document.kind !== 'Tenant') {
     const { tenant } = document.metadata;
     for (const { kind, name, path } of referencesOf(document)) {
@@ -62,7 +72,6 @@ async function problemsOf(file: FileDocument, { ids, modelLists }: Surroundings,
   }
   for (const { path, message } of doubtsAbout(document, modelLists))
     output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
-  return (await uncompilable(document)).map(({ path, message }) => problemAt(file, path, message));
 }
 
 function problemAt(file: FileDocument, path: readonly string[], message: string): FileProblem {

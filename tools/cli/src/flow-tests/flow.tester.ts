@@ -1,0 +1,64 @@
+import { FlowCompiler, excludedBy, meetsCondition, tryFlow } from '#libs/flows';
+import type { Trial } from '#libs/flows';
+import type { EventReceived, FlowDocument } from '#libs/contracts';
+import { parseJson } from '#libs/json';
+import type { Json } from '#libs/json';
+import { ModelGateway } from '#libs/models';
+import type { Answers } from './recorded-model.js';
+import { RecordedModel } from './recorded-model.js';
+import type { Models } from './models.js';
+
+/** A flow on an event, with what the outside said to it. */
+export interface Tested extends Trial {
+  /** The reason why no run would begin, in the words of the document. */
+  readonly notRun?: string;
+  /** The inputs of the steps that asked a model, by their ids. */
+  readonly inputs: ReadonlyMap<string, string>;
+  /** The answers that were given, written down or not, by the ids of their steps. */
+  readonly answers: Answers;
+}
+
+/** Runs flows against written answers. */
+export class FlowTester {
+  private version = 0;
+
+  constructor(
+    private readonly models: Models,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** @throws CliFailure if a step has neither an answer nor a model */
+  async test(document: FlowDocument, event: EventReceived, answers: Answers): Promise<Tested> {
+    const model = new RecordedModel(answers, (name, step) => this.models.providerOf(name, step));
+    const compiler = new FlowCompiler(new ModelGateway({ provider: model, clock: skippingClock() }));
+    const { tenant, name } = document.metadata;
+    const flow = compiler.compile({ tenant, kind: 'Flow', name, version: (this.version += 1), document });
+    const excluding = excludedBy(document, event);
+    const { inputs } = model;
+    if (excluding !== undefined) return { steps: [], inputs, answers, notRun: `spec.on.${excluding} excludes it` };
+    if (!(await meetsCondition(flow, event))) return { steps: [], inputs, answers, notRun: 'spec.on.when is not true' };
+    const trial = await tryFlow(flow, event, this.signal);
+    return { ...trial, inputs, answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers } };
+  }
+}
+
+/** Waits take no time, and pass all the same: nobody needs to wait for a failure that is written down. */
+function skippingClock(): ConstructorParameters<typeof ModelGateway>[0]['clock'] & {} {
+  let skippedMs = 0;
+  return {
+    now: () => performance.now() + skippedMs,
+    sleep: (ms) => {
+      skippedMs += ms;
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The answer in the shortest form that says the same. */
+function recorded([step, text]: [string, string]): [string, Answers[string]] {
+  try {
+    return [step, { output: parseJson(text) satisfies Json }];
+  } catch {
+    return [step, { text }];
+  }
+}

@@ -1,0 +1,71 @@
+import { ModelCredentialRefused, ModelLimited, ModelRefused, ModelUnavailable } from '#libs/models';
+import type { ModelProvider, ModelRequest, ModelResponse } from '#libs/models';
+import { framedData } from '#libs/prompts';
+import { CliFailure } from '../failure.js';
+import type { WrittenAnswer } from './flow-test.js';
+
+/** The answers of a case, by the id of the step. */
+export type Answers = Readonly<Record<string, WrittenAnswer | WrittenAnswer[]>>;
+
+const failures = {
+  'model.unavailable': ModelUnavailable,
+  'model.limited': ModelLimited,
+  'model.credential': ModelCredentialRefused,
+  'model.refused': ModelRefused,
+} as const;
+
+/** A model that says what a test wrote down. A step without an answer is passed on to a real provider, and what that says is kept. */
+export class RecordedModel implements ModelProvider {
+  readonly name = 'recorded';
+  readonly api = 'chat';
+  readonly server = new URL('recorded:answers');
+  readonly attributes = {};
+  /** The inputs of the steps that asked, by their ids. */
+  readonly inputs = new Map<string, string>();
+  /** The texts that the real provider answered, by the ids of the steps. */
+  readonly answered = new Map<string, string>();
+  private readonly used = new Map<string, number>();
+
+  /** @param real finds the provider of a model for a step without an answer. @throws CliFailure if there is none */
+  constructor(
+    private readonly answers: Answers,
+    private readonly real: (model: string, step: string) => Promise<ModelProvider>,
+  ) {}
+
+  async complete(request: ModelRequest, options: Parameters<ModelProvider['complete']>[1]): Promise<ModelResponse> {
+    const step = request.schema.name;
+    const [, user] = request.turns;
+    this.inputs.set(step, framedData(user!.content) ?? user!.content);
+    const answer = this.next(step);
+    if (answer === undefined) {
+      const response = await (await this.real(request.model, step)).complete(request, options);
+      this.answered.set(step, response.text);
+      return response;
+    }
+    if ('fails' in answer) throw new failures[answer.fails](`The test lets the step ${step} fail`);
+    const text = 'text' in answer ? answer.text : JSON.stringify(answer.output);
+    return { text, finish: 'complete', responseModel: request.model };
+  }
+
+  // eslint-disable-next-line require-yield
+  async *stream(): AsyncGenerator<never> {
+    throw new CliFailure('A flow under test streams nothing', 'unusable');
+  }
+
+  async probe(): Promise<void> {}
+
+  models(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  async close(): Promise<void> {}
+
+  /** The next answer of a list, its last one again after its end. */
+  private next(step: string): WrittenAnswer | undefined {
+    const given = Object.hasOwn(this.answers, step) ? this.answers[step] : undefined;
+    if (!Array.isArray(given)) return given;
+    const at = this.used.get(step) ?? 0;
+    this.used.set(step, at + 1);
+    return given[Math.min(at, given.length - 1)];
+  }
+}

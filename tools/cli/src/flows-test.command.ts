@@ -1,0 +1,171 @@
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import type { FlowDocument } from '#libs/contracts';
+import { readAs } from '#libs/documents';
+import type { DocumentProblem } from '#libs/documents';
+import { readDocuments } from './document.files.js';
+import type { FileDocument } from './document.files.js';
+import { CliFailure } from './failure.js';
+import { FileChanges } from './flow-tests/file-changes.js';
+import { flowTest } from './flow-tests/flow-test.js';
+import type { FlowCase, FlowTest } from './flow-tests/flow-test.js';
+import { FlowTester } from './flow-tests/flow.tester.js';
+import { Models } from './flow-tests/models.js';
+import { recordCase } from './flow-tests/record.js';
+import { differencesFrom, report } from './flow-tests/report.js';
+import { eventOf, readSample } from './flow-tests/sample.event.js';
+import type { SampleOptions } from './flow-tests/sample.event.js';
+import type { Output } from './output.js';
+import { problemsIn } from './validate.command.js';
+
+export interface FlowsTestOptions extends SampleOptions {
+  /** A file with one sample event: the files are flows. Without it, they are tests. */
+  event?: string;
+  /** The flow, where a file has several. */
+  flow?: string;
+  /** A file that what was seen is added to, as a case of a test. */
+  record?: string;
+  modelUrl?: string;
+  watch: boolean;
+}
+
+/** The parts of the process that the command uses. */
+interface Surroundings {
+  output: Output;
+  environment: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+}
+
+/** One case, ready to run. */
+interface PreparedCase {
+  readonly document: FlowDocument;
+  readonly test: FlowCase;
+  /** The folder from which paths in the case are read. */
+  readonly directory: string;
+}
+
+/**
+ * `millrace flows test`: runs flows on sample events without a server and without effects, and prints the input and output of each step. A file of tests
+ * says what the outside answers and what is expected.
+ * @throws CliFailure if a case is not as expected, or a file cannot be used
+ */
+export async function testFlows(files: readonly string[], options: FlowsTestOptions, around: Surroundings): Promise<void> {
+  const { environment, output, signal } = around;
+  const { modelUrl = environment['MODEL_BASE_URL'] } = options;
+  const models = new Models(modelUrl === undefined ? undefined : { baseUrl: modelUrl, apiKey: environment['MODEL_API_KEY'] ?? 'none' });
+  try {
+    if (!options.watch) return await testOnce(files, options, models, around);
+    while (!signal.aborted) {
+      const read = new FileChanges();
+      await testOnce(files, options, models, around, read).catch((error: unknown) => {
+        if (!(error instanceof CliFailure)) throw error;
+        output.note(error.message);
+      });
+      output.note(`Waits for a change of ${read.files.join(', ')}; Ctrl-C ends it.`);
+      await read.next(signal);
+    }
+  } finally {
+    await models.close();
+  }
+}
+
+async function testOnce(
+  files: readonly string[],
+  options: FlowsTestOptions,
+  models: Models,
+  { output, signal }: Surroundings,
+  read: FileChanges = new FileChanges(),
+): Promise<void> {
+  const tester = new FlowTester(models, signal);
+  const cases = await casesOf(files, options, output, read);
+  let failed = 0;
+  for (const { document, test, directory } of cases) {
+    const sample = typeof test.event === 'string' ? readSample(read.noted(within(directory, test.event))) : test.event;
+    const event = eventOf(sample, document, options);
+    const tested = await tester.test(document, event, test.answers);
+    const wrong = differencesFrom(test.expect, tested);
+    if (wrong.length > 0) failed += 1;
+    report(document, test, tested, wrong, output);
+    if (options.record === undefined) continue;
+    const { type, source, customer } = event;
+    const flow = relative(dirname(options.record), files[0]!);
+    recordCase(options.record, { flow, name: document.metadata.name }, { ...test, event: { ...sample, type, source, customer } }, tested);
+  }
+  const hasExpectations = cases.some(({ test }) => Object.keys(test.expect).length > 0);
+  if (failed > 0) throw new CliFailure(`${failed} of ${countOf(cases.length)} failed.`, 'refused');
+  if (hasExpectations) output.note(`${countOf(cases.length)} passed.`);
+}
+
+function countOf(cases: number): string {
+  return cases === 1 ? '1 case' : `${cases} cases`;
+}
+
+async function casesOf(files: readonly string[], options: FlowsTestOptions, output: Output, read: FileChanges): Promise<PreparedCase[]> {
+  const { event, flow } = options;
+  if (event === undefined && options.record !== undefined)
+    throw new CliFailure('--record needs --event FILE, which it makes a case of', 'unusable');
+  if (options.record !== undefined && files.length > 1)
+    throw new CliFailure('With --record, give one file or folder of documents', 'unusable');
+  if (event !== undefined) {
+    const document = await flowIn(files, flow, output, read);
+    return [{ document, directory: '.', test: { name: basename(event, '.json'), event, answers: {}, expect: {} } }];
+  }
+  const cases: PreparedCase[] = [];
+  for (const file of files) {
+    for (const test of testsIn(read.noted(file))) {
+      const document = await flowIn([within(dirname(file), test.flow)], test.name ?? flow, output, read);
+      cases.push(...test.cases.map((one) => ({ document, test: one, directory: dirname(file) })));
+    }
+  }
+  return cases;
+}
+
+function within(directory: string, path: string): string {
+  return isAbsolute(path) ? path : join(directory, path);
+}
+
+/** @throws CliFailure that names each place at which the file is no test */
+function testsIn(file: string): FlowTest[] {
+  return readDocuments([file]).map((found) => {
+    if (isDocument(found)) {
+      throw new CliFailure(`${file} is a document, not a test: give --event FILE with a sample event, or a file of tests`, 'unusable');
+    }
+    const parsed = readAs(flowTest, found.value);
+    if ('problems' in parsed) throw new CliFailure(linesOf(found, parsed.problems), 'refused');
+    return parsed.value;
+  });
+}
+
+function isDocument({ value }: FileDocument): boolean {
+  return typeof value === 'object' && value !== null && 'apiVersion' in value;
+}
+
+/** Other documents beside a flow are not looked at: a template of a destination is no problem of its flow. */
+function isFlow({ value }: FileDocument): boolean {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Flow';
+}
+
+function linesOf(file: FileDocument, problems: readonly DocumentProblem[]): string {
+  return problems.map(({ path, message }) => `${file.positionOf(path)} ${path.join('.')}: ${message}`).join('\n');
+}
+
+/** @throws CliFailure if the files have no such flow, or it could not be applied */
+async function flowIn(files: readonly string[], name: string | undefined, output: Output, read: FileChanges): Promise<FlowDocument> {
+  const documents = readDocuments(files.map((file) => read.noted(file)));
+  const flows: FlowDocument[] = [];
+  for (const file of documents.filter(isFlow)) {
+    const { document, problems } = await problemsIn(file.value);
+    if (problems.length > 0) throw new CliFailure(linesOf(file, problems), 'refused');
+    if (document?.kind === 'Flow') flows.push(document);
+  }
+  const found = name === undefined ? flows : flows.filter((flow) => flow.metadata.name === name);
+  if (found.length === 1) return found[0]!;
+  const names = flows.map((flow) => flow.metadata.name).join(', ');
+  const where = files.join(', ');
+  if (flows.length === 0) throw new CliFailure(`There is no Flow in ${where}`, 'unusable');
+  throw new CliFailure(
+    name === undefined
+      ? `${where} has several flows: name one with --flow (${names})`
+      : `${where} has the flows ${names}, and none of the name ${name}`,
+    'unusable',
+  );
+}

@@ -1,0 +1,193 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import './flows-test.command.js'; // loaded once, outside of the time of a test
+import { runInTest } from './run-in-test.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-flows-'));
+  write('flow.yaml', flow);
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const flow = `apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: triage }
+spec:
+  on: { types: [ticket.*], when: event.data.message != "" }
+  steps:
+    - id: assess
+      infer:
+        model: any-model
+        instructions: Say how urgent it is.
+        output: { type: object, required: [urgency], properties: { urgency: { type: number, maximum: 1 } } }
+    - id: check
+      validate: { input: steps.assess, rules: [{ check: value.urgency >= 0, message: urgency is a share }] }
+    - id: action
+      map: { expression: '{ "urgent": steps.assess.urgency > 0.6, "amount": event.data.amount }' }
+    - id: tell
+      when: steps.action.urgent
+      deliver: { destination: crm }
+`;
+const aTest = (more: string): string => `flow: flow.yaml
+cases:
+  - name: angry
+    event: { type: ticket.created, data: { message: hello } }
+    ${more}
+`;
+const answered = 'answers: { assess: { output: { urgency: 0.9 } } }';
+
+function write(name: string, text: string): string {
+  writeFileSync(join(directory, name), text);
+  return join(directory, name);
+}
+
+const flows = (...args: string[]) => runInTest(['flows', 'test', ...args], { directory });
+const testing = (more: string) => flows(write('tests.yaml', aTest(more)));
+
+test('a case that is as expected is a line, and ends well', async () => {
+  const expected = 'expect: { decision: { urgent: true }, steps: { check: { urgency: 0.9 } }, deliveries: [{ destination: crm }] }';
+  expect(await testing(`${answered}\n    ${expected}`)).toEqual({ code: 0, out: '✓ triage: angry', notes: '1 case passed.' });
+});
+
+test('what is not as expected is named, below the steps with their inputs and outputs', async () => {
+  const { code, out, notes } = await testing(`${answered}\n    expect: { decision: { urgent: false, more: 1 }, deliveries: [] }`);
+  expect([code, notes]).toEqual([1, '1 of 1 case failed.']);
+  expect(out.split('\n')).toEqual([
+    'triage: angry',
+    '  assess (infer) succeeded',
+    '    in   {"message":"hello"}',
+    '    out  {"urgency":0.9}',
+    '  check (validate) succeeded',
+    '    out  {"urgency":0.9}',
+    '  action (map) succeeded',
+    '    out  {"urgent":true}',
+    '  tell (deliver) succeeded',
+    '    out  {"destination":"crm"}',
+    '  decision  {"urgent":true}',
+    expect.stringMatching(/^ {2}delivers to crm {2}\{"eventId":"evt_/),
+    '  ✗ decision.urgent: expected false, found true',
+    '  ✗ decision.more: expected 1, found nothing',
+    '  ✗ deliveries.length: expected 0, found 1',
+  ]);
+});
+
+test('a step that is skipped has no output, and plans nothing', async () => {
+  const low = 'answers: { assess: { output: { urgency: 0.1 } } }';
+  expect((await testing(`${low}\n    expect: { steps: { tell: null }, deliveries: [] }`)).code).toBe(0);
+});
+
+describe('what the outside answers', () => {
+  test('goes through the checks of a real answer, with repairs', async () => {
+    const twice = 'answers: { assess: [{ text: "Well…" }, { output: { urgency: 0.7 } }] }';
+    expect((await testing(`${twice}\n    expect: { decision: { urgent: true } }`)).code).toBe(0);
+    const never = 'answers: { assess: { output: { urgency: 7 } } }';
+    expect((await testing(`${never}\n    expect: { fails: model.invalidOutput }`)).code).toBe(0);
+  });
+
+  test.each(['model.unavailable', 'model.limited', 'model.credential', 'model.refused'])('can be a failure: %s', async (code) => {
+    expect((await testing(`answers: { assess: { fails: ${code} } }\n    expect: { fails: ${code} }`)).code).toBe(0);
+  });
+
+  test('has to be written down where there is no model to ask', async () => {
+    const { code, notes } = await testing('expect: { runs: true }');
+    expect(code).toBe(2);
+    expect(notes).toBe(
+      'The step assess asks the model any-model: write its answer down (answers.assess), or give --model-url the address of its API',
+    );
+  });
+});
+
+test('a failure that nobody expects is one, with its reason', async () => {
+  const { code, out } = await testing('answers: { assess: { output: { urgency: -1 } } }\n    expect: { runs: true }');
+  expect(code).toBe(1);
+  expect(out).toMatch(/fails: flow.validationFailed: The step check refused its input: urgency is a share/);
+  expect(out).toMatch(/✗ fails: expected nothing, found "flow.validationFailed"$/);
+});
+
+test.each([
+  ['{ type: order.paid, data: { message: hello } }', 'spec.on.types excludes it'],
+  ['{ type: ticket.created, data: { message: "" } }', 'spec.on.when is not true'],
+])('an event that starts no run says why: %s', async (event, why) => {
+  const text = aTest(`${answered}\n    expect: { runs: true }`).replace(/event: .*/, `event: ${event}`);
+  const { code, out } = await flows(write('tests.yaml', text));
+  expect(code).toBe(1);
+  expect(out).toContain(`  does not run: ${why}\n  ✗ runs: expected true, found false`);
+});
+
+describe('with a sample event', () => {
+  const sample = { type: 'ticket.created', customer: 'c-1', data: { message: 'hello', amount: 7 } };
+
+  test('the result can be recorded, and is then a test that passes; comments of the file stay', async () => {
+    const local = flow.replace('any-model', 'local/rules-1');
+    const event = write('angry.json', JSON.stringify(sample));
+    mkdirSync(join(directory, 'tests'));
+    const tests = join(directory, 'tests', 'triage.yaml');
+    const recorded = await flows(write('flow.yaml', local), '--event', event, '--record', tests);
+    expect(recorded).toMatchObject({ code: 0, out: expect.stringContaining('triage: angry\n  assess (infer) succeeded') as string });
+    writeFileSync(tests, `# about tickets\n${readFileSync(tests, 'utf8')}`);
+    await flows(join(directory, 'flow.yaml'), '--event', event, '--record', tests);
+    expect(readFileSync(tests, 'utf8')).toMatch(/^# about tickets\nflow: \.\.\/flow\.yaml\n/);
+    write('flow.yaml', flow); // the recorded answers need no model
+    expect(await flows(tests)).toEqual({ code: 0, out: '✓ triage: angry\n✓ triage: angry', notes: '2 cases passed.' });
+  });
+
+  test.each([
+    ['a CloudEvent', { specversion: '1.0', type: 'ticket.x', subject: 'c-9', source: '/s', id: '1', message: 'm' }, []],
+    ['the body of a request', { message: 'm' }, ['--type', 'ticket.x', '--customer', 'c-9']],
+  ])('it may be %s', async (_, body, args) => {
+    const steps = '    - id: seen\n      map: { expression: "[event.type, event.customer, event.data.message]" }\n';
+    const plain = `${flow.split('  steps:')[0]!}  steps:\n${steps}`;
+    const { out } = await runInTest(
+      ['--json', 'flows', 'test', write('flow.yaml', plain), '--event', write('e.json', JSON.stringify(body)), ...args],
+      { directory },
+    );
+    expect(JSON.parse(out)).toMatchObject({ decision: ['ticket.x', 'c-9', 'm'] });
+  });
+
+  test.each([
+    ['flow.yaml', [], /flow\.yaml is a document, not a test: give --event FILE/],
+    ['tests.yaml', ['--record', 'x.yaml'], /--record needs --event FILE/],
+    ['flow.yaml', ['--event', 'none.json'], /none\.json cannot be read: /],
+    ['flow.yaml', ['--event', 'bad.json'], /bad\.json is no JSON: /],
+    ['flow.yaml', ['--event', 'good.json', '--flow', 'other'], /has the flows triage, and none of the name other$/],
+    ['good.json', ['--event', 'good.json'], /There is no Flow in /],
+  ])('a file that cannot be used is named: %s %j', async (file, args, message) => {
+    write('tests.yaml', aTest('expect: {}'));
+    write('bad.json', '{');
+    write('good.json', JSON.stringify(sample));
+    const { code, notes } = await flows(join(directory, file), ...args.map((arg) => (/\.\w+$/.test(arg) ? join(directory, arg) : arg)));
+    expect(code).toBe(2);
+    expect(notes).toMatch(message);
+  });
+});
+
+test('a test or a flow that does not fit is refused with file, line and field', async () => {
+  const wrong = await testing('answer: {}');
+  expect(wrong).toMatchObject({
+    code: 1,
+    notes: expect.stringMatching(/tests\.yaml:5:5 cases\.0\.answer: is not a field that belongs here$/) as string,
+  });
+  write('flow.yaml', flow.replace('steps.assess, rules', 'steps.asses, rules'));
+  const { code, notes } = await testing(answered);
+  expect(code).toBe(1);
+  expect(notes).toMatch(/flow\.yaml:13:19 spec\.steps\.1\.validate\.input: .*did you mean/);
+});
+
+test('with --watch a changed file is tested again, until the command is ended', async () => {
+  const tests = write('tests.yaml', aTest(`${answered}\n    expect: { decision: { urgent: false } }`));
+  const stop = new AbortController();
+  const ended = await runInTest(['flows', 'test', tests, '--watch'], {
+    directory,
+    signal: stop.signal,
+    onNote: (note) => {
+      if (/^Waits for a change of .*tests\.yaml/.test(note))
+        write('tests.yaml', aTest(`${answered}\n    expect: { decision: { urgent: true } }`));
+      if (note === '1 case passed.') stop.abort();
+    },
+  });
+  expect(ended.code).toBe(0);
+  expect(ended.notes).toMatch(/^1 of 1 case failed\.\nWaits for a change of .*\n1 case passed\./);
+});
