@@ -445,6 +445,28 @@ CREATE POLICY tenant ON run TO millrace_query USING (((tenant_id)::text = curren
 GRANT SELECT ON run TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON run TO millrace_service;
 
+CREATE TABLE schedule (
+  tenant_id key_text NOT NULL,
+  name key_text NOT NULL,
+  document_version integer NOT NULL,
+  timing text NOT NULL,
+  fired_through timestamp(3) with time zone NOT NULL,
+  last_tick_at timestamp(3) with time zone,
+  last_event_id key_text,
+  appended_at timestamp(3) with time zone,
+  fired bigint NOT NULL DEFAULT 0,
+  missed bigint NOT NULL DEFAULT 0,
+  last_missed_at timestamp(3) with time zone,
+  fence bigint NOT NULL DEFAULT 0,
+  lease_until timestamp(3) with time zone,
+  CONSTRAINT schedule_pkey PRIMARY KEY (tenant_id, name)
+) WITH (fillfactor=70);
+ALTER TABLE schedule ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON schedule TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON schedule TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON schedule TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON schedule TO millrace_service;
+
 CREATE TABLE sql_function (
   name key_text NOT NULL,
   digest text NOT NULL,

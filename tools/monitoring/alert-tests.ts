@@ -122,6 +122,16 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_dead_letters_open{kind="run"}': '2x100', 'millrace_dead_letters_open{kind="record"}': '0x100' },
     silent: { 'millrace_dead_letters_open{kind="run"}': '2x50 0x50' },
   },
+  MillraceScheduleOverdue: {
+    at: '20m',
+    fires: { 'millrace_schedule_overdue_seconds{instance="a"}': '0+60x30', 'millrace_schedule_overdue_seconds{instance="b"}': '0x30' },
+    silent: { 'millrace_schedule_overdue_seconds{instance="a"}': '0x15 90x3 0x30' },
+  },
+  MillraceScheduleTicksMissed: {
+    at: '20m',
+    fires: { 'millrace_schedule_ticks_total{outcome="missed"}': '0x10 3x30' },
+    silent: { 'millrace_schedule_ticks_total{outcome="missed"}': '3x40', 'millrace_schedule_ticks_total{outcome="fired"}': '0+1x40' },
+  },
   MillraceRecordsHeld: {
     at: '90m',
     labels: { group: 'flows' },

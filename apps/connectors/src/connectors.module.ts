@@ -3,8 +3,9 @@ import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { BulkOperations } from '#libs/bulk';
 import { Deliverers } from '#libs/destinations';
 import { HttpClient } from '#libs/http';
+import { EventAppender } from '#libs/intake';
 import { RecordProducer } from '#libs/messaging';
-import { Database } from '#libs/persistence';
+import { Configuration, Database } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
 import { AttemptService } from './deliveries/attempt.service.js';
@@ -18,8 +19,11 @@ import { DeliveryWorker, connectorsOptions } from './deliveries/delivery.worker.
 import { DestinationHealth } from './destinations/destination-health.js';
 import { DestinationHealthTable } from './destinations/destination-health.table.js';
 import { DestinationConsumer } from './destinations/destination.consumer.js';
+import { ScheduleConsumer } from './schedules/schedule.consumer.js';
+import { ScheduleProgressTable } from './schedules/schedule-progress.table.js';
+import { Scheduler } from './schedules/scheduler.js';
 
-/** Turns decisions into deliveries, attempts them, and parks what cannot be delivered. */
+/** Turns decisions into deliveries, attempts them, and parks what cannot be delivered; makes the events of schedules. */
 @Module({})
 export class ConnectorsModule implements OnApplicationShutdown {
   constructor(private readonly http: HttpClient) {}
@@ -32,7 +36,7 @@ export class ConnectorsModule implements OnApplicationShutdown {
     });
     return {
       module: ConnectorsModule,
-      controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer],
+      controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer, ScheduleConsumer],
       providers: [
         { provide: HttpClient, useValue: http },
         { provide: Deliverers, useValue: new Deliverers({ http }) },
@@ -53,6 +57,14 @@ export class ConnectorsModule implements OnApplicationShutdown {
         AttemptService,
         DeliveryWorker,
         DeliveryService,
+        EventAppender,
+        ScheduleProgressTable,
+        {
+          provide: Scheduler,
+          inject: [Configuration, ScheduleProgressTable, EventAppender],
+          useFactory: (configuration: Configuration, table: ScheduleProgressTable, appender: EventAppender) =>
+            new Scheduler(configuration, table, appender),
+        },
         {
           provide: BulkOperations,
           inject: [Database, RecordProducer],

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { KeyRing } from '#libs/auth';
+import { EventAppender } from '#libs/intake';
 import { Configuration } from '#libs/persistence';
 import { CloudEventDoor } from './cloud-events/cloud-event.door.js';
 import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.service.js';
@@ -19,6 +20,7 @@ export class IngestionModule {
       module: IngestionModule,
       providers: [
         SourceCatalog,
+        EventAppender,
         Intake,
         WebhookService,
         WebhookDoor,

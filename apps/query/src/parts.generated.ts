@@ -12,6 +12,7 @@ import { modelProviderPart } from './model-providers/model-provider.part.js';
 import { nodePart } from './nodes/node.part.js';
 import { replayPart } from './replays/replay.part.js';
 import { runPart } from './runs/run.part.js';
+import { schedulePart } from './schedules/schedule.part.js';
 import { timelinePart } from './timeline/timeline.part.js';
 
 export const parts = {
@@ -28,5 +29,6 @@ export const parts = {
   node: nodePart,
   replay: replayPart,
   run: runPart,
+  schedule: schedulePart,
   timeline: timelinePart,
 } as const;

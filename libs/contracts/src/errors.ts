@@ -112,6 +112,7 @@ export const failures = {
     httpStatus: 502,
     title: 'The destination answered 410, and gets nothing until it is enabled again',
   },
+  'schedule.unknown': { outcome: 'reject', httpStatus: 404, title: 'The schedule does not exist' },
   'destination.unknown': { outcome: 'reject', httpStatus: 404, title: 'The destination does not exist' },
   'delivery.uncertain': {
     outcome: 'deadLetter',

@@ -43,6 +43,7 @@ export {
   SkipDeadLetter,
   CancelBulkOperation,
   StartBulkOperation,
+  FireSchedule,
   bulkOperationKinds,
   bulkSelections,
   maxBulkRatePerSecond,
@@ -63,7 +64,8 @@ export {
   referencesOf,
   tenantOf,
 } from './documents/document.js';
-export type { Document, DocumentKind } from './documents/document.js';
+export type { Document, DocumentKind, Reference } from './documents/document.js';
+export { eventSourceKinds } from './documents/references.js';
 export type { Mark, MarkedValue } from './documents/marks.js';
 export { clearText } from './documents/secret.js';
 export type { Secret } from './documents/secret.js';
@@ -72,6 +74,8 @@ export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
+export { mostTicksMadeUpFor } from './documents/schedule.document.js';
+export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
 export { describedStepKinds, stepKinds, stepOrder } from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder } from './documents/flow.document.js';
 export { longestRetryDelayMs } from './documents/destination.document.js';

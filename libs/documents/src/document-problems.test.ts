@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { documentKinds, referencesOf } from '#libs/contracts';
 import { doubtsAbout, readDocument, uncompilable } from './document-problems.js';
 
@@ -168,8 +168,8 @@ test('a custom scheme is told which kinds there are, and that it needs the URL w
 test('a flow names its sources and destinations', async () => {
   const read = readDocument(flow([{ id: 'tell', deliver: { destination: 'crm' } }], { on: { sources: ['stripe'] } }));
   expect('document' in read && referencesOf(read.document)).toEqual([
-    { kind: 'Source', name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
-    { kind: 'Destination', name: 'crm', path: ['spec', 'steps', '0', 'deliver', 'destination'] },
+    { kinds: ['Source', 'Schedule'], name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
+    { kinds: ['Destination'], name: 'crm', path: ['spec', 'steps', '0', 'deliver', 'destination'] },
   ]);
 });
 
@@ -221,4 +221,30 @@ test('what is allowed and perhaps a mistake is a doubt: a word that is no keywor
     'spec.steps.0.infer.output.properties.n.nullable: is no keyword of JSON Schema, so it checks nothing',
   ]);
   expect(doubts(source)).toEqual(['spec.secrets.0: has fewer than 16 characters: whoever guesses it can send events']);
+});
+
+describe('a schedule', () => {
+  const schedule = (spec: object): object => ({ ...head, kind: 'Schedule', spec: { timeZone: 'UTC', event: { type: 'due' }, ...spec } });
+
+  test.each([
+    [{ cron: '0 0 30 2 *' }, 'spec.cron: never comes: no date fits 0 0 30 2 *; change its day or month'],
+    [{ cron: '0 0 * * *', timeZone: 'Mars/Olympus' }, expect.stringMatching(/^spec\.timeZone: is no time zone of the IANA database/)],
+    [{ cron: '0 0 * * *', startsAt: '2026-02-01T00:00:00Z', endsAt: '2026-01-01T00:00:00Z' }, 'spec.endsAt: must be after startsAt'],
+    [
+      { cron: '0 0 * * *', event: { type: 'due', customer: '-/other' } },
+      expect.stringMatching(/^spec\.event\.customer: must not be - or begin with/),
+    ],
+    [
+      { cron: '0 0 * * *', event: { type: 'due', data: 'x'.repeat(65_536) } },
+      'spec.event.data: must have at most 65536 characters as JSON',
+    ],
+    [{ cron: '0 0 * * *', catchUp: 'some' }, 'spec.catchUp: must be one of none, latest, all'],
+  ])('that cannot work is refused with its field: %j', async (spec, problem) => {
+    expect(await problemsOf(schedule(spec))).toEqual([problem]);
+  });
+
+  test('that is over is a warning, because its file stays where it is', () => {
+    const read = readDocument(schedule({ cron: '0 0 * * *', endsAt: '2020-01-01T00:00:00Z' }));
+    expect('document' in read && doubtsAbout(read.document)).toEqual([{ path: ['spec', 'endsAt'], message: 'is over: no tick is left' }]);
+  });
 });

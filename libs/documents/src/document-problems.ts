@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
+import { Timing, timingProblem } from '#libs/schedules';
 import { requireCompilable, unknownKeywords } from '#libs/schemas';
+import { wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
 import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
@@ -88,7 +90,7 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
 export async function uncompilable(document: Document): Promise<DocumentProblem[]> {
   const problems: DocumentProblem[] = [];
   for (const marked of marksOf(document)) problems.push(...(await problemsOfMark(document, marked)));
-  return [...problems, ...unusableSecrets(document)];
+  return [...problems, ...unusableSecrets(document), ...unusableTiming(document)];
 }
 
 /**
@@ -139,7 +141,13 @@ export function doubtsAbout(document: Document, modelLists: readonly ModelList[]
           .map(({ path: within }) => ({ path: [...path, ...within], message: 'is no keyword of JSON Schema, so it checks nothing' }))
       : [],
   );
-  return [...schemas, ...guessableSecrets(document), ...unlistedModels(document, modelLists), ...endedCertificates(document)];
+  return [
+    ...schemas,
+    ...guessableSecrets(document),
+    ...endedSchedule(document),
+    ...unlistedModels(document, modelLists),
+    ...endedCertificates(document),
+  ];
 }
 
 /** Below this, a secret can be found by trying; providers' own are longer. */
@@ -162,8 +170,8 @@ function guessableSecrets(document: Document): DocumentProblem[] {
 /** Problems of references: what the document names must exist. */
 export function unknownReferences(document: Document, exists: (kind: DocumentKind, name: string) => boolean): DocumentProblem[] {
   return referencesOf(document)
-    .filter(({ kind, name }) => !exists(kind, name))
-    .map(({ kind, name, path }) => ({ path, message: `names no ${kind.toLowerCase()} of this tenant: ${name}` }));
+    .filter(({ kinds, name }) => !kinds.some((kind) => exists(kind, name)))
+    .map(({ kinds, name, path }) => ({ path, message: `names no ${kinds.join(' or ').toLowerCase()} of this tenant: ${name}` }));
 }
 
 /** Problems of secrets: the scheme that a secret is for decides whether it can be used. */
@@ -171,6 +179,19 @@ function unusableSecrets(document: Document): DocumentProblem[] {
   if (document.kind === 'Source') return secretsOfSource(document);
   if (document.kind === 'Connection') return credentialsOfConnection(document);
   return document.kind === 'Destination' ? credentialsOfDestination(document) : [];
+}
+
+/** A schedule that could never fire. */
+function unusableTiming(document: Document): DocumentProblem[] {
+  const problem = document.kind === 'Schedule' ? timingProblem(document.spec) : undefined;
+  return problem === undefined ? [] : [{ path: ['spec', problem.field], message: problem.message }];
+}
+
+/** A schedule that has had its last tick. */
+function endedSchedule(document: Document): DocumentProblem[] {
+  if (document.kind !== 'Schedule' || timingProblem(document.spec) !== undefined) return [];
+  if (new Timing(document.spec).after(wallTimeMs()) !== undefined) return [];
+  return [{ path: ['spec', 'endsAt'], message: 'is over: no tick is left' }];
 }
 
 function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {

@@ -1,7 +1,15 @@
 import { SecretBox } from '#libs/auth';
 import type { CheckableApiKey } from '#libs/auth';
 import { DomainError } from '#libs/contracts';
-import type { ConnectionDocument, DestinationDocument, DocumentKind, FlowDocument, SourceDocument, TenantDocument } from '#libs/contracts';
+import type {
+  ConnectionDocument,
+  DestinationDocument,
+  DocumentKind,
+  FlowDocument,
+  ScheduleDocument,
+  SourceDocument,
+  TenantDocument,
+} from '#libs/contracts';
 import { LruMap } from '#libs/lru';
 import { latencyMs, wallTimeMs } from '#libs/time';
 import { gauge, logger } from '#libs/tracing';
@@ -189,6 +197,12 @@ export class Configuration {
   /** The tenants that have documents or keys; none before the first read. */
   tenantNames(): string[] {
     return [...(this.tenants?.keys() ?? [])];
+  }
+
+  /** The schedules of all tenants. */
+  schedules(): Stored<ScheduleDocument>[] {
+    const documents = [...this.current().values()].flatMap((tenant) => [...tenant.documents.values()]);
+    return documents.filter((one): one is Stored<ScheduleDocument> => one.kind === 'Schedule');
   }
 
   /** By name. */

@@ -17,6 +17,7 @@ import { modelProviders, models } from './models.command.js';
 import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
+import { fireNow, nextTicks, schedules } from './schedules.command.js';
 import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
 import { createTenant, requireTenant, showTenant } from './tenants.command.js';
@@ -77,7 +78,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .command('apply')
     .description('make the tenant what the documents say; prints the difference first')
     .requiredOption('-f, --file <path...>', 'files or directories of YAML or JSON documents')
-    .option('--prune', 'remove the Sources, Flows and Destinations of the tenant that the files do not have', false)
+    .option('--prune', 'remove the documents of the tenant that the files do not have', false)
     .option('--dry-run', 'print the difference, and change nothing', false)
     .action(({ file, dryRun, prune }: { file: string[]; dryRun: boolean; prune: boolean }) =>
       apply(connection(), { files: file, dryRun, prune }, output()),
@@ -102,7 +103,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
   program
     .command('get')
     .description('print documents as they can be applied again; secrets are encrypted')
-    .argument('<kind>', 'Tenant, Source, Flow or Destination')
+    .argument('<kind>', 'such as Source, Flow, Destination or Schedule')
     .argument('[name]', 'one document; default: all of the kind')
     .addOption(new Option('-o, --output <format>', 'how to print; json: all as one value').choices(['yaml', 'json']).default('yaml'))
     .action((kind: string, name: string | undefined, { output: format }: { output: 'yaml' | 'json' }) =>
@@ -112,7 +113,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
   program
     .command('delete')
     .description('take a document out of use; one that another names stays')
-    .argument('<kind>', 'Source, Flow, Destination or Tenant')
+    .argument('<kind>', 'such as Source, Flow, Destination or Schedule')
     .argument('<name>')
     .action((kind: string, name: string) => inTenant((at, out) => remove(at, { kind: kindNamed(kind), name }, out)));
 
@@ -209,6 +210,22 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
       oneOf('states', deliveryStates),
     )
     .action(async (options: BulkOptions) => redeliver(connection(), options, watched()));
+
+  const ofSchedules = program.command('schedules').description('schedules, which make events by the clock');
+  ofSchedules
+    .command('list', { isDefault: true })
+    .description('print each with its last and its next tick')
+    .action(() => inTenant(schedules));
+  ofSchedules
+    .command('next')
+    .description('print the next five ticks of a schedule')
+    .argument('<name>')
+    .action((name: string) => inTenant((at, out) => nextTicks(at, name, out)));
+  ofSchedules
+    .command('fire')
+    .description('make an event of a schedule now, beside its ticks, and print its id')
+    .argument('<name>')
+    .action((name: string) => inTenant((at, out) => fireNow(at, name, out)));
 
   const bulk = program.command('operations').description('bulk replays and redeliveries, the last started first');
   bulk

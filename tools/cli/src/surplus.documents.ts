@@ -1,5 +1,5 @@
 import { document as documentSchema, referencesOf } from '#libs/contracts';
-import type { DocumentKind } from '#libs/contracts';
+import type { DocumentKind, Reference } from '#libs/contracts';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
 
@@ -12,6 +12,8 @@ export interface CurrentDocument {
 }
 
 const idOf = ({ kind, name }: { kind: string; name: string }): string => `${kind}/${name}`;
+/** The documents that a reference may mean: a name stands for at most one of them. */
+const idsOf = ({ kinds, name }: Reference): string[] => kinds.map((kind) => idOf({ kind, name }));
 
 /**
  * The documents of the tenant that the files do not have, in an order in which each can be removed: first what no other one names. The Tenant
@@ -32,12 +34,11 @@ function headOf(value: unknown): { kind: string; name: string } {
 
 function refuseIfNamed(surplus: ReadonlySet<string>, files: readonly FileDocument[]): void {
   const named = files.flatMap((file) =>
-    referencesIn(file.value)
-      .filter((reference) => surplus.has(idOf(reference)))
-      .map(
-        (reference) =>
-          `${file.positionOf(reference.path)} ${reference.path.join('.')}: names ${idOf(reference)}, which --prune would remove`,
-      ),
+    referencesIn(file.value).flatMap((reference) => {
+      const removed = idsOf(reference).find((id) => surplus.has(id));
+      const { path } = reference;
+      return removed === undefined ? [] : [`${file.positionOf(path)} ${path.join('.')}: names ${removed}, which --prune would remove`];
+    }),
   );
   if (named.length > 0) throw new CliFailure(`${named.join('\n')}\nAdd what is named to the files, or apply without --prune.`, 'refused');
 }
@@ -50,7 +51,7 @@ function referencesIn(content: unknown): ReturnType<typeof referencesOf> {
 
 function inOrderOfRemoval(documents: readonly CurrentDocument[]): CurrentDocument[] {
   const ordered: CurrentDocument[] = [];
-  let left = documents.map((document) => ({ document, names: referencesIn(document.content).map(idOf) }));
+  let left = documents.map((document) => ({ document, names: referencesIn(document.content).flatMap(idsOf) }));
   while (left.length > 0) {
     const isNamed = (id: string): boolean => left.some(({ names }) => names.includes(id));
     const free = left.filter(({ document }) => !isNamed(idOf(document)));

@@ -63,10 +63,10 @@ async function problemsOf(file: FileDocument, surroundings: Surroundings, output
 function noteDoubts(document: Document, file: FileDocument, { ids, modelLists }: Surroundings, output: Output): void {
   if (document.kind !== 'Tenant') {
     const { tenant } = document.metadata;
-    for (const { kind, name, path } of referencesOf(document)) {
-      if (ids.includes(`${tenant}/${kind}/${name}`)) continue;
+    for (const { kinds, name, path } of referencesOf(document)) {
+      if (kinds.some((kind) => ids.includes(`${tenant}/${kind}/${name}`))) continue;
       output.note(
-        `${file.positionOf(path)} ${path.join('.')}: names ${kind}/${name}, which is not in the files; apply looks for it in the tenant`,
+        `${file.positionOf(path)} ${path.join('.')}: names ${kinds.map((kind) => `${kind}/${name}`).join(' or ')}, which is not in the files; apply looks for it in the tenant`,
       );
     }
   }

@@ -25,7 +25,7 @@ export const document = entity(
     createdAt: timestamp.describe('When this version was applied.'),
     createdBy: z.string().describe('Who applied this version: `key:` with the id of a key, or `operator`.'),
   },
-  { about: 'The current version of a Tenant, Source, Flow or Destination as it was applied.' },
+  { about: 'The current version of a document as it was applied.' },
 );
 
 export const fieldDifference = entity(
@@ -46,6 +46,10 @@ export const documentChange = entity(
     name: z.string().describe('The name of the document.'),
     change: changeKind.describe('What was done; for a dry run, what would be.'),
     version: z.int().describe('The version after it; for a dry run, the version it would get.'),
+    nextFires: z
+      .array(timestamp)
+      .nullable()
+      .describe('For a Schedule that is there after it: the next five ticks, fewer if there are no more. Null for all other documents.'),
     differences: z.array(fieldDifference).describe('Field by field; empty if nothing changed. Secrets appear as fingerprints.'),
   },
   { about: 'What an apply or a removal does to one document.' },

@@ -1,5 +1,5 @@
 import type { Principal, StoredApiKey } from '#libs/auth';
-import { referencesOf, tenantOf } from '#libs/contracts';
+import { eventSourceKinds, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import { unknownReferences } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
@@ -87,12 +87,29 @@ export function missing(document: Document, given: readonly Document[], stored: 
   return unknownReferences(document, exists);
 }
 
+/** Two documents that events come from, of which no event could say from which of the two it came. */
+export function ambiguous(document: Document, after: readonly NamedDocument[]): DocumentProblem[] {
+  const { kind, name } = nameOf(document);
+  if (!isEventSource(kind)) return [];
+  const other = after.find((one) => one.kind !== kind && isEventSource(one.kind) && one.name === name);
+  if (other === undefined) return [];
+  const message = `is the name of a ${other.kind}, too: ${name}; an event says by the name alone where it came from, so choose another name or remove the ${other.kind} with this apply`;
+  return [{ path: ['metadata', 'name'], message }];
+}
+
+function isEventSource(kind: DocumentKind): boolean {
+  return eventSourceKinds.some((one) => one === kind);
+}
+
 /** A document that another one names stays. */
 export function inUse({ kind, name }: DocumentName, others: readonly NamedDocument[]): string[] {
+  /** True if a document of another of these kinds has taken over the name. */
+  const isOtherwiseMet = (kinds: readonly DocumentKind[]): boolean =>
+    others.some((other) => other.kind !== kind && kinds.includes(other.kind) && other.name === name);
   const users = others.filter((other) =>
     kind === 'Tenant'
       ? other.kind !== 'Tenant'
-      : referencesOf(other.document).some((reference) => reference.kind === kind && reference.name === name),
+      : referencesOf(other.document).some(({ kinds, name: named }) => kinds.includes(kind) && named === name && !isOtherwiseMet(kinds)),
   );
   return users.length === 0 ? [] : [`is used by ${users.map((user) => `${user.kind}/${user.name}`).join(', ')}`];
 }

@@ -7,6 +7,7 @@ import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable
 import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, StoredVersion } from '#libs/persistence';
+import { nextFires } from '#libs/schedules';
 import { wallTimeMs } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
 import { ModelProviderTable } from '../model-providers/model-provider.table.js';
@@ -24,6 +25,7 @@ import type {
 } from './document.operations.js';
 import { differencesOf } from './document.difference.js';
 import {
+  ambiguous,
   inUse,
   irremovable,
   isSame,
@@ -96,7 +98,9 @@ export class DocumentService {
         const kept = stored.filter((row) => !remove.some((named) => isSame(named, row)));
         const after = rowsAfter(kept, given);
         refuse([
-          ...given.flatMap((document, at) => missing(document, given, kept).map((problem) => violation(at, problem))),
+          ...given.flatMap((document, at) =>
+            [...missing(document, given, kept), ...ambiguous(document, after)].map((problem) => violation(at, problem)),
+          ),
           ...remove.flatMap((named, at) => unremovable(named, at, stored, after)),
         ]);
         const saved = await this.save(session, principal, given, { stored, expected });
@@ -165,7 +169,14 @@ export class DocumentService {
       expectedVersion: expectedVersion ?? undefined,
     });
     await this.audit.recordIn(session, principal, [{ operation, target: `${kind}/${name}`, detail: { version, change: 'removed' } }]);
-    return { kind, name, change: 'removed', version, differences: differencesOf(this.secrets.fingerprinted(document), undefined) };
+    return {
+      kind,
+      name,
+      change: 'removed',
+      version,
+      nextFires: null,
+      differences: differencesOf(this.secrets.fingerprinted(document), undefined),
+    };
   }
 
   /** The documents with their secrets in the clear. Each takes its turn. */
@@ -219,7 +230,7 @@ export class DocumentService {
         actor: principal.actor,
         expectedVersion: expected.find((each) => isSame(each, { kind, name }))?.version,
       });
-      changes.push({ kind, name, change, version, differences: this.differences(before, document) });
+      changes.push({ kind, name, change, version, nextFires: nextFiresOf(document), differences: this.differences(before, document) });
     }
     const changed = changes.filter(({ change }) => change !== 'unchanged');
     await this.audit.recordIn(
@@ -233,6 +244,10 @@ export class DocumentService {
   private differences(before: Document | undefined, after: Document): FieldDifference[] {
     return differencesOf(before && this.secrets.fingerprinted(before), this.secrets.fingerprinted(after));
   }
+}
+
+function nextFiresOf(document: Document): Date[] | null {
+  return document.kind === 'Schedule' ? nextFires(document.spec, wallTimeMs()) : null;
 }
 
 function refusalOf(error: Error): string {

@@ -57,10 +57,18 @@ export function marksWithin(input: unknown): MarkedValue[] {
   return type === undefined ? [] : markedValues(type, input);
 }
 
+/** The name of another document of the tenant. */
+export interface Reference {
+  /** The kinds that the document may be of. */
+  readonly kinds: readonly DocumentKind[];
+  readonly name: string;
+  readonly path: string[];
+}
+
 /** The names of other documents of the tenant that this one names. */
-export function referencesOf(doc: Document): { kind: DocumentKind; name: string; path: string[] }[] {
+export function referencesOf(doc: Document): Reference[] {
   return marksOf(doc).flatMap(({ mark, value, path }) =>
-    mark.kind === 'reference' ? [{ kind: mark.to as DocumentKind, name: value as string, path }] : [],
+    mark.kind === 'reference' ? [{ kinds: [mark.to].flat() as DocumentKind[], name: value as string, path }] : [],
   );
 }
 

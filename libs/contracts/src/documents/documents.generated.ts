@@ -2,6 +2,7 @@
 import { connectionDocument } from './connection.document.js';
 import { destinationDocument } from './destination.document.js';
 import { flowDocument } from './flow.document.js';
+import { scheduleDocument } from './schedule.document.js';
 import { sourceDocument } from './source.document.js';
 import { tenantDocument } from './tenant.document.js';
 
@@ -9,6 +10,7 @@ export const documentTypes = {
   connection: connectionDocument,
   destination: destinationDocument,
   flow: flowDocument,
+  schedule: scheduleDocument,
   source: sourceDocument,
   tenant: tenantDocument,
 } as const;

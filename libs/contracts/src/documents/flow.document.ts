@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { name } from '../names.js';
 import { documentOf } from './document-of.js';
-import { expression, refTo } from './references.js';
+import { eventSourceKinds, expression, refTo } from './references.js';
 import { stepSpecs } from './steps.generated.js';
 
 /** The word by which a step of a flow says what it does. A kind is declared in `steps/<kind>.step.ts`. */
@@ -44,11 +44,11 @@ export const flowSpec = z
     on: z
       .strictObject({
         sources: z
-          .array(refTo('Source'))
+          .array(refTo(...eventSourceKinds))
           .min(1)
           .max(100)
           .optional()
-          .describe('Names of the sources whose events start a run; default: all.'),
+          .describe('Names of the sources and schedules whose events start a run; default: all.'),
         types: z
           .array(z.string().min(1).max(256))
           .min(1)

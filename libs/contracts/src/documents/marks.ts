@@ -14,8 +14,8 @@ export type Mark =
   | { readonly kind: 'model' }
   /** A secret, in the clear or sealed. */
   | { readonly kind: 'secret' }
-  /** The name of a document of this kind in the same tenant. */
-  | { readonly kind: 'reference'; readonly to: string };
+  /** The name of a document of this kind in the same tenant, or of one of these kinds. */
+  | { readonly kind: 'reference'; readonly to: string | readonly string[] };
 
 /** The schema with the mark. Schemas derived from it (`optional`, `describe`, `refine`) keep it. */
 export function marked<T extends z.ZodType>(mark: Mark, schema: T): T {

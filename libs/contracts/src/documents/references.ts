@@ -12,7 +12,16 @@ export const jsonSchema = marked({ kind: 'jsonSchema' }, z.record(z.string(), js
 /** The name of a model at its provider. Apply compares it with the names that the provider lists. */
 export const modelName = marked({ kind: 'model' }, z.string().min(1));
 
-/** The name of a document of this kind in the same tenant. It must exist when the document is applied, and stays as long as it is named. */
-export function refTo(kind: string): typeof name {
-  return marked({ kind: 'reference', to: kind }, name);
+/**
+ * The name of a document of this kind in the same tenant. It must exist when the document is applied, and stays as long as it is named.
+ * @param others further kinds that it may be of; documents of these kinds share their names ({@link eventSourceKinds})
+ */
+export function refTo(kind: string, ...others: readonly string[]): typeof name {
+  return marked({ kind: 'reference', to: others.length === 0 ? kind : [kind, ...others] }, name);
 }
+
+/**
+ * The kinds of documents that events come from. An event says by the name alone where it came from, so two documents of these kinds in one tenant never
+ * have the same name.
+ */
+export const eventSourceKinds = ['Source', 'Schedule'] as const;

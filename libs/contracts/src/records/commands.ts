@@ -53,6 +53,11 @@ export const enableDestinationSchema = z.object({ ...command, destination: name 
 export type EnableDestination = z.infer<typeof enableDestinationSchema>;
 export const EnableDestination = recordType('enable-destination.v1', enableDestinationSchema);
 
+/** Make an event of a schedule now, beside its ticks. It can be missed: whoever asks looks for the event, and asks again. */
+export const fireScheduleSchema = z.object({ ...command, schedule: name });
+export type FireSchedule = z.infer<typeof fireScheduleSchema>;
+export const FireSchedule = recordType('fire-schedule.v1', fireScheduleSchema, { ifUnknown: 'pass' });
+
 const operationCommand = { ...command, kind: z.enum(bulkOperationKinds) };
 
 /**

@@ -1,0 +1,2 @@
+export { EventAppender, eventReceived } from './event-appender.js';
+export type { NewEvent } from './event-appender.js';
