@@ -496,8 +496,11 @@ CREATE TABLE step_result (
   output_tokens integer,
   started_at timestamp(3) with time zone NOT NULL,
   finished_at timestamp(3) with time zone NOT NULL,
+  ordinal integer,
+  error_code text,
+  error_message text,
   CONSTRAINT step_result_pkey PRIMARY KEY (tenant_id, run_id, step),
-  CONSTRAINT step_result_state_check CHECK ((state = ANY (ARRAY['succeeded'::text, 'skipped'::text])))
+  CONSTRAINT step_result_state_check CHECK ((state = ANY (ARRAY['began'::text, 'succeeded'::text, 'skipped'::text, 'failed'::text])))
 );
 ALTER TABLE step_result ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON step_result TO millrace_service USING (true) WITH CHECK (true);

@@ -76,8 +76,9 @@ export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
 export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
-export { describedStepKinds, stepKinds, stepOrder } from './documents/flow.document.js';
-export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder } from './documents/flow.document.js';
+export { allSteps, describedStepKinds, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';
+export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder, StepsWithin } from './documents/flow.document.js';
+export type { NestedStep } from './documents/nested-steps.js';
 export { longestRetryDelayMs } from './documents/destination.document.js';
 export type {
   DestinationDocument,

@@ -248,3 +248,34 @@ describe('a schedule', () => {
     expect('document' in read && doubtsAbout(read.document)).toEqual([{ path: ['spec', 'endsAt'], message: 'is over: no tick is left' }]);
   });
 });
+
+const map = (id: string, expression: string, more: object = {}) => ({ id, map: { expression }, ...more });
+
+test('a step within a branch sees what its branch sees and the steps above it, and nobody outside sees it', async () => {
+  const route = {
+    id: 'route',
+    needs: ['a'],
+    branch: {
+      cases: [
+        {
+          when: 'steps.a and steps.b',
+          steps: [map('one', 'steps.a'), map('two', 'steps.one and steps.a'), map('three', '1', { needs: [] })],
+        },
+      ],
+      else: [map('four', 'steps.one'), map('five', 'steps.b'), map('six', 'steps.fuor'), map('seven', 'steps.route and steps.seven')],
+    },
+  };
+  const steps = [map('a', '1'), map('b', '1'), route, map('last', 'steps.route and steps.two')];
+  const found = await problemsOf(flow(steps, { decision: 'steps.four' }));
+  const within = 'spec.steps.2.branch';
+  expect(found).toEqual([
+    `${within}.cases.0.when: reads steps.b, which this step does not wait for: name it in \`needs\` of this step, which must stand below it`,
+    `${within}.else.0.map.expression: reads steps.one, which is a step within route: only the steps below it in its list see its output; read steps.route`,
+    `${within}.else.1.map.expression: reads steps.b, which this step does not wait for: name it in \`needs\` of the step route, which must stand below it`,
+    `${within}.else.2.map.expression: reads steps.fuor, which is no step of this flow; did you mean four?`,
+    `${within}.else.3.map.expression: reads steps.route, which has no output before it ends`,
+    `${within}.else.3.map.expression: reads steps.seven, which has no output before it ends`,
+    'spec.steps.3.map.expression: reads steps.two, which is a step within route: only the steps below it in its list see its output; read steps.route',
+    'spec.decision: reads steps.four, which is a step within route: only the steps below it in its list see its output; read steps.route',
+  ]);
+});

@@ -1,5 +1,5 @@
-import { stepOrder } from '#libs/contracts';
-import type { Document, FlowSpec, MarkedValue } from '#libs/contracts';
+import { stepOrder, stepsWithin } from '#libs/contracts';
+import type { Document, FlowSpec, FlowStep, MarkedValue } from '#libs/contracts';
 import { functionNames, namesIn } from '#libs/expressions';
 import { similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
@@ -10,8 +10,10 @@ const eventFields = ['id', 'type', 'source', 'customer', 'occurredAt', 'received
 interface Scope {
   /** The names in it, each with the names within it, or undefined if they are not known before an event comes. */
   readonly names: Readonly<Record<string, readonly string[] | undefined>>;
-  /** Ids of all steps of the flow, also of those that this expression may not read. */
-  readonly stepIds: readonly string[];
+  /** All steps of the flow by id, also those that this expression may not read, each with the id of the step around it. */
+  readonly steps: ReadonlyMap<string, { readonly within: string | undefined }>;
+  /** The steps of the lists around the expression by id, each with the step of that list which the expression belongs to, if it belongs to one. */
+  readonly near: ReadonlyMap<string, string | undefined>;
 }
 
 /** Problems of names in an expression that compiles: functions, variables, steps and fields of the event that do not exist have no value, silently. */
@@ -24,29 +26,50 @@ export function unknownNames(document: Document, { value, path }: MarkedValue): 
 }
 
 function scopeOf(document: Document, path: readonly string[]): Scope | undefined {
-  if (document.kind === 'Source') return { names: { body: undefined, headers: undefined }, stepIds: [] };
-  if (document.kind === 'Destination') return { names: { payload: undefined }, stepIds: [] };
+  if (document.kind === 'Source') return { names: { body: undefined, headers: undefined }, steps: new Map(), near: new Map() };
+  if (document.kind === 'Destination') return { names: { payload: undefined }, steps: new Map(), near: new Map() };
   return document.kind === 'Flow' ? scopeInFlow(document.spec, path.slice(1)) : undefined;
 }
 
-function scopeInFlow({ steps }: FlowSpec, [part, at, , field]: readonly string[]): Scope {
-  const stepIds = steps.map(({ id }) => id);
-  if (part === 'on') return { names: { event: eventFields }, stepIds };
-  if (part !== 'steps') return { names: { event: eventFields, steps: stepIds }, stepIds };
-  const { reads } = stepOrder(steps)[Number(at)]!;
-  return { names: { event: eventFields, steps: reads, ...(field === 'rules' ? { value: undefined } : {}) }, stepIds };
+function scopeInFlow({ steps: list }: FlowSpec, [part, ...path]: readonly string[]): Scope {
+  const steps = new Map(list.flatMap((step) => stepsByParent(step, undefined)));
+  const ids = list.map(({ id }) => id);
+  const near = new Map(ids.map((id) => [id, undefined]));
+  if (part === 'on') return { names: { event: eventFields }, steps, near };
+  if (part !== 'steps') return { names: { event: eventFields, steps: ids }, steps, near };
+  return scopeInList(list, path, { names: { event: eventFields, steps: [] }, steps, near: new Map() });
 }
 
-function problemOf([name = '', inner]: readonly string[], { names, stepIds }: Scope): string | undefined {
+/** The scope at a path that begins with the place of a step in its list. */
+function scopeInList(list: readonly FlowStep[], [at, ...path]: readonly string[], around: Scope): Scope {
+  const step = list[Number(at)]!;
+  const { reads } = stepOrder(list)[Number(at)]!;
+  const names = { ...around.names, steps: [...around.names['steps']!, ...reads] };
+  const own = { ...around, names, near: new Map([...around.near, ...list.map(({ id }) => [id, step.id] as const)]) };
+  const inner = stepsWithin(step).find((within) => within.path.every((part, place) => String(part) === path[place]));
+  if (inner !== undefined) return scopeInList(inner.steps, path.slice(inner.path.length), own);
+  return path[0] === 'validate' && path[1] === 'rules' ? { ...own, names: { ...names, value: undefined } } : own;
+}
+
+function stepsByParent(step: FlowStep, within: string | undefined): [string, { within: string | undefined }][] {
+  return [[step.id, { within }], ...stepsWithin(step).flatMap(({ steps }) => steps.flatMap((inner) => stepsByParent(inner, step.id)))];
+}
+
+function problemOf([name = '', inner]: readonly string[], { names, steps, near }: Scope): string | undefined {
   const known = Object.keys(names);
   if (!known.includes(name)) return `reads ${name}, but there is only ${known.join(' and ')}${suggestion('', name, known)}`;
   const within = names[name];
   if (inner === undefined || within === undefined || within.includes(inner)) return undefined;
   const read = `reads ${name}.${inner}`;
   if (name !== 'steps') return `${read}, but ${name} has only ${within.join(', ')}${suggestion('', inner, within)}`;
-  if (stepIds.includes(inner))
-    return `${read}, which this step does not wait for: name it in \`needs\` of this step, which must stand below it`;
-  return `${read}, which is no step of this flow${suggestion('', inner, stepIds)}`;
+  const named = steps.get(inner);
+  if (named === undefined) return `${read}, which is no step of this flow${suggestion('', inner, steps.keys())}`;
+  if (near.get(inner) === inner) return `${read}, which has no output before it ends`;
+  if (near.has(inner)) {
+    const reader = near.get(inner) === [...near.values()].at(-1) ? 'this step' : `the step ${near.get(inner)}`;
+    return `${read}, which this step does not wait for: name it in \`needs\` of ${reader}, which must stand below it`;
+  }
+  return `${read}, which is a step within ${named.within}: only the steps below it in its list see its output; read steps.${named.within}`;
 }
 
 function suggestion(sign: string, given: string, names: Iterable<string>): string {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { stepOrder } from '#libs/contracts';
-import type { FlowDocument, FlowSpec, StepKind, StepOrder } from '#libs/contracts';
+import { stepOrder, stepsWithin } from '#libs/contracts';
+import type { FlowDocument, FlowStep } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
 import { LruMap } from '#libs/lru';
@@ -8,7 +8,7 @@ import { ModelGateway } from '#libs/models';
 import type { Stored } from '#libs/persistence';
 import { compileSchema } from '#libs/schemas';
 import { compileStep } from './step.kinds.js';
-import type { StepServices, StepWork } from './step.js';
+import type { CompiledStep, StepServices } from './step.js';
 
 /** A version of a flow, ready to run. */
 export interface CompiledFlow {
@@ -17,13 +17,6 @@ export interface CompiledFlow {
   readonly condition: Expression | undefined;
   readonly steps: readonly CompiledStep[];
   readonly decision: Expression | undefined;
-}
-
-export interface CompiledStep extends StepOrder {
-  readonly id: string;
-  readonly kind: StepKind;
-  readonly condition: Expression | undefined;
-  readonly work: StepWork;
 }
 
 /** Compiled versions kept in memory. Compiling one again takes a millisecond. */
@@ -44,19 +37,28 @@ export class FlowCompiler {
   private compileSpec({ tenant, name, document: { spec } }: Stored<FlowDocument>): CompiledFlow {
     const expression = (text: string): Expression => compileExpression(text, { owner: tenant });
     const optional = (text: string | undefined): Expression | undefined => (text === undefined ? undefined : expression(text));
+    const services: StepServices = {
+      models: this.models,
+      expression,
+      schema: (schema) => compileSchema(schema, { owner: tenant }),
+      steps: (list) => compileSteps(list, services),
+    };
     return {
       name,
       condition: optional(spec.on.when),
-      steps: compileSteps(spec, { models: this.models, expression, schema: (schema) => compileSchema(schema, { owner: tenant }) }),
+      steps: compileSteps(spec.steps, services),
       decision: optional(spec.decision),
     };
   }
 }
 
-function compileSteps(spec: FlowSpec, services: StepServices): CompiledStep[] {
-  const order = stepOrder(spec.steps);
-  return spec.steps.map((step, at) => {
-    const condition = step.when === undefined ? undefined : services.expression(step.when);
-    return { id: step.id, condition, ...order[at]!, ...compileStep(step, services) };
-  });
+function compileSteps(steps: readonly FlowStep[], services: StepServices): CompiledStep[] {
+  const order = stepOrder(steps);
+  return steps.map((step, at) => ({
+    id: step.id,
+    condition: step.when === undefined ? undefined : services.expression(step.when),
+    hasSteps: stepsWithin(step).length > 0,
+    ...order[at]!,
+    ...compileStep(step, services),
+  }));
 }

@@ -6,7 +6,7 @@ import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { FlowCompiler } from './flow.compiler.js';
 import { ValidationFailed } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
-import type { FinishedStep, FlowResult, StepJournal } from './flow.runner.js';
+import type { FinishedStep, FlowResult, StepJournal, StoredStep } from './flow.runner.js';
 import type { CallRecord, StepWork } from './step.js';
 
 const compiler = new FlowCompiler(
@@ -50,8 +50,9 @@ class MemoryJournal implements StepJournal {
   readonly kept: FinishedStep[] = [];
   constructor(private readonly outputs: Record<string, Json> = {}) {}
 
-  stored(step: string): Json | undefined {
-    return this.outputs[step];
+  stored(step: string): StoredStep | undefined {
+    const output = this.outputs[step];
+    return output === undefined ? undefined : { state: 'succeeded', output };
   }
 
   keep(finished: FinishedStep): Promise<Json> {
@@ -130,7 +131,7 @@ test('a step never ends before it began, although the wall clock steps back whil
       vi.setSystemTime(Date.UTC(2026, 10, 29, 11));
       return { output: 'done' };
     };
-    const step = { id: 'one', kind: 'map', condition: undefined, needs: [], reads: [], work } as const;
+    const step = { id: 'one', kind: 'map', condition: undefined, needs: [], reads: [], hasSteps: false, work } as const;
     const journal = new MemoryJournal();
     const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined };
     await new FlowRunner(flow, event, journal, new AbortController().signal).run();
@@ -224,7 +225,7 @@ describe('a call of a step', () => {
         await recordRequest(record);
         return { output: 'answer' };
       });
-    const step = { id: 'ask', kind: 'infer', condition: undefined, needs: [], reads: [], work } as const;
+    const step = { id: 'ask', kind: 'infer', condition: undefined, needs: [], reads: [], hasSteps: false, work } as const;
     const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined };
     return new FlowRunner(flow, event, journal, new AbortController().signal).run();
   };

@@ -1,15 +1,39 @@
-import type { FlowStep, StepKind } from '#libs/contracts';
+import type { FlowStep, NestedStep, PlannedDelivery, StepKind, StepOrder } from '#libs/contracts';
 import type { Expression } from '#libs/expressions';
 import type { Json } from '#libs/json';
 import type { ModelAttempt, ModelGateway } from '#libs/models';
 import type { CompiledSchema } from '#libs/schemas';
 import type { EventView } from './event.view.js';
 
-/** The data that a step works on. It is the same in every try of the step. */
+/** The data that a step works on. It is the same in every try of the step. Expressions see it as it is. */
 export interface StepInput {
   readonly event: EventView;
-  /** Stored outputs of the steps it needs, directly or through others, by id. */
+  /** Stored outputs of the steps it needs, directly or through others, by id; of a step within another one also those that the other one sees. */
   readonly steps: Readonly<Record<string, Json>>;
+  /** Names that the steps around it add. */
+  readonly [name: string]: unknown;
+}
+
+/** A step of one version of a flow, ready to run. */
+export interface CompiledStep extends StepOrder {
+  readonly id: string;
+  readonly kind: StepKind;
+  readonly condition: Expression | undefined;
+  readonly work: StepWork;
+  /** True if the step runs others. Of such a step, `work` is also called after its output was stored, to tell the deliveries of the others. */
+  readonly hasSteps: boolean;
+}
+
+/** A delivery that the run plans once it is decided; without a payload, its flow's envelope is sent. */
+export type UnsentDelivery = Omit<PlannedDelivery, 'payload'> & { readonly payload?: Json };
+
+/** The end of a list of steps. */
+export interface StepsResult {
+  /** The outputs of its steps, by id. */
+  readonly outputs: Readonly<Record<string, Json>>;
+  /** The output of the last step that is not a delivery; null if there is none. */
+  readonly output: Json;
+  readonly deliveries: readonly UnsentDelivery[];
 }
 
 /** One finished request of a call, to be stored. A new kind of call adds its member here and its columns in `run.progress.store.ts`. */
@@ -28,10 +52,24 @@ export interface StepContext {
    * @throws RunLeaseLost if the claim of the run is lost; otherwise what `make` throws
    */
   readonly call: <T>(make: MakeCall<T>) => Promise<T>;
+  /**
+   * Stores the value that decides what the steps within this one do, before any of them can act. The first stored value is final: a run that is resumed
+   * gets it, and `make` is not called again.
+   * @param what a word for the value, such as `choice`, unique in the step
+   */
+  readonly begin: <T extends Json>(what: string, make: () => Promise<T>) => Promise<T>;
+  /**
+   * Runs steps within this one. Those that ended before are not done again. A rejection that is not a failure of the work, such as a lost claim, must
+   * pass through the step, so a step catches nothing from here.
+   * @throws DomainError of the step that failed
+   */
+  readonly runSteps: (steps: readonly CompiledStep[]) => Promise<StepsResult>;
 }
 
 export interface StepOutput {
   readonly output: Json;
+  /** Deliveries of steps within this one. */
+  readonly deliveries?: readonly UnsentDelivery[];
   /** Set if the output comes from a model. */
   readonly inference?: {
     readonly model: string;
@@ -42,7 +80,7 @@ export interface StepOutput {
 }
 
 /**
- * The compiled step: called until it returns once, and never again after that.
+ * The compiled step: called until it returns once, and never again after that, unless it runs other steps ({@link CompiledStep.hasSteps}).
  * @throws DomainError, whose outcome decides between another try and giving the run up
  */
 export type StepWork = (input: StepInput, context: StepContext) => Promise<StepOutput>;
@@ -54,6 +92,8 @@ export interface StepServices {
   readonly expression: (text: string) => Expression;
   /** Compiles a JSON Schema of the flow's tenant. @throws SchemaInvalid */
   readonly schema: (schema: object) => CompiledSchema;
+  /** Compiles a list of steps within the step. */
+  readonly steps: (list: readonly NestedStep[]) => readonly CompiledStep[];
 }
 
 /** One kind of step, in `steps/<kind>.step.ts`: compiles its part of a flow document. */

@@ -1,9 +1,9 @@
-import type { CallRecord, FinishedStep, StepJournal } from '#libs/flows';
+import type { CallRecord, FinishedStep, StepJournal, StoredStep } from '#libs/flows';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
 import { RunLeaseLost } from './run.errors.js';
-import type { FirstProgress, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
+import type { FirstProgress, KeptStep, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { FinishedRun, RunningRun } from './run.store.js';
 
 /** The start and the trace of a new run, stored with its first write. */
@@ -15,7 +15,9 @@ export type RunBeginning = Pick<FirstProgress, 'startedAt' | 'traceId'>;
  * So the outputs of steps that only compute need no write of their own, and the result of a call never waits for another call.
  */
 export class RunJournal implements StepJournal {
-  private steps: FinishedStep[] = [];
+  private steps: KeptStep[] = [];
+  /** Results of the run so far, stored or not. */
+  private results: number;
   private calls: RunProgress['calls'][number][] = [];
   /** Steps with a noted call whose output is not written, by the state of the call. */
   private readonly open = new Map<string, 'noted' | 'failed' | 'returned'>();
@@ -25,11 +27,13 @@ export class RunJournal implements StepJournal {
 
   constructor(
     private readonly run: RunningRun,
-    private readonly outputs: ReadonlyMap<string, Json>,
+    private readonly resumed: ReadonlyMap<string, StoredStep>,
     private readonly writer: Pick<RunProgressWriter, 'begin' | 'write'>,
     /** Undefined if the run is stored and claimed already. */
     private beginning?: RunBeginning,
-  ) {}
+  ) {
+    this.results = resumed.size;
+  }
 
   /** True: the run was to be stored, but its event has runs already. Nothing is written any more. */
   get isRefused(): boolean {
@@ -41,8 +45,8 @@ export class RunJournal implements StepJournal {
     return this.beginning === undefined;
   }
 
-  stored(step: string): Json | undefined {
-    return this.outputs.get(step);
+  stored(step: string): StoredStep | undefined {
+    return this.resumed.get(step);
   }
 
   /** @throws RunLeaseLost if another process has claimed the run, so that this one does not repeat that one's call */
@@ -70,7 +74,7 @@ export class RunJournal implements StepJournal {
   /** Returns the output as it reads once it is stored, so that a run which goes on sees the same as one that is resumed. */
   async keep(finished: FinishedStep): Promise<Json> {
     const output = parseStoredJson(JSON.stringify(finished.output));
-    this.steps.push({ ...finished, output });
+    this.steps.push({ ...finished, output, ordinal: this.results++ });
     if (!this.open.has(finished.step)) return output;
     this.open.set(finished.step, 'returned');
     if ([...this.open.values()].some((state) => state !== 'returned')) await this.write();

@@ -115,7 +115,7 @@ async function take(n: number): Promise<void> {
   const [run] = started!.claimed;
   await runs.renew([run!], 60_000);
   await new StepResultStore(database).ofRun(run!);
-  const step = { step: 'a', kind: 'map', state: 'succeeded', output: 1, startedAt: at, finishedAt: at } as const;
+  const step = { step: 'a', kind: 'map', state: 'succeeded', output: 1, ordinal: 0, startedAt: at, finishedAt: at } as const;
   const to = {
     step: 's',
     destination: 'd',

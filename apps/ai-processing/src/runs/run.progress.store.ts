@@ -13,10 +13,13 @@ export type RunEnd =
   | { readonly state: 'failed'; readonly code: string; readonly message: string }
   | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
 
+/** A step with its place in the order in which the results of its run were kept, from 0. */
+export type KeptStep = FinishedStep & { readonly ordinal: number };
+
 /** The progress of a run since the last write. It is written completely or not at all. */
 export interface RunProgress {
   readonly run: RunningRun;
-  readonly steps: readonly FinishedStep[];
+  readonly steps: readonly KeptStep[];
   /** Requests of calls. They are stored even if the claim is lost, because they were made. */
   readonly calls: readonly { readonly step: string; readonly request: CallRecord }[];
   /** Number of noted calls whose results are not stored by this write or an earlier one. */
@@ -55,7 +58,7 @@ const changeColumns = columns<RunProgress>({
   ...endColumns,
 });
 
-const stepColumns = columns<{ run: RunningRun; step: FinishedStep }>({
+const stepColumns = columns<{ run: RunningRun; step: KeptStep }>({
   tenant_id: ['text', ({ run }) => run.tenant],
   id: ['text', ({ run }) => run.id],
   fence: ['bigint', ({ run }) => run.fence],
@@ -69,6 +72,7 @@ const stepColumns = columns<{ run: RunningRun; step: FinishedStep }>({
   output_tokens: ['integer', ({ step }) => step.inference?.outputTokens],
   started_at: ['timestamptz', ({ step }) => step.startedAt],
   finished_at: ['timestamptz', ({ step }) => step.finishedAt],
+  ordinal: ['integer', ({ step }) => step.ordinal],
 });
 
 /** Every call is a model's today; requests of another kind need columns of their own. */
@@ -111,8 +115,9 @@ const deliveryArrays = newDeliveryColumns.names
 /** Stores the steps of the runs that `held` has. @param from the number of the first parameter */
 const keepSteps = (from: number): string => `
      INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens,
-       started_at, finished_at)
-     SELECT tenant_id, id, step, event_id, kind, step.state, output, model, response_model, input_tokens, output_tokens, started_at, step.finished_at
+       started_at, finished_at, ordinal)
+     SELECT tenant_id, id, step, event_id, kind, step.state, output, model, response_model, input_tokens, output_tokens, started_at, step.finished_at,
+       ordinal
      FROM ${stepColumns.unnest('step', from)}
      JOIN held USING (tenant_id, id, fence)`;
 

@@ -472,3 +472,25 @@ test('an event is announced once recorded: again when its record comes again, no
   await recorder.record(event, first);
   expect(announced('event.recorded.v1')).toHaveLength(2);
 });
+
+const stepRows = statement(
+  'test.service.steps',
+  'SELECT step, state, output, ordinal FROM step_result WHERE tenant_id = $1 ORDER BY ordinal',
+);
+
+test('a run within a branch goes on from the stored choice, and its delivery is planned under its path', async () => {
+  const route = { id: 'route', branch: { cases: [{ when: 'event.data.amount = 7', steps: [infer('assess'), tell] }] } };
+  await apply('branching', { steps: [route] });
+  failWith(503);
+  await expect(runs.runFlows(eventOf('1'), contextOf())).rejects.toThrow(RunsUnfinished);
+  answerWith(() => ({ topic: 'late' }));
+  await runs.runFlows(eventOf('1', { body: '{"amount":8}' }), contextOf({ attempt: 2 }));
+  expect(await stored()).toMatchObject([{ state: 'completed', decision: { topic: 'late' } }]);
+  expect(await database.query(stepRows, [tenant])).toEqual([
+    { step: 'route:choice', state: 'began', output: { case: 0 }, ordinal: 0 },
+    { step: 'route/assess', state: 'succeeded', output: { topic: 'late' }, ordinal: 1 },
+    { step: 'route/tell', state: 'succeeded', output: { destination: 'crm' }, ordinal: 2 },
+    { step: 'route', state: 'succeeded', output: { topic: 'late' }, ordinal: 3 },
+  ]);
+  expect(await database.query(deliveryRows, [tenant])).toMatchObject([{ step: 'route/tell', payload: { decision: { topic: 'late' } } }]);
+});

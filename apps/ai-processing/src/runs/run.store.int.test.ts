@@ -52,7 +52,7 @@ const completed = (decision: Json, deliveries: NewDelivery[] = []): RunEnd => ({
 const failed: RunEnd = { state: 'failed', code: 'model.refused', message: 'late' };
 const renewed = async (run: RunningRun) => (await runs.renew([run], longMs))[0];
 const at = new Date();
-const step = { step: 'assess', kind: 'infer', state: 'succeeded', output: 'first', startedAt: at, finishedAt: at } as const;
+const step = { step: 'assess', kind: 'infer', state: 'succeeded', output: 'first', ordinal: 0, startedAt: at, finishedAt: at } as const;
 const start = (run: PlannedRun, more: Partial<RunStart> = {}): RunStart => ({
   tenant: run.tenant,
   eventId: run.eventId,
@@ -226,14 +226,14 @@ test('many runs are written at once: who lost its claim changes nothing, and its
   expect(await progress.write([of(zombie!), of(holder!)], longMs)).toMatchObject([undefined, { state: 'completed', decision: 'done' }]);
   const results = new StepResultStore(database);
   expect(await results.ofRun(zombie!)).toEqual(new Map());
-  expect(await results.ofRun(holder!)).toEqual(new Map([['assess', 'first']]));
+  expect(await results.ofRun(holder!)).toEqual(new Map([['assess', { state: 'succeeded', output: 'first' }]]));
 });
 
 test('a second output of a step is refused, and the first one stands', async () => {
   const [run] = await runs.claim([planned()], null, longMs);
   await write(run!, { steps: [step] });
   await expect(write(run!, { steps: [{ ...step, output: 'second' }], end: completed('second') })).rejects.toThrow('step_result_pkey');
-  expect(await new StepResultStore(database).ofRun(run!)).toEqual(new Map([['assess', 'first']]));
+  expect(await new StepResultStore(database).ofRun(run!)).toEqual(new Map([['assess', { state: 'succeeded', output: 'first' }]]));
   expect(await runs.stored([run!])).toMatchObject([{ state: 'running' }]);
 });
 

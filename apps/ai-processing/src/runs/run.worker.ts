@@ -4,8 +4,7 @@ import type { EventReceived } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
 import { FlowCompiler, FlowRunner } from '#libs/flows';
-import type { FlowResult } from '#libs/flows';
-import type { Json } from '#libs/json';
+import type { FlowResult, StoredStep } from '#libs/flows';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
@@ -181,7 +180,7 @@ export class RunWorker {
 
   private async journalOf(run: RunningRun): Promise<RunJournal> {
     if (run.lostAnswers > 0) duplicates.inc({ tenant: run.tenant }, run.lostAnswers);
-    const stored = run.fence > 1 ? await this.stepResults.ofRun(run) : new Map<string, Json>();
+    const stored = run.fence > 1 ? await this.stepResults.ofRun(run) : new Map<string, StoredStep>();
     return new RunJournal(run, stored, this.progress);
   }
 }

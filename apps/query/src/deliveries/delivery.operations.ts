@@ -42,7 +42,7 @@ export const delivery = entity(
     destination: z.string().describe('The name of the Destination document.'),
     state: deliveryState.describe('How far it got.'),
     flow: z.string().describe('The name of the flow whose run planned it.'),
-    step: z.string().describe('The `deliver` step of the flow.'),
+    step: z.string().describe('The path of the `deliver` step in the flow.'),
     generation: z.int().describe('The generation of its run: 0 for the first.'),
     payload: json.describe('What is sent.'),
     attemptCount: z

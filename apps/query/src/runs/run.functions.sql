@@ -50,16 +50,21 @@ BEGIN
     CROSS JOIN LATERAL (SELECT * FROM run WHERE tenant_id = p_tenant AND event_id = given.key ORDER BY started_at DESC, id DESC LIMIT 100) AS row;
 END $$;
 
--- Where the steps of runs stand in the versions of their flows. A step needs only steps above it, so this is an order in which they can run. It
--- decides where results have the same millisecond, which is as exact as their times are.
+-- In which order the steps of runs ended. It decides where results have the same millisecond, which is as exact as their times are. The results of
+-- earlier releases have no number: there it is the place of the step in the version of its flow, because a step needs only steps above it.
 CREATE OR REPLACE FUNCTION step_places(p_tenant text, p_runs text[]) RETURNS TABLE (run_id text, step text, place bigint) LANGUAGE sql STABLE AS $$
   WITH subject AS (SELECT r.id, r.flow, r.flow_version FROM run r WHERE r.tenant_id = p_tenant AND r.id = ANY (p_runs)),
   place AS (
     SELECT used.flow, used.flow_version, step.value->>'id' AS step, step.place
     FROM (SELECT DISTINCT flow, flow_version FROM subject) AS used
     JOIN document d ON d.tenant_id = p_tenant AND d.kind = 'Flow' AND d.name = used.flow AND d.version = used.flow_version
-    CROSS JOIN LATERAL json_array_elements(d.spec->'steps') WITH ORDINALITY AS step (value, place))
-  SELECT subject.id::text, place.step, place.place FROM subject JOIN place USING (flow, flow_version)
+    CROSS JOIN LATERAL json_array_elements(d.spec->'steps') WITH ORDINALITY AS step (value, place)
+    WHERE EXISTS (
+      SELECT FROM step_result s JOIN subject ON subject.id = s.run_id
+      WHERE s.tenant_id = p_tenant AND s.ordinal IS NULL AND subject.flow = used.flow AND subject.flow_version = used.flow_version))
+  SELECT s.run_id::text, s.step::text, coalesce(s.ordinal, place.place) FROM subject
+  JOIN step_result s ON s.tenant_id = p_tenant AND s.run_id = subject.id
+  LEFT JOIN place ON place.flow = subject.flow AND place.flow_version = subject.flow_version AND place.step = s.step
 $$;
 
 CREATE OR REPLACE FUNCTION steps_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF step_result LANGUAGE plpgsql AS $$

@@ -15,8 +15,12 @@ export const runState = enumeration(
 export const stepKind = enumeration('StepKind', describedStepKinds, 'The kind of a step, which says what it does.');
 export const stepState = enumeration(
   'StepState',
-  { succeeded: 'It has its output.', skipped: 'Its condition `when` was not true.' },
-  'How a finished step ended.',
+  {
+    began: 'It began the steps within it. `output` is what decides about them: the choice of a branch.',
+    succeeded: 'It has its output.',
+    skipped: 'Its condition `when` was not true.',
+  },
+  'How a step ended, or that it began steps within it.',
 );
 
 export const run = entity(
@@ -51,7 +55,9 @@ export type TokenUsage = z.infer<typeof tokenUsage>;
 export const step = entity(
   'Step',
   {
-    id: id.describe('The step’s name in its flow.'),
+    id: id.describe(
+      'The step’s path: its id in the flow, behind the ids of the steps around it, such as `route/tell`. What a step began with has a word behind a colon, such as `route:choice`.',
+    ),
     kind: stepKind.describe('What it does.'),
     state: stepState.describe('How it ended.'),
     output: json.describe('The first result, which wins for ever; null if the step was skipped.'),
@@ -60,13 +66,13 @@ export const step = entity(
     startedAt: timestamp.describe('When it began.'),
     finishedAt: timestamp.describe('When it ended.'),
   },
-  { about: 'A finished step of a run.' },
+  { about: 'A finished step of a run, or one that began the steps within it.' },
 );
 
 export const modelAttempt = entity(
   'ModelAttempt',
   {
-    step: z.string().describe('The id of the step that asked.'),
+    step: z.string().describe('The path of the step that asked.'),
     number: z.int().describe('Counts from 1 within the step.'),
     model: z.string().describe('The model that was asked.'),
     responseModel: z.string().nullable().describe('The model that says it answered; null if it did not say.'),

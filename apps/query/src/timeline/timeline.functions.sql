@@ -1,7 +1,7 @@
 -- What timeline.table.ts reads. apps/query/src/events/event.functions.sql says how these functions work.
 
 -- Everything that happened to events, in order, at most 1000 entries each. `rank` orders what happened in the same millisecond, except that the
--- steps of a run and their calls of models stand in the order of the steps in the flow. Ids come last, so that two reads have the same order.
+-- steps of a run and their calls of models stand in the order in which the steps ended. Ids come last, so that two reads have the same order.
 CREATE OR REPLACE FUNCTION event_timelines(p_tenant text, p_keys text[])
 RETURNS TABLE (
   event_id text, at timestamptz, kind text, subject text, detail text, code text, run_id text, step text,
@@ -24,7 +24,8 @@ BEGIN
         FROM subject_run r
       UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, m.outcome, m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
         FROM subject_run r JOIN model_attempt m ON m.tenant_id = r.tenant_id AND m.run_id = r.id
-      UNION ALL SELECT 5, r.event_id, s.finished_at, 'stepFinished', s.kind, s.state, NULL, r.id, s.step, NULL, NULL, NULL, NULL
+      UNION ALL SELECT 5, r.event_id, s.finished_at, CASE s.state WHEN 'began' THEN 'stepBegan' ELSE 'stepFinished' END, s.kind, s.state, NULL,
+          r.id, s.step, NULL, NULL, NULL, NULL
         FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id
       UNION ALL SELECT 6, r.event_id, r.finished_at, CASE r.state WHEN 'failed' THEN 'runFailed' ELSE 'runCompleted' END, r.flow, r.error_message,
           r.error_code, r.id, NULL, NULL, NULL, NULL, NULL

@@ -58,6 +58,52 @@ test('a step names exactly one kind, and needs only steps above it', () => {
   ]);
 });
 
+const mapStep = (id: string, more: object = {}) => ({ id, map: { expression: '1' }, ...more });
+const route = (id: string, steps: object[], otherwise?: object[]) => ({
+  id,
+  branch: { cases: [{ when: 'true', steps }], ...(otherwise && { else: otherwise }) },
+});
+
+test('steps within a step keep the rules of a list, and their ids are unique in the whole flow', () => {
+  expect(problems(flow([mapStep('a'), route('r', [mapStep('b'), mapStep('c', { needs: ['b'] })], [])]))).toEqual([]);
+  const inCase = [mapStep('a'), mapStep('b', { needs: ['a', 'c'] })];
+  const inElse = [mapStep('c', { needs: ['b'] }), { id: 'd' }];
+  expect(problems(flow([mapStep('a'), route('r', inCase, inElse)]))).toEqual([
+    `spec.steps.1.branch.else.1: must have exactly one of ${stepKinds.join(', ')}; it has none`,
+    'spec.steps.1.branch.cases.0.steps.0.id: is used twice: a',
+    'spec.steps.1.branch.cases.0.steps.1.needs.1: names no step above this one in the same list: c',
+    'spec.steps.1.branch.else.0.needs.0: names no step above this one in the same list: b',
+  ]);
+});
+
+test('steps are nested 5 levels deep at most, and are 200 at most in all', () => {
+  const nested = (levels: number): object => (levels === 1 ? mapStep('in') : route(`r${levels}`, [nested(levels - 1)]));
+  expect(problems(flow([nested(5)]))).toEqual([]);
+  const path = Array(5).fill('branch.cases.0.steps').join('.0.');
+  expect(problems(flow([nested(6)]))).toEqual([`spec.steps.0.${path}: is a list of steps at level 6; 5 levels are the most`]);
+  const many = (lists: number) =>
+    flow(
+      Array.from({ length: lists }, (_, list) =>
+        route(
+          `r${list}`,
+          Array.from({ length: 49 }, (__, at) => mapStep(`s${list}-${at}`)),
+        ),
+      ),
+    );
+  expect(problems(many(4))).toEqual([]);
+  expect(problems(many(5))).toEqual(['spec.steps: has 250 steps, those within others included; 200 are the most']);
+  expect(
+    problems(
+      flow([
+        route(
+          'r',
+          Array.from({ length: 51 }, (_, at) => mapStep(`s${at}`)),
+        ),
+      ]),
+    ),
+  ).toHaveLength(1);
+});
+
 test('an unknown field is refused by name', () => {
   expect(problems(source({ scheme: 'stripe', secrets: [{ value: 'x' }], secretz: 1 }))).toEqual(['spec: Unrecognized key: "secretz"']);
 });

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { name } from '../names.js';
 import { documentOf } from './document-of.js';
+import { declareNestedStep, mostStepsOfList } from './nested-steps.js';
+import type { NestedStep } from './nested-steps.js';
 import { eventSourceKinds, expression, refTo } from './references.js';
 import { stepSpecs } from './steps.generated.js';
 
@@ -19,12 +21,17 @@ const stepShape = Object.fromEntries(Object.entries(stepSpecs).map(([kind, spec]
  * One step: its id and exactly one kind with its spec.
  *
  * Expressions see `event` (`id`, `type`, `source`, `customer`, `occurredAt`, `receivedAt`, `data`: the parsed body) and `steps` (by id, the
- * stored output of every step that this one needs, directly or through others; the flow's decision sees all of them).
+ * stored output of every step that this one needs, directly or through others; the flow's decision sees the outputs of all steps of its own list). A step
+ * within another one also sees what that one sees.
  */
 export const flowStep = z
   .strictObject({
     id: name.describe('The name of the step, unique in the flow. Expressions read its output as `steps.ID`.'),
-    needs: z.array(name).max(50).optional().describe('Ids of the steps that must finish before this one starts; default: the step above.'),
+    needs: z
+      .array(name)
+      .max(50)
+      .optional()
+      .describe('Ids of the steps of the same list that must finish before this one starts; default: the step above.'),
     when: expression.optional().describe('A condition; the step is skipped unless it is true.'),
     ...stepShape,
   })
@@ -36,8 +43,32 @@ export const flowStep = z
         message: `must have exactly one of ${stepKinds.join(', ')}; it has ${named.join(' and ') || 'none'}`,
       });
     }
-  });
+  })
+  .meta({ id: 'Step' });
 export type FlowStep = z.infer<typeof flowStep>;
+declareNestedStep(flowStep);
+
+/** A list of steps within a step. */
+export interface StepsWithin {
+  /** The place of the list in the step. */
+  readonly path: readonly (string | number)[];
+  readonly steps: readonly FlowStep[];
+}
+
+/** The lists of steps within a step, in the order of its document. */
+export function stepsWithin(step: FlowStep): StepsWithin[] {
+  const list = (path: StepsWithin['path'], steps: readonly NestedStep[] | undefined): StepsWithin[] =>
+    steps === undefined ? [] : [{ path, steps }];
+  return [
+    ...(step.branch?.cases ?? []).flatMap(({ steps }, at) => list(['branch', 'cases', at, 'steps'], steps)),
+    ...list(['branch', 'else'], step.branch?.else),
+  ];
+}
+
+/** The most steps of a flow, those within others included. */
+export const mostStepsOfFlow = 200;
+/** The most lists of steps around a step. */
+export const deepestSteps = 5;
 
 export const flowSpec = z
   .strictObject({
@@ -59,7 +90,7 @@ export const flowSpec = z
       })
       .prefault({})
       .describe('Which events start a run; default: every event of the tenant.'),
-    steps: z.array(flowStep).min(1).max(50).describe('The steps, 1 to 50. A step can need only steps above it.'),
+    steps: z.array(flowStep).min(1).max(mostStepsOfList).describe('The steps, 1 to 50. A step can need only steps above it.'),
     onFailure: z
       .enum(['park-key', 'skip'])
       .default('park-key')
@@ -68,29 +99,58 @@ export const flowSpec = z
       ),
     decision: expression.optional().describe('The run’s decision; default: the output of the last step that is not a `deliver` step.'),
   })
-  .superRefine((flow, context) => {
-    const before = new Set<string>();
-    for (const [at, step] of flow.steps.entries()) {
-      if (before.has(step.id)) context.addIssue({ code: 'custom', path: ['steps', at, 'id'], message: `is used twice: ${step.id}` });
-      for (const [index, need] of (step.needs ?? []).entries()) {
-        if (!before.has(need)) {
-          context.addIssue({ code: 'custom', path: ['steps', at, 'needs', index], message: `names no step above this one: ${need}` });
-        }
+  .superRefine(({ steps }, context) => {
+    const ids = new Set<string>();
+    const check = (list: readonly FlowStep[], path: readonly (string | number)[], depth: number): void => {
+      if (depth > deepestSteps) {
+        const message = `is a list of steps at level ${depth}; ${deepestSteps} levels are the most`;
+        return context.addIssue({ code: 'custom', path: [...path], message });
       }
-      before.add(step.id);
+      const before = new Set<string>();
+      for (const [at, step] of list.entries()) {
+        const place = [...path, at];
+        if (ids.has(step.id)) context.addIssue({ code: 'custom', path: [...place, 'id'], message: `is used twice: ${step.id}` });
+        for (const [index, need] of (step.needs ?? []).entries()) {
+          if (!before.has(need)) {
+            const where = depth === 1 ? '' : ' in the same list';
+            context.addIssue({
+              code: 'custom',
+              path: [...place, 'needs', index],
+              message: `names no step above this one${where}: ${need}`,
+            });
+          }
+        }
+        ids.add(step.id);
+        before.add(step.id);
+        for (const within of stepsWithin(step)) check(within.steps, [...place, ...within.path], depth + 1);
+      }
+    };
+    check(steps, ['steps'], 1);
+    const all = allSteps(steps).length;
+    if (all > mostStepsOfFlow) {
+      const message = `has ${all} steps, those within others included; ${mostStepsOfFlow} are the most`;
+      context.addIssue({ code: 'custom', path: ['steps'], message });
     }
   });
 export type FlowSpec = z.infer<typeof flowSpec>;
 
-/** The steps that one step waits for, and those that it may read. */
+/** All steps of a list, those within others included, each before those within it. */
+export function allSteps(steps: readonly FlowStep[]): FlowStep[] {
+  return steps.flatMap((step) => [step, ...stepsWithin(step).flatMap((within) => allSteps(within.steps))]);
+}
+
+/** The steps of its list that one step waits for, and those that it may read. */
 export interface StepOrder {
   /** Ids of the steps that must have finished. */
   readonly needs: readonly string[];
-  /** Ids of the steps whose outputs the step may read: its needs, and all that they need in turn. Others may or may not have finished by then. */
+  /**
+   * Ids of the steps whose outputs the step may read: its needs, and all that they need in turn. Others may or may not have finished by then. A step
+   * within another one may also read what that one may read.
+   */
   readonly reads: readonly string[];
 }
 
-/** The order of a flow's steps, one entry for each. */
+/** The order of a list of steps, one entry for each. */
 export function stepOrder(steps: readonly Pick<FlowStep, 'id' | 'needs'>[]): StepOrder[] {
   const readsOf = new Map<string, readonly string[]>();
   return steps.map(({ id, needs: given }, at) => {

@@ -39,7 +39,7 @@ const destinations = fc.record({
     authorization: fc.constant(null).map(() => `Bearer ${unique('secret')}`),
   }),
 });
-const step = fc.oneof(
+const leaf = fc.oneof(
   fc.record({
     infer: fc.record({
       model: fc.constant(null).map(() => unique('model')),
@@ -57,6 +57,18 @@ const step = fc.oneof(
   fc.record({ map: fc.record({ expression: expressions }) }),
   fc.record({ deliver: fc.record({ destination: names, payload: optional(expressions) }) }),
 );
+const { step } = fc.letrec<{ step: object }>((tie) => {
+  const list = fc
+    .array(tie('step'), { maxLength: 2 })
+    .map((steps) => steps.map((spec) => ({ id: unique('id').replace('_', '-'), ...spec })));
+  const branch = fc.record({
+    branch: fc.record({
+      cases: fc.array(fc.record({ when: expressions, steps: list }), { minLength: 1, maxLength: 2 }),
+      else: optional(list),
+    }),
+  });
+  return { step: fc.oneof({ maxDepth: 2 }, leaf, branch) };
+});
 const flows = fc.record({
   on: fc.record({ sources: optional(fc.array(names, { minLength: 1, maxLength: 3 })), when: optional(expressions) }),
   steps: fc

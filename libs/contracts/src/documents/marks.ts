@@ -88,6 +88,7 @@ function changedObject(object: Record<string, unknown>, change: (value: unknown,
 
 /** The schema within one that only says whether, or in which form, the value is given. */
 function wrappedBy(schema: z.core.$ZodType): z.core.$ZodType | undefined {
+  if (schema instanceof z.ZodLazy) return schema.unwrap();
   const { def } = schema._zod as { def: { innerType?: z.core.$ZodType } };
   if (def.innerType !== undefined) return def.innerType;
   if (!(schema instanceof z.ZodPipe)) return undefined;
@@ -98,15 +99,16 @@ function wrappedBy(schema: z.core.$ZodType): z.core.$ZodType | undefined {
  * Refuses a schema with a mark that `mapMarked` would not find, such as one within a tuple. Called once, when the contracts are loaded.
  * @throws Error that names the path of the schema
  */
-export function requireReachableMarks(schema: z.core.$ZodType, path: readonly string[] = []): void {
-  if (markOf(schema) !== undefined) return;
+export function requireReachableMarks(schema: z.core.$ZodType, path: readonly string[] = [], seen: Set<z.core.$ZodType> = new Set()): void {
+  if (markOf(schema) !== undefined || seen.has(schema)) return;
+  seen.add(schema); // a schema may contain itself
   const inner = wrappedBy(schema);
-  if (inner !== undefined) return requireReachableMarks(inner, path);
+  if (inner !== undefined) return requireReachableMarks(inner, path, seen);
   if (schema instanceof z.ZodObject) {
-    for (const [key, field] of Object.entries<z.core.$ZodType>(schema.shape)) requireReachableMarks(field, [...path, key]);
-  } else if (schema instanceof z.ZodArray) requireReachableMarks(schema.element, [...path, '*']);
-  else if (schema instanceof z.ZodRecord) requireReachableMarks(schema.valueType, [...path, '*']);
-  else if (schema instanceof z.ZodUnion) for (const option of schema.options) requireReachableMarks(option, path);
+    for (const [key, field] of Object.entries<z.core.$ZodType>(schema.shape)) requireReachableMarks(field, [...path, key], seen);
+  } else if (schema instanceof z.ZodArray) requireReachableMarks(schema.element, [...path, '*'], seen);
+  else if (schema instanceof z.ZodRecord) requireReachableMarks(schema.valueType, [...path, '*'], seen);
+  else if (schema instanceof z.ZodUnion) for (const option of schema.options) requireReachableMarks(option, path, seen);
   else if (JSON.stringify(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })).includes('"x-millrace"')) {
     throw new Error(`A mark below ${path.join('.')} stands in a schema of type ${schema._zod.def.type}, where nothing looks for it`);
   }

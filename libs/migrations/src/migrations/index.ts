@@ -12,6 +12,7 @@ import { ModelProviders1795219200010 } from './0011-model-providers.js';
 import { Effects1795219200011 } from './0012-effects.js';
 import { GroupPositions1795219200012 } from './0013-group-positions.js';
 import { Schedules1795219200014 } from './0015-schedules.js';
+import { NestedSteps1795219200015 } from './0016-nested-steps.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -29,6 +30,7 @@ export const migrations = [
   Effects1795219200011,
   GroupPositions1795219200012,
   Schedules1795219200014,
+  NestedSteps1795219200015,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

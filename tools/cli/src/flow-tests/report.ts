@@ -27,7 +27,13 @@ export function differencesFrom(expected: Expectation, tested: Tested): Differen
 export function report(flow: FlowDocument, { name, expect }: FlowCase, tested: Tested, wrong: readonly Difference[], output: Output): void {
   const { steps, decided, failure, notRun, inputs } = tested;
   const title = `${flow.metadata.name}: ${name}`;
-  const seen = steps.map(({ step, kind, state, output: out }) => ({ step, kind, state, input: inputs.get(step), output: out }));
+  const seen = steps.map(({ step, kind, state, output: out }) => ({
+    step,
+    kind,
+    state,
+    input: inputs.get(step.split('/').at(-1)!),
+    output: out,
+  }));
   const isTest = Object.keys(expect).length > 0;
   const lines = [
     title,
