@@ -79,6 +79,7 @@ const documents = (urlOf: (destination: string) => string, keyless: object = { i
     kind: 'Flow',
     metadata: metadata('triage'),
     spec: {
+      on: { sources: ['partner'] },
       steps: [
         { id: 'assess', infer },
         { id: 'check', validate: { input: 'steps.assess', rules: [{ check: '$exists(value.topic)', message: 'a ticket has a topic' }] } },
@@ -116,8 +117,12 @@ export async function applyChaosDocuments(
   urlOf: (destination: string) => string,
   more: readonly object[],
 ): Promise<void> {
+  await applyToPostgres(databaseUrl, [...documents(urlOf), ...more]);
+}
+
+export async function applyToPostgres(databaseUrl: string, applied: readonly object[]): Promise<void> {
   const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-chaos', poolSize: 1 });
   const table = new DocumentTable(new SecretBox(Buffer.from(chaosKeys.secretsKey, 'base64')));
-  for (const one of [...documents(urlOf), ...more]) await table.save(database, { document: document.parse(one), actor: 'chaos' });
+  for (const one of applied) await table.save(database, { document: document.parse(one), actor: 'chaos' });
   await database.close();
 }

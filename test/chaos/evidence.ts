@@ -73,9 +73,11 @@ export async function readPostgres(databaseUrl: string, startedAt: number): Prom
       FROM (SELECT count(*) AS answers, count(DISTINCT fence) AS claims FROM model_attempt WHERE outcome = 'succeeded' AND tenant_id = $2
         GROUP BY tenant_id, run_id, step) AS steps`);
     return {
-      events: await all(`SELECT id, provider_event_id AS ticket, ${since('recorded_at')} AS "recordedAt" FROM event WHERE tenant_id = $2`),
+      events: await all(
+        `SELECT id, provider_event_id AS ticket, ${since('recorded_at')} AS "recordedAt" FROM event WHERE tenant_id = $2 AND source = 'partner'`,
+      ),
       runs: await all(
-        `SELECT id, event_id AS "eventId", flow, generation, state, decision, ${since('finished_at')} AS "finishedAt" FROM run WHERE tenant_id = $2`,
+        `SELECT id, event_id AS "eventId", flow, generation, state, decision, ${since('finished_at')} AS "finishedAt" FROM run WHERE tenant_id = $2 AND flow = 'triage'`,
       ),
       deliveries: await all(
         `SELECT id, event_id AS "eventId", flow, destination, generation, state, ${since('created_at')} AS "createdAt" FROM delivery WHERE tenant_id = $2`,

@@ -91,10 +91,12 @@ function readBatch(
     const record = { topic, partition, offset: Number(offset), key: key?.toString() ?? '' };
     if (!record.key.startsWith(`${chaosTenant}/`)) continue; // of the hostile tenant
     if (eventTopicNames.has(topic)) {
-      const { eventId, customer, lane, providerEventId } = JSON.parse(value!.toString()) as EventReceived;
+      const { eventId, customer, lane, providerEventId, source } = JSON.parse(value!.toString()) as EventReceived;
+      if (source !== 'partner') continue; // a tick
       evidence.events.push({ ...record, eventId, customer, lane, ticket: providerEventId ?? '' });
     } else if (headers?.['mr_schema']?.toString() === 'run.completed.v1') {
-      const { runId, decision } = JSON.parse(value!.toString()) as RunCompleted;
+      const { runId, decision, flow } = JSON.parse(value!.toString()) as RunCompleted;
+      if (flow !== 'triage') continue; // of a tick
       evidence.completions.push({ ...record, runId, decision: JSON.stringify(decision) });
     }
   }

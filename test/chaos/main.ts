@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { parsedOrExit } from '../options.js';
 import { check, errorsAtTheDoor } from './checker.js';
 import type { PromiseViolation } from './checker.js';
+import { checkTicks, clockDocuments, clockSpan, readTicks } from './clock.js';
+import { applyToPostgres } from './documents.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
 import { DashboardWatch } from './dashboard-watch.js';
 import { hostileStates, readPostgres } from './evidence.js';
@@ -93,12 +95,11 @@ async function carryOut({
 }: ChaosOptions): Promise<ChaosRun> {
   const sink = await Sink.start(history);
   const tenant = hostile ? await HostileTenant.create(history, seed, hostileActions) : undefined;
-  const more = tenant?.documents ?? [];
   const after = copyCompiledCode(directory, plant);
   const roots =
     before === undefined ? undefined : { before: copyRelease(await buildRelease(before, tell), join(directory, 'before')), after };
   const system = await System.start({
-    more,
+    more: tenant?.documents ?? [],
     log,
     directory,
     root: roots?.before ?? after,
@@ -106,6 +107,9 @@ async function carryOut({
     isBefore: roots !== undefined,
     sink,
   });
+  // The release before knows no schedules.
+  const span = roots === undefined ? clockSpan(Date.now(), minutes) : undefined;
+  if (span !== undefined) await applyToPostgres(system.postgres.serviceUrl, clockDocuments(span));
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
@@ -143,6 +147,7 @@ async function carryOut({
   await partners.close();
   await system.stopServices(); // so that what is read stands still
   const evidence = { ...(await readPostgres(system.postgres.serviceUrl, history.startedAt)), log: await readLog(system.log.brokers) };
+  const ticks = span && (await readTicks(system.postgres.serviceUrl));
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
   await system.stop();
@@ -152,6 +157,7 @@ async function carryOut({
   const violations = [
     // In an upgrade `notices` is a destination like any other: the release before knows no idempotency class.
     ...check(history, evidence, surprises).filter(({ kind }) => roots === undefined || kind !== 'keyless repeat'),
+    ...(span && ticks ? checkTicks(span, ticks) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
   ];
@@ -161,6 +167,7 @@ async function carryOut({
     partners,
     operator,
     evidence,
+    ticks: ticks?.length,
     violations,
     stuck,
     surprises,

@@ -20,6 +20,8 @@ export interface ChaosRun {
   readonly partners: Partners;
   readonly operator: Operator;
   readonly evidence: Evidence;
+  /** Events of the schedule; undefined if there was none. */
+  readonly ticks: number | undefined;
   readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
@@ -50,12 +52,13 @@ export function report(run: ChaosRun): string[] {
   return ['', ...load(run), ...faults(run), ...effects(run), ...hostileLines(run), ...dashboardLines(run), ...violationLines(run)];
 }
 
-function load({ options, history, partners, offeredMs, quietAfterMs, cpuMs }: ChaosRun): string[] {
+function load({ options, ticks, history, partners, offeredMs, quietAfterMs, cpuMs }: ChaosRun): string[] {
   const acks = acknowledged(history.requests).size;
   const count = (why: string): number => history.requests.filter((request) => request.why === why).length;
   return [
     `seed ${options.seed}, log ${options.log}, ${options.customers} customers, ${(offeredMs / 60_000).toFixed(1)} min at ${options.rate} events/s`,
     `offered    ${partners.offered} events (${((partners.offered / offeredMs) * 1_000).toFixed(0)}/s), acknowledged ${acks}, sent late ${partners.late}`,
+    ...(ticks === undefined ? [] : [`ticks      ${ticks} events of a schedule that ticks every second`]),
     `requests   ${history.requests.length}: ${count('repeat')} repeats of what was not acknowledged, ${count('duplicate')} deliberate duplicates`,
     `throughput ${((acks / (offeredMs + quietAfterMs)) * 1_000).toFixed(0)} events/s to the end of everything, ${seconds(quietAfterMs)} after the last offer`,
     `cpu        ${cpuPerEvent(cpuMs, acks)}`,
