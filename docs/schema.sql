@@ -102,6 +102,58 @@ CREATE POLICY tenant ON bulk_operation TO millrace_query USING (((tenant_id)::te
 GRANT SELECT ON bulk_operation TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON bulk_operation TO millrace_service;
 
+CREATE TABLE connection_consent (
+  tenant_id key_text NOT NULL,
+  id key_text NOT NULL,
+  name key_text NOT NULL,
+  principal text NOT NULL,
+  verifier text NOT NULL,
+  issuer text,
+  client text NOT NULL,
+  redirect_uri text NOT NULL,
+  allow_other_account boolean NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  expires_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT connection_consent_pkey PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX connection_consent_expires ON connection_consent USING btree (expires_at);
+ALTER TABLE connection_consent ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON connection_consent TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connection_consent TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT DELETE, INSERT, SELECT, UPDATE ON connection_consent TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON connection_consent TO millrace_service;
+
+CREATE TABLE connection_state (
+  tenant_id key_text NOT NULL,
+  name key_text NOT NULL,
+  state text NOT NULL DEFAULT 'unauthorised'::text,
+  changed_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  client text,
+  document_version integer,
+  version bigint NOT NULL DEFAULT 0,
+  access_token text,
+  refresh_token text,
+  scope text,
+  account jsonb,
+  obtained_at timestamp(3) with time zone,
+  expires_at timestamp(3) with time zone,
+  refresh_started_at timestamp(3) with time zone,
+  failures integer NOT NULL DEFAULT 0,
+  retry_at timestamp(3) with time zone,
+  last_used_at timestamp(3) with time zone,
+  last_failure_at timestamp(3) with time zone,
+  last_failure_code text,
+  last_failure_message text,
+  CONSTRAINT connection_state_pkey PRIMARY KEY (tenant_id, name),
+  CONSTRAINT connection_state_state_check CHECK ((state = ANY (ARRAY['unauthorised'::text, 'connected'::text, 'degraded'::text, 'needsReauth'::text, 'disabled'::text])))
+) WITH (fillfactor=70);
+CREATE INDEX connection_state_obtained ON connection_state USING btree (obtained_at) WHERE (refresh_token IS NOT NULL);
+ALTER TABLE connection_state ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON connection_state TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connection_state TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT DELETE, INSERT, SELECT, UPDATE ON connection_state TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON connection_state TO millrace_service;
+
 CREATE TABLE customer (
   tenant_id key_text NOT NULL,
   customer key_text NOT NULL,

@@ -118,7 +118,7 @@ describe.skipIf(name === undefined)('in containers of the image', () => {
       { ...services['migrate']!, command: ['dist/tools/reseal/main.js'] },
       { environment: { DATABASE_URL: at(database.url), SECRETS_KEY: Buffer.alloc(32, 1).toString('base64') } },
     );
-    expect(sealed).toMatchObject({ status: 0, printed: '0 versions of documents were sealed again.\n' });
+    expect(sealed).toMatchObject({ status: 0, printed: '0 versions of documents and the tokens of 0 connections were sealed again.\n' });
     await administrator.query(`DROP DATABASE ${empty} WITH (FORCE)`);
     await administrator.end();
     await database.close();

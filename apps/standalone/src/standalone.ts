@@ -8,6 +8,7 @@ import { startLocalBroker } from '#apps/local-broker';
 import { LocalModelModule, localModelBasePath, localModelSettings } from '#apps/local-model';
 import { QueryModule, querySettings } from '#apps/query';
 import { SecretBox } from '#libs/auth';
+import { resealTokens } from '#libs/connections';
 import { fileVariable, readSettings } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { EmbeddedPostgres } from '#libs/embedded-postgres';
@@ -65,7 +66,9 @@ export async function startStandalone(
       settings.databaseUrl === undefined ? await embeddedPostgres(directory, started) : oneLogin(settings.databaseUrl, settings);
     progress('Bringing the schema up to date');
     await migrate(database.ownerUrl);
-    await resealDocuments(database.serviceUrl, new SecretBox(directory.key('secrets')));
+    const secretBox = new SecretBox(directory.key('secrets'));
+    await resealDocuments(database.serviceUrl, secretBox);
+    await resealTokens(database.serviceUrl, secretBox);
     progress(settings.kafkaBrokers === undefined ? 'Starting the log and the services' : 'Starting the services');
     const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, settings.logRetentionMegabytes, started));
     const operatorKey = settings.operatorKey ?? generatedOperatorKey(directory);

@@ -34,4 +34,9 @@ export interface Authorizer {
    * @returns true if there is a newer credential now, so that the request can be authorised and sent once more; false if that does not help
    */
   refused(request: AuthorizedRequest, signal: AbortSignal): Promise<boolean>;
+  /**
+   * The account, as the system named it with its token, by the names that the document keeps, such as `instance_url`. Empty for other kinds.
+   * @throws as {@link authorize}
+   */
+  account(signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
 }

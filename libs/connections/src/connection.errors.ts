@@ -26,3 +26,46 @@ export class ConnectionUnavailable extends DomainError {
     super(`The connection ${connection} has no token for now: ${why}`, options);
   }
 }
+
+/** Why the answer of a consent was not taken, in words for the person who came back with it. */
+const refusals = {
+  unknown: 'it is not known here: it was used already, or nobody asked for it',
+  late: 'it came later than 10 minutes after it was asked for',
+  denied: 'the consent was not given',
+  issuer: 'it comes from another authorization server than the one that was asked',
+  malformed: 'it carries no code',
+  changed: 'the connection was changed or removed meanwhile',
+  refused: 'the system does not take it',
+  unavailable: 'the system could not be asked for a token',
+  otherAccount: 'it is for another account than the one that was connected before',
+} as const;
+export type ConsentRefusal = keyof typeof refusals;
+export const consentRefusals = Object.keys(refusals) as ConsentRefusal[];
+
+/** The answer of a consent was not taken. Nothing of the connection changed. */
+export class ConsentRefused extends DomainError {
+  readonly code = 'connection.consentRefused';
+
+  /**
+   * @param asked whose consent it is, if that is known
+   * @param detail what the system said, without anything secret
+   */
+  constructor(
+    readonly reason: ConsentRefusal,
+    readonly asked?: { readonly tenant: string; readonly connection: string; readonly principal: string },
+    readonly detail?: string,
+  ) {
+    super(`The consent is not taken: ${refusals[reason]}${detail === undefined ? '' : ` (${detail})`}`);
+  }
+}
+
+/** The connection has no consent to be asked for, or nothing to be disconnected from. */
+export class ConnectionNotOAuth extends DomainError {
+  readonly code = 'connection.notOAuth';
+
+  constructor(connection: string, kind: string) {
+    super(
+      `The connection ${connection} has a credential of the kind ${kind}, which stands in its document: apply the document to change it.`,
+    );
+  }
+}

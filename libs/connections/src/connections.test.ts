@@ -4,16 +4,20 @@ import { SecretBox } from '#libs/auth';
 import { document as documentSchema } from '#libs/contracts';
 import type { ConnectionDocument } from '#libs/contracts';
 import { DocumentSecrets } from '#libs/persistence';
+import type { Database } from '#libs/persistence';
 import { testCertificates } from '#libs/testing';
 import type { AuthorizedRequest, OutboundRequest } from './authorizer.js';
 import { Connections } from './connections.js';
 
-const secrets = new DocumentSecrets(new SecretBox(randomBytes(32)));
+const secretBox = new SecretBox(randomBytes(32));
+const secrets = new DocumentSecrets(secretBox);
+const database = { transaction: async () => undefined, separatePool: () => database } as unknown as Database;
+const options = { secrets, secretBox, database, allowPrivateAddresses: true };
 const { signal } = new AbortController();
 const get: OutboundRequest = { method: 'GET', url: 'https://crm.example/api/leads?q=1', headers: { accept: 'application/json' } };
 
 function authorized(auth: object, request: OutboundRequest = get, at = '2026-11-30T00:00:00Z'): Promise<AuthorizedRequest> {
-  const connections = new Connections({ secrets, clock: () => Date.parse(at) });
+  const connections = new Connections({ ...options, clock: () => Date.parse(at) });
   return connections.of(stored(auth)).authorize(request, signal);
 }
 
@@ -66,7 +70,7 @@ test('a client certificate goes with the credential beside it, and its key count
 });
 
 test('a refusal of a fixed credential has no newer one', async () => {
-  const authorizer = new Connections({ secrets }).of(stored({ kind: 'bearer', token: { value: 'token-123' } }));
+  const authorizer = new Connections(options).of(stored({ kind: 'bearer', token: { value: 'token-123' } }));
   expect(await authorizer.refused(await authorizer.authorize(get, signal), signal)).toBe(false);
 });
 

@@ -1,66 +1,251 @@
+import type { SecretBox } from '#libs/auth';
 import { clearText } from '#libs/contracts';
 import type { AuthOf, ConnectionAuth, ConnectionDocument } from '#libs/contracts';
+import { HttpClient } from '#libs/http';
 import type { ClientCertificate } from '#libs/http';
-import type { DocumentSecrets, Stored } from '#libs/persistence';
+import { LruMap } from '#libs/lru';
+import type { Database, DocumentSecrets, Session, Stored, Subscription } from '#libs/persistence';
+import { TenantDatabase } from '#libs/persistence';
 import { wallTimeMs } from '#libs/time';
-import { fixedCredentials } from './auths.generated.js';
-import type { AuthorizedRequest, Authorizer, OutboundRequest } from './authorizer.js';
-import type { Credential, FixedAuthKind } from './credential.js';
-
-/** A kind whose credential stands in the document, without the code that puts it on a request, does not compile here. */
-const credentials: { readonly [K in FixedAuthKind]: Credential<K> } = fixedCredentials;
+import { logger } from '#libs/tracing';
+import type { Authorizer } from './authorizer.js';
+import { ConnectionNotOAuth, ConnectionUnavailable } from './connection.errors.js';
+import { probe } from './connection.probe.js';
+import type { ProbeResult } from './connection.probe.js';
+import type { FixedAuthKind } from './credential.js';
+import { FixedAuthorizer } from './fixed.authorizer.js';
+import { Consents } from './oauth/consents.js';
+import type { ConsentAnswer, ConsentRequest, GivenConsent } from './oauth/consents.js';
+import { OAuthAuthorizer } from './oauth/oauth.authorizer.js';
+import type { OAuth } from './oauth/token-answer.js';
+import { TokenClient } from './oauth/token.client.js';
+import { TokenFailure } from './oauth/token.failure.js';
+import { TokenKeeper } from './oauth/token.keeper.js';
+import type { OAuthConnection, TenantTransactions } from './oauth/token.keeper.js';
+import { connectionStateTable, connectionsChannel } from './state/connection-state.table.js';
+import type { ConnectionName } from './state/connection-state.table.js';
 
 export interface ConnectionsOptions {
   readonly secrets: DocumentSecrets;
+  readonly secretBox: SecretBox;
+  /** Connects as the role that works across tenants, or as the one that row-level security binds. */
+  readonly database: Database;
+  /** True lets requests reach loopback, private and other inner addresses. */
+  readonly allowPrivateAddresses: boolean;
+  /** Addresses that may be reached although they are not public. */
+  readonly allowedUrls?: readonly string[];
   /** The current time in ms since 1970, for signatures. Default: the wall clock. */
   readonly clock?: () => number;
 }
 
-/** The authorisers of connections. No other code opens their credentials. */
+type StoredConnection = Stored<ConnectionDocument>;
+
+/** Requests for a token hold a connection to Postgres, so they have a pool of their own. */
+const tokenPool = 6;
+/** A use of a connection is noted at most so often by one process, in ms. */
+const useNotedEveryMs = 60_000;
+const remembered = 10_000;
+/** A refresh token that was not used for so long is renewed: some systems let one end after 30 days without use. */
+const idleForMs = 86_400_000;
+
+const log = logger('connections');
+
+/** The connections of all tenants. No other code opens their credentials, or has their tokens. */
 export class Connections {
-  private readonly clock: () => number;
+  private readonly http: HttpClient;
+  private readonly pool: Database;
+  private readonly transactions: TenantTransactions;
+  private readonly client: TokenClient;
+  private readonly keeper: TokenKeeper;
+  private readonly consents: Consents;
+  private readonly authorizers = new WeakMap<ConnectionDocument, Authorizer>();
+  /** When a use was noted last, by the monotonic clock. */
+  private readonly noted = new LruMap<string, number>(remembered);
+  private readonly listeners = new Set<(changed: ConnectionName | undefined) => void>();
+  private readonly notes = new Set<Promise<void>>();
+  private subscription: Subscription | undefined;
 
   constructor(private readonly options: ConnectionsOptions) {
-    this.clock = options.clock ?? wallTimeMs;
+    const { allowPrivateAddresses, allowedUrls = [], secretBox, database } = options;
+    this.http = new HttpClient({ allowPrivateAddresses, allowedUrls });
+    this.pool = database.separatePool(tokenPool);
+    this.transactions = { inTenant: (tenant, work) => inTenant(this.pool, tenant, work) };
+    this.client = new TokenClient(this.http);
+    this.keeper = new TokenKeeper(this.transactions, secretBox, this.client);
+    this.consents = new Consents(this.transactions, secretBox, this.client, this.keeper);
+  }
+
+  /** Follows what other processes change. */
+  async start(): Promise<void> {
+    this.subscription = await this.options.database.listen(connectionsChannel, (payload) => this.changed(payload));
+  }
+
+  /** Waits for requests for tokens that are under way: what they bring must be stored. */
+  async close(): Promise<void> {
+    await this.subscription?.close();
+    await this.keeper.idle();
+    await Promise.all(this.notes);
+    await this.http.close();
+    await this.pool.close();
+  }
+
+  /** Calls the listener when the state of a connection changed; without a name if any may have. @returns a function that ends this */
+  onChange(listener: (changed: ConnectionName | undefined) => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
   }
 
   /** @throws DocumentSecretsUnreadable */
-  of(connection: Stored<ConnectionDocument>): Authorizer {
-    const { auth } = this.options.secrets.openedConnection(connection.document).spec;
-    const { credential, tls } = partsOf(auth);
-    return new FixedAuthorizer(credential, tls, connection.version, this.clock);
+  of(connection: StoredConnection): Authorizer {
+    let known = this.authorizers.get(connection.document);
+    if (known === undefined) this.authorizers.set(connection.document, (known = this.made(connection)));
+    return known;
+  }
+
+  /**
+   * Begins a consent, or asks for a token if the grant needs none.
+   * @returns the address at which a person gives consent; null if none is needed
+   * @throws ConnectionNotOAuth, ConnectionNeedsReauth, ConnectionUnavailable
+   */
+  async authorize(connection: StoredConnection, request: ConsentRequest, signal: AbortSignal): Promise<string | null> {
+    const client = this.oauthOf(connection);
+    await this.enable(client);
+    if (client.auth.grant === 'authorizationCode')
+      return this.consents.begin(client, request).catch((error: unknown) => {
+        throw error instanceof TokenFailure ? new ConnectionUnavailable(client.name, error.message, 5_000) : error;
+      });
+    await this.keeper.renew(client, signal);
+    return null;
+  }
+
+  /**
+   * Takes what a person came back with from a consent.
+   * @param find the current document
+   * @throws ConsentRefused, StorageUnavailable
+   */
+  completeConsent(answer: ConsentAnswer, find: (tenant: string, name: string) => StoredConnection | undefined): Promise<GivenConsent> {
+    return this.consents.complete(answer, (tenant, name) => {
+      const found = find(tenant, name);
+      return found === undefined ? undefined : this.oauthIn(found);
+    });
+  }
+
+  /**
+   * Deletes the tokens, and revokes them at the system if it has an endpoint for that. Nothing is sent as the connection until it is authorised again.
+   * @returns true if the system revoked them, false if it could not be asked, null if it has no such endpoint or there was no token
+   * @throws ConnectionNotOAuth
+   */
+  async disconnect(connection: StoredConnection): Promise<boolean | null> {
+    const client = this.oauthOf(connection);
+    const { accessToken, refreshToken } = await this.transactions.inTenant(client.tenant, async (session) => {
+      const row = await connectionStateTable.lock(session, client);
+      await connectionStateTable.disable(session, client);
+      return this.keeper.opened(client, row);
+    });
+    this.keeper.forget(client);
+    const token = refreshToken ?? accessToken;
+    if (token === undefined) return null;
+    try {
+      return (await this.client.revoke(client, token)) ? true : null;
+    } catch (error) {
+      if (!(error instanceof TokenFailure)) throw error;
+      log.warn({ tenant: client.tenant, connection: client.name, error: error.message }, 'tokens of a connection could not be revoked');
+      return false;
+    }
+  }
+
+  /** Sends a request as the connection, and says what came of it. A connection that could not renew its token tries at once. */
+  async test(connection: StoredConnection, signal: AbortSignal): Promise<ProbeResult> {
+    const client = this.oauthIn(connection);
+    const result = await probe(connection.document.spec, this.of(connection), this.http, signal, async () => {
+      if (client !== undefined) await this.keeper.renew(client, signal);
+      return client !== undefined;
+    });
+    if (result.isAccepted) await this.note(connection, (session) => connectionStateTable.noteAccepted(session, connection));
+    return result;
+  }
+
+  /** Renews the tokens of connections that were idle for a day, so that the grant does not end by itself. */
+  async renewIdle(find: (tenant: string, name: string) => StoredConnection | undefined): Promise<void> {
+    const idle = await connectionStateTable.idle(this.options.database, idleForMs);
+    for (const { tenant, name } of idle) {
+      const found = find(tenant, name);
+      const client = found === undefined ? undefined : this.oauthIn(found);
+      if (client === undefined) continue;
+      await this.keeper
+        .renewIdle(client, idleForMs)
+        .catch((error: unknown) => log.warn({ err: error, tenant, connection: name }, 'an idle connection was not renewed'));
+    }
+  }
+
+  private made(connection: StoredConnection): Authorizer {
+    const { tenant, name, version, document } = connection;
+    const noteUse = (): void => this.noteUse({ tenant, name });
+    const noteRefusal = (): Promise<void> => this.noteRefusal({ tenant, name });
+    const oauth = this.oauthIn(connection);
+    if (oauth !== undefined) return new OAuthAuthorizer(this.keeper, oauth, noteUse, noteRefusal);
+    const { credential, tls } = partsOf(this.options.secrets.openedConnection(document).spec.auth);
+    const auth = credential as AuthOf<FixedAuthKind>;
+    return new FixedAuthorizer({ auth, tls, version, clock: this.options.clock ?? wallTimeMs, noteUse, noteRefusal });
+  }
+
+  private oauthIn(connection: StoredConnection): OAuthConnection | undefined {
+    const { tenant, name, version: documentVersion, document } = connection;
+    const { credential, tls } = partsOf(this.options.secrets.openedConnection(document).spec.auth);
+    return credential.kind === 'oauth2' ? { tenant, name, documentVersion, auth: credential satisfies OAuth, tls } : undefined;
+  }
+
+  /** @throws ConnectionNotOAuth */
+  private oauthOf(connection: StoredConnection): OAuthConnection {
+    const client = this.oauthIn(connection);
+    if (client === undefined) throw new ConnectionNotOAuth(connection.name, connection.document.spec.auth.kind);
+    return client;
+  }
+
+  /** A connection that was disconnected may be authorised again. */
+  private enable(client: OAuthConnection): Promise<void> {
+    return this.transactions.inTenant(client.tenant, (session) => connectionStateTable.enable(session, client));
+  }
+
+  private changed(payload: string): void {
+    const [tenant, name] = payload.split('/');
+    const one = tenant === undefined || name === undefined || payload === '' ? undefined : { tenant, name };
+    if (one === undefined) this.keeper.forgetAll();
+    else this.keeper.forget(one);
+    for (const listener of this.listeners) listener(one);
+  }
+
+  private noteUse(connection: ConnectionName): void {
+    const key = `${connection.tenant}/${connection.name}`;
+    const last = this.noted.get(key);
+    if (last !== undefined && performance.now() - last < useNotedEveryMs) return;
+    this.noted.set(key, performance.now());
+    const noted = this.note(connection, (session) => connectionStateTable.noteUse(session, connection)).finally(() =>
+      this.notes.delete(noted),
+    );
+    this.notes.add(noted);
+  }
+
+  private noteRefusal(connection: ConnectionName): Promise<void> {
+    const failed = { code: 'connection.refused', message: 'the system refused the credential' };
+    return this.note(connection, (session) => connectionStateTable.noteRefusal(session, connection, failed));
+  }
+
+  /** A note that cannot be stored is lost: nothing but what people see depends on it. */
+  private async note({ tenant, name }: ConnectionName, write: (session: Session) => Promise<void>): Promise<void> {
+    await inTenant(this.options.database, tenant, write).catch((error: unknown) =>
+      log.warn({ err: error, tenant, connection: name }, 'a note about a connection is lost'),
+    );
   }
 }
 
-/** Puts a credential on requests that stays the same until another version of the document is applied. */
-class FixedAuthorizer implements Authorizer {
-  constructor(
-    private readonly auth: AuthOf<FixedAuthKind>,
-    private readonly tls: ClientCertificate | undefined,
-    private readonly version: number,
-    private readonly clock: () => number,
-  ) {}
-
-  async authorize(request: OutboundRequest): Promise<AuthorizedRequest> {
-    const apply = credentials[this.auth.kind] as Credential<FixedAuthKind>;
-    const { secrets, ...credentialed } = apply(request, this.auth, new Date(this.clock()));
-    const { tls } = this;
-    return {
-      ...credentialed,
-      secrets: tls === undefined ? secrets : [...secrets, tls.key],
-      ...(tls === undefined ? {} : { tls }),
-      version: this.version,
-    };
-  }
-
-  async refused(): Promise<boolean> {
-    return false;
-  }
+function inTenant<T>(database: Database, tenant: string, work: (session: Session) => Promise<T>): Promise<T> {
+  return database instanceof TenantDatabase ? database.asTenant(tenant, work) : database.transaction(work);
 }
 
 /** The client certificate of the credential, and what requests carry beside it. */
-function partsOf(auth: ConnectionAuth): { credential: AuthOf<FixedAuthKind>; tls?: ClientCertificate } {
-  if (auth.kind !== 'mtls') return { credential: auth };
+function partsOf(auth: ConnectionAuth): { credential: Exclude<ConnectionAuth, { kind: 'mtls' }>; tls: ClientCertificate | undefined } {
+  if (auth.kind !== 'mtls') return { credential: auth, tls: undefined };
   const { certificate: cert, key, ca, and } = auth;
   return { credential: and ?? { kind: 'none' }, tls: { cert, key: clearText(key), ...(ca === undefined ? {} : { ca }) } };
 }

@@ -1,4 +1,11 @@
 export type { AuthorizedRequest, Authorizer, OutboundRequest } from './authorizer.js';
-export { ConnectionNeedsReauth, ConnectionUnavailable } from './connection.errors.js';
+export { ConnectionNeedsReauth, ConnectionNotOAuth, ConnectionUnavailable, ConsentRefused, consentRefusals } from './connection.errors.js';
+export type { ConsentRefusal } from './connection.errors.js';
+export type { ProbeResult } from './connection.probe.js';
 export { Connections } from './connections.js';
 export type { ConnectionsOptions } from './connections.js';
+export { consentValidMs } from './oauth/consents.js';
+export type { ConsentAnswer, ConsentRequest, GivenConsent } from './oauth/consents.js';
+export { resealTokens } from './reseal.js';
+export { connectionStateTable, connectionStates } from './state/connection-state.table.js';
+export type { ConnectionCondition, ConnectionName, ConnectionState } from './state/connection-state.table.js';

@@ -21,6 +21,14 @@ async function problemsOf(spec: object): Promise<string[]> {
 const { client, other, authority } = testCertificates;
 const mtls = { kind: 'mtls', certificate: client.cert, key: { value: client.key }, ca: authority };
 
+const oauth = {
+  kind: 'oauth2',
+  grant: 'clientCredentials',
+  clientId: 'c',
+  clientSecret: { value },
+  endpoints: { token: 'https://login.example/token' },
+};
+
 describe('a connection', () => {
   test.each([
     ['without a credential', { kind: 'none' }],
@@ -30,6 +38,8 @@ describe('a connection', () => {
     ['with a token', { kind: 'bearer', token: { value } }],
     ['with a certificate', mtls],
     ['with a certificate and a token', { ...mtls, and: { kind: 'bearer', token: { value } } }],
+    ['with an OAuth client', oauth],
+    ['with an OAuth client and a certificate', { ...mtls, and: { ...oauth, clientSecret: undefined, clientAuthentication: 'tls' } }],
     [
       'with an AWS key',
       { kind: 'awsSigV4', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: { value }, region: 'eu-central-1', service: 's3' },
@@ -55,7 +65,7 @@ describe('a connection', () => {
     [
       'an unknown kind of credential',
       { auth: { kind: 'magic' } },
-      'spec.auth.kind: must be one of apiKey, awsSigV4, basic, bearer, none, mtls',
+      'spec.auth.kind: must be one of apiKey, awsSigV4, basic, bearer, none, oauth2, mtls',
     ],
     ['a key without its place', { auth: { kind: 'apiKey', name: 'x', value: { value } } }, 'spec.auth.in: must be one of header, query'],
     [
@@ -92,7 +102,38 @@ describe('a connection', () => {
     [
       'a certificate within a certificate',
       { auth: { ...mtls, and: mtls } },
-      'spec.auth.and.kind: must be one of apiKey, awsSigV4, basic, bearer, none',
+      'spec.auth.and.kind: must be one of apiKey, awsSigV4, basic, bearer, none, oauth2',
+    ],
+    [
+      'a token endpoint without TLS',
+      { auth: { ...oauth, endpoints: { token: 'http://login.example/token' } } },
+      'spec.auth.endpoints.token: must be an https address: the credential of the client is sent to it',
+    ],
+    ['no endpoint', { auth: { ...oauth, endpoints: undefined } }, 'spec.auth.endpoints: is missing: set it, or `issuer`'],
+    [
+      'a client without its secret',
+      { auth: { ...oauth, clientSecret: undefined } },
+      'spec.auth.clientSecret: is missing, and clientAuthentication is post: set the secret, or clientAuthentication: none for a public client',
+    ],
+    [
+      'a client that proves itself by a certificate that it does not have',
+      { auth: { ...oauth, clientSecret: undefined, clientAuthentication: 'tls' } },
+      'spec.auth.clientAuthentication: is tls, which needs `kind: mtls` with this credential as its `and`',
+    ],
+    [
+      'a parameter that the grant sets',
+      { auth: { ...oauth, tokenParameters: { grant_type: 'password' } } },
+      'spec.auth.tokenParameters.grant_type: is a parameter that Millrace sets itself: leave it out',
+    ],
+    [
+      'an unknown grant',
+      { auth: { ...oauth, grant: 'password' } },
+      'spec.auth.grant: must be one of authorizationCode, clientCredentials, jwtBearer',
+    ],
+    [
+      'a key of a statement that is none',
+      { auth: { ...oauth, grant: 'jwtBearer', jwt: { privateKey: { value }, subject: 's' } } },
+      'spec.auth.jwt.privateKey: cannot be read as a private key in PEM without a passphrase',
     ],
   ])('with %s is refused, with the field and the remedy', async (_, spec, problem) => {
     expect(await problemsOf(spec)).toEqual([problem]);

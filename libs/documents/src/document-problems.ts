@@ -6,7 +6,7 @@ import { wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
 import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
-import { endedCertificates, unusableCertificates } from './unusable-certificates.js';
+import { endedCertificates, unusableAssertionKeys, unusableCertificates } from './unusable-certificates.js';
 import type { ModelList } from './unlisted-models.js';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
 import { DomainError, clearText, document as documentSchema, marksOf, marksWithin, referencesOf, tenantOf } from '#libs/contracts';
@@ -219,7 +219,8 @@ function credentialsOfDestination({ spec }: DestinationDocument): DocumentProble
 }
 
 function credentialsOfConnection({ spec: { auth } }: ConnectionDocument): DocumentProblem[] {
-  return auth.kind === 'mtls' ? unusableCertificates(auth) : [];
+  if (auth.kind !== 'mtls') return unusableAssertionKeys(auth, ['spec', 'auth']);
+  return [...unusableCertificates(auth), ...(auth.and === undefined ? [] : unusableAssertionKeys(auth.and, ['spec', 'auth', 'and']))];
 }
 
 /** Only the installation that sealed a secret can check it. */

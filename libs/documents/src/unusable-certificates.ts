@@ -1,9 +1,10 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import type { AuthOf, Document } from '#libs/contracts';
+import type { AuthOf, ConnectionAuth, Document } from '#libs/contracts';
 import { latencyMs, wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
 
+const unreadableKey = 'cannot be read as a private key in PEM without a passphrase';
 const noticeMs = 14 * 86_400_000;
 const certificateField = ['spec', 'auth', 'certificate'];
 
@@ -17,9 +18,19 @@ export function unusableCertificates({ certificate, key, ca }: AuthOf<'mtls'>): 
   if ('sealed' in key) return problems;
   const path = ['spec', 'auth', 'key'];
   const opened = keyOf(key.value);
-  if (opened === undefined) return [...problems, { path, message: 'cannot be read as a private key in PEM without a passphrase' }];
+  if (opened === undefined) return [...problems, { path, message: unreadableKey }];
   if (own?.checkPrivateKey(opened) === false) problems.push({ path, message: 'does not belong to the certificate' });
   return problems;
+}
+
+/** Problems of the key that signs the statements of a JWT bearer grant. One that is still sealed is not looked at. */
+export function unusableAssertionKeys(auth: ConnectionAuth, at: readonly string[]): DocumentProblem[] {
+  if (auth.kind !== 'oauth2' || auth.grant !== 'jwtBearer' || 'sealed' in auth.jwt.privateKey) return [];
+  const path = [...at, 'jwt', 'privateKey'];
+  const key = keyOf(auth.jwt.privateKey.value);
+  if (key === undefined) return [{ path, message: unreadableKey }];
+  const type = auth.jwt.algorithm === 'ES256' ? 'ec' : 'rsa';
+  return key.asymmetricKeyType === type ? [] : [{ path, message: `must be a key of the type ${type} for ${auth.jwt.algorithm}` }];
 }
 
 /** Doubts about a client certificate that has ended, or ends within two weeks. */

@@ -54,7 +54,7 @@ export class Database implements Session {
   private readonly connection: DatabaseClientConfig;
   private readonly forget: () => void;
 
-  protected constructor(options: DatabaseOptions) {
+  protected constructor(protected readonly options: DatabaseOptions) {
     this.connection = connectionOf(options);
     const Client = DatabaseClient as unknown as new () => ClientBase; // the pool calls it with its own options
     this.pool = new Pool({ ...this.connection, max: options.poolSize ?? 10, connectionTimeoutMillis: connectTimeoutMs, Client });
@@ -77,6 +77,14 @@ export class Database implements Session {
   /** Does not connect: every call throws StorageUnavailable until Postgres is there. For a process that can begin its work without it. */
   static unconnected(options: DatabaseOptions): Database {
     return new Database(options);
+  }
+
+  /**
+   * A pool of its own with the same login, for transactions that wait for something outside of Postgres. It connects when it is used, and its
+   * connections end when they have been idle for 10 s.
+   */
+  separatePool(poolSize: number): Database {
+    return new Database({ ...this.options, poolSize });
   }
 
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
@@ -154,6 +162,10 @@ export class Database implements Session {
 export class TenantDatabase extends Database {
   static override async connect(options: DatabaseOptions & { role: 'millrace_query' }): Promise<TenantDatabase> {
     return opened(new TenantDatabase(options), options.role);
+  }
+
+  override separatePool(poolSize: number): TenantDatabase {
+    return new TenantDatabase({ ...this.options, poolSize });
   }
 
   /** Runs `work` in a transaction in which row-level security allows reading and writing rows of this tenant only. */

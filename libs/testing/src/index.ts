@@ -1,3 +1,5 @@
+export { startAuthorizationServer } from './authorization-server.js';
+export type { AuthorizationServer } from './authorization-server.js';
 export { atTheSameMoment } from './at-the-same-moment.js';
 export { freshDatabase } from './fresh-database.js';
 export type { FreshDatabase } from './fresh-database.js';

@@ -5,6 +5,7 @@ import { basicAuth } from './auths/basic.auth.js';
 import { bearerAuth } from './auths/bearer.auth.js';
 import { mtlsAuth } from './auths/mtls.auth.js';
 import { noneAuth } from './auths/none.auth.js';
+import { oauth2Auth } from './auths/oauth2.auth.js';
 
 export const authKinds = {
   apiKey: apiKeyAuth,
@@ -13,4 +14,5 @@ export const authKinds = {
   bearer: bearerAuth,
   mtls: mtlsAuth,
   none: noneAuth,
+  oauth2: oauth2Auth,
 } as const;

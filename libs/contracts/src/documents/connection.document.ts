@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { json } from '../json.js';
 import { connectionAuth } from './connection-auth.js';
+import type { ConnectionAuth } from './connection-auth.js';
 import { documentOf } from './document-of.js';
 
 /** The settings of each built-in connector. */
@@ -23,6 +24,29 @@ function baseAddress() {
 
 function isBare({ username, password, search, hash }: URL): boolean {
   return username === '' && password === '' && search === '' && hash === '';
+}
+
+/** Problems of fields of a credential that do not go together. */
+function problemsOfAuth(auth: ConnectionAuth): [path: string[], message: string][] {
+  if (auth.kind === 'mtls')
+    return auth.and === undefined ? [] : problemsOfClient(auth.and, true).map(([path, message]) => [['and', ...path], message]);
+  return problemsOfClient(auth, false);
+}
+
+function problemsOfClient(auth: ConnectionAuth, hasCertificate: boolean): [path: string[], message: string][] {
+  if (auth.kind !== 'oauth2') return [];
+  const { issuer, endpoints, clientAuthentication: by, clientSecret } = auth;
+  const found: [string[], string][] = [];
+  if (issuer === undefined && endpoints === undefined) found.push([['endpoints'], 'is missing: set it, or `issuer`']);
+  if ((by === 'post' || by === 'basic') && clientSecret === undefined) {
+    found.push([
+      ['clientSecret'],
+      `is missing, and clientAuthentication is ${by}: set the secret, or clientAuthentication: none for a public client`,
+    ]);
+  }
+  if (by === 'tls' && !hasCertificate)
+    found.push([['clientAuthentication'], 'is tls, which needs `kind: mtls` with this credential as its `and`']);
+  return found;
 }
 
 export const connectionSpec = z
@@ -55,6 +79,7 @@ export const connectionSpec = z
     }
     const { error } = schema.safeParse(settings);
     for (const { path, message, ...issue } of error?.issues ?? []) context.addIssue({ ...issue, path: ['settings', ...path], message });
+    for (const [path, message] of problemsOfAuth(auth)) context.addIssue({ code: 'custom', path: ['auth', ...path], message });
     const base = settings['base'];
     if (auth.kind === 'mtls' && typeof base === 'string' && base.startsWith('http:')) {
       context.addIssue({ code: 'custom', path: ['settings', 'base'], message: 'must begin with https: a client certificate needs TLS' });

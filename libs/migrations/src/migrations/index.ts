@@ -11,6 +11,7 @@ import { LogIdentities1795219200009 } from './0010-log-identities.js';
 import { ModelProviders1795219200010 } from './0011-model-providers.js';
 import { Effects1795219200011 } from './0012-effects.js';
 import { GroupPositions1795219200012 } from './0013-group-positions.js';
+import { Connections1795219200013 } from './0014-connections.js';
 import { Schedules1795219200014 } from './0015-schedules.js';
 import { NestedSteps1795219200015 } from './0016-nested-steps.js';
 
@@ -29,6 +30,7 @@ export const migrations = [
   ModelProviders1795219200010,
   Effects1795219200011,
   GroupPositions1795219200012,
+  Connections1795219200013,
   Schedules1795219200014,
   NestedSteps1795219200015,
 ];

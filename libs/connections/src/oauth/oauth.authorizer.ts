@@ -1,0 +1,31 @@
+import type { AuthorizedRequest, Authorizer, OutboundRequest } from '../authorizer.js';
+import { withHeader } from '../credential.js';
+import { withCertificate } from '../fixed.authorizer.js';
+import type { OAuthConnection, TokenKeeper } from './token.keeper.js';
+
+/** Puts an access token on requests, and renews it before it ends or after it was refused. */
+export class OAuthAuthorizer implements Authorizer {
+  constructor(
+    private readonly keeper: TokenKeeper,
+    private readonly connection: OAuthConnection,
+    private readonly noteUse: () => void,
+    private readonly noteRefusal: () => Promise<void>,
+  ) {}
+
+  async authorize(request: OutboundRequest, signal: AbortSignal): Promise<AuthorizedRequest> {
+    const { accessToken, version } = await this.keeper.token(this.connection, signal);
+    this.noteUse();
+    const sent = { ...withHeader(request, 'authorization', `Bearer ${accessToken}`), secrets: [accessToken], version };
+    return withCertificate(sent, this.connection.tls);
+  }
+
+  async refused({ version }: AuthorizedRequest, signal: AbortSignal): Promise<boolean> {
+    const isNewer = await this.keeper.refused(this.connection, version, signal);
+    if (!isNewer) await this.noteRefusal();
+    return isNewer;
+  }
+
+  async account(signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+    return (await this.keeper.token(this.connection, signal)).account;
+  }
+}
