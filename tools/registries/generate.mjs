@@ -38,6 +38,12 @@ const registries = [
     member: (kind) => `${kind[0].toUpperCase()}${kind.slice(1)}Deliverer`,
     suite: 'delivererConformance',
   },
+  {
+    parts: 'libs/connectors/src/*/{name}.operations.ts',
+    out: 'libs/connectors/src/operations.generated.ts',
+    exported: 'codedOperations',
+    member: (name) => `${name}Operations`,
+  },
   { parts: 'apps/query/src/*/*.part.ts', out: 'apps/query/src/parts.generated.ts', exported: 'parts', member: (name) => `${name}Part` },
   {
     parts: 'libs/contracts/src/documents/schemes/*.scheme.ts',

@@ -1,12 +1,15 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
+import { SecretBox } from '#libs/auth';
 import { BulkOperations } from '#libs/bulk';
+import { Connections } from '#libs/connections';
 import { Deliverers } from '#libs/destinations';
 import { HttpClient } from '#libs/http';
 import { EventAppender } from '#libs/intake';
 import { RecordProducer } from '#libs/messaging';
-import { Configuration, Database } from '#libs/persistence';
+import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
+import { deliverersOf } from './deliveries/deliverers-of.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
 import { AttemptService } from './deliveries/attempt.service.js';
 import { bulkRedeliveries } from './deliveries/bulk-redeliveries.js';
@@ -26,7 +29,10 @@ import { Scheduler } from './schedules/scheduler.js';
 /** Turns decisions into deliveries, attempts them, and parks what cannot be delivered; makes the events of schedules. */
 @Module({})
 export class ConnectorsModule implements OnApplicationShutdown {
-  constructor(private readonly http: HttpClient) {}
+  constructor(
+    private readonly http: HttpClient,
+    private readonly connections: Connections,
+  ) {}
 
   static register(options: ConnectorsOptions): DynamicModule {
     const http = new HttpClient({
@@ -39,7 +45,21 @@ export class ConnectorsModule implements OnApplicationShutdown {
       controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer, ScheduleConsumer],
       providers: [
         { provide: HttpClient, useValue: http },
-        { provide: Deliverers, useValue: new Deliverers({ http }) },
+        {
+          provide: Deliverers,
+          inject: [Configuration, Connections],
+          useFactory: (configuration: Configuration, connections: Connections) => deliverersOf(http, configuration, connections),
+        },
+        {
+          provide: Connections,
+          inject: [DocumentSecrets, SecretBox, Database],
+          useFactory: async (secrets: DocumentSecrets, secretBox: SecretBox, database: Database) => {
+            const { allowPrivateAddresses, allowedUrls } = options;
+            const connections = new Connections({ secrets, secretBox, database, allowPrivateAddresses, allowedUrls });
+            await connections.start();
+            return connections;
+          },
+        },
         { provide: connectorsOptions, useValue: options },
         DeliveryQueueTable,
         DestinationHealthTable,
@@ -77,6 +97,7 @@ export class ConnectorsModule implements OnApplicationShutdown {
 
   /** Nest calls this after `beforeApplicationShutdown`, in which the worker has stopped. */
   async onApplicationShutdown(): Promise<void> {
+    await this.connections.close();
     await this.http.close();
   }
 }

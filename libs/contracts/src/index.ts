@@ -64,7 +64,7 @@ export {
   referencesOf,
   tenantOf,
 } from './documents/document.js';
-export type { Document, DocumentKind, Reference } from './documents/document.js';
+export type { Document, DocumentKind, DocumentLookup, Reference } from './documents/document.js';
 export { eventSourceKinds } from './documents/references.js';
 export type { Mark, MarkedValue } from './documents/marks.js';
 export { clearText } from './documents/secret.js';
@@ -79,15 +79,15 @@ export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.docume
 export { allSteps, describedStepKinds, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder, StepsWithin } from './documents/flow.document.js';
 export type { NestedStep } from './documents/nested-steps.js';
-export { longestRetryDelayMs } from './documents/destination.document.js';
-export type {
-  DestinationDocument,
-  DestinationKind,
-  DestinationSpec,
-  DestinationSpecOf,
-  Idempotency,
-  IdempotencyClass,
-} from './documents/destination.document.js';
-export { builtInConnectors } from './documents/connection.document.js';
+export { longestRetryDelayMs, unorderedUpsert } from './documents/destination.document.js';
+export type { DestinationDocument, DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.document.js';
+export type { DeliveryIdempotency, Idempotency, IdempotencyClass } from './documents/idempotency.js';
 export type { ConnectionDocument, ConnectionSpec } from './documents/connection.document.js';
 export type { AuthKind, AuthOf, ConnectionAuth } from './documents/connection-auth.js';
+export { builtInConnector } from './documents/connector.document.js';
+export type { ConnectorDocument, ConnectorSpec } from './documents/connector.document.js';
+export type { ErrorRule, ResponseMeaning } from './documents/connectors/error-rule.js';
+export type { ConnectorOperation, OperationIdempotency } from './documents/connectors/operation.js';
+export type { ListPaging } from './documents/connectors/paging.js';
+export type { OperationRequest } from './documents/connectors/request.js';
+export { templateParts } from './documents/connectors/template.js';

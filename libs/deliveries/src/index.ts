@@ -2,3 +2,4 @@ export { deliveriesPlannedChannel, newDeliveries, newDeliveryColumns } from './n
 export type { DecidingRun, NewDelivery } from './new-delivery.js';
 export { promiseOf, secondEffect } from './second-effect.js';
 export type { Repeatable } from './second-effect.js';
+export { idempotencyOf } from './idempotency-of.js';

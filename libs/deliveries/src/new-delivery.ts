@@ -2,7 +2,7 @@ import { deliveryId, isUnnamedCustomer } from '#libs/contracts';
 import type { PlannedDelivery } from '#libs/contracts';
 import { columns } from '#libs/persistence';
 import type { Configuration } from '#libs/persistence';
-import { objectOf } from './delivery-object.js';
+import { inputOf, objectOf } from './destination-expressions.js';
 
 /** A delivery that is to be inserted. */
 export interface NewDelivery {
@@ -41,7 +41,7 @@ export interface DecidingRun {
 /**
  * The deliveries of a decision. A decision that is handled twice gives one set of deliveries, because their ids follow from the run. The order of
  * an unnamed customer is nobody's, so a parked delivery never blocks those behind it.
- * @throws ExpressionFailed if the object of a payload cannot be told
+ * @throws ExpressionFailed if the object of a payload, or the input of an operation, cannot be told
  */
 export function newDeliveries(
   run: DecidingRun,
@@ -52,6 +52,7 @@ export function newDeliveries(
   const { tenant, eventId, runId, flow, generation, customer, eventReceivedAt } = run;
   const deliveries = planned.map(async ({ step, destination, payload, atLeastOnce = false }): Promise<NewDelivery> => {
     const configured = configuration.destination(tenant, destination);
+    const sent = configured === undefined ? payload : await inputOf(configured, payload);
     return {
       tenant,
       id: deliveryId(run, step, destination),
@@ -62,7 +63,7 @@ export function newDeliveries(
       step,
       customer,
       destination,
-      payload: JSON.stringify(payload),
+      payload: JSON.stringify(sent),
       strict: !isUnnamedCustomer(customer) && configured?.document.spec.order === 'strict',
       object: configured === undefined || isUnnamedCustomer(customer) ? null : await objectOf(configured, payload),
       atLeastOnce,

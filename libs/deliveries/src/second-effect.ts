@@ -1,4 +1,4 @@
-import type { DestinationSpec, Idempotency, IdempotencyClass } from '#libs/contracts';
+import type { DeliveryIdempotency, IdempotencyClass } from '#libs/contracts';
 
 /** The parts of a delivery that decide whether sending it again may take effect a second time. */
 export interface Repeatable {
@@ -23,7 +23,7 @@ function marginMs(windowMs: number, timeoutMs: number): number {
  * takes effect once, or a second effect is consented to.
  */
 export function secondEffect(
-  { idempotency, timeoutMs }: Pick<DestinationSpec, 'idempotency' | 'timeoutMs'>,
+  { idempotency, timeoutMs }: { readonly idempotency: DeliveryIdempotency; readonly timeoutMs: number },
   { reachedAt, atLeastOnce }: Repeatable,
   atMs: number,
 ): string | undefined {
@@ -39,11 +39,14 @@ const promises: Record<IdempotencyClass, string> = {
   key: 'Takes effect once: the destination recognises a repeat by its effect key.',
   upsert: 'Takes effect once: a repeat sets the same object to the same value, and never after a newer delivery.',
   absolute: 'Takes effect once: a repeat changes nothing.',
+  verify: 'Takes effect once: before a repeat, the system is asked whether it took effect.',
   none: 'Takes effect at most once: after an attempt whose outcome is unknown it waits for a person. At least once where the flow says `atLeastOnce: true`.',
 };
 
 /** The promise of a destination for one delivery, in one sentence. */
-export function promiseOf(idempotency: Idempotency): string {
+export function promiseOf(idempotency: DeliveryIdempotency): string {
+  if (idempotency.class === 'verify' && idempotency.otherwise === 'retry')
+    return `${promises.verify} Where it refuses to say, the request is repeated, so it may take effect twice.`;
   if (idempotency.class !== 'key' || idempotency.windowMs === undefined) return promises[idempotency.class];
   return `Takes effect once: the destination recognises a repeat by its effect key for ${durationOf(idempotency.windowMs)}, and is sent none after that.`;
 }

@@ -34,7 +34,13 @@ export interface Conformance<K extends DestinationKind> {
   readonly startStandIn: () => Promise<StandIn<K>>;
 }
 
-const delivery: OutboundDelivery = { id: 'dlv_1', payload: '{"z":1,"a":"ä \\u0000"}', traceparent: undefined };
+const delivery: OutboundDelivery = {
+  tenant: 'acme',
+  reachedAt: null,
+  id: 'dlv_1',
+  payload: '{"z":1,"a":"ä \\u0000"}',
+  traceparent: undefined,
+};
 const longTimeoutMs = 10_000;
 const longestExcerpt = 16 * 1_024;
 

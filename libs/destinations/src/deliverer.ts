@@ -1,13 +1,16 @@
-import type { Receipt } from '#libs/connectors';
+import type { Connectors, OpenConnection, Receipt } from '#libs/connectors';
 import type { DestinationKind, DestinationSpecOf } from '#libs/contracts';
 import type { HttpClient } from '#libs/http';
 
-/** A delivery on its way to the peer. All of it but the trace context is the same on every attempt. */
+/** A delivery on its way to the peer. Its id and payload are the same on every attempt. */
 export interface OutboundDelivery {
+  readonly tenant: string;
   /** The effect key: the peer sees it, and can recognise a repeat by it. */
   readonly id: string;
   /** JSON text, as it was planned. */
   readonly payload: string;
+  /** When the first attempt began that the peer took, or may have taken; null if there is none. */
+  readonly reachedAt: Date | null;
   /** W3C trace context of this attempt. */
   readonly traceparent: string | undefined;
 }
@@ -15,6 +18,9 @@ export interface OutboundDelivery {
 /** The parts of a process that its deliverers share. */
 export interface DelivererTools {
   readonly http: HttpClient;
+  readonly connectors: Connectors;
+  /** The connection of this name, ready for use. @throws NotFound, DocumentSecretsUnreadable */
+  readonly openConnection: (tenant: string, name: string) => OpenConnection;
 }
 
 /**

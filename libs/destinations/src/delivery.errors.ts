@@ -1,5 +1,6 @@
-import type { PeerCondition, Receipt } from '#libs/connectors';
+import type { OperationFailure, OperationFailureCode, PeerCondition, Receipt } from '#libs/connectors';
 import { DomainError } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
 
 /**
  * A failed attempt of a delivery. `code` and `outcome` say what it means for the delivery, `peer` what it means for the destination, and
@@ -101,5 +102,60 @@ export class DeliveryGone extends DeliveryFailure {
 
   constructor(receipt: Receipt) {
     super(`The destination is gone for good (${receipt.summary}), and gets nothing more until it is enabled again`, receipt);
+  }
+}
+
+/** An operation of a connector failed; its failure says how. */
+export class DeliveryOperationFailed extends DeliveryFailure {
+  readonly code: (typeof operationCodes)[keyof typeof operationCodes];
+  readonly peer: PeerCondition;
+  readonly isUncertain: boolean;
+  override readonly retryAfterMs?: number;
+
+  constructor(failure: OperationFailure) {
+    super(failure.message, failure.receipt, { cause: failure });
+    this.code = operationCodes[failure.code];
+    this.peer = failure.peer;
+    this.isUncertain = failure.isUncertain;
+    if (failure.retryAfterMs !== undefined) this.retryAfterMs = failure.retryAfterMs;
+  }
+}
+
+/** The codes of deliveries for those of operations. */
+const operationCodes = {
+  'operation.refused': 'delivery.refused',
+  'operation.limited': 'delivery.unavailable',
+  'operation.unavailable': 'delivery.unavailable',
+  'operation.timeout': 'delivery.timeout',
+  'operation.unauthorized': 'delivery.unauthorized',
+  'operation.conflict': 'delivery.unavailable',
+  'operation.gone': 'delivery.destinationDisabled',
+  'operation.addressForbidden': 'delivery.addressForbidden',
+  'operation.inputInvalid': 'delivery.refused',
+  'operation.outputInvalid': 'delivery.refused',
+} as const satisfies Record<OperationFailureCode, FailureCode>;
+
+/** An earlier attempt may have taken effect, and the system refuses to say whether it did. */
+export class DeliveryUnverified extends DeliveryFailure {
+  readonly code = 'delivery.uncertain';
+  readonly peer = 'up';
+  readonly isUncertain = false;
+
+  constructor(operation: string, reachedAt: Date) {
+    super(
+      `An attempt that began at ${reachedAt.toISOString()} may have taken effect, and the system refuses the operation ${operation}, which would tell: find out whether it did, then skip or redeliver it`,
+      null,
+    );
+  }
+}
+
+/** An earlier attempt may have taken effect, and it is too early to find that out. */
+export class DeliveryUnsettled extends DeliveryFailure {
+  readonly code = 'delivery.unavailable';
+  readonly peer = 'unknown';
+  readonly isUncertain = false;
+
+  constructor(settledAtMs: number) {
+    super(`An earlier attempt may have taken effect, which can be found out from ${new Date(settledAtMs).toISOString()} on`, null);
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { canHoldSecrets, mapSecrets } from '#libs/contracts';
 import type { ConnectionDocument } from '#libs/contracts';
 import { testCertificates } from '#libs/testing';
+import { connectorProblems } from './connector-problems.js';
 import { doubtsAbout, readDocument, uncompilable } from './document-problems.js';
 
 const value = 'k-123456789';
@@ -14,10 +15,15 @@ const documentOf = (spec: object): object => ({
 
 async function problemsOf(spec: object): Promise<string[]> {
   const read = readDocument(documentOf(spec));
-  const problems = 'problems' in read ? read.problems : await uncompilable(read.document);
+  const problems =
+    'problems' in read
+      ? read.problems
+      : [...(await uncompilable(read.document)), ...(await connectorProblems(read.document, () => undefined))];
   return problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
+const baseRefused =
+  'spec.settings.base: must be an http or https address without user, password, query and fragment: credentials belong in `auth`';
 const { client, other, authority } = testCertificates;
 const mtls = { kind: 'mtls', certificate: client.cert, key: { value: client.key }, ca: authority };
 
@@ -49,18 +55,20 @@ describe('a connection', () => {
   });
 
   test.each([
-    ['an unknown connector', { connector: 'odd' }, 'spec.connector: must be one of rest, graphql'],
-    ['no base', { settings: {} }, 'spec.settings.base: must be an http or https address'],
-    ['a base that is no address', { settings: { base: 'crm' } }, 'spec.settings.base: must be an http or https address'],
     [
-      'a base with a password',
-      { settings: { base: 'https://u:p@crm.example' } },
-      'spec.settings.base: must have no user, password, query or fragment: credentials belong in `auth`',
+      'an unknown connector',
+      { connector: 'odd' },
+      'spec.connector: names no connector of Millrace or of this tenant: odd (Millrace brings along graphql, rest)',
     ],
+    ['a connector whose name is misspelt', { connector: 'graphq' }, expect.stringContaining('did you mean graphql?') as string],
+    ['no base', { settings: {} }, 'spec.settings.base: is missing'],
+    ['a base that is no text', { settings: { base: 1 } }, 'spec.settings.base: must be string'],
+    ['a base that is no address', { settings: { base: 'crm' } }, baseRefused],
+    ['a base with a password', { settings: { base: 'https://u:p@crm.example' } }, baseRefused],
     [
       'a setting that the connector does not have',
       { settings: { base: 'https://crm.example', extra: 1 } },
-      'spec.settings.extra: is not a field that belongs here',
+      'spec.settings.extra: is no setting: the connector has only base, health',
     ],
     [
       'an unknown kind of credential',

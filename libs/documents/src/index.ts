@@ -1,3 +1,4 @@
+export { connectorProblems, usesConnector } from './connector-problems.js';
 export { doubtsAbout, readAs, readDocument, uncompilable, uncompilableParts, unknownReferences } from './document-problems.js';
 export type { DocumentProblem } from './document-problem.js';
 export { documentIdOf, repeatedDocument } from './repeated-documents.js';

@@ -6,6 +6,10 @@ import type { DocumentProblem } from './document-problem.js';
 
 const eventFields = ['id', 'type', 'source', 'customer', 'occurredAt', 'receivedAt', 'data'];
 
+const deliveryFields = ['id', 'firstAttemptAt', 'firstAttemptSeconds'];
+const pageFields = ['cursor', 'number', 'offset'];
+const responseFields = ['status', 'headers', 'body', 'text'];
+
 /** The data that an expression reads. */
 interface Scope {
   /** The names in it, each with the names within it, or undefined if they are not known before an event comes. */
@@ -28,7 +32,14 @@ export function unknownNames(document: Document, { value, path }: MarkedValue): 
 function scopeOf(document: Document, path: readonly string[]): Scope | undefined {
   if (document.kind === 'Source') return { names: { body: undefined, headers: undefined }, steps: new Map(), near: new Map() };
   if (document.kind === 'Destination') return { names: { payload: undefined }, steps: new Map(), near: new Map() };
+  if (document.kind === 'Connector') return { names: scopeInConnector(path.slice(1)), steps: new Map(), near: new Map() };
   return document.kind === 'Flow' ? scopeInFlow(document.spec, path.slice(1)) : undefined;
+}
+
+/** Names of the data that requests are made of; a look at a response sees that, too. */
+function scopeInConnector(path: readonly string[]): Scope['names'] {
+  const request = { input: undefined, settings: undefined, account: undefined, delivery: deliveryFields, page: pageFields };
+  return path.includes('request') ? request : { ...request, response: responseFields };
 }
 
 function scopeInFlow({ steps: list }: FlowSpec, [part, ...path]: readonly string[]): Scope {

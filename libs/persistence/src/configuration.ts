@@ -5,6 +5,7 @@ import type {
   ConnectionDocument,
   DestinationDocument,
   DocumentKind,
+  DocumentLookup,
   FlowDocument,
   ScheduleDocument,
   SourceDocument,
@@ -188,6 +189,11 @@ export class Configuration {
 
   connection(tenant: string, name: string): Stored<ConnectionDocument> | undefined {
     return this.find(tenant, 'Connection', name) as Stored<ConnectionDocument> | undefined;
+  }
+
+  /** Finds current documents of the tenant. */
+  documentsOf(tenant: string): DocumentLookup {
+    return (kind, name) => this.find(tenant, kind, name)?.document;
   }
 
   tenant(name: string): Stored<TenantDocument> | undefined {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Receipt } from '#libs/connectors';
 import { DomainError, effectKey, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
-import { secondEffect } from '#libs/deliveries';
+import { idempotencyOf, secondEffect } from '#libs/deliveries';
 import { Deliverers, DeliveryFailure } from '#libs/destinations';
 import { BatchWriter, Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
@@ -28,7 +28,7 @@ import { DeliveryLeaseLost, DeliveryUncertain, DestinationDisabled, FlowDestinat
 import { DeliveryQueueTable } from './delivery-queue.table.js';
 import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settled, Settlement } from './delivery-queue.table.js';
 import { afterFailure } from './state-after-attempt.js';
-import type { Consequence } from './state-after-attempt.js';
+import type { Consequence, RepeatRules } from './state-after-attempt.js';
 
 const attempts = counter('millrace_delivery_attempts_total', 'Attempts of deliveries, by outcome: ok, or the code of the failure.', {
   tenant: 'the tenant',
@@ -99,8 +99,7 @@ export class AttemptService {
       const watch = new Stopwatch();
       const { receipt, error } = await this.send(claim, configured, lease.signal, span);
       const { startedAt, finishedAt, durationMs } = watch.stop();
-      const spec = configured?.document.spec;
-      const after = error === null ? delivered : afterFailure(error, spec, delivery, { startedAt, finishedAt });
+      const after = error === null ? delivered : afterFailure(error, this.rulesOf(configured), delivery, { startedAt, finishedAt });
       const reason = after.error === null ? null : failureReason(after.error);
       const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: reason, isUncertain: after.isUncertain, ...after.next };
       const observed = observationOf(error, durationMs);
@@ -121,10 +120,11 @@ export class AttemptService {
     try {
       if (destinationDisabled) throw new DestinationDisabled(delivery.destination);
       if (destination === undefined) throw new FlowDestinationUnknown(delivery.tenant, delivery.destination);
-      requireOneEffect(delivery, destination.document);
+      requireOneEffect(delivery, this.rulesOf(destination)!);
       const { spec } = this.secrets.opened(destination.document);
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
-      const outbound = { id: effectKey(delivery.id), payload: delivery.payload, traceparent };
+      const { tenant, id, payload, reachedAt } = delivery;
+      const outbound = { tenant, id: effectKey(id), payload, reachedAt, traceparent };
       return { receipt: await this.deliverers.deliver(outbound, spec, signal), error: null };
     } catch (error) {
       signal.throwIfAborted();
@@ -133,6 +133,13 @@ export class AttemptService {
         log.error({ err: error, deliveryId: delivery.id }, 'a deliverer failed with an unexpected error');
       return { receipt: receiptOf(error), error };
     }
+  }
+
+  private rulesOf(destination: Stored<DestinationDocument> | undefined): RepeatRules | undefined {
+    if (destination === undefined) return undefined;
+    const { tenant, document } = destination;
+    const { retry, timeoutMs } = document.spec;
+    return { retry, timeoutMs, idempotency: idempotencyOf(document.spec, this.configuration.documentsOf(tenant)) };
   }
 
   private async record(delivery: ClaimedDelivery, attempt: AttemptResult, durationMs: number): Promise<Attempted> {
@@ -187,8 +194,8 @@ export class AttemptService {
 }
 
 /** @throws DeliveryUncertain if the destination may have taken the delivery before, and would take it again */
-function requireOneEffect(delivery: ClaimedDelivery, { spec }: DestinationDocument): void {
-  const why = secondEffect(spec, delivery, wallTimeMs());
+function requireOneEffect(delivery: ClaimedDelivery, rules: RepeatRules): void {
+  const why = secondEffect(rules, delivery, wallTimeMs());
   if (why !== undefined) throw new DeliveryUncertain(delivery.destination, delivery.reachedAt!, why);
 }
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { Deliverers } from '#libs/destinations';
+import { Connections } from '#libs/connections';
+import type { Deliverers } from '#libs/destinations';
 import { NotFound, deliveryId, document, effectKey, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
@@ -16,6 +17,7 @@ import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
 import { DeliveryClaims } from './delivery.claims.js';
+import { deliverersOf } from './deliverers-of.js';
 import { DeliveryService } from './delivery.service.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
@@ -37,6 +39,7 @@ const options: ConnectorsOptions = {
 let producer: RecordProducer;
 let http: HttpClient;
 let deliverers: Deliverers;
+let connections: Connections;
 
 beforeAll(async () => {
   const log = { brokers: testBrokers(), clientId: 'test' };
@@ -44,7 +47,6 @@ beforeAll(async () => {
   producer = new RecordProducer(log);
   await producer.connect();
   http = new HttpClient({ allowPrivateAddresses: true });
-  deliverers = new Deliverers({ http });
 });
 
 afterAll(async () => {
@@ -75,6 +77,9 @@ beforeEach(async () => {
   configuration = new Configuration(database, { secretBox });
   secrets = new DocumentSecrets(secretBox);
   await configuration.start();
+  connections = new Connections({ secrets, secretBox, database, allowPrivateAddresses: true });
+  await connections.start();
+  deliverers = deliverersOf(http, configuration, connections);
   appends = recordAppends();
   sink = await startHttpSink();
   ({ worker, deliveries } = startWorker());
@@ -86,6 +91,7 @@ afterEach(async () => {
   vi.restoreAllMocks();
   await sink.stop();
   await configuration.stop();
+  await connections.close();
   await database.close();
   await fresh.close();
 });

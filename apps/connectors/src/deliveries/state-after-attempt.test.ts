@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { DeliveryRefused, DeliveryTimedOut, DeliveryUnavailable } from '#libs/destinations';
 import { document } from '#libs/contracts';
-import type { DestinationDocument, DestinationSpec } from '#libs/contracts';
+import type { DestinationDocument, DestinationSpecOf } from '#libs/contracts';
 import { afterFailure } from './state-after-attempt.js';
-import type { Attempting } from './state-after-attempt.js';
+import type { Attempting, RepeatRules } from './state-after-attempt.js';
 
 const hour = 3_600_000;
 const down = new DeliveryUnavailable({ summary: 'status 503', detail: {} }, 'failing', undefined, false);
@@ -13,13 +13,13 @@ const at = new Date('2026-11-29T10:00:00.000Z');
 const times = { startedAt: at, finishedAt: at };
 const never: Attempting = { destination: 'crm', retries: 0, reachedAt: null, atLeastOnce: false };
 
-function specWith(more: object): DestinationSpec {
+function specWith(more: object): DestinationSpecOf<'http'> {
   const spec = { kind: 'http', url: 'https://crm.example', secret: { value: `whsec_${'A'.repeat(32)}` }, ...more };
   const parsed = document.parse({ apiVersion: 'millrace/v1', kind: 'Destination', metadata: { tenant: 'acme', name: 'crm' }, spec });
-  return (parsed as DestinationDocument).spec;
+  return (parsed as DestinationDocument).spec as DestinationSpecOf<'http'>;
 }
 
-const after = (error: unknown, spec: DestinationSpec, delivery: Partial<Attempting> = {}) =>
+const after = (error: unknown, spec: RepeatRules, delivery: Partial<Attempting> = {}) =>
   afterFailure(error, spec, { ...never, ...delivery }, times, steady);
 
 describe('the schedule of the destination', () => {
@@ -102,4 +102,14 @@ describe('a repeat that may take effect a second time', () => {
   test('as long as nothing arrived, no window has begun', () => {
     expect(after(down, oneDay, { retries: 2 }).next.state).toBe('pending');
   });
+});
+
+test('an attempt that may have taken effect is repeated once that can be found out', () => {
+  const rules = (settleMs: number): RepeatRules => ({
+    ...specWith({ retry: { delaysMs: [1_000] } }),
+    idempotency: { class: 'verify', operation: 'find', settleMs, otherwise: 'park' },
+  });
+  expect(after(noAnswer, rules(30_000)).next.retryInMs).toBe(30_000);
+  expect(after(noAnswer, rules(100)).next.retryInMs).toBe(1_000);
+  expect(after(down, rules(30_000)).next.retryInMs).toBe(1_000);
 });

@@ -47,8 +47,8 @@ export class RedeliveryService {
       throw new InputInvalid([{ path: [field], message }], 'delivery.superseded');
     }
     if (evenIfTaken || delivery.reachedAt === null) return;
-    const spec = await this.destinations.specOf(tenant, destination);
-    const why = spec === undefined ? undefined : secondEffect(spec, delivery, wallTimeMs());
+    const rules = await this.destinations.rulesOf(tenant, destination);
+    const why = rules === undefined ? undefined : secondEffect(rules, delivery, wallTimeMs());
     if (why === undefined) return;
     const message = `is ${id}, which ${destination} took or may have taken, and ${destination} ${why}: with \`evenIfTaken: true\` it is sent all the same`;
     throw new InputInvalid([{ path: [field], message }], 'delivery.secondEffect');

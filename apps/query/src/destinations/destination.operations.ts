@@ -24,7 +24,9 @@ export const destination = entity(
     reason: z.string().nullable().describe('The code of the failure that led to the state.'),
     promise: z
       .string()
-      .describe('How often a delivery takes effect there, in one sentence; it follows from the idempotency class of its document.'),
+      .describe(
+        'How often a delivery takes effect there, in one sentence; it follows from the idempotency class of its document or its operation.',
+      ),
   },
   { about: 'A system that decisions are delivered to.' },
 );

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { DestinationDocument, DestinationSpec } from '#libs/contracts';
-import { promiseOf } from '#libs/deliveries';
+import type { DeliveryIdempotency, DestinationDocument, DocumentLookup } from '#libs/contracts';
+import { idempotencyOf, promiseOf } from '#libs/deliveries';
 import { DocumentTable, TenantDatabase, statement } from '#libs/persistence';
+import type { StoredVersion } from '#libs/persistence';
 import type { DestinationRow } from './destination.operations.js';
 
 interface HealthRow {
@@ -38,20 +39,27 @@ export class DestinationTable {
   /** By name. A version of the document that nothing was delivered to yet is active. */
   list(tenant: string): Promise<DestinationRow[]> {
     return this.database.asTenant(tenant, async (session) => {
-      const documents = await this.documents.current(session, tenant, 'Destination');
+      const documents = await this.documents.current(session, tenant);
+      const find = lookupIn(documents);
       const known = new Map((await session.query<HealthRow>(health, [tenant])).map((row) => [row.destination, row]));
-      return documents.map(({ name, version, document }) => {
-        const { spec } = document as DestinationDocument;
-        return { name, ...stateOf(version, known.get(name)), promise: promiseOf(spec.idempotency) };
+      return documents.flatMap(({ name, version, document }) => {
+        if (document.kind !== 'Destination') return [];
+        return [{ name, ...stateOf(version, known.get(name)), promise: promiseOf(idempotencyOf(document.spec, find)) }];
       });
     });
   }
 
-  /** The current document; undefined if there is none. */
-  async specOf(tenant: string, name: string): Promise<DestinationSpec | undefined> {
-    const documents = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Destination'));
-    return documents.map(({ document }) => document as DestinationDocument).find(({ metadata }) => metadata.name === name)?.spec;
+  /** The rules by which an attempt may take effect a second time; undefined if there is no such destination. */
+  async rulesOf(tenant: string, name: string): Promise<{ timeoutMs: number; idempotency: DeliveryIdempotency } | undefined> {
+    const find = lookupIn(await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant)));
+    const document = find('Destination', name) as DestinationDocument | undefined;
+    return document && { timeoutMs: document.spec.timeoutMs, idempotency: idempotencyOf(document.spec, find) };
   }
+}
+
+function lookupIn(documents: readonly StoredVersion[]): DocumentLookup {
+  const byName = new Map(documents.map(({ kind, name, document }) => [`${kind}/${name}`, document]));
+  return (kind, name) => byName.get(`${kind}/${name}`);
 }
 
 function stateOf(version: number, known: HealthRow | undefined): Pick<DestinationRow, 'state' | 'since' | 'until' | 'reason'> {

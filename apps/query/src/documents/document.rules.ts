@@ -1,7 +1,7 @@
 import type { Principal, StoredApiKey } from '#libs/auth';
 import { eventSourceKinds, referencesOf, tenantOf } from '#libs/contracts';
-import type { Document, DocumentKind } from '#libs/contracts';
-import { unknownReferences } from '#libs/documents';
+import type { Document, DocumentKind, DocumentLookup } from '#libs/contracts';
+import { connectorProblems, unknownReferences, usesConnector } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import type { Violation } from '../operations/input.errors.js';
 import type { DocumentName, ExpectedVersion } from './document.operations.js';
@@ -101,6 +101,23 @@ function isEventSource(kind: DocumentKind): boolean {
   return eventSourceKinds.some((one) => one === kind);
 }
 
+/** Problems between the documents of the apply and those that the tenant has after it, also of stored ones that a given connector no longer serves. */
+export async function unserved(document: Document, after: readonly NamedDocument[]): Promise<DocumentProblem[]> {
+  const find: DocumentLookup = (kind, name) => after.find((row) => isSame(row, { kind, name }))?.document;
+  const own = await connectorProblems(document, find);
+  if (document.kind !== 'Connector') return own;
+  const users = after.filter((row) => usesConnector(row.document, document, find));
+  const broken = await Promise.all(
+    users.map(async ({ kind, name, document: user }) =>
+      (await connectorProblems(user, find)).map(({ path, message }) => ({
+        path: ['spec'],
+        message: `does not serve ${kind}/${name} any more: its ${path.join('.')} ${message}`,
+      })),
+    ),
+  );
+  return [...own, ...broken.flat()];
+}
+
 /** A document that another one names stays. */
 export function inUse({ kind, name }: DocumentName, others: readonly NamedDocument[]): string[] {
   /** True if a document of another of these kinds has taken over the name. */
@@ -109,7 +126,8 @@ export function inUse({ kind, name }: DocumentName, others: readonly NamedDocume
   const users = others.filter((other) =>
     kind === 'Tenant'
       ? other.kind !== 'Tenant'
-      : referencesOf(other.document).some(({ kinds, name: named }) => kinds.includes(kind) && named === name && !isOtherwiseMet(kinds)),
+      : referencesOf(other.document).some(({ kinds, name: named }) => kinds.includes(kind) && named === name && !isOtherwiseMet(kinds)) ||
+        (kind === 'Connector' && other.document.kind === 'Connection' && other.document.spec.connector === name),
   );
   return users.length === 0 ? [] : [`is used by ${users.map((user) => `${user.kind}/${user.name}`).join(', ')}`];
 }

@@ -36,6 +36,7 @@ import {
   nameOf,
   rowsAfter,
   unremovable,
+  unserved,
 } from './document.rules.js';
 import { RequestAbandoned } from '../operations/request.errors.js';
 import { Turns } from './turns.js';
@@ -103,6 +104,10 @@ export class DocumentService {
           ),
           ...remove.flatMap((named, at) => unremovable(named, at, stored, after)),
         ]);
+        const unfit = await Promise.all(
+          given.map(async (document, at) => (await unserved(document, after)).map((problem) => violation(at, problem))),
+        );
+        refuse(unfit.flat());
         const saved = await this.save(session, principal, given, { stored, expected });
         const changes = [...saved, ...(await this.removeAll(session, principal, remove, { stored, expected }))];
         if (input.dryRun) throw new DryRunRollback(changes);

@@ -1,4 +1,4 @@
-import { sign } from 'aws4';
+import aws4 from 'aws4';
 import { clearText } from '#libs/contracts';
 import type { Credential } from '../credential.js';
 
@@ -8,7 +8,7 @@ export const awsSigV4Auth: Credential<'awsSigV4'> = (request, auth, now) => {
   const secretAccessKey = clearText(auth.secretAccessKey);
   const sessionToken = auth.sessionToken === undefined ? undefined : clearText(auth.sessionToken);
   const { region, service, accessKeyId } = auth;
-  const signed = sign(
+  const signed = aws4.sign(
     {
       host,
       path: pathname + search,

@@ -1,30 +1,9 @@
 import { z } from 'zod';
 import { json } from '../json.js';
+import { name } from '../names.js';
 import { connectionAuth } from './connection-auth.js';
 import type { ConnectionAuth } from './connection-auth.js';
 import { documentOf } from './document-of.js';
-
-/** The settings of each built-in connector. */
-const connectorSettings = {
-  rest: z.strictObject({ base: baseAddress() }),
-  graphql: z.strictObject({ base: baseAddress() }),
-} as const;
-
-export const builtInConnectors = Object.keys(connectorSettings);
-
-function baseAddress() {
-  return z
-    .url({ protocol: /^https?$/, error: 'must be an http or https address' })
-    .refine(
-      (address) => !URL.canParse(address) || isBare(new URL(address)),
-      'must have no user, password, query or fragment: credentials belong in `auth`',
-    )
-    .describe('The address that the paths of operations are added to.');
-}
-
-function isBare({ username, password, search, hash }: URL): boolean {
-  return username === '' && password === '' && search === '' && hash === '';
-}
 
 /** Problems of fields of a credential that do not go together. */
 function problemsOfAuth(auth: ConnectionAuth): [path: string[], message: string][] {
@@ -51,11 +30,13 @@ function problemsOfClient(auth: ConnectionAuth, hasCertificate: boolean): [path:
 
 export const connectionSpec = z
   .strictObject({
-    connector: z.string().min(1).max(63).describe('The connector that knows the system: `rest` or `graphql`.'),
+    connector: name.describe(
+      'The connector that knows the system: one that Millrace brings along (docs/connectors.md), or a Connector document of the tenant.',
+    ),
     settings: z
       .record(z.string().max(100), json)
       .default({})
-      .describe('The settings of the connector. `rest` and `graphql` have one: `base`.'),
+      .describe('The settings that the connector asks for, such as `base`, the address of `rest` and `graphql`.'),
     auth: connectionAuth.describe('How requests prove who sends them.'),
     timeoutMs: z.int().min(100).max(60_000).default(10_000).describe('Deadline of one request in ms, including the time to connect.'),
     limit: z
@@ -71,19 +52,8 @@ export const connectionSpec = z
       .prefault({})
       .describe('Limits for requests of this connection.'),
   })
-  .superRefine(({ connector, settings, auth }, context) => {
-    const schema = Object.hasOwn(connectorSettings, connector) ? connectorSettings[connector as keyof typeof connectorSettings] : undefined;
-    if (schema === undefined) {
-      context.addIssue({ code: 'custom', path: ['connector'], message: `must be one of ${builtInConnectors.join(', ')}` });
-      return;
-    }
-    const { error } = schema.safeParse(settings);
-    for (const { path, message, ...issue } of error?.issues ?? []) context.addIssue({ ...issue, path: ['settings', ...path], message });
+  .superRefine(({ auth }, context) => {
     for (const [path, message] of problemsOfAuth(auth)) context.addIssue({ code: 'custom', path: ['auth', ...path], message });
-    const base = settings['base'];
-    if (auth.kind === 'mtls' && typeof base === 'string' && base.startsWith('http:')) {
-      context.addIssue({ code: 'custom', path: ['settings', 'base'], message: 'must begin with https: a client certificate needs TLS' });
-    }
   });
 export type ConnectionSpec = z.infer<typeof connectionSpec>;
 

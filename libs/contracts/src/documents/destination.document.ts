@@ -2,46 +2,12 @@ import { z } from 'zod';
 import { documentOf } from './document-of.js';
 import { expression } from './references.js';
 import { destinationKinds } from './destinations.generated.js';
+import type { DeliveryIdempotency } from './idempotency.js';
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
 /** The longest wait before a retry that a destination may name. */
 export const longestRetryDelayMs = 7 * day;
 const retryDelaysMs = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour];
-
-/** The shortest time for which a destination may keep effect keys: less would end before a few retries and their deadlines. */
-const shortestKeyWindowMs = 10 * minute;
-const longestKeyWindowMs = 365 * day;
-
-/**
- * The idempotency classes of a system that is written to: what makes a delivery take effect once, although an attempt may have to be repeated whose
- * answer nobody has.
- */
-const idempotency = z.discriminatedUnion('class', [
-  z
-    .strictObject({
-      class: z.literal('key').describe('The destination recognises a repeat by its effect key, and takes it once.'),
-      windowMs: z
-        .int()
-        .min(shortestKeyWindowMs)
-        .max(longestKeyWindowMs)
-        .optional()
-        .describe('For how long the destination keeps a key, in ms: 10 minutes to 365 days; default: for ever.'),
-    })
-    .describe('`key`: the destination recognises a repeat by `webhook-id` or `Idempotency-Key`.'),
-  z
-    .strictObject({ class: z.literal('upsert').describe('The payload sets an object; taking it twice leaves the same object.') })
-    .describe('`upsert`: the payload sets an object by its own key, so a repeat changes nothing unless a newer payload came between.'),
-  z
-    .strictObject({ class: z.literal('absolute').describe('Taking the payload again changes nothing, whatever came between.') })
-    .describe('`absolute`: taking the payload again changes nothing, whatever came between (a tag is added, an object is deleted).'),
-  z
-    .strictObject({ class: z.literal('none').describe('Each request takes effect.') })
-    .describe(
-      '`none`: each request takes effect. A delivery is repeated after an unknown outcome only if its flow says `atLeastOnce: true`.',
-    ),
-]);
-export type Idempotency = z.infer<typeof idempotency>;
-export type IdempotencyClass = Idempotency['class'];
 
 /** The fields that a destination of every kind has. */
 const common = z.strictObject({
@@ -81,15 +47,7 @@ const common = z.strictObject({
     })
     .prefault({})
     .describe('Limits for attempts to this destination.'),
-  idempotency: idempotency
-    .prefault({ class: 'key' })
-    .describe(
-      'What makes a delivery take effect once at this destination. It decides whether an attempt whose outcome is unknown is repeated. Default: `{ class: key }`, the promise of Standard Webhooks.',
-    ),
 });
-
-const unorderedUpsert =
-  'must be strict, or `supersede` must name the object, because the idempotency class is upsert: the late retry of an older delivery would overwrite what a newer one has set';
 
 type KindRegistry = typeof destinationKinds;
 /** The word by which a Destination document says which connector delivers to it. */
@@ -104,9 +62,18 @@ const options = Object.values(destinationKinds).map((kind) => kind.extend(common
 export const destinationSpec: z.ZodType<DestinationSpec> = z
   .discriminatedUnion('kind', options as [(typeof options)[number]])
   .superRefine((spec, context) => {
-    if (spec.idempotency.class !== 'upsert' || spec.order === 'strict' || spec.supersede !== undefined) return;
-    context.addIssue({ code: 'custom', path: ['order'], message: unorderedUpsert });
+    const message = unorderedUpsert(spec, spec.idempotency);
+    if (message !== undefined) context.addIssue({ code: 'custom', path: ['order'], message });
   });
+
+/** The problem of a destination that may overwrite what a newer delivery has set; undefined if it has none. */
+export function unorderedUpsert(
+  { order, supersede }: Pick<DestinationSpec, 'order' | 'supersede'>,
+  idempotency: DeliveryIdempotency | undefined,
+): string | undefined {
+  if (idempotency?.class !== 'upsert' || order === 'strict' || supersede !== undefined) return undefined;
+  return 'must be strict, or `supersede` must name the object, because the idempotency class is upsert: the late retry of an older delivery would overwrite what a newer one has set';
+}
 
 export const destinationDocument = documentOf(
   'Destination',

@@ -8,6 +8,8 @@ type DocumentTypes = typeof documentTypes;
 /** Everything that `millrace apply` reads. A kind is declared in `<kind>.document.ts`. */
 export type Document = { [K in keyof DocumentTypes]: z.infer<DocumentTypes[K]> }[keyof DocumentTypes];
 export type DocumentKind = Document['kind'];
+/** Finds a document of one tenant. */
+export type DocumentLookup = (kind: DocumentKind, name: string) => Document | undefined;
 
 const types = Object.values(documentTypes);
 const typeOf = new Map<string, (typeof types)[number]>(types.map((type) => [type.shape.kind.value, type]));

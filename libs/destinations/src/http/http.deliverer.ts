@@ -16,7 +16,7 @@ export class HttpDeliverer implements Deliverer<'http'> {
   /** By the opened version of a document. */
   private readonly prepared = new WeakMap<DestinationSpecOf<'http'>, PreparedDestination>();
 
-  constructor({ http }: DelivererTools) {
+  constructor({ http }: Pick<DelivererTools, 'http'>) {
     this.http = http;
   }
 

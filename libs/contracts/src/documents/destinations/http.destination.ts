@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { addressOrSecret, headersOrSecrets } from '../credential.js';
+import { idempotency } from '../idempotency.js';
 import { secret } from '../secret.js';
 
 /** Headers that carry the message itself: a document cannot set them. */
@@ -21,5 +22,10 @@ export const httpDestination = z.strictObject({
     .default({})
     .describe(
       'Headers added to every request: text, or `{ value: … }` if it is a secret. Credentials, such as the value of `authorization`, are encrypted in either form.',
+    ),
+  idempotency: idempotency
+    .prefault({ class: 'key' })
+    .describe(
+      'What makes a delivery take effect once at this destination. It decides whether an attempt whose outcome is unknown is repeated. Default: `{ class: key }`, the promise of Standard Webhooks.',
     ),
 });

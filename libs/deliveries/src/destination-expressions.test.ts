@@ -3,7 +3,7 @@ import { document } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import type { Stored } from '#libs/persistence';
-import { objectOf } from './delivery-object.js';
+import { objectOf } from './destination-expressions.js';
 
 function destination(supersede?: string): Stored<DestinationDocument> {
   const spec = { kind: 'http', url: 'https://crm.example', secret: { value: `whsec_${'A'.repeat(32)}` }, ...(supersede && { supersede }) };

@@ -1,0 +1,65 @@
+import type { Authorizer } from '#libs/connections';
+import type { HttpMethod } from '#libs/http';
+import type { Json } from '#libs/json';
+import type { Receipt } from './peer.js';
+
+/** A connection as operations use it. */
+export interface OpenConnection {
+  readonly tenant: string;
+  readonly name: string;
+  /** The name of its connector. */
+  readonly connector: string;
+  readonly settings: { readonly [name: string]: Json };
+  readonly authorizer: Authorizer;
+  /** Deadline of one operation, with everything that it needs, such as a fresh token. */
+  readonly timeoutMs: number;
+}
+
+/** One use of an operation. */
+export interface OperationCall {
+  readonly connection: OpenConnection;
+  readonly operation: string;
+  readonly input: Json;
+  /** The same for every repeat of what should take effect once. */
+  readonly effectKey: string;
+  /** When the first attempt began that may have reached the system. Default: now. */
+  readonly firstAttemptAt?: Date | undefined;
+  /** W3C trace context. */
+  readonly traceparent?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface OperationResult {
+  readonly output: Json;
+  readonly receipt: Receipt;
+}
+
+/** The result of looking for an effect: it was found, there is none, or that cannot be told. */
+export type Verification = { readonly found: OperationResult } | 'absent' | 'unknown';
+
+/** The data that templates and expressions of a connector see. */
+export interface OperationScope {
+  readonly input: Json;
+  readonly settings: { readonly [name: string]: Json };
+  /** Facts about the account that the system gave with its token, such as the address of its instance. */
+  readonly account: { readonly [name: string]: Json };
+  readonly delivery: { readonly id: string; readonly firstAttemptAt: string; readonly firstAttemptSeconds: number };
+  /** The page that is asked for, of an operation that reads a list. */
+  readonly page?: { readonly cursor: Json; readonly number: number; readonly offset: number };
+}
+
+/** The parts of a request before they are put together. */
+export interface RequestParts {
+  readonly method: HttpMethod;
+  /** Below the base, encoded. */
+  readonly path: string;
+  readonly query: readonly (readonly [name: string, value: string])[];
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+}
+
+/** Makes the request of an operation of which data does not suffice. @throws InputRefused */
+export type RequestMaker = (scope: OperationScope) => RequestParts;
+/** The operations of a connector that are code, by name. */
+export type CodedOperations = Readonly<Record<string, RequestMaker>>;

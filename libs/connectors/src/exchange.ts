@@ -1,0 +1,124 @@
+import type { AuthorizedRequest, OutboundRequest } from '#libs/connections';
+import { HostAddressForbidden, HostTimedOut, HostUnreachable } from '#libs/http';
+import type { HttpAnswer, HttpClient, HttpMethod } from '#libs/http';
+import { parseJson } from '#libs/json';
+import type { Json } from '#libs/json';
+import { Redaction } from '#libs/redaction';
+import type { OpenConnection } from './connector.js';
+import { OperationFailure } from './operation.errors.js';
+import type { Receipt } from './peer.js';
+
+/** How much of a response a receipt keeps, in characters. */
+const longestExcerpt = 16 * 1_024;
+
+/** A response as rules and expressions see it. */
+export interface Response {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined if it is no JSON. */
+  readonly body: Json | undefined;
+  readonly text: string;
+}
+
+export interface OperationAnswer {
+  readonly response: Response;
+  /** True: all of the body came, and it is JSON where it says so. */
+  readonly isWhole: boolean;
+  /** The flaw of a body that is not whole, as words of a sentence; else empty. */
+  readonly flaw: string;
+  readonly receipt: Receipt;
+  readonly redaction: Redaction;
+  readonly request: AuthorizedRequest;
+}
+
+export interface ExchangeOptions {
+  readonly isWrite: boolean;
+  readonly maxBodyBytes: number;
+  /** When the operation must have ended, by the monotonic clock. */
+  readonly endsAtMs: number;
+  readonly traceparent: string | undefined;
+  /** Ends the operation. */
+  readonly signal: AbortSignal;
+  /** Ends with that signal, and at the deadline. */
+  readonly untilDeadline: AbortSignal;
+}
+
+/**
+ * Sends a request as the connection.
+ * @throws OperationFailure if no answer came; what the authorizer throws; the signal's reason
+ */
+export async function exchange(
+  http: HttpClient,
+  { name, authorizer, timeoutMs }: OpenConnection,
+  request: OutboundRequest,
+  { isWrite, maxBodyBytes, endsAtMs, traceparent, signal, untilDeadline }: ExchangeOptions,
+): Promise<OperationAnswer> {
+  const authorized = await authorizer.authorize(request, untilDeadline);
+  const leftMs = endsAtMs - performance.now();
+  if (leftMs < 1) throw timedOut(`The connection ${name} had no credential to send within ${timeoutMs} ms`, false);
+  const { url, headers, body, tls } = authorized;
+  try {
+    const answer = await http.request({
+      method: authorized.method as HttpMethod,
+      url,
+      headers: { 'user-agent': 'Millrace', ...headers, ...(traceparent === undefined ? {} : { traceparent }) },
+      body,
+      maxBodyBytes,
+      timeoutMs: Math.max(1, Math.ceil(leftMs)),
+      signal, // the client keeps the deadline itself, and tells whether anything was sent
+      tls,
+    });
+    return answerOf(answer, authorized);
+  } catch (error) {
+    throw failureOf(error, isWrite);
+  }
+}
+
+function answerOf({ status, headers, body, ending }: HttpAnswer, request: AuthorizedRequest): OperationAnswer {
+  const redaction = new Redaction(request.secrets);
+  const text = body.toString('utf8');
+  const json = ending === 'complete' ? jsonOf(text) : undefined;
+  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
+  const isGarbled = json === undefined && isJson && text !== '';
+  const flaw = ending === 'complete' ? (isGarbled ? 'a body that is not the JSON it says it is' : '') : flaws[ending];
+  return {
+    response: { status, headers, body: json, text },
+    isWhole: flaw === '',
+    flaw,
+    receipt: { summary: `status ${status}`, detail: { status, excerpt: redaction.apply(text).slice(0, longestExcerpt) } },
+    redaction,
+    request,
+  };
+}
+
+const flaws = {
+  cut: 'a body that broke off',
+  late: 'a body that did not end by the deadline',
+  tooLarge: 'a body that is longer than the operation reads',
+} as const;
+
+function jsonOf(text: string): Json | undefined {
+  if (text === '') return undefined;
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function failureOf(error: unknown, isWrite: boolean): unknown {
+  if (error instanceof HostTimedOut) return timedOut(error.message, isWrite && error.wasSent, error);
+  if (error instanceof HostUnreachable)
+    return new OperationFailure('operation.unavailable', error.message, {
+      peer: 'unreachable',
+      isUncertain: isWrite && error.wasSent,
+      cause: error,
+    });
+  if (error instanceof HostAddressForbidden)
+    return new OperationFailure('operation.addressForbidden', error.message, { peer: 'unknown', cause: error });
+  return error;
+}
+
+export function timedOut(message: string, isUncertain: boolean, cause?: unknown): OperationFailure {
+  return new OperationFailure('operation.timeout', message, { peer: 'unreachable', isUncertain, cause });
+}

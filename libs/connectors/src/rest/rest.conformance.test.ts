@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import { HttpClient } from '#libs/http';
+import { connectorConformance, pauseMs } from '../connector.conformance.js';
+import { Connectors } from '../connectors.js';
+import { startStandIn } from '../stand-in.js';
+
+connectorConformance({
+  name: 'rest',
+  start: async () => {
+    const orders = new Map<string, unknown>();
+    const standIn = await startStandIn(({ method, segments, body }) => {
+      if (method === 'PUT') orders.set(segments.join('/'), body);
+      return { status: 200, body: { taken: body ?? null } };
+    });
+    return { ...standIn, orders };
+  },
+  settings: ({ url }) => ({ base: `${url}/api` }),
+  writes: [
+    {
+      operation: 'request',
+      input: { method: 'PUT', path: '/orders', segments: ['o/1'], body: { total: 1 } },
+      effects: ({ orders }) => orders.size,
+    },
+  ],
+  answers: [
+    { as: 'permanent', status: 422, body: { message: 'no' } },
+    { as: 'permanent', status: 404 },
+    { as: 'permanent', status: 302, headers: { location: '/elsewhere' } },
+    { as: 'limited', status: 429, headers: { 'retry-after': String(pauseMs / 1_000) } },
+    { as: 'transient', status: 503, headers: { 'retry-after': String(pauseMs / 1_000) } },
+    { as: 'transient', status: 408 },
+    { as: 'uncertain', status: 500, body: {} },
+    { as: 'uncertain', status: 502, body: {} },
+    { as: 'credential', status: 401, body: {} },
+    { as: 'conflict', status: 409, body: {} },
+  ],
+  hostile: [
+    { operation: 'request', input: (text) => ({ path: '/orders', segments: [text] }), seen: ({ segments }) => segments[2] },
+    { operation: 'request', input: (text) => ({ path: '/a', query: { q: text } }), seen: ({ query }) => query.get('q') },
+    { operation: 'request', input: (text) => ({ path: '/a', headers: { 'x-a': text } }), seen: ({ headers }) => headers['x-a'] },
+    { operation: 'request', input: (text) => ({ path: '/a', body: { text } }), seen: ({ body }) => (body as { text: string }).text },
+    {
+      operation: 'request',
+      input: (text) => ({ path: '/a', form: { text: { in: [text] } } }),
+      seen: ({ text }) => new URLSearchParams(text).get('text[in][0]'),
+    },
+  ],
+});
+
+test.each([
+  '/a/../../b',
+  '/./a',
+  '/%2E%2e/b',
+  '/a//b',
+  '/a?b',
+  '/a#b',
+  '/a b',
+  '/\u202E',
+  String.raw`/a\b`,
+  '//other.example/x',
+  '/a%2',
+  'a',
+  '',
+])('a path that is not encoded, or leaves the base, is refused: %s', async (path) => {
+  const http = new HttpClient({ allowPrivateAddresses: false });
+  const authorizer = {
+    authorize: () => Promise.reject(new Error('nothing may be sent')),
+    refused: () => Promise.resolve(false),
+    account: () => Promise.resolve({}),
+  };
+  const settings = { base: 'https://api.example.com/v1' };
+  const connection = { tenant: 'acme', name: 'c', connector: 'rest', settings, authorizer, timeoutMs: 1_000 };
+  const call = { connection, operation: 'request', input: { path }, effectKey: 'k', signal: new AbortController().signal };
+  await expect(new Connectors({ http }).run(call)).rejects.toMatchObject({ code: 'operation.inputInvalid' });
+  await http.close();
+});

@@ -1,0 +1,110 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { parseJson } from '#libs/json';
+import type { Json } from '#libs/json';
+
+/** A request as a stand-in sees it. */
+export interface StandInRequest {
+  readonly method: string;
+  /** Parts of the path, decoded, without the first empty one. */
+  readonly segments: readonly string[];
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+  /** Undefined if the body is no JSON. */
+  readonly body: Json | undefined;
+}
+
+export interface StandInResponse {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Json | undefined;
+}
+
+/**
+ * Something that a stand-in does with the next requests instead of answering them. `hang`: never answers; `cut`: breaks off before it acts; `lose`: acts, and breaks off before it
+ * answers; `garble`: acts, and answers half; `endless`: acts, and answers without end; a response: does not act, and answers this.
+ */
+export type StandInFault = 'hang' | 'cut' | 'lose' | 'garble' | 'endless' | StandInResponse;
+
+/** A small server of a vendor's protocol on loopback, which keeps what is written to it. */
+export interface VendorStandIn {
+  readonly url: string;
+  /** All requests, also those that were not answered. */
+  readonly requests: readonly StandInRequest[];
+  /** The fault of the next requests, as many as given. */
+  fault(fault: StandInFault, times?: number): void;
+  stop(): Promise<void>;
+}
+
+/** Starts a server that answers with `handle`. */
+export async function startStandIn(handle: (request: StandInRequest) => StandInResponse): Promise<VendorStandIn> {
+  const requests: StandInRequest[] = [];
+  const faults: StandInFault[] = [];
+  const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    const request = await read(incoming);
+    requests.push(request);
+    const fault = faults.shift();
+    if (fault === 'hang') return;
+    if (fault === 'cut') return void outgoing.destroy();
+    if (typeof fault === 'object') return write(outgoing, fault);
+    const response = handle(request);
+    if (fault === 'lose') return void outgoing.destroy();
+    if (fault === 'endless') return endless(outgoing);
+    if (fault === 'garble') {
+      outgoing.writeHead(response.status, { 'content-type': 'application/json', 'content-length': 1_000 }).write('{"half":');
+      return void setImmediate(() => outgoing.destroy());
+    }
+    write(outgoing, response);
+  };
+  const server = createServer((incoming, outgoing) => void answer(incoming, outgoing).catch(() => outgoing.destroy()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    fault: (fault, times = 1) => void faults.push(...Array.from({ length: times }, () => fault)),
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
+
+async function read(incoming: IncomingMessage): Promise<StandInRequest> {
+  const url = new URL(incoming.url!, 'http://stand.in');
+  const body = await text(incoming);
+  return {
+    method: incoming.method!,
+    segments: url.pathname.split('/').slice(1).map(decodeURIComponent),
+    query: url.searchParams,
+    headers: incoming.headers as Record<string, string>,
+    text: body,
+    body: jsonOf(body),
+  };
+}
+
+function jsonOf(body: string): Json | undefined {
+  try {
+    return parseJson(body);
+  } catch {
+    return undefined;
+  }
+}
+
+function write(outgoing: ServerResponse, { status, headers = {}, body }: StandInResponse): void {
+  const type = body === undefined ? {} : { 'content-type': 'application/json' };
+  outgoing.writeHead(status, { ...type, ...headers }).end(body === undefined ? '' : JSON.stringify(body));
+}
+
+function endless(outgoing: ServerResponse): void {
+  const more = (): void => {
+    while (!outgoing.destroyed && outgoing.write('x'.repeat(65_536)));
+  };
+  outgoing.on('drain', more);
+  outgoing.writeHead(200, { 'content-type': 'application/json' });
+  more();
+}

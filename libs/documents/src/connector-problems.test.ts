@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'vitest';
+import type { Document, DocumentLookup } from '#libs/contracts';
+import { connectorProblems, usesConnector } from './connector-problems.js';
+import { readDocument, uncompilable } from './document-problems.js';
+
+const documentOf = (kind: string, name: string, spec: object): Document => {
+  const read = readDocument({ apiVersion: 'millrace/v1', kind, metadata: { tenant: 'acme', name }, spec });
+  if ('problems' in read) throw new Error(JSON.stringify(read.problems));
+  return read.document;
+};
+
+const operation = (more: object = {}): object => ({
+  summary: 'Do it.',
+  effect: 'write',
+  idempotency: { class: 'absolute' },
+  input: { type: 'object' },
+  request: { method: 'PUT', path: '/things/{input.id}', body: 'input' },
+  ...more,
+});
+const ledgerSpec = {
+  summary: 'A ledger.',
+  base: 'https://ledger.example/v1',
+  hosts: ['ledger.example'],
+  auth: [{ kind: 'bearer' }],
+  operations: {
+    put: operation(),
+    upsert: operation({ idempotency: { class: 'upsert' } }),
+    notify: operation({ idempotency: { class: 'none' } }),
+    find: operation({ effect: 'read', idempotency: undefined, request: { path: '/things' } }),
+  },
+};
+const ledger = documentOf('Connector', 'ledger', ledgerSpec);
+const connections = [
+  documentOf('Connection', 'books', { connector: 'ledger', auth: { kind: 'bearer', token: { value: 't'.repeat(20) } } }),
+  documentOf('Connection', 'api', { connector: 'rest', settings: { base: 'https://api.example' }, auth: { kind: 'none' } }),
+];
+const find: DocumentLookup = (kind, name) => [ledger, ...connections].find((each) => each.kind === kind && each.metadata.name === name);
+
+const told = async (document: Document): Promise<string[]> =>
+  (await connectorProblems(document, find)).map(({ path, message }) => `${path.join('.')}: ${message}`);
+const destination = (spec: object): Document => documentOf('Destination', 'd', { kind: 'operation', ...spec });
+
+describe('a destination of the kind operation', () => {
+  test.each([
+    ['an operation of a connector of the tenant', { connection: 'books', operation: 'put' }],
+    ['an upsert in strict order', { connection: 'books', operation: 'upsert', order: 'strict' }],
+    ['an upsert whose object is named', { connection: 'books', operation: 'upsert', supersede: 'payload.id' }],
+    ['an operation without any promise', { connection: 'books', operation: 'notify' }],
+    ['a request whose class is declared', { connection: 'api', operation: 'request', idempotency: { class: 'key' } }],
+  ])('may name %s', async (_, spec) => {
+    expect(await told(destination(spec))).toEqual([]);
+  });
+
+  test.each([
+    [
+      'an operation that does not exist',
+      { connection: 'books', operation: 'upser' },
+      'spec.operation: names no operation of ledger: upser; did you mean upsert? (it has put, upsert, notify)',
+    ],
+    [
+      'an operation that only reads',
+      { connection: 'books', operation: 'find' },
+      'spec.operation: only reads: find; a delivery needs one that writes',
+    ],
+    ['an upsert in any order', { connection: 'books', operation: 'upsert' }, /^spec\.order: must be strict, or `supersede`/],
+    [
+      'a class that the operation has',
+      { connection: 'books', operation: 'put', idempotency: { class: 'key' } },
+      /^spec\.idempotency: .*\(absolute\): leave it out/,
+    ],
+    ['no class where the input decides', { connection: 'api', operation: 'request' }, /^spec\.idempotency: is missing/],
+  ])('may not name %s', async (_, spec, problem) => {
+    const [first, ...others] = await told(destination(spec));
+    expect(others).toEqual([]);
+    if (typeof problem === 'string') expect(first).toBe(problem);
+    else expect(first).toMatch(problem);
+  });
+});
+
+test('a connection has a credential that its connector takes', async () => {
+  const connection = documentOf('Connection', 'books', { connector: 'ledger', auth: { kind: 'none' } });
+  expect(await told(connection)).toEqual(['spec.auth.kind: is none, and the connector ledger takes bearer']);
+});
+
+test('a connector of a tenant cannot take the name of one that Millrace brings along', async () => {
+  const rest = documentOf('Connector', 'rest', ledgerSpec);
+  expect(await told(rest)).toEqual(['metadata.name: is a connector that Millrace brings along: rest; choose another name']);
+});
+
+test('users of a connector are its connections, and the destinations of those', () => {
+  const [books, api] = connections as [Document, Document];
+  const users = [
+    books,
+    api,
+    destination({ connection: 'books', operation: 'put' }),
+    destination({ connection: 'api', operation: 'request' }),
+  ];
+  expect(users.map((user) => usesConnector(user, ledger as never, find))).toEqual([true, false, true, false]);
+});
+
+describe('a connector', () => {
+  const problems = async (change: object): Promise<string[]> => {
+    const read = readDocument({
+      apiVersion: 'millrace/v1',
+      kind: 'Connector',
+      metadata: { tenant: 'acme', name: 'x' },
+      spec: { ...ledgerSpec, ...change },
+    });
+    const found = 'problems' in read ? read.problems : await uncompilable(read.document);
+    return found.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  };
+  const withOperation = (more: object): object => ({ operations: { put: operation(more) } });
+
+  test.each([
+    [
+      'a base with a value of the input',
+      { base: 'https://{input.host}' },
+      'spec.base: reads {input.host}, but there is only settings, account',
+    ],
+    ['a brace that is left over', { base: 'https://{host' }, 'spec.base: has a brace that is no value such as {settings.name}'],
+    ['an operation without a promise', withOperation({ idempotency: undefined }), /idempotency: is missing/],
+    ['a key that is not sent', withOperation({ idempotency: { class: 'key' } }), /carries no key: write `\{delivery\.id\}`/],
+    [
+      'a look-up that does not exist',
+      withOperation({ idempotency: { class: 'verify', operation: 'look' } }),
+      /names no operation of this connector: look/,
+    ],
+    ['a path that steps up', withOperation({ request: { method: 'PUT', path: '/a/../b' } }), /path: must not step up/],
+    ['a path with a query', withOperation({ request: { method: 'PUT', path: '/a?b' } }), /write the query in `query`/],
+    ['a body and a form', withOperation({ request: { method: 'PUT', body: 'input', form: 'input' } }), /a request has one body/],
+    ['a body of a GET', withOperation({ request: { method: 'GET', body: 'input' } }), /does not belong to a request with the method GET/],
+    ['a header of the credential', withOperation({ request: { method: 'PUT', headers: { Authorization: 'x' } } }), /leave it out/],
+    ['an expression that cannot be read', { errors: [{ when: 'response.(', is: 'permanent' }] }, /^spec\.errors\.0\.when: /],
+    [
+      'a name that an expression does not see',
+      { errors: [{ when: 'answer.status = 1', is: 'permanent' }] },
+      /reads answer, but there is only/,
+    ],
+    ['a response in a request', withOperation({ request: { method: 'PUT', body: 'response.body' } }), /reads response, but there is only/],
+    ['a schema that is none', withOperation({ input: { type: 'objekt' } }), /^spec\.operations\.put\.input: is not a usable JSON Schema/],
+    [
+      'certainty of what is no failure of that kind',
+      { errors: [{ when: 'true', is: 'permanent', certain: true }] },
+      /certain: belongs to a transient failure/,
+    ],
+  ])('is refused with the field and the remedy: %s', async (_, change, problem) => {
+    const [first] = await problems(change);
+    if (typeof problem === 'string') expect(first).toBe(problem);
+    else expect(first).toMatch(problem);
+  });
+});

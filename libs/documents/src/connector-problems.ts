@@ -1,0 +1,122 @@
+import { baseProblem, builtInConnectors, namedConnector, withDefaults } from '#libs/connectors';
+import type {
+  ConnectionDocument,
+  ConnectorDocument,
+  ConnectorSpec,
+  DestinationDocument,
+  DestinationSpecOf,
+  Document,
+  DocumentLookup,
+  ConnectorOperation,
+} from '#libs/contracts';
+import { tenantOf, unorderedUpsert } from '#libs/contracts';
+import { compileSchema, similarName } from '#libs/schemas';
+import type { DocumentProblem } from './document-problem.js';
+
+/**
+ * Problems between documents: whether the connector of a connection exists and takes its settings and its credential, and whether the operation of a
+ * destination exists and can be delivered to. References to documents that do not exist are told elsewhere.
+ * @param find the documents of the tenant as they will be
+ */
+export async function connectorProblems(document: Document, find: DocumentLookup): Promise<DocumentProblem[]> {
+  if (document.kind === 'Connection') return problemsOfConnection(document, find);
+  if (document.kind === 'Destination') return problemsOfDestination(document, find);
+  return document.kind === 'Connector' ? problemsOfConnector(document) : [];
+}
+
+/** True if the first document uses the second one as its connector, directly or through its connection. */
+export function usesConnector(user: Document, { metadata: { name } }: ConnectorDocument, find: DocumentLookup): boolean {
+  if (user.kind === 'Connection') return user.spec.connector === name;
+  if (user.kind !== 'Destination' || user.spec.kind !== 'operation') return false;
+  const connection = find('Connection', user.spec.connection) as ConnectionDocument | undefined;
+  return connection?.spec.connector === name;
+}
+
+function problemsOfConnector({ metadata: { name } }: ConnectorDocument): DocumentProblem[] {
+  if (!builtInConnectors().has(name)) return [];
+  return [{ path: ['metadata', 'name'], message: `is a connector that Millrace brings along: ${name}; choose another name` }];
+}
+
+async function problemsOfConnection(document: ConnectionDocument, find: DocumentLookup): Promise<DocumentProblem[]> {
+  const { connector, settings, auth } = document.spec;
+  const spec = namedConnector(find, connector);
+  if (spec === undefined) {
+    const known = [...builtInConnectors().keys()];
+    const message = `names no connector of Millrace or of this tenant: ${connector}${suggestion(connector, known)} (Millrace brings along ${known.join(', ')})`;
+    return [{ path: ['spec', 'connector'], message }];
+  }
+  const kinds = auth.kind === 'mtls' ? ['mtls', ...(auth.and === undefined ? [] : [auth.and.kind])] : [auth.kind];
+  const refused = kinds.filter((kind) => !spec.auth.some((one) => one.kind === kind));
+  const taken = spec.auth.map(({ kind }) => kind).join(', ');
+  const problems = refused.map((kind) => ({
+    path: ['spec', 'auth', 'kind'],
+    message: `is ${kind}, and the connector ${connector} takes ${taken}`,
+  }));
+  return [...problems, ...(await problemsOfSettings(spec, settings, auth, tenantOf(document)))];
+}
+
+async function problemsOfSettings(
+  spec: ConnectorSpec,
+  settings: ConnectionDocument['spec']['settings'],
+  auth: ConnectionDocument['spec']['auth'],
+  owner: string,
+): Promise<DocumentProblem[]> {
+  const all = withDefaults(spec.settings, settings);
+  const unknown = unknownSettings(spec, settings);
+  if (unknown.length > 0) return unknown;
+  const misfits = await compileSchema(spec.settings, { owner }).problemsOf(all);
+  if (misfits.length > 0) return misfits.map((line) => settingProblem(line));
+  const base = baseProblem(spec, all, { isTls: auth.kind === 'mtls' });
+  return base === undefined ? [] : [{ path: ['spec', 'settings', ...base.path], message: base.message }];
+}
+
+/** The check of the schema does not say which property is too many. */
+function unknownSettings({ settings: schema }: ConnectorSpec, settings: object): DocumentProblem[] {
+  if (schema['additionalProperties'] !== false) return [];
+  const known = Object.keys((schema['properties'] ?? {}) as object);
+  const unknown = Object.keys(settings).filter((name) => !known.includes(name));
+  const has = known.length === 0 ? 'the connector has no settings' : `the connector has only ${known.join(', ')}`;
+  return unknown.map((name) => ({ path: ['spec', 'settings', name], message: `is no setting: ${has}${suggestion(name, known)}` }));
+}
+
+/** A line of a schema's check begins with a JSON pointer, or says what of the whole is wrong. */
+function settingProblem(line: string): DocumentProblem {
+  const [, missing] = /^the answer must have required property '([^']+)'$/.exec(line) ?? [];
+  if (missing !== undefined) return { path: ['spec', 'settings', missing], message: 'is missing' };
+  const [, pointer = '', message = line] = /^(\/\S*) (.*)$/s.exec(line) ?? [];
+  return { path: ['spec', 'settings', ...pointer.split('/').slice(1)], message: message.replace(/^the answer /, '') };
+}
+
+function problemsOfDestination({ spec }: DestinationDocument, find: DocumentLookup): DocumentProblem[] {
+  if (spec.kind !== 'operation') return [];
+  const connection = find('Connection', spec.connection) as ConnectionDocument | undefined;
+  const connector = connection === undefined ? undefined : namedConnector(find, connection.spec.connector);
+  if (connector === undefined) return []; // told as the problem of the reference, or of the connection
+  const { operations } = connector;
+  if (Object.hasOwn(operations, spec.operation)) return problemsOfOperation(spec, operations[spec.operation]!);
+  const writing = Object.keys(operations).filter((name) => operations[name]!.effect === 'write');
+  const message = `names no operation of ${connection!.spec.connector}: ${spec.operation}${suggestion(spec.operation, writing)} (it has ${writing.join(', ')})`;
+  return [{ path: ['spec', 'operation'], message }];
+}
+
+function problemsOfOperation(spec: DestinationSpecOf<'operation'>, { effect, idempotency }: ConnectorOperation): DocumentProblem[] {
+  if (effect === 'read')
+    return [{ path: ['spec', 'operation'], message: `only reads: ${spec.operation}; a delivery needs one that writes` }];
+  const isDeclared = idempotency?.class === 'declared';
+  if (isDeclared && spec.idempotency === undefined)
+    return [
+      {
+        path: ['spec', 'idempotency'],
+        message: 'is missing: the input decides what this operation does, so say what makes it take effect once',
+      },
+    ];
+  if (!isDeclared && spec.idempotency !== undefined)
+    return [{ path: ['spec', 'idempotency'], message: `is what the operation says itself (${idempotency?.class}): leave it out` }];
+  const unordered = idempotency?.class === 'declared' ? undefined : unorderedUpsert(spec, idempotency);
+  return unordered === undefined ? [] : [{ path: ['spec', 'order'], message: unordered }];
+}
+
+function suggestion(given: string, names: readonly string[]): string {
+  const similar = similarName(given, names);
+  return similar === undefined ? '' : `; did you mean ${similar}?`;
+}
