@@ -484,7 +484,7 @@ CREATE TABLE run (
   unanswered integer NOT NULL DEFAULT 0,
   lost_answers integer NOT NULL DEFAULT 0,
   CONSTRAINT run_pkey PRIMARY KEY (tenant_id, id),
-  CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text]))),
+  CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['running'::text, 'waiting'::text, 'completed'::text, 'failed'::text]))),
   CONSTRAINT run_tenant_id_event_id_flow_generation_key UNIQUE (tenant_id, event_id, flow, generation)
 ) WITH (fillfactor=80);
 CREATE INDEX run_command ON run USING btree (tenant_id, command_id) WHERE (command_id IS NOT NULL);
@@ -496,6 +496,31 @@ CREATE POLICY service ON run TO millrace_service USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON run TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
 GRANT SELECT ON run TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON run TO millrace_service;
+
+CREATE TABLE run_wait (
+  tenant_id key_text NOT NULL,
+  run_id key_text NOT NULL,
+  step key_text NOT NULL,
+  event_id key_text NOT NULL,
+  customer key_text NOT NULL,
+  due_at timestamp(3) with time zone NOT NULL,
+  began_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  state text NOT NULL DEFAULT 'pending'::text,
+  reason text,
+  over_at timestamp(3) with time zone,
+  told_at timestamp(3) with time zone,
+  traceparent text,
+  CONSTRAINT run_wait_pkey PRIMARY KEY (tenant_id, run_id, step),
+  CONSTRAINT run_wait_reason_check CHECK ((reason = 'elapsed'::text)),
+  CONSTRAINT run_wait_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'over'::text, 'taken'::text])))
+);
+CREATE INDEX run_wait_due ON run_wait USING btree (due_at) WHERE (state = 'pending'::text);
+CREATE INDEX run_wait_told ON run_wait USING btree (told_at) WHERE (state = 'over'::text);
+ALTER TABLE run_wait ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON run_wait TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON run_wait TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON run_wait TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON run_wait TO millrace_service;
 
 CREATE TABLE schedule (
   tenant_id key_text NOT NULL,
@@ -771,3 +796,6 @@ GRANT EXECUTE ON FUNCTION steps_of_runs TO millrace_query, millrace_service;
 
 CREATE FUNCTION supersede_deliveries(p_tenants text[], p_destinations text[], p_customers text[], p_objects text[]) RETURNS void LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION supersede_deliveries TO millrace_query, millrace_service;
+
+CREATE FUNCTION waits_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF run_wait LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION waits_of_runs TO millrace_query, millrace_service;

@@ -122,6 +122,11 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_dead_letters_open{kind="run"}': '2x100', 'millrace_dead_letters_open{kind="record"}': '0x100' },
     silent: { 'millrace_dead_letters_open{kind="run"}': '2x50 0x50' },
   },
+  MillraceRunWaitsOverdue: {
+    at: '20m',
+    fires: { 'millrace_run_waits_overdue_seconds{instance="a"}': '0+60x30' },
+    silent: { 'millrace_run_waits_overdue_seconds{instance="a"}': '0x15 90x3 0x30' },
+  },
   MillraceScheduleOverdue: {
     at: '20m',
     fires: { 'millrace_schedule_overdue_seconds{instance="a"}': '0+60x30', 'millrace_schedule_overdue_seconds{instance="b"}': '0x30' },

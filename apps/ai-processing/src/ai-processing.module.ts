@@ -31,6 +31,9 @@ import { RunStore } from './runs/run.store.js';
 import { RunWorker, runOptions } from './runs/run.worker.js';
 import type { RunOptions } from './runs/run.worker.js';
 import { StepResultStore } from './runs/step-result.store.js';
+import { ContinueRunConsumer } from './waits/continue-run.consumer.js';
+import { RunWaitTable } from './waits/run-wait.table.js';
+import { RunWaker } from './waits/run.waker.js';
 
 /** Records events, runs their flows, replays them, keeps the dead letters, deletes what is old, and asks which models there are. */
 @Module({})
@@ -47,7 +50,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
     const models = new ModelGateway({ provider });
     return {
       module: AiProcessingModule,
-      controllers: [EventConsumer, RunConsumer, ReplayConsumer, BulkReplayConsumer, DeadLetterConsumer],
+      controllers: [EventConsumer, RunConsumer, ReplayConsumer, ContinueRunConsumer, BulkReplayConsumer, DeadLetterConsumer],
       providers: [
         { provide: ModelGateway, useValue: models },
         { provide: retentionOptions, useValue: options satisfies RetentionOptions },
@@ -60,6 +63,8 @@ export class AiProcessingModule implements OnApplicationShutdown {
         ModelProviderService,
         RetentionStore,
         RetentionService,
+        RunWaitTable,
+        RunWaker,
         RunStore,
         StepResultStore,
         RunProgressStore,

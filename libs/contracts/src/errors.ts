@@ -94,6 +94,8 @@ export const failures = {
   'evaluation.busy': { outcome: 'retry', httpStatus: 503, title: 'Too many evaluations of the tenant wait for their turn' },
   'flow.expressionFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'An expression of the flow failed' },
   'flow.validationFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'A validate step refused its input' },
+  'flow.waitUnusable': { outcome: 'deadLetter', httpStatus: 422, title: 'A wait step has no usable end' },
+  'flow.waitsFull': { outcome: 'deadLetter', httpStatus: 422, title: 'Too many runs of the tenant wait' },
   'flow.unknownDestination': { outcome: 'deadLetter', httpStatus: 422, title: 'The flow delivers to a destination that does not exist' },
   'model.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The model could not be reached or failed' },
   'model.limited': { outcome: 'retry', httpStatus: 503, title: 'The model provider limits the rate' },

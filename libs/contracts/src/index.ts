@@ -49,6 +49,7 @@ export {
   maxBulkRatePerSecond,
 } from './records/commands.js';
 export type { BulkOperationKind, BulkSelection, CommandHead } from './records/commands.js';
+export { ContinueRun } from './records/continue-run.js';
 export { DeadLettered } from './records/dead-lettered.js';
 export type { DeadLetterKind } from './records/dead-lettered.js';
 export { apiVersion } from './documents/document-of.js';
@@ -74,6 +75,7 @@ export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
+export { durationMs, longestWaitMs } from './documents/steps/wait.step.js';
 export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
 export { allSteps, describedStepKinds, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';

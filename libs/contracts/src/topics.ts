@@ -9,6 +9,7 @@ import {
   SkipDeadLetter,
   StartBulkOperation,
 } from './records/commands.js';
+import { ContinueRun } from './records/continue-run.js';
 import { ConfigurationPublished } from './records/configuration-published.js';
 import { DeadLettered } from './records/dead-lettered.js';
 import { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
@@ -45,6 +46,7 @@ export const topics = {
       StartBulkOperation,
       CancelBulkOperation,
       FireSchedule,
+      ContinueRun,
     ],
   },
   configuration: { name: 'configuration', partitions: 1, retentionMs: 7 * day, isCompacted: true, types: [ConfigurationPublished] },

@@ -67,6 +67,8 @@ class MemoryJournal implements StepJournal {
 
   failCall(_step: string): void {}
 
+  wait(): undefined {}
+
   recordCall(_step: string, _request: CallRecord): Promise<void> {
     return Promise.resolve();
   }

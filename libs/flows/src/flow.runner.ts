@@ -5,8 +5,20 @@ import { Stopwatch } from '#libs/time';
 import { histogram, inSpan, recordedTraceId } from '#libs/tracing';
 import { viewOf } from './event.view.js';
 import type { EventView } from './event.view.js';
+import { RunWaits } from './flow.errors.js';
 import type { CompiledFlow } from './flow.compiler.js';
-import type { CallRecord, CompiledStep, MakeCall, StepContext, StepInput, StepOutput, StepsResult, UnsentDelivery } from './step.js';
+import type {
+  CallRecord,
+  CompiledStep,
+  MakeCall,
+  StepContext,
+  StepInput,
+  StepOutput,
+  StepsResult,
+  UnsentDelivery,
+  WaitEnd,
+  WaitRequest,
+} from './step.js';
 import type { DeliverOutput } from './steps/deliver.step.js';
 
 /** The output of a step, or what it stores before the steps within it can act. */
@@ -37,6 +49,8 @@ export interface StepJournal {
   failCall(step: string): void;
   /** Keeps one finished request of the call. */
   recordCall(step: string, request: CallRecord): Promise<void>;
+  /** The end of the step's wait; undefined if it is not over. Then it is kept, and stored with the other waits of the run when its work ends. */
+  wait(step: string, request: WaitRequest): WaitEnd | undefined;
 }
 
 export interface FlowResult {
@@ -46,7 +60,7 @@ export interface FlowResult {
 
 const stepDuration = histogram('millrace_step_duration_seconds', 'Duration of flow steps that ended, by kind and outcome.', {
   kind: 'the kind of step',
-  outcome: '`succeeded`, `skipped`, `abandoned` (the process stops), or a code of failures.md',
+  outcome: '`succeeded`, `skipped`, `waits`, `abandoned` (the process stops), or a code of failures.md',
 });
 
 /** The end of a step, with the deliveries of the steps within it. */
@@ -76,7 +90,10 @@ export class FlowRunner {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** @throws DomainError of the step that failed; if several failed, preferably one that no further try can mend */
+  /**
+   * @throws DomainError of the step that failed; if several failed, preferably one that no further try can mend
+   * @throws RunWaits if none failed, and the steps that have not ended wait or need one that does; the journal has the waits
+   */
   async run(): Promise<FlowResult> {
     const event = viewOf(this.event);
     await this.flow.condition?.evaluate({ event }); // its value was used when the run was planned; here it only has to be evaluable
@@ -89,7 +106,7 @@ export class FlowRunner {
     // Steps that have begun are waited for even when another one fails, because their outputs are kept.
     const ended = await Promise.allSettled(results.values());
     const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
-    if (failures.length > 0) throw failures.find(isFinal) ?? failures[0];
+    if (failures.length > 0) throw failures.find(isFinal) ?? failures.find((failure) => !(failure instanceof RunWaits)) ?? failures[0];
     const outputs = await outputsOf(results, [...results.keys()]);
     const last = list.steps.findLast(({ kind }) => kind !== 'deliver');
     return {
@@ -133,10 +150,15 @@ export class FlowRunner {
       observe({ outcome: state }, recordedTraceId());
       return { output: kept, deliveries: [...deliveries, ...deliveriesOf(step, path, kept)] };
     } catch (error) {
-      const code = error instanceof DomainError ? error.code : this.signal.aborted ? 'abandoned' : 'record.defect';
-      observe({ outcome: code }, recordedTraceId());
+      observe({ outcome: this.outcomeOf(error) }, recordedTraceId());
       throw error;
     }
+  }
+
+  private outcomeOf(error: unknown): string {
+    if (error instanceof RunWaits) return 'waits';
+    if (error instanceof DomainError) return error.code;
+    return this.signal.aborted ? 'abandoned' : 'record.defect';
   }
 
   private workOn(step: CompiledStep, input: StepInput, path: string): Promise<StepOutput> {
@@ -144,6 +166,7 @@ export class FlowRunner {
       signal: this.signal,
       call: (make) => this.callFrom(path, make),
       begin: (what, make) => this.begin({ kind: step.kind, path: `${path}:${what}` }, make),
+      wait: (request) => this.waitAt(path, request),
       runSteps: (steps) => this.runList({ steps, prefix: `${path}/`, scope: input }),
     };
     return step.work(input, context);
@@ -155,6 +178,12 @@ export class FlowRunner {
     const watch = new Stopwatch();
     const output = await make();
     return (await this.journal.keep({ step: path, kind, state: 'began', output, ...watch.stop() })) as T;
+  }
+
+  private waitAt(path: string, request: WaitRequest): WaitEnd {
+    const end = this.journal.wait(path, request);
+    if (end === undefined) throw new RunWaits(path);
+    return end;
   }
 
   private async callFrom<T>(path: string, make: MakeCall<T>): Promise<T> {

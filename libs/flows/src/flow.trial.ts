@@ -5,6 +5,7 @@ import type { Json } from '#libs/json';
 import type { CompiledFlow } from './flow.compiler.js';
 import { FlowRunner } from './flow.runner.js';
 import type { FinishedStep, StepJournal } from './flow.runner.js';
+import type { WaitEnd, WaitRequest } from './step.js';
 
 /** The result of a flow on one event, as a run would have stored it. */
 export interface Trial {
@@ -56,6 +57,11 @@ class TrialJournal implements StepJournal {
   }
 
   failCall(): void {}
+
+  /** Nothing waits in a trial: the time comes at once. */
+  wait(_: string, { dueAt }: WaitRequest): WaitEnd {
+    return { reason: 'elapsed', at: dueAt.toISOString() };
+  }
 
   recordCall(): Promise<void> {
     return Promise.resolve();

@@ -57,6 +57,9 @@ class Journal implements StepJournal {
 
   async noteCall(): Promise<void> {}
   failCall(): void {}
+
+  wait(): undefined {}
+
   async recordCall(): Promise<void> {}
 }
 

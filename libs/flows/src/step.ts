@@ -42,6 +42,20 @@ export type CallRecord = { readonly kind: 'model' } & ModelAttempt;
 /** Makes a call, and reports each of its requests as soon as that is finished. */
 export type MakeCall<T> = (record: (request: CallRecord) => Promise<void>) => Promise<T>;
 
+/** The wait of a step. */
+export interface WaitRequest {
+  /** When it ends. */
+  readonly dueAt: Date;
+}
+
+/** The end of a wait, which is the output of its step. */
+export interface WaitEnd {
+  /** `elapsed`: its time came. */
+  readonly reason: 'elapsed';
+  /** RFC 3339. */
+  readonly at: string;
+}
+
 /** The means of one step while it works. */
 export interface StepContext {
   /** Aborted when the claim of the run is lost. */
@@ -58,6 +72,11 @@ export interface StepContext {
    * @param what a word for the value, such as `choice`, unique in the step
    */
   readonly begin: <T extends Json>(what: string, make: () => Promise<T>) => Promise<T>;
+  /**
+   * Waits. A run does not stay in memory meanwhile: its work ends here, and begins anew with what is stored when the wait is over.
+   * @throws RunWaits until the wait is over
+   */
+  readonly wait: (request: WaitRequest) => WaitEnd;
   /**
    * Runs steps within this one. Those that ended before are not done again. A rejection that is not a failure of the work, such as a lost claim, must
    * pass through the step, so a step catches nothing from here.

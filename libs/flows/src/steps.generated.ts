@@ -4,6 +4,7 @@ import { deliverStep } from './steps/deliver.step.js';
 import { inferStep } from './steps/infer.step.js';
 import { mapStep } from './steps/map.step.js';
 import { validateStep } from './steps/validate.step.js';
+import { waitStep } from './steps/wait.step.js';
 
 export const steps = {
   branch: branchStep,
@@ -11,4 +12,5 @@ export const steps = {
   infer: inferStep,
   map: mapStep,
   validate: validateStep,
+  wait: waitStep,
 } as const;

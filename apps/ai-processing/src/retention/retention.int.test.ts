@@ -55,6 +55,10 @@ async function addRun(event: string, { state = 'completed', finishedAt = old, pl
     [tenant, `run_${event}_${generation}`, event, generation, state, planned, finishedAt],
   );
   await sql(
+    `INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at, state) VALUES ($1, $2, 'pause', $3, 'c', $4, 'taken')`,
+    [tenant, `run_${event}_${generation}`, event, old],
+  );
+  await sql(
     `INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, started_at, finished_at)
      VALUES ($1, $2, 'a', $3, 'infer', 'succeeded', $4, $4)`,
     [tenant, `run_${event}_${generation}`, event, old],
@@ -99,7 +103,7 @@ async function addFinished(id: string, more: { receivedAt?: Date; customer?: str
 const eventsLeft = async (): Promise<string[]> =>
   (await sql<{ id: string }>(`SELECT id FROM event WHERE tenant_id = $1 ORDER BY id`, [tenant])).map(({ id }) => id);
 const rowsOf = async (event: string): Promise<number> => {
-  const tables = ['run', 'step_result', 'model_attempt', 'delivery', 'attempt'];
+  const tables = ['run', 'run_wait', 'step_result', 'model_attempt', 'delivery', 'attempt'];
   const counts = tables.map((name) => `(SELECT count(*) FROM ${name} WHERE tenant_id = $1 AND event_id = $2)`);
   return (await sql<{ rows: number }>(`SELECT ${counts.join(' + ')} AS rows`, [tenant, event]))[0]!.rows;
 };
@@ -111,12 +115,14 @@ test('an old event goes with everything that followed from it, and a younger one
   expect(await retention.deleteOld(now)).toBe(2);
   expect(await eventsLeft()).toEqual(['young']);
   expect(await rowsOf('old')).toBe(0);
-  expect(await rowsOf('young')).toBe(5);
+  expect(await rowsOf('young')).toBe(6);
 });
 
 test('what may still change stays, however old it is', async () => {
-  for (const id of ['running', 'pending', 'unwritten', 'replayed', 'redelivered', 'held', 'open']) await addEvent(id, { customer: id });
+  for (const id of ['running', 'waiting', 'pending', 'unwritten', 'replayed', 'redelivered', 'held', 'open'])
+    await addEvent(id, { customer: id });
   await addRun('running', { state: 'running', finishedAt: null, planned: 0 });
+  await addRun('waiting', { state: 'waiting', finishedAt: null, planned: 0 });
   await addRun('pending');
   await addDelivery('pending', { state: 'pending', settledAt: null });
   await addRun('unwritten'); // its one delivery is still on the log
@@ -130,7 +136,7 @@ test('what may still change stays, however old it is', async () => {
     [tenant],
   );
   expect(await retention.deleteOld(now)).toBe(0);
-  expect(await eventsLeft()).toHaveLength(7);
+  expect(await eventsLeft()).toHaveLength(8);
 });
 
 test('resolved dead letters go once the log has forgotten them too; open ones and the audit stay', async () => {

@@ -29,7 +29,7 @@ const tenants = statement(
 
 /**
  * Deletes events of which everything that followed ended before the limit: a replay of last week keeps an event of last year. Events that may
- * still change are kept: with a running run, with deliveries that are pending or not written yet, with an open dead letter, or of a customer whose
+ * still change are kept: with a run that is at work or waits, with deliveries that are pending or not written yet, with an open dead letter, or of a customer whose
  * records are held.
  */
 const deleteStep = statement(
@@ -41,7 +41,7 @@ const deleteStep = statement(
    done AS MATERIALIZED (
      SELECT tenant_id, id FROM candidate
      WHERE NOT EXISTS (SELECT FROM run WHERE run.tenant_id = candidate.tenant_id AND run.event_id = candidate.id
-         AND (run.state = 'running' OR run.finished_at >= $2))
+         AND (run.state IN ('running', 'waiting') OR run.finished_at >= $2))
        AND NOT EXISTS (SELECT FROM run JOIN delivery ON delivery.tenant_id = run.tenant_id AND delivery.run_id = run.id
          WHERE run.tenant_id = candidate.tenant_id AND run.event_id = candidate.id
          AND (delivery.state = 'pending' OR delivery.settled_at >= $2))
@@ -55,6 +55,8 @@ const deleteStep = statement(
      DELETE FROM run USING done WHERE run.tenant_id = done.tenant_id AND run.event_id = done.id RETURNING run.tenant_id, run.id),
    gone_step AS (
      DELETE FROM step_result USING gone_run WHERE step_result.tenant_id = gone_run.tenant_id AND step_result.run_id = gone_run.id),
+   gone_wait AS (
+     DELETE FROM run_wait USING gone_run WHERE run_wait.tenant_id = gone_run.tenant_id AND run_wait.run_id = gone_run.id),
    gone_call AS (
      DELETE FROM model_attempt USING gone_run WHERE model_attempt.tenant_id = gone_run.tenant_id AND model_attempt.run_id = gone_run.id),
    gone_delivery AS (

@@ -1,5 +1,6 @@
 import { DomainError } from '#libs/contracts';
 import { HoldsCustomer } from '#libs/messaging';
+import { mostWaitsOfTenant } from '../waits/run.waker.js';
 
 /** Another process holds the claim of the run. It finishes the run, or its lease expires. */
 export class RunLeasedElsewhere extends DomainError {
@@ -53,5 +54,14 @@ export class RunGivenUp extends HoldsCustomer {
 
   constructor(runId: string, deadLetterId: string) {
     super(deadLetterId, `The run ${runId} was given up; later events of its customer wait until ${deadLetterId} is resolved`);
+  }
+}
+
+/** The tenant has as many waits as it may have. A replay tries it again. */
+export class WaitsFull extends DomainError {
+  readonly code = 'flow.waitsFull';
+
+  constructor() {
+    super(`The tenant has ${mostWaitsOfTenant} waits that are not over, which is the most`);
   }
 }

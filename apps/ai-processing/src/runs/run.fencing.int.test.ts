@@ -22,6 +22,8 @@ import type { FirstProgress, RunProgress } from './run.progress.store.js';
 import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
 import { RunWorker } from './run.worker.js';
+import { RunWaitTable } from '../waits/run-wait.table.js';
+import { RunWaker } from '../waits/run.waker.js';
 import { StepResultStore } from './step-result.store.js';
 
 /** Short, and never renewed in time: whoever is slow is a zombie. */
@@ -92,7 +94,18 @@ class ShakyProcess {
     const compiler = new FlowCompiler({ infer: this.infer } as unknown as ModelGateway);
     const producer = { append: this.append } as unknown as RecordProducer;
     const table = new RunStore(shaky);
-    const worker = new RunWorker(table, new ShortLived(shaky), new StepResultStore(shaky), compiler, configuration, blindToTime);
+    const waits = new RunWaitTable(shaky);
+    const waker = new RunWaker(waits, producer);
+    const worker = new RunWorker(
+      table,
+      new ShortLived(shaky),
+      new StepResultStore(shaky),
+      waits,
+      waker,
+      compiler,
+      configuration,
+      blindToTime,
+    );
     const options = { ...blindToTime, runLeaseMs: leaseMs };
     const deadLetters = new DeadLetterStore(shaky);
     const failedRuns = new FailedRuns(configuration, deadLetters);

@@ -1,10 +1,10 @@
-import type { CallRecord, FinishedStep, StepJournal, StoredStep } from '#libs/flows';
+import type { CallRecord, FinishedStep, StepJournal, StoredStep, WaitEnd, WaitRequest } from '#libs/flows';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
 import { RunLeaseLost } from './run.errors.js';
 import type { FirstProgress, KeptStep, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
-import type { FinishedRun, RunningRun } from './run.store.js';
+import type { Run, RunningRun } from './run.store.js';
 
 /** The start and the trace of a new run, stored with its first write. */
 export type RunBeginning = Pick<FirstProgress, 'startedAt' | 'traceId'>;
@@ -22,6 +22,7 @@ export class RunJournal implements StepJournal {
   /** Steps with a noted call whose output is not written, by the state of the call. */
   private readonly open = new Map<string, 'noted' | 'failed' | 'returned'>();
   private refused = false;
+  private readonly waiting = new Map<string, WaitRequest>();
   /** The last write; a run has one write at a time. */
   private writing: Promise<unknown> = Promise.resolve();
 
@@ -31,6 +32,8 @@ export class RunJournal implements StepJournal {
     private readonly writer: Pick<RunProgressWriter, 'begin' | 'write'>,
     /** Undefined if the run is stored and claimed already. */
     private beginning?: RunBeginning,
+    /** The waits that are over, by the paths of their steps. */
+    private readonly ends: ReadonlyMap<string, WaitEnd> = new Map(),
   ) {
     this.results = resumed.size;
   }
@@ -43,6 +46,22 @@ export class RunJournal implements StepJournal {
   /** False: the run is new, and nothing of it is stored yet. */
   get isStored(): boolean {
     return this.beginning === undefined;
+  }
+
+  /** True: the run goes on from a wait. */
+  get hasWaited(): boolean {
+    return this.ends.size > 0;
+  }
+
+  /** The waits that the steps have met and that are not over. */
+  get waits(): ReadonlyMap<string, WaitRequest> {
+    return this.waiting;
+  }
+
+  wait(step: string, request: WaitRequest): WaitEnd | undefined {
+    const end = this.ends.get(step);
+    if (end === undefined) this.waiting.set(step, request);
+    return end;
   }
 
   stored(step: string): StoredStep | undefined {
@@ -87,19 +106,19 @@ export class RunJournal implements StepJournal {
   }
 
   /** Writes the end of the claim and everything not written before. Undefined if the claim is lost; then only the requests of calls are written. */
-  async end(end: RunEnd): Promise<RunningRun | FinishedRun | undefined> {
+  async end(end: RunEnd): Promise<Run | undefined> {
     for (const [step, state] of this.open) if (state === 'failed') this.open.delete(step);
     return this.write(end);
   }
 
-  private async write(end?: RunEnd): Promise<RunningRun | FinishedRun | undefined> {
+  private async write(end?: RunEnd): Promise<Run | undefined> {
     const turn = this.writing.then(() => this.writePending(end));
     this.writing = turn.catch(() => undefined);
     return turn;
   }
 
   /** A failed write is not repeated, because it may have been committed. The next holder of the claim reads what is stored. */
-  private async writePending(end: RunEnd | undefined): Promise<RunningRun | FinishedRun | undefined> {
+  private async writePending(end: RunEnd | undefined): Promise<Run | undefined> {
     const { steps, calls } = this;
     this.steps = [];
     this.calls = [];
@@ -113,7 +132,7 @@ export class RunJournal implements StepJournal {
     return written;
   }
 
-  private async storeFirst(progress: Omit<RunProgress, 'calls'>, beginning: RunBeginning): Promise<RunningRun | FinishedRun | undefined> {
+  private async storeFirst(progress: Omit<RunProgress, 'calls'>, beginning: RunBeginning): Promise<Run | undefined> {
     if (this.refused) return undefined;
     try {
       const stored = await this.writer.begin({ ...progress, ...beginning });

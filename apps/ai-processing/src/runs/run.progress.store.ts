@@ -5,12 +5,20 @@ import type { CallRecord, FinishedStep } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import { byIdentity, lockOrder } from './run.store.js';
-import type { FinishedRun, RunningRun } from './run.store.js';
+import type { Run, RunningRun } from './run.store.js';
 
-/** The end of a run's claim: the run is finished, or released for the next try. */
+/** A wait of a run, to be stored with the end of its work. One that is stored already stays as it is. */
+export interface NewWait {
+  readonly step: string;
+  readonly dueAt: Date;
+  readonly traceparent: string | undefined;
+}
+
+/** The end of a run's claim: the run is finished, waits, or is released for the next try. */
 export type RunEnd =
   | { readonly state: 'completed'; readonly decision: Json; readonly deliveries: readonly NewDelivery[] }
   | { readonly state: 'failed'; readonly code: string; readonly message: string }
+  | { readonly state: 'waiting'; readonly waits: readonly NewWait[] }
   | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
 
 /** A step with its place in the order in which the results of its run were kept, from 0. */
@@ -107,6 +115,23 @@ const firstColumns = columns<FirstProgress>({
   ...endColumns,
 });
 
+const waitColumns = columns<{ run: RunningRun; wait: NewWait }>({
+  tenant_id: ['text', ({ run }) => run.tenant],
+  id: ['text', ({ run }) => run.id],
+  fence: ['bigint', ({ run }) => run.fence],
+  step: ['text', ({ wait }) => wait.step],
+  due_at: ['timestamptz', ({ wait }) => wait.dueAt],
+  traceparent: ['text', ({ wait }) => wait.traceparent],
+});
+
+/** Stores the waits of the runs that `held` has. */
+const keepWaits = (from: number): string => `
+     INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at, traceparent)
+     SELECT tenant_id, id, step, event_id, customer, due_at, traceparent
+     FROM ${waitColumns.unnest('wait', from)}
+     JOIN held USING (tenant_id, id, fence)
+     ON CONFLICT DO NOTHING`;
+
 const deliveryArrays = newDeliveryColumns.names
   .split(', ')
   .map((name) => `array_agg(delivery.${name} ORDER BY number)`)
@@ -133,6 +158,7 @@ const result = `SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedA
 const stepsFrom = 2 + changeColumns.size;
 const requestsFrom = stepsFrom + stepColumns.size;
 const deliveriesFrom = requestsFrom + requestColumns.size;
+const waitsFrom = deliveriesFrom + newDeliveryColumns.size;
 
 /**
  * Writes the progress of many runs at once. A run whose claim is lost is not changed. A step that is stored already is an error, because the holder
@@ -143,15 +169,16 @@ const write = statement(
   'run.progress',
   `WITH held AS (
      UPDATE run SET
-       state = CASE WHEN change.state IN ('completed', 'failed') THEN change.state ELSE run.state END,
+       state = CASE WHEN change.state IN ('waiting', 'completed', 'failed') THEN change.state ELSE run.state END,
        lease_until = CASE WHEN change.state IS NULL THEN clock_timestamp() + $1 * interval '1 millisecond' END,
        finished_at = CASE WHEN change.state IN ('completed', 'failed') THEN clock_timestamp() END,
        unanswered = change.unanswered, failures = run.failures + change.failures,
        decision = change.decision, deliveries = change.deliveries, error_code = change.error_code, error_message = change.error_message
      FROM ${changeColumns.unnest('change', 2)}
      WHERE run.tenant_id = change.tenant_id AND run.id = change.id AND run.fence = change.fence AND run.state = 'running' AND run.lease_until IS NOT NULL
-     RETURNING run.tenant_id, run.id, run.fence, run.event_id, run.finished_at),
+     RETURNING run.tenant_id, run.id, run.fence, run.event_id, run.customer, run.finished_at),
    kept AS (${keepSteps(stepsFrom)}),
+   waits AS (${keepWaits(waitsFrom)}),
    attempted AS (
      INSERT INTO model_attempt (${requestColumns.names})
      SELECT * FROM ${requestColumns.unnest('request', requestsFrom)}
@@ -161,6 +188,7 @@ const write = statement(
 );
 
 const firstStepsFrom = 2 + firstColumns.size;
+const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.size;
 
 /**
  * Stores events' only runs together with their first progress: claimed with fence 1, finished, or released. Nothing is stored for an event that has runs
@@ -172,7 +200,7 @@ const begin = statement(
      INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, started_at, state, lease_until, finished_at,
        unanswered, failures, decision, deliveries, error_code, error_message)
      SELECT tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, least(started_at, clock_timestamp()),
-       CASE WHEN state IN ('completed', 'failed') THEN state ELSE 'running' END,
+       CASE WHEN state IN ('waiting', 'completed', 'failed') THEN state ELSE 'running' END,
        CASE WHEN state IS NULL THEN clock_timestamp() + $1 * interval '1 millisecond' END,
        CASE WHEN state IN ('completed', 'failed') THEN clock_timestamp() END,
        unanswered, failures, decision, deliveries, error_code, error_message
@@ -181,8 +209,9 @@ const begin = statement(
        SELECT FROM run AS earlier WHERE earlier.tenant_id = first.tenant_id AND earlier.event_id = first.event_id AND earlier.generation = 0)
      ORDER BY ${lockOrder}
      ON CONFLICT (tenant_id, event_id, flow, generation) DO NOTHING
-     RETURNING tenant_id, id, fence, event_id, finished_at),
+     RETURNING tenant_id, id, fence, event_id, customer, finished_at),
    kept AS (${keepSteps(firstStepsFrom)}),
+   waits AS (${keepWaits(firstWaitsFrom)}),
    planned AS (${plan(firstStepsFrom + stepColumns.size)})
    ${result}`,
 );
@@ -193,7 +222,7 @@ export class RunProgressStore {
   constructor(private readonly database: Database) {}
 
   /** Returns the run after each write, in the same order; undefined if its claim is lost. No run may occur twice. */
-  async write(progress: readonly RunProgress[], leaseMs: number): Promise<(RunningRun | FinishedRun | undefined)[]> {
+  async write(progress: readonly RunProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
     const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
     const rows = await this.database.query<WrittenRow>(write, [
       leaseMs,
@@ -201,17 +230,19 @@ export class RunProgressStore {
       ...stepColumns.values(stepsOf(sorted)),
       ...requestColumns.values(sorted.flatMap(({ run, calls }) => calls.map((call) => ({ run, ...call })))),
       ...newDeliveryColumns.values(deliveriesOf(sorted)),
+      ...waitColumns.values(waitsOf(sorted)),
     ]);
     return runsAfter(progress, rows);
   }
 
   /** Stores the runs with their progress. Returns each run, in the same order; undefined if its event has runs already. */
-  async begin(first: readonly FirstProgress[], leaseMs: number): Promise<(RunningRun | FinishedRun | undefined)[]> {
+  async begin(first: readonly FirstProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
     const rows = await this.database.query<WrittenRow>(begin, [
       leaseMs,
       ...firstColumns.values(first),
       ...stepColumns.values(stepsOf(first)),
       ...newDeliveryColumns.values(deliveriesOf(first)),
+      ...waitColumns.values(waitsOf(first)),
     ]);
     return runsAfter(first, rows);
   }
@@ -230,9 +261,12 @@ const keyOf = ({ tenant, id, fence }: { tenant: string; id: string; fence: numbe
 
 const stepsOf = (progress: readonly Progress[]) => progress.flatMap(({ run, steps }) => steps.map((step) => ({ run, step })));
 
+const waitsOf = (progress: readonly Progress[]) =>
+  progress.flatMap(({ run, end }) => (end?.state === 'waiting' ? end.waits.map((wait) => ({ run, wait })) : []));
+
 const deliveriesOf = (progress: readonly Progress[]) => progress.flatMap((one) => completionOf(one)?.deliveries ?? []);
 
-function runsAfter(progress: readonly Progress[], rows: readonly WrittenRow[]): (RunningRun | FinishedRun | undefined)[] {
+function runsAfter(progress: readonly Progress[], rows: readonly WrittenRow[]): (Run | undefined)[] {
   const written = new Map(rows.map((row) => [keyOf(row), row]));
   return progress.map(({ run, end }) => {
     const row = written.get(keyOf(run));
@@ -242,8 +276,8 @@ function runsAfter(progress: readonly Progress[], rows: readonly WrittenRow[]): 
 
 /** Batches the progress of all runs that the process works on. */
 export class RunProgressWriter {
-  private readonly beginnings: BatchWriter<FirstProgress, RunningRun | FinishedRun | undefined>;
-  private readonly writes: BatchWriter<RunProgress, RunningRun | FinishedRun | undefined>;
+  private readonly beginnings: BatchWriter<FirstProgress, Run | undefined>;
+  private readonly writes: BatchWriter<RunProgress, Run | undefined>;
 
   constructor(store: RunProgressStore, leaseMs: number) {
     const batches = { maxBatch: 200, lingerMs: 2 };
@@ -252,17 +286,18 @@ export class RunProgressWriter {
   }
 
   /** Stores the run with its first progress. Resolves with undefined if the event has runs already. */
-  begin(first: FirstProgress): Promise<RunningRun | FinishedRun | undefined> {
+  begin(first: FirstProgress): Promise<Run | undefined> {
     return this.beginnings.add(first);
   }
 
   /** Resolves with undefined if the claim of the run is lost. */
-  write(progress: RunProgress): Promise<RunningRun | FinishedRun | undefined> {
+  write(progress: RunProgress): Promise<Run | undefined> {
     return this.writes.add(progress);
   }
 }
 
-function after(run: RunningRun, end: RunEnd | undefined, finishedAt: Date | null): RunningRun | FinishedRun {
+function after(run: RunningRun, end: RunEnd | undefined, finishedAt: Date | null): Run {
+  if (end?.state === 'waiting') return { ...run, state: 'waiting' };
   if (finishedAt === null || end === undefined || end.state === 'released') return run;
   if (end.state === 'failed') return { ...run, state: 'failed', errorCode: end.code, errorMessage: storableText(end.message), finishedAt };
   return { ...run, state: 'completed', decision: end.decision, deliveries: [], finishedAt };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { NotFound, document, eventId as eventIdOf, topics } from '#libs/contracts';
@@ -24,6 +24,9 @@ import { RunProgressStore } from './run.progress.store.js';
 import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
 import { RunWorker } from './run.worker.js';
+import { ContinueRunConsumer } from '../waits/continue-run.consumer.js';
+import { RunWaitTable } from '../waits/run-wait.table.js';
+import { RunWaker } from '../waits/run.waker.js';
 import { StepResultStore } from './step-result.store.js';
 
 type Sink = Awaited<ReturnType<typeof startHttpSink>>;
@@ -39,6 +42,7 @@ let runStore: RunStore;
 let runs: RunService;
 let replays: ReplayConsumer;
 let recorder: EventRecorder;
+let continuing: ContinueRunConsumer;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
@@ -60,13 +64,16 @@ beforeAll(async () => {
   const events = new EventStore(database);
   recorder = new EventRecorder(events, producer);
   replays = new ReplayConsumer(events, runs);
+  continuing = new ContinueRunConsumer(events, runs);
 });
 
 /** The services of one process. */
 function startProcess(): RunService {
   const compiler = new FlowCompiler(gateway);
   const options = { runRetries: 1, runLeaseMs: 30_000 };
-  const worker = new RunWorker(runStore, new RunProgressStore(database), new StepResultStore(database), compiler, configuration, options);
+  const waits = new RunWaitTable(database);
+  const stores = [runStore, new RunProgressStore(database), new StepResultStore(database), waits] as const;
+  const worker = new RunWorker(...stores, new RunWaker(waits, producer), compiler, configuration, options);
   const deadLetters = new DeadLetterStore(database);
   const failedRuns = new FailedRuns(configuration, deadLetters);
   const announcer = new RunAnnouncer(producer, deadLetters);
@@ -493,4 +500,139 @@ test('a run within a branch goes on from the stored choice, and its delivery is 
     { step: 'route', state: 'succeeded', output: { topic: 'late' }, ordinal: 3 },
   ]);
   expect(await database.query(deliveryRows, [tenant])).toMatchObject([{ step: 'route/tell', payload: { decision: { topic: 'late' } } }]);
+});
+
+describe('a run that waits', () => {
+  const waiting = { steps: [infer('assess'), { id: 'pause', wait: { for: 'PT1H' } }, tell], decision: 'steps.assess' };
+  const waits = statement(
+    'test.service.waits',
+    'SELECT step, state, reason, due_at AS "dueAt" FROM run_wait WHERE tenant_id = $1 ORDER BY step',
+  );
+  const letPass = statement(
+    'test.service.letPass',
+    `UPDATE run_wait SET due_at = clock_timestamp() - interval '1 second', told_at = told_at - interval '1 hour' WHERE tenant_id = $1`,
+  );
+  const stateOfWaits = () => database.query<{ step: string; state: string; reason: string | null }>(waits, [tenant]);
+  const wake = () => new RunWaker(new RunWaitTable(database), producer).look();
+  const told = () => announced('continue-run.v1') as unknown as { runId: string; eventId: string; customer: string }[];
+  const continueAll = async (): Promise<void> => {
+    for (const { runId, eventId } of told())
+      await continuing.onContinueRun({ tenant, runId, eventId, customer: 'c-1', at: '' }, contextOf());
+  };
+  const recorded = async (id: string): Promise<EventReceived> => {
+    const event = eventOf(id);
+    await recorder.record(event, contextOf());
+    return event;
+  };
+
+  test('lets go of its record and announces nothing; when its time comes, it goes on from what is stored', async () => {
+    await apply('triage', waiting);
+    const event = await recorded('1');
+    await runs.runFlows(event, contextOf());
+    expect(await stored()).toMatchObject([{ state: 'waiting', decision: null }]);
+    expect(await stateOfWaits()).toMatchObject([{ step: 'pause', state: 'pending', reason: null }]);
+    expect(announced('run.completed.v1')).toEqual([]);
+    await wake();
+    expect(told()).toEqual([]);
+    await database.query(letPass, [tenant]);
+    await wake();
+    expect(told()).toMatchObject([{ eventId: event.eventId, customer: 'c-1' }]);
+    await continueAll();
+    expect(await stored()).toMatchObject([{ state: 'completed', decision: { topic: 'answer 1' } }]);
+    expect(asked).toHaveLength(1);
+    expect(announced('run.completed.v1')).toHaveLength(1);
+    expect(await database.query(deliveryRows, [tenant])).toHaveLength(1);
+    expect(await stateOfWaits()).toMatchObject([{ state: 'taken', reason: 'elapsed' }]);
+  });
+
+  test('is left alone by repeats of its event and by records that come twice, and takes effect once', async () => {
+    await apply('triage', waiting);
+    const event = await recorded('1');
+    await runs.runFlows(event, contextOf());
+    await runs.runFlows(event, contextOf({ attempt: 2 }));
+    await runs.runFlows(event, contextOf());
+    expect(await stored()).toMatchObject([{ state: 'waiting', fence: 1 }]);
+    const [run] = await database.query<{ id: string }>(statement('test.service.runId', 'SELECT id FROM run WHERE tenant_id = $1'), [
+      tenant,
+    ]);
+    await continuing.onContinueRun({ tenant, runId: run!.id, eventId: event.eventId, customer: 'c-1', at: '' }, contextOf());
+    expect(await stored()).toMatchObject([{ state: 'waiting', fence: 1 }]); // nothing is over
+    await database.query(letPass, [tenant]);
+    await Promise.all([wake(), wake()]);
+    expect(told()).toHaveLength(1);
+    const twice = await Promise.allSettled([continueAll(), continueAll()]);
+    expect(twice.some(({ status }) => status === 'fulfilled')).toBe(true);
+    await continueAll();
+    expect(await stored()).toMatchObject([{ state: 'completed' }]);
+    expect(await database.query(deliveryRows, [tenant])).toHaveLength(1);
+    expect(new Set(announced('run.completed.v1').map((one) => JSON.stringify(one))).size).toBe(1);
+  });
+
+  test('is told again if nobody continued it, and not once it is at work', async () => {
+    await apply('triage', waiting);
+    await runs.runFlows(await recorded('1'), contextOf());
+    await database.query(letPass, [tenant]);
+    appends.mockRejectedValueOnce(new LogUnavailable('away'));
+    await expect(wake()).rejects.toBeInstanceOf(LogUnavailable);
+    expect(told()).toEqual([]);
+    await wake();
+    expect(told()).toEqual([]); // told a moment ago, as far as anybody knows
+    await database.query(letPass, [tenant]);
+    await wake();
+    expect(told()).toHaveLength(1);
+    await continueAll();
+    await database.query(letPass, [tenant]);
+    await wake();
+    expect(told()).toHaveLength(1);
+  });
+
+  test('whose process ends after it went on is continued by the next one, and the model is not asked again', async () => {
+    await apply('triage', { ...waiting, steps: [infer('assess'), { id: 'pause', wait: { for: 'PT1H' } }, infer('again'), tell] });
+    const event = await recorded('1');
+    await runs.runFlows(event, contextOf());
+    await database.query(letPass, [tenant]);
+    await wake();
+    failWith(500);
+    await expect(continueAll()).rejects.toBeInstanceOf(RunsUnfinished); // as after a crash, the record comes again
+    expect(await stored()).toMatchObject([{ state: 'running', fence: 2 }]);
+    answerWith(() => ({ topic: 'late' }));
+    await continueAll();
+    expect(await stored()).toMatchObject([{ state: 'completed', fence: 3 }]);
+  });
+
+  test('with several waits goes on at each, and waits again for the others', async () => {
+    const steps = [
+      { id: 'first', wait: { for: 'PT1H' } },
+      { id: 'second', needs: [], wait: { for: 'PT2H' } },
+      { id: 'end', needs: ['first', 'second'], map: { expression: '1' } },
+    ];
+    await apply('triage', { steps });
+    await runs.runFlows(await recorded('1'), contextOf());
+    const pass = statement('test.service.passOne', `UPDATE run_wait SET due_at = clock_timestamp() WHERE tenant_id = $1 AND step = $2`);
+    for (const [step, state] of [
+      ['second', 'waiting'],
+      ['first', 'completed'],
+    ]) {
+      await database.query(pass, [tenant, step]);
+      await wake();
+      await continueAll();
+      expect(await stored()).toMatchObject([{ state }]);
+    }
+    expect(await stateOfWaits()).toMatchObject([{ state: 'taken' }, { state: 'taken' }]);
+  });
+
+  test('that is given up later has a dead letter, and holds no later event', async () => {
+    await apply('triage', {
+      steps: [
+        { id: 'pause', wait: { for: 'PT1H' } },
+        { id: 'bad', map: { expression: '$number("x")' } },
+      ],
+    });
+    await runs.runFlows(await recorded('1'), contextOf());
+    await database.query(letPass, [tenant]);
+    await wake();
+    await continueAll();
+    expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.expressionFailed' }]);
+    expect(announced('dead-lettered.v1')).toHaveLength(1);
+  });
 });

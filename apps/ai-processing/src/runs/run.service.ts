@@ -10,7 +10,7 @@ import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunStore, isSameRun } from './run.store.js';
-import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns } from './run.store.js';
+import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns, WaitingRun } from './run.store.js';
 import { RunWorker, runOptions } from './run.worker.js';
 import type { RunOptions } from './run.worker.js';
 
@@ -18,6 +18,13 @@ import type { RunOptions } from './run.worker.js';
 interface Started extends StartedRuns {
   /** The command that made them; null for the event's own. */
   readonly commandId: string | null;
+}
+
+/** A run whose work has ended: for good, or until a wait is over. */
+type EndedRun = FinishedRun | WaitingRun;
+
+function isFinished(run: EndedRun): run is FinishedRun {
+  return run.state !== 'waiting';
 }
 
 /** Runs flows on events. Each run takes effect once, however often it is requested. */
@@ -47,11 +54,11 @@ export class RunService {
     const isFirstTry = only !== undefined && others.length === 0 && !(context.attempt > 1);
     const run = isFirstTry ? await this.runNew(only, event, context) : undefined;
     const runs = run === undefined ? await this.runPlanned(planned, event, context) : [run];
-    await this.failedRuns.holdCustomer(runs);
+    await this.failedRuns.holdCustomer(runs.filter(isFinished));
   }
 
   /** Runs the only flow of an event, which is stored with its first write instead of before it. Undefined if the event has runs already. */
-  private async runNew(planned: PlannedRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | undefined> {
+  private async runNew(planned: PlannedRun, event: EventReceived, context: RecordContext): Promise<EndedRun | undefined> {
     const claimed = { state: 'running', fence: 1, failures: 0, lostAnswers: 0, leaseLeftMs: this.options.runLeaseMs } as const;
     try {
       const run = await this.worker.workOnNew({ ...planned, ...claimed }, event, context);
@@ -61,7 +68,7 @@ export class RunService {
     }
   }
 
-  private async runPlanned(planned: readonly PlannedRun[], event: EventReceived, context: RecordContext): Promise<FinishedRun[]> {
+  private async runPlanned(planned: readonly PlannedRun[], event: EventReceived, context: RecordContext): Promise<EndedRun[]> {
     const { tenant, eventId } = event;
     const { claimed, others } = await this.starts.add({ tenant, eventId, planned, traceId: traceIdOf(context.traceparent) });
     const isFirst = others.length === 0 && claimed.every(({ fence }) => fence === 1);
@@ -83,6 +90,22 @@ export class RunService {
     await this.carryOut({ claimed, others, commandId }, event, context);
   }
 
+  /**
+   * Goes on with a run of which a wait is over. A run that waits for something else, or has ended, stays as it is. Later events of its customer have been
+   * handled meanwhile, so none of them is held if the run is given up.
+   * @throws RunsUnfinished
+   */
+  async continueRun(runId: string, event: EventReceived, context: RecordContext): Promise<void> {
+    const run = await this.store.resume(event.tenant, runId, this.options.runLeaseMs);
+    const stored = run === undefined ? await this.store.byId(event.tenant, runId) : undefined;
+    try {
+      if (run !== undefined) await this.announced(await this.worker.workOn(run, event, context), event);
+      else if (stored !== undefined) await this.standBy(stored, stored.commandId, event);
+    } catch (error) {
+      throw reasonOf([error]);
+    }
+  }
+
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
     const flows = only === null ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, only)];
     const last = await this.store.lastGenerations(event.tenant, event.eventId);
@@ -90,7 +113,7 @@ export class RunService {
   }
 
   /** Works on all runs at the same time. A run that fails does not stop the others. */
-  private async carryOut({ claimed, others, commandId }: Started, event: EventReceived, context: RecordContext): Promise<FinishedRun[]> {
+  private async carryOut({ claimed, others, commandId }: Started, event: EventReceived, context: RecordContext): Promise<EndedRun[]> {
     const ended = await Promise.allSettled([
       ...claimed.map(async (run) => this.announced(await this.worker.workOn(run, event, context), event)),
       ...others.map((run) => this.standBy(run, commandId, event)),
@@ -100,8 +123,9 @@ export class RunService {
     return ended.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
   }
 
-  private async announced(run: FinishedRun, event: EventReceived): Promise<FinishedRun> {
-    await this.announcer.announce(run, event);
+  /** A run that waits has nothing to announce. */
+  private async announced(run: EndedRun, event: EventReceived): Promise<EndedRun> {
+    if (isFinished(run)) await this.announcer.announce(run, event);
     return run;
   }
 
@@ -112,7 +136,7 @@ export class RunService {
   }
 
   /** Announces a finished run again, because the process that finished it may have crashed before its announcement. */
-  private async standBy(run: Run, commandId: string | null, event: EventReceived): Promise<FinishedRun> {
+  private async standBy(run: Run, commandId: string | null, event: EventReceived): Promise<EndedRun> {
     if (run.state === 'running') throw new RunLeasedElsewhere(run.id, run.leaseLeftMs);
     if (run.commandId !== commandId) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
     return this.announced(run, event);

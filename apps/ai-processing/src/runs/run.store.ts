@@ -33,11 +33,14 @@ interface RunBase extends PlannedRun {
 /** `deliveries`: those that are still to be planned, because a build until 2026-11-29 ended the run. */
 export type Run =
   | (RunBase & { readonly state: 'running'; /** Of the claim, wherever it is held; 0 where it ran out. */ readonly leaseLeftMs: number })
+  | (RunBase & { readonly state: 'waiting' })
   | (RunBase & { readonly state: 'completed'; readonly decision: Json; readonly deliveries: PlannedDelivery[]; readonly finishedAt: Date })
   | (RunBase & { readonly state: 'failed'; readonly errorCode: string; readonly errorMessage: string; readonly finishedAt: Date });
 
 export type RunningRun = Extract<Run, { state: 'running' }>;
-export type FinishedRun = Exclude<Run, RunningRun>;
+/** Its work has ended until one of its waits is over. */
+export type WaitingRun = Extract<Run, { state: 'waiting' }>;
+export type FinishedRun = Exclude<Run, RunningRun | WaitingRun>;
 
 /** An event whose own runs are to start. */
 export interface RunStart {
@@ -157,6 +160,24 @@ const claimColumns = columns<Pick<RunningRun, 'tenant' | 'id' | 'fence'>>({
   fence: ['bigint', (run) => run.fence],
 });
 
+/**
+ * Claims a run of which a wait is over, or whose claim ran out while it went on from one. A run that waits for something else is not claimed.
+ */
+const resume = statement(
+  'run.resume',
+  `WITH resumed AS (
+     UPDATE run SET state = 'running', fence = fence + 1, lease_until = clock_timestamp() + $3 * interval '1 millisecond', lost_answers = unanswered,
+       unanswered = 0
+     WHERE tenant_id = $1 AND id = $2 AND ${isFree} AND (state = 'running' OR state = 'waiting' AND EXISTS (
+       SELECT FROM run_wait WHERE run_wait.tenant_id = run.tenant_id AND run_wait.run_id = run.id AND run_wait.state = 'over'))
+     RETURNING *),
+   taken AS (
+     UPDATE run_wait SET state = 'taken' FROM resumed
+     WHERE run_wait.tenant_id = resumed.tenant_id AND run_wait.run_id = resumed.id AND run_wait.state = 'over')
+   SELECT ${selectList} FROM resumed`,
+);
+const byId = statement('run.byId', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND id = $2`);
+
 /** Ignores claims that were released: a late renewal would otherwise hold a run that nobody works on. */
 const renew = statement(
   'run.renew',
@@ -201,6 +222,17 @@ export class RunStore {
   /** Claims the runs that are neither finished nor held, and creates those that are new. Returns the claimed ones. */
   claim(planned: readonly PlannedRun[], traceId: string | null, leaseMs: number): Promise<RunningRun[]> {
     return this.database.query(claim, [traceId, leaseMs, ...plannedColumns.values(planned)]);
+  }
+
+  /** Claims a run that can go on after a wait. Undefined if it cannot: {@link byId} says why. */
+  async resume(tenant: string, runId: string, leaseMs: number): Promise<RunningRun | undefined> {
+    const [run] = await this.database.query<RunningRun>(resume, [tenant, runId, leaseMs]);
+    return run;
+  }
+
+  async byId(tenant: string, runId: string): Promise<Run | undefined> {
+    const [run] = await this.database.query<Run>(byId, [tenant, runId]);
+    return run;
   }
 
   /** Returns for each run, in the same order, whether the claim was renewed. False: it is lost. */

@@ -3,7 +3,7 @@ import { DomainError, failureReason } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
-import { FlowCompiler, FlowRunner } from '#libs/flows';
+import { FlowCompiler, FlowRunner, RunWaits } from '#libs/flows';
 import type { FlowResult, StoredStep } from '#libs/flows';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
@@ -21,26 +21,35 @@ import {
 } from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
-import { RunLeaseLost } from './run.errors.js';
+import { RunWaitTable } from '../waits/run-wait.table.js';
+import { RunWaker } from '../waits/run.waker.js';
+import { RunLeaseLost, WaitsFull } from './run.errors.js';
 import { actionAfter } from './run.failure.js';
 import { RunJournal } from './run.journal.js';
 import { RunProgressStore, RunProgressWriter } from './run.progress.store.js';
 import { RunStore } from './run.store.js';
-import type { FinishedRun, RunningRun } from './run.store.js';
+import type { FinishedRun, Run, RunningRun, WaitingRun } from './run.store.js';
 import { StepResultStore } from './step-result.store.js';
 
 /** Injection token of {@link RunOptions}. */
 export const runOptions = Symbol('run options');
 export type RunOptions = Pick<AiProcessingOptions, 'runRetries' | 'runLeaseMs'>;
 
-const runs = counter('millrace_runs_total', 'Tries of runs, by outcome: ok, abandoned (the process stops), or the code of the failure.', {
-  tenant: 'the tenant',
-  outcome: '`ok`, `abandoned`, or a code of failures.md',
-});
+const runs = counter(
+  'millrace_runs_total',
+  'Tries of runs, by outcome: ok, waits (the run goes on when a wait is over), abandoned (the process stops), or the code of the failure.',
+  {
+    tenant: 'the tenant',
+    outcome: '`ok`, `waits`, `abandoned`, or a code of failures.md',
+  },
+);
 const decisionLatency = histogram(
   'millrace_accepted_to_decided_seconds',
   'From the acceptance of an event to the decision of a flow on it.',
-  { tenant: 'the tenant', path: '`direct`, or `held`: the event waited in the hold store for its customer’s turn' },
+  {
+    tenant: 'the tenant',
+    path: '`direct`; `held`: the event waited in the hold store for its customer’s turn; `waited`: a step of the flow waited',
+  },
   durationBucketsToAnHour,
 );
 const duplicates = counter(
@@ -63,6 +72,8 @@ export class RunWorker {
     store: RunStore,
     progress: RunProgressStore,
     private readonly stepResults: StepResultStore,
+    private readonly waits: RunWaitTable,
+    private readonly waker: RunWaker,
     private readonly compiler: FlowCompiler,
     private readonly configuration: Configuration,
     @Inject(runOptions) private readonly options: RunOptions,
@@ -76,7 +87,7 @@ export class RunWorker {
   }
 
   /** @throws the reason why the run has to be tried again */
-  async workOn(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun> {
+  async workOn(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | WaitingRun> {
     const finished = await this.observed(run, event, context, await this.journalOf(run));
     return finished!; // only a new run has none
   }
@@ -86,7 +97,7 @@ export class RunWorker {
    * this one is stored, and it made no call.
    * @throws the reason why the run has to be tried again
    */
-  workOnNew(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | undefined> {
+  workOnNew(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | WaitingRun | undefined> {
     const beginning = { startedAt: wallTime(), traceId: traceIdOf(context.traceparent) };
     return this.observed(run, event, context, new RunJournal(run, new Map(), this.progress, beginning));
   }
@@ -96,7 +107,7 @@ export class RunWorker {
     event: EventReceived,
     context: RecordContext,
     journal: RunJournal,
-  ): Promise<FinishedRun | undefined> {
+  ): Promise<FinishedRun | WaitingRun | undefined> {
     const startedAt = performance.now();
     let outcome: string | undefined;
     let level: 'info' | undefined;
@@ -104,9 +115,9 @@ export class RunWorker {
       const attributes = { 'millrace.run': run.id, 'millrace.flow': run.flow, 'millrace.generation': run.generation };
       const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context, journal));
       if (finished === undefined) return undefined;
-      outcome = finished.state === 'failed' ? finished.errorCode : 'ok';
+      outcome = finished.state === 'failed' ? finished.errorCode : finished.state === 'waiting' ? 'waits' : 'ok';
       if (finished.state === 'completed' && run.generation === 0) {
-        const path = context.wasHeld === true ? 'held' : 'direct';
+        const path = journal.hasWaited ? 'waited' : context.wasHeld === true ? 'held' : 'direct';
         const seconds = latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000;
         decisionLatency.observe({ tenant: run.tenant, path }, seconds, recordedTraceId());
       }
@@ -126,20 +137,20 @@ export class RunWorker {
     event: EventReceived,
     context: RecordContext,
     journal: RunJournal,
-  ): Promise<FinishedRun | undefined> {
+  ): Promise<FinishedRun | WaitingRun | undefined> {
     using lease = new RenewingLease({
       leaseMs: this.options.runLeaseMs,
       renew: () => (journal.isStored ? this.renewals.add(run) : journal.begin()),
       outer: context.signal,
       lost: () => new RunLeaseLost(run.id),
     });
-    let ended: RunningRun | FinishedRun | undefined;
+    let ended: Run | undefined;
     try {
       const { decision, deliveries } = await this.runSteps(run, event, journal, lease.signal);
       ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, deliveries, event, context) });
     } catch (error) {
       if (journal.isRefused) return undefined;
-      ended = await this.settle(run, error, journal, lease);
+      ended = error instanceof RunWaits ? await this.suspend(run, journal, context) : await this.settle(run, error, journal, lease);
     }
     if (journal.isRefused) return undefined;
     if (ended === undefined || ended.state === 'running') throw new RunLeaseLost(run.id);
@@ -161,13 +172,18 @@ export class RunWorker {
     return newDeliveries(deciding, planned, currentTraceparent() ?? context.traceparent, this.configuration);
   }
 
+  /** Ends the work of a run until one of its waits is over. */
+  private async suspend(run: RunningRun, journal: RunJournal, context: RecordContext): Promise<Run | undefined> {
+    if (this.waker.isFull(run.tenant)) {
+      const { code, message } = new WaitsFull();
+      return journal.end({ state: 'failed', code, message });
+    }
+    const traceparent = currentTraceparent() ?? context.traceparent;
+    return journal.end({ state: 'waiting', waits: [...journal.waits].map(([step, { dueAt }]) => ({ step, dueAt, traceparent })) });
+  }
+
   /** @throws the error itself if the run is to be tried again */
-  private async settle(
-    run: RunningRun,
-    error: unknown,
-    journal: RunJournal,
-    lease: RenewingLease,
-  ): Promise<RunningRun | FinishedRun | undefined> {
+  private async settle(run: RunningRun, error: unknown, journal: RunJournal, lease: RenewingLease): Promise<Run | undefined> {
     const action = lease.signal.aborted ? 'wait' : actionAfter(error, run.failures, this.options.runRetries);
     if (action === 'give-up') {
       const { code, message } = failureReason(error);
@@ -180,8 +196,9 @@ export class RunWorker {
 
   private async journalOf(run: RunningRun): Promise<RunJournal> {
     if (run.lostAnswers > 0) duplicates.inc({ tenant: run.tenant }, run.lostAnswers);
-    const stored = run.fence > 1 ? await this.stepResults.ofRun(run) : new Map<string, StoredStep>();
-    return new RunJournal(run, stored, this.progress);
+    if (run.fence === 1) return new RunJournal(run, new Map<string, StoredStep>(), this.progress);
+    const [stored, ends] = await Promise.all([this.stepResults.ofRun(run), this.waits.endsOf(run)]);
+    return new RunJournal(run, stored, this.progress, undefined, ends);
   }
 }
 

@@ -16,7 +16,7 @@ CREATE OR REPLACE FUNCTION event_state(p_tenant text, p_event text) RETURNS text
     WHEN EXISTS (SELECT FROM latest WHERE state = 'failed') OR EXISTS (SELECT FROM sent WHERE state = 'parked')
       OR EXISTS (SELECT FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = p_event AND x.kind = 'record' AND x.resolved_at IS NULL)
       THEN 'parked'
-    WHEN EXISTS (SELECT FROM latest WHERE state = 'running') THEN 'running'
+    WHEN EXISTS (SELECT FROM latest WHERE state IN ('running', 'waiting')) THEN 'running'
     WHEN EXISTS (SELECT FROM sent WHERE state = 'pending') OR (SELECT sum(planned) FROM latest) > (SELECT count(*) FROM sent) THEN 'delivering'
     WHEN EXISTS (SELECT FROM latest) THEN 'completed'
     ELSE 'recorded' END

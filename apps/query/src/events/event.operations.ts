@@ -18,7 +18,7 @@ export const eventState = enumeration(
   'EventState',
   valuesOf(eventStates, {
     recorded: 'Stored; no flow has taken it up.',
-    running: 'A flow is at work on it.',
+    running: 'A flow is at work on it, or a run of it waits.',
     delivering: 'Decided; a delivery is still under way.',
     completed: 'Every flow decided and everything is delivered.',
     parked: 'A run or a delivery was given up and waits for an operator.',

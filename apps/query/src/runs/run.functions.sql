@@ -84,3 +84,10 @@ BEGIN
     SELECT m.* FROM model_attempt m LEFT JOIN step_places(p_tenant, p_keys) AS p ON p.run_id = m.run_id AND p.step = m.step
     WHERE m.tenant_id = p_tenant AND m.run_id = ANY (p_keys) ORDER BY m.started_at, p.place, m.step, m.number;
 END $$;
+
+CREATE OR REPLACE FUNCTION waits_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF run_wait LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT w.* FROM run_wait w WHERE w.tenant_id = p_tenant AND w.run_id = ANY (p_keys) ORDER BY w.began_at, w.step;
+END $$;

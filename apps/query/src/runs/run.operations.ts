@@ -7,6 +7,7 @@ export const runState = enumeration(
   'RunState',
   {
     running: 'Under way, or waiting for another try.',
+    waiting: 'A step of it waits, see `waits`: nothing of it is at work until then.',
     completed: 'It reached its decision.',
     failed: 'It was given up; see `errorCode`.',
   },
@@ -67,6 +68,20 @@ export const step = entity(
     finishedAt: timestamp.describe('When it ended.'),
   },
   { about: 'A finished step of a run, or one that began the steps within it.' },
+);
+
+export const waitReason = enumeration('WaitReason', { elapsed: 'Its time came.' }, 'Why a wait ended.');
+
+export const runWait = entity(
+  'RunWait',
+  {
+    step: z.string().describe('The id of the step, behind those of the steps around it.'),
+    dueAt: timestamp.describe('When its time comes.'),
+    beganAt: timestamp.describe('When the run began to wait.'),
+    endedAt: timestamp.nullable().describe('When it ended; null while it goes on.'),
+    reason: waitReason.nullable().describe('Why it ended; null while it goes on.'),
+  },
+  { about: 'The wait of a step of a run.' },
 );
 
 export const modelAttempt = entity(

@@ -5,9 +5,9 @@ import { event } from '../events/event.operations.js';
 import { eventById } from '../events/event.table.js';
 import { fieldsOf, handle, part } from '../operations/part.js';
 import { json, priced, timestamp } from '../operations/shape.js';
-import { decision, getRun, listRuns, modelAttempt, run, step, tokenUsage } from './run.operations.js';
+import { decision, getRun, listRuns, modelAttempt, run, runWait, step, tokenUsage } from './run.operations.js';
 import type { RunRow } from './run.operations.js';
-import { RunTable, modelAttemptsOfRun, runById, stepsOfRun, usageOf } from './run.table.js';
+import { RunTable, modelAttemptsOfRun, runById, stepsOfRun, usageOf, waitsOfRun } from './run.table.js';
 import type { ModelAttemptRow, StepRow } from './run.table.js';
 
 const usage = tokenUsage.nullable().describe('The tokens that the model counted; null if no model was asked, or it did not say.');
@@ -22,6 +22,9 @@ export const runPart = part({
       steps: field(
         priced({ weight: 2, rows: 5 }, z.array(step)).describe('Its finished steps, in the order they ran.'),
         ({ id }, { load }) => load(stepsOfRun, id),
+      ),
+      waits: field(priced({ weight: 2, rows: 2 }, z.array(runWait)).describe('Its waits, the first first.'), ({ id }, { load }) =>
+        load(waitsOfRun, id),
       ),
       modelAttempts: field(
         priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe('Every call of a model, failed ones too.'),

@@ -6,7 +6,7 @@ import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
 import type { Page, ListSource, PageArguments } from '../paging/paging.js';
-import type { RunFilter, RunRow, TokenUsage, modelAttempt, step } from './run.operations.js';
+import type { RunFilter, RunRow, TokenUsage, modelAttempt, runWait, step } from './run.operations.js';
 
 interface RunTokens {
   runId: string;
@@ -15,6 +15,7 @@ interface RunTokens {
 }
 
 export type StepRow = z.infer<typeof step> & RunTokens;
+export type RunWaitRow = z.infer<typeof runWait> & { readonly runId: string };
 export type ModelAttemptRow = z.infer<typeof modelAttempt> & RunTokens;
 
 /** The tokens that a model call used; null if the model did not report them. */
@@ -45,6 +46,11 @@ const modelAttempts = statement(
      started_at AS "startedAt", finished_at AS "finishedAt" FROM model_attempts_of_runs($1, $2)`,
 );
 
+const waits = statement(
+  'query.run.waits',
+  `SELECT run_id AS "runId", step, due_at AS "dueAt", began_at AS "beganAt", over_at AS "endedAt", reason FROM waits_of_runs($1, $2)`,
+);
+
 @Injectable()
 export class RunTable {
   constructor(
@@ -68,6 +74,10 @@ export class RunTable {
     return manyPerKey(runIds, await this.database.query<StepRow>(steps, [tenant, runIds]), (row) => row.runId);
   }
 
+  async waits(tenant: string, runIds: readonly string[]): Promise<RunWaitRow[][]> {
+    return manyPerKey(runIds, await this.database.query<RunWaitRow>(waits, [tenant, runIds]), (row) => row.runId);
+  }
+
   async modelAttempts(tenant: string, runIds: readonly string[]): Promise<ModelAttemptRow[][]> {
     return manyPerKey(runIds, await this.database.query<ModelAttemptRow>(modelAttempts, [tenant, runIds]), (row) => row.runId);
   }
@@ -77,3 +87,4 @@ export const runById = loader((get, tenant, ids) => get(RunTable).byIds(tenant, 
 export const runsOfEvent = loader((get, tenant, ids) => get(RunTable).ofEvents(tenant, ids));
 export const stepsOfRun = loader((get, tenant, ids) => get(RunTable).steps(tenant, ids));
 export const modelAttemptsOfRun = loader((get, tenant, ids) => get(RunTable).modelAttempts(tenant, ids));
+export const waitsOfRun = loader((get, tenant, ids) => get(RunTable).waits(tenant, ids));

@@ -8,7 +8,7 @@ export const timelineKind = enumeration(
     recorded: 'The event was stored and can be queried.',
     runStarted: 'A flow began to work on it.',
     modelAttempt: 'A call of a model ended.',
-    stepBegan: 'A step began the steps within it: it made its choice.',
+    stepBegan: 'A step began: it made the choice that decides about the steps within it, or it waits.',
     stepFinished: 'A step ended, or was skipped.',
     runCompleted: 'A run reached its decision.',
     runFailed: 'A run was given up.',

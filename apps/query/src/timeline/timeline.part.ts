@@ -22,7 +22,8 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
     detail === '0' ? `Flow ${subject} started` : `Flow ${subject} started again (generation ${detail})`,
   modelAttempt: ({ subject, step, attempt, code }) =>
     code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}`,
-  stepBegan: ({ subject, step }) => `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,
+  stepBegan: ({ subject, step }) =>
+    subject === 'wait' ? `Step ${step?.split(':')[0]} waits` : `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,
   stepFinished: ({ subject, step, detail }) => (detail === 'skipped' ? `Step ${step} was skipped` : `Step ${step} (${subject}) finished`),
   runCompleted: ({ subject }) => `Flow ${subject} reached its decision`,
   runFailed: ({ subject, detail }) => `Flow ${subject} failed: ${detail}`,

@@ -14,6 +14,7 @@ import { GroupPositions1795219200012 } from './0013-group-positions.js';
 import { Connections1795219200013 } from './0014-connections.js';
 import { Schedules1795219200014 } from './0015-schedules.js';
 import { NestedSteps1795219200015 } from './0016-nested-steps.js';
+import { Waits1795219200017 } from './0018-waits.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -33,6 +34,7 @@ export const migrations = [
   Connections1795219200013,
   Schedules1795219200014,
   NestedSteps1795219200015,
+  Waits1795219200017,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

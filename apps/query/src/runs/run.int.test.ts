@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Database, statement } from '#libs/persistence';
+import { uniqueName } from '#libs/testing';
+import { QueryServer } from '../../../../test/query/query-server.js';
+
+let server: QueryServer;
+let database: Database;
+beforeAll(async () => {
+  server = await QueryServer.start();
+  database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+});
+afterAll(async () => {
+  await database.close();
+  await server.stop();
+});
+
+const insertWait = statement(
+  'test.insertWait',
+  `INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at, began_at, state, reason, over_at)
+   VALUES ($1, $2, $3, 'evt_1', 'c-1', $4::timestamptz, $4::timestamptz - interval '1 hour', $5::text, CASE WHEN $5 <> 'pending' THEN 'elapsed' END,
+     CASE WHEN $5 <> 'pending' THEN $4::timestamptz END)`,
+);
+const endRun = statement('test.run.waits', `UPDATE run SET finished_at = NULL WHERE tenant_id = $1`);
+
+const query = `{ runs(filter: { state: WAITING }) { nodes { id state waits { step dueAt endedAt reason } event { state } } } }`;
+
+test('a run that waits says where, until when, and which of its waits are over; another tenant sees none of it', async () => {
+  const tenant = uniqueName('tenant');
+  const dueAt = new Date('2026-06-01T12:00:00Z');
+  await server.rows.event({ tenant, id: 'evt_1' });
+  await server.rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'waiting' });
+  await database.query(endRun, [tenant]);
+  await database.query(insertWait, [tenant, 'run_1', 'first', dueAt, 'taken']);
+  await database.query(insertWait, [tenant, 'run_1', 'second', dueAt, 'pending']);
+  const at = dueAt.toISOString();
+  expect(await server.data(await server.key(tenant, 'read'), query)).toEqual({
+    runs: {
+      nodes: [
+        {
+          id: 'run_1',
+          state: 'WAITING',
+          waits: [
+            { step: 'first', dueAt: at, endedAt: at, reason: 'ELAPSED' },
+            { step: 'second', dueAt: at, endedAt: null, reason: null },
+          ],
+          event: { state: 'RUNNING' },
+        },
+      ],
+    },
+  });
+  expect(await server.data(await server.key(uniqueName('other'), 'read'), query)).toEqual({ runs: { nodes: [] } });
+});
