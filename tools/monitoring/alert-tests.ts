@@ -171,6 +171,12 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_destinations{state="open"}': '1x60', 'millrace_destinations{state="active"}': '4x60' },
     silent: { 'millrace_destinations{state="limited"}': '1x60', 'millrace_destinations{state="open"}': '0x60' },
   },
+  MillraceConnectionNeedsConsent: {
+    at: '20m',
+    labels: { tenant: 't' },
+    fires: { 'millrace_connections{tenant="t",state="needsReauth"}': '1x60' },
+    silent: { 'millrace_connections{tenant="t",state="needsReauth"}': '0x60', 'millrace_connections{tenant="t",state="degraded"}': '1x60' },
+  },
   MillraceDeliveriesParked: {
     at: '50m',
     fires: { 'millrace_deliveries_total{state="parked"}': '0+1x60', 'millrace_deliveries_total{state="delivered"}': '0+9x60' },

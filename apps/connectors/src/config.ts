@@ -1,5 +1,6 @@
-import { flag, integer, urls } from '#libs/config';
+import { integer } from '#libs/config';
 import type { Settings } from '#libs/config';
+import { outboundSettings } from '#libs/http';
 import { longestLeaseMs } from '#libs/persistence';
 import { serviceSettings } from '#libs/service';
 
@@ -49,13 +50,7 @@ const own = {
     { min: 10, max: 3_600_000 },
     { help: 'The longest time that a failing destination gets nothing before it is probed.', fallback: '120000' },
   ),
-  allowPrivateAddresses: flag('DELIVERY_ALLOW_PRIVATE_ADDRESSES', {
-    help: 'Allows destinations at loopback, private and other inner addresses. Only if every tenant is trusted.',
-    fallback: 'false',
-  }),
-  allowedUrls: urls('DELIVERY_ALLOWED_URLS', ['http', 'https'], {
-    help: 'Addresses that destinations of every tenant may have although they are not public, such as http://crm.internal:8080. One without a path stands for all of its host and port, one with a path only for itself.',
-  }),
+  ...outboundSettings,
 };
 
 export const connectorsSettings = {

@@ -10,6 +10,7 @@ import { RecordProducer } from '#libs/messaging';
 import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
 import { deliverersOf } from './deliveries/deliverers-of.js';
+import { ConnectionUpkeep } from './connections/connection.upkeep.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
 import { AttemptService } from './deliveries/attempt.service.js';
 import { bulkRedeliveries } from './deliveries/bulk-redeliveries.js';
@@ -61,6 +62,7 @@ export class ConnectorsModule implements OnApplicationShutdown {
           },
         },
         { provide: connectorsOptions, useValue: options },
+        ConnectionUpkeep,
         DeliveryQueueTable,
         DestinationHealthTable,
         {

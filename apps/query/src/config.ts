@@ -1,5 +1,6 @@
 import { integer, optionalBearerKey, optionalUrl, text } from '#libs/config';
 import type { Settings } from '#libs/config';
+import { outboundSettings } from '#libs/http';
 import { browserSettings, doorSettings, serviceSettings } from '#libs/service';
 
 export const querySettings = {
@@ -16,6 +17,10 @@ export const querySettings = {
   apiKeyEnvironment: text('API_KEY_ENVIRONMENT', {
     help: 'Environment in new API keys, after mr_; it tells the keys of installations apart.',
     fallback: 'live',
+  }),
+  ...outboundSettings,
+  consentCallbackUrl: optionalUrl('CONSENT_CALLBACK_URL', ['http', 'https'], {
+    help: 'The address of /connections/callback at this installation as browsers reach it, such as https://millrace.example/connections/callback. It is registered as the redirect URI of each OAuth client. Empty: connections whose grant needs a person cannot be authorised.',
   }),
   graphqlTimeoutMs: integer(
     'GRAPHQL_TIMEOUT_MS',
@@ -50,4 +55,7 @@ export type QuerySettings = Pick<
   | 'apiKeyEnvironment'
   | 'graphqlTimeoutMs'
   | 'graphqlMaxCost'
+  | 'allowPrivateAddresses'
+  | 'allowedUrls'
+  | 'consentCallbackUrl'
 >;

@@ -1,13 +1,16 @@
 import { Module } from '@nestjs/common';
-import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
-import { KeyRing } from '#libs/auth';
-import { Configuration, TenantDatabase, databaseUrl } from '#libs/persistence';
+import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { KeyRing, SecretBox } from '#libs/auth';
+import { Connections } from '#libs/connections';
+import { Configuration, DocumentSecrets, TenantDatabase, databaseUrl } from '#libs/persistence';
 import { AllowedOrigins, Readiness, StartWait } from '#libs/service';
 import { ApiKeyEnvironment } from './api-keys/api-key.service.js';
 import { AuditTable } from './audit/audit.table.js';
+import { ConsentCallback } from './connections/connection.service.js';
 import { CommandService } from './commands/command.service.js';
 import { IdempotencyKeyTable } from './commands/idempotency-key.table.js';
 import type { QuerySettings } from './config.js';
+import { ConsentController } from './doors/consent/consent.controller.js';
 import { Executor } from './doors/graphql/executor.js';
 import { GraphqlGuard } from './doors/graphql/graphql.guard.js';
 import { graphqlModule } from './doors/graphql/graphql.module.js';
@@ -33,7 +36,7 @@ export class QueryModule {
     return {
       module: QueryModule,
       imports: [foundation, graphqlModule([foundation])],
-      controllers: [HomeController, GraphiqlController, ...nouns.flatMap(({ controllers = [] }) => controllers)],
+      controllers: [HomeController, GraphiqlController, ConsentController, ...nouns.flatMap(({ controllers = [] }) => controllers)],
       providers: [
         GraphqlGuard,
         Subscriptions,
@@ -47,9 +50,10 @@ export class QueryModule {
 
 /** The part of `query` that every door stands on: tables and services of the nouns, commands, paging, and how operations run. */
 @Module({})
-class FoundationModule implements OnApplicationShutdown {
+class FoundationModule implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     private readonly database: TenantDatabase,
+    private readonly connections: Connections,
     readiness: Readiness,
   ) {
     readiness.registerShared('query storage', () => database.ping());
@@ -57,6 +61,7 @@ class FoundationModule implements OnApplicationShutdown {
 
   static register(settings: QuerySettings): DynamicModule {
     const { databasePoolSize: poolSize, operatorKey, graphqlTimeoutMs: timeoutMs, graphqlMaxCost: maxCost } = settings;
+    const { allowPrivateAddresses, allowedUrls, consentCallbackUrl } = settings;
     const url = databaseUrl(settings.queryDatabaseUrl ?? settings.databaseUrl, settings);
     const providers = [
       {
@@ -73,6 +78,13 @@ class FoundationModule implements OnApplicationShutdown {
         useFactory: (configuration: Configuration) =>
           new KeyRing((id) => configuration.apiKey(id), operatorKey === undefined ? {} : { operatorKey }),
       },
+      {
+        provide: Connections,
+        inject: [TenantDatabase, DocumentSecrets, SecretBox],
+        useFactory: (database: TenantDatabase, secrets: DocumentSecrets, secretBox: SecretBox) =>
+          new Connections({ database, secrets, secretBox, allowPrivateAddresses, allowedUrls }),
+      },
+      { provide: ConsentCallback, useValue: new ConsentCallback(consentCallbackUrl) },
       { provide: CursorSigner, useValue: new CursorSigner(settings.secretsKey) },
       { provide: Executor, useValue: new Executor({ limits: { ...standardLimits, maxCost }, timeoutMs }) },
       { provide: ApiKeyEnvironment, useValue: new ApiKeyEnvironment(settings.apiKeyEnvironment) },
@@ -86,7 +98,12 @@ class FoundationModule implements OnApplicationShutdown {
     return { module: FoundationModule, providers, exports: providers };
   }
 
+  onApplicationBootstrap(): Promise<void> {
+    return this.connections.start();
+  }
+
   async onApplicationShutdown(): Promise<void> {
+    await this.connections.close();
     await this.database.close();
   }
 }

@@ -184,6 +184,7 @@ function environmentOf(settings: Settings<typeof standaloneSettings>, environmen
     LOCAL_MODEL_FAULTS: String(isPrivate),
     KAFKA_ACK_COPIES: '1', // the embedded log is one disk, and so is most often a Kafka on the same machine
     DELIVERY_ALLOW_PRIVATE_ADDRESSES: String(isPrivate),
+    CONSENT_CALLBACK_URL: `${url}/connections/callback`,
     ...environment,
     LOCAL_MODEL_API_KEY: localModelKey,
     DELIVERY_ALLOWED_URLS: allowed.join(','),

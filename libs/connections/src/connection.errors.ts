@@ -58,14 +58,3 @@ export class ConsentRefused extends DomainError {
     super(`The consent is not taken: ${refusals[reason]}${detail === undefined ? '' : ` (${detail})`}`);
   }
 }
-
-/** The connection has no consent to be asked for, or nothing to be disconnected from. */
-export class ConnectionNotOAuth extends DomainError {
-  readonly code = 'connection.notOAuth';
-
-  constructor(connection: string, kind: string) {
-    super(
-      `The connection ${connection} has a credential of the kind ${kind}, which stands in its document: apply the document to change it.`,
-    );
-  }
-}

@@ -9,7 +9,7 @@ import { TenantDatabase } from '#libs/persistence';
 import { wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { Authorizer } from './authorizer.js';
-import { ConnectionNotOAuth, ConnectionUnavailable } from './connection.errors.js';
+import { ConnectionUnavailable } from './connection.errors.js';
 import { probe } from './connection.probe.js';
 import type { ProbeResult } from './connection.probe.js';
 import type { FixedAuthKind } from './credential.js';
@@ -95,6 +95,11 @@ export class Connections {
     return () => void this.listeners.delete(listener);
   }
 
+  /** True for a connection whose tokens are obtained by OAuth 2. The credential of any other stands in its document. */
+  isOAuth(connection: StoredConnection): boolean {
+    return this.oauthIn(connection) !== undefined;
+  }
+
   /** @throws DocumentSecretsUnreadable */
   of(connection: StoredConnection): Authorizer {
     let known = this.authorizers.get(connection.document);
@@ -105,7 +110,7 @@ export class Connections {
   /**
    * Begins a consent, or asks for a token if the grant needs none.
    * @returns the address at which a person gives consent; null if none is needed
-   * @throws ConnectionNotOAuth, ConnectionNeedsReauth, ConnectionUnavailable
+   * @throws ConnectionNeedsReauth, ConnectionUnavailable; Error if {@link isOAuth} says no
    */
   async authorize(connection: StoredConnection, request: ConsentRequest, signal: AbortSignal): Promise<string | null> {
     const client = this.oauthOf(connection);
@@ -123,9 +128,12 @@ export class Connections {
    * @param find the current document
    * @throws ConsentRefused, StorageUnavailable
    */
-  completeConsent(answer: ConsentAnswer, find: (tenant: string, name: string) => StoredConnection | undefined): Promise<GivenConsent> {
-    return this.consents.complete(answer, (tenant, name) => {
-      const found = find(tenant, name);
+  completeConsent(
+    answer: ConsentAnswer,
+    find: (tenant: string, name: string) => Promise<StoredConnection | undefined>,
+  ): Promise<GivenConsent> {
+    return this.consents.complete(answer, async (tenant, name) => {
+      const found = await find(tenant, name);
       return found === undefined ? undefined : this.oauthIn(found);
     });
   }
@@ -133,7 +141,7 @@ export class Connections {
   /**
    * Deletes the tokens, and revokes them at the system if it has an endpoint for that. Nothing is sent as the connection until it is authorised again.
    * @returns true if the system revoked them, false if it could not be asked, null if it has no such endpoint or there was no token
-   * @throws ConnectionNotOAuth
+   * @throws Error if {@link isOAuth} says no
    */
   async disconnect(connection: StoredConnection): Promise<boolean | null> {
     const client = this.oauthOf(connection);
@@ -195,10 +203,9 @@ export class Connections {
     return credential.kind === 'oauth2' ? { tenant, name, documentVersion, auth: credential satisfies OAuth, tls } : undefined;
   }
 
-  /** @throws ConnectionNotOAuth */
   private oauthOf(connection: StoredConnection): OAuthConnection {
     const client = this.oauthIn(connection);
-    if (client === undefined) throw new ConnectionNotOAuth(connection.name, connection.document.spec.auth.kind);
+    if (client === undefined) throw new Error(`The connection ${connection.name} has no OAuth client`);
     return client;
   }
 

@@ -1,5 +1,5 @@
 export type { AuthorizedRequest, Authorizer, OutboundRequest } from './authorizer.js';
-export { ConnectionNeedsReauth, ConnectionNotOAuth, ConnectionUnavailable, ConsentRefused, consentRefusals } from './connection.errors.js';
+export { ConnectionNeedsReauth, ConnectionUnavailable, ConsentRefused, consentRefusals } from './connection.errors.js';
 export type { ConsentRefusal } from './connection.errors.js';
 export type { ProbeResult } from './connection.probe.js';
 export { Connections } from './connections.js';

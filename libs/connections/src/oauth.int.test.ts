@@ -97,7 +97,7 @@ function answerOf(address: string) {
 }
 
 async function connected(connections: Connections, connection = byConsent()): Promise<Stored> {
-  await connections.completeConsent(await consented(connections, connection), () => connection);
+  await connections.completeConsent(await consented(connections, connection), async () => connection);
   return connection;
 }
 
@@ -121,7 +121,7 @@ describe('a connection with consent', () => {
     const connections = await newProcess();
     const connection = byConsent();
     await expect(connections.of(connection).authorize(get, signal)).rejects.toThrow(/nobody has given consent yet/);
-    const given = await connections.completeConsent(await consented(connections, connection), () => connection);
+    const given = await connections.completeConsent(await consented(connections, connection), async () => connection);
     expect(given).toEqual({ tenant, connection: 'crm', principal: 'key:k1', account: { sub: 'alice' } });
     const sent = await connections.of(connection).authorize(get, signal);
     expect(await server.knows(tokenOf(sent))).toBe(true);
@@ -318,7 +318,7 @@ describe('a connection with consent', () => {
 
 describe('the answer of a consent', () => {
   const complete = (connections: Connections, answer: ReturnType<typeof answerOf>, connection: Stored | undefined) =>
-    connections.completeConsent(answer, () => connection);
+    connections.completeConsent(answer, async () => connection);
   const refusal = async (promise: Promise<unknown>): Promise<string> =>
     promise.then(
       () => 'taken',

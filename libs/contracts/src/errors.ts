@@ -155,6 +155,7 @@ export const failures = {
   'connection.unknown': { outcome: 'reject', httpStatus: 404, title: 'The connection does not exist' },
   'connection.unavailable': { outcome: 'retry', httpStatus: 503, title: 'No token for the connection can be had for now' },
   'connection.notOAuth': { outcome: 'reject', httpStatus: 422, title: 'The connection has a credential that needs no consent' },
+  'connection.noCallback': { outcome: 'reject', httpStatus: 409, title: 'The installation has no address for the answers of consents' },
   'connection.consentRefused': { outcome: 'reject', httpStatus: 400, title: 'The answer of the consent is not taken' },
   'connection.needsReauth': { outcome: 'retry', httpStatus: 503, title: 'The connection waits for a person to give consent again' },
 } as const satisfies Record<string, Failure>;

@@ -1,3 +1,4 @@
+/* eslint-disable no-console */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -58,6 +59,8 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const name: string = 'oidc-provider'; // loaded only by the tests that need it
   const { default: OidcProvider } = (await import(name)) as { default: new (issuer: string, configuration: object) => Provider };
+  const { warn } = console;
+  console.warn = () => undefined; // about its development pages and keys
   provider = new OidcProvider(url, {
     clients: [
       {
@@ -89,6 +92,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       RefreshToken: 86_400,
     },
   });
+  console.warn = warn;
   const granted = new Map<string, number>();
   const refused: string[] = [];
   const grants = new Set<string>();

@@ -5,6 +5,7 @@ import { cancel, operations, redeliver, replay } from './bulk.command.js';
 import type { BulkOptions } from './bulk.command.js';
 import { connectionOf, credentialsFile, defaultUrl } from './connection.js';
 import type { Connection, ConnectionOptions } from './connection.js';
+import { authorizeConnection, connections, disconnectConnection, testConnection } from './connections.command.js';
 import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters.command.js';
 import { remove } from './delete.command.js';
 import { list, show, tail } from './events.command.js';
@@ -226,6 +227,30 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .description('make an event of a schedule now, beside its ticks, and print its id')
     .argument('<name>')
     .action((name: string) => inTenant((at, out) => fireNow(at, name, out)));
+
+  const ofConnections = program.command('connections').description('connections to systems, and whether they work');
+  ofConnections
+    .command('list', { isDefault: true })
+    .description('print each with its state, its account and its last failure')
+    .action(() => inTenant(connections));
+  ofConnections
+    .command('test')
+    .description('send a request as a connection, and say whether the system takes its credential')
+    .argument('<name>')
+    .action((name: string) => inTenant((at, out) => testConnection(at, name, out)));
+  ofConnections
+    .command('authorize')
+    .description('print the address at which a person gives consent; a grant that needs no person gets its token at once')
+    .argument('<name>')
+    .option('--other-account', 'take another account than the one before', false)
+    .action((name: string, { otherAccount }: { otherAccount: boolean }) =>
+      inTenant((at, out) => authorizeConnection(at, { name, allowOtherAccount: otherAccount }, out)),
+    );
+  ofConnections
+    .command('disconnect')
+    .description('delete the tokens of a connection, and revoke them at the system')
+    .argument('<name>')
+    .action((name: string) => inTenant((at, out) => disconnectConnection(at, name, out)));
 
   const bulk = program.command('operations').description('bulk replays and redeliveries, the last started first');
   bulk

@@ -27,7 +27,7 @@ export class AuditTable {
   constructor(private readonly database: TenantDatabase) {}
 
   /** Written before the command is appended: nothing happens without a trace of who asked. */
-  async record({ tenant, actor }: Principal, entries: readonly AuditEntry[]): Promise<void> {
+  async record({ tenant, actor }: Pick<Principal, 'tenant' | 'actor'>, entries: readonly AuditEntry[]): Promise<void> {
     await this.database.asTenant(tenant, (session) => this.recordIn(session, { tenant, actor }, entries));
   }
 

@@ -30,7 +30,9 @@ export class InputInvalid extends DomainError {
       | 'deadLetter.resolved'
       | 'deadLetter.notHeld'
       | 'delivery.secondEffect'
-      | 'delivery.superseded' = 'request.invalid',
+      | 'delivery.superseded'
+      | 'connection.notOAuth'
+      | 'connection.noCallback' = 'request.invalid',
   ) {
     super(violations.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   }

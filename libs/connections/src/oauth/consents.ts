@@ -79,7 +79,7 @@ export class Consents {
    */
   async complete(
     { state, code, iss, error }: ConsentAnswer,
-    find: (tenant: string, name: string) => OAuthConnection | undefined,
+    find: (tenant: string, name: string) => Promise<OAuthConnection | undefined>,
   ): Promise<GivenConsent> {
     const consent = await this.take(state);
     const { tenant, name, principal } = consent;
@@ -88,7 +88,7 @@ export class Consents {
     if (consent.issuer !== null && iss !== undefined && iss !== consent.issuer) throw refuse('issuer');
     if (error !== undefined) throw refuse('denied', /^[\w.-]{1,60}$/.test(error) ? error : undefined);
     if (code === undefined || code === '') throw refuse('malformed');
-    const connection = find(tenant, name);
+    const connection = await find(tenant, name);
     if (connection === undefined || clientDigest(connection.auth) !== consent.client) throw refuse('changed');
     const verifier = this.secretBox.open(consent.verifier, placeOf(connection, 'verifier'));
     const { redirectUri } = consent;

@@ -149,7 +149,14 @@ const idle = statement(
      AND (retry_at IS NULL OR retry_at <= clock_timestamp())
    ORDER BY obtained_at LIMIT 50`,
 );
-const forget = statement('connectionState.forget', `DELETE FROM connection_state WHERE ${key}`);
+/** Only rows that are older than an hour: the document of a newer one may be on its way. */
+const forgetRemoved = statement(
+  'connectionState.forgetRemoved',
+  `DELETE FROM connection_state AS one WHERE changed_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
+     SELECT FROM (SELECT spec FROM document WHERE tenant_id = one.tenant_id AND kind = 'Connection' AND name = one.name ORDER BY version DESC LIMIT 1) AS latest
+     WHERE spec IS NOT NULL)
+   RETURNING tenant_id AS tenant, name`,
+);
 const sealedPage = statement(
   'connectionState.sealedPage',
   `SELECT tenant_id AS tenant, name, access_token AS "accessToken", refresh_token AS "refreshToken" FROM connection_state
@@ -247,9 +254,9 @@ export const connectionStateTable = {
     return session.query<ConnectionName>(idle, [forMs]);
   },
 
-  async forget(session: Session, { tenant, name }: ConnectionName): Promise<void> {
-    await session.query(forget, [tenant, name]);
-    await session.query(notify, [tenant, name]);
+  /** Deletes the rows of connections that have no document any more. */
+  forgetRemoved(session: Session): Promise<ConnectionName[]> {
+    return session.query<ConnectionName>(forgetRemoved);
   },
 
   sealedPage(session: Session, after: ConnectionName): Promise<SealedTokens[]> {
