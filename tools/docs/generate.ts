@@ -16,6 +16,7 @@ import { topicsFile } from '../kubernetes/topics-file.js';
 import { dashboards, grafanaJson } from '../monitoring/dashboards.js';
 import { componentFolder, prometheusRule } from '../monitoring/rules.js';
 import { capacityParts } from './capacity.js';
+import { connectorsPage } from './connectors.js';
 import { metricsPage } from './metrics.js';
 import { providerSections, providersTable, withGenerated } from './providers.js';
 import { writeSchema } from './schema.js';
@@ -119,6 +120,7 @@ function topicsPage(): string {
 writeFileSync('docs/settings.md', settingsPage());
 writeFileSync('docs/failures.md', failuresPage());
 writeFileSync('docs/topics.md', topicsPage());
+writeFileSync('docs/connectors.md', connectorsPage(generated));
 writeFileSync('docs/metrics.md', metricsPage(generated));
 writeFileSync(`${componentFolder}/prometheus-rule.yaml`, prometheusRule());
 mkdirSync(`${componentFolder}/dashboards`, { recursive: true });

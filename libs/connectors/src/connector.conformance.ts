@@ -17,6 +17,8 @@ export const pauseMs = 7_000;
 
 /** A response to which the manifest gives a meaning. */
 export interface Meant extends StandInResponse {
+  /** The wait that it asks for, if that is not the one in `retry-after`. */
+  readonly waitMs?: number;
   readonly as: 'permanent' | 'limited' | 'transient' | 'uncertain' | 'credential' | 'conflict' | 'gone';
 }
 
@@ -26,6 +28,8 @@ export interface Write<S extends VendorStandIn> {
   readonly input: Json;
   /** How often the stand-in did what the input asks for: objects that exist, or changes that were made. */
   readonly effects: (standIn: S) => number;
+  /** Puts what the operation changes into the stand-in. */
+  readonly prepare?: (standIn: S) => void;
 }
 
 /** A text of the input that reaches the system, and that text as the stand-in read it from the last request. */
@@ -33,6 +37,15 @@ export interface HostilePlace {
   readonly operation: string;
   readonly input: (text: string) => Json;
   readonly seen: (request: StandInRequest) => unknown;
+}
+
+/** An operation that reads a list. */
+export interface ListRead<S extends VendorStandIn> {
+  readonly operation: string;
+  readonly input: Json;
+  readonly count: number;
+  /** Puts the items into the stand-in. */
+  readonly prepare: (standIn: S) => void;
 }
 
 /** The parts that a connector brings to the suite. */
@@ -45,11 +58,13 @@ export interface ConnectorSuite<S extends VendorStandIn> {
   /** One response for each rule of the manifest, and for the failures that its statuses tell. */
   readonly answers: readonly Meant[];
   /** Lists, with the number of items that the stand-in has. */
-  readonly lists?: readonly { readonly operation: string; readonly input: Json; readonly count: number }[];
+  readonly lists?: readonly ListRead<S>[];
+  /** Responses to other operations than the first one that writes, for the rules of those. */
+  readonly others?: readonly StandInResponse[];
   readonly hostile: readonly HostilePlace[];
 }
 
-const firstAttemptAt = new Date('2026-11-30T10:00:00.000Z');
+const firstAttemptAt = new Date('2026-01-01T00:00:00.000Z');
 
 const codes = {
   permanent: 'operation.refused',
@@ -89,7 +104,7 @@ const hostileTexts = [
 
 /** The rules that hold for every connector. Each connector's `<name>.conformance.test.ts` runs them against its own stand-in. */
 export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSuite<S>): void {
-  const { name, start, settings, account = () => ({}), writes, answers, lists = [], hostile } = parts;
+  const { name, start, settings, account = () => ({}), writes, answers, lists = [], others = [], hostile } = parts;
   describe(`the connector ${name}`, () => {
     const spec = builtInConnectors().get(name)!;
     let standIn: S;
@@ -138,13 +153,15 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
     };
     const [first] = writes as [Write<S>];
 
-    test.each(writes)('$operation acts once, and its output fits its schema', async ({ operation, input, effects }) => {
+    test.each(writes)('$operation acts once, and its output fits its schema', async ({ operation, input, effects, prepare }) => {
+      prepare?.(standIn);
       const { receipt } = await run(operation, input);
       expect(receipt.summary).toMatch(/^status 2\d\d/);
       expect(effects(standIn)).toBe(1);
     });
 
-    test.each(writes)('$operation after an answer that was lost keeps its promise', async ({ operation, input, effects }) => {
+    test.each(writes)('$operation after an answer that was lost keeps its promise', async ({ operation, input, effects, prepare }) => {
+      prepare?.(standIn);
       standIn.fault('lose');
       expect(await failureOf(run(operation, input))).toMatchObject({ outcome: 'retry', isUncertain: true, receipt: null });
       expect(effects(standIn)).toBe(1);
@@ -169,12 +186,12 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
 
     test.each(answers.map((answer, at) => [`${answer.as}, ${at + 1}`, answer] as const))(
       'a response means what the manifest says: %s',
-      async (_, { as, ...response }) => {
+      async (_, { as, waitMs, ...response }) => {
         standIn.fault(response);
         const failed = await failureOf(run(first.operation, first.input));
         expect(failed).toMatchObject({ code: codes[as], isUncertain: as === 'uncertain' });
         expect(failed.receipt?.summary).toMatch(/\S/);
-        if (response.headers?.['retry-after'] !== undefined) expect(failed.retryAfterMs).toBe(pauseMs);
+        if (response.headers?.['retry-after'] !== undefined) expect(failed.retryAfterMs).toBe(waitMs ?? pauseMs);
         expect(first.effects(standIn)).toBe(0);
         expect(authorizer.refusals).toBe(as === 'credential' ? 1 : 0);
       },
@@ -182,7 +199,12 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
 
     test('each rule of the manifest applies to one of these responses', async () => {
       const rules = [...spec.errors, ...Object.values(spec.operations).flatMap(({ errors }) => errors)];
-      const responses = answers.map(({ status, headers = {}, body = null }) => ({ status, headers, body, text: JSON.stringify(body) }));
+      const responses = [...answers, ...others].map(({ status, headers = {}, body = null }) => ({
+        status,
+        headers,
+        body,
+        text: JSON.stringify(body),
+      }));
       const idle = [];
       for (const { when } of rules) {
         const applied = await Promise.all(
@@ -232,7 +254,8 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       await expect(running).rejects.toThrow('the process stops');
     });
 
-    test.each(lists)('$operation reads the list to its end', async ({ operation, input, count }) => {
+    test.each(lists)('$operation reads the list to its end', async ({ operation, input, count, prepare }) => {
+      prepare(standIn);
       const { output } = await run(operation, input);
       expect(output).toHaveLength(count);
       expect(new Set((output as Json[]).map((item) => JSON.stringify(item))).size).toBe(count);

@@ -17,13 +17,15 @@ interface CompiledRule extends Omit<ErrorRule, 'when' | 'wait'> {
 
 /** The meaning of a response: success, or one of the failures. */
 interface Meaning {
-  readonly is: ResponseMeaning | 'success';
+  readonly is: ResponseMeaning;
   readonly isUncertain: boolean;
   readonly retryAfterMs: number | undefined;
   readonly peer: PeerCondition;
 }
 
-const codes: Readonly<Record<ResponseMeaning, OperationFailureCode>> = {
+type FailedMeaning = Exclude<ResponseMeaning, 'success'>;
+
+const codes: Readonly<Record<FailedMeaning, OperationFailureCode>> = {
   permanent: 'operation.refused',
   limited: 'operation.limited',
   transient: 'operation.unavailable',
@@ -31,7 +33,7 @@ const codes: Readonly<Record<ResponseMeaning, OperationFailureCode>> = {
   conflict: 'operation.conflict',
   gone: 'operation.gone',
 };
-const verbs: Readonly<Record<ResponseMeaning, string>> = {
+const verbs: Readonly<Record<FailedMeaning, string>> = {
   permanent: 'refused the request with',
   limited: 'asked for fewer requests with',
   transient: 'failed with',

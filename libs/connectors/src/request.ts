@@ -55,11 +55,21 @@ function compileQueryValue(value: OperationRequest['query'][string], expression:
     return (scope) => compiled.evaluate(scope);
   }
   if (typeof value !== 'object') return () => value;
+  if ('soqlFrom' in value) return compileGivenSoql(value, expression);
   const values = Object.entries(value.values).map(([name, text]) => [name, expression(text)] as const);
   return async (scope) => {
     const found = new Map<string, unknown>();
     for (const [name, compiled] of values) found.set(name, await compiled.evaluate(scope));
     return soqlOf(value.soql, found);
+  };
+}
+
+function compileGivenSoql(given: { soqlFrom: string; valuesFrom: string }, expression: (text: string) => Expression): QueryValue {
+  const [text, values] = [expression(given.soqlFrom), expression(given.valuesFrom)];
+  return async (scope) => {
+    const query = await text.evaluate(scope);
+    if (typeof query !== 'string') throw new InputRefused('The query is no text');
+    return soqlOf(query, new Map(Object.entries((await values.evaluate(scope)) ?? {})));
   };
 }
 

@@ -21,7 +21,8 @@ export interface StandInRequest {
 export interface StandInResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Json | undefined;
+  /** Sent as JSON. */
+  readonly body?: object | undefined;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { expression } from '../references.js';
 
-/** The meanings of a response that is no success. */
+/** The meanings of a response whose status says something else. */
 export const responseMeanings = {
+  success: 'it is done, though the status says otherwise: it was done before',
   permanent: 'the system refused the request, and would again',
   limited: 'the system asks for fewer requests; it did nothing',
   transient: 'it failed, and may work soon',

@@ -31,9 +31,16 @@ const soql = z
   })
   .describe('A query in SOQL whose values are always quoted.');
 
+const givenSoql = z
+  .strictObject({
+    soqlFrom: expression.describe('The query in SOQL, as an expression: text that the author of a document wrote.'),
+    valuesFrom: expression.describe('An object with the values by name, as an expression.'),
+  })
+  .describe('A query in SOQL that is part of the input. Its values are always quoted.');
+
 const queryValue = z
-  .union([expression, z.number(), z.boolean(), soql])
-  .describe('An expression, a number, true or false, or `{ soql, values }`.');
+  .union([expression, z.number(), z.boolean(), soql, givenSoql])
+  .describe('An expression, a number, true or false, or a query in SOQL.');
 
 const graphql = z
   .strictObject({

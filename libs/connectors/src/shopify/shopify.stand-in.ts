@@ -1,0 +1,63 @@
+import { startStandIn } from '../stand-in.js';
+import type { StandInResponse, VendorStandIn } from '../stand-in.js';
+
+interface Variables {
+  readonly id?: string;
+  readonly tags?: readonly string[];
+  readonly metafields?: readonly { readonly ownerId: string; readonly key: string; readonly value: string }[];
+  readonly input?: { readonly orderId?: string };
+  readonly identifier?: { readonly handle: string };
+  readonly key?: string;
+  readonly after?: string | null;
+}
+
+/** Shopify's Admin API as far as operations use it: objects by natural keys, refunds by idempotency keys, and the cost of every query. */
+export interface ShopifyStandIn extends VendorStandIn {
+  readonly metafields: Map<string, string>;
+  readonly products: Set<string>;
+  readonly tags: Set<string>;
+  readonly refunds: Set<string>;
+}
+
+const extensions = {
+  cost: {
+    requestedQueryCost: 10,
+    actualQueryCost: 10,
+    throttleStatus: { maximumAvailable: 2_000, currentlyAvailable: 1_990, restoreRate: 100 },
+  },
+};
+const done = (data: object): StandInResponse => ({ status: 200, body: { data, extensions } });
+
+export async function startShopifyStandIn(): Promise<ShopifyStandIn> {
+  const [metafields, products, tags, refunds] = [new Map<string, string>(), new Set<string>(), new Set<string>(), new Set<string>()];
+  const standIn = await startStandIn(({ body }) => {
+    const { query, variables = {} } = body as unknown as { query: string; variables?: Variables };
+    if (query.includes('metafieldsSet(')) {
+      for (const { ownerId, key, value } of variables.metafields!) metafields.set(`${ownerId} ${key}`, value);
+      const set = variables.metafields!.map(({ ownerId, key }) => ({ id: `gid://shopify/Metafield/${ownerId}-${key}`, key }));
+      return done({ metafieldsSet: { metafields: set, userErrors: [] } });
+    }
+    if (query.includes('productSet(')) {
+      products.add(variables.identifier!.handle);
+      return done({ productSet: { product: { id: `gid://shopify/Product/${products.size}` }, userErrors: [] } });
+    }
+    if (query.includes('tagsAdd(')) {
+      for (const tag of variables.tags!) tags.add(tag);
+      return done({ tagsAdd: { node: { id: variables.id }, userErrors: [] } });
+    }
+    if (query.includes('refundCreate(')) {
+      if (!query.includes('@idempotent(key: $key)'))
+        return done({ refundCreate: { userErrors: [{ message: '@idempotent is required' }] } });
+      refunds.add(variables.key!);
+      return done({ refundCreate: { refund: { id: 'gid://shopify/Refund/1' }, userErrors: [] } });
+    }
+    if (query.includes('products(')) {
+      const start = Number(variables.after ?? 0);
+      const nodes = [...products].slice(start, start + 250).map((handle) => ({ id: `gid://shopify/Product/${handle}`, handle }));
+      const end = start + 250;
+      return done({ products: { nodes, pageInfo: { hasNextPage: end < products.size, endCursor: String(end) } } });
+    }
+    return done({ shop: { name: 'Acme' } });
+  });
+  return { ...standIn, metafields, products, tags, refunds };
+}

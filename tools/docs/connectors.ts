@@ -1,0 +1,121 @@
+import { builtInConnectors } from '#libs/connectors';
+import type { ConnectorOperation, ConnectorSpec, ErrorRule } from '#libs/contracts';
+import { promiseOf } from '#libs/deliveries';
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ');
+
+/** The reference of the connectors that Millrace brings along: `docs/connectors.md`. */
+export function connectorsPage(generated: string): string {
+  const connectors = [...builtInConnectors()];
+  const rows = connectors.map(([name, { summary, operations }]) => {
+    const writes = Object.values(operations).filter(({ effect }) => effect === 'write').length;
+    return `| [\`${name}\`](#${name}) | ${cell(summary)} | ${writes} | ${Object.keys(operations).length - writes} |`;
+  });
+  return [
+    '# Connectors',
+    '',
+    generated,
+    '',
+    'A connector is the code for one kind of system, with an operation for each thing that it can do there. A [connection](connections.md) names its connector, and a destination of the kind `operation` names a connection and an operation that writes:',
+    '',
+    ...example,
+    '',
+    'The input of an operation is computed when a delivery is planned, so every attempt has the same one. It is checked against the schema of the operation before anything is sent. Values of data are always encoded where they stand in an address, a form, a header or a query; a value that cannot stand there is refused. Requests go to the hosts of the connector only, and follow no redirect.',
+    '',
+    'The promise of an operation says how often it takes effect, although an attempt may have to be repeated whose answer nobody has. An operation that sets an object (`upsert`) needs `order: strict` or `supersede`. Where the input decides what a request does, as in `rest`, the destination declares `idempotency` itself.',
+    '',
+    'A tenant can apply a connector of its own, a document of the kind `Connector` in the form of the manifests below `libs/connectors/src`. Its name is none of these:',
+    '',
+    '| connector | what it is | writes | reads |',
+    '| --- | --- | --- | --- |',
+    ...rows,
+    '',
+    ...connectors.flatMap(([name, spec]) => sectionOf(name, spec)),
+  ].join('\n');
+}
+
+const example = [
+  '```yaml',
+  'apiVersion: millrace/v1',
+  'kind: Connection',
+  'metadata: { tenant: acme, name: crm }',
+  'spec:',
+  '  connector: hubspot',
+  '  auth: { kind: bearer, token: { value: pat-eu1-… } }',
+  '---',
+  'apiVersion: millrace/v1',
+  'kind: Destination',
+  'metadata: { tenant: acme, name: contacts }',
+  'spec:',
+  '  kind: operation',
+  '  connection: crm',
+  '  operation: upsertObject',
+  '  input: \'{ "type": "contacts", "idProperty": "email", "id": payload.email, "properties": { "firstname": payload.name } }\'',
+  '  supersede: payload.email',
+  '```',
+];
+
+function sectionOf(name: string, spec: ConnectorSpec): string[] {
+  const auth = spec.auth.map(({ kind, note }) => `\`${kind}\`${note === undefined ? '' : ` (${note})`}`);
+  const settings = propertiesOf(spec.settings);
+  return [
+    `## ${name}`,
+    '',
+    `${spec.summary} Hosts: ${spec.hosts.map((host) => `\`${host}\``).join(', ')}. Credentials: ${auth.join(', ')}.`,
+    '',
+    ...(settings.length === 0 ? [] : ['| setting | value | what it is |', '| --- | --- | --- |', ...settings, '']),
+    ...(spec.limits.length === 0 ? [] : [...spec.limits.map((limit) => `- ${limit}`), '']),
+    ...(spec.errors.length === 0
+      ? ['Responses mean what their statuses say.', '']
+      : ['Responses that mean something else than their statuses say, the first rule that applies:', '', ...rulesOf(spec.errors), '']),
+    ...Object.entries(spec.operations).flatMap(([operation, each]) => operationOf(operation, each)),
+  ];
+}
+
+function operationOf(name: string, { summary, effect, idempotency, input, errors, paging }: ConnectorOperation): string[] {
+  const fields = propertiesOf(input);
+  const promise = effect === 'read' ? 'Only reads.' : promiseIn(idempotency!);
+  const pages = paging === undefined ? '' : ` Reads up to ${paging.maxPages} pages.`;
+  return [
+    `### ${name}`,
+    '',
+    `${summary} ${promise}${pages}`,
+    '',
+    ...(fields.length === 0 ? [] : ['| input | value | what it is |', '| --- | --- | --- |', ...fields, '']),
+    ...(errors.length === 0 ? [] : [...rulesOf(errors), '']),
+  ];
+}
+
+function promiseIn(idempotency: NonNullable<ConnectorOperation['idempotency']>): string {
+  return idempotency.class === 'declared' ? 'The destination declares how often it takes effect.' : promiseOf(idempotency);
+}
+
+function rulesOf(rules: readonly ErrorRule[]): string[] {
+  return rules.map(({ when, is, certain, waitMs, waitFrom, wait }) => {
+    const waits = [
+      wait === undefined ? undefined : 'a time that it computes',
+      waitFrom && `\`${waitFrom}\``,
+      waitMs === undefined ? undefined : `${waitMs} ms`,
+    ];
+    const pause = waits.filter((each) => each !== undefined).join(', else ');
+    return `- \`${when.replaceAll(/\s*\n\s*/g, ' ').trim()}\`: ${is}${certain === false ? ', outcome unknown' : ''}${pause === '' ? '' : `; waits ${pause}`}`;
+  });
+}
+
+interface SchemaPart {
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly description?: string;
+  readonly default?: unknown;
+}
+
+/** The properties of an object as rows of a table. */
+function propertiesOf(schema: Readonly<Record<string, unknown>>): string[] {
+  const required = new Set((schema['required'] ?? []) as string[]);
+  return Object.entries((schema['properties'] ?? {}) as Record<string, SchemaPart>).map(([name, part]) => {
+    const kind =
+      part.enum === undefined ? [part.type ?? 'any'].flat().join(' or ') : part.enum.map((one) => `\`${String(one)}\``).join(', ');
+    const more = part.default === undefined ? (required.has(name) ? ', required' : '') : `, default \`${JSON.stringify(part.default)}\``;
+    return `| \`${name}\` | ${kind}${more} | ${cell(part.description ?? '')} |`;
+  });
+}
