@@ -96,6 +96,16 @@ export const failures = {
   'flow.validationFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'A validate step refused its input' },
   'flow.waitUnusable': { outcome: 'deadLetter', httpStatus: 422, title: 'A wait step has no usable end' },
   'flow.waitsFull': { outcome: 'deadLetter', httpStatus: 422, title: 'Too many runs of the tenant wait' },
+  'flow.itemsRefused': {
+    outcome: 'deadLetter',
+    httpStatus: 422,
+    title: 'The items of a forEach step are too many, or their keys cannot tell them apart',
+  },
+  'flow.runTooLarge': {
+    outcome: 'deadLetter',
+    httpStatus: 422,
+    title: 'A run has more steps, deliveries or stored characters than one may have, or calls flows too deep',
+  },
   'flow.unknownDestination': { outcome: 'deadLetter', httpStatus: 422, title: 'The flow delivers to a destination that does not exist' },
   'model.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The model could not be reached or failed' },
   'model.limited': { outcome: 'retry', httpStatus: 503, title: 'The model provider limits the rate' },

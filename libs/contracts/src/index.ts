@@ -78,7 +78,7 @@ export type { SourceDocument, SourceSpec } from './documents/source.document.js'
 export { durationMs, longestWaitMs } from './documents/steps/wait.step.js';
 export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
-export { allSteps, describedStepKinds, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';
+export { allSteps, describedStepKinds, errorFields, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder, StepsWithin } from './documents/flow.document.js';
 export type { NestedStep } from './documents/nested-steps.js';
 export { longestRetryDelayMs, unorderedUpsert } from './documents/destination.document.js';

@@ -279,3 +279,35 @@ test('a step within a branch sees what its branch sees and the steps above it, a
     'spec.decision: reads steps.four, which is a step within route: only the steps below it in its list see its output; read steps.route',
   ]);
 });
+
+test('the expressions of items see the item, and those of a fallback the error', async () => {
+  const each = {
+    id: 'each',
+    forEach: { items: 'event.data.lines', as: 'line', key: 'line.sku and item', steps: [map('one', 'line.n & error.code & steps.each')] },
+    onError: { steps: [map('two', 'error.cod'), map('three', 'error.code & error.message & steps.two & line')] },
+  };
+  expect(await problemsOf(flow([each, map('four', '1', { onError: { value: 'eror.code' } })]))).toEqual([
+    'spec.steps.0.onError.steps.0.map.expression: reads error.cod, but error has only code, message; did you mean code?',
+    'spec.steps.0.onError.steps.1.map.expression: reads line, but there is only event and steps and error',
+    'spec.steps.0.forEach.key: reads item, but there is only event and steps and line',
+    'spec.steps.0.forEach.steps.0.map.expression: reads error, but there is only event and steps and line',
+    'spec.steps.0.forEach.steps.0.map.expression: reads steps.each, which has no output before it ends',
+    'spec.steps.1.onError.value: reads eror, but there is only event and steps and error; did you mean error?',
+  ]);
+  const nested = { id: 'in', forEach: { items: 'line', as: 'line', steps: [map('five', '1')] } };
+  const around = { id: 'out', forEach: { items: '1', as: 'line', steps: [nested] } };
+  expect(
+    await problemsOf(flow([around, map('a', '1', { onError: {} }), map('b', '1', { onError: { value: '1', steps: [map('c', '1')] } })])),
+  ).toEqual([
+    'spec.steps.1.onError: must have retry, value or steps',
+    'spec.steps.2.onError.value: must not be given with `steps`: one of both is the fallback',
+    'spec.steps.0.forEach.steps.0.forEach.as: names the items around the step already: line; give these another name',
+  ]);
+  expect(
+    await problemsOf(flow([{ id: 'x', forEach: { items: '1', as: 'event', steps: [map('y', '1')], concurrency: 17, max: 1001 } }])),
+  ).toEqual([
+    'spec.steps.0.forEach.as: must not be one of event, steps, value, error, which expressions know already',
+    'spec.steps.0.forEach.concurrency: must be at most 16',
+    'spec.steps.0.forEach.max: must be at most 1000',
+  ]);
+});

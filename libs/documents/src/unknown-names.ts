@@ -1,4 +1,4 @@
-import { stepOrder, stepsWithin } from '#libs/contracts';
+import { errorFields, stepOrder, stepsWithin } from '#libs/contracts';
 import type { Document, FlowSpec, FlowStep, MarkedValue } from '#libs/contracts';
 import { functionNames, namesIn } from '#libs/expressions';
 import { similarName } from '#libs/schemas';
@@ -58,8 +58,15 @@ function scopeInList(list: readonly FlowStep[], [at, ...path]: readonly string[]
   const names = { ...around.names, steps: [...around.names['steps']!, ...reads] };
   const own = { ...around, names, near: new Map([...around.near, ...list.map(({ id }) => [id, step.id] as const)]) };
   const inner = stepsWithin(step).find((within) => within.path.every((part, place) => String(part) === path[place]));
-  if (inner !== undefined) return scopeInList(inner.steps, path.slice(inner.path.length), own);
-  return path[0] === 'validate' && path[1] === 'rules' ? { ...own, names: { ...names, value: undefined } } : own;
+  if (inner !== undefined) return scopeInList(inner.steps, path.slice(inner.path.length), { ...own, names: { ...names, ...inner.adds } });
+  return { ...own, names: { ...names, ...addedTo(step, path) } };
+}
+
+/** The names that an expression of the step itself sees beside those of its list. */
+function addedTo(step: FlowStep, [field, part]: readonly string[]): Scope['names'] {
+  if (field === 'validate' && part === 'rules') return { value: undefined };
+  if (field === 'forEach' && part === 'key') return { [step.forEach!.as]: undefined };
+  return field === 'onError' ? { error: errorFields } : {};
 }
 
 function stepsByParent(step: FlowStep, within: string | undefined): [string, { within: string | undefined }][] {

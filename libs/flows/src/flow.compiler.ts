@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { stepOrder, stepsWithin } from '#libs/contracts';
+import { stepOrder } from '#libs/contracts';
 import type { FlowDocument, FlowStep } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
@@ -57,8 +57,18 @@ function compileSteps(steps: readonly FlowStep[], services: StepServices): Compi
   return steps.map((step, at) => ({
     id: step.id,
     condition: step.when === undefined ? undefined : services.expression(step.when),
-    hasSteps: stepsWithin(step).length > 0,
+    onError: compileOnError(step.onError, services),
     ...order[at]!,
     ...compileStep(step, services),
   }));
+}
+
+function compileOnError(onError: FlowStep['onError'], { expression, steps }: StepServices): CompiledStep['onError'] {
+  if (onError === undefined) return undefined;
+  const { retry, value, steps: fallback } = onError;
+  return {
+    retry,
+    value: value === undefined ? undefined : expression(value),
+    steps: fallback === undefined ? undefined : steps(fallback),
+  };
 }

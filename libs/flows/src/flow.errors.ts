@@ -27,3 +27,26 @@ export class RunWaits extends Error {
     super(`The run waits at ${step}`);
   }
 }
+/** The items of a forEach step are too many, or their keys cannot tell them apart. */
+export class ItemsRefused extends DomainError {
+  readonly code = 'flow.itemsRefused';
+
+  constructor(step: string, reason: string) {
+    super(`The items of the step ${step} cannot be used: ${reason}`);
+  }
+}
+
+/** A run reached a limit that holds for all its steps together. */
+export class RunTooLarge extends DomainError {
+  readonly code = 'flow.runTooLarge';
+
+  constructor(reason: string) {
+    super(`The run is too large: ${reason}`);
+  }
+}
+
+/** The failure that is told of several: preferably one that no further try can mend; a wait only if there is no failure. */
+export function foremost(failures: readonly unknown[]): unknown {
+  const final = failures.find((failure) => failure instanceof DomainError && failure.outcome !== 'retry');
+  return final ?? failures.find((failure) => !(failure instanceof RunWaits)) ?? failures[0];
+}

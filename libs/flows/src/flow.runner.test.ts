@@ -27,6 +27,13 @@ const event: EventReceived = {
   body: '{"amount":7}',
 };
 
+const noFlows = {
+  currentVersion: () => {
+    throw new Error('there is no other flow');
+  },
+  compiled: () => Promise.reject(new Error('there is no other flow')),
+};
+
 let versions = 0;
 const compile = (spec: object, tenant = 'acme') => {
   const parsed = document.parse({
@@ -74,8 +81,10 @@ class MemoryJournal implements StepJournal {
   }
 }
 
+const options = (signal = new AbortController().signal) => ({ signal, actionAfter: () => 'give-up' as const, flows: noFlows });
+
 const run = (spec: object, journal: StepJournal = new MemoryJournal()): Promise<FlowResult> =>
-  new FlowRunner(compile(spec), event, journal, new AbortController().signal).run();
+  new FlowRunner(compile(spec), event, journal, options()).run();
 
 const map = (id: string, expression: string, more: object = {}) => ({ id, map: { expression }, ...more });
 
@@ -133,10 +142,10 @@ test('a step never ends before it began, although the wall clock steps back whil
       vi.setSystemTime(Date.UTC(2026, 10, 29, 11));
       return { output: 'done' };
     };
-    const step = { id: 'one', kind: 'map', condition: undefined, needs: [], reads: [], hasSteps: false, work } as const;
+    const step = { id: 'one', kind: 'map', condition: undefined, needs: [], reads: [], hasSteps: false, onError: undefined, work } as const;
     const journal = new MemoryJournal();
     const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined };
-    await new FlowRunner(flow, event, journal, new AbortController().signal).run();
+    await new FlowRunner(flow, event, journal, options()).run();
     const [{ startedAt, finishedAt }] = journal.kept as [FinishedStep];
     expect(startedAt).toEqual(new Date(Date.UTC(2026, 10, 29, 12)));
     expect(finishedAt.getTime()).toBeGreaterThanOrEqual(startedAt.getTime());
@@ -227,9 +236,18 @@ describe('a call of a step', () => {
         await recordRequest(record);
         return { output: 'answer' };
       });
-    const step = { id: 'ask', kind: 'infer', condition: undefined, needs: [], reads: [], hasSteps: false, work } as const;
+    const step = {
+      id: 'ask',
+      kind: 'infer',
+      condition: undefined,
+      needs: [],
+      reads: [],
+      hasSteps: false,
+      onError: undefined,
+      work,
+    } as const;
     const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined };
-    return new FlowRunner(flow, event, journal, new AbortController().signal).run();
+    return new FlowRunner(flow, event, journal, options()).run();
   };
 
   test('is noted before it is made, and its requests are recorded before the output is kept', async () => {
@@ -265,12 +283,7 @@ describe('a call of a step', () => {
 test('a tenant whose expressions wait in line keeps no other tenant waiting', async () => {
   const finished: string[] = [];
   const runAs = async (tenant: string, expression: string): Promise<void> => {
-    await new FlowRunner(
-      compile({ steps: [map('a', expression)] }, tenant),
-      event,
-      new MemoryJournal(),
-      new AbortController().signal,
-    ).run();
+    await new FlowRunner(compile({ steps: [map('a', expression)] }, tenant), event, new MemoryJournal(), options()).run();
     finished.push(tenant);
   };
   await Promise.all(['busy', 'other'].map((tenant) => runAs(tenant, '$map([1], function($x) { $x })'))); // the processes are ready then
@@ -283,7 +296,7 @@ test('no further step starts once the run is no longer ours', async () => {
   const journal = new MemoryJournal();
   const lost = new AbortController();
   lost.abort(new Error('lost'));
-  const runner = new FlowRunner(compile({ steps: [map('a', '1')] }), event, journal, lost.signal);
+  const runner = new FlowRunner(compile({ steps: [map('a', '1')] }), event, journal, options(lost.signal));
   await expect(runner.run()).rejects.toThrow('lost');
   expect(journal.kept).toEqual([]);
 });

@@ -1,35 +1,43 @@
-import { DomainError } from '#libs/contracts';
+import { DomainError, failureReason } from '#libs/contracts';
 import type { EventReceived, PlannedDelivery, StepKind } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import { Stopwatch } from '#libs/time';
+import { Stopwatch, sleep } from '#libs/time';
 import { histogram, inSpan, recordedTraceId } from '#libs/tracing';
 import { viewOf } from './event.view.js';
 import type { EventView } from './event.view.js';
-import { RunWaits } from './flow.errors.js';
+import type { FailureAction } from './failure-action.js';
 import type { CompiledFlow } from './flow.compiler.js';
+import { RunTooLarge, RunWaits, foremost } from './flow.errors.js';
 import type {
   CallRecord,
   CompiledStep,
   MakeCall,
   StepContext,
+  StepFailure,
   StepInput,
   StepOutput,
   StepsResult,
+  TriedWork,
   UnsentDelivery,
   WaitEnd,
   WaitRequest,
 } from './step.js';
 import type { DeliverOutput } from './steps/deliver.step.js';
 
-/** The output of a step, or what it stores before the steps within it can act. */
+/** The output of a step, what it stores before the steps within it can act, or a failure that the flow handles. */
 export interface StoredStep {
-  readonly state: 'began' | 'succeeded' | 'skipped';
+  readonly state: 'began' | 'succeeded' | 'skipped' | 'failed';
   readonly output: Json;
+  /** The failure, if the state is `failed`; of a step that succeeded the failure that it fell back from. */
+  readonly failure?: StepFailure | null;
 }
 
 /** A step that ended, or that begins steps within it, to be stored. */
 export interface FinishedStep extends StoredStep {
-  /** The id of the step, behind those of the steps around it: `route/tell`. What a step begins with has its word behind a colon: `route:choice`. */
+  /**
+   * The path: the id of the step, behind those of the steps around it and the keys of items, `orders/4711/tell`. What a step begins with has its word
+   * behind a colon (`route:choice`), and so has a failure that the flow handles (`assess:error`, `orders/4711:error`).
+   */
   readonly step: string;
   readonly kind: StepKind;
   readonly inference?: StepOutput['inference'];
@@ -39,7 +47,7 @@ export interface FinishedStep extends StoredStep {
 
 /** Keeps the outputs and calls of one run's steps. */
 export interface StepJournal {
-  /** Undefined if nothing is stored under this name yet. */
+  /** Everything kept, by this journal and those before it; undefined if nothing is kept under this path yet. */
   stored(step: string): StoredStep | undefined;
   /** Keeps the output; it is stored before anything outside the run can act on it. Returns it in the form in which it is read back. */
   keep(finished: FinishedStep): Promise<Json>;
@@ -60,8 +68,26 @@ export interface FlowResult {
 
 const stepDuration = histogram('millrace_step_duration_seconds', 'Duration of flow steps that ended, by kind and outcome.', {
   kind: 'the kind of step',
-  outcome: '`succeeded`, `skipped`, `waits`, `abandoned` (the process stops), or a code of failures.md',
+  outcome: '`succeeded`, `fellBack`, `skipped`, `waits`, `abandoned` (the process stops), or a code of failures.md',
 });
+
+/** The flows that steps can call. */
+export interface CalledFlows {
+  /** @throws NotFound */
+  currentVersion(flow: string): number;
+  /** A version that a run has begun to call. */
+  compiled(flow: string, version: number): Promise<CompiledFlow>;
+}
+
+export interface FlowRunOptions {
+  /** Aborted when the claim of the run is lost. */
+  readonly signal: AbortSignal;
+  /** The action that follows a failure, as far as the whole run goes. A failure that gives the run up is one that `onError` handles. */
+  readonly actionAfter: (error: unknown) => FailureAction;
+  readonly flows: CalledFlows;
+  /** The data of the event, as expressions see it; default: the parsed body. */
+  readonly data?: Json;
+}
 
 /** The end of a step, with the deliveries of the steps within it. */
 interface StepResult {
@@ -69,25 +95,55 @@ interface StepResult {
   readonly deliveries: readonly UnsentDelivery[];
 }
 
-/** A list of steps, and where it stands. */
-interface StepList {
-  readonly steps: readonly CompiledStep[];
-  /** The path of the step around it with a slash; empty for the steps of the flow itself. */
+/** The end of a step that is not stored yet. */
+interface StepEnd extends StepOutput {
+  readonly state: 'succeeded' | 'skipped';
+  readonly failure?: StepFailure;
+}
+
+/** The place where steps stand. */
+interface StepPlace {
+  /** The path of the steps around with a slash; empty for the steps of the flow itself. */
   readonly prefix: string;
+  /** Number of flows that call each other around the steps. */
+  readonly calls: number;
+}
+
+/** A list of steps, and where it stands. */
+interface StepList extends StepPlace {
+  readonly steps: readonly CompiledStep[];
   /** The input of the step around it. */
   readonly scope: StepInput;
 }
 
+/** A step in its place. */
+interface PlacedStep {
+  readonly step: CompiledStep;
+  readonly input: StepInput;
+  readonly path: string;
+  readonly calls: number;
+}
+
+/** The most flows that call one another, the first one not counted. */
+const deepestCalls = 5;
+/** The most deliveries of a run. */
+const mostDeliveries = 1_000;
+
 /**
  * Runs a flow's steps in the order of their needs, independent ones at once, each from the stored outputs of those before it. A step that has steps
- * within it runs them by its context, so whatever ends or breaks off one of them passes through the steps around it.
+ * within it runs them by its context, so whatever ends or breaks off one of them passes through the steps around it, unless the flow handles it: only
+ * failures that would give the run up are handled.
  */
 export class FlowRunner {
+  /** True once something could not be stored. What is missing then is not known, so no failure is handled any more. */
+  private isBroken = false;
+  private readonly failedSteps = new WeakMap<object, Pick<FinishedStep, 'step' | 'kind'>>();
+
   constructor(
     private readonly flow: CompiledFlow,
     private readonly event: EventReceived,
     private readonly journal: StepJournal,
-    private readonly signal: AbortSignal,
+    private readonly options: FlowRunOptions,
   ) {}
 
   /**
@@ -95,9 +151,21 @@ export class FlowRunner {
    * @throws RunWaits if none failed, and the steps that have not ended wait or need one that does; the journal has the waits
    */
   async run(): Promise<FlowResult> {
-    const event = viewOf(this.event);
+    const { data } = this.options;
+    const event = data === undefined ? viewOf(this.event) : { ...viewOf(this.event), data };
     await this.flow.condition?.evaluate({ event }); // its value was used when the run was planned; here it only has to be evaluable
-    return this.conclude(event, await this.runList({ steps: this.flow.steps, prefix: '', scope: { event, steps: {} } }));
+    const result = await this.runFlow(this.flow, event, { prefix: '', calls: 0 });
+    if (result.deliveries.length <= mostDeliveries) return result;
+    throw new RunTooLarge(`it plans ${result.deliveries.length} deliveries; ${mostDeliveries} are the most`);
+  }
+
+  /** The innermost step that a rejection of `run` comes from; undefined if it comes from none. */
+  failedStep(error: unknown): Pick<FinishedStep, 'step' | 'kind'> | undefined {
+    return typeof error === 'object' && error !== null ? this.failedSteps.get(error) : undefined;
+  }
+
+  private async runFlow(flow: CompiledFlow, event: EventView, place: StepPlace): Promise<FlowResult> {
+    return conclude(flow, event, await this.runList({ ...place, steps: flow.steps, scope: { event, steps: {} } }));
   }
 
   private async runList(list: StepList): Promise<StepsResult> {
@@ -106,7 +174,7 @@ export class FlowRunner {
     // Steps that have begun are waited for even when another one fails, because their outputs are kept.
     const ended = await Promise.allSettled(results.values());
     const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
-    if (failures.length > 0) throw failures.find(isFinal) ?? failures.find((failure) => !(failure instanceof RunWaits)) ?? failures[0];
+    if (failures.length > 0) throw foremost(failures);
     const outputs = await outputsOf(results, [...results.keys()]);
     const last = list.steps.findLast(({ kind }) => kind !== 'deliver');
     return {
@@ -118,39 +186,36 @@ export class FlowRunner {
 
   private async runAfterNeeds(step: CompiledStep, list: StepList, results: ReadonlyMap<string, Promise<StepResult>>): Promise<StepResult> {
     await outputsOf(results, step.needs);
-    this.signal.throwIfAborted();
+    this.options.signal.throwIfAborted();
     const path = list.prefix + step.id;
     const stored = this.journal.stored(path);
-    if (stored !== undefined && (stored.state === 'skipped' || !step.hasSteps))
-      return { output: stored.output, deliveries: deliveriesOf(step, path, stored.output) };
     const steps = { ...list.scope.steps, ...(await outputsOf(results, step.reads)) };
-    const input = { ...list.scope, steps };
-    // The steps within one that ended have ended, too; they only have to tell their deliveries.
-    if (stored !== undefined) return { output: stored.output, deliveries: (await this.workOn(step, input, path)).deliveries ?? [] };
-    return inSpan(`step ${path}`, { attributes: { 'millrace.step.kind': step.kind } }, () => this.runStep(step, input, path));
+    const placed = { step, path, input: { ...list.scope, steps }, calls: list.calls };
+    if (stored !== undefined) return { output: stored.output, deliveries: await this.deliveriesOfEnded(placed, stored) };
+    return inSpan(`step ${path}`, { attributes: { 'millrace.step.kind': step.kind } }, () => this.runStep(placed));
   }
 
-  private async runStep(step: CompiledStep, input: StepInput, path: string): Promise<StepResult> {
+  /** All steps within a step that ended have ended, too; they only have to tell their deliveries. */
+  private async deliveriesOfEnded(placed: PlacedStep, { state, output, failure }: StoredStep): Promise<readonly UnsentDelivery[]> {
+    const { step, path } = placed;
+    if (state === 'skipped') return [];
+    if (failure != null) return step.onError?.steps === undefined ? [] : (await this.fallBack(placed, failure)).deliveries;
+    return step.hasSteps ? ((await this.work(placed)).deliveries ?? []) : ownDelivery(step, path, output);
+  }
+
+  private async runStep(placed: PlacedStep): Promise<StepResult> {
+    const { step, path } = placed;
+    const { kind } = step;
     const watch = new Stopwatch();
-    const observe = stepDuration.startTimer({ kind: step.kind });
+    const observe = stepDuration.startTimer({ kind });
     try {
-      const wanted = step.condition === undefined || (await step.condition.evaluate(input)) === true;
-      const { output, inference, deliveries = [] }: StepOutput = wanted ? await this.workOn(step, input, path) : { output: null };
-      const state = wanted ? 'succeeded' : 'skipped';
-      const { startedAt, finishedAt } = watch.stop();
-      const kept = await this.journal.keep({
-        step: path,
-        kind: step.kind,
-        state,
-        output,
-        ...(inference && { inference }),
-        startedAt,
-        finishedAt,
-      });
-      observe({ outcome: state }, recordedTraceId());
-      return { output: kept, deliveries: [...deliveries, ...deliveriesOf(step, path, kept)] };
+      const { deliveries = [], ...end } = await this.endOf(placed);
+      const output = await this.keep({ step: path, kind, ...end, ...watch.stop() });
+      observe({ outcome: end.failure === undefined ? end.state : 'fellBack' }, recordedTraceId());
+      return { output, deliveries: end.failure === undefined ? [...deliveries, ...ownDelivery(step, path, output)] : deliveries };
     } catch (error) {
       observe({ outcome: this.outcomeOf(error) }, recordedTraceId());
+      if (typeof error === 'object' && error !== null && !this.failedSteps.has(error)) this.failedSteps.set(error, { step: path, kind });
       throw error;
     }
   }
@@ -158,18 +223,106 @@ export class FlowRunner {
   private outcomeOf(error: unknown): string {
     if (error instanceof RunWaits) return 'waits';
     if (error instanceof DomainError) return error.code;
-    return this.signal.aborted ? 'abandoned' : 'record.defect';
+    return this.options.signal.aborted ? 'abandoned' : 'record.defect';
   }
 
-  private workOn(step: CompiledStep, input: StepInput, path: string): Promise<StepOutput> {
+  private async endOf(placed: PlacedStep): Promise<StepEnd> {
+    const { step, path } = placed;
+    const { onError } = step;
+    if (onError === undefined) return this.tryOnce(placed);
+    if (onError.value === undefined && onError.steps === undefined) return this.tryAgain(placed);
+    const tried = await this.attempt({ kind: step.kind, path, isLastTry: onError.retry !== undefined }, () => this.tryAgain(placed));
+    if ('result' in tried) return tried.result;
+    return { state: 'succeeded', ...(await this.fallBack(placed, tried.failure)), failure: tried.failure };
+  }
+
+  private async tryAgain(placed: PlacedStep): Promise<StepEnd> {
+    const { times, delayMs } = placed.step.onError?.retry ?? { times: 0, delayMs: 0 };
+    for (let left = times; ; left -= 1) {
+      try {
+        return await this.tryOnce(placed);
+      } catch (error) {
+        if (left === 0 || this.actionAfter(error) === 'wait') throw error;
+        await sleep(delayMs, this.options.signal);
+      }
+    }
+  }
+
+  private async tryOnce(placed: PlacedStep): Promise<StepEnd> {
+    const { step, input } = placed;
+    const wanted = step.condition === undefined || (await step.condition.evaluate(input)) === true;
+    if (!wanted) return { state: 'skipped', output: null };
+    const { output, inference, deliveries } = await this.work(placed);
+    return { state: 'succeeded', output, ...(inference && { inference }), ...(deliveries && { deliveries }) };
+  }
+
+  private async fallBack({ step, input, path, calls }: PlacedStep, { code, message }: StepFailure): Promise<StepResult> {
+    const scope = { ...input, error: { code, message } };
+    const { value, steps = [] } = step.onError!;
+    if (value !== undefined) return { output: (await value.evaluate(scope)) ?? null, deliveries: [] };
+    const { output, deliveries } = await this.runList({ steps, prefix: `${path}/onError/`, scope, calls });
+    return { output, deliveries };
+  }
+
+  private work({ step, input, path, calls }: PlacedStep): Promise<StepOutput> {
+    const { signal, flows } = this.options;
     const context: StepContext = {
-      signal: this.signal,
+      signal,
       call: (make) => this.callFrom(path, make),
       begin: (what, make) => this.begin({ kind: step.kind, path: `${path}:${what}` }, make),
       wait: (request) => this.waitAt(path, request),
-      runSteps: (steps) => this.runList({ steps, prefix: `${path}/`, scope: input }),
+      runSteps: (steps, { under, names } = {}) => {
+        const prefix = under === undefined ? `${path}/` : `${path}/${under}/`;
+        return this.runList({ steps, prefix, scope: { ...input, ...names }, calls });
+      },
+      attempt: (under, run) => this.attempt({ kind: step.kind, path: `${path}/${under}`, isLastTry: false }, run),
+      currentVersion: (flow) => flows.currentVersion(flow),
+      runFlow: async (flow, version, data) => {
+        if (calls >= deepestCalls) throw new RunTooLarge(`the step ${path} calls flows more than ${deepestCalls} deep`);
+        const place = { prefix: `${path}/`, calls: calls + 1 };
+        const { decision, deliveries } = await this.runFlow(await flows.compiled(flow, version), { ...input.event, data }, place);
+        return { output: decision, deliveries };
+      },
     };
     return step.work(input, context);
+  }
+
+  /** @param options.isLastTry true if a failure that may pass ends the work, too */
+  private async attempt<T>(
+    { kind, path, isLastTry }: { kind: StepKind; path: string; isLastTry: boolean },
+    work: () => Promise<T>,
+  ): Promise<TriedWork<T>> {
+    const stored = this.journal.stored(`${path}:error`)?.failure;
+    if (stored != null) return { failure: stored };
+    const watch = new Stopwatch();
+    try {
+      return { result: await work() };
+    } catch (error) {
+      const action = this.actionAfter(error);
+      if (action === 'wait' || (action === 'retry' && !isLastTry)) throw error;
+      const { code, message } = failureReason(error);
+      const failure = { code, message: message.replaceAll('\0', '') }; // Postgres stores none
+      await this.keep({ step: `${path}:error`, kind, state: 'failed', output: null, failure, ...watch.stop() });
+      return { failure };
+    }
+  }
+
+  private actionAfter(error: unknown): FailureAction {
+    const passes = this.isBroken || this.options.signal.aborted || error instanceof RunWaits;
+    return passes ? 'wait' : this.options.actionAfter(error);
+  }
+
+  private async keep(finished: FinishedStep): Promise<Json> {
+    return this.storing(this.journal.keep(finished));
+  }
+
+  private async storing<T>(stored: Promise<T>): Promise<T> {
+    try {
+      return await stored;
+    } catch (error) {
+      this.isBroken = true;
+      throw error;
+    }
   }
 
   private async begin<T extends Json>({ kind, path }: { kind: StepKind; path: string }, make: () => Promise<T>): Promise<T> {
@@ -177,7 +330,7 @@ export class FlowRunner {
     if (stored !== undefined) return stored.output as T;
     const watch = new Stopwatch();
     const output = await make();
-    return (await this.journal.keep({ step: path, kind, state: 'began', output, ...watch.stop() })) as T;
+    return (await this.keep({ step: path, kind, state: 'began', output, ...watch.stop() })) as T;
   }
 
   private waitAt(path: string, request: WaitRequest): WaitEnd {
@@ -187,33 +340,28 @@ export class FlowRunner {
   }
 
   private async callFrom<T>(path: string, make: MakeCall<T>): Promise<T> {
-    await this.journal.noteCall(path);
+    await this.storing(this.journal.noteCall(path));
     try {
-      return await make((request) => this.journal.recordCall(path, request));
+      return await make((request) => this.storing(this.journal.recordCall(path, request)));
     } catch (error) {
-      if (error instanceof DomainError && !this.signal.aborted) this.journal.failCall(path);
+      if (error instanceof DomainError && !this.options.signal.aborted) this.journal.failCall(path);
       throw error;
     }
   }
+}
 
-  private async conclude(event: EventView, { outputs, output, deliveries }: StepsResult): Promise<FlowResult> {
-    const { decision: expression } = this.flow;
-    const decision = expression === undefined ? output : ((await expression.evaluate({ event, steps: outputs })) ?? null);
-    const planned = deliveries.map(({ payload, ...delivery }): PlannedDelivery => ({
-      ...delivery,
-      payload: payload === undefined ? this.envelope(event, decision) : payload,
-    }));
-    return { decision, deliveries: planned };
-  }
-
-  /** The payload of a delivery that has none of its own. */
-  private envelope({ id, type, source, customer, occurredAt }: EventView, decision: Json): Json {
-    return { eventId: id, type, source, customer, occurredAt, flow: this.flow.name, decision };
-  }
+/** The decision of a flow whose steps ended, and its deliveries with their payloads. */
+async function conclude(flow: CompiledFlow, event: EventView, { outputs, output, deliveries }: StepsResult): Promise<FlowResult> {
+  const { decision: expression } = flow;
+  const decision = expression === undefined ? output : ((await expression.evaluate({ event, steps: outputs })) ?? null);
+  const { id, type, source, customer, occurredAt } = event;
+  const envelope = { eventId: id, type, source, customer, occurredAt, flow: flow.name, decision };
+  const planned = deliveries.map(({ payload, ...delivery }) => ({ ...delivery, payload: payload === undefined ? envelope : payload }));
+  return { decision, deliveries: planned };
 }
 
 /** The delivery that the step planned itself. */
-function deliveriesOf({ kind }: CompiledStep, path: string, output: Json): UnsentDelivery[] {
+function ownDelivery({ kind }: CompiledStep, path: string, output: Json): UnsentDelivery[] {
   if (kind !== 'deliver' || output === null) return []; // null if the step was skipped
   return [{ step: path, ...(output as DeliverOutput) }];
 }
@@ -221,8 +369,4 @@ function deliveriesOf({ kind }: CompiledStep, path: string, output: Json): Unsen
 async function outputsOf(results: ReadonlyMap<string, Promise<StepResult>>, steps: readonly string[]): Promise<Record<string, Json>> {
   const values = await Promise.all(steps.map(async (step) => [step, (await results.get(step)!).output] as const));
   return Object.fromEntries(values);
-}
-
-function isFinal(failure: unknown): boolean {
-  return failure instanceof DomainError && failure.outcome !== 'retry';
 }

@@ -1,10 +1,12 @@
-import { failureReason } from '#libs/contracts';
+import { DomainError, NotFound, failureReason } from '#libs/contracts';
 import type { EventReceived, FailureReason, PlannedDelivery } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import type { CompiledFlow } from './flow.compiler.js';
+import { actionAfter } from './failure-action.js';
+import type { FailureAction } from './failure-action.js';
 import { FlowRunner } from './flow.runner.js';
-import type { FinishedStep, StepJournal } from './flow.runner.js';
+import type { CalledFlows, FinishedStep, StepJournal, StoredStep } from './flow.runner.js';
 import type { WaitEnd, WaitRequest } from './step.js';
 
 /** The result of a flow on one event, as a run would have stored it. */
@@ -17,20 +19,34 @@ export interface Trial {
   readonly failure?: FailureReason;
 }
 
+/** There is no other flow than the one that is tried. */
+const noFlows: CalledFlows = {
+  currentVersion: (flow) => {
+    throw new NotFound('flow', flow);
+  },
+  compiled: (flow) => Promise.reject(new NotFound('flow', flow)),
+};
+
 /**
- * Runs a flow on one event without effects: nothing is stored, nothing is delivered, no step is tried again. Calls of steps go where the services of
- * the compiler lead.
+ * Runs a flow on one event without effects: nothing is stored, nothing is delivered, and the run is not tried again, so `onError` handles a failure that
+ * may pass as if the tries of a run were used up. Calls of steps go where the services of the compiler lead.
+ * @param flows the flows that it may call; default: none
  * @throws a defect, or the reason of the signal
  */
-export async function tryFlow(flow: CompiledFlow, event: EventReceived, signal: AbortSignal): Promise<Trial> {
+export async function tryFlow(flow: CompiledFlow, event: EventReceived, signal: AbortSignal, flows: CalledFlows = noFlows): Promise<Trial> {
   const journal = new TrialJournal();
   try {
-    const decided = await new FlowRunner(flow, event, journal, signal).run();
+    const decided = await new FlowRunner(flow, event, journal, { signal, actionAfter: afterLastTry, flows }).run();
     return { steps: journal.steps, decided };
   } catch (error) {
     signal.throwIfAborted();
     return { steps: journal.steps, failure: failureOf(error) };
   }
+}
+
+/** A defect ends the trial. */
+function afterLastTry(error: unknown): FailureAction {
+  return error instanceof DomainError ? actionAfter(error, 0, 0) : 'wait';
 }
 
 /** @throws the error itself if it is a defect */
@@ -44,7 +60,9 @@ function failureOf(error: unknown): FailureReason {
 class TrialJournal implements StepJournal {
   readonly steps: FinishedStep[] = [];
 
-  stored(): undefined {}
+  stored(step: string): StoredStep | undefined {
+    return this.steps.find((one) => one.step === step);
+  }
 
   keep(finished: FinishedStep): Promise<Json> {
     const output = parseStoredJson(JSON.stringify(finished.output));

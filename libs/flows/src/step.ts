@@ -22,7 +22,24 @@ export interface CompiledStep extends StepOrder {
   readonly work: StepWork;
   /** True if the step runs others. Of such a step, `work` is also called after its output was stored, to tell the deliveries of the others. */
   readonly hasSteps: boolean;
+  readonly onError: OnError | undefined;
 }
+
+/** The conduct of a step that fails. At most one of `value` and `steps` is given. */
+export interface OnError {
+  readonly retry: { readonly times: number; readonly delayMs: number } | undefined;
+  readonly value: Expression | undefined;
+  readonly steps: readonly CompiledStep[] | undefined;
+}
+
+/** The reason of a failure that the flow handles. */
+export interface StepFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The end of work whose failure is a result, too. */
+export type TriedWork<T> = { readonly result: T } | { readonly failure: StepFailure };
 
 /** A delivery that the run plans once it is decided; without a payload, its flow's envelope is sent. */
 export type UnsentDelivery = Omit<PlannedDelivery, 'payload'> & { readonly payload?: Json };
@@ -78,11 +95,26 @@ export interface StepContext {
    */
   readonly wait: (request: WaitRequest) => WaitEnd;
   /**
-   * Runs steps within this one. Those that ended before are not done again. A rejection that is not a failure of the work, such as a lost claim, must
-   * pass through the step, so a step catches nothing from here.
+   * Runs steps within this one. Those that ended before are not done again. A rejection that is no failure of the work, such as a lost claim, must pass
+   * through the step, so a step handles none but by {@link attempt}.
+   * @param options.under a part of the path between this step and the others, such as the key of an item
+   * @param options.names names that the expressions of the steps see beside those of this step
    * @throws DomainError of the step that failed
    */
-  readonly runSteps: (steps: readonly CompiledStep[]) => Promise<StepsResult>;
+  readonly runSteps: (
+    steps: readonly CompiledStep[],
+    options?: { readonly under?: string; readonly names?: Readonly<Record<string, Json>> },
+  ) => Promise<StepsResult>;
+  /**
+   * Makes a result of a failure that ends the work for good: one that no further try can mend, or that used up the tries of the run. It is stored, so a
+   * resumed run does not try again.
+   * @param under the part of the path that the work stands under, unique in the step
+   */
+  readonly attempt: <T>(under: string, work: () => Promise<T>) => Promise<TriedWork<T>>;
+  /** The current version of a flow of the tenant. @throws NotFound */
+  readonly currentVersion: (flow: string) => number;
+  /** Runs a version of a flow within this step, with `data` as the data of the event. Its decision is the output. */
+  readonly runFlow: (flow: string, version: number, data: Json) => Promise<StepOutput>;
 }
 
 export interface StepOutput {
@@ -117,6 +149,8 @@ export interface StepServices {
 
 /** One kind of step, in `steps/<kind>.step.ts`: compiles its part of a flow document. */
 export interface Step<K extends StepKind> {
+  /** True if the kind runs other steps. Default: false. */
+  readonly hasSteps?: boolean;
   /** @throws Error if the spec is invalid, although it was checked when it was applied */
   compile(spec: NonNullable<FlowStep[K]>, id: string, services: StepServices): StepWork;
 }

@@ -35,9 +35,14 @@ interface Surroundings {
   signal: AbortSignal;
 }
 
-/** One case, ready to run. */
-interface PreparedCase {
+interface FoundFlow {
   readonly document: FlowDocument;
+  /** All flows of the files, which it may call. */
+  readonly flows: readonly FlowDocument[];
+}
+
+/** One case, ready to run. */
+interface PreparedCase extends FoundFlow {
   readonly test: FlowCase;
   /** The folder from which paths in the case are read. */
   readonly directory: string;
@@ -78,10 +83,10 @@ async function testOnce(
   const tester = new FlowTester(models, signal);
   const cases = await casesOf(files, options, output, read);
   let failed = 0;
-  for (const { document, test, directory } of cases) {
+  for (const { document, flows, test, directory } of cases) {
     const sample = typeof test.event === 'string' ? readSample(read.noted(within(directory, test.event))) : test.event;
     const event = eventOf(sample, document, options);
-    const tested = await tester.test(document, event, test.answers);
+    const tested = await tester.test(document, event, test.answers, flows);
     const wrong = differencesFrom(test.expect, tested);
     if (wrong.length > 0) failed += 1;
     report(document, test, tested, wrong, output);
@@ -106,14 +111,14 @@ async function casesOf(files: readonly string[], options: FlowsTestOptions, outp
   if (options.record !== undefined && files.length > 1)
     throw new CliFailure('With --record, give one file or folder of documents', 'unusable');
   if (event !== undefined) {
-    const document = await flowIn(files, flow, output, read);
-    return [{ document, directory: '.', test: { name: basename(event, '.json'), event, answers: {}, expect: {} } }];
+    const found = await flowIn(files, flow, output, read);
+    return [{ ...found, directory: '.', test: { name: basename(event, '.json'), event, answers: {}, expect: {} } }];
   }
   const cases: PreparedCase[] = [];
   for (const file of files) {
     for (const test of testsIn(read.noted(file))) {
-      const document = await flowIn([within(dirname(file), test.flow)], test.name ?? flow, output, read);
-      cases.push(...test.cases.map((one) => ({ document, test: one, directory: dirname(file) })));
+      const found = await flowIn([within(dirname(file), test.flow)], test.name ?? flow, output, read);
+      cases.push(...test.cases.map((one) => ({ ...found, test: one, directory: dirname(file) })));
     }
   }
   return cases;
@@ -149,7 +154,7 @@ function linesOf(file: FileDocument, problems: readonly DocumentProblem[]): stri
 }
 
 /** @throws CliFailure if the files have no such flow, or it could not be applied */
-async function flowIn(files: readonly string[], name: string | undefined, output: Output, read: FileChanges): Promise<FlowDocument> {
+async function flowIn(files: readonly string[], name: string | undefined, output: Output, read: FileChanges): Promise<FoundFlow> {
   const documents = readDocuments(files.map((file) => read.noted(file)));
   const flows: FlowDocument[] = [];
   for (const file of documents.filter(isFlow)) {
@@ -158,7 +163,7 @@ async function flowIn(files: readonly string[], name: string | undefined, output
     if (document?.kind === 'Flow') flows.push(document);
   }
   const found = name === undefined ? flows : flows.filter((flow) => flow.metadata.name === name);
-  if (found.length === 1) return found[0]!;
+  if (found.length === 1) return { document: found[0]!, flows };
   const names = flows.map((flow) => flow.metadata.name).join(', ');
   const where = files.join(', ');
   if (flows.length === 0) throw new CliFailure(`There is no Flow in ${where}`, 'unusable');

@@ -1,6 +1,6 @@
-import { mostDocumentsAtOnce, referencesOf } from '#libs/contracts';
+import { mostDocumentsAtOnce, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document } from '#libs/contracts';
-import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, uncompilableParts } from '#libs/documents';
+import { FlowCalls, documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, uncompilableParts } from '#libs/documents';
 import type { DocumentProblem, ModelList } from '#libs/documents';
 import { readFiles } from './document.files.js';
 import type { FileDocument } from './document.files.js';
@@ -25,9 +25,18 @@ export async function validate(paths: readonly string[], modelLists: readonly Mo
   const { documents, unreadable } = readFiles(paths);
   const ids = documents.map(({ value }) => documentIdOf(value));
   const problems: FileProblem[] = unreadable.map((problem) => ({ ...problem, field: '' }));
+  const readable: { file: FileDocument; document: Document }[] = [];
   for (const [at, file] of documents.entries()) {
     problems.push(...repeatedDocument(ids, at).map(({ path, message }) => problemAt(file, path, message)));
-    problems.push(...(await problemsOf(file, { ids, modelLists }, output)));
+    const found = await problemsIn(file.value);
+    problems.push(...found.problems.map(({ path, message }) => problemAt(file, path, message)));
+    if (found.document === undefined) continue;
+    noteDoubts(found.document, file, { ids, modelLists }, output);
+    readable.push({ file, document: found.document });
+  }
+  for (const { file, document } of readable) {
+    const sameTenant = readable.filter((one) => tenantOf(one.document) === tenantOf(document)).map((one) => one.document);
+    problems.push(...new FlowCalls(sameTenant).problemsOf(document).map(({ path, message }) => problemAt(file, path, message)));
   }
   for (const problem of problems) {
     const { at, field, message } = problem;
@@ -52,12 +61,6 @@ export async function problemsIn(value: unknown): Promise<{ document?: Document;
   const read = readDocument(value);
   if ('problems' in read) return { problems: [...read.problems, ...(await uncompilableParts(value))] };
   return { document: read.document, problems: await uncompilable(read.document) };
-}
-
-async function problemsOf(file: FileDocument, surroundings: Surroundings, output: Output): Promise<FileProblem[]> {
-  const { document, problems } = await problemsIn(file.value);
-  if (document !== undefined) noteDoubts(document, file, surroundings, output);
-  return problems.map(({ path, message }) => problemAt(file, path, message));
 }
 
 function noteDoubts(document: Document, file: FileDocument, { ids, modelLists }: Surroundings, output: Output): void {

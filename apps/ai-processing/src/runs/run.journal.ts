@@ -1,23 +1,41 @@
+import { RunTooLarge } from '#libs/flows';
 import type { CallRecord, FinishedStep, StepJournal, StoredStep, WaitEnd, WaitRequest } from '#libs/flows';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
+import { wallTime } from '#libs/time';
 import { RunLeaseLost } from './run.errors.js';
 import type { FirstProgress, KeptStep, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { Run, RunningRun } from './run.store.js';
+import type { ResumedStep } from './step-result.store.js';
 
 /** The start and the trace of a new run, stored with its first write. */
 export type RunBeginning = Pick<FirstProgress, 'startedAt' | 'traceId'>;
 
+/** The most results of a run. */
+const mostResults = 10_000;
+/** The most characters of all results of a run, as JSON. */
+const mostCharacters = 64 * 1_048_576;
+/** The longest path of a result, in bytes. It is a part of keys of tables. */
+const longestPath = 1_000;
+/** The most that waits for a write, so that neither a crash costs more nor a statement becomes larger. */
+const mostUnwritten = { results: 500, characters: 4 * 1_048_576 };
+
 /**
- * The progress of a claimed run that is not written yet. A run that is new is stored by its first write. It is written at four moments: before a call,
- * so that the call is noted; after a failed request of a call; after the last open call returned, unless the run ends at once; and when the run ends.
- * So the outputs of steps that only compute need no write of their own, and the result of a call never waits for another call.
+ * The progress of a claimed run that is not written yet. A run that is new is stored by its first write. It is written at five moments: before a call,
+ * so that the call is noted; after a failed request of a call; after the last open call returned, unless the run ends at once; when many results wait;
+ * and when the run ends. So the outputs of steps that only compute need no write of their own, and the result of a call never waits for another call.
  */
 export class RunJournal implements StepJournal {
   private steps: KeptStep[] = [];
+  /** Characters of {@link steps}. */
+  private unwritten = 0;
   /** Results of the run so far, stored or not. */
-  private results: number;
+  private readonly results: Map<string, StoredStep>;
+  private characters: number;
+  /** The number of the last request of each step that called out under this claim. A step that is tried again goes on counting. */
+  private readonly requests = new Map<string, { before: number; last: number }>();
+  private failed: Pick<FinishedStep, 'step' | 'kind'> | undefined;
   private calls: RunProgress['calls'][number][] = [];
   /** Steps with a noted call whose output is not written, by the state of the call. */
   private readonly open = new Map<string, 'noted' | 'failed' | 'returned'>();
@@ -28,14 +46,15 @@ export class RunJournal implements StepJournal {
 
   constructor(
     private readonly run: RunningRun,
-    private readonly resumed: ReadonlyMap<string, StoredStep>,
+    resumed: ReadonlyMap<string, ResumedStep>,
     private readonly writer: Pick<RunProgressWriter, 'begin' | 'write'>,
     /** Undefined if the run is stored and claimed already. */
     private beginning?: RunBeginning,
     /** The waits that are over, by the paths of their steps. */
     private readonly ends: ReadonlyMap<string, WaitEnd> = new Map(),
   ) {
-    this.results = resumed.size;
+    this.results = new Map(resumed);
+    this.characters = [...resumed.values()].reduce((total, { characters }) => total + characters, 0);
   }
 
   /** True: the run was to be stored, but its event has runs already. Nothing is written any more. */
@@ -65,11 +84,13 @@ export class RunJournal implements StepJournal {
   }
 
   stored(step: string): StoredStep | undefined {
-    return this.resumed.get(step);
+    return this.results.get(step);
   }
 
   /** @throws RunLeaseLost if another process has claimed the run, so that this one does not repeat that one's call */
   async noteCall(step: string): Promise<void> {
+    const last = this.requests.get(step)?.last ?? 0;
+    this.requests.set(step, { before: last, last });
     this.open.set(step, 'noted');
     try {
       if ((await this.write()) === undefined) throw new RunLeaseLost(this.run.id);
@@ -84,20 +105,50 @@ export class RunJournal implements StepJournal {
   }
 
   async recordCall(step: string, request: CallRecord): Promise<void> {
-    this.calls.push({ step, request });
+    const counted = this.requests.get(step)!;
+    const number = counted.before + request.number;
+    counted.last = Math.max(counted.last, number);
+    this.calls.push({ step, request: { ...request, number } });
     if (request.outcome === 'succeeded') return; // written with its step
     this.open.set(step, 'failed');
     await this.write();
   }
 
-  /** Returns the output as it reads once it is stored, so that a run which goes on sees the same as one that is resumed. */
+  /**
+   * Returns the output as it reads once it is stored, so that a run which goes on sees the same as one that is resumed.
+   * @throws RunTooLarge
+   */
   async keep(finished: FinishedStep): Promise<Json> {
-    const output = parseStoredJson(JSON.stringify(finished.output));
-    this.steps.push({ ...finished, output, ordinal: this.results++ });
-    if (!this.open.has(finished.step)) return output;
-    this.open.set(finished.step, 'returned');
-    if ([...this.open.values()].some((state) => state !== 'returned')) await this.write();
+    const text = JSON.stringify(finished.output);
+    this.admit(finished.step, text.length);
+    const output = parseStoredJson(text);
+    this.add({ ...finished, output });
+    this.unwritten += text.length;
+    const isLarge = this.steps.length >= mostUnwritten.results || this.unwritten >= mostUnwritten.characters;
+    const hasReturned = this.open.has(finished.step);
+    if (hasReturned) this.open.set(finished.step, 'returned');
+    if (isLarge || (hasReturned && [...this.open.values()].some((state) => state !== 'returned'))) await this.write();
     return output;
+  }
+
+  private add(finished: FinishedStep): void {
+    this.steps.push({ ...finished, ordinal: this.results.size });
+    const { step, state, output, failure } = finished;
+    this.results.set(step, { state, output, ...(failure && { failure }) });
+  }
+
+  private admit(step: string, characters: number): void {
+    if (this.results.size >= mostResults) throw new RunTooLarge(`its steps have ${mostResults} results, which are the most`);
+    if (step.length * 4 > longestPath && Buffer.byteLength(step) > longestPath)
+      throw new RunTooLarge(`the path of a result has more than ${longestPath} bytes: ${step.slice(0, 100)}…; shorten the keys of items`);
+    this.characters += characters;
+    if (this.characters > mostCharacters)
+      throw new RunTooLarge(`the outputs of its steps have more than ${mostCharacters} characters, which are the most`);
+  }
+
+  /** The step that a failure of the run comes from. It is stored with the end of a run that is given up. */
+  noteFailed(failed: Pick<FinishedStep, 'step' | 'kind'> | undefined): void {
+    this.failed = failed;
   }
 
   /** Stores a run that is new, before it has anything to write. Resolves with false if its event has runs already. */
@@ -108,6 +159,11 @@ export class RunJournal implements StepJournal {
   /** Writes the end of the claim and everything not written before. Undefined if the claim is lost; then only the requests of calls are written. */
   async end(end: RunEnd): Promise<Run | undefined> {
     for (const [step, state] of this.open) if (state === 'failed') this.open.delete(step);
+    if (end.state === 'failed' && this.failed !== undefined && !this.results.has(this.failed.step)) {
+      const at = wallTime();
+      const { code, message } = end;
+      this.add({ ...this.failed, state: 'failed', output: null, failure: { code, message }, startedAt: at, finishedAt: at });
+    }
     return this.write(end);
   }
 
@@ -121,6 +177,7 @@ export class RunJournal implements StepJournal {
   private async writePending(end: RunEnd | undefined): Promise<Run | undefined> {
     const { steps, calls } = this;
     this.steps = [];
+    this.unwritten = 0;
     this.calls = [];
     const returned = steps.filter(({ step }) => this.open.has(step));
     const unanswered = this.open.size - returned.length;

@@ -81,6 +81,8 @@ const stepColumns = columns<{ run: RunningRun; step: KeptStep }>({
   started_at: ['timestamptz', ({ step }) => step.startedAt],
   finished_at: ['timestamptz', ({ step }) => step.finishedAt],
   ordinal: ['integer', ({ step }) => step.ordinal],
+  error_code: ['text', ({ step }) => step.failure?.code],
+  error_message: ['text', ({ step }) => storableText(step.failure?.message ?? null)],
 });
 
 /** Every call is a model's today; requests of another kind need columns of their own. */
@@ -140,9 +142,9 @@ const deliveryArrays = newDeliveryColumns.names
 /** Stores the steps of the runs that `held` has. @param from the number of the first parameter */
 const keepSteps = (from: number): string => `
      INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens,
-       started_at, finished_at, ordinal)
+       started_at, finished_at, ordinal, error_code, error_message)
      SELECT tenant_id, id, step, event_id, kind, step.state, output, model, response_model, input_tokens, output_tokens, started_at, step.finished_at,
-       ordinal
+       ordinal, error_code, error_message
      FROM ${stepColumns.unnest('step', from)}
      JOIN held USING (tenant_id, id, fence)`;
 

@@ -636,3 +636,65 @@ describe('a run that waits', () => {
     expect(announced('dead-lettered.v1')).toHaveLength(1);
   });
 });
+
+test('an item that failed for good is stored with its reason, its attempts are counted on, and the step says that it fell back', async () => {
+  const each = {
+    id: 'each',
+    forEach: { items: '["x", "y"]', key: 'item', concurrency: 1, onItemFailure: 'collect', steps: [infer('assess'), tell] },
+  };
+  const rescued = { ...infer('again'), onError: { retry: { times: 1, delayMs: 0 }, value: 'error.code' } };
+  await apply('each', { steps: [each, rescued] });
+  answerWith((n) => (n === 4 ? { topic: 'y' } : { wrong: n })); // the first item fails after two repairs
+  await runs.runFlows(eventOf('1'), contextOf());
+  const failure = { code: 'model.invalidOutput', message: expect.stringContaining('schema') as string };
+  expect(await stored()).toMatchObject([{ state: 'completed', decision: 'model.invalidOutput' }]);
+  const rows = await database.query<Record<string, unknown>>(failedRows, [tenant]);
+  expect(rows).toMatchObject([
+    { step: 'each/x:error', state: 'failed', error_code: failure.code },
+    { step: 'again:error', state: 'failed', error_code: failure.code },
+    { step: 'again', state: 'succeeded', output: failure.code, error_code: failure.code },
+  ]);
+  expect(await database.query(attemptRows, [tenant])).toEqual([
+    { step: 'each/x/assess', numbers: [1, 2, 3] },
+    { step: 'each/y/assess', numbers: [1] },
+    { step: 'again', numbers: [1, 2, 3, 4, 5, 6] },
+  ]);
+  expect((await database.query<{ step: string }>(deliveryRows, [tenant])).map(({ step }) => step)).toEqual(['each/y/tell']);
+});
+
+const failedRows = statement(
+  'test.service.failed',
+  'SELECT step, state, output, error_code FROM step_result WHERE tenant_id = $1 AND error_code IS NOT NULL ORDER BY ordinal',
+);
+const attemptRows = statement(
+  'test.service.attempts',
+  'SELECT step, array_agg(number ORDER BY number) AS numbers FROM model_attempt WHERE tenant_id = $1 GROUP BY step ORDER BY min(started_at)',
+);
+
+test('a called flow keeps the version that the run began with, and a run that is given up says which step failed', async () => {
+  await apply('called', { on: { types: ['never'] }, steps: [infer('assess'), { id: 'in', map: { expression: '"first"' } }] });
+  await apply('calling', { steps: [{ id: 'sub', call: { flow: 'called' } }] });
+  failWith(503);
+  await expect(runs.runFlows(eventOf('1'), contextOf())).rejects.toThrow(RunsUnfinished);
+  await apply('called', { on: { types: ['never'] }, steps: [{ id: 'in', map: { expression: '"second"' } }] });
+  answerWith(() => ({ topic: 'late' }));
+  await runs.runFlows(eventOf('1'), contextOf({ attempt: 2 }));
+  expect(await stored()).toMatchObject([{ flow: 'calling', state: 'completed', decision: 'first' }]);
+
+  await apply('calling', { onFailure: 'skip', steps: [{ id: 'sub', call: { flow: 'failing' } }] });
+  await apply('failing', { on: { types: ['never'] }, steps: [{ id: 'bad', map: { expression: '$number("x")' } }] });
+  await runs.runFlows(eventOf('2'), contextOf());
+  expect(await database.query(failedRows, [tenant])).toMatchObject([
+    { step: 'sub/bad', state: 'failed', error_code: 'flow.expressionFailed' },
+  ]);
+});
+
+test('a run with more results than it may have is given up with the limit', async () => {
+  const items = {
+    id: 'each',
+    forEach: { items: 'event.data.items', steps: Array.from({ length: 11 }, (_, at) => ({ id: `s${at}`, map: { expression: '1' } })) },
+  };
+  await apply('large', { onFailure: 'skip', steps: [items] });
+  await runs.runFlows(eventOf('1', { body: JSON.stringify({ items: Array.from({ length: 1_000 }, (_, at) => at) }) }), contextOf());
+  expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.runTooLarge' }]);
+});

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DomainError, failureReason } from '#libs/contracts';
+import { DomainError, NotFound, failureReason } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
-import { FlowCompiler, FlowRunner, RunWaits } from '#libs/flows';
-import type { FlowResult, StoredStep } from '#libs/flows';
+import { FlowCompiler, FlowRunner, RunWaits, actionAfter } from '#libs/flows';
+import type { CalledFlows, FailureAction, FlowResult } from '#libs/flows';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
@@ -24,12 +24,12 @@ import type { AiProcessingOptions } from '../config.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { RunLeaseLost, WaitsFull } from './run.errors.js';
-import { actionAfter } from './run.failure.js';
 import { RunJournal } from './run.journal.js';
 import { RunProgressStore, RunProgressWriter } from './run.progress.store.js';
 import { RunStore } from './run.store.js';
 import type { FinishedRun, Run, RunningRun, WaitingRun } from './run.store.js';
 import { StepResultStore } from './step-result.store.js';
+import type { ResumedStep } from './step-result.store.js';
 
 /** Injection token of {@link RunOptions}. */
 export const runOptions = Symbol('run options');
@@ -159,7 +159,29 @@ export class RunWorker {
 
   private async runSteps(run: RunningRun, event: EventReceived, journal: RunJournal, signal: AbortSignal): Promise<FlowResult> {
     const flow = this.compiler.compile(await this.configuration.flowVersion(run.tenant, run.flow, run.flowVersion));
-    return new FlowRunner(flow, event, journal, signal).run();
+    const options = { signal, actionAfter: (error: unknown) => this.actionAfter(error, run), flows: this.flowsOf(run.tenant) };
+    const runner = new FlowRunner(flow, event, journal, options);
+    try {
+      return await runner.run();
+    } catch (error) {
+      journal.noteFailed(runner.failedStep(error));
+      throw error;
+    }
+  }
+
+  private actionAfter(error: unknown, { failures }: RunningRun): FailureAction {
+    return actionAfter(error, failures, this.options.runRetries);
+  }
+
+  private flowsOf(tenant: string): CalledFlows {
+    return {
+      currentVersion: (name) => {
+        const flow = this.configuration.flows(tenant).find((one) => one.name === name);
+        if (flow === undefined) throw new NotFound('flow', name);
+        return flow.version;
+      },
+      compiled: async (name, version) => this.compiler.compile(await this.configuration.flowVersion(tenant, name, version)),
+    };
   }
 
   private deliveriesOf(
@@ -184,7 +206,7 @@ export class RunWorker {
 
   /** @throws the error itself if the run is to be tried again */
   private async settle(run: RunningRun, error: unknown, journal: RunJournal, lease: RenewingLease): Promise<Run | undefined> {
-    const action = lease.signal.aborted ? 'wait' : actionAfter(error, run.failures, this.options.runRetries);
+    const action = lease.signal.aborted ? 'wait' : this.actionAfter(error, run);
     if (action === 'give-up') {
       const { code, message } = failureReason(error);
       log.warn({ err: error, runId: run.id, tenant: run.tenant }, 'the run is given up');
@@ -196,7 +218,7 @@ export class RunWorker {
 
   private async journalOf(run: RunningRun): Promise<RunJournal> {
     if (run.lostAnswers > 0) duplicates.inc({ tenant: run.tenant }, run.lostAnswers);
-    if (run.fence === 1) return new RunJournal(run, new Map<string, StoredStep>(), this.progress);
+    if (run.fence === 1) return new RunJournal(run, new Map<string, ResumedStep>(), this.progress);
     const [stored, ends] = await Promise.all([this.stepResults.ofRun(run), this.waits.endsOf(run)]);
     return new RunJournal(run, stored, this.progress, undefined, ends);
   }

@@ -3,7 +3,7 @@ import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
 import { NotFound, canHoldSecrets } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
-import { documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
+import { FlowCalls, documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, StoredVersion } from '#libs/persistence';
@@ -98,10 +98,12 @@ export class DocumentService {
         refuseVersions(expected, stored);
         const kept = stored.filter((row) => !remove.some((named) => isSame(named, row)));
         const after = rowsAfter(kept, given);
+        const calls = new FlowCalls(after.map(({ document }) => document));
         refuse([
           ...given.flatMap((document, at) =>
             [...missing(document, given, kept), ...ambiguous(document, after)].map((problem) => violation(at, problem)),
           ),
+          ...given.flatMap((document, at) => calls.problemsOf(document).map((problem) => violation(at, problem))),
           ...remove.flatMap((named, at) => unremovable(named, at, stored, after)),
         ]);
         const unfit = await Promise.all(

@@ -67,13 +67,18 @@ CREATE OR REPLACE FUNCTION step_places(p_tenant text, p_runs text[]) RETURNS TAB
   LEFT JOIN place ON place.flow = subject.flow AND place.flow_version = subject.flow_version AND place.step = s.step
 $$;
 
+-- The first 1000 of each run: a step for each of a thousand items is as many results.
 CREATE OR REPLACE FUNCTION steps_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF step_result LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
   RETURN QUERY
-    SELECT s.* FROM step_result s LEFT JOIN step_places(p_tenant, p_keys) AS p ON p.run_id = s.run_id AND p.step = s.step
-    WHERE s.tenant_id = p_tenant AND s.run_id = ANY (p_keys) ORDER BY s.finished_at, p.place, s.step;
+    SELECT s.* FROM (
+      SELECT run_id, step, row_number() OVER (PARTITION BY run_id ORDER BY r.finished_at, p.place, step) AS nth
+      FROM step_result r LEFT JOIN step_places(p_tenant, p_keys) AS p USING (run_id, step)
+      WHERE r.tenant_id = p_tenant AND run_id = ANY (p_keys)) AS numbered
+    JOIN step_result s ON s.tenant_id = p_tenant AND s.run_id = numbered.run_id AND s.step = numbered.step
+    WHERE nth <= 1000 ORDER BY numbered.run_id, nth;
 END $$;
 
 CREATE OR REPLACE FUNCTION model_attempts_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF model_attempt LANGUAGE plpgsql AS $$

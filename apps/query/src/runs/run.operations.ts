@@ -17,9 +17,11 @@ export const stepKind = enumeration('StepKind', describedStepKinds, 'The kind of
 export const stepState = enumeration(
   'StepState',
   {
-    began: 'It began the steps within it. `output` is what decides about them: the choice of a branch.',
+    began:
+      'It began the steps within it. `output` is what decides about them: the choice of a branch, the items, the version of a called flow.',
     succeeded: 'It has its output.',
     skipped: 'Its condition `when` was not true.',
+    failed: 'It failed for good; see `failure`. The id ends with `:error` if the flow handles it.',
   },
   'How a step ended, or that it began steps within it.',
 );
@@ -53,17 +55,29 @@ export const tokenUsage = entity(
 );
 export type TokenUsage = z.infer<typeof tokenUsage>;
 
+export const stepFailure = entity(
+  'StepFailure',
+  {
+    code: z.string().describe('The code of the failure.'),
+    message: z.string().describe('The reason, for a person.'),
+  },
+  { about: 'Why a step failed.' },
+);
+
 export const step = entity(
   'Step',
   {
     id: id.describe(
-      'The step’s path: its id in the flow, behind the ids of the steps around it, such as `route/tell`. What a step began with has a word behind a colon, such as `route:choice`.',
+      'The step’s path: its id in the flow, behind the ids of the steps around it, and the keys of items, such as `orders/4711/tell`. What a step began with has a word behind a colon, such as `route:choice`, and so has a failure that the flow handles: `assess:error`.',
     ),
     kind: stepKind.describe('What it does.'),
     state: stepState.describe('How it ended.'),
     output: json.describe('The first result, which wins for ever; null if the step was skipped.'),
     model: z.string().nullable().describe('The model that was asked, on an `infer` step.'),
     responseModel: z.string().nullable().describe('The model that says it answered.'),
+    failure: stepFailure
+      .nullable()
+      .describe('Why it failed; on a step that succeeded: the failure that it fell back from, by its `onError`. Null if it did not fail.'),
     startedAt: timestamp.describe('When it began.'),
     finishedAt: timestamp.describe('When it ended.'),
   },

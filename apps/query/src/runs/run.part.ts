@@ -20,7 +20,9 @@ export const runPart = part({
       // A run always has its event: the event is recorded before any flow takes it up.
       event: field(event.describe('The event that it works on.'), async ({ eventId }, { load }) => (await load(eventById, eventId))!),
       steps: field(
-        priced({ weight: 2, rows: 5 }, z.array(step)).describe('Its finished steps, in the order they ran.'),
+        priced({ weight: 2, rows: 5 }, z.array(step)).describe(
+          'Its steps, in the order in which they ended, those within others included; the first 1 000 of them.',
+        ),
         ({ id }, { load }) => load(stepsOfRun, id),
       ),
       waits: field(priced({ weight: 2, rows: 2 }, z.array(runWait)).describe('Its waits, the first first.'), ({ id }, { load }) =>

@@ -37,7 +37,8 @@ const ofEvents = statement('query.run.ofEvents', `SELECT ${columns} FROM runs_of
 const steps = statement(
   'query.run.steps',
   `SELECT run_id AS "runId", step AS id, kind, state, output, model, response_model AS "responseModel", input_tokens AS "inputTokens",
-     output_tokens AS "outputTokens", started_at AS "startedAt", finished_at AS "finishedAt" FROM steps_of_runs($1, $2)`,
+     output_tokens AS "outputTokens", started_at AS "startedAt", finished_at AS "finishedAt",
+     CASE WHEN error_code IS NOT NULL THEN json_build_object('code', error_code, 'message', error_message) END AS failure FROM steps_of_runs($1, $2)`,
 );
 const modelAttempts = statement(
   'query.run.modelAttempts',

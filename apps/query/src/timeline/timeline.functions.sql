@@ -24,8 +24,8 @@ BEGIN
         FROM subject_run r
       UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, m.outcome, m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
         FROM subject_run r JOIN model_attempt m ON m.tenant_id = r.tenant_id AND m.run_id = r.id
-      UNION ALL SELECT 5, r.event_id, s.finished_at, CASE s.state WHEN 'began' THEN 'stepBegan' ELSE 'stepFinished' END, s.kind, s.state, NULL,
-          r.id, s.step, NULL, NULL, NULL, NULL
+      UNION ALL SELECT 5, r.event_id, s.finished_at,
+          CASE s.state WHEN 'began' THEN 'stepBegan' WHEN 'failed' THEN 'stepFailed' ELSE 'stepFinished' END, s.kind, s.state, s.error_code, r.id, s.step, NULL, NULL, NULL, NULL
         FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id
       UNION ALL SELECT 6, r.event_id, r.finished_at, CASE r.state WHEN 'failed' THEN 'runFailed' ELSE 'runCompleted' END, r.flow, r.error_message,
           r.error_code, r.id, NULL, NULL, NULL, NULL, NULL

@@ -24,7 +24,11 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
     code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}`,
   stepBegan: ({ subject, step }) =>
     subject === 'wait' ? `Step ${step?.split(':')[0]} waits` : `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,
-  stepFinished: ({ subject, step, detail }) => (detail === 'skipped' ? `Step ${step} was skipped` : `Step ${step} (${subject}) finished`),
+  stepFinished: ({ subject, step, detail, code }) => {
+    if (detail === 'skipped') return `Step ${step} was skipped`;
+    return code === null ? `Step ${step} (${subject}) finished` : `Step ${step} (${subject}) fell back`;
+  },
+  stepFailed: ({ step, code }) => `Step ${step?.split(':')[0]} failed (${code})`,
   runCompleted: ({ subject }) => `Flow ${subject} reached its decision`,
   runFailed: ({ subject, detail }) => `Flow ${subject} failed: ${detail}`,
   deliveryScheduled: ({ subject }) => `Delivery to ${subject} scheduled`,

@@ -3,6 +3,7 @@ import { name } from '../names.js';
 import { documentOf } from './document-of.js';
 import { declareNestedStep, mostStepsOfList } from './nested-steps.js';
 import type { NestedStep } from './nested-steps.js';
+import { onError } from './on-error.js';
 import { eventSourceKinds, expression, refTo } from './references.js';
 import { stepSpecs } from './steps.generated.js';
 
@@ -33,6 +34,7 @@ export const flowStep = z
       .optional()
       .describe('Ids of the steps of the same list that must finish before this one starts; default: the step above.'),
     when: expression.optional().describe('A condition; the step is skipped unless it is true.'),
+    onError: onError.optional().describe('What happens when the step fails; default: the run fails with it.'),
     ...stepShape,
   })
   .superRefine((step, context) => {
@@ -53,17 +55,25 @@ export interface StepsWithin {
   /** The place of the list in the step. */
   readonly path: readonly (string | number)[];
   readonly steps: readonly FlowStep[];
+  /** Names that its expressions see beside those of the step, each with the names within it, or undefined if they depend on the event. */
+  readonly adds: Readonly<Record<string, readonly string[] | undefined>>;
 }
 
 /** The lists of steps within a step, in the order of its document. */
 export function stepsWithin(step: FlowStep): StepsWithin[] {
-  const list = (path: StepsWithin['path'], steps: readonly NestedStep[] | undefined): StepsWithin[] =>
-    steps === undefined ? [] : [{ path, steps }];
+  const list = (path: StepsWithin['path'], steps: readonly NestedStep[] | undefined, adds: StepsWithin['adds'] = {}): StepsWithin[] =>
+    steps === undefined ? [] : [{ path, steps, adds }];
+  const { branch, forEach } = step;
   return [
-    ...(step.branch?.cases ?? []).flatMap(({ steps }, at) => list(['branch', 'cases', at, 'steps'], steps)),
-    ...list(['branch', 'else'], step.branch?.else),
+    ...(branch?.cases ?? []).flatMap(({ steps }, at) => list(['branch', 'cases', at, 'steps'], steps)),
+    ...list(['branch', 'else'], branch?.else),
+    ...(forEach === undefined ? [] : list(['forEach', 'steps'], forEach.steps, { [forEach.as]: undefined })),
+    ...list(['onError', 'steps'], step.onError?.steps, { error: errorFields }),
   ];
 }
+
+/** The fields of the `error` that a fallback sees. */
+export const errorFields = ['code', 'message'];
 
 /** The most steps of a flow, those within others included. */
 export const mostStepsOfFlow = 200;
@@ -101,7 +111,7 @@ export const flowSpec = z
   })
   .superRefine(({ steps }, context) => {
     const ids = new Set<string>();
-    const check = (list: readonly FlowStep[], path: readonly (string | number)[], depth: number): void => {
+    const check = (list: readonly FlowStep[], path: readonly (string | number)[], depth: number, items: readonly string[]): void => {
       if (depth > deepestSteps) {
         const message = `is a list of steps at level ${depth}; ${deepestSteps} levels are the most`;
         return context.addIssue({ code: 'custom', path: [...path], message });
@@ -122,10 +132,18 @@ export const flowSpec = z
         }
         ids.add(step.id);
         before.add(step.id);
-        for (const within of stepsWithin(step)) check(within.steps, [...place, ...within.path], depth + 1);
+        const { as } = step.forEach ?? {};
+        if (as !== undefined && items.includes(as)) {
+          const message = `names the items around the step already: ${as}; give these another name`;
+          context.addIssue({ code: 'custom', path: [...place, 'forEach', 'as'], message });
+        }
+        for (const within of stepsWithin(step)) {
+          const names = Object.keys(within.adds).filter((one) => one === as);
+          check(within.steps, [...place, ...within.path], depth + 1, [...items, ...names]);
+        }
       }
     };
-    check(steps, ['steps'], 1);
+    check(steps, ['steps'], 1, []);
     const all = allSteps(steps).length;
     if (all > mostStepsOfFlow) {
       const message = `has ${all} steps, those within others included; ${mostStepsOfFlow} are the most`;

@@ -5,6 +5,7 @@ type Choice = { case: number | null };
 
 /** Takes the first case whose condition is true. The choice is stored before any of its steps can act, so a resumed run takes the same case. */
 export const branchStep: Step<'branch'> = {
+  hasSteps: true,
   compile: (spec, _, { expression, steps }) => {
     const cases = spec.cases.map((one) => ({ condition: expression(one.when), steps: steps(one.steps) }));
     const otherwise = steps(spec.else ?? []);

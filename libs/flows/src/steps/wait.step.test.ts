@@ -58,7 +58,9 @@ function run(steps: object[], journal: Journal): Promise<FlowResult> {
   const spec = { steps };
   const parsed = document.parse({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant: 'acme', name: 'f' }, spec }) as FlowDocument;
   const flow = compiler.compile({ tenant: 'acme', kind: 'Flow', name: 'f', version: (versions += 1), document: parsed });
-  return new FlowRunner(flow, event as unknown as EventReceived, journal, new AbortController().signal).run();
+  const flows = { currentVersion: () => 1, compiled: () => Promise.reject(new Error('there is no other flow')) };
+  const options = { signal: new AbortController().signal, actionAfter: () => 'give-up' as const, flows };
+  return new FlowRunner(flow, event as unknown as EventReceived, journal, options).run();
 }
 
 const map = (id: string, expression: string, more: object = {}) => ({ id, map: { expression }, ...more });
@@ -149,4 +151,30 @@ test.each([
   const metadata = { tenant: 'acme', name: 'f' };
   const { error } = document.safeParse({ apiVersion: 'millrace/v1', kind: 'Flow', metadata, spec: { steps: [{ id: 'pause', wait }] } });
   expect(error?.issues.map((issue) => issue.message)).toEqual([message]);
+});
+
+describe('a wait within other steps', () => {
+  test('is no failure that a fallback or a list of items would handle, and an item that waits keeps no other one waiting', async () => {
+    const journal = new Journal();
+    const each = {
+      id: 'each',
+      forEach: {
+        items: '["a", "b", "c"]',
+        key: 'item',
+        concurrency: 1,
+        onItemFailure: 'collect',
+        steps: [{ id: 'pause', wait: { for: 'PT15M' } }, map('done', 'item')],
+      },
+      onError: { retry: { times: 1, delayMs: 0 }, value: '"instead"' },
+    };
+    await expect(run([each], journal)).rejects.toBeInstanceOf(RunWaits);
+    expect(Object.keys(journal.due)).toEqual(['each/a/pause', 'each/b/pause', 'each/c/pause']);
+    for (const key of ['b', 'a']) {
+      journal.ends.set(`each/${key}/pause`, elapsed);
+      await expect(run([each], journal)).rejects.toBeInstanceOf(RunWaits);
+    }
+    journal.ends.set('each/c/pause', elapsed);
+    await run([each], journal);
+    expect(journal.kept.get('each')?.output).toEqual(['a', 'b', 'c'].map((key) => ({ key, output: key })));
+  });
 });

@@ -1,5 +1,6 @@
 import { FlowCompiler, excludedBy, meetsCondition, tryFlow } from '#libs/flows';
-import type { Trial } from '#libs/flows';
+import type { CompiledFlow, Trial } from '#libs/flows';
+import { CliFailure } from '../failure.js';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -27,19 +28,36 @@ export class FlowTester {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** @throws CliFailure if a step has neither an answer nor a model */
-  async test(document: FlowDocument, event: EventReceived, answers: Answers): Promise<Tested> {
+  /**
+   * @param others the flows that it may call
+   * @throws CliFailure if a step has neither an answer nor a model, or calls a flow that is not there
+   */
+  async test(document: FlowDocument, event: EventReceived, answers: Answers, others: readonly FlowDocument[]): Promise<Tested> {
     const model = new RecordedModel(answers, (name, step) => this.models.providerOf(name, step));
     const compiler = new FlowCompiler(new ModelGateway({ provider: model, clock: skippingClock() }));
-    const { tenant, name } = document.metadata;
-    const flow = compiler.compile({ tenant, kind: 'Flow', name, version: (this.version += 1), document });
+    const compiled = (one: FlowDocument): CompiledFlow =>
+      compiler.compile({ ...one.metadata, kind: 'Flow', version: (this.version += 1), document: one });
+    const flow = compiled(document);
     const excluding = excludedBy(document, event);
     const { inputs } = model;
     if (excluding !== undefined) return { steps: [], inputs, answers, notRun: `spec.on.${excluding} excludes it` };
     if (!(await meetsCondition(flow, event))) return { steps: [], inputs, answers, notRun: 'spec.on.when is not true' };
-    const trial = await tryFlow(flow, event, this.signal);
+    const trial = await tryFlow(flow, event, this.signal, {
+      currentVersion: (called) => {
+        flowNamed(others, called);
+        return 1;
+      },
+      compiled: (called) => Promise.resolve(compiled(flowNamed(others, called))),
+    });
     return { ...trial, inputs, answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers } };
   }
+}
+
+/** @throws CliFailure if there is none */
+function flowNamed(flows: readonly FlowDocument[], name: string): FlowDocument {
+  const found = flows.find((flow) => flow.metadata.name === name);
+  if (found === undefined) throw new CliFailure(`A step calls the flow ${name}, which is not in the files`, 'unusable');
+  return found;
 }
 
 /** Waits take no time, and pass all the same: nobody needs to wait for a failure that is written down. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { failureReason } from '#libs/contracts';
 import { LogUnavailable } from '#libs/messaging';
 import { ModelCredentialRefused, ModelLimited, ModelMisconfigured, ModelOutputInvalid, ModelRefused, ModelUnavailable } from '#libs/models';
-import { actionAfter } from './run.failure.js';
+import { actionAfter } from './failure-action.js';
 
 const retries = 5;
 
