@@ -11,6 +11,7 @@ import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
 import { deliverersOf } from './deliveries/deliverers-of.js';
 import { ConnectionUpkeep } from './connections/connection.upkeep.js';
+import { WaitingDestinations } from './connections/waiting-destinations.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
 import { AttemptService } from './deliveries/attempt.service.js';
 import { bulkRedeliveries } from './deliveries/bulk-redeliveries.js';
@@ -63,6 +64,7 @@ export class ConnectorsModule implements OnApplicationShutdown {
         },
         { provide: connectorsOptions, useValue: options },
         ConnectionUpkeep,
+        WaitingDestinations,
         DeliveryQueueTable,
         DestinationHealthTable,
         {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Receipt } from '#libs/connectors';
+import { ConnectionNeedsReauth } from '#libs/connections';
 import { DomainError, effectKey, failureReason } from '#libs/contracts';
 import type { DestinationDocument } from '#libs/contracts';
 import { idempotencyOf, secondEffect } from '#libs/deliveries';
@@ -24,7 +25,7 @@ import type { Lease } from '#libs/work';
 import { DestinationHealth } from '../destinations/destination-health.js';
 import { observationOf } from './attempt.observation.js';
 import type { DeliveryClaim } from './delivery.claims.js';
-import { DeliveryLeaseLost, DeliveryUncertain, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
+import { DeliveryLeaseLost, DeliveryUncertain, DeliveryWaits, DestinationDisabled, FlowDestinationUnknown } from './delivery.errors.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
 import type { AttemptResult, ClaimedDelivery, RecordedAttempt, Settled, Settlement } from './delivery-queue.table.js';
 import { afterFailure } from './state-after-attempt.js';
@@ -86,7 +87,7 @@ export class AttemptService {
   /**
    * Makes the attempt and records it.
    * @throws the signal's reason if that ended the attempt, which is not recorded then; DeliveryLeaseLost if the claim ran out before anything was
-   *   sent; DeliveryLeaseLost or StorageUnavailable if the attempt could not be recorded
+   *   sent; DeliveryWaits if the connection of the destination waits for a person; DeliveryLeaseLost or StorageUnavailable if the attempt could not be recorded
    */
   async attempt(claim: DeliveryClaim, lease: Lease): Promise<Attempted> {
     const { delivery } = claim;
@@ -99,6 +100,10 @@ export class AttemptService {
       const watch = new Stopwatch();
       const { receipt, error } = await this.send(claim, configured, lease.signal, span);
       const { startedAt, finishedAt, durationMs } = watch.stop();
+      if (error instanceof ConnectionNeedsReauth) {
+        await this.health.note({ tenant, destination }, observationOf(error, durationMs));
+        throw new DeliveryWaits(error);
+      }
       const after = error === null ? delivered : afterFailure(error, this.rulesOf(configured), delivery, { startedAt, finishedAt });
       const reason = after.error === null ? null : failureReason(after.error);
       const attempt = { startedAt, finishedAt, ...columnsOf(receipt), error: reason, isUncertain: after.isUncertain, ...after.next };

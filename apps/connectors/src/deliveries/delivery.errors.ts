@@ -55,3 +55,10 @@ export class DeliveryUncertain extends DomainError {
     super(`${attempt} the destination ${destination}, which ${why}: find out whether it was taken, then skip or redeliver it`, { cause });
   }
 }
+
+/** Nothing was sent, because the connection of the destination waits for a person. The delivery stays as it was, and waits with its destination. */
+export class DeliveryWaits extends Error {
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+  }
+}

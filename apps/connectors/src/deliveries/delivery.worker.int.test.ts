@@ -10,8 +10,9 @@ import { HttpClient } from '#libs/http';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import { Configuration, Database, DocumentSecrets, DocumentTable, statement } from '#libs/persistence';
 import { verifyStandardWebhook } from '#libs/signatures';
-import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
-import type { FreshDatabase, HttpSink } from '#libs/testing';
+import { WaitingDestinations } from '../connections/waiting-destinations.js';
+import { freshDatabase, startAuthorizationServer, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { AuthorizationServer, FreshDatabase, HttpSink } from '#libs/testing';
 import type { ConnectorsOptions } from '../config.js';
 import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
@@ -605,4 +606,80 @@ test('a newer delivery of an object is sent instead of the older one that waits 
   await settled('delivered');
   expect((await stored()).map(({ state }) => state)).toEqual(['superseded', 'delivered']);
   expect(sink.requests).toHaveLength(2);
+});
+
+describe('a destination whose connection waits for a person', () => {
+  const redirectUri = 'https://millrace.example/connections/callback';
+  let login: AuthorizationServer;
+  let waiting: WaitingDestinations;
+
+  beforeEach(async () => {
+    login = await startAuthorizationServer();
+    waiting = new WaitingDestinations(connections, configuration, new DestinationHealthTable(database), worker);
+    waiting.onApplicationBootstrap();
+  });
+  afterEach(async () => {
+    await waiting.beforeApplicationShutdown();
+    await login.stop();
+  });
+
+  async function save(kind: 'Connection' | 'Destination', name: string, spec: object): Promise<void> {
+    const parsed = document.parse({ apiVersion: 'millrace/v1', kind, metadata: { tenant, name }, spec });
+    const { version } = await documents.save(database, { document: parsed, actor: 'test' });
+    const current = () => (kind === 'Connection' ? configuration.connection(tenant, name) : configuration.destination(tenant, name));
+    await waitFor(() => current()?.version === version, { what: `${name} to be current` });
+  }
+
+  async function consent(): Promise<void> {
+    const connection = configuration.connection(tenant, 'ledger')!;
+    const request = { principal: 'test', redirectUri, allowOtherAccount: false };
+    const { searchParams } = new URL(
+      await login.consent((await connections.authorize(connection, request, new AbortController().signal))!),
+    );
+    const parameter = (name: string): string => searchParams.get(name)!;
+    const answer = { state: parameter('state'), code: parameter('code'), iss: parameter('iss'), error: undefined };
+    await connections.completeConsent(answer, async () => connection);
+  }
+
+  test('uses up no retries, and goes on after consent', async () => {
+    const auth = {
+      kind: 'oauth2',
+      grant: 'authorizationCode',
+      issuer: login.url,
+      clientId: login.clientId,
+      clientSecret: { value: login.clientSecret },
+      scopes: ['openid', 'offline_access'],
+    };
+    await save('Connection', 'ledger', { connector: 'rest', settings: { base: sink.url }, auth });
+    const input = '{ "path": "/book", "body": payload }';
+    const idempotency = { class: 'key' };
+    await save('Destination', 'books', {
+      kind: 'operation',
+      connection: 'ledger',
+      operation: 'request',
+      input,
+      idempotency,
+      retry: { delaysMs: [10] },
+    });
+    const payload = { path: '/book', body: { z: 1 } };
+    const planned = Array.from({ length: 5 }, (_, at) =>
+      decided(`w${at}`, { customer: `c-${at}`, deliveries: [{ step: 'tell', destination: 'books', payload }] }),
+    );
+    for (const run of planned) await deliveries.plan(run, undefined);
+    const openReason = statement(
+      'test.openReason',
+      `SELECT open_reason FROM destination_health WHERE tenant_id = $1 AND destination = 'books'`,
+    );
+    const reason = async () => (await database.query<{ open_reason: string | null }>(openReason, [tenant]))[0]?.open_reason;
+    await waitFor(async () => (await reason()) === 'connection.needsReauth', { what: 'the breaker to open' });
+    await waiting.resume();
+    expect(await reason()).toBe('connection.needsReauth');
+    expect(await stored()).toMatchObject(planned.map(() => ({ state: 'pending', attempts: 0, retries: 0 })));
+    expect(sink.requests).toHaveLength(0);
+    await consent();
+    await settled('delivered', 5);
+    expect(await stored()).toMatchObject(planned.map(() => ({ state: 'delivered', attempts: 1, retries: 0 })));
+    expect(sink.requests).toHaveLength(5);
+    expect(await reason()).toBeNull();
+  });
 });

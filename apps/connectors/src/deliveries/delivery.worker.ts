@@ -13,7 +13,7 @@ import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
 import { DeliveryClaims } from './delivery.claims.js';
 import type { DeliveryClaim } from './delivery.claims.js';
-import { DeliveryLeaseLost } from './delivery.errors.js';
+import { DeliveryLeaseLost, DeliveryWaits } from './delivery.errors.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
 import type { ClaimedDelivery, RecordedAttempt } from './delivery-queue.table.js';
 import { DestinationHealthTable } from '../destinations/destination-health.table.js';
@@ -128,6 +128,10 @@ export class DeliveryWorker implements OnApplicationBootstrap, BeforeApplication
       if (gaveTurn) this.wakeUp();
       this.announce(recorded);
     } catch (error) {
+      if (error instanceof DeliveryWaits) {
+        await this.table.release(delivery, null).catch(() => undefined); // not looked at again at once: its destination is blocked
+        return;
+      }
       log.warn({ err: error, deliveryId: delivery.id, tenant: delivery.tenant }, 'an attempt was aborted or could not be recorded');
       if (lease.signal.aborted) await this.giveBack(delivery, startedAt);
       else if (error instanceof DeliveryLeaseLost) await this.giveBack(delivery, null);

@@ -114,6 +114,22 @@ const enable = statement(
    WHERE tenant_id = $1 AND destination = $2 AND (disabled_since IS NULL OR disabled_since < $3)`,
 );
 
+/** Destinations whose breaker is open because of their connection. */
+const waiting = statement(
+  'destinationHealth.waiting',
+  `SELECT tenant_id AS tenant, destination FROM destination_health WHERE open_reason = 'connection.needsReauth'`,
+);
+
+/** Closes the breaker if it is open because of the connection, and the connection works now or has a document that nobody has tried. */
+const resume = statement(
+  'destinationHealth.resume',
+  `UPDATE destination_health AS health SET breaker = NULL, open_since = NULL, open_until = NULL, open_reason = NULL
+   WHERE health.tenant_id = $1 AND health.destination = $2 AND open_reason = 'connection.needsReauth' AND EXISTS (
+     SELECT FROM connection_state AS one WHERE one.tenant_id = $1 AND one.name = $3
+       AND (one.state IN ('connected', 'degraded') OR (one.state <> 'disabled' AND one.document_version < $4)))
+   RETURNING health.destination`,
+);
+
 /**
  * Ends intervals that are longer than any that is made, and forgets rates that lie too far ahead: they were reckoned before Postgres' clock stepped
  * back. An open breaker then lets probes through.
@@ -162,6 +178,20 @@ interface HealthRow extends DestinationName {
 @Injectable()
 export class DestinationHealthTable {
   constructor(private readonly database: Database) {}
+
+  /** Destinations of which nothing is sent, because their connection waits for a person. */
+  waiting(): Promise<DestinationName[]> {
+    return this.database.query<DestinationName>(waiting);
+  }
+
+  /** @returns true if deliveries to the destination go on, because its connection works again */
+  async resume(
+    { tenant, destination }: DestinationName,
+    connection: { readonly name: string; readonly documentVersion: number },
+  ): Promise<boolean> {
+    const resumed = await this.database.query(resume, [tenant, destination, connection.name, connection.documentVersion]);
+    return resumed.length > 0;
+  }
 
   /** By tenant and name. Reads one index entry per destination, however many deliveries wait. */
   due(): Promise<DueDestination[]> {
