@@ -461,6 +461,31 @@ CREATE TABLE model_provider (
 GRANT SELECT ON model_provider TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON model_provider TO millrace_service;
 
+CREATE TABLE operation_attempt (
+  tenant_id key_text NOT NULL,
+  run_id key_text NOT NULL,
+  step key_text NOT NULL,
+  fence bigint NOT NULL,
+  number integer NOT NULL,
+  event_id key_text NOT NULL,
+  connection key_text NOT NULL,
+  operation key_text NOT NULL,
+  started_at timestamp(3) with time zone NOT NULL,
+  finished_at timestamp(3) with time zone,
+  outcome text,
+  status integer,
+  response_excerpt text,
+  error_code text,
+  error_message text,
+  CONSTRAINT operation_attempt_pkey PRIMARY KEY (tenant_id, run_id, step, fence, number),
+  CONSTRAINT operation_attempt_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'failed'::text, 'uncertain'::text])))
+);
+ALTER TABLE operation_attempt ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON operation_attempt TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON operation_attempt TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON operation_attempt TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON operation_attempt TO millrace_service;
+
 CREATE TABLE run (
   tenant_id key_text NOT NULL,
   id key_text NOT NULL,
@@ -742,6 +767,9 @@ GRANT EXECUTE ON FUNCTION model_attempts_of_runs TO millrace_query, millrace_ser
 
 CREATE FUNCTION notify_configuration() RETURNS trigger LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION notify_configuration TO millrace_query, millrace_service;
+
+CREATE FUNCTION operation_attempts_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF operation_attempt LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION operation_attempts_of_runs TO millrace_query, millrace_service;
 
 CREATE FUNCTION plan_deliveries(p_tenants text[], p_ids text[], p_events text[], p_runs text[], p_flows text[], p_generations integer[], p_steps text[], p_customers text[], p_destinations text[], p_payloads json[], p_strict boolean[], p_traceparents text[], p_received timestamp with time zone[], p_objects text[] DEFAULT NULL::text[], p_at_least_once boolean[] DEFAULT NULL::boolean[]) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION plan_deliveries TO millrace_query, millrace_service;

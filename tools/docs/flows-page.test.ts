@@ -9,8 +9,8 @@ const examples = [...page.matchAll(/^```yaml\n(apiVersion: [^`]*)```$/gm)].map(
   ([, text]) => parse(text!) as { metadata: { name: string } },
 );
 
-test('the page has an example of each kind of step that has others within it', () => {
-  const names = ['triage', 'route-order', 'check-lines', 'assess-or-ask', 'order-with-score'];
+test('the page has an example of each kind of step that has others within it, or leads to other systems', () => {
+  const names = ['triage', 'route-order', 'check-lines', 'assess-or-ask', 'order-with-score', 'rate-order', 'open-case'];
   expect(examples.map(({ metadata }) => metadata.name)).toEqual(expect.arrayContaining(names));
 });
 

@@ -1,10 +1,14 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
+import { SecretBox } from '#libs/auth';
 import { BulkOperations } from '#libs/bulk';
+import { Connections } from '#libs/connections';
+import { TenantConnections } from '#libs/connectors';
 import { FlowCompiler } from '#libs/flows';
+import { HttpClient } from '#libs/http';
 import { RecordProducer } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
-import { Database } from '#libs/persistence';
+import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import { Readiness } from '#libs/service';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
@@ -16,6 +20,7 @@ import { EventStore } from './events/event.store.js';
 import { FlowMatcher } from './runs/flow.matcher.js';
 import { ModelProviderService } from './model-providers/model-provider.service.js';
 import { ModelProviderStore } from './model-providers/model-provider.store.js';
+import { OperationService } from './operations/operation.service.js';
 import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';
 import { bulkReplays } from './replays/bulk-replays.js';
 import { ReplayConsumer } from './replays/replay.consumer.js';
@@ -40,6 +45,8 @@ import { RunWaker } from './waits/run.waker.js';
 export class AiProcessingModule implements OnApplicationShutdown {
   constructor(
     private readonly models: ModelGateway,
+    private readonly http: HttpClient,
+    private readonly connections: Connections,
     readiness: Readiness,
   ) {
     readiness.register('model', () => models.ready());
@@ -48,16 +55,34 @@ export class AiProcessingModule implements OnApplicationShutdown {
   static register(options: AiProcessingOptions): DynamicModule {
     const provider = new OpenAiProvider({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
     const models = new ModelGateway({ provider });
+    const http = new HttpClient({ allowPrivateAddresses: options.allowPrivateAddresses, allowedUrls: options.allowedUrls });
     return {
       module: AiProcessingModule,
       controllers: [EventConsumer, RunConsumer, ReplayConsumer, ContinueRunConsumer, BulkReplayConsumer, DeadLetterConsumer],
       providers: [
         { provide: ModelGateway, useValue: models },
+        { provide: HttpClient, useValue: http },
         { provide: retentionOptions, useValue: options satisfies RetentionOptions },
         { provide: runOptions, useValue: options satisfies RunOptions },
         EventStore,
         EventRecorder,
-        FlowCompiler,
+        {
+          provide: Connections,
+          inject: [DocumentSecrets, SecretBox, Database],
+          useFactory: (secrets: DocumentSecrets, secretBox: SecretBox, database: Database) =>
+            Connections.started({ secrets, secretBox, database, ...options }),
+        },
+        {
+          provide: TenantConnections,
+          inject: [Configuration, Connections],
+          useFactory: (configuration: Configuration, connections: Connections) => new TenantConnections(http, configuration, connections),
+        },
+        OperationService,
+        {
+          provide: FlowCompiler,
+          inject: [OperationService],
+          useFactory: (operations: OperationService) => new FlowCompiler({ models, operations }),
+        },
         FlowMatcher,
         ModelProviderStore,
         ModelProviderService,
@@ -85,6 +110,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
 
   /** Nest calls it after the consumers have stopped. */
   async onApplicationShutdown(): Promise<void> {
-    await this.models.close();
+    await Promise.all([this.models.close(), this.connections.close()]);
+    await this.http.close();
   }
 }

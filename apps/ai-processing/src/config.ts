@@ -1,5 +1,6 @@
 import { integer, oneOf, text, url } from '#libs/config';
 import type { Settings } from '#libs/config';
+import { outboundSettings } from '#libs/http';
 import { longestLeaseMs } from '#libs/persistence';
 import { serviceSettings } from '#libs/service';
 
@@ -36,6 +37,7 @@ const own = {
       fallback: '30',
     },
   ),
+  ...outboundSettings,
 };
 
 export const aiProcessingSettings = {

@@ -3,13 +3,13 @@ import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { SecretBox } from '#libs/auth';
 import { BulkOperations } from '#libs/bulk';
 import { Connections } from '#libs/connections';
+import { TenantConnections } from '#libs/connectors';
 import { Deliverers } from '#libs/destinations';
 import { HttpClient } from '#libs/http';
 import { EventAppender } from '#libs/intake';
 import { RecordProducer } from '#libs/messaging';
 import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
 import type { ConnectorsOptions } from './config.js';
-import { deliverersOf } from './deliveries/deliverers-of.js';
 import { ConnectionUpkeep } from './connections/connection.upkeep.js';
 import { WaitingDestinations } from './connections/waiting-destinations.js';
 import { AttemptAnnouncer } from './deliveries/attempt.announcer.js';
@@ -50,17 +50,16 @@ export class ConnectorsModule implements OnApplicationShutdown {
         {
           provide: Deliverers,
           inject: [Configuration, Connections],
-          useFactory: (configuration: Configuration, connections: Connections) => deliverersOf(http, configuration, connections),
+          useFactory: (configuration: Configuration, connections: Connections) => {
+            const { connectors, open } = new TenantConnections(http, configuration, connections);
+            return new Deliverers({ http, connectors, openConnection: open });
+          },
         },
         {
           provide: Connections,
           inject: [DocumentSecrets, SecretBox, Database],
-          useFactory: async (secrets: DocumentSecrets, secretBox: SecretBox, database: Database) => {
-            const { allowPrivateAddresses, allowedUrls } = options;
-            const connections = new Connections({ secrets, secretBox, database, allowPrivateAddresses, allowedUrls });
-            await connections.start();
-            return connections;
-          },
+          useFactory: (secrets: DocumentSecrets, secretBox: SecretBox, database: Database) =>
+            Connections.started({ secrets, secretBox, database, ...options }),
         },
         { provide: connectorsOptions, useValue: options },
         ConnectionUpkeep,

@@ -186,7 +186,7 @@ test('a page costs the same number of statements however many rows it has', asyn
   const statements = vi.spyOn(server.part(TenantDatabase), 'query');
   const query = `query ($first: Int!) { events(first: $first) { nodes {
     state data customer { key } timeline { title }
-    runs { steps { id } modelAttempts { number } deliveries { attempts { number } event { id } run { id } } event { id } }
+    runs { steps { id } modelAttempts { number } operationAttempts { step } deliveries { attempts { number } event { id } run { id } } event { id } }
     decisions { value } deliveries { attempts { number } event { id } } deadLetters { event { id } run { id } delivery { id } }
   } } }`;
   const counted = async (first: number): Promise<number> => {

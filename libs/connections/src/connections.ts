@@ -75,6 +75,13 @@ export class Connections {
     this.consents = new Consents(this.transactions, secretBox, this.client, this.keeper);
   }
 
+  /** Connections that follow what other processes change. */
+  static async started(options: ConnectionsOptions): Promise<Connections> {
+    const connections = new Connections(options);
+    await connections.start();
+    return connections;
+  }
+
   /** Follows what other processes change. */
   async start(): Promise<void> {
     this.subscription = await this.options.database.listen(connectionsChannel, (payload) => this.changed(payload));

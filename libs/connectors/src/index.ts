@@ -9,4 +9,5 @@ export { OperationFailure } from './operation.errors.js';
 export type { OperationFailureCode } from './operation.errors.js';
 export type { PagePosition } from './pages.js';
 export type { PeerCondition, Receipt } from './peer.js';
+export { TenantConnections } from './tenant-connections.js';
 export { withDefaults } from './settings.js';

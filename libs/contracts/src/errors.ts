@@ -114,6 +114,11 @@ export const failures = {
   'model.refused': { outcome: 'deadLetter', httpStatus: 502, title: 'The model refused the request for good' },
   'model.answerTooLarge': { outcome: 'deadLetter', httpStatus: 502, title: 'The answer of the model is larger than any it may give' },
   'model.invalidOutput': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that fits the schema' },
+  'operation.uncertain': {
+    outcome: 'deadLetter',
+    httpStatus: 502,
+    title: 'The operation may have taken effect, and a repeat might take effect a second time',
+  },
   'delivery.busy': { outcome: 'retry', httpStatus: 503, title: 'An attempt of the delivery is under way' },
   'delivery.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The destination could not be reached or failed' },
   'delivery.timeout': { outcome: 'retry', httpStatus: 503, title: 'The destination did not answer by the deadline' },

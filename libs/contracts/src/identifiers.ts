@@ -96,6 +96,11 @@ export function effectKey(id: string): string {
   return isTimeLed ? `dlv_${id.slice(-deliveryHashCharacters)}` : id;
 }
 
+/** The effect key of an operation that a step calls: the same for every try of the step, and for every run that replaces a lost one. */
+export function callKey(run: Omit<DecidedRun, 'runId'>, step: string): string {
+  return `cll_${digest([run.tenant, run.eventId, run.flow, step, run.generation])}`;
+}
+
 /** The id of a dead letter. `origin` names the failed thing and its stage, so parking it twice is one dead letter. */
 export function deadLetterId(tenant: string, ...origin: (string | number)[]): string {
   return `dlq_${digest([tenant, ...origin])}`;

@@ -13,7 +13,7 @@ export {
   unnamedCustomer,
 } from './names.js';
 export type { Lane } from './names.js';
-export { bulkOperationId, commandId, deadLetterId, deliveryId, effectKey, eventId, newRunId } from './identifiers.js';
+export { bulkOperationId, callKey, commandId, deadLetterId, deliveryId, effectKey, eventId, newRunId } from './identifiers.js';
 export type { DecidedRun } from './identifiers.js';
 export { DomainError, EvaluationsBusy, NotFound, failures } from './errors.js';
 export type { Failure, FailureCode, Outcome } from './errors.js';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { builtInConnectors } from '#libs/connectors';
 import { canHoldSecrets, mapSecrets } from '#libs/contracts';
 import type { ConnectionDocument } from '#libs/contracts';
 import { testCertificates } from '#libs/testing';
@@ -58,7 +59,7 @@ describe('a connection', () => {
     [
       'an unknown connector',
       { connector: 'odd' },
-      'spec.connector: names no connector of Millrace or of this tenant: odd (Millrace brings along graphql, rest)',
+      `spec.connector: names no connector of Millrace or of this tenant: odd (Millrace brings along ${[...builtInConnectors().keys()].join(', ')})`,
     ],
     ['a connector whose name is misspelt', { connector: 'graphq' }, expect.stringContaining('did you mean graphql?') as string],
     ['no base', { settings: {} }, 'spec.settings.base: is missing'],

@@ -60,7 +60,7 @@ describe('a destination of the kind operation', () => {
     [
       'an operation that only reads',
       { connection: 'books', operation: 'find' },
-      'spec.operation: only reads: find; a delivery needs one that writes',
+      'spec.operation: only reads: find; one that writes is needed',
     ],
     ['an upsert in any order', { connection: 'books', operation: 'upsert' }, /^spec\.order: must be strict, or `supersede`/],
     [
@@ -74,6 +74,39 @@ describe('a destination of the kind operation', () => {
     expect(others).toEqual([]);
     if (typeof problem === 'string') expect(first).toBe(problem);
     else expect(first).toMatch(problem);
+  });
+});
+
+describe('a step of a flow', () => {
+  const flow = (step: object): Document => documentOf('Flow', 'f', { steps: [{ id: 's', ...step }] });
+
+  test.each([
+    ['an operation that reads, to read', { enrich: { connection: 'books', operation: 'find' } }],
+    ['an operation that writes, to act', { call: { connection: 'books', operation: 'put' } }],
+    ['a request whose class is declared', { call: { connection: 'api', operation: 'request', idempotency: { class: 'key' } } }],
+  ])('may name %s', async (_, step) => {
+    expect(await told(flow(step))).toEqual([]);
+  });
+
+  test.each([
+    [{ enrich: { connection: 'books', operation: 'put' } }, 'enrich.operation: writes: put; one that reads is needed'],
+    [
+      { enrich: { connection: 'books', operation: 'fin' } },
+      'enrich.operation: names no operation of ledger: fin; did you mean find? (it has find)',
+    ],
+    [{ call: { connection: 'books', operation: 'find' } }, 'call.operation: only reads: find; one that writes is needed'],
+    [
+      { call: { connection: 'books', operation: 'put', idempotency: { class: 'key' } } },
+      'call.idempotency: is what the operation says itself (absolute): leave it out',
+    ],
+    [
+      { call: { connection: 'api', operation: 'request' } },
+      'call.idempotency: is missing: the input decides what this operation does, so say what makes it take effect once',
+    ],
+  ])('may not name %j, also within another step', async (step, problem) => {
+    expect(await told(flow(step))).toEqual([`spec.steps.0.${problem}`]);
+    const nested = flow({ branch: { cases: [{ when: 'true', steps: [{ id: 'inner', ...step }] }] } });
+    expect(await told(nested)).toEqual([`spec.steps.0.branch.cases.0.steps.0.${problem}`]);
   });
 });
 
@@ -94,8 +127,9 @@ test('users of a connector are its connections, and the destinations of those', 
     api,
     destination({ connection: 'books', operation: 'put' }),
     destination({ connection: 'api', operation: 'request' }),
+    documentOf('Flow', 'f', { steps: [{ id: 's', enrich: { connection: 'books', operation: 'find' } }] }),
   ];
-  expect(users.map((user) => usesConnector(user, ledger as never, find))).toEqual([true, false, true, false]);
+  expect(users.map((user) => usesConnector(user, ledger as never, find))).toEqual([true, false, true, false, true]);
 });
 
 describe('a connector', () => {

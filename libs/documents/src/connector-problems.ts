@@ -4,12 +4,12 @@ import type {
   ConnectorDocument,
   ConnectorSpec,
   DestinationDocument,
-  DestinationSpecOf,
   Document,
   DocumentLookup,
   ConnectorOperation,
+  FlowStep,
 } from '#libs/contracts';
-import { tenantOf, unorderedUpsert } from '#libs/contracts';
+import { allSteps, stepsWithin, tenantOf, unorderedUpsert } from '#libs/contracts';
 import { compileSchema, similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 
@@ -21,15 +21,25 @@ import type { DocumentProblem } from './document-problem.js';
 export async function connectorProblems(document: Document, find: DocumentLookup): Promise<DocumentProblem[]> {
   if (document.kind === 'Connection') return problemsOfConnection(document, find);
   if (document.kind === 'Destination') return problemsOfDestination(document, find);
+  if (document.kind === 'Flow') return problemsOfSteps(document.spec.steps, ['spec', 'steps'], find);
   return document.kind === 'Connector' ? problemsOfConnector(document) : [];
 }
 
 /** True if the first document uses the second one as its connector, directly or through its connection. */
 export function usesConnector(user: Document, { metadata: { name } }: ConnectorDocument, find: DocumentLookup): boolean {
   if (user.kind === 'Connection') return user.spec.connector === name;
-  if (user.kind !== 'Destination' || user.spec.kind !== 'operation') return false;
-  const connection = find('Connection', user.spec.connection) as ConnectionDocument | undefined;
-  return connection?.spec.connector === name;
+  return connectionsOf(user).some(
+    (connection) => (find('Connection', connection) as ConnectionDocument | undefined)?.spec.connector === name,
+  );
+}
+
+/** The names of the connections whose operations the document uses. */
+function connectionsOf(user: Document): string[] {
+  if (user.kind === 'Destination') return user.spec.kind === 'operation' ? [user.spec.connection] : [];
+  if (user.kind !== 'Flow') return [];
+  return allSteps(user.spec.steps).flatMap(({ enrich, call }) =>
+    [enrich, call].flatMap((used) => (used === undefined || 'flow' in used ? [] : [used.connection])),
+  );
 }
 
 function problemsOfConnector({ metadata: { name } }: ConnectorDocument): DocumentProblem[] {
@@ -89,31 +99,70 @@ function settingProblem(line: string): DocumentProblem {
 
 function problemsOfDestination({ spec }: DestinationDocument, find: DocumentLookup): DocumentProblem[] {
   if (spec.kind !== 'operation') return [];
-  const connection = find('Connection', spec.connection) as ConnectionDocument | undefined;
-  const connector = connection === undefined ? undefined : namedConnector(find, connection.spec.connector);
-  if (connector === undefined) return []; // told as the problem of the reference, or of the connection
-  const { operations } = connector;
-  if (Object.hasOwn(operations, spec.operation)) return problemsOfOperation(spec, operations[spec.operation]!);
-  const writing = Object.keys(operations).filter((name) => operations[name]!.effect === 'write');
-  const message = `names no operation of ${connection!.spec.connector}: ${spec.operation}${suggestion(spec.operation, writing)} (it has ${writing.join(', ')})`;
-  return [{ path: ['spec', 'operation'], message }];
-}
-
-function problemsOfOperation(spec: DestinationSpecOf<'operation'>, { effect, idempotency }: ConnectorOperation): DocumentProblem[] {
-  if (effect === 'read')
-    return [{ path: ['spec', 'operation'], message: `only reads: ${spec.operation}; a delivery needs one that writes` }];
-  const isDeclared = idempotency?.class === 'declared';
-  if (isDeclared && spec.idempotency === undefined)
-    return [
-      {
-        path: ['spec', 'idempotency'],
-        message: 'is missing: the input decides what this operation does, so say what makes it take effect once',
-      },
-    ];
-  if (!isDeclared && spec.idempotency !== undefined)
-    return [{ path: ['spec', 'idempotency'], message: `is what the operation says itself (${idempotency?.class}): leave it out` }];
+  const found = operationOf(spec, 'write', ['spec'], find);
+  if (!('operation' in found)) return found.problems;
+  const { idempotency } = found.operation;
+  const undeclared = declarationProblems(spec, idempotency, ['spec']);
+  if (undeclared.length > 0) return undeclared;
   const unordered = idempotency?.class === 'declared' ? undefined : unorderedUpsert(spec, idempotency);
   return unordered === undefined ? [] : [{ path: ['spec', 'order'], message: unordered }];
+}
+
+function problemsOfSteps(steps: readonly FlowStep[], path: readonly string[], find: DocumentLookup): DocumentProblem[] {
+  return steps.flatMap((step, at) => {
+    const here = [...path, String(at)];
+    const within = stepsWithin(step).flatMap((list) => problemsOfSteps(list.steps, [...here, ...list.path.map(String)], find));
+    return [...problemsOfStep(step, here, find), ...within];
+  });
+}
+
+function problemsOfStep({ enrich, call }: FlowStep, path: readonly string[], find: DocumentLookup): DocumentProblem[] {
+  if (enrich !== undefined) {
+    const found = operationOf(enrich, 'read', [...path, 'enrich'], find);
+    return 'operation' in found ? [] : found.problems;
+  }
+  if (call === undefined || 'flow' in call) return [];
+  const found = operationOf(call, 'write', [...path, 'call'], find);
+  return 'operation' in found ? declarationProblems(call, found.operation.idempotency, [...path, 'call']) : found.problems;
+}
+
+/** The operation that a destination or a step names; or what is wrong with that. */
+function operationOf(
+  { connection: name, operation }: { readonly connection: string; readonly operation: string },
+  effect: ConnectorOperation['effect'],
+  path: readonly string[],
+  find: DocumentLookup,
+): { operation: ConnectorOperation } | { problems: DocumentProblem[] } {
+  const connection = find('Connection', name) as ConnectionDocument | undefined;
+  const connector = connection === undefined ? undefined : namedConnector(find, connection.spec.connector);
+  if (connector === undefined) return { problems: [] }; // told as the problem of the reference, or of the connection
+  const { operations } = connector;
+  const problem = (message: string): { problems: DocumentProblem[] } => ({ problems: [{ path: [...path, 'operation'], message }] });
+  if (Object.hasOwn(operations, operation)) {
+    const found = operations[operation]!;
+    if (found.effect === effect) return { operation: found };
+    return problem(
+      effect === 'write' ? `only reads: ${operation}; one that writes is needed` : `writes: ${operation}; one that reads is needed`,
+    );
+  }
+  const fitting = Object.keys(operations).filter((one) => operations[one]!.effect === effect);
+  return problem(
+    `names no operation of ${connection!.spec.connector}: ${operation}${suggestion(operation, fitting)} (it has ${fitting.join(', ') || 'none of this effect'})`,
+  );
+}
+
+function declarationProblems(
+  { idempotency: given }: { readonly idempotency?: unknown },
+  idempotency: ConnectorOperation['idempotency'],
+  path: readonly string[],
+): DocumentProblem[] {
+  const at = [...path, 'idempotency'];
+  const isDeclared = idempotency?.class === 'declared';
+  if (isDeclared && given === undefined)
+    return [{ path: at, message: 'is missing: the input decides what this operation does, so say what makes it take effect once' }];
+  if (!isDeclared && given !== undefined)
+    return [{ path: at, message: `is what the operation says itself (${idempotency?.class}): leave it out` }];
+  return [];
 }
 
 function suggestion(given: string, names: readonly string[]): string {

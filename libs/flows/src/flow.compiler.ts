@@ -1,12 +1,12 @@
-import { Injectable } from '@nestjs/common';
 import { stepOrder } from '#libs/contracts';
 import type { FlowDocument, FlowStep } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
 import { LruMap } from '#libs/lru';
-import { ModelGateway } from '#libs/models';
+import type { ModelGateway } from '#libs/models';
 import type { Stored } from '#libs/persistence';
 import { compileSchema } from '#libs/schemas';
+import type { TenantOperations } from './operations.js';
 import { compileStep } from './step.kinds.js';
 import type { CompiledStep, StepServices } from './step.js';
 
@@ -22,12 +22,17 @@ export interface CompiledFlow {
 /** Compiled versions kept in memory. Compiling one again takes a millisecond. */
 const limit = 1_000;
 
+/** The systems that steps reach. */
+export interface FlowServices {
+  readonly models: ModelGateway;
+  readonly operations: { of(tenant: string): TenantOperations };
+}
+
 /** Compiles each version of a flow once. */
-@Injectable()
 export class FlowCompiler {
   private readonly compiled = new LruMap<string, CompiledFlow>(limit);
 
-  constructor(private readonly models: ModelGateway) {}
+  constructor(private readonly services: FlowServices) {}
 
   /** @throws ExpressionInvalid or SchemaInvalid if an older release accepted a document that this one cannot read */
   compile(flow: Stored<FlowDocument>): CompiledFlow {
@@ -38,7 +43,8 @@ export class FlowCompiler {
     const expression = (text: string): Expression => compileExpression(text, { owner: tenant });
     const optional = (text: string | undefined): Expression | undefined => (text === undefined ? undefined : expression(text));
     const services: StepServices = {
-      models: this.models,
+      models: this.services.models,
+      operations: this.services.operations.of(tenant),
       expression,
       schema: (schema) => compileSchema(schema, { owner: tenant }),
       steps: (list) => compileSteps(list, services),

@@ -3,15 +3,15 @@ import { document } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
+import { noOperations } from '#libs/testing';
 import { FlowCompiler } from './flow.compiler.js';
 import { ValidationFailed } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { FinishedStep, FlowResult, StepJournal, StoredStep } from './flow.runner.js';
 import type { CallRecord, StepWork } from './step.js';
 
-const compiler = new FlowCompiler(
-  new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) }),
-);
+const models = new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) });
+const compiler = new FlowCompiler({ models, operations: noOperations });
 
 const event: EventReceived = {
   eventId: 'evt_1',
@@ -75,6 +75,14 @@ class MemoryJournal implements StepJournal {
   failCall(_step: string): void {}
 
   wait(): undefined {}
+
+  effectKey(step: string): string {
+    return `key of ${step}`;
+  }
+
+  reachedAt(_step: string): Date | undefined {
+    return undefined;
+  }
 
   recordCall(_step: string, _request: CallRecord): Promise<void> {
     return Promise.resolve();

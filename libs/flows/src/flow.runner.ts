@@ -8,6 +8,7 @@ import type { EventView } from './event.view.js';
 import type { FailureAction } from './failure-action.js';
 import type { CompiledFlow } from './flow.compiler.js';
 import { RunTooLarge, RunWaits, foremost } from './flow.errors.js';
+import type { BegunOperation } from './operations.js';
 import type {
   CallRecord,
   CompiledStep,
@@ -51,10 +52,14 @@ export interface StepJournal {
   stored(step: string): StoredStep | undefined;
   /** Keeps the output; it is stored before anything outside the run can act on it. Returns it in the form in which it is read back. */
   keep(finished: FinishedStep): Promise<Json>;
-  /** Stores the outputs kept so far, and that the step is about to call out. @throws RunLeaseLost */
-  noteCall(step: string): Promise<void>;
+  /** Stores the outputs kept so far, and that the step is about to call out, with the operation if it is one. @throws RunLeaseLost */
+  noteCall(step: string, begun?: BegunOperation): Promise<void>;
   /** Notes that the call returned with a failure, so that no result of it is missing. */
   failCall(step: string): void;
+  /** The key of {@link StepContext.effectKey}. */
+  effectKey(step: string): string;
+  /** The time of {@link StepContext.reachedAt}. */
+  reachedAt(step: string): Date | undefined;
   /** Keeps one finished request of the call. */
   recordCall(step: string, request: CallRecord): Promise<void>;
   /** The end of the step's wait; undefined if it is not over. Then it is kept, and stored with the other waits of the run when its work ends. */
@@ -267,8 +272,11 @@ export class FlowRunner {
   private work({ step, input, path, calls }: PlacedStep): Promise<StepOutput> {
     const { signal, flows } = this.options;
     const context: StepContext = {
+      path,
       signal,
-      call: (make) => this.callFrom(path, make),
+      call: (make, begun) => this.callFrom(path, make, begun),
+      effectKey: () => this.journal.effectKey(path),
+      reachedAt: () => this.journal.reachedAt(path),
       begin: (what, make) => this.begin({ kind: step.kind, path: `${path}:${what}` }, make),
       wait: (request) => this.waitAt(path, request),
       runSteps: (steps, { under, names } = {}) => {
@@ -339,8 +347,8 @@ export class FlowRunner {
     return end;
   }
 
-  private async callFrom<T>(path: string, make: MakeCall<T>): Promise<T> {
-    await this.storing(this.journal.noteCall(path));
+  private async callFrom<T>(path: string, make: MakeCall<T>, begun: BegunOperation | undefined): Promise<T> {
+    await this.storing(this.journal.noteCall(path, begun));
     try {
       return await make((request) => this.storing(this.journal.recordCall(path, request)));
     } catch (error) {

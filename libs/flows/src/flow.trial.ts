@@ -81,6 +81,12 @@ class TrialJournal implements StepJournal {
     return { reason: 'elapsed', at: dueAt.toISOString() };
   }
 
+  effectKey(step: string): string {
+    return `trial_${step}`;
+  }
+
+  reachedAt(): undefined {}
+
   recordCall(): Promise<void> {
     return Promise.resolve();
   }

@@ -1,12 +1,22 @@
 export { viewOf } from './event.view.js';
 export type { EventView } from './event.view.js';
 export { FlowCompiler } from './flow.compiler.js';
-export type { CompiledFlow } from './flow.compiler.js';
+export type { CompiledFlow, FlowServices } from './flow.compiler.js';
 export { actionAfter } from './failure-action.js';
 export type { FailureAction } from './failure-action.js';
 export { RunTooLarge, RunWaits, ValidationFailed } from './flow.errors.js';
 export { FlowRunner } from './flow.runner.js';
 export type { CalledFlows, FinishedStep, FlowResult, FlowRunOptions, StepJournal, StoredStep } from './flow.runner.js';
+export type {
+  BegunOperation,
+  OperationAttempt,
+  ReadCaching,
+  RecordOperation,
+  SendOperation,
+  StepCall,
+  StepOperation,
+  TenantOperations,
+} from './operations.js';
 export type { CallRecord, CompiledStep, StepFailure, StepWork, WaitEnd, WaitRequest } from './step.js';
 export { tryFlow } from './flow.trial.js';
 export type { Trial } from './flow.trial.js';

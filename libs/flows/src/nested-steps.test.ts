@@ -5,13 +5,13 @@ import type { EventReceived, FlowDocument } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { actionAfter } from './failure-action.js';
+import { noOperations } from '#libs/testing';
 import { FlowCompiler } from './flow.compiler.js';
 import { FlowRunner } from './flow.runner.js';
 import type { FinishedStep, FlowResult, FlowRunOptions, StepJournal, StoredStep } from './flow.runner.js';
 
-const compiler = new FlowCompiler(
-  new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) }),
-);
+const models = new ModelGateway({ provider: new OpenAiProvider({ baseUrl: 'http://127.0.0.1:9/v1', apiKey: 'unused' }) });
+const compiler = new FlowCompiler({ models, operations: noOperations });
 
 const eventWith = (data: object): EventReceived => ({
   eventId: 'evt_1',
@@ -60,6 +60,12 @@ class Journal implements StepJournal {
   failCall(): void {}
 
   wait(): undefined {}
+
+  effectKey(step: string): string {
+    return `key of ${step}`;
+  }
+
+  reachedAt(): undefined {}
 
   async recordCall(): Promise<void> {}
 }

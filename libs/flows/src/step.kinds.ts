@@ -22,5 +22,7 @@ function compileAs<K extends StepKind>(
   const spec: FlowStep[K] = step[kind];
   if (spec === undefined) return undefined;
   const implementation = implementations[kind];
-  return { kind, work: implementation.compile(spec, step.id, services), hasSteps: implementation.hasSteps ?? false };
+  const { hasSteps = false } = implementation;
+  const work = implementation.compile(spec, step.id, services);
+  return { kind, work, hasSteps: typeof hasSteps === 'boolean' ? hasSteps : hasSteps(spec) };
 }

@@ -4,6 +4,7 @@ import type { Json } from '#libs/json';
 import type { ModelAttempt, ModelGateway } from '#libs/models';
 import type { CompiledSchema } from '#libs/schemas';
 import type { EventView } from './event.view.js';
+import type { BegunOperation, OperationAttempt, TenantOperations } from './operations.js';
 
 /** The data that a step works on. It is the same in every try of the step. Expressions see it as it is. */
 export interface StepInput {
@@ -54,7 +55,7 @@ export interface StepsResult {
 }
 
 /** One finished request of a call, to be stored. A new kind of call adds its member here and its columns in `run.progress.store.ts`. */
-export type CallRecord = { readonly kind: 'model' } & ModelAttempt;
+export type CallRecord = ({ readonly kind: 'model' } & ModelAttempt) | ({ readonly kind: 'operation' } & OperationAttempt);
 
 /** Makes a call, and reports each of its requests as soon as that is finished. */
 export type MakeCall<T> = (record: (request: CallRecord) => Promise<void>) => Promise<T>;
@@ -75,14 +76,20 @@ export interface WaitEnd {
 
 /** The means of one step while it works. */
 export interface StepContext {
+  /** The id of the step, behind those of the steps around it. */
+  readonly path: string;
   /** Aborted when the claim of the run is lost. */
   readonly signal: AbortSignal;
   /**
    * The only way for a step to act outside of the process. Before `make` is called, it is stored under the fence that the call is about to be made,
-   * together with all outputs that the run has computed; so a process that lost its claim makes no call, and a call whose result a crash lost is counted.
+   * together with all outputs that the run has computed, and with `begun` the operation; so a process that lost its claim makes no call, and a call whose result a crash lost is counted.
    * @throws RunLeaseLost if the claim of the run is lost; otherwise what `make` throws
    */
-  readonly call: <T>(make: MakeCall<T>) => Promise<T>;
+  readonly call: <T>(make: MakeCall<T>, begun?: BegunOperation) => Promise<T>;
+  /** The same for every try of the step, and for every run that replaces a lost one. */
+  readonly effectKey: () => string;
+  /** When the first earlier try of the step sent an operation that took effect, or may have; undefined if there is none. */
+  readonly reachedAt: () => Date | undefined;
   /**
    * Stores the value that decides what the steps within this one do, before any of them can act. The first stored value is final: a run that is resumed
    * gets it, and `make` is not called again.
@@ -139,6 +146,8 @@ export type StepWork = (input: StepInput, context: StepContext) => Promise<StepO
 /** The services that the compilation of a step may use. */
 export interface StepServices {
   readonly models: ModelGateway;
+  /** The operations of the tenant's connections. */
+  readonly operations: TenantOperations;
   /** Compiles an expression of the flow's tenant. @throws ExpressionInvalid */
   readonly expression: (text: string) => Expression;
   /** Compiles a JSON Schema of the flow's tenant. @throws SchemaInvalid */
@@ -150,7 +159,7 @@ export interface StepServices {
 /** One kind of step, in `steps/<kind>.step.ts`: compiles its part of a flow document. */
 export interface Step<K extends StepKind> {
   /** True if the kind runs other steps. Default: false. */
-  readonly hasSteps?: boolean;
+  readonly hasSteps?: boolean | ((spec: NonNullable<FlowStep[K]>) => boolean);
   /** @throws Error if the spec is invalid, although it was checked when it was applied */
   compile(spec: NonNullable<FlowStep[K]>, id: string, services: StepServices): StepWork;
 }

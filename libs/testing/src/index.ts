@@ -7,6 +7,7 @@ export { Gate } from './gate.js';
 export { HoldsInMemory } from './holds-in-memory.js';
 export { startHttpSink } from './http-sink.js';
 export type { HttpSink } from './http-sink.js';
+export { noOperations } from './no-operations.js';
 export { onKafka, sameOnEveryLog, testBrokers } from './test-brokers.js';
 export { rowsRead } from './rows-read.js';
 export { startTraceReceiver } from './trace-receiver.js';

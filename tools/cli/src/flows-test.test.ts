@@ -120,7 +120,7 @@ test.each([
 describe('with a sample event', () => {
   const sample = { type: 'ticket.created', customer: 'c-1', data: { message: 'hello', amount: 7 } };
 
-  test('the result can be recorded, and is then a test that passes; comments of the file stay', async () => {
+  test('the result can be recorded, and is then a test that passes; comments of the file stay', { timeout: 30_000 }, async () => {
     const local = flow.replace('any-model', 'local/rules-1');
     const event = write('angry.json', JSON.stringify(sample));
     mkdirSync(join(directory, 'tests'));

@@ -41,6 +41,8 @@ beforeAll(async () => {
         runRetries: 0,
         runLeaseMs: 15_000,
         retentionDays: 30,
+        allowPrivateAddresses: false,
+        allowedUrls: [],
       }),
     ],
   });

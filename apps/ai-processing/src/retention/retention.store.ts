@@ -59,6 +59,9 @@ const deleteStep = statement(
      DELETE FROM run_wait USING gone_run WHERE run_wait.tenant_id = gone_run.tenant_id AND run_wait.run_id = gone_run.id),
    gone_call AS (
      DELETE FROM model_attempt USING gone_run WHERE model_attempt.tenant_id = gone_run.tenant_id AND model_attempt.run_id = gone_run.id),
+   gone_operation AS (
+     DELETE FROM operation_attempt USING gone_run
+     WHERE operation_attempt.tenant_id = gone_run.tenant_id AND operation_attempt.run_id = gone_run.id),
    gone_delivery AS (
      DELETE FROM delivery USING gone_run WHERE delivery.tenant_id = gone_run.tenant_id AND delivery.run_id = gone_run.id
      RETURNING delivery.tenant_id, delivery.id),

@@ -10,7 +10,7 @@ import type { RecordContext, RecordProducer } from '#libs/messaging';
 import type { InferenceRequest, ModelGateway } from '#libs/models';
 import { Configuration, Database, DocumentTable, StorageUnavailable, statement } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
-import { SeededRandom, freshDatabase, uniqueName, waitFor } from '#libs/testing';
+import { freshDatabase, noOperations, SeededRandom, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { registry, setLogLevel } from '#libs/tracing';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
@@ -91,7 +91,7 @@ class ShakyProcess {
 
   constructor(private readonly trial: Trial) {
     const shaky = { query: this.query } as unknown as Database;
-    const compiler = new FlowCompiler({ infer: this.infer } as unknown as ModelGateway);
+    const compiler = new FlowCompiler({ models: { infer: this.infer } as unknown as ModelGateway, operations: noOperations });
     const producer = { append: this.append } as unknown as RecordProducer;
     const table = new RunStore(shaky);
     const waits = new RunWaitTable(shaky);

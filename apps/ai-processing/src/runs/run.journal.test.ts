@@ -6,6 +6,7 @@ import { RunLeaseLost } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
 import type { FirstProgress, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { RunningRun } from './run.store.js';
+import { noSteps } from './step-result.store.js';
 
 const run = { tenant: 'acme', id: 'run_1', fence: 1, state: 'running' } as RunningRun;
 const at = new Date();
@@ -22,7 +23,7 @@ const write = (progress: RunProgress): Promise<RunningRun | undefined> => {
 beforeEach(() => {
   written = [];
   answers = [];
-  journal = new RunJournal(run, new Map(), { write } as RunProgressWriter);
+  journal = new RunJournal(run, noSteps, { write } as RunProgressWriter);
 });
 
 const step = (id: string, output: Json = id): FinishedStep => ({
@@ -102,7 +103,7 @@ describe('a run that is new', () => {
       return Promise.resolve(run);
     };
   });
-  const newJournal = (): RunJournal => new RunJournal(run, new Map(), { begin, write: (progress) => write(progress) }, beginning);
+  const newJournal = (): RunJournal => new RunJournal(run, noSteps, { begin, write: (progress) => write(progress) }, beginning);
 
   test('is stored with its first write, and changed by the later ones', async () => {
     journal = newJournal();

@@ -1,5 +1,6 @@
+import { callKey } from '#libs/contracts';
 import { RunTooLarge } from '#libs/flows';
-import type { CallRecord, FinishedStep, StepJournal, StoredStep, WaitEnd, WaitRequest } from '#libs/flows';
+import type { BegunOperation, CallRecord, FinishedStep, StepJournal, StoredStep, WaitEnd, WaitRequest } from '#libs/flows';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
@@ -7,7 +8,7 @@ import { wallTime } from '#libs/time';
 import { RunLeaseLost } from './run.errors.js';
 import type { FirstProgress, KeptStep, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { Run, RunningRun } from './run.store.js';
-import type { ResumedStep } from './step-result.store.js';
+import type { StoredSteps } from './step-result.store.js';
 
 /** The start and the trace of a new run, stored with its first write. */
 export type RunBeginning = Pick<FirstProgress, 'startedAt' | 'traceId'>;
@@ -36,7 +37,10 @@ export class RunJournal implements StepJournal {
   /** The number of the last request of each step that called out under this claim. A step that is tried again goes on counting. */
   private readonly requests = new Map<string, { before: number; last: number }>();
   private failed: Pick<FinishedStep, 'step' | 'kind'> | undefined;
+  private begun: NonNullable<RunProgress['begun']>[number][] = [];
   private calls: RunProgress['calls'][number][] = [];
+  /** By steps: when the first operation began that took effect, or may have. */
+  private readonly reached: Map<string, Date>;
   /** Steps with a noted call whose output is not written, by the state of the call. */
   private readonly open = new Map<string, 'noted' | 'failed' | 'returned'>();
   private refused = false;
@@ -46,15 +50,16 @@ export class RunJournal implements StepJournal {
 
   constructor(
     private readonly run: RunningRun,
-    resumed: ReadonlyMap<string, ResumedStep>,
+    resumed: StoredSteps,
     private readonly writer: Pick<RunProgressWriter, 'begin' | 'write'>,
     /** Undefined if the run is stored and claimed already. */
     private beginning?: RunBeginning,
     /** The waits that are over, by the paths of their steps. */
     private readonly ends: ReadonlyMap<string, WaitEnd> = new Map(),
   ) {
-    this.results = new Map(resumed);
-    this.characters = [...resumed.values()].reduce((total, { characters }) => total + characters, 0);
+    this.results = new Map(resumed.steps);
+    this.reached = new Map(resumed.reachedAt);
+    this.characters = [...resumed.steps.values()].reduce((total, { characters }) => total + characters, 0);
   }
 
   /** True: the run was to be stored, but its event has runs already. Nothing is written any more. */
@@ -88,9 +93,10 @@ export class RunJournal implements StepJournal {
   }
 
   /** @throws RunLeaseLost if another process has claimed the run, so that this one does not repeat that one's call */
-  async noteCall(step: string): Promise<void> {
+  async noteCall(step: string, begun?: BegunOperation): Promise<void> {
     const last = this.requests.get(step)?.last ?? 0;
     this.requests.set(step, { before: last, last });
+    if (begun !== undefined) this.begun.push({ step, number: last + 1, ...begun });
     this.open.set(step, 'noted');
     try {
       if ((await this.write()) === undefined) throw new RunLeaseLost(this.run.id);
@@ -98,6 +104,14 @@ export class RunJournal implements StepJournal {
       this.open.delete(step);
       throw error;
     }
+  }
+
+  effectKey(step: string): string {
+    return callKey(this.run, step);
+  }
+
+  reachedAt(step: string): Date | undefined {
+    return this.reached.get(step);
   }
 
   failCall(step: string): void {
@@ -109,6 +123,7 @@ export class RunJournal implements StepJournal {
     const number = counted.before + request.number;
     counted.last = Math.max(counted.last, number);
     this.calls.push({ step, request: { ...request, number } });
+    if (request.kind === 'operation' && request.outcome !== 'failed' && !this.reached.has(step)) this.reached.set(step, request.startedAt);
     if (request.outcome === 'succeeded') return; // written with its step
     this.open.set(step, 'failed');
     await this.write();
@@ -175,13 +190,14 @@ export class RunJournal implements StepJournal {
 
   /** A failed write is not repeated, because it may have been committed. The next holder of the claim reads what is stored. */
   private async writePending(end: RunEnd | undefined): Promise<Run | undefined> {
-    const { steps, calls } = this;
+    const { steps, calls, begun } = this;
+    this.begun = [];
     this.steps = [];
     this.unwritten = 0;
     this.calls = [];
     const returned = steps.filter(({ step }) => this.open.has(step));
     const unanswered = this.open.size - returned.length;
-    const progress = { run: this.run, steps, unanswered, ...(end === undefined ? {} : { end }) };
+    const progress = { run: this.run, steps, begun, unanswered, ...(end === undefined ? {} : { end }) };
     const written = await (this.beginning === undefined
       ? this.writer.write({ ...progress, calls })
       : this.storeFirst(progress, this.beginning));

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { newDeliveryColumns } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
-import type { CallRecord, FinishedStep } from '#libs/flows';
+import type { BegunOperation, CallRecord, FinishedStep } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
+import type { Statement } from '#libs/persistence';
 import { byIdentity, lockOrder } from './run.store.js';
 import type { Run, RunningRun } from './run.store.js';
 
@@ -28,6 +29,8 @@ export type KeptStep = FinishedStep & { readonly ordinal: number };
 export interface RunProgress {
   readonly run: RunningRun;
   readonly steps: readonly KeptStep[];
+  /** Operations that are about to be sent. Default: none. */
+  readonly begun?: readonly (BegunOperation & { readonly step: string; readonly number: number })[];
   /** Requests of calls. They are stored even if the claim is lost, because they were made. */
   readonly calls: readonly { readonly step: string; readonly request: CallRecord }[];
   /** Number of noted calls whose results are not stored by this write or an earlier one. */
@@ -85,8 +88,10 @@ const stepColumns = columns<{ run: RunningRun; step: KeptStep }>({
   error_message: ['text', ({ step }) => storableText(step.failure?.message ?? null)],
 });
 
-/** Every call is a model's today; requests of another kind need columns of their own. */
-const requestColumns = columns<{ run: RunningRun; step: string; request: CallRecord }>({
+type ModelRequest = Extract<CallRecord, { kind: 'model' }>;
+type OperationRequest = Extract<CallRecord, { kind: 'operation' }>;
+
+const requestColumns = columns<{ run: RunningRun; step: string; request: ModelRequest }>({
   tenant_id: ['text', ({ run }) => run.tenant],
   run_id: ['text', ({ run }) => run.id],
   fence: ['bigint', ({ run }) => run.fence],
@@ -155,6 +160,25 @@ const plan = (from: number): string => `
      JOIN held ON held.tenant_id = delivery.tenant_id AND held.id = delivery.run_id
      HAVING count(*) > 0`;
 
+/**
+ * Stores operations: one that begins only for a run that `held` has, the end of one also if the claim is lost. Few flows have operations, so others do
+ * without this part.
+ * @param at the number of the parameter with the operations, in JSON
+ */
+const keepOperations = (at: number): string => `,
+   operated AS (
+     INSERT INTO operation_attempt (tenant_id, run_id, step, fence, number, event_id, connection, operation, started_at, finished_at, outcome, status,
+       response_excerpt, error_code, error_message)
+     SELECT made.tenant, made.run, made.step, made.fence, number, made.event, connection, operation, started_at, made.finished_at, outcome, status, excerpt, code,
+       message
+     FROM json_to_recordset($${at}::json) AS made (tenant text, run text, step text, fence bigint, number integer, event text, connection text, operation text,
+       started_at timestamptz, finished_at timestamptz, outcome text, status integer, excerpt text, code text, message text)
+     WHERE outcome IS NOT NULL OR EXISTS (
+       SELECT FROM held WHERE held.tenant_id = made.tenant AND held.id = made.run AND held.fence = made.fence)
+     ON CONFLICT (tenant_id, run_id, step, fence, number) DO UPDATE SET finished_at = excluded.finished_at, outcome = excluded.outcome,
+       status = excluded.status, response_excerpt = excluded.response_excerpt, error_code = excluded.error_code,
+       error_message = excluded.error_message)`;
+
 const result = `SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added FROM held`;
 
 const stepsFrom = 2 + changeColumns.size;
@@ -167,9 +191,10 @@ const waitsFrom = deliveriesFrom + newDeliveryColumns.size;
  * of the claim read all of them when it took the claim, and nobody else may add any. A run that completes has its deliveries planned by the same
  * statement, so there is no decision without them.
  */
-const write = statement(
-  'run.progress',
-  `WITH held AS (
+const writing = (name: string, more = ''): Statement =>
+  statement(
+    name,
+    `WITH held AS (
      UPDATE run SET
        state = CASE WHEN change.state IN ('waiting', 'completed', 'failed') THEN change.state ELSE run.state END,
        lease_until = CASE WHEN change.state IS NULL THEN clock_timestamp() + $1 * interval '1 millisecond' END,
@@ -185,9 +210,11 @@ const write = statement(
      INSERT INTO model_attempt (${requestColumns.names})
      SELECT * FROM ${requestColumns.unnest('request', requestsFrom)}
      ON CONFLICT DO NOTHING),
-   planned AS (${plan(deliveriesFrom)})
+   planned AS (${plan(deliveriesFrom)})${more}
    ${result}`,
-);
+  );
+const write = writing('run.progress');
+const writeOperations = writing('run.progressOperations', keepOperations(waitsFrom + waitColumns.size));
 
 const firstStepsFrom = 2 + firstColumns.size;
 const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.size;
@@ -196,9 +223,10 @@ const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.si
  * Stores events' only runs together with their first progress: claimed with fence 1, finished, or released. Nothing is stored for an event that has runs
  * of its own already. A run starts before Postgres sees it, but never after it ends by Postgres' clock.
  */
-const begin = statement(
-  'run.begin',
-  `WITH held AS (
+const beginning = (name: string, more = ''): Statement =>
+  statement(
+    name,
+    `WITH held AS (
      INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, started_at, state, lease_until, finished_at,
        unanswered, failures, decision, deliveries, error_code, error_message)
      SELECT tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, least(started_at, clock_timestamp()),
@@ -214,9 +242,11 @@ const begin = statement(
      RETURNING tenant_id, id, fence, event_id, customer, finished_at),
    kept AS (${keepSteps(firstStepsFrom)}),
    waits AS (${keepWaits(firstWaitsFrom)}),
-   planned AS (${plan(firstStepsFrom + stepColumns.size)})
+   planned AS (${plan(firstStepsFrom + stepColumns.size)})${more}
    ${result}`,
-);
+  );
+const begin = beginning('run.begin');
+const beginOperations = beginning('run.beginOperations', keepOperations(firstWaitsFrom + waitColumns.size));
 
 /** Writes `run`, `step_result` and `model_attempt` for the holders of claims, and plans the deliveries of completed runs. */
 @Injectable()
@@ -226,25 +256,29 @@ export class RunProgressStore {
   /** Returns the run after each write, in the same order; undefined if its claim is lost. No run may occur twice. */
   async write(progress: readonly RunProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
     const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
-    const rows = await this.database.query<WrittenRow>(write, [
+    const operations = operationsOf(sorted);
+    const rows = await this.database.query<WrittenRow>(operations.length === 0 ? write : writeOperations, [
       leaseMs,
       ...changeColumns.values(sorted),
       ...stepColumns.values(stepsOf(sorted)),
-      ...requestColumns.values(sorted.flatMap(({ run, calls }) => calls.map((call) => ({ run, ...call })))),
+      ...requestColumns.values(sorted.flatMap(modelRequestsOf)),
       ...newDeliveryColumns.values(deliveriesOf(sorted)),
       ...waitColumns.values(waitsOf(sorted)),
+      ...(operations.length === 0 ? [] : [JSON.stringify(operations)]),
     ]);
     return runsAfter(progress, rows);
   }
 
   /** Stores the runs with their progress. Returns each run, in the same order; undefined if its event has runs already. */
   async begin(first: readonly FirstProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
-    const rows = await this.database.query<WrittenRow>(begin, [
+    const operations = operationsOf(first);
+    const rows = await this.database.query<WrittenRow>(operations.length === 0 ? begin : beginOperations, [
       leaseMs,
       ...firstColumns.values(first),
       ...stepColumns.values(stepsOf(first)),
       ...newDeliveryColumns.values(deliveriesOf(first)),
       ...waitColumns.values(waitsOf(first)),
+      ...(operations.length === 0 ? [] : [JSON.stringify(operations)]),
     ]);
     return runsAfter(first, rows);
   }
@@ -267,6 +301,36 @@ const waitsOf = (progress: readonly Progress[]) =>
   progress.flatMap(({ run, end }) => (end?.state === 'waiting' ? end.waits.map((wait) => ({ run, wait })) : []));
 
 const deliveriesOf = (progress: readonly Progress[]) => progress.flatMap((one) => completionOf(one)?.deliveries ?? []);
+
+function modelRequestsOf({ run, calls }: RunProgress): { run: RunningRun; step: string; request: ModelRequest }[] {
+  return calls.flatMap(({ step, request }) => (request.kind === 'model' ? [{ run, step, request }] : []));
+}
+
+/** The rows of `operation_attempt`; an operation that begins has no outcome yet. */
+function operationsOf(progress: readonly (Progress & Partial<Pick<RunProgress, 'calls'>>)[]): Record<string, unknown>[] {
+  return progress.flatMap(({ run, begun = [], calls = [] }) => {
+    const { tenant, id, fence, eventId } = run;
+    const head = { tenant, run: id, fence, event: eventId };
+    const ended = calls.flatMap(({ step, request }) => (request.kind === 'operation' ? [{ ...head, step, ...operationRow(request) }] : []));
+    return [...begun.map(({ step, ...operation }) => ({ ...head, step, ...operationRow(operation) })), ...ended];
+  });
+}
+
+function operationRow(made: (BegunOperation & { readonly number: number }) | OperationRequest): Record<string, unknown> {
+  const { number, connection, operation, startedAt } = made;
+  const begun = { number, connection, operation, started_at: startedAt };
+  if (!('outcome' in made)) return begun;
+  const { finishedAt, outcome, status, excerpt, errorCode, errorMessage } = made;
+  return {
+    ...begun,
+    finished_at: finishedAt,
+    outcome,
+    status,
+    excerpt: storableText(excerpt),
+    code: errorCode,
+    message: storableText(errorMessage),
+  };
+}
 
 function runsAfter(progress: readonly Progress[], rows: readonly WrittenRow[]): (Run | undefined)[] {
   const written = new Map(rows.map((row) => [keyOf(row), row]));

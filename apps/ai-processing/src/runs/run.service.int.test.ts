@@ -9,7 +9,7 @@ import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
-import { atTheSameMoment, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { atTheSameMoment, freshDatabase, noOperations, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { registry } from '#libs/tracing';
 import type { FreshDatabase } from '#libs/testing';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
@@ -69,7 +69,7 @@ beforeAll(async () => {
 
 /** The services of one process. */
 function startProcess(): RunService {
-  const compiler = new FlowCompiler(gateway);
+  const compiler = new FlowCompiler({ models: gateway, operations: noOperations });
   const options = { runRetries: 1, runLeaseMs: 30_000 };
   const waits = new RunWaitTable(database);
   const stores = [runStore, new RunProgressStore(database), new StepResultStore(database), waits] as const;

@@ -225,8 +225,8 @@ test('many runs are written at once: who lost its claim changes nothing, and its
   const of = (run: RunningRun): RunProgress => ({ run, steps: [step], calls: [], unanswered: 0, end: completed('done') });
   expect(await progress.write([of(zombie!), of(holder!)], longMs)).toMatchObject([undefined, { state: 'completed', decision: 'done' }]);
   const results = new StepResultStore(database);
-  expect(await results.ofRun(zombie!)).toEqual(new Map());
-  expect(await results.ofRun(holder!)).toEqual(
+  expect((await results.ofRun(zombie!)).steps).toEqual(new Map());
+  expect((await results.ofRun(holder!)).steps).toEqual(
     new Map([['assess', { state: 'succeeded', output: 'first', failure: null, characters: 7 }]]),
   );
 });
@@ -235,7 +235,7 @@ test('a second output of a step is refused, and the first one stands', async () 
   const [run] = await runs.claim([planned()], null, longMs);
   await write(run!, { steps: [step] });
   await expect(write(run!, { steps: [{ ...step, output: 'second' }], end: completed('second') })).rejects.toThrow('step_result_pkey');
-  expect(await new StepResultStore(database).ofRun(run!)).toEqual(
+  expect((await new StepResultStore(database).ofRun(run!)).steps).toEqual(
     new Map([['assess', { state: 'succeeded', output: 'first', failure: null, characters: 7 }]]),
   );
   expect(await runs.stored([run!])).toMatchObject([{ state: 'running' }]);

@@ -28,8 +28,7 @@ import { RunJournal } from './run.journal.js';
 import { RunProgressStore, RunProgressWriter } from './run.progress.store.js';
 import { RunStore } from './run.store.js';
 import type { FinishedRun, Run, RunningRun, WaitingRun } from './run.store.js';
-import { StepResultStore } from './step-result.store.js';
-import type { ResumedStep } from './step-result.store.js';
+import { StepResultStore, noSteps } from './step-result.store.js';
 
 /** Injection token of {@link RunOptions}. */
 export const runOptions = Symbol('run options');
@@ -99,7 +98,7 @@ export class RunWorker {
    */
   workOnNew(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | WaitingRun | undefined> {
     const beginning = { startedAt: wallTime(), traceId: traceIdOf(context.traceparent) };
-    return this.observed(run, event, context, new RunJournal(run, new Map(), this.progress, beginning));
+    return this.observed(run, event, context, new RunJournal(run, noSteps, this.progress, beginning));
   }
 
   private async observed(
@@ -218,7 +217,7 @@ export class RunWorker {
 
   private async journalOf(run: RunningRun): Promise<RunJournal> {
     if (run.lostAnswers > 0) duplicates.inc({ tenant: run.tenant }, run.lostAnswers);
-    if (run.fence === 1) return new RunJournal(run, new Map<string, ResumedStep>(), this.progress);
+    if (run.fence === 1) return new RunJournal(run, noSteps, this.progress);
     const [stored, ends] = await Promise.all([this.stepResults.ofRun(run), this.waits.endsOf(run)]);
     return new RunJournal(run, stored, this.progress, undefined, ends);
   }

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { Connections } from '#libs/connections';
-import type { Deliverers } from '#libs/destinations';
+import { TenantConnections } from '#libs/connectors';
+import { Deliverers } from '#libs/destinations';
 import { NotFound, deliveryId, document, effectKey, newRunId, topics } from '#libs/contracts';
 import type { Owned, RunCompleted } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
@@ -18,7 +19,6 @@ import { AttemptAnnouncer } from './attempt.announcer.js';
 import { AttemptService } from './attempt.service.js';
 import { DeliveryLeaseLost } from './delivery.errors.js';
 import { DeliveryClaims } from './delivery.claims.js';
-import { deliverersOf } from './deliverers-of.js';
 import { DeliveryService } from './delivery.service.js';
 import { DeliveryQueueTable } from './delivery-queue.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
@@ -78,9 +78,9 @@ beforeEach(async () => {
   configuration = new Configuration(database, { secretBox });
   secrets = new DocumentSecrets(secretBox);
   await configuration.start();
-  connections = new Connections({ secrets, secretBox, database, allowPrivateAddresses: true });
-  await connections.start();
-  deliverers = deliverersOf(http, configuration, connections);
+  connections = await Connections.started({ secrets, secretBox, database, allowPrivateAddresses: true });
+  const { connectors, open } = new TenantConnections(http, configuration, connections);
+  deliverers = new Deliverers({ http, connectors, openConnection: open });
   appends = recordAppends();
   sink = await startHttpSink();
   ({ worker, deliveries } = startWorker());
@@ -400,7 +400,7 @@ test('however many destinations hang, another one gets through', async () => {
 });
 
 test('a destination that does not answer is left alone, uses up no retries meanwhile, and is probed before it gets everything again', async () => {
-  await apply('crm', sink, { timeoutMs: 100, retry: { delaysMs: [10, 10, 10] } });
+  await apply('crm', sink, { timeoutMs: 500, retry: { delaysMs: [10, 10, 10] } });
   sink.respondWith(() => never);
   for (let at = 0; at < 5; at += 1) await deliveries.plan(to(`${at}`, 'crm', `c-${at}`), undefined);
   await waitFor(async () => (await health())?.open_until != null, { what: 'the breaker to open' });

@@ -96,3 +96,11 @@ BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
   RETURN QUERY SELECT w.* FROM run_wait w WHERE w.tenant_id = p_tenant AND w.run_id = ANY (p_keys) ORDER BY w.began_at, w.step;
 END $$;
+
+CREATE OR REPLACE FUNCTION operation_attempts_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF operation_attempt LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY
+    SELECT * FROM operation_attempt WHERE tenant_id = p_tenant AND run_id = ANY (p_keys) ORDER BY started_at, step, fence;
+END $$;

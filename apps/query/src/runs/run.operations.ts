@@ -115,6 +115,34 @@ export const modelAttempt = entity(
   { about: 'One call of a model.' },
 );
 
+export const operationOutcome = enumeration(
+  'OperationOutcome',
+  {
+    succeeded: 'The system did it.',
+    failed: 'The system certainly did not do it.',
+    uncertain: 'It failed, and may have taken effect all the same.',
+    unknown: 'It is under way, or its result was lost with the process that sent it.',
+  },
+  'How an attempt of an operation ended.',
+);
+
+export const operationAttempt = entity(
+  'OperationAttempt',
+  {
+    step: z.string().describe('The path of the step that sent it.'),
+    connection: z.string().describe('The name of the connection.'),
+    operation: z.string().describe('The operation of its connector.'),
+    outcome: operationOutcome.describe('How it ended.'),
+    status: z.int().nullable().describe('The status of the response; null if there was none.'),
+    responseExcerpt: z.string().nullable().describe('The start of the response, without credentials; null if there was none.'),
+    errorCode: z.string().nullable().describe('Why it failed, as a code; null if it did not.'),
+    errorMessage: z.string().nullable().describe('Why it failed, for a person; null if it did not.'),
+    startedAt: timestamp.describe('When it began.'),
+    finishedAt: timestamp.nullable().describe('When it ended; null if that is not known.'),
+  },
+  { about: 'One attempt of an operation that a step sent to another system. Outputs that were used again are none.' },
+);
+
 export const decision = entity(
   'Decision',
   {

@@ -5,9 +5,9 @@ import { event } from '../events/event.operations.js';
 import { eventById } from '../events/event.table.js';
 import { fieldsOf, handle, part } from '../operations/part.js';
 import { json, priced, timestamp } from '../operations/shape.js';
-import { decision, getRun, listRuns, modelAttempt, run, runWait, step, tokenUsage } from './run.operations.js';
+import { decision, getRun, listRuns, modelAttempt, operationAttempt, run, runWait, step, tokenUsage } from './run.operations.js';
 import type { RunRow } from './run.operations.js';
-import { RunTable, modelAttemptsOfRun, runById, stepsOfRun, usageOf, waitsOfRun } from './run.table.js';
+import { RunTable, modelAttemptsOfRun, operationAttemptsOfRun, runById, stepsOfRun, usageOf, waitsOfRun } from './run.table.js';
 import type { ModelAttemptRow, StepRow } from './run.table.js';
 
 const usage = tokenUsage.nullable().describe('The tokens that the model counted; null if no model was asked, or it did not say.');
@@ -31,6 +31,10 @@ export const runPart = part({
       modelAttempts: field(
         priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe('Every call of a model, failed ones too.'),
         ({ id }, { load }) => load(modelAttemptsOfRun, id),
+      ),
+      operationAttempts: field(
+        priced({ weight: 2, rows: 3 }, z.array(operationAttempt)).describe('Every operation that its steps sent, failed ones too.'),
+        ({ id }, { load }) => load(operationAttemptsOfRun, id),
       ),
       deliveries: field(priced({ weight: 2, rows: 2 }, z.array(delivery)).describe('The deliveries that it planned.'), ({ id }, { load }) =>
         load(deliveriesOfRun, id),

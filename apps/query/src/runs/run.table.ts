@@ -6,7 +6,7 @@ import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
 import type { Page, ListSource, PageArguments } from '../paging/paging.js';
-import type { RunFilter, RunRow, TokenUsage, modelAttempt, runWait, step } from './run.operations.js';
+import type { RunFilter, RunRow, TokenUsage, modelAttempt, operationAttempt, runWait, step } from './run.operations.js';
 
 interface RunTokens {
   runId: string;
@@ -17,6 +17,8 @@ interface RunTokens {
 export type StepRow = z.infer<typeof step> & RunTokens;
 export type RunWaitRow = z.infer<typeof runWait> & { readonly runId: string };
 export type ModelAttemptRow = z.infer<typeof modelAttempt> & RunTokens;
+
+export type OperationAttemptRow = z.infer<typeof operationAttempt> & { runId: string };
 
 /** The tokens that a model call used; null if the model did not report them. */
 export function usageOf({ inputTokens, outputTokens }: RunTokens): TokenUsage | null {
@@ -45,6 +47,12 @@ const modelAttempts = statement(
   `SELECT run_id AS "runId", step, number, model, response_model AS "responseModel", provider_request_id AS "providerRequestId", outcome,
      error_code AS "errorCode", error_message AS "errorMessage", input_tokens AS "inputTokens", output_tokens AS "outputTokens",
      started_at AS "startedAt", finished_at AS "finishedAt" FROM model_attempts_of_runs($1, $2)`,
+);
+const operationAttempts = statement(
+  'query.run.operationAttempts',
+  `SELECT run_id AS "runId", step, connection, operation, coalesce(outcome, 'unknown') AS outcome, status, response_excerpt AS "responseExcerpt",
+     error_code AS "errorCode", error_message AS "errorMessage", started_at AS "startedAt", finished_at AS "finishedAt"
+     FROM operation_attempts_of_runs($1, $2)`,
 );
 
 const waits = statement(
@@ -82,6 +90,10 @@ export class RunTable {
   async modelAttempts(tenant: string, runIds: readonly string[]): Promise<ModelAttemptRow[][]> {
     return manyPerKey(runIds, await this.database.query<ModelAttemptRow>(modelAttempts, [tenant, runIds]), (row) => row.runId);
   }
+
+  async operationAttempts(tenant: string, runIds: readonly string[]): Promise<OperationAttemptRow[][]> {
+    return manyPerKey(runIds, await this.database.query<OperationAttemptRow>(operationAttempts, [tenant, runIds]), (row) => row.runId);
+  }
 }
 
 export const runById = loader((get, tenant, ids) => get(RunTable).byIds(tenant, ids));
@@ -89,3 +101,4 @@ export const runsOfEvent = loader((get, tenant, ids) => get(RunTable).ofEvents(t
 export const stepsOfRun = loader((get, tenant, ids) => get(RunTable).steps(tenant, ids));
 export const modelAttemptsOfRun = loader((get, tenant, ids) => get(RunTable).modelAttempts(tenant, ids));
 export const waitsOfRun = loader((get, tenant, ids) => get(RunTable).waits(tenant, ids));
+export const operationAttemptsOfRun = loader((get, tenant, ids) => get(RunTable).operationAttempts(tenant, ids));

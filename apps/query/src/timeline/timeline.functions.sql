@@ -24,6 +24,9 @@ BEGIN
         FROM subject_run r
       UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, m.outcome, m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
         FROM subject_run r JOIN model_attempt m ON m.tenant_id = r.tenant_id AND m.run_id = r.id
+      UNION ALL SELECT 4, r.event_id, coalesce(o.finished_at, o.started_at), 'operationAttempt', o.connection || '/' || o.operation,
+          coalesce(o.outcome, 'unknown'), o.error_code, r.id, o.step, NULL, NULL, NULL, NULL
+        FROM subject_run r JOIN operation_attempt o ON o.tenant_id = r.tenant_id AND o.run_id = r.id
       UNION ALL SELECT 5, r.event_id, s.finished_at,
           CASE s.state WHEN 'began' THEN 'stepBegan' WHEN 'failed' THEN 'stepFailed' ELSE 'stepFinished' END, s.kind, s.state, s.error_code, r.id, s.step, NULL, NULL, NULL, NULL
         FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id

@@ -8,6 +8,7 @@ export const timelineKind = enumeration(
     recorded: 'The event was stored and can be queried.',
     runStarted: 'A flow began to work on it.',
     modelAttempt: 'A call of a model ended.',
+    operationAttempt: 'An operation of a connection ended, or was sent and its result was lost.',
     stepBegan: 'A step began: it made the choice that decides about the steps within it, stored its items, called a flow, or it waits.',
     stepFinished: 'A step ended, fell back or was skipped.',
     stepFailed: 'A step failed for good.',

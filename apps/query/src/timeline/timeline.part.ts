@@ -22,6 +22,7 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
     detail === '0' ? `Flow ${subject} started` : `Flow ${subject} started again (generation ${detail})`,
   modelAttempt: ({ subject, step, attempt, code }) =>
     code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}`,
+  operationAttempt: ({ subject, step, detail }) => operationTitles[detail ?? 'unknown']!(`Operation ${subject} of ${step}`),
   stepBegan: ({ subject, step }) =>
     subject === 'wait' ? `Step ${step?.split(':')[0]} waits` : `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,
   stepFinished: ({ subject, step, detail, code }) => {
@@ -37,4 +38,11 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   parked: ({ subject, detail }) => `Gave up on the ${subject}: ${detail}`,
   replayRequested: ({ subject }) => (subject === null ? 'Replay requested' : `Replay of flow ${subject} requested`),
   redeliveryRequested: ({ subject }) => `Redelivery to ${subject} requested`,
+};
+
+const operationTitles: Record<string, (operation: string) => string> = {
+  succeeded: (operation) => `${operation} succeeded`,
+  failed: (operation) => `${operation} failed`,
+  uncertain: (operation) => `${operation} failed, and may have taken effect`,
+  unknown: (operation) => `${operation} was sent; its result is not known`,
 };

@@ -2,6 +2,7 @@
 import { branchStep } from './steps/branch.step.js';
 import { callStep } from './steps/call.step.js';
 import { deliverStep } from './steps/deliver.step.js';
+import { enrichStep } from './steps/enrich.step.js';
 import { forEachStep } from './steps/forEach.step.js';
 import { inferStep } from './steps/infer.step.js';
 import { mapStep } from './steps/map.step.js';
@@ -12,6 +13,7 @@ export const stepSpecs = {
   branch: branchStep,
   call: callStep,
   deliver: deliverStep,
+  enrich: enrichStep,
   forEach: forEachStep,
   infer: inferStep,
   map: mapStep,

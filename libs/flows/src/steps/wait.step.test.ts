@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { document, durationMs } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import { ModelGateway } from '#libs/models';
+import type { ModelGateway } from '#libs/models';
+import { noOperations } from '#libs/testing';
 import { RunWaits } from '../flow.errors.js';
 import { FlowCompiler } from '../flow.compiler.js';
 import { FlowRunner } from '../flow.runner.js';
@@ -35,6 +36,13 @@ class Journal implements StepJournal {
 
   async noteCall(): Promise<void> {}
   failCall(): void {}
+
+  effectKey(step: string): string {
+    return `key of ${step}`;
+  }
+
+  reachedAt(): undefined {}
+
   async recordCall(): Promise<void> {}
 
   get steps(): string[] {
@@ -51,7 +59,7 @@ const event = {
   contentType: 'application/json',
   body: '{"at":"2026-06-02T00:00:00Z","ms":1780401600000}',
 };
-const compiler = new FlowCompiler({} as ModelGateway);
+const compiler = new FlowCompiler({ models: {} as ModelGateway, operations: noOperations });
 let versions = 0;
 
 function run(steps: object[], journal: Journal): Promise<FlowResult> {

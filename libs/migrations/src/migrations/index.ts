@@ -15,6 +15,7 @@ import { Connections1795219200013 } from './0014-connections.js';
 import { Schedules1795219200014 } from './0015-schedules.js';
 import { NestedSteps1795219200015 } from './0016-nested-steps.js';
 import { Waits1795219200017 } from './0018-waits.js';
+import { OperationAttempts1795219200018 } from './0019-operation-attempts.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -35,6 +36,7 @@ export const migrations = [
   Schedules1795219200014,
   NestedSteps1795219200015,
   Waits1795219200017,
+  OperationAttempts1795219200018,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

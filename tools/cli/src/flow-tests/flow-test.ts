@@ -1,8 +1,21 @@
 import { z } from 'zod';
 import { json } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
 
-/** The failures of a model that a test can ask for, by their code. */
-export const answerFailures = ['model.unavailable', 'model.limited', 'model.credential', 'model.refused'] as const;
+/** The failures of a model or an operation that a test can ask for, by their code. */
+const answerFailures = [
+  'model.unavailable',
+  'model.limited',
+  'model.credential',
+  'model.refused',
+  'operation.refused',
+  'operation.limited',
+  'operation.unavailable',
+  'operation.unauthorized',
+  'operation.conflict',
+  'operation.uncertain',
+] as const satisfies readonly FailureCode[];
+export type AnswerFailure = (typeof answerFailures)[number];
 
 const answer = z.union([
   z.strictObject({ output: json }),

@@ -5,7 +5,9 @@ import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { ModelGateway } from '#libs/models';
-import type { Answers } from './recorded-model.js';
+import { WrittenAnswers } from './written-answers.js';
+import type { Answers } from './written-answers.js';
+import { WrittenOperations } from './written-operations.js';
 import { RecordedModel } from './recorded-model.js';
 import type { Models } from './models.js';
 
@@ -33,8 +35,13 @@ export class FlowTester {
    * @throws CliFailure if a step has neither an answer nor a model, or calls a flow that is not there
    */
   async test(document: FlowDocument, event: EventReceived, answers: Answers, others: readonly FlowDocument[]): Promise<Tested> {
-    const model = new RecordedModel(answers, (name, step) => this.models.providerOf(name, step));
-    const compiler = new FlowCompiler(new ModelGateway({ provider: model, clock: skippingClock() }));
+    const written = new WrittenAnswers(answers);
+    const operations = new WrittenOperations(written);
+    const model = new RecordedModel(written, (name, step) => this.models.providerOf(name, step));
+    const compiler = new FlowCompiler({
+      models: new ModelGateway({ provider: model, clock: skippingClock() }),
+      operations: operations.services,
+    });
     const compiled = (one: FlowDocument): CompiledFlow =>
       compiler.compile({ ...one.metadata, kind: 'Flow', version: (this.version += 1), document: one });
     const flow = compiled(document);
@@ -49,7 +56,11 @@ export class FlowTester {
       },
       compiled: (called) => Promise.resolve(compiled(flowNamed(others, called))),
     });
-    return { ...trial, inputs, answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers } };
+    return {
+      ...trial,
+      inputs: new Map([...inputs, ...operations.inputs]),
+      answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers },
+    };
   }
 }
 

@@ -2,10 +2,8 @@ import { ModelCredentialRefused, ModelLimited, ModelRefused, ModelUnavailable } 
 import type { ModelProvider, ModelRequest, ModelResponse } from '#libs/models';
 import { framedData } from '#libs/prompts';
 import { CliFailure } from '../failure.js';
-import type { WrittenAnswer } from './flow-test.js';
-
-/** The answers of a case, by the id of the step. */
-export type Answers = Readonly<Record<string, WrittenAnswer | WrittenAnswer[]>>;
+import type { AnswerFailure } from './flow-test.js';
+import type { WrittenAnswers } from './written-answers.js';
 
 const failures = {
   'model.unavailable': ModelUnavailable,
@@ -13,6 +11,12 @@ const failures = {
   'model.credential': ModelCredentialRefused,
   'model.refused': ModelRefused,
 } as const;
+
+function failureOf(code: AnswerFailure, step: string): Error {
+  return Object.hasOwn(failures, code)
+    ? new failures[code as keyof typeof failures](`The test lets the step ${step} fail`)
+    : new CliFailure(`A model does not fail with ${code} (answers.${step}): it is one of ${Object.keys(failures).join(', ')}`, 'refused');
+}
 
 /** A model that says what a test wrote down. A step without an answer is passed on to a real provider, and what that says is kept. */
 export class RecordedModel implements ModelProvider {
@@ -24,11 +28,10 @@ export class RecordedModel implements ModelProvider {
   readonly inputs = new Map<string, string>();
   /** The texts that the real provider answered, by the ids of the steps. */
   readonly answered = new Map<string, string>();
-  private readonly used = new Map<string, number>();
 
   /** @param real finds the provider of a model for a step without an answer. @throws CliFailure if there is none */
   constructor(
-    private readonly answers: Answers,
+    private readonly answers: WrittenAnswers,
     private readonly real: (model: string, step: string) => Promise<ModelProvider>,
   ) {}
 
@@ -36,13 +39,13 @@ export class RecordedModel implements ModelProvider {
     const step = request.schema.name;
     const [, user] = request.turns;
     this.inputs.set(step, framedData(user!.content) ?? user!.content);
-    const answer = this.next(step);
+    const answer = this.answers.next(step);
     if (answer === undefined) {
       const response = await (await this.real(request.model, step)).complete(request, options);
       this.answered.set(step, response.text);
       return response;
     }
-    if ('fails' in answer) throw new failures[answer.fails](`The test lets the step ${step} fail`);
+    if ('fails' in answer) throw failureOf(answer.fails, step);
     const text = 'text' in answer ? answer.text : JSON.stringify(answer.output);
     return { text, finish: 'complete', responseModel: request.model };
   }
@@ -59,13 +62,4 @@ export class RecordedModel implements ModelProvider {
   }
 
   async close(): Promise<void> {}
-
-  /** The next answer of a list, its last one again after its end. */
-  private next(step: string): WrittenAnswer | undefined {
-    const given = Object.hasOwn(this.answers, step) ? this.answers[step] : undefined;
-    if (!Array.isArray(given)) return given;
-    const at = this.used.get(step) ?? 0;
-    this.used.set(step, at + 1);
-    return given[Math.min(at, given.length - 1)];
-  }
 }

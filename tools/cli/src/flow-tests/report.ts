@@ -5,6 +5,7 @@ import { differences } from './difference.js';
 import type { Difference } from './difference.js';
 import type { Expectation, FlowCase } from './flow-test.js';
 import type { Tested } from './flow.tester.js';
+import { idOf } from './written-answers.js';
 
 /** The places where a result is not as expected. */
 export function differencesFrom(expected: Expectation, tested: Tested): Difference[] {
@@ -31,7 +32,7 @@ export function report(flow: FlowDocument, { name, expect }: FlowCase, tested: T
     step,
     kind,
     state,
-    input: inputs.get(step.split('/').at(-1)!),
+    input: inputs.get(step) ?? inputs.get(idOf(step)),
     output: out,
   }));
   const isTest = Object.keys(expect).length > 0;
