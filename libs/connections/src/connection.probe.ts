@@ -25,7 +25,7 @@ const refusing = new Set([401, 403, 407]);
  * @param renew asks for a new token; false if there is none to be asked for
  */
 export async function probe(
-  { settings, timeoutMs }: ConnectionSpec,
+  { connector, settings, timeoutMs }: ConnectionSpec,
   authorizer: Authorizer,
   http: HttpClient,
   signal: AbortSignal,
@@ -38,8 +38,13 @@ export async function probe(
     message,
     durationMs: Math.round(watch.stop().durationMs),
   });
+  const { base } = settings;
+  if (typeof base !== 'string') {
+    const message = `connections of the connector ${connector} cannot be tested, because it has no setting \`base\`: run one of its operations that read`;
+    return done(false, null, message);
+  }
   const send = async (): Promise<HttpAnswer & { refusedAgain: boolean }> => {
-    const request = { method: 'GET', url: settings['base'] as string, headers: { accept: '*/*', 'user-agent': 'Millrace' } };
+    const request = { method: 'GET', url: base, headers: { accept: '*/*', 'user-agent': 'Millrace' } };
     const first = await authorizer.authorize(request, signal);
     const answer = await exchange(http, first, timeoutMs, signal);
     if (answer.status !== 401) return { ...answer, refusedAgain: false };
