@@ -106,6 +106,21 @@ export class Rows {
   }
 
   /** A version of a flow, as far as those who read runs need it. */
+  /** Results of steps, as a run within lists of steps has them, kept in this order within one millisecond. */
+  async results(row: {
+    tenant: string;
+    run: string;
+    event: string;
+    at: Date;
+    results: readonly { step: string; kind: string; state: string; output?: unknown; errorCode?: string }[];
+  }): Promise<void> {
+    for (const [ordinal, { step, kind, state, output = null, errorCode = null }] of row.results.entries()) {
+      const message = errorCode === null ? null : 'It failed';
+      const values = [row.tenant, row.run, row.event, row.at, step, kind, state, JSON.stringify(output), errorCode, message, ordinal];
+      await this.database.query(insertResult, values);
+    }
+  }
+
   async flow({ tenant, name, version, steps }: { tenant: string; name: string; version: number; steps: readonly string[] }): Promise<void> {
     const spec = { steps: steps.map((id) => ({ id, map: { expression: '1' } })) };
     await this.database.query(insertFlow, [tenant, name, version, JSON.stringify(spec)]);
@@ -195,6 +210,11 @@ const insertStep = statement(
   'test.step',
   `INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens, started_at, finished_at)
    VALUES ($1, $2, $5, $3, 'infer', 'succeeded', '{"topic":"billing"}', 'local/rules-1', 'local/rules-1', 10, 5, $4, $4)`,
+);
+const insertResult = statement(
+  'test.result',
+  `INSERT INTO step_result (tenant_id, run_id, event_id, started_at, finished_at, step, kind, state, output, error_code, error_message, ordinal)
+   VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8::json, $9, $10, $11)`,
 );
 const insertModelAttempt = statement(
   'test.modelAttempt',

@@ -145,3 +145,47 @@ describe('a run that is new', () => {
 test('a run goes on from what it will read when it is resumed', async () => {
   expect(Object.is(await journal.keep(step('zero', -0)), 0)).toBe(true);
 });
+
+describe('a run with many results', () => {
+  test('has them written before it ends, by their number and by their size', async () => {
+    for (let n = 0; n < 501; n += 1) await journal.keep(step(`s${n}`, 1));
+    expect(written.map(({ steps }) => steps.length)).toEqual([500]);
+    await journal.keep(step('large', 'x'.repeat(4 * 1_048_576)));
+    expect(written.map(({ steps }) => steps.length)).toEqual([500, 2]);
+    await journal.keep(step('last'));
+    await journal.end({ state: 'completed', decision: null, deliveries: [] });
+    expect(written.map(({ steps }) => steps.map(({ ordinal }) => ordinal).at(-1))).toEqual([499, 501, 502]);
+  });
+
+  test('is refused more than 10 000 of them, and a path that no key of a table holds', async () => {
+    for (let n = 0; n < 10_000; n += 1) await journal.keep(step(`s${n}`, 1));
+    await expect(journal.keep(step('more'))).rejects.toMatchObject({ code: 'flow.runTooLarge' });
+    const other = new RunJournal(run, noSteps, { write } as RunProgressWriter);
+    await expect(other.keep(step('é'.repeat(501)))).rejects.toThrow('has more than 1000 bytes');
+    await other.keep(step('e'.repeat(1_000)));
+  });
+
+  test('is refused more than 64 Mi characters in them, those of earlier claims included', async () => {
+    const before = { state: 'succeeded', output: 'x', characters: 64 * 1_048_576 - 2 } as const;
+    const resumed = new RunJournal(run, { steps: new Map([['before', before]]), reachedAt: new Map() }, { write } as RunProgressWriter);
+    await resumed.keep(step('fits', 10));
+    await expect(resumed.keep(step('too much', 1))).rejects.toMatchObject({ code: 'flow.runTooLarge' });
+  });
+});
+
+test('a step that is tried again counts its requests on', async () => {
+  for (const _ of [1, 2]) {
+    await journal.noteCall('assess');
+    await journal.recordCall('assess', { ...request('failed'), number: 1 });
+    await journal.recordCall('assess', { ...request('failed'), number: 2 });
+  }
+  expect(written.flatMap(({ calls }) => calls.map((call) => call.request.number))).toEqual([1, 2, 3, 4]);
+});
+
+test('a run that is given up stores the step that failed', async () => {
+  journal.noteFailed({ step: 'route/bad', kind: 'map' });
+  await journal.end({ state: 'failed', code: 'flow.expressionFailed', message: 'no' });
+  expect(written.at(-1)!.steps).toMatchObject([
+    { step: 'route/bad', state: 'failed', failure: { code: 'flow.expressionFailed', message: 'no' } },
+  ]);
+});

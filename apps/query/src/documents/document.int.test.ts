@@ -197,6 +197,21 @@ test('of documents with mistakes none is saved, and every mistake is named by it
   expect(await server.data({ operatorIn: tenant }, '{ documents { name } }')).toEqual({ documents: [] });
 });
 
+test('a flow that would call itself through flows that are stored is refused with the way back', async () => {
+  const tenant = uniqueName('tenant');
+  const calling = (name: string, flow?: string): object =>
+    document(tenant, 'Flow', name, { steps: [flow === undefined ? { id: 'a', map: { expression: '1' } } : { id: 'a', call: { flow } }] });
+  const [owner] = all(tenant);
+  await apply(tenant, [owner!, calling('first', 'second'), calling('second', 'third'), calling('third')]);
+  const refused = await apply(tenant, [calling('third', 'first')]);
+  expect(refused.violations).toEqual([
+    {
+      path: ['input', 'documents', '0', 'spec', 'steps', '0', 'call', 'flow'],
+      message: 'calls the flow itself: third → first → second → third; a flow must not call itself, directly or through others',
+    },
+  ]);
+});
+
 test('a flow may name what is stored or what comes with it, and nothing else', async () => {
   const tenant = uniqueName('tenant');
   const [owner, flow, destination] = all(tenant);

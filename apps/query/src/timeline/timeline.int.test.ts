@@ -58,6 +58,51 @@ test('steps of one millisecond stand in the order they ran, each call of a model
   expect(ofSteps.map(({ kind, step }) => `${kind} ${step}`)).toEqual(ids.flatMap((id) => [`MODEL_ATTEMPT ${id}`, `STEP_FINISHED ${id}`]));
 });
 
+test('steps within others stand in the order in which they ended, with what they began with and what they fell back from', async () => {
+  const { rows } = server;
+  await rows.event({ tenant: 'acme', id: 'evt_n', receivedAt: at(0) });
+  await rows.run({ tenant: 'acme', id: 'run_n', event: 'evt_n', startedAt: at(2), steps: [] });
+  await rows.results({
+    tenant: 'acme',
+    run: 'run_n',
+    event: 'evt_n',
+    at: at(5),
+    results: [
+      { step: 'route:choice', kind: 'branch', state: 'began', output: { case: 1 } },
+      { step: 'route/zeta', kind: 'map', state: 'succeeded', output: 1 },
+      { step: 'route/assess:error', kind: 'infer', state: 'failed', errorCode: 'model.refused' },
+      { step: 'route/assess', kind: 'infer', state: 'succeeded', output: 2, errorCode: 'model.refused' },
+      { step: 'route', kind: 'branch', state: 'succeeded', output: 2 },
+      { step: 'last', kind: 'map', state: 'failed', errorCode: 'flow.expressionFailed' },
+    ],
+  });
+  const query = '{ event(id: "evt_n") { timeline { kind title code } runs { steps { id state failure { code message } } } } }';
+  const { event } = await server.data<{
+    event: {
+      timeline: { kind: string; title: string; code: string | null }[];
+      runs: { steps: { id: string; state: string; failure: object | null }[] }[];
+    };
+  }>(operator, query);
+  const refused = { code: 'model.refused', message: 'It failed' };
+  expect(event.runs[0]!.steps).toEqual([
+    { id: 'route:choice', state: 'BEGAN', failure: null },
+    { id: 'route/zeta', state: 'SUCCEEDED', failure: null },
+    { id: 'route/assess:error', state: 'FAILED', failure: refused },
+    { id: 'route/assess', state: 'SUCCEEDED', failure: refused },
+    { id: 'route', state: 'SUCCEEDED', failure: null },
+    { id: 'last', state: 'FAILED', failure: { code: 'flow.expressionFailed', message: 'It failed' } },
+  ]);
+  const told = event.timeline.filter(({ kind }) => kind.startsWith('STEP_')).map(({ kind, title, code }) => [kind, title, code]);
+  expect(told).toEqual([
+    ['STEP_BEGAN', 'Step route (branch) began the steps within it', null],
+    ['STEP_FINISHED', 'Step route/zeta (map) finished', null],
+    ['STEP_FAILED', 'Step route/assess failed (model.refused)', 'model.refused'],
+    ['STEP_FINISHED', 'Step route/assess (infer) fell back', 'model.refused'],
+    ['STEP_FINISHED', 'Step route (branch) finished', null],
+    ['STEP_FAILED', 'Step last failed (flow.expressionFailed)', 'flow.expressionFailed'],
+  ]);
+});
+
 test('of every flow the newest generation says how far an event got', async () => {
   const { rows } = server;
   const state = async (id: string): Promise<string> =>
