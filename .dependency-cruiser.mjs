@@ -131,6 +131,13 @@ export default {
       { path: '^libs/tracing/src/recording\\.ts$', dynamic: false, dependencyTypesNot: ['type-only'] },
     ),
     onlyIn('libs/connections', 'aws4', 'openid-client'),
+    onlyIn('libs/connectors/src/smtp', 'nodemailer'),
+    forbid(
+      'drivers-loaded-late',
+      'A process without mails or databases of tenants must not load their packages, so that drivers are imported when they are first used.',
+      { pathNot: testFiles },
+      { path: '^libs/connectors/src/[^/]+/[^/]+\\.driver\\.ts$', dynamic: false, dependencyTypesNot: ['type-only'] },
+    ),
     onlyIn('libs/expressions', 'jsonata'),
   ],
   options: {

@@ -65,9 +65,12 @@ function sectionOf(name: string, spec: ConnectorSpec): string[] {
     '',
     ...(settings.length === 0 ? [] : ['| setting | value | what it is |', '| --- | --- | --- |', ...settings, '']),
     ...(spec.limits.length === 0 ? [] : [...spec.limits.map((limit) => `- ${limit}`), '']),
-    ...(spec.errors.length === 0
-      ? ['Responses mean what their statuses say.', '']
-      : ['Responses that mean something else than their statuses say, the first rule that applies:', '', ...rulesOf(spec.errors), '']),
+    ...(spec.base === undefined ? ['It speaks a protocol of its own, by a driver: [Mail and databases](mail-and-databases.md).', ''] : []),
+    ...(spec.base === undefined
+      ? []
+      : spec.errors.length === 0
+        ? ['Responses mean what their statuses say.', '']
+        : ['Responses that mean something else than their statuses say, the first rule that applies:', '', ...rulesOf(spec.errors), '']),
     ...Object.entries(spec.operations).flatMap(([operation, each]) => operationOf(operation, each)),
   ];
 }

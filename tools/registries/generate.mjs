@@ -44,6 +44,14 @@ const registries = [
     exported: 'codedOperations',
     member: (name) => `${name}Operations`,
   },
+  {
+    parts: 'libs/connectors/src/*/{name}.driver.ts',
+    out: 'libs/connectors/src/drivers.generated.ts',
+    exported: 'driverClasses',
+    member: (name) => `${name[0].toUpperCase()}${name.slice(1)}Driver`,
+    suite: 'driverConformance',
+    isLazy: true,
+  },
   { parts: 'apps/query/src/*/*.part.ts', out: 'apps/query/src/parts.generated.ts', exported: 'parts', member: (name) => `${name}Part` },
   {
     parts: 'libs/contracts/src/documents/schemes/*.scheme.ts',

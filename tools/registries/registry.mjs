@@ -8,6 +8,7 @@ import { dirname, join, relative } from 'node:path';
  * @property {string} exported the name of the exported object, keyed by part name
  * @property {(camel: string) => string} [member] the export of a part's module that is taken; default: the name in camel case
  * @property {string} [suite] a function that `<name>.conformance.test.ts` or `<name>.conformance.int.test.ts` beside each part must call
+ * @property {boolean} [isLazy] the entries are functions that import the part and return its member
  * @property {boolean} [namesOnly] exports a tuple of the names, and imports nothing
  */
 
@@ -51,10 +52,17 @@ export function registryText(registry, root = '.') {
     );
   }
   const member = registry.member ?? ((name) => name);
-  const imports = parts.map(({ file, name }) => {
+  const moduleOf = (file) => {
     const path = relative(dirname(registry.out), file).replace(/\.ts$/, '.js');
-    return `import { ${member(camel(name))} } from '${path.startsWith('.') ? path : `./${path}`}';`;
-  });
+    return path.startsWith('.') ? path : `./${path}`;
+  };
+  if (registry.isLazy) {
+    const lazy = parts.map(
+      ({ file, name }) => `  ${quoted(name)}: async () => (await import('${moduleOf(file)}')).${member(camel(name))},`,
+    );
+    return [header, '', `export const ${registry.exported} = {`, ...lazy, '} as const;', ''].join('\n');
+  }
+  const imports = parts.map(({ file, name }) => `import { ${member(camel(name))} } from '${moduleOf(file)}';`);
   const entries = parts.map(({ name }) => {
     const value = member(camel(name));
     return quoted(name) === value ? `  ${value},` : `  ${quoted(name)}: ${value},`;

@@ -9,6 +9,7 @@ interface Registry {
   readonly exported: string;
   readonly member: (name: string) => string;
   readonly suite: string;
+  readonly isLazy?: boolean;
 }
 const { registryText } = (await import(new URL('registry.mjs', import.meta.url).href)) as {
   registryText: (registry: Registry, root: string) => string;
@@ -43,6 +44,14 @@ test('each folder with a part of its name is found, in alphabetical order', () =
   const text = registryText(registry, root);
   expect(text).toContain("import { mailSystem } from './mail/mail.system.js';\nimport { webSystem } from './web/web.system.js';");
   expect(text).toContain('export const systems = {\n  mail: mailSystem,\n  web: webSystem,\n} as const;');
+});
+
+test('a lazy registry imports a part when it is asked for', () => {
+  write('web/web.system.ts');
+  write('web/web.conformance.test.ts', `systemConformance({});`);
+  const text = registryText({ ...registry, isLazy: true }, root);
+  expect(text).toContain("web: async () => (await import('./web/web.system.js')).webSystem,");
+  expect(text).not.toMatch(/^import/m);
 });
 
 test('a suite may also be an integration test', () => {

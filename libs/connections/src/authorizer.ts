@@ -21,6 +21,19 @@ export interface AuthorizedRequest extends OutboundRequest {
   readonly version: number;
 }
 
+/** The credential for a system that does not speak HTTP. Without a password and a token, it asks for none. */
+export interface Login {
+  readonly username?: string;
+  readonly password?: string;
+  /** An access token in the place of a password. */
+  readonly token?: string;
+  readonly tls?: ClientCertificate;
+  /** Texts that a peer may repeat, to be redacted from what it says. */
+  readonly secrets: readonly string[];
+  /** The version of the credential: of the token, or of the document if the credential stands in it. */
+  readonly version: number;
+}
+
 /** Puts the credential of one connection on its requests. */
 export interface Authorizer {
   /**
@@ -33,7 +46,12 @@ export interface Authorizer {
    * The peer refused the credential of that request (401, or what its protocol says instead).
    * @returns true if there is a newer credential now, so that the request can be authorised and sent once more; false if that does not help
    */
-  refused(request: AuthorizedRequest, signal: AbortSignal): Promise<boolean>;
+  refused(request: Pick<AuthorizedRequest, 'version'>, signal: AbortSignal): Promise<boolean>;
+  /**
+   * The credential for a system that does not speak HTTP. Refreshes a token first if it is due.
+   * @throws as {@link authorize}
+   */
+  login(signal: AbortSignal): Promise<Login>;
   /**
    * The account, as the system named it with its token, by the names that the document keeps, such as `instance_url`. Empty for other kinds.
    * @throws as {@link authorize}

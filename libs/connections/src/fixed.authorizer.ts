@@ -1,7 +1,8 @@
+import { clearText } from '#libs/contracts';
 import type { AuthOf } from '#libs/contracts';
 import type { ClientCertificate } from '#libs/http';
 import { fixedCredentials } from './auths.generated.js';
-import type { AuthorizedRequest, Authorizer, OutboundRequest } from './authorizer.js';
+import type { AuthorizedRequest, Authorizer, Login, OutboundRequest } from './authorizer.js';
 import type { Credential, FixedAuthKind } from './credential.js';
 
 /** A kind whose credential stands in the document, without the code that puts it on a request, does not compile here. */
@@ -29,6 +30,14 @@ export class FixedAuthorizer implements Authorizer {
     return withCertificate({ ...credentialed, secrets, version }, tls);
   }
 
+  async login(): Promise<Login> {
+    const { auth, tls, version, noteUse } = this.options;
+    const login = loginOf(auth);
+    noteUse();
+    const secrets = [login.password, login.token, tls?.key].filter((secret) => secret !== undefined);
+    return { ...login, secrets, version, ...(tls === undefined ? {} : { tls }) };
+  }
+
   async refused(): Promise<boolean> {
     await this.options.noteRefusal();
     return false;
@@ -37,6 +46,14 @@ export class FixedAuthorizer implements Authorizer {
   async account(): Promise<Readonly<Record<string, string>>> {
     return {};
   }
+}
+
+/** @throws Error for a kind that only requests of HTTP can carry: no connector of another protocol takes it */
+function loginOf(auth: AuthOf<FixedAuthKind>): Pick<Login, 'username' | 'password' | 'token'> {
+  if (auth.kind === 'none') return {};
+  if (auth.kind === 'basic') return { username: auth.username, password: clearText(auth.password) };
+  if (auth.kind === 'bearer') return { token: clearText(auth.token) };
+  throw new Error(`A credential of the kind ${auth.kind} can be put on requests of HTTP only`);
 }
 
 /** The request with the client certificate, if there is one. */

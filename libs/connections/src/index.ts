@@ -1,4 +1,4 @@
-export type { AuthorizedRequest, Authorizer, OutboundRequest } from './authorizer.js';
+export type { AuthorizedRequest, Authorizer, Login, OutboundRequest } from './authorizer.js';
 export { ConnectionNeedsReauth, ConnectionUnavailable, ConsentRefused, consentRefusals } from './connection.errors.js';
 export type { ConsentRefusal } from './connection.errors.js';
 export type { ProbeResult } from './connection.probe.js';

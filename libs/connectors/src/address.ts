@@ -63,7 +63,7 @@ export function baseProblem(
   settings: OperationScope['settings'],
   { isTls }: { isTls: boolean },
 ): { path: string[]; message: string } | undefined {
-  if (base.includes('{account.')) return undefined;
+  if (base === undefined || base.includes('{account.')) return undefined;
   const [, setting] = /^\{settings\.(\w+)\}$/.exec(base) ?? [];
   const path = setting === undefined ? [] : [setting];
   const subject = setting === undefined ? 'make an address that ' : '';

@@ -76,7 +76,7 @@ const codes = {
   gone: 'operation.gone',
 } as const;
 
-const hostileTexts = [
+export const hostileTexts = [
   'a/b',
   '..',
   '.',
@@ -318,6 +318,10 @@ class CountingAuthorizer implements Authorizer {
 
   async account(): Promise<Readonly<Record<string, string>>> {
     return this.facts;
+  }
+
+  login(): Promise<never> {
+    return Promise.reject(new Error('requests of HTTP do not log in'));
   }
 
   async authorize(request: OutboundRequest) {

@@ -1,7 +1,11 @@
 import type { Authorizer } from '#libs/connections';
+import type { ConnectorSpec } from '#libs/contracts';
 import type { HttpMethod } from '#libs/http';
 import type { Json } from '#libs/json';
 import type { Receipt } from './peer.js';
+
+/** A connector whose operations are requests of HTTP. */
+export type HttpConnectorSpec = ConnectorSpec & { readonly base: string };
 
 /** A connection as operations use it. */
 export interface OpenConnection {
@@ -32,6 +36,12 @@ export interface OperationCall {
 export interface OperationResult {
   readonly output: Json;
   readonly receipt: Receipt;
+}
+
+/** The findings of a test of a connection. */
+export interface ConnectionHealth {
+  /** The name of the account, if the system tells it. */
+  readonly account: string | undefined;
 }
 
 /** The result of looking for an effect: it was found, there is none, or that cannot be told. */

@@ -5,7 +5,18 @@ import { LruMap } from '#libs/lru';
 import { builtInConnectors } from './built-in.js';
 import { CompiledOperation } from './compiled-operation.js';
 import type { OperationPage } from './compiled-operation.js';
-import type { CodedOperations, OpenConnection, OperationCall, OperationResult, Verification } from './connector.js';
+import type {
+  CodedOperations,
+  ConnectionHealth,
+  HttpConnectorSpec,
+  OpenConnection,
+  OperationCall,
+  OperationResult,
+  Verification,
+} from './connector.js';
+import { DrivenOperation } from './driven-operation.js';
+import type { Driver, DriverClass } from './driver.js';
+import { driverClasses } from './drivers.generated.js';
 import { codedOperations } from './operations.generated.js';
 import { OperationFailure } from './operation.errors.js';
 import type { PagePosition } from './pages.js';
@@ -22,18 +33,13 @@ export interface ConnectorsParts {
 /** The parts of a connector that were compiled for a tenant. */
 interface Compiled {
   readonly spec: ConnectorSpec;
-  readonly operations: Map<string, CompiledOperation>;
-}
-
-/** The findings of a test of a connection. */
-export interface ConnectionHealth {
-  /** The name of the account, if the system tells it. */
-  readonly account: string | undefined;
+  readonly operations: Map<string, CompiledOperation | DrivenOperation>;
 }
 
 /** Compiled connectors that are kept. One takes up to some 100 kB. */
 const mostCompiled = 500;
 const coded: Readonly<Record<string, CodedOperations>> = codedOperations;
+const drivers: Readonly<Record<string, () => Promise<DriverClass>>> = driverClasses;
 const healthOperation = 'health check';
 
 /** The built-in connector of this name. */
@@ -43,6 +49,8 @@ export const builtInConnectorOf: ConnectorLookup = (_, name) => builtInConnector
 export class Connectors {
   private readonly http: HttpClient;
   private readonly connectorOf: ConnectorLookup;
+  /** By the name of the connector. A driver is kept once it was used. */
+  private readonly drivers = new Map<string, Promise<Driver>>();
   /** By tenant and name. */
   private readonly compiled = new LruMap<string, Compiled>(mostCompiled);
 
@@ -69,7 +77,9 @@ export class Connectors {
 
   /** Reads one page of a list, the first one by default. @throws as {@link run} */
   async page(call: OperationCall, position?: PagePosition): Promise<OperationPage> {
-    return this.compiledOf(call).page(call, position);
+    const operation = this.compiledOf(call);
+    if (operation instanceof DrivenOperation) throw new Error(`The operation ${call.operation} reads no list`);
+    return operation.page(call, position);
   }
 
   /**
@@ -91,16 +101,18 @@ export class Connectors {
   /** Tests whether the system takes the credential; undefined if its connector has no test. @throws as {@link run} */
   async check({ connection, signal }: Pick<OperationCall, 'connection' | 'signal'>): Promise<ConnectionHealth | undefined> {
     const { tenant, connector } = connection;
-    const { health } = this.specOf(tenant, connector);
-    if (health === undefined) return undefined;
-    const { output } = await this.compiledOf({ connection, operation: healthOperation }).run({
-      connection,
-      operation: healthOperation,
-      input: {},
-      effectKey: '',
-      signal,
-    });
+    const spec = this.specOf(tenant, connector);
+    if (spec.health === undefined && spec.base !== undefined) return undefined;
+    const call = { connection, operation: healthOperation, input: {}, effectKey: '', signal };
+    const operation = this.compiledOf(call);
+    if (operation instanceof DrivenOperation) return operation.check(call);
+    const { output } = await operation.run(call);
     return { account: typeof output === 'string' ? output : undefined };
+  }
+
+  /** Ends the connections that drivers have to systems. */
+  async close(): Promise<void> {
+    await Promise.all([...this.drivers.values()].map(async (driver) => (await driver).close()));
   }
 
   private specOf(tenant: string, name: string): ConnectorSpec {
@@ -109,7 +121,10 @@ export class Connectors {
     return spec;
   }
 
-  private compiledOf({ connection, operation: name }: Pick<OperationCall, 'connection' | 'operation'>): CompiledOperation {
+  private compiledOf({
+    connection,
+    operation: name,
+  }: Pick<OperationCall, 'connection' | 'operation'>): CompiledOperation | DrivenOperation {
     const { tenant, connector } = connection;
     const spec = this.specOf(tenant, connector);
     const key = `${tenant}/${connector}`;
@@ -118,15 +133,37 @@ export class Connectors {
     const known = compiled.operations.get(name);
     if (known !== undefined) return known;
     const operation = name === healthOperation ? healthCheck(spec) : this.operation(connection, name);
-    const make = coded[connector]?.[name];
-    const made = new CompiledOperation(name, operation, spec, { http: this.http, owner: tenant, make });
+    const made = this.made(name, operation, { spec, connector, owner: tenant });
     compiled.operations.set(name, made);
     return made;
   }
+
+  private made(
+    name: string,
+    operation: ConnectorOperation,
+    { spec, connector, owner }: { spec: ConnectorSpec; connector: string; owner: string },
+  ): CompiledOperation | DrivenOperation {
+    if (!isOfHttp(spec)) return new DrivenOperation(name, operation, spec, { owner, driver: () => this.driverOf(connector) });
+    return new CompiledOperation(name, operation, spec, { http: this.http, owner, make: coded[connector]?.[name] });
+  }
+
+  private driverOf(connector: string): Promise<Driver> {
+    let known = this.drivers.get(connector);
+    if (known === undefined) {
+      const { http } = this;
+      known = drivers[connector]!().then((LoadedDriver) => new LoadedDriver({ http }));
+      this.drivers.set(connector, known);
+    }
+    return known;
+  }
+}
+
+function isOfHttp(spec: ConnectorSpec): spec is HttpConnectorSpec {
+  return spec.base !== undefined;
 }
 
 function healthCheck({ health }: ConnectorSpec): ConnectorOperation {
-  const { request, account } = health!;
+  const { request, account } = health ?? {};
   return {
     summary: 'Tests the connection',
     effect: 'read',

@@ -5,7 +5,7 @@ import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { Redaction } from '#libs/redaction';
 import type { OpenConnection } from './connector.js';
-import { OperationFailure } from './operation.errors.js';
+import { OperationFailure, timedOut } from './operation.errors.js';
 import type { Receipt } from './peer.js';
 
 /** How much of a response a receipt keeps, in characters. */
@@ -117,8 +117,4 @@ function failureOf(error: unknown, isWrite: boolean): unknown {
   if (error instanceof HostAddressForbidden)
     return new OperationFailure('operation.addressForbidden', error.message, { peer: 'unknown', cause: error });
   return error;
-}
-
-export function timedOut(message: string, isUncertain: boolean, cause?: unknown): OperationFailure {
-  return new OperationFailure('operation.timeout', message, { peer: 'unreachable', isUncertain, cause });
 }

@@ -1,9 +1,9 @@
 export { baseProblem } from './address.js';
 export { builtInConnectors } from './built-in.js';
-export type { OpenConnection, OperationCall, OperationResult, Verification } from './connector.js';
+export type { ConnectionHealth, OpenConnection, OperationCall, OperationResult, Verification } from './connector.js';
 export { builtInConnectorOf, Connectors } from './connectors.js';
 export { namedConnector, namedOperation } from './named-connector.js';
-export type { ConnectionHealth, ConnectorLookup } from './connectors.js';
+export type { ConnectorLookup } from './connectors.js';
 export type { OperationPage } from './compiled-operation.js';
 export { OperationFailure } from './operation.errors.js';
 export type { OperationFailureCode } from './operation.errors.js';

@@ -92,7 +92,7 @@ export class Judgement {
 }
 
 /** A text that stands in a sentence: no control characters, none that changes the direction of reading, and bounded. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   const plain = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
   return plain.length > longestMessage ? `${plain.slice(0, longestMessage)}…` : plain;
 }

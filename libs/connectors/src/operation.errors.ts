@@ -49,3 +49,8 @@ export class OperationFailure extends DomainError {
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** No complete answer came by the deadline. */
+export function timedOut(message: string, isUncertain: boolean, cause?: unknown): OperationFailure {
+  return new OperationFailure('operation.timeout', message, { peer: 'unreachable', isUncertain, cause });
+}

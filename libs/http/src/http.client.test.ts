@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
@@ -323,4 +324,35 @@ test('a client certificate opens no private address', async () => {
   await expect(clientOf({ allowPrivateAddresses: false }).post(request(url, { tls: { ...one, ca } }))).rejects.toThrow(
     HostAddressForbidden,
   );
+});
+
+/** The outcome of connecting a socket: `connected`, or the class of the error. */
+async function connectedTo(client: HttpClient, url: string): Promise<string> {
+  try {
+    const socket = client.connect(new URL(url));
+    await once(socket, 'connect');
+    return 'connected';
+  } catch (error) {
+    return (error as Error).constructor.name;
+  }
+}
+
+test.each(['127.0.0.1', '[::1]', '2130706433', '0x7f.1', '[::ffff:7f00:1]', 'localhost'])(
+  'a socket of another protocol reaches no inner address: %s',
+  async (host) => {
+    const { port, connections } = await serverOf((_, response) => response.end());
+    const client = clientOf({ allowPrivateAddresses: false, allowedUrls: [`smtp://127.0.0.1:${port + 1}`, `http://127.0.0.1:${port}`] });
+    expect(await connectedTo(client, `smtp://${host}:${port}`)).toBe('HostAddressForbidden');
+    expect(connections()).toBe(0);
+  },
+);
+
+test('a socket reaches an address that is allowed for its protocol, and ends with the client', async () => {
+  const { port } = await serverOf((_, response) => response.end());
+  const client = clientOf({ allowPrivateAddresses: false, allowedUrls: [`smtp://localhost:${port}`] });
+  const socket = client.connect(new URL(`smtp://localhost:${port}`));
+  await once(socket, 'connect');
+  const closed = once(socket, 'close');
+  await client.close();
+  await closed;
 });

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { isIP } from 'node:net';
-import type { LookupFunction } from 'node:net';
+import { connect as connectSocket, isIP } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import { Agent, buildConnector } from 'undici';
 import type { Dispatcher } from 'undici';
 import { LruMap } from '#libs/lru';
@@ -97,6 +97,8 @@ export class HttpClient {
   private readonly anonymous: Agents;
   /** By certificate. */
   private readonly identified = new LruMap<string, Agents>(mostCertificates);
+  /** The open sockets of other protocols. */
+  private readonly sockets = new Set<Socket>();
   private readonly allowPrivateAddresses: boolean;
   private readonly allowedUrls: readonly URL[];
 
@@ -160,9 +162,26 @@ export class HttpClient {
     return this.allowedUrls.some((allowed) => isAllowedBy(allowed, url));
   }
 
+  /**
+   * Begins to connect to a system that does not speak HTTP. The socket reaches what requests may reach: addresses are checked when the name is
+   * resolved, and it connects to those that were checked. The end of this client ends it, too.
+   * @param url names the protocol, the host and the port
+   * @throws HostAddressForbidden; the socket fails with one if the name resolves to such an address
+   */
+  connect(url: URL): Socket {
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const isOpen = this.allowPrivateAddresses || this.isAllowed(url);
+    if (!isOpen && isIP(host) !== 0) requirePublic(host, host); // a literal address is connected to without a lookup
+    const socket = connectSocket({ host, port: Number(url.port), ...(isOpen ? {} : { lookup: publicLookup(this.options.resolve) }) });
+    this.sockets.add(socket);
+    socket.once('close', () => this.sockets.delete(socket));
+    return socket;
+  }
+
   /** Aborts requests under way and closes every connection. */
   async close(): Promise<void> {
     const agents = [this.anonymous, ...this.identified.values()];
+    for (const socket of this.sockets) socket.destroy();
     await Promise.all(agents.flatMap(({ open, guarded }) => [open.destroy(), guarded.destroy()]));
   }
 
@@ -195,7 +214,9 @@ export class HttpClient {
 }
 
 function isAllowedBy(allowed: URL, url: URL): boolean {
-  return url.origin === allowed.origin && (allowed.pathname === '/' || url.pathname === allowed.pathname);
+  // The origin of an address that is not http or https is no use: it is `null` for each.
+  const isSameHost = url.protocol === allowed.protocol && url.host === allowed.host;
+  return isSameHost && (allowed.pathname === '/' || url.pathname === allowed.pathname);
 }
 
 interface ConnectOptions extends Partial<ClientCertificate> {

@@ -4,6 +4,8 @@ export { atTheSameMoment } from './at-the-same-moment.js';
 export { freshDatabase } from './fresh-database.js';
 export type { FreshDatabase } from './fresh-database.js';
 export { Gate } from './gate.js';
+export { startMailServer } from './mail-server.js';
+export type { MailFault, MailServer, ReceivedMail } from './mail-server.js';
 export { HoldsInMemory } from './holds-in-memory.js';
 export { startHttpSink } from './http-sink.js';
 export type { HttpSink } from './http-sink.js';

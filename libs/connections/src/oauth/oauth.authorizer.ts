@@ -1,4 +1,4 @@
-import type { AuthorizedRequest, Authorizer, OutboundRequest } from '../authorizer.js';
+import type { AuthorizedRequest, Authorizer, Login, OutboundRequest } from '../authorizer.js';
 import { withHeader } from '../credential.js';
 import { withCertificate } from '../fixed.authorizer.js';
 import type { OAuthConnection, TokenKeeper } from './token.keeper.js';
@@ -19,7 +19,14 @@ export class OAuthAuthorizer implements Authorizer {
     return withCertificate(sent, this.connection.tls);
   }
 
-  async refused({ version }: AuthorizedRequest, signal: AbortSignal): Promise<boolean> {
+  async login(signal: AbortSignal): Promise<Login> {
+    const { accessToken: token, version } = await this.keeper.token(this.connection, signal);
+    this.noteUse();
+    const { tls } = this.connection;
+    return { token, secrets: tls === undefined ? [token] : [token, tls.key], version, ...(tls === undefined ? {} : { tls }) };
+  }
+
+  async refused({ version }: Pick<AuthorizedRequest, 'version'>, signal: AbortSignal): Promise<boolean> {
     const isNewer = await this.keeper.refused(this.connection, version, signal);
     if (!isNewer) await this.noteRefusal();
     return isNewer;

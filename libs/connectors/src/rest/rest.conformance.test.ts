@@ -65,6 +65,7 @@ test.each([
   const http = new HttpClient({ allowPrivateAddresses: false });
   const authorizer = {
     authorize: () => Promise.reject(new Error('nothing may be sent')),
+    login: () => Promise.reject(new Error('nothing may be sent')),
     refused: () => Promise.resolve(false),
     account: () => Promise.resolve({}),
   };

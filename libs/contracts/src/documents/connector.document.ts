@@ -82,8 +82,10 @@ function requireLookUps({ operations }: { operations: Looked }, context: z.Refin
 
 export const connectorSpec = z.strictObject({ ...fields, operations: operationsOf(operation) }).superRefine(requireLookUps);
 
-const builtInSpec = z.strictObject({ ...fields, operations: operationsOf(builtInOperation) }).superRefine(requireLookUps);
-/** A kind of system: how its operations become requests, and what its responses mean. */
+const builtInSpec = z
+  .strictObject({ ...fields, base: fields.base.optional(), operations: operationsOf(builtInOperation) })
+  .superRefine(requireLookUps);
+/** A kind of system: how its operations become requests, and what its responses mean. One that does not speak HTTP has no base. */
 export type ConnectorSpec = z.infer<typeof builtInSpec>;
 
 /** The form of a connector that Millrace brings along; its file is a Connector document without a tenant. */

@@ -71,6 +71,7 @@ const authorizer: Authorizer = {
     secrets: [token],
     version: 1,
   }),
+  login: () => Promise.reject(new Error('requests of HTTP do not log in')),
   refused: async () => false,
   account: async () => ({}),
 };

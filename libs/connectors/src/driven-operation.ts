@@ -1,0 +1,66 @@
+import type { Login } from '#libs/connections';
+import type { ConnectorOperation, ConnectorSpec } from '#libs/contracts';
+import type { ConnectionHealth, OperationCall, OperationResult } from './connector.js';
+import type { Driver, DriverUse } from './driver.js';
+import { OperationFailure } from './operation.errors.js';
+import { OperationFrame } from './operation-frame.js';
+import type { OperationRun } from './operation-frame.js';
+
+export interface DrivenOptions {
+  /** The tenant whose share of the evaluations the schemas use. */
+  readonly owner: string;
+  /** The driver of the connector, which is loaded when it is first used. */
+  readonly driver: () => Promise<Driver>;
+}
+
+/** An operation that a driver runs. */
+export class DrivenOperation {
+  private readonly frame: OperationFrame;
+
+  constructor(
+    private readonly name: string,
+    spec: ConnectorOperation,
+    connector: ConnectorSpec,
+    private readonly options: DrivenOptions,
+  ) {
+    this.frame = new OperationFrame(name, { spec, connector, owner: options.owner });
+  }
+
+  /** @throws OperationFailure, what the authorizer throws, EvaluationsBusy, the signal's reason */
+  async run(call: OperationCall): Promise<OperationResult> {
+    return this.frame.within(call, async (run) => {
+      const { effectKey, input } = call;
+      const firstAttemptAt = new Date(run.scope.delivery.firstAttemptAt);
+      const operation = { operation: this.name, input, effectKey, firstAttemptAt };
+      const result = await this.use(run, (driver, use) => driver.run({ ...use, ...operation }));
+      await this.frame.requireOutput(result.output, result.receipt);
+      return result;
+    });
+  }
+
+  /** Tests whether the system takes the credential. @throws as {@link run} */
+  async check(call: OperationCall): Promise<ConnectionHealth> {
+    return this.frame.within(call, (run) => this.use(run, (driver, use) => driver.check(use)));
+  }
+
+  /** Uses the driver, a second time if a newer credential may help. */
+  private async use<T>(
+    { call, scope, endsAtMs, untilDeadline }: OperationRun,
+    work: (driver: Driver, use: DriverUse) => Promise<T>,
+  ): Promise<T> {
+    const { connection } = call;
+    const driver = await this.options.driver();
+    const attempt = (login: Login): Promise<T> => {
+      untilDeadline.throwIfAborted();
+      return work(driver, { connection, settings: scope.settings, login, endsAtMs, signal: untilDeadline });
+    };
+    const login = await connection.authorizer.login(untilDeadline);
+    try {
+      return await attempt(login);
+    } catch (error) {
+      if (!(error instanceof OperationFailure) || error.code !== 'operation.unauthorized') throw error;
+      if (!(await connection.authorizer.refused(login, untilDeadline))) throw error;
+    }
+    return attempt(await connection.authorizer.login(untilDeadline));
+  }
+}
