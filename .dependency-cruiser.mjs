@@ -109,7 +109,7 @@ export default {
       { path: '^libs/models/', reachable: true },
     ),
     onlyIn('libs/messaging', 'kafkajs'),
-    onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres'], 'pg'),
+    onlyInAny(['libs/persistence', 'libs/migrations', 'libs/embedded-postgres', 'libs/connectors/src/postgres'], 'pg'),
     onlyIn('libs/migrations', 'typeorm'),
     forbid(
       'openai-only-in-its-provider',

@@ -30,6 +30,8 @@ export interface SessionsOptions {
 
 interface Idle<S> {
   readonly session: S;
+  /** True once it is as new; false if that failed, and it is closed. */
+  readonly ready: Promise<boolean>;
   readonly timer: NodeJS.Timeout;
 }
 
@@ -37,7 +39,6 @@ interface Idle<S> {
 export class Sessions<S> {
   private readonly idle = new Map<string, Idle<S>[]>();
   private readonly busy = new Set<S>();
-  private readonly refreshing = new Set<Promise<void>>();
   private isClosed = false;
 
   constructor(
@@ -51,7 +52,7 @@ export class Sessions<S> {
    */
   async use<T>(use: DriverUse, work: (session: S) => Promise<T>): Promise<T> {
     const key = keyOf(use);
-    const kept = this.take(key);
+    const kept = await this.take(key);
     if (kept !== undefined) {
       try {
         return await this.useOnce(key, kept, work);
@@ -69,20 +70,20 @@ export class Sessions<S> {
   /** Ends all sessions, those in use too. */
   async close(): Promise<void> {
     this.isClosed = true;
-    await Promise.all(this.refreshing);
-    for (const { session, timer } of [...this.idle.values()].flat()) {
-      clearTimeout(timer);
-      this.kind.close(session);
-    }
+    const idle = [...this.idle.values()].flat();
     this.idle.clear();
     for (const session of this.busy) this.kind.close(session);
+    for (const { session, ready, timer } of idle) {
+      clearTimeout(timer);
+      if (await ready) this.kind.close(session);
+    }
   }
 
-  private take(key: string): S | undefined {
+  private async take(key: string): Promise<S | undefined> {
     const idle = this.idle.get(key) ?? [];
     for (let last = idle.pop(); last !== undefined; last = idle.pop()) {
       clearTimeout(last.timer);
-      if (this.kind.isUsable(last.session)) return last.session;
+      if ((await last.ready) && this.kind.isUsable(last.session)) return last.session;
       this.kind.close(last.session);
     }
     this.idle.delete(key);
@@ -103,21 +104,19 @@ export class Sessions<S> {
     }
   }
 
-  /** The result of the operation does not wait for this. */
+  /** The result of the operation does not wait until the session is as new; its next use does. */
   private keep(key: string, session: S): void {
-    const kept = (this.kind.refresh?.(session) ?? Promise.resolve()).then(
-      () => this.add(key, session),
-      () => this.kind.close(session),
-    );
-    const done = kept.finally(() => this.refreshing.delete(done));
-    this.refreshing.add(done);
-  }
-
-  private add(key: string, session: S): void {
     const { idleMs, mostIdle } = this.options;
     const idle = this.idle.get(key) ?? [];
     if (this.isClosed || idle.length >= mostIdle || !this.kind.isUsable(session)) return this.kind.close(session);
-    const entry = { session, timer: startTimer(() => this.end(key, entry), idleMs).unref() };
+    const ready = (this.kind.refresh?.(session) ?? Promise.resolve()).then(
+      () => true,
+      () => {
+        this.kind.close(session);
+        return false;
+      },
+    );
+    const entry = { session, ready, timer: startTimer(() => this.end(key, entry), idleMs).unref() };
     this.idle.set(key, [...idle, entry]);
   }
 
