@@ -535,11 +535,15 @@ CREATE TABLE run_wait (
   over_at timestamp(3) with time zone,
   told_at timestamp(3) with time zone,
   traceparent text,
+  types json,
+  since timestamp(3) with time zone,
+  looked integer NOT NULL DEFAULT 0,
   CONSTRAINT run_wait_pkey PRIMARY KEY (tenant_id, run_id, step),
-  CONSTRAINT run_wait_reason_check CHECK ((reason = 'elapsed'::text)),
+  CONSTRAINT run_wait_reason_check CHECK ((reason = ANY (ARRAY['elapsed'::text, 'event'::text]))),
   CONSTRAINT run_wait_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'over'::text, 'taken'::text])))
 );
 CREATE INDEX run_wait_due ON run_wait USING btree (due_at) WHERE (state = 'pending'::text);
+CREATE INDEX run_wait_events ON run_wait USING btree (tenant_id, customer) WHERE ((state = 'pending'::text) AND (types IS NOT NULL));
 CREATE INDEX run_wait_told ON run_wait USING btree (told_at) WHERE (state = 'over'::text);
 ALTER TABLE run_wait ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON run_wait TO millrace_service USING (true) WITH CHECK (true);

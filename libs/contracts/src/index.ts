@@ -75,7 +75,7 @@ export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
-export { durationMs, longestWaitMs } from './documents/steps/wait.step.js';
+export { durationMs, longestWaitMs, mostArrivalsOfWait } from './documents/steps/wait.step.js';
 export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
 export { allSteps, describedStepKinds, errorFields, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';

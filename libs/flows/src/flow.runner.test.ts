@@ -84,6 +84,10 @@ class MemoryJournal implements StepJournal {
     return undefined;
   }
 
+  async arrivals(): Promise<[]> {
+    return [];
+  }
+
   recordCall(_step: string, _request: CallRecord): Promise<void> {
     return Promise.resolve();
   }

@@ -64,6 +64,8 @@ export interface StepJournal {
   recordCall(step: string, request: CallRecord): Promise<void>;
   /** The end of the step's wait; undefined if it is not over. Then it is kept, and stored with the other waits of the run when its work ends. */
   wait(step: string, request: WaitRequest): WaitEnd | undefined;
+  /** Events that may end a wait, see {@link StepContext.arrivals}. */
+  arrivals(request: WaitRequest, after: EventView | undefined): Promise<readonly EventReceived[]>;
 }
 
 export interface FlowResult {
@@ -279,6 +281,7 @@ export class FlowRunner {
       reachedAt: () => this.journal.reachedAt(path),
       begin: (what, make) => this.begin({ kind: step.kind, path: `${path}:${what}` }, make),
       wait: (request) => this.waitAt(path, request),
+      arrivals: async (request, after) => (await this.journal.arrivals(request, after)).map(viewOf),
       runSteps: (steps, { under, names } = {}) => {
         const prefix = under === undefined ? `${path}/` : `${path}/${under}/`;
         return this.runList({ steps, prefix, scope: { ...input, ...names }, calls });

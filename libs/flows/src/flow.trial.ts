@@ -87,6 +87,10 @@ class TrialJournal implements StepJournal {
 
   reachedAt(): undefined {}
 
+  arrivals(): Promise<readonly EventReceived[]> {
+    return Promise.resolve([]);
+  }
+
   recordCall(): Promise<void> {
     return Promise.resolve();
   }

@@ -67,6 +67,10 @@ class Journal implements StepJournal {
 
   reachedAt(): undefined {}
 
+  async arrivals(): Promise<[]> {
+    return [];
+  }
+
   async recordCall(): Promise<void> {}
 }
 

@@ -64,9 +64,13 @@ export type MakeCall<T> = (record: (request: CallRecord) => Promise<void>) => Pr
 export interface WaitRequest {
   /** When it ends. */
   readonly dueAt: Date;
+  /** Patterns of the types of events that may end it before. Default: none does. */
+  readonly types?: readonly string[];
+  /** How many events of these types the step has looked at, and none was the one. */
+  readonly looked?: number;
 }
 
-/** The end of a wait, which is the output of its step. */
+/** The end of a wait by its time. */
 export interface WaitEnd {
   /** `elapsed`: its time came. */
   readonly reason: 'elapsed';
@@ -101,6 +105,11 @@ export interface StepContext {
    * @throws RunWaits until the wait is over
    */
   readonly wait: (request: WaitRequest) => WaitEnd;
+  /**
+   * Some events of the run's customer that may end the wait, in the order in which they were received: the first ones, or those behind one. Empty: there
+   * are no more. Those that come later wake the run.
+   */
+  readonly arrivals: (request: WaitRequest, after: EventView | undefined) => Promise<readonly EventView[]>;
   /**
    * Runs steps within this one. Those that ended before are not done again. A rejection that is no failure of the work, such as a lost claim, must pass
    * through the step, so a step handles none but by {@link attempt}.

@@ -6,6 +6,7 @@ import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import { wallTime } from '#libs/time';
 import { counter, traceIdOf } from '#libs/tracing';
+import { RunWaker } from '../waits/run.waker.js';
 import { EventStore } from './event.store.js';
 import type { LoggedEvent } from './event.store.js';
 
@@ -22,8 +23,14 @@ export class EventRecorder {
   constructor(
     events: EventStore,
     private readonly producer: RecordProducer,
+    waker: RunWaker,
   ) {
-    this.writer = new BatchWriter({ maxBatch: 500, lingerMs: 2, write: (records) => events.record(records) });
+    const write = async (records: readonly LoggedEvent[]): Promise<boolean[]> => {
+      const standing = await events.record(records);
+      await waker.arrived(records.map(({ event }) => event)); // after they are stored: a run that looks from now on sees them itself
+      return standing;
+    };
+    this.writer = new BatchWriter({ maxBatch: 500, lingerMs: 2, write });
   }
 
   /**

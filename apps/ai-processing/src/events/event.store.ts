@@ -54,7 +54,8 @@ const record = statement(
    SELECT input.number FROM input JOIN event USING (tenant_id, id, log_topic, log_partition, log_offset)`,
 );
 
-const eventRow = 'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body';
+/** The columns of {@link StoredEventRow}. */
+export const eventRow = 'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body';
 
 const find = statement('event.find', `SELECT ${eventRow} FROM event WHERE tenant_id = $1 AND id = $2`);
 
@@ -88,7 +89,7 @@ const unfinishedSince = statement(
 
 const tenants = statement('event.tenants', 'SELECT DISTINCT tenant_id::text AS tenant FROM document');
 
-interface EventRow {
+export interface StoredEventRow {
   id: string;
   source: string;
   customer: string;
@@ -115,7 +116,7 @@ export class EventStore {
 
   /** The event as it was received; undefined if the tenant has none of this id. */
   async find(tenant: string, eventId: string): Promise<EventReceived | undefined> {
-    const [row] = await this.database.query<EventRow>(find, [tenant, eventId]);
+    const [row] = await this.database.query<StoredEventRow>(find, [tenant, eventId]);
     return row && eventOf(tenant, row);
   }
 
@@ -124,14 +125,15 @@ export class EventStore {
     const since = new Date(Math.min(...places.map(({ appendedAtMs }) => appendedAtMs)));
     const events: EventReceived[] = [];
     for (const { tenant } of await this.database.query<{ tenant: string }>(tenants)) {
-      const rows = await this.database.query<EventRow>(unfinishedSince, [tenant, since, ...placeColumns.values(places)]);
+      const rows = await this.database.query<StoredEventRow>(unfinishedSince, [tenant, since, ...placeColumns.values(places)]);
       events.push(...rows.map((row) => eventOf(tenant, row)));
     }
     return events;
   }
 }
 
-function eventOf(tenant: string, row: EventRow): EventReceived {
+/** The event as it was received. */
+export function eventOf(tenant: string, row: StoredEventRow): EventReceived {
   return {
     eventId: row.id,
     tenant,

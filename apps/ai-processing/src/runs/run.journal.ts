@@ -56,6 +56,8 @@ export class RunJournal implements StepJournal {
     private beginning?: RunBeginning,
     /** The waits that are over, by the paths of their steps. */
     private readonly ends: ReadonlyMap<string, WaitEnd> = new Map(),
+    /** Reads the events that may end a wait. Default: there are none. */
+    readonly arrivals: StepJournal['arrivals'] = () => Promise.resolve([]),
   ) {
     this.results = new Map(resumed.steps);
     this.reached = new Map(resumed.reachedAt);
@@ -72,9 +74,9 @@ export class RunJournal implements StepJournal {
     return this.beginning === undefined;
   }
 
-  /** True: the run goes on from a wait. */
+  /** True: a step of the run has begun to wait, under this claim or an earlier one. */
   get hasWaited(): boolean {
-    return this.ends.size > 0;
+    return [...this.results.keys()].some((step) => step.endsWith(':due'));
   }
 
   /** The waits that the steps have met and that are not over. */

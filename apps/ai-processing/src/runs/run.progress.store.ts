@@ -12,6 +12,10 @@ import type { Run, RunningRun } from './run.store.js';
 export interface NewWait {
   readonly step: string;
   readonly dueAt: Date;
+  /** Patterns of LIKE; undefined: no event ends it. */
+  readonly types: readonly string[] | undefined;
+  readonly since: Date;
+  readonly looked: number;
   readonly traceparent: string | undefined;
 }
 
@@ -128,16 +132,20 @@ const waitColumns = columns<{ run: RunningRun; wait: NewWait }>({
   fence: ['bigint', ({ run }) => run.fence],
   step: ['text', ({ wait }) => wait.step],
   due_at: ['timestamptz', ({ wait }) => wait.dueAt],
+  types: ['json', ({ wait }) => jsonOf(wait.types)],
+  since: ['timestamptz', ({ wait }) => wait.since],
+  looked: ['integer', ({ wait }) => wait.looked],
   traceparent: ['text', ({ wait }) => wait.traceparent],
 });
 
-/** Stores the waits of the runs that `held` has. */
+/** Stores the waits of the runs that `held` has. One whose event was not the one goes on. */
 const keepWaits = (from: number): string => `
-     INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at, traceparent)
-     SELECT tenant_id, id, step, event_id, customer, due_at, traceparent
+     INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at, types, since, looked, traceparent)
+     SELECT tenant_id, id, step, event_id, customer, due_at, types, since, looked, traceparent
      FROM ${waitColumns.unnest('wait', from)}
      JOIN held USING (tenant_id, id, fence)
-     ON CONFLICT DO NOTHING`;
+     ON CONFLICT (tenant_id, run_id, step) DO UPDATE SET state = 'pending', reason = NULL, over_at = NULL, told_at = NULL, looked = EXCLUDED.looked
+     WHERE run_wait.state = 'taken' AND run_wait.reason = 'event'`;
 
 const deliveryArrays = newDeliveryColumns.names
   .split(', ')

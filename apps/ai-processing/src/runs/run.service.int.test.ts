@@ -62,7 +62,7 @@ beforeAll(async () => {
   runStore = new RunStore(database);
   runs = startProcess();
   const events = new EventStore(database);
-  recorder = new EventRecorder(events, producer);
+  recorder = new EventRecorder(events, producer, new RunWaker(new RunWaitTable(database), producer));
   replays = new ReplayConsumer(events, runs);
   continuing = new ContinueRunConsumer(events, runs);
 });
@@ -634,6 +634,91 @@ describe('a run that waits', () => {
     await continueAll();
     expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.expressionFailed' }]);
     expect(announced('dead-lettered.v1')).toHaveLength(1);
+  });
+
+  describe('for an event', () => {
+    const match = 'arrived.data.amount = event.data.amount';
+    const flow = {
+      on: { types: ['order.created'] },
+      steps: [{ id: 'pause', wait: { event: { types: ['order.p*', 'order.x_y'], match, timeout: 'PT1H' } } }],
+      decision: '{ "why": steps.pause.reason, "by": steps.pause.event.id }',
+    };
+    const created = async (more: Partial<EventReceived> = {}): Promise<EventReceived> => {
+      const event = eventOf('1', { type: 'order.created', ...more });
+      await recorder.record(event, contextOf());
+      return event;
+    };
+    const arrives = async (id: string, more: Partial<EventReceived> = {}): Promise<EventReceived> => {
+      const event = eventOf(id, { type: 'order.paid', receivedAt: '2026-11-21T10:00:05.000Z', ...more });
+      await recorder.record(event, contextOf());
+      return event;
+    };
+    /** Goes on with what was told, and forgets that it was told. */
+    const goOn = async (): Promise<void> => {
+      await continueAll();
+      appended = appended.filter(({ schema }) => schema !== 'continue-run.v1');
+    };
+
+    test('goes on with the first one that is the one, and not for others', async () => {
+      await apply('triage', flow);
+      await runs.runFlows(await created(), contextOf());
+      await arrives('other customer', { customer: 'c-2' });
+      await arrives('other type', { type: 'order.sent' });
+      await arrives('no wildcard', { type: 'order.xzy' });
+      await arrives('before', { receivedAt: '2026-11-21T10:00:00.000Z' });
+      expect(told()).toEqual([]);
+      await arrives('not the one', { body: '{"amount":8}' });
+      expect(told()).toHaveLength(1);
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'waiting', fence: 2 }]);
+      expect(await stateOfWaits()).toMatchObject([{ state: 'pending', reason: null }]);
+      expect(told()).toEqual([]); // what it has looked at wakes it no more
+      const paid = await arrives('paid');
+      await arrives('paid again', { receivedAt: '2026-11-21T10:00:06.000Z' });
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'event', by: paid.eventId } }]);
+    });
+
+    test('finds one that was recorded before it waited', async () => {
+      await apply('triage', flow);
+      const event = await created();
+      const paid = await arrives('paid');
+      await runs.runFlows(event, contextOf());
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { by: paid.eventId } }]);
+    });
+
+    test('finds one that is recorded between its look and the store of its wait', async () => {
+      await apply('triage', flow);
+      const event = await created();
+      const arrivals = vi.spyOn(RunWaitTable.prototype, 'arrivals').mockImplementationOnce(async () => {
+        await arrives('paid');
+        return [];
+      });
+      await runs.runFlows(event, contextOf());
+      arrivals.mockRestore();
+      expect(told()).toHaveLength(1);
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'event' } }]);
+    });
+
+    test('is timed out when its time comes', async () => {
+      await apply('triage', flow);
+      await runs.runFlows(await created(), contextOf());
+      await database.query(letPass, [tenant]);
+      await wake();
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'timedOut' } }]);
+    });
+
+    test('is woken by one of many events that processes record at once, and decides once', async () => {
+      await apply('triage', flow);
+      await runs.runFlows(await created(), contextOf());
+      await Promise.all(Array.from({ length: 20 }, (_, n) => arrives(`paid ${n}`)));
+      expect(told().length).toBeGreaterThan(0);
+      await Promise.allSettled([continueAll(), continueAll()]);
+      await continueAll();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'event' } }]);
+    });
   });
 });
 

@@ -21,7 +21,7 @@ import {
 } from '#libs/tracing';
 import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
-import { RunWaitTable } from '../waits/run-wait.table.js';
+import { RunWaitTable, likePattern } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { RunLeaseLost, WaitsFull } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
@@ -87,7 +87,7 @@ export class RunWorker {
 
   /** @throws the reason why the run has to be tried again */
   async workOn(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | WaitingRun> {
-    const finished = await this.observed(run, event, context, await this.journalOf(run));
+    const finished = await this.observed(run, event, context, await this.journalOf(run, event));
     return finished!; // only a new run has none
   }
 
@@ -98,7 +98,7 @@ export class RunWorker {
    */
   workOnNew(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | WaitingRun | undefined> {
     const beginning = { startedAt: wallTime(), traceId: traceIdOf(context.traceparent) };
-    return this.observed(run, event, context, new RunJournal(run, noSteps, this.progress, beginning));
+    return this.observed(run, event, context, new RunJournal(run, noSteps, this.progress, beginning, undefined, this.arrivalsFor(event)));
   }
 
   private async observed(
@@ -149,7 +149,7 @@ export class RunWorker {
       ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, deliveries, event, context) });
     } catch (error) {
       if (journal.isRefused) return undefined;
-      ended = error instanceof RunWaits ? await this.suspend(run, journal, context) : await this.settle(run, error, journal, lease);
+      ended = error instanceof RunWaits ? await this.suspend(run, event, journal, context) : await this.settle(run, error, journal, lease);
     }
     if (journal.isRefused) return undefined;
     if (ended === undefined || ended.state === 'running') throw new RunLeaseLost(run.id);
@@ -194,13 +194,24 @@ export class RunWorker {
   }
 
   /** Ends the work of a run until one of its waits is over. */
-  private async suspend(run: RunningRun, journal: RunJournal, context: RecordContext): Promise<Run | undefined> {
+  private async suspend(run: RunningRun, event: EventReceived, journal: RunJournal, context: RecordContext): Promise<Run | undefined> {
     if (this.waker.isFull(run.tenant)) {
       const { code, message } = new WaitsFull();
       return journal.end({ state: 'failed', code, message });
     }
     const traceparent = currentTraceparent() ?? context.traceparent;
-    return journal.end({ state: 'waiting', waits: [...journal.waits].map(([step, { dueAt }]) => ({ step, dueAt, traceparent })) });
+    const since = new Date(event.receivedAt);
+    const waits = [...journal.waits].map(([step, { dueAt, types, looked = 0 }]) => ({
+      step,
+      dueAt,
+      types: types?.map(likePattern),
+      since,
+      looked,
+      traceparent,
+    }));
+    const ended = await journal.end({ state: 'waiting', waits });
+    if (waits.some(({ types }) => types !== undefined)) await this.waker.lookBack(run);
+    return ended;
   }
 
   /** @throws the error itself if the run is to be tried again */
@@ -215,11 +226,16 @@ export class RunWorker {
     throw error;
   }
 
-  private async journalOf(run: RunningRun): Promise<RunJournal> {
+  private arrivalsFor(event: EventReceived): RunJournal['arrivals'] {
+    return ({ types = [], dueAt }, after) => this.waits.arrivals(event, { types: types.map(likePattern), dueAt }, after);
+  }
+
+  private async journalOf(run: RunningRun, event: EventReceived): Promise<RunJournal> {
     if (run.lostAnswers > 0) duplicates.inc({ tenant: run.tenant }, run.lostAnswers);
-    if (run.fence === 1) return new RunJournal(run, noSteps, this.progress);
+    const arrivals = this.arrivalsFor(event);
+    if (run.fence === 1) return new RunJournal(run, noSteps, this.progress, undefined, undefined, arrivals);
     const [stored, ends] = await Promise.all([this.stepResults.ofRun(run), this.waits.endsOf(run)]);
-    return new RunJournal(run, stored, this.progress, undefined, ends);
+    return new RunJournal(run, stored, this.progress, undefined, ends, arrivals);
   }
 }
 

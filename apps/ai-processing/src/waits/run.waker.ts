@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { ContinueRun, topics } from '#libs/contracts';
+import { ContinueRun, messageOf, topics } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
-import { counter, gauge, histogram } from '#libs/tracing';
+import { counter, gauge, histogram, logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import { RunWaitTable } from './run-wait.table.js';
 import type { EndedWait } from './run-wait.table.js';
@@ -16,7 +17,13 @@ const tellAgainAfterMs = 60_000;
 /** The most waits of a tenant that are not over. They take a row each, and nothing else. */
 export const mostWaitsOfTenant = 100_000;
 
-const ended = counter('millrace_run_waits_ended_total', 'Waits of runs that are over.', { reason: ['elapsed'] });
+const ended = counter(
+  'millrace_run_waits_ended_total',
+  'Waits of runs that are over: their time came, or an event arrived that may be the one.',
+  {
+    reason: ['elapsed', 'event'],
+  },
+);
 const lag = histogram(
   'millrace_run_wait_lag_seconds',
   'From the time at which a wait is over until the log has the record that continues its run.',
@@ -30,6 +37,7 @@ const overdue = gauge(
   'How long ago the time of the oldest wait came that is not over; 0 if there is none. Each process of the service measures all.',
   {},
 );
+const log = logger('waits');
 
 /** Ends the waits of runs whose time has come, and appends the records that continue them. */
 @Injectable()
@@ -72,6 +80,21 @@ export class RunWaker implements OnApplicationBootstrap, BeforeApplicationShutdo
     for (const { dueAt } of due) lag.observe({}, Math.max(0, latencyMs(dueAt.getTime(), wallTimeMs())) / 1_000);
     ended.inc({ reason: 'elapsed' }, due.length);
     return due.length;
+  }
+
+  /** Wakes the runs that may wait for these events, which were recorded a moment ago. */
+  async arrived(events: readonly EventReceived[]): Promise<void> {
+    await this.wakeByEvents(await this.table.endByArrivals(events));
+  }
+
+  /** Wakes the run if an event was recorded after it looked and before its wait was stored: {@link arrived} found nothing to wake then. */
+  async lookBack({ tenant, id }: { readonly tenant: string; readonly id: string }): Promise<void> {
+    await this.wakeByEvents(await this.table.lookBack(tenant, id));
+  }
+
+  private async wakeByEvents(waits: readonly EndedWait[]): Promise<void> {
+    ended.inc({ reason: 'event' }, waits.length);
+    await this.tell(waits).catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'runs that wait for events are told later'));
   }
 
   async measure(): Promise<void> {

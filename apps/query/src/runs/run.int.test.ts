@@ -16,13 +16,14 @@ afterAll(async () => {
 
 const insertWait = statement(
   'test.insertWait',
-  `INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at, began_at, state, reason, over_at)
+  `INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at, began_at, state, reason, over_at, types)
    VALUES ($1, $2, $3, 'evt_1', 'c-1', $4::timestamptz, $4::timestamptz - interval '1 hour', $5::text, CASE WHEN $5 <> 'pending' THEN 'elapsed' END,
-     CASE WHEN $5 <> 'pending' THEN $4::timestamptz END)`,
+     CASE WHEN $5 <> 'pending' THEN $4::timestamptz END,
+     CASE WHEN $5 = 'pending' THEN '["paid"]'::json END)`,
 );
 const endRun = statement('test.run.waits', `UPDATE run SET finished_at = NULL WHERE tenant_id = $1`);
 
-const query = `{ runs(filter: { state: WAITING }) { nodes { id state waits { step dueAt endedAt reason } event { state } } } }`;
+const query = `{ runs(filter: { state: WAITING }) { nodes { id state waits { step forEvent dueAt endedAt reason } event { state } } } }`;
 
 test('a run that waits says where, until when, and which of its waits are over; another tenant sees none of it', async () => {
   const tenant = uniqueName('tenant');
@@ -40,8 +41,8 @@ test('a run that waits says where, until when, and which of its waits are over; 
           id: 'run_1',
           state: 'WAITING',
           waits: [
-            { step: 'first', dueAt: at, endedAt: at, reason: 'ELAPSED' },
-            { step: 'second', dueAt: at, endedAt: null, reason: null },
+            { step: 'first', forEvent: false, dueAt: at, endedAt: at, reason: 'ELAPSED' },
+            { step: 'second', forEvent: true, dueAt: at, endedAt: null, reason: null },
           ],
           event: { state: 'RUNNING' },
         },

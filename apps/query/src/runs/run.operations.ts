@@ -84,12 +84,17 @@ export const step = entity(
   { about: 'A finished step of a run, or one that began the steps within it.' },
 );
 
-export const waitReason = enumeration('WaitReason', { elapsed: 'Its time came.' }, 'Why a wait ended.');
+export const waitReason = enumeration(
+  'WaitReason',
+  { elapsed: 'Its time came.', event: 'An event arrived that may be the one: the run looks, and waits on if it is not.' },
+  'Why a wait ended.',
+);
 
 export const runWait = entity(
   'RunWait',
   {
     step: z.string().describe('The id of the step, behind those of the steps around it.'),
+    forEvent: z.boolean().describe('True if an event can end it before its time comes.'),
     dueAt: timestamp.describe('When its time comes.'),
     beganAt: timestamp.describe('When the run began to wait.'),
     endedAt: timestamp.nullable().describe('When it ended; null while it goes on.'),

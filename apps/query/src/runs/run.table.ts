@@ -57,7 +57,7 @@ const operationAttempts = statement(
 
 const waits = statement(
   'query.run.waits',
-  `SELECT run_id AS "runId", step, due_at AS "dueAt", began_at AS "beganAt", over_at AS "endedAt", reason FROM waits_of_runs($1, $2)`,
+  `SELECT run_id AS "runId", step, types IS NOT NULL AS "forEvent", due_at AS "dueAt", began_at AS "beganAt", over_at AS "endedAt", reason FROM waits_of_runs($1, $2)`,
 );
 
 @Injectable()

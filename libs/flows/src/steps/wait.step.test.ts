@@ -8,6 +8,7 @@ import { RunWaits } from '../flow.errors.js';
 import { FlowCompiler } from '../flow.compiler.js';
 import { FlowRunner } from '../flow.runner.js';
 import type { FinishedStep, FlowResult, StepJournal, StoredStep } from '../flow.runner.js';
+import type { EventView } from '../event.view.js';
 import type { WaitEnd, WaitRequest } from '../step.js';
 
 beforeEach(() => void vi.useFakeTimers({ now: Date.parse('2026-06-01T12:00:00Z') }));
@@ -32,6 +33,15 @@ class Journal implements StepJournal {
   wait(step: string, request: WaitRequest): WaitEnd | undefined {
     if (!this.ends.has(step)) this.waits.set(step, request);
     return this.ends.get(step);
+  }
+
+  /** The events that have arrived, by type. */
+  readonly arrived: EventReceived[] = [];
+
+  async arrivals({ types = [] }: WaitRequest, after: EventView | undefined): Promise<EventReceived[]> {
+    const wanted = this.arrived.filter(({ type }) => types.includes(type));
+    const from = wanted.findIndex(({ eventId }) => eventId === after?.id) + 1;
+    return wanted.slice(from, from + 2);
   }
 
   async noteCall(): Promise<void> {}
@@ -119,6 +129,37 @@ describe('a wait', () => {
     await expect(run(steps, new Journal())).rejects.toMatchObject({ code: 'flow.expressionFailed' });
   });
 
+  describe('for an event', () => {
+    const wait = { event: { types: ['paid'], match: 'arrived.data.n = event.data.ms and steps.a = 1', timeout: 'PT1H' } };
+    const steps = [map('a', '1'), { id: 'pause', wait }];
+    const arrival = (id: string, n: number, type = 'paid') =>
+      ({ ...event, eventId: id, type, receivedAt: '2026-06-01T12:05:00.000Z', body: JSON.stringify({ n }) }) as unknown as EventReceived;
+
+    test('looks at those that have arrived, one after the other, and takes the first that is the one', async () => {
+      const journal = new Journal();
+      journal.arrived.push(arrival('evt_2', 1), arrival('evt_3', 2), arrival('evt_4', 1_780_401_600_000, 'other'));
+      await expect(run(steps, journal)).rejects.toBeInstanceOf(RunWaits);
+      expect(journal.waits.get('pause')).toEqual({ dueAt: new Date('2026-06-01T13:00:00Z'), types: ['paid'], looked: 2 });
+      journal.arrived.push(arrival('evt_5', 1_780_401_600_000), arrival('evt_6', 1_780_401_600_000));
+      const { decision } = await run(steps, journal);
+      expect(decision).toMatchObject({ reason: 'event', at: '2026-06-01T12:05:00.000Z', event: { id: 'evt_5', type: 'paid' } });
+    });
+
+    test('is timed out when its time comes and none of them was the one', async () => {
+      const journal = new Journal();
+      journal.arrived.push(arrival('evt_2', 1));
+      journal.ends.set('pause', { reason: 'elapsed', at: '2026-06-01T13:00:00.000Z' });
+      expect((await run(steps, journal)).decision).toEqual({ reason: 'timedOut', at: '2026-06-01T13:00:00.000Z', event: null });
+    });
+
+    test('takes one that arrived in time, although the time has come', async () => {
+      const journal = new Journal();
+      journal.arrived.push(arrival('evt_5', 1_780_401_600_000));
+      journal.ends.set('pause', { reason: 'elapsed', at: '2026-06-01T13:00:00.000Z' });
+      expect((await run(steps, journal)).decision).toMatchObject({ reason: 'event' });
+    });
+  });
+
   test.each([
     ['event.data.at', '2026-06-02T00:00:00.000Z'],
     ['event.data.ms', '2026-06-02T12:00:00.000Z'],
@@ -153,8 +194,8 @@ test.each([
   [{ for: 'P91D' }, 'must be longer than 0 and at most 90 days'],
   [{ for: 'PT0S' }, 'must be longer than 0 and at most 90 days'],
   [{ for: 'P1M' }, 'must be a number of ms, or a duration such as PT15M, P2DT12H or P1W; months and years have no fixed length'],
-  [{}, 'must have exactly one of for, until; it has none'],
-  [{ for: 5, until: 'event.data.at' }, 'must have exactly one of for, until; it has for and until'],
+  [{}, 'must have exactly one of for, until, event; it has none'],
+  [{ for: 5, until: 'event.data.at' }, 'must have exactly one of for, until, event; it has for and until'],
 ])('%j is refused when it is applied', (wait, message) => {
   const metadata = { tenant: 'acme', name: 'f' };
   const { error } = document.safeParse({ apiVersion: 'millrace/v1', kind: 'Flow', metadata, spec: { steps: [{ id: 'pause', wait }] } });
