@@ -2,6 +2,7 @@
 import { apiKeyPart } from './api-keys/api-key.part.js';
 import { bulkOperationPart } from './bulk-operations/bulk-operation.part.js';
 import { connectionPart } from './connections/connection.part.js';
+import { connectorPart } from './connectors/connector.part.js';
 import { customerPart } from './customers/customer.part.js';
 import { deadLetterPart } from './dead-letters/dead-letter.part.js';
 import { deliveryPart } from './deliveries/delivery.part.js';
@@ -20,6 +21,7 @@ export const parts = {
   'api-key': apiKeyPart,
   'bulk-operation': bulkOperationPart,
   connection: connectionPart,
+  connector: connectorPart,
   customer: customerPart,
   'dead-letter': deadLetterPart,
   delivery: deliveryPart,

@@ -14,6 +14,7 @@ import { CliFailure, exitCodes } from './failure.js';
 import type { FlowsTestOptions } from './flows-test.command.js';
 import { get, kindNamed } from './get.command.js';
 import { createKey, keys, revokeKey } from './keys.command.js';
+import { connectors } from './connectors.command.js';
 import { modelProviders, models } from './models.command.js';
 import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
@@ -96,6 +97,10 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
       await validate(file, asksForModels ? await modelProviders(connection()) : [], output());
     });
 
+  program
+    .command('connectors')
+    .description('print the connectors that connections can name, with their operations')
+    .action(() => connectors(connection(), output()));
   program
     .command('models')
     .description('print the models that flows can name, as the model providers list them')

@@ -145,6 +145,44 @@ async function apply(name: string, destination: HttpSink, spec: object = {}): Pr
   await waitFor(() => configuration.destination(tenant, name)?.version === version, { what: `${name} to be current` });
 }
 
+/** A connector of the tenant at the sink, a connection, and a destination for each of its operations. */
+async function applyLedger(auth: object = { kind: 'bearer', token: { value: 'token-of-the-ledger' } }): Promise<void> {
+  const write = { summary: 'Do it.', effect: 'write', input: { type: 'object', required: ['id'] } };
+  const operations = {
+    put: { ...write, idempotency: { class: 'upsert' }, request: { method: 'PUT', path: '/entries/{input.id}', body: 'input' } },
+    book: {
+      ...write,
+      idempotency: { class: 'key' },
+      request: { method: 'POST', path: '/entries', headers: { 'Idempotency-Key': '{delivery.id}' }, body: 'input' },
+    },
+    post: {
+      ...write,
+      idempotency: { class: 'verify', operation: 'find', settleMs: 0 },
+      request: { method: 'POST', path: '/posts', body: '{ "delivery": delivery.id }' },
+    },
+    find: {
+      summary: 'Find it.',
+      effect: 'read',
+      input: {},
+      request: { path: '/posts', query: { delivery: 'delivery.id' } },
+      result: 'response.body[0]',
+    },
+  };
+  const spec = { summary: 'A ledger.', base: sink.url, hosts: ['*'], auth: [{ kind: 'bearer' }, { kind: 'oauth2' }], operations };
+  await applyDocument('Connector', 'ledger', spec);
+  await applyDocument('Connection', 'books', { connector: 'ledger', auth });
+  const destination = { kind: 'operation', connection: 'books', timeoutMs: 5_000, retry: { delaysMs: [10, 20, 20] }, order: 'strict' };
+  for (const operation of ['put', 'book', 'post']) {
+    await applyDocument('Destination', operation, { ...destination, operation, input: '{ "id": payload.a, "z": payload.z }' });
+  }
+}
+
+async function applyDocument(kind: 'Connector' | 'Connection' | 'Destination', name: string, spec: object): Promise<void> {
+  const parsed = document.parse({ apiVersion: 'millrace/v1', kind, metadata: { tenant, name }, spec });
+  await documents.save(database, { document: parsed, actor: 'test' });
+  await waitFor(() => configuration.documentsOf(tenant)(kind, name) !== undefined, { what: `${name} to be current` });
+}
+
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const runIds = new Map<string, string>();
 const runIdOf = (run: string): string => runIds.get(run) ?? runIds.set(run, newRunId()).get(run)!;
@@ -681,5 +719,52 @@ describe('a destination whose connection waits for a person', () => {
     expect(await stored()).toMatchObject(planned.map(() => ({ state: 'delivered', attempts: 1, retries: 0 })));
     expect(sink.requests).toHaveLength(5);
     expect(await reason()).toBeNull();
+  });
+});
+
+describe('a destination of the kind operation', () => {
+  const json = { 'content-type': 'application/json' };
+  const decidedFor = (destination: string) => decided('1', { deliveries: [{ step: 'tell', destination, payload: { z: 1, a: 'a/b' } }] });
+
+  test('gets its input, with the credential of the connection and the effect key, on every attempt alike', async () => {
+    await applyLedger();
+    let asked = 0;
+    sink.respondWith(() => ({ status: (asked += 1) === 1 ? 502 : 200, headers: json, body: '{"said":"token-of-the-ledger"}' }));
+    await deliveries.plan(decidedFor('book'), undefined);
+    await settled('delivered');
+    expect(sink.requests.map(({ body }) => body.toString())).toEqual(['{"id":"a/b","z":1}', '{"id":"a/b","z":1}']);
+    for (const { headers } of sink.requests)
+      expect(headers).toMatchObject({ authorization: 'Bearer token-of-the-ledger', 'idempotency-key': keyOf('1', 'book') });
+    expect(await attempts()).toMatchObject([{ outcome: 'uncertain' }, { outcome: 'succeeded', response_excerpt: '{"said":"[redacted]"}' }]);
+  });
+
+  test('has its values encoded in the address', async () => {
+    await applyLedger();
+    await deliveries.plan(decidedFor('put'), undefined);
+    await settled('delivered');
+    expect(sink.requests).toMatchObject([{ method: 'PUT', path: '/entries/a%2Fb' }]);
+  });
+
+  test('of the class verify is looked up after a lost answer, and not repeated if it took effect', async () => {
+    await applyLedger();
+    const posts: string[] = [];
+    sink.respondWith(({ method, body }) => {
+      if (method === 'GET') return { status: 200, headers: json, body: JSON.stringify(posts.map((delivery) => ({ delivery }))) };
+      posts.push((JSON.parse(body.toString()) as { delivery: string }).delivery);
+      return { status: 500 };
+    });
+    await deliveries.plan(decidedFor('post'), undefined);
+    await settled('delivered');
+    expect(posts).toEqual([keyOf('1', 'post')]);
+    expect(await attempts()).toMatchObject([{ outcome: 'uncertain' }, { outcome: 'succeeded', status: 200 }]);
+  });
+
+  test('is parked with the reason if its input does not fit the operation, and nothing is sent', async () => {
+    await applyLedger();
+    const run = decided('1', { deliveries: [{ step: 'tell', destination: 'put', payload: { z: 1 } }] });
+    await deliveries.plan(run, undefined);
+    await settled('parked');
+    expect(await stored()).toMatchObject([{ error_code: 'delivery.refused' }]);
+    expect(sink.requests).toEqual([]);
   });
 });

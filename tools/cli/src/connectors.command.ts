@@ -1,0 +1,24 @@
+import type { Connection } from './connection.js';
+import { ask } from './graphql.client.js';
+import type { Output } from './output.js';
+
+interface Connector {
+  name: string;
+  summary: string;
+  operations: { name: string; summary: string; effect: 'READ' | 'WRITE'; promise: string | null }[];
+}
+
+const query = '{ connectors { name summary operations { name summary effect promise } } }';
+
+/** `millrace connectors`: what connections can name, and what can be done there. */
+export async function connectors(connection: Connection, output: Output): Promise<void> {
+  const asked = await ask<{ connectors: Connector[] }>(connection, query);
+  for (const { name, summary, operations } of asked.connectors) {
+    output.note(`${name}: ${summary}`);
+    for (const operation of operations) {
+      const promise =
+        operation.effect === 'READ' ? 'Only reads.' : (operation.promise ?? 'The destination declares how often it takes effect.');
+      output.result({ connector: name, ...operation }, `${name} ${operation.name}: ${operation.summary} ${promise}`);
+    }
+  }
+}
