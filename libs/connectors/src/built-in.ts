@@ -20,7 +20,7 @@ function readBuiltIn(): ReadonlyMap<string, ConnectorSpec> {
 }
 
 function specIn(file: string): [name: string, spec: ConnectorSpec] {
-  const { data, error } = builtInConnector.safeParse(parse(readFileSync(file, 'utf8')));
+  const { data, error } = builtInConnector.safeParse(parse(readFileSync(file, 'utf8'), { merge: true }));
   if (error !== undefined) throw new Error(`${file} is no connector:\n${z.prettifyError(error)}`);
   const name = basename(dirname(file));
   if (data.metadata.name !== name) throw new Error(`${file} is named ${data.metadata.name}, but its folder ${name}`);

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import type { OutboundRequest } from '#libs/connections';
 import { HttpClient } from '#libs/http';
+import { builtInConnectors } from '../built-in.js';
 import { connectorConformance, pauseMs } from '../connector.conformance.js';
 import { Connectors } from '../connectors.js';
 import { startStandIn } from '../stand-in.js';
@@ -74,4 +76,29 @@ test.each([
   const call = { connection, operation: 'request', input: { path }, effectKey: 'k', signal: new AbortController().signal };
   await expect(new Connectors({ http }).run(call)).rejects.toMatchObject({ code: 'operation.inputInvalid' });
   await http.close();
+});
+
+test('a read takes the parts of a request, as a request that changes something does', async () => {
+  const standIn = await startStandIn(({ method, segments, query }) => ({
+    status: 200,
+    body: { method, segments: [...segments], page: query.get('page') },
+  }));
+  const http = new HttpClient({ allowPrivateAddresses: true });
+  const authorizer = {
+    authorize: async (request: OutboundRequest) => ({ ...request, secrets: [], version: 1 }),
+    refused: async () => false,
+    account: async () => ({}),
+    login: () => Promise.reject(new Error('HTTP needs none')),
+  };
+  const connection = { tenant: 'acme', name: 'c', connector: 'rest', settings: { base: standIn.url }, authorizer, timeoutMs: 5_000 };
+  const input = { path: '/orders', segments: ['o/1'], query: { page: 2 } };
+  const call = { connection, operation: 'read', input, effectKey: '', signal: new AbortController().signal };
+  const { output } = await new Connectors({ http }).run(call);
+  expect(output).toMatchObject({ status: 200, body: { method: 'GET', segments: ['orders', 'o/1'], page: '2' } });
+  await http.close();
+  await standIn.stop();
+});
+
+test('no manifest that Millrace brings along has a key that YAML should have merged', () => {
+  expect(JSON.stringify([...builtInConnectors().values()])).not.toContain('"<<"');
 });
