@@ -1,16 +1,27 @@
 import { DomainError } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
 
 /** The action that follows a failed try of a run. */
 export type FailureAction =
-  /** Try again without counting the failure: the claim was lost, or the model's limits or credential must change first. */
+  /** Try again without counting the failure: the claim was lost, or limits or a credential must change first. */
   | 'wait'
   /** Try again, and count the failure against the retry budget. */
   | 'retry'
   /** End the run as failed: no further try can help, or the budget is spent. */
   | 'give-up';
 
-/** A run waits as long as the provider limits the rate or refuses the key, or its tenant's own work is in the way. Parking it would only make work for an operator. */
-const waitedFor = ['model.limited', 'model.credential', 'evaluation.busy'];
+/**
+ * A run waits as long as a model's provider or another system limits the rate or refuses the credential, a connection waits for a person, or its tenant's
+ * own work is in the way. Parking it would only make work for an operator.
+ */
+const waitedFor: readonly FailureCode[] = [
+  'model.limited',
+  'model.credential',
+  'operation.limited',
+  'operation.unauthorized',
+  'connection.needsReauth',
+  'evaluation.busy',
+];
 /** A defect may pass. The second one in a run is taken as permanent. */
 const defectRetries = 1;
 

@@ -99,7 +99,7 @@ beforeEach(async () => {
     base: '{settings.base}',
     hosts: ['*'],
     settings: { type: 'object', required: ['base'], properties: { base: { type: 'string' } } },
-    auth: [{ kind: 'bearer' }],
+    auth: [{ kind: 'bearer' }, { kind: 'oauth2' }],
     operations: {
       read: { summary: 'Read a case.', effect: 'read', input: {}, request: { method: 'GET', path: '/read/{input.id}' } },
       keyed: {
@@ -252,6 +252,26 @@ describe('enrich', () => {
     await expect(runs.runFlows(eventOf('1'), contextOf())).rejects.toThrow(RunGivenUp);
     expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'operation.refused' }]);
     expect(await attempts()).toMatchObject([{ outcome: 'failed', status: 404, response_excerpt: '{"said":"no case for [redacted]"}' }]);
+  });
+
+  test('a run waits while its connection has to be authorised, and uses up no retries', async () => {
+    await apply('Connection', 'desk', {
+      connector: 'cases',
+      settings: { base: system.url },
+      auth: {
+        kind: 'oauth2',
+        grant: 'authorizationCode',
+        clientId: 'c',
+        clientSecret: { value: 'a-secret-of-the-client' },
+        endpoints: { authorize: 'https://login.example/authorize', token: 'https://login.example/token' },
+      },
+    });
+    await waitFor(() => configuration.connection(tenant, 'desk')?.version === 2, { what: 'the new connection' });
+    await apply('Flow', 'one', enrich());
+    for (let attempt = 1; attempt <= 8; attempt += 1)
+      await expect(startProcess().runFlows(eventOf('1'), contextOf({ attempt }))).rejects.toThrow(RunsUnfinished);
+    expect(got).toEqual([]);
+    expect(await stored()).toMatchObject([{ state: 'running', error_code: null }]);
   });
 });
 
