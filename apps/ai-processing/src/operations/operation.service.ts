@@ -142,6 +142,11 @@ export class OperationService {
     return idempotency === undefined || idempotency.class === 'declared' ? (operation.idempotency ?? { class: 'none' }) : idempotency;
   }
 
+  /** True: the system did what it was asked to, and only its answer is not what the connector expects. */
+  private hasActed(connection: OpenConnection, { operation }: StepOperation, { code }: OperationFailure): boolean {
+    return code === 'operation.outputInvalid' && this.connections.connectors.operation(connection, operation).effect === 'write';
+  }
+
   /** Sends an operation once, and records the attempt. */
   private async send(
     connection: OpenConnection,
@@ -166,7 +171,7 @@ export class OperationService {
     } catch (error) {
       if (!(error instanceof DomainError) || operation.signal.aborted) throw error;
       const { code, message } = failureReason(error);
-      const isUncertain = error instanceof OperationFailure && error.isUncertain;
+      const isUncertain = error instanceof OperationFailure && (error.isUncertain || this.hasActed(connection, operation, error));
       attempts.inc({ tenant, outcome: code });
       if (isUncertain) uncertain.inc({ tenant });
       const receipt = error instanceof OperationFailure ? error.receipt : null;

@@ -114,6 +114,7 @@ beforeEach(async () => {
         effect: 'write',
         idempotency: { class: 'none' },
         input: {},
+        output: { type: 'object', properties: { n: { type: 'number' } } },
         request: { method: 'POST', path: '/plain' },
       },
       marked: {
@@ -337,6 +338,19 @@ describe('call', () => {
     await runs.runFlows(eventOf('1'), contextOf());
     expect(got).toHaveLength(1);
     expect(await stored()).toMatchObject([{ state: 'completed', decision: 'fell back' }]);
+  });
+
+  test('an operation that acted, and whose answer is not what the connector expects, is not sent again', async () => {
+    answerWith(() => ({ status: 200, body: { n: 'not a number' } }));
+    const step = {
+      id: 'open',
+      call: { connection: 'desk', operation: 'plain' },
+      onError: { retry: { times: 1, delayMs: 1 }, value: '"fell back"' },
+    };
+    await apply('Flow', 'one', { steps: [step] });
+    await runs.runFlows(eventOf('1'), contextOf());
+    expect(got).toHaveLength(1);
+    expect(await attempts()).toMatchObject([{ outcome: 'uncertain', error_code: 'operation.outputInvalid' }]);
   });
 
   test('what takes each request anew is sent again only with consent, or if it certainly did nothing', async () => {
