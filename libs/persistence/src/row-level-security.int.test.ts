@@ -81,7 +81,8 @@ describe('every table', () => {
       [tables],
     );
     const crossing = rows.filter(({ first }) => first !== 'tenant_id').map(({ index }) => index);
-    expect(crossing.toSorted()).toEqual(['api_key_id', 'hold_partition']);
+    const ofConnections = ['connection_consent_expires', 'connection_state_obtained'];
+    expect(crossing.toSorted()).toEqual(['api_key_id', ...ofConnections, 'hold_partition', 'run_wait_due', 'run_wait_told']);
   });
 
   test('keeps times in milliseconds, so that a cursor made from a Date finds its row again', async () => {
