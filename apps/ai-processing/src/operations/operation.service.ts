@@ -194,7 +194,7 @@ function callOf(
   return { connection, operation, input, effectKey, firstAttemptAt: reachedAt, traceparent: currentTraceparent(), signal };
 }
 
-/** The settings and the account belong to the key: another version of the connection may lead to another system. */
+/** The settings belong to the key, because another version of the connection may lead to another system. */
 function cacheKey(tenant: string, connection: OpenConnection, { operation, input }: StepOperation): string {
   const { name, connector, settings } = connection;
   return hash('sha256', JSON.stringify([tenant, name, connector, settings, operation, canonical(input)]));
