@@ -1,15 +1,16 @@
 /**
  * `npm test`: all tests, those first that fail cheapest. Files tagged `both-logs` run on the local broker and again on a real Kafka, which comes
  * from KAFKA_BROKERS, Docker or Java, in that order; it starts while the unit tests run. What sends SQL also runs on the oldest Postgres that is
- * promised, where it is installed. Ends with where the time went and `N passed, N failed`.
+ * promised, where it is installed. Ends with where the time went, what failed and `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import type { StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { inspect } from 'node:util';
 import { findKafka, startKafka } from '../kafka/kafka.js';
 import type { RunningKafka } from '../kafka/kafka.js';
 import { findPrometheus } from '../monitoring/prometheus.js';
@@ -22,7 +23,22 @@ interface Counts {
   skipped: number;
 }
 
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    /** Why the file could not be run. */
+    message: string;
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
+  }[];
+}
+
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+/** Each failure in a few lines; the end of the output tells them again, because a kept part of it is often the end only. */
+const failures: string[] = [];
 const times = new TimeTable();
 const reports = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 
@@ -67,6 +83,7 @@ await step(`On Kafka (${way})`, testOnKafka);
 
 rmSync(reports, { recursive: true, force: true });
 console.log(`\n${times.lines().join('\n')}`);
+for (const failure of failures) console.log(`\nfailed: ${failure}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
 process.exit(total.failed === 0 ? 0 : 1);
 
@@ -89,24 +106,37 @@ async function runToEnd(
 
 /** Runs vitest and adds its counts; a run that dies without a report is one failure. @returns how many tests ran */
 async function vitest(name: string, args: readonly string[], environment: Record<string, string> = {}): Promise<number> {
-  const report = join(reports, `${name}.json`);
-  const reporting = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const file = join(reports, `${name}.json`);
+  const reporting = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
   const { status } = await runToEnd('npx', ['vitest', 'run', ...args, ...reporting], 'inherit', environment);
-  const counts = countsOf(report);
-  if (status !== 0 && counts.failed === 0) counts.failed = 1;
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  total.skipped += counts.skipped;
-  return counts.passed + counts.failed;
+  const report = readReport(file);
+  const passed = report?.numPassedTests ?? 0;
+  const failed = report?.numFailedTests || Number(status !== 0);
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += report?.numPendingTests ?? 0;
+  const told = report === undefined ? [] : failuresIn(report);
+  if (failed > 0 && told.length === 0) told.push(`vitest ended with the status ${status}, and names no test`);
+  failures.push(...told.map((failure) => `${name}: ${failure}`));
+  return passed + failed;
 }
 
-function countsOf(report: string): Counts {
-  try {
-    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
-    return { passed: numPassedTests ?? 0, failed: numFailedTests ?? 0, skipped: numPendingTests ?? 0 };
-  } catch {
-    return { passed: 0, failed: 0, skipped: 0 };
-  }
+/** @returns undefined if vitest ended before it wrote one */
+function readReport(file: string): Report | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Report) : undefined;
+}
+
+function failuresIn({ testResults }: Report): string[] {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    const path = relative(process.cwd(), name);
+    if (failed.length === 0) return status === 'failed' ? [`${path}\n${shortened(message)}`] : [];
+    return failed.map(({ fullName, failureMessages }) => `${path}: ${fullName}\n${shortened(failureMessages.join('\n'))}`);
+  });
+}
+
+function shortened(message: string): string {
+  return message.split('\n').slice(0, 12).join('\n').slice(0, 1200);
 }
 
 /** One run of the chaos harness is one test: its last line must begin with `expected`. @returns how many tests ran */
@@ -118,7 +148,10 @@ async function chaos(name: string, args: readonly string[], expected: string, un
   const asExpected = last.startsWith(expected);
   console.log(`${name}: ${asExpected ? last : printed}`);
   if (asExpected) total.passed += 1;
-  else total.failed += 1;
+  else {
+    total.failed += 1;
+    failures.push(`chaos, ${name}: ${last}`);
+  }
   return 1;
 }
 
@@ -143,14 +176,14 @@ async function testOnKafka(): Promise<number> {
     console.log('No Kafka was found: KAFKA_BROKERS is not set, no Docker engine answers, and Java 17 with Maven is not here.');
     console.log('What uses the log was tested on the local broker only.');
     if (process.env['CI'] === 'true') {
-      console.log('With CI=true that is a failure.');
       total.failed += 1;
+      failures.push('No Kafka was found: with CI=true that is a failure.');
     }
     return 0;
   }
   const started = await kafka.catch((error: unknown) => {
-    console.error(error);
     total.failed += 1;
+    failures.push(`Kafka did not start: ${inspect(error)}`);
   });
   const brokers = started?.brokers.join(',') ?? given;
   if (!brokers) return 0;
