@@ -36,6 +36,7 @@ export default defineConfig({
           globalSetup: ['./test/setup/build.ts'],
           include: ['{apps,libs,tools,test/boundaries,test/chaos,test/drills}/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'],
+          testTimeout: 60_000,
           maxWorkers: workers,
           isolate: false,
         },

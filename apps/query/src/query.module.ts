@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { KeyRing, SecretBox } from '#libs/auth';
 import { Connections } from '#libs/connections';
+import { HttpClient } from '#libs/http';
 import { Configuration, DocumentSecrets, TenantDatabase, databaseUrl } from '#libs/persistence';
 import { AllowedOrigins, Readiness, StartWait } from '#libs/service';
 import { ApiKeyEnvironment } from './api-keys/api-key.service.js';
@@ -54,6 +55,7 @@ class FoundationModule implements OnApplicationBootstrap, OnApplicationShutdown 
   constructor(
     private readonly database: TenantDatabase,
     private readonly connections: Connections,
+    private readonly http: HttpClient,
     readiness: Readiness,
   ) {
     readiness.registerShared('query storage', () => database.ping());
@@ -84,6 +86,7 @@ class FoundationModule implements OnApplicationBootstrap, OnApplicationShutdown 
         useFactory: (database: TenantDatabase, secrets: DocumentSecrets, secretBox: SecretBox) =>
           new Connections({ database, secrets, secretBox, allowPrivateAddresses, allowedUrls }),
       },
+      { provide: HttpClient, useFactory: () => new HttpClient({ allowPrivateAddresses, allowedUrls }) },
       { provide: ConsentCallback, useValue: new ConsentCallback(consentCallbackUrl) },
       { provide: CursorSigner, useValue: new CursorSigner(settings.secretsKey) },
       { provide: Executor, useValue: new Executor({ limits: { ...standardLimits, maxCost }, timeoutMs }) },
@@ -104,6 +107,7 @@ class FoundationModule implements OnApplicationBootstrap, OnApplicationShutdown 
 
   async onApplicationShutdown(): Promise<void> {
     await this.connections.close();
+    await this.http.close();
     await this.database.close();
   }
 }

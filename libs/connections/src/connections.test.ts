@@ -135,12 +135,3 @@ describe('requests are signed as the published vectors of AWS are', () => {
     expect(sent.secrets).toContain('session-1');
   });
 });
-
-test('a connection of a connector without a base address cannot be tested, and says so', async () => {
-  const connection = stored({ kind: 'bearer', token: { value: 'token-123' } });
-  const { document } = connection;
-  const other = { ...connection, document: { ...document, spec: { ...document.spec, connector: 'helpdesk', settings: { region: 'eu' } } } };
-  const { isAccepted, status, message } = await new Connections(options).test(other, signal);
-  expect([isAccepted, status]).toEqual([false, null]);
-  expect(message).toContain('helpdesk cannot be tested');
-});

@@ -10,8 +10,6 @@ import { wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { Authorizer } from './authorizer.js';
 import { ConnectionUnavailable } from './connection.errors.js';
-import { probe } from './connection.probe.js';
-import type { ProbeResult } from './connection.probe.js';
 import type { FixedAuthKind } from './credential.js';
 import { FixedAuthorizer } from './fixed.authorizer.js';
 import { Consents } from './oauth/consents.js';
@@ -169,15 +167,20 @@ export class Connections {
     }
   }
 
-  /** Sends a request as the connection, and says what came of it. A connection that could not renew its token tries at once. */
-  async test(connection: StoredConnection, signal: AbortSignal): Promise<ProbeResult> {
+  /**
+   * Asks for a new token, at once also where the last attempts failed.
+   * @returns false if the credential has none
+   * @throws ConnectionNeedsReauth, ConnectionUnavailable; the signal's reason
+   */
+  async renew(connection: StoredConnection, signal: AbortSignal): Promise<boolean> {
     const client = this.oauthIn(connection);
-    const result = await probe(connection.document.spec, this.of(connection), this.http, signal, async () => {
-      if (client !== undefined) await this.keeper.renew(client, signal);
-      return client !== undefined;
-    });
-    if (result.isAccepted) await this.note(connection, (session) => connectionStateTable.noteAccepted(session, connection));
-    return result;
+    if (client !== undefined) await this.keeper.renew(client, signal);
+    return client !== undefined;
+  }
+
+  /** Notes that the system took the credential, so that an earlier refusal counts no longer. */
+  async noteAccepted(connection: StoredConnection): Promise<void> {
+    await this.note(connection, (session) => connectionStateTable.noteAccepted(session, connection));
   }
 
   /** Renews the tokens of connections that were idle for a day, so that the grant does not end by itself. */

@@ -1,7 +1,6 @@
 export type { AuthorizedRequest, Authorizer, Login, OutboundRequest } from './authorizer.js';
 export { ConnectionNeedsReauth, ConnectionUnavailable, ConsentRefused, consentRefusals } from './connection.errors.js';
 export type { ConsentRefusal } from './connection.errors.js';
-export type { ProbeResult } from './connection.probe.js';
 export { Connections } from './connections.js';
 export type { ConnectionsOptions } from './connections.js';
 export { consentValidMs } from './oauth/consents.js';

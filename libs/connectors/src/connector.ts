@@ -42,6 +42,8 @@ export interface OperationResult {
 export interface ConnectionHealth {
   /** The name of the account, if the system tells it. */
   readonly account: string | undefined;
+  /** The response; undefined if a driver asked. */
+  readonly receipt?: Receipt;
 }
 
 /** The result of looking for an effect: it was found, there is none, or that cannot be told. */

@@ -106,8 +106,8 @@ export class Connectors {
     const call = { connection, operation: healthOperation, input: {}, effectKey: '', signal };
     const operation = this.compiledOf(call);
     if (operation instanceof DrivenOperation) return operation.check(call);
-    const { output } = await operation.run(call);
-    return { account: typeof output === 'string' ? output : undefined };
+    const { output, receipt } = await operation.run(call);
+    return { account: typeof output === 'string' && output !== '' ? output : undefined, receipt };
   }
 
   /** Ends the connections that drivers have to systems. */

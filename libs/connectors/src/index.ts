@@ -1,5 +1,7 @@
 export { baseProblem } from './address.js';
 export { builtInConnectors } from './built-in.js';
+export { probe } from './connection.probe.js';
+export type { ProbeResult } from './connection.probe.js';
 export type { ConnectionHealth, OpenConnection, OperationCall, OperationResult, Verification } from './connector.js';
 export { builtInConnectorOf, Connectors } from './connectors.js';
 export { namedConnector, namedOperation } from './named-connector.js';

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { SecretBox } from '#libs/auth';
 import { apiVersion, document as documentSchema, mapSecrets, tenantOf } from '#libs/contracts';
-import type { Document, DocumentKind } from '#libs/contracts';
+import type { Document, DocumentKind, DocumentLookup } from '#libs/contracts';
 import type { Session } from './database.js';
 import { DocumentVersionMismatch } from './document.errors.js';
 import { DocumentSecrets } from './document-secrets.js';
@@ -187,6 +187,12 @@ export class DocumentTable {
 }
 
 /** Fields that the schema gained since the version was saved have their defaults. A version that no longer fits the schema is returned as stored. */
+/** Finds documents among these, of one tenant. */
+export function lookupIn(documents: readonly Pick<StoredVersion, 'kind' | 'name' | 'document'>[]): DocumentLookup {
+  const byName = new Map(documents.map(({ kind, name, document }) => [`${kind}/${name}`, document]));
+  return (kind, name) => byName.get(`${kind}/${name}`);
+}
+
 function storedOf({ tenant_id: tenant, kind, name, version, spec, created_at: createdAt, created_by: createdBy }: Row): StoredVersion {
   const metadata = kind === 'Tenant' ? { name } : { tenant, name };
   const raw = { apiVersion, kind, metadata, spec };

@@ -14,7 +14,7 @@ export { BatchWriter } from './batch-writer.js';
 export type { BatchWriterOptions } from './batch-writer.js';
 export { DocumentSecrets, DocumentSecretsUnreadable } from './document-secrets.js';
 export { DocumentVersionMismatch } from './document.errors.js';
-export { DocumentTable } from './document.table.js';
+export { DocumentTable, lookupIn } from './document.table.js';
 export type { DocumentReference, Stored, StoredVersion } from './document.table.js';
 export { resealDocuments } from './reseal.js';
 export { ApiKeyTable } from './api-key.table.js';

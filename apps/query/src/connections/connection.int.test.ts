@@ -48,12 +48,11 @@ async function apply(of: string, document: object): Promise<void> {
   expect(applied).toMatchObject({ applyDocuments: { __typename: 'ApplyDocumentsSuccess' } });
 }
 
+const crmBase = () => `http://127.0.0.1:${(crm.address() as AddressInfo).port}/api`;
+const connectTo = (connector: string, settings: object, auth: object, of = tenant): Promise<void> =>
+  apply(of, { kind: 'Connection', metadata: { tenant: of, name: 'crm' }, spec: { connector, settings, auth } });
 const connect = (name: string, auth: object, of = tenant): Promise<void> =>
-  apply(of, {
-    kind: 'Connection',
-    metadata: { tenant: of, name },
-    spec: { connector: 'rest', settings: { base: `http://127.0.0.1:${(crm.address() as AddressInfo).port}/api` }, auth },
-  });
+  apply(of, { kind: 'Connection', metadata: { tenant: of, name }, spec: { connector: 'rest', settings: { base: crmBase() }, auth } });
 const byConsent = () => ({
   kind: 'oauth2',
   grant: 'authorizationCode',
@@ -78,7 +77,7 @@ async function command(name: string, selection: string, input: object, as: As = 
 }
 const authorize = (input: object, as?: As) => command('authorizeConnection', 'url expiresAt connection { state }', input, as);
 const testing = (input: object, as?: As) =>
-  command('testConnection', 'isAccepted status message connection { state lastFailure { code } }', input, as);
+  command('testConnection', 'isAccepted status account message connection { state lastFailure { code } }', input, as);
 const disconnect = (input: object, as?: As) => command('disconnectConnection', 'isRevoked connection { state }', input, as);
 
 /** The person comes back: to this server instead of the address that is registered. */
@@ -189,11 +188,51 @@ describe('a test of a connection', () => {
     expect(await testing({ name: 'crm' })).toMatchObject({
       isAccepted: false,
       status: 401,
-      message: 'the system refused the credential with status 401',
+      message: 'The system refused the credential with status 401',
       connection: { state: 'DEGRADED', lastFailure: { code: 'connection.refused' } },
     });
     answers.push(404);
     expect(await testing({ name: 'crm' })).toMatchObject({ isAccepted: true, status: 404, connection: { state: 'CONNECTED' } });
+  });
+
+  test('finds that the credential may not do what it is asked to', async () => {
+    await connect('crm', { kind: 'bearer', token: { value: 'token-12345678' } });
+    answers.push(403);
+    expect(await testing({ name: 'crm' })).toMatchObject({ isAccepted: false, status: 403 });
+  });
+
+  test('logs in to a database', async () => {
+    const { hostname, port, pathname, username, password } = new URL(server.databaseUrl);
+    const auth = { kind: 'basic', username, password: { value: password } };
+    const fixed = { host: hostname, port: Number(port), tls: 'none', statements: { one: { operation: 'read', sql: 'SELECT 1 AS one' } } };
+    const tested = async (name: string): Promise<Result> => {
+      await connectTo('postgres', { ...fixed, database: name }, auth);
+      return testing({ name: 'crm' });
+    };
+    expect(await tested('postgres')).toMatchObject({ isAccepted: true, status: null, account: username });
+    expect(await tested('nowhere')).toMatchObject({ isAccepted: false, message: expect.stringContaining('nowhere') });
+    const own = decodeURIComponent(pathname.slice(1));
+    expect(await tested(own)).toMatchObject({ isAccepted: false, message: expect.stringContaining('Millrace keeps its own data') });
+  });
+
+  test('uses the request that a connector of the tenant names, or says that it names none', async () => {
+    const spec = {
+      summary: 'Help desk',
+      base: '{settings.base}',
+      hosts: ['127.0.0.1'],
+      settings: { type: 'object', properties: { base: { type: 'string' } } },
+      auth: [{ kind: 'bearer' }],
+      operations: { ping: { summary: 'Ping', effect: 'read', input: {}, output: {}, request: { path: '/ping' } } },
+    };
+    const document = { kind: 'Connector', metadata: { tenant, name: 'helpdesk' } };
+    await apply(tenant, { ...document, spec });
+    await connectTo('helpdesk', { base: crmBase() }, { kind: 'bearer', token: { value: 'token-12345678' } });
+    const untested = await testing({ name: 'crm' });
+    expect(untested).toMatchObject({ isAccepted: false, message: expect.stringContaining('`spec.health`') });
+    expect(seen).toEqual([]);
+    await apply(tenant, { ...document, spec: { ...spec, health: { request: { path: '/ping' }, account: '"acme"' } } });
+    expect(await testing({ name: 'crm' })).toMatchObject({ isAccepted: true, status: 200, account: 'acme' });
+    expect(seen).toEqual(['Bearer token-12345678']);
   });
 
   test('obtains a token that needs no consent', async () => {

@@ -81,13 +81,14 @@ export const getConnection = query({
 export const testConnection = command({
   name: 'testConnection',
   about:
-    'Sends a GET to the base address as the connection, and says what came of it. A token that is due is renewed first; a connection that could not renew its\ntoken tries at once.',
+    'Runs the test that the connector has for its connections, and says what came of it. A token that is due is renewed first; a connection that could not\nrenew its token tries at once.',
   scope: 'operate',
   cost: { weight: 50 },
   input: z.strictObject({ name }),
   result: {
     isAccepted: z.boolean().describe('True if the system answered and did not refuse the credential.'),
-    status: z.int().nullable().describe('The status of its answer; null if there was none.'),
+    status: z.int().nullable().describe('The status of its answer; null if there was none, or the system is not asked over HTTP.'),
+    account: z.string().nullable().describe('The account, if the system names it.'),
     message: z.string().describe('A sentence for people.'),
     durationMs: z.int().describe('How long it took, in ms.'),
     connection: connection.describe('The connection as it is now.'),

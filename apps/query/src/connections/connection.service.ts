@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { Connections, consentValidMs } from '#libs/connections';
-import type { ConsentAnswer, GivenConsent, ProbeResult } from '#libs/connections';
+import type { ConsentAnswer, GivenConsent } from '#libs/connections';
+import { Connectors, probe } from '#libs/connectors';
+import type { ProbeResult } from '#libs/connectors';
 import { NotFound } from '#libs/contracts';
 import type { ConnectionDocument } from '#libs/contracts';
+import { HttpClient } from '#libs/http';
 import type { Stored } from '#libs/persistence';
 import { wallTimeMs } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
@@ -18,6 +21,8 @@ export class ConsentCallback {
   constructor(readonly url: string | undefined) {}
 }
 
+type Connected = NonNullable<Awaited<ReturnType<ConnectionTable['connectedOf']>>>;
+
 @Injectable()
 export class ConnectionService {
   constructor(
@@ -25,12 +30,15 @@ export class ConnectionService {
     private readonly connections: Connections,
     private readonly audit: AuditTable,
     private readonly callback: ConsentCallback,
+    private readonly http: HttpClient,
   ) {}
 
   async test(principal: Principal, name: string): Promise<ProbeResult & { connection: ConnectionRow }> {
-    const connection = await this.found(principal, name);
+    const connected = await this.table.connectedOf(principal.tenant, name);
+    if (connected === undefined) throw notFound(name);
     await this.note(principal, testConnection, name);
-    const result = await this.connections.test(connection, new AbortController().signal);
+    const result = await this.probed(connected);
+    if (result.isAccepted) await this.connections.noteAccepted(connected.stored);
     return { ...result, connection: await this.row(principal, name) };
   }
 
@@ -71,9 +79,23 @@ export class ConnectionService {
     return given;
   }
 
+  /** Sessions that a driver begins for this end with it: the processes that act have their own. */
+  private async probed({ stored, connector: spec }: Connected): Promise<ProbeResult> {
+    const { tenant, name, document } = stored;
+    const { connector, settings, timeoutMs } = document.spec;
+    const connectors = new Connectors({ http: this.http, connectorOf: () => spec });
+    const { signal } = new AbortController();
+    try {
+      const connection = { tenant, name, connector, settings, authorizer: this.connections.of(stored), timeoutMs };
+      return await probe(connection, { connectors, renew: () => this.connections.renew(stored, signal), signal });
+    } finally {
+      await connectors.close();
+    }
+  }
+
   private async found({ tenant }: Principal, name: string): Promise<Stored<ConnectionDocument>> {
     const connection = await this.table.documentOf(tenant, name);
-    if (connection === undefined) throw new NotFound('connection', name, { field: 'name' });
+    if (connection === undefined) throw notFound(name);
     return connection;
   }
 
@@ -86,7 +108,7 @@ export class ConnectionService {
 
   private async row({ tenant }: Principal, name: string): Promise<ConnectionRow> {
     const row = await this.table.find(tenant, name);
-    if (row === null) throw new NotFound('connection', name, { field: 'name' });
+    if (row === null) throw notFound(name);
     return row;
   }
 
@@ -98,4 +120,8 @@ export class ConnectionService {
   ): Promise<void> {
     return this.audit.record(principal, [{ operation, target: `Connection/${name}`, ...(detail === undefined ? {} : { detail }) }]);
   }
+}
+
+function notFound(name: string): NotFound {
+  return new NotFound('connection', name, { field: 'name' });
 }

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { connectionStateTable } from '#libs/connections';
 import type { ConnectionCondition } from '#libs/connections';
-import type { ConnectionAuth, ConnectionDocument } from '#libs/contracts';
-import { DocumentTable, TenantDatabase } from '#libs/persistence';
-import type { Stored } from '#libs/persistence';
+import { namedConnector } from '#libs/connectors';
+import type { ConnectionAuth, ConnectionDocument, ConnectorSpec, DocumentKind } from '#libs/contracts';
+import { DocumentTable, TenantDatabase, lookupIn } from '#libs/persistence';
+import type { Stored, StoredVersion } from '#libs/persistence';
 import { latencyMs, wallTimeMs } from '#libs/time';
 import type { ConnectionRow } from './connection.operations.js';
 
@@ -32,9 +33,24 @@ export class ConnectionTable {
 
   /** The current document; undefined if there is none. */
   async documentOf(tenant: string, name: string): Promise<Stored<ConnectionDocument> | undefined> {
-    const documents = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Connection'));
-    return documents.find((each) => each.name === name) as Stored<ConnectionDocument> | undefined;
+    return connectionIn(await this.current(tenant, 'Connection'), name);
   }
+
+  /** The current document with its connector; undefined if there is none. */
+  async connectedOf(tenant: string, name: string): Promise<{ stored: Stored<ConnectionDocument>; connector: ConnectorSpec } | undefined> {
+    const documents = await this.current(tenant);
+    const stored = connectionIn(documents, name);
+    const connector = stored && namedConnector(lookupIn(documents), stored.document.spec.connector);
+    return connector && { stored, connector };
+  }
+
+  private current(tenant: string, kind?: DocumentKind): Promise<StoredVersion[]> {
+    return this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, kind));
+  }
+}
+
+function connectionIn(documents: readonly StoredVersion[], named: string): Stored<ConnectionDocument> | undefined {
+  return documents.find(({ kind, name }) => kind === 'Connection' && name === named) as Stored<ConnectionDocument> | undefined;
 }
 
 function rowOf(name: string, { spec }: ConnectionDocument, known: ConnectionCondition | undefined): ConnectionRow {

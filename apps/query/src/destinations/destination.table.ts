@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { DeliveryIdempotency, DestinationDocument, DocumentLookup } from '#libs/contracts';
+import type { DeliveryIdempotency, DestinationDocument } from '#libs/contracts';
 import { idempotencyOf, promiseOf } from '#libs/deliveries';
-import { DocumentTable, TenantDatabase, statement } from '#libs/persistence';
-import type { StoredVersion } from '#libs/persistence';
+import { DocumentTable, TenantDatabase, lookupIn, statement } from '#libs/persistence';
 import type { DestinationRow } from './destination.operations.js';
 
 interface HealthRow {
@@ -55,11 +54,6 @@ export class DestinationTable {
     const document = find('Destination', name) as DestinationDocument | undefined;
     return document && { timeoutMs: document.spec.timeoutMs, idempotency: idempotencyOf(document.spec, find) };
   }
-}
-
-function lookupIn(documents: readonly StoredVersion[]): DocumentLookup {
-  const byName = new Map(documents.map(({ kind, name, document }) => [`${kind}/${name}`, document]));
-  return (kind, name) => byName.get(`${kind}/${name}`);
 }
 
 function stateOf(version: number, known: HealthRow | undefined): Pick<DestinationRow, 'state' | 'since' | 'until' | 'reason'> {
