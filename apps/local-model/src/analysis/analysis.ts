@@ -2,6 +2,8 @@ import { readEnglish } from '../text/english.js';
 import type { Sentence } from '../text/english.js';
 import { readSource, wordsOf } from '../text/source-text.js';
 import type { Fact } from '../text/source-text.js';
+import { rankCandidates } from './candidates.js';
+import type { Candidate } from './candidates.js';
 import { findEntities } from './entities.js';
 import type { Entity } from './entities.js';
 import { detectLanguage, languageName } from './language.js';
@@ -10,6 +12,7 @@ import { assess } from './scorecard.js';
 import type { Assessment } from './scorecard.js';
 import { judgeSentiment, noSentiment } from './sentiment.js';
 import type { Sentiment } from './sentiment.js';
+import { qualityOf } from './quality.js';
 import { rankSentences, summarise } from './summary.js';
 import { TopicModel } from './topic.js';
 import type { TopicGuess } from './topic.js';
@@ -28,6 +31,10 @@ export interface Analysis {
   /** Sentences that a person wrote, the most central one first, without facts. */
   readonly sentences: readonly Sentence[];
   readonly facts: readonly Fact[];
+  /** How much the text tells, 0 to 1. */
+  readonly quality: number;
+  /** The items of a list in the input that could be recommended, the best one first; ranked when it is first asked. */
+  candidates(): readonly Candidate[];
   summary(maxLength?: number): string;
 }
 
@@ -40,6 +47,7 @@ export function analyse(inputs: readonly string[]): Analysis {
   const written = source.passages.join('\n');
   const language = detectLanguage(written || text);
   const english = readEnglish(text);
+  let candidates: readonly Candidate[] | undefined;
   const sentences = written === '' ? [] : readEnglish(written.slice(0, text.length)).sentences;
   const stems = english.sentences.flatMap(({ words }) => words.filter(({ content }) => content).map(({ stem }) => stem));
   const entities = findEntities(source, english.dates);
@@ -54,6 +62,8 @@ export function analyse(inputs: readonly string[]): Analysis {
     assessment: language.english ? assess(text, sentiment, entities) : foreign(language.code),
     sentences: rankSentences(sentences),
     facts: source.facts,
+    quality: qualityOf(english),
+    candidates: () => (candidates ??= rankCandidates(inputs)),
     summary: (maxLength) => summarise(sentences, source.facts, maxLength),
   };
 }

@@ -21,6 +21,23 @@ describe('the scorecard', () => {
     expect(assess('Which sizes do you have?')).toEqual({ score: 10, reasons: ['Nothing in it asks for haste.'] });
   });
 
+  it('counts what speaks for a fraud, as a flow says it of an order', () => {
+    const signs = [
+      'The countries of payment and delivery differ.',
+      'It is the first order of this customer.',
+      'The mail address is a disposable mail address.',
+    ];
+    const { score, reasons } = assess(signs.join('\n'));
+    expect({ score, reasons }).toEqual({
+      score: 72,
+      reasons: [
+        'The countries of payment and delivery differ.',
+        'The mail address is a disposable one.',
+        'It is the first order of the customer.',
+      ],
+    });
+  });
+
   it('counts a large sum', () => {
     expect(assess('The invoice is over $25,000.').reasons).toContain('The sum at stake is 10,000 or more.');
     expect(assess('The invoice is over $2,500.').reasons).toContain('The sum at stake is 1,000 or more.');

@@ -63,8 +63,28 @@ const rules: readonly Rule[] = [
     points: 20,
     reason: 'A payment failed or was taken wrongly.',
     applies: mentions(
-      /\b(payment (has )?failed|payment_failed|(card|payment)( was| is)? declined|charged twice|double charged|overcharged|charged again|insufficient funds)\b/,
+      /\b(payment (has )?failed|payment_failed|(card|payment)s?( was| is| were)? declined|charged twice|double charged|overcharged|charged again|insufficient funds)\b/,
     ),
+  },
+  {
+    points: 25,
+    reason: 'The countries of payment and delivery differ.',
+    applies: mentions(/\bcountries of payment and delivery differ\b/),
+  },
+  {
+    points: 25,
+    reason: 'The mail address is a disposable one.',
+    applies: mentions(/\b(disposable|throw-?away) (e-?)?mail\b/),
+  },
+  {
+    points: 15,
+    reason: 'The sum is far above what the customer usually spends.',
+    applies: mentions(/\bfar above what (the|this) customer usually spends\b/),
+  },
+  {
+    points: 12,
+    reason: 'It is the first order of the customer.',
+    applies: mentions(/\bfirst order of (the|this) customer\b/),
   },
   {
     points: 15,

@@ -15,6 +15,8 @@ export type Meaning =
   | 'confidence'
   | 'sentences'
   | 'keywords'
+  | 'quality'
+  | 'recommendation'
   | 'currency'
   | 'text'
   | EntityType;
@@ -50,6 +52,8 @@ const vocabulary: readonly [Meaning, readonly string[]][] = [
   ['entities', ['entities', 'entity', 'mentions', 'extracted']],
   ['keywords', ['keywords', 'keyword', 'keyphrases', 'terms']],
   ['sentences', ['highlights', 'points', 'quotes', 'quote', 'sentences', 'excerpts', 'excerpt', 'snippets', 'facts', 'findings', 'key']],
+  ['quality', ['quality', 'helpfulness', 'usefulness', 'informativeness']],
+  ['recommendation', ['recommendation', 'recommendations', 'recommended', 'suggestions', 'suggested', 'picks']],
   ['currency', ['currency']],
   ['money', ['money', 'amount', 'amounts', 'price', 'cost', 'total', 'sum', 'value']],
   ['date', ['date', 'dates', 'deadline', 'due', 'when', 'time', 'day']],

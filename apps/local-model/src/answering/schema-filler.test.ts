@@ -87,6 +87,41 @@ describe('a field is filled by what it is called', () => {
     expect(fill({ refundRequest: { type: 'string' } })).toEqual({ refundRequest: 'Please refund $129.99 to jo@example.com.' });
   });
 
+  describe('a recommendation is an item of a list in the input', () => {
+    const input = JSON.stringify({
+      viewed: { id: 1, title: 'Trail running shoes' },
+      candidates: [
+        { id: 2, title: 'Teapot' },
+        { id: 3, title: 'Running socks' },
+      ],
+    });
+    const item = object({ product: { type: 'integer' }, title: { type: 'string' }, reason: { type: 'string' } });
+
+    it('with its id, its title and the reason', () => {
+      expect(fill({ recommendations: { type: 'array', items: item, maxItems: 3 } }, input)).toEqual({
+        recommendations: [{ product: 3, title: 'Running socks', reason: 'It shares “running” with what is known.' }],
+      });
+    });
+
+    it('alone, as a text, or one of those allowed', () => {
+      const ids = { recommendedIds: { type: 'array', items: { enum: [2, 3] } } };
+      expect(fill({ recommendation: item, suggestedProduct: { type: 'integer' }, ...ids }, input)).toMatchObject({
+        recommendation: { product: 3 },
+        suggestedProduct: 3,
+        recommendedIds: [3],
+      });
+    });
+
+    it('or a field like any other where there is no list', () => {
+      expect(fill({ recommendation: { type: 'string' } }, 'We recommend a refund.')).toEqual({ recommendation: 'We recommend a refund.' });
+    });
+  });
+
+  it('the quality of a text grows with what it tells', () => {
+    const quality = { quality: { type: 'number', minimum: 0, maximum: 1 } };
+    expect([fill(quality, 'Nice!'), fill(quality)]).toEqual([{ quality: 0.12 }, { quality: 0.55 }]);
+  });
+
   it('labels that fit are picked from a list', () => {
     const tags = { type: 'array', items: { enum: ['billing', 'shipping', 'refund', 'praise'] }, uniqueItems: true };
     expect(fill({ tags })).toEqual({ tags: ['billing', 'refund'] });

@@ -1,6 +1,7 @@
 import type { Json } from '#libs/json';
 import { compileCheck } from '#libs/schemas';
 import type { Analysis } from '../analysis/analysis.js';
+import type { Candidate } from '../analysis/candidates.js';
 import type { Entity } from '../analysis/entities.js';
 import { shortened } from '../analysis/summary.js';
 import { contentStems } from '../text/english.js';
@@ -17,6 +18,8 @@ interface OutputField {
   readonly meaning: Meaning | undefined;
   /** The entity that the enclosing object describes. */
   readonly entity: Entity | undefined;
+  /** The item that the enclosing object recommends. */
+  readonly candidate?: Candidate | undefined;
   readonly depth: number;
 }
 
@@ -110,8 +113,9 @@ class SchemaFiller {
   }
 
   private choice(choices: readonly Json[], field: OutputField): Json {
-    const { meaning, entity } = field;
+    const { meaning, entity, candidate } = field;
     if (entity !== undefined && choices.includes(entity.type)) return entity.type;
+    if (candidate !== undefined && choices.includes(candidate.id)) return candidate.id;
     if (choices.includes(null) && !this.isKnown('label', { ...field, meaning: meaning ?? 'topic' })) return null;
     const labels = choices.filter((choice) => typeof choice === 'string');
     if (labels.length > 0) return chooseLabel(labels, meaning, this.analysis);
@@ -126,8 +130,10 @@ class SchemaFiller {
     const result: Record<string, Json> = {};
     for (const [name, given] of Object.entries(properties)) {
       const { description } = resolved(this.root, given);
-      const meaning = meaningOf(name, typeof description === 'string' ? description : undefined, field.meaning);
-      const inner = { name, meaning, entity: field.entity, depth: field.depth + 1 };
+      const named = meaningOf(name, typeof description === 'string' ? description : undefined, field.meaning);
+      const [best] = named === 'recommendation' ? this.analysis.candidates() : [];
+      const meaning = named === 'recommendation' && best === undefined ? undefined : named;
+      const inner = { name, meaning, entity: field.entity, candidate: field.candidate ?? best, depth: field.depth + 1 };
       const wanted = required.has(name) || (field.depth < depthLimit / 2 && meaning !== undefined);
       const value = wanted && field.depth < depthLimit ? this.value(given, inner) : undefined;
       if (value !== undefined) result[name] = value;
@@ -158,6 +164,7 @@ class SchemaFiller {
   private items(schema: Schema, field: OutputField): Json[] {
     const { meaning } = field;
     const { entities, text } = this.analysis;
+    if (meaning === 'recommendation') return this.recommended(schema, field);
     if (Array.isArray(schema['enum'])) return this.labels(schema['enum'] as Json[], meaning);
     const type = this.typeOf(schema, field);
     const wanted = entities.filter((entity) => meaning === 'entities' || entity.type === meaning);
@@ -165,6 +172,12 @@ class SchemaFiller {
     if (type === 'object') return text === '' ? [] : [this.value(schema, field) ?? null];
     if (type !== 'string' || schema['const'] !== undefined || schema['format'] !== undefined || schema['pattern'] !== undefined) return [];
     return this.texts(meaning).map((one) => fitted(one, schema));
+  }
+
+  private recommended(schema: Schema, field: OutputField): Json[] {
+    const allowed = schema['enum'] as Json[] | undefined;
+    const candidates = this.analysis.candidates().filter(({ id }) => allowed === undefined || allowed.includes(id));
+    return candidates.slice(0, listLimit).map((candidate) => this.value(schema, { ...field, candidate }) ?? null);
   }
 
   private texts(meaning: Meaning | undefined): readonly string[] {
@@ -182,9 +195,10 @@ class SchemaFiller {
   }
 
   private string(schema: Schema, field: OutputField): string {
-    const { meaning, entity, name } = field;
+    const { meaning, entity, candidate, name } = field;
     const byFormat = this.formatted(schema['format'], field);
     if (byFormat !== undefined) return byFormat;
+    if (candidate !== undefined) return fitted(textOfCandidate(candidate, name), schema);
     const text = entity === undefined ? this.text(meaning, name, lengthOf(schema)) : this.textOfEntity(entity, name);
     return this.matching(text, schema['pattern']) ?? fitted(text, schema);
   }
@@ -265,7 +279,8 @@ class SchemaFiller {
   }
 
   private number(schema: Schema, field: OutputField): number {
-    const { meaning, entity } = field;
+    const { meaning, entity, candidate, name } = field;
+    if (candidate !== undefined) return bounded(numberOfCandidate(candidate, name), schema);
     const found = entity?.number ?? (isEntityType(meaning) ? this.entity(meaning)?.number : undefined);
     return bounded(found ?? this.scaled(schema, field), schema);
   }
@@ -278,7 +293,7 @@ class SchemaFiller {
     if (meaning === undefined || isEntityType(meaning)) return minimum ?? 0;
     const rating = wordsOf(name).some((word) => word === 'rating' || word === 'stars');
     const [low, high]: readonly [number, number] =
-      meaning === 'confidence' ? [0, 1] : meaning === 'sentiment' ? (rating ? [1, 5] : [-1, 1]) : [0, 100];
+      meaning === 'confidence' || meaning === 'quality' ? [0, 1] : meaning === 'sentiment' ? (rating ? [1, 5] : [-1, 1]) : [0, 100];
     const from = minimum ?? Math.min(low, maximum ?? low);
     const to = maximum ?? Math.max(high, from);
     const share = highestFirst(schema['description']) ? 1 - this.share(field) : this.share(field);
@@ -288,6 +303,7 @@ class SchemaFiller {
   private share({ meaning }: OutputField): number {
     if (meaning === 'sentiment') return (this.analysis.sentiment.score + 1) / 2;
     if (meaning === 'confidence') return confidenceOf(this.analysis);
+    if (meaning === 'quality') return this.analysis.quality;
     return this.analysis.assessment.score / 100;
   }
 
@@ -341,6 +357,17 @@ class SchemaFiller {
   private all(type: Entity['type']): string[] {
     return this.analysis.entities.filter((entity) => entity.type === type).map(({ value }) => value);
   }
+}
+
+function textOfCandidate({ id, title, reason }: Candidate, name: string): string {
+  const words = wordsOf(name);
+  if (words.some((word) => ['reason', 'why', 'because', 'explanation', 'rationale'].includes(word))) return reason;
+  return words.some((word) => ['title', 'name', 'label'].includes(word)) ? title : String(id);
+}
+
+function numberOfCandidate({ id, score }: Candidate, name: string): number {
+  const isScore = wordsOf(name).some((word) => ['score', 'confidence', 'share', 'rank', 'relevance'].includes(word));
+  return typeof id === 'number' && !isScore ? id : score;
 }
 
 function lengthOf(schema: Schema): number {
