@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseStoredJson } from '#libs/json';
 import { FolderInUse, lockFolder } from '#libs/locks';
 import type { FolderLock } from '#libs/locks';
+import type { SampleSystemPorts } from './sample-systems/sample-systems.js';
 
 /** The contents of `credentials.json` for the demo, the CLI and a newcomer. Readable by its owner only. */
 export interface SampleCredentials {
@@ -11,8 +12,10 @@ export interface SampleCredentials {
   tenant: string;
   apiKey: string;
   operatorKey: string;
-  /** The signing secret of each sample source and destination, by name. */
+  /** The signing secret of each sample source and destination, by name; `systems` is the token of the sample systems. */
   secrets: Record<string, string>;
+  /** The ports of the sample systems. Missing until a start of a release that has them. */
+  systems?: SampleSystemPorts;
 }
 
 /** Another process uses the data directory. */

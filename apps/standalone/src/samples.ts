@@ -3,6 +3,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 import type { SampleCredentials } from './data-directory.js';
+import { sampleSystemsUrl } from './sample-systems/sample-systems.js';
+import type { SampleSystemPorts } from './sample-systems/sample-systems.js';
 
 const tenant = 'acme';
 const folder = fileURLToPath(new URL('samples', import.meta.url));
@@ -21,6 +23,7 @@ export function makeSecrets(): Record<string, string> {
     slack: randomBytes(16).toString('hex'),
     helpdesk: `whsec_${randomBytes(24).toString('base64')}`,
     crm: `whsec_${randomBytes(24).toString('base64')}`,
+    systems: randomBytes(24).toString('base64url'),
   };
 }
 
@@ -35,7 +38,11 @@ export function sampleDocuments(values: Readonly<Record<string, string>>): unkno
 }
 
 /** Applies the sample tenant's documents as an operator, over GraphQL, and creates its first API key. */
-export async function putSamples(url: string, operatorKey: string, secrets: Record<string, string>): Promise<SampleCredentials> {
+export async function putSamples(
+  url: string,
+  operatorKey: string,
+  secrets: Record<string, string>,
+): Promise<Omit<SampleCredentials, 'systems'>> {
   const documents = sampleDocuments({ ...secrets, url });
   const data = await ask<Result>({ url, operatorKey }, putting, { documents });
   const key = data.createApiKey?.key;
@@ -54,6 +61,27 @@ export async function moveSampleDestination(before: SampleCredentials, url: stri
   const moved = { ...document.content, spec: { ...document.content.spec, url: sampleDestinationUrl(url) } };
   const data = await ask<Result>(access, moving, { documents: [moved] });
   if (data.applyDocuments.__typename !== 'ApplyDocumentsSuccess') throw refusal(data);
+}
+
+/** Updates the addresses of the sample systems in connections, after a start that found a port taken. Connections to other systems are left alone. */
+export async function moveSampleSystems(access: Access, before: SampleSystemPorts, now: SampleSystemPorts): Promise<void> {
+  if (before.port === now.port && before.mailPort === now.mailPort) return;
+  const [from, to] = [`${sampleSystemsUrl(before)}/`, `${sampleSystemsUrl(now)}/`];
+  const { documents } = await ask<{ documents: { content: ConnectionContent }[] }>(access, findingConnections);
+  const moved = documents.flatMap(({ content }) => {
+    const { base, host, port } = content.spec.settings;
+    const isMail = content.spec.connector === 'smtp' && host === '127.0.0.1' && port === before.mailPort;
+    if (!isMail && base?.startsWith(from) !== true) return [];
+    const address = isMail ? { port: now.mailPort } : { base: to + base!.slice(from.length) };
+    return [{ ...content, spec: { ...content.spec, settings: { ...content.spec.settings, ...address } } }];
+  });
+  if (moved.length === 0) return;
+  const data = await ask<Result>(access, moving, { documents: moved });
+  if (data.applyDocuments.__typename !== 'ApplyDocumentsSuccess') throw refusal(data);
+}
+
+interface ConnectionContent {
+  spec: { connector: string; settings: { base?: string; host?: string; port?: number } };
 }
 
 const refusal = (reason: unknown): Error => new Error(`The samples were refused: ${JSON.stringify(reason)}`);
@@ -81,6 +109,7 @@ interface Result {
 }
 
 const finding = '{ document(kind: Destination, name: "crm") { content } }';
+const findingConnections = '{ documents(kind: Connection) { content } }';
 const moving = `mutation ($documents: [JSON!]!) {
   applyDocuments(input: { documents: $documents }) { __typename ... on ValidationError { violations { path message } } }
 }`;

@@ -9,6 +9,7 @@ import { readSettings } from '#libs/config';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
 import { standaloneSettings } from './config.js';
+import { ask } from './samples.js';
 import { startStandalone } from './standalone.js';
 import type { Standalone } from './standalone.js';
 
@@ -51,6 +52,67 @@ test('a start on another port keeps what is there, and the sample destination co
   } finally {
     await second.stop();
   }
+}, 60_000);
+
+test('connections to sample systems come along to other ports, and those to other systems stay', async () => {
+  const first = await started();
+  const { operatorKey, systems } = first.credentials;
+  const auth = { kind: 'bearer', token: { value: 'secret' } };
+  const connection = (name: string, spec: object) => ({
+    apiVersion: 'millrace/v1',
+    kind: 'Connection',
+    metadata: { tenant: 'acme', name },
+    spec,
+  });
+  const documents = [
+    connection('chat', { connector: 'slack', settings: { base: `http://127.0.0.1:${systems!.port}/slack/api` }, auth }),
+    connection('mail', {
+      connector: 'smtp',
+      settings: { host: '127.0.0.1', port: systems!.mailPort, tls: 'none' },
+      auth: { kind: 'none' },
+    }),
+    connection('other', { connector: 'rest', settings: { base: 'http://127.0.0.1:1/x' }, auth: { kind: 'none' } }),
+  ];
+  await ask(
+    { url: first.credentials.url, operatorKey },
+    'mutation ($d: [JSON!]!) { applyDocuments(input: { documents: $d }) { __typename } }',
+    {
+      d: documents,
+    },
+  );
+  await first.stop();
+  const holders = [systems!.port, systems!.mailPort].map((port) => createServer().listen(port, '127.0.0.1'));
+  await Promise.all(holders.map((holder) => once(holder, 'listening')));
+  const second = await started();
+  try {
+    const now = second.credentials.systems!;
+    expect([now.port, now.mailPort].filter((port) => port === systems!.port || port === systems!.mailPort)).toEqual([]);
+    const found = await ask<{ documents: { content: { spec: { settings: object } } }[] }>(
+      { url: second.credentials.url, operatorKey },
+      '{ documents(kind: Connection) { content } }',
+    );
+    expect(found.documents.map(({ content }) => content.spec.settings)).toEqual([
+      { base: `http://127.0.0.1:${now.port}/slack/api` },
+      expect.objectContaining({ port: now.mailPort }),
+      { base: 'http://127.0.0.1:1/x' },
+    ]);
+  } finally {
+    await second.stop();
+    for (const holder of holders) holder.close();
+  }
+}, 60_000);
+
+test('a data directory from before there were sample systems gets them', async () => {
+  const first = await started();
+  await first.stop();
+  const { systems: _, secrets, ...older } = first.credentials;
+  const { systems: token, ...others } = secrets;
+  writeFileSync(join(directory, 'credentials.json'), JSON.stringify({ ...older, secrets: others }));
+  const second = await started();
+  await second.stop();
+  expect(second.credentials).toMatchObject({ secrets: others, systems: { port: expect.any(Number), mailPort: expect.any(Number) } });
+  expect(token).toMatch(/^[\w-]{32}$/);
+  expect(second.credentials.secrets['systems']).toMatch(/^[\w-]{32}$/);
 }, 60_000);
 
 test('secrets may stand in files', async () => {

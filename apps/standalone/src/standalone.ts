@@ -21,7 +21,9 @@ import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
 import type { SampleCredentials } from './data-directory.js';
 import { modelReport } from './model-report.js';
-import { makeSecrets, moveSampleDestination, putSamples, sampleDestinationUrl } from './samples.js';
+import { sampleSystemsUrl, startSampleSystems } from './sample-systems/sample-systems.js';
+import type { SampleSystemPorts } from './sample-systems/sample-systems.js';
+import { makeSecrets, moveSampleDestination, moveSampleSystems, putSamples, sampleDestinationUrl } from './samples.js';
 import { SampleDestinationModule } from './sample-destination.module.js';
 
 export interface Standalone {
@@ -72,9 +74,12 @@ export async function startStandalone(
     progress(settings.kafkaBrokers === undefined ? 'Starting the log and the services' : 'Starting the services');
     const brokers = settings.kafkaBrokers ?? (await embeddedLog(directory, settings.logRetentionMegabytes, started));
     const operatorKey = settings.operatorKey ?? generatedOperatorKey(directory);
-    const secrets = directory.credentials()?.secrets ?? makeSecrets();
+    const before = directory.credentials();
+    const secrets = { ...makeSecrets(), ...before?.secrets };
+    const { stop: stopSystems, ...systems } = await startSampleSystems(secrets['systems']!, before?.systems);
+    started.push(stopSystems);
     const filled = withoutFiles({
-      ...environmentOf(settings, environment, url),
+      ...environmentOf(settings, environment, { url, systems }),
       DATABASE_URL: database.serviceUrl,
       QUERY_DATABASE_URL: database.queryUrl,
       KAFKA_BROKERS: brokers,
@@ -102,11 +107,11 @@ export async function startStandalone(
       stopping,
     );
     started.push((options) => running.stop(options));
-    const before = directory.credentials();
     if (before !== undefined && before.url !== url) await moveSampleDestination({ ...before, operatorKey }, url);
+    if (before?.systems !== undefined) await moveSampleSystems({ url, operatorKey }, before.systems, systems);
     if (before === undefined) progress('Creating the sample tenant');
-    const credentials: SampleCredentials =
-      before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url, operatorKey };
+    const known = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url, operatorKey, secrets };
+    const credentials: SampleCredentials = { ...known, systems };
     directory.saveCredentials(credentials);
     const report =
       settings.modelBaseUrl === undefined
@@ -173,13 +178,18 @@ function ownAddress({ host, port }: Settings<typeof standaloneSettings>): string
 
 /**
  * The settings of the services, as far as the composition knows them. Whoever listens beyond loopback does not know every caller: deliveries go
- * to public addresses and to the sample destination only, and the local model wants a key that only this process knows.
+ * to public addresses, the sample destination and the sample systems only, and the local model wants a key that only this process knows.
  */
-function environmentOf(settings: Settings<typeof standaloneSettings>, environment: NodeJS.ProcessEnv, url: string): NodeJS.ProcessEnv {
+function environmentOf(
+  settings: Settings<typeof standaloneSettings>,
+  environment: NodeJS.ProcessEnv,
+  { url, systems }: { url: string; systems: SampleSystemPorts },
+): NodeJS.ProcessEnv {
   const isPrivate = isLoopback(settings.host);
   const { apiKey } = readSettings('local-model', { apiKey: localModelSettings.apiKey }, environment);
   const localModelKey = apiKey ?? (isPrivate ? '' : randomBytes(32).toString('hex'));
-  const allowed = [environment['DELIVERY_ALLOWED_URLS'] ?? '', sampleDestinationUrl(url)].filter((each) => each !== '');
+  const samples = [sampleDestinationUrl(url), sampleSystemsUrl(systems), `smtp://127.0.0.1:${systems.mailPort}`];
+  const allowed = [environment['DELIVERY_ALLOWED_URLS'] ?? '', ...samples].filter((each) => each !== '');
   return {
     LOCAL_MODEL_FAULTS: String(isPrivate),
     KAFKA_ACK_COPIES: '1', // the embedded log is one disk, and so is most often a Kafka on the same machine

@@ -1,9 +1,10 @@
 import { wallTimeMs } from '#libs/time';
+import { sampleSystemsUrl } from './sample-systems/sample-systems.js';
 import type { Standalone } from './standalone.js';
 
 /** The text that `npm start` prints: the addresses and commands to try first. */
 export function welcome({ credentials, operationsUrl, first, modelReport, isExposed }: Standalone, directory: string): string {
-  const { url, tenant, apiKey } = credentials;
+  const { url, tenant, apiKey, systems } = credentials;
   const event = {
     specversion: '1.0',
     id: `ticket-${wallTimeMs()}`,
@@ -20,7 +21,7 @@ export function welcome({ credentials, operationsUrl, first, modelReport, isExpo
   page         ${url}/
   GraphQL      ${url}/graphql
   deliveries   ${url}/sample/crm              (the sample destination shows what it got)
-  operations   ${operationsUrl}/readyz  ${operationsUrl}/metrics
+${systems === undefined ? '' : `  systems      ${sampleSystemsUrl(systems)}/              (sample systems, in which the templates act)\n`}  operations   ${operationsUrl}/readyz  ${operationsUrl}/metrics
   model        ${modelReport.join('\n               ')}
 
   ${first ? `The sample tenant ${tenant} is there, with sources, the flow triage and a destination.` : `The tenant ${tenant} is as you left it.`} Keys and secrets: ${directory}/credentials.json
@@ -30,6 +31,7 @@ ${isExposed ? exposed : ''}
   curl -s ${url}/v1/events -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/cloudevents+json' -d '${JSON.stringify(event)}'
 
   Or, in another terminal: npm run demo
+  Flows for your own work: npm run -s millrace -- templates
 `;
 }
 

@@ -41,13 +41,26 @@ export interface VendorStandIn {
   stop(): Promise<void>;
 }
 
-/** Starts a server that answers with `handle`. */
-export async function startStandIn(handle: (request: StandInRequest) => StandInResponse): Promise<VendorStandIn> {
+/** Answers the requests of a vendor's protocol, and keeps what is written. */
+export type StandInHandler = (request: StandInRequest) => StandInResponse;
+
+export interface StandInOptions {
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Default: true. A server that runs for long keeps none of the requests. */
+  readonly keepsRequests?: boolean;
+}
+
+/** Starts a server on loopback that answers with `handle`. */
+export async function startStandIn(
+  handle: StandInHandler,
+  { port = 0, keepsRequests = true }: StandInOptions = {},
+): Promise<VendorStandIn> {
   const requests: StandInRequest[] = [];
   const faults: StandInFault[] = [];
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const request = await read(incoming);
-    requests.push(request);
+    if (keepsRequests) requests.push(request);
     const fault = faults.shift();
     if (fault === 'hang') return;
     if (fault === 'cut') return void outgoing.destroy();
@@ -62,7 +75,7 @@ export async function startStandIn(handle: (request: StandInRequest) => StandInR
     write(outgoing, response);
   };
   const server = createServer((incoming, outgoing) => void answer(incoming, outgoing).catch(() => outgoing.destroy()));
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -77,7 +90,7 @@ export async function startStandIn(handle: (request: StandInRequest) => StandInR
 
 async function read(incoming: IncomingMessage): Promise<StandInRequest> {
   const url = new URL(incoming.url!, 'http://stand.in');
-  const body = await text(incoming);
+  const body = await text(bounded(incoming));
   return {
     method: incoming.method!,
     segments: url.pathname.split('/').slice(1).map(decodeURIComponent),
@@ -86,6 +99,17 @@ async function read(incoming: IncomingMessage): Promise<StandInRequest> {
     text: body,
     body: jsonOf(body),
   };
+}
+
+const longestBodyBytes = 16 * 1_024 * 1_024;
+
+async function* bounded(incoming: IncomingMessage): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > longestBodyBytes) throw new Error(`The body is larger than ${longestBodyBytes} bytes`);
+    yield chunk;
+  }
 }
 
 function jsonOf(body: string): Json | undefined {

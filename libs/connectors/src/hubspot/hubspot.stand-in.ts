@@ -1,6 +1,6 @@
 import type { Json } from '#libs/json';
 import { startStandIn } from '../stand-in.js';
-import type { StandInResponse, VendorStandIn } from '../stand-in.js';
+import type { StandInHandler, StandInResponse, VendorStandIn } from '../stand-in.js';
 
 interface CrmObject {
   readonly id: string;
@@ -8,11 +8,13 @@ interface CrmObject {
 }
 
 /** HubSpot's CRM as far as operations use it: objects that are found by unique properties, searches and associations. */
-export interface HubSpotStandIn extends VendorStandIn {
+export interface HubSpotState {
   /** By type, the oldest first. */
   readonly objects: Map<string, CrmObject[]>;
   readonly associations: Set<string>;
 }
+
+export type HubSpotStandIn = VendorStandIn & HubSpotState;
 
 const refusal = (status: number, category: string, message: string): StandInResponse => ({
   status,
@@ -20,9 +22,14 @@ const refusal = (status: number, category: string, message: string): StandInResp
 });
 
 export async function startHubSpotStandIn(): Promise<HubSpotStandIn> {
+  const { handle, ...state } = hubSpotStandIn();
+  return { ...(await startStandIn(handle)), ...state };
+}
+
+export function hubSpotStandIn(): HubSpotState & { handle: StandInHandler } {
   const objects = new Map<string, CrmObject[]>();
   const associations = new Set<string>();
-  const standIn = await startStandIn(({ method, segments, query, body }) => {
+  const handle: StandInHandler = ({ method, segments, query, body }) => {
     const [area, , version, type = '', ...rest] = segments;
     if (area === 'account-info') return { status: 200, body: { uiDomain: 'app.hubspot.com', portalId: 1 } };
     if (area !== 'crm' || version !== '2026-03') return refusal(404, 'OBJECT_NOT_FOUND', 'no such resource');
@@ -47,8 +54,8 @@ export async function startHubSpotStandIn(): Promise<HubSpotStandIn> {
     if (found === undefined) return refusal(404, 'OBJECT_NOT_FOUND', 'no such object');
     if (method === 'DELETE') known.splice(known.indexOf(found), 1);
     return method === 'DELETE' ? { status: 204 } : { status: 200, body: found };
-  });
-  return { ...standIn, objects, associations };
+  };
+  return { handle, objects, associations };
 }
 
 function upsert(

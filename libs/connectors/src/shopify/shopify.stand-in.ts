@@ -1,5 +1,6 @@
+import type { Json } from '#libs/json';
 import { startStandIn } from '../stand-in.js';
-import type { StandInResponse, VendorStandIn } from '../stand-in.js';
+import type { StandInHandler, StandInResponse, VendorStandIn } from '../stand-in.js';
 
 interface Variables {
   readonly id?: string;
@@ -12,12 +13,19 @@ interface Variables {
 }
 
 /** Shopify's Admin API as far as operations use it: objects by natural keys, refunds by idempotency keys, and the cost of every query. */
-export interface ShopifyStandIn extends VendorStandIn {
+export interface ShopifyState {
+  /** By owner and key. */
   readonly metafields: Map<string, string>;
   readonly products: Set<string>;
+  /** Further fields of a product, by its handle. */
+  readonly productFields: Map<string, Readonly<Record<string, Json>>>;
+  /** The fields of a customer that queries read, by id. */
+  readonly customers: Map<string, Json>;
   readonly tags: Set<string>;
   readonly refunds: Set<string>;
 }
+
+export type ShopifyStandIn = VendorStandIn & ShopifyState;
 
 const extensions = {
   cost: {
@@ -29,8 +37,14 @@ const extensions = {
 const done = (data: object): StandInResponse => ({ status: 200, body: { data, extensions } });
 
 export async function startShopifyStandIn(): Promise<ShopifyStandIn> {
+  const { handle, ...state } = shopifyStandIn();
+  return { ...(await startStandIn(handle)), ...state };
+}
+
+export function shopifyStandIn(): ShopifyState & { handle: StandInHandler } {
   const [metafields, products, tags, refunds] = [new Map<string, string>(), new Set<string>(), new Set<string>(), new Set<string>()];
-  const standIn = await startStandIn(({ body }) => {
+  const [productFields, customers] = [new Map<string, Readonly<Record<string, Json>>>(), new Map<string, Json>()];
+  const handle: StandInHandler = ({ body }) => {
     const { query, variables = {} } = body as unknown as { query: string; variables?: Variables };
     if (query.includes('metafieldsSet(')) {
       for (const { ownerId, key, value } of variables.metafields!) metafields.set(`${ownerId} ${key}`, value);
@@ -53,11 +67,14 @@ export async function startShopifyStandIn(): Promise<ShopifyStandIn> {
     }
     if (query.includes('products(')) {
       const start = Number(variables.after ?? 0);
-      const nodes = [...products].slice(start, start + 250).map((handle) => ({ id: `gid://shopify/Product/${handle}`, handle }));
+      const nodes = [...products]
+        .slice(start, start + 250)
+        .map((name) => ({ id: `gid://shopify/Product/${name}`, handle: name, ...productFields.get(name) }));
       const end = start + 250;
       return done({ products: { nodes, pageInfo: { hasNextPage: end < products.size, endCursor: String(end) } } });
     }
+    if (query.includes('customer(')) return done({ customer: customers.get(variables.id ?? '') ?? null });
     return done({ shop: { name: 'Acme' } });
-  });
-  return { ...standIn, metafields, products, tags, refunds };
+  };
+  return { handle, metafields, products, productFields, customers, tags, refunds };
 }

@@ -2,7 +2,7 @@ import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { wallTimeMs } from '#libs/time';
 import { startStandIn } from '../stand-in.js';
-import type { StandInRequest, StandInResponse, VendorStandIn } from '../stand-in.js';
+import type { StandInHandler, StandInRequest, StandInResponse, VendorStandIn } from '../stand-in.js';
 
 interface Message {
   readonly ts: string;
@@ -12,10 +12,12 @@ interface Message {
 }
 
 /** Slack's Web API as far as operations use it: channels with messages, whose metadata can be read back. */
-export interface SlackStandIn extends VendorStandIn {
-  /** By id. */
+export interface SlackState {
+  /** By id, the newest message first. */
   readonly channels: Map<string, Message[]>;
 }
+
+export type SlackStandIn = VendorStandIn & SlackState;
 
 const ok = (body: { [field: string]: Json }): StandInResponse => ({ status: 200, body: { ok: true, ...body } });
 const no = (error: string): StandInResponse => ({ status: 200, body: { ok: false, error } });
@@ -24,9 +26,14 @@ const no = (error: string): StandInResponse => ({ status: 200, body: { ok: false
 export const generalChannel = 'C1';
 
 export async function startSlackStandIn(): Promise<SlackStandIn> {
+  const { handle, ...state } = slackStandIn();
+  return { ...(await startStandIn(handle)), ...state };
+}
+
+export function slackStandIn(): SlackState & { handle: StandInHandler } {
   const channels = new Map<string, Message[]>([[generalChannel, []]]);
   let posted = 0;
-  const standIn = await startStandIn((request) => {
+  const handle: StandInHandler = (request) => {
     const [, method = ''] = request.segments;
     const given = parametersOf(request);
     if (method === 'auth.test') return ok({ team: 'Acme', user: 'bot' });
@@ -58,8 +65,8 @@ export async function startSlackStandIn(): Promise<SlackStandIn> {
     if (message === undefined) return no('message_not_found');
     if (method === 'chat.update') message.text = textOf(given['text']);
     return ok({ channel, ts: message.ts });
-  });
-  return { ...standIn, channels };
+  };
+  return { handle, channels };
 }
 
 /** Slack takes JSON, forms and queries. Its own client sends forms, with JSON in their fields. */
