@@ -4,8 +4,9 @@ import type { Authorizer, OutboundRequest } from '#libs/connections';
 import { compileExpression } from '#libs/expressions';
 import { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
+import { wallTime } from '#libs/time';
 import { builtInConnectors } from './built-in.js';
-import type { OpenConnection, OperationCall, OperationResult } from './connector.js';
+import type { OpenConnection, OperationResult, RepeatedCall } from './connector.js';
 import { Connectors } from './connectors.js';
 import { OperationFailure } from './operation.errors.js';
 import type { VendorStandIn, StandInRequest, StandInResponse } from './stand-in.js';
@@ -133,7 +134,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       authorizer,
       timeoutMs,
     });
-    const callOf = (operation: string, input: Json, timeoutMs?: number): OperationCall => ({
+    const callOf = (operation: string, input: Json, timeoutMs?: number): RepeatedCall => ({
       connection: connection(timeoutMs),
       operation,
       input,
@@ -169,7 +170,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       if (idempotency?.class === 'none' || idempotency?.class === 'declared') return;
       if (idempotency?.class === 'verify') {
         const verified = await connectors.verify(callOf(operation, input));
-        expect(verified).toMatchObject({ found: { receipt: { summary: expect.stringContaining('status 2') as string } } });
+        expect(verified).toMatchObject({ is: 'found', result: { receipt: { summary: expect.stringContaining('status 2') as string } } });
       } else await run(operation, input);
       expect(effects(standIn)).toBe(1);
     });
@@ -177,10 +178,16 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
     test.each(writes.filter(({ operation }) => spec.operations[operation]!.idempotency?.class === 'verify'))(
       'a look-up that finds no effect of $operation says so',
       async ({ operation, input, effects }) => {
-        expect(await connectors.verify(callOf(operation, input))).toBe('absent');
+        const call = callOf(operation, input);
+        expect(await connectors.verify(call)).toEqual({ is: 'absent' });
         expect(effects(standIn)).toBe(0);
+        const { idempotency } = spec.operations[operation]!;
+        const isParked = idempotency?.class === 'verify' && idempotency.otherwise === 'park';
         standIn.fault({ status: 403, body: {} }, 2);
-        expect(await connectors.verify(callOf(operation, input))).toBe('unknown');
+        expect(await connectors.verify(call)).toMatchObject({ is: isParked ? 'unknown' : 'absent' });
+        const asked = standIn.requests.length;
+        expect(await connectors.verify({ ...call, firstAttemptAt: wallTime() })).toMatchObject({ is: 'unsettled' });
+        expect(standIn.requests.length).toBe(asked);
       },
     );
 

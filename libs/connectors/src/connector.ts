@@ -38,6 +38,11 @@ export interface OperationResult {
   readonly receipt: Receipt;
 }
 
+/** A call of which an earlier attempt may have reached the system. */
+export interface RepeatedCall extends OperationCall {
+  readonly firstAttemptAt: Date;
+}
+
 /** The findings of a test of a connection. */
 export interface ConnectionHealth {
   /** The name of the account, if the system tells it. */
@@ -46,8 +51,18 @@ export interface ConnectionHealth {
   readonly receipt?: Receipt;
 }
 
-/** The result of looking for an effect: it was found, there is none, or that cannot be told. */
-export type Verification = { readonly found: OperationResult } | 'absent' | 'unknown';
+/**
+ * The result of looking for the effect of an earlier attempt.
+ * - `found`: it took effect
+ * - `absent`: it did not, or its class lets it be repeated without knowing
+ * - `unsettled`: the system may not show it before `settlesAtMs`, by the wall clock
+ * - `unknown`: the system does not say, and would not later; `operation` is the one that was asked
+ */
+export type Verification =
+  | { readonly is: 'found'; readonly operation: string; readonly result: OperationResult }
+  | { readonly is: 'absent' }
+  | { readonly is: 'unsettled'; readonly settlesAtMs: number }
+  | { readonly is: 'unknown'; readonly operation: string };
 
 /** The data that templates and expressions of a connector see. */
 export interface OperationScope {

@@ -2,6 +2,7 @@ import { NotFound } from '#libs/contracts';
 import type { ConnectorSpec, ConnectorOperation } from '#libs/contracts';
 import type { HttpClient } from '#libs/http';
 import { LruMap } from '#libs/lru';
+import { latencyMs, wallTimeMs } from '#libs/time';
 import { builtInConnectors } from './built-in.js';
 import { CompiledOperation } from './compiled-operation.js';
 import type { OperationPage } from './compiled-operation.js';
@@ -12,6 +13,7 @@ import type {
   OpenConnection,
   OperationCall,
   OperationResult,
+  RepeatedCall,
   Verification,
 } from './connector.js';
 import { DrivenOperation } from './driven-operation.js';
@@ -83,18 +85,21 @@ export class Connectors {
   }
 
   /**
-   * Looks for the effect of an operation of the class `verify`. `unknown`: the look-up was refused, and would be again.
+   * Looks for the effect of an operation of the class `verify`, once the system shows what the first attempt did.
    * @throws OperationFailure of a failure that may pass; otherwise as {@link run}
    */
-  async verify(call: OperationCall): Promise<Verification> {
+  async verify(call: RepeatedCall): Promise<Verification> {
     const { idempotency } = this.operation(call.connection, call.operation);
     if (idempotency?.class !== 'verify') throw new Error(`The operation ${call.operation} cannot be verified`);
+    const { operation, settleMs, otherwise } = idempotency;
+    const firstAttemptMs = call.firstAttemptAt.getTime();
+    if (latencyMs(firstAttemptMs, wallTimeMs()) < settleMs) return { is: 'unsettled', settlesAtMs: firstAttemptMs + settleMs };
     try {
-      const found = await this.run({ ...call, operation: idempotency.operation });
-      return found.output === null ? 'absent' : { found };
+      const result = await this.run({ ...call, operation });
+      return result.output === null ? { is: 'absent' } : { is: 'found', operation, result };
     } catch (error) {
-      if (error instanceof OperationFailure && error.outcome !== 'retry') return 'unknown';
-      throw error;
+      if (!(error instanceof OperationFailure) || error.outcome === 'retry') throw error;
+      return otherwise === 'park' ? { is: 'unknown', operation } : { is: 'absent' };
     }
   }
 

@@ -28,6 +28,7 @@ export interface FrameOptions {
 
 /** The parts that all operations have in common, however they are sent: the checks of input and output, the deadline, and the meaning of failures. */
 export class OperationFrame {
+  private readonly isWrite: boolean;
   private readonly input: CompiledSchema;
   private readonly output: CompiledSchema;
   private readonly settings: ConnectorSpec['settings'];
@@ -37,6 +38,7 @@ export class OperationFrame {
     private readonly name: string,
     { spec, connector, owner }: FrameOptions,
   ) {
+    this.isWrite = spec.effect === 'write';
     this.input = compileSchema(spec.input, { owner });
     this.output = compileSchema(spec.output, { owner });
     this.settings = connector.settings;
@@ -77,9 +79,10 @@ export class OperationFrame {
     if (problems.length > 0) throw this.outputInvalid(words(problems, 'the output'), receipt);
   }
 
+  /** The system did what it was asked to: only its answer is not what the connector expects. */
   outputInvalid(why: string, receipt: Receipt, cause?: unknown): OperationFailure {
     const message = `The operation ${this.name} was answered with ${receipt.summary}, of which it can make no output: ${why}`;
-    return new OperationFailure('operation.outputInvalid', message, { peer: 'up', receipt, cause });
+    return new OperationFailure('operation.outputInvalid', message, { peer: 'up', isUncertain: this.isWrite, receipt, cause });
   }
 
   private async requireInput(input: Json): Promise<void> {

@@ -6,6 +6,11 @@ import type { OpenConnection } from './connector.js';
 import { Connectors } from './connectors.js';
 import { namedConnector } from './named-connector.js';
 
+/** A connection as its current document says. */
+export interface TenantConnection extends OpenConnection {
+  readonly version: number;
+}
+
 /** The connections and connectors of all tenants, from the configuration of the process. */
 export class TenantConnections {
   readonly connectors: Connectors;
@@ -19,10 +24,10 @@ export class TenantConnections {
   }
 
   /** The connection of this name, ready for use. @throws NotFound, DocumentSecretsUnreadable */
-  readonly open = (tenant: string, name: string): OpenConnection => {
+  readonly open = (tenant: string, name: string): TenantConnection => {
     const stored = this.configuration.connection(tenant, name);
     if (stored === undefined) throw new NotFound('connection', name);
     const { connector, settings, timeoutMs } = stored.document.spec;
-    return { tenant, name, connector, settings, authorizer: this.connections.of(stored), timeoutMs };
+    return { tenant, name, version: stored.version, connector, settings, authorizer: this.connections.of(stored), timeoutMs };
   };
 }

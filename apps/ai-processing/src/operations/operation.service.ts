@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { OperationFailure, TenantConnections } from '#libs/connectors';
-import type { OpenConnection, OperationCall, Receipt } from '#libs/connectors';
+import type { OpenConnection, OperationCall, Receipt, TenantConnection } from '#libs/connectors';
 import { DomainError, failureReason } from '#libs/contracts';
 import type { DeliveryIdempotency } from '#libs/contracts';
 import { secondEffect } from '#libs/deliveries';
@@ -129,22 +129,15 @@ export class OperationService {
     );
     if (why !== undefined) throw uncertainBecause(why);
     if (idempotency.class !== 'verify') return undefined;
-    const waitMs = idempotency.settleMs - latencyMs(reachedAt.getTime(), wallTimeMs());
-    if (waitMs > 0) throw new OperationUnsettled(operation.operation, waitMs);
-    const verified = await this.connections.connectors.verify(callOf(connection, operation));
-    if (typeof verified === 'object') return { output: verified.found.output };
-    if (verified === 'unknown' && idempotency.otherwise === 'park') throw uncertainBecause(`refuses to say so (${idempotency.operation})`);
-    return undefined;
+    const verified = await this.connections.connectors.verify({ ...callOf(connection, operation), firstAttemptAt: reachedAt });
+    if (verified.is === 'unsettled') throw new OperationUnsettled(operation.operation, latencyMs(wallTimeMs(), verified.settlesAtMs));
+    if (verified.is === 'unknown') throw uncertainBecause(`refuses to say so (${verified.operation})`);
+    return verified.is === 'found' ? { output: verified.result.output } : undefined;
   }
 
   private idempotencyOf(connection: OpenConnection, operation: StepCall): DeliveryIdempotency {
     const { idempotency } = this.connections.connectors.operation(connection, operation.operation);
     return idempotency === undefined || idempotency.class === 'declared' ? (operation.idempotency ?? { class: 'none' }) : idempotency;
-  }
-
-  /** True: the system did what it was asked to, and only its answer is not what the connector expects. */
-  private hasActed(connection: OpenConnection, { operation }: StepOperation, { code }: OperationFailure): boolean {
-    return code === 'operation.outputInvalid' && this.connections.connectors.operation(connection, operation).effect === 'write';
   }
 
   /** Sends an operation once, and records the attempt. */
@@ -171,7 +164,7 @@ export class OperationService {
     } catch (error) {
       if (!(error instanceof DomainError) || operation.signal.aborted) throw error;
       const { code, message } = failureReason(error);
-      const isUncertain = error instanceof OperationFailure && (error.isUncertain || this.hasActed(connection, operation, error));
+      const isUncertain = error instanceof OperationFailure && error.isUncertain;
       attempts.inc({ tenant, outcome: code });
       if (isUncertain) uncertain.inc({ tenant });
       const receipt = error instanceof OperationFailure ? error.receipt : null;
@@ -194,10 +187,9 @@ function callOf(
   return { connection, operation, input, effectKey, firstAttemptAt: reachedAt, traceparent: currentTraceparent(), signal };
 }
 
-/** The settings belong to the key, because another version of the connection may lead to another system. */
-function cacheKey(tenant: string, connection: OpenConnection, { operation, input }: StepOperation): string {
-  const { name, connector, settings } = connection;
-  return hash('sha256', JSON.stringify([tenant, name, connector, settings, operation, canonical(input)]));
+/** The version belongs to the key, because another one may lead to another system, or another account of it. */
+function cacheKey(tenant: string, { name, version }: TenantConnection, { operation, input }: StepOperation): string {
+  return hash('sha256', JSON.stringify([tenant, name, version, operation, canonical(input)]));
 }
 
 /** The value with the members of its objects in one order. */

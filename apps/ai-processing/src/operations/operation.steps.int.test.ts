@@ -133,13 +133,13 @@ beforeEach(async () => {
       },
     },
   });
-  await apply('Connection', 'desk', {
-    connector: 'cases',
-    settings: { base: system.url },
-    auth: { kind: 'bearer', token: { value: 'a-token-of-the-tenant' } },
-    timeoutMs: 2_000,
-  });
+  await connectDesk('a-token-of-the-tenant');
 });
+
+function connectDesk(token: string): Promise<void> {
+  const auth = { kind: 'bearer', token: { value: token } };
+  return apply('Connection', 'desk', { connector: 'cases', settings: { base: system.url }, auth, timeoutMs: 2_000 });
+}
 
 function answerWith(answer: (path: string) => { status: number; body?: object } | Promise<{ status: number; body?: object }>): void {
   got = [];
@@ -156,7 +156,9 @@ async function apply(kind: 'Flow' | 'Connection' | 'Connector', name: string, sp
   const isCurrent = (): boolean =>
     kind === 'Flow'
       ? configuration.flows(tenant).some((one) => one.name === name && one.version === version)
-      : configuration.documentsOf(tenant)(kind, name) !== undefined;
+      : kind === 'Connection'
+        ? configuration.connection(tenant, name)?.version === version
+        : configuration.documentsOf(tenant)(kind, name) !== undefined;
   await waitFor(isCurrent, { what: `${name} to be current` });
 }
 
@@ -220,6 +222,14 @@ describe('enrich', () => {
     await startProcess().runFlows(eventOf('3'), contextOf());
     expect(got).toHaveLength(3);
     expect((await stored()).map(({ decision }) => (decision as { n: number }).n)).toEqual([1, 2, 3, 3, 3]);
+  });
+
+  test('outputs are not used again once the connection may lead to another account', async () => {
+    await apply('Flow', 'one', enrich({ cache: { ttlMs: 60_000 } }));
+    await runs.runFlows(eventOf('1'), contextOf());
+    await connectDesk('a-token-of-another-account');
+    await runs.runFlows(eventOf('2'), contextOf());
+    expect(got.map(({ token }) => token)).toEqual(['Bearer a-token-of-the-tenant', 'Bearer a-token-of-another-account']);
   });
 
   test('runs that want the same at the same time ask once', async () => {

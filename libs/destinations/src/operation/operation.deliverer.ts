@@ -1,8 +1,7 @@
 import { OperationFailure } from '#libs/connectors';
-import type { Connectors, OperationCall, Receipt } from '#libs/connectors';
-import type { DestinationSpecOf, OperationIdempotency } from '#libs/contracts';
+import type { Connectors, Receipt, RepeatedCall } from '#libs/connectors';
+import type { DestinationSpecOf } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
-import { latencyMs, wallTimeMs } from '#libs/time';
 import { DeliveryOperationFailed, DeliveryUnsettled, DeliveryUnverified } from '../delivery.errors.js';
 import type { Deliverer, DelivererTools, OutboundDelivery } from '../deliverer.js';
 
@@ -21,12 +20,12 @@ export class OperationDeliverer implements Deliverer<'operation'> {
     const { tenant, id, payload, traceparent, reachedAt } = delivery;
     const { connection: name, operation, timeoutMs } = destination;
     const connection = { ...this.openConnection(tenant, name), timeoutMs };
-    const firstAttemptAt = reachedAt ?? undefined;
-    const call = { connection, operation, input: parseStoredJson(payload), effectKey: id, firstAttemptAt, traceparent, signal };
+    const call = { connection, operation, input: parseStoredJson(payload), effectKey: id, traceparent, signal };
     const { idempotency } = this.connectors.operation(connection, operation);
     try {
-      const found = idempotency?.class === 'verify' && reachedAt !== null ? await this.lookUp(call, idempotency, reachedAt) : undefined;
-      return found ?? (await this.connectors.run(call)).receipt;
+      const isVerified = idempotency?.class === 'verify' && reachedAt !== null;
+      const found = isVerified ? await this.lookUp({ ...call, firstAttemptAt: reachedAt }) : undefined;
+      return found ?? (await this.connectors.run({ ...call, firstAttemptAt: reachedAt ?? undefined })).receipt;
     } catch (error) {
       if (!(error instanceof OperationFailure)) throw error;
       // The system has done what it was asked to: only its answer is not what the connector expects.
@@ -39,18 +38,12 @@ export class OperationDeliverer implements Deliverer<'operation'> {
    * The receipt of an effect that an earlier attempt had; undefined if there is none, or the operation may be repeated without knowing.
    * @throws DeliveryUnsettled, DeliveryUnverified; OperationFailure if the look-up may succeed later
    */
-  private async lookUp(
-    call: OperationCall,
-    { operation, settleMs, otherwise }: Extract<OperationIdempotency, { class: 'verify' }>,
-    reachedAt: Date,
-  ): Promise<Receipt | undefined> {
-    if (latencyMs(reachedAt.getTime(), wallTimeMs()) < settleMs) throw new DeliveryUnsettled(reachedAt.getTime() + settleMs);
+  private async lookUp(call: RepeatedCall): Promise<Receipt | undefined> {
     const verified = await this.connectors.verify(call);
-    if (typeof verified === 'object') {
-      const { summary, detail } = verified.found.receipt;
-      return { summary: `${summary} from ${operation}, which found the effect of an earlier attempt`, detail };
-    }
-    if (verified === 'unknown' && otherwise === 'park') throw new DeliveryUnverified(operation, reachedAt);
-    return undefined;
+    if (verified.is === 'unsettled') throw new DeliveryUnsettled(verified.settlesAtMs);
+    if (verified.is === 'unknown') throw new DeliveryUnverified(verified.operation, call.firstAttemptAt);
+    if (verified.is === 'absent') return undefined;
+    const { summary, detail } = verified.result.receipt;
+    return { summary: `${summary} from ${verified.operation}, which found the effect of an earlier attempt`, detail };
   }
 }
