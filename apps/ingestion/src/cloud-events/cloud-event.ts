@@ -1,12 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { DomainError, bodyFormat } from '#libs/contracts';
+import { rfc3339Instant, usableText } from '#libs/intake';
 import { LosslessNumber, elementTexts, memberTexts } from '#libs/json';
 import type { Json } from '#libs/json';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
 import { readBody } from '../intake/body.js';
 import { BodyMalformed } from '../intake/request.errors.js';
-import { usableText } from '../sources/event-fields.js';
-import { rfc3339Instant } from '../sources/instant.js';
 
 /** A valid CloudEvent of any content mode (CloudEvents 1.0, HTTP binding and JSON format). */
 export interface CloudEvent {

@@ -2,10 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EventReceived, eventBody, lanes } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import { EventFieldReader } from '../sources/event-fields.js';
+import { EventFieldReader, eventOf } from '#libs/intake';
 import type { Source } from '../sources/source-catalog.js';
 import { readBody } from './body.js';
-import { toEventReceived } from './intake.js';
 
 /** Values that an expression may read: arbitrary ones, and those at the limits of what is usable. */
 const found = fc.oneof(
@@ -50,7 +49,7 @@ describe('what is decided about an event', () => {
         const source = { tenant: 'acme', name: 'shop', scheme: 'custom', fields, laneOf: () => lane } as unknown as Source;
         const payload = Buffer.from(bytes);
         const admitted = { source, input: { body, headers: {} }, payload, text: undefined, contentType: 'a/b', receivedAtMs };
-        const event = toEventReceived(admitted, await fields.read(admitted.input));
+        const event = eventOf(admitted, await fields.read(admitted.input));
         expect(EventReceived.check.parse(event)).toEqual(event);
         expect(eventBody(event).equals(payload)).toBe(true);
       }),
@@ -64,7 +63,7 @@ describe('what is decided about an event', () => {
       const { text } = readBody('application/json', payload, 'body');
       const source = { tenant: 'acme', name: 'shop', scheme: 'custom', fields, laneOf: () => 'normal' } as unknown as Source;
       const admitted = { source, input: { body: null, headers: {} }, payload, text, contentType: 'application/json', receivedAtMs: 0 };
-      const event = toEventReceived(admitted, { eventId: null, type: null, customer: null, occurredAt: null, problems: {} });
+      const event = eventOf(admitted, { eventId: null, type: null, customer: null, occurredAt: null, problems: {} });
       expect(event.body).toBe(json);
       expect(eventBody(event).equals(payload)).toBe(true);
     }

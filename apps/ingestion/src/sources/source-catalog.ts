@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { clearText, parseSourceAddress, sourceAddress, typeMatcher } from '#libs/contracts';
+import { clearText, parseSourceAddress, sourceAddress } from '#libs/contracts';
 import type { Lane, SourceDocument, SourceSpec } from '#libs/contracts';
+import { EventFieldReader, laneOf } from '#libs/intake';
 import { Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { createVerifier, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
 import { logger } from '#libs/tracing';
-import { EventFieldReader } from './event-fields.js';
 import { SourceUnusable } from './source.errors.js';
 
 /** A Source document, compiled once per version to serve requests. */
@@ -122,9 +122,4 @@ function webhookOf(preset: Preset, { secrets: stored, publicUrl: address }: Excl
   const secrets = stored.map(clearText);
   const publicUrl = address === undefined ? undefined : clearText(address);
   return { preset, secrets, verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl }) };
-}
-
-function laneOf(spec: SourceSpec['lane']): (type: string) => Lane {
-  const rules = spec.rules.map(({ types, lane }) => ({ fits: typeMatcher(types), lane }));
-  return (type) => rules.find(({ fits }) => fits(type))?.lane ?? spec.default;
 }

@@ -6,13 +6,7 @@ import type { Json } from '#libs/json';
 import type { Extraction } from '#libs/signatures';
 import { instant } from './instant.js';
 
-/** The input of the expressions of a source. Header names are in lower case. */
-export interface ExpressionInput {
-  body: Json;
-  headers: Readonly<Record<string, string | string[] | undefined>>;
-}
-
-/** The fields that the expressions of a source read from an event; null if no expression yields a usable value. */
+/** The fields that expressions read from an event; null if no expression yields a usable value. */
 export interface EventFields {
   eventId: string | null;
   type: string | null;
@@ -38,7 +32,7 @@ const forms: Readonly<Record<EventField, (value: Json | undefined) => string | n
 /** A partner waits for the response meanwhile. */
 const limits = { timeoutMs: 50 };
 
-/** Reads the fields of events with the expressions of a source, compiled once. */
+/** Reads the fields of events with the expressions of a source or pull, compiled once. */
 export class EventFieldReader {
   private readonly expressions: Readonly<Record<EventField, readonly Expression[]>>;
   private readonly typeDetail: Expression | undefined;
@@ -55,8 +49,11 @@ export class EventFieldReader {
     this.typeDetail = extraction.typeDetail === undefined ? undefined : compile(extraction.typeDetail);
   }
 
-  /** An expression that fails counts as one without a value. A verified event must be recorded: refused, it would be lost. */
-  async read(input: ExpressionInput): Promise<EventFields> {
+  /**
+   * Reads the fields. An expression that fails counts as one without a value. A verified event must be recorded: refused, it would be lost.
+   * @param input the data that the expressions see
+   */
+  async read(input: object): Promise<EventFields> {
     const problems: Partial<Record<EventField, FieldProblem>> = {};
     const found: Record<EventField, string | null> = { eventId: null, type: null, customer: null, occurredAt: null };
     for (const field of eventFields) {
