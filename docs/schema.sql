@@ -486,6 +486,41 @@ CREATE POLICY tenant ON operation_attempt TO millrace_query USING (((tenant_id):
 GRANT SELECT ON operation_attempt TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON operation_attempt TO millrace_service;
 
+CREATE TABLE pull (
+  tenant_id key_text NOT NULL,
+  name key_text NOT NULL,
+  document_version integer NOT NULL,
+  connection key_text NOT NULL,
+  list text NOT NULL,
+  cursor text,
+  cursor_moved_at timestamp(3) with time zone,
+  pass_started_at timestamp(3) with time zone,
+  pass_since text,
+  pass_reached text,
+  pass_pages integer NOT NULL DEFAULT 0,
+  "position" text,
+  next_at timestamp(3) with time zone NOT NULL,
+  last_success_at timestamp(3) with time zone,
+  last_event_id key_text,
+  pages bigint NOT NULL DEFAULT 0,
+  items bigint NOT NULL DEFAULT 0,
+  repeated bigint NOT NULL DEFAULT 0,
+  skipped bigint NOT NULL DEFAULT 0,
+  failures integer NOT NULL DEFAULT 0,
+  last_failure_at timestamp(3) with time zone,
+  last_failure_code text,
+  last_failure_message text,
+  fence bigint NOT NULL DEFAULT 0,
+  lease_until timestamp(3) with time zone,
+  CONSTRAINT pull_pkey PRIMARY KEY (tenant_id, name)
+) WITH (fillfactor=70);
+CREATE INDEX pull_due ON pull USING btree (next_at);
+ALTER TABLE pull ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON pull TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON pull TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON pull TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON pull TO millrace_service;
+
 CREATE TABLE run (
   tenant_id key_text NOT NULL,
   id key_text NOT NULL,

@@ -127,6 +127,23 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_run_waits_overdue_seconds{instance="a"}': '0+60x30' },
     silent: { 'millrace_run_waits_overdue_seconds{instance="a"}': '0x15 90x3 0x30' },
   },
+  MillracePullOverdue: {
+    at: '20m',
+    fires: { 'millrace_pull_overdue_seconds{instance="a"}': '0+60x30' },
+    silent: { 'millrace_pull_overdue_seconds{instance="a"}': '0x15 90x3 0x30' },
+  },
+  MillracePullStopped: {
+    at: '40m',
+    labels: { tenant: 'acme', state: 'refused' },
+    fires: {
+      'millrace_pulls{tenant="acme", state="refused", instance="a"}': '0x5 1x40',
+      'millrace_pulls{tenant="acme", state="retrying", instance="a"}': '1x45',
+    },
+    silent: {
+      'millrace_pulls{tenant="acme", state="refused", instance="a"}': '1x5 0x40',
+      'millrace_pulls{tenant="acme", state="working"}': '1x45',
+    },
+  },
   MillraceScheduleOverdue: {
     at: '20m',
     fires: { 'millrace_schedule_overdue_seconds{instance="a"}': '0+60x30', 'millrace_schedule_overdue_seconds{instance="b"}': '0x30' },

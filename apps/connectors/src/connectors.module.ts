@@ -24,11 +24,14 @@ import { DeliveryWorker, connectorsOptions } from './deliveries/delivery.worker.
 import { DestinationHealth } from './destinations/destination-health.js';
 import { DestinationHealthTable } from './destinations/destination-health.table.js';
 import { DestinationConsumer } from './destinations/destination.consumer.js';
+import { PullConsumer } from './pulls/pull.consumer.js';
+import { PullProgressTable } from './pulls/pull-progress.table.js';
+import { Puller } from './pulls/puller.js';
 import { ScheduleConsumer } from './schedules/schedule.consumer.js';
 import { ScheduleProgressTable } from './schedules/schedule-progress.table.js';
 import { Scheduler } from './schedules/scheduler.js';
 
-/** Turns decisions into deliveries, attempts them, and parks what cannot be delivered; makes the events of schedules. */
+/** Turns decisions into deliveries, attempts them, and parks what cannot be delivered; makes the events of schedules and pulls. */
 @Module({})
 export class ConnectorsModule implements OnApplicationShutdown {
   constructor(
@@ -44,16 +47,18 @@ export class ConnectorsModule implements OnApplicationShutdown {
     });
     return {
       module: ConnectorsModule,
-      controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer, ScheduleConsumer],
+      controllers: [DeliveryConsumer, DestinationConsumer, BulkRedeliveryConsumer, ScheduleConsumer, PullConsumer],
       providers: [
         { provide: HttpClient, useValue: http },
         {
           provide: Deliverers,
+          inject: [TenantConnections],
+          useFactory: ({ connectors, open }: TenantConnections) => new Deliverers({ http, connectors, openConnection: open }),
+        },
+        {
+          provide: TenantConnections,
           inject: [Configuration, Connections],
-          useFactory: (configuration: Configuration, connections: Connections) => {
-            const { connectors, open } = new TenantConnections(http, configuration, connections);
-            return new Deliverers({ http, connectors, openConnection: open });
-          },
+          useFactory: (configuration: Configuration, connections: Connections) => new TenantConnections(http, configuration, connections),
         },
         {
           provide: Connections,
@@ -81,6 +86,18 @@ export class ConnectorsModule implements OnApplicationShutdown {
         DeliveryWorker,
         DeliveryService,
         EventAppender,
+        PullProgressTable,
+        {
+          provide: Puller,
+          inject: [Configuration, PullProgressTable, TenantConnections, Connections, EventAppender],
+          useFactory: (
+            configuration: Configuration,
+            table: PullProgressTable,
+            connections: TenantConnections,
+            states: Connections,
+            appender: EventAppender,
+          ) => new Puller(configuration, table, connections, states, appender),
+        },
         ScheduleProgressTable,
         {
           provide: Scheduler,

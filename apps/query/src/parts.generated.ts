@@ -12,6 +12,7 @@ import { eventPart } from './events/event.part.js';
 import { eventChangePart } from './event-changes/event-change.part.js';
 import { modelProviderPart } from './model-providers/model-provider.part.js';
 import { nodePart } from './nodes/node.part.js';
+import { pullPart } from './pulls/pull.part.js';
 import { replayPart } from './replays/replay.part.js';
 import { runPart } from './runs/run.part.js';
 import { schedulePart } from './schedules/schedule.part.js';
@@ -31,6 +32,7 @@ export const parts = {
   'event-change': eventChangePart,
   'model-provider': modelProviderPart,
   node: nodePart,
+  pull: pullPart,
   replay: replayPart,
   run: runPart,
   schedule: schedulePart,

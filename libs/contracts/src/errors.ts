@@ -129,6 +129,9 @@ export const failures = {
     httpStatus: 502,
     title: 'The destination answered 410, and gets nothing until it is enabled again',
   },
+  'pull.unknown': { outcome: 'reject', httpStatus: 404, title: 'The pull does not exist' },
+  'pull.tooLong': { outcome: 'deadLetter', httpStatus: 502, title: 'A list has more pages than a pass of its pull reads' },
+  'pull.itemsInvalid': { outcome: 'deadLetter', httpStatus: 502, title: 'The answer that a pull got holds no list of items' },
   'schedule.unknown': { outcome: 'reject', httpStatus: 404, title: 'The schedule does not exist' },
   'destination.unknown': { outcome: 'reject', httpStatus: 404, title: 'The destination does not exist' },
   'delivery.uncertain': {

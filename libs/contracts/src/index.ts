@@ -21,6 +21,8 @@ export { failureReason, messageOf } from './failure-reason.js';
 export type { FailureReason } from './failure-reason.js';
 export { typeMatcher } from './type-pattern.js';
 export { eventStates } from './event-states.js';
+export { pullState, pullStates } from './pull-states.js';
+export type { PullState } from './pull-states.js';
 export { scopes } from './scopes.js';
 export type { Scope } from './scopes.js';
 export { eventTopics, topics } from './topics.js';
@@ -44,6 +46,7 @@ export {
   CancelBulkOperation,
   StartBulkOperation,
   FireSchedule,
+  StartPull,
   bulkOperationKinds,
   bulkSelections,
   maxBulkRatePerSecond,
@@ -76,6 +79,7 @@ export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, Signat
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
 export { durationMs, longestWaitMs, mostArrivalsOfWait } from './documents/steps/wait.step.js';
+export type { PullDocument, PullSpec } from './documents/pull.document.js';
 export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
 export { allSteps, describedStepKinds, errorFields, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';

@@ -8,6 +8,7 @@ import {
   RetryDeadLetter,
   SkipDeadLetter,
   StartBulkOperation,
+  StartPull,
 } from './records/commands.js';
 import { ContinueRun } from './records/continue-run.js';
 import { ConfigurationPublished } from './records/configuration-published.js';
@@ -46,6 +47,7 @@ export const topics = {
       StartBulkOperation,
       CancelBulkOperation,
       FireSchedule,
+      StartPull,
       ContinueRun,
     ],
   },

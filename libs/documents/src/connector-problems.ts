@@ -8,6 +8,7 @@ import type {
   DocumentLookup,
   ConnectorOperation,
   FlowStep,
+  PullDocument,
 } from '#libs/contracts';
 import { allSteps, stepsWithin, tenantOf, unorderedUpsert } from '#libs/contracts';
 import { compileSchema, similarName } from '#libs/schemas';
@@ -15,13 +16,14 @@ import type { DocumentProblem } from './document-problem.js';
 
 /**
  * Problems between documents: whether the connector of a connection exists and takes its settings and its credential, and whether the operation of a
- * destination exists and can be delivered to. References to documents that do not exist are told elsewhere.
+ * destination, step or pull exists and can be used there. References to documents that do not exist are told elsewhere.
  * @param find the documents of the tenant as they will be
  */
 export async function connectorProblems(document: Document, find: DocumentLookup): Promise<DocumentProblem[]> {
   if (document.kind === 'Connection') return problemsOfConnection(document, find);
   if (document.kind === 'Destination') return problemsOfDestination(document, find);
   if (document.kind === 'Flow') return problemsOfSteps(document.spec.steps, ['spec', 'steps'], find);
+  if (document.kind === 'Pull') return problemsOfPull(document, find);
   return document.kind === 'Connector' ? problemsOfConnector(document) : [];
 }
 
@@ -35,6 +37,7 @@ export function usesConnector(user: Document, { metadata: { name } }: ConnectorD
 
 /** The names of the connections whose operations the document uses. */
 function connectionsOf(user: Document): string[] {
+  if (user.kind === 'Pull') return [user.spec.connection];
   if (user.kind === 'Destination') return user.spec.kind === 'operation' ? [user.spec.connection] : [];
   if (user.kind !== 'Flow') return [];
   return allSteps(user.spec.steps).flatMap(({ enrich, call }) =>
@@ -106,6 +109,20 @@ function problemsOfDestination({ spec }: DestinationDocument, find: DocumentLook
   if (undeclared.length > 0) return undeclared;
   const unordered = idempotency?.class === 'declared' ? undefined : unorderedUpsert(spec, idempotency);
   return unordered === undefined ? [] : [{ path: ['spec', 'order'], message: unordered }];
+}
+
+/** An operation without pages is read as a list of one page; whether its output is one is seen when it is read. */
+function problemsOfPull({ spec }: PullDocument, find: DocumentLookup): DocumentProblem[] {
+  const found = operationOf(spec, 'read', ['spec'], find);
+  if (!('operation' in found)) return found.problems;
+  const { paging, output } = found.operation;
+  if (paging !== undefined && spec.items !== undefined)
+    return [{ path: ['spec', 'items'], message: `is what the operation says itself: ${spec.operation} has pages; leave it out` }];
+  if (paging === undefined && spec.items === undefined && output['type'] !== undefined && output['type'] !== 'array') {
+    const message = `is missing: ${spec.operation} has no pages, and its output is no list; say where the items stand in it, such as output.rows`;
+    return [{ path: ['spec', 'items'], message }];
+  }
+  return [];
 }
 
 function problemsOfSteps(steps: readonly FlowStep[], path: readonly string[], find: DocumentLookup): DocumentProblem[] {

@@ -10,7 +10,16 @@ import { endedCertificates, unusableAssertionKeys, unusableCertificates } from '
 import type { ModelList } from './unlisted-models.js';
 import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
 import { DomainError, clearText, document as documentSchema, marksOf, marksWithin, referencesOf, tenantOf } from '#libs/contracts';
-import type { ConnectionDocument, DestinationDocument, Document, DocumentKind, MarkedValue, Secret, SourceDocument } from '#libs/contracts';
+import type {
+  ConnectionDocument,
+  DestinationDocument,
+  Document,
+  DocumentKind,
+  MarkedValue,
+  PullSpec,
+  Secret,
+  SourceDocument,
+} from '#libs/contracts';
 
 /** The most problems of one document that are told. */
 const maxProblems = 100;
@@ -181,10 +190,16 @@ function unusableSecrets(document: Document): DocumentProblem[] {
   return document.kind === 'Destination' ? credentialsOfDestination(document) : [];
 }
 
-/** A schedule that could never fire. */
+/** A schedule that could never fire, or a pull that could never begin. */
 function unusableTiming(document: Document): DocumentProblem[] {
-  const problem = document.kind === 'Schedule' ? timingProblem(document.spec) : undefined;
+  const timing = document.kind === 'Schedule' ? document.spec : document.kind === 'Pull' ? timesOf(document.spec) : undefined;
+  const problem = timing === undefined ? undefined : timingProblem(timing);
   return problem === undefined ? [] : [{ path: ['spec', problem.field], message: problem.message }];
+}
+
+/** Undefined for a pull whose passes begin at intervals. */
+function timesOf({ cron, timeZone }: PullSpec): { cron: string; timeZone: string } | undefined {
+  return cron === undefined || timeZone === undefined ? undefined : { cron, timeZone };
 }
 
 /** A schedule that has had its last tick. */

@@ -32,8 +32,14 @@ export function unknownNames(document: Document, { value, path }: MarkedValue): 
 function scopeOf(document: Document, path: readonly string[]): Scope | undefined {
   if (document.kind === 'Source') return { names: { body: undefined, headers: undefined }, steps: new Map(), near: new Map() };
   if (document.kind === 'Destination') return { names: { payload: undefined }, steps: new Map(), near: new Map() };
+  if (document.kind === 'Pull') return { names: scopeInPull(path[1]), steps: new Map(), near: new Map() };
   if (document.kind === 'Connector') return { names: scopeInConnector(path.slice(1)), steps: new Map(), near: new Map() };
   return document.kind === 'Flow' ? scopeInFlow(document.spec, path.slice(1)) : undefined;
+}
+
+function scopeInPull(field: string | undefined): Scope['names'] {
+  if (field === 'input') return { since: undefined, startedAt: undefined };
+  return field === 'items' ? { output: undefined } : { item: undefined };
 }
 
 /** Names of the data that requests are made of; a look at a response sees that, too. */

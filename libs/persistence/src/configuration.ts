@@ -7,6 +7,7 @@ import type {
   DocumentKind,
   DocumentLookup,
   FlowDocument,
+  PullDocument,
   ScheduleDocument,
   SourceDocument,
   TenantDocument,
@@ -207,8 +208,16 @@ export class Configuration {
 
   /** The schedules of all tenants. */
   schedules(): Stored<ScheduleDocument>[] {
-    const documents = [...this.current().values()].flatMap((tenant) => [...tenant.documents.values()]);
-    return documents.filter((one): one is Stored<ScheduleDocument> => one.kind === 'Schedule');
+    return this.ofKind('Schedule') as Stored<ScheduleDocument>[];
+  }
+
+  /** The pulls of all tenants. */
+  pulls(): Stored<PullDocument>[] {
+    return this.ofKind('Pull') as Stored<PullDocument>[];
+  }
+
+  pull(tenant: string, name: string): Stored<PullDocument> | undefined {
+    return this.find(tenant, 'Pull', name) as Stored<PullDocument> | undefined;
   }
 
   /** By name. */
@@ -247,6 +256,11 @@ export class Configuration {
     const keys = await this.apiKeyTable.activeById(this.database, ids);
     for (const tenant of new Set(keys.map((key) => key.tenant))) void this.refresh(tenant); // its notice is late or was lost
     return keys;
+  }
+
+  private ofKind(kind: DocumentKind): Stored[] {
+    const documents = [...this.current().values()].flatMap((tenant) => [...tenant.documents.values()]);
+    return documents.filter((one) => one.kind === kind);
   }
 
   private find(tenant: string, kind: DocumentKind, name: string): Stored | undefined {

@@ -19,6 +19,7 @@ import { modelProviders, models } from './models.command.js';
 import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
+import { pulls, startPull } from './pulls.command.js';
 import { fireNow, nextTicks, schedules } from './schedules.command.js';
 import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
@@ -109,7 +110,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
   program
     .command('get')
     .description('print documents as they can be applied again; secrets are encrypted')
-    .argument('<kind>', 'such as Source, Flow, Destination or Schedule')
+    .argument('<kind>', 'such as Source, Flow, Destination, Schedule or Pull')
     .argument('[name]', 'one document; default: all of the kind')
     .addOption(new Option('-o, --output <format>', 'how to print; json: all as one value').choices(['yaml', 'json']).default('yaml'))
     .action((kind: string, name: string | undefined, { output: format }: { output: 'yaml' | 'json' }) =>
@@ -119,7 +120,7 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
   program
     .command('delete')
     .description('take a document out of use; one that another names stays')
-    .argument('<kind>', 'such as Source, Flow, Destination or Schedule')
+    .argument('<kind>', 'such as Source, Flow, Destination, Schedule or Pull')
     .argument('<name>')
     .action((kind: string, name: string) => inTenant((at, out) => remove(at, { kind: kindNamed(kind), name }, out)));
 
@@ -232,6 +233,24 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .description('make an event of a schedule now, beside its ticks, and print its id')
     .argument('<name>')
     .action((name: string) => inTenant((at, out) => fireNow(at, name, out)));
+
+  const ofPulls = program.command('pulls').description('pulls, which read lists of other systems');
+  ofPulls
+    .command('list', { isDefault: true })
+    .description('print each with how far it is and why it does not read')
+    .action(() => inTenant(pulls));
+  ofPulls
+    .command('start')
+    .description('begin a pass of a pull now')
+    .argument('<name>')
+    .option(
+      '--from-beginning',
+      'forget its cursor, and read the whole list again; items whose events are recorded make no second ones',
+      false,
+    )
+    .action((name: string, { fromBeginning }: { fromBeginning: boolean }) =>
+      inTenant((at, out) => startPull(at, { name, fromBeginning }, out)),
+    );
 
   const ofConnections = program.command('connections').description('connections to systems, and whether they work');
   ofConnections

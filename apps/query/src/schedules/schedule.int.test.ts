@@ -116,7 +116,10 @@ describe('the names of sources and schedules', () => {
     const tenant = await tenantWith();
     expect(await apply(tenant, [document(tenant, 'Flow', 'digest', flowOn('nightly'))])).toMatchObject({
       violations: [
-        { path: ['input', 'documents', '0', 'spec', 'on', 'sources', '0'], message: 'names no source or schedule of this tenant: nightly' },
+        {
+          path: ['input', 'documents', '0', 'spec', 'on', 'sources', '0'],
+          message: 'names no source or schedule or pull of this tenant: nightly',
+        },
       ],
     });
   });

@@ -3,6 +3,7 @@ import { connectionDocument } from './connection.document.js';
 import { connectorDocument } from './connector.document.js';
 import { destinationDocument } from './destination.document.js';
 import { flowDocument } from './flow.document.js';
+import { pullDocument } from './pull.document.js';
 import { scheduleDocument } from './schedule.document.js';
 import { sourceDocument } from './source.document.js';
 import { tenantDocument } from './tenant.document.js';
@@ -12,6 +13,7 @@ export const documentTypes = {
   connector: connectorDocument,
   destination: destinationDocument,
   flow: flowDocument,
+  pull: pullDocument,
   schedule: scheduleDocument,
   source: sourceDocument,
   tenant: tenantDocument,

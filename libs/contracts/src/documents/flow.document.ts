@@ -89,7 +89,7 @@ export const flowSpec = z
           .min(1)
           .max(100)
           .optional()
-          .describe('Names of the sources and schedules whose events start a run; default: all.'),
+          .describe('Names of the sources, schedules and pulls whose events start a run; default: all.'),
         types: z
           .array(z.string().min(1).max(256))
           .min(1)

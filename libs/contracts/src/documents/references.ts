@@ -24,4 +24,4 @@ export function refTo(kind: string, ...others: readonly string[]): typeof name {
  * The kinds of documents that events come from. An event says by the name alone where it came from, so two documents of these kinds in one tenant never
  * have the same name.
  */
-export const eventSourceKinds = ['Source', 'Schedule'] as const;
+export const eventSourceKinds = ['Source', 'Schedule', 'Pull'] as const;

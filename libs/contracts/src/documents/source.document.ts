@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { lanes } from '../names.js';
 import { addressOrSecret } from './credential.js';
 import { documentOf } from './document-of.js';
+import { laneRules } from './lane-rules.js';
 import { presets } from './presets.generated.js';
 import { expression } from './references.js';
 import { secret } from './secret.js';
@@ -21,22 +21,7 @@ const extraction = {
     .describe(
       'Reads the provider’s own id of the event: JSONata over `{ body, headers }`; default: the preset’s. Without an id, a hash of the body identifies the event.',
     ),
-  lane: z
-    .strictObject({
-      default: z.enum(lanes).default('normal').describe('The lane of events that no rule matches.'),
-      rules: z
-        .array(
-          z.strictObject({
-            types: z.array(z.string().min(1).max(256)).min(1).max(100).describe('Patterns of event types; `*` matches any text.'),
-            lane: z.enum(lanes).describe('The lane of the events that match.'),
-          }),
-        )
-        .max(100)
-        .default([])
-        .describe('The first rule with a matching pattern wins.'),
-    })
-    .default({ default: 'normal', rules: [] })
-    .describe('How urgent the events are. Each lane has workers of its own, and events of one customer keep their order within a lane.'),
+  lane: laneRules,
 };
 
 const publicUrl = addressOrSecret

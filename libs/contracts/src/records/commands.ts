@@ -58,6 +58,16 @@ export const fireScheduleSchema = z.object({ ...command, schedule: name });
 export type FireSchedule = z.infer<typeof fireScheduleSchema>;
 export const FireSchedule = recordType('fire-schedule.v1', fireScheduleSchema, { ifUnknown: 'pass' });
 
+/** Begin a pass of a pull now. It can be missed: whoever asks sees in its progress whether a pass began, and asks again. */
+export const startPullSchema = z.object({
+  ...command,
+  pull: name,
+  /** True: from the beginning of the list, as if it had never been read. */
+  fromBeginning: z.boolean(),
+});
+export type StartPull = z.infer<typeof startPullSchema>;
+export const StartPull = recordType('start-pull.v1', startPullSchema, { ifUnknown: 'pass' });
+
 const operationCommand = { ...command, kind: z.enum(bulkOperationKinds) };
 
 /**

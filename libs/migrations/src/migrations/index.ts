@@ -17,6 +17,7 @@ import { NestedSteps1795219200015 } from './0016-nested-steps.js';
 import { Waits1795219200017 } from './0018-waits.js';
 import { OperationAttempts1795219200018 } from './0019-operation-attempts.js';
 import { EventWaits1795219200019 } from './0020-event-waits.js';
+import { Pulls1795219200020 } from './0021-pulls.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -39,6 +40,7 @@ export const migrations = [
   Waits1795219200017,
   OperationAttempts1795219200018,
   EventWaits1795219200019,
+  Pulls1795219200020,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

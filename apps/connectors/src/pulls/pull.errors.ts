@@ -1,0 +1,30 @@
+import { DomainError } from '#libs/contracts';
+
+/** The list has more pages than a pass may read. Its cursor stays, because items that were not read may be older than those that were. */
+export class PullTooLong extends DomainError {
+  readonly code = 'pull.tooLong';
+
+  constructor(pull: string, pages: number) {
+    super(
+      `The list of ${pull} has more than ${pages} pages: raise maxPages, or have input ask for less, such as by since and cursor.start`,
+    );
+  }
+}
+
+/** The operation was answered, but there is no list in its output. */
+export class PullItemsInvalid extends DomainError {
+  readonly code = 'pull.itemsInvalid';
+
+  constructor(pull: string, why: string, options?: ErrorOptions) {
+    super(`The output that ${pull} got holds no list: ${why}. items of the Pull says where it stands`, options);
+  }
+}
+
+/** The input that an expression makes for the operation cannot be computed. */
+export class PullInputFailed extends DomainError {
+  readonly code = 'operation.inputInvalid';
+
+  constructor(pull: string, why: string, options?: ErrorOptions) {
+    super(`input of ${pull} fails: ${why}`, options);
+  }
+}
