@@ -168,7 +168,7 @@ test('a custom scheme is told which kinds there are, and that it needs the URL w
 test('a flow names its sources and destinations', async () => {
   const read = readDocument(flow([{ id: 'tell', deliver: { destination: 'crm' } }], { on: { sources: ['stripe'] } }));
   expect('document' in read && referencesOf(read.document)).toEqual([
-    { kinds: ['Source', 'Schedule'], name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
+    { kinds: ['Source', 'Schedule', 'Pull'], name: 'stripe', path: ['spec', 'on', 'sources', '0'] },
     { kinds: ['Destination'], name: 'crm', path: ['spec', 'steps', '0', 'deliver', 'destination'] },
   ]);
 });
