@@ -2,13 +2,11 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Authorizer, OutboundRequest } from '#libs/connections';
 import { compileExpression } from '#libs/expressions';
-import { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
 import { wallTime } from '#libs/time';
 import { builtInConnectors } from './built-in.js';
-import type { OpenConnection, OperationResult, RepeatedCall } from './connector.js';
-import { Connectors } from './connectors.js';
-import { OperationFailure } from './operation.errors.js';
+import type { OperationResult } from './connector.js';
+import { ConnectorHarness, failureOf, hostileTexts } from './harness.conformance.js';
 import type { VendorStandIn, StandInRequest, StandInResponse } from './stand-in.js';
 
 /** The credential that stand-ins are sent in `authorization`, and repeat in their responses. */
@@ -65,8 +63,6 @@ export interface ConnectorSuite<S extends VendorStandIn> {
   readonly hostile: readonly HostilePlace[];
 }
 
-const firstAttemptAt = new Date('2026-01-01T00:00:00.000Z');
-
 const codes = {
   permanent: 'operation.refused',
   limited: 'operation.limited',
@@ -77,81 +73,25 @@ const codes = {
   gone: 'operation.gone',
 } as const;
 
-export const hostileTexts = [
-  'a/b',
-  '..',
-  '.',
-  '%2e%2e',
-  '../..',
-  '?x=1',
-  '#f',
-  ';a=b',
-  "O'Hara",
-  String.raw`\' OR Name LIKE '%`,
-  '"',
-  '}}',
-  '{input.x}',
-  '${x}',
-  'a\r\nX-Injected: 1',
-  'a\nb',
-  '\u0000',
-  'left\u202Eright',
-  'ä€😀',
-  ' lead',
-  '<!channel> & <@U1>',
-  String.raw`back\slash`,
-  '\ud800',
-];
-
 /** The rules that hold for every connector. Each connector's `<name>.conformance.test.ts` runs them against its own stand-in. */
 export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSuite<S>): void {
   const { name, start, settings, account = () => ({}), writes, answers, lists = [], others = [], hostile } = parts;
   describe(`the connector ${name}`, () => {
     const spec = builtInConnectors().get(name)!;
     let standIn: S;
-    let http: HttpClient;
-    let connectors: Connectors;
-    let stop: AbortController;
-    let authorizer: CountingAuthorizer;
+    let harness: ConnectorHarness<CountingAuthorizer>;
 
     beforeEach(async () => {
       standIn = await start();
-      http = new HttpClient({ allowPrivateAddresses: false, allowedUrls: [standIn.url] });
-      connectors = new Connectors({ http });
-      authorizer = new CountingAuthorizer(account(standIn));
-      stop = new AbortController();
+      const authorizer = new CountingAuthorizer(account(standIn));
+      harness = new ConnectorHarness({ name, url: standIn.url, settings: () => settings(standIn), authorizer });
     });
     afterEach(async () => {
-      await http.close();
+      await harness.close();
       await standIn.stop();
     });
 
-    const connection = (timeoutMs = 10_000): OpenConnection => ({
-      tenant: 'acme',
-      name: 'system',
-      connector: name,
-      settings: settings(standIn),
-      authorizer,
-      timeoutMs,
-    });
-    const callOf = (operation: string, input: Json, timeoutMs?: number): RepeatedCall => ({
-      connection: connection(timeoutMs),
-      operation,
-      input,
-      effectKey: 'key-1',
-      firstAttemptAt,
-      signal: stop.signal,
-    });
-    const run = (operation: string, input: Json, timeoutMs?: number): Promise<OperationResult> =>
-      connectors.run(callOf(operation, input, timeoutMs));
-    const failureOf = async (work: Promise<unknown>): Promise<OperationFailure> => {
-      const error = await work.then(
-        (result) => new Error(`it succeeded: ${JSON.stringify(result)}`),
-        (reason: unknown) => reason,
-      );
-      expect(error).toBeInstanceOf(OperationFailure);
-      return error as OperationFailure;
-    };
+    const run = (operation: string, input: Json, timeoutMs?: number): Promise<OperationResult> => harness.run(operation, input, timeoutMs);
     const [first] = writes as [Write<S>];
 
     test.each(writes)('$operation acts once, and its output fits its schema', async ({ operation, input, effects, prepare }) => {
@@ -169,7 +109,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       const { idempotency } = spec.operations[operation]!;
       if (idempotency?.class === 'none' || idempotency?.class === 'declared') return;
       if (idempotency?.class === 'verify') {
-        const verified = await connectors.verify(callOf(operation, input));
+        const verified = await harness.connectors.verify(harness.call(operation, input));
         expect(verified).toMatchObject({ is: 'found', result: { receipt: { summary: expect.stringContaining('status 2') as string } } });
       } else await run(operation, input);
       expect(effects(standIn)).toBe(1);
@@ -178,15 +118,15 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
     test.each(writes.filter(({ operation }) => spec.operations[operation]!.idempotency?.class === 'verify'))(
       'a look-up that finds no effect of $operation says so',
       async ({ operation, input, effects }) => {
-        const call = callOf(operation, input);
-        expect(await connectors.verify(call)).toEqual({ is: 'absent' });
+        const call = harness.call(operation, input);
+        expect(await harness.connectors.verify(call)).toEqual({ is: 'absent' });
         expect(effects(standIn)).toBe(0);
         const { idempotency } = spec.operations[operation]!;
         const isParked = idempotency?.class === 'verify' && idempotency.otherwise === 'park';
         standIn.fault({ status: 403, body: {} }, 2);
-        expect(await connectors.verify(call)).toMatchObject({ is: isParked ? 'unknown' : 'absent' });
+        expect(await harness.connectors.verify(call)).toMatchObject({ is: isParked ? 'unknown' : 'absent' });
         const asked = standIn.requests.length;
-        expect(await connectors.verify({ ...call, firstAttemptAt: wallTime() })).toMatchObject({ is: 'unsettled' });
+        expect(await harness.connectors.verify({ ...call, firstAttemptAt: wallTime() })).toMatchObject({ is: 'unsettled' });
         expect(standIn.requests.length).toBe(asked);
       },
     );
@@ -200,7 +140,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
         expect(failed.receipt?.summary).toMatch(/\S/);
         if (response.headers?.['retry-after'] !== undefined) expect(failed.retryAfterMs).toBe(waitMs ?? pauseMs);
         expect(first.effects(standIn)).toBe(0);
-        expect(authorizer.refusals).toBe(as === 'credential' ? 1 : 0);
+        expect(harness.authorizer.refusals).toBe(as === 'credential' ? 1 : 0);
       },
     );
 
@@ -226,7 +166,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       const refusal = answers.find(({ as }) => as === 'credential');
       if (refusal === undefined) return;
       const { as: _, ...response } = refusal;
-      authorizer.hasNewer = true;
+      harness.authorizer.hasNewer = true;
       standIn.fault(response);
       await run(first.operation, first.input);
       expect(first.effects(standIn)).toBe(1);
@@ -257,7 +197,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
     test('an abort ends the operation with the reason of the signal', async () => {
       standIn.fault('hang');
       const running = run(first.operation, first.input);
-      stop.abort(new Error('the process stops'));
+      harness.abort(new Error('the process stops'));
       await expect(running).rejects.toThrow('the process stops');
     });
 
@@ -280,11 +220,10 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
     });
 
     test('reaches no inner address unless it is allowed', async () => {
-      const guarded = new HttpClient({ allowPrivateAddresses: false });
-      const failed = await failureOf(new Connectors({ http: guarded }).run(callOf(first.operation, first.input)));
+      const call = harness.call(first.operation, first.input);
+      const failed = await harness.guarded((connectors) => failureOf(connectors.run(call)));
       expect(failed.outcome).toBe('deadLetter');
       expect(standIn.requests).toEqual([]);
-      await guarded.close();
     });
 
     test.each(hostile)('$operation hands over any text as it is, or refuses it', async ({ operation, input, seen }) => {
@@ -307,12 +246,12 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
 
     test('can be tested, if the manifest says how', async () => {
       if (spec.health === undefined) return;
-      expect(await connectors.check({ connection: connection(), signal: stop.signal })).toBeDefined();
+      expect(await harness.check()).toBeDefined();
       const refusal = answers.find(({ as }) => as === 'credential');
       if (refusal === undefined) return;
       const { as: _, ...response } = refusal;
       standIn.fault(response);
-      await failureOf(connectors.check({ connection: connection(), signal: stop.signal }));
+      await failureOf(harness.check());
     });
   });
 }

@@ -1,13 +1,11 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Authorizer, Login } from '#libs/connections';
-import { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
 import { waitFor } from '#libs/testing';
 import { builtInConnectors } from './built-in.js';
-import { hostileTexts } from './connector.conformance.js';
-import type { OpenConnection, OperationCall, OperationResult } from './connector.js';
-import { Connectors } from './connectors.js';
+import type { OperationResult } from './connector.js';
+import { ConnectorHarness, failureOf, hostileTexts } from './harness.conformance.js';
 import { OperationFailure } from './operation.errors.js';
 
 /** A real system that a driver is tested with. */
@@ -79,51 +77,20 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
     const spec = builtInConnectors().get(name)!;
     const [first] = writes;
     let peer: P;
-    let http: HttpClient;
-    let connectors: Connectors;
-    let stop: AbortController;
-    let authorizer: DrivenAuthorizer;
+    let harness: ConnectorHarness<DrivenAuthorizer>;
 
     beforeEach(async () => {
       peer = await start();
-      http = new HttpClient({ allowPrivateAddresses: false, allowedUrls: [peer.url] });
-      connectors = new Connectors({ http });
-      authorizer = new DrivenAuthorizer(login(peer));
-      stop = new AbortController();
+      const authorizer = new DrivenAuthorizer(login(peer));
+      harness = new ConnectorHarness({ name, url: peer.url, settings: () => settings(peer), authorizer });
     });
     afterEach(async () => {
-      await connectors.close();
-      await http.close();
+      await harness.close();
       await peer.stop();
     });
 
-    const connection = (timeoutMs = 10_000): OpenConnection => ({
-      tenant: 'acme',
-      name: 'system',
-      connector: name,
-      settings: settings(peer),
-      authorizer,
-      timeoutMs,
-    });
-    const callOf = (operation: string, input: Json, timeoutMs?: number): OperationCall => ({
-      connection: connection(timeoutMs),
-      operation,
-      input,
-      effectKey: 'key-1',
-      firstAttemptAt: new Date('2026-11-30T10:00:00.000Z'),
-      signal: stop.signal,
-    });
-    const run = (operation: string, input: Json, timeoutMs?: number): Promise<OperationResult> =>
-      connectors.run(callOf(operation, input, timeoutMs));
+    const run = (operation: string, input: Json, timeoutMs?: number): Promise<OperationResult> => harness.run(operation, input, timeoutMs);
     const runFirst = (timeoutMs?: number): Promise<OperationResult> => run(first.operation, first.input, timeoutMs);
-    const failureOf = async (work: Promise<unknown>): Promise<OperationFailure> => {
-      const error = await work.then(
-        (result) => new Error(`it succeeded: ${JSON.stringify(result)}`),
-        (reason: unknown) => reason,
-      );
-      expect(error).toBeInstanceOf(OperationFailure);
-      return error as OperationFailure;
-    };
 
     test.each(writes)('$operation acts once, and its output fits its schema', async ({ operation, input, effects }) => {
       const { receipt } = await run(operation, input);
@@ -147,37 +114,37 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
         const failed = await failureOf(run(call.operation, call.input, timeoutMs));
         expect(failed).toMatchObject({ code, isUncertain });
         expect(await first.effects(peer)).toBe(effects);
-        expect(authorizer.refusals).toBe(code === 'operation.unauthorized' ? 1 : 0);
+        expect(harness.authorizer.refusals).toBe(code === 'operation.unauthorized' ? 1 : 0);
       },
     );
 
     test('a refused credential is replaced and used once more, if there is another one', async () => {
-      authorizer.isStale = true;
-      authorizer.hasNewer = true;
+      harness.authorizer.isStale = true;
+      harness.authorizer.hasNewer = true;
       await runFirst();
       expect(await first.effects(peer)).toBe(1);
-      expect(authorizer.refusals).toBe(1);
+      expect(harness.authorizer.refusals).toBe(1);
     });
 
     test('a refused credential stays out of the failure, whatever the system says', async () => {
-      authorizer.isStale = true;
+      harness.authorizer.isStale = true;
       const failed = await failureOf(runFirst());
       expect(failed.code).toBe('operation.unauthorized');
       const everything = inspect(failed, { depth: Infinity, maxStringLength: Infinity });
-      for (const secret of authorizer.staleSecrets) expect(everything).not.toContain(secret);
+      for (const secret of harness.authorizer.staleSecrets) expect(everything).not.toContain(secret);
     });
 
     test('a system that is not there was sent nothing', async () => {
-      const away = callOf(first.operation, first.input);
+      const away = harness.call(first.operation, first.input);
       await peer.stop();
-      expect(await failureOf(connectors.run(away))).toMatchObject({ peer: 'unreachable', isUncertain: false, receipt: null });
+      expect(await failureOf(harness.connectors.run(away))).toMatchObject({ peer: 'unreachable', isUncertain: false, receipt: null });
     });
 
     test('an abort ends the operation with the reason of the signal', async () => {
       await loseAnswer(peer);
       const ended = runFirst().catch((error: unknown) => error);
       await waitFor(async () => (await first.effects(peer)) === 1, { what: 'the effect' });
-      stop.abort(new Error('the process stops'));
+      harness.abort(new Error('the process stops'));
       expect(await ended).toMatchObject({ message: 'the process stops' });
     });
 
@@ -185,16 +152,13 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
       ['by its address', (host: Json) => host],
       ['by a name that resolves to it', () => 'localhost'],
     ])('reaches no inner address unless it is allowed: %s', async (_, host) => {
-      const guarded = new HttpClient({ allowPrivateAddresses: false });
       const all = settings(peer);
-      const call = callOf(first.operation, first.input);
+      const call = harness.call(first.operation, first.input);
       const inner = { ...call, connection: { ...call.connection, settings: { ...all, host: host(all['host']!) } } };
-      const strict = new Connectors({ http: guarded });
       const before = peer.connections;
-      expect(await failureOf(strict.run(inner))).toMatchObject({ code: 'operation.addressForbidden', outcome: 'deadLetter' });
+      const failed = await harness.guarded((connectors) => failureOf(connectors.run(inner)));
+      expect(failed).toMatchObject({ code: 'operation.addressForbidden', outcome: 'deadLetter' });
       expect(peer.connections).toBe(before);
-      await strict.close();
-      await guarded.close();
     });
 
     test.each(hostile)(
@@ -215,9 +179,9 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
     });
 
     test('can be tested without an effect', async () => {
-      expect(await connectors.check({ connection: connection(), signal: stop.signal })).toBeDefined();
-      authorizer.isStale = true;
-      const failed = await failureOf(connectors.check({ connection: connection(), signal: stop.signal }));
+      expect(await harness.check()).toBeDefined();
+      harness.authorizer.isStale = true;
+      const failed = await failureOf(harness.check());
       expect(failed.code).toBe('operation.unauthorized');
       expect(await first.effects(peer)).toBe(0);
     });
@@ -235,7 +199,7 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
     test('a session of one credential serves no other one', async () => {
       const before = peer.connections;
       await runFirst();
-      authorizer.version += 1;
+      harness.authorizer.version += 1;
       await runFirst();
       expect(peer.connections).toBe(before + 2);
     });
@@ -243,7 +207,7 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
     test('no session is left after the end', async () => {
       const before = peer.open;
       await runFirst();
-      await connectors.close();
+      await harness.connectors.close();
       await waitFor(() => peer.open <= before, { what: 'the end of all sessions' });
     });
   });
