@@ -4,7 +4,8 @@ import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Resolves `#libs/*` to sources, so that tests never run against a stale build. */
-const conditions = { conditions: ['source', ...defaultServerConditions] };
+/** The conditions of Node: what packages offer as `module` is for bundlers, and not always a module that Node can load. */
+const conditions = { conditions: ['source', ...defaultServerConditions.filter((condition) => condition !== 'module')] };
 /** The copy of `graphql` that Node takes: Vite takes another one, and two copies do not know each other's types. */
 const alias = [{ find: /^graphql$/, replacement: createRequire(import.meta.url).resolve('graphql') }];
 /** `ssr` is where tests run, `__vitest__` where their global set-ups do. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { builtInConnectors } from '#libs/connectors';
 import type { ConnectorOperation, ConnectorSpec, ErrorRule } from '#libs/contracts';
 import { promiseOf } from '#libs/deliveries';
@@ -65,7 +66,7 @@ function sectionOf(name: string, spec: ConnectorSpec): string[] {
     '',
     ...(settings.length === 0 ? [] : ['| setting | value | what it is |', '| --- | --- | --- |', ...settings, '']),
     ...(spec.limits.length === 0 ? [] : [...spec.limits.map((limit) => `- ${limit}`), '']),
-    ...(spec.base === undefined ? ['It speaks a protocol of its own, by a driver: [Mail and databases](mail-and-databases.md).', ''] : []),
+    ...guideTo(name),
     ...(spec.base === undefined
       ? []
       : spec.errors.length === 0
@@ -73,6 +74,14 @@ function sectionOf(name: string, spec: ConnectorSpec): string[] {
         : ['Responses that mean something else than their statuses say, the first rule that applies:', '', ...rulesOf(spec.errors), '']),
     ...Object.entries(spec.operations).flatMap(([operation, each]) => operationOf(operation, each)),
   ];
+}
+
+/** The pages for people that have a section for some connectors. */
+const guides = { 'Mail and databases': 'mail-and-databases.md', 'APIs and storage': 'apis-and-storage.md' } as const;
+
+function guideTo(connector: string): string[] {
+  const found = Object.entries(guides).find(([, page]) => readFileSync(`docs/${page}`, 'utf8').includes(`\n## ${connector}\n`));
+  return found === undefined ? [] : [`How it is used: [${found[0]}](${found[1]}#${connector}).`, ''];
 }
 
 function operationOf(name: string, { summary, effect, idempotency, input, errors, paging }: ConnectorOperation): string[] {

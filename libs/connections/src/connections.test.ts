@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { document as documentSchema } from '#libs/contracts';
@@ -134,4 +135,36 @@ describe('requests are signed as the published vectors of AWS are', () => {
     expect(sent.headers['authorization']).toContain('x-amz-security-token');
     expect(sent.secrets).toContain('session-1');
   });
+});
+
+test('a request to S3 has the signature that Amazon’s own client gives it', async () => {
+  const auth = {
+    kind: 'awsSigV4',
+    region: 'eu-central-1',
+    service: 's3',
+    accessKeyId: 'AKIDEXAMPLE',
+    secretAccessKey: { value: 'secret-123' },
+  };
+  const s3 = new S3Client({ region: 'eu-central-1', credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret-123' } });
+  let theirs: { hostname: string; path: string; query: Record<string, string>; headers: Record<string, string> } | undefined;
+  s3.middlewareStack.add(
+    () =>
+      async ({ request }) => {
+        theirs = request as typeof theirs;
+        throw new Error('nothing is sent');
+      },
+    { step: 'deserialize', priority: 'low' },
+  );
+  await s3.send(new PutObjectCommand({ Bucket: 'acme', Key: "o-1/ä b+c'(1).json", Body: '{}', IfNoneMatch: '*' })).catch(() => undefined);
+  const { hostname, path, query, headers } = theirs!;
+  const [, signed = ''] = /SignedHeaders=([^,]+)/.exec(headers['authorization']!)!;
+  const own = signed.split(';').filter((name) => name !== 'host' && name !== 'x-amz-date');
+  const request = {
+    method: 'PUT',
+    url: `https://${hostname}${path}?${new URLSearchParams(query).toString()}`,
+    headers: Object.fromEntries(own.map((name) => [name, headers[name]!])),
+  };
+  const at = headers['x-amz-date']!.replace(/^(....)(..)(..T..)(..)(..)Z$/, '$1-$2-$3:$4:$5Z');
+  expect((await authorized(auth, { ...request, body: '{}' }, at)).headers['authorization']).toBe(headers['authorization']);
+  s3.destroy();
 });

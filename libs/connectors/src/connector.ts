@@ -83,7 +83,7 @@ export interface RequestParts {
   readonly query: readonly (readonly [name: string, value: string])[];
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | undefined;
+  readonly body?: string | Buffer | undefined;
 }
 
 /** Makes the request of an operation of which data does not suffice. @throws InputRefused */

@@ -7,6 +7,7 @@ import { Redaction } from '#libs/redaction';
 import type { OpenConnection } from './connector.js';
 import { OperationFailure, timedOut } from './operation.errors.js';
 import type { Receipt } from './peer.js';
+import { XmlRefused, xmlToJson } from './xml.js';
 
 /** How much of a response a receipt keeps, in characters. */
 const longestExcerpt = 16 * 1_024;
@@ -15,7 +16,7 @@ const longestExcerpt = 16 * 1_024;
 export interface Response {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined if it is no JSON. */
+  /** Parsed, if it is JSON, or XML, which becomes JSON; else undefined. */
   readonly body: Json | undefined;
   readonly text: string;
 }
@@ -77,8 +78,10 @@ export async function exchange(
 function answerOf({ status, headers, body, ending }: HttpAnswer, request: AuthorizedRequest): OperationAnswer {
   const redaction = new Redaction(request.secrets);
   const text = body.toString('utf8');
-  const json = ending === 'complete' ? jsonOf(text) : undefined;
-  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
+  const type = headers['content-type'] ?? '';
+  const isXml = /\bxml\b/i.test(type);
+  const json = ending === 'complete' ? (isXml ? xmlOf(text) : jsonOf(text)) : undefined;
+  const isJson = /\bjson\b/i.test(type);
   const isGarbled = json === undefined && isJson && text !== '';
   const flaw = ending === 'complete' ? (isGarbled ? 'a body that is not the JSON it says it is' : '') : flaws[ending];
   return {
@@ -103,6 +106,16 @@ function jsonOf(text: string): Json | undefined {
     return parseJson(text);
   } catch {
     return undefined;
+  }
+}
+
+/** XML that is not read is no fault of the response: it may be what was asked for. */
+function xmlOf(text: string): Json | undefined {
+  try {
+    return xmlToJson(text);
+  } catch (error) {
+    if (error instanceof XmlRefused) return undefined;
+    throw error;
   }
 }
 

@@ -21,9 +21,13 @@ export interface StandInRequest {
 export interface StandInResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON. */
+  /** Sent as JSON, unless the stand-in encodes its bodies. */
   readonly body?: object | undefined;
+  /** Sent as it is, in the place of a body. */
+  readonly text?: string | undefined;
 }
+
+const asJson = (body: object) => ({ type: 'application/json', text: JSON.stringify(body) });
 
 /**
  * Something that a stand-in does with the next requests instead of answering them. `hang`: never answers; `cut`: breaks off before it acts; `lose`: acts, and breaks off before it
@@ -49,13 +53,20 @@ export interface StandInOptions {
   readonly port?: number;
   /** Default: true. A server that runs for long keeps none of the requests. */
   readonly keepsRequests?: boolean;
+  /** How bodies are sent. Default: as JSON. */
+  readonly encode?: (body: object) => { readonly type: string; readonly text: string };
 }
 
 /** Starts a server on loopback that answers with `handle`. */
 export async function startStandIn(
   handle: StandInHandler,
-  { port = 0, keepsRequests = true }: StandInOptions = {},
+  { port = 0, keepsRequests = true, encode = asJson }: StandInOptions = {},
 ): Promise<VendorStandIn> {
+  const write = (outgoing: ServerResponse, { status, headers = {}, body, text: plain }: StandInResponse): void => {
+    const encoded = body === undefined ? undefined : encode(body);
+    const type = encoded === undefined ? {} : { 'content-type': encoded.type };
+    outgoing.writeHead(status, { ...type, ...headers }).end(plain ?? encoded?.text ?? '');
+  };
   const requests: StandInRequest[] = [];
   const faults: StandInFault[] = [];
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
@@ -118,11 +129,6 @@ function jsonOf(body: string): Json | undefined {
   } catch {
     return undefined;
   }
-}
-
-function write(outgoing: ServerResponse, { status, headers = {}, body }: StandInResponse): void {
-  const type = body === undefined ? {} : { 'content-type': 'application/json' };
-  outgoing.writeHead(status, { ...type, ...headers }).end(body === undefined ? '' : JSON.stringify(body));
 }
 
 function endless(outgoing: ServerResponse): void {

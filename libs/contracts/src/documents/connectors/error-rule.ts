@@ -17,7 +17,7 @@ export type ResponseMeaning = keyof typeof responseMeanings;
 export const errorRule = z
   .strictObject({
     when: expression.describe(
-      'Over `response` (`status`, `headers`, `body`, `text`), `input` and `settings`. The rule applies if it is true.',
+      'Over `response` (`status`, `headers`, `body`: JSON, or XML as JSON, `text`), `input` and `settings`. The rule applies if it is true.',
     ),
     is: z.enum(Object.keys(responseMeanings) as [ResponseMeaning]).describe(
       Object.entries(responseMeanings)

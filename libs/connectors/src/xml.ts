@@ -1,0 +1,72 @@
+import { parseXml } from '@rgrove/parse-xml';
+import type { XmlElement, XmlNode } from '@rgrove/parse-xml';
+import type { Json } from '#libs/json';
+
+/** Longer texts are not parsed, in characters: parsing holds the process up, for some 0.2 s at this length. */
+const longestXml = 1_024 * 1_024;
+
+/** The text is no XML that is read. */
+export class XmlRefused extends Error {}
+
+/** The root element of a document. A document type is refused, so there are no entities but those of XML itself. @throws XmlRefused */
+export function parsedXml(text: string): XmlElement {
+  if (text.length > longestXml) throw new XmlRefused(`It has more than ${longestXml} characters`);
+  try {
+    const { children, root } = parseXml(text, { preserveDocumentType: true });
+    if (children.some(({ type }) => type === 'doctype')) throw new XmlRefused('It has a document type (DTD)');
+    return root!;
+  } catch (error) {
+    if (error instanceof XmlRefused) throw error;
+    if (error instanceof RangeError) throw new XmlRefused('Its elements lie too deep in each other');
+    throw new XmlRefused(firstLine(error));
+  }
+}
+
+function firstLine(error: unknown): string {
+  return error instanceof Error ? error.message.split('\n')[0]! : String(error);
+}
+
+/**
+ * A document as JSON, by names without their prefixes: `{ "Order": { "@id": "1", "Line": ["a", "b"], "Note": "c" } }`. An element is its text, or an
+ * object of its attributes, its elements and, as `#text`, text beside them. @throws XmlRefused
+ */
+export function xmlToJson(text: string): { readonly [name: string]: Json } {
+  const root = parsedXml(text);
+  return Object.fromEntries([[localName(root.name), valueOf(root)]]);
+}
+
+/** The name of an element or attribute without its prefix. */
+export function localName(name: string): string {
+  return name.slice(name.indexOf(':') + 1);
+}
+
+export function elementsOf({ children }: XmlElement): XmlElement[] {
+  return children.filter((node): node is XmlElement => node.type === 'element');
+}
+
+function valueOf(element: XmlElement): Json {
+  const attributes = Object.entries(element.attributes).filter(([name]) => !/^xmlns(?::|$)/.test(name));
+  const elements = elementsOf(element);
+  const text = element.children.map(textOf).join('');
+  if (attributes.length === 0 && elements.length === 0) return text;
+  const found = new Map<string, Json>(attributes.map(([name, value]) => [`@${localName(name)}`, value]));
+  const lists = new Map<string, Json[]>();
+  for (const child of elements) {
+    const name = localName(child.name);
+    lists.set(name, [...(lists.get(name) ?? []), valueOf(child)]);
+  }
+  for (const [name, values] of lists) found.set(name, values.length === 1 ? values[0]! : values);
+  if (text.trim() !== '') found.set('#text', text);
+  return Object.fromEntries(found);
+}
+
+function textOf(node: XmlNode): string {
+  return node.type === 'text' || node.type === 'cdata' ? (node as XmlNode & { text: string }).text : '';
+}
+
+/** A text as it stands in an element or in an attribute. @throws XmlRefused if XML cannot hold it */
+export function xmlText(text: string): string {
+  if (!text.isWellFormed() || /[^\t\n\r\u0020-\uFFFD\u{10000}-\u{10FFFF}]/u.test(text))
+    throw new XmlRefused('It has a character that XML cannot hold');
+  return text.replaceAll(/[&<>"'\t\n\r]/g, (char) => `&#${char.charCodeAt(0)};`);
+}
