@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Authorizer, OutboundRequest } from '#libs/connections';
+import type { ConnectorSpec } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Json } from '#libs/json';
 import { wallTime } from '#libs/time';
@@ -50,6 +51,8 @@ export interface ListRead<S extends VendorStandIn> {
 /** The parts that a connector brings to the suite. */
 export interface ConnectorSuite<S extends VendorStandIn> {
   readonly name: string;
+  /** Default: the built-in connector of the name. */
+  readonly spec?: ConnectorSpec;
   readonly start: () => Promise<S>;
   readonly settings: (standIn: S) => { readonly [name: string]: Json };
   readonly account?: (standIn: S) => Readonly<Record<string, string>>;
@@ -77,14 +80,14 @@ const codes = {
 export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSuite<S>): void {
   const { name, start, settings, account = () => ({}), writes, answers, lists = [], others = [], hostile } = parts;
   describe(`the connector ${name}`, () => {
-    const spec = builtInConnectors().get(name)!;
+    const spec = parts.spec ?? builtInConnectors().get(name)!;
     let standIn: S;
     let harness: ConnectorHarness<CountingAuthorizer>;
 
     beforeEach(async () => {
       standIn = await start();
       const authorizer = new CountingAuthorizer(account(standIn));
-      harness = new ConnectorHarness({ name, url: standIn.url, settings: () => settings(standIn), authorizer });
+      harness = new ConnectorHarness({ name, url: standIn.url, settings: () => settings(standIn), authorizer, spec });
     });
     afterEach(async () => {
       await harness.close();

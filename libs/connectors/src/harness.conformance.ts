@@ -35,6 +35,14 @@ export const hostileTexts = [
   '\ud800',
 ];
 
+/** A connection without a credential. */
+export const withoutCredential: Authorizer = {
+  authorize: async (request) => ({ ...request, secrets: [], version: 1 }),
+  login: async () => ({ secrets: [], version: 1 }),
+  refused: async () => false,
+  account: async () => ({}),
+};
+
 export interface HarnessParts<A extends Authorizer> {
   /** The name of the connector. */
   readonly name: string;
@@ -42,6 +50,8 @@ export interface HarnessParts<A extends Authorizer> {
   readonly url: string;
   readonly settings: () => { readonly [name: string]: Json };
   readonly authorizer: A;
+  /** Default: the built-in connector of the name. */
+  readonly spec?: ConnectorSpec | undefined;
 }
 
 /** One connector with a connection to the system that it is tested with. */
@@ -53,10 +63,10 @@ export class ConnectorHarness<A extends Authorizer> {
   private readonly stop = new AbortController();
 
   constructor(private readonly parts: HarnessParts<A>) {
-    this.spec = builtInConnectors().get(parts.name)!;
+    this.spec = parts.spec ?? builtInConnectors().get(parts.name)!;
     this.authorizer = parts.authorizer;
     this.http = new HttpClient({ allowPrivateAddresses: false, allowedUrls: [parts.url] });
-    this.connectors = new Connectors({ http: this.http });
+    this.connectors = new Connectors({ http: this.http, connectorOf: () => this.spec });
   }
 
   connection(timeoutMs = 10_000): OpenConnection {
@@ -90,7 +100,7 @@ export class ConnectorHarness<A extends Authorizer> {
   /** Does the work with connectors that no inner address is allowed to. */
   async guarded<T>(work: (connectors: Connectors) => Promise<T>): Promise<T> {
     const http = new HttpClient({ allowPrivateAddresses: false });
-    const connectors = new Connectors({ http });
+    const connectors = new Connectors({ http, connectorOf: () => this.spec });
     try {
       return await work(connectors);
     } finally {

@@ -7,6 +7,8 @@ export { builtInConnectorOf, Connectors } from './connectors.js';
 export { namedConnector, namedOperation } from './named-connector.js';
 export type { ConnectorLookup } from './connectors.js';
 export type { OperationPage } from './compiled-operation.js';
+export { OpenApiRefused } from './openapi/openapi.document.js';
+export { connectorSpecOf } from './openapi/openapi.js';
 export { OperationFailure } from './operation.errors.js';
 export type { OperationFailureCode } from './operation.errors.js';
 export type { PagePosition } from './pages.js';

@@ -1,9 +1,19 @@
 import type { ConnectorDocument, ConnectionDocument, ConnectorSpec, DocumentLookup, ConnectorOperation } from '#libs/contracts';
 import { builtInConnectors } from './built-in.js';
+import { OpenApiRefused } from './openapi/openapi.document.js';
+import { connectorSpecOf } from './openapi/openapi.js';
 
-/** The connector of this name: a built-in one, or a document of the tenant. */
+/** The connector of this name: a built-in one, or a document of the tenant. One whose OpenAPI document is refused, which apply tells, does not exist. */
 export function namedConnector(find: DocumentLookup, name: string): ConnectorSpec | undefined {
-  return builtInConnectors().get(name) ?? (find('Connector', name) as ConnectorDocument | undefined)?.spec;
+  const known = builtInConnectors().get(name);
+  if (known !== undefined) return known;
+  const own = find('Connector', name) as ConnectorDocument | undefined;
+  try {
+    return own === undefined ? undefined : connectorSpecOf(own.spec);
+  } catch (error) {
+    if (error instanceof OpenApiRefused) return undefined;
+    throw error;
+  }
 }
 
 /** An operation of a connection's connector; undefined if one of the three does not exist. */

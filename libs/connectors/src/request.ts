@@ -6,8 +6,7 @@ import type { OperationScope, RequestParts } from './connector.js';
 import { formBody } from './form-body.js';
 import { InputRefused } from './operation.errors.js';
 import { soqlOf } from './soql.js';
-import { checkedForHeader, compileTemplate, encodedForPath, plainText } from './template.js';
-import type { Template } from './template.js';
+import { checkedForHeader, compileOptionalTemplate, compileTemplate, encodedForPath, plainText } from './template.js';
 
 /** Makes the parts of a request. @throws InputRefused, ExpressionFailed, EvaluationsBusy */
 export type CompiledRequest = (scope: OperationScope) => Promise<RequestParts>;
@@ -24,7 +23,7 @@ export function compileRequest(
   const path = compileTemplate(request.path, encodedForPath);
   const query = Object.entries(request.query).map(([name, value]) => [name, compileQueryValue(value, expression)] as const);
   const headers = Object.entries({ ...lowerCased(commonHeaders), ...lowerCased(request.headers) }).map(
-    ([name, text]) => [name, compileTemplate(text, checkedForHeader)] as const,
+    ([name, text]) => [name, compileOptionalTemplate(text, checkedForHeader)] as const,
   );
   const body = compileBody(request, expression);
   return async (scope) => {
@@ -45,8 +44,11 @@ function lowerCased(headers: Readonly<Record<string, string>>): Record<string, s
   return Object.fromEntries(Object.entries(headers).map(([name, text]) => [name.toLowerCase(), text]));
 }
 
-function headersOf(headers: readonly (readonly [string, Template])[], scope: OperationScope): Record<string, string> {
-  return Object.fromEntries(headers.map(([name, text]) => [name, text(scope)]));
+type Header = readonly [name: string, text: (scope: OperationScope) => string | undefined];
+
+function headersOf(headers: readonly Header[], scope: OperationScope): Record<string, string> {
+  const made = headers.map(([name, text]) => [name, text(scope)] as const);
+  return Object.fromEntries(made.filter((header): header is readonly [string, string] => header[1] !== undefined));
 }
 
 function compileQueryValue(value: OperationRequest['query'][string], expression: (text: string) => Expression): QueryValue {

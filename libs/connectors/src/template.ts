@@ -8,15 +8,29 @@ export type Template = (scope: OperationScope) => string;
 
 /** Compiles a template. Each value goes through `encode`, which may throw {@link InputRefused}. */
 export function compileTemplate(text: string, encode: (value: string, path: string) => string): Template {
+  const expand = compileOptionalTemplate(text, encode);
+  return (scope) => expand(scope)!;
+}
+
+/** The same of a template that may have optional values. It yields undefined if one of them is missing, null or empty. */
+export function compileOptionalTemplate(
+  text: string,
+  encode: (value: string, path: string) => string,
+): (scope: OperationScope) => string | undefined {
   const parts = templateParts(text)!;
-  return (scope) =>
-    parts
-      .map((part) => {
-        if (typeof part === 'string') return part;
-        const path = part.join('.');
-        return encode(textAt(scope, part, path), path);
-      })
-      .join('');
+  return (scope) => {
+    let expanded = '';
+    for (const part of parts) {
+      if (typeof part === 'string') expanded += part;
+      else {
+        const name = part.path.join('.');
+        const value = valueAt(scope, part.path);
+        if (part.isOptional && (value === undefined || value === null || value === '')) return undefined;
+        expanded += encode(textOf(value, name), name);
+      }
+    }
+    return expanded;
+  };
 }
 
 /** One segment of a path, or a part of one: everything but letters, digits and `-._~` is encoded (RFC 3986 §2.3). */
@@ -40,10 +54,14 @@ export function plainText(value: unknown): string | undefined {
   return typeof value === 'number' || typeof value === 'boolean' || value instanceof LosslessNumber ? String(value) : undefined;
 }
 
-function textAt(scope: OperationScope, path: readonly string[], name: string): string {
+function valueAt(scope: OperationScope, path: readonly string[]): unknown {
   let value: unknown = scope;
   for (const key of path)
     value = typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? value[key as never] : undefined;
+  return value;
+}
+
+function textOf(value: unknown, name: string): string {
   const text = plainText(value);
   if (text === undefined) throw new InputRefused(`${name} is ${value === undefined ? 'missing' : 'neither text nor a number'}`);
   if (text === '') throw new InputRefused(`${name} is empty`);

@@ -1,4 +1,4 @@
-import { baseProblem, builtInConnectors, namedConnector, withDefaults } from '#libs/connectors';
+import { OpenApiRefused, baseProblem, builtInConnectors, connectorSpecOf, namedConnector, withDefaults } from '#libs/connectors';
 import type {
   ConnectionDocument,
   ConnectorDocument,
@@ -11,7 +11,7 @@ import type {
   PullDocument,
 } from '#libs/contracts';
 import { allSteps, stepsWithin, tenantOf, unorderedUpsert } from '#libs/contracts';
-import { compileSchema, similarName } from '#libs/schemas';
+import { SchemaInvalid, compileSchema, requireCompilable, similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 
 /**
@@ -45,9 +45,37 @@ function connectionsOf(user: Document): string[] {
   );
 }
 
-function problemsOfConnector({ metadata: { name } }: ConnectorDocument): DocumentProblem[] {
-  if (!builtInConnectors().has(name)) return [];
-  return [{ path: ['metadata', 'name'], message: `is a connector that Millrace brings along: ${name}; choose another name` }];
+async function problemsOfConnector(document: ConnectorDocument): Promise<DocumentProblem[]> {
+  const { name } = document.metadata;
+  if (builtInConnectors().has(name))
+    return [{ path: ['metadata', 'name'], message: `is a connector that Millrace brings along: ${name}; choose another name` }];
+  return document.spec.openapi === undefined ? [] : problemsOfOpenApi(document);
+}
+
+/** The schemas of operations that an OpenAPI document describes are compiled, too. */
+async function problemsOfOpenApi(document: ConnectorDocument): Promise<DocumentProblem[]> {
+  const problems: DocumentProblem[] = [];
+  try {
+    const { operations } = connectorSpecOf(document.spec);
+    for (const [name, { input, output }] of Object.entries(operations)) {
+      for (const schema of [input, output]) {
+        const refused = await requireCompilable(schema, { owner: tenantOf(document) }).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        if (refused instanceof SchemaInvalid)
+          problems.push({
+            path: ['spec', 'openapi', 'document'],
+            message: `has a schema in ${name} that cannot be checked: ${refused.message}; leave the operation out by \`only\``,
+          });
+        else if (refused !== undefined) throw refused;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof OpenApiRefused)) throw error;
+    problems.push({ path: ['spec', ...error.path], message: error.message });
+  }
+  return problems;
 }
 
 async function problemsOfConnection(document: ConnectionDocument, find: DocumentLookup): Promise<DocumentProblem[]> {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { builtInConnectors } from '#libs/connectors';
+import { builtInConnectors, connectorSpecOf } from '#libs/connectors';
 import type { ConnectorDocument, ConnectorSpec } from '#libs/contracts';
 import { promiseOf } from '#libs/deliveries';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
@@ -17,7 +17,7 @@ export class ConnectorTable {
     const own = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Connector'));
     const rows = [
       ...[...builtInConnectors()].map(([name, spec]) => rowOf(name, spec, true)),
-      ...own.map(({ name, document }) => rowOf(name, (document as ConnectorDocument).spec, false)),
+      ...own.map(({ name, document }) => rowOf(name, connectorSpecOf((document as ConnectorDocument).spec), false)),
     ];
     return rows.toSorted((one, other) => (one.name < other.name ? -1 : 1));
   }

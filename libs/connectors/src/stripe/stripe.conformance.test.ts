@@ -1,6 +1,7 @@
 import { Stripe } from 'stripe';
 import { expect, test } from 'vitest';
 import { connectorConformance, pauseMs } from '../connector.conformance.js';
+import { ConnectorHarness, withoutCredential } from '../harness.conformance.js';
 import { startStripeStandIn } from './stripe.stand-in.js';
 
 const failed = (error: { [field: string]: string }) => ({ error: { message: 'no', ...error } });
@@ -73,3 +74,16 @@ test('Stripe’s own client is satisfied by the stand-in', async () => {
   expect(new Set(ids).size).toBe(25);
   await standIn.stop();
 });
+
+test.each([[{}], [{ account: 'acct_1' }]])(
+  'a request names the connected account if the connection has one: %o',
+  async (more: { account?: string }) => {
+    const standIn = await startStripeStandIn();
+    const settings = (): { [name: string]: string } => ({ base: standIn.url, ...more });
+    const harness = new ConnectorHarness({ name: 'stripe', url: standIn.url, settings, authorizer: withoutCredential });
+    await harness.run('createCustomer', { name: 'Ada' });
+    expect(standIn.requests.map(({ headers }) => headers['stripe-account'])).toEqual([more.account]);
+    await harness.close();
+    await standIn.stop();
+  },
+);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { documentName, documentOf, documentVersion, kindOf } from './document-of.js';
 import { expression, jsonSchema } from './references.js';
 import { errorRule } from './connectors/error-rule.js';
+import { openApiSource } from './connectors/openapi.js';
 import { builtInOperation, operation, operationName } from './connectors/operation.js';
 import { headerTemplates, operationRequest } from './connectors/request.js';
 import { template } from './connectors/template.js';
@@ -39,7 +40,9 @@ const fields = {
     .min(1)
     .max(10)
     .describe('The kinds of credentials that the system takes.'),
-  headers: headerTemplates.default({}).describe('Headers of every request.'),
+  headers: headerTemplates
+    .default({})
+    .describe('Headers of every request: text with values. With `{settings.account?}` a header is left out where the value is missing.'),
   limits: z.array(z.string().min(1).max(300)).max(20).default([]).describe('Limits of the system, for people.'),
   errors: z
     .array(errorRule)
@@ -80,7 +83,31 @@ function requireLookUps({ operations }: { operations: Looked }, context: z.Refin
   }
 }
 
-export const connectorSpec = z.strictObject({ ...fields, operations: operationsOf(operation) }).superRefine(requireLookUps);
+/** A connector whose operations are all written out. */
+export const connectorManifest = z.strictObject({ ...fields, operations: operationsOf(operation) }).superRefine(requireLookUps);
+
+const { base, hosts, auth } = fields;
+const taken = { base: base.optional(), hosts: hosts.optional(), auth: auth.optional(), operations: operationsOf(operation).optional() };
+
+/** The fields that an OpenAPI document can say. */
+const sayable = ['base', 'hosts', 'auth', 'operations'] as const;
+
+const documentSpec = z
+  .strictObject({
+    ...fields,
+    ...taken,
+    openapi: openApiSource
+      .optional()
+      .describe('An OpenAPI document that the operations come from, and `base`, `hosts`, `settings` and `auth` where they are not given.'),
+  })
+  .superRefine(({ openapi, ...given }, context) => {
+    if (openapi !== undefined) return;
+    for (const field of sayable) {
+      if (given[field] === undefined)
+        context.addIssue({ code: 'custom', path: [field], message: 'is missing: only an OpenAPI document in `openapi` could say it' });
+    }
+    if (given.operations !== undefined) requireLookUps({ operations: given.operations }, context);
+  });
 
 const builtInSpec = z
   .strictObject({ ...fields, base: fields.base.optional(), operations: operationsOf(builtInOperation) })
@@ -98,7 +125,7 @@ export const builtInConnector = z.strictObject({
 
 export const connectorDocument = documentOf(
   'Connector',
-  connectorSpec.describe('How operations become requests, and what responses mean.'),
+  documentSpec.describe('How operations become requests, and what responses mean.'),
   'A kind of system, with an operation for each thing that can be done there. Millrace brings connectors along (docs/connectors.md); a document adds one.',
 );
 export type ConnectorDocument = z.infer<typeof connectorDocument>;

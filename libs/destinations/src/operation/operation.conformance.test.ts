@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { once } from 'node:events';
 import type { Authorizer } from '#libs/connections';
-import { Connectors } from '#libs/connectors';
+import { Connectors, connectorSpecOf } from '#libs/connectors';
 import type { OpenConnection } from '#libs/connectors';
 import { document } from '#libs/contracts';
 import type { ConnectorDocument, DestinationSpecOf } from '#libs/contracts';
@@ -77,7 +77,7 @@ const authorizer: Authorizer = {
 };
 
 function delivererTo(http: HttpClient, base: () => string): OperationDeliverer {
-  const connectors = new Connectors({ http, connectorOf: () => spec });
+  const connectors = new Connectors({ http, connectorOf: () => connectorSpecOf(spec) });
   const openConnection = (tenant: string, name: string): OpenConnection => ({
     tenant,
     name,

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { expression } from '../references.js';
-import { template } from './template.js';
+import { optionalTemplate, template } from './template.js';
 
 /** Headers that belong to the connection or to its credential: a manifest cannot set them. */
 const ownHeaders =
   /^(host|connection|keep-alive|upgrade|expect|te|trailer|transfer-encoding|content-(length|encoding)|authorization|proxy-.*|cookie|traceparent|tracestate|user-agent)$/i;
 
-const headerName = z
+export const headerName = z
   .string()
   .max(100)
   .regex(/^[A-Za-z0-9-]+$/, 'is no name for a header: it must be letters, digits and dashes')
@@ -18,7 +18,7 @@ const headerName = z
 const values = ['input', 'settings', 'account', 'delivery'] as const;
 
 export const headerTemplates = z
-  .record(headerName, template(...values))
+  .record(headerName, optionalTemplate(...values))
   .refine((headers) => Object.keys(headers).length <= 50, 'must have at most 50 entries');
 
 /** A text in SOQL with values, which are quoted. */
@@ -63,7 +63,11 @@ export const operationRequest = z
       .record(z.string().min(1).max(200), queryValue)
       .default({})
       .describe('The query. A value that yields nothing or null is left out; a list becomes one parameter for each item.'),
-    headers: headerTemplates.default({}).describe('Headers of this operation: text with values such as `{delivery.id}`.'),
+    headers: headerTemplates
+      .default({})
+      .describe(
+        'Headers of this operation: text with values such as `{delivery.id}`. With `{input.id?}` it is left out where the value is missing.',
+      ),
     body: expression.optional().describe('The JSON body, as an expression; default: none.'),
     form: expression
       .optional()
