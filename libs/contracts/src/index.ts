@@ -82,7 +82,16 @@ export { durationMs, longestWaitMs, mostArrivalsOfWait } from './documents/steps
 export type { PullDocument, PullSpec } from './documents/pull.document.js';
 export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
-export { allSteps, describedStepKinds, errorFields, stepKinds, stepOrder, stepsWithin } from './documents/flow.document.js';
+export {
+  allSteps,
+  describedStepKinds,
+  errorFields,
+  failurePolicyOf,
+  stepKinds,
+  stepOrder,
+  stepsOfFlow,
+  stepsWithin,
+} from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder, StepsWithin } from './documents/flow.document.js';
 export type { NestedStep } from './documents/nested-steps.js';
 export { longestRetryDelayMs, unorderedUpsert } from './documents/destination.document.js';

@@ -10,7 +10,7 @@ import type {
   FlowStep,
   PullDocument,
 } from '#libs/contracts';
-import { allSteps, stepsWithin, tenantOf, unorderedUpsert } from '#libs/contracts';
+import { allSteps, stepsOfFlow, stepsWithin, tenantOf, unorderedUpsert } from '#libs/contracts';
 import { SchemaInvalid, compileSchema, requireCompilable, similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 
@@ -22,7 +22,8 @@ import type { DocumentProblem } from './document-problem.js';
 export async function connectorProblems(document: Document, find: DocumentLookup): Promise<DocumentProblem[]> {
   if (document.kind === 'Connection') return problemsOfConnection(document, find);
   if (document.kind === 'Destination') return problemsOfDestination(document, find);
-  if (document.kind === 'Flow') return problemsOfSteps(document.spec.steps, ['spec', 'steps'], find);
+  if (document.kind === 'Flow')
+    return stepsOfFlow(document.spec).flatMap(({ steps, path }) => problemsOfSteps(steps, ['spec', ...path.map(String)], find));
   if (document.kind === 'Pull') return problemsOfPull(document, find);
   return document.kind === 'Connector' ? problemsOfConnector(document) : [];
 }
@@ -40,7 +41,8 @@ function connectionsOf(user: Document): string[] {
   if (user.kind === 'Pull') return [user.spec.connection];
   if (user.kind === 'Destination') return user.spec.kind === 'operation' ? [user.spec.connection] : [];
   if (user.kind !== 'Flow') return [];
-  return allSteps(user.spec.steps).flatMap(({ enrich, call }) =>
+  const steps = stepsOfFlow(user.spec).flatMap((list) => allSteps(list.steps));
+  return steps.flatMap(({ enrich, call }) =>
     [enrich, call].flatMap((used) => (used === undefined || 'flow' in used ? [] : [used.connection])),
   );
 }

@@ -280,6 +280,31 @@ test('a step within a branch sees what its branch sees and the steps above it, a
   ]);
 });
 
+test('the steps of onFailure see the error and the steps of the flow, are no steps of it, and have ids of their own', async () => {
+  const after = [map('tell', 'error.code & steps.one & steps.tell'), map('last', 'steps.tell & steps.two & error.cod'), map('one', '1')];
+  const spec = { steps: [map('one', 'steps.last'), map('two', 'error')], onFailure: { steps: after }, decision: 'steps.tell' };
+  expect(await problemsOf({ ...flow([]), spec })).toEqual(['spec.onFailure.steps.2.id: is used twice: one']);
+  const mended = { ...spec, onFailure: { steps: after.slice(0, 2) } };
+  expect(await problemsOf({ ...flow([]), spec: mended })).toEqual([
+    'spec.steps.0.map.expression: reads steps.last, which has an output only where a run is given up: it is a step of onFailure',
+    'spec.steps.1.map.expression: reads error, but there is only event and steps',
+    'spec.onFailure.steps.0.map.expression: reads steps.tell, which has no output before it ends',
+    'spec.onFailure.steps.1.map.expression: reads error.cod, but error has only code, message; did you mean code?',
+    'spec.decision: reads steps.tell, which has an output only where a run is given up: it is a step of onFailure',
+  ]);
+});
+
+test('onFailure is a policy, or has one with steps', async () => {
+  const of = async (onFailure: unknown) => problemsOf(flow([map('one', '1')], { onFailure }));
+  for (const known of ['skip', { steps: [map('two', '1')] }]) expect(await of(known)).toEqual([]);
+  expect(await of('stop')).toEqual(['spec.onFailure: must be one of park-key, skip']);
+  expect(await of({ policy: 'stop', steps: [] })).toEqual([
+    'spec.onFailure.policy: must be one of park-key, skip',
+    'spec.onFailure.steps: must not be empty',
+  ]);
+  expect(await of({ policy: 'skip' })).toEqual(['spec.onFailure.steps: is missing']);
+});
+
 test('the expressions of items see the item, and those of a fallback the error', async () => {
   const each = {
     id: 'each',

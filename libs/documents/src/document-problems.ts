@@ -81,9 +81,7 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
     return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a field that belongs here' }));
   if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // An option of another type than the value tells the author nothing.
-    const fitting = issue.errors.filter((errors) => !errors.some(({ code, path: at }) => code === 'invalid_type' && at.length === 0));
-    const closest = (fitting.length > 0 ? fitting : issue.errors).toSorted((a, b) => a.length - b.length)[0]!;
+    const [closest] = issue.errors.toSorted((a, b) => distanceOf(a) - distanceOf(b) || a.length - b.length) as [z.core.$ZodIssue[]];
     return closest.flatMap(problemsOf).map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
   }
   const { options } = issue as { options?: unknown };
@@ -93,6 +91,13 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
       message: Array.isArray(options) ? `must be one of ${options.filter((option) => option !== undefined).join(', ')}` : issue.message,
     },
   ];
+}
+
+/** How far a value is from an option of a union: one of another type tells the author nothing, one of other values less than what is wrong within. */
+function distanceOf(errors: readonly z.core.$ZodIssue[]): number {
+  const whole = errors.filter(({ path }) => path.length === 0);
+  if (whole.some(({ code }) => code === 'invalid_type')) return 2;
+  return whole.some(({ code }) => code === 'invalid_value') ? 1 : 0;
 }
 
 /** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used, and names that do not exist. Secrets that are still sealed are not checked. */

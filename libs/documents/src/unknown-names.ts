@@ -1,5 +1,5 @@
-import { errorFields, stepOrder, stepsWithin } from '#libs/contracts';
-import type { Document, FlowSpec, FlowStep, MarkedValue } from '#libs/contracts';
+import { errorFields, stepOrder, stepsOfFlow, stepsWithin } from '#libs/contracts';
+import type { Document, FlowSpec, FlowStep, MarkedValue, StepsWithin } from '#libs/contracts';
 import { functionNames, namesIn } from '#libs/expressions';
 import { similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
@@ -48,13 +48,21 @@ function scopeInConnector(path: readonly string[]): Scope['names'] {
   return path.includes('request') ? request : { ...request, response: responseFields };
 }
 
-function scopeInFlow({ steps: list }: FlowSpec, [part, ...path]: readonly string[]): Scope {
-  const steps = new Map(list.flatMap((step) => stepsByParent(step, undefined)));
-  const ids = list.map(({ id }) => id);
+function scopeInFlow(spec: FlowSpec, path: readonly string[]): Scope {
+  const lists = stepsOfFlow(spec);
+  const steps = new Map(lists.flatMap((list) => list.steps).flatMap((step) => stepsByParent(step, undefined)));
+  const ids = spec.steps.map(({ id }) => id);
   const near = new Map(ids.map((id) => [id, undefined]));
-  if (part === 'on') return { names: { event: eventFields }, steps, near };
-  if (part !== 'steps') return { names: { event: eventFields, steps: ids }, steps, near };
-  return scopeInList(list, path, { names: { event: eventFields, steps: [] }, steps, near: new Map() });
+  if (path[0] === 'on') return { names: { event: eventFields }, steps, near };
+  const list = listAt(lists, path);
+  if (list === undefined) return { names: { event: eventFields, steps: ids }, steps, near };
+  const isOwn = list.steps === spec.steps;
+  const around = { names: { event: eventFields, ...list.adds, steps: isOwn ? [] : ids }, steps, near: isOwn ? new Map() : near };
+  return scopeInList(list.steps, path.slice(list.path.length), around);
+}
+
+function listAt(lists: readonly StepsWithin[], path: readonly string[]): StepsWithin | undefined {
+  return lists.find((list) => list.path.every((part, place) => String(part) === path[place]));
 }
 
 /** The scope at a path that begins with the place of a step in its list. */
@@ -63,7 +71,7 @@ function scopeInList(list: readonly FlowStep[], [at, ...path]: readonly string[]
   const { reads } = stepOrder(list)[Number(at)]!;
   const names = { ...around.names, steps: [...around.names['steps']!, ...reads] };
   const own = { ...around, names, near: new Map([...around.near, ...list.map(({ id }) => [id, step.id] as const)]) };
-  const inner = stepsWithin(step).find((within) => within.path.every((part, place) => String(part) === path[place]));
+  const inner = listAt(stepsWithin(step), path);
   if (inner !== undefined) return scopeInList(inner.steps, path.slice(inner.path.length), { ...own, names: { ...names, ...inner.adds } });
   return { ...own, names: { ...names, ...addedTo(step, path) } };
 }
@@ -94,6 +102,7 @@ function problemOf([name = '', inner]: readonly string[], { names, steps, near }
     const reader = near.get(inner) === [...near.values()].at(-1) ? 'this step' : `the step ${near.get(inner)}`;
     return `${read}, which this step does not wait for: name it in \`needs\` of ${reader}, which must stand below it`;
   }
+  if (named.within === undefined) return `${read}, which has an output only where a run is given up: it is a step of onFailure`;
   return `${read}, which is a step within ${named.within}: only the steps below it in its list see its output; read steps.${named.within}`;
 }
 

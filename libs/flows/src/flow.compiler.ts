@@ -17,6 +17,8 @@ export interface CompiledFlow {
   readonly condition: Expression | undefined;
   readonly steps: readonly CompiledStep[];
   readonly decision: Expression | undefined;
+  /** The steps that run when a run is given up; undefined if the flow has none. */
+  readonly failureSteps: readonly CompiledStep[] | undefined;
 }
 
 /** Compiled versions kept in memory. Compiling one again takes a millisecond. */
@@ -54,6 +56,7 @@ export class FlowCompiler {
       condition: optional(spec.on.when),
       steps: compileSteps(spec.steps, services),
       decision: optional(spec.decision),
+      failureSteps: typeof spec.onFailure === 'string' ? undefined : compileSteps(spec.onFailure.steps, services),
     };
   }
 }

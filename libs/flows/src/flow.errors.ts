@@ -1,4 +1,6 @@
 import { DomainError } from '#libs/contracts';
+import type { PlannedDelivery, StepKind } from '#libs/contracts';
+import type { StepFailure } from './step.js';
 
 /** A validate step refused its input. Trying again cannot help: the input is stored. */
 export class ValidationFailed extends DomainError {
@@ -42,6 +44,26 @@ export class RunTooLarge extends DomainError {
 
   constructor(reason: string) {
     super(`The run is too large: ${reason}`);
+  }
+}
+
+/** The step that a failure comes from. */
+export interface FailedStep {
+  /** The path of the innermost step. */
+  readonly step: string;
+  readonly kind: StepKind;
+  readonly failure: StepFailure;
+}
+
+/** A run is given up, and the steps of its flow's `onFailure` have run. */
+export class FlowFailed extends Error {
+  constructor(
+    readonly failure: StepFailure,
+    /** Also the one because of which the steps of `onFailure` did not end. */
+    readonly failedSteps: readonly FailedStep[],
+    readonly deliveries: readonly PlannedDelivery[],
+  ) {
+    super(failure.message);
   }
 }
 

@@ -7,7 +7,7 @@ import { viewOf } from './event.view.js';
 import type { EventView } from './event.view.js';
 import type { FailureAction } from './failure-action.js';
 import type { CompiledFlow } from './flow.compiler.js';
-import { RunTooLarge, RunWaits, foremost } from './flow.errors.js';
+import { FlowFailed, RunTooLarge, RunWaits, foremost } from './flow.errors.js';
 import type { BegunOperation } from './operations.js';
 import type {
   CallRecord,
@@ -89,8 +89,13 @@ export interface CalledFlows {
 export interface FlowRunOptions {
   /** Aborted when the claim of the run is lost. */
   readonly signal: AbortSignal;
-  /** The action that follows a failure, as far as the whole run goes. A failure that gives the run up is one that `onError` handles. */
-  readonly actionAfter: (error: unknown) => FailureAction;
+  /**
+   * The action that follows a failure, as far as the whole run goes, after earlier failures that counted. A failure that gives the run up is one that
+   * `onError` and `onFailure` handle.
+   */
+  readonly actionAfter: (error: unknown, failures: number) => FailureAction;
+  /** Earlier failures of the run that counted; default: 0. */
+  readonly failures?: number;
   readonly flows: CalledFlows;
   /** The data of the event, as expressions see it; default: the parsed body. */
   readonly data?: Json;
@@ -131,6 +136,26 @@ interface PlacedStep {
   readonly calls: number;
 }
 
+/** Work whose failure is stored. */
+interface Attempt {
+  readonly kind: StepKind | ((error: unknown) => StepKind);
+  readonly path: string;
+  /** True if a failure that may pass ends the work, too. */
+  readonly isLastTry: boolean;
+  /** Makes what is stored with the failure; default: nothing. */
+  readonly note?: (error: unknown) => object;
+}
+
+/** The place of a failure that gives a run up, and the earlier failures of the run that counted. */
+interface FailureOrigin {
+  /** Null if it comes from no step, such as from the expression of the decision. */
+  readonly at: Pick<FinishedStep, 'step' | 'kind'> | null;
+  readonly failures: number;
+}
+
+/** The path of the steps that run when a run is given up. No step has this name, because names have no capitals. */
+const failurePath = 'onFailure';
+
 /** The most flows that call one another, the first one not counted. */
 const deepestCalls = 5;
 /** The most deliveries of a run. */
@@ -144,6 +169,8 @@ const mostDeliveries = 1_000;
 export class FlowRunner {
   /** True once something could not be stored. What is missing then is not known, so no failure is handled any more. */
   private isBroken = false;
+  /** Failures of the run that its steps of `onFailure` do not answer for. */
+  private forgivenFailures = 0;
   private readonly failedSteps = new WeakMap<object, Pick<FinishedStep, 'step' | 'kind'>>();
 
   constructor(
@@ -156,14 +183,64 @@ export class FlowRunner {
   /**
    * @throws DomainError of the step that failed; if several failed, preferably one that no further try can mend
    * @throws RunWaits if none failed, and the steps that have not ended wait or need one that does; the journal has the waits
+   * @throws FlowFailed if the run is given up, and the steps of `onFailure` have ended
    */
   async run(): Promise<FlowResult> {
     const { data } = this.options;
     const event = data === undefined ? viewOf(this.event) : { ...viewOf(this.event), data };
+    const { failureSteps } = this.flow;
+    if (failureSteps === undefined) return this.decide(event);
+    const kindOf = (error: unknown): StepKind => this.failedStep(error)?.kind ?? this.flow.steps.at(-1)!.kind;
+    const origin = (error: unknown): FailureOrigin => ({ at: this.failedStep(error) ?? null, failures: this.options.failures ?? 0 });
+    const tried = await this.attempt({ kind: kindOf, path: failurePath, isLastTry: false, note: origin }, () => this.decide(event));
+    if ('result' in tried) return tried.result;
+    return this.fail(event, failureSteps, tried.failure);
+  }
+
+  private async decide(event: EventView): Promise<FlowResult> {
     await this.flow.condition?.evaluate({ event }); // its value was used when the run was planned; here it only has to be evaluable
-    const result = await this.runFlow(this.flow, event, { prefix: '', calls: 0 });
-    if (result.deliveries.length <= mostDeliveries) return result;
-    throw new RunTooLarge(`it plans ${result.deliveries.length} deliveries; ${mostDeliveries} are the most`);
+    return bounded(await this.runFlow(this.flow, event, { prefix: '', calls: 0 }));
+  }
+
+  /** Runs the steps for a run that is given up. They have tries of their own. A failure of theirs is told with the one that gives the run up. */
+  private async fail(event: EventView, steps: readonly CompiledStep[], { code, message }: StepFailure): Promise<never> {
+    const { at: origin, failures } = this.journal.stored(`${failurePath}:error`)!.output as unknown as FailureOrigin;
+    this.forgivenFailures = failures;
+    const error = { code, message };
+    const failed = origin === null ? [] : [{ ...origin, failure: error }];
+    try {
+      const scope = { event, steps: this.endedOutputs(), error };
+      const result = await this.runList({ steps, prefix: `${failurePath}/`, scope, calls: 0 });
+      const deliveries = withPayloads(result.deliveries, { ...envelopeOf(this.flow, event), error });
+      throw new FlowFailed(error, failed, bounded({ deliveries }).deliveries);
+    } catch (problem) {
+      if (problem instanceof FlowFailed || this.actionWithin(problem) !== 'give-up') throw problem;
+      const own = failureReason(problem);
+      const at = this.failedStep(problem);
+      const both = { code, message: `${message}; its onFailure failed, too (${own.code}): ${own.message}` };
+      throw new FlowFailed(both, [...failed, ...(at === undefined ? [] : [{ ...at, failure: own }])], []);
+    }
+  }
+
+  /** The outputs of the flow's own steps that ended, which are the same whenever the run goes on. */
+  private endedOutputs(): Record<string, Json> {
+    return Object.fromEntries(
+      this.flow.steps.flatMap(({ id }) => {
+        const stored = this.journal.stored(id);
+        return stored === undefined || stored.state === 'failed' ? [] : [[id, stored.output]];
+      }),
+    );
+  }
+
+  /** The action that follows a rejection of `run`. */
+  actionAfter(error: unknown): FailureAction {
+    return this.options.actionAfter(error, (this.options.failures ?? 0) - this.forgivenFailures);
+  }
+
+  /** The action that follows a failure, as far as the flow may handle it. */
+  private actionWithin(error: unknown): FailureAction {
+    const passes = this.isBroken || this.options.signal.aborted || error instanceof RunWaits;
+    return passes ? 'wait' : this.actionAfter(error);
   }
 
   /** The innermost step that a rejection of `run` comes from; undefined if it comes from none. */
@@ -249,7 +326,7 @@ export class FlowRunner {
       try {
         return await this.tryOnce(placed);
       } catch (error) {
-        if (left === 0 || this.actionAfter(error) === 'wait') throw error;
+        if (left === 0 || this.actionWithin(error) === 'wait') throw error;
         await sleep(delayMs, this.options.signal);
       }
     }
@@ -298,29 +375,22 @@ export class FlowRunner {
     return step.work(input, context);
   }
 
-  /** @param options.isLastTry true if a failure that may pass ends the work, too */
-  private async attempt<T>(
-    { kind, path, isLastTry }: { kind: StepKind; path: string; isLastTry: boolean },
-    work: () => Promise<T>,
-  ): Promise<TriedWork<T>> {
+  private async attempt<T>({ kind, path, isLastTry, note }: Attempt, work: () => Promise<T>): Promise<TriedWork<T>> {
     const stored = this.journal.stored(`${path}:error`)?.failure;
     if (stored != null) return { failure: stored };
     const watch = new Stopwatch();
     try {
       return { result: await work() };
     } catch (error) {
-      const action = this.actionAfter(error);
+      const action = this.actionWithin(error);
       if (action === 'wait' || (action === 'retry' && !isLastTry)) throw error;
       const { code, message } = failureReason(error);
       const failure = { code, message: message.replaceAll('\0', '') }; // Postgres stores none
-      await this.keep({ step: `${path}:error`, kind, state: 'failed', output: null, failure, ...watch.stop() });
+      const of = typeof kind === 'string' ? kind : kind(error);
+      const output = (note?.(error) ?? null) as Json;
+      await this.keep({ step: `${path}:error`, kind: of, state: 'failed', output, failure, ...watch.stop() });
       return { failure };
     }
-  }
-
-  private actionAfter(error: unknown): FailureAction {
-    const passes = this.isBroken || this.options.signal.aborted || error instanceof RunWaits;
-    return passes ? 'wait' : this.options.actionAfter(error);
   }
 
   private async keep(finished: FinishedStep): Promise<Json> {
@@ -365,10 +435,23 @@ export class FlowRunner {
 async function conclude(flow: CompiledFlow, event: EventView, { outputs, output, deliveries }: StepsResult): Promise<FlowResult> {
   const { decision: expression } = flow;
   const decision = expression === undefined ? output : ((await expression.evaluate({ event, steps: outputs })) ?? null);
-  const { id, type, source, customer, occurredAt } = event;
-  const envelope = { eventId: id, type, source, customer, occurredAt, flow: flow.name, decision };
-  const planned = deliveries.map(({ payload, ...delivery }) => ({ ...delivery, payload: payload === undefined ? envelope : payload }));
-  return { decision, deliveries: planned };
+  return { decision, deliveries: withPayloads(deliveries, { ...envelopeOf(flow, event), decision }) };
+}
+
+/** The payload of deliveries that have none of their own, without the result of the flow. */
+function envelopeOf({ name: flow }: CompiledFlow, { id, type, source, customer, occurredAt }: EventView): Record<string, Json> {
+  return { eventId: id, type, source, customer, occurredAt, flow };
+}
+
+function withPayloads(deliveries: readonly UnsentDelivery[], envelope: Json): PlannedDelivery[] {
+  return deliveries.map(({ payload, ...delivery }) => ({ ...delivery, payload: payload === undefined ? envelope : payload }));
+}
+
+/** @throws RunTooLarge */
+function bounded<T extends Pick<FlowResult, 'deliveries'>>(result: T): T {
+  const { length } = result.deliveries;
+  if (length <= mostDeliveries) return result;
+  throw new RunTooLarge(`it plans ${length} deliveries; ${mostDeliveries} are the most`);
 }
 
 /** The delivery that the step planned itself. */

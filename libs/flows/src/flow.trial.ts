@@ -5,6 +5,7 @@ import type { Json } from '#libs/json';
 import type { CompiledFlow } from './flow.compiler.js';
 import { actionAfter } from './failure-action.js';
 import type { FailureAction } from './failure-action.js';
+import { FlowFailed } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { CalledFlows, FinishedStep, StepJournal, StoredStep } from './flow.runner.js';
 import type { WaitEnd, WaitRequest } from './step.js';
@@ -14,7 +15,9 @@ export interface Trial {
   /** The steps that ended, in the order in which they did. */
   readonly steps: readonly FinishedStep[];
   /** Undefined if the flow failed. */
-  readonly decided?: { readonly decision: Json; readonly deliveries: readonly PlannedDelivery[] };
+  readonly decided?: { readonly decision: Json };
+  /** Also those that the steps of `onFailure` planned. */
+  readonly deliveries: readonly PlannedDelivery[];
   /** The reason why a run would have been tried again or given up. */
   readonly failure?: FailureReason;
 }
@@ -36,11 +39,12 @@ const noFlows: CalledFlows = {
 export async function tryFlow(flow: CompiledFlow, event: EventReceived, signal: AbortSignal, flows: CalledFlows = noFlows): Promise<Trial> {
   const journal = new TrialJournal();
   try {
-    const decided = await new FlowRunner(flow, event, journal, { signal, actionAfter: afterLastTry, flows }).run();
-    return { steps: journal.steps, decided };
+    const { decision, deliveries } = await new FlowRunner(flow, event, journal, { signal, actionAfter: afterLastTry, flows }).run();
+    return { steps: journal.steps, decided: { decision }, deliveries };
   } catch (error) {
     signal.throwIfAborted();
-    return { steps: journal.steps, failure: failureOf(error) };
+    if (error instanceof FlowFailed) return { steps: journal.steps, failure: error.failure as FailureReason, deliveries: error.deliveries };
+    return { steps: journal.steps, failure: failureOf(error), deliveries: [] };
   }
 }
 

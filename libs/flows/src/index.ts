@@ -4,7 +4,8 @@ export { FlowCompiler } from './flow.compiler.js';
 export type { CompiledFlow, FlowServices } from './flow.compiler.js';
 export { actionAfter } from './failure-action.js';
 export type { FailureAction } from './failure-action.js';
-export { RunTooLarge, RunWaits, ValidationFailed } from './flow.errors.js';
+export { FlowFailed, RunTooLarge, RunWaits, ValidationFailed } from './flow.errors.js';
+export type { FailedStep } from './flow.errors.js';
 export { FlowRunner } from './flow.runner.js';
 export type { CalledFlows, FinishedStep, FlowResult, FlowRunOptions, StepJournal, StoredStep } from './flow.runner.js';
 export type {

@@ -7,6 +7,7 @@ import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { actionAfter } from './failure-action.js';
 import { noOperations } from '#libs/testing';
 import { FlowCompiler } from './flow.compiler.js';
+import { FlowFailed } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { FinishedStep, FlowResult, FlowRunOptions, StepJournal, StoredStep } from './flow.runner.js';
 
@@ -396,6 +397,74 @@ test('the failure of a run says which step it comes from', async () => {
   expect(runner.failedStep(error)).toEqual({ step: 'route/bad', kind: 'map' });
 });
 
+describe('onFailure', () => {
+  const bad = map('bad', '$number("x")');
+  const spec = {
+    steps: [map('read', 'event.data.amount'), bad, map('last', 'steps.bad')],
+    onFailure: {
+      steps: [
+        map('seen', '{ "code": error.code, "read": steps.read, "last": $exists(steps.last) }'),
+        deliver('tell', { payload: 'steps.seen' }),
+        deliver('note'),
+      ],
+    },
+  };
+  const failed = (of: object, journal = new Journal(), more: Partial<FlowRunOptions> = {}): Promise<unknown> =>
+    run(of, journal, event, more).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+  test('runs its steps when the run is given up, with the failure and what the flow had found', async () => {
+    const journal = new Journal();
+    const end = (await failed(spec, journal)) as FlowFailed;
+    expect(end).toBeInstanceOf(FlowFailed);
+    expect(end.failure).toEqual({ code: 'flow.expressionFailed', message: expect.stringContaining('$number("x")') as string });
+    expect(end.failedSteps).toEqual([{ step: 'bad', kind: 'map', failure: end.failure }]);
+    const seen = { code: 'flow.expressionFailed', read: 7, last: false };
+    expect(end.deliveries).toMatchObject([
+      { step: 'onFailure/tell', destination: 'crm', payload: seen },
+      { step: 'onFailure/note', destination: 'crm', payload: { eventId: 'evt_1', flow: 'flow', error: end.failure } },
+    ]);
+    expect(journal.kept.map(({ step }) => step)).toEqual(['read', 'onFailure:error', 'onFailure/seen', 'onFailure/tell', 'onFailure/note']);
+  });
+
+  test('has nothing to do for a run that is decided', async () => {
+    const journal = new Journal();
+    expect((await run({ ...spec, steps: [map('one', '1')] }, journal)).decision).toBe(1);
+    expect(journal.kept.map(({ step }) => step)).toEqual(['one']);
+  });
+
+  test('has nothing to do for a run that is tried again', async () => {
+    const journal = new Journal();
+    expect(await failed(spec, journal, { actionAfter: () => 'retry' })).not.toBeInstanceOf(FlowFailed);
+    expect(journal.kept.map(({ step }) => step)).toEqual(['read']);
+  });
+
+  test('tells its own failure with the one that gives the run up', async () => {
+    const worse = { ...spec, onFailure: { steps: [map('worse', '$number("y")'), deliver('tell')] } };
+    const end = (await failed(worse)) as FlowFailed;
+    expect(end.failure.code).toBe('flow.expressionFailed');
+    expect(end.failure.message).toMatch(/"x".*; its onFailure failed, too \(flow\.expressionFailed\): .*"y"/s);
+    expect(end.failedSteps.map(({ step }) => step)).toEqual(['bad', 'onFailure/worse']);
+    expect(end.deliveries).toEqual([]);
+  });
+
+  test('has tries of its own: the failures that gave the run up do not count', async () => {
+    const counts: number[] = [];
+    const away = { ...spec, onFailure: { steps: [map('away', '$number("y")')] } };
+    const twice: FlowRunOptions['actionAfter'] = (_, failures) => {
+      counts.push(failures);
+      return failures < 2 ? 'retry' : 'give-up';
+    };
+    const journal = new Journal();
+    expect(await failed(away, journal, { actionAfter: twice, failures: 2 })).not.toBeInstanceOf(FlowFailed);
+    expect(await failed(away, new Journal(journal.kept), { actionAfter: twice, failures: 3 })).not.toBeInstanceOf(FlowFailed);
+    expect(await failed(away, new Journal(journal.kept), { actionAfter: twice, failures: 4 })).toBeInstanceOf(FlowFailed);
+    expect(counts).toEqual([2, 0, 1, 2]);
+  });
+});
+
 type Build = (names: Names, seen: readonly string[]) => object[];
 
 /** Flows of any shape. A step reads the event, and at most one step that it may read. */
@@ -467,11 +536,16 @@ function kindOf({ kind, when, first, second, mode }: Shape, expression: string, 
 test('a run that crashes at any write and is resumed ends as one that was never interrupted', async () => {
   const about = (amount: number): EventReceived => eventWith({ amount, items: [1, 2, 3] });
   const endOf = (spec: object, journal: Journal, amount = 7): Promise<unknown> =>
-    run(spec, journal, about(amount)).catch((error: { code?: string }) => ({ failed: error.code }));
+    run(spec, journal, about(amount)).catch((error: { code?: string }) =>
+      error instanceof FlowFailed ? { failed: error.failure, at: error.failedSteps, deliveries: error.deliveries } : { failed: error.code },
+    );
   await fc.assert(
-    fc.asyncProperty(flows.steps, flows.steps, async (build, called) => {
+    fc.asyncProperty(flows.steps, flows.steps, fc.option(flows.steps), async (build, called, afterwards) => {
       others.set('called', [{ steps: called(new Names(null), []) }]);
-      const spec = { steps: build(new Names('called'), []) };
+      const names = new Names('called');
+      const steps = build(names, []);
+      const own = steps.map((step) => (step as { id: string }).id);
+      const spec = afterwards === null ? { steps } : { steps, onFailure: { steps: afterwards(names, own) } };
       const whole = new Journal();
       const result = await endOf(spec, whole);
       for (let written = 0; written < whole.kept.length; written += Math.ceil(whole.kept.length / 20)) {

@@ -100,6 +100,22 @@ describe('what the outside answers', () => {
   });
 });
 
+test('the steps of onFailure are tried, too, and what they deliver is expected as any other', async () => {
+  write(
+    'flow.yaml',
+    `apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: triage }
+spec:
+  steps: [{ id: bad, map: { expression: '$number("x")' } }]
+  onFailure: { steps: [{ id: tell, deliver: { destination: crm, payload: error.code } }] }
+`,
+  );
+  const expected = 'expect: { fails: flow.expressionFailed, deliveries: [{ step: onFailure/tell, payload: flow.expressionFailed }] }';
+  expect(await testing(expected)).toMatchObject({ code: 0, out: '✓ triage: angry' });
+  expect(await testing(expected.replace('tell', 'other'))).toMatchObject({ code: 1 });
+});
+
 test('a failure that nobody expects is one, with its reason', async () => {
   const { code, out } = await testing('answers: { assess: { output: { urgency: -1 } } }\n    expect: { runs: true }');
   expect(code).toBe(1);

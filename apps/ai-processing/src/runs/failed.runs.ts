@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { deadLetterId } from '#libs/contracts';
+import { deadLetterId, failurePolicyOf } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { RunGivenUp } from './run.errors.js';
@@ -27,6 +27,6 @@ export class FailedRuns {
   /** Reads the policy from the version of the flow that the run started with. */
   private async holds({ tenant, flow, flowVersion }: FinishedRun): Promise<boolean> {
     const { document } = await this.configuration.flowVersion(tenant, flow, flowVersion);
-    return document.spec.onFailure === 'park-key';
+    return failurePolicyOf(document.spec) === 'park-key';
   }
 }

@@ -183,7 +183,7 @@ test('a step that is tried again counts its requests on', async () => {
 });
 
 test('a run that is given up stores the step that failed', async () => {
-  journal.noteFailed({ step: 'route/bad', kind: 'map' });
+  journal.noteFailed([{ step: 'route/bad', kind: 'map', failure: { code: 'flow.expressionFailed', message: 'no' } }]);
   await journal.end({ state: 'failed', code: 'flow.expressionFailed', message: 'no' });
   expect(written.at(-1)!.steps).toMatchObject([
     { step: 'route/bad', state: 'failed', failure: { code: 'flow.expressionFailed', message: 'no' } },

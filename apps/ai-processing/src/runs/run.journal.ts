@@ -1,6 +1,6 @@
 import { callKey } from '#libs/contracts';
 import { RunTooLarge } from '#libs/flows';
-import type { BegunOperation, CallRecord, FinishedStep, StepJournal, StoredStep, WaitEnd, WaitRequest } from '#libs/flows';
+import type { BegunOperation, CallRecord, FailedStep, FinishedStep, StepJournal, StoredStep, WaitEnd, WaitRequest } from '#libs/flows';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
@@ -36,7 +36,7 @@ export class RunJournal implements StepJournal {
   private characters: number;
   /** The number of the last request of each step that called out under this claim. A step that is tried again goes on counting. */
   private readonly requests = new Map<string, { before: number; last: number }>();
-  private failed: Pick<FinishedStep, 'step' | 'kind'> | undefined;
+  private failed: readonly FailedStep[] = [];
   private begun: NonNullable<RunProgress['begun']>[number][] = [];
   private calls: RunProgress['calls'][number][] = [];
   /** By steps: when the first operation began that took effect, or may have. */
@@ -163,8 +163,8 @@ export class RunJournal implements StepJournal {
       throw new RunTooLarge(`the outputs of its steps have more than ${mostCharacters} characters, which are the most`);
   }
 
-  /** The step that a failure of the run comes from. It is stored with the end of a run that is given up. */
-  noteFailed(failed: Pick<FinishedStep, 'step' | 'kind'> | undefined): void {
+  /** The steps that a failure of the run comes from. They are stored with the end of a run that is given up. */
+  noteFailed(failed: readonly FailedStep[]): void {
     this.failed = failed;
   }
 
@@ -176,10 +176,10 @@ export class RunJournal implements StepJournal {
   /** Writes the end of the claim and everything not written before. Undefined if the claim is lost; then only the requests of calls are written. */
   async end(end: RunEnd): Promise<Run | undefined> {
     for (const [step, state] of this.open) if (state === 'failed') this.open.delete(step);
-    if (end.state === 'failed' && this.failed !== undefined && !this.results.has(this.failed.step)) {
+    if (end.state === 'failed') {
       const at = wallTime();
-      const { code, message } = end;
-      this.add({ ...this.failed, state: 'failed', output: null, failure: { code, message }, startedAt: at, finishedAt: at });
+      const unstored = this.failed.filter(({ step }) => !this.results.has(step));
+      for (const failed of unstored) this.add({ ...failed, state: 'failed', output: null, startedAt: at, finishedAt: at });
     }
     return this.write(end);
   }

@@ -22,7 +22,7 @@ export interface NewWait {
 /** The end of a run's claim: the run is finished, waits, or is released for the next try. */
 export type RunEnd =
   | { readonly state: 'completed'; readonly decision: Json; readonly deliveries: readonly NewDelivery[] }
-  | { readonly state: 'failed'; readonly code: string; readonly message: string }
+  | { readonly state: 'failed'; readonly code: string; readonly message: string; readonly deliveries?: readonly NewDelivery[] }
   | { readonly state: 'waiting'; readonly waits: readonly NewWait[] }
   | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
 
@@ -196,7 +196,7 @@ const waitsFrom = deliveriesFrom + newDeliveryColumns.size;
 
 /**
  * Writes the progress of many runs at once. A run whose claim is lost is not changed. A step that is stored already is an error, because the holder
- * of the claim read all of them when it took the claim, and nobody else may add any. A run that completes has its deliveries planned by the same
+ * of the claim read all of them when it took the claim, and nobody else may add any. A run that ends has its deliveries planned by the same
  * statement, so there is no decision without them.
  */
 const writing = (name: string, more = ''): Statement =>
@@ -256,7 +256,7 @@ const beginning = (name: string, more = ''): Statement =>
 const begin = beginning('run.begin');
 const beginOperations = beginning('run.beginOperations', keepOperations(firstWaitsFrom + waitColumns.size));
 
-/** Writes `run`, `step_result` and `model_attempt` for the holders of claims, and plans the deliveries of completed runs. */
+/** Writes `run`, `step_result` and `model_attempt` for the holders of claims, and plans the deliveries of runs that end. */
 @Injectable()
 export class RunProgressStore {
   constructor(private readonly database: Database) {}
@@ -308,7 +308,8 @@ const stepsOf = (progress: readonly Progress[]) => progress.flatMap(({ run, step
 const waitsOf = (progress: readonly Progress[]) =>
   progress.flatMap(({ run, end }) => (end?.state === 'waiting' ? end.waits.map((wait) => ({ run, wait })) : []));
 
-const deliveriesOf = (progress: readonly Progress[]) => progress.flatMap((one) => completionOf(one)?.deliveries ?? []);
+const deliveriesOf = (progress: readonly Progress[]) =>
+  progress.flatMap(({ end }) => (end?.state === 'completed' || end?.state === 'failed' ? (end.deliveries ?? []) : []));
 
 function modelRequestsOf({ run, calls }: RunProgress): { run: RunningRun; step: string; request: ModelRequest }[] {
   return calls.flatMap(({ step, request }) => (request.kind === 'model' ? [{ run, step, request }] : []));

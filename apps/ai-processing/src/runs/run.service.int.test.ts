@@ -525,6 +525,18 @@ describe('a run that waits', () => {
     return event;
   };
 
+  test('among the steps of onFailure is one like any other: the run ends when it is over', async () => {
+    const after = [{ id: 'later', wait: { for: 'PT1H' } }, tell];
+    await apply('triage', { steps: [{ id: 'bad', map: { expression: '$number("x")' } }], onFailure: { policy: 'skip', steps: after } });
+    await runs.runFlows(await recorded('1'), contextOf());
+    expect(await stored()).toMatchObject([{ state: 'waiting' }]);
+    await database.query(letPass, [tenant]);
+    await wake();
+    await continueAll();
+    expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.expressionFailed' }]);
+    expect(await database.query(deliveryRows, [tenant])).toMatchObject([{ step: 'onFailure/tell' }]);
+  });
+
   test('lets go of its record and announces nothing; when its time comes, it goes on from what is stored', async () => {
     await apply('triage', waiting);
     const event = await recorded('1');
@@ -772,6 +784,56 @@ test('a called flow keeps the version that the run began with, and a run that is
   expect(await database.query(failedRows, [tenant])).toMatchObject([
     { step: 'sub/bad', state: 'failed', error_code: 'flow.expressionFailed' },
   ]);
+});
+
+describe('the steps of onFailure', () => {
+  const bad = { id: 'bad', map: { expression: '$number("x")' } };
+  const withSteps = (steps: object[]) => ({
+    steps: [{ id: 'read', map: { expression: '7' } }, bad],
+    onFailure: { policy: 'skip', steps },
+  });
+  const rows = statement('test.service.ends', 'SELECT step, state, error_code FROM step_result WHERE tenant_id = $1 ORDER BY ordinal');
+
+  test('run once when a run is given up, and what they deliver is planned with its end', async () => {
+    await apply('triage', withSteps([{ id: 'say', map: { expression: '{ "why": error.code, "read": steps.read }' } }, tell]));
+    await runs.runFlows(eventOf('1'), contextOf());
+    await runs.runFlows(eventOf('1'), contextOf({ attempt: 2 }));
+    expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.expressionFailed', decision: null }]);
+    expect(announced('dead-lettered.v1')[0]).toMatchObject({ kind: 'run', code: 'flow.expressionFailed' });
+    expect(await database.query(deliveryRows, [tenant])).toMatchObject([
+      { step: 'onFailure/tell', payload: { flow: 'triage', error: { code: 'flow.expressionFailed' } } },
+    ]);
+    expect(await database.query(rows, [tenant])).toMatchObject([
+      { step: 'read', state: 'succeeded' },
+      { step: 'onFailure:error', state: 'failed', error_code: 'flow.expressionFailed' },
+      { step: 'onFailure/say', state: 'succeeded' },
+      { step: 'onFailure/tell', state: 'succeeded' },
+      { step: 'bad', state: 'failed', error_code: 'flow.expressionFailed' },
+    ]);
+  });
+
+  test('are tried again as a run is, and go on with what is stored', async () => {
+    await apply('triage', withSteps([infer('assess'), tell]));
+    failWith(503);
+    await expect(runs.runFlows(eventOf('1'), contextOf())).rejects.toThrow(RunsUnfinished);
+    expect(await stored()).toMatchObject([{ state: 'running' }]);
+    answerWith(() => ({ topic: 'late' }));
+    await runs.runFlows(eventOf('1'), contextOf({ attempt: 2 }));
+    expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.expressionFailed' }]);
+    expect(await database.query(deliveryRows, [tenant])).toHaveLength(1);
+  });
+
+  test('that fail are told with the failure of the run', async () => {
+    await apply('triage', withSteps([{ id: 'worse', map: { expression: '$number("y")' } }]));
+    await runs.runFlows(eventOf('1'), contextOf());
+    const message = expect.stringContaining('its onFailure failed, too') as string;
+    expect(announced('dead-lettered.v1')[0]).toMatchObject({ code: 'flow.expressionFailed', message });
+    expect(await database.query(failedRows, [tenant])).toMatchObject([
+      { step: 'onFailure:error' },
+      { step: 'bad' },
+      { step: 'onFailure/worse' },
+    ]);
+  });
 });
 
 test('a run with more results than it may have is given up with the limit', async () => {

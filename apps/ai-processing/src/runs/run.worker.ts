@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, NotFound, failureReason } from '#libs/contracts';
-import type { EventReceived } from '#libs/contracts';
+import type { EventReceived, PlannedDelivery } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
-import { FlowCompiler, FlowRunner, RunWaits, actionAfter } from '#libs/flows';
-import type { CalledFlows, FailureAction, FlowResult } from '#libs/flows';
+import { FlowCompiler, FlowFailed, FlowRunner, RunWaits, actionAfter } from '#libs/flows';
+import type { CalledFlows, FailureAction } from '#libs/flows';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
@@ -144,33 +144,30 @@ export class RunWorker {
       lost: () => new RunLeaseLost(run.id),
     });
     let ended: Run | undefined;
+    let runner: FlowRunner | undefined;
     try {
-      const { decision, deliveries } = await this.runSteps(run, event, journal, lease.signal);
+      runner = await this.runnerOf(run, event, journal, lease.signal);
+      const { decision, deliveries } = await runner.run();
       ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, deliveries, event, context) });
     } catch (error) {
       if (journal.isRefused) return undefined;
-      ended = error instanceof RunWaits ? await this.suspend(run, event, journal, context) : await this.settle(run, error, journal, lease);
+      if (error instanceof RunWaits) ended = await this.suspend(run, event, journal, context);
+      else if (error instanceof FlowFailed)
+        ended = await this.giveUp(run, { failed: error, runner: runner! }, { journal, lease, event, context });
+      else ended = await this.settle(run, { error, runner }, journal, lease);
     }
     if (journal.isRefused) return undefined;
     if (ended === undefined || ended.state === 'running') throw new RunLeaseLost(run.id);
     return ended;
   }
 
-  private async runSteps(run: RunningRun, event: EventReceived, journal: RunJournal, signal: AbortSignal): Promise<FlowResult> {
-    const flow = this.compiler.compile(await this.configuration.flowVersion(run.tenant, run.flow, run.flowVersion));
-    const options = { signal, actionAfter: (error: unknown) => this.actionAfter(error, run), flows: this.flowsOf(run.tenant) };
-    const runner = new FlowRunner(flow, event, journal, options);
-    try {
-      return await runner.run();
-    } catch (error) {
-      journal.noteFailed(runner.failedStep(error));
-      throw error;
-    }
+  private async runnerOf(run: RunningRun, event: EventReceived, journal: RunJournal, signal: AbortSignal): Promise<FlowRunner> {
+    const { tenant, failures } = run;
+    const flow = this.compiler.compile(await this.configuration.flowVersion(tenant, run.flow, run.flowVersion));
+    return new FlowRunner(flow, event, journal, { signal, actionAfter: this.actionAfter, failures, flows: this.flowsOf(tenant) });
   }
 
-  private actionAfter(error: unknown, { failures }: RunningRun): FailureAction {
-    return actionAfter(error, failures, this.options.runRetries);
-  }
+  private readonly actionAfter = (error: unknown, failures: number): FailureAction => actionAfter(error, failures, this.options.runRetries);
 
   private flowsOf(tenant: string): CalledFlows {
     return {
@@ -185,7 +182,7 @@ export class RunWorker {
 
   private deliveriesOf(
     run: RunningRun,
-    planned: FlowResult['deliveries'],
+    planned: readonly PlannedDelivery[],
     event: EventReceived,
     context: RecordContext,
   ): Promise<NewDelivery[]> {
@@ -214,12 +211,45 @@ export class RunWorker {
     return ended;
   }
 
-  /** @throws the error itself if the run is to be tried again */
-  private async settle(run: RunningRun, error: unknown, journal: RunJournal, lease: RenewingLease): Promise<Run | undefined> {
-    const action = lease.signal.aborted ? 'wait' : this.actionAfter(error, run);
+  /** Ends a run whose steps of `onFailure` have run. @throws the reason if its deliveries have to be planned later */
+  private async giveUp(
+    run: RunningRun,
+    { failed, runner }: { readonly failed: FlowFailed; readonly runner: FlowRunner },
+    { journal, lease, event, context }: { journal: RunJournal; lease: RenewingLease; event: EventReceived; context: RecordContext },
+  ): Promise<Run | undefined> {
+    const { failure, failedSteps } = failed;
+    journal.noteFailed(failedSteps);
+    const end = (also: object): Promise<Run | undefined> => {
+      log.warn({ ...failure, runId: run.id, tenant: run.tenant }, 'the run is given up');
+      return journal.end({ state: 'failed', ...failure, ...also });
+    };
+    let deliveries: NewDelivery[];
+    try {
+      deliveries = await this.deliveriesOf(run, failed.deliveries, event, context);
+    } catch (error) {
+      if (runner.actionAfter(error) !== 'give-up') return this.settle(run, { error, runner }, journal, lease);
+      const { code, message } = failureReason(error);
+      return end({ message: `${failure.message}; the deliveries of its onFailure cannot be planned (${code}): ${message}` });
+    }
+    return end({ deliveries });
+  }
+
+  /**
+   * @param failed.runner undefined if the flow could not be compiled
+   * @throws the error itself if the run is to be tried again
+   */
+  private async settle(
+    run: RunningRun,
+    { error, runner }: { readonly error: unknown; readonly runner: FlowRunner | undefined },
+    journal: RunJournal,
+    lease: RenewingLease,
+  ): Promise<Run | undefined> {
+    const action = lease.signal.aborted ? 'wait' : (runner?.actionAfter(error) ?? this.actionAfter(error, run.failures));
     if (action === 'give-up') {
       const { code, message } = failureReason(error);
       log.warn({ err: error, runId: run.id, tenant: run.tenant }, 'the run is given up');
+      const at = runner?.failedStep(error);
+      if (at !== undefined) journal.noteFailed([{ ...at, failure: { code, message } }]);
       return journal.end({ state: 'failed', code, message });
     }
     await journal.end({ state: 'released', failure: action === 'retry' ? 'counts' : 'does-not-count' });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { name } from '../names.js';
 import { documentOf } from './document-of.js';
-import { declareNestedStep, mostStepsOfList } from './nested-steps.js';
+import { declareNestedStep, mostStepsOfList, nestedSteps } from './nested-steps.js';
 import type { NestedStep } from './nested-steps.js';
 import { onError } from './on-error.js';
 import { eventSourceKinds, expression, refTo } from './references.js';
@@ -75,6 +75,26 @@ export function stepsWithin(step: FlowStep): StepsWithin[] {
 /** The fields of the `error` that a fallback sees. */
 export const errorFields = ['code', 'message'];
 
+/** The lists of steps of a flow: its own, and the one that runs when a run is given up. */
+export function stepsOfFlow({ steps, onFailure }: Pick<FlowSpec, 'steps' | 'onFailure'>): StepsWithin[] {
+  const own = { path: ['steps'], steps, adds: {} };
+  if (typeof onFailure === 'string') return [own];
+  return [own, { path: ['onFailure', 'steps'], steps: onFailure.steps, adds: { error: errorFields } }];
+}
+
+/** The policy for later events of the customer when a run is given up. */
+export function failurePolicyOf({ onFailure }: Pick<FlowSpec, 'onFailure'>): FailurePolicy {
+  return typeof onFailure === 'string' ? onFailure : onFailure.policy;
+}
+
+const failurePolicy = z
+  .enum(['park-key', 'skip'])
+  .default('park-key')
+  .describe(
+    'What happens to later events of the same customer and lane when a run is given up. `park-key`: they are held until its dead letter is resolved. `skip`: they are processed.',
+  );
+type FailurePolicy = z.infer<typeof failurePolicy>;
+
 /** The most steps of a flow, those within others included. */
 export const mostStepsOfFlow = 200;
 /** The most lists of steps around a step. */
@@ -102,14 +122,24 @@ export const flowSpec = z
       .describe('Which events start a run; default: every event of the tenant.'),
     steps: z.array(flowStep).min(1).max(mostStepsOfList).describe('The steps, 1 to 50. A step can need only steps above it.'),
     onFailure: z
-      .enum(['park-key', 'skip'])
+      .union([
+        failurePolicy.unwrap(),
+        z.strictObject({
+          policy: failurePolicy,
+          steps: nestedSteps
+            .min(1)
+            .describe(
+              'Steps that run when a run is given up, 1 to 50, such as one that tells a person or calls another flow. They see `error` (`code`, `message`), `event`, and in `steps` the outputs of the steps of the flow that ended.',
+            ),
+        }),
+      ])
       .default('park-key')
       .describe(
-        'What happens to later events of the same customer and lane when a run is given up. `park-key`: they are held until its dead letter is resolved. `skip`: they are processed.',
+        'What happens when a run is given up: a policy for later events of the same customer and lane, or one with steps that run then.',
       ),
     decision: expression.optional().describe('The run’s decision; default: the output of the last step that is not a `deliver` step.'),
   })
-  .superRefine(({ steps }, context) => {
+  .superRefine((spec, context) => {
     const ids = new Set<string>();
     const check = (list: readonly FlowStep[], path: readonly (string | number)[], depth: number, items: readonly string[]): void => {
       if (depth > deepestSteps) {
@@ -143,8 +173,9 @@ export const flowSpec = z
         }
       }
     };
-    check(steps, ['steps'], 1, []);
-    const all = allSteps(steps).length;
+    const lists = stepsOfFlow(spec);
+    for (const { steps, path } of lists) check(steps, path, 1, []);
+    const all = lists.flatMap(({ steps }) => allSteps(steps)).length;
     if (all > mostStepsOfFlow) {
       const message = `has ${all} steps, those within others included; ${mostStepsOfFlow} are the most`;
       context.addIssue({ code: 'custom', path: ['steps'], message });

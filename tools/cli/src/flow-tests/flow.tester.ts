@@ -47,8 +47,9 @@ export class FlowTester {
     const flow = compiled(document);
     const excluding = excludedBy(document, event);
     const { inputs } = model;
-    if (excluding !== undefined) return { steps: [], inputs, answers, notRun: `spec.on.${excluding} excludes it` };
-    if (!(await meetsCondition(flow, event))) return { steps: [], inputs, answers, notRun: 'spec.on.when is not true' };
+    const none = { steps: [], deliveries: [] };
+    if (excluding !== undefined) return { ...none, inputs, answers, notRun: `spec.on.${excluding} excludes it` };
+    if (!(await meetsCondition(flow, event))) return { ...none, inputs, answers, notRun: 'spec.on.when is not true' };
     const trial = await tryFlow(flow, event, this.signal, {
       currentVersion: (called) => {
         flowNamed(others, called);

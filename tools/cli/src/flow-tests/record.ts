@@ -20,10 +20,11 @@ export function recordCase(path: string, head: Pick<FlowTest, 'flow' | 'name'>, 
 }
 
 /** The decision and where it goes, which a person would check. The payloads of deliveries have times and ids in them. */
-function expectationOf({ decided, failure, notRun }: Tested): Expectation {
+function expectationOf({ decided, deliveries: all, failure, notRun }: Tested): Expectation {
   if (notRun !== undefined) return { runs: false };
-  if (decided === undefined) return { fails: failure!.code };
-  return { decision: decided.decision, deliveries: decided.deliveries.map(({ step, destination }) => ({ step, destination })) };
+  const deliveries = all.map(({ step, destination }) => ({ step, destination }));
+  if (decided !== undefined) return { ...decided, deliveries };
+  return { fails: failure!.code, ...(deliveries.length === 0 ? {} : { deliveries }) };
 }
 
 function fileAt(path: string): Document | undefined {

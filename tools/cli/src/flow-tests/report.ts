@@ -9,13 +9,13 @@ import { idOf } from './written-answers.js';
 
 /** The places where a result is not as expected. */
 export function differencesFrom(expected: Expectation, tested: Tested): Difference[] {
-  const { steps, decided, failure, notRun } = tested;
+  const { steps, decided, deliveries, failure, notRun } = tested;
   const outputs = Object.fromEntries(steps.map(({ step, output }) => [step, output]));
   const found: { readonly [K in keyof Expectation]: Json | undefined } = {
     runs: notRun === undefined,
     decision: decided?.decision,
     steps: outputs,
-    deliveries: decided?.deliveries.map(({ step, destination, payload }) => ({ step, destination, payload })),
+    deliveries: deliveries.map(({ step, destination, payload }) => ({ step, destination, payload })),
     fails: failure?.code,
   };
   const named = Object.keys(found) as (keyof Expectation)[];
@@ -26,7 +26,7 @@ export function differencesFrom(expected: Expectation, tested: Tested): Differen
 
 /** Prints a case: each step with its input and output, then what is not as expected. One that is as expected is a line. */
 export function report(flow: FlowDocument, { name, expect }: FlowCase, tested: Tested, wrong: readonly Difference[], output: Output): void {
-  const { steps, decided, failure, notRun, inputs } = tested;
+  const { steps, decided, deliveries, failure, notRun, inputs } = tested;
   const title = `${flow.metadata.name}: ${name}`;
   const seen = steps.map(({ step, kind, state, output: out }) => ({
     step,
@@ -46,7 +46,7 @@ export function report(flow: FlowDocument, { name, expect }: FlowCase, tested: T
     ]),
     ...(failure === undefined ? [] : [`  fails: ${failure.code}: ${failure.message}`]),
     ...(decided === undefined ? [] : [`  decision  ${JSON.stringify(decided.decision)}`]),
-    ...(decided?.deliveries ?? []).map(({ destination, payload }) => `  delivers to ${destination}  ${JSON.stringify(payload)}`),
+    ...deliveries.map(({ destination, payload }) => `  delivers to ${destination}  ${JSON.stringify(payload)}`),
     ...wrong.map(({ path, expected, found }) => `  ✗ ${path}: expected ${shown(expected)}, found ${shown(found)}`),
   ];
   const result = {
@@ -56,6 +56,7 @@ export function report(flow: FlowDocument, { name, expect }: FlowCase, tested: T
     notRun,
     steps: seen,
     ...decided,
+    deliveries,
     failure,
     differences: wrong,
   };
