@@ -132,6 +132,7 @@ export default {
     ),
     onlyIn('libs/connections', 'aws4', 'openid-client'),
     onlyIn('libs/connectors/src/smtp', 'nodemailer'),
+    onlyIn('libs/connectors/src/mysql', 'mysql2'),
     forbid(
       'drivers-loaded-late',
       'A process without mails or databases of tenants must not load their packages, so that drivers are imported when they are first used.',

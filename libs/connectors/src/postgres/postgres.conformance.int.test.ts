@@ -1,9 +1,6 @@
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
-import { once } from 'node:events';
 import { Client } from 'pg';
 import { inject } from 'vitest';
-import { uniqueName } from '#libs/testing';
+import { startRelay, uniqueName } from '#libs/testing';
 import { driverConformance } from '../driver.conformance.js';
 
 const schema = `
@@ -19,7 +16,7 @@ async function startPeer() {
   await administer('/postgres', `create role ${name} login password '${password}'`);
   await administer('/postgres', `create database ${name}`);
   await administer(`/${name}`, `${schema} ${name}`);
-  const relay = await startRelay(new URL(inject('postgresUrl')));
+  const relay = await startRelay(hostOf(inject('postgresUrl')));
   const inside = async (sql: string) => administer(`/${name}`, sql);
   return {
     name,
@@ -42,6 +39,11 @@ async function startPeer() {
 }
 type Peer = Awaited<ReturnType<typeof startPeer>>;
 
+function hostOf(url: string): { host: string; port: number } {
+  const { hostname, port } = new URL(url);
+  return { host: hostname, port: Number(port) };
+}
+
 async function administer(pathname: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: Object.assign(new URL(inject('postgresUrl')), { pathname }).href });
   await client.connect();
@@ -50,51 +52,6 @@ async function administer(pathname: string, sql: string): Promise<Record<string,
   } finally {
     await client.end();
   }
-}
-
-async function startRelay(target: URL) {
-  const counts = { all: 0, open: 0 };
-  const sockets = new Set<Socket>();
-  let isLosing = false;
-  const server = createServer((client) => {
-    counts.all += 1;
-    counts.open += 1;
-    const upstream = connect(Number(target.port), target.hostname);
-    let isSilent = false;
-    client.on('data', (chunk) => {
-      if (isLosing && chunk.includes('commit')) {
-        isSilent = true;
-        isLosing = false;
-      }
-      upstream.write(chunk);
-    });
-    upstream.on('data', (chunk) => void (isSilent || client.write(chunk)));
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(one);
-      one.on('error', () => other.destroy());
-      one.on('close', () => other.destroy());
-    }
-    client.on('close', () => (counts.open -= 1));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const disconnect = (): void => {
-    for (const socket of sockets) socket.destroy();
-  };
-  return {
-    port: (server.address() as AddressInfo).port,
-    counts,
-    disconnect,
-    /** Keeps the answer to the next commit of a client back. */
-    lose: () => void (isLosing = true),
-    stop: async () => {
-      disconnect();
-      if (server.listening) await new Promise((closed) => server.close(closed));
-    },
-  };
 }
 
 const statements = {
@@ -127,7 +84,7 @@ driverConformance({
       effects: async ({ inside }) => Number((await inside('select count(*) as n from item where stock = 3'))[0]!['n']),
     },
   ],
-  loseAnswer: ({ lose }) => lose(),
+  loseAnswer: ({ lose }) => lose('commit'),
   faults: [
     { name: 'a statement that takes too long', prepare: () => undefined, code: 'operation.timeout', timeoutMs: 400, call: writing('slow') },
     { name: 'a second statement', prepare: () => undefined, code: 'operation.refused', call: writing('twice') },

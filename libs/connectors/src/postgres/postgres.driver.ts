@@ -5,8 +5,8 @@ import type { Driver, DriverCall, DriverTools, DriverUse } from '../driver.js';
 import { OperationFailure } from '../operation.errors.js';
 import { Sessions } from '../sessions.js';
 import { PostgresSession } from './postgres.session.js';
-import { statementOf, valuesOf } from './statement.js';
-import type { FixedStatement, StatementValues } from './statement.js';
+import { statementOf, valuesOf } from '../fixed-statement.js';
+import type { FixedStatement, StatementValues } from '../fixed-statement.js';
 
 const mostRowsWritten = 1_000;
 

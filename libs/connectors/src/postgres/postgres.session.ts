@@ -10,7 +10,7 @@ import { OperationFailure, timedOut } from '../operation.errors.js';
 import { SessionLost } from '../sessions.js';
 import { columnTypes } from './column-types.js';
 import { failureOf } from './postgres.failure.js';
-import type { StatementValues } from './statement.js';
+import type { StatementValues } from '../fixed-statement.js';
 
 export type Row = { [column: string]: Json };
 
