@@ -2,15 +2,18 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { document, eventId as eventIdOf } from '#libs/contracts';
+import { OperationFailure } from '#libs/connectors';
+import type { OperationCall, OperationResult, TenantConnections, Verification } from '#libs/connectors';
+import { ContinueRun, document, eventId as eventIdOf } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { FlowCompiler } from '#libs/flows';
+import type { FlowServices } from '#libs/flows';
 import type { Json } from '#libs/json';
 import type { RecordContext, RecordProducer } from '#libs/messaging';
 import type { InferenceRequest, ModelGateway } from '#libs/models';
 import { Configuration, Database, DocumentTable, StorageUnavailable, statement } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
-import { freshDatabase, noOperations, SeededRandom, uniqueName, waitFor } from '#libs/testing';
+import { freshDatabase, SeededRandom, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { registry, setLogLevel } from '#libs/tracing';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
@@ -25,10 +28,12 @@ import { RunWorker } from './run.worker.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { StepResultStore } from './step-result.store.js';
+import { OperationService } from '../operations/operation.service.js';
 
 /** Short, and never renewed in time: whoever is slow is a zombie. */
 const leaseMs = 150;
 const blindToTime = { runRetries: 1_000_000, runLeaseMs: 600_000 };
+const renewing = { runRetries: 1_000_000, runLeaseMs: leaseMs };
 const events = 12;
 const handlersPerEvent = 3;
 /** After so many crashes and pauses everything is let through, so that the trial ends. */
@@ -64,12 +69,20 @@ class Trial {
   askedInVain = 0;
   /** Lost answers that a process found when it took a claim, and died before it could count them: its counter is gone with it. */
   uncounted = 0;
-  faultsLeft = faults;
+  faultsLeft: number;
+  /** Runs whose waits are over, with how often each was told. */
+  readonly woken: { eventId: string; runId: string }[] = [];
+  readonly system: ForeignSystem;
   /** The same seed draws the same faults, as far as timing lets it. */
   readonly random: SeededRandom;
 
-  constructor(readonly seed: number) {
+  constructor(
+    readonly seed: number,
+    most = faults,
+  ) {
+    this.faultsLeft = most;
     this.random = new SeededRandom(seed);
+    this.system = new ForeignSystem(this);
   }
 
   draws(probability: number): boolean {
@@ -83,28 +96,71 @@ class Trial {
   }
 }
 
+/**
+ * The system that operations act in. `keyed` recognises a repeat by its effect key; `marked` takes each request anew, and can be asked for it. An effect happens
+ * when the request is sent; the answer may be lost, and may come late.
+ */
+class ForeignSystem {
+  /** The effects, in their order. */
+  readonly effects: { readonly operation: string; readonly key: string }[] = [];
+  remembered = 0;
+  found = 0;
+
+  constructor(private readonly trial: Trial) {}
+
+  act({ operation, effectKey }: OperationCall): { n: number } {
+    const at = this.effects.findIndex(({ key }) => key === effectKey);
+    if (operation === 'keyed' && at >= 0) {
+      this.remembered += 1;
+      return { n: at };
+    }
+    this.effects.push({ operation, key: effectKey });
+    return { n: this.effects.length - 1 };
+  }
+
+  look({ effectKey }: OperationCall): Verification {
+    const n = this.effects.findIndex(({ key }) => key === effectKey);
+    if (n < 0) return { is: 'absent' };
+    this.found += 1;
+    return { is: 'found', operation: 'find', result: resultOf({ n }) };
+  }
+
+  /** The answer does not come, so that nobody knows. */
+  loseAnswer(): void {
+    if (this.trial.draws(0.2)) throw new OperationFailure('operation.unavailable', 'lost', { peer: 'unreachable', isUncertain: true });
+  }
+}
+
+const resultOf = (output: Json): OperationResult => ({ output, receipt: { summary: 'status 200', detail: { status: 200 } } });
+
 /** A process of ai-processing that crashes before or after any statement, and stops for longer than its claims last. */
 class ShakyProcess {
   isDead = false;
   readonly runs: RunService;
+  readonly waker: RunWaker;
+  readonly waits: RunWaitTable;
   private stopped: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly trial: Trial) {
+  /** @param work the options of its work; {@link blindToTime}: its claims are never renewed */
+  constructor(
+    private readonly trial: Trial,
+    work: typeof blindToTime,
+  ) {
     const shaky = { query: this.query } as unknown as Database;
-    const compiler = new FlowCompiler({ models: { infer: this.infer } as unknown as ModelGateway, operations: noOperations });
+    const compiler = new FlowCompiler({ models: { infer: this.infer } as unknown as ModelGateway, operations: this.operations() });
     const producer = { append: this.append } as unknown as RecordProducer;
     const table = new RunStore(shaky);
-    const waits = new RunWaitTable(shaky);
-    const waker = new RunWaker(waits, producer);
+    this.waits = new RunWaitTable(shaky);
+    this.waker = new RunWaker(this.waits, producer);
     const worker = new RunWorker(
       table,
       new ShortLived(shaky),
       new StepResultStore(shaky),
-      waits,
-      waker,
+      this.waits,
+      this.waker,
       compiler,
       configuration,
-      blindToTime,
+      work,
     );
     const options = { ...blindToTime, runLeaseMs: leaseMs };
     const deadLetters = new DeadLetterStore(shaky);
@@ -112,6 +168,40 @@ class ShakyProcess {
     const announcer = new RunAnnouncer(producer, deadLetters);
     this.runs = new RunService(new FlowMatcher(configuration, compiler), table, worker, announcer, failedRuns, options);
   }
+
+  private operations(): FlowServices['operations'] {
+    const connectors = {
+      operation: (_: unknown, name: string) => ({
+        effect: 'write',
+        idempotency: name === 'keyed' ? { class: 'key' } : { class: 'verify', operation: 'find', settleMs: 0, otherwise: 'park' },
+      }),
+      run: this.act,
+      verify: this.look,
+    };
+    const open = (tenant: string, name: string): object => ({ tenant, name, connector: 'desk', settings: {}, timeoutMs: 1_000 });
+    return new OperationService({ open, connectors } as unknown as TenantConnections);
+  }
+
+  /** A process that is dead or stopped sends nothing; one that has sent has acted, whatever becomes of it. */
+  private readonly act = async (call: OperationCall): Promise<OperationResult> => {
+    this.throwIfDead();
+    const output = this.trial.system.act(call);
+    await pause(this.trial.random.next() * 20);
+    if (this.trial.draws(0.1)) this.isDead = true;
+    await this.stopped;
+    this.throwIfDead();
+    this.trial.system.loseAnswer();
+    return resultOf(output);
+  };
+
+  private readonly look = async (call: OperationCall): Promise<Verification> => {
+    this.throwIfDead();
+    const seen = this.trial.system.look(call);
+    await pause(this.trial.random.next() * 20);
+    await this.stopped;
+    this.throwIfDead();
+    return seen;
+  };
 
   private readonly query = async <Row>(sql: Statement, values: readonly unknown[] = []): Promise<Row[]> => {
     await this.stopped;
@@ -171,9 +261,10 @@ class ShakyProcess {
     return { output: { event, call: calls, of: request.input as Json }, responseModel: 'm', usage: undefined, attempts: 1 };
   };
 
-  private readonly append = async (_: unknown, __: unknown, value: { runId: string }): Promise<void> => {
+  private readonly append = async (_: unknown, type: unknown, value: { eventId: string; runId: string }): Promise<void> => {
     await this.stopped;
     this.throwIfDead();
+    if (type === ContinueRun) return void this.trial.woken.push(value);
     const said = this.trial.announced.get(value.runId) ?? new Set();
     this.trial.announced.set(value.runId, said.add(JSON.stringify(value)));
   };
@@ -205,8 +296,23 @@ const flow = {
   decision: 'steps',
 };
 
-async function applyFlow(tenant: string): Promise<void> {
-  const parsed = document.parse({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name: 'triage' }, spec: flow });
+const call = (id: string, operation: string) => ({ id, call: { connection: 'desk', operation } });
+/** Acts before, between and after two waits, of which one is for an event that never comes. */
+const patientFlow = {
+  steps: [
+    { id: 'prepare', map: { expression: '{ "event": event.id, "luck": $random() }' } },
+    call('open', 'marked'),
+    { id: 'calm', wait: { for: 50 } },
+    call('note', 'keyed'),
+    { id: 'next', wait: { event: { types: ['order.*'], timeout: 100 } } },
+    call('close', 'marked'),
+    { id: 'tell', deliver: { destination: 'crm' } },
+  ],
+  decision: 'steps',
+};
+
+async function applyFlow(tenant: string, spec: object): Promise<void> {
+  const parsed = document.parse({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name: 'triage' }, spec });
   await documents.save(database, { document: parsed, actor: 'test' });
   await waitFor(() => configuration.flows(tenant).length === 1, { what: 'the flow to be current' });
 }
@@ -228,17 +334,33 @@ function eventOf(tenant: string, n: number): EventReceived {
   };
 }
 
-/** Brings the event again until it is handled, as the log does: to another process where the last one died. */
-async function handle(trial: Trial, event: EventReceived, processes: ShakyProcess[]): Promise<void> {
-  const context = { tenant: trial.tenant, customer: event.customer, signal: new AbortController().signal } as RecordContext;
-  for (;;) {
-    const at = Math.floor(trial.random.next() * processes.length);
-    if (processes[at]!.isDead) processes[at] = new ShakyProcess(trial);
-    try {
-      return await processes[at]!.runs.runFlows(event, context);
-    } catch {
-      await pause(trial.random.next() * leaseMs);
+/** Several processes, of which a dead one is replaced. */
+class Fleet {
+  private readonly processes: ShakyProcess[];
+
+  constructor(
+    private readonly trial: Trial,
+    private readonly work: typeof blindToTime,
+  ) {
+    this.processes = Array.from({ length: 4 }, () => new ShakyProcess(trial, work));
+  }
+
+  /** Brings it again until it is handled, as the log does: to another process where the last one died. */
+  async handle(event: EventReceived, what: (runs: RunService, context: RecordContext) => Promise<void>): Promise<void> {
+    const context = { tenant: this.trial.tenant, customer: event.customer, signal: new AbortController().signal } as RecordContext;
+    for (;;) {
+      try {
+        return await what(this.any().runs, context);
+      } catch {
+        await pause(this.trial.random.next() * leaseMs);
+      }
     }
+  }
+
+  any(): ShakyProcess {
+    const at = Math.floor(this.trial.random.next() * this.processes.length);
+    if (this.processes[at]!.isDead) this.processes[at] = new ShakyProcess(this.trial, this.work);
+    return this.processes[at]!;
   }
 }
 
@@ -254,10 +376,11 @@ test.each([1, 2, 3, 4, 5, 6])(
   'whatever crashes or stops, each run has one result, and every repeated question is counted (seed %i)',
   async (seed) => {
     const trial = new Trial(seed);
-    await applyFlow(trial.tenant);
-    const processes = Array.from({ length: 4 }, () => new ShakyProcess(trial));
+    await applyFlow(trial.tenant, flow);
+    const fleet = new Fleet(trial, blindToTime);
     const all = Array.from({ length: events }, (_, n) => eventOf(trial.tenant, n));
-    await Promise.all(all.flatMap((event) => Array.from({ length: handlersPerEvent }, () => handle(trial, event, processes))));
+    const handle = (event: EventReceived): Promise<void> => fleet.handle(event, (service, context) => service.runFlows(event, context));
+    await Promise.all(all.flatMap((event) => Array.from({ length: handlersPerEvent }, () => handle(event))));
 
     const runs = await database.query<{ id: string; event_id: string; state: string; fence: number; decision: Record<string, Json> }>(
       storedRuns,
@@ -278,5 +401,62 @@ test.each([1, 2, 3, 4, 5, 6])(
     }
     expect(await countedDuplicates(trial.tenant)).toBe(trial.duplicateCalls + trial.askedInVain - trial.uncounted);
     expect(trial.duplicateCalls).toBeGreaterThan(0); // else the trial tried nothing
+  },
+);
+
+/** Wakes runs and tells them to go on until none waits, sometimes twice, as the log does. */
+async function wakeAll(trial: Trial, fleet: Fleet, all: readonly EventReceived[]): Promise<void> {
+  const running = new Set<Promise<void>>();
+  const isOver = async (): Promise<boolean> =>
+    (await database.query<{ state: string }>(storedRuns, [trial.tenant])).every(({ state }) => state === 'completed');
+  while (!(await isOver())) {
+    const { waker, waits } = fleet.any();
+    await waker.look().catch(() => undefined); // it may die
+    const untold = await waits.untold(100, leaseMs * 3).catch(() => []);
+    const told = [...trial.woken.splice(0), ...untold.filter(({ tenant }) => tenant === trial.tenant)];
+    for (const { eventId, runId } of told.flatMap((one) => (trial.random.next() < 0.3 ? [one, one] : [one]))) {
+      const event = all.find((one) => one.eventId === eventId)!;
+      const work = fleet
+        .handle(event, (service, context) => service.continueRun(runId, event, context))
+        .finally(() => running.delete(work));
+      running.add(work);
+    }
+    await pause(leaseMs / 5);
+  }
+  await Promise.all(running);
+}
+
+test.each([11, 12, 13])(
+  'whatever crashes or stops, operations of runs that wait take effect once, and each run goes on to one result (seed %i)',
+  async (seed) => {
+    const trial = new Trial(seed, 2 * faults);
+    await applyFlow(trial.tenant, patientFlow);
+    const fleet = new Fleet(trial, renewing);
+    const all = Array.from({ length: events }, (_, n) => eventOf(trial.tenant, n));
+    const handle = (event: EventReceived): Promise<void> => fleet.handle(event, (service, context) => service.runFlows(event, context));
+    await Promise.all(all.flatMap((event) => Array.from({ length: handlersPerEvent }, () => handle(event))));
+    await wakeAll(trial, fleet, all);
+
+    const runs = await database.query<{ id: string; event_id: string; state: string; fence: number; decision: Record<string, Json> }>(
+      storedRuns,
+      [trial.tenant],
+    );
+    expect(runs.map(({ event_id: id }) => id).toSorted()).toEqual(all.map(({ eventId }) => eventId).toSorted());
+    const steps = await database.query<{ run_id: string; step: string; output: Json }>(storedSteps, [trial.tenant]);
+    const { effects, remembered, found } = trial.system;
+    for (const run of runs) {
+      const outputs = Object.fromEntries(
+        steps.filter((one) => one.run_id === run.id && !one.step.includes(':')).map(({ step, output }) => [step, output]),
+      );
+      expect(run.decision).toEqual(outputs);
+      expect(outputs).toMatchObject({ calm: { reason: 'elapsed' }, next: { reason: 'timedOut', event: null } });
+      const [opened, noted, closed] = ['open', 'note', 'close'].map((step) => (outputs[step] as { n: number }).n);
+      expect([opened, noted, closed].map((n) => effects[n!]!.operation)).toEqual(['marked', 'keyed', 'marked']);
+      expect(opened! < noted! && noted! < closed!).toBe(true); // nothing was done again after a wait
+      expect(trial.announced.get(run.id)?.size).toBe(1);
+    }
+    expect(new Set(effects.map(({ key }) => key)).size).toBe(3 * events);
+    expect(effects).toHaveLength(3 * events);
+    expect(remembered + found).toBeGreaterThan(0); // else the trial tried nothing
   },
 );

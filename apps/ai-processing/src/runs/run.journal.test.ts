@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CallRecord, FinishedStep } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
@@ -10,6 +10,7 @@ import { noSteps } from './step-result.store.js';
 
 const run = { tenant: 'acme', id: 'run_1', fence: 1, state: 'running' } as RunningRun;
 const at = new Date();
+const leaseMs = 30_000;
 
 let written: RunProgress[];
 let answers: (RunningRun | undefined)[];
@@ -23,7 +24,7 @@ const write = (progress: RunProgress): Promise<RunningRun | undefined> => {
 beforeEach(() => {
   written = [];
   answers = [];
-  journal = new RunJournal(run, noSteps, { write } as RunProgressWriter);
+  journal = new RunJournal(run, noSteps, { write, leaseMs } as RunProgressWriter);
 });
 
 const step = (id: string, output: Json = id): FinishedStep => ({
@@ -91,6 +92,16 @@ test('no call is made once the claim is lost', async () => {
   await expect(journal.noteCall('assess')).rejects.toThrow(RunLeaseLost);
 });
 
+test('no call is made by a process that stood still for longer than its claim, although Postgres said that it may', async () => {
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(1_000);
+  await journal.noteCall('in time');
+  answers = [run];
+  const noted = journal.noteCall('assess');
+  clock.mockReturnValue(1_000 + leaseMs);
+  await expect(noted).rejects.toThrow(RunLeaseLost);
+  clock.mockRestore();
+});
+
 describe('a run that is new', () => {
   const beginning = { startedAt: at, traceId: null };
   let begun: FirstProgress[];
@@ -103,7 +114,7 @@ describe('a run that is new', () => {
       return Promise.resolve(run);
     };
   });
-  const newJournal = (): RunJournal => new RunJournal(run, noSteps, { begin, write: (progress) => write(progress) }, beginning);
+  const newJournal = (): RunJournal => new RunJournal(run, noSteps, { begin, write: (progress) => write(progress), leaseMs }, beginning);
 
   test('is stored with its first write, and changed by the later ones', async () => {
     journal = newJournal();

@@ -51,7 +51,7 @@ export class RunJournal implements StepJournal {
   constructor(
     private readonly run: RunningRun,
     resumed: StoredSteps,
-    private readonly writer: Pick<RunProgressWriter, 'begin' | 'write'>,
+    private readonly writer: Pick<RunProgressWriter, 'begin' | 'write' | 'leaseMs'>,
     /** Undefined if the run is stored and claimed already. */
     private beginning?: RunBeginning,
     /** The waits that are over, by the paths of their steps. */
@@ -94,14 +94,19 @@ export class RunJournal implements StepJournal {
     return this.results.get(step);
   }
 
-  /** @throws RunLeaseLost if another process has claimed the run, so that this one does not repeat that one's call */
+  /**
+   * @throws RunLeaseLost if another process has claimed the run, so that this one does not repeat that one's call, or may have by now: a process that stood
+   *   still for longer than its claim must not call, although Postgres said that it may
+   */
   async noteCall(step: string, begun?: BegunOperation): Promise<void> {
     const last = this.requests.get(step)?.last ?? 0;
     this.requests.set(step, { before: last, last });
     if (begun !== undefined) this.begun.push({ step, number: last + 1, ...begun });
     this.open.set(step, 'noted');
+    const askedAtMs = performance.now();
     try {
-      if ((await this.write()) === undefined) throw new RunLeaseLost(this.run.id);
+      const held = await this.write();
+      if (held === undefined || performance.now() - askedAtMs >= this.writer.leaseMs) throw new RunLeaseLost(this.run.id);
     } catch (error) {
       this.open.delete(step);
       throw error;

@@ -354,7 +354,11 @@ export class RunProgressWriter {
   private readonly beginnings: BatchWriter<FirstProgress, Run | undefined>;
   private readonly writes: BatchWriter<RunProgress, Run | undefined>;
 
-  constructor(store: RunProgressStore, leaseMs: number) {
+  /** @param leaseMs for how long each write extends the claim of its run */
+  constructor(
+    store: RunProgressStore,
+    readonly leaseMs: number,
+  ) {
     const batches = { maxBatch: 200, lingerMs: 2 };
     this.beginnings = new BatchWriter({ ...batches, write: (first) => store.begin(first, leaseMs) });
     this.writes = new BatchWriter({ ...batches, write: (progress) => store.write(progress, leaseMs) });
