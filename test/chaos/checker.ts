@@ -3,7 +3,19 @@ import type { Evidence } from './evidence.js';
 import { hasNotice, idOf, namesOf } from './history.js';
 import type { SinkRequest, History, OffsetSample, PartnerRequest, Ticket } from './history.js';
 
-export const violationKinds = ['lost', 'phantom', 'second effect', 'keyless repeat', 'order', 'offset', 'died', 'door'] as const;
+export const violationKinds = [
+  'lost',
+  'phantom',
+  'second effect',
+  'keyless repeat',
+  'second call',
+  'stale write',
+  'order',
+  'wait',
+  'offset',
+  'died',
+  'door',
+] as const;
 export type ViolationKind = (typeof violationKinds)[number];
 
 /** A broken promise, with the id of the ticket whose history shows it. */
@@ -189,7 +201,8 @@ function disorderAtTheSink(arrivals: readonly SinkRequest[]): PromiseViolation[]
   return [...outOfSequence(strict, 'arrived'), ...outOfSequence(strict.filter(isTaken), 'was taken')];
 }
 
-function outOfSequence(arrivals: readonly SinkRequest[], how: string): PromiseViolation[] {
+/** @param arrivals the events of each customer and lane from the first on, without a gap; only the first arrival of each counts */
+export function outOfSequence(arrivals: readonly Ticket[], how: string): PromiseViolation[] {
   const violations: PromiseViolation[] = [];
   const lastOf = new Map<string, number>();
   const known = new Set<string>();
@@ -278,13 +291,13 @@ function isTaken({ status }: SinkRequest): boolean {
 }
 
 /** The first item of each key. */
-function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+export function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
   const known = new Set<string>();
   return items.filter((item) => !known.has(keyOf(item)) && known.add(keyOf(item)));
 }
 
 /** The second item of each key. */
-function repeated<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+export function repeated<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
   const counts = new Map<string, number>();
   return items.filter((item) => {
     const count = (counts.get(keyOf(item)) ?? 0) + 1;

@@ -41,18 +41,39 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
     to: 'if (true)',
     shows: ['keyless repeat'],
   },
+  // Each try of a call has a key of its own.
+  'unstable-call-key': {
+    file: 'apps/ai-processing/src/runs/run.journal.js',
+    from: 'return callKey(this.run, step);',
+    to: 'return `${callKey(this.run, step)}-${this.run.fence}`;',
+    shows: ['second call'],
+  },
+  // A step that calls again does not know that an attempt of it may have taken effect.
+  'unnoted-call': {
+    file: 'apps/ai-processing/src/runs/run.journal.js',
+    from: 'return this.reached.get(step);',
+    to: 'return undefined;',
+    shows: ['second call'],
+  },
+  // A newer delivery of an object does not take the place of older ones.
+  'late-write': {
+    file: 'libs/deliveries/src/destination-expressions.js',
+    from: 'if (supersede === undefined)',
+    to: 'if (true)',
+    shows: ['stale write'],
+  },
 };
 
 /**
- * Copies the compiled code for the services of the run, so that a build in the meantime does not change it, and plants the bug if one is given.
+ * Copies the compiled code for the services of the run, so that a build in the meantime does not change it, and plants these bugs.
  * Returns the folder that has the `dist`.
  */
-export function copyCompiledCode(directory: string, plant: Plant | undefined): string {
+export function copyCompiledCode(directory: string, plants: readonly Plant[]): string {
   const root = join(directory, 'code');
   mkdirSync(root);
   for (const part of ['dist', 'package.json']) cpSync(part, join(root, part), { recursive: true });
   symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
-  if (plant !== undefined) change(root, plantedBugs[plant]);
+  for (const plant of plants) change(root, plantedBugs[plant]);
   return root;
 }
 

@@ -24,7 +24,8 @@ const metadata = (name: string) => ({ tenant: chaosTenant, name });
 const payload = `{ "eventId": event.id, "customer": event.customer, "lane": event.data.data.lane, "sequence": event.data.data.sequence,
   "topic": steps.assess.topic }`;
 
-const infer = {
+/** A question to the model about an event. */
+export const infer = {
   model: 'local/rules-1',
   instructions: 'Say what the ticket is about.',
   input: 'event.data.data.message',

@@ -80,7 +80,7 @@ export async function readPostgres(databaseUrl: string, startedAt: number): Prom
         `SELECT id, event_id AS "eventId", flow, generation, state, decision, ${since('finished_at')} AS "finishedAt" FROM run WHERE tenant_id = $2 AND flow = 'triage'`,
       ),
       deliveries: await all(
-        `SELECT id, event_id AS "eventId", flow, destination, generation, state, ${since('created_at')} AS "createdAt" FROM delivery WHERE tenant_id = $2`,
+        `SELECT id, event_id AS "eventId", flow, destination, generation, state, ${since('created_at')} AS "createdAt" FROM delivery WHERE tenant_id = $2 AND flow = 'triage'`,
       ),
       deadLetters: await all(
         `SELECT id, kind, code, customer, event_id AS "eventId", resolved_at IS NOT NULL AS resolved, $1::float8 AS since FROM dead_letter WHERE tenant_id = $2`,

@@ -10,6 +10,7 @@ export type PlannedFault = { readonly at: number; readonly forMs: number } & (
   | { readonly kind: 'postgres'; readonly signal: 'SIGKILL' | 'SIGQUIT' }
   | { readonly kind: 'worker'; readonly target: string; readonly change: 'add' | 'remove' }
   | { readonly kind: 'sink'; readonly how: SinkFault['how']; readonly share: number }
+  | { readonly kind: 'desk'; readonly how: SinkFault['how']; readonly share: number }
   | { readonly kind: 'model'; readonly how: 'hang' | '500' | '503' | '429' | 'brokenJson' | 'delay' }
 );
 
@@ -65,6 +66,7 @@ function drawing(random: SeededRandom): Record<InjectedKind, (at: number) => Pla
     ['connectors-2', 'remove'],
   ] as const);
   const sinkFaults = takingTurns(random, ['lost answers', 'hang', 'reset', 500, 503, 429] as const);
+  const deskFaults = takingTurns(random, ['lost answers', 'hang', 'reset', 500, 503, 429] as const);
   const modelFaults = takingTurns(random, ['hang', '500', '503', '429', 'brokenJson', 'delay'] as const);
   const ms = (min: number, max: number): number => Math.round(random.between(min, max));
   return {
@@ -77,6 +79,7 @@ function drawing(random: SeededRandom): Record<InjectedKind, (at: number) => Pla
       return { kind: 'worker', at, forMs: ms(4_000, 15_000), target, change };
     },
     sink: (at) => ({ kind: 'sink', at, forMs: ms(2_000, 10_000), how: sinkFaults(), share: random.pick([1, 1, 0.3]) }),
+    desk: (at) => ({ kind: 'desk', at, forMs: ms(2_000, 8_000), how: deskFaults(), share: 1 }),
     model: (at) => ({ kind: 'model', at, forMs: ms(2_000, 8_000), how: modelFaults() }),
   };
 }

@@ -20,6 +20,21 @@ export function hasNotice({ customer }: Pick<Ticket, 'customer'>): boolean {
   return /[05]$/.test(customer);
 }
 
+/** True for the events of every fifth customer, each of which sets a record at the desk. */
+export function isRecorded({ customer }: Pick<Ticket, 'customer'>): boolean {
+  return /[27]$/.test(customer);
+}
+
+/** True for the events of every fifth customer, on which the flow runs that reads from and acts in the desk. */
+export function isActedOn({ customer }: Pick<Ticket, 'customer'>): boolean {
+  return /[16]$/.test(customer);
+}
+
+/** True for those of these events whose flow waits before it acts. */
+export function isFollowedUp(ticket: Pick<Ticket, 'customer' | 'sequence'>): boolean {
+  return isActedOn(ticket) && ticket.sequence % 3 === 0;
+}
+
 /** The partner's id of the event, the same in all its repeats. */
 export function idOf({ customer, lane, sequence }: Ticket): string {
   return `${customer}/${lane}/${sequence}`;
@@ -50,6 +65,20 @@ export interface SinkRequest extends Ticket {
   status: number | null;
 }
 
+/** One request that reached the desk and writes. */
+export interface DeskRequest extends Ticket {
+  readonly at: number;
+  readonly what: 'case' | 'note' | 'record';
+  /** The idempotency key of a case, the mark of a note, the id of a record. */
+  readonly key: string;
+  readonly eventId: string;
+  /** The step of the flow that it comes from. */
+  readonly step: string;
+  readonly bodyHash: string;
+  /** `remembered`: a repeat that was answered from memory. `none`: a fault of the desk kept it from having any. */
+  readonly outcome: 'effect' | 'remembered' | 'none';
+}
+
 /** A fault that was injected. */
 export interface InjectedFault {
   readonly kind: FaultKind;
@@ -72,6 +101,7 @@ export interface OffsetSample {
 export class History {
   readonly requests: PartnerRequest[] = [];
   readonly arrivals: SinkRequest[] = [];
+  readonly deskRequests: DeskRequest[] = [];
   readonly faults: InjectedFault[] = [];
   readonly offsets: OffsetSample[] = [];
   private readonly startedMonotonicMs = performance.now();

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parsedOrExit } from '../options.js';
 import { check, errorsAtTheDoor } from './checker.js';
-import type { PromiseViolation } from './checker.js';
+import type { PromiseViolation, ViolationKind } from './checker.js';
+import { actingDocuments, checkActing, readActing } from './acting.js';
 import { checkTicks, clockDocuments, clockSpan, readTicks } from './clock.js';
 import { applyToPostgres } from './documents.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
+import { Desk } from './desk.js';
 import { DashboardWatch } from './dashboard-watch.js';
 import { hostileStates, readPostgres } from './evidence.js';
 import { planFaults } from './fault-plan.js';
@@ -43,7 +45,7 @@ const failed =
   run.violations.length > 0 ||
   run.stuck !== undefined ||
   run.dashboards?.withoutSeries.some(({ emptyUntil }) => emptyUntil === undefined) === true;
-if (options.keep || (failed && options.plant === undefined)) {
+if (options.keep || (failed && options.plants.length === 0)) {
   keep(run);
   console.log(`The history of this run is in ${directory}`);
 } else {
@@ -65,12 +67,13 @@ function brokenOff(error: unknown): never {
 }
 
 function lastLine(): string {
-  if (options.plant === undefined) return failed ? 'FAILED' : 'passed';
-  const { shows } = plantedBugs[options.plant];
-  const found = shows.filter((kind) => run.violations.some((violation) => violation.kind === kind));
-  return found.length > 0
-    ? `the planted bug was found: ${found.join(', ')}`
-    : `THE PLANTED BUG WAS NOT FOUND: ${shows.join(', ')} should show it`;
+  if (options.plants.length === 0) return failed ? 'FAILED' : 'passed';
+  const isSeen = (kind: ViolationKind): boolean => run.violations.some((violation) => violation.kind === kind);
+  const hidden = options.plants.filter((plant) => !plantedBugs[plant].shows.some(isSeen));
+  if (hidden.length > 0)
+    return `NOT FOUND: ${hidden.map((plant) => `${plant} (${plantedBugs[plant].shows.join(', ')} should show it)`).join(', ')}`;
+  const found = options.plants.map((plant) => `${plant} as ${plantedBugs[plant].shows.filter(isSeen).join(', ')}`);
+  return `found what was planted: ${found.join('; ')}`;
 }
 
 function optionsOrExit(): { options: ChaosOptions; plan: PlannedFault[] } {
@@ -87,15 +90,15 @@ async function carryOut({
   minutes,
   log,
   quietMinutes,
-  plant,
+  plants,
   watch: isWatched,
   before,
   hostile,
   hostileActions,
 }: ChaosOptions): Promise<ChaosRun> {
-  const sink = await Sink.start(history);
+  const [sink, desk] = [await Sink.start(history), await Desk.start(history)];
   const tenant = hostile ? await HostileTenant.create(history, seed, hostileActions) : undefined;
-  const after = copyCompiledCode(directory, plant);
+  const after = copyCompiledCode(directory, plants);
   const roots =
     before === undefined ? undefined : { before: copyRelease(await buildRelease(before, tell), join(directory, 'before')), after };
   const system = await System.start({
@@ -110,11 +113,14 @@ async function carryOut({
   // The release before knows no schedules.
   const span = roots === undefined ? clockSpan(Date.now(), minutes) : undefined;
   if (span !== undefined) await applyToPostgres(system.postgres.serviceUrl, clockDocuments(span));
+  // Nor connections. The figures beside a hostile tenant are compared with earlier ones, which had no such flows.
+  const isActing = roots === undefined && !hostile;
+  if (isActing) await applyToPostgres(system.postgres.serviceUrl, actingDocuments(desk.url));
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
   const operator = new Operator(system.graphql, (deliveryId) => sink.wasTaken(deliveryId));
-  const nemesis = new Nemesis(system, sink, history, tell);
+  const nemesis = new Nemesis(system, { sink, desk }, history, tell);
   tell(`everything runs; partners begin (seed ${seed})`);
   const began = history.now();
   const cpuBefore = system.cpuMs;
@@ -148,16 +154,19 @@ async function carryOut({
   await system.stopServices(); // so that what is read stands still
   const evidence = { ...(await readPostgres(system.postgres.serviceUrl, history.startedAt)), log: await readLog(system.log.brokers) };
   const ticks = span && (await readTicks(system.postgres.serviceUrl));
+  const acted = isActing ? await readActing(system.postgres.serviceUrl) : undefined;
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
   await system.stop();
   await sink.stop();
+  await desk.stop();
   tenant?.close();
   const { surprises } = system;
   const violations = [
     // In an upgrade `notices` is a destination like any other: the release before knows no idempotency class.
     ...check(history, evidence, surprises).filter(({ kind }) => roots === undefined || kind !== 'keyless repeat'),
     ...(span && ticks ? checkTicks(span, ticks) : []),
+    ...(acted ? checkActing(history, acted) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
   ];
@@ -168,6 +177,7 @@ async function carryOut({
     operator,
     evidence,
     ticks: ticks?.length,
+    acted: acted && { evidence: acted, reads: desk.reads },
     violations,
     stuck,
     surprises,
@@ -192,12 +202,16 @@ function lostOfHostile(states: ReadonlyMap<string, number> | undefined): Promise
 }
 
 /** Writes the history and the evidence as JSON lines. */
-function keep({ evidence, violations }: ChaosRun): void {
+function keep({ evidence, acted, violations }: ChaosRun): void {
   const write = (name: string, rows: readonly unknown[]): void =>
     writeFileSync(join(directory, `${name}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   write('violations', violations);
   write('requests', history.requests);
   write('arrivals', history.arrivals);
+  write('desk-requests', history.deskRequests);
+  write('acting-runs', acted?.evidence.runs ?? []);
+  write('acting-deliveries', acted?.evidence.deliveries ?? []);
+  write('waits', acted?.evidence.waits ?? []);
   write('faults', history.faults);
   write(
     'offsets',

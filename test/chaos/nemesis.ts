@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PlannedFault } from './fault-plan.js';
 import type { History } from './history.js';
+import type { Desk } from './desk.js';
 import type { Sink } from './sink.js';
 import type { System } from './system.js';
 
@@ -14,7 +15,7 @@ export class Nemesis {
 
   constructor(
     private readonly system: System,
-    private readonly sink: Sink,
+    private readonly peers: { readonly sink: Sink; readonly desk: Desk },
     private readonly history: History,
     private readonly tell: (line: string) => void,
   ) {}
@@ -55,7 +56,7 @@ export class Nemesis {
     else if (fault.kind === 'broker') await this.system.log.restart(fault.forMs);
     else if (fault.kind === 'postgres') await this.endPostgres(fault);
     else if (fault.kind === 'worker') await this.changeWorkers(fault);
-    else if (fault.kind === 'sink') await this.breakSink(fault);
+    else if (fault.kind === 'sink' || fault.kind === 'desk') await this.breakPeer(fault);
     else await this.breakModel(fault);
   }
 
@@ -90,10 +91,11 @@ export class Nemesis {
     await worker.ready();
   }
 
-  private async breakSink({ how, share, forMs }: Of<'sink'>): Promise<void> {
-    this.sink.fail({ how, share });
+  private async breakPeer({ kind, how, share, forMs }: Of<'sink' | 'desk'>): Promise<void> {
+    const peer = this.peers[kind];
+    peer.fail({ how, share });
     await pause(forMs);
-    this.sink.heal();
+    peer.heal();
   }
 
   /** Does nothing if the model is down at that moment. */
@@ -133,7 +135,8 @@ function describe(fault: PlannedFault): string {
     case 'worker':
       return fault.change === 'add' ? `${fault.target} joins for ${seconds}` : `${fault.target} leaves for ${seconds}`;
     case 'sink':
-      return `the sink answers ${fault.how} to ${fault.share === 1 ? 'everybody' : `${fault.share * 100} % of the customers`} for ${seconds}`;
+    case 'desk':
+      return `the ${fault.kind} answers ${fault.how} to ${fault.share === 1 ? 'everybody' : `${fault.share * 100} % of the customers`} for ${seconds}`;
     default:
       return `the model answers ${fault.how} for ${seconds}`;
   }

@@ -3,7 +3,7 @@ import { positive } from '../options.js';
 import { defaultBefore } from './release-before.js';
 
 /** The kinds of faults that the nemesis injects. All of them heal. */
-export const injectedKinds = ['kill', 'pause', 'broker', 'postgres', 'worker', 'sink', 'model'] as const;
+export const injectedKinds = ['kill', 'pause', 'broker', 'postgres', 'worker', 'sink', 'desk', 'model'] as const;
 export type InjectedKind = (typeof injectedKinds)[number];
 /** `upgrade` is carried out alone: what it counts at the doors would mean nothing beside other faults. */
 export const faultKinds = [...injectedKinds, 'upgrade'] as const;
@@ -13,7 +13,15 @@ export type FaultKind = (typeof faultKinds)[number];
 export const logKinds = ['kafka', 'local', 'kafka3'] as const;
 export type LogKind = (typeof logKinds)[number];
 
-export const plants = ['commit-early', 'no-dedupe', 'wrong-key', 'repeat-unknown'] as const;
+export const plants = [
+  'commit-early',
+  'no-dedupe',
+  'wrong-key',
+  'repeat-unknown',
+  'unstable-call-key',
+  'unnoted-call',
+  'late-write',
+] as const;
 export type Plant = (typeof plants)[number];
 
 export interface ChaosOptions {
@@ -36,12 +44,12 @@ export interface ChaosOptions {
   readonly hostileActions: readonly string[];
   /** Lets a Prometheus scrape the services, and asks it every query of the dashboards at the end. */
   readonly watch: boolean;
-  /** A bug to plant in a copy of the compiled code. The run must find it. */
-  readonly plant: Plant | undefined;
+  /** Bugs to plant in a copy of the compiled code. The run must find each. */
+  readonly plants: readonly Plant[];
 }
 
 export const usage = `npm run chaos -- [--minutes 10] [--seed 42] [--rate 200] [--customers 50] [--log ${logKinds.join('|')}]
-  [--faults ${injectedKinds.join(',')} | none | upgrade [--before REVISION]] [--quiet-minutes 3] [--plant ${plants.join('|')}] [--keep] [--watch]
+  [--faults ${injectedKinds.join(',')} | none | upgrade [--before REVISION]] [--quiet-minutes 3] [--plant ${plants.join('|')},…] [--keep] [--watch]
   [--hostile] [--hostile-action 'large apply']…`;
 
 export const hostileWindowMs = 10_000;
@@ -76,7 +84,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     faults: isUpgrade || values.faults === 'none' ? [] : values.faults.split(',').map((kind) => oneOf('faults', injectedKinds, kind)),
     before: isUpgrade ? values.before : undefined,
     quietMinutes: positive('quiet-minutes', values['quiet-minutes']),
-    plant: values.plant === undefined ? undefined : oneOf('plant', plants, values.plant),
+    plants: values.plant === undefined ? [] : values.plant.split(',').map((plant) => oneOf('plant', plants, plant)),
     keep: values.keep,
     watch: values.watch,
     hostile: values.hostile || values['hostile-action'].length > 0,

@@ -5,7 +5,7 @@ import type { Lane } from '#libs/contracts';
 import { signStandardWebhook } from '#libs/signatures';
 import { SeededRandom } from '#libs/testing';
 import { chaosKeys, chaosTenant } from './documents.js';
-import { hasNotice, idOf } from './history.js';
+import { hasNotice, idOf, isActedOn, isFollowedUp, isRecorded } from './history.js';
 import type { History, PartnerRequest, Ticket } from './history.js';
 
 export interface PartnersOptions {
@@ -181,7 +181,15 @@ function poolOf(doors: string): Pool {
 
 function signed(ticket: Ticket): { body: string; headers: Record<string, string> } {
   const { lane, sequence } = ticket;
-  const data = { ...ticket, copy: sequence % 5 === 0, notice: hasNotice(ticket), message: messages[sequence % messages.length] };
+  const data = {
+    ...ticket,
+    copy: sequence % 5 === 0,
+    notice: hasNotice(ticket),
+    act: isActedOn(ticket),
+    record: isRecorded(ticket),
+    followUp: isFollowedUp(ticket),
+    message: messages[sequence % messages.length],
+  };
   const body = JSON.stringify({ type: `ticket.${lane}`, timestamp: '2026-11-21T09:00:00Z', data });
   const signature = signStandardWebhook(chaosKeys.partner, { id: idOf(ticket), timestampSeconds: Math.floor(Date.now() / 1_000), body });
   return { body, headers: { 'content-type': 'application/json', ...signature } };

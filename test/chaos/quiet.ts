@@ -51,7 +51,7 @@ async function unfinished({
   await client.connect();
   try {
     const { rows } = await client.query<{ runs: number; deliveries: number; holds: number }>(
-      `SELECT (SELECT count(*)::float8 FROM run WHERE state = 'running' AND tenant_id = $1) AS runs,
+      `SELECT (SELECT count(*)::float8 FROM run WHERE state IN ('running', 'waiting') AND tenant_id = $1) AS runs,
         (SELECT count(*)::float8 FROM delivery WHERE state = 'pending' AND tenant_id = $1) AS deliveries,
         (SELECT count(*)::float8 FROM hold WHERE tenant_id = $1) AS holds`,
       [chaosTenant],

@@ -1,4 +1,6 @@
 import { percentile } from '../bench/numbers.js';
+import type { ActingEvidence } from './acting.js';
+import type { Desk } from './desk.js';
 import type { HostileTenant } from './hostile-tenant.js';
 import type { ChaosOptions } from './options.js';
 import { acknowledged } from './checker.js';
@@ -22,6 +24,8 @@ export interface ChaosRun {
   readonly evidence: Evidence;
   /** Events of the schedule; undefined if there was none. */
   readonly ticks: number | undefined;
+  /** The work of flows at the desk; undefined if there were none that act. */
+  readonly acted: { readonly evidence: ActingEvidence; readonly reads: Desk['reads'] } | undefined;
   readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
@@ -49,7 +53,16 @@ const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 /** The report in lines. Counts of 0 are printed too. */
 export function report(run: ChaosRun): string[] {
-  return ['', ...load(run), ...faults(run), ...effects(run), ...hostileLines(run), ...dashboardLines(run), ...violationLines(run)];
+  return [
+    '',
+    ...load(run),
+    ...faults(run),
+    ...effects(run),
+    ...deskLines(run),
+    ...hostileLines(run),
+    ...dashboardLines(run),
+    ...violationLines(run),
+  ];
 }
 
 function load({ options, ticks, history, partners, offeredMs, quietAfterMs, cpuMs }: ChaosRun): string[] {
@@ -142,6 +155,19 @@ function effects({ history, evidence, operator }: ChaosRun): string[] {
   ];
 }
 
+function deskLines({ acted, history }: ChaosRun): string[] {
+  if (acted === undefined) return [];
+  const { evidence, reads } = acted;
+  const count = (what: string, outcome: string): number =>
+    history.deskRequests.filter((request) => request.what === what && request.outcome === outcome).length;
+  const superseded = evidence.deliveries.filter(({ state }) => state === 'superseded').length;
+  const ended = (reason: string): number => evidence.waits.filter((wait) => wait.reason === reason).length;
+  return [
+    `desk       ${count('case', 'effect')} cases and ${count('case', 'remembered')} repeats from memory, ${count('note', 'effect')} notes (${reads.foundNotes} found before a repeat), ${count('record', 'effect')} records set and ${superseded} superseded, ${reads.profiles} profiles read`,
+    `  calls    ${[...evidence.attempts].map(([outcome, attempts]) => `${outcome} ${attempts}`).join(', ')}; waits: ${ended('event')} ended by the next event, ${ended('timedOut')} by their time`,
+  ];
+}
+
 /** After a hostile window its work goes on for a while. These events count neither as beside it nor as without it. */
 const afterMs = 4_000;
 
@@ -193,7 +219,7 @@ function violationLines({ violations, stuck, history }: ChaosRun): string[] {
 }
 
 /** The history of a violation's ticket in lines. */
-function story({ kind, ticket, what }: PromiseViolation, { requests, arrivals }: History): string[] {
+function story({ kind, ticket, what }: PromiseViolation, { requests, arrivals, deskRequests }: History): string[] {
   const lines = [
     ...requests
       .filter((request) => idOf(request) === ticket)
@@ -201,6 +227,9 @@ function story({ kind, ticket, what }: PromiseViolation, { requests, arrivals }:
     ...arrivals
       .filter((arrival) => idOf(arrival) === ticket)
       .map(({ at, destination, webhookId, status }) => ({ at, line: `${destination} got ${webhookId}, responded ${status}` })),
+    ...deskRequests
+      .filter((request) => idOf(request) === ticket)
+      .map(({ at, what: of, step, key, outcome }) => ({ at, line: `the desk got a ${of} by ${step} under ${key}: ${outcome}` })),
   ];
   return [
     `✗ ${kind}${ticket === undefined ? '' : ` ${ticket}`}: ${what}`,

@@ -135,10 +135,11 @@ async function createServices(
     SECRETS_KEY: chaosKeys.secretsKey,
   };
   const model = await create('local-model', 'local-model', observed);
-  const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local', RUN_RETRIES: '20' };
+  const reaching = { DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true' };
+  const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local', RUN_RETRIES: '20', ...reaching };
   const connectors = {
     ...shared,
-    DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true',
+    ...reaching,
     DELIVERY_BREAKER_OPEN_MS: '500',
     DELIVERY_BREAKER_LONGEST_OPEN_MS: '2000',
   };

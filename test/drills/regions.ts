@@ -93,7 +93,7 @@ async function carryOut(options: RegionsOptions): Promise<boolean> {
   };
   const history = new History();
   const tell = (line: string): void => console.log(`${(history.now() / 1_000).toFixed(1).padStart(7)} s  ${line}`);
-  const root = copyCompiledCode(directory, undefined);
+  const root = copyCompiledCode(directory, []);
   const sink = await Sink.start(history);
   const [there, here] = [folderOf('there'), folderOf('here')];
   const [logThere, logHere] = await Promise.all(['regionThere', 'regionHere'].map(startRegionLog));

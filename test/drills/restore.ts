@@ -77,7 +77,7 @@ async function carryOut(options: RestoreOptions): Promise<boolean> {
   const history = new History();
   const tell = (line: string): void => console.log(`${(history.now() / 1_000).toFixed(1).padStart(7)} s  ${line}`);
   const sink = await Sink.start(history);
-  const root = copyCompiledCode(directory, undefined);
+  const root = copyCompiledCode(directory, []);
   const system = await System.start({ log: options.log, directory, root, sink, more: [] });
   mkdirSync(join(directory, 'archive'));
   const archive = await PostgresArchive.start(system.postgres, join(directory, 'archive'));

@@ -62,20 +62,27 @@ await kafka.catch(() => undefined);
 await step('On the local broker', () => vitest('local', ['--project', 'integration', '--project', 'journeys']));
 await step(`On Postgres ${oldestPostgres}`, testOnOldestPostgres);
 await step('Chaos, a short run', () =>
-  chaos('no fault', ['--minutes', '1', '--rate', '60', '--seed', '16', '--faults', 'kill,pause,broker,postgres,sink', ...watch], 'passed'),
+  chaos(
+    'no fault',
+    ['--minutes', '1', '--rate', '40', '--seed', '412', '--faults', 'kill,pause,broker,postgres,sink,desk', ...watch],
+    'passed',
+  ),
 );
 await step('Chaos, an upgrade and back', async () => {
   const args = ['--minutes', '0.5', '--rate', '20', '--customers', '20', '--faults', 'upgrade'];
   return chaos('upgrade', args, 'passed', releaseIsMissing);
 });
 await step('Chaos, planted bugs', async () => {
-  const planted = ([plant, faults, minutes, seed]: readonly [string, string, string, string]): Promise<number> =>
-    chaos(plant, ['--minutes', minutes, '--rate', '40', '--faults', faults, '--seed', seed, '--plant', plant], 'the planted bug was found');
+  const planted = ([plants, faults, minutes, seed, customers]: readonly [string, string, string, string, string]): Promise<number> => {
+    const load = ['--minutes', minutes, '--rate', '40', '--customers', customers, '--seed', seed];
+    return chaos(plants, [...load, '--faults', faults, '--plant', plants], 'found what was planted');
+  };
+  // Bugs that show as violations of different kinds share a run.
   const runs = [
-    ['no-dedupe', 'none', '0.2', '42'],
-    ['wrong-key', 'none', '0.2', '42'],
-    ['repeat-unknown', 'sink', '0.3', '2'], // the sink's answers are lost meanwhile
-    ['commit-early', 'model', '0.3', '42'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
+    ['no-dedupe', 'none', '0.2', '42', '50'],
+    ['wrong-key,unstable-call-key', 'desk', '0.3', '5', '50'], // the desk's answers are lost meanwhile
+    ['repeat-unknown,unnoted-call,late-write', 'sink,desk', '0.5', '2752', '20'], // the answers of both are lost meanwhile
+    ['commit-early', 'model', '0.3', '42', '50'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
   ] as const;
   return (await Promise.all(runs.map(planted))).reduce((sum, count) => sum + count, 0);
 });
