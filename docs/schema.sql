@@ -649,6 +649,25 @@ CREATE POLICY tenant ON step_result TO millrace_query USING (((tenant_id)::text 
 GRANT SELECT ON step_result TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON step_result TO millrace_service;
 
+CREATE TABLE webhook (
+  tenant_id key_text NOT NULL,
+  source key_text NOT NULL,
+  connection key_text NOT NULL,
+  url text NOT NULL,
+  target text NOT NULL,
+  events text[] NOT NULL,
+  ids text NOT NULL,
+  registered_at timestamp(3) with time zone,
+  secret_changed_at timestamp(3) with time zone,
+  lease_until timestamp(3) with time zone,
+  CONSTRAINT webhook_pkey PRIMARY KEY (tenant_id, source)
+);
+ALTER TABLE webhook ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON webhook TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON webhook TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT DELETE, INSERT, SELECT, UPDATE ON webhook TO millrace_query;
+GRANT SELECT ON webhook TO millrace_service;
+
 CREATE VIEW dead_letter_summary WITH (security_invoker=true) AS
  SELECT tenant_id,
     id,

@@ -19,6 +19,8 @@ export interface Answer<Data> {
 export interface Limits {
   graphqlTimeoutMs?: number;
   graphqlMaxCost?: number;
+  /** Addresses of systems whose connectors name other hosts. Default: none. */
+  allowedUrls?: string[];
 }
 
 type OwnDatabase = Pick<FreshDatabase, 'url' | 'queryUrl' | 'close'>;
@@ -69,6 +71,7 @@ export class QueryServer {
           allowPrivateAddresses: true,
           allowedUrls: [],
           consentCallbackUrl: 'https://millrace.example/connections/callback',
+          webhooksUrl: 'https://millrace.example/webhooks',
           ...limits,
         }),
       ],

@@ -22,6 +22,9 @@ export const querySettings = {
   consentCallbackUrl: optionalUrl('CONSENT_CALLBACK_URL', ['http', 'https'], {
     help: 'The address of /connections/callback at this installation as browsers reach it, such as https://millrace.example/connections/callback. It is registered as the redirect URI of each OAuth client. Empty: connections whose grant needs a person cannot be authorised.',
   }),
+  webhooksUrl: optionalUrl('WEBHOOKS_URL', ['http', 'https'], {
+    help: 'The address of /webhooks at this installation as partners reach it, such as https://millrace.example/webhooks. Webhooks are registered at partners under it, unless a source has a `publicUrl`. Empty: only for sources with a `publicUrl`.',
+  }),
   graphqlTimeoutMs: integer(
     'GRAPHQL_TIMEOUT_MS',
     { min: 100, max: 60_000 },
@@ -58,4 +61,5 @@ export type QuerySettings = Pick<
   | 'allowPrivateAddresses'
   | 'allowedUrls'
   | 'consentCallbackUrl'
+  | 'webhooksUrl'
 >;

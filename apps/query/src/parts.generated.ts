@@ -17,6 +17,7 @@ import { replayPart } from './replays/replay.part.js';
 import { runPart } from './runs/run.part.js';
 import { schedulePart } from './schedules/schedule.part.js';
 import { timelinePart } from './timeline/timeline.part.js';
+import { webhookPart } from './webhooks/webhook.part.js';
 
 export const parts = {
   'api-key': apiKeyPart,
@@ -37,4 +38,5 @@ export const parts = {
   run: runPart,
   schedule: schedulePart,
   timeline: timelinePart,
+  webhook: webhookPart,
 } as const;

@@ -11,6 +11,7 @@ import { ConsentCallback } from './connections/connection.service.js';
 import { CommandService } from './commands/command.service.js';
 import { IdempotencyKeyTable } from './commands/idempotency-key.table.js';
 import type { QuerySettings } from './config.js';
+import { WebhooksAddress } from './webhooks/registration.service.js';
 import { ConsentController } from './doors/consent/consent.controller.js';
 import { Executor } from './doors/graphql/executor.js';
 import { GraphqlGuard } from './doors/graphql/graphql.guard.js';
@@ -87,6 +88,7 @@ class FoundationModule implements OnApplicationBootstrap, OnApplicationShutdown 
           new Connections({ database, secrets, secretBox, allowPrivateAddresses, allowedUrls }),
       },
       { provide: HttpClient, useFactory: () => new HttpClient({ allowPrivateAddresses, allowedUrls }) },
+      { provide: WebhooksAddress, useValue: new WebhooksAddress(settings.webhooksUrl, { allowsLoopback: allowPrivateAddresses }) },
       { provide: ConsentCallback, useValue: new ConsentCallback(consentCallbackUrl) },
       { provide: CursorSigner, useValue: new CursorSigner(settings.secretsKey) },
       { provide: Executor, useValue: new Executor({ limits: { ...standardLimits, maxCost }, timeoutMs }) },

@@ -19,3 +19,5 @@ export type { PeerCondition, Receipt } from './peer.js';
 export { TenantConnections } from './tenant-connections.js';
 export type { TenantConnection } from './tenant-connections.js';
 export { withDefaults } from './settings.js';
+export { PartnerWebhooks } from './webhooks.js';
+export type { FoundWebhook, MadeWebhook, WantedWebhook } from './webhooks.js';

@@ -79,6 +79,7 @@ export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, Signat
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
 export { durationMs, longestWaitMs, mostArrivalsOfWait } from './documents/steps/wait.step.js';
+export type { ApiWebhooks, ConnectorWebhooks } from './documents/connectors/webhooks.js';
 export type { PullDocument, PullSpec } from './documents/pull.document.js';
 export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';

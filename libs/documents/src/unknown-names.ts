@@ -45,7 +45,13 @@ function scopeInPull(field: string | undefined): Scope['names'] {
 /** Names of the data that requests are made of; a look at a response sees that, too. */
 function scopeInConnector(path: readonly string[]): Scope['names'] {
   const request = { input: undefined, settings: undefined, account: undefined, delivery: deliveryFields, page: pageFields };
+  if (path[0] === 'webhooks') return scopeInWebhooks(path[1], path[2]);
   return path.includes('request') ? request : { ...request, response: responseFields };
+}
+
+function scopeInWebhooks(part: string | undefined, field: string | undefined): Scope['names'] {
+  if (field === 'input') return Object.fromEntries(['url', 'target', 'events', 'event', 'secret', 'id'].map((name) => [name, undefined]));
+  return part === 'list' ? { item: undefined } : { output: undefined };
 }
 
 function scopeInFlow(spec: FlowSpec, path: readonly string[]): Scope {

@@ -20,6 +20,8 @@ import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
 import { pulls, startPull } from './pulls.command.js';
+import { registerWebhook, unregisterWebhook, webhooks } from './webhooks.command.js';
+import type { RegisterOptions } from './webhooks.command.js';
 import { fireNow, nextTicks, schedules } from './schedules.command.js';
 import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
@@ -233,6 +235,26 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
     .description('make an event of a schedule now, beside its ticks, and print its id')
     .argument('<name>')
     .action((name: string) => inTenant((at, out) => fireNow(at, name, out)));
+
+  const ofSources = program.command('sources').description('sources, and their webhooks at partners');
+  ofSources
+    .command('list', { isDefault: true })
+    .description('print the webhooks that were registered at partners')
+    .action(() => inTenant(webhooks));
+  ofSources
+    .command('register')
+    .description('register a webhook for a source at a partner, and put its secret into the source; harmless twice')
+    .argument('<source>', 'made if there is none')
+    .option('--connection <name>', 'by which it is registered; default: the one of the last time')
+    .option('--event <event...>', 'as the system names them; default: those of the last time, or of the connector')
+    .option('--target <name=value...>', 'what the connector asks for, such as owner=acme repo=shop')
+    .option('--rotate', 'with a new secret; the one before still verifies', false)
+    .action((source: string, options: RegisterOptions) => inTenant((at, out) => registerWebhook(at, source, options, out)));
+  ofSources
+    .command('unregister')
+    .description('remove the webhook of a source at the partner; the source stays')
+    .argument('<source>')
+    .action((source: string) => inTenant((at, out) => unregisterWebhook(at, source, out)));
 
   const ofPulls = program.command('pulls').description('pulls, which read lists of other systems');
   ofPulls

@@ -32,7 +32,10 @@ export class InputInvalid extends DomainError {
       | 'delivery.secondEffect'
       | 'delivery.superseded'
       | 'connection.notOAuth'
-      | 'connection.noCallback' = 'request.invalid',
+      | 'connection.noCallback'
+      | 'webhook.unsupported'
+      | 'webhook.noAddress'
+      | 'webhook.refused' = 'request.invalid',
   ) {
     super(violations.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   }

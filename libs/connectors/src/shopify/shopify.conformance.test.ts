@@ -15,6 +15,7 @@ connectorConformance({
     { operation: 'setProduct', input: { handle: 'shirt', input: { title: 'Shirt' } }, effects: ({ products }) => products.size },
     { operation: 'addTags', input: { id: 'gid://shopify/Order/1', tags: ['vip'] }, effects: ({ tags }) => tags.size },
     { operation: 'createRefund', input: { input: { orderId: 'gid://shopify/Order/1' } }, effects: ({ refunds }) => refunds.size },
+    { operation: 'createWebhook', input: { topic: 'ORDERS_CREATE', uri: 'https://m.example' }, effects: ({ webhooks }) => webhooks.length },
   ],
   answers: [
     { as: 'permanent', ...refusedBy('metafieldsSet') },
@@ -28,7 +29,14 @@ connectorConformance({
     { as: 'uncertain', status: 200, body: failed('INTERNAL_SERVER_ERROR') },
     { as: 'uncertain', status: 503, body: {} },
   ],
-  others: [refusedBy('productSet'), refusedBy('tagsAdd'), refusedBy('tagsRemove'), refusedBy('refundCreate')],
+  others: [
+    refusedBy('productSet'),
+    refusedBy('tagsAdd'),
+    refusedBy('tagsRemove'),
+    refusedBy('refundCreate'),
+    refusedBy('webhookSubscriptionCreate'),
+    refusedBy('webhookSubscriptionDelete'),
+  ],
   lists: [
     {
       operation: 'listProducts',

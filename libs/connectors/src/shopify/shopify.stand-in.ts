@@ -10,6 +10,8 @@ interface Variables {
   readonly identifier?: { readonly handle: string };
   readonly key?: string;
   readonly after?: string | null;
+  readonly topic?: string;
+  readonly webhookSubscription?: { readonly uri: string };
 }
 
 /** Shopify's Admin API as far as operations use it: objects by natural keys, refunds by idempotency keys, and the cost of every query. */
@@ -23,6 +25,7 @@ export interface ShopifyState {
   readonly customers: Map<string, Json>;
   readonly tags: Set<string>;
   readonly refunds: Set<string>;
+  readonly webhooks: { readonly id: string; readonly topic: string; readonly uri: string }[];
 }
 
 export type ShopifyStandIn = VendorStandIn & ShopifyState;
@@ -44,6 +47,7 @@ export async function startShopifyStandIn(): Promise<ShopifyStandIn> {
 export function shopifyStandIn(): ShopifyState & { handle: StandInHandler } {
   const [metafields, products, tags, refunds] = [new Map<string, string>(), new Set<string>(), new Set<string>(), new Set<string>()];
   const [productFields, customers] = [new Map<string, Readonly<Record<string, Json>>>(), new Map<string, Json>()];
+  const webhooks: ShopifyState['webhooks'] = [];
   const handle: StandInHandler = ({ body }) => {
     const { query, variables = {} } = body as unknown as { query: string; variables?: Variables };
     if (query.includes('metafieldsSet(')) {
@@ -65,6 +69,23 @@ export function shopifyStandIn(): ShopifyState & { handle: StandInHandler } {
       refunds.add(variables.key!);
       return done({ refundCreate: { refund: { id: 'gid://shopify/Refund/1' }, userErrors: [] } });
     }
+    if (query.includes('webhookSubscriptionCreate(')) {
+      const [topic, uri] = [variables.topic!, variables.webhookSubscription!.uri];
+      if (webhooks.some((one) => one.topic === topic && one.uri === uri)) {
+        const userErrors = [{ field: ['uri'], message: 'Address for this topic has already been taken' }];
+        return done({ webhookSubscriptionCreate: { webhookSubscription: null, userErrors } });
+      }
+      const made = { id: `gid://shopify/WebhookSubscription/${topic}-${webhooks.length + 1}`, topic, uri };
+      webhooks.push(made);
+      return done({ webhookSubscriptionCreate: { webhookSubscription: made, userErrors: [] } });
+    }
+    if (query.includes('webhookSubscriptionDelete(')) {
+      const at = webhooks.findIndex(({ id }) => id === variables.id);
+      if (at >= 0) webhooks.splice(at, 1);
+      return done({ webhookSubscriptionDelete: { deletedWebhookSubscriptionId: variables.id, userErrors: [] } });
+    }
+    if (query.includes('webhookSubscriptions('))
+      return done({ webhookSubscriptions: { nodes: webhooks, pageInfo: { hasNextPage: false } } });
     if (query.includes('products(')) {
       const start = Number(variables.after ?? 0);
       const nodes = [...products]
@@ -76,5 +97,5 @@ export function shopifyStandIn(): ShopifyState & { handle: StandInHandler } {
     if (query.includes('customer(')) return done({ customer: customers.get(variables.id ?? '') ?? null });
     return done({ shop: { name: 'Acme' } });
   };
-  return { handle, metafields, products, productFields, customers, tags, refunds };
+  return { handle, metafields, products, productFields, customers, tags, refunds, webhooks };
 }

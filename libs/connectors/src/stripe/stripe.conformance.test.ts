@@ -22,6 +22,11 @@ connectorConformance({
       effects: ({ objects }) => objects.get('customers')?.length ?? 0,
     },
     { operation: 'createRefund', input: { payment_intent: 'pi_1', amount: 5 }, effects: ({ objects }) => objects.get('refunds')!.length },
+    {
+      operation: 'createWebhookEndpoint',
+      input: { url: 'https://m.example', enabled_events: ['*'] },
+      effects: ({ objects }) => objects.get('webhook_endpoints')?.length ?? 0,
+    },
   ],
   answers: [
     { as: 'permanent', status: 402, body: failed({ type: 'card_error', code: 'card_declined' }) },
@@ -69,6 +74,13 @@ test('Stripe’s own client is satisfied by the stand-in', async () => {
   expect((await stripe.customers.update('cus_1', { name: 'Ada' })).name).toBe('Ada');
   await expect(stripe.customers.retrieve('cus_9')).rejects.toMatchObject({ code: 'resource_missing' });
   for (let at = 0; at < 24; at += 1) await stripe.customers.create({ name: `c-${at}` });
+  const endpoint = await stripe.webhookEndpoints.create({
+    url: 'https://m.example',
+    enabled_events: ['charge.failed', 'charge.succeeded'],
+  });
+  expect(endpoint.secret).toMatch(/^whsec_/);
+  expect(await stripe.webhookEndpoints.retrieve(endpoint.id)).toMatchObject({ enabled_events: ['charge.failed', 'charge.succeeded'] });
+  expect((await stripe.webhookEndpoints.del(endpoint.id)).deleted).toBe(true);
   const ids: string[] = [];
   for await (const { id } of stripe.customers.list({ limit: 10 })) ids.push(id);
   expect(new Set(ids).size).toBe(25);

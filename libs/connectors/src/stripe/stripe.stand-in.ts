@@ -1,28 +1,39 @@
 import type { Json } from '#libs/json';
 import { startStandIn } from '../stand-in.js';
-import type { StandInRequest, StandInResponse, VendorStandIn } from '../stand-in.js';
+import type { StandInHandler, StandInRequest, StandInResponse, VendorStandIn } from '../stand-in.js';
 
 type StripeObject = { id: string; object: string } & { [field: string]: Json };
 
 /** Stripe's API as far as operations use it: objects of any kind, idempotency keys that are kept, lists with cursors. */
-export interface StripeStandIn extends VendorStandIn {
+export interface StripeState {
   /** By path of their list, such as `customers`, the oldest first. */
   readonly objects: Map<string, StripeObject[]>;
 }
+
+export type StripeStandIn = VendorStandIn & StripeState;
 
 const kinds: Readonly<Record<string, [object: string, prefix: string]>> = {
   customers: ['customer', 'cus'],
   refunds: ['refund', 're'],
   payment_intents: ['payment_intent', 'pi'],
   invoiceitems: ['invoiceitem', 'ii'],
+  webhook_endpoints: ['webhook_endpoint', 'we'],
 };
+
+/** Webhook endpoints that were made. */
+let endpoints = 0;
 
 const refusal = (status: number, error: { [field: string]: Json }): StandInResponse => ({ status, body: { error } });
 
 export async function startStripeStandIn(): Promise<StripeStandIn> {
+  const { handle, ...state } = stripeStandIn();
+  return { ...(await startStandIn(handle)), ...state };
+}
+
+export function stripeStandIn(): StripeState & { handle: StandInHandler } {
   const objects = new Map<string, StripeObject[]>();
   const answers = new Map<string, { request: string; response: StandInResponse }>();
-  const standIn = await startStandIn((request) => {
+  const handle: StandInHandler = (request) => {
     const key = request.headers['idempotency-key'];
     const known = key === undefined ? undefined : answers.get(key);
     const said = `${request.method} ${request.segments.join('/')} ${request.text}`;
@@ -32,8 +43,8 @@ export async function startStripeStandIn(): Promise<StripeStandIn> {
     const response = answer(objects, request);
     if (key !== undefined && request.method === 'POST') answers.set(key, { request: said, response });
     return response;
-  });
-  return { ...standIn, objects };
+  };
+  return { handle, objects };
 }
 
 function answer(objects: Map<string, StripeObject[]>, { method, segments, query, text }: StandInRequest): StandInResponse {
@@ -44,14 +55,20 @@ function answer(objects: Map<string, StripeObject[]>, { method, segments, query,
   const known = objects.get(list) ?? [];
   objects.set(list, known);
   if (method === 'POST' && id === undefined) {
-    const made = { id: `${prefix}_${known.length + 1}`, object, ...fieldsOf(text) };
+    const made: StripeObject = { id: `${prefix}_${known.length + 1}`, object, ...fieldsOf(text) };
     known.push(made);
-    return { status: 200, body: made };
+    if (list !== 'webhook_endpoints') return { status: 200, body: made };
+    made.id = `${prefix}_${(endpoints += 1)}`; // never one that was deleted
+    return { status: 200, body: { ...made, secret: `whsec_${made.id}_0123456789abcdef` } }; // shown here alone
   }
   if (id !== undefined) {
     const found = known.find((one) => one.id === id);
     if (found === undefined)
       return refusal(404, { type: 'invalid_request_error', code: 'resource_missing', message: `No such ${object}: '${id}'` });
+    if (method === 'DELETE') {
+      known.splice(known.indexOf(found), 1);
+      return { status: 200, body: { id, object, deleted: true } };
+    }
     if (method === 'POST') Object.assign(found, fieldsOf(text));
     return { status: 200, body: found };
   }
@@ -67,6 +84,7 @@ function fieldsOf(text: string): { [field: string]: Json } {
   for (const [name, value] of new URLSearchParams(text)) {
     const [, outer = name, inner] = /^([^[]+)\[([^\]]+)\]$/.exec(name) ?? [];
     if (inner === undefined) fields[outer] = value;
+    else if (/^\d+$/.test(inner)) fields[outer] = [...((fields[outer] ?? []) as Json[]), value];
     else fields[outer] = { ...(fields[outer] as object), [inner]: value };
   }
   return fields;

@@ -6,6 +6,7 @@ import { openApiSource } from './connectors/openapi.js';
 import { builtInOperation, operation, operationName } from './connectors/operation.js';
 import { headerTemplates, operationRequest } from './connectors/request.js';
 import { template } from './connectors/template.js';
+import { connectorWebhooks, requireWebhookOperations } from './connectors/webhooks.js';
 
 /** The kinds of `auth` that a connector can name. */
 const authKindNames = ['none', 'apiKey', 'basic', 'bearer', 'oauth2', 'mtls', 'awsSigV4'] as const;
@@ -57,6 +58,7 @@ const fields = {
     })
     .optional()
     .describe('How a connection is tested; default: it is not sent anything.'),
+  webhooks: connectorWebhooks.optional(),
 };
 
 const operationsOf = <T extends z.ZodType>(one: T) =>
@@ -84,7 +86,10 @@ function requireLookUps({ operations }: { operations: Looked }, context: z.Refin
 }
 
 /** A connector whose operations are all written out. */
-export const connectorManifest = z.strictObject({ ...fields, operations: operationsOf(operation) }).superRefine(requireLookUps);
+export const connectorManifest = z
+  .strictObject({ ...fields, operations: operationsOf(operation) })
+  .superRefine(requireLookUps)
+  .superRefine(requireWebhookOperations);
 
 const { base, hosts, auth } = fields;
 const taken = { base: base.optional(), hosts: hosts.optional(), auth: auth.optional(), operations: operationsOf(operation).optional() };
@@ -106,12 +111,15 @@ const documentSpec = z
       if (given[field] === undefined)
         context.addIssue({ code: 'custom', path: [field], message: 'is missing: only an OpenAPI document in `openapi` could say it' });
     }
-    if (given.operations !== undefined) requireLookUps({ operations: given.operations }, context);
+    if (given.operations === undefined) return;
+    requireLookUps({ operations: given.operations }, context);
+    requireWebhookOperations({ webhooks: given.webhooks, operations: given.operations }, context);
   });
 
 const builtInSpec = z
   .strictObject({ ...fields, base: fields.base.optional(), operations: operationsOf(builtInOperation) })
-  .superRefine(requireLookUps);
+  .superRefine(requireLookUps)
+  .superRefine(requireWebhookOperations);
 /** A kind of system: how its operations become requests, and what its responses mean. One that does not speak HTTP has no base. */
 export type ConnectorSpec = z.infer<typeof builtInSpec>;
 

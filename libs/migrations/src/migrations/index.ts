@@ -18,6 +18,7 @@ import { Waits1795219200017 } from './0018-waits.js';
 import { OperationAttempts1795219200018 } from './0019-operation-attempts.js';
 import { EventWaits1795219200019 } from './0020-event-waits.js';
 import { Pulls1795219200020 } from './0021-pulls.js';
+import { Webhooks1795219200021 } from './0022-webhooks.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -41,6 +42,7 @@ export const migrations = [
   OperationAttempts1795219200018,
   EventWaits1795219200019,
   Pulls1795219200020,
+  Webhooks1795219200021,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

@@ -1,0 +1,315 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '#libs/auth';
+import { Connections } from '#libs/connections';
+import { Connectors, OperationFailure, PartnerWebhooks } from '#libs/connectors';
+import type { FoundWebhook, WantedWebhook } from '#libs/connectors';
+import { DomainError, NotFound, clearText, sourceAddress } from '#libs/contracts';
+import type { ApiWebhooks, ConnectorWebhooks, Document, SourceDocument } from '#libs/contracts';
+import { ExpressionFailed } from '#libs/expressions';
+import { HttpClient } from '#libs/http';
+import type { Json } from '#libs/json';
+import { DocumentSecrets } from '#libs/persistence';
+import { isLoopback } from '#libs/ports';
+import { compileSchema } from '#libs/schemas';
+import { AuditTable } from '../audit/audit.table.js';
+import { ConnectionTable } from '../connections/connection.table.js';
+import { DocumentService } from '../documents/document.service.js';
+import type { DocumentRow } from '../documents/document.service.js';
+import { InputInvalid } from '../operations/input.errors.js';
+import { WebhookBusy, WebhookUnavailable } from './webhook.errors.js';
+import { registerWebhook, unregisterWebhook } from './webhook.operations.js';
+import type { RegisterWebhookInput, WebhookRow } from './webhook.operations.js';
+import { WebhookTable } from './webhook.table.js';
+import type { RegisteredWebhook } from './webhook.table.js';
+
+/** The address of the webhook door as partners reach it. */
+export class WebhooksAddress {
+  constructor(
+    readonly url: string | undefined,
+    readonly options: { readonly allowsLoopback: boolean },
+  ) {}
+}
+
+export interface Registration {
+  readonly change: 'created' | 'updated' | 'unchanged' | 'manual';
+  readonly steps: string[];
+  readonly webhook: WebhookRow | null;
+}
+
+type Connected = NonNullable<Awaited<ReturnType<ConnectionTable['connectedOf']>>>;
+type SourceRow = DocumentRow & { readonly document: SourceDocument };
+
+/** One registration under way. */
+interface Job {
+  readonly principal: Principal;
+  readonly name: string;
+  readonly connection: string;
+  readonly spec: ApiWebhooks;
+  readonly partner: PartnerWebhooks;
+  readonly wanted: WantedWebhook;
+  readonly known: RegisteredWebhook | undefined;
+  readonly rotate: boolean;
+}
+
+/** Longer than a request may take. */
+const leaseMs = 60_000;
+/** Secrets that a source keeps when it gets a new one: that one, and the one before. */
+const keptSecrets = 2;
+
+/** Registers webhooks for sources at partners, by operations of connections. */
+@Injectable()
+export class RegistrationService {
+  constructor(
+    private readonly table: WebhookTable,
+    private readonly connectionTable: ConnectionTable,
+    private readonly connections: Connections,
+    private readonly documents: DocumentService,
+    private readonly secrets: DocumentSecrets,
+    private readonly audit: AuditTable,
+    private readonly address: WebhooksAddress,
+    private readonly http: HttpClient,
+  ) {}
+
+  /** @throws NotFound, InputInvalid, WebhookUnavailable, WebhookBusy */
+  async register(principal: Principal, input: RegisterWebhookInput): Promise<Registration> {
+    const { tenant } = principal;
+    const { source: name } = input;
+    const known = await this.table.find(tenant, name);
+    const connection = input.connection ?? known?.connection;
+    if (connection === undefined) throw invalid('connection', 'is missing: no webhook was registered for this source before');
+    const { stored, connector } = await this.connected(tenant, connection);
+    const spec = requireWebhooks(connector.webhooks, connection, stored.document.spec.connector);
+    const source = await this.sourceOf(principal, name);
+    requireScheme(spec, source, name);
+    const url = this.addressOf(tenant, name, source);
+    if (spec.kind === 'manual') return { change: 'manual', steps: spec.steps.map((step) => step.replaceAll('{url}', url)), webhook: null };
+    const sameConnection = known?.connection === connection ? known : undefined;
+    const target = (input.target ?? sameConnection?.target ?? {}) as Json;
+    await requireTarget(spec, target, tenant);
+    const events = [...new Set(input.events ?? sameConnection?.events ?? spec.events)];
+    if (events.length === 0) throw invalid('events', 'is missing: name at least one, as the system names it');
+    if (input.rotateSecret === true && spec.secret.kind === 'fixed')
+      throw invalid('rotateSecret', `cannot be true: the secret belongs to the app at the system. ${spec.secret.note}`);
+    await this.audit.record(principal, [{ operation: registerWebhook, target: `Source/${name}`, detail: { connection, url, events } }]);
+    const rotate = input.rotateSecret === true;
+    return this.claimed(tenant, name, connection, () =>
+      this.withPartner({ stored, connector }, spec, async (partner) => {
+        const change = await this.reconcile({
+          principal,
+          name,
+          connection,
+          spec,
+          partner,
+          wanted: { url, target, events },
+          known: sameConnection,
+          rotate,
+        });
+        const webhook = (await this.table.list(tenant)).find((row) => row.source === name) ?? null;
+        return { change, steps: [], webhook };
+      }),
+    );
+  }
+
+  /** @throws NotFound, InputInvalid, WebhookUnavailable, WebhookBusy */
+  async unregister(principal: Principal, name: string): Promise<{ removed: number }> {
+    const { tenant } = principal;
+    const known = await this.table.find(tenant, name);
+    if (known === undefined) return { removed: 0 };
+    const connected = await this.connected(tenant, known.connection);
+    const spec = requireWebhooks(connected.connector.webhooks, known.connection, connected.stored.document.spec.connector);
+    await this.audit.record(principal, [{ operation: unregisterWebhook, target: `Source/${name}`, detail: { url: known.url } }]);
+    return this.claimed(tenant, name, known.connection, () =>
+      this.withPartner(connected, spec as ApiWebhooks, async (partner) => {
+        const ours = oursAmong(await partner.found(known), known.url, known);
+        for (const { id } of ours) await partner.remove(id, known);
+        await this.table.remove(tenant, name);
+        return { removed: ours.length };
+      }),
+    );
+  }
+
+  /** Has the partner what is wanted, and nothing else of this source. A crash anywhere leaves what a repeat finds by its address. */
+  private async reconcile({
+    principal,
+    name,
+    connection,
+    spec,
+    partner,
+    wanted,
+    known,
+    rotate,
+  }: Job): Promise<'created' | 'updated' | 'unchanged'> {
+    const ours = oursAmong(await partner.found(wanted), wanted.url, known);
+    const kept: Json[] = [];
+    let hasChanged = false;
+    let secret: string | undefined;
+    const newSecret = async (): Promise<string | undefined> => {
+      if (spec.secret.kind !== 'generated') return undefined;
+      if (secret === undefined) await this.keepSecret(principal, name, spec, (secret = generatedSecret(spec))); // before a request can be signed with it
+      return secret;
+    };
+    for (const event of spec.perEvent ? wanted.events : [undefined]) {
+      const one = { ...wanted, event };
+      const existing = ours.find((found) => found.url === wanted.url && (event === undefined || found.events.includes(event)));
+      // The secret of a webhook that nobody noted, because a process ended, is not known here.
+      const isTrusted = existing !== undefined && (spec.secret.kind === 'fixed' || (isNoted(known, existing) && !rotate));
+      if (existing !== undefined && isTrusted && (event !== undefined || isSameSet(existing.events, wanted.events))) {
+        kept.push(existing.id);
+        continue;
+      }
+      if (existing !== undefined && partner.canUpdate && (isTrusted || spec.secret.kind === 'generated')) {
+        await partner.change(existing.id, isTrusted ? one : { ...one, secret: await newSecret() });
+        kept.push(existing.id);
+        hasChanged = true;
+        continue;
+      }
+      const made = await partner.make({ ...one, secret: await newSecret() });
+      if (spec.secret.kind === 'returned') {
+        if (made.secret === undefined) throw refused(connection, 'the system returned no secret with the new webhook');
+        await this.keepSecret(principal, name, spec, (secret = made.secret));
+      }
+      kept.push(made.id);
+      hasChanged = true;
+    }
+    const row = { source: name, connection, url: wanted.url, target: wanted.target, events: wanted.events, ids: kept };
+    await this.table.store(principal.tenant, row, secret !== undefined);
+    const surplus = ours.filter(({ id }) => !kept.some((one) => isSameId(one, id)));
+    for (const { id } of surplus) await partner.remove(id, wanted);
+    if (ours.length === 0) return 'created';
+    return hasChanged || surplus.length > 0 ? 'updated' : 'unchanged';
+  }
+
+  /** Puts the secret into the source, before the one that it has. */
+  private async keepSecret(principal: Principal, name: string, { scheme }: ApiWebhooks, value: string): Promise<void> {
+    const source = await this.sourceOf(principal, name);
+    const { tenant } = principal;
+    const head = { apiVersion: 'millrace/v1' as const, kind: 'Source' as const, metadata: { tenant, name } };
+    const spec = source?.document.spec;
+    const before = spec !== undefined && 'secrets' in spec ? spec.secrets : [];
+    const secrets = [{ value }, ...before].slice(0, keptSecrets);
+    const document = { ...head, spec: { ...(spec ?? { scheme }), secrets } };
+    const expectedVersions = [{ kind: 'Source' as const, name, version: source?.version ?? 0 }];
+    await this.documents.apply(principal, { documents: [document], expectedVersions, dryRun: false }, () => false);
+  }
+
+  private async sourceOf(principal: Principal, name: string): Promise<SourceRow | undefined> {
+    return (await this.documents.list(principal, 'Source')).find((row) => row.name === name) as SourceRow | undefined;
+  }
+
+  /** @throws InputInvalid */
+  private addressOf(tenant: string, name: string, source: SourceRow | undefined): string {
+    const opened: Document | undefined = source === undefined ? undefined : this.secrets.opened(source.document);
+    const own = opened?.kind === 'Source' && 'publicUrl' in opened.spec ? opened.spec.publicUrl : undefined;
+    const { url: base, options } = this.address;
+    if (own === undefined && base === undefined) {
+      const message = 'has no address that partners reach: set WEBHOOKS_URL of the query service, or publicUrl of the Source';
+      throw new InputInvalid([{ path: ['source'], message }], 'webhook.noAddress');
+    }
+    const url = own === undefined ? `${base!.replace(/\/$/, '')}/${sourceAddress(tenant, name)}` : clearText(own);
+    const { hostname } = new URL(url);
+    if (isLoopback(hostname.replace(/^\[|\]$/g, '')) && !options.allowsLoopback) {
+      const message = `would be called at ${url}, an address of this machine that no partner reaches: set WEBHOOKS_URL of the query service, or publicUrl of the Source`;
+      throw new InputInvalid([{ path: ['source'], message }], 'webhook.noAddress');
+    }
+    return url;
+  }
+
+  /** @throws NotFound */
+  private async connected(tenant: string, name: string): Promise<Connected> {
+    const connected = await this.connectionTable.connectedOf(tenant, name);
+    if (connected === undefined) throw new NotFound('connection', name, { field: 'connection' });
+    return connected;
+  }
+
+  /** @throws WebhookBusy */
+  private async claimed<T>(tenant: string, name: string, connection: string, work: () => Promise<T>): Promise<T> {
+    if (!(await this.table.claim(tenant, name, connection, leaseMs))) throw new WebhookBusy(name);
+    try {
+      return await work();
+    } finally {
+      await this.table.release(tenant, name);
+    }
+  }
+
+  private async withPartner<T>(
+    { stored, connector: spec }: Connected,
+    webhooks: ApiWebhooks,
+    work: (partner: PartnerWebhooks) => Promise<T>,
+  ): Promise<T> {
+    const { tenant, name, document } = stored;
+    const { connector, settings, timeoutMs } = document.spec;
+    const connectors = new Connectors({ http: this.http, connectorOf: () => spec });
+    const connection = { tenant, name, connector, settings, authorizer: this.connections.of(stored), timeoutMs };
+    const { signal } = new AbortController();
+    try {
+      return await work(new PartnerWebhooks(webhooks, { connection, connectors, effectKey: randomUUID(), signal }));
+    } catch (error) {
+      if (error instanceof InputInvalid || error instanceof WebhookBusy) throw error;
+      if (error instanceof OperationFailure && error.outcome !== 'retry') throw refused(name, error.message);
+      if (error instanceof ExpressionFailed) throw refused(name, error.message);
+      throw error instanceof DomainError && error.outcome === 'retry' && !error.ours ? new WebhookUnavailable(name, error) : error;
+    } finally {
+      await connectors.close();
+    }
+  }
+}
+
+/** The webhooks that call the address of the source, or that were registered for it. */
+function oursAmong(found: readonly FoundWebhook[], url: string, known: RegisteredWebhook | undefined): FoundWebhook[] {
+  return found.filter((one) => one.url === url || isNoted(known, one));
+}
+
+function isNoted(known: RegisteredWebhook | undefined, { id }: FoundWebhook): boolean {
+  return known?.ids.some((one) => isSameId(one, id)) === true;
+}
+
+/** Ids are texts or numbers. */
+function isSameId(one: Json, other: Json): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+function isSameSet(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((each) => other.includes(each));
+}
+
+function generatedSecret({ scheme }: ApiWebhooks): string {
+  const bytes = randomBytes(32);
+  return scheme === 'standard-webhooks' ? `whsec_${bytes.toString('base64')}` : bytes.toString('base64url');
+}
+
+/** @throws InputInvalid */
+function requireWebhooks(webhooks: ConnectorWebhooks | undefined, connection: string, connector: string): ConnectorWebhooks {
+  if (webhooks !== undefined) return webhooks;
+  const message = `is ${connection}, whose connector ${connector} registers no webhooks: name another connection, or a Connector with a section webhooks (docs/registration.md)`;
+  throw new InputInvalid([{ path: ['connection'], message }], 'webhook.unsupported');
+}
+
+/** @throws InputInvalid */
+function requireScheme(spec: ConnectorWebhooks, source: SourceRow | undefined, name: string): void {
+  const scheme = source?.document.spec.scheme;
+  if (scheme !== undefined && scheme !== spec.scheme) {
+    const message = `has the scheme ${scheme}, and webhooks of this connection need ${spec.scheme}: name another source or connection`;
+    throw new InputInvalid([{ path: ['source'], message }], 'webhook.unsupported');
+  }
+  const isNeeded = spec.kind === 'manual' || spec.secret.kind === 'fixed' || spec.scheme === 'custom';
+  if (scheme !== undefined || !isNeeded) return;
+  const where = spec.kind === 'api' && spec.secret.kind === 'fixed' ? ` ${spec.secret.note}` : '';
+  const message = `does not exist: ${name}; apply a Source of the scheme ${spec.scheme} first.${where}`;
+  throw new InputInvalid([{ path: ['source'], message }], 'webhook.unsupported');
+}
+
+/** @throws InputInvalid */
+async function requireTarget({ target: schema }: ApiWebhooks, target: Json, owner: string): Promise<void> {
+  const problems = await compileSchema(schema, { owner }).problemsOf(target);
+  const found = problems.map((problem) => ({ path: ['target'], message: problem.replace(/^the answer\b/, 'it') }));
+  if (found.length > 0) throw new InputInvalid(found);
+}
+
+function refused(connection: string, why: string): InputInvalid {
+  return new InputInvalid([{ path: ['connection'], message: `${connection}: ${why}` }], 'webhook.refused');
+}
+
+function invalid(field: string, message: string): InputInvalid {
+  return new InputInvalid([{ path: [field], message }]);
+}

@@ -1,0 +1,333 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startStandIn, vendorStandIns } from '#libs/connectors';
+import type { StandInHandler, StandInRequest } from '#libs/connectors';
+import type { SourceDocument } from '#libs/contracts';
+import { Database, DocumentSecrets, statement } from '#libs/persistence';
+import { uniqueName } from '#libs/testing';
+import { DocumentService } from '../documents/document.service.js';
+import { QueryServer } from '../../../../test/query/query-server.js';
+
+let server: QueryServer;
+/** The system of each test in turn, at one address. */
+let system: StandIn;
+let handle: StandInHandler;
+let database: Database;
+beforeAll(async () => {
+  system = await startStandIn((request) => handle(request));
+  server = await QueryServer.start({ allowedUrls: [system.url] });
+  database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+});
+afterAll(async () => {
+  await database.close();
+  await server.stop();
+  await system.stop();
+});
+
+type StandIn = Awaited<ReturnType<typeof startStandIn>>;
+type Github = Awaited<ReturnType<typeof vendorStandIns.github>>;
+
+let tenant: string;
+let github: Github & StandIn;
+
+beforeEach(async () => {
+  tenant = uniqueName('t');
+  await apply({ kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } });
+  github = startOf(await vendorStandIns.github());
+});
+
+/** From now on the system is this one. */
+function startOf<S extends { handle: StandInHandler }>(state: S): S & StandIn {
+  ({ handle } = state);
+  return { ...state, ...system };
+}
+
+async function apply(...documents: object[]): Promise<void> {
+  const mutation = `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename ... on ValidationError { violations { path message } } } }`;
+  const given = documents.map((one) => ({ apiVersion: 'millrace/v1', ...one }));
+  expect(await server.data({ operatorIn: tenant }, mutation, { documents: given })).toMatchObject({
+    applyDocuments: { __typename: 'ApplyDocumentsSuccess' },
+  });
+}
+
+const named = (name: string) => ({ tenant, name });
+const bearer = { kind: 'bearer', token: { value: 'a-token-of-the-system' } };
+const connect = (connector: string, settings: object, auth: object = bearer) =>
+  apply({ kind: 'Connection', metadata: named(connector), spec: { connector, settings, auth } });
+
+type As = Parameters<QueryServer['data']>[0];
+type Result = {
+  __typename: string;
+  change?: string;
+  webhook?: Record<string, unknown>;
+  violations?: { path: string[]; message: string }[];
+  removed?: number;
+} & Record<string, unknown>;
+async function command(name: string, selection: string, input: object, as: As = { operatorIn: tenant }): Promise<Result> {
+  const type = name[0]!.toUpperCase() + name.slice(1);
+  const mutation = `mutation ($input: ${type}Input!) { result: ${name}(input: $input) { __typename ... on ${type}Success { ${selection} }
+    ... on ValidationError { code violations { path message } } ... on NotFoundError { code } ... on ForbiddenError { code } ... on UnavailableError { code message retryAfterMs } } }`;
+  return (await server.data<{ result: Result }>(as, mutation, { input })).result;
+}
+const register = (input: object, as?: As) =>
+  command('registerWebhook', 'change steps webhook { source connection url events ids }', input, as);
+const unregister = (source: string) => command('unregisterWebhook', 'removed', { source });
+const list = async () =>
+  (await server.data<{ webhooks: object[] }>({ operatorIn: tenant }, '{ webhooks { source url events ids } }')).webhooks;
+
+/** The secrets of a source in the clear. */
+async function secretsOf(name: string): Promise<string[]> {
+  const principal = { tenant, actor: 'operator', scopes: ['admin'] } as never;
+  const rows = await server.part(DocumentService).list(principal, 'Source');
+  const { spec } = server.part(DocumentSecrets).opened(rows.find((row) => row.name === name)!.document as SourceDocument) as unknown as {
+    spec: { secrets: { value: string }[] };
+  };
+  return spec.secrets.map(({ value }) => value);
+}
+
+const urlOf = (source: string): string => `https://millrace.example/webhooks/${tenant}.${source}`;
+const target = { owner: 'acme', repo: 'shop' };
+const writes = (requests: readonly StandInRequest[]) => requests.filter(({ method }) => method !== 'GET').map(({ method }) => method);
+
+describe('a webhook whose secret Millrace makes', () => {
+  const first = { source: 'code', connection: 'github', target, events: ['issues', 'push'] };
+  beforeEach(() => connect('github', { base: github.url }));
+
+  test('is made with its source, which verifies with the secret that the system has', async () => {
+    expect(await register(first)).toMatchObject({
+      change: 'CREATED',
+      webhook: { source: 'code', connection: 'github', url: urlOf('code'), ids: ['1'] },
+    });
+    expect(github.hooks).toMatchObject([
+      { active: true, events: ['issues', 'push'], config: { url: urlOf('code'), content_type: 'json' } },
+    ]);
+    expect(await secretsOf('code')).toEqual([github.hooks[0]!.config.secret]);
+    expect(await list()).toEqual([{ source: 'code', url: urlOf('code'), events: ['issues', 'push'], ids: ['1'] }]);
+  });
+
+  test('is left as it is by a repeat', async () => {
+    await register(first);
+    const before = [writes(github.requests).length, await secretsOf('code')];
+    expect(await register({ source: 'code' })).toMatchObject({ change: 'UNCHANGED', webhook: { ids: ['1'] } });
+    expect([writes(github.requests).length, await secretsOf('code')]).toEqual(before);
+  });
+
+  test('gets other events, and keeps its secret', async () => {
+    await register(first);
+    const { secret } = github.hooks[0]!.config;
+    expect(await register({ source: 'code', events: ['release'] })).toMatchObject({ change: 'UPDATED', webhook: { events: ['release'] } });
+    expect(github.hooks).toMatchObject([{ events: ['release'], config: { secret } }]);
+    expect(await secretsOf('code')).toEqual([secret]);
+  });
+
+  test('gets another secret, beside which the one before still verifies', async () => {
+    await register(first);
+    const before = github.hooks[0]!.config.secret;
+    for (let times = 0; times < 2; times += 1) await register({ source: 'code', rotateSecret: true });
+    const [now, last, ...older] = await secretsOf('code');
+    expect(now).toBe(github.hooks[0]!.config.secret);
+    expect([last, ...older]).not.toContain(before);
+    expect([now, last].includes(undefined)).toBe(false);
+    expect(older).toEqual([]);
+  });
+
+  test('that was removed at the system is made again', async () => {
+    await register(first);
+    github.hooks.splice(0);
+    expect(await register({ source: 'code' })).toMatchObject({ change: 'CREATED', webhook: { ids: ['2'] } });
+    expect(await secretsOf('code')).toContain(github.hooks[0]!.config.secret);
+  });
+
+  test('whose making was not answered is found by its address, and gets a secret that the source has', async () => {
+    github.fault({ status: 200, headers: { 'content-type': 'application/json' }, body: [] });
+    github.fault('lose');
+    expect(await register(first)).toMatchObject({ __typename: 'UnavailableError', code: 'webhook.unavailable' });
+    expect(github.hooks).toHaveLength(1);
+    expect(await register(first)).toMatchObject({ change: 'UPDATED', webhook: { ids: ['1'] } });
+    expect(github.hooks).toHaveLength(1);
+    expect(await secretsOf('code')).toContain(github.hooks[0]!.config.secret);
+  });
+
+  test('is removed, and those of others stay', async () => {
+    const other = { id: 90, active: true, events: ['push'], config: { url: 'https://other.example/hook' } };
+    github.hooks.push(other);
+    await register(first);
+    expect(await unregister('code')).toMatchObject({ removed: 1 });
+    expect(github.hooks).toEqual([other]);
+    expect(await unregister('code')).toMatchObject({ removed: 0 });
+    expect(await list()).toEqual([]);
+  });
+
+  test('follows its source to another address, and the old one is removed', async () => {
+    await register(first);
+    const moved = 'https://hooks.acme.example/in';
+    await apply({
+      kind: 'Source',
+      metadata: named('code'),
+      spec: { scheme: 'github', secrets: [{ value: github.hooks[0]!.config.secret }], publicUrl: moved },
+    });
+    expect(await register({ source: 'code' })).toMatchObject({ webhook: { url: moved } });
+    expect(github.hooks.map(({ config }) => config.url)).toEqual([moved]);
+  });
+
+  test('is audited', async () => {
+    await register(first);
+    await unregister('code');
+    const audited = await database.query<{ action: string; target: string }>(
+      statement(
+        'test.webhook.audit',
+        `SELECT action, target FROM audit_entry WHERE tenant_id = $1 AND target = 'Source/code' ORDER BY at, id`,
+      ),
+      [tenant],
+    );
+    expect(audited.map(({ action }) => action)).toEqual(['registerWebhook', 'applyDocuments', 'unregisterWebhook']);
+  });
+
+  test.each([
+    [{ target: { owner: 'acme' } }, 'target', /must have required property 'repo'/],
+    [{ events: [] }, 'events', /^is missing: name at least one/],
+    [{ connection: undefined }, 'connection', /^is missing: no webhook was registered for this source before/],
+  ])('is refused with %j', async (change, field, message) => {
+    expect((await register({ ...first, ...change })).violations).toEqual([
+      { path: ['input', field], message: expect.stringMatching(message) },
+    ]);
+  });
+
+  test('is refused for a source of another scheme, by a key without ADMIN, and where the system refuses it', async () => {
+    await apply({ kind: 'Source', metadata: named('code'), spec: { scheme: 'stripe', secrets: [{ value: 'whsec_0123456789abcdef' }] } });
+    expect(await register(first)).toMatchObject({
+      code: 'webhook.unsupported',
+      violations: [{ path: ['input', 'source'], message: expect.stringContaining('scheme stripe') }],
+    });
+    expect(await register(first, await server.key(tenant, 'operate'))).toMatchObject({ __typename: 'ForbiddenError' });
+    github.fault({ status: 404, body: { message: 'Not Found' } });
+    expect(await register({ ...first, source: 'other' })).toMatchObject({
+      code: 'webhook.refused',
+      violations: [{ path: ['input', 'connection'], message: expect.stringContaining('Not Found') }],
+    });
+  });
+
+  test('tells no secret, neither in answers nor in the audit', async () => {
+    const answer = JSON.stringify([await register(first), await list()]);
+    const audited = JSON.stringify(
+      await database.query(statement('test.webhook.details', 'SELECT detail FROM audit_entry WHERE tenant_id = $1'), [tenant]),
+    );
+    const { secret } = github.hooks[0]!.config;
+    expect(answer + audited).not.toContain(secret);
+  });
+});
+
+describe('a webhook whose secret the system makes', () => {
+  test('is made, repeated, rotated and removed at Stripe', async () => {
+    const stripe = startOf(await vendorStandIns.stripe());
+    await connect('stripe', { base: stripe.url });
+    const endpoints = () => stripe.objects.get('webhook_endpoints')!;
+    expect(await register({ source: 'pay', connection: 'stripe' })).toMatchObject({ change: 'CREATED', webhook: { events: ['*'] } });
+    const [made] = endpoints();
+    const secrets = await secretsOf('pay');
+    expect(secrets).toEqual([expect.stringMatching(new RegExp(`^whsec_${made!.id}`))]);
+    expect(await register({ source: 'pay' })).toMatchObject({ change: 'UNCHANGED' });
+    expect(await register({ source: 'pay', events: ['charge.failed'] })).toMatchObject({ change: 'UPDATED', webhook: { ids: [made!.id] } });
+    expect(await register({ source: 'pay', rotateSecret: true })).toMatchObject({ change: 'UPDATED' });
+    expect(endpoints()).toMatchObject([{ enabled_events: ['charge.failed'], url: urlOf('pay') }]);
+    expect(endpoints()[0]!.id).not.toBe(made!.id);
+    expect(await secretsOf('pay')).toEqual([expect.stringContaining(endpoints()[0]!.id), ...secrets]);
+    expect(await unregister('pay')).toMatchObject({ removed: 1 });
+    expect(endpoints()).toEqual([]);
+  });
+});
+
+describe('webhooks of which each is for one event', () => {
+  test('are made for what is missing and removed for what is not wanted any more, at Shopify', async () => {
+    const shopify = startOf(await vendorStandIns.shopify());
+    await connect(
+      'shopify',
+      { base: `${shopify.url}/admin/api/2026-10` },
+      { kind: 'apiKey', in: 'header', name: 'X-Shopify-Access-Token', value: { value: 'shpat_0123456789' } },
+    );
+    const topics = () => shopify.webhooks.map(({ topic }) => topic);
+    const events = ['ORDERS_CREATE', 'ORDERS_UPDATED'];
+    expect(await register({ source: 'shop', connection: 'shopify', events })).toMatchObject({
+      code: 'webhook.unsupported',
+      violations: [{ message: expect.stringContaining('apply a Source of the scheme shopify first. The client secret of the app') }],
+    });
+    await apply({
+      kind: 'Source',
+      metadata: named('shop'),
+      spec: { scheme: 'shopify', secrets: [{ value: 'the-client-secret-of-the-app' }] },
+    });
+    expect(await register({ source: 'shop', connection: 'shopify', events })).toMatchObject({ change: 'CREATED' });
+    expect(topics()).toEqual(events);
+    expect(await register({ source: 'shop' })).toMatchObject({ change: 'UNCHANGED' });
+    await register({ source: 'shop', events: ['ORDERS_UPDATED', 'APP_UNINSTALLED'] });
+    expect(topics().toSorted()).toEqual(['APP_UNINSTALLED', 'ORDERS_UPDATED']);
+    expect(await register({ source: 'shop', rotateSecret: true })).toMatchObject({ violations: [{ path: ['input', 'rotateSecret'] }] });
+    expect(await secretsOf('shop')).toEqual(['the-client-secret-of-the-app']);
+    expect(await unregister('shop')).toMatchObject({ removed: 2 });
+  });
+});
+
+test('a person registers the webhook of an app, and is told how', async () => {
+  await connect('slack', {});
+  await apply({ kind: 'Source', metadata: named('chat'), spec: { scheme: 'slack', secrets: [{ value: 'a-signing-secret-of-slack' }] } });
+  const { change, steps } = await register({ source: 'chat', connection: 'slack' });
+  expect(change).toBe('MANUAL');
+  expect((steps as string[]).join(' ')).toContain(urlOf('chat'));
+});
+
+test('a connector of the tenant registers webhooks by its section', async () => {
+  const hooks: { id: string; address: string; topics: string[]; key: string }[] = [];
+  const desk = startOf({
+    handle: ({ method, segments, body }) => {
+      if (method === 'GET') return { status: 200, body: hooks };
+      if (method === 'DELETE') {
+        hooks.splice(
+          hooks.findIndex(({ id }) => id === segments[1]),
+          1,
+        );
+        return { status: 204 };
+      }
+      hooks.push({ id: 'h-1', ...(body as object) } as (typeof hooks)[number]);
+      return { status: 201, body: { hook: 'h-1' } };
+    },
+  });
+  const operation = (effect: string, request: object, more = {}) => ({ summary: 'Do it.', effect, input: {}, request, ...more });
+  await apply({
+    kind: 'Connector',
+    metadata: named('desk'),
+    spec: {
+      summary: 'A desk.',
+      base: '{settings.base}',
+      hosts: ['*'],
+      settings: { type: 'object', required: ['base'], properties: { base: { type: 'string' } } },
+      auth: [{ kind: 'bearer' }],
+      operations: {
+        hooks: operation('read', { path: '/hooks' }),
+        hook: operation('write', { method: 'POST', path: '/hooks', body: 'input' }, { idempotency: { class: 'none' } }),
+        unhook: operation('write', { method: 'DELETE', path: '/hooks/{input.id}' }, { idempotency: { class: 'absolute' } }),
+      },
+      webhooks: {
+        kind: 'api',
+        scheme: 'standard-webhooks',
+        events: ['ticket.opened'],
+        list: { operation: 'hooks', id: 'item.id', url: 'item.address', events: 'item.topics' },
+        create: { operation: 'hook', input: '{ "address": url, "topics": events, "key": secret }', id: 'output.hook' },
+        delete: { operation: 'unhook', input: '{ "id": id }' },
+        secret: { kind: 'generated' },
+      },
+    },
+  });
+  await connect('desk', { base: desk.url });
+  expect(await register({ source: 'tickets', connection: 'desk' })).toMatchObject({ change: 'CREATED', webhook: { ids: ['h-1'] } });
+  expect(hooks).toMatchObject([{ address: urlOf('tickets'), topics: ['ticket.opened'], key: (await secretsOf('tickets'))[0] }]);
+  expect(await unregister('tickets')).toMatchObject({ removed: 1 });
+  expect(hooks).toEqual([]);
+});
+
+test('a connection to a system without webhooks is refused', async () => {
+  await connect('rest', { base: 'https://api.example.com' });
+  expect(await register({ source: 'x', connection: 'rest' })).toMatchObject({
+    code: 'webhook.unsupported',
+    violations: [{ path: ['input', 'connection'] }],
+  });
+  expect(await register({ source: 'x', connection: 'none' })).toMatchObject({ __typename: 'NotFoundError', code: 'connection.unknown' });
+});

@@ -1,0 +1,112 @@
+import type { ApiWebhooks } from '#libs/contracts';
+import { compileExpression } from '#libs/expressions';
+import type { Expression } from '#libs/expressions';
+import type { Json } from '#libs/json';
+import type { OpenConnection } from './connector.js';
+import type { Connectors } from './connectors.js';
+
+/** The webhook that is wanted at a system. */
+export interface WantedWebhook {
+  readonly url: string;
+  /** The place at the system, in the form that the connector asks for, such as a repository. */
+  readonly target: Json;
+  readonly events: readonly string[];
+  /** The only event, where each has a webhook of its own. */
+  readonly event?: string | undefined;
+  /** A new secret, where it is given to the system. */
+  readonly secret?: string | undefined;
+}
+
+/** A webhook that a system has. */
+export interface FoundWebhook {
+  readonly id: Json;
+  readonly url: string;
+  readonly events: readonly string[];
+}
+
+export interface MadeWebhook {
+  readonly id: Json;
+  /** The secret, where the system makes it. */
+  readonly secret: string | undefined;
+}
+
+interface Uses {
+  readonly connection: OpenConnection;
+  readonly connectors: Connectors;
+  /** Names what is asked for: each registration has another one. */
+  readonly effectKey: string;
+  readonly signal: AbortSignal;
+}
+
+/** The webhooks at one system, by the operations that its connector names for them. */
+export class PartnerWebhooks {
+  private readonly list: Readonly<Record<'input' | 'id' | 'url' | 'events', Expression>>;
+  private readonly create: Readonly<Record<'input' | 'id', Expression>>;
+  private readonly updateInput: Expression | undefined;
+  private readonly deleteInput: Expression;
+  private readonly secret: Expression | undefined;
+  private calls = 0;
+
+  constructor(
+    private readonly spec: ApiWebhooks,
+    private readonly uses: Uses,
+  ) {
+    const compiled = (text: string): Expression => compileExpression(text, { owner: uses.connection.tenant });
+    const { list, create, update, delete: remove, secret } = spec;
+    this.list = { input: compiled(list.input ?? '{}'), id: compiled(list.id), url: compiled(list.url), events: compiled(list.events) };
+    this.create = { input: compiled(create.input), id: compiled(create.id) };
+    this.updateInput = update === undefined ? undefined : compiled(update.input);
+    this.deleteInput = compiled(remove.input);
+    this.secret = secret.kind === 'returned' ? compiled(secret.value) : undefined;
+  }
+
+  /** True if events and secret of a webhook can be changed. */
+  get canUpdate(): boolean {
+    return this.updateInput !== undefined;
+  }
+
+  /** All that the system has, also those of others. @throws as `Connectors.run` does, ExpressionFailed */
+  async found({ url, target }: Pick<WantedWebhook, 'url' | 'target'>): Promise<FoundWebhook[]> {
+    const items = (await this.run(this.spec.list.operation, this.list.input, { url, target })) as Json[];
+    const found: FoundWebhook[] = [];
+    for (const item of items) {
+      const [id, address, events] = [
+        await this.list.id.evaluate({ item }),
+        await this.list.url.evaluate({ item }),
+        await this.list.events.evaluate({ item }),
+      ];
+      if (id === undefined || typeof address !== 'string') continue; // one that calls no address, such as a queue
+      found.push({ id, url: address, events: textsIn(events) });
+    }
+    return found;
+  }
+
+  /** @throws as {@link found} */
+  async make(wanted: WantedWebhook): Promise<MadeWebhook> {
+    const output = await this.run(this.spec.create.operation, this.create.input, wanted);
+    const secret = await this.secret?.evaluate({ output });
+    const id = await this.create.id.evaluate({ output });
+    return { id: id ?? null, secret: typeof secret === 'string' && secret !== '' ? secret : undefined };
+  }
+
+  /** @throws as {@link found} */
+  async change(id: Json, wanted: WantedWebhook): Promise<void> {
+    await this.run(this.spec.update!.operation, this.updateInput!, { ...wanted, id });
+  }
+
+  /** @throws as {@link found} */
+  async remove(id: Json, { url, target }: Pick<WantedWebhook, 'url' | 'target'>): Promise<void> {
+    await this.run(this.spec.delete.operation, this.deleteInput, { url, target, id });
+  }
+
+  private async run(operation: string, input: Expression, scope: object): Promise<Json> {
+    const { connectors, connection, effectKey, signal } = this.uses;
+    this.calls += 1;
+    const call = { connection, operation, input: (await input.evaluate(scope)) ?? {}, effectKey: `${effectKey}-${this.calls}`, signal };
+    return (await connectors.run(call)).output;
+  }
+}
+
+function textsIn(value: Json | undefined): string[] {
+  return [value ?? []].flat().filter((one): one is string => typeof one === 'string');
+}
