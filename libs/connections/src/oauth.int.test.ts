@@ -116,6 +116,14 @@ const age = () => change(`obtained_at = clock_timestamp() - interval '1 hour'`);
 const tokenOf = ({ headers }: AuthorizedRequest): string => headers['authorization']!.replace('Bearer ', '');
 const refreshed = (): number => server.granted.get('refresh_token') ?? 0;
 
+test('a token goes into the header that the connection names, and not into another one', async () => {
+  const connections = await newProcess();
+  const { headers, secrets } = await connections.of(byClient({ tokenHeader: 'X-Shopify-Access-Token' })).authorize(get, signal);
+  expect(Object.keys(headers)).toEqual(['x-shopify-access-token']);
+  expect(await server.knows(headers['x-shopify-access-token']!)).toBe(true);
+  expect(secrets).toEqual([headers['x-shopify-access-token']]);
+});
+
 describe('a connection with consent', () => {
   test('has a token that the system knows, and says which account it is', async () => {
     const connections = await newProcess();

@@ -15,7 +15,12 @@ export class OAuthAuthorizer implements Authorizer {
   async authorize(request: OutboundRequest, signal: AbortSignal): Promise<AuthorizedRequest> {
     const { accessToken, version } = await this.keeper.token(this.connection, signal);
     this.noteUse();
-    const sent = { ...withHeader(request, 'authorization', `Bearer ${accessToken}`), secrets: [accessToken], version };
+    const { tokenHeader } = this.connection.auth;
+    const authorized =
+      tokenHeader === undefined
+        ? withHeader(request, 'authorization', `Bearer ${accessToken}`)
+        : withHeader(request, tokenHeader, accessToken);
+    const sent = { ...authorized, secrets: [accessToken], version };
     return withCertificate(sent, this.connection.tls);
   }
 

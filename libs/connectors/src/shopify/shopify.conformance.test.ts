@@ -1,3 +1,6 @@
+import { createAdminApiClient } from '@shopify/admin-api-client';
+import { expect, test } from 'vitest';
+import { builtInConnectors } from '../built-in.js';
 import { connectorConformance, pauseMs } from '../connector.conformance.js';
 import { startShopifyStandIn } from './shopify.stand-in.js';
 
@@ -54,4 +57,35 @@ connectorConformance({
       seen: ({ body }) => (body as { variables: ReturnType<typeof metafield> }).variables.metafields[0]!.value,
     },
   ],
+});
+
+test('Shopify’s own client is satisfied by the stand-in, with the documents of the operations', async () => {
+  const standIn = await startShopifyStandIn();
+  const seen: string[] = [];
+  const client = createAdminApiClient({
+    storeDomain: 'acme.myshopify.com',
+    apiVersion: '2026-10',
+    accessToken: 'shpat_1',
+    retries: 0,
+    customFetchApi: (url, init) => {
+      const { pathname } = new URL(url);
+      seen.push(pathname);
+      return fetch(`${standIn.url}${pathname}`, init);
+    },
+  });
+  const { operations } = builtInConnectors().get('shopify')!;
+  const documentOf = (name: string): string => operations[name]!.request!.graphql!.document;
+  const set = await client.request(documentOf('setMetafields'), { variables: metafield('billing') });
+  expect(set.errors).toBeUndefined();
+  expect(set.data).toMatchObject({ metafieldsSet: { userErrors: [], metafields: [{ key: 'topic' }] } });
+  expect(set.extensions).toMatchObject({ cost: { throttleStatus: { restoreRate: 100 } } });
+  standIn.products.add('shirt');
+  const listed = await client.request(documentOf('listProducts'), { variables: { after: null } });
+  expect(listed.data).toMatchObject({ products: { nodes: [{ handle: 'shirt' }], pageInfo: { hasNextPage: false } } });
+  standIn.fault({ status: 200, body: failed('THROTTLED', cost) });
+  expect((await client.request(documentOf('listProducts'))).errors).toMatchObject({
+    graphQLErrors: [{ extensions: { code: 'THROTTLED' } }],
+  });
+  expect(new Set(seen)).toEqual(new Set(['/admin/api/2026-10/graphql.json']));
+  await standIn.stop();
 });

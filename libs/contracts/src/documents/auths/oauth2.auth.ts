@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { headerText } from '../credential.js';
+import { credentialHeader, headerText } from '../credential.js';
 import { secret } from '../secret.js';
 
 /** Loopback addresses, for which OAuth allows `http` (RFC 8252 §7.3); the address guard decides whether they may be reached. */
@@ -76,6 +76,11 @@ const common = {
     .max(200)
     .default([])
     .describe('The scopes to ask for.'),
+  tokenHeader: credentialHeader
+    .optional()
+    .describe(
+      'The header that takes the access token as it is, such as `X-Shopify-Access-Token`. Default: `Authorization`, after `Bearer`.',
+    ),
   tokenParameters: parameters.describe('Further parameters of requests to the token endpoint, such as `audience`.'),
   tokenResponse,
   keep: z
