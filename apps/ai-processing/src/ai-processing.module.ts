@@ -36,6 +36,7 @@ import { RunStore } from './runs/run.store.js';
 import { RunWorker, runOptions } from './runs/run.worker.js';
 import type { RunOptions } from './runs/run.worker.js';
 import { StepResultStore } from './runs/step-result.store.js';
+import { CancelRunConsumer } from './runs/cancel-run.consumer.js';
 import { ContinueRunConsumer } from './waits/continue-run.consumer.js';
 import { RunWaitTable } from './waits/run-wait.table.js';
 import { RunWaker } from './waits/run.waker.js';
@@ -58,7 +59,15 @@ export class AiProcessingModule implements OnApplicationShutdown {
     const http = new HttpClient({ allowPrivateAddresses: options.allowPrivateAddresses, allowedUrls: options.allowedUrls });
     return {
       module: AiProcessingModule,
-      controllers: [EventConsumer, RunConsumer, ReplayConsumer, ContinueRunConsumer, BulkReplayConsumer, DeadLetterConsumer],
+      controllers: [
+        EventConsumer,
+        RunConsumer,
+        ReplayConsumer,
+        CancelRunConsumer,
+        ContinueRunConsumer,
+        BulkReplayConsumer,
+        DeadLetterConsumer,
+      ],
       providers: [
         { provide: ModelGateway, useValue: models },
         { provide: HttpClient, useValue: http },

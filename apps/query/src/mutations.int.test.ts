@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { CancelRun } from '#libs/contracts';
 import { LogUnavailable, RecordProducer } from '#libs/messaging';
 import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
@@ -22,6 +23,43 @@ function appended() {
   onTestFinished(() => append.mockRestore());
   return append;
 }
+
+describe('cancelRun', () => {
+  const cancel = async (id: string, more = '') => {
+    const mutation = `mutation { cancelRun(input: { id: "${id}", idempotencyKey: "${id}" ${more} }) {
+      __typename ... on CancelRunSuccess { run { id state } } ... on ValidationError { code violations { path message } }
+      ... on NotFoundError { code missing path } } }`;
+    return (await server.data<{ cancelRun: { __typename: string } }>(operator, mutation)).cancelRun;
+  };
+
+  test('appends a command in the order of the customer, with who asked and why', async () => {
+    await server.rows.run({ tenant: 'acme', id: 'run_w', event: 'evt_2', state: 'waiting' });
+    const append = appended();
+    expect(await cancel('run_w', 'reason: " not needed "')).toEqual({
+      __typename: 'CancelRunSuccess',
+      run: { id: 'run_w', state: 'WAITING' },
+    });
+    expect(append.mock.calls.map(([, type, value]) => [type, value])).toEqual([
+      [CancelRun, expect.objectContaining({ customer: 'cus-2', eventId: 'evt_2', runId: 'run_w', reason: 'not needed' })],
+    ]);
+  });
+
+  test('is refused for a run that has ended, that does not exist, or without words as the reason', async () => {
+    const append = appended();
+    const message = 'names a run that has ended already: run_1 is completed';
+    expect(await cancel('run_1')).toMatchObject({ code: 'run.finished', violations: [{ path: ['input', 'id'], message }] });
+    expect(await cancel('run_none')).toEqual({
+      __typename: 'NotFoundError',
+      code: 'run.unknown',
+      missing: ['run_none'],
+      path: ['input', 'id'],
+    });
+    expect(await cancel('run_x', 'reason: " "')).toMatchObject({
+      violations: [{ path: ['input', 'reason'], message: 'must not be empty' }],
+    });
+    expect(append).not.toHaveBeenCalled();
+  });
+});
 
 describe('redeliver', () => {
   const redeliver = (key: string) =>

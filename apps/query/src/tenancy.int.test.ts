@@ -70,6 +70,7 @@ describe('nothing crosses a tenant', () => {
     const mutation = `mutation {
       redeliver(input: { deliveryId: "dlv_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       replayEvents(input: { ids: ["evt_a"], idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
+      cancelRun(input: { id: "run_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       cancelBulkOperation(input: { id: "bop_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       revokeApiKey(input: { id: "nobody" }) { __typename }
       removeDocument(input: { kind: Flow, name: "x" }) { __typename }
@@ -77,6 +78,7 @@ describe('nothing crosses a tenant', () => {
     expect(await server.data(beta, mutation)).toEqual({
       redeliver: { __typename: 'NotFoundError', code: 'delivery.unknown', missing: ['dlv_a'], path: ['input', 'deliveryId'] },
       replayEvents: { __typename: 'NotFoundError', code: 'event.unknown', missing: ['evt_a'], path: ['input', 'ids'] },
+      cancelRun: { __typename: 'NotFoundError', code: 'run.unknown', missing: ['run_a'], path: ['input', 'id'] },
       cancelBulkOperation: { __typename: 'NotFoundError', code: 'bulkOperation.unknown', missing: ['bop_a'], path: ['input', 'id'] },
       revokeApiKey: { __typename: 'NotFoundError' },
       removeDocument: { __typename: 'NotFoundError' },
@@ -125,6 +127,11 @@ describe('a key may do what its scopes say', () => {
       'redeliver',
       'operate',
       'mutation { redeliver(input: { deliveryId: "x", idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
+    ],
+    [
+      'cancelRun',
+      'operate',
+      'mutation { cancelRun(input: { id: "x", idempotencyKey: "k" }) { __typename ... on ForbiddenError { requiredScope } } }',
     ],
     [
       'replayEvents',

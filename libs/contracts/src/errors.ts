@@ -86,6 +86,9 @@ export const failures = {
   'flow.unknown': { outcome: 'reject', httpStatus: 404, title: 'The flow does not exist' },
   'run.leased': { outcome: 'retry', httpStatus: 503, title: 'Another process is at work on this run' },
   'run.unfinished': { outcome: 'retry', httpStatus: 503, title: 'A run of the event has to be tried again' },
+  'run.unknown': { outcome: 'reject', httpStatus: 404, title: 'The run does not exist' },
+  'run.finished': { outcome: 'reject', httpStatus: 409, title: 'The run has ended already' },
+  'run.cancelled': { outcome: 'deadLetter', httpStatus: 409, title: 'A person ended the run' },
   'run.failed': {
     outcome: 'deadLetter',
     httpStatus: 502,

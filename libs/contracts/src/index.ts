@@ -38,6 +38,7 @@ export { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
 export { deliveryStates } from './records/deliveries.js';
 export type { DeliveryState } from './records/deliveries.js';
 export {
+  CancelRun,
   EnableDestination,
   Redeliver,
   ReplayEvent,

@@ -1,6 +1,7 @@
 import type { Lane } from './names.js';
 import {
   CancelBulkOperation,
+  CancelRun,
   EnableDestination,
   FireSchedule,
   Redeliver,
@@ -49,6 +50,7 @@ export const topics = {
       FireSchedule,
       StartPull,
       ContinueRun,
+      CancelRun,
     ],
   },
   configuration: { name: 'configuration', partitions: 1, retentionMs: 7 * day, isCompacted: true, types: [ConfigurationPublished] },

@@ -3,9 +3,10 @@ import { DeadLettered, RunCompleted, RunFailed, deadLetterId, topics } from '#li
 import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
+import { isCancelled } from './run.store.js';
 import type { FinishedRun } from './run.store.js';
 
-/** Announces the end of a run. It reads only stored values, so a repeated announcement says the same. A later generation that completes resolves the dead letters of all earlier ones. */
+/** Announces the end of a run. It reads only stored values, so a repeated announcement says the same. A later generation that completes resolves the dead letters of all earlier ones. A run that was cancelled has none. */
 @Injectable()
 export class RunAnnouncer {
   constructor(
@@ -24,20 +25,22 @@ export class RunAnnouncer {
       return;
     }
     const { errorCode: code, errorMessage: message } = run;
-    await this.producer.append(topics.deadLetters, DeadLettered, {
-      tenant,
-      customer,
-      deadLetterId: deadLetterId(tenant, 'run', run.id),
-      kind: 'run',
-      code,
-      message,
-      eventId,
-      runId: run.id,
-      deliveryId: null,
-      position: null,
-      valueBase64: null,
-      at: about.at,
-    });
+    if (!isCancelled(run)) {
+      await this.producer.append(topics.deadLetters, DeadLettered, {
+        tenant,
+        customer,
+        deadLetterId: deadLetterId(tenant, 'run', run.id),
+        kind: 'run',
+        code,
+        message,
+        eventId,
+        runId: run.id,
+        deliveryId: null,
+        position: null,
+        valueBase64: null,
+        at: about.at,
+      });
+    }
     await this.producer.append(topics.outcomes, RunFailed, { ...about, code, message });
   }
 }

@@ -19,7 +19,8 @@ import { FlowMatcher } from './flow.matcher.js';
 import { ReplayConsumer } from '../replays/replay.consumer.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
-import { RunGivenUp, RunsUnfinished } from './run.errors.js';
+import { CancelRunConsumer } from './cancel-run.consumer.js';
+import { RunGivenUp, RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunProgressStore } from './run.progress.store.js';
 import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
@@ -784,6 +785,79 @@ test('a called flow keeps the version that the run began with, and a run that is
   expect(await database.query(failedRows, [tenant])).toMatchObject([
     { step: 'sub/bad', state: 'failed', error_code: 'flow.expressionFailed' },
   ]);
+});
+
+describe('a run that is cancelled', () => {
+  const waiting = { steps: [{ id: 'pause', wait: { for: 'P30D' } }, tell] };
+  const cancel = async (event: EventReceived, more: object = {}): Promise<void> => {
+    const [{ id: runId }] = (await database.query<{ id: string }>(ids, [tenant])) as [{ id: string }];
+    const head = { tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at: event.receivedAt };
+    await new CancelRunConsumer(new EventStore(database), runs).onCancelRun({
+      ...head,
+      eventId: event.eventId,
+      runId,
+      reason: 'a mistake',
+      ...more,
+    });
+  };
+  const lease = statement('test.service.lease', `UPDATE run SET lease_until = clock_timestamp() + $2::interval WHERE tenant_id = $1`);
+  const ids = statement('test.service.ids', 'SELECT id FROM run WHERE tenant_id = $1');
+  const openWaits = statement('test.service.openWaits', `SELECT step FROM run_wait WHERE tenant_id = $1 AND state <> 'taken'`);
+  const ended = { state: 'failed', error_code: 'run.cancelled', decision: null };
+
+  test('while it waits ends at once, without a dead letter, and holds nobody', async () => {
+    await apply('triage', waiting);
+    const event = eventOf('1');
+    await recorder.record(event, contextOf());
+    await runs.runFlows(event, contextOf());
+    await cancel(event);
+    await cancel(event);
+    expect(await stored()).toMatchObject([ended]);
+    expect(await database.query(openWaits, [tenant])).toEqual([]);
+    expect(announced('run.failed.v1')[0]).toMatchObject({ code: 'run.cancelled', message: 'Cancelled by key:1: a mistake' });
+    expect(announced('dead-lettered.v1')).toEqual([]);
+    await runs.runFlows(event, contextOf({ attempt: 2 })); // a log that is read again
+    const [run] = (await database.query<{ id: string }>(ids, [tenant])) as [{ id: string }];
+    await continuing.onContinueRun({ tenant, runId: run.id, eventId: event.eventId, customer: 'c-1', at: '' }, contextOf());
+    expect(await stored()).toMatchObject([ended]);
+    expect(announced('dead-lettered.v1')).toEqual([]);
+  });
+
+  test('between two tries is not tried again', async () => {
+    await apply('triage', { steps: [infer('assess'), tell] });
+    const event = eventOf('1');
+    await recorder.record(event, contextOf());
+    failWith(429, { 'retry-after': '60' });
+    await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunsUnfinished);
+    await cancel(event, { reason: null });
+    const before = asked.length;
+    await runs.runFlows(event, contextOf({ attempt: 2 }));
+    expect(await stored()).toMatchObject([ended]);
+    expect(asked).toHaveLength(before);
+    expect(announced('run.failed.v1')[0]).toMatchObject({ message: 'Cancelled by key:1' });
+  });
+
+  test('after its end stays as it is', async () => {
+    await apply('triage', { steps: [{ id: 'one', map: { expression: '1' } }] });
+    const event = eventOf('1');
+    await recorder.record(event, contextOf());
+    await runs.runFlows(event, contextOf());
+    await cancel(event);
+    expect(await stored()).toMatchObject([{ state: 'completed', decision: 1 }]);
+  });
+
+  test('while a process works on it is cancelled later', async () => {
+    await apply('triage', { steps: [infer('assess')] });
+    const event = eventOf('1');
+    await recorder.record(event, contextOf());
+    failWith(503);
+    await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunsUnfinished);
+    await database.query(lease, [tenant, '1 minute']);
+    await expect(cancel(event)).rejects.toThrow(RunLeasedElsewhere);
+    await database.query(lease, [tenant, '0']);
+    await cancel(event);
+    expect(await stored()).toMatchObject([ended]);
+  });
 });
 
 describe('the steps of onFailure', () => {

@@ -106,6 +106,16 @@ export class RunService {
     }
   }
 
+  /**
+   * Ends a run that has not ended, whether it waits or is to be tried again. Its event counts as handled, and nothing of it is delivered.
+   * @throws RunLeasedElsewhere while a process works on it
+   */
+  async cancelRun(runId: string, message: string, event: EventReceived): Promise<void> {
+    const run = (await this.store.cancel(event.tenant, runId, message)) ?? (await this.store.byId(event.tenant, runId));
+    if (run === undefined) return;
+    await this.standBy(run, run.commandId, event);
+  }
+
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
     const flows = only === null ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, only)];
     const last = await this.store.lastGenerations(event.tenant, event.eventId);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { PlannedDelivery } from '#libs/contracts';
+import type { FailureCode, PlannedDelivery } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { Database, columns, isFreeLease, longestLeaseMs, statement } from '#libs/persistence';
 
@@ -41,6 +41,11 @@ export type RunningRun = Extract<Run, { state: 'running' }>;
 /** Its work has ended until one of its waits is over. */
 export type WaitingRun = Extract<Run, { state: 'waiting' }>;
 export type FinishedRun = Exclude<Run, RunningRun | WaitingRun>;
+
+/** A person ended the run: nobody has to look after it. */
+export function isCancelled(run: FinishedRun): boolean {
+  return run.state === 'failed' && run.errorCode === ('run.cancelled' satisfies FailureCode);
+}
 
 /** An event whose own runs are to start. */
 export interface RunStart {
@@ -176,6 +181,19 @@ const resume = statement(
      WHERE run_wait.tenant_id = resumed.tenant_id AND run_wait.run_id = resumed.id AND run_wait.state = 'over')
    SELECT ${selectList} FROM resumed`,
 );
+/** A claim that ran out, but is still at work, cannot end the run any more. */
+const cancel = statement(
+  'run.cancel',
+  `WITH cancelled AS (
+     UPDATE run SET state = 'failed', fence = fence + 1, lease_until = NULL, unanswered = 0, finished_at = clock_timestamp(),
+       error_code = 'run.cancelled', error_message = $3
+     WHERE tenant_id = $1 AND id = $2 AND state IN ('running', 'waiting') AND ${isFree}
+     RETURNING *),
+   waits AS (
+     UPDATE run_wait SET state = 'taken', over_at = coalesce(over_at, clock_timestamp()) FROM cancelled
+     WHERE run_wait.tenant_id = cancelled.tenant_id AND run_wait.run_id = cancelled.id AND run_wait.state <> 'taken')
+   SELECT ${selectList} FROM cancelled`,
+);
 const byId = statement('run.byId', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND id = $2`);
 
 /** Ignores claims that were released: a late renewal would otherwise hold a run that nobody works on. */
@@ -227,6 +245,12 @@ export class RunStore {
   /** Claims a run that can go on after a wait. Undefined if it cannot: {@link byId} says why. */
   async resume(tenant: string, runId: string, leaseMs: number): Promise<RunningRun | undefined> {
     const [run] = await this.database.query<RunningRun>(resume, [tenant, runId, leaseMs]);
+    return run;
+  }
+
+  /** Ends a run that nobody works on. Undefined if it has ended, or is held: {@link byId} says which. */
+  async cancel(tenant: string, runId: string, message: string): Promise<FinishedRun | undefined> {
+    const [run] = await this.database.query<FinishedRun>(cancel, [tenant, runId, message]);
     return run;
   }
 

@@ -29,6 +29,7 @@ export class InputInvalid extends DomainError {
       | 'document.versionMismatch'
       | 'deadLetter.resolved'
       | 'deadLetter.notHeld'
+      | 'run.finished'
       | 'delivery.secondEffect'
       | 'delivery.superseded'
       | 'connection.notOAuth'

@@ -1,7 +1,19 @@
 import { z } from 'zod';
 import { describedStepKinds } from '#libs/contracts';
-import { query } from '../operations/operation.js';
-import { entity, enumeration, id, inputObject, json, pageArguments, pageOf, timestamp } from '../operations/shape.js';
+import { command, query } from '../operations/operation.js';
+import type { InputOf } from '../operations/operation.js';
+import {
+  commandId,
+  entity,
+  enumeration,
+  id,
+  idempotencyKey,
+  inputObject,
+  json,
+  pageArguments,
+  pageOf,
+  timestamp,
+} from '../operations/shape.js';
 
 export const runState = enumeration(
   'RunState',
@@ -9,7 +21,7 @@ export const runState = enumeration(
     running: 'Under way, or waiting for another try.',
     waiting: 'A step of it waits, see `waits`: nothing of it is at work until then.',
     completed: 'It reached its decision.',
-    failed: 'It was given up; see `errorCode`.',
+    failed: 'It was given up, or cancelled; see `errorCode`.',
   },
   'How far a run got.',
 );
@@ -98,7 +110,7 @@ export const runWait = entity(
     dueAt: timestamp.describe('When its time comes.'),
     beganAt: timestamp.describe('When the run began to wait.'),
     endedAt: timestamp.nullable().describe('When it ended; null while it goes on.'),
-    reason: waitReason.nullable().describe('Why it ended; null while it goes on.'),
+    reason: waitReason.nullable().describe('Why it ended; null while it goes on, and if its run was cancelled.'),
   },
   { about: 'The wait of a step of a run.' },
 );
@@ -190,3 +202,28 @@ export const listRuns = query({
   output: pageOf(run),
   failures: [],
 });
+
+const longestReason = 500;
+
+export const cancelRun = command({
+  name: 'cancelRun',
+  about:
+    'Ends a run that has not ended: one that waits, or one that is tried again and again. It fails with `run.cancelled`, without a dead letter; nothing of it\nis delivered, and no later event is held for it. While a process works on it, the command waits. The same `idempotencyKey` asks for the same however often it\nis sent.',
+  scope: 'operate',
+  cost: { weight: 20 },
+  input: z.strictObject({
+    id: id.describe('The id of the run, `run_…`.'),
+    reason: z
+      .string()
+      .trim()
+      .min(1, { error: 'must not be empty' })
+      .max(longestReason, { error: `must have at most ${longestReason} characters` })
+      .nullish()
+      .describe('Why, for people who look at the run: at most 500 characters.'),
+    idempotencyKey,
+  }),
+  result: { commandId, run: run.describe('As it was when the command was given.') },
+  aboutResult: 'The command is on the log; the run shows when it has ended.',
+  failures: ['run.unknown', 'run.finished', 'request.idempotencyMismatch', 'log.unavailable'],
+});
+export type CancelRunInput = InputOf<typeof cancelRun>;

@@ -5,7 +5,8 @@ import { event } from '../events/event.operations.js';
 import { eventById } from '../events/event.table.js';
 import { fieldsOf, handle, part } from '../operations/part.js';
 import { json, priced, timestamp } from '../operations/shape.js';
-import { decision, getRun, listRuns, modelAttempt, operationAttempt, run, runWait, step, tokenUsage } from './run.operations.js';
+import { CancellationService } from './cancellation.service.js';
+import { cancelRun, decision, getRun, listRuns, modelAttempt, operationAttempt, run, runWait, step, tokenUsage } from './run.operations.js';
 import type { RunRow } from './run.operations.js';
 import { RunTable, modelAttemptsOfRun, operationAttemptsOfRun, runById, stepsOfRun, usageOf, waitsOfRun } from './run.table.js';
 import type { ModelAttemptRow, StepRow } from './run.table.js';
@@ -13,7 +14,7 @@ import type { ModelAttemptRow, StepRow } from './run.table.js';
 const usage = tokenUsage.nullable().describe('The tokens that the model counted; null if no model was asked, or it did not say.');
 
 export const runPart = part({
-  providers: [RunTable],
+  providers: [RunTable, CancellationService],
   node: { entity: run, find: ({ load }, id) => load(runById, id) },
   fields: [
     fieldsOf<RunRow>(run, (field) => ({
@@ -51,5 +52,6 @@ export const runPart = part({
   operations: [
     handle(getRun, ({ load }, { id }) => load(runById, id)),
     handle(listRuns, ({ principal, get }, { filter, ...page }) => get(RunTable).page(principal.tenant, filter ?? {}, page)),
+    handle(cancelRun, ({ principal, get }, input) => get(CancellationService).cancel(principal, input)),
   ],
 });

@@ -22,6 +22,11 @@ export const replayEventSchema = z.object({ ...command, eventId: z.string(), flo
 export type ReplayEvent = z.infer<typeof replayEventSchema>;
 export const ReplayEvent = recordType('replay-event.v1', replayEventSchema);
 
+/** End a run before its decision. One that has ended by then stays as it is. */
+export const cancelRunSchema = z.object({ ...command, eventId: z.string(), runId: z.string(), reason: z.string().nullable() });
+export type CancelRun = z.infer<typeof cancelRunSchema>;
+export const CancelRun = recordType('cancel-run.v1', cancelRunSchema);
+
 /** Try a delivery again at once, with its effect key unchanged and a fresh retry budget. */
 export const redeliverSchema = z.object({
   ...command,
