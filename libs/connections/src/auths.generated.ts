@@ -4,6 +4,7 @@ import { awsSigV4Auth } from './auths/awsSigV4.auth.js';
 import { basicAuth } from './auths/basic.auth.js';
 import { bearerAuth } from './auths/bearer.auth.js';
 import { noneAuth } from './auths/none.auth.js';
+import { wsUsernameAuth } from './auths/wsUsername.auth.js';
 
 export const fixedCredentials = {
   apiKey: apiKeyAuth,
@@ -11,4 +12,5 @@ export const fixedCredentials = {
   basic: basicAuth,
   bearer: bearerAuth,
   none: noneAuth,
+  wsUsername: wsUsernameAuth,
 } as const;

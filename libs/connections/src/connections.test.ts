@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
@@ -167,4 +167,23 @@ test('a request to S3 has the signature that Amazon’s own client gives it', as
   const at = headers['x-amz-date']!.replace(/^(....)(..)(..T..)(..)(..)Z$/, '$1-$2-$3:$4:$5Z');
   expect((await authorized(auth, { ...request, body: '{}' }, at)).headers['authorization']).toBe(headers['authorization']);
   s3.destroy();
+});
+
+test.each(['digest', 'text'])('a UsernameToken stands in the header of an envelope, with the password as %s', async (passwordType) => {
+  const auth = { kind: 'wsUsername', username: 'a<b', password: { value: `p&"w'123456` }, passwordType };
+  const body = '<soap:Envelope><soap:Header></soap:Header><soap:Body>&#60;soap:Header></soap:Body></soap:Envelope>';
+  const sent = await authorized(auth, { ...get, method: 'POST', body });
+  const text = sent.body as string;
+  const of = (name: string): string => new RegExp(`:${name}(?: [^>]*)?>([^<]*)<`).exec(text)![1]!;
+  expect(text).toMatch(
+    /^<soap:Envelope><soap:Header><wsse:Security .*<\/wsse:Security><\/soap:Header><soap:Body>&#60;soap:Header><\/soap:Body>/,
+  );
+  expect([of('Username'), of('Created')]).toEqual(['a&#60;b', '2026-11-30T00:00:00.000Z']);
+  const secret = Buffer.concat([Buffer.from(of('Nonce'), 'base64'), Buffer.from(`${of('Created')}p&"w'123456`)]);
+  const proof = passwordType === 'digest' ? createHash('sha1').update(secret).digest('base64') : 'p&#38;&#34;w&#39;123456';
+  expect(of('Password')).toBe(proof);
+  expect(text).toContain(passwordType === 'digest' ? '#PasswordDigest"' : '#PasswordText"');
+  expect(sent.secrets).toEqual([`p&"w'123456`, proof]);
+  const again = await authorized(auth, { ...get, method: 'POST', body });
+  expect(again.body).not.toBe(text);
 });

@@ -2,9 +2,11 @@
 import { graphqlOperations } from './graphql/graphql.operations.js';
 import { restOperations } from './rest/rest.operations.js';
 import { s3Operations } from './s3/s3.operations.js';
+import { soapOperations } from './soap/soap.operations.js';
 
 export const codedOperations = {
   graphql: graphqlOperations,
   rest: restOperations,
   s3: s3Operations,
+  soap: soapOperations,
 } as const;

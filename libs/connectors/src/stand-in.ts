@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
+import { xmlElement } from './xml.js';
 
 /** A request as a stand-in sees it. */
 export interface StandInRequest {
@@ -25,6 +26,14 @@ export interface StandInResponse {
   readonly body?: object | undefined;
   /** Sent as it is, in the place of a body. */
   readonly text?: string | undefined;
+}
+
+/** A body as XML, for stand-ins that speak it. */
+export function asXml(body: object): { type: string; text: string } {
+  const entries = Object.entries(body) as [string, Json][];
+  const document = entries.length === 1 ? entries : [['Document', body as Json] as const];
+  const elements = document.map(([name, value]) => xmlElement(name, value)).join('');
+  return { type: 'application/xml', text: `<?xml version="1.0" encoding="UTF-8"?>\n${elements}` };
 }
 
 const asJson = (body: object) => ({ type: 'application/json', text: JSON.stringify(body) });

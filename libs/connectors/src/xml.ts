@@ -1,5 +1,6 @@
 import { parseXml } from '@rgrove/parse-xml';
 import type { XmlElement, XmlNode } from '@rgrove/parse-xml';
+import { LosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
 
 /** Longer texts are not parsed, in characters: parsing holds the process up, for some 0.2 s at this length. */
@@ -69,4 +70,37 @@ export function xmlText(text: string): string {
   if (!text.isWellFormed() || /[^\t\n\r\u0020-\uFFFD\u{10000}-\u{10FFFF}]/u.test(text))
     throw new XmlRefused('It has a character that XML cannot hold');
   return text.replaceAll(/[&<>"'\t\n\r]/g, (char) => `&#${char.charCodeAt(0)};`);
+}
+
+const elementName = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
+
+/**
+ * A value as an element. The properties of an object are its elements in their order, those that begin with `@` its attributes, and `#text` its text; a
+ * list is one element for each item, and null an element that is nil.
+ * @param prefix stands before the name of this element and of those within it
+ * @throws XmlRefused for what XML cannot hold
+ */
+export function xmlElement(name: string, value: Json, prefix = ''): string {
+  if (!elementName.test(name)) throw new XmlRefused(`${JSON.stringify(name.slice(0, 80))} is no name for an element`);
+  if (Array.isArray(value)) return value.map((item) => xmlElement(name, item, prefix)).join('');
+  const tag = prefix + name;
+  if (value === null) return `<${tag} xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>`;
+  if (typeof value !== 'object' || value instanceof LosslessNumber) return `<${tag}>${xmlText(String(value))}</${tag}>`;
+  const entries = Object.entries(value);
+  const attributes = entries.filter(([key]) => key.startsWith('@')).map(([key, each]) => attribute(key.slice(1), each));
+  const contents = entries
+    .filter(([key]) => !key.startsWith('@'))
+    .map(([key, each]) => (key === '#text' ? xmlText(plain(each)) : xmlElement(key, each, prefix)));
+  return `<${tag}${attributes.join('')}>${contents.join('')}</${tag}>`;
+}
+
+function attribute(name: string, value: Json): string {
+  if (!elementName.test(name) || name === 'xmlns') throw new XmlRefused(`${JSON.stringify(name.slice(0, 80))} is no name for an attribute`);
+  return ` ${name}="${xmlText(plain(value))}"`;
+}
+
+function plain(value: Json): string {
+  if (value === null || (typeof value === 'object' && !(value instanceof LosslessNumber)))
+    throw new XmlRefused('An attribute or a text is neither text nor a number');
+  return String(value);
 }

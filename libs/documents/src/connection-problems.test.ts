@@ -74,7 +74,7 @@ describe('a connection', () => {
     [
       'an unknown kind of credential',
       { auth: { kind: 'magic' } },
-      'spec.auth.kind: must be one of apiKey, awsSigV4, basic, bearer, none, oauth2, mtls',
+      'spec.auth.kind: must be one of apiKey, awsSigV4, basic, bearer, none, oauth2, wsUsername, mtls',
     ],
     ['a key without its place', { auth: { kind: 'apiKey', name: 'x', value: { value } } }, 'spec.auth.in: must be one of header, query'],
     [
@@ -111,7 +111,7 @@ describe('a connection', () => {
     [
       'a certificate within a certificate',
       { auth: { ...mtls, and: mtls } },
-      'spec.auth.and.kind: must be one of apiKey, awsSigV4, basic, bearer, none, oauth2',
+      'spec.auth.and.kind: must be one of apiKey, awsSigV4, basic, bearer, none, oauth2, wsUsername',
     ],
     [
       'a token endpoint without TLS',

@@ -1,8 +1,6 @@
 import { hash } from 'node:crypto';
-import type { Json } from '#libs/json';
-import { startStandIn } from '../stand-in.js';
+import { asXml, startStandIn } from '../stand-in.js';
 import type { StandInRequest, StandInResponse, VendorStandIn } from '../stand-in.js';
-import { xmlText } from '../xml.js';
 
 interface StoredObject {
   readonly text: string;
@@ -87,21 +85,4 @@ function listOf(objects: ReadonlyMap<string, StoredObject>, { query }: StandInRe
       },
     },
   };
-}
-
-function asXml(body: object): { type: string; text: string } {
-  const entries = Object.entries(body) as [string, Json][];
-  const document = entries.length === 1 ? entries : [['Document', body as Json] as const];
-  return { type: 'application/xml', text: `<?xml version="1.0" encoding="UTF-8"?>\n${document.map(element).join('')}` };
-}
-
-function element([name, value]: readonly [string, Json]): string {
-  if (Array.isArray(value)) return value.map((item) => element([name, item])).join('');
-  const inner =
-    typeof value === 'object' && value !== null
-      ? Object.entries(value as object)
-          .map(element)
-          .join('')
-      : xmlText(String(value));
-  return `<${name}>${inner}</${name}>`;
 }

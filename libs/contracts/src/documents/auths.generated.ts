@@ -6,6 +6,7 @@ import { bearerAuth } from './auths/bearer.auth.js';
 import { mtlsAuth } from './auths/mtls.auth.js';
 import { noneAuth } from './auths/none.auth.js';
 import { oauth2Auth } from './auths/oauth2.auth.js';
+import { wsUsernameAuth } from './auths/wsUsername.auth.js';
 
 export const authKinds = {
   apiKey: apiKeyAuth,
@@ -15,4 +16,5 @@ export const authKinds = {
   mtls: mtlsAuth,
   none: noneAuth,
   oauth2: oauth2Auth,
+  wsUsername: wsUsernameAuth,
 } as const;

@@ -9,7 +9,7 @@ import { template } from './connectors/template.js';
 import { connectorWebhooks, requireWebhookOperations } from './connectors/webhooks.js';
 
 /** The kinds of `auth` that a connector can name. */
-const authKindNames = ['none', 'apiKey', 'basic', 'bearer', 'oauth2', 'mtls', 'awsSigV4'] as const;
+const authKindNames = ['none', 'apiKey', 'basic', 'bearer', 'oauth2', 'mtls', 'awsSigV4', 'wsUsername'] as const;
 
 const hostPattern = z
   .string()
