@@ -151,7 +151,7 @@ describe('with a sample event', () => {
   });
 
   test.each([
-    ['a CloudEvent', { specversion: '1.0', type: 'ticket.x', subject: 'c-9', source: '/s', id: '1', message: 'm' }, []],
+    ['a CloudEvent', { specversion: '1.0', type: 'ticket.x', subject: 'c-9', source: '/s', id: '1', data: { message: 'm' } }, []],
     ['the body of a request', { message: 'm' }, ['--type', 'ticket.x', '--customer', 'c-9']],
   ])('it may be %s', async (_, body, args) => {
     const steps = '    - id: seen\n      map: { expression: "[event.type, event.customer, event.data.message]" }\n';

@@ -22,8 +22,8 @@ export interface SampleOptions {
 export function readSample(path: string): SampleEvent {
   const value = jsonIn(path);
   if (isObject(value) && 'specversion' in value) {
-    const { type, subject, time } = value;
-    return textsOf({ type, customer: subject, occurredAt: time }, value);
+    const { type, subject, time, data = null } = value;
+    return textsOf({ type, customer: subject, occurredAt: time }, data); // the door keeps the data alone
   }
   const sample = sampleEvent.safeParse(value);
   return sample.success ? sample.data : { data: value };
