@@ -6,6 +6,7 @@ COPY package.json package-lock.json .npmrc ./
 # With the optional ones: the compiler is among them.
 RUN --mount=type=cache,target=/root/.npm npm ci
 COPY tsconfig.json tsconfig.build.json ./
+COPY templates templates
 COPY test test
 COPY tools tools
 COPY libs libs

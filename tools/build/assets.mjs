@@ -1,10 +1,10 @@
 import { cpSync, existsSync, globSync, rmSync } from 'node:fs';
 
-const folders = '{apps,libs,tools,test}/**';
+const folders = '{apps,libs,tools,test,templates}/**';
 const kinds = '*.{graphql,sql,json,yaml,txt,sh,html,css}';
 const exclude = (path) => /node_modules|dist|fixture|\.kafka/.test(String(path));
 
-/** The files that the compiler leaves out and the compiled code reads: SDL, SQL, sample documents, lexicons. */
+/** The files that the compiler leaves out and the compiled code reads: SDL, SQL, sample documents, templates, lexicons. */
 export function assets() {
   return globSync(`${folders}/${kinds}`, { exclude });
 }

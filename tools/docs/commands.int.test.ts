@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { topics } from '#libs/contracts';
@@ -121,7 +123,9 @@ describe('millrace', () => {
 
   test.each(of(/^millrace$/))('$where: $text', async ({ words: [, ...args] }) => {
     const environment = { MILLRACE_URL: `http://${nowhere}`, MILLRACE_API_KEY: 'mr_test_0_0' };
-    const { notes } = await runInTest(args.map(sample), { directory: process.cwd(), environment, signal: AbortSignal.timeout(30_000) });
+    const directory = args[0] === 'init' ? mkdtempSync(join(tmpdir(), 'millrace-commands-')) : process.cwd(); // it writes there
+    onTestFinished(() => void (directory === process.cwd() || rmSync(directory, { recursive: true })));
+    const { notes } = await runInTest(args.map(sample), { directory, environment, signal: AbortSignal.timeout(30_000) });
     const isOnlyNamed = args.every((word) => /^[a-z][a-z-]*$/.test(word)) && /^error: (missing|required)|^Usage: /m.test(notes);
     if (!isOnlyNamed) {
       expect(notes).not.toMatch(/^error:/m);

@@ -25,9 +25,12 @@ export function commandsIn(page: string): DocumentedCommand[] {
     });
 }
 
-/** `export KEY=$(npm run -s millrace -- keys create x) | sort` is the command `millrace keys create x`, and `sort`, which is none of ours. */
+/** `export KEY=$(npm run -s millrace -- keys create x) | sort # a comment` is the command `millrace keys create x`, and `sort`, which is none of ours. */
 function partsOf(text: string): string[][] {
-  const bare = text.replace(/^\s*(?:export )?[A-Z_]+=\$\((.*)\)\s*$/, '$1').trim();
+  const bare = text
+    .replace(/\s#\s.*$/, '')
+    .replace(/^\s*(?:export )?[A-Z_]+=\$\((.*)\)\s*$/, '$1')
+    .trim();
   if (bare.startsWith('SELECT ')) return [['SELECT', bare]];
   return wordsOf(bare)
     .reduce<string[][]>(

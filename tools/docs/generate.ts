@@ -20,6 +20,7 @@ import { connectorsPage } from './connectors.js';
 import { metricsPage } from './metrics.js';
 import { providerSections, providersTable, withGenerated } from './providers.js';
 import { writeSchema } from './schema.js';
+import { templatesPage } from './templates.js';
 
 const tables: [app: string, command: string, table: SettingsTable][] = [
   ['standalone', 'npm start', standaloneSettings],
@@ -122,6 +123,7 @@ writeFileSync('docs/failures.md', failuresPage());
 writeFileSync('docs/topics.md', topicsPage());
 writeFileSync('docs/connectors.md', connectorsPage(generated));
 writeFileSync('docs/metrics.md', metricsPage(generated));
+writeFileSync('docs/templates.md', templatesPage(generated));
 writeFileSync(`${componentFolder}/prometheus-rule.yaml`, prometheusRule());
 mkdirSync(`${componentFolder}/dashboards`, { recursive: true });
 for (const dashboard of dashboards) writeFileSync(`${componentFolder}/dashboards/${dashboard.uid}.json`, grafanaJson(dashboard));

@@ -3,7 +3,7 @@ import { deliveryStates, eventStates, scopes } from '#libs/contracts';
 import { apply } from './apply.command.js';
 import { cancel, operations, redeliver, replay } from './bulk.command.js';
 import type { BulkOptions } from './bulk.command.js';
-import { connectionOf, credentialsFile, defaultUrl } from './connection.js';
+import { connectionOf, credentialsFile, defaultUrl, oneProcessFormOf } from './connection.js';
 import type { Connection, ConnectionOptions } from './connection.js';
 import { authorizeConnection, connections, disconnectConnection, testConnection } from './connections.command.js';
 import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters.command.js';
@@ -31,6 +31,8 @@ import { createTenant, requireTenant, showTenant } from './tenants.command.js';
 export interface CliProcess extends OutputStreams {
   environment: NodeJS.ProcessEnv;
   directory: string;
+  /** The width of the terminal in characters; undefined: there is none. */
+  columns?: number | undefined;
   /** Reads standard input to its end. */
   readInput: () => Promise<Buffer>;
   /** Aborted by Ctrl-C. */
@@ -50,7 +52,7 @@ export async function run(args: readonly string[], cliProcess: CliProcess): Prom
   }
 }
 
-function commandLine({ environment, directory, print, note, readInput, signal }: CliProcess): Command {
+function commandLine({ environment, directory, columns = 120, print, note, readInput, signal }: CliProcess): Command {
   const program = new Command('millrace')
     .description('Makes Millrace what your files say, and shows what happens in it.')
     .option('--url <address>', `where Millrace is; else MILLRACE_URL; else, with the key, from ${credentialsFile}; else ${defaultUrl}`)
@@ -347,6 +349,39 @@ function commandLine({ environment, directory, print, note, readInput, signal }:
       // Only this command needs what runs flows, which takes longer to load than the rest.
       const { testFlows } = await import('./flows-test.command.js');
       await testFlows(files, options, { output: output(), environment, signal });
+    });
+
+  const form = (): ReturnType<typeof oneProcessFormOf> => oneProcessFormOf(environment, directory);
+  const tenantOfTemplates = (): string =>
+    program.opts<ConnectionOptions>().tenant ?? environment['MILLRACE_TENANT'] ?? form()?.tenant ?? 'acme';
+  const ofTemplates = program.command('templates').description('flows to begin with: documents, sample events, tests');
+  ofTemplates
+    .command('list', { isDefault: true })
+    .description('print each with what it does')
+    .action(async () => {
+      const { templates } = await import('./templates/templates.command.js');
+      templates(output());
+    });
+  ofTemplates
+    .command('run')
+    .description(
+      'apply the documents of a template, send its sample events, and print the decision on each and its effects; needs npm start',
+    )
+    .argument('<template>', 'its name, or a folder that init has made')
+    .action(async (name: string) => {
+      const { runTemplate } = await import('./templates/run.command.js');
+      const surroundings = { query: connection(), events: connection('events'), form: form(), output: output(), width: columns, signal };
+      await runTemplate(name, { ...surroundings, tenant: tenantOfTemplates(), directory });
+    });
+  program
+    .command('init')
+    .description('write a template into a new folder, as the beginning of flows of your own')
+    .argument('<template>', 'its name; millrace templates lists them')
+    .argument('[folder]', 'default: the name of the template')
+    .action(async (name: string, folder: string | undefined) => {
+      const { init } = await import('./templates/init.command.js');
+      const values = { tenant: tenantOfTemplates(), systems: form()?.systems };
+      init(name, folder, { directory, values, output: output() });
     });
 
   program

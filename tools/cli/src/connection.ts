@@ -26,7 +26,14 @@ export const defaultUrl = 'http://127.0.0.1:8080';
 /** The one-process form writes it at its start, to the folder of its data. */
 export const credentialsFile = join('.millrace', 'credentials.json');
 
-const credentials = z.object({ url: z.url(), tenant: z.string(), apiKey: z.string(), operatorKey: z.string().optional() });
+const credentials = z.object({
+  url: z.url(),
+  tenant: z.string(),
+  apiKey: z.string(),
+  operatorKey: z.string().optional(),
+  secrets: z.record(z.string(), z.string()).optional(),
+  systems: z.object({ port: z.int(), mailPort: z.int() }).optional(),
+});
 
 /** A value, and the option, variable or file that it came from. */
 interface Given {
@@ -54,7 +61,7 @@ export function connectionOf(
   const key = given('key', 'MILLRACE_API_KEY');
   const tenant = given('tenant', 'MILLRACE_TENANT');
   if (key !== undefined) return checked({ url: url ?? defaultUrl, key, tenant });
-  const path = environment['MILLRACE_DIRECTORY'] ? join(environment['MILLRACE_DIRECTORY'], 'credentials.json') : credentialsFile;
+  const path = credentialsPath(environment);
   const file = readCredentials(resolve(directory, path));
   if (file === undefined) {
     throw new CliFailure(`No API key: give --key, set MILLRACE_API_KEY, or run this where ${path} is (npm start writes it)`, 'unusable');
@@ -107,6 +114,27 @@ function tenantUnusable(value: string, from: string): string {
 export function inTenant(connection: Connection, tenant: string): Connection {
   if (!name.safeParse(tenant).success) throw new CliFailure(tenantUnusable(tenant, 'The name of a tenant'), 'unusable');
   return { ...connection, tenant, tenantFrom: 'the name' };
+}
+
+/** The one-process form whose data the directory has: its address, its tenant, and its sample systems with the token for them. */
+export interface OneProcessForm {
+  url: string;
+  tenant: string;
+  /** Undefined if it was last started by a release that has none. */
+  systems: { url: string; token: string; mailPort: number } | undefined;
+}
+
+/** Undefined if the directory has no credentials file. @throws CliFailure if it cannot be read */
+export function oneProcessFormOf(environment: NodeJS.ProcessEnv, directory: string): OneProcessForm | undefined {
+  const file = readCredentials(resolve(directory, credentialsPath(environment)));
+  if (file === undefined) return undefined;
+  const { url, tenant, secrets: { systems: token } = {}, systems: ports } = file;
+  const isThere = ports !== undefined && token !== undefined;
+  return { url, tenant, systems: isThere ? { url: `http://127.0.0.1:${ports.port}`, token, mailPort: ports.mailPort } : undefined };
+}
+
+function credentialsPath(environment: NodeJS.ProcessEnv): string {
+  return environment['MILLRACE_DIRECTORY'] ? join(environment['MILLRACE_DIRECTORY'], 'credentials.json') : credentialsFile;
 }
 
 function readCredentials(path: string): z.infer<typeof credentials> | undefined {

@@ -16,6 +16,7 @@ process.stderr.on('error', () => undefined);
 process.exitCode = await run(process.argv.slice(2), {
   environment: process.env,
   directory: process.cwd(),
+  columns: process.stdout.columns,
   print: (line) => process.stdout.write(`${line}\n`),
   note: (line) => process.stderr.write(`${line}\n`),
   readInput: () => buffer(process.stdin),

@@ -53,9 +53,14 @@ export async function nextTicks(connection: Connection, name: string, output: Ou
 
 /** `millrace schedules fire`: makes an event of the schedule now, and prints its id. */
 export async function fireNow(connection: Connection, name: string, output: Output): Promise<void> {
+  const eventId = await fire(connection, name);
+  output.result({ name, eventId }, eventId);
+}
+
+/** Makes an event of the schedule now, and resolves with its id. @throws CliFailure */
+export async function fire(connection: Connection, name: string): Promise<string> {
   const input = { name, idempotencyKey: randomUUID() };
   type Fired = { __typename: 'FireScheduleSuccess'; eventId: string };
   const { fired } = await ask<{ fired: Fired | Refusal }>(connection, fireOne, { input });
-  const { eventId } = accepted(connection, fired);
-  output.result({ name, eventId }, eventId);
+  return accepted(connection, fired).eventId;
 }

@@ -18,6 +18,12 @@ export interface SendOptions {
   data?: string;
 }
 
+/** Sends one CloudEvent, and resolves with the id of the event. @throws CliFailure */
+export async function sendOne(connection: Connection, text: string): Promise<string> {
+  const [eventId] = await sendBatch(connection, [text], (_event, field) => field);
+  return eventId!;
+}
+
 /** The texts of CloudEvents, and how a refusal names one of them and its field. */
 interface Sending {
   texts: string[];
