@@ -33,6 +33,11 @@ test('millrace templates lists each with what it does', async () => {
   expect(notes).toContain('templates run NAME');
 });
 
+test('the build and the image have the templates, which the command finds beside its code', () => {
+  for (const name of templateNames()) expect(existsSync(join('dist', 'templates', name, 'template.yaml'))).toBe(true);
+  expect(readFileSync('Dockerfile', 'utf8')).toContain('COPY templates templates');
+});
+
 describe.each(templateNames())('the template %s', (name) => {
   test('has documents that can be applied, tests that pass, and samples that are there', async () => {
     withNpmStart();
