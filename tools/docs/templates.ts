@@ -55,7 +55,7 @@ const parts = `## What a template has
 a decision or an effect is not as \`template.yaml\` says; what differs is printed.
 
 The sample systems (Shopify, HubSpot, Slack, an HTTP API called the back office, a mail server) are small servers on loopback, whose addresses \`npm start\` prints. They keep what is written in memory until the
-process ends, and show it: \`/\` lists them, \`/slack\` shows what Slack has, \`/effects?after=0\` what was done. Who writes needs the token \`secrets.systems\` of \`credentials.json\`. The stand-ins of Shopify, HubSpot and
+process ends; after a restart, a run of the template puts its objects back. They show what they have: \`/\` lists them, \`/slack\` shows what Slack has, \`/effects?after=0\` what was done. Who writes needs the token \`secrets.systems\` of \`credentials.json\`. The stand-ins of Shopify, HubSpot and
 Slack are those that the connectors are tested against. They do not judge credentials, scopes or the names of fields as the vendors do.
 
 The answers of the model are those of the [local model](local-model.md). With a real one, name it in the \`infer\` step; decisions may then differ from the tables below.
