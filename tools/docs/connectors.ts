@@ -67,6 +67,7 @@ function sectionOf(name: string, spec: ConnectorSpec): string[] {
     ...(settings.length === 0 ? [] : ['| setting | value | what it is |', '| --- | --- | --- |', ...settings, '']),
     ...(spec.limits.length === 0 ? [] : [...spec.limits.map((limit) => `- ${limit}`), '']),
     ...guideTo(name),
+    ...webhooksOf(spec),
     ...(spec.base === undefined
       ? []
       : spec.errors.length === 0
@@ -74,6 +75,12 @@ function sectionOf(name: string, spec: ConnectorSpec): string[] {
         : ['Responses that mean something else than their statuses say, the first rule that applies:', '', ...rulesOf(spec.errors), '']),
     ...Object.entries(spec.operations).flatMap(([operation, each]) => operationOf(operation, each)),
   ];
+}
+
+function webhooksOf({ webhooks }: ConnectorSpec): string[] {
+  if (webhooks === undefined) return [];
+  const how = webhooks.kind === 'manual' ? 'A person registers its webhooks' : 'It registers webhooks';
+  return [`${how} for sources of the scheme \`${webhooks.scheme}\`: [Webhooks at partners](registration.md).`, ''];
 }
 
 /** The pages for people that have a section for some connectors. */
