@@ -10,7 +10,8 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EventRecorded, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
-import { uniqueName, waitFor } from '#libs/testing';
+import { startAuthorizationServer, uniqueName, waitFor } from '#libs/testing';
+import type { AuthorizationServer } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
 import { connectionOf, defaultUrl } from './connection.js';
 import { runInTest } from './run-in-test.js';
@@ -591,6 +592,73 @@ describe('dead letters', () => {
     });
     expect(await millrace(['dead-letters', settle, 'dlq_x'])).toMatchObject({ code: 1, notes: 'There is no dead letter dlq_x' });
     expect((await millrace(['dead-letters', settle])).code).toBe(2);
+  });
+});
+
+describe('connections and connectors', () => {
+  let login: AuthorizationServer;
+  beforeAll(async () => {
+    login = await startAuthorizationServer();
+  });
+  afterAll(() => login.stop());
+
+  /** A system that answers with these statuses, one after the other, then with 200. */
+  async function startSystem(...statuses: number[]): Promise<string> {
+    const system = createServer((_, outgoing) => outgoing.writeHead(statuses.shift() ?? 200).end());
+    system.listen(0, '127.0.0.1');
+    await once(system, 'listening');
+    onTestFinished(() => void system.close());
+    return `http://127.0.0.1:${(system.address() as AddressInfo).port}`;
+  }
+  const connect = async (base: string, auth: object): Promise<void> => {
+    await createTenant();
+    const metadata = { tenant, name: 'crm' };
+    const document = { apiVersion: 'millrace/v1', kind: 'Connection', metadata, spec: { connector: 'rest', settings: { base }, auth } };
+    expect(await millrace(['apply', '-f', file('crm.json', JSON.stringify(document))])).toMatchObject({ code: 0 });
+  };
+
+  test('a connection is tested and listed with its state; a refused credential fails the command', async () => {
+    await connect(await startSystem(200, 401), { kind: 'bearer', token: { value: 'token-12345678' } });
+    expect(await millrace(['connections', 'test', 'crm'])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^crm: The system took the credential \(\d+ ms\); it is connected$/) as string,
+    });
+    const refused = await millrace(['connections', 'test', 'crm']);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.notes).toContain('The system refused the credential with status 401');
+    const { out } = await millrace(['connections']);
+    expect(out).toMatch(/^crm {2}degraded {2}rest {2}bearer {2}/);
+    expect(out).not.toContain('token-12345678');
+    expect((await millrace(['connections', 'test', 'none'])).code).toBe(1);
+  });
+
+  test('a connection by consent prints the address for a person, and is disconnected', async () => {
+    const { clientId, clientSecret, url: issuer } = login;
+    const auth = {
+      kind: 'oauth2',
+      grant: 'authorizationCode',
+      issuer,
+      clientId,
+      clientSecret: { value: clientSecret },
+      scopes: ['openid'],
+    };
+    await connect(await startSystem(), auth);
+    const begun = await millrace(['connections', 'authorize', 'crm']);
+    expect(begun.code).toBe(0);
+    expect(new URL(begun.out).searchParams.get('code_challenge_method')).toBe('S256');
+    expect(begun.notes).toMatch(/give consent before 20/);
+    await fetch(`${server.url}/connections/callback${new URL(await login.consent(begun.out)).search}`);
+    expect((await millrace(['connections', 'list'])).out).toMatch(/^crm {2}connected {2}rest {2}oauth2 authorizationCode {2}/);
+    expect((await millrace(['connections', 'disconnect', 'crm'])).out).toContain('crm is disconnected');
+    expect((await millrace(['connections', 'list'])).out).toMatch(/^crm {2}disabled/);
+  });
+
+  test('connectors are listed with the promise of each operation', async () => {
+    await createTenant();
+    const { out, notes } = await millrace(['connectors']);
+    expect(notes).toMatch(/^stripe: /m);
+    expect(out).toMatch(/^stripe createCustomer: .* Takes effect once/m);
+    expect(out).toMatch(/^rest read: .* Only reads\.$/m);
   });
 });
 

@@ -22,9 +22,14 @@ export function accepted<T extends { __typename: string }>(
   result: T | Refusal,
   lineOf: (violation: { path: string[]; message: string }) => string = ({ path, message }) => `${optionOf(path.slice(1))}: ${message}`,
 ): T {
+  if (!isRefusal(result)) return result;
   if ('violations' in result) throw new CliFailure(result.violations.map(lineOf).join('\n'), 'refused');
-  if ('message' in result) throw failureOf(connection, result);
-  return result;
+  throw failureOf(connection, result);
+}
+
+/** The name of the type tells, and not its fields: a success may have a message, too. */
+function isRefusal(result: { __typename: string }): result is Refusal {
+  return result.__typename.endsWith('Error');
 }
 
 /** A failure as a door reports it: an entry of `errors`, a member of a union, or problem+json. */
