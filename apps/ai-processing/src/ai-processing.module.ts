@@ -56,7 +56,11 @@ export class AiProcessingModule implements OnApplicationShutdown {
   static register(options: AiProcessingOptions): DynamicModule {
     const provider = new OpenAiProvider({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
     const models = new ModelGateway({ provider });
-    const http = new HttpClient({ allowPrivateAddresses: options.allowPrivateAddresses, allowedUrls: options.allowedUrls });
+    const http = new HttpClient({
+      allowPrivateAddresses: options.allowPrivateAddresses,
+      allowedUrls: options.allowedUrls,
+      connectionsPerOrigin: options.handlerConcurrency, // as many runs may ask one system, and none is to wait for the answers to others
+    });
     return {
       module: AiProcessingModule,
       controllers: [

@@ -46,4 +46,4 @@ export const aiProcessingSettings = {
 };
 
 /** The settings of the module. The other settings of the table belong to the process. */
-export type AiProcessingOptions = Settings<typeof own>;
+export type AiProcessingOptions = Settings<typeof own> & Pick<Settings<typeof serviceSettings>, 'handlerConcurrency'>;

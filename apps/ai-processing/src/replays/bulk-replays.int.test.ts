@@ -41,6 +41,7 @@ beforeAll(async () => {
         runRetries: 0,
         runLeaseMs: 15_000,
         retentionDays: 30,
+        handlerConcurrency: 200,
         allowPrivateAddresses: false,
         allowedUrls: [],
       }),
