@@ -72,6 +72,66 @@ export async function applyEventDocuments(databaseUrl: string, destinationUrl: s
   ]);
 }
 
+/** Three forms of the bench of operations, each with a source of its own: the data sent on, the same after a cached read, and the whole way through other systems. */
+export async function applyOperationDocuments(
+  databaseUrl: string,
+  { destinationUrl, systemUrl }: { destinationUrl: string; systemUrl: string },
+): Promise<void> {
+  const of = (kind: string, name: string, spec: object): object => ({ ...head, kind, metadata: metadata(name), spec });
+  const source = (name: string): object =>
+    of('Source', name, { scheme: 'standard-webhooks', secrets: [{ value: benchKeys.standardWebhooks }], customer: 'body.data.customer' });
+  const enrich = (more: object): object => ({
+    id: 'profile',
+    enrich: { connection: 'system', operation: 'readProfile', input: '{ "customer": event.customer }', ...more },
+  });
+  const deliver = (to: string): object => ({ id: 'tell', deliver: { destination: to, payload: 'event.data.data' } });
+  const open = { connection: 'system', operation: 'openCase', input: '{ "key": event.data.data.key, "urgency": steps.assess.urgency }' };
+  await apply(databaseUrl, [
+    tenant,
+    of('Connector', 'system', systemConnector),
+    of('Connection', 'system', { connector: 'system', settings: { base: systemUrl }, auth: { kind: 'none' }, timeoutMs: 60_000 }),
+    destination('sink', destinationUrl, { limit: { concurrency: 64 } }),
+    destination('slow-sink', `${systemUrl}/sink`, { limit: { concurrency: 200 } }),
+    ...['plain', 'enriched', 'acting'].map(source),
+    of('Flow', 'plain', { on: { sources: ['plain'] }, steps: [deliver('sink')] }),
+    of('Flow', 'enriched', { on: { sources: ['enriched'] }, steps: [enrich({ cache: { ttlMs: 3_600_000 } }), deliver('sink')] }),
+    of('Flow', 'acting', {
+      on: { sources: ['acting'] },
+      steps: [
+        enrich({}),
+        { id: 'assess', infer: { ...infer, input: 'event.data.data.subject' } },
+        { id: 'open', call: open },
+        deliver('slow-sink'),
+      ],
+    }),
+  ]);
+}
+
+const systemConnector = {
+  summary: 'The system of the bench.',
+  base: '{settings.base}',
+  hosts: ['*'],
+  settings: { type: 'object', required: ['base'], properties: { base: { type: 'string' } } },
+  auth: [{ kind: 'none' }],
+  operations: {
+    readProfile: {
+      summary: 'Read a profile.',
+      effect: 'read',
+      input: { type: 'object', required: ['customer'], properties: { customer: { type: 'string' } } },
+      output: { type: 'object', required: ['tier'] },
+      request: { method: 'GET', path: '/profiles/{input.customer}' },
+    },
+    openCase: {
+      summary: 'Open a case.',
+      effect: 'write',
+      idempotency: { class: 'key' },
+      input: { type: 'object', required: ['key'] },
+      output: { type: 'object', required: ['case'] },
+      request: { method: 'POST', path: '/cases', headers: { 'idempotency-key': '{delivery.id}' }, body: 'input' },
+    },
+  },
+};
+
 const tenant = { ...head, kind: 'Tenant', metadata: { name: 'bench' }, spec: { displayName: 'Bench' } };
 
 function githubSource(name: string): object {

@@ -192,7 +192,7 @@ function profiling(flow: FlowName): Record<string, string> {
   return folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(folder, flow)}` };
 }
 
-const quiet = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };
+export const quiet = { LOG_LEVEL: 'warn', TRACE_SAMPLE_PERCENT: '0', NODE_ENV: 'production' };
 
 async function startModel(): Promise<ServiceProcess> {
   const model = new ServiceProcess('local-model', await freePort(), quiet);
@@ -302,7 +302,7 @@ function sumOf(of: ReadonlyMap<string, number>, without?: string): number {
 }
 
 /** Signs and sends events, and knows when each has arrived at the destination. */
-class Partner {
+export class Partner {
   private readonly signer = new StandardWebhookSigner(benchKeys.standardWebhooks);
   private readonly http: Pool;
   private readonly path: string;
@@ -368,14 +368,14 @@ class Partner {
 }
 
 /** The destination of both contestants. */
-interface Destination {
+export interface Destination {
   readonly url: string;
   /** Time of the first arrival by key. */
   readonly arrivals: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
-async function startDestination(): Promise<Destination> {
+export async function startDestination(): Promise<Destination> {
   const sink = await startHttpSink();
   const arrivals = new Map<string, number>();
   sink.respondWith(({ body }) => {

@@ -16,6 +16,7 @@ import { benchGateway } from './gateway.js';
 import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
 import { benchNoisy } from './noisy.js';
+import { benchOperations } from './operations.js';
 import { benchPage } from './page.js';
 import { tableOf } from './report.js';
 import type { BenchRow } from './report.js';
@@ -36,6 +37,7 @@ const benches: Record<string, Bench> = {
       flows: eventFlows.filter((flow) => values.flow === undefined || flow === values.flow),
       writesFigures: values.figures && values.flow === undefined,
     }),
+  operations: async (environment) => benchOperations(await environment(), Number(values.rounds)),
   idle: async (environment) => benchIdle(await environment()),
   growth: () => benchGrowth({ events: Number(values.events), rounds: 3, perRound: 3_000 }),
 };
@@ -49,7 +51,7 @@ const { positionals: wanted, values } = parsedOrExit(
         /** For `growth`: events stored in the larger database. */
         events: { type: 'string', default: '1000000' },
         /**
-         * For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `page`: the number of measured rounds.
+         * For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `page` and `operations`: the number of measured rounds.
          * For `event`: the number of starts of each contestant.
          */
         rounds: { type: 'string', default: '4' },
