@@ -25,6 +25,8 @@ export function connectorsPage(generated: string): string {
     '',
     'The promise of an operation says how often it takes effect, although an attempt may have to be repeated whose answer nobody has. An operation that sets an object (`upsert`) needs `order: strict` or `supersede`. Where the input decides what a request does, as in `rest`, the destination declares `idempotency` itself.',
     '',
+    'An operation with pages says in `paging.items` where the list of a page stands. A response without it, such as an error with status 200, is no empty page: the operation fails with `operation.outputInvalid`. Where the system leaves an empty list out, or sends XML, where a list of one is one value, `[response.body.orders]` makes a list of it.',
+    '',
     'A tenant can apply a connector of its own, a document of the kind `Connector` in the form of the manifests below `libs/connectors/src`. Its name is none of these:',
     '',
     '| connector | what it is | writes | reads |',

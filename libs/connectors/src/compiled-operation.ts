@@ -108,7 +108,7 @@ export class CompiledOperation {
       requireHost(address, this.egress());
       return [parts, address];
     });
-    const page = await paging.read(position, paged.scope, answer.response, url);
+    const page = await this.made(answer.receipt, () => paging.read(position, paged.scope, answer.response, url));
     return { ...page, receipt: answer.receipt };
   }
 
@@ -141,14 +141,19 @@ export class CompiledOperation {
   }
 
   private async outputOf({ scope }: OperationRun, { response, receipt }: OperationAnswer): Promise<Json> {
-    let output: Json | undefined = response.body;
+    const { result } = this;
+    const output = result === undefined ? response.body : await this.made(receipt, async () => result.evaluate({ ...scope, response }));
+    await this.frame.requireOutput(output ?? null, receipt);
+    return output ?? null;
+  }
+
+  /** The value that expressions make of a response. */
+  private async made<T>(receipt: Receipt, make: () => Promise<T>): Promise<T> {
     try {
-      if (this.result !== undefined) output = await this.result.evaluate({ ...scope, response });
+      return await make();
     } catch (error) {
       if (error instanceof ExpressionFailed) throw this.frame.outputInvalid(error.message, receipt, error);
       throw error;
     }
-    await this.frame.requireOutput(output ?? null, receipt);
-    return output ?? null;
   }
 }

@@ -7,6 +7,7 @@ import type { Json } from '#libs/json';
 import { wallTime } from '#libs/time';
 import { builtInConnectors } from './built-in.js';
 import type { OperationResult } from './connector.js';
+import { OperationFailure } from './operation.errors.js';
 import { ConnectorHarness, failureOf, hostileTexts } from './harness.conformance.js';
 import type { VendorStandIn, StandInRequest, StandInResponse } from './stand-in.js';
 
@@ -210,6 +211,17 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       expect(output).toHaveLength(count);
       expect(new Set((output as Json[]).map((item) => JSON.stringify(item))).size).toBe(count);
     });
+
+    test.each(lists)(
+      '$operation takes a page without a list for no empty one, as a list without items is',
+      async ({ operation, input }) => {
+        expect(await run(operation, input)).toMatchObject({ output: expect.any(Array) }); // of a system that holds next to nothing
+        for (const body of [{ text: '{}' }, { text: 'null' }, { text: '' }, { text: '<html>busy</html>' }]) {
+          standIn.fault({ status: 200, ...body });
+          expect(await failureOf(run(operation, input))).toBeInstanceOf(OperationFailure);
+        }
+      },
+    );
 
     test('keeps the credential out of receipts and failures, also if the peer repeats it', async () => {
       for (const { as: _, ...answer } of answers) {

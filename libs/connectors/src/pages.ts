@@ -1,5 +1,5 @@
 import type { ListPaging } from '#libs/contracts';
-import { compileExpression } from '#libs/expressions';
+import { compileExpression, compileListExpression } from '#libs/expressions';
 import type { Json } from '#libs/json';
 import type { OperationScope, RequestParts } from './connector.js';
 import type { Response } from './exchange.js';
@@ -27,12 +27,12 @@ export interface CompiledPaging {
   readonly first: PagePosition;
   /** The query of a page, with what the list's own query has. */
   queryAt(position: PagePosition, query: RequestParts['query']): RequestParts['query'];
-  /** @param url the address of this page @throws InputRefused if the next page lies elsewhere */
+  /** @param url the address of this page @throws ExpressionFailed if it holds no list; InputRefused if the next page lies elsewhere */
   read(position: PagePosition, scope: OperationScope, response: Response, url: URL): Promise<ListPage>;
 }
 
 export function compilePaging(paging: ListPaging, options: { readonly owner: string }): CompiledPaging {
-  const items = compileExpression(paging.items, options);
+  const items = compileListExpression(paging.items, options);
   const next = 'next' in paging ? compileExpression(paging.next, options) : undefined;
   const firstNumber = paging.kind === 'page' ? paging.first : 1;
   return {
@@ -41,17 +41,12 @@ export function compilePaging(paging: ListPaging, options: { readonly owner: str
     queryAt: (position, query) => [...query.filter(([name]) => !isPaged(paging, name)), ...parametersAt(paging, position)],
     read: async (position, scope, response, url) => {
       const seen = { ...scope, response };
-      const found = listOf(await items.evaluate(seen));
+      const found = await items.evaluate(seen);
       const named = next === undefined ? undefined : await next.evaluate(seen);
       const position2 = found.length === 0 ? undefined : after(paging, position, { found, named, response, url });
       return { items: found, next: position2 };
     },
   };
-}
-
-function listOf(value: Json | undefined): readonly Json[] {
-  if (value === undefined || value === null) return [];
-  return Array.isArray(value) ? value : [value];
 }
 
 function isPaged(paging: ListPaging, name: string): boolean {

@@ -3,3 +3,5 @@ export type { ExpressionLimit } from './evaluation.js';
 export { functionNames, namesIn } from './expression-names.js';
 export { compileExpression } from './expression.js';
 export type { Expression, ExpressionOptions } from './expression.js';
+export { compileListExpression } from './list-expression.js';
+export type { ListExpression } from './list-expression.js';

@@ -1,7 +1,7 @@
 import type { Connectors, OpenConnection, OperationCall, PagePosition } from '#libs/connectors';
 import type { EventReceived, PullDocument, PullSpec } from '#libs/contracts';
-import { ExpressionFailed, compileExpression } from '#libs/expressions';
-import type { Expression } from '#libs/expressions';
+import { ExpressionFailed, compileExpression, compileListExpression } from '#libs/expressions';
+import type { Expression, ListExpression } from '#libs/expressions';
 import { EventFieldReader, eventOf, laneOf } from '#libs/intake';
 import type { EventOrigin } from '#libs/intake';
 import { parseJson } from '#libs/json';
@@ -45,7 +45,7 @@ export class Pull {
   private readonly origin: EventOrigin;
   private readonly fields: EventFieldReader;
   private readonly input: Expression | undefined;
-  private readonly items: Expression | undefined;
+  private readonly items: ListExpression | undefined;
   private readonly cursor: Expression | undefined;
   private readonly timing: Timing | undefined;
 
@@ -60,7 +60,7 @@ export class Pull {
     const extraction = { eventId: given(eventId), customer: given(customer), type: [type], occurredAt: given(occurredAt) };
     this.fields = new EventFieldReader(extraction, tenant);
     this.input = compiled(spec.input);
-    this.items = compiled(spec.items);
+    this.items = spec.items === undefined ? undefined : compileListExpression(spec.items, { owner: tenant });
     this.cursor = compiled(spec.cursor?.value);
     this.timing = timingOf(spec);
   }
@@ -141,16 +141,14 @@ export class Pull {
   }
 
   private async itemsOf(output: Json): Promise<readonly Json[]> {
-    let found: Json | undefined = output;
     try {
-      if (this.items !== undefined) found = (await this.items.evaluate({ output })) ?? [];
+      if (this.items !== undefined) return await this.items.evaluate({ output });
     } catch (error) {
       if (error instanceof ExpressionFailed) throw new PullItemsInvalid(this.name, error.message, { cause: error });
       throw error;
     }
-    if (Array.isArray(found)) return found;
-    if (this.items !== undefined) return [found]; // JSONata makes one value of a list of one
-    throw new PullItemsInvalid(this.name, `it is ${found === null ? 'null' : `of the type ${typeof found}`}`);
+    if (Array.isArray(output)) return output;
+    throw new PullItemsInvalid(this.name, `it is ${output === null ? 'null' : `of the type ${typeof output}`}`);
   }
 }
 

@@ -341,6 +341,31 @@ describe('where the system', () => {
     expect(found).toMatchObject({ code: 'operation.refused', position: null, cursor: null });
   });
 
+  test.each([
+    ['an object without the list', '{"error":"busy"}'],
+    ['null', 'null'],
+    ['an empty body', ''],
+    ['HTML', '<html>busy</html>'],
+    ['text in the place of the list', '{"items":"soon"}'],
+  ])('answers with %s in the middle of the list, the pull is refused, and its cursor stays', async (_what, body) => {
+    items = itemsUpTo(30);
+    await pull();
+    system.respondWith(({ path }) =>
+      path.includes('after=') ? { status: 200, body } : json({ items: items.slice(0, pageSize), next: '10' }),
+    );
+    start();
+    const found = await until('the refusal', ({ failures }) => failures === 1);
+    expect(found).toMatchObject({ code: 'operation.outputInvalid', cursor: null, items: 10 });
+  });
+
+  test('answers without the list of an operation without pages, the pull is refused, and its cursor stays', async () => {
+    await pull({ operation: 'some', items: 'output.rows' });
+    system.respondWith(() => json({ error: 'busy' }));
+    start();
+    const found = await until('the refusal', ({ failures }) => failures === 1);
+    expect(found).toMatchObject({ code: 'pull.itemsInvalid', cursor: null, items: 0 });
+  });
+
   test('has more pages than a pass may read, that is said, and the cursor stays', async () => {
     items = itemsUpTo(50);
     await pull({ maxPages: 3 });

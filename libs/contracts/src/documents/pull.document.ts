@@ -35,7 +35,7 @@ export const pullSpec = z
     items: expression
       .optional()
       .describe(
-        'The items, of an operation without pages: JSONata over `{ output }`; default: the output itself, which must be a list. An operation with pages says itself what its items are.',
+        'The items, of an operation without pages: JSONata over `{ output }`; default: the output itself. It must yield a list, or the pull is refused with pull.itemsInvalid. An operation with pages says itself what its items are.',
       ),
     eventId: expression
       .optional()

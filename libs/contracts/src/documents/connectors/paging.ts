@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { expression } from '../references.js';
 
-const items = expression.describe('The items of a page, as an expression over `response`.');
+const items = expression.describe(
+  'The items of a page, as an expression over `response`. It must yield a list: a page without one fails with operation.outputInvalid. Write `[response.body.orders]` where a system leaves an empty list out, or sends XML, where a list of one is one value.',
+);
 const param = z.string().min(1).max(100);
 const size = {
   sizeParam: param.optional().describe('The query parameter for the size of a page; default: none is sent.'),
