@@ -124,8 +124,8 @@ export class CompiledOperation {
       headers: { accept: 'application/json', ...headers },
       ...(body === undefined ? {} : { body }),
     };
-    const { traceparent, signal } = call;
-    const options = { isWrite: this.isWrite, maxBodyBytes: this.spec.maxBodyBytes, endsAtMs, traceparent, signal, untilDeadline };
+    const { secrets, traceparent, signal } = call;
+    const options = { isWrite: this.isWrite, maxBodyBytes: this.spec.maxBodyBytes, secrets, endsAtMs, traceparent, signal, untilDeadline };
     const send = (): Promise<OperationAnswer> => exchange(this.options.http, call.connection, outbound, options);
     const first = await send();
     try {

@@ -19,6 +19,14 @@ export interface OpenConnection {
   readonly timeoutMs: number;
 }
 
+/** Secrets that a call gives to the system, or gets from it. */
+export interface CallSecrets {
+  /** Secrets within the input. */
+  readonly given: readonly string[];
+  /** Finds one that the system made in the body of an answer, which may be a failure. */
+  readonly madeIn?: (body: Json) => Promise<string | undefined>;
+}
+
 /** One use of an operation. */
 export interface OperationCall {
   readonly connection: OpenConnection;
@@ -26,6 +34,8 @@ export interface OperationCall {
   readonly input: Json;
   /** The same for every repeat of what should take effect once. */
   readonly effectKey: string;
+  /** Secrets of what is asked for, beside the credential. No message and no receipt repeats them. */
+  readonly secrets?: CallSecrets | undefined;
   /** When the first attempt began that may have reached the system. Default: now. */
   readonly firstAttemptAt?: Date | undefined;
   /** W3C trace context. */

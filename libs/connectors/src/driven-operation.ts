@@ -50,8 +50,9 @@ export class DrivenOperation {
   ): Promise<T> {
     const { connection } = call;
     const driver = await this.options.driver();
-    const attempt = (login: Login): Promise<T> => {
+    const attempt = (own: Login): Promise<T> => {
       untilDeadline.throwIfAborted();
+      const login = { ...own, secrets: [...own.secrets, ...(call.secrets?.given ?? [])] };
       return work(driver, { connection, settings: scope.settings, login, endsAtMs, signal: untilDeadline });
     };
     const login = await connection.authorizer.login(untilDeadline);

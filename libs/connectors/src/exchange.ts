@@ -4,7 +4,7 @@ import type { HttpAnswer, HttpClient, HttpMethod } from '#libs/http';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { Redaction } from '#libs/redaction';
-import type { OpenConnection } from './connector.js';
+import type { CallSecrets, OpenConnection } from './connector.js';
 import { OperationFailure, timedOut } from './operation.errors.js';
 import type { Receipt } from './peer.js';
 import { XmlRefused, xmlToJson } from './xml.js';
@@ -35,6 +35,7 @@ export interface OperationAnswer {
 export interface ExchangeOptions {
   readonly isWrite: boolean;
   readonly maxBodyBytes: number;
+  readonly secrets: CallSecrets | undefined;
   /** When the operation must have ended, by the monotonic clock. */
   readonly endsAtMs: number;
   readonly traceparent: string | undefined;
@@ -52,7 +53,7 @@ export async function exchange(
   http: HttpClient,
   { name, authorizer, timeoutMs }: OpenConnection,
   request: OutboundRequest,
-  { isWrite, maxBodyBytes, endsAtMs, traceparent, signal, untilDeadline }: ExchangeOptions,
+  { isWrite, maxBodyBytes, secrets, endsAtMs, traceparent, signal, untilDeadline }: ExchangeOptions,
 ): Promise<OperationAnswer> {
   const authorized = await authorizer.authorize(request, untilDeadline);
   const leftMs = endsAtMs - performance.now();
@@ -69,18 +70,23 @@ export async function exchange(
       signal, // the client keeps the deadline itself, and tells whether anything was sent
       tls,
     });
-    return answerOf(answer, authorized);
+    return await answerOf(answer, authorized, secrets);
   } catch (error) {
     throw failureOf(error, isWrite);
   }
 }
 
-function answerOf({ status, headers, body, ending }: HttpAnswer, request: AuthorizedRequest): OperationAnswer {
-  const redaction = new Redaction(request.secrets);
+async function answerOf(
+  { status, headers, body, ending }: HttpAnswer,
+  request: AuthorizedRequest,
+  secrets: CallSecrets | undefined,
+): Promise<OperationAnswer> {
   const text = body.toString('utf8');
   const type = headers['content-type'] ?? '';
   const isXml = /\bxml\b/i.test(type);
   const json = ending === 'complete' ? (isXml ? xmlOf(text) : jsonOf(text)) : undefined;
+  const made = json === undefined ? undefined : await secrets?.madeIn?.(json);
+  const redaction = new Redaction([...request.secrets, ...(secrets?.given ?? []), ...(made === undefined ? [] : [made])]);
   const isJson = /\bjson\b/i.test(type);
   const isGarbled = json === undefined && isJson && text !== '';
   const flaw = ending === 'complete' ? (isGarbled ? 'a body that is not the JSON it says it is' : '') : flaws[ending];

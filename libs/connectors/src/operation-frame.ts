@@ -1,6 +1,7 @@
 import type { ConnectorOperation, ConnectorSpec } from '#libs/contracts';
 import { ExpressionFailed } from '#libs/expressions';
 import type { Json } from '#libs/json';
+import { Redaction } from '#libs/redaction';
 import { compileSchema } from '#libs/schemas';
 import type { CompiledSchema } from '#libs/schemas';
 import { timeoutSignal, wallTime } from '#libs/time';
@@ -69,7 +70,7 @@ export class OperationFrame {
     } catch (error) {
       call.signal.throwIfAborted();
       if (deadline.aborted && error === deadline.reason) throw timedOut(`${connection.name} did not answer within ${timeoutMs} ms`, false);
-      throw inputFailure(error) ?? error;
+      throw withoutSecrets(inputFailure(error) ?? error, call.secrets?.given ?? []);
     }
   }
 
@@ -99,4 +100,12 @@ function words(problems: readonly string[], what: string): string {
 function inputFailure(error: unknown): OperationFailure | undefined {
   if (!(error instanceof InputRefused || error instanceof ExpressionFailed || error instanceof URIError)) return undefined;
   return new OperationFailure('operation.inputInvalid', error.message, { peer: 'unknown', cause: error });
+}
+
+/** The parts of an answer are redacted when they are read; an expression that fails may repeat a part of the input, too. */
+function withoutSecrets(error: unknown, secrets: readonly string[]): unknown {
+  if (!(error instanceof OperationFailure)) return error;
+  const { code, message, peer, isUncertain, receipt, retryAfterMs } = error;
+  const redacted = new Redaction(secrets).apply(message);
+  return redacted === message ? error : new OperationFailure(code, redacted, { peer, isUncertain, receipt, retryAfterMs });
 }

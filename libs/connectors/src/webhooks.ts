@@ -1,9 +1,12 @@
 import type { ApiWebhooks } from '#libs/contracts';
-import { compileExpression } from '#libs/expressions';
+import { ExpressionFailed, compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
 import type { Json } from '#libs/json';
+import { Redaction } from '#libs/redaction';
 import type { OpenConnection } from './connector.js';
 import type { Connectors } from './connectors.js';
+
+const secretPrefix = 'whsec_';
 
 /** The webhook that is wanted at a system. */
 export interface WantedWebhook {
@@ -45,6 +48,8 @@ export class PartnerWebhooks {
   private readonly updateInput: Expression | undefined;
   private readonly deleteInput: Expression;
   private readonly secret: Expression | undefined;
+  /** Secrets that were given to the system or made by it. No message may have them. */
+  private readonly secrets = new Set<string>();
   private calls = 0;
 
   constructor(
@@ -84,9 +89,10 @@ export class PartnerWebhooks {
   /** @throws as {@link found} */
   async make(wanted: WantedWebhook): Promise<MadeWebhook> {
     const output = await this.run(this.spec.create.operation, this.create.input, wanted);
-    const secret = await this.secret?.evaluate({ output });
+    const secret = await this.secretOf(output);
+    if (secret !== undefined) this.secrets.add(secret);
     const id = await this.create.id.evaluate({ output });
-    return { id: id ?? null, secret: typeof secret === 'string' && secret !== '' ? secret : undefined };
+    return { id: id ?? null, secret };
   }
 
   /** @throws as {@link found} */
@@ -99,12 +105,40 @@ export class PartnerWebhooks {
     await this.run(this.spec.delete.operation, this.deleteInput, { url, target, id });
   }
 
-  private async run(operation: string, input: Expression, scope: object): Promise<Json> {
+  /** A message without the secrets of the webhooks. */
+  redacted(message: string): string {
+    return new Redaction([...this.secrets]).apply(message);
+  }
+
+  private async run(operation: string, input: Expression, scope: Partial<WantedWebhook> & { readonly id?: Json }): Promise<Json> {
     const { connectors, connection, effectKey, signal } = this.uses;
+    if (scope.secret !== undefined) for (const form of formsOf(scope.secret)) this.secrets.add(form);
     this.calls += 1;
     const call = { connection, operation, input: (await input.evaluate(scope)) ?? {}, effectKey: `${effectKey}-${this.calls}`, signal };
-    return (await connectors.run(call)).output;
+    return (await connectors.run({ ...call, secrets: { given: [...this.secrets], madeIn: (body) => this.secretIn(body) } })).output;
   }
+
+  private async secretOf(output: Json): Promise<string | undefined> {
+    const secret = await this.secret?.evaluate({ output });
+    return typeof secret === 'string' && secret !== '' ? secret : undefined;
+  }
+
+  /** The secret that an answer holds, also one that is not what the connector expects. */
+  private async secretIn(body: Json): Promise<string | undefined> {
+    try {
+      const secret = await this.secretOf(body);
+      if (secret !== undefined) this.secrets.add(secret);
+      return secret;
+    } catch (error) {
+      if (error instanceof ExpressionFailed) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** A system may repeat the key without the prefix that marks it as a secret of webhooks. */
+function formsOf(secret: string): string[] {
+  return secret.startsWith(secretPrefix) ? [secret, secret.slice(secretPrefix.length)] : [secret];
 }
 
 function textsIn(value: Json | undefined): string[] {

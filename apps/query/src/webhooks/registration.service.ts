@@ -242,12 +242,13 @@ export class RegistrationService {
     const connectors = new Connectors({ http: this.http, connectorOf: () => spec });
     const connection = { tenant, name, connector, settings, authorizer: this.connections.of(stored), timeoutMs };
     const { signal } = new AbortController();
+    const partner = new PartnerWebhooks(webhooks, { connection, connectors, effectKey: randomUUID(), signal });
     try {
-      return await work(new PartnerWebhooks(webhooks, { connection, connectors, effectKey: randomUUID(), signal }));
+      return await work(partner);
     } catch (error) {
       if (error instanceof InputInvalid || error instanceof WebhookBusy) throw error;
-      if (error instanceof OperationFailure && error.outcome !== 'retry') throw refused(name, error.message);
-      if (error instanceof ExpressionFailed) throw refused(name, error.message);
+      if (error instanceof OperationFailure && error.outcome !== 'retry') throw refused(name, partner.redacted(error.message));
+      if (error instanceof ExpressionFailed) throw refused(name, partner.redacted(error.message));
       throw error instanceof DomainError && error.outcome === 'retry' && !error.ours ? new WebhookUnavailable(name, error) : error;
     } finally {
       await connectors.close();

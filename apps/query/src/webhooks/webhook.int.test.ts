@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startStandIn, vendorStandIns } from '#libs/connectors';
-import type { StandInHandler, StandInRequest } from '#libs/connectors';
+import type { StandInHandler, StandInRequest, StandInResponse } from '#libs/connectors';
 import type { SourceDocument } from '#libs/contracts';
 import { Database, DocumentSecrets, statement } from '#libs/persistence';
 import { uniqueName } from '#libs/testing';
@@ -274,10 +274,22 @@ test('a person registers the webhook of an app, and is told how', async () => {
   expect((steps as string[]).join(' ')).toContain(urlOf('chat'));
 });
 
-test('a connector of the tenant registers webhooks by its section', async () => {
-  const hooks: { id: string; address: string; topics: string[]; key: string }[] = [];
-  const desk = startOf({
-    handle: ({ method, segments, body }) => {
+/** A system of a connector of the tenant. `answers` replaces what it says, by method. */
+interface Desk {
+  readonly hooks: { id: string; address: string; topics: string[]; key: string }[];
+  readonly requests: StandInRequest[];
+  readonly answers: Partial<Record<string, (request: StandInRequest) => StandInResponse>>;
+}
+
+async function startDesk(webhooks: object = {}): Promise<Desk> {
+  const desk: Desk = { hooks: [], requests: [], answers: {} };
+  const { hooks, requests, answers } = desk;
+  const { url } = startOf({
+    handle: (request) => {
+      const { method, segments, body } = request;
+      requests.push(request);
+      const answer = answers[method]?.(request);
+      if (answer !== undefined) return answer;
       if (method === 'GET') return { status: 200, body: hooks };
       if (method === 'DELETE') {
         hooks.splice(
@@ -286,8 +298,9 @@ test('a connector of the tenant registers webhooks by its section', async () => 
         );
         return { status: 204 };
       }
-      hooks.push({ id: 'h-1', ...(body as object) } as (typeof hooks)[number]);
-      return { status: 201, body: { hook: 'h-1' } };
+      const id = `h-${requests.length}`;
+      hooks.push({ id, ...(body as object) } as Desk['hooks'][number]);
+      return { status: 201, body: { hook: id } };
     },
   });
   const operation = (effect: string, request: object, more = {}) => ({ summary: 'Do it.', effect, input: {}, request, ...more });
@@ -300,6 +313,7 @@ test('a connector of the tenant registers webhooks by its section', async () => 
       hosts: ['*'],
       settings: { type: 'object', required: ['base'], properties: { base: { type: 'string' } } },
       auth: [{ kind: 'bearer' }],
+      message: 'response.body.message',
       operations: {
         hooks: operation('read', { path: '/hooks' }),
         hook: operation('write', { method: 'POST', path: '/hooks', body: 'input' }, { idempotency: { class: 'none' } }),
@@ -313,14 +327,54 @@ test('a connector of the tenant registers webhooks by its section', async () => 
         create: { operation: 'hook', input: '{ "address": url, "topics": events, "key": secret }', id: 'output.hook' },
         delete: { operation: 'unhook', input: '{ "id": id }' },
         secret: { kind: 'generated' },
+        ...webhooks,
       },
     },
   });
-  await connect('desk', { base: desk.url });
-  expect(await register({ source: 'tickets', connection: 'desk' })).toMatchObject({ change: 'CREATED', webhook: { ids: ['h-1'] } });
-  expect(hooks).toMatchObject([{ address: urlOf('tickets'), topics: ['ticket.opened'], key: (await secretsOf('tickets'))[0] }]);
-  expect(await unregister('tickets')).toMatchObject({ removed: 1 });
-  expect(hooks).toEqual([]);
+  await connect('desk', { base: url });
+  return desk;
+}
+
+describe('a connector of the tenant', () => {
+  const first = { source: 'tickets', connection: 'desk' };
+  const returned = { secret: { kind: 'returned', value: 'output.key' } };
+
+  test('registers webhooks by its section', async () => {
+    const { hooks } = await startDesk();
+    expect(await register(first)).toMatchObject({ change: 'CREATED', webhook: { ids: [hooks[0]!.id] } });
+    expect(hooks).toMatchObject([{ address: urlOf('tickets'), topics: ['ticket.opened'], key: (await secretsOf('tickets'))[0] }]);
+    expect(await unregister('tickets')).toMatchObject({ removed: 1 });
+    expect(hooks).toEqual([]);
+  });
+
+  test.each([422, 500])('tells no secret that it gave where the system repeats it with status %i', async (status) => {
+    const desk = await startDesk();
+    let key = '';
+    desk.answers['POST'] = ({ body }) => {
+      ({ key } = body as { key: string });
+      const bare = key.replace('whsec_', '');
+      return { status, body: { message: `cannot take ${key} (${bare}, ${encodeURIComponent(key)})` } };
+    };
+    const answer = JSON.stringify(await register(first));
+    expect(answer).toContain('cannot take [redacted] ([redacted], [redacted])');
+    expect(key).toMatch(/^whsec_/);
+    expect(answer).not.toContain(key.slice('whsec_'.length, 20));
+  });
+
+  test('tells no secret that it gave in an expression that fails', async () => {
+    await startDesk({ create: { operation: 'hook', input: '{ "key": $number(secret) }', id: 'output.hook' } });
+    const result = await register(first);
+    const [key] = await secretsOf('tickets');
+    expect(result).toMatchObject({ code: 'webhook.refused' });
+    expect(JSON.stringify(result)).not.toContain(key!.slice('whsec_'.length));
+  });
+
+  test.each([422, 500])('tells no secret that the system made where it fails with status %i', async (status) => {
+    const desk = await startDesk(returned);
+    const key = 'whsec_of/the+system==';
+    desk.answers['POST'] = () => ({ status, body: { message: `made ${key}, but cannot keep it`, key } });
+    expect(JSON.stringify(await register(first))).toContain('made [redacted], but cannot keep it');
+  });
 });
 
 test('a connection to a system without webhooks is refused', async () => {
