@@ -497,6 +497,16 @@ describe('CloudEvents', () => {
     expect(binary.text).toBe(answer.text);
   });
 
+  test('are taken for a source that was applied a moment ago', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const source = uniqueName('fresh');
+      await save({ kind: 'Source', metadata: { tenant, name: source }, spec: sources.tickets });
+      expect(await push(cloudEvent({ source }))).toMatchObject({ status: 202 });
+    }
+    const unknown = { status: 400, code: 'request.invalid', field: 'source' };
+    for (let round = 0; round < 2; round += 1) expect(refusal(await push(cloudEvent({ source: 'nowhere' })))).toEqual(unknown);
+  });
+
   test('come in as a batch, in the order of their customer', async () => {
     const received = await recordsOf(await push([cloudEvent(), cloudEvent({ subject: undefined }), cloudEvent()], batched));
     expect(received.map(({ customer }) => customer)).toEqual(['c-1', '-/tickets', 'c-1']);

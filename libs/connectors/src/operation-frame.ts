@@ -6,6 +6,7 @@ import { compileSchema } from '#libs/schemas';
 import type { CompiledSchema } from '#libs/schemas';
 import { timeoutSignal, wallTime } from '#libs/time';
 import type { OperationCall, OperationScope } from './connector.js';
+import { oneLine } from './judgement.js';
 import { InputRefused, OperationFailure, timedOut } from './operation.errors.js';
 import type { Receipt } from './peer.js';
 import { withDefaults } from './settings.js';
@@ -30,6 +31,7 @@ export interface FrameOptions {
 /** The parts that all operations have in common, however they are sent: the checks of input and output, the deadline, and the meaning of failures. */
 export class OperationFrame {
   private readonly isWrite: boolean;
+  private readonly inputSchema: ConnectorOperation['input'];
   private readonly input: CompiledSchema;
   private readonly output: CompiledSchema;
   private readonly settings: ConnectorSpec['settings'];
@@ -40,6 +42,7 @@ export class OperationFrame {
     { spec, connector, owner }: FrameOptions,
   ) {
     this.isWrite = spec.effect === 'write';
+    this.inputSchema = spec.input;
     this.input = compileSchema(spec.input, { owner });
     this.output = compileSchema(spec.output, { owner });
     this.settings = connector.settings;
@@ -87,9 +90,29 @@ export class OperationFrame {
   }
 
   private async requireInput(input: Json): Promise<void> {
+    const unknown = unknownProperties(this.inputSchema, input);
+    if (unknown !== undefined) throw new InputRefused(`The input does not fit the operation ${this.name}: ${unknown}`);
     const problems = await this.input.problemsOf(input);
     if (problems.length > 0) throw new InputRefused(`The input does not fit the operation ${this.name}: ${words(problems, 'the input')}`);
   }
+}
+
+const longestName = 100;
+const mostNames = 20;
+
+/** The properties of the input that the operation does not take, with those that it takes: the check of the schema does not name them. */
+function unknownProperties(schema: ConnectorOperation['input'], input: Json): string | undefined {
+  if (schema['additionalProperties'] !== false || schema['patternProperties'] !== undefined) return undefined;
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return undefined;
+  const known = Object.keys((schema['properties'] ?? {}) as object);
+  const unknown = Object.keys(input).filter((name) => !known.includes(name));
+  if (unknown.length === 0) return undefined;
+  const list = (names: readonly string[]): string =>
+    names
+      .slice(0, mostNames)
+      .map((name) => oneLine(name).slice(0, longestName))
+      .join(', ');
+  return `it takes no ${list(unknown)}; it takes ${list(known) || 'nothing'}`;
 }
 
 /** Problems of a value, one line each, name it as a whole or by a path within it. */

@@ -179,6 +179,11 @@ export class Configuration {
     return !this.isFromFallback && (this.readAt ?? -Infinity) >= beganAt;
   }
 
+  /** Reads what one tenant has committed before the call. Does nothing while Postgres is away. */
+  async readTenantAgain(tenant: string): Promise<void> {
+    if (!this.isFromFallback) await this.refresh(tenant);
+  }
+
   /** @throws ConfigurationUnavailable, as all that follow, before the first read */
   source(tenant: string, name: string): Stored<SourceDocument> | undefined {
     return this.find(tenant, 'Source', name) as Stored<SourceDocument> | undefined;

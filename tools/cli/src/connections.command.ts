@@ -41,9 +41,9 @@ export async function testConnection(connection: Connection, name: string, outpu
   const mutation = mutationOf('testConnection', 'TestConnectionInput', 'TestConnectionSuccess', 'isAccepted status message durationMs');
   const { result } = await ask<{ result: Tested | Refusal }>(connection, mutation, { input: { name } });
   const tested = accepted(connection, result);
-  const line = `${name}: ${tested.message} (${tested.durationMs} ms); it is ${wordOf(tested.connection.state)}`;
+  const line = `${name}: ${tested.message} (${tested.durationMs} ms)`;
   if (!tested.isAccepted) throw new CliFailure(line, 'refused');
-  output.result(tested, line);
+  output.result(tested, `${line}; it is ${wordOf(tested.connection.state)}`);
 }
 
 /** `millrace connections authorize`: prints the address at which a person gives consent. */

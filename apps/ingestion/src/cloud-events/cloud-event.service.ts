@@ -63,21 +63,22 @@ export class CloudEventService {
     entry: IntakeLogEntry,
   ): Promise<{ eventIds: string[] }> {
     entry.tenant = principal.tenant;
-    const verified = readCloudEvents({ headers, rawBody, maxBatch: this.maxBatch }).map((event): VerifiedEvent => {
-      const source = this.sourceOf(event, principal.tenant);
+    const verified: VerifiedEvent[] = [];
+    for (const event of readCloudEvents({ headers, rawBody, maxBatch: this.maxBatch })) {
+      const source = await this.sourceOf(event, principal.tenant);
       entry.source = source.name;
       entry.scheme = source.scheme;
       const { data: body, attributes, payload, text, contentType } = event;
-      return { source, input: { body, headers: attributes }, payload, text, contentType, receivedAtMs };
-    });
+      verified.push({ source, input: { body, headers: attributes }, payload, text, contentType, receivedAtMs });
+    }
     const events = await this.intake.accept(verified, entry.traceparent);
     noteEvents(entry, events);
     return { eventIds: events.map((event) => event.eventId) };
   }
 
-  private sourceOf({ source, path }: CloudEvent, tenant: string): Source {
+  private async sourceOf({ source, path }: CloudEvent, tenant: string): Promise<Source> {
     const found = sourceName(source, tenant);
-    const known = found === null ? undefined : this.sources.find(tenant, found);
+    const known = found === null ? undefined : await this.sources.findNew(tenant, found);
     if (known === undefined || known.webhook !== undefined) {
       const wanted = `the name of a Source document of tenant ${tenant} whose scheme is api-key, or /tenants/${tenant}/sources/NAME`;
       throw new RequestInvalid(`${path}source`, `must be ${wanted}`);

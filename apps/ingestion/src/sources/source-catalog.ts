@@ -6,6 +6,7 @@ import { Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { createVerifier, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
+import { LruMap } from '#libs/lru';
 import { logger } from '#libs/tracing';
 import { SourceUnusable } from './source.errors.js';
 
@@ -43,12 +44,18 @@ const cloudEventAttributes: Extraction = {
   occurredAt: ['headers."ce-time"'],
 };
 
+/** A tenant is read again for a source that is not known at most so often. */
+const lookAgainEveryMs = 1_000;
+const rememberedSources = 10_000;
+
 const log = logger('sources');
 
 /** The sources in the configuration in memory, each compiled once per version. */
 @Injectable()
 export class SourceCatalog {
   private readonly entries = new Map<string, CatalogEntry>();
+  /** When a tenant was read again for a source that was not known, by its address and the monotonic clock. */
+  private readonly lookedAgain = new LruMap<string, number>(rememberedSources);
 
   constructor(
     private readonly configuration: Configuration,
@@ -75,6 +82,21 @@ export class SourceCatalog {
     if (!isCurrent) this.entries.set(address, { tenant, name, version: stored.version, source });
     if (source instanceof SourceUnusable) throw source;
     return source;
+  }
+
+  /**
+   * Finds also a source that was applied a moment ago, whose notice is on its way. For callers that have authenticated: it reads the tenant again, for
+   * one name at most once in {@link lookAgainEveryMs}, and all that ask at the same time by one read.
+   * @throws as {@link find}
+   */
+  async findNew(tenant: string, name: string): Promise<Source | undefined> {
+    const known = this.find(tenant, name);
+    const address = sourceAddress(tenant, name);
+    const lookedAt = this.lookedAgain.get(address) ?? -Infinity;
+    if (known !== undefined || performance.now() - lookedAt < lookAgainEveryMs) return known;
+    this.lookedAgain.set(address, performance.now());
+    await this.configuration.readTenantAgain(tenant);
+    return this.find(tenant, name);
   }
 
   /** Logs a document that cannot be used, once per version and not once per request. */

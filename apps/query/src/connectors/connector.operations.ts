@@ -33,6 +33,11 @@ export const connector = entity(
     auth: z.array(z.string()).describe('The kinds of credentials that it takes.'),
     settings: json.describe('The JSON Schema of a connection’s settings.'),
     operations: z.array(connectorOperation).describe('What can be done, by name.'),
+    limits: z
+      .array(z.string())
+      .describe(
+        'Limits of the system, and of a connector made of an OpenAPI document the operations that cannot be sent, each as a sentence.',
+      ),
   },
   { about: 'The code for one kind of system, with an operation for each thing it can do there.' },
 );

@@ -23,13 +23,14 @@ export class ConnectorTable {
   }
 }
 
-function rowOf(name: string, { summary, auth, settings, operations }: ConnectorSpec, isBuiltIn: boolean): ConnectorRow {
+function rowOf(name: string, { summary, auth, settings, operations, limits }: ConnectorSpec, isBuiltIn: boolean): ConnectorRow {
   return {
     name,
     summary,
     isBuiltIn,
     auth: auth.map(({ kind }) => kind),
     settings,
+    limits,
     operations: Object.entries(operations)
       .toSorted(([one], [other]) => (one < other ? -1 : 1))
       .map(([operation, { summary: about, effect, idempotency, input, output }]) => ({

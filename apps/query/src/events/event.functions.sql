@@ -5,15 +5,15 @@
 -- The statement of a page or count is put together from the filter's keys and planned for the values given, because one plan for all filters
 -- would be wrong for most. Values only ever travel as parameters: $1 is the tenant, $2 the filter.
 
--- How far an event got. Of every flow the newest generation counts. A run that planned more deliveries than there are rows is still
+-- How far an event got. Of every flow the newest generation counts; one that a person cancelled leaves nothing to do. A run that planned more deliveries than there are rows is still
 -- delivering: they are written a moment after it completes.
 CREATE OR REPLACE FUNCTION event_state(p_tenant text, p_event text) RETURNS text LANGUAGE sql STABLE AS $$
   WITH latest AS (
-    SELECT DISTINCT ON (r.flow) r.id, r.state, CASE WHEN json_typeof(r.deliveries) = 'array' THEN json_array_length(r.deliveries) ELSE 0 END AS planned
+    SELECT DISTINCT ON (r.flow) r.id, r.state, r.error_code, CASE WHEN json_typeof(r.deliveries) = 'array' THEN json_array_length(r.deliveries) ELSE 0 END AS planned
     FROM run r WHERE r.tenant_id = p_tenant AND r.event_id = p_event ORDER BY r.flow, r.generation DESC),
   sent AS (SELECT d.state FROM latest JOIN delivery d ON d.tenant_id = p_tenant AND d.run_id = latest.id)
   SELECT CASE
-    WHEN EXISTS (SELECT FROM latest WHERE state = 'failed') OR EXISTS (SELECT FROM sent WHERE state = 'parked')
+    WHEN EXISTS (SELECT FROM latest WHERE state = 'failed' AND error_code IS DISTINCT FROM 'run.cancelled') OR EXISTS (SELECT FROM sent WHERE state = 'parked')
       OR EXISTS (SELECT FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = p_event AND x.kind = 'record' AND x.resolved_at IS NULL)
       THEN 'parked'
     WHEN EXISTS (SELECT FROM latest WHERE state IN ('running', 'waiting')) THEN 'running'

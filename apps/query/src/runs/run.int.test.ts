@@ -21,9 +21,24 @@ const insertWait = statement(
      CASE WHEN $5 <> 'pending' THEN $4::timestamptz END,
      CASE WHEN $5 = 'pending' THEN '["paid"]'::json END)`,
 );
+const cancelRun = statement('test.run.cancel', `UPDATE run SET error_code = 'run.cancelled' WHERE tenant_id = $1 AND id = $2`);
 const endRun = statement('test.run.waits', `UPDATE run SET finished_at = NULL WHERE tenant_id = $1`);
 
 const query = `{ runs(filter: { state: WAITING }) { nodes { id state waits { step forEvent dueAt endedAt reason } event { state } } } }`;
+
+test('an event whose run was cancelled is no more in the hands of an operator; one whose run failed is', async () => {
+  const tenant = uniqueName('tenant');
+  for (const id of ['1', '2']) {
+    await server.rows.event({ tenant, id: `evt_${id}` });
+    await server.rows.run({ tenant, id: `run_${id}`, event: `evt_${id}`, state: 'failed' });
+  }
+  await database.query(cancelRun, [tenant, 'run_1']);
+  const states = await server.data(
+    await server.key(tenant, 'read'),
+    '{ one: event(id: "evt_1") { state } two: event(id: "evt_2") { state } }',
+  );
+  expect(states).toEqual({ one: { state: 'COMPLETED' }, two: { state: 'PARKED' } });
+});
 
 test('a run that waits says where, until when, and which of its waits are over; another tenant sees none of it', async () => {
   const tenant = uniqueName('tenant');

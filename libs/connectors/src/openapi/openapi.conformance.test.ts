@@ -26,6 +26,7 @@ paths:
         - { name: tag, in: query, schema: { type: array, items: { type: string } } }
         - { name: filter, in: query, style: deepObject, schema: { type: object, properties: { year: { type: integer }, by: { type: string } } } }
         - { name: X-Trace, in: header, schema: { type: string } }
+        - { name: 'page[size]', in: query, schema: { type: integer } }
       responses: { '200': { description: a book, content: { application/json: { schema: { $ref: '#/components/schemas/Book' } } } } }
     put:
       operationId: putBook
@@ -169,6 +170,7 @@ describe('an OpenAPI document becomes a connector', () => {
     expect(input['$defs']).toEqual({ Book: { ...made, required: ['title'] } });
     expect(output).toEqual({ $ref: '#/$defs/Book', $defs: { Book: { ...made, required: ['id', 'title'] } } });
     expect(input['required']).toEqual(['shelf', 'book_id', 'body']);
+    expect(Object.keys(whole.operations['getBook']!.input['properties'] as object)).toContain('page_size');
   });
 
   test('and sends parameters in the styles that the document names', async () => {

@@ -134,9 +134,12 @@ function parametersOf(document: OpenApi, { operation, shared }: OperationOf): Pa
   });
 }
 
-/** The name of a parameter in the input: its own, as letters, digits and underscores. Two of the same name differ by their places. */
+/** The name of a parameter in the input: its own, as letters, digits and underscores, of which none stands at its end. Two of the same name differ by their places. */
 function fieldOf(name: string, place: string, taken: Set<string>): string {
-  const plain = name.replaceAll(/[^A-Za-z0-9_]+/g, '_').replace(/^(?=[0-9])/, '_');
+  const plain = name
+    .replaceAll(/[^A-Za-z0-9_]+/g, '_')
+    .replace(/(?<=[A-Za-z0-9])_$/, '')
+    .replace(/^(?=[0-9])/, '_');
   const field = [plain, `${place}_${plain}`, ...Array.from({ length: 100 }, (_, at) => `${plain}_${at + 2}`)].find(
     (one) => !taken.has(one),
   )!;

@@ -6,6 +6,25 @@ import { connectorConformance, pauseMs } from '../connector.conformance.js';
 import { Connectors } from '../connectors.js';
 import { startStandIn } from '../stand-in.js';
 
+test('an input with properties that the operation does not take is refused by their names, with those that it takes', async () => {
+  const http = new HttpClient({ allowPrivateAddresses: true });
+  const connection = {
+    tenant: 'acme',
+    name: 'shop',
+    connector: 'rest',
+    settings: { base: 'http://127.0.0.1:9' },
+    authorizer: {} as never,
+    timeoutMs: 1_000,
+  };
+  const input = { path: '/x', qurey: {}, ['a\nb']: 1 };
+  const call = { connection, operation: 'read', input, effectKey: '', signal: new AbortController().signal };
+  await expect(new Connectors({ http }).run(call)).rejects.toMatchObject({
+    code: 'operation.inputInvalid',
+    message: expect.stringContaining('it takes no qurey, a b; it takes ') as string,
+  });
+  await http.close();
+});
+
 connectorConformance({
   name: 'rest',
   start: async () => {
