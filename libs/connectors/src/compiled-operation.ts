@@ -129,15 +129,23 @@ export class CompiledOperation {
     const send = (): Promise<OperationAnswer> => exchange(this.options.http, call.connection, outbound, options);
     const first = await send();
     try {
-      await this.judgement.require(first, scope, { isWrite: this.isWrite });
+      await this.require(first, scope);
       return { answer: first, url };
     } catch (error) {
       if (!(error instanceof OperationFailure) || error.code !== 'operation.unauthorized') throw error;
       if (!(await call.connection.authorizer.refused(first.request, untilDeadline))) throw error;
     }
     const second = await send();
-    await this.judgement.require(second, scope, { isWrite: this.isWrite });
+    await this.require(second, scope);
     return { answer: second, url };
+  }
+
+  private async require(answer: OperationAnswer, scope: OperationScope): Promise<void> {
+    const { isWrite } = this;
+    await this.judgement.require(answer, scope, { isWrite });
+    if (isWrite || !answer.isTooLong) return;
+    const why = `the body is longer than maxBodyBytes of the operation, ${this.spec.maxBodyBytes}: ask for less at once, or raise it in the connector`;
+    throw this.frame.outputInvalid(why, answer.receipt);
   }
 
   private async outputOf({ scope }: OperationRun, { response, receipt }: OperationAnswer): Promise<Json> {

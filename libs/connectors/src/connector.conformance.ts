@@ -223,6 +223,18 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       },
     );
 
+    test.each(lists)(
+      '$operation says of a page that is too long what limits it, and repeats one that broke off',
+      async ({ operation, input }) => {
+        standIn.fault('endless');
+        const failed = await failureOf(run(operation, input));
+        expect(failed).toMatchObject({ code: 'operation.outputInvalid', outcome: 'deadLetter' });
+        expect(failed.message).toContain(`maxBodyBytes of the operation, ${spec.operations[operation]!.maxBodyBytes}`);
+        standIn.fault('garble');
+        expect(await failureOf(run(operation, input))).toMatchObject({ code: 'operation.unavailable', outcome: 'retry' });
+      },
+    );
+
     test('keeps the credential out of receipts and failures, also if the peer repeats it', async () => {
       for (const { as: _, ...answer } of answers) {
         const echo = { said: credential, escaped: encodeURIComponent(credential) };

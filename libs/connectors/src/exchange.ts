@@ -25,6 +25,8 @@ export interface OperationAnswer {
   readonly response: Response;
   /** True: all of the body came, and it is JSON where it says so. */
   readonly isWhole: boolean;
+  /** True: there is more of the body than the operation reads. */
+  readonly isTooLong: boolean;
   /** The flaw of a body that is not whole, as words of a sentence; else empty. */
   readonly flaw: string;
   readonly receipt: Receipt;
@@ -93,6 +95,7 @@ async function answerOf(
   return {
     response: { status, headers, body: json, text },
     isWhole: flaw === '',
+    isTooLong: ending === 'tooLarge',
     flaw,
     receipt: { summary: `status ${status}`, detail: { status, excerpt: redaction.apply(text).slice(0, longestExcerpt) } },
     redaction,

@@ -76,7 +76,7 @@ const fields = {
     .min(1_024)
     .max(16 * 1_024 * 1_024)
     .default(1_024 * 1_024)
-    .describe('The longest response that is read, in bytes.'),
+    .describe('The longest response that is read, in bytes. A read that is answered with a longer one fails with operation.outputInvalid.'),
 };
 
 interface Checked {
