@@ -5,6 +5,7 @@ import type { Json } from '#libs/json';
 import { Redaction } from '#libs/redaction';
 import type { OpenConnection } from './connector.js';
 import type { Connectors } from './connectors.js';
+import { OperationFailure } from './operation.errors.js';
 
 const secretPrefix = 'whsec_';
 
@@ -70,9 +71,14 @@ export class PartnerWebhooks {
     return this.updateInput !== undefined;
   }
 
-  /** All that the system has, also those of others. @throws as `Connectors.run` does, ExpressionFailed */
+  /** All that the system has, also those of others. @throws OperationFailure also where the answer holds no list; as `Connectors.run` does; ExpressionFailed */
   async found({ url, target }: Pick<WantedWebhook, 'url' | 'target'>): Promise<FoundWebhook[]> {
-    const items = (await this.run(this.spec.list.operation, this.list.input, { url, target })) as Json[];
+    const { operation } = this.spec.list;
+    const items = await this.run(operation, this.list.input, { url, target });
+    if (!Array.isArray(items)) {
+      const message = `The operation ${operation} reads webhooks, and its answer holds no list: only with one is it known which webhooks exist`;
+      throw new OperationFailure('operation.outputInvalid', message, { peer: 'up' });
+    }
     const found: FoundWebhook[] = [];
     for (const item of items) {
       const [id, address, events] = [

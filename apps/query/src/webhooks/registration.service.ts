@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { Connections } from '#libs/connections';
 import { Connectors, OperationFailure, PartnerWebhooks } from '#libs/connectors';
-import type { FoundWebhook, WantedWebhook } from '#libs/connectors';
+import type { FoundWebhook, MadeWebhook, WantedWebhook } from '#libs/connectors';
 import { DomainError, NotFound, clearText, sourceAddress } from '#libs/contracts';
 import type { ApiWebhooks, ConnectorWebhooks, Document, SourceDocument } from '#libs/contracts';
 import { ExpressionFailed } from '#libs/expressions';
@@ -50,6 +50,15 @@ interface Job {
   readonly wanted: WantedWebhook;
   readonly known: RegisteredWebhook | undefined;
   readonly rotate: boolean;
+}
+
+/** The webhooks at the partner while one is made. */
+interface Making {
+  readonly before: readonly FoundWebhook[];
+  /** The ids of the webhooks that this registration made. */
+  readonly made: Json[];
+  /** The one that is to be replaced. */
+  readonly existing: FoundWebhook | undefined;
 }
 
 /** Longer than a request may take. */
@@ -130,18 +139,11 @@ export class RegistrationService {
   }
 
   /** Has the partner what is wanted, and nothing else of this source. A crash anywhere leaves what a repeat finds by its address. */
-  private async reconcile({
-    principal,
-    name,
-    connection,
-    spec,
-    partner,
-    wanted,
-    known,
-    rotate,
-  }: Job): Promise<'created' | 'updated' | 'unchanged'> {
+  private async reconcile(job: Job): Promise<'created' | 'updated' | 'unchanged'> {
+    const { principal, name, connection, spec, partner, wanted, known, rotate } = job;
     const ours = oursAmong(await partner.found(wanted), wanted.url, known);
     const kept: Json[] = [];
+    const made: Json[] = [];
     let hasChanged = false;
     let secret: string | undefined;
     const newSecret = async (): Promise<string | undefined> => {
@@ -164,12 +166,9 @@ export class RegistrationService {
         hasChanged = true;
         continue;
       }
-      const made = await partner.make({ ...one, secret: await newSecret() });
-      if (spec.secret.kind === 'returned') {
-        if (made.secret === undefined) throw refused(connection, 'the system returned no secret with the new webhook');
-        await this.keepSecret(principal, name, spec, (secret = made.secret));
-      }
-      kept.push(made.id);
+      const { id, secret: returned } = await this.make(job, { ...one, secret: await newSecret() }, { before: ours, made, existing });
+      secret = returned ?? secret;
+      kept.push(id);
       hasChanged = true;
     }
     const row = { source: name, connection, url: wanted.url, target: wanted.target, events: wanted.events, ids: kept };
@@ -178,6 +177,46 @@ export class RegistrationService {
     for (const { id } of surplus) await partner.remove(id, wanted);
     if (ours.length === 0) return 'created';
     return hasChanged || surplus.length > 0 ? 'updated' : 'unchanged';
+  }
+
+  /** Makes a webhook and keeps its secret, or leaves none: each repeat would make a further one. */
+  private async make(job: Job, wanted: WantedWebhook, { before, made, existing }: Making): Promise<MadeWebhook> {
+    const { principal, name, connection, spec, partner } = job;
+    try {
+      const webhook = await partner.make(wanted);
+      made.push(webhook.id);
+      if (spec.secret.kind === 'returned') {
+        const where = `where the connector reads it: ${spec.secret.value}`;
+        if (webhook.secret === undefined) throw refused(connection, `the system returned no secret with the new webhook, ${where}`);
+        await this.keepSecret(principal, name, spec, webhook.secret);
+      }
+      return webhook;
+    } catch (error) {
+      const hasUseless = made.length > 0 && spec.secret.kind !== 'fixed';
+      if (!hasUseless && !mayHaveMade(error, existing)) throw error;
+      throw await this.undone(error, job, { before, made });
+    }
+  }
+
+  /**
+   * Removes the webhooks that were not there before.
+   * @returns the failure, which also tells if a webhook may be left
+   */
+  private async undone(error: unknown, { connection, partner, wanted }: Job, { before, made }: Omit<Making, 'existing'>): Promise<unknown> {
+    const ids = made.filter((id) => id !== null);
+    try {
+      for (const id of ids) await partner.remove(id, wanted);
+      const known = [...ids, ...before.map(({ id }) => id)];
+      const others = (await partner.found(wanted)).filter(({ id, url }) => url === wanted.url && !known.some((one) => isSameId(one, id)));
+      for (const { id } of others) await partner.remove(id, wanted);
+      return error;
+    } catch (failure) {
+      if (!(error instanceof DomainError && failure instanceof DomainError)) return error;
+      const why =
+        error instanceof InputInvalid ? error.violations.map(({ message }) => message).join('; ') : `${connection}: ${error.message}`;
+      const left = `a new webhook for ${wanted.url} may be left there, which could not be removed: ${failure.message}`;
+      return new InputInvalid([{ path: ['connection'], message: partner.redacted(`${why}; ${left}`) }], 'webhook.refused');
+    }
   }
 
   /** Puts the secret into the source, before the one that it has. */
@@ -263,6 +302,12 @@ function oursAmong(found: readonly FoundWebhook[], url: string, known: Registere
 
 function isNoted(known: RegisteredWebhook | undefined, { id }: FoundWebhook): boolean {
   return known?.ids.some((one) => isSameId(one, id)) === true;
+}
+
+/** False also after a lost answer where there was no webhook before: a repeat finds the one that may have been made. */
+function mayHaveMade(error: unknown, existing: FoundWebhook | undefined): boolean {
+  if (error instanceof OperationFailure) return error.isUncertain && (existing !== undefined || error.outcome !== 'retry');
+  return error instanceof ExpressionFailed;
 }
 
 /** Ids are texts or numbers. */

@@ -337,6 +337,7 @@ async function startDesk(webhooks: object = {}): Promise<Desk> {
 
 describe('a connector of the tenant', () => {
   const first = { source: 'tickets', connection: 'desk' };
+  const create = { operation: 'hook', input: '{ "address": url, "topics": events, "key": secret }' };
   const returned = { secret: { kind: 'returned', value: 'output.key' } };
 
   test('registers webhooks by its section', async () => {
@@ -374,6 +375,69 @@ describe('a connector of the tenant', () => {
     const key = 'whsec_of/the+system==';
     desk.answers['POST'] = () => ({ status, body: { message: `made ${key}, but cannot keep it`, key } });
     expect(JSON.stringify(await register(first))).toContain('made [redacted], but cannot keep it');
+  });
+
+  test.each([
+    [
+      'has no secret',
+      returned,
+      { hook: 'h-1' },
+      'the system returned no secret with the new webhook, where the connector reads it: output.key',
+    ],
+    ['has neither secret nor id', returned, {}, 'the system returned no secret'],
+    ['has an id that cannot be read', { create: { ...create, id: '$number(output.hook)' } }, { hook: 'h-1' }, 'in the expression'],
+  ])('leaves no webhook at the system where the answer to its making %s', async (_, section, body, why) => {
+    const desk = await startDesk(section);
+    desk.hooks.push({ id: 'h-0', address: 'https://other.example/hook', topics: [], key: '' });
+    desk.answers['POST'] = ({ body: given }) => {
+      desk.hooks.push({ id: 'h-1', ...(given as object) } as Desk['hooks'][number]);
+      return { status: 201, body };
+    };
+    for (let times = 0; times < 2; times += 1) expect(JSON.stringify(await register(first))).toContain(why);
+    expect(desk.hooks.map(({ id }) => id)).toEqual(['h-0']);
+    expect(await list()).toEqual([]);
+  });
+
+  test('keeps one webhook at most where answers are lost, and replaces it', async () => {
+    const desk = await startDesk();
+    desk.answers['POST'] = ({ body }) => {
+      desk.hooks.push({ id: `h-${desk.requests.length}`, ...(body as object) } as Desk['hooks'][number]);
+      return { status: 500, body: { message: 'lost' } };
+    };
+    for (let times = 0; times < 3; times += 1) expect(await register(first)).toMatchObject({ code: 'webhook.unavailable' });
+    expect(desk.hooks).toHaveLength(1);
+    delete desk.answers['POST'];
+    expect(await register(first)).toMatchObject({ change: 'UPDATED' });
+    expect(desk.hooks).toMatchObject([{ key: (await secretsOf('tickets'))[0] }]);
+  });
+
+  test('tells of a new webhook that it cannot remove again', async () => {
+    const desk = await startDesk(returned);
+    desk.answers['DELETE'] = () => ({ status: 403, body: { message: 'Not yours' } });
+    const { code, violations } = await register(first);
+    expect(code).toBe('webhook.refused');
+    expect(violations![0]!.message).toMatch(
+      /^desk: the system returned no secret .*; a new webhook for https:.* may be left there, .*“Not yours”/,
+    );
+  });
+
+  test.each([
+    ['an error', { body: { error: 'busy' } }],
+    ['null', { text: 'null' }],
+    ['a text', { text: '"busy"' }],
+    ['nothing', { status: 204 }],
+  ])('makes and removes nothing where the webhooks of the system are read as %s', async (_, answer) => {
+    const desk = await startDesk();
+    await register(first);
+    const before = writes(desk.requests);
+    desk.answers['GET'] = () => ({ status: 200, headers: { 'content-type': 'application/json' }, ...answer });
+    const refusal = {
+      code: 'webhook.refused',
+      violations: [{ path: ['input', 'connection'], message: expect.stringContaining('its answer holds no list') }],
+    };
+    expect(await register(first)).toMatchObject(refusal);
+    expect(await unregister('tickets')).toMatchObject(refusal);
+    expect(writes(desk.requests)).toEqual(before);
   });
 });
 
