@@ -140,6 +140,11 @@ export const failures = {
   'pull.unknown': { outcome: 'reject', httpStatus: 404, title: 'The pull does not exist' },
   'pull.tooLong': { outcome: 'deadLetter', httpStatus: 502, title: 'A list has more pages than a pass of its pull reads' },
   'pull.itemsInvalid': { outcome: 'deadLetter', httpStatus: 502, title: 'The answer that a pull got holds no list of items' },
+  'pull.cursorInvalid': {
+    outcome: 'deadLetter',
+    httpStatus: 502,
+    title: 'An item that a pull got has a cursor of another kind than those before',
+  },
   'schedule.unknown': { outcome: 'reject', httpStatus: 404, title: 'The schedule does not exist' },
   'destination.unknown': { outcome: 'reject', httpStatus: 404, title: 'The destination does not exist' },
   'delivery.uncertain': {

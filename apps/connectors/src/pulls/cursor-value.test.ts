@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseJson } from '#libs/json';
-import { greater, isGreater, storedCursor, usableCursor } from './cursor-value.js';
+import { cursorKind, greater, isGreater, storedCursor, usableCursor } from './cursor-value.js';
 import type { CursorValue } from './cursor-value.js';
 
 const value = (text: string): CursorValue => usableCursor(parseJson(text))!;
@@ -17,6 +17,19 @@ test.each([
   expect(isGreater(value(other), value(one))).toBe(false);
   expect(greater(value(one), value(other))).toEqual(value(one));
   expect(greater(value(other), value(one))).toEqual(value(one));
+});
+
+test.each([
+  ['5', 'a number'],
+  ['12345678901234567890', 'a number'],
+  ['"5"', 'text'],
+  ['"2026-01-01T00:00:00.5+01:00"', 'a time'],
+  ['"2026-01-01 00:00:00 UTC"', 'a time'],
+  ['"2026-01-01"', 'a time'],
+  ['"2026-01-01 of the year"', 'text'],
+  ['"yesterday"', 'text'],
+])('%s is %s', (text, kind) => {
+  expect(cursorKind(value(text))).toBe(kind);
 });
 
 test('values of different types cannot be compared, and the first one stays', () => {

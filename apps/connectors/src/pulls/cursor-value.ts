@@ -18,6 +18,15 @@ export function storedCursor(text: string | null): CursorValue | undefined {
   return text === null ? undefined : usableCursor(parseJson(text));
 }
 
+/** The kind of a value. Values of two kinds have no order that means anything: as text, "yesterday" is greater than every time. */
+export function cursorKind(value: CursorValue): 'a number' | 'a time' | 'text' {
+  if (typeof value !== 'string') return 'a number';
+  return isoTime.test(value) ? 'a time' : 'text';
+}
+
+/** A date of ISO 8601, with or without a time and a zone. */
+const isoTime = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}\S*(?: \S+)?)?$/i;
+
 /** The greater one of two values. Where they cannot be compared, because one is a number and the other is text, the first one stays. */
 export function greater(one: CursorValue | undefined, other: CursorValue | undefined): CursorValue | undefined {
   if (one === undefined || other === undefined) return one ?? other;

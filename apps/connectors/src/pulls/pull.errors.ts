@@ -20,6 +20,21 @@ export class PullItemsInvalid extends DomainError {
   }
 }
 
+/** The cursor of an item is of another kind than the values before it. Nothing of its page is taken: a cursor that moved to it might never move again. */
+export class PullCursorInvalid extends DomainError {
+  readonly code = 'pull.cursorInvalid';
+
+  constructor(
+    pull: string,
+    { item, value, kind }: { readonly item: string; readonly value: string; readonly kind: string },
+    known: { readonly value: string; readonly kind: string },
+  ) {
+    super(
+      `The cursor of ${item} in the list of ${pull} is ${kind}, ${value}, but the one before is ${known.kind}, ${known.value}: have cursor.value yield one kind of value, and nothing for an item to leave out; give cursor.start the same kind; if the stored cursor is wrong, start the pull from the beginning`,
+    );
+  }
+}
+
 /** The input that an expression makes for the operation cannot be computed. */
 export class PullInputFailed extends DomainError {
   readonly code = 'operation.inputInvalid';

@@ -9,10 +9,10 @@ import type { Json } from '#libs/json';
 import type { Stored } from '#libs/persistence';
 import { Timing } from '#libs/schedules';
 import { latencyMs, wallTimeMs } from '#libs/time';
-import { greater, usableCursor } from './cursor-value.js';
+import { cursorKind, greater, usableCursor } from './cursor-value.js';
 import type { CursorValue } from './cursor-value.js';
 import type { NextPass } from './pull-progress.table.js';
-import { PullInputFailed, PullItemsInvalid } from './pull.errors.js';
+import { PullCursorInvalid, PullInputFailed, PullItemsInvalid } from './pull.errors.js';
 
 /** The scheme of the events of pulls in metrics. */
 export const pullScheme = 'pull';
@@ -107,18 +107,32 @@ export class Pull {
     return { items: await this.itemsOf(output), next: undefined };
   }
 
-  /** The events of items, in their order. @throws EvaluationsBusy */
-  async eventsOf(items: readonly Json[]): Promise<ListedEvents> {
+  /**
+   * The events of items, in their order.
+   * @param before a cursor of earlier items, or the start
+   * @throws EvaluationsBusy, PullCursorInvalid
+   */
+  async eventsOf(items: readonly Json[], before: CursorValue | undefined): Promise<ListedEvents> {
     const receivedAtMs = wallTimeMs();
     const events: EventReceived[] = [];
     let reached: CursorValue | undefined;
-    for (const item of items) {
+    for (const [at, item] of items.entries()) {
       const payload = Buffer.from(JSON.stringify(item));
       const unread = { source: this.origin, payload, text: undefined, contentType: 'application/json', receivedAtMs };
-      events.push(eventOf(unread, await this.fields.read({ item })));
-      reached = greater(reached, await this.cursorOf(item));
+      const event = eventOf(unread, await this.fields.read({ item }));
+      const value = await this.cursorOf(item);
+      const id = event.providerEventId === null ? `item ${at + 1} of the page` : `the item ${event.providerEventId}`;
+      if (value !== undefined) this.requireKind(value, id, before ?? reached ?? value);
+      events.push(event);
+      reached = greater(reached, value);
     }
     return { events, reached };
+  }
+
+  /** @throws PullCursorInvalid */
+  private requireKind(value: CursorValue, item: string, known: CursorValue): void {
+    const about = (one: CursorValue): { value: string; kind: string } => ({ value: JSON.stringify(one), kind: cursorKind(one) });
+    if (cursorKind(value) !== cursorKind(known)) throw new PullCursorInvalid(this.name, { item, ...about(value) }, about(known));
   }
 
   private async cursorOf(item: Json): Promise<CursorValue | undefined> {

@@ -56,13 +56,14 @@ interface Row {
   skipped: number;
   failures: number;
   code: string | null;
+  message: string | null;
   waitSeconds: number;
   isFree: boolean;
 }
 
 const progress = statement(
   'test.pull.progress',
-  `SELECT cursor, position, items::integer, repeated::integer, skipped::integer, failures, last_failure_code AS code, lease_until IS NULL AS "isFree",
+  `SELECT cursor, position, items::integer, repeated::integer, skipped::integer, failures, last_failure_code AS code, last_failure_message AS message, lease_until IS NULL AS "isFree",
      extract(epoch FROM next_at - coalesce(last_failure_at, clock_timestamp()))::float8 AS "waitSeconds" FROM pull WHERE tenant_id = $1`,
 );
 const recordEvent = statement(
@@ -364,6 +365,30 @@ describe('where the system', () => {
     start();
     const found = await until('the refusal', ({ failures }) => failures === 1);
     expect(found).toMatchObject({ code: 'pull.itemsInvalid', cursor: null, items: 0 });
+  });
+
+  test.each([
+    ['of the page, in the first pass', {}],
+    ['that the pull starts with', { cursor: { value: 'item.updatedAt', start: timeOf(0) } }],
+  ])('gives an item a cursor of another kind than the one %s, it is named, and the cursor stays', async (_what, more) => {
+    items = itemsUpTo(5);
+    items[3] = { ...items[3]!, updatedAt: 'yesterday' };
+    await pull({ ...more, eventId: 'item.id & "!"' });
+    start();
+    const found = await until('the refusal', ({ failures }) => failures === 1);
+    expect(found).toMatchObject({ code: 'pull.cursorInvalid', cursor: null, items: 0 });
+    expect(found.message).toContain('the item 3!');
+    expect(found.message).toContain('is text, "yesterday", but the one before is a time');
+    expect(log).toEqual([]);
+  });
+
+  test('has numbers where cursor.start is text, the pull is refused', async () => {
+    items = itemsUpTo(5);
+    await pull({ cursor: { value: 'item.id', start: '0' } });
+    system.respondWith(() => json({ items, next: null }));
+    start();
+    const found = await until('the refusal', ({ failures }) => failures === 1);
+    expect(found).toMatchObject({ code: 'pull.cursorInvalid', cursor: null, items: 0 });
   });
 
   test('has more pages than a pass may read, that is said, and the cursor stays', async () => {

@@ -213,7 +213,7 @@ export class Puller implements OnApplicationBootstrap, BeforeApplicationShutdown
     let position = claim.position;
     let reached = storedCursor(claim.reached);
     for (let pages = claim.pages + 1; ; pages += 1) {
-      const page = await this.readPage(pull, claim, { start, position, lease });
+      const page = await this.readPage(pull, claim, { start, reached, position, lease });
       if (page === undefined) return; // another process has claimed it meanwhile
       reached = greater(reached, page.reached);
       const next = page.next === undefined ? undefined : positionText(page.next);
@@ -235,7 +235,12 @@ export class Puller implements OnApplicationBootstrap, BeforeApplicationShutdown
   private readPage(
     pull: Pull,
     claim: PullClaim,
-    { start, position, lease }: { start: PassStart; position: string | null; lease: Lease },
+    {
+      start,
+      reached: before,
+      position,
+      lease,
+    }: { start: PassStart; reached: CursorValue | undefined; position: string | null; lease: Lease },
   ): Promise<{ read: Omit<PulledPage, 'reached'>; reached: CursorValue | undefined; next: ListedPage['next'] } | undefined> {
     return inSpan('pull page', { kind: SpanKind.PRODUCER }, async (span) => {
       const startedAt = performance.now();
@@ -249,7 +254,7 @@ export class Puller implements OnApplicationBootstrap, BeforeApplicationShutdown
           throw error;
         });
       pagesRead.inc({ tenant, outcome: 'ok' });
-      const { events, reached } = await pull.eventsOf(page.items);
+      const { events, reached } = await pull.eventsOf(page.items, start.since ?? before);
       lease.signal.throwIfAborted();
       const appended = await this.append(tenant, events, traceparent);
       const items = events.length;

@@ -53,7 +53,7 @@ export const pullSpec = z
     cursor: z
       .strictObject({
         value: expression.describe(
-          'Reads a value that is greater for what is newer: JSONata over `{ item }`, such as `item.updatedAt` or `item.id`. A number, or text; times in RFC 3339 are compared as times.',
+          'Reads a value that is greater for what is newer: JSONata over `{ item }`, such as `item.updatedAt` or `item.id`. A number, or text; times in RFC 3339 are compared as times. All items and `start` have one kind of value; an item of another kind is a failure.',
         ),
         start: z
           .union([z.string().min(1).max(256), z.number()])
