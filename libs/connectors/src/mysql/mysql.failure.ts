@@ -1,16 +1,9 @@
-import { HostAddressForbidden } from '#libs/http';
-import type { Redaction } from '#libs/redaction';
+import { failureOutside } from '../database-session.js';
+import type { DatabaseContext } from '../database-session.js';
 import { oneLine } from '../judgement.js';
 import { OperationFailure } from '../operation.errors.js';
 import type { OperationFailureCode } from '../operation.errors.js';
 import type { PeerCondition } from '../peer.js';
-
-export interface ServerContext {
-  readonly host: string;
-  readonly redaction: Redaction;
-  /** True if the server was asked to commit a write. */
-  readonly isCommitting: boolean;
-}
 
 interface ServerError extends Error {
   readonly errno?: number;
@@ -28,16 +21,13 @@ const undone = new Set([1213, 1020, 1412]);
 const failing = new Set([1021, 1037, 1040, 1041, 1053, 1078, 1079, 1203, 1226, 1317, 1927, 3168, 4031]);
 
 /** The meaning of what a session with a server failed with. Until a commit was asked for, nothing can have taken effect. */
-export function failureOf(error: unknown, context: ServerContext): OperationFailure {
-  if (error instanceof OperationFailure) return error;
-  if (error instanceof HostAddressForbidden)
-    return new OperationFailure('operation.addressForbidden', error.message, { peer: 'unknown', cause: error });
+export function failureOf(error: unknown, context: DatabaseContext): OperationFailure {
   const { errno, sqlState, message } = error as ServerError;
   // Errors of the socket have numbers, too, but no state.
-  return errno !== undefined && errno > 0 && sqlState !== undefined ? told(errno, message, context) : brokenOff(context);
+  return errno !== undefined && errno > 0 && sqlState !== undefined ? told(errno, message, context) : failureOutside(error, context);
 }
 
-function told(errno: number, message: string, { redaction, isCommitting }: ServerContext): OperationFailure {
+function told(errno: number, message: string, { redaction, isCommitting }: DatabaseContext): OperationFailure {
   const said = redaction.apply(message);
   const receipt = { summary: `error ${errno} “${oneLine(said)}”`, detail: { status: errno, excerpt: said.slice(0, 4_096) } };
   const [is, verb, peer] = meaningOf(errno);
@@ -51,10 +41,4 @@ function meaningOf(errno: number): [OperationFailureCode, string, PeerCondition]
   if (undone.has(errno)) return ['operation.unavailable', 'undid the statement, which can be repeated, with', 'up'];
   if (failing.has(errno)) return ['operation.unavailable', 'failed with', 'failing'];
   return ['operation.refused', 'refused the statement with', 'up'];
-}
-
-function brokenOff({ host, isCommitting }: ServerContext): OperationFailure {
-  const after = isCommitting ? ' after it was asked to commit, so that it may have' : '';
-  const message = `The session with the database at ${host} broke off${after}`;
-  return new OperationFailure('operation.unavailable', message, { peer: 'unreachable', isUncertain: isCommitting });
 }

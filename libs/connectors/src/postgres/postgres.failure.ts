@@ -1,24 +1,14 @@
-import { HostAddressForbidden } from '#libs/http';
-import type { Redaction } from '#libs/redaction';
+import { failureOutside } from '../database-session.js';
+import type { DatabaseContext } from '../database-session.js';
 import { oneLine } from '../judgement.js';
 import { OperationFailure } from '../operation.errors.js';
 import type { OperationFailureCode } from '../operation.errors.js';
 import type { PeerCondition } from '../peer.js';
 
-export interface DatabaseContext {
-  readonly host: string;
-  readonly redaction: Redaction;
-  /** True if the server was asked to commit a write. */
-  readonly isCommitting: boolean;
-}
-
 /** The meaning of what a session with a database failed with. Until a commit was asked for, nothing can have taken effect. */
 export function failureOf(error: unknown, context: DatabaseContext): OperationFailure {
-  if (error instanceof OperationFailure) return error;
-  if (error instanceof HostAddressForbidden)
-    return new OperationFailure('operation.addressForbidden', error.message, { peer: 'unknown', cause: error });
   const { code = '', message } = error as Error & { code?: string };
-  return /^[0-9A-Z]{5}$/.test(code) ? told(code, message, context) : brokenOff(context);
+  return /^[0-9A-Z]{5}$/.test(code) ? told(code, message, context) : failureOutside(error, context);
 }
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -37,10 +27,4 @@ function meaningOf(state: string): [OperationFailureCode, string, PeerCondition]
   if (state === '53300') return ['operation.unavailable', 'has no session left:', 'failing'];
   if (/^(?:08|53|57P|58|XX)/.test(state)) return ['operation.unavailable', 'failed with', 'failing'];
   return ['operation.refused', 'refused the statement with', 'up'];
-}
-
-function brokenOff({ host, isCommitting }: DatabaseContext): OperationFailure {
-  const after = isCommitting ? ' after it was asked to commit, so that it may have' : '';
-  const message = `The session with the database at ${host} broke off${after}`;
-  return new OperationFailure('operation.unavailable', message, { peer: 'unreachable', isUncertain: isCommitting });
 }
