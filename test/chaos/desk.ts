@@ -1,10 +1,7 @@
 import { hash } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { FailingPeer } from './failing-peer.js';
 import type { DeskRequest, History, Ticket } from './history.js';
-import type { SinkFault } from './sink.js';
 
 /** The body of a case, a note or a record. */
 interface DeskBody extends Ticket {
@@ -17,63 +14,29 @@ interface DeskBody extends Ticket {
  * its `idempotency-key` and answers a repeat from its memory, sets a record to what comes last, and takes each note anew, but can be asked for one.
  * All requests that write are recorded with what came of them, and nothing in the record is ever changed.
  */
-export class Desk {
-  private fault: SinkFault | undefined;
-  private readonly hanging = new Set<ServerResponse>();
+export class Desk extends FailingPeer {
   /** Answers by idempotency key. */
   private readonly cases = new Map<string, string>();
   private readonly notes = new Set<string>();
   /** Reads of profiles, and look-ups of notes that found one. */
   readonly reads = { profiles: 0, foundNotes: 0 };
 
-  private constructor(
-    private readonly history: History,
-    private readonly server: Server,
-  ) {}
+  private constructor(private readonly history: History) {
+    super();
+  }
 
   static async start(history: History): Promise<Desk> {
-    const server = createServer({ keepAliveTimeout: 60_000 });
-    const desk = new Desk(history, server);
-    server.on('request', (request, response) => desk.receive(request, response));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    const desk = new Desk(history);
+    await desk.listen();
     return desk;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-
-  fail(fault: SinkFault): void {
-    this.fault = fault;
-  }
-
-  heal(): void {
-    this.fault = undefined;
-    for (const response of this.hanging) response.destroy();
-    this.hanging.clear();
-  }
-
-  async stop(): Promise<void> {
-    this.server.close();
-    this.server.closeAllConnections();
-  }
-
-  private receive(request: IncomingMessage, response: ServerResponse): void {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => this.answer(request, Buffer.concat(chunks), response));
-    request.on('error', () => undefined); // cut off: it never arrived
-  }
-
-  private answer(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
+  protected answer(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
     const how = this.fault?.how;
     const isTaken = how === undefined || how === 'lost answers';
     const answered = this.act(request, body, isTaken);
     if (how === undefined) respond(response, 200, answered);
-    else if (how === 'hang') this.hanging.add(response);
-    else if (how === 'reset' || how === 'lost answers') response.socket?.resetAndDestroy();
-    else respond(response, how, {}, how === 500 ? {} : { 'retry-after': '1' });
+    else this.failed(how, response, (status, headers) => respond(response, status, {}, headers));
   }
 
   /** @param isTaken false: the request is recorded, and has no effect */

@@ -1,6 +1,6 @@
 import { SeededRandom } from '#libs/testing';
 import type { InjectedKind } from './options.js';
-import type { SinkFault } from './sink.js';
+import type { PeerFault } from './failing-peer.js';
 
 /** A fault to inject. All its properties are drawn before the run, so a seed determines the plan. `at` and `forMs` are ms. */
 export type PlannedFault = { readonly at: number; readonly forMs: number } & (
@@ -9,8 +9,8 @@ export type PlannedFault = { readonly at: number; readonly forMs: number } & (
   | { readonly kind: 'broker' }
   | { readonly kind: 'postgres'; readonly signal: 'SIGKILL' | 'SIGQUIT' }
   | { readonly kind: 'worker'; readonly target: string; readonly change: 'add' | 'remove' }
-  | { readonly kind: 'sink'; readonly how: SinkFault['how']; readonly share: number }
-  | { readonly kind: 'desk'; readonly how: SinkFault['how']; readonly share: number }
+  | { readonly kind: 'sink'; readonly how: PeerFault['how']; readonly share: number }
+  | { readonly kind: 'desk'; readonly how: PeerFault['how']; readonly share: number }
   | { readonly kind: 'model'; readonly how: 'hang' | '500' | '503' | '429' | 'brokenJson' | 'delay' }
 );
 

@@ -1,16 +1,8 @@
 import { hash } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { FailingPeer } from './failing-peer.js';
 import { namesOf } from './history.js';
 import type { SinkRequest, History, Ticket } from './history.js';
-
-/** How the sink fails, and for which share of the customers, 0 to 1. `lost answers`: it takes what comes, and breaks off instead of an answer. */
-export interface SinkFault {
-  readonly how: 'lost answers' | 'hang' | 'reset' | 500 | 503 | 429;
-  readonly share: number;
-}
 
 /** The payload of a delivery. */
 interface DeliveredTicket extends Ticket {
@@ -18,41 +10,19 @@ interface DeliveredTicket extends Ticket {
 }
 
 /** The system that decisions are delivered to. It records all requests and accepts repeats, so that second effects are seen. */
-export class Sink {
-  private fault: SinkFault | undefined;
-  private readonly hanging = new Set<ServerResponse>();
-
-  private constructor(
-    private readonly history: History,
-    private readonly server: Server,
-  ) {}
+export class Sink extends FailingPeer {
+  private constructor(private readonly history: History) {
+    super();
+  }
 
   static async start(history: History): Promise<Sink> {
-    const server = createServer({ keepAliveTimeout: 60_000 });
-    const sink = new Sink(history, server);
-    server.on('request', (request, response) => sink.receive(request, response));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    const sink = new Sink(history);
+    await sink.listen();
     return sink;
   }
 
   urlOf(destination: string): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${destination}`;
-  }
-
-  fail(fault: SinkFault): void {
-    this.fault = fault;
-  }
-
-  heal(): void {
-    this.fault = undefined;
-    for (const response of this.hanging) response.destroy();
-    this.hanging.clear();
-  }
-
-  async stop(): Promise<void> {
-    this.server.close();
-    this.server.closeAllConnections();
+    return `${this.url}/${destination}`;
   }
 
   /** True if it has taken this delivery at least once. */
@@ -61,11 +31,19 @@ export class Sink {
     return this.history.arrivals.some(({ webhookId, status }) => names.includes(webhookId) && status === 204);
   }
 
-  private receive(request: IncomingMessage, response: ServerResponse): void {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => this.answer(this.write(request, Buffer.concat(chunks)), response));
-    request.on('error', () => undefined); // cut off: it never arrived
+  protected answer(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
+    const arrival = this.write(request, body);
+    const { fault } = this;
+    if (fault === undefined || shareOf(arrival.customer) >= fault.share) {
+      arrival.status = 204;
+      response.writeHead(204).end();
+      return;
+    }
+    if (fault.how === 'lost answers') arrival.status = 204;
+    this.failed(fault.how, response, (status, headers) => {
+      arrival.status = status;
+      response.writeHead(status, headers).end();
+    });
   }
 
   private write(request: IncomingMessage, body: Buffer): SinkRequest {
@@ -83,22 +61,6 @@ export class Sink {
     };
     this.history.arrivals.push(arrival);
     return arrival;
-  }
-
-  private answer(arrival: SinkRequest, response: ServerResponse): void {
-    const fault = this.fault;
-    if (fault === undefined || shareOf(arrival.customer) >= fault.share) {
-      arrival.status = 204;
-      response.writeHead(204).end();
-    } else if (fault.how === 'hang') {
-      this.hanging.add(response);
-    } else if (fault.how === 'reset' || fault.how === 'lost answers') {
-      if (fault.how === 'lost answers') arrival.status = 204;
-      response.socket?.resetAndDestroy();
-    } else {
-      arrival.status = fault.how;
-      response.writeHead(fault.how, fault.how === 500 ? {} : { 'retry-after': '1' }).end();
-    }
   }
 }
 
