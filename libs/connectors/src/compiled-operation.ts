@@ -124,8 +124,10 @@ export class CompiledOperation {
       headers: { accept: 'application/json', ...headers },
       ...(body === undefined ? {} : { body }),
     };
-    const { secrets, traceparent, signal } = call;
-    const options = { isWrite: this.isWrite, maxBodyBytes: this.spec.maxBodyBytes, secrets, endsAtMs, traceparent, signal, untilDeadline };
+    const { secrets, traceparent, requireClaim, signal } = call;
+    const { isWrite } = this;
+    const { maxBodyBytes } = this.spec;
+    const options = { isWrite, maxBodyBytes, secrets, endsAtMs, traceparent, requireClaim, signal, untilDeadline };
     const send = (): Promise<OperationAnswer> => exchange(this.options.http, call.connection, outbound, options);
     const first = await send();
     try {

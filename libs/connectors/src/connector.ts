@@ -40,6 +40,11 @@ export interface OperationCall {
   readonly firstAttemptAt?: Date | undefined;
   /** W3C trace context. */
   readonly traceparent?: string | undefined;
+  /**
+   * Called before each request of an operation that writes, after everything that takes time, such as a fresh token: the process may have stood still
+   * meanwhile. @throws if whoever asked for the operation may not ask any more; nothing is sent then. Default: it always may
+   */
+  readonly requireClaim?: (() => void) | undefined;
   readonly signal: AbortSignal;
 }
 

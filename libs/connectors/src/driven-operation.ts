@@ -16,6 +16,7 @@ export interface DrivenOptions {
 /** An operation that a driver runs. */
 export class DrivenOperation {
   private readonly frame: OperationFrame;
+  private readonly isWrite: boolean;
 
   constructor(
     private readonly name: string,
@@ -23,6 +24,7 @@ export class DrivenOperation {
     connector: ConnectorSpec,
     private readonly options: DrivenOptions,
   ) {
+    this.isWrite = spec.effect === 'write';
     this.frame = new OperationFrame(name, { spec, connector, owner: options.owner });
   }
 
@@ -53,7 +55,8 @@ export class DrivenOperation {
     const attempt = (own: Login): Promise<T> => {
       untilDeadline.throwIfAborted();
       const login = { ...own, secrets: [...own.secrets, ...(call.secrets?.given ?? [])] };
-      return work(driver, { connection, settings: scope.settings, login, endsAtMs, signal: untilDeadline });
+      const requireClaim = this.isWrite ? call.requireClaim : undefined;
+      return work(driver, { connection, settings: scope.settings, login, endsAtMs, requireClaim, signal: untilDeadline });
     };
     const login = await connection.authorizer.login(untilDeadline);
     try {

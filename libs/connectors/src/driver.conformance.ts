@@ -140,6 +140,20 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
       expect(await failureOf(harness.connectors.run(away))).toMatchObject({ peer: 'unreachable', isUncertain: false, receipt: null });
     });
 
+    test('nothing is sent once the claim of what asked for it is over', async () => {
+      await runFirst(); // a session is kept
+      for (const operation of writes) {
+        const before = await operation.effects(peer);
+        const call = { ...harness.call(operation.operation, operation.input), effectKey: 'key-2' };
+        const lost = new Error('the claim is over');
+        const requireClaim = (): never => {
+          throw lost;
+        };
+        await expect(harness.connectors.run({ ...call, requireClaim })).rejects.toBe(lost);
+        expect(await operation.effects(peer)).toBe(before);
+      }
+    });
+
     test('an abort ends the operation with the reason of the signal', async () => {
       await loseAnswer(peer);
       const ended = runFirst().catch((error: unknown) => error);

@@ -11,6 +11,8 @@ export interface DriverUse {
   readonly login: Login;
   /** When it must have ended, by the monotonic clock. */
   readonly endsAtMs: number;
+  /** Called once a session is open, before it is used for what may take effect. @throws if the operation may not be sent any more */
+  readonly requireClaim?: (() => void) | undefined;
   /** Ends then, or earlier. */
   readonly signal: AbortSignal;
 }

@@ -41,6 +41,7 @@ export interface ExchangeOptions {
   /** When the operation must have ended, by the monotonic clock. */
   readonly endsAtMs: number;
   readonly traceparent: string | undefined;
+  readonly requireClaim: (() => void) | undefined;
   /** Ends the operation. */
   readonly signal: AbortSignal;
   /** Ends with that signal, and at the deadline. */
@@ -55,11 +56,12 @@ export async function exchange(
   http: HttpClient,
   { name, authorizer, timeoutMs }: OpenConnection,
   request: OutboundRequest,
-  { isWrite, maxBodyBytes, secrets, endsAtMs, traceparent, signal, untilDeadline }: ExchangeOptions,
+  { isWrite, maxBodyBytes, secrets, endsAtMs, traceparent, requireClaim, signal, untilDeadline }: ExchangeOptions,
 ): Promise<OperationAnswer> {
   const authorized = await authorizer.authorize(request, untilDeadline);
   const leftMs = endsAtMs - performance.now();
   if (leftMs < 1) throw timedOut(`The connection ${name} had no credential to send within ${timeoutMs} ms`, false);
+  if (isWrite) requireClaim?.();
   const { url, headers, body, tls } = authorized;
   try {
     const answer = await http.request({

@@ -52,16 +52,20 @@ export class Sessions<S> {
    */
   async use<T>(use: DriverUse, work: (session: S) => Promise<T>): Promise<T> {
     const key = keyOf(use);
+    const begin = (session: S): Promise<T> => {
+      use.requireClaim?.();
+      return work(session);
+    };
     const kept = await this.take(key);
     if (kept !== undefined) {
       try {
-        return await this.useOnce(key, kept, work);
+        return await this.useOnce(key, kept, begin);
       } catch (error) {
         if (!(error instanceof SessionLost)) throw error;
       }
     }
     try {
-      return await this.useOnce(key, await this.kind.open(use), work);
+      return await this.useOnce(key, await this.kind.open(use), begin);
     } catch (error) {
       throw error instanceof SessionLost ? error.failure : error;
     }

@@ -40,6 +40,7 @@ const delivery: OutboundDelivery = {
   id: 'dlv_1',
   payload: '{"z":1,"a":"ä \\u0000"}',
   traceparent: undefined,
+  requireClaim: () => undefined,
 };
 const longTimeoutMs = 10_000;
 const longestExcerpt = 16 * 1_024;

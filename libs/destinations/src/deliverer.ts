@@ -13,6 +13,8 @@ export interface OutboundDelivery {
   readonly reachedAt: Date | null;
   /** W3C trace context of this attempt. */
   readonly traceparent: string | undefined;
+  /** Called before whatever may take effect, if the deliverer has waited for something else since it began. @throws if another process may attempt the delivery */
+  readonly requireClaim: () => void;
 }
 
 /** The parts of a process that its deliverers share. */

@@ -89,6 +89,8 @@ export interface CalledFlows {
 export interface FlowRunOptions {
   /** Aborted when the claim of the run is lost. */
   readonly signal: AbortSignal;
+  /** The same as {@link StepContext.requireClaim}. Default: the claim always holds. */
+  readonly requireClaim?: () => void;
   /**
    * The action that follows a failure, as far as the whole run goes, after earlier failures that counted. A failure that gives the run up is one that
    * `onError` and `onFailure` handle.
@@ -349,10 +351,11 @@ export class FlowRunner {
   }
 
   private work({ step, input, path, calls }: PlacedStep): Promise<StepOutput> {
-    const { signal, flows } = this.options;
+    const { signal, requireClaim = () => undefined, flows } = this.options;
     const context: StepContext = {
       path,
       signal,
+      requireClaim,
       call: (make, begun) => this.callFrom(path, make, begun),
       effectKey: () => this.journal.effectKey(path),
       reachedAt: () => this.journal.reachedAt(path),

@@ -22,6 +22,8 @@ export interface ReadCaching {
 /** One use of an operation that writes. */
 export interface StepCall extends StepOperation {
   readonly effectKey: string;
+  /** Called right before it is sent. @throws if another process may have the run */
+  readonly requireClaim: () => void;
   /** When the first earlier attempt began that took effect, or may have; undefined if there is none. */
   readonly reachedAt: Date | undefined;
   /** True: it may take effect more than once. */

@@ -84,6 +84,8 @@ export interface StepContext {
   readonly path: string;
   /** Aborted when the claim of the run is lost. */
   readonly signal: AbortSignal;
+  /** Compares the claim of the run with the clock, for a call that waits before it sends. @throws RunLeaseLost if another process may have the run */
+  readonly requireClaim: () => void;
   /**
    * The only way for a step to act outside of the process. Before `make` is called, it is stored under the fence that the call is about to be made,
    * together with all outputs that the run has computed, and with `begun` the operation; so a process that lost its claim makes no call, and a call whose result a crash lost is counted.

@@ -44,6 +44,14 @@ test.each([-7_200_000, 7_200_000])('the length of a claim does not depend on a c
   expect(lease.isLost).toBe(true);
 });
 
+test('a process that stood still sees that its claim ran out before its timers run', async () => {
+  using lease = leaseOf(() => Promise.resolve(true));
+  await vi.advanceTimersByTimeAsync(3_000);
+  lease.requireHeld();
+  vi.spyOn(performance, 'now').mockReturnValueOnce(performance.now() + 9_000);
+  expect(() => lease.requireHeld()).toThrow(LeaseLost);
+});
+
 test('the work also ends with the outer signal, and that is no lost claim', () => {
   const stop = new AbortController();
   using lease = leaseOf(() => Promise.resolve(true), stop.signal);

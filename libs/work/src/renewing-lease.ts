@@ -32,6 +32,15 @@ export class RenewingLease implements Disposable {
     return this.lost.signal.aborted;
   }
 
+  /**
+   * Compares the claim with the clock. A process that stood still learns of it here before its timers run, so work that must not happen twice calls this
+   * right before it acts. @throws the reason that the signal aborts with
+   */
+  requireHeld(): void {
+    this.signal.throwIfAborted();
+    if (performance.now() - this.renewedAtMs >= this.options.leaseMs) throw this.options.lost();
+  }
+
   [Symbol.dispose](): void {
     void this.renewals.stop();
   }

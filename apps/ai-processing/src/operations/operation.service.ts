@@ -143,7 +143,7 @@ export class OperationService {
   /** Sends an operation once, and records the attempt. */
   private async send(
     connection: OpenConnection,
-    operation: StepOperation & Pick<StepCall, 'effectKey'> & Partial<Pick<StepCall, 'reachedAt'>>,
+    operation: StepOperation & Pick<StepCall, 'effectKey'> & Partial<Pick<StepCall, 'reachedAt' | 'requireClaim'>>,
     record: RecordOperation,
     begun: BegunOperation = { connection: operation.connection, operation: operation.operation, startedAt: wallTime() },
   ): Promise<Json> {
@@ -182,9 +182,16 @@ function endOf(receipt: Receipt | null, { startedAt }: BegunOperation): Pick<Ope
 
 function callOf(
   connection: OpenConnection,
-  { operation, input, effectKey, reachedAt, signal }: StepOperation & Pick<StepCall, 'effectKey'> & Partial<Pick<StepCall, 'reachedAt'>>,
+  {
+    operation,
+    input,
+    effectKey,
+    reachedAt,
+    requireClaim,
+    signal,
+  }: StepOperation & Pick<StepCall, 'effectKey'> & Partial<Pick<StepCall, 'reachedAt' | 'requireClaim'>>,
 ): OperationCall {
-  return { connection, operation, input, effectKey, firstAttemptAt: reachedAt, traceparent: currentTraceparent(), signal };
+  return { connection, operation, input, effectKey, firstAttemptAt: reachedAt, traceparent: currentTraceparent(), requireClaim, signal };
 }
 
 /** The version belongs to the key, because another one may lead to another system, or another account of it. */

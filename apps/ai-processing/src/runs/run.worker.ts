@@ -146,7 +146,7 @@ export class RunWorker {
     let ended: Run | undefined;
     let runner: FlowRunner | undefined;
     try {
-      runner = await this.runnerOf(run, event, journal, lease.signal);
+      runner = await this.runnerOf(run, event, journal, lease);
       const { decision, deliveries } = await runner.run();
       ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, deliveries, event, context) });
     } catch (error) {
@@ -161,10 +161,18 @@ export class RunWorker {
     return ended;
   }
 
-  private async runnerOf(run: RunningRun, event: EventReceived, journal: RunJournal, signal: AbortSignal): Promise<FlowRunner> {
+  private async runnerOf(run: RunningRun, event: EventReceived, journal: RunJournal, lease: RenewingLease): Promise<FlowRunner> {
     const { tenant, failures } = run;
     const flow = this.compiler.compile(await this.configuration.flowVersion(tenant, run.flow, run.flowVersion));
-    return new FlowRunner(flow, event, journal, { signal, actionAfter: this.actionAfter, failures, flows: this.flowsOf(tenant) });
+    const { signal } = lease;
+    const requireClaim = (): void => lease.requireHeld();
+    return new FlowRunner(flow, event, journal, {
+      signal,
+      requireClaim,
+      actionAfter: this.actionAfter,
+      failures,
+      flows: this.flowsOf(tenant),
+    });
   }
 
   private readonly actionAfter = (error: unknown, failures: number): FailureAction => actionAfter(error, failures, this.options.runRetries);

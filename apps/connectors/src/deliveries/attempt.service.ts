@@ -96,9 +96,12 @@ export class AttemptService {
     const attributes = { 'millrace.delivery': id, 'millrace.destination': destination, 'millrace.attempt': delivery.attempts + 1 };
     return inSpan(`deliver ${destination}`, { kind: SpanKind.CLIENT, parent, attributes }, async (span) => {
       const configured = this.configuration.destination(tenant, destination);
-      if (performance.now() >= lease.endsAtMs) throw new DeliveryLeaseLost(id);
+      const requireClaim = (): void => {
+        if (performance.now() >= lease.endsAtMs) throw new DeliveryLeaseLost(id);
+      };
+      requireClaim();
       const watch = new Stopwatch();
-      const { receipt, error } = await this.send(claim, configured, lease.signal, span);
+      const { receipt, error } = await this.send(claim, configured, { requireClaim, signal: lease.signal, span });
       const { startedAt, finishedAt, durationMs } = watch.stop();
       if (error instanceof ConnectionNeedsReauth) {
         await this.health.note({ tenant, destination }, observationOf(error, durationMs));
@@ -115,12 +118,11 @@ export class AttemptService {
     });
   }
 
-  /** Sends the delivery. Returns the receipt or the failure, and throws only if the attempt was aborted. */
+  /** Sends the delivery. Returns the receipt or the failure, and throws only if the attempt was aborted, or its claim ran out before anything was sent. */
   private async send(
     { delivery, destinationDisabled }: DeliveryClaim,
     destination: Stored<DestinationDocument> | undefined,
-    signal: AbortSignal,
-    span: Span,
+    { requireClaim, signal, span }: { requireClaim: () => void; signal: AbortSignal; span: Span },
   ): Promise<{ receipt: Receipt | null; error: unknown }> {
     try {
       if (destinationDisabled) throw new DestinationDisabled(delivery.destination);
@@ -129,10 +131,11 @@ export class AttemptService {
       const { spec } = this.secrets.opened(destination.document);
       const traceparent = currentTraceparent(span) ?? delivery.traceparent ?? undefined;
       const { tenant, id, payload, reachedAt } = delivery;
-      const outbound = { tenant, id: effectKey(id), payload, reachedAt, traceparent };
+      const outbound = { tenant, id: effectKey(id), payload, reachedAt, traceparent, requireClaim };
       return { receipt: await this.deliverers.deliver(outbound, spec, signal), error: null };
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof DeliveryLeaseLost) throw error;
       failSpan(span, error);
       if (!(error instanceof DomainError))
         log.error({ err: error, deliveryId: delivery.id }, 'a deliverer failed with an unexpected error');

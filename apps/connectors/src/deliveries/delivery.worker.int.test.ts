@@ -524,10 +524,21 @@ test('a disabled destination is enabled by a command that came after it was disa
   await settled('delivered');
 });
 
-test('a process that was paused for longer than its claim lasts sends nothing', async () => {
+test.each([
+  ['before it began', 0],
+  ['while it looked for the effect of an earlier attempt', 60_000],
+])('a process that was paused for longer than its claim lasts sends nothing: %s', async (_, leftMs) => {
+  const lease = { endsAtMs: performance.now() + leftMs, signal: new AbortController().signal };
+  const paused: Pick<Deliverers, 'deliver'> = {
+    async deliver(delivery, ...rest) {
+      lease.endsAtMs = performance.now();
+      delivery.requireClaim();
+      return deliverers.deliver(delivery, ...rest);
+    },
+  };
   const attempter = new AttemptService(
     table,
-    deliverers,
+    paused as Deliverers,
     configuration,
     secrets,
     new DestinationHealth(database, new DestinationHealthTable(database), { openMs: 1, longestOpenMs: 1 }),
@@ -537,9 +548,9 @@ test('a process that was paused for longer than its claim lasts sends nothing', 
   const room = { tenant, destination: 'crm', free: 1, concurrency: 1, mode: 'ruled' as const };
   const [delivery] = (await table.claim([room], 5_000)).deliveries;
   const claim = { delivery: delivery!, destinationDisabled: false };
-  const attempt = attempter.attempt(claim, { endsAtMs: performance.now(), signal: new AbortController().signal });
-  await expect(attempt).rejects.toThrow(DeliveryLeaseLost);
+  await expect(attempter.attempt(claim, lease)).rejects.toThrow(DeliveryLeaseLost);
   expect(sink.requests).toHaveLength(0);
+  expect(await stored()).toMatchObject([{ state: 'pending', attempts: 0 }]);
 });
 
 test('what the operator gives up lets the others of a strict destination go on', async () => {

@@ -156,15 +156,18 @@ delivererConformance({
 describe('an operation that is verified', () => {
   const posts: string[] = [];
   let listed: number;
+  let answered: () => void;
   let http: HttpClient;
   let deliverer: OperationDeliverer;
   let stop: () => Promise<void>;
   beforeEach(async () => {
     posts.length = 0;
     listed = 200;
+    answered = () => undefined;
     stop = await listen((request, response) => {
       void text(request).then((body) => {
         if (request.method === 'POST') posts.push((JSON.parse(body) as { id: string }).id);
+        else answered();
         const { searchParams } = new URL(request.url!, base);
         const found = request.method === 'POST' ? {} : posts.filter((id) => id === searchParams.get('id')).map((id) => ({ id }));
         response.writeHead(request.method === 'POST' ? 201 : listed, { 'content-type': 'application/json' }).end(JSON.stringify(found));
@@ -179,8 +182,8 @@ describe('an operation that is verified', () => {
   });
 
   const longAgo = new Date('2026-01-01T00:00:00.000Z');
-  const deliver = (reachedAt: Date | null, operation = 'post') => {
-    const delivery: OutboundDelivery = { tenant: 'acme', id: 'e-1', payload: '{}', reachedAt, traceparent: undefined };
+  const deliver = (reachedAt: Date | null, operation = 'post', requireClaim: () => void = () => undefined) => {
+    const delivery: OutboundDelivery = { tenant: 'acme', id: 'e-1', payload: '{}', reachedAt, traceparent: undefined, requireClaim };
     return deliverer.deliver(delivery, destinationOf(operation), new AbortController().signal);
   };
 
@@ -200,6 +203,17 @@ describe('an operation that is verified', () => {
   test('is repeated if there is none', async () => {
     expect(await deliver(longAgo)).toMatchObject({ summary: 'status 201' });
     expect(posts).toEqual(['e-1']);
+  });
+
+  test('is not repeated if its claim ran out during the look-up', async () => {
+    let lookUps = 0;
+    const requireClaim = (): void => {
+      if (lookUps > 0) throw new Error('the claim is over');
+    };
+    answered = () => (lookUps += 1);
+    await expect(deliver(longAgo, 'post', requireClaim)).rejects.toThrow('the claim is over');
+    expect(lookUps).toBe(1);
+    expect(posts).toEqual([]);
   });
 
   test('waits until its effect could be found', async () => {

@@ -17,10 +17,10 @@ export class OperationDeliverer implements Deliverer<'operation'> {
 
   /** @throws also NotFound, and what the authorizer of the connection throws */
   async deliver(delivery: OutboundDelivery, destination: DestinationSpecOf<'operation'>, signal: AbortSignal): Promise<Receipt> {
-    const { tenant, id, payload, traceparent, reachedAt } = delivery;
+    const { tenant, id, payload, traceparent, reachedAt, requireClaim } = delivery;
     const { connection: name, operation, timeoutMs } = destination;
     const connection = { ...this.openConnection(tenant, name), timeoutMs };
-    const call = { connection, operation, input: parseStoredJson(payload), effectKey: id, traceparent, signal };
+    const call = { connection, operation, input: parseStoredJson(payload), effectKey: id, traceparent, requireClaim, signal };
     const { idempotency } = this.connectors.operation(connection, operation);
     try {
       const isVerified = idempotency?.class === 'verify' && reachedAt !== null;

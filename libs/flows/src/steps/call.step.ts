@@ -28,7 +28,7 @@ function flowWork({ flow, input }: CalledFlow, { expression }: StepServices): St
 function operationWork(spec: CalledOperation, { expression, operations }: StepServices): StepWork {
   const { connection, operation, atLeastOnce, idempotency } = spec;
   const input = expression(spec.input ?? 'event.data');
-  return async (scope, { path, signal, call, effectKey, reachedAt }) => {
+  return async (scope, { path, signal, requireClaim, call, effectKey, reachedAt }) => {
     const data = (await input.evaluate(scope)) ?? null;
     const made = {
       step: path,
@@ -36,6 +36,7 @@ function operationWork(spec: CalledOperation, { expression, operations }: StepSe
       operation,
       input: data,
       signal,
+      requireClaim,
       effectKey: effectKey(),
       reachedAt: reachedAt(),
       atLeastOnce,
