@@ -191,6 +191,15 @@ async function recordOf(answer: TestResponse) {
   return waitFor(() => logged.find((record) => record.event.eventId === eventId), { what: `${eventId} on the log` });
 }
 
+test('webhooks are taken for a source that was applied a moment ago, however many come at once', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const source = uniqueName('fresh');
+    await save({ kind: 'Source', metadata: { tenant, name: source }, spec: sources['stripe'] });
+    const answers = await Promise.all([1, 2, 3].map(() => webhook(source, stripe(event()))));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+  }
+});
+
 describe('a webhook signed with its provider’s own SDK is acknowledged once it is on the log', () => {
   test('Stripe', async () => {
     const sent = event({ type: 'invoice.payment_failed' });

@@ -153,6 +153,31 @@ describe('on a running Postgres', () => {
     expect(read).toHaveBeenCalledTimes(2);
   });
 
+  test('a source whose notice is lost is found when it is asked for, and its tenant is then in memory', async () => {
+    await configuration.start();
+    await withoutNotices(fresh.ownerUrl);
+    expect(await configuration.newSource(tenant, 'shop')).toBeUndefined();
+    await save(database, 'Source', 'shop', { scheme: 'stripe', secrets: [{ value: 'whsec_1' }] });
+    expect(configuration.source(tenant, 'shop')).toBeUndefined();
+    expect(await configuration.newSource(tenant, 'shop')).toMatchObject({ tenant, name: 'shop', version: 1 });
+    expect(configuration.source(tenant, 'shop')).toBeDefined();
+    await documents.remove(database, { tenant, kind: 'Source', name: 'shop', actor: 'test' });
+    await configuration.readAgain();
+    expect(await configuration.newSource(tenant, 'shop')).toBeUndefined();
+  });
+
+  test('many unknown sources at once cost two statements, and nothing of them is kept', async () => {
+    await configuration.start();
+    const read = vi.spyOn(DocumentTable.prototype, 'existing');
+    const readTenant = vi.spyOn(DocumentTable.prototype, 'current');
+    onTestFinished(() => [read, readTenant].forEach((spy) => spy.mockRestore()));
+    const found = await Promise.all(Array.from({ length: 500 }, () => configuration.newSource(uniqueName('stranger'), 'shop')));
+    expect(new Set(found)).toEqual(new Set([undefined]));
+    expect(read).toHaveBeenCalledTimes(2);
+    expect(readTenant).not.toHaveBeenCalled();
+    expect(configuration.tenantNames()).toEqual([]);
+  });
+
   test('a change whose notice was lost is found at the next refresh', async () => {
     await configuration.stop();
     configuration = new Configuration(database, { secretBox, refreshMs: 50 });

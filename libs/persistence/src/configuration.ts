@@ -1,6 +1,6 @@
 import { SecretBox } from '#libs/auth';
 import type { CheckableApiKey } from '#libs/auth';
-import { DomainError } from '#libs/contracts';
+import { DomainError, parseSourceAddress, sourceAddress } from '#libs/contracts';
 import type {
   ConnectionDocument,
   DestinationDocument,
@@ -16,13 +16,13 @@ import { LruMap } from '#libs/lru';
 import { latencyMs, wallTimeMs } from '#libs/time';
 import { gauge, logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
-import { ApiKeyLookup } from './api-key.lookup.js';
 import { ApiKeyTable } from './api-key.table.js';
 import type { ConfigurationFallback, ConfigurationSnapshot } from './configuration-fallback.js';
 import type { Database } from './database.js';
 import { DocumentTable } from './document.table.js';
 import type { Stored } from './document.table.js';
 import type { Subscription } from './listener.js';
+import { SharedLookup } from './shared-lookup.js';
 import { statement } from './statement.js';
 import { StorageUnavailable } from './storage.errors.js';
 
@@ -98,7 +98,8 @@ gauge(
 export class Configuration {
   private readonly documentTable: DocumentTable;
   private readonly apiKeyTable = new ApiKeyTable();
-  private readonly lookup = new ApiKeyLookup((ids) => this.readApiKeys(ids));
+  private readonly apiKeyLookup = new SharedLookup((ids) => this.readApiKeys(ids));
+  private readonly sourceLookup = new SharedLookup((addresses) => this.readExistingSources(addresses));
   private readonly oldFlows = new LruMap<string, Stored<FlowDocument>>(maxOldFlowVersions);
   private tenants: Map<string, TenantConfiguration> | undefined;
   /** Everything is what Postgres had at this time or later, by its clock. */
@@ -179,14 +180,21 @@ export class Configuration {
     return !this.isFromFallback && (this.readAt ?? -Infinity) >= beganAt;
   }
 
-  /** Reads what one tenant has committed before the call. Does nothing while Postgres is away. */
-  async readTenantAgain(tenant: string): Promise<void> {
-    if (!this.isFromFallback) await this.refresh(tenant);
-  }
-
   /** @throws ConfigurationUnavailable, as all that follow, before the first read */
   source(tenant: string, name: string): Stored<SourceDocument> | undefined {
     return this.find(tenant, 'Source', name) as Stored<SourceDocument> | undefined;
+  }
+
+  /**
+   * Finds also a source that is not in memory, because the notice of it is late or was lost. Callers that nobody has authenticated may ask: a name that
+   * does not exist costs a share of one statement, of which one runs at a time, and nothing is kept of it.
+   * @throws StorageUnavailable if the source is not in memory and Postgres does not answer
+   */
+  async newSource(tenant: string, name: string): Promise<Stored<SourceDocument> | undefined> {
+    const known = this.source(tenant, name);
+    if (known !== undefined || this.isFromFallback) return known;
+    if (await this.sourceLookup.find(sourceAddress(tenant, name))) await this.refresh(tenant);
+    return this.source(tenant, name);
   }
 
   destination(tenant: string, name: string): Stored<DestinationDocument> | undefined {
@@ -254,13 +262,19 @@ export class Configuration {
    */
   apiKey(id: string): CheckableApiKey | Promise<CheckableApiKey | undefined> {
     this.current();
-    return this.apiKeys.get(id) ?? this.lookup.find(id);
+    return this.apiKeys.get(id) ?? this.apiKeyLookup.find(id);
   }
 
-  private async readApiKeys(ids: readonly string[]): Promise<CheckableApiKey[]> {
+  private async readApiKeys(ids: readonly string[]): Promise<Map<string, CheckableApiKey>> {
     const keys = await this.apiKeyTable.activeById(this.database, ids);
     for (const tenant of new Set(keys.map((key) => key.tenant))) void this.refresh(tenant); // its notice is late or was lost
-    return keys;
+    return new Map(keys.map((key) => [key.id, key]));
+  }
+
+  private async readExistingSources(addresses: readonly string[]): Promise<Map<string, true>> {
+    const sources = addresses.map((address) => parseSourceAddress(address)!).map(({ tenant, source: name }) => ({ tenant, name }));
+    const found = await this.documentTable.existing(this.database, 'Source', sources);
+    return new Map(found.map(({ tenant, name }) => [sourceAddress(tenant, name), true]));
   }
 
   private ofKind(kind: DocumentKind): Stored[] {

@@ -58,6 +58,12 @@ const oneVersion = statement(
   'document.version',
   `SELECT ${columns} FROM document WHERE tenant_id = $1 AND kind = $2 AND name = $3 AND version = $4 AND spec IS NOT NULL`,
 );
+const existing = statement(
+  'document.existing',
+  `SELECT wanted.tenant, wanted.name FROM unnest($2::text[], $3::text[]) AS wanted(tenant, name)
+   WHERE (SELECT spec IS NOT NULL FROM document
+          WHERE tenant_id = wanted.tenant AND kind = $1 AND document.name = wanted.name ORDER BY version DESC LIMIT 1)`,
+);
 const insert = statement(
   'document.insert',
   `INSERT INTO document (tenant_id, kind, name, version, spec, digest, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -97,6 +103,15 @@ export class DocumentTable {
   /** The current documents of every tenant, for the services that keep them in memory. */
   async currentOfAll(session: Session): Promise<StoredVersion[]> {
     return (await session.query<Row>(currentOfAll)).map(storedOf);
+  }
+
+  /** Says which of these documents exist, of any tenants. */
+  existing(
+    session: Session,
+    kind: DocumentKind,
+    documents: readonly { tenant: string; name: string }[],
+  ): Promise<{ tenant: string; name: string }[]> {
+    return session.query(existing, [kind, documents.map(({ tenant }) => tenant), documents.map(({ name }) => name)]);
   }
 
   async version(session: Session, { tenant, kind, name }: DocumentReference, version: number): Promise<StoredVersion | undefined> {

@@ -27,7 +27,7 @@ export interface Door {
   /** The label `route` in the metrics. */
   readonly route: string;
   /** The methods that an address takes besides POST, such as GET for the handshake of a provider; default: none. */
-  otherMethods?(address: string): readonly string[];
+  otherMethods?(address: string): readonly string[] | Promise<readonly string[]>;
   /**
    * Checks what the head of a request tells, such as its address and key. The body is read only if this resolves, with what then receives the
    * request. Errors of both are answered as problem+json.
@@ -209,7 +209,7 @@ export class Doors {
 
   /** Undefined if the caller has closed the connection. */
   private async receive(door: Door, address: string, request: IncomingMessage, response: ServerResponse): Promise<Reply | undefined> {
-    if (request.method !== 'POST') refuseOtherMethod(door, address, request.method!);
+    if (request.method !== 'POST') await refuseOtherMethod(door, address, request.method!);
     const { headers, rawHeaders } = request;
     const head = { method: request.method!, target: request.url!, address: decoded(address), headers, rawHeaders };
     const receive = await door.admit(head);
@@ -328,8 +328,8 @@ function isAt({ path }: { path: string }, address: string): boolean {
 }
 
 /** @throws MethodNotAllowed */
-function refuseOtherMethod(door: Door, address: string, method: string): void {
-  const others = door.otherMethods?.(decoded(address)) ?? [];
+async function refuseOtherMethod(door: Door, address: string, method: string): Promise<void> {
+  const others = (await door.otherMethods?.(decoded(address))) ?? [];
   if (!others.includes(method)) throw new MethodNotAllowed(method, ['POST', ...others].join(', '));
 }
 

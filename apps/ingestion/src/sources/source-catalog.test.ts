@@ -1,6 +1,7 @@
-import type { SourceSpec } from '#libs/contracts';
-import { expect, test } from 'vitest';
-import { resolveSource } from './source-catalog.js';
+import type { SourceDocument, SourceSpec } from '#libs/contracts';
+import type { Configuration, DocumentSecrets, Stored } from '#libs/persistence';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { SourceCatalog, resolveSource } from './source-catalog.js';
 
 const lane = { default: 'normal' as const, rules: [] };
 const stripe: SourceSpec = { scheme: 'stripe', secrets: [{ value: 'whsec_x' }], lane };
@@ -43,4 +44,29 @@ test('a document whose secret or expression cannot be read does not resolve', ()
   const scheme = { scheme: 'standard-webhooks' as const, lane };
   expect(() => resolveSource('acme', 's', { ...scheme, secrets: [{ value: 'not base64!' }] })).toThrow('spec.secrets.0: the secret is not');
   expect(() => resolveSource('acme', 's', { ...stripe, customer: 'body..' })).toThrow('body..');
+});
+
+test('a name that does not exist is looked for once a second, and one that does by all that ask at once', async () => {
+  const looked: string[] = [];
+  const stored = new Map<string, Stored<SourceDocument>>();
+  const configuration = {
+    source: (_: string, name: string) => stored.get(name),
+    newSource: async (tenant: string, name: string) => {
+      looked.push(name);
+      await Promise.resolve();
+      const spec = { ...stripe };
+      if (name === 'fresh') stored.set(name, { tenant, name, kind: 'Source', version: 1, document: { spec } as SourceDocument });
+    },
+  };
+  const catalog = new SourceCatalog(configuration as unknown as Configuration, { opened: (one: unknown) => one } as DocumentSecrets);
+  const now = vi.spyOn(performance, 'now').mockReturnValue(10_000);
+  onTestFinished(() => now.mockRestore());
+  for (let round = 0; round < 100; round += 1) expect(await catalog.atNew('acme.nowhere')).toBeUndefined();
+  expect(looked).toEqual(['nowhere']);
+  now.mockReturnValue(11_000);
+  await catalog.atNew('acme.nowhere');
+  expect(looked).toEqual(['nowhere', 'nowhere']);
+  const found = await Promise.all([catalog.atNew('acme.fresh'), catalog.atNew('acme.fresh')]);
+  expect(found).toMatchObject([{ name: 'fresh' }, { name: 'fresh' }]);
+  expect(await catalog.atNew('no-address')).toBeUndefined();
 });

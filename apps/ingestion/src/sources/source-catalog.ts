@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { clearText, parseSourceAddress, sourceAddress } from '#libs/contracts';
 import type { Lane, SourceDocument, SourceSpec } from '#libs/contracts';
 import { EventFieldReader, laneOf } from '#libs/intake';
-import { Configuration, DocumentSecrets } from '#libs/persistence';
+import { Configuration, DocumentSecrets, StorageUnavailable } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { createVerifier, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
@@ -44,7 +44,7 @@ const cloudEventAttributes: Extraction = {
   occurredAt: ['headers."ce-time"'],
 };
 
-/** A tenant is read again for a source that is not known at most so often. */
+/** A source that is not known is looked for in Postgres at most so often. */
 const lookAgainEveryMs = 1_000;
 const rememberedSources = 10_000;
 
@@ -54,7 +54,7 @@ const log = logger('sources');
 @Injectable()
 export class SourceCatalog {
   private readonly entries = new Map<string, CatalogEntry>();
-  /** When a tenant was read again for a source that was not known, by its address and the monotonic clock. */
+  /** When a source was looked for that is not known, by its address and the monotonic clock. */
   private readonly lookedAgain = new LruMap<string, number>(rememberedSources);
 
   constructor(
@@ -84,9 +84,15 @@ export class SourceCatalog {
     return source;
   }
 
+  /** The source at an address, found as by {@link findNew}. */
+  async atNew(address: string): Promise<Source | undefined> {
+    const known = this.entries.get(address) ?? addressed(address);
+    return known === null ? undefined : this.findNew(known.tenant, known.name);
+  }
+
   /**
-   * Finds also a source that was applied a moment ago, whose notice is on its way. For callers that have authenticated: it reads the tenant again, for
-   * one name at most once in {@link lookAgainEveryMs}, and all that ask at the same time by one read.
+   * Finds also a source that was applied a moment ago, whose notice is on its way. Callers need not have authenticated: one name is looked for at most
+   * once in {@link lookAgainEveryMs}, and all that ask at the same time share a statement.
    * @throws as {@link find}
    */
   async findNew(tenant: string, name: string): Promise<Source | undefined> {
@@ -94,8 +100,13 @@ export class SourceCatalog {
     const address = sourceAddress(tenant, name);
     const lookedAt = this.lookedAgain.get(address) ?? -Infinity;
     if (known !== undefined || performance.now() - lookedAt < lookAgainEveryMs) return known;
+    try {
+      await this.configuration.newSource(tenant, name);
+    } catch (error) {
+      // Nobody can have applied it while Postgres is away.
+      if (!(error instanceof StorageUnavailable)) throw error;
+    }
     this.lookedAgain.set(address, performance.now());
-    await this.configuration.readTenantAgain(tenant);
     return this.find(tenant, name);
   }
 

@@ -16,7 +16,7 @@ export class WebhookDoor implements Door {
     doors.open(this);
   }
 
-  otherMethods(address: string): readonly string[] {
+  otherMethods(address: string): Promise<readonly string[]> {
     return this.webhooks.handshakeMethods(address);
   }
 

@@ -44,7 +44,8 @@ const spec: SourceSpec = {
 function service(answered = handshake) {
   const source = resolveSource('acme', 'meta', spec);
   const withHandshake = { ...source, webhook: { ...source.webhook!, preset: { ...source.webhook!.preset, handshake: answered } } };
-  const sources = { at: (address: string) => (address === 'acme.meta' ? withHandshake : undefined) } as unknown as SourceCatalog;
+  const at = (address: string) => (address === 'acme.meta' ? withHandshake : undefined);
+  const sources = { at, atNew: async (address: string) => at(address) } as unknown as SourceCatalog;
   const intake = { accept: async () => [{ eventId: 'evt_1' }] } as unknown as Intake;
   return new WebhookService(sources, intake, new IntakeLog(0, logger('test')));
 }
@@ -94,9 +95,9 @@ test('a handshake by POST is answered once it is verified, and any other POST is
 });
 
 test('other methods are taken only where the provider has a handshake for them', async () => {
-  expect(service().handshakeMethods('acme.meta')).toEqual(['GET', 'HEAD']);
-  expect(service({ ...handshake, methods: ['POST'] }).handshakeMethods('acme.meta')).toEqual([]);
-  expect(service().handshakeMethods('acme.other')).toEqual([]);
+  expect(await service().handshakeMethods('acme.meta')).toEqual(['GET', 'HEAD']);
+  expect(await service({ ...handshake, methods: ['POST'] }).handshakeMethods('acme.meta')).toEqual([]);
+  expect(await service().handshakeMethods('acme.other')).toEqual([]);
   const onlyPost = service({ ...handshake, methods: ['POST'] });
   await expect(onlyPost.receive(request({ method: 'GET' }))).rejects.toMatchObject({ code: 'signature.mismatch' });
 });

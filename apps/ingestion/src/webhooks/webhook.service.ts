@@ -22,15 +22,15 @@ export class WebhookService {
   ) {}
 
   /** The methods besides POST that the provider of a source uses for handshakes; none if there is no such source. */
-  handshakeMethods(address: string): readonly string[] {
-    const methods = this.sources.at(address)?.webhook?.preset.handshake?.methods ?? [];
+  async handshakeMethods(address: string): Promise<readonly string[]> {
+    const methods = (await this.sources.atNew(address))?.webhook?.preset.handshake?.methods ?? [];
     return methods.filter((method) => method !== 'POST');
   }
 
   /** Refuses a request for a source that does not exist, before its body is read. @throws NotFound, ConfigurationUnavailable */
   async requireSource({ address, headers }: RequestHead): Promise<void> {
     try {
-      this.sourceAt(address);
+      requireWebhooks(await this.sources.atNew(address), address);
     } catch (error) {
       await this.log.record('webhooks', headers['traceparent'], () => Promise.reject(error));
     }
@@ -47,7 +47,7 @@ export class WebhookService {
   }
 
   private async accept(request: DoorRequest, entry: IntakeLogEntry): Promise<DoorResponse> {
-    const source = this.sourceAt(request.address);
+    const source = requireWebhooks(this.sources.at(request.address), request.address);
     entry.tenant = source.tenant;
     entry.source = source.name;
     entry.scheme = source.scheme;
@@ -69,22 +69,21 @@ export class WebhookService {
     return { status: 200, body: { eventIds: [events[0]!.eventId] } };
   }
 
-  /** @throws NotFound */
-  private sourceAt(address: string): Source & { webhook: WebhookSource } {
-    const source = this.sources.at(address);
-    if (source?.webhook === undefined)
-      throw new NotFound('source', address, {
-        message: `No source takes webhooks at ${address.slice(0, 130)}; the address is tenant.source`,
-      });
-    return source as Source & { webhook: WebhookSource };
-  }
-
   private answerUnsigned(webhook: WebhookSource, request: DoorRequest, entry: IntakeLogEntry): DoorResponse {
     const handshake = handshakeResponse(webhook, request, null);
     if (handshake === undefined) throw new HandshakeRefused();
     entry.handshake = true;
     return handshake;
   }
+}
+
+/** @throws NotFound */
+function requireWebhooks(source: Source | undefined, address: string): Source & { webhook: WebhookSource } {
+  if (source?.webhook === undefined)
+    throw new NotFound('source', address, {
+      message: `No source takes webhooks at ${address.slice(0, 130)}; the address is tenant.source`,
+    });
+  return source as Source & { webhook: WebhookSource };
 }
 
 /** The event in a verified body. If the provider puts JSON in a field of a form, that JSON is the event. */
