@@ -184,7 +184,7 @@ CREATE TABLE dead_letter (
   resolved_at timestamp(3) with time zone,
   resolution text,
   CONSTRAINT dead_letter_pkey PRIMARY KEY (tenant_id, id),
-  CONSTRAINT dead_letter_resolution_check CHECK ((resolution = ANY (ARRAY['replayed'::text, 'redelivered'::text, 'retried'::text, 'skipped'::text])))
+  CONSTRAINT dead_letter_resolution_check CHECK ((resolution = ANY (ARRAY['replayed'::text, 'redelivered'::text, 'retried'::text, 'skipped'::text, 'superseded'::text]))) NOT VALID
 );
 CREATE INDEX dead_letter_created ON dead_letter USING btree (tenant_id, created_at DESC, id DESC);
 CREATE INDEX dead_letter_event ON dead_letter USING btree (tenant_id, event_id);

@@ -32,7 +32,7 @@ const all = statement(
   'test.dead-letters',
   'SELECT code, message, resolved_at IS NOT NULL AS resolved, resolution FROM dead_letter WHERE tenant_id = $1',
 );
-const letters = (tenant: string) => database.query(all, [tenant]);
+const letters = (tenant: string) => database.query<Record<string, unknown>>(all, [tenant]);
 const refused: RunEnd = { state: 'failed', code: 'model.refused', message: 'no' };
 const decided: RunEnd = { state: 'completed', decision: null, deliveries: [] };
 const second = (at: number): string => `2026-11-21T10:00:0${at}.000Z`;
@@ -97,6 +97,84 @@ test('a later generation that completes resolves the failed run, an unrelated on
   expect(await letters(tenant)).toMatchObject([{ resolved: false }]);
   await completes('triage', 2);
   expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'replayed' }]);
+});
+
+describe('the dead letter of a run whose retry failed', () => {
+  const runs = async (tenant: string, ends: readonly RunEnd[]): Promise<PlannedRun[]> => {
+    const all = ends.map((_, generation) => planned(tenant, 'triage', generation));
+    const claimed = await new RunStore(database).claim(all, null, 60_000);
+    const ended = claimed.map((run) => ({ run, steps: [], calls: [], unanswered: 0, end: ends[run.generation]! }));
+    await new RunProgressStore(database).write(ended, 60_000);
+    return all;
+  };
+  const letterOf = ({ tenant, id }: PlannedRun, at: number): DeadLettered =>
+    parked(tenant, at, { kind: 'run', code: id, runId: id, deliveryId: null, deadLetterId: deadLetterId(tenant, 'run', id) });
+  const byRun = async (tenant: string): Promise<Map<string, unknown>> =>
+    new Map((await letters(tenant)).map(({ code, resolution }) => [code as string, resolution]));
+
+  test('that is read after the one of the retry is superseded from the start', async () => {
+    const tenant = uniqueName('t');
+    const [first, retry, other] = [...(await runs(tenant, [refused, refused])), planned(tenant, 'other', 0)] as [
+      PlannedRun,
+      PlannedRun,
+      PlannedRun,
+    ];
+    await new RunStore(database).claim([other], null, 60_000);
+    await consumer.onDeadLettered(letterOf(other, 1));
+    for (const letter of [letterOf(retry, 3), letterOf(first, 2), letterOf(retry, 3)]) await consumer.onDeadLettered(letter);
+    const expected = new Map<string, unknown>([
+      [first.id, 'superseded'],
+      [retry.id, null],
+      [other.id, null],
+    ]);
+    expect(await byRun(tenant)).toEqual(expected);
+    expect(await store.openOf(tenant, [first.id])).toEqual(
+      new Map([[first.id, { runId: retry.id, deadLetterId: letterOf(retry, 3).deadLetterId }]]),
+    );
+  });
+
+  test('gives way to the one of the retry, and whoever waited for it waits for that', async () => {
+    const tenant = uniqueName('t');
+    const [first, retry] = (await runs(tenant, [refused, refused])) as [PlannedRun, PlannedRun];
+    const holds = new HoldTable(database);
+    const key = Buffer.from(`${tenant}/c`);
+    const held = { topic: tenant, partition: 3, offset: 17, logId: 'log', timestampMs: 0, key, value: null, headers: undefined };
+    await database.query(statement('test.running', `UPDATE run SET state = 'running' WHERE tenant_id = $1 AND id = $2`), [
+      tenant,
+      retry.id,
+    ]);
+    await consumer.onDeadLettered(letterOf(first, 1));
+    await holds.hold('flows', held, { deadLetterId: letterOf(first, 1).deadLetterId });
+    expect(await byRun(tenant)).toEqual(new Map([[first.id, null]]));
+    await database.query(statement('test.failed', `UPDATE run SET state = 'failed' WHERE tenant_id = $1 AND id = $2`), [tenant, retry.id]);
+    await consumer.onDeadLettered(letterOf(retry, 2));
+    expect(await byRun(tenant)).toEqual(
+      new Map<string, unknown>([
+        [first.id, 'superseded'],
+        [retry.id, null],
+      ]),
+    );
+    expect(await holds.releasable('flows', [held])).toEqual([]);
+    await consumer.onSkipDeadLetter({
+      tenant,
+      customer: 'c',
+      commandId: 'cmd_1',
+      actor: 'operator',
+      at: second(9),
+      kind: 'run',
+      deliveryId: null,
+      deadLetterId: letterOf(retry, 2).deadLetterId,
+    });
+    expect(await holds.releasable('flows', [held])).toHaveLength(1);
+    expect(await store.openOf(tenant, [first.id])).toEqual(new Map());
+  });
+
+  test('stays open behind a retry that was cancelled', async () => {
+    const tenant = uniqueName('t');
+    const [first] = (await runs(tenant, [refused, { ...refused, code: 'run.cancelled' }])) as [PlannedRun];
+    await consumer.onDeadLettered(letterOf(first, 1));
+    expect(await byRun(tenant)).toEqual(new Map([[first.id, null]]));
+  });
 });
 
 describe('where the log of dead letters is read after what put them right', () => {

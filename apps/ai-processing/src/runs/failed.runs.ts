@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { deadLetterId, failurePolicyOf } from '#libs/contracts';
+import { failurePolicyOf } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { RunGivenUp } from './run.errors.js';
@@ -14,14 +14,17 @@ export class FailedRuns {
     private readonly deadLetters: DeadLetterStore,
   ) {}
 
-  /** @throws RunGivenUp for the first failed run whose dead letter is open: no replay has completed and nobody has skipped it */
+  /** @throws RunGivenUp for the first failed run whose dead letter is open, or the one of a later generation that took its place: no replay has completed and nobody has skipped it */
   async holdCustomer(runs: readonly FinishedRun[]): Promise<void> {
     const failed = runs.filter((run) => run.state === 'failed' && !isCancelled(run));
     if (failed.length === 0) return;
-    const letterOf = ({ tenant, id }: FinishedRun): string => deadLetterId(tenant, 'run', id);
-    const resolved = await this.deadLetters.resolvedOf(failed[0]!.tenant, failed.map(letterOf));
+    const open = await this.deadLetters.openOf(
+      failed[0]!.tenant,
+      failed.map(({ id }) => id),
+    );
     for (const run of failed) {
-      if (!resolved.has(letterOf(run)) && (await this.holds(run))) throw new RunGivenUp(run.id, letterOf(run));
+      const letter = open.get(run.id);
+      if (letter !== undefined && (await this.holds(run))) throw new RunGivenUp(letter.runId, letter.deadLetterId);
     }
   }
 

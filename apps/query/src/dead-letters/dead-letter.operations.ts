@@ -19,6 +19,7 @@ export const deadLetterResolution = enumeration(
     redelivered: 'The delivery arrived after all.',
     retried: 'The record was handled after all.',
     skipped: 'An operator gave it up.',
+    superseded: 'A later generation of the run was given up, too: its dead letter takes the place of this one.',
   },
   'How a dead letter was settled.',
 );
