@@ -73,6 +73,8 @@ export class Rows {
     flow?: string;
     generation?: number;
     state?: string;
+    /** Default, if it failed: the model refused. */
+    errorCode?: string;
     /** Deliveries that the run asked for; default: none. */
     planned?: number;
     startedAt?: Date;
@@ -80,7 +82,7 @@ export class Rows {
     /** Each with a call of a model. More than one end in the same millisecond as their calls. */
     steps?: readonly string[];
   }): Promise<void> {
-    const { flowVersion = 1, steps = ['assess'] } = row;
+    const { flowVersion = 1, steps = ['assess'], errorCode = 'model.refused' } = row;
     const { tenant, id, event, flow = 'triage', generation = 0, state = 'completed', planned = 0, startedAt = new Date() } = row;
     const completed = state === 'completed';
     await this.database.query(insertRun, [
@@ -91,7 +93,7 @@ export class Rows {
       generation,
       state,
       completed ? '{"queue":"billing"}' : null,
-      state === 'failed' ? 'model.refused' : null,
+      state === 'failed' ? errorCode : null,
       state === 'failed' ? 'The model refused' : null,
       startedAt,
       state === 'running' ? null : new Date(startedAt.getTime() + 20),
@@ -150,10 +152,39 @@ export class Rows {
     run?: string;
     delivery?: string;
     resolved?: boolean;
+    resolution?: string;
     createdAt?: Date;
   }): Promise<void> {
-    const { tenant, id, kind = 'delivery', event = null, run = null, delivery = null, resolved = false, createdAt = new Date() } = row;
-    await this.database.query(insertDeadLetter, [tenant, id, kind, event, run, delivery, resolved ? createdAt : null, createdAt]);
+    const {
+      tenant,
+      id,
+      kind = 'delivery',
+      event = null,
+      run = null,
+      delivery = null,
+      resolution = null,
+      resolved = resolution !== null,
+      createdAt = new Date(),
+    } = row;
+    await this.database.query(insertDeadLetter, [
+      tenant,
+      id,
+      kind,
+      event,
+      run,
+      delivery,
+      resolved ? createdAt : null,
+      createdAt,
+      resolution,
+    ]);
+  }
+
+  async resolve(tenant: string, deadLetter: string, resolution: string): Promise<void> {
+    await this.database.query(resolveLetter, [tenant, deadLetter, resolution]);
+  }
+
+  async endRun(tenant: string, id: string, state: 'completed' | 'failed', errorCode: string | null = null): Promise<void> {
+    await this.database.query(endRun, [tenant, id, state, errorCode]);
   }
 
   /** The records of a customer that wait for a dead letter. */
@@ -240,8 +271,16 @@ const insertAttempt = statement(
 );
 const insertDeadLetter = statement(
   'test.deadLetter',
-  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, resolved_at, created_at)
-   VALUES ($1, $2, $3, 'cus-1', 'delivery.refused', 'The destination refused', $4, $5, $6, $7, $8)`,
+  `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, resolved_at, created_at, resolution)
+   VALUES ($1, $2, $3, 'cus-1', 'delivery.refused', 'The destination refused', $4, $5, $6, $7, $8, $9)`,
+);
+const endRun = statement(
+  'test.rows.endRun',
+  'UPDATE run SET state = $3, error_code = $4, finished_at = now() WHERE tenant_id = $1 AND id = $2',
+);
+const resolveLetter = statement(
+  'test.rows.resolveLetter',
+  'UPDATE dead_letter SET resolved_at = created_at, resolution = $3 WHERE tenant_id = $1 AND id = $2',
 );
 const insertHold = statement(
   'test.hold',

@@ -44,6 +44,19 @@ describe('cancelRun', () => {
     ]);
   });
 
+  test('of the same key or of a run that is cancelled succeeds again', async () => {
+    for (const [at, id] of ['run_twice', 'run_late'].entries())
+      await server.rows.run({ tenant: 'acme', id, event: 'evt_2', state: 'waiting', generation: 5 + at });
+    const append = appended();
+    await cancel('run_twice');
+    await server.rows.endRun('acme', 'run_twice', 'completed'); // the command came too late
+    expect(await cancel('run_twice')).toMatchObject({ __typename: 'CancelRunSuccess', run: { state: 'COMPLETED' } });
+    const ids = append.mock.calls.map(([, , value]) => (value as unknown as { commandId: string }).commandId);
+    expect(ids).toEqual([ids[0], ids[0]]);
+    await server.rows.endRun('acme', 'run_late', 'failed', 'run.cancelled');
+    expect(await cancel('run_late')).toMatchObject({ __typename: 'CancelRunSuccess', run: { state: 'FAILED' } });
+  });
+
   test('is refused for a run that has ended, that does not exist, or without words as the reason', async () => {
     const append = appended();
     const message = 'names a run that has ended already: run_1 is completed';
@@ -241,6 +254,27 @@ describe('a dead letter', () => {
       expect(append).not.toHaveBeenCalled();
     },
   );
+
+  test.each(['skipDeadLetter', 'retryDeadLetter'] as const)(
+    'is settled again by %s with the same key, whatever came of it',
+    async (mutation) => {
+      const [id, success] = [`dlq_again_${mutation}`, { __typename: `${mutation[0]!.toUpperCase()}${mutation.slice(1)}Success` }];
+      await server.rows.deadLetter({ tenant: 'acme', id, kind: 'delivery', event: 'evt_1', delivery: 'dlv_1' });
+      const append = appended();
+      expect(await settle(mutation, id)).toEqual(success);
+      await server.rows.resolve('acme', id, 'redelivered');
+      expect(await settle(mutation, id)).toEqual(success);
+      expect(await settle(mutation, id, 'another-key')).toMatchObject({ code: 'deadLetter.resolved' });
+      const ids = append.mock.calls.map(([, , value]) => (value as unknown as { commandId: string }).commandId);
+      expect(ids).toEqual([ids[0], ids[0]]);
+    },
+  );
+
+  test('that is skipped may be skipped again, and not retried', async () => {
+    await server.rows.deadLetter({ tenant: 'acme', id: 'dlq_skipped', kind: 'run', event: 'evt_1', run: 'run_1', resolution: 'skipped' });
+    expect(await settle('skipDeadLetter', 'dlq_skipped')).toEqual({ __typename: 'SkipDeadLetterSuccess' });
+    expect(await settle('retryDeadLetter', 'dlq_skipped')).toMatchObject({ code: 'deadLetter.resolved' });
+  });
 
   test('of a record that nobody waits for, one that is resolved and one that is not there are refused, each with its reason', async () => {
     await server.rows.deadLetter({ tenant: 'acme', id: 'dlq_passed', kind: 'record' });

@@ -101,11 +101,11 @@ test('a later generation that completes resolves the failed run, an unrelated on
 
 describe('the dead letter of a run whose retry failed', () => {
   const runs = async (tenant: string, ends: readonly RunEnd[]): Promise<PlannedRun[]> => {
-    const all = ends.map((_, generation) => planned(tenant, 'triage', generation));
-    const claimed = await new RunStore(database).claim(all, null, 60_000);
+    const generations = ends.map((_, generation) => planned(tenant, 'triage', generation));
+    const claimed = await new RunStore(database).claim(generations, null, 60_000);
     const ended = claimed.map((run) => ({ run, steps: [], calls: [], unanswered: 0, end: ends[run.generation]! }));
     await new RunProgressStore(database).write(ended, 60_000);
-    return all;
+    return generations;
   };
   const letterOf = ({ tenant, id }: PlannedRun, at: number): DeadLettered =>
     parked(tenant, at, { kind: 'run', code: id, runId: id, deliveryId: null, deadLetterId: deadLetterId(tenant, 'run', id) });

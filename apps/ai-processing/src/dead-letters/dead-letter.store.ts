@@ -142,7 +142,8 @@ export class DeadLetterStore {
   /** The open dead letters of runs that were given up, by run: their own, or those that took their place. One that was not read from the log yet is open. */
   async openOf(tenant: string, runIds: readonly string[]): Promise<Map<string, { runId: string; deadLetterId: string }>> {
     const rows = await this.database.query<{ runId: string; lastRunId: string; isResolved: boolean }>(ofGivenUpRuns, [tenant, runIds]);
-    const open = rows.filter(({ isResolved }) => !isResolved);
-    return new Map(open.map(({ runId, lastRunId }) => [runId, { runId: lastRunId, deadLetterId: deadLetterId(tenant, 'run', lastRunId) }]));
+    const unresolved = rows.filter(({ isResolved }) => !isResolved);
+    const letterOf = (runId: string) => ({ runId, deadLetterId: deadLetterId(tenant, 'run', runId) });
+    return new Map(unresolved.map(({ runId, lastRunId }) => [runId, letterOf(lastRunId)]));
   }
 }

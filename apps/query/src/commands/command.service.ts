@@ -6,6 +6,7 @@ import { RecordProducer } from '#libs/messaging';
 import { wallTime } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
 import type { CommandOperation } from '../operations/operation.js';
+import { InputInvalid } from '../operations/input.errors.js';
 import { IdempotencyKeyTable } from './idempotency-key.table.js';
 
 /** A command that is about to be appended, without what `CommandService` adds. */
@@ -33,6 +34,15 @@ export interface CommandPlan<Result> {
   readonly result: Result;
 }
 
+/** The circumstances in which a plan is made. */
+export interface Planning {
+  /**
+   * True: the caller's key is bound to this input already. Then the plan does not refuse it for what has happened since, because that may be the effect of
+   * the first request.
+   */
+  readonly isRepeat: boolean;
+}
+
 /** The one way from a request to commands on the log: plan, bind the key, write the audit entries, append. */
 @Injectable()
 export class CommandService {
@@ -52,9 +62,9 @@ export class CommandService {
     principal: Principal,
     operation: CommandOperation,
     input: { idempotencyKey: string },
-    plan: () => Promise<CommandPlan<Result>>,
+    plan: (planning: Planning) => Promise<CommandPlan<Result>>,
   ): Promise<{ commandIds: string[]; result: Result }> {
-    const { commands, result } = await plan();
+    const { commands, result } = await this.planOf(principal, operation, input, plan);
     if (commands.length === 0) return { commandIds: [], result };
     const { tenant, actor } = principal;
     const { name } = operation;
@@ -76,5 +86,20 @@ export class CommandService {
       ),
     );
     return { commandIds: issued.map(({ id }) => id), result };
+  }
+
+  /** The key is looked up only if the plan refuses the input. */
+  private async planOf<Result>(
+    { tenant }: Principal,
+    { name }: CommandOperation,
+    input: { idempotencyKey: string },
+    plan: (planning: Planning) => Promise<CommandPlan<Result>>,
+  ): Promise<CommandPlan<Result>> {
+    try {
+      return await plan({ isRepeat: false });
+    } catch (error) {
+      if (!(error instanceof InputInvalid) || !(await this.keys.isBound(tenant, name, input))) throw error;
+    }
+    return plan({ isRepeat: true });
   }
 }

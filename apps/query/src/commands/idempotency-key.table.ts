@@ -32,6 +32,14 @@ export class IdempotencyKeyTable {
     if (bound[0]?.digest === digest) return;
     throw new InputInvalid([{ path, message: `was used before, for another ${action}; take a new key` }], 'request.idempotencyMismatch');
   }
+
+  /** True: the key is bound to this input. */
+  async isBound(tenant: string, action: string, { idempotencyKey, ...input }: { idempotencyKey: string }): Promise<boolean> {
+    const [bound] = await this.database.asTenant(tenant, (session) =>
+      session.query<{ digest: string }>(find, [tenant, action, idempotencyKey]),
+    );
+    return bound?.digest === digestOf(input);
+  }
 }
 
 /** Inputs arrive with their fields in the order of the schema, so equal inputs have equal text. A null field counts as absent. */

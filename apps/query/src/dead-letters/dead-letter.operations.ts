@@ -116,7 +116,7 @@ export const skipDeadLetter = command({
   ...settlement,
   name: 'skipDeadLetter',
   about:
-    'Gives a dead letter up for good: the record, run or delivery is not tried again, and what waits behind it goes on. The same `idempotencyKey` asks\nfor the same however often it is sent.',
+    'Gives a dead letter up for good: the record, run or delivery is not tried again, and what waits behind it goes on. The same `idempotencyKey` asks\nfor the same however often it is sent, and one that is skipped already may be skipped again.',
   failures: ['deadLetter.unknown', 'deadLetter.resolved', 'request.idempotencyMismatch', 'log.unavailable'],
 });
 

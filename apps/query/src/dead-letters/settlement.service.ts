@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { NotFound, Redeliver, ReplayEvent, RetryDeadLetter, SkipDeadLetter } from '#libs/contracts';
 import { CommandService, planned } from '../commands/command.service.js';
-import type { PlannedCommand } from '../commands/command.service.js';
+import type { PlannedCommand, Planning } from '../commands/command.service.js';
 import { DeliveryTable } from '../deliveries/delivery.table.js';
 import { RedeliveryService } from '../deliveries/redelivery.service.js';
 import { InputInvalid } from '../operations/input.errors.js';
@@ -38,41 +38,46 @@ export class SettlementService {
   ) {}
 
   skip(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
-    return this.settle(principal, skipDeadLetter, input, async ({ id, customer, kind, deliveryId }) =>
-      planned({
+    return this.settle(principal, skipDeadLetter, input, async (letter, planning) => {
+      const { id, customer, kind, deliveryId } = letter;
+      if (letter.resolution !== 'skipped') requireOpen(letter, planning); // a skipped one is as the caller wants it
+      return planned({
         type: SkipDeadLetter,
         customer,
         identity: [id],
         target: id,
         payload: { deadLetterId: id, kind, deliveryId: kind === 'delivery' ? deliveryId : null },
-      }),
-    );
+      });
+    });
   }
 
   retry(principal: Principal, input: SettleDeadLetterInput): Promise<Settlement> {
-    return this.settle(principal, retryDeadLetter, input, (letter) => this.retryOf(principal, letter));
+    return this.settle(principal, retryDeadLetter, input, async (letter, planning) => {
+      requireOpen(letter, planning);
+      return this.retryOf(principal, letter, planning);
+    });
   }
 
   private async settle(
     principal: Principal,
     operation: CommandOperation,
     input: SettleDeadLetterInput,
-    commandFor: (letter: DeadLetterRow) => Promise<PlannedCommand>,
+    commandFor: (letter: DeadLetterRow, planning: Planning) => Promise<PlannedCommand>,
   ): Promise<Settlement> {
-    const { commandIds, result } = await this.commands.issue(principal, operation, input, async () => {
-      const letter = await this.open(principal.tenant, input.id);
-      return { result: letter, commands: [await commandFor(letter)] };
+    const { commandIds, result } = await this.commands.issue(principal, operation, input, async (planning) => {
+      const letter = await this.letterOf(principal.tenant, input.id);
+      return { result: letter, commands: [await commandFor(letter, planning)] };
     });
     return { commandId: commandIds[0]!, deadLetter: result };
   }
 
   /** The command that tries this kind of dead letter again. */
-  private async retryOf({ tenant }: Principal, letter: DeadLetterRow): Promise<PlannedCommand> {
+  private async retryOf({ tenant }: Principal, letter: DeadLetterRow, { isRepeat }: Planning): Promise<PlannedCommand> {
     const { id, customer, kind, eventId, runId, deliveryId } = letter;
     const common = { customer, identity: [id], target: id };
     if (kind === 'delivery') {
       const [delivery] = await this.deliveries.byIds(tenant, [deliveryId!]);
-      if (delivery) await this.redeliveries.requireOneEffect(tenant, delivery, { field: 'id', evenIfTaken: false });
+      if (delivery && !isRepeat) await this.redeliveries.requireOneEffect(tenant, delivery, { field: 'id', evenIfTaken: false });
       return planned({ ...common, type: Redeliver, payload: { deliveryId: deliveryId! } });
     }
     if (kind === 'run') {
@@ -80,16 +85,22 @@ export class SettlementService {
       return planned({ ...common, type: ReplayEvent, payload: { eventId: eventId!, flow: run!.flow } });
     }
     const [held] = await this.holds.ofDeadLetters(tenant, [id]);
-    if (held!.length === 0) {
+    if (held!.length === 0 && !isRepeat) {
       throw new DeadLetterSettled('deadLetter.notHeld', `the record of ${id} was passed over, and cannot be handled again`);
     }
     return planned({ ...common, type: RetryDeadLetter, payload: { deadLetterId: id } });
   }
 
-  private async open(tenant: string, id: string): Promise<DeadLetterRow> {
+  private async letterOf(tenant: string, id: string): Promise<DeadLetterRow> {
     const [letter] = await this.deadLetters.byIds(tenant, [id]);
     if (!letter) throw new NotFound('deadLetter', id, { field: 'id' });
-    if (letter.resolvedAt !== null) throw new DeadLetterSettled('deadLetter.resolved', `the dead letter ${id} is resolved already`);
     return letter;
   }
+}
+
+/** @throws DeadLetterSettled */
+function requireOpen({ id, resolvedAt, resolution }: DeadLetterRow, { isRepeat }: Planning): void {
+  if (resolvedAt === null || isRepeat) return;
+  const how = resolution === 'superseded' ? ': a later generation of the run was given up, too, and its dead letter takes its place' : '';
+  throw new DeadLetterSettled('deadLetter.resolved', `the dead letter ${id} is resolved already${how}`);
 }

@@ -21,10 +21,10 @@ export class RedeliveryService {
   /** Orders another attempt of a delivery, in the order of its customer. */
   async redeliver(principal: Principal, input: RedeliverInput): Promise<{ commandId: string; delivery: DeliveryRow }> {
     const { deliveryId, evenIfTaken } = input;
-    const { commandIds, result } = await this.commands.issue(principal, redeliver, input, async () => {
+    const { commandIds, result } = await this.commands.issue(principal, redeliver, input, async ({ isRepeat }) => {
       const [delivery] = await this.deliveries.byIds(principal.tenant, [deliveryId]);
       if (!delivery) throw new NotFound('delivery', deliveryId, { field: 'deliveryId' });
-      await this.requireOneEffect(principal.tenant, delivery, { field: 'deliveryId', evenIfTaken: evenIfTaken === true });
+      if (!isRepeat) await this.requireOneEffect(principal.tenant, delivery, { field: 'deliveryId', evenIfTaken: evenIfTaken === true });
       const { id, customer } = delivery;
       const payload = { deliveryId: id, evenIfTaken: evenIfTaken === true };
       return { result: delivery, commands: [planned({ type: Redeliver, customer, identity: [id], target: id, payload })] };

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { CancelRun, NotFound } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
 import { CommandService, planned } from '../commands/command.service.js';
+import type { Planning } from '../commands/command.service.js';
 import { EventTable } from '../events/event.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import { cancelRun } from './run.operations.js';
@@ -18,8 +20,8 @@ export class CancellationService {
   ) {}
 
   async cancel(principal: Principal, input: CancelRunInput): Promise<{ commandId: string; run: RunRow }> {
-    const { commandIds, result } = await this.commands.issue(principal, cancelRun, input, async () => {
-      const run = await this.unfinished(principal.tenant, input.id);
+    const { commandIds, result } = await this.commands.issue(principal, cancelRun, input, async (planning) => {
+      const run = await this.cancellable(principal.tenant, input.id, planning);
       const [event] = await this.events.byIds(principal.tenant, [run.eventId]);
       const reason = input.reason ?? null;
       const command = planned({
@@ -35,10 +37,12 @@ export class CancellationService {
     return { commandId: commandIds[0]!, run: result };
   }
 
-  private async unfinished(tenant: string, id: string): Promise<RunRow> {
+  /** A run that is cancelled already is as the caller wants it. @throws NotFound, InputInvalid */
+  private async cancellable(tenant: string, id: string, { isRepeat }: Planning): Promise<RunRow> {
     const [run] = await this.runs.byIds(tenant, [id]);
     if (!run) throw new NotFound('run', id, { field: 'id' });
-    if (run.state === 'running' || run.state === 'waiting') return run;
+    const isCancelled = run.errorCode === ('run.cancelled' satisfies FailureCode);
+    if (run.state === 'running' || run.state === 'waiting' || isCancelled || isRepeat) return run;
     throw new InputInvalid([{ path: ['id'], message: `names a run that has ended already: ${id} is ${run.state}` }], 'run.finished');
   }
 }
