@@ -117,6 +117,17 @@ export const failures = {
   'model.refused': { outcome: 'deadLetter', httpStatus: 502, title: 'The model refused the request for good' },
   'model.answerTooLarge': { outcome: 'deadLetter', httpStatus: 502, title: 'The answer of the model is larger than any it may give' },
   'model.invalidOutput': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that fits the schema' },
+  'model.brokenRule': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that keeps the rules of the step' },
+  'model.ungroundedOutput': {
+    outcome: 'deadLetter',
+    httpStatus: 502,
+    title: 'The model never produced output whose quotes, ids and numbers stand in its input',
+  },
+  'model.foreignMarkup': {
+    outcome: 'deadLetter',
+    httpStatus: 502,
+    title: 'The model never produced output without links or markup that its input lacks',
+  },
   'operation.uncertain': {
     outcome: 'deadLetter',
     httpStatus: 502,

@@ -10,9 +10,10 @@ import type {
   FlowStep,
   PullDocument,
 } from '#libs/contracts';
-import { allSteps, stepsOfFlow, stepsWithin, tenantOf, unorderedUpsert } from '#libs/contracts';
+import { allSteps, stepsOfFlow, tenantOf, unorderedUpsert } from '#libs/contracts';
 import { SchemaInvalid, compileSchema, requireCompilable, similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
+import { placedSteps } from './placed-steps.js';
 
 /**
  * Problems between documents: whether the connector of a connection exists and takes its settings and its credential, and whether the operation of a
@@ -22,8 +23,7 @@ import type { DocumentProblem } from './document-problem.js';
 export async function connectorProblems(document: Document, find: DocumentLookup): Promise<DocumentProblem[]> {
   if (document.kind === 'Connection') return problemsOfConnection(document, find);
   if (document.kind === 'Destination') return problemsOfDestination(document, find);
-  if (document.kind === 'Flow')
-    return stepsOfFlow(document.spec).flatMap(({ steps, path }) => problemsOfSteps(steps, ['spec', ...path.map(String)], find));
+  if (document.kind === 'Flow') return placedSteps(document.spec).flatMap(({ step, path }) => problemsOfStep(step, path, find));
   if (document.kind === 'Pull') return problemsOfPull(document, find);
   return document.kind === 'Connector' ? problemsOfConnector(document) : [];
 }
@@ -153,14 +153,6 @@ function problemsOfPull({ spec }: PullDocument, find: DocumentLookup): DocumentP
     return [{ path: ['spec', 'items'], message }];
   }
   return [];
-}
-
-function problemsOfSteps(steps: readonly FlowStep[], path: readonly string[], find: DocumentLookup): DocumentProblem[] {
-  return steps.flatMap((step, at) => {
-    const here = [...path, String(at)];
-    const within = stepsWithin(step).flatMap((list) => problemsOfSteps(list.steps, [...here, ...list.path.map(String)], find));
-    return [...problemsOfStep(step, here, find), ...within];
-  });
 }
 
 function problemsOfStep({ enrich, call }: FlowStep, path: readonly string[], find: DocumentLookup): DocumentProblem[] {

@@ -201,6 +201,65 @@ test('a name that has no value is refused, with what was perhaps meant', async (
   expect(await problemsOf(source)).toEqual(['spec.customer: reads boddy, but there is only body and headers; did you mean body?']);
 });
 
+describe('the checks of an infer step', () => {
+  const output = {
+    type: 'object',
+    properties: {
+      total: { type: 'number' },
+      reasons: { type: 'array', items: { type: 'object', properties: { quote: { type: 'string' } } } },
+    },
+  };
+  const infer = (more: object): object => flow([{ id: 'a', infer: { model: 'm', instructions: 'Judge.', output, ...more } }]);
+  const rule = (name: string, check: string): object => ({ name, check, message: 'no' });
+
+  test('may read the output, the input and whatever the step sees', async () => {
+    const rules = [rule('one', 'value.total = input.total'), rule('two', '$sum(value.reasons.score) < $number(event.data.most)')];
+    const grounded = [
+      { field: 'total', as: 'number' },
+      { field: 'reasons.*.quote', as: 'quote', in: 'event.data.message' },
+    ];
+    expect(await problemsOf(infer({ rules, grounded, markup: 'none' }))).toEqual([]);
+  });
+
+  test.each([
+    [
+      { rules: [rule('one', 'valu.total > 0')] },
+      'rules.0.check: reads valu, but there is only event and steps and value and input; did you mean value?',
+    ],
+    [{ rules: [rule('one', '1 +')] }, expect.stringMatching(/^rules\.0\.check: /)],
+    [{ rules: [rule('one', '1 = 1'), rule('one', '1 = 1')] }, 'rules: has two rules of one name'],
+    [
+      { grounded: [{ field: 'reasons.*.quot', as: 'quote' }] },
+      'grounded.0.field: names no field of the output: reasons.*.quot; did you mean reasons.*.quote? (in `output`, reasons.* has quote)',
+    ],
+    [
+      { grounded: [{ field: 'sum', as: 'number' }] },
+      'grounded.0.field: names no field of the output: sum (in `output`, it has total, reasons)',
+    ],
+    [
+      { grounded: [{ field: 'total.x', as: 'number' }] },
+      'grounded.0.field: names no field of the output: total.x (in `output`, total has nothing within it)',
+    ],
+    [
+      { grounded: [{ field: 'reasons', as: 'quote' }] },
+      'grounded.0.field: holds no text and no number, but array; name its items: reasons.*',
+    ],
+    [
+      { grounded: [{ field: 'reasons.*', as: 'quote' }] },
+      'grounded.0.field: holds no text and no number, but object; name a field within it',
+    ],
+    [
+      { grounded: [{ field: 'a..b', as: 'quote' }] },
+      'grounded.0.field: must be names of properties with dots between them, and * for each item of a list',
+    ],
+    [{ grounded: [{ field: 'total', as: 'sum' }] }, 'grounded.0.as: must be one of quote, id, number'],
+    [{ markup: 'some' }, 'markup: must be one of fromInput, none, any'],
+  ])('are refused when they cannot be made: %j', async (more, problem) => {
+    const problems = (await problemsOf(infer(more))).map((line) => line.replace('spec.steps.0.infer.', ''));
+    expect(problems).toEqual([problem]);
+  });
+});
+
 test('a misspelt keyword of a JSON Schema is refused; a word of another program is not', async () => {
   const output = { type: 'object', properties: { n: { type: 'number', minumum: 1, nullable: true } }, 'x-order': 1 };
   expect(await problemsOf(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([

@@ -4,6 +4,7 @@ import { Timing, timingProblem } from '#libs/schedules';
 import { requireCompilable, unknownKeywords } from '#libs/schemas';
 import { wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
+import { ungroundableFields } from './grounded-fields.js';
 import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
 import { endedCertificates, unusableAssertionKeys, unusableCertificates } from './unusable-certificates.js';
@@ -100,11 +101,11 @@ function distanceOf(errors: readonly z.core.$ZodIssue[]): number {
   return whole.some(({ code }) => code === 'invalid_value') ? 1 : 0;
 }
 
-/** Problems that the schema does not find: expressions, JSON Schemas and secrets that cannot be used, and names that do not exist. Secrets that are still sealed are not checked. */
+/** Problems that the schema does not find: expressions, JSON Schemas, fields and secrets that cannot be used, and names that do not exist. Secrets that are still sealed are not checked. */
 export async function uncompilable(document: Document): Promise<DocumentProblem[]> {
   const problems: DocumentProblem[] = [];
   for (const marked of marksOf(document)) problems.push(...(await problemsOfMark(document, marked)));
-  return [...problems, ...unusableSecrets(document), ...unusableTiming(document)];
+  return [...problems, ...ungroundableFields(document), ...unusableSecrets(document), ...unusableTiming(document)];
 }
 
 /**

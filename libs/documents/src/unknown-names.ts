@@ -84,6 +84,7 @@ function scopeInList(list: readonly FlowStep[], [at, ...path]: readonly string[]
 
 /** The names that an expression of the step itself sees beside those of its list. */
 function addedTo(step: FlowStep, [field, part]: readonly string[]): Scope['names'] {
+  if (field === 'infer' && part === 'rules') return { value: undefined, input: undefined };
   if (field === 'validate' && part === 'rules') return { value: undefined };
   if (field === 'wait' && part === 'event') return { arrived: eventFields };
   if (field === 'forEach' && part === 'key') return { [step.forEach!.as]: undefined };

@@ -16,7 +16,7 @@ test.each([new ModelLimited('429'), new ModelCredentialRefused('401'), new Model
   (error) => expect(actionAfter(error, 1_000, retries)).toBe('wait'),
 );
 
-test.each([new ModelRefused('no'), new ModelOutputInvalid(['not JSON'])])('nothing is gained by trying again after %s', (error) =>
+test.each([new ModelRefused('no'), new ModelOutputInvalid('schema', ['not JSON'])])('nothing is gained by trying again after %s', (error) =>
   expect(actionAfter(error, 0, retries)).toBe('give-up'),
 );
 

@@ -1,5 +1,7 @@
 import type { Span, SpanOptions } from '#libs/tracing';
 import { SpanKind, counter, histogram, recordedTraceId } from '#libs/tracing';
+import { outputGates } from './model.errors.js';
+import type { OutputGateName } from './model.errors.js';
 import type { ModelProvider, ModelRequest, ModelResponse } from './model-provider.js';
 
 /**
@@ -47,6 +49,19 @@ const tokens = counter('millrace_model_tokens_total', 'Tokens as the provider co
   model: 'the model, as the flow names it',
   direction: '`input` or `output`',
 });
+
+const refusals = counter(
+  'millrace_model_output_refusals_total',
+  'Outputs of models that a gate refused, before they were repaired or given up.',
+  {
+    model: 'the model, as the flow names it',
+    gate: outputGates,
+  },
+);
+
+export function countRefusal(model: string, gate: OutputGateName): void {
+  refusals.inc({ model, gate });
+}
 
 /** @param outcome `ok`, or the failure's code */
 export function countCall(

@@ -1,5 +1,8 @@
 export { ModelGateway } from './model-gateway.js';
 export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
+export { outputGates } from './model.errors.js';
+export type { OutputChecks, OutputRule } from './output-gate.js';
+export type { GroundedField } from './gates/grounding.js';
 export type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
 export {
   ModelCredentialRefused,

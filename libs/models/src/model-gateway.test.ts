@@ -492,6 +492,62 @@ describe('an answer that does not fit', () => {
   });
 });
 
+describe('a gate', () => {
+  const checks: InferenceRequest['checks'] = {
+    rules: [{ name: 'fair', message: 'a good sentiment has a score of 5 or more', holds: (output) => (output as typeof good).score >= 5 }],
+    grounded: [{ field: 'quote', as: 'quote' }],
+  };
+  const output = { ...good, quote: 'Lovely' };
+  const outputSchema = compileSchema({ ...schema, properties: { ...schema.properties, quote: { type: 'string' } } });
+
+  it.each([
+    ['size', 'model.invalidOutput', `"${'x'.repeat(300_000)}"`],
+    ['json', 'model.invalidOutput', 'Certainly!'],
+    ['schema', 'model.invalidOutput', { ...output, score: 11, quote: 'https://evil.example' }],
+    ['rules', 'model.brokenRule', { ...output, score: 4, quote: 'https://evil.example' }],
+    ['grounding', 'model.ungroundedOutput', { ...output, quote: 'https://evil.example' }],
+    ['markup', 'model.foreignMarkup', { ...output, quote: null, note: '![x](https://evil.example/?d=1)' }],
+  ])('refuses an output before the next one looks at it: %s', async (gate, code, answer) => {
+    const loose = compileSchema({ ...schema, properties: { ...schema.properties, quote: {} }, additionalProperties: true });
+    script = Array.from({ length: 3 }, () => says(answer));
+    const failure = await infer({ checks, outputSchema: gate === 'markup' ? loose : outputSchema }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ModelOutputInvalid);
+    expect(failure).toMatchObject({ gate, code, outcome: 'deadLetter', message: expect.not.stringContaining('evil') });
+    expect(attempts).toHaveLength(3);
+    expect(attempts[0]).toMatchObject({ errorCode: code, errorMessage: expect.stringContaining(`the gate ${gate}: `) });
+    expect(await registry.metrics()).toMatch(new RegExp(`millrace_model_output_refusals_total\\{model="some-model",gate="${gate}"\\} \\d`));
+  });
+
+  it('tells the model what is wrong, and takes the mended output', async () => {
+    script = [says({ ...output, score: 4 }), says({ ...output, quote: 'Loveless' }), says(output)];
+    expect((await infer({ checks, outputSchema })).output).toEqual(output);
+    expect(received[1]!.body.messages.at(-1)!.content).toContain('- the rule fair is broken: a good sentiment has a score of 5 or more\n');
+    expect(received[2]!.body.messages.at(-1)!.content).toContain('- /quote must be a passage that occurs word by word in the input\n');
+    const systems = received.map(({ body }) => body.messages.filter(({ role }) => role === 'system').map(({ content }) => content));
+    expect(new Set(systems.flat()).size, 'the system message never changes').toBe(1);
+  });
+
+  it('fails with the failure of a rule that cannot be evaluated, and the call is recorded', async () => {
+    script = [says(output)];
+    const rule = { name: 'odd', message: 'm', holds: () => Promise.reject(new Error('no number')) };
+    await expect(infer({ checks: { rules: [rule] }, outputSchema })).rejects.toThrow('no number');
+    expect(attempts).toMatchObject([{ outcome: 'failed', outputTokens: 5 }]);
+  });
+
+  it('takes links that the input, the instructions or the schema have', async () => {
+    const input = 'See https://a.example/1.';
+    const instructions = 'Point to https://help.example/2.';
+    const loose = compileSchema({
+      ...schema,
+      additionalProperties: true,
+      properties: { ...schema.properties, to: { enum: ['ops@b.example'] } },
+    });
+    const links = { ...good, to: 'ops@b.example', links: ['https://a.example/1', 'https://help.example/2'] };
+    script = [says(links)];
+    expect((await infer({ input, instructions, outputSchema: loose })).output).toEqual(links);
+  });
+});
+
 describe('the deadline', () => {
   it('ends a call that hangs, as a failure that a later try may mend', async () => {
     script = [() => undefined];

@@ -7,7 +7,7 @@ import type { CompiledSchema } from '#libs/schemas';
 import { Stopwatch, sleep } from '#libs/time';
 import { failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
-import { callSpan, countCall, describeResponse } from './gen-ai.js';
+import { callSpan, countCall, countRefusal, describeResponse } from './gen-ai.js';
 import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
 import {
   ModelAnswerTooLarge,
@@ -20,7 +20,8 @@ import {
   ModelRefused,
   ModelUnavailable,
 } from './model.errors.js';
-import { acceptOutput } from './output-gate.js';
+import { OutputGate } from './output-gate.js';
+import type { OutputChecks } from './output-gate.js';
 import { fitsStrictSubset } from './strict-subset.js';
 import { promptFor, repairPrompt } from '#libs/prompts';
 import { ProviderState } from './provider-state.js';
@@ -57,6 +58,8 @@ export interface InferenceRequest {
   /** JSON or text that comes from outside. It is never put into the system message. */
   input: unknown;
   outputSchema: CompiledSchema;
+  /** Further checks of the output. Default: links and markup only. */
+  checks?: OutputChecks | undefined;
   /** Tells the model the subject of the schema. */
   schemaName: string;
   temperature?: number | undefined;
@@ -86,7 +89,7 @@ export interface ModelAttempt {
 }
 
 export interface Inference {
-  /** Fits the schema. */
+  /** Has passed all gates. */
   readonly output: Json;
   readonly responseModel: string;
   /** Tokens of the call that succeeded. */
@@ -116,7 +119,7 @@ interface SpentBudget {
 }
 
 /**
- * Calls a model until its output fits the schema, the request is refused, or the deadline passes. It owns the only retry loop: a provider makes one
+ * Calls a model until its output passes the gates, the request is refused, or the deadline passes. It owns the only retry loop: a provider makes one
  * call at a time, so no wait goes beyond the deadline and every call is recorded.
  */
 export class ModelGateway {
@@ -176,10 +179,11 @@ export class ModelGateway {
   async infer(request: InferenceRequest): Promise<Inference> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
     const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
+    const gate = new OutputGate(request);
     let modelRequest = firstRequest(request);
     for (let number = 1; ; number += 1) {
       const watch = this.startCall();
-      const result = await this.call(modelRequest, request.outputSchema, deadline);
+      const result = await this.call(modelRequest, gate, deadline);
       await this.report(number, modelRequest.model, watch, result, request);
       if ('output' in result) return inference(result.output, result.response, number);
       if ('defect' in result) throw result.defect;
@@ -207,7 +211,7 @@ export class ModelGateway {
       }
       if (response === undefined) throw new Error(`The provider ${this.provider.name} ended a stream without its end`);
       describeResponse(span, response);
-      result = { output: await outputOf(response, request.outputSchema), response };
+      result = { output: await outputOf(response, new OutputGate(request)), response };
     } catch (error) {
       failSpan(span, error);
       result = { failure: await this.settled(failureWithin(deadline, error), deadline), response };
@@ -238,6 +242,7 @@ export class ModelGateway {
     const failure = 'failure' in result ? result.failure : 'defect' in result ? failureReason(result.defect) : undefined;
     this.state.note('failure' in result ? result.failure : undefined);
     countCall(model, this.provider, failure?.code ?? 'ok', durationMs, response);
+    if (failure instanceof ModelOutputInvalid) countRefusal(model, failure.gate);
     await request.onAttempt({
       number,
       model,
@@ -253,14 +258,14 @@ export class ModelGateway {
     });
   }
 
-  private async call(request: ModelRequest, schema: CompiledSchema, deadline: Deadline): Promise<CallResult> {
+  private async call(request: ModelRequest, gate: OutputGate, deadline: Deadline): Promise<CallResult> {
     const { name, ...options } = callSpan(this.provider, request);
     let response: ModelResponse | undefined;
     try {
       return await inSpan(name, options, async (span) => {
         response = await this.complete(request, deadline);
         describeResponse(span, response);
-        return { output: await outputOf(response, schema), response };
+        return { output: await outputOf(response, gate), response };
       });
     } catch (error) {
       if (error instanceof ModelFailure) return { failure: error, response };
@@ -392,10 +397,10 @@ function isStrict(schema: object): boolean {
 }
 
 /** @throws ModelRefused, ModelOutputInvalid by rejection only */
-async function outputOf(response: ModelResponse, schema: CompiledSchema): Promise<Json> {
+async function outputOf(response: ModelResponse, gate: OutputGate): Promise<Json> {
   if (response.finish === 'refused') throw new ModelRefused(`The model refused: ${response.refusal?.slice(0, 500)}`);
-  if (response.finish === 'truncated') throw new ModelOutputInvalid(['the answer was cut off at the limit of output tokens']);
-  return acceptOutput(response.text, schema);
+  if (response.finish === 'truncated') throw new ModelOutputInvalid('size', ['the answer was cut off at the limit of output tokens']);
+  return gate.accept(response.text);
 }
 
 /** @throws the failure if the repairs are used up */

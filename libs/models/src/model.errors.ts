@@ -1,4 +1,5 @@
 import { DomainError } from '#libs/contracts';
+import type { FailureCode } from '#libs/contracts';
 
 interface ModelFailureDetails {
   /** The wait that the provider asks for, in ms. */
@@ -72,13 +73,29 @@ export class ModelAnswerTooLarge extends ModelFailure {
   readonly code = 'model.answerTooLarge';
 }
 
-/** The output is not JSON, does not fit the schema, or was cut off. */
+/** The gates that the output of a model passes, in this order. */
+export const outputGates = ['size', 'json', 'schema', 'rules', 'grounding', 'markup'] as const;
+export type OutputGateName = (typeof outputGates)[number];
+
+const codeOfGate = {
+  size: 'model.invalidOutput',
+  json: 'model.invalidOutput',
+  schema: 'model.invalidOutput',
+  rules: 'model.brokenRule',
+  grounding: 'model.ungroundedOutput',
+  markup: 'model.foreignMarkup',
+} as const satisfies Record<OutputGateName, FailureCode>;
+
+/** A gate refused the output of a model: it was cut off, is not JSON, does not fit the schema, or is not what the flow allows. */
 export class ModelOutputInvalid extends ModelFailure {
-  readonly code = 'model.invalidOutput';
+  readonly code: (typeof codeOfGate)[OutputGateName];
+
   constructor(
+    readonly gate: OutputGateName,
     /** One line each; they name paths in the output and never quote it. */
     readonly problems: readonly string[],
   ) {
-    super(`The model's output does not fit: ${problems.join('; ')}`);
+    super(`The model's output does not pass the gate ${gate}: ${problems.join('; ')}`);
+    this.code = codeOfGate[gate];
   }
 }

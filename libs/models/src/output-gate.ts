@@ -1,20 +1,75 @@
 import { JsonTooDeep, parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import type { CompiledSchema } from '#libs/schemas';
+import { Grounding } from './gates/grounding.js';
+import type { GroundedField } from './gates/grounding.js';
+import { MarkupGate } from './gates/markup.js';
+import type { MarkupPolicy } from './gates/markup.js';
 import { ModelOutputInvalid } from './model.errors.js';
 
 const lengthLimit = 262_144;
 
-/**
- * Checks the text of a model and parses it: size, nesting, JSON, schema. The JSON may stand in one fence, or after the model's thinking.
- * @throws ModelOutputInvalid by rejection only
- */
-export async function acceptOutput(text: string, schema: CompiledSchema): Promise<Json> {
-  if (text.length > lengthLimit) throw new ModelOutputInvalid([`the answer is longer than ${lengthLimit} characters`]);
-  const value = parse(text);
-  const problems = await schema.problemsOf(value);
-  if (problems.length > 0) throw new ModelOutputInvalid(problems);
-  return value;
+/** A rule across the fields of an output. */
+export interface OutputRule {
+  readonly name: string;
+  /** Tells the model what is wrong if the rule does not hold. */
+  readonly message: string;
+  readonly holds: (output: Json) => boolean | Promise<boolean>;
+}
+
+/** The checks of an output that come after its schema. */
+export interface OutputChecks {
+  /** Default: none. */
+  readonly rules?: readonly OutputRule[];
+  /** Default: none. */
+  readonly grounded?: readonly GroundedField[];
+  /** Default: `fromInput`. */
+  readonly markup?: MarkupPolicy;
+}
+
+/** The request whose outputs are checked. */
+export interface CheckedRequest {
+  readonly instructions: string;
+  readonly input: unknown;
+  readonly outputSchema: CompiledSchema;
+  readonly checks?: OutputChecks | undefined;
+}
+
+/** The gates that every output for one request passes, in the order of `outputGates`. The first that refuses it ends the check. */
+export class OutputGate {
+  private readonly grounding: Grounding;
+  private readonly markup: MarkupGate;
+
+  constructor(private readonly request: CheckedRequest) {
+    const { instructions, input, outputSchema, checks } = request;
+    this.grounding = new Grounding(checks?.grounded ?? [], input);
+    this.markup = new MarkupGate(checks?.markup ?? 'fromInput', [input, instructions, outputSchema.schema]);
+  }
+
+  /**
+   * Parses the text of a model and checks it. The JSON may stand in one fence, or after the model's thinking.
+   * @throws ModelOutputInvalid by rejection only; whatever a rule throws
+   */
+  async accept(text: string): Promise<Json> {
+    const { outputSchema, checks } = this.request;
+    if (text.length > lengthLimit) throw new ModelOutputInvalid('size', [`the answer is longer than ${lengthLimit} characters`]);
+    const value = parse(text);
+    refuseIfAny('schema', await outputSchema.problemsOf(value));
+    refuseIfAny('rules', await brokenRules(checks?.rules ?? [], value));
+    refuseIfAny('grounding', this.grounding.problemsOf(value));
+    refuseIfAny('markup', this.markup.problemsOf(value));
+    return value;
+  }
+}
+
+function refuseIfAny(gate: ModelOutputInvalid['gate'], problems: readonly string[]): void {
+  if (problems.length > 0) throw new ModelOutputInvalid(gate, problems);
+}
+
+async function brokenRules(rules: readonly OutputRule[], output: Json): Promise<string[]> {
+  const broken: string[] = [];
+  for (const { name, message, holds } of rules) if (!(await holds(output))) broken.push(`the rule ${name} is broken: ${message}`);
+  return broken;
 }
 
 function parse(text: string): Json {
@@ -22,10 +77,10 @@ function parse(text: string): Json {
     try {
       return parseJson(candidate);
     } catch (error) {
-      if (error instanceof JsonTooDeep) throw new ModelOutputInvalid([`the answer ${error.message}`]);
+      if (error instanceof JsonTooDeep) throw new ModelOutputInvalid('json', [`the answer ${error.message}`]);
     }
   }
-  throw new ModelOutputInvalid([text.trim() === '' ? 'the answer is empty' : 'the answer is not JSON']);
+  throw new ModelOutputInvalid('json', [text.trim() === '' ? 'the answer is empty' : 'the answer is not JSON']);
 }
 
 /** The whole text; else the part after the thinking; else what the only fence of that part holds. */

@@ -1,24 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { promptCopy } from './prompt-copy.js';
 
 export interface Turn {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;
 }
 
-/**
- * Characters that are invisible to a person but not to a model: tags, variation selectors, zero-width spaces and joiners, word joiner. They are removed
- * from the prompt's copy of the input only, because scripts and emoji need some of them.
- */
-const invisible = /[\u{E0000}-\u{E007F}]|[\u{FE00}-\u{FE0F}]|[\u{200B}-\u{200D}\u{2060}]/gu;
-
-/** No character before these is invisible, or has another form in NFC. */
-const mayChange = /[\u0300-\uFFFF]/;
-
 const frame = /^<data-([0-9a-f]{32})>\n([\s\S]*)\n<\/data-\1>$/;
-const frameLike = /<(\/?)(?=data-[0-9a-f])/gi;
 
 /** Characters of an unusable output that are sent back to the model. */
 const repeatedAnswerLimit = 8_192;
+/** Characters of one problem that are sent to the model: longer than a message of a rule. */
+const repeatedProblemLimit = 600;
 
 /**
  * Returns the conversation of a first call. Instructions are in the system turn only. The input comes from outside and is in the user turn only, between
@@ -40,12 +33,15 @@ export function framedData(content: string): string | undefined {
   return frame.exec(content)?.[2];
 }
 
-/** Continues the conversation with the unusable output and its problems. */
+/**
+ * Continues the conversation with the unusable output and its problems. Whoever wrote the input may have written the output, too, so its copy is treated
+ * as the input is, and so is each problem, which can hold names that the model chose.
+ */
 export function repairPrompt(turns: readonly Turn[], answer: string, problems: readonly string[]): Turn[] {
-  const list = problems.map((problem) => `- ${problem}`).join('\n');
+  const list = problems.map((problem) => `- ${oneLine(problem)}`).join('\n');
   return [
     ...turns,
-    { role: 'assistant', content: answer.slice(0, repeatedAnswerLimit) || '(no answer)' },
+    { role: 'assistant', content: promptCopy(answer.slice(0, repeatedAnswerLimit)) || '(no answer)' },
     {
       role: 'user',
       content: `That answer cannot be used:\n${list}\nAnswer again with one JSON value that fits the schema, and nothing else.`,
@@ -53,8 +49,10 @@ export function repairPrompt(turns: readonly Turn[], answer: string, problems: r
   ];
 }
 
+function oneLine(problem: string): string {
+  return promptCopy(problem.slice(0, repeatedProblemLimit).replaceAll(/\s+/g, ' '));
+}
+
 function readable(input: unknown): string {
-  const text = typeof input === 'string' ? input : JSON.stringify(input ?? null);
-  const visible = mayChange.test(text) ? text.normalize('NFC').replace(invisible, '') : text;
-  return visible.replace(frameLike, '< $1');
+  return promptCopy(typeof input === 'string' ? input : JSON.stringify(input ?? null));
 }

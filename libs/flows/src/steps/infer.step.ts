@@ -1,18 +1,27 @@
-import type { Step } from '../step.js';
+import type { FlowStep } from '#libs/contracts';
+import type { Expression } from '#libs/expressions';
+import type { Json } from '#libs/json';
+import type { OutputChecks } from '#libs/models';
+import type { Step, StepInput, StepServices } from '../step.js';
 
-/** Calls a model. Its output fits the schema, or the step fails. */
+type InferSpec = NonNullable<FlowStep['infer']>;
+
+/** Calls a model. Its output passes all gates, or the step fails. */
 export const inferStep: Step<'infer'> = {
   compile: (spec, id, { models, expression, schema }) => {
     const input = expression(spec.input ?? 'event.data');
     const outputSchema = schema(spec.output);
+    const checksFor = compileChecks(spec, expression);
     return async (scope, { signal, call }) => {
       const data = (await input.evaluate(scope)) ?? null;
+      const checks = await checksFor(scope, data);
       const { output, responseModel, usage } = await call((record) =>
         models.infer({
           model: spec.model,
           instructions: spec.instructions,
           input: data,
           outputSchema,
+          checks,
           schemaName: id,
           temperature: spec.temperature,
           maxOutputTokens: spec.maxOutputTokens,
@@ -31,3 +40,31 @@ export const inferStep: Step<'infer'> = {
     };
   },
 };
+
+/** The checks of the outputs for one input. @throws ExpressionFailed, EvaluationsBusy by rejection only */
+function compileChecks(
+  { rules = [], grounded = [], markup }: InferSpec,
+  expression: StepServices['expression'],
+): (scope: StepInput, input: Json) => Promise<OutputChecks> {
+  const compiledRules = rules.map(({ name, message, check }) => ({ name, message, check: expression(check) }));
+  const compiledFields = grounded.map(({ field, as, in: source }) => ({
+    field,
+    as,
+    source: source === undefined ? undefined : expression(source),
+  }));
+  return async (scope, input) => ({
+    rules: compiledRules.map(({ name, message, check }) => ({
+      name,
+      message,
+      holds: async (output) => (await check.evaluate({ ...scope, input, value: output })) === true,
+    })),
+    grounded: await Promise.all(
+      compiledFields.map(async ({ field, as, source }) => ({ field, as, ...(source && { source: await valueOf(source, scope) }) })),
+    ),
+    ...(markup && { markup }),
+  });
+}
+
+async function valueOf(source: Expression, scope: StepInput): Promise<Json> {
+  return (await source.evaluate(scope)) ?? null;
+}

@@ -1,5 +1,54 @@
 import { z } from 'zod';
+import { name } from '../../names.js';
 import { expression, jsonSchema, modelName } from '../references.js';
+
+/** A field of the output: `lines.*.amount`. */
+const outputField = z
+  .string()
+  .max(500)
+  .regex(/^[^.\s]+(\.[^.\s]+)*$/, 'must be names of properties with dots between them, and * for each item of a list');
+
+const rule = z.strictObject({
+  name: name.describe('A word for the rule, unique in the step. Problems begin with it.'),
+  check: expression.describe('Must be true. `value` is the output, `input` the input of the model.'),
+  message: z.string().min(1).max(500).describe('The problem, in words that tell the model how to mend its output.'),
+});
+
+const groundedField = z.strictObject({
+  field: outputField.describe(
+    'A field of the output: names of properties with dots between them; `*` stands for each item of a list, or each property. Such as `reasons.*.quote`.',
+  ),
+  as: z
+    .enum(['quote', 'id', 'number'])
+    .describe(
+      'How the value must occur. `quote`: word by word in one text. `id`: as a whole, not as a part of a longer id. `number`: as the same number, however it is written.',
+    ),
+  in: expression.optional().describe('The value that it must occur in, such as `steps.orders.id`; default: the input of the model.'),
+});
+
+const gates = {
+  rules: z
+    .array(rule)
+    .max(50)
+    .refine(areUnique, 'has two rules of one name')
+    .optional()
+    .describe('Rules across the fields of the output. The model is told which ones are broken, and answers again.'),
+  grounded: z
+    .array(groundedField)
+    .max(50)
+    .optional()
+    .describe('Fields of the output whose values must occur in the input, so that the model cannot make them up. A null makes no claim.'),
+  markup: z
+    .enum(['fromInput', 'none', 'any'])
+    .optional()
+    .describe(
+      'Which addresses, mail addresses, HTML, Markdown links and images the texts of the output may have. `fromInput`, the default: those that stand in the input, in `instructions` or in `output`. `none`: none. `any`: the model may write its own.',
+    ),
+};
+
+function areUnique(rules: readonly { readonly name: string }[]): boolean {
+  return new Set(rules.map((one) => one.name)).size === rules.length;
+}
 
 /** Asks a model. */
 export const inferStep = z
@@ -10,6 +59,7 @@ export const inferStep = z
     output: jsonSchema.describe(
       'The JSON Schema of the model’s output. It is sent as a strict `response_format`, and the output is checked against it.',
     ),
+    ...gates,
     temperature: z
       .number()
       .min(0)
@@ -24,4 +74,4 @@ export const inferStep = z
       .describe('The longest output in tokens, including those of reasoning; default: the provider’s.'),
     timeoutMs: z.int().min(100).max(600_000).default(60_000).describe('Deadline of the whole step in ms, including retries and repairs.'),
   })
-  .describe('Asks a model. The step’s output is the model’s, as JSON that fits `output`.');
+  .describe('Asks a model. The step’s output is the model’s, as JSON that fits `output` and passes the checks of the step.');
