@@ -3,7 +3,7 @@
 /** @param {string} name @param {string} why @param {object} from @param {object} to */
 const forbid = (name, why, from, to) => ({ name, comment: why, severity: 'error', from, to });
 
-const testFiles = '\\.(int\\.)?test\\.ts$|\\.conformance\\.ts$|^test/|^libs/testing/';
+const testFiles = '\\.(int\\.)?test\\.ts$|\\.conformance\\.ts$|\\.proof\\.ts$|/proofs\\.generated\\.ts$|^test/|^libs/testing/';
 
 /** A package that one place alone may import, so that another could take its place there. */
 const onlyIn = (place, ...packages) => onlyInAny([place], ...packages);
@@ -29,9 +29,9 @@ export default {
     ),
     forbid(
       'libs-through-their-entry',
-      'The inside of a lib can change freely because nobody outside can see it.',
+      'The inside of a lib can change freely because nobody outside can see it. The proofs of presets are an entry for tests.',
       { path: '^(apps|libs|tools|test)/([^/]+)/' },
-      { path: '^libs/([^/]+)/src/', pathNot: '^libs/[^/]+/src/index\\.ts$|^$1/$2/' },
+      { path: '^libs/([^/]+)/src/', pathNot: '^libs/[^/]+/src/(index|proofs\\.generated|proof)\\.ts$|^$1/$2/' },
     ),
     forbid(
       'apps-through-their-entry',
@@ -79,7 +79,7 @@ export default {
       'testing-stays-in-tests',
       'What helps a test must not run in production.',
       { path: '^(apps|libs)/', pathNot: testFiles },
-      { path: '^libs/testing/|\\.(int\\.)?test\\.ts$|\\.conformance\\.ts$' },
+      { path: '^libs/testing/|\\.(int\\.)?test\\.ts$|\\.conformance\\.ts$|\\.proof\\.ts$|/proofs?(\\.generated)?\\.ts$' },
     ),
     forbid(
       'no-dev-dependency-in-production',

@@ -6,14 +6,14 @@ import type { ProviderPreset } from '#libs/signatures';
 export function providersTable(): string {
   const rows = Object.entries<ProviderPreset>(providers).map(([name, preset]) => `| ${[`\`${name}\``, ...cells(preset)].join(' | ')} |`);
   return [
-    '| preset | signature | tolerance | event id | type | customer | happened at |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
+    '| preset | signature | tolerance | sent again for | event id | type | customer | happened at |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
 }
 
-function cells({ scheme, aliases, guide, eventId, type, typeDetail, customer, occurredAt }: ProviderPreset): string[] {
-  const isTimed = 'template' in scheme && scheme.template.includes('{timestamp}');
+function cells({ scheme, aliases, guide, eventId, type, typeDetail, customer, occurredAt, retryHours }: ProviderPreset): string[] {
+  const isTimed = 'toleranceSeconds' in scheme && (scheme.timestampField !== undefined || scheme.template.includes('{timestamp}'));
   const code = (texts: readonly string[]): string => texts.map((text) => `\`${text}\``).join(', ');
   const others = Object.values(aliases);
   const signature = [
@@ -23,11 +23,19 @@ function cells({ scheme, aliases, guide, eventId, type, typeDetail, customer, oc
   return [
     signature.join('; '),
     isTimed ? `${scheme.toleranceSeconds} s` : 'not timed',
+    windowOf(retryHours),
     code(eventId) || 'hash of the body',
     code(type) + (typeDetail === undefined ? '' : `, then \`.\` and \`${typeDetail}\``),
     code(customer) || '–',
     code(occurredAt) || 'when received',
   ];
+}
+
+function windowOf(hours: number | undefined): string {
+  if (hours === undefined) return 'not said';
+  if (hours === 0) return 'never';
+  if (hours < 1) return `${Math.round(hours * 60)} min`;
+  return hours >= 48 ? `${hours / 24} days` : `${hours} h`;
 }
 
 /** A section for each preset: its page, a document that can be applied, and what is particular about it. */

@@ -83,6 +83,12 @@ const registries = [
     exported: 'providers',
   },
   {
+    parts: 'libs/signatures/src/providers/*/{name}.proof.ts',
+    out: 'libs/signatures/src/proofs.generated.ts',
+    exported: 'proofs',
+    member: (name) => `${name}Proof`,
+  },
+  {
     parts: 'libs/signatures/src/schemes/*.ts',
     out: 'libs/signatures/src/schemes.generated.ts',
     exported: 'schemeVerifiers',

@@ -9,7 +9,16 @@ import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
 import { endedCertificates, unusableAssertionKeys, unusableCertificates } from './unusable-certificates.js';
 import type { ModelList } from './unlisted-models.js';
-import { PublicUrlMissing, SecretInvalid, createVerifier, presetOf, requireStandardWebhookSecret } from '#libs/signatures';
+import {
+  ParameterMissing,
+  PublicUrlMissing,
+  SecretInvalid,
+  createVerifier,
+  presetOf,
+  providers,
+  requireStandardWebhookSecret,
+} from '#libs/signatures';
+import type { ProviderPreset } from '#libs/signatures';
 import { DomainError, clearText, document as documentSchema, marksOf, marksWithin, referencesOf, tenantOf } from '#libs/contracts';
 import type {
   ConnectionDocument,
@@ -220,13 +229,30 @@ function secretsOfSource({ spec }: SourceDocument): DocumentProblem[] {
   if (preset === undefined || spec.scheme === 'api-key') return [];
   if (spec.publicUrl !== undefined && isSealed(spec.publicUrl)) return [];
   const publicUrl = spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
-  const problems = spec.secrets.flatMap((secret, at) =>
-    isSealed(secret)
-      ? []
-      : refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [clearText(secret)], { publicUrl })),
-  );
-  // A missing public URL is found again with each secret.
+  const given = Object.entries(spec.parameters ?? {});
+  // A value does not decide whether a secret fits.
+  const parameters = Object.fromEntries(given.map(([name, value]) => [name, isSealed(value) ? '-' : clearText(value)]));
+  const problems = [
+    ...parametersOf(spec.scheme, new Set(given.map(([name]) => name))),
+    ...spec.secrets.flatMap((secret, at) =>
+      isSealed(secret)
+        ? []
+        : refusal(['spec', 'secrets', String(at)], () => createVerifier(preset.scheme, [clearText(secret)], { publicUrl, parameters })),
+    ),
+  ];
+  // What is missing is found again with each secret.
   return [...new Map(problems.map((problem) => [problem.path.join('.'), problem])).values()];
+}
+
+/** The parameters of a preset that the document lacks, and those that no preset of the name has. A custom scheme names its own. */
+function parametersOf(scheme: SourceDocument['spec']['scheme'], given: ReadonlySet<string>): DocumentProblem[] {
+  if (scheme === 'api-key' || scheme === 'custom') return [];
+  const { parameters: known = {} }: ProviderPreset = providers[scheme];
+  const names = Object.keys(known);
+  const missing = names.filter((name) => !given.has(name)).map((name) => ({ name, message: `is missing: ${known[name]}` }));
+  const fits = names.length === 0 ? `${scheme} has none` : `${scheme} has ${names.join(' and ')}`;
+  const unknown = [...given].filter((name) => !names.includes(name)).map((name) => ({ name, message: `is no parameter: ${fits}` }));
+  return [...missing, ...unknown].map(({ name, message }) => ({ path: ['spec', 'parameters', name], message }));
 }
 
 function credentialsOfDestination({ spec }: DestinationDocument): DocumentProblem[] {
@@ -261,6 +287,7 @@ function refusal(path: string[], attempt: () => unknown): DocumentProblem[] {
 /** @throws the error itself if it is a defect */
 function refusalFor(path: string[], error: unknown, prefix = ''): DocumentProblem[] {
   if (error instanceof PublicUrlMissing) return [{ path: ['spec', 'publicUrl'], message: error.message.replace(/^[^:]*: /, '') }];
+  if (error instanceof ParameterMissing) return [{ path: error.field.split('.'), message: error.message.replace(/^[^:]*: /, '') }];
   if (error instanceof SecretInvalid) return [{ path, message: error.message.replace(/^[^:]*: /, '') }];
   if (!(error instanceof DomainError)) throw error;
   return [{ path, message: prefix + error.message }];

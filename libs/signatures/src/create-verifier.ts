@@ -9,7 +9,7 @@ function verifierOf(scheme: SignatureScheme): SchemeVerifier<SignatureScheme> {
   return verifiers[scheme.kind ?? 'hmac'];
 }
 
-/** @throws SecretInvalid, PublicUrlMissing */
+/** @throws SecretInvalid, PublicUrlMissing, ParameterMissing */
 export function createVerifier(
   scheme: SignatureScheme,
   secrets: readonly string[],

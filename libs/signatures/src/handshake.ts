@@ -10,12 +10,22 @@ export interface HandshakeRequest {
   readonly body: Json;
   /** The active secrets of the source. */
   readonly secrets: readonly string[];
+  /** The `parameters` of the source. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** A POST without a signature. */
+export interface UnsignedPost {
+  readonly headers: IncomingHttpHeaders;
+  readonly rawBody: Buffer;
+  readonly secrets: readonly string[];
 }
 
 export interface HandshakeResponse {
   readonly status: number;
-  /** An object is sent as JSON, text as it is. */
+  /** An object is sent as JSON, text as it is. A response with status 204 has no body. */
   readonly body: object | string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A provider's check that somebody listens at the address of a source. It is answered, and is not an event. */

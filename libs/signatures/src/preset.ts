@@ -1,6 +1,7 @@
 import { signatureScheme } from '#libs/contracts';
 import type { SignatureScheme, SignatureSchemeInput } from '#libs/contracts';
-import type { Handshake } from './handshake.js';
+import type { Json } from '#libs/json';
+import type { Handshake, HandshakeResponse, UnsignedPost } from './handshake.js';
 import type { HeaderAliases } from './request.js';
 
 /**
@@ -16,6 +17,14 @@ export interface Extraction {
   readonly customer: readonly string[];
   /** The time of the event: RFC 3339, or a number of seconds or milliseconds since 1970. */
   readonly occurredAt: readonly string[];
+}
+
+/** The places where a request can hold several events. Each of them becomes an event of its own, and all are on the log before the response. */
+export interface Split {
+  /** Paths of arrays, from the body on, with dots between the names: `entry.changes`. The empty path is a body that is an array. */
+  readonly arrays: readonly string[];
+  /** An event is the element; or the request with this element alone, where what stands around it matters. */
+  readonly keeps: 'element' | 'request';
 }
 
 /** The section of a preset in `docs/providers.md`. */
@@ -43,13 +52,29 @@ export interface Preset extends Extraction {
   readonly aliases: HeaderAliases;
   /** The content types it sends; `any` for a custom scheme. */
   readonly sends: readonly ('json' | 'form')[] | 'any';
+  /** Default: a request is one event. */
+  readonly split?: Split;
   /** The field of a form that carries the event as JSON. */
   readonly jsonField?: string;
   readonly handshake?: Handshake;
+  /**
+   * Answers a POST that the provider sends without a signature, and that is no event. It is called for requests of anybody, so its answer must be worth
+   * nothing to them. Undefined: the request is refused.
+   */
+  readonly unsignedPost?: (request: UnsignedPost) => HandshakeResponse | undefined;
+  /** The response once all events of the body are on the log, for a provider that reads it. Default: 200 with their ids. */
+  readonly answer?: (body: Json) => HandshakeResponse;
 }
 
 /** A preset with its documentation. */
 export interface ProviderPreset extends Preset {
+  /**
+   * For how many hours the provider sends a request again that was not acknowledged; 0: it does not, undefined: it does not say. Ids are remembered
+   * longer than that.
+   */
+  readonly retryHours: number | undefined;
+  /** The names of the `parameters` that a document must have, each with its description. */
+  readonly parameters?: Readonly<Record<string, string>>;
   readonly guide: PresetGuide;
 }
 

@@ -18,11 +18,13 @@ export interface VerifierOptions {
   readonly aliases?: HeaderAliases;
   /** The address of the source as the provider calls it; for schemes that sign the URL. */
   readonly publicUrl?: string | undefined;
+  /** The values of the source for terms such as `{parameter.webhookId}`. Default: none. */
+  readonly parameters?: Readonly<Record<string, string>>;
 }
 
 /** One kind of scheme: how it verifies, and how the documentation describes it. Each kind is one file in `schemes`. */
 export interface SchemeVerifier<S extends SignatureScheme> {
-  /** @throws SecretInvalid, PublicUrlMissing */
+  /** @throws SecretInvalid, PublicUrlMissing, ParameterMissing */
   create(scheme: S, options: VerifierOptions): Verifier;
   /** The cell of a preset in the table of `docs/providers.md`: where the signature stands and what is signed. */
   describe(scheme: S): string;

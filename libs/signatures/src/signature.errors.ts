@@ -51,6 +51,16 @@ export class PublicUrlMissing extends DomainError {
   }
 }
 
+/** The scheme of a source, or its preset, needs a value that the document does not have. */
+export class ParameterMissing extends DomainError {
+  readonly code = 'document.invalid';
+  override readonly field: string;
+  constructor(name: string) {
+    super(`spec.parameters.${name}: is missing; requests of this provider are verified with it`);
+    this.field = `spec.parameters.${name}`;
+  }
+}
+
 /** A verified handshake lacks the value that would have to be sent back. */
 export class HandshakeMalformed extends DomainError {
   readonly code = 'request.malformed';

@@ -1,4 +1,5 @@
 import type { SignatureSchemeOf } from '#libs/contracts';
+import { jsonOf, textAt } from './body-field.js';
 import { headerNames, headerValue, requiredHeader } from './request.js';
 import type { HeaderNames, VerifiableRequest } from './request.js';
 import type { VerifierOptions } from './scheme-verifier.js';
@@ -7,7 +8,7 @@ import { SignedText } from './signed-text.js';
 
 type SignedScheme = SignatureSchemeOf<'hmac' | 'asymmetric' | 'certificate'>;
 
-interface EnvelopeOptions extends Pick<VerifierOptions, 'aliases' | 'publicUrl'> {
+interface EnvelopeOptions extends Pick<VerifierOptions, 'aliases' | 'publicUrl' | 'parameters'> {
   /** The length of each signature. Undefined: any length. */
   signatureBytes?: number | undefined;
   /** Bytes left free before the signed text. Default: none. */
@@ -32,16 +33,16 @@ export class SignedEnvelope {
   private readonly signatureBytes: number | undefined;
   private readonly room: number;
 
-  /** @throws PublicUrlMissing */
+  /** @throws PublicUrlMissing, ParameterMissing */
   constructor(
     private readonly scheme: SignedScheme,
-    { aliases = {}, publicUrl, signatureBytes, room = 0 }: EnvelopeOptions,
+    { aliases = {}, publicUrl, parameters = {}, signatureBytes, room = 0 }: EnvelopeOptions,
   ) {
     const { header, timestampHeader, idHeader, template, bodyDigestQuery } = scheme;
     this.header = headerNames(header, aliases);
     this.timestampHeader = timestampHeader === undefined ? undefined : headerNames(timestampHeader, aliases);
     this.idHeader = idHeader === undefined ? undefined : headerNames(idHeader, aliases);
-    this.text = new SignedText({ template, idHeader, aliases, publicUrl, bodyDigestQuery });
+    this.text = new SignedText({ template, idHeader, aliases, publicUrl, parameters, bodyDigestQuery });
     this.signatureBytes = signatureBytes;
     this.room = room;
   }
@@ -60,10 +61,13 @@ export class SignedEnvelope {
 
   /**
    * Call it after the signature was verified, so that a caller who cannot sign learns nothing about our clock.
-   * @throws SignatureExpired
+   * @throws SignatureExpired; SignatureMalformed if the body, which is verified, has no timestamp where it must have one
    */
-  refuseOutOfTime({ timestamp }: OpenedEnvelope, nowMs: number): void {
+  refuseOutOfTime({ timestamp: signed }: OpenedEnvelope, { rawBody }: VerifiableRequest, nowMs: number): void {
+    const { timestampField } = this.scheme;
+    const timestamp = timestampField === undefined ? signed : timestampIn(rawBody, timestampField);
     if (timestamp === undefined) return;
+    if (timestampField !== undefined) this.checkForm(timestamp);
     const aheadMs = this.instantMs(timestamp) - nowMs;
     const { toleranceSeconds } = this.scheme;
     if (Math.abs(aheadMs) > toleranceSeconds * 1_000) throw new SignatureExpired(aheadMs, toleranceSeconds);
@@ -122,6 +126,13 @@ export class SignedEnvelope {
     }
     return null;
   }
+}
+
+/** @throws SignatureMalformed */
+function timestampIn(rawBody: Buffer, field: string): string {
+  const timestamp = textAt(jsonOf(rawBody), field);
+  if (timestamp === undefined) throw new SignatureMalformed(`The body has no timestamp ${field}`);
+  return timestamp;
 }
 
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;

@@ -11,6 +11,44 @@ const publicUrl = 'https://mycompany.com/myapp.php';
 const mac = (text: string, hash = 'sha256') => createHmac(hash, secret).update(text).digest('hex');
 const verifierOf = (scheme: object) => createVerifier(signatureScheme.parse({ header: 'x-sig', ...scheme }), [secret], { publicUrl });
 
+describe('terms beside the body', () => {
+  const received = (text: string, more: Partial<PlainRequest> = {}) => asReceived({ headers: { 'x-sig': mac(text) }, body: '{}', ...more });
+
+  test('{parameter.NAME} is a value of the source, without which there is no verifier', () => {
+    const scheme = signatureScheme.parse({ header: 'x-sig', template: '{parameter.webhookId}|{body}' });
+    const verifier = createVerifier(scheme, [secret], { parameters: { webhookId: 'WH-1' } });
+    expect(() => verifier.verify(received('WH-1|{}'), 0)).not.toThrow();
+    expect(() => verifier.verify(received('WH-2|{}'), 0)).toThrow(SignatureMismatch);
+    expect(() => createVerifier(scheme, [secret])).toThrow('spec.parameters.webhookId: is missing');
+  });
+
+  test('{decodedUrl} decodes the escapes that HubSpot decodes, and no others', () => {
+    const verifier = verifierOf({ template: '{decodedUrl}{body}' });
+    const target = '/x?a=%3A%2f%3F%40%21%24%27%28%29%2A%2C%3B&b=%20%26%C3%A4%25';
+    const text = `${publicUrl}?a=:/?@!$'()*,;&b=%20%26%C3%A4%25{}`;
+    expect(() => verifier.verify(received(text, { target }), 0)).not.toThrow();
+  });
+
+  test('a timestamp within the body is judged after the signature', () => {
+    const verifier = verifierOf({ timestampField: 'meta.sentAt', timestampUnit: 'ms', toleranceSeconds: 60 });
+    const at = (body: string, nowMs: number) => () => verifier.verify(received(body, { body }), nowMs);
+    const body = '{"meta":{"sentAt":1700000000000}}';
+    expect(at(body, 1_700_000_060_000)).not.toThrow();
+    expect(at(body, 1_700_000_061_000)).toThrow('signed 61 s ago');
+    for (const without of ['{}', 'no JSON', '{"meta":{"sentAt":"soon"}}', '{"meta":[1]}', '['.repeat(200), '\u00ff']) {
+      expect(at(without, 1_700_000_060_000)).toThrow(SignatureMalformed);
+    }
+    expect(() => verifierOf({ timestampField: 'a', template: '{crc32}' })).toThrow('needs {body}');
+  });
+
+  test('sha256 is the plain hash of secret and text', () => {
+    const verifier = verifierOf({ algorithm: 'sha256' });
+    const signature = createHash('sha256').update(`${secret}{}`).digest('hex');
+    expect(() => verifier.verify(asReceived({ headers: { 'x-sig': signature }, body: '{}' }), 0)).not.toThrow();
+    expect(() => verifier.verify(received('{}'), 0)).toThrow(SignatureMismatch);
+  });
+});
+
 describe('Twilio’s scheme: the URL and the sorted fields of the form', () => {
   const verifier = verifierOf({
     header: 'X-Twilio-Signature',

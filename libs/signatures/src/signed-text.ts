@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import { bodyFormat } from '#libs/contracts';
 import { headerNames, headerValue, queryValue, rawQuery, requiredHeader } from './request.js';
 import type { HeaderAliases, HeaderNames, VerifiableRequest } from './request.js';
-import { PublicUrlMissing, SignatureMalformed, SignatureMismatch } from './signature.errors.js';
+import { ParameterMissing, PublicUrlMissing, SignatureMalformed, SignatureMismatch } from './signature.errors.js';
 
 /** The values that the envelope of a signature has read from the headers. */
 interface EnvelopeValues {
@@ -19,10 +19,11 @@ interface SignedTextOptions {
   readonly idHeader: string | undefined;
   readonly aliases: HeaderAliases;
   readonly publicUrl: string | undefined;
+  readonly parameters: Readonly<Record<string, string>>;
   readonly bodyDigestQuery: string | undefined;
 }
 
-const placeholder = /(\{(?:body|timestamp|id|method|url|form|crc32|header\.[\w-]+|query\.[\w.-]+)\})/;
+const placeholder = /(\{(?:body|timestamp|id|method|url|decodedUrl|form|crc32|header\.[\w-]+|query\.[\w.-]+|parameter\.\w+)\})/;
 
 /** The text that a provider signs, compiled from a template. A request renders only the terms that its template has. */
 export class SignedText {
@@ -30,7 +31,7 @@ export class SignedText {
   private readonly after: readonly Term[];
   private readonly hasBody: boolean;
 
-  /** @throws PublicUrlMissing if the template has `{url}` and the source has no public URL */
+  /** @throws PublicUrlMissing, ParameterMissing if the template names what the source does not have */
   constructor(private readonly options: SignedTextOptions) {
     const pieces = options.template.split(placeholder).filter((piece) => piece !== '');
     const bodyAt = pieces.indexOf('{body}');
@@ -63,6 +64,7 @@ export class SignedText {
     const word = piece.slice(1, -1);
     if (word.startsWith('header.')) return this.headerTerm(word.slice('header.'.length), end);
     if (word.startsWith('query.')) return queryTerm(word.slice('query.'.length), end);
+    if (word.startsWith('parameter.')) return this.parameterTerm(word.slice('parameter.'.length));
     switch (word) {
       case 'timestamp':
         return (_, { timestamp }) => timestamp!;
@@ -77,6 +79,8 @@ export class SignedText {
         return ({ rawBody }) => String(crc32(rawBody));
       case 'url':
         return this.urlTerm();
+      case 'decodedUrl':
+        return decodedUrlTerm(this.urlTerm());
       case 'form':
         return (request) => this.formText(request);
       default: // {body}, which is written as bytes
@@ -91,6 +95,12 @@ export class SignedText {
       if (!isBounded(value, end)) throw new SignatureMalformed(`The header ${names[0]} cannot be part of the signed text`);
       return value;
     };
+  }
+
+  private parameterTerm(name: string): Term {
+    const value = this.options.parameters[name];
+    if (value === undefined) throw new ParameterMissing(name);
+    return () => value;
   }
 
   private urlTerm(): Term {
@@ -123,6 +133,13 @@ function textOf(terms: readonly Term[], request: VerifiableRequest, values: Enve
   let text = '';
   for (const term of terms) text += term(request, values);
   return text;
+}
+
+/** The escapes that HubSpot decodes before it signs: those of `:/?@!$'()*,;`, and no others. */
+const hubSpotEscapes = /%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi;
+
+function decodedUrlTerm(url: Term): Term {
+  return (request, values) => url(request, values).replaceAll(hubSpotEscapes, decodeURIComponent);
 }
 
 function queryTerm(name: string, end: string): Term {

@@ -27,6 +27,8 @@ export interface WebhookSource {
   readonly verifier: Verifier;
   /** The active secrets, for handshakes. */
   readonly secrets: readonly string[];
+  /** The values that the document gives the provider's parameters. */
+  readonly parameters: Readonly<Record<string, string>>;
 }
 
 interface CatalogEntry {
@@ -127,7 +129,7 @@ function addressed(address: string): { tenant: string; name: string } | null {
   return parsed === null ? null : { tenant: parsed.tenant, name: parsed.source };
 }
 
-/** @throws SecretInvalid, PublicUrlMissing, ExpressionInvalid */
+/** @throws SecretInvalid, PublicUrlMissing, ParameterMissing, ExpressionInvalid */
 export function resolveSource(tenant: string, name: string, spec: SourceSpec): Source {
   const preset = presetOf(spec);
   const defaults = preset ?? cloudEventAttributes;
@@ -151,8 +153,14 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
   };
 }
 
-function webhookOf(preset: Preset, { secrets: stored, publicUrl: address }: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
-  const secrets = stored.map(clearText);
-  const publicUrl = address === undefined ? undefined : clearText(address);
-  return { preset, secrets, verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl }) };
+function webhookOf(preset: Preset, spec: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
+  const secrets = spec.secrets.map(clearText);
+  const publicUrl = spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
+  const parameters = Object.fromEntries(Object.entries(spec.parameters ?? {}).map(([name, value]) => [name, clearText(value)]));
+  return {
+    preset,
+    secrets,
+    parameters,
+    verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl, parameters }),
+  };
 }

@@ -1,17 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { NotFound, bodyFormat } from '#libs/contracts';
+import { NotFound } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import { MediaTypeUnsupported } from '#libs/service';
 import type { DoorRequest, DoorResponse, RequestHead } from '#libs/service';
-import { HandshakeRefused } from '#libs/signatures';
-import type { HandshakeResponse, Preset } from '#libs/signatures';
-import { readBody } from '../intake/body.js';
+import { HandshakeRefused, SignatureMissing } from '#libs/signatures';
+import type { HandshakeResponse } from '#libs/signatures';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
 import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
-import type { VerifiedEvent } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 import type { Source, WebhookSource } from '../sources/source-catalog.js';
+import { eventsOf, readRequest } from './received-events.js';
 
 @Injectable()
 export class WebhookService {
@@ -37,10 +35,10 @@ export class WebhookService {
   }
 
   /**
-   * Appends an event, or answers a handshake. The body is not parsed before the signature was verified.
+   * Appends the events of a request, or answers a handshake. The body is not read as events before the signature was verified.
    * @param request its address is `tenant.source`
    * @throws NotFound, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, HandshakeRefused, HandshakeMalformed,
-   *   BodyMalformed, MediaTypeUnsupported, LogUnavailable, ConfigurationUnavailable
+   *   BodyMalformed, MediaTypeUnsupported, RequestTooSplit, LogUnavailable, ConfigurationUnavailable
    */
   receive(request: DoorRequest): Promise<DoorResponse> {
     return this.log.record('webhooks', request.headers['traceparent'], (entry) => this.accept(request, entry));
@@ -52,21 +50,40 @@ export class WebhookService {
     entry.source = source.name;
     entry.scheme = source.scheme;
     if (request.method !== 'POST') return this.answerUnsigned(source.webhook, request, entry);
-    source.webhook.verifier.verify(request, request.receivedAtMs);
-
-    const { payload, text, contentType, body } = readEvent(source.webhook.preset, request);
-    const handshake = handshakeResponse(source.webhook, request, body);
+    const unsigned = this.verify(source.webhook, request);
+    if (unsigned !== undefined) {
+      entry.handshake = true;
+      return unsigned;
+    }
+    const { preset } = source.webhook;
+    const received = readRequest(preset, request);
+    const handshake = handshakeResponse(source.webhook, request, received.body);
     if (handshake !== undefined) {
       entry.handshake = true;
       return handshake;
     }
-    const input = { body, headers: request.headers };
+    const { headers, receivedAtMs } = request;
     const events = await this.intake.accept(
-      [{ source, input, payload, text, contentType, receivedAtMs: request.receivedAtMs }],
+      eventsOf(preset, received).map(({ payload, text, contentType, body }) => {
+        return { source, input: { body, headers }, payload, text, contentType, receivedAtMs };
+      }),
       entry.traceparent,
     );
     noteEvents(entry, events);
-    return { status: 200, body: { eventIds: [events[0]!.eventId] } };
+    return preset.answer?.(received.body) ?? { status: 200, body: { eventIds: events.map(({ eventId }) => eventId) } };
+  }
+
+  /** Undefined if the request is an event, which is verified now. @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired */
+  private verify({ verifier, preset, secrets }: WebhookSource, request: DoorRequest): HandshakeResponse | undefined {
+    try {
+      verifier.verify(request, request.receivedAtMs);
+      return undefined;
+    } catch (error) {
+      const { headers, rawBody } = request;
+      const answer = error instanceof SignatureMissing ? preset.unsignedPost?.({ headers, rawBody, secrets }) : undefined;
+      if (answer === undefined) throw error;
+      return answer;
+    }
   }
 
   private answerUnsigned(webhook: WebhookSource, request: DoorRequest, entry: IntakeLogEntry): DoorResponse {
@@ -86,25 +103,11 @@ function requireWebhooks(source: Source | undefined, address: string): Source & 
   return source as Source & { webhook: WebhookSource };
 }
 
-/** The event in a verified body. If the provider puts JSON in a field of a form, that JSON is the event. */
-function readEvent(
-  preset: Preset,
-  { headers, rawBody }: DoorRequest,
-): Pick<VerifiedEvent, 'payload' | 'text' | 'contentType'> & { body: Json } {
-  const contentType = headers['content-type'] ?? (preset.sends === 'any' ? 'application/octet-stream' : 'application/json');
-  const format = bodyFormat(contentType);
-  if (preset.sends !== 'any' && !preset.sends.some((sent) => sent === format)) {
-    throw new MediaTypeUnsupported(contentType, preset.sends.includes('form') ? 'application/json or a form' : 'application/json');
-  }
-  const { value: body, text } = readBody(contentType, rawBody, 'body');
-  const inner = format === 'form' && preset.jsonField !== undefined ? (body as Record<string, Json>)[preset.jsonField] : undefined;
-  if (typeof inner !== 'string') return { payload: rawBody, text, contentType, body };
-  const payload = Buffer.from(inner);
-  const read = readBody('application/json', payload, `body.${preset.jsonField}`);
-  return { payload, text: read.text, contentType: 'application/json', body: read.value };
-}
-
-function handshakeResponse({ preset, secrets }: WebhookSource, request: DoorRequest, body: Json): HandshakeResponse | undefined {
+function handshakeResponse(
+  { preset, secrets, parameters }: WebhookSource,
+  request: DoorRequest,
+  body: Json,
+): HandshakeResponse | undefined {
   const { handshake } = preset;
   if (handshake === undefined || !handshake.methods.some((method) => method === request.method)) return undefined;
   const { method, target, headers } = request;
@@ -113,6 +116,7 @@ function handshakeResponse({ preset, secrets }: WebhookSource, request: DoorRequ
     headers,
     body,
     secrets,
+    parameters,
     get query() {
       return new URLSearchParams(target.split('?', 2)[1]);
     },

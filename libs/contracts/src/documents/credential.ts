@@ -59,7 +59,7 @@ export const credentialHeader = z
   .refine((header) => !framing.test(header), 'is a header that belongs to the message or to its connection, and can carry no credential');
 
 /** Text that may be a secret: plain, as it is written, or `{ value: … }`, which is encrypted. The text has to fit `text` in both forms. */
-function textOrSecret(text: z.ZodType<string, string>) {
+export function textOrSecret(text: z.ZodType<string, string>) {
   const fits = (given: Secret): boolean => !('value' in given) || text.safeParse(given.value).success;
   return z.union([text, secret.refine(fits, 'is a secret of a form that does not belong here')]);
 }

@@ -139,7 +139,7 @@ test('a word in braces that is no term of a template is refused', () => {
   const signed = (template: string) =>
     problems(source({ scheme: 'custom', custom: { header: 'x-sig', template }, secrets: [{ value: 'x' }] }));
   expect(signed('{nope}{body}{header.}')).toEqual([
-    'spec.custom.template: contains {nope} and {header.}, which stands for nothing; the terms are {body}, {form}, {crc32}, {timestamp}, {id}, {method}, {url}, {header.NAME} and {query.NAME}',
+    'spec.custom.template: contains {nope} and {header.}, which stands for nothing; the terms are {body}, {form}, {crc32}, {timestamp}, {id}, {method}, {url}, {decodedUrl}, {header.NAME}, {query.NAME} and {parameter.NAME}',
   ]);
   expect(signed('{"a":"{header.x-date}","b":"{query.v}","c":"{method}{body}"}')).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { addressOrSecret } from './credential.js';
+import { addressOrSecret, textOrSecret } from './credential.js';
 import { documentOf } from './document-of.js';
 import { laneRules } from './lane-rules.js';
 import { presets } from './presets.generated.js';
@@ -28,6 +28,14 @@ const publicUrl = addressOrSecret
   .optional()
   .describe('The address at which the provider calls this source, without a query. Schemes that sign the URL need it.');
 
+const parameters = z
+  .record(z.string().regex(/^\w{1,40}$/, 'must be up to 40 letters and digits'), textOrSecret(z.string().min(1).max(512)))
+  .refine((given) => Object.keys(given).length <= 10, 'must have at most 10 entries')
+  .optional()
+  .describe(
+    'Values by name that the provider gave you and that its requests do not carry, such as PayPal’s `webhookId`: `docs/providers.md` says which a preset has. A template names them as {parameter.NAME}.',
+  );
+
 const secrets = z
   .array(secret)
   .min(1)
@@ -40,6 +48,7 @@ export const sourceSpec = z.discriminatedUnion('scheme', [
     scheme: z.enum(presets).describe('The provider, whose preset says how requests are verified and read: `docs/providers.md`.'),
     secrets,
     publicUrl,
+    parameters,
     ...extraction,
   }),
   z.strictObject({
@@ -47,6 +56,7 @@ export const sourceSpec = z.discriminatedUnion('scheme', [
     custom: signatureScheme.describe('How requests prove who sent them. Header names are case-insensitive.'),
     secrets,
     publicUrl,
+    parameters,
     ...extraction,
   }),
   z

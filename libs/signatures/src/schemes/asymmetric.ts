@@ -40,17 +40,17 @@ class AsymmetricVerifier implements Verifier {
   private readonly keys: readonly { readonly key: KeyObject; readonly dsaEncoding: AsymmetricScheme['ecdsaForm'] }[];
   private readonly envelope: SignedEnvelope;
 
-  constructor(scheme: AsymmetricScheme, { secrets, aliases, publicUrl }: VerifierOptions) {
+  constructor(scheme: AsymmetricScheme, { secrets, aliases, publicUrl, parameters }: VerifierOptions) {
     this.digest = algorithms[scheme.algorithm].digest;
     this.keys = secrets.map((secret, at) => ({ key: publicKey(secret, scheme, `spec.secrets.${at}`), dsaEncoding: scheme.ecdsaForm }));
-    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, signatureBytes: signatureBytes(scheme) });
+    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, parameters, signatureBytes: signatureBytes(scheme) });
   }
 
   verify(request: VerifiableRequest, nowMs: number): void {
     const opened = this.envelope.open(request);
     const isSigned = this.keys.some((key) => opened.signatures.some((signature) => verify(this.digest, opened.message, key, signature)));
     if (!isSigned) throw new SignatureMismatch();
-    this.envelope.refuseOutOfTime(opened, nowMs);
+    this.envelope.refuseOutOfTime(opened, request, nowMs);
   }
 }
 

@@ -15,7 +15,11 @@ const maxIntermediates = 4;
 export const certificateVerifier: SchemeVerifier<CertificateScheme> = {
   create: (scheme, options) => new CertificateVerifier(scheme, options),
   describe: (scheme) =>
-    `${describeSigned(scheme, `RSA or ECDSA with ${scheme.hash.toUpperCase().replace('SHA', 'SHA-')}`)}, by the certificate of \`${scheme.host}\`` +
+    `${describeSigned(scheme, `RSA or ECDSA with ${scheme.hash.toUpperCase().replace('SHA', 'SHA-')}`)}, by the certificate of ${hostsOf(
+      scheme,
+    )
+      .map((host) => `\`${host}\``)
+      .join(' or ')}` +
     `${scheme.chainHeader === undefined ? '' : ` in \`${scheme.chainHeader}\``}; the secret is PEM with the trusted roots`,
 };
 
@@ -32,9 +36,9 @@ class CertificateVerifier implements Verifier {
 
   constructor(
     private readonly scheme: CertificateScheme,
-    { secrets, aliases = {}, publicUrl }: VerifierOptions,
+    { secrets, aliases = {}, publicUrl, parameters }: VerifierOptions,
   ) {
-    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl });
+    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, parameters });
     this.chainHeader = scheme.chainHeader === undefined ? undefined : headerNames(scheme.chainHeader, aliases);
     this.trusted = secrets.map((secret, at) => trustedCertificates(secret, scheme, `spec.secrets.${at}`));
   }
@@ -46,19 +50,23 @@ class CertificateVerifier implements Verifier {
     const isSigned = this.trusted.some(({ roots, others }) => {
       const [signer, ...intermediates] = sent === undefined ? others : [...sent, ...others];
       return (
-        signer!.checkHost(this.scheme.host) !== undefined &&
+        hostsOf(this.scheme).some((host) => signer!.checkHost(host) !== undefined) &&
         leadsToRoot(signer!, intermediates, roots, nowMs) &&
         opened.signatures.some((signature) => isSignatureOf(signer!, this.scheme.hash, opened.message, signature))
       );
     });
     if (!isSigned) throw new SignatureMismatch();
     if (text !== undefined && sent !== undefined && this.latest?.text !== text) this.latest = { text, chain: sent };
-    this.envelope.refuseOutOfTime(opened, nowMs);
+    this.envelope.refuseOutOfTime(opened, request, nowMs);
   }
 
   private sentChain(text: string): readonly X509Certificate[] {
     return this.latest?.text === text ? this.latest.chain : parsedChain(text, this.scheme.chainHeader!);
   }
+}
+
+function hostsOf({ host }: CertificateScheme): readonly string[] {
+  return typeof host === 'string' ? [host] : host;
 }
 
 /** The certificates of one secret. */

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { SignatureSchemeOf } from '#libs/contracts';
 import { HmacKey } from '../hmac-key.js';
 import type { HashName } from '../hmac-key.js';
@@ -19,28 +19,47 @@ const keyNotes: Readonly<Record<HmacScheme['key'], string>> = {
 
 export const hmacVerifier: SchemeVerifier<HmacScheme> = {
   create: (scheme, options) => new HmacVerifier(scheme, options),
-  describe: (scheme) => describeSigned(scheme, scheme.algorithm.toUpperCase()) + keyNotes[scheme.key],
+  describe: (scheme) => described(scheme) + keyNotes[scheme.key],
 };
 
+function described(scheme: HmacScheme): string {
+  return scheme.algorithm === 'sha256'
+    ? describeSigned({ ...scheme, template: `{secret}${scheme.template}` }, 'SHA-256')
+    : describeSigned(scheme, scheme.algorithm.toUpperCase());
+}
+
 class HmacVerifier implements Verifier {
-  private readonly keys: readonly HmacKey[];
+  private readonly keys: readonly (HmacKey | PrefixKey)[];
   private readonly envelope: SignedEnvelope;
 
-  constructor(scheme: HmacScheme, { secrets, aliases, publicUrl }: VerifierOptions) {
+  constructor(scheme: HmacScheme, { secrets, aliases, publicUrl, parameters }: VerifierOptions) {
+    const keys = secrets.map((secret, at) => keyBytes(secret, scheme.key, `spec.secrets.${at}`));
     const hashName = scheme.algorithm.slice('hmac-'.length) as HashName;
-    this.keys = secrets.map((secret, at) => new HmacKey(hashName, keyBytes(secret, scheme.key, `spec.secrets.${at}`)));
+    this.keys = keys.map((key) => (scheme.algorithm === 'sha256' ? new PrefixKey(key) : new HmacKey(hashName, key)));
     const { digestBytes, blockBytes } = this.keys[0]!;
-    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, signatureBytes: digestBytes, room: blockBytes });
+    this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, parameters, signatureBytes: digestBytes, room: blockBytes });
   }
 
   verify(request: VerifiableRequest, nowMs: number): void {
     const opened = this.envelope.open(request);
     if (!this.keys.some((key) => isSignedBy(key, opened.message, opened.signatures))) throw new SignatureMismatch();
-    this.envelope.refuseOutOfTime(opened, nowMs);
+    this.envelope.refuseOutOfTime(opened, request, nowMs);
   }
 }
 
-function isSignedBy(key: HmacKey, message: Buffer, signatures: readonly Buffer[]): boolean {
+/** The plain SHA-256 of the secret followed by the text. */
+class PrefixKey {
+  readonly blockBytes = 0;
+  readonly digestBytes = 32;
+
+  constructor(private readonly secret: Buffer) {}
+
+  sign(message: Buffer): Buffer {
+    return hash('sha256', Buffer.concat([this.secret, message]), 'buffer');
+  }
+}
+
+function isSignedBy(key: HmacKey | PrefixKey, message: Buffer, signatures: readonly Buffer[]): boolean {
   const expected = key.sign(message);
   return signatures.some((signature) => timingSafeEqual(signature, expected));
 }

@@ -12,7 +12,9 @@ export const certificateScheme = signedContent
       .enum(['sha256', 'sha384', 'sha512'])
       .default('sha256')
       .describe('The hash that is signed, with RSA (PKCS #1 v1.5) or ECDSA (DER).'),
-    host: z.string().min(1).describe('The DNS name for which the provider’s certificate must be issued.'),
+    host: z
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(8)])
+      .describe('The DNS name for which the provider’s certificate must be issued; of several names, any one.'),
     chainHeader: z
       .string()
       .min(1)

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-const term = /^\{(?:body|form|crc32|timestamp|id|method|url|header\.[\w-]+|query\.[\w.-]+)\}$/;
-const terms = '{body}, {form}, {crc32}, {timestamp}, {id}, {method}, {url}, {header.NAME} and {query.NAME}';
+const term = /^\{(?:body|form|crc32|timestamp|id|method|url|decodedUrl|header\.[\w-]+|query\.[\w.-]+|parameter\.\w+)\}$/;
+const terms = '{body}, {form}, {crc32}, {timestamp}, {id}, {method}, {url}, {decodedUrl}, {header.NAME}, {query.NAME} and {parameter.NAME}';
 
 /** Words in braces that are no term. They would be signed as they are written, so no request would be accepted. */
 function unknownTerms(template: string): string[] {
@@ -22,7 +22,7 @@ export const signedContent = z.strictObject({
     })
     .default('{body}')
     .describe(
-      'The signed text. {body} stands for the raw bytes received; instead of it the text can contain {form} (form fields sorted by name, names and values without separators) or {crc32} (CRC-32 of the bytes, decimal). Further terms: {timestamp}, {id}, {method}, {url} (the `publicUrl` of the source with the query of the request), {header.NAME}, {query.NAME}.',
+      "The signed text. {body} stands for the raw bytes received; instead of it the text can contain {form} (form fields sorted by name, names and values without separators) or {crc32} (CRC-32 of the bytes, decimal). Further terms: {timestamp}, {id}, {method}, {url} (the `publicUrl` of the source with the query of the request), {decodedUrl} (the same with the escapes of `:/?@!$'()*,;` decoded, as HubSpot signs it), {header.NAME}, {query.NAME}, {parameter.NAME} (a value of the source’s `parameters`).",
     ),
   prefix: z.string().default('').describe('Text before the signature, such as `sha256=`.'),
   list: z
@@ -38,6 +38,11 @@ export const signedContent = z.strictObject({
     .optional()
     .describe('Set if the header is a list, such as Stripe’s `t=…,v1=…`.'),
   timestampHeader: z.string().min(1).optional().describe('The header with the signed timestamp.'),
+  timestampField: z
+    .string()
+    .regex(/^\w+(?:\.\w+)*$/, 'must be names with dots between')
+    .optional()
+    .describe('The field of the JSON body with the timestamp, such as `webhookTimestamp`. It is signed as a part of the body.'),
   timestampUnit: z
     .enum(['s', 'ms', 'rfc3339'])
     .default('s')
@@ -69,6 +74,9 @@ export function checkSignedContent(scheme: z.infer<typeof signedContent>, contex
         ? 'must contain {timestamp}: a timestamp that is not signed proves nothing'
         : 'uses {timestamp}, so name its header in timestampHeader or list.timestamp',
     );
+  }
+  if (scheme.timestampField !== undefined && (hasTimestamp || !scheme.template.includes('{body}'))) {
+    refuse('timestampField', 'needs {body} in the template, and no other timestamp');
   }
   if (scheme.template.includes('{id}') !== (scheme.idHeader !== undefined)) {
     refuse('template', 'must contain {id} exactly when idHeader is set');

@@ -10,6 +10,7 @@ export const github = definePreset({
   typeDetail: 'body.action',
   customer: ['body.repository.owner.login', 'body.organization.login', 'body.installation.account.login', 'body.sender.login'],
   occurredAt: [],
+  retryHours: 0,
   guide: {
     title: 'GitHub',
     url: 'https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries',

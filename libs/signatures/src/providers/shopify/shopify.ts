@@ -14,6 +14,7 @@ export const shopify = definePreset({
     'headers."shopify-shop-domain"',
   ],
   occurredAt: ['headers."x-shopify-triggered-at"', 'headers."shopify-triggered-at"'],
+  retryHours: 4,
   guide: {
     title: 'Shopify',
     url: 'https://shopify.dev/docs/apps/build/webhooks/subscribe/https',

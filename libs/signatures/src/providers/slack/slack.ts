@@ -24,6 +24,7 @@ export const slack = definePreset({
       return { status: 200, body: body['challenge'] };
     },
   },
+  retryHours: 1,
   guide: {
     title: 'Slack',
     url: 'https://docs.slack.dev/authentication/verifying-requests-from-slack',

@@ -17,6 +17,7 @@ export const standardWebhooks = definePreset({
   type: ['body.type'],
   customer: ['body.data.customer', 'body.data.customer.id', 'body.data.customer_id', 'body.data.customerId'],
   occurredAt: ['body.timestamp'],
+  retryHours: 27.6,
   guide: {
     title: 'Standard Webhooks, Svix',
     url: 'https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md',

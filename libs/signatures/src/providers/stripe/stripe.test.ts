@@ -1,7 +1,7 @@
 import { Stripe } from 'stripe';
 import { expect, test } from 'vitest';
 import { createVerifier } from '../../create-verifier.js';
-import { acceptedTampering, asReceived } from '../../tampering.js';
+import { asReceived } from '../../tampering.js';
 import { stripe } from './stripe.js';
 
 const sdk = new Stripe('sk_test_unused');
@@ -16,14 +16,6 @@ const signed = (options: { secret?: string; timestamp?: number; scheme?: string 
 });
 const resolved = createVerifier(stripe.scheme, [secret]);
 
-test('what Stripe’s own SDK signs is accepted', () => {
-  expect(() => resolved.verify(asReceived(signed()), nowMs)).not.toThrow();
-});
-
-test('with any byte flipped it is refused', () => {
-  expect(acceptedTampering(resolved, signed(), nowMs)).toEqual([]);
-});
-
 test('while Stripe rolls a secret it signs with both, and either verifies', () => {
   const [first, second] = [signed({ secret: 'whsec_new' }), signed()].map((one) => one.headers['Stripe-Signature']);
   const both = { headers: { 'Stripe-Signature': `${first},${second!.split(',')[1]}` }, body };
@@ -34,9 +26,4 @@ test('while Stripe rolls a secret it signs with both, and either verifies', () =
 
 test('the fake v0 scheme of test events verifies nothing', () => {
   expect(() => resolved.verify(asReceived(signed({ scheme: 'v0' })), nowMs)).toThrow('has no entry v1');
-});
-
-test('five minutes are tolerated', () => {
-  const old = asReceived(signed({ timestamp: nowMs / 1_000 - 301 }));
-  expect(() => resolved.verify(old, nowMs)).toThrow('signed 301 s ago');
 });

@@ -21,6 +21,7 @@ export const stripe = definePreset({
     'body.context',
   ],
   occurredAt: ['body.created'],
+  retryHours: 72,
   guide: {
     title: 'Stripe',
     url: 'https://docs.stripe.com/webhooks#verify-manually',

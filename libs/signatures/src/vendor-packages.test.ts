@@ -1,0 +1,186 @@
+/**
+ * The providers' own npm packages sign requests that our presets must accept and, altered, refuse. Where a package only verifies, it must accept what
+ * the proof of the preset signs, and refuse it altered: then the proof signs as the provider does, and the suite of `preset.conformance.ts` counts.
+ */
+import { Mux } from '@mux/mux-node';
+import { sign as octokitSign } from '@octokit/webhooks-methods';
+import { Paddle } from '@paddle/paddle-node-sdk';
+import Razorpay from 'razorpay';
+import { verifySlackRequest } from '@slack/bolt/dist/receivers/verify-request.js';
+import { WebhooksHelper } from 'square';
+import { Webhook } from 'standardwebhooks';
+import { Stripe } from 'stripe';
+import { Webhook as SvixWebhook } from 'svix';
+import twilioPackage from 'twilio';
+import { expect, test } from 'vitest';
+import { DomainError } from '#libs/contracts';
+import { createVerifier } from './create-verifier.js';
+import type { ProviderPreset } from './preset.js';
+import { bodyText } from './proof.js';
+import type { PresetProof } from './proof.js';
+import { proofs } from './proofs.generated.js';
+import { providers } from './providers.generated.js';
+import { acceptedTampering, asReceived } from './tampering.js';
+import type { PlainRequest } from './tampering.js';
+
+type Name = keyof typeof providers;
+
+interface Signing {
+  readonly body: string;
+  /** The secret in the document. */
+  readonly secret: string;
+  /** The provider’s side of the secret. */
+  readonly key: string;
+  readonly publicUrl: string;
+}
+
+/** Packages that sign: npm package, preset, the request that it makes. The time is the current one. */
+const signers: readonly (readonly [string, Name, (message: Signing) => PlainRequest | Promise<PlainRequest>])[] = [
+  [
+    'stripe',
+    'stripe',
+    ({ body, secret }) => ({
+      headers: { 'stripe-signature': new Stripe('sk_test_unused').webhooks.generateTestHeaderString({ payload: body, secret }) },
+      body,
+    }),
+  ],
+  [
+    '@octokit/webhooks-methods',
+    'github',
+    async ({ body, secret }) => ({ headers: { 'x-hub-signature-256': await octokitSign(secret, body) }, body }),
+  ],
+  [
+    'standardwebhooks',
+    'standard-webhooks',
+    ({ body, secret }) => standardHeaders('webhook', body, (id, at) => new Webhook(secret).sign(id, at, body)),
+  ],
+  ['svix', 'svix', ({ body, secret }) => standardHeaders('svix', body, (id, at) => new SvixWebhook(secret).sign(id, at, body))],
+  [
+    'twilio',
+    'twilio',
+    ({ body, secret, publicUrl }) => ({
+      headers: {
+        'x-twilio-signature': twilioPackage.getExpectedTwilioSignature(
+          secret,
+          `${publicUrl}?a=b%20c`,
+          Object.fromEntries(new URLSearchParams(body)),
+        ),
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+      target: '/webhooks/acme.voice?a=b%20c',
+      body,
+    }),
+  ],
+];
+
+/** Packages that verify: npm package, preset, whether the package accepts the request. */
+const verifiers: readonly (readonly [
+  string,
+  Name,
+  (request: { readonly body: string; readonly headers: Readonly<Record<string, string>> }, message: Signing) => boolean | Promise<boolean>,
+])[] = [
+  [
+    '@paddle/paddle-node-sdk',
+    'paddle',
+    ({ body, headers }, { secret }) => new Paddle('unused').webhooks.isSignatureValid(body, secret, headers['paddle-signature']!),
+  ],
+  [
+    '@mux/mux-node',
+    'mux',
+    ({ body, headers }, { secret }) =>
+      passes(() => new Mux({ tokenId: 'a', tokenSecret: 'b' }).webhooks.verifySignature(body, headers, secret)),
+  ],
+  [
+    'razorpay',
+    'razorpay',
+    ({ body, headers }, { secret }) => Razorpay.validateWebhookSignature(body, headers['x-razorpay-signature']!, secret),
+  ],
+  [
+    '@slack/bolt',
+    'slack',
+    ({ body, headers }, { secret }) =>
+      passes(() =>
+        verifySlackRequest({
+          signingSecret: secret,
+          body,
+          headers: {
+            'x-slack-signature': headers['x-slack-signature']!,
+            'x-slack-request-timestamp': Number(headers['x-slack-request-timestamp']),
+          },
+        }),
+      ),
+  ],
+  [
+    'square',
+    'square',
+    ({ body, headers }, { secret, publicUrl }) =>
+      WebhooksHelper.verifySignature({
+        requestBody: body,
+        signatureHeader: headers['x-square-hmacsha256-signature']!,
+        signatureKey: secret,
+        notificationUrl: publicUrl,
+      }),
+  ],
+];
+
+test.each(signers)('what %s signs is accepted by the preset %s, and refused with one bit flipped', async (_, name, sign) => {
+  const message = messageOf(name);
+  const request = await sign(message);
+  const verifier = verifierOf(name);
+  const nowMs = Date.now();
+  expect(() => verifier.verify(asReceived(request), nowMs)).not.toThrow();
+  const proof: PresetProof = proofs[name];
+  const accepted = acceptedTampering(verifier, request, nowMs).filter((what) => !what.includes('content-type'));
+  expect(accepted.filter((what) => proof.mayAlter?.(what, request) !== true)).toEqual([]);
+});
+
+test.each(verifiers)('%s accepts what the proof of %s signs, and refuses it altered as we do', async (_, name, accepts) => {
+  const proof: PresetProof = proofs[name];
+  const message = messageOf(name);
+  const nowMs = Date.now();
+  const { headers, body } = proof.sign({ ...message, id: 'msg_1', atMs: nowMs });
+  const text = String(body);
+  const verifier = verifierOf(name);
+  expect(await accepts({ body: text, headers }, message)).toBe(true);
+  expect(() => verifier.verify(asReceived({ headers, body: text }), nowMs)).not.toThrow();
+  for (const altered of [`${text} `, text.replace(/[0-9]/, (digit) => String((Number(digit) + 1) % 10)), text.slice(0, -1)]) {
+    expect(await accepts({ body: altered, headers }, message)).toBe(false);
+    expect(() => verifier.verify(asReceived({ headers, body: altered }), nowMs)).toThrow(DomainError);
+  }
+});
+
+function messageOf(name: Name): Signing {
+  const { samples, secrets, publicUrl = '' }: PresetProof = proofs[name];
+  const { secret, key = secret } = secrets[0];
+  return { body: bodyText(samples[0]!), secret, key, publicUrl };
+}
+
+function verifierOf(name: Name): ReturnType<typeof createVerifier> {
+  const { scheme, aliases }: ProviderPreset = providers[name];
+  const { secrets, publicUrl, parameters = {} }: PresetProof = proofs[name];
+  return createVerifier(
+    scheme,
+    secrets.map(({ secret }) => secret),
+    { aliases, publicUrl, parameters },
+  );
+}
+
+function standardHeaders(prefix: string, body: string, sign: (id: string, at: Date) => string): PlainRequest {
+  const at = new Date();
+  const headers = {
+    [`${prefix}-id`]: 'msg_1',
+    [`${prefix}-timestamp`]: String(Math.floor(at.getTime() / 1_000)),
+    [`${prefix}-signature`]: sign('msg_1', at),
+  };
+  return { headers, body };
+}
+
+/** True if it does not throw. */
+async function passes(verify: () => unknown): Promise<boolean> {
+  try {
+    await verify();
+    return true;
+  } catch {
+    return false;
+  }
+}
