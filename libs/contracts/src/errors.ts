@@ -117,6 +117,7 @@ export const failures = {
   'model.refused': { outcome: 'deadLetter', httpStatus: 502, title: 'The model refused the request for good' },
   'model.answerTooLarge': { outcome: 'deadLetter', httpStatus: 502, title: 'The answer of the model is larger than any it may give' },
   'model.invalidOutput': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that fits the schema' },
+  'model.inputTooLong': { outcome: 'deadLetter', httpStatus: 422, title: 'The input of a model is longer than the step allows' },
   'model.brokenRule': { outcome: 'deadLetter', httpStatus: 502, title: 'The model never produced output that keeps the rules of the step' },
   'model.ungroundedOutput': {
     outcome: 'deadLetter',

@@ -23,7 +23,8 @@ import {
 import { OutputGate } from './output-gate.js';
 import type { OutputChecks } from './output-gate.js';
 import { fitsStrictSubset } from './strict-subset.js';
-import { promptFor, repairPrompt } from '#libs/prompts';
+import { answerText, promptFor, repairPrompt } from '#libs/prompts';
+import type { PromptOptions, Turn } from '#libs/prompts';
 import { ProviderState } from './provider-state.js';
 
 /** Four calls in all, 0.25 s to 8 s apart, with full jitter. Model calls are expensive, and the flow retries the step afterwards. */
@@ -60,6 +61,8 @@ export interface InferenceRequest {
   outputSchema: CompiledSchema;
   /** Further checks of the output. Default: links and markup only. */
   checks?: OutputChecks | undefined;
+  /** How the input is written. Default: that of {@link promptFor}. */
+  prompt?: PromptOptions | undefined;
   /** Tells the model the subject of the schema. */
   schemaName: string;
   temperature?: number | undefined;
@@ -175,7 +178,7 @@ export class ModelGateway {
     if (this.state.failure !== undefined) throw this.state.failure;
   }
 
-  /** @throws ModelFailure; the signal's reason if `signal` ended the inference */
+  /** @throws ModelFailure; InputTooLong; the signal's reason if `signal` ended the inference */
   async infer(request: InferenceRequest): Promise<Inference> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
     const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
@@ -206,12 +209,12 @@ export class ModelGateway {
     let result: CallResult;
     try {
       for await (const event of this.provider.stream(modelRequest, callOptions(deadline))) {
-        if (event.type === 'delta') yield event;
+        if (event.type === 'delta') yield { ...event, text: answerText(modelRequest.turns, event.text) };
         else response = event.response;
       }
       if (response === undefined) throw new Error(`The provider ${this.provider.name} ended a stream without its end`);
       describeResponse(span, response);
-      result = { output: await outputOf(response, new OutputGate(request)), response };
+      result = { output: await outputOf(modelRequest.turns, response, new OutputGate(request)), response };
     } catch (error) {
       failSpan(span, error);
       result = { failure: await this.settled(failureWithin(deadline, error), deadline), response };
@@ -265,7 +268,7 @@ export class ModelGateway {
       return await inSpan(name, options, async (span) => {
         response = await this.complete(request, deadline);
         describeResponse(span, response);
-        return { output: await outputOf(response, gate), response };
+        return { output: await outputOf(request.turns, response, gate), response };
       });
     } catch (error) {
       if (error instanceof ModelFailure) return { failure: error, response };
@@ -380,7 +383,7 @@ function firstRequest(request: InferenceRequest): ModelRequest {
   const { schema } = request.outputSchema;
   return {
     model: request.model,
-    turns: promptFor(request.instructions, request.input),
+    turns: promptFor(request.instructions, request.input, request.prompt),
     schema: { name: request.schemaName.replace(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || 'output', schema, strict: isStrict(schema) },
     temperature: request.temperature,
     maxOutputTokens: request.maxOutputTokens,
@@ -397,10 +400,10 @@ function isStrict(schema: object): boolean {
 }
 
 /** @throws ModelRefused, ModelOutputInvalid by rejection only */
-async function outputOf(response: ModelResponse, gate: OutputGate): Promise<Json> {
+async function outputOf(turns: readonly Turn[], response: ModelResponse, gate: OutputGate): Promise<Json> {
   if (response.finish === 'refused') throw new ModelRefused(`The model refused: ${response.refusal?.slice(0, 500)}`);
   if (response.finish === 'truncated') throw new ModelOutputInvalid('size', ['the answer was cut off at the limit of output tokens']);
-  return gate.accept(response.text);
+  return gate.accept(answerText(turns, response.text));
 }
 
 /** @throws the failure if the repairs are used up */

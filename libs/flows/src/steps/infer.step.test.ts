@@ -117,6 +117,18 @@ describe('the output of a model', () => {
     expect((await tried([answer], { ...note, markup: 'any' })).decided).toEqual({ decision: answer });
   });
 
+  test('may repeat the marks of a datamarked input', async () => {
+    const { decided } = await tried([{ ...output, quote: 'came^late' }], { datamark: true });
+    expect(requests[0]!.turns[1]!.content).toContain('Order^A-1^came^late,');
+    expect(decided).toEqual({ decision: output });
+  });
+
+  test('is not asked for if the input is too long', async () => {
+    const { failure } = await tried([output], { maxInputLength: 10 });
+    expect(failure).toMatchObject({ code: 'model.inputTooLong', message: expect.stringContaining('`maxInputLength`') as string });
+    expect(requests).toEqual([]);
+  });
+
   test('fails the step at once if a rule cannot be evaluated', async () => {
     const rules = [{ name: 'odd', check: '$number(value.order) > 1', message: 'no' }];
     expect((await tried([output], { rules })).failure?.code).toBe('flow.expressionFailed');

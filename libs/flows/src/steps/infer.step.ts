@@ -22,6 +22,7 @@ export const inferStep: Step<'infer'> = {
           input: data,
           outputSchema,
           checks,
+          prompt: { datamark: spec.datamark, maxInputLength: spec.maxInputLength },
           schemaName: id,
           temperature: spec.temperature,
           maxOutputTokens: spec.maxOutputTokens,
