@@ -135,7 +135,7 @@ export default {
     onlyIn('libs/connectors/src/mysql', 'mysql2'),
     forbid(
       'drivers-loaded-late',
-      'A process without mails or databases of tenants must not load their packages, so that drivers are imported when they are first used.',
+      'A process without mails, databases and Kafka clusters of tenants must not load their packages, so that drivers are imported when they are first used.',
       { pathNot: testFiles },
       { path: '^libs/connectors/src/[^/]+/[^/]+\\.driver\\.ts$', dynamic: false, dependencyTypesNot: ['type-only'] },
     ),

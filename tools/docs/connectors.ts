@@ -86,7 +86,7 @@ function webhooksOf({ webhooks }: ConnectorSpec): string[] {
 }
 
 /** The pages for people that have a section for some connectors. */
-const guides = { 'Mail and databases': 'mail-and-databases.md', 'APIs and storage': 'apis-and-storage.md' } as const;
+const guides = { 'Mail, databases and Kafka': 'mail-and-databases.md', 'APIs and storage': 'apis-and-storage.md' } as const;
 
 function guideTo(connector: string): string[] {
   const found = Object.entries(guides).find(([, page]) => readFileSync(`docs/${page}`, 'utf8').includes(`\n## ${connector}\n`));

@@ -52,6 +52,12 @@ const registries = [
     suite: 'driverConformance',
     isLazy: true,
   },
+  {
+    parts: 'libs/connectors/src/*/{name}.check.ts',
+    out: 'libs/connectors/src/checks.generated.ts',
+    exported: 'connectionChecks',
+    member: (name) => `${name}Check`,
+  },
   { parts: 'apps/query/src/*/*.part.ts', out: 'apps/query/src/parts.generated.ts', exported: 'parts', member: (name) => `${name}Part` },
   {
     parts: 'libs/contracts/src/documents/schemes/*.scheme.ts',

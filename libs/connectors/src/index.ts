@@ -1,5 +1,6 @@
 export { baseProblem } from './address.js';
 export { builtInConnectors } from './built-in.js';
+export { connectionMistakes } from './connection-mistakes.js';
 export { probe } from './connection.probe.js';
 export type { ProbeResult } from './connection.probe.js';
 export type { ConnectionHealth, OpenConnection, OperationCall, OperationResult, RepeatedCall, Verification } from './connector.js';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Document, DocumentLookup } from '#libs/contracts';
+import { testCertificates } from '#libs/testing';
 import { connectorProblems, usesConnector } from './connector-problems.js';
 import { readDocument, uncompilable } from './document-problems.js';
 
@@ -113,6 +114,63 @@ describe('a step of a flow', () => {
 test('a connection has a credential that its connector takes', async () => {
   const connection = documentOf('Connection', 'books', { connector: 'ledger', auth: { kind: 'none' } });
   expect(await told(connection)).toEqual(['spec.auth.kind: is none, and the connector ledger takes bearer']);
+});
+
+describe('a connection whose settings and credential do not work together', () => {
+  const basic = { kind: 'basic', username: 'ada', password: { value: 'p'.repeat(20) } };
+  const { cert: certificate, key } = testCertificates.client;
+  const mtls = { kind: 'mtls', certificate, key: { value: key } };
+  const brokers = ['kafka.example.com:9093'];
+  const database = { host: 'db.example.com', database: 'shop', statements: { a: { operation: 'read', sql: 'select 1' } } };
+  test.each<[string, string, object, object, string[]]>([
+    ['a Kafka with a user', 'kafka', { brokers }, basic, []],
+    ['a Kafka with a certificate and a user', 'kafka', { brokers }, { ...mtls, and: basic }, []],
+    [
+      'a Kafka with a certificate and no TLS',
+      'kafka',
+      { brokers, tls: 'none' },
+      mtls,
+      ['settings.tls: is none, and a client certificate needs TLS: set `tls: require`'],
+    ],
+    [
+      'PLAIN without TLS',
+      'kafka',
+      { brokers, tls: 'none', sasl: 'plain' },
+      basic,
+      ['settings.tls: is none, and PLAIN sends the password as it is: set `tls: require`, or `sasl: scram-sha-512`'],
+    ],
+    [
+      'a mechanism without a user',
+      'kafka',
+      { brokers, sasl: 'scram-sha-256' },
+      { kind: 'none' },
+      ['settings.sasl: is set, and `auth` has no user and password to prove: use `kind: basic`, or leave it out'],
+    ],
+    [
+      'a port that is none',
+      'kafka',
+      { brokers: ['kafka.example.com:70000'] },
+      basic,
+      ['settings.brokers.0: has a port beyond 65535: kafka.example.com:70000'],
+    ],
+    [
+      'mails with a user and without encryption',
+      'smtp',
+      { host: 'mail.example.com', tls: 'none' },
+      basic,
+      ['settings.tls: is none, and a credential is sent encrypted only: set `tls: starttls` or `implicit`'],
+    ],
+    [
+      'a database with a certificate alone',
+      'postgres',
+      database,
+      mtls,
+      ['auth.and: is missing: the system asks for a user and a password beside the certificate: `and: { kind: basic, … }`'],
+    ],
+    ['a database with a certificate and a user', 'mysql', database, { ...mtls, and: basic }, []],
+  ])('%s', async (_, connector, settings, auth, problems) => {
+    expect(await told(documentOf('Connection', 'system', { connector, settings, auth }))).toEqual(problems.map((one) => `spec.${one}`));
+  });
 });
 
 test('a connector of a tenant cannot take the name of one that Millrace brings along', async () => {

@@ -1,4 +1,12 @@
-import { OpenApiRefused, baseProblem, builtInConnectors, connectorSpecOf, namedConnector, withDefaults } from '#libs/connectors';
+import {
+  OpenApiRefused,
+  baseProblem,
+  builtInConnectors,
+  connectionMistakes,
+  connectorSpecOf,
+  namedConnector,
+  withDefaults,
+} from '#libs/connectors';
 import type {
   ConnectionDocument,
   ConnectorDocument,
@@ -95,7 +103,12 @@ async function problemsOfConnection(document: ConnectionDocument, find: Document
     path: ['spec', 'auth', 'kind'],
     message: `is ${kind}, and the connector ${connector} takes ${taken}`,
   }));
-  return [...problems, ...(await problemsOfSettings(spec, settings, auth, tenantOf(document)))];
+  const unfit = await problemsOfSettings(spec, settings, auth, tenantOf(document));
+  if (problems.length + unfit.length > 0) return [...problems, ...unfit];
+  return connectionMistakes(connector, spec, { given: settings, credentials: kinds }).map(({ path, message }) => ({
+    path: ['spec', ...path],
+    message,
+  }));
 }
 
 async function problemsOfSettings(

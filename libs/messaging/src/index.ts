@@ -19,3 +19,6 @@ export { TopicReader } from './reading/topic-reader.js';
 export type { TopicListener } from './reading/topic-reader.js';
 export { RecordProducer, largestBodyBytes, maxEventRecordBytes, maxRecordBytes } from './producing/record-producer.js';
 export type { Appended, RecordProducerOptions } from './producing/record-producer.js';
+export { PartitionMissing, TenantKafka } from './tenant-kafka/tenant-kafka.js';
+export type { TenantKafkaOptions } from './tenant-kafka/tenant-kafka.js';
+export { TenantKafkaFailure } from './tenant-kafka/tenant-kafka.failure.js';

@@ -1,0 +1,7 @@
+import { certificateWithoutTls, certificateWithoutUser } from '../connection-check.js';
+import type { ConnectionCheck } from '../connection-check.js';
+
+export const mysqlCheck: ConnectionCheck = (connection) => [
+  ...certificateWithoutTls(connection, '`tls: require`'),
+  ...certificateWithoutUser(connection),
+];
