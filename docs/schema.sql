@@ -439,6 +439,9 @@ CREATE TABLE model_attempt (
   output_tokens integer,
   started_at timestamp(3) with time zone NOT NULL,
   finished_at timestamp(3) with time zone NOT NULL,
+  provider key_text,
+  cost_nanos bigint,
+  currency text,
   CONSTRAINT model_attempt_pkey PRIMARY KEY (tenant_id, run_id, step, fence, number)
 );
 ALTER TABLE model_attempt ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

@@ -108,7 +108,8 @@ async function packageCall(client: OpenAI): Promise<void> {
 
 async function inferOnce(gateway: ModelGateway): Promise<void> {
   await gateway.infer({
-    model: infer.model,
+    tenant: 'bench',
+    target: { model: infer.model },
     instructions: infer.instructions,
     input,
     outputSchema,

@@ -249,8 +249,9 @@ const insertResult = statement(
 );
 const insertModelAttempt = statement(
   'test.modelAttempt',
-  `INSERT INTO model_attempt (tenant_id, run_id, step, number, fence, event_id, model, outcome, input_tokens, output_tokens, started_at, finished_at)
-   VALUES ($1, $2, $5, 1, 1, $3, 'local/rules-1', 'succeeded', 10, 5, $4, $4)`,
+  `INSERT INTO model_attempt (tenant_id, run_id, step, number, fence, event_id, model, outcome, input_tokens, output_tokens, provider,
+     cost_nanos, currency, started_at, finished_at)
+   VALUES ($1, $2, $5, 1, 1, $3, 'local/rules-1', 'succeeded', 10, 5, 'mine', 1250000000, 'EUR', $4, $4)`,
 );
 const insertFlow = statement(
   'test.flow',

@@ -163,8 +163,20 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
   MillraceModelUnusable: {
     at: '10m',
     labels: { state: 'key_refused' },
-    fires: { 'millrace_model_providers{state="key_refused"}': '1x30', 'millrace_model_providers{state="usable"}': '0x30' },
-    silent: { 'millrace_model_providers{state="key_refused"}': '0x30', 'millrace_model_providers{state="usable"}': '1x30' },
+    fires: { 'millrace_model_providers{state="key_refused",owner="installation"}': '1x30' },
+    silent: {
+      'millrace_model_providers{state="key_refused",owner="installation"}': '0x30',
+      'millrace_model_providers{state="key_refused",owner="tenant"}': '1x30',
+    },
+  },
+  MillraceModelOutage: {
+    at: '15m',
+    fires: { 'millrace_model_circuits_open{instance="a"}': '1x30', 'millrace_model_circuits_open{instance="b"}': '0x30' },
+    silent: {
+      'millrace_model_circuits_open{instance="a"}': '0x30',
+      'millrace_model_providers{state="usable",owner="tenant"}': '3x30',
+      'millrace_model_providers{state="key_refused",owner="installation"}': '1x30',
+    },
   },
   MillraceModelFailing: {
     at: '30m',

@@ -208,9 +208,19 @@ const processing: Dashboard = {
     {
       title: 'Model providers',
       unit: 'short',
-      description: 'While one is not usable, runs wait.',
+      description: 'While one is not usable, runs that ask no other one wait.',
       alert: 'MillraceModelUnusable',
-      queries: [q('sum by (state) (millrace_model_providers)', '{{state}}')],
+      queries: [q('sum by (state, owner) (millrace_model_providers)', '{{state}}, {{owner}}')],
+    },
+    {
+      title: 'Models not called',
+      unit: 'short',
+      description: 'Pairs of tenant and model of which too many calls failed, and how often routes went on to another model, per second.',
+      alert: 'MillraceModelOutage',
+      queries: [
+        q('sum(millrace_model_circuits_open)', 'open circuits'),
+        q(`sum by (reason) (${rate('millrace_model_fallbacks_total')})`, 'fallbacks, {{reason}}'),
+      ],
     },
     {
       title: 'Dead letters',

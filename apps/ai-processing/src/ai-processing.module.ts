@@ -18,6 +18,7 @@ import { EventConsumer } from './events/event.consumer.js';
 import { EventRecorder } from './events/event.recorder.js';
 import { EventStore } from './events/event.store.js';
 import { FlowMatcher } from './runs/flow.matcher.js';
+import { ModelProviderPool } from './model-providers/model-provider.pool.js';
 import { ModelProviderService } from './model-providers/model-provider.service.js';
 import { ModelProviderStore } from './model-providers/model-provider.store.js';
 import { OperationService } from './operations/operation.service.js';
@@ -50,12 +51,11 @@ export class AiProcessingModule implements OnApplicationShutdown {
     private readonly connections: Connections,
     readiness: Readiness,
   ) {
-    readiness.register('model', () => models.ready());
+    readiness.register('model', () => models.endpoint.ready());
   }
 
   static register(options: AiProcessingOptions): DynamicModule {
     const provider = new OpenAiProvider({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
-    const models = new ModelGateway({ provider });
     const http = new HttpClient({
       allowPrivateAddresses: options.allowPrivateAddresses,
       allowedUrls: options.allowedUrls,
@@ -73,7 +73,12 @@ export class AiProcessingModule implements OnApplicationShutdown {
         DeadLetterConsumer,
       ],
       providers: [
-        { provide: ModelGateway, useValue: models },
+        ModelProviderPool,
+        {
+          provide: ModelGateway,
+          inject: [ModelProviderPool],
+          useFactory: (directory: ModelProviderPool) => new ModelGateway({ provider, directory }),
+        },
         { provide: HttpClient, useValue: http },
         { provide: retentionOptions, useValue: options satisfies RetentionOptions },
         { provide: runOptions, useValue: options satisfies RunOptions },
@@ -93,8 +98,8 @@ export class AiProcessingModule implements OnApplicationShutdown {
         OperationService,
         {
           provide: FlowCompiler,
-          inject: [OperationService],
-          useFactory: (operations: OperationService) => new FlowCompiler({ models, operations }),
+          inject: [ModelGateway, OperationService],
+          useFactory: (models: ModelGateway, operations: OperationService) => new FlowCompiler({ models, operations }),
         },
         FlowMatcher,
         ModelProviderStore,

@@ -111,6 +111,7 @@ export const failures = {
   },
   'flow.unknownDestination': { outcome: 'deadLetter', httpStatus: 422, title: 'The flow delivers to a destination that does not exist' },
   'model.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The model could not be reached or failed' },
+  'model.outage': { outcome: 'retry', httpStatus: 503, title: 'Too many calls of the model failed, so none is made for now' },
   'model.limited': { outcome: 'retry', httpStatus: 503, title: 'The model provider limits the rate' },
   'model.credential': { outcome: 'retry', httpStatus: 503, title: 'The model provider refuses the credential' },
   'model.misconfigured': { outcome: 'retry', httpStatus: 503, title: 'There is no model API at the configured address' },
@@ -158,6 +159,8 @@ export const failures = {
     title: 'An item that a pull got has a cursor of another kind than those before',
   },
   'schedule.unknown': { outcome: 'reject', httpStatus: 404, title: 'The schedule does not exist' },
+  'modelProvider.unknown': { outcome: 'reject', httpStatus: 404, title: 'The model provider does not exist' },
+  'modelRoute.unknown': { outcome: 'reject', httpStatus: 404, title: 'The model route does not exist' },
   'destination.unknown': { outcome: 'reject', httpStatus: 404, title: 'The destination does not exist' },
   'delivery.uncertain': {
     outcome: 'deadLetter',
@@ -239,7 +242,13 @@ export abstract class DomainError extends Error {
 /** Every kind of thing that a request, a record or a document can name although it does not exist. */
 type Missing = { [Code in FailureCode]: Code extends `${infer Kind}.unknown` ? Kind : never }[FailureCode];
 
-const nouns: Partial<Record<Missing, string>> = { deadLetter: 'dead letter', bulkOperation: 'bulk operation', apiKey: 'API key' };
+const nouns: Partial<Record<Missing, string>> = {
+  deadLetter: 'dead letter',
+  bulkOperation: 'bulk operation',
+  apiKey: 'API key',
+  modelProvider: 'model provider',
+  modelRoute: 'model route',
+};
 
 /** Something that was named does not exist in its tenant. The one class for all codes `<kind>.unknown`. */
 export class NotFound extends DomainError {

@@ -45,6 +45,7 @@ export class FlowCompiler {
     const expression = (text: string): Expression => compileExpression(text, { owner: tenant });
     const optional = (text: string | undefined): Expression | undefined => (text === undefined ? undefined : expression(text));
     const services: StepServices = {
+      tenant,
       models: this.services.models,
       operations: this.services.operations.of(tenant),
       expression,

@@ -156,6 +156,8 @@ export type StepWork = (input: StepInput, context: StepContext) => Promise<StepO
 
 /** The services that the compilation of a step may use. */
 export interface StepServices {
+  /** The flow's tenant. */
+  readonly tenant: string;
   readonly models: ModelGateway;
   /** The operations of the tenant's connections. */
   readonly operations: TenantOperations;

@@ -140,7 +140,7 @@ export class HttpClient {
   ): Promise<T> {
     const url = URL.parse(request.url);
     if (url === null) throw new Error('The address of the request is not a URL'); // Node's own error would carry the address
-    const agent = this.agentFor(url, request.tls);
+    const agent = this.pooledAgentFor(url, request.tls);
     request.signal?.throwIfAborted();
     const deadline = timeoutSignal(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
@@ -169,13 +169,23 @@ export class HttpClient {
    * @throws HostAddressForbidden; the socket fails with one if the name resolves to such an address
    */
   connect(url: URL): Socket {
-    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const host = hostOf(url);
     const isOpen = this.allowPrivateAddresses || this.isAllowed(url);
-    if (!isOpen && isIP(host) !== 0) requirePublic(host, host); // a literal address is connected to without a lookup
+    if (!isOpen) requireLiteralPublic(url);
     const socket = connectSocket({ host, port: Number(url.port), ...(isOpen ? {} : { lookup: publicLookup(this.options.resolve) }) });
     this.sockets.add(socket);
     socket.once('close', () => this.sockets.delete(socket));
     return socket;
+  }
+
+  /**
+   * Makes connections of their own to one system, which reach what requests may reach. The caller closes them.
+   * @throws HostAddressForbidden; a request fails with one if the name resolves to such an address
+   */
+  agentFor(url: URL, options: Omit<Agent.Options, 'connect'> & { connect?: { timeout?: number } }): Agent {
+    const isOpen = this.allowPrivateAddresses || this.isAllowed(url);
+    if (!isOpen) requireLiteralPublic(url);
+    return new Agent({ ...options, connect: { ...options.connect, ...(isOpen ? {} : { lookup: publicLookup(this.options.resolve) }) } });
   }
 
   /** Aborts requests under way and closes every connection. */
@@ -186,11 +196,10 @@ export class HttpClient {
   }
 
   /** @throws HostAddressForbidden */
-  private agentFor(url: URL, tls: ClientCertificate | undefined): Dispatcher {
+  private pooledAgentFor(url: URL, tls: ClientCertificate | undefined): Dispatcher {
     const { open, guarded } = this.agentsOf(tls);
     if (this.allowPrivateAddresses || this.isAllowed(url)) return open;
-    const address = url.hostname.replace(/^\[|\]$/g, '');
-    if (isIP(address) !== 0) requirePublic(address, address); // a literal address is connected to without a lookup
+    requireLiteralPublic(url);
     return guarded;
   }
 
@@ -211,6 +220,16 @@ export class HttpClient {
       }).compose(tellsOfSending);
     return { open: agent(tls), guarded: agent({ ...tls, lookup: publicLookup(this.options.resolve) }) };
   }
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+/** An address that is no name is connected to without a lookup, so it is checked here. @throws HostAddressForbidden */
+function requireLiteralPublic(url: URL): void {
+  const host = hostOf(url);
+  if (isIP(host) !== 0) requirePublic(host, host);
 }
 
 function isAllowedBy(allowed: URL, url: URL): boolean {

@@ -1,4 +1,6 @@
 export { ModelGateway } from './model-gateway.js';
+export { ModelEndpoint } from './model-endpoint.js';
+export type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from './model-directory.js';
 export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
 export { outputGates } from './model.errors.js';
 export type { OutputChecks, OutputRule } from './output-gate.js';
@@ -8,8 +10,10 @@ export {
   ModelCredentialRefused,
   ModelLimited,
   ModelMisconfigured,
+  ModelOutage,
   ModelOutputInvalid,
   ModelRefused,
   ModelUnavailable,
 } from './model.errors.js';
 export { OpenAiProvider } from './providers/openai/openai.provider.js';
+export { modelConnections } from './providers/openai/transport.js';

@@ -111,7 +111,8 @@ const says = (content: unknown): Reply => {
 };
 
 const request: InferenceRequest = {
-  model: 'some-model',
+  tenant: 'acme',
+  target: { model: 'some-model' },
   instructions: 'Judge the message.',
   input: { text: 'Lovely.' },
   outputSchema: compileSchema(schema),
@@ -173,6 +174,7 @@ describe('an answer that fits', () => {
       responseModel: 'answering-model',
       usage: { inputTokens: 11, outputTokens: 5 },
       attempts: 1,
+      model: 'some-model',
       providerRequestId: 'req_1',
     });
     expect(attempts).toMatchObject([
@@ -306,7 +308,7 @@ describe('a failure that repeating cannot mend', () => {
       received.map(({ body }) => Object.keys(body).length > 0),
       'a call, and a probe',
     ).toEqual([true, false]);
-    await gateway.ready(); // the probe was taken, so other requests may succeed
+    await gateway.endpoint.ready(); // the probe was taken, so other requests may succeed
   });
 
   it.each<[string, Reply]>([
@@ -337,20 +339,20 @@ describe('an address without a model API', () => {
     );
     expect(received).toHaveLength(2);
     await expect(infer()).rejects.toBe(failure);
-    await expect(gateway.ready()).rejects.toBe(failure);
+    await expect(gateway.endpoint.ready()).rejects.toBe(failure);
     expect([received.length, attempts.length]).toEqual([2, 1]);
-    expect(await registry.metrics()).toContain('millrace_model_providers{state="misconfigured"} 1');
+    expect(await registry.metrics()).toContain('millrace_model_providers{state="misconfigured",owner="installation"} 1');
     pass(10_000);
-    await expect(gateway.ready()).rejects.toBeInstanceOf(ModelMisconfigured);
+    await expect(gateway.endpoint.ready()).rejects.toBeInstanceOf(ModelMisconfigured);
     pass(10_000);
-    await gateway.ready();
-    expect(await registry.metrics()).toContain('millrace_model_providers{state="usable"} 1');
+    await gateway.endpoint.ready();
+    expect(await registry.metrics()).toContain('millrace_model_providers{state="usable",owner="installation"} 1');
     expect((await infer()).output).toEqual(good);
   });
 
   it('is found by a check, which sends no request that costs', async () => {
     script = [(response) => response.writeHead(405).end()];
-    await expect(gateway.check()).rejects.toBeInstanceOf(ModelMisconfigured);
+    await expect(gateway.endpoint.check()).rejects.toBeInstanceOf(ModelMisconfigured);
     expect(received[0]!.body).toEqual({});
   });
 
@@ -365,7 +367,7 @@ describe('an address without a model API', () => {
     expect(received).toHaveLength(2);
     pass(10_000);
     script = [reply];
-    await expect(gateway.check()).rejects.toMatchObject(misconfigured);
+    await expect(gateway.endpoint.check()).rejects.toMatchObject(misconfigured);
     pass(10_000);
     script = [reply, reply];
     await expect(gateway.stream(request).next()).rejects.toMatchObject(misconfigured);
@@ -374,11 +376,15 @@ describe('an address without a model API', () => {
 
   it('is reported with what the last try brought, also if that says nothing about the address', async () => {
     script = [notThere, status(503), status(301)];
-    await expect(gateway.check()).rejects.toBeInstanceOf(ModelMisconfigured);
+    await expect(gateway.endpoint.check()).rejects.toBeInstanceOf(ModelMisconfigured);
     pass(10_000);
-    await expect(gateway.ready()).rejects.toThrow(/^There is no model API at POST .*Not Found\. The last try: The provider answered 503/);
+    await expect(gateway.endpoint.ready()).rejects.toThrow(
+      /^There is no model API at POST .*Not Found\. The last try: The provider answered 503/,
+    );
     pass(10_000);
-    await expect(gateway.ready()).rejects.toThrow(/^There is no model API at POST [^ ]+ The provider answered 301((?!last try).)*$/);
+    await expect(gateway.endpoint.ready()).rejects.toThrow(
+      /^There is no model API at POST [^ ]+ The provider answered 301((?!last try).)*$/,
+    );
   });
 
   it('is also one that redirects, because the key must not travel on', async () => {
@@ -396,18 +402,18 @@ describe('a key that the provider does not take', () => {
     expect(failure).toMatchObject({ code: 'model.credential', outcome: 'retry', ours: true });
     expect((failure as Error).message).toMatch(/The key is refused at POST http:\/\/127\.0\.0\.1:\d+\/v1\/chat\/completions\. .*401/);
     await expect(infer()).rejects.toBe(failure);
-    await expect(gateway.ready()).rejects.toBe(failure);
+    await expect(gateway.endpoint.ready()).rejects.toBe(failure);
     expect([received.length, attempts.length]).toEqual([2, 1]);
     pass(10_000);
-    await expect(gateway.ready()).rejects.toBeInstanceOf(ModelCredentialRefused);
+    await expect(gateway.endpoint.ready()).rejects.toBeInstanceOf(ModelCredentialRefused);
     pass(10_000);
-    await gateway.ready();
+    await gateway.endpoint.ready();
     expect((await infer()).output).toEqual(good);
   });
 
   it('is found by a check, which sends no request that costs', async () => {
     script = [status(401)];
-    await expect(gateway.check()).rejects.toBeInstanceOf(ModelCredentialRefused);
+    await expect(gateway.endpoint.check()).rejects.toBeInstanceOf(ModelCredentialRefused);
     expect(received[0]!.body).toEqual({});
   });
 });
@@ -417,7 +423,7 @@ describe('the models of a provider', () => {
 
   it('are asked for after a probe, and neither request costs anything', async () => {
     script = [taken, json({ data: [{ id: 'one' }, { id: 'two' }] })];
-    expect(await gateway.models()).toEqual(['one', 'two']);
+    expect(await gateway.endpoint.models()).toEqual(['one', 'two']);
     expect(received.map(({ path, body }) => [path, body])).toEqual([
       ['/v1/chat/completions', {}],
       ['/v1/models', null],
@@ -431,7 +437,7 @@ describe('the models of a provider', () => {
     ['has an empty list', json({ data: [] })],
   ])('are none if the provider takes requests and %s', async (_, list) => {
     script = [taken, list];
-    expect(await gateway.models()).toEqual([]);
+    expect(await gateway.endpoint.models()).toEqual([]);
   });
 
   it.each([
@@ -441,7 +447,7 @@ describe('the models of a provider', () => {
     ['a limit of rate', [taken, status(429)], ModelLimited],
   ])('cannot be asked for because of %s, which is the failure', async (_, replies, failure) => {
     script = [...replies];
-    await expect(gateway.models()).rejects.toBeInstanceOf(failure);
+    await expect(gateway.endpoint.models()).rejects.toBeInstanceOf(failure);
     expect(script).toEqual([]);
   });
 });
@@ -603,6 +609,7 @@ describe('a streamed inference', () => {
           responseModel: 'answering-model',
           usage: { inputTokens: 11, outputTokens: 5 },
           attempts: 1,
+          model: 'some-model',
           providerRequestId: 'req_1',
         },
       },

@@ -5,39 +5,38 @@ import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 import type { CompiledSchema } from '#libs/schemas';
 import { Stopwatch, sleep } from '#libs/time';
-import { failSpan, inSpan, startSpan } from '#libs/tracing';
+import { counter, failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, countRefusal, describeResponse } from './gen-ai.js';
+import type { ModelCircuit } from './model-circuit.js';
+import { costNanosOf, decisiveFailure, fallbackReasonOf } from './model-directory.js';
+import type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from './model-directory.js';
+import { ModelEndpoint, callOptions, failureWithin } from './model-endpoint.js';
 import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
-import {
-  ModelAnswerTooLarge,
-  ModelCredentialRefused,
-  ModelFailure,
-  ModelKeyRefused,
-  ModelLimited,
-  ModelMisconfigured,
-  ModelOutputInvalid,
-  ModelRefused,
-  ModelUnavailable,
-} from './model.errors.js';
+import { ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 import { OutputGate } from './output-gate.js';
 import type { OutputChecks } from './output-gate.js';
 import { fitsStrictSubset } from './strict-subset.js';
 import { answerText, promptFor, repairPrompt } from '#libs/prompts';
 import type { PromptOptions, Turn } from '#libs/prompts';
-import { ProviderState } from './provider-state.js';
 
 /** Four calls in all, 0.25 s to 8 s apart, with full jitter. Model calls are expensive, and the flow retries the step afterwards. */
 export const modelRetry: RetryPolicy = Object.freeze({ retries: 3, initialDelayMs: 250, factor: 2, maxDelayMs: 8_000, jitter: 1 });
 /** Waits after a 429 without a stated wait. They use up no retry: only the deadline ends them. */
 const unstatedLimit: RetryPolicy = Object.freeze({ retries: Infinity, initialDelayMs: 1_000, factor: 2, maxDelayMs: 30_000, jitter: 0.5 });
+/** A retry of the same model before the next one of a route is asked. */
+const retriesBeforeNext = 1;
+/** The longest wait for a limited model that has another behind it. */
+const patienceBeforeNextMs = 1_000;
 const repairs = 2;
 const outputTokensIfUnknown = 1_024;
 const outputTokensLimit = 128_000;
 
 export interface ModelGatewayOptions {
-  /** The gateway closes it. */
+  /** The provider of the installation. The gateway closes it. */
   provider: ModelProvider;
+  /** Finds the providers and routes of tenants. Default: there are none, and each target is a model of `provider`. */
+  directory?: ModelDirectory;
   /** For transient failures. Default: {@link modelRetry}. */
   retry?: RetryPolicy;
   clock?: Clock;
@@ -50,10 +49,16 @@ export interface Clock {
 }
 
 const systemClock: Clock = { now: () => performance.now(), sleep };
-const probeTimeoutMs = 10_000;
+
+const fallbacks = counter(
+  'millrace_model_fallbacks_total',
+  'Times that the next model of a route was asked, by the kind of failure of the one before.',
+  { tenant: 'the tenant', route: 'the ModelRoute document', model: 'the model that failed', reason: 'a word of `fallbackOn`' },
+);
 
 export interface InferenceRequest {
-  model: string;
+  tenant: string;
+  target: ModelTarget;
   /** The system message, written by the tenant. */
   instructions: string;
   /** JSON or text that comes from outside. It is never put into the system message. */
@@ -79,6 +84,8 @@ export interface InferenceRequest {
 export interface ModelAttempt {
   /** From 1, within one inference. */
   readonly number: number;
+  /** The name of the ModelProvider document; null: the provider of the installation. */
+  readonly provider: string | null;
   readonly model: string;
   readonly startedAt: Date;
   readonly finishedAt: Date;
@@ -89,11 +96,17 @@ export interface ModelAttempt {
   readonly providerRequestId: string | null;
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
+  /** In billionths of `currency`. Null if the document of the provider has no price for the model, or the provider counts no tokens. */
+  readonly costNanos: number | null;
+  /** A code of ISO 4217. */
+  readonly currency: string | null;
 }
 
 export interface Inference {
   /** Has passed all gates. */
   readonly output: Json;
+  /** The model that was asked. */
+  readonly model: string;
   readonly responseModel: string;
   /** Tokens of the call that succeeded. */
   readonly usage: Usage | undefined;
@@ -113,7 +126,7 @@ type CallResult =
   /** The response came, and reading it failed with an unexpected error. It is recorded, because it was paid for. */
   | { readonly defect: unknown; readonly response: ModelResponse };
 
-/** The retries and repairs that an inference has used up. */
+/** The retries and repairs that the calls of one candidate have used up. */
 interface SpentBudget {
   failures: number;
   limits: number;
@@ -121,133 +134,175 @@ interface SpentBudget {
   lengthened: boolean;
 }
 
+/** An inference under way. */
+interface Work {
+  readonly request: InferenceRequest;
+  readonly gate: OutputGate;
+  /** Calls made so far, of all candidates. */
+  calls: number;
+}
+
+/** One candidate at work for an inference. */
+interface Course {
+  readonly work: Work;
+  readonly candidate: ModelCandidate;
+  readonly circuit: ModelCircuit;
+  readonly deadline: Deadline;
+  readonly spent: SpentBudget;
+  /** True if another candidate can be asked instead. */
+  readonly hasNext: boolean;
+}
+
 /**
- * Calls a model until its output passes the gates, the request is refused, or the deadline passes. It owns the only retry loop: a provider makes one
+ * Calls models until an output passes the gates, the request is refused, or the deadline passes. It owns the only retry loop: a provider makes one
  * call at a time, so no wait goes beyond the deadline and every call is recorded.
  */
 export class ModelGateway {
-  private readonly provider: ModelProvider;
+  /** The provider of the installation. */
+  readonly endpoint: ModelEndpoint;
+  private readonly directory: ModelDirectory | undefined;
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
-  private readonly state: ProviderState;
 
-  constructor({ provider, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
-    this.provider = provider;
+  constructor({ provider, directory, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
+    this.endpoint = new ModelEndpoint({ provider, name: null, now: clock.now, remedy: 'MODEL_BASE_URL and MODEL_API_KEY' });
+    this.directory = directory;
     this.retry = retry;
     this.clock = clock;
-    this.state = new ProviderState(clock.now);
   }
 
-  /**
-   * Finds out whether there is a model API at the provider's address, and whether it takes the key. `infer` and `stream` do the same with each call.
-   * @throws ModelMisconfigured, ModelKeyRefused, ModelUnavailable
-   */
-  async check(signal?: AbortSignal): Promise<void> {
-    using deadline = new Deadline(probeTimeoutMs, signal, this.clock.now);
-    const failure = await this.probe(deadline);
-    this.state.note(failure);
-    if (failure !== undefined) throw failure;
-  }
-
-  /** The address that requests are sent to, without credentials. */
-  get address(): string {
-    return this.provider.server.href;
-  }
-
-  /**
-   * Checks the provider, and asks it for the names of its models. Empty if it does not list them: a provider that takes probes may refuse this key the list,
-   * or have something else at its address.
-   * @throws ModelMisconfigured, ModelKeyRefused, ModelUnavailable, ModelLimited
-   */
-  async models(signal?: AbortSignal): Promise<readonly string[]> {
-    await this.check(signal);
-    using deadline = new Deadline(probeTimeoutMs, signal, this.clock.now);
-    try {
-      return await this.provider.models(callOptions(deadline));
-    } catch (error) {
-      const failure = failureWithin(deadline, error);
-      if (failure instanceof ModelUnavailable || failure instanceof ModelLimited) throw failure;
-      return [];
-    }
-  }
-
-  /** Checks a provider that takes no request again if that is due. @throws ModelMisconfigured or ModelKeyRefused as long as it does not */
-  async ready(): Promise<void> {
-    if (this.state.failure === undefined) return;
-    if (this.state.takeReason() === undefined) await this.check().catch(() => undefined);
-    if (this.state.failure !== undefined) throw this.state.failure;
-  }
-
-  /** @throws ModelFailure; InputTooLong; the signal's reason if `signal` ended the inference */
+  /** @throws ModelFailure; InputTooLong; NotFound if the tenant has no such provider or route; the signal's reason if `signal` ended the inference */
   async infer(request: InferenceRequest): Promise<Inference> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
-    const spent: SpentBudget = { failures: 0, limits: 0, repairs: 0, lengthened: false };
-    const gate = new OutputGate(request);
-    let modelRequest = firstRequest(request);
-    for (let number = 1; ; number += 1) {
-      const watch = this.startCall();
-      const result = await this.call(modelRequest, gate, deadline);
-      await this.report(number, modelRequest.model, watch, result, request);
-      if ('output' in result) return inference(result.output, result.response, number);
+    const { candidates, fallbackOn } = this.planOf(request);
+    const work: Work = { request, gate: new OutputGate(request), calls: 0 };
+    const failures: ModelFailure[] = [];
+    for (const [at, candidate] of candidates.entries()) {
+      const hasNext = at < candidates.length - 1;
+      try {
+        return await this.inferAt(candidate, work, deadline, hasNext);
+      } catch (error) {
+        if (!(error instanceof ModelFailure)) throw error;
+        failures.push(error);
+        const reason = fallbackReasonOf(error);
+        if (!fallbackOn.has(reason)) throw error;
+        if (!hasNext || deadline.passed) break;
+        if ('route' in request.target)
+          fallbacks.inc({ tenant: request.tenant, route: request.target.route, model: candidate.model, reason });
+      }
+    }
+    throw decisiveFailure(failures);
+  }
+
+  private planOf({ tenant, target }: InferenceRequest): ModelPlan {
+    if ('model' in target && target.provider === undefined)
+      return { candidates: [{ endpoint: this.endpoint, model: target.model }], fallbackOn: new Set() };
+    if (this.directory === undefined) throw new Error('This gateway has no directory of providers and routes');
+    return this.directory.planOf(tenant, target, this.endpoint);
+  }
+
+  private async inferAt(candidate: ModelCandidate, work: Work, outer: Deadline, hasNext: boolean): Promise<Inference> {
+    const { request } = work;
+    const limitMs = candidate.timeoutMs ?? (hasNext ? outer.remainingMs / 2 : outer.remainingMs);
+    using own = limitMs < outer.remainingMs ? new Deadline(Math.ceil(limitMs), outer.signal, this.clock.now) : undefined;
+    const course: Course = {
+      work,
+      candidate,
+      circuit: candidate.endpoint.circuitOf(request.tenant, candidate.model),
+      deadline: own ?? outer,
+      spent: { failures: 0, limits: 0, repairs: 0, lengthened: false },
+      hasNext,
+    };
+    for (let modelRequest = firstRequest(request, candidate); ;) {
+      const { result, failure } = await this.callOnce(course, modelRequest);
+      if ('output' in result) return inference(result.output, candidate, result.response, work.calls);
       if ('defect' in result) throw result.defect;
-      modelRequest = await this.requestAfter(modelRequest, result.failure, result.response, spent, deadline);
+      modelRequest = await this.requestAfter(modelRequest, failure ?? result.failure, result.response, course);
     }
   }
 
+  /** Makes one call, unless there is no use in one, and reports it. @throws ModelMisconfigured, ModelKeyRefused, ModelOutage */
+  private async callOnce(
+    { work, candidate, circuit, deadline }: Course,
+    modelRequest: ModelRequest,
+  ): Promise<{ result: CallResult; failure: ModelFailure | undefined }> {
+    const { endpoint } = candidate;
+    endpoint.requireUsable();
+    const passage = circuit.enter();
+    const watch = new Stopwatch(this.clock.now);
+    let result: CallResult;
+    try {
+      result = await this.call(endpoint, modelRequest, work.gate, deadline);
+    } catch (error) {
+      circuit.leave(passage, undefined, { wasEnded: true });
+      throw error;
+    }
+    const failure = circuit.leave(passage, 'failure' in result ? result.failure : undefined);
+    work.calls += 1;
+    await this.report(work.calls, candidate, watch, result, work.request);
+    return { result, failure };
+  }
+
   /**
-   * Makes one call and passes its text on as it arrives. There is no retry and no repair, because the consumer has seen the text. The output is checked
-   * when it is complete; only the `end` may be acted on. A consumer that stops iterating ends the call, which then is no attempt.
+   * Makes one call and passes its text on as it arrives. There is no retry, no repair and no other candidate, because the consumer has seen the text. The
+   * output is checked when it is complete; only the `end` may be acted on. A consumer that stops iterating ends the call, which then is no attempt.
    * @throws as {@link infer}, also after some deltas
    */
   async *stream(request: InferenceRequest): AsyncGenerator<InferenceEvent> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
-    const modelRequest = firstRequest(request);
-    const watch = this.startCall();
-    const { name, ...options } = callSpan(this.provider, modelRequest);
+    const [candidate] = this.planOf(request).candidates;
+    const { endpoint } = candidate!;
+    const modelRequest = firstRequest(request, candidate!);
+    const gate = new OutputGate(request);
+    endpoint.requireUsable();
+    const watch = new Stopwatch(this.clock.now);
+    const { name, ...options } = callSpan(endpoint.provider, modelRequest);
     const span = startSpan(name, options);
     let response: ModelResponse | undefined;
     let result: CallResult;
     try {
-      for await (const event of this.provider.stream(modelRequest, callOptions(deadline))) {
+      for await (const event of endpoint.provider.stream(modelRequest, callOptions(deadline))) {
         if (event.type === 'delta') yield { ...event, text: answerText(modelRequest.turns, event.text) };
         else response = event.response;
       }
-      if (response === undefined) throw new Error(`The provider ${this.provider.name} ended a stream without its end`);
+      if (response === undefined) throw new Error(`The provider ${endpoint.provider.name} ended a stream without its end`);
       describeResponse(span, response);
-      result = { output: await outputOf(modelRequest.turns, response, new OutputGate(request)), response };
+      result = { output: await outputOf(modelRequest.turns, response, gate), response };
     } catch (error) {
       failSpan(span, error);
-      result = { failure: await this.settled(failureWithin(deadline, error), deadline), response };
+      result = { failure: await endpoint.settled(failureWithin(deadline, error), deadline), response };
     } finally {
       span.end();
     }
-    await this.report(1, modelRequest.model, watch, result, request);
+    await this.report(1, candidate!, watch, result, request);
     if ('failure' in result) throw result.failure;
     if ('defect' in result) throw result.defect;
-    yield { type: 'end', inference: inference(result.output, result.response, 1) };
+    yield { type: 'end', inference: inference(result.output, candidate!, result.response, 1) };
   }
 
   /** Waits for calls under way, then closes the connections. */
   async close(): Promise<void> {
-    await this.provider.close();
+    await this.endpoint.close();
   }
 
-  /** @throws ModelMisconfigured or ModelKeyRefused while there is no use in a call */
-  private startCall(): Stopwatch {
-    const reason = this.state.takeReason();
-    if (reason !== undefined) throw reason;
-    return new Stopwatch(this.clock.now);
-  }
-
-  private async report(number: number, model: string, watch: Stopwatch, result: CallResult, request: InferenceRequest): Promise<void> {
+  private async report(
+    number: number,
+    candidate: ModelCandidate,
+    watch: Stopwatch,
+    result: CallResult,
+    request: InferenceRequest,
+  ): Promise<void> {
     const { startedAt, finishedAt, durationMs } = watch.stop();
     const { response } = result;
+    const { endpoint, model, price } = candidate;
     const failure = 'failure' in result ? result.failure : 'defect' in result ? failureReason(result.defect) : undefined;
-    this.state.note('failure' in result ? result.failure : undefined);
-    countCall(model, this.provider, failure?.code ?? 'ok', durationMs, response);
+    endpoint.note('failure' in result ? result.failure : undefined);
+    countCall(model, endpoint.provider, failure?.code ?? 'ok', durationMs, response);
     if (failure instanceof ModelOutputInvalid) countRefusal(model, failure.gate);
+    const costNanos = costNanosOf(price, response?.usage);
     await request.onAttempt({
       number,
+      provider: endpoint.name,
       model,
       startedAt,
       finishedAt,
@@ -258,15 +313,17 @@ export class ModelGateway {
       providerRequestId: response?.providerRequestId ?? ('failure' in result ? result.failure.providerRequestId : undefined) ?? null,
       inputTokens: response?.usage?.inputTokens ?? null,
       outputTokens: response?.usage?.outputTokens ?? null,
+      costNanos: costNanos ?? null,
+      currency: costNanos === undefined ? null : price!.currency,
     });
   }
 
-  private async call(request: ModelRequest, gate: OutputGate, deadline: Deadline): Promise<CallResult> {
-    const { name, ...options } = callSpan(this.provider, request);
+  private async call(endpoint: ModelEndpoint, request: ModelRequest, gate: OutputGate, deadline: Deadline): Promise<CallResult> {
+    const { name, ...options } = callSpan(endpoint.provider, request);
     let response: ModelResponse | undefined;
     try {
       return await inSpan(name, options, async (span) => {
-        response = await this.complete(request, deadline);
+        response = await complete(endpoint, request, deadline);
         describeResponse(span, response);
         return { output: await outputOf(request.turns, response, gate), response };
       });
@@ -277,72 +334,24 @@ export class ModelGateway {
     }
   }
 
-  private async complete(request: ModelRequest, deadline: Deadline): Promise<ModelResponse> {
-    try {
-      return await this.provider.complete(request, callOptions(deadline));
-    } catch (error) {
-      throw await this.settled(failureWithin(deadline, error), deadline);
-    }
-  }
-
-  /**
-   * Finds out whether a failure concerns the one request: then the API takes a probe, and the request is refused for good. A key without credit takes a
-   * probe, too, and is still refused. An answer that is too large or unlike any of a model API keeps its class, unless a probe shows that no model API is
-   * there.
-   */
-  private async settled(failure: ModelFailure, deadline: Deadline): Promise<ModelFailure> {
-    if (failure instanceof ModelAnswerTooLarge || (failure instanceof ModelUnavailable && failure.mayConcernRequest)) {
-      const ofProbe = await this.probe(deadline);
-      return ofProbe instanceof ModelMisconfigured ? ofProbe : failure;
-    }
-    if (failure instanceof ModelCredentialRefused || failure.mayConcernRequest) {
-      const ofProbe = await this.probe(deadline);
-      if (ofProbe?.code === failure.code) return this.ofEveryRequest(failure);
-      const details = { providerRequestId: failure.providerRequestId, cause: failure };
-      if (failure.mayConcernRequest && ofProbe === undefined) return new ModelRefused(failure.message, details);
-      if (failure.mayConcernRequest) return new ModelUnavailable(failure.message, details);
-    }
-    return failure instanceof ModelMisconfigured ? this.ofEveryRequest(failure) : failure;
-  }
-
-  /** Sends a probe. Returns its failure; undefined if it is taken. */
-  private async probe(deadline: Deadline): Promise<ModelFailure | undefined> {
-    try {
-      await this.provider.probe(callOptions(deadline));
-      return undefined;
-    } catch (error) {
-      return this.ofEveryRequest(failureWithin(deadline, error));
-    }
-  }
-
-  /** The failure of a provider that takes no request, with its address; any other as it is. */
-  private ofEveryRequest(failure: ModelFailure): ModelFailure {
-    const details = { providerRequestId: failure.providerRequestId, cause: failure };
-    if (failure instanceof ModelMisconfigured)
-      return new ModelMisconfigured(`There is no model API at POST ${this.address}. ${failure.message}`, details);
-    if (failure instanceof ModelCredentialRefused)
-      return new ModelKeyRefused(`The key is refused at POST ${this.address}. ${failure.message}`, details);
-    return failure;
-  }
-
   /**
    * Returns the next request after a failure, when it is time to send it.
-   * @throws the failure if no further call can help
+   * @throws the failure if no further call of this candidate can help
    */
   private async requestAfter(
     request: ModelRequest,
     failure: ModelFailure,
     response: ModelResponse | undefined,
-    spent: SpentBudget,
-    deadline: Deadline,
+    course: Course,
   ): Promise<ModelRequest> {
-    if (failure instanceof ModelOutputInvalid && response !== undefined) return repairRequest(request, failure, response, spent);
-    await this.waitOut(failure, spent, deadline);
+    if (failure instanceof ModelOutputInvalid && response !== undefined) return repairRequest(request, failure, response, course.spent);
+    await this.waitOut(failure, course);
     return request;
   }
 
-  private async waitOut(failure: ModelFailure, spent: SpentBudget, deadline: Deadline): Promise<void> {
-    const delayMs = this.delayAfter(failure, spent);
+  private async waitOut(failure: ModelFailure, course: Course): Promise<void> {
+    const { deadline } = course;
+    const delayMs = this.delayAfter(failure, course);
     // A wait beyond the deadline is not begun: the caller learns at once, with the wait that the provider asked for.
     if (delayMs === undefined || delayMs >= deadline.remainingMs) throw failure;
     try {
@@ -352,41 +361,42 @@ export class ModelGateway {
     }
   }
 
-  private delayAfter(failure: ModelFailure, spent: SpentBudget): number | undefined {
+  /** Undefined if this candidate is not to be called again. */
+  private delayAfter(failure: ModelFailure, { spent, hasNext, circuit }: Course): number | undefined {
     const { retryAfterMs } = failure;
     if (failure instanceof ModelLimited) {
       spent.limits += 1;
-      return delayBefore(unstatedLimit, retryAfterMs === undefined ? spent.limits : 1, { retryAfterMs });
+      const delayMs = delayBefore(unstatedLimit, retryAfterMs === undefined ? spent.limits : 1, { retryAfterMs });
+      return hasNext && delayMs > patienceBeforeNextMs ? undefined : delayMs;
     }
-    if (!(failure instanceof ModelUnavailable) || spent.failures >= this.retry.retries) return undefined;
+    const most = hasNext ? Math.min(retriesBeforeNext, this.retry.retries) : this.retry.retries;
+    if (!(failure instanceof ModelUnavailable) || spent.failures >= most || !circuit.takeRetry()) return undefined;
     spent.failures += 1;
     return delayBefore(this.retry, spent.failures, { retryAfterMs });
   }
 }
 
-function callOptions(deadline: Deadline): { signal: AbortSignal; timeoutMs: number } {
-  return { signal: deadline.signal, timeoutMs: deadline.timeoutMs + 60_000 };
+/** @throws ModelFailure; the signal's reason if the caller ended the call */
+async function complete(endpoint: ModelEndpoint, request: ModelRequest, deadline: Deadline): Promise<ModelResponse> {
+  try {
+    return await endpoint.provider.complete(request, callOptions(deadline));
+  } catch (error) {
+    throw await endpoint.settled(failureWithin(deadline, error), deadline);
+  }
 }
 
-/**
- * The failure of a call: the provider's, or the deadline's if that has passed.
- * @throws the reason of the caller's signal if that ended the call; the error itself if it is a defect
- */
-function failureWithin(deadline: Deadline, error: unknown): ModelFailure {
-  if (deadline.passed) return new ModelUnavailable(`The model did not answer within ${deadline.timeoutMs} ms`, { cause: error });
-  deadline.signal.throwIfAborted();
-  if (error instanceof ModelFailure) return error;
-  throw error;
-}
-
-function firstRequest(request: InferenceRequest): ModelRequest {
+function firstRequest(
+  request: InferenceRequest,
+  { model, structuredOutput, maxOutputTokens: most = Infinity }: ModelCandidate,
+): ModelRequest {
   const { schema } = request.outputSchema;
   return {
-    model: request.model,
+    model,
     turns: promptFor(request.instructions, request.input, request.prompt),
     schema: { name: request.schemaName.replace(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64) || 'output', schema, strict: isStrict(schema) },
+    structuredOutput,
     temperature: request.temperature,
-    maxOutputTokens: request.maxOutputTokens,
+    maxOutputTokens: request.maxOutputTokens === undefined ? undefined : Math.min(most, request.maxOutputTokens),
   };
 }
 
@@ -419,7 +429,7 @@ function repairRequest(request: ModelRequest, failure: ModelOutputInvalid, respo
   return { ...request, turns: repairPrompt(request.turns, response.text, failure.problems) };
 }
 
-function inference(output: Json, response: ModelResponse, attempts: number): Inference {
+function inference(output: Json, { model }: ModelCandidate, response: ModelResponse, attempts: number): Inference {
   const { responseModel, usage, providerRequestId } = response;
-  return { output, responseModel, usage, attempts, providerRequestId };
+  return { output, model, responseModel, usage, attempts, providerRequestId };
 }

@@ -1,3 +1,4 @@
+import type { StructuredOutput } from '#libs/contracts';
 import type { Turn } from '#libs/prompts';
 
 /** One request to a model, in no provider's format. */
@@ -5,6 +6,8 @@ export interface ModelRequest {
   readonly model: string;
   readonly turns: readonly Turn[];
   readonly schema: { readonly name: string; readonly schema: Record<string, unknown>; readonly strict: boolean };
+  /** How the schema is handed over. Default: as the provider does it. */
+  readonly structuredOutput?: StructuredOutput | undefined;
   readonly temperature?: number | undefined;
   readonly maxOutputTokens?: number | undefined;
 }

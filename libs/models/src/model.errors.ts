@@ -10,6 +10,11 @@ interface ModelFailureDetails {
   cause?: unknown;
 }
 
+interface UnavailableDetails extends ModelFailureDetails {
+  /** How it failed: no connection, no answer before the deadline, or an answer that says so. Default: an answer. */
+  by?: 'connection' | 'deadline' | 'answer' | undefined;
+}
+
 /** A call to a model that failed. The subclass says which of the few kinds of failure it is. */
 export abstract class ModelFailure extends DomainError {
   override readonly retryAfterMs?: number;
@@ -30,6 +35,32 @@ export abstract class ModelFailure extends DomainError {
  */
 export class ModelUnavailable extends ModelFailure {
   readonly code = 'model.unavailable';
+  private readonly by: UnavailableDetails['by'];
+
+  constructor(message: string, { by = 'answer', ...details }: UnavailableDetails = {}) {
+    super(message, details);
+    this.by = by;
+  }
+
+  /** True if the deadline ended the call. */
+  get wasLate(): boolean {
+    return this.by === 'deadline';
+  }
+
+  /** True if something at the address answered. */
+  get wasAnswered(): boolean {
+    return this.by === 'answer';
+  }
+}
+
+/**
+ * So many calls of the model failed lately that few or none are made. It is a state of the model and not of the request, so the event waits as long as
+ * that takes and is never parked.
+ */
+export class ModelOutage extends ModelFailure {
+  readonly code = 'model.outage';
+  override readonly ours = true;
+  override readonly isReported = true;
 }
 
 /** The provider limits the rate. The gateway throws it if the wait goes beyond the caller's deadline. */

@@ -5,10 +5,19 @@ import { ModelKeyRefused, ModelMisconfigured } from './model.errors.js';
 const log = logger('models');
 
 const states = ['usable', 'misconfigured', 'key_refused'] as const;
-const providers = gauge(
+/** A provider of the installation serves every tenant. */
+const owners = ['installation', 'tenant'] as const;
+const kept = new Set<ProviderState>();
+gauge(
   'millrace_model_providers',
-  'Model providers of this process by state: `usable`, `misconfigured` (no model API at the address), `key_refused`. While one is not usable, runs wait.',
-  { state: states },
+  'Model providers that this process uses by state: `usable`, `misconfigured` (no model API at the address), `key_refused`. While one is not usable, runs that ask no other one wait.',
+  { state: states, owner: owners },
+  (providers) => {
+    for (const owner of owners) {
+      const present = [...kept].filter((one) => one.owner === owner).map(({ state }) => state);
+      for (const state of states) providers.set({ state, owner }, present.filter((one) => one === state).length);
+    }
+  },
 );
 
 /** A provider that takes no request is tried again at most this often. */
@@ -25,9 +34,22 @@ export class ProviderState {
   /** `stated` is the last failure that the provider itself reported. */
   private unusable: { readonly failure: ProviderUnusable; readonly stated: ProviderUnusable; triedAtMs: number } | undefined;
 
-  /** @param now a monotonic clock, in ms */
-  constructor(private readonly now: () => number) {
-    this.show();
+  /**
+   * @param now a monotonic clock, in ms
+   * @param owner whose provider it is
+   * @param remedy what an operator is to look at if the provider takes no request
+   */
+  constructor(
+    private readonly now: () => number,
+    readonly owner: (typeof owners)[number],
+    private readonly remedy: string,
+  ) {
+    kept.add(this);
+  }
+
+  /** Ends the count of this provider among those in use. */
+  forget(): void {
+    kept.delete(this);
   }
 
   /** The reason why there is no use in calling the provider; undefined if there is none, or if it is time to try again. */
@@ -46,7 +68,7 @@ export class ProviderState {
     if (failure instanceof ModelMisconfigured || failure instanceof ModelKeyRefused) {
       const reason = failure.message;
       if (this.unusable === undefined)
-        log.error({ reason }, 'check MODEL_BASE_URL and MODEL_API_KEY; runs wait until the provider takes requests');
+        log.error({ reason }, `check ${this.remedy}; runs that have no other model wait until the provider takes requests`);
       this.unusable = { failure, stated: failure, triedAtMs: this.now() };
     } else if (this.unusable !== undefined && failure?.code === 'model.unavailable') {
       const { stated } = this.unusable;
@@ -57,13 +79,11 @@ export class ProviderState {
       log.warn('the model provider takes requests again');
       this.unusable = undefined;
     }
-    this.show();
   }
 
-  private show(): void {
+  get state(): (typeof states)[number] {
     const { failure } = this;
-    const present = failure === undefined ? 'usable' : failure instanceof ModelMisconfigured ? 'misconfigured' : 'key_refused';
-    for (const state of states) providers.set({ state }, state === present ? 1 : 0);
+    return failure === undefined ? 'usable' : failure instanceof ModelMisconfigured ? 'misconfigured' : 'key_refused';
   }
 
   /** The reason why the provider takes no request; undefined while it may take some. */

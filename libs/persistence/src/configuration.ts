@@ -7,6 +7,8 @@ import type {
   DocumentKind,
   DocumentLookup,
   FlowDocument,
+  ModelProviderDocument,
+  ModelRouteDocument,
   PullDocument,
   ScheduleDocument,
   SourceDocument,
@@ -231,6 +233,14 @@ export class Configuration {
 
   pull(tenant: string, name: string): Stored<PullDocument> | undefined {
     return this.find(tenant, 'Pull', name) as Stored<PullDocument> | undefined;
+  }
+
+  modelProvider(tenant: string, name: string): Stored<ModelProviderDocument> | undefined {
+    return this.find(tenant, 'ModelProvider', name) as Stored<ModelProviderDocument> | undefined;
+  }
+
+  modelRoute(tenant: string, name: string): Stored<ModelRouteDocument> | undefined {
+    return this.find(tenant, 'ModelRoute', name) as Stored<ModelRouteDocument> | undefined;
   }
 
   /** By name. */

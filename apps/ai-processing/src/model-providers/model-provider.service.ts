@@ -42,11 +42,11 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.passes.stop();
-    await this.store.leave(this.models.address).catch(() => undefined);
+    await this.store.leave(this.models.endpoint.address).catch(() => undefined);
   }
 
   private async pass(signal: AbortSignal): Promise<void> {
-    const { address } = this.models;
+    const { address } = this.models.endpoint;
     if (this.hasAsked && !(await this.store.takeTurn(address, againAfterFailureMs))) return;
     const answer = await this.ask(signal);
     if (answer === undefined) return;
@@ -58,7 +58,7 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
   private async ask(signal: AbortSignal): Promise<ModelAnswer | undefined> {
     const startedAt = performance.now();
     const line = (): { provider: string; durationMs: number } => ({
-      provider: this.models.address,
+      provider: this.models.endpoint.address,
       durationMs: performance.now() - startedAt,
     });
     try {
@@ -79,7 +79,7 @@ export class ModelProviderService implements OnApplicationBootstrap, BeforeAppli
   private async listed(signal: AbortSignal): Promise<readonly string[]> {
     for (let failures = 1; ; failures += 1) {
       try {
-        return await this.models.models(signal);
+        return await this.models.endpoint.models(signal);
       } catch (error) {
         if (!(error instanceof ModelUnavailable) || failures > standardRetry.retries) throw error;
         await sleep(delayBefore(standardRetry, failures), signal);

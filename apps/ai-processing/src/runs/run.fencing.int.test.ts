@@ -256,9 +256,11 @@ class ShakyProcess {
       providerRequestId: null,
       inputTokens: null,
       outputTokens: null,
+      costNanos: null,
+      currency: null,
     };
-    await request.onAttempt({ number: 1, model: request.model, startedAt: at, finishedAt: at, outcome: 'succeeded', ...none });
-    return { output: { event, call: calls, of: request.input as Json }, responseModel: 'm', usage: undefined, attempts: 1 };
+    await request.onAttempt({ number: 1, provider: null, model: 'm', startedAt: at, finishedAt: at, outcome: 'succeeded', ...none });
+    return { output: { event, call: calls, of: request.input as Json }, model: 'm', responseModel: 'm', usage: undefined, attempts: 1 };
   };
 
   private readonly append = async (_: unknown, type: unknown, value: { eventId: string; runId: string }): Promise<void> => {

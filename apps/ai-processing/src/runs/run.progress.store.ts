@@ -102,6 +102,7 @@ const requestColumns = columns<{ run: RunningRun; step: string; request: ModelRe
   event_id: ['text', ({ run }) => run.eventId],
   step: ['text', ({ step }) => step],
   number: ['integer', ({ request }) => request.number],
+  provider: ['text', ({ request }) => request.provider],
   model: ['text', ({ request }) => request.model],
   response_model: ['text', ({ request }) => storableText(request.responseModel)],
   provider_request_id: ['text', ({ request }) => storableText(request.providerRequestId)],
@@ -110,6 +111,8 @@ const requestColumns = columns<{ run: RunningRun; step: string; request: ModelRe
   error_message: ['text', ({ request }) => storableText(request.errorMessage)],
   input_tokens: ['integer', ({ request }) => request.inputTokens],
   output_tokens: ['integer', ({ request }) => request.outputTokens],
+  cost_nanos: ['bigint', ({ request }) => request.costNanos],
+  currency: ['text', ({ request }) => request.currency],
   started_at: ['timestamptz', ({ request }) => request.startedAt],
   finished_at: ['timestamptz', ({ request }) => request.finishedAt],
 });

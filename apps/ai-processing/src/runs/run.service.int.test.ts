@@ -636,7 +636,10 @@ describe('a run that waits', () => {
     ];
     await apply('triage', { steps });
     await runs.runFlows(await recorded('1'), contextOf());
-    const pass = statement('test.service.passOne', `UPDATE run_wait SET due_at = clock_timestamp() WHERE tenant_id = $1 AND step = $2`);
+    const pass = statement(
+      'test.service.passOne',
+      `UPDATE run_wait SET due_at = clock_timestamp() - interval '1 ms' WHERE tenant_id = $1 AND step = $2`,
+    );
     for (const [step, state] of [
       ['second', 'waiting'],
       ['first', 'completed'],

@@ -255,8 +255,26 @@ test('a request to a model is stored even by a process that lost its claim, beca
   const run = planned();
   const [first] = await runs.claim([run], null, goneMs);
   await runs.claim([run], null, longMs);
-  const none = { errorCode: null, errorMessage: null, responseModel: null, providerRequestId: null, inputTokens: null, outputTokens: null };
-  const request: CallRecord = { kind: 'model', number: 1, model: 'm', startedAt: at, finishedAt: at, outcome: 'succeeded', ...none };
+  const none = {
+    errorCode: null,
+    errorMessage: null,
+    responseModel: null,
+    providerRequestId: null,
+    inputTokens: null,
+    outputTokens: null,
+    costNanos: null,
+    currency: null,
+  };
+  const request: CallRecord = {
+    kind: 'model',
+    number: 1,
+    provider: null,
+    model: 'm',
+    startedAt: at,
+    finishedAt: at,
+    outcome: 'succeeded',
+    ...none,
+  };
   expect(await write(first!, { calls: [{ step: 'assess', request }] })).toBeUndefined();
   const calls = statement('test.calls', 'SELECT step, fence, outcome FROM model_attempt WHERE tenant_id = $1');
   expect(await database.query(calls, [run.tenant])).toEqual([{ step: 'assess', fence: 1, outcome: 'succeeded' }]);

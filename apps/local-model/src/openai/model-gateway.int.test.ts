@@ -51,7 +51,8 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
   });
 
   const request: InferenceRequest = {
-    model: 'local/rules-1',
+    tenant: 'acme',
+    target: { model: 'local/rules-1' },
     instructions: 'Triage.',
     input,
     outputSchema: compileSchema(schema),
@@ -72,7 +73,7 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
   });
 
   it('lists its model', async () => {
-    expect(await gateway.models()).toEqual(['local/rules-1']);
+    expect(await gateway.endpoint.models()).toEqual(['local/rules-1']);
   });
 
   it('waits out a 429 for as long as it asks', async () => {
@@ -139,7 +140,7 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
   });
 
   it('does not repeat a call to a model that does not exist', async () => {
-    await expect(infer({ model: 'gpt-9' })).rejects.toBeInstanceOf(ModelRefused);
+    await expect(infer({ target: { model: 'gpt-9' } })).rejects.toBeInstanceOf(ModelRefused);
     expect(attempts[0]).toMatchObject({ providerRequestId: expect.stringMatching(/^req_/) });
   });
 

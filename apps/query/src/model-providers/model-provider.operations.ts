@@ -21,7 +21,8 @@ export type ModelProviderRow = z.infer<typeof modelProvider>;
 
 export const listModelProviders = query({
   name: 'modelProviders',
-  about: 'The model providers that flows can use, by address, with the models that each lists.',
+  about:
+    'The model providers of the installation, by address, with the models that each lists. Those of the tenant are its ModelProvider documents.',
   scope: 'read',
   cost: { weight: 10 },
   input: z.strictObject({}),

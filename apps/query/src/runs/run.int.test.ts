@@ -24,6 +24,8 @@ const insertWait = statement(
 const cancelRun = statement('test.run.cancel', `UPDATE run SET error_code = 'run.cancelled' WHERE tenant_id = $1 AND id = $2`);
 const endRun = statement('test.run.waits', `UPDATE run SET finished_at = NULL WHERE tenant_id = $1`);
 
+const withoutPrice = statement('test.run.free', `UPDATE model_attempt SET cost_nanos = NULL, currency = NULL WHERE tenant_id = $1`);
+
 const query = `{ runs(filter: { state: WAITING }) { nodes { id state waits { step forEvent dueAt endedAt reason } event { state } } } }`;
 
 test('an event whose run was cancelled is no more in the hands of an operator; one whose run failed is', async () => {
@@ -65,4 +67,19 @@ test('a run that waits says where, until when, and which of its waits are over; 
     },
   });
   expect(await server.data(await server.key(uniqueName('other'), 'read'), query)).toEqual({ runs: { nodes: [] } });
+});
+
+test('a run says which provider its calls of models asked and what they cost, also in sum', async () => {
+  const tenant = uniqueName('tenant');
+  await server.rows.event({ tenant, id: 'evt_1' });
+  await server.rows.run({ tenant, id: 'run_1', event: 'evt_1', steps: ['first', 'second'] });
+  const costs = '{ run(id: "run_1") { costs { amount currency } modelAttempts { provider cost { amount currency } } } }';
+  const attempt = { provider: 'mine', cost: { amount: '1.25', currency: 'EUR' } };
+  expect(await server.data(await server.key(tenant, 'read'), costs)).toEqual({
+    run: { costs: [{ amount: '2.5', currency: 'EUR' }], modelAttempts: [attempt, attempt] },
+  });
+  await database.query(withoutPrice, [tenant]);
+  expect(await server.data(await server.key(tenant, 'read'), costs)).toMatchObject({
+    run: { costs: [], modelAttempts: [{ cost: null }, { cost: null }] },
+  });
 });

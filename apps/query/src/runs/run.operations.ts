@@ -67,6 +67,16 @@ export const tokenUsage = entity(
 );
 export type TokenUsage = z.infer<typeof tokenUsage>;
 
+export const modelCost = entity(
+  'ModelCost',
+  {
+    amount: z.string().describe('A decimal number with up to nine places, such as `0.000425`.'),
+    currency: z.string().describe('A code of ISO 4217, such as `USD`.'),
+  },
+  { about: 'What calls of models cost, by the prices in the documents of their providers.' },
+);
+export type ModelCost = z.infer<typeof modelCost>;
+
 export const stepFailure = entity(
   'StepFailure',
   {
@@ -120,6 +130,7 @@ export const modelAttempt = entity(
   {
     step: z.string().describe('The path of the step that asked.'),
     number: z.int().describe('Counts from 1 within the step.'),
+    provider: z.string().nullable().describe('The name of the ModelProvider document; null: the provider of the installation.'),
     model: z.string().describe('The model that was asked.'),
     responseModel: z.string().nullable().describe('The model that says it answered; null if it did not say.'),
     providerRequestId: z.string().nullable().describe('The id of the call at the provider.'),

@@ -6,9 +6,21 @@ import { eventById } from '../events/event.table.js';
 import { fieldsOf, handle, part } from '../operations/part.js';
 import { json, priced, timestamp } from '../operations/shape.js';
 import { CancellationService } from './cancellation.service.js';
-import { cancelRun, decision, getRun, listRuns, modelAttempt, operationAttempt, run, runWait, step, tokenUsage } from './run.operations.js';
+import {
+  cancelRun,
+  decision,
+  getRun,
+  listRuns,
+  modelAttempt,
+  modelCost,
+  operationAttempt,
+  run,
+  runWait,
+  step,
+  tokenUsage,
+} from './run.operations.js';
 import type { RunRow } from './run.operations.js';
-import { RunTable, modelAttemptsOfRun, operationAttemptsOfRun, runById, stepsOfRun, usageOf, waitsOfRun } from './run.table.js';
+import { RunTable, costsOf, modelAttemptsOfRun, operationAttemptsOfRun, runById, stepsOfRun, usageOf, waitsOfRun } from './run.table.js';
 import type { ModelAttemptRow, StepRow } from './run.table.js';
 
 const usage = tokenUsage.nullable().describe('The tokens that the model counted; null if no model was asked, or it did not say.');
@@ -33,6 +45,12 @@ export const runPart = part({
         priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe('Every call of a model, failed ones too.'),
         ({ id }, { load }) => load(modelAttemptsOfRun, id),
       ),
+      costs: field(
+        priced({ weight: 2, rows: 1 }, z.array(modelCost)).describe(
+          'What all its calls of models cost, by currency; those without a price are left out.',
+        ),
+        async ({ id }, { load }) => costsOf(await load(modelAttemptsOfRun, id)),
+      ),
       operationAttempts: field(
         priced({ weight: 2, rows: 3 }, z.array(operationAttempt)).describe('Every operation that its steps sent, failed ones too.'),
         ({ id }, { load }) => load(operationAttemptsOfRun, id),
@@ -47,7 +65,13 @@ export const runPart = part({
       run: field(run.describe('The run that reached it.'), (row) => row),
     })),
     fieldsOf<StepRow>(step, (field) => ({ usage: field(usage, usageOf) })),
-    fieldsOf<ModelAttemptRow>(modelAttempt, (field) => ({ usage: field(usage, usageOf) })),
+    fieldsOf<ModelAttemptRow>(modelAttempt, (field) => ({
+      usage: field(usage, usageOf),
+      cost: field(
+        modelCost.nullable().describe('What it cost; null if the model has no price.'),
+        (attempt) => costsOf([attempt])[0] ?? null,
+      ),
+    })),
   ],
   operations: [
     handle(getRun, ({ load }, { id }) => load(runById, id)),

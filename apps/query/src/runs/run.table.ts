@@ -6,7 +6,7 @@ import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
 import type { Page, ListSource, PageArguments } from '../paging/paging.js';
-import type { RunFilter, RunRow, TokenUsage, modelAttempt, operationAttempt, runWait, step } from './run.operations.js';
+import type { ModelCost, RunFilter, RunRow, TokenUsage, modelAttempt, operationAttempt, runWait, step } from './run.operations.js';
 
 interface RunTokens {
   runId: string;
@@ -16,13 +16,28 @@ interface RunTokens {
 
 export type StepRow = z.infer<typeof step> & RunTokens;
 export type RunWaitRow = z.infer<typeof runWait> & { readonly runId: string };
-export type ModelAttemptRow = z.infer<typeof modelAttempt> & RunTokens;
+export type ModelAttemptRow = z.infer<typeof modelAttempt> & RunTokens & { costNanos: number | null; currency: string | null };
 
 export type OperationAttemptRow = z.infer<typeof operationAttempt> & { runId: string };
 
 /** The tokens that a model call used; null if the model did not report them. */
 export function usageOf({ inputTokens, outputTokens }: RunTokens): TokenUsage | null {
   return inputTokens === null && outputTokens === null ? null : { inputTokens: inputTokens ?? 0, outputTokens: outputTokens ?? 0 };
+}
+
+/** The costs of calls by currency, in the order of their first calls. Calls without a price are left out. */
+export function costsOf(attempts: readonly Pick<ModelAttemptRow, 'costNanos' | 'currency'>[]): ModelCost[] {
+  const nanos = new Map<string, number>();
+  for (const { costNanos, currency } of attempts)
+    if (costNanos !== null && currency !== null) nanos.set(currency, (nanos.get(currency) ?? 0) + costNanos);
+  return [...nanos].map(([currency, sum]) => ({ amount: decimalOf(sum), currency }));
+}
+
+function decimalOf(nanos: number): string {
+  const places = String(nanos % 1e9)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
+  return `${Math.floor(nanos / 1e9)}${places === '' ? '' : `.${places}`}`;
 }
 
 const columns = `id, event_id AS "eventId", flow, flow_version AS "flowVersion", generation, state, decision,
@@ -44,9 +59,9 @@ const steps = statement(
 );
 const modelAttempts = statement(
   'query.run.modelAttempts',
-  `SELECT run_id AS "runId", step, number, model, response_model AS "responseModel", provider_request_id AS "providerRequestId", outcome,
+  `SELECT run_id AS "runId", step, number, provider, model, response_model AS "responseModel", provider_request_id AS "providerRequestId", outcome,
      error_code AS "errorCode", error_message AS "errorMessage", input_tokens AS "inputTokens", output_tokens AS "outputTokens",
-     started_at AS "startedAt", finished_at AS "finishedAt" FROM model_attempts_of_runs($1, $2)`,
+     cost_nanos AS "costNanos", currency, started_at AS "startedAt", finished_at AS "finishedAt" FROM model_attempts_of_runs($1, $2)`,
 );
 const operationAttempts = statement(
   'query.run.operationAttempts',

@@ -132,7 +132,7 @@ test('every list of a document has a bound, and so have headers', () => {
 });
 
 test('the kinds that can hold a secret are those with a field marked as one', () => {
-  expect(documentKinds.filter(canHoldSecrets)).toEqual(['Connection', 'Destination', 'Source']);
+  expect(documentKinds.filter(canHoldSecrets)).toEqual(['Connection', 'Destination', 'ModelProvider', 'Source']);
 });
 
 test('a word in braces that is no term of a template is refused', () => {

@@ -3,6 +3,8 @@ import { connectionDocument } from './connection.document.js';
 import { connectorDocument } from './connector.document.js';
 import { destinationDocument } from './destination.document.js';
 import { flowDocument } from './flow.document.js';
+import { modelProviderDocument } from './model-provider.document.js';
+import { modelRouteDocument } from './model-route.document.js';
 import { pullDocument } from './pull.document.js';
 import { scheduleDocument } from './schedule.document.js';
 import { sourceDocument } from './source.document.js';
@@ -13,6 +15,8 @@ export const documentTypes = {
   connector: connectorDocument,
   destination: destinationDocument,
   flow: flowDocument,
+  'model-provider': modelProviderDocument,
+  'model-route': modelRouteDocument,
   pull: pullDocument,
   schedule: scheduleDocument,
   source: sourceDocument,

@@ -8,16 +8,18 @@ type InferSpec = NonNullable<FlowStep['infer']>;
 
 /** Calls a model. Its output passes all gates, or the step fails. */
 export const inferStep: Step<'infer'> = {
-  compile: (spec, id, { models, expression, schema }) => {
+  compile: (spec, id, { tenant, models, expression, schema }) => {
+    const target = spec.route === undefined ? { model: spec.model!, provider: spec.provider } : { route: spec.route };
     const input = expression(spec.input ?? 'event.data');
     const outputSchema = schema(spec.output);
     const checksFor = compileChecks(spec, expression);
     return async (scope, { signal, call }) => {
       const data = (await input.evaluate(scope)) ?? null;
       const checks = await checksFor(scope, data);
-      const { output, responseModel, usage } = await call((record) =>
+      const { output, model, responseModel, usage } = await call((record) =>
         models.infer({
-          model: spec.model,
+          tenant,
+          target,
           instructions: spec.instructions,
           input: data,
           outputSchema,
@@ -32,7 +34,7 @@ export const inferStep: Step<'infer'> = {
         }),
       );
       const inference = {
-        model: spec.model,
+        model,
         responseModel,
         inputTokens: usage?.inputTokens ?? null,
         outputTokens: usage?.outputTokens ?? null,

@@ -20,6 +20,7 @@ import { EventWaits1795219200019 } from './0020-event-waits.js';
 import { Pulls1795219200020 } from './0021-pulls.js';
 import { Webhooks1795219200021 } from './0022-webhooks.js';
 import { SupersededDeadLetters1795219200022 } from './0023-superseded-dead-letters.js';
+import { ModelCosts1795219200023 } from './0024-model-costs.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -45,6 +46,7 @@ export const migrations = [
   Pulls1795219200020,
   Webhooks1795219200021,
   SupersededDeadLetters1795219200022,
+  ModelCosts1795219200023,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

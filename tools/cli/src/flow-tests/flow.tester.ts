@@ -5,6 +5,7 @@ import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { ModelGateway } from '#libs/models';
+import type { ModelDirectory } from '#libs/models';
 import { WrittenAnswers } from './written-answers.js';
 import type { Answers } from './written-answers.js';
 import { WrittenOperations } from './written-operations.js';
@@ -39,7 +40,7 @@ export class FlowTester {
     const operations = new WrittenOperations(written);
     const model = new RecordedModel(written, (name, step) => this.models.providerOf(name, step));
     const compiler = new FlowCompiler({
-      models: new ModelGateway({ provider: model, clock: skippingClock() }),
+      models: new ModelGateway({ provider: model, directory: oneModel, clock: skippingClock() }),
       operations: operations.services,
     });
     const compiled = (one: FlowDocument): CompiledFlow =>
@@ -64,6 +65,14 @@ export class FlowTester {
     };
   }
 }
+
+/** Every provider and route is the model of the test. A step that names a route asks the model `route/NAME`. */
+const oneModel: ModelDirectory = {
+  planOf: (_, target, endpoint) => ({
+    candidates: [{ endpoint, model: 'model' in target ? target.model : `route/${target.route}` }],
+    fallbackOn: new Set(),
+  }),
+};
 
 /** @throws CliFailure if there is none */
 function flowNamed(flows: readonly FlowDocument[], name: string): FlowDocument {

@@ -75,7 +75,7 @@ class Picture {
 /** The shape of a step: cylinders are read from, boxes with double sides are acted in, hexagons are asked. */
 function shapeOf(step: FlowStep): [open: string, words: string[], close: string] {
   if (step.enrich !== undefined) return ['[(', [`read ${step.enrich.connection}`, step.enrich.operation], ')]'];
-  if (step.infer !== undefined) return ['{{', [`ask ${step.infer.model}`], '}}'];
+  if (step.infer !== undefined) return ['{{', [`ask ${step.infer.route ?? step.infer.model}`], '}}'];
   if (step.validate !== undefined) return ['[', ['check'], ']'];
   if (step.map !== undefined) return ['[', ['compute'], ']'];
   if (step.deliver !== undefined) return ['[[', [`deliver to ${step.deliver.destination}`], ']]'];

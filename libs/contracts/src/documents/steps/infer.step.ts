@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { name } from '../../names.js';
-import { expression, jsonSchema, modelName } from '../references.js';
+import { expression, jsonSchema, modelName, refTo } from '../references.js';
+
+function problemOfTarget(model: string | undefined, provider: string | undefined, route: string | undefined): [string, string] | undefined {
+  if (route === undefined) return model === undefined ? ['model', 'is missing: set it, or `route`'] : undefined;
+  const other = model !== undefined ? 'model' : provider !== undefined ? 'provider' : undefined;
+  return other === undefined ? undefined : [other, 'cannot stand beside `route`, which names its models itself: leave one of them out'];
+}
 
 /** A field of the output: `lines.*.amount`. */
 const outputField = z
@@ -53,7 +59,15 @@ function areUnique(rules: readonly { readonly name: string }[]): boolean {
 /** Asks a model. */
 export const inferStep = z
   .strictObject({
-    model: modelName.describe('The model’s name at the provider, such as `local/rules-1`.'),
+    model: modelName.optional().describe('The model’s name at the provider, such as `local/rules-1`. It, or `route`, must be set.'),
+    provider: refTo('ModelProvider')
+      .optional()
+      .describe('The provider of the model, a document of the same tenant; default: the provider of the installation.'),
+    route: refTo('ModelRoute')
+      .optional()
+      .describe(
+        'Instead of `model`: the name of a route, a document of the same tenant. It says which models are asked, one after another.',
+      ),
     instructions: z.string().min(1).max(32_768).describe('The system message. The event is only in the user message.'),
     input: expression.optional().describe('The input of the model; default: `event.data`.'),
     output: jsonSchema.describe(
@@ -85,5 +99,9 @@ export const inferStep = z
       .optional()
       .describe('The longest output in tokens, including those of reasoning; default: the provider’s.'),
     timeoutMs: z.int().min(100).max(600_000).default(60_000).describe('Deadline of the whole step in ms, including retries and repairs.'),
+  })
+  .superRefine(({ model, provider, route }, context) => {
+    const problem = problemOfTarget(model, provider, route);
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: [problem[0]], message: problem[1] });
   })
   .describe('Asks a model. The step’s output is the model’s, as JSON that fits `output` and passes the checks of the step.');

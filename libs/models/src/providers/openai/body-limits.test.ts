@@ -112,7 +112,7 @@ describe('an answer that is too large is not read further, and its connection is
   test('a stream of events without end', async () => {
     respond = (response) =>
       write(response.writeHead(200, { 'content-type': 'text/event-stream' }), Buffer.from(`data: ${piece.toString()}\n\n`));
-    const transport = new Transport('key'); // without the SDK, which parses slowly
+    const transport = new Transport(['key']); // without the SDK, which parses slowly
     const { body } = await transport.fetch(baseUrl, { method: 'POST', body: '{}' });
     const read = async (): Promise<void> => {
       for await (const chunk of body!) expect(chunk.length).toBeGreaterThan(0);

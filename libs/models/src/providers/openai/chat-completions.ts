@@ -5,24 +5,31 @@ import { ModelUnavailable } from '../../model.errors.js';
 import { bodyOf, contentText, parseExactly, textOf, tokensOf, unreadable, valuesIn } from './answer-body.js';
 import type { Body, Parsed } from './answer-body.js';
 import { errorFrom, errorOf } from './error-body.js';
+import { formOf, turnsWithSchema } from './dialect.js';
+import type { Dialect } from './dialect.js';
 import type { OpenAiApi, OpenAiClients } from './openai-api.js';
 import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /chat/completions`. */
-export function chatCompletions({ whole, streaming }: OpenAiClients): OpenAiApi {
+export function chatCompletions({ whole, streaming }: OpenAiClients, dialect: Dialect): OpenAiApi {
   return {
     path: 'chat/completions',
     complete: async (request, options) => {
-      const response = await whole.chat.completions.create(requestBody(request), options).asResponse();
+      const response = await whole.chat.completions.create(requestBody(request, dialect), options).asResponse();
       return answerOf(await valuesIn(response), request.model, response.headers.get('x-request-id'));
     },
-    stream: (request, options) => streamed(streaming, request, options),
+    stream: (request, options) => streamed(streaming, request, dialect, options),
     isAnswer: (value) => 'choices' in bodyOf(value),
   };
 }
 
-async function* streamed(client: OpenAI, request: ModelRequest, options: OpenAI.RequestOptions): AsyncGenerator<ModelStreamEvent> {
-  const body = { ...requestBody(request), stream: true, stream_options: { include_usage: true } } as const;
+async function* streamed(
+  client: OpenAI,
+  request: ModelRequest,
+  dialect: Dialect,
+  options: OpenAI.RequestOptions,
+): AsyncGenerator<ModelStreamEvent> {
+  const body = { ...requestBody(request, dialect), stream: true, stream_options: { include_usage: true } } as const;
   const { data: chunks, request_id } = await client.chat.completions.create(body, options).withResponse();
   const answer = new ChatAnswer(request.model, request_id);
   for await (const chunk of chunks) {
@@ -106,13 +113,17 @@ function messageOf(choice: Body): Body {
   return bodyOf(choice['message'] ?? choice['delta']);
 }
 
-function requestBody({ model, turns, schema, temperature, maxOutputTokens }: ModelRequest): ChatCompletionCreateParamsNonStreaming {
+function requestBody(request: ModelRequest, dialect: Dialect): ChatCompletionCreateParamsNonStreaming {
+  const { model, schema, temperature, maxOutputTokens } = request;
+  const form = formOf(request, dialect);
   return {
     model,
-    messages: [...turns],
-    response_format: { type: 'json_schema', json_schema: schema },
+    messages: [...turnsWithSchema(request, form)],
+    ...(form === 'prompt'
+      ? {}
+      : { response_format: form === 'object' ? { type: 'json_object' } : { type: 'json_schema', json_schema: schema } }),
     temperature,
-    max_completion_tokens: maxOutputTokens,
+    [dialect.outputLimit]: maxOutputTokens,
   };
 }
 

@@ -438,7 +438,8 @@ async function callOnce(answer: OddAnswer): Promise<{ attempt: ModelAttempt; out
   const first = new AbortController();
   let attempt: ModelAttempt | undefined;
   const inferred = gateway.infer({
-    model: 'm',
+    tenant: 'acme',
+    target: { model: 'm' },
     instructions: 'Judge.',
     input: 'Lovely.',
     outputSchema: compileSchema({

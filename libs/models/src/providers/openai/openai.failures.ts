@@ -1,4 +1,5 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
+import { HostAddressForbidden } from '#libs/http';
 import { longestPauseMs, parseRetryAfter } from '#libs/retries';
 import {
   ModelCredentialRefused,
@@ -61,10 +62,13 @@ interface FailureDetails {
  */
 export function failureOfCall(error: unknown, nowMs: number): ModelFailure {
   if (error instanceof ModelFailure) return error;
-  if (error instanceof APIConnectionTimeoutError) return new ModelUnavailable('The provider did not answer in time', { cause: error });
+  if (error instanceof APIConnectionTimeoutError)
+    return new ModelUnavailable('The provider did not answer in time', { by: 'deadline', cause: error });
   if (error instanceof APIConnectionError) {
     if (error.cause instanceof ModelFailure) return error.cause; // of the transport
-    return new ModelUnavailable(`The connection to the provider failed: ${rootMessage(error)}`, { cause: error });
+    const forbidden = forbiddenAddress(error);
+    if (forbidden !== undefined) return new ModelMisconfigured(forbidden.message, { cause: error });
+    return new ModelUnavailable(`The connection to the provider failed: ${rootMessage(error)}`, { by: 'connection', cause: error });
   }
   if (error instanceof APIError) {
     const providerRequestId = error.requestID ?? undefined;
@@ -158,6 +162,12 @@ function reasonOf({ code, message }: ErrorBody): string {
 function retryAfterOf(headers: Headers | undefined, nowMs: number): number | undefined {
   const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN);
   return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, longestPauseMs) : parseRetryAfter(headers?.get('retry-after'), nowMs);
+}
+
+/** The refusal of the address guard, if that is what ended the call. */
+function forbiddenAddress(error: Error): HostAddressForbidden | undefined {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) if (cause instanceof HostAddressForbidden) return cause;
+  return undefined;
 }
 
 /** The SDK says only "Connection error."; the reason is in the cause. */

@@ -1,11 +1,14 @@
 import { APIError, OpenAI } from 'openai';
 import type { ClientOptions } from 'openai';
+import type { Agent } from 'undici';
 import { wallTimeMs } from '#libs/time';
 import type { ModelProvider, ModelRequest, ModelResponse, ModelStreamEvent, ProviderCallOptions } from '../../model-provider.js';
 import { ModelAnswerTooLarge, ModelLimited, ModelMisconfigured, ModelRefused, ModelUnavailable } from '../../model.errors.js';
 import type { ModelFailure } from '../../model.errors.js';
 import { unreadable, valuesIn } from './answer-body.js';
 import { chatCompletions } from './chat-completions.js';
+import { openAiDialect } from './dialect.js';
+import type { Dialect } from './dialect.js';
 import { errorOf } from './error-body.js';
 import { modelNamesIn } from './model-list.js';
 import type { OpenAiApi } from './openai-api.js';
@@ -17,7 +20,14 @@ import { Transport } from './transport.js';
 export interface OpenAiProviderOptions {
   /** Up to and including the version, such as `https://api.openai.com/v1`. */
   baseUrl: string;
-  apiKey: string;
+  /** Default: none is sent. */
+  apiKey?: string | undefined;
+  /** Added to every request. A credential in one is kept out of messages. */
+  headers?: Readonly<Record<string, string>>;
+  /** The fields in which the server differs from OpenAI. Default: none. */
+  dialect?: Dialect;
+  /** Makes the connections; it is closed with the provider. Default: connections to every address. */
+  agent?: Agent;
   /** The API that the server speaks. Default: `chat`, which nearly every compatible server speaks. */
   api?: 'chat' | 'responses';
   /** Ms since the epoch; a `Retry-After` date is measured against it. Default: the system's clock. */
@@ -37,11 +47,12 @@ export class OpenAiProvider implements ModelProvider {
   private readonly format: OpenAiApi;
   private readonly now: () => number;
 
-  constructor({ baseUrl, apiKey, api = 'chat', now = wallTimeMs }: OpenAiProviderOptions) {
-    this.transport = new Transport(apiKey);
+  constructor({ baseUrl, apiKey, headers = {}, dialect = openAiDialect, agent, api = 'chat', now = wallTimeMs }: OpenAiProviderOptions) {
+    this.transport = new Transport([...(apiKey === undefined ? [] : [apiKey]), ...Object.values(headers)], agent);
     const options: ClientOptions = {
       baseURL: baseUrl,
-      apiKey,
+      apiKey: apiKey ?? 'none', // the SDK insists on one
+      defaultHeaders: apiKey === undefined ? { authorization: null, ...headers } : headers,
       maxRetries: 0,
       organization: null,
       project: null,
@@ -53,7 +64,7 @@ export class OpenAiProvider implements ModelProvider {
     this.client = new PreparedClient(options, this.plain, this.transport);
     this.attributes = { 'openai.api.type': api === 'chat' ? 'chat_completions' : 'responses' };
     const clients = { whole: this.client, streaming: this.plain };
-    this.format = api === 'chat' ? chatCompletions(clients) : responses(clients);
+    this.format = api === 'chat' ? chatCompletions(clients, dialect) : responses(clients, dialect);
     this.server = addressOf(baseUrl, this.format.path);
     this.now = now;
   }

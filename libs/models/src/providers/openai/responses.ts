@@ -4,27 +4,36 @@ import type { ModelRequest, ModelResponse, ModelStreamEvent } from '../../model-
 import { bodyOf, contentText, parseExactly, textOf, tokensOf, unreadable, valuesIn } from './answer-body.js';
 import type { Body, Parsed } from './answer-body.js';
 import { errorOf } from './error-body.js';
+import { formOf, turnsWithSchema } from './dialect.js';
+import type { Dialect } from './dialect.js';
 import type { OpenAiApi, OpenAiClients } from './openai-api.js';
 import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /responses`. Nothing is stored at the provider. */
-export function responses({ whole, streaming }: OpenAiClients): OpenAiApi {
+export function responses({ whole, streaming }: OpenAiClients, dialect: Dialect): OpenAiApi {
   return {
     path: 'responses',
     complete: async (request, options) => {
-      const response = await whole.responses.create(requestBody(request), options).asResponse();
+      const response = await whole.responses.create(requestBody(request, dialect), options).asResponse();
       const requestId = response.headers.get('x-request-id');
       const answer = wholeIn(await valuesIn(response));
       if (answer === undefined) throw streamCut(requestId, false);
       return answerOf(answer.value, request.model, requestId, () => answer.exactly());
     },
-    stream: (request, options) => streamed(streaming, request, options),
+    stream: (request, options) => streamed(streaming, request, dialect, options),
     isAnswer: (value) => 'output' in bodyOf(value) || bodyOf(endIn(value))['output'] !== undefined,
   };
 }
 
-async function* streamed(client: OpenAI, request: ModelRequest, options: OpenAI.RequestOptions): AsyncGenerator<ModelStreamEvent> {
-  const { data: events, request_id } = await client.responses.create({ ...requestBody(request), stream: true }, options).withResponse();
+async function* streamed(
+  client: OpenAI,
+  request: ModelRequest,
+  dialect: Dialect,
+  options: OpenAI.RequestOptions,
+): AsyncGenerator<ModelStreamEvent> {
+  const { data: events, request_id } = await client.responses
+    .create({ ...requestBody(request, dialect), stream: true }, options)
+    .withResponse();
   let text = '';
   let ended: unknown;
   let hasBegun = false;
@@ -57,13 +66,15 @@ function endIn(value: unknown): unknown {
   return lastEvents.has(event['type']) ? event['response'] : undefined;
 }
 
-function requestBody({ model, turns, schema, temperature, maxOutputTokens }: ModelRequest): ResponseCreateParamsNonStreaming {
-  const [system, ...conversation] = turns;
+function requestBody(request: ModelRequest, dialect: Dialect): ResponseCreateParamsNonStreaming {
+  const { model, schema, temperature, maxOutputTokens } = request;
+  const form = formOf(request, dialect);
+  const [system, ...conversation] = turnsWithSchema(request, form);
   return {
     model,
     instructions: system?.content ?? null,
     input: conversation.map(({ role, content }) => ({ role, content })),
-    text: { format: { type: 'json_schema', ...schema } },
+    ...(form === 'prompt' ? {} : { text: { format: form === 'object' ? { type: 'json_object' } : { type: 'json_schema', ...schema } } }),
     store: false,
     temperature,
     max_output_tokens: maxOutputTokens,

@@ -10,6 +10,16 @@ import { encodingOf, exchange } from './exchange.js';
 import type { PreparedHead } from './exchange.js';
 import { WholeAnswer } from './whole-answer.js';
 
+/** How connections to models are kept: without limits of time, because the caller's signal sets one for each call. */
+export const modelConnections = Object.freeze({
+  headersTimeout: 0,
+  bodyTimeout: 0,
+  keepAliveTimeout: 30_000,
+  connect: { timeout: 10_000 },
+});
+/** A shorter text is no secret, and would be removed from words. */
+const shortestSecret = 8;
+
 type ResponseData = Dispatcher.ResponseData;
 
 /**
@@ -17,9 +27,17 @@ type ResponseData = Dispatcher.ResponseData;
  * size (`body-limits.ts`), and none is decompressed. It sets no time limits: the caller's signal does.
  */
 export class Transport {
-  private readonly agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000, connect: { timeout: 10_000 } });
+  private readonly agent: Agent;
+  private readonly secrets: readonly string[];
 
-  constructor(private readonly apiKey: string) {}
+  /**
+   * @param credentials values of headers that no message may repeat
+   * @param agent makes the connections; default: to every address
+   */
+  constructor(credentials: readonly string[], agent?: Agent) {
+    this.agent = agent ?? new Agent(modelConnections);
+    this.secrets = credentials.filter(({ length }) => length >= shortestSecret);
+  }
 
   /** Makes the part that all requests to this address with this method and these headers share. */
   headOf(method: string, url: string, headers: Headers): PreparedHead {
@@ -88,10 +106,10 @@ export class Transport {
 
   /**
    * Errors are given the form that the SDK reads, because it passes over the reason in any other. Providers repeat a key that they refuse, and the
-   * messages of errors are stored with the run, so the key is removed.
+   * messages of errors are stored with the run, so keys are removed.
    */
   private errorText(text: string): string {
-    return inSdkForm(this.apiKey.length < 8 ? text : text.replaceAll(this.apiKey, '[redacted]'));
+    return inSdkForm(this.secrets.reduce((redacted, secret) => redacted.replaceAll(secret, '[redacted]'), text));
   }
 
   /** Waits for calls under way, then closes the connections. */
