@@ -1,5 +1,7 @@
 import { localBrokerSettings } from '#apps/local-broker';
+import { querySettings } from '#apps/query';
 import { integer, oneOf, optionalBearerKey, optionalText, optionalUrl, text } from '#libs/config';
+import { outboundSettings } from '#libs/http';
 import { databaseTlsSettings } from '#libs/persistence';
 import { processSettings } from '#libs/process';
 import { doorSettings } from '#libs/service';
@@ -29,4 +31,13 @@ export const standaloneSettings = {
     help: 'An OpenAI-compatible API to use instead of the local model, such as https://host/v1.',
   }),
   modelApiKey: optionalText('MODEL_API_KEY', { help: 'The API key for it.', secret: true }),
+  allowPrivateAddresses: oneOf('DELIVERY_ALLOW_PRIVATE_ADDRESSES', ['', 'true', 'false'], {
+    help: 'Allows destinations and connections at loopback, private and other inner addresses. Empty: only while HOST is a loopback address.',
+    fallback: '',
+  }),
+  allowedUrls: outboundSettings.allowedUrls,
+  consentCallbackUrl: optionalUrl('CONSENT_CALLBACK_URL', ['http', 'https'], {
+    help: 'The address of /connections/callback at this installation as browsers reach it. Empty: that of HOST and PORT.',
+  }),
+  webhooksUrl: querySettings.webhooksUrl,
 };

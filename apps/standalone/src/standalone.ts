@@ -193,9 +193,9 @@ function environmentOf(
   return {
     LOCAL_MODEL_FAULTS: String(isPrivate),
     KAFKA_ACK_COPIES: '1', // the embedded log is one disk, and so is most often a Kafka on the same machine
-    DELIVERY_ALLOW_PRIVATE_ADDRESSES: String(isPrivate),
-    CONSENT_CALLBACK_URL: `${url}/connections/callback`,
     ...environment,
+    DELIVERY_ALLOW_PRIVATE_ADDRESSES: settings.allowPrivateAddresses || String(isPrivate),
+    CONSENT_CALLBACK_URL: settings.consentCallbackUrl ?? `${url}/connections/callback`,
     LOCAL_MODEL_API_KEY: localModelKey,
     DELIVERY_ALLOWED_URLS: allowed.join(','),
     MODEL_BASE_URL: settings.modelBaseUrl ?? `${url}${localModelBasePath}`,

@@ -1,15 +1,31 @@
 import { DomainError } from '#libs/contracts';
 
+/**
+ * The help that a connection needs from a person.
+ * - `consent`: its grant is gone, or there was none yet
+ * - `client`: the system refuses its client, or an assertion of it
+ * - `connect`: a person disconnected it
+ */
+export type ReauthNeed = 'consent' | 'client' | 'connect';
+
+const needs: Record<ReauthNeed, (connection: string, why: string) => string> = {
+  consent: (connection, why) => `needs consent again: ${why}. Run \`millrace connections authorize ${connection}\`.`,
+  client: (connection, why) =>
+    `has no token, because its credentials are refused: ${why}. Apply the Connection with those that the system takes, then run \`millrace connections test ${connection}\`.`,
+  connect: (connection, why) => `sends nothing: ${why}. Run \`millrace connections authorize ${connection}\`.`,
+};
+
 /** Nothing can be sent as the connection before a person acts: gives consent again, or applies a new credential. */
 export class ConnectionNeedsReauth extends DomainError {
   readonly code = 'connection.needsReauth';
 
   constructor(
     readonly connection: string,
+    need: ReauthNeed,
     why: string,
     options?: ErrorOptions,
   ) {
-    super(`The connection ${connection} needs consent again: ${why}. Run \`millrace connections authorize ${connection}\`.`, options);
+    super(`The connection ${connection} ${needs[need](connection, why)}`, options);
   }
 }
 

@@ -212,6 +212,7 @@ describe('a connection with consent', () => {
     await expire();
     const later = await newProcess();
     await expect(later.of(connection).authorize(get, signal)).rejects.toThrow(ConnectionNeedsReauth);
+    await expect(later.of(connection).authorize(get, signal)).rejects.toThrow(/needs consent again: the system refused to renew its token/);
     await expect(later.of(connection).authorize(get, signal)).rejects.toMatchObject({ code: 'connection.needsReauth', outcome: 'retry' });
     expect(server.refused).toEqual(['invalid_grant']);
     expect(await condition()).toMatchObject({ state: 'needsReauth', lastFailureCode: 'connection.needsReauth' });
@@ -439,8 +440,11 @@ describe('a connection with client credentials', () => {
   test('whose client is refused asks no more until the document has a new version', async () => {
     const connections = await newProcess();
     const wrong = byClient({ clientSecret: { value: 'wrong-secret-0123456789' } });
+    const refused = /^The connection crm has no token, because its credentials are refused: .* `millrace connections test crm`\.$/;
     await expect(connections.of(wrong).authorize(get, signal)).rejects.toThrow(/invalid_client/);
-    await expect(connections.of(wrong).authorize(get, signal)).rejects.toThrow(ConnectionNeedsReauth);
+    const again = connections.of(wrong).authorize(get, signal);
+    await expect(again).rejects.toThrow(ConnectionNeedsReauth);
+    await expect(again).rejects.toThrow(refused);
     expect(server.refused).toEqual(['invalid_client']);
     await connections.of(byClient({}, 2)).authorize(get, signal);
     expect(await condition()).toMatchObject({ state: 'connected' });

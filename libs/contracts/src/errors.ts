@@ -203,7 +203,11 @@ export const failures = {
   'connection.notOAuth': { outcome: 'reject', httpStatus: 422, title: 'The connection has a credential that needs no consent' },
   'connection.noCallback': { outcome: 'reject', httpStatus: 409, title: 'The installation has no address for the answers of consents' },
   'connection.consentRefused': { outcome: 'reject', httpStatus: 400, title: 'The answer of the consent is not taken' },
-  'connection.needsReauth': { outcome: 'retry', httpStatus: 503, title: 'The connection waits for a person to give consent again' },
+  'connection.needsReauth': {
+    outcome: 'retry',
+    httpStatus: 503,
+    title: 'The connection waits for a person: for consent, or for credentials that its system takes',
+  },
 } as const satisfies Record<string, Failure>;
 
 export type FailureCode = keyof typeof failures;

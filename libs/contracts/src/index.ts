@@ -18,6 +18,7 @@ export type { DecidedRun } from './identifiers.js';
 export { DomainError, EvaluationsBusy, NotFound, failures } from './errors.js';
 export type { Failure, FailureCode, Outcome } from './errors.js';
 export { failureReason, messageOf } from './failure-reason.js';
+export { wordsForIssue } from './issue-words.js';
 export type { FailureReason } from './failure-reason.js';
 export { typeMatcher } from './type-pattern.js';
 export { eventStates } from './event-states.js';

@@ -92,7 +92,11 @@ describe('a connection', () => {
       { auth: { kind: 'basic', username: 'a:b', password: { value } } },
       'spec.auth.username: must not contain a colon: the system would read what follows as the password',
     ],
-    ['a token in the clear', { auth: { kind: 'bearer', token: 'abc' } }, 'spec.auth.token: must be an object'],
+    [
+      'a token in the clear',
+      { auth: { kind: 'bearer', token: 'abc' } },
+      'spec.auth.token: must be a secret: write `{ value: … }`, with its text in the place of …',
+    ],
     [
       'a certificate over http',
       { auth: mtls, settings: { base: 'http://crm.example' } },

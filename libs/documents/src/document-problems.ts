@@ -19,7 +19,16 @@ import {
   requireStandardWebhookSecret,
 } from '#libs/signatures';
 import type { ProviderPreset } from '#libs/signatures';
-import { DomainError, clearText, document as documentSchema, marksOf, marksWithin, referencesOf, tenantOf } from '#libs/contracts';
+import {
+  DomainError,
+  clearText,
+  document as documentSchema,
+  marksOf,
+  marksWithin,
+  referencesOf,
+  tenantOf,
+  wordsForIssue,
+} from '#libs/contracts';
 import type {
   ConnectionDocument,
   DestinationDocument,
@@ -42,7 +51,7 @@ export function readDocument(input: unknown): { document: Document } | { problem
 
 /** A value that fits the schema, with its defaults; or what does not fit, in the words of {@link readDocument}. */
 export function readAs<T>(schema: z.ZodType<T>, input: unknown): { value: T } | { problems: DocumentProblem[] } {
-  const { data, error } = schema.safeParse(input, { error: wordsFor });
+  const { data, error } = schema.safeParse(input, { error: wordsForIssue });
   if (error === undefined) return { value: data };
   const problems = error.issues
     .filter((issue, at, all) => !isWider(issue, all[at - 1]) && !isWider(issue, all[at + 1]))
@@ -56,33 +65,6 @@ function isWider(issue: z.core.$ZodIssue, neighbour: z.core.$ZodIssue | undefine
   if (neighbour === undefined || neighbour.path.join('.') !== issue.path.join('.')) return false;
   if (issue.code === 'too_big') return neighbour.code === 'too_big' && neighbour.maximum < issue.maximum;
   return issue.code === 'too_small' && neighbour.code === 'too_small' && neighbour.minimum > issue.minimum;
-}
-
-const things: Record<string, string> = {
-  array: 'a list',
-  boolean: 'true or false',
-  int: 'a whole number',
-  number: 'a number',
-  object: 'an object',
-  record: 'an object',
-  string: 'text',
-};
-const units: Record<string, string> = { array: 'items', string: 'characters' };
-
-function sizeOf(origin: string, bound: string, limit: number | bigint): string {
-  const unit = units[origin];
-  return unit === undefined ? `be ${bound} ${limit}` : `have ${bound} ${limit} ${unit}`;
-}
-
-/** The message for an issue whose schema has none of its own, for the author of the document; undefined: zod's message. */
-function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === 'invalid_type')
-    return issue.input === undefined ? 'is missing' : `must be ${things[issue.expected] ?? issue.expected}`;
-  if (issue.code === 'invalid_value') return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.join(', ')}`;
-  if (issue.code === 'too_big') return `must ${sizeOf(issue.origin, 'at most', issue.maximum)}`;
-  if (issue.code === 'too_small')
-    return issue.minimum === 1 && issue.origin in units ? 'must not be empty' : `must ${sizeOf(issue.origin, 'at least', issue.minimum)}`;
-  return undefined;
 }
 
 function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {

@@ -5,6 +5,7 @@ import DataLoader from 'dataloader';
 import { KeyRing, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
 import type { DomainError } from '#libs/contracts';
+import { readAs } from '#libs/documents';
 import { parts } from '../parts.generated.js';
 import { ArgumentInvalid, InputInvalid } from './input.errors.js';
 import type { Violation } from './input.errors.js';
@@ -119,10 +120,9 @@ function spread<Row>(keys: readonly string[], rows: readonly Row[]): Row[] {
 function parsed(operation: Operation, input: unknown): unknown {
   const unstorable = unstorableValue(input);
   if (unstorable !== undefined) throw refusalOf(operation, [unstorable]);
-  const { data, error } = operation.input.safeParse(input);
-  if (error === undefined) return data;
-  const violations = error.issues.map(({ path, message }) => ({ path: path.map(String), message }));
-  throw refusalOf(operation, violations);
+  const read = readAs<unknown>(operation.input, input);
+  if ('problems' in read) throw refusalOf(operation, read.problems);
+  return read.value;
 }
 
 function refusalOf({ kind }: Operation, violations: readonly Violation[]): DomainError {

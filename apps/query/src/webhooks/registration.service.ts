@@ -5,7 +5,7 @@ import { Connections } from '#libs/connections';
 import { Connectors, OperationFailure, PartnerWebhooks } from '#libs/connectors';
 import type { FoundWebhook, MadeWebhook, WantedWebhook } from '#libs/connectors';
 import { DomainError, NotFound, clearText, sourceAddress } from '#libs/contracts';
-import type { ApiWebhooks, ConnectorWebhooks, Document, SourceDocument } from '#libs/contracts';
+import type { ApiWebhooks, ConnectorWebhooks, Document } from '#libs/contracts';
 import { ExpressionFailed } from '#libs/expressions';
 import { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
@@ -15,8 +15,9 @@ import { compileSchema } from '#libs/schemas';
 import { AuditTable } from '../audit/audit.table.js';
 import { ConnectionTable } from '../connections/connection.table.js';
 import { DocumentService } from '../documents/document.service.js';
-import type { DocumentRow } from '../documents/document.service.js';
 import { InputInvalid } from '../operations/input.errors.js';
+import { SourceSecrets, sourceOf } from './source.secrets.js';
+import type { SourceRow } from './source.secrets.js';
 import { WebhookBusy, WebhookUnavailable } from './webhook.errors.js';
 import { registerWebhook, unregisterWebhook } from './webhook.operations.js';
 import type { RegisterWebhookInput, WebhookRow } from './webhook.operations.js';
@@ -38,7 +39,6 @@ export interface Registration {
 }
 
 type Connected = NonNullable<Awaited<ReturnType<ConnectionTable['connectedOf']>>>;
-type SourceRow = DocumentRow & { readonly document: SourceDocument };
 
 /** One registration under way. */
 interface Job {
@@ -59,12 +59,13 @@ interface Making {
   readonly made: Json[];
   /** The one that is to be replaced. */
   readonly existing: FoundWebhook | undefined;
+  /** The ids of the webhooks that have a new secret. */
+  readonly taken: Json[];
+  readonly source: SourceSecrets;
 }
 
 /** Longer than a request may take. */
 const leaseMs = 60_000;
-/** Secrets that a source keeps when it gets a new one: that one, and the one before. */
-const keptSecrets = 2;
 
 /** Registers webhooks for sources at partners, by operations of connections. */
 @Injectable()
@@ -89,7 +90,7 @@ export class RegistrationService {
     if (connection === undefined) throw invalid('connection', 'is missing: no webhook was registered for this source before');
     const { stored, connector } = await this.connected(tenant, connection);
     const spec = requireWebhooks(connector.webhooks, connection, stored.document.spec.connector);
-    const source = await this.sourceOf(principal, name);
+    const source = await sourceOf(this.documents, principal, name);
     requireScheme(spec, source, name);
     const url = this.addressOf(tenant, name, source);
     if (spec.kind === 'manual') return { change: 'manual', steps: spec.steps.map((step) => step.replaceAll('{url}', url)), webhook: null };
@@ -138,8 +139,24 @@ export class RegistrationService {
     );
   }
 
-  /** Has the partner what is wanted, and nothing else of this source. A crash anywhere leaves what a repeat finds by its address. */
+  /**
+   * Has the partner what is wanted, and nothing else of this source. A crash anywhere leaves what a repeat finds by its address. A failure takes no secret
+   * from the source that the partner may sign with.
+   */
   private async reconcile(job: Job): Promise<'created' | 'updated' | 'unchanged'> {
+    const source = new SourceSecrets(job, this.documents, this.secrets);
+    const taken: Json[] = [];
+    try {
+      return await this.reconcileWith(job, source, taken);
+    } catch (error) {
+      const isUnused = taken.length === 0 && error instanceof OperationFailure && !error.isUncertain;
+      if (isUnused) await source.dropNew();
+      throw error;
+    }
+  }
+
+  /** @param taken is filled with the ids of the webhooks that have a new secret */
+  private async reconcileWith(job: Job, source: SourceSecrets, taken: Json[]): Promise<'created' | 'updated' | 'unchanged'> {
     const { principal, name, connection, spec, partner, wanted, known, rotate } = job;
     const ours = oursAmong(await partner.found(wanted), wanted.url, known);
     const kept: Json[] = [];
@@ -147,8 +164,7 @@ export class RegistrationService {
     let hasChanged = false;
     let secret: string | undefined;
     const newSecret = async (): Promise<string | undefined> => {
-      if (spec.secret.kind !== 'generated') return undefined;
-      if (secret === undefined) await this.keepSecret(principal, name, spec, (secret = generatedSecret(spec))); // before a request can be signed with it
+      if (spec.secret.kind === 'generated') secret ??= await source.add(generatedSecret(spec)); // before a request can be signed with it
       return secret;
     };
     for (const event of spec.perEvent ? wanted.events : [undefined]) {
@@ -162,39 +178,46 @@ export class RegistrationService {
       }
       if (existing !== undefined && partner.canUpdate && (isTrusted || spec.secret.kind === 'generated')) {
         await partner.change(existing.id, isTrusted ? one : { ...one, secret: await newSecret() });
+        if (!isTrusted) taken.push(existing.id);
         kept.push(existing.id);
         hasChanged = true;
         continue;
       }
-      const { id, secret: returned } = await this.make(job, { ...one, secret: await newSecret() }, { before: ours, made, existing });
-      secret = returned ?? secret;
+      const { id } = await this.make(job, { ...one, secret: await newSecret() }, { before: ours, made, existing, taken, source });
+      taken.push(id);
       kept.push(id);
       hasChanged = true;
     }
     const row = { source: name, connection, url: wanted.url, target: wanted.target, events: wanted.events, ids: kept };
-    await this.table.store(principal.tenant, row, secret !== undefined);
+    await this.table.store(principal.tenant, row, source.hasNew);
     const surplus = ours.filter(({ id }) => !kept.some((one) => isSameId(one, id)));
     for (const { id } of surplus) await partner.remove(id, wanted);
+    await source.settle();
     if (ours.length === 0) return 'created';
     return hasChanged || surplus.length > 0 ? 'updated' : 'unchanged';
   }
 
   /** Makes a webhook and keeps its secret, or leaves none: each repeat would make a further one. */
-  private async make(job: Job, wanted: WantedWebhook, { before, made, existing }: Making): Promise<MadeWebhook> {
-    const { principal, name, connection, spec, partner } = job;
+  private async make(job: Job, wanted: WantedWebhook, { before, made, existing, taken, source }: Making): Promise<MadeWebhook> {
+    const { connection, spec, partner } = job;
     try {
       const webhook = await partner.make(wanted);
       made.push(webhook.id);
       if (spec.secret.kind === 'returned') {
         const where = `where the connector reads it: ${spec.secret.value}`;
         if (webhook.secret === undefined) throw refused(connection, `the system returned no secret with the new webhook, ${where}`);
-        await this.keepSecret(principal, name, spec, webhook.secret);
+        await source.add(webhook.secret);
       }
       return webhook;
     } catch (error) {
       const hasUseless = made.length > 0 && spec.secret.kind !== 'fixed';
       if (!hasUseless && !mayHaveMade(error, existing)) throw error;
-      throw await this.undone(error, job, { before, made });
+      const failure = await this.undone(error, job, { before, made });
+      if (failure === error) {
+        const left = taken.filter((id) => !made.some((one) => isSameId(one, id)));
+        if (left.length === 0) await source.dropNew();
+      }
+      throw failure;
     }
   }
 
@@ -202,7 +225,11 @@ export class RegistrationService {
    * Removes the webhooks that were not there before.
    * @returns the failure, which also tells if a webhook may be left
    */
-  private async undone(error: unknown, { connection, partner, wanted }: Job, { before, made }: Omit<Making, 'existing'>): Promise<unknown> {
+  private async undone(
+    error: unknown,
+    { connection, partner, wanted }: Job,
+    { before, made }: Pick<Making, 'before' | 'made'>,
+  ): Promise<unknown> {
     const ids = made.filter((id) => id !== null);
     try {
       for (const id of ids) await partner.remove(id, wanted);
@@ -217,23 +244,6 @@ export class RegistrationService {
       const left = `a new webhook for ${wanted.url} may be left there, which could not be removed: ${failure.message}`;
       return new InputInvalid([{ path: ['connection'], message: partner.redacted(`${why}; ${left}`) }], 'webhook.refused');
     }
-  }
-
-  /** Puts the secret into the source, before the one that it has. */
-  private async keepSecret(principal: Principal, name: string, { scheme }: ApiWebhooks, value: string): Promise<void> {
-    const source = await this.sourceOf(principal, name);
-    const { tenant } = principal;
-    const head = { apiVersion: 'millrace/v1' as const, kind: 'Source' as const, metadata: { tenant, name } };
-    const spec = source?.document.spec;
-    const before = spec !== undefined && 'secrets' in spec ? spec.secrets : [];
-    const secrets = [{ value }, ...before].slice(0, keptSecrets);
-    const document = { ...head, spec: { ...(spec ?? { scheme }), secrets } };
-    const expectedVersions = [{ kind: 'Source' as const, name, version: source?.version ?? 0 }];
-    await this.documents.apply(principal, { documents: [document], expectedVersions, dryRun: false }, () => false);
-  }
-
-  private async sourceOf(principal: Principal, name: string): Promise<SourceRow | undefined> {
-    return (await this.documents.list(principal, 'Source')).find((row) => row.name === name) as SourceRow | undefined;
   }
 
   /** @throws InputInvalid */

@@ -130,6 +130,35 @@ describe('a webhook whose secret Millrace makes', () => {
     expect(older).toEqual([]);
   });
 
+  test.each([
+    ['is refused', { status: 422, body: { message: 'No' } }, 1],
+    ['is not answered', 'lose' as const, 2],
+  ])('keeps verifying with the secret it has, however often another one %s', async (_, fault, secrets) => {
+    await register(first);
+    const { secret } = github.hooks[0]!.config;
+    for (let times = 0; times < 2; times += 1) {
+      github.fault({ status: 200, headers: { 'content-type': 'application/json' }, body: [...github.hooks] as never });
+      github.fault(fault);
+      expect(await register({ source: 'code', rotateSecret: true })).toMatchObject({ code: expect.stringMatching(/^webhook\./) as string });
+      expect(await secretsOf('code')).toContain(secret);
+      expect(await secretsOf('code')).toContain(github.hooks[0]!.config.secret);
+      if (secrets === 1) expect(await secretsOf('code')).toEqual([secret]);
+    }
+    expect(await register({ source: 'code', rotateSecret: true })).toMatchObject({ change: 'UPDATED' });
+    expect(await secretsOf('code')).toEqual([github.hooks[0]!.config.secret, secret]);
+  });
+
+  test('is not given another secret where nobody knows which of those of its source are in use', async () => {
+    await register(first);
+    const secretsNow = [github.hooks[0]!.config.secret, 'second', 'third', 'fourth'].map((value) => ({ value }));
+    await apply({ kind: 'Source', metadata: named('code'), spec: { scheme: 'github', secrets: secretsNow } });
+    expect(await register({ source: 'code', rotateSecret: true })).toMatchObject({
+      code: 'webhook.refused',
+      violations: [{ path: ['input', 'source'], message: expect.stringContaining('Apply the Source with those alone') as string }],
+    });
+    expect(await secretsOf('code')).toHaveLength(4);
+  });
+
   test('that was removed at the system is made again', async () => {
     await register(first);
     github.hooks.splice(0);
@@ -438,6 +467,16 @@ describe('a connector of the tenant', () => {
     expect(await register(first)).toMatchObject(refusal);
     expect(await unregister('tickets')).toMatchObject(refusal);
     expect(writes(desk.requests)).toEqual(before);
+  });
+});
+
+test('an input that does not fit is refused in plain words', async () => {
+  const many = Array.from({ length: 501 }, (_, at) => `event-${at}`);
+  expect(await register({ source: 'x', events: many })).toMatchObject({
+    violations: [{ path: ['input', 'events'], message: 'must have at most 500 items' }],
+  });
+  expect(await register({ source: 'x', events: [''] })).toMatchObject({
+    violations: [{ path: ['input', 'events', '0'], message: 'must not be empty' }],
   });
 });
 

@@ -7,12 +7,14 @@ import { delayBefore } from '#libs/retries';
 import { sleep } from '#libs/time';
 import { counter, logger } from '#libs/tracing';
 import { ConnectionNeedsReauth, ConnectionUnavailable } from '../connection.errors.js';
+import type { ReauthNeed } from '../connection.errors.js';
 import { connectionStateTable as table } from '../state/connection-state.table.js';
 import type { ConnectionName, LockedState, NewTokens } from '../state/connection-state.table.js';
 import { TokenFailure } from './token.failure.js';
 import type { OAuthClient, TokenClient, Tokens } from './token.client.js';
 import { clientDigest } from './token.client.js';
 import { FairSlots } from './fair-slots.js';
+import type { OAuth } from './token-answer.js';
 
 /** Runs transactions of one tenant. */
 export interface TenantTransactions {
@@ -217,8 +219,8 @@ export class TokenKeeper {
   /** The answer that the row alone gives. Undefined: the token endpoint has to be asked. */
   private answerWithout(connection: OAuthConnection, row: LockedState, request: TokenRequest): Result | undefined {
     const { name, auth, documentVersion } = connection;
-    const failure = (why: string): Result => ({ failure: new ConnectionNeedsReauth(name, why) });
-    if (row.state === 'disabled') return failure('it was disconnected');
+    const failure = (need: ReauthNeed, why: string): Result => ({ failure: new ConnectionNeedsReauth(name, need, why) });
+    if (row.state === 'disabled') return failure('connect', 'it was disconnected');
     const isOwn = row.client === clientDigest(auth);
     const current = isOwn ? this.tokenIn(connection, row) : undefined;
     if (request.why === 'due' && current !== undefined && current.freshUntilMs > performance.now()) return { token: current };
@@ -230,11 +232,14 @@ export class TokenKeeper {
       return { unhelpful: true };
     const isNewer = row.documentVersion !== null && documentVersion > row.documentVersion;
     const mayTryAgain = request.why === 'forced' || isNewer || !isOwn;
-    if (row.state === 'needsReauth' && !mayTryAgain) return failure('the system refused to renew its token');
+    if (row.state === 'needsReauth' && !mayTryAgain) {
+      const isOfGrant = auth.grant === 'authorizationCode' && row.refreshToken === null;
+      return isOfGrant ? failure('consent', 'the system refused to renew its token') : failure('client', 'the token endpoint refused them');
+    }
     if (auth.grant === 'authorizationCode' && (!isOwn || row.refreshToken === null)) {
       if (request.why === 'due' && current !== undefined && !hasEnded(row)) return { token: current };
-      if (!isOwn || row.version === 0) return failure('nobody has given consent yet');
-      return failure('its token has ended, and the system gave none to renew it with');
+      if (!isOwn || row.version === 0) return failure('consent', 'nobody has given consent yet');
+      return failure('consent', 'its token has ended, and the system gave none to renew it with');
     }
     if (request.why !== 'forced' && isOwn && row.retryAtMs !== null && row.retryAtMs > row.nowMs) {
       if (request.why === 'due' && current !== undefined && !hasEnded(row)) return { token: current };
@@ -280,7 +285,7 @@ export class TokenKeeper {
       return current === undefined ? { failure: new ConnectionUnavailable(name, error.message, waitMs) } : { token: current };
     }
     const lost = lostAtMs === 0 ? '' : `; the answer to a refresh at ${new Date(lostAtMs).toISOString()} was lost, which may be the reason`;
-    const failure = new ConnectionNeedsReauth(name, error.message + lost);
+    const failure = new ConnectionNeedsReauth(name, needAfter(error, auth), error.message + lost);
     const dropTokens = error.kind === 'grantGone' || !isOwn;
     const failed = { code: failure.code, message: error.message + lost };
     await table.fail(session, connection, {
@@ -391,4 +396,9 @@ function rejectionOn(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   return promise;
+}
+
+/** Without a person’s grant there is nothing to consent to again. */
+function needAfter({ kind }: TokenFailure, { grant }: OAuth): ReauthNeed {
+  return kind === 'grantGone' && grant === 'authorizationCode' ? 'consent' : 'client';
 }

@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { connectorManifest } from '#libs/contracts';
+import { connectorManifest, wordsForIssue } from '#libs/contracts';
 import type { ConnectorDocument, ConnectorSpec, OpenApiSource } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { OperationLeftOut, manifestOperation, operationNameOf } from './openapi.operation.js';
@@ -46,7 +46,7 @@ function compiled(given: GivenSpec, source: OpenApiSource): ConnectorSpec {
     limits: [...given.limits, ...leftOut].slice(0, 20),
     operations: { ...operations, ...given.operations },
   };
-  const { data, error } = connectorManifest.safeParse(spec);
+  const { data, error } = connectorManifest.safeParse(spec, { error: wordsForIssue });
   if (error === undefined) return data;
   const { path, message } = error.issues[0]!;
   throw new OpenApiRefused(path.map(String), message);

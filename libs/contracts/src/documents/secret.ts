@@ -8,7 +8,15 @@ import { marked } from './marks.js';
 export const secret = marked(
   { kind: 'secret' },
   z.union([
-    z.strictObject({ value: z.string().min(1).describe('The secret in the clear; encrypted before it is stored.') }),
+    z.strictObject(
+      { value: z.string().min(1).describe('The secret in the clear; encrypted before it is stored.') },
+      {
+        error: ({ code, input }) =>
+          code === 'invalid_type' && input !== undefined
+            ? 'must be a secret: write `{ value: … }`, with its text in the place of …'
+            : undefined,
+      },
+    ),
     z
       .strictObject({
         sealed: z

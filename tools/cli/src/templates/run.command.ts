@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { sleep, wallTimeMs } from '#libs/time';
@@ -70,14 +70,15 @@ export async function runTemplate(name: string, around: RunSurroundings): Promis
   const systems = new SampleSystemsClient(values.systems);
   output.note(`${template.title}\n${template.summary}\n`);
   try {
-    const versions = await withFiles(template, values, async (folder) => {
+    const shown = relative(around.directory, template.folder) || '.';
+    const versions = await withFiles(template, { values, shown }, async (folder, shownIn) => {
       const files = [join(folder, 'documents')];
       if (!template.isOwn) await requireUntouched(query, files, template.name);
       await systems.prepare(template.systems);
       await apply(
         query,
         { files, dryRun: false, prune: false },
-        new Output({ print: () => undefined, note: (text) => output.note(text) }, false),
+        new Output({ print: () => undefined, note: (text) => output.note(shownIn(text)) }, false),
       );
       return flowVersions(query, files);
     });
@@ -123,14 +124,25 @@ async function runSamples(
 }
 
 /** Writes the files with their values filled in, as long as the work needs them. */
-async function withFiles<T>(template: FlowTemplate, values: TemplateValues, work: (folder: string) => Promise<T>): Promise<T> {
+/**
+ * Does work with the files of a template in which its values stand. They lie in a folder that goes away, so messages name the template's own.
+ * @param work.shownIn puts the template's folder in the place of that one
+ */
+async function withFiles<T>(
+  template: FlowTemplate,
+  { values, shown }: { values: TemplateValues; shown: string },
+  work: (folder: string, shownIn: (text: string) => string) => Promise<T>,
+): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-template-'));
+  const shownIn = (text: string): string => text.replaceAll(folder, shown);
   try {
     for (const [path, text] of filesOf(template, values)) {
       mkdirSync(join(folder, dirname(path)), { recursive: true });
       writeFileSync(join(folder, path), text, { mode: 0o600 });
     }
-    return await work(folder);
+    return await work(folder, shownIn);
+  } catch (error) {
+    throw error instanceof CliFailure ? new CliFailure(shownIn(error.message), error.kind, error.code) : error;
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -63,6 +63,10 @@ test('a copy is the user’s own: it is applied as it is, and what is not as its
     expect.stringContaining('The tenant has the Flow inventory-alert already, and not as the template has it'),
   ]);
   expect((await run('./mine')).notes).toContain('Nothing to change.');
+  writeFileSync(flow, readFileSync(flow, 'utf8').replace('kind: Flow', 'kind: Flo'));
+  const broken = await run('./mine');
+  expect(broken.notes).toMatch(/(^|\n)mine\/documents\/flow\.yaml:\d+:\d+ /);
+  expect(broken.notes).not.toContain('millrace-template-');
 });
 
 test('needs the one-process form, and says so', async () => {
