@@ -6,13 +6,14 @@ import type { ProviderPreset } from '#libs/signatures';
 export function providersTable(): string {
   const rows = Object.entries<ProviderPreset>(providers).map(([name, preset]) => `| ${[`\`${name}\``, ...cells(preset)].join(' | ')} |`);
   return [
-    '| preset | signature | tolerance | sent again for | event id | type | customer | happened at |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    '| preset | signature | tolerance | sent again for | handshake | events of a request | event id | type | customer | happened at |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
 }
 
-function cells({ scheme, aliases, guide, eventId, type, typeDetail, customer, occurredAt, retryHours }: ProviderPreset): string[] {
+function cells(preset: ProviderPreset): string[] {
+  const { scheme, aliases, guide, eventId, type, typeDetail, customer, occurredAt, retryHours, split } = preset;
   const isTimed = 'toleranceSeconds' in scheme && (scheme.timestampField !== undefined || scheme.template.includes('{timestamp}'));
   const code = (texts: readonly string[]): string => texts.map((text) => `\`${text}\``).join(', ');
   const others = Object.values(aliases);
@@ -24,11 +25,18 @@ function cells({ scheme, aliases, guide, eventId, type, typeDetail, customer, oc
     signature.join('; '),
     isTimed ? `${scheme.toleranceSeconds} s` : 'not timed',
     windowOf(retryHours),
+    handshakeOf(preset),
+    split === undefined ? 'one' : `each of ${code(split.arrays.map((path) => (path === '' ? 'body' : `body.${path}`)))}`,
     code(eventId) || 'hash of the body',
     code(type) + (typeDetail === undefined ? '' : `, then \`.\` and \`${typeDetail}\``),
     code(customer) || '–',
     code(occurredAt) || 'when received',
   ];
+}
+
+function handshakeOf({ handshake, unsignedPost }: ProviderPreset): string {
+  const methods = [...(handshake?.methods ?? []), ...(unsignedPost === undefined ? [] : ['unsigned POST'])];
+  return methods.length === 0 ? '–' : methods.join(', ');
 }
 
 function windowOf(hours: number | undefined): string {

@@ -165,6 +165,27 @@ test('a custom scheme is told which kinds there are, and that it needs the URL w
   ]);
 });
 
+test('a preset is told the parameters that it lacks, and those that it does not have', async () => {
+  const source = (scheme: string, parameters?: object) => ({
+    ...head,
+    kind: 'Source',
+    spec: { scheme, secrets: [{ value: 'a secret of the app' }], parameters },
+  });
+  expect(await problemsOf(source('meta'))).toEqual([
+    'spec.parameters.verifyToken: is missing: the verify token that you choose and enter beside the address in the app’s dashboard',
+  ]);
+  expect(await problemsOf(source('meta', { verifyToken: { value: 'a token' } }))).toEqual([]);
+  expect(await problemsOf(source('meta', { verifyToken: 'a', webhookId: 'b' }))).toEqual([
+    'spec.parameters.webhookId: is no parameter: meta has verifyToken',
+  ]);
+  expect(await problemsOf(source('github', { verifyToken: 'a' }))).toEqual([
+    'spec.parameters.verifyToken: is no parameter: github has none',
+  ]);
+  const custom = { header: 'x-sig', template: '{parameter.webhookId}{body}' };
+  const own = { ...head, kind: 'Source', spec: { scheme: 'custom', custom, secrets: [{ value: 'a' }, { value: 'b' }] } };
+  expect(await problemsOf(own)).toEqual(['spec.parameters.webhookId: is missing; requests of this provider are verified with it']);
+});
+
 test('a flow names its sources and destinations', async () => {
   const read = readDocument(flow([{ id: 'tell', deliver: { destination: 'crm' } }], { on: { sources: ['stripe'] } }));
   expect('document' in read && referencesOf(read.document)).toEqual([

@@ -28,6 +28,12 @@ export interface HandshakeResponse {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** The response to a {@link UnsignedPost}. */
+export interface UnsignedResponse extends HandshakeResponse {
+  /** A sentence for the log, where the provider sends what the operator has to enter at its side. */
+  readonly forOperator?: string;
+}
+
 /** A provider's check that somebody listens at the address of a source. It is answered, and is not an event. */
 export interface Handshake {
   /** A POST handshake is verified like an event first. GET and HEAD carry no signature: `respond` checks what they carry. */

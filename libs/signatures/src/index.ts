@@ -3,7 +3,7 @@ export type { Verifier } from './scheme-verifier.js';
 export { presetOf } from './registry.js';
 export { providers } from './providers.generated.js';
 export type { Extraction, Preset, ProviderPreset, Split } from './preset.js';
-export type { Handshake, HandshakeResponse } from './handshake.js';
+export type { Handshake, HandshakeResponse, UnsignedResponse } from './handshake.js';
 export { HandshakeRefused, ParameterMissing, PublicUrlMissing, SecretInvalid, SignatureMissing } from './signature.errors.js';
 export { HmacKey } from './hmac-key.js';
 export { StandardWebhookSigner, requireStandardWebhookSecret, signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';

@@ -10,7 +10,7 @@ import { SignatureExpired } from './signature.errors.js';
 import { acceptedTampering, asReceived, refuseNoise } from './tampering.js';
 import type { PlainRequest } from './tampering.js';
 
-const atMs = 1_780_000_000_000;
+const atMs = 1_900_000_000_000;
 const yearMs = 366 * 86_400_000;
 
 /** The tests that every preset passes. Fields, handshakes and splitting are tested at the door, in `apps/ingestion`. */

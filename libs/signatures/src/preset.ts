@@ -1,7 +1,7 @@
 import { signatureScheme } from '#libs/contracts';
 import type { SignatureScheme, SignatureSchemeInput } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import type { Handshake, HandshakeResponse, UnsignedPost } from './handshake.js';
+import type { Handshake, HandshakeResponse, UnsignedPost, UnsignedResponse } from './handshake.js';
 import type { HeaderAliases } from './request.js';
 
 /**
@@ -61,7 +61,7 @@ export interface Preset extends Extraction {
    * Answers a POST that the provider sends without a signature, and that is no event. It is called for requests of anybody, so its answer must be worth
    * nothing to them. Undefined: the request is refused.
    */
-  readonly unsignedPost?: (request: UnsignedPost) => HandshakeResponse | undefined;
+  readonly unsignedPost?: (request: UnsignedPost) => UnsignedResponse | undefined;
   /** The response once all events of the body are on the log, for a provider that reads it. Default: 200 with their ids. */
   readonly answer?: (body: Json) => HandshakeResponse;
 }

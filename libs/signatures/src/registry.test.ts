@@ -92,7 +92,9 @@ test('every document in docs/providers.md can be applied', () => {
   for (const { spec } of examples as SourceDocument[]) {
     const scheme = presetOf(spec)?.scheme;
     const publicUrl = spec.scheme === 'api-key' || spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
+    const given = spec.scheme === 'api-key' ? {} : (spec.parameters ?? {});
+    const parameters = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, clearText(value)]));
     const secrets = spec.scheme === 'api-key' ? [] : spec.secrets.map((secret) => ('value' in secret ? secret.value : ''));
-    expect(() => scheme && createVerifier(scheme, secrets, { publicUrl })).not.toThrow();
+    expect(() => scheme && createVerifier(scheme, secrets, { publicUrl, parameters })).not.toThrow();
   }
 });

@@ -2,9 +2,15 @@
  * The providers' own npm packages sign requests that our presets must accept and, altered, refuse. Where a package only verifies, it must accept what
  * the proof of the preset signs, and refuse it altered: then the proof signs as the provider does, and the suite of `preset.conformance.ts` counts.
  */
+import { Signature } from '@hubspot/api-client';
+import { validateSignature as isSignedByLine } from '@line/bot-sdk';
+import { LinearWebhookClient } from '@linear/sdk/webhooks';
 import { Mux } from '@mux/mux-node';
+import { signWebhookPayload } from '@notionhq/client';
 import { sign as octokitSign } from '@octokit/webhooks-methods';
 import { Paddle } from '@paddle/paddle-node-sdk';
+import { EventWebhook } from '@sendgrid/eventwebhook';
+import { verifyKey } from 'discord-interactions';
 import Razorpay from 'razorpay';
 import { verifySlackRequest } from '@slack/bolt/dist/receivers/verify-request.js';
 import { WebhooksHelper } from 'square';
@@ -34,6 +40,11 @@ interface Signing {
   readonly publicUrl: string;
 }
 
+interface VerifiedRequest {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** Packages that sign: npm package, preset, the request that it makes. The time is the current one. */
 const signers: readonly (readonly [string, Name, (message: Signing) => PlainRequest | Promise<PlainRequest>])[] = [
   [
@@ -56,6 +67,14 @@ const signers: readonly (readonly [string, Name, (message: Signing) => PlainRequ
   ],
   ['svix', 'svix', ({ body, secret }) => standardHeaders('svix', body, (id, at) => new SvixWebhook(secret).sign(id, at, body))],
   [
+    '@notionhq/client',
+    'notion',
+    async ({ body, secret }) => ({
+      headers: { 'x-notion-signature': await signWebhookPayload({ body, verificationToken: secret }) },
+      body,
+    }),
+  ],
+  [
     'twilio',
     'twilio',
     ({ body, secret, publicUrl }) => ({
@@ -73,12 +92,28 @@ const signers: readonly (readonly [string, Name, (message: Signing) => PlainRequ
   ],
 ];
 
+const hubspotVersions = [
+  ['v1', 'hubspot-v1', 'x-hubspot-signature'],
+  ['v2', 'hubspot-v2', 'x-hubspot-signature'],
+  ['v3', 'hubspot', 'x-hubspot-signature-v3'],
+] as const;
+/** HubSpot's package signs in all three versions. */
+const hubspotSigners = hubspotVersions.map(
+  ([version, name, header]) =>
+    [
+      '@hubspot/api-client',
+      name,
+      ({ body, secret, publicUrl }: Signing) => {
+        const timestamp = Date.now();
+        const options = { signature: '', clientSecret: secret, requestBody: body, url: publicUrl, timestamp };
+        const headers = { [header]: Signature.getSignature('POST', version, options) };
+        return { headers: version === 'v3' ? { ...headers, 'x-hubspot-request-timestamp': String(timestamp) } : headers, body };
+      },
+    ] as const,
+);
+
 /** Packages that verify: npm package, preset, whether the package accepts the request. */
-const verifiers: readonly (readonly [
-  string,
-  Name,
-  (request: { readonly body: string; readonly headers: Readonly<Record<string, string>> }, message: Signing) => boolean | Promise<boolean>,
-])[] = [
+const verifiers: readonly (readonly [string, Name, (request: VerifiedRequest, message: Signing) => boolean | Promise<boolean>])[] = [
   [
     '@paddle/paddle-node-sdk',
     'paddle',
@@ -90,6 +125,32 @@ const verifiers: readonly (readonly [
     ({ body, headers }, { secret }) =>
       passes(() => new Mux({ tokenId: 'a', tokenSecret: 'b' }).webhooks.verifySignature(body, headers, secret)),
   ],
+  [
+    '@linear/sdk',
+    'linear',
+    ({ body, headers }, { secret }) =>
+      passes(() => new LinearWebhookClient(secret).verify(Buffer.from(body), headers['linear-signature']!)),
+  ],
+  ['@line/bot-sdk', 'line', ({ body, headers }, { secret }) => isSignedByLine(body, secret, headers['x-line-signature']!)],
+  [
+    '@sendgrid/eventwebhook',
+    'sendgrid',
+    ({ body, headers }, { secret }) => {
+      const webhook = new EventWebhook();
+      const key = webhook.convertPublicKeyToECDSA(secret);
+      const signature = headers['x-twilio-email-event-webhook-signature']!;
+      return webhook.verifySignature(key, body, signature, headers['x-twilio-email-event-webhook-timestamp']!);
+    },
+  ],
+  ...(['discord', 'discord-events'] as const).map(
+    (name) =>
+      [
+        'discord-interactions',
+        name,
+        ({ body, headers }: VerifiedRequest, { secret }: Signing) =>
+          verifyKey(body, headers['x-signature-ed25519']!, headers['x-signature-timestamp']!, secret),
+      ] as const,
+  ),
   [
     'razorpay',
     'razorpay',
@@ -123,16 +184,23 @@ const verifiers: readonly (readonly [
   ],
 ];
 
-test.each(signers)('what %s signs is accepted by the preset %s, and refused with one bit flipped', async (_, name, sign) => {
-  const message = messageOf(name);
-  const request = await sign(message);
-  const verifier = verifierOf(name);
-  const nowMs = Date.now();
-  expect(() => verifier.verify(asReceived(request), nowMs)).not.toThrow();
-  const proof: PresetProof = proofs[name];
-  const accepted = acceptedTampering(verifier, request, nowMs).filter((what) => !what.includes('content-type'));
-  expect(accepted.filter((what) => proof.mayAlter?.(what, request) !== true)).toEqual([]);
+test('packages of at least twelve vendors take part', () => {
+  expect(new Set([...signers, ...hubspotSigners, ...verifiers].map(([name]) => name)).size).toBeGreaterThanOrEqual(12);
 });
+
+test.each([...signers, ...hubspotSigners])(
+  'what %s signs is accepted by the preset %s, and refused with one bit flipped',
+  async (_, name, sign) => {
+    const message = messageOf(name);
+    const request = await sign(message);
+    const verifier = verifierOf(name);
+    const nowMs = Date.now();
+    expect(() => verifier.verify(asReceived(request), nowMs)).not.toThrow();
+    const proof: PresetProof = proofs[name];
+    const accepted = acceptedTampering(verifier, request, nowMs).filter((what) => !what.includes('content-type'));
+    expect(accepted.filter((what) => proof.mayAlter?.(what, request) !== true)).toEqual([]);
+  },
+);
 
 test.each(verifiers)('%s accepts what the proof of %s signs, and refuses it altered as we do', async (_, name, accepts) => {
   const proof: PresetProof = proofs[name];

@@ -14,7 +14,7 @@ import { resolveSource } from '../sources/source-catalog.js';
 import type { SourceCatalog } from '../sources/source-catalog.js';
 import { WebhookService } from './webhook.service.js';
 
-const atMs = 1_780_000_000_000;
+const atMs = 1_900_000_000_000;
 type Name = keyof typeof providers;
 
 /** The door, and what it has put on the log. */

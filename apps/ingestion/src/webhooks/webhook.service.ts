@@ -3,13 +3,16 @@ import { NotFound } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import type { DoorRequest, DoorResponse, RequestHead } from '#libs/service';
 import { HandshakeRefused, SignatureMissing } from '#libs/signatures';
-import type { HandshakeResponse } from '#libs/signatures';
+import type { HandshakeResponse, UnsignedResponse } from '#libs/signatures';
+import { logger } from '#libs/tracing';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
 import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 import type { Source, WebhookSource } from '../sources/source-catalog.js';
 import { eventsOf, readRequest } from './received-events.js';
+
+const notices = logger('webhooks');
 
 @Injectable()
 export class WebhookService {
@@ -50,10 +53,12 @@ export class WebhookService {
     entry.source = source.name;
     entry.scheme = source.scheme;
     if (request.method !== 'POST') return this.answerUnsigned(source.webhook, request, entry);
-    const unsigned = this.verify(source.webhook, request);
+    const unsigned = verify(source.webhook, request);
     if (unsigned !== undefined) {
+      const { forOperator, ...response } = unsigned;
+      if (forOperator !== undefined) notices.warn({ source: request.address }, forOperator);
       entry.handshake = true;
-      return unsigned;
+      return response;
     }
     const { preset } = source.webhook;
     const received = readRequest(preset, request);
@@ -73,19 +78,6 @@ export class WebhookService {
     return preset.answer?.(received.body) ?? { status: 200, body: { eventIds: events.map(({ eventId }) => eventId) } };
   }
 
-  /** Undefined if the request is an event, which is verified now. @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired */
-  private verify({ verifier, preset, secrets }: WebhookSource, request: DoorRequest): HandshakeResponse | undefined {
-    try {
-      verifier.verify(request, request.receivedAtMs);
-      return undefined;
-    } catch (error) {
-      const { headers, rawBody } = request;
-      const answer = error instanceof SignatureMissing ? preset.unsignedPost?.({ headers, rawBody, secrets }) : undefined;
-      if (answer === undefined) throw error;
-      return answer;
-    }
-  }
-
   private answerUnsigned(webhook: WebhookSource, request: DoorRequest, entry: IntakeLogEntry): DoorResponse {
     const handshake = handshakeResponse(webhook, request, null);
     if (handshake === undefined) throw new HandshakeRefused();
@@ -101,6 +93,19 @@ function requireWebhooks(source: Source | undefined, address: string): Source & 
       message: `No source takes webhooks at ${address.slice(0, 130)}; the address is tenant.source`,
     });
   return source as Source & { webhook: WebhookSource };
+}
+
+/** Undefined if the request is an event, which is verified now. @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired */
+function verify({ verifier, preset, secrets }: WebhookSource, request: DoorRequest): UnsignedResponse | undefined {
+  try {
+    verifier.verify(request, request.receivedAtMs);
+    return undefined;
+  } catch (error) {
+    const { headers, rawBody } = request;
+    const answer = error instanceof SignatureMissing ? preset.unsignedPost?.({ headers, rawBody, secrets }) : undefined;
+    if (answer === undefined) throw error;
+    return answer;
+  }
 }
 
 function handshakeResponse(
