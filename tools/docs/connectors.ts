@@ -25,6 +25,8 @@ export function connectorsPage(generated: string): string {
     '',
     'The promise of an operation says how often it takes effect, although an attempt may have to be repeated whose answer nobody has. An operation that sets an object (`upsert`) needs `order: strict` or `supersede`. Where the input decides what a request does, as in `rest`, the destination declares `idempotency` itself.',
     '',
+    'An input that is an *address* decides whom or what the operation reaches; in a manifest its schema has `x-address: true`. Apply warns of a flow that takes an address from [what a model wrote](validated-output.md#who-chooses-where-it-goes).',
+    '',
     'An operation with pages says in `paging.items` where the list of a page stands. A response without it, such as an error with status 200, is no empty page: the operation fails with `operation.outputInvalid`. Where the system leaves an empty list out, or sends XML, where a list of one is one value, `[response.body.orders]` makes a list of it.',
     '',
     'A tenant can apply a connector of its own, a document of the kind `Connector` in the form of the manifests below `libs/connectors/src`. Its name is none of these:',
@@ -128,6 +130,7 @@ interface SchemaPart {
   readonly enum?: readonly unknown[];
   readonly description?: string;
   readonly default?: unknown;
+  readonly 'x-address'?: boolean;
 }
 
 /** The properties of an object as rows of a table. */
@@ -137,6 +140,7 @@ function propertiesOf(schema: Readonly<Record<string, unknown>>): string[] {
     const kind =
       part.enum === undefined ? [part.type ?? 'any'].flat().join(' or ') : part.enum.map((one) => `\`${String(one)}\``).join(', ');
     const more = part.default === undefined ? (required.has(name) ? ', required' : '') : `, default \`${JSON.stringify(part.default)}\``;
-    return `| \`${name}\` | ${kind}${more} | ${cell(part.description ?? '')} |`;
+    const address = part['x-address'] === true ? ', address' : '';
+    return `| \`${name}\` | ${kind}${more}${address} | ${cell(part.description ?? '')} |`;
   });
 }

@@ -35,6 +35,13 @@ export function namesIn(expression: string): ExpressionNames {
   };
 }
 
+/** The paths that a part of an expression reads from the input, and an empty one if it may read the input as a whole. */
+export function inputPathsOf(node: SyntaxNode): readonly (readonly string[])[] {
+  const found = new NameFinder();
+  found.visit(node, true);
+  return found.used.has('$') ? [...found.paths, []] : found.paths;
+}
+
 class NameFinder {
   readonly used = new Set<string>();
   /** Variables of all scopes: a variable that is used outside of its own is not found, and none is found by mistake. */

@@ -49,6 +49,11 @@ describe('a field of a schema', () => {
     expect(found.named.toSorted()).toEqual(named.toSorted());
   });
 
+  test('is excluded where no other property is allowed', () => {
+    expect(schemasOfField({ properties: { a: text } }, ['b'])).toMatchObject({ isExcluded: false });
+    expect(schemasOfField({ properties: { a: text }, additionalProperties: false }, ['b'])).toMatchObject({ isExcluded: true });
+  });
+
   test.each(['anything.x.y', 'elsewhere.x'])('may be there where the schema does not say: %s', (path) => {
     expect(schemasOfField(schema, path.split('.'))).toMatchObject({ isOpen: true });
   });

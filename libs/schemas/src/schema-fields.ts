@@ -5,7 +5,12 @@ export type FieldSchemas =
   /** The schemas that may apply to the field. `isOpen`: others may, too. */
   | { readonly schemas: readonly SchemaNode[]; readonly isOpen: boolean }
   /** No schema names the part of the path at this place; it names these instead. */
-  | { readonly unknownAt: number; readonly named: readonly string[] };
+  | {
+      readonly unknownAt: number;
+      readonly named: readonly string[];
+      /** True if the schema allows no property but those that it names. */
+      readonly isExcluded: boolean;
+    };
 
 /** The most schemas that are looked at for one field. */
 const mostSchemas = 10_000;
@@ -20,7 +25,10 @@ export function schemasOfField(schema: object, path: readonly string[]): FieldSc
   for (const [at, name] of path.entries()) {
     const held = nodes.flatMap((node) => childrenAt(node, name));
     if (held.length === 0 && isOpen) return { schemas: [], isOpen };
-    if (held.length === 0) return { unknownAt: at, named: [...new Set(nodes.flatMap(namesIn))] };
+    if (held.length === 0) {
+      const isExcluded = nodes.some(({ additionalProperties }) => additionalProperties === false);
+      return { unknownAt: at, named: [...new Set(nodes.flatMap(namesIn))], isExcluded };
+    }
     const next = inPlace(schema as SchemaNode, held);
     nodes = next.nodes;
     isOpen ||= next.isOpen;

@@ -254,6 +254,29 @@ describe('models', () => {
   });
 });
 
+test('an address that a model chooses is warned of by validate, as far as the files tell', async () => {
+  const mail = `---
+apiVersion: millrace/v1
+kind: Connection
+metadata: { tenant: acme, name: mail }
+spec: { connector: smtp, settings: { host: mail.example }, auth: { kind: none } }
+---
+apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: answer }
+spec:
+  steps:
+    - id: draft
+      infer: { model: m, instructions: i, output: { type: object } }
+    - id: send
+      call: { connection: mail, operation: send, input: '{ "to": steps.draft.to }', atLeastOnce: true }
+`;
+  const { notes } = await millrace(['validate', '-f', file('mail.yaml', mail)]);
+  expect(notes).toContain(
+    'spec.steps.1.call.input: lets a model choose where mail.send goes: to comes from what it wrote (steps.draft.to)',
+  );
+});
+
 describe('apply --prune', () => {
   test('changes and removes nothing if somebody else uses what it would remove after the difference was printed', async () => {
     await millrace(['apply', '-f', file('all.yaml', documents() + source('shop') + source('old'))]);

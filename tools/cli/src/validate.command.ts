@@ -1,6 +1,15 @@
 import { mostDocumentsAtOnce, referencesOf, tenantOf } from '#libs/contracts';
-import type { Document } from '#libs/contracts';
-import { FlowCalls, documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable, uncompilableParts } from '#libs/documents';
+import type { Document, DocumentLookup } from '#libs/contracts';
+import {
+  FlowCalls,
+  documentIdOf,
+  doubtsAbout,
+  modelChosenAddresses,
+  readDocument,
+  repeatedDocument,
+  uncompilable,
+  uncompilableParts,
+} from '#libs/documents';
 import type { DocumentProblem, ModelList } from '#libs/documents';
 import { readFiles } from './document.files.js';
 import type { FileDocument } from './document.files.js';
@@ -36,6 +45,8 @@ export async function validate(paths: readonly string[], modelLists: readonly Mo
   }
   for (const { file, document } of readable) {
     const sameTenant = readable.filter((one) => tenantOf(one.document) === tenantOf(document)).map((one) => one.document);
+    for (const { path, message } of modelChosenAddresses(document, lookupIn(sameTenant)))
+      output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
     problems.push(...new FlowCalls(sameTenant).problemsOf(document).map(({ path, message }) => problemAt(file, path, message)));
   }
   for (const problem of problems) {
@@ -75,6 +86,10 @@ function noteDoubts(document: Document, file: FileDocument, { ids, modelLists }:
   }
   for (const { path, message } of doubtsAbout(document, modelLists))
     output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
+}
+
+function lookupIn(documents: readonly Document[]): DocumentLookup {
+  return (kind, name) => documents.find((one) => one.kind === kind && one.metadata.name === name);
 }
 
 function problemAt(file: FileDocument, path: readonly string[], message: string): FileProblem {

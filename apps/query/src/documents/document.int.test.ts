@@ -239,6 +239,28 @@ test('what is allowed and perhaps a mistake is applied with a warning', async ()
   expect((await apply(tenant, all(tenant))).warnings).toEqual([]);
 });
 
+test('an address that a model chooses is applied with a warning, also if the destination that has it was applied before', async () => {
+  const tenant = uniqueName('tenant');
+  const mail = [
+    document(tenant, 'Tenant', tenant, { displayName: 'Acme' }),
+    document(tenant, 'Connection', 'mail', { connector: 'smtp', settings: { host: 'mail.example' }, auth: { kind: 'none' } }),
+    document(tenant, 'Destination', 'mails', { kind: 'operation', connection: 'mail', operation: 'send' }),
+  ];
+  expect((await apply(tenant, mail)).warnings).toEqual([]);
+  const flow = document(tenant, 'Flow', 'answer', {
+    steps: [
+      { id: 'draft', infer: { model: 'm', instructions: 'Draft.', output: { type: 'object', properties: { to: {}, text: {} } } } },
+      { id: 'send', deliver: { destination: 'mails', payload: '{ "to": steps.draft.to, "subject": "s", "text": steps.draft.text }' } },
+    ],
+  });
+  const warning = {
+    path: ['documents', '0', 'spec', 'steps', '1', 'deliver', 'payload'],
+    message: expect.stringContaining('lets a model choose where mails (send) goes: to comes from what it wrote (steps.draft.to)') as string,
+  };
+  expect((await apply(tenant, [flow], true)).warnings).toEqual([warning]);
+  expect((await apply(tenant, [flow])).warnings).toEqual([warning]);
+});
+
 test('a document that is in use stays; one that is not can be removed, and comes back as a later version', async () => {
   const tenant = uniqueName('tenant');
   await apply(tenant, all(tenant));

@@ -1,7 +1,7 @@
 import type { Principal, StoredApiKey } from '#libs/auth';
 import { eventSourceKinds, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind, DocumentLookup } from '#libs/contracts';
-import { connectorProblems, unknownReferences, usesConnector } from '#libs/documents';
+import { connectorProblems, modelChosenAddresses, unknownReferences, usesConnector } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import type { Violation } from '../operations/input.errors.js';
 import type { DocumentName, ExpectedVersion } from './document.operations.js';
@@ -99,6 +99,11 @@ export function ambiguous(document: Document, after: readonly NamedDocument[]): 
 
 function isEventSource(kind: DocumentKind): boolean {
   return eventSourceKinds.some((one) => one === kind);
+}
+
+/** Doubts about a document that depend on others of its tenant. */
+export function doubtsAmong(document: Document, after: readonly NamedDocument[]): DocumentProblem[] {
+  return modelChosenAddresses(document, (kind, name) => after.find((row) => isSame(row, { kind, name }))?.document);
 }
 
 /** Problems between the documents of the apply and those that the tenant has after it, also of stored ones that a given connector no longer serves. */

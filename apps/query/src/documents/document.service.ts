@@ -26,6 +26,7 @@ import type {
 import { differencesOf } from './document.difference.js';
 import {
   ambiguous,
+  doubtsAmong,
   inUse,
   irremovable,
   isSame,
@@ -81,10 +82,18 @@ export class DocumentService {
     isAbandoned: () => boolean,
   ): Promise<{ changes: DocumentChange[]; warnings: DocumentWarning[] }> {
     const { documents, warnings } = await this.read(principal, input.documents, isAbandoned);
-    return { changes: await this.saveAll(principal, documents, input), warnings };
+    const doubts: DocumentWarning[] = [];
+    const changes = await this.saveAll(principal, documents, input, doubts);
+    return { changes, warnings: [...warnings, ...doubts] };
   }
 
-  private async saveAll(principal: Principal, given: readonly Document[], input: ApplyDocumentsInput): Promise<DocumentChange[]> {
+  /** @param doubts gets the doubts about documents as they are beside each other */
+  private async saveAll(
+    principal: Principal,
+    given: readonly Document[],
+    input: ApplyDocumentsInput,
+    doubts: DocumentWarning[],
+  ): Promise<DocumentChange[]> {
     const expected = input.expectedVersions ?? [];
     const remove = input.remove ?? [];
     refuse([
@@ -110,6 +119,7 @@ export class DocumentService {
           given.map(async (document, at) => (await unserved(document, after)).map((problem) => violation(at, problem))),
         );
         refuse(unfit.flat());
+        doubts.push(...given.flatMap((document, at) => doubtsAmong(document, after).map((doubt) => violation(at, doubt))));
         const saved = await this.save(session, principal, given, { stored, expected });
         const changes = [...saved, ...(await this.removeAll(session, principal, remove, { stored, expected }))];
         if (input.dryRun) throw new DryRunRollback(changes);

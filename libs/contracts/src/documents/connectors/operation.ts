@@ -64,7 +64,9 @@ const fields = {
   summary: z.string().min(1).max(300).describe('What the operation does, as a verb with its object.'),
   effect: z.enum(['read', 'write']).describe('Whether it changes anything.'),
   idempotency: operationIdempotency.optional().describe('Of an operation that writes: what makes it take effect once.'),
-  input: jsonSchema.describe('The JSON Schema of the input.'),
+  input: jsonSchema.describe(
+    'The JSON Schema of the input. A field with `x-address: true` decides whom or what the operation reaches: apply warns of a flow in which a model chooses it.',
+  ),
   output: jsonSchema.default({}).describe('The JSON Schema of the output; default: any.'),
   result: expression
     .optional()
