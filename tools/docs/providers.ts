@@ -14,7 +14,9 @@ export function providersTable(): string {
 
 function cells(preset: ProviderPreset): string[] {
   const { scheme, aliases, guide, eventId, type, typeDetail, customer, occurredAt, retryHours, split } = preset;
-  const isTimed = 'toleranceSeconds' in scheme && (scheme.timestampField !== undefined || scheme.template.includes('{timestamp}'));
+  const isTimed =
+    'toleranceSeconds' in scheme &&
+    (scheme.timestampField !== undefined || ('template' in scheme && scheme.template.includes('{timestamp}')));
   const code = (texts: readonly string[]): string => texts.map((text) => `\`${text}\``).join(', ');
   const others = Object.values(aliases);
   const signature = [

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { SecretInvalid } from './signature.errors.js';
 
 /** Block and digest sizes in bytes, by FIPS 180-4. */
 const hashSizes = { sha1: [64, 20], sha256: [64, 32], sha512: [128, 64] } as const;
@@ -46,4 +47,22 @@ export class HmacKey {
     this.outer.write(hash(this.hash, message, 'binary'), this.blockBytes, 'latin1');
     return Buffer.from(hash(this.hash, this.outer, 'binary'), 'latin1');
   }
+}
+
+/**
+ * The bytes of a key.
+ * @param field the field of the document that an error names
+ * @throws SecretInvalid
+ */
+export function hmacKeyBytes(secret: string, form: 'utf8' | 'hex' | 'base64' | 'whsec', field: string): Buffer {
+  if (form === 'utf8') return Buffer.from(secret, 'utf8');
+  if (form === 'hex') {
+    if (!/^(?:[0-9a-f]{2})+$/i.test(secret)) throw new SecretInvalid(field, 'hexadecimal');
+    return Buffer.from(secret, 'hex');
+  }
+  const text = form === 'whsec' && secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret;
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/.test(text) || text === '') {
+    throw new SecretInvalid(field, form === 'whsec' ? 'whsec_ followed by base64' : 'base64');
+  }
+  return Buffer.from(text, 'base64');
 }

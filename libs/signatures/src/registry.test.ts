@@ -76,12 +76,16 @@ test.each(Object.entries(providers))('docs/providers.md says of %s what the code
   const row = page.split('\n').find((line) => line.startsWith(`| \`${name}\` |`)) ?? '';
   const { scheme, aliases, eventId, type, typeDetail = [], customer, occurredAt } = preset;
   const signed = 'template' in scheme ? scheme : undefined;
-  const isTimed = signed?.timestampHeader !== undefined || signed?.timestampField !== undefined || signed?.list?.timestamp !== undefined;
+  const isTimed =
+    ('timestampField' in scheme && scheme.timestampField !== undefined) ||
+    signed?.timestampHeader !== undefined ||
+    signed?.list?.timestamp !== undefined;
   const headers = 'header' in scheme && scheme.header !== undefined ? [scheme.header, aliases[scheme.header] ?? []] : [];
-  const said = [...headers, signed?.template ?? [], eventId, type, typeDetail, customer, occurredAt].flat();
+  const fields = 'signed' in scheme ? [...scheme.signed, scheme.signature] : [];
+  const said = [...headers, ...fields, signed?.template ?? [], eventId, type, typeDetail, customer, occurredAt].flat();
   const missing = said.filter((text) => !row.includes(text) && !row.includes(`${text.split('-')[0]}-…`));
   expect(missing).toEqual([]);
-  expect(row).toContain(isTimed ? `| ${signed?.toleranceSeconds} s |` : '| not timed |');
+  expect(row).toContain(isTimed ? `| ${'toleranceSeconds' in scheme ? scheme.toleranceSeconds : 0} s |` : '| not timed |');
   expect(page).toContain(`scheme: ${name}\n`);
 });
 

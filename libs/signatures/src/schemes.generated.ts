@@ -2,6 +2,7 @@
 import { asymmetricVerifier } from './schemes/asymmetric.js';
 import { basicVerifier } from './schemes/basic.js';
 import { certificateVerifier } from './schemes/certificate.js';
+import { fieldsVerifier } from './schemes/fields.js';
 import { hmacVerifier } from './schemes/hmac.js';
 import { tokenVerifier } from './schemes/token.js';
 
@@ -9,6 +10,7 @@ export const schemeVerifiers = {
   asymmetric: asymmetricVerifier,
   basic: basicVerifier,
   certificate: certificateVerifier,
+  fields: fieldsVerifier,
   hmac: hmacVerifier,
   token: tokenVerifier,
 } as const;

@@ -3,8 +3,9 @@ import { jsonOf, textAt } from './body-field.js';
 import { headerNames, headerValue, requiredHeader } from './request.js';
 import type { HeaderNames, VerifiableRequest } from './request.js';
 import type { VerifierOptions } from './scheme-verifier.js';
-import { SignatureExpired, SignatureMalformed, SignatureMissing } from './signature.errors.js';
+import { SignatureMalformed, SignatureMissing } from './signature.errors.js';
 import { SignedText } from './signed-text.js';
+import { instantMsOf, refuseOutOfTolerance } from './timestamp.js';
 
 type SignedScheme = SignatureSchemeOf<'hmac' | 'asymmetric' | 'certificate'>;
 
@@ -54,7 +55,7 @@ export class SignedEnvelope {
     const { candidates, timestamp: listed } =
       this.scheme.list === undefined ? { candidates: [header], timestamp: undefined } : this.entries(header);
     const timestamp = this.timestampHeader === undefined ? listed : requiredHeader(request, this.timestampHeader);
-    if (timestamp !== undefined) this.checkForm(timestamp);
+    if (timestamp !== undefined) instantMsOf(timestamp, this.scheme.timestampUnit);
     const id = this.idHeader === undefined ? undefined : requiredHeader(request, this.idHeader);
     return { signatures: this.decodeAll(candidates), message: this.text.render(request, { timestamp, id }, this.room), timestamp };
   }
@@ -64,13 +65,9 @@ export class SignedEnvelope {
    * @throws SignatureExpired; SignatureMalformed if the body, which is verified, has no timestamp where it must have one
    */
   refuseOutOfTime({ timestamp: signed }: OpenedEnvelope, { rawBody }: VerifiableRequest, nowMs: number): void {
-    const { timestampField } = this.scheme;
+    const { timestampField, timestampUnit, toleranceSeconds } = this.scheme;
     const timestamp = timestampField === undefined ? signed : timestampIn(rawBody, timestampField);
-    if (timestamp === undefined) return;
-    if (timestampField !== undefined) this.checkForm(timestamp);
-    const aheadMs = this.instantMs(timestamp) - nowMs;
-    const { toleranceSeconds } = this.scheme;
-    if (Math.abs(aheadMs) > toleranceSeconds * 1_000) throw new SignatureExpired(aheadMs, toleranceSeconds);
+    if (timestamp !== undefined) refuseOutOfTolerance(instantMsOf(timestamp, timestampUnit), toleranceSeconds, nowMs);
   }
 
   /** The signatures and the timestamp in a list such as `t=…,v1=…`. Entries with other names belong to unknown versions and are ignored. */
@@ -94,17 +91,6 @@ export class SignedEnvelope {
       throw new SignatureMalformed(`The header ${this.header[0]} has no entry ${timestampName}`);
     }
     return { candidates, timestamp };
-  }
-
-  private checkForm(timestamp: string): void {
-    if (this.scheme.timestampUnit === 'rfc3339') {
-      if (!rfc3339.test(timestamp) || Number.isNaN(Date.parse(timestamp))) throw new SignatureMalformed('The timestamp is not RFC 3339');
-    } else if (!/^\d{1,15}$/.test(timestamp)) throw new SignatureMalformed('The timestamp is not made of digits only');
-  }
-
-  private instantMs(timestamp: string): number {
-    const { timestampUnit } = this.scheme;
-    return timestampUnit === 'rfc3339' ? Date.parse(timestamp) : Number(timestamp) * (timestampUnit === 's' ? 1_000 : 1);
   }
 
   /** A malformed entry beside a good one is passed over, as entries of unknown versions are: it may be meant for another receiver. */
@@ -134,8 +120,6 @@ function timestampIn(rawBody: Buffer, field: string): string {
   if (timestamp === undefined) throw new SignatureMalformed(`The body has no timestamp ${field}`);
   return timestamp;
 }
-
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
 /** Digits of one case; null for anything else. `Buffer.from` would drop an odd digit at the end. */
 export function fromHex(text: string): Buffer | null {

@@ -2,6 +2,8 @@
  * The providers' own npm packages sign requests that our presets must accept and, altered, refuse. Where a package only verifies, it must accept what
  * the proof of the preset signs, and refuse it altered: then the proof signs as the provider does, and the suite of `preset.conformance.ts` counts.
  */
+import { hmacValidator as HmacValidator } from '@adyen/api-library';
+import type { Types } from '@adyen/api-library';
 import { Signature } from '@hubspot/api-client';
 import { validateSignature as isSignedByLine } from '@line/bot-sdk';
 import { LinearWebhookClient } from '@linear/sdk/webhooks';
@@ -75,6 +77,11 @@ const signers: readonly (readonly [string, Name, (message: Signing) => PlainRequ
     }),
   ],
   [
+    '@adyen/api-library',
+    'adyen-platform',
+    ({ body, secret }) => ({ headers: { hmacsignature: new HmacValidator().calculateHmac(body, secret) }, body }),
+  ],
+  [
     'twilio',
     'twilio',
     ({ body, secret, publicUrl }) => ({
@@ -124,6 +131,18 @@ const verifiers: readonly (readonly [string, Name, (request: VerifiedRequest, me
     'mux',
     ({ body, headers }, { secret }) =>
       passes(() => new Mux({ tokenId: 'a', tokenSecret: 'b' }).webhooks.verifySignature(body, headers, secret)),
+  ],
+  [
+    '@adyen/api-library',
+    'adyen',
+    ({ body }, { secret }) =>
+      passes(() => {
+        const { notificationItems } = JSON.parse(body) as {
+          notificationItems: { NotificationRequestItem: Types.notification.NotificationRequestItem }[];
+        };
+        const areSigned = notificationItems.every(({ NotificationRequestItem: item }) => new HmacValidator().validateHMAC(item, secret));
+        if (!areSigned) throw new Error('not signed');
+      }),
   ],
   [
     '@linear/sdk',
@@ -211,7 +230,10 @@ test.each(verifiers)('%s accepts what the proof of %s signs, and refuses it alte
   const verifier = verifierOf(name);
   expect(await accepts({ body: text, headers }, message)).toBe(true);
   expect(() => verifier.verify(asReceived({ headers, body: text }), nowMs)).not.toThrow();
-  for (const altered of [`${text} `, text.replace(/[0-9]/, (digit) => String((Number(digit) + 1) % 10)), text.slice(0, -1)]) {
+  const withOtherDigit = text.replace(/[0-9]/, (digit) => String((Number(digit) + 1) % 10));
+  // White space beside signed fields is not signed.
+  const others = providers[name].scheme.kind === 'fields' ? [] : [`${text} `, text.slice(0, -1)];
+  for (const altered of [withOtherDigit, ...others]) {
     expect(await accepts({ body: altered, headers }, message)).toBe(false);
     expect(() => verifier.verify(asReceived({ headers, body: altered }), nowMs)).toThrow(DomainError);
   }

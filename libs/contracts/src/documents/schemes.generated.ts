@@ -2,6 +2,7 @@
 import { asymmetricScheme } from './schemes/asymmetric.scheme.js';
 import { basicScheme } from './schemes/basic.scheme.js';
 import { certificateScheme } from './schemes/certificate.scheme.js';
+import { fieldsScheme } from './schemes/fields.scheme.js';
 import { hmacScheme } from './schemes/hmac.scheme.js';
 import { tokenScheme } from './schemes/token.scheme.js';
 
@@ -9,6 +10,7 @@ export const schemeKinds = {
   asymmetric: asymmetricScheme,
   basic: basicScheme,
   certificate: certificateScheme,
+  fields: fieldsScheme,
   hmac: hmacScheme,
   token: tokenScheme,
 } as const;

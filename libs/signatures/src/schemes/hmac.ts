@@ -1,10 +1,10 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { SignatureSchemeOf } from '#libs/contracts';
-import { HmacKey } from '../hmac-key.js';
+import { HmacKey, hmacKeyBytes } from '../hmac-key.js';
 import type { HashName } from '../hmac-key.js';
 import type { VerifiableRequest } from '../request.js';
 import type { SchemeVerifier, Verifier, VerifierOptions } from '../scheme-verifier.js';
-import { SecretInvalid, SignatureMismatch } from '../signature.errors.js';
+import { SignatureMismatch } from '../signature.errors.js';
 import { SignedEnvelope } from '../signed-envelope.js';
 import { describeSigned } from '../describe-signed.js';
 
@@ -33,7 +33,7 @@ class HmacVerifier implements Verifier {
   private readonly envelope: SignedEnvelope;
 
   constructor(scheme: HmacScheme, { secrets, aliases, publicUrl, parameters }: VerifierOptions) {
-    const keys = secrets.map((secret, at) => keyBytes(secret, scheme.key, `spec.secrets.${at}`));
+    const keys = secrets.map((secret, at) => hmacKeyBytes(secret, scheme.key, `spec.secrets.${at}`));
     const hashName = scheme.algorithm.slice('hmac-'.length) as HashName;
     this.keys = keys.map((key) => (scheme.algorithm === 'sha256' ? new PrefixKey(key) : new HmacKey(hashName, key)));
     const { digestBytes, blockBytes } = this.keys[0]!;
@@ -62,18 +62,4 @@ class PrefixKey {
 function isSignedBy(key: HmacKey | PrefixKey, message: Buffer, signatures: readonly Buffer[]): boolean {
   const expected = key.sign(message);
   return signatures.some((signature) => timingSafeEqual(signature, expected));
-}
-
-/** @throws SecretInvalid */
-function keyBytes(secret: string, form: HmacScheme['key'], field: string): Buffer {
-  if (form === 'utf8') return Buffer.from(secret, 'utf8');
-  if (form === 'hex') {
-    if (!/^(?:[0-9a-f]{2})+$/i.test(secret)) throw new SecretInvalid(field, 'hexadecimal');
-    return Buffer.from(secret, 'hex');
-  }
-  const text = form === 'whsec' && secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret;
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/.test(text) || text === '') {
-    throw new SecretInvalid(field, form === 'whsec' ? 'whsec_ followed by base64' : 'base64');
-  }
-  return Buffer.from(text, 'base64');
 }
