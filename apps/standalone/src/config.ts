@@ -31,9 +31,9 @@ export const standaloneSettings = {
     help: 'An OpenAI-compatible API to use instead of the local model, such as https://host/v1.',
   }),
   modelApiKey: optionalText('MODEL_API_KEY', { help: 'The API key for it.', secret: true }),
-  allowPrivateAddresses: oneOf('DELIVERY_ALLOW_PRIVATE_ADDRESSES', ['', 'true', 'false'], {
-    help: 'Allows destinations and connections at loopback, private and other inner addresses. Empty: only while HOST is a loopback address.',
-    fallback: '',
+  allowPrivateAddresses: oneOf('DELIVERY_ALLOW_PRIVATE_ADDRESSES', ['auto', 'true', 'false'], {
+    help: 'Allows destinations and connections at loopback, private and other inner addresses. `auto`: only while HOST is a loopback address.',
+    fallback: 'auto',
   }),
   allowedUrls: outboundSettings.allowedUrls,
   consentCallbackUrl: optionalUrl('CONSENT_CALLBACK_URL', ['http', 'https'], {

@@ -194,7 +194,7 @@ function environmentOf(
     LOCAL_MODEL_FAULTS: String(isPrivate),
     KAFKA_ACK_COPIES: '1', // the embedded log is one disk, and so is most often a Kafka on the same machine
     ...environment,
-    DELIVERY_ALLOW_PRIVATE_ADDRESSES: settings.allowPrivateAddresses || String(isPrivate),
+    DELIVERY_ALLOW_PRIVATE_ADDRESSES: settings.allowPrivateAddresses === 'auto' ? String(isPrivate) : settings.allowPrivateAddresses,
     CONSENT_CALLBACK_URL: settings.consentCallbackUrl ?? `${url}/connections/callback`,
     LOCAL_MODEL_API_KEY: localModelKey,
     DELIVERY_ALLOWED_URLS: allowed.join(','),

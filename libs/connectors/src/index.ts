@@ -1,4 +1,4 @@
-export { baseProblem } from './address.js';
+export { baseProblem, hostProblem } from './address.js';
 export { builtInConnectors } from './built-in.js';
 export { connectionMistakes } from './connection-mistakes.js';
 export { probe } from './connection.probe.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Document, DocumentLookup } from '#libs/contracts';
 import { testCertificates } from '#libs/testing';
-import { connectorProblems, usesConnector } from './connector-problems.js';
+import { connectorDoubts, connectorProblems, usesConnector } from './connector-problems.js';
 import { readDocument, uncompilable } from './document-problems.js';
 
 const documentOf = (kind: string, name: string, spec: object): Document => {
@@ -167,9 +167,96 @@ describe('a connection whose settings and credential do not work together', () =
       mtls,
       ['auth.and: is missing: the system asks for a user and a password beside the certificate: `and: { kind: basic, … }`'],
     ],
+    [
+      'mails by an access token of nobody',
+      'smtp',
+      { host: 'mail.example.com' },
+      { kind: 'bearer', token: { value: 't'.repeat(20) } },
+      ['settings.username: is missing: an access token is sent with the user whose it is, usually a mail address'],
+    ],
+    [
+      'a statement of PostgreSQL with places and no values',
+      'postgres',
+      { ...database, statements: { a: { operation: 'read', sql: 'select $1, $2' } } },
+      basic,
+      ['settings.statements.a.values: must name a value for each of $1 to $2 in `sql`, in that order; it names none'],
+    ],
+    [
+      'a statement of PostgreSQL with more values than places',
+      'postgres',
+      { ...database, statements: { a: { operation: 'read', sql: "select $1, '$2'", values: ['id', 'day'] } } },
+      basic,
+      ['settings.statements.a.values: names values that `sql` does not use: $2 (day); leave them out, or use them'],
+    ],
+    [
+      'a statement of MySQL with another number of values',
+      'mysql',
+      { ...database, statements: { a: { operation: 'read', sql: "select ?, ?, '?'", values: ['id'] } } },
+      basic,
+      ['settings.statements.a.values: must name a value for each ? in `sql`, in their order: `sql` has 2; it names id'],
+    ],
     ['a database with a certificate and a user', 'mysql', database, { ...mtls, and: basic }, []],
   ])('%s', async (_, connector, settings, auth, problems) => {
     expect(await told(documentOf('Connection', 'system', { connector, settings, auth }))).toEqual(problems.map((one) => `spec.${one}`));
+  });
+});
+
+describe('a base at a host that the connector does not name', () => {
+  const stripe = (base: string): Document =>
+    documentOf('Connection', 'pay', {
+      connector: 'stripe',
+      settings: { base },
+      auth: { kind: 'bearer', token: { value: 't'.repeat(20) } },
+    });
+  const doubted = (document: Document): string[] =>
+    connectorDoubts(document, find).map(({ path, message }) => `${path.join('.')}: ${message}`);
+
+  test('is refused where the host is a public one', async () => {
+    for (const base of ['https://api.strlpe.com', 'https://203.0.114.7', 'https://api.stripe.com.example.org']) {
+      expect(await told(stripe(base))).toEqual([
+        expect.stringMatching(
+          /^spec.settings.base: is at .*, which is none of the hosts that the connector names: api.stripe.com; correct it/,
+        ),
+      ]);
+      expect(doubted(stripe(base))).toEqual([]);
+    }
+    expect(await told(stripe('https://api.stripe.com'))).toEqual([]);
+  });
+
+  test.each(['http://127.0.0.1:8085', 'http://[::1]:1', 'http://stand-in:80', 'https://stripe.internal', 'http://10.1.2.3'])(
+    'is doubted where it may be a stand-in: %s',
+    async (base) => {
+      expect(await told(stripe(base))).toEqual([]);
+      expect(doubted(stripe(base))).toEqual([expect.stringContaining('unless DELIVERY_ALLOWED_URLS of the services allows it')]);
+    },
+  );
+
+  test('is neither where this installation allows it', async () => {
+    const egress = { isAllowed: (url: URL) => url.host === 'proxy.example.com' };
+    const document = stripe('https://proxy.example.com');
+    expect([await connectorProblems(document, find, egress), connectorDoubts(document, find, egress)]).toEqual([[], []]);
+  });
+
+  test('is refused in a connector of the tenant, and looked for in its connections where they say the host', async () => {
+    const own = documentOf('Connector', 'own', { ...ledgerSpec, hosts: ['ledger.example.org'] });
+    expect(await told(own)).toEqual([expect.stringMatching(/^spec.base: is at ledger.example, which is none of the hosts/)]);
+    const settings = { type: 'object', properties: { shop: { type: 'string' } } };
+    const byShop = documentOf('Connector', 'shops', {
+      ...ledgerSpec,
+      base: 'https://{settings.shop}.example.org',
+      hosts: ['*.shops.example.org'],
+      settings,
+    });
+    const lookup: DocumentLookup = (kind) => (kind === 'Connector' ? byShop : undefined);
+    expect(await connectorProblems(byShop, lookup)).toEqual([]);
+    const at = (shop: string): Document =>
+      documentOf('Connection', 'mine', {
+        connector: 'shops',
+        settings: { shop },
+        auth: { kind: 'bearer', token: { value: 't'.repeat(20) } },
+      });
+    expect(await connectorProblems(at('a.shops'), lookup)).toEqual([]);
+    expect(await connectorProblems(at('a'), lookup)).toMatchObject([{ path: ['spec', 'settings'] }]);
   });
 });
 

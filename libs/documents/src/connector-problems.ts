@@ -4,6 +4,7 @@ import {
   builtInConnectors,
   connectionMistakes,
   connectorSpecOf,
+  hostProblem,
   namedConnector,
   withDefaults,
 } from '#libs/connectors';
@@ -23,17 +24,68 @@ import { SchemaInvalid, compileSchema, requireCompilable, similarName } from '#l
 import type { DocumentProblem } from './document-problem.js';
 import { placedSteps } from './placed-steps.js';
 
+/** The addresses that this installation allows beside those that connectors name. */
+export interface AllowedAddresses {
+  readonly isAllowed: (url: URL) => boolean;
+}
+
+const onlyNamed: AllowedAddresses = { isAllowed: () => false };
+
 /**
  * Problems between documents: whether the connector of a connection exists and takes its settings and its credential, and whether the operation of a
  * destination, step or pull exists and can be used there. References to documents that do not exist are told elsewhere.
  * @param find the documents of the tenant as they will be
+ * @param allowed default: no other address is allowed
  */
-export async function connectorProblems(document: Document, find: DocumentLookup): Promise<DocumentProblem[]> {
-  if (document.kind === 'Connection') return problemsOfConnection(document, find);
+export async function connectorProblems(
+  document: Document,
+  find: DocumentLookup,
+  allowed: AllowedAddresses = onlyNamed,
+): Promise<DocumentProblem[]> {
+  if (document.kind === 'Connection') return problemsOfConnection(document, find, allowed);
   if (document.kind === 'Destination') return problemsOfDestination(document, find);
   if (document.kind === 'Flow') return placedSteps(document.spec).flatMap(({ step, path }) => problemsOfStep(step, path, find));
   if (document.kind === 'Pull') return problemsOfPull(document, find);
-  return document.kind === 'Connector' ? problemsOfConnector(document) : [];
+  return document.kind === 'Connector' ? problemsOfConnector(document, allowed) : [];
+}
+
+/** Addresses of connections and connectors to which requests go only if other processes allow what this one does not. Parameters as above. */
+export function connectorDoubts(document: Document, find: DocumentLookup, allowed: AllowedAddresses = onlyNamed): DocumentProblem[] {
+  return unnamedHost(document, find, allowed, { isCertain: false });
+}
+
+/** The problem of a base whose host its connector does not name. */
+function unnamedHost(
+  document: Document,
+  find: DocumentLookup,
+  { isAllowed }: AllowedAddresses,
+  { isCertain }: { isCertain: boolean },
+): DocumentProblem[] {
+  const found = hostProblemOf(document, find, isAllowed);
+  return found?.isCertain === isCertain ? [{ path: found.path, message: found.message }] : [];
+}
+
+function hostProblemOf(document: Document, find: DocumentLookup, isAllowed: AllowedAddresses['isAllowed']): ReturnType<typeof hostProblem> {
+  if (document.kind === 'Connection') {
+    const spec = namedConnector(find, document.spec.connector);
+    const found = spec && hostProblem(spec, withDefaults(spec.settings, document.spec.settings), isAllowed);
+    return found && { ...found, path: ['spec', 'settings', ...found.path] };
+  }
+  if (document.kind !== 'Connector') return undefined;
+  const spec = specOf(document);
+  if (spec?.base === undefined || spec.base.includes('{')) return undefined; // depends on a connection
+  const found = hostProblem(spec, {}, isAllowed);
+  return found && { ...found, path: ['spec', 'base'] };
+}
+
+/** Undefined for an OpenAPI document that is refused, which is told elsewhere. */
+function specOf({ spec }: ConnectorDocument): ConnectorSpec | undefined {
+  try {
+    return connectorSpecOf(spec);
+  } catch (error) {
+    if (error instanceof OpenApiRefused) return undefined;
+    throw error;
+  }
 }
 
 /** True if the first document uses the second one as its connector, directly or through its connection. */
@@ -55,11 +107,12 @@ function connectionsOf(user: Document): string[] {
   );
 }
 
-async function problemsOfConnector(document: ConnectorDocument): Promise<DocumentProblem[]> {
+async function problemsOfConnector(document: ConnectorDocument, allowed: AllowedAddresses): Promise<DocumentProblem[]> {
   const { name } = document.metadata;
   if (builtInConnectors().has(name))
     return [{ path: ['metadata', 'name'], message: `is a connector that Millrace brings along: ${name}; choose another name` }];
-  return document.spec.openapi === undefined ? [] : problemsOfOpenApi(document);
+  const unnamed = unnamedHost(document, () => undefined, allowed, { isCertain: true });
+  return document.spec.openapi === undefined ? unnamed : [...unnamed, ...(await problemsOfOpenApi(document))];
 }
 
 /** The schemas of operations that an OpenAPI document describes are compiled, too. */
@@ -88,7 +141,11 @@ async function problemsOfOpenApi(document: ConnectorDocument): Promise<DocumentP
   return problems;
 }
 
-async function problemsOfConnection(document: ConnectionDocument, find: DocumentLookup): Promise<DocumentProblem[]> {
+async function problemsOfConnection(
+  document: ConnectionDocument,
+  find: DocumentLookup,
+  allowed: AllowedAddresses,
+): Promise<DocumentProblem[]> {
   const { connector, settings, auth } = document.spec;
   const spec = namedConnector(find, connector);
   if (spec === undefined) {
@@ -105,10 +162,11 @@ async function problemsOfConnection(document: ConnectionDocument, find: Document
   }));
   const unfit = await problemsOfSettings(spec, settings, auth, tenantOf(document));
   if (problems.length + unfit.length > 0) return [...problems, ...unfit];
-  return connectionMistakes(connector, spec, { given: settings, credentials: kinds }).map(({ path, message }) => ({
-    path: ['spec', ...path],
-    message,
-  }));
+  const mistakes = connectionMistakes(connector, spec, { given: settings, credentials: kinds });
+  return [
+    ...mistakes.map(({ path, message }) => ({ path: ['spec', ...path], message })),
+    ...unnamedHost(document, find, allowed, { isCertain: true }),
+  ];
 }
 
 async function problemsOfSettings(

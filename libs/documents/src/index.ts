@@ -1,4 +1,5 @@
-export { connectorProblems, usesConnector } from './connector-problems.js';
+export { connectorDoubts, connectorProblems, usesConnector } from './connector-problems.js';
+export type { AllowedAddresses } from './connector-problems.js';
 export { doubtsAbout, readAs, readDocument, uncompilable, uncompilableParts, unknownReferences } from './document-problems.js';
 export type { DocumentProblem } from './document-problem.js';
 export { FlowCalls } from './flow-calls.js';

@@ -261,6 +261,23 @@ test('an address that a model chooses is applied with a warning, also if the des
   expect((await apply(tenant, [flow])).warnings).toEqual([warning]);
 });
 
+test('a connection to another host than its connector names is refused, or applied with a warning where it may be a stand-in', async () => {
+  const tenant = uniqueName('tenant');
+  const pay = (base: string) =>
+    document(tenant, 'Connection', 'pay', {
+      connector: 'stripe',
+      settings: { base },
+      auth: { kind: 'bearer', token: { value: 'a-token-of-the-system' } },
+    });
+  const foreign = await apply(tenant, [all(tenant)[0]!, pay('https://api.strlpe.com')]);
+  expect(foreign.violations).toMatchObject([{ path: ['input', 'documents', '1', 'spec', 'settings', 'base'] }]);
+  const standIn = await apply(tenant, [all(tenant)[0]!, pay('http://127.0.0.1:8085')]);
+  expect(changes(standIn)).toEqual(['Tenant CREATED 1', 'Connection CREATED 1']);
+  expect(standIn.warnings).toEqual([
+    { path: ['documents', '1', 'spec', 'settings', 'base'], message: expect.stringContaining('unless DELIVERY_ALLOWED_URLS') },
+  ]);
+});
+
 test('a document that is in use stays; one that is not can be removed, and comes back as a later version', async () => {
   const tenant = uniqueName('tenant');
   await apply(tenant, all(tenant));

@@ -1,8 +1,8 @@
 import type { Principal, StoredApiKey } from '#libs/auth';
 import { eventSourceKinds, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentKind, DocumentLookup } from '#libs/contracts';
-import { connectorProblems, modelChosenAddresses, unknownReferences, usesConnector } from '#libs/documents';
-import type { DocumentProblem } from '#libs/documents';
+import { connectorDoubts, connectorProblems, modelChosenAddresses, unknownReferences, usesConnector } from '#libs/documents';
+import type { AllowedAddresses, DocumentProblem } from '#libs/documents';
 import type { Violation } from '../operations/input.errors.js';
 import type { DocumentName, ExpectedVersion } from './document.operations.js';
 
@@ -102,25 +102,30 @@ function isEventSource(kind: DocumentKind): boolean {
 }
 
 /** Doubts about a document that depend on others of its tenant. */
-export function doubtsAmong(document: Document, after: readonly NamedDocument[]): DocumentProblem[] {
-  return modelChosenAddresses(document, (kind, name) => after.find((row) => isSame(row, { kind, name }))?.document);
+export function doubtsAmong(document: Document, after: readonly NamedDocument[], allowed: AllowedAddresses): DocumentProblem[] {
+  const find = lookupIn(after);
+  return [...modelChosenAddresses(document, find), ...connectorDoubts(document, find, allowed)];
 }
 
 /** Problems between the documents of the apply and those that the tenant has after it, also of stored ones that a given connector no longer serves. */
-export async function unserved(document: Document, after: readonly NamedDocument[]): Promise<DocumentProblem[]> {
-  const find: DocumentLookup = (kind, name) => after.find((row) => isSame(row, { kind, name }))?.document;
-  const own = await connectorProblems(document, find);
+export async function unserved(document: Document, after: readonly NamedDocument[], allowed: AllowedAddresses): Promise<DocumentProblem[]> {
+  const find = lookupIn(after);
+  const own = await connectorProblems(document, find, allowed);
   if (document.kind !== 'Connector') return own;
   const users = after.filter((row) => usesConnector(row.document, document, find));
   const broken = await Promise.all(
     users.map(async ({ kind, name, document: user }) =>
-      (await connectorProblems(user, find)).map(({ path, message }) => ({
+      (await connectorProblems(user, find, allowed)).map(({ path, message }) => ({
         path: ['spec'],
         message: `does not serve ${kind}/${name} any more: its ${path.join('.')} ${message}`,
       })),
     ),
   );
   return [...own, ...broken.flat()];
+}
+
+function lookupIn(after: readonly NamedDocument[]): DocumentLookup {
+  return (kind, name) => after.find((row) => isSame(row, { kind, name }))?.document;
 }
 
 /** A document that another one names stays. */

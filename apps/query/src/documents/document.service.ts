@@ -4,7 +4,8 @@ import type { Principal } from '#libs/auth';
 import { NotFound, canHoldSecrets } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import { FlowCalls, documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
-import type { DocumentProblem } from '#libs/documents';
+import type { DocumentProblem, AllowedAddresses } from '#libs/documents';
+import { HttpClient } from '#libs/http';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { Session, StoredVersion } from '#libs/persistence';
 import { nextFires } from '#libs/schedules';
@@ -49,6 +50,7 @@ export type DocumentRow = StoredVersion;
 export class DocumentService {
   /** Reading one document can take 100 ms, for its schemas are compiled. All applies of the process share the turns. */
   private readonly turns = new Turns();
+  private readonly allowed: AllowedAddresses;
 
   constructor(
     private readonly database: TenantDatabase,
@@ -57,7 +59,10 @@ export class DocumentService {
     private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
     private readonly modelProviders: ModelProviderTable,
-  ) {}
+    http: HttpClient,
+  ) {
+    this.allowed = { isAllowed: (url) => http.isAllowed(url) };
+  }
 
   /**
    * The current documents that the principal may read: for an admin all, for others those of kinds that can hold no secret.
@@ -116,10 +121,10 @@ export class DocumentService {
           ...remove.flatMap((named, at) => unremovable(named, at, stored, after)),
         ]);
         const unfit = await Promise.all(
-          given.map(async (document, at) => (await unserved(document, after)).map((problem) => violation(at, problem))),
+          given.map(async (document, at) => (await unserved(document, after, this.allowed)).map((problem) => violation(at, problem))),
         );
         refuse(unfit.flat());
-        doubts.push(...given.flatMap((document, at) => doubtsAmong(document, after).map((doubt) => violation(at, doubt))));
+        doubts.push(...given.flatMap((document, at) => doubtsAmong(document, after, this.allowed).map((doubt) => violation(at, doubt))));
         const saved = await this.save(session, principal, given, { stored, expected });
         const changes = [...saved, ...(await this.removeAll(session, principal, remove, { stored, expected }))];
         if (input.dryRun) throw new DryRunRollback(changes);
