@@ -1,4 +1,6 @@
-import { Module } from '@nestjs/common';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { Inject, Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { SecretBox } from '#libs/auth';
 import { BulkOperations } from '#libs/bulk';
@@ -6,6 +8,8 @@ import { Connections } from '#libs/connections';
 import { TenantConnections } from '#libs/connectors';
 import { FlowCompiler } from '#libs/flows';
 import { HttpClient } from '#libs/http';
+import { MemoryLimitStore, RedisLimitStore, SharedLimitStore } from '#libs/limits';
+import type { LimitStore } from '#libs/limits';
 import { RecordProducer } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
@@ -18,7 +22,7 @@ import { EventConsumer } from './events/event.consumer.js';
 import { EventRecorder } from './events/event.recorder.js';
 import { EventStore } from './events/event.store.js';
 import { FlowMatcher } from './runs/flow.matcher.js';
-import { ModelProviderPool } from './model-providers/model-provider.pool.js';
+import { ModelProviderPool, modelLimitStore } from './model-providers/model-provider.pool.js';
 import { ModelProviderService } from './model-providers/model-provider.service.js';
 import { ModelProviderStore } from './model-providers/model-provider.store.js';
 import { OperationService } from './operations/operation.service.js';
@@ -49,6 +53,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
     private readonly models: ModelGateway,
     private readonly http: HttpClient,
     private readonly connections: Connections,
+    @Inject(modelLimitStore) private readonly limitStore: LimitStore,
     readiness: Readiness,
   ) {
     readiness.register('model', () => models.endpoint.ready());
@@ -74,10 +79,17 @@ export class AiProcessingModule implements OnApplicationShutdown {
       ],
       providers: [
         ModelProviderPool,
+        { provide: modelLimitStore, useFactory: () => limitStoreFor(options) },
         {
           provide: ModelGateway,
-          inject: [ModelProviderPool],
-          useFactory: (directory: ModelProviderPool) => new ModelGateway({ provider, directory }),
+          inject: [ModelProviderPool, modelLimitStore],
+          useFactory: (directory: ModelProviderPool, limitStore: LimitStore) =>
+            new ModelGateway({
+              provider,
+              directory,
+              limitStore,
+              limits: { requestsPerMinute: options.modelRequestsPerMinute, tokensPerMinute: options.modelTokensPerMinute },
+            }),
         },
         { provide: HttpClient, useValue: http },
         { provide: retentionOptions, useValue: options satisfies RetentionOptions },
@@ -129,6 +141,12 @@ export class AiProcessingModule implements OnApplicationShutdown {
   /** Nest calls it after the consumers have stopped. */
   async onApplicationShutdown(): Promise<void> {
     await Promise.all([this.models.close(), this.connections.close()]);
-    await this.http.close();
+    await Promise.all([this.http.close(), this.limitStore.close()]);
   }
+}
+
+function limitStoreFor({ redisUrl, redisCaFile }: AiProcessingOptions): LimitStore {
+  if (redisUrl === undefined) return new MemoryLimitStore();
+  const ca = redisCaFile === undefined ? undefined : readFileSync(redisCaFile, 'utf8');
+  return new SharedLimitStore(new RedisLimitStore({ url: redisUrl, process: `${hostname()}/${process.pid}`, ca }));
 }

@@ -1,4 +1,4 @@
-import { integer, oneOf, text, url } from '#libs/config';
+import { integer, oneOf, optionalFile, optionalInteger, optionalUrl, text, url } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { outboundSettings } from '#libs/http';
 import { longestLeaseMs } from '#libs/persistence';
@@ -12,6 +12,25 @@ const own = {
   modelApi: oneOf('MODEL_API', ['chat', 'responses'], {
     help: 'The API to call: chat completions or responses.',
     fallback: 'chat',
+  }),
+  modelRequestsPerMinute: optionalInteger(
+    'MODEL_REQUESTS_PER_MINUTE',
+    { min: 1, max: 10_000_000 },
+    {
+      help: 'The most requests to each model of MODEL_BASE_URL in a minute, for all processes together. Empty: as the provider says in its answers, if it does.',
+    },
+  ),
+  modelTokensPerMinute: optionalInteger(
+    'MODEL_TOKENS_PER_MINUTE',
+    { min: 1, max: 10_000_000_000 },
+    { help: 'The same for tokens, input and output together.' },
+  ),
+  redisUrl: optionalUrl('REDIS_URL', ['redis', 'rediss'], {
+    help: 'The Redis or Valkey over which processes share the limits of models. Nothing in it has to be kept. Empty: each process keeps the limits by itself.',
+    secret: true,
+  }),
+  redisCaFile: optionalFile('REDIS_CA_FILE', {
+    help: 'PEM file of the authorities that the certificate of Redis comes from. Empty: those that Node trusts.',
   }),
   runRetries: integer(
     'RUN_RETRIES',

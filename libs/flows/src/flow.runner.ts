@@ -354,6 +354,7 @@ export class FlowRunner {
     const { signal, requireClaim = () => undefined, flows } = this.options;
     const context: StepContext = {
       path,
+      lane: this.event.lane,
       signal,
       requireClaim,
       call: (make, begun) => this.callFrom(path, make, begun),

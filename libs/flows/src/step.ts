@@ -1,4 +1,4 @@
-import type { FlowStep, NestedStep, PlannedDelivery, StepKind, StepOrder } from '#libs/contracts';
+import type { FlowStep, Lane, NestedStep, PlannedDelivery, StepKind, StepOrder } from '#libs/contracts';
 import type { Expression } from '#libs/expressions';
 import type { Json } from '#libs/json';
 import type { ModelAttempt, ModelGateway } from '#libs/models';
@@ -82,6 +82,8 @@ export interface WaitEnd {
 export interface StepContext {
   /** The id of the step, behind those of the steps around it. */
   readonly path: string;
+  /** The lane of the event. */
+  readonly lane: Lane;
   /** Aborted when the claim of the run is lost. */
   readonly signal: AbortSignal;
   /** Compares the claim of the run with the clock, for a call that waits before it sends. @throws RunLeaseLost if another process may have the run */

@@ -1,4 +1,4 @@
-export { ModelGateway } from './model-gateway.js';
+export { ModelGateway, systemClock } from './model-gateway.js';
 export { ModelEndpoint } from './model-endpoint.js';
 export type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from './model-directory.js';
 export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';

@@ -1,5 +1,6 @@
 import type { FallbackReason, StructuredOutput } from '#libs/contracts';
 import type { ModelEndpoint } from './model-endpoint.js';
+import type { ModelLimits } from './model-limits.js';
 import type { Usage } from './model-provider.js';
 import {
   ModelAnswerTooLarge,
@@ -35,6 +36,8 @@ export interface ModelCandidate {
   /** The longest time for it in ms. Default: half of the time that is left; all of it for the last candidate. */
   readonly timeoutMs?: number | undefined;
   readonly price?: ModelPrice | undefined;
+  /** The configured limits. Those of the provider are learned. */
+  readonly limits?: ModelLimits | undefined;
   /** Default: that of its provider. */
   readonly structuredOutput?: StructuredOutput | undefined;
   /** The longest output that it can give, in tokens. */

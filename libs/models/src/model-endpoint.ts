@@ -1,7 +1,10 @@
+import type { LimitStore } from '#libs/limits';
 import { LruMap } from '#libs/lru';
 import { gauge } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { ModelCircuit } from './model-circuit.js';
+import { ModelLimiter } from './model-limiter.js';
+import type { ModelLimits } from './model-limits.js';
 import type { ModelProvider, ProviderCallOptions } from './model-provider.js';
 import {
   ModelAnswerTooLarge,
@@ -18,6 +21,7 @@ import { ProviderState } from './provider-state.js';
 const probeTimeoutMs = 10_000;
 /** Circuits of one endpoint that are kept. One that is forgotten begins anew as closed. */
 const mostCircuits = 10_000;
+const mostLimiters = 1_000;
 
 const inUse = new Set<ModelEndpoint>();
 gauge(
@@ -27,13 +31,21 @@ gauge(
   (open) => open.set([...inUse].reduce((sum, endpoint) => sum + endpoint.openCircuits, 0)),
 );
 
+export interface Clock {
+  /** In ms. It never goes back. */
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
 export interface ModelEndpointOptions {
   /** The endpoint closes it. */
   provider: ModelProvider;
   /** The name of its ModelProvider document; null: the installation names it. */
   name: string | null;
-  /** A monotonic clock, in ms. */
-  now: () => number;
+  /** Names its credential among all whose limits `limits` keeps. */
+  scope: string;
+  limits: LimitStore;
+  clock: Clock;
   /** The place in which an operator mends its address and its key, for a line of the log. */
   remedy: string;
 }
@@ -44,13 +56,15 @@ export class ModelEndpoint {
   readonly name: string | null;
   private readonly now: () => number;
   private readonly state: ProviderState;
+  private readonly limiters = new LruMap<string, ModelLimiter>(mostLimiters);
   private readonly circuits = new LruMap<string, ModelCircuit>(mostCircuits);
 
-  constructor({ provider, name, now, remedy }: ModelEndpointOptions) {
+  constructor(private readonly options: ModelEndpointOptions) {
+    const { provider, name, clock, remedy } = options;
     this.provider = provider;
     this.name = name;
-    this.now = now;
-    this.state = new ProviderState(now, name === null ? 'installation' : 'tenant', remedy);
+    this.now = clock.now;
+    this.state = new ProviderState(clock.now, name === null ? 'installation' : 'tenant', remedy);
     inUse.add(this);
   }
 
@@ -65,6 +79,12 @@ export class ModelEndpoint {
 
   circuitOf(tenant: string, model: string): ModelCircuit {
     return this.circuits.getOrMake(`${tenant}/${model}`, () => new ModelCircuit({ tenant, provider: this.name, model }, this.now));
+  }
+
+  /** @param limits as configured for this endpoint; they do not change */
+  limiterOf(model: string, limits: ModelLimits = {}): ModelLimiter {
+    const { scope, limits: store, clock } = this.options;
+    return this.limiters.getOrMake(model, () => new ModelLimiter({ scope: `${scope}/${model}`, model, store, clock, limits }));
   }
 
   /** @throws ModelMisconfigured or ModelKeyRefused while there is no use in a call */

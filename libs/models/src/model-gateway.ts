@@ -1,17 +1,22 @@
 import { failureReason } from '#libs/contracts';
-import type { FailureCode } from '#libs/contracts';
+import type { FailureCode, Lane } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
+import { MemoryLimitStore } from '#libs/limits';
+import type { LimitStore } from '#libs/limits';
 import type { CompiledSchema } from '#libs/schemas';
 import { Stopwatch, sleep } from '#libs/time';
 import { counter, failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, countRefusal, describeResponse } from './gen-ai.js';
-import type { ModelCircuit } from './model-circuit.js';
+import type { ModelCircuit, Passage } from './model-circuit.js';
 import { costNanosOf, decisiveFailure, fallbackReasonOf } from './model-directory.js';
 import type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from './model-directory.js';
 import { ModelEndpoint, callOptions, failureWithin } from './model-endpoint.js';
+import type { Clock } from './model-endpoint.js';
+import type { CallTurn, ModelLimiter } from './model-limiter.js';
+import type { ModelLimits } from './model-limits.js';
 import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
 import { ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 import { OutputGate } from './output-gate.js';
@@ -37,18 +42,16 @@ export interface ModelGatewayOptions {
   provider: ModelProvider;
   /** Finds the providers and routes of tenants. Default: there are none, and each target is a model of `provider`. */
   directory?: ModelDirectory;
+  /** Keeps the limits of models. The gateway does not close it. Default: one of this process alone. */
+  limitStore?: LimitStore;
+  /** Limits of each model of `provider`, beside those that it names in its answers. Default: none. */
+  limits?: ModelLimits;
   /** For transient failures. Default: {@link modelRetry}. */
   retry?: RetryPolicy;
   clock?: Clock;
 }
 
-export interface Clock {
-  /** In ms. It never goes back. */
-  readonly now: () => number;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-}
-
-const systemClock: Clock = { now: () => performance.now(), sleep };
+export const systemClock: Clock = { now: () => performance.now(), sleep };
 
 const fallbacks = counter(
   'millrace_model_fallbacks_total',
@@ -58,6 +61,10 @@ const fallbacks = counter(
 
 export interface InferenceRequest {
   tenant: string;
+  /** Calls for one customer take turns with those for others, where the rate is limited. Default: there is one. */
+  customer?: string | undefined;
+  /** Higher ones go first where the rate is limited. Default: `normal`. */
+  lane?: Lane | undefined;
   target: ModelTarget;
   /** The system message, written by the tenant. */
   instructions: string;
@@ -147,6 +154,7 @@ interface Course {
   readonly work: Work;
   readonly candidate: ModelCandidate;
   readonly circuit: ModelCircuit;
+  readonly limiter: ModelLimiter;
   readonly deadline: Deadline;
   readonly spent: SpentBudget;
   /** True if another candidate can be asked instead. */
@@ -161,11 +169,20 @@ export class ModelGateway {
   /** The provider of the installation. */
   readonly endpoint: ModelEndpoint;
   private readonly directory: ModelDirectory | undefined;
+  private readonly limits: ModelLimits;
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
 
-  constructor({ provider, directory, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
-    this.endpoint = new ModelEndpoint({ provider, name: null, now: clock.now, remedy: 'MODEL_BASE_URL and MODEL_API_KEY' });
+  constructor({ provider, directory, limitStore, limits = {}, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
+    this.endpoint = new ModelEndpoint({
+      provider,
+      name: null,
+      scope: `installation/${provider.server.href}`,
+      limits: limitStore ?? new MemoryLimitStore(clock.now),
+      clock,
+      remedy: 'MODEL_BASE_URL and MODEL_API_KEY',
+    });
+    this.limits = limits;
     this.directory = directory;
     this.retry = retry;
     this.clock = clock;
@@ -196,7 +213,7 @@ export class ModelGateway {
 
   private planOf({ tenant, target }: InferenceRequest): ModelPlan {
     if ('model' in target && target.provider === undefined)
-      return { candidates: [{ endpoint: this.endpoint, model: target.model }], fallbackOn: new Set() };
+      return { candidates: [{ endpoint: this.endpoint, model: target.model, limits: this.limits }], fallbackOn: new Set() };
     if (this.directory === undefined) throw new Error('This gateway has no directory of providers and routes');
     return this.directory.planOf(tenant, target, this.endpoint);
   }
@@ -209,6 +226,7 @@ export class ModelGateway {
       work,
       candidate,
       circuit: candidate.endpoint.circuitOf(request.tenant, candidate.model),
+      limiter: candidate.endpoint.limiterOf(candidate.model, candidate.limits),
       deadline: own ?? outer,
       spent: { failures: 0, limits: 0, repairs: 0, lengthened: false },
       hasNext,
@@ -222,25 +240,52 @@ export class ModelGateway {
   }
 
   /** Makes one call, unless there is no use in one, and reports it. @throws ModelMisconfigured, ModelKeyRefused, ModelOutage */
-  private async callOnce(
-    { work, candidate, circuit, deadline }: Course,
-    modelRequest: ModelRequest,
-  ): Promise<{ result: CallResult; failure: ModelFailure | undefined }> {
-    const { endpoint } = candidate;
-    endpoint.requireUsable();
-    const passage = circuit.enter();
-    const watch = new Stopwatch(this.clock.now);
+  private async callOnce(course: Course, modelRequest: ModelRequest): Promise<{ result: CallResult; failure: ModelFailure | undefined }> {
+    const { work, candidate, circuit, limiter, deadline } = course;
+    const turn = await this.turnFor(course, modelRequest);
+    const { passage, watch } = this.begin(course, turn);
     let result: CallResult;
     try {
-      result = await this.call(endpoint, modelRequest, work.gate, deadline);
+      result = await this.call(candidate.endpoint, modelRequest, work.gate, deadline);
     } catch (error) {
       circuit.leave(passage, undefined, { wasEnded: true });
+      turn.settle(undefined);
       throw error;
     }
+    turn.settle(result.response?.usage);
+    noteLimits(limiter, result);
     const failure = circuit.leave(passage, 'failure' in result ? result.failure : undefined);
     work.calls += 1;
     await this.report(work.calls, candidate, watch, result, work.request);
     return { result, failure };
+  }
+
+  /** Waits for the turn of a call. @throws ModelLimited */
+  private turnFor(
+    { work: { request }, candidate, limiter, deadline, hasNext }: Course,
+    { turns, schema }: ModelRequest,
+  ): Promise<CallTurn> {
+    const { tenant, customer = '', lane = 'normal' } = request;
+    return limiter.take({
+      lane,
+      owner: candidate.endpoint.name === null ? tenant : customer, // the provider of the installation serves all tenants
+      characters: turns.reduce((sum, { content }) => sum + content.length, 0) + sizeOf(schema.schema),
+      maxOutputTokens: request.maxOutputTokens,
+      deadline,
+      patienceMs: hasNext ? patienceBeforeNextMs : undefined,
+    });
+  }
+
+  /** @throws ModelMisconfigured, ModelKeyRefused, ModelOutage; as {@link failureWithin} if the time is up */
+  private begin({ candidate, circuit, deadline }: Course, turn: CallTurn): { passage: Passage; watch: Stopwatch } {
+    try {
+      if (deadline.signal.aborted) throw failureWithin(deadline, deadline.signal.reason);
+      candidate.endpoint.requireUsable();
+      return { passage: circuit.enter(), watch: new Stopwatch(this.clock.now) };
+    } catch (error) {
+      turn.settle(undefined);
+      throw error;
+    }
   }
 
   /**
@@ -398,6 +443,22 @@ function firstRequest(
     temperature: request.temperature,
     maxOutputTokens: request.maxOutputTokens === undefined ? undefined : Math.min(most, request.maxOutputTokens),
   };
+}
+
+function noteLimits(limiter: ModelLimiter, result: CallResult): void {
+  if (result.response?.limits !== undefined) limiter.learn(result.response.limits);
+  if (!('failure' in result) || !(result.failure instanceof ModelLimited)) return;
+  if (result.failure.limits !== undefined) limiter.learn(result.failure.limits);
+  limiter.noteLimited(result.failure.retryAfterMs);
+}
+
+const sizes = new WeakMap<object, number>();
+
+/** The characters that a schema takes in a request. */
+function sizeOf(schema: object): number {
+  const known = sizes.get(schema) ?? JSON.stringify(schema).length;
+  sizes.set(schema, known);
+  return known;
 }
 
 const strictness = new WeakMap<object, boolean>();

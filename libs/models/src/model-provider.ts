@@ -1,4 +1,5 @@
 import type { StructuredOutput } from '#libs/contracts';
+import type { ModelLimits } from './model-limits.js';
 import type { Turn } from '#libs/prompts';
 
 /** One request to a model, in no provider's format. */
@@ -28,6 +29,8 @@ export interface ModelResponse {
   readonly responseModel: string;
   readonly usage?: Usage | undefined;
   readonly providerRequestId?: string | undefined;
+  /** The limits that the provider names for the model and the key. */
+  readonly limits?: ModelLimits | undefined;
 }
 
 /** A part of a streamed response. Any number of deltas, then one `end`. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MemoryLimitStore } from '#libs/limits';
 import { compileSchema } from '#libs/schemas';
 import type { FallbackReason } from '#libs/contracts';
 import { fallbackReasons } from '#libs/contracts';
@@ -93,7 +94,14 @@ const clock = {
   },
 };
 const endpoint = (provider: ScriptedProvider): ModelEndpoint =>
-  new ModelEndpoint({ provider, name: provider.name, now: clock.now, remedy: 'the test' });
+  new ModelEndpoint({
+    provider,
+    name: provider.name,
+    scope: provider.name,
+    limits: new MemoryLimitStore(clock.now),
+    clock,
+    remedy: 'the test',
+  });
 
 beforeEach(() => {
   skippedMs = 0;

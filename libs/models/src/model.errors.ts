@@ -1,3 +1,4 @@
+import type { ModelLimits } from './model-limits.js';
 import { DomainError } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
 
@@ -7,6 +8,8 @@ interface ModelFailureDetails {
   providerRequestId?: string | undefined;
   /** True if the response does not say whether it concerns this request alone or every one. The gateway then finds out. */
   mayConcernRequest?: boolean | undefined;
+  /** The limits that the provider names. */
+  limits?: ModelLimits | undefined;
   cause?: unknown;
 }
 
@@ -66,6 +69,12 @@ export class ModelOutage extends ModelFailure {
 /** The provider limits the rate. The gateway throws it if the wait goes beyond the caller's deadline. */
 export class ModelLimited extends ModelFailure {
   readonly code = 'model.limited';
+  readonly limits: ModelLimits | undefined;
+
+  constructor(message: string, details: ModelFailureDetails = {}) {
+    super(message, details);
+    this.limits = details.limits;
+  }
 }
 
 /** The key is wrong, forbidden or out of credit. The operator has to mend it, so the event waits as long as that takes and is never parked. */

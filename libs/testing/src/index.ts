@@ -23,3 +23,5 @@ export { testCertificates } from './test-certificates.js';
 export { uniqueName } from './unique-name.js';
 export { waitFor } from './wait-for.js';
 export type { Wait } from './wait-for.js';
+export { hasRedis, startRedis } from './redis-server.js';
+export type { RedisServer } from './redis-server.js';

@@ -4,6 +4,7 @@ import { SecretBox } from '#libs/auth';
 import { NotFound, document } from '#libs/contracts';
 import type { Document } from '#libs/contracts';
 import { HttpClient } from '#libs/http';
+import { MemoryLimitStore } from '#libs/limits';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import type { ModelTarget } from '#libs/models';
 import { Configuration, Database, DocumentSecrets, DocumentTable } from '#libs/persistence';
@@ -40,7 +41,7 @@ beforeAll(async () => {
   one = await startHttpSink();
   other = await startHttpSink();
   http = new HttpClient({ allowPrivateAddresses: false, allowedUrls: [one.url, other.url] });
-  pool = new ModelProviderPool(configuration, secrets, http);
+  pool = new ModelProviderPool(configuration, secrets, http, new MemoryLimitStore());
   pool.onApplicationBootstrap();
   gateway = new ModelGateway({
     provider: new OpenAiProvider({ baseUrl: `${one.url}/installation`, apiKey: 'of the installation' }),

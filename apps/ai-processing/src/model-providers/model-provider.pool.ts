@@ -1,12 +1,16 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { NotFound, clearText, resolvedService } from '#libs/contracts';
 import type { ModelFacts, ModelProviderDocument } from '#libs/contracts';
 import { HostAddressForbidden, HttpClient } from '#libs/http';
-import { ModelEndpoint, ModelMisconfigured, OpenAiProvider, modelConnections } from '#libs/models';
+import type { LimitStore } from '#libs/limits';
+import { ModelEndpoint, ModelMisconfigured, OpenAiProvider, modelConnections, systemClock } from '#libs/models';
 import type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from '#libs/models';
 import { Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
+
+/** The token of the {@link LimitStore} of the process. */
+export const modelLimitStore = Symbol('the limits of models');
 
 /** An endpoint with the version of the document that it was made from. */
 interface Opened {
@@ -28,6 +32,7 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
     private readonly configuration: Configuration,
     private readonly secrets: DocumentSecrets,
     private readonly http: HttpClient,
+    @Inject(modelLimitStore) private readonly limitStore: LimitStore,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -57,13 +62,14 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
   private candidateAt(tenant: string, name: string, model: string): ModelCandidate {
     const stored = this.configuration.modelProvider(tenant, name);
     if (stored === undefined) throw new NotFound('modelProvider', name);
-    const { models, currency } = stored.document.spec;
+    const { models, currency, limits } = stored.document.spec;
     const facts: ModelFacts = Object.hasOwn(models, model) ? models[model]! : {};
     const { price, structuredOutput, maxOutputTokens } = facts;
     return {
       endpoint: this.endpointOf(stored),
       model,
       price: price === undefined ? undefined : { ...price, currency },
+      limits: facts.limits ?? limits,
       structuredOutput,
       maxOutputTokens,
     };
@@ -90,7 +96,14 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
       api: spec.api,
       agent: this.agentFor(new URL(baseUrl)),
     });
-    return new ModelEndpoint({ provider, name, now: () => performance.now(), remedy: `the ModelProvider ${name} of ${tenant}` });
+    return new ModelEndpoint({
+      provider,
+      name,
+      scope: `${tenant}/${name}`,
+      limits: this.limitStore,
+      clock: systemClock,
+      remedy: `the ModelProvider ${name} of ${tenant}`,
+    });
   }
 
   private agentFor(url: URL): ReturnType<HttpClient['agentFor']> {

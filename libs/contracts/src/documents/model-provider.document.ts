@@ -11,6 +11,11 @@ const headerName = credentialHeader.refine((header) => !ownHeaders.test(header),
 
 const structuredOutput = z.enum(structuredOutputs);
 
+const limits = z.strictObject({
+  requestsPerMinute: z.number().positive().max(10_000_000).optional().describe('The most requests in a minute.'),
+  tokensPerMinute: z.number().positive().max(10_000_000_000).optional().describe('The most tokens in a minute, input and output together.'),
+});
+
 const modelFacts = z
   .strictObject({
     price: z
@@ -21,6 +26,7 @@ const modelFacts = z
       .optional()
       .describe('What its tokens cost, in the currency of the provider. Calls of a model without a price have no cost.'),
     structuredOutput: structuredOutput.optional().describe('`structuredOutput` of this model; default: that of the provider.'),
+    limits: limits.optional().describe('Limits of this model; default: those of the provider.'),
     maxOutputTokens: z
       .int()
       .min(1)
@@ -64,6 +70,11 @@ export const modelProviderSpec = z
       .enum(outputLimitFields)
       .optional()
       .describe('The field of chat completions that limits the output. Default: as the service takes it, mostly `max_completion_tokens`.'),
+    limits: limits
+      .prefault({})
+      .describe(
+        'Limits of each model, for all processes together. Calls wait for their turn, and are not sent to be refused. Default: those that the provider names in its answers (`x-ratelimit-limit-*`), if it does; of both, the lower ones hold.',
+      ),
     currency: z
       .string()
       .regex(/^[A-Z]{3}$/, 'must be a code of ISO 4217, such as USD')

@@ -13,12 +13,14 @@ export const inferStep: Step<'infer'> = {
     const input = expression(spec.input ?? 'event.data');
     const outputSchema = schema(spec.output);
     const checksFor = compileChecks(spec, expression);
-    return async (scope, { signal, call }) => {
+    return async (scope, { lane, signal, call }) => {
       const data = (await input.evaluate(scope)) ?? null;
       const checks = await checksFor(scope, data);
       const { output, model, responseModel, usage } = await call((record) =>
         models.infer({
           tenant,
+          customer: scope.event.customer,
+          lane,
           target,
           instructions: spec.instructions,
           input: data,

@@ -8,6 +8,7 @@ import { errorFrom, errorOf } from './error-body.js';
 import { formOf, turnsWithSchema } from './dialect.js';
 import type { Dialect } from './dialect.js';
 import type { OpenAiApi, OpenAiClients } from './openai-api.js';
+import { limitsIn } from './rate-limit-headers.js';
 import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /chat/completions`. */
@@ -16,7 +17,10 @@ export function chatCompletions({ whole, streaming }: OpenAiClients, dialect: Di
     path: 'chat/completions',
     complete: async (request, options) => {
       const response = await whole.chat.completions.create(requestBody(request, dialect), options).asResponse();
-      return answerOf(await valuesIn(response), request.model, response.headers.get('x-request-id'));
+      return {
+        ...answerOf(await valuesIn(response), request.model, response.headers.get('x-request-id')),
+        limits: limitsIn(response.headers),
+      };
     },
     stream: (request, options) => streamed(streaming, request, dialect, options),
     isAnswer: (value) => 'choices' in bodyOf(value),

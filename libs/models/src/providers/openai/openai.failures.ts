@@ -12,6 +12,8 @@ import {
 import { unreadable } from './answer-body.js';
 import { errorFrom } from './error-body.js';
 import type { ErrorBody } from './error-body.js';
+import type { ModelLimits } from '../../model-limits.js';
+import { limitsIn } from './rate-limit-headers.js';
 
 const messageLimit = 500;
 
@@ -53,6 +55,7 @@ const addressWords = /\b(?:invalid|unknown(?: request)?) url\b|unexpected endpoi
 interface FailureDetails {
   readonly providerRequestId: string | undefined;
   readonly retryAfterMs?: number | undefined;
+  readonly limits?: ModelLimits | undefined;
   readonly cause?: unknown;
 }
 
@@ -74,7 +77,12 @@ export function failureOfCall(error: unknown, nowMs: number): ModelFailure {
     const providerRequestId = error.requestID ?? undefined;
     const body = errorFrom(error.error ?? { message: error.message });
     if (error.status === undefined) return failureOfBody(body, 'The provider broke the stream off', { cause: error, providerRequestId });
-    return failureOfStatus(error.status, body, { cause: error, providerRequestId, retryAfterMs: retryAfterOf(error.headers, nowMs) });
+    return failureOfStatus(error.status, body, {
+      cause: error,
+      providerRequestId,
+      retryAfterMs: retryAfterOf(error.headers, nowMs),
+      limits: limitsIn(error.headers),
+    });
   }
   return unreadable(rootMessage(error), { cause: error, providerRequestId: undefined });
 }

@@ -7,6 +7,7 @@ import { errorOf } from './error-body.js';
 import { formOf, turnsWithSchema } from './dialect.js';
 import type { Dialect } from './dialect.js';
 import type { OpenAiApi, OpenAiClients } from './openai-api.js';
+import { limitsIn } from './rate-limit-headers.js';
 import { failureInBody, streamCut } from './openai.failures.js';
 
 /** `POST /responses`. Nothing is stored at the provider. */
@@ -18,7 +19,7 @@ export function responses({ whole, streaming }: OpenAiClients, dialect: Dialect)
       const requestId = response.headers.get('x-request-id');
       const answer = wholeIn(await valuesIn(response));
       if (answer === undefined) throw streamCut(requestId, false);
-      return answerOf(answer.value, request.model, requestId, () => answer.exactly());
+      return { ...answerOf(answer.value, request.model, requestId, () => answer.exactly()), limits: limitsIn(response.headers) };
     },
     stream: (request, options) => streamed(streaming, request, dialect, options),
     isAnswer: (value) => 'output' in bodyOf(value) || bodyOf(endIn(value))['output'] !== undefined,

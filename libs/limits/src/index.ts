@@ -1,0 +1,4 @@
+export type { Demand, LimitStore } from './limit-store.js';
+export { MemoryLimitStore } from './memory-limit.store.js';
+export { RedisLimitStore } from './redis-limit.store.js';
+export { SharedLimitStore } from './shared-limit.store.js';

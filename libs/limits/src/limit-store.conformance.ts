@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { uniqueName } from '#libs/testing';
+import type { Demand, LimitStore } from './limit-store.js';
+
+interface Harness {
+  create(): Promise<LimitStore>;
+  /** Lets so much time pass for the store. */
+  pass(ms: number): Promise<void>;
+}
+
+/** The rules for each {@link LimitStore}. */
+export function limitStoreConformance(name: string, harness: Harness): void {
+  describe(`the limits of ${name}`, () => {
+    let store: LimitStore;
+    let scope: string;
+    const demand = (more: Partial<Demand> = {}): Demand => ({ key: 'requests', perMinute: 6_000, cost: 1, spare: 0, ...more });
+    const take = (...demands: Demand[]): Promise<number> => store.take(scope, demands);
+    /** Takes until a demand has to wait, 1 000 times at most. */
+    const burst = async (more: Partial<Demand> = {}): Promise<number> => {
+      for (let taken = 0; taken < 1_000; taken += 1) if ((await take(demand(more))) > 0) return taken;
+      return 1_000;
+    };
+
+    beforeEach(async () => {
+      scope = uniqueName('scope');
+      store = await harness.create();
+    });
+    afterEach(() => store.close());
+
+    it('let three hundredths of a minute be taken at once, and say when the next unit comes', async () => {
+      const taken = await burst({ perMinute: 600 });
+      expect(taken).toBeGreaterThanOrEqual(18);
+      expect(taken).toBeLessThanOrEqual(20);
+      expect(await take(demand({ perMinute: 600 }))).toBeLessThanOrEqual(104);
+    });
+
+    it('let units come evenly after that', async () => {
+      await burst({ perMinute: 600 });
+      await harness.pass(210);
+      expect(await burst({ perMinute: 600 })).toBeLessThanOrEqual(4);
+    });
+
+    it('leave a share of the burst to those who may take all of it', async () => {
+      const modest = await burst({ perMinute: 600, spare: 0.5 });
+      expect(modest).toBeLessThanOrEqual(11);
+      expect(await burst({ perMinute: 600 }), 'the rest is there for others').toBeGreaterThanOrEqual(7);
+    });
+
+    it('take from all resources or from none', async () => {
+      const tokens = demand({ key: 'tokens', perMinute: 60, cost: 100 });
+      expect(await take(demand({ perMinute: 60 }), tokens), 'a demand beyond the burst is met when nothing was taken').toBe(0);
+      expect(await take(demand({ key: 'others', perMinute: 60 }), { ...tokens, cost: 1 })).toBeGreaterThan(50_000);
+      expect(await take(demand({ key: 'others', perMinute: 60 })), 'what had to wait took nothing').toBe(0);
+    });
+
+    it('meet a demand beyond the burst again and again, as soon as the one before is worked off', async () => {
+      const large = demand({ perMinute: 6_000, cost: 300 });
+      for (let time = 0; time < 5; time += 1) {
+        const waitMs = await take(large);
+        if (waitMs === 0) continue;
+        await harness.pass(waitMs + 2);
+        expect(await take(large)).toBe(0);
+      }
+    });
+
+    it('give back what a demand did not need', async () => {
+      const tokens = { key: 'tokens', perMinute: 600 };
+      expect(await take({ ...tokens, cost: 600, spare: 0 })).toBe(0);
+      expect(await take({ ...tokens, cost: 10, spare: 0 })).toBeGreaterThan(30_000);
+      await store.settle(scope, { ...tokens, cost: -600 });
+      expect(await take({ ...tokens, cost: 10, spare: 0 })).toBe(0);
+    });
+
+    it('take afterwards what a demand needed beyond it', async () => {
+      const tokens = { key: 'tokens', perMinute: 600 };
+      await take({ ...tokens, cost: 1, spare: 0 });
+      await store.settle(scope, { ...tokens, cost: 600 });
+      expect(await take({ ...tokens, cost: 1, spare: 0 })).toBeGreaterThan(50_000);
+    });
+
+    it('hold everybody back while a scope is blocked, and no other scope', async () => {
+      await store.block(scope, 5_000);
+      await store.block(scope, 50);
+      const waitMs = await take(demand());
+      expect(waitMs).toBeGreaterThan(4_000);
+      expect(waitMs).toBeLessThanOrEqual(5_000);
+      expect(await store.take(`${scope}-other`, [demand()])).toBe(0);
+    });
+
+    it('end a block by themselves', async () => {
+      await store.block(scope, 30);
+      await harness.pass(40);
+      expect(await take(demand())).toBe(0);
+    });
+  });
+}

@@ -1,0 +1,51 @@
+/** A demand on one limited resource, such as the requests or the tokens of a minute. */
+export interface Demand {
+  /** Names the resource. */
+  readonly key: string;
+  /** Units in a minute, more than 0. */
+  readonly perMinute: number;
+  /** Units that are taken. */
+  readonly cost: number;
+  /** The share of the burst, 0 to 1, that is left to others who may take all of it. */
+  readonly spare: number;
+}
+
+/**
+ * Keeps rates by GCRA (ITU-T I.371), for all who use the same store. `limitStoreConformance` holds the rules that each implementation has to pass.
+ * The rate and the burst together keep every window of a minute within the limit: {@link paceOf}.
+ */
+export interface LimitStore {
+  /**
+   * Takes from all resources of a scope, or from none.
+   * @returns 0 if it was taken; otherwise the ms after which another try may succeed
+   */
+  take(scope: string, demands: readonly Demand[]): Promise<number>;
+  /** Takes more from a resource, whatever that leaves; with a negative cost gives back. */
+  settle(scope: string, demand: Omit<Demand, 'spare'>): Promise<void>;
+  /** Nothing is taken from the scope for so many ms. A longer block that is known already stays. */
+  block(scope: string, forMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const minuteMs = 60_000;
+/** The share of the limit that may be taken at once. The rest comes evenly. */
+const burstShare = 0.03;
+
+/** Times are kept with rounding errors of less than this, in ms. A demand that is over by less is met. */
+export const roundingMs = 0.01;
+
+/** How a limit is kept: the time that one unit takes, and for how long ahead units may be taken. */
+export interface LimitPace {
+  readonly unitMs: number;
+  readonly aheadMs: number;
+}
+
+/**
+ * The pace of a demand. A burst and what comes evenly in a minute make the limit together, so no minute has more, wherever it begins. A demand that is
+ * larger than the burst is met when nothing is taken ahead.
+ */
+export function paceOf({ perMinute, cost, spare }: Demand): LimitPace {
+  const burst = Math.max(1, perMinute * burstShare);
+  const unitMs = minuteMs / Math.max(perMinute - burst, perMinute / 2);
+  return { unitMs, aheadMs: Math.max(burst * (1 - spare), cost) * unitMs };
+}
