@@ -295,6 +295,11 @@ describe('apply --prune', () => {
     expect(['name: shop', 'name: old', 'name: new'].map((name) => out.includes(name))).toEqual([true, true, false]);
   });
 
+  test('checks the webhooks at partners, of which there are none', async () => {
+    expect(await millrace(['sources', 'check'])).toEqual({ code: 0, out: '', notes: 'No webhook was registered.' });
+    expect((await millrace(['sources', 'check', 'shop'])).notes).toBe('shop has no webhook that was registered.');
+  });
+
   test('removes what the files do not have, users before what they use, and never the tenant', async () => {
     const all = file('all.yaml', documents() + source('shop') + source('old') + flow('tell', 'shop') + flow('gone', 'old'));
     await millrace(['apply', '-f', all]);

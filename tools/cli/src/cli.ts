@@ -20,7 +20,7 @@ import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
 import { pulls, startPull } from './pulls.command.js';
-import { registerWebhook, unregisterWebhook, webhooks } from './webhooks.command.js';
+import { checkWebhooks, registerWebhook, unregisterWebhook, webhooks } from './webhooks.command.js';
 import type { RegisterOptions } from './webhooks.command.js';
 import { fireNow, nextTicks, schedules } from './schedules.command.js';
 import { send } from './send.command.js';
@@ -252,6 +252,11 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .option('--target <name=value...>', 'what the connector asks for, such as owner=acme repo=shop')
     .option('--rotate', 'with a new secret; the one before still verifies', false)
     .action((source: string, options: RegisterOptions) => inTenant((at, out) => registerWebhook(at, source, options, out)));
+  ofSources
+    .command('check')
+    .description('ask the partners whether they still have the webhooks, and end with 1 if one is missing, changed or unknown')
+    .argument('[source]', 'default: all')
+    .action((source: string | undefined) => inTenant((at, out) => checkWebhooks(at, source, out)));
   ofSources
     .command('unregister')
     .description('remove the webhook of a source at the partner; the source stays')

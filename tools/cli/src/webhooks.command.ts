@@ -37,6 +37,37 @@ export async function webhooks(connection: Connection, output: Output): Promise<
     output.result(webhook, lineOf(webhook));
 }
 
+const checkAll = `mutation Check($input: CheckWebhooksInput!) {
+  checked: checkWebhooks(input: $input) { __typename ... on CheckWebhooksSuccess { checks { source connection url state message } } ${refusals} }
+}`;
+
+interface WebhookCheck {
+  source: string;
+  connection: string;
+  url: string;
+  state: 'PRESENT' | 'CHANGED' | 'MISSING' | 'UNKNOWN';
+  message: string | null;
+}
+
+/** `millrace sources check`: prints what partners have of the webhooks. @throws CliFailure if one is not as it was registered */
+export async function checkWebhooks(connection: Connection, source: string | undefined, output: Output): Promise<void> {
+  type Checked = { __typename: 'CheckWebhooksSuccess'; checks: WebhookCheck[] };
+  const { checked } = await ask<{ checked: Checked | Refusal }>(connection, checkAll, { input: { source } });
+  const { checks } = accepted(connection, checked);
+  for (const check of checks)
+    output.result(
+      check,
+      [check.source, `by ${check.connection}`, check.url, check.state.toLowerCase(), check.message ?? ''].join('  ').trimEnd(),
+    );
+  if (checks.length === 0)
+    return output.note(source === undefined ? 'No webhook was registered.' : `${source} has no webhook that was registered.`);
+  const amiss = checks.filter(({ state }) => state !== 'PRESENT');
+  if (amiss.length === 0) return;
+  const repairable = amiss.filter(({ state }) => state !== 'UNKNOWN').map((one) => one.source);
+  const remedy = repairable.length === 0 ? '' : `: repair ${repairable.join(', ')} by millrace sources register`;
+  throw new CliFailure(`${amiss.length} of ${checks.length} webhooks are not as they were registered, or unknown${remedy}`, 'refused');
+}
+
 /** `millrace sources register`: prints the webhook, or what a person has to do. */
 export async function registerWebhook(connection: Connection, source: string, options: RegisterOptions, output: Output): Promise<void> {
   const { connection: by, event: events, target, rotate } = options;

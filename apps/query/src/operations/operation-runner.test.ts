@@ -104,7 +104,14 @@ describe('a load', () => {
 describe('the contract', () => {
   test('tells every command apart from its repeats or changes nothing twice', () => {
     const withoutKey = contractOperations.filter(({ kind, input }) => kind === 'command' && !('idempotencyKey' in input.shape));
-    const harmlessTwice = ['authorizeConnection', 'disconnectConnection', 'registerWebhook', 'testConnection', 'unregisterWebhook'];
+    const harmlessTwice = [
+      'authorizeConnection',
+      'checkWebhooks',
+      'disconnectConnection',
+      'registerWebhook',
+      'testConnection',
+      'unregisterWebhook',
+    ];
     expect(withoutKey.map(({ name }) => name).toSorted()).toEqual(
       ['applyDocuments', 'createApiKey', 'removeDocument', 'revokeApiKey', ...harmlessTwice].toSorted(),
     );

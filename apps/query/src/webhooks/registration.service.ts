@@ -1,24 +1,23 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { Connections } from '#libs/connections';
-import { Connectors, OperationFailure, PartnerWebhooks } from '#libs/connectors';
-import type { FoundWebhook, MadeWebhook, WantedWebhook } from '#libs/connectors';
-import { DomainError, NotFound, clearText, sourceAddress } from '#libs/contracts';
+import { OperationFailure } from '#libs/connectors';
+import type { FoundWebhook, MadeWebhook, PartnerWebhooks, WantedWebhook } from '#libs/connectors';
+import { DomainError, clearText, sourceAddress } from '#libs/contracts';
 import type { ApiWebhooks, ConnectorWebhooks, Document } from '#libs/contracts';
 import { ExpressionFailed } from '#libs/expressions';
-import { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
 import { DocumentSecrets } from '#libs/persistence';
 import { isLoopback } from '#libs/ports';
 import { compileSchema } from '#libs/schemas';
 import { AuditTable } from '../audit/audit.table.js';
-import { ConnectionTable } from '../connections/connection.table.js';
 import { DocumentService } from '../documents/document.service.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import { SourceSecrets, sourceOf } from './source.secrets.js';
 import type { SourceRow } from './source.secrets.js';
-import { WebhookBusy, WebhookUnavailable } from './webhook.errors.js';
+import { PartnerAccess, refused, requireWebhooks } from './partner.access.js';
+import { WebhookBusy } from './webhook.errors.js';
+import { isNoted, isSameId, isSameSet, oursAmong } from './webhook.match.js';
 import { registerWebhook, unregisterWebhook } from './webhook.operations.js';
 import type { RegisterWebhookInput, WebhookRow } from './webhook.operations.js';
 import { WebhookTable } from './webhook.table.js';
@@ -37,8 +36,6 @@ export interface Registration {
   readonly steps: string[];
   readonly webhook: WebhookRow | null;
 }
-
-type Connected = NonNullable<Awaited<ReturnType<ConnectionTable['connectedOf']>>>;
 
 /** One registration under way. */
 interface Job {
@@ -72,13 +69,11 @@ const leaseMs = 60_000;
 export class RegistrationService {
   constructor(
     private readonly table: WebhookTable,
-    private readonly connectionTable: ConnectionTable,
-    private readonly connections: Connections,
+    private readonly partners: PartnerAccess,
     private readonly documents: DocumentService,
     private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
     private readonly address: WebhooksAddress,
-    private readonly http: HttpClient,
   ) {}
 
   /** @throws NotFound, InputInvalid, WebhookUnavailable, WebhookBusy */
@@ -88,7 +83,7 @@ export class RegistrationService {
     const known = await this.table.find(tenant, name);
     const connection = input.connection ?? known?.connection;
     if (connection === undefined) throw invalid('connection', 'is missing: no webhook was registered for this source before');
-    const { stored, connector } = await this.connected(tenant, connection);
+    const { stored, connector } = await this.partners.connected(tenant, connection);
     const spec = requireWebhooks(connector.webhooks, connection, stored.document.spec.connector);
     const source = await sourceOf(this.documents, principal, name);
     requireScheme(spec, source, name);
@@ -104,7 +99,7 @@ export class RegistrationService {
     await this.audit.record(principal, [{ operation: registerWebhook, target: `Source/${name}`, detail: { connection, url, events } }]);
     const rotate = input.rotateSecret === true;
     return this.claimed(tenant, name, connection, () =>
-      this.withPartner({ stored, connector }, spec, async (partner) => {
+      this.partners.use({ stored, connector }, spec, async (partner) => {
         const change = await this.reconcile({
           principal,
           name,
@@ -126,11 +121,11 @@ export class RegistrationService {
     const { tenant } = principal;
     const known = await this.table.find(tenant, name);
     if (known === undefined) return { removed: 0 };
-    const connected = await this.connected(tenant, known.connection);
+    const connected = await this.partners.connected(tenant, known.connection);
     const spec = requireWebhooks(connected.connector.webhooks, known.connection, connected.stored.document.spec.connector);
     await this.audit.record(principal, [{ operation: unregisterWebhook, target: `Source/${name}`, detail: { url: known.url } }]);
     return this.claimed(tenant, name, known.connection, () =>
-      this.withPartner(connected, spec as ApiWebhooks, async (partner) => {
+      this.partners.use(connected, spec as ApiWebhooks, async (partner) => {
         const ours = oursAmong(await partner.found(known), known.url, known);
         for (const { id } of ours) await partner.remove(id, known);
         await this.table.remove(tenant, name);
@@ -264,13 +259,6 @@ export class RegistrationService {
     return url;
   }
 
-  /** @throws NotFound */
-  private async connected(tenant: string, name: string): Promise<Connected> {
-    const connected = await this.connectionTable.connectedOf(tenant, name);
-    if (connected === undefined) throw new NotFound('connection', name, { field: 'connection' });
-    return connected;
-  }
-
   /** @throws WebhookBusy */
   private async claimed<T>(tenant: string, name: string, connection: string, work: () => Promise<T>): Promise<T> {
     if (!(await this.table.claim(tenant, name, connection, leaseMs))) throw new WebhookBusy(name);
@@ -280,38 +268,6 @@ export class RegistrationService {
       await this.table.release(tenant, name);
     }
   }
-
-  private async withPartner<T>(
-    { stored, connector: spec }: Connected,
-    webhooks: ApiWebhooks,
-    work: (partner: PartnerWebhooks) => Promise<T>,
-  ): Promise<T> {
-    const { tenant, name, document } = stored;
-    const { connector, settings, timeoutMs } = document.spec;
-    const connectors = new Connectors({ http: this.http, connectorOf: () => spec });
-    const connection = { tenant, name, connector, settings, authorizer: this.connections.of(stored), timeoutMs };
-    const { signal } = new AbortController();
-    const partner = new PartnerWebhooks(webhooks, { connection, connectors, effectKey: randomUUID(), signal });
-    try {
-      return await work(partner);
-    } catch (error) {
-      if (error instanceof InputInvalid || error instanceof WebhookBusy) throw error;
-      if (error instanceof OperationFailure && error.outcome !== 'retry') throw refused(name, partner.redacted(error.message));
-      if (error instanceof ExpressionFailed) throw refused(name, partner.redacted(error.message));
-      throw error instanceof DomainError && error.outcome === 'retry' && !error.ours ? new WebhookUnavailable(name, error) : error;
-    } finally {
-      await connectors.close();
-    }
-  }
-}
-
-/** The webhooks that call the address of the source, or that were registered for it. */
-function oursAmong(found: readonly FoundWebhook[], url: string, known: RegisteredWebhook | undefined): FoundWebhook[] {
-  return found.filter((one) => one.url === url || isNoted(known, one));
-}
-
-function isNoted(known: RegisteredWebhook | undefined, { id }: FoundWebhook): boolean {
-  return known?.ids.some((one) => isSameId(one, id)) === true;
 }
 
 /** False also after a lost answer where there was no webhook before: a repeat finds the one that may have been made. */
@@ -320,25 +276,9 @@ function mayHaveMade(error: unknown, existing: FoundWebhook | undefined): boolea
   return error instanceof ExpressionFailed;
 }
 
-/** Ids are texts or numbers. */
-function isSameId(one: Json, other: Json): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
-}
-
-function isSameSet(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((each) => other.includes(each));
-}
-
 function generatedSecret({ scheme }: ApiWebhooks): string {
   const bytes = randomBytes(32);
   return scheme === 'standard-webhooks' ? `whsec_${bytes.toString('base64')}` : bytes.toString('base64url');
-}
-
-/** @throws InputInvalid */
-function requireWebhooks(webhooks: ConnectorWebhooks | undefined, connection: string, connector: string): ConnectorWebhooks {
-  if (webhooks !== undefined) return webhooks;
-  const message = `is ${connection}, whose connector ${connector} registers no webhooks: name another connection, or a Connector with a section webhooks (docs/registration.md)`;
-  throw new InputInvalid([{ path: ['connection'], message }], 'webhook.unsupported');
 }
 
 /** @throws InputInvalid */
@@ -360,10 +300,6 @@ async function requireTarget({ target: schema }: ApiWebhooks, target: Json, owne
   const problems = await compileSchema(schema, { owner }).problemsOf(target);
   const found = problems.map((problem) => ({ path: ['target'], message: problem.replace(/^the answer\b/, 'it') }));
   if (found.length > 0) throw new InputInvalid(found);
-}
-
-function refused(connection: string, why: string): InputInvalid {
-  return new InputInvalid([{ path: ['connection'], message: `${connection}: ${why}` }], 'webhook.refused');
 }
 
 function invalid(field: string, message: string): InputInvalid {

@@ -470,6 +470,43 @@ describe('a connector of the tenant', () => {
   });
 });
 
+describe('a check of webhooks at partners', () => {
+  const first = { source: 'code', connection: 'github', target, events: ['issues', 'push'] };
+  const check = async (source?: string) => (await command('checkWebhooks', 'checks { source state message }', { source }))['checks'];
+  beforeEach(() => connect('github', { base: github.url }));
+
+  test('finds one that is as it was registered, and nothing where none was', async () => {
+    expect(await check()).toEqual([]);
+    await register(first);
+    const before = writes(github.requests).length;
+    expect(await check()).toEqual([{ source: 'code', state: 'PRESENT', message: null }]);
+    expect(await check('another')).toEqual([]);
+    expect(writes(github.requests)).toHaveLength(before);
+  });
+
+  test('tells what is missing, and what was changed', async () => {
+    await register(first);
+    const [hook] = github.hooks as [(typeof github.hooks)[number]];
+    hook.events = ['push'];
+    expect(await check()).toMatchObject([{ state: 'CHANGED', message: 'it is for push, and was registered for issues, push' }]);
+    hook.config.url = 'https://elsewhere.example/hook';
+    expect(await check()).toMatchObject([{ state: 'CHANGED', message: 'it calls https://elsewhere.example/hook' }]);
+    github.hooks.splice(0);
+    expect(await check()).toMatchObject([{ state: 'MISSING' }]);
+    expect(await register({ source: 'code' })).toMatchObject({ change: 'CREATED' });
+    expect(await check()).toMatchObject([{ state: 'PRESENT' }]);
+  });
+
+  test('says of one that nobody can ask about that it is unknown, and why', async () => {
+    await register(first);
+    github.fault({ status: 403, body: { message: 'Not yours' } });
+    expect(await check()).toMatchObject([{ state: 'UNKNOWN', message: expect.stringContaining('Not yours') as string }]);
+    github.fault({ status: 503 });
+    expect(await check()).toMatchObject([{ state: 'UNKNOWN' }]);
+    expect(await check()).toMatchObject([{ state: 'PRESENT' }]);
+  });
+});
+
 test('an input that does not fit is refused in plain words', async () => {
   const many = Array.from({ length: 501 }, (_, at) => `event-${at}`);
   expect(await register({ source: 'x', events: many })).toMatchObject({

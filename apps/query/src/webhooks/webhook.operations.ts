@@ -31,6 +31,30 @@ export const webhookChange = enumeration(
   'What a registration did.',
 );
 
+export const webhookState = enumeration(
+  'WebhookState',
+  {
+    present: 'The partner has it as it was registered.',
+    changed: 'The partner has it with another address or other events. `registerWebhook` repairs it.',
+    missing: 'The partner does not have it, or not for all of its events. `registerWebhook` makes it again.',
+    unknown: 'The partner could not be asked, or refused to say.',
+  },
+  'What the partner has of a webhook.',
+);
+
+export const webhookCheck = entity(
+  'WebhookCheck',
+  {
+    source: z.string().describe('The source that its requests come to.'),
+    connection: z.string().describe('The connection by which it was registered, and by which the partner was asked.'),
+    url: z.string().describe('The address that it calls, as it was registered.'),
+    state: webhookState.describe('What the partner has of it.'),
+    message: z.string().nullable().describe('What is missing or changed, or why it is unknown; null if it is as it was registered.'),
+  },
+  { about: 'What a partner has of a webhook that was registered there.' },
+);
+export type WebhookCheckRow = z.infer<typeof webhookCheck>;
+
 const source = z.string().describe('The name of the source.');
 
 export const listWebhooks = query({
@@ -40,6 +64,17 @@ export const listWebhooks = query({
   cost: { weight: 10 },
   input: z.strictObject({}),
   output: z.array(webhook),
+  failures: [],
+});
+
+export const checkWebhooks = command({
+  name: 'checkWebhooks',
+  about:
+    'Asks the partners whether they still have the webhooks that were registered, and changes nothing. One that is missing or changed is repaired by\n`registerWebhook`.',
+  scope: 'operate',
+  cost: { weight: 100 },
+  input: z.strictObject({ source: source.nullish().describe('Only the webhook of this source; default: all.') }),
+  result: { checks: z.array(webhookCheck).describe('By source. Empty if none was registered.') },
   failures: [],
 });
 

@@ -1,12 +1,15 @@
 import { handle, part } from '../operations/part.js';
-import { listWebhooks, registerWebhook, unregisterWebhook } from './webhook.operations.js';
+import { checkWebhooks, listWebhooks, registerWebhook, unregisterWebhook } from './webhook.operations.js';
 import { RegistrationService } from './registration.service.js';
+import { PartnerAccess } from './partner.access.js';
+import { WebhookChecks } from './webhook.checks.js';
 import { WebhookTable } from './webhook.table.js';
 
 export const webhookPart = part({
-  providers: [WebhookTable, RegistrationService],
+  providers: [WebhookTable, PartnerAccess, RegistrationService, WebhookChecks],
   operations: [
     handle(listWebhooks, ({ principal, get }) => get(WebhookTable).list(principal.tenant)),
+    handle(checkWebhooks, async ({ principal, get }, { source }) => ({ checks: await get(WebhookChecks).check(principal, source) })),
     handle(registerWebhook, ({ principal, get }, input) => get(RegistrationService).register(principal, input)),
     handle(unregisterWebhook, ({ principal, get }, { source }) => get(RegistrationService).unregister(principal, source)),
   ],

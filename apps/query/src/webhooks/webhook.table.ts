@@ -55,8 +55,12 @@ export class WebhookTable {
   }
 
   async find(tenant: string, source: string): Promise<RegisteredWebhook | undefined> {
-    const row = (await this.rows(tenant)).find((one) => one.source === source);
-    return row === undefined ? undefined : { ...row, target: parseStoredJson(row.target), ids: idsIn(row.ids) };
+    return (await this.all(tenant)).find((one) => one.source === source);
+  }
+
+  /** All webhooks of the tenant with what was asked for, by source. */
+  async all(tenant: string): Promise<RegisteredWebhook[]> {
+    return (await this.rows(tenant)).map((row) => ({ ...row, target: parseStoredJson(row.target), ids: idsIn(row.ids) }));
   }
 
   /** @returns false while another request changes webhooks of the source */
