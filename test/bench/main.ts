@@ -15,6 +15,7 @@ import { benchEvent, benchIdle, eventFlows } from './event.js';
 import { benchGateway } from './gateway.js';
 import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
+import { benchLimits } from './limits.js';
 import { benchNoisy } from './noisy.js';
 import { benchOperations } from './operations.js';
 import { benchPage } from './page.js';
@@ -26,6 +27,7 @@ type Bench = (environment: () => Promise<BenchEnvironment>) => Promise<BenchRow[
 const benches: Record<string, Bench> = {
   dispatcher: benchDispatcher,
   gateway: benchGateway,
+  limits: benchLimits,
   consumer: async (environment) => benchConsumer(await environment()),
   acks: async (environment) => benchAcks(await environment()),
   latency: async (environment) => benchLatency(await environment()),
