@@ -221,6 +221,21 @@ describe.skipIf(!canRun)('a Kafka of a tenant', () => {
     await peer.stop();
   });
 
+  test('a record is not sent again once the claim on its delivery is lost', async () => {
+    const peer = await startPeer();
+    peer.cut('millrace-effect-key');
+    const lost = new Error('the claim is over');
+    let asked = 0;
+    const requireClaim = (): void => {
+      asked += 1;
+      if (asked > 1) throw lost;
+    };
+    const call = { ...callOf(order, { settings: settingsAt('127.0.0.1') }), requireClaim };
+    await expect(opened({}).run(call)).rejects.toBe(lost);
+    expect([asked, await peer.effects()]).toEqual([2, 1]);
+    await peer.stop();
+  });
+
   test('a repeat after an unknown outcome has the effect key of the first record, its partition and its time', async () => {
     const peer = await startPeer();
     const call = { settings: settingsAt('127.0.0.1'), effectKey: uniqueName('effect') };

@@ -49,14 +49,17 @@ export class KafkaSession {
   }
 
   /** @throws OperationFailure, InputRefused; SessionLost if the brokers ended the session before the record; the signal's reason only if it was not sent */
-  async produce(record: KafkaRecord, { endsAtMs, signal }: Pick<DriverUse, 'endsAtMs' | 'signal'>): Promise<Place> {
+  async produce(
+    record: KafkaRecord,
+    { endsAtMs, signal, requireClaim }: Pick<DriverUse, 'endsAtMs' | 'signal' | 'requireClaim'>,
+  ): Promise<Place> {
     const { throttledMs } = this.kafka;
     if (performance.now() + throttledMs > endsAtMs) {
       const message = `The Kafka at ${this.context.cluster} asked for a pause of ${Math.ceil(throttledMs)} ms, because a quota is used up`;
       throw new OperationFailure('operation.limited', message, { peer: 'limited', retryAfterMs: Math.ceil(throttledMs) });
     }
     try {
-      return await this.kafka.produce(record, { endsAtMs, signal });
+      return await this.kafka.produce(record, { endsAtMs, signal, requireClaim });
     } catch (error) {
       const isUncertain = error instanceof TenantKafkaFailure && error.isUncertain;
       if (!isUncertain) signal.throwIfAborted();

@@ -52,6 +52,8 @@ interface Within {
   readonly endsAtMs: number;
   /** Ends then, or earlier. */
   readonly signal: AbortSignal;
+  /** Called before each repeat, which does not happen if this throws. */
+  readonly requireClaim?: (() => void) | undefined;
 }
 
 /** The names of the parts of kafkajs that are used here. It has no public way to send one batch once, which alone tells what became of it. */
@@ -189,9 +191,9 @@ export class TenantKafka {
   /**
    * Resolves when all in-sync replicas have the record. A failure that may pass is followed by a repeat, for up to 4 s and half of the time that is left;
    * the brokers recognise it by its producer id and sequence number, so that the repeats of one call append the record once.
-   * @throws TenantKafkaFailure, PartitionMissing
+   * @throws TenantKafkaFailure, PartitionMissing, and as `requireClaim` does
    */
-  async produce(record: TenantRecord, { endsAtMs, signal }: Within): Promise<ProducedRecordPlace> {
+  async produce(record: TenantRecord, { endsAtMs, signal, requireClaim }: Within): Promise<ProducedRecordPlace> {
     const startedAtMs = performance.now();
     const repeatUntilMs = startedAtMs + Math.min(longestRepeatMs, (endsAtMs - startedAtMs) / 2);
     let isUncertain = false;
@@ -214,6 +216,7 @@ export class TenantKafka {
         }
       }
       await sleep(pauseMs, signal).catch(nothing);
+      requireClaim?.();
       await this.untilAborted(signal, () => this.cluster.refreshMetadata()).catch(nothing); // what is wrong shows with the next try
     }
   }
