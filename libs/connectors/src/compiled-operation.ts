@@ -15,6 +15,7 @@ import type { CompiledPaging, PagePosition } from './pages.js';
 import type { Receipt } from './peer.js';
 import { compileRequest } from './request.js';
 import type { CompiledRequest } from './request.js';
+import { XmlRefused } from './xml.js';
 
 export interface CompileOptions {
   readonly http: HttpClient;
@@ -22,6 +23,8 @@ export interface CompileOptions {
   readonly owner: string;
   /** Makes the request, if the connector is code. */
   readonly make?: RequestMaker | undefined;
+  /** Makes the output of the text of a response that means success, if the connector is code. Default: the expression of the operation. @throws XmlRefused */
+  readonly read?: ((text: string) => Json) | undefined;
 }
 
 /** The most items that one call of a list returns. */
@@ -152,7 +155,10 @@ export class CompiledOperation {
 
   private async outputOf({ scope }: OperationRun, { response, receipt }: OperationAnswer): Promise<Json> {
     const { result } = this;
-    const output = result === undefined ? response.body : await this.made(receipt, async () => result.evaluate({ ...scope, response }));
+    const { read } = this.options;
+    const make = async (): Promise<Json | undefined> =>
+      read === undefined ? await result?.evaluate({ ...scope, response }) : read(response.text);
+    const output = result === undefined && read === undefined ? response.body : await this.made(receipt, make);
     await this.frame.requireOutput(output ?? null, receipt);
     return output ?? null;
   }
@@ -162,7 +168,7 @@ export class CompiledOperation {
     try {
       return await make();
     } catch (error) {
-      if (error instanceof ExpressionFailed) throw this.frame.outputInvalid(error.message, receipt, error);
+      if (error instanceof ExpressionFailed || error instanceof XmlRefused) throw this.frame.outputInvalid(error.message, receipt, error);
       throw error;
     }
   }

@@ -22,6 +22,7 @@ import { driverClasses } from './drivers.generated.js';
 import { codedOperations } from './operations.generated.js';
 import { OperationFailure } from './operation.errors.js';
 import type { PagePosition } from './pages.js';
+import { envelopeCodeOf, wsdlCheckOf } from './soap/wsdl.js';
 
 /** Finds the connector of this name: a built-in one, or a document of the tenant. */
 export type ConnectorLookup = (tenant: string, name: string) => ConnectorSpec | undefined;
@@ -107,6 +108,11 @@ export class Connectors {
   async check({ connection, signal }: Pick<OperationCall, 'connection' | 'signal'>): Promise<ConnectionHealth | undefined> {
     const { tenant, connector } = connection;
     const spec = this.specOf(tenant, connector);
+    const described = wsdlCheckOf(spec);
+    if (described !== undefined) {
+      const { receipt } = await this.run({ connection, operation: described, input: {}, effectKey: '', signal });
+      return { account: undefined, receipt };
+    }
     if (spec.health === undefined && spec.base !== undefined) return undefined;
     const call = { connection, operation: healthOperation, input: {}, effectKey: '', signal };
     const operation = this.compiledOf(call);
@@ -149,7 +155,9 @@ export class Connectors {
     { spec, connector, owner }: { spec: ConnectorSpec; connector: string; owner: string },
   ): CompiledOperation | DrivenOperation {
     if (!isOfHttp(spec)) return new DrivenOperation(name, operation, spec, { owner, driver: () => this.driverOf(connector) });
-    return new CompiledOperation(name, operation, spec, { http: this.http, owner, make: coded[connector]?.[name] });
+    const described = envelopeCodeOf(operation);
+    const make = described?.make ?? coded[connector]?.[name];
+    return new CompiledOperation(name, operation, spec, { http: this.http, owner, make, read: described?.read });
   }
 
   private driverOf(connector: string): Promise<Driver> {

@@ -1,9 +1,9 @@
 import type { ConnectorDocument, ConnectionDocument, ConnectorSpec, DocumentLookup, ConnectorOperation } from '#libs/contracts';
 import { builtInConnectors } from './built-in.js';
-import { OpenApiRefused } from './openapi/openapi.document.js';
-import { connectorSpecOf } from './openapi/openapi.js';
+import { DescriptionRefused } from './description.js';
+import { connectorSpecOf } from './described-connector.js';
 
-/** The connector of this name: a built-in one, or a document of the tenant. One whose OpenAPI document is refused, which apply tells, does not exist. */
+/** The connector of this name: a built-in one, or a document of the tenant. One whose OpenAPI document or WSDL is refused, which apply tells, does not exist. */
 export function namedConnector(find: DocumentLookup, name: string): ConnectorSpec | undefined {
   const known = builtInConnectors().get(name);
   if (known !== undefined) return known;
@@ -11,7 +11,7 @@ export function namedConnector(find: DocumentLookup, name: string): ConnectorSpe
   try {
     return own === undefined ? undefined : connectorSpecOf(own.spec);
   } catch (error) {
-    if (error instanceof OpenApiRefused) return undefined;
+    if (error instanceof DescriptionRefused) return undefined;
     throw error;
   }
 }

@@ -9,6 +9,11 @@ test('an element is its text, or an object of its attributes, elements and text'
   });
 });
 
+test('a very long list is read in a moment', () => {
+  const read = xmlToJson(`<a>${'<b/>'.repeat(250_000)}</a>`) as { a: { b: string[] } };
+  expect(read.a.b).toHaveLength(250_000);
+}, 10_000);
+
 test('names that JavaScript gives a meaning are names like others', () => {
   const parsed = xmlToJson('<a><__proto__><polluted>yes</polluted></__proto__></a>');
   expect(Object.keys(parsed['a'] as object)).toEqual(['__proto__']);

@@ -33,7 +33,7 @@ function firstLine(error: unknown): string {
  */
 export function xmlToJson(text: string): { readonly [name: string]: Json } {
   const root = parsedXml(text);
-  return Object.fromEntries([[localName(root.name), valueOf(root)]]);
+  return Object.fromEntries([[localName(root.name), elementToJson(root)]]);
 }
 
 /** The name of an element or attribute without its prefix. */
@@ -45,7 +45,8 @@ export function elementsOf({ children }: XmlElement): XmlElement[] {
   return children.filter((node): node is XmlElement => node.type === 'element');
 }
 
-function valueOf(element: XmlElement): Json {
+/** An element as JSON, as {@link xmlToJson} has it. */
+export function elementToJson(element: XmlElement): Json {
   const attributes = Object.entries(element.attributes).filter(([name]) => !/^xmlns(?::|$)/.test(name));
   const elements = elementsOf(element);
   const text = element.children.map(textOf).join('');
@@ -54,7 +55,9 @@ function valueOf(element: XmlElement): Json {
   const lists = new Map<string, Json[]>();
   for (const child of elements) {
     const name = localName(child.name);
-    lists.set(name, [...(lists.get(name) ?? []), valueOf(child)]);
+    const list = lists.get(name);
+    if (list === undefined) lists.set(name, [elementToJson(child)]);
+    else list.push(elementToJson(child));
   }
   for (const [name, values] of lists) found.set(name, values.length === 1 ? values[0]! : values);
   if (text.trim() !== '') found.set('#text', text);

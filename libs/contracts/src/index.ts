@@ -108,11 +108,12 @@ export type { DestinationDocument, DestinationKind, DestinationSpec, Destination
 export type { DeliveryIdempotency, Idempotency, IdempotencyClass } from './documents/idempotency.js';
 export type { ConnectionDocument, ConnectionSpec } from './documents/connection.document.js';
 export type { AuthKind, AuthOf, ConnectionAuth } from './documents/connection-auth.js';
-export { builtInConnector, connectorManifest } from './documents/connector.document.js';
+export { builtInConnector, builtInSpec, connectorManifest } from './documents/connector.document.js';
 export type { ConnectorDocument, ConnectorSpec } from './documents/connector.document.js';
 export type { ErrorRule, ResponseMeaning } from './documents/connectors/error-rule.js';
 export type { ConnectorOperation, OperationIdempotency } from './documents/connectors/operation.js';
 export type { OpenApiSource } from './documents/connectors/openapi.js';
+export type { WsdlSource } from './documents/connectors/wsdl.js';
 export type { ListPaging } from './documents/connectors/paging.js';
 export type { OperationRequest } from './documents/connectors/request.js';
 export { templateParts } from './documents/connectors/template.js';

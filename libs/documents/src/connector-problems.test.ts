@@ -260,6 +260,20 @@ describe('a base at a host that the connector does not name', () => {
   });
 });
 
+test('a connector whose operations send no envelopes takes no credential that goes into one', async () => {
+  const found = await told(documentOf('Connector', 'own', { ...ledgerSpec, auth: [{ kind: 'basic' }, { kind: 'wsUsername' }] }));
+  expect(found).toEqual([
+    'spec.auth.1.kind: is wsUsername, which goes into SOAP envelopes, and these operations send none: leave it out, give a WSDL in `wsdl`, or use the connector soap',
+  ]);
+});
+
+test('a connector whose WSDL is refused says where', async () => {
+  const own = { summary: 'A shop.', wsdl: { document: '<a/>' } };
+  expect(await told(documentOf('Connector', 'own', own))).toEqual([
+    'spec.wsdl.document: must be WSDL 1.1, whose root is `definitions`, and is the element a',
+  ]);
+});
+
 test('a connector of a tenant cannot take the name of one that Millrace brings along', async () => {
   const rest = documentOf('Connector', 'rest', ledgerSpec);
   expect(await told(rest)).toEqual(['metadata.name: is a connector that Millrace brings along: rest; choose another name']);

@@ -1,5 +1,5 @@
 import {
-  OpenApiRefused,
+  DescriptionRefused,
   baseProblem,
   builtInConnectors,
   connectionMistakes,
@@ -78,12 +78,12 @@ function hostProblemOf(document: Document, find: DocumentLookup, isAllowed: Allo
   return found && { ...found, path: ['spec', 'base'] };
 }
 
-/** Undefined for an OpenAPI document that is refused, which is told elsewhere. */
+/** Undefined for an OpenAPI document or a WSDL that is refused, which is told elsewhere. */
 function specOf({ spec }: ConnectorDocument): ConnectorSpec | undefined {
   try {
     return connectorSpecOf(spec);
   } catch (error) {
-    if (error instanceof OpenApiRefused) return undefined;
+    if (error instanceof DescriptionRefused) return undefined;
     throw error;
   }
 }
@@ -111,12 +111,24 @@ async function problemsOfConnector(document: ConnectorDocument, allowed: Allowed
   const { name } = document.metadata;
   if (builtInConnectors().has(name))
     return [{ path: ['metadata', 'name'], message: `is a connector that Millrace brings along: ${name}; choose another name` }];
-  const unnamed = unnamedHost(document, () => undefined, allowed, { isCertain: true });
-  return document.spec.openapi === undefined ? unnamed : [...unnamed, ...(await problemsOfOpenApi(document))];
+  const { openapi, wsdl } = document.spec;
+  const own = [
+    ...unnamedHost(document, () => undefined, allowed, { isCertain: true }),
+    ...(wsdl === undefined ? envelopesWithoutWsdl(document) : []),
+  ];
+  if (openapi === undefined && wsdl === undefined) return own;
+  return [...own, ...(await problemsOfDescription(document, openapi === undefined ? 'wsdl' : 'openapi'))];
 }
 
-/** The schemas of operations that an OpenAPI document describes are compiled, too. */
-async function problemsOfOpenApi(document: ConnectorDocument): Promise<DocumentProblem[]> {
+/** A token of WS-Security has its place in an envelope, which no operation of a manifest sends. */
+function envelopesWithoutWsdl({ spec: { auth = [] } }: ConnectorDocument): DocumentProblem[] {
+  const message =
+    'is wsUsername, which goes into SOAP envelopes, and these operations send none: leave it out, give a WSDL in `wsdl`, or use the connector soap';
+  return auth.flatMap(({ kind }, at) => (kind === 'wsUsername' ? [{ path: ['spec', 'auth', String(at), 'kind'], message }] : []));
+}
+
+/** The schemas of operations that an OpenAPI document or a WSDL describes are compiled, too. */
+async function problemsOfDescription(document: ConnectorDocument, field: 'openapi' | 'wsdl'): Promise<DocumentProblem[]> {
   const problems: DocumentProblem[] = [];
   try {
     const { operations } = connectorSpecOf(document.spec);
@@ -128,14 +140,14 @@ async function problemsOfOpenApi(document: ConnectorDocument): Promise<DocumentP
         );
         if (refused instanceof SchemaInvalid)
           problems.push({
-            path: ['spec', 'openapi', 'document'],
+            path: ['spec', field, 'document'],
             message: `has a schema in ${name} that cannot be checked: ${refused.message}; leave the operation out by \`only\``,
           });
         else if (refused !== undefined) throw refused;
       }
     }
   } catch (error) {
-    if (!(error instanceof OpenApiRefused)) throw error;
+    if (!(error instanceof DescriptionRefused)) throw error;
     problems.push({ path: ['spec', ...error.path], message: error.message });
   }
   return problems;

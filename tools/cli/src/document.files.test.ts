@@ -46,6 +46,40 @@ test('a directory is read with what is below it, in the order of names', () => {
   expect(readDocuments([directory]).map(({ value }) => (value as { kind: string }).kind)).toEqual(['A', 'Z']);
 });
 
+test('the file of a description stands in the place of its name, and is no document itself', () => {
+  mkdirSync(join(directory, 'apis'));
+  file('apis/library.yaml', 'openapi: 3.1.0\n');
+  file('apis/shop.wsdl', '<definitions/>');
+  file(
+    'connectors.yaml',
+    'kind: Connector\nspec: { openapi: { documentFile: apis/library.yaml } }\n---\nkind: Connector\nspec: { wsdl: { documentFile: ./apis/shop.wsdl } }\n',
+  );
+  expect(readDocuments([directory]).map(({ value }) => value)).toEqual([
+    { kind: 'Connector', spec: { openapi: { document: 'openapi: 3.1.0\n' } } },
+    { kind: 'Connector', spec: { wsdl: { document: '<definitions/>' } } },
+  ]);
+});
+
+test.each([
+  ['../other.wsdl', 'must name a file below the folder of this one'],
+  ['none.wsdl', 'names a file that cannot be read'],
+  ['latin.wsdl', 'which is not UTF-8'],
+  ['', 'must be the path of a file'],
+  ['shop.wsdl, document: <a/>', 'stands beside document'],
+])('a description that is not taken is refused with its place: %s', (named, problem) => {
+  const outside = join(directory, '..', 'other.wsdl');
+  writeFileSync(outside, '<a/>');
+  file('shop.wsdl', '<a/>');
+  file('latin.wsdl', Buffer.from('<a>\xe4</a>', 'latin1'));
+  const path = file('a.yaml', `kind: Connector\nspec:\n  wsdl: { documentFile: ${named === '' ? '""' : named} }\n`);
+  try {
+    expect(() => readDocuments([path])).toThrow(problem);
+    expect(() => readDocuments([path])).toThrow(`${path}:3:11`);
+  } finally {
+    rmSync(outside);
+  }
+});
+
 test('what is not YAML is refused with its place', () => {
   const path = file('a.yaml', 'kind: Flow\nspec: {\n');
   expect(() => readDocuments([path])).toThrow(`${path}:3:1`);

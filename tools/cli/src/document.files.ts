@@ -1,13 +1,15 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
 import type { Document, Node, Scalar, YAMLError } from 'yaml';
 import { LosslessNumber, numberOf } from '#libs/json';
+import { inlineDescriptions } from './described.files.js';
 import { CliFailure } from './failure.js';
 import { notUtf8, placeOfNonUtf8 } from './utf8.js';
 
 /** One document of a file, with the positions of its fields. */
 export interface FileDocument {
+  /** The text of a file that it names as `documentFile` stands in it. */
   value: unknown;
   /** `file:line:column` of a field, or of its nearest parent that exists. */
   positionOf(path: readonly string[]): string;
@@ -28,8 +30,23 @@ export interface UnreadableFile {
 export function readFiles(paths: readonly string[]): { documents: FileDocument[]; unreadable: UnreadableFile[] } {
   const files = paths.flatMap(filesAt);
   if (files.length === 0) throw new CliFailure(`There is no .yaml, .yml or .json file in ${paths.join(', ')}`, 'unusable');
-  const unreadable: UnreadableFile[] = [];
-  const documents = files.flatMap((file) => readFile(file, unreadable));
+  const problems = new Map<string, UnreadableFile[]>();
+  const found = files.flatMap((file) => {
+    const unreadable: UnreadableFile[] = [];
+    problems.set(file, unreadable);
+    return readFile(file, unreadable).map((document) => ({ file, document }));
+  });
+  const descriptions = new Set<string>();
+  for (const { file, document } of found) {
+    for (const described of inlineDescriptions(document.value, file)) {
+      if (described.file !== undefined) descriptions.add(described.file);
+      else problems.get(file)!.push({ at: document.positionOf(described.path), message: described.problem! });
+    }
+  }
+  // The file of an OpenAPI document may stand among those that are read.
+  const isOwn = (file: string): boolean => !descriptions.has(realpathSync(file));
+  const documents = found.filter(({ file }) => isOwn(file)).map(({ document }) => document);
+  const unreadable = [...problems].filter(([file]) => isOwn(file)).flatMap(([, each]) => each);
   if (documents.length + unreadable.length === 0) throw new CliFailure(`There is no document in ${files.join(', ')}`, 'refused');
   return { documents, unreadable };
 }

@@ -53,7 +53,7 @@ export function failureOf(error: unknown, context: KafkaContext): OperationFailu
 function answered(type: string, { cluster }: KafkaContext, isUncertain: boolean): OperationFailure {
   const remedy = permanent[type];
   if (remedy !== undefined)
-    return new OperationFailure('operation.refused', `The Kafka at ${cluster} refused the record with ${type}${remedy}`, {
+    return new OperationFailure('operation.refused', `The Kafka at ${cluster} refused the request with ${type}${remedy}`, {
       peer: 'up',
       isUncertain,
     });

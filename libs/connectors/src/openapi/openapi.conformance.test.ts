@@ -5,8 +5,8 @@ import type { Json } from '#libs/json';
 import { connectorConformance, pauseMs } from '../connector.conformance.js';
 import { ConnectorHarness, withoutCredential } from '../harness.conformance.js';
 import { startStandIn } from '../stand-in.js';
-import { OpenApiRefused } from './openapi.document.js';
-import { connectorSpecOf } from './openapi.js';
+import { DescriptionRefused } from '../description.js';
+import { connectorSpecOf } from '../described-connector.js';
 
 const library = `
 openapi: 3.0.3
@@ -253,7 +253,7 @@ describe('an OpenAPI document becomes a connector', () => {
         return error;
       }
     })();
-    expect(refusal).toBeInstanceOf(OpenApiRefused);
+    expect(refusal).toBeInstanceOf(DescriptionRefused);
     expect(refusal).toMatchObject({ path, message: expect.stringContaining(message) as string });
   });
 

@@ -1,13 +1,4 @@
-/** An OpenAPI document that cannot become a connector. */
-export class OpenApiRefused extends Error {
-  /** @param path the field at fault, below `spec` */
-  constructor(
-    readonly path: readonly string[],
-    message: string,
-  ) {
-    super(message);
-  }
-}
+import { DescriptionRefused } from '../description.js';
 
 export type OpenApiObject = Readonly<Record<string, unknown>>;
 
@@ -25,7 +16,7 @@ export function asObject(value: unknown): OpenApiObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as OpenApiObject) : {};
 }
 
-/** The target of a reference within the document; the value itself if it is none. @throws OpenApiRefused */
+/** The target of a reference within the document; the value itself if it is none. @throws DescriptionRefused */
 export function resolved(document: OpenApi, value: unknown): unknown {
   let found = value;
   for (let steps = 0; typeof asObject(found)['$ref'] === 'string'; steps += 1) {
@@ -36,7 +27,7 @@ export function resolved(document: OpenApi, value: unknown): unknown {
   return found;
 }
 
-/** @throws OpenApiRefused for a reference that leaves the document, or leads nowhere */
+/** @throws DescriptionRefused for a reference that leaves the document, or leads nowhere */
 export function targetOf({ root }: OpenApi, reference: string): unknown {
   if (!reference.startsWith('#/'))
     throw refused(
@@ -51,6 +42,6 @@ export function targetOf({ root }: OpenApi, reference: string): unknown {
   return found;
 }
 
-function refused(message: string): OpenApiRefused {
-  return new OpenApiRefused(['openapi', 'document'], message);
+function refused(message: string): DescriptionRefused {
+  return new DescriptionRefused(['openapi', 'document'], message);
 }

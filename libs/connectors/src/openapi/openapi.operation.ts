@@ -1,12 +1,10 @@
 import type { ConnectorOperation, OpenApiSource } from '#libs/contracts';
 import type { Json } from '#libs/json';
+import { OperationLeftOut, asOperationName } from '../description.js';
+import type { JsonSchema } from '../description.js';
 import { asObject, resolved } from './openapi.document.js';
 import type { OpenApi, OpenApiObject } from './openapi.document.js';
 import { SchemaMaker, asSchema } from './openapi.schema.js';
-import type { JsonSchema } from './openapi.schema.js';
-
-/** An operation that cannot be sent. The message is the rest of a sentence that begins with its name. */
-export class OperationLeftOut extends Error {}
 
 /** An operation of a document, with its place. */
 export interface OperationOf {
@@ -40,15 +38,10 @@ const ownHeaders = /^(?:accept|content-type|authorization)$/i;
 
 /** The name of an operation: its `operationId`, or its method and path, as letters and digits. */
 export function operationNameOf(id: unknown, method: string, path: string): string {
-  const words = (typeof id === 'string' && /[A-Za-z]/.test(id) ? id : `${method} ${path}`)
-    .split(/[^A-Za-z0-9]+/)
-    .filter((word) => word !== '');
-  const joined = words.map((word, at) => (at === 0 ? word : word[0]!.toUpperCase() + word.slice(1))).join('');
-  const name = joined.replace(/^[0-9]+/, '');
-  return (name[0]!.toLowerCase() + name.slice(1)).slice(0, 63);
+  return asOperationName(typeof id === 'string' && /[A-Za-z]/.test(id) ? id : `${method} ${path}`);
 }
 
-/** The operation of a manifest that sends this one. @throws OperationLeftOut, OpenApiRefused */
+/** The operation of a manifest that sends this one. @throws OperationLeftOut, DescriptionRefused */
 export function manifestOperation(document: OpenApi, found: OperationOf, declared: Declared): ConnectorOperation {
   const { method, operation } = found;
   const effect = declared.effect ?? (method === 'get' || method === 'head' ? 'read' : 'write');
@@ -109,7 +102,7 @@ function setKey(
   request.headers[keyHeader] = '{delivery.id}';
 }
 
-/** @throws OperationLeftOut, OpenApiRefused */
+/** @throws OperationLeftOut, DescriptionRefused */
 function parametersOf(document: OpenApi, { operation, shared }: OperationOf): Parameter[] {
   const listed = [shared, operation['parameters']].flatMap((list) => (Array.isArray(list) ? (list as unknown[]) : []));
   const byPlace = new Map<string, OpenApiObject>();
@@ -158,7 +151,7 @@ function pathOf(path: string, parameters: readonly Parameter[]): string {
   });
 }
 
-/** https://spec.openapis.org/oas/v3.1.1.html#style-values @throws OperationLeftOut, OpenApiRefused */
+/** https://spec.openapis.org/oas/v3.1.1.html#style-values @throws OperationLeftOut, DescriptionRefused */
 function queryOf(
   document: OpenApi,
   { name, field, schema, style = 'form', explode = style === 'form' }: Parameter,
@@ -179,7 +172,7 @@ function queryOf(
   return { [name]: `$exists(${value}) ? $join($map(${value}, function($one) { $string($one) }), "${separator}")` };
 }
 
-/** @throws OperationLeftOut, OpenApiRefused */
+/** @throws OperationLeftOut, DescriptionRefused */
 function bodyOf(document: OpenApi, given: unknown): { type: string; schema: unknown } | undefined {
   if (given === undefined) return undefined;
   const content = asObject(asObject(resolved(document, given))['content']);
@@ -190,7 +183,7 @@ function bodyOf(document: OpenApi, given: unknown): { type: string; schema: unkn
   return { type: plain, schema: asObject(content[type])['schema'] ?? true };
 }
 
-/** The output: JSON of any response that means success; null if there is none. @throws OpenApiRefused */
+/** The output: JSON of any response that means success; null if there is none. @throws DescriptionRefused */
 function answerOf(document: OpenApi, responses: unknown): { type: string | undefined; schema: JsonSchema } {
   const schemas = new SchemaMaker(document, 'response');
   const all = asObject(responses);

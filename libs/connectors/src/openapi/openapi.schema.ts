@@ -1,8 +1,7 @@
 import type { Json } from '#libs/json';
+import type { JsonSchema } from '../description.js';
 import { asObject, targetOf } from './openapi.document.js';
 import type { OpenApi, OpenApiObject } from './openapi.document.js';
-
-export type JsonSchema = { [keyword: string]: Json };
 
 /** Words that hold schemas: one, a list of them, or one for each name. */
 const one = new Set([
@@ -47,7 +46,7 @@ export class SchemaMaker {
     private readonly side: 'request' | 'response',
   ) {}
 
-  /** @throws OpenApiRefused */
+  /** @throws DescriptionRefused */
   schemaOf(schema: unknown): Json {
     if (typeof schema === 'boolean') return schema;
     const node = asObject(schema);

@@ -1,10 +1,10 @@
 import { parse } from 'yaml';
 import { connectorManifest, wordsForIssue } from '#libs/contracts';
 import type { ConnectorDocument, ConnectorSpec, OpenApiSource } from '#libs/contracts';
-import type { Json } from '#libs/json';
-import { OperationLeftOut, manifestOperation, operationNameOf } from './openapi.operation.js';
+import { manifestOperation, operationNameOf } from './openapi.operation.js';
 import type { OperationOf } from './openapi.operation.js';
-import { OpenApiRefused, asObject, resolved } from './openapi.document.js';
+import { DescriptionRefused, OperationLeftOut, listed, mostOperations, withSetting } from '../description.js';
+import { asObject, resolved } from './openapi.document.js';
 import type { OpenApi } from './openapi.document.js';
 import { authOf } from './openapi.security.js';
 
@@ -12,24 +12,12 @@ type GivenSpec = ConnectorDocument['spec'];
 type OperationSpec = ConnectorSpec['operations'][string];
 
 const methods = ['get', 'head', 'post', 'put', 'patch', 'delete'] as const;
-const mostOperations = 200;
-const shown = 10;
 
-const known = new WeakMap<GivenSpec, ConnectorSpec>();
-
-/** The connector of a document, with the operations of its OpenAPI document if it has one. Made once for each document. @throws OpenApiRefused */
-export function connectorSpecOf(given: GivenSpec): ConnectorSpec {
-  if (given.openapi === undefined) return given as ConnectorSpec;
-  let spec = known.get(given);
-  if (spec === undefined) known.set(given, (spec = compiled(given, given.openapi)));
-  return spec;
-}
-
-/** @throws OpenApiRefused */
-function compiled(given: GivenSpec, source: OpenApiSource): ConnectorSpec {
+/** The connector of an OpenAPI document. @throws DescriptionRefused */
+export function specOfOpenApi(given: GivenSpec, source: OpenApiSource): ConnectorSpec {
   const document = documentOf(source);
   const { operations, leftOut } = operationsOf(document, source, given.operations ?? {});
-  const { openapi: _, ...own } = given;
+  const { openapi: _, wsdl: __, ...own } = given;
   const servers = serversOf(document);
   const needsBase = given.base === undefined;
   const base = {
@@ -41,7 +29,7 @@ function compiled(given: GivenSpec, source: OpenApiSource): ConnectorSpec {
     ...own,
     base: given.base ?? '{settings.base}',
     hosts: given.hosts ?? hostsOf(servers),
-    settings: needsBase ? withProperty(given.settings, 'base', base) : given.settings,
+    settings: needsBase ? withSetting(given.settings, 'base', base) : given.settings,
     auth: given.auth ?? authOf(document),
     limits: [...given.limits, ...leftOut].slice(0, 20),
     operations: { ...operations, ...given.operations },
@@ -49,27 +37,27 @@ function compiled(given: GivenSpec, source: OpenApiSource): ConnectorSpec {
   const { data, error } = connectorManifest.safeParse(spec, { error: wordsForIssue });
   if (error === undefined) return data;
   const { path, message } = error.issues[0]!;
-  throw new OpenApiRefused(path.map(String), message);
+  throw new DescriptionRefused(path.map(String), message);
 }
 
-/** @throws OpenApiRefused */
+/** @throws DescriptionRefused */
 function documentOf({ document }: OpenApiSource): OpenApi {
   let parsed: unknown = document;
   try {
     if (typeof document === 'string') parsed = parse(document, { maxAliasCount: 100 }) as unknown;
   } catch (error) {
-    throw new OpenApiRefused(['openapi', 'document'], `is neither YAML nor JSON: ${(error as Error).message.split('\n')[0]}`);
+    throw new DescriptionRefused(['openapi', 'document'], `is neither YAML nor JSON: ${(error as Error).message.split('\n')[0]}`);
   }
   const root = asObject(parsed);
   const { openapi: version } = root;
   if (typeof version !== 'string' || !/^3\.[01]\.\d+/.test(version)) {
     const found = typeof version === 'string' ? version : root['swagger'] === undefined ? 'none' : `Swagger ${textOf(root['swagger'])}`;
-    throw new OpenApiRefused(['openapi', 'document'], `must be OpenAPI 3.0 or 3.1, and says ${found}`);
+    throw new DescriptionRefused(['openapi', 'document'], `must be OpenAPI 3.0 or 3.1, and says ${found}`);
   }
   return { root, isThreeOne: version.startsWith('3.1') };
 }
 
-/** @throws OpenApiRefused */
+/** @throws DescriptionRefused */
 function operationsOf(document: OpenApi, source: OpenApiSource, own: Readonly<Record<string, unknown>>) {
   const operations: Record<string, OperationSpec> = {};
   const reasons = new Map<string, string>();
@@ -87,25 +75,20 @@ function operationsOf(document: OpenApi, source: OpenApiSource, own: Readonly<Re
     reasons.get(name) ?? `is no operation of the document (it has ${listed([...offered, ...reasons.keys()])})`;
   for (const [at, name] of (source.only ?? []).entries())
     if (!Object.hasOwn(operations, name) && !Object.hasOwn(own, name))
-      throw new OpenApiRefused(['openapi', 'only', String(at)], `${name}: ${whyNot(name)}`);
+      throw new DescriptionRefused(['openapi', 'only', String(at)], `${name}: ${whyNot(name)}`);
   for (const name of Object.keys(source.operations))
-    if (!Object.hasOwn(operations, name)) throw new OpenApiRefused(['openapi', 'operations', name], whyNot(name));
+    if (!Object.hasOwn(operations, name)) throw new DescriptionRefused(['openapi', 'operations', name], whyNot(name));
   if (offered.length > mostOperations)
-    throw new OpenApiRefused(
+    throw new DescriptionRefused(
       ['openapi', 'only'],
       `is missing: the document has ${offered.length} operations, and a connector at most ${mostOperations}`,
     );
   if (offered.length + Object.keys(own).length === 0) {
     const [[name, why] = ['', 'it has none']] = reasons;
-    throw new OpenApiRefused(['openapi', 'document'], `has no operation that can be sent: ${name} ${why}`.trim());
+    throw new DescriptionRefused(['openapi', 'document'], `has no operation that can be sent: ${name} ${why}`.trim());
   }
   const leftOut = source.only === undefined ? [...reasons].map(([name, why]) => `Left out: ${name}, because it ${why}`.slice(0, 300)) : [];
   return { operations, leftOut };
-}
-
-function listed(names: readonly string[]): string {
-  const more = names.length > shown ? `, and ${names.length - shown} more` : '';
-  return names.length === 0 ? 'none' : names.slice(0, shown).join(', ') + more;
 }
 
 /** All operations by name. An `operationId` becomes a name without other characters than letters and digits. */
@@ -140,19 +123,6 @@ function serversOf({ root }: OpenApi): string[] {
 function hostsOf(servers: readonly string[]): string[] {
   const hosts = new Set(servers.map((server) => new URL(server).hostname));
   return hosts.size === 0 ? ['*'] : [...hosts];
-}
-
-function withProperty(schema: Readonly<Record<string, Json>>, name: string, property: { [field: string]: Json }): Record<string, Json> {
-  const {
-    properties = {},
-    required = [],
-    ...rest
-  } = schema as {
-    properties?: Record<string, Json>;
-    required?: string[];
-  };
-  const all = property['default'] === undefined ? [...new Set([...required, name])] : required;
-  return { ...rest, properties: { [name]: property, ...properties }, ...(all.length === 0 ? {} : { required: all }) };
 }
 
 function textOf(value: unknown): string {

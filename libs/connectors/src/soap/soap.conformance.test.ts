@@ -49,6 +49,7 @@ connectorConformance({
     { as: 'credential', status: 500, body: fault('wsse:FailedAuthentication') },
     { as: 'credential', status: 400, body: fault12('env:Sender', 'wsse:InvalidSecurityToken') },
     { as: 'credential', status: 401 },
+    { as: 'credential', status: 401, body: fault('soap:Client') },
   ],
   hostile: [
     { operation: 'call', input: order, seen: (request) => messageIn(request).note },

@@ -6,6 +6,7 @@ import { openApiSource } from './connectors/openapi.js';
 import { builtInOperation, operation, operationName } from './connectors/operation.js';
 import { headerTemplates, operationRequest } from './connectors/request.js';
 import { template } from './connectors/template.js';
+import { wsdlSource } from './connectors/wsdl.js';
 import { connectorWebhooks, requireWebhookOperations } from './connectors/webhooks.js';
 
 /** The kinds of `auth` that a connector can name. */
@@ -94,7 +95,7 @@ export const connectorManifest = z
 const { base, hosts, auth } = fields;
 const taken = { base: base.optional(), hosts: hosts.optional(), auth: auth.optional(), operations: operationsOf(operation).optional() };
 
-/** The fields that an OpenAPI document can say. */
+/** The fields that an OpenAPI document or a WSDL can say. */
 const sayable = ['base', 'hosts', 'auth', 'operations'] as const;
 
 const documentSpec = z
@@ -104,19 +105,24 @@ const documentSpec = z
     openapi: openApiSource
       .optional()
       .describe('An OpenAPI document that the operations come from, and `base`, `hosts`, `settings` and `auth` where they are not given.'),
+    wsdl: wsdlSource
+      .optional()
+      .describe('A WSDL document that operations of SOAP come from, and `base`, `hosts`, `settings` and `auth` where they are not given.'),
   })
-  .superRefine(({ openapi, ...given }, context) => {
-    if (openapi !== undefined) return;
+  .superRefine(({ openapi, wsdl, ...given }, context) => {
+    const issue = (field: string, message: string): void => context.addIssue({ code: 'custom', path: [field], message });
+    if (openapi !== undefined && wsdl !== undefined) issue('wsdl', 'stands beside `openapi`: operations come from one of the two');
+    if (openapi !== undefined || wsdl !== undefined) return;
     for (const field of sayable) {
-      if (given[field] === undefined)
-        context.addIssue({ code: 'custom', path: [field], message: 'is missing: only an OpenAPI document in `openapi` could say it' });
+      if (given[field] === undefined) issue(field, 'is missing: only an OpenAPI document in `openapi`, or a WSDL in `wsdl`, could say it');
     }
     if (given.operations === undefined) return;
     requireLookUps({ operations: given.operations }, context);
     requireWebhookOperations({ webhooks: given.webhooks, operations: given.operations }, context);
   });
 
-const builtInSpec = z
+/** A connector whose requests may be made by code. */
+export const builtInSpec = z
   .strictObject({ ...fields, base: fields.base.optional(), operations: operationsOf(builtInOperation) })
   .superRefine(requireLookUps)
   .superRefine(requireWebhookOperations);

@@ -29,7 +29,9 @@ export const openApiSource = z
         z.string().min(1).max(longestDocument).describe('The document as text, in YAML or JSON.'),
         z.record(z.string(), json).describe('The document as an object.'),
       ])
-      .describe('An OpenAPI 3.0 or 3.1 document. Its references stay within it: nothing is fetched.'),
+      .describe(
+        'An OpenAPI 3.0 or 3.1 document. Its references stay within it: nothing is fetched. For `millrace apply`, `documentFile` may name a file in its place.',
+      ),
     only: z
       .array(operationName)
       .min(1)
