@@ -45,6 +45,7 @@ export class CompiledOperation {
   private readonly judgement: Judgement;
   private readonly frame: OperationFrame;
   private readonly result: ReturnType<typeof compileExpression> | undefined;
+  private readonly bytes: ReturnType<typeof compileExpression> | undefined;
   private readonly paging: CompiledPaging | undefined;
   private readonly isWrite: boolean;
 
@@ -61,6 +62,7 @@ export class CompiledOperation {
     this.judgement = new Judgement([...spec.errors, ...connector.errors], connector.message, { owner });
     this.frame = new OperationFrame(name, { spec, connector, owner });
     this.result = spec.result === undefined ? undefined : compileExpression(spec.result, { owner });
+    this.bytes = spec.bytes === undefined ? undefined : compileExpression(spec.bytes, { owner });
     this.paging = spec.paging === undefined ? undefined : compilePaging(spec.paging, { owner });
   }
 
@@ -130,7 +132,8 @@ export class CompiledOperation {
     const { secrets, traceparent, requireClaim, signal } = call;
     const { isWrite } = this;
     const { maxBodyBytes } = this.spec;
-    const options = { isWrite, maxBodyBytes, secrets, endsAtMs, traceparent, requireClaim, signal, untilDeadline };
+    const wantsBytes = (await this.bytes?.evaluate(scope)) === true;
+    const options = { isWrite, maxBodyBytes, wantsBytes, secrets, endsAtMs, traceparent, requireClaim, signal, untilDeadline };
     const send = (): Promise<OperationAnswer> => exchange(this.options.http, call.connection, outbound, options);
     const first = await send();
     try {

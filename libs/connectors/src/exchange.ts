@@ -19,6 +19,8 @@ export interface Response {
   /** Parsed, if it is JSON, or XML, which becomes JSON; else undefined. */
   readonly body: Json | undefined;
   readonly text: string;
+  /** The body of a response that was asked for as bytes. */
+  readonly base64?: string;
 }
 
 export interface OperationAnswer {
@@ -37,6 +39,8 @@ export interface OperationAnswer {
 export interface ExchangeOptions {
   readonly isWrite: boolean;
   readonly maxBodyBytes: number;
+  /** True if the body of a response with a status of success is bytes. */
+  readonly wantsBytes: boolean;
   readonly secrets: CallSecrets | undefined;
   /** When the operation must have ended, by the monotonic clock. */
   readonly endsAtMs: number;
@@ -56,7 +60,7 @@ export async function exchange(
   http: HttpClient,
   { name, authorizer, timeoutMs }: OpenConnection,
   request: OutboundRequest,
-  { isWrite, maxBodyBytes, secrets, endsAtMs, traceparent, requireClaim, signal, untilDeadline }: ExchangeOptions,
+  { isWrite, maxBodyBytes, wantsBytes, secrets, endsAtMs, traceparent, requireClaim, signal, untilDeadline }: ExchangeOptions,
 ): Promise<OperationAnswer> {
   const authorized = await authorizer.authorize(request, untilDeadline);
   const leftMs = endsAtMs - performance.now();
@@ -74,10 +78,26 @@ export async function exchange(
       signal, // the client keeps the deadline itself, and tells whether anything was sent
       tls,
     });
-    return await answerOf(answer, authorized, secrets);
+    return wantsBytes && isSuccess(answer) ? bytesOf(answer, authorized) : await answerOf(answer, authorized, secrets);
   } catch (error) {
     throw failureOf(error, isWrite);
   }
+}
+
+function isSuccess({ status, ending }: HttpAnswer): boolean {
+  return status >= 200 && status < 300 && ending === 'complete';
+}
+
+function bytesOf({ status, headers, body }: HttpAnswer, request: AuthorizedRequest): OperationAnswer {
+  return {
+    response: { status, headers, body: undefined, text: '', base64: body.toString('base64') },
+    isWhole: true,
+    isTooLong: false,
+    flaw: '',
+    receipt: { summary: `status ${status}`, detail: { status } },
+    redaction: new Redaction(request.secrets),
+    request,
+  };
 }
 
 async function answerOf(

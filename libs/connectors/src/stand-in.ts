@@ -26,6 +26,8 @@ export interface StandInResponse {
   readonly body?: object | undefined;
   /** Sent as it is, in the place of a body. */
   readonly text?: string | undefined;
+  /** Sent as they are, before everything else. */
+  readonly bytes?: Buffer;
 }
 
 /** A body as XML, for stand-ins that speak it. */
@@ -71,10 +73,10 @@ export async function startStandIn(
   handle: StandInHandler,
   { port = 0, keepsRequests = true, encode = asJson }: StandInOptions = {},
 ): Promise<VendorStandIn> {
-  const write = (outgoing: ServerResponse, { status, headers = {}, body, text: plain }: StandInResponse): void => {
+  const write = (outgoing: ServerResponse, { status, headers = {}, body, text: plain, bytes }: StandInResponse): void => {
     const encoded = body === undefined ? undefined : encode(body);
     const type = encoded === undefined ? {} : { 'content-type': encoded.type };
-    outgoing.writeHead(status, { ...type, ...headers }).end(plain ?? encoded?.text ?? '');
+    outgoing.writeHead(status, { ...type, ...headers }).end(bytes ?? plain ?? encoded?.text ?? '');
   };
   const requests: StandInRequest[] = [];
   const faults: StandInFault[] = [];

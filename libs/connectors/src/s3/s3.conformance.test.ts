@@ -1,6 +1,7 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import { expect, test } from 'vitest';
 import { connectorConformance, pauseMs } from '../connector.conformance.js';
+import { ConnectorHarness, withoutCredential } from '../harness.conformance.js';
 import { startS3StandIn } from './s3.stand-in.js';
 import type { S3StandIn } from './s3.stand-in.js';
 
@@ -69,6 +70,28 @@ connectorConformance({
       },
     },
   ],
+});
+
+test('an object is read as text, or as its bytes', async () => {
+  const standIn = await startS3StandIn();
+  const settings = (): { [name: string]: string } => ({ base: `${standIn.url}/acme` });
+  const harness = new ConnectorHarness({ name: 's3', url: standIn.url, settings, authorizer: withoutCredential });
+  const bytes = Buffer.from([0, 255, 254, 10, 195]);
+  standIn.objects.set('image', { ...stored('image'), bytes, headers: { 'content-type': 'image/png' } });
+  standIn.objects.set('order', { ...stored('{"a":1}'), headers: { 'content-type': 'application/json' } });
+  const { output } = await harness.run('getObject', { key: 'image', as: 'base64' });
+  expect(output).toMatchObject({ base64: bytes.toString('base64'), contentType: 'image/png', etag: '"image"' });
+  expect(output).not.toHaveProperty('text');
+  expect((await harness.run('getObject', { key: 'order', as: 'base64' })).output).toMatchObject({ base64: 'eyJhIjoxfQ==' });
+  const read = (await harness.run('getObject', { key: 'order' })).output;
+  expect(read).toMatchObject({ text: '{"a":1}', body: { a: 1 } });
+  expect(read).not.toHaveProperty('base64');
+  expect((await harness.run('getObject', { key: 'none', as: 'base64' })).output).toBeNull();
+  const { maxBodyBytes } = harness.spec.operations['getObject']!;
+  standIn.objects.set('long', { ...stored('long'), bytes: Buffer.alloc(maxBodyBytes + 1) });
+  await expect(harness.run('getObject', { key: 'long', as: 'base64' })).rejects.toThrow(`maxBodyBytes of the operation, ${maxBodyBytes}`);
+  await harness.close();
+  await standIn.stop();
 });
 
 test('Amazon’s own client is satisfied by the stand-in', async () => {

@@ -4,6 +4,8 @@ import type { StandInRequest, StandInResponse, VendorStandIn } from '../stand-in
 
 interface StoredObject {
   readonly text: string;
+  /** The bytes, where they are no text. */
+  readonly bytes?: Buffer;
   readonly etag: string;
   /** Headers that are kept with it. */
   readonly headers: Readonly<Record<string, string>>;
@@ -57,7 +59,12 @@ function answer(objects: Map<string, StoredObject>, changes: { count: number }, 
   }
   if (known === undefined) return method === 'HEAD' ? { status: 404 } : refusal(404, 'NoSuchKey', 'The specified key does not exist.');
   const facts = { ...known.headers, etag: known.etag, 'last-modified': known.modifiedAt.toUTCString() };
-  return { status: 200, headers: { ...facts, 'content-length': String(Buffer.byteLength(known.text)) }, text: known.text };
+  return {
+    status: 200,
+    headers: { ...facts, 'content-length': String((known.bytes ?? Buffer.from(known.text)).length) },
+    text: known.text,
+    ...(known.bytes === undefined ? {} : { bytes: known.bytes }),
+  };
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */

@@ -71,6 +71,11 @@ const fields = {
   result: expression
     .optional()
     .describe('The output, as an expression over `response` and `input`; default: `response.body`, or all items of all pages.'),
+  bytes: expression
+    .optional()
+    .describe(
+      'Whether the body of a response that means success is bytes, as an expression over `input`. Then `response.base64` has it, and `response.text` and `response.body` have nothing.',
+    ),
   errors: z.array(errorRule).max(50).default([]).describe('Rules of this operation, before those of the connector.'),
   paging: paging.optional(),
   maxBodyBytes: z
