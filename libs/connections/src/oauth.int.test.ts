@@ -578,3 +578,57 @@ describe('a vendor that deviates', () => {
     );
   });
 });
+
+describe('a connection whose grant is a signed statement, at a real token server', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey: foreign } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const taken: Record<string, unknown>[] = [];
+  const takesAssertion = (assertion: string): boolean => {
+    const [header = '', claims = '', signature = ''] = assertion.split('.');
+    const trusted = { key: publicKey, dsaEncoding: 'ieee-p1363' as const };
+    if (!verify('sha256', Buffer.from(`${header}.${claims}`), trusted, Buffer.from(signature, 'base64url'))) return false;
+    taken.push(JSON.parse(Buffer.from(claims, 'base64url').toString()) as Record<string, unknown>);
+    return true;
+  };
+  const bySignature = (signing = privateKey, version = 1): Stored =>
+    stored(
+      {
+        ...client(),
+        grant: 'jwtBearer',
+        clientAuthentication: 'post',
+        jwt: {
+          privateKey: { value: signing.export({ type: 'pkcs8', format: 'pem' }).toString() },
+          algorithm: 'ES256',
+          subject: 'user@example.org',
+        },
+      },
+      version,
+    );
+  beforeEach(async () => {
+    taken.length = 0;
+    server = await startAuthorizationServer({ takesAssertion });
+    cleanups.push(() => server.stop());
+  });
+
+  test('gets tokens that the server knows, each for a statement of its own', async () => {
+    const connections = await newProcess();
+    const first = await connections.of(bySignature()).authorize(get, signal);
+    expect(await server.knows(tokenOf(first))).toBe(true);
+    await connections.of(bySignature()).authorize(get, signal);
+    expect(taken).toMatchObject([{ iss: server.clientId, sub: 'user@example.org', aud: `${server.url}/token` }]);
+    await expire();
+    const second = await (await newProcess()).of(bySignature()).authorize(get, signal);
+    expect(await server.knows(tokenOf(second))).toBe(true);
+    expect(tokenOf(second)).not.toBe(tokenOf(first));
+    expect(new Set(taken.map(({ jti }) => jti)).size).toBe(2);
+  });
+
+  test('says that its credentials are refused where the server does not take its key, and works with another version', async () => {
+    const connections = await newProcess();
+    const refused = connections.of(bySignature(foreign)).authorize(get, signal);
+    await expect(refused).rejects.toThrow(/credentials are refused: the token endpoint answered invalid_grant/);
+    expect(server.refused).toEqual(['invalid_grant']);
+    await connections.of(bySignature(privateKey, 2)).authorize(get, signal);
+    expect(await condition()).toMatchObject({ state: 'connected' });
+  });
+});

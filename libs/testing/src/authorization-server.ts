@@ -8,13 +8,23 @@ import type { AddressInfo } from 'node:net';
 interface Provider {
   callback(): (incoming: IncomingMessage, outgoing: ServerResponse) => void;
   on(event: string, listener: (context: GrantContext, error?: { error?: string }) => void): void;
+  registerGrantType(name: string, handler: (context: AssertionContext) => Promise<void>, parameters: readonly string[]): void;
   Grant: { find(id: string): Promise<{ destroy(): Promise<void> } | undefined> };
   RefreshToken: { revokeByGrantId(id: string): Promise<void> };
-  ClientCredentials: { find(token: string): Promise<object | undefined> };
+  ClientCredentials: {
+    new (of: object): { readonly expiration: number; readonly tokenType: string; save(): Promise<string> };
+    find(token: string): Promise<object | undefined>;
+  };
   AccessToken: { revokeByGrantId(id: string): Promise<void>; find(token: string): Promise<object | undefined> };
 }
 interface GrantContext {
   oidc: { params?: { grant_type?: string }; entities: { Grant?: { jti: string } } };
+}
+
+/** A request to the token endpoint, as the code of a further grant sees it. */
+interface AssertionContext {
+  oidc: { client: object; params: { assertion?: string; scope?: string }; entity(name: string, value: object): void };
+  body: object;
 }
 
 export interface AuthorizationServerOptions {
@@ -22,6 +32,11 @@ export interface AuthorizationServerOptions {
   accessTokenSeconds?: number;
   /** Addresses to which the consent page may lead. */
   redirectUris?: readonly string[];
+  /**
+   * Takes signed statements as a grant (RFC 7523), in the name of the client. `oidc-provider` authenticates the client and issues the token; the statement
+   * is for this function to judge. @returns false for one that is not taken
+   */
+  takesAssertion?: (assertion: string) => boolean;
 }
 
 export interface AuthorizationServer {
@@ -46,7 +61,7 @@ export interface AuthorizationServer {
 
 /** A real authorization server (`oidc-provider`) on loopback, with PKCE and rotation: a refresh token that is used twice ends its grant. */
 export async function startAuthorizationServer(options: AuthorizationServerOptions = {}): Promise<AuthorizationServer> {
-  const { accessTokenSeconds = 3_600, redirectUris = ['https://millrace.example/connections/callback'] } = options;
+  const { accessTokenSeconds = 3_600, redirectUris = ['https://millrace.example/connections/callback'], takesAssertion } = options;
   const [clientId, clientSecret] = ['millrace', 'a-secret-of-the-client-0123456789'];
   let provider: Provider | undefined;
   let failing: number | undefined;
@@ -58,7 +73,10 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const name: string = 'oidc-provider'; // loaded only by the tests that need it
-  const { default: OidcProvider } = (await import(name)) as { default: new (issuer: string, configuration: object) => Provider };
+  const { default: OidcProvider, errors } = (await import(name)) as {
+    default: new (issuer: string, configuration: object) => Provider;
+    errors: { InvalidGrant: new (why: string) => Error };
+  };
   const { warn } = console;
   console.warn = () => undefined; // about its development pages and keys
   provider = new OidcProvider(url, {
@@ -66,7 +84,12 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       {
         client_id: clientId,
         client_secret: clientSecret,
-        grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+        grant_types: [
+          'authorization_code',
+          'refresh_token',
+          'client_credentials',
+          ...(takesAssertion === undefined ? [] : [assertionGrant]),
+        ],
         redirect_uris: redirectUris,
         token_endpoint_auth_method: 'client_secret_post',
       },
@@ -93,6 +116,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     },
   });
   console.warn = warn;
+  if (takesAssertion !== undefined) takeAssertions(provider, takesAssertion, errors.InvalidGrant);
   const granted = new Map<string, number>();
   const refused: string[] = [];
   const grants = new Set<string>();
@@ -127,6 +151,23 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       await closed;
     },
   };
+}
+
+const assertionGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
+function takeAssertions(
+  provider: Provider,
+  takesAssertion: (assertion: string) => boolean,
+  InvalidGrant: new (why: string) => Error,
+): void {
+  const grant = async (context: AssertionContext): Promise<void> => {
+    const { oidc } = context;
+    if (!takesAssertion(oidc.params.assertion ?? '')) throw new InvalidGrant('the statement is not taken');
+    const token = new provider.ClientCredentials({ client: oidc.client, scope: oidc.params.scope });
+    oidc.entity('ClientCredentials', token);
+    context.body = { access_token: await token.save(), expires_in: token.expiration, token_type: token.tokenType };
+  };
+  provider.registerGrantType(assertionGrant, grant, ['assertion', 'scope']);
 }
 
 const mostPages = 12;
