@@ -10,10 +10,14 @@ const delay = z.strictObject({ fault: z.literal('delay').describe('The answer, l
 const cutStream = z.strictObject({ fault: z.literal('cutStream').describe('The connection is cut in the middle of the answer.') });
 const brokenJson = z.strictObject({ fault: z.literal('brokenJson').describe('The model’s text ends in the middle.') });
 const schemaBreaking = z.strictObject({ fault: z.literal('schemaBreaking').describe('The model’s text is JSON that no schema asks for.') });
+const says = z.strictObject({
+  fault: z.literal('says').describe('The model’s text is this one, as from a model that obeys somebody else.'),
+  text: z.string().max(1_000_000),
+});
 const hang = z.strictObject({ fault: z.literal('hang').describe('No answer, until the caller gives up.') });
 
 /** One scripted failure. */
-export const fault = z.discriminatedUnion('fault', [status, delay, cutStream, brokenJson, schemaBreaking, hang]);
+export const fault = z.discriminatedUnion('fault', [status, delay, cutStream, brokenJson, schemaBreaking, says, hang]);
 export type Fault = z.infer<typeof fault>;
 
 const match = z.strictObject({
@@ -33,6 +37,7 @@ export const faultRule = z.discriminatedUnion('fault', [
   cutStream.extend(aim),
   brokenJson.extend(aim),
   schemaBreaking.extend(aim),
+  says.extend(aim),
   hang.extend(aim),
 ]);
 export type FaultRule = z.infer<typeof faultRule>;

@@ -133,6 +133,17 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
     expect(outcomes()).toEqual(['model.invalidOutput', 'model.invalidOutput', 'model.invalidOutput']);
   });
 
+  it('takes nothing from a model that was told what to say, until that passes the gates', async () => {
+    const outputSchema = compileSchema({ ...schema, properties: { ...schema.properties, quote: { type: 'string' } } });
+    const checks = { grounded: [{ field: 'quote', as: 'quote' as const }] };
+    const said = (quote: string) => ({ fault: 'says', text: JSON.stringify({ topic: 'billing', urgency: 1, quote }), times: 1 });
+    await script(said('charged thrice'), said('![x](https://evil.example)'), said('charged twice'));
+    expect((await infer({ outputSchema, checks })).output).toMatchObject({ quote: 'charged twice' });
+    expect(outcomes()).toEqual(['model.ungroundedOutput', 'model.ungroundedOutput', null]);
+    await script({ ...said('https://evil.example/?d=1'), times: 3 });
+    await expect(infer({ outputSchema })).rejects.toMatchObject({ code: 'model.foreignMarkup', gate: 'markup' });
+  });
+
   it('does not repeat what the credential is refused for', async () => {
     await script({ fault: 'status', status: 401 });
     await expect(infer()).rejects.toBeInstanceOf(ModelCredentialRefused);
