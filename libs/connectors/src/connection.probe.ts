@@ -51,7 +51,8 @@ export async function probe(connection: OpenConnection, { connectors, renew, sig
     });
     if (health === undefined) {
       const { connector } = connection;
-      const remedy = 'name a request that reads in `spec.health` of its document, or run one of its operations that read';
+      const remedy =
+        'name a request that reads in `spec.health` of its document, or with a WSDL an operation that reads in `spec.wsdl.check`, or run one of its operations that read';
       return done({ message: `Connections of the connector ${connector} cannot be tested, because it names no request for it: ${remedy}` });
     }
     const { account = null, receipt } = health;

@@ -52,7 +52,7 @@ function objectOf(value: Json, name: string): JsonObject {
 }
 
 function isOther(type: TypeShape, key: string): boolean {
-  return key !== '#text' && !key.startsWith('@') && !type.slots.some(({ element }) => element.name === key);
+  return key !== '#text' && !key.startsWith('@') && type.slotOf(key) === undefined;
 }
 
 /** The value of an element by its schema: lists are lists also with one item or none, numbers are numbers. What the schema does not have is read as it is. */
@@ -69,7 +69,7 @@ export function elementValue({ type }: Pick<ElementShape, 'type'>, node: XmlNode
   const lists = new Map<string, Json[]>();
   for (const slot of type.slots) if (slot.isList) lists.set(slot.element.name, []);
   for (const child of node.children) {
-    const slot = type.slots.find(({ element }) => element.name === child.name);
+    const slot = type.slotOf(child.name);
     const value = slot === undefined ? elementToJson(child.element) : elementValue(slot.element, child);
     const list = lists.get(child.name);
     if (list !== undefined) list.push(value);

@@ -439,6 +439,21 @@ describe('a WSDL becomes a connector', () => {
     expect(refusal).toMatchObject({ path, message: expect.stringContaining(said) as string });
   });
 
+  test('and one that is made to take long is refused, or read, in a moment', () => {
+    const chain = Array.from(
+      { length: 4_000 },
+      (_, at) =>
+        `<xs:complexType name="T${at + 1}"><xs:complexContent><xs:extension base="t:T${at}"><xs:sequence><xs:element name="e${at}" type="t:T${at}"/></xs:sequence></xs:extension></xs:complexContent></xs:complexType>`,
+    ).join('');
+    const used = Array.from({ length: 4_000 }, (_, at) => `<xs:element name="u${at}" type="t:T${at}"/>`).join('');
+    const types = `<xs:schema ${xs} xmlns:t="urn:shop" targetNamespace="urn:shop"><xs:complexType name="T0"/>${chain}<xs:element name="GetTime"><xs:complexType><xs:sequence>${used}</xs:sequence></xs:complexType></xs:element><xs:element name="GetTimeResponse"/></xs:schema>`;
+    const one = { messages: message('GetTime') + message('GetTimeResponse'), operations: operation('GetTime'), bound: binding('GetTime') };
+    expect(() => spec({ document: wsdl({ ...one, types }) })).toThrow('parts of schemas');
+    const spaces = Array.from({ length: 12_000 }, (_, at) => ` xmlns:n${at}="urn:n"`).join('');
+    const many = `<x:a xmlns:x="urn:x"${spaces}>${'<x:b xmlns:y="u"/>'.repeat(30_000)}</x:a>`;
+    expect(() => spec({ document: wsdl({ types: schemas + many }) })).not.toThrow();
+  }, 20_000);
+
   test('and what it leaves out stands in its limits', () => {
     const bound = binding('AddOrder') + binding('GetTime', '<soap:body use="encoded"/>');
     expect(spec({ document: wsdl({ bound }) }).limits).toEqual([expect.stringContaining('Left out: GetTime, because it is encoded')]);

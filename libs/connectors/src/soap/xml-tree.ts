@@ -11,28 +11,31 @@ export interface QualifiedName {
 export class TreeRefused extends XmlRefused {}
 
 const deepest = 100;
+const xmlSpace = 'http://www.w3.org/XML/1998/namespace';
 
 /** An element whose names are read with the namespaces that hold there. */
 export class XmlNode implements QualifiedName {
   readonly space: string;
   readonly name: string;
   readonly children: readonly XmlNode[];
+  /** The namespaces that are declared here, by prefix. Those around it are asked for, not copied: a document could have very many at very many places. */
+  private readonly spaces: ReadonlyMap<string, string> | undefined;
 
   private constructor(
     readonly element: XmlElement,
-    private readonly spaces: ReadonlyMap<string, string>,
+    private readonly parent: XmlNode | undefined,
     depth: number,
   ) {
     if (depth > deepest) throw new TreeRefused('Its elements lie too deep in each other');
     const declared = Object.entries(element.attributes).filter(([name]) => name === 'xmlns' || name.startsWith('xmlns:'));
-    if (declared.length > 0) this.spaces = new Map([...spaces, ...declared.map(([name, space]) => [name.slice(6), space] as const)]);
+    this.spaces = declared.length === 0 ? undefined : new Map(declared.map(([name, space]) => [name.slice(6), space] as const));
     ({ space: this.space, name: this.name } = this.qualified(element.name));
-    this.children = elementsOf(element).map((child) => new XmlNode(child, this.spaces, depth + 1));
+    this.children = elementsOf(element).map((child) => new XmlNode(child, this, depth + 1));
   }
 
   /** @throws TreeRefused */
   static of(root: XmlElement): XmlNode {
-    return new XmlNode(root, new Map([['xml', 'http://www.w3.org/XML/1998/namespace']]), 0);
+    return new XmlNode(root, undefined, 0);
   }
 
   attribute(name: string): string | undefined {
@@ -52,8 +55,12 @@ export class XmlNode implements QualifiedName {
   qualified(text: string): QualifiedName {
     const name = localName(text);
     const prefix = text.slice(0, Math.max(0, text.length - name.length - 1));
-    const space = this.spaces.get(prefix);
-    if (space === undefined && prefix !== '') throw new TreeRefused(`The prefix of ${text} is declared nowhere`);
+    const space = prefix === 'xml' ? xmlSpace : this.spaceOf(prefix);
+    if (space === undefined && prefix !== '') throw new TreeRefused(`The prefix of ${text.slice(0, 100)} is declared nowhere`);
     return { space: space ?? '', name };
+  }
+
+  private spaceOf(prefix: string): string | undefined {
+    return this.spaces?.get(prefix) ?? this.parent?.spaceOf(prefix);
   }
 }

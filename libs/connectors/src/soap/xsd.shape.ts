@@ -37,8 +37,16 @@ export class TypeShape {
   /** The reason why no value of JSON can say what stands in it; undefined if one can. */
   unwritable: string | undefined;
 
+  private byName: ReadonlyMap<string, Slot> | undefined;
+
   /** @param name the name in its schema; undefined for one that stands within an element */
   constructor(readonly name: string | undefined) {}
+
+  /** The slot of an element, once the type was read whole. */
+  slotOf(name: string): Slot | undefined {
+    this.byName ??= new Map(this.slots.map((slot) => [slot.element.name, slot] as const));
+    return this.byName.get(name);
+  }
 
   get isScalar(): boolean {
     return this.scalar !== undefined && this.slots.length + this.attributes.length === 0 && !this.isOpen;
@@ -139,8 +147,8 @@ export class SchemaShapes {
     );
   }
 
-  private count(): void {
-    this.parts += 1;
+  private count(parts = 1): void {
+    this.parts += parts;
     if (this.parts > mostParts) throw refused(`has more than ${mostParts} parts of schemas: leave out what is not needed`);
   }
 
@@ -186,6 +194,7 @@ export class SchemaShapes {
     const named = derived?.attribute('base');
     if (derived === undefined || named === undefined) throw refused('has a type that extends and restricts nothing');
     const base = this.deeper(() => this.type(derived.qualified(named)));
+    this.count(base.slots.length + base.attributes.length);
     if (!(base.isAny && extension === undefined)) shape.scalar ??= base.scalar;
     shape.attributes.push(...base.attributes);
     if (extension !== undefined) {
