@@ -344,6 +344,20 @@ describe.skipIf(!canRun)('a Kafka of a tenant', () => {
     expect(failed.retryAfterMs).toBeGreaterThan(5_000);
     expect(await countOf(cluster)).toBe(before);
   });
+
+  test('a broker that is killed was sent nothing, and is written to again when it is back', async () => {
+    const { kafka, ports } = cluster;
+    const connectors = opened({ port: ports.secure });
+    const call = callOf(order, { settings: { brokers: [`127.0.0.1:${ports.secure}`], ca: authority }, effectKey: uniqueName('effect') });
+    await connectors.run(call);
+    const before = await countOf(cluster);
+    await kafka.kill(1);
+    const failed = await failureOf(connectors.run(call));
+    expect(failed).toMatchObject({ code: 'operation.unavailable', peer: 'unreachable', isUncertain: false });
+    await kafka.start(1);
+    await connectors.run(call);
+    expect(await countOf(cluster)).toBe(before + 1);
+  });
 });
 
 test('the local broker of a laptop is written to as well', async () => {
