@@ -1,7 +1,7 @@
 export { ModelGateway, systemClock } from './model-gateway.js';
 export { ModelEndpoint } from './model-endpoint.js';
 export type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from './model-directory.js';
-export type { Inference, InferenceRequest, ModelAttempt } from './model-gateway.js';
+export type { Inference, InferenceRequest, ModelAttempt } from './inference.js';
 export { outputGates } from './model.errors.js';
 export type { OutputChecks, OutputRule } from './output-gate.js';
 export type { GroundedField } from './gates/grounding.js';

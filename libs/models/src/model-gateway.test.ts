@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compileSchema } from '#libs/schemas';
 import { registry } from '#libs/tracing';
 import { ModelGateway } from './model-gateway.js';
-import type { InferenceEvent, InferenceRequest, ModelAttempt } from './model-gateway.js';
+import type { InferenceRequest, ModelAttempt } from './inference.js';
+import type { InferenceEvent } from './model-gateway.js';
 import {
   ModelCredentialRefused,
   ModelLimited,

@@ -1,29 +1,28 @@
 import { failureReason } from '#libs/contracts';
-import type { FailureCode, Lane } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 import { MemoryLimitStore } from '#libs/limits';
 import type { LimitStore } from '#libs/limits';
-import type { CompiledSchema } from '#libs/schemas';
 import { Stopwatch, sleep } from '#libs/time';
 import { counter, failSpan, inSpan, startSpan } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { callSpan, countCall, countRefusal, describeResponse } from './gen-ai.js';
 import type { ModelCircuit, Passage } from './model-circuit.js';
 import { costNanosOf, decisiveFailure, fallbackReasonOf } from './model-directory.js';
-import type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from './model-directory.js';
+import type { ModelCandidate, ModelDirectory, ModelPlan } from './model-directory.js';
+import type { Inference, InferenceRequest } from './inference.js';
+import { InferenceCache } from './inference-cache.js';
 import { ModelEndpoint, callOptions, failureWithin } from './model-endpoint.js';
 import type { Clock } from './model-endpoint.js';
 import type { CallTurn, ModelLimiter } from './model-limiter.js';
 import type { ModelLimits } from './model-limits.js';
-import type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
+import type { ModelProvider, ModelRequest, ModelResponse } from './model-provider.js';
 import { ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
 import { OutputGate } from './output-gate.js';
-import type { OutputChecks } from './output-gate.js';
 import { fitsStrictSubset } from './strict-subset.js';
 import { answerText, promptFor, repairPrompt } from '#libs/prompts';
-import type { PromptOptions, Turn } from '#libs/prompts';
+import type { Turn } from '#libs/prompts';
 
 /** Four calls in all, 0.25 s to 8 s apart, with full jitter. Model calls are expensive, and the flow retries the step afterwards. */
 export const modelRetry: RetryPolicy = Object.freeze({ retries: 3, initialDelayMs: 250, factor: 2, maxDelayMs: 8_000, jitter: 1 });
@@ -58,69 +57,6 @@ const fallbacks = counter(
   'Times that the next model of a route was asked, by the kind of failure of the one before.',
   { tenant: 'the tenant', route: 'the ModelRoute document', model: 'the model that failed', reason: 'a word of `fallbackOn`' },
 );
-
-export interface InferenceRequest {
-  tenant: string;
-  /** Calls for one customer take turns with those for others, where the rate is limited. Default: there is one. */
-  customer?: string | undefined;
-  /** Higher ones go first where the rate is limited. Default: `normal`. */
-  lane?: Lane | undefined;
-  target: ModelTarget;
-  /** The system message, written by the tenant. */
-  instructions: string;
-  /** JSON or text that comes from outside. It is never put into the system message. */
-  input: unknown;
-  outputSchema: CompiledSchema;
-  /** Further checks of the output. Default: links and markup only. */
-  checks?: OutputChecks | undefined;
-  /** How the input is written. Default: that of {@link promptFor}. */
-  prompt?: PromptOptions | undefined;
-  /** Tells the model the subject of the schema. */
-  schemaName: string;
-  temperature?: number | undefined;
-  maxOutputTokens?: number | undefined;
-  /** Limit of the whole inference in ms: calls, waits and repairs. */
-  timeoutMs: number;
-  /** Ends the inference with its own reason. */
-  signal?: AbortSignal | undefined;
-  /** Called after every call. The gateway waits for it before it uses the result. */
-  onAttempt(attempt: ModelAttempt): Promise<void>;
-}
-
-/** The record of one call to the provider. */
-export interface ModelAttempt {
-  /** From 1, within one inference. */
-  readonly number: number;
-  /** The name of the ModelProvider document; null: the provider of the installation. */
-  readonly provider: string | null;
-  readonly model: string;
-  readonly startedAt: Date;
-  readonly finishedAt: Date;
-  readonly outcome: 'succeeded' | 'failed';
-  readonly errorCode: FailureCode | null;
-  readonly errorMessage: string | null;
-  readonly responseModel: string | null;
-  readonly providerRequestId: string | null;
-  readonly inputTokens: number | null;
-  readonly outputTokens: number | null;
-  /** In billionths of `currency`. Null if the document of the provider has no price for the model, or the provider counts no tokens. */
-  readonly costNanos: number | null;
-  /** A code of ISO 4217. */
-  readonly currency: string | null;
-}
-
-export interface Inference {
-  /** Has passed all gates. */
-  readonly output: Json;
-  /** The model that was asked. */
-  readonly model: string;
-  readonly responseModel: string;
-  /** Tokens of the call that succeeded. */
-  readonly usage: Usage | undefined;
-  /** Calls made, this one included. */
-  readonly attempts: number;
-  readonly providerRequestId: string | undefined;
-}
 
 /** A part of a streamed inference: any number of deltas, then one `end`. */
 export type InferenceEvent =
@@ -170,6 +106,7 @@ export class ModelGateway {
   readonly endpoint: ModelEndpoint;
   private readonly directory: ModelDirectory | undefined;
   private readonly limits: ModelLimits;
+  private readonly cache: InferenceCache;
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
 
@@ -183,6 +120,7 @@ export class ModelGateway {
       remedy: 'MODEL_BASE_URL and MODEL_API_KEY',
     });
     this.limits = limits;
+    this.cache = new InferenceCache(clock.now);
     this.directory = directory;
     this.retry = retry;
     this.clock = clock;
@@ -191,8 +129,16 @@ export class ModelGateway {
   /** @throws ModelFailure; InputTooLong; NotFound if the tenant has no such provider or route; the signal's reason if `signal` ended the inference */
   async infer(request: InferenceRequest): Promise<Inference> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
-    const { candidates, fallbackOn } = this.planOf(request);
     const work: Work = { request, gate: new OutputGate(request), calls: 0 };
+    const { cache } = request;
+    if (cache === undefined) return await this.ask(work, deadline);
+    return await this.cache.get({ ...request, cache }, { gate: work.gate, deadline }, () => this.ask(work, deadline));
+  }
+
+  /** Asks one candidate after another. */
+  private async ask(work: Work, deadline: Deadline): Promise<Inference> {
+    const { request } = work;
+    const { candidates, fallbackOn } = this.planOf(request);
     const failures: ModelFailure[] = [];
     for (const [at, candidate] of candidates.entries()) {
       const hasNext = at < candidates.length - 1;

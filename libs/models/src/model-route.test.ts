@@ -7,7 +7,7 @@ import type { ModelPrice } from './model-directory.js';
 import { fallbackReasonOf } from './model-directory.js';
 import { ModelEndpoint } from './model-endpoint.js';
 import { ModelGateway } from './model-gateway.js';
-import type { InferenceRequest, ModelAttempt } from './model-gateway.js';
+import type { InferenceRequest, ModelAttempt } from './inference.js';
 import type { ModelProvider, ModelRequest, ModelResponse, ProviderCallOptions } from './model-provider.js';
 import {
   ModelAnswerTooLarge,

@@ -15,12 +15,12 @@ import type {
   StepOperation,
   TenantOperations,
 } from '#libs/flows';
-import { LosslessNumber } from '#libs/json';
+import { canonical } from '#libs/json';
 import type { Json } from '#libs/json';
+import { TenantCache } from '#libs/lru';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
 import { counter, currentTraceparent } from '#libs/tracing';
 import { OperationUncertain, OperationUnsettled } from './operation.errors.js';
-import { ReadCache } from './read.cache.js';
 
 const attempts = counter(
   'millrace_operation_attempts_total',
@@ -45,7 +45,7 @@ const reads = counter('millrace_enrich_reads_total', 'Outputs that enrich steps 
 /** Sends the operations that steps of flows name, and keeps outputs of those that read. */
 @Injectable()
 export class OperationService {
-  private readonly cache = new ReadCache();
+  private readonly cache = new TenantCache<Json>();
   /** Reads under way, by the key of the cache. */
   private readonly flights = new Map<string, Promise<Json>>();
 
@@ -197,15 +197,4 @@ function callOf(
 /** The version belongs to the key, because another one may lead to another system, or another account of it. */
 function cacheKey(tenant: string, { name, version }: TenantConnection, { operation, input }: StepOperation): string {
   return hash('sha256', JSON.stringify([tenant, name, version, operation, canonical(input)]));
-}
-
-/** The value with the members of its objects in one order. */
-function canonical(value: Json): Json {
-  if (Array.isArray(value)) return value.map(canonical);
-  if (typeof value !== 'object' || value === null || value instanceof LosslessNumber) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .toSorted(([one], [other]) => (one < other ? -1 : 1))
-      .map(([name, member]) => [name, canonical(member)]),
-  );
 }

@@ -28,6 +28,7 @@ export const inferStep: Step<'infer'> = {
           checks,
           prompt: { datamark: spec.datamark, maxInputLength: spec.maxInputLength },
           schemaName: id,
+          cache: spec.cache,
           temperature: spec.temperature,
           maxOutputTokens: spec.maxOutputTokens,
           timeoutMs: spec.timeoutMs,

@@ -8,6 +8,8 @@ function problemOfTarget(model: string | undefined, provider: string | undefined
   return other === undefined ? undefined : [other, 'cannot stand beside `route`, which names its models itself: leave one of them out'];
 }
 
+const day = 86_400_000;
+
 /** A field of the output: `lines.*.amount`. */
 const outputField = z
   .string()
@@ -86,6 +88,18 @@ export const inferStep = z
       .max(4_194_304)
       .optional()
       .describe('The longest input in characters, as JSON or text. A longer one is not sent, and the step fails. Default: 262144.'),
+    cache: z
+      .strictObject({
+        ttlMs: z
+          .int()
+          .min(1)
+          .max(30 * day)
+          .describe('How long an output is used again for an equal request, in ms: at most 30 days.'),
+      })
+      .optional()
+      .describe(
+        'Uses outputs again that passed all gates, for all runs of the tenant in a process; equal requests at the same time make one call. Default: the model is asked each time.',
+      ),
     temperature: z
       .number()
       .min(0)

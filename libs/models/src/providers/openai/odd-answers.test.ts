@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileSchema } from '#libs/schemas';
 import { ModelGateway } from '../../model-gateway.js';
-import type { ModelAttempt } from '../../model-gateway.js';
+import type { ModelAttempt } from '../../inference.js';
 import { mostHeldBytes } from './body-limits.js';
 import { OpenAiProvider } from './openai.provider.js';
 

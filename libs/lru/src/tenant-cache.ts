@@ -1,8 +1,6 @@
-import type { Json } from '#libs/json';
-
-interface Entry {
+interface Entry<T> {
   readonly tenant: string;
-  readonly output: Json;
+  readonly output: T;
   readonly bytes: number;
   /** By the monotonic clock. */
   readonly storedAtMs: number;
@@ -11,31 +9,31 @@ interface Entry {
 const megabyte = 1_048_576;
 
 /** Limits of a cache, in bytes of JSON. */
-export interface ReadCacheLimits {
+export interface TenantCacheLimits {
   readonly totalBytes: number;
   readonly bytesOfTenant: number;
   readonly bytesOfOutput: number;
 }
 
-const standardLimits: ReadCacheLimits = { totalBytes: 32 * megabyte, bytesOfTenant: 8 * megabyte, bytesOfOutput: megabyte };
+const standardLimits: TenantCacheLimits = { totalBytes: 32 * megabyte, bytesOfTenant: 8 * megabyte, bytesOfOutput: megabyte };
 
 /**
- * Outputs of operations that read, in the memory of a process. The one that was used least recently goes first: of the tenant that reached its share, else
- * of all.
+ * Outputs that can be used again, in the memory of a process. They are JSON. The one that was used least recently goes first: of the tenant that reached its
+ * share, else of all.
  */
-export class ReadCache {
+export class TenantCache<T> {
   /** In the order of their last use. */
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Entry<T>>();
   private readonly bytesOf = new Map<string, number>();
   private bytes = 0;
 
   constructor(
-    private readonly limits: ReadCacheLimits = standardLimits,
+    private readonly limits: TenantCacheLimits = standardLimits,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
   /** The output of this key if it is not older than `ageMs`. */
-  get(key: string, ageMs: number): { readonly output: Json } | undefined {
+  get(key: string, ageMs: number): { readonly output: T } | undefined {
     const entry = this.entries.get(key);
     if (entry === undefined || this.now() - entry.storedAtMs > ageMs) return undefined;
     this.entries.delete(key);
@@ -43,7 +41,7 @@ export class ReadCache {
     return entry;
   }
 
-  set(key: string, tenant: string, output: Json): void {
+  set(key: string, tenant: string, output: T): void {
     this.delete(key);
     const bytes = JSON.stringify(output).length + key.length;
     if (bytes > this.limits.bytesOfOutput) return;
@@ -60,7 +58,7 @@ export class ReadCache {
     );
   }
 
-  private evict(matches: (entry: Entry) => boolean, isOver: () => boolean): void {
+  private evict(matches: (entry: Entry<T>) => boolean, isOver: () => boolean): void {
     if (!isOver()) return;
     for (const [key, entry] of this.entries) {
       if (!isOver()) return;

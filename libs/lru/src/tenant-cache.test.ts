@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ReadCache } from './read.cache.js';
+import { TenantCache } from './tenant-cache.js';
 
 const limits = { totalBytes: 100, bytesOfTenant: 60, bytesOfOutput: 50 };
 let nowMs = 0;
-const make = (more: object = {}): ReadCache => new ReadCache({ ...limits, ...more }, () => nowMs);
+const make = (more: object = {}): TenantCache<unknown> => new TenantCache({ ...limits, ...more }, () => nowMs);
 
 test('an output is given until it is older than asked for', () => {
   const cache = make();
