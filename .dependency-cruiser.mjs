@@ -91,7 +91,7 @@ export default {
       'contracts-import-no-edge',
       'The words of the domain know no transport and no store.',
       { path: '^libs/contracts/', pathNot: testFiles },
-      { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/|json/|time/)' },
+      { path: 'node_modules/(@nestjs|fastify|kafkajs|pg|typeorm|graphql|openai)/|^libs/(?!contracts/|json/|time/|xml/)' },
     ),
     forbid(
       'evaluations-start-fast',

@@ -102,6 +102,12 @@ async function baseline(): Promise<AckServer> {
 
 async function millrace(environment: BenchEnvironment, log: string, brokers: readonly string[]): Promise<AckServer> {
   await applyBenchDocuments(environment.databaseUrl, 'http://127.0.0.1:9/');
+  const ingestion = await startIngestion(environment, brokers);
+  return { name: `Millrace on ${log}`, url: ingestion.url, pid: ingestion.pid!, stop: () => ingestion.stop() };
+}
+
+/** A process of ingestion alone, with the bench's documents. */
+export async function startIngestion(environment: BenchEnvironment, brokers: readonly string[]): Promise<ServiceProcess> {
   const ingestion = new ServiceProcess('ingestion', await freePort(), {
     LOG_LEVEL: 'warn',
     DATABASE_URL: environment.databaseUrl,
@@ -112,7 +118,7 @@ async function millrace(environment: BenchEnvironment, log: string, brokers: rea
     NODE_ENV: 'production',
   });
   await ingestion.start();
-  return { name: `Millrace on ${log}`, url: ingestion.url, pid: ingestion.pid!, stop: () => ingestion.stop() };
+  return ingestion;
 }
 
 /** Measures requests answered with 2xx per second. Any other response fails the bench. */

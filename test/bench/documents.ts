@@ -41,6 +41,25 @@ export async function applyBenchDocuments(databaseUrl: string, destinationUrl: s
   await apply(databaseUrl, [tenant, githubSource('github'), flow('assess', 'github', 'sink'), destination('sink', destinationUrl)]);
 }
 
+/** A source for each contestant of the bench of verification. @param publicKey of the source `ed25519` */
+export async function applyVerificationDocuments(databaseUrl: string, publicKey: string): Promise<void> {
+  const source = (name: string, spec: object): object => ({
+    ...head,
+    kind: 'Source',
+    metadata: metadata(name),
+    spec: { ...spec, eventId: 'body.id', type: 'body.type', customer: 'body.customer' },
+  });
+  const secrets = (value: string): object => ({ secrets: [{ value }] });
+  await apply(databaseUrl, [
+    tenant,
+    source('open', { scheme: 'custom', custom: { kind: 'none', addresses: ['127.0.0.1', '::1'] } }),
+    source('stripe', { scheme: 'stripe', ...secrets(benchKeys.github) }),
+    source('github', { scheme: 'github', ...secrets(benchKeys.github) }),
+    source('standard', { scheme: 'standard-webhooks', ...secrets(benchKeys.standardWebhooks) }),
+    source('ed25519', { scheme: 'standard-webhooks-ed25519', ...secrets(publicKey) }),
+  ]);
+}
+
 /** Adds a source, a flow and a destination of the noisy customer alone. */
 export async function applyNoisyDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
   await apply(databaseUrl, [githubSource('noisy'), flow('noisy', 'noisy', 'noisy-sink'), destination('noisy-sink', destinationUrl)]);

@@ -20,6 +20,7 @@ import { benchNoisy } from './noisy.js';
 import { benchOperations } from './operations.js';
 import { benchPage } from './page.js';
 import { tableOf } from './report.js';
+import { benchVerification } from './verification.js';
 import type { BenchRow } from './report.js';
 
 type Bench = (environment: () => Promise<BenchEnvironment>) => Promise<BenchRow[]>;
@@ -30,6 +31,7 @@ const benches: Record<string, Bench> = {
   limits: benchLimits,
   consumer: async (environment) => benchConsumer(await environment()),
   acks: async (environment) => benchAcks(await environment()),
+  verification: async (environment) => benchVerification(await environment()),
   latency: async (environment) => benchLatency(await environment()),
   noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
   page: async (environment) => benchPage(await environment(), Number(values.rounds)),

@@ -4,7 +4,7 @@ import { SeededRandom, startHttpSink, uniqueName, waitFor } from '#libs/testing'
 import { startTimer } from '#libs/time';
 import { oneProcess } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
-import { Client } from '../journeys/client.js';
+import { applyDocuments } from './apply-documents.js';
 import { drawConversation } from './conversations.js';
 import type { Conversation, Target } from './conversations.js';
 import { HealthWatch } from './health-watch.js';
@@ -227,12 +227,7 @@ async function prepare(form: Form, sinkUrl: string): Promise<Target> {
       ],
     }),
   ];
-  const client = new Client(form, tenant, form.operatorKey);
-  const { applyDocuments: applied } = await client.graphql<{ applyDocuments: { __typename: string } }>(
-    'mutation ($input: ApplyDocumentsInput!) { applyDocuments(input: $input) { __typename ... on ValidationError { violations { path message } } } }',
-    { input: { documents } },
-  );
-  if (applied.__typename !== 'ApplyDocumentsSuccess') throw new Error(`the documents were refused: ${JSON.stringify(applied)}`);
+  const client = await applyDocuments(form, tenant, documents);
   const { createApiKey } = await client.graphql<{ createApiKey: { key: string } }>(
     'mutation { createApiKey(input: { name: "fuzz", scopes: [INGEST, READ] }) { ... on CreateApiKeySuccess { key } } }',
   );

@@ -1,5 +1,5 @@
 /** @module-tag both-logs The acknowledgement of a partner is the acknowledgement of the log. */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
@@ -42,6 +42,10 @@ const sources: Record<string, object> = {
   raw: { scheme: 'custom', custom: { header: 'x-sig' }, secrets: [{ value: secrets.raw }], customer: '$number(body)' },
   broken: { scheme: 'standard-webhooks', secrets: [{ value: 'this is not base64!' }] },
   tickets: { scheme: 'api-key' },
+  crm: { scheme: 'hubspot-v1', secrets: [{ value: secrets.raw }] },
+  sales: { scheme: 'salesforce', secrets: [{ value: secrets.raw }], parameters: { organizationId: '00D5e000000KQ2eEAG' } },
+  chat: { scheme: 'intercom', secrets: [{ value: secrets.raw }] },
+  meters: { scheme: 'custom', custom: { kind: 'none', addresses: ['198.51.100.0/24'] } },
 };
 
 let database: FreshDatabase;
@@ -63,6 +67,7 @@ beforeAll(async () => {
     service: 'ingestion',
     host: '127.0.0.1',
     port: 0,
+    trustedProxies: ['127.0.0.1'],
     log: {
       brokers,
       prefix: topicPrefix,
@@ -198,6 +203,66 @@ test('webhooks are taken for a source that was applied a moment ago, however man
     const answers = await Promise.all([1, 2, 3].map(() => webhook(source, stripe(event()))));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   }
+});
+
+describe('a request that holds several events', () => {
+  const hubspot = (body: string) => {
+    const signature = createHash('sha256')
+      .update(secrets.raw + body)
+      .digest('hex');
+    return webhook('crm', { body, headers: { ...json, 'x-hubspot-signature': signature } });
+  };
+  const change = (eventId: number) =>
+    `{"eventId":${eventId},"portalId":1,"objectId":${eventId},"subscriptionType":"contact.creation","n":1.0}`;
+
+  test('is acknowledged with the ids of all, in their order, once all are on the log', async () => {
+    const answer = await hubspot(`[${[1, 2, 3].map(change).join(',')}]`);
+    const { eventIds } = answer.json() as { eventIds: string[] };
+    expect(new Set(eventIds).size).toBe(3);
+    const records = await waitFor(
+      () => {
+        const found = eventIds.map((id) => logged.find((record) => record.event.eventId === id)?.event);
+        return found.every((record) => record !== undefined) ? found : undefined;
+      },
+      { what: 'three events on the log' },
+    );
+    expect(records.map((record) => record.body)).toEqual([1, 2, 3].map(change));
+  });
+
+  test('is the same events when it is sent again, and no event when it is empty', async () => {
+    const answers = [await hubspot(`[${change(7)},${change(8)}]`), await hubspot(`[${change(8)},${change(7)}]`)];
+    const [first, again] = answers.map((answer) => answer.json().eventIds as string[]);
+    expect(again).toEqual(first!.toReversed());
+    expect((await hubspot('[]')).json()).toEqual({ eventIds: [] });
+  });
+});
+
+test('an outbound message of Salesforce is acknowledged in SOAP, for its organization and its secret address only', async () => {
+  const message = (organization: string) =>
+    `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><notifications><OrganizationId>${organization}</OrganizationId><Notification><Id>${uniqueName('04l')}</Id><sObject xsi:type="sf:Account" xmlns:xsi="x"><sf:Id xmlns:sf="y">1</sf:Id></sObject></Notification></notifications></e:Body></e:Envelope>`;
+  const post = (organization: string, token: string) =>
+    send(`/webhooks/${tenant}.sales?token=${token}`, {
+      body: message(organization),
+      headers: { 'content-type': 'text/xml; charset=utf-8' },
+    });
+  const answer = await post('00D5e000000KQ2eEAG', secrets.raw);
+  expect([answer.status, answer.headers['content-type']]).toEqual([200, 'text/xml; charset=utf-8']);
+  expect(answer.text).toContain('<Ack>true</Ack>');
+  await waitFor(() => logged.some(({ event: one }) => one.source === 'sales' && one.type === 'sf:Account'), { what: 'the notification' });
+  expect((await post('00D000000000000AAA', secrets.raw)).status).toBe(401);
+  expect((await post('00D5e000000KQ2eEAG', 'guess')).status).toBe(401);
+});
+
+test('a probe by HEAD is answered without a body', async () => {
+  const answer = await webhook('chat', { method: 'HEAD' });
+  expect([answer.status, answer.text]).toEqual([200, '']);
+  expect((await webhook('crm', { method: 'HEAD' })).status).toBe(405);
+});
+
+test('a source without secrets takes requests from its addresses, as the trusted proxy names them', async () => {
+  const from = (forwarded: string) => webhook('meters', { body: '{"value":1}', headers: { ...json, 'x-forwarded-for': forwarded } });
+  expect((await from('203.0.113.9, 198.51.100.7')).status).toBe(200);
+  for (const others of ['198.51.100.7, 203.0.113.9', '203.0.113.9', '']) expect((await from(others)).status).toBe(401);
 });
 
 describe('a webhook signed with its provider’s own SDK is acknowledged once it is on the log', () => {

@@ -1,5 +1,6 @@
 export {
   SettingsInvalid,
+  addressRanges,
   fileVariable,
   flag,
   integer,

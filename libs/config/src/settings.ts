@@ -1,3 +1,4 @@
+import { isAddressRange } from '#libs/ports';
 import { readFileSync } from 'node:fs';
 
 /** One environment variable that a service reads. */
@@ -135,6 +136,16 @@ export function origins(env: string, description: Omit<Description, 'fallback'>)
     if (!entries.every((entry) => entry === '*' || URL.parse(entry)?.origin === entry)) {
       throw new Error('must be origins (scheme, host and port, without a path), comma-separated, or *');
     }
+    return entries;
+  });
+}
+
+/** IP addresses and ranges; none if it is empty. */
+export function addressRanges(env: string, description: Omit<Description, 'fallback' | 'secret'>): Setting<readonly string[]> {
+  const shape = 'IP addresses and ranges such as 10.0.0.0/8, comma-separated, or empty';
+  return setting(env, { ...description, fallback: '' }, shape, (value) => {
+    const entries = entriesOf(value);
+    if (!entries.every(isAddressRange)) throw new Error('must be IP addresses and ranges such as 10.0.0.0/8, comma-separated');
     return entries;
   });
 }

@@ -15,7 +15,7 @@ import type { CompiledPaging, PagePosition } from './pages.js';
 import type { Receipt } from './peer.js';
 import { compileRequest } from './request.js';
 import type { CompiledRequest } from './request.js';
-import { XmlRefused } from './xml.js';
+import { XmlRefused } from '#libs/xml';
 
 export interface CompileOptions {
   readonly http: HttpClient;

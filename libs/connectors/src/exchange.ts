@@ -7,7 +7,7 @@ import { Redaction } from '#libs/redaction';
 import type { CallSecrets, OpenConnection } from './connector.js';
 import { OperationFailure, timedOut } from './operation.errors.js';
 import type { Receipt } from './peer.js';
-import { XmlRefused, xmlToJson } from './xml.js';
+import { XmlRefused, xmlToJson } from '#libs/xml';
 
 /** How much of a response a receipt keeps, in characters. */
 const longestExcerpt = 16 * 1_024;

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
-import { xmlElement } from './xml.js';
+import { xmlElement } from '#libs/xml';
 
 /** A request as a stand-in sees it. */
 export interface StandInRequest {

@@ -31,7 +31,7 @@ export { json } from './json.js';
 export { recordType } from './records/record.js';
 export type { Owned, RecordType, Topic } from './records/record.js';
 export { EventReceived, eventBody } from './records/event-received.js';
-export { bodyFormat, eventData, parseBody } from './records/event-data.js';
+export { bodyFormat, eventData, longestXmlCharacters, parseBody } from './records/event-data.js';
 export { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 export type { PlannedDelivery } from './records/outcomes.js';
 export { ConfigurationPublished, everyTenant } from './records/configuration-published.js';

@@ -152,7 +152,7 @@ test('a custom scheme is told which kinds there are, and that it needs the URL w
     spec: { scheme: 'custom', custom, secrets: [{ value: 'old' }, { value: 'new' }], ...more },
   });
   expect(await problemsOf(source({ kind: 'jwt' }))).toEqual([
-    'spec.custom.kind: must be one of asymmetric, basic, certificate, fields, hmac, token',
+    'spec.custom.kind: must be one of asymmetric, basic, certificate, client-certificate, fields, hmac, none, token',
   ]);
   const signsUrl = { header: 'x-sig', template: '{url}{body}' };
   expect(await problemsOf(source(signsUrl))).toEqual([

@@ -6,6 +6,7 @@ import { startTimer, wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { BodyReader } from './body-reader.js';
 import type { Operate, Operations } from './operations.js';
+import { ClientAddresses } from './client-address.js';
 import { problemOf } from './problem.js';
 import {
   HeadTooLarge,
@@ -46,6 +47,10 @@ export interface RequestHead {
   readonly headers: IncomingHttpHeaders;
   /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
+  /** The address of the caller; empty if the connection is closed already. */
+  readonly clientAddress: string;
+  /** True if the request came through a trusted proxy. */
+  readonly isProxied: boolean;
 }
 
 export interface DoorRequest extends RequestHead {
@@ -106,11 +111,15 @@ export class Doors {
   private isStopping = false;
   private readonly unlocked = Promise.withResolvers<void>();
 
-  /** @param operations undefined: they are on a port of their own */
+  /**
+   * @param operations undefined: they are on a port of their own
+   * @param addresses default: no proxy is trusted
+   */
   constructor(
     private readonly service: string,
     private readonly bodies: BodyReader,
     private readonly operations: Operations | undefined,
+    private readonly addresses = new ClientAddresses([]),
   ) {}
 
   open(door: Door): void {
@@ -211,7 +220,14 @@ export class Doors {
   private async receive(door: Door, address: string, request: IncomingMessage, response: ServerResponse): Promise<Reply | undefined> {
     if (request.method !== 'POST') await refuseOtherMethod(door, address, request.method!);
     const { headers, rawHeaders } = request;
-    const head = { method: request.method!, target: request.url!, address: decoded(address), headers, rawHeaders };
+    const head = {
+      method: request.method!,
+      target: request.url!,
+      address: decoded(address),
+      headers,
+      rawHeaders,
+      ...this.addresses.of(request),
+    };
     const receive = await door.admit(head);
     const rawBody = await this.bodies.read(request, response);
     if (rawBody === undefined) return undefined;

@@ -1,4 +1,5 @@
 import {
+  addressRanges,
   flag,
   integer,
   key,
@@ -75,6 +76,10 @@ export const httpSettings = {
   ),
 };
 
+const trustedProxies = addressRanges('TRUSTED_PROXIES', {
+  help: 'IP addresses and ranges (CIDR) of the proxies before the service, with commas between. Of these, `X-Forwarded-For` names the caller, and client certificates in headers are believed, so they must take both away from what callers send. Empty: none; the peer of a connection is the caller.',
+});
+
 /** Settings of a service that web pages call. */
 export const browserSettings = {
   allowedOrigins: origins('ALLOWED_ORIGINS', {
@@ -85,6 +90,7 @@ export const browserSettings = {
 /** Settings of a service with a door. */
 export const doorSettings = {
   ...httpSettings,
+  trustedProxies,
   stopDelayMs: integer(
     'STOP_DELAY_MS',
     { min: 0, max: 300_000 },
@@ -108,6 +114,8 @@ export interface HttpOptions {
   isWorker?: boolean;
   /** How long a stop goes on serving before it closes the port. Default 0. */
   stopDelayMs?: number;
+  /** Addresses and ranges of the proxies whose headers about the caller are believed. Default: none. */
+  trustedProxies?: readonly string[];
 }
 
 /**
@@ -115,14 +123,14 @@ export interface HttpOptions {
  * @throws Error if the settings do not fit together
  */
 export function httpOptions(settings: Settings<typeof doorSettings & typeof processSettings>): HttpOptions {
-  const { operationsPort, port, stopDelayMs, stopTimeoutMs } = settings;
+  const { operationsPort, port, stopDelayMs, stopTimeoutMs, trustedProxies: proxies } = settings;
   if (operationsPort === port && port !== 0)
     throw new Error(`OPERATIONS_PORT and PORT are both ${port}; choose two ports, or leave OPERATIONS_PORT out to have both on one`);
   if (stopDelayMs * 2 > stopTimeoutMs)
     throw new Error(
       `STOP_DELAY_MS (${stopDelayMs}) is more than half of STOP_TIMEOUT_MS (${stopTimeoutMs}); the other half is for what is under way: raise STOP_TIMEOUT_MS`,
     );
-  return { ...listenOptions(settings), operationsPort, stopDelayMs };
+  return { ...listenOptions(settings), operationsPort, stopDelayMs, trustedProxies: proxies };
 }
 
 /** The options of a service without a door: it answers operations only, on one port. */

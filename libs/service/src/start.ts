@@ -13,6 +13,7 @@ import { readBodies } from './body-parser.js';
 import { BodyReader } from './body-reader.js';
 import type { BootContext, BootOptions } from './boot-options.js';
 import { compressResponses } from './compression.js';
+import { ClientAddresses } from './client-address.js';
 import { Doors } from './doors.js';
 import { InfrastructureModule } from './infrastructure.module.js';
 import { addressOf, listen } from './listening.js';
@@ -62,7 +63,8 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   const bodies = new BodyReader(composition.bodies ?? defaultBodyLimits);
   const { service, host, operationsPort } = composition;
   const operations = new Operations(readiness, composition.operationsKey);
-  const doors = new Doors(service, bodies, operationsPort === undefined ? operations : undefined);
+  const addresses = new ClientAddresses(composition.trustedProxies ?? []);
+  const doors = new Doors(service, bodies, operationsPort === undefined ? operations : undefined, addresses);
   const adapter = new FastifyAdapter({
     serverFactory: (others: RequestListener) => doors.server(others),
     routerOptions: { maxParamLength: 256 },

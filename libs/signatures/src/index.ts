@@ -4,6 +4,14 @@ export { presetOf } from './registry.js';
 export { providers } from './providers.generated.js';
 export type { Extraction, Preset, ProviderPreset, Split } from './preset.js';
 export type { Handshake, HandshakeResponse, UnsignedResponse } from './handshake.js';
-export { HandshakeRefused, ParameterMissing, PublicUrlMissing, SecretInvalid, SignatureMissing } from './signature.errors.js';
+export {
+  HandshakeRefused,
+  ParameterMissing,
+  PublicUrlMissing,
+  SecretInvalid,
+  SignatureMismatch,
+  SignatureMissing,
+} from './signature.errors.js';
+export { textAt } from './body-field.js';
 export { HmacKey } from './hmac-key.js';
 export { StandardWebhookSigner, requireStandardWebhookSecret, signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';

@@ -23,8 +23,13 @@ export interface Extraction {
 export interface Split {
   /** Paths of arrays, from the body on, with dots between the names: `entry.changes`. The empty path is a body that is an array. */
   readonly arrays: readonly string[];
-  /** An event is the element; or the request with this element alone, where what stands around it matters. */
-  readonly keeps: 'element' | 'request';
+  /**
+   * An event is the element; or, where what stands around it matters, the request with an array of this element alone, or with the element in place of
+   * the array (`unwrapped`).
+   */
+  readonly keeps: 'element' | 'request' | 'unwrapped';
+  /** Names around the elements that are left out of events, such as that of a session of the provider's API. */
+  readonly omits?: readonly string[];
 }
 
 /** The section of a preset in `docs/providers.md`. */
@@ -51,9 +56,11 @@ export interface Preset extends Extraction {
   /** Second spellings of header names. Both may be sent only with the same value. */
   readonly aliases: HeaderAliases;
   /** The content types it sends; `any` for a custom scheme. */
-  readonly sends: readonly ('json' | 'form')[] | 'any';
+  readonly sends: readonly ('json' | 'form' | 'xml')[] | 'any';
   /** Default: a request is one event. */
   readonly split?: Split;
+  /** The value of the body that must be the parameter of the source: whose requests these are, for a provider that signs nothing. */
+  readonly owner?: { readonly path: string; readonly parameter: string };
   /** The field of a form that carries the event as JSON. */
   readonly jsonField?: string;
   readonly handshake?: Handshake;

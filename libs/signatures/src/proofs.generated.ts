@@ -24,6 +24,7 @@ import { pagerdutyProof } from './providers/pagerduty/pagerduty.proof.js';
 import { paypalProof } from './providers/paypal/paypal.proof.js';
 import { paystackProof } from './providers/paystack/paystack.proof.js';
 import { razorpayProof } from './providers/razorpay/razorpay.proof.js';
+import { salesforceProof } from './providers/salesforce/salesforce.proof.js';
 import { sendgridProof } from './providers/sendgrid/sendgrid.proof.js';
 import { sentryProof } from './providers/sentry/sentry.proof.js';
 import { shopifyProof } from './providers/shopify/shopify.proof.js';
@@ -69,6 +70,7 @@ export const proofs = {
   paypal: paypalProof,
   paystack: paystackProof,
   razorpay: razorpayProof,
+  salesforce: salesforceProof,
   sendgrid: sendgridProof,
   sentry: sentryProof,
   shopify: shopifyProof,

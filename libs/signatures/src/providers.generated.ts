@@ -24,6 +24,7 @@ import { pagerduty } from './providers/pagerduty/pagerduty.js';
 import { paypal } from './providers/paypal/paypal.js';
 import { paystack } from './providers/paystack/paystack.js';
 import { razorpay } from './providers/razorpay/razorpay.js';
+import { salesforce } from './providers/salesforce/salesforce.js';
 import { sendgrid } from './providers/sendgrid/sendgrid.js';
 import { sentry } from './providers/sentry/sentry.js';
 import { shopify } from './providers/shopify/shopify.js';
@@ -69,6 +70,7 @@ export const providers = {
   paypal,
   paystack,
   razorpay,
+  salesforce,
   sendgrid,
   sentry,
   shopify,

@@ -8,6 +8,10 @@ export interface VerifiableRequest {
   /** Alternating names and values: Node's `IncomingMessage.rawHeaders`. Joined values would hide that a header was sent twice. */
   readonly rawHeaders: readonly string[];
   readonly rawBody: Buffer;
+  /** The address of the caller, which proxies that are trusted may have named. Default: unknown. */
+  readonly clientAddress?: string;
+  /** True if the request came through a trusted proxy. Default: false. */
+  readonly isProxied?: boolean;
 }
 
 /** Other spellings of header names, by the canonical lower-case name: some providers use two (Shopify with and without `x-`). */

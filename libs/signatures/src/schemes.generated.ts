@@ -2,15 +2,19 @@
 import { asymmetricVerifier } from './schemes/asymmetric.js';
 import { basicVerifier } from './schemes/basic.js';
 import { certificateVerifier } from './schemes/certificate.js';
+import { clientCertificateVerifier } from './schemes/client-certificate.js';
 import { fieldsVerifier } from './schemes/fields.js';
 import { hmacVerifier } from './schemes/hmac.js';
+import { noneVerifier } from './schemes/none.js';
 import { tokenVerifier } from './schemes/token.js';
 
 export const schemeVerifiers = {
   asymmetric: asymmetricVerifier,
   basic: basicVerifier,
   certificate: certificateVerifier,
+  'client-certificate': clientCertificateVerifier,
   fields: fieldsVerifier,
   hmac: hmacVerifier,
+  none: noneVerifier,
   token: tokenVerifier,
 } as const;

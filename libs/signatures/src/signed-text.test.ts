@@ -174,5 +174,5 @@ test('a document without a kind is of the kind hmac, and stays as it was written
   expect(parsed.spec).not.toHaveProperty('custom.kind');
   const unknown = { ...spec, custom: { kind: 'jwt' } };
   const result = document.safeParse({ apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'a', name: 's' }, spec: unknown });
-  expect(result.error?.message).toContain('must be one of asymmetric, basic, certificate, fields, hmac, token');
+  expect(result.error?.message).toContain('must be one of asymmetric, basic, certificate, client-certificate, fields, hmac, none, token');
 });

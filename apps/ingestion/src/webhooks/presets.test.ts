@@ -39,6 +39,8 @@ function received(request: Partial<DoorRequest> & { headers: Readonly<Record<str
     method: 'POST',
     target: '/webhooks/acme.partner',
     address: 'acme.partner',
+    clientAddress: '192.0.2.1',
+    isProxied: false,
     receivedAtMs: atMs,
     rawBody: Buffer.alloc(0),
     ...request,

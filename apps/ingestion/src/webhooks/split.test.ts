@@ -21,6 +21,16 @@ test('a request is kept around each element where it matters', () => {
   ]);
 });
 
+test('an element can stand in place of its array, as one that is no array stands, and names can be left out', () => {
+  const unwrapped = (text: string): string[] =>
+    splitBody(parseJson(text), text, { arrays: ['a.n'], keeps: 'unwrapped', omits: ['session'] });
+  expect(unwrapped('{"a":{"session":"s","org":1,"n":[{"id":1},{"id":2}]}}')).toEqual([
+    '{"a":{"org":1,"n":{"id":1}}}',
+    '{"a":{"org":1,"n":{"id":2}}}',
+  ]);
+  expect(unwrapped('{"a":{"session":"s","org":1,"n":{"id":1}}}')).toEqual(['{"a":{"org":1,"n":{"id":1}}}']);
+});
+
 test('what lacks the arrays, or has them empty, is one event', () => {
   for (const text of ['{"object":"page"}', '{"entry":[]}', '"text"', 'null', '{"entry":{"changes":7}}']) {
     expect(split(text, ['entry.changes'], 'request').map(parseJson)).toEqual([parseJson(text)]);

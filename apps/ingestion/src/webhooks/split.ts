@@ -22,11 +22,11 @@ export class RequestTooSplit extends DomainError {
  * @param text the body as it was received
  * @throws RequestTooSplit
  */
-export function splitBody(value: Json, text: string, { arrays, keeps }: Split): string[] {
+export function splitBody(value: Json, text: string, { arrays, keeps, omits = [] }: Split): string[] {
   const paths = arrays.map((path) => (path === '' ? [] : path.split('.')));
   const budget = { characters: 0 };
   const found: string[] = [];
-  for (const one of parts(value, text, paths, keeps)) {
+  for (const one of parts(value, text, paths, { keeps, omits })) {
     budget.characters += one.length;
     found.push(one);
     if (found.length > maxEvents || budget.characters > maxCharacters) throw new RequestTooSplit();
@@ -36,13 +36,13 @@ export function splitBody(value: Json, text: string, { arrays, keeps }: Split): 
 
 type JsonObject = { [name: string]: Json };
 
-function* parts(value: Json, text: string, paths: readonly (readonly string[])[], keeps: Split['keeps']): Generator<string> {
+function* parts(value: Json, text: string, paths: readonly (readonly string[])[], how: Required<Omit<Split, 'arrays'>>): Generator<string> {
   if (Array.isArray(value)) {
     const texts = elementTexts(text);
     const inner = paths.filter((path) => path.length > 0);
     for (const [at, element] of value.entries()) {
-      for (const part of inner.length === 0 ? [texts[at]!] : parts(element, texts[at]!, inner, keeps)) {
-        yield keeps === 'element' ? part : `[${part}]`;
+      for (const part of inner.length === 0 ? [texts[at]!] : parts(element, texts[at]!, inner, how)) {
+        yield how.keeps === 'request' ? `[${part}]` : part;
       }
     }
     return;
@@ -51,22 +51,24 @@ function* parts(value: Json, text: string, paths: readonly (readonly string[])[]
     ? new Set(paths.flatMap(([name]) => (name !== undefined && Object.hasOwn(value, name) ? [name] : [])))
     : undefined;
   if (names === undefined || names.size === 0) yield text;
-  else yield* partsOfObject(value as JsonObject, text, { paths, names, keeps });
+  else yield* partsOfObject(value as JsonObject, text, { paths, names, how });
 }
 
 function* partsOfObject(
   value: JsonObject,
   text: string,
-  { paths, names, keeps }: { paths: readonly (readonly string[])[]; names: ReadonlySet<string>; keeps: Split['keeps'] },
+  { paths, names, how }: { paths: readonly (readonly string[])[]; names: ReadonlySet<string>; how: Required<Omit<Split, 'arrays'>> },
 ): Generator<string> {
   const texts = memberTexts(text);
-  const others = [...texts].filter(([name]) => !names.has(name)).map(([name, member]) => `${JSON.stringify(name)}:${member}`);
+  const others = [...texts]
+    .filter(([name]) => !names.has(name) && !how.omits.includes(name))
+    .map(([name, member]) => `${JSON.stringify(name)}:${member}`);
   let isEmpty = true;
   for (const name of names) {
     const inner = paths.filter(([first]) => first === name).map((path) => path.slice(1));
-    for (const part of parts(value[name]!, texts.get(name)!, inner, keeps)) {
+    for (const part of parts(value[name]!, texts.get(name)!, inner, how)) {
       isEmpty = false;
-      yield keeps === 'element' ? part : `{${[...others, `${JSON.stringify(name)}:${part}`].join(',')}}`;
+      yield how.keeps === 'element' ? part : `{${[...others, `${JSON.stringify(name)}:${part}`].join(',')}}`;
     }
   }
   if (isEmpty) yield text; // a report without elements says something, too

@@ -61,6 +61,8 @@ const request = (more: Partial<DoorRequest>): DoorRequest => {
     method: 'POST',
     target: '/webhooks/acme.meta',
     address: 'acme.meta',
+    clientAddress: '192.0.2.1',
+    isProxied: false,
     receivedAtMs: 0,
     ...more,
     rawBody,

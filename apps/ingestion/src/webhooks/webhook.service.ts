@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { NotFound } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import type { DoorRequest, DoorResponse, RequestHead } from '#libs/service';
-import { HandshakeRefused, SignatureMissing } from '#libs/signatures';
+import { HandshakeRefused, SignatureMismatch, SignatureMissing, textAt } from '#libs/signatures';
 import type { HandshakeResponse, UnsignedResponse } from '#libs/signatures';
 import { logger } from '#libs/tracing';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
@@ -67,6 +67,7 @@ export class WebhookService {
       entry.handshake = true;
       return handshake;
     }
+    requireOwner(source.webhook, received.body);
     const { headers, receivedAtMs } = request;
     const events = await this.intake.accept(
       eventsOf(preset, received).map(({ payload, text, contentType, body }) => {
@@ -106,6 +107,12 @@ function verify({ verifier, preset, secrets }: WebhookSource, request: DoorReque
     if (answer === undefined) throw error;
     return answer;
   }
+}
+
+/** @throws SignatureMismatch if the body names another account of the provider than the source does */
+function requireOwner({ preset: { owner }, parameters }: WebhookSource, body: Json): void {
+  if (owner === undefined || textAt(body, owner.path) === parameters[owner.parameter]) return;
+  throw new SignatureMismatch(`The request is not for the ${owner.parameter} of this source`);
 }
 
 function handshakeResponse(

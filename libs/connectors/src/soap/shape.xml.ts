@@ -1,6 +1,6 @@
 import { LosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
-import { XmlRefused, elementToJson, xmlElement, xmlText } from '../xml.js';
+import { XmlRefused, elementToJson, xmlElement, xmlText } from '#libs/xml';
 import { scalarText } from './xsd.scalar.js';
 import type { ElementShape, TypeShape } from './xsd.shape.js';
 import type { XmlNode } from './xml-tree.js';

@@ -4,7 +4,7 @@ import { connectorConformance, pauseMs } from '../connector.conformance.js';
 import { ConnectorHarness, withoutCredential } from '../harness.conformance.js';
 import { asXml, startStandIn } from '../stand-in.js';
 import type { StandInRequest } from '../stand-in.js';
-import { xmlToJson } from '../xml.js';
+import { xmlToJson } from '#libs/xml';
 
 const envelope = (Body: Json) => ({ Envelope: { Header: '', Body } });
 const fault = (faultcode: string) => envelope({ Fault: { faultcode, faultstring: 'no' } });

@@ -1,9 +1,9 @@
 import type { Json } from '#libs/json';
 import type { CodedOperations, OperationScope, RequestParts } from '../connector.js';
 import { InputRefused } from '../operation.errors.js';
-import { XmlRefused, xmlElement, xmlText } from '../xml.js';
 import { envelopeRequest } from './envelope.js';
 import type { SoapVersion } from './envelope.js';
+import { XmlRefused, xmlElement, xmlText } from '#libs/xml';
 
 /** The input, which fits the schemas of the manifest. */
 interface Input {

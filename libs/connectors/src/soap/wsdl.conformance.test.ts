@@ -14,7 +14,7 @@ import { DescriptionRefused } from '../description.js';
 import { ConnectorHarness, failureOf, withoutCredential } from '../harness.conformance.js';
 import { asXml, startStandIn } from '../stand-in.js';
 import type { StandInRequest } from '../stand-in.js';
-import { xmlToJson } from '../xml.js';
+import { xmlToJson } from '#libs/xml';
 
 const xs = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"';
 

@@ -1,5 +1,5 @@
 import { DescriptionRefused, OperationLeftOut, listed } from '../description.js';
-import { XmlRefused, parsedXml } from '../xml.js';
+import { XmlRefused, parsedXml } from '#libs/xml';
 import type { SoapVersion } from './envelope.js';
 import { SchemaShapes, TypeShape, xsd } from './xsd.shape.js';
 import type { ElementShape } from './xsd.shape.js';

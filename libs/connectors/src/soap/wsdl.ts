@@ -6,7 +6,7 @@ import type { OperationScope, RequestParts } from '../connector.js';
 import { DescriptionRefused, OperationLeftOut, asOperationName, listed, mostOperations, withSetting } from '../description.js';
 import type { JsonSchema } from '../description.js';
 import { InputRefused } from '../operation.errors.js';
-import { XmlRefused, parsedXml } from '../xml.js';
+import { XmlRefused, parsedXml } from '#libs/xml';
 import { envelopeRequest } from './envelope.js';
 import { ShapeSchema, mostOfConnector } from './shape.schema.js';
 import type { ShapeSchemaOptions } from './shape.schema.js';

@@ -1,5 +1,5 @@
 import type { XmlElement } from '@rgrove/parse-xml';
-import { XmlRefused, elementsOf, localName } from '../xml.js';
+import { XmlRefused, elementsOf, localName } from '#libs/xml';
 
 /** A name with its namespace, which is empty if it has none. */
 export interface QualifiedName {

@@ -26,6 +26,7 @@ export const presets = [
   'paypal',
   'paystack',
   'razorpay',
+  'salesforce',
   'sendgrid',
   'sentry',
   'shopify',

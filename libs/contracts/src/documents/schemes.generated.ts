@@ -2,15 +2,19 @@
 import { asymmetricScheme } from './schemes/asymmetric.scheme.js';
 import { basicScheme } from './schemes/basic.scheme.js';
 import { certificateScheme } from './schemes/certificate.scheme.js';
+import { clientCertificateScheme } from './schemes/client-certificate.scheme.js';
 import { fieldsScheme } from './schemes/fields.scheme.js';
 import { hmacScheme } from './schemes/hmac.scheme.js';
+import { noneScheme } from './schemes/none.scheme.js';
 import { tokenScheme } from './schemes/token.scheme.js';
 
 export const schemeKinds = {
   asymmetric: asymmetricScheme,
   basic: basicScheme,
   certificate: certificateScheme,
+  'client-certificate': clientCertificateScheme,
   fields: fieldsScheme,
   hmac: hmacScheme,
+  none: noneScheme,
   token: tokenScheme,
 } as const;

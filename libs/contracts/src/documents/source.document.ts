@@ -51,14 +51,22 @@ export const sourceSpec = z.discriminatedUnion('scheme', [
     parameters,
     ...extraction,
   }),
-  z.strictObject({
-    scheme: z.literal('custom').describe('A provider without a preset; `custom` says how its requests are verified.'),
-    custom: signatureScheme.describe('How requests prove who sent them. Header names are case-insensitive.'),
-    secrets,
-    publicUrl,
-    parameters,
-    ...extraction,
-  }),
+  z
+    .strictObject({
+      scheme: z.literal('custom').describe('A provider without a preset; `custom` says how its requests are verified.'),
+      custom: signatureScheme.describe('How requests prove who sent them. Header names are case-insensitive.'),
+      secrets: secrets
+        .or(z.array(secret).max(0))
+        .default([])
+        .describe('As for a preset. The kind `none` has no secrets, and every other needs one.'),
+      publicUrl,
+      parameters,
+      ...extraction,
+    })
+    .superRefine((spec, context) => {
+      const message = spec.custom.kind === 'none' ? 'must be left out: the kind none has no secrets' : 'must have at least one secret';
+      if ((spec.custom.kind === 'none') === spec.secrets.length > 0) context.addIssue({ code: 'custom', path: ['secrets'], message });
+    }),
   z
     .strictObject({
       scheme: z.literal('api-key').describe('Requests are authenticated by an API key with the scope INGEST.'),

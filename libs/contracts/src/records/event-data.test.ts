@@ -12,12 +12,20 @@ test('a body is read by its content type', () => {
     ['__proto__']: 'p',
   });
   expect(parse('text/plain', 'hello')).toBe('hello');
-  expect(parse('application/soap+xml', '<a/>')).toBe('<a/>');
+  expect(parse('application/soap+xml', '<s:a xmlns:s="urn:x"><b>1</b><b>2</b></s:a>')).toEqual({ a: { b: ['1', '2'] } });
   expect(parse('application/octet-stream', Buffer.from([0xff, 0]))).toBeNull();
 });
 
 test('a byte order mark before JSON is not part of it', () => {
   expect(parse('application/json', '\uFEFF{"a":1}')).toEqual({ a: 1 });
+});
+
+test('XML that is not read stays text: an external entity, no end, too long, too deep', () => {
+  const long = `<a>${'x'.repeat(256 * 1_024)}</a>`;
+  const deep = '<a>'.repeat(200) + '</a>'.repeat(200);
+  for (const text of ['<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', '<a>', '', 'text', long, deep]) {
+    expect(parse('text/xml', text)).toBe(text);
+  }
 });
 
 test.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'image/png'])(

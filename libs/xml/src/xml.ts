@@ -1,6 +1,6 @@
 import { parseXml } from '@rgrove/parse-xml';
 import type { XmlElement, XmlNode } from '@rgrove/parse-xml';
-import { LosslessNumber } from '#libs/json';
+import { LosslessNumber, maxJsonDepth } from '#libs/json';
 import type { Json } from '#libs/json';
 
 /** Longer texts are not parsed, in characters: parsing holds the process up, for some 0.2 s at this length. */
@@ -9,9 +9,13 @@ const longestXml = 1_024 * 1_024;
 /** The text is no XML that is read. */
 export class XmlRefused extends Error {}
 
-/** The root element of a document. A document type is refused, so there are no entities but those of XML itself. @throws XmlRefused */
-export function parsedXml(text: string): XmlElement {
-  if (text.length > longestXml) throw new XmlRefused(`It has more than ${longestXml} characters`);
+/**
+ * The root element of a document. A document type is refused, so there are no entities but those of XML itself, and nothing is fetched.
+ * @param longest most characters
+ * @throws XmlRefused
+ */
+export function parsedXml(text: string, longest = longestXml): XmlElement {
+  if (text.length > longest) throw new XmlRefused(`It has more than ${longest} characters`);
   try {
     const { children, root } = parseXml(text, { preserveDocumentType: true });
     if (children.some(({ type }) => type === 'doctype')) throw new XmlRefused('It has a document type (DTD)');
@@ -29,11 +33,13 @@ function firstLine(error: unknown): string {
 
 /**
  * A document as JSON, by names without their prefixes: `{ "Order": { "@id": "1", "Line": ["a", "b"], "Note": "c" } }`. An element is its text, or an
- * object of its attributes, its elements and, as `#text`, text beside them. @throws XmlRefused
+ * object of its attributes, its elements and, as `#text`, text beside them. Elements may lie in each other as deep as JSON may.
+ * @param longest most characters
+ * @throws XmlRefused
  */
-export function xmlToJson(text: string): { readonly [name: string]: Json } {
-  const root = parsedXml(text);
-  return Object.fromEntries([[localName(root.name), elementToJson(root)]]);
+export function xmlToJson(text: string, longest?: number): { [name: string]: Json } {
+  const root = parsedXml(text, longest);
+  return Object.fromEntries([[localName(root.name), elementToJson(root, 2)]]);
 }
 
 /** The name of an element or attribute without its prefix. */
@@ -45,8 +51,13 @@ export function elementsOf({ children }: XmlElement): XmlElement[] {
   return children.filter((node): node is XmlElement => node.type === 'element');
 }
 
-/** An element as JSON, as {@link xmlToJson} has it. */
-export function elementToJson(element: XmlElement): Json {
+/**
+ * An element as JSON, as {@link xmlToJson} has it.
+ * @param depth the level at which the value will stand
+ * @throws XmlRefused if it lies too deep
+ */
+export function elementToJson(element: XmlElement, depth = 1): Json {
+  if (depth > maxJsonDepth) throw new XmlRefused(`Its elements lie more than ${maxJsonDepth} levels deep in each other`);
   const attributes = Object.entries(element.attributes).filter(([name]) => !/^xmlns(?::|$)/.test(name));
   const elements = elementsOf(element);
   const text = element.children.map(textOf).join('');
@@ -56,8 +67,8 @@ export function elementToJson(element: XmlElement): Json {
   for (const child of elements) {
     const name = localName(child.name);
     const list = lists.get(name);
-    if (list === undefined) lists.set(name, [elementToJson(child)]);
-    else list.push(elementToJson(child));
+    if (list === undefined) lists.set(name, [elementToJson(child, depth + 1)]);
+    else list.push(elementToJson(child, depth + 1)); // a copy for each value would take a time quadratic in their number
   }
   for (const [name, values] of lists) found.set(name, values.length === 1 ? values[0]! : values);
   if (text.trim() !== '') found.set('#text', text);

@@ -35,6 +35,14 @@ test.each([
   expect(() => parsedXml(text)).toThrow(XmlRefused);
 });
 
+test('many elements of one name take a time linear in their number, and deep ones are refused', () => {
+  const many = xmlToJson(`<a>${'<b/>'.repeat(100_000)}</a>`) as { a: { b: string[] } };
+  expect(many.a.b).toHaveLength(100_000);
+  expect(() => xmlToJson('<a>'.repeat(127) + '</a>'.repeat(127))).not.toThrow();
+  expect(() => xmlToJson('<a>'.repeat(129) + '</a>'.repeat(129))).toThrow('levels deep');
+  expect(() => xmlToJson('<a>1234</a>', 10)).toThrow('more than 10 characters');
+});
+
 test('a text comes back from XML as it went in', () => {
   const text = `a <b> & "c" 'd' ]]> \t\r\n ä€😀 \u202E {x} &amp;`;
   expect(xmlToJson(`<a b="${xmlText(text)}">${xmlText(text)}</a>`)).toEqual({ a: { '@b': text, '#text': text } });

@@ -1,0 +1,1 @@
+export { XmlRefused, elementToJson, elementsOf, localName, parsedXml, xmlElement, xmlText, xmlToJson } from './xml.js';
