@@ -3,6 +3,7 @@ import { callKey, effectKey } from '#libs/contracts';
 import { acknowledged, distinct, outOfSequence, repeated } from './checker.js';
 import type { PromiseViolation } from './checker.js';
 import { chaosTenant, infer } from './documents.js';
+import { listEntries } from './pulling.js';
 import { idOf, isActedOn, isFollowedUp, isRecorded } from './history.js';
 import type { DeskRequest, History, Ticket } from './history.js';
 
@@ -141,6 +142,7 @@ const connector = {
   settings: { type: 'object', required: ['base'], properties: { base: { type: 'string' } } },
   auth: [{ kind: 'none' }],
   operations: {
+    listEntries,
     readProfile: {
       summary: 'Read the profile of a customer.',
       effect: 'read',

@@ -88,7 +88,12 @@ function world(): World {
       deliveries: all.map((sequence) => delivery(sequence)),
       deadLetters: [],
       modelAnswers: { total: 3, repeatedAfterCrash: 0, repeatedWithout: 0 },
-      log: { events: all.map((sequence) => logged(sequence)), completions: all.map((sequence) => completion(sequence)), records: 6 },
+      log: {
+        events: all.map((sequence) => logged(sequence)),
+        pulled: [],
+        completions: all.map((sequence) => completion(sequence)),
+        records: 6,
+      },
     },
   };
 }

@@ -62,6 +62,16 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
     to: 'if (true)',
     shows: ['stale write'],
   },
+  // The place in a list is stored before the events of its page are on the log, long enough for a kill between the two.
+  'early-cursor': {
+    file: 'apps/connectors/src/pulls/puller.js',
+    from: 'const appended = await this.append(',
+    to: `if (page.next !== undefined)
+        await this.table.note(claim, { items: 0, repeated: 0, skipped: 0, lastEventId: null, reached: JSON.stringify(reached) }, JSON.stringify(page.next));
+      await new Promise((go) => setTimeout(go, 400));
+      const appended = await this.append(`,
+    shows: ['lost'],
+  },
 };
 
 /**

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FailingPeer } from './failing-peer.js';
 import type { DeskRequest, History, Ticket } from './history.js';
+import { EntryList } from './entry-list.js';
 
 /** The body of a case, a note or a record. */
 interface DeskBody extends Ticket {
@@ -12,7 +13,7 @@ interface DeskBody extends Ticket {
 /**
  * A system that flows read from and act in by operations of a connection. It has an API of each idempotency class that is to be proved: it recognises a case by
  * its `idempotency-key` and answers a repeat from its memory, sets a record to what comes last, and takes each note anew, but can be asked for one.
- * All requests that write are recorded with what came of them, and nothing in the record is ever changed.
+ * It also has a list that grows and is read in pages. All requests that write are recorded with what came of them, and nothing in the record is ever changed.
  */
 export class Desk extends FailingPeer {
   /** Answers by idempotency key. */
@@ -21,8 +22,12 @@ export class Desk extends FailingPeer {
   /** Reads of profiles, and look-ups of notes that found one. */
   readonly reads = { profiles: 0, foundNotes: 0 };
 
+  /** A list that a pull reads. */
+  readonly list: EntryList;
+
   private constructor(private readonly history: History) {
     super();
+    this.list = new EntryList(() => history.now());
   }
 
   static async start(history: History): Promise<Desk> {
@@ -41,7 +46,10 @@ export class Desk extends FailingPeer {
 
   /** @param isTaken false: the request is recorded, and has no effect */
   private act({ method, url = '/', headers }: IncomingMessage, body: Buffer, isTaken: boolean): object {
-    const [, what, id = ''] = url.split('/').map(decodeURIComponent);
+    const { pathname, searchParams } = new URL(url, 'http://desk');
+    const [, what, id = ''] = pathname.split('/').map(decodeURIComponent);
+    if (method === 'GET' && what === 'entries')
+      return this.list.pageAfter(Number(searchParams.get('cursor') ?? searchParams.get('after') ?? 0));
     if (method === 'GET' && what === 'profiles') {
       this.reads.profiles += 1;
       return { customer: id, tier: id.length % 3 };

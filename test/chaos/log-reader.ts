@@ -5,11 +5,14 @@ import { eventTopics, topics } from '#libs/contracts';
 import type { EventReceived, RunCompleted } from '#libs/contracts';
 import { waitFor } from '#libs/testing';
 import { chaosTenant } from './documents.js';
+import { entries } from './entry-list.js';
 import { logPrefix } from './system.js';
 
 /** The contents of the log after the run. */
 export interface LogEvidence {
   readonly events: readonly EventOnLog[];
+  /** Events of the pull. */
+  readonly pulled: readonly EventOnLog[];
   readonly completions: readonly CompletionOnLog[];
   /** Records of all topics. */
   readonly records: number;
@@ -49,7 +52,7 @@ export function logClient(brokers: readonly string[]): Kafka {
 export async function readLog(brokers: readonly string[]): Promise<LogEvidence> {
   const kafka = logClient(brokers);
   const ends = await endsOf(kafka);
-  const evidence = { events: [] as EventOnLog[], completions: [] as CompletionOnLog[], records: 0 };
+  const evidence = { events: [] as EventOnLog[], pulled: [] as EventOnLog[], completions: [] as CompletionOnLog[], records: 0 };
   const consumer = kafka.consumer({ groupId: `chaos-reader-${randomUUID()}`, allowAutoTopicCreation: false });
   await consumer.connect();
   try {
@@ -83,7 +86,7 @@ async function endsOf(kafka: Kafka): Promise<Map<string, number>> {
 }
 
 function readBatch(
-  evidence: { events: EventOnLog[]; completions: CompletionOnLog[]; records: number },
+  evidence: { events: EventOnLog[]; pulled: EventOnLog[]; completions: CompletionOnLog[]; records: number },
   { topic, partition, messages }: EachBatchPayload['batch'],
 ): void {
   for (const { offset, key, value, headers } of messages) {
@@ -92,8 +95,8 @@ function readBatch(
     if (!record.key.startsWith(`${chaosTenant}/`)) continue; // of the hostile tenant
     if (eventTopicNames.has(topic)) {
       const { eventId, customer, lane, providerEventId, source } = JSON.parse(value!.toString()) as EventReceived;
-      if (source !== 'partner') continue; // a tick
-      evidence.events.push({ ...record, eventId, customer, lane, ticket: providerEventId ?? '' });
+      const list = source === 'partner' ? evidence.events : source === entries ? evidence.pulled : undefined;
+      list?.push({ ...record, eventId, customer, lane, ticket: providerEventId ?? '' }); // undefined: a tick
     } else if (headers?.['mr_schema']?.toString() === 'run.completed.v1') {
       const { runId, decision, flow } = JSON.parse(value!.toString()) as RunCompleted;
       if (flow !== 'triage') continue; // of a tick

@@ -24,6 +24,7 @@ import { Operator } from './operator.js';
 import { hostileWindowMs, readOptions, usage } from './options.js';
 import type { ChaosOptions } from './options.js';
 import { Partners } from './partners.js';
+import { checkEntries, pullDocuments, readEntries } from './pulling.js';
 import { untilQuiet } from './quiet.js';
 import { ReleaseMissing, buildRelease, copyRelease } from './release-before.js';
 import { report } from './report.js';
@@ -115,7 +116,7 @@ async function carryOut({
   if (span !== undefined) await applyToPostgres(system.postgres.serviceUrl, clockDocuments(span));
   // Nor connections. The figures beside a hostile tenant are compared with earlier ones, which had no such flows.
   const isActing = roots === undefined && !hostile;
-  if (isActing) await applyToPostgres(system.postgres.serviceUrl, actingDocuments(desk.url));
+  if (isActing) await applyToPostgres(system.postgres.serviceUrl, [...actingDocuments(desk.url), ...pullDocuments()]);
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
@@ -126,6 +127,7 @@ async function carryOut({
   const cpuBefore = system.cpuMs;
   watch.start();
   partners.start();
+  desk.list.begin();
   operator.start();
   tenant?.start(system, hostileWindowMs);
   const healthWatches = new Map(hostile ? system.services.filter(({ running }) => running).map(watchHealth) : []);
@@ -134,6 +136,7 @@ async function carryOut({
   const upgraded = roots && new Upgrade(system, roots, history, tell).carryOut();
   const offering = Promise.all([offered, upgraded]).then(() => {
     partners.stop();
+    desk.list.end();
     return history.now();
   });
   const [lastOffer] = await Promise.all([offering, nemesis.carryOut(plan)]);
@@ -144,7 +147,10 @@ async function carryOut({
   await partners.finish();
   tell('every event is acknowledged');
   await operator.stop();
-  const stuck = await untilQuiet({ databaseUrl: system.postgres.serviceUrl, watch, operator }, quietMinutes * 60_000);
+  const stuck = await untilQuiet(
+    { databaseUrl: system.postgres.serviceUrl, watch, operator, entriesOffered: isActing ? desk.list.length : 0 },
+    quietMinutes * 60_000,
+  );
   const quietAfterMs = history.now() - lastOffer;
   const cpuMs = new Map([...system.cpuMs].map(([who, ms]) => [who, ms - cpuBefore.get(who)!]));
   tell(stuck === undefined ? 'everything is at its end' : 'not everything came to its end');
@@ -155,6 +161,7 @@ async function carryOut({
   const evidence = { ...(await readPostgres(system.postgres.serviceUrl, history.startedAt)), log: await readLog(system.log.brokers) };
   const ticks = span && (await readTicks(system.postgres.serviceUrl));
   const acted = isActing ? await readActing(system.postgres.serviceUrl) : undefined;
+  const pulled = isActing ? await readEntries(system.postgres.serviceUrl) : undefined;
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
   await system.stop();
@@ -167,6 +174,7 @@ async function carryOut({
     ...check(history, evidence, surprises).filter(({ kind }) => roots === undefined || kind !== 'keyless repeat'),
     ...(span && ticks ? checkTicks(span, ticks) : []),
     ...(acted ? checkActing(history, acted) : []),
+    ...(pulled ? checkEntries(desk.list.length, pulled, evidence.log.pulled) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
   ];
@@ -177,6 +185,7 @@ async function carryOut({
     operator,
     evidence,
     ticks: ticks?.length,
+    entries: pulled && { length: desk.list.length, repeats: repeatsOf(evidence.log.pulled) },
     acted: acted && { evidence: acted, reads: desk.reads },
     violations,
     stuck,
@@ -193,6 +202,10 @@ function watchHealth({ name, url }: { name: string; url: string }): [string, Hea
   const watch = new HealthWatch();
   watch.start(`${url}/healthz`);
   return [name, watch];
+}
+
+function repeatsOf(onLog: readonly { readonly ticket: string }[]): number {
+  return onLog.length - new Set(onLog.map(({ ticket }) => ticket)).size;
 }
 
 /** An acknowledged event of the hostile tenant may fail, but it must not vanish. */
@@ -212,6 +225,7 @@ function keep({ evidence, acted, violations }: ChaosRun): void {
   write('acting-runs', acted?.evidence.runs ?? []);
   write('acting-deliveries', acted?.evidence.deliveries ?? []);
   write('waits', acted?.evidence.waits ?? []);
+  write('log-entries', evidence.log.pulled);
   write('faults', history.faults);
   write(
     'offsets',

@@ -21,6 +21,7 @@ export const plants = [
   'unstable-call-key',
   'unnoted-call',
   'late-write',
+  'early-cursor',
 ] as const;
 export type Plant = (typeof plants)[number];
 

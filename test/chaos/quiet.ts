@@ -3,25 +3,34 @@ import { Client } from 'pg';
 import { chaosTenant } from './documents.js';
 import type { OffsetWatch } from './offset-watch.js';
 import type { Operator } from './operator.js';
+import { entries } from './entry-list.js';
 
 /** Counts of unfinished work. */
 export interface Unfinished {
   readonly runs: number;
   readonly deliveries: number;
   readonly deadLetters: number;
+  /** Entries of the list that the pull has not read. */
+  readonly entries: number;
   /** Customers with held records. */
   readonly holds: number;
   /** Records that a group has not committed. */
   readonly lag: number;
 }
 
+/** The parts of the run that know what is unfinished. */
+interface QuietSystem {
+  readonly databaseUrl: string;
+  readonly watch: OffsetWatch;
+  readonly operator: Operator;
+  /** The length of the list that the pull reads. Default: 0, because there is no pull. */
+  readonly entriesOffered?: number;
+}
+
 const intervalMs = 1_000;
 
 /** Waits until all work is finished, acting as the operator meanwhile. Resolves with what is left at the deadline, or undefined. */
-export async function untilQuiet(
-  system: { databaseUrl: string; watch: OffsetWatch; operator: Operator },
-  deadlineMs: number,
-): Promise<Unfinished | undefined> {
+export async function untilQuiet(system: QuietSystem, deadlineMs: number): Promise<Unfinished | undefined> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
     const left = await unfinished(system).catch((error: unknown) => error);
@@ -38,25 +47,19 @@ function isQuiet(left: unknown): boolean {
   return !(left instanceof Error) && Object.values(left as Unfinished).every((count) => count === 0);
 }
 
-async function unfinished({
-  databaseUrl,
-  watch,
-  operator,
-}: {
-  databaseUrl: string;
-  watch: OffsetWatch;
-  operator: Operator;
-}): Promise<Unfinished> {
+async function unfinished({ databaseUrl, watch, operator, entriesOffered = 0 }: QuietSystem): Promise<Unfinished> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const { rows } = await client.query<{ runs: number; deliveries: number; holds: number }>(
+    const { rows } = await client.query<{ runs: number; deliveries: number; holds: number; cursor: string | null }>(
       `SELECT (SELECT count(*)::float8 FROM run WHERE state IN ('running', 'waiting') AND tenant_id = $1) AS runs,
         (SELECT count(*)::float8 FROM delivery WHERE state = 'pending' AND tenant_id = $1) AS deliveries,
-        (SELECT count(*)::float8 FROM hold WHERE tenant_id = $1) AS holds`,
-      [chaosTenant],
+        (SELECT count(*)::float8 FROM hold WHERE tenant_id = $1) AS holds,
+        (SELECT cursor FROM pull WHERE tenant_id = $1 AND name = $2) AS cursor`,
+      [chaosTenant, entries],
     );
-    return { ...rows[0]!, deadLetters: await operator.tidyUp(), lag: await watch.lag() };
+    const { cursor, ...work } = rows[0]!;
+    return { ...work, entries: entriesOffered - Number(cursor ?? 0), deadLetters: await operator.tidyUp(), lag: await watch.lag() };
   } finally {
     await client.end();
   }

@@ -24,6 +24,8 @@ export interface ChaosRun {
   readonly evidence: Evidence;
   /** Events of the schedule; undefined if there was none. */
   readonly ticks: number | undefined;
+  /** The length of the list that a pull read, and the records on the log beyond the first ones of its entries; undefined if there was none. */
+  readonly entries: { readonly length: number; readonly repeats: number } | undefined;
   /** The work of flows at the desk; undefined if there were none that act. */
   readonly acted: { readonly evidence: ActingEvidence; readonly reads: Desk['reads'] } | undefined;
   readonly violations: readonly PromiseViolation[];
@@ -65,13 +67,16 @@ export function report(run: ChaosRun): string[] {
   ];
 }
 
-function load({ options, ticks, history, partners, offeredMs, quietAfterMs, cpuMs }: ChaosRun): string[] {
+function load({ options, ticks, entries, history, partners, offeredMs, quietAfterMs, cpuMs }: ChaosRun): string[] {
   const acks = acknowledged(history.requests).size;
   const count = (why: string): number => history.requests.filter((request) => request.why === why).length;
   return [
     `seed ${options.seed}, log ${options.log}, ${options.customers} customers, ${(offeredMs / 60_000).toFixed(1)} min at ${options.rate} events/s`,
     `offered    ${partners.offered} events (${((partners.offered / offeredMs) * 1_000).toFixed(0)}/s), acknowledged ${acks}, sent late ${partners.late}`,
     ...(ticks === undefined ? [] : [`ticks      ${ticks} events of a schedule that ticks every second`]),
+    ...(entries === undefined
+      ? []
+      : [`entries    ${entries.length} of a list that a pull reads, ${entries.repeats} records of them were repeats`]),
     `requests   ${history.requests.length}: ${count('repeat')} repeats of what was not acknowledged, ${count('duplicate')} deliberate duplicates`,
     `throughput ${((acks / (offeredMs + quietAfterMs)) * 1_000).toFixed(0)} events/s to the end of everything, ${seconds(quietAfterMs)} after the last offer`,
     `cpu        ${cpuPerEvent(cpuMs, acks)}`,
