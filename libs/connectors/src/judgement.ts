@@ -62,14 +62,14 @@ export class Judgement {
   /** @throws OperationFailure if the response means anything else than success */
   async require(answer: OperationAnswer, scope: OperationScope, { isWrite }: { isWrite: boolean }): Promise<void> {
     const seen = { ...scope, response: answer.response };
-    const { is, isUncertain, retryAfterMs, peer } = await this.meaningOf(answer, seen, isWrite);
+    const { is, isUncertain, retryAfterMs, peer } = await this.meaningOf(answer, seen);
     if (is === 'success') return;
     const receipt = await this.receiptOf(answer, seen);
     const message = `The system ${verbs[is]} ${receipt.summary}`;
     throw new OperationFailure(codes[is], message, { peer, isUncertain: isWrite && isUncertain, receipt, retryAfterMs });
   }
 
-  private async meaningOf(answer: OperationAnswer, seen: object, isWrite: boolean): Promise<Meaning> {
+  private async meaningOf(answer: OperationAnswer, seen: object): Promise<Meaning> {
     const { response } = answer;
     for (const rule of this.rules) {
       if ((await valueOf(rule.when, seen)) !== true) continue;
@@ -77,7 +77,7 @@ export class Judgement {
       const isUncertain = rule.is === 'transient' && !(rule.certain ?? !isUncertainStatus(response.status, retryAfterMs));
       return { is: rule.is, isUncertain, retryAfterMs, peer: peerOf(rule.is, response.status) };
     }
-    return byStatus(answer, isWrite);
+    return byStatus(answer);
   }
 
   private async receiptOf({ receipt, flaw, redaction }: OperationAnswer, seen: object): Promise<Receipt> {
@@ -115,10 +115,9 @@ async function waitOf({ wait, waitFrom, waitMs }: CompiledRule, { headers }: Res
   return named ?? waitMs;
 }
 
-/** A read whose answer is too long was answered: it would be as long the next time. */
-function byStatus({ response: { status, headers }, isWhole, isTooLong }: OperationAnswer, isWrite: boolean): Meaning {
+function byStatus({ response: { status, headers }, isWhole }: OperationAnswer): Meaning {
   if (status >= 200 && status < 300)
-    return isWhole || (isTooLong && !isWrite)
+    return isWhole
       ? { is: 'success', isUncertain: false, retryAfterMs: undefined, peer: 'up' }
       : { is: 'transient', isUncertain: true, retryAfterMs: undefined, peer: 'failing' };
   const asksForPause = status === 429 || status === 503;

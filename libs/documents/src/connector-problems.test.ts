@@ -267,6 +267,21 @@ test('a connector whose operations send no envelopes takes no credential that go
   ]);
 });
 
+test('nor does one with a WSDL whose other requests are none', async () => {
+  const { base, operations } = ledgerSpec;
+  const mixed = {
+    summary: 'A shop.',
+    base,
+    hosts: ['ledger.example'],
+    auth: [{ kind: 'wsUsername' }],
+    operations,
+    wsdl: { document: '<a/>' },
+  };
+  expect(await told(documentOf('Connector', 'own', mixed))).toContain(
+    'spec.auth.0.kind: is wsUsername, which goes into SOAP envelopes, and the requests in `operations` are none: leave it out, or those',
+  );
+});
+
 test('a connector whose WSDL is refused says where', async () => {
   const own = { summary: 'A shop.', wsdl: { document: '<a/>' } };
   expect(await told(documentOf('Connector', 'own', own))).toEqual([

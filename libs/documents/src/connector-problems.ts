@@ -112,18 +112,19 @@ async function problemsOfConnector(document: ConnectorDocument, allowed: Allowed
   if (builtInConnectors().has(name))
     return [{ path: ['metadata', 'name'], message: `is a connector that Millrace brings along: ${name}; choose another name` }];
   const { openapi, wsdl } = document.spec;
-  const own = [
-    ...unnamedHost(document, () => undefined, allowed, { isCertain: true }),
-    ...(wsdl === undefined ? envelopesWithoutWsdl(document) : []),
-  ];
+  const own = [...unnamedHost(document, () => undefined, allowed, { isCertain: true }), ...requestsWithoutEnvelope(document)];
   if (openapi === undefined && wsdl === undefined) return own;
   return [...own, ...(await problemsOfDescription(document, openapi === undefined ? 'wsdl' : 'openapi'))];
 }
 
-/** A token of WS-Security has its place in an envelope, which no operation of a manifest sends. */
-function envelopesWithoutWsdl({ spec: { auth = [] } }: ConnectorDocument): DocumentProblem[] {
+/** A token of WS-Security has its place in an envelope, which no request of a manifest is. */
+function requestsWithoutEnvelope({ spec: { auth = [], wsdl, operations, health } }: ConnectorDocument): DocumentProblem[] {
+  const others = [operations && 'operations', health && 'health'].filter((one) => one !== undefined);
+  if (wsdl !== undefined && others.length === 0) return [];
   const message =
-    'is wsUsername, which goes into SOAP envelopes, and these operations send none: leave it out, give a WSDL in `wsdl`, or use the connector soap';
+    wsdl === undefined
+      ? 'is wsUsername, which goes into SOAP envelopes, and these operations send none: leave it out, give a WSDL in `wsdl`, or use the connector soap'
+      : `is wsUsername, which goes into SOAP envelopes, and the requests in ${others.map((one) => `\`${one}\``).join(' and ')} are none: leave it out, or those`;
   return auth.flatMap(({ kind }, at) => (kind === 'wsUsername' ? [{ path: ['spec', 'auth', String(at), 'kind'], message }] : []));
 }
 

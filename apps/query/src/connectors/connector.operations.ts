@@ -36,7 +36,7 @@ export const connector = entity(
     limits: z
       .array(z.string())
       .describe(
-        'Limits of the system, and of a connector made of an OpenAPI document the operations that cannot be sent, each as a sentence.',
+        'Limits of the system, and of a connector made of an OpenAPI document or a WSDL the operations that cannot be sent, each as a sentence.',
       ),
   },
   { about: 'The code for one kind of system, with an operation for each thing it can do there.' },

@@ -95,3 +95,18 @@ test('a message of SOAP 1.2 has its action in its type, and elements without a n
 test('a name that is none is refused', async () => {
   await expect(sent({}, { operation: 'Add', fields: { 'a b': 1 } })).rejects.toMatchObject({ code: 'operation.inputInvalid' });
 });
+
+test('an answer that is too long to be read fails for good where nothing was changed', async () => {
+  const service = await startService();
+  const settings = () => ({ base: service.url, namespace: 'urn:orders' });
+  const harness = new ConnectorHarness({ name: 'soap', url: service.url, settings, authorizer: withoutCredential });
+  service.fault('endless');
+  await expect(harness.run('read', order('a'))).rejects.toMatchObject({
+    code: 'operation.outputInvalid',
+    message: expect.stringContaining('maxBodyBytes of the operation, 1048576') as string,
+  });
+  service.fault('endless');
+  await expect(harness.run('call', order('a'))).rejects.toMatchObject({ code: 'operation.unavailable', isUncertain: true });
+  await harness.close();
+  await service.stop();
+});

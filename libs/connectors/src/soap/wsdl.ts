@@ -47,6 +47,7 @@ export function specOfWsdl(given: GivenSpec, source: WsdlSource): ConnectorSpec 
   const { made, reasons } = madeOperations(operations, source);
   requireWanted(source, made, new Map([...reasons, ...[...leftOut].map(([name, why]) => [asOperationName(name), why] as const)]));
   const soap = builtInConnectors().get('soap')!;
+  const hasOtherRequests = given.operations !== undefined || given.health !== undefined; // which are no envelopes
   const known = address !== undefined && /^https?:\/\//.test(address) && URL.canParse(address) ? new URL(address) : undefined;
   const base = {
     type: 'string',
@@ -60,7 +61,7 @@ export function specOfWsdl(given: GivenSpec, source: WsdlSource): ConnectorSpec 
     base: given.base ?? '{settings.base}',
     hosts: given.hosts ?? [known?.hostname ?? '*'],
     settings: given.base === undefined ? withSetting(given.settings, 'base', base) : given.settings,
-    auth: given.auth ?? soap.auth,
+    auth: given.auth ?? soap.auth.filter(({ kind }) => kind !== 'wsUsername' || !hasOtherRequests),
     errors: [...given.errors, ...soap.errors],
     message: given.message ?? soap.message,
     limits: [...given.limits, ...notes].slice(0, 20),
@@ -133,7 +134,7 @@ function madeOf(found: WsdlOperation, { effect = 'write', idempotency, keyField 
       output: answered === undefined ? { type: 'null' } : answer.whole(answer.ofElement(answered)),
       // One that is not answered with an envelope ends with its status.
       errors: answered === undefined ? [{ when: 'response.status < 300 and response.text = ""', is: 'success' }] : [],
-      maxBodyBytes: 4 * 1_024 * 1_024,
+      maxBodyBytes: 1_024 * 1_024, // more is not read as XML
     },
     code: {
       make: ({ input, delivery }) => {
