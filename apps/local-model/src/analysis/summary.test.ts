@@ -49,5 +49,7 @@ describe('shortened', () => {
   it('cuts at a word and shows that it did', () => {
     expect(shortened('one two three four', 12)).toBe('one two…');
     expect(shortened('short', 12)).toBe('short');
+    expect(shortened('see <a href="https://a.example" class="b">', 38)).toBe('see…');
+    expect(shortened('1 < 2 and many more', 12)).toBe('1 < 2 and…');
   });
 });

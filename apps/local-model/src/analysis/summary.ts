@@ -47,12 +47,16 @@ export function summarise(sentences: readonly Sentence[], facts: readonly Fact[]
     .join(' ');
 }
 
-/** Cuts the text at a word and adds an ellipsis. */
+/** Half of a tag of HTML would make the rest of a page its attributes. */
+const unclosedTag = /<[a-z/!][^<>]*$/i;
+
+/** Cuts the text at a word, and not within a tag, and adds an ellipsis. */
 export function shortened(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
   const cut = text.slice(0, Math.max(0, maxLength - 1));
   const word = cut.lastIndexOf(' ');
-  return `${(word > maxLength / 2 ? cut.slice(0, word) : cut).trimEnd()}…`.slice(0, maxLength);
+  const whole = word > maxLength / 2 ? cut.slice(0, word) : cut;
+  return `${whole.replace(unclosedTag, '').trimEnd()}…`.slice(0, maxLength);
 }
 
 /** Words facts as sentences: `Type: charge dispute created. Reason: fraudulent.` */

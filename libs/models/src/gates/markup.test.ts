@@ -57,6 +57,7 @@ describe('a link that is known', () => {
     ['the host of an address', 'A.example', 'https://a.example/x'],
     ['the host of a mail address', 'Somebody at acme.com', 'From: bob@acme.com'],
     ['the same mail address', 'Bob@acme.com', '"Bob" <bob@acme.com>'],
+    ['an address that a summary ends within', 'See https://a.example/orders/47…', 'https://a.example/orders/4711?x=1'],
     ['the same Markdown', '![chart](https://a.example/c.png)', 'look: ![chart](https://a.example/c.png)'],
     ['the same HTML', '<b>x', 'an <b>important</b> matter'],
     ['an address that the input has with entities', 'https://a.example/?a=1&b=2', '<a href="https://a.example/?a=1&amp;b=2">'],
@@ -65,7 +66,8 @@ describe('a link that is known', () => {
 
   it.each([
     ['with something appended', 'https://a.example/x?d=secret', 'https://a.example/x'],
-    ['with a part of it cut off', 'https://a.example/x?d=', 'https://a.example/x?d=1'],
+    ['with its host cut off', 'https://a.co', 'https://a.company.example/x'],
+    ['as an element that is cut off', '<img src="https://a.example/?', '<img src="https://a.example/?x">'],
     ['with another case in its path', 'https://a.example/Ab', 'https://a.example/ab'],
     ['at another host', 'https://b.a.example/', 'https://a.example/'],
     ['as an image', '![x](https://a.example/x.png)', 'https://a.example/x.png'],

@@ -49,12 +49,16 @@ const kinds: readonly Kind[] = [
 
 const hiddenText = /[\u{E0000}-\u{E0FFF}\u202A-\u202E\u2066-\u2069]+/gu;
 
+/** An address that goes on behind its host, so that its host is whole. */
+const behindHost = /^(?:[a-z][a-z0-9+.-]*:[\\/]{2})?[\p{L}\p{M}\p{N}_.-]+(?::\d+)?[/?#]/iu;
+
 /** Every construct has one of these, and few other texts have. */
 const suspicious = /[:@<\]\\\u3002\uFF00-\uFFEF\u202A-\u202E\u2066-\u2069\u{E0000}-\u{E0FFF}]|\/\/|\.[^\s.]/u;
 
 /** Checks that the texts of an output have no links and no markup but those that their reader has seen, or the flow has written. */
 export class MarkupGate {
   private known: ReadonlySet<string> | undefined;
+  private sorted: readonly string[] | undefined;
 
   /** @param allowed the input, and what the flow itself says to the model */
   constructor(
@@ -79,7 +83,20 @@ export class MarkupGate {
 
   private isAllowed(text: string): boolean {
     if (this.policy === 'none') return false;
-    return (this.known ??= new Set(this.allowed.flatMap((value) => [...allowedBy(value)]))).has(text);
+    this.known ??= new Set(this.allowed.flatMap((value) => [...allowedBy(value)]));
+    return this.known.has(text) || (behindHost.test(text) && this.isCutOff(text));
+  }
+
+  /** True if the text is the beginning of a known address: a summary may end within one. */
+  private isCutOff(text: string): boolean {
+    const sorted = (this.sorted ??= [...this.known!].toSorted());
+    let [from, to] = [0, sorted.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (sorted[middle]! < text) from = middle + 1;
+      else to = middle;
+    }
+    return sorted[from]?.startsWith(text) === true;
   }
 }
 
