@@ -29,13 +29,44 @@ interface QuietSystem {
 
 const intervalMs = 1_000;
 
-/** Waits until all work is finished, acting as the operator meanwhile. Resolves with what is left at the deadline, or undefined. */
+/** Work that gets less is not stuck, but a machine may be too slow for a run. */
+const longestPatience = 5;
+
+/** Tells work that stands still from work that a busy machine does slowly: the deadline begins anew whenever less is left than ever before. */
+export class Patience {
+  private least = Infinity;
+  private deadline: number;
+  private readonly end: number;
+
+  constructor(
+    private readonly deadlineMs: number,
+    now: number,
+  ) {
+    this.deadline = now + deadlineMs;
+    this.end = now + longestPatience * deadlineMs;
+  }
+
+  /** @param left undefined if it could not be read */
+  isOver(left: Unfinished | undefined, now: number): boolean {
+    const sum = left === undefined ? Infinity : Object.values(left).reduce((total: number, count: number) => total + count, 0);
+    if (sum < this.least) {
+      this.least = sum;
+      this.deadline = Math.min(now + this.deadlineMs, this.end);
+    }
+    return now > this.deadline;
+  }
+}
+
+/**
+ * Waits until all work is finished, acting as the operator meanwhile. Resolves with undefined, or with what is left when nothing of it has come to its end
+ * for as long as the deadline says.
+ */
 export async function untilQuiet(system: QuietSystem, deadlineMs: number): Promise<Unfinished | undefined> {
-  const deadline = performance.now() + deadlineMs;
+  const patience = new Patience(deadlineMs, performance.now());
   for (;;) {
     const left = await unfinished(system).catch((error: unknown) => error);
     if (isQuiet(left)) return undefined;
-    if (performance.now() > deadline) {
+    if (patience.isOver(left instanceof Error ? undefined : (left as Unfinished), performance.now())) {
       if (left instanceof Error) throw left;
       return left as Unfinished;
     }
