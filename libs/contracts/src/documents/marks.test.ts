@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { document, mapSecrets, marksOf, referencesOf } from './document.js';
 import type { Document } from './document.js';
-import { mapMarked, marked, requireReachableMarks } from './marks.js';
+import { mapMarked, marked, markedValues, requireReachableMarks } from './marks.js';
 import { expression } from './references.js';
 
 const head = (kind: string) => ({ apiVersion: 'millrace/v1', kind, metadata: { tenant: 'acme', name: 'one' } });
@@ -149,4 +149,11 @@ test('a mark keeps through optional, describe, refine, default and a wrapper of 
 test('a mark where nothing would look for it is refused when the contracts are loaded', () => {
   const hidden = z.object({ list: z.tuple([marked({ kind: 'secret' }, z.string())]) });
   expect(() => requireReachableMarks(hidden)).toThrow('A mark below list stands in a schema of type tuple');
+});
+
+test('a parameter of a source can be a secret, which is found to be encrypted like any other', () => {
+  const spec = { scheme: 'meta', secrets: [{ value: 'app' }], parameters: { verifyToken: { value: 'token' }, plain: 'text' } };
+  const source = document.parse({ apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'acme', name: 'meta' }, spec });
+  const found = markedValues(document, source).filter(({ mark }) => mark.kind === 'secret');
+  expect(found.map(({ path }) => path.join('.')).toSorted()).toEqual(['spec.parameters.verifyToken', 'spec.secrets.0']);
 });
