@@ -2,10 +2,13 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { OpenAI } from 'openai';
 import { Pool } from 'undici';
-import { ModelGateway, OpenAiProvider } from '#libs/models';
+import { MemoryLimitStore } from '#libs/limits';
+import { ModelEndpoint, ModelGateway, OpenAiProvider, systemClock } from '#libs/models';
 import { compileSchema } from '#libs/schemas';
+import { cpuMs } from '../forms/process-cpu.js';
 import { infer } from './documents.js';
 import { median, percentile } from './numbers.js';
+import { startPortkey } from './portkey.js';
 import { perSecond } from './report.js';
 import type { BenchRow } from './report.js';
 
@@ -21,16 +24,17 @@ interface GatewayLoad {
   perSecond: number;
   p50: number;
   p99: number;
-  /** User and system time of this process per call. Other processes affect it less than they affect latency. */
+  /** User and system time per call, of this process or of the one that is asked about. Other processes affect it less than they affect latency. */
   cpuMicros: number;
 }
 
-const contestants = ['undici', 'package', 'gateway'] as const;
+const contestants = ['undici', 'package', 'portkey', 'gateway', 'cached'] as const;
 type Contestant = (typeof contestants)[number];
 
 /**
- * Measures what a call costs through the gateway (prompts, checks, record, deadline), through the `openai` package that the gateway calls with, as it
- * comes, and as a bare request with the same HTTP client. The package sends the request of the gateway.
+ * Measures what a call costs through the gateway with everything on (route, limits, circuit, cache miss, prompts, gates, cost, record, deadline), through
+ * the `openai` package that the gateway calls with, as it comes, as a bare request with the same HTTP client, and in the process of Portkey's gateway. The
+ * package sends the request of the gateway. Also what a hit of the cache costs.
  */
 export async function benchGateway(): Promise<BenchRow[]> {
   const provider = fork(new URL('./model-server.js', import.meta.url));
@@ -38,26 +42,39 @@ export async function benchGateway(): Promise<BenchRow[]> {
   const origin = `http://127.0.0.1:${port}`;
   const pool = new Pool(origin, { connections: inFlight });
   const client = new OpenAI({ baseURL: `${origin}/v1`, apiKey: 'bench', maxRetries: 0 });
-  const gateway = new ModelGateway({ provider: new OpenAiProvider({ baseUrl: `${origin}/v1`, apiKey: 'bench' }) });
-  const calls: Record<Contestant, () => Promise<void>> = {
-    undici: () => bareCall(pool),
-    package: () => packageCall(client),
-    gateway: () => inferOnce(gateway),
+  const gateway = gatewayTo(origin);
+  const portkey = await startPortkey(origin);
+  const portkeyPool = portkey === undefined ? undefined : new Pool(portkey.origin, { connections: inFlight });
+  let calls = 0;
+  const contests: Record<Contestant, { call: () => Promise<void>; pid?: number } | undefined> = {
+    undici: { call: () => bareCall(pool) },
+    package: { call: () => packageCall(client) },
+    portkey: portkey && { call: () => bareCall(portkeyPool!, portkey.headers), pid: portkey.pid },
+    gateway: { call: () => inferOnce(gateway, (calls += 1)) },
+    cached: { call: () => inferOnce(gateway, 0) },
   };
-  const loads: Record<Contestant, GatewayLoad[]> = { undici: [], package: [], gateway: [] };
+  const loads: Record<Contestant, GatewayLoad[]> = { undici: [], package: [], portkey: [], gateway: [], cached: [] };
   for (let round = 0; round <= rounds; round += 1) {
     for (const name of contestants) {
-      const load = await measure(calls[name]);
+      const contest = contests[name];
+      if (contest === undefined) continue;
+      const load = await measure(contest.call, contest.pid);
       if (round > 0) loads[name].push(load); // the first warms up
     }
   }
   await pool.destroy();
+  await portkeyPool?.destroy();
+  portkey?.stop();
   provider.kill('SIGKILL');
   const [bare, alone, ours] = [medians(loads.undici), medians(loads.package), medians(loads.gateway)];
   const what = `model gateway, ${inFlight} in flight, provider answers at once`;
   const rows = [
     row(what, { name: 'undici', load: bare, most: 3 }, ours),
-    row(`${what}, against the package that it calls with`, { name: '`openai`', load: alone, most: 0.5 }, ours),
+    row(`${what}, against the package that it calls with`, { name: '`openai`', load: alone, most: 0.6 }, ours),
+    ...(portkey === undefined
+      ? []
+      : [row(`${what}, against Portkey’s gateway in its process`, { name: 'Portkey', load: medians(loads.portkey), most: 0.35 }, ours)]),
+    cacheRow(medians(loads.cached)),
   ];
   for (const { what: measured, baseline, millrace, ratio } of rows) console.log(`${measured}: ${baseline}, gateway ${millrace}: ${ratio}`);
   return rows;
@@ -77,7 +94,7 @@ function signed(ms: number): string {
   return `${ms < 0 ? '−' : '+'} ${Math.abs(ms).toFixed(1)}`;
 }
 
-async function bareCall(pool: Pool): Promise<void> {
+async function bareCall(pool: Pool, headers: Readonly<Record<string, string>> = {}): Promise<void> {
   const messages = [
     { role: 'system', content: infer.instructions },
     { role: 'user', content: JSON.stringify(input) },
@@ -85,7 +102,7 @@ async function bareCall(pool: Pool): Promise<void> {
   const answer = await pool.request({
     path: '/v1/chat/completions',
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: 'Bearer bench' },
+    headers: { 'content-type': 'application/json', authorization: 'Bearer bench', ...headers },
     body: JSON.stringify({ model: infer.model, messages }),
   });
   const { choices } = (await answer.body.json()) as { choices: [{ message: { content: string } }] };
@@ -106,12 +123,31 @@ async function packageCall(client: OpenAI): Promise<void> {
   JSON.parse(choices[0]!.message.content!);
 }
 
-async function inferOnce(gateway: ModelGateway): Promise<void> {
+/** A gateway with a route, limits that never make a call wait, and prices. */
+function gatewayTo(origin: string): ModelGateway {
+  const provider = new OpenAiProvider({ baseUrl: `${origin}/v1`, apiKey: 'bench' });
+  const limits = new MemoryLimitStore();
+  const endpoint = new ModelEndpoint({ provider, name: 'bench', scope: 'bench', limits, clock: systemClock, remedy: 'the bench' });
+  const candidate = {
+    endpoint,
+    model: infer.model,
+    price: { input: 0.25, output: 2, currency: 'USD' },
+    limits: { requestsPerMinute: 1e8, tokensPerMinute: 1e12 },
+  };
+  return new ModelGateway({
+    provider,
+    directory: { planOf: () => ({ candidates: [candidate, candidate], fallbackOn: new Set(['unavailable']) }) },
+  });
+}
+
+/** @param nth requests with another number are not equal, so that none finds the output of another in the cache */
+async function inferOnce(gateway: ModelGateway, nth: number): Promise<void> {
   await gateway.infer({
     tenant: 'bench',
-    target: { model: infer.model },
+    target: { route: 'bench' },
     instructions: infer.instructions,
-    input,
+    input: { ...input, nth },
+    cache: { ttlMs: 600_000 },
     outputSchema,
     schemaName: 'assess',
     timeoutMs: 10_000,
@@ -120,9 +156,9 @@ async function inferOnce(gateway: ModelGateway): Promise<void> {
 }
 
 /** Keeps {@link inFlight} calls running until the round has made all of its calls: a number, so that all contestants are equally warm on any machine. */
-async function measure(call: () => Promise<void>): Promise<GatewayLoad> {
+async function measure(call: () => Promise<void>, pid?: number): Promise<GatewayLoad> {
   const latencies: number[] = [];
-  const cpuBefore = process.cpuUsage();
+  const cpuBefore = cpuMicrosOf(pid);
   const startedAt = performance.now();
   let left = callsPerRound;
   const caller = async (): Promise<void> => {
@@ -134,12 +170,28 @@ async function measure(call: () => Promise<void>): Promise<GatewayLoad> {
   };
   await Promise.all(Array.from({ length: inFlight }, caller));
   const seconds = (performance.now() - startedAt) / 1_000;
-  const { user, system } = process.cpuUsage(cpuBefore);
   return {
     perSecond: latencies.length / seconds,
     p50: percentile(latencies, 0.5),
     p99: percentile(latencies, 0.99),
-    cpuMicros: (user + system) / latencies.length,
+    cpuMicros: (cpuMicrosOf(pid) - cpuBefore) / latencies.length,
+  };
+}
+
+/** The CPU of a process so far; default: this one. */
+function cpuMicrosOf(pid: number | undefined): number {
+  if (pid !== undefined) return cpuMs(pid) * 1_000;
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+function cacheRow(hit: GatewayLoad): BenchRow {
+  return {
+    what: 'a hit of the gateway’s cache',
+    baseline: '–',
+    millrace: describe(hit),
+    ratio: `${hit.cpuMicros.toFixed(0)} µs of CPU`,
+    target: '≤ 150 µs',
   };
 }
 

@@ -102,7 +102,7 @@ export class ModelLimiter {
    */
   async take(request: TurnRequest): Promise<CallTurn> {
     const tokens = this.estimate(request);
-    if (this.isFree()) return this.turnOf(tokens);
+    if (this.isFree() || (await this.goesAtOnce(request, tokens))) return this.turnOf(tokens);
     const patienceMs = Math.min(request.patienceMs ?? Infinity, request.deadline.remainingMs);
     const expectedMs = this.expectedWaitMs();
     if (expectedMs > patienceMs) throw this.limited(expectedMs);
@@ -139,6 +139,12 @@ export class ModelLimiter {
       this.limitOf('tokensPerMinute') === undefined &&
       this.blockedMs() <= 0
     );
+  }
+
+  /** Takes a turn without the queue, which costs more, if nobody is in it. */
+  private async goesAtOnce({ lane }: TurnRequest, tokens: number): Promise<boolean> {
+    if (this.waiting > 0 || this.blockedMs() > 0) return false;
+    return (await this.ask(tokens, spares[lane])) === 0;
   }
 
   private blockedMs(): number {
@@ -239,7 +245,7 @@ export class ModelLimiter {
     for (const lane of [first, ...others]) {
       const waiter = this.heads[lane]!;
       const isOld = this.options.clock.now() - waiter.since >= patientForMs;
-      const laneWaitMs = await this.ask(waiter, isOld ? 0 : lane === first ? least : spares[lane]);
+      const laneWaitMs = await this.ask(waiter.tokens, isOld ? 0 : lane === first ? least : spares[lane]);
       if (laneWaitMs === 0) {
         delete this.heads[lane];
         this.turn += 1;
@@ -266,7 +272,7 @@ export class ModelLimiter {
     return head;
   }
 
-  private ask({ tokens }: Waiter, spare: number): Promise<number> {
+  private ask(tokens: number, spare: number): Promise<number> {
     const demands = this.demands(tokens, spare);
     return demands.length === 0 ? Promise.resolve(0) : this.options.store.take(this.options.scope, demands);
   }

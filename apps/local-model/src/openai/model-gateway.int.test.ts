@@ -41,7 +41,14 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
   beforeEach(() => {
     waits = [];
     attempts = [];
-    const clock = { now: () => performance.now(), sleep: async (ms: number) => void waits.push(ms) };
+    let skippedMs = 0;
+    const clock = {
+      now: () => performance.now() + skippedMs,
+      sleep: async (ms: number) => {
+        waits.push(ms);
+        skippedMs += ms;
+      },
+    };
     const provider = new OpenAiProvider({ baseUrl: `${service.url}${localModelBasePath}`, apiKey: 'any', api });
     gateway = new ModelGateway({ provider, clock });
   });
