@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { NotFound, document, eventId as eventIdOf, topics } from '#libs/contracts';
+import { DomainError, NotFound, document, eventId as eventIdOf, topics } from '#libs/contracts';
 import type { DeadLettered, EventReceived, Owned, RunCompleted } from '#libs/contracts';
 import { FlowCompiler } from '#libs/flows';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
@@ -324,12 +324,15 @@ test('a model that is down and comes back costs nothing but time', async () => {
 });
 
 test('a limited model is waited for: for as long as it asks, and without using up the budget', async () => {
-  await apply('triage', { steps: [infer('assess')] });
+  await apply('triage', { steps: [infer('assess', { model: 'limited' })] }); // the limit holds for all calls of the model
   failWith(429, { 'retry-after': '60' });
+  const before = asked.length;
   for (let attempt = 1; attempt <= 3; attempt += 1) {
-    const tried = runs.runFlows(eventOf('1'), contextOf({ attempt }));
-    await expect(tried).rejects.toMatchObject({ outcome: 'retry', ours: true, retryAfterMs: 60_000 });
+    const tried = await runs.runFlows(eventOf('1'), contextOf({ attempt })).catch((error: unknown) => error as DomainError);
+    expect(tried).toMatchObject({ outcome: 'retry', ours: true });
+    expect((tried as DomainError).retryAfterMs).toBeGreaterThan(50_000);
   }
+  expect(asked.length - before, 'it is not asked again while it is limited').toBeLessThanOrEqual(1);
   expect(await stored()).toMatchObject([{ state: 'running', failures: 0, fence: 3 }]);
 });
 
@@ -842,7 +845,7 @@ describe('a run that is cancelled', () => {
   });
 
   test('between two tries is not tried again', async () => {
-    await apply('triage', { steps: [infer('assess'), tell] });
+    await apply('triage', { steps: [infer('assess', { model: 'limited too' }), tell] });
     const event = eventOf('1');
     await recorder.record(event, contextOf());
     failWith(429, { 'retry-after': '60' });
