@@ -26,6 +26,8 @@ export interface FoundWebhook {
   readonly id: Json;
   readonly url: string;
   readonly events: readonly string[];
+  /** False if it is switched off at the system. */
+  readonly isActive: boolean;
 }
 
 export interface MadeWebhook {
@@ -45,6 +47,7 @@ interface Uses {
 /** The webhooks at one system, by the operations that its connector names for them. */
 export class PartnerWebhooks {
   private readonly list: Readonly<Record<'input' | 'id' | 'url' | 'events', Expression>>;
+  private readonly active: Expression | undefined;
   private readonly create: Readonly<Record<'input' | 'id', Expression>>;
   private readonly updateInput: Expression | undefined;
   private readonly deleteInput: Expression;
@@ -60,13 +63,14 @@ export class PartnerWebhooks {
     const compiled = (text: string): Expression => compileExpression(text, { owner: uses.connection.tenant });
     const { list, create, update, delete: remove, secret } = spec;
     this.list = { input: compiled(list.input ?? '{}'), id: compiled(list.id), url: compiled(list.url), events: compiled(list.events) };
+    this.active = list.active === undefined ? undefined : compiled(list.active);
     this.create = { input: compiled(create.input), id: compiled(create.id) };
     this.updateInput = update === undefined ? undefined : compiled(update.input);
     this.deleteInput = compiled(remove.input);
     this.secret = secret.kind === 'returned' ? compiled(secret.value) : undefined;
   }
 
-  /** True if events and secret of a webhook can be changed. */
+  /** True if a webhook can be changed: its events and its secret, and one that is switched off can be switched on. */
   get canUpdate(): boolean {
     return this.updateInput !== undefined;
   }
@@ -81,13 +85,14 @@ export class PartnerWebhooks {
     }
     const found: FoundWebhook[] = [];
     for (const item of items) {
-      const [id, address, events] = [
+      const [id, address, events, active] = [
         await this.list.id.evaluate({ item }),
         await this.list.url.evaluate({ item }),
         await this.list.events.evaluate({ item }),
+        await this.active?.evaluate({ item }),
       ];
       if (id === undefined || typeof address !== 'string') continue; // one that calls no address, such as a queue
-      found.push({ id, url: address, events: textsIn(events) });
+      found.push({ id, url: address, events: textsIn(events), isActive: active !== false });
     }
     return found;
   }

@@ -167,13 +167,15 @@ export class RegistrationService {
       const existing = ours.find((found) => found.url === wanted.url && (event === undefined || found.events.includes(event)));
       // The secret of a webhook that nobody noted, because a process ended, is not known here.
       const isTrusted = existing !== undefined && (spec.secret.kind === 'fixed' || (isNoted(known, existing) && !rotate));
-      if (existing !== undefined && isTrusted && (event !== undefined || isSameSet(existing.events, wanted.events))) {
+      const isAsWanted = existing?.isActive === true && (event !== undefined || isSameSet(existing.events, wanted.events));
+      if (existing !== undefined && isTrusted && isAsWanted) {
         kept.push(existing.id);
         continue;
       }
       if (existing !== undefined && partner.canUpdate && (isTrusted || spec.secret.kind === 'generated')) {
         await partner.change(existing.id, isTrusted ? one : { ...one, secret: await newSecret() });
         if (!isTrusted) taken.push(existing.id);
+        if (!existing.isActive) await requireActive(job, existing.id);
         kept.push(existing.id);
         hasChanged = true;
         continue;
@@ -268,6 +270,14 @@ export class RegistrationService {
       await this.table.release(tenant, name);
     }
   }
+}
+
+/** A change that leaves a webhook switched off has repaired nothing. @throws InputInvalid */
+async function requireActive({ connection, spec, partner, wanted }: Job, id: Json): Promise<void> {
+  const changed = (await partner.found(wanted)).find((one) => isSameId(one.id, id));
+  if (changed?.isActive !== false) return;
+  const why = `the webhook for ${wanted.url} is switched off, and the operation ${spec.update!.operation} did not switch it on`;
+  throw refused(connection, `${why}: switch it on at the system, or give that operation of the Connector what switches it on`);
 }
 
 /** False also after a lost answer where there was no webhook before: a repeat finds the one that may have been made. */

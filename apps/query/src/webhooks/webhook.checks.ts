@@ -68,9 +68,23 @@ function compared(known: RegisteredWebhook, found: readonly FoundWebhook[], perE
   const lost = known.events.filter((event) => !events.includes(event));
   if (here.length === 0) return { state: 'changed', message: `it calls ${ours.map(({ url }) => url).join(', ')}` };
   if (perEvent && lost.length > 0) return { state: 'missing', message: `the system has none for ${lost.join(', ')}` };
-  if (!here.some((one) => isNoted(known, one)))
-    return { state: 'changed', message: 'another webhook with the same address stands in its place' };
-  if (perEvent || here.some((one) => isNoted(known, one) && isSameSet(one.events, known.events)))
-    return { state: 'present', message: null };
-  return { state: 'changed', message: `it is for ${events.join(', ') || 'no events'}, and was registered for ${known.events.join(', ')}` };
+  const noted = here.filter((one) => isNoted(known, one));
+  if (noted.length === 0) return { state: 'changed', message: 'another webhook with the same address stands in its place' };
+  const flaws = perEvent ? flawsByEvent(known, here) : (noted.map((one) => flawsOf(known, one)).toSorted(byNumber)[0] ?? []);
+  return flaws.length === 0 ? { state: 'present', message: null } : { state: 'changed', message: flaws.join('; ') };
+}
+
+/** The events for which each webhook is switched off. */
+function flawsByEvent({ events }: RegisteredWebhook, here: readonly FoundWebhook[]): string[] {
+  const off = events.filter((event) => !here.some((one) => one.isActive && one.events.includes(event)));
+  return off.length === 0 ? [] : [`it is switched off for ${off.join(', ')}`];
+}
+
+function flawsOf(known: RegisteredWebhook, { events, isActive }: FoundWebhook): string[] {
+  const wrong = `it is for ${events.join(', ') || 'no events'}, and was registered for ${known.events.join(', ')}`;
+  return [...(isActive ? [] : ['it is switched off']), ...(isSameSet(events, known.events) ? [] : [wrong])];
+}
+
+function byNumber(one: readonly string[], other: readonly string[]): number {
+  return one.length - other.length;
 }

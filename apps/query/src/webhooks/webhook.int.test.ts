@@ -497,6 +497,85 @@ describe('a check of webhooks at partners', () => {
     expect(await check()).toMatchObject([{ state: 'PRESENT' }]);
   });
 
+  test('tells of one that is switched off, which a registration switches on', async () => {
+    await register(first);
+    const [hook] = github.hooks as [(typeof github.hooks)[number]];
+    const { secret } = hook.config;
+    hook.active = false;
+    expect(await check()).toMatchObject([{ state: 'CHANGED', message: 'it is switched off' }]);
+    hook.events = ['push'];
+    expect(await check()).toMatchObject([
+      { state: 'CHANGED', message: 'it is switched off; it is for push, and was registered for issues, push' },
+    ]);
+    expect(await register({ source: 'code' })).toMatchObject({ change: 'UPDATED', webhook: { ids: ['1'] } });
+    expect(github.hooks).toMatchObject([{ id: 1, active: true, events: ['issues', 'push'], config: { secret } }]);
+    expect(await check()).toMatchObject([{ state: 'PRESENT' }]);
+  });
+
+  test('tells of an endpoint that Stripe disabled, which a registration enables with its secret', async () => {
+    const stripe = startOf(await vendorStandIns.stripe());
+    await connect('stripe', { base: stripe.url });
+    await register({ source: 'pay', connection: 'stripe' });
+    const [endpoint] = stripe.objects.get('webhook_endpoints')!;
+    const secrets = await secretsOf('pay');
+    endpoint!['status'] = 'disabled';
+    expect(await check('pay')).toMatchObject([{ state: 'CHANGED', message: 'it is switched off' }]);
+    expect(await register({ source: 'pay' })).toMatchObject({ change: 'UPDATED', webhook: { ids: [endpoint!.id] } });
+    expect(stripe.objects.get('webhook_endpoints')).toMatchObject([{ id: endpoint!.id, status: 'enabled' }]);
+    expect(await secretsOf('pay')).toEqual(secrets);
+    expect(await check('pay')).toMatchObject([{ state: 'PRESENT' }]);
+  });
+
+  describe('at a connector of the tenant that says which are switched off', () => {
+    const tickets = { source: 'tickets', connection: 'desk' };
+    const listed = { operation: 'hooks', id: 'item.id', url: 'item.address', events: 'item.topics', active: 'item.enabled' };
+
+    test('has one made anew where none can be changed', async () => {
+      const { hooks } = await startDesk({ list: listed });
+      await register(tickets);
+      const [off] = hooks as [Desk['hooks'][number] & { enabled?: boolean }];
+      off.enabled = false;
+      expect(await check('tickets')).toMatchObject([{ state: 'CHANGED', message: 'it is switched off' }]);
+      expect(await register(tickets)).toMatchObject({ change: 'UPDATED' });
+      expect(hooks).toHaveLength(1);
+      expect(hooks[0]!.id).not.toBe(off.id);
+      expect(await secretsOf('tickets')).toContain(hooks[0]!.key);
+      expect(await check('tickets')).toMatchObject([{ state: 'PRESENT' }]);
+    });
+
+    test('refuses to call it repaired where the change leaves it switched off', async () => {
+      const update = { operation: 'unhook', input: '{ "id": id }' };
+      const desk = await startDesk({ list: listed, update });
+      await register(tickets);
+      Object.assign(desk.hooks[0]!, { enabled: false });
+      desk.answers['DELETE'] = () => ({ status: 204 });
+      expect(await register(tickets)).toMatchObject({
+        code: 'webhook.refused',
+        violations: [{ message: expect.stringContaining('the operation unhook did not switch it on') as string }],
+      });
+    });
+
+    test('tells for which events it is switched off, where each has a webhook of its own', async () => {
+      const { hooks } = await startDesk({
+        list: listed,
+        perEvent: true,
+        create: { operation: 'hook', input: '{ "address": url, "topics": [event] }', id: 'output.hook' },
+        secret: { kind: 'fixed', note: 'Of the app.' },
+      });
+      await apply({
+        kind: 'Source',
+        metadata: named('tickets'),
+        spec: { scheme: 'standard-webhooks', secrets: [{ value: `whsec_${btoa('a-secret-of-the-app-of-desk')}` }] },
+      });
+      await register({ ...tickets, events: ['opened', 'closed'] });
+      Object.assign(hooks[1]!, { enabled: false });
+      expect(await check('tickets')).toMatchObject([{ state: 'CHANGED', message: 'it is switched off for closed' }]);
+      expect(await register(tickets)).toMatchObject({ change: 'UPDATED' });
+      expect(hooks.map(({ topics }) => topics)).toEqual([['opened'], ['closed']]);
+      expect(await check('tickets')).toMatchObject([{ state: 'PRESENT' }]);
+    });
+  });
+
   test('says of one that nobody can ask about that it is unknown, and why', async () => {
     await register(first);
     github.fault({ status: 403, body: { message: 'Not yours' } });

@@ -24,7 +24,7 @@ export const webhookChange = enumeration(
   'WebhookChange',
   {
     created: 'There was none.',
-    updated: 'It had other events or another secret.',
+    updated: 'It had other events or another secret, or was switched off.',
     unchanged: 'It was as it should be.',
     manual: 'The system has webhooks in the settings of an app: a person follows `steps`.',
   },
@@ -35,7 +35,7 @@ export const webhookState = enumeration(
   'WebhookState',
   {
     present: 'The partner has it as it was registered.',
-    changed: 'The partner has it with another address or other events. `registerWebhook` repairs it.',
+    changed: 'The partner has it with another address or other events, or has switched it off. `registerWebhook` repairs it.',
     missing: 'The partner does not have it, or not for all of its events. `registerWebhook` makes it again.',
     unknown: 'The partner could not be asked, or refused to say.',
   },

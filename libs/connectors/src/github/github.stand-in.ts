@@ -44,6 +44,7 @@ export function gitHubStandIn(): GitHubState & { handle: StandInHandler } {
       body?: string;
       labels?: string[];
       events?: string[];
+      active?: boolean;
       config?: Hook['config'];
     };
     if (list === 'issues') {
@@ -86,6 +87,7 @@ export function gitHubStandIn(): GitHubState & { handle: StandInHandler } {
       return { status: 204 };
     }
     hook.events = given.events ?? hook.events;
+    hook.active = given.active ?? hook.active;
     if (given.config !== undefined) hook.config = given.config; // without a secret, the one before is gone
     return json(200, shown(hook));
   };

@@ -59,6 +59,7 @@ function answer(objects: Map<string, StripeObject[]>, { method, segments, query,
     known.push(made);
     if (list !== 'webhook_endpoints') return { status: 200, body: made };
     made.id = `${prefix}_${(endpoints += 1)}`; // never one that was deleted
+    made['status'] = 'enabled';
     return { status: 200, body: { ...made, secret: `whsec_${made.id}_0123456789abcdef` } }; // shown here alone
   }
   if (id !== undefined) {
@@ -69,13 +70,19 @@ function answer(objects: Map<string, StripeObject[]>, { method, segments, query,
       known.splice(known.indexOf(found), 1);
       return { status: 200, body: { id, object, deleted: true } };
     }
-    if (method === 'POST') Object.assign(found, fieldsOf(text));
+    if (method === 'POST') change(found, fieldsOf(text));
     return { status: 200, body: found };
   }
   const newest = known.toReversed();
   const start = newest.findIndex((one) => one.id === query.get('starting_after')) + 1;
   const end = start + Number(query.get('limit') ?? 10);
   return { status: 200, body: { object: 'list', url: `/v1/${list}`, data: newest.slice(start, end), has_more: end < newest.length } };
+}
+
+/** A webhook endpoint takes `disabled` and shows it as its `status`. */
+function change(found: StripeObject, { disabled, ...fields }: { [field: string]: Json }): void {
+  Object.assign(found, fields);
+  if (disabled !== undefined) found['status'] = disabled === 'true' ? 'disabled' : 'enabled';
 }
 
 /** Fields of the first two levels are enough for what is sent here. */

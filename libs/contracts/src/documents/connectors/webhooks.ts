@@ -31,6 +31,11 @@ const api = z
         id: expression.describe(`The id of a webhook. ${ofWebhook}`),
         url: expression.describe(`The address that it calls. ${ofWebhook}`),
         events: expression.describe(`The events that it is for. ${ofWebhook}`),
+        active: expression
+          .optional()
+          .describe(
+            `False if the webhook is switched off at the system, so that it calls nobody. ${ofWebhook} Default: a webhook of the list is switched on.`,
+          ),
       })
       .describe('How webhooks that exist are found.'),
     create: z
@@ -46,7 +51,9 @@ const api = z
         input: expression.describe(inputOf(', `id`, `events` and, if there is a new one, `secret`')),
       })
       .optional()
-      .describe('How events and secret of a webhook are changed; default: a new one is made and the old one removed.'),
+      .describe(
+        'How events and secret of a webhook are changed, and one that is switched off is switched on again; default: a new one is made and the old one removed.',
+      ),
     delete: z
       .strictObject({
         operation: operationName.describe('An operation that writes.'),
