@@ -179,12 +179,13 @@ export class HttpClient {
   }
 
   /**
-   * Makes connections of their own to one system, which reach what requests may reach. The caller closes them.
-   * @throws HostAddressForbidden; a request fails with one if the name resolves to such an address
+   * Makes connections of their own to one system, which reach what requests may reach. The caller closes them. A request to an address that is forbidden
+   * fails with a HostAddressForbidden.
    */
   agentFor(url: URL, options: Omit<Agent.Options, 'connect'> & { connect?: { timeout?: number } }): Agent {
     const isOpen = this.allowPrivateAddresses || this.isAllowed(url);
-    if (!isOpen) requireLiteralPublic(url);
+    const forbidden = isOpen ? undefined : forbiddenLiteral(url);
+    if (forbidden !== undefined) return new Agent({ ...options, connect: (_, connected) => connected(forbidden, null) });
     return new Agent({ ...options, connect: { ...options.connect, ...(isOpen ? {} : { lookup: publicLookup(this.options.resolve) }) } });
   }
 
@@ -230,6 +231,17 @@ function hostOf(url: URL): string {
 function requireLiteralPublic(url: URL): void {
   const host = hostOf(url);
   if (isIP(host) !== 0) requirePublic(host, host);
+}
+
+/** The refusal of an address that is no name; undefined if there is none. */
+function forbiddenLiteral(url: URL): HostAddressForbidden | undefined {
+  try {
+    requireLiteralPublic(url);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HostAddressForbidden) return error;
+    throw error;
+  }
 }
 
 function isAllowedBy(allowed: URL, url: URL): boolean {

@@ -8,11 +8,15 @@ export class Deadline implements Disposable {
   private readonly forward = (): void => this.controller.abort(this.outer?.reason);
   private hasPassed = false;
 
-  /** @param outer a signal that can end the work earlier, with its own reason */
+  /**
+   * @param outer a signal that can end the work earlier, with its own reason
+   * @param parent the limit of the work that this work is a part of
+   */
   constructor(
     readonly timeoutMs: number,
     private readonly outer: AbortSignal | undefined,
     private readonly now: () => number,
+    private readonly parent?: Deadline,
   ) {
     this.endsAt = now() + timeoutMs;
     this.timer = startTimer(() => {
@@ -27,9 +31,14 @@ export class Deadline implements Disposable {
     return this.controller.signal;
   }
 
+  /** A limit for a part of this work. It does not outlast this one, and has passed if this one has. */
+  part(timeoutMs: number): Deadline {
+    return new Deadline(timeoutMs, this.signal, this.now, this);
+  }
+
   /** True if the time is up; false if `outer` ended the work, or nothing has. */
   get passed(): boolean {
-    return this.hasPassed;
+    return this.hasPassed || this.parent?.passed === true;
   }
 
   get remainingMs(): number {

@@ -17,6 +17,8 @@ const shortestTellingMs = 5_000;
 const freeRetries = 10;
 const retryShare = 0.2;
 const budgetMs = 10_000;
+/** A circuit that nobody tries for so long after its opening counts as open no more. */
+const unknownAfterMs = 600_000;
 
 const openings = counter(
   'millrace_model_circuit_openings_total',
@@ -60,8 +62,19 @@ export class ModelCircuit {
     private readonly now: () => number,
   ) {}
 
-  get isOpen(): boolean {
+  /** True while calls are stopped, and for ten minutes after that if nobody has found out how the model is. */
+  get isStopping(): boolean {
+    const { openUntilMs } = this.breaker;
+    return openUntilMs !== null && this.now() < openUntilMs + unknownAfterMs;
+  }
+
+  private get isOpen(): boolean {
     return this.breaker.openUntilMs !== null;
+  }
+
+  /** Refuses a caller who is about to wait for the turn of a call. @throws ModelOutage if no call may be made now */
+  requirePassable(): void {
+    if (phaseOf(this.breaker, this.now()) === 'open') throw this.outage();
   }
 
   /** @throws ModelOutage if no call may be made now */

@@ -74,7 +74,7 @@ export class ModelEndpoint {
   }
 
   get openCircuits(): number {
-    return [...this.circuits.values()].filter(({ isOpen }) => isOpen).length;
+    return [...this.circuits.values()].filter(({ isStopping }) => isStopping).length;
   }
 
   circuitOf(tenant: string, model: string): ModelCircuit {

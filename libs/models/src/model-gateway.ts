@@ -167,7 +167,7 @@ export class ModelGateway {
   private async inferAt(candidate: ModelCandidate, work: Work, outer: Deadline, hasNext: boolean): Promise<Inference> {
     const { request } = work;
     const limitMs = candidate.timeoutMs ?? (hasNext ? outer.remainingMs / 2 : outer.remainingMs);
-    using own = limitMs < outer.remainingMs ? new Deadline(Math.ceil(limitMs), outer.signal, this.clock.now) : undefined;
+    using own = limitMs < outer.remainingMs ? outer.part(Math.ceil(limitMs)) : undefined;
     const course: Course = {
       work,
       candidate,
@@ -206,13 +206,14 @@ export class ModelGateway {
     return { result, failure };
   }
 
-  /** Waits for the turn of a call. @throws ModelLimited */
-  private turnFor(
-    { work: { request }, candidate, limiter, deadline, hasNext }: Course,
+  /** Waits for the turn of a call. @throws ModelLimited, ModelOutage */
+  private async turnFor(
+    { work: { request }, candidate, circuit, limiter, deadline, hasNext }: Course,
     { turns, schema }: ModelRequest,
   ): Promise<CallTurn> {
+    circuit.requirePassable();
     const { tenant, customer = '', lane = 'normal' } = request;
-    return limiter.take({
+    return await limiter.take({
       lane,
       owner: candidate.endpoint.name === null ? tenant : customer, // the provider of the installation serves all tenants
       characters: turns.reduce((sum, { content }) => sum + content.length, 0) + sizeOf(schema.schema),

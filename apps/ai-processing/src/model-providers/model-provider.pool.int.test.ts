@@ -196,6 +196,12 @@ describe('a route', () => {
     ]);
   });
 
+  test('goes on from a provider whose address may not be reached', async () => {
+    await apply('ModelProvider', 'inner', { baseUrl: 'http://127.0.0.1:9/v1' });
+    await apply('ModelRoute', 'triage', { candidates: [{ provider: 'inner', model: 'm' }, { model: 'local/rules-1' }] });
+    expect(await infer({ route: 'triage' })).toMatchObject({ output: { mood: 'good' }, model: 'local/rules-1' });
+  });
+
   test('that does not exist is named in the failure', async () => {
     await expect(infer({ route: 'nowhere' })).rejects.toThrow(new NotFound('modelRoute', 'nowhere'));
   });

@@ -2,9 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { NotFound, clearText, resolvedService } from '#libs/contracts';
 import type { ModelFacts, ModelProviderDocument } from '#libs/contracts';
-import { HostAddressForbidden, HttpClient } from '#libs/http';
+import { HttpClient } from '#libs/http';
 import type { LimitStore } from '#libs/limits';
-import { ModelEndpoint, ModelMisconfigured, OpenAiProvider, modelConnections, systemClock } from '#libs/models';
+import { ModelEndpoint, OpenAiProvider, modelConnections, systemClock } from '#libs/models';
 import type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from '#libs/models';
 import { Configuration, DocumentSecrets } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
@@ -45,7 +45,7 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
     await Promise.all(this.closings);
   }
 
-  /** @throws NotFound; DocumentSecretsUnreadable; ModelMisconfigured if a provider is at an address that may not be reached */
+  /** @throws NotFound; DocumentSecretsUnreadable */
   planOf(tenant: string, target: ModelTarget, installation: ModelEndpoint): ModelPlan {
     const candidate = (model: string, provider: string | undefined): ModelCandidate =>
       provider === undefined ? { endpoint: installation, model } : this.candidateAt(tenant, provider, model);
@@ -94,7 +94,7 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
       headers: Object.fromEntries(Object.entries(spec.headers).map(([header, value]) => [header, clearText(value)])),
       dialect,
       api: spec.api,
-      agent: this.agentFor(new URL(baseUrl)),
+      agent: this.http.agentFor(new URL(baseUrl), modelConnections),
     });
     return new ModelEndpoint({
       provider,
@@ -104,15 +104,6 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
       clock: systemClock,
       remedy: `the ModelProvider ${name} of ${tenant}`,
     });
-  }
-
-  private agentFor(url: URL): ReturnType<HttpClient['agentFor']> {
-    try {
-      return this.http.agentFor(url, modelConnections);
-    } catch (error) {
-      if (error instanceof HostAddressForbidden) throw new ModelMisconfigured(error.message, { cause: error });
-      throw error;
-    }
   }
 
   /** Closes the endpoints of documents that were replaced or removed. */
