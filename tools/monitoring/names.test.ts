@@ -77,6 +77,7 @@ test('what is named wrong is found', () => {
   expect(problemsOf('millrace_open_records{customer="c"}')).toEqual(['millrace_open_records has no label customer']);
   expect(problemsOf('sum by (topic) (millrace_open_records)')).toEqual(['no metric of it has the label topic']);
   expect(problemsOf('millrace_dead_letters_open{kind="runs"}')).toEqual(['millrace_dead_letters_open: kind is never runs']);
+  expect(() => problemsOf('millrace_open_records{topic}')).toThrow('topic compares with no value');
   expect(problemsOf('millrace_open_records_bucket')).toEqual(['millrace_open_records_bucket does not exist']);
   expect(() => problemsOf('sum(')).toThrow('PromQL');
 });

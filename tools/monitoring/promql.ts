@@ -34,8 +34,10 @@ function selector(node: SyntaxNode, textOf: (node: SyntaxNode) => string): Named
   if (name === null) throw new Error(`PromQL: ${textOf(node)} names no metric`);
   const matchers = node.getChild('LabelMatchers');
   const found = (matchers?.getChildren('UnquotedLabelMatcher') ?? []).map((matcher) => {
-    const value = textOf(matcher.getChild('StringLiteral')!).slice(1, -1);
-    const operator = textOf(matcher.getChild('MatchOp')!);
+    const [literal, operation] = [matcher.getChild('StringLiteral'), matcher.getChild('MatchOp')];
+    if (literal === null || operation === null) throw new Error(`PromQL: ${textOf(matcher)} compares with no value`);
+    const value = textOf(literal).slice(1, -1);
+    const operator = textOf(operation);
     const isLiteral = operator === '=' || (operator === '=~' && /^[\w.|-]+$/.test(value));
     return { label: textOf(matcher.getChild('LabelName')!), values: isLiteral ? (operator === '=' ? [value] : value.split('|')) : [] };
   });
