@@ -205,6 +205,16 @@ test('webhooks are taken for a source that was applied a moment ago, however man
   }
 });
 
+test('webhooks that are signed with a secret that was applied a moment ago are taken, however many come at once', async () => {
+  const source = uniqueName('rotated');
+  const secret = 'whsec_that_was_applied_a_moment_ago';
+  await save({ kind: 'Source', metadata: { tenant, name: source }, spec: sources['stripe'] });
+  expect((await webhook(source, stripe(event()))).status).toBe(200);
+  await save({ kind: 'Source', metadata: { tenant, name: source }, spec: { ...sources['stripe'], secrets: [{ value: secret }] } });
+  const answers = await Promise.all([1, 2, 3].map(() => webhook(source, stripe(event(), { secret }))));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+});
+
 describe('a request that holds several events', () => {
   const hubspot = (body: string) => {
     const signature = createHash('sha256')

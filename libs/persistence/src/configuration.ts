@@ -199,6 +199,11 @@ export class Configuration {
     return this.source(tenant, name);
   }
 
+  /** Reads what one tenant has committed before the call. Does nothing while Postgres is away. */
+  async readTenantAgain(tenant: string): Promise<void> {
+    if (!this.isFromFallback) await this.refresh(tenant);
+  }
+
   destination(tenant: string, name: string): Stored<DestinationDocument> | undefined {
     return this.find(tenant, 'Destination', name) as Stored<DestinationDocument> | undefined;
   }

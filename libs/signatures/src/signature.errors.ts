@@ -22,6 +22,14 @@ export class SignatureMismatch extends DomainError {
   }
 }
 
+/** The refusal of a signature over a text of this template. It names the address if that is signed, too: a wrong one is the most common mistake. */
+export function mismatchOf({ template }: { readonly template: string }): SignatureMismatch {
+  if (!/\{(?:url|decodedUrl)\}/.test(template)) return new SignatureMismatch();
+  return new SignatureMismatch(
+    'The signature is not one that an active secret of this source makes of the request. It covers the address, too: spec.publicUrl must be the one that the provider calls',
+  );
+}
+
 /** The signature matches, but its timestamp is out of tolerance: a replay, or a wrong clock. */
 export class SignatureExpired extends DomainError {
   readonly code = 'signature.expired';

@@ -176,3 +176,11 @@ test('a document without a kind is of the kind hmac, and stays as it was written
   const result = document.safeParse({ apiVersion: 'millrace/v1', kind: 'Source', metadata: { tenant: 'a', name: 's' }, spec: unknown });
   expect(result.error?.message).toContain('must be one of asymmetric, basic, certificate, client-certificate, fields, hmac, none, token');
 });
+
+test('a refusal names the address as the likely mistake if it is signed, too, and only then', () => {
+  const request = asReceived({ target: '/myapp.php', headers: { 'x-sig': 'ab'.repeat(32) }, body: 'x' });
+  expect(() => verifierOf({ template: '{url}{body}' }).verify(request, 0)).toThrow(
+    'spec.publicUrl must be the one that the provider calls',
+  );
+  expect(() => verifierOf({ template: '{body}' }).verify(request, 0)).toThrow('makes of the body as it was received');
+});

@@ -70,3 +70,37 @@ test('a name that does not exist is looked for once a second, and one that does 
   expect(found).toMatchObject([{ name: 'fresh' }, { name: 'fresh' }]);
   expect(await catalog.atNew('no-address')).toBeUndefined();
 });
+
+test('a source that was changed is read again once a second for its tenant, by all that ask at once', async () => {
+  let version = 1;
+  let committed = 1;
+  const read: string[] = [];
+  const stored = (tenant: string, name: string) => ({
+    tenant,
+    name,
+    kind: 'Source',
+    version,
+    document: { spec: stripe } as SourceDocument,
+  });
+  const configuration = {
+    source: stored,
+    readTenantAgain: async (tenant: string) => {
+      read.push(tenant);
+      await Promise.resolve();
+      version = committed;
+    },
+  };
+  const catalog = new SourceCatalog(configuration as unknown as Configuration, { opened: (one: unknown) => one } as DocumentSecrets);
+  const now = vi.spyOn(performance, 'now').mockReturnValue(10_000);
+  onTestFinished(() => now.mockRestore());
+  const source = catalog.find('acme', 's')!;
+  committed = 2;
+  expect(await Promise.all([catalog.changed(source), catalog.changed(source)])).toMatchObject([{ name: 's' }, { name: 's' }]);
+  committed = 3;
+  expect(await catalog.changed(source), 'within the same second').toBeUndefined();
+  expect(read).toEqual(['acme']);
+  now.mockReturnValue(11_000);
+  expect(await catalog.changed(source)).toMatchObject({ name: 's' });
+  now.mockReturnValue(12_000);
+  expect(await catalog.changed(source), 'nothing has changed').toBeUndefined();
+});

@@ -56,6 +56,8 @@ const log = logger('sources');
 @Injectable()
 export class SourceCatalog {
   private readonly entries = new Map<string, CatalogEntry>();
+  /** The last time that a tenant was read again for a signature that did not fit, by the monotonic clock. */
+  private readonly rereads = new LruMap<string, { readonly atMs: number; readonly done: Promise<void> }>(rememberedSources);
   /** When a source was looked for that is not known, by its address and the monotonic clock. */
   private readonly lookedAgain = new LruMap<string, number>(rememberedSources);
 
@@ -110,6 +112,27 @@ export class SourceCatalog {
     }
     this.lookedAgain.set(address, performance.now());
     return this.find(tenant, name);
+  }
+
+  /**
+   * Finds a source again that was changed a moment ago, such as by a new secret. What one tenant has is read at most once in {@link lookAgainEveryMs}, and
+   * all that ask at the same time share that, because callers need not have authenticated.
+   * @returns undefined if it has not changed
+   * @throws as {@link find}
+   */
+  async changed({ tenant, name }: Source): Promise<Source | undefined> {
+    const before = this.configuration.source(tenant, name)?.version;
+    await this.rereadOf(tenant);
+    return this.configuration.source(tenant, name)?.version === before ? undefined : this.find(tenant, name);
+  }
+
+  private rereadOf(tenant: string): Promise<void> {
+    const last = this.rereads.get(tenant);
+    const nowMs = performance.now();
+    if (last !== undefined && nowMs - last.atMs < lookAgainEveryMs) return last.done;
+    const done = this.configuration.readTenantAgain(tenant);
+    this.rereads.set(tenant, { atMs: nowMs, done });
+    return done;
   }
 
   /** Logs a document that cannot be used, once per version and not once per request. */

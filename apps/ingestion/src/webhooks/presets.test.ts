@@ -24,7 +24,7 @@ function door(name: Name, { secrets, publicUrl, parameters }: PresetProof) {
   const given = { apiVersion: 'millrace/v1', kind: 'Source', metadata, spec: { scheme: name, secrets: values, publicUrl, parameters } };
   const { spec } = document.parse(given) as SourceDocument;
   const source = resolveSource('acme', 'partner', spec);
-  const sources = { at: () => source } as unknown as SourceCatalog;
+  const sources = { at: () => source, changed: async () => undefined } as unknown as SourceCatalog;
   const log: EventReceived[] = [];
   const accept = async (admitted: readonly VerifiedEvent[]) => {
     for (const one of admitted) log.push(eventOf(one, await source.fields.read(one.input)));

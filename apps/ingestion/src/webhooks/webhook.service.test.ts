@@ -41,11 +41,12 @@ const spec: SourceSpec = {
   lane: { default: 'normal', rules: [] },
 };
 
-function service(answered = handshake) {
+function service(answered = handshake, newer?: SourceSpec) {
   const source = resolveSource('acme', 'meta', spec);
   const withHandshake = { ...source, webhook: { ...source.webhook!, preset: { ...source.webhook!.preset, handshake: answered } } };
   const at = (address: string) => (address === 'acme.meta' ? withHandshake : undefined);
-  const sources = { at, atNew: async (address: string) => at(address) } as unknown as SourceCatalog;
+  const changed = async () => (newer === undefined ? undefined : resolveSource('acme', 'meta', newer));
+  const sources = { at, atNew: async (address: string) => at(address), changed } as unknown as SourceCatalog;
   const intake = { accept: async () => [{ eventId: 'evt_1' }] } as unknown as Intake;
   return new WebhookService(sources, intake, new IntakeLog(0, logger('test')));
 }
@@ -70,6 +71,17 @@ const request = (more: Partial<DoorRequest>): DoorRequest => {
     rawHeaders: Object.entries(headers).flat() as string[],
   };
 };
+
+test('a signature that does not fit is looked at again by the source as it was changed a moment ago', async () => {
+  const rawBody = Buffer.from('{"type":"paid"}');
+  const signed = (secret: string): DoorRequest =>
+    request({ rawBody, headers: { 'x-sig': createHmac('sha256', secret).update(rawBody).digest('hex') } });
+  const rotated = service(handshake, { ...spec, secrets: [{ value: 'new' }] });
+  expect(await rotated.receive(signed('new'))).toMatchObject({ status: 200 });
+  expect(await rotated.receive(signed('secret')), 'the one in memory').toMatchObject({ status: 200 });
+  await expect(rotated.receive(signed('other'))).rejects.toMatchObject({ code: 'signature.mismatch' });
+  await expect(service().receive(signed('new'))).rejects.toMatchObject({ code: 'signature.mismatch' });
+});
 
 test('a challenge by GET is answered to whoever knows the secret, and to nobody else', async () => {
   const get = (query: string) => service().receive(request({ method: 'GET', target: `/webhooks/acme.meta?${query}` }));

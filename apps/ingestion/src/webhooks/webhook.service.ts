@@ -48,12 +48,12 @@ export class WebhookService {
   }
 
   private async accept(request: DoorRequest, entry: IntakeLogEntry): Promise<DoorResponse> {
-    const source = requireWebhooks(this.sources.at(request.address), request.address);
-    entry.tenant = source.tenant;
-    entry.source = source.name;
-    entry.scheme = source.scheme;
-    if (request.method !== 'POST') return this.answerUnsigned(source.webhook, request, entry);
-    const unsigned = verify(source.webhook, request);
+    const known = requireWebhooks(this.sources.at(request.address), request.address);
+    entry.tenant = known.tenant;
+    entry.source = known.name;
+    entry.scheme = known.scheme;
+    if (request.method !== 'POST') return this.answerUnsigned(known.webhook, request, entry);
+    const { source, unsigned } = await this.verified(known, request);
     if (unsigned !== undefined) {
       const { forOperator, ...response } = unsigned;
       if (forOperator !== undefined) notices.warn({ source: request.address }, forOperator);
@@ -77,6 +77,21 @@ export class WebhookService {
     );
     noteEvents(entry, events);
     return preset.answer?.(received.body) ?? { status: 200, body: { eventIds: events.map(({ eventId }) => eventId) } };
+  }
+
+  /** Verifies by the source as it is known, and as it was changed a moment ago. @throws as a Verifier does */
+  private async verified(
+    known: Source & { webhook: WebhookSource },
+    request: DoorRequest,
+  ): Promise<{ source: Source & { webhook: WebhookSource }; unsigned: UnsignedResponse | undefined }> {
+    try {
+      return { source: known, unsigned: verify(known.webhook, request) };
+    } catch (error) {
+      const changed = error instanceof SignatureMismatch ? await this.sources.changed(known) : undefined;
+      if (changed === undefined) throw error;
+      const source = requireWebhooks(changed, request.address);
+      return { source, unsigned: verify(source.webhook, request) };
+    }
   }
 
   private answerUnsigned(webhook: WebhookSource, request: DoorRequest, entry: IntakeLogEntry): DoorResponse {

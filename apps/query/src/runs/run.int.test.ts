@@ -24,6 +24,10 @@ const insertWait = statement(
 const cancelRun = statement('test.run.cancel', `UPDATE run SET error_code = 'run.cancelled' WHERE tenant_id = $1 AND id = $2`);
 const endRun = statement('test.run.waits', `UPDATE run SET finished_at = NULL WHERE tenant_id = $1`);
 
+const failCall = statement(
+  'test.run.failCall',
+  `UPDATE model_attempt SET outcome = 'failed', error_code = 'model.credential', error_message = $2 WHERE tenant_id = $1`,
+);
 const withoutPrice = statement('test.run.free', `UPDATE model_attempt SET cost_nanos = NULL, currency = NULL WHERE tenant_id = $1`);
 
 const query = `{ runs(filter: { state: WAITING }) { nodes { id state waits { step forEvent dueAt endedAt reason } event { state } } } }`;
@@ -81,5 +85,20 @@ test('a run says which provider its calls of models asked and what they cost, al
   await database.query(withoutPrice, [tenant]);
   expect(await server.data(await server.key(tenant, 'read'), costs)).toMatchObject({
     run: { costs: [], modelAttempts: [{ cost: null }, { cost: null }] },
+  });
+});
+
+test('the timeline says why a call of a model failed, also while its run waits for it', async () => {
+  const tenant = uniqueName('tenant');
+  await server.rows.event({ tenant, id: 'evt_1' });
+  await server.rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'running' });
+  await database.query(failCall, [tenant, 'The key is refused at POST https://models.example/v1']);
+  const { event } = await server.data<{ event: { timeline: { title: string; code: string | null }[] } }>(
+    await server.key(tenant, 'read'),
+    '{ event(id: "evt_1") { timeline { title code } } }',
+  );
+  expect(event.timeline).toContainEqual({
+    title: 'Model local/rules-1 failed for assess, attempt 1: The key is refused at POST https://models.example/v1',
+    code: 'model.credential',
   });
 });

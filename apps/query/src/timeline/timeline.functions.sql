@@ -22,7 +22,7 @@ BEGIN
         FROM audit_entry a WHERE a.tenant_id = p_tenant AND a.target = ANY (p_keys) AND a.action = 'replayEvents'
       UNION ALL SELECT 3, r.event_id, r.started_at, 'runStarted', r.flow, r.generation::text, NULL, r.id, NULL, NULL, NULL, NULL, NULL
         FROM subject_run r
-      UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, m.outcome, m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
+      UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, left(m.error_message, 500), m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
         FROM subject_run r JOIN model_attempt m ON m.tenant_id = r.tenant_id AND m.run_id = r.id
       UNION ALL SELECT 4, r.event_id, coalesce(o.finished_at, o.started_at), 'operationAttempt', o.connection || '/' || o.operation,
           coalesce(o.outcome, 'unknown'), o.error_code, r.id, o.step, NULL, NULL, NULL, NULL

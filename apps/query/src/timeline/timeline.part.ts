@@ -20,8 +20,8 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   recorded: () => 'Recorded',
   runStarted: ({ subject, detail }) =>
     detail === '0' ? `Flow ${subject} started` : `Flow ${subject} started again (generation ${detail})`,
-  modelAttempt: ({ subject, step, attempt, code }) =>
-    code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}`,
+  modelAttempt: ({ subject, step, attempt, code, detail }) =>
+    code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}: ${detail ?? code}`,
   operationAttempt: ({ subject, step, detail }) => operationTitles[detail ?? 'unknown']!(`Operation ${subject} of ${step}`),
   stepBegan: ({ subject, step }) =>
     subject === 'wait' ? `Step ${step?.split(':')[0]} waits` : `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,

@@ -4,7 +4,8 @@ import type { SignatureSchemeOf } from '#libs/contracts';
 import { describeSigned } from '../describe-signed.js';
 import type { VerifiableRequest } from '../request.js';
 import type { SchemeVerifier, Verifier, VerifierOptions } from '../scheme-verifier.js';
-import { SecretInvalid, SignatureMismatch } from '../signature.errors.js';
+import { SecretInvalid, mismatchOf } from '../signature.errors.js';
+import type { SignatureMismatch } from '../signature.errors.js';
 import { SignedEnvelope, fromBase64, fromHex } from '../signed-envelope.js';
 
 type AsymmetricScheme = SignatureSchemeOf<'asymmetric'>;
@@ -39,17 +40,19 @@ class AsymmetricVerifier implements Verifier {
   private readonly digest: Algorithm['digest'];
   private readonly keys: readonly { readonly key: KeyObject; readonly dsaEncoding: AsymmetricScheme['ecdsaForm'] }[];
   private readonly envelope: SignedEnvelope;
+  private readonly mismatch: () => SignatureMismatch;
 
   constructor(scheme: AsymmetricScheme, { secrets, aliases, publicUrl, parameters }: VerifierOptions) {
     this.digest = algorithms[scheme.algorithm].digest;
     this.keys = secrets.map((secret, at) => ({ key: publicKey(secret, scheme, `spec.secrets.${at}`), dsaEncoding: scheme.ecdsaForm }));
+    this.mismatch = () => mismatchOf(scheme);
     this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, parameters, signatureBytes: signatureBytes(scheme) });
   }
 
   verify(request: VerifiableRequest, nowMs: number): void {
     const opened = this.envelope.open(request);
     const isSigned = this.keys.some((key) => opened.signatures.some((signature) => verify(this.digest, opened.message, key, signature)));
-    if (!isSigned) throw new SignatureMismatch();
+    if (!isSigned) throw this.mismatch();
     this.envelope.refuseOutOfTime(opened, request, nowMs);
   }
 }

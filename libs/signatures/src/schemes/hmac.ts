@@ -4,7 +4,8 @@ import { HmacKey, hmacKeyBytes } from '../hmac-key.js';
 import type { HashName } from '../hmac-key.js';
 import type { VerifiableRequest } from '../request.js';
 import type { SchemeVerifier, Verifier, VerifierOptions } from '../scheme-verifier.js';
-import { SignatureMismatch } from '../signature.errors.js';
+import { mismatchOf } from '../signature.errors.js';
+import type { SignatureMismatch } from '../signature.errors.js';
 import { SignedEnvelope } from '../signed-envelope.js';
 import { describeSigned } from '../describe-signed.js';
 
@@ -31,18 +32,20 @@ function described(scheme: HmacScheme): string {
 class HmacVerifier implements Verifier {
   private readonly keys: readonly (HmacKey | PrefixKey)[];
   private readonly envelope: SignedEnvelope;
+  private readonly mismatch: () => SignatureMismatch;
 
   constructor(scheme: HmacScheme, { secrets, aliases, publicUrl, parameters }: VerifierOptions) {
     const keys = secrets.map((secret, at) => hmacKeyBytes(secret, scheme.key, `spec.secrets.${at}`));
     const hashName = scheme.algorithm.slice('hmac-'.length) as HashName;
     this.keys = keys.map((key) => (scheme.algorithm === 'sha256' ? new PrefixKey(key) : new HmacKey(hashName, key)));
     const { digestBytes, blockBytes } = this.keys[0]!;
+    this.mismatch = () => mismatchOf(scheme);
     this.envelope = new SignedEnvelope(scheme, { aliases, publicUrl, parameters, signatureBytes: digestBytes, room: blockBytes });
   }
 
   verify(request: VerifiableRequest, nowMs: number): void {
     const opened = this.envelope.open(request);
-    if (!this.keys.some((key) => isSignedBy(key, opened.message, opened.signatures))) throw new SignatureMismatch();
+    if (!this.keys.some((key) => isSignedBy(key, opened.message, opened.signatures))) throw this.mismatch();
     this.envelope.refuseOutOfTime(opened, request, nowMs);
   }
 }
