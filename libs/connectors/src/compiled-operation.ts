@@ -4,7 +4,7 @@ import type { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
 import { addressOf, compileBase, requireHost } from './address.js';
 import type { HttpConnectorSpec, OperationCall, OperationResult, OperationScope, RequestMaker, RequestParts } from './connector.js';
-import { exchange } from './exchange.js';
+import { exchange, unreadableBody } from './exchange.js';
 import type { OperationAnswer } from './exchange.js';
 import { Judgement } from './judgement.js';
 import { OperationFailure } from './operation.errors.js';
@@ -113,7 +113,7 @@ export class CompiledOperation {
       requireHost(address, this.egress());
       return [parts, address];
     });
-    const page = await this.made(answer.receipt, () => paging.read(position, paged.scope, answer.response, url));
+    const page = await this.made(answer, () => paging.read(position, paged.scope, answer.response, url));
     return { ...page, receipt: answer.receipt };
   }
 
@@ -158,23 +158,31 @@ export class CompiledOperation {
     throw this.frame.outputInvalid(why, answer.receipt);
   }
 
-  private async outputOf({ scope }: OperationRun, { response, receipt }: OperationAnswer): Promise<Json> {
+  private async outputOf({ scope }: OperationRun, answer: OperationAnswer): Promise<Json> {
     const { result } = this;
+    const { response, receipt } = answer;
     const { read } = this.options;
     const make = async (): Promise<Json | undefined> =>
       read === undefined ? await result?.evaluate({ ...scope, response }) : read(response.text);
-    const output = result === undefined && read === undefined ? response.body : await this.made(receipt, make);
-    await this.frame.requireOutput(output ?? null, receipt);
+    const output = result === undefined && read === undefined ? response.body : await this.made(answer, make);
+    const unread = read === undefined && readsBody(result?.text) ? unreadableBody(answer) : undefined;
+    await this.frame.requireOutput(output ?? null, receipt, unread);
     return output ?? null;
   }
 
   /** The value that expressions make of a response. */
-  private async made<T>(receipt: Receipt, make: () => Promise<T>): Promise<T> {
+  private async made<T>(answer: OperationAnswer, make: () => Promise<T>): Promise<T> {
     try {
       return await make();
     } catch (error) {
-      if (error instanceof ExpressionFailed || error instanceof XmlRefused) throw this.frame.outputInvalid(error.message, receipt, error);
-      throw error;
+      if (!(error instanceof ExpressionFailed || error instanceof XmlRefused)) throw error;
+      const unread = error instanceof ExpressionFailed && readsBody(error.expression) ? unreadableBody(answer) : undefined;
+      throw this.frame.outputInvalid(unread ?? error.message, answer.receipt, error);
     }
   }
+}
+
+/** @param expression default: the body itself */
+function readsBody(expression: string | undefined): boolean {
+  return expression === undefined || expression.includes('response.body');
 }

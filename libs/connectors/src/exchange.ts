@@ -12,6 +12,9 @@ import { XmlRefused, xmlToJson } from '#libs/xml';
 /** How much of a response a receipt keeps, in characters. */
 const longestExcerpt = 16 * 1_024;
 
+/** How much of a content type a message quotes, in characters. */
+const longestType = 100;
+
 /** A response as rules and expressions see it. */
 export interface Response {
   readonly status: number;
@@ -82,6 +85,17 @@ export async function exchange(
   } catch (error) {
     throw failureOf(error, isWrite);
   }
+}
+
+/** The reason why expressions find nothing in a body; undefined if it was read, or came as bytes. */
+export function unreadableBody({ response: { body, base64, headers, text }, redaction }: OperationAnswer): string | undefined {
+  if (body !== undefined || base64 !== undefined) return undefined;
+  if (text.trim() === '') return 'it has no body';
+  const type = /^[\w.+-]+\/[\w.+-]+/.exec(headers['content-type'] ?? '')?.[0]?.slice(0, longestType) ?? '';
+  if (/\bhtml\b/i.test(type) || /^\s*<(?:!doctype\s+html|html)\b/i.test(text))
+    return 'the body is a web page and not JSON: check the address of the connection, and what may answer in its place, such as a login page or a proxy';
+  const said = type === '' ? 'it has no content type' : `its content type is ${redaction.apply(type)}`;
+  return `the body is neither JSON nor XML that can be read (${said})`;
 }
 
 function isSuccess({ status, ending }: HttpAnswer): boolean {

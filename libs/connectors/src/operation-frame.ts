@@ -77,10 +77,13 @@ export class OperationFrame {
     }
   }
 
-  /** @throws OperationFailure */
-  async requireOutput(output: Json, receipt: Receipt): Promise<void> {
+  /**
+   * @param why the reason that is told instead of the problems of the output, where the response has one
+   * @throws OperationFailure
+   */
+  async requireOutput(output: Json, receipt: Receipt, why?: string): Promise<void> {
     const problems = await this.output.problemsOf(output);
-    if (problems.length > 0) throw this.outputInvalid(words(problems, 'the output'), receipt);
+    if (problems.length > 0) throw this.outputInvalid(why ?? words(problems, 'the output'), receipt);
   }
 
   /** The system did what it was asked to: only its answer is not what the connector expects. */
