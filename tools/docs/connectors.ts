@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { builtInConnectors } from '#libs/connectors';
+import { webhookSchemes } from '#libs/contracts';
 import type { ConnectorOperation, ConnectorSpec, ErrorRule } from '#libs/contracts';
 import { promiseOf } from '#libs/deliveries';
 
@@ -84,7 +85,9 @@ function sectionOf(name: string, spec: ConnectorSpec): string[] {
 function webhooksOf({ webhooks }: ConnectorSpec): string[] {
   if (webhooks === undefined) return [];
   const how = webhooks.kind === 'manual' ? 'A person registers its webhooks' : 'It registers webhooks';
-  return [`${how} for sources of the scheme \`${webhooks.scheme}\`: [Webhooks at partners](registration.md).`, ''];
+  const [scheme, ...others] = webhookSchemes(webhooks).map((each) => `\`${each}\``);
+  const also = others.length === 0 ? '' : ` (also ${others.join(', ')})`;
+  return [`${how} for sources of the scheme ${scheme}${also}: [Webhooks at partners](registration.md).`, ''];
 }
 
 /** The pages for people that have a section for some connectors. */

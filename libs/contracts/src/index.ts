@@ -82,6 +82,7 @@ export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
 export { durationMs, longestWaitMs, mostArrivalsOfWait } from './documents/steps/wait.step.js';
 export type { ApiWebhooks, ConnectorWebhooks } from './documents/connectors/webhooks.js';
+export { webhookSchemes } from './documents/connectors/webhooks.js';
 export { modelServices, outputLimitFields, structuredOutputs } from './documents/model-services.js';
 export type { ModelService, ModelServiceName, OutputLimitField, StructuredOutput } from './documents/model-services.js';
 export { resolvedService } from './documents/model-provider.document.js';

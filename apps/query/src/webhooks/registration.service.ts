@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { OperationFailure } from '#libs/connectors';
 import type { FoundWebhook, MadeWebhook, PartnerWebhooks, WantedWebhook } from '#libs/connectors';
-import { DomainError, clearText, sourceAddress } from '#libs/contracts';
+import { DomainError, clearText, sourceAddress, webhookSchemes } from '#libs/contracts';
 import type { ApiWebhooks, ConnectorWebhooks, Document } from '#libs/contracts';
 import { ExpressionFailed } from '#libs/expressions';
 import type { Json } from '#libs/json';
@@ -294,8 +294,9 @@ function generatedSecret({ scheme }: ApiWebhooks): string {
 /** @throws InputInvalid */
 function requireScheme(spec: ConnectorWebhooks, source: SourceRow | undefined, name: string): void {
   const scheme = source?.document.spec.scheme;
-  if (scheme !== undefined && scheme !== spec.scheme) {
-    const message = `has the scheme ${scheme}, and webhooks of this connection need ${spec.scheme}: name another source or connection`;
+  const schemes = webhookSchemes(spec);
+  if (scheme !== undefined && !schemes.includes(scheme)) {
+    const message = `has the scheme ${scheme}, and webhooks of this connection need ${schemes.join(' or ')}: name another source or connection`;
     throw new InputInvalid([{ path: ['source'], message }], 'webhook.unsupported');
   }
   const isNeeded = spec.kind === 'manual' || spec.secret.kind === 'fixed' || spec.scheme === 'custom';

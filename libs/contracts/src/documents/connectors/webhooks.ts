@@ -80,6 +80,11 @@ const manual = z
   .strictObject({
     kind: z.literal('manual').describe('By a person.'),
     scheme,
+    otherSchemes: z
+      .array(z.enum([...presets, 'custom']))
+      .max(20)
+      .default([])
+      .describe('Further schemes that take its webhooks, such as one for an older version of its signature.'),
     steps: z.array(z.string().min(1).max(500)).min(1).max(20).describe('The steps, for people; `{url}` is the address of the source.'),
   })
   .describe('Webhooks that a person registers, because the system has them in the settings of an app.');
@@ -90,6 +95,11 @@ export const connectorWebhooks = z
   .describe('How webhooks are registered at the system; default: they are not.');
 export type ConnectorWebhooks = z.infer<typeof connectorWebhooks>;
 export type ApiWebhooks = z.infer<typeof api>;
+
+/** The schemes of the sources that take the webhooks of a system, the recommended one first. */
+export function webhookSchemes(webhooks: ConnectorWebhooks): string[] {
+  return [webhooks.scheme, ...(webhooks.kind === 'manual' ? webhooks.otherSchemes : [])];
+}
 
 interface Named {
   readonly webhooks?: ConnectorWebhooks | undefined;
