@@ -296,8 +296,14 @@ describe('apply --prune', () => {
   });
 
   test('checks the webhooks at partners, of which there are none', async () => {
+    await millrace(['apply', '-f', file('all.yaml', documents() + source('shop'))]);
     expect(await millrace(['sources', 'check'])).toEqual({ code: 0, out: '', notes: 'No webhook was registered.' });
-    expect((await millrace(['sources', 'check', 'shop'])).notes).toBe('shop has no webhook that was registered.');
+    const remedy = 'register one by millrace sources register shop --connection <name>';
+    expect(await millrace(['sources', 'check', 'shop'])).toMatchObject({
+      code: 1,
+      notes: `shop has no webhook that was registered: ${remedy}`,
+    });
+    expect(await millrace(['sources', 'check', 'shpo'])).toMatchObject({ code: 1, notes: 'There is no source shpo; did you mean shop?' });
   });
 
   test('removes what the files do not have, users before what they use, and never the tenant', async () => {

@@ -49,7 +49,7 @@ interface WebhookCheck {
   message: string | null;
 }
 
-/** `millrace sources check`: prints what partners have of the webhooks. @throws CliFailure if one is not as it was registered */
+/** `millrace sources check`: prints what partners have of the webhooks. @throws CliFailure if one is not as it was registered, or the source that was named has none */
 export async function checkWebhooks(connection: Connection, source: string | undefined, output: Output): Promise<void> {
   type Checked = { __typename: 'CheckWebhooksSuccess'; checks: WebhookCheck[] };
   const { checked } = await ask<{ checked: Checked | Refusal }>(connection, checkAll, { input: { source } });
@@ -59,8 +59,12 @@ export async function checkWebhooks(connection: Connection, source: string | und
       check,
       [check.source, `by ${check.connection}`, check.url, check.state.toLowerCase(), check.message ?? ''].join('  ').trimEnd(),
     );
-  if (checks.length === 0)
-    return output.note(source === undefined ? 'No webhook was registered.' : `${source} has no webhook that was registered.`);
+  if (checks.length === 0 && source !== undefined)
+    throw new CliFailure(
+      `${source} has no webhook that was registered: register one by millrace sources register ${source} --connection <name>`,
+      'refused',
+    );
+  if (checks.length === 0) return output.note('No webhook was registered.');
   const amiss = checks.filter(({ state }) => state !== 'PRESENT');
   if (amiss.length === 0) return;
   const repairable = amiss.filter(({ state }) => state !== 'UNKNOWN').map((one) => one.source);

@@ -65,7 +65,7 @@ type Result = {
 async function command(name: string, selection: string, input: object, as: As = { operatorIn: tenant }): Promise<Result> {
   const type = name[0]!.toUpperCase() + name.slice(1);
   const mutation = `mutation ($input: ${type}Input!) { result: ${name}(input: $input) { __typename ... on ${type}Success { ${selection} }
-    ... on ValidationError { code violations { path message } } ... on NotFoundError { code } ... on ForbiddenError { code } ... on UnavailableError { code message retryAfterMs } } }`;
+    ... on ValidationError { code violations { path message } } ... on NotFoundError { code message } ... on ForbiddenError { code } ... on UnavailableError { code message retryAfterMs } } }`;
   return (await server.data<{ result: Result }>(as, mutation, { input })).result;
 }
 const register = (input: object, as?: As) =>
@@ -303,6 +303,27 @@ test('a person registers the webhook of an app, and is told how', async () => {
   expect((steps as string[]).join(' ')).toContain(urlOf('chat'));
 });
 
+test.each(['hubspot', 'hubspot-v1', 'hubspot-v2'])(
+  'a person registers the webhook of HubSpot for a source of the preset %s',
+  async (scheme) => {
+    await connect('hubspot', {});
+    const publicUrl = 'https://hooks.acme.example/in';
+    await apply({ kind: 'Source', metadata: named('hs'), spec: { scheme, secrets: [{ value: 'a-client-secret-of-hubspot' }], publicUrl } });
+    const { change, steps } = await register({ source: 'hs', connection: 'hubspot' });
+    expect(change).toBe('MANUAL');
+    expect((steps as string[]).join(' ')).toContain(`enter the target URL ${publicUrl}`);
+  },
+);
+
+test('a source of a scheme that the system does not sign with is refused, with those that it does', async () => {
+  await connect('hubspot', {});
+  await apply({ kind: 'Source', metadata: named('hs'), spec: { scheme: 'stripe', secrets: [{ value: 'whsec_0123456789abcdef' }] } });
+  expect(await register({ source: 'hs', connection: 'hubspot' })).toMatchObject({
+    code: 'webhook.unsupported',
+    violations: [{ message: expect.stringContaining('need hubspot or hubspot-v1 or hubspot-v2 or custom') as string }],
+  });
+});
+
 /** A system of a connector of the tenant. `answers` replaces what it says, by method. */
 interface Desk {
   readonly hooks: { id: string; address: string; topics: string[]; key: string }[];
@@ -480,8 +501,22 @@ describe('a check of webhooks at partners', () => {
     await register(first);
     const before = writes(github.requests).length;
     expect(await check()).toEqual([{ source: 'code', state: 'PRESENT', message: null }]);
-    expect(await check('another')).toEqual([]);
+    await apply({ kind: 'Source', metadata: named('quiet'), spec: { scheme: 'api-key' } });
+    expect(await check('quiet')).toEqual([]);
     expect(writes(github.requests)).toHaveLength(before);
+  });
+
+  test('refuses the name of a source that does not exist, with one that is similar, and needs no more than OPERATE', async () => {
+    await register(first);
+    const as = await server.key(tenant, 'operate');
+    const checkBy = (source: string) => command('checkWebhooks', 'checks { source state }', { source }, as);
+    expect(await checkBy('coed')).toMatchObject({
+      __typename: 'NotFoundError',
+      code: 'source.unknown',
+      message: 'There is no source coed; did you mean code?',
+    });
+    expect(await checkBy('elsewhere')).toMatchObject({ code: 'source.unknown', message: 'There is no source elsewhere' });
+    expect(await checkBy('code')).toMatchObject({ checks: [{ source: 'code', state: 'PRESENT' }] });
   });
 
   test('tells what is missing, and what was changed', async () => {
@@ -582,6 +617,10 @@ describe('a check of webhooks at partners', () => {
     expect(await check()).toMatchObject([{ state: 'UNKNOWN', message: expect.stringContaining('Not yours') as string }]);
     github.fault({ status: 503 });
     expect(await check()).toMatchObject([{ state: 'UNKNOWN' }]);
+    github.fault({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' }, text: '<!doctype html><title>Sign in</title>' });
+    expect(await check()).toMatchObject([
+      { state: 'UNKNOWN', message: expect.stringContaining('the body is a web page and not JSON') as string },
+    ]);
     expect(await check()).toMatchObject([{ state: 'PRESENT' }]);
   });
 });

@@ -74,8 +74,8 @@ export const checkWebhooks = command({
   scope: 'operate',
   cost: { weight: 100 },
   input: z.strictObject({ source: source.nullish().describe('Only the webhook of this source; default: all.') }),
-  result: { checks: z.array(webhookCheck).describe('By source. Empty if none was registered.') },
-  failures: [],
+  result: { checks: z.array(webhookCheck).describe('By source. Empty if none was registered. A source that does not exist is refused.') },
+  failures: ['source.unknown'],
 });
 
 export const registerWebhook = command({
