@@ -9,7 +9,9 @@ import { FileChanges } from './flow-tests/file-changes.js';
 import { flowTest } from './flow-tests/flow-test.js';
 import type { FlowCase, FlowTest } from './flow-tests/flow-test.js';
 import { FlowTester } from './flow-tests/flow.tester.js';
+import type { OtherDocuments } from './flow-tests/flow.tester.js';
 import { Models } from './flow-tests/models.js';
+import type { ModelDocument } from './flow-tests/test-models.js';
 import { recordCase } from './flow-tests/record.js';
 import { differencesFrom, report } from './flow-tests/report.js';
 import { eventOf, readSample } from './flow-tests/sample.event.js';
@@ -37,8 +39,7 @@ interface Surroundings {
 
 interface FoundFlow {
   readonly document: FlowDocument;
-  /** All flows of the files, which it may call. */
-  readonly flows: readonly FlowDocument[];
+  readonly others: OtherDocuments;
 }
 
 /** One case, ready to run. */
@@ -83,10 +84,10 @@ async function testOnce(
   const tester = new FlowTester(models, signal);
   const cases = await casesOf(files, options, output, read);
   let failed = 0;
-  for (const { document, flows, test, directory } of cases) {
+  for (const { document, others, test, directory } of cases) {
     const sample = typeof test.event === 'string' ? readSample(read.noted(within(directory, test.event))) : test.event;
     const event = eventOf(sample, document, options);
-    const tested = await tester.test(document, event, test.answers, flows);
+    const tested = await tester.test(document, event, test.answers, others);
     const wrong = differencesFrom(test.expect, tested);
     if (wrong.length > 0) failed += 1;
     report(document, test, tested, wrong, output);
@@ -144,9 +145,10 @@ function isDocument({ value }: FileDocument): boolean {
   return typeof value === 'object' && value !== null && 'apiVersion' in value;
 }
 
-/** Other documents beside a flow are not looked at: a template of a destination is no problem of its flow. */
-function isFlow({ value }: FileDocument): boolean {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Flow';
+/** True for flows and the documents of models. Others beside them are not looked at: a template of a destination is no problem of its flow. */
+function isUsed({ value }: FileDocument): boolean {
+  const kinds: unknown[] = ['Flow', 'ModelRoute', 'ModelProvider'];
+  return typeof value === 'object' && value !== null && 'kind' in value && kinds.includes(value.kind);
 }
 
 function linesOf(file: FileDocument, problems: readonly DocumentProblem[]): string {
@@ -157,13 +159,15 @@ function linesOf(file: FileDocument, problems: readonly DocumentProblem[]): stri
 async function flowIn(files: readonly string[], name: string | undefined, output: Output, read: FileChanges): Promise<FoundFlow> {
   const documents = readDocuments(files.map((file) => read.noted(file)));
   const flows: FlowDocument[] = [];
-  for (const file of documents.filter(isFlow)) {
+  const models: ModelDocument[] = [];
+  for (const file of documents.filter(isUsed)) {
     const { document, problems } = await problemsIn(file.value);
     if (problems.length > 0) throw new CliFailure(linesOf(file, problems), 'refused');
     if (document?.kind === 'Flow') flows.push(document);
+    else if (document?.kind === 'ModelRoute' || document?.kind === 'ModelProvider') models.push(document);
   }
   const found = name === undefined ? flows : flows.filter((flow) => flow.metadata.name === name);
-  if (found.length === 1) return { document: found[0]!, flows };
+  if (found.length === 1) return { document: found[0]!, others: { flows, models } };
   const names = flows.map((flow) => flow.metadata.name).join(', ');
   const where = files.join(', ');
   if (flows.length === 0) throw new CliFailure(`There is no Flow in ${where}`, 'unusable');

@@ -100,6 +100,62 @@ describe('what the outside answers', () => {
   });
 });
 
+describe('a step that names a route', () => {
+  const routed = flow.replace('model: any-model', 'route: triage');
+  const route = (candidates: string, more = ''): string => `apiVersion: millrace/v1
+kind: ModelRoute
+metadata: { tenant: acme, name: triage }
+spec:
+  candidates: [${candidates}]
+  ${more}
+`;
+  const two = '{ provider: mistral, model: small }, { model: local/rules-1 }';
+  const bad = '{ text: "Well…" }';
+  const good = '{ output: { urgency: 0.7 } }';
+  const withRoute = (...given: Parameters<typeof route>): string => write('flow.yaml', `${routed}---\n${route(...given)}`);
+
+  test('asks the next candidate when the answers to the one before are invalid', async () => {
+    withRoute(two);
+    const four = `answers: { assess: [${bad}, ${bad}, ${bad}, ${good}] }`;
+    expect(await testing(`${four}\n    expect: { decision: { urgent: true } }`)).toMatchObject({ code: 0 });
+    withRoute('{ provider: mistral, model: small }');
+    expect(await testing(`${four}\n    expect: { fails: model.invalidOutput }`)).toMatchObject({ code: 0 });
+  });
+
+  test('asks the next candidate only after failures that `fallbackOn` names', async () => {
+    const refused = `answers: { assess: [{ fails: model.refused }, ${good}] }`;
+    withRoute(two);
+    expect(await testing(`${refused}\n    expect: { fails: model.refused }`)).toMatchObject({ code: 0 });
+    withRoute(two, 'fallbackOn: [refused]');
+    expect(await testing(`${refused}\n    expect: { decision: { urgent: true } }`)).toMatchObject({ code: 0 });
+  });
+
+  test('asks a local model of the installation offline, and no other without an answer', { timeout: 30_000 }, async () => {
+    const event = write('e.json', JSON.stringify({ type: 'ticket.created', data: { message: 'hello' } }));
+    withRoute('{ model: local/rules-1 }');
+    expect(await flows(join(directory, 'flow.yaml'), '--event', event)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('assess (infer) succeeded') as string,
+    });
+    withRoute('{ provider: mistral, model: local/small }');
+    expect(await flows(join(directory, 'flow.yaml'), '--event', event)).toMatchObject({
+      code: 2,
+      notes:
+        'The step assess asks the model local/small of the ModelProvider mistral: write its answer down (answers.assess), or give --model-url the address of its API',
+    });
+  });
+
+  test('needs the route of its tenant among the files', async () => {
+    write('flow.yaml', `${routed}---\n${route(two).replace('acme', 'other')}`);
+    const { code, notes } = await testing(answered);
+    expect(code).toBe(2);
+    expect(notes).toMatch(/^A step asks the model route triage of acme, which is not in the files \(they have none\): /);
+    write('flow.yaml', routed);
+    write('models.yaml', route(two));
+    expect((await flows(write('tests.yaml', aTest(answered).replace('flow.yaml', '.')))).code).toBe(0);
+  });
+});
+
 test('the steps of onFailure are tried, too, and what they deliver is expected as any other', async () => {
   write(
     'flow.yaml',
@@ -121,6 +177,15 @@ test('a failure that nobody expects is one, with its reason', async () => {
   expect(code).toBe(1);
   expect(out).toMatch(/fails: flow.validationFailed: The step check refused its input: urgency is a share/);
   expect(out).toMatch(/✗ fails: expected nothing, found "flow.validationFailed"$/);
+});
+
+test('a run that fails ends with a failure also where nothing is expected', async () => {
+  const low = 'answers: { assess: { output: { urgency: -1 } } }';
+  const { code, out, notes } = await testing(low);
+  expect([code, notes]).toEqual([1, '1 of 1 case failed.']);
+  expect(out).toMatch(/✗ fails: expected nothing, found "flow.validationFailed"$/);
+  const json = await runInTest(['--json', 'flows', 'test', write('tests.yaml', aTest(low))], { directory });
+  expect([json.code, JSON.parse(json.out)]).toEqual([1, expect.objectContaining({ passed: false })]);
 });
 
 test.each([

@@ -5,12 +5,13 @@ import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { ModelGateway } from '#libs/models';
-import type { ModelDirectory } from '#libs/models';
 import { WrittenAnswers } from './written-answers.js';
 import type { Answers } from './written-answers.js';
 import { WrittenOperations } from './written-operations.js';
 import { RecordedModel } from './recorded-model.js';
 import type { Models } from './models.js';
+import { TestModels } from './test-models.js';
+import type { ModelDocument } from './test-models.js';
 
 /** A flow on an event, with what the outside said to it. */
 export interface Tested extends Trial {
@@ -22,6 +23,14 @@ export interface Tested extends Trial {
   readonly answers: Answers;
 }
 
+/** The other documents of the files that a flow uses. */
+export interface OtherDocuments {
+  /** The flows that it may call. */
+  readonly flows: readonly FlowDocument[];
+  /** The routes that its steps name, and the providers of their candidates. */
+  readonly models: readonly ModelDocument[];
+}
+
 /** Runs flows against written answers. */
 export class FlowTester {
   private version = 0;
@@ -31,16 +40,16 @@ export class FlowTester {
     private readonly signal: AbortSignal,
   ) {}
 
-  /**
-   * @param others the flows that it may call
-   * @throws CliFailure if a step has neither an answer nor a model, or calls a flow that is not there
-   */
-  async test(document: FlowDocument, event: EventReceived, answers: Answers, others: readonly FlowDocument[]): Promise<Tested> {
+  /** @throws CliFailure if a step has neither an answer nor a model, or names a flow or a route that is not there */
+  async test(document: FlowDocument, event: EventReceived, answers: Answers, { flows, models }: OtherDocuments): Promise<Tested> {
     const written = new WrittenAnswers(answers);
     const operations = new WrittenOperations(written);
     const model = new RecordedModel(written, (name, step) => this.models.providerOf(name, step));
+    const clock = skippingClock();
+    const ofProvider = (provider: string): RecordedModel => model.inPlaceOf((name, step) => this.models.providerOf(name, step, provider));
+    const directory = new TestModels(models, ofProvider, clock);
     const compiler = new FlowCompiler({
-      models: new ModelGateway({ provider: model, directory: oneModel, clock: skippingClock() }),
+      models: new ModelGateway({ provider: model, directory, clock }),
       operations: operations.services,
     });
     const compiled = (one: FlowDocument): CompiledFlow =>
@@ -51,13 +60,18 @@ export class FlowTester {
     const none = { steps: [], deliveries: [] };
     if (excluding !== undefined) return { ...none, inputs, answers, notRun: `spec.on.${excluding} excludes it` };
     if (!(await meetsCondition(flow, event))) return { ...none, inputs, answers, notRun: 'spec.on.when is not true' };
-    const trial = await tryFlow(flow, event, this.signal, {
-      currentVersion: (called) => {
-        flowNamed(others, called);
-        return 1;
-      },
-      compiled: (called) => Promise.resolve(compiled(flowNamed(others, called))),
-    });
+    let trial: Trial;
+    try {
+      trial = await tryFlow(flow, event, this.signal, {
+        currentVersion: (called) => {
+          flowNamed(flows, called);
+          return 1;
+        },
+        compiled: (called) => Promise.resolve(compiled(flowNamed(flows, called))),
+      });
+    } finally {
+      await directory.close();
+    }
     return {
       ...trial,
       inputs: new Map([...inputs, ...operations.inputs]),
@@ -65,14 +79,6 @@ export class FlowTester {
     };
   }
 }
-
-/** Every provider and route is the model of the test. A step that names a route asks the model `route/NAME`. */
-const oneModel: ModelDirectory = {
-  planOf: (_, target, endpoint) => ({
-    candidates: [{ endpoint, model: 'model' in target ? target.model : `route/${target.route}` }],
-    fallbackOn: new Set(),
-  }),
-};
 
 /** @throws CliFailure if there is none */
 function flowNamed(flows: readonly FlowDocument[], name: string): FlowDocument {

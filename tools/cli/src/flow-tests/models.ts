@@ -10,11 +10,15 @@ export class Models {
   /** @param at the address of an OpenAI-compatible API; undefined: only models of the name `local/…` can be asked */
   constructor(private readonly at: { baseUrl: string; apiKey: string } | undefined) {}
 
-  /** @throws CliFailure if there is no provider for the model */
-  async providerOf(model: string, step: string): Promise<ModelProvider> {
-    if (this.at === undefined && !model.startsWith('local/')) {
+  /**
+   * @param provider the name of a ModelProvider document; undefined: the provider of the installation, which has the local models
+   * @throws CliFailure if there is no provider for the model
+   */
+  async providerOf(model: string, step: string, provider?: string): Promise<ModelProvider> {
+    if (this.at === undefined && (provider !== undefined || !model.startsWith('local/'))) {
+      const owner = provider === undefined ? '' : ` of the ModelProvider ${provider}`;
       throw new CliFailure(
-        `The step ${step} asks the model ${model}: write its answer down (answers.${step}), or give --model-url the address of its API`,
+        `The step ${step} asks the model ${model}${owner}: write its answer down (answers.${step}), or give --model-url the address of its API`,
         'unusable',
       );
     }

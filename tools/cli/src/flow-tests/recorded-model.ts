@@ -18,6 +18,8 @@ function failureOf(code: AnswerFailure, step: string): Error {
     : new CliFailure(`A model does not fail with ${code} (answers.${step}): it is one of ${Object.keys(failures).join(', ')}`, 'refused');
 }
 
+type RealProvider = (model: string, step: string) => Promise<ModelProvider>;
+
 /** A model that says what a test wrote down. A step without an answer is passed on to a real provider, and what that says is kept. */
 export class RecordedModel implements ModelProvider {
   readonly name = 'recorded';
@@ -25,15 +27,27 @@ export class RecordedModel implements ModelProvider {
   readonly server = new URL('recorded:answers');
   readonly attributes = {};
   /** The inputs of the steps that asked, by their ids. */
-  readonly inputs = new Map<string, string>();
+  readonly inputs: Map<string, string>;
   /** The texts that the real provider answered, by the ids of the steps. */
-  readonly answered = new Map<string, string>();
+  readonly answered: Map<string, string>;
 
-  /** @param real finds the provider of a model for a step without an answer. @throws CliFailure if there is none */
+  /**
+   * @param real finds the provider of a model for a step without an answer; it throws CliFailure if there is none
+   * @param seen where the inputs and the texts are kept
+   */
   constructor(
     private readonly answers: WrittenAnswers,
-    private readonly real: (model: string, step: string) => Promise<ModelProvider>,
-  ) {}
+    private readonly real: RealProvider,
+    seen: Pick<RecordedModel, 'inputs' | 'answered'> = { inputs: new Map(), answered: new Map() },
+  ) {
+    this.inputs = seen.inputs;
+    this.answered = seen.answered;
+  }
+
+  /** A model of another provider that gives the same answers one after the other, and keeps what it sees in the same place. */
+  inPlaceOf(real: RealProvider): RecordedModel {
+    return new RecordedModel(this.answers, real, this);
+  }
 
   async complete(request: ModelRequest, options: Parameters<ModelProvider['complete']>[1]): Promise<ModelResponse> {
     const step = request.schema.name;
