@@ -7,7 +7,7 @@ import type { Expectation, FlowCase } from './flow-test.js';
 import type { Tested } from './flow.tester.js';
 import { idOf } from './written-answers.js';
 
-/** The places where a result is not as expected. */
+/** The places where a result is not as expected. A run that fails is as expected only if `fails` says so. */
 export function differencesFrom(expected: Expectation, tested: Tested): Difference[] {
   const { steps, decided, deliveries, failure, notRun } = tested;
   const outputs = Object.fromEntries(steps.map(({ step, output }) => [step, output]));
@@ -20,7 +20,7 @@ export function differencesFrom(expected: Expectation, tested: Tested): Differen
   };
   const named = Object.keys(found) as (keyof Expectation)[];
   const wrong = named.flatMap((key) => (expected[key] === undefined ? [] : differences(key, expected[key], found[key])));
-  const isUnexpected = failure !== undefined && expected.fails === undefined && Object.keys(expected).length > 0;
+  const isUnexpected = failure !== undefined && expected.fails === undefined;
   return isUnexpected ? [{ path: 'fails', expected: undefined, found: failure.code }, ...wrong] : wrong;
 }
 
