@@ -5,7 +5,7 @@ import type { Json } from '#libs/json';
 import { addressOf, compileBase, requireHost } from './address.js';
 import type { HttpConnectorSpec, OperationCall, OperationResult, OperationScope, RequestMaker, RequestParts } from './connector.js';
 import { exchange, unreadableBody } from './exchange.js';
-import type { OperationAnswer } from './exchange.js';
+import type { OperationAnswer, Response } from './exchange.js';
 import { Judgement } from './judgement.js';
 import { OperationFailure } from './operation.errors.js';
 import { OperationFrame } from './operation-frame.js';
@@ -25,6 +25,8 @@ export interface CompileOptions {
   readonly make?: RequestMaker | undefined;
   /** Makes the output of the text of a response that means success, if the connector is code. Default: the expression of the operation. @throws XmlRefused */
   readonly read?: ((text: string) => Json) | undefined;
+  /** The flaw of a whole response that is not of the connector's kind, as words of a sentence. */
+  readonly flawOf?: ((response: Response) => string | undefined) | undefined;
 }
 
 /** The most items that one call of a list returns. */
@@ -153,7 +155,10 @@ export class CompiledOperation {
     const { isWrite } = this;
     const { status } = answer.response;
     const isCutOff = answer.isTooLong && status >= 200 && status < 300;
-    if (isWrite || !isCutOff) return this.judgement.require(answer, scope, { isWrite });
+    if (isWrite || !isCutOff) {
+      const flaw = answer.flaw === '' ? (this.options.flawOf?.(answer.response) ?? '') : answer.flaw;
+      return this.judgement.require({ ...answer, flaw }, scope, { isWrite });
+    }
     const why = `the body is longer than maxBodyBytes of the operation, ${this.spec.maxBodyBytes}: ask for less at once, or raise it in the connector`;
     throw this.frame.outputInvalid(why, answer.receipt);
   }

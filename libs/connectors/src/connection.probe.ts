@@ -30,7 +30,8 @@ const refusing = new Set([403, 407]);
 
 /**
  * Runs the test that the connector has for its connections. A system of HTTP may refuse the request as such, as one that has nothing at that path: what
- * counts is whether it takes the credential.
+ * counts is whether it takes the credential. An answer of 500 or more, one for which a wait would help, and one that is not of the connector's kind do not
+ * say so.
  * @throws the signal's reason
  */
 export async function probe(connection: OpenConnection, { connectors, renew, signal }: ProbeParts): Promise<ProbeResult> {
@@ -71,6 +72,7 @@ function meaningOf({ code, peer, receipt, message }: OperationFailure): Pick<Pro
   const status = receipt?.detail.status ?? null;
   if (status !== null && refusing.has(status))
     return { isAccepted: false, status, message: `The system refused the credential with ${receipt!.summary}` };
-  if (status === null || peer !== 'up' || code === 'operation.outputInvalid') return { isAccepted: false, status, message };
+  const saysNothing = code === 'operation.unavailable' || code === 'operation.outputInvalid';
+  if (status === null || status >= 500 || peer !== 'up' || saysNothing) return { isAccepted: false, status, message };
   return { isAccepted: true, status, message: `The system answered ${receipt!.summary}, and did not refuse the credential` };
 }

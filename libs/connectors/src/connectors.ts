@@ -109,16 +109,12 @@ export class Connectors {
     const { tenant, connector } = connection;
     const spec = this.specOf(tenant, connector);
     const described = wsdlCheckOf(spec);
-    if (described !== undefined) {
-      const { receipt } = await this.run({ connection, operation: described, input: {}, effectKey: '', signal });
-      return { account: undefined, receipt };
-    }
-    if (spec.health === undefined && spec.base !== undefined) return undefined;
+    if (described === undefined && spec.health === undefined && spec.base !== undefined) return undefined;
     const call = { connection, operation: healthOperation, input: {}, effectKey: '', signal };
     const operation = this.compiledOf(call);
     if (operation instanceof DrivenOperation) return operation.check(call);
     const { output, receipt } = await operation.run(call);
-    return { account: typeof output === 'string' && output !== '' ? output : undefined, receipt };
+    return { account: described === undefined && typeof output === 'string' && output !== '' ? output : undefined, receipt };
   }
 
   /** Ends the connections that drivers have to systems. */
@@ -143,10 +139,19 @@ export class Connectors {
     if (compiled?.spec !== spec) this.compiled.set(key, (compiled = { spec, operations: new Map() }));
     const known = compiled.operations.get(name);
     if (known !== undefined) return known;
-    const operation = name === healthOperation ? healthCheck(spec) : this.operation(connection, name);
-    const made = this.made(name, operation, { spec, connector, owner: tenant });
+    const made =
+      name === healthOperation
+        ? this.madeCheck(spec, connector, tenant)
+        : this.made(name, this.operation(connection, name), { spec, connector, owner: tenant });
     compiled.operations.set(name, made);
     return made;
+  }
+
+  private madeCheck(spec: ConnectorSpec, connector: string, owner: string): CompiledOperation | DrivenOperation {
+    const described = wsdlCheckOf(spec);
+    if (described === undefined) return this.made(healthOperation, healthCheck(spec), { spec, connector, owner });
+    const { operation, errors } = described;
+    return this.made(operation, spec.operations[operation]!, { spec: { ...spec, errors: [...errors] }, connector, owner });
   }
 
   private made(
@@ -157,7 +162,7 @@ export class Connectors {
     if (!isOfHttp(spec)) return new DrivenOperation(name, operation, spec, { owner, driver: () => this.driverOf(connector) });
     const described = envelopeCodeOf(operation);
     const make = described?.make ?? coded[connector]?.[name];
-    return new CompiledOperation(name, operation, spec, { http: this.http, owner, make, read: described?.read });
+    return new CompiledOperation(name, operation, spec, { http: this.http, owner, make, read: described?.read, flawOf: described?.flawOf });
   }
 
   private driverOf(connector: string): Promise<Driver> {

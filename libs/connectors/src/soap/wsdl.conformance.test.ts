@@ -8,12 +8,13 @@ import { document as documentSchema } from '#libs/contracts';
 import type { ConnectorDocument, ConnectorSpec } from '#libs/contracts';
 import { LosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
+import { probe } from '../connection.probe.js';
 import { connectorConformance, pauseMs } from '../connector.conformance.js';
 import { connectorSpecOf } from '../described-connector.js';
 import { DescriptionRefused } from '../description.js';
 import { ConnectorHarness, failureOf, withoutCredential } from '../harness.conformance.js';
 import { asXml, startStandIn } from '../stand-in.js';
-import type { StandInRequest } from '../stand-in.js';
+import type { StandInRequest, StandInResponse } from '../stand-in.js';
 import { xmlToJson } from '#libs/xml';
 
 const xs = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"';
@@ -149,6 +150,49 @@ connectorConformance({
     { operation: 'addOrder', input: (note) => ({ ...order, note }), seen: (request) => sentIn(request).note },
     { operation: 'addOrder', input: (sku) => ({ ...order, part: [{ sku }] }), seen: (request) => sentIn(request).part.sku },
   ],
+});
+
+describe('a test of a connection', () => {
+  const html = '<!doctype html><title>Sign in</title>';
+  const page = (status: number, text: string, type = 'text/html') => ({ status, text, headers: { 'content-type': type } });
+  const found = (body: object) => ({ status: 200, ...asXmlText(body) });
+  const asXmlText = (body: object) => ({ text: asXml(body).text, headers: { 'content-type': 'text/xml' } });
+  const time = { Envelope: { Body: { GetTimeResponse: { time: '2026-11-30T10:00:00Z' } } } };
+
+  const probed = async (answer: StandInResponse, made = whole) => {
+    const standIn = await startStandIn(() => answer);
+    onTestFinished(() => standIn.stop());
+    const { url } = standIn;
+    const opened = new ConnectorHarness({ name: 'shop', spec: made, url, settings: () => ({ base: url }), authorizer: withoutCredential });
+    onTestFinished(() => opened.close());
+    const { signal } = new AbortController();
+    return probe(opened.connection(), { connectors: opened.connectors, renew: () => Promise.resolve(false), signal });
+  };
+
+  test('succeeds for the answer of the operation, and for a fault below 500 that refuses the request', async () => {
+    expect(await probed(found(time))).toMatchObject({ isAccepted: true, status: 200, message: 'The system took the credential' });
+    const refused = await probed({ status: 400, ...asXmlText(fault('soap:Client')) });
+    expect(refused).toMatchObject({ isAccepted: true, message: expect.stringContaining('did not refuse the credential') as string });
+  });
+
+  test.each<[string, StandInResponse, string | RegExp]>([
+    ['a login page', page(200, html), 'The system failed with status 200, an answer that is no SOAP envelope'],
+    ['nothing', page(200, ''), 'The system failed with status 200, an answer that is no SOAP envelope'],
+    ['a page that is not there', page(404, html), /^The system failed with status 404, an answer that is no SOAP envelope/],
+    ['a redirect to a login', page(302, ''), /^The system failed with status 302, an answer that is no SOAP envelope/],
+    ['other XML', page(200, '<html/>', 'text/xml'), /no SOAP envelope/],
+    ['another element', found({ Envelope: { Body: { Other: {} } } }), /the WSDL says GetTimeResponse/],
+    ['a fault of the client with 500', { status: 500, ...asXmlText(fault('soap:Client')) }, /refused the request with status 500, “no”/],
+    ['a fault of the server', { status: 500, ...asXmlText(fault('soap:Server')) }, /failed with status 500, “no”/],
+    ['a fault of the server with 200', found(fault('soap:Server')), /failed with status 200, “no”/],
+    ['a gateway', page(502, html), /failed with status 502/],
+    ['a refusal without an envelope', page(401, html), /refused the credential with status 401/],
+    ['a page that forbids', page(403, html), /refused the credential with status 403/],
+  ])('fails for %s', async (_, answer, said) => {
+    const result = await probed(answer);
+    expect(result).toMatchObject({ isAccepted: false, status: answer.status });
+    expect(result.message).toMatch(said);
+  });
 });
 
 /** The server of the package `soap`, which reads the same WSDL. */

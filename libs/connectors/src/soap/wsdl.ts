@@ -1,10 +1,11 @@
 import { builtInSpec } from '#libs/contracts';
-import type { ConnectorDocument, ConnectorOperation, ConnectorSpec, WsdlSource } from '#libs/contracts';
+import type { ConnectorDocument, ConnectorOperation, ConnectorSpec, ErrorRule, WsdlSource } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { builtInConnectors } from '../built-in.js';
 import type { OperationScope, RequestParts } from '../connector.js';
 import { DescriptionRefused, OperationLeftOut, asOperationName, listed, mostOperations, withSetting } from '../description.js';
 import type { JsonSchema } from '../description.js';
+import type { Response } from '../exchange.js';
 import { InputRefused } from '../operation.errors.js';
 import { XmlRefused, parsedXml } from '#libs/xml';
 import { envelopeRequest } from './envelope.js';
@@ -25,18 +26,31 @@ export interface EnvelopeCode {
   readonly make: (scope: OperationScope) => RequestParts;
   /** The output in the text of an answer that is no fault. @throws XmlRefused */
   readonly read: (text: string) => Json;
+  /** The flaw of an answer that is no envelope, as words of a sentence. */
+  readonly flawOf: (response: Response) => string | undefined;
+}
+
+const noEnvelope = 'an answer that is no SOAP envelope';
+/** The rule behind all others of a test of a connection: whatever is at the address, it is not the service. */
+const onlyEnvelopes: ErrorRule = { when: '$not($exists(response.body.Envelope.Body))', is: 'transient' };
+
+/** The operation that a test of a connection sends. */
+export interface WsdlCheck {
+  readonly operation: string;
+  /** In the place of those of the connector. */
+  readonly errors: readonly ErrorRule[];
 }
 
 const codes = new WeakMap<ConnectorOperation, EnvelopeCode>();
-const checks = new WeakMap<ConnectorSpec, string>();
+const checks = new WeakMap<ConnectorSpec, WsdlCheck>();
 
 /** The code of an operation, if a WSDL describes it. */
 export function envelopeCodeOf(operation: ConnectorOperation): EnvelopeCode | undefined {
   return codes.get(operation);
 }
 
-/** The operation that a test of a connection sends, if a WSDL describes the connector and the document names one. */
-export function wsdlCheckOf(spec: ConnectorSpec): string | undefined {
+/** The test of the connections of a connector, if a WSDL describes it and the document names an operation for it. */
+export function wsdlCheckOf(spec: ConnectorSpec): WsdlCheck | undefined {
   return checks.get(spec);
 }
 
@@ -142,6 +156,7 @@ function madeOf(found: WsdlOperation, { effect = 'write', idempotency, keyField 
         return envelopeRequest(messageOf(sent, fields), { version, action });
       },
       read: (text) => outputOf(answered, text),
+      flawOf: ({ body }) => (hasEnvelope(body) ? undefined : noEnvelope),
     },
   };
 }
@@ -175,6 +190,15 @@ function messageOf(sent: ElementShape | undefined, input: Json): string {
   }
 }
 
+function hasEnvelope(body: Json | undefined): boolean {
+  const { Envelope } = objectOf(body);
+  return Object.hasOwn(objectOf(Envelope), 'Body');
+}
+
+function objectOf(value: Json | undefined): { readonly [name: string]: Json } {
+  return typeof value === 'object' && value !== null ? (value as { readonly [name: string]: Json }) : {};
+}
+
 /** @throws XmlRefused */
 function outputOf(answered: ElementShape | undefined, text: string): Json {
   if (answered === undefined) return null;
@@ -188,9 +212,10 @@ function outputOf(answered: ElementShape | undefined, text: string): Json {
 }
 
 /** @throws DescriptionRefused */
-function checkIn(name: string, { operations }: ConnectorSpec): string {
+function checkIn(name: string, { operations, errors }: ConnectorSpec): WsdlCheck {
   const { input } = operations[name]!;
   const required = (input['required'] ?? []) as string[];
-  if (required.length === 0) return name;
+  const isEnvelope = codes.has(operations[name]!);
+  if (required.length === 0) return { operation: name, errors: isEnvelope ? [...errors, onlyEnvelopes] : errors };
   throw new DescriptionRefused(['wsdl', 'check'], `needs an input, and a test has none: ${name} asks for ${listed(required)}`);
 }
