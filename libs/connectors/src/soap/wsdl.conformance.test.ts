@@ -450,7 +450,18 @@ describe('a WSDL becomes a connector', () => {
       ['wsdl', 'only', '0'],
       'two places',
     ],
-    ['an operation that is not there', { document: wsdl(), only: ['addOder'] }, ['wsdl', 'only', '0'], 'no operation of the WSDL'],
+    [
+      'an operation that is not there',
+      { document: wsdl(), only: ['addOder'] },
+      ['wsdl', 'only', '0'],
+      'addOder: is no operation of the WSDL; did you mean addOrder? (it has addOrder, getTime, convert)',
+    ],
+    [
+      'a class for one that `only` leaves out',
+      { document: wsdl(), only: ['addOrder'], operations: { getTime: { effect: 'read' } } },
+      ['wsdl', 'operations', 'getTime'],
+      'but `only` leaves it out',
+    ],
     [
       'a class for one that is not there',
       { document: wsdl(), operations: { addOder: {} } },

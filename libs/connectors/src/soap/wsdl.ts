@@ -7,6 +7,7 @@ import { DescriptionRefused, OperationLeftOut, asOperationName, listed, mostOper
 import type { JsonSchema } from '../description.js';
 import type { Response } from '../exchange.js';
 import { InputRefused } from '../operation.errors.js';
+import { similarName } from '#libs/schemas';
 import { XmlRefused, parsedXml } from '#libs/xml';
 import { envelopeRequest } from './envelope.js';
 import { ShapeSchema, mostOfConnector } from './shape.schema.js';
@@ -59,7 +60,9 @@ export function specOfWsdl(given: GivenSpec, source: WsdlSource): ConnectorSpec 
   const { wsdl: _, openapi: __, ...own } = given;
   const { address, operations, leftOut } = portOf(source.document, source);
   const { made, reasons } = madeOperations(operations, source);
-  requireWanted(source, made, new Map([...reasons, ...[...leftOut].map(([name, why]) => [asOperationName(name), why] as const)]));
+  const notSent = new Map([...reasons, ...[...leftOut].map(([name, why]) => [asOperationName(name), why] as const)]);
+  const names = [...new Set([...operations.map(({ name }) => name), ...leftOut.keys()].map(asOperationName))];
+  requireWanted(source, { names, made, reasons: notSent });
   const soap = builtInConnectors().get('soap')!;
   const hasOtherRequests = given.operations !== undefined || given.health !== undefined; // which are no envelopes
   const known = address !== undefined && /^https?:\/\//.test(address) && URL.canParse(address) ? new URL(address) : undefined;
@@ -118,9 +121,16 @@ function madeOperations(
 }
 
 /** @throws DescriptionRefused for a name that is none of an operation, and where there are too many or none */
-function requireWanted({ only = [], operations }: WsdlSource, made: ReadonlyMap<string, Made>, reasons: ReadonlyMap<string, string>): void {
-  const whyNot = (name: string): string =>
-    reasons.get(name) ?? `is no operation of the WSDL (it has ${listed([...made.keys(), ...reasons.keys()])})`;
+function requireWanted(
+  { only = [], operations }: WsdlSource,
+  { names, made, reasons }: { names: readonly string[]; made: ReadonlyMap<string, Made>; reasons: ReadonlyMap<string, string> },
+): void {
+  const whyNot = (name: string): string => {
+    if (reasons.has(name)) return reasons.get(name)!;
+    if (names.includes(name)) return 'is an operation of the WSDL, but `only` leaves it out';
+    const similar = similarName(name, names);
+    return `is no operation of the WSDL${similar === undefined ? '' : `; did you mean ${similar}?`} (it has ${listed(names)})`;
+  };
   for (const [at, name] of only.entries())
     if (!made.has(name)) throw new DescriptionRefused(['wsdl', 'only', String(at)], `${name}: ${whyNot(name)}`);
   for (const name of Object.keys(operations)) if (!made.has(name)) throw new DescriptionRefused(['wsdl', 'operations', name], whyNot(name));
