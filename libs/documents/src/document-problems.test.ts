@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { documentKinds, referencesOf } from '#libs/contracts';
-import { doubtsAbout, readDocument, uncompilable } from './document-problems.js';
+import { doubtsAbout, readDocument, uncompilable, unknownReferences } from './document-problems.js';
 
 const signing = `whsec_${Buffer.alloc(24).toString('base64')}`;
 const head = { apiVersion: 'millrace/v1', metadata: { tenant: 'acme', name: 'x' } };
@@ -414,5 +414,29 @@ test('the expressions of items see the item, and those of a fallback the error',
     'spec.steps.0.forEach.as: must not be one of event, steps, value, error, which expressions know already',
     'spec.steps.0.forEach.concurrency: must be at most 16',
     'spec.steps.0.forEach.max: must be at most 1000',
+  ]);
+});
+
+test('a reference to what is not there names its kind in words, and the nearest name', () => {
+  const spec = {
+    candidates: [
+      { provider: 'firts', model: 'm' },
+      { provider: 'second', model: 'm' },
+      { provider: 'other', model: 'm' },
+    ],
+  };
+  const read = readDocument({ apiVersion: 'millrace/v1', kind: 'ModelRoute', metadata: { tenant: 'acme', name: 'triage' }, spec });
+  if ('problems' in read) throw new Error(JSON.stringify(read.problems));
+  const known = [
+    { kind: 'ModelProvider', name: 'first' },
+    { kind: 'ModelProvider', name: 'second' },
+    { kind: 'Destination', name: 'other' },
+  ] as const;
+  expect(unknownReferences(read.document, known)).toEqual([
+    {
+      path: ['spec', 'candidates', '0', 'provider'],
+      message: 'names no model provider of this tenant: firts; did you mean first?',
+    },
+    { path: ['spec', 'candidates', '2', 'provider'], message: 'names no model provider of this tenant: other' },
   ]);
 });

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { Timing, timingProblem } from '#libs/schedules';
-import { requireCompilable, unknownKeywords } from '#libs/schemas';
+import { requireCompilable, similarName, unknownKeywords } from '#libs/schemas';
 import { wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
 import { ungroundableFields } from './grounded-fields.js';
@@ -173,11 +173,26 @@ function guessableSecrets(document: Document): DocumentProblem[] {
   );
 }
 
-/** Problems of references: what the document names must exist. */
-export function unknownReferences(document: Document, exists: (kind: DocumentKind, name: string) => boolean): DocumentProblem[] {
-  return referencesOf(document)
-    .filter(({ kinds, name }) => !kinds.some((kind) => exists(kind, name)))
-    .map(({ kinds, name, path }) => ({ path, message: `names no ${kinds.join(' or ').toLowerCase()} of this tenant: ${name}` }));
+/**
+ * Problems of references: what the document names must exist.
+ * @param known the documents of the tenant as they will be
+ */
+export function unknownReferences(
+  document: Document,
+  known: readonly { readonly kind: DocumentKind; readonly name: string }[],
+): DocumentProblem[] {
+  return referencesOf(document).flatMap(({ kinds, name, path }) => {
+    const names = known.filter(({ kind }) => kinds.includes(kind)).map((one) => one.name);
+    if (names.includes(name)) return [];
+    const similar = similarName(name, names);
+    const suggestion = similar === undefined ? '' : `; did you mean ${similar}?`;
+    return [{ path, message: `names no ${kinds.map(inWords).join(' or ')} of this tenant: ${name}${suggestion}` }];
+  });
+}
+
+/** The kind in a sentence: `model provider`. */
+function inWords(kind: DocumentKind): string {
+  return kind.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
 }
 
 /** Problems of secrets: the scheme that a secret is for decides whether it can be used. */

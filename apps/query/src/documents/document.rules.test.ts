@@ -70,6 +70,10 @@ test('what a document names is stored or given', () => {
   expect(missing(triage, [], [row(tenant), row(crm)])).toEqual([]);
   expect(missing(triage, [tenant, crm], [])).toEqual([]);
   expect(missing(triage, [], [row(tenant)])).toMatchObject([{ path: ['spec', 'steps', 0, 'deliver', 'destination'].map(String) }]);
+  const renamed = { ...crm, metadata: { ...crm.metadata, name: 'crn' } } as Document;
+  expect(missing(triage, [renamed], [row(tenant)])).toMatchObject([
+    { message: 'names no destination of this tenant: crm; did you mean crn?' },
+  ]);
   expect(missing(crm, [], [])).toEqual([
     { path: ['metadata', 'tenant'], message: 'names no tenant: acme; apply its Tenant document first, or with this one' },
   ]);

@@ -79,12 +79,11 @@ export function misplaced({ tenant, actor }: Principal, document: Document): Doc
 
 /** References of the document to what neither the apply nor the tenant has. */
 export function missing(document: Document, given: readonly Document[], stored: readonly NamedDocument[]): DocumentProblem[] {
-  const exists = (kind: DocumentKind, name: string): boolean =>
-    stored.some((one) => one.kind === kind && one.name === name) || given.some((one) => one.kind === kind && one.metadata.name === name);
+  const known = [...stored.map(({ kind, name }) => ({ kind, name })), ...given.map(nameOf)];
   const tenant = tenantOf(document);
-  if (!exists('Tenant', tenant))
+  if (!known.some((one) => isSame(one, { kind: 'Tenant', name: tenant })))
     return [{ path: ['metadata', 'tenant'], message: `names no tenant: ${tenant}; apply its Tenant document first, or with this one` }];
-  return unknownReferences(document, exists);
+  return unknownReferences(document, known);
 }
 
 /** Two documents that events come from, of which no event could say from which of the two it came. */
