@@ -11,6 +11,8 @@ import { notUtf8, placeOfNonUtf8 } from './utf8.js';
 export interface FileDocument {
   /** The text of a file that it names as `documentFile` stands in it. */
   value: unknown;
+  /** The paths of fields that name a file as `documentFile` which cannot be read. */
+  unread?: readonly (readonly string[])[];
   /** `file:line:column` of a field, or of its nearest parent that exists. */
   positionOf(path: readonly string[]): string;
 }
@@ -39,8 +41,12 @@ export function readFiles(paths: readonly string[]): { documents: FileDocument[]
   const descriptions = new Set<string>();
   for (const { file, document } of found) {
     for (const described of inlineDescriptions(document.value, file)) {
-      if (described.file !== undefined) descriptions.add(described.file);
-      else problems.get(file)!.push({ at: document.positionOf(described.path), message: described.problem! });
+      if (described.file !== undefined) {
+        descriptions.add(described.file);
+        continue;
+      }
+      problems.get(file)!.push({ at: document.positionOf(described.path), message: described.problem! });
+      document.unread = [...(document.unread ?? []), described.path];
     }
   }
   // The file of an OpenAPI document may stand among those that are read.

@@ -2,6 +2,7 @@ import { mostDocumentsAtOnce, referencesOf, tenantOf } from '#libs/contracts';
 import type { Document, DocumentLookup } from '#libs/contracts';
 import {
   FlowCalls,
+  connectorProblems,
   documentIdOf,
   doubtsAbout,
   modelChosenAddresses,
@@ -38,7 +39,8 @@ export async function validate(paths: readonly string[], modelLists: readonly Mo
   for (const [at, file] of documents.entries()) {
     problems.push(...repeatedDocument(ids, at).map(({ path, message }) => problemAt(file, path, message)));
     const found = await problemsIn(file.value);
-    problems.push(...found.problems.map(({ path, message }) => problemAt(file, path, message)));
+    const told = found.problems.filter(({ path }) => !followsFromUnread(path, file));
+    problems.push(...told.map(({ path, message }) => problemAt(file, path, message)));
     if (found.document === undefined) continue;
     noteDoubts(found.document, file, { ids, modelLists }, output);
     readable.push({ file, document: found.document });
@@ -71,7 +73,18 @@ interface Surroundings {
 export async function problemsIn(value: unknown): Promise<{ document?: Document; problems: DocumentProblem[] }> {
   const read = readDocument(value);
   if ('problems' in read) return { problems: [...read.problems, ...(await uncompilableParts(value))] };
-  return { document: read.document, problems: await uncompilable(read.document) };
+  const { document } = read;
+  // The operator of the installation decides which other addresses are allowed, and the files do not say which.
+  const connector = document.kind === 'Connector' ? await connectorProblems(document, () => undefined, { isAllowed: () => true }) : [];
+  return { document, problems: [...(await uncompilable(document)), ...connector] };
+}
+
+/** True for what only follows from a file that cannot be read: `document` is missing, and `documentFile` still stands there. */
+function followsFromUnread(path: readonly string[], { unread = [] }: FileDocument): boolean {
+  return unread.some(
+    (field) =>
+      path.length === field.length && field.slice(0, -1).every((part, at) => part === path[at]) && path.at(-1)!.startsWith('document'),
+  );
 }
 
 function noteDoubts(document: Document, file: FileDocument, { ids, modelLists }: Surroundings, output: Output): void {
