@@ -37,6 +37,7 @@ export function tenantDocuments(tenant: string, destinationUrl: string): object[
               model: 'local/rules-1',
               instructions: 'Say what the event is about and how urgent it is.',
               input: '{ "type": event.type, "data": event.data }',
+              maxInputLength: 4_194_304,
               output: {
                 type: 'object',
                 additionalProperties: false,

@@ -17,6 +17,22 @@ import { flipped, helpdesk } from './partner.js';
 const program = findPrometheus('prometheus');
 if (program === undefined) process.stdout.write(`Watching is left out: ${whereToGetIt}\n`);
 
+/** A flow whose first model is at an address that answers nothing, so that its route goes on to the next one. */
+function routedDocuments(tenant: string): object[] {
+  const named = (kind: string, name: string, spec: object): object => ({
+    apiVersion: 'millrace/v1',
+    kind,
+    metadata: { tenant, name },
+    spec,
+  });
+  const output = { type: 'object', additionalProperties: false, required: ['summary'], properties: { summary: { type: 'string' } } };
+  return [
+    named('ModelProvider', 'away', { baseUrl: 'http://127.0.0.1:9/v1' }),
+    named('ModelRoute', 'routed', { candidates: [{ provider: 'away', model: 'm' }, { model: 'local/rules-1' }] }),
+    named('Flow', 'routed', { steps: [{ id: 'assess', infer: { route: 'routed', instructions: 'Sum it up.', output } }] }),
+  ];
+}
+
 describe.skipIf(program === undefined)('a Prometheus that scrapes the running services', () => {
   const ended: (() => Promise<unknown> | void)[] = [];
   let form: FourProcesses;
@@ -41,7 +57,7 @@ describe.skipIf(program === undefined)('a Prometheus that scrapes the running se
     prometheus = await startPrometheus(program!, Object.fromEntries(jobs));
     ended.push(() => prometheus.stop());
     client = new Client(form, uniqueName('watched'), form.operatorKey);
-    await client.apply(tenantDocuments(client.tenant, sink.url));
+    await client.apply([...tenantDocuments(client.tenant, sink.url), ...routedDocuments(client.tenant)]);
     await client.send(flipped(helpdesk('refused', 'c', 'Hello')));
     await setFaults(form, [{ fault: 'status', status: 500, times: 1 }]);
     await client.delivered(await client.accepted(helpdesk('one', 'c', 'The invoice is wrong')));

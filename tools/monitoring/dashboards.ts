@@ -215,12 +215,16 @@ const processing: Dashboard = {
     {
       title: 'Models not called',
       unit: 'short',
-      description: 'Pairs of tenant and model of which too many calls failed, and how often routes went on to another model, per second.',
+      description: 'Pairs of tenant and model of which too many calls failed.',
       alert: 'MillraceModelOutage',
-      queries: [
-        q('sum(millrace_model_circuits_open)', 'open circuits'),
-        q(`sum by (reason) (${rate('millrace_model_fallbacks_total')})`, 'fallbacks, {{reason}}'),
-      ],
+      queries: [q('sum(millrace_model_circuits_open)', 'open circuits')],
+    },
+    {
+      title: 'Other models asked',
+      unit: 'short',
+      description: 'How often routes went on to the next model, per second, by the failure of the one before.',
+      emptyUntil: 'a model of a route fails',
+      queries: [q(`sum by (reason) (${rate('millrace_model_fallbacks_total')})`, '{{reason}}')],
     },
     {
       title: 'Dead letters',
