@@ -170,7 +170,7 @@ export class HttpClient {
    */
   connect(url: URL): Socket {
     const host = hostOf(url);
-    const isOpen = this.allowPrivateAddresses || this.isAllowed(url);
+    const isOpen = this.mayBeInner(url);
     if (!isOpen) requireLiteralPublic(url);
     const socket = connectSocket({ host, port: Number(url.port), ...(isOpen ? {} : { lookup: publicLookup(this.options.resolve) }) });
     this.sockets.add(socket);
@@ -183,7 +183,7 @@ export class HttpClient {
    * fails with a HostAddressForbidden.
    */
   agentFor(url: URL, options: Omit<Agent.Options, 'connect'> & { connect?: { timeout?: number } }): Agent {
-    const isOpen = this.allowPrivateAddresses || this.isAllowed(url);
+    const isOpen = this.mayBeInner(url);
     const forbidden = isOpen ? undefined : forbiddenLiteral(url);
     if (forbidden !== undefined) return new Agent({ ...options, connect: (_, connected) => connected(forbidden, null) });
     return new Agent({ ...options, connect: { ...options.connect, ...(isOpen ? {} : { lookup: publicLookup(this.options.resolve) }) } });
@@ -196,10 +196,15 @@ export class HttpClient {
     await Promise.all(agents.flatMap(({ open, guarded }) => [open.destroy(), guarded.destroy()]));
   }
 
+  /** True if requests may reach the address although it is not public. */
+  private mayBeInner(url: URL): boolean {
+    return this.allowPrivateAddresses || this.isAllowed(url);
+  }
+
   /** @throws HostAddressForbidden */
   private pooledAgentFor(url: URL, tls: ClientCertificate | undefined): Dispatcher {
     const { open, guarded } = this.agentsOf(tls);
-    if (this.allowPrivateAddresses || this.isAllowed(url)) return open;
+    if (this.mayBeInner(url)) return open;
     requireLiteralPublic(url);
     return guarded;
   }

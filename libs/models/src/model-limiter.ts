@@ -240,7 +240,7 @@ export class ModelLimiter {
     if (blockedMs > 0) return blockedMs;
     const [first, ...others] = this.lanesInOrder();
     if (first === undefined) return 0;
-    const least = spares[[first, ...others].toSorted((one, other) => lanes.indexOf(one) - lanes.indexOf(other))[0]!];
+    const least = spares[lanes.find((lane) => this.heads[lane] !== undefined)!];
     let waitMs = Infinity;
     for (const lane of [first, ...others]) {
       const waiter = this.heads[lane]!;
