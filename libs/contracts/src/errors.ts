@@ -42,7 +42,7 @@ export const failures = {
     httpStatus: 503,
     title: 'The subscriber takes nothing while changes of ever more events wait',
   },
-  'source.unknown': { outcome: 'reject', httpStatus: 404, title: 'No source is registered at this address' },
+  'source.unknown': { outcome: 'reject', httpStatus: 404, title: 'There is no such source' },
   'signature.missing': { outcome: 'reject', httpStatus: 401, title: 'The request carries no signature' },
   'signature.malformed': { outcome: 'reject', httpStatus: 401, title: 'The signature or its timestamp could not be read' },
   'signature.mismatch': { outcome: 'reject', httpStatus: 401, title: 'The signature does not match the body' },

@@ -288,7 +288,7 @@ test('a misspelt keyword of a JSON Schema is refused; a word of another program 
   ]);
 });
 
-test('what is allowed and perhaps a mistake is a doubt: a word that is no keyword, and a secret that can be guessed', async () => {
+test('what is allowed and perhaps a mistake is a doubt: a word that is no keyword, a secret that can be guessed, a missing key', async () => {
   const output = { type: 'object', properties: { n: { type: 'number', minimum: 1, nullable: true } }, 'x-order': 1 };
   const source = { ...head, kind: 'Source', spec: { scheme: 'github', secrets: [{ value: '12345' }, { value: 'x'.repeat(16) }] } };
   const doubts = (given: object): string[] => {
@@ -301,6 +301,17 @@ test('what is allowed and perhaps a mistake is a doubt: a word that is no keywor
     'spec.steps.0.infer.output.properties.n.nullable: is no keyword of JSON Schema, so it checks nothing',
   ]);
   expect(doubts(source)).toEqual(['spec.secrets.0: has fewer than 16 characters: whoever guesses it can send events']);
+  const provider = (spec: object): object => ({ ...head, kind: 'ModelProvider', spec });
+  expect(doubts(provider({ service: 'azure-openai', baseUrl: 'https://x.openai.azure.com/openai/v1' }))).toEqual([
+    'spec.apiKey: is missing: Azure OpenAI refuses calls without a key',
+  ]);
+  const header = { 'api-key': { value: 'x'.repeat(32) } };
+  const usable = [
+    { service: 'openai', apiKey: { value: 'sk-1' } },
+    { service: 'openai', headers: header },
+    { service: 'ollama', baseUrl: 'http://ollama:11434/v1' },
+  ];
+  expect(usable.flatMap((spec) => doubts(provider(spec)))).toEqual([]);
 });
 
 describe('a schedule', () => {

@@ -25,6 +25,7 @@ import {
   document as documentSchema,
   marksOf,
   marksWithin,
+  modelServices,
   referencesOf,
   tenantOf,
   wordsForIssue,
@@ -35,6 +36,7 @@ import type {
   Document,
   DocumentKind,
   MarkedValue,
+  ModelService,
   PullSpec,
   Secret,
   SourceDocument,
@@ -151,6 +153,7 @@ export function doubtsAbout(document: Document, modelLists: readonly ModelList[]
     ...schemas,
     ...guessableSecrets(document),
     ...endedSchedule(document),
+    ...missingKey(document),
     ...unlistedModels(document, modelLists),
     ...endedCertificates(document),
   ];
@@ -171,6 +174,15 @@ function guessableSecrets(document: Document): DocumentProblem[] {
         ]
       : [],
   );
+}
+
+/** A proxy may take a header in the place of the key. */
+function missingKey(document: Document): DocumentProblem[] {
+  if (document.kind !== 'ModelProvider') return [];
+  const { service, apiKey, headers } = document.spec;
+  const { needsKey, title }: ModelService = modelServices[service];
+  if (needsKey === undefined || apiKey !== undefined || Object.keys(headers).length > 0) return [];
+  return [{ path: ['spec', 'apiKey'], message: `is missing: ${title.replace(/,.*/, '')} refuses calls without a key` }];
 }
 
 /**

@@ -15,6 +15,7 @@ import { DocumentService } from '../documents/document.service.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import { SourceSecrets, sourceOf } from './source.secrets.js';
 import type { SourceRow } from './source.secrets.js';
+import { NamedSources } from './named-sources.js';
 import { PartnerAccess, refused, requireWebhooks } from './partner.access.js';
 import { WebhookBusy } from './webhook.errors.js';
 import { isNoted, isSameId, isSameSet, oursAmong } from './webhook.match.js';
@@ -71,6 +72,7 @@ export class RegistrationService {
     private readonly table: WebhookTable,
     private readonly partners: PartnerAccess,
     private readonly documents: DocumentService,
+    private readonly sources: NamedSources,
     private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
     private readonly address: WebhooksAddress,
@@ -120,7 +122,10 @@ export class RegistrationService {
   async unregister(principal: Principal, name: string): Promise<{ removed: number }> {
     const { tenant } = principal;
     const known = await this.table.find(tenant, name);
-    if (known === undefined) return { removed: 0 };
+    if (known === undefined) {
+      await this.sources.require(tenant, name);
+      return { removed: 0 };
+    }
     const connected = await this.partners.connected(tenant, known.connection);
     const spec = requireWebhooks(connected.connector.webhooks, known.connection, connected.stored.document.spec.connector);
     await this.audit.record(principal, [{ operation: unregisterWebhook, target: `Source/${name}`, detail: { url: known.url } }]);

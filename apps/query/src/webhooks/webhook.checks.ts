@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import type { FoundWebhook } from '#libs/connectors';
-import { DomainError, NotFound } from '#libs/contracts';
-import { DocumentTable, TenantDatabase } from '#libs/persistence';
-import { similarName } from '#libs/schemas';
+import { DomainError } from '#libs/contracts';
 import { timeoutSignal } from '#libs/time';
 import { InputInvalid } from '../operations/input.errors.js';
+import { NamedSources } from './named-sources.js';
 import { PartnerAccess, requireWebhooks } from './partner.access.js';
 import type { WebhookCheckRow } from './webhook.operations.js';
 import { isNoted, isSameSet, oursAmong } from './webhook.match.js';
@@ -25,8 +24,7 @@ export class WebhookChecks {
   constructor(
     private readonly table: WebhookTable,
     private readonly partners: PartnerAccess,
-    private readonly database: TenantDatabase,
-    private readonly documents: DocumentTable,
+    private readonly sources: NamedSources,
   ) {}
 
   /**
@@ -35,7 +33,7 @@ export class WebhookChecks {
    */
   async check({ tenant }: Principal, source: string | null | undefined): Promise<WebhookCheckRow[]> {
     const registered = (await this.table.all(tenant)).filter((one) => source == null || one.source === source);
-    if (source != null && registered.length === 0) await this.requireSource(tenant, source);
+    if (source != null && registered.length === 0) await this.sources.require(tenant, source);
     const checks: WebhookCheckRow[] = [];
     const until = timeoutSignal(patienceMs);
     for (let from = 0; from < registered.length; from += atOnce) {
@@ -43,16 +41,6 @@ export class WebhookChecks {
       checks.push(...(await Promise.all(some.map((one) => this.checkOne(tenant, one, until)))));
     }
     return checks;
-  }
-
-  /** @throws NotFound */
-  private async requireSource(tenant: string, source: string): Promise<void> {
-    const documents = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Source'));
-    const names = documents.map(({ name }) => name);
-    if (names.includes(source)) return;
-    const similar = similarName(source, names);
-    const message = `There is no source ${source}${similar === undefined ? '' : `; did you mean ${similar}?`}`;
-    throw new NotFound('source', source, { field: 'source', message });
   }
 
   private async checkOne(tenant: string, known: RegisteredWebhook, until: AbortSignal): Promise<WebhookCheckRow> {

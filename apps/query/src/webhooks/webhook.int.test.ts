@@ -183,6 +183,7 @@ describe('a webhook whose secret Millrace makes', () => {
     expect(await unregister('code')).toMatchObject({ removed: 1 });
     expect(github.hooks).toEqual([other]);
     expect(await unregister('code')).toMatchObject({ removed: 0 });
+    expect(await unregister('cdoe')).toMatchObject({ code: 'source.unknown', message: 'There is no source cdoe; did you mean code?' });
     expect(await list()).toEqual([]);
   });
 

@@ -126,6 +126,10 @@ export const unregisterWebhook = command({
   scope: 'admin',
   cost: { weight: 100 },
   input: z.strictObject({ source }),
-  result: { removed: z.int().describe('How many the partner had: 0 if none was left or none was registered.') },
-  failures: ['connection.unknown', 'webhook.unsupported', 'webhook.refused', 'webhook.unavailable', 'webhook.busy'],
+  result: {
+    removed: z
+      .int()
+      .describe('How many the partner had: 0 if none was left or none was registered. A source that does not exist is refused.'),
+  },
+  failures: ['source.unknown', 'connection.unknown', 'webhook.unsupported', 'webhook.refused', 'webhook.unavailable', 'webhook.busy'],
 });

@@ -1,12 +1,13 @@
 import { handle, part } from '../operations/part.js';
 import { checkWebhooks, listWebhooks, registerWebhook, unregisterWebhook } from './webhook.operations.js';
 import { RegistrationService } from './registration.service.js';
+import { NamedSources } from './named-sources.js';
 import { PartnerAccess } from './partner.access.js';
 import { WebhookChecks } from './webhook.checks.js';
 import { WebhookTable } from './webhook.table.js';
 
 export const webhookPart = part({
-  providers: [WebhookTable, PartnerAccess, RegistrationService, WebhookChecks],
+  providers: [WebhookTable, NamedSources, PartnerAccess, RegistrationService, WebhookChecks],
   operations: [
     handle(listWebhooks, ({ principal, get }) => get(WebhookTable).list(principal.tenant)),
     handle(checkWebhooks, async ({ principal, get }, { source }) => ({ checks: await get(WebhookChecks).check(principal, source) })),

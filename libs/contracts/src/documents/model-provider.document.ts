@@ -108,7 +108,9 @@ export function resolvedService({
   baseUrl,
   structuredOutput: form,
   outputLimit,
-}: Pick<ModelProviderSpec, 'service' | 'baseUrl' | 'structuredOutput' | 'outputLimit'>): Required<Omit<ModelService, 'title'>> {
+}: Pick<ModelProviderSpec, 'service' | 'baseUrl' | 'structuredOutput' | 'outputLimit'>): Required<
+  Omit<ModelService, 'title' | 'needsKey'>
+> {
   const known: ModelService = modelServices[service];
   return {
     baseUrl: baseUrl ?? known.baseUrl!, // `problemOfBase` has refused a document without either
