@@ -4,12 +4,12 @@ import { KeyRing, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
 import { name } from '#libs/contracts';
 import { RequestInvalid } from '#libs/service';
+import type { Source } from '#libs/sources';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
 import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
 import type { VerifiedEvent } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
-import type { Source } from '../sources/source-catalog.js';
 import { readCloudEvents } from './cloud-event.js';
 import type { CloudEvent } from './cloud-event.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BodyMalformed } from '../intake/request.errors.js';
+import { BodyMalformed } from '#libs/sources';
 import { BatchTooLarge, readCloudEvents } from './cloud-event.js';
 
 const structured = 'application/cloudevents+json';

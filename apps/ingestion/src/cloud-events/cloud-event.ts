@@ -4,8 +4,7 @@ import { rfc3339Instant, usableText } from '#libs/intake';
 import { LosslessNumber, elementTexts, memberTexts } from '#libs/json';
 import type { Json } from '#libs/json';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
-import { readBody } from '../intake/body.js';
-import { BodyMalformed } from '../intake/request.errors.js';
+import { BodyMalformed, readBody } from '#libs/sources';
 
 /** A valid CloudEvent of any content mode (CloudEvents 1.0, HTTP binding and JSON format). */
 export interface CloudEvent {

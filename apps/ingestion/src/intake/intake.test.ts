@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { EventReceived, eventBody, lanes } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { EventFieldReader, eventOf } from '#libs/intake';
-import type { Source } from '../sources/source-catalog.js';
-import { readBody } from './body.js';
+import { readBody } from '#libs/sources';
+import type { Source } from '#libs/sources';
 
 /** Values that an expression may read: arbitrary ones, and those at the limits of what is usable. */
 const found = fc.oneof(

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { EventReceived } from '#libs/contracts';
 import { EventAppender, eventOf } from '#libs/intake';
 import type { Json } from '#libs/json';
-import type { Source } from '../sources/source-catalog.js';
+import type { Source } from '#libs/sources';
 
 /** The input of the expressions of a source. Header names are in lower case. */
 export interface ExpressionInput {

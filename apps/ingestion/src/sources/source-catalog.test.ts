@@ -1,7 +1,8 @@
 import type { SourceDocument, SourceSpec } from '#libs/contracts';
 import type { Configuration, DocumentSecrets, Stored } from '#libs/persistence';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { SourceCatalog, resolveSource } from './source-catalog.js';
+import { resolveSource } from '#libs/sources';
+import { SourceCatalog } from './source-catalog.js';
 
 const lane = { default: 'normal' as const, rules: [] };
 const stripe: SourceSpec = { scheme: 'stripe', secrets: [{ value: 'whsec_x' }], lane };

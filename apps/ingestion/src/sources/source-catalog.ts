@@ -1,35 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { clearText, parseSourceAddress, sourceAddress } from '#libs/contracts';
-import type { Lane, SourceDocument, SourceSpec } from '#libs/contracts';
-import { EventFieldReader, laneOf } from '#libs/intake';
+import { parseSourceAddress, sourceAddress } from '#libs/contracts';
+import type { SourceDocument } from '#libs/contracts';
 import { Configuration, DocumentSecrets, StorageUnavailable } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
-import { createVerifier, presetOf } from '#libs/signatures';
-import type { Extraction, Preset, Verifier } from '#libs/signatures';
+import { resolveSource } from '#libs/sources';
+import type { Source } from '#libs/sources';
 import { LruMap } from '#libs/lru';
 import { logger } from '#libs/tracing';
 import { SourceUnusable } from './source.errors.js';
-
-/** A Source document, compiled once per version to serve requests. */
-export interface Source {
-  readonly tenant: string;
-  readonly name: string;
-  /** `stripe`, …, `custom` or `api-key`. No other property of a source may be a label of a metric. */
-  readonly scheme: SourceSpec['scheme'];
-  readonly fields: EventFieldReader;
-  readonly laneOf: (type: string) => Lane;
-  /** Undefined if requests carry an API key. */
-  readonly webhook: WebhookSource | undefined;
-}
-
-export interface WebhookSource {
-  readonly preset: Preset;
-  readonly verifier: Verifier;
-  /** The active secrets, for handshakes. */
-  readonly secrets: readonly string[];
-  /** The values that the document gives the provider's parameters. */
-  readonly parameters: Readonly<Record<string, string>>;
-}
 
 interface CatalogEntry {
   readonly tenant: string;
@@ -37,14 +15,6 @@ interface CatalogEntry {
   readonly version: number;
   readonly source: Source | SourceUnusable;
 }
-
-/** The fields of a CloudEvent are its attributes. Expressions see them as `ce-…` headers in all three content modes. */
-const cloudEventAttributes: Extraction = {
-  eventId: ['headers."ce-id"'],
-  type: ['headers."ce-type"'],
-  customer: ['headers."ce-subject"', 'body.customer'],
-  occurredAt: ['headers."ce-time"'],
-};
 
 /** A source that is not known is looked for in Postgres at most so often. */
 const lookAgainEveryMs = 1_000;
@@ -150,40 +120,4 @@ export class SourceCatalog {
 function addressed(address: string): { tenant: string; name: string } | null {
   const parsed = parseSourceAddress(address);
   return parsed === null ? null : { tenant: parsed.tenant, name: parsed.source };
-}
-
-/** @throws SecretInvalid, PublicUrlMissing, ParameterMissing, ExpressionInvalid */
-export function resolveSource(tenant: string, name: string, spec: SourceSpec): Source {
-  const preset = presetOf(spec);
-  const defaults = preset ?? cloudEventAttributes;
-  const { typeDetail } = defaults;
-  return {
-    tenant,
-    name,
-    scheme: spec.scheme,
-    fields: new EventFieldReader(
-      {
-        eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
-        type: spec.type === undefined ? defaults.type : [spec.type],
-        ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
-        customer: spec.customer === undefined ? defaults.customer : [spec.customer],
-        occurredAt: defaults.occurredAt,
-      },
-      tenant,
-    ),
-    laneOf: laneOf(spec.lane),
-    webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec),
-  };
-}
-
-function webhookOf(preset: Preset, spec: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
-  const secrets = spec.secrets.map(clearText);
-  const publicUrl = spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
-  const parameters = Object.fromEntries(Object.entries(spec.parameters ?? {}).map(([name, value]) => [name, clearText(value)]));
-  return {
-    preset,
-    secrets,
-    parameters,
-    verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl, parameters }),
-  };
 }

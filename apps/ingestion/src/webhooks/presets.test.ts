@@ -10,7 +10,7 @@ import type { PresetProof, ProofSample } from '../../../../libs/signatures/src/p
 import { proofs } from '../../../../libs/signatures/src/proofs.generated.js';
 import { IntakeLog } from '../intake/intake-log.js';
 import type { Intake, VerifiedEvent } from '../intake/intake.js';
-import { resolveSource } from '../sources/source-catalog.js';
+import { resolveSource } from '#libs/sources';
 import type { SourceCatalog } from '../sources/source-catalog.js';
 import { WebhookService } from './webhook.service.js';
 

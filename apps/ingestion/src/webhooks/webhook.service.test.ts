@@ -6,7 +6,7 @@ import type { Handshake } from '#libs/signatures';
 import { expect, test } from 'vitest';
 import type { Intake } from '../intake/intake.js';
 import { IntakeLog } from '../intake/intake-log.js';
-import { resolveSource } from '../sources/source-catalog.js';
+import { resolveSource } from '#libs/sources';
 import type { SourceCatalog } from '../sources/source-catalog.js';
 import { WebhookService } from './webhook.service.js';
 

@@ -1,16 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound } from '#libs/contracts';
-import type { Json } from '#libs/json';
 import type { DoorRequest, DoorResponse, RequestHead } from '#libs/service';
-import { HandshakeRefused, SignatureMismatch, SignatureMissing, textAt } from '#libs/signatures';
-import type { HandshakeResponse, UnsignedResponse } from '#libs/signatures';
+import { HandshakeRefused, SignatureMismatch } from '#libs/signatures';
+import type { UnsignedResponse } from '#libs/signatures';
+import { eventsOf, handshakeResponse, readRequest, requireOwner, verifyWebhook } from '#libs/sources';
+import type { Source, WebhookSource } from '#libs/sources';
 import { logger } from '#libs/tracing';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
 import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
-import type { Source, WebhookSource } from '../sources/source-catalog.js';
-import { eventsOf, readRequest } from './received-events.js';
 
 const notices = logger('webhooks');
 
@@ -85,12 +84,12 @@ export class WebhookService {
     request: DoorRequest,
   ): Promise<{ source: Source & { webhook: WebhookSource }; unsigned: UnsignedResponse | undefined }> {
     try {
-      return { source: known, unsigned: verify(known.webhook, request) };
+      return { source: known, unsigned: verifyWebhook(known.webhook, request) };
     } catch (error) {
       const changed = error instanceof SignatureMismatch ? await this.sources.changed(known) : undefined;
       if (changed === undefined) throw error;
       const source = requireWebhooks(changed, request.address);
-      return { source, unsigned: verify(source.webhook, request) };
+      return { source, unsigned: verifyWebhook(source.webhook, request) };
     }
   }
 
@@ -109,43 +108,4 @@ function requireWebhooks(source: Source | undefined, address: string): Source & 
       message: `No source takes webhooks at ${address.slice(0, 130)}; the address is tenant.source`,
     });
   return source as Source & { webhook: WebhookSource };
-}
-
-/** Undefined if the request is an event, which is verified now. @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired */
-function verify({ verifier, preset, secrets }: WebhookSource, request: DoorRequest): UnsignedResponse | undefined {
-  try {
-    verifier.verify(request, request.receivedAtMs);
-    return undefined;
-  } catch (error) {
-    const { headers, rawBody } = request;
-    const answer = error instanceof SignatureMissing ? preset.unsignedPost?.({ headers, rawBody, secrets }) : undefined;
-    if (answer === undefined) throw error;
-    return answer;
-  }
-}
-
-/** @throws SignatureMismatch if the body names another account of the provider than the source does */
-function requireOwner({ preset: { owner }, parameters }: WebhookSource, body: Json): void {
-  if (owner === undefined || textAt(body, owner.path) === parameters[owner.parameter]) return;
-  throw new SignatureMismatch(`The request is not for the ${owner.parameter} of this source`);
-}
-
-function handshakeResponse(
-  { preset, secrets, parameters }: WebhookSource,
-  request: DoorRequest,
-  body: Json,
-): HandshakeResponse | undefined {
-  const { handshake } = preset;
-  if (handshake === undefined || !handshake.methods.some((method) => method === request.method)) return undefined;
-  const { method, target, headers } = request;
-  return handshake.respond({
-    method,
-    headers,
-    body,
-    secrets,
-    parameters,
-    get query() {
-      return new URLSearchParams(target.split('?', 2)[1]);
-    },
-  });
 }

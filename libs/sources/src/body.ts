@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { bodyFormat, parseBody } from '#libs/contracts';
 import { JsonTooDeep } from '#libs/json';
 import type { Json } from '#libs/json';
-import { BodyMalformed } from './request.errors.js';
+import { BodyMalformed } from './body.errors.js';
 
 export interface ParsedBody {
   readonly value: Json;

@@ -5,8 +5,8 @@ import { MediaTypeUnsupported } from '#libs/service';
 import type { DoorRequest } from '#libs/service';
 import type { Preset } from '#libs/signatures';
 import { XmlRefused, xmlToJson } from '#libs/xml';
-import { readBody } from '../intake/body.js';
-import { BodyMalformed } from '../intake/request.errors.js';
+import { readBody } from './body.js';
+import { BodyMalformed } from './body.errors.js';
 import { splitBody } from './split.js';
 
 /** The content of a verified request, or of one event of it. */

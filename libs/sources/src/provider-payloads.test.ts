@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { SourceSpec } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import { resolveSource } from './source-catalog.js';
+import { resolveSource } from './source.js';
 
 const secrets = [{ value: 'whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH' }];
 const lane = { default: 'normal' as const, rules: [] };

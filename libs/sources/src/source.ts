@@ -1,0 +1,70 @@
+import { clearText } from '#libs/contracts';
+import type { Lane, SourceSpec } from '#libs/contracts';
+import { EventFieldReader, laneOf } from '#libs/intake';
+import { createVerifier, presetOf } from '#libs/signatures';
+import type { Extraction, Preset, Verifier } from '#libs/signatures';
+
+/** A Source document, compiled once per version to serve requests. */
+export interface Source {
+  readonly tenant: string;
+  readonly name: string;
+  /** `stripe`, …, `custom` or `api-key`. No other property of a source may be a label of a metric. */
+  readonly scheme: SourceSpec['scheme'];
+  readonly fields: EventFieldReader;
+  readonly laneOf: (type: string) => Lane;
+  /** Undefined if requests carry an API key. */
+  readonly webhook: WebhookSource | undefined;
+}
+
+export interface WebhookSource {
+  readonly preset: Preset;
+  readonly verifier: Verifier;
+  /** The active secrets, for handshakes. */
+  readonly secrets: readonly string[];
+  /** The values that the document gives the provider's parameters. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** The fields of a CloudEvent are its attributes. Expressions see them as `ce-…` headers in all three content modes. */
+const cloudEventAttributes: Extraction = {
+  eventId: ['headers."ce-id"'],
+  type: ['headers."ce-type"'],
+  customer: ['headers."ce-subject"', 'body.customer'],
+  occurredAt: ['headers."ce-time"'],
+};
+
+/** @throws SecretInvalid, PublicUrlMissing, ParameterMissing, ExpressionInvalid */
+export function resolveSource(tenant: string, name: string, spec: SourceSpec): Source {
+  const preset = presetOf(spec);
+  const defaults = preset ?? cloudEventAttributes;
+  const { typeDetail } = defaults;
+  return {
+    tenant,
+    name,
+    scheme: spec.scheme,
+    fields: new EventFieldReader(
+      {
+        eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
+        type: spec.type === undefined ? defaults.type : [spec.type],
+        ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
+        customer: spec.customer === undefined ? defaults.customer : [spec.customer],
+        occurredAt: defaults.occurredAt,
+      },
+      tenant,
+    ),
+    laneOf: laneOf(spec.lane),
+    webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec),
+  };
+}
+
+function webhookOf(preset: Preset, spec: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
+  const secrets = spec.secrets.map(clearText);
+  const publicUrl = spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
+  const parameters = Object.fromEntries(Object.entries(spec.parameters ?? {}).map(([name, value]) => [name, clearText(value)]));
+  return {
+    preset,
+    secrets,
+    parameters,
+    verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl, parameters }),
+  };
+}
