@@ -8,6 +8,7 @@ import { deadLetterPart } from './dead-letters/dead-letter.part.js';
 import { deliveryPart } from './deliveries/delivery.part.js';
 import { destinationPart } from './destinations/destination.part.js';
 import { documentPart } from './documents/document.part.js';
+import { evaluationPart } from './evaluations/evaluation.part.js';
 import { eventPart } from './events/event.part.js';
 import { eventChangePart } from './event-changes/event-change.part.js';
 import { modelProviderPart } from './model-providers/model-provider.part.js';
@@ -29,6 +30,7 @@ export const parts = {
   delivery: deliveryPart,
   destination: destinationPart,
   document: documentPart,
+  evaluation: evaluationPart,
   event: eventPart,
   'event-change': eventChangePart,
   'model-provider': modelProviderPart,

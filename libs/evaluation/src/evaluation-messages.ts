@@ -16,6 +16,8 @@ export interface EvaluationFailure {
   readonly reason: string;
   /** The limit that was reached: of a process, or one of the program's own; undefined if it failed for another reason. */
   readonly limit: string | undefined;
+  /** The offset in the text at which it failed, if it is known. */
+  readonly position?: number | undefined;
   readonly cause?: unknown;
 }
 

@@ -20,7 +20,10 @@ async function answer({ text, limits, input }: EvaluationRequest): Promise<Evalu
   try {
     const evaluate = compiled.getOrMake(`${JSON.stringify(limits)} ${text}`, () => compile(text, limits, () => time.allowedMs()));
     const result = await evaluate(parseStoredJson(input));
-    if ('failure' in result) return { failure: { reason: result.failure.reason, limit: result.failure.limit } };
+    if ('failure' in result) {
+      const { reason, limit, position } = result.failure; // its cause may be anything
+      return { failure: { reason, limit, position } };
+    }
     return { value: result.value === undefined ? undefined : JSON.stringify(result.value) };
   } catch (error) {
     return { defect: String(error) };

@@ -78,7 +78,8 @@ export function compileEvaluation(
       const suited = literals || holdsLosslessNumber(input) ? await admitting() : compiled;
       return { value: toJson(await suited.evaluate(input), values) };
     } catch (cause) {
-      return { failure: { reason: reasonOf(cause), limit: limitOf(cause), cause } };
+      const position = positionOf(cause);
+      return { failure: { reason: reasonOf(cause), limit: limitOf(cause), ...(position !== undefined && { position }), cause } };
     }
   };
 
@@ -129,7 +130,7 @@ function limitOf(failure: unknown): ExpressionLimit | undefined {
   return typeof failure === 'object' && failure !== null && 'code' in failure ? limitCodes[String(failure.code)] : undefined;
 }
 
-/** The offset in the text at which compiling it failed, if it is known. */
+/** The offset in the text at which compiling or evaluating it failed, if it is known. */
 export function positionOf(failure: unknown): number | undefined {
   const found = typeof failure === 'object' && failure !== null && 'position' in failure ? failure.position : undefined;
   return typeof found === 'number' ? found : undefined;

@@ -7,7 +7,7 @@ export class ExpressionInvalid extends DomainError {
 
   constructor(
     readonly expression: string,
-    reason: string,
+    readonly reason: string,
     /** The offset in the text at which reading stopped, if it is known. */
     readonly position: number | undefined,
     cause: unknown,
@@ -22,13 +22,18 @@ export class ExpressionFailed extends DomainError {
 
   /** The limit that was reached; undefined if it failed for another reason. */
   readonly limit: ExpressionLimit | undefined;
+  readonly reason: string;
+  /** The offset in the text at which it failed, if it is known. */
+  readonly position: number | undefined;
 
   constructor(
     readonly expression: string,
-    { reason, limit, cause }: ExpressionFailure,
+    { reason, limit, position, cause }: ExpressionFailure,
   ) {
     super(`${reason}, in the expression ${quoted(expression)}`, { cause });
     this.limit = limit;
+    this.reason = reason;
+    this.position = position;
   }
 }
 

@@ -483,6 +483,19 @@ test('events get prints an event with what happened to it', async () => {
   expect(await millrace(['events', 'get', 'evt_none'])).toMatchObject({ code: 1, notes: 'There is no event evt_none' });
 });
 
+test('evaluate prints the value of an expression on a stored event, and the place of a mistake in it', async () => {
+  await server.rows.event({ tenant, id: 'evt_1', type: 'ticket.created' });
+  const found = await millrace(['evaluate', '{ "type": event.type, "n": item.n }', '--event', 'evt_1', '--names', '{"item":{"n":2}}']);
+  expect(found).toMatchObject({ code: 0, out: '{\n  "type": "ticket.created",\n  "n": 2\n}' });
+  expect(found.notes).toMatch(/^object, [\d.]+ ms$/);
+  const failed = await millrace(['evaluate', 'event.type + 1', '--event', 'evt_1']);
+  expect(failed).toMatchObject({ code: 1, out: '' });
+  expect(failed.notes).toMatch(/^event.type \+ 1\n {11}\^\nflow.expressionFailed: /);
+  expect(await millrace(['evaluate', 'event.type'])).toMatchObject({ code: 2, notes: expect.stringContaining('--event') as string });
+  expect(await millrace(['evaluate', 'event.type', '--event', 'evt_9'])).toMatchObject({ code: 1 });
+  expect(await millrace(['evaluate', 'a', '--event', 'evt_1', '--names', '{'])).toMatchObject({ code: 2 });
+});
+
 test('events tail prints a line per change until it is stopped', async () => {
   await createTenant();
   await server.rows.event({ tenant, id: 'evt_tail', customer: 'cus-9' });

@@ -8,6 +8,8 @@ import type { Connection, ConnectionOptions } from './connection.js';
 import { authorizeConnection, connections, disconnectConnection, testConnection } from './connections.command.js';
 import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters.command.js';
 import { remove } from './delete.command.js';
+import { evaluate } from './evaluate.command.js';
+import type { EvaluateOptions } from './evaluate.command.js';
 import { list, show, tail } from './events.command.js';
 import type { EventListOptions } from './events.command.js';
 import { CliFailure, exitCodes } from './failure.js';
@@ -201,6 +203,15 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .option('--id <id>', 'its id: the same id at the same source is the same event; default: a random one')
     .option('--data <json>', 'its data')
     .action((options: SendOptions) => send(connection('events'), options, { output: output(), readInput }));
+
+  program
+    .command('evaluate')
+    .description('print the value of an expression on a stored event, as a flow would compute it')
+    .argument('<expression>', 'in JSONata; it sees event, steps and the names given')
+    .option('--event <id>', 'evt_…; default: that of the run')
+    .option('--run <id>', 'run_…: steps has what its steps stored')
+    .option('--names <json>', 'an object: names that it also sees, such as item')
+    .action((expression: string, options: EvaluateOptions) => inTenant((at, out) => evaluate(at, expression, options, out)));
 
   bulkCommand(
     program,

@@ -80,13 +80,32 @@ export class EventTable {
   }
 
   async data(tenant: string, ids: readonly string[]): Promise<Json[]> {
-    const rows = await this.database.query<{ id: string; contentType: string; body: Buffer }>(bodies, [tenant, ids]);
-    return onePerKey(ids, rows, (row) => row.id).map((row) => (row === null ? null : readBody(row.contentType, row.body)));
+    return (await this.bodies(tenant, ids)).map((row) => (row === null ? null : readBody(row)));
+  }
+
+  /** The data as expressions see it: null where the body does not fit its content type. */
+  async flowData(tenant: string, id: string): Promise<Json> {
+    const [row] = await this.bodies(tenant, [id]);
+    try {
+      return row == null ? null : parseBody(row.contentType, row.body);
+    } catch {
+      return null;
+    }
+  }
+
+  private async bodies(tenant: string, ids: readonly string[]): Promise<(StoredBody | null)[]> {
+    return onePerKey(ids, await this.database.query<StoredBody>(bodies, [tenant, ids]), (row) => row.id);
   }
 }
 
+interface StoredBody {
+  id: string;
+  contentType: string;
+  body: Buffer;
+}
+
 /** The body as flows see it. A body that does not fit its content type is shown as text. */
-function readBody(contentType: string, body: Buffer): Json {
+function readBody({ contentType, body }: StoredBody): Json {
   try {
     return parseBody(contentType, body);
   } catch {

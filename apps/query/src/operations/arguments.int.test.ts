@@ -104,12 +104,10 @@ describe('text that Postgres cannot store', () => {
 
   test('is refused in the values and the names of a document too', async () => {
     for (const given of [{ a: { b: ['x', 'a\u0000'] } }, { a: { 'b\ud800': 1 } }]) {
-      const [place] = everyPlace(['JSON'], given);
-      expect(await refusal(place!)).toEqual([
-        'request.invalid',
-        expect.stringMatching(/^input\.documents\.0\.a/),
-        expect.stringContaining('U+'),
-      ]);
+      for (const place of everyPlace(['JSON'], given)) {
+        const field = expect.stringMatching(/^\w+(\.\w+)*\.a/) as string;
+        expect(await refusal(place)).toEqual(['request.invalid', field, expect.stringContaining('U+')]);
+      }
     }
   });
 

@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '#libs/auth';
+import { NotFound } from '#libs/contracts';
+import { ExpressionFailed, ExpressionInvalid, compileExpression } from '#libs/expressions';
+import type { EventView } from '#libs/flows';
+import { LosslessNumber } from '#libs/json';
+import type { Json } from '#libs/json';
+import { Stopwatch } from '#libs/time';
+import { EventTable } from '../events/event.table.js';
+import { ArgumentInvalid } from '../operations/input.errors.js';
+import { RunTable } from '../runs/run.table.js';
+import type { EvaluateInput, EvaluationRow, ValueType } from './evaluation.operations.js';
+
+/** Evaluates expressions on what is stored, as a flow would. */
+@Injectable()
+export class EvaluationService {
+  constructor(
+    private readonly events: EventTable,
+    private readonly runs: RunTable,
+  ) {}
+
+  /** @throws NotFound, ArgumentInvalid, EvaluationsBusy */
+  async evaluate({ tenant }: Principal, { expression, names, ...at }: EvaluateInput): Promise<EvaluationRow> {
+    const scope = { ...namesOf(names), ...(await this.scopeOf(tenant, at)) };
+    const watch = new Stopwatch();
+    const end = await valueOf(expression, tenant, scope);
+    return { ...end, durationMs: Math.round(watch.stop().durationMs * 1_000) / 1_000 };
+  }
+
+  private async scopeOf(tenant: string, at: Pick<EvaluateInput, 'event' | 'run'>): Promise<{ event: EventView; steps: object }> {
+    if (at.run == null) {
+      if (at.event == null) throw new ArgumentInvalid('event', 'is missing: name an event, or a run');
+      return { event: await this.event(tenant, at.event), steps: {} };
+    }
+    const [run] = await this.runs.byIds(tenant, [at.run]);
+    if (!run) throw new NotFound('run', at.run, { field: 'run' });
+    if (at.event != null && at.event !== run.eventId)
+      throw new ArgumentInvalid('event', `is not the event of the run, which is ${run.eventId}; name one of the two`);
+    const [steps] = await this.runs.steps(tenant, [run.id]);
+    const own = steps!.filter(({ id, state }) => state !== 'failed' && !/[/:]/.test(id)); // those within others have paths
+    return { event: await this.event(tenant, run.eventId), steps: Object.fromEntries(own.map(({ id, output }) => [id, output])) };
+  }
+
+  private async event(tenant: string, id: string): Promise<EventView> {
+    const [event] = await this.events.byIds(tenant, [id]);
+    if (!event) throw new NotFound('event', id, { field: 'event' });
+    const { type, source, customer, occurredAt, receivedAt } = event;
+    const times = { occurredAt: occurredAt.toISOString(), receivedAt: receivedAt.toISOString() };
+    return { id, type, source, customer: customer.key, ...times, data: await this.events.flowData(tenant, id) };
+  }
+}
+
+/** @throws ArgumentInvalid */
+function namesOf(names: unknown): object {
+  if (names == null) return {};
+  if (typeof names !== 'object' || Array.isArray(names))
+    throw new ArgumentInvalid('names', 'is not an object: give each name with its value');
+  return names;
+}
+
+async function valueOf(text: string, owner: string, scope: object): Promise<Omit<EvaluationRow, 'durationMs'>> {
+  try {
+    const value = await compileExpression(text, { owner }).evaluate(scope);
+    return { value: value ?? null, type: typeOf(value), error: null };
+  } catch (error) {
+    if (!(error instanceof ExpressionInvalid || error instanceof ExpressionFailed)) throw error;
+    const { code, reason, position = null } = error;
+    const limit = error instanceof ExpressionFailed ? (error.limit ?? null) : null;
+    return { value: null, type: null, error: { code, message: reason, position, limit } };
+  }
+}
+
+function typeOf(value: Json | undefined): ValueType {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  if ((value as unknown) instanceof LosslessNumber) return 'number';
+  return typeof value as 'boolean' | 'number' | 'string' | 'object';
+}
