@@ -55,7 +55,7 @@ export const evaluation = entity(
 );
 export type EvaluationRow = z.infer<typeof evaluation>;
 
-/** That of an expression in a document. */
+/** The same as of an expression in a document. */
 const longestExpression = 4_096;
 
 export const evaluateExpression = query({

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { NotFound } from '#libs/contracts';
 import { ExpressionFailed, ExpressionInvalid, compileExpression } from '#libs/expressions';
-import type { EventView } from '#libs/flows';
 import { LosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
 import { Stopwatch } from '#libs/time';
@@ -27,7 +26,7 @@ export class EvaluationService {
     return { ...end, durationMs: Math.round(watch.stop().durationMs * 1_000) / 1_000 };
   }
 
-  private async scopeOf(tenant: string, at: Pick<EvaluateInput, 'event' | 'run'>): Promise<{ event: EventView; steps: object }> {
+  private async scopeOf(tenant: string, at: Pick<EvaluateInput, 'event' | 'run'>): Promise<{ event: object; steps: object }> {
     if (at.run == null) {
       if (at.event == null) throw new ArgumentInvalid('event', 'is missing: name an event, or a run');
       return { event: await this.event(tenant, at.event), steps: {} };
@@ -41,7 +40,8 @@ export class EvaluationService {
     return { event: await this.event(tenant, run.eventId), steps: Object.fromEntries(own.map(({ id, output }) => [id, output])) };
   }
 
-  private async event(tenant: string, id: string): Promise<EventView> {
+  /** The event as expressions see it: the fields of `EventView` in `libs/flows`, which this service does not load. */
+  private async event(tenant: string, id: string): Promise<object> {
     const [event] = await this.events.byIds(tenant, [id]);
     if (!event) throw new NotFound('event', id, { field: 'event' });
     const { type, source, customer, occurredAt, receivedAt } = event;
