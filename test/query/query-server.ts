@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { QueryModule } from '#apps/query';
 import { SecretBox, issueApiKey } from '#libs/auth';
+import { readSettings } from '#libs/config';
 import type { Scope } from '#libs/contracts';
 import { ApiKeyTable, Database } from '#libs/persistence';
+import { secretStoreSettings } from '#libs/secret-stores';
+import type { SecretStoreSettings } from '#libs/secret-stores';
 import { start } from '#libs/service';
 import type { RunningService } from '#libs/service';
 import { freshDatabase, testBrokers, waitFor } from '#libs/testing';
@@ -16,7 +19,7 @@ export interface Answer<Data> {
   errors?: { message: string; path?: (string | number)[]; extensions: { code: string; outcome: string; argument?: string } }[];
 }
 
-export interface Limits {
+export interface Limits extends Partial<SecretStoreSettings> {
   graphqlTimeoutMs?: number;
   graphqlMaxCost?: number;
   /** Addresses of systems whose connectors name other hosts. Default: none. */
@@ -72,6 +75,8 @@ export class QueryServer {
           allowedUrls: [],
           consentCallbackUrl: 'https://millrace.example/connections/callback',
           webhooksUrl: 'https://millrace.example/webhooks',
+          secretsRefreshMs: 3_600_000,
+          ...readSettings('query', secretStoreSettings, {}),
           ...limits,
         }),
       ],

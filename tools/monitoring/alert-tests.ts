@@ -178,6 +178,15 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
       'millrace_model_providers{state="key_refused",owner="installation"}': '1x30',
     },
   },
+  MillraceSecretsUnusable: {
+    at: '20m',
+    fires: { 'millrace_secret_store_unusable{instance="a"}': '1x30', 'millrace_secret_store_unusable{instance="b"}': '0x30' },
+    silent: {
+      'millrace_secret_store_unusable{instance="a"}': '0x30',
+      'millrace_secret_store_reads_total{outcome="read"}': '0+10x30',
+      'millrace_secret_store_reads_total{outcome="unavailable"}': '3x30',
+    },
+  },
   MillraceModelFailing: {
     at: '30m',
     fires: {

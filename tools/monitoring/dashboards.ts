@@ -220,6 +220,14 @@ const processing: Dashboard = {
       queries: [q('sum(millrace_model_circuits_open)', 'open circuits')],
     },
     {
+      title: 'Reads of the secret store',
+      unit: 'reqps',
+      description: 'Secrets that documents name by `from`. Documents go on with what was read last.',
+      alert: 'MillraceSecretsUnusable',
+      emptyUntil: 'a secret store is set',
+      queries: [q(`sum by (outcome) (${rate('millrace_secret_store_reads_total')})`, '{{outcome}}')],
+    },
+    {
       title: 'Other models asked',
       unit: 'short',
       description: 'How often routes went on to the next model, per second, by the failure of the one before.',

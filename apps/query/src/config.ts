@@ -1,6 +1,8 @@
 import { integer, optionalBearerKey, optionalUrl, text } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { outboundSettings } from '#libs/http';
+import { secretStoreSettings } from '#libs/secret-stores';
+import type { SecretStoreSettings } from '#libs/secret-stores';
 import { browserSettings, doorSettings, serviceSettings } from '#libs/service';
 
 export const querySettings = {
@@ -25,6 +27,15 @@ export const querySettings = {
   webhooksUrl: optionalUrl('WEBHOOKS_URL', ['http', 'https'], {
     help: 'The address of /webhooks at this installation as partners reach it, such as https://millrace.example/webhooks. Webhooks are registered at partners under it, unless a source has a `publicUrl`. Empty: only for sources with a `publicUrl`.',
   }),
+  ...secretStoreSettings,
+  secretsRefreshMs: integer(
+    'SECRETS_REFRESH_MS',
+    { min: 1_000, max: 86_400_000 },
+    {
+      help: 'How often the secret store is looked into for secrets that changed.',
+      fallback: '60000',
+    },
+  ),
   graphqlTimeoutMs: integer(
     'GRAPHQL_TIMEOUT_MS',
     { min: 100, max: 60_000 },
@@ -62,4 +73,6 @@ export type QuerySettings = Pick<
   | 'allowedUrls'
   | 'consentCallbackUrl'
   | 'webhooksUrl'
->;
+  | 'secretsRefreshMs'
+> &
+  SecretStoreSettings;

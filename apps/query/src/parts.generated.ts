@@ -17,6 +17,7 @@ import { pullPart } from './pulls/pull.part.js';
 import { replayPart } from './replays/replay.part.js';
 import { runPart } from './runs/run.part.js';
 import { schedulePart } from './schedules/schedule.part.js';
+import { storedSecretPart } from './stored-secrets/stored-secret.part.js';
 import { timelinePart } from './timeline/timeline.part.js';
 import { webhookPart } from './webhooks/webhook.part.js';
 
@@ -39,6 +40,7 @@ export const parts = {
   replay: replayPart,
   run: runPart,
   schedule: schedulePart,
+  'stored-secret': storedSecretPart,
   timeline: timelinePart,
   webhook: webhookPart,
 } as const;

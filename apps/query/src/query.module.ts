@@ -4,6 +4,7 @@ import { KeyRing, SecretBox } from '#libs/auth';
 import { Connections } from '#libs/connections';
 import { HttpClient } from '#libs/http';
 import { Configuration, DocumentSecrets, TenantDatabase, databaseUrl } from '#libs/persistence';
+import { secretStoreOf } from '#libs/secret-stores';
 import { AllowedOrigins, Readiness, StartWait } from '#libs/service';
 import { ApiKeyEnvironment } from './api-keys/api-key.service.js';
 import { AuditTable } from './audit/audit.table.js';
@@ -12,6 +13,8 @@ import { CommandService } from './commands/command.service.js';
 import { IdempotencyKeyTable } from './commands/idempotency-key.table.js';
 import type { QuerySettings } from './config.js';
 import { WebhooksAddress } from './webhooks/registration.service.js';
+import { SecretRefresh } from './stored-secrets/secret.refresher.js';
+import { StoredSecrets } from './stored-secrets/stored-secrets.js';
 import { ConsentController } from './doors/consent/consent.controller.js';
 import { Executor } from './doors/graphql/executor.js';
 import { GraphqlGuard } from './doors/graphql/graphql.guard.js';
@@ -90,6 +93,8 @@ class FoundationModule implements OnApplicationBootstrap, OnApplicationShutdown 
       { provide: HttpClient, useFactory: () => new HttpClient({ allowPrivateAddresses, allowedUrls }) },
       { provide: WebhooksAddress, useValue: new WebhooksAddress(settings.webhooksUrl, { allowsLoopback: allowPrivateAddresses }) },
       { provide: ConsentCallback, useValue: new ConsentCallback(consentCallbackUrl) },
+      { provide: StoredSecrets, useValue: new StoredSecrets(secretStoreOf('query', settings)) },
+      { provide: SecretRefresh, useValue: new SecretRefresh(settings.secretsRefreshMs) },
       { provide: CursorSigner, useValue: new CursorSigner(settings.secretsKey) },
       { provide: Executor, useValue: new Executor({ limits: { ...standardLimits, maxCost }, timeoutMs }) },
       { provide: ApiKeyEnvironment, useValue: new ApiKeyEnvironment(settings.apiKeyEnvironment) },

@@ -4,6 +4,7 @@ import { integer, oneOf, optionalBearerKey, optionalText, optionalUrl, text } fr
 import { outboundSettings } from '#libs/http';
 import { databaseTlsSettings } from '#libs/persistence';
 import { processSettings } from '#libs/process';
+import { secretStoreSettings } from '#libs/secret-stores';
 import { doorSettings } from '#libs/service';
 import { logLevels } from '#libs/tracing';
 
@@ -40,4 +41,6 @@ export const standaloneSettings = {
     help: 'The address of /connections/callback at this installation as browsers reach it. Empty: that of HOST and PORT.',
   }),
   webhooksUrl: querySettings.webhooksUrl,
+  ...secretStoreSettings,
+  secretsRefreshMs: querySettings.secretsRefreshMs,
 };

@@ -81,6 +81,7 @@ export const failures = {
   'storage.unavailable': { outcome: 'retry', httpStatus: 503, title: 'Postgres cannot be reached' },
   'configuration.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The configuration has not been read yet' },
   'configuration.tooOld': { outcome: 'retry', httpStatus: 503, title: 'Postgres is away for longer than its configuration may be served' },
+  'secretStore.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The secret store of the installation does not answer' },
   'record.undecodable': { outcome: 'deadLetter', httpStatus: 500, title: 'The record does not fit its schema' },
   'record.defect': { outcome: 'deadLetter', httpStatus: 500, title: 'The handler failed with an unexpected error' },
   'flow.unknown': { outcome: 'reject', httpStatus: 404, title: 'The flow does not exist' },

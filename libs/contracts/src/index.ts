@@ -64,6 +64,7 @@ export {
   document,
   documentKinds,
   mapSecrets,
+  storedSecretsOf,
   marksOf,
   marksWithin,
   mostDocumentsAtOnce,
@@ -74,7 +75,7 @@ export type { Document, DocumentKind, DocumentLookup, Reference } from './docume
 export { eventSourceKinds } from './documents/references.js';
 export type { Mark, MarkedValue } from './documents/marks.js';
 export { clearText } from './documents/secret.js';
-export type { Secret } from './documents/secret.js';
+export type { Secret, StoredSecretReference } from './documents/secret.js';
 export { presets } from './documents/presets.generated.js';
 export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';

@@ -27,6 +27,7 @@ import {
   marksWithin,
   modelServices,
   referencesOf,
+  storedSecretsOf,
   tenantOf,
   wordsForIssue,
 } from '#libs/contracts';
@@ -48,7 +49,11 @@ const maxProblems = 100;
 /** The document, with its defaults; or everything in it that does not fit its schema, up to 100 problems. */
 export function readDocument(input: unknown): { document: Document } | { problems: DocumentProblem[] } {
   const read = readAs(documentSchema, input);
-  return 'problems' in read ? read : { document: read.value };
+  if ('problems' in read) return read;
+  const problems = storedSecretsOf(read.value).flatMap(({ secret, path }) =>
+    'value' in secret ? [{ path: [...path, 'value'], message: 'must not stand beside `from`: leave out one of them' }] : [],
+  );
+  return problems.length > 0 ? { problems } : { document: read.value };
 }
 
 /** A value that fits the schema, with its defaults; or what does not fit, in the words of {@link readDocument}. */
@@ -279,9 +284,9 @@ function credentialsOfConnection({ spec: { auth } }: ConnectionDocument): Docume
   return [...unusableCertificates(auth), ...(auth.and === undefined ? [] : unusableAssertionKeys(auth.and, ['spec', 'auth', 'and']))];
 }
 
-/** Only the installation that sealed a secret can check it. */
+/** Only the installation that sealed a secret, or has the secret store, can check it. */
 function isSealed(given: Secret | string): boolean {
-  return typeof given === 'object' && 'sealed' in given;
+  return typeof given === 'object' && !('value' in given);
 }
 
 function refusal(path: string[], attempt: () => unknown): DocumentProblem[] {

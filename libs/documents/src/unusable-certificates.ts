@@ -15,7 +15,7 @@ export function unusableCertificates({ certificate, key, ca }: AuthOf<'mtls'>): 
   if (ca !== undefined && certificateOf(ca) === undefined) {
     problems.push({ path: ['spec', 'auth', 'ca'], message: 'cannot be read as a certificate in PEM' });
   }
-  if ('sealed' in key) return problems;
+  if (!('value' in key)) return problems;
   const path = ['spec', 'auth', 'key'];
   const opened = keyOf(key.value);
   if (opened === undefined) return [...problems, { path, message: unreadableKey }];
@@ -25,7 +25,7 @@ export function unusableCertificates({ certificate, key, ca }: AuthOf<'mtls'>): 
 
 /** Problems of the key that signs the statements of a JWT bearer grant. One that is still sealed is not looked at. */
 export function unusableAssertionKeys(auth: ConnectionAuth, at: readonly string[]): DocumentProblem[] {
-  if (auth.kind !== 'oauth2' || auth.grant !== 'jwtBearer' || 'sealed' in auth.jwt.privateKey) return [];
+  if (auth.kind !== 'oauth2' || auth.grant !== 'jwtBearer' || !('value' in auth.jwt.privateKey)) return [];
   const path = [...at, 'jwt', 'privateKey'];
   const key = keyOf(auth.jwt.privateKey.value);
   if (key === undefined) return [{ path, message: unreadableKey }];

@@ -29,14 +29,17 @@ export interface ClientCertificate {
   ca?: string;
 }
 
+/** The authorities that the other side's certificate must come from, in PEM. */
+export type TrustedAuthorities = Required<Pick<ClientCertificate, 'ca'>>;
+
 interface Exchange {
   url: string;
   headers: Readonly<Record<string, string>>;
   /** Deadline of the exchange: name, connection, request, head of the response. Each method says what holds for the body. */
   timeoutMs: number;
   signal?: AbortSignal;
-  /** Default: none. Each certificate has connections of its own. */
-  tls?: ClientCertificate | undefined;
+  /** Default: no certificate, and the authorities of Node. Each identity has connections of its own. */
+  tls?: ClientCertificate | TrustedAuthorities | undefined;
 }
 
 export interface HttpPost extends Exchange {
@@ -202,14 +205,14 @@ export class HttpClient {
   }
 
   /** @throws HostAddressForbidden */
-  private pooledAgentFor(url: URL, tls: ClientCertificate | undefined): Dispatcher {
+  private pooledAgentFor(url: URL, tls: Partial<ClientCertificate> | undefined): Dispatcher {
     const { open, guarded } = this.agentsOf(tls);
     if (this.mayBeInner(url)) return open;
     requireLiteralPublic(url);
     return guarded;
   }
 
-  private agentsOf(tls: ClientCertificate | undefined): Agents {
+  private agentsOf(tls: Partial<ClientCertificate> | undefined): Agents {
     if (tls === undefined) return this.anonymous;
     const identity = hash('sha256', JSON.stringify([tls.cert, tls.key, tls.ca]));
     return this.identified.getOrMake(identity, () => this.agentsFor(tls));

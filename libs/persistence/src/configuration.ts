@@ -221,6 +221,11 @@ export class Configuration {
     return this.find(name, 'Tenant', name) as Stored<TenantDocument> | undefined;
   }
 
+  /** All current documents of the tenant; none before the first read. */
+  all(tenant: string): Stored[] {
+    return [...(this.tenants?.get(tenant)?.documents.values() ?? [])];
+  }
+
   /** The tenants that have documents or keys; none before the first read. */
   tenantNames(): string[] {
     return [...(this.tenants?.keys() ?? [])];

@@ -55,7 +55,7 @@ export class DocumentSecrets {
   openedAsGiven<D extends Document>(document: D, refuse: (path: string[], error: SecretUnreadable) => void): D {
     return mapSecrets(document, (secret, path) => {
       try {
-        return { value: 'value' in secret ? secret.value : this.secretBox.open(secret.sealed, placeOf(document, path)) };
+        return { value: this.clearTextOfGiven(secret, placeOf(document, path)), ...originOf(secret) };
       } catch (error) {
         if (!(error instanceof SecretUnreadable)) throw error;
         refuse(path, error);
@@ -65,14 +65,17 @@ export class DocumentSecrets {
   }
 
   /**
-   * A given document with its secrets sealed.
+   * A given document with its secrets sealed. The places of those that come from the secret store stay beside them.
    * @throws SecretUnreadable if one of them was sealed for another document or field, or elsewhere
    */
   sealed<D extends Document>(document: D): D {
     const opened = this.openedAsGiven(document, (_, error) => {
       throw error;
     });
-    return mapSecrets(opened, (secret, path) => this.secretBox.seal(clearText(secret), placeOf(document, path)));
+    return mapSecrets(opened, (secret, path) => ({
+      ...this.secretBox.seal(clearText(secret), placeOf(document, path)),
+      ...originOf(secret),
+    }));
   }
 
   /**
@@ -84,7 +87,7 @@ export class DocumentSecrets {
       if ('sealed' in secret && this.secretBox.isCurrent(secret.sealed)) return secret;
       const place = placeOf(document, path);
       try {
-        return this.secretBox.seal(this.clearTextOfStored(secret, place), place);
+        return { ...this.secretBox.seal(this.clearTextOfStored(secret, place), place), ...originOf(secret) };
       } catch (error) {
         if (!(error instanceof SecretUnreadable)) throw error;
         keep(path);
@@ -95,7 +98,11 @@ export class DocumentSecrets {
 
   /** A stored document as a printed difference shows it: each secret as its fingerprint; if it cannot be opened, as the stored one. */
   fingerprinted<D extends Document>(document: D): D {
-    return mapSecrets(document, (secret, path) => ({ sealed: '', fingerprint: this.fingerprintOf(secret, placeOf(document, path)) }));
+    return mapSecrets(document, (secret, path) => ({
+      sealed: '',
+      fingerprint: this.fingerprintOf(secret, placeOf(document, path)),
+      ...originOf(secret),
+    }));
   }
 
   private open<D extends Document>(document: D): D {
@@ -115,9 +122,24 @@ export class DocumentSecrets {
     }
   }
 
-  private clearTextOfStored(secret: Secret, place: SecretPlace): string {
-    return 'value' in secret ? secret.value : this.secretBox.openStored(secret.sealed, place);
+  private clearTextOfGiven(secret: Secret, place: SecretPlace): string {
+    return 'value' in secret ? secret.value : this.secretBox.open(sealedText(secret), place);
   }
+
+  private clearTextOfStored(secret: Secret, place: SecretPlace): string {
+    return 'value' in secret ? secret.value : this.secretBox.openStored(sealedText(secret), place);
+  }
+}
+
+/** @throws SecretUnreadable for one that was not read from the secret store yet */
+function sealedText(secret: Secret): string {
+  if ('sealed' in secret) return secret.sealed;
+  throw new SecretUnreadable('The secret was not read from the secret store');
+}
+
+/** The place of a secret in the secret store, if it comes from there. */
+function originOf({ from }: Secret): Pick<Secret, 'from'> {
+  return from === undefined ? {} : { from };
 }
 
 /** Positions in lists do not count, so that a secret can move up while another one is rotated in. */

@@ -219,9 +219,9 @@ function keyOf({ tenant_id: tenant, kind, name, version }: Pick<Row, 'tenant_id'
   return [tenant, kind, name, version];
 }
 
-/** A digest of the document's content, whatever the order of its fields. A secret counts by its fingerprint. */
+/** A digest of the document's content, whatever the order of its fields. A secret counts by its fingerprint and its place in the secret store. */
 function digestOf(sealed: Document): string {
-  const { spec } = mapSecrets(sealed, (secret) => ('fingerprint' in secret ? { sealed: '', fingerprint: secret.fingerprint } : secret));
+  const { spec } = mapSecrets(sealed, (secret) => ('fingerprint' in secret ? { ...secret, sealed: '' } : secret));
   return hash('sha256', JSON.stringify(spec, withSortedKeys), 'hex');
 }
 

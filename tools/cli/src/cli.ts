@@ -25,6 +25,7 @@ import { pulls, startPull } from './pulls.command.js';
 import { checkWebhooks, registerWebhook, unregisterWebhook, webhooks } from './webhooks.command.js';
 import type { RegisterOptions } from './webhooks.command.js';
 import { fireNow, nextTicks, schedules } from './schedules.command.js';
+import { refreshStoredSecrets, storedSecrets } from './secrets.command.js';
 import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
 import { createTenant, requireTenant, showTenant } from './tenants.command.js';
@@ -248,6 +249,16 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .description('make an event of a schedule now, beside its ticks, and print its id')
     .argument('<name>')
     .action((name: string) => inTenant((at, out) => fireNow(at, name, out)));
+
+  const ofSecrets = program.command('secrets').description('secrets of documents that the secret store has');
+  ofSecrets
+    .command('list', { isDefault: true })
+    .description('print each with its document, and what is wrong with it')
+    .action(() => inTenant(storedSecrets));
+  ofSecrets
+    .command('refresh')
+    .description('look into the secret store now, and print the documents that changed')
+    .action(() => inTenant(refreshStoredSecrets));
 
   const ofSources = program.command('sources').description('sources, and their webhooks at partners');
   ofSources

@@ -146,7 +146,7 @@ export const applyDocuments = command({
     warnings: z.array(documentWarning).describe('What is allowed and perhaps a mistake, in the order of the documents.'),
     dryRun: z.boolean().describe('True if nothing was changed, because the input asked for that.'),
   },
-  failures: ['document.invalid', 'document.versionMismatch'],
+  failures: ['document.invalid', 'document.versionMismatch', 'secretStore.unavailable'],
 });
 export type ApplyDocumentsInput = InputOf<typeof applyDocuments>;
 

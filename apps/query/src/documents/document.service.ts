@@ -40,6 +40,8 @@ import {
   unremovable,
   unserved,
 } from './document.rules.js';
+import { StoredSecrets } from '../stored-secrets/stored-secrets.js';
+import type { StoredSecretReading } from '../stored-secrets/stored-secrets.js';
 import { RequestAbandoned } from '../operations/request.errors.js';
 import { Turns } from './turns.js';
 
@@ -59,6 +61,7 @@ export class DocumentService {
     private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
     private readonly modelProviders: ModelProviderTable,
+    private readonly storedSecrets: StoredSecrets,
     http: HttpClient,
   ) {
     this.allowed = { isAllowed: (url) => http.isAllowed(url) };
@@ -212,8 +215,10 @@ export class DocumentService {
     const documents: Document[] = [];
     const ids = inputs.map(documentIdOf);
     const modelLists = await this.modelProviders.list(principal.tenant);
+    const reading = this.storedSecrets.reading(principal.tenant);
     for (const [at, input] of inputs.entries()) {
-      const { problems, opened } = await this.turns.take(principal.tenant, () => this.accept(principal, input));
+      const given = await this.turns.take(principal.tenant, () => accept(principal, input));
+      const { problems, opened } = 'problems' in given ? given : await this.opened(given.document, reading);
       violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
       if (opened !== undefined) {
         documents.push(opened);
@@ -226,14 +231,16 @@ export class DocumentService {
     return { documents, warnings };
   }
 
-  /** The document with its secrets in the clear, unless it has none to be known; and what is wrong with it. */
-  private accept(principal: Principal, input: unknown): { problems: readonly DocumentProblem[]; opened?: Document } {
-    const read = readDocument(input);
-    if ('problems' in read) return read;
-    const { document } = read;
+  /** The document with its secrets in the clear, and what is wrong with them. @throws SecretStoreUnavailable */
+  private async opened(
+    given: Document,
+    reading: StoredSecretReading,
+  ): Promise<{ problems: readonly DocumentProblem[]; opened?: Document }> {
+    const { document, problems } = await reading.filled(given);
+    if (problems.length > 0) return { problems };
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
-    return { problems: [...misplaced(principal, document), ...unreadable], opened };
+    return { problems: unreadable, opened };
   }
 
   private async save(
@@ -266,6 +273,17 @@ export class DocumentService {
   private differences(before: Document | undefined, after: Document): FieldDifference[] {
     return differencesOf(before && this.secrets.fingerprinted(before), this.secrets.fingerprinted(after));
   }
+}
+
+/** The document, or what is wrong with it by itself. */
+function accept(
+  principal: Principal,
+  input: unknown,
+): { document: Document } | { problems: readonly DocumentProblem[]; opened?: undefined } {
+  const read = readDocument(input);
+  if ('problems' in read) return read;
+  const problems = misplaced(principal, read.document);
+  return problems.length > 0 ? { problems } : read;
 }
 
 function nextFiresOf(document: Document): Date[] | null {

@@ -111,6 +111,7 @@ export const registerWebhook = command({
     'connection.unknown',
     'document.invalid',
     'document.versionMismatch',
+    'secretStore.unavailable',
     'webhook.unsupported',
     'webhook.noAddress',
     'webhook.refused',

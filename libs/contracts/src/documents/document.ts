@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { documentTypes } from './documents.generated.js';
 import { mapMarked, markedValues, requireReachableMarks } from './marks.js';
 import type { Mark, MarkedValue } from './marks.js';
-import type { Secret } from './secret.js';
+import type { Secret, StoredSecretReference } from './secret.js';
 
 type DocumentTypes = typeof documentTypes;
 /** Everything that `millrace apply` reads. A kind is declared in `<kind>.document.ts`. */
@@ -72,6 +72,14 @@ export function referencesOf(doc: Document): Reference[] {
   return marksOf(doc).flatMap(({ mark, value, path }) =>
     mark.kind === 'reference' ? [{ kinds: [mark.to].flat() as DocumentKind[], name: value as string, path }] : [],
   );
+}
+
+/** The secrets of a document that come from the secret store, each with its path. */
+export function storedSecretsOf(doc: Document): { secret: Secret & { from: StoredSecretReference }; path: string[] }[] {
+  return marksOf(doc).flatMap(({ mark, value, path }) => {
+    const found = value as Secret;
+    return mark.kind === 'secret' && found.from !== undefined ? [{ secret: { ...found, from: found.from }, path }] : [];
+  });
 }
 
 /** A copy of the document with each of its secrets changed. */

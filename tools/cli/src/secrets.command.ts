@@ -1,0 +1,52 @@
+import type { Connection } from './connection.js';
+import { CliFailure } from './failure.js';
+import { ask } from './graphql.client.js';
+import type { Output } from './output.js';
+import { accepted, refusals } from './refusal.js';
+import type { Refusal } from './refusal.js';
+
+interface StoredSecret {
+  kind: string;
+  name: string;
+  field: string;
+  path: string;
+  key: string;
+  readAt: string | null;
+  problem: string | null;
+}
+
+const fields = 'kind name field path key readAt problem';
+const refreshAll = `mutation Refresh($input: RefreshSecretsInput!) {
+  refreshed: refreshSecrets(input: $input) { __typename ... on RefreshSecretsSuccess { changed secrets { ${fields} } } ${refusals} }
+}`;
+
+/** `millrace secrets`: the secrets of documents that the secret store has, each with what is wrong with it. */
+export async function storedSecrets(connection: Connection, output: Output): Promise<void> {
+  const { storedSecrets: all } = await ask<{ storedSecrets: StoredSecret[] }>(connection, `{ storedSecrets { ${fields} } }`);
+  if (all.length === 0) return output.note('No document names a secret of the secret store.');
+  print(all, output);
+}
+
+/** `millrace secrets refresh`: prints the documents that changed. @throws CliFailure if a secret cannot be had or used */
+export async function refreshStoredSecrets(connection: Connection, output: Output): Promise<void> {
+  type Refreshed = { __typename: 'RefreshSecretsSuccess'; changed: string[]; secrets: StoredSecret[] };
+  const { refreshed } = await ask<{ refreshed: Refreshed | Refusal }>(connection, refreshAll, { input: {} });
+  const { changed, secrets } = accepted(connection, refreshed);
+  for (const document of changed) output.result({ document }, `${document}  changed`);
+  const amiss = secrets.filter(({ problem }) => problem !== null);
+  if (changed.length === 0 && amiss.length === 0) output.note(`Nothing changed: ${secrets.length} secrets are as they were.`);
+  if (amiss.length === 0) return;
+  print(amiss, output);
+  throw new CliFailure(
+    `${amiss.length} of ${secrets.length} secrets cannot be had or used; their documents go on with those before`,
+    'refused',
+  );
+}
+
+function print(secrets: readonly StoredSecret[], output: Output): void {
+  for (const secret of secrets) {
+    const { kind, name, field, path, key, readAt, problem } = secret;
+    const state = problem ?? (readAt === null ? 'not looked for yet' : `read ${readAt}`);
+    output.result(secret, [`${kind}/${name}`, field, `${path} ${key}`, state].join('  '));
+  }
+}
