@@ -319,6 +319,7 @@ CREATE TABLE event (
   log_topic text NOT NULL,
   log_partition integer NOT NULL,
   log_offset bigint NOT NULL,
+  is_test boolean,
   CONSTRAINT event_pkey PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX event_customer ON event USING btree (tenant_id, customer, received_at, id);
@@ -523,6 +524,52 @@ CREATE POLICY service ON pull TO millrace_service USING (true) WITH CHECK (true)
 CREATE POLICY tenant ON pull TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
 GRANT SELECT ON pull TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON pull TO millrace_service;
+
+CREATE TABLE request (
+  tenant_id key_text NOT NULL,
+  id key_text NOT NULL,
+  source key_text NOT NULL,
+  outcome key_text NOT NULL,
+  code key_text,
+  message text,
+  received_at timestamp(3) with time zone NOT NULL,
+  method text NOT NULL,
+  path text NOT NULL,
+  query text,
+  headers json NOT NULL,
+  redacted json NOT NULL,
+  client_address text NOT NULL,
+  is_proxied boolean NOT NULL,
+  is_verified boolean NOT NULL,
+  body bytea NOT NULL,
+  body_bytes integer NOT NULL,
+  kept_bytes integer NOT NULL,
+  trace_id text,
+  taken_at timestamp(3) with time zone,
+  taken_by text,
+  CONSTRAINT request_pkey PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX request_received ON request USING btree (tenant_id, received_at, id);
+CREATE INDEX request_source ON request USING btree (tenant_id, source, outcome, received_at, id);
+ALTER TABLE request ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON request TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON request TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT, UPDATE (taken_at, taken_by) ON request TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON request TO millrace_service;
+
+CREATE TABLE request_event (
+  tenant_id key_text NOT NULL,
+  event_id key_text NOT NULL,
+  request_id key_text NOT NULL,
+  place integer NOT NULL,
+  CONSTRAINT request_event_pkey PRIMARY KEY (tenant_id, event_id, request_id)
+);
+CREATE INDEX request_event_request ON request_event USING btree (tenant_id, request_id, place);
+ALTER TABLE request_event ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON request_event TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON request_event TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT INSERT, SELECT ON request_event TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON request_event TO millrace_service;
 
 CREATE TABLE run (
   tenant_id key_text NOT NULL,
@@ -793,6 +840,9 @@ GRANT EXECUTE ON FUNCTION event_conditions TO millrace_query, millrace_service;
 CREATE FUNCTION event_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION event_count TO millrace_query, millrace_service;
 
+CREATE FUNCTION event_marks(p_tenant text, p_keys text[]) RETURNS TABLE(id text, is_test boolean) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION event_marks TO millrace_query, millrace_service;
+
 CREATE FUNCTION event_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF event_summary LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION event_page TO millrace_query, millrace_service;
 
@@ -807,6 +857,9 @@ GRANT EXECUTE ON FUNCTION event_timelines TO millrace_query, millrace_service;
 
 CREATE FUNCTION events_by_id(p_tenant text, p_keys text[]) RETURNS SETOF event_summary LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION events_by_id TO millrace_query, millrace_service;
+
+CREATE FUNCTION events_of_requests(p_tenant text, p_keys text[]) RETURNS TABLE(request_id text, event_id text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION events_of_requests TO millrace_query, millrace_service;
 
 CREATE FUNCTION give_turns(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS boolean LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION give_turns TO millrace_query, millrace_service;
@@ -858,6 +911,21 @@ GRANT EXECUTE ON FUNCTION replay_of_events_count TO millrace_query, millrace_ser
 
 CREATE FUNCTION replay_of_events_items(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_at text, p_place bigint, p_key text, p_limit integer) RETURNS TABLE(at timestamp with time zone, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION replay_of_events_items TO millrace_query, millrace_service;
+
+CREATE FUNCTION request_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
+GRANT EXECUTE ON FUNCTION request_conditions TO millrace_query, millrace_service;
+
+CREATE FUNCTION request_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION request_count TO millrace_query, millrace_service;
+
+CREATE FUNCTION request_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF request LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION request_page TO millrace_query, millrace_service;
+
+CREATE FUNCTION requests_by_id(p_tenant text, p_keys text[]) RETURNS SETOF request LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION requests_by_id TO millrace_query, millrace_service;
+
+CREATE FUNCTION requests_of_events(p_tenant text, p_keys text[]) RETURNS TABLE(event_id text, request_id text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION requests_of_events TO millrace_query, millrace_service;
 
 CREATE FUNCTION run_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
 GRANT EXECUTE ON FUNCTION run_conditions TO millrace_query, millrace_service;

@@ -12,7 +12,7 @@ import { sameOnEveryLog, startHttpSink, startTraceReceiver, uniqueName, waitFor 
 import { Client, setFaults } from './client.js';
 import { tenantDocuments, verifyDelivery } from './documents.js';
 import type { Form } from '../forms/forms.js';
-import { flipped, github, helpdesk, shopify, slack, stripe } from './partner.js';
+import { flipped, github, partnerSecrets, helpdesk, shopify, slack, stripe } from './partner.js';
 import type { SignedRequest } from './partner.js';
 
 const run = promisify(execFile);
@@ -54,6 +54,14 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
     await fetch(`${form.model}/faults`, { method: 'DELETE' }).catch(() => undefined);
     await sink?.stop();
   });
+
+  async function applyOne(document: object): Promise<void> {
+    const { applied } = await client.graphql<{ applied: object }>(
+      'mutation ($documents: [JSON!]!) { applied: applyDocuments(input: { documents: $documents }) { __typename ... on ValidationError { violations { path message } } } }',
+      { documents: [document] },
+    );
+    expect(applied).toEqual({ __typename: 'ApplyDocumentsSuccess' });
+  }
 
   /** The requests the destination got about one event. */
   const receivedFor = (eventId: string) => sink.requests.filter((request) => request.body.toString('utf8').includes(eventId));
@@ -140,6 +148,44 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
         expect(await client.eventIds()).toEqual([eventId]);
       },
     );
+
+    test('a webhook that was refused for a wrong secret is found, verified after the secret is mended, and taken as the event that it is', async () => {
+      const mended = (secret: string) => ({
+        apiVersion: 'millrace/v1',
+        kind: 'Source',
+        metadata: { tenant: client.tenant, name: 'late' },
+        spec: { scheme: 'standard-webhooks', secrets: [{ value: secret }], customer: 'body.data.customer' },
+      });
+      await applyOne(mended(`whsec_${Buffer.alloc(24, 'x').toString('base64')}`));
+      const request = { ...helpdesk('msg_late', 'cust-late', 'Where is my parcel?'), source: 'late' };
+      request.headers['authorization'] = 'Bearer a-credential-of-the-partner';
+      await waitFor(async () => (await client.send(request)).status === 401, { what: 'the source to be known' });
+
+      type Kept = { id: string; code: string; message: string; body: string; headers: { name: string; value: string }[] };
+      const list = '{ requests(filter: { source: "late" }) { nodes { id code message body headers { name value } } } }';
+      const kept = await waitFor(async () => (await client.graphql<{ requests: { nodes: Kept[] } }>(list)).requests.nodes[0], {
+        what: 'the refused request to be stored',
+      });
+      expect(kept).toMatchObject({ code: 'signature.mismatch', body: request.body });
+      expect(JSON.stringify(kept)).not.toContain('a-credential-of-the-partner');
+
+      await applyOne(mended(partnerSecrets.helpdesk));
+      const command = (name: string, fields: string, more = '') =>
+        client.graphql<Record<string, { eventIds: string[] }>>(
+          `mutation { done: ${name}(input: { id: "${kept.id}"${more} }) { ... on ${name[0]!.toUpperCase()}${name.slice(1)}Success { ${fields} } } }`,
+        );
+      expect(await command('verifyRequest', 'verdict')).toEqual({ done: { verdict: 'ACCEPTED' } });
+      const { eventIds } = (await command('takeRequest', 'eventIds'))['done']!;
+      const story = await client.delivered(eventIds[0]!);
+      expect(story).toMatchObject({ customer: { key: 'cust-late' } });
+      expect(await client.accepted(request)).toBe(eventIds[0]);
+      expect(receivedFor(eventIds[0]!)).toHaveLength(1);
+
+      const test = (await command('sendTestEvents', 'eventIds', ', idempotencyKey: "once"'))['done']!.eventIds[0]!;
+      await client.delivered(test);
+      const marks = `{ test: event(id: "${test}") { isTest } taken: event(id: "${eventIds[0]}") { isTest requests { id } } }`;
+      expect(await client.graphql(marks)).toEqual({ test: { isTest: true }, taken: { isTest: false, requests: [{ id: kept.id }] } });
+    });
 
     test('numbers keep the partner’s digits, from its request to customers, destinations and GraphQL', async () => {
       const mirror = {

@@ -30,6 +30,40 @@ export class Rows {
     await this.database.query(insertEvent, [tenant, id, source, customer, type, receivedAt, contentType, Buffer.from(body), recordedAt]);
   }
 
+  async request(row: {
+    tenant: string;
+    id: string;
+    source?: string;
+    outcome?: string;
+    code?: string | null;
+    receivedAt?: Date;
+    headers?: Readonly<Record<string, string>>;
+    redacted?: readonly string[];
+    isVerified?: boolean;
+    body?: string | Buffer;
+    /** Default: all of the body is kept. */
+    bodyBytes?: number;
+    /** The events that it brought. */
+    events?: readonly string[];
+  }): Promise<void> {
+    const {
+      tenant,
+      id,
+      source = 'stripe',
+      outcome = 'refused',
+      receivedAt = new Date(),
+      headers = {},
+      redacted = [],
+      isVerified = false,
+    } = row;
+    const { body = '{}', bodyBytes = Buffer.byteLength(body), events = [] } = row;
+    const code = row.code === undefined ? 'signature.mismatch' : row.code;
+    const list = Object.entries(headers).map(([name, value]) => ({ name, value }));
+    const values = [tenant, id, source, outcome, code, receivedAt, JSON.stringify(list), JSON.stringify(redacted), isVerified];
+    await this.database.query(insertRequest, [...values, Buffer.from(body), bodyBytes, `/webhooks/${tenant}.${source}`]);
+    await this.database.query(insertRequestEvents, [tenant, id, events]);
+  }
+
   /** A provider of the installation, as `ai-processing` notes it. */
   async modelProvider(row: {
     address: string;
@@ -219,6 +253,16 @@ const insertCustomer = statement(
   'test.customer',
   `INSERT INTO customer (tenant_id, customer, first_event_at, last_event_at) VALUES ($1, $2, $3, $3)
    ON CONFLICT (tenant_id, customer) DO UPDATE SET last_event_at = greatest(customer.last_event_at, excluded.last_event_at)`,
+);
+const insertRequest = statement(
+  'rows.request',
+  `INSERT INTO request (tenant_id, id, source, outcome, code, message, received_at, method, path, headers, redacted, client_address, is_proxied,
+     is_verified, body, body_bytes, kept_bytes)
+   VALUES ($1, $2, $3, $4, $5, 'It was refused', $6, 'POST', $12, $7, $8, '192.0.2.1', false, $9, $10, $11, $11)`,
+);
+const insertRequestEvents = statement(
+  'rows.requestEvents',
+  `INSERT INTO request_event (tenant_id, event_id, request_id, place) SELECT $1, event, $2, place FROM unnest($3::text[]) WITH ORDINALITY AS e (event, place)`,
 );
 const insertEvent = statement(
   'test.event',

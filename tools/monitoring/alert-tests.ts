@@ -132,6 +132,22 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_pull_overdue_seconds{instance="a"}': '0+60x30' },
     silent: { 'millrace_pull_overdue_seconds{instance="a"}': '0x15 90x3 0x30' },
   },
+  MillraceWebhooksRefused: {
+    at: '60m',
+    labels: { code: 'signature.mismatch' },
+    fires: {
+      'millrace_intake_refusals_total{door="webhooks", code="signature.mismatch", instance="a"}': '0+15x70',
+      'millrace_intake_refusals_total{door="webhooks", code="request.malformed", instance="a"}': '0+5x70',
+      'millrace_intake_duration_seconds_count{door="webhooks", outcome="accepted", instance="a"}': '0+40x70',
+      'millrace_intake_duration_seconds_count{door="webhooks", outcome="refused", instance="a"}': '0+20x70',
+    },
+    silent: {
+      'millrace_intake_refusals_total{door="webhooks", code="signature.mismatch", instance="a"}': '0+5x70',
+      'millrace_intake_refusals_total{door="webhooks", code="log.unavailable", instance="a"}': '0+90x70',
+      'millrace_intake_duration_seconds_count{door="webhooks", outcome="accepted", instance="a"}': '0+95x70',
+      'millrace_intake_duration_seconds_count{door="webhooks", outcome="refused", instance="a"}': '0+5x70',
+    },
+  },
   MillracePullStopped: {
     at: '40m',
     labels: { tenant: 'acme', state: 'refused' },

@@ -119,6 +119,27 @@ const door: Dashboard = {
       queries: [q(`sum by (code) (${rate('millrace_intake_refusals_total')})`, '{{code}}')],
     },
     {
+      title: 'Share that is refused',
+      unit: 'percentunit',
+      description: 'Of all requests. `npm run -s millrace -- requests` prints them with the reason.',
+      alert: 'MillraceWebhooksRefused',
+      queries: [
+        q(
+          `sum by (door) (${rate('millrace_intake_duration_seconds_count{outcome="refused"}')}) / sum by (door) (${rate('millrace_intake_duration_seconds_count')})`,
+          '{{door}}',
+        ),
+      ],
+    },
+    {
+      title: 'Requests that are kept',
+      unit: 'reqps',
+      description: 'As they were received, without secrets; and those that were dropped, by the reason.',
+      queries: [
+        q(`sum by (outcome) (${rate('millrace_requests_kept_total')})`, '{{outcome}}'),
+        q(`sum by (reason) (${rate('millrace_requests_dropped_total')})`, 'dropped: {{reason}}'),
+      ],
+    },
+    {
       title: 'The log acknowledges after',
       unit: 's',
       description: 'The largest part of an answer.',

@@ -29,6 +29,9 @@ import { OperationService } from './operations/operation.service.js';
 import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';
 import { bulkReplays } from './replays/bulk-replays.js';
 import { ReplayConsumer } from './replays/replay.consumer.js';
+import { RequestConsumer } from './requests/request.consumer.js';
+import { RequestRecorder } from './requests/request.recorder.js';
+import { RequestStore } from './requests/request.store.js';
 import { RetentionService, retentionOptions } from './retention/retention.service.js';
 import type { RetentionOptions } from './retention/retention.service.js';
 import { RetentionStore } from './retention/retention.store.js';
@@ -70,6 +73,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
       module: AiProcessingModule,
       controllers: [
         EventConsumer,
+        RequestConsumer,
         RunConsumer,
         ReplayConsumer,
         CancelRunConsumer,
@@ -96,6 +100,8 @@ export class AiProcessingModule implements OnApplicationShutdown {
         { provide: runOptions, useValue: options satisfies RunOptions },
         EventStore,
         EventRecorder,
+        RequestStore,
+        RequestRecorder,
         {
           provide: Connections,
           inject: [DocumentSecrets, SecretBox, Database],

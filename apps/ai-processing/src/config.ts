@@ -56,6 +56,14 @@ const own = {
       fallback: '30',
     },
   ),
+  requestRetentionDays: integer(
+    'REQUEST_RETENTION_DAYS',
+    { min: 1, max: 3_650 },
+    {
+      help: 'Days that a request is kept as it was received. Of each source and outcome at most the newest 1000 and 32 MiB are kept.',
+      fallback: '7',
+    },
+  ),
   ...outboundSettings,
 };
 

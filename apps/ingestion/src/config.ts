@@ -19,6 +19,14 @@ const own = {
       fallback: '500',
     },
   ),
+  keptBodyBytes: integer(
+    'REQUEST_KEPT_BODY_BYTES',
+    { min: 0, max: 1_048_576 },
+    {
+      help: 'The bytes of its body that are kept of a request that was refused, or that its source wants kept. One with a longer body cannot be verified again.',
+      fallback: '65536',
+    },
+  ),
 };
 
 /** The last day of the seven that the log keeps the copy is left for the publisher, which writes it again each day. */

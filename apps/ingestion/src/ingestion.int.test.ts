@@ -78,7 +78,7 @@ beforeAll(async () => {
       handlerDeadlineMs: 60_000,
     },
     storage: { url: database.url, poolSize: 2, secretBox },
-    modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3 })],
+    modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536 })],
   });
   consumer = await readLog(brokers);
 });

@@ -8,6 +8,7 @@ import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.se
 import type { IngestionOptions } from './config.js';
 import { IntakeLog } from './intake/intake-log.js';
 import { Intake } from './intake/intake.js';
+import { RequestKeeper, keptBodyBytes } from './requests/request.keeper.js';
 import { SourceCatalog } from './sources/source-catalog.js';
 import { WebhookDoor } from './webhooks/webhook.door.js';
 import { WebhookService } from './webhooks/webhook.service.js';
@@ -22,6 +23,8 @@ export class IngestionModule {
         SourceCatalog,
         EventAppender,
         Intake,
+        RequestKeeper,
+        { provide: keptBodyBytes, useValue: options.keptBodyBytes },
         WebhookService,
         WebhookDoor,
         CloudEventService,

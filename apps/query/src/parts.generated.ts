@@ -15,6 +15,7 @@ import { modelProviderPart } from './model-providers/model-provider.part.js';
 import { nodePart } from './nodes/node.part.js';
 import { pullPart } from './pulls/pull.part.js';
 import { replayPart } from './replays/replay.part.js';
+import { requestPart } from './requests/request.part.js';
 import { runPart } from './runs/run.part.js';
 import { schedulePart } from './schedules/schedule.part.js';
 import { storedSecretPart } from './stored-secrets/stored-secret.part.js';
@@ -38,6 +39,7 @@ export const parts = {
   node: nodePart,
   pull: pullPart,
   replay: replayPart,
+  request: requestPart,
   run: runPart,
   schedule: schedulePart,
   'stored-secret': storedSecretPart,

@@ -26,13 +26,14 @@ async function story(tenant: string, suffix: string): Promise<void> {
   await rows.delivery({ tenant, id: `dlv_${suffix}`, event: `evt_${suffix}`, run: `run_${suffix}`, state: 'parked' });
   await rows.deadLetter({ tenant, id: `dlq_${suffix}`, event: `evt_${suffix}`, run: `run_${suffix}`, delivery: `dlv_${suffix}` });
   await rows.bulkOperation({ tenant, id: `bop_${suffix}` });
+  await rows.request({ tenant, id: `req_${suffix}` });
 }
 
 const customerId = `cus_${Buffer.from('cus-1').toString('base64url')}`;
-const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', 'bop_a', customerId];
+const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', 'bop_a', 'req_a', customerId];
 
 describe('nothing crosses a tenant', () => {
-  const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters', 'bulkOperations'];
+  const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters', 'bulkOperations', 'requests'];
 
   test('every list and every kind of node of the contract is tried here', () => {
     const pages = contractOperations.filter((operation) => operation.kind === 'query' && shapeOf(operation.output)?.kind === 'page');
@@ -54,7 +55,7 @@ describe('nothing crosses a tenant', () => {
     expect(own.nodes.map((node) => node?.id)).toEqual(ids);
     expect(await server.data(beta, query, { ids })).toEqual({ nodes: ids.map(() => null) });
     const single =
-      '{ event(id: "evt_a") { id } run(id: "run_a") { id } delivery(id: "dlv_a") { id } deadLetter(id: "dlq_a") { id } customer(key: "cus-1") { id } bulkOperation(id: "bop_a") { id } }';
+      '{ event(id: "evt_a") { id } run(id: "run_a") { id } delivery(id: "dlv_a") { id } deadLetter(id: "dlq_a") { id } customer(key: "cus-1") { id } bulkOperation(id: "bop_a") { id } request(id: "req_a") { id } }';
     expect(await server.data(beta, single)).toEqual({
       event: null,
       run: null,
@@ -62,6 +63,7 @@ describe('nothing crosses a tenant', () => {
       deadLetter: null,
       customer: null,
       bulkOperation: null,
+      request: null,
     });
   });
 
@@ -72,6 +74,9 @@ describe('nothing crosses a tenant', () => {
       replayEvents(input: { ids: ["evt_a"], idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       cancelRun(input: { id: "run_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       cancelBulkOperation(input: { id: "bop_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
+      takeRequest(input: { id: "req_a" }) { __typename ... on NotFoundError { code missing path } }
+      sendTestEvents(input: { id: "req_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
+      verifyRequest(input: { id: "req_a" }) { __typename ... on NotFoundError { code missing path } }
       revokeApiKey(input: { id: "nobody" }) { __typename }
       removeDocument(input: { kind: Flow, name: "x" }) { __typename }
     }`;
@@ -80,6 +85,9 @@ describe('nothing crosses a tenant', () => {
       replayEvents: { __typename: 'NotFoundError', code: 'event.unknown', missing: ['evt_a'], path: ['input', 'ids'] },
       cancelRun: { __typename: 'NotFoundError', code: 'run.unknown', missing: ['run_a'], path: ['input', 'id'] },
       cancelBulkOperation: { __typename: 'NotFoundError', code: 'bulkOperation.unknown', missing: ['bop_a'], path: ['input', 'id'] },
+      takeRequest: { __typename: 'NotFoundError', code: 'request.unknown', missing: ['req_a'], path: ['input', 'id'] },
+      sendTestEvents: { __typename: 'NotFoundError', code: 'request.unknown', missing: ['req_a'], path: ['input', 'id'] },
+      verifyRequest: { __typename: 'NotFoundError', code: 'request.unknown', missing: ['req_a'], path: ['input', 'id'] },
       revokeApiKey: { __typename: 'NotFoundError' },
       removeDocument: { __typename: 'NotFoundError' },
     });

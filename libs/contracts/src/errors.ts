@@ -34,6 +34,13 @@ export const failures = {
   'request.idempotencyMismatch': { outcome: 'reject', httpStatus: 409, title: 'The idempotency key was used before, for another request' },
   'request.tooExpensive': { outcome: 'reject', httpStatus: 400, title: 'The query asks for more than one request may' },
   'request.timeout': { outcome: 'retry', httpStatus: 503, title: 'The response took longer than a request may' },
+  'request.unknown': { outcome: 'reject', httpStatus: 404, title: 'The request does not exist' },
+  'request.unverifiable': {
+    outcome: 'reject',
+    httpStatus: 422,
+    title: 'What was kept of the request does not suffice to verify it again',
+  },
+  'request.refused': { outcome: 'reject', httpStatus: 422, title: 'The source refuses the request as it is now' },
   'request.defect': { outcome: 'reject', httpStatus: 500, title: 'The request failed with an unexpected error' },
   'service.starting': { outcome: 'retry', httpStatus: 503, title: 'The process has not finished its start' },
   'service.busy': { outcome: 'retry', httpStatus: 503, title: 'The process has no memory left for further request bodies' },

@@ -61,6 +61,11 @@ export function newRunId(atMs = wallTimeMs()): string {
   return `run_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
 }
 
+/** A new id of a request that is kept, different on each call. It begins with the time. */
+export function newRequestId(atMs: number): string {
+  return `req_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
+}
+
 /** A run that decided, from which the ids of its deliveries follow. */
 export interface DecidedRun {
   readonly tenant: string;

@@ -13,7 +13,17 @@ export {
   unnamedCustomer,
 } from './names.js';
 export type { Lane } from './names.js';
-export { bulkOperationId, callKey, commandId, deadLetterId, deliveryId, effectKey, eventId, newRunId } from './identifiers.js';
+export {
+  bulkOperationId,
+  callKey,
+  commandId,
+  deadLetterId,
+  deliveryId,
+  effectKey,
+  eventId,
+  newRequestId,
+  newRunId,
+} from './identifiers.js';
 export type { DecidedRun } from './identifiers.js';
 export { DomainError, EvaluationsBusy, NotFound, failures } from './errors.js';
 export type { Failure, FailureCode, Outcome } from './errors.js';
@@ -54,6 +64,8 @@ export {
   maxBulkRatePerSecond,
 } from './records/commands.js';
 export type { BulkOperationKind, BulkSelection, CommandHead } from './records/commands.js';
+export { RequestReceived, requestOutcomes } from './records/request-received.js';
+export type { RequestOutcome } from './records/request-received.js';
 export { ContinueRun } from './records/continue-run.js';
 export { DeadLettered } from './records/dead-lettered.js';
 export type { DeadLetterKind } from './records/dead-lettered.js';

@@ -18,6 +18,7 @@ import { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
 import { EventReceived } from './records/event-received.js';
 import { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 import type { Topic } from './records/record.js';
+import { RequestReceived } from './records/request-received.js';
 
 const day = 86_400_000;
 const events = (lane: Lane): Topic => ({
@@ -53,6 +54,7 @@ export const topics = {
       CancelRun,
     ],
   },
+  requests: { name: 'requests', partitions: 6, retentionMs: day, types: [RequestReceived] },
   configuration: { name: 'configuration', partitions: 1, retentionMs: 7 * day, isCompacted: true, types: [ConfigurationPublished] },
   deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered, DeliveryRecovered] },
 } as const satisfies Record<string, Topic>;

@@ -10,6 +10,8 @@ export interface EventView {
   readonly customer: string;
   readonly occurredAt: string;
   readonly receivedAt: string;
+  /** True: a person sent a request again to see what follows. Absent otherwise. */
+  readonly test?: true;
   /** The parsed body; null if it cannot be parsed as its content type. */
   readonly data: Json;
 }
@@ -22,6 +24,7 @@ export function viewOf(event: EventReceived): EventView {
     customer: event.customer,
     occurredAt: event.occurredAt,
     receivedAt: event.receivedAt,
+    ...(event.isTest === true ? { test: true as const } : {}),
     data: dataOf(event),
   };
 }

@@ -1,4 +1,5 @@
 export { createVerifier, describeScheme } from './create-verifier.js';
+export type { VerifiableRequest } from './request.js';
 export type { Verifier } from './scheme-verifier.js';
 export { presetOf } from './registry.js';
 export { providers } from './providers.generated.js';

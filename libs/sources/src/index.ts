@@ -1,8 +1,12 @@
 export { readBody } from './body.js';
 export type { ParsedBody } from './body.js';
 export { BodyMalformed } from './body.errors.js';
+export { RequestRedaction } from './kept-request.js';
+export type { KeptRequest } from './kept-request.js';
 export { eventsOf, readRequest } from './received-events.js';
 export type { ReceivedEvent } from './received-events.js';
+export { RequestUnverifiable, readAgain } from './repeated-request.js';
+export type { EarlierRequest } from './repeated-request.js';
 export { resolveSource } from './source.js';
 export type { Source, WebhookSource } from './source.js';
 export { handshakeResponse, requireOwner, verifyWebhook } from './webhook.js';

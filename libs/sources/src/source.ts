@@ -12,6 +12,8 @@ export interface Source {
   readonly scheme: SourceSpec['scheme'];
   readonly fields: EventFieldReader;
   readonly laneOf: (type: string) => Lane;
+  /** Says which requests are kept as they were received. */
+  readonly keepRequests: NonNullable<SourceSpec['keepRequests']>;
   /** Undefined if requests carry an API key. */
   readonly webhook: WebhookSource | undefined;
 }
@@ -19,6 +21,8 @@ export interface Source {
 export interface WebhookSource {
   readonly preset: Preset;
   readonly verifier: Verifier;
+  /** The texts of the expressions that read its events. */
+  readonly expressions: readonly string[];
   /** The active secrets, for handshakes. */
   readonly secrets: readonly string[];
   /** The values that the document gives the provider's parameters. */
@@ -38,31 +42,31 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
   const preset = presetOf(spec);
   const defaults = preset ?? cloudEventAttributes;
   const { typeDetail } = defaults;
+  const extraction: Extraction = {
+    eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
+    type: spec.type === undefined ? defaults.type : [spec.type],
+    ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
+    customer: spec.customer === undefined ? defaults.customer : [spec.customer],
+    occurredAt: defaults.occurredAt,
+  };
   return {
     tenant,
     name,
     scheme: spec.scheme,
-    fields: new EventFieldReader(
-      {
-        eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
-        type: spec.type === undefined ? defaults.type : [spec.type],
-        ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
-        customer: spec.customer === undefined ? defaults.customer : [spec.customer],
-        occurredAt: defaults.occurredAt,
-      },
-      tenant,
-    ),
+    fields: new EventFieldReader(extraction, tenant),
     laneOf: laneOf(spec.lane),
-    webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec),
+    keepRequests: spec.keepRequests ?? 'refused',
+    webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec, extraction),
   };
 }
 
-function webhookOf(preset: Preset, spec: Exclude<SourceSpec, { scheme: 'api-key' }>): WebhookSource {
+function webhookOf(preset: Preset, spec: Exclude<SourceSpec, { scheme: 'api-key' }>, extraction: Extraction): WebhookSource {
   const secrets = spec.secrets.map(clearText);
   const publicUrl = spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
   const parameters = Object.fromEntries(Object.entries(spec.parameters ?? {}).map(([name, value]) => [name, clearText(value)]));
   return {
     preset,
+    expressions: Object.values(extraction as unknown as Record<string, string | readonly string[]>).flat(),
     secrets,
     parameters,
     verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl, parameters }),

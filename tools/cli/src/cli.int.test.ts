@@ -203,6 +203,11 @@ test('where nothing is found, a tenant that does not exist is told from an empty
     ['events', 'list'],
     ['events', 'get', 'evt_x'],
     ['events', 'tail'],
+    ['requests'],
+    ['requests', 'get', 'req_x'],
+    ['requests', 'verify', 'req_x'],
+    ['requests', 'take', 'req_x'],
+    ['requests', 'test', 'req_x'],
     ['dead-letters'],
     ['dead-letters', 'retry', 'dlq_x'],
     ['dead-letters', 'skip', 'dlq_x'],
@@ -452,6 +457,13 @@ test('with --json every result is one line of JSON on standard output, and every
     id: 'evt_json',
     timeline: [{ kind: 'RECEIVED' }, { kind: 'RECORDED' }, { kind: 'PARKED' }],
   });
+  await server.rows.request({ tenant, id: 'req_json', source: 'shop', events: ['evt_json'], headers: { 'X-Sig': 'ab' }, bodyBytes: 9 });
+  expect(await first('requests', '--code', 'signature.mismatch')).toMatchObject({ id: 'req_json', outcome: 'REFUSED' });
+  expect(await first('requests', 'get', 'req_json')).toMatchObject({ id: 'req_json', body: '{}', events: [{ id: 'evt_json' }] });
+  expect((await millrace(['requests', 'get', 'req_json'])).out).toContain(
+    '2 of 9 bytes of the body are kept\nbrought evt_json\n\nPOST /webhooks/',
+  );
+  expect(await millrace(['requests', 'verify', 'req_json'])).toMatchObject({ code: 1, notes: 'The source shop takes no webhooks' });
   expect(await first('dead-letters')).toMatchObject({ id: 'dlq_json' });
   expect(await first('operations')).toMatchObject({ id: 'bop_json' });
   expect(await first('operations', 'cancel', 'bop_json')).toMatchObject({ id: 'bop_json' });

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { deliveryStates, eventStates, scopes } from '#libs/contracts';
+import { deliveryStates, eventStates, requestOutcomes, scopes } from '#libs/contracts';
 import { apply } from './apply.command.js';
 import { cancel, operations, redeliver, replay } from './bulk.command.js';
 import type { BulkOptions } from './bulk.command.js';
@@ -22,6 +22,8 @@ import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
 import { pulls, startPull } from './pulls.command.js';
+import { requests, showRequest, takeRequest, testRequest, verifyRequest } from './requests.command.js';
+import type { RequestListOptions } from './requests.command.js';
 import { checkWebhooks, registerWebhook, unregisterWebhook, webhooks } from './webhooks.command.js';
 import type { RegisterOptions } from './webhooks.command.js';
 import { fireNow, nextTicks, schedules } from './schedules.command.js';
@@ -213,6 +215,37 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .option('--run <id>', 'run_…: steps has what its steps stored')
     .option('--names <json>', 'an object: names that it also sees, such as item')
     .action((expression: string, options: EvaluateOptions) => inTenant((at, out) => evaluate(at, expression, options, out)));
+  const ofRequests = program.command('requests').description('requests of partners as they were received, such as those that were refused');
+  ofRequests
+    .command('list', { isDefault: true })
+    .description('print those that are kept, the last received first, with the reason of a refusal')
+    .option('--source <name>', 'only of this source')
+    .option('--outcome <outcome>', `only: ${requestOutcomes.join(', ')}`, oneOf('outcomes', requestOutcomes))
+    .option('--code <code>', 'only those refused with this code, such as signature.mismatch')
+    .option('--from <moment>', 'only what was received from here on', moment)
+    .option('--before <moment>', 'only what was received before this', moment)
+    .option('--first <number>', 'how many, at most 100', positiveNumber, 20)
+    .action((options: RequestListOptions) => inTenant((at, out) => requests(at, options, out)));
+  ofRequests
+    .command('get')
+    .description('print one with its headers and its body, without secrets')
+    .argument('<id>', 'req_…')
+    .action((id: string) => inTenant((at, out) => showRequest(at, id, out)));
+  ofRequests
+    .command('verify')
+    .description('say what its source makes of it now, such as after a secret was corrected; changes nothing')
+    .argument('<id>', 'req_…')
+    .action((id: string) => inTenant((at, out) => verifyRequest(at, id, out)));
+  ofRequests
+    .command('take')
+    .description('have the events of a refused one taken, if its source accepts it now; harmless twice')
+    .argument('<id>', 'req_…')
+    .action((id: string) => inTenant((at, out) => takeRequest(at, id, out)));
+  ofRequests
+    .command('test')
+    .description('send its events again as test events, which flows see with event.test')
+    .argument('<id>', 'req_…')
+    .action((id: string) => inTenant((at, out) => testRequest(at, id, out)));
 
   bulkCommand(
     program,

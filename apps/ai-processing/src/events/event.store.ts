@@ -24,6 +24,7 @@ const eventColumns = columns<LoggedEvent>({
   trace_id: ['text', ({ traceId }) => traceId],
   content_type: ['text', ({ event }) => storableText(event.contentType)],
   body: ['bytea', ({ event }) => eventBody(event)],
+  is_test: ['boolean', ({ event }) => (event.isTest === true ? true : null)],
   log_topic: ['text', ({ position }) => position.topic],
   log_partition: ['integer', ({ position }) => position.partition],
   log_offset: ['bigint', ({ position }) => position.offset],
@@ -55,7 +56,7 @@ const record = statement(
 );
 
 /** The columns of {@link StoredEventRow}. */
-export const eventRow = 'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body';
+export const eventRow = 'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body, is_test';
 
 const find = statement('event.find', `SELECT ${eventRow} FROM event WHERE tenant_id = $1 AND id = $2`);
 
@@ -100,6 +101,7 @@ export interface StoredEventRow {
   received_at: Date;
   content_type: string;
   body: Buffer;
+  is_test: boolean | null;
 }
 
 /** Writes the tables `event` and `customer`. */
@@ -145,6 +147,7 @@ export function eventOf(tenant: string, row: StoredEventRow): EventReceived {
     occurredAt: row.occurred_at.toISOString(),
     receivedAt: row.received_at.toISOString(),
     contentType: row.content_type,
+    ...(row.is_test === true ? { isTest: true } : {}),
     ...(isUtf8(row.body) ? { body: row.body.toString('utf8') } : { bodyBase64: row.body.toString('base64') }),
   };
 }

@@ -45,6 +45,7 @@ beforeAll(async () => {
         runRetries: 0,
         runLeaseMs: 15_000,
         retentionDays: 30,
+        requestRetentionDays: 7,
         handlerConcurrency: 200,
         allowPrivateAddresses: false,
         allowedUrls: [],

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
+import { RequestStore } from '../requests/request.store.js';
 import { RetentionService } from './retention.service.js';
 import { RetentionStore } from './retention.store.js';
 
@@ -15,7 +16,7 @@ beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
   store = new RetentionStore(database);
-  retention = new RetentionService(store, { retentionDays: 30 });
+  retention = new RetentionService(store, new RequestStore(database), { retentionDays: 30, requestRetentionDays: 7 });
 });
 afterAll(async () => {
   await database.close();

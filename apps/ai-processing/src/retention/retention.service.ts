@@ -5,12 +5,13 @@ import { sleep, wallTime } from '#libs/time';
 import { counter, logger, workDone } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
+import { RequestStore } from '../requests/request.store.js';
 import { RetentionStore } from './retention.store.js';
 import type { WalkPosition } from './retention.store.js';
 
 /** Injection token of {@link RetentionOptions}. */
 export const retentionOptions = Symbol('retention options');
-export type RetentionOptions = Pick<AiProcessingOptions, 'retentionDays'>;
+export type RetentionOptions = Pick<AiProcessingOptions, 'retentionDays' | 'requestRetentionDays'>;
 
 const dayMs = 86_400_000;
 const everyMs = 3_600_000;
@@ -33,6 +34,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
 
   constructor(
     private readonly store: RetentionStore,
+    private readonly requests: RequestStore,
     @Inject(retentionOptions) private readonly options: RetentionOptions,
   ) {}
 
@@ -48,7 +50,8 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
   /** Deletes what is too old at `now`, and returns the number of events. Ends early when the signal aborts. */
   async deleteOld(now = wallTime(), signal = new AbortController().signal): Promise<number> {
     const before = (days: number): Date => new Date(now.getTime() - days * dayMs);
-    const { retentionDays } = this.options;
+    const { retentionDays, requestRetentionDays } = this.options;
+    await this.deleteRequests(before(requestRetentionDays), signal);
     let deleted = 0;
     for (const tenant of await this.store.tenants()) {
       deleted += await this.deleteEvents(tenant, before(retentionDays), signal);
@@ -77,6 +80,12 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
       await pauseBetweenBatches(signal);
     }
     return deleted;
+  }
+
+  private async deleteRequests(before: Date, signal: AbortSignal): Promise<void> {
+    for (const tenant of await this.requests.tenants()) {
+      while (!signal.aborted && (await this.requests.deleteOld(tenant, before)) > 0) await pauseBetweenBatches(signal);
+    }
   }
 
   private async deleteDeadLetters(tenant: string, before: Date, signal: AbortSignal): Promise<void> {

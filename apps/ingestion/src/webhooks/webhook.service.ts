@@ -9,6 +9,7 @@ import { logger } from '#libs/tracing';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
 import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
+import { RequestKeeper } from '../requests/request.keeper.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 
 const notices = logger('webhooks');
@@ -19,6 +20,7 @@ export class WebhookService {
     private readonly sources: SourceCatalog,
     private readonly intake: Intake,
     private readonly log: IntakeLog,
+    private readonly keeper: RequestKeeper,
   ) {}
 
   /** The methods besides POST that the provider of a source uses for handshakes; none if there is no such source. */
@@ -51,14 +53,26 @@ export class WebhookService {
     entry.tenant = known.tenant;
     entry.source = known.name;
     entry.scheme = known.scheme;
-    if (request.method !== 'POST') return this.answerUnsigned(known.webhook, request, entry);
-    const { source, unsigned } = await this.verified(known, request);
-    if (unsigned !== undefined) {
-      const { forOperator, ...response } = unsigned;
-      if (forOperator !== undefined) notices.warn({ source: request.address }, forOperator);
-      entry.handshake = true;
-      return response;
+    let isVerified = false;
+    try {
+      if (request.method !== 'POST') return this.answerUnsigned(known.webhook, request, entry);
+      const { source, unsigned } = await this.verified(known, request);
+      if (unsigned !== undefined) {
+        const { forOperator, ...response } = unsigned;
+        if (forOperator !== undefined) notices.warn({ source: request.address }, forOperator);
+        entry.handshake = true;
+        return response;
+      }
+      isVerified = true;
+      return await this.take(source, request, entry);
+    } catch (error) {
+      this.keeper.refused(known, request, { error, isVerified });
+      throw error;
     }
+  }
+
+  /** Appends the events of a request that is verified. */
+  private async take(source: Source & { webhook: WebhookSource }, request: DoorRequest, entry: IntakeLogEntry): Promise<DoorResponse> {
     const { preset } = source.webhook;
     const received = readRequest(preset, request);
     const handshake = handshakeResponse(source.webhook, request, received.body);
@@ -75,6 +89,7 @@ export class WebhookService {
       entry.traceparent,
     );
     noteEvents(entry, events);
+    this.keeper.accepted(source, request, events);
     return preset.answer?.(received.body) ?? { status: 200, body: { eventIds: events.map(({ eventId }) => eventId) } };
   }
 

@@ -87,3 +87,11 @@ BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
   RETURN QUERY SELECT key, event_state(p_tenant, key) FROM unnest(p_keys) AS given (key);
 END $$;
+
+-- What is known of events beside their summaries.
+CREATE OR REPLACE FUNCTION event_marks(p_tenant text, p_keys text[]) RETURNS TABLE (id text, is_test boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT id::text, coalesce(is_test, false) FROM event WHERE tenant_id = p_tenant AND id = ANY (p_keys);
+END $$;

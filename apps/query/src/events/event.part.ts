@@ -12,7 +12,7 @@ import { timelineEntry } from '../timeline/timeline.operations.js';
 import { timelineOfEvent } from '../timeline/timeline.table.js';
 import { event, eventState, getEvent, getEventFromSource, listEvents } from './event.operations.js';
 import type { EventRow } from './event.operations.js';
-import { EventTable, eventById, eventData, eventStateOf } from './event.table.js';
+import { EventTable, eventById, eventData, eventMarks, eventStateOf } from './event.table.js';
 
 const newest = 'The newest 100.';
 
@@ -22,6 +22,10 @@ export const eventPart = part({
   fields: [
     fieldsOf<EventRow>(event, (field) => ({
       state: field(eventState.describe('How far it got.'), ({ id }, { load }) => load(eventStateOf, id)),
+      isTest: field(
+        z.boolean().describe('True: a person sent a kept request again to see what follows.'),
+        async ({ id }, { load }) => (await load(eventMarks, id)).isTest,
+      ),
       data: field(
         json.describe('The body as flows see it: JSON as its value, a form as its fields, text as text, null for anything else.'),
         ({ id }, { load }) => load(eventData, id),

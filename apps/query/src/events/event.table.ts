@@ -38,6 +38,11 @@ function rowOf(raw: RawEvent): EventRow {
   };
 }
 
+/** Properties of events that are read only where somebody asks for them. */
+interface EventMarks {
+  readonly isTest: boolean;
+}
+
 const list: ListSource<EventRow, RawEvent> = {
   name: 'event',
   page: statement('query.event.page', `SELECT ${columns} FROM event_page($1, $2, $3, $4, $5, $6)`),
@@ -47,6 +52,7 @@ const list: ListSource<EventRow, RawEvent> = {
 };
 const byIds = statement('query.event.byIds', `SELECT ${columns} FROM events_by_id($1, $2)`);
 const bodies = statement('query.event.bodies', `SELECT id, content_type AS "contentType", body FROM event_bodies($1, $2)`);
+const marks = statement('query.event.marks', `SELECT id, is_test AS "isTest" FROM event_marks($1, $2)`);
 const states = statement('query.event.states', `SELECT id, state FROM event_states($1, $2)`);
 
 /** States that few events are in. A filter for them lets the database look at unsettled events only. */
@@ -77,6 +83,11 @@ export class EventTable {
   async states(tenant: string, ids: readonly string[]): Promise<EventState[]> {
     const rows = await this.database.query<{ id: string; state: EventState }>(states, [tenant, ids]);
     return onePerKey(ids, rows, (row) => row.id).map((row) => row?.state ?? 'recorded');
+  }
+
+  async marks(tenant: string, ids: readonly string[]): Promise<EventMarks[]> {
+    const rows = await this.database.query<EventMarks & { id: string }>(marks, [tenant, ids]);
+    return onePerKey(ids, rows, (row) => row.id).map((row) => row ?? { isTest: false });
   }
 
   async data(tenant: string, ids: readonly string[]): Promise<Json[]> {
@@ -115,4 +126,5 @@ function readBody({ contentType, body }: StoredBody): Json {
 
 export const eventById = loader((get, tenant, ids) => get(EventTable).byIds(tenant, ids));
 export const eventStateOf = loader((get, tenant, ids) => get(EventTable).states(tenant, ids));
+export const eventMarks = loader((get, tenant, ids) => get(EventTable).marks(tenant, ids));
 export const eventData = loader((get, tenant, ids) => get(EventTable).data(tenant, ids));

@@ -29,6 +29,8 @@ export class InputInvalid extends DomainError {
       | 'document.versionMismatch'
       | 'deadLetter.resolved'
       | 'deadLetter.notHeld'
+      | 'request.unverifiable'
+      | 'request.refused'
       | 'run.finished'
       | 'delivery.secondEffect'
       | 'delivery.superseded'

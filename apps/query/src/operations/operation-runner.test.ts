@@ -109,8 +109,10 @@ describe('the contract', () => {
       'checkWebhooks',
       'disconnectConnection',
       'registerWebhook',
+      'takeRequest',
       'testConnection',
       'unregisterWebhook',
+      'verifyRequest',
     ];
     expect(withoutKey.map(({ name }) => name).toSorted()).toEqual(
       ['applyDocuments', 'createApiKey', 'removeDocument', 'revokeApiKey', ...harmlessTwice].toSorted(),

@@ -22,6 +22,12 @@ const extraction = {
       'Reads the provider’s own id of the event: JSONata over `{ body, headers }`; default: the preset’s. Without an id, a hash of the body identifies the event.',
     ),
   lane: laneRules,
+  keepRequests: z
+    .enum(['none', 'refused', 'all'])
+    .optional()
+    .describe(
+      'Which requests are kept as they were received, without secrets: none, a sample of those that were refused (the default), or accepted ones, too, with their events. See `docs/requests.md`.',
+    ),
 };
 
 const publicUrl = addressOrSecret

@@ -20,6 +20,8 @@ export const eventReceivedSchema = z.object({
   occurredAt: z.iso.datetime({ offset: true }),
   receivedAt: z.iso.datetime(),
   contentType: z.string(),
+  /** True: a person sent a kept request again to see what follows. Builds until 2026-11-29 did not know it. */
+  isTest: z.boolean().optional(),
   body: z.string().optional(),
   bodyBase64: z.string().optional(),
 });
