@@ -78,7 +78,7 @@ function hasUndefined(value: object): boolean {
 
 /** A value for each member: the first of these that its schema takes. */
 function usualOf(shape: Readonly<Record<string, z.core.$ZodType>>): Record<string, unknown> {
-  const candidates: unknown[] = ['evt_1', at, 'high', 1, 'run', 'pending', 'replay', 'events', null, {}, [], true];
+  const candidates: unknown[] = ['evt_1', at, 'high', 1, 'run', 'pending', 'replay', 'events', 'req_1', 'refused', null, {}, [], true];
   const entries = Object.entries(shape).map(([name, schema]) => [name, candidates.find((value) => z.safeParse(schema, value).success)]);
   return Object.fromEntries(entries) as Record<string, unknown>;
 }
