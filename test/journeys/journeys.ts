@@ -181,9 +181,9 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
       expect(await client.accepted(request)).toBe(eventIds[0]);
       expect(receivedFor(eventIds[0]!)).toHaveLength(1);
 
-      const test = (await command('sendTestEvents', 'eventIds', ', idempotencyKey: "once"'))['done']!.eventIds[0]!;
-      await client.delivered(test);
-      const marks = `{ test: event(id: "${test}") { isTest } taken: event(id: "${eventIds[0]}") { isTest requests { id } } }`;
+      const testEvent = (await command('sendTestEvents', 'eventIds', ', idempotencyKey: "once"'))['done']!.eventIds[0]!;
+      await client.delivered(testEvent);
+      const marks = `{ test: event(id: "${testEvent}") { isTest } taken: event(id: "${eventIds[0]}") { isTest requests { id } } }`;
       expect(await client.graphql(marks)).toEqual({ test: { isTest: true }, taken: { isTest: false, requests: [{ id: kept.id }] } });
     });
 

@@ -108,6 +108,7 @@ describe('the contract', () => {
       'authorizeConnection',
       'checkWebhooks',
       'disconnectConnection',
+      'refreshSecrets',
       'registerWebhook',
       'takeRequest',
       'testConnection',
