@@ -30,6 +30,11 @@ test('a given field, a null and a variable that is left out stay as they are', (
   expect(completed({})).toEqual({});
 });
 
+test('a variable that is left out has the default of the request', () => {
+  const [operation] = parse('query ($page: Page! = { size: 3 }, $order: Order! = OLDEST) { __typename }').definitions;
+  expect(withDefaults(schema, operation as OperationDefinitionNode, {})).toEqual({ page: { size: 3, order: 'NEWEST' }, order: 'OLDEST' });
+});
+
 test('a single value stands for a list of one', () => {
   expect(completed({ input: { pages: { size: 1 } } })).toMatchObject({ input: { pages: { size: 1, order: 'NEWEST' } } });
 });

@@ -2,8 +2,8 @@ import { getNullableType, isInputObjectType, isInputType, isListType, typeFromAS
 import type { GraphQLInputType, GraphQLSchema, OperationDefinitionNode } from 'graphql';
 
 /**
- * The variables with the defaults of the input fields that they leave out. graphql-jit refuses a required field that is left out although it has
- * a default; graphql-js does not. Values stay as the request has them (enum names, texts of dates), because graphql-jit coerces them itself. The
+ * The variables with the defaults of the request, and those of the input fields that they leave out. graphql-jit refuses a required variable or field that
+ * is left out although it has a default; graphql-js does not. Values stay as the request has them (enum names, texts of dates), because graphql-jit coerces them itself. The
  * result inherits nothing, because graphql-jit reads a variable named `toString` that the request lacks off its prototype.
  */
 export function withDefaults(
@@ -12,8 +12,9 @@ export function withDefaults(
   variables: Record<string, unknown>,
 ): Record<string, unknown> {
   const completed = Object.assign(Object.create(null) as Record<string, unknown>, variables);
-  for (const { variable, type } of operation.variableDefinitions ?? []) {
+  for (const { variable, type, defaultValue } of operation.variableDefinitions ?? []) {
     const name = variable.name.value;
+    if (!(name in completed) && defaultValue !== undefined) completed[name] = valueFromASTUntyped(defaultValue);
     const inputType = typeFromAST(schema, type);
     if (name in completed && isInputType(inputType)) completed[name] = complete(inputType, completed[name]);
   }
