@@ -571,6 +571,51 @@ CREATE POLICY tenant ON request_event TO millrace_query USING (((tenant_id)::tex
 GRANT INSERT, SELECT ON request_event TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON request_event TO millrace_service;
 
+CREATE TABLE review (
+  tenant_id key_text NOT NULL,
+  id key_text NOT NULL,
+  run_id key_text NOT NULL,
+  step key_text NOT NULL,
+  event_id key_text NOT NULL,
+  customer key_text NOT NULL,
+  flow key_text NOT NULL,
+  state key_text NOT NULL DEFAULT 'open'::text,
+  place key_text NOT NULL,
+  priority smallint NOT NULL,
+  proposal json,
+  default_value json,
+  schema json,
+  reason text,
+  context json,
+  asked_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  expires_at timestamp(3) with time zone NOT NULL,
+  escalate_at timestamp(3) with time zone,
+  escalated_at timestamp(3) with time zone,
+  claimed_by text,
+  claimed_until timestamp(3) with time zone,
+  outcome text,
+  value json,
+  decided_by text,
+  decision_reason text,
+  ended_at timestamp(3) with time zone,
+  change text NOT NULL DEFAULT 'requested'::text,
+  changed_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT review_pkey PRIMARY KEY (tenant_id, id),
+  CONSTRAINT review_outcome_check CHECK ((outcome = ANY (ARRAY['approved'::text, 'corrected'::text, 'rejected'::text, 'expired'::text]))),
+  CONSTRAINT review_state_check CHECK (((state)::text = ANY (ARRAY['open'::text, 'decided'::text, 'expired'::text, 'withdrawn'::text])))
+);
+CREATE INDEX review_asked ON review USING btree (tenant_id, asked_at, id);
+CREATE INDEX review_changed ON review USING btree (tenant_id, changed_at);
+CREATE INDEX review_escalates ON review USING btree (escalate_at) WHERE (((state)::text = 'open'::text) AND (escalated_at IS NULL));
+CREATE INDEX review_expires ON review USING btree (expires_at) WHERE ((state)::text = 'open'::text);
+CREATE INDEX review_queue ON review USING btree (tenant_id, place, id) WHERE ((state)::text = 'open'::text);
+CREATE UNIQUE INDEX review_step ON review USING btree (tenant_id, run_id, step);
+ALTER TABLE review ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON review TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON review TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT, UPDATE (state, claimed_by, claimed_until, outcome, value, decided_by, decision_reason, ended_at, change, changed_at) ON review TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON review TO millrace_service;
+
 CREATE TABLE run (
   tenant_id key_text NOT NULL,
   id key_text NOT NULL,
@@ -633,7 +678,7 @@ CREATE INDEX run_wait_told ON run_wait USING btree (told_at) WHERE (state = 'ove
 ALTER TABLE run_wait ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON run_wait TO millrace_service USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON run_wait TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
-GRANT SELECT ON run_wait TO millrace_query;
+GRANT SELECT, UPDATE (due_at) ON run_wait TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON run_wait TO millrace_service;
 
 CREATE TABLE schedule (
@@ -926,6 +971,36 @@ GRANT EXECUTE ON FUNCTION requests_by_id TO millrace_query, millrace_service;
 
 CREATE FUNCTION requests_of_events(p_tenant text, p_keys text[]) RETURNS TABLE(event_id text, request_id text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION requests_of_events TO millrace_query, millrace_service;
+
+CREATE FUNCTION review_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
+GRANT EXECUTE ON FUNCTION review_conditions TO millrace_query, millrace_service;
+
+CREATE FUNCTION review_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION review_count TO millrace_query, millrace_service;
+
+CREATE FUNCTION review_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF review LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION review_page TO millrace_query, millrace_service;
+
+CREATE FUNCTION review_queue_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION review_queue_count TO millrace_query, millrace_service;
+
+CREATE FUNCTION review_queue_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF review LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION review_queue_page TO millrace_query, millrace_service;
+
+CREATE FUNCTION review_state(p_state text, p_claimed_until timestamp with time zone, p_expires_at timestamp with time zone) RETURNS text LANGUAGE sql;
+GRANT EXECUTE ON FUNCTION review_state TO millrace_query, millrace_service;
+
+CREATE FUNCTION reviews_by_id(p_tenant text, p_keys text[]) RETURNS SETOF review LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION reviews_by_id TO millrace_query, millrace_service;
+
+CREATE FUNCTION reviews_changed_since(p_tenant text, p_since timestamp with time zone) RETURNS SETOF review LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION reviews_changed_since TO millrace_query, millrace_service;
+
+CREATE FUNCTION reviews_of_events(p_tenant text, p_keys text[]) RETURNS SETOF review LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION reviews_of_events TO millrace_query, millrace_service;
+
+CREATE FUNCTION reviews_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF review LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION reviews_of_runs TO millrace_query, millrace_service;
 
 CREATE FUNCTION run_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
 GRANT EXECUTE ON FUNCTION run_conditions TO millrace_query, millrace_service;

@@ -93,6 +93,10 @@ export class QueryServer {
     return this.fresh.url;
   }
 
+  get queryUrl(): string {
+    return this.fresh.queryUrl;
+  }
+
   /** A part of the running service, by its class. */
   part<T>(token: { prototype: T }): T {
     return this.service.app.get(token as never, { strict: false });

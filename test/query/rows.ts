@@ -213,6 +213,33 @@ export class Rows {
     ]);
   }
 
+  /** A review of a run, with the wait for it. */
+  async review(row: {
+    tenant: string;
+    id: string;
+    run: string;
+    event: string;
+    step?: string;
+    flow?: string;
+    priority?: number;
+    proposal?: unknown;
+    defaultValue?: unknown;
+    schema?: object;
+    reason?: string;
+    askedAt?: Date;
+    expiresAt?: Date;
+    escalated?: boolean;
+  }): Promise<void> {
+    const { tenant, id, run, event, step = 'approval', flow = 'triage', priority = 5, proposal = { amount: 250 } } = row;
+    const { defaultValue = { amount: 0 }, schema, reason = 'The amount is high', askedAt = new Date(), escalated = false } = row;
+    const { expiresAt = new Date(askedAt.getTime() + 86_400_000) } = row;
+    const place = `${escalated ? 0 : 1}${9 - priority}${String(askedAt.getTime()).padStart(14, '0')}`;
+    const texts = [JSON.stringify(proposal), JSON.stringify(defaultValue), schema === undefined ? null : JSON.stringify(schema)];
+    const values = [tenant, id, run, event, step, flow, priority, place, ...texts, reason, askedAt, expiresAt, escalated ? askedAt : null];
+    await this.database.query(insertReview, values);
+    await this.database.query(insertReviewWait, [tenant, run, step, event, expiresAt]);
+  }
+
   async resolve(tenant: string, deadLetter: string, resolution: string): Promise<void> {
     await this.database.query(resolveLetter, [tenant, deadLetter, resolution]);
   }
@@ -318,6 +345,16 @@ const insertDeadLetter = statement(
   'test.deadLetter',
   `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, resolved_at, created_at, resolution)
    VALUES ($1, $2, $3, 'cus-1', 'delivery.refused', 'The destination refused', $4, $5, $6, $7, $8, $9)`,
+);
+const insertReview = statement(
+  'test.rows.review',
+  `INSERT INTO review (tenant_id, id, run_id, event_id, step, flow, priority, place, proposal, default_value, schema, reason, asked_at, expires_at,
+     escalated_at, customer)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10::json, $11::json, $12, $13, $14, $15, 'cus-1')`,
+);
+const insertReviewWait = statement(
+  'test.rows.reviewWait',
+  `INSERT INTO run_wait (tenant_id, run_id, step, event_id, customer, due_at) VALUES ($1, $2, $3, $4, 'cus-1', $5)`,
 );
 const endRun = statement(
   'test.rows.endRun',

@@ -122,6 +122,16 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     fires: { 'millrace_dead_letters_open{kind="run"}': '2x100', 'millrace_dead_letters_open{kind="record"}': '0x100' },
     silent: { 'millrace_dead_letters_open{kind="run"}': '2x50 0x50' },
   },
+  MillraceReviewsEscalated: {
+    at: '3h',
+    fires: { 'millrace_reviews_open{escalated="true"}': '3x300', 'millrace_reviews_open{escalated="false"}': '0x300' },
+    silent: { 'millrace_reviews_open{escalated="true"}': '3x40 0x300', 'millrace_reviews_open{escalated="false"}': '9x300' },
+  },
+  MillraceReviewsExpire: {
+    at: '1h30m',
+    fires: { 'millrace_reviews_expired_total{instance="a"}': '0x60 1x60' },
+    silent: { 'millrace_reviews_expired_total{instance="a"}': '7x120' },
+  },
   MillraceRunWaitsOverdue: {
     at: '20m',
     fires: { 'millrace_run_waits_overdue_seconds{instance="a"}': '0+60x30' },

@@ -263,6 +263,31 @@ const processing: Dashboard = {
       queries: [q('max by (kind) (millrace_dead_letters_open)', '{{kind}}')],
     },
     {
+      title: 'Reviews',
+      unit: 'short',
+      description: 'That wait for a person.',
+      alert: 'MillraceReviewsEscalated',
+      queries: [q('max by (escalated) (millrace_reviews_open)', 'escalated {{escalated}}')],
+    },
+    {
+      title: 'Oldest review',
+      unit: 's',
+      description: 'How long ago a run asked that still waits for a person.',
+      alert: 'MillraceReviewsEscalated',
+      queries: [q('max(millrace_reviews_oldest_seconds)', 'oldest')],
+    },
+    {
+      title: 'Ends of reviews',
+      unit: 'short',
+      description: 'Per hour. Where people do not decide, the default of the flow counts.',
+      alert: 'MillraceReviewsExpire',
+      queries: [
+        q('sum by (outcome) (increase(millrace_review_decision_seconds_count[1h]))', '{{outcome}}'),
+        q('sum(increase(millrace_reviews_expired_total[1h]))', 'expired'),
+        q('sum(increase(millrace_reviews_withdrawn_total[1h]))', 'withdrawn'),
+      ],
+    },
+    {
       title: 'Held records',
       unit: 'short',
       description: 'They wait in Postgres behind a dead letter, or for memory.',

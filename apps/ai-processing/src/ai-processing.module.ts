@@ -35,6 +35,8 @@ import { RequestStore } from './requests/request.store.js';
 import { RetentionService, retentionOptions } from './retention/retention.service.js';
 import type { RetentionOptions } from './retention/retention.service.js';
 import { RetentionStore } from './retention/retention.store.js';
+import { ReviewClock } from './reviews/review.clock.js';
+import { ReviewStore } from './reviews/review.store.js';
 import { FailedRuns } from './runs/failed.runs.js';
 import { RunAnnouncer } from './runs/run.announcer.js';
 import { RunConsumer } from './runs/run.consumer.js';
@@ -124,6 +126,8 @@ export class AiProcessingModule implements OnApplicationShutdown {
         ModelProviderService,
         RetentionStore,
         RetentionService,
+        ReviewStore,
+        ReviewClock,
         RunWaitTable,
         RunWaker,
         RunStore,

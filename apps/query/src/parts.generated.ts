@@ -16,6 +16,7 @@ import { nodePart } from './nodes/node.part.js';
 import { pullPart } from './pulls/pull.part.js';
 import { replayPart } from './replays/replay.part.js';
 import { requestPart } from './requests/request.part.js';
+import { reviewPart } from './reviews/review.part.js';
 import { runPart } from './runs/run.part.js';
 import { schedulePart } from './schedules/schedule.part.js';
 import { storedSecretPart } from './stored-secrets/stored-secret.part.js';
@@ -40,6 +41,7 @@ export const parts = {
   pull: pullPart,
   replay: replayPart,
   request: requestPart,
+  review: reviewPart,
   run: runPart,
   schedule: schedulePart,
   'stored-secret': storedSecretPart,

@@ -27,13 +27,14 @@ async function story(tenant: string, suffix: string): Promise<void> {
   await rows.deadLetter({ tenant, id: `dlq_${suffix}`, event: `evt_${suffix}`, run: `run_${suffix}`, delivery: `dlv_${suffix}` });
   await rows.bulkOperation({ tenant, id: `bop_${suffix}` });
   await rows.request({ tenant, id: `req_${suffix}` });
+  await rows.review({ tenant, id: `rev_${suffix}`, run: `run_${suffix}`, event: `evt_${suffix}` });
 }
 
 const customerId = `cus_${Buffer.from('cus-1').toString('base64url')}`;
-const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', 'bop_a', 'req_a', customerId];
+const ids = ['evt_a', 'run_a', 'dlv_a', 'dlq_a', 'bop_a', 'req_a', 'rev_a', customerId];
 
 describe('nothing crosses a tenant', () => {
-  const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters', 'bulkOperations', 'requests'];
+  const lists = ['events', 'customers', 'runs', 'deliveries', 'deadLetters', 'bulkOperations', 'requests', 'reviews'];
 
   test('every list and every kind of node of the contract is tried here', () => {
     const pages = contractOperations.filter((operation) => operation.kind === 'query' && shapeOf(operation.output)?.kind === 'page');
@@ -55,7 +56,7 @@ describe('nothing crosses a tenant', () => {
     expect(own.nodes.map((node) => node?.id)).toEqual(ids);
     expect(await server.data(beta, query, { ids })).toEqual({ nodes: ids.map(() => null) });
     const single =
-      '{ event(id: "evt_a") { id } run(id: "run_a") { id } delivery(id: "dlv_a") { id } deadLetter(id: "dlq_a") { id } customer(key: "cus-1") { id } bulkOperation(id: "bop_a") { id } request(id: "req_a") { id } }';
+      '{ event(id: "evt_a") { id } run(id: "run_a") { id } delivery(id: "dlv_a") { id } deadLetter(id: "dlq_a") { id } customer(key: "cus-1") { id } bulkOperation(id: "bop_a") { id } request(id: "req_a") { id } review(id: "rev_a") { id } }';
     expect(await server.data(beta, single)).toEqual({
       event: null,
       run: null,
@@ -64,6 +65,7 @@ describe('nothing crosses a tenant', () => {
       customer: null,
       bulkOperation: null,
       request: null,
+      review: null,
     });
   });
 
@@ -77,6 +79,8 @@ describe('nothing crosses a tenant', () => {
       takeRequest(input: { id: "req_a" }) { __typename ... on NotFoundError { code missing path } }
       sendTestEvents(input: { id: "req_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       verifyRequest(input: { id: "req_a" }) { __typename ... on NotFoundError { code missing path } }
+      claimReview(input: { id: "rev_a" }) { __typename ... on NotFoundError { code missing path } }
+      approveReview(input: { id: "rev_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       revokeApiKey(input: { id: "nobody" }) { __typename }
       removeDocument(input: { kind: Flow, name: "x" }) { __typename }
     }`;
@@ -88,6 +92,8 @@ describe('nothing crosses a tenant', () => {
       takeRequest: { __typename: 'NotFoundError', code: 'request.unknown', missing: ['req_a'], path: ['input', 'id'] },
       sendTestEvents: { __typename: 'NotFoundError', code: 'request.unknown', missing: ['req_a'], path: ['input', 'id'] },
       verifyRequest: { __typename: 'NotFoundError', code: 'request.unknown', missing: ['req_a'], path: ['input', 'id'] },
+      claimReview: { __typename: 'NotFoundError', code: 'review.unknown', missing: ['rev_a'], path: ['input', 'id'] },
+      approveReview: { __typename: 'NotFoundError', code: 'review.unknown', missing: ['rev_a'], path: ['input', 'id'] },
       revokeApiKey: { __typename: 'NotFoundError' },
       removeDocument: { __typename: 'NotFoundError' },
     });
@@ -131,6 +137,8 @@ describe('a key may do what its scopes say', () => {
     ['document', 'admin', '{ document(kind: Destination, name: "x") { name } }'],
     ['documents', 'admin', '{ documents(kind: Source) { name } }'],
     ['apiKeys', 'admin', '{ apiKeys { id } }'],
+    ['reviews', 'review', '{ reviews { nodes { id } } }'],
+    ['claimReview', 'review', 'mutation { claimReview(input: { id: "x" }) { __typename ... on ForbiddenError { requiredScope } } }'],
     [
       'redeliver',
       'operate',

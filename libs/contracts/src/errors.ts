@@ -97,6 +97,10 @@ export const failures = {
   'run.unknown': { outcome: 'reject', httpStatus: 404, title: 'The run does not exist' },
   'run.finished': { outcome: 'reject', httpStatus: 409, title: 'The run has ended already' },
   'run.cancelled': { outcome: 'deadLetter', httpStatus: 409, title: 'A person ended the run' },
+  'review.unknown': { outcome: 'reject', httpStatus: 404, title: 'The review does not exist' },
+  'review.claimed': { outcome: 'reject', httpStatus: 409, title: 'Somebody else has claimed the review' },
+  'review.ended': { outcome: 'reject', httpStatus: 409, title: 'The review is decided, expired or withdrawn' },
+  'review.valueInvalid': { outcome: 'reject', httpStatus: 422, title: 'The value does not fit the schema of the review' },
   'run.failed': {
     outcome: 'deadLetter',
     httpStatus: 502,
@@ -106,6 +110,7 @@ export const failures = {
   'flow.expressionFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'An expression of the flow failed' },
   'flow.validationFailed': { outcome: 'deadLetter', httpStatus: 422, title: 'A validate step refused its input' },
   'flow.waitUnusable': { outcome: 'deadLetter', httpStatus: 422, title: 'A wait step has no usable end' },
+  'flow.reviewUnusable': { outcome: 'deadLetter', httpStatus: 422, title: 'A review step yields nothing that a person can decide on' },
   'flow.waitsFull': { outcome: 'deadLetter', httpStatus: 422, title: 'Too many runs of the tenant wait' },
   'flow.itemsRefused': {
     outcome: 'deadLetter',

@@ -58,12 +58,21 @@ function timeText(ms: number): string {
  * its event, flow and generation, and keeps the id that its first claim stored.
  */
 export function newRunId(atMs = wallTimeMs()): string {
-  return `run_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
+  return `run_${timeLed(atMs)}`;
+}
+
+/** A new id, different on each call, that begins with the time. A review is identified by its run and step, and keeps the id that was stored first. */
+export function newReviewId(atMs = wallTimeMs()): string {
+  return `rev_${timeLed(atMs)}`;
+}
+
+function timeLed(atMs: number): string {
+  return `${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
 }
 
 /** A new id of a request that is kept, different on each call. It begins with the time. */
 export function newRequestId(atMs: number): string {
-  return `req_${timeText(atMs)}${base32(randomBytes(10).toString('latin1'))}`;
+  return `req_${timeLed(atMs)}`;
 }
 
 /** A run that decided, from which the ids of its deliveries follow. */

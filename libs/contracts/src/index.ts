@@ -22,6 +22,7 @@ export {
   effectKey,
   eventId,
   newRequestId,
+  newReviewId,
   newRunId,
 } from './identifiers.js';
 export type { DecidedRun } from './identifiers.js';
@@ -93,7 +94,9 @@ export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
-export { durationMs, longestWaitMs, mostArrivalsOfWait } from './documents/steps/wait.step.js';
+export { durationMs, longestWaitMs } from './documents/duration.js';
+export { reviewPriorities } from './documents/steps/review.step.js';
+export { mostArrivalsOfWait } from './documents/steps/wait.step.js';
 export type { ApiWebhooks, ConnectorWebhooks } from './documents/connectors/webhooks.js';
 export { webhookSchemes } from './documents/connectors/webhooks.js';
 export { modelServices, outputLimitFields, structuredOutputs } from './documents/model-services.js';
@@ -108,7 +111,7 @@ export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.docume
 export {
   allSteps,
   describedStepKinds,
-  errorFields,
+  fallbackErrorFields,
   failurePolicyOf,
   stepKinds,
   stepOrder,

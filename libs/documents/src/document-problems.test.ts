@@ -403,7 +403,7 @@ test('the expressions of items see the item, and those of a fallback the error',
     onError: { steps: [map('two', 'error.cod'), map('three', 'error.code & error.message & steps.two & line')] },
   };
   expect(await problemsOf(flow([each, map('four', '1', { onError: { value: 'eror.code' } })]))).toEqual([
-    'spec.steps.0.onError.steps.0.map.expression: reads error.cod, but error has only code, message; did you mean code?',
+    'spec.steps.0.onError.steps.0.map.expression: reads error.cod, but error has only code, message, output; did you mean code?',
     'spec.steps.0.onError.steps.1.map.expression: reads line, but there is only event and steps and error',
     'spec.steps.0.forEach.key: reads item, but there is only event and steps and line',
     'spec.steps.0.forEach.steps.0.map.expression: reads error, but there is only event and steps and line',

@@ -85,6 +85,7 @@ function doubts(steps: object[], more: object = {}): string[] {
   return modelChosenAddresses(flow, find).map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
+const review = (more: object) => ({ id: 'seen', review: { proposal: 'steps.assess.to', expiresAfter: 'P1D', ...more } });
 const send = (input: string): object => ({ id: 'send', call: { connection: 'mail', operation: 'send', input, atLeastOnce: true } });
 const map = (id: string, expression: string): object => ({ id, map: { expression } });
 const mail = (to: string): string => `{ "to": ${to}, "subject": "s", "text": steps.assess.text }`;
@@ -138,6 +139,8 @@ describe('an address comes from a model', () => {
       'in the decision that a delivery has',
       [map('end', '{ "channel": steps.assess.to, "text": "t" }'), { id: 'deliver', deliver: { destination: 'channel' } }],
     ],
+    ['if a review is not always needed', [review({ needed: 'steps.assess.urgent' }), send(mail('steps.seen.value'))]],
+    ['if a review falls back to it', [review({ default: 'steps.assess.to' }), send(mail('steps.seen.value'))]],
     ['in the whole of what the steps know', [send('{ "to": $string(steps), "subject": "s", "text": "t" }')]],
   ])('%s', (_, steps) => expect(doubts(steps)).toHaveLength(1));
 
@@ -149,6 +152,7 @@ describe('an address comes from a model', () => {
 
 describe('an address does not come from a model', () => {
   test.each<[string, object[]]>([
+    ['if a person sees it', [review({ default: '"ops@a.example"' }), send(mail('steps.seen.value'))]],
     ['if the flow names it', [send(mail('"ops@a.example"'))]],
     ['if the event names it', [send(mail('event.data.customer.mail'))]],
     ['if a condition chooses it', [send(mail('steps.assess.urgent ? "now@a.example" : "later@a.example"'))]],

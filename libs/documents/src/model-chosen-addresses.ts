@@ -137,7 +137,7 @@ class FlowSources {
   }
 
   private writtenByStep(step: FlowStep, field: Path): string[] {
-    const { infer, validate, map, call, forEach, onError } = step;
+    const { infer, validate, map, call, forEach, review, onError } = step;
     const follow = (paths: readonly Path[]): string[] => paths.flatMap((path) => this.writtenBy(path));
     const fallback = [
       ...(onError?.value === undefined ? [] : follow(this.sourcesOf(onError.value, field))),
@@ -146,6 +146,13 @@ class FlowSources {
     if (infer !== undefined) return [...(this.isWritten(infer, field) ? [['steps', step.id, ...field].join('.')] : []), ...fallback];
     if (validate !== undefined) return [...follow(this.sourcesOf(validate.input, field)), ...fallback];
     if (map !== undefined) return [...follow(this.sourcesOf(map.expression, field)), ...fallback];
+    if (review !== undefined) {
+      // A person sees the proposal, except where none is needed.
+      const unseen = [...(review.needed === undefined ? [] : [review.proposal]), ...(review.default === undefined ? [] : [review.default])];
+      const [part, ...within] = field;
+      const values = part === undefined || part === 'value' ? unseen.flatMap((expression) => this.sourcesOf(expression, within)) : [];
+      return [...follow(values), ...fallback];
+    }
     if (call !== undefined && 'flow' in call) return [...this.writtenInFlow(step.id, call, field), ...fallback];
     const lists =
       forEach === undefined

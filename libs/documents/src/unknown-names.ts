@@ -1,4 +1,4 @@
-import { errorFields, stepOrder, stepsOfFlow, stepsWithin } from '#libs/contracts';
+import { fallbackErrorFields, stepOrder, stepsOfFlow, stepsWithin } from '#libs/contracts';
 import type { Document, FlowSpec, FlowStep, MarkedValue, StepsWithin } from '#libs/contracts';
 import { functionNames, namesIn } from '#libs/expressions';
 import { similarName } from '#libs/schemas';
@@ -88,7 +88,7 @@ function addedTo(step: FlowStep, [field, part]: readonly string[]): Scope['names
   if (field === 'validate' && part === 'rules') return { value: undefined };
   if (field === 'wait' && part === 'event') return { arrived: eventFields };
   if (field === 'forEach' && part === 'key') return { [step.forEach!.as]: undefined };
-  return field === 'onError' ? { error: errorFields } : {};
+  return field === 'onError' ? { error: fallbackErrorFields } : {};
 }
 
 function stepsByParent(step: FlowStep, within: string | undefined): [string, { within: string | undefined }][] {

@@ -1,4 +1,4 @@
-import { stepOrder } from '#libs/contracts';
+import { allSteps, stepOrder, stepsOfFlow } from '#libs/contracts';
 import type { FlowDocument, FlowStep } from '#libs/contracts';
 import { compileExpression } from '#libs/expressions';
 import type { Expression } from '#libs/expressions';
@@ -44,12 +44,14 @@ export class FlowCompiler {
   private compileSpec({ tenant, name, document: { spec } }: Stored<FlowDocument>): CompiledFlow {
     const expression = (text: string): Expression => compileExpression(text, { owner: tenant });
     const optional = (text: string | undefined): Expression | undefined => (text === undefined ? undefined : expression(text));
+    const steps = stepsOfFlow(spec).flatMap((list) => allSteps(list.steps));
     const services: StepServices = {
       tenant,
       models: this.services.models,
       operations: this.services.operations.of(tenant),
       expression,
       schema: (schema) => compileSchema(schema, { owner: tenant }),
+      outputSchemaOf: (id) => steps.find((step) => step.id === id)!.infer!.output, // checked when the flow was applied
       steps: (list) => compileSteps(list, services),
     };
     return {

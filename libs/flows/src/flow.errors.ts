@@ -23,6 +23,15 @@ export class WaitUnusable extends DomainError {
   }
 }
 
+/** A review step yields nothing that a person can decide on. */
+export class ReviewUnusable extends DomainError {
+  readonly code = 'flow.reviewUnusable';
+
+  constructor(step: string, problem: string) {
+    super(`The review ${step} ${problem}`);
+  }
+}
+
 /** A step waits, and the run ends its work until it is woken. It is no failure: whatever meets it lets it pass. */
 export class RunWaits extends Error {
   constructor(step: string) {

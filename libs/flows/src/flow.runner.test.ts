@@ -76,6 +76,10 @@ class MemoryJournal implements StepJournal {
 
   wait(): undefined {}
 
+  reviewed(): undefined {}
+
+  ask(): void {}
+
   effectKey(step: string): string {
     return `key of ${step}`;
   }

@@ -1,6 +1,7 @@
 import { DomainError, failureReason } from '#libs/contracts';
 import type { EventReceived, PlannedDelivery, StepKind } from '#libs/contracts';
 import type { Json } from '#libs/json';
+import { ModelOutputInvalid } from '#libs/models';
 import { Stopwatch, sleep } from '#libs/time';
 import { histogram, inSpan, recordedTraceId } from '#libs/tracing';
 import { viewOf } from './event.view.js';
@@ -12,7 +13,10 @@ import type { BegunOperation } from './operations.js';
 import type {
   CallRecord,
   CompiledStep,
+  HandledFailure,
   MakeCall,
+  ReviewEnd,
+  ReviewRequest,
   StepContext,
   StepFailure,
   StepInput,
@@ -64,6 +68,10 @@ export interface StepJournal {
   recordCall(step: string, request: CallRecord): Promise<void>;
   /** The end of the step's wait; undefined if it is not over. Then it is kept, and stored with the other waits of the run when its work ends. */
   wait(step: string, request: WaitRequest): WaitEnd | undefined;
+  /** The decision of the step's review; undefined if there is none yet. */
+  reviewed(step: string): ReviewEnd | undefined;
+  /** Keeps a question; it is stored with the waits of the run when its work ends. */
+  ask(step: string, request: ReviewRequest): void;
   /** Events that may end a wait, see {@link StepContext.arrivals}. */
   arrivals(request: WaitRequest, after: EventView | undefined): Promise<readonly EventReceived[]>;
 }
@@ -145,7 +153,7 @@ interface Attempt {
   /** True if a failure that may pass ends the work, too. */
   readonly isLastTry: boolean;
   /** Makes what is stored with the failure; default: nothing. */
-  readonly note?: (error: unknown) => object;
+  readonly note?: (error: unknown) => object | Json;
 }
 
 /** The place of a failure that gives a run up, and the earlier failures of the run that counted. */
@@ -285,7 +293,7 @@ export class FlowRunner {
   private async deliveriesOfEnded(placed: PlacedStep, { state, output, failure }: StoredStep): Promise<readonly UnsentDelivery[]> {
     const { step, path } = placed;
     if (state === 'skipped') return [];
-    if (failure != null) return step.onError?.steps === undefined ? [] : (await this.fallBack(placed, failure)).deliveries;
+    if (failure != null) return step.onError?.steps === undefined ? [] : (await this.fallBack(placed, this.handled(path)!)).deliveries;
     return step.hasSteps ? ((await this.work(placed)).deliveries ?? []) : ownDelivery(step, path, output);
   }
 
@@ -317,9 +325,11 @@ export class FlowRunner {
     const { onError } = step;
     if (onError === undefined) return this.tryOnce(placed);
     if (onError.value === undefined && onError.steps === undefined) return this.tryAgain(placed);
-    const tried = await this.attempt({ kind: step.kind, path, isLastTry: onError.retry !== undefined }, () => this.tryAgain(placed));
+    const attempt = { kind: step.kind, path, isLastTry: onError.retry !== undefined, note: refusedOutput };
+    const tried = await this.attempt(attempt, () => this.tryAgain(placed));
     if ('result' in tried) return tried.result;
-    return { state: 'succeeded', ...(await this.fallBack(placed, tried.failure)), failure: tried.failure };
+    const { code, message } = tried.failure;
+    return { state: 'succeeded', ...(await this.fallBack(placed, tried.failure)), failure: { code, message } };
   }
 
   private async tryAgain(placed: PlacedStep): Promise<StepEnd> {
@@ -342,8 +352,8 @@ export class FlowRunner {
     return { state: 'succeeded', output, ...(inference && { inference }), ...(deliveries && { deliveries }) };
   }
 
-  private async fallBack({ step, input, path, calls }: PlacedStep, { code, message }: StepFailure): Promise<StepResult> {
-    const scope = { ...input, error: { code, message } };
+  private async fallBack({ step, input, path, calls }: PlacedStep, error: HandledFailure): Promise<StepResult> {
+    const scope = { ...input, error: { ...error } };
     const { value, steps = [] } = step.onError!;
     if (value !== undefined) return { output: (await value.evaluate(scope)) ?? null, deliveries: [] };
     const { output, deliveries } = await this.runList({ steps, prefix: `${path}/onError/`, scope, calls });
@@ -362,6 +372,7 @@ export class FlowRunner {
       reachedAt: () => this.journal.reachedAt(path),
       begin: (what, make) => this.begin({ kind: step.kind, path: `${path}:${what}` }, make),
       wait: (request) => this.waitAt(path, request),
+      review: (make) => this.reviewAt(path, make),
       arrivals: async (request, after) => (await this.journal.arrivals(request, after)).map(viewOf),
       runSteps: (steps, { under, names } = {}) => {
         const prefix = under === undefined ? `${path}/` : `${path}/${under}/`;
@@ -380,8 +391,8 @@ export class FlowRunner {
   }
 
   private async attempt<T>({ kind, path, isLastTry, note }: Attempt, work: () => Promise<T>): Promise<TriedWork<T>> {
-    const stored = this.journal.stored(`${path}:error`)?.failure;
-    if (stored != null) return { failure: stored };
+    const stored = this.handled(path);
+    if (stored !== undefined) return { failure: stored };
     const watch = new Stopwatch();
     try {
       return { result: await work() };
@@ -391,10 +402,16 @@ export class FlowRunner {
       const { code, message } = failureReason(error);
       const failure = { code, message: message.replaceAll('\0', '') }; // Postgres stores none
       const of = typeof kind === 'string' ? kind : kind(error);
-      const output = (note?.(error) ?? null) as Json;
-      await this.keep({ step: `${path}:error`, kind: of, state: 'failed', output, failure, ...watch.stop() });
-      return { failure };
+      const noted = (note?.(error) ?? null) as Json;
+      const output = await this.keep({ step: `${path}:error`, kind: of, state: 'failed', output: noted, failure, ...watch.stop() });
+      return { failure: { ...failure, output } };
     }
+  }
+
+  /** The stored failure of the work under a path; undefined if there is none. */
+  private handled(path: string): HandledFailure | undefined {
+    const { failure, output = null } = this.journal.stored(`${path}:error`) ?? {};
+    return failure == null ? undefined : { code: failure.code, message: failure.message, output };
   }
 
   private async keep(finished: FinishedStep): Promise<Json> {
@@ -410,11 +427,12 @@ export class FlowRunner {
     }
   }
 
-  private async begin<T extends Json>({ kind, path }: { kind: StepKind; path: string }, make: () => Promise<T>): Promise<T> {
+  private async begin<T extends Json | undefined>({ kind, path }: { kind: StepKind; path: string }, make: () => Promise<T>): Promise<T> {
     const stored = this.journal.stored(path);
     if (stored !== undefined) return stored.output as T;
     const watch = new Stopwatch();
     const output = await make();
+    if (output === undefined) return output;
     return (await this.keep({ step: path, kind, state: 'began', output, ...watch.stop() })) as T;
   }
 
@@ -422,6 +440,13 @@ export class FlowRunner {
     const end = this.journal.wait(path, request);
     if (end === undefined) throw new RunWaits(path);
     return end;
+  }
+
+  private async reviewAt(path: string, make: () => Promise<ReviewRequest>): Promise<ReviewEnd> {
+    const end = this.journal.reviewed(path);
+    if (end !== undefined) return end;
+    this.journal.ask(path, await make());
+    throw new RunWaits(path);
   }
 
   private async callFrom<T>(path: string, make: MakeCall<T>, begun: BegunOperation | undefined): Promise<T> {
@@ -433,6 +458,11 @@ export class FlowRunner {
       throw error;
     }
   }
+}
+
+/** The output of a model that a gate refused, for a fallback that shows it to a person. */
+function refusedOutput(error: unknown): Json {
+  return error instanceof ModelOutputInvalid ? (error.output ?? null) : null;
 }
 
 /** The decision of a flow whose steps ended, and its deliveries with their payloads. */

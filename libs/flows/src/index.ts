@@ -18,7 +18,7 @@ export type {
   StepOperation,
   TenantOperations,
 } from './operations.js';
-export type { CallRecord, CompiledStep, StepFailure, StepWork, WaitEnd, WaitRequest } from './step.js';
+export type { CallRecord, CompiledStep, ReviewEnd, ReviewRequest, StepFailure, StepWork, WaitEnd, WaitRequest } from './step.js';
 export { tryFlow } from './flow.trial.js';
-export type { Trial } from './flow.trial.js';
+export type { Trial, TrialDecision, TrialReview } from './flow.trial.js';
 export { excludedBy, meetsCondition } from './flow.trigger.js';

@@ -60,6 +60,10 @@ class Journal implements StepJournal {
   async noteCall(): Promise<void> {}
   failCall(): void {}
 
+  reviewed(): undefined {}
+
+  ask(): void {}
+
   wait(): undefined {}
 
   effectKey(step: string): string {

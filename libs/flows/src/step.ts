@@ -39,8 +39,14 @@ export interface StepFailure {
   readonly message: string;
 }
 
+/** A failure as a fallback sees it. */
+export interface HandledFailure extends StepFailure {
+  /** The output of a model that a gate refused; null for any other failure. */
+  readonly output: Json;
+}
+
 /** The end of work whose failure is a result, too. */
-export type TriedWork<T> = { readonly result: T } | { readonly failure: StepFailure };
+export type TriedWork<T> = { readonly result: T } | { readonly failure: HandledFailure };
 
 /** A delivery that the run plans once it is decided; without a payload, its flow's envelope is sent. */
 export type UnsentDelivery = Omit<PlannedDelivery, 'payload'> & { readonly payload?: Json };
@@ -78,6 +84,33 @@ export interface WaitEnd {
   readonly at: string;
 }
 
+/** A question to a person. */
+export interface ReviewRequest {
+  /** When the default is the decision. */
+  readonly expiresAt: Date;
+  /** When the review goes to the front of the queue; null: never. */
+  readonly escalateAt: Date | null;
+  readonly priority: number;
+  readonly proposal: Json;
+  readonly default: Json;
+  /** The JSON Schema of the values that a person may choose; null: any. */
+  readonly schema: Readonly<Record<string, unknown>> | null;
+  readonly reason: string | null;
+  readonly context: Json;
+}
+
+/** The decision of a review. */
+export interface ReviewEnd {
+  readonly outcome: 'approved' | 'corrected' | 'rejected' | 'expired';
+  readonly value: Json;
+  /** The person, or the key that was used; null if nobody decided in time. */
+  readonly by: string | null;
+  /** The words of the person; null if there are none. */
+  readonly reason: string | null;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
 /** The means of one step while it works. */
 export interface StepContext {
   /** The id of the step, behind those of the steps around it. */
@@ -100,15 +133,21 @@ export interface StepContext {
   readonly reachedAt: () => Date | undefined;
   /**
    * Stores the value that decides what the steps within this one do, before any of them can act. The first stored value is final: a run that is resumed
-   * gets it, and `make` is not called again.
+   * gets it, and `make` is not called again. Undefined is not stored.
    * @param what a word for the value, such as `choice`, unique in the step
    */
-  readonly begin: <T extends Json>(what: string, make: () => Promise<T>) => Promise<T>;
+  readonly begin: <T extends Json | undefined>(what: string, make: () => Promise<T>) => Promise<T>;
   /**
    * Waits. A run does not stay in memory meanwhile: its work ends here, and begins anew with what is stored when the wait is over.
    * @throws RunWaits until the wait is over
    */
   readonly wait: (request: WaitRequest) => WaitEnd;
+  /**
+   * Asks a person, and waits for the decision as {@link wait} waits.
+   * @param make the question; not called once it is decided
+   * @throws RunWaits until it is decided, or expired
+   */
+  readonly review: (make: () => Promise<ReviewRequest>) => Promise<ReviewEnd>;
   /**
    * Some events of the run's customer that may end the wait, in the order in which they were received: the first ones, or those behind one. Empty: there
    * are no more. Those that come later wake the run.
@@ -167,6 +206,8 @@ export interface StepServices {
   readonly expression: (text: string) => Expression;
   /** Compiles a JSON Schema of the flow's tenant. @throws SchemaInvalid */
   readonly schema: (schema: object) => CompiledSchema;
+  /** The JSON Schema of the output of an `infer` step of the flow. */
+  readonly outputSchemaOf: (id: string) => Readonly<Record<string, unknown>>;
   /** Compiles a list of steps within the step. */
   readonly steps: (list: readonly NestedStep[]) => readonly CompiledStep[];
 }

@@ -6,6 +6,7 @@ import { enrichStep } from './steps/enrich.step.js';
 import { forEachStep } from './steps/forEach.step.js';
 import { inferStep } from './steps/infer.step.js';
 import { mapStep } from './steps/map.step.js';
+import { reviewStep } from './steps/review.step.js';
 import { validateStep } from './steps/validate.step.js';
 import { waitStep } from './steps/wait.step.js';
 
@@ -17,6 +18,7 @@ export const steps = {
   forEach: forEachStep,
   infer: inferStep,
   map: mapStep,
+  review: reviewStep,
   validate: validateStep,
   wait: waitStep,
 } as const;

@@ -1,6 +1,7 @@
 import type { ModelLimits } from './model-limits.js';
 import { DomainError } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
+import type { Json } from '#libs/json';
 
 interface ModelFailureDetails {
   /** The wait that the provider asks for, in ms. */
@@ -134,6 +135,8 @@ export class ModelOutputInvalid extends ModelFailure {
     readonly gate: OutputGateName,
     /** One line each; they name paths in the output and never quote it. */
     readonly problems: readonly string[],
+    /** The refused output; undefined if it is no JSON. */
+    readonly output?: Json,
   ) {
     super(`The model's output does not pass the gate ${gate}: ${problems.join('; ')}`);
     this.code = codeOfGate[gate];

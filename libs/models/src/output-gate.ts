@@ -54,16 +54,16 @@ export class OutputGate {
     const { outputSchema, checks } = this.request;
     if (text.length > lengthLimit) throw new ModelOutputInvalid('size', [`the answer is longer than ${lengthLimit} characters`]);
     const value = parse(text);
-    refuseIfAny('schema', await outputSchema.problemsOf(value));
-    refuseIfAny('rules', await brokenRules(checks?.rules ?? [], value));
-    refuseIfAny('grounding', this.grounding.problemsOf(value));
-    refuseIfAny('markup', this.markup.problemsOf(value));
+    refuseIfAny('schema', await outputSchema.problemsOf(value), value);
+    refuseIfAny('rules', await brokenRules(checks?.rules ?? [], value), value);
+    refuseIfAny('grounding', this.grounding.problemsOf(value), value);
+    refuseIfAny('markup', this.markup.problemsOf(value), value);
     return value;
   }
 }
 
-function refuseIfAny(gate: ModelOutputInvalid['gate'], problems: readonly string[]): void {
-  if (problems.length > 0) throw new ModelOutputInvalid(gate, problems);
+function refuseIfAny(gate: ModelOutputInvalid['gate'], problems: readonly string[], output: Json): void {
+  if (problems.length > 0) throw new ModelOutputInvalid(gate, problems, output);
 }
 
 async function brokenRules(rules: readonly OutputRule[], output: Json): Promise<string[]> {

@@ -82,7 +82,16 @@ describe('every table', () => {
     );
     const crossing = rows.filter(({ first }) => first !== 'tenant_id').map(({ index }) => index);
     const ofConnections = ['connection_consent_expires', 'connection_state_obtained'];
-    expect(crossing.toSorted()).toEqual(['api_key_id', ...ofConnections, 'hold_partition', 'pull_due', 'run_wait_due', 'run_wait_told']);
+    expect(crossing.toSorted()).toEqual([
+      'api_key_id',
+      ...ofConnections,
+      'hold_partition',
+      'pull_due',
+      'review_escalates',
+      'review_expires',
+      'run_wait_due',
+      'run_wait_told',
+    ]);
   });
 
   test('keeps times in milliseconds, so that a cursor made from a Date finds its row again', async () => {

@@ -211,6 +211,10 @@ test('where nothing is found, a tenant that does not exist is told from an empty
     ['dead-letters'],
     ['dead-letters', 'retry', 'dlq_x'],
     ['dead-letters', 'skip', 'dlq_x'],
+    ['reviews'],
+    ['reviews', 'show', 'rev_x'],
+    ['reviews', 'claim', 'rev_x'],
+    ['reviews', 'approve', 'rev_x'],
     ['redeliver', '--dry-run'],
     ['replay', '--dry-run'],
     ['operations'],
@@ -651,6 +655,58 @@ describe('dead letters', () => {
     });
     expect(await millrace(['dead-letters', settle, 'dlq_x'])).toMatchObject({ code: 1, notes: 'There is no dead letter dlq_x' });
     expect((await millrace(['dead-letters', settle])).code).toBe(2);
+  });
+});
+
+describe('reviews', () => {
+  beforeEach(async () => {
+    await createTenant();
+    const { rows } = server;
+    const askedAt = new Date('2026-11-20T10:00:00Z');
+    const schema = { type: 'object', properties: { amount: { maximum: 100 } } };
+    await rows.event({ tenant, id: 'evt_1' });
+    await rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'waiting' });
+    const review = { tenant, run: 'run_1', event: 'evt_1', askedAt, expiresAt: new Date(Date.now() + 86_400_000) };
+    await rows.review({ ...review, id: 'rev_1', schema, proposal: { amount: 90 } });
+    await rows.review({ ...review, id: 'rev_2', step: 'other', escalated: true, priority: 9 });
+  });
+
+  test('are listed in the order of the queue, and shown with all that a person needs', async () => {
+    const { out } = await millrace(['reviews']);
+    expect(out.split('\n')).toEqual([
+      expect.stringMatching(
+        /^2026-11-20T10:00:00.000Z  rev_2  triage  cus-1  PENDING  priority 9  escalated  until \S+Z  The amount is high$/,
+      ),
+      expect.stringMatching(/^2026-11-20T10:00:00.000Z  rev_1  triage  cus-1  PENDING  priority 5  until \S+Z  The amount is high$/),
+    ]);
+    expect((await millrace(['reviews', '--escalated'])).out.split('\n')).toHaveLength(1);
+    expect((await millrace(['reviews', 'show', 'rev_1'])).out.split('\n').slice(1)).toEqual([
+      '  event     evt_1',
+      '  step      approval',
+      '  proposal  {"amount":90}',
+      '  default   {"amount":0}',
+      '  schema    {"type":"object","properties":{"amount":{"maximum":100}}}',
+    ]);
+    expect(await millrace(['reviews', 'show', 'rev_x'])).toMatchObject({ code: 1, notes: 'There is no review rev_x' });
+  });
+
+  test('are claimed, given back and decided; whoever comes too late is told why', async () => {
+    expect((await millrace(['reviews', 'claim', 'rev_1', '--as', 'Ada'])).out).toMatch(/^rev_1 is yours until \S+Z\.$/);
+    const taken = /^<id>: names a review that somebody else has: rev_1 is claimed by Ada \(operator\) until /;
+    expect(await millrace(['reviews', 'approve', 'rev_1'])).toMatchObject({ code: 1, notes: expect.stringMatching(taken) as string });
+    expect((await millrace(['reviews', 'release', 'rev_1', '--as', 'Ada'])).out).toBe('rev_1 waits for somebody again.');
+    const wrong = await millrace(['reviews', 'correct', 'rev_1', '{"amount":101}']);
+    expect(wrong).toMatchObject({ code: 1, notes: '<value>: /amount must be <= 100' });
+    expect(await millrace(['reviews', 'correct', 'rev_1', 'amount'])).toMatchObject({ code: 2, notes: 'The value is not JSON: amount' });
+    expect((await millrace(['reviews', 'correct', 'rev_1', '{"amount":7}', '--as', 'Ada'])).out).toBe(
+      'rev_1 is corrected. Its run goes on.',
+    );
+    expect((await millrace(['reviews', 'reject', 'rev_2'])).code).toBe(2);
+    expect((await millrace(['reviews', 'reject', 'rev_2', '--reason', 'no'])).out).toBe('rev_2 is rejected. Its run goes on.');
+    const late = /^<id>: names a review that is open no more: rev_1 is corrected by Ada \(operator\) at /;
+    expect(await millrace(['reviews', 'approve', 'rev_1'])).toMatchObject({ code: 1, notes: expect.stringMatching(late) as string });
+    expect((await millrace(['reviews'])).out).toBe('');
+    expect((await millrace(['reviews', '--all'])).out).toMatch(/rev_1 .* CORRECTED  by Ada/);
   });
 });
 

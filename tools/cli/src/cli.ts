@@ -21,6 +21,8 @@ import { modelProviders, models } from './models.command.js';
 import { Output } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
+import { approveReview, claimReview, correctReview, rejectReview, releaseReview, reviews, showReview } from './reviews.command.js';
+import type { ReviewActOptions, ReviewListOptions } from './reviews.command.js';
 import { pulls, startPull } from './pulls.command.js';
 import { requests, showRequest, takeRequest, testRequest, verifyRequest } from './requests.command.js';
 import type { RequestListOptions } from './requests.command.js';
@@ -388,6 +390,47 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .description('give it up for good; what waits behind it goes on in order')
     .argument('<id>', 'dlq_…')
     .action((id: string) => inTenant((at, out) => skipDeadLetter(at, id, out)));
+
+  const ofReviews = program.command('reviews').description('what waits for a person to decide; needs a key with the scope review');
+  ofReviews
+    .command('list', { isDefault: true })
+    .description('print what waits, in the order in which it is to be done')
+    .option('--flow <name>', 'only of this flow')
+    .option('--customer <key>', 'only this customer’s')
+    .option('--escalated', 'only what is escalated')
+    .option('--all', 'also what is decided, expired or withdrawn; the last asked first', false)
+    .option('--first <number>', 'how many', positiveNumber, 20)
+    .action((options: ReviewListOptions) => inTenant((at, out) => reviews(at, options, out)));
+  ofReviews
+    .command('show')
+    .description('print one with its proposal, and all that the flow shows beside it')
+    .argument('<id>', 'rev_…')
+    .action((id: string) => inTenant((at, out) => showReview(at, id, out)));
+  const acting = (name: string, description: string): Command =>
+    ofReviews
+      .command(name)
+      .description(description)
+      .argument('<id>', 'rev_…')
+      .option('--as <person>', 'who acts, where several use one key; default: the key');
+  acting('claim', 'claim one, so that nobody else decides it meanwhile; again: for longer')
+    .option('--minutes <number>', 'how long the claim holds, up to 480', positiveNumber, 15)
+    .option('--take-over', 'although somebody else has it', false)
+    .action((id: string, options: { as?: string; minutes: number; takeOver: boolean }) =>
+      inTenant((at, out) => claimReview(at, id, options, out)),
+    );
+  acting('release', 'give a claimed one back').action((id: string, options: { as?: string }) =>
+    inTenant((at, out) => releaseReview(at, id, options, out)),
+  );
+  acting('approve', 'decide that the proposal is the value')
+    .option('--reason <text>', 'why')
+    .action((id: string, options: ReviewActOptions) => inTenant((at, out) => approveReview(at, id, options, out)));
+  acting('correct', 'decide on another value')
+    .argument('<value>', 'JSON that fits the schema of the review')
+    .option('--reason <text>', 'why')
+    .action((id: string, value: string, options: ReviewActOptions) => inTenant((at, out) => correctReview(at, id, value, options, out)));
+  acting('reject', 'decide that the default is the value')
+    .requiredOption('--reason <text>', 'why')
+    .action((id: string, options: ReviewActOptions) => inTenant((at, out) => rejectReview(at, id, options, out)));
 
   const flows = program.command('flows').description('flows, without a server');
   flows

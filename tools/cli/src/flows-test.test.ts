@@ -79,6 +79,41 @@ test('a step that is skipped has no output, and plans nothing', async () => {
   expect((await testing(`${low}\n    expect: { steps: { tell: null }, deliveries: [] }`)).code).toBe(0);
 });
 
+describe('a person', () => {
+  const reviewed = flow.replace(
+    '    - id: action\n',
+    `    - id: seen
+      review: { proposal: steps.check, schemaOf: assess, default: '{ "urgency": 0 }', expiresAfter: P1D }
+    - id: action
+`,
+  );
+  const decided = (decision: string, urgency: number) =>
+    testing(
+      `answers: { assess: { output: { urgency: 0.9 } }${decision} }\n    expect: { steps: { seen: { value: { urgency: ${urgency} } } } }`,
+    );
+  beforeEach(() => void write('flow.yaml', reviewed));
+
+  test('decides as the test says, and without a word nobody decides in time', async () => {
+    expect(await decided('', 0)).toMatchObject({ code: 0 });
+    expect(await decided(', seen: { review: approved }', 0.9)).toMatchObject({ code: 0 });
+    expect(await decided(', seen: { review: rejected }', 0)).toMatchObject({ code: 0 });
+    expect(await decided(', seen: { output: { urgency: 0.4 } }', 0.4)).toMatchObject({ code: 0 });
+  });
+
+  test('cannot choose what the review does not allow', async () => {
+    const notes = 'answers.seen does not fit the schema of the review: /urgency must be <= 1';
+    expect(await decided(', seen: { output: { urgency: 4 } }', 4)).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining(notes) as string,
+    });
+    const wrong = 'The step seen asks a person: answers.seen is { review: approved }';
+    expect(await decided(', seen: { text: yes }', 4)).toMatchObject({ code: 2, notes: expect.stringContaining(wrong) as string });
+    const noPerson = 'The step assess asks no person: answers.assess needs `output` or `text`';
+    const { code, notes: told } = await testing('answers: { assess: { review: approved } }');
+    expect([code, told]).toEqual([2, expect.stringContaining(noPerson)]);
+  });
+});
+
 describe('what the outside answers', () => {
   test('goes through the checks of a real answer, with repairs', async () => {
     const twice = 'answers: { assess: [{ text: "Well…" }, { output: { urgency: 0.7 } }] }';

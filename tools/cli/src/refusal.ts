@@ -80,11 +80,14 @@ const options: Record<string, string> = {
   first: '--first',
   flow: '--flow',
   id: '<id>',
+  minutes: '--minutes',
   name: '<name>',
   names: '--names',
   ratePerSecond: '--rate',
+  reason: '--reason',
   receivedBefore: '--before',
   receivedFrom: '--from',
+  reviewer: '--as',
   run: '--run',
   scopes: '--scope',
   source: '--source',
@@ -92,6 +95,7 @@ const options: Record<string, string> = {
   state: '--state',
   states: '--state',
   type: '--type',
+  value: '<value>',
 };
 
 /** The option for a path such as `filter.events.sources.0`; the path itself if no option sets it. */

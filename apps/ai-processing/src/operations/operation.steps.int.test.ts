@@ -23,6 +23,7 @@ import { RunService } from '../runs/run.service.js';
 import { RunStore } from '../runs/run.store.js';
 import { RunWorker } from '../runs/run.worker.js';
 import { StepResultStore } from '../runs/step-result.store.js';
+import { ReviewStore } from '../reviews/review.store.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { OperationService } from './operation.service.js';
@@ -71,7 +72,7 @@ function startProcess(): RunService {
   const compiler = new FlowCompiler({ models, operations });
   const options = { runRetries: 5, runLeaseMs: 30_000 };
   const store = new RunStore(database);
-  const waits = new RunWaitTable(database);
+  const waits = new RunWaitTable(database, new ReviewStore(database));
   const stores = [store, new RunProgressStore(database), new StepResultStore(database), waits] as const;
   const worker = new RunWorker(...stores, new RunWaker(waits, producer), compiler, configuration, options);
   const deadLetters = new DeadLetterStore(database);

@@ -25,6 +25,7 @@ import type { FirstProgress, RunProgress } from './run.progress.store.js';
 import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
 import { RunWorker } from './run.worker.js';
+import { ReviewStore } from '../reviews/review.store.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { StepResultStore } from './step-result.store.js';
@@ -150,7 +151,7 @@ class ShakyProcess {
     const compiler = new FlowCompiler({ models: { infer: this.infer } as unknown as ModelGateway, operations: this.operations() });
     const producer = { append: this.append } as unknown as RecordProducer;
     const table = new RunStore(shaky);
-    this.waits = new RunWaitTable(shaky);
+    this.waits = new RunWaitTable(shaky, new ReviewStore(shaky));
     this.waker = new RunWaker(this.waits, producer);
     const worker = new RunWorker(
       table,

@@ -1,10 +1,23 @@
 import { callKey } from '#libs/contracts';
 import { RunTooLarge } from '#libs/flows';
-import type { BegunOperation, CallRecord, FailedStep, FinishedStep, StepJournal, StoredStep, WaitEnd, WaitRequest } from '#libs/flows';
+import type {
+  BegunOperation,
+  CallRecord,
+  FailedStep,
+  FinishedStep,
+  ReviewEnd,
+  ReviewRequest,
+  StepJournal,
+  StoredStep,
+  WaitEnd,
+  WaitRequest,
+} from '#libs/flows';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { StorageUnavailable } from '#libs/persistence';
 import { wallTime } from '#libs/time';
+import { noEndedWaits } from '../waits/run-wait.table.js';
+import type { EndedWaits } from '../waits/run-wait.table.js';
 import { RunLeaseLost } from './run.errors.js';
 import type { FirstProgress, KeptStep, RunEnd, RunProgress, RunProgressWriter } from './run.progress.store.js';
 import type { Run, RunningRun } from './run.store.js';
@@ -45,6 +58,7 @@ export class RunJournal implements StepJournal {
   private readonly open = new Map<string, 'noted' | 'failed' | 'returned'>();
   private refused = false;
   private readonly waiting = new Map<string, WaitRequest>();
+  private readonly asked = new Map<string, ReviewRequest>();
   /** The last write; a run has one write at a time. */
   private writing: Promise<unknown> = Promise.resolve();
 
@@ -54,8 +68,7 @@ export class RunJournal implements StepJournal {
     private readonly writer: Pick<RunProgressWriter, 'begin' | 'write' | 'leaseMs'>,
     /** Undefined if the run is stored and claimed already. */
     private beginning?: RunBeginning,
-    /** The waits that are over, by the paths of their steps. */
-    private readonly ends: ReadonlyMap<string, WaitEnd> = new Map(),
+    private readonly ends: EndedWaits = noEndedWaits,
     /** Reads the events that may end a wait. Default: there are none. */
     readonly arrivals: StepJournal['arrivals'] = () => Promise.resolve([]),
   ) {
@@ -76,7 +89,7 @@ export class RunJournal implements StepJournal {
 
   /** True: a step of the run has begun to wait, under this claim or an earlier one. */
   get hasWaited(): boolean {
-    return [...this.results.keys()].some((step) => step.endsWith(':due'));
+    return [...this.results.keys()].some((step) => step.endsWith(':due') || step.endsWith(':asked'));
   }
 
   /** The waits that the steps have met and that are not over. */
@@ -84,8 +97,21 @@ export class RunJournal implements StepJournal {
     return this.waiting;
   }
 
+  /** The questions that the steps have asked and that are not decided. */
+  get questions(): ReadonlyMap<string, ReviewRequest> {
+    return this.asked;
+  }
+
+  reviewed(step: string): ReviewEnd | undefined {
+    return this.ends.reviews.get(step);
+  }
+
+  ask(step: string, request: ReviewRequest): void {
+    this.asked.set(step, request);
+  }
+
   wait(step: string, request: WaitRequest): WaitEnd | undefined {
-    const end = this.ends.get(step);
+    const end = this.ends.waits.get(step);
     if (end === undefined) this.waiting.set(step, request);
     return end;
   }

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { newDeliveryColumns } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
-import type { BegunOperation, CallRecord, FinishedStep } from '#libs/flows';
+import type { BegunOperation, CallRecord, FinishedStep, ReviewRequest } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
+import { placeOf, tellOf } from '../reviews/review.store.js';
 import { byIdentity, lockOrder } from './run.store.js';
 import type { Run, RunningRun } from './run.store.js';
 
@@ -19,11 +20,18 @@ export interface NewWait {
   readonly traceparent: string | undefined;
 }
 
+/** A review of a run, to be stored with the wait for it. One that is stored already stays as it is. */
+export interface NewReview {
+  readonly step: string;
+  readonly id: string;
+  readonly request: ReviewRequest;
+}
+
 /** The end of a run's claim: the run is finished, waits, or is released for the next try. */
 export type RunEnd =
   | { readonly state: 'completed'; readonly decision: Json; readonly deliveries: readonly NewDelivery[] }
   | { readonly state: 'failed'; readonly code: string; readonly message: string; readonly deliveries?: readonly NewDelivery[] }
-  | { readonly state: 'waiting'; readonly waits: readonly NewWait[] }
+  | { readonly state: 'waiting'; readonly waits: readonly NewWait[]; readonly reviews: readonly NewReview[] }
   | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
 
 /** A step with its place in the order in which the results of its run were kept, from 0. */
@@ -190,7 +198,28 @@ const keepOperations = (at: number): string => `,
        status = excluded.status, response_excerpt = excluded.response_excerpt, error_code = excluded.error_code,
        error_message = excluded.error_message)`;
 
-const result = `SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added FROM held`;
+/**
+ * Stores the reviews of runs that `held` has, and tells those who follow the queue. Few runs ask a person, so others do without this part.
+ * @param at the number of the parameter with the reviews, in JSON
+ */
+const keepReviews = (at: number): string => `,
+   asked AS (
+     INSERT INTO review (tenant_id, id, run_id, step, event_id, customer, flow, priority, place, proposal, default_value, schema, reason, context,
+       expires_at, escalate_at)
+     SELECT held.tenant_id, made.id, held.id, made.step, held.event_id, held.customer, made.flow, made.priority, ${placeOf('made.priority')},
+       made.proposal, made.default_value, made.schema, made.reason, made.context, made.expires_at, made.escalate_at
+     FROM json_to_recordset($${at}::json) AS made (tenant text, run text, fence bigint, id text, step text, flow text, priority integer, proposal json,
+       default_value json, schema json, reason text, context json, expires_at timestamptz, escalate_at timestamptz)
+     JOIN held ON held.tenant_id = made.tenant AND held.id = made.run AND held.fence = made.fence
+     ON CONFLICT (tenant_id, run_id, step) DO NOTHING
+     RETURNING tenant_id, id, change, changed_at),
+   told AS (SELECT ${tellOf('asked')} AS told FROM asked)`;
+
+const resultOf = (more: string): string =>
+  `SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added${more} FROM held`;
+const result = resultOf('');
+/** A subquery that nothing selects from is not executed. */
+const resultWithReviews = resultOf(', (SELECT told FROM told) AS told');
 
 const stepsFrom = 2 + changeColumns.size;
 const requestsFrom = stepsFrom + stepColumns.size;
@@ -202,7 +231,7 @@ const waitsFrom = deliveriesFrom + newDeliveryColumns.size;
  * of the claim read all of them when it took the claim, and nobody else may add any. A run that ends has its deliveries planned by the same
  * statement, so there is no decision without them.
  */
-const writing = (name: string, more = ''): Statement =>
+const writing = (name: string, more = '', selected = result): Statement =>
   statement(
     name,
     `WITH held AS (
@@ -222,10 +251,12 @@ const writing = (name: string, more = ''): Statement =>
      SELECT * FROM ${requestColumns.unnest('request', requestsFrom)}
      ON CONFLICT DO NOTHING),
    planned AS (${plan(deliveriesFrom)})${more}
-   ${result}`,
+   ${selected}`,
   );
 const write = writing('run.progress');
-const writeOperations = writing('run.progressOperations', keepOperations(waitsFrom + waitColumns.size));
+const operationsAt = waitsFrom + waitColumns.size;
+const writeOperations = writing('run.progressOperations', keepOperations(operationsAt));
+const writeReviews = writing('run.progressReviews', keepOperations(operationsAt) + keepReviews(operationsAt + 1), resultWithReviews);
 
 const firstStepsFrom = 2 + firstColumns.size;
 const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.size;
@@ -234,7 +265,7 @@ const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.si
  * Stores events' only runs together with their first progress: claimed with fence 1, finished, or released. Nothing is stored for an event that has runs
  * of its own already. A run starts before Postgres sees it, but never after it ends by Postgres' clock.
  */
-const beginning = (name: string, more = ''): Statement =>
+const beginning = (name: string, more = '', selected = result): Statement =>
   statement(
     name,
     `WITH held AS (
@@ -254,10 +285,16 @@ const beginning = (name: string, more = ''): Statement =>
    kept AS (${keepSteps(firstStepsFrom)}),
    waits AS (${keepWaits(firstWaitsFrom)}),
    planned AS (${plan(firstStepsFrom + stepColumns.size)})${more}
-   ${result}`,
+   ${selected}`,
   );
 const begin = beginning('run.begin');
-const beginOperations = beginning('run.beginOperations', keepOperations(firstWaitsFrom + waitColumns.size));
+const firstOperationsAt = firstWaitsFrom + waitColumns.size;
+const beginOperations = beginning('run.beginOperations', keepOperations(firstOperationsAt));
+const beginReviews = beginning(
+  'run.beginReviews',
+  keepOperations(firstOperationsAt) + keepReviews(firstOperationsAt + 1),
+  resultWithReviews,
+);
 
 /** Writes `run`, `step_result` and `model_attempt` for the holders of claims, and plans the deliveries of runs that end. */
 @Injectable()
@@ -267,29 +304,29 @@ export class RunProgressStore {
   /** Returns the run after each write, in the same order; undefined if its claim is lost. No run may occur twice. */
   async write(progress: readonly RunProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
     const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
-    const operations = operationsOf(sorted);
-    const rows = await this.database.query<WrittenRow>(operations.length === 0 ? write : writeOperations, [
+    const rare = rareValues(sorted);
+    const rows = await this.database.query<WrittenRow>([write, writeOperations, writeReviews][rare.length]!, [
       leaseMs,
       ...changeColumns.values(sorted),
       ...stepColumns.values(stepsOf(sorted)),
       ...requestColumns.values(sorted.flatMap(modelRequestsOf)),
       ...newDeliveryColumns.values(deliveriesOf(sorted)),
       ...waitColumns.values(waitsOf(sorted)),
-      ...(operations.length === 0 ? [] : [JSON.stringify(operations)]),
+      ...rare,
     ]);
     return runsAfter(progress, rows);
   }
 
   /** Stores the runs with their progress. Returns each run, in the same order; undefined if its event has runs already. */
   async begin(first: readonly FirstProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
-    const operations = operationsOf(first);
-    const rows = await this.database.query<WrittenRow>(operations.length === 0 ? begin : beginOperations, [
+    const rare = rareValues(first);
+    const rows = await this.database.query<WrittenRow>([begin, beginOperations, beginReviews][rare.length]!, [
       leaseMs,
       ...firstColumns.values(first),
       ...stepColumns.values(stepsOf(first)),
       ...newDeliveryColumns.values(deliveriesOf(first)),
       ...waitColumns.values(waitsOf(first)),
-      ...(operations.length === 0 ? [] : [JSON.stringify(operations)]),
+      ...rare,
     ]);
     return runsAfter(first, rows);
   }
@@ -310,6 +347,39 @@ const stepsOf = (progress: readonly Progress[]) => progress.flatMap(({ run, step
 
 const waitsOf = (progress: readonly Progress[]) =>
   progress.flatMap(({ run, end }) => (end?.state === 'waiting' ? end.waits.map((wait) => ({ run, wait })) : []));
+
+/** The values of what few runs have, as far as there are any: operations, then reviews. Their number says which form of the statement takes them. */
+function rareValues(progress: readonly (Progress & Partial<Pick<RunProgress, 'calls'>>)[]): string[] {
+  const operations = operationsOf(progress);
+  const reviews = reviewsOf(progress);
+  if (reviews.length > 0) return [JSON.stringify(operations), JSON.stringify(reviews)];
+  return operations.length > 0 ? [JSON.stringify(operations)] : [];
+}
+
+/** The rows of `review`. */
+function reviewsOf(progress: readonly Progress[]): Record<string, unknown>[] {
+  return progress.flatMap(({ run, end }) =>
+    (end?.state === 'waiting' ? end.reviews : []).map(({ step, id, request }) => {
+      const { proposal, schema, context, reason, priority, expiresAt, escalateAt, default: otherwise } = request;
+      return {
+        tenant: run.tenant,
+        run: run.id,
+        fence: run.fence,
+        flow: run.flow,
+        id,
+        step,
+        priority,
+        proposal,
+        default_value: otherwise,
+        schema,
+        reason: storableText(reason),
+        context,
+        expires_at: expiresAt,
+        escalate_at: escalateAt,
+      };
+    }),
+  );
+}
 
 const deliveriesOf = (progress: readonly Progress[]) =>
   progress.flatMap(({ end }) => (end?.state === 'completed' || end?.state === 'failed' ? (end.deliveries ?? []) : []));

@@ -26,6 +26,8 @@ import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
 import { RunWorker } from './run.worker.js';
 import { ContinueRunConsumer } from '../waits/continue-run.consumer.js';
+import { ReviewClock } from '../reviews/review.clock.js';
+import { ReviewStore } from '../reviews/review.store.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { StepResultStore } from './step-result.store.js';
@@ -63,7 +65,7 @@ beforeAll(async () => {
   runStore = new RunStore(database);
   runs = startProcess();
   const events = new EventStore(database);
-  recorder = new EventRecorder(events, producer, new RunWaker(new RunWaitTable(database), producer));
+  recorder = new EventRecorder(events, producer, new RunWaker(new RunWaitTable(database, new ReviewStore(database)), producer));
   replays = new ReplayConsumer(events, runs);
   continuing = new ContinueRunConsumer(events, runs);
 });
@@ -72,7 +74,7 @@ beforeAll(async () => {
 function startProcess(): RunService {
   const compiler = new FlowCompiler({ models: gateway, operations: noOperations });
   const options = { runRetries: 1, runLeaseMs: 30_000 };
-  const waits = new RunWaitTable(database);
+  const waits = new RunWaitTable(database, new ReviewStore(database));
   const stores = [runStore, new RunProgressStore(database), new StepResultStore(database), waits] as const;
   const worker = new RunWorker(...stores, new RunWaker(waits, producer), compiler, configuration, options);
   const deadLetters = new DeadLetterStore(database);
@@ -532,7 +534,7 @@ describe('a run that waits', () => {
     `UPDATE run_wait SET due_at = clock_timestamp() - interval '1 second', told_at = told_at - interval '1 hour' WHERE tenant_id = $1`,
   );
   const stateOfWaits = () => database.query<{ step: string; state: string; reason: string | null }>(waits, [tenant]);
-  const wake = () => new RunWaker(new RunWaitTable(database), producer).look();
+  const wake = () => new RunWaker(new RunWaitTable(database, new ReviewStore(database)), producer).look();
   const told = () => announced('continue-run.v1') as unknown as { runId: string; eventId: string; customer: string }[];
   const continueAll = async (): Promise<void> => {
     for (const { runId, eventId } of told())
@@ -668,6 +670,182 @@ describe('a run that waits', () => {
     await continueAll();
     expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.expressionFailed' }]);
     expect(announced('dead-lettered.v1')).toHaveLength(1);
+  });
+
+  describe('for a person', () => {
+    const ask = {
+      id: 'approval',
+      review: {
+        proposal: 'steps.assess',
+        default: '{ "topic": "none" }',
+        schemaOf: 'assess',
+        expiresAfter: 'P1D',
+        escalateAfter: 'PT1H',
+        priority: 7,
+      },
+    };
+    const flow = {
+      steps: [infer('assess'), ask, tell],
+      decision: '{ "why": steps.approval.outcome, "topic": steps.approval.value.topic }',
+    };
+    const table = (): ReviewStore => new ReviewStore(database);
+    const reviewRows = statement('test.service.reviews', 'SELECT * FROM review WHERE tenant_id = $1 ORDER BY place');
+    const reviews = () => database.query<Record<string, unknown>>(reviewRows, [tenant]);
+    /** Decides as `apps/query` does. */
+    const decideAll = statement(
+      'test.service.decide',
+      `WITH decided AS (
+         UPDATE review SET state = 'decided', outcome = 'approved', value = proposal, decided_by = 'key:1', ended_at = clock_timestamp()
+         WHERE tenant_id = $1 AND state = 'open' AND expires_at > clock_timestamp() RETURNING *)
+       UPDATE run_wait SET due_at = clock_timestamp() FROM decided
+       WHERE run_wait.tenant_id = decided.tenant_id AND run_wait.run_id = decided.run_id AND run_wait.step = decided.step`,
+    );
+    const letExpire = statement(
+      'test.service.letExpire',
+      `WITH late AS (UPDATE review SET expires_at = clock_timestamp() - interval '1 ms' WHERE tenant_id = $1)
+       UPDATE run_wait SET due_at = clock_timestamp() - interval '1 ms' WHERE tenant_id = $1`,
+    );
+    const expireSoon = statement(
+      'test.service.expireSoon',
+      `UPDATE review SET expires_at = clock_timestamp() + interval '2 s' WHERE tenant_id = $1`,
+    );
+    const lateOnes = statement('test.service.lateOnes', 'SELECT FROM review WHERE tenant_id = $1 AND expires_at <= clock_timestamp()');
+    const blocked = statement(
+      'test.service.blocked',
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%review%'`,
+    );
+    const letEscalate = statement(
+      'test.service.letEscalate',
+      `UPDATE review SET escalate_at = clock_timestamp() - interval '1 ms' WHERE tenant_id = $1 AND escalate_at IS NOT NULL`,
+    );
+    const waitsForPerson = async (): Promise<EventReceived> => {
+      await apply('triage', flow);
+      const event = await recorded('1');
+      await runs.runFlows(event, contextOf());
+      expect(await stored()).toContainEqual(expect.objectContaining({ flow: 'triage', state: 'waiting' }));
+      return event;
+    };
+    const goOn = async (): Promise<void> => {
+      await wake();
+      await continueAll();
+    };
+
+    test('asks once, however often its record comes, and goes on with the decision; the model is not asked again', async () => {
+      const event = await waitsForPerson();
+      const [asking] = await reviews();
+      expect(asking).toMatchObject({
+        step: 'approval',
+        event_id: event.eventId,
+        customer: 'c-1',
+        flow: 'triage',
+        state: 'open',
+        priority: 7,
+        proposal: { topic: 'answer 1' },
+        default_value: { topic: 'none' },
+        schema: { required: ['topic'] },
+      });
+      await runs.runFlows(event, contextOf({ attempt: 2 }));
+      await goOn();
+      expect(await reviews()).toEqual([asking]);
+      await database.query(decideAll, [tenant]);
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'approved', topic: 'answer 1' } }]);
+      expect(asked).toHaveLength(1);
+      expect(await database.query(deliveryRows, [tenant])).toHaveLength(1);
+    });
+
+    test('has its review in the same statement as its wait, also where it is stored with its first write', async () => {
+      await apply('plain', { steps: [{ ...ask, review: { proposal: 'event.data.amount', expiresAfter: 'P1D' } }] });
+      await runs.runFlows(await recorded('1'), contextOf());
+      expect(await stored()).toMatchObject([{ state: 'waiting', fence: 1 }]);
+      expect(await reviews()).toMatchObject([{ proposal: 7, default_value: null, schema: null, context: null }]);
+    });
+
+    test('goes on with the default where nobody decided, and no decision comes after that', async () => {
+      await waitsForPerson();
+      await database.query(letExpire, [tenant]);
+      const expired = async (): Promise<number> => Number(/^millrace_reviews_expired_total (\d+)$/m.exec(await registry.metrics())?.[1]);
+      const before = await expired();
+      await goOn();
+      expect(await expired()).toBe(before + 1);
+      await database.query(decideAll, [tenant]);
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'expired', topic: 'none' } }]);
+      expect(await reviews()).toMatchObject([{ state: 'expired', outcome: 'expired', value: { topic: 'none' }, decided_by: null }]);
+    });
+
+    test('waits for a decision that is being stored when the review would expire: run and review say the same', async () => {
+      await waitsForPerson();
+      const [{ run_id: runId } = {}] = await reviews();
+      await database.query(expireSoon, [tenant]);
+      let ends: ReturnType<ReviewStore['endsOf']>;
+      await database.transaction(async (session) => {
+        await session.query(decideAll, [tenant]);
+        await waitFor(async () => (await database.query(lateOnes, [tenant])).length === 1, { what: 'the review to be late' });
+        ends = table().endsOf(tenant, runId as string);
+        await waitFor(async () => (await database.query(blocked)).length > 0, { what: 'the run to wait for the decision' });
+      });
+      expect(await ends!).toEqual(new Map([['approval', expect.objectContaining({ outcome: 'approved' })]]));
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'approved' } }]);
+      expect(await reviews()).toMatchObject([{ state: 'decided', outcome: 'approved' }]);
+    });
+
+    test('that was decided while its process was killed goes on in another process', async () => {
+      await waitsForPerson();
+      await database.query(decideAll, [tenant]);
+      appends.mockRejectedValueOnce(new LogUnavailable('killed'));
+      await expect(wake()).rejects.toBeInstanceOf(LogUnavailable);
+      await database.query(letPass, [tenant]);
+      await wake();
+      failWith(500); // nothing is asked of the model any more
+      await continueAll();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'approved' } }]);
+    });
+
+    test('is escalated once, to the front of the queue, and expires in the queue by itself', async () => {
+      await apply('urgent', { steps: [{ ...ask, review: { proposal: '1', expiresAfter: 'P1D', priority: 9 } }] });
+      await waitsForPerson();
+      expect((await reviews()).map(({ priority }) => priority)).toEqual([9, 7]);
+      await database.query(letEscalate, [tenant]);
+      const clock = new ReviewClock(table());
+      await clock.look();
+      await clock.look();
+      const escalated = await reviews();
+      expect(escalated.map(({ flow: of, priority }) => [of, priority])).toEqual([
+        ['triage', 9],
+        ['urgent', 9],
+      ]);
+      expect(escalated[0]).toMatchObject({ change: 'escalated', escalated_at: expect.any(Date) as Date });
+      await database.query(letExpire, [tenant]);
+      await clock.look();
+      expect((await reviews()).map(({ state, change }) => [state, change])).toEqual([
+        ['expired', 'expired'],
+        ['expired', 'expired'],
+      ]);
+    });
+
+    test('withdraws the review where the run ends without it', async () => {
+      const event = await waitsForPerson();
+      const [row] = await reviews();
+      await runs.cancelRun(row!['run_id'] as string, 'no more', event);
+      expect(await reviews()).toMatchObject([{ state: 'withdrawn', change: 'withdrawn' }]);
+      await apply('failing', {
+        steps: [
+          { ...ask, review: { proposal: '1', expiresAfter: 'P1D' } },
+          { id: 'pause', needs: [], wait: { for: 'PT1H' } },
+          { id: 'bad', needs: ['pause'], map: { expression: '$number("x")' } },
+        ],
+      });
+      await runs.runFlows(await recorded('2'), contextOf());
+      await database.query(
+        statement('test.service.passPause', `UPDATE run_wait SET due_at = clock_timestamp() WHERE tenant_id = $1 AND step = 'pause'`),
+        [tenant],
+      );
+      await goOn();
+      expect(await stored()).toContainEqual(expect.objectContaining({ flow: 'failing', state: 'failed' }));
+      await new ReviewClock(table()).measure();
+      expect((await reviews()).filter(({ flow: of }) => of === 'failing')).toMatchObject([{ state: 'withdrawn' }]);
+    });
   });
 
   describe('for an event', () => {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { FailureCode, PlannedDelivery } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { Database, columns, isFreeLease, longestLeaseMs, statement } from '#libs/persistence';
+import { tellOf, withdrawn } from '../reviews/review.store.js';
 
 /** The natural key of a run, known before its id. */
 export interface RunIdentity {
@@ -191,8 +192,13 @@ const cancel = statement(
      RETURNING *),
    waits AS (
      UPDATE run_wait SET state = 'taken', over_at = coalesce(over_at, clock_timestamp()) FROM cancelled
-     WHERE run_wait.tenant_id = cancelled.tenant_id AND run_wait.run_id = cancelled.id AND run_wait.state <> 'taken')
-   SELECT ${selectList} FROM cancelled`,
+     WHERE run_wait.tenant_id = cancelled.tenant_id AND run_wait.run_id = cancelled.id AND run_wait.state <> 'taken'),
+   reviews AS (
+     UPDATE review SET ${withdrawn} FROM cancelled
+     WHERE review.tenant_id = cancelled.tenant_id AND review.run_id = cancelled.id AND review.state = 'open'
+     RETURNING review.tenant_id, review.id, review.change, review.changed_at),
+   told AS (SELECT ${tellOf('reviews')} AS told FROM reviews)
+   SELECT ${selectList}, (SELECT told FROM told) AS told FROM cancelled`,
 );
 const byId = statement('run.byId', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND id = $2`);
 

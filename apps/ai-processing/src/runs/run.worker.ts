@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DomainError, NotFound, failureReason } from '#libs/contracts';
+import { DomainError, NotFound, failureReason, newReviewId } from '#libs/contracts';
 import type { EventReceived, PlannedDelivery } from '#libs/contracts';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
 import { FlowCompiler, FlowFailed, FlowRunner, RunWaits, actionAfter } from '#libs/flows';
-import type { CalledFlows, FailureAction } from '#libs/flows';
+import type { CalledFlows, FailureAction, WaitRequest } from '#libs/flows';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
@@ -115,6 +115,7 @@ export class RunWorker {
       const finished = await inSpan(`run ${run.flow}`, { attributes }, () => this.finish(run, event, context, journal));
       if (finished === undefined) return undefined;
       outcome = finished.state === 'failed' ? finished.errorCode : finished.state === 'waiting' ? 'waits' : 'ok';
+      if (finished.state === 'waiting') level = 'info';
       if (finished.state === 'completed' && run.generation === 0) {
         const path = journal.hasWaited ? 'waited' : context.wasHeld === true ? 'held' : 'direct';
         const seconds = latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000;
@@ -206,7 +207,10 @@ export class RunWorker {
     }
     const traceparent = currentTraceparent() ?? context.traceparent;
     const since = new Date(event.receivedAt);
-    const waits = [...journal.waits].map(([step, { dueAt, types, looked = 0 }]) => ({
+    const { questions } = journal;
+    const expiries = [...questions].map(([step, { expiresAt }]): [string, WaitRequest] => [step, { dueAt: expiresAt }]);
+    const asked = [...journal.waits, ...expiries];
+    const waits = asked.map(([step, { dueAt, types, looked = 0 }]) => ({
       step,
       dueAt,
       types: types?.map(likePattern),
@@ -214,7 +218,8 @@ export class RunWorker {
       looked,
       traceparent,
     }));
-    const ended = await journal.end({ state: 'waiting', waits });
+    const reviews = [...questions].map(([step, request]) => ({ step, id: newReviewId(), request }));
+    const ended = await journal.end({ state: 'waiting', waits, reviews });
     if (waits.some(({ types }) => types !== undefined)) await this.waker.lookBack(run);
     return ended;
   }

@@ -1,10 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import { mostArrivalsOfWait } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
-import type { WaitEnd } from '#libs/flows';
+import type { ReviewEnd, WaitEnd } from '#libs/flows';
 import { Database, columns, statement } from '#libs/persistence';
 import { eventOf, eventRow } from '../events/event.store.js';
 import type { StoredEventRow } from '../events/event.store.js';
+import { ReviewStore } from '../reviews/review.store.js';
+
+/** How the waits of a run ended, by the paths of their steps. */
+export interface EndedWaits {
+  readonly waits: ReadonlyMap<string, WaitEnd>;
+  readonly reviews: ReadonlyMap<string, ReviewEnd>;
+}
+
+export const noEndedWaits: EndedWaits = { waits: new Map(), reviews: new Map() };
 
 /** A pattern of types as LIKE reads it. */
 export function likePattern(pattern: string): string {
@@ -53,7 +62,9 @@ const untold = statement(
 );
 const ofRun = statement(
   'runWait.ofRun',
-  `SELECT step, reason, over_at AS "overAt" FROM run_wait WHERE tenant_id = $1 AND run_id = $2 AND state <> 'pending' AND reason = 'elapsed'`,
+  `SELECT step, reason, over_at AS "overAt", EXISTS (SELECT FROM review WHERE review.tenant_id = run_wait.tenant_id AND review.run_id = run_wait.run_id
+     AND review.step = run_wait.step) AS "isReview"
+   FROM run_wait WHERE tenant_id = $1 AND run_id = $2 AND state <> 'pending' AND reason = 'elapsed'`,
 );
 /** True where the event is of a type that may end the wait. */
 const isWanted = (type: string): string =>
@@ -106,7 +117,10 @@ const backlog = statement(
 /** The table `run_wait`. Waits are stored with the progress of their runs. */
 @Injectable()
 export class RunWaitTable {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly reviews: ReviewStore,
+  ) {}
 
   /** Ends waits whose time has come. Of several processes, one gets each. */
   endDue(limit: number): Promise<EndedWait[]> {
@@ -118,10 +132,14 @@ export class RunWaitTable {
     return this.database.query<EndedWait>(untold, [limit, toldBeforeMs]);
   }
 
-  /** How the waits of a run ended, by the paths of their steps. */
-  async endsOf({ tenant, id }: { readonly tenant: string; readonly id: string }): Promise<Map<string, WaitEnd>> {
-    const rows = await this.database.query<{ step: string; reason: WaitEnd['reason']; overAt: Date }>(ofRun, [tenant, id]);
-    return new Map(rows.map(({ step, reason, overAt }) => [step, { reason, at: overAt.toISOString() }]));
+  /** How the waits of a run ended. */
+  async endsOf({ tenant, id }: { readonly tenant: string; readonly id: string }): Promise<EndedWaits> {
+    const rows = await this.database.query<{ step: string; reason: WaitEnd['reason']; overAt: Date; isReview: boolean }>(ofRun, [
+      tenant,
+      id,
+    ]);
+    const waits = new Map(rows.map(({ step, reason, overAt }) => [step, { reason, at: overAt.toISOString() }]));
+    return { waits, reviews: rows.some(({ isReview }) => isReview) ? await this.reviews.endsOf(tenant, id) : noEndedWaits.reviews };
   }
 
   /** Ends the waits that these events may end, which were recorded a moment ago. */

@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, statement } from '#libs/persistence';
+import type { Session } from '#libs/persistence';
 import { InputInvalid } from '../operations/input.errors.js';
 
 const path = ['idempotencyKey'];
 
 const insert = statement(
   'query.idempotencyKey.insert',
-  'INSERT INTO idempotency_key (tenant_id, action, key, input_digest) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+  'INSERT INTO idempotency_key (tenant_id, action, key, input_digest) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING action',
 );
 const find = statement(
   'query.idempotencyKey.find',
@@ -24,12 +25,25 @@ export class IdempotencyKeyTable {
    * @throws InputInvalid if the key is bound to another input of this action
    */
   async bind(tenant: string, action: string, { idempotencyKey, ...input }: { idempotencyKey: string }): Promise<void> {
+    await this.database.asTenant(tenant, (session) => this.bindIn(session, tenant, action, { idempotencyKey, ...input }));
+  }
+
+  /**
+   * Binds the key together with what is written in the session.
+   * @returns true if it was bound to this input before
+   * @throws InputInvalid if the key is bound to another input of this action
+   */
+  async bindIn(
+    session: Session,
+    tenant: string,
+    action: string,
+    { idempotencyKey, ...input }: { readonly idempotencyKey: string },
+  ): Promise<boolean> {
     const digest = digestOf(input);
-    const bound = await this.database.asTenant(tenant, async (session) => {
-      await session.query(insert, [tenant, action, idempotencyKey, digest]);
-      return session.query<{ digest: string }>(find, [tenant, action, idempotencyKey]);
-    });
-    if (bound[0]?.digest === digest) return;
+    const isNew = (await session.query(insert, [tenant, action, idempotencyKey, digest])).length > 0;
+    if (isNew) return false;
+    const [bound] = await session.query<{ digest: string }>(find, [tenant, action, idempotencyKey]);
+    if (bound?.digest === digest) return true;
     throw new InputInvalid([{ path, message: `was used before, for another ${action}; take a new key` }], 'request.idempotencyMismatch');
   }
 

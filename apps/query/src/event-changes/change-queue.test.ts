@@ -4,20 +4,22 @@ import type { ChangeBatch } from './change-queue.js';
 import { SubscriberTooSlow } from './event-change.errors.js';
 import type { EventChangeRow } from './event-change.operations.js';
 
-function queueOf(limits: { maxBatch?: number; mergeAbove?: number; maxEvents?: number } = {}) {
+function queueOf(limits: { maxBatch?: number; mergeAbove?: number; maxKeys?: number } = {}) {
   const onEnd = vi.fn<() => void>();
   const onMerge = vi.fn<(leftOut: number) => void>();
-  const options = { maxBatch: 100, mergeAbove: 4, maxEvents: 5, overflow: () => new SubscriberTooSlow(5), onMerge, onEnd, ...limits };
-  return { queue: new ChangeQueue(options), onEnd, onMerge };
+  const keyOf = ({ event }: EventChangeRow): string => event.id;
+  const overflow = (): SubscriberTooSlow => new SubscriberTooSlow(5, 'events');
+  const options = { keyOf, maxBatch: 100, mergeAbove: 4, maxKeys: 5, overflow, onMerge, onEnd, ...limits };
+  return { queue: new ChangeQueue<EventChangeRow>(options), onEnd, onMerge };
 }
 /** A change in the form `event.number`. */
 function change(text: string): EventChangeRow {
   const [id, runId] = text.split('.');
   return { change: 'decided', at: new Date(0), code: null, runId, deliveryId: null, merged: 0, event: { id } } as unknown as EventChangeRow;
 }
-const words = (batch: ChangeBatch) =>
+const words = (batch: ChangeBatch<EventChangeRow>) =>
   batch.map((each) => (each instanceof Error ? each.code : `${each.event.id}.${each.runId}${each.merged > 0 ? `+${each.merged}` : ''}`));
-const next = async (queue: ChangeQueue) => words(((await queue.next()) as { value: ChangeBatch }).value);
+const next = async (queue: ChangeQueue<EventChangeRow>) => words(((await queue.next()) as { value: ChangeBatch<EventChangeRow> }).value);
 
 test('a waiting reader gets a change at once, and what comes meanwhile together, in order', async () => {
   const { queue } = queueOf({ maxBatch: 2 });

@@ -9,7 +9,7 @@ import { typeCondition } from '../paging/filter.js';
 import { ChangeQueue } from './change-queue.js';
 import type { ChangeBatch } from './change-queue.js';
 import { SubscriberTooSlow } from './event-change.errors.js';
-import type { Change, EventChangeFilter } from './event-change.operations.js';
+import type { Change, EventChangeFilter, EventChangeRow } from './event-change.operations.js';
 
 /** A change of an event, as a record of the log reports it. */
 export interface LoggedEventChange {
@@ -23,7 +23,7 @@ export interface LoggedEventChange {
 
 interface Subscriber {
   wants: (event: EventRow) => boolean;
-  queue: ChangeQueue;
+  queue: ChangeQueue<EventChangeRow>;
 }
 
 /** The subscribers of one tenant. */
@@ -60,12 +60,13 @@ export class EventChanges {
   ) {}
 
   /** @throws ArgumentInvalid if the filter's type is no type and no prefix */
-  subscribe(tenant: string, filter: EventChangeFilter): AsyncIterableIterator<ChangeBatch> {
-    const queue = new ChangeQueue({
+  subscribe(tenant: string, filter: EventChangeFilter): AsyncIterableIterator<ChangeBatch<EventChangeRow>> {
+    const queue = new ChangeQueue<EventChangeRow>({
+      keyOf: ({ event }) => event.id,
       maxBatch,
       mergeAbove,
-      maxEvents,
-      overflow: () => new SubscriberTooSlow(maxEvents),
+      maxKeys: maxEvents,
+      overflow: () => new SubscriberTooSlow(maxEvents, 'events'),
       onMerge: (leftOut) => merged.inc(leftOut),
       onEnd: () => this.leave(tenant, subscriber),
     });

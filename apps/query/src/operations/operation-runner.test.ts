@@ -107,9 +107,11 @@ describe('the contract', () => {
     const harmlessTwice = [
       'authorizeConnection',
       'checkWebhooks',
+      'claimReview',
       'disconnectConnection',
       'refreshSecrets',
       'registerWebhook',
+      'releaseReview',
       'takeRequest',
       'testConnection',
       'unregisterWebhook',

@@ -29,18 +29,24 @@ BEGIN
         FROM subject_run r JOIN operation_attempt o ON o.tenant_id = r.tenant_id AND o.run_id = r.id
       UNION ALL SELECT 5, r.event_id, s.finished_at,
           CASE s.state WHEN 'began' THEN 'stepBegan' WHEN 'failed' THEN 'stepFailed' ELSE 'stepFinished' END, s.kind, s.state, s.error_code, r.id, s.step, NULL, NULL, NULL, NULL
-        FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id
-      UNION ALL SELECT 6, r.event_id, r.finished_at, CASE r.state WHEN 'failed' THEN 'runFailed' ELSE 'runCompleted' END, r.flow, r.error_message,
+        FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id WHERE NOT (s.state = 'began' AND s.kind = 'review')
+      UNION ALL SELECT 5, r.event_id, v.asked_at, 'reviewRequested', NULL, v.reason, NULL, r.id, v.step, NULL, NULL, NULL, NULL
+        FROM subject_run r JOIN review v ON v.tenant_id = r.tenant_id AND v.run_id = r.id
+      UNION ALL SELECT 6, r.event_id, v.escalated_at, 'reviewEscalated', NULL, NULL, NULL, r.id, v.step, NULL, NULL, NULL, NULL
+        FROM subject_run r JOIN review v ON v.tenant_id = r.tenant_id AND v.run_id = r.id WHERE v.escalated_at IS NOT NULL
+      UNION ALL SELECT 6, r.event_id, v.ended_at, 'reviewEnded', coalesce(v.outcome, v.state), v.decision_reason, NULL, r.id, v.step, NULL, NULL, NULL, v.decided_by
+        FROM subject_run r JOIN review v ON v.tenant_id = r.tenant_id AND v.run_id = r.id WHERE v.ended_at IS NOT NULL
+      UNION ALL SELECT 7, r.event_id, r.finished_at, CASE r.state WHEN 'failed' THEN 'runFailed' ELSE 'runCompleted' END, r.flow, r.error_message,
           r.error_code, r.id, NULL, NULL, NULL, NULL, NULL
         FROM subject_run r WHERE r.finished_at IS NOT NULL
-      UNION ALL SELECT 7, d.event_id, d.created_at, 'deliveryScheduled', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, NULL
+      UNION ALL SELECT 8, d.event_id, d.created_at, 'deliveryScheduled', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, NULL
         FROM subject_delivery d
-      UNION ALL SELECT 8, d.event_id, a.at, 'redeliveryRequested', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, a.actor
+      UNION ALL SELECT 9, d.event_id, a.at, 'redeliveryRequested', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, a.actor
         FROM subject_delivery d JOIN audit_entry a ON a.tenant_id = d.tenant_id AND a.target = d.id AND a.action = 'redeliver'
-      UNION ALL SELECT 9, d.event_id, t.finished_at, 'deliveryAttempt', d.destination, coalesce(t.status::text, t.error_message), t.error_code, d.run_id,
+      UNION ALL SELECT 10, d.event_id, t.finished_at, 'deliveryAttempt', d.destination, coalesce(t.status::text, t.error_message), t.error_code, d.run_id,
           d.step, d.id, NULL, t.number, NULL
         FROM subject_delivery d JOIN attempt t ON t.tenant_id = d.tenant_id AND t.delivery_id = d.id
-      UNION ALL SELECT 10, x.event_id, x.created_at, 'parked', x.kind, x.message, x.code, x.run_id, NULL, x.delivery_id, x.id, NULL, NULL
+      UNION ALL SELECT 11, x.event_id, x.created_at, 'parked', x.kind, x.message, x.code, x.run_id, NULL, x.delivery_id, x.id, NULL, NULL
         FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys))
     SELECT event_id::text, at, kind, subject::text, detail, code, run_id::text, step::text, delivery_id::text, dead_letter_id::text, attempt, actor
     FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, CASE rank WHEN 5 THEN 4 ELSE rank END, run_id, p.place, rank, attempt, step,

@@ -12,6 +12,9 @@ export const timelineKind = enumeration(
     stepBegan: 'A step began: it made the choice that decides about the steps within it, stored its items, called a flow, or it waits.',
     stepFinished: 'A step ended, fell back or was skipped.',
     stepFailed: 'A step failed for good.',
+    reviewRequested: 'A run asks a person.',
+    reviewEscalated: 'Nobody had answered, and the review went to the front of the queue.',
+    reviewEnded: 'A person decided, nobody did so in time, or the run ended without it.',
     runCompleted: 'A run reached its decision.',
     runFailed: 'A run was given up.',
     deliveryScheduled: 'A delivery was planned.',
@@ -35,7 +38,7 @@ export const timelineEntry = entity(
     deliveryId: id.nullable().describe('The delivery, `dlv_…`; null if it concerns no delivery.'),
     deadLetterId: id.nullable().describe('The dead letter, on PARKED; null otherwise.'),
     attempt: z.int().nullable().describe('The number of the attempt, on attempts.'),
-    actor: z.string().nullable().describe('Who asked for it, on requests.'),
+    actor: z.string().nullable().describe('Who asked for it, on requests; who decided, on reviews.'),
   },
   { about: 'One thing that happened to an event. The ids name what it happened to.' },
 );

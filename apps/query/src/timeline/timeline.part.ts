@@ -25,6 +25,10 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   operationAttempt: ({ subject, step, detail }) => operationTitles[detail ?? 'unknown']!(`Operation ${subject} of ${step}`),
   stepBegan: ({ subject, step }) =>
     subject === 'wait' ? `Step ${step?.split(':')[0]} waits` : `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,
+  reviewRequested: ({ step, detail }) => `Step ${step} asks a person${detail === null ? '' : `: ${detail}`}`,
+  reviewEscalated: ({ step }) => `The review of ${step} was escalated`,
+  reviewEnded: ({ step, subject, actor, detail }) =>
+    `The review of ${step} was ${actor === null ? `${reviewEnds[subject!] ?? subject}` : `${subject} by ${actor}`}${detail === null ? '' : `: ${detail}`}`,
   stepFinished: ({ subject, step, detail, code }) => {
     if (detail === 'skipped') return `Step ${step} was skipped`;
     return code === null ? `Step ${step} (${subject}) finished` : `Step ${step} (${subject}) fell back`;
@@ -38,6 +42,11 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   parked: ({ subject, detail }) => `Gave up on the ${subject}: ${detail}`,
   replayRequested: ({ subject }) => (subject === null ? 'Replay requested' : `Replay of flow ${subject} requested`),
   redeliveryRequested: ({ subject }) => `Redelivery to ${subject} requested`,
+};
+
+const reviewEnds: Record<string, string> = {
+  expired: 'not decided in time: the default counts',
+  withdrawn: 'withdrawn: its run ended without it',
 };
 
 const operationTitles: Record<string, (operation: string) => string> = {

@@ -68,12 +68,14 @@ export function stepsWithin(step: FlowStep): StepsWithin[] {
     ...(branch?.cases ?? []).flatMap(({ steps }, at) => list(['branch', 'cases', at, 'steps'], steps)),
     ...list(['branch', 'else'], branch?.else),
     ...(forEach === undefined ? [] : list(['forEach', 'steps'], forEach.steps, { [forEach.as]: undefined })),
-    ...list(['onError', 'steps'], step.onError?.steps, { error: errorFields }),
+    ...list(['onError', 'steps'], step.onError?.steps, { error: fallbackErrorFields }),
   ];
 }
 
+/** The fields of the `error` that the steps of `onFailure` see. */
+const errorFields = ['code', 'message'];
 /** The fields of the `error` that a fallback sees. */
-export const errorFields = ['code', 'message'];
+export const fallbackErrorFields = [...errorFields, 'output'];
 
 /** The lists of steps of a flow: its own, and the one that runs when a run is given up. */
 export function stepsOfFlow({ steps, onFailure }: Pick<FlowSpec, 'steps' | 'onFailure'>): StepsWithin[] {
@@ -175,6 +177,18 @@ export const flowSpec = z
     };
     const lists = stepsOfFlow(spec);
     for (const { steps, path } of lists) check(steps, path, 1, []);
+    const asked = new Set(lists.flatMap(({ steps }) => allSteps(steps)).flatMap(({ id, infer }) => (infer === undefined ? [] : [id])));
+    const checkSchemas = (list: readonly FlowStep[], path: readonly (string | number)[]): void => {
+      for (const [at, step] of list.entries()) {
+        const { schemaOf } = step.review ?? {};
+        if (schemaOf !== undefined && !asked.has(schemaOf)) {
+          const message = `names no \`infer\` step of this flow: ${schemaOf}; there is ${[...asked].join(', ') || 'none'}`;
+          context.addIssue({ code: 'custom', path: [...path, at, 'review', 'schemaOf'], message });
+        }
+        for (const within of stepsWithin(step)) checkSchemas(within.steps, [...path, at, ...within.path]);
+      }
+    };
+    for (const { steps, path } of lists) checkSchemas(steps, path);
     const all = lists.flatMap(({ steps }) => allSteps(steps)).length;
     if (all > mostStepsOfFlow) {
       const message = `has ${all} steps, those within others included; ${mostStepsOfFlow} are the most`;

@@ -16,7 +16,9 @@ export const onError = z
       ),
     value: expression
       .optional()
-      .describe('The output instead, over `error` (`code`, `message`), `event` and `steps`. Give either `value` or `steps`.'),
+      .describe(
+        'The output instead, over `error` (`code`, `message`, and `output`: the output of a model that a gate refused), `event` and `steps`. Give either `value` or `steps`.',
+      ),
     steps: nestedSteps
       .min(1)
       .optional()

@@ -108,5 +108,7 @@ function resultOf(end: TriedWork<StepsResult>): StepsResult {
 }
 
 function told(key: string, end: TriedWork<StepsResult>): Json {
-  return 'result' in end ? { key, output: end.result.output } : { key, error: { ...end.failure } };
+  if ('result' in end) return { key, output: end.result.output };
+  const { code, message } = end.failure;
+  return { key, error: { code, message } };
 }

@@ -47,6 +47,10 @@ class Journal implements StepJournal {
   async noteCall(): Promise<void> {}
   failCall(): void {}
 
+  reviewed(): undefined {}
+
+  ask(): void {}
+
   effectKey(step: string): string {
     return `key of ${step}`;
   }

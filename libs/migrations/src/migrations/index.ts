@@ -21,6 +21,7 @@ import { Pulls1795219200020 } from './0021-pulls.js';
 import { Webhooks1795219200021 } from './0022-webhooks.js';
 import { SupersededDeadLetters1795219200022 } from './0023-superseded-dead-letters.js';
 import { ModelCosts1795219200023 } from './0024-model-costs.js';
+import { Reviews1795219200024 } from './0025-reviews.js';
 import { Requests1795219200027 } from './0028-requests.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
@@ -48,6 +49,7 @@ export const migrations = [
   Webhooks1795219200021,
   SupersededDeadLetters1795219200022,
   ModelCosts1795219200023,
+  Reviews1795219200024,
   Requests1795219200027,
 ];
 

@@ -21,8 +21,9 @@ const answer = z.union([
   z.strictObject({ output: json }),
   z.strictObject({ text: z.string() }),
   z.strictObject({ fails: z.enum(answerFailures) }),
+  z.strictObject({ review: z.enum(['approved', 'rejected', 'expired']) }),
 ]);
-/** The outside's answer to a step: its output, the text of a model as it comes, or a failure. */
+/** The outside's answer to a step: its output, the text of a model as it comes, a failure, or the decision of a person; one that corrects is an output. */
 export type WrittenAnswer = z.infer<typeof answer>;
 
 /** An event as expressions see it, without its id and the time at which it was received. */

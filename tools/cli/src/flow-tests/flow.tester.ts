@@ -1,10 +1,11 @@
 import { FlowCompiler, excludedBy, meetsCondition, tryFlow } from '#libs/flows';
-import type { CompiledFlow, Trial } from '#libs/flows';
+import type { CompiledFlow, ReviewRequest, Trial, TrialDecision } from '#libs/flows';
 import { CliFailure } from '../failure.js';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { ModelGateway } from '#libs/models';
+import { compileSchema } from '#libs/schemas';
 import { WrittenAnswers } from './written-answers.js';
 import type { Answers } from './written-answers.js';
 import { WrittenOperations } from './written-operations.js';
@@ -62,13 +63,14 @@ export class FlowTester {
     if (!(await meetsCondition(flow, event))) return { ...none, inputs, answers, notRun: 'spec.on.when is not true' };
     let trial: Trial;
     try {
-      trial = await tryFlow(flow, event, this.signal, {
-        currentVersion: (called) => {
-          flowNamed(flows, called);
+      const called = {
+        currentVersion: (name: string): number => {
+          flowNamed(flows, name);
           return 1;
         },
-        compiled: (called) => Promise.resolve(compiled(flowNamed(flows, called))),
-      });
+        compiled: (name: string): Promise<CompiledFlow> => Promise.resolve(compiled(flowNamed(flows, name))),
+      };
+      trial = await tryFlow(flow, event, this.signal, called, (step, request) => decisionOf(step, request, written));
     } finally {
       await directory.close();
     }
@@ -78,6 +80,22 @@ export class FlowTester {
       answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers },
     };
   }
+}
+
+/** The decision of a person, as the test wrote it down; without one, nobody decides in time. @throws CliFailure */
+async function decisionOf(step: string, { schema }: ReviewRequest, written: WrittenAnswers): Promise<TrialDecision> {
+  const answer = written.next(step);
+  if (answer === undefined) return { outcome: 'expired' };
+  if ('review' in answer) return { outcome: answer.review };
+  if ('output' in answer) {
+    const problems = schema === null ? [] : await compileSchema(schema).problemsOf(answer.output);
+    if (problems.length === 0) return { outcome: 'corrected', value: answer.output };
+    throw new CliFailure(`answers.${step} does not fit the schema of the review: ${problems.join('; ')}`, 'unusable');
+  }
+  throw new CliFailure(
+    `The step ${step} asks a person: answers.${step} is { review: approved }, or { output: … } for another value`,
+    'unusable',
+  );
 }
 
 /** @throws CliFailure if there is none */

@@ -60,6 +60,8 @@ export class RecordedModel implements ModelProvider {
       return response;
     }
     if ('fails' in answer) throw failureOf(answer.fails, step);
+    if ('review' in answer)
+      throw new CliFailure(`The step ${step} asks no person: answers.${step} needs \`output\` or \`text\``, 'unusable');
     const text = 'text' in answer ? answer.text : JSON.stringify(answer.output);
     return { text, finish: 'complete', responseModel: request.model };
   }

@@ -26,6 +26,7 @@ export class WrittenOperations {
       );
     }
     if ('fails' in answer) throw new WrittenFailure(answer.fails, step);
+    if ('review' in answer) throw new CliFailure(`The step ${step} asks no person: answers.${step} needs \`output\``, 'unusable');
     return 'text' in answer ? answer.text : answer.output;
   }
 }

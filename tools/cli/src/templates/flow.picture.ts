@@ -82,6 +82,7 @@ function shapeOf(step: FlowStep): [open: string, words: string[], close: string]
   if (step.branch !== undefined) return ['{', [], '}'];
   if (step.forEach !== undefined) return ['[', ['for each item'], ']'];
   if (step.wait !== undefined) return ['([', ['wait'], '])'];
+  if (step.review !== undefined) return ['([', ['ask a person'], '])'];
   if (step.call !== undefined && 'flow' in step.call) return ['[[', [`flow ${step.call.flow}`], ']]'];
   if (step.call !== undefined) return ['[[', [`act in ${step.call.connection}`, step.call.operation], ']]'];
   return ['[', [], ']'];
