@@ -320,6 +320,7 @@ CREATE TABLE event (
   log_partition integer NOT NULL,
   log_offset bigint NOT NULL,
   is_test boolean,
+  schema_problem text,
   CONSTRAINT event_pkey PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX event_customer ON event USING btree (tenant_id, customer, received_at, id);
@@ -890,6 +891,9 @@ GRANT EXECUTE ON FUNCTION event_marks TO millrace_query, millrace_service;
 
 CREATE FUNCTION event_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF event_summary LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION event_page TO millrace_query, millrace_service;
+
+CREATE FUNCTION event_schema_problems(p_tenant text, p_keys text[]) RETURNS TABLE(id text, problem text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION event_schema_problems TO millrace_query, millrace_service;
 
 CREATE FUNCTION event_state(p_tenant text, p_event text) RETURNS text LANGUAGE sql STABLE;
 GRANT EXECUTE ON FUNCTION event_state TO millrace_query, millrace_service;

@@ -131,6 +131,19 @@ const door: Dashboard = {
       ],
     },
     {
+      title: 'Repeats',
+      unit: 'reqps',
+      description:
+        'Events that came again and became nothing new. Many by their body, whose partner sends no id, can be different events with the same bytes.',
+      queries: [q(`sum by (identifiedBy) (${rate('millrace_events_repeated_total')})`, '{{identifiedBy}}')],
+    },
+    {
+      title: 'Events that do not fit their schema',
+      unit: 'reqps',
+      description: 'Of the schemas of sources: refused with their request, or taken with a flag.',
+      queries: [q(`sum by (action) (${rate('millrace_event_schema_mismatches_total')})`, '{{action}}')],
+    },
+    {
       title: 'Requests that are kept',
       unit: 'reqps',
       description: 'As they were received, without secrets; and those that were dropped, by the reason.',

@@ -45,6 +45,18 @@ const sources: Record<string, object> = {
   crm: { scheme: 'hubspot-v1', secrets: [{ value: secrets.raw }] },
   sales: { scheme: 'salesforce', secrets: [{ value: secrets.raw }], parameters: { organizationId: '00D5e000000KQ2eEAG' } },
   chat: { scheme: 'intercom', secrets: [{ value: secrets.raw }] },
+  ruled: {
+    scheme: 'custom',
+    custom: { header: 'x-sig' },
+    secrets: [{ value: secrets.raw }],
+    addresses: ['198.51.100.0/24'],
+    maxBodyBytes: 100,
+    schemas: [
+      { types: ['order.*'], schema: { type: 'object', required: ['total'], properties: { total: { type: 'number' } } } },
+      { types: ['note'], schema: { required: ['text'] }, onMismatch: 'flag' },
+    ],
+  },
+  orders: { scheme: 'api-key', addresses: ['198.51.100.0/24'], schemas: [{ types: ['order.*'], schema: { required: ['total'] } }] },
   meters: { scheme: 'custom', custom: { kind: 'none', addresses: ['198.51.100.0/24'] } },
 };
 
@@ -273,6 +285,59 @@ test('a source without secrets takes requests from its addresses, as the trusted
   const from = (forwarded: string) => webhook('meters', { body: '{"value":1}', headers: { ...json, 'x-forwarded-for': forwarded } });
   expect((await from('203.0.113.9, 198.51.100.7')).status).toBe(200);
   for (const others of ['198.51.100.7, 203.0.113.9', '203.0.113.9', '']) expect((await from(others)).status).toBe(401);
+});
+
+describe('the rules of a source', () => {
+  const from = (address: string) => ({ ...json, 'x-forwarded-for': address });
+  const ruled = (body: string, address = '198.51.100.7', secret = secrets.raw) =>
+    webhook('ruled', { body, headers: { ...from(address), 'x-sig': createHmac('sha256', secret).update(body).digest('hex') } });
+  const order = (total: unknown) => JSON.stringify({ id: uniqueName('o'), type: 'order.paid', total });
+
+  test('keep out who does not call from its addresses, whatever the signature', async () => {
+    for (const secret of [secrets.raw, 'another']) {
+      const refused = await ruled(order(1), '203.0.113.1', secret);
+      expect([refused.status, refused.json().code]).toEqual([403, 'source.addressForbidden']);
+    }
+    expect((await recordOf(await ruled(order(1)))).event).toMatchObject({ type: 'order.paid' });
+  });
+
+  test('keep out a larger body, whether it says its length or not', async () => {
+    const body = order('x'.repeat(100));
+    const signed = { 'x-sig': createHmac('sha256', secrets.raw).update(body).digest('hex') };
+    for (const headers of [signed, { ...signed, 'transfer-encoding': 'chunked' }]) {
+      const refused = await webhook('ruled', { body, headers: { ...from('198.51.100.7'), ...headers } });
+      expect([refused.status, refused.json().code]).toEqual([413, 'request.tooLarge']);
+    }
+  });
+
+  test('refuse an event that does not fit its schema, only if it is signed, and flag one where they say so', async () => {
+    const misfit = order('much');
+    expect((await ruled(misfit, undefined, 'another')).json().code).toBe('signature.mismatch');
+    const refused = await ruled(misfit);
+    expect([refused.status, refused.json()]).toEqual([
+      422,
+      expect.objectContaining({
+        code: 'event.schemaMismatch',
+        field: 'body',
+        detail: expect.stringContaining('/total must be number') as string,
+      }),
+    ]);
+    const { event: flagged } = await recordOf(await ruled('{"type":"note"}'));
+    expect(flagged.schemaProblem).toContain("must have required property 'text'");
+  });
+
+  test('hold for CloudEvents, too: one event that does not fit refuses its batch', async () => {
+    const batch = (totals: unknown[], address = '198.51.100.7') =>
+      send('/v1/events', {
+        body: JSON.stringify(
+          totals.map((data) => ({ specversion: '1.0', id: uniqueName('b'), source: 'orders', type: 'order.paid', data })),
+        ),
+        headers: { ...from(address), authorization: `Bearer ${keys.ingest}`, 'content-type': 'application/cloudevents-batch+json' },
+      });
+    expect((await batch([{ total: 1 }, {}])).json()).toMatchObject({ status: 422, code: 'event.schemaMismatch' });
+    expect((await batch([{ total: 1 }], '203.0.113.1')).json()).toMatchObject({ status: 403, code: 'source.addressForbidden' });
+    expect((await batch([{ total: 1 }, { total: 2 }])).status).toBe(202);
+  });
 });
 
 describe('a webhook signed with its provider’s own SDK is acknowledged once it is on the log', () => {

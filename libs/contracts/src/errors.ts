@@ -50,6 +50,8 @@ export const failures = {
     title: 'The subscriber takes nothing while changes of ever more events wait',
   },
   'source.unknown': { outcome: 'reject', httpStatus: 404, title: 'There is no such source' },
+  'source.addressForbidden': { outcome: 'reject', httpStatus: 403, title: 'The source takes no requests from this address' },
+  'event.schemaMismatch': { outcome: 'reject', httpStatus: 422, title: 'The data of an event does not fit the schema of its source' },
   'signature.missing': { outcome: 'reject', httpStatus: 401, title: 'The request carries no signature' },
   'signature.malformed': { outcome: 'reject', httpStatus: 401, title: 'The signature or its timestamp could not be read' },
   'signature.mismatch': { outcome: 'reject', httpStatus: 401, title: 'The signature does not match the body' },

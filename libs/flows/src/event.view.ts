@@ -12,6 +12,8 @@ export interface EventView {
   readonly receivedAt: string;
   /** True: a person sent a request again to see what follows. Absent otherwise. */
   readonly test?: true;
+  /** The place and the reason where it does not fit the schema of its source. Absent where nothing is known to be wrong. */
+  readonly schemaProblem?: string;
   /** The parsed body; null if it cannot be parsed as its content type. */
   readonly data: Json;
 }
@@ -25,6 +27,7 @@ export function viewOf(event: EventReceived): EventView {
     occurredAt: event.occurredAt,
     receivedAt: event.receivedAt,
     ...(event.isTest === true ? { test: true as const } : {}),
+    ...(event.schemaProblem === undefined ? {} : { schemaProblem: event.schemaProblem }),
     data: dataOf(event),
   };
 }

@@ -36,6 +36,8 @@ export async function readAgain(source: Source & { webhook: WebhookSource }, ear
   const gap = earlier.isVerified ? readingGap(webhook, earlier) : verificationGap(webhook, earlier);
   if (gap !== undefined) throw new RequestUnverifiable(gap);
   const request = doorRequestOf(earlier);
+  if (!earlier.isVerified) source.rules?.requireAddress(earlier.clientAddress);
+  source.rules?.requireBodyBytes(earlier.bodyBytes);
   if (!earlier.isVerified && verifyWebhook(webhook, request) !== undefined)
     throw new RequestUnverifiable('it is one that its provider sends unsigned');
   const received = readRequest(webhook.preset, request);
@@ -46,7 +48,8 @@ export async function readAgain(source: Source & { webhook: WebhookSource }, ear
   const events: EventReceived[] = [];
   for (const { payload, text, contentType, body } of eventsOf(webhook.preset, received)) {
     const fields = await source.fields.read({ body, headers });
-    events.push(eventOf({ source, payload, text, contentType, receivedAtMs }, fields));
+    const event = eventOf({ source, payload, text, contentType, receivedAtMs }, fields);
+    events.push(source.rules === undefined ? event : await source.rules.judged(event, body));
   }
   return events;
 }

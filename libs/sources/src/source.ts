@@ -3,6 +3,7 @@ import type { Lane, SourceSpec } from '#libs/contracts';
 import { EventFieldReader, laneOf } from '#libs/intake';
 import { createVerifier, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
+import { SourceRules } from './source-rules.js';
 
 /** A Source document, compiled once per version to serve requests. */
 export interface Source {
@@ -12,6 +13,8 @@ export interface Source {
   readonly scheme: SourceSpec['scheme'];
   readonly fields: EventFieldReader;
   readonly laneOf: (type: string) => Lane;
+  /** Undefined where the document has none. */
+  readonly rules: SourceRules | undefined;
   /** Says which requests are kept as they were received. */
   readonly keepRequests: NonNullable<SourceSpec['keepRequests']>;
   /** Undefined if requests carry an API key. */
@@ -55,6 +58,7 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
     scheme: spec.scheme,
     fields: new EventFieldReader(extraction, tenant),
     laneOf: laneOf(spec.lane),
+    rules: SourceRules.of(spec, tenant),
     keepRequests: spec.keepRequests ?? 'refused',
     webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec, extraction),
   };

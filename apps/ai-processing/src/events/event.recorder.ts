@@ -15,6 +15,12 @@ const recorded = counter('millrace_events_recorded_total', 'Events that stand in
   lane: 'the lane',
 });
 
+const repeated = counter(
+  'millrace_events_repeated_total',
+  'Events that came again and became nothing new, by what told them from others: the partner’s id, or the bytes of the body.',
+  { identifiedBy: ['providerEventId', 'body'] },
+);
+
 /** Stores every event in Postgres at once and independently of its flows, so that it can be queried while they wait. */
 @Injectable()
 export class EventRecorder {
@@ -43,7 +49,10 @@ export class EventRecorder {
       traceId: traceIdOf(traceparent),
       position: { topic, partition, offset },
     });
-    if (!standsForEvent) return;
+    if (!standsForEvent) {
+      repeated.inc({ identifiedBy: event.providerEventId === null ? 'body' : 'providerEventId' });
+      return;
+    }
     recorded.inc({ tenant: event.tenant, lane: event.lane });
     const { tenant, customer, eventId, source, type } = event;
     const at = wallTime().toISOString();

@@ -25,6 +25,7 @@ const eventColumns = columns<LoggedEvent>({
   content_type: ['text', ({ event }) => storableText(event.contentType)],
   body: ['bytea', ({ event }) => eventBody(event)],
   is_test: ['boolean', ({ event }) => (event.isTest === true ? true : null)],
+  schema_problem: ['text', ({ event }) => storableText(event.schemaProblem ?? null)],
   log_topic: ['text', ({ position }) => position.topic],
   log_partition: ['integer', ({ position }) => position.partition],
   log_offset: ['bigint', ({ position }) => position.offset],
@@ -56,7 +57,8 @@ const record = statement(
 );
 
 /** The columns of {@link StoredEventRow}. */
-export const eventRow = 'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body, is_test';
+export const eventRow =
+  'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body, is_test, schema_problem';
 
 const find = statement('event.find', `SELECT ${eventRow} FROM event WHERE tenant_id = $1 AND id = $2`);
 
@@ -102,6 +104,7 @@ export interface StoredEventRow {
   content_type: string;
   body: Buffer;
   is_test: boolean | null;
+  schema_problem: string | null;
 }
 
 /** Writes the tables `event` and `customer`. */
@@ -148,6 +151,7 @@ export function eventOf(tenant: string, row: StoredEventRow): EventReceived {
     receivedAt: row.received_at.toISOString(),
     contentType: row.content_type,
     ...(row.is_test === true ? { isTest: true } : {}),
+    ...(row.schema_problem === null ? {} : { schemaProblem: row.schema_problem }),
     ...(isUtf8(row.body) ? { body: row.body.toString('utf8') } : { bodyBase64: row.body.toString('base64') }),
   };
 }

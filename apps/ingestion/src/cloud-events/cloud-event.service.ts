@@ -20,6 +20,7 @@ export interface CloudEventRequest {
   headers: IncomingHttpHeaders;
   rawBody: Buffer;
   receivedAtMs: number;
+  clientAddress: string;
 }
 
 @Injectable()
@@ -58,7 +59,7 @@ export class CloudEventService {
   }
 
   private async accept(
-    { headers, rawBody, receivedAtMs }: CloudEventRequest,
+    { headers, rawBody, receivedAtMs, clientAddress }: CloudEventRequest,
     principal: Principal,
     entry: IntakeLogEntry,
   ): Promise<{ eventIds: string[] }> {
@@ -68,6 +69,8 @@ export class CloudEventService {
       const source = await this.sourceOf(event, principal.tenant);
       entry.source = source.name;
       entry.scheme = source.scheme;
+      source.rules?.requireAddress(clientAddress);
+      source.rules?.requireBodyBytes(rawBody.length);
       const { data: body, attributes, payload, text, contentType } = event;
       verified.push({ source, input: { body, headers: attributes }, payload, text, contentType, receivedAtMs });
     }

@@ -31,11 +31,16 @@ export class Intake {
   /**
    * Resolves when the log has all events on all in-sync replicas (promise 1). Nothing is appended before the fields of all events were read,
    * so the events of one customer are appended in the order given.
+   * @throws EventMisfit, EvaluationsBusy; nothing was appended
    * @throws LogUnavailable some events may have been stored; if they are sent again, they are the same events
    */
   async accept(admitted: readonly VerifiedEvent[], traceparent: string | undefined): Promise<EventReceived[]> {
     const events: EventReceived[] = [];
-    for (const one of admitted) events.push(eventOf(one, await one.source.fields.read(one.input)));
+    for (const one of admitted) {
+      const event = eventOf(one, await one.source.fields.read(one.input));
+      const { rules } = one.source;
+      events.push(rules === undefined ? event : await rules.judged(event, one.input.body));
+    }
     await this.appender.append(events, (at) => admitted[at]!.source.scheme, traceparent);
     return events;
   }

@@ -29,10 +29,14 @@ export class WebhookService {
     return methods.filter((method) => method !== 'POST');
   }
 
-  /** Refuses a request for a source that does not exist, before its body is read. @throws NotFound, ConfigurationUnavailable */
+  /**
+   * Refuses a request for a source that does not exist, or with a body that it does not take, before the body is read.
+   * @throws NotFound, RequestTooLarge, ConfigurationUnavailable
+   */
   async requireSource({ address, headers }: RequestHead): Promise<void> {
     try {
-      requireWebhooks(await this.sources.atNew(address), address);
+      const { rules } = requireWebhooks(await this.sources.atNew(address), address);
+      rules?.requireBodyBytes(Number(headers['content-length'] ?? 0));
     } catch (error) {
       await this.log.record('webhooks', headers['traceparent'], () => Promise.reject(error));
     }
@@ -55,6 +59,8 @@ export class WebhookService {
     entry.scheme = known.scheme;
     let isVerified = false;
     try {
+      known.rules?.requireAddress(request.clientAddress);
+      known.rules?.requireBodyBytes(request.rawBody.length);
       if (request.method !== 'POST') return this.answerUnsigned(known.webhook, request, entry);
       const { source, unsigned } = await this.verified(known, request);
       if (unsigned !== undefined) {

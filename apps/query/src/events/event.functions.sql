@@ -95,3 +95,11 @@ BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
   RETURN QUERY SELECT id::text, coalesce(is_test, false) FROM event WHERE tenant_id = p_tenant AND id = ANY (p_keys);
 END $$;
+
+-- The events whose data does not fit the schema of their source, and why.
+CREATE OR REPLACE FUNCTION event_schema_problems(p_tenant text, p_keys text[]) RETURNS TABLE (id text, problem text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT id::text, schema_problem FROM event WHERE tenant_id = p_tenant AND id = ANY (p_keys) AND schema_problem IS NOT NULL;
+END $$;

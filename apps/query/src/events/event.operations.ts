@@ -27,6 +27,15 @@ export const eventState = enumeration(
 );
 export type EventState = z.infer<typeof eventState>;
 
+export const eventIdentity = enumeration(
+  'EventIdentity',
+  {
+    providerEventId: 'The id that the partner gave it.',
+    body: 'A hash of its body, because it came without a usable id: another request with the same bytes is taken for a repeat.',
+  },
+  'By what a repeat of an event is known.',
+);
+
 export const event = entity(
   'Event',
   {

@@ -10,9 +10,9 @@ import { decision, run } from '../runs/run.operations.js';
 import { runsOfEvent } from '../runs/run.table.js';
 import { timelineEntry } from '../timeline/timeline.operations.js';
 import { timelineOfEvent } from '../timeline/timeline.table.js';
-import { event, eventState, getEvent, getEventFromSource, listEvents } from './event.operations.js';
+import { event, eventIdentity, eventState, getEvent, getEventFromSource, listEvents } from './event.operations.js';
 import type { EventRow } from './event.operations.js';
-import { EventTable, eventById, eventData, eventMarks, eventStateOf } from './event.table.js';
+import { EventTable, eventById, eventData, eventMarks, eventSchemaProblem, eventStateOf } from './event.table.js';
 
 const newest = 'The newest 100.';
 
@@ -25,6 +25,13 @@ export const eventPart = part({
       isTest: field(
         z.boolean().describe('True: a person sent a kept request again to see what follows.'),
         async ({ id }, { load }) => (await load(eventMarks, id)).isTest,
+      ),
+      schemaProblem: field(
+        z.string().nullable().describe('What does not fit the schema that its source has for it; null where nothing is known to be wrong.'),
+        ({ id }, { load }) => load(eventSchemaProblem, id),
+      ),
+      identifiedBy: field(eventIdentity.describe('What tells it from other events of its source.'), async ({ providerEventId }) =>
+        providerEventId === null ? 'body' : 'providerEventId',
       ),
       data: field(
         json.describe('The body as flows see it: JSON as its value, a form as its fields, text as text, null for anything else.'),

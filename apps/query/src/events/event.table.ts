@@ -53,6 +53,7 @@ const list: ListSource<EventRow, RawEvent> = {
 const byIds = statement('query.event.byIds', `SELECT ${columns} FROM events_by_id($1, $2)`);
 const bodies = statement('query.event.bodies', `SELECT id, content_type AS "contentType", body FROM event_bodies($1, $2)`);
 const marks = statement('query.event.marks', `SELECT id, is_test AS "isTest" FROM event_marks($1, $2)`);
+const schemaProblems = statement('query.event.schemaProblems', `SELECT id, problem FROM event_schema_problems($1, $2)`);
 const states = statement('query.event.states', `SELECT id, state FROM event_states($1, $2)`);
 
 /** States that few events are in. A filter for them lets the database look at unsettled events only. */
@@ -88,6 +89,11 @@ export class EventTable {
   async marks(tenant: string, ids: readonly string[]): Promise<EventMarks[]> {
     const rows = await this.database.query<EventMarks & { id: string }>(marks, [tenant, ids]);
     return onePerKey(ids, rows, (row) => row.id).map((row) => row ?? { isTest: false });
+  }
+
+  async schemaProblems(tenant: string, ids: readonly string[]): Promise<(string | null)[]> {
+    const rows = await this.database.query<{ id: string; problem: string }>(schemaProblems, [tenant, ids]);
+    return onePerKey(ids, rows, (row) => row.id).map((row) => row?.problem ?? null);
   }
 
   async data(tenant: string, ids: readonly string[]): Promise<Json[]> {
@@ -127,4 +133,5 @@ function readBody({ contentType, body }: StoredBody): Json {
 export const eventById = loader((get, tenant, ids) => get(EventTable).byIds(tenant, ids));
 export const eventStateOf = loader((get, tenant, ids) => get(EventTable).states(tenant, ids));
 export const eventMarks = loader((get, tenant, ids) => get(EventTable).marks(tenant, ids));
+export const eventSchemaProblem = loader((get, tenant, ids) => get(EventTable).schemaProblems(tenant, ids));
 export const eventData = loader((get, tenant, ids) => get(EventTable).data(tenant, ids));

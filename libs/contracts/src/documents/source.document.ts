@@ -6,6 +6,7 @@ import { presets } from './presets.generated.js';
 import { expression } from './references.js';
 import { secret } from './secret.js';
 import { signatureScheme } from './signature-scheme.js';
+import { sourceRules } from './source-rules.js';
 
 const extraction = {
   customer: expression
@@ -28,6 +29,7 @@ const extraction = {
     .describe(
       'Which requests are kept as they were received, without secrets: none, a sample of those that were refused (the default), or accepted ones, too, with their events. See `docs/requests.md`.',
     ),
+  ...sourceRules,
 };
 
 const publicUrl = addressOrSecret

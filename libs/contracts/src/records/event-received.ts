@@ -22,6 +22,8 @@ export const eventReceivedSchema = z.object({
   contentType: z.string(),
   /** True: a person sent a kept request again to see what follows. Builds until 2026-11-29 did not know it. */
   isTest: z.boolean().optional(),
+  /** The place and the reason where the data does not fit the schema of its source, which takes it all the same. Builds until 2026-11-29 did not know it. */
+  schemaProblem: z.string().optional(),
   body: z.string().optional(),
   bodyBase64: z.string().optional(),
 });

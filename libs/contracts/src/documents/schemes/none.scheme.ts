@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { ipAddressOrRange } from '../source-rules.js';
 
 export const noneScheme = z.strictObject({
   kind: z
     .literal('none')
     .describe('Requests prove nothing; they are accepted from a list of addresses, and everybody who can send from one can send anything.'),
   addresses: z
-    .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], { error: 'must be an IP address or a range such as 192.0.2.0/24' }))
+    .array(ipAddressOrRange)
     .min(1)
     .max(200)
     .describe(
