@@ -466,6 +466,25 @@ CREATE TABLE model_provider (
 GRANT SELECT ON model_provider TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON model_provider TO millrace_service;
 
+CREATE TABLE model_spend (
+  tenant_id key_text NOT NULL,
+  day date NOT NULL,
+  flow key_text NOT NULL,
+  provider key_text NOT NULL,
+  model key_text NOT NULL,
+  currency key_text NOT NULL,
+  calls bigint NOT NULL,
+  input_tokens bigint NOT NULL,
+  output_tokens bigint NOT NULL,
+  cost_nanos bigint NOT NULL,
+  CONSTRAINT model_spend_pkey PRIMARY KEY (tenant_id, day, flow, provider, model, currency)
+);
+ALTER TABLE model_spend ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON model_spend TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON model_spend TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON model_spend TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON model_spend TO millrace_service;
+
 CREATE TABLE operation_attempt (
   tenant_id key_text NOT NULL,
   run_id key_text NOT NULL,

@@ -84,6 +84,21 @@ export class Rows {
     await this.database.query(saveModelProvider, [address, models, listedAt, errorCode, errorMessage, usedAt]);
   }
 
+  /** Calls of a flow to one model on a day, as `ai-processing` counts them. */
+  async modelSpend(row: {
+    tenant: string;
+    day: string;
+    flow?: string;
+    provider?: string;
+    model?: string;
+    currency?: string;
+    calls?: number;
+    costNanos?: number;
+  }): Promise<void> {
+    const { tenant, day, flow = 'triage', provider = 'mistral', model = 'small', currency = 'EUR', calls = 1, costNanos = 1e9 } = row;
+    await this.database.query(insertSpend, [tenant, day, flow, provider, model, currency, calls, costNanos]);
+  }
+
   async noModelProviders(): Promise<void> {
     await this.database.query(deleteModelProviders);
   }
@@ -270,6 +285,11 @@ export class Rows {
   }
 }
 
+const insertSpend = statement(
+  'test.modelSpend',
+  `INSERT INTO model_spend (tenant_id, day, flow, provider, model, currency, calls, input_tokens, output_tokens, cost_nanos)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, 900, 100, $8)`,
+);
 const saveModelProvider = statement(
   'test.rows.modelProvider',
   `INSERT INTO model_provider (address, models, listed_at, asked_at, error_code, error_message, due_at, used_at)

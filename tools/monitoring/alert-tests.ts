@@ -204,6 +204,14 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
       'millrace_model_providers{state="key_refused",owner="installation"}': '1x30',
     },
   },
+  MillraceBudgetSpent: {
+    at: '5m',
+    fires: {
+      'millrace_budget_used_ratio{tenant="acme",budget="all"}': '1.2x20',
+      'millrace_budget_used_ratio{tenant="b",budget="all"}': '0.2x20',
+    },
+    silent: { 'millrace_budget_used_ratio{tenant="acme",budget="all"}': '0.99x20' },
+  },
   MillraceSecretsUnusable: {
     at: '20m',
     fires: { 'millrace_secret_store_unusable{instance="a"}': '1x30', 'millrace_secret_store_unusable{instance="b"}': '0x30' },

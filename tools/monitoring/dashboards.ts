@@ -254,6 +254,22 @@ const processing: Dashboard = {
       queries: [q('sum(millrace_model_circuits_open)', 'open circuits')],
     },
     {
+      title: 'Budgets spent',
+      unit: 'percentunit',
+      description:
+        'The part of each budget that is spent in its day or month. Above 1, calls are made, passed over or stopped, as the tenant chose.',
+      alert: 'MillraceBudgetSpent',
+      emptyUntil: 'a tenant has a Budget document',
+      queries: [q('max by (tenant, budget) (millrace_budget_used_ratio)', '{{tenant}}, {{budget}}')],
+    },
+    {
+      title: 'Costs of models',
+      unit: 'short',
+      description: 'Money per hour, by the prices in the documents of providers.',
+      emptyUntil: 'a model with a price is called',
+      queries: [q(`3600 * sum by (tenant, currency) (${rate('millrace_model_cost_total')})`, '{{tenant}}, {{currency}}')],
+    },
+    {
       title: 'Reads of the secret store',
       unit: 'reqps',
       description: 'Secrets that documents name by `from`. Documents go on with what was read last.',

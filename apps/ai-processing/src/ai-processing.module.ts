@@ -48,6 +48,8 @@ import type { RunOptions } from './runs/run.worker.js';
 import { StepResultStore } from './runs/step-result.store.js';
 import { CancelRunConsumer } from './runs/cancel-run.consumer.js';
 import { ContinueRunConsumer } from './waits/continue-run.consumer.js';
+import { SpendTable } from './spending/spend.table.js';
+import { SpendingService } from './spending/spending.service.js';
 import { RunWaitTable } from './waits/run-wait.table.js';
 import { RunWaker } from './waits/run.waker.js';
 
@@ -85,15 +87,18 @@ export class AiProcessingModule implements OnApplicationShutdown {
       ],
       providers: [
         ModelProviderPool,
+        SpendTable,
+        SpendingService,
         { provide: modelLimitStore, useFactory: () => limitStoreFor(options) },
         {
           provide: ModelGateway,
-          inject: [ModelProviderPool, modelLimitStore],
-          useFactory: (directory: ModelProviderPool, limitStore: LimitStore) =>
+          inject: [ModelProviderPool, modelLimitStore, SpendingService],
+          useFactory: (directory: ModelProviderPool, limitStore: LimitStore, spending: SpendingService) =>
             new ModelGateway({
               provider,
               directory,
               limitStore,
+              spending,
               limits: { requestsPerMinute: options.modelRequestsPerMinute, tokensPerMinute: options.modelTokensPerMinute },
             }),
         },

@@ -19,6 +19,7 @@ import { requestPart } from './requests/request.part.js';
 import { reviewPart } from './reviews/review.part.js';
 import { runPart } from './runs/run.part.js';
 import { schedulePart } from './schedules/schedule.part.js';
+import { spendingPart } from './spending/spending.part.js';
 import { storedSecretPart } from './stored-secrets/stored-secret.part.js';
 import { timelinePart } from './timeline/timeline.part.js';
 import { webhookPart } from './webhooks/webhook.part.js';
@@ -44,6 +45,7 @@ export const parts = {
   review: reviewPart,
   run: runPart,
   schedule: schedulePart,
+  spending: spendingPart,
   'stored-secret': storedSecretPart,
   timeline: timelinePart,
   webhook: webhookPart,

@@ -127,6 +127,16 @@ export const failures = {
   'flow.unknownDestination': { outcome: 'deadLetter', httpStatus: 422, title: 'The flow delivers to a destination that does not exist' },
   'model.unavailable': { outcome: 'retry', httpStatus: 503, title: 'The model could not be reached or failed' },
   'model.outage': { outcome: 'retry', httpStatus: 503, title: 'Too many calls of the model failed, so none is made for now' },
+  'model.budgetSpent': {
+    outcome: 'retry',
+    httpStatus: 503,
+    title: 'A budget of the tenant is spent, so models that it counts are not asked',
+  },
+  'model.notFree': {
+    outcome: 'deadLetter',
+    httpStatus: 422,
+    title: 'A budget of the tenant is spent, and no model is named that it does not count',
+  },
   'model.limited': { outcome: 'retry', httpStatus: 503, title: 'The model provider limits the rate' },
   'model.credential': { outcome: 'retry', httpStatus: 503, title: 'The model provider refuses the credential' },
   'model.misconfigured': { outcome: 'retry', httpStatus: 503, title: 'There is no model API at the configured address' },

@@ -103,6 +103,9 @@ export { modelServices, outputLimitFields, structuredOutputs } from './documents
 export type { ModelService, ModelServiceName, OutputLimitField, StructuredOutput } from './documents/model-services.js';
 export { resolvedService } from './documents/model-provider.document.js';
 export type { ModelFacts, ModelProviderDocument, ModelProviderSpec } from './documents/model-provider.document.js';
+export type { BudgetDocument, BudgetPeriod, BudgetSpec } from './documents/budget.document.js';
+export { budgetPeriodAt, utcDayOf } from './budget-period.js';
+export { budgetPeriods } from './documents/budget.document.js';
 export { fallbackReasons } from './documents/model-route.document.js';
 export type { FallbackReason, ModelRouteDocument, ModelRouteSpec } from './documents/model-route.document.js';
 export type { PullDocument, PullSpec } from './documents/pull.document.js';

@@ -11,11 +11,12 @@ export type FailureAction =
   | 'give-up';
 
 /**
- * A run waits as long as a model's provider or another system limits the rate or refuses the credential, a connection waits for a person, or its tenant's
+ * A run waits as long as a model's provider or another system limits the rate or refuses the credential, a budget is spent, a connection waits for a person, or its tenant's
  * own work is in the way. Parking it would only make work for an operator.
  */
 const waitedFor: readonly FailureCode[] = [
   'model.limited',
+  'model.budgetSpent',
   'model.credential',
   'operation.limited',
   'operation.unauthorized',

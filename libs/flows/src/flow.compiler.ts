@@ -47,6 +47,7 @@ export class FlowCompiler {
     const steps = stepsOfFlow(spec).flatMap((list) => allSteps(list.steps));
     const services: StepServices = {
       tenant,
+      flow: name,
       models: this.services.models,
       operations: this.services.operations.of(tenant),
       expression,

@@ -199,6 +199,8 @@ export type StepWork = (input: StepInput, context: StepContext) => Promise<StepO
 export interface StepServices {
   /** The flow's tenant. */
   readonly tenant: string;
+  /** The name of the flow. */
+  readonly flow: string;
   readonly models: ModelGateway;
   /** The operations of the tenant's connections. */
   readonly operations: TenantOperations;

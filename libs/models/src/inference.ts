@@ -14,6 +14,8 @@ export interface InferenceCaching {
 
 export interface InferenceRequest {
   tenant: string;
+  /** The flow that the call is counted for. Default: it belongs to no flow. */
+  flow?: string | undefined;
   /** Calls for one customer take turns with those for others, where the rate is limited. Default: there is one. */
   customer?: string | undefined;
   /** Higher ones go first where the rate is limited. Default: `normal`. */

@@ -4,9 +4,11 @@ import type { ModelLimits } from './model-limits.js';
 import type { Usage } from './model-provider.js';
 import {
   ModelAnswerTooLarge,
+  ModelBudgetSpent,
   ModelCredentialRefused,
   ModelLimited,
   ModelMisconfigured,
+  ModelNotFree,
   ModelOutage,
   ModelOutputInvalid,
   ModelRefused,
@@ -66,6 +68,7 @@ export interface ModelDirectory {
  * first kind among them decides what becomes of the step: another try may find the others able again.
  */
 const kinds = [
+  [ModelBudgetSpent, 'budget'],
   [ModelLimited, 'limited'],
   [ModelOutage, 'unavailable'],
   [ModelUnavailable, 'unavailable'],
@@ -74,7 +77,8 @@ const kinds = [
   [ModelOutputInvalid, 'invalidOutput'],
   [ModelAnswerTooLarge, 'answerTooLarge'],
   [ModelRefused, 'refused'],
-] as const satisfies [abstract: abstract new (...args: never[]) => ModelFailure, reason: FallbackReason][];
+  [ModelNotFree, 'budget'],
+] as const satisfies [abstract: abstract new (...args: never[]) => ModelFailure, reason: FallbackReason | 'budget'][];
 
 function placeOf(failure: ModelFailure): number {
   const place = kinds.findIndex(([kind]) => failure instanceof kind);
@@ -82,8 +86,8 @@ function placeOf(failure: ModelFailure): number {
   return place;
 }
 
-/** The word of documents for the kind of the failure. */
-export function fallbackReasonOf(failure: ModelFailure): FallbackReason {
+/** The word of documents for the kind of the failure; `budget`, which they do not have, because a budget itself says whether the next one is asked. */
+export function fallbackReasonOf(failure: ModelFailure): FallbackReason | 'budget' {
   return kinds[placeOf(failure)]![1];
 }
 

@@ -11,14 +11,15 @@ import { callSpan, countCall, countRefusal, describeResponse } from './gen-ai.js
 import type { ModelCircuit, Passage } from './model-circuit.js';
 import { costNanosOf, decisiveFailure, fallbackReasonOf } from './model-directory.js';
 import type { ModelCandidate, ModelDirectory, ModelPlan } from './model-directory.js';
-import type { Inference, InferenceRequest } from './inference.js';
+import type { Inference, InferenceRequest, ModelAttempt } from './inference.js';
 import { InferenceCache } from './inference-cache.js';
 import { ModelEndpoint, callOptions, failureWithin } from './model-endpoint.js';
 import type { Clock } from './model-endpoint.js';
 import type { CallTurn, ModelLimiter } from './model-limiter.js';
 import type { ModelLimits } from './model-limits.js';
 import type { ModelProvider, ModelRequest, ModelResponse } from './model-provider.js';
-import { ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+import { ModelBudgetSpent, ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+import type { ModelSpending } from './model-spending.js';
 import { OutputGate } from './output-gate.js';
 import { fitsStrictSubset } from './strict-subset.js';
 import { answerText, promptFor, repairPrompt } from '#libs/prompts';
@@ -45,6 +46,8 @@ export interface ModelGatewayOptions {
   limitStore?: LimitStore;
   /** Limits of each model of `provider`, beside those that it names in its answers. Default: none. */
   limits?: ModelLimits;
+  /** Counts what calls cost. Default: nobody does. */
+  spending?: ModelSpending | undefined;
   /** For transient failures. Default: {@link modelRetry}. */
   retry?: RetryPolicy;
   clock?: Clock;
@@ -55,7 +58,7 @@ export const systemClock: Clock = { now: () => performance.now(), sleep };
 const fallbacks = counter(
   'millrace_model_fallbacks_total',
   'Times that the next model of a route was asked, by the kind of failure of the one before.',
-  { tenant: 'the tenant', route: 'the ModelRoute document', model: 'the model that failed', reason: 'a word of `fallbackOn`' },
+  { tenant: 'the tenant', route: 'the ModelRoute document', model: 'the model that failed', reason: 'a word of `fallbackOn`, or `budget`' },
 );
 
 /** A part of a streamed inference: any number of deltas, then one `end`. */
@@ -105,12 +108,13 @@ export class ModelGateway {
   /** The provider of the installation. */
   readonly endpoint: ModelEndpoint;
   private readonly directory: ModelDirectory | undefined;
+  private readonly spending: ModelSpending | undefined;
   private readonly limits: ModelLimits;
   private readonly cache: InferenceCache;
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
 
-  constructor({ provider, directory, limitStore, limits = {}, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
+  constructor({ provider, directory, limitStore, limits = {}, spending, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
     this.endpoint = new ModelEndpoint({
       provider,
       name: null,
@@ -122,6 +126,7 @@ export class ModelGateway {
     this.limits = limits;
     this.cache = new InferenceCache(clock.now);
     this.directory = directory;
+    this.spending = spending;
     this.retry = retry;
     this.clock = clock;
   }
@@ -143,12 +148,13 @@ export class ModelGateway {
     for (const [at, candidate] of candidates.entries()) {
       const hasNext = at < candidates.length - 1;
       try {
+        this.spending?.requireAllowance(request, candidate);
         return await this.inferAt(candidate, work, deadline, hasNext);
       } catch (error) {
         if (!(error instanceof ModelFailure)) throw error;
         failures.push(error);
         const reason = fallbackReasonOf(error);
-        if (!fallbackOn.has(reason)) throw error;
+        if (reason === 'budget' ? error instanceof ModelBudgetSpent : !fallbackOn.has(reason)) throw error;
         if (!hasNext || deadline.passed) break;
         if ('route' in request.target)
           fallbacks.inc({ tenant: request.tenant, route: request.target.route, model: candidate.model, reason });
@@ -246,6 +252,7 @@ export class ModelGateway {
     const { endpoint } = candidate!;
     const modelRequest = firstRequest(request, candidate!);
     const gate = new OutputGate(request);
+    this.spending?.requireAllowance(request, candidate!);
     endpoint.requireUsable();
     const watch = new Stopwatch(this.clock.now);
     const { name, ...options } = callSpan(endpoint.provider, modelRequest);
@@ -292,7 +299,7 @@ export class ModelGateway {
     countCall(model, endpoint.provider, failure?.code ?? 'ok', durationMs, response);
     if (failure instanceof ModelOutputInvalid) countRefusal(model, failure.gate);
     const costNanos = costNanosOf(price, response?.usage);
-    await request.onAttempt({
+    const attempt: ModelAttempt = {
       number,
       provider: endpoint.name,
       model,
@@ -307,7 +314,9 @@ export class ModelGateway {
       outputTokens: response?.usage?.outputTokens ?? null,
       costNanos: costNanos ?? null,
       currency: costNanos === undefined ? null : price!.currency,
-    });
+    };
+    this.spending?.note(request, attempt);
+    await request.onAttempt(attempt);
   }
 
   private async call(endpoint: ModelEndpoint, request: ModelRequest, gate: OutputGate, deadline: Deadline): Promise<CallResult> {

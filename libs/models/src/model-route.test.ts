@@ -13,11 +13,13 @@ import type { InferenceRequest, ModelAttempt } from './inference.js';
 import type { ModelProvider, ModelRequest, ModelResponse, ProviderCallOptions } from './model-provider.js';
 import {
   ModelAnswerTooLarge,
+  ModelBudgetSpent,
   ModelCredentialRefused,
   ModelFailure,
   ModelKeyRefused,
   ModelLimited,
   ModelMisconfigured,
+  ModelNotFree,
   ModelOutage,
   ModelOutputInvalid,
   ModelRefused,
@@ -81,6 +83,8 @@ const standard: FallbackReason[] = ['unavailable', 'limited', 'credential', 'mis
 let skippedMs: number;
 let waits: number[];
 let attempts: ModelAttempt[];
+/** The calls whose costs were noted. */
+let noted: string[];
 let first: ScriptedProvider;
 let second: ScriptedProvider;
 let gateway: ModelGateway;
@@ -88,6 +92,10 @@ let endpoints: ModelEndpoint[];
 let fallbackOn: FallbackReason[];
 let timeoutMs: number | undefined;
 let price: ModelPrice | undefined;
+/** The prices of the candidates in their order. Default: `price` for all. */
+let prices: (ModelPrice | undefined)[] | undefined;
+/** A budget that counts what has a price; undefined: there is none. */
+let budget: 'open' | ModelFailure | undefined;
 
 const clock = {
   now: () => performance.now() + skippedMs,
@@ -113,6 +121,9 @@ beforeEach(() => {
   fallbackOn = standard;
   timeoutMs = undefined;
   price = undefined;
+  prices = undefined;
+  budget = undefined;
+  noted = [];
   first = new ScriptedProvider('first');
   second = new ScriptedProvider('second');
   endpoints = [endpoint(first), endpoint(second)];
@@ -124,10 +135,16 @@ beforeEach(() => {
           endpoint: each,
           model: `m${at + 1}`,
           timeoutMs: at === 0 ? timeoutMs : undefined,
-          price,
+          price: prices === undefined ? price : prices[at],
         })),
         fallbackOn: new Set(fallbackOn),
       }),
+    },
+    spending: {
+      requireAllowance: (_, candidate) => {
+        if (budget instanceof ModelFailure && candidate.price !== undefined) throw budget;
+      },
+      note: ({ tenant, flow }, { model, costNanos }) => void noted.push(`${tenant}/${flow} ${model} ${costNanos}`),
     },
     clock,
   });
@@ -222,6 +239,51 @@ describe('a route', () => {
     caller.abort(new Error('the claim is lost'));
     await expect(inferred).rejects.toThrow('the claim is lost');
     expect(attempts).toEqual([]);
+  });
+});
+
+describe('a budget', () => {
+  const euros = { input: 1, output: 10, currency: 'EUR' };
+
+  it('gets the cost of each call, a failed one and one without a price, too', async () => {
+    prices = [euros, undefined];
+    first.script = [{ mood: 'purple' }];
+    await infer({ flow: 'triage' });
+    expect(noted).toEqual([...Array.from({ length: 3 }, () => 'acme/triage m1 2000000'), 'acme/triage m2 null']);
+  });
+
+  it('that degrades has the next model asked that it does not count, whatever the route says of failures', async () => {
+    budget = new ModelNotFree('spent');
+    prices = [euros, undefined];
+    fallbackOn = [];
+    expect(await infer()).toMatchObject({ model: 'm2', attempts: 1 });
+    expect(first.requests).toEqual([]);
+  });
+
+  it('that degrades fails the step for good if it counts all models, and waits for one that it does not count', async () => {
+    budget = new ModelNotFree('spent');
+    price = euros;
+    await expect(infer()).rejects.toMatchObject({ code: 'model.notFree', outcome: 'deadLetter' });
+    prices = [euros, undefined];
+    second.script = [new ModelCredentialRefused('no')];
+    await expect(infer()).rejects.toBeInstanceOf(ModelCredentialRefused);
+  });
+
+  it('that stops asks no model behind the one that it counts', async () => {
+    budget = new ModelBudgetSpent('spent', { retryAfterMs: 60_000 });
+    prices = [euros, undefined];
+    await expect(infer()).rejects.toMatchObject({ code: 'model.budgetSpent', retryAfterMs: 60_000 });
+    expect(second.requests).toEqual([]);
+    prices = [undefined, euros];
+    expect(await infer()).toMatchObject({ model: 'm1' });
+  });
+
+  it('leaves alone what the cache has', async () => {
+    price = euros;
+    await infer({ cache: { ttlMs: 60_000 } });
+    budget = new ModelBudgetSpent('spent');
+    expect(await infer({ cache: { ttlMs: 60_000 } })).toMatchObject({ attempts: 0 });
+    expect(noted).toHaveLength(1);
   });
 });
 

@@ -78,6 +78,17 @@ export class ModelLimited extends ModelFailure {
   }
 }
 
+/** A budget of the tenant is spent, and stops the calls that it counts until it begins anew or is raised. */
+export class ModelBudgetSpent extends ModelFailure {
+  readonly code = 'model.budgetSpent';
+  override readonly isReported = true;
+}
+
+/** A budget of the tenant is spent, and the model is one that it counts. Another candidate may be one that it does not count. */
+export class ModelNotFree extends ModelFailure {
+  readonly code = 'model.notFree';
+}
+
 /** The key is wrong, forbidden or out of credit. The operator has to mend it, so the event waits as long as that takes and is never parked. */
 export class ModelCredentialRefused extends ModelFailure {
   readonly code = 'model.credential';

@@ -2,6 +2,7 @@ import { SecretBox } from '#libs/auth';
 import type { CheckableApiKey } from '#libs/auth';
 import { DomainError, parseSourceAddress, sourceAddress } from '#libs/contracts';
 import type {
+  BudgetDocument,
   ConnectionDocument,
   DestinationDocument,
   DocumentKind,
@@ -239,6 +240,11 @@ export class Configuration {
   /** The pulls of all tenants. */
   pulls(): Stored<PullDocument>[] {
     return this.ofKind('Pull') as Stored<PullDocument>[];
+  }
+
+  /** The budgets of all tenants. */
+  budgets(): Stored<BudgetDocument>[] {
+    return this.ofKind('Budget') as Stored<BudgetDocument>[];
   }
 
   pull(tenant: string, name: string): Stored<PullDocument> | undefined {

@@ -32,6 +32,8 @@ import { fireNow, nextTicks, schedules } from './schedules.command.js';
 import { refreshStoredSecrets, storedSecrets } from './secrets.command.js';
 import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
+import { budgets, spend } from './spending.command.js';
+import type { SpendOptions } from './spending.command.js';
 import { createTenant, requireTenant, showTenant } from './tenants.command.js';
 
 /** The parts of the process that the command uses. */
@@ -284,6 +286,19 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .description('make an event of a schedule now, beside its ticks, and print its id')
     .argument('<name>')
     .action((name: string) => inTenant((at, out) => fireNow(at, name, out)));
+
+  program
+    .command('budgets')
+    .description('print the budgets for models, with what of them is spent')
+    .action(() => inTenant(budgets));
+  program
+    .command('spend')
+    .description('print what calls of models used and cost, the dearest first')
+    .option('--from <day>', 'the first day in UTC, such as 2026-01-31; default: the first of the month')
+    .option('--to <day>', 'the last day; default: today')
+    .addOption(new Option('--by <dimension...>', 'what calls are told apart by; default: flow').choices(['day', 'flow', 'model']))
+    .option('--flow <name>', 'only calls of this flow')
+    .action((options: SpendOptions) => inTenant((at, out) => spend(at, options, out)));
 
   const ofSecrets = program.command('secrets').description('secrets of documents that the secret store has');
   ofSecrets

@@ -4,6 +4,7 @@ import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { RequestStore } from '../requests/request.store.js';
 import { RetentionService } from './retention.service.js';
+import { SpendTable } from '../spending/spend.table.js';
 import { RetentionStore } from './retention.store.js';
 
 let fresh: FreshDatabase;
@@ -16,7 +17,10 @@ beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
   store = new RetentionStore(database);
-  retention = new RetentionService(store, new RequestStore(database), { retentionDays: 30, requestRetentionDays: 7 });
+  retention = new RetentionService(store, new RequestStore(database), new SpendTable(database), {
+    retentionDays: 30,
+    requestRetentionDays: 7,
+  });
 });
 afterAll(async () => {
   await database.close();

@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { topics } from '#libs/contracts';
+import { topics, utcDayOf } from '#libs/contracts';
 import { sleep, wallTime } from '#libs/time';
 import { counter, logger, workDone } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
 import { RequestStore } from '../requests/request.store.js';
+import { SpendTable } from '../spending/spend.table.js';
 import { RetentionStore } from './retention.store.js';
 import type { WalkPosition } from './retention.store.js';
 
@@ -19,6 +20,8 @@ const everyMs = 3_600_000;
 const betweenBatchesMs = 100;
 /** A dead letter is kept longer than the log keeps its record: a consumer that reads the log from its start would open it again. */
 const deadLetterDays = topics.deadLetters.retentionMs / dayMs + 1;
+/** Sums of costs are few rows, and compared with those of the year before. */
+const spendDays = 800;
 
 const deletedEvents = counter(
   'millrace_events_deleted_total',
@@ -35,6 +38,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
   constructor(
     private readonly store: RetentionStore,
     private readonly requests: RequestStore,
+    private readonly spend: SpendTable,
     @Inject(retentionOptions) private readonly options: RetentionOptions,
   ) {}
 
@@ -57,6 +61,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
       deleted += await this.deleteEvents(tenant, before(retentionDays), signal);
       await this.deleteDeadLetters(tenant, before(Math.max(retentionDays, deadLetterDays)), signal);
       await this.store.deleteIdempotencyKeys(tenant, before(retentionDays));
+      await this.spend.deleteBefore(tenant, utcDayOf(before(Math.max(retentionDays, spendDays))));
     }
     return deleted;
   }

@@ -30,7 +30,12 @@ export function costsOf(attempts: readonly Pick<ModelAttemptRow, 'costNanos' | '
   const nanos = new Map<string, number>();
   for (const { costNanos, currency } of attempts)
     if (costNanos !== null && currency !== null) nanos.set(currency, (nanos.get(currency) ?? 0) + costNanos);
-  return [...nanos].map(([currency, sum]) => ({ amount: decimalOf(sum), currency }));
+  return [...nanos].map(([currency, sum]) => costOf(sum, currency));
+}
+
+/** @param nanos billionths of the currency */
+export function costOf(nanos: number, currency: string): ModelCost {
+  return { amount: decimalOf(nanos), currency };
 }
 
 function decimalOf(nanos: number): string {

@@ -8,7 +8,7 @@ type InferSpec = NonNullable<FlowStep['infer']>;
 
 /** Calls a model. Its output passes all gates, or the step fails. */
 export const inferStep: Step<'infer'> = {
-  compile: (spec, id, { tenant, models, expression, schema }) => {
+  compile: (spec, id, { tenant, flow, models, expression, schema }) => {
     const target = spec.route === undefined ? { model: spec.model!, provider: spec.provider } : { route: spec.route };
     const input = expression(spec.input ?? 'event.data');
     const outputSchema = schema(spec.output);
@@ -19,6 +19,7 @@ export const inferStep: Step<'infer'> = {
       const { output, model, responseModel, usage } = await call((record) =>
         models.infer({
           tenant,
+          flow,
           customer: scope.event.customer,
           lane,
           target,

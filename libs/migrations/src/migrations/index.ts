@@ -24,6 +24,7 @@ import { ModelCosts1795219200023 } from './0024-model-costs.js';
 import { Reviews1795219200024 } from './0025-reviews.js';
 import { Requests1795219200027 } from './0028-requests.js';
 import { EventSchemaProblems1795219200032 } from './0033-event-schema-problems.js';
+import { ModelSpend1795219200028 } from './0029-model-spend.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -53,6 +54,7 @@ export const migrations = [
   Reviews1795219200024,
   Requests1795219200027,
   EventSchemaProblems1795219200032,
+  ModelSpend1795219200028,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */
