@@ -12,6 +12,7 @@ export const violationKinds = [
   'stale write',
   'order',
   'wait',
+  'review',
   'offset',
   'died',
   'door',

@@ -35,6 +35,11 @@ export function isFollowedUp(ticket: Pick<Ticket, 'customer' | 'sequence'>): boo
   return isActedOn(ticket) && ticket.sequence % 3 === 0;
 }
 
+/** True for the events about which a flow asks a person. */
+export function isReviewed({ sequence }: Pick<Ticket, 'sequence'>): boolean {
+  return sequence % 8 === 0;
+}
+
 /** The partner's id of the event, the same in all its repeats. */
 export function idOf({ customer, lane, sequence }: Ticket): string {
   return `${customer}/${lane}/${sequence}`;

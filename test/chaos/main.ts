@@ -27,6 +27,7 @@ import { Partners } from './partners.js';
 import { checkEntries, pullDocuments, readEntries } from './pulling.js';
 import { untilQuiet } from './quiet.js';
 import { ReleaseMissing, buildRelease, copyRelease } from './release-before.js';
+import { Reviewers, checkReviews, readReviews, reviewDocuments } from './reviewing.js';
 import { report } from './report.js';
 import type { ChaosRun } from './report.js';
 import { Sink } from './sink.js';
@@ -116,11 +117,12 @@ async function carryOut({
   if (span !== undefined) await applyToPostgres(system.postgres.serviceUrl, clockDocuments(span));
   // Nor connections. The figures beside a hostile tenant are compared with earlier ones, which had no such flows.
   const isActing = roots === undefined && !hostile;
-  if (isActing) await applyToPostgres(system.postgres.serviceUrl, [...actingDocuments(desk.url), ...pullDocuments()]);
+  if (isActing) await applyToPostgres(system.postgres.serviceUrl, [...actingDocuments(desk.url), ...pullDocuments(), ...reviewDocuments()]);
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
   const operator = new Operator(system.graphql, (deliveryId) => sink.wasTaken(deliveryId));
+  const reviewers = isActing ? new Reviewers(system.graphql) : undefined;
   const nemesis = new Nemesis(system, { sink, desk }, history, tell);
   tell(`everything runs; partners begin (seed ${seed})`);
   const began = history.now();
@@ -129,6 +131,7 @@ async function carryOut({
   partners.start();
   desk.list.begin();
   operator.start();
+  reviewers?.start();
   tenant?.start(system, hostileWindowMs);
   const healthWatches = new Map(hostile ? system.services.filter(({ running }) => running).map(watchHealth) : []);
   const durationMs = minutes * 60_000;
@@ -151,6 +154,7 @@ async function carryOut({
     { databaseUrl: system.postgres.serviceUrl, watch, operator, entriesOffered: isActing ? desk.list.length : 0 },
     quietMinutes * 60_000,
   );
+  await reviewers?.stop();
   const quietAfterMs = history.now() - lastOffer;
   const cpuMs = new Map([...system.cpuMs].map(([who, ms]) => [who, ms - cpuBefore.get(who)!]));
   tell(stuck === undefined ? 'everything is at its end' : 'not everything came to its end');
@@ -161,6 +165,7 @@ async function carryOut({
   const evidence = { ...(await readPostgres(system.postgres.serviceUrl, history.startedAt)), log: await readLog(system.log.brokers) };
   const ticks = span && (await readTicks(system.postgres.serviceUrl));
   const acted = isActing ? await readActing(system.postgres.serviceUrl) : undefined;
+  const reviewed = reviewers && { stored: await readReviews(system.postgres.serviceUrl), told: reviewers.told };
   const pulled = isActing ? await readEntries(system.postgres.serviceUrl) : undefined;
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
@@ -175,6 +180,7 @@ async function carryOut({
     ...(span && ticks ? checkTicks(span, ticks) : []),
     ...(acted ? checkActing(history, acted) : []),
     ...(pulled ? checkEntries(desk.list.length, pulled, evidence.log.pulled) : []),
+    ...(reviewed ? checkReviews(history, reviewed.stored, reviewed.told) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
   ];
@@ -186,6 +192,7 @@ async function carryOut({
     evidence,
     ticks: ticks?.length,
     entries: pulled && { length: desk.list.length, repeats: repeatsOf(evidence.log.pulled) },
+    reviewed,
     acted: acted && { evidence: acted, reads: desk.reads },
     violations,
     stuck,
@@ -215,7 +222,7 @@ function lostOfHostile(states: ReadonlyMap<string, number> | undefined): Promise
 }
 
 /** Writes the history and the evidence as JSON lines. */
-function keep({ evidence, acted, violations }: ChaosRun): void {
+function keep({ evidence, acted, reviewed, violations }: ChaosRun): void {
   const write = (name: string, rows: readonly unknown[]): void =>
     writeFileSync(join(directory, `${name}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   write('violations', violations);
@@ -224,6 +231,8 @@ function keep({ evidence, acted, violations }: ChaosRun): void {
   write('desk-requests', history.deskRequests);
   write('acting-runs', acted?.evidence.runs ?? []);
   write('acting-deliveries', acted?.evidence.deliveries ?? []);
+  write('reviews', reviewed?.stored ?? []);
+  write('told-decisions', reviewed?.told ?? []);
   write('waits', acted?.evidence.waits ?? []);
   write('log-entries', evidence.log.pulled);
   write('faults', history.faults);

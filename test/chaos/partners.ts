@@ -5,7 +5,7 @@ import type { Lane } from '#libs/contracts';
 import { signStandardWebhook } from '#libs/signatures';
 import { SeededRandom } from '#libs/testing';
 import { chaosKeys, chaosTenant } from './documents.js';
-import { hasNotice, idOf, isActedOn, isFollowedUp, isRecorded } from './history.js';
+import { hasNotice, idOf, isActedOn, isFollowedUp, isRecorded, isReviewed } from './history.js';
 import type { History, PartnerRequest, Ticket } from './history.js';
 
 export interface PartnersOptions {
@@ -188,6 +188,7 @@ function signed(ticket: Ticket): { body: string; headers: Record<string, string>
     act: isActedOn(ticket),
     record: isRecorded(ticket),
     followUp: isFollowedUp(ticket),
+    review: isReviewed(ticket),
     message: messages[sequence % messages.length],
   };
   const body = JSON.stringify({ type: `ticket.${lane}`, timestamp: '2026-11-21T09:00:00Z', data });

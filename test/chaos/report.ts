@@ -14,6 +14,7 @@ import type { History, InjectedFault } from './history.js';
 import type { Operator } from './operator.js';
 import type { Partners } from './partners.js';
 import type { Unfinished } from './quiet.js';
+import type { StoredReview, ToldDecision } from './reviewing.js';
 
 /** The result of a chaos run. */
 export interface ChaosRun {
@@ -28,6 +29,8 @@ export interface ChaosRun {
   readonly entries: { readonly length: number; readonly repeats: number } | undefined;
   /** The work of flows at the desk; undefined if there were none that act. */
   readonly acted: { readonly evidence: ActingEvidence; readonly reads: Desk['reads'] } | undefined;
+  /** Reviews, and what people were told about their decisions; undefined if nobody was asked. */
+  readonly reviewed: { readonly stored: readonly StoredReview[]; readonly told: readonly ToldDecision[] } | undefined;
   readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
@@ -61,6 +64,7 @@ export function report(run: ChaosRun): string[] {
     ...faults(run),
     ...effects(run),
     ...deskLines(run),
+    ...reviewLines(run),
     ...hostileLines(run),
     ...dashboardLines(run),
     ...violationLines(run),
@@ -171,6 +175,14 @@ function deskLines({ acted, history }: ChaosRun): string[] {
     `desk       ${count('case', 'effect')} cases and ${count('case', 'remembered')} repeats from memory, ${count('note', 'effect')} notes (${reads.foundNotes} found before a repeat), ${count('record', 'effect')} records set and ${superseded} superseded, ${reads.profiles} profiles read`,
     `  calls    ${[...evidence.attempts].map(([outcome, attempts]) => `${outcome} ${attempts}`).join(', ')}; waits: ${ended('event')} ended by the next event, ${ended('timedOut')} by their time`,
   ];
+}
+
+function reviewLines({ reviewed }: ChaosRun): string[] {
+  if (reviewed === undefined) return [];
+  const ends = Map.groupBy(reviewed.stored, ({ outcome, state }) => outcome ?? state);
+  const unheard = reviewed.told.filter(({ told }) => told === 'unknown').length;
+  const counts = [...ends].map(([end, reviews]) => `${end} ${reviews.length}`).join(', ');
+  return [`reviews    ${reviewed.stored.length}: ${counts}; ${unheard} decisions without an answer`];
 }
 
 /** After a hostile window its work goes on for a while. These events count neither as beside it nor as without it. */

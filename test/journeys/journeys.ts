@@ -63,6 +63,39 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
     expect(applied).toEqual({ __typename: 'ApplyDocumentsSuccess' });
   }
 
+  /** An event on which a flow asks a person, after others perhaps, which came before every process knew the flow. */
+  async function asksPerson(id: string): Promise<{ eventId: string; reviewId: string; sent: string[] }> {
+    const review = { proposal: '{ "text": event.data.data.message }', expiresAfter: 'PT1H' };
+    const steps = [
+      { id: 'approval', review },
+      { id: 'tell', deliver: { destination: 'crm' } },
+    ];
+    const decision = '{ "outcome": steps.approval.outcome, "value": steps.approval.value }';
+    const spec = { on: { when: '$contains(event.data.data.message, "approve")' }, steps, decision };
+    await applyOne({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant: client.tenant, name: 'approve' }, spec });
+    const sent: string[] = [];
+    let found: { id: string; event: { id: string } } | undefined;
+    await waitFor(
+      async () => {
+        sent.push(await client.accepted(helpdesk(`${id}_${sent.length}`, 'cust-11', 'Please approve')));
+        const query = '{ reviews { nodes { id event { id } } } }';
+        [found] = (await client.graphql<{ reviews: { nodes: (typeof found)[] } }>(query)).reviews.nodes;
+        return found !== undefined;
+      },
+      { what: 'a person to be asked' },
+    );
+    return { eventId: found!.event.id, reviewId: found!.id, sent };
+  }
+
+  async function decide(name: 'approveReview' | 'correctReview', input: { id: string; value?: unknown }): Promise<string> {
+    const type = name === 'approveReview' ? 'ApproveReviewInput' : 'CorrectReviewInput';
+    const mutation = `mutation ($input: ${type}!) { decided: ${name}(input: $input) { __typename } }`;
+    const { decided } = await client.graphql<{ decided: { __typename: string } }>(mutation, {
+      input: { ...input, idempotencyKey: uniqueName('decision') },
+    });
+    return decided.__typename;
+  }
+
   /** The requests the destination got about one event. */
   const receivedFor = (eventId: string) => sink.requests.filter((request) => request.body.toString('utf8').includes(eventId));
 
@@ -416,6 +449,17 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
       });
     });
 
+    test('a run waits for a person while later events of its customer go on, and then delivers what the person chose', async () => {
+      const { eventId, reviewId } = await asksPerson('msg_ask');
+      await client.delivered(await client.accepted(helpdesk('msg_after_ask', 'cust-11', 'Hello')));
+      expect((await client.story(eventId))!.runs.find(({ state }) => state === 'WAITING')).toBeDefined();
+      expect(await decide('correctReview', { id: reviewId, value: { text: 'something else' } })).toBe('CorrectReviewSuccess');
+      expect(await decide('approveReview', { id: reviewId })).toBe('ValidationError');
+      const { runs, deliveries } = await client.delivered(eventId);
+      expect(runs.map(({ decision }) => decision)).toContainEqual({ outcome: 'corrected', value: { text: 'something else' } });
+      expect(deliveries).toHaveLength(2);
+    });
+
     test('CloudEvents come in with an API key, and the key opens only what its scopes say', async () => {
       const { createApiKey } = await client.graphql<{ createApiKey: { key: string } }>(
         `mutation { createApiKey(input: { name: "partner", scopes: [INGEST] }) { ... on CreateApiKeySuccess { key } } }`,
@@ -481,13 +525,18 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
     const ids = await Promise.all(
       Array.from({ length: 40 }, (_, index) => client.accepted(helpdesk(`msg_kill_${index}`, `cust-${index % 8}`, `Message ${index}`))),
     );
+    const { eventId: asking, reviewId, sent } = await asksPerson('msg_kill_ask');
+    expect(await decide('approveReview', { id: reviewId })).toBe('ApproveReviewSuccess');
     await form.kill();
     sink.respondWith(() => ({ status: 200 }));
     await form.start();
 
     // The killed members hold their partitions until their sessions run out, 30 s, and what they had claimed until its lease does, 15 s.
     for (const id of ids) await client.delivered(id, 90_000);
-    expect(new Set(await client.eventIds())).toEqual(new Set([...ids, before.id]));
+    const reviewed = await client.delivered(asking, 90_000);
+    expect(reviewed.runs.map(({ decision }) => decision)).toContainEqual({ outcome: 'approved', value: { text: 'Please approve' } });
+    expect(reviewed.deliveries).toHaveLength(2);
+    expect(new Set(await client.eventIds())).toEqual(new Set([...ids, before.id, ...sent]));
     for (const id of ids) {
       const story = (await client.story(id))!;
       expect(story.runs).toHaveLength(1);
