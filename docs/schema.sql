@@ -764,6 +764,79 @@ CREATE POLICY tenant ON step_result TO millrace_query USING (((tenant_id)::text 
 GRANT SELECT ON step_result TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON step_result TO millrace_service;
 
+CREATE TABLE trial (
+  tenant_id key_text NOT NULL,
+  id key_text NOT NULL,
+  kind key_text NOT NULL,
+  flow key_text NOT NULL,
+  flow_version integer,
+  document json,
+  events json NOT NULL,
+  step text,
+  outputs json NOT NULL,
+  max_events integer NOT NULL,
+  max_seconds integer NOT NULL,
+  max_cost_nanos bigint,
+  max_cost_currency text,
+  state text NOT NULL DEFAULT 'running'::text,
+  stopped_by text,
+  "position" json,
+  scanned integer NOT NULL DEFAULT 0,
+  skipped integer NOT NULL DEFAULT 0,
+  actor text NOT NULL,
+  fence bigint NOT NULL DEFAULT 0,
+  lease_until timestamp(3) with time zone,
+  error_code text,
+  error_message text,
+  asked_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  started_at timestamp(3) with time zone,
+  finished_at timestamp(3) with time zone,
+  CONSTRAINT trial_pkey PRIMARY KEY (tenant_id, id),
+  CONSTRAINT trial_kind_check CHECK (((kind)::text = ANY (ARRAY['try'::text, 'backtest'::text]))),
+  CONSTRAINT trial_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'cancelled'::text, 'failed'::text]))),
+  CONSTRAINT trial_stopped_by_check CHECK ((stopped_by = ANY (ARRAY['cost'::text, 'time'::text])))
+);
+CREATE INDEX trial_asked ON trial USING btree (tenant_id, asked_at, id);
+CREATE INDEX trial_running ON trial USING btree (tenant_id, kind, asked_at) WHERE (state = 'running'::text);
+ALTER TABLE trial ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON trial TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON trial TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON trial TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON trial TO millrace_service;
+
+CREATE TABLE trial_outcome (
+  tenant_id key_text NOT NULL,
+  trial_id key_text NOT NULL,
+  event_id key_text NOT NULL,
+  ordinal integer NOT NULL,
+  customer key_text NOT NULL,
+  received_at timestamp(3) with time zone NOT NULL,
+  change text NOT NULL,
+  is_match boolean NOT NULL,
+  decision json,
+  deliveries json NOT NULL,
+  steps json,
+  error_code text,
+  error_message text,
+  costs json NOT NULL,
+  duration_ms integer,
+  base_run_id key_text,
+  base_costs json NOT NULL,
+  base_duration_ms integer,
+  differences json NOT NULL,
+  difference_count integer NOT NULL,
+  obstacle text,
+  at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT trial_outcome_pkey PRIMARY KEY (tenant_id, trial_id, event_id),
+  CONSTRAINT trial_outcome_change_check CHECK ((change = ANY (ARRAY['same'::text, 'different'::text, 'new'::text, 'notRun'::text, 'failed'::text, 'recovered'::text])))
+);
+CREATE INDEX trial_outcome_ordinal ON trial_outcome USING btree (tenant_id, trial_id, ordinal);
+ALTER TABLE trial_outcome ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON trial_outcome TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON trial_outcome TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON trial_outcome TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON trial_outcome TO millrace_service;
+
 CREATE TABLE webhook (
   tenant_id key_text NOT NULL,
   source key_text NOT NULL,
@@ -1049,8 +1122,38 @@ GRANT EXECUTE ON FUNCTION step_places TO millrace_query, millrace_service;
 CREATE FUNCTION steps_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF step_result LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION steps_of_runs TO millrace_query, millrace_service;
 
+CREATE FUNCTION steps_of_trial_outcomes(p_tenant text, p_keys text[]) RETURNS TABLE(key text, steps json) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION steps_of_trial_outcomes TO millrace_query, millrace_service;
+
 CREATE FUNCTION supersede_deliveries(p_tenants text[], p_destinations text[], p_customers text[], p_objects text[]) RETURNS void LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION supersede_deliveries TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
+GRANT EXECUTE ON FUNCTION trial_conditions TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION trial_count TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_events(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_at text, p_id text, p_limit integer) RETURNS TABLE(at timestamp with time zone, id text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION trial_events TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_outcome_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
+GRANT EXECUTE ON FUNCTION trial_outcome_conditions TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_outcome_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION trial_outcome_count TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_outcome_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF trial_outcome LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION trial_outcome_page TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF trial LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION trial_page TO millrace_query, millrace_service;
+
+CREATE FUNCTION trial_summaries(p_tenant text, p_keys text[]) RETURNS TABLE(trial_id text, events integer, same integer, different integer, fresh integer, not_run integer, failed integer, recovered integer, promotable integer, median double precision, base_median double precision, costs json, base_costs json) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION trial_summaries TO millrace_query, millrace_service;
+
+CREATE FUNCTION trials_by_id(p_tenant text, p_keys text[]) RETURNS SETOF trial LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION trials_by_id TO millrace_query, millrace_service;
 
 CREATE FUNCTION waits_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF run_wait LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION waits_of_runs TO millrace_query, millrace_service;

@@ -283,6 +283,12 @@ export class Rows {
     const { tenant, id, kind = 'replay', state = 'running', total = null, done = 0 } = row;
     await this.database.query(insertBulkOperation, [tenant, id, kind, state, total, done]);
   }
+
+  /** A trial with one outcome. */
+  async trial({ tenant, id, event, state = 'completed' }: { tenant: string; id: string; event: string; state?: string }): Promise<void> {
+    await this.database.query(insertTrial, [tenant, id, state]);
+    await this.database.query(insertTrialOutcome, [tenant, id, event]);
+  }
 }
 
 const insertSpend = statement(
@@ -392,6 +398,17 @@ const insertHold = statement(
      RETURNING tenant_id, consumer_group, topic, partition, record_key)
    INSERT INTO held_record (tenant_id, consumer_group, topic, partition, record_key, log_offset, appended_at, headers)
    SELECT held.*, n, now(), '{}' FROM held, generate_series(1, $4::integer) AS n`,
+);
+const insertTrial = statement(
+  'test.trial',
+  `INSERT INTO trial (tenant_id, id, kind, flow, flow_version, events, outputs, max_events, max_seconds, state, actor)
+   VALUES ($1, $2, 'backtest', 'triage', 1, '{}', '{}', 100, 900, $3, 'key:test')`,
+);
+const insertTrialOutcome = statement(
+  'test.trialOutcome',
+  `INSERT INTO trial_outcome (tenant_id, trial_id, event_id, ordinal, customer, received_at, change, is_match, decision, deliveries, steps, costs, base_costs,
+     differences, difference_count)
+   VALUES ($1, $2, $3, 0, 'c', now(), 'new', true, '1', '[]', '[]', '{}', '{}', '[]', 0)`,
 );
 const insertBulkOperation = statement(
   'test.bulkOperation',

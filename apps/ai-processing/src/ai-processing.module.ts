@@ -47,6 +47,10 @@ import { RunWorker, runOptions } from './runs/run.worker.js';
 import type { RunOptions } from './runs/run.worker.js';
 import { StepResultStore } from './runs/step-result.store.js';
 import { CancelRunConsumer } from './runs/cancel-run.consumer.js';
+import { EventTrial } from './trials/event.trial.js';
+import { TrialConsumer } from './trials/trial.consumer.js';
+import { TrialRunner } from './trials/trial.runner.js';
+import { TrialStore } from './trials/trial.store.js';
 import { ContinueRunConsumer } from './waits/continue-run.consumer.js';
 import { SpendTable } from './spending/spend.table.js';
 import { SpendingService } from './spending/spending.service.js';
@@ -83,6 +87,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
         CancelRunConsumer,
         ContinueRunConsumer,
         BulkReplayConsumer,
+        TrialConsumer,
         DeadLetterConsumer,
       ],
       providers: [
@@ -144,6 +149,14 @@ export class AiProcessingModule implements OnApplicationShutdown {
         RunService,
         DeadLetterStore,
         DeadLetterGauges,
+        TrialStore,
+        EventTrial,
+        {
+          provide: TrialRunner,
+          inject: [TrialStore, EventStore, EventTrial, Configuration],
+          useFactory: (table: TrialStore, events: EventStore, eventTrial: EventTrial, configuration: Configuration) =>
+            new TrialRunner(table, events, eventTrial, configuration, { leaseMs: options.runLeaseMs }),
+        },
         {
           provide: BulkOperations,
           inject: [Database, RecordProducer],

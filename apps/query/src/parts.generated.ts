@@ -22,6 +22,7 @@ import { schedulePart } from './schedules/schedule.part.js';
 import { spendingPart } from './spending/spending.part.js';
 import { storedSecretPart } from './stored-secrets/stored-secret.part.js';
 import { timelinePart } from './timeline/timeline.part.js';
+import { trialPart } from './trials/trial.part.js';
 import { webhookPart } from './webhooks/webhook.part.js';
 
 export const parts = {
@@ -48,5 +49,6 @@ export const parts = {
   spending: spendingPart,
   'stored-secret': storedSecretPart,
   timeline: timelinePart,
+  trial: trialPart,
   webhook: webhookPart,
 } as const;

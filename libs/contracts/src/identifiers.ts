@@ -129,3 +129,8 @@ export function commandId(tenant: string, idempotencyKey: string, ...target: str
 export function bulkOperationId(tenant: string, command: string): string {
   return `bop_${digest([tenant, command])}`;
 }
+
+/** The id of the trial that a command starts: the same command twice is one trial. */
+export function trialId(tenant: string, command: string): string {
+  return `trl_${digest([tenant, command])}`;
+}

@@ -24,6 +24,7 @@ export {
   newRequestId,
   newReviewId,
   newRunId,
+  trialId,
 } from './identifiers.js';
 export type { DecidedRun } from './identifiers.js';
 export { DomainError, EvaluationsBusy, NotFound, failures } from './errors.js';
@@ -57,14 +58,19 @@ export {
   RetryDeadLetter,
   SkipDeadLetter,
   CancelBulkOperation,
+  CancelTrial,
   StartBulkOperation,
+  StartTrial,
   FireSchedule,
   StartPull,
   bulkOperationKinds,
   bulkSelections,
+  longestTrialSeconds,
   maxBulkRatePerSecond,
+  mostEventsOfTrial,
+  trialKinds,
 } from './records/commands.js';
-export type { BulkOperationKind, BulkSelection, CommandHead } from './records/commands.js';
+export type { BulkOperationKind, BulkSelection, CommandHead, TrialEvents, TrialKind } from './records/commands.js';
 export { RequestReceived, requestOutcomes } from './records/request-received.js';
 export type { RequestOutcome } from './records/request-received.js';
 export { ContinueRun } from './records/continue-run.js';

@@ -2,6 +2,7 @@ import type { Lane } from './names.js';
 import {
   CancelBulkOperation,
   CancelRun,
+  CancelTrial,
   EnableDestination,
   FireSchedule,
   Redeliver,
@@ -10,6 +11,7 @@ import {
   SkipDeadLetter,
   StartBulkOperation,
   StartPull,
+  StartTrial,
 } from './records/commands.js';
 import { ContinueRun } from './records/continue-run.js';
 import { ConfigurationPublished } from './records/configuration-published.js';
@@ -52,6 +54,8 @@ export const topics = {
       StartPull,
       ContinueRun,
       CancelRun,
+      StartTrial,
+      CancelTrial,
     ],
   },
   requests: { name: 'requests', partitions: 6, retentionMs: day, types: [RequestReceived] },

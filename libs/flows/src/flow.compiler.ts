@@ -26,7 +26,7 @@ const limit = 1_000;
 
 /** The systems that steps reach. */
 export interface FlowServices {
-  readonly models: ModelGateway;
+  readonly models: Pick<ModelGateway, 'infer'>;
   readonly operations: { of(tenant: string): TenantOperations };
 }
 

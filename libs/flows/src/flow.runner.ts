@@ -72,6 +72,8 @@ export interface StepJournal {
   reviewed(step: string): ReviewEnd | undefined;
   /** Keeps a question; it is stored with the waits of the run when its work ends. */
   ask(step: string, request: ReviewRequest): void;
+  /** See {@link StepContext.noteInput}. Default: it is not kept. */
+  noteInput?(step: string, input: Json): void;
   /** Events that may end a wait, see {@link StepContext.arrivals}. */
   arrivals(request: WaitRequest, after: EventView | undefined): Promise<readonly EventReceived[]>;
 }
@@ -368,6 +370,7 @@ export class FlowRunner {
       signal,
       requireClaim,
       call: (make, begun) => this.callFrom(path, make, begun),
+      noteInput: (asked) => this.journal.noteInput?.(path, asked),
       effectKey: () => this.journal.effectKey(path),
       reachedAt: () => this.journal.reachedAt(path),
       begin: (what, make) => this.begin({ kind: step.kind, path: `${path}:${what}` }, make),

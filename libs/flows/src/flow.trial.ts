@@ -5,10 +5,11 @@ import type { Json } from '#libs/json';
 import type { CompiledFlow } from './flow.compiler.js';
 import { actionAfter } from './failure-action.js';
 import type { FailureAction } from './failure-action.js';
-import { FlowFailed, RunWaits } from './flow.errors.js';
+import type { EventView } from './event.view.js';
+import { FlowFailed, RunTooLarge, RunWaits } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { CalledFlows, FinishedStep, FlowResult, StepJournal, StoredStep } from './flow.runner.js';
-import type { ReviewEnd, ReviewRequest, WaitEnd, WaitRequest } from './step.js';
+import type { CallRecord, ReviewEnd, ReviewRequest, WaitEnd, WaitRequest } from './step.js';
 
 /** The result of a flow on one event, as a run would have stored it. */
 export interface Trial {
@@ -33,6 +34,29 @@ export type TrialReview = (step: string, request: ReviewRequest) => Promise<Tria
 /** Lets every review expire: nobody looks at a trial. */
 const unreviewed: TrialReview = () => Promise.resolve({ outcome: 'expired' });
 
+export interface TrialOptions {
+  /** The flows that it may call. Default: none. */
+  readonly flows?: CalledFlows;
+  /** Results that take the place of steps, by their paths: those steps are not done. */
+  readonly results?: ReadonlyMap<string, StoredStep>;
+  /** The data of the event, as expressions see it. Default: the parsed body. */
+  readonly data?: Json;
+  /** Told of each finished request of a call. */
+  readonly onCall?: (step: string, request: CallRecord) => void;
+  /** Told what a step asks a model or another system. */
+  readonly onInput?: (step: string, input: Json) => void;
+  /** Told of each wait and each review, which take no time. */
+  readonly onWait?: (step: string) => void;
+  /** Decides its reviews. Default: they expire. */
+  readonly decide?: TrialReview;
+  /** Reads the events that may end a wait. Default: there are none. */
+  readonly arrivals?: StepJournal['arrivals'];
+}
+
+/** The same as of a run. */
+const mostResults = 10_000;
+const mostCharacters = 64 * 1_048_576;
+
 /** There is no other flow than the one that is tried. */
 const noFlows: CalledFlows = {
   currentVersion: (flow) => {
@@ -44,19 +68,13 @@ const noFlows: CalledFlows = {
 /**
  * Runs a flow on one event without effects: nothing is stored, nothing is delivered, and the run is not tried again, so `onError` handles a failure that
  * may pass as if the tries of a run were used up. Calls of steps go where the services of the compiler lead.
- * @param flows the flows that it may call; default: none
- * @param decide decides its reviews; default: they expire
  * @throws a defect, or the reason of the signal
  */
-export async function tryFlow(
-  flow: CompiledFlow,
-  event: EventReceived,
-  signal: AbortSignal,
-  flows: CalledFlows = noFlows,
-  decide: TrialReview = unreviewed,
-): Promise<Trial> {
-  const journal = new TrialJournal(decide);
-  const run = (): Promise<FlowResult> => new FlowRunner(flow, event, journal, { signal, actionAfter: afterLastTry, flows }).run();
+export async function tryFlow(flow: CompiledFlow, event: EventReceived, signal: AbortSignal, options: TrialOptions = {}): Promise<Trial> {
+  const journal = new TrialJournal(options);
+  const { flows = noFlows, data } = options;
+  const runOptions = { signal, actionAfter: afterLastTry, flows, ...(data !== undefined && { data }) };
+  const run = (): Promise<FlowResult> => new FlowRunner(flow, event, journal, runOptions).run();
   try {
     const { decision, deliveries } = await decided(journal, run);
     return { steps: journal.steps, decided: { decision }, deliveries };
@@ -76,6 +94,17 @@ async function decided(journal: TrialJournal, run: () => Promise<FlowResult>): P
       if (!(error instanceof RunWaits && (await journal.decideNext()))) throw error;
     }
   }
+}
+
+/**
+ * A flow of one step of this one, with those that it needs. Its decision is the output of the step, unless that is a delivery.
+ * @throws Error if the flow has no such step in its own list
+ */
+export function onlyStep(flow: CompiledFlow, id: string): CompiledFlow {
+  const step = flow.steps.find((one) => one.id === id);
+  if (step === undefined) throw new Error(`The flow ${flow.name} has no step ${id} in its own list`);
+  const steps = flow.steps.filter((one) => one === step || step.reads.includes(one.id));
+  return { name: flow.name, steps, condition: undefined, decision: undefined, failureSteps: undefined };
 }
 
 /** A defect ends the trial. */
@@ -101,17 +130,26 @@ class TrialJournal implements StepJournal {
   readonly steps: FinishedStep[] = [];
   private readonly asked = new Map<string, ReviewRequest>();
   private readonly ends = new Map<string, ReviewEnd>();
+  private readonly results: Map<string, StoredStep>;
+  private characters = 0;
 
-  constructor(private readonly decide: TrialReview) {}
+  constructor(private readonly options: TrialOptions) {
+    this.results = new Map(options.results);
+  }
 
   stored(step: string): StoredStep | undefined {
-    return this.steps.find((one) => one.step === step);
+    return this.results.get(step);
   }
 
   keep(finished: FinishedStep): Promise<Json> {
-    const output = parseStoredJson(JSON.stringify(finished.output));
-    this.steps.push({ ...finished, output });
-    return Promise.resolve(output);
+    const text = JSON.stringify(finished.output);
+    this.characters += text.length;
+    if (this.steps.length >= mostResults || this.characters > mostCharacters)
+      return Promise.reject(new RunTooLarge(`its steps have more than ${mostResults} results, or ${mostCharacters} characters in them`));
+    const kept = { ...finished, output: parseStoredJson(text) };
+    this.steps.push(kept);
+    this.results.set(kept.step, kept);
+    return Promise.resolve(kept.output);
   }
 
   noteCall(): Promise<void> {
@@ -120,8 +158,13 @@ class TrialJournal implements StepJournal {
 
   failCall(): void {}
 
+  noteInput(step: string, input: Json): void {
+    this.options.onInput?.(step, input);
+  }
+
   /** Nothing waits in a trial: the time comes at once. */
-  wait(_: string, { dueAt }: WaitRequest): WaitEnd {
+  wait(step: string, { dueAt }: WaitRequest): WaitEnd {
+    this.options.onWait?.(step);
     return { reason: 'elapsed', at: dueAt.toISOString() };
   }
 
@@ -130,14 +173,16 @@ class TrialJournal implements StepJournal {
   }
 
   ask(step: string, request: ReviewRequest): void {
+    this.options.onWait?.(step);
     this.asked.set(step, request);
   }
 
   /** @returns false if no review waits */
   async decideNext(): Promise<boolean> {
+    const { decide = unreviewed } = this.options;
     const waiting = [...this.asked];
     this.asked.clear();
-    for (const [step, request] of waiting) this.ends.set(step, endOf(await this.decide(step, request), request));
+    for (const [step, request] of waiting) this.ends.set(step, endOf(await decide(step, request), request));
     return waiting.length > 0;
   }
 
@@ -147,11 +192,12 @@ class TrialJournal implements StepJournal {
 
   reachedAt(): undefined {}
 
-  arrivals(): Promise<readonly EventReceived[]> {
-    return Promise.resolve([]);
+  async arrivals(request: WaitRequest, after: EventView | undefined): Promise<readonly EventReceived[]> {
+    return (await this.options.arrivals?.(request, after)) ?? [];
   }
 
-  recordCall(): Promise<void> {
+  recordCall(step: string, request: CallRecord): Promise<void> {
+    this.options.onCall?.(step, request);
     return Promise.resolve();
   }
 }

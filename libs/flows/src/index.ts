@@ -19,6 +19,6 @@ export type {
   TenantOperations,
 } from './operations.js';
 export type { CallRecord, CompiledStep, ReviewEnd, ReviewRequest, StepFailure, StepWork, WaitEnd, WaitRequest } from './step.js';
-export { tryFlow } from './flow.trial.js';
-export type { Trial, TrialDecision, TrialReview } from './flow.trial.js';
+export { onlyStep, tryFlow } from './flow.trial.js';
+export type { Trial, TrialDecision, TrialOptions, TrialReview } from './flow.trial.js';
 export { excludedBy, meetsCondition } from './flow.trigger.js';

@@ -127,6 +127,8 @@ export interface StepContext {
    * @throws RunLeaseLost if the claim of the run is lost; otherwise what `make` throws
    */
   readonly call: <T>(make: MakeCall<T>, begun?: BegunOperation) => Promise<T>;
+  /** Tells what the step asks a model or another system, for whoever tries the flow. A run does not keep it. */
+  readonly noteInput: (input: Json) => void;
   /** The same for every try of the step, and for every run that replaces a lost one. */
   readonly effectKey: () => string;
   /** When the first earlier try of the step sent an operation that took effect, or may have; undefined if there is none. */
@@ -201,7 +203,7 @@ export interface StepServices {
   readonly tenant: string;
   /** The name of the flow. */
   readonly flow: string;
-  readonly models: ModelGateway;
+  readonly models: Pick<ModelGateway, 'infer'>;
   /** The operations of the tenant's connections. */
   readonly operations: TenantOperations;
   /** Compiles an expression of the flow's tenant. @throws ExpressionInvalid */

@@ -512,6 +512,38 @@ test('evaluate prints the value of an expression on a stored event, and the plac
   expect(await millrace(['evaluate', 'a', '--event', 'evt_1', '--names', '{'])).toMatchObject({ code: 2 });
 });
 
+describe('trials of flows', () => {
+  const document = (expression: string) =>
+    JSON.stringify({
+      apiVersion: 'millrace/v1',
+      kind: 'Flow',
+      metadata: { tenant, name: 'triage' },
+      spec: { steps: [{ id: 'say', map: { expression } }] },
+    });
+
+  test('what does not fit is told by its place in the file, and what is missing by its option', async () => {
+    const path = file('flow.json', document('event.data.'));
+    const refused = await millrace(['flows', 'try', path, '--event', 'evt_1']);
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.notes).toMatch(/^.*flow\.json:1:\d+ spec\.steps\.0\.map\.expression: /);
+    expect(await millrace(['flows', 'try', path])).toMatchObject({ code: 2, notes: expect.stringContaining('--event') as string });
+    expect(await millrace(['flows', 'try'])).toMatchObject({ code: 2, notes: expect.stringContaining('--flow') as string });
+    expect(await millrace(['flows', 'backtest', path, '--max-cost', '3'])).toMatchObject({ code: 2 });
+    expect(await millrace(['flows', 'backtest', '--flow', 'nosuch'])).toMatchObject({ code: 1 });
+  });
+
+  test('are listed and cancelled', async () => {
+    await server.rows.event({ tenant, id: 'evt_1' });
+    await server.rows.trial({ tenant, id: 'trl_1', event: 'evt_1' });
+    expect((await millrace(['flows', 'trials'])).out).toMatch(/trl_1 {2}triage 1 {2}COMPLETED {2}1 events, 0 the same {2}by key:test$/);
+    expect(await millrace(['flows', 'cancel', 'trl_1'])).toMatchObject({
+      code: 0,
+      out: 'trl_1 is COMPLETED: there is nothing left to cancel.',
+    });
+    expect(await millrace(['flows', 'cancel', 'trl_9'])).toMatchObject({ code: 1 });
+  });
+});
+
 test('events tail prints a line per change until it is stopped', async () => {
   await createTenant();
   await server.rows.event({ tenant, id: 'evt_tail', customer: 'cus-9' });

@@ -34,6 +34,8 @@ import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
 import { budgets, spend } from './spending.command.js';
 import type { SpendOptions } from './spending.command.js';
+import { backtest, cancelOne, trials, tryOnEvent } from './trials.command.js';
+import type { BacktestOptions, TryOptions } from './trials.command.js';
 import { createTenant, requireTenant, showTenant } from './tenants.command.js';
 
 /** The parts of the process that the command uses. */
@@ -447,10 +449,12 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .requiredOption('--reason <text>', 'why')
     .action((id: string, options: ReviewActOptions) => inTenant((at, out) => rejectReview(at, id, options, out)));
 
-  const flows = program.command('flows').description('flows, without a server');
+  const flows = program.command('flows').description('flows, tried before they act');
   flows
     .command('test')
-    .description('run a flow on a sample event, or the tests of files, without effects; prints the input and output of each step')
+    .description(
+      'run a flow on a sample event, or the tests of files, without a server and without effects; prints the input and output of each step',
+    )
     .argument('<file...>', 'with --event: documents with the flow; else files of tests')
     .option('-e, --event <file>', 'JSON: an event with type, source, customer and data; a CloudEvent; or the body of a request')
     .option('--flow <name>', 'the flow, where the files have several')
@@ -468,6 +472,49 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
       const { testFlows } = await import('./flows-test.command.js');
       await testFlows(files, options, { output: output(), environment, signal });
     });
+
+  flows
+    .command('try')
+    .description(
+      'carry out a flow on an event of the tenant without effects, with real reads and models; prints its steps and the decision',
+    )
+    .argument('[file...]', 'documents with the flow; default: one that was applied, see --flow')
+    .option('-e, --event <id>', 'evt_…')
+    .option('--data <json>', 'the data of an event that never came, with --type, --source and --customer')
+    .option('--type <type>', 'with --data: its type')
+    .option('--source <name>', 'with --data: its source')
+    .option('--customer <key>', 'with --data: its customer')
+    .option('--flow <name>', 'the flow, where the files have several; without files: one that was applied')
+    .option('--flow-version <number>', 'without files: one of its versions; default: the current one', positiveNumber)
+    .option('--step <id>', 'only this step; the others have their results of the stored run')
+    .option('--outputs <json>', 'an object: outputs that take the place of steps, by their paths')
+    .action(async (files: string[], options: TryOptions) => tryOnEvent(connection(), files, options, watched()));
+  flows
+    .command('backtest')
+    .description('carry out a flow on the latest events of the tenant without effects; prints what would be decided otherwise')
+    .argument('[file...]', 'documents with the flow; default: one that was applied, see --flow')
+    .option('--last <number>', 'how many events, at most 1000', positiveNumber, 100)
+    .option('--flow <name>', 'the flow, where the files have several; without files: one that was applied')
+    .option('--flow-version <number>', 'without files: one of its versions; default: the current one', positiveNumber)
+    .option('--customer <key>', 'only this customer’s')
+    .option('--source <name...>', 'only of these sources')
+    .option('--type <type>', 'only this type, or a prefix such as invoice.*')
+    .option('--from <moment>', 'only what was received from here on', moment)
+    .option('--before <moment>', 'only what was received before this', moment)
+    .option('--max-cost <amount>', 'take no further event once models have cost this much, such as 2.50USD')
+    .option('--max-seconds <number>', 'the longest time; default: 900', positiveNumber)
+    .option('--outputs <json>', 'an object: outputs that take the place of steps, by their paths')
+    .option('--expect-same', 'end with 1 if any event is not decided as before', false)
+    .action(async (files: string[], options: BacktestOptions) => backtest(connection(), files, options, watched()));
+  flows
+    .command('trials')
+    .description('print the newest 20 trials')
+    .action(() => inTenant(trials));
+  flows
+    .command('cancel')
+    .description('end a trial; its results until then are kept')
+    .argument('<id>', 'trl_…')
+    .action((id: string) => inTenant((at, out) => cancelOne(at, id, out)));
 
   const form = (): ReturnType<typeof oneProcessFormOf> => oneProcessFormOf(environment, directory);
   const tenantOfTemplates = (): string =>

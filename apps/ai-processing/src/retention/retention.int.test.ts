@@ -189,6 +189,28 @@ test('batches are small, and unfinished events do not stop the walk', async () =
   expect(await eventsLeft()).toEqual(['event-0']);
 });
 
+test('a trial goes after a week with its results, a younger one stays', async () => {
+  await addEvent('here', { receivedAt: daysAgo(1) });
+  for (const [id, age] of [
+    ['old', 8],
+    ['young', 6],
+  ] as const) {
+    await sql(
+      `INSERT INTO trial (tenant_id, id, kind, flow, flow_version, events, outputs, max_events, max_seconds, state, actor, asked_at)
+       VALUES ($1, $2, 'backtest', 'f', 1, '{}', '{}', 1, 1, 'completed', 'k', $3)`,
+      [tenant, id, daysAgo(age)],
+    );
+    await sql(
+      `INSERT INTO trial_outcome (tenant_id, trial_id, event_id, ordinal, customer, received_at, change, is_match, deliveries, costs, base_costs, differences,
+         difference_count) VALUES ($1, $2, 'here', 0, 'c', $3, 'new', true, '[]', '{}', '{}', '[]', 0)`,
+      [tenant, id, daysAgo(age)],
+    );
+  }
+  await retention.deleteOld(now);
+  expect(await sql(`SELECT id FROM trial WHERE tenant_id = $1`, [tenant])).toEqual([{ id: 'young' }]);
+  expect(await sql(`SELECT trial_id FROM trial_outcome WHERE tenant_id = $1`, [tenant])).toEqual([{ trial_id: 'young' }]);
+});
+
 test('one process at a time', async () => {
   await addFinished('old');
   await database.transaction(async (session) => {

@@ -23,6 +23,9 @@ const deadLetterDays = topics.deadLetters.retentionMs / dayMs + 1;
 /** Sums of costs are few rows, and compared with those of the year before. */
 const spendDays = 800;
 
+/** Days that a trial is kept. */
+const trialDays = 7;
+
 const deletedEvents = counter(
   'millrace_events_deleted_total',
   'Events that were deleted with all that followed from them, for their age.',
@@ -60,6 +63,7 @@ export class RetentionService implements OnApplicationBootstrap, BeforeApplicati
     for (const tenant of await this.store.tenants()) {
       deleted += await this.deleteEvents(tenant, before(retentionDays), signal);
       await this.deleteDeadLetters(tenant, before(Math.max(retentionDays, deadLetterDays)), signal);
+      await this.store.deleteTrials(tenant, before(trialDays));
       await this.store.deleteIdempotencyKeys(tenant, before(retentionDays));
       await this.spend.deleteBefore(tenant, utcDayOf(before(Math.max(retentionDays, spendDays))));
     }

@@ -89,6 +89,13 @@ const deleteDeadLetters = statement(
 );
 const deleteIdempotencyKeys = statement('retention.deleteIdempotencyKeys', `DELETE FROM idempotency_key WHERE tenant_id = $1 AND at < $2`);
 
+/** A trial that never ended goes, too: its time is an hour at most. */
+const deleteTrials = statement(
+  'retention.deleteTrials',
+  `WITH gone AS (DELETE FROM trial WHERE tenant_id = $1 AND asked_at < $2 RETURNING tenant_id, id)
+   DELETE FROM trial_outcome USING gone WHERE trial_outcome.tenant_id = gone.tenant_id AND trial_outcome.trial_id = gone.id`,
+);
+
 const start: WalkPosition = { receivedAt: new Date(0), id: '' };
 
 /** Deletes the old and finished part of a tenant's history from all its tables. The audit is kept. */
@@ -117,6 +124,10 @@ export class RetentionStore {
   /** Deletes at most `limit` resolved dead letters, and returns their number. */
   async deleteDeadLetters(tenant: string, before: Date, limit = 500): Promise<number> {
     return (await this.database.query(deleteDeadLetters, [tenant, before, limit])).length;
+  }
+
+  async deleteTrials(tenant: string, before: Date): Promise<void> {
+    await this.database.query(deleteTrials, [tenant, before]);
   }
 
   async deleteIdempotencyKeys(tenant: string, before: Date): Promise<void> {

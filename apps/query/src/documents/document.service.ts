@@ -95,6 +95,16 @@ export class DocumentService {
     return { changes, warnings: [...warnings, ...doubts] };
   }
 
+  /**
+   * A document as apply would store it, and checked as apply checks it, beside the documents that are current. Nothing is stored.
+   * @throws InputInvalid with paths that begin with `documents.0`; RequestAbandoned
+   */
+  async checked(principal: Principal, given: unknown, isAbandoned: () => boolean): Promise<Document> {
+    const { documents } = await this.read(principal, [given], isAbandoned);
+    await this.saveAll(principal, documents, { documents: [], dryRun: true }, []);
+    return documents[0]!;
+  }
+
   /** @param doubts gets the doubts about documents as they are beside each other */
   private async saveAll(
     principal: Principal,

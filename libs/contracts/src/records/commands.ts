@@ -93,3 +93,51 @@ export const StartBulkOperation = recordType('start-bulk-operation.v1', startBul
 export const cancelBulkOperationSchema = z.object({ ...operationCommand, operationId: z.string() });
 export type CancelBulkOperation = z.infer<typeof cancelBulkOperationSchema>;
 export const CancelBulkOperation = recordType('cancel-bulk-operation.v1', cancelBulkOperationSchema);
+
+/** `try`: of a flow on one event. `backtest`: of a flow on many events that came. */
+export const trialKinds = ['try', 'backtest'] as const;
+export type TrialKind = (typeof trialKinds)[number];
+/** The most events of a trial. */
+export const mostEventsOfTrial = 1_000;
+/** The longest time of a trial. */
+export const longestTrialSeconds = 3_600;
+/** The events of a trial. Exactly one is not null. */
+const trialEvents = z.object({
+  /** An event of the tenant. */
+  eventId: z.string().nullable(),
+  /** An event that never came. */
+  sample: z.object({ type: z.string(), source: name, customer: customerKey, data: json }).nullable(),
+  /** The keys that the list of events is filtered by: of what it finds, the latest ones that the flow runs on. */
+  filter: z.record(z.string(), json).nullable(),
+});
+export type TrialEvents = z.infer<typeof trialEvents>;
+
+/**
+ * Carry out a flow on events without effects. It can be missed: whoever asks looks for the trial, and asks again.
+ * Exactly one of `version` and `document` is not null.
+ */
+export const startTrialSchema = z.object({
+  ...command,
+  kind: z.enum(trialKinds),
+  flow: name,
+  /** The version that is tried, of those that were applied. */
+  version: z.int().nullable(),
+  /** The document that is tried. */
+  document: json,
+  events: trialEvents,
+  /** The only step that is tried, with those that it needs. */
+  step: z.string().nullable(),
+  /** Outputs that take the place of steps, by their paths or ids. */
+  outputs: z.record(z.string(), json),
+  maxEvents: z.int().min(1).max(mostEventsOfTrial),
+  maxSeconds: z.int().min(1).max(longestTrialSeconds),
+  /** No further event is taken once the calls of models have cost this much. */
+  maxCost: z.object({ nanos: z.int().min(0), currency: z.string() }).nullable(),
+});
+export type StartTrial = z.infer<typeof startTrialSchema>;
+export const StartTrial = recordType('start-trial.v1', startTrialSchema, { ifUnknown: 'pass' });
+
+/** Take no further event, and break off those under way. */
+export const cancelTrialSchema = z.object({ ...command, trialId: z.string() });
+export type CancelTrial = z.infer<typeof cancelTrialSchema>;
+export const CancelTrial = recordType('cancel-trial.v1', cancelTrialSchema, { ifUnknown: 'pass' });

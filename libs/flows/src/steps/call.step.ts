@@ -28,8 +28,9 @@ function flowWork({ flow, input }: CalledFlow, { expression }: StepServices): St
 function operationWork(spec: CalledOperation, { expression, operations }: StepServices): StepWork {
   const { connection, operation, atLeastOnce, idempotency } = spec;
   const input = expression(spec.input ?? 'event.data');
-  return async (scope, { path, signal, requireClaim, call, effectKey, reachedAt }) => {
+  return async (scope, { path, signal, requireClaim, call, effectKey, reachedAt, noteInput }) => {
     const data = (await input.evaluate(scope)) ?? null;
+    noteInput(data);
     const made = {
       step: path,
       connection,

@@ -4,8 +4,9 @@ import type { Step } from '../step.js';
 export const enrichStep: Step<'enrich'> = {
   compile: ({ connection, operation, input, cache }, _, { expression, operations }) => {
     const compiled = expression(input ?? 'event.data');
-    return async (scope, { path, signal, call }) => {
+    return async (scope, { path, signal, call, noteInput }) => {
       const data = (await compiled.evaluate(scope)) ?? null;
+      noteInput(data);
       return { output: await operations.read({ step: path, connection, operation, input: data, signal }, cache, call) };
     };
   },

@@ -13,8 +13,9 @@ export const inferStep: Step<'infer'> = {
     const input = expression(spec.input ?? 'event.data');
     const outputSchema = schema(spec.output);
     const checksFor = compileChecks(spec, expression);
-    return async (scope, { lane, signal, call }) => {
+    return async (scope, { lane, signal, call, noteInput }) => {
       const data = (await input.evaluate(scope)) ?? null;
+      noteInput(data);
       const checks = await checksFor(scope, data);
       const { output, model, responseModel, usage } = await call((record) =>
         models.infer({

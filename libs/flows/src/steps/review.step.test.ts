@@ -171,8 +171,9 @@ describe('a review', () => {
 
 describe('the review of a trial', () => {
   const steps = [propose, review(), after];
-  const tried = async (decide?: Parameters<typeof tryFlow>[4]) => {
-    const trial = await tryFlow(compiled(steps), event as unknown as EventReceived, new AbortController().signal, undefined, decide);
+  const tried = async (decide?: NonNullable<Parameters<typeof tryFlow>[3]>['decide']) => {
+    const { signal } = new AbortController();
+    const trial = await tryFlow(compiled(steps), event as unknown as EventReceived, signal, decide && { decide });
     return trial.decided?.decision;
   };
 

@@ -22,6 +22,7 @@ import { Webhooks1795219200021 } from './0022-webhooks.js';
 import { SupersededDeadLetters1795219200022 } from './0023-superseded-dead-letters.js';
 import { ModelCosts1795219200023 } from './0024-model-costs.js';
 import { Reviews1795219200024 } from './0025-reviews.js';
+import { Trials1795219200026 } from './0027-trials.js';
 import { Requests1795219200027 } from './0028-requests.js';
 import { EventSchemaProblems1795219200032 } from './0033-event-schema-problems.js';
 import { ModelSpend1795219200028 } from './0029-model-spend.js';
@@ -52,6 +53,7 @@ export const migrations = [
   SupersededDeadLetters1795219200022,
   ModelCosts1795219200023,
   Reviews1795219200024,
+  Trials1795219200026,
   Requests1795219200027,
   EventSchemaProblems1795219200032,
   ModelSpend1795219200028,

@@ -70,7 +70,7 @@ export class FlowTester {
         },
         compiled: (name: string): Promise<CompiledFlow> => Promise.resolve(compiled(flowNamed(flows, name))),
       };
-      trial = await tryFlow(flow, event, this.signal, called, (step, request) => decisionOf(step, request, written));
+      trial = await tryFlow(flow, event, this.signal, { flows: called, decide: (step, request) => decisionOf(step, request, written) });
     } finally {
       await directory.close();
     }

@@ -1,0 +1,548 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SecretBox } from '#libs/auth';
+import { Connections } from '#libs/connections';
+import { TenantConnections } from '#libs/connectors';
+import { document, eventId as eventIdOf, noCustomer, topics, trialId } from '#libs/contracts';
+import type { EventReceived, StartTrial } from '#libs/contracts';
+import { FlowCompiler } from '#libs/flows';
+import { HttpClient } from '#libs/http';
+import type { Json } from '#libs/json';
+import { MemoryLimitStore } from '#libs/limits';
+import { RecordProducer, ensureTopics } from '#libs/messaging';
+import { ModelGateway, OpenAiProvider } from '#libs/models';
+import { Configuration, Database, DocumentSecrets, DocumentTable, statement } from '#libs/persistence';
+import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase, HttpSink } from '#libs/testing';
+import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
+import { EventStore } from '../events/event.store.js';
+import { ModelProviderPool } from '../model-providers/model-provider.pool.js';
+import { OperationService } from '../operations/operation.service.js';
+import { ReviewStore } from '../reviews/review.store.js';
+import { FailedRuns } from '../runs/failed.runs.js';
+import { FlowMatcher } from '../runs/flow.matcher.js';
+import { RunAnnouncer } from '../runs/run.announcer.js';
+import { RunProgressStore } from '../runs/run.progress.store.js';
+import { RunService } from '../runs/run.service.js';
+import { RunStore } from '../runs/run.store.js';
+import { RunWorker } from '../runs/run.worker.js';
+import { StepResultStore } from '../runs/step-result.store.js';
+import { RunWaitTable } from '../waits/run-wait.table.js';
+import { RunWaker } from '../waits/run.waker.js';
+import { EventTrial } from './event.trial.js';
+import { TrialRunner } from './trial.runner.js';
+import { TrialStore } from './trial.store.js';
+
+let fresh: FreshDatabase;
+let database: Database;
+let documents: DocumentTable;
+let secrets: DocumentSecrets;
+let configuration: Configuration;
+let connections: Connections;
+let producer: RecordProducer;
+let http: HttpClient;
+let pool: ModelProviderPool;
+let gateway: ModelGateway;
+let model: HttpSink;
+let system: HttpSink;
+let processes: Process[] = [];
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
+  const secretBox = new SecretBox(randomBytes(32));
+  documents = new DocumentTable(secretBox);
+  secrets = new DocumentSecrets(secretBox);
+  connections = await Connections.started({ secrets, secretBox, database, allowPrivateAddresses: true });
+  configuration = new Configuration(database, { secretBox });
+  await configuration.start();
+  const log = { brokers: testBrokers(), clientId: 'test' };
+  await ensureTopics(log, Object.values(topics));
+  producer = new RecordProducer(log);
+  await producer.connect();
+  http = new HttpClient({ allowPrivateAddresses: true });
+  model = await startHttpSink();
+  system = await startHttpSink();
+  pool = new ModelProviderPool(configuration, secrets, http, new MemoryLimitStore());
+  pool.onApplicationBootstrap();
+  const once = { retries: 0, initialDelayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 };
+  gateway = new ModelGateway({ provider: new OpenAiProvider({ baseUrl: `${model.url}/v1`, apiKey: 'k' }), directory: pool, retry: once });
+});
+afterAll(async () => {
+  await gateway.close();
+  await pool.onApplicationShutdown();
+  await connections.close();
+  await http.close();
+  await model.stop();
+  await system.stop();
+  await producer.disconnect();
+  await configuration.stop();
+  await database.close();
+  await fresh.close();
+});
+
+/** One process that carries trials out, with its own connections to Postgres, so that it can be killed. */
+class Process {
+  private constructor(
+    private readonly own: Database,
+    readonly trials: TrialRunner,
+  ) {}
+
+  static async start(): Promise<Process> {
+    const own = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'process' });
+    const operations = new OperationService(new TenantConnections(http, configuration, connections));
+    const table = new TrialStore(own);
+    const eventTrial = new EventTrial(table, new RunWaitTable(own, new ReviewStore(own)), configuration, gateway, operations);
+    const trials = new TrialRunner(table, new EventStore(own), eventTrial, configuration, { leaseMs: 1_000, pollMs: 20 });
+    const process = new Process(own, trials);
+    processes.push(process);
+    trials.onApplicationBootstrap();
+    return process;
+  }
+
+  private closed: Promise<void> | undefined;
+
+  /** Ends as a kill would: nothing is saved or given back. */
+  kill(): Promise<void> {
+    return (this.closed ??= this.own.close());
+  }
+
+  async end(): Promise<void> {
+    await this.trials.beforeApplicationShutdown();
+    await this.kill();
+  }
+}
+
+/** The runs with which trials are compared. */
+function runService(): RunService {
+  const operations = new OperationService(new TenantConnections(http, configuration, connections));
+  const compiler = new FlowCompiler({ models: gateway, operations });
+  const options = { runRetries: 0, runLeaseMs: 30_000 };
+  const store = new RunStore(database);
+  const waits = new RunWaitTable(database, new ReviewStore(database));
+  const stores = [store, new RunProgressStore(database), new StepResultStore(database), waits] as const;
+  const worker = new RunWorker(...stores, new RunWaker(waits, producer), compiler, configuration, options);
+  const deadLetters = new DeadLetterStore(database);
+  const failedRuns = new FailedRuns(configuration, deadLetters);
+  return new RunService(
+    new FlowMatcher(configuration, compiler),
+    store,
+    worker,
+    new RunAnnouncer(producer, deadLetters),
+    failedRuns,
+    options,
+  );
+}
+
+let tenant: string;
+let asked: string[];
+let trials: TrialRunner;
+
+beforeEach(async () => {
+  tenant = uniqueName('t');
+  asked = [];
+  answerWith(() => ({ topic: 'billing' }));
+  system.respondWith(() => ({ status: 200, headers: { 'content-type': 'application/json' }, body: '{"n":1}' }));
+  ({ trials } = await Process.start());
+});
+afterEach(async () => {
+  for (const process of processes) await process.end();
+  processes = [];
+  vi.restoreAllMocks();
+});
+
+function answerWith(answer: (n: number) => Json | Promise<Json>): void {
+  model.respondWith(async (request) => {
+    asked.push(request.body.toString('utf8'));
+    const message = { role: 'assistant', content: JSON.stringify(await answer(asked.length)), refusal: null };
+    const completion = {
+      id: 'chatcmpl-1',
+      object: 'chat.completion',
+      created: 1,
+      model: 'model-2026',
+      choices: [{ index: 0, finish_reason: 'stop', message }],
+      usage: { prompt_tokens: 1_000, completion_tokens: 500, total_tokens: 1_500 },
+    };
+    return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(completion) };
+  });
+}
+
+type Kind = 'Flow' | 'Connection' | 'Connector' | 'ModelProvider' | 'Tenant';
+const parsed = (kind: Kind, name: string, spec: object) =>
+  document.parse({ apiVersion: 'millrace/v1', kind, metadata: kind === 'Tenant' ? { name } : { tenant, name }, spec });
+
+async function apply(kind: Kind, name: string, spec: object): Promise<number> {
+  const { version } = await documents.save(database, { document: secrets.sealed(parsed(kind, name, spec)), actor: 'test' });
+  const current = (): number | undefined =>
+    ({
+      Tenant: () => configuration.tenant(name)?.version,
+      Flow: () => configuration.flows(tenant).find((one) => one.name === name)?.version,
+      Connection: () => configuration.connection(tenant, name)?.version,
+      ModelProvider: () => configuration.modelProvider(tenant, name)?.version,
+      Connector: () => (configuration.documentsOf(tenant)('Connector', name) === undefined ? undefined : version),
+    })[kind]();
+  await waitFor(() => current() === version, { what: `${name} to be current` });
+  return version;
+}
+
+const infer = {
+  id: 'assess',
+  infer: {
+    model: 'm',
+    instructions: 'Say what it is about.',
+    input: 'event.data.text',
+    output: { type: 'object', additionalProperties: false, required: ['topic'], properties: { topic: { type: 'string' } } },
+    timeoutMs: 60_000,
+  },
+};
+const action = (expression: string) => ({ id: 'action', map: { expression } });
+const tell = { id: 'tell', deliver: { destination: 'crm' } };
+
+const eventOf = (n: number, more: Partial<EventReceived> = {}): EventReceived => ({
+  eventId: eventIdOf(tenant, 'shop', { providerEventId: String(n) }),
+  tenant,
+  source: 'shop',
+  customer: `c-${n % 3}`,
+  lane: 'normal',
+  type: 'order.paid',
+  providerEventId: String(n),
+  occurredAt: '2026-11-21T10:00:00.000Z',
+  receivedAt: new Date(Date.parse('2026-11-21T10:00:00Z') + n * 1_000).toISOString(),
+  contentType: 'application/json',
+  body: JSON.stringify({ amount: n, text: `text ${n}` }),
+  ...more,
+});
+
+/** Records events and runs the flows on them that are current. */
+async function ran(...events: EventReceived[]): Promise<void> {
+  await recorded(...events);
+  const runs = runService();
+  const context = { signal: new AbortController().signal, attempt: 1, traceparent: undefined } as never;
+  for (const event of events) await runs.runFlows(event, context).catch(() => undefined);
+}
+
+async function recorded(...events: EventReceived[]): Promise<void> {
+  const place = (at: number) => ({ topic: 'millrace.events.normal', partition: 0, offset: String(at) });
+  await new EventStore(database).record(events.map((event, at) => ({ event, traceId: null, position: place(at) })));
+}
+
+let commands = 0;
+function command(more: Partial<StartTrial>): StartTrial {
+  commands += 1;
+  return {
+    tenant,
+    customer: noCustomer,
+    commandId: `cmd_${commands}`,
+    actor: 'key:1',
+    at: new Date().toISOString(),
+    kind: 'backtest',
+    flow: 'triage',
+    version: null,
+    document: null,
+    events: { eventId: null, sample: null, filter: {} },
+    step: null,
+    outputs: {},
+    maxEvents: 100,
+    maxSeconds: 60,
+    maxCost: null,
+    ...more,
+  };
+}
+const flowDocument = (spec: object): Json => parsed('Flow', 'triage', spec) as unknown as Json;
+
+interface TrialRow {
+  state: string;
+  stopped_by: string | null;
+  scanned: number;
+  skipped: number;
+  error_code: string | null;
+}
+interface OutcomeRow {
+  event_id: string;
+  change: string;
+  decision: Json;
+  deliveries: { step: string; payload: Json }[];
+  steps: { id: string; input?: Json; output: Json }[] | null;
+  error_code: string | null;
+  costs: Record<string, number>;
+  base_costs: Record<string, number>;
+  differences: Json[];
+  obstacle: string | null;
+}
+const trialRow = statement(
+  'test.trial.row',
+  'SELECT state, stopped_by, scanned, skipped, error_code FROM trial WHERE tenant_id = $1 AND id = $2',
+);
+const outcomeRows = statement(
+  'test.trial.outcomes',
+  'SELECT * FROM trial_outcome WHERE tenant_id = $1 AND trial_id = $2 ORDER BY received_at',
+);
+const counts = statement(
+  'test.trial.counts',
+  `SELECT (SELECT count(*) FROM run WHERE tenant_id = $1)::integer AS runs, (SELECT count(*) FROM delivery WHERE tenant_id = $1)::integer AS deliveries,
+     (SELECT count(*) FROM dead_letter WHERE tenant_id = $1)::integer AS letters, (SELECT count(*) FROM model_attempt WHERE tenant_id = $1)::integer AS calls,
+     (SELECT count(*) FROM operation_attempt WHERE tenant_id = $1)::integer AS operations`,
+);
+
+const idOf = ({ tenant: of, commandId }: StartTrial): string => trialId(of, commandId);
+async function rowOf(started: StartTrial): Promise<TrialRow | undefined> {
+  return (await database.query<TrialRow>(trialRow, [started.tenant, idOf(started)]))[0];
+}
+const outcomesOf = (started: StartTrial): Promise<OutcomeRow[]> => database.query(outcomeRows, [started.tenant, idOf(started)]);
+const ended = (started: StartTrial): Promise<TrialRow> =>
+  waitFor(
+    async () => {
+      const row = await rowOf(started);
+      return row !== undefined && row.state !== 'running' && row;
+    },
+    { what: 'the trial to be over', deadlineMs: 20_000 },
+  );
+async function tried(more: Partial<StartTrial>): Promise<{ trial: TrialRow; outcomes: OutcomeRow[] }> {
+  const started = command(more);
+  await trials.start(started);
+  const trial = await ended(started);
+  return { trial, outcomes: await outcomesOf(started) };
+}
+const stored = async (): Promise<object> => (await database.query(counts, [tenant]))[0] as object;
+
+describe('a backtest', () => {
+  const before = { on: { sources: ['shop'] }, steps: [infer, action('{ "queue": steps.assess.topic, "size": event.data.amount }'), tell] };
+
+  test('shows what would have been decided otherwise, and has no effect', async () => {
+    await apply('Flow', 'triage', before);
+    await ran(...[1, 2, 3, 4].map((n) => eventOf(n)));
+    await recorded(eventOf(5), eventOf(6, { source: 'other' }));
+    const was = await stored();
+    const append = vi.spyOn(producer, 'append');
+    answerWith((n) => ({ topic: n % 2 === 0 ? 'billing' : 'billing' }));
+    const spec = {
+      ...before,
+      steps: [infer, action('{ "queue": event.data.amount > 2 ? "big" : steps.assess.topic, "size": event.data.amount }'), tell],
+    };
+    const { trial, outcomes } = await tried({ document: flowDocument(spec) });
+    expect(trial).toMatchObject({ state: 'completed', stopped_by: null, scanned: 5, skipped: 0 });
+    expect(outcomes.map(({ change }) => change)).toEqual(['same', 'same', 'different', 'different', 'new']);
+    expect(outcomes[2]).toMatchObject({
+      decision: { queue: 'big', size: 3 },
+      differences: [{ path: 'decision.queue', before: 'billing', after: 'big' }],
+      obstacle: 'document',
+    });
+    expect(outcomes[2]!.deliveries).toMatchObject([{ step: 'tell', payload: { decision: { queue: 'big', size: 3 } } }]);
+    expect(outcomes[2]!.steps).toMatchObject([
+      { id: 'assess', input: 'text 3', output: { topic: 'billing' } },
+      { id: 'action' },
+      { id: 'tell' },
+    ]);
+    expect(await stored()).toEqual(was);
+    expect(append).not.toHaveBeenCalled();
+  });
+
+  test('takes the latest events that the flow runs on, as its filter says, and no more than it may', async () => {
+    await apply('Flow', 'triage', { steps: [action('event.data.amount')] });
+    await ran(...Array.from({ length: 12 }, (_, n) => eventOf(n)));
+    const spec = { on: { when: 'event.data.amount % 2 = 0' }, steps: [action('event.data.amount')] };
+    const { outcomes } = await tried({
+      document: flowDocument(spec),
+      maxEvents: 4,
+      events: { eventId: null, sample: null, filter: { customer: 'c-1' } },
+    });
+    expect(outcomes.map(({ decision, change }) => [decision, change])).toEqual([
+      [null, 'notRun'],
+      [4, 'same'],
+      [null, 'notRun'],
+      [10, 'same'],
+    ]);
+    expect(outcomes[0]!.differences).toEqual([{ path: 'decision', before: 1 }]);
+  });
+
+  test('tells failures that are new, and those that are mended', async () => {
+    await apply('Flow', 'triage', { steps: [action('event.data.amount > 1 ? $number("x") : 1')], onFailure: 'skip' });
+    await ran(eventOf(1), eventOf(2));
+    const { outcomes } = await tried({ document: flowDocument({ steps: [action('event.data.amount < 2 ? $number("x") : 1')] }) });
+    expect(outcomes.map(({ change, error_code }) => [change, error_code])).toEqual([
+      ['failed', 'flow.expressionFailed'],
+      ['recovered', null],
+    ]);
+  });
+
+  test('compares costs, and stops when it has cost what it may', async () => {
+    await apply('Tenant', tenant, { displayName: 'Acme' });
+    await apply('ModelProvider', 'cheap', {
+      service: 'compatible',
+      baseUrl: `${model.url}/v1`,
+      currency: 'USD',
+      models: { m: { price: { input: 1, output: 2 } } },
+    });
+    const spec = { steps: [{ ...infer, infer: { ...infer.infer, provider: 'cheap' } }] };
+    const version = await apply('Flow', 'triage', spec);
+    await ran(...Array.from({ length: 12 }, (_, n) => eventOf(n)));
+    const { trial, outcomes } = await tried({ version, maxCost: { nanos: 5_000_000, currency: 'USD' } });
+    expect(trial).toMatchObject({ state: 'completed', stopped_by: 'cost' });
+    expect(outcomes).toHaveLength(4);
+    expect(outcomes[0]).toMatchObject({ costs: { USD: 2_000_000 }, base_costs: { USD: 2_000_000 }, change: 'same', obstacle: null });
+  });
+});
+
+describe('what a trial does not do', () => {
+  const cases = {
+    summary: 'Cases.',
+    base: '{settings.base}',
+    hosts: ['*'],
+    settings: { type: 'object', required: ['base'], properties: { base: { type: 'string' } } },
+    auth: [{ kind: 'bearer' }],
+    operations: {
+      read: { summary: 'Read a case.', effect: 'read', input: {}, request: { method: 'GET', path: '/read' } },
+      open: {
+        summary: 'Open a case.',
+        effect: 'write',
+        idempotency: { class: 'none' },
+        input: {},
+        request: { method: 'POST', path: '/open' },
+      },
+    },
+  };
+  const steps = (input: string) => [
+    { id: 'known', enrich: { connection: 'desk', operation: 'read', input: '{}' } },
+    { id: 'opened', call: { connection: 'desk', operation: 'open', input } },
+    action('steps.opened.n'),
+  ];
+
+  test('it reads, but it does not act: an operation has the output of the stored run, or one that is given', async () => {
+    await apply('Connector', 'cases', cases);
+    await apply('Connection', 'desk', {
+      connector: 'cases',
+      settings: { base: system.url },
+      auth: { kind: 'bearer', token: { value: 'token' } },
+    });
+    const version = await apply('Flow', 'triage', { steps: steps('{ "a": 1 }') });
+    await ran(eventOf(1));
+    await recorded(eventOf(2));
+    const requests = (): string[] => system.requests.map(({ method }) => method);
+    const was = requests();
+    expect(was.slice(-2)).toEqual(['GET', 'POST']);
+    const { outcomes } = await tried({ version });
+    expect(outcomes.map(({ change, error_code }) => [change, error_code])).toEqual([
+      ['same', null],
+      ['failed', 'trial.actsOutside'],
+    ]);
+    expect(outcomes[0]!.obstacle).toBe('acts');
+    expect(outcomes[0]!.steps).toContainEqual(expect.objectContaining({ id: 'opened', input: { a: 1 } }));
+    const given = await tried({ version, outputs: { opened: { n: 7 } } });
+    expect(given.outcomes.map(({ decision, change }) => [decision, change])).toEqual([
+      [7, 'different'],
+      [7, 'new'],
+    ]);
+    expect(requests().slice(was.length)).toEqual(['GET', 'GET', 'GET', 'GET']);
+  });
+
+  test('it does not wait', async () => {
+    const spec = { steps: [{ id: 'pause', wait: { for: 'P2D' } }, action('steps.pause.reason'), tell] };
+    const { outcomes } = await tried({
+      kind: 'try',
+      document: flowDocument(spec),
+      events: { eventId: null, filter: null, sample: { type: 't', source: 's', customer: 'c', data: 1 } },
+    });
+    expect(outcomes).toMatchObject([{ decision: 'elapsed', change: 'new', obstacle: 'sample' }]);
+    const version = await apply('Flow', 'triage', spec);
+    await recorded(eventOf(1));
+    expect((await tried({ version })).outcomes).toMatchObject([{ obstacle: 'waits' }]);
+  });
+});
+
+test('one step is tried on the stored results of the others', async () => {
+  const version = await apply('Flow', 'triage', { steps: [infer, action('{ "queue": steps.assess.topic }'), tell] });
+  await ran(eventOf(1));
+  asked = [];
+  const spec = { steps: [infer, action('{ "queue": $uppercase(steps.assess.topic) }'), tell] };
+  const on = { eventId: eventOf(1).eventId, sample: null, filter: null };
+  const { outcomes } = await tried({ kind: 'try', document: flowDocument(spec), step: 'action', events: on });
+  expect(outcomes).toMatchObject([
+    {
+      decision: { queue: 'BILLING' },
+      deliveries: [],
+      differences: [{ path: 'output.queue', before: 'billing', after: 'BILLING' }],
+      obstacle: 'part',
+    },
+  ]);
+  expect(outcomes[0]!.steps!.map(({ id }) => id)).toEqual(['action']);
+  expect(asked).toEqual([]);
+  await tried({ kind: 'try', version, step: 'assess', events: on });
+  expect(asked).toHaveLength(1);
+});
+
+describe('a trial that is under way', () => {
+  let release: () => void;
+  let hanging: Promise<void>;
+  beforeEach(() => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    hanging = promise;
+    release = resolve;
+  });
+  afterEach(() => release());
+
+  test('ends when it is cancelled, and keeps no other tenant’s from its work', async () => {
+    const version = await apply('Flow', 'triage', { steps: [infer] });
+    await recorded(...Array.from({ length: 8 }, (_, n) => eventOf(n)));
+    answerWith(async (n) => (n > 4 ? hanging.then(() => ({ topic: 'late' })) : { topic: 'billing' }));
+    const started = command({ version });
+    await trials.start(started);
+    await waitFor(() => asked.length === 8, { what: 'half of it' });
+    const first = tenant;
+    tenant = uniqueName('t');
+    await recorded(eventOf(1));
+    const { trial } = await tried({ document: flowDocument({ steps: [action('1')] }) });
+    expect(trial.state).toBe('completed');
+    await trials.cancel({ ...started, trialId: idOf(started) });
+    expect(await rowOf(started)).toMatchObject({ state: 'cancelled' });
+    tenant = first;
+    // The next trial of this tenant gets its turn, although calls of the first one never return.
+    expect((await tried({ document: flowDocument({ steps: [action('1')] }) })).trial.state).toBe('completed');
+    expect(await outcomesOf(started)).toHaveLength(4);
+  });
+
+  test('waits for the one before it, of its kind and tenant; a try does not wait for a backtest', async () => {
+    const version = await apply('Flow', 'triage', { steps: [infer] });
+    await recorded(eventOf(1));
+    answerWith(() => hanging.then(() => ({ topic: 'late' })));
+    const [first, second] = [command({ version }), command({ document: flowDocument({ steps: [action('1')] }) })];
+    await trials.start(first);
+    await trials.start(second);
+    await waitFor(() => asked.length === 1, { what: 'the first to be under way' });
+    const on = { eventId: eventOf(1).eventId, sample: null, filter: null };
+    expect((await tried({ kind: 'try', document: flowDocument({ steps: [action('1')] }), events: on })).trial.state).toBe('completed');
+    expect((await rowOf(second))?.state).toBe('running');
+    release();
+    expect((await ended(second)).state).toBe('completed');
+  });
+
+  test('goes on in another process where its own was killed, with the events that have no outcome yet', async () => {
+    const version = await apply('Flow', 'triage', { steps: [infer] });
+    await recorded(...Array.from({ length: 8 }, (_, n) => eventOf(n)));
+    answerWith(async (n) => (n === 6 ? hanging.then(() => ({ topic: 'late' })) : { topic: 'billing' }));
+    const started = command({ version });
+    await trials.start(started);
+    await waitFor(() => asked.length === 8, { what: 'half of it' });
+    await processes[0]!.kill();
+    await Process.start();
+    expect(await ended(started)).toMatchObject({ state: 'completed' });
+    const outcomes = await outcomesOf(started);
+    expect(outcomes.map(({ decision }) => decision)).toEqual(Array.from({ length: 8 }, () => ({ topic: 'billing' })));
+    expect(asked.length).toBeLessThanOrEqual(12); // those of the first half are not asked again
+  });
+
+  test('ends when its time is over', async () => {
+    const version = await apply('Flow', 'triage', { steps: [infer] });
+    await recorded(eventOf(1));
+    answerWith(() => hanging.then(() => ({ topic: 'late' })));
+    expect((await tried({ version, maxSeconds: 1 })).trial).toMatchObject({ state: 'completed', stopped_by: 'time' });
+  });
+});
+
+test('a command that comes twice starts one trial; one that comes when too many wait is refused', async () => {
+  await trials.beforeApplicationShutdown();
+  const started = Array.from({ length: 21 }, () => command({ document: flowDocument({ steps: [action('1')] }) }));
+  for (const one of started) await trials.start(one);
+  await trials.start(started[0]!);
+  expect(await rowOf(started[19]!)).toMatchObject({ state: 'running' });
+  expect(await rowOf(started[20]!)).toMatchObject({ state: 'failed', error_code: 'trial.tooMany' });
+});

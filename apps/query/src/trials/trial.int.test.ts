@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { CancelTrial, StartTrial } from '#libs/contracts';
+import { RecordProducer } from '#libs/messaging';
+import { Database, statement } from '#libs/persistence';
+import { uniqueName } from '#libs/testing';
+import { QueryServer } from '../../../../test/query/query-server.js';
+
+let server: QueryServer;
+let database: Database;
+let tenant: string;
+beforeAll(async () => {
+  server = await QueryServer.start();
+  database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+});
+afterAll(async () => {
+  await database.close();
+  await server.stop();
+});
+
+const flow = (steps: object[] = [{ id: 'action', map: { expression: 'event.data.amount' } }]) => ({
+  apiVersion: 'millrace/v1',
+  kind: 'Flow',
+  metadata: { tenant, name: 'triage' },
+  spec: { steps },
+});
+beforeEach(async () => {
+  tenant = uniqueName('tenant');
+  const documents = [{ apiVersion: 'millrace/v1', kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } }, flow()];
+  const mutation = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+  await server.data({ operatorIn: tenant }, mutation, { documents });
+  await server.rows.event({ tenant, id: 'evt_1' });
+});
+
+function appended() {
+  const append = vi.spyOn(server.part(RecordProducer), 'append');
+  onTestFinished(() => append.mockRestore());
+  return append;
+}
+
+const audits = statement('test.trial.audits', 'SELECT action, target, detail FROM audit_entry WHERE tenant_id = $1');
+
+type Answer = { __typename: string; trialId?: string; code?: string; violations?: { path: string[]; message: string }[] };
+type Caller = Parameters<QueryServer['data']>[0];
+async function start(mutation: 'tryFlow' | 'startBacktest', input: object, caller: Caller = { operatorIn: tenant }): Promise<Answer> {
+  const [type, success] = mutation === 'tryFlow' ? ['TryFlowInput', 'TryFlowSuccess'] : ['StartBacktestInput', 'StartBacktestSuccess'];
+  const query = `mutation ($input: ${type}!) { started: ${mutation}(input: $input) { __typename ... on ${success} { trialId }
+    ... on ValidationError { code violations { path message } } ... on NotFoundError { code } ... on ForbiddenError { code } } }`;
+  return (await server.data<{ started: Answer }>(caller, query, { input: { idempotencyKey: uniqueName('k'), ...input } })).started;
+}
+const paths = ({ violations }: Answer): string[] => (violations ?? []).map(({ path }) => path.slice(1).join('.'));
+
+describe('a trial that is asked for', () => {
+  test('is one command on the log, with an audit entry and an id that a repeat shares', async () => {
+    const append = appended();
+    const input = {
+      flow: { applied: { name: 'triage' } },
+      filter: { customer: 'c-1', receivedFrom: '2026-11-01T00:00:00Z' },
+      last: 7,
+      maxCost: { amount: '2.5', currency: 'USD' },
+      idempotencyKey: 'once',
+    };
+    const { trialId } = await start('startBacktest', input);
+    expect((await start('startBacktest', input)).trialId).toBe(trialId);
+    expect(append.mock.calls.map(([, type]) => type)).toEqual([StartTrial, StartTrial]);
+    expect(append.mock.calls[0]![2]).toMatchObject({
+      tenant,
+      customer: '-',
+      kind: 'backtest',
+      flow: 'triage',
+      version: 1,
+      document: null,
+      events: { eventId: null, sample: null, filter: { customer: 'c-1', receivedFrom: '2026-11-01T00:00:00.000Z' } },
+      maxEvents: 7,
+      maxSeconds: 900,
+      maxCost: { nanos: 2_500_000_000, currency: 'USD' },
+    });
+    expect(await database.query(audits, [tenant])).toContainEqual({
+      action: 'startBacktest',
+      target: trialId,
+      detail: { flow: 'triage', version: 1, kind: 'backtest' },
+    });
+  });
+
+  test('takes a document that is not applied, from who may apply it', async () => {
+    const append = appended();
+    const given = { flow: { document: flow([{ id: 'other', map: { expression: '1' } }]) }, event: { id: 'evt_1' } };
+    expect((await start('tryFlow', given)).__typename).toBe('TryFlowSuccess');
+    expect(append.mock.calls[0]![2]).toMatchObject({
+      kind: 'try',
+      version: null,
+      document: { kind: 'Flow' },
+      events: { eventId: 'evt_1' },
+      maxEvents: 1,
+    });
+    const operator = await server.key(tenant, 'read', 'operate');
+    expect(await start('tryFlow', given, operator)).toMatchObject({ __typename: 'ForbiddenError', code: 'credential.scope' });
+    expect((await start('tryFlow', { ...given, flow: { applied: { name: 'triage' } } }, operator)).__typename).toBe('TryFlowSuccess');
+    const reader = await server.key(tenant, 'read');
+    expect(await start('startBacktest', { flow: { applied: { name: 'triage' } } }, reader)).toMatchObject({ __typename: 'ForbiddenError' });
+  });
+
+  test('is refused by the field that does not fit, and nothing is ordered', async () => {
+    const append = appended();
+    const applied = { applied: { name: 'triage' } };
+    const broken = { document: { ...flow([{ id: 'a', map: { expression: 'event.data.' } }]) } };
+    expect(
+      paths(await start('startBacktest', { flow: applied, last: 1_001, maxSeconds: 0, maxCost: { amount: 'x', currency: 'usd' } })),
+    ).toEqual(['last', 'maxSeconds', 'maxCost.amount', 'maxCost.currency']);
+    expect(paths(await start('startBacktest', { flow: broken }))).toEqual(['flow.document.spec.steps.0.map.expression']);
+    const unknown = { document: flow([{ id: 'tell', deliver: { destination: 'nosuch' } }]) };
+    expect(paths(await start('startBacktest', { flow: unknown }))).toEqual(['flow.document.spec.steps.0.deliver.destination']);
+    expect(paths(await start('tryFlow', { flow: applied, event: { id: 'evt_1' }, step: 'nosuch' }))).toEqual(['step']);
+    expect(paths(await start('tryFlow', { flow: applied, event: { id: 'evt_1' }, outputs: [1] }))).toEqual(['outputs']);
+    expect(await start('tryFlow', { flow: applied, event: { id: 'evt_9' } })).toMatchObject({
+      __typename: 'NotFoundError',
+      code: 'event.unknown',
+    });
+    expect(await start('tryFlow', { flow: { applied: { name: 'triage', version: 9 } }, event: { id: 'evt_1' } })).toMatchObject({
+      code: 'flow.unknown',
+    });
+    const long = { type: 't', source: 's', customer: 'c', data: 'x'.repeat(600_000) };
+    expect(paths(await start('tryFlow', { flow: applied, event: { sample: long } }))).toEqual(['flow']);
+    expect(append).not.toHaveBeenCalled();
+  });
+});
+
+const insertTrial = statement(
+  'test.insertTrial',
+  `INSERT INTO trial (tenant_id, id, kind, flow, flow_version, events, outputs, max_events, max_seconds, state, actor, scanned) VALUES
+   ($1, 'trl_1', 'backtest', 'triage', 1, '{}', '{}', 100, 900, 'completed', 'key:1', 3), ($1, 'trl_2', 'try', 'triage', 2, '{}', '{}', 1, 150, 'running', 'key:1', 0)`,
+);
+const insertOutcomes = statement(
+  'test.insertOutcomes',
+  `INSERT INTO trial_outcome (tenant_id, trial_id, event_id, ordinal, customer, received_at, change, is_match, decision, deliveries, steps, costs, duration_ms,
+     base_run_id, base_costs, base_duration_ms, differences, difference_count, obstacle)
+   VALUES ($1, 'trl_1', 'evt_1', 0, 'c', now(), 'different', true, '{"a": 2.50}', '[{"step": "tell", "destination": "crm", "payload": {"n": 1}}]',
+       '[{"id": "assess", "kind": "infer", "state": "succeeded", "input": "x", "output": {"t": 1}, "inference": {"model": "m"}, "startedAt": "2026-11-30T10:00:00.000Z", "finishedAt": "2026-11-30T10:00:00.250Z", "costs": {"USD": 1500000}}]',
+       '{"USD": 1500000}', 250, 'run_1', '{"USD": 1000000}', 400, '[{"path": "decision.a", "before": 1}]', 1, NULL),
+     ($1, 'trl_1', 'evt_2', 1, 'c', now(), 'failed', true, NULL, '[]', NULL, '{"USD": 500000}', 750, NULL, '{}', NULL, '[]', 0, 'failed')`,
+);
+
+describe('a trial', () => {
+  beforeEach(async () => {
+    await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
+    await database.query(insertTrial, [tenant]);
+    await database.query(insertOutcomes, [tenant]);
+  });
+
+  test('shows how far it is, its results and its costs beside those of the stored runs, to its tenant alone', async () => {
+    const query = `{ trial(id: "trl_1") { id kind flowVersion state scanned
+        summary { events different failed promotable medianDurationMs baseMedianDurationMs costs { amount currency } baseCosts { amount } } }
+      trialOutcomes(trial: "trl_1", first: 5) { totalCount { value } nodes { eventId change decision deliveries { step destination payload } differences { path before after }
+        durationMs baseDurationMs obstacle costs { amount } baseCosts { amount } event { id } baseRun { id }
+        steps { id kind state input output model durationMs costs { amount } } } } }`;
+    const reader = await server.key(tenant, 'read');
+    expect(await server.data(reader, query)).toEqual({
+      trial: {
+        id: 'trl_1',
+        kind: 'BACKTEST',
+        flowVersion: 1,
+        state: 'COMPLETED',
+        scanned: 3,
+        summary: {
+          events: 2,
+          different: 1,
+          failed: 1,
+          promotable: 1,
+          medianDurationMs: 500,
+          baseMedianDurationMs: 400,
+          costs: [{ amount: '0.002', currency: 'USD' }],
+          baseCosts: [{ amount: '0.001' }],
+        },
+      },
+      trialOutcomes: {
+        totalCount: { value: 2 },
+        nodes: [
+          {
+            eventId: 'evt_1',
+            change: 'DIFFERENT',
+            decision: { a: 2.5 },
+            deliveries: [{ step: 'tell', destination: 'crm', payload: { n: 1 } }],
+            differences: [{ path: 'decision.a', before: 1, after: null }],
+            durationMs: 250,
+            baseDurationMs: 400,
+            obstacle: null,
+            costs: [{ amount: '0.0015' }],
+            baseCosts: [{ amount: '0.001' }],
+            event: { id: 'evt_1' },
+            baseRun: { id: 'run_1' },
+            steps: [
+              {
+                id: 'assess',
+                kind: 'INFER',
+                state: 'SUCCEEDED',
+                input: 'x',
+                output: { t: 1 },
+                model: 'm',
+                durationMs: 250,
+                costs: [{ amount: '0.0015' }],
+              },
+            ],
+          },
+          {
+            eventId: 'evt_2',
+            change: 'FAILED',
+            decision: null,
+            deliveries: [],
+            differences: [],
+            durationMs: 750,
+            baseDurationMs: null,
+            obstacle: 'FAILED',
+            costs: [{ amount: '0.0005' }],
+            baseCosts: [],
+            event: null,
+            baseRun: null,
+            steps: null,
+          },
+        ],
+      },
+    });
+    const others = await server.data(
+      await server.key(uniqueName('tenant'), 'read'),
+      '{ trial(id: "trl_1") { id } node(id: "trl_1") { id } trials { nodes { id } } trialOutcomes(trial: "trl_1") { nodes { eventId } } }',
+    );
+    expect(others).toEqual({ trial: null, node: null, trials: { nodes: [] }, trialOutcomes: { nodes: [] } });
+  });
+
+  test('is found in lists, and its results page by page, by how they compare', async () => {
+    const page = '{ nodes { eventId } pageInfo { endCursor hasNextPage } }';
+    const { trials, first, failed } = await server.data<
+      Record<'trials' | 'first' | 'failed', { nodes: { id: string }[]; pageInfo: { endCursor: string } }>
+    >(
+      { operatorIn: tenant },
+      `{ trials(filter: { kind: TRY }) { nodes { id } } first: trialOutcomes(trial: "trl_1", first: 1) ${page}
+        failed: trialOutcomes(trial: "trl_1", filter: { changes: [FAILED] }) ${page} }`,
+    );
+    expect(trials.nodes).toEqual([{ id: 'trl_2' }]);
+    expect(failed.nodes).toEqual([{ eventId: 'evt_2' }]);
+    const rest = `{ trialOutcomes(trial: "trl_1", first: 1, after: "${first.pageInfo.endCursor}") { nodes { eventId } } }`;
+    expect(await server.data({ operatorIn: tenant }, rest)).toEqual({ trialOutcomes: { nodes: [{ eventId: 'evt_2' }] } });
+  });
+
+  test('is cancelled by a command; one that does not exist is not', async () => {
+    const append = appended();
+    const cancel = (id: string) =>
+      `mutation { cancelTrial(input: { id: "${id}", idempotencyKey: "k-${id}" }) { ... on CancelTrialSuccess { trial { state } } ... on NotFoundError { code } } }`;
+    expect(await server.data({ operatorIn: tenant }, cancel('trl_2'))).toEqual({ cancelTrial: { trial: { state: 'RUNNING' } } });
+    expect(append.mock.calls.map(([, type, value]) => [type, (value as CancelTrial).trialId])).toEqual([[CancelTrial, 'trl_2']]);
+    expect(await server.data({ operatorIn: tenant }, cancel('trl_9'))).toEqual({ cancelTrial: { code: 'trial.unknown' } });
+  });
+});
