@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { Inject, Module } from '@nestjs/common';
 import type { DynamicModule, OnApplicationShutdown } from '@nestjs/common';
 import { SecretBox } from '#libs/auth';
@@ -8,7 +6,7 @@ import { Connections } from '#libs/connections';
 import { TenantConnections } from '#libs/connectors';
 import { FlowCompiler } from '#libs/flows';
 import { HttpClient } from '#libs/http';
-import { MemoryLimitStore, RedisLimitStore, SharedLimitStore } from '#libs/limits';
+import { limitStoreFor } from '#libs/limits';
 import type { LimitStore } from '#libs/limits';
 import { RecordProducer } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
@@ -171,10 +169,4 @@ export class AiProcessingModule implements OnApplicationShutdown {
     await Promise.all([this.models.close(), this.connections.close()]);
     await Promise.all([this.http.close(), this.limitStore.close()]);
   }
-}
-
-function limitStoreFor({ redisUrl, redisCaFile }: AiProcessingOptions): LimitStore {
-  if (redisUrl === undefined) return new MemoryLimitStore();
-  const ca = redisCaFile === undefined ? undefined : readFileSync(redisCaFile, 'utf8');
-  return new SharedLimitStore(new RedisLimitStore({ url: redisUrl, process: `${hostname()}/${process.pid}`, ca }));
 }

@@ -1,6 +1,7 @@
-import { integer, oneOf, optionalFile, optionalInteger, optionalUrl, text, url } from '#libs/config';
+import { integer, oneOf, optionalInteger, text, url } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { outboundSettings } from '#libs/http';
+import { limitSettings } from '#libs/limits';
 import { longestLeaseMs } from '#libs/persistence';
 import { serviceSettings } from '#libs/service';
 
@@ -25,13 +26,7 @@ const own = {
     { min: 1, max: 10_000_000_000 },
     { help: 'The same for tokens, input and output together.' },
   ),
-  redisUrl: optionalUrl('REDIS_URL', ['redis', 'rediss'], {
-    help: 'The Redis or Valkey over which processes share the limits of models. Nothing in it has to be kept. Empty: each process keeps the limits by itself.',
-    secret: true,
-  }),
-  redisCaFile: optionalFile('REDIS_CA_FILE', {
-    help: 'PEM file of the authorities that the certificate of Redis comes from. Empty: those that Node trusts.',
-  }),
+  ...limitSettings,
   runRetries: integer(
     'RUN_RETRIES',
     { min: 0, max: 100 },

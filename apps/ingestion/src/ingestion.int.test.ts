@@ -56,6 +56,7 @@ const sources: Record<string, object> = {
       { types: ['note'], schema: { required: ['text'] }, onMismatch: 'flag' },
     ],
   },
+  limited: { scheme: 'custom', custom: { header: 'x-sig' }, secrets: [{ value: secrets.raw }], rateLimit: { perMinute: 4 } },
   orders: { scheme: 'api-key', addresses: ['198.51.100.0/24'], schemas: [{ types: ['order.*'], schema: { required: ['total'] } }] },
   meters: { scheme: 'custom', custom: { kind: 'none', addresses: ['198.51.100.0/24'] } },
 };
@@ -90,7 +91,9 @@ beforeAll(async () => {
       handlerDeadlineMs: 60_000,
     },
     storage: { url: database.url, poolSize: 2, secretBox },
-    modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536 })],
+    modules: [
+      IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536, redisUrl: undefined, redisCaFile: undefined }),
+    ],
   });
   consumer = await readLog(brokers);
 });
@@ -324,6 +327,25 @@ describe('the rules of a source', () => {
     ]);
     const { event: flagged } = await recordOf(await ruled('{"type":"note"}'));
     expect(flagged.schemaProblem).toContain("must have required property 'text'");
+  });
+
+  test('refuse what comes faster than its rate with 429, of which only requests that prove who sent them use anything', async () => {
+    const limited = (secret: string) => {
+      const body = JSON.stringify({ id: uniqueName('l') });
+      return webhook('limited', { body, headers: { ...json, 'x-sig': createHmac('sha256', secret).update(body).digest('hex') } });
+    };
+    for (let at = 0; at < 10; at += 1) expect((await limited('another')).status).toBe(401);
+    for (let at = 0; at < 2; at += 1) {
+      const answer = await limited(secrets.raw);
+      expect([answer.status, answer.headers['ratelimit-policy']]).toEqual([200, '"source";q=4;w=60']);
+    }
+    const refused = await limited(secrets.raw);
+    expect([refused.status, refused.json().code]).toEqual([429, 'request.limited']);
+    expect(refused.headers).toMatchObject({
+      'ratelimit-policy': '"source";q=4;w=60',
+      ratelimit: expect.stringMatching(/^"source";r=0;t=\d+$/) as string,
+    });
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
   });
 
   test('hold for CloudEvents, too: one event that does not fit refuses its batch', async () => {

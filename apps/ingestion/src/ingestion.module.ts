@@ -2,12 +2,14 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { KeyRing } from '#libs/auth';
 import { EventAppender } from '#libs/intake';
+import { limitStoreFor } from '#libs/limits';
 import { Configuration } from '#libs/persistence';
 import { CloudEventDoor } from './cloud-events/cloud-event.door.js';
 import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.service.js';
 import type { IngestionOptions } from './config.js';
 import { IntakeLog } from './intake/intake-log.js';
 import { Intake } from './intake/intake.js';
+import { RequestLimits, requestLimitStore } from './limits/request.limits.js';
 import { RequestKeeper, keptBodyBytes } from './requests/request.keeper.js';
 import { SourceCatalog } from './sources/source-catalog.js';
 import { WebhookDoor } from './webhooks/webhook.door.js';
@@ -24,6 +26,8 @@ export class IngestionModule {
         EventAppender,
         Intake,
         RequestKeeper,
+        RequestLimits,
+        { provide: requestLimitStore, useFactory: () => limitStoreFor(options) },
         { provide: keptBodyBytes, useValue: options.keptBodyBytes },
         WebhookService,
         WebhookDoor,

@@ -90,7 +90,9 @@ async function openDoor(configurationMaxAgeMs: number, box = secretBox): Promise
       port,
       log,
       storage: { url: Object.assign(new URL(fresh.url), { host: way.address }).href, poolSize: 2, secretBox: box, configurationMaxAgeMs },
-      modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536 })],
+      modules: [
+        IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536, redisUrl: undefined, redisCaFile: undefined }),
+      ],
     },
     stopping.signal,
   );

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { CheckableApiKey } from '#libs/auth';
 import { apiVersion, document as documentSchema, mapSecrets } from '#libs/contracts';
-import type { Document, Scope, SourceDocument } from '#libs/contracts';
+import type { Document, RateLimit, Scope, SourceDocument, TenantDocument } from '#libs/contracts';
 import type { Stored, TenantConfiguration, TenantSnapshot } from '#libs/persistence';
 
 /** The shape of {@link CopiedTenant}. A release with another number writes all tenants again. */
@@ -10,6 +10,8 @@ const format = 1;
 /** The part of a tenant's configuration that doors need: its sources, and the keys that may send events. */
 export interface CopiedTenant {
   readonly sources: readonly { readonly name: string; readonly version: number; readonly spec: unknown }[];
+  /** The rate of requests of the tenant. Releases before 2026-11-30 did not know it. */
+  readonly rateLimit?: RateLimit;
   readonly apiKeys: readonly {
     readonly id: string;
     readonly scopes: readonly Scope[];
@@ -25,6 +27,7 @@ const scope: Scope = 'ingest';
 export function copyOf({ documents, apiKeys }: Pick<TenantConfiguration, 'documents' | 'apiKeys'>): CopiedTenant {
   return {
     sources: sourcesIn(documents).map(({ name, version, document: { spec } }) => ({ name, version, spec })),
+    ...rateLimitIn(documents),
     apiKeys: keysIn(apiKeys).map(({ id, scopes, expiresAt, secretHash }) => ({
       id,
       scopes,
@@ -41,18 +44,22 @@ export function copyOf({ documents, apiKeys }: Pick<TenantConfiguration, 'docume
 export function digestOf({ documents, apiKeys }: Pick<TenantConfiguration, 'documents' | 'apiKeys'>): string {
   const sources = sourcesIn(documents).map(({ name, version, document }) => [name, version, sealedIn(document)]);
   const keys = keysIn(apiKeys).map(({ id, scopes, expiresAt }) => [id, scopes, expiresAt?.getTime()]);
-  return hash('sha256', JSON.stringify([format, sources, keys]), 'base64url');
+  const { rateLimit } = rateLimitIn(documents);
+  return hash('sha256', JSON.stringify([format, sources, keys, ...(rateLimit === undefined ? [] : [rateLimit])]), 'base64url');
 }
 
 /** Fields that the schema gained since have their defaults. */
-export function snapshotOf(tenant: string, asOfMs: number, { sources, apiKeys }: CopiedTenant): TenantSnapshot {
+export function snapshotOf(tenant: string, asOfMs: number, { sources, apiKeys, rateLimit }: CopiedTenant): TenantSnapshot {
   return {
     asOfMs,
-    documents: sources.map(({ name, version, spec }) => {
-      const raw = { apiVersion, kind: 'Source', metadata: { tenant, name }, spec };
-      const { data: document = raw as Document } = documentSchema.safeParse(raw);
-      return { tenant, kind: 'Source', name, version, document };
-    }),
+    documents: [
+      ...(rateLimit === undefined ? [] : [tenantWith(tenant, rateLimit)]),
+      ...sources.map(({ name, version, spec }) => {
+        const raw = { apiVersion, kind: 'Source', metadata: { tenant, name }, spec };
+        const { data: document = raw as Document } = documentSchema.safeParse(raw);
+        return { tenant, kind: 'Source' as const, name, version, document };
+      }),
+    ],
     apiKeys: apiKeys.map(({ id, scopes, expiresAt, secretHash }) => ({
       id,
       tenant,
@@ -62,6 +69,17 @@ export function snapshotOf(tenant: string, asOfMs: number, { sources, apiKeys }:
       secretHash: Buffer.from(secretHash, 'base64'),
     })),
   };
+}
+
+function rateLimitIn(documents: TenantConfiguration['documents']): { rateLimit?: RateLimit } {
+  const found = [...documents.values()].find(({ kind }) => kind === 'Tenant')?.document as TenantDocument | undefined;
+  return found?.spec.rateLimit === undefined ? {} : { rateLimit: found.spec.rateLimit };
+}
+
+/** The document of a tenant, of which doors need nothing but its rate. */
+function tenantWith(name: string, rateLimit: RateLimit): TenantSnapshot['documents'][number] {
+  const document: TenantDocument = { apiVersion, kind: 'Tenant', metadata: { name }, spec: { displayName: name, rateLimit } };
+  return { tenant: name, kind: 'Tenant', name, version: 1, document };
 }
 
 function sourcesIn(documents: TenantConfiguration['documents']): Stored<SourceDocument>[] {

@@ -22,6 +22,7 @@ export const failures = {
   'request.tooLarge': { outcome: 'reject', httpStatus: 413, title: 'The body is larger than this address accepts' },
   'request.headTooLarge': { outcome: 'reject', httpStatus: 431, title: 'The head of the request is larger than this server accepts' },
   'request.slow': { outcome: 'reject', httpStatus: 408, title: 'The request came too slowly' },
+  'request.limited': { outcome: 'retry', httpStatus: 429, title: 'More requests come than the source or its tenant takes in a minute' },
   'request.transferCoding': { outcome: 'reject', httpStatus: 501, title: 'The transfer coding is not one that this server reads' },
   'request.unsupportedMediaType': {
     outcome: 'reject',

@@ -34,6 +34,14 @@ export function limitStoreConformance(name: string, harness: Harness): void {
       expect(await take(demand({ perMinute: 600 }))).toBeLessThanOrEqual(104);
     });
 
+    it('let as much be taken at once as a demand says, and in a minute no more than its limit', async () => {
+      const wide = { perMinute: 600, burst: 300 };
+      const taken = await burst(wide);
+      expect(taken).toBeGreaterThanOrEqual(300);
+      expect(taken).toBeLessThanOrEqual(310);
+      expect(await burst(wide), 'the others come evenly').toBeLessThanOrEqual(5);
+    });
+
     it('let units come evenly after that', async () => {
       await burst({ perMinute: 600 });
       await harness.pass(210);

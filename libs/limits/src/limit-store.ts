@@ -6,6 +6,8 @@ export interface Demand {
   readonly perMinute: number;
   /** Units that are taken. */
   readonly cost: number;
+  /** Units that may be taken at once, at most half of them. Default: three hundredths. */
+  readonly burst?: number;
   /** The share of the burst, 0 to 1, that is left to others who may take all of it. */
   readonly spare: number;
 }
@@ -44,8 +46,7 @@ export interface LimitPace {
  * The pace of a demand. A burst and what comes evenly in a minute make the limit together, so no minute has more, wherever it begins. A demand that is
  * larger than the burst is met when nothing is taken ahead.
  */
-export function paceOf({ perMinute, cost, spare }: Demand): LimitPace {
-  const burst = Math.max(1, perMinute * burstShare);
+export function paceOf({ perMinute, cost, spare, burst = Math.max(1, perMinute * burstShare) }: Demand): LimitPace {
   const unitMs = minuteMs / Math.max(perMinute - burst, perMinute / 2);
   return { unitMs, aheadMs: Math.max(burst * (1 - spare), cost) * unitMs };
 }

@@ -70,8 +70,10 @@ export class SharedLimitStore implements LimitStore {
     await this.redis.close();
   }
 
-  private shareOf<D extends { readonly perMinute: number }>(demand: D): D {
-    return { ...demand, perMinute: (demand.perMinute * shareWithoutRedis) / this.processes };
+  private shareOf<D extends { readonly perMinute: number; readonly burst?: number }>(demand: D): D {
+    const share = shareWithoutRedis / this.processes;
+    const { burst } = demand;
+    return { ...demand, perMinute: demand.perMinute * share, ...(burst === undefined ? {} : { burst: burst * share }) };
   }
 
   private async count(): Promise<void> {

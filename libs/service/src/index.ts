@@ -25,7 +25,10 @@ export {
   MediaTypeUnsupported,
   MethodNotAllowed,
   RequestInvalid,
+  RequestLimited,
   RequestMalformed,
   RequestTooLarge,
+  policyHeader,
 } from './request.errors.js';
+export type { LimitPolicy } from './request.errors.js';
 export { logOptions, storageOptions } from './boot-options.js';

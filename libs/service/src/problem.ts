@@ -1,7 +1,7 @@
 import { DomainError, failures } from '#libs/contracts';
 import type { Failure, FailureCode } from '#libs/contracts';
 import { logger } from '#libs/tracing';
-import { ContentEncodingUnsupported, MethodNotAllowed } from './request.errors.js';
+import { ContentEncodingUnsupported, MethodNotAllowed, RequestLimited, policyHeader } from './request.errors.js';
 
 const log = logger('http');
 
@@ -40,7 +40,7 @@ function expectedProblem(error: DomainError): ProblemResponse {
 }
 
 /**
- * The headers of an HTTP response that reports the failure: `retry-after` (seconds), `www-authenticate`, `allow`,
+ * The headers of an HTTP response that reports the failure: `retry-after` (seconds), `www-authenticate`, `allow`, `ratelimit`,
  * `accept-encoding`.
  */
 export function failureHeaders(error: DomainError): Record<string, string> {
@@ -49,6 +49,10 @@ export function failureHeaders(error: DomainError): Record<string, string> {
   if (challenge !== undefined) headers['www-authenticate'] = challenge;
   if (error.outcome === 'retry') headers['retry-after'] = String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1_000) / 1_000)));
   if (error instanceof ContentEncodingUnsupported) headers['accept-encoding'] = 'identity'; // RFC 9110 §15.5.16
+  if (error instanceof RequestLimited) {
+    headers['ratelimit-policy'] = policyHeader(error.policies);
+    headers['ratelimit'] = error.policies.map(({ name }) => `"${name}";r=0;t=${headers['retry-after']}`).join(', ');
+  }
   if (error instanceof MethodNotAllowed) headers['allow'] = error.allowed;
   return headers;
 }

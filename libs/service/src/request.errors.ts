@@ -123,3 +123,27 @@ export class OperationsKeyWrong extends DomainError {
     super('This is not the key of operations (OPERATIONS_KEY of the service).');
   }
 }
+
+/** A rate at which requests are taken, under the name that `RateLimit` headers give it. */
+export interface LimitPolicy {
+  readonly name: 'source' | 'tenant';
+  readonly perMinute: number;
+}
+
+/** More requests come than are taken. */
+export class RequestLimited extends DomainError {
+  readonly code = 'request.limited';
+  constructor(
+    readonly policies: readonly LimitPolicy[],
+    override readonly retryAfterMs: number,
+  ) {
+    super(
+      `At most ${policies.map(({ name, perMinute }) => `${perMinute} requests of the ${name}`).join(' and ')} are taken in a minute; come back later`,
+    );
+  }
+}
+
+/** The policies as a header (draft-ietf-httpapi-ratelimit-headers-10): `"source";q=600;w=60`. */
+export function policyHeader(policies: readonly LimitPolicy[]): string {
+  return policies.map(({ name, perMinute }) => `"${name}";q=${perMinute};w=60`).join(', ');
+}

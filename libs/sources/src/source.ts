@@ -1,5 +1,5 @@
 import { clearText } from '#libs/contracts';
-import type { Lane, SourceSpec } from '#libs/contracts';
+import type { Lane, RateLimit, SourceSpec } from '#libs/contracts';
 import { EventFieldReader, laneOf } from '#libs/intake';
 import { createVerifier, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
@@ -13,6 +13,8 @@ export interface Source {
   readonly scheme: SourceSpec['scheme'];
   readonly fields: EventFieldReader;
   readonly laneOf: (type: string) => Lane;
+  /** The rate of its requests; undefined: no limit. */
+  readonly rateLimit: RateLimit | undefined;
   /** Undefined where the document has none. */
   readonly rules: SourceRules | undefined;
   /** Says which requests are kept as they were received. */
@@ -58,6 +60,7 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
     scheme: spec.scheme,
     fields: new EventFieldReader(extraction, tenant),
     laneOf: laneOf(spec.lane),
+    rateLimit: spec.rateLimit,
     rules: SourceRules.of(spec, tenant),
     keepRequests: spec.keepRequests ?? 'refused',
     webhook: preset === undefined || spec.scheme === 'api-key' ? undefined : webhookOf(preset, spec, extraction),

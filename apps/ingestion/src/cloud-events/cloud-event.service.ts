@@ -9,6 +9,7 @@ import { IntakeLog, noteEvents } from '../intake/intake-log.js';
 import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
 import type { VerifiedEvent } from '../intake/intake.js';
+import { RequestLimits } from '../limits/request.limits.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 import { readCloudEvents } from './cloud-event.js';
 import type { CloudEvent } from './cloud-event.js';
@@ -30,6 +31,7 @@ export class CloudEventService {
     private readonly sources: SourceCatalog,
     private readonly intake: Intake,
     private readonly log: IntakeLog,
+    private readonly limits: RequestLimits,
     @Inject(maxBatchEvents) private readonly maxBatch: number,
   ) {}
 
@@ -65,14 +67,20 @@ export class CloudEventService {
   ): Promise<{ eventIds: string[] }> {
     entry.tenant = principal.tenant;
     const verified: VerifiedEvent[] = [];
+    const sources = new Set<Source>();
     for (const event of readCloudEvents({ headers, rawBody, maxBatch: this.maxBatch })) {
       const source = await this.sourceOf(event, principal.tenant);
+      sources.add(source);
       entry.source = source.name;
       entry.scheme = source.scheme;
       source.rules?.requireAddress(clientAddress);
       source.rules?.requireBodyBytes(rawBody.length);
       const { data: body, attributes, payload, text, contentType } = event;
       verified.push({ source, input: { body, headers: attributes }, payload, text, contentType, receivedAtMs });
+    }
+    for (const source of sources) {
+      const policies = this.limits.policiesOf(source);
+      if (policies !== undefined) await this.limits.take(source, policies);
     }
     const events = await this.intake.accept(verified, entry.traceparent);
     noteEvents(entry, events);

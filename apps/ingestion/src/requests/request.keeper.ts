@@ -58,6 +58,7 @@ export class RequestKeeper {
   ): void {
     if (source.keepRequests === 'none' || !(error instanceof DomainError) || failures[error.code].httpStatus >= 500) return;
     const { code } = error;
+    if (code === 'request.limited') return; // it comes again
     const address = `${sourceAddress(source.tenant, source.name)} ${code}`;
     if (!this.ofCode.has(address) || !this.ofTenant.has(source.tenant)) return dropped.inc({ reason: 'rate' });
     this.ofCode.take(address);

@@ -11,6 +11,7 @@ import { proofs } from '../../../../libs/signatures/src/proofs.generated.js';
 import { IntakeLog } from '../intake/intake-log.js';
 import type { Intake, VerifiedEvent } from '../intake/intake.js';
 import { resolveSource } from '#libs/sources';
+import type { RequestLimits } from '../limits/request.limits.js';
 import type { RequestKeeper } from '../requests/request.keeper.js';
 import type { SourceCatalog } from '../sources/source-catalog.js';
 import { WebhookService } from './webhook.service.js';
@@ -27,12 +28,13 @@ function door(name: Name, { secrets, publicUrl, parameters }: PresetProof) {
   const source = resolveSource('acme', 'partner', spec);
   const sources = { at: () => source, changed: async () => undefined } as unknown as SourceCatalog;
   const log: EventReceived[] = [];
+  const limits = { policiesOf: () => undefined } as unknown as RequestLimits;
   const keeper = { refused: () => undefined, accepted: () => undefined } as unknown as RequestKeeper;
   const accept = async (admitted: readonly VerifiedEvent[]) => {
     for (const one of admitted) log.push(eventOf(one, await source.fields.read(one.input)));
     return log;
   };
-  return { log, service: new WebhookService(sources, { accept } as unknown as Intake, new IntakeLog(0, logger('test')), keeper) };
+  return { log, service: new WebhookService(sources, { accept } as unknown as Intake, new IntakeLog(0, logger('test')), keeper, limits) };
 }
 
 function received(request: Partial<DoorRequest> & { headers: Readonly<Record<string, string>> }): DoorRequest {

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import type { Intake } from '../intake/intake.js';
 import { IntakeLog } from '../intake/intake-log.js';
 import { resolveSource } from '#libs/sources';
+import type { RequestLimits } from '../limits/request.limits.js';
 import { RequestKeeper } from '../requests/request.keeper.js';
 import type { SourceCatalog } from '../sources/source-catalog.js';
 import { WebhookService } from './webhook.service.js';
@@ -50,7 +51,9 @@ function service(answered = handshake, newer?: SourceSpec) {
   const changed = async () => (newer === undefined ? undefined : resolveSource('acme', 'meta', newer));
   const sources = { at, atNew: async (address: string) => at(address), changed } as unknown as SourceCatalog;
   const intake = { accept: async () => [{ eventId: 'evt_1' }] } as unknown as Intake;
-  return new WebhookService(sources, intake, new IntakeLog(0, logger('test')), new RequestKeeper({} as unknown as RecordProducer, 0));
+  return new WebhookService(sources, intake, new IntakeLog(0, logger('test')), new RequestKeeper({} as unknown as RecordProducer, 0), {
+    policiesOf: () => undefined,
+  } as unknown as RequestLimits);
 }
 
 const request = (more: Partial<DoorRequest>): DoorRequest => {

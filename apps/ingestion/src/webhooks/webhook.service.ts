@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound } from '#libs/contracts';
+import { policyHeader } from '#libs/service';
 import type { DoorRequest, DoorResponse, RequestHead } from '#libs/service';
 import { HandshakeRefused, SignatureMismatch } from '#libs/signatures';
 import type { UnsignedResponse } from '#libs/signatures';
@@ -9,6 +10,7 @@ import { logger } from '#libs/tracing';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
 import type { IntakeLogEntry } from '../intake/intake-log.js';
 import { Intake } from '../intake/intake.js';
+import { RequestLimits } from '../limits/request.limits.js';
 import { RequestKeeper } from '../requests/request.keeper.js';
 import { SourceCatalog } from '../sources/source-catalog.js';
 
@@ -21,6 +23,7 @@ export class WebhookService {
     private readonly intake: Intake,
     private readonly log: IntakeLog,
     private readonly keeper: RequestKeeper,
+    private readonly limits: RequestLimits,
   ) {}
 
   /** The methods besides POST that the provider of a source uses for handshakes; none if there is no such source. */
@@ -46,7 +49,7 @@ export class WebhookService {
    * Appends the events of a request, or answers a handshake. The body is not read as events before the signature was verified.
    * @param request its address is `tenant.source`
    * @throws NotFound, SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, HandshakeRefused, HandshakeMalformed,
-   *   BodyMalformed, MediaTypeUnsupported, RequestTooSplit, LogUnavailable, ConfigurationUnavailable
+   *   BodyMalformed, MediaTypeUnsupported, RequestTooSplit, RequestLimited, LogUnavailable, ConfigurationUnavailable
    */
   receive(request: DoorRequest): Promise<DoorResponse> {
     return this.log.record('webhooks', request.headers['traceparent'], (entry) => this.accept(request, entry));
@@ -87,6 +90,8 @@ export class WebhookService {
       return handshake;
     }
     requireOwner(source.webhook, received.body);
+    const policies = this.limits.policiesOf(source);
+    if (policies !== undefined) await this.limits.take(source, policies);
     const { headers, receivedAtMs } = request;
     const events = await this.intake.accept(
       eventsOf(preset, received).map(({ payload, text, contentType, body }) => {
@@ -96,7 +101,13 @@ export class WebhookService {
     );
     noteEvents(entry, events);
     this.keeper.accepted(source, request, events);
-    return preset.answer?.(received.body) ?? { status: 200, body: { eventIds: events.map(({ eventId }) => eventId) } };
+    const response: DoorResponse = preset.answer?.(received.body) ?? {
+      status: 200,
+      body: { eventIds: events.map(({ eventId }) => eventId) },
+    };
+    return policies === undefined
+      ? response
+      : { ...response, headers: { ...response.headers, 'ratelimit-policy': policyHeader(policies) } };
   }
 
   /** Verifies by the source as it is known, and as it was changed a moment ago. @throws as a Verifier does */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { rateLimit } from './rate-limit.js';
 import { jsonSchema } from './references.js';
 
 /** A larger schema takes a door longer to compile than a partner should wait for it. */
@@ -17,6 +18,11 @@ export const sourceRules = {
     .optional()
     .describe(
       'The IP addresses and ranges (CIDR) from which requests are taken; default: all. Behind a proxy, `TRUSTED_PROXIES` of ingestion says whose `X-Forwarded-For` is believed.',
+    ),
+  rateLimit: rateLimit
+    .optional()
+    .describe(
+      'The rate of requests that the source takes; default: no limit. Beyond it requests get 429 with `Retry-After`. Only those count that proved who sent them.',
     ),
   maxBodyBytes: z
     .int()

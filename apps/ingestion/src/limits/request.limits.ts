@@ -1,0 +1,54 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { BeforeApplicationShutdown } from '@nestjs/common';
+import type { RateLimit } from '#libs/contracts';
+import type { Demand, LimitStore } from '#libs/limits';
+import { Configuration } from '#libs/persistence';
+import { RequestLimited } from '#libs/service';
+import type { LimitPolicy } from '#libs/service';
+import type { Source } from '#libs/sources';
+
+/** Token of the store of the limits. */
+export const requestLimitStore = Symbol('limits of requests');
+
+/**
+ * The rates at which sources and tenants take requests. Only requests that proved who sent them count, so that nobody else can use up the rate of a
+ * partner; what proves nothing is bounded by what it costs to refuse it.
+ */
+@Injectable()
+export class RequestLimits implements BeforeApplicationShutdown {
+  constructor(
+    private readonly configuration: Configuration,
+    @Inject(requestLimitStore) private readonly store: LimitStore,
+  ) {}
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.store.close();
+  }
+
+  /** The policies that a request of this source falls under; undefined where there are none, so that other sources do nothing for them. */
+  policiesOf({ tenant, rateLimit }: Source): readonly LimitPolicy[] | undefined {
+    const ofTenant = this.configuration.tenant(tenant)?.document.spec.rateLimit;
+    if (rateLimit === undefined && ofTenant === undefined) return undefined;
+    const policy = (name: LimitPolicy['name'], limit: RateLimit | undefined): LimitPolicy[] =>
+      limit === undefined ? [] : [{ name, perMinute: limit.perMinute }];
+    return [...policy('source', rateLimit), ...policy('tenant', ofTenant)];
+  }
+
+  /**
+   * Takes one request from the rates of its source and its tenant, or from none.
+   * @throws RequestLimited
+   */
+  async take(source: Source, policies: readonly LimitPolicy[]): Promise<void> {
+    const { tenant, name, rateLimit } = source;
+    const ofTenant = this.configuration.tenant(tenant)?.document.spec.rateLimit;
+    const demands = [...demandOf(`source:${name}`, rateLimit), ...demandOf('tenant', ofTenant)];
+    const waitMs = await this.store.take(`requests:${tenant}`, demands);
+    if (waitMs > 0) throw new RequestLimited(policies, waitMs);
+  }
+}
+
+function demandOf(key: string, limit: RateLimit | undefined): Demand[] {
+  if (limit === undefined) return [];
+  const { perMinute, burst = Math.max(1, Math.floor(perMinute / 2)) } = limit;
+  return [{ key, perMinute, burst, cost: 1, spare: 0 }];
+}
