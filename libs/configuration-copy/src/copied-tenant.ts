@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { CheckableApiKey } from '#libs/auth';
 import { apiVersion, document as documentSchema, mapSecrets } from '#libs/contracts';
-import type { Document, RateLimit, Scope, SourceDocument, TenantDocument } from '#libs/contracts';
+import type { Document, RequestRate, Scope, SourceDocument, TenantDocument } from '#libs/contracts';
 import type { Stored, TenantConfiguration, TenantSnapshot } from '#libs/persistence';
 
 /** The shape of {@link CopiedTenant}. A release with another number writes all tenants again. */
@@ -11,7 +11,7 @@ const format = 1;
 export interface CopiedTenant {
   readonly sources: readonly { readonly name: string; readonly version: number; readonly spec: unknown }[];
   /** The rate of requests of the tenant. Releases before 2026-11-30 did not know it. */
-  readonly rateLimit?: RateLimit;
+  readonly rateLimit?: RequestRate;
   readonly apiKeys: readonly {
     readonly id: string;
     readonly scopes: readonly Scope[];
@@ -71,13 +71,13 @@ export function snapshotOf(tenant: string, asOfMs: number, { sources, apiKeys, r
   };
 }
 
-function rateLimitIn(documents: TenantConfiguration['documents']): { rateLimit?: RateLimit } {
+function rateLimitIn(documents: TenantConfiguration['documents']): { rateLimit?: RequestRate } {
   const found = [...documents.values()].find(({ kind }) => kind === 'Tenant')?.document as TenantDocument | undefined;
   return found?.spec.rateLimit === undefined ? {} : { rateLimit: found.spec.rateLimit };
 }
 
 /** The document of a tenant, of which doors need nothing but its rate. */
-function tenantWith(name: string, rateLimit: RateLimit): TenantSnapshot['documents'][number] {
+function tenantWith(name: string, rateLimit: RequestRate): TenantSnapshot['documents'][number] {
   const document: TenantDocument = { apiVersion, kind: 'Tenant', metadata: { name }, spec: { displayName: name, rateLimit } };
   return { tenant: name, kind: 'Tenant', name, version: 1, document };
 }

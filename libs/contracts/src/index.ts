@@ -98,7 +98,7 @@ export type { Secret, StoredSecretReference } from './documents/secret.js';
 export { presets } from './documents/presets.generated.js';
 export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
-export type { RateLimit } from './documents/rate-limit.js';
+export type { RequestRate } from './documents/rate-limit.js';
 export type { TenantDocument } from './documents/tenant.document.js';
 export type { SourceDocument, SourceSpec } from './documents/source.document.js';
 export { durationMs, longestWaitMs } from './documents/duration.js';

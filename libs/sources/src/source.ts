@@ -1,5 +1,5 @@
 import { clearText } from '#libs/contracts';
-import type { Lane, RateLimit, SourceSpec } from '#libs/contracts';
+import type { Lane, RequestRate, SourceSpec } from '#libs/contracts';
 import { EventFieldReader, laneOf } from '#libs/intake';
 import { createVerifier, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
@@ -14,7 +14,7 @@ export interface Source {
   readonly fields: EventFieldReader;
   readonly laneOf: (type: string) => Lane;
   /** The rate of its requests; undefined: no limit. */
-  readonly rateLimit: RateLimit | undefined;
+  readonly rateLimit: RequestRate | undefined;
   /** Undefined where the document has none. */
   readonly rules: SourceRules | undefined;
   /** Says which requests are kept as they were received. */

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { RateLimit } from '#libs/contracts';
+import type { RequestRate } from '#libs/contracts';
 import { MemoryLimitStore } from '#libs/limits';
 import type { Configuration } from '#libs/persistence';
 import { problemOf } from '#libs/service';
 import type { Source } from '#libs/sources';
 import { RequestLimits } from './request.limits.js';
 
-function limitsWith(tenants: Readonly<Record<string, RateLimit | undefined>>) {
+function limitsWith(tenants: Readonly<Record<string, RequestRate | undefined>>) {
   let nowMs = 0;
   const configuration = { tenant: (name: string) => ({ document: { spec: { rateLimit: tenants[name] } } }) } as unknown as Configuration;
   const limits = new RequestLimits(configuration, new MemoryLimitStore(() => nowMs));
-  const source = (tenant: string, name: string, rateLimit?: RateLimit): Source => ({ tenant, name, rateLimit }) as unknown as Source;
+  const source = (tenant: string, name: string, rateLimit?: RequestRate): Source => ({ tenant, name, rateLimit }) as unknown as Source;
   /** The requests that are taken at once, of so many. */
   const taken = async (from: Source, requests: number): Promise<number> => {
     let count = 0;

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown } from '@nestjs/common';
-import type { RateLimit } from '#libs/contracts';
+import type { RequestRate } from '#libs/contracts';
 import type { Demand, LimitStore } from '#libs/limits';
 import { Configuration } from '#libs/persistence';
 import { RequestLimited } from '#libs/service';
@@ -29,7 +29,7 @@ export class RequestLimits implements BeforeApplicationShutdown {
   policiesOf({ tenant, rateLimit }: Source): readonly LimitPolicy[] | undefined {
     const ofTenant = this.configuration.tenant(tenant)?.document.spec.rateLimit;
     if (rateLimit === undefined && ofTenant === undefined) return undefined;
-    const policy = (name: LimitPolicy['name'], limit: RateLimit | undefined): LimitPolicy[] =>
+    const policy = (name: LimitPolicy['name'], limit: RequestRate | undefined): LimitPolicy[] =>
       limit === undefined ? [] : [{ name, perMinute: limit.perMinute }];
     return [...policy('source', rateLimit), ...policy('tenant', ofTenant)];
   }
@@ -47,7 +47,7 @@ export class RequestLimits implements BeforeApplicationShutdown {
   }
 }
 
-function demandOf(key: string, limit: RateLimit | undefined): Demand[] {
+function demandOf(key: string, limit: RequestRate | undefined): Demand[] {
   if (limit === undefined) return [];
   const { perMinute, burst = Math.max(1, Math.floor(perMinute / 2)) } = limit;
   return [{ key, perMinute, burst, cost: 1, spare: 0 }];

@@ -10,4 +10,4 @@ export const rateLimit = z
     path: ['burst'],
     error: 'must be at most half of perMinute',
   });
-export type RateLimit = z.infer<typeof rateLimit>;
+export type RequestRate = z.infer<typeof rateLimit>;
