@@ -697,7 +697,7 @@ describe('a run that waits', () => {
       `WITH decided AS (
          UPDATE review SET state = 'decided', outcome = 'approved', value = proposal, decided_by = 'key:1', ended_at = clock_timestamp()
          WHERE tenant_id = $1 AND state = 'open' AND expires_at > clock_timestamp() RETURNING *)
-       UPDATE run_wait SET due_at = clock_timestamp() FROM decided
+       UPDATE run_wait SET due_at = date_trunc('milliseconds', clock_timestamp()) FROM decided
        WHERE run_wait.tenant_id = decided.tenant_id AND run_wait.run_id = decided.run_id AND run_wait.step = decided.step`,
     );
     const letExpire = statement(
@@ -802,6 +802,31 @@ describe('a run that waits', () => {
       expect(await stored()).toMatchObject([{ state: 'completed', decision: { why: 'approved' } }]);
     });
 
+    test('goes on with the version of its flow that asked, also where that is replaced and then removed', async () => {
+      await waitsForPerson();
+      await apply('triage', { steps: [{ id: 'other', map: { expression: '1' } }] });
+      await database.transaction((session) => documents.remove(session, { tenant, kind: 'Flow', name: 'triage', actor: 'test' }));
+      await waitFor(() => configuration.flows(tenant).length === 0, { what: 'the flow to be gone' });
+      await database.query(decideAll, [tenant]);
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'completed', flow_version: 1, decision: { why: 'approved', topic: 'answer 1' } }]);
+    });
+
+    test('asks anew in a replay, and the first question stays open', async () => {
+      const event = await waitsForPerson();
+      await replays.onReplayEvent(
+        { tenant, customer: 'c-1', eventId: event.eventId, commandId: 'cmd_1', actor: 'test', flow: null, at: '' },
+        contextOf(),
+      );
+      expect((await reviews()).map(({ state }) => state)).toEqual(['open', 'open']);
+      await database.query(decideAll, [tenant]);
+      await goOn();
+      expect(await stored()).toMatchObject([
+        { generation: 0, state: 'completed' },
+        { generation: 1, state: 'completed' },
+      ]);
+    });
+
     test('is escalated once, to the front of the queue, and expires in the queue by itself', async () => {
       await apply('urgent', { steps: [{ ...ask, review: { proposal: '1', expiresAfter: 'P1D', priority: 9 } }] });
       await waitsForPerson();
@@ -838,7 +863,10 @@ describe('a run that waits', () => {
       });
       await runs.runFlows(await recorded('2'), contextOf());
       await database.query(
-        statement('test.service.passPause', `UPDATE run_wait SET due_at = clock_timestamp() WHERE tenant_id = $1 AND step = 'pause'`),
+        statement(
+          'test.service.passPause',
+          `UPDATE run_wait SET due_at = date_trunc('milliseconds', clock_timestamp()) WHERE tenant_id = $1 AND step = 'pause'`,
+        ),
         [tenant],
       );
       await goOn();

@@ -56,7 +56,7 @@ const release = statement(
   'query.review.release',
   `UPDATE review SET claimed_by = NULL, claimed_until = NULL, ${changing('released')} WHERE tenant_id = $1 AND id = $2 RETURNING ${columns}, ${told}`,
 );
-/** The end of the wait for the review is now: whoever wakes runs finds it within a second. */
+/** The end of the wait for the review is now, and not a part of a millisecond ahead, as a rounded time may be: whoever wakes runs finds it at once. */
 const decide = statement(
   'query.review.decide',
   `WITH decided AS (
@@ -64,7 +64,7 @@ const decide = statement(
        claimed_by = NULL, claimed_until = NULL, ${changing('decided')}
      WHERE tenant_id = $1 AND id = $2 RETURNING *),
    woken AS (
-     UPDATE run_wait SET due_at = clock_timestamp() FROM decided
+     UPDATE run_wait SET due_at = date_trunc('milliseconds', clock_timestamp()) FROM decided
      WHERE run_wait.tenant_id = decided.tenant_id AND run_wait.run_id = decided.run_id AND run_wait.step = decided.step AND run_wait.state = 'pending')
    SELECT ${columns}, ${told} FROM decided`,
 );
