@@ -319,6 +319,7 @@ CREATE TABLE event (
   log_topic text NOT NULL,
   log_partition integer NOT NULL,
   log_offset bigint NOT NULL,
+  request json,
   is_test boolean,
   schema_problem text,
   CONSTRAINT event_pkey PRIMARY KEY (tenant_id, id)
@@ -658,6 +659,8 @@ CREATE TABLE run (
   finished_at timestamp(3) with time zone,
   unanswered integer NOT NULL DEFAULT 0,
   lost_answers integer NOT NULL DEFAULT 0,
+  decide_by timestamp(3) with time zone,
+  default_reason text,
   CONSTRAINT run_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['running'::text, 'waiting'::text, 'completed'::text, 'failed'::text]))),
   CONSTRAINT run_tenant_id_event_id_flow_generation_key UNIQUE (tenant_id, event_id, flow, generation)
@@ -1014,6 +1017,9 @@ GRANT EXECUTE ON FUNCTION holds_of_dead_letters TO millrace_query, millrace_serv
 CREATE FUNCTION is_superseded(p_delivery delivery) RETURNS boolean LANGUAGE sql STABLE;
 GRANT EXECUTE ON FUNCTION is_superseded TO millrace_query, millrace_service;
 
+CREATE FUNCTION job_of_event(p_tenant text, p_event text) RETURNS TABLE(flow text, customer text, state text, decision json, default_reason text, error_code text, error_message text, decide_by timestamp with time zone, finished_at timestamp with time zone) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION job_of_event TO millrace_query, millrace_service;
+
 CREATE FUNCTION lock_delivery_queues(p_tenants text[], p_destinations text[], p_customers text[]) RETURNS void LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION lock_delivery_queues TO millrace_query, millrace_service;
 
@@ -1112,6 +1118,9 @@ GRANT EXECUTE ON FUNCTION runs_by_id TO millrace_query, millrace_service;
 
 CREATE FUNCTION runs_of_events(p_tenant text, p_keys text[]) RETURNS SETOF run LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION runs_of_events TO millrace_query, millrace_service;
+
+CREATE FUNCTION settle_decision(p_tenant text, p_run text, p_event text, p_customer text, p_flow text, p_flow_version integer, p_trace text, p_decide_by timestamp with time zone, p_decision json, p_deliveries json, p_reason text) RETURNS SETOF run LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION settle_decision TO millrace_query, millrace_service;
 
 CREATE FUNCTION settle_deliveries(p_tenants text[], p_ids text[], p_fences bigint[], p_destinations text[], p_customers text[], p_states text[], p_codes text[], p_messages text[], p_retry_in_ms double precision[], p_statuses integer[], p_excerpts text[], p_started timestamp with time zone[], p_finished timestamp with time zone[], p_uncertain boolean[] DEFAULT NULL::boolean[]) RETURNS TABLE(place bigint, attempt_number integer, state_after text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION settle_deliveries TO millrace_query, millrace_service;

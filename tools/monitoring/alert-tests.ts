@@ -35,6 +35,10 @@ const decided = latency('millrace_accepted_to_decided_seconds', 'tenant="t", pat
 const held = latency('millrace_accepted_to_decided_seconds', 'tenant="t", path="held"', '5');
 const delivered = latency('millrace_accepted_to_delivered_seconds', 'tenant="t", attempt="first"', '60');
 const later = latency('millrace_accepted_to_delivered_seconds', 'tenant="t", attempt="later"', '60');
+const answersOfCallers = (byFlow: string, byDefault: string): Series => ({
+  'millrace_decision_duration_seconds_count{answer="decided"}': byFlow,
+  'millrace_decision_duration_seconds_count{answer="default"}': byDefault,
+});
 const jobs = (...names: readonly string[]): Series => Object.fromEntries(names.map((job) => [`up{job="${job}", instance="a"}`, '1x60']));
 const everyJob = jobs('ingestion', 'ai-processing', 'connectors', 'query');
 const day = 86_400;
@@ -136,6 +140,11 @@ export const alertTests: Readonly<Record<string, AlertTest>> = {
     at: '20m',
     fires: { 'millrace_run_waits_overdue_seconds{instance="a"}': '0+60x30' },
     silent: { 'millrace_run_waits_overdue_seconds{instance="a"}': '0x15 90x3 0x30' },
+  },
+  MillraceDefaultDecisions: {
+    at: '40m',
+    fires: answersOfCallers('0+300x60', '0+300x60'),
+    silent: answersOfCallers('0+300x60', '0+30x60'),
   },
   MillracePullOverdue: {
     at: '20m',

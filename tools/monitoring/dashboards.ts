@@ -112,6 +112,32 @@ const door: Dashboard = {
       queries: quantiles('millrace_intake_duration_seconds', '{outcome="accepted"}', 'door'),
     },
     {
+      title: 'Callers who wait for decisions',
+      unit: 'short',
+      description: 'Those who wait now. DECISION_CALLERS is the most of a process.',
+      queries: [q('sum(millrace_decision_callers_waiting)', 'waiting')],
+    },
+    {
+      title: 'Share of default decisions',
+      unit: 'percentunit',
+      description: 'Of the callers who waited for a decision.',
+      alert: 'MillraceDefaultDecisions',
+      emptyUntil: 'a caller waits for a decision',
+      queries: [
+        q(
+          `sum(${rate('millrace_decision_duration_seconds_count{answer="default"}')}) / sum(${rate('millrace_decision_duration_seconds_count{answer=~"decided|default"}')})`,
+          'default',
+        ),
+      ],
+    },
+    {
+      title: 'Decisions answered after',
+      unit: 's',
+      description: 'From the call to its answer, by what it was.',
+      emptyUntil: 'a caller waits for a decision',
+      queries: quantiles('millrace_decision_duration_seconds', '', 'answer'),
+    },
+    {
       title: 'Refusals',
       unit: 'reqps',
       description: 'By code: docs/failures.md.',

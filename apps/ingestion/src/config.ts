@@ -29,6 +29,19 @@ const own = {
       fallback: '65536',
     },
   ),
+  mostWaitingCallers: integer(
+    'DECISION_CALLERS',
+    { min: 1, max: 100_000 },
+    {
+      help: 'Callers that may wait for decisions in this process at once; further ones get 503 with Retry-After.',
+      fallback: '1000',
+    },
+  ),
+  mostWaitingCallersOfTenant: integer(
+    'DECISION_CALLERS_PER_TENANT',
+    { min: 1, max: 100_000 },
+    { help: 'The same for the callers of one tenant.', fallback: '250' },
+  ),
 };
 
 /** The last day of the seven that the log keeps the copy is left for the publisher, which writes it again each day. */

@@ -92,7 +92,15 @@ beforeAll(async () => {
     },
     storage: { url: database.url, poolSize: 2, secretBox },
     modules: [
-      IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536, redisUrl: undefined, redisCaFile: undefined }),
+      IngestionModule.register({
+        logEvery: 0,
+        maxBatchEvents: 3,
+        keptBodyBytes: 65_536,
+        redisUrl: undefined,
+        redisCaFile: undefined,
+        mostWaitingCallers: 20,
+        mostWaitingCallersOfTenant: 10,
+      }),
     ],
   });
   consumer = await readLog(brokers);

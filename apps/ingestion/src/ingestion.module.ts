@@ -7,6 +7,14 @@ import { Configuration } from '#libs/persistence';
 import { CloudEventDoor } from './cloud-events/cloud-event.door.js';
 import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.service.js';
 import type { IngestionOptions } from './config.js';
+import { DecisionDoor } from './decisions/decision.door.js';
+import { DecisionService } from './decisions/decision.service.js';
+import { DecisionSettlement } from './decisions/decision.settlement.js';
+import { JobDoor } from './decisions/job.door.js';
+import { ReplyFollower } from './decisions/reply.follower.js';
+import { RequestableFlows } from './decisions/requestable-flows.js';
+import { WaitingCallers } from './decisions/waiting-callers.js';
+import { Callers } from './intake/callers.js';
 import { IntakeLog } from './intake/intake-log.js';
 import { Intake } from './intake/intake.js';
 import { RequestLimits, requestLimitStore } from './limits/request.limits.js';
@@ -33,7 +41,18 @@ export class IngestionModule {
         WebhookDoor,
         CloudEventService,
         CloudEventDoor,
+        Callers,
+        RequestableFlows,
+        ReplyFollower,
+        DecisionSettlement,
+        DecisionService,
+        DecisionDoor,
+        JobDoor,
         { provide: IntakeLog, useFactory: () => new IntakeLog(options.logEvery) },
+        {
+          provide: WaitingCallers,
+          useFactory: () => new WaitingCallers({ ofProcess: options.mostWaitingCallers, ofTenant: options.mostWaitingCallersOfTenant }),
+        },
         { provide: maxBatchEvents, useValue: options.maxBatchEvents },
         {
           provide: KeyRing,

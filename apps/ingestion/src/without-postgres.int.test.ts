@@ -91,7 +91,15 @@ async function openDoor(configurationMaxAgeMs: number, box = secretBox): Promise
       log,
       storage: { url: Object.assign(new URL(fresh.url), { host: way.address }).href, poolSize: 2, secretBox: box, configurationMaxAgeMs },
       modules: [
-        IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536, redisUrl: undefined, redisCaFile: undefined }),
+        IngestionModule.register({
+          logEvery: 0,
+          maxBatchEvents: 3,
+          keptBodyBytes: 65_536,
+          redisUrl: undefined,
+          redisCaFile: undefined,
+          mostWaitingCallers: 20,
+          mostWaitingCallersOfTenant: 10,
+        }),
       ],
     },
     stopping.signal,

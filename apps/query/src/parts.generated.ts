@@ -11,6 +11,7 @@ import { documentPart } from './documents/document.part.js';
 import { evaluationPart } from './evaluations/evaluation.part.js';
 import { eventPart } from './events/event.part.js';
 import { eventChangePart } from './event-changes/event-change.part.js';
+import { jobPart } from './jobs/job.part.js';
 import { modelProviderPart } from './model-providers/model-provider.part.js';
 import { nodePart } from './nodes/node.part.js';
 import { pullPart } from './pulls/pull.part.js';
@@ -38,6 +39,7 @@ export const parts = {
   evaluation: evaluationPart,
   event: eventPart,
   'event-change': eventChangePart,
+  job: jobPart,
   'model-provider': modelProviderPart,
   node: nodePart,
   pull: pullPart,

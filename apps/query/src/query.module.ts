@@ -24,6 +24,7 @@ import { GraphiqlController } from './doors/graphiql/graphiql.controller.js';
 import { EventStreamServer } from './doors/graphql/event-stream.server.js';
 import { SubscriptionServer } from './doors/graphql/subscription.server.js';
 import { Subscriptions } from './doors/graphql/subscriptions.js';
+import { JobController } from './doors/jobs/job.controller.js';
 import { HomeController } from './doors/home/home.controller.js';
 import { OperationRunner } from './operations/operation-runner.js';
 import type { Part } from './operations/part.js';
@@ -41,7 +42,13 @@ export class QueryModule {
     return {
       module: QueryModule,
       imports: [foundation, graphqlModule([foundation])],
-      controllers: [HomeController, GraphiqlController, ConsentController, ...nouns.flatMap(({ controllers = [] }) => controllers)],
+      controllers: [
+        HomeController,
+        GraphiqlController,
+        ConsentController,
+        JobController,
+        ...nouns.flatMap(({ controllers = [] }) => controllers),
+      ],
       providers: [
         GraphqlGuard,
         Subscriptions,

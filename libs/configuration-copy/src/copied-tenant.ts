@@ -1,17 +1,19 @@
 import { hash } from 'node:crypto';
 import type { CheckableApiKey } from '#libs/auth';
 import { apiVersion, document as documentSchema, mapSecrets } from '#libs/contracts';
-import type { Document, RequestRate, Scope, SourceDocument, TenantDocument } from '#libs/contracts';
+import type { Document, FlowDocument, OnRequest, RequestRate, Scope, SourceDocument, TenantDocument } from '#libs/contracts';
 import type { Stored, TenantConfiguration, TenantSnapshot } from '#libs/persistence';
 
 /** The shape of {@link CopiedTenant}. A release with another number writes all tenants again. */
 const format = 1;
 
-/** The part of a tenant's configuration that doors need: its sources, and the keys that may send events. */
+/** The part of a tenant's configuration that doors need: its sources, what they answer for its flows, and the keys that may send events. */
 export interface CopiedTenant {
   readonly sources: readonly { readonly name: string; readonly version: number; readonly spec: unknown }[];
   /** The rate of requests of the tenant. Releases before 2026-11-30 did not know it. */
   readonly rateLimit?: RequestRate;
+  /** The flows that take requests. Releases until 2026-11-30 did not write them. */
+  readonly flows?: readonly { readonly name: string; readonly version: number; readonly onRequest: OnRequest }[];
   readonly apiKeys: readonly {
     readonly id: string;
     readonly scopes: readonly Scope[];
@@ -28,6 +30,7 @@ export function copyOf({ documents, apiKeys }: Pick<TenantConfiguration, 'docume
   return {
     sources: sourcesIn(documents).map(({ name, version, document: { spec } }) => ({ name, version, spec })),
     ...rateLimitIn(documents),
+    flows: flowsIn(documents).map(({ name, version, document: { spec } }) => ({ name, version, onRequest: spec.onRequest! })),
     apiKeys: keysIn(apiKeys).map(({ id, scopes, expiresAt, secretHash }) => ({
       id,
       scopes,
@@ -43,13 +46,18 @@ export function copyOf({ documents, apiKeys }: Pick<TenantConfiguration, 'docume
  */
 export function digestOf({ documents, apiKeys }: Pick<TenantConfiguration, 'documents' | 'apiKeys'>): string {
   const sources = sourcesIn(documents).map(({ name, version, document }) => [name, version, sealedIn(document)]);
+  const flows = flowsIn(documents).map(({ name, version }) => [name, version]);
   const keys = keysIn(apiKeys).map(({ id, scopes, expiresAt }) => [id, scopes, expiresAt?.getTime()]);
   const { rateLimit } = rateLimitIn(documents);
-  return hash('sha256', JSON.stringify([format, sources, keys, ...(rateLimit === undefined ? [] : [rateLimit])]), 'base64url');
+  return hash(
+    'sha256',
+    JSON.stringify([format, sources, keys, ...(rateLimit === undefined ? [] : [rateLimit]), ...(flows.length === 0 ? [] : [flows])]),
+    'base64url',
+  );
 }
 
 /** Fields that the schema gained since have their defaults. */
-export function snapshotOf(tenant: string, asOfMs: number, { sources, apiKeys, rateLimit }: CopiedTenant): TenantSnapshot {
+export function snapshotOf(tenant: string, asOfMs: number, { sources, flows = [], apiKeys, rateLimit }: CopiedTenant): TenantSnapshot {
   return {
     asOfMs,
     documents: [
@@ -58,6 +66,9 @@ export function snapshotOf(tenant: string, asOfMs: number, { sources, apiKeys, r
         const raw = { apiVersion, kind: 'Source', metadata: { tenant, name }, spec };
         const { data: document = raw as Document } = documentSchema.safeParse(raw);
         return { tenant, kind: 'Source' as const, name, version, document };
+      }),
+      ...flows.map(({ name, version, onRequest }) => {
+        return { tenant, kind: 'Flow' as const, name, version, document: requestable(tenant, name, onRequest) };
       }),
     ],
     apiKeys: apiKeys.map(({ id, scopes, expiresAt, secretHash }) => ({
@@ -84,6 +95,17 @@ function tenantWith(name: string, rateLimit: RequestRate): TenantSnapshot['docum
 
 function sourcesIn(documents: TenantConfiguration['documents']): Stored<SourceDocument>[] {
   return [...documents.values()].filter((one): one is Stored<SourceDocument> => one.kind === 'Source');
+}
+
+/** A flow with what doors need of it, and nothing else: no process that has only the copy runs flows. */
+function requestable(tenant: string, name: string, onRequest: OnRequest): FlowDocument {
+  return { apiVersion, kind: 'Flow', metadata: { tenant, name }, spec: { on: {}, steps: [], onFailure: 'park-key', onRequest } };
+}
+
+function flowsIn(documents: TenantConfiguration['documents']): Stored<FlowDocument>[] {
+  return [...documents.values()].filter(
+    (one): one is Stored<FlowDocument> => one.kind === 'Flow' && (one.document as FlowDocument).spec.onRequest !== undefined,
+  );
 }
 
 function keysIn(apiKeys: readonly CheckableApiKey[]): CheckableApiKey[] {

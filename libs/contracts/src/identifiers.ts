@@ -37,10 +37,17 @@ function base32(bytes: string): string {
 
 /**
  * The identity of an event: the same provider id at the same source is the same event for ever (promise 2).
- * @param identity the provider's own id, or the raw body where the provider sends none
+ * @param identity the provider's own id, the raw body where the provider sends none, or the id of a request for a decision, where the source is the flow:
+ *   a flow may have the name of a source
  */
-export function eventId(tenant: string, source: string, identity: { providerEventId: string } | { body: Buffer }): string {
-  const [kind, value] = 'providerEventId' in identity ? (['id', identity.providerEventId] as const) : (['body', identity.body] as const);
+export function eventId(tenant: string, source: string, identity: EventIdentity): string {
+  if ('providerEventId' in identity) return eventIdOf(tenant, source, 'id', identity.providerEventId);
+  return 'body' in identity ? eventIdOf(tenant, source, 'body', identity.body) : eventIdOf(tenant, source, 'request', identity.requestId);
+}
+
+type EventIdentity = { readonly providerEventId: string } | { readonly body: Buffer } | { readonly requestId: string };
+
+function eventIdOf(tenant: string, source: string, kind: string, value: string | Buffer): string {
   return `evt_${digest([tenant, source, kind, value])}`;
 }
 
@@ -51,6 +58,19 @@ function timeText(ms: number): string {
   let text = '';
   for (let left = ms, at = 0; at < timeCharacters; left = Math.floor(left / 32), at += 1) text = alphabet[left % 32]! + text;
   return text;
+}
+
+/** The id of a job: when its request was taken, and the hash of its event. A repeated request has another id for the same event. */
+export function jobId(event: string, requestedAtMs: number): string {
+  return `job_${timeText(requestedAtMs)}${event.slice('evt_'.length)}`;
+}
+
+/** The inverse of {@link jobId}; null if the text is no id of a job. */
+export function eventOfJob(id: string): { eventId: string; requestedAtMs: number } | null {
+  const [, time, hashed] = /^job_([0-9a-hjkmnp-tv-z]{9})([0-9a-hjkmnp-tv-z]{32})$/.exec(id) ?? [];
+  if (time === undefined || hashed === undefined) return null;
+  const requestedAtMs = time.split('').reduce((ms, character) => ms * 32 + alphabet.indexOf(character), 0);
+  return { eventId: `evt_${hashed}`, requestedAtMs };
 }
 
 /**

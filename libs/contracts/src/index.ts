@@ -23,6 +23,8 @@ export {
   eventId,
   newRequestId,
   newReviewId,
+  eventOfJob,
+  jobId,
   newRunId,
   trialId,
 } from './identifiers.js';
@@ -43,6 +45,10 @@ export { json } from './json.js';
 export { recordType } from './records/record.js';
 export type { Owned, RecordType, Topic } from './records/record.js';
 export { EventReceived, eventBody } from './records/event-received.js';
+export type { DecisionRequest } from './records/event-received.js';
+export { DecisionReplied } from './records/decision-replied.js';
+export { viewOf } from './records/event-view.js';
+export type { EventView } from './records/event-view.js';
 export { bodyFormat, eventData, longestXmlCharacters, parseBody } from './records/event-data.js';
 export { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 export type { PlannedDelivery } from './records/outcomes.js';
@@ -120,6 +126,7 @@ export { mostTicksMadeUpFor } from './documents/schedule.document.js';
 export type { ScheduleDocument, ScheduleSpec } from './documents/schedule.document.js';
 export {
   allSteps,
+  decisionWaitMs,
   describedStepKinds,
   fallbackErrorFields,
   failurePolicyOf,
@@ -128,7 +135,7 @@ export {
   stepsOfFlow,
   stepsWithin,
 } from './documents/flow.document.js';
-export type { FlowDocument, FlowSpec, FlowStep, StepKind, StepOrder, StepsWithin } from './documents/flow.document.js';
+export type { FlowDocument, FlowSpec, FlowStep, OnRequest, StepKind, StepOrder, StepsWithin } from './documents/flow.document.js';
 export type { NestedStep } from './documents/nested-steps.js';
 export { longestRetryDelayMs, unorderedUpsert } from './documents/destination.document.js';
 export type { DestinationDocument, DestinationKind, DestinationSpec, DestinationSpecOf } from './documents/destination.document.js';

@@ -1,11 +1,9 @@
-import { DomainError, failureReason } from '#libs/contracts';
-import type { EventReceived, PlannedDelivery, StepKind } from '#libs/contracts';
+import { DomainError, failureReason, viewOf } from '#libs/contracts';
+import type { EventReceived, EventView, PlannedDelivery, StepKind } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { ModelOutputInvalid } from '#libs/models';
 import { Stopwatch, sleep } from '#libs/time';
 import { histogram, inSpan, recordedTraceId } from '#libs/tracing';
-import { viewOf } from './event.view.js';
-import type { EventView } from './event.view.js';
 import type { FailureAction } from './failure-action.js';
 import type { CompiledFlow } from './flow.compiler.js';
 import { FlowFailed, RunTooLarge, RunWaits, foremost } from './flow.errors.js';

@@ -1,11 +1,10 @@
 import { DomainError, NotFound, failureReason } from '#libs/contracts';
-import type { EventReceived, FailureReason, PlannedDelivery } from '#libs/contracts';
+import type { EventReceived, EventView, FailureReason, PlannedDelivery } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import type { CompiledFlow } from './flow.compiler.js';
 import { actionAfter } from './failure-action.js';
 import type { FailureAction } from './failure-action.js';
-import type { EventView } from './event.view.js';
 import { FlowFailed, RunTooLarge, RunWaits } from './flow.errors.js';
 import { FlowRunner } from './flow.runner.js';
 import type { CalledFlows, FinishedStep, FlowResult, StepJournal, StoredStep } from './flow.runner.js';

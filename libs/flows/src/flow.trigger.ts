@@ -1,6 +1,5 @@
-import { typeMatcher } from '#libs/contracts';
+import { typeMatcher, viewOf } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
-import { viewOf } from './event.view.js';
 import type { CompiledFlow } from './flow.compiler.js';
 
 const matchers = new WeakMap<FlowDocument, (type: string) => boolean>();

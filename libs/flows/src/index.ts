@@ -1,5 +1,3 @@
-export { viewOf } from './event.view.js';
-export type { EventView } from './event.view.js';
 export { FlowCompiler } from './flow.compiler.js';
 export type { CompiledFlow, FlowServices } from './flow.compiler.js';
 export { actionAfter } from './failure-action.js';

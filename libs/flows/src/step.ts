@@ -1,9 +1,8 @@
-import type { FlowStep, Lane, NestedStep, PlannedDelivery, StepKind, StepOrder } from '#libs/contracts';
+import type { EventView, FlowStep, Lane, NestedStep, PlannedDelivery, StepKind, StepOrder } from '#libs/contracts';
 import type { Expression } from '#libs/expressions';
 import type { Json } from '#libs/json';
 import type { ModelAttempt, ModelGateway } from '#libs/models';
 import type { CompiledSchema } from '#libs/schemas';
-import type { EventView } from './event.view.js';
 import type { BegunOperation, OperationAttempt, TenantOperations } from './operations.js';
 
 /** The data that a step works on. It is the same in every try of the step. Expressions see it as it is. */

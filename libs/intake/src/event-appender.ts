@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Injectable } from '@nestjs/common';
 import { EventReceived, eventId, eventTopics, unnamedCustomer } from '#libs/contracts';
-import type { Lane } from '#libs/contracts';
+import type { DecisionRequest, Lane } from '#libs/contracts';
 import { RecordProducer, maxEventRecordBytes } from '#libs/messaging';
 import { counter } from '#libs/tracing';
 
@@ -24,19 +24,21 @@ export interface NewEvent {
   readonly payload: Buffer;
   /** The payload as text, if it is known to be text without control characters. */
   readonly text: string | undefined;
+  /** The request for a decision that makes the event; its source is the flow, and it has an id. */
+  readonly request?: DecisionRequest;
 }
 
 const eventsReceived = counter('millrace_events_received_total', 'Events appended to the log.', {
-  scheme: 'the scheme of the source, or `schedule`',
+  scheme: 'the scheme of the source, `schedule`, `pull`, or `decision`',
   lane: 'the lane',
 });
 
 /** The record of an event. It always passes the check of {@link EventReceived} if the fields of the event do. */
 export function eventReceived(event: NewEvent): EventReceived {
-  const { tenant, source, customer, lane, type, providerEventId, occurredAt, receivedAtMs, contentType, payload, text } = event;
+  const { tenant, source, customer, lane, type, providerEventId, occurredAt, receivedAtMs, contentType, payload, text, request } = event;
   const receivedAt = timestamp(receivedAtMs);
   return {
-    eventId: eventId(tenant, source, providerEventId === null ? { body: payload } : { providerEventId }),
+    eventId: eventId(tenant, source, identityOf(event)),
     tenant,
     source,
     customer: customer ?? unnamedCustomer(source),
@@ -47,7 +49,13 @@ export function eventReceived(event: NewEvent): EventReceived {
     receivedAt,
     contentType,
     ...(text === undefined ? asText(payload) : { body: text }),
+    ...(request === undefined ? {} : { request }),
   };
+}
+
+function identityOf({ providerEventId, payload, request }: NewEvent): Parameters<typeof eventId>[2] {
+  if (providerEventId === null) return { body: payload };
+  return request === undefined ? { providerEventId } : { requestId: providerEventId };
 }
 
 /** The one way of events to the log. */

@@ -102,7 +102,8 @@ export class Configuration {
   private readonly documentTable: DocumentTable;
   private readonly apiKeyTable = new ApiKeyTable();
   private readonly apiKeyLookup = new SharedLookup((ids) => this.readApiKeys(ids));
-  private readonly sourceLookup = new SharedLookup((addresses) => this.readExistingSources(addresses));
+  private readonly sourceLookup = new SharedLookup((addresses) => this.readExisting('Source', addresses));
+  private readonly flowLookup = new SharedLookup((addresses) => this.readExisting('Flow', addresses));
   private readonly oldFlows = new LruMap<string, Stored<FlowDocument>>(maxOldFlowVersions);
   private tenants: Map<string, TenantConfiguration> | undefined;
   /** Everything is what Postgres had at this time or later, by its clock. */
@@ -259,6 +260,23 @@ export class Configuration {
     return this.find(tenant, 'ModelRoute', name) as Stored<ModelRouteDocument> | undefined;
   }
 
+  /** True while something else than Postgres has been read last. Then there are only the documents that doors need. */
+  get isPartial(): boolean {
+    return this.isFromFallback;
+  }
+
+  flow(tenant: string, name: string): Stored<FlowDocument> | undefined {
+    return this.find(tenant, 'Flow', name) as Stored<FlowDocument> | undefined;
+  }
+
+  /** Finds also a flow that is not in memory, at the costs of {@link newSource}. @throws StorageUnavailable if Postgres does not answer */
+  async newFlow(tenant: string, name: string): Promise<Stored<FlowDocument> | undefined> {
+    const known = this.flow(tenant, name);
+    if (known !== undefined || this.isFromFallback) return known;
+    if (await this.flowLookup.find(sourceAddress(tenant, name))) await this.refresh(tenant);
+    return this.flow(tenant, name);
+  }
+
   /** By name. */
   flows(tenant: string): readonly Stored<FlowDocument>[] {
     return this.current().get(tenant)?.flows ?? [];
@@ -297,9 +315,9 @@ export class Configuration {
     return new Map(keys.map((key) => [key.id, key]));
   }
 
-  private async readExistingSources(addresses: readonly string[]): Promise<Map<string, true>> {
-    const sources = addresses.map((address) => parseSourceAddress(address)!).map(({ tenant, source: name }) => ({ tenant, name }));
-    const found = await this.documentTable.existing(this.database, 'Source', sources);
+  private async readExisting(kind: DocumentKind, addresses: readonly string[]): Promise<Map<string, true>> {
+    const wanted = addresses.map((address) => parseSourceAddress(address)!).map(({ tenant, source: name }) => ({ tenant, name }));
+    const found = await this.documentTable.existing(this.database, kind, wanted);
     return new Map(found.map(({ tenant, name }) => [sourceAddress(tenant, name), true]));
   }
 

@@ -36,7 +36,10 @@ export interface Door {
   admit(head: RequestHead): Promise<Receive>;
 }
 
-export type Receive = (request: DoorRequest) => Promise<DoorResponse>;
+/** @param onClose calls the listener when the connection closes before the response was sent, at once if it is closed already */
+export type Receive = (request: DoorRequest, onClose: OnClose) => Promise<DoorResponse>;
+
+export type OnClose = (listener: () => void) => void;
 
 export interface RequestHead {
   readonly method: string;
@@ -231,7 +234,11 @@ export class Doors {
     const receive = await door.admit(head);
     const rawBody = await this.bodies.read(request, response);
     if (rawBody === undefined) return undefined;
-    return replyOf(await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }));
+    const onClose: OnClose = (listener) => {
+      if (response.destroyed) listener();
+      else response.once('close', () => !response.writableFinished && listener());
+    };
+    return replyOf(await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }, onClose));
   }
 
   /** Turns an error into a problem+json response. */

@@ -14,6 +14,9 @@ import { Doors } from './doors.js';
 import { Readiness } from './readiness.js';
 import { StartWait } from './start-wait.js';
 
+/** Token of the options by which a service reads the log without a group: {@link LogOptions}. */
+export const logClient = Symbol('log client');
+
 /** The objects that a process has once, whichever services run in it: producer, database, configuration, readiness. */
 @Global()
 @Module({})
@@ -24,7 +27,13 @@ export class InfrastructureModule {
       { provide: Doors, useValue: doors },
       { provide: Readiness, useValue: readiness },
       { provide: StartWait, useValue: wait },
-      ...(log === undefined ? [] : [{ provide: RecordProducer, useFactory: () => connectLog(options.service, log, wait) }, Listeners]),
+      ...(log === undefined
+        ? []
+        : [
+            { provide: RecordProducer, useFactory: () => connectLog(options.service, log, wait) },
+            { provide: logClient, useValue: clientOptions(options.service, log) },
+            Listeners,
+          ]),
       ...(storage === undefined
         ? []
         : [

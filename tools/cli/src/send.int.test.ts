@@ -38,7 +38,17 @@ beforeAll(async () => {
       handlerDeadlineMs: 60_000,
     },
     storage: { url: query.databaseUrl, poolSize: 2, secretBox: new SecretBox(randomBytes(32)) },
-    modules: [IngestionModule.register({ logEvery: 0, maxBatchEvents: 3, keptBodyBytes: 65_536, redisUrl: undefined, redisCaFile: undefined })],
+    modules: [
+      IngestionModule.register({
+        logEvery: 0,
+        maxBatchEvents: 3,
+        keptBodyBytes: 65_536,
+        redisUrl: undefined,
+        redisCaFile: undefined,
+        mostWaitingCallers: 20,
+        mostWaitingCallersOfTenant: 10,
+      }),
+    ],
   });
   const work = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
   const operator = {

@@ -29,6 +29,7 @@ const eventColumns = columns<LoggedEvent>({
   log_topic: ['text', ({ position }) => position.topic],
   log_partition: ['integer', ({ position }) => position.partition],
   log_offset: ['bigint', ({ position }) => position.offset],
+  request: ['json', ({ event }) => event.request && JSON.stringify(event.request)],
 });
 
 /**
@@ -58,7 +59,7 @@ const record = statement(
 
 /** The columns of {@link StoredEventRow}. */
 export const eventRow =
-  'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body, is_test, schema_problem';
+  'id, source, customer, lane, type, provider_event_id, occurred_at, received_at, content_type, body, is_test, schema_problem, request';
 
 const find = statement('event.find', `SELECT ${eventRow} FROM event WHERE tenant_id = $1 AND id = $2`);
 
@@ -105,6 +106,7 @@ export interface StoredEventRow {
   body: Buffer;
   is_test: boolean | null;
   schema_problem: string | null;
+  request: EventReceived['request'] | null;
 }
 
 /** Writes the tables `event` and `customer`. */
@@ -153,5 +155,6 @@ export function eventOf(tenant: string, row: StoredEventRow): EventReceived {
     ...(row.is_test === true ? { isTest: true } : {}),
     ...(row.schema_problem === null ? {} : { schemaProblem: row.schema_problem }),
     ...(isUtf8(row.body) ? { body: row.body.toString('utf8') } : { bodyBase64: row.body.toString('base64') }),
+    ...(row.request === null ? {} : { request: row.request }),
   };
 }

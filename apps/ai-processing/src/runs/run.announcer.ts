@@ -1,10 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { DeadLettered, RunCompleted, RunFailed, deadLetterId, topics } from '#libs/contracts';
+import { DeadLettered, DecisionReplied, RunCompleted, RunFailed, deadLetterId, topics } from '#libs/contracts';
 import type { EventReceived } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
+import { latencyMs, wallTimeMs } from '#libs/time';
 import { isCancelled } from './run.store.js';
 import type { FinishedRun } from './run.store.js';
+
+type CompletedRun = Extract<FinishedRun, { state: 'completed' }>;
+
+/** The clocks of two processes may differ by so much. */
+const replyGraceMs = 5_000;
 
 /** Announces the end of a run. It reads only stored values, so a repeated announcement says the same. A later generation that completes resolves the dead letters of all earlier ones. A run that was cancelled has none. */
 @Injectable()
@@ -21,7 +27,10 @@ export class RunAnnouncer {
       if (generation > 0) await this.deadLetters.resolveEarlierRuns(about);
       const { decision, deliveries } = run;
       const completed = { ...about, eventReceivedAt: event.receivedAt, decision, deliveries };
-      await this.producer.append(topics.outcomes, RunCompleted, completed, { isNotice: deliveries.length === 0 });
+      await Promise.all([
+        this.producer.append(topics.outcomes, RunCompleted, completed, { isNotice: deliveries.length === 0 }),
+        generation === 0 ? this.reply(run, event) : undefined,
+      ]);
       return;
     }
     const { errorCode: code, errorMessage: message } = run;
@@ -42,5 +51,21 @@ export class RunAnnouncer {
       });
     }
     await this.producer.append(topics.outcomes, RunFailed, { ...about, code, message });
+  }
+
+  /** Tells the caller who waits for the decision. If the record is lost, the caller is told by Postgres. */
+  private async reply(run: CompletedRun, { request }: EventReceived): Promise<void> {
+    if (request?.reply === undefined || latencyMs(Date.parse(request.reply.until), wallTimeMs()) > replyGraceMs) return;
+    const { tenant, customer, eventId, decision, defaultReason, finishedAt } = run;
+    const { to } = request.reply;
+    await this.producer.append(topics.replies, DecisionReplied, {
+      tenant,
+      customer,
+      eventId,
+      to,
+      decision,
+      defaultReason,
+      at: finishedAt.toISOString(),
+    });
   }
 }

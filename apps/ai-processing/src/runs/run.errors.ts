@@ -48,6 +48,20 @@ export class RunsUnfinished extends DomainError {
   }
 }
 
+/** The run of a caller who waits has to be tried again: at the latest when the deadline has passed, so that what follows from its default decision is not late. */
+export class RunBeforeDeadline extends DomainError {
+  readonly code = 'run.unfinished';
+  override readonly ours = true;
+  override readonly isReported = true;
+
+  constructor(
+    reason: DomainError,
+    override readonly retryWithinMs: number,
+  ) {
+    super(reason.message, { cause: reason });
+  }
+}
+
 /** A run of the event was given up under the policy `park-key`, and its dead letter is not resolved yet. */
 export class RunGivenUp extends HoldsCustomer {
   readonly code = 'run.failed';

@@ -207,7 +207,7 @@ export class RunJournal implements StepJournal {
   /** Writes the end of the claim and everything not written before. Undefined if the claim is lost; then only the requests of calls are written. */
   async end(end: RunEnd): Promise<Run | undefined> {
     for (const [step, state] of this.open) if (state === 'failed') this.open.delete(step);
-    if (end.state === 'failed') {
+    if (end.state === 'failed' || (end.state === 'completed' && end.defaultReason !== undefined)) {
       const at = wallTime();
       const unstored = this.failed.filter(({ step }) => !this.results.has(step));
       for (const failed of unstored) this.add({ ...failed, state: 'failed', output: null, startedAt: at, finishedAt: at });

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { PlannedDelivery } from '#libs/contracts';
 import { newDeliveryColumns } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
 import type { BegunOperation, CallRecord, FinishedStep, ReviewRequest } from '#libs/flows';
@@ -29,7 +30,15 @@ export interface NewReview {
 
 /** The end of a run's claim: the run is finished, waits, or is released for the next try. */
 export type RunEnd =
-  | { readonly state: 'completed'; readonly decision: Json; readonly deliveries: readonly NewDelivery[] }
+  | {
+      readonly state: 'completed';
+      readonly decision: Json;
+      /** A code of failures.md; undefined: the flow decided. Then nothing is written once the run's `decideBy` has passed by Postgres' clock. */
+      readonly defaultReason?: string;
+      readonly deliveries: readonly NewDelivery[];
+      /** Deliveries that are to be planned from the announcement; default: none. */
+      readonly unplanned?: readonly PlannedDelivery[];
+    }
   | { readonly state: 'failed'; readonly code: string; readonly message: string; readonly deliveries?: readonly NewDelivery[] }
   | { readonly state: 'waiting'; readonly waits: readonly NewWait[]; readonly reviews: readonly NewReview[] }
   | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
@@ -60,6 +69,10 @@ export interface FirstProgress extends Omit<RunProgress, 'calls'> {
 
 type Ending = Pick<RunProgress, 'end'>;
 const completionOf = ({ end }: Ending) => (end?.state === 'completed' ? end : undefined);
+const unplannedOf = (progress: Ending): string | undefined => {
+  const completion = completionOf(progress);
+  return completion && (completion.unplanned === undefined ? '[]' : JSON.stringify(completion.unplanned));
+};
 const failureOf = ({ end }: Ending) => (end?.state === 'failed' ? end : undefined);
 const jsonOf = (value: unknown): string | undefined => JSON.stringify(value);
 
@@ -69,7 +82,8 @@ const endColumns: Parameters<typeof columns<Pick<RunProgress, 'end' | 'unanswere
   unanswered: ['integer', ({ unanswered }) => unanswered],
   failures: ['integer', ({ end }) => (end?.state === 'released' && end.failure === 'counts' ? 1 : 0)],
   decision: ['json', (progress) => jsonOf(completionOf(progress)?.decision)],
-  deliveries: ['json', (progress) => completionOf(progress) && '[]'],
+  deliveries: ['json', (progress) => unplannedOf(progress)],
+  default_reason: ['text', (progress) => completionOf(progress)?.defaultReason],
   error_code: ['text', (progress) => failureOf(progress)?.code],
   error_message: ['text', (progress) => storableText(failureOf(progress)?.message ?? null)],
 };
@@ -135,6 +149,7 @@ const firstColumns = columns<FirstProgress>({
   trace_id: ['text', ({ traceId }) => traceId],
   started_at: ['timestamptz', ({ startedAt }) => startedAt],
   ...endColumns,
+  decide_by: ['timestamptz', ({ run }) => run.decideBy],
 });
 
 const waitColumns = columns<{ run: RunningRun; wait: NewWait }>({
@@ -198,6 +213,10 @@ const keepOperations = (at: number): string => `,
        status = excluded.status, response_excerpt = excluded.response_excerpt, error_code = excluded.error_code,
        error_message = excluded.error_message)`;
 
+/** True for a decision of the flow that comes after its caller needed it: the default decision counts by then, whether or not it is stored. */
+const isLate = (ending: string, decideBy: string): string =>
+  `(${ending}.state = 'completed' AND ${ending}.default_reason IS NULL AND ${decideBy} IS NOT NULL AND ${decideBy} <= clock_timestamp())`;
+
 /**
  * Stores the reviews of runs that `held` has, and tells those who follow the queue. Few runs ask a person, so others do without this part.
  * @param at the number of the parameter with the reviews, in JSON
@@ -240,9 +259,10 @@ const writing = (name: string, more = '', selected = result): Statement =>
        lease_until = CASE WHEN change.state IS NULL THEN clock_timestamp() + $1 * interval '1 millisecond' END,
        finished_at = CASE WHEN change.state IN ('completed', 'failed') THEN clock_timestamp() END,
        unanswered = change.unanswered, failures = run.failures + change.failures,
-       decision = change.decision, deliveries = change.deliveries, error_code = change.error_code, error_message = change.error_message
+       decision = change.decision, deliveries = change.deliveries, default_reason = change.default_reason, error_code = change.error_code, error_message = change.error_message
      FROM ${changeColumns.unnest('change', 2)}
      WHERE run.tenant_id = change.tenant_id AND run.id = change.id AND run.fence = change.fence AND run.state = 'running' AND run.lease_until IS NOT NULL
+       AND NOT ${isLate('change', 'run.decide_by')}
      RETURNING run.tenant_id, run.id, run.fence, run.event_id, run.customer, run.finished_at),
    kept AS (${keepSteps(stepsFrom)}),
    waits AS (${keepWaits(waitsFrom)}),
@@ -270,14 +290,14 @@ const beginning = (name: string, more = '', selected = result): Statement =>
     name,
     `WITH held AS (
      INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, started_at, state, lease_until, finished_at,
-       unanswered, failures, decision, deliveries, error_code, error_message)
+       unanswered, failures, decide_by, decision, deliveries, default_reason, error_code, error_message)
      SELECT tenant_id, id, event_id, customer, flow, flow_version, generation, trace_id, least(started_at, clock_timestamp()),
        CASE WHEN state IN ('waiting', 'completed', 'failed') THEN state ELSE 'running' END,
        CASE WHEN state IS NULL THEN clock_timestamp() + $1 * interval '1 millisecond' END,
        CASE WHEN state IN ('completed', 'failed') THEN clock_timestamp() END,
-       unanswered, failures, decision, deliveries, error_code, error_message
+       unanswered, failures, decide_by, decision, deliveries, default_reason, error_code, error_message
      FROM (SELECT *, 0 AS generation FROM ${firstColumns.unnest('first', 2)}) AS first
-     WHERE NOT EXISTS (
+     WHERE NOT ${isLate('first', 'first.decide_by')} AND NOT EXISTS (
        SELECT FROM run AS earlier WHERE earlier.tenant_id = first.tenant_id AND earlier.event_id = first.event_id AND earlier.generation = 0)
      ORDER BY ${lockOrder}
      ON CONFLICT (tenant_id, event_id, flow, generation) DO NOTHING
@@ -452,5 +472,6 @@ function after(run: RunningRun, end: RunEnd | undefined, finishedAt: Date | null
   if (end?.state === 'waiting') return { ...run, state: 'waiting' };
   if (finishedAt === null || end === undefined || end.state === 'released') return run;
   if (end.state === 'failed') return { ...run, state: 'failed', errorCode: end.code, errorMessage: storableText(end.message), finishedAt };
-  return { ...run, state: 'completed', decision: end.decision, deliveries: [], finishedAt };
+  const { decision, defaultReason = null, unplanned = [] } = end;
+  return { ...run, state: 'completed', decision, defaultReason, deliveries: [...unplanned], finishedAt };
 }

@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, newRunId } from '#libs/contracts';
-import type { EventReceived, FlowDocument } from '#libs/contracts';
+import type { DecisionRequest, EventReceived, FlowDocument } from '#libs/contracts';
+import { isAwaited } from '#libs/decisions';
+import type { AwaitedEvent } from '#libs/decisions';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
@@ -8,7 +10,8 @@ import { traceIdOf } from '#libs/tracing';
 import { FlowMatcher } from './flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
-import { RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
+import { msLeft } from './decision-deadline.js';
+import { RunBeforeDeadline, RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunStore, isSameRun } from './run.store.js';
 import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns, WaitingRun } from './run.store.js';
 import { RunWorker, runOptions } from './run.worker.js';
@@ -49,7 +52,32 @@ export class RunService {
    * @throws RunsUnfinished, RunGivenUp
    */
   async runFlows(event: EventReceived, context: RecordContext): Promise<void> {
-    const planned = (await this.matcher.matching(event)).map((flow) => plan(event, flow, 0, null));
+    if (isAwaited(event)) return this.decideInTime(event, context);
+    const { request } = event;
+    const flows = request === undefined ? await this.matcher.matching(event) : [requested(request)];
+    await this.runPlannedFlows(
+      flows.map((flow) => plan(event, flow, 0, null)),
+      event,
+      context,
+    );
+  }
+
+  /** Runs the flow that a caller waits for, if there is time left; else its default decision is the end of it. */
+  private async decideInTime(event: AwaitedEvent, context: RecordContext): Promise<void> {
+    const { request } = event;
+    if (msLeft(event) === 0) {
+      await this.announced(await this.store.settle(event, 'decision.deadline', context.traceparent), event);
+      return;
+    }
+    const decideBy = new Date(request.deadline.decideBy);
+    try {
+      await this.runPlannedFlows([{ ...plan(event, requested(request), 0, null), decideBy }], event, context);
+    } catch (error) {
+      throw beforeDeadline(error, event);
+    }
+  }
+
+  private async runPlannedFlows(planned: readonly PlannedRun[], event: EventReceived, context: RecordContext): Promise<void> {
     const [only, ...others] = planned;
     const isFirstTry = only !== undefined && others.length === 0 && !(context.attempt > 1);
     const run = isFirstTry ? await this.runNew(only, event, context) : undefined;
@@ -102,7 +130,7 @@ export class RunService {
       if (run !== undefined) await this.announced(await this.worker.workOn(run, event, context), event);
       else if (stored !== undefined) await this.standBy(stored, stored.commandId, event);
     } catch (error) {
-      throw reasonOf([error]);
+      throw isAwaited(event) ? beforeDeadline(reasonOf([error]), event) : reasonOf([error]);
     }
   }
 
@@ -117,7 +145,8 @@ export class RunService {
   }
 
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
-    const flows = only === null ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, only)];
+    const named = only ?? event.request?.flow;
+    const flows = named === undefined ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, named)];
     const last = await this.store.lastGenerations(event.tenant, event.eventId);
     return flows.map((flow) => plan(event, flow, (last.get(flow.name) ?? 0) + 1, commandId));
   }
@@ -159,7 +188,20 @@ function reasonOf(failures: readonly unknown[]): unknown {
   return passing.length > 0 ? new RunsUnfinished(passing) : failures[0];
 }
 
-function plan(event: EventReceived, flow: Stored<FlowDocument>, generation: number, commandId: string | null): PlannedRun {
+/** Why the record of a caller who waits has to come again, and when at the latest. */
+function beforeDeadline(error: unknown, event: AwaitedEvent): unknown {
+  const leftMs = msLeft(event);
+  return error instanceof DomainError && error.ours && leftMs > 0 ? new RunBeforeDeadline(error, leftMs) : error;
+}
+
+/** The version of the flow that the door knew, so that its default decision and its schema are those of the run. */
+function requested({ flow, flowVersion }: DecisionRequest): PlannedFlow {
+  return { name: flow, version: flowVersion };
+}
+
+type PlannedFlow = Pick<Stored<FlowDocument>, 'name' | 'version'>;
+
+function plan(event: EventReceived, flow: PlannedFlow, generation: number, commandId: string | null): PlannedRun {
   const { tenant, eventId, customer } = event;
   return {
     tenant,

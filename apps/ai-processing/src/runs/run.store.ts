@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FailureCode, PlannedDelivery } from '#libs/contracts';
+import { settling, settlingValues } from '#libs/decisions';
+import type { AwaitedEvent } from '#libs/decisions';
 import type { Json } from '#libs/json';
 import { Database, columns, isFreeLease, longestLeaseMs, statement } from '#libs/persistence';
 import { tellOf, withdrawn } from '../reviews/review.store.js';
@@ -21,6 +23,8 @@ export interface PlannedRun extends RunIdentity {
   readonly flowVersion: number;
   /** The command that requested it; null for the event's own run. */
   readonly commandId: string | null;
+  /** The time by which a caller needs the decision; undefined or null if nobody waits. Used only by the first claim. */
+  readonly decideBy?: Date | null;
 }
 
 interface RunBase extends PlannedRun {
@@ -31,11 +35,17 @@ interface RunBase extends PlannedRun {
   readonly lostAnswers: number;
 }
 
-/** `deliveries`: those that are still to be planned, because a build until 2026-11-29 ended the run. */
+/** `deliveries`: those that are still to be planned. `defaultReason`: null if the flow decided. */
 export type Run =
   | (RunBase & { readonly state: 'running'; /** Of the claim, wherever it is held; 0 where it ran out. */ readonly leaseLeftMs: number })
   | (RunBase & { readonly state: 'waiting' })
-  | (RunBase & { readonly state: 'completed'; readonly decision: Json; readonly deliveries: PlannedDelivery[]; readonly finishedAt: Date })
+  | (RunBase & {
+      readonly state: 'completed';
+      readonly decision: Json;
+      readonly defaultReason: string | null;
+      readonly deliveries: PlannedDelivery[];
+      readonly finishedAt: Date;
+    })
   | (RunBase & { readonly state: 'failed'; readonly errorCode: string; readonly errorMessage: string; readonly finishedAt: Date });
 
 export type RunningRun = Extract<Run, { state: 'running' }>;
@@ -65,7 +75,7 @@ export interface StartedRuns {
 }
 
 const selectList = `tenant_id AS tenant, id, event_id AS "eventId", customer, flow, flow_version AS "flowVersion", generation, command_id AS "commandId",
-  state, fence, failures, lost_answers AS "lostAnswers", decision, deliveries, error_code AS "errorCode", error_message AS "errorMessage", finished_at AS "finishedAt",
+  decide_by AS "decideBy", default_reason AS "defaultReason", state, fence, failures, lost_answers AS "lostAnswers", decision, deliveries, error_code AS "errorCode", error_message AS "errorMessage", finished_at AS "finishedAt",
   greatest(0, least(${longestLeaseMs}, ceil(extract(epoch FROM lease_until - clock_timestamp()) * 1000)))::integer AS "leaseLeftMs"`;
 
 const ofCommand = statement('run.ofCommand', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND command_id = $2 AND event_id = $3`);
@@ -135,6 +145,7 @@ const startingRunColumns = columns<PlannedRun & { readonly traceId: string | nul
   flow: ['text', (run) => run.flow],
   flow_version: ['integer', (run) => run.flowVersion],
   trace_id: ['text', (run) => run.traceId],
+  decide_by: ['timestamptz', (run) => run.decideBy],
 });
 
 /** Claims events' own runs. If an event has runs already, only those are claimed. Also returns the runs that it may not claim. */
@@ -200,6 +211,8 @@ const cancel = statement(
    told AS (SELECT ${tellOf('reviews')} AS told FROM reviews)
    SELECT ${selectList}, (SELECT told FROM told) AS told FROM cancelled`,
 );
+/** Stores the default decision unless the run has ended. Returns the run as it is stored. */
+const settle = statement('run.settle', settling(selectList));
 const byId = statement('run.byId', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND id = $2`);
 
 /** Ignores claims that were released: a late renewal would otherwise hold a run that nobody works on. */
@@ -258,6 +271,12 @@ export class RunStore {
   async cancel(tenant: string, runId: string, message: string): Promise<FinishedRun | undefined> {
     const [run] = await this.database.query<FinishedRun>(cancel, [tenant, runId, message]);
     return run;
+  }
+
+  /** Stores the default decision of a run, unless it has ended, and returns how it ended. */
+  async settle(event: AwaitedEvent, reason: string, traceparent: string | undefined): Promise<FinishedRun> {
+    const [run] = await this.database.query<FinishedRun>(settle, settlingValues(event, reason, traceparent));
+    return run!;
   }
 
   async byId(tenant: string, runId: string): Promise<Run | undefined> {

@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, NotFound, failureReason, newReviewId } from '#libs/contracts';
 import type { EventReceived, PlannedDelivery } from '#libs/contracts';
+import { defaultDeliveries, jobNotices } from '#libs/decisions';
+import type { AwaitedEvent } from '#libs/decisions';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
 import { FlowCompiler, FlowFailed, FlowRunner, RunWaits, actionAfter } from '#libs/flows';
-import type { CalledFlows, FailureAction, WaitRequest } from '#libs/flows';
+import type { CalledFlows, FailureAction, StepFailure, WaitRequest } from '#libs/flows';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
@@ -23,6 +25,7 @@ import { RenewingLease } from '#libs/work';
 import type { AiProcessingOptions } from '../config.js';
 import { RunWaitTable, likePattern } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
+import { DecisionDeadline, DecisionDue } from './decision-deadline.js';
 import { RunLeaseLost, WaitsFull } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
 import { RunProgressStore, RunProgressWriter } from './run.progress.store.js';
@@ -56,10 +59,28 @@ const duplicates = counter(
   'Calls whose results were lost by a crash or with a claim, so that they are made again.',
   { tenant: 'the tenant' },
 );
+const defaults = counter('millrace_default_decisions_total', 'Default decisions that this process stored, by the reason.', {
+  tenant: 'the tenant',
+  reason: 'a code of failures.md',
+});
+const late = counter('millrace_decisions_late_total', 'Decisions of flows that came after their callers needed them, and were dropped.', {
+  tenant: 'the tenant',
+});
 const log = logger('runs');
 
 /** Renewals that are due within this time are one statement. It is short compared with the shortest lease. */
 const renewalsLingerMs = 50;
+
+/** The work on one run. */
+interface RunWork {
+  readonly run: RunningRun;
+  readonly event: EventReceived;
+  readonly context: RecordContext;
+  readonly journal: RunJournal;
+  readonly lease: RenewingLease;
+  /** Undefined if nobody waits for the decision. */
+  readonly deadline: DecisionDeadline | undefined;
+}
 
 /** Works on one claimed run until it is finished or has to be tried again. */
 @Injectable()
@@ -68,7 +89,7 @@ export class RunWorker {
   private readonly renewals: BatchWriter<RunningRun, boolean>;
 
   constructor(
-    store: RunStore,
+    private readonly store: RunStore,
     progress: RunProgressStore,
     private readonly stepResults: StepResultStore,
     private readonly waits: RunWaitTable,
@@ -116,7 +137,7 @@ export class RunWorker {
       if (finished === undefined) return undefined;
       outcome = finished.state === 'failed' ? finished.errorCode : finished.state === 'waiting' ? 'waits' : 'ok';
       if (finished.state === 'waiting') level = 'info';
-      if (finished.state === 'completed' && run.generation === 0) {
+      if (finished.state === 'completed' && finished.defaultReason === null && run.generation === 0) {
         const path = journal.hasWaited ? 'waited' : context.wasHeld === true ? 'held' : 'direct';
         const seconds = latencyMs(Date.parse(event.receivedAt), wallTimeMs()) / 1_000;
         decisionLatency.observe({ tenant: run.tenant, path }, seconds, recordedTraceId());
@@ -144,29 +165,63 @@ export class RunWorker {
       outer: context.signal,
       lost: () => new RunLeaseLost(run.id),
     });
-    let ended: Run | undefined;
-    let runner: FlowRunner | undefined;
-    try {
-      runner = await this.runnerOf(run, event, journal, lease);
-      const { decision, deliveries } = await runner.run();
-      ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, deliveries, event, context) });
-    } catch (error) {
-      if (journal.isRefused) return undefined;
-      if (error instanceof RunWaits) ended = await this.suspend(run, event, journal, context);
-      else if (error instanceof FlowFailed)
-        ended = await this.giveUp(run, { failed: error, runner: runner! }, { journal, lease, event, context });
-      else ended = await this.settle(run, { error, runner }, journal, lease);
-    }
-    if (journal.isRefused) return undefined;
+    using deadline = DecisionDeadline.of(run, event, lease.signal);
+    const work = { run, event, context, journal, lease, deadline };
+    let ended = await this.end(work);
+    if (ended === undefined && deadline !== undefined) ended = await this.endElsewhere(run, deadline.event, context);
+    if (ended === undefined && journal.isRefused) return undefined;
     if (ended === undefined || ended.state === 'running') throw new RunLeaseLost(run.id);
     return ended;
   }
 
-  private async runnerOf(run: RunningRun, event: EventReceived, journal: RunJournal, lease: RenewingLease): Promise<FlowRunner> {
+  /** @returns undefined if nothing could be stored, because the run is not this process's any more, or its decision came too late */
+  private async end(work: RunWork): Promise<Run | undefined> {
+    const { run, event, context, journal, deadline } = work;
+    let runner: FlowRunner | undefined;
+    try {
+      runner = await this.runnerOf(work);
+      const running = runner;
+      const { decision, deliveries } = await (deadline === undefined ? runner.run() : deadline.before(() => running.run()));
+      const planned = [...deliveries, ...jobNotices(event, { state: 'completed', decision })];
+      const ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, planned, event, context) });
+      if (ended === undefined && deadline !== undefined) late.inc({ tenant: run.tenant });
+      return ended;
+    } catch (error) {
+      if (journal.isRefused) return undefined;
+      if (error instanceof DecisionDue) return this.endByDefault(work, deadline!.event, 'decision.deadline');
+      if (error instanceof RunWaits) return this.suspend(work);
+      if (error instanceof FlowFailed) return this.giveUp(work, { failed: error, runner: runner! });
+      return this.settle(work, { error, runner });
+    }
+  }
+
+  private endByDefault({ run, journal }: RunWork, event: AwaitedEvent, reason: string, deliveries: readonly NewDelivery[] = []) {
+    defaults.inc({ tenant: run.tenant, reason });
+    const { default: decision } = event.request.deadline;
+    const unplanned = defaultDeliveries(event, reason);
+    return journal.end({ state: 'completed', decision, defaultReason: reason, deliveries, unplanned });
+  }
+
+  /**
+   * Returns the end of a run that a caller waits for and whose end this process could not store: it is stored already, or becomes the default decision,
+   * because the deadline has passed by the clock of Postgres. Undefined if another process is at work on it.
+   */
+  private async endElsewhere(run: RunningRun, event: AwaitedEvent, context: RecordContext): Promise<Run | undefined> {
+    const [stored] = await this.store.stored([run]);
+    const isOurs = stored === undefined || (stored.state === 'running' && stored.id === run.id && stored.fence === run.fence);
+    if (!isOurs) return stored.state === 'completed' || stored.state === 'failed' ? stored : undefined;
+    defaults.inc({ tenant: run.tenant, reason: 'decision.deadline' });
+    return this.store.settle(event, 'decision.deadline', context.traceparent);
+  }
+
+  private async runnerOf({ run, event, journal, lease, deadline }: RunWork): Promise<FlowRunner> {
     const { tenant, failures } = run;
     const flow = this.compiler.compile(await this.configuration.flowVersion(tenant, run.flow, run.flowVersion));
-    const { signal } = lease;
-    const requireClaim = (): void => lease.requireHeld();
+    const { signal } = deadline ?? lease;
+    const requireClaim = (): void => {
+      lease.requireHeld();
+      signal.throwIfAborted();
+    };
     return new FlowRunner(flow, event, journal, {
       signal,
       requireClaim,
@@ -199,20 +254,19 @@ export class RunWorker {
     return newDeliveries(deciding, planned, currentTraceparent() ?? context.traceparent, this.configuration);
   }
 
-  /** Ends the work of a run until one of its waits is over. */
-  private async suspend(run: RunningRun, event: EventReceived, journal: RunJournal, context: RecordContext): Promise<Run | undefined> {
-    if (this.waker.isFull(run.tenant)) {
-      const { code, message } = new WaitsFull();
-      return journal.end({ state: 'failed', code, message });
-    }
+  /** Ends the work of a run until one of its waits is over, or its caller needs the decision. */
+  private async suspend(work: RunWork): Promise<Run | undefined> {
+    const { run, event, journal, context, deadline } = work;
+    if (this.waker.isFull(run.tenant)) return this.endFailed(work, failureReason(new WaitsFull()));
     const traceparent = currentTraceparent() ?? context.traceparent;
     const since = new Date(event.receivedAt);
     const { questions } = journal;
     const expiries = [...questions].map(([step, { expiresAt }]): [string, WaitRequest] => [step, { dueAt: expiresAt }]);
     const asked = [...journal.waits, ...expiries];
+    const decideByMs = deadline === undefined ? Infinity : Date.parse(deadline.event.request.deadline.decideBy);
     const waits = asked.map(([step, { dueAt, types, looked = 0 }]) => ({
       step,
-      dueAt,
+      dueAt: dueAt.getTime() <= decideByMs ? dueAt : new Date(decideByMs),
       types: types?.map(likePattern),
       since,
       looked,
@@ -226,25 +280,39 @@ export class RunWorker {
 
   /** Ends a run whose steps of `onFailure` have run. @throws the reason if its deliveries have to be planned later */
   private async giveUp(
-    run: RunningRun,
+    work: RunWork,
     { failed, runner }: { readonly failed: FlowFailed; readonly runner: FlowRunner },
-    { journal, lease, event, context }: { journal: RunJournal; lease: RenewingLease; event: EventReceived; context: RecordContext },
   ): Promise<Run | undefined> {
+    const { run, event, context, journal } = work;
     const { failure, failedSteps } = failed;
     journal.noteFailed(failedSteps);
-    const end = (also: object): Promise<Run | undefined> => {
-      log.warn({ ...failure, runId: run.id, tenant: run.tenant }, 'the run is given up');
-      return journal.end({ state: 'failed', ...failure, ...also });
-    };
+    log.warn({ ...failure, runId: run.id, tenant: run.tenant }, 'the run is given up');
     let deliveries: NewDelivery[];
     try {
       deliveries = await this.deliveriesOf(run, failed.deliveries, event, context);
     } catch (error) {
-      if (runner.actionAfter(error) !== 'give-up') return this.settle(run, { error, runner }, journal, lease);
+      if (runner.actionAfter(error) !== 'give-up') return this.settle(work, { error, runner });
       const { code, message } = failureReason(error);
-      return end({ message: `${failure.message}; the deliveries of its onFailure cannot be planned (${code}): ${message}` });
+      return this.endFailed(work, {
+        code: failure.code,
+        message: `${failure.message}; the deliveries of its onFailure cannot be planned (${code}): ${message}`,
+      });
     }
-    return end({ deliveries });
+    return this.endFailed(work, failure, deliveries);
+  }
+
+  /** Ends a run that is given up. If a caller waits for it, its end is the default decision. */
+  private async endFailed(work: RunWork, failure: StepFailure, deliveries: readonly NewDelivery[] = []): Promise<Run | undefined> {
+    const { run, event, context, journal, deadline } = work;
+    const { code, message } = failure;
+    if (deadline !== undefined) return this.endByDefault(work, deadline.event, code, deliveries);
+    const notices = jobNotices(event, { state: 'failed', errorCode: code, errorMessage: message });
+    return journal.end({
+      state: 'failed',
+      code,
+      message,
+      deliveries: [...deliveries, ...(await this.deliveriesOf(run, notices, event, context))],
+    });
   }
 
   /**
@@ -252,18 +320,17 @@ export class RunWorker {
    * @throws the error itself if the run is to be tried again
    */
   private async settle(
-    run: RunningRun,
+    work: RunWork,
     { error, runner }: { readonly error: unknown; readonly runner: FlowRunner | undefined },
-    journal: RunJournal,
-    lease: RenewingLease,
   ): Promise<Run | undefined> {
+    const { run, journal, lease } = work;
     const action = lease.signal.aborted ? 'wait' : (runner?.actionAfter(error) ?? this.actionAfter(error, run.failures));
     if (action === 'give-up') {
-      const { code, message } = failureReason(error);
       log.warn({ err: error, runId: run.id, tenant: run.tenant }, 'the run is given up');
+      const failure = failureReason(error);
       const at = runner?.failedStep(error);
-      if (at !== undefined) journal.noteFailed([{ ...at, failure: { code, message } }]);
-      return journal.end({ state: 'failed', code, message });
+      if (at !== undefined) journal.noteFailed([{ ...at, failure }]);
+      return this.endFailed(work, failure);
     }
     await journal.end({ state: 'released', failure: action === 'retry' ? 'counts' : 'does-not-count' });
     throw error;

@@ -8,7 +8,7 @@ import { DeliveryService } from './delivery.service.js';
 export class DeliveryConsumer {
   constructor(private readonly deliveries: DeliveryService) {}
 
-  /** Only records of builds until 2026-11-29 have deliveries that are still to be planned. All others are notices, and nobody waits for this group. */
+  /** Only records of default decisions, and of builds until 2026-11-29, have deliveries that are still to be planned. All others are notices. */
   @OnRecord(topics.outcomes, RunCompleted, { group: 'deliveries', poison: 'park-key', fetchEveryMs: 500, passesNotices: true })
   async onRunCompleted(run: RunCompleted, { traceparent }: RecordContext): Promise<void> {
     await this.deliveries.plan(run, traceparent);

@@ -9,7 +9,7 @@ import { DeliveryQueueTable } from './delivery-queue.table.js';
 import type { CommandEffect } from './delivery-queue.table.js';
 import { DeliveryWorker } from './delivery.worker.js';
 
-/** Applies commands to deliveries, and plans those of decisions of older builds. */
+/** Applies commands to deliveries, and plans those of default decisions and of older builds. */
 @Injectable()
 export class DeliveryService {
   private readonly writer: BatchWriter<readonly NewDelivery[], void>;
@@ -22,7 +22,7 @@ export class DeliveryService {
     this.writer = new BatchWriter({ maxBatch: 100, lingerMs: 1, write: (batch) => this.insert(batch) });
   }
 
-  /** Plans the deliveries of a run that an older build ended. Newer ones are planned by the statement that ends the run, and their record lists none. */
+  /** Plans the deliveries of a default decision, or of a run that an older build ended. All others are planned by the statement that ends the run. */
   async plan(run: RunCompleted, traceparent: string | undefined): Promise<void> {
     if (run.deliveries.length === 0) return;
     await this.writer.add(await newDeliveries(run, run.deliveries, traceparent, this.configuration));

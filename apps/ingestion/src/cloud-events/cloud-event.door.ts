@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Doors } from '#libs/service';
 import type { Door, Receive, RequestHead } from '#libs/service';
+import { Callers } from '../intake/callers.js';
 import { CloudEventService } from './cloud-event.service.js';
 import { webhookValidation } from './webhook-validation.js';
 
@@ -11,6 +12,7 @@ export class CloudEventDoor implements Door {
   readonly route = '/v1/events';
 
   constructor(
+    private readonly callers: Callers,
     private readonly cloudEvents: CloudEventService,
     doors: Doors,
   ) {
@@ -23,7 +25,7 @@ export class CloudEventDoor implements Door {
 
   async admit({ method, headers }: RequestHead): Promise<Receive> {
     if (method === 'OPTIONS') return async () => webhookValidation(headers);
-    const principal = await this.cloudEvents.principalOf(headers);
+    const principal = await this.callers.principalOf('events', headers);
     return async (request) => ({ status: 202, body: await this.cloudEvents.receive(request, principal) });
   }
 }

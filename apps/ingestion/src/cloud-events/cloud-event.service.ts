@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
-import { KeyRing, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
 import { name } from '#libs/contracts';
 import { RequestInvalid } from '#libs/service';
@@ -27,30 +26,12 @@ export interface CloudEventRequest {
 @Injectable()
 export class CloudEventService {
   constructor(
-    private readonly keys: KeyRing,
     private readonly sources: SourceCatalog,
     private readonly intake: Intake,
     private readonly log: IntakeLog,
     private readonly limits: RequestLimits,
     @Inject(maxBatchEvents) private readonly maxBatch: number,
   ) {}
-
-  /** Authenticates a request before its body is read. @throws CredentialMissing, CredentialInvalid, ScopeMissing, ConfigurationUnavailable */
-  async principalOf(headers: IncomingHttpHeaders): Promise<Principal> {
-    const tenantHeader = headers['millrace-tenant'];
-    let tenant: string | undefined;
-    try {
-      const principal = await this.keys.authenticate(headers.authorization, tenantHeader === undefined ? undefined : String(tenantHeader));
-      tenant = principal.tenant;
-      requireScope(principal, 'ingest');
-      return principal;
-    } catch (error) {
-      return this.log.record('events', headers['traceparent'], (entry) => {
-        if (tenant !== undefined) entry.tenant = tenant;
-        return Promise.reject(error);
-      });
-    }
-  }
 
   /**
    * Checks all events of a request before it appends the first: a batch with one invalid event is refused. The error names the index of the event.

@@ -3,6 +3,7 @@ import { DomainError, bodyFormat } from '#libs/contracts';
 import { rfc3339Instant, usableText } from '#libs/intake';
 import { LosslessNumber, elementTexts, memberTexts } from '#libs/json';
 import type { Json } from '#libs/json';
+import { idempotencyKey } from '../intake/idempotency-key.js';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
 import { BodyMalformed, readBody } from '#libs/sources';
 
@@ -63,19 +64,6 @@ export function readCloudEvents({ headers, rawBody, maxBatch }: CloudEventInput)
       }
       return [fromHeaders(headers, rawBody, fallbackId)];
   }
-}
-
-/**
- * The value of the header `Idempotency-Key`, which replaces a missing `id`. An event with an `id` needs no key: the same id at the same source is
- * the same event.
- */
-function idempotencyKey(headers: IncomingHttpHeaders): string | undefined {
-  const key = headers['idempotency-key'];
-  if (key === undefined) return undefined;
-  if (typeof key !== 'string' || key.length > 200 || usableText(key) === null) {
-    throw new RequestInvalid('Idempotency-Key', 'must be 1 to 200 visible characters');
-  }
-  return key;
 }
 
 /** Attributes that are texts by the standard. A number would lose its identity on its way through systems that read it as a double. */

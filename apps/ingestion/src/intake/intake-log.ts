@@ -14,7 +14,7 @@ import {
 } from '#libs/tracing';
 import type { Log } from '#libs/tracing';
 
-export type DoorName = 'webhooks' | 'events';
+export type DoorName = 'webhooks' | 'events' | 'decisions' | 'jobs';
 
 /** The fields of a request's one log line. They are filled in while the request is handled. */
 export interface IntakeLogEntry {
@@ -45,11 +45,11 @@ export function noteEvents(entry: IntakeLogEntry, events: readonly EventReceived
 
 const intakeDuration = histogram(
   'millrace_intake_duration_seconds',
-  'From the request’s last byte to its answer. `refused`: the request is at fault; `failed`: we are.',
-  { door: ['webhooks', 'events'], outcome: ['accepted', 'refused', 'failed'] },
+  'From the request’s last byte to its answer, or until the event of one whose caller waits for a decision was accepted. `refused`: the request is at fault; `failed`: we are.',
+  { door: ['webhooks', 'events', 'decisions', 'jobs'], outcome: ['accepted', 'refused', 'failed'] },
 );
 const refusals = counter('millrace_intake_refusals_total', 'Requests that brought nothing in, by the code they were answered with.', {
-  door: 'webhooks or events',
+  door: 'webhooks, events, decisions or jobs',
   code: 'a code of failures.md',
 });
 

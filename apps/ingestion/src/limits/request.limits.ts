@@ -7,6 +7,9 @@ import { RequestLimited } from '#libs/service';
 import type { LimitPolicy } from '#libs/service';
 import type { Source } from '#libs/sources';
 
+/** A source, or a flow that is asked for a decision, which has no rate of its own. */
+type LimitedDoor = Pick<Source, 'tenant' | 'name' | 'rateLimit'>;
+
 /** Token of the store of the limits. */
 export const requestLimitStore = Symbol('limits of requests');
 
@@ -26,7 +29,7 @@ export class RequestLimits implements BeforeApplicationShutdown {
   }
 
   /** The policies that a request of this source falls under; undefined where there are none, so that other sources do nothing for them. */
-  policiesOf({ tenant, rateLimit }: Source): readonly LimitPolicy[] | undefined {
+  policiesOf({ tenant, rateLimit }: LimitedDoor): readonly LimitPolicy[] | undefined {
     const ofTenant = this.configuration.tenant(tenant)?.document.spec.rateLimit;
     if (rateLimit === undefined && ofTenant === undefined) return undefined;
     const policy = (name: LimitPolicy['name'], limit: RequestRate | undefined): LimitPolicy[] =>
@@ -38,7 +41,7 @@ export class RequestLimits implements BeforeApplicationShutdown {
    * Takes one request from the rates of its source and its tenant, or from none.
    * @throws RequestLimited
    */
-  async take(source: Source, policies: readonly LimitPolicy[]): Promise<void> {
+  async take(source: LimitedDoor, policies: readonly LimitPolicy[]): Promise<void> {
     const { tenant, name, rateLimit } = source;
     const ofTenant = this.configuration.tenant(tenant)?.document.spec.rateLimit;
     const demands = [...demandOf(`source:${name}`, rateLimit), ...demandOf('tenant', ofTenant)];

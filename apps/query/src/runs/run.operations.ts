@@ -46,7 +46,12 @@ export const run = entity(
     flowVersion: z.int().describe('The version it started with and keeps.'),
     generation: z.int().describe('0 for the first run of a flow on an event; each replay adds one.'),
     state: runState.describe('How far it got.'),
-    decision: json.describe('The validated output; null until the run completed.'),
+    decision: json.describe('The validated output, or the default decision; null until the run completed.'),
+    defaultReason: z
+      .string()
+      .nullable()
+      .describe('Why its decision is the default one, as a code; null if the flow decided, and until the run completed.'),
+    decideBy: timestamp.nullable().describe('The time by which its caller needed the decision; null if nobody waited.'),
     errorCode: z.string().nullable().describe('Why it failed, as a code; null unless it failed.'),
     errorMessage: z.string().nullable().describe('Why it failed, for a person; null unless it failed.'),
     startedAt: timestamp.describe('When it began.'),
@@ -177,8 +182,9 @@ export const decision = entity(
     flow: z.string().describe('The name of the flow that decided.'),
     flowVersion: z.int().describe('The version of the flow.'),
     generation: z.int().describe('The generation of the run: 0 for the first.'),
+    decideBy: timestamp.nullable().describe('The time by which its caller needed it; null if nobody waited.'),
   },
-  { about: 'The validated output of a completed run.' },
+  { about: 'The validated output of a completed run, or its default decision.' },
 );
 
 export const runFilter = inputObject(

@@ -61,6 +61,14 @@ export const runPart = part({
     })),
     fieldsOf<RunRow>(decision, (field) => ({
       value: field(json.describe('The decision itself.'), (row) => row.decision),
+      default: field(
+        z.boolean().describe('True if it is the default decision of the flow, because the flow had not decided by the deadline.'),
+        (row) => row.defaultReason !== null,
+      ),
+      reason: field(
+        z.string().nullable().describe('Why it is the default decision, as a code; null if the flow decided.'),
+        (row) => row.defaultReason,
+      ),
       decidedAt: field(timestamp.describe('When the run completed.'), (row) => row.finishedAt ?? row.startedAt),
       run: field(run.describe('The run that reached it.'), (row) => row),
     })),

@@ -45,7 +45,7 @@ function decimalOf(nanos: number): string {
   return `${Math.floor(nanos / 1e9)}${places === '' ? '' : `.${places}`}`;
 }
 
-const columns = `id, event_id AS "eventId", flow, flow_version AS "flowVersion", generation, state, decision,
+const columns = `id, event_id AS "eventId", flow, flow_version AS "flowVersion", generation, state, decision, default_reason AS "defaultReason", decide_by AS "decideBy",
   error_code AS "errorCode", error_message AS "errorMessage", trace_id AS "traceId", started_at AS "startedAt", finished_at AS "finishedAt"`;
 const list: ListSource<RunRow, RunRow> = {
   name: 'run',

@@ -37,7 +37,7 @@ BEGIN
       UNION ALL SELECT 6, r.event_id, v.ended_at, 'reviewEnded', coalesce(v.outcome, v.state), v.decision_reason, NULL, r.id, v.step, NULL, NULL, NULL, v.decided_by
         FROM subject_run r JOIN review v ON v.tenant_id = r.tenant_id AND v.run_id = r.id WHERE v.ended_at IS NOT NULL
       UNION ALL SELECT 7, r.event_id, r.finished_at, CASE r.state WHEN 'failed' THEN 'runFailed' ELSE 'runCompleted' END, r.flow, r.error_message,
-          r.error_code, r.id, NULL, NULL, NULL, NULL, NULL
+          coalesce(r.error_code, r.default_reason), r.id, NULL, NULL, NULL, NULL, NULL
         FROM subject_run r WHERE r.finished_at IS NOT NULL
       UNION ALL SELECT 8, d.event_id, d.created_at, 'deliveryScheduled', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, NULL
         FROM subject_delivery d

@@ -15,7 +15,7 @@ export const timelineKind = enumeration(
     reviewRequested: 'A run asks a person.',
     reviewEscalated: 'Nobody had answered, and the review went to the front of the queue.',
     reviewEnded: 'A person decided, nobody did so in time, or the run ended without it.',
-    runCompleted: 'A run reached its decision.',
+    runCompleted: 'A run reached its decision, or the default decision counts; then `code` says why.',
     runFailed: 'A run was given up.',
     deliveryScheduled: 'A delivery was planned.',
     deliveryAttempt: 'An attempt of a delivery ended.',

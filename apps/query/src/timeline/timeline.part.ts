@@ -34,7 +34,8 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
     return code === null ? `Step ${step} (${subject}) finished` : `Step ${step} (${subject}) fell back`;
   },
   stepFailed: ({ step, code }) => `Step ${step?.split(':')[0]} failed (${code})`,
-  runCompleted: ({ subject }) => `Flow ${subject} reached its decision`,
+  runCompleted: ({ subject, code }) =>
+    code === null ? `Flow ${subject} reached its decision` : `The default decision of flow ${subject} counts (${code})`,
   runFailed: ({ subject, detail }) => `Flow ${subject} failed: ${detail}`,
   deliveryScheduled: ({ subject }) => `Delivery to ${subject} scheduled`,
   deliveryAttempt: ({ subject, detail, code, attempt }) =>

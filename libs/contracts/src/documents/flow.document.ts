@@ -4,7 +4,8 @@ import { documentOf } from './document-of.js';
 import { declareNestedStep, mostStepsOfList, nestedSteps } from './nested-steps.js';
 import type { NestedStep } from './nested-steps.js';
 import { onError } from './on-error.js';
-import { eventSourceKinds, expression, refTo } from './references.js';
+import { json } from '../json.js';
+import { eventSourceKinds, expression, jsonSchema, refTo } from './references.js';
 import { stepSpecs } from './steps.generated.js';
 
 /** The word by which a step of a flow says what it does. A kind is declared in `steps/<kind>.step.ts`. */
@@ -97,6 +98,32 @@ const failurePolicy = z
   );
 type FailurePolicy = z.infer<typeof failurePolicy>;
 
+/** The times that a caller may wait for a decision, ms. A process that stops answers all its callers in the longest one. */
+export const decisionWaitMs = { shortest: 1_000, usual: 5_000, longest: 20_000 };
+
+const onRequest = z.strictObject({
+  waitMs: z
+    .int()
+    .min(decisionWaitMs.shortest)
+    .max(decisionWaitMs.longest)
+    .default(decisionWaitMs.usual)
+    .describe('How long a caller waits that does not say how long, in ms, 1 000 to 20 000.'),
+  default: z
+    .union([expression, json.refine((value) => typeof value !== 'string', 'must be an expression, or a value that is not text')])
+    .describe(
+      'The default decision, which counts if the flow has not decided by the deadline, or cannot. A text is an expression over `event`; any other value is the decision itself.',
+    ),
+  deliverDefault: z
+    .array(refTo('Destination'))
+    .max(20)
+    .default([])
+    .describe('Names of the destinations that the default decision is delivered to; default: none.'),
+  schema: jsonSchema
+    .optional()
+    .describe('The JSON Schema of the data of requests. A request that does not fit is refused; default: any object.'),
+});
+export type OnRequest = z.infer<typeof onRequest>;
+
 /** The most steps of a flow, those within others included. */
 export const mostStepsOfFlow = 200;
 /** The most lists of steps around a step. */
@@ -122,6 +149,11 @@ export const flowSpec = z
       })
       .prefault({})
       .describe('Which events start a run; default: every event of the tenant.'),
+    onRequest: onRequest
+      .optional()
+      .describe(
+        'Lets callers request a decision of this flow, with `POST /v1/decisions/FLOW` and `POST /v1/jobs`; default: nobody can. `on` does not matter for these events.',
+      ),
     steps: z.array(flowStep).min(1).max(mostStepsOfList).describe('The steps, 1 to 50. A step can need only steps above it.'),
     onFailure: z
       .union([

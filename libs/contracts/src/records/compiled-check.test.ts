@@ -103,7 +103,7 @@ function usualOf(shape: Readonly<Record<string, z.core.$ZodType>>): Record<strin
     noEvents,
   ];
   const entries = Object.entries(shape).map(([name, schema]) => [name, candidates.find((value) => z.safeParse(schema, value).success)]);
-  return Object.fromEntries(entries) as Record<string, unknown>;
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
 }
 
 test.each([

@@ -1,6 +1,37 @@
 import { z } from 'zod';
+import { json } from '../json.js';
 import { customerKey, lanes, name } from '../names.js';
 import { recordType } from './record.js';
+
+/** The request of a caller for a decision (docs/decision-requests.md). Only the flow that it names runs on its event. */
+export const decisionRequestSchema = z.object({
+  flow: name,
+  /** The version that the door knew. The run of generation 0 has it. */
+  flowVersion: z.int().positive(),
+  /** Absent: the caller does not wait, so the run takes the time it takes. */
+  deadline: z
+    .object({
+      /** The decision that counts is stored until then, or it is the default. */
+      decideBy: z.iso.datetime(),
+      /** The default decision, as the door computed it from the event. */
+      default: json,
+      /** Destinations of the default decision. */
+      deliverTo: z.array(name),
+    })
+    .optional(),
+  /** Absent: nobody waits for a reply. */
+  reply: z
+    .object({
+      /** The process that waits for it. */
+      to: z.string(),
+      /** Until when it waits. */
+      until: z.iso.datetime(),
+    })
+    .optional(),
+  /** The destination that is told about the end of the run. */
+  notify: name.optional(),
+});
+export type DecisionRequest = z.infer<typeof decisionRequestSchema>;
 
 /**
  * A verified event, as it was received. Exactly one of `body` and `bodyBase64` is set: text where the bytes are UTF-8 without control
@@ -26,6 +57,8 @@ export const eventReceivedSchema = z.object({
   schemaProblem: z.string().optional(),
   body: z.string().optional(),
   bodyBase64: z.string().optional(),
+  /** Builds until 2026-11-30 did not know it. */
+  request: decisionRequestSchema.optional(),
 });
 export type EventReceived = z.infer<typeof eventReceivedSchema>;
 export const EventReceived = recordType('event.received.v1', eventReceivedSchema);

@@ -13,7 +13,8 @@ export const EventRecorded = recordType('event.recorded.v1', eventRecordedSchema
 
 /** A delivery that a `deliver` step asked for. The payload is final; connectors only carry it. */
 export const plannedDeliverySchema = z.object({
-  step: name,
+  /** The path of the step, or of what is delivered without one. */
+  step: z.string(),
   destination: name,
   payload: json,
   /** The consent of the flow that it may take effect more than once. Builds until 2026-11-29 did not know it. */
@@ -27,7 +28,7 @@ export const runCompletedSchema = z.object({
   /** When the event was accepted; end-to-end latency starts here. */
   eventReceivedAt: z.iso.datetime(),
   decision: json,
-  /** Deliveries that are still to be planned. Empty, because they are stored with the decision; builds until 2026-11-29 stored them later. */
+  /** Deliveries that are still to be planned: those of a default decision. Others are stored with the decision; builds until 2026-11-29 stored them later. */
   deliveries: z.array(plannedDeliverySchema),
 });
 export type RunCompleted = z.infer<typeof runCompletedSchema>;

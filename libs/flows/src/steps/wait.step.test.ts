@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { document, durationMs } from '#libs/contracts';
-import type { EventReceived, FlowDocument } from '#libs/contracts';
+import type { EventReceived, EventView, FlowDocument } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import type { ModelGateway } from '#libs/models';
 import { noOperations } from '#libs/testing';
@@ -8,7 +8,6 @@ import { RunWaits } from '../flow.errors.js';
 import { FlowCompiler } from '../flow.compiler.js';
 import { FlowRunner } from '../flow.runner.js';
 import type { FinishedStep, FlowResult, StepJournal, StoredStep } from '../flow.runner.js';
-import type { EventView } from '../event.view.js';
 import type { WaitEnd, WaitRequest } from '../step.js';
 
 beforeEach(() => void vi.useFakeTimers({ now: Date.parse('2026-06-01T12:00:00Z') }));

@@ -1,9 +1,9 @@
 import { durationMs, longestWaitMs, mostArrivalsOfWait } from '#libs/contracts';
+import type { EventView } from '#libs/contracts';
 import type { Expression } from '#libs/expressions';
 import { asDoubles } from '#libs/json';
 import type { Json } from '#libs/json';
 import { wallTimeMs } from '#libs/time';
-import type { EventView } from '../event.view.js';
 import { WaitUnusable } from '../flow.errors.js';
 import type { Step, StepInput, StepOutput } from '../step.js';
 

@@ -41,7 +41,7 @@ interface Cluster {
 }
 
 /**
- * Reads a topic of one partition from its first record on, without a consumer group: every reader gets every record, and nothing is committed. It
+ * Reads a topic of one partition from its first record on, or from where it was told to, without a consumer group: every reader gets every record, and nothing is committed. It
  * keeps its place while it is closed, and reads on from there. Its calls are made one after the other.
  */
 export class TopicReader {
@@ -79,6 +79,16 @@ export class TopicReader {
    */
   readNext(): Promise<void> {
     return this.withLeader('refreshMetadataIfNecessary', (broker) => this.fetch(broker, waitMs));
+  }
+
+  /**
+   * Passes over every record that was acknowledged before the call: reads hand on those that come after.
+   * @throws LogUnavailable; the place is as before
+   */
+  skipToEnd(): Promise<void> {
+    return this.withLeader('refreshMetadata', async () => {
+      this.position = await this.offsetOf('end');
+    });
   }
 
   /** Closes the connections. The next read opens new ones. */

@@ -22,10 +22,11 @@ import { Webhooks1795219200021 } from './0022-webhooks.js';
 import { SupersededDeadLetters1795219200022 } from './0023-superseded-dead-letters.js';
 import { ModelCosts1795219200023 } from './0024-model-costs.js';
 import { Reviews1795219200024 } from './0025-reviews.js';
+import { DecisionRequests1795219200025 } from './0026-decision-requests.js';
 import { Trials1795219200026 } from './0027-trials.js';
 import { Requests1795219200027 } from './0028-requests.js';
-import { EventSchemaProblems1795219200032 } from './0033-event-schema-problems.js';
 import { ModelSpend1795219200028 } from './0029-model-spend.js';
+import { EventSchemaProblems1795219200032 } from './0033-event-schema-problems.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -53,10 +54,11 @@ export const migrations = [
   SupersededDeadLetters1795219200022,
   ModelCosts1795219200023,
   Reviews1795219200024,
+  DecisionRequests1795219200025,
   Trials1795219200026,
   Requests1795219200027,
-  EventSchemaProblems1795219200032,
   ModelSpend1795219200028,
+  EventSchemaProblems1795219200032,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */

@@ -1,6 +1,6 @@
-import { eventData } from '#libs/contracts';
-import type { EventReceived } from '#libs/contracts';
 import type { Json } from '#libs/json';
+import { eventData } from './event-data.js';
+import type { EventReceived } from './event-received.js';
 
 /** An event as expressions see it, under the name `event`. */
 export interface EventView {

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import type { OnApplicationShutdown } from '@nestjs/common';
+import { DecisionReplied, messageOf, topics } from '#libs/contracts';
+import { parseStoredJson } from '#libs/json';
+import { TopicReader } from '#libs/messaging';
+import type { LogOptions, LoggedRecord } from '#libs/messaging';
+import { logClient } from '#libs/service';
+import { sleep } from '#libs/time';
+import { logger } from '#libs/tracing';
+import { WaitingCallers } from './waiting-callers.js';
+
+/** How long it goes on following when nobody waits any more: calls often come one after the other. */
+const idleMs = 30_000;
+const betweenTriesMs = 500;
+const log = logger('decisions');
+
+/** Follows the replies while callers wait, and tells them. Between times it has no connection. */
+@Injectable()
+export class ReplyFollower implements OnApplicationShutdown {
+  /** The address of this process in replies. */
+  readonly address = randomUUID();
+  private readonly reader: TopicReader;
+  private readonly stopping = new AbortController();
+  /** Resolves when what comes from now on is heard; undefined while it does not follow. */
+  private following: Promise<void> | undefined;
+  /** The last run. Runs come one after the other, because they share the reader. */
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(logClient) options: LogOptions,
+    private readonly callers: WaitingCallers,
+  ) {
+    this.reader = new TopicReader(options, topics.replies, {
+      onRecords: (records) => records.forEach((record) => this.take(record)),
+      onRestart: () => undefined,
+    });
+  }
+
+  /** Resolves when replies to what is appended from then on will be heard. @throws LogUnavailable */
+  follow(): Promise<void> {
+    this.following ??= this.begin();
+    return this.following;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
+    await this.reader.close();
+    await this.running;
+    await this.reader.close(); // the last request may have opened a connection
+  }
+
+  private begin(): Promise<void> {
+    const begun = this.running.then(() => this.reader.skipToEnd());
+    this.running = begun.then(
+      () => this.run(),
+      () => (this.following = undefined), // the next caller tries again
+    );
+    return begun;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    let neededAt = performance.now();
+    let isAway = false;
+    while (!signal.aborted) {
+      try {
+        await this.reader.readNext();
+        isAway = false;
+      } catch (error) {
+        if (signal.aborted) break;
+        if (!isAway) log.warn({ reason: messageOf(error) }, 'replies cannot be read; callers are told by Postgres at their deadlines');
+        isAway = true;
+        await sleep(betweenTriesMs, signal).catch(() => undefined);
+      }
+      if (!this.callers.isEmpty) neededAt = performance.now();
+      else if (performance.now() - neededAt >= idleMs) break;
+    }
+    this.following = undefined; // whoever comes from now on begins anew
+    await this.reader.close();
+  }
+
+  private take({ value }: LoggedRecord): void {
+    if (value === null || !value.includes(this.address)) return; // another process waits for it
+    try {
+      const { tenant, eventId, to, decision, defaultReason } = DecisionReplied.check.parse(parseStoredJson(String(value)));
+      if (to === this.address) this.callers.tell(tenant, eventId, { decision, reason: defaultReason });
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'a reply cannot be read');
+    }
+  }
+}
