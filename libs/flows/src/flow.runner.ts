@@ -66,9 +66,9 @@ export interface StepJournal {
   recordCall(step: string, request: CallRecord): Promise<void>;
   /** The end of the step's wait; undefined if it is not over. Then it is kept, and stored with the other waits of the run when its work ends. */
   wait(step: string, request: WaitRequest): WaitEnd | undefined;
-  /** The decision of the step's review; undefined if there is none yet. */
-  reviewed(step: string): ReviewEnd | undefined;
-  /** Keeps a question; it is stored with the waits of the run when its work ends. */
+  /** The decision of the step's review; `open`: it is stored, and there is no decision. Undefined: nothing is known to be stored. */
+  reviewed(step: string): ReviewEnd | 'open' | undefined;
+  /** Keeps a question; it is stored with the waits of the run when its work ends. @throws RunTooLarge */
   ask(step: string, request: ReviewRequest): void;
   /** See {@link StepContext.noteInput}. Default: it is not kept. */
   noteInput?(step: string, input: Json): void;
@@ -445,8 +445,8 @@ export class FlowRunner {
 
   private async reviewAt(path: string, make: () => Promise<ReviewRequest>): Promise<ReviewEnd> {
     const end = this.journal.reviewed(path);
-    if (end !== undefined) return end;
-    this.journal.ask(path, await make());
+    if (end === undefined) this.journal.ask(path, await make());
+    else if (end !== 'open') return end;
     throw new RunWaits(path);
   }
 

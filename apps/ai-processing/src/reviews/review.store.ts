@@ -38,7 +38,7 @@ const settle = statement(
 const endsOf = statement(
   'review.endsOf',
   `SELECT step, outcome, value, decided_by AS by, decision_reason AS reason, ended_at AS "endedAt" FROM review
-   WHERE tenant_id = $1 AND run_id = $2 AND state IN ('decided', 'expired')`,
+   WHERE tenant_id = $1 AND run_id = $2 AND state IN ('open', 'decided', 'expired')`,
 );
 /** A review that another statement holds is left for the next round. */
 const pass = statement(
@@ -78,11 +78,16 @@ const backlog = statement(
 
 interface EndRow {
   readonly step: string;
-  readonly outcome: ReviewEnd['outcome'];
+  /** Null if it is open. */
+  readonly outcome: ReviewEnd['outcome'] | null;
   readonly value: Json;
   readonly by: string | null;
   readonly reason: string | null;
-  readonly endedAt: Date;
+  readonly endedAt: Date | null;
+}
+
+function endIn({ outcome, value, by, reason, endedAt }: EndRow): ReviewEnd | 'open' {
+  return outcome === null ? 'open' : { outcome, value, by, reason, at: endedAt!.toISOString() };
 }
 
 /** The open reviews of all tenants. */
@@ -99,11 +104,11 @@ export class ReviewStore {
   constructor(private readonly database: Database) {}
 
   /** The decisions of a run's reviews, by the paths of their steps. What is not decided in time expires with this look. */
-  async endsOf(tenant: string, runId: string): Promise<Map<string, ReviewEnd>> {
+  async endsOf(tenant: string, runId: string): Promise<Map<string, ReviewEnd | 'open'>> {
     const [settled] = await this.database.query<{ expired: number }>(settle, [tenant, runId]);
     expiredReviews.inc({}, settled!.expired);
     const rows = await this.database.query<EndRow>(endsOf, [tenant, runId]); // a statement of its own, so that it sees what the other one waited for
-    return new Map(rows.map(({ step, endedAt, ...end }) => [step, { ...end, at: endedAt.toISOString() }]));
+    return new Map(rows.map((row) => [row.step, endIn(row)]));
   }
 
   /** Ends reviews that nobody has decided in time, and escalates others; so many of each at most. */

@@ -30,6 +30,8 @@ export type RunBeginning = Pick<FirstProgress, 'startedAt' | 'traceId'>;
 const mostResults = 10_000;
 /** The most characters of all results of a run, as JSON. */
 const mostCharacters = 64 * 1_048_576;
+/** The most characters of the questions that are stored together, as JSON. */
+const mostAsked = 16 * 1_048_576;
 /** The longest path of a result, in bytes. It is a part of keys of tables. */
 const longestPath = 1_000;
 /** The most that waits for a write, so that neither a crash costs more nor a statement becomes larger. */
@@ -59,6 +61,8 @@ export class RunJournal implements StepJournal {
   private refused = false;
   private readonly waiting = new Map<string, WaitRequest>();
   private readonly asked = new Map<string, ReviewRequest>();
+  /** Characters of {@link asked}, as JSON. */
+  private askedCharacters = 0;
   /** The last write; a run has one write at a time. */
   private writing: Promise<unknown> = Promise.resolve();
 
@@ -102,11 +106,15 @@ export class RunJournal implements StepJournal {
     return this.asked;
   }
 
-  reviewed(step: string): ReviewEnd | undefined {
+  reviewed(step: string): ReviewEnd | 'open' | undefined {
     return this.ends.reviews.get(step);
   }
 
   ask(step: string, request: ReviewRequest): void {
+    const { proposal, default: otherwise, schema, context } = request;
+    this.askedCharacters += JSON.stringify([proposal, otherwise, schema, context]).length;
+    if (this.askedCharacters > mostAsked)
+      throw new RunTooLarge(`the reviews that it asks for at the same time have more than ${mostAsked} characters, which are the most`);
     this.asked.set(step, request);
   }
 

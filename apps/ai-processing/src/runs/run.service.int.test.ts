@@ -812,6 +812,43 @@ describe('a run that waits', () => {
       expect(await stored()).toMatchObject([{ state: 'completed', flow_version: 1, decision: { why: 'approved', topic: 'answer 1' } }]);
     });
 
+    test('asks about each item of a list at once, and goes on at each decision, without asking about the others again', async () => {
+      const about = { proposal: 'item', expiresAfter: 'P1D', context: '$pad("", item, "x")' };
+      const each = { id: 'each', forEach: { items: '[1, 2, 3]', steps: [{ id: 'seen', review: about }] } };
+      await apply('listed', { steps: [each], decision: 'steps.each.value' });
+      await runs.runFlows(await recorded('1'), contextOf());
+      const first = await reviews();
+      expect(first.map(({ step }) => step)).toEqual(['each/0/seen', 'each/1/seen', 'each/2/seen']);
+      const decideOne = statement(
+        'test.service.decideOne',
+        `WITH decided AS (
+           UPDATE review SET state = 'decided', outcome = 'corrected', value = '9', ended_at = clock_timestamp() WHERE tenant_id = $1 AND step = $2
+           RETURNING *)
+         UPDATE run_wait SET due_at = date_trunc('milliseconds', clock_timestamp()) FROM decided
+         WHERE run_wait.tenant_id = decided.tenant_id AND run_wait.run_id = decided.run_id AND run_wait.step = decided.step`,
+      );
+      await database.query(decideOne, [tenant, 'each/1/seen']);
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'waiting' }]);
+      expect((await stateOfWaits()).map(({ step, state }) => [step, state])).toEqual([
+        ['each/0/seen', 'pending'],
+        ['each/1/seen', 'taken'],
+        ['each/2/seen', 'pending'],
+      ]);
+      await database.query(decideAll, [tenant]);
+      await goOn();
+      expect(await stored()).toMatchObject([{ state: 'completed', decision: [1, 9, 3] }]);
+    });
+
+    test('that asks for more at once than may be stored together is given up', async () => {
+      const about = { proposal: '$pad("", 200000, "x")', expiresAfter: 'P1D' };
+      const each = { id: 'each', forEach: { items: '[1..90]', steps: [{ id: 'seen', review: about }] } };
+      await apply('listed', { steps: [each], onFailure: 'skip' });
+      await runs.runFlows(await recorded('1'), contextOf());
+      expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.runTooLarge' }]);
+      expect(await reviews()).toEqual([]);
+    });
+
     test('asks anew in a replay, and the first question stays open', async () => {
       const event = await waitsForPerson();
       await replays.onReplayEvent(

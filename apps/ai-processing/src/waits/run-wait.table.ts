@@ -10,7 +10,8 @@ import { ReviewStore } from '../reviews/review.store.js';
 /** How the waits of a run ended, by the paths of their steps. */
 export interface EndedWaits {
   readonly waits: ReadonlyMap<string, WaitEnd>;
-  readonly reviews: ReadonlyMap<string, ReviewEnd>;
+  /** Also those that are open, where one has ended. */
+  readonly reviews: ReadonlyMap<string, ReviewEnd | 'open'>;
 }
 
 export const noEndedWaits: EndedWaits = { waits: new Map(), reviews: new Map() };
