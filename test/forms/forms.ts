@@ -56,11 +56,15 @@ export interface OneProcess extends Form {
 export interface FourProcesses extends Form {
   /** The services and the local model. */
   readonly processes: readonly ServiceProcess[];
+  /** The addresses of all processes of `ingestion`. */
+  readonly everyDoor: readonly string[];
   readonly aiProcessing: ServiceProcess;
   readonly connectors: ServiceProcess;
 }
 
 export interface FourProcessesOptions extends FormOptions {
+  /** Processes of `ingestion`. Default 1. */
+  doorProcesses?: number;
   brokers: readonly string[];
   /** A migrated database that nothing else uses, with the login of the services. */
   databaseUrl: string;
@@ -151,11 +155,13 @@ export async function fourProcesses(options: FourProcessesOptions): Promise<Four
     MODEL_API_KEY: 'local',
   });
   const connectors = await processOf('connectors', shared);
-  const services = [ingestion, query, aiProcessing, connectors];
+  const moreDoors = await Promise.all(Array.from({ length: (options.doorProcesses ?? 1) - 1 }, () => processOf('ingestion', shared)));
+  const services = [ingestion, ...moreDoors, query, aiProcessing, connectors];
   const all = [model, ...services];
   const everywhere = async <T>(act: (one: ServiceProcess) => Promise<T>): Promise<T[]> => Promise.all(all.map(act));
   return {
     doors: ingestion.url,
+    everyDoor: [ingestion, ...moreDoors].map(({ url }) => url),
     graphql: `${query.url}/graphql`,
     model: `${model.url}/local-model`,
     operatorKey,
