@@ -463,6 +463,8 @@ test('with --json every result is one line of JSON on standard output, and every
   });
   await server.rows.request({ tenant, id: 'req_json', source: 'shop', events: ['evt_json'], headers: { 'X-Sig': 'ab' }, bodyBytes: 9 });
   expect(await first('requests', '--code', 'signature.mismatch')).toMatchObject({ id: 'req_json', outcome: 'REFUSED' });
+  expect(await first('requests', '--outcome', 'refused')).toMatchObject({ id: 'req_json' });
+  expect((await millrace(['requests', '--outcome', 'accepted'])).out).toBe('');
   expect(await first('requests', 'get', 'req_json')).toMatchObject({ id: 'req_json', body: '{}', events: [{ id: 'evt_json' }] });
   expect((await millrace(['requests', 'get', 'req_json'])).out).toContain(
     '2 of 9 bytes of the body are kept\nbrought evt_json\n\nPOST /webhooks/',

@@ -226,7 +226,7 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .command('list', { isDefault: true })
     .description('print those that are kept, the last received first, with the reason of a refusal')
     .option('--source <name>', 'only of this source')
-    .option('--outcome <outcome>', `only: ${requestOutcomes.join(', ')}`, oneOf('outcomes', requestOutcomes))
+    .addOption(new Option('--outcome <outcome>', 'only those with this outcome').choices(requestOutcomes))
     .option('--code <code>', 'only those refused with this code, such as signature.mismatch')
     .option('--from <moment>', 'only what was received from here on', moment)
     .option('--before <moment>', 'only what was received before this', moment)

@@ -103,7 +103,7 @@ function lineOf({ change, at, code, event }: EventChange): string {
   return [at, change.padEnd(9), event.id, event.type, event.source, event.customer.key, ...(code === null ? [] : [code])].join('  ');
 }
 
-const eventFields = 'id type source state lane providerEventId occurredAt receivedAt customer { key }';
+const eventFields = 'id type source state lane providerEventId isTest schemaProblem occurredAt receivedAt customer { key }';
 
 interface ListedEvent {
   id: string;
@@ -111,6 +111,8 @@ interface ListedEvent {
   source: string;
   state: string;
   receivedAt: string;
+  isTest: boolean;
+  schemaProblem: string | null;
   customer: { key: string };
 }
 
@@ -148,8 +150,13 @@ export async function list(connection: Connection, options: EventListOptions, ou
   if (after !== null) output.note('There are more, older ones: --first prints more, --before older ones.');
 }
 
-function listLineOf({ id, type, source, state, receivedAt, customer }: ListedEvent): string {
-  return [receivedAt, id, state.padEnd(10), type, source, customer.key].join('  ');
+function listLineOf(event: ListedEvent): string {
+  const { id, type, source, state, receivedAt, customer } = event;
+  return [receivedAt, id, state.padEnd(10), type, source, customer.key, ...marksOf(event)].join('  ');
+}
+
+function marksOf({ isTest, schemaProblem }: ListedEvent): string[] {
+  return [...(isTest ? ['test'] : []), ...(schemaProblem === null ? [] : [`does not fit: ${schemaProblem}`])];
 }
 
 interface EventWithTimeline extends ListedEvent {
@@ -165,9 +172,10 @@ export async function show(connection: Connection, id: string, output: Output): 
   output.result(event, timelineOf(event));
 }
 
-function timelineOf({ id, type, source, state, customer, timeline: entries }: EventWithTimeline): string {
+function timelineOf(event: EventWithTimeline): string {
+  const { id, type, source, state, customer, timeline: entries } = event;
   return [
-    `${id}  ${type}  from ${source}  about ${customer.key}  ${state}`,
+    `${id}  ${type}  from ${source}  about ${customer.key}  ${[state, ...marksOf(event)].join('  ')}`,
     ...entries.map(({ at, title, code }) => `  ${at}  ${title}${code === null ? '' : `  [${code}]`}`),
   ].join('\n');
 }

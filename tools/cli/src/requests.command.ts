@@ -60,7 +60,7 @@ const testOne = `mutation Test($input: SendTestEventsInput!) {
 /** `millrace requests list`: the newest that match. */
 export async function requests(connection: Connection, options: RequestListOptions, output: Output): Promise<void> {
   const { source, outcome, code, from, before, first } = options;
-  const filter = { source, outcome, code, receivedFrom: from, receivedBefore: before };
+  const filter = { source, outcome: outcome?.toUpperCase(), code, receivedFrom: from, receivedBefore: before };
   type Page = { requests: { nodes: ListedRequest[]; pageInfo: { hasNextPage: boolean } } };
   const page = (await ask<Page>(connection, listed, { filter, first })).requests;
   for (const request of page.nodes) output.result(request, lineOf(request));
