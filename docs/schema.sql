@@ -91,7 +91,7 @@ CREATE TABLE bulk_operation (
   started_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
   finished_at timestamp(3) with time zone,
   CONSTRAINT bulk_operation_pkey PRIMARY KEY (tenant_id, id),
-  CONSTRAINT bulk_operation_kind_check CHECK ((kind = ANY (ARRAY['replay'::text, 'redelivery'::text]))),
+  CONSTRAINT bulk_operation_kind_check CHECK ((kind = ANY (ARRAY['replay'::text, 'redelivery'::text, 'promotion'::text]))),
   CONSTRAINT bulk_operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'cancelled'::text, 'failed'::text])))
 );
 CREATE INDEX bulk_operation_running ON bulk_operation USING btree (tenant_id, started_at) WHERE (state = 'running'::text);
@@ -830,6 +830,7 @@ CREATE TABLE trial_outcome (
   difference_count integer NOT NULL,
   obstacle text,
   at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  promoted_run_id key_text,
   CONSTRAINT trial_outcome_pkey PRIMARY KEY (tenant_id, trial_id, event_id),
   CONSTRAINT trial_outcome_change_check CHECK ((change = ANY (ARRAY['same'::text, 'different'::text, 'new'::text, 'notRun'::text, 'failed'::text, 'recovered'::text])))
 );
@@ -1034,6 +1035,12 @@ GRANT EXECUTE ON FUNCTION operation_attempts_of_runs TO millrace_query, millrace
 
 CREATE FUNCTION plan_deliveries(p_tenants text[], p_ids text[], p_events text[], p_runs text[], p_flows text[], p_generations integer[], p_steps text[], p_customers text[], p_destinations text[], p_payloads json[], p_strict boolean[], p_traceparents text[], p_received timestamp with time zone[], p_objects text[] DEFAULT NULL::text[], p_at_least_once boolean[] DEFAULT NULL::boolean[]) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION plan_deliveries TO millrace_query, millrace_service;
+
+CREATE FUNCTION promotion_of_outcomes_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE sql;
+GRANT EXECUTE ON FUNCTION promotion_of_outcomes_count TO millrace_query, millrace_service;
+
+CREATE FUNCTION promotion_of_outcomes_items(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_at text, p_place bigint, p_key text, p_limit integer) RETURNS TABLE(at timestamp with time zone, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION promotion_of_outcomes_items TO millrace_query, millrace_service;
 
 CREATE FUNCTION redelivery_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION redelivery_of_dead_letters_count TO millrace_query, millrace_service;

@@ -46,6 +46,8 @@ import type { RunOptions } from './runs/run.worker.js';
 import { StepResultStore } from './runs/step-result.store.js';
 import { CancelRunConsumer } from './runs/cancel-run.consumer.js';
 import { EventTrial } from './trials/event.trial.js';
+import { PromotionConsumer } from './trials/promotion.consumer.js';
+import { promotionOperations, promotions } from './trials/promotions.js';
 import { TrialConsumer } from './trials/trial.consumer.js';
 import { TrialRunner } from './trials/trial.runner.js';
 import { TrialStore } from './trials/trial.store.js';
@@ -86,6 +88,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
         ContinueRunConsumer,
         BulkReplayConsumer,
         TrialConsumer,
+        PromotionConsumer,
         DeadLetterConsumer,
       ],
       providers: [
@@ -159,6 +162,11 @@ export class AiProcessingModule implements OnApplicationShutdown {
           provide: BulkOperations,
           inject: [Database, RecordProducer],
           useFactory: (database: Database, producer: RecordProducer) => bulkReplays(database, producer, { leaseMs: options.runLeaseMs }),
+        },
+        {
+          provide: promotionOperations,
+          inject: [Database, RecordProducer],
+          useFactory: (database: Database, producer: RecordProducer) => promotions(database, producer, { leaseMs: options.runLeaseMs }),
         },
       ],
     };

@@ -78,6 +78,7 @@ describe('nothing crosses a tenant', () => {
       redeliver(input: { deliveryId: "dlv_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       replayEvents(input: { ids: ["evt_a"], idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       cancelRun(input: { id: "run_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
+      promoteTrial(input: { id: "trl_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       cancelTrial(input: { id: "trl_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       cancelBulkOperation(input: { id: "bop_a", idempotencyKey: "k" }) { __typename ... on NotFoundError { code missing path } }
       takeRequest(input: { id: "req_a" }) { __typename ... on NotFoundError { code missing path } }
@@ -92,6 +93,7 @@ describe('nothing crosses a tenant', () => {
       redeliver: { __typename: 'NotFoundError', code: 'delivery.unknown', missing: ['dlv_a'], path: ['input', 'deliveryId'] },
       replayEvents: { __typename: 'NotFoundError', code: 'event.unknown', missing: ['evt_a'], path: ['input', 'ids'] },
       cancelRun: { __typename: 'NotFoundError', code: 'run.unknown', missing: ['run_a'], path: ['input', 'id'] },
+      promoteTrial: { __typename: 'NotFoundError', code: 'trial.unknown', missing: ['trl_a'], path: ['input', 'id'] },
       cancelTrial: { __typename: 'NotFoundError', code: 'trial.unknown', missing: ['trl_a'], path: ['input', 'id'] },
       cancelBulkOperation: { __typename: 'NotFoundError', code: 'bulkOperation.unknown', missing: ['bop_a'], path: ['input', 'id'] },
       takeRequest: { __typename: 'NotFoundError', code: 'request.unknown', missing: ['req_a'], path: ['input', 'id'] },

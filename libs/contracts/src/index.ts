@@ -67,6 +67,7 @@ export {
   CancelTrial,
   StartBulkOperation,
   StartTrial,
+  PromoteOutcome,
   FireSchedule,
   StartPull,
   bulkOperationKinds,

@@ -34,7 +34,7 @@ import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
 import { budgets, spend } from './spending.command.js';
 import type { SpendOptions } from './spending.command.js';
-import { backtest, cancelOne, trials, tryOnEvent } from './trials.command.js';
+import { backtest, cancelOne, promote, trials, tryOnEvent } from './trials.command.js';
 import type { BacktestOptions, TryOptions } from './trials.command.js';
 import { createTenant, requireTenant, showTenant } from './tenants.command.js';
 
@@ -506,6 +506,14 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
     .option('--outputs <json>', 'an object: outputs that take the place of steps, by their paths')
     .option('--expect-same', 'end with 1 if any event is not decided as before', false)
     .action(async (files: string[], options: BacktestOptions) => backtest(connection(), files, options, watched()));
+  flows
+    .command('promote')
+    .description('make the outcomes of a backtest count: each becomes a generation of its event, and is delivered; no model is asked')
+    .argument('<id>', 'trl_…, of a flow that is applied')
+    .option('--all', 'also outcomes that are as they were decided: the same is delivered again', false)
+    .option('--rate <number>', `how many a second, 1 to ${maxRate}`, rate, 50)
+    .option('--dry-run', 'print how many it would be, and do nothing', false)
+    .action((id: string, options: { all: boolean; rate: number; dryRun: boolean }) => inTenant((at, out) => promote(at, id, options, out)));
   flows
     .command('trials')
     .description('print the newest 20 trials')

@@ -112,6 +112,8 @@ const startBacktest = `mutation Backtest($input: StartBacktestInput!) {
   trial: startBacktest(input: $input) { __typename ... on StartBacktestSuccess { trialId } ${refusals} } }`;
 const cancelTrial = `mutation Cancel($input: CancelTrialInput!) {
   trial: cancelTrial(input: $input) { __typename ... on CancelTrialSuccess { trial { ${trialFields} } } ${refusals} } }`;
+const promoteTrial = `mutation Promote($input: PromoteTrialInput!) {
+  trial: promoteTrial(input: $input) { __typename ... on PromoteTrialSuccess { matched { value } operationId } ${refusals} } }`;
 const outcomeFields = `eventId change isMatch decision deliveries { step destination payload } differences { path before after } differenceCount errorCode errorMessage
   durationMs baseDurationMs baseRun { id } costs { amount currency }`;
 const outcomes = `query Outcomes($trial: ID!, $filter: TrialOutcomeFilter, $after: String) { trialOutcomes(trial: $trial, first: 50, filter: $filter, after: $after) {
@@ -174,6 +176,22 @@ export async function backtest(
   watched.output.note(summaryOf(ended));
   const { same, events } = ended.summary;
   if (expectSame && same < events) throw new CliFailure(`${events - same} of ${events} events are not decided as before`, 'refused');
+}
+
+/** `millrace flows promote`: makes the outcomes of a trial count. */
+export async function promote(
+  connection: Connection,
+  id: string,
+  { all, rate, dryRun }: { all: boolean; rate: number; dryRun: boolean },
+  output: Output,
+): Promise<void> {
+  type Promoted = { __typename: 'PromoteTrialSuccess'; matched: { value: number }; operationId: string | null };
+  const input = { id, onlyChanged: !all, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
+  const { trial } = await ask<{ trial: Promoted | Refusal }>(connection, promoteTrial, { input });
+  const { matched, operationId } = accepted(connection, trial);
+  if (operationId === null) return output.result({ matched }, `${matched.value} outcomes would be promoted.`);
+  output.result({ operationId, matched }, operationId);
+  output.note(`${matched.value} outcomes will be promoted; millrace operations cancel ${operationId} stops it.`);
 }
 
 /** `millrace flows trials`: the newest twenty. */

@@ -15,7 +15,7 @@ import { RunBeforeDeadline, RunLeasedElsewhere, RunsUnfinished } from './run.err
 import { RunStore, isSameRun } from './run.store.js';
 import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns, WaitingRun } from './run.store.js';
 import { RunWorker, runOptions } from './run.worker.js';
-import type { RunOptions } from './run.worker.js';
+import type { DecidedOutcome, RunOptions } from './run.worker.js';
 
 /** The runs of an event, or of a command about it, after this process claimed those it could. */
 interface Started extends StartedRuns {
@@ -116,6 +116,27 @@ export class RunService {
     const claimed = await this.store.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
     const others = await this.othersOf(planned, claimed);
     await this.carryOut({ claimed, others, commandId }, event, context);
+  }
+
+  /**
+   * Makes the next generation of an event out of what a trial has decided on it. No step is done, and no model is asked. The same command finds the run
+   * that it made before.
+   * @throws RunsUnfinished
+   */
+  async promote(event: EventReceived, outcome: DecidedOutcome, commandId: string, context: RecordContext): Promise<EndedRun> {
+    const { tenant, eventId } = event;
+    const [earlier] = await this.store.ofCommand(tenant, commandId, eventId);
+    const last = await this.store.lastGenerations(tenant, eventId);
+    const flow = { name: outcome.flow, version: outcome.version };
+    const planned = earlier ?? plan(event, flow, (last.get(flow.name) ?? -1) + 1, commandId);
+    const [claimed] = await this.store.claim([planned], traceIdOf(context.traceparent), this.options.runLeaseMs);
+    try {
+      if (claimed !== undefined) return await this.announced(await this.worker.adopt(claimed, event, outcome, context), event);
+      const [other] = await this.store.stored([planned]);
+      return await this.standBy(other!, commandId, event);
+    } catch (error) {
+      throw reasonOf([error]);
+    }
   }
 
   /**

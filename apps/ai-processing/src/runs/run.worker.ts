@@ -6,7 +6,8 @@ import type { AwaitedEvent } from '#libs/decisions';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
 import { FlowCompiler, FlowFailed, FlowRunner, RunWaits, actionAfter } from '#libs/flows';
-import type { CalledFlows, FailureAction, StepFailure, WaitRequest } from '#libs/flows';
+import type { CalledFlows, FailureAction, FinishedStep, StepFailure, WaitRequest } from '#libs/flows';
+import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
@@ -36,6 +37,24 @@ import { StepResultStore, noSteps } from './step-result.store.js';
 /** Injection token of {@link RunOptions}. */
 export const runOptions = Symbol('run options');
 export type RunOptions = Pick<AiProcessingOptions, 'runRetries' | 'runLeaseMs'>;
+
+/** The steps and the decision of a flow on an event, from a trial. */
+export interface DecidedOutcome {
+  readonly flow: string;
+  readonly version: number;
+  readonly decision: Json;
+  readonly deliveries: readonly (PlannedDelivery & { readonly planned?: Json })[];
+  readonly steps: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly state: string;
+    readonly output: Json;
+    readonly failure?: FinishedStep['failure'];
+    readonly inference?: FinishedStep['inference'];
+    readonly startedAt: string;
+    readonly finishedAt: string;
+  }[];
+}
 
 const runs = counter(
   'millrace_runs_total',
@@ -120,6 +139,20 @@ export class RunWorker {
   workOnNew(run: RunningRun, event: EventReceived, context: RecordContext): Promise<FinishedRun | WaitingRun | undefined> {
     const beginning = { startedAt: wallTime(), traceId: traceIdOf(context.traceparent) };
     return this.observed(run, event, context, new RunJournal(run, noSteps, this.progress, beginning, undefined, this.arrivalsFor(event)));
+  }
+
+  /** Ends a run with what a trial has decided. @throws RunLeaseLost */
+  async adopt(run: RunningRun, event: EventReceived, outcome: DecidedOutcome, context: RecordContext): Promise<FinishedRun> {
+    const journal = await this.journalOf(run, event);
+    for (const step of outcome.steps) if (journal.stored(step.id) === undefined) await journal.keep(finishedOf(step));
+    const planned = outcome.deliveries.map(({ planned: payload, ...delivery }) =>
+      payload === undefined ? delivery : { ...delivery, payload },
+    );
+    const deliveries = await this.deliveriesOf(run, planned, event, context);
+    const ended = await journal.end({ state: 'completed', decision: outcome.decision, deliveries });
+    if (ended?.state !== 'completed') throw new RunLeaseLost(run.id);
+    report(run, 'ok', 0, undefined);
+    return ended;
   }
 
   private async observed(
@@ -347,6 +380,19 @@ export class RunWorker {
     const [stored, ends] = await Promise.all([this.stepResults.ofRun(run), this.waits.endsOf(run)]);
     return new RunJournal(run, stored, this.progress, undefined, ends, arrivals);
   }
+}
+
+function finishedOf({ id, kind, state, output, failure, inference, startedAt, finishedAt }: DecidedOutcome['steps'][number]): FinishedStep {
+  return {
+    step: id,
+    kind: kind as FinishedStep['kind'],
+    state: state as FinishedStep['state'],
+    output,
+    ...(failure && { failure }),
+    ...(inference && { inference }),
+    startedAt: new Date(startedAt),
+    finishedAt: new Date(finishedAt),
+  };
 }
 
 function report(run: RunningRun, outcome: string, durationMs: number, level: 'info' | undefined): void {

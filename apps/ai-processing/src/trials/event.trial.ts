@@ -181,7 +181,12 @@ export class EventTrial {
     try {
       const sent = await newDeliveries(deciding, deliveries, undefined, this.configuration);
       const payloads = new Map(sent.map(({ step, payload }) => [step, parseStoredJson(payload)]));
-      return { planned: deliveries.map((delivery) => ({ ...delivery, payload: payloads.get(delivery.step) ?? delivery.payload })) };
+      return {
+        planned: deliveries.map((delivery) => {
+          const payload = payloads.get(delivery.step) ?? delivery.payload;
+          return { ...delivery, payload, ...(!isSameValue(payload, delivery.payload) && { planned: delivery.payload }) };
+        }),
+      };
     } catch (error) {
       return { planned: deliveries, failure: failureReason(error) };
     }

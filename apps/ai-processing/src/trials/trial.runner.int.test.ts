@@ -30,6 +30,7 @@ import { StepResultStore } from '../runs/step-result.store.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { EventTrial } from './event.trial.js';
+import { PromotionConsumer } from './promotion.consumer.js';
 import { TrialRunner } from './trial.runner.js';
 import { TrialStore } from './trial.store.js';
 
@@ -535,6 +536,54 @@ describe('a trial that is under way', () => {
     await recorded(eventOf(1));
     answerWith(() => hanging.then(() => ({ topic: 'late' })));
     expect((await tried({ version, maxSeconds: 1 })).trial).toMatchObject({ state: 'completed', stopped_by: 'time' });
+  });
+});
+
+describe('a promotion', () => {
+  const promoted = statement(
+    'test.trial.promoted',
+    `SELECT run.generation, run.flow_version AS version, run.state, run.decision, (SELECT count(*)::integer FROM delivery WHERE delivery.run_id = run.id AND delivery.tenant_id = $1) AS deliveries,
+       (SELECT json_agg(step ORDER BY ordinal) FROM step_result WHERE step_result.run_id = run.id AND step_result.tenant_id = $1) AS steps
+     FROM run WHERE tenant_id = $1 AND event_id = $2 ORDER BY generation`,
+  );
+  const context = { signal: new AbortController().signal, attempt: 1, traceparent: undefined } as never;
+
+  test('makes an outcome the next generation, once, without asking the model, and delivers it', async () => {
+    await apply('Flow', 'triage', { steps: [infer, tell] });
+    await ran(eventOf(1), eventOf(2));
+    answerWith((n) => (n === 1 ? { topic: 'other' } : { topic: 'billing' }));
+    const version = await apply('Flow', 'triage', { steps: [infer, { id: 'more', map: { expression: 'steps.assess.topic' } }, tell] });
+    asked = [];
+    const started = command({ version });
+    await trials.start(started);
+    await ended(started);
+    expect(asked).toHaveLength(2);
+    const consumer = new PromotionConsumer(new EventStore(database), new TrialStore(database), runService());
+    const { eventId } = eventOf(1);
+    const [outcome] = await outcomesOf(started);
+    const order = { tenant, customer: 'c-1', actor: 'key:1', at: new Date().toISOString(), eventId, trialId: idOf(started) };
+    await consumer.onPromoteOutcome({ ...order, commandId: 'cmd_promote' }, context);
+    await consumer.onPromoteOutcome({ ...order, commandId: 'cmd_promote' }, context);
+    await consumer.onPromoteOutcome({ ...order, commandId: 'cmd_again' }, context);
+    const runs = await database.query(promoted, [tenant, eventId]);
+    expect(runs).toMatchObject([
+      { generation: 0, decision: { topic: 'billing' }, deliveries: 1 },
+      { generation: 1, version, state: 'completed', decision: outcome!.decision, deliveries: 1, steps: ['assess', 'more', 'tell'] },
+    ]);
+    expect(asked).toHaveLength(2);
+  });
+
+  test('that was repeated before the trial heard of it finds the run that it made', async () => {
+    const version = await apply('Flow', 'triage', { steps: [action('event.data.amount'), tell] });
+    await recorded(eventOf(1));
+    const started = command({ version });
+    await trials.start(started);
+    await ended(started);
+    const runs = runService();
+    const outcome = (await new TrialStore(database).promotable(tenant, idOf(started), eventOf(1).eventId))!;
+    const first = await runs.promote(eventOf(1), outcome, 'cmd_promote', context);
+    expect(await runs.promote(eventOf(1), outcome, 'cmd_promote', context)).toMatchObject({ id: first.id, generation: 0 });
+    expect(await database.query(promoted, [tenant, eventOf(1).eventId])).toMatchObject([{ generation: 0, decision: 1, deliveries: 1 }]);
   });
 });
 

@@ -68,6 +68,28 @@ export interface TriedStep {
   readonly costs: Costs;
 }
 
+/** A delivery as it would be sent. */
+export interface TriedDelivery {
+  readonly step: string;
+  readonly destination: string;
+  /** For a destination that is an operation: its input. */
+  readonly payload: Json;
+  /** The payload that the step planned, if it is another one. */
+  readonly planned?: Json;
+  readonly atLeastOnce?: boolean;
+}
+
+/** An outcome that can become a generation of its event. */
+export interface PromotableOutcome {
+  readonly flow: string;
+  readonly version: number;
+  readonly decision: Json;
+  readonly deliveries: readonly TriedDelivery[];
+  readonly steps: readonly TriedStep[];
+  /** The run that was made of it; null if there is none. */
+  readonly promotedRunId: string | null;
+}
+
 /** The result of a flow on one event. */
 export interface TrialOutcome {
   readonly eventId: string;
@@ -77,12 +99,7 @@ export interface TrialOutcome {
   /** False: no run would begin. */
   readonly isMatch: boolean;
   readonly decision?: Json;
-  readonly deliveries: readonly {
-    readonly step: string;
-    readonly destination: string;
-    readonly payload: Json;
-    readonly atLeastOnce?: boolean;
-  }[];
+  readonly deliveries: readonly TriedDelivery[];
   readonly steps: readonly TriedStep[] | null;
   readonly failure?: { readonly code: string; readonly message: string };
   readonly costs: Costs;
@@ -201,6 +218,17 @@ const kept = statement(
   `SELECT event_id AS "eventId", costs, coalesce(length(steps::text), 0) AS characters FROM trial_outcome WHERE tenant_id = $1 AND trial_id = $2`,
 );
 
+const promotable = statement(
+  'trial.promotable',
+  `SELECT flow, flow_version AS version, decision, deliveries, steps, promoted_run_id AS "promotedRunId"
+   FROM trial_outcome JOIN trial ON trial.tenant_id = trial_outcome.tenant_id AND trial.id = trial_outcome.trial_id
+   WHERE trial_outcome.tenant_id = $1 AND trial_id = $2 AND event_id = $3 AND obstacle IS NULL AND flow_version IS NOT NULL AND steps IS NOT NULL`,
+);
+const notePromoted = statement(
+  'trial.notePromoted',
+  `UPDATE trial_outcome SET promoted_run_id = $4 WHERE tenant_id = $1 AND trial_id = $2 AND event_id = $3 AND promoted_run_id IS NULL`,
+);
+
 const eventsBehind = statement('trial.events', `SELECT at::text, id FROM trial_events($1, $2, $3::timestamptz, $4, $5, $6)`);
 
 const baseRuns = statement(
@@ -317,6 +345,16 @@ export class TrialStore {
   /** The events that the trial has an outcome of, with what they cost and how much is kept of them. */
   kept({ tenant, id }: ClaimedTrial): Promise<{ eventId: string; costs: Costs; characters: number }[]> {
     return this.database.query(kept, [tenant, id]);
+  }
+
+  /** Undefined if the trial, or its outcome for the event, is gone or cannot become a generation. */
+  async promotable(tenant: string, trial: string, eventId: string): Promise<PromotableOutcome | undefined> {
+    const [outcome] = await this.database.query<PromotableOutcome>(promotable, [tenant, trial, eventId]);
+    return outcome;
+  }
+
+  async notePromoted(tenant: string, trial: string, eventId: string, runId: string): Promise<void> {
+    await this.database.query(notePromoted, [tenant, trial, eventId, runId]);
   }
 
   /** Events that the filter finds, the latest first, from behind a position on. */

@@ -26,6 +26,7 @@ export const bulkOperationKind = enumeration(
   valuesOf(bulkOperationKinds, {
     replay: 'A replay of an event: its flows run again as a new generation.',
     redelivery: 'A redelivery of a delivery, with its effect key unchanged.',
+    promotion: 'A promotion: the outcome of a trial becomes a generation of its event, and is delivered.',
   }),
   'The command that is ordered for each item.',
 );
@@ -35,6 +36,7 @@ export const bulkSelection = enumeration(
     events: 'Events.',
     deliveries: 'Deliveries.',
     deadLetters: 'Open dead letters: of runs for a replay, of deliveries for a redelivery.',
+    outcomes: 'The outcomes of a trial.',
   }),
   'The list that a bulk operation takes its items from.',
 );

@@ -25,7 +25,7 @@ interface BulkRequest {
   selection: BulkSelection;
   filter: Record<string, unknown>;
   flow: string | null;
-  input: BulkReplayInput | BulkRedeliverInput;
+  input: { readonly ratePerSecond: number; readonly dryRun: boolean; readonly idempotencyKey: string };
   /** Violations of the input that only its kind knows. */
   problems: readonly Violation[];
 }
@@ -67,6 +67,17 @@ export class BulkOperationService {
         ? { selection: 'deliveries' as const, filter: conditions({ ...deliveries }) }
         : { selection: 'deadLetters' as const, filter: deadLetterConditions(deadLetters) };
     return this.start(principal, { kind: 'redelivery', operation: bulkRedeliver, ...selected, flow: null, input, problems });
+  }
+
+  /** Promotes outcomes of a trial. @param problems violations of the input that only trials know */
+  promote(
+    principal: Principal,
+    operation: CommandOperation,
+    input: BulkRequest['input'] & { readonly id: string; readonly onlyChanged: boolean },
+    problems: readonly Violation[],
+  ): Promise<StartedBulkOperation> {
+    const filter = { trial: input.id, onlyChanged: input.onlyChanged };
+    return this.start(principal, { kind: 'promotion', operation, selection: 'outcomes', filter, flow: null, input, problems });
   }
 
   async cancel(principal: Principal, input: CancelBulkOperationInput): Promise<{ commandId: string; operation: BulkOperationRow }> {

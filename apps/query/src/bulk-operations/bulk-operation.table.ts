@@ -29,6 +29,7 @@ const counts: Record<BulkOperationKind, Partial<Record<BulkSelection, Statement>
     events: counting('replayOfEvents', 'replay_of_events_count($1, $2, statement_timestamp(), $3)'),
     deadLetters: counting('replayOfDeadLetters', 'replay_of_dead_letters_count($1, $2, statement_timestamp(), $3)'),
   },
+  promotion: { outcomes: counting('promotionOfOutcomes', 'promotion_of_outcomes_count($1, $2, statement_timestamp(), $3)') },
   redelivery: {
     deliveries: counting('redeliveryOfDeliveries', 'redelivery_of_deliveries_count($1, $2, statement_timestamp(), $3)'),
     deadLetters: counting('redeliveryOfDeadLetters', 'redelivery_of_dead_letters_count($1, $2, statement_timestamp(), $3)'),

@@ -240,6 +240,25 @@ describe('a trial', () => {
     expect(await server.data({ operatorIn: tenant }, rest)).toEqual({ trialOutcomes: { nodes: [{ eventId: 'evt_2' }] } });
   });
 
+  test('is promoted by a bulk operation over the outcomes that can be, once it has ended', async () => {
+    const append = appended();
+    const promote = async (input: string): Promise<Record<string, unknown>> => {
+      const query = `mutation { promoted: promoteTrial(input: { idempotencyKey: "p", ${input} }) { __typename ... on PromoteTrialSuccess { matched { value } operationId }
+        ... on ValidationError { violations { path message } } ... on NotFoundError { code } } }`;
+      return (await server.data<{ promoted: Record<string, unknown> }>({ operatorIn: tenant }, query)).promoted;
+    };
+    expect(await promote('id: "trl_1", dryRun: true')).toMatchObject({ matched: { value: 1 }, operationId: null });
+    expect(append).not.toHaveBeenCalled();
+    expect((await promote('id: "trl_1"'))['operationId']).toMatch(/^bop_/);
+    expect(append.mock.calls[0]![2]).toMatchObject({
+      kind: 'promotion',
+      selection: 'outcomes',
+      filter: { trial: 'trl_1', onlyChanged: true },
+    });
+    expect(await promote('id: "trl_2"')).toMatchObject({ __typename: 'ValidationError', violations: [{ path: ['input', 'id'] }] });
+    expect(await promote('id: "trl_9"')).toMatchObject({ code: 'trial.unknown' });
+  });
+
   test('is cancelled by a command; one that does not exist is not', async () => {
     const append = appended();
     const cancel = (id: string) =>

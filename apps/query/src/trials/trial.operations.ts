@@ -4,6 +4,7 @@ import { eventFilter } from '../events/event.operations.js';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
 import {
+  count,
   entity,
   enumeration,
   id,
@@ -174,6 +175,7 @@ export type TrialOutcomeRow = z.infer<typeof trialOutcome> & {
   trialId: string;
   ordinal: number;
   baseRunId: string | null;
+  promotedRunId: string | null;
   costs: Record<string, number>;
   baseCosts: Record<string, number>;
 };
@@ -334,6 +336,30 @@ export const startBacktest = command({
   failures: startFailures,
 });
 export type StartBacktestInput = InputOf<typeof startBacktest>;
+
+export const promoteTrial = command({
+  name: 'promoteTrial',
+  about:
+    'Makes the outcomes of a trial count: each becomes the next generation of its event, with the stored decision and outputs, and its deliveries are made. No model is asked. The older\nevents of a customer come first. Only the outcomes of a flow that is applied and without an obstacle can be promoted, each once. The same `idempotencyKey` asks for the same operation\nhowever often it is sent.',
+  scope: 'operate',
+  cost: { weight: 200 },
+  input: z.strictObject({
+    id: id.describe('The id of the trial, `trl_…`.'),
+    onlyChanged: z
+      .boolean()
+      .default(true)
+      .describe('False: also outcomes that are as they were decided, so that the same is delivered again under new effect keys.'),
+    ratePerSecond: z.int().default(50).describe('Outcomes promoted per second, 1 to 1000.'),
+    dryRun: z.boolean().default(false).describe('Only count: nothing is ordered, and the key is not used up.'),
+    idempotencyKey,
+  }),
+  result: {
+    matched: count.describe('How many outcomes would be promoted now.'),
+    operationId: id.nullable().describe('The bulk operation that promotes them; null for a dry run.'),
+  },
+  failures: ['trial.unknown', 'request.idempotencyMismatch', 'log.unavailable'],
+});
+export type PromoteTrialInput = InputOf<typeof promoteTrial>;
 
 export const cancelTrial = command({
   name: 'cancelTrial',

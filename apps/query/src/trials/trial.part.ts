@@ -10,6 +10,7 @@ import {
   getTrial,
   listTrialOutcomes,
   listTrials,
+  promoteTrial,
   startBacktest,
   trial,
   trialOutcome,
@@ -46,6 +47,10 @@ export const trialPart = part({
           .describe('The stored run that it is compared with: the latest one of the flow that has ended. Null if there is none.'),
         async ({ baseRunId }, { load }) => (baseRunId === null ? null : load(runById, baseRunId)),
       ),
+      promotedRun: field(
+        run.nullable().describe('The run that was made of it; null if it was not promoted.'),
+        async ({ promotedRunId }, { load }) => (promotedRunId === null ? null : load(runById, promotedRunId)),
+      ),
       steps: field(
         priced({ weight: 5, rows: 5 }, z.array(triedStep))
           .nullable()
@@ -67,6 +72,7 @@ export const trialPart = part({
     ),
     handle(tryFlow, ({ principal, get, isAbandoned }, input) => get(TrialService).try(principal, input, isAbandoned)),
     handle(startBacktest, ({ principal, get, isAbandoned }, input) => get(TrialService).backtest(principal, input, isAbandoned)),
+    handle(promoteTrial, ({ principal, get }, input) => get(TrialService).promote(principal, input)),
     handle(cancelTrial, ({ principal, get }, input) => get(TrialService).cancel(principal, input)),
   ],
 });

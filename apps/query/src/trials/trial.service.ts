@@ -6,14 +6,16 @@ import type { CommandHead, FlowDocument, TrialEvents } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { Configuration, DocumentTable, TenantDatabase } from '#libs/persistence';
+import { BulkOperationService } from '../bulk-operations/bulk-operation.service.js';
 import { CommandService, planned } from '../commands/command.service.js';
 import { DocumentService } from '../documents/document.service.js';
 import { EventTable, eventConditions } from '../events/event.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import type { CommandOperation } from '../operations/operation.js';
-import { cancelTrial, startBacktest, tryFlow } from './trial.operations.js';
-import type { CancelTrialInput, StartBacktestInput, TrialRow, TryFlowInput } from './trial.operations.js';
+import type { Count } from '../paging/paging.js';
+import { cancelTrial, promoteTrial, startBacktest, tryFlow } from './trial.operations.js';
+import type { CancelTrialInput, PromoteTrialInput, StartBacktestInput, TrialRow, TryFlowInput } from './trial.operations.js';
 import { TrialTable } from './trial.table.js';
 
 type Start = Omit<StartTrial, keyof CommandHead>;
@@ -35,6 +37,7 @@ export class TrialService {
     private readonly database: TenantDatabase,
     private readonly configuration: Configuration,
     private readonly commands: CommandService,
+    private readonly bulk: BulkOperationService,
   ) {}
 
   try(principal: Principal, input: TryFlowInput, isAbandoned: () => boolean): Promise<{ trialId: string }> {
@@ -82,6 +85,22 @@ export class TrialService {
         });
       },
       isAbandoned,
+    );
+  }
+
+  /** @throws NotFound, InputInvalid */
+  async promote(principal: Principal, input: PromoteTrialInput): Promise<{ matched: Count; operationId: string | null }> {
+    const [trial] = await this.table.byIds(principal.tenant, [input.id]);
+    if (!trial) throw new NotFound('trial', input.id, { field: 'id' });
+    const problems = [
+      ...(trial.state === 'running' ? ['names a trial that has not ended: cancel it, or wait'] : []),
+      ...(trial.flowVersion === null ? ['names a trial of a document that is not applied: apply it, and backtest that version'] : []),
+    ];
+    return this.bulk.promote(
+      principal,
+      promoteTrial,
+      input,
+      problems.map((message) => ({ path: ['id'], message })),
     );
   }
 

@@ -32,7 +32,7 @@ const outcomeList: ListSource<TrialOutcomeRow, RawOutcome> = {
     'query.trialOutcome.page',
     `SELECT trial_id AS "trialId", event_id AS "eventId", ordinal, change, is_match AS "isMatch", decision, deliveries, differences,
        difference_count AS "differenceCount", error_code AS "errorCode", error_message AS "errorMessage", costs, duration_ms AS "durationMs",
-       base_run_id AS "baseRunId", base_costs AS "baseCosts", base_duration_ms AS "baseDurationMs", obstacle
+       base_run_id AS "baseRunId", promoted_run_id AS "promotedRunId", base_costs AS "baseCosts", base_duration_ms AS "baseDurationMs", obstacle
      FROM trial_outcome_page($1, $2, $3, $4, $5, $6)`,
   ),
   count: statement('query.trialOutcome.count', `SELECT trial_outcome_count($1, $2, $3) AS found`),

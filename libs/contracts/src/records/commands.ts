@@ -4,11 +4,11 @@ import { customerKey, name } from '../names.js';
 import { deadLetterKinds } from './dead-lettered.js';
 import { recordType } from './record.js';
 
-/** The command that a bulk operation gives for each item: a replay of an event, or the redelivery of a delivery. */
-export const bulkOperationKinds = ['replay', 'redelivery'] as const;
+/** The command that a bulk operation gives for each item: a replay of an event, the redelivery of a delivery, or the promotion of the outcome of a trial. */
+export const bulkOperationKinds = ['replay', 'redelivery', 'promotion'] as const;
 export type BulkOperationKind = (typeof bulkOperationKinds)[number];
-/** The list that a bulk operation takes its items from: events, deliveries, or the open dead letters of its kind. */
-export const bulkSelections = ['events', 'deliveries', 'deadLetters'] as const;
+/** The list that a bulk operation takes its items from: events, deliveries, the open dead letters of its kind, or the outcomes of a trial. */
+export const bulkSelections = ['events', 'deliveries', 'deadLetters', 'outcomes'] as const;
 export type BulkSelection = (typeof bulkSelections)[number];
 export const maxBulkRatePerSecond = 1_000;
 
@@ -21,6 +21,11 @@ export type CommandHead = z.infer<z.ZodObject<typeof command>>;
 export const replayEventSchema = z.object({ ...command, eventId: z.string(), flow: name.nullable() });
 export type ReplayEvent = z.infer<typeof replayEventSchema>;
 export const ReplayEvent = recordType('replay-event.v1', replayEventSchema);
+
+/** Make a generation of the event of what a trial has decided on it, and deliver it. An outcome that was promoted already stays as it is. */
+export const promoteOutcomeSchema = z.object({ ...command, eventId: z.string(), trialId: z.string() });
+export type PromoteOutcome = z.infer<typeof promoteOutcomeSchema>;
+export const PromoteOutcome = recordType('promote-outcome.v1', promoteOutcomeSchema);
 
 /** End a run before its decision. One that has ended by then stays as it is. */
 export const cancelRunSchema = z.object({ ...command, eventId: z.string(), runId: z.string(), reason: z.string().nullable() });

@@ -26,6 +26,7 @@ import { DecisionRequests1795219200025 } from './0026-decision-requests.js';
 import { Trials1795219200026 } from './0027-trials.js';
 import { Requests1795219200027 } from './0028-requests.js';
 import { ModelSpend1795219200028 } from './0029-model-spend.js';
+import { Promotions1795219200031 } from './0032-promotions.js';
 import { EventSchemaProblems1795219200032 } from './0033-event-schema-problems.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
@@ -58,6 +59,7 @@ export const migrations = [
   Trials1795219200026,
   Requests1795219200027,
   ModelSpend1795219200028,
+  Promotions1795219200031,
   EventSchemaProblems1795219200032,
 ];
 
