@@ -733,6 +733,38 @@ describe('CloudEvents', () => {
     expect(logged.some(({ event: one }) => one.providerEventId === good.id)).toBe(false);
   });
 
+  test('as JSON Lines are accepted or refused each by itself', async () => {
+    const lines = 'application/x-ndjson';
+    const [good, other] = [cloudEvent({ data: 9007199254740993n.toString() }), cloudEvent()];
+    const { id: _, ...nameless } = cloudEvent();
+    const pushed = async (...sent: string[]): Promise<{ line: number; eventId?: string }[]> => {
+      const answer = await push(sent.join('\n'), `${lines}; charset=utf-8`);
+      expect([answer.status, answer.headers['content-type']]).toEqual([200, lines]);
+      return answer.text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { line: number });
+    };
+    const results = await pushed(JSON.stringify(good), '', '{"specversion":', `${JSON.stringify({ ...other, source: 'nowhere' })}\r`);
+    expect(results).toEqual([
+      { line: 1, eventId: expect.stringMatching(/^evt_/) },
+      { line: 3, code: 'request.malformed', field: 'event', detail: 'event: is not JSON' },
+      { line: 4, code: 'request.invalid', field: 'source', detail: expect.stringContaining('source: must be the name of a Source') },
+    ]);
+    expect(await pushed('[]', JSON.stringify(nameless))).toEqual([
+      { line: 1, code: 'request.malformed', field: 'event', detail: 'event: is not an object' },
+      { line: 2, code: 'request.invalid', field: 'id', detail: expect.stringContaining('id: is missing') },
+    ]);
+    const key = { 'idempotency-key': uniqueName('key') };
+    const [first, again] = [await push(JSON.stringify(nameless), lines, key), await push(JSON.stringify(nameless), lines, key)];
+    expect([first.status, again.text]).toEqual([200, first.text]);
+    await waitFor(() => logged.some(({ event: one }) => one.eventId === results[0]!.eventId), { what: 'the event of the first line' });
+    const all = Array.from({ length: 4 }, () => JSON.stringify(cloudEvent())).join('\n');
+    expect(refusal(await push(all, lines))).toEqual({ status: 413, code: 'request.tooLarge' });
+    expect(refusal(await push('{}', 'application/jsonl', { authorization: `Bearer ${keys.read}` }))).toMatchObject({ status: 403 });
+    expect((await push('', lines)).text).toBe('');
+  });
+
   test('are refused as a batch that is too large, as another content type and with another method', async () => {
     expect(
       refusal(

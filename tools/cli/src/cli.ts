@@ -44,8 +44,8 @@ export interface CliProcess extends OutputStreams {
   directory: string;
   /** The width of the terminal in characters; undefined: there is none. */
   columns?: number | undefined;
-  /** Reads standard input to its end. */
-  readInput: () => Promise<Buffer>;
+  /** Standard input, as it comes. */
+  input: () => AsyncIterable<Buffer>;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
 }
@@ -63,7 +63,7 @@ export async function run(args: readonly string[], cliProcess: CliProcess): Prom
   }
 }
 
-function commandLine({ environment, directory, columns = 120, print, note, readInput, signal }: CliProcess): Command {
+function commandLine({ environment, directory, columns = 120, print, note, input, signal }: CliProcess): Command {
   const program = new Command('millrace')
     .description('Makes Millrace what your files say, and shows what happens in it.')
     .option('--url <address>', `where Millrace is; else MILLRACE_URL; else, with the key, from ${credentialsFile}; else ${defaultUrl}`)
@@ -205,13 +205,16 @@ function commandLine({ environment, directory, columns = 120, print, note, readI
   events
     .command('send')
     .description('send CloudEvents with an API key of the tenant, and print their ids')
-    .option('-f, --file <path>', 'JSON: one event, a list of them, or one a line; - for standard input')
+    .option(
+      '-f, --file <path>',
+      'JSON: one event, a list of them, or one a line, which is sent as soon as it is there; - for standard input',
+    )
     .option('--source <name>', 'one event, without --file: the Source it comes through, of the scheme api-key')
     .option('--type <type>', 'its type')
     .option('--customer <key>', 'its subject, which is the customer unless the Source says otherwise')
     .option('--id <id>', 'its id: the same id at the same source is the same event; default: a random one')
     .option('--data <json>', 'its data')
-    .action((options: SendOptions) => send(connection('events'), options, { output: output(), readInput }));
+    .action((options: SendOptions) => send(connection('events'), options, { output: output(), input }));
 
   program
     .command('evaluate')

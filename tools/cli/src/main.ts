@@ -1,4 +1,3 @@
-import { buffer } from 'node:stream/consumers';
 import { run } from './cli.js';
 import { exitCodes } from './failure.js';
 
@@ -19,6 +18,6 @@ process.exitCode = await run(process.argv.slice(2), {
   columns: process.stdout.columns,
   print: (line) => process.stdout.write(`${line}\n`),
   note: (line) => process.stderr.write(`${line}\n`),
-  readInput: () => buffer(process.stdin),
+  input: () => process.stdin as AsyncIterable<Buffer>,
   signal: stop.signal,
 });

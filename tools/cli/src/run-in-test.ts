@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { run } from './cli.js';
 
 /** Parts of the process of a command, for a test. */
@@ -5,7 +6,7 @@ export interface RunInTest {
   directory: string;
   environment?: Record<string, string> | undefined;
   /** Standard input. */
-  input?: string | Buffer | undefined;
+  input?: string | Buffer | AsyncIterable<Buffer> | undefined;
   signal?: AbortSignal | undefined;
   /** Called for each text as it is printed. */
   onPrint?: (text: string) => void;
@@ -30,7 +31,7 @@ export async function runInTest(
       noted.push(text);
       onNote?.(text);
     },
-    readInput: () => Promise.resolve(Buffer.from(input)),
+    input: () => (typeof input === 'string' || Buffer.isBuffer(input) ? Readable.from([Buffer.from(input)]) : input),
     signal,
   });
   return { code, out: printed.join('\n'), notes: noted.join('\n') };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { elementTexts } from '#libs/json';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
@@ -31,15 +31,29 @@ interface Sending {
 }
 
 /**
- * `millrace events send`: sends CloudEvents in batches and prints the id of each. An event that is sent again is the same event, so after a failure
- * everything can be sent again.
+ * `millrace events send`: sends CloudEvents and prints the id of each. An event that is sent again is the same event, so after a failure everything can
+ * be sent again. Those of one request or list count together; of JSON Lines, each line counts by itself, as soon as it is there.
  */
 export async function send(
   connection: Connection,
   options: SendOptions,
-  { output, readInput }: { output: Output; readInput: () => Promise<Buffer> },
+  { output, input }: { output: Output; input: () => AsyncIterable<Buffer> },
 ): Promise<void> {
-  const { texts, nameOf } = options.file === undefined ? oneOf(options) : await eventsOf(options, readInput);
+  if (options.file === undefined) return sendAll(connection, oneOf(options), output);
+  const { file, ...parts } = options;
+  const beside = Object.entries(parts).flatMap(([option, value]) => (value === undefined ? [] : `--${option}`));
+  if (beside.length > 0) throw new CliFailure(`${beside.join(', ')} stands for one event, and not beside --file`, 'unusable');
+  const name = file === '-' ? 'standard input' : file;
+  const lines = new LineReader(name, file === '-' ? input() : chunksOf(file));
+  if (await lines.areEvents()) return sendLines(connection, lines, { name, output });
+  const text = await lines.rest();
+  if (text.trim() === '') throw new CliFailure(`There is no event in ${name}`, 'unusable');
+  if (!isJson(text)) throw new CliFailure(`${name} is no JSON: one event, a list of them, or one a line`, 'unusable');
+  const texts = text.trimStart().startsWith('[') ? elementTexts(text) : [text];
+  await sendAll(connection, { texts, nameOf: (event, field) => `${name}, event ${event + 1}, ${field}` }, output);
+}
+
+async function sendAll(connection: Connection, { texts, nameOf }: Sending, output: Output): Promise<void> {
   const batches = batchesOf(texts);
   for (let sent = 0; batches.length > 0;) {
     const batch = batches.shift()!;
@@ -55,6 +69,36 @@ export async function send(
   }
 }
 
+/** Lines between two notes of how far a sending has come. */
+const linesPerNote = 10_000;
+
+/** @throws CliFailure at the end if lines were refused, or when the rest cannot be sent */
+async function sendLines(connection: Connection, lines: LineReader, { name, output }: { name: string; output: Output }): Promise<void> {
+  let [accepted, refused, noted] = [0, 0, 0];
+  const progress = (): string => `${accepted} events were accepted${refused === 0 ? '' : `, ${refused} lines were refused`}`;
+  for await (const some of lines.events()) {
+    let sent = 0;
+    for (const batch of batchesOf(some.map(({ text }) => text))) {
+      const results = await sendLineBatch(connection, batch).catch((error: unknown) => {
+        if (!(error instanceof CliFailure)) throw error;
+        throw new CliFailure(`${error.message}\n${progress()}; when all are sent again, these are the same events`, error.kind, error.code);
+      });
+      for (const result of results) {
+        const { line } = some[sent + result.line - 1]!;
+        if ('eventId' in result) output.result({ line, eventId: result.eventId }, result.eventId);
+        else output.result({ ...result, line }, `${name}, line ${line}: ${result.detail}`);
+        if ('eventId' in result) accepted += 1;
+        else refused += 1;
+      }
+      sent += batch.length;
+    }
+    if (accepted + refused - noted < linesPerNote) continue;
+    noted = accepted + refused;
+    output.note(`${progress()} so far`);
+  }
+  if (refused > 0) throw new CliFailure(progress(), 'refused');
+}
+
 /** @throws CliFailure if parts are missing, or stand beside a file */
 function oneOf({ source, type, customer, id, data }: SendOptions): Sending {
   if (source === undefined || type === undefined) {
@@ -68,30 +112,83 @@ function oneOf({ source, type, customer, id, data }: SendOptions): Sending {
 
 const partOptions: Record<string, string> = { source: '--source', type: '--type', subject: '--customer', id: '--id', data: '--data' };
 
-async function eventsOf({ file, ...parts }: SendOptions, readInput: () => Promise<Buffer>): Promise<Sending> {
-  const beside = Object.entries(parts).flatMap(([option, value]) => (value === undefined ? [] : `--${option}`));
-  if (beside.length > 0) throw new CliFailure(`${beside.join(', ')} stands for one event, and not beside --file`, 'unusable');
-  const name = file === '-' ? 'standard input' : file!;
-  const text = utf8In(file === '-' ? await readInput() : readFile(name), name).replace(/^\uFEFF/, '');
-  return { texts: eventTexts(text, name), nameOf: (event, field) => `${name}, event ${event + 1}, ${field}` };
-}
-
-function readFile(path: string): Buffer {
+async function* chunksOf(path: string): AsyncIterable<Buffer> {
   try {
-    return readFileSync(path);
+    yield* createReadStream(path) as AsyncIterable<Buffer>;
   } catch (error) {
     throw new CliFailure(`${path} cannot be read: ${(error as Error).message}`, 'unusable');
   }
 }
 
-/** The events of a list, of JSON Lines, or one alone, each as it was written: numbers keep their digits. */
-function eventTexts(text: string, name: string): string[] {
-  if (text.trim() === '') throw new CliFailure(`There is no event in ${name}`, 'unusable');
-  if (isJson(text)) return text.trimStart().startsWith('[') ? elementTexts(text) : [text];
-  const lines = text.split('\n').map((line, at) => ({ line: line.trim(), at: at + 1 }));
-  const wrong = lines.find(({ line }) => line !== '' && !isJson(line));
-  if (wrong === undefined) return lines.flatMap(({ line }) => (line === '' ? [] : [line]));
-  throw new CliFailure(`${name} is no JSON (one event, or a list of them), and as JSON Lines it is none in line ${wrong.at}`, 'unusable');
+interface Line {
+  /** From 1. */
+  readonly line: number;
+  readonly text: string;
+}
+
+/** Reads a file or a pipe as far as it is there. */
+class LineReader {
+  private readonly chunks: AsyncIterator<Buffer>;
+  private held: Buffer[] = [];
+  private line = 0;
+  private hasEnded = false;
+
+  constructor(
+    private readonly name: string,
+    input: AsyncIterable<Buffer>,
+  ) {
+    this.chunks = input[Symbol.asyncIterator]();
+  }
+
+  /** True if the first line ends, and is an object by itself. A list, and an object of several lines, is one text. */
+  async areEvents(): Promise<boolean> {
+    while (!this.hasEnded && this.held.every((chunk) => chunk.toString('latin1').trim() === '' || !chunk.includes(lineFeed)))
+      await this.more();
+    const first = /^\s*(\{[^\n]*)\n/.exec(withoutMark(Buffer.concat(this.held).toString('utf8')))?.[1];
+    return first !== undefined && isJson(first);
+  }
+
+  /** All of the text. @throws CliFailure if it is not UTF-8 */
+  async rest(): Promise<string> {
+    while (!this.hasEnded) await this.more();
+    return withoutMark(utf8In(this.taken(), this.name));
+  }
+
+  /** The lines that are there, as soon as there is one. @throws CliFailure at a line that is not UTF-8 */
+  async *events(): AsyncIterable<Line[]> {
+    for (;;) {
+      const bytes = this.taken();
+      const end = this.hasEnded ? bytes.length : bytes.lastIndexOf(lineFeed) + 1;
+      if (end < bytes.length) this.held.push(bytes.subarray(end));
+      const text = utf8In(bytes.subarray(0, end), this.name, this.line + 1);
+      const lines = (this.line === 0 ? withoutMark(text) : text).split('\n');
+      if (lines.at(-1) === '') lines.pop();
+      const events = lines.map((each) => ({ line: (this.line += 1), text: each.trim() })).filter((one) => one.text !== '');
+      if (events.length > 0) yield events;
+      if (this.hasEnded) return;
+      do await this.more();
+      while (!this.hasEnded && !this.held.at(-1)!.includes(lineFeed));
+    }
+  }
+
+  private taken(): Buffer {
+    const bytes = Buffer.concat(this.held);
+    this.held = [];
+    return bytes;
+  }
+
+  private async more(): Promise<void> {
+    const { value, done } = await this.chunks.next();
+    if (done === true) this.hasEnded = true;
+    else this.held.push(value);
+  }
+}
+
+const lineFeed = 0x0a;
+
+/** Without the byte order mark that some editors write. */
+function withoutMark(text: string): string {
+  return text.replace(/^\uFEFF/, '');
 }
 
 function isJson(text: string): boolean {
@@ -135,26 +232,54 @@ interface ProblemAnswer {
   field?: string;
 }
 
+/** The result of one line, as the events API tells it. */
+type LineResult =
+  | { readonly line: number; readonly eventId: string }
+  | { readonly line: number; readonly code: string; readonly detail: string; readonly field?: string };
+
+/** The results of the lines, by their place among those given. */
+async function sendLineBatch(connection: Connection, batch: readonly string[]): Promise<LineResult[]> {
+  const response = await post(connection, '/v1/events', {
+    body: `${batch.join('\n')}\n`,
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
+  if (response.status === 200)
+    return (await response.text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as LineResult);
+  const failure = await failureOfAnswer(connection, response, (_event, field) => field);
+  if (failure.code !== 'request.tooLarge' || batch.length === 1) throw failure;
+  const [one, other] = halves([...batch]) as [string[], string[]];
+  const first = await sendLineBatch(connection, one);
+  const second = await sendLineBatch(connection, other);
+  return [...first, ...second.map((result) => ({ ...result, line: result.line + one.length }))];
+}
+
 /** The ids of the events; `too large` if fewer events may be acceptable. */
 async function sendBatch(connection: Connection, batch: readonly string[], nameOf: Sending['nameOf']): Promise<string[] | 'too large'> {
   const response = await post(connection, '/v1/events', {
     body: `[${batch.join(',')}]`,
     headers: { 'content-type': 'application/cloudevents-batch+json' },
   });
-  const answer = await response.json().catch(() => ({}));
-  if (response.status === 202) return (answer as { eventIds: string[] }).eventIds;
-  const { code, detail, field } = answer as ProblemAnswer;
-  if (code === 'request.tooLarge' && batch.length > 1) return 'too large';
+  if (response.status === 202) return ((await response.json()) as { eventIds: string[] }).eventIds;
+  const failure = await failureOfAnswer(connection, response, nameOf);
+  if (failure.code === 'request.tooLarge' && batch.length > 1) return 'too large';
+  throw failure;
+}
+
+async function failureOfAnswer(connection: Connection, response: Response, nameOf: Sending['nameOf']): Promise<CliFailure> {
+  const { code, detail, field } = (await response.json().catch(() => ({}))) as ProblemAnswer;
   if (code === undefined || detail === undefined || code === 'request.notFound') {
-    throw new CliFailure(
+    return new CliFailure(
       `${connection.url} answered /v1/events with status ${response.status}: --url must be the address of Millrace, in the distributed form that of ingestion`,
       'unusable',
     );
   }
-  if (code === 'credential.invalid') throw new CliFailure(apiKeyNeeded(connection), 'unusable');
+  if (code === 'credential.invalid') return new CliFailure(apiKeyNeeded(connection), 'unusable');
   const [, event, name] = /^(\d+)(?:\.(.+))?$/.exec(field ?? '') ?? [];
-  if (event === undefined) throw failureOf(connection, { code, message: detail, field });
-  throw new CliFailure(
+  if (event === undefined) return failureOf(connection, { code, message: detail, field });
+  return new CliFailure(
     `${nameOf(Number(event), name ?? 'the event')}: ${detail.slice(field!.length).replace(/^:? /, '')}`,
     'refused',
     code,

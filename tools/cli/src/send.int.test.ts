@@ -153,7 +153,54 @@ test('what cannot be sent is refused before anything is', async () => {
   }
   const latin = Buffer.from('{"id":"é"}', 'latin1');
   expect(await send('-', { input: latin })).toMatchObject({ code: 2, notes: 'standard input:1:8 is not UTF-8; save it in that encoding' });
-  expect((await send('-', { input: `${JSON.stringify(event('x'))}\n{"id":` })).notes).toContain('it is none in line 2');
+  expect((await send('-', { input: '{"id":\n' })).notes).toBe('standard input is no JSON: one event, a list of them, or one a line');
+});
+
+test('each line counts by itself: one that is refused is told with its number, and the others are events', async () => {
+  const lines = [event('l-1'), '', event('l-2', { type: '' }), event('l-3'), '{"id":', event('l-4', { source: 'nope' }), event('l-5')];
+  const input = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
+  const sent = await send('-', { input });
+  const out = sent.out.split('\n');
+  expect(out.map((line) => (eventId.test(line) ? 'accepted' : line.replace(/ must be the name .*/, '')))).toEqual([
+    'accepted',
+    'standard input, line 3: type: must be 1 to 256 characters, no control characters',
+    'accepted',
+    'standard input, line 5: event: is not JSON',
+    'standard input, line 6: source:',
+    'accepted',
+  ]);
+  expect([sent.code, sent.notes]).toEqual([1, '3 events were accepted, 3 lines were refused']);
+  const again = await millrace(['events', 'send', '-f', '-', '--json'], { input });
+  expect(again.out.split('\n').map((line) => JSON.parse(line) as object)).toMatchObject([
+    { line: 1, eventId: out[0] },
+    { line: 3, code: 'request.invalid', field: 'type' },
+    { line: 4 },
+    { line: 5, code: 'request.malformed' },
+    { line: 6, field: 'source' },
+    { line: 7, eventId: out[5] },
+  ]);
+});
+
+test('lines of a pipe are sent as they come', async () => {
+  const printed: string[] = [];
+  const wanted = Promise.withResolvers<void>();
+  async function* pipe(): AsyncIterable<Buffer> {
+    const [first, second] = [event('p-1'), event('p-2', { data: 'ä' })].map((one) => Buffer.from(`${JSON.stringify(one)}\n`)) as [
+      Buffer,
+      Buffer,
+    ];
+    yield first;
+    await wanted.promise; // the first line has its id before the second one is written
+    for (const byte of second) yield Buffer.from([byte]);
+  }
+  const sent = await send('-', {
+    input: pipe(),
+    onPrint: (line) => {
+      printed.push(line);
+      wanted.resolve();
+    },
+  });
+  expect([sent.code, printed.length]).toEqual([0, 2]);
 });
 
 test('the operator’s key, a key that may not send, and the address of another service are told apart', async () => {

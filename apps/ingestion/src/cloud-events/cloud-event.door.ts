@@ -3,6 +3,7 @@ import { Doors } from '#libs/service';
 import type { Door, Receive, RequestHead } from '#libs/service';
 import { Callers } from '../intake/callers.js';
 import { CloudEventService } from './cloud-event.service.js';
+import { hasLines, linesType } from './cloud-event.js';
 import { webhookValidation } from './webhook-validation.js';
 
 /** `POST /v1/events`: CloudEvents 1.0 with an API key. */
@@ -26,6 +27,11 @@ export class CloudEventDoor implements Door {
   async admit({ method, headers }: RequestHead): Promise<Receive> {
     if (method === 'OPTIONS') return async () => webhookValidation(headers);
     const principal = await this.callers.principalOf('events', headers);
-    return async (request) => ({ status: 202, body: await this.cloudEvents.receive(request, principal) });
+    if (!hasLines(headers)) return async (request) => ({ status: 202, body: await this.cloudEvents.receive(request, principal) });
+    return async (request) => {
+      const results = await this.cloudEvents.receiveLines(request, principal);
+      const body = results.map((result) => `${JSON.stringify(result)}\n`).join('');
+      return { status: 200, body, headers: { 'content-type': linesType } };
+    };
   }
 }

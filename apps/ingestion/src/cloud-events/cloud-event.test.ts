@@ -180,7 +180,9 @@ describe('a refusal names the field', () => {
 });
 
 test('what is no CloudEvent is refused with what would be one', () => {
-  expect(refusal('application/json', '{}')).toContain(`send ${structured}, ${batched}, or any type with ce-* headers`);
+  expect(refusal('application/json', '{}')).toContain(
+    `send ${structured}, ${batched}, application/x-ndjson with one event a line, or any type with ce-* headers`,
+  );
   expect(refusal('application/cloudevents+xml', '<event/>')).toContain('application/cloudevents+xml is not read here');
 });
 

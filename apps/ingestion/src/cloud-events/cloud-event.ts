@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import { DomainError, bodyFormat } from '#libs/contracts';
 import { rfc3339Instant, usableText } from '#libs/intake';
@@ -40,10 +41,51 @@ interface CloudEventInput {
 const structured = 'application/cloudevents+json';
 const batched = 'application/cloudevents-batch+json';
 
+/** The media types of JSON Lines. None of them is registered. */
+const lineTypes = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'];
+export const linesType = lineTypes[0]!;
+
+/** One line of JSON Lines: an event, or the reason why it is none. */
+export interface CloudEventLine {
+  /** From 1; blank lines count. */
+  readonly line: number;
+  readonly found: CloudEvent | DomainError;
+}
+
+/** True if the body is CloudEvents as JSON Lines, each of which is accepted or refused by itself. */
+export function hasLines(headers: IncomingHttpHeaders): boolean {
+  return lineTypes.includes(mediaTypeOf(headers) ?? '');
+}
+
+/** The lines of a body that are not blank. @throws BodyMalformed, RequestInvalid, BatchTooLarge for the body as a whole */
+export function readCloudEventLines({ headers, rawBody, maxBatch }: CloudEventInput): CloudEventLine[] {
+  const key = idempotencyKey(headers);
+  if (!isUtf8(rawBody)) throw new BodyMalformed('body', 'is not UTF-8, as JSON must be');
+  const texts = rawBody
+    .toString('utf8')
+    .replace(/^\uFEFF/, '')
+    .split('\n');
+  const lines = texts.map((text, at) => ({ text: text.trim(), line: at + 1 })).filter(({ text }) => text !== '');
+  if (lines.length > maxBatch) throw new BatchTooLarge(lines.length, maxBatch);
+  return lines.map(({ text, line }) => {
+    try {
+      const { value } = readBody(structured, Buffer.from(text), 'event');
+      return { line, found: fromJson(value, text, '', key && `${key}/${line}`, 'event') };
+    } catch (error) {
+      if (error instanceof BodyMalformed || error instanceof RequestInvalid) return { line, found: error };
+      throw error;
+    }
+  });
+}
+
+function mediaTypeOf(headers: IncomingHttpHeaders): string | undefined {
+  return headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase();
+}
+
 /** @throws BodyMalformed, RequestInvalid, MediaTypeUnsupported, BatchTooLarge */
 export function readCloudEvents({ headers, rawBody, maxBatch }: CloudEventInput): CloudEvent[] {
   const fallbackId = idempotencyKey(headers);
-  switch (headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase()) {
+  switch (mediaTypeOf(headers)) {
     case structured: {
       const { value, text } = readBody(structured, rawBody, 'body');
       return [fromJson(value, text!, '', fallbackId)];
@@ -59,7 +101,7 @@ export function readCloudEvents({ headers, rawBody, maxBatch }: CloudEventInput)
       if (headers['ce-specversion'] === undefined) {
         throw new MediaTypeUnsupported(
           headers['content-type'],
-          `${structured}, ${batched}, or any type with ce-* headers (CloudEvents 1.0)`,
+          `${structured}, ${batched}, ${linesType} with one event a line, or any type with ce-* headers (CloudEvents 1.0)`,
         );
       }
       return [fromHeaders(headers, rawBody, fallbackId)];
@@ -69,10 +111,13 @@ export function readCloudEvents({ headers, rawBody, maxBatch }: CloudEventInput)
 /** Attributes that are texts by the standard. A number would lose its identity on its way through systems that read it as a double. */
 const textAttributes = new Set(['id', 'source', 'specversion', 'type', 'subject', 'time', 'datacontenttype', 'dataschema']);
 
-/** @param text the event as it was written */
-function fromJson(event: Json, text: string, path: string, fallbackId: string | undefined): CloudEvent {
+/**
+ * @param text the event as it was written
+ * @param whole the name of an event without a path, for errors
+ */
+function fromJson(event: Json, text: string, path: string, fallbackId: string | undefined, whole = 'body'): CloudEvent {
   if (event === null || typeof event !== 'object' || Array.isArray(event) || event instanceof LosslessNumber)
-    throw new BodyMalformed(path.slice(0, -1) || 'body', 'is not an object');
+    throw new BodyMalformed(path.slice(0, -1) || whole, 'is not an object');
   const { data, data_base64: base64, ...context } = event;
   const attributes: Record<string, string> = {};
   for (const [name, value] of Object.entries(context)) {

@@ -36,12 +36,20 @@ export class Intake {
    */
   async accept(admitted: readonly VerifiedEvent[], traceparent: string | undefined): Promise<EventReceived[]> {
     const events: EventReceived[] = [];
-    for (const one of admitted) {
-      const event = eventOf(one, await one.source.fields.read(one.input));
-      const { rules } = one.source;
-      events.push(rules === undefined ? event : await rules.judged(event, one.input.body));
-    }
-    await this.appender.append(events, (at) => admitted[at]!.source.scheme, traceparent);
+    for (const one of admitted) events.push(await this.judged(one));
+    await this.append(events, admitted, traceparent);
     return events;
+  }
+
+  /** The event as it will be appended. @throws EventMisfit, EvaluationsBusy */
+  async judged(one: VerifiedEvent): Promise<EventReceived> {
+    const { fields, rules } = one.source;
+    const event = eventOf(one, await fields.read(one.input));
+    return rules === undefined ? event : rules.judged(event, one.input.body);
+  }
+
+  /** @throws LogUnavailable as {@link accept} */
+  async append(events: readonly EventReceived[], admitted: readonly VerifiedEvent[], traceparent: string | undefined): Promise<void> {
+    await this.appender.append(events, (at) => admitted[at]!.source.scheme, traceparent);
   }
 }
