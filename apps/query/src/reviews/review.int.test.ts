@@ -215,6 +215,9 @@ describe('a decision', () => {
       violations: [{ message: 'names a review that is open no more: rev_2 is withdrawn: its run has ended' }],
     });
     expect(await change('claimReview', { id: 'rev_1' })).toMatchObject({ code: 'review.ended' });
+    await asks('3');
+    await server.rows.endRun(tenant, 'run_3', 'completed'); // as by the deadline of a caller
+    expect(await approve('rev_3')).toMatchObject({ code: 'review.ended' });
   });
 
   test('stands in the timeline of the event', async () => {
