@@ -919,6 +919,9 @@ GRANT EXECUTE ON FUNCTION call_next_deliveries TO millrace_query, millrace_servi
 CREATE FUNCTION claim_deliveries(p_lease_ms double precision, p_tenants text[], p_destinations text[], p_free integer[], p_concurrency integer[], p_modes text[]) RETURNS TABLE(tenant text, destination text, id text, event_id text, run_id text, flow text, generation integer, customer text, payload text, attempts integer, retries integer, strict boolean, aside boolean, fence bigint, traceparent text, event_received_at timestamp with time zone, redelivered boolean, reached_at timestamp with time zone, at_least_once boolean) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION claim_deliveries TO millrace_query, millrace_service;
 
+CREATE FUNCTION cost_basis_of_runs(p_tenant text, p_filter jsonb, p_flow text) RETURNS TABLE(events integer, runs integer, costs json, unpriced integer) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION cost_basis_of_runs TO millrace_query, millrace_service;
+
 CREATE FUNCTION customer_by_key_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
 GRANT EXECUTE ON FUNCTION customer_by_key_conditions TO millrace_query, millrace_service;
 

@@ -34,7 +34,7 @@ import { send } from './send.command.js';
 import type { SendOptions } from './send.command.js';
 import { budgets, spend } from './spending.command.js';
 import type { SpendOptions } from './spending.command.js';
-import { backtest, cancelOne, promote, trials, tryOnEvent } from './trials.command.js';
+import { backtest, cancelOne, estimate, promote, trials, tryOnEvent } from './trials.command.js';
 import type { BacktestOptions, TryOptions } from './trials.command.js';
 import { createTenant, requireTenant, showTenant } from './tenants.command.js';
 
@@ -517,6 +517,15 @@ function commandLine({ environment, directory, columns = 120, print, note, input
     .option('--rate <number>', `how many a second, 1 to ${maxRate}`, rate, 50)
     .option('--dry-run', 'print how many it would be, and do nothing', false)
     .action((id: string, options: { all: boolean; rate: number; dryRun: boolean }) => inTenant((at, out) => promote(at, id, options, out)));
+  flows
+    .command('cost')
+    .description('print what the models of a flow would cost for the events of a window, from what its runs or a backtest cost')
+    .argument('<name>', 'a flow that has run, or a backtest, trl_…')
+    .requiredOption('--from <moment>', 'the begin of the window', moment)
+    .requiredOption('--before <moment>', 'its end', moment)
+    .action((name: string, { from, before }: { from: string; before: string }) =>
+      inTenant((at, out) => estimate(at, { ...(name.startsWith('trl_') ? { trial: name } : { flow: name }), from, before }, out)),
+    );
   flows
     .command('trials')
     .description('print the newest 20 trials')

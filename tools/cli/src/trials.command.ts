@@ -114,6 +114,9 @@ const cancelTrial = `mutation Cancel($input: CancelTrialInput!) {
   trial: cancelTrial(input: $input) { __typename ... on CancelTrialSuccess { trial { ${trialFields} } } ${refusals} } }`;
 const promoteTrial = `mutation Promote($input: PromoteTrialInput!) {
   trial: promoteTrial(input: $input) { __typename ... on PromoteTrialSuccess { matched { value } operationId } ${refusals} } }`;
+const estimateOne = `query Estimate($flow: String, $trial: ID, $from: DateTime!, $before: DateTime!) {
+  estimateCost(flow: $flow, trial: $trial, from: $from, before: $before) {
+    flow sampleEvents sampleRuns unpricedCalls windowEvents { value exact } estimatedRuns costs { amount currency } } }`;
 const outcomeFields = `eventId change isMatch decision deliveries { step destination payload } differences { path before after } differenceCount errorCode errorMessage
   durationMs baseDurationMs baseRun { id } costs { amount currency }`;
 const outcomes = `query Outcomes($trial: ID!, $filter: TrialOutcomeFilter, $after: String) { trialOutcomes(trial: $trial, first: 50, filter: $filter, after: $after) {
@@ -192,6 +195,28 @@ export async function promote(
   if (operationId === null) return output.result({ matched }, `${matched.value} outcomes would be promoted.`);
   output.result({ operationId, matched }, operationId);
   output.note(`${matched.value} outcomes will be promoted; millrace operations cancel ${operationId} stops it.`);
+}
+
+/** `millrace flows cost`: what the models of a flow would cost for the events of a window. */
+export async function estimate(
+  connection: Connection,
+  given: { flow?: string; trial?: string; from: string; before: string },
+  output: Output,
+): Promise<void> {
+  type Estimate = {
+    sampleEvents: number;
+    sampleRuns: number;
+    windowEvents: { value: number; exact: boolean };
+    estimatedRuns: number;
+    costs: Cost[];
+  };
+  const { estimateCost } = await ask<{ estimateCost: Estimate }>(connection, estimateOne, given);
+  const { sampleEvents, sampleRuns, windowEvents, estimatedRuns, costs } = estimateCost;
+  const events = `${windowEvents.exact ? '' : 'at least '}${windowEvents.value}`;
+  output.result(
+    estimateCost,
+    `${amountsOf(costs)} for ${estimatedRuns} runs on ${events} events, from ${sampleRuns} runs on ${sampleEvents} events`,
+  );
 }
 
 /** `millrace flows trials`: the newest twenty. */

@@ -124,6 +124,65 @@ describe('a trial that is asked for', () => {
   });
 });
 
+const setPrice = statement(
+  'test.estimate.price',
+  `UPDATE model_attempt SET cost_nanos = $3, currency = $4 WHERE tenant_id = $1 AND run_id = $2`,
+);
+
+describe('an estimate of costs', () => {
+  const ask = (variables: object, of: Caller = { operatorIn: tenant }) =>
+    server.ask<{ estimateCost: object }>(
+      of,
+      `query ($flow: String, $trial: ID, $from: DateTime!, $before: DateTime!) { estimateCost(flow: $flow, trial: $trial, from: $from, before: $before) {
+        flow sampleEvents sampleRuns unpricedCalls windowEvents { value exact } estimatedRuns costs { amount currency } } }`,
+      { from: '2026-11-01T00:00:00Z', before: '2026-12-01T00:00:00Z', ...variables },
+    );
+
+  test('is the average of the runs of a flow, times the share of events that it runs on, times the events of the window', async () => {
+    for (const n of [2, 3, 4]) await server.rows.event({ tenant, id: `evt_${n}`, receivedAt: new Date(`2026-11-0${n}T10:00:00Z`) });
+    for (const [n, nanos] of [
+      [1, 1_000_000],
+      [2, 3_000_000],
+    ] as const) {
+      await server.rows.run({ tenant, id: `run_${n}`, event: `evt_${n}` });
+      await database.query(setPrice, [tenant, `run_${n}`, nanos, 'USD']);
+    }
+    const { data } = await ask({ flow: 'triage', from: '2026-11-02T00:00:00Z', before: '2026-11-04T00:00:00Z' });
+    expect(data!.estimateCost).toMatchObject({
+      flow: 'triage',
+      sampleEvents: 4,
+      sampleRuns: 2,
+      windowEvents: { value: 2, exact: true },
+      estimatedRuns: 1,
+      costs: [{ amount: '0.002', currency: 'USD' }],
+    });
+  });
+
+  test('of a flow that is not applied is made from a trial of it', async () => {
+    await database.query(insertTrial, [tenant]);
+    await database.query(insertOutcomes, [tenant]);
+    await server.rows.event({ tenant, id: 'evt_7', receivedAt: new Date('2026-11-07T10:00:00Z') });
+    const window = { from: '2026-11-07T00:00:00Z', before: '2026-11-08T00:00:00Z' };
+    const { data } = await ask({ trial: 'trl_1', ...window });
+    expect(data!.estimateCost).toMatchObject({
+      sampleEvents: 3,
+      sampleRuns: 2,
+      estimatedRuns: 1,
+      costs: [{ amount: '0.001', currency: 'USD' }],
+    });
+    const { errors } = await ask({ trial: 'trl_1', ...window }, await server.key(uniqueName('tenant'), 'read'));
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'trial.unknown' });
+  });
+
+  test('needs a flow or a trial, and a window', async () => {
+    const code = async (variables: object) => (await ask(variables)).errors?.[0]?.extensions?.['code'];
+    expect(await code({})).toBe('request.invalid');
+    expect(await code({ flow: 'triage', trial: 'trl_1' })).toBe('request.invalid');
+    expect(await code({ flow: 'nosuch' })).toBe('flow.unknown');
+    expect(await code({ flow: 'triage', before: '2026-10-01T00:00:00Z' })).toBe('request.invalid');
+  });
+});
+
 const insertTrial = statement(
   'test.insertTrial',
   `INSERT INTO trial (tenant_id, id, kind, flow, flow_version, events, outputs, max_events, max_seconds, state, actor, scanned) VALUES

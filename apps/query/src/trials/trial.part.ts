@@ -5,6 +5,10 @@ import { fieldsOf, handle, part } from '../operations/part.js';
 import { priced } from '../operations/shape.js';
 import { modelCost, run } from '../runs/run.operations.js';
 import { runById } from '../runs/run.table.js';
+import { costEstimate, estimateCost } from './cost-estimate.operations.js';
+import type { CostEstimateRow } from './cost-estimate.operations.js';
+import { CostEstimateService } from './cost-estimate.service.js';
+import { CostEstimateTable } from './cost-estimate.table.js';
 import {
   cancelTrial,
   getTrial,
@@ -25,7 +29,7 @@ import { TrialTable, modelCostsOf, stepsOfTrialOutcome, summaryOfTrial, trialByI
 const costs = priced({ weight: 1, rows: 1 }, z.array(modelCost));
 
 export const trialPart = part({
-  providers: [TrialTable, TrialService],
+  providers: [TrialTable, TrialService, CostEstimateTable, CostEstimateService],
   node: { entity: trial, find: ({ load }, id) => load(trialById, id) },
   fields: [
     fieldsOf<TrialRow>(trial, (field) => ({
@@ -60,12 +64,16 @@ export const trialPart = part({
       costs: field(costs.describe('What its calls of models cost.'), (row) => modelCostsOf(row.costs)),
       baseCosts: field(costs.describe('What those of the stored run cost.'), (row) => modelCostsOf(row.baseCosts)),
     })),
+    fieldsOf<CostEstimateRow>(costEstimate, (field) => ({
+      costs: field(costs.describe('What these runs are expected to cost, by currency.'), (row) => modelCostsOf(row.costs)),
+    })),
     fieldsOf<TriedStepRow>(triedStep, (field) => ({
       costs: field(costs.describe('What its calls of models cost.'), (row) => modelCostsOf(row.costs)),
     })),
   ],
   operations: [
     handle(getTrial, ({ load }, { id }) => load(trialById, id)),
+    handle(estimateCost, ({ principal, get }, input) => get(CostEstimateService).estimate(principal, input)),
     handle(listTrials, ({ principal, get }, { filter, ...page }) => get(TrialTable).page(principal.tenant, filter ?? {}, page)),
     handle(listTrialOutcomes, ({ principal, get }, { filter, trial: id, ...page }) =>
       get(TrialTable).outcomes(principal.tenant, id, filter ?? {}, page),

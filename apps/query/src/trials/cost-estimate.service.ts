@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '#libs/auth';
+import { NotFound } from '#libs/contracts';
+import type { FlowDocument } from '#libs/contracts';
+import { DocumentTable, TenantDatabase } from '#libs/persistence';
+import { eventConditions } from '../events/event.table.js';
+import { ArgumentInvalid } from '../operations/input.errors.js';
+import type { CostEstimateRow, EstimateCostInput } from './cost-estimate.operations.js';
+import { CostEstimateTable } from './cost-estimate.table.js';
+import { TrialTable } from './trial.table.js';
+
+/** Estimates what flows cost from what they have cost. */
+@Injectable()
+export class CostEstimateService {
+  constructor(
+    private readonly table: CostEstimateTable,
+    private readonly trials: TrialTable,
+    private readonly database: TenantDatabase,
+    private readonly documents: DocumentTable,
+  ) {}
+
+  /** @throws NotFound, ArgumentInvalid */
+  async estimate({ tenant }: Principal, input: EstimateCostInput): Promise<CostEstimateRow> {
+    if ((input.flow == null) === (input.trial == null)) throw new ArgumentInvalid('flow', 'or trial is to be given, and only one of them');
+    if (input.from >= input.before) throw new ArgumentInvalid('before', 'must be after from');
+    const basis = input.trial == null ? await this.ofFlow(tenant, input.flow!) : await this.ofTrial(tenant, input.trial);
+    const { flow, sources, events, runs, costs, unpriced } = basis;
+    const filter = eventConditions({ sources, receivedFrom: input.from, receivedBefore: input.before });
+    const windowEvents = await this.table.countEvents(tenant, filter);
+    const estimatedRuns = events === 0 ? 0 : Math.round((windowEvents.value * runs) / events);
+    const perRun = (nanos: number): number => (runs === 0 ? 0 : Math.round((nanos / runs) * estimatedRuns));
+    return {
+      flow,
+      sampleEvents: events,
+      sampleRuns: runs,
+      unpricedCalls: unpriced,
+      windowEvents,
+      estimatedRuns,
+      costs: Object.fromEntries(Object.entries(costs).map(([currency, nanos]) => [currency, perRun(nanos)])),
+    };
+  }
+
+  private async ofFlow(tenant: string, flow: string) {
+    const found = await this.flow(tenant, flow);
+    if (found === undefined) throw new NotFound('flow', flow, { field: 'flow' });
+    const { sources } = found.spec.on;
+    return { flow, sources, ...(await this.table.ofRuns(tenant, eventConditions({ sources }), flow)) };
+  }
+
+  private async flow(tenant: string, flow: string): Promise<FlowDocument | undefined> {
+    const rows = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Flow'));
+    return rows.find(({ name }) => name === flow)?.document as FlowDocument | undefined;
+  }
+
+  private async ofTrial(tenant: string, id: string) {
+    const [trial] = await this.trials.byIds(tenant, [id]);
+    if (!trial) throw new NotFound('trial', id, { field: 'trial' });
+    const [summary] = await this.trials.summaries(tenant, [id]);
+    const { events, notRun, costs } = summary!;
+    const sources = (await this.flow(tenant, trial.flow))?.spec.on.sources;
+    return { flow: trial.flow, sources, events: trial.scanned, runs: events - notRun, costs, unpriced: null };
+  }
+}
