@@ -18,6 +18,7 @@ import { Callers } from './intake/callers.js';
 import { IntakeLog } from './intake/intake-log.js';
 import { Intake } from './intake/intake.js';
 import { RequestLimits, requestLimitStore } from './limits/request.limits.js';
+import { RequestLog } from './requests/request-log.js';
 import { RequestKeeper, keptBodyBytes } from './requests/request.keeper.js';
 import { SourceCatalog } from './sources/source-catalog.js';
 import { WebhookDoor } from './webhooks/webhook.door.js';
@@ -34,6 +35,7 @@ export class IngestionModule {
         EventAppender,
         Intake,
         RequestKeeper,
+        RequestLog,
         RequestLimits,
         { provide: requestLimitStore, useFactory: () => limitStoreFor(options) },
         { provide: keptBodyBytes, useValue: options.keptBodyBytes },

@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { Inject, Injectable } from '@nestjs/common';
-import { DomainError, RequestReceived, failures, newRequestId, sourceAddress, topics, unnamedCustomer } from '#libs/contracts';
-import type { EventReceived } from '#libs/contracts';
-import { RecordProducer } from '#libs/messaging';
+import { DomainError, failures, newRequestId, sourceAddress, unnamedCustomer } from '#libs/contracts';
+import type { EventReceived, RequestReceived } from '#libs/contracts';
 import type { DoorRequest } from '#libs/service';
 import { RequestRedaction } from '#libs/sources';
 import type { KeptRequest, Source, WebhookSource } from '#libs/sources';
 import { counter } from '#libs/tracing';
+import { RequestLog } from './request-log.js';
 import { SampleRate } from './sample-rate.js';
 
 /** Token of the length to which the bodies of kept requests are cut, in bytes. */
@@ -46,7 +46,7 @@ export class RequestKeeper {
   private waitingBytes = 0;
 
   constructor(
-    private readonly producer: RecordProducer,
+    private readonly log: RequestLog,
     @Inject(keptBodyBytes) private readonly maxBodyBytes: number,
   ) {}
 
@@ -104,7 +104,7 @@ export class RequestKeeper {
 
   private async append(record: RequestReceived, { length }: KeptRequest['body']): Promise<void> {
     try {
-      await this.producer.append(topics.requests, RequestReceived, record, { isNotice: true });
+      await this.log.append(record);
       kept.inc({ outcome: record.outcome });
     } catch {
       dropped.inc({ reason: 'log' }); // the log says itself what is wrong with it

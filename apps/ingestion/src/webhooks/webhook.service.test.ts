@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto';
 import type { SourceSpec } from '#libs/contracts';
-import type { RecordProducer } from '#libs/messaging';
 import { logger } from '#libs/tracing';
 import type { DoorRequest } from '#libs/service';
 import type { Handshake } from '#libs/signatures';
@@ -9,6 +8,7 @@ import type { Intake } from '../intake/intake.js';
 import { IntakeLog } from '../intake/intake-log.js';
 import { resolveSource } from '#libs/sources';
 import type { RequestLimits } from '../limits/request.limits.js';
+import type { RequestLog } from '../requests/request-log.js';
 import { RequestKeeper } from '../requests/request.keeper.js';
 import type { SourceCatalog } from '../sources/source-catalog.js';
 import { WebhookService } from './webhook.service.js';
@@ -51,7 +51,7 @@ function service(answered = handshake, newer?: SourceSpec) {
   const changed = async () => (newer === undefined ? undefined : resolveSource('acme', 'meta', newer));
   const sources = { at, atNew: async (address: string) => at(address), changed } as unknown as SourceCatalog;
   const intake = { accept: async () => [{ eventId: 'evt_1' }] } as unknown as Intake;
-  return new WebhookService(sources, intake, new IntakeLog(0, logger('test')), new RequestKeeper({} as unknown as RecordProducer, 0), {
+  return new WebhookService(sources, intake, new IntakeLog(0, logger('test')), new RequestKeeper({} as unknown as RequestLog, 0), {
     policiesOf: () => undefined,
   } as unknown as RequestLimits);
 }
