@@ -13,6 +13,7 @@ export const violationKinds = [
   'order',
   'wait',
   'review',
+  'decision',
   'offset',
   'died',
   'door',

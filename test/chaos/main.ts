@@ -9,6 +9,7 @@ import { actingDocuments, checkActing, readActing } from './acting.js';
 import { checkTicks, clockDocuments, clockSpan, readTicks } from './clock.js';
 import { applyToPostgres } from './documents.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
+import { DecisionCallers, checkDecisions, decisionDocuments, issueCallerKey, readDecisions } from './deciding.js';
 import { Desk } from './desk.js';
 import { DashboardWatch } from './dashboard-watch.js';
 import { hostileStates, readPostgres } from './evidence.js';
@@ -117,12 +118,20 @@ async function carryOut({
   if (span !== undefined) await applyToPostgres(system.postgres.serviceUrl, clockDocuments(span));
   // Nor connections. The figures beside a hostile tenant are compared with earlier ones, which had no such flows.
   const isActing = roots === undefined && !hostile;
-  if (isActing) await applyToPostgres(system.postgres.serviceUrl, [...actingDocuments(desk.url), ...pullDocuments(), ...reviewDocuments()]);
+  if (isActing)
+    await applyToPostgres(system.postgres.serviceUrl, [
+      ...actingDocuments(desk.url),
+      ...pullDocuments(),
+      ...reviewDocuments(),
+      ...decisionDocuments(),
+    ]);
+  const callerKey = isActing ? await issueCallerKey(system.postgres.serviceUrl) : undefined;
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
   const watch = new OffsetWatch(system.log.brokers, history);
   const operator = new Operator(system.graphql, (deliveryId) => sink.wasTaken(deliveryId));
   const reviewers = isActing ? new Reviewers(system.graphql) : undefined;
+  const callers = callerKey === undefined ? undefined : new DecisionCallers(system.doors, callerKey);
   const nemesis = new Nemesis(system, { sink, desk }, history, tell);
   tell(`everything runs; partners begin (seed ${seed})`);
   const began = history.now();
@@ -132,6 +141,7 @@ async function carryOut({
   desk.list.begin();
   operator.start();
   reviewers?.start();
+  callers?.start();
   tenant?.start(system, hostileWindowMs);
   const healthWatches = new Map(hostile ? system.services.filter(({ running }) => running).map(watchHealth) : []);
   const durationMs = minutes * 60_000;
@@ -140,6 +150,7 @@ async function carryOut({
   const offering = Promise.all([offered, upgraded]).then(() => {
     partners.stop();
     desk.list.end();
+    void callers?.stop();
     return history.now();
   });
   const [lastOffer] = await Promise.all([offering, nemesis.carryOut(plan)]);
@@ -148,6 +159,7 @@ async function carryOut({
   for (const [name, one] of healthWatches) health.set(name, (await one.stop()).longest);
   tell(`no more faults, no new events; ${partners.waiting} wait at the partners`);
   await partners.finish();
+  await callers?.stop();
   tell('every event is acknowledged');
   await operator.stop();
   const stuck = await untilQuiet(
@@ -166,6 +178,7 @@ async function carryOut({
   const ticks = span && (await readTicks(system.postgres.serviceUrl));
   const acted = isActing ? await readActing(system.postgres.serviceUrl) : undefined;
   const reviewed = reviewers && { stored: await readReviews(system.postgres.serviceUrl), told: reviewers.told };
+  const decided = callers && { callers, stored: await readDecisions(system.postgres.serviceUrl) };
   const pulled = isActing ? await readEntries(system.postgres.serviceUrl) : undefined;
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
@@ -181,6 +194,7 @@ async function carryOut({
     ...(acted ? checkActing(history, acted) : []),
     ...(pulled ? checkEntries(desk.list.length, pulled, evidence.log.pulled) : []),
     ...(reviewed ? checkReviews(history, reviewed.stored, reviewed.told) : []),
+    ...(decided ? checkDecisions(decided.callers.answers, decided.stored) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
   ];
@@ -193,6 +207,7 @@ async function carryOut({
     ticks: ticks?.length,
     entries: pulled && { length: desk.list.length, repeats: repeatsOf(evidence.log.pulled) },
     reviewed,
+    decided,
     acted: acted && { evidence: acted, reads: desk.reads },
     violations,
     stuck,

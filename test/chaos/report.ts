@@ -14,6 +14,8 @@ import type { History, InjectedFault } from './history.js';
 import type { Operator } from './operator.js';
 import type { Partners } from './partners.js';
 import type { Unfinished } from './quiet.js';
+import { agrees, isLate, isUnconfirmed } from './deciding.js';
+import type { DecisionCallers, StoredDecision } from './deciding.js';
 import type { StoredReview, ToldDecision } from './reviewing.js';
 
 /** The result of a chaos run. */
@@ -30,6 +32,8 @@ export interface ChaosRun {
   /** The work of flows at the desk; undefined if there were none that act. */
   readonly acted: { readonly evidence: ActingEvidence; readonly reads: Desk['reads'] } | undefined;
   /** Reviews, and what people were told about their decisions; undefined if nobody was asked. */
+  /** The callers who waited for decisions; undefined if there were none. */
+  readonly decided: { readonly callers: DecisionCallers; readonly stored: readonly StoredDecision[] } | undefined;
   readonly reviewed: { readonly stored: readonly StoredReview[]; readonly told: readonly ToldDecision[] } | undefined;
   readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
@@ -65,6 +69,7 @@ export function report(run: ChaosRun): string[] {
     ...effects(run),
     ...deskLines(run),
     ...reviewLines(run),
+    ...decisionLines(run),
     ...hostileLines(run),
     ...dashboardLines(run),
     ...violationLines(run),
@@ -174,6 +179,19 @@ function deskLines({ acted, history }: ChaosRun): string[] {
   return [
     `desk       ${count('case', 'effect')} cases and ${count('case', 'remembered')} repeats from memory, ${count('note', 'effect')} notes (${reads.foundNotes} found before a repeat), ${count('record', 'effect')} records set and ${superseded} superseded, ${reads.profiles} profiles read`,
     `  calls    ${[...evidence.attempts].map(([outcome, attempts]) => `${outcome} ${attempts}`).join(', ')}; waits: ${ended('event')} ended by the next event, ${ended('timedOut')} by their time`,
+  ];
+}
+
+function decisionLines({ decided }: ChaosRun): string[] {
+  if (decided === undefined) return [];
+  const { answers, unanswered } = decided.callers;
+  const stored = new Map(decided.stored.map((one) => [one.eventId, one]));
+  const unconfirmed = answers.filter(isUnconfirmed);
+  const differ = unconfirmed.filter((answer) => !agrees(answer, stored.get(answer.eventId))).length;
+  const byFlow = answers.filter(({ reason }) => reason === null).length;
+  const late = answers.filter(isLate).length;
+  return [
+    `decisions  ${answers.length} callers answered, ${byFlow} by the flow and ${answers.length - byFlow} by default; ${unconfirmed.length} unconfirmed, of which ${differ} differ; ${late} late; ${unanswered} without a decision`,
   ];
 }
 

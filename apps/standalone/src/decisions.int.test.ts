@@ -498,6 +498,23 @@ test('a caller who would rather have a job than the default decision gets one wh
   expect((await post(`/v1/decisions/${flow}`, call, { prefer: 'respond-async' })).status).toBe(202);
 });
 
+test('the event of a request is for the flow that it names, and that flow is for nothing else unless it says so', async () => {
+  const other = uniqueName('other');
+  await save('Flow', { steps: [{ id: 'note', map: { expression: '1' } }], onFailure: 'skip' }, other);
+  const flow = await apply({ steps: [{ id: 'note', map: { expression: '2' } }] });
+  const answer = await decide(flow, {});
+  expect(answer.body).toMatchObject({ decision: 2, default: false });
+  const flows = statement('test.decisions.flows', 'SELECT flow FROM run WHERE tenant_id = $1 AND (event_id = $2 OR flow = $3)');
+  expect(await database.query(flows, [tenant, answer.body['eventId'], other])).toEqual([{ flow }]);
+  await save('Source', { scheme: 'api-key' }, 'tickets');
+  const event = { specversion: '1.0', id: 'e-1', source: 'tickets', type: 'ticket.opened', data: { customer: 'c-1' } };
+  await waitFor(async () => (await post('/v1/events', event, { 'content-type': 'application/cloudevents+json' })).status === 202, {
+    what: 'the source to be known',
+  });
+  await waitFor(async () => (await database.query(flows, [tenant, '', other])).length > 0, { what: 'the other flow to run' });
+  expect(await database.query(flows, [tenant, '', flow])).toEqual([{ flow }]);
+});
+
 test('what is not acceptable is refused by its field, and nothing of it is appended', async () => {
   const flow = await apply({
     onRequest: {

@@ -2,14 +2,22 @@ import { typeMatcher, viewOf } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import type { CompiledFlow } from './flow.compiler.js';
 
-const matchers = new WeakMap<FlowDocument, (type: string) => boolean>();
+const matchers = new WeakMap<FlowDocument['spec']['on'], (type: string) => boolean>();
 
-/** The field of `spec.on` that excludes the event by its source or type; undefined if neither does. The condition `when` is not evaluated. */
-export function excludedBy(flow: FlowDocument, event: Pick<EventReceived, 'source' | 'type'>): 'sources' | 'types' | undefined {
-  const { sources, types = ['*'] } = flow.spec.on;
+/**
+ * The field of `spec.on` that excludes the event by its source or type; undefined if neither does. The condition `when` is not evaluated. The event of a
+ * request is for the flow that it names, and a flow that takes requests and names no other events is for nothing else.
+ */
+export function excludedBy(
+  { metadata, spec: { on, onRequest } }: FlowDocument,
+  event: Pick<EventReceived, 'source' | 'type' | 'request'>,
+): 'sources' | 'types' | undefined {
+  if (event.request !== undefined) return event.request.flow === metadata.name ? undefined : 'sources';
+  if (onRequest !== undefined && Object.values(on).every((given) => given === undefined)) return 'sources';
+  const { sources, types = ['*'] } = on;
   if (sources !== undefined && !sources.includes(event.source)) return 'sources';
-  const matches = matchers.get(flow) ?? typeMatcher(types);
-  matchers.set(flow, matches);
+  const matches = matchers.get(on) ?? typeMatcher(types);
+  matchers.set(on, matches);
   return matches(event.type) ? undefined : 'types';
 }
 

@@ -148,11 +148,11 @@ export const flowSpec = z
         when: expression.optional().describe('A condition over `event`; no run starts unless it is true.'),
       })
       .prefault({})
-      .describe('Which events start a run; default: every event of the tenant.'),
+      .describe('Which events start a run; default: every event of the tenant, or none where the flow has `onRequest`.'),
     onRequest: onRequest
       .optional()
       .describe(
-        'Lets callers request a decision of this flow, with `POST /v1/decisions/FLOW` and `POST /v1/jobs`; default: nobody can. `on` does not matter for these events.',
+        'Lets callers request a decision of this flow, with `POST /v1/decisions/FLOW` and `POST /v1/jobs`; default: nobody can. `on` does not matter for the events of requests.',
       ),
     steps: z.array(flowStep).min(1).max(mostStepsOfList).describe('The steps, 1 to 50. A step can need only steps above it.'),
     onFailure: z

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { Client } from 'pg';
+import { issueApiKey } from '#libs/auth';
+import { ApiKeyTable, Database } from '#libs/persistence';
+import type { PromiseViolation } from './checker.js';
+import { chaosTenant, infer } from './documents.js';
+
+/** The flow that callers ask. */
+const deciding = 'deciding';
+const waitMs = 3_000;
+/** The answer of a caller comes later only where its door was paused, or the machine was too busy to send it. */
+const slackMs = 1_000;
+const callEveryMs = 100;
+
+export function decisionDocuments(): object[] {
+  return [
+    {
+      apiVersion: 'millrace/v1',
+      kind: 'Flow',
+      metadata: { tenant: chaosTenant, name: deciding },
+      spec: {
+        onRequest: { default: { topic: 'unknown' }, waitMs },
+        steps: [{ id: 'assess', infer: { ...infer, input: 'event.data.message' } }],
+      },
+    },
+  ];
+}
+
+/** A key for callers. */
+export async function issueCallerKey(databaseUrl: string): Promise<string> {
+  const database = await Database.connect({ url: databaseUrl, role: 'millrace_service', applicationName: 'millrace-chaos', poolSize: 1 });
+  const { id, key, secretHash } = issueApiKey('test');
+  const about = { tenant: chaosTenant, name: 'callers', createdBy: 'chaos', expiresAt: null };
+  await new ApiKeyTable().insert(database, { ...about, id, secretHash, scopes: ['ingest'] });
+  await database.close();
+  return key;
+}
+
+/** The answer that a caller got. */
+export interface CallerAnswer {
+  readonly eventId: string;
+  readonly decision: unknown;
+  readonly reason: string | null;
+  readonly tookMs: number;
+}
+
+/** The end of a run that was asked for. */
+export interface StoredDecision {
+  readonly eventId: string;
+  readonly state: string;
+  readonly decision: unknown;
+  readonly reason: string | null;
+}
+
+/** Callers who wait for decisions, each of another customer. Every tenth asks for a decision that was asked for before. */
+export class DecisionCallers {
+  readonly answers: CallerAnswer[] = [];
+  /** Calls that got no decision: no connection, or a status other than 200. */
+  unanswered = 0;
+  private readonly ids: string[] = [];
+  private readonly calls: Promise<void>[] = [];
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly doors: string,
+    private readonly key: string,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => this.calls.push(this.call()), callEveryMs);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await Promise.all(this.calls);
+  }
+
+  private async call(): Promise<void> {
+    const isRepeat = this.calls.length % 10 === 9;
+    const id = isRepeat ? this.ids[Math.floor(this.ids.length / 2)]! : randomUUID();
+    if (!isRepeat) this.ids.push(id);
+    const startedAt = performance.now();
+    try {
+      const response = await fetch(new URL(`/v1/decisions/${deciding}`, this.doors), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${this.key}` },
+        body: JSON.stringify({ id, customer: `caller-${id}`, message: 'The invoice is wrong' }),
+        signal: AbortSignal.timeout(60_000),
+      });
+      const answer = (await response.json()) as Omit<CallerAnswer, 'tookMs'>;
+      if (response.status === 200) this.answers.push({ ...answer, tookMs: performance.now() - startedAt });
+      else this.unanswered += 1;
+    } catch {
+      this.unanswered += 1; // its door was struck
+    }
+  }
+}
+
+export async function readDecisions(databaseUrl: string): Promise<StoredDecision[]> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<StoredDecision>(
+      `SELECT event_id AS "eventId", state, decision, default_reason AS reason FROM run WHERE tenant_id = $1 AND flow = $2 AND generation = 0`,
+      [chaosTenant, deciding],
+    );
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Answers that promised nothing, because nobody could confirm them. */
+export function isUnconfirmed({ reason }: CallerAnswer): boolean {
+  return reason === 'decision.unconfirmed';
+}
+
+/** True if the answer is the decision that counts. The reason of an answer that is not confirmed is its own. */
+export function agrees(answer: CallerAnswer, stored: StoredDecision | undefined): boolean {
+  if (stored?.state !== 'completed' || !isDeepStrictEqual(stored.decision, answer.decision)) return false;
+  return isUnconfirmed(answer) || stored.reason === answer.reason;
+}
+
+/** True if the answer came after its deadline. */
+export function isLate({ tookMs }: CallerAnswer): boolean {
+  return tookMs > waitMs + slackMs;
+}
+
+/** Each confirmed answer is what is stored at the end. Every request that was answered has a decision. */
+export function checkDecisions(answers: readonly CallerAnswer[], stored: readonly StoredDecision[]): PromiseViolation[] {
+  const byEvent = new Map(stored.map((one) => [one.eventId, one]));
+  return answers.flatMap((answer): PromiseViolation[] => {
+    const found = byEvent.get(answer.eventId);
+    if (isUnconfirmed(answer) ? found?.state === 'completed' : agrees(answer, found)) return [];
+    const what = `a caller was told ${JSON.stringify(answer)}, and stored is ${JSON.stringify(found)}`;
+    return [{ kind: 'decision', ticket: undefined, what }];
+  });
+}
