@@ -318,6 +318,13 @@ const processing: Dashboard = {
       queries: [q('max by (kind) (millrace_dead_letters_open)', '{{kind}}')],
     },
     {
+      title: 'Trials',
+      unit: 'short',
+      description: 'Trials and backtests of flows, per hour.',
+      emptyUntil: 'somebody tries a flow',
+      queries: [q(`3600 * sum by (kind, state) (${rate('millrace_trials_total')})`, '{{kind}}, {{state}}')],
+    },
+    {
       title: 'Reviews',
       unit: 'short',
       description: 'That wait for a person.',

@@ -12,6 +12,7 @@ import { MemoryLimitStore } from '#libs/limits';
 import { RecordProducer, ensureTopics } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentSecrets, DocumentTable, statement } from '#libs/persistence';
+import { registry } from '#libs/tracing';
 import { freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import type { FreshDatabase, HttpSink } from '#libs/testing';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
@@ -495,6 +496,7 @@ describe('a trial that is under way', () => {
     expect(trial.state).toBe('completed');
     await trials.cancel({ ...started, trialId: idOf(started) });
     expect(await rowOf(started)).toMatchObject({ state: 'cancelled' });
+    expect(await registry.getSingleMetricAsString('millrace_trials_total')).toContain('{kind="backtest",state="cancelled"} 1');
     tenant = first;
     // The next trial of this tenant gets its turn, although calls of the first one never return.
     expect((await tried({ document: flowDocument({ steps: [action('1')] }) })).trial.state).toBe('completed');

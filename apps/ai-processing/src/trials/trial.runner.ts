@@ -111,7 +111,10 @@ export class TrialRunner implements OnApplicationBootstrap, BeforeApplicationShu
 
   /** Changes nothing if the trial is over. */
   async cancel(command: CancelTrial): Promise<void> {
-    if (await this.table.cancel(command)) log.info({ tenant: command.tenant, trialId: command.trialId }, 'a trial was cancelled');
+    const kind = await this.table.cancel(command);
+    if (kind === undefined) return;
+    trials.inc({ kind, state: 'cancelled' });
+    log.info({ tenant: command.tenant, trialId: command.trialId }, 'a trial was cancelled');
   }
 
   private async renew(held: readonly ClaimedTrial[]): Promise<readonly ClaimedTrial[]> {

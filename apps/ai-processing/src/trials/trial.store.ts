@@ -159,7 +159,7 @@ const deleteSurplus = statement(
 const cancel = statement(
   'trial.cancel',
   `UPDATE trial SET state = 'cancelled', lease_until = NULL, finished_at = clock_timestamp()
-   WHERE tenant_id = $1 AND id = $2 AND state = 'running' RETURNING id`,
+   WHERE tenant_id = $1 AND id = $2 AND state = 'running' RETURNING kind`,
 );
 
 const leased = (parameter: string): string => `clock_timestamp() + ${parameter} * interval '1 millisecond'`;
@@ -280,9 +280,10 @@ export class TrialStore {
     return started?.state;
   }
 
-  /** Returns false if the trial had ended. */
-  async cancel({ tenant, trialId: id }: CancelTrial): Promise<boolean> {
-    return (await this.database.query(cancel, [tenant, id])).length > 0;
+  /** Returns the kind of the trial; undefined if it had ended. */
+  async cancel({ tenant, trialId: id }: CancelTrial): Promise<TrialKind | undefined> {
+    const [row] = await this.database.query<{ kind: TrialKind }>(cancel, [tenant, id]);
+    return row?.kind;
   }
 
   claim(kind: TrialKind, limit: number, leaseMs: number): Promise<ClaimedTrial[]> {
