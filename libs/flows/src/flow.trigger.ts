@@ -13,12 +13,23 @@ export function excludedBy(
   event: Pick<EventReceived, 'source' | 'type' | 'request'>,
 ): 'sources' | 'types' | undefined {
   if (event.request !== undefined) return event.request.flow === metadata.name ? undefined : 'sources';
-  if (onRequest !== undefined && Object.values(on).every((given) => given === undefined)) return 'sources';
+  if (isForRequestsAlone({ on, onRequest })) return 'sources';
   const { sources, types = ['*'] } = on;
   if (sources !== undefined && !sources.includes(event.source)) return 'sources';
   const matches = matchers.get(on) ?? typeMatcher(types);
   matchers.set(on, matches);
   return matches(event.type) ? undefined : 'types';
+}
+
+/** The sources of the events that the flow can run on; undefined: all. The source of a request is the name of its flow. */
+export function sourcesFor({ metadata, spec: { on, onRequest } }: FlowDocument): readonly string[] | undefined {
+  if (onRequest === undefined) return on.sources;
+  if (isForRequestsAlone({ on, onRequest })) return [metadata.name];
+  return on.sources === undefined ? undefined : [...on.sources, metadata.name];
+}
+
+function isForRequestsAlone({ on, onRequest }: Pick<FlowDocument['spec'], 'on' | 'onRequest'>): boolean {
+  return onRequest !== undefined && Object.values(on).every((given) => given === undefined);
 }
 
 /**

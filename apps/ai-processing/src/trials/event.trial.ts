@@ -51,8 +51,9 @@ export class EventTrial {
     this.services = { models, operations };
   }
 
-  /** True if a run of the flow would begin on the event. */
+  /** True if a run of the flow would begin on the event. Of a request only its flow counts: `on` is not asked. */
   async isMatch(flow: Stored<FlowDocument>, event: EventReceived): Promise<boolean> {
+    if (event.request !== undefined) return event.request.flow === flow.name;
     if (excludedBy(flow.document, event) !== undefined) return false;
     if (flow.document.spec.on.when === undefined) return true;
     return meetsCondition(new FlowCompiler(this.services).compile(flow), event);
@@ -101,7 +102,14 @@ export class EventTrial {
       durationMs,
       ...baseOf(base),
       ...compared,
-      obstacle: obstacleTo({ trial, isFailed: failure !== undefined, hasWaited, hasActed: services.hasActed, hasSteps: steps !== null }),
+      obstacle: obstacleTo({
+        trial,
+        isMatch,
+        isFailed: failure !== undefined,
+        hasWaited,
+        hasActed: services.hasActed,
+        hasSteps: steps !== null,
+      }),
     };
   }
 
@@ -327,16 +335,18 @@ function withoutDecision(payload: Json, decision: Json): Json {
 
 interface Circumstances {
   readonly trial: ClaimedTrial;
+  readonly isMatch: boolean;
   readonly isFailed: boolean;
   readonly hasWaited: boolean;
   readonly hasActed: boolean;
   readonly hasSteps: boolean;
 }
 
-function obstacleTo({ trial, isFailed, hasWaited, hasActed, hasSteps }: Circumstances): TrialObstacle | null {
+function obstacleTo({ trial, isMatch, isFailed, hasWaited, hasActed, hasSteps }: Circumstances): TrialObstacle | null {
   if (trial.step !== null) return 'part';
   if (trial.events.sample !== null) return 'sample';
   if (trial.version === null) return 'document';
+  if (!isMatch) return 'notRun';
   if (isFailed) return 'failed';
   if (hasActed) return 'acts';
   if (hasWaited) return 'waits';

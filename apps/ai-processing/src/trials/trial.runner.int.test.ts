@@ -262,6 +262,7 @@ interface TrialRow {
 interface OutcomeRow {
   event_id: string;
   change: string;
+  is_match: boolean;
   decision: Json;
   deliveries: { step: string; payload: Json }[];
   steps: { id: string; input?: Json; output: Json }[] | null;
@@ -383,6 +384,49 @@ describe('a backtest', () => {
     expect(outcomes).toHaveLength(4);
     expect(outcomes[0]).toMatchObject({ costs: { USD: 2_000_000 }, base_costs: { USD: 2_000_000 }, change: 'same', obstacle: null });
   });
+});
+
+describe('the event of a request', () => {
+  const onRequest = { default: 0 };
+  const requestOf = (n: number, flow: string, flowVersion: number): EventReceived =>
+    eventOf(n, { source: flow, request: { flow, flowVersion } });
+
+  test('is tried with its own flow, whatever `on` says', async () => {
+    const spec = { on: { sources: ['shop'], when: 'event.data.amount > 100' }, onRequest, steps: [action('event.data.amount')] };
+    const version = await apply('Flow', 'triage', spec);
+    await ran(requestOf(1, 'triage', version), eventOf(101));
+    await recorded(eventOf(2), eventOf(3, { source: 'other' }));
+    const { trial, outcomes } = await tried({ version });
+    expect(trial).toMatchObject({ scanned: 3, skipped: 1 });
+    expect(outcomes.map(({ change, decision }) => [change, decision])).toEqual([
+      ['same', 1],
+      ['same', 101],
+    ]);
+    const alone = await tried({ document: flowDocument({ onRequest, steps: [action('event.data.amount')] }) });
+    expect(alone.trial).toMatchObject({ scanned: 1, skipped: 0 });
+    expect(alone.outcomes).toMatchObject([{ change: 'same', decision: 1 }]);
+  });
+
+  test('is passed over by other flows, and what one yields on it cannot be promoted', async () => {
+    await apply('Flow', 'triage', { onRequest, steps: [action('event.data.amount')] });
+    const version = await apply('Flow', 'any', { steps: [action('event.data.amount'), tell] });
+    await recorded(requestOf(1, 'triage', 1), eventOf(2));
+    const { trial, outcomes } = await tried({ flow: 'any', version });
+    expect(trial).toMatchObject({ scanned: 2, skipped: 1 });
+    expect(outcomes).toMatchObject([{ event_id: eventOf(2).eventId, obstacle: null }]);
+    const on = { eventId: eventOf(1).eventId, sample: null, filter: null };
+    expect((await tried({ kind: 'try', flow: 'any', version, events: on })).outcomes).toMatchObject([
+      { decision: 1, is_match: false, obstacle: 'notRun' },
+    ]);
+  });
+});
+
+test('the outcome of an event that the flow would not run on cannot be promoted', async () => {
+  const version = await apply('Flow', 'triage', { on: { types: ['other'] }, steps: [action('event.data.amount'), tell] });
+  await recorded(eventOf(1));
+  const on = { eventId: eventOf(1).eventId, sample: null, filter: null };
+  const { outcomes } = await tried({ kind: 'try', version, events: on });
+  expect(outcomes).toMatchObject([{ decision: 1, is_match: false, obstacle: 'notRun' }]);
 });
 
 describe('what a trial does not do', () => {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { DomainError, messageOf, trialKinds } from '#libs/contracts';
 import type { CancelTrial, EventReceived, FlowDocument, StartTrial, TrialKind } from '#libs/contracts';
+import { sourcesFor } from '#libs/flows';
 import { Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { startTimer } from '#libs/time';
@@ -187,7 +188,7 @@ export class TrialRunner implements OnApplicationBootstrap, BeforeApplicationShu
 
   private async backtest(running: RunningTrial): Promise<string> {
     const { trial, flow, signal } = running;
-    const { sources } = flow.document.spec.on;
+    const sources = sourcesFor(flow.document);
     const filter = { ...(sources !== undefined && { sources }), ...trial.events.filter };
     const mostLooks = trial.maxEvents * looksPerEvent;
     while (running.doneEvents.size < trial.maxEvents && running.progress.scanned < mostLooks) {
