@@ -33,10 +33,10 @@ export type JobEnd =
   | { readonly state: 'completed'; readonly decision: PlannedDelivery['payload'] }
   | { readonly state: 'failed'; readonly errorCode: string; readonly errorMessage: string };
 
-/** Tells the destination that the caller of a job named about its end; none if the caller named none. */
-export function jobNotices({ eventId, customer, request }: EventReceived, end: JobEnd): PlannedDelivery[] {
-  if (request?.notify === undefined) return [];
-  const payload = { eventId, flow: request.flow, customer, ...end };
+/** Tells the destination that the caller of a job named about its end; none if the caller named none, or the run is of another flow, as after a promotion. */
+export function jobNotices(flow: string, { eventId, customer, request }: EventReceived, end: JobEnd): PlannedDelivery[] {
+  if (request?.notify === undefined || request.flow !== flow) return [];
+  const payload = { eventId, flow, customer, ...end };
   return [{ step: notifyStep, destination: request.notify, payload }];
 }
 

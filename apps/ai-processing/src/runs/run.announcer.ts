@@ -29,7 +29,7 @@ export class RunAnnouncer {
       const completed = { ...about, eventReceivedAt: event.receivedAt, decision, deliveries };
       await Promise.all([
         this.producer.append(topics.outcomes, RunCompleted, completed, { isNotice: deliveries.length === 0 }),
-        generation === 0 ? this.reply(run, event) : undefined,
+        generation === 0 && flow === event.request?.flow ? this.reply(run, event) : undefined,
       ]);
       return;
     }

@@ -101,7 +101,8 @@ export class RunService {
     const { claimed, others } = await this.starts.add({ tenant, eventId, planned, traceId: traceIdOf(context.traceparent) });
     const isFirst = others.length === 0 && claimed.every(({ fence }) => fence === 1);
     const unseen = isFirst ? await this.othersOf(planned, claimed) : []; // made by another process at the same moment
-    return this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
+    const own = [...others, ...unseen].filter(({ commandId }) => commandId === null); // a promotion also makes runs of generation 0, and its command sees to them
+    return this.carryOut({ claimed, others: own, commandId: null }, event, context);
   }
 
   /**

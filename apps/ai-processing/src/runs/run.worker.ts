@@ -215,7 +215,7 @@ export class RunWorker {
       runner = await this.runnerOf(work);
       const running = runner;
       const { decision, deliveries } = await (deadline === undefined ? runner.run() : deadline.before(() => running.run()));
-      const planned = [...deliveries, ...jobNotices(event, { state: 'completed', decision })];
+      const planned = [...deliveries, ...jobNotices(run.flow, event, { state: 'completed', decision })];
       const ended = await journal.end({ state: 'completed', decision, deliveries: await this.deliveriesOf(run, planned, event, context) });
       if (ended === undefined && deadline !== undefined) late.inc({ tenant: run.tenant });
       return ended;
@@ -339,7 +339,7 @@ export class RunWorker {
     const { run, event, context, journal, deadline } = work;
     const { code, message } = failure;
     if (deadline !== undefined) return this.endByDefault(work, deadline.event, code, deliveries);
-    const notices = jobNotices(event, { state: 'failed', errorCode: code, errorMessage: message });
+    const notices = jobNotices(run.flow, event, { state: 'failed', errorCode: code, errorMessage: message });
     return journal.end({
       state: 'failed',
       code,
