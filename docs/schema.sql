@@ -991,6 +991,9 @@ GRANT EXECUTE ON FUNCTION event_marks TO millrace_query, millrace_service;
 CREATE FUNCTION event_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF event_summary LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION event_page TO millrace_query, millrace_service;
 
+CREATE FUNCTION event_requests(p_tenant text, p_keys text[]) RETURNS TABLE(id text, flow text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION event_requests TO millrace_query, millrace_service;
+
 CREATE FUNCTION event_schema_problems(p_tenant text, p_keys text[]) RETURNS TABLE(id text, problem text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION event_schema_problems TO millrace_query, millrace_service;
 

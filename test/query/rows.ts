@@ -22,12 +22,16 @@ export class Rows {
     recordedAt?: Date;
     contentType?: string;
     body?: string;
+    /** The only flow that runs on it. */
+    requestOf?: string;
   }): Promise<void> {
     const { tenant, id, customer = 'cus-1', source = 'stripe', type = 'invoice.paid', receivedAt = new Date() } = row;
     const { recordedAt = new Date() } = row;
     const { contentType = 'application/json', body = '{"total":1}' } = row;
     await this.database.query(insertCustomer, [tenant, customer, receivedAt]);
-    await this.database.query(insertEvent, [tenant, id, source, customer, type, receivedAt, contentType, Buffer.from(body), recordedAt]);
+    const request = row.requestOf === undefined ? null : JSON.stringify({ flow: row.requestOf, flowVersion: 1 });
+    const written = [contentType, Buffer.from(body), recordedAt, request];
+    await this.database.query(insertEvent, [tenant, id, source, customer, type, receivedAt, ...written]);
   }
 
   async request(row: {
@@ -319,8 +323,8 @@ const insertRequestEvents = statement(
 );
 const insertEvent = statement(
   'test.event',
-  `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, recorded_at, log_topic, log_partition, log_offset)
-   VALUES ($1, $2, $3, $4, $5, 'normal', $6, $6, $7, $8, $9, 'millrace.events.normal', 0, 0)`,
+  `INSERT INTO event (tenant_id, id, source, customer, type, lane, occurred_at, received_at, content_type, body, recorded_at, request, log_topic, log_partition, log_offset)
+   VALUES ($1, $2, $3, $4, $5, 'normal', $6, $6, $7, $8, $9, $10, 'millrace.events.normal', 0, 0)`,
 );
 const insertEvents = statement(
   'test.events',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CancelRun } from '#libs/contracts';
 import { LogUnavailable, RecordProducer } from '#libs/messaging';
+import { Configuration } from '#libs/persistence';
 import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
 
@@ -286,10 +287,10 @@ describe('a dead letter', () => {
 });
 
 describe('replayEvents', () => {
-  const replay = (input: string) =>
+  const replay = (input: string, key = 'k') =>
     server.data<{ replayEvents: Record<string, unknown> }>(
       operator,
-      `mutation { replayEvents(input: { ${input}, idempotencyKey: "k" }) {
+      `mutation { replayEvents(input: { ${input}, idempotencyKey: "${key}" }) {
         __typename
         ... on ReplayEventsSuccess { commandIds events { id } }
         ... on NotFoundError { missing }
@@ -327,6 +328,19 @@ describe('replayEvents', () => {
     expect(append).not.toHaveBeenCalled();
   });
 
+  test('the event of a request is replayed with its own flow, and refused for another', async () => {
+    const append = appended();
+    await server.rows.event({ tenant: 'acme', id: 'evt_request', requestOf: 'triage' });
+    await applyFlows('acme', 'triage', 'any');
+    const refused = await replay('ids: ["evt_1", "evt_request"], flow: "any"');
+    const message =
+      'names the event of a request, on which only the flow triage runs: leave it out, or name that flow or none: evt_request';
+    expect(refused.replayEvents['violations']).toEqual([{ path: ['input', 'ids'], message }]);
+    expect(append).not.toHaveBeenCalled();
+    expect((await replay('ids: ["evt_1"], flow: "any"', 'k2')).replayEvents).toMatchObject({ __typename: 'ReplayEventsSuccess' });
+    expect((await replay('ids: ["evt_request"], flow: "triage"', 'k3')).replayEvents).toMatchObject({ __typename: 'ReplayEventsSuccess' });
+  });
+
   test('no ids, too many of them and an unknown flow are refused by their paths', async () => {
     const refusals = [
       await replay('ids: []'),
@@ -340,6 +354,26 @@ describe('replayEvents', () => {
     ]);
   });
 });
+
+async function applyFlows(tenant: string, ...names: string[]): Promise<void> {
+  const spec = { steps: [{ id: 'say', map: { expression: '1' } }] };
+  const flows = names.map((name) => ({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name }, spec }));
+  const mutation = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+  await applyTenant(tenant);
+  await server.data({ operatorIn: tenant }, mutation, { documents: flows });
+  await waitFor(
+    () =>
+      names.every((name) =>
+        server
+          .part(Configuration)
+          .flows(tenant)
+          .some((one) => one.name === name),
+      ),
+    {
+      what: 'the flows to be current',
+    },
+  );
+}
 
 const applyTenant = (tenant: string) =>
   server.data(

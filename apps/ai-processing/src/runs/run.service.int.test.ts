@@ -518,6 +518,21 @@ test('a replay of an event, or of a flow, that is not there is refused', async (
   await expect(replays.onReplayEvent(command, contextOf())).rejects.toMatchObject({ code: 'flow.unknown' });
 });
 
+test('a replay of a request runs the flow that it names, and is passed over for any other', async () => {
+  await apply('triage', { steps: [{ id: 'say', map: { expression: '1' } }] });
+  await apply('other', { steps: [{ id: 'say', map: { expression: '2' } }] });
+  const event = eventOf('1', { request: { flow: 'triage', flowVersion: 1 } });
+  await recorder.record(event, contextOf());
+  const command = { tenant, customer: 'c-1', actor: 'key:1', at: event.receivedAt, eventId: event.eventId };
+  for (const [n, flow] of ['other', 'triage', null].entries())
+    await replays.onReplayEvent({ ...command, commandId: `cmd_${n}`, flow }, contextOf());
+  expect(await stored()).toMatchObject([
+    { flow: 'triage', generation: 1, decision: 1 },
+    { flow: 'triage', generation: 2, decision: 1 },
+  ]);
+  expect(await stored()).toHaveLength(2);
+});
+
 test('an event is announced once recorded: again when its record comes again, not for its repeats', async () => {
   const event = eventOf('1');
   const first = contextOf();

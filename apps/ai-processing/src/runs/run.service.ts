@@ -6,7 +6,7 @@ import type { AwaitedEvent } from '#libs/decisions';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
-import { traceIdOf } from '#libs/tracing';
+import { logger, traceIdOf } from '#libs/tracing';
 import { FlowMatcher } from './flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
@@ -16,6 +16,8 @@ import { RunStore, isSameRun } from './run.store.js';
 import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns, WaitingRun } from './run.store.js';
 import { RunWorker, runOptions } from './run.worker.js';
 import type { DecidedOutcome, RunOptions } from './run.worker.js';
+
+const log = logger('runs');
 
 /** The runs of an event, or of a command about it, after this process claimed those it could. */
 interface Started extends StartedRuns {
@@ -167,7 +169,15 @@ export class RunService {
   }
 
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
-    const named = only ?? event.request?.flow;
+    const { request } = event;
+    const named = only ?? request?.flow;
+    if (request !== undefined && named !== request.flow) {
+      log.warn(
+        { tenant: event.tenant, eventId: event.eventId, flow: named, commandId },
+        `a replay was passed over: only ${request.flow} runs on it`,
+      );
+      return [];
+    }
     const flows = named === undefined ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, named)];
     const last = await this.store.lastGenerations(event.tenant, event.eventId);
     return flows.map((flow) => plan(event, flow, (last.get(flow.name) ?? 0) + 1, commandId));

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CancelBulkOperation, StartBulkOperation } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
-import { Database, statement } from '#libs/persistence';
-import { uniqueName } from '#libs/testing';
+import { Configuration, Database, statement } from '#libs/persistence';
+import { uniqueName, waitFor } from '#libs/testing';
 import { QueryServer } from '../../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -36,6 +36,18 @@ beforeEach(async () => {
     }
   }
 });
+async function applyFlows(...names: string[]): Promise<void> {
+  const flows = names.map((name) => ({
+    apiVersion: 'millrace/v1',
+    kind: 'Flow',
+    metadata: { tenant, name },
+    spec: { steps: [{ id: 'say', map: { expression: '1' } }] },
+  }));
+  const documents = [{ apiVersion: 'millrace/v1', kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: tenant } }, ...flows];
+  const mutation = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+  await server.data({ operatorIn: tenant }, mutation, { documents });
+  await waitFor(() => server.part(Configuration).flows(tenant).length === names.length, { what: 'the flows to be current' });
+}
 const minute = (n: number): Date => new Date(Date.parse('2026-11-20T10:00:00Z') + n * 60_000);
 
 function appended() {
@@ -93,6 +105,19 @@ describe('a dry run', () => {
     expect(await dryRun('bulkReplay', `deadLetters: { ${between} }`)).toBe(1);
     expect(await dryRun('bulkRedeliver', `deadLetters: { ${between} }`)).toBe(2);
     expect(await dryRun('bulkRedeliver', `deliveries: { state: PARKED, ${between} }`)).toBe(2);
+  });
+
+  test('leaves the events of requests out for flows that do not run on them, and the operation does the same', async () => {
+    const append = appended();
+    await applyFlows('triage', 'any');
+    for (const n of [1, 2]) await server.rows.event({ tenant, id: `evt_request${n}`, requestOf: 'triage' });
+    const count = async (input: string): Promise<number> =>
+      (await ask('bulkReplay', `filter: { events: {} }, ${input} idempotencyKey: "k"`)).matched!.value;
+    expect(await count('dryRun: true,')).toBe(12);
+    expect(await count('flow: "triage", dryRun: true,')).toBe(12);
+    expect(await count('flow: "any", dryRun: true,')).toBe(10);
+    await count('flow: "any",');
+    expect(append.mock.calls[0]![2]).toMatchObject({ flow: 'any', filter: { runnableBy: 'any' } });
   });
 
   test('counts an event once for a flow, however many of its generations were given up', async () => {

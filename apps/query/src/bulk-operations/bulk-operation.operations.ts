@@ -138,7 +138,9 @@ export const bulkReplay = command({
     flow: z
       .string()
       .nullish()
-      .describe('With `events`: only this flow; default: every flow that matches. A dead letter’s flow is its own.'),
+      .describe(
+        'With `events`: only this flow; default: every flow that matches. Events of requests for other flows are left out then. A dead letter’s flow is its own.',
+      ),
     ratePerSecond,
     dryRun,
     idempotencyKey,

@@ -50,7 +50,7 @@ export class BulkOperationService {
     const problems = [...this.problemsOfFlow(principal.tenant, flow, deadLetters != null), ...problemsOfLetters(deadLetters, 'run')];
     const selected =
       deadLetters == null
-        ? { selection: 'events' as const, filter: eventConditions(events ?? {}) }
+        ? { selection: 'events' as const, filter: { ...eventConditions(events ?? {}), ...(flow !== null && { runnableBy: flow }) } }
         : { selection: 'deadLetters' as const, filter: deadLetterConditions(deadLetters) };
     return this.start(principal, { kind: 'replay', operation: bulkReplay, ...selected, flow, input, problems });
   }

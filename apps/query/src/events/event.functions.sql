@@ -30,6 +30,7 @@ CREATE OR REPLACE FUNCTION event_conditions(p_filter jsonb) RETURNS text LANGUAG
     CASE WHEN p_filter ? 'typePrefix' THEN $c$ AND type COLLATE "C" >= ($2->>'typePrefix') AND type COLLATE "C" < ($2->>'typePrefix') || chr(1114111)$c$ END,
     CASE WHEN p_filter ? 'receivedFrom' THEN $c$ AND received_at >= ($2->>'receivedFrom')::timestamptz$c$ END,
     CASE WHEN p_filter ? 'receivedBefore' THEN $c$ AND received_at < ($2->>'receivedBefore')::timestamptz$c$ END,
+    CASE WHEN p_filter ? 'runnableBy' THEN $c$ AND (request IS NULL OR request->>'flow' = ($2->>'runnableBy'))$c$ END,
     CASE WHEN p_filter ? 'states' THEN $c$ AND event_state(tenant_id, id) = ANY (ARRAY(SELECT jsonb_array_elements_text($2->'states')))$c$ END,
     -- Set beside `states` where they are all rare: few candidates are looked at instead of every event in turn.
     CASE WHEN p_filter ? 'unsettled' THEN $c$ AND id IN (
@@ -94,6 +95,14 @@ CREATE OR REPLACE FUNCTION event_marks(p_tenant text, p_keys text[]) RETURNS TAB
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
   RETURN QUERY SELECT id::text, coalesce(is_test, false) FROM event WHERE tenant_id = p_tenant AND id = ANY (p_keys);
+END $$;
+
+-- The events of requests, and the only flow that runs on each.
+CREATE OR REPLACE FUNCTION event_requests(p_tenant text, p_keys text[]) RETURNS TABLE (id text, flow text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT id::text, request->>'flow' FROM event WHERE tenant_id = p_tenant AND id = ANY (p_keys) AND request IS NOT NULL;
 END $$;
 
 -- The events whose data does not fit the schema of their source, and why.

@@ -54,6 +54,7 @@ const byIds = statement('query.event.byIds', `SELECT ${columns} FROM events_by_i
 const bodies = statement('query.event.bodies', `SELECT id, content_type AS "contentType", body FROM event_bodies($1, $2)`);
 const marks = statement('query.event.marks', `SELECT id, is_test AS "isTest" FROM event_marks($1, $2)`);
 const schemaProblems = statement('query.event.schemaProblems', `SELECT id, problem FROM event_schema_problems($1, $2)`);
+const requests = statement('query.event.requests', `SELECT id, flow FROM event_requests($1, $2)`);
 const states = statement('query.event.states', `SELECT id, state FROM event_states($1, $2)`);
 
 /** States that few events are in. A filter for them lets the database look at unsettled events only. */
@@ -89,6 +90,11 @@ export class EventTable {
   async marks(tenant: string, ids: readonly string[]): Promise<EventMarks[]> {
     const rows = await this.database.query<EventMarks & { id: string }>(marks, [tenant, ids]);
     return onePerKey(ids, rows, (row) => row.id).map((row) => row ?? { isTest: false });
+  }
+
+  /** The events among these that are of requests, each with the only flow that runs on it. */
+  requests(tenant: string, ids: readonly string[]): Promise<{ id: string; flow: string }[]> {
+    return this.database.query(requests, [tenant, ids]);
   }
 
   async schemaProblems(tenant: string, ids: readonly string[]): Promise<(string | null)[]> {

@@ -15,7 +15,10 @@ export const replayEvents = command({
   cost: { weight: 100 },
   input: z.strictObject({
     ids: z.array(id).min(1, entries).max(maxEvents, entries).describe('The ids of the events, `evt_…`: 1 to 100.'),
-    flow: z.string().nullish().describe('Only this flow; default: every flow that matches.'),
+    flow: z
+      .string()
+      .nullish()
+      .describe('Only this flow; default: every flow that matches. On the event of a request, only the flow that it names runs.'),
     idempotencyKey,
   }),
   result: {

@@ -22,7 +22,9 @@ export class ReplayService {
     const { commandIds, result } = await this.commands.issue(principal, replayEvents, input, async () => {
       this.check(principal, input);
       const flow = input.flow ?? null;
-      const events = await this.find(principal.tenant, [...new Set(input.ids)]);
+      const ids = [...new Set(input.ids)];
+      const events = await this.find(principal.tenant, ids);
+      if (flow !== null) await this.checkRequests(principal.tenant, ids, flow);
       const commands = events.map(({ id, customer }) =>
         planned({
           type: ReplayEvent,
@@ -42,6 +44,16 @@ export class ReplayService {
     if (flow != null && !this.configuration.flows(tenant).some(({ name }) => name === flow)) {
       throw new InputInvalid([{ path: ['flow'], message: `names no flow of this tenant: ${flow}` }]);
     }
+  }
+
+  /** @throws InputInvalid if another flow is named than the one that runs on the event of a request */
+  private async checkRequests(tenant: string, ids: readonly string[], flow: string): Promise<void> {
+    const others = (await this.table.requests(tenant, ids)).filter((request) => request.flow !== flow);
+    const violations = others.map((request) => ({
+      path: ['ids'],
+      message: `names the event of a request, on which only the flow ${request.flow} runs: leave it out, or name that flow or none: ${request.id}`,
+    }));
+    if (violations.length > 0) throw new InputInvalid(violations);
   }
 
   private async find(tenant: string, ids: readonly string[]): Promise<EventRow[]> {
