@@ -364,7 +364,7 @@ describe('the rules of a source', () => {
         ),
         headers: { ...from(address), authorization: `Bearer ${keys.ingest}`, 'content-type': 'application/cloudevents-batch+json' },
       });
-    expect((await batch([{ total: 1 }, {}])).json()).toMatchObject({ status: 422, code: 'event.schemaMismatch' });
+    expect((await batch([{ total: 1 }, {}])).json()).toMatchObject({ status: 422, code: 'event.schemaMismatch', field: '1.data' });
     expect((await batch([{ total: 1 }], '203.0.113.1')).json()).toMatchObject({ status: 403, code: 'source.addressForbidden' });
     expect((await batch([{ total: 1 }, { total: 2 }])).status).toBe(202);
   });

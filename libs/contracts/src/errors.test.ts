@@ -16,7 +16,8 @@ describe('the table of failures', () => {
   });
 
   test('what is tried again tells a caller to come back, not that the request is wrong', () => {
-    expect(table.filter(([, { outcome, httpStatus }]) => outcome === 'retry' && httpStatus !== 503)).toEqual([]);
+    expect(table.filter(([, { outcome, httpStatus }]) => outcome === 'retry' && ![429, 503].includes(httpStatus))).toEqual([]);
+    expect(table.filter(([, { httpStatus }]) => httpStatus === 429).map(([code]) => code)).toEqual(['request.limited']);
   });
 });
 

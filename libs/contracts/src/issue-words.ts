@@ -22,6 +22,7 @@ export function wordsForIssue(issue: z.core.$ZodRawIssue): string | undefined {
     return issue.input === undefined ? 'is missing' : `must be ${things[issue.expected] ?? issue.expected}`;
   if (issue.code === 'invalid_value') return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.join(', ')}`;
   if (issue.code === 'too_big') return `must ${sizeOf(issue.origin, 'at most', issue.maximum)}`;
+  if (issue.code === 'too_small' && issue.inclusive === false) return `must be greater than ${issue.minimum}`;
   if (issue.code === 'too_small')
     return issue.minimum === 1 && issue.origin in units ? 'must not be empty' : `must ${sizeOf(issue.origin, 'at least', issue.minimum)}`;
   return undefined;

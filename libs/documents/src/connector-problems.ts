@@ -208,7 +208,7 @@ function unknownSettings({ settings: schema }: ConnectorSpec, settings: object):
 
 /** A line of a schema's check begins with a JSON pointer, or says what of the whole is wrong. */
 function settingProblem(line: string): DocumentProblem {
-  const [, missing] = /^the answer must have required property '([^']+)'$/.exec(line) ?? [];
+  const [, missing] = /^the value must have required property '([^']+)'$/.exec(line) ?? [];
   if (missing !== undefined) return { path: ['spec', 'settings', missing], message: 'is missing' };
   const [, pointer = '', message = line] = /^(\/\S*) (.*)$/s.exec(line) ?? [];
   return { path: ['spec', 'settings', ...pointer.split('/').slice(1)], message: message.replace(/^the answer /, '') };

@@ -215,7 +215,7 @@ test('a name that has no value is refused, with what was perhaps meant', async (
     'spec.steps.2.validate.rules.0.check: reads steps.later, which this step does not wait for: name it in `needs` of this step, which must stand below it',
     'spec.steps.3.when: reads evnt, but there is only event and steps; did you mean event?',
     'spec.steps.3.deliver.payload: uses $uppercas, which nothing defines; did you mean $uppercase?',
-    'spec.steps.3.deliver.payload: reads event.tpye, but event has only id, type, source, customer, occurredAt, receivedAt, data; did you mean type?',
+    'spec.steps.3.deliver.payload: reads event.tpye, but event has only id, type, source, customer, occurredAt, receivedAt, test, schemaProblem, data; did you mean type?',
     'spec.decision: reads steps.asess, which is no step of this flow; did you mean assess?',
   ]);
   const source = { ...head, kind: 'Source', spec: { scheme: 'api-key', customer: 'boddy.id', type: 'headers."x-type"' } };

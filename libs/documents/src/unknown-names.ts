@@ -1,10 +1,8 @@
-import { fallbackErrorFields, stepOrder, stepsOfFlow, stepsWithin } from '#libs/contracts';
+import { eventViewFields, fallbackErrorFields, stepOrder, stepsOfFlow, stepsWithin } from '#libs/contracts';
 import type { Document, FlowSpec, FlowStep, MarkedValue, StepsWithin } from '#libs/contracts';
 import { functionNames, namesIn } from '#libs/expressions';
 import { similarName } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
-
-const eventFields = ['id', 'type', 'source', 'customer', 'occurredAt', 'receivedAt', 'data'];
 
 const deliveryFields = ['id', 'firstAttemptAt', 'firstAttemptSeconds'];
 const pageFields = ['cursor', 'number', 'offset'];
@@ -59,11 +57,11 @@ function scopeInFlow(spec: FlowSpec, path: readonly string[]): Scope {
   const steps = new Map(lists.flatMap((list) => list.steps).flatMap((step) => stepsByParent(step, undefined)));
   const ids = spec.steps.map(({ id }) => id);
   const near = new Map(ids.map((id) => [id, undefined]));
-  if (path[0] === 'on') return { names: { event: eventFields }, steps, near };
+  if (path[0] === 'on') return { names: { event: eventViewFields }, steps, near };
   const list = listAt(lists, path);
-  if (list === undefined) return { names: { event: eventFields, steps: ids }, steps, near };
+  if (list === undefined) return { names: { event: eventViewFields, steps: ids }, steps, near };
   const isOwn = list.steps === spec.steps;
-  const around = { names: { event: eventFields, ...list.adds, steps: isOwn ? [] : ids }, steps, near: isOwn ? new Map() : near };
+  const around = { names: { event: eventViewFields, ...list.adds, steps: isOwn ? [] : ids }, steps, near: isOwn ? new Map() : near };
   return scopeInList(list.steps, path.slice(list.path.length), around);
 }
 
@@ -86,7 +84,7 @@ function scopeInList(list: readonly FlowStep[], [at, ...path]: readonly string[]
 function addedTo(step: FlowStep, [field, part]: readonly string[]): Scope['names'] {
   if (field === 'infer' && part === 'rules') return { value: undefined, input: undefined };
   if (field === 'validate' && part === 'rules') return { value: undefined };
-  if (field === 'wait' && part === 'event') return { arrived: eventFields };
+  if (field === 'wait' && part === 'event') return { arrived: eventViewFields };
   if (field === 'forEach' && part === 'key') return { [step.forEach!.as]: undefined };
   return field === 'onError' ? { error: fallbackErrorFields } : {};
 }

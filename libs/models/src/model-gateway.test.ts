@@ -469,7 +469,7 @@ describe('an answer that does not fit', () => {
     ['empty', ' ', 'the answer is empty'],
     ['too long', `"${'x'.repeat(300_000)}"`, 'the answer is longer than 262144 characters'],
     ['too deep', '['.repeat(500), 'the answer is nested deeper than 128 levels'],
-    ['not the schema’s', { ...good, more: 1 }, 'the answer must have no other properties than the schema names'],
+    ['not the schema’s', { ...good, more: 1 }, 'the value must have no other properties than the schema names'],
   ])('may be %s', async (_, content, problem) => {
     script = [says(content), says(good)];
     await infer();

@@ -8,7 +8,7 @@ const many = (count: number): string[] => Array.from({ length: count }, () => 'a
 
 test('a cheap check has its answer at once', () => {
   expect(compileSchema(text).problemsOf('a')).toEqual([]);
-  expect(compileSchema(text).problemsOf(1)).toEqual(['the answer must be string']);
+  expect(compileSchema(text).problemsOf(1)).toEqual(['the value must be string']);
 });
 
 test('a dear check leaves the thread to others, and has the answer that this thread would give', async () => {

@@ -61,7 +61,7 @@ describe('compileCheck', () => {
         { a: 1, b: { c: 1, d: 2 } },
         { b: { d: 2, c: 1 }, a: 1 },
       ]),
-    ).toEqual(['the answer must NOT have duplicate items']);
+    ).toEqual(['the value must NOT have duplicate items']);
     expect(unique.problemsOf(['x', 1, 'x'])).toHaveLength(1);
     expect(compileCheck({ type: 'array', uniqueItems: false }).problemsOf([1, 1])).toEqual([]);
     expect(unique.problemsOf(Array.from({ length: 100_000 }, (_, at) => ({ at })))).toEqual([]); // Ajv's own takes minutes
@@ -169,7 +169,7 @@ describe('checking a value', () => {
     const defs = Array.from({ length: steps }, (_, at) => [`d${at + 1}`, next(at + 1)]);
     const recursive = compileCheck({ $defs: Object.fromEntries(defs), ...next(0) });
     expect(recursive.problemsOf(deep(10))).toEqual([]);
-    expect(recursive.problemsOf(deep(120))).toEqual(['the answer is nested too deep to be checked with this schema']);
+    expect(recursive.problemsOf(deep(120))).toEqual(['the value is nested too deep to be checked with this schema']);
   });
 
   it('names up to ten problems, and the first one of a value with thousands', () => {

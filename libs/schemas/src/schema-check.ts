@@ -135,7 +135,7 @@ export function compileCheck(schema: object): SchemaCheck {
       const found = problemsWithin(stepLimit, validate, value);
       if (Array.isArray(found)) return found;
       const first = found.found.slice(0, 1).map((problem) => `; the first problem found: ${describe(problem)}`);
-      return [`the answer takes more than ${stepLimit} steps to check with this schema${first.join('')}`];
+      return [`the value takes more than ${stepLimit} steps to check with this schema${first.join('')}`];
     },
     problemsWithin: (steps, value) => {
       const found = problemsWithin(steps, validate, value);
@@ -149,7 +149,7 @@ function problemsWithin(steps: number, validate: ValidateFunction, value: unknow
   try {
     return validate(asDoubles(value)) ? [] : (validate.errors ?? []).slice(0, problemLimit).map(describe);
   } catch (error) {
-    if (error instanceof RangeError) return ['the answer is nested too deep to be checked with this schema'];
+    if (error instanceof RangeError) return ['the value is nested too deep to be checked with this schema'];
     if (error instanceof CheckTooExpensive) return error;
     throw error;
   }
@@ -232,7 +232,7 @@ function describe(error: ErrorObject): string {
 }
 
 function lineOf(error: ErrorObject): string {
-  return `${error.instancePath === '' ? 'the answer' : error.instancePath} ${reasonOf(error)}`;
+  return `${error.instancePath === '' ? 'the value' : error.instancePath} ${reasonOf(error)}`;
 }
 
 function reasonOf({ message, keyword, params }: ErrorObject): string {

@@ -17,8 +17,8 @@ export function secretStoreConformance(given: () => Promise<WritableStore>): voi
     await put('acme', 'partners/stripe', { signing: 'whsec_ä "1"', other: ' spaces ' });
     expect(await store.read('acme', 'partners/stripe')).toEqual(
       new Map([
-        ['signing', 'whsec_ä "1"'],
-        ['other', ' spaces '],
+        ['signing', { text: 'whsec_ä "1"' }],
+        ['other', { text: ' spaces ' }],
       ]),
     );
   });
@@ -28,14 +28,14 @@ export function secretStoreConformance(given: () => Promise<WritableStore>): voi
     await put('acme', 'stripe', { value: 'before' });
     await store.read('acme', 'stripe');
     await put('acme', 'stripe', { value: 'after' });
-    expect((await store.read('acme', 'stripe')).get('value')).toBe('after');
+    expect((await store.read('acme', 'stripe')).get('value')).toEqual({ text: 'after' });
   });
 
   test('has an entry for its tenant alone', async () => {
     const { store, put } = await given();
     await put('acme', 'stripe', { value: 'of acme' });
     await put('other', 'stripe', { value: 'of other' });
-    expect((await store.read('other', 'stripe')).get('value')).toBe('of other');
+    expect((await store.read('other', 'stripe')).get('value')).toEqual({ text: 'of other' });
     await expect(store.read('third', 'stripe')).rejects.toThrow(SecretEntryMissing);
   });
 
@@ -47,9 +47,15 @@ export function secretStoreConformance(given: () => Promise<WritableStore>): voi
     await expect(store.read('acme', 'stripe')).rejects.toThrow(SecretEntryMissing);
   });
 
-  test('leaves out a secret that is too long to be one', async () => {
+  test('says of a secret that is empty or too long to be one, why', async () => {
     const { store, put } = await given();
-    await put('acme', 'stripe', { long: 'x'.repeat(64 * 1_024 + 1), value: 'x'.repeat(64 * 1_024) });
-    expect([...(await store.read('acme', 'stripe')).keys()]).toEqual(['value']);
+    await put('acme', 'stripe', { long: 'x'.repeat(64 * 1_024 + 1), none: '', value: 'x'.repeat(64 * 1_024) });
+    expect(await store.read('acme', 'stripe')).toEqual(
+      new Map([
+        ['long', { problem: 'has more than 64 KiB' }],
+        ['none', { problem: 'is empty' }],
+        ['value', { text: 'x'.repeat(64 * 1_024) }],
+      ]),
+    );
   });
 }

@@ -63,7 +63,7 @@ describe('Vault', () => {
     server.put('secret/millrace/acme/a', { value: '1' });
     await store.read('acme', 'a');
     server.revokeAll();
-    expect((await store.read('acme', 'a')).get('value')).toBe('1');
+    expect((await store.read('acme', 'a')).get('value')).toEqual({ text: '1' });
     expect(server.logins).toBe(2);
     const { server: strict, store: refused } = await vault({ credential, allowed: 'secret/millrace/other/' });
     await expect(refused.read('acme', 'a')).rejects.toThrow('the policy of Millrace must allow read on secret/data/millrace/acme/*');
@@ -84,20 +84,20 @@ describe('Vault', () => {
       { login: { kind: 'approle', mount: 'approle', roleId: 'r-1', secretIdFile: file('s-1') } },
     );
     server.put('secret/millrace/acme/a', { value: '1' });
-    expect((await store.read('acme', 'a')).get('value')).toBe('1');
+    expect((await store.read('acme', 'a')).get('value')).toEqual({ text: '1' });
     const tokenFile = file('hvs.unknown');
     const { server: other, store: byFile } = await vault({}, { login: { kind: 'token', tokenFile } });
     other.put('secret/millrace/acme/a', { value: '2' });
     await expect(byFile.read('acme', 'a')).rejects.toThrow(SecretEntryMissing);
     writeFileSync(tokenFile, `${other.issue('secret/millrace/')}\n`);
-    expect((await byFile.read('acme', 'a')).get('value')).toBe('2');
+    expect((await byFile.read('acme', 'a')).get('value')).toEqual({ text: '2' });
   });
 
   test('is reached with TLS by its own authority, and in a namespace', async () => {
     const options = { credential, namespace: 'teams/a', tls: testCertificates.server };
     const { server, store } = await vault(options, { ca: testCertificates.authority, namespace: 'teams/a' });
     server.put('secret/millrace/acme/a', { value: '1' });
-    expect((await store.read('acme', 'a')).get('value')).toBe('1');
+    expect((await store.read('acme', 'a')).get('value')).toEqual({ text: '1' });
     const { store: untrusting } = await vault(options, { namespace: 'teams/a' });
     await expect(untrusting.read('acme', 'a')).rejects.toThrow(SecretStoreUnavailable);
   });
@@ -108,7 +108,7 @@ describe('Vault', () => {
     server.isSealed = true;
     await expect(store.read('acme', 'a')).rejects.toThrow('refused the login at auth/kubernetes with status 503');
     server.isSealed = false;
-    expect((await store.read('acme', 'a')).get('value')).toBe('1');
+    expect((await store.read('acme', 'a')).get('value')).toEqual({ text: '1' });
     server.isSealed = true;
     await expect(store.read('acme', 'a')).rejects.toThrow('answered the read of secret/millrace/acme/a with status 503');
     const { store: wrong } = await vault({ credential }, { login: byJwt('eyJ.other') });
@@ -126,9 +126,14 @@ describe('Vault', () => {
     expect(JSON.stringify([failure, String(failure)])).not.toMatch(/hvs\.|hunter2|eyJ/);
   });
 
-  test('gives no secret that is no text', async () => {
+  test('says of what is no text that it is no secret', async () => {
     const { server, store } = await vault();
     server.put('secret/millrace/acme/a', { value: 7, text: 'x' });
-    expect(await store.read('acme', 'a')).toEqual(new Map([['text', 'x']]));
+    expect(await store.read('acme', 'a')).toEqual(
+      new Map<string, object>([
+        ['value', { problem: 'is no text' }],
+        ['text', { text: 'x' }],
+      ]),
+    );
   });
 });

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { HostTimedOut, HostUnreachable, HttpClient } from '#libs/http';
 import type { HttpAnswer } from '#libs/http';
 import { parseJson } from '#libs/json';
-import { SecretEntryMissing, SecretStoreUnavailable, longestSecretBytes } from './secret-store.js';
-import type { SecretStore } from './secret-store.js';
+import { SecretEntryMissing, SecretStoreUnavailable, secretTextOf } from './secret-store.js';
+import type { SecretEntry, SecretStore } from './secret-store.js';
 
 /** How Millrace proves to Vault who it is. */
 export type VaultLogin =
@@ -70,7 +70,7 @@ export class VaultStore implements SecretStore {
     this.http = new HttpClient({ allowPrivateAddresses: true });
   }
 
-  async read(tenant: string, path: string): Promise<ReadonlyMap<string, string>> {
+  async read(tenant: string, path: string): Promise<SecretEntry> {
     const place = [this.options.prefix, tenant, path].filter((part) => part !== '').join('/');
     const api = `/v1/${this.options.mount}/data/${place}`;
     const first = await this.asked(api);
@@ -85,8 +85,8 @@ export class VaultStore implements SecretStore {
     const data = (jsonOf(answer) as { data?: { data?: unknown } } | undefined)?.data?.data;
     if (typeof data !== 'object' || data === null)
       throw new SecretStoreUnavailable(this.title, `answered the read of ${where} with no entry of a KV engine of version 2`);
-    const texts = Object.entries(data as Record<string, unknown>).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string' && Buffer.byteLength(entry[1]) <= longestSecretBytes,
+    const texts = Object.entries(data as Record<string, unknown>).map(
+      ([key, value]) => [key, typeof value === 'string' ? secretTextOf(Buffer.from(value)) : { problem: 'is no text' }] as const,
     );
     return new Map(texts);
   }

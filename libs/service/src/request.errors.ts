@@ -138,7 +138,7 @@ export class RequestLimited extends DomainError {
     override readonly retryAfterMs: number,
   ) {
     super(
-      `At most ${policies.map(({ name, perMinute }) => `${perMinute} requests of the ${name}`).join(' and ')} are taken in a minute; come back later`,
+      `${policies.length === 1 ? 'The rate' : 'One of the rates'} is used up: in a minute ${policies.map(({ name, perMinute }) => `${perMinute} requests of the ${name}`).join(' and ')} are taken; come back in ${Math.ceil(retryAfterMs / 1_000)} s`,
     );
   }
 }

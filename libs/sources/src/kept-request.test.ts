@@ -117,6 +117,13 @@ describe('of a request is kept', () => {
     }
   });
 
+  test('nothing of the key of a Standard Webhooks secret, also without its prefix', () => {
+    const key = Buffer.from('a key of twenty-four byte').toString('base64');
+    const kept = keptOf(sourceWith({ ...hmac, secrets: [{ value: `whsec_${key}` }] }), { headers: { 'x-odd': `it is ${key}` }, body: key });
+    expect(kept.redacted).toEqual(['header x-odd', 'body']);
+    expect(JSON.stringify(kept.headers)).not.toContain(key);
+  });
+
   test('no body that holds a secret of the source', async () => {
     const source = sourceWith(hmac);
     const kept = keptOf(source, { headers: { 'x-sig': 'ab' }, body: '{"debug":"a shared secret"}' });

@@ -42,7 +42,7 @@ export class RequestRedaction {
     this.signed = signedPartsOf(source);
     this.known = new Set([...this.signed.headers, ...headersRead(source)]);
     // Public keys and certificates are no secrets, and stand in requests of some schemes.
-    const secrets = isPublic(source.preset.scheme) ? [] : source.secrets.filter(({ length }) => length >= shortestSecret);
+    const secrets = isPublic(source.preset.scheme) ? [] : source.secrets.flatMap(formsOf).filter(({ length }) => length >= shortestSecret);
     this.secrets = new Redaction(secrets);
     this.secretBytes = secrets.map((secret) => Buffer.from(secret));
   }
@@ -154,6 +154,12 @@ function signedPartsOf({ preset: { scheme, aliases } }: WebhookSource): SignedPa
     parameters: new Set([...parameters, ...digest]),
     signsQuery: /\{(?:url|decodedUrl|query\.)/.test(template),
   };
+}
+
+/** The secret as the source has it, and the key alone of one with the prefix of Standard Webhooks. */
+function formsOf(secret: string): string[] {
+  const key = /^whsec_(.+)$/.exec(secret)?.[1];
+  return key === undefined ? [secret] : [secret, key];
 }
 
 function isPublic(scheme: SignatureScheme): boolean {

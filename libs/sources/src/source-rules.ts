@@ -18,9 +18,13 @@ export class AddressForbidden extends DomainError {
 /** The data of an event does not fit the schema that its source has for its type. */
 export class EventMisfit extends DomainError {
   readonly code = 'event.schemaMismatch';
-  override readonly field = 'body';
-  constructor(type: string, problem: string) {
-    super(`An event of the type ${type.slice(0, 100)} does not fit the schema of its source: ${problem}`);
+  override readonly field: string;
+
+  /** @param at the place of the event among those of its request; undefined: it is the only one */
+  constructor(type: string, problem: string, at?: number) {
+    const field = at === undefined ? 'body' : `${at}.data`;
+    super(`${field}: an event of the type ${type.slice(0, 100)} does not fit the schema of its source: ${problem}`);
+    this.field = field;
   }
 }
 
@@ -77,7 +81,7 @@ export class SourceRules {
    * The event, with a flag where its data does not fit.
    * @throws EventMisfit, EvaluationsBusy
    */
-  async judged(event: EventReceived, data: Json): Promise<EventReceived> {
+  async judged(event: EventReceived, data: Json, at?: number): Promise<EventReceived> {
     const schema = this.schemas.find(({ fits }) => fits(event.type));
     if (schema === undefined) return event;
     const found = schema.compiled().problemsOf(data);
@@ -85,7 +89,7 @@ export class SourceRules {
     if (problems.length === 0) return event;
     misfits.inc({ action: schema.action });
     const problem = problems.join('; ').slice(0, longestProblem);
-    if (schema.action === 'reject') throw new EventMisfit(event.type, problem);
+    if (schema.action === 'reject') throw new EventMisfit(event.type, problem, at);
     return { ...event, schemaProblem: problem };
   }
 }

@@ -18,7 +18,7 @@ import { get, kindNamed } from './get.command.js';
 import { createKey, keys, revokeKey } from './keys.command.js';
 import { connectors } from './connectors.command.js';
 import { modelProviders, models } from './models.command.js';
-import { Output } from './output.js';
+import { Output, shown } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
 import { approveReview, claimReview, correctReview, rejectReview, releaseReview, reviews, showReview } from './reviews.command.js';
@@ -58,7 +58,7 @@ export async function run(args: readonly string[], cliProcess: CliProcess): Prom
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.unusable;
     if (!(error instanceof CliFailure)) throw error;
-    cliProcess.note(error.message);
+    cliProcess.note(shown(error.message));
     return exitCodes[error.kind];
   }
 }
@@ -214,7 +214,7 @@ function commandLine({ environment, directory, columns = 120, print, note, input
     .option('--customer <key>', 'its subject, which is the customer unless the Source says otherwise')
     .option('--id <id>', 'its id: the same id at the same source is the same event; default: a random one')
     .option('--data <json>', 'its data')
-    .action((options: SendOptions) => send(connection('events'), options, { output: output(), input }));
+    .action((options: SendOptions) => send(connection('events'), options, { output: output(), input, signal }));
 
   program
     .command('evaluate')

@@ -19,7 +19,7 @@ export class Output {
   /** Prints one result, or one entry of a list: the value as JSON on one line with `--json`, else the text. */
   result(value: unknown, text: string): void {
     this.hasPrinted = true;
-    this.streams.print(this.isJson ? JSON.stringify(value) : text);
+    this.streams.print(this.isJson ? JSON.stringify(value) : shown(text));
   }
 
   /** True until the first result. */
@@ -29,6 +29,14 @@ export class Output {
 
   /** Prints progress, a summary or a hint. */
   note(text: string): void {
-    this.streams.note(text);
+    this.streams.note(shown(text));
   }
 }
+
+/** Text with its control characters written as escapes, line breaks and tabs aside: what partners send must not move the cursor or change a title. */
+export function shown(text: string): string {
+  return text.replace(controls, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+// eslint-disable-next-line no-control-regex
+const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;

@@ -105,7 +105,12 @@ export async function verifyRequest(connection: Connection, id: string, output: 
     { id, verdict, refusal, eventIds },
     refusal === null ? `accepted  ${eventIds.join('  ')}` : `${verdict.toLowerCase()}  ${refusal.code}: ${refusal.message}`,
   );
-  if (refusal !== null) throw new CliFailure('The source as it is now does not accept the request', 'refused', refusal.code);
+  if (refusal === null) return;
+  const why =
+    verdict === 'UNVERIFIABLE'
+      ? 'What is kept of the request does not suffice to verify it'
+      : 'The source as it is now does not accept the request';
+  throw new CliFailure(why, 'refused', refusal.code);
 }
 
 /** `millrace requests take`: has the events of a refused request taken. */

@@ -45,7 +45,7 @@ test('secrets of the store are listed, followed, and told when they are gone', a
   rmSync(join(directory, tenant, 'github', 'signing'));
   expect(await millrace('secrets', 'refresh')).toMatchObject({
     code: 1,
-    out: expect.stringContaining('signing has no text in github'),
+    out: expect.stringContaining('signing is not in github'),
     notes: expect.stringContaining('1 of 1 secrets cannot be had or used; their documents go on with those before'),
   });
 });

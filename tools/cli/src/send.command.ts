@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { elementTexts } from '#libs/json';
+import { parseRetryAfter } from '#libs/retries';
+import { sleep, wallTimeMs } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { post } from './graphql.client.js';
@@ -20,7 +22,7 @@ export interface SendOptions {
 
 /** Sends one CloudEvent, and resolves with the id of the event. @throws CliFailure */
 export async function sendOne(connection: Connection, text: string): Promise<string> {
-  const [eventId] = await sendBatch(connection, [text], (_event, field) => field);
+  const [eventId] = await sendBatch({ connection, wait: undefined }, [text], (_event, field) => field);
   return eventId!;
 }
 
@@ -37,27 +39,34 @@ interface Sending {
 export async function send(
   connection: Connection,
   options: SendOptions,
-  { output, input }: { output: Output; input: () => AsyncIterable<Buffer> },
+  { output, input, signal }: { output: Output; input: () => AsyncIterable<Buffer>; signal: AbortSignal },
 ): Promise<void> {
-  if (options.file === undefined) return sendAll(connection, oneOf(options), output);
+  const wait = async (ms: number, why: string): Promise<void> => {
+    output.note(`${why}; waiting ${Math.ceil(ms / 1_000)} s, as Millrace asks`);
+    await sleep(ms, signal).catch(() => {
+      throw new CliFailure('Interrupted', 'unusable');
+    });
+  };
+  const door: EventsDoor = { connection, wait };
+  if (options.file === undefined) return sendAll(door, oneOf(options), output);
   const { file, ...parts } = options;
   const beside = Object.entries(parts).flatMap(([option, value]) => (value === undefined ? [] : `--${option}`));
   if (beside.length > 0) throw new CliFailure(`${beside.join(', ')} stands for one event, and not beside --file`, 'unusable');
   const name = file === '-' ? 'standard input' : file;
   const lines = new LineReader(name, file === '-' ? input() : chunksOf(file));
-  if (await lines.areEvents()) return sendLines(connection, lines, { name, output });
+  if (await lines.areEvents()) return sendLines(door, lines, { name, output });
   const text = await lines.rest();
   if (text.trim() === '') throw new CliFailure(`There is no event in ${name}`, 'unusable');
   if (!isJson(text)) throw new CliFailure(`${name} is no JSON: one event, a list of them, or one a line`, 'unusable');
   const texts = text.trimStart().startsWith('[') ? elementTexts(text) : [text];
-  await sendAll(connection, { texts, nameOf: (event, field) => `${name}, event ${event + 1}, ${field}` }, output);
+  await sendAll(door, { texts, nameOf: (event, field) => `${name}, event ${event + 1}, ${field}` }, output);
 }
 
-async function sendAll(connection: Connection, { texts, nameOf }: Sending, output: Output): Promise<void> {
+async function sendAll(door: EventsDoor, { texts, nameOf }: Sending, output: Output): Promise<void> {
   const batches = batchesOf(texts);
   for (let sent = 0; batches.length > 0;) {
     const batch = batches.shift()!;
-    const answer = await sendBatch(connection, batch, (event, field) => nameOf(sent + event, field)).catch((error: unknown) => {
+    const answer = await sendBatch(door, batch, (event, field) => nameOf(sent + event, field)).catch((error: unknown) => {
       throw withProgress(error, sent, texts.length);
     });
     if (answer === 'too large') {
@@ -73,13 +82,13 @@ async function sendAll(connection: Connection, { texts, nameOf }: Sending, outpu
 const linesPerNote = 10_000;
 
 /** @throws CliFailure at the end if lines were refused, or when the rest cannot be sent */
-async function sendLines(connection: Connection, lines: LineReader, { name, output }: { name: string; output: Output }): Promise<void> {
+async function sendLines(door: EventsDoor, lines: LineReader, { name, output }: { name: string; output: Output }): Promise<void> {
   let [accepted, refused, noted] = [0, 0, 0];
   const progress = (): string => `${accepted} events were accepted${refused === 0 ? '' : `, ${refused} lines were refused`}`;
   for await (const some of lines.events()) {
     let sent = 0;
     for (const batch of batchesOf(some.map(({ text }) => text))) {
-      const results = await sendLineBatch(connection, batch).catch((error: unknown) => {
+      const results = await sendLineBatch(door, batch).catch((error: unknown) => {
         if (!(error instanceof CliFailure)) throw error;
         throw new CliFailure(`${error.message}\n${progress()}; when all are sent again, these are the same events`, error.kind, error.code);
       });
@@ -232,14 +241,37 @@ interface ProblemAnswer {
   field?: string;
 }
 
+/** The events API, and how to wait for it. */
+interface EventsDoor {
+  readonly connection: Connection;
+  /** Undefined: a request that is to come later fails. */
+  readonly wait: ((ms: number, why: string) => Promise<void>) | undefined;
+}
+
+/** The longest wait that is kept, and how often one request is made in all. */
+const longestWaitMs = 300_000;
+const mostTries = 20;
+
+/** Makes the request again as long as the response says when: a rate is used up, or the log is away. */
+async function postEvents({ connection, wait }: EventsDoor, request: { body: string; headers: Record<string, string> }): Promise<Response> {
+  for (let tries = 1; ; tries += 1) {
+    const response = await post(connection, '/v1/events', request);
+    const isLater = response.status === 429 || response.status === 503;
+    const waitMs = isLater ? parseRetryAfter(response.headers.get('retry-after'), wallTimeMs()) : undefined;
+    if (wait === undefined || waitMs === undefined || waitMs > longestWaitMs || tries === mostTries) return response;
+    const { detail } = (await response.json().catch(() => ({}))) as ProblemAnswer;
+    await wait(waitMs, detail ?? `${connection.url} answered with status ${response.status}`);
+  }
+}
+
 /** The result of one line, as the events API tells it. */
 type LineResult =
   | { readonly line: number; readonly eventId: string }
   | { readonly line: number; readonly code: string; readonly detail: string; readonly field?: string };
 
 /** The results of the lines, by their place among those given. */
-async function sendLineBatch(connection: Connection, batch: readonly string[]): Promise<LineResult[]> {
-  const response = await post(connection, '/v1/events', {
+async function sendLineBatch(door: EventsDoor, batch: readonly string[]): Promise<LineResult[]> {
+  const response = await postEvents(door, {
     body: `${batch.join('\n')}\n`,
     headers: { 'content-type': 'application/x-ndjson' },
   });
@@ -248,22 +280,22 @@ async function sendLineBatch(connection: Connection, batch: readonly string[]): 
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as LineResult);
-  const failure = await failureOfAnswer(connection, response, (_event, field) => field);
+  const failure = await failureOfAnswer(door.connection, response, (_event, field) => field);
   if (failure.code !== 'request.tooLarge' || batch.length === 1) throw failure;
   const [one, other] = halves([...batch]) as [string[], string[]];
-  const first = await sendLineBatch(connection, one);
-  const second = await sendLineBatch(connection, other);
+  const first = await sendLineBatch(door, one);
+  const second = await sendLineBatch(door, other);
   return [...first, ...second.map((result) => ({ ...result, line: result.line + one.length }))];
 }
 
 /** The ids of the events; `too large` if fewer events may be acceptable. */
-async function sendBatch(connection: Connection, batch: readonly string[], nameOf: Sending['nameOf']): Promise<string[] | 'too large'> {
-  const response = await post(connection, '/v1/events', {
+async function sendBatch(door: EventsDoor, batch: readonly string[], nameOf: Sending['nameOf']): Promise<string[] | 'too large'> {
+  const response = await postEvents(door, {
     body: `[${batch.join(',')}]`,
     headers: { 'content-type': 'application/cloudevents-batch+json' },
   });
   if (response.status === 202) return ((await response.json()) as { eventIds: string[] }).eventIds;
-  const failure = await failureOfAnswer(connection, response, nameOf);
+  const failure = await failureOfAnswer(door.connection, response, nameOf);
   if (failure.code === 'request.tooLarge' && batch.length > 1) return 'too large';
   throw failure;
 }

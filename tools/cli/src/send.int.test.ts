@@ -181,6 +181,24 @@ test('each line counts by itself: one that is refused is told with its number, a
   ]);
 });
 
+test('a rate that is used up, or a log that is away, is waited out as long as the answer says', async () => {
+  let requests = 0;
+  const sink = createServer((request, response) => {
+    void text(request).then(() => {
+      requests += 1;
+      const problem = { code: requests === 1 ? 'request.limited' : 'log.unavailable', detail: 'Not now' };
+      if (requests < 3) response.writeHead(requests === 1 ? 429 : 503, { 'retry-after': '0' }).end(JSON.stringify(problem));
+      else response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end('{"line":1,"eventId":"evt_1"}\n');
+    });
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void sink.close());
+  await once(sink, 'listening');
+  const environment = { MILLRACE_URL: `http://127.0.0.1:${(sink.address() as AddressInfo).port}`, MILLRACE_API_KEY: key };
+  const sent = await send('-', { environment, input: '{"id":"1"}\n' });
+  expect([sent.code, sent.out, requests]).toEqual([0, 'evt_1', 3]);
+  expect(sent.notes).toContain('Not now; waiting 0 s, as Millrace asks');
+});
+
 test('lines of a pipe are sent as they come', async () => {
   const printed: string[] = [];
   const wanted = Promise.withResolvers<void>();

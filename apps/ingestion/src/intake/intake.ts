@@ -36,16 +36,20 @@ export class Intake {
    */
   async accept(admitted: readonly VerifiedEvent[], traceparent: string | undefined): Promise<EventReceived[]> {
     const events: EventReceived[] = [];
-    for (const one of admitted) events.push(await this.judged(one));
+    for (const [at, one] of admitted.entries()) events.push(await this.judged(one, admitted.length === 1 ? undefined : at));
     await this.append(events, admitted, traceparent);
     return events;
   }
 
-  /** The event as it will be appended. @throws EventMisfit, EvaluationsBusy */
-  async judged(one: VerifiedEvent): Promise<EventReceived> {
+  /**
+   * The event as it will be appended.
+   * @param at its place in the request, for a refusal; undefined: it is named by something else
+   * @throws EventMisfit, EvaluationsBusy
+   */
+  async judged(one: VerifiedEvent, at?: number): Promise<EventReceived> {
     const { fields, rules } = one.source;
     const event = eventOf(one, await fields.read(one.input));
-    return rules === undefined ? event : rules.judged(event, one.input.body);
+    return rules === undefined ? event : rules.judged(event, one.input.body, at);
   }
 
   /** @throws LogUnavailable as {@link accept} */

@@ -103,7 +103,21 @@ function isEventSource(kind: DocumentKind): boolean {
 /** Doubts about a document that depend on others of its tenant. */
 export function doubtsAmong(document: Document, after: readonly NamedDocument[], allowed: AllowedAddresses): DocumentProblem[] {
   const find = lookupIn(after);
-  return [...modelChosenAddresses(document, find), ...connectorDoubts(document, find, allowed)];
+  return [...modelChosenAddresses(document, find), ...connectorDoubts(document, find, allowed), ...uncountedCurrency(document, after)];
+}
+
+/** A budget in a currency that no model costs in is never spent. */
+function uncountedCurrency(document: Document, after: readonly NamedDocument[]): DocumentProblem[] {
+  if (document.kind !== 'Budget' || document.spec.currency === undefined) return [];
+  const { currency } = document.spec;
+  const priced = after.flatMap((row) =>
+    row.document.kind === 'ModelProvider' && Object.values(row.document.spec.models).some(({ price }) => price !== undefined)
+      ? [row.document.spec.currency]
+      : [],
+  );
+  if (priced.includes(currency)) return [];
+  const others = priced.length === 0 ? 'none has a price' : `their prices are in ${[...new Set(priced)].join(', ')}`;
+  return [{ path: ['spec', 'currency'], message: `is that of no model provider of this tenant, so nothing counts: ${others}` }];
 }
 
 /** Problems between the documents of the apply and those that the tenant has after it, also of stored ones that a given connector no longer serves. */

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { NotFound, canHoldSecrets } from '#libs/contracts';
+import { NotFound, canHoldSecrets, document as documentSchema, storedSecretsOf } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
-import { FlowCalls, documentIdOf, doubtsAbout, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
+import { FlowCalls, documentIdOf, doubtsAbout, readAs, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import type { DocumentProblem, AllowedAddresses } from '#libs/documents';
 import { HttpClient } from '#libs/http';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
@@ -248,6 +248,8 @@ export class DocumentService {
   ): Promise<{ problems: readonly DocumentProblem[]; opened?: Document }> {
     const { document, problems } = await reading.filled(given);
     if (problems.length > 0) return { problems };
+    const fits = storedSecretsOf(given).length === 0 ? undefined : readAs(documentSchema, document);
+    if (fits !== undefined && 'problems' in fits) return fits;
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
     return { problems: unreadable, opened };

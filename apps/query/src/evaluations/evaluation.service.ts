@@ -46,7 +46,21 @@ export class EvaluationService {
     if (!event) throw new NotFound('event', id, { field: 'event' });
     const { type, source, customer, occurredAt, receivedAt } = event;
     const times = { occurredAt: occurredAt.toISOString(), receivedAt: receivedAt.toISOString() };
-    return { id, type, source, customer: customer.key, ...times, data: await this.events.flowData(tenant, id) };
+    const [[marks], [schemaProblem], data] = await Promise.all([
+      this.events.marks(tenant, [id]),
+      this.events.schemaProblems(tenant, [id]),
+      this.events.flowData(tenant, id),
+    ]);
+    return {
+      id,
+      type,
+      source,
+      customer: customer.key,
+      ...times,
+      ...(marks?.isTest === true && { test: true }),
+      ...(schemaProblem != null && { schemaProblem }),
+      data,
+    };
   }
 }
 

@@ -91,6 +91,27 @@ test.each([
   });
 });
 
+test('a budget in a currency in which no model has a price is a doubt', async () => {
+  const provider = {
+    service: 'ollama',
+    baseUrl: 'http://ollama:11434/v1',
+    currency: 'EUR',
+    models: { small: { price: { input: 1, output: 1 } } },
+  };
+  const warned = async (...specs: [string, string, object][]): Promise<unknown> => {
+    const documents = specs.map(([kind, name, spec]) => ({ apiVersion: 'millrace/v1', kind, metadata: { tenant, name }, spec }));
+    const query = `mutation ($input: ApplyDocumentsInput!) { applied: applyDocuments(input: $input) { ... on ApplyDocumentsSuccess { warnings { message } } } }`;
+    return (await server.data<{ applied: { warnings: unknown } }>({ operatorIn: tenant }, query, { input: { documents } })).applied
+      .warnings;
+  };
+  const inDollars: [string, string, object] = ['Budget', 'dollars', { per: 'day', amount: 1, currency: 'USD' }];
+  const nobody = 'is that of no model provider of this tenant, so nothing counts: ';
+  await apply();
+  expect(await warned(inDollars)).toEqual([{ message: `${nobody}none has a price` }]);
+  expect(await warned(inDollars, ['ModelProvider', 'own', provider])).toEqual([{ message: `${nobody}their prices are in EUR` }]);
+  expect(await warned(['Budget', 'euros', { per: 'day', amount: 1, currency: 'EUR' }])).toEqual([]);
+});
+
 test('what was spent is told by flow, day and model, the dearest first, and of the tenant alone', async () => {
   await server.rows.modelSpend({ tenant, day: today(), calls: 2 });
   await server.rows.modelSpend({ tenant, day: today(), flow: '-', provider: '-', model: 'local', currency: '-', costNanos: 0 });

@@ -127,15 +127,23 @@ test('one that is gone from the store, or cannot be used, leaves the document as
   expect(await inForce()).toEqual(['the secret before that one']);
   expect(await listed()).toMatchObject([
     { name: 'models', problem: 'must be visible ASCII characters' },
-    { name: 'code', problem: 'signing has no text in partners/github, or too much of it; the keys of this entry: key' },
+    { name: 'code', problem: 'signing is not in partners/github; the keys of this entry: key' },
   ]);
   store(tenant, 'partners/github', { signing: 'the secret after that one', key: 'l'.repeat(20) });
   expect(await refresh()).toMatchObject({ changed: ['ModelProvider/models', 'Source/code'] });
   expect((await listed()).map((row) => (row as { problem: unknown }).problem)).toEqual([null, null]);
 });
 
+test('one that the document cannot use is refused at the apply', async () => {
+  store(tenant, 'openai', { key: 'two\nlines' });
+  const spec = { service: 'openai', apiKey: { from: { path: 'openai', key: 'key' } } };
+  expect(await apply({ ...head, kind: 'ModelProvider', metadata: { tenant, name: 'models' }, spec })).toMatchObject({
+    violations: [{ path: ['input', 'documents', '0', 'spec', 'apiKey'], message: 'must be visible ASCII characters' }],
+  });
+});
+
 test.each([
-  [{ from: { path: 'none', key: 'signing' } }, 'from.path', /^none is no folder in /],
+  [{ from: { path: 'none', key: 'signing' } }, 'from.path', /^none is no folder in the part of the tenant$/],
   [{ from: { path: 'partners/github', key: 'sining' } }, 'from.key', /the keys of this entry: signing$/],
   [{ from: { path: '../other/partners', key: 'signing' } }, 'from.path', /^must be names of letters/],
   [{ from: { path: 'partners/../../other', key: 'signing' } }, 'from.path', /^must be names of letters/],

@@ -2,14 +2,14 @@ import { mapSecrets, storedSecretsOf } from '#libs/contracts';
 import type { Document } from '#libs/contracts';
 import type { DocumentProblem } from '#libs/documents';
 import { SecretEntryMissing } from '#libs/secret-stores';
-import type { SecretStore } from '#libs/secret-stores';
+import type { SecretEntry, SecretStore } from '#libs/secret-stores';
 import { counter } from '#libs/tracing';
 
 const reads = counter('millrace_secret_store_reads_total', 'Reads of entries of the secret store.', {
   outcome: '`read`, `missing` (there is none, or it is not given) or `unavailable`',
 });
 
-type Entry = ReadonlyMap<string, string> | SecretEntryMissing;
+type Entry = SecretEntry | SecretEntryMissing;
 
 /** The secret store of the installation, if it has one. */
 export class StoredSecrets {
@@ -67,10 +67,10 @@ export class StoredSecretReading {
       };
     const entry = await this.entryAt(this.store, path);
     if (entry instanceof SecretEntryMissing) return { path: ['path'], message: `${path} ${entry.message}` };
-    const value = entry.get(key);
-    if (value !== undefined && value !== '') return value;
-    const keys = [...entry.keys()].join(', ') || 'none';
-    return { path: ['key'], message: `${key} has no text in ${path}, or too much of it; the keys of this entry: ${keys}` };
+    const found = entry.get(key);
+    if (found !== undefined && 'text' in found) return found.text;
+    if (found !== undefined) return { path: ['key'], message: `${key} ${found.problem}, in ${path}` };
+    return { path: ['key'], message: `${key} is not in ${path}; the keys of this entry: ${[...entry.keys()].join(', ') || 'none'}` };
   }
 
   private entryAt(store: SecretStore, path: string): Promise<Entry> {

@@ -18,6 +18,21 @@ export interface EventView {
   readonly data: Json;
 }
 
+const fields = {
+  id: true,
+  type: true,
+  source: true,
+  customer: true,
+  occurredAt: true,
+  receivedAt: true,
+  test: true,
+  schemaProblem: true,
+  data: true,
+} satisfies Record<keyof EventView, true>;
+
+/** The fields that expressions may read of `event`. */
+export const eventViewFields: readonly string[] = Object.keys(fields);
+
 export function viewOf(event: EventReceived): EventView {
   return {
     id: event.eventId,
