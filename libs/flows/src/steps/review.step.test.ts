@@ -13,7 +13,7 @@ import type { FinishedStep, FlowResult, StepJournal, StoredStep } from '../flow.
 import { tryFlow } from '../flow.trial.js';
 import type { ReviewEnd, ReviewRequest } from '../step.js';
 
-beforeEach(() => void vi.useFakeTimers({ now: Date.parse('2026-06-01T12:00:00Z') }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2026-06-01T12:00:00Z') }));
 afterEach(() => void vi.useRealTimers());
 
 /** Keeps what a run stores over several tries. */
