@@ -7,7 +7,7 @@ import { IngestionModule } from '#apps/ingestion';
 import { QueryModule, querySettings } from '#apps/query';
 import { SecretBox, issueApiKey } from '#libs/auth';
 import { readSettings } from '#libs/config';
-import { document, topics } from '#libs/contracts';
+import { ReplayEvent, document, topics } from '#libs/contracts';
 import type { Scope } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { ApiKeyTable, Database, DocumentTable, statement } from '#libs/persistence';
@@ -308,20 +308,23 @@ test('a flow that is given up takes the default decision at once, with the reaso
   expect(await storedRun(answer)).toMatchObject({ state: 'completed', defaultReason: 'flow.expressionFailed' });
 });
 
-test('a run that waits takes the default decision at the deadline, and its wait is dropped', async () => {
-  const flow = await apply({
-    steps: [
-      { id: 'later', wait: { for: 'PT1H' } },
-      { id: 'then', map: { expression: '1' } },
-    ],
-  });
+const waitsOf = statement(
+  'test.decisions.waits',
+  'SELECT run_wait.state FROM run_wait JOIN run ON run.id = run_id WHERE run.event_id = $1',
+);
+
+test.each([
+  ['for a time', { id: 'later', wait: { for: 'PT1H' } }],
+  ['for a person', { id: 'later', review: { proposal: '1', expiresAfter: 'P1D' } }],
+])('a run that waits %s takes the default decision at the deadline, which is delivered, and its wait is dropped', async (_, step) => {
+  const flow = await apply({ steps: [step, { id: 'then', map: { expression: '1' } }] });
   const answer = await decide(flow, {});
   isDefault(answer, 'decision.deadline');
-  const waits = statement(
-    'test.decisions.waits',
-    'SELECT run_wait.state FROM run_wait JOIN run ON run.id = run_id WHERE run.event_id = $1',
-  );
-  expect(await database.query(waits, [answer.body['eventId']])).toEqual([{ state: 'taken' }]);
+  await waitFor(async () => (await delivered(answer)).length > 0, { what: 'the delivery of the default decision' });
+  expect(await delivered(answer)).toMatchObject([{ flow, decision: byDefault, default: true, reason: 'decision.deadline' }]);
+  await waitFor(async () => (await database.query<{ state: string }>(waitsOf, [answer.body['eventId']]))[0]?.state === 'taken', {
+    what: 'the wait to be dropped',
+  });
   const { body } = await graphql(
     `
       query ($id: ID!) {
@@ -497,6 +500,83 @@ test('a caller who would rather have a job than the default decision gets one wh
   expect(inTime).toMatchObject({ status: 200, body: { decision: { urgency: 8 }, default: false } });
   expect((await post(`/v1/decisions/${flow}`, call, { prefer: 'respond-async' })).status).toBe(202);
 });
+
+test('a caller who waits and repeats a job is answered with it, and never makes the default decision its own', async () => {
+  const flow = await apply();
+  const answer = Promise.withResolvers<unknown>();
+  answerWith(() => answer.promise);
+  const call = { customer: uniqueName('c'), id: 'job-1' };
+  const job = await post('/v1/jobs', { flow, ...call });
+  await waitFor(async () => (await storedRun(job)) !== undefined, { what: 'the job to be at work' });
+  const during = await decide(flow, call, 1);
+  expect(during).toMatchObject({ status: 202, body: { eventId: job.body['eventId'], jobId: expect.any(String) } });
+  expect(await storedRun(job)).toMatchObject({ state: 'running', defaultReason: null });
+  const following = decide(flow, call, 20);
+  answer.resolve({ urgency: 8 });
+  expect(await following).toMatchObject({ status: 200, body: { decision: { urgency: 8 }, default: false } });
+  expect(await storedRun(job)).toEqual({ state: 'completed', decision: { urgency: 8 }, defaultReason: null });
+
+  const waiting = await apply({ steps: [{ id: 'later', wait: { for: 'PT1H' } }] });
+  const later = await post('/v1/jobs', { flow: waiting, ...call });
+  await waitFor(async () => (await storedRun(later))?.state === 'waiting', { what: 'the job to wait' });
+  expect(await decide(waiting, call, 1)).toMatchObject({ status: 202, body: { eventId: later.body['eventId'] } });
+  const behind = await decide(waiting, { customer: call.customer, id: 'behind' }, 2);
+  isDefault(behind, 'decision.deadline'); // its record comes after that of the repeat
+  expect(await storedRun(later)).toMatchObject({ state: 'waiting', defaultReason: null });
+}, 60_000);
+
+test('a repeat that waits for a shorter time than the request before it leaves that one its time', async () => {
+  const flow = await apply();
+  const answer = Promise.withResolvers<unknown>();
+  answerWith(() => answer.promise);
+  const call = { customer: uniqueName('c'), id: 'long-1' };
+  const asked = model.requests.length;
+  const first = decide(flow, call, 20);
+  await waitFor(() => model.requests.length > asked, { what: 'the model to be asked' });
+  expect(await decide(flow, call, 1)).toMatchObject({ status: 202, body: { jobId: expect.any(String) } });
+  answer.resolve({ urgency: 5 });
+  expect(await first).toMatchObject({ status: 200, body: { decision: { urgency: 5 }, default: false } });
+}, 30_000);
+
+test('a caller who repeats a job that failed is answered with the job, and after a replay with its decision', async () => {
+  const flow = await apply();
+  answerWith(() => 400);
+  const call = { customer: uniqueName('c'), id: 'job-2' };
+  const job = await post('/v1/jobs', { flow, ...call });
+  await waitFor(async () => (await storedRun(job))?.state === 'failed', { what: 'the job to fail' });
+  const failed = await decide(flow, call);
+  expect(failed).toMatchObject({ status: 202, body: { eventId: job.body['eventId'] } });
+  expect(failed.tookMs).toBeLessThan(3_000);
+  expect(await storedRun(job)).toMatchObject({ state: 'failed', defaultReason: null });
+  answerWith(() => ({ urgency: 4 }));
+  const eventId = String(job.body['eventId']);
+  const replay = {
+    tenant,
+    customer: call.customer,
+    commandId: uniqueName('cmd'),
+    actor: 'test',
+    at: new Date().toISOString(),
+    eventId,
+    flow: null,
+  };
+  await workers.app.get(RecordProducer, { strict: false }).append(topics.commands, ReplayEvent, replay);
+  await waitFor(async () => (await decide(flow, call)).status === 200, { what: 'the replay to complete' });
+  expect(await decide(flow, call)).toMatchObject({ body: { decision: { urgency: 4 }, default: false, reason: null } });
+}, 60_000);
+
+test('a repeat of what is decided does not wait behind other events of its customer', async () => {
+  const flow = await apply();
+  const answer = Promise.withResolvers<unknown>();
+  answerWith((question) => (question.includes('glacial') ? answer.promise : { urgency: 3 }));
+  const call = { customer: uniqueName('c'), id: 'done-1' };
+  const first = await decide(flow, call);
+  await post('/v1/jobs', { flow, customer: call.customer, message: 'glacial' });
+  const again = await decide(flow, call, 20);
+  const rather = await post(`/v1/decisions/${flow}`, call, { prefer: 'respond-async, wait=20' });
+  answer.resolve({ urgency: 1 });
+  expect([again.body, rather.body]).toEqual([first.body, first.body]);
+  expect(Math.max(again.tookMs, rather.tookMs)).toBeLessThan(10_000);
+}, 60_000);
 
 test('the event of a request is for the flow that it names, and that flow is for nothing else unless it says so', async () => {
   const other = uniqueName('other');

@@ -1,6 +1,7 @@
 -- Stores the default decision of the run that a caller waits for, unless its end is stored already. Returns the run as it is stored then, so whoever asks
--- learns which decision counts. A process that is at work on the run loses its claim, and a wait of it is dropped. The deliveries are stored with the
--- run; the process that handles the record of the event announces them.
+-- learns which decision counts. A run that has no deadline, or a later one, stays as it is: the request that made it decides that, not one that repeats it.
+-- A process that is at work on the run loses its claim. The deliveries are stored with the run; the process that handles the record of the event announces
+-- them or, if the run waited, the one that handles the end of its wait, which is due by then.
 CREATE OR REPLACE FUNCTION settle_decision(
   p_tenant text, p_run text, p_event text, p_customer text, p_flow text, p_flow_version integer, p_trace text, p_decide_by timestamptz,
   p_decision json, p_deliveries json, p_reason text
@@ -15,15 +16,11 @@ BEGIN
       p_deliveries, p_reason)
     ON CONFLICT (tenant_id, event_id, flow, generation) DO UPDATE
     SET state = 'completed', fence = run.fence + 1, lease_until = NULL, unanswered = 0, finished_at = clock_timestamp(),
-      decide_by = coalesce(run.decide_by, EXCLUDED.decide_by), decision = EXCLUDED.decision, deliveries = EXCLUDED.deliveries,
+      decision = EXCLUDED.decision, deliveries = EXCLUDED.deliveries,
       default_reason = EXCLUDED.default_reason
-    WHERE run.state IN ('running', 'waiting')
+    WHERE run.state IN ('running', 'waiting') AND run.decide_by <= EXCLUDED.decide_by
     RETURNING *;
-  IF FOUND THEN
-    UPDATE run_wait SET state = 'taken', over_at = coalesce(over_at, clock_timestamp()) FROM run
-    WHERE run.tenant_id = p_tenant AND run.event_id = p_event AND run.flow = p_flow AND run.generation = 0
-      AND run_wait.tenant_id = run.tenant_id AND run_wait.run_id = run.id AND run_wait.state <> 'taken';
-  ELSE
+  IF NOT FOUND THEN
     RETURN QUERY SELECT * FROM run WHERE tenant_id = p_tenant AND event_id = p_event AND flow = p_flow AND generation = 0;
   END IF;
 END $$;

@@ -45,12 +45,17 @@ export function settling(columns: string): string {
   return `SELECT ${columns} FROM settle_decision($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
 }
 
-/** The parameters of {@link settling}. */
-export function settlingValues(event: AwaitedEvent, reason: string, traceparent: string | undefined): unknown[] {
+/** The parameters of {@link settling}. @param decideBy the deadline that has passed; default: that of the event */
+export function settlingValues(
+  event: AwaitedEvent,
+  reason: string,
+  traceparent: string | undefined,
+  decideBy: Date | string = event.request.deadline.decideBy,
+): unknown[] {
   const { tenant, eventId, customer, request } = event;
   const { flow, flowVersion, deadline } = request;
   const deliveries = JSON.stringify(defaultDeliveries(event, reason));
   const decision = JSON.stringify(deadline.default);
   const run = [tenant, newRunId(), eventId, customer, flow, flowVersion, traceIdOf(traceparent)];
-  return [...run, deadline.decideBy, decision, deliveries, reason];
+  return [...run, decideBy, decision, deliveries, reason];
 }

@@ -3,20 +3,25 @@ import { isAwaited } from '#libs/decisions';
 import type { AwaitedEvent } from '#libs/decisions';
 import type { EventReceived } from '#libs/contracts';
 import { latencyMs, startTimer, wallTimeMs } from '#libs/time';
-import type { RunIdentity } from './run.store.js';
+import type { PlannedRun } from './run.store.js';
 
 /** The deadline of a run has passed: its caller gets the default decision. */
 export class DecisionDue extends DomainError {
   readonly code = 'decision.deadline';
 
-  constructor(decideBy: string) {
-    super(`There was no decision by ${decideBy}`);
+  constructor(decideBy: Date) {
+    super(`There was no decision by ${decideBy.toISOString()}`);
   }
 }
 
 /** The time until which a run can decide, because a caller waits, ms; 0 if it has passed. */
-export function msLeft({ request }: AwaitedEvent): number {
-  return latencyMs(wallTimeMs(), Date.parse(request.deadline.decideBy));
+export function msLeft(decideBy: Date): number {
+  return latencyMs(wallTimeMs(), decideBy.getTime());
+}
+
+/** When the caller of an event needs the decision. A run that an earlier request made keeps the deadline of that one, or none. */
+export function decideByOf({ request }: AwaitedEvent): Date {
+  return new Date(request.deadline.decideBy);
 }
 
 /** Ends the work on a run when its caller needs the decision. */
@@ -29,21 +34,22 @@ export class DecisionDeadline implements Disposable {
 
   private constructor(
     readonly event: AwaitedEvent,
+    readonly decideBy: Date,
     outer: AbortSignal,
   ) {
     this.signal = AbortSignal.any([this.passed.signal, outer]);
     this.due.promise.catch(() => undefined); // nobody may be waiting for it
-    this.timer = startTimer(() => this.end(), msLeft(event));
+    this.timer = startTimer(() => this.end(), msLeft(decideBy));
   }
 
-  /** Undefined if nobody waits for the run: replays have no deadline. */
-  static of({ generation }: RunIdentity, event: EventReceived, outer: AbortSignal): DecisionDeadline | undefined {
-    return generation === 0 && isAwaited(event) ? new DecisionDeadline(event, outer) : undefined;
+  /** Undefined if nobody waits for the run: those of jobs and replays have no deadline, also if a caller who waits repeats the request. */
+  static of({ decideBy }: PlannedRun, event: EventReceived, outer: AbortSignal): DecisionDeadline | undefined {
+    return decideBy != null && isAwaited(event) ? new DecisionDeadline(event, decideBy, outer) : undefined;
   }
 
   /** @throws DecisionDue at the deadline, whether or not the work has ended by then; the work is not begun after it */
   before<T>(work: () => Promise<T>): Promise<T> {
-    if (msLeft(this.event) === 0) this.end();
+    if (msLeft(this.decideBy) === 0) this.end();
     return this.passed.signal.aborted ? this.due.promise : Promise.race([work(), this.due.promise]);
   }
 
@@ -52,7 +58,7 @@ export class DecisionDeadline implements Disposable {
   }
 
   private end(): void {
-    const reason = new DecisionDue(this.event.request.deadline.decideBy);
+    const reason = new DecisionDue(this.decideBy);
     this.due.reject(reason); // before the work ends by the signal, for a reason of its own
     this.passed.abort(reason);
   }

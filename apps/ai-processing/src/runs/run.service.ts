@@ -10,7 +10,7 @@ import { logger, traceIdOf } from '#libs/tracing';
 import { FlowMatcher } from './flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
-import { msLeft } from './decision-deadline.js';
+import { decideByOf, msLeft } from './decision-deadline.js';
 import { RunBeforeDeadline, RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunStore, isSameRun } from './run.store.js';
 import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns, WaitingRun } from './run.store.js';
@@ -66,14 +66,16 @@ export class RunService {
 
   /** Runs the flow that a caller waits for, if there is time left; else its default decision is the end of it. */
   private async decideInTime(event: AwaitedEvent, context: RecordContext): Promise<void> {
-    const { request } = event;
-    if (msLeft(event) === 0) {
-      await this.announced(await this.store.settle(event, 'decision.deadline', context.traceparent), event);
-      return;
+    const decideBy = decideByOf(event);
+    if (msLeft(decideBy) === 0) {
+      const settled = await this.store.settle(event, 'decision.deadline', context.traceparent);
+      if (settled.state === 'completed' || settled.state === 'failed') {
+        await this.announced(settled, event);
+        return;
+      } // else it is of an earlier request, which gives it more time
     }
-    const decideBy = new Date(request.deadline.decideBy);
     try {
-      await this.runPlannedFlows([{ ...plan(event, requested(request), 0, null), decideBy }], event, context);
+      await this.runPlannedFlows([{ ...plan(event, requested(event.request), 0, null), decideBy }], event, context);
     } catch (error) {
       throw beforeDeadline(error, event);
     }
@@ -152,10 +154,16 @@ export class RunService {
     const stored = run === undefined ? await this.store.byId(event.tenant, runId) : undefined;
     try {
       if (run !== undefined) await this.announced(await this.worker.workOn(run, event, context), event);
-      else if (stored !== undefined) await this.standBy(stored, stored.commandId, event);
+      else if (stored !== undefined) await this.standByAfterWait(stored, event);
     } catch (error) {
       throw isAwaited(event) ? beforeDeadline(reasonOf([error]), event) : reasonOf([error]);
     }
+  }
+
+  /** A run that took the default decision while it waited is announced here, because the record of its event was handled before. */
+  private async standByAfterWait(run: Run, event: EventReceived): Promise<void> {
+    const ended = await this.standBy(run, run.commandId, event);
+    if (isFinished(ended)) await this.store.dropWaits(run.tenant, run.id);
   }
 
   /**
@@ -222,7 +230,7 @@ function reasonOf(failures: readonly unknown[]): unknown {
 
 /** Why the record of a caller who waits has to come again, and when at the latest. */
 function beforeDeadline(error: unknown, event: AwaitedEvent): unknown {
-  const leftMs = msLeft(event);
+  const leftMs = msLeft(decideByOf(event));
   return error instanceof DomainError && error.ours && leftMs > 0 ? new RunBeforeDeadline(error, leftMs) : error;
 }
 

@@ -211,6 +211,10 @@ const cancel = statement(
    told AS (SELECT ${tellOf('reviews')} AS told FROM reviews)
    SELECT ${selectList}, (SELECT told FROM told) AS told FROM cancelled`,
 );
+const dropWaits = statement(
+  'run.dropWaits',
+  `UPDATE run_wait SET state = 'taken', over_at = coalesce(over_at, clock_timestamp()) WHERE tenant_id = $1 AND run_id = $2 AND state <> 'taken'`,
+);
 /** Stores the default decision unless the run has ended. Returns the run as it is stored. */
 const settle = statement('run.settle', settling(selectList));
 const byId = statement('run.byId', `SELECT ${selectList} FROM run WHERE tenant_id = $1 AND id = $2`);
@@ -273,10 +277,15 @@ export class RunStore {
     return run;
   }
 
-  /** Stores the default decision of a run, unless it has ended, and returns how it ended. */
-  async settle(event: AwaitedEvent, reason: string, traceparent: string | undefined): Promise<FinishedRun> {
-    const [run] = await this.database.query<FinishedRun>(settle, settlingValues(event, reason, traceparent));
+  /** Stores the default decision of a run, unless it has ended, or has no deadline or a later one. Returns the run as it is stored then. */
+  async settle(event: AwaitedEvent, reason: string, traceparent: string | undefined, decideBy?: Date): Promise<Run> {
+    const [run] = await this.database.query<Run>(settle, settlingValues(event, reason, traceparent, decideBy));
     return run!;
+  }
+
+  /** Drops what is left of the waits of a run that has ended without them. */
+  async dropWaits(tenant: string, runId: string): Promise<void> {
+    await this.database.query(dropWaits, [tenant, runId]);
   }
 
   async byId(tenant: string, runId: string): Promise<Run | undefined> {

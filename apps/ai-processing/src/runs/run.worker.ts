@@ -201,7 +201,7 @@ export class RunWorker {
     using deadline = DecisionDeadline.of(run, event, lease.signal);
     const work = { run, event, context, journal, lease, deadline };
     let ended = await this.end(work);
-    if (ended === undefined && deadline !== undefined) ended = await this.endElsewhere(run, deadline.event, context);
+    if (ended === undefined && deadline !== undefined) ended = await this.endElsewhere(run, deadline, context);
     if (ended === undefined && journal.isRefused) return undefined;
     if (ended === undefined || ended.state === 'running') throw new RunLeaseLost(run.id);
     return ended;
@@ -239,12 +239,12 @@ export class RunWorker {
    * Returns the end of a run that a caller waits for and whose end this process could not store: it is stored already, or becomes the default decision,
    * because the deadline has passed by the clock of Postgres. Undefined if another process is at work on it.
    */
-  private async endElsewhere(run: RunningRun, event: AwaitedEvent, context: RecordContext): Promise<Run | undefined> {
+  private async endElsewhere(run: RunningRun, { event, decideBy }: DecisionDeadline, context: RecordContext): Promise<Run | undefined> {
     const [stored] = await this.store.stored([run]);
     const isOurs = stored === undefined || (stored.state === 'running' && stored.id === run.id && stored.fence === run.fence);
     if (!isOurs) return stored.state === 'completed' || stored.state === 'failed' ? stored : undefined;
     defaults.inc({ tenant: run.tenant, reason: 'decision.deadline' });
-    return this.store.settle(event, 'decision.deadline', context.traceparent);
+    return this.store.settle(event, 'decision.deadline', context.traceparent, decideBy);
   }
 
   private async runnerOf({ run, event, journal, lease, deadline }: RunWork): Promise<FlowRunner> {
@@ -296,7 +296,7 @@ export class RunWorker {
     const { questions } = journal;
     const expiries = [...questions].map(([step, { expiresAt }]): [string, WaitRequest] => [step, { dueAt: expiresAt }]);
     const asked = [...journal.waits, ...expiries];
-    const decideByMs = deadline === undefined ? Infinity : Date.parse(deadline.event.request.deadline.decideBy);
+    const decideByMs = deadline?.decideBy.getTime() ?? Infinity;
     const waits = asked.map(([step, { dueAt, types, looked = 0 }]) => ({
       step,
       dueAt: dueAt.getTime() <= decideByMs ? dueAt : new Date(decideByMs),

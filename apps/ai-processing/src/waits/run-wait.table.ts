@@ -50,12 +50,15 @@ const endDue = statement(
    WHERE run_wait.tenant_id = due.tenant_id AND run_wait.run_id = due.run_id AND run_wait.step = due.step
    RETURNING ${endedFields}`,
 );
-/** A run that has not gone on although it was told: the process that was to tell it ended, or the log lost the record. A run at work goes on by itself. */
+/**
+ * A run that has not gone on although it was told: the process that was to tell it ended, or the log lost the record. A run at work goes on by itself. One
+ * that took the default decision while it waited is to be announced.
+ */
 const untold = statement(
   'runWait.untold',
   `UPDATE run_wait SET told_at = clock_timestamp()
    FROM (SELECT ended.tenant_id, ended.run_id, ended.step FROM run_wait AS ended
-     JOIN run ON run.tenant_id = ended.tenant_id AND run.id = ended.run_id AND run.state = 'waiting'
+     JOIN run ON run.tenant_id = ended.tenant_id AND run.id = ended.run_id AND (run.state = 'waiting' OR run.default_reason IS NOT NULL)
      WHERE ended.state = 'over' AND ended.told_at < clock_timestamp() - $2 * interval '1 millisecond'
      ORDER BY ended.told_at LIMIT $1 FOR UPDATE OF ended SKIP LOCKED) AS forgotten
    WHERE run_wait.tenant_id = forgotten.tenant_id AND run_wait.run_id = forgotten.run_id AND run_wait.step = forgotten.step

@@ -14,6 +14,8 @@ export interface DecisionCall {
   /** The body as it was written. */
   readonly text: string;
   readonly id: string;
+  /** False: the id is new, so the call repeats none. */
+  readonly mayRepeat: boolean;
   readonly customer: string;
   readonly type: string;
 }
@@ -32,8 +34,8 @@ export function readDecisionCall(headers: IncomingHttpHeaders, rawBody: Buffer):
   const customer = usableCustomer(data['customer']);
   if (customer === null)
     throw new RequestInvalid('customer', 'must be 1 to 256 characters, no control characters, and not - or what begins with -/');
-  const id = given(data, 'id') ?? idempotencyKey(headers) ?? randomUUID();
-  return { data, text: text!, id, customer, type: given(data, 'type') ?? usualType };
+  const id = given(data, 'id') ?? idempotencyKey(headers);
+  return { data, text: text!, id: id ?? randomUUID(), mayRepeat: id !== undefined, customer, type: given(data, 'type') ?? usualType };
 }
 
 /** @throws RequestInvalid */

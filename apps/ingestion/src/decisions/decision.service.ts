@@ -18,7 +18,7 @@ import { RequestLimits } from '../limits/request.limits.js';
 import { readDecisionCall, waitOf } from './decision-call.js';
 import type { CallerWait, DecisionCall } from './decision-call.js';
 import { DecisionSettlement } from './decision.settlement.js';
-import type { CountedDecision } from './decision.settlement.js';
+import type { CountedDecision, RequestEnd } from './decision.settlement.js';
 import { ReplyFollower } from './reply.follower.js';
 import { RequestableFlows } from './requestable-flows.js';
 import type { RequestableFlow } from './requestable-flows.js';
@@ -47,7 +47,7 @@ interface AcceptedCall {
 }
 
 /** The end of a wait: the decision that counts, or why there is none to tell. */
-type WaitEnd = CountedDecision | 'gone' | 'elapsed' | 'away';
+type WaitEnd = RequestEnd | 'gone' | 'elapsed' | 'away';
 
 /** The part of a caller's time that is kept for settling which decision counts, and its bounds, ms. */
 const settlingTime = { part: 0.2, shortestMs: 300, longestMs: 750 };
@@ -128,6 +128,7 @@ export class DecisionService {
       return { event, wait, caller: undefined, startedAt };
     }
     const caller = this.callers.enter(tenant, event.eventId);
+    if (call.mayRepeat) void this.tellStored(caller, event);
     try {
       await this.follow();
       const appended = this.appender.append([event], () => 'decision', entry.traceparent);
@@ -137,6 +138,16 @@ export class DecisionService {
       caller[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** Tells the caller at once what an earlier request with the id has come to, instead of when the lane has come to the repeat. */
+  private async tellStored(caller: WaitingCaller, event: EventReceived): Promise<void> {
+    try {
+      const end = await this.settlement.stored(event);
+      if (end !== undefined) caller.tell(end);
+    } catch (error) {
+      if (!(error instanceof StorageUnavailable)) log.error({ err: error, eventId: event.eventId }, 'a stored decision cannot be read');
+    } // the caller is told by the reply or at the deadline
   }
 
   /** @throws RequestLimited if the tenant has used up its rate */
@@ -189,14 +200,14 @@ export class DecisionService {
     const found = isAwaited(event)
       ? await this.countedFor(accepted, event, caller, gone.promise)
       : await this.heard(accepted, caller, gone.promise);
-    if (found === 'elapsed' || found === 'gone' || found === 'away') return acceptedResponse(accepted);
+    if (typeof found === 'string') return acceptedResponse(accepted);
     return answerOf(accepted, found);
   }
 
   /** The decision, if it is told while the caller waits. */
   private async heard({ wait, startedAt }: AcceptedCall, caller: WaitingCaller, gone: Promise<'gone'>): Promise<WaitEnd> {
     using end = after(startedAt + wait.waitMs - performance.now());
-    return await Promise.race([caller.decision, gone, end.elapsed]);
+    return await Promise.race([caller.end, gone, end.elapsed]);
   }
 
   /** The decision that counts: the one that is told or, at the deadline, the one that Postgres has or stores then. */
@@ -209,20 +220,22 @@ export class DecisionService {
     const leftMs = (): number => startedAt + wait.waitMs - performance.now();
     const keptMs = settlingMs(wait.waitMs);
     using asking = after(leftMs() - keptMs * (1 - askAfter));
-    const told = await Promise.race([caller.decision, gone, asking.elapsed]);
+    const told = await Promise.race([caller.end, gone, asking.elapsed]);
     if (told !== 'elapsed') return told;
     using end = after(leftMs());
-    const settled = await Promise.race([caller.decision, gone, this.settled(event), end.elapsed]);
-    const found = settled === 'away' ? await Promise.race([caller.decision, gone, end.elapsed]) : settled;
+    const settled = await Promise.race([caller.end, gone, this.settled(event), end.elapsed]);
+    const isOpen = settled === 'away' || settled === 'job';
+    const found = isOpen ? await Promise.race([caller.end, gone, end.elapsed]) : settled;
     if (found !== 'elapsed') return found;
+    if (settled === 'job') return settled;
     this.settlement.confirmLater(event);
     return { decision: event.request.deadline.default, reason: 'decision.unconfirmed' };
   }
 
-  private async settled(event: AwaitedEvent): Promise<CountedDecision | 'away'> {
+  private async settled(event: AwaitedEvent): Promise<RequestEnd | 'away'> {
     try {
       const found = await this.settlement.settle(event);
-      if (found.reason === null) unheard.inc();
+      if (found !== 'job' && found.reason === null) unheard.inc();
       return found;
     } catch (error) {
       if (error instanceof StorageUnavailable) log.warn({ reason: error.message, eventId: event.eventId }, 'a decision cannot be settled');

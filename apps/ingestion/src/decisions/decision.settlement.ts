@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import { messageOf } from '#libs/contracts';
+import type { EventReceived } from '#libs/contracts';
 import { settling, settlingValues } from '#libs/decisions';
 import type { AwaitedEvent } from '#libs/decisions';
 import type { Json } from '#libs/json';
@@ -15,14 +16,25 @@ export interface CountedDecision {
   readonly reason: string | null;
 }
 
+/** What a request has come to; `job`: nothing that it can be answered with, so its caller is told where to look. */
+export type RequestEnd = CountedDecision | 'job';
+
 interface StoredEnd {
-  readonly state: string;
+  readonly state: 'running' | 'waiting' | 'completed' | 'failed';
   readonly decision: Json;
   readonly defaultReason: string | null;
   readonly errorCode: string | null;
+  readonly decideBy: Date | null;
 }
 
-const settle = statement('decision.settle', settling('state, decision, default_reason AS "defaultReason", error_code AS "errorCode"'));
+const endColumns = 'state, decision, default_reason AS "defaultReason", error_code AS "errorCode", decide_by AS "decideBy"';
+const settle = statement('decision.settle', settling(endColumns));
+/** The first generation that completed, else the last, as jobs are shown. */
+const stored = statement(
+  'decision.stored',
+  `SELECT ${endColumns} FROM run WHERE tenant_id = $1 AND event_id = $2 AND flow = $3
+   ORDER BY state = 'completed' DESC, CASE WHEN state = 'completed' THEN generation ELSE -generation END LIMIT 1`,
+);
 
 /** Answers that are confirmed later at most. What is beyond is confirmed by the handler of the record. */
 const mostUnconfirmed = 10_000;
@@ -46,14 +58,29 @@ export class DecisionSettlement implements OnApplicationShutdown {
   constructor(private readonly database: Database) {}
 
   /**
-   * Stores the default decision, unless the flow's own is stored. The default decision also answers for a run that was given up or cancelled.
+   * Stores the default decision, unless the run has ended, or has no deadline or a later one. The default decision also answers for a run with a deadline
+   * that was cancelled.
    * @throws StorageUnavailable
    */
-  async settle(event: AwaitedEvent): Promise<CountedDecision> {
+  async settle(event: AwaitedEvent): Promise<RequestEnd> {
     const values = settlingValues(event, 'decision.deadline', undefined);
-    const [stored] = await this.database.query<StoredEnd>(settle, values);
-    const { state, decision, defaultReason, errorCode } = stored!;
-    return state === 'completed' ? { decision, reason: defaultReason } : { decision: event.request.deadline.default, reason: errorCode };
+    const [settled] = await this.database.query<StoredEnd>(settle, values);
+    const { state, decision, defaultReason, errorCode, decideBy } = settled!;
+    if (state === 'completed') return { decision, reason: defaultReason };
+    if (state !== 'failed') return 'job';
+    const known = await this.stored(event);
+    if (known !== undefined) return known;
+    return decideBy === null ? 'job' : { decision: event.request.deadline.default, reason: errorCode };
+  }
+
+  /**
+   * What an earlier request with the same id has come to. Undefined if there is none, or its end is not known yet.
+   * @throws StorageUnavailable
+   */
+  async stored({ tenant, eventId, request }: EventReceived): Promise<RequestEnd | undefined> {
+    const [found] = await this.database.query<StoredEnd>(stored, [tenant, eventId, request?.flow]);
+    if (found?.state === 'completed') return { decision: found.decision, reason: found.defaultReason };
+    return found?.state === 'failed' && found.decideBy === null ? 'job' : undefined;
   }
 
   /** Settles later what was answered with the default decision while Postgres was away, and counts where the flow had decided. */
@@ -79,15 +106,15 @@ export class DecisionSettlement implements OnApplicationShutdown {
 
   private async confirmAll(): Promise<void> {
     for (const [key, event] of this.unconfirmed) {
-      const { reason } = await this.settle(event);
+      const end = await this.settle(event);
       this.unconfirmed.delete(key);
       open.set(this.unconfirmed.size);
-      if (reason !== null) continue;
+      if (end !== 'job' && end.reason !== null) continue;
       disagreed.inc();
       const { tenant, eventId, request } = event;
       log.warn(
         { tenant, eventId, flow: request.flow },
-        'a caller was answered with the default decision, unconfirmed, and the flow had decided',
+        'a caller was answered with the default decision, unconfirmed, and it is not the one that counts',
       );
     }
   }

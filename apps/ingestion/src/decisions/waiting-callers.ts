@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { gauge } from '#libs/tracing';
-import type { CountedDecision } from './decision.settlement.js';
+import type { RequestEnd } from './decision.settlement.js';
 import { DecisionsBusy } from './decision.errors.js';
 
 /** The most callers that wait in this process. */
@@ -11,17 +11,17 @@ export interface WaitingLimits {
 
 /** A caller whose connection is open. */
 export class WaitingCaller implements Disposable {
-  private readonly told = Promise.withResolvers<CountedDecision>();
+  private readonly told = Promise.withResolvers<RequestEnd>();
 
   constructor(private readonly leave: () => void) {}
 
-  /** Resolves with the decision when it was told. It may never be. */
-  get decision(): Promise<CountedDecision> {
+  /** Resolves with the decision, or the job, when it was told. It may never be. */
+  get end(): Promise<RequestEnd> {
     return this.told.promise;
   }
 
-  tell(decision: CountedDecision): void {
-    this.told.resolve(decision);
+  tell(end: RequestEnd): void {
+    this.told.resolve(end);
   }
 
   [Symbol.dispose](): void {
@@ -60,8 +60,8 @@ export class WaitingCallers {
     return caller;
   }
 
-  tell(tenant: string, eventId: string, decision: CountedDecision): void {
-    for (const caller of this.byEvent.get(keyOf(tenant, eventId)) ?? []) caller.tell(decision);
+  tell(tenant: string, eventId: string, end: RequestEnd): void {
+    for (const caller of this.byEvent.get(keyOf(tenant, eventId)) ?? []) caller.tell(end);
   }
 
   private leave(tenant: string, key: string, caller: WaitingCaller): void {
