@@ -16,7 +16,7 @@ export interface CountedDecision {
   readonly reason: string | null;
 }
 
-/** What a request has come to; `job`: nothing that it can be answered with, so its caller is told where to look. */
+/** The end of a request for its caller; `job`: there is no decision to answer with, so the caller is told where to look for it. */
 export type RequestEnd = CountedDecision | 'job';
 
 interface StoredEnd {
@@ -43,7 +43,7 @@ const confirmAgainAfterMs = 2_000;
 const open = gauge('millrace_decisions_unconfirmed', 'Default decisions that were answered and are not stored yet.', {});
 const disagreed = counter(
   'millrace_decisions_disagreed_total',
-  'Default decisions that were answered unconfirmed although the flow had decided.',
+  'Default decisions that were answered unconfirmed and are not what counts.',
   {},
 );
 const log = logger('decisions');
@@ -74,7 +74,7 @@ export class DecisionSettlement implements OnApplicationShutdown {
   }
 
   /**
-   * What an earlier request with the same id has come to. Undefined if there is none, or its end is not known yet.
+   * Reads the end of an earlier request with the same id. Undefined if there is none yet.
    * @throws StorageUnavailable
    */
   async stored({ tenant, eventId, request }: EventReceived): Promise<RequestEnd | undefined> {
