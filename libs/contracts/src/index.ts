@@ -73,6 +73,7 @@ export {
   bulkOperationKinds,
   bulkSelections,
   longestTrialSeconds,
+  looksPerTriedEvent,
   maxBulkRatePerSecond,
   mostEventsOfTrial,
   trialKinds,

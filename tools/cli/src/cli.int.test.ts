@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EventRecorded, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
+import { Database, statement } from '#libs/persistence';
 import { startAuthorizationServer, uniqueName, waitFor } from '#libs/testing';
 import type { AuthorizationServer } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
@@ -514,6 +515,13 @@ test('evaluate prints the value of an expression on a stored event, and the plac
   expect(await millrace(['evaluate', 'a', '--event', 'evt_1', '--names', '{'])).toMatchObject({ code: 2 });
 });
 
+const startedTrial = statement('test.cli.startedTrial', `SELECT target FROM audit_entry WHERE tenant_id = $1 AND action = 'startBacktest'`);
+const endedTrial = statement(
+  'test.cli.endedTrial',
+  `INSERT INTO trial (tenant_id, id, kind, flow, flow_version, events, outputs, max_events, max_seconds, state, actor, scanned, skipped)
+   VALUES ($1, $2, 'backtest', 'triage', 1, '{}', '{}', 1, 900, 'completed', 'key:1', 50, 50)`,
+);
+
 describe('trials of flows', () => {
   const document = (expression: string) =>
     JSON.stringify({
@@ -522,6 +530,22 @@ describe('trials of flows', () => {
       metadata: { tenant, name: 'triage' },
       spec: { steps: [{ id: 'say', map: { expression } }] },
     });
+
+  test('a backtest that compared nothing says why it ended, and is no success where everything is to be as before', async () => {
+    const database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+    onTestFinished(() => database.close());
+    await createTenant();
+    await millrace(['apply', '-f', file('flow.json', document('1'))]);
+    const backtest = millrace(['flows', 'backtest', '--flow', 'triage', '--last', '1', '--expect-same']);
+    const id = await waitFor(async () => (await database.query<{ target: string }>(startedTrial, [tenant]))[0]?.target ?? false, {
+      what: 'the backtest to be ordered',
+    });
+    await database.query(endedTrial, [tenant, id]);
+    const { code, notes } = await backtest;
+    expect(code).toBe(1);
+    expect(notes).toContain('It stopped before its last event: LOOKS');
+    expect(notes).toContain('Nothing was compared: the flow runs on none of the 50 events that were looked at');
+  });
 
   test('what does not fit is told by its place in the file, and what is missing by its option', async () => {
     const path = file('flow.json', document('event.data.'));

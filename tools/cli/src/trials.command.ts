@@ -48,12 +48,18 @@ interface Cost {
   currency: string;
 }
 
+const stopReasons = {
+  COST: 'its calls of models had cost what they may (--max-cost)',
+  TIME: 'its time was over (--max-seconds)',
+  LOOKS: 'it had looked at 50 events for each of --last; narrow the search by --source, --type or --from, or raise --last',
+};
+
 interface Trial {
   id: string;
   flow: string;
   flowVersion: number | null;
   state: 'RUNNING' | 'COMPLETED' | 'CANCELLED' | 'FAILED';
-  stoppedBy: string | null;
+  stoppedBy: keyof typeof stopReasons | null;
   scanned: number;
   skipped: number;
   errorCode: string | null;
@@ -178,6 +184,8 @@ export async function backtest(
   for (const change of ['DIFFERENT', 'NOT_RUN', 'FAILED', 'RECOVERED']) await printOutcomes(connection, trialId, change, watched.output);
   watched.output.note(summaryOf(ended));
   const { same, events } = ended.summary;
+  if (expectSame && events === 0)
+    throw new CliFailure(`Nothing was compared: the flow runs on none of the ${ended.scanned} events that were looked at`, 'refused');
   if (expectSame && same < events) throw new CliFailure(`${events - same} of ${events} events are not decided as before`, 'refused');
 }
 
@@ -383,6 +391,6 @@ function summaryOf({ scanned, skipped, stoppedBy, summary }: Trial): string {
   return [
     `${events} events of ${scanned} (${skipped} that the flow does not run on): ${same} the same, ${different} different, ${summary.new} new, ${notRun} not run, ${failed} failed, ${recovered} recovered`,
     `median ${Math.round(medianDurationMs ?? 0)} ms, before ${Math.round(baseMedianDurationMs ?? 0)} ms; costs ${amountsOf(costs)}, before ${amountsOf(baseCosts)}`,
-    ...(stoppedBy === null ? [] : [`It stopped before its last event: ${stoppedBy}`]),
+    ...(stoppedBy === null ? [] : [`It stopped before its last event: ${stoppedBy}, ${stopReasons[stoppedBy]}`]),
   ].join('\n');
 }

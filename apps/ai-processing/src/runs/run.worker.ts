@@ -51,8 +51,6 @@ export interface DecidedOutcome {
     readonly output: Json;
     readonly failure?: FinishedStep['failure'];
     readonly inference?: FinishedStep['inference'];
-    readonly startedAt: string;
-    readonly finishedAt: string;
   }[];
 }
 
@@ -144,7 +142,8 @@ export class RunWorker {
   /** Ends a run with what a trial has decided. @throws RunLeaseLost */
   async adopt(run: RunningRun, event: EventReceived, outcome: DecidedOutcome, context: RecordContext): Promise<FinishedRun> {
     const journal = await this.journalOf(run, event);
-    for (const step of outcome.steps) if (journal.stored(step.id) === undefined) await journal.keep(finishedOf(step));
+    const at = wallTime();
+    for (const step of outcome.steps) if (journal.stored(step.id) === undefined) await journal.keep(finishedOf(step, at));
     const planned = outcome.deliveries.map(({ planned: payload, ...delivery }) =>
       payload === undefined ? delivery : { ...delivery, payload },
     );
@@ -382,7 +381,8 @@ export class RunWorker {
   }
 }
 
-function finishedOf({ id, kind, state, output, failure, inference, startedAt, finishedAt }: DecidedOutcome['steps'][number]): FinishedStep {
+/** The step with the time of its promotion: in the trial it was done before the run began. */
+function finishedOf({ id, kind, state, output, failure, inference }: DecidedOutcome['steps'][number], at: Date): FinishedStep {
   return {
     step: id,
     kind: kind as FinishedStep['kind'],
@@ -390,8 +390,8 @@ function finishedOf({ id, kind, state, output, failure, inference, startedAt, fi
     output,
     ...(failure && { failure }),
     ...(inference && { inference }),
-    startedAt: new Date(startedAt),
-    finishedAt: new Date(finishedAt),
+    startedAt: at,
+    finishedAt: at,
   };
 }
 

@@ -589,6 +589,7 @@ describe('a promotion', () => {
   const promoted = statement(
     'test.trial.promoted',
     `SELECT run.generation, run.flow_version AS version, run.state, run.decision, (SELECT count(*)::integer FROM delivery WHERE delivery.run_id = run.id AND delivery.tenant_id = $1) AS deliveries,
+       (SELECT min(started_at) FROM step_result WHERE step_result.run_id = run.id AND step_result.tenant_id = $1) AS "stepsFrom",
        (SELECT json_agg(step ORDER BY ordinal) FROM step_result WHERE step_result.run_id = run.id AND step_result.tenant_id = $1) AS steps
      FROM run WHERE tenant_id = $1 AND event_id = $2 ORDER BY generation`,
   );
@@ -608,14 +609,16 @@ describe('a promotion', () => {
     const { eventId } = eventOf(1);
     const [outcome] = await outcomesOf(started);
     const order = { tenant, customer: 'c-1', actor: 'key:1', at: new Date().toISOString(), eventId, trialId: idOf(started) };
+    const promotedFrom = new Date();
     await consumer.onPromoteOutcome({ ...order, commandId: 'cmd_promote' }, context);
     await consumer.onPromoteOutcome({ ...order, commandId: 'cmd_promote' }, context);
     await consumer.onPromoteOutcome({ ...order, commandId: 'cmd_again' }, context);
-    const runs = await database.query(promoted, [tenant, eventId]);
+    const runs = await database.query<{ stepsFrom: Date }>(promoted, [tenant, eventId]);
     expect(runs).toMatchObject([
       { generation: 0, decision: { topic: 'billing' }, deliveries: 1 },
       { generation: 1, version, state: 'completed', decision: outcome!.decision, deliveries: 1, steps: ['assess', 'more', 'tell'] },
     ]);
+    expect(runs[1]!.stepsFrom.getTime()).toBeGreaterThanOrEqual(promotedFrom.getTime());
     expect(asked).toHaveLength(2);
   });
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { DomainError, messageOf, trialKinds } from '#libs/contracts';
+import { DomainError, looksPerTriedEvent, messageOf, trialKinds } from '#libs/contracts';
 import type { CancelTrial, EventReceived, FlowDocument, StartTrial, TrialKind } from '#libs/contracts';
 import { sourcesFor } from '#libs/flows';
 import { Configuration } from '#libs/persistence';
@@ -26,8 +26,6 @@ const concurrency = 8;
 /** Events of one trial that are under way at once. */
 const eventsAtOnce = 4;
 const pageSize = 100;
-/** The most events that are looked at for one that the flow runs on. */
-const looksPerEvent = 50;
 /** The most characters of steps that are kept of one trial. */
 const mostCharacters = 32 * 1_048_576;
 
@@ -190,7 +188,7 @@ export class TrialRunner implements OnApplicationBootstrap, BeforeApplicationShu
     const { trial, flow, signal } = running;
     const sources = sourcesFor(flow.document);
     const filter = { ...(sources !== undefined && { sources }), ...trial.events.filter };
-    const mostLooks = trial.maxEvents * looksPerEvent;
+    const mostLooks = trial.maxEvents * looksPerTriedEvent;
     while (running.doneEvents.size < trial.maxEvents && running.progress.scanned < mostLooks) {
       const page = await this.table.events(
         trial,

@@ -198,6 +198,11 @@ const insertOutcomes = statement(
      ($1, 'trl_1', 'evt_2', 1, 'c', now(), 'failed', true, NULL, '[]', NULL, '{"USD": 500000}', 750, NULL, '{}', NULL, '[]', 0, 'failed')`,
 );
 
+const setCounts = statement(
+  'test.trial.setCounts',
+  `UPDATE trial SET max_events = $2, scanned = $3, skipped = $4 WHERE tenant_id = $1 AND id = 'trl_1'`,
+);
+
 describe('a trial', () => {
   beforeEach(async () => {
     await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
@@ -297,6 +302,17 @@ describe('a trial', () => {
     expect(failed.nodes).toEqual([{ eventId: 'evt_2' }]);
     const rest = `{ trialOutcomes(trial: "trl_1", first: 1, after: "${first.pageInfo.endCursor}") { nodes { eventId } } }`;
     expect(await server.data({ operatorIn: tenant }, rest)).toEqual({ trialOutcomes: { nodes: [{ eventId: 'evt_2' }] } });
+  });
+
+  test('says that it ended because it had looked at as many events as it may', async () => {
+    const stopOf = async (...counts: number[]): Promise<unknown> => {
+      await database.query(setCounts, [tenant, ...counts]);
+      const { trial } = await server.data<{ trial: object }>({ operatorIn: tenant }, '{ trial(id: "trl_1") { stoppedBy } }');
+      return trial;
+    };
+    expect(await stopOf(2, 100, 99)).toEqual({ stoppedBy: 'LOOKS' });
+    expect(await stopOf(2, 99, 99)).toEqual({ stoppedBy: null });
+    expect(await stopOf(2, 100, 98)).toEqual({ stoppedBy: null });
   });
 
   test('is promoted by a bulk operation over the outcomes that can be, once it has ended', async () => {

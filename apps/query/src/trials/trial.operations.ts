@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { longestTrialSeconds, mostEventsOfTrial, trialKinds } from '#libs/contracts';
+import { longestTrialSeconds, looksPerTriedEvent, mostEventsOfTrial, trialKinds } from '#libs/contracts';
 import { eventFilter } from '../events/event.operations.js';
 import { command, query } from '../operations/operation.js';
 import type { InputOf } from '../operations/operation.js';
@@ -36,7 +36,11 @@ export const trialState = enumeration(
 );
 export const trialStop = enumeration(
   'TrialStop',
-  { cost: 'Its calls of models had cost what they may.', time: 'Its time was over.' },
+  {
+    cost: 'Its calls of models had cost what they may.',
+    time: 'Its time was over.',
+    looks: `It had looked at as many events as it may: ${looksPerTriedEvent} for each that it may take.`,
+  },
   'Why a trial ended before its last event.',
 );
 export const trialChange = enumeration(
@@ -314,7 +318,10 @@ export const startBacktest = command({
   input: z.strictObject({
     flow: triedFlow.describe('The flow.'),
     filter: eventFilter.nullish().describe('Only events that meet all of these conditions; default: all that the flow runs on.'),
-    last: z.int().default(100).describe(`The most events, 1 to ${mostEventsOfTrial}. At most 50 times as many are looked at.`),
+    last: z
+      .int()
+      .default(100)
+      .describe(`The most events, 1 to ${mostEventsOfTrial}. At most ${looksPerTriedEvent} times as many are looked at.`),
     maxSeconds: z.int().default(900).describe(`The longest time, 1 to ${longestTrialSeconds} s.`),
     maxCost: inputObject(
       'CostLimit',

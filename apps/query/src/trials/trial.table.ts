@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { looksPerTriedEvent } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { TenantDatabase, statement } from '#libs/persistence';
 import { latencyMs } from '#libs/time';
@@ -11,7 +12,10 @@ import { costsOf } from '../runs/run.table.js';
 import type { ModelCost } from '../runs/run.operations.js';
 import type { TrialFilter, TrialOutcomeFilter, TrialOutcomeRow, TrialRow, TrialSummaryRow, TriedStepRow } from './trial.operations.js';
 
-const trialColumns = `id, kind, flow, flow_version AS "flowVersion", step, state, stopped_by AS "stoppedBy", max_events AS "maxEvents", max_seconds AS "maxSeconds",
+/** Follows from the counts, so it is not stored. */
+const hasLooked = `kind = 'backtest' AND state = 'completed' AND scanned >= max_events * ${looksPerTriedEvent} AND scanned - skipped < max_events`;
+const trialColumns = `id, kind, flow, flow_version AS "flowVersion", step, state,
+  coalesce(stopped_by, CASE WHEN ${hasLooked} THEN 'looks' END) AS "stoppedBy", max_events AS "maxEvents", max_seconds AS "maxSeconds",
   scanned, skipped, actor, asked_at AS "askedAt", started_at AS "startedAt", finished_at AS "finishedAt", error_code AS "errorCode",
   error_message AS "errorMessage"`;
 const list: ListSource<TrialRow, TrialRow> = {

@@ -104,6 +104,8 @@ export const trialKinds = ['try', 'backtest'] as const;
 export type TrialKind = (typeof trialKinds)[number];
 /** The most events of a trial. */
 export const mostEventsOfTrial = 1_000;
+/** The most events that a backtest looks at for each that it may take. */
+export const looksPerTriedEvent = 50;
 /** The longest time of a trial. */
 export const longestTrialSeconds = 3_600;
 /** The events of a trial. Exactly one is not null. */
