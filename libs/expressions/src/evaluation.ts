@@ -72,6 +72,11 @@ export function compileEvaluation(
   let lossless: Promise<jsonata.Expression> | undefined;
   const admitting = (): Promise<jsonata.Expression> => (lossless ??= admitLosslessNumbers(compile(2 * depth), text));
   const literals = hasLosslessLiteral(text);
+  /** JSONata names the size that it was asked for, and the time that its process had. */
+  const reached: Partial<Record<ExpressionLimit, string>> = {
+    time: `It took longer than ${timeoutMs} ms`,
+    items: `It had more than ${items} items in a sequence`,
+  };
 
   const evaluate = async (input: unknown): Promise<ExpressionResult> => {
     try {
@@ -79,7 +84,9 @@ export function compileEvaluation(
       return { value: toJson(await suited.evaluate(input), values) };
     } catch (cause) {
       const position = positionOf(cause);
-      return { failure: { reason: reasonOf(cause), limit: limitOf(cause), ...(position !== undefined && { position }), cause } };
+      const limit = limitOf(cause);
+      const reason = (limit && reached[limit]) ?? reasonOf(cause);
+      return { failure: { reason, limit, ...(position !== undefined && { position }), cause } };
     }
   };
 

@@ -71,7 +71,8 @@ test('a mistake has its place, and a limit its name', async () => {
   expect(await evaluate('event.data.lines[')).toMatchObject({ value: null, type: null, error: { code: 'document.invalid', position: 17 } });
   expect((await evaluate('event.type + 1')).error).toMatchObject({ code: 'flow.expressionFailed', position: 12, limit: null });
   expect((await evaluate('$map([1..3], function($n) { $n & $n + "x" })')).error?.position).toBeGreaterThan(0);
-  expect((await evaluate('$sum([1..200000])')).error).toMatchObject({ limit: 'ITEMS' });
+  for (const text of ['$sum([1..200000])', '$sum([1..20000000])'])
+    expect((await evaluate(text)).error).toMatchObject({ limit: 'ITEMS', message: 'It had more than 100000 items in a sequence' });
 });
 
 test('an expression without an end is stopped, and costs no other tenant its turn', async () => {
@@ -83,7 +84,11 @@ test('an expression without an end is stopped, and costs no other tenant its tur
     event: 'evt_2',
   });
   expect((await Promise.race([theirs.then(({ evaluate: end }) => end), endless])).value).toEqual([2, 4, 6]);
-  expect((await endless).error).toMatchObject({ code: 'flow.expressionFailed', limit: 'TIME' });
+  expect((await endless).error).toMatchObject({
+    code: 'flow.expressionFailed',
+    limit: 'TIME',
+    message: 'It took longer than 1000 ms',
+  });
 });
 
 test('what does not exist, belongs to another tenant, or is not named is refused', async () => {
@@ -91,6 +96,7 @@ test('what does not exist, belongs to another tenant, or is not named is refused
   expect(await refusal({ event: 'evt_1' }, other)).toBe('event.unknown');
   expect(await refusal({ run: 'run_1' })).toBe('run.unknown');
   expect(await refusal({})).toBe('request.invalid');
+  for (const name of ['event', 'steps']) expect(await refusal({ event: 'evt_1', names: { [name]: 1 } })).toBe('request.invalid');
   expect(await refusal({ event: 'evt_1', expression: 'x'.repeat(4_097) })).toBe('request.invalid');
   const { errors } = await server.ask(await server.key(tenant, 'ingest'), query, { expression: 'event.id', event: 'evt_1' });
   expect(errors?.[0]?.extensions).toMatchObject({ code: 'credential.scope' });

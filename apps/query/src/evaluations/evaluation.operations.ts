@@ -76,7 +76,9 @@ export const evaluateExpression = query({
       .describe('The id of a run, `run_…`: `steps` has the stored outputs of the steps of its flow. Default: `steps` is empty.'),
     names: json
       .nullish()
-      .describe('An object: names that the expression also sees, such as `item` of a `forEach` step, `error` or `value`.'),
+      .describe(
+        'An object: names that the expression also sees, such as `item` of a `forEach` step, `error` or `value`; not `event` or `steps`.',
+      ),
   }),
   output: evaluation,
   failures: ['event.unknown', 'run.unknown', 'evaluation.busy'],

@@ -69,6 +69,8 @@ function namesOf(names: unknown): object {
   if (names == null) return {};
   if (typeof names !== 'object' || Array.isArray(names))
     throw new ArgumentInvalid('names', 'is not an object: give each name with its value');
+  const taken = ['event', 'steps'].find((name) => Object.hasOwn(names, name));
+  if (taken !== undefined) throw new ArgumentInvalid('names', `has ${taken}, which an expression sees already: give it another name`);
   return names;
 }
 
