@@ -661,6 +661,29 @@ describe('a run that waits', () => {
     expect(told()).toHaveLength(1);
   });
 
+  test('and took the default decision meanwhile is announced by the end of its wait, also if the log lost that, and then left alone', async () => {
+    await apply('triage', waiting);
+    const decideBy = new Date(Date.now() + 60_000).toISOString();
+    const deadline = { decideBy, default: { topic: 'default' }, deliverTo: ['crm'] };
+    const event = eventOf('1', { request: { flow: 'triage', flowVersion: 1, deadline } });
+    await recorder.record(event, contextOf());
+    await runs.runFlows(event, contextOf());
+    await runStore.settle({ ...event, request: { flow: 'triage', flowVersion: 1, deadline } }, 'decision.deadline', undefined);
+    expect(await stored()).toMatchObject([{ state: 'completed', decision: { topic: 'default' } }]);
+    expect(announced('run.completed.v1')).toEqual([]);
+    await database.query(letPass, [tenant]);
+    appends.mockRejectedValueOnce(new LogUnavailable('away'));
+    await expect(wake()).rejects.toBeInstanceOf(LogUnavailable);
+    await database.query(letPass, [tenant]);
+    await wake();
+    await continueAll();
+    expect(announced('run.completed.v1')).toMatchObject([{ decision: { topic: 'default' }, deliveries: [{ destination: 'crm' }] }]);
+    await database.query(letPass, [tenant]);
+    await wake();
+    expect(told()).toHaveLength(1);
+    expect(await stateOfWaits()).toMatchObject([{ state: 'taken' }]);
+  });
+
   test('whose process ends after it went on is continued by the next one, and the model is not asked again', async () => {
     await apply('triage', { ...waiting, steps: [infer('assess'), { id: 'pause', wait: { for: 'PT1H' } }, infer('again'), tell] });
     const event = await recorded('1');
