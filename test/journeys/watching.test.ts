@@ -17,8 +17,8 @@ import { flipped, helpdesk } from './partner.js';
 const program = findPrometheus('prometheus');
 if (program === undefined) process.stdout.write(`Watching is left out: ${whereToGetIt}\n`);
 
-/** A flow whose first model is at an address that answers nothing, so that its route goes on to the next one. */
-function routedDocuments(tenant: string): object[] {
+/** A flow whose first model is at an address that answers nothing, so that its route goes on to the next one, which has a price; and a budget. */
+function routedDocuments(tenant: string, model: string): object[] {
   const named = (kind: string, name: string, spec: object): object => ({
     apiVersion: 'millrace/v1',
     kind,
@@ -28,7 +28,14 @@ function routedDocuments(tenant: string): object[] {
   const output = { type: 'object', additionalProperties: false, required: ['summary'], properties: { summary: { type: 'string' } } };
   return [
     named('ModelProvider', 'away', { baseUrl: 'http://127.0.0.1:9/v1' }),
-    named('ModelRoute', 'routed', { candidates: [{ provider: 'away', model: 'm' }, { model: 'local/rules-1' }] }),
+    named('ModelProvider', 'priced', { baseUrl: `${model}/v1`, models: { 'local/rules-1': { price: { input: 1, output: 1 } } } }),
+    named('ModelRoute', 'routed', {
+      candidates: [
+        { provider: 'away', model: 'm' },
+        { provider: 'priced', model: 'local/rules-1' },
+      ],
+    }),
+    named('Budget', 'all', { per: 'month', tokens: 1_000_000 }),
     named('Flow', 'routed', { steps: [{ id: 'assess', infer: { route: 'routed', instructions: 'Sum it up.', output } }] }),
   ];
 }
@@ -57,7 +64,7 @@ describe.skipIf(program === undefined)('a Prometheus that scrapes the running se
     prometheus = await startPrometheus(program!, Object.fromEntries(jobs));
     ended.push(() => prometheus.stop());
     client = new Client(form, uniqueName('watched'), form.operatorKey);
-    await client.apply([...tenantDocuments(client.tenant, sink.url), ...routedDocuments(client.tenant)]);
+    await client.apply([...tenantDocuments(client.tenant, sink.url), ...routedDocuments(client.tenant, form.model)]);
     await client.send(flipped(helpdesk('refused', 'c', 'Hello')));
     await setFaults(form, [{ fault: 'status', status: 500, times: 1 }]);
     await client.delivered(await client.accepted(helpdesk('one', 'c', 'The invoice is wrong')));

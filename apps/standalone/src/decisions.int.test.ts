@@ -434,12 +434,22 @@ test('Postgres is away for the door alone, and the reply is lost: the one case o
 test('answers that come at about the deadline: caller, store and destination agree for each of hundreds of calls', async () => {
   const flow = await apply();
   const random = new SeededRandom(20_261_130);
+  let middleMs = 3_100; // the deadline of a wait of 4 s is after 3.25 s
   answerWith(async () => {
-    await sleep(2_850 + random.next() * 500); // the deadline of a wait of 4 s is after 3.25 s
+    await sleep(Math.max(0, middleMs - 250 + random.next() * 500));
     return { urgency: 7 };
   });
   const answers: Answer[] = [];
-  for (let round = 0; round < 5; round += 1) answers.push(...(await Promise.all(Array.from({ length: 60 }, () => decide(flow, {})))));
+  const confirmed = (byDeadline: boolean): number =>
+    answers.filter(({ body }) => body['reason'] !== 'decision.unconfirmed' && (body['default'] === true) === byDeadline).length;
+  // A machine that is slow, or quick, moves the moment at which it is a race; each round moves towards it.
+  for (let round = 0; round < 15 && Math.min(confirmed(true), confirmed(false)) <= 40; round += 1) {
+    const before = { ofFlow: confirmed(false), ofDefault: confirmed(true) };
+    answers.push(...(await Promise.all(Array.from({ length: 60 }, () => decide(flow, {})))));
+    const [ofFlow, ofDefault] = [confirmed(false) - before.ofFlow, confirmed(true) - before.ofDefault];
+    if (ofFlow < 15) middleMs = Math.max(0, middleMs - 300);
+    else if (ofDefault < 15) middleMs += 150;
+  }
   const counted = { decided: 0, default: 0 };
   for (const answer of answers) {
     expect(answer.status).toBe(200);
@@ -454,9 +464,8 @@ test('answers that come at about the deadline: caller, store and destination agr
     const payloads = await delivered(answer);
     expect(payloads.map(({ decision }) => decision)).toEqual([answer.body['decision']]);
   }
-  expect(Math.min(counted.decided, counted.default)).toBeGreaterThan(20); // else it was no race
-  expect(counted.decided + counted.default).toBeGreaterThan(200); // else it was another race
-}, 120_000);
+  expect(Math.min(counted.decided, counted.default)).toBeGreaterThan(40); // else it was no race
+}, 240_000);
 
 test('a job: its place is told at once, then what became of it; the destination that it names is told, too', async () => {
   const flow = await apply({ steps: [assess] });

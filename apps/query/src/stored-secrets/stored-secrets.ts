@@ -5,9 +5,13 @@ import { SecretEntryMissing } from '#libs/secret-stores';
 import type { SecretEntry, SecretStore } from '#libs/secret-stores';
 import { counter } from '#libs/tracing';
 
-const reads = counter('millrace_secret_store_reads_total', 'Reads of entries of the secret store.', {
-  outcome: '`read`, `missing` (there is none, or it is not given) or `unavailable`',
-});
+const reads = counter(
+  'millrace_secret_store_reads_total',
+  'Reads of entries of the secret store. `missing`: there is none, or it is not given to Millrace.',
+  {
+    outcome: ['read', 'missing', 'unavailable'],
+  },
+);
 
 type Entry = SecretEntry | SecretEntryMissing;
 
