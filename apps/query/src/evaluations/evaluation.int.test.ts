@@ -7,7 +7,7 @@ let server: QueryServer;
 let database: Database;
 let tenant: string;
 beforeAll(async () => {
-  server = await QueryServer.start();
+  server = await QueryServer.start({ graphqlTimeoutMs: 60_000 }); // longer than an evaluation may take on any machine
   database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
 });
 afterAll(async () => {
