@@ -99,10 +99,7 @@ export class CloudEventService {
 
   /** Counts the request once for each of its sources. @throws RequestLimited */
   private async takeFor(events: readonly VerifiedEvent[]): Promise<void> {
-    for (const source of new Set(events.map((event) => event.source))) {
-      const policies = this.limits.policiesOf(source);
-      if (policies !== undefined) await this.limits.take(source, policies);
-    }
+    for (const source of new Set(events.map((event) => event.source))) await this.limits.take(source);
   }
 
   private async verified(

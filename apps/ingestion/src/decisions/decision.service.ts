@@ -119,7 +119,7 @@ export class DecisionService {
   }
 
   private async accept({ flow, call, wait, tenant, request, startedAt, notify }: Intention, entry: IntakeLogEntry): Promise<AcceptedCall> {
-    await this.takeFromRate(tenant, flow.name);
+    await this.limits.take({ tenant, name: flow.name, rateLimit: undefined });
     await flow.requireFits(call.data);
     const event = await this.eventOf({ flow, call, wait, tenant, request, startedAt, notify });
     noteEvents(entry, [event]);
@@ -148,13 +148,6 @@ export class DecisionService {
     } catch (error) {
       if (!(error instanceof StorageUnavailable)) log.error({ err: error, eventId: event.eventId }, 'a stored decision cannot be read');
     } // the caller is told by the reply or at the deadline
-  }
-
-  /** @throws RequestLimited if the tenant has used up its rate */
-  private async takeFromRate(tenant: string, flow: string): Promise<void> {
-    const asked = { tenant, name: flow, rateLimit: undefined };
-    const policies = this.limits.policiesOf(asked);
-    if (policies !== undefined) await this.limits.take(asked, policies);
   }
 
   /** Hears the replies, if the log lets it soon. */

@@ -15,8 +15,7 @@ function limitsWith(tenants: Readonly<Record<string, RequestRate | undefined>>) 
   const taken = async (from: Source, requests: number): Promise<number> => {
     let count = 0;
     for (let at = 0; at < requests; at += 1) {
-      const policies = limits.policiesOf(from);
-      count += await limits.take(from, policies!).then(
+      count += await limits.take(from).then(
         () => 1,
         () => 0,
       );
@@ -27,9 +26,9 @@ function limitsWith(tenants: Readonly<Record<string, RequestRate | undefined>>) 
 }
 
 describe('the rate of requests', () => {
-  test('is none where neither the source nor its tenant has one', () => {
+  test('is none where neither the source nor its tenant has one', async () => {
     const { limits, source } = limitsWith({});
-    expect(limits.policiesOf(source('acme', 'shop'))).toBeUndefined();
+    expect(await limits.take(source('acme', 'shop'))).toBeUndefined();
   });
 
   test('lets half of a minute come at once, or as many as the document says, and the others evenly', async () => {
@@ -53,8 +52,7 @@ describe('the rate of requests', () => {
     const { limits, source, taken } = limitsWith({ acme: { perMinute: 600 } });
     const shop = source('acme', 'shop', { perMinute: 2 });
     expect(await taken(shop, 1)).toBe(1);
-    const policies = limits.policiesOf(shop)!;
-    const refused = await limits.take(shop, policies).catch((error: unknown) => error);
+    const refused = await limits.take(shop).catch((error: unknown) => error);
     const { problem, headers } = problemOf(refused, { method: 'POST', route: undefined });
     expect(problem).toMatchObject({
       status: 429,

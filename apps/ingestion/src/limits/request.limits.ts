@@ -28,26 +28,24 @@ export class RequestLimits implements BeforeApplicationShutdown {
     await this.store.close();
   }
 
-  /** The policies that a request of this source falls under; undefined where there are none, so that other sources do nothing for them. */
-  policiesOf({ tenant, rateLimit }: LimitedDoor): readonly LimitPolicy[] | undefined {
-    const ofTenant = this.configuration.tenant(tenant)?.document.spec.rateLimit;
-    if (rateLimit === undefined && ofTenant === undefined) return undefined;
-    const policy = (name: LimitPolicy['name'], limit: RequestRate | undefined): LimitPolicy[] =>
-      limit === undefined ? [] : [{ name, perMinute: limit.perMinute }];
-    return [...policy('source', rateLimit), ...policy('tenant', ofTenant)];
-  }
-
   /**
    * Takes one request from the rates of its source and its tenant, or from none.
+   * @returns the policies that it falls under; undefined where there are none, so that other sources do nothing for them
    * @throws RequestLimited
    */
-  async take(source: LimitedDoor, policies: readonly LimitPolicy[]): Promise<void> {
-    const { tenant, name, rateLimit } = source;
+  async take({ tenant, name, rateLimit }: LimitedDoor): Promise<readonly LimitPolicy[] | undefined> {
     const ofTenant = this.configuration.tenant(tenant)?.document.spec.rateLimit;
+    if (rateLimit === undefined && ofTenant === undefined) return undefined;
+    const policies = [...policyOf('source', rateLimit), ...policyOf('tenant', ofTenant)];
     const demands = [...demandOf(`source:${name}`, rateLimit), ...demandOf('tenant', ofTenant)];
     const waitMs = await this.store.take(`requests:${tenant}`, demands);
     if (waitMs > 0) throw new RequestLimited(policies, waitMs);
+    return policies;
   }
+}
+
+function policyOf(name: LimitPolicy['name'], limit: RequestRate | undefined): LimitPolicy[] {
+  return limit === undefined ? [] : [{ name, perMinute: limit.perMinute }];
 }
 
 function demandOf(key: string, limit: RequestRate | undefined): Demand[] {

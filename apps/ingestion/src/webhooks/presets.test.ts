@@ -28,7 +28,7 @@ function door(name: Name, { secrets, publicUrl, parameters }: PresetProof) {
   const source = resolveSource('acme', 'partner', spec);
   const sources = { at: () => source, changed: async () => undefined } as unknown as SourceCatalog;
   const log: EventReceived[] = [];
-  const limits = { policiesOf: () => undefined } as unknown as RequestLimits;
+  const limits = { take: () => Promise.resolve(undefined) } as unknown as RequestLimits;
   const keeper = { refused: () => undefined, accepted: () => undefined } as unknown as RequestKeeper;
   const accept = async (admitted: readonly VerifiedEvent[]) => {
     for (const one of admitted) log.push(eventOf(one, await source.fields.read(one.input)));

@@ -52,7 +52,7 @@ function service(answered = handshake, newer?: SourceSpec) {
   const sources = { at, atNew: async (address: string) => at(address), changed } as unknown as SourceCatalog;
   const intake = { accept: async () => [{ eventId: 'evt_1' }] } as unknown as Intake;
   return new WebhookService(sources, intake, new IntakeLog(0, logger('test')), new RequestKeeper({} as unknown as RequestLog, 0), {
-    policiesOf: () => undefined,
+    take: () => Promise.resolve(undefined),
   } as unknown as RequestLimits);
 }
 

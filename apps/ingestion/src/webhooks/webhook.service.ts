@@ -90,8 +90,7 @@ export class WebhookService {
       return handshake;
     }
     requireOwner(source.webhook, received.body);
-    const policies = this.limits.policiesOf(source);
-    if (policies !== undefined) await this.limits.take(source, policies);
+    const policies = await this.limits.take(source);
     const { headers, receivedAtMs } = request;
     const events = await this.intake.accept(
       eventsOf(preset, received).map(({ payload, text, contentType, body }) => {
