@@ -17,10 +17,20 @@ export interface ParsedBody {
  */
 export function readBody(contentType: string, bytes: Buffer, field: string): ParsedBody {
   if (bodyFormat(contentType) !== 'json') return { value: parseBody(contentType, bytes) };
+  const text = jsonTextOf(bytes, field);
+  return { value: readJson(text, field), text }; // JSON has control characters only as escapes
+}
+
+/** The text of bytes that are JSON. @throws BodyMalformed if they are not UTF-8 */
+export function jsonTextOf(bytes: Buffer, field: string): string {
   if (!isUtf8(bytes)) throw new BodyMalformed(field, 'is not UTF-8, as JSON must be');
-  const text = bytes.toString('utf8');
+  return bytes.toString('utf8');
+}
+
+/** @throws BodyMalformed */
+export function readJson(text: string, field: string): Json {
   try {
-    return { value: parseBody(contentType, text), text }; // JSON has control characters only as escapes
+    return parseBody('application/json', text);
   } catch (error) {
     if (error instanceof JsonTooDeep) throw new BodyMalformed(field, error.message);
     if (error instanceof SyntaxError) throw new BodyMalformed(field, 'is not JSON');

@@ -1,4 +1,4 @@
-export { readBody } from './body.js';
+export { jsonTextOf, readBody, readJson } from './body.js';
 export type { ParsedBody } from './body.js';
 export { BodyMalformed } from './body.errors.js';
 export { RequestRedaction } from './kept-request.js';

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import { DomainError, bodyFormat } from '#libs/contracts';
 import { rfc3339Instant, usableText } from '#libs/intake';
@@ -6,7 +5,7 @@ import { LosslessNumber, elementTexts, memberTexts } from '#libs/json';
 import type { Json } from '#libs/json';
 import { idempotencyKey } from '../intake/idempotency-key.js';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
-import { BodyMalformed, readBody } from '#libs/sources';
+import { BodyMalformed, jsonTextOf, readBody, readJson } from '#libs/sources';
 
 /** A valid CloudEvent of any content mode (CloudEvents 1.0, HTTP binding and JSON format). */
 export interface CloudEvent {
@@ -60,17 +59,14 @@ export function hasLines(headers: IncomingHttpHeaders): boolean {
 /** The lines of a body that are not blank. @throws BodyMalformed, RequestInvalid, BatchTooLarge for the body as a whole */
 export function readCloudEventLines({ headers, rawBody, maxBatch }: CloudEventInput): CloudEventLine[] {
   const key = idempotencyKey(headers);
-  if (!isUtf8(rawBody)) throw new BodyMalformed('body', 'is not UTF-8, as JSON must be');
-  const texts = rawBody
-    .toString('utf8')
+  const texts = jsonTextOf(rawBody, 'body')
     .replace(/^\uFEFF/, '')
     .split('\n');
   const lines = texts.map((text, at) => ({ text: text.trim(), line: at + 1 })).filter(({ text }) => text !== '');
   if (lines.length > maxBatch) throw new BatchTooLarge(lines.length, maxBatch);
   return lines.map(({ text, line }) => {
     try {
-      const { value } = readBody(structured, Buffer.from(text), 'event');
-      return { line, found: fromJson(value, text, '', key && `${key}/${line}`, 'event') };
+      return { line, found: fromJson(readJson(text, 'event'), text, '', key && `${key}/${line}`, 'event') };
     } catch (error) {
       if (error instanceof BodyMalformed || error instanceof RequestInvalid) return { line, found: error };
       throw error;
