@@ -1,4 +1,4 @@
-import type { BudgetPeriod } from './documents/budget.document.js';
+import type { BudgetPeriod, BudgetSpec } from './documents/budget.document.js';
 
 /** The day of a time in UTC, such as `2026-01-31`. */
 export function utcDayOf(time: Date): string {
@@ -10,4 +10,10 @@ export function budgetPeriodAt(per: BudgetPeriod, time: Date): { firstDay: strin
   const [year, month] = [time.getUTCFullYear(), time.getUTCMonth()];
   if (per === 'month') return { firstDay: utcDayOf(new Date(Date.UTC(year, month, 1))), endsAt: new Date(Date.UTC(year, month + 1, 1)) };
   return { firstDay: utcDayOf(time), endsAt: new Date(Date.UTC(year, month, time.getUTCDate() + 1)) };
+}
+
+/** How much of a budget is spent. @param usedRatio the part of it; above 1 if more was spent than there is */
+export function budgetStateAt(usedRatio: number, { warnAt }: Pick<BudgetSpec, 'warnAt'>): 'open' | 'nearlySpent' | 'spent' {
+  if (usedRatio >= 1) return 'spent';
+  return usedRatio >= warnAt ? 'nearlySpent' : 'open';
 }

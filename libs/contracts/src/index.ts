@@ -119,7 +119,7 @@ export type { ModelService, ModelServiceName, OutputLimitField, StructuredOutput
 export { resolvedService } from './documents/model-provider.document.js';
 export type { ModelFacts, ModelProviderDocument, ModelProviderSpec } from './documents/model-provider.document.js';
 export type { BudgetDocument, BudgetPeriod, BudgetSpec } from './documents/budget.document.js';
-export { budgetPeriodAt, utcDayOf } from './budget-period.js';
+export { budgetPeriodAt, budgetStateAt, utcDayOf } from './budget-period.js';
 export { budgetPeriods } from './documents/budget.document.js';
 export { fallbackReasons } from './documents/model-route.document.js';
 export type { FallbackReason, ModelRouteDocument, ModelRouteSpec } from './documents/model-route.document.js';

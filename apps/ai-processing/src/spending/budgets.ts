@@ -1,4 +1,4 @@
-import { budgetPeriodAt } from '#libs/contracts';
+import { budgetPeriodAt, budgetStateAt } from '#libs/contracts';
 import type { BudgetDocument } from '#libs/contracts';
 import { ModelBudgetSpent, ModelNotFree } from '#libs/models';
 import type { ModelCandidate, SpendingOwner } from '#libs/models';
@@ -32,9 +32,8 @@ export class Budget {
     return this.spent / (amount ?? tokens!);
   }
 
-  get state(): 'open' | 'nearlySpent' | 'spent' {
-    if (this.usedRatio >= 1) return 'spent';
-    return this.usedRatio >= this.stored.document.spec.warnAt ? 'nearlySpent' : 'open';
+  get state(): ReturnType<typeof budgetStateAt> {
+    return budgetStateAt(this.usedRatio, this.stored.document.spec);
   }
 
   /** Counts anew. @param all what was spent at least since the period began */

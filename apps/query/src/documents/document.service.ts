@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { NotFound, canHoldSecrets, document as documentSchema, storedSecretsOf } from '#libs/contracts';
+import { NotFound, canHoldSecrets, document as documentSchema } from '#libs/contracts';
 import type { Document, DocumentKind } from '#libs/contracts';
 import { FlowCalls, documentIdOf, doubtsAbout, readAs, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import type { DocumentProblem, AllowedAddresses } from '#libs/documents';
@@ -248,8 +248,8 @@ export class DocumentService {
   ): Promise<{ problems: readonly DocumentProblem[]; opened?: Document }> {
     const { document, problems } = await reading.filled(given);
     if (problems.length > 0) return { problems };
-    const fits = storedSecretsOf(given).length === 0 ? undefined : readAs(documentSchema, document);
-    if (fits !== undefined && 'problems' in fits) return fits;
+    const read = document === given ? undefined : readAs(documentSchema, document); // secrets of the store have not been looked at yet
+    if (read !== undefined && 'problems' in read) return read;
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
     return { problems: unreadable, opened };

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { budgetPeriodAt, utcDayOf } from '#libs/contracts';
+import { budgetPeriodAt, budgetStateAt, utcDayOf } from '#libs/contracts';
 import type { BudgetDocument } from '#libs/contracts';
 import { DocumentTable, TenantDatabase, statement } from '#libs/persistence';
 import { wallTime } from '#libs/time';
@@ -69,7 +69,7 @@ export class ModelSpendTable {
 }
 
 function budgetRow(name: string, spec: BudgetDocument['spec'], spent: { nanos: number; tokens: number }, now: Date): BudgetRow {
-  const { flows, per, amount, currency, tokens, warnAt, whenSpent } = spec;
+  const { flows, per, amount, currency, tokens, whenSpent } = spec;
   const { firstDay, endsAt } = budgetPeriodAt(per, now);
   const usedRatio = amount === undefined ? spent.tokens / tokens! : spent.nanos / 1e9 / amount;
   return {
@@ -81,7 +81,7 @@ function budgetRow(name: string, spec: BudgetDocument['spec'], spent: { nanos: n
     tokenLimit: tokens ?? null,
     tokensSpent: amount === undefined ? spent.tokens : null,
     usedRatio,
-    state: usedRatio >= 1 ? 'spent' : usedRatio >= warnAt ? 'nearlySpent' : 'open',
+    state: budgetStateAt(usedRatio, spec),
     whenSpent,
     since: new Date(`${firstDay}T00:00:00Z`),
     until: endsAt,
