@@ -20,7 +20,7 @@ import type {
   PullDocument,
 } from '#libs/contracts';
 import { allSteps, stepsOfFlow, tenantOf, unorderedUpsert } from '#libs/contracts';
-import { SchemaInvalid, compileSchema, requireCompilable, similarName } from '#libs/schemas';
+import { SchemaInvalid, compileSchema, didYouMean, requireCompilable } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 import { placedSteps } from './placed-steps.js';
 
@@ -163,7 +163,7 @@ async function problemsOfConnection(
   const spec = namedConnector(find, connector);
   if (spec === undefined) {
     const known = [...builtInConnectors().keys()];
-    const message = `names no connector of Millrace or of this tenant: ${connector}${suggestion(connector, known)} (Millrace brings along ${known.join(', ')})`;
+    const message = `names no connector of Millrace or of this tenant: ${connector}${didYouMean(connector, known)} (Millrace brings along ${known.join(', ')})`;
     return [{ path: ['spec', 'connector'], message }];
   }
   const kinds = auth.kind === 'mtls' ? ['mtls', ...(auth.and === undefined ? [] : [auth.and.kind])] : [auth.kind];
@@ -203,7 +203,7 @@ function unknownSettings({ settings: schema }: ConnectorSpec, settings: object):
   const known = Object.keys((schema['properties'] ?? {}) as object);
   const unknown = Object.keys(settings).filter((name) => !known.includes(name));
   const has = known.length === 0 ? 'the connector has no settings' : `the connector has only ${known.join(', ')}`;
-  return unknown.map((name) => ({ path: ['spec', 'settings', name], message: `is no setting: ${has}${suggestion(name, known)}` }));
+  return unknown.map((name) => ({ path: ['spec', 'settings', name], message: `is no setting: ${has}${didYouMean(name, known)}` }));
 }
 
 /** A line of a schema's check begins with a JSON pointer, or says what of the whole is wrong. */
@@ -270,7 +270,7 @@ function operationOf(
   }
   const fitting = Object.keys(operations).filter((one) => operations[one]!.effect === effect);
   return problem(
-    `names no operation of ${connection!.spec.connector}: ${operation}${suggestion(operation, fitting)} (it has ${fitting.join(', ') || 'none of this effect'})`,
+    `names no operation of ${connection!.spec.connector}: ${operation}${didYouMean(operation, fitting)} (it has ${fitting.join(', ') || 'none of this effect'})`,
   );
 }
 
@@ -286,9 +286,4 @@ function declarationProblems(
   if (!isDeclared && given !== undefined)
     return [{ path: at, message: `is what the operation says itself (${idempotency?.class}): leave it out` }];
   return [];
-}
-
-function suggestion(given: string, names: readonly string[]): string {
-  const similar = similarName(given, names);
-  return similar === undefined ? '' : `; did you mean ${similar}?`;
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { Timing, timingProblem } from '#libs/schedules';
-import { requireCompilable, similarName, unknownKeywords } from '#libs/schemas';
+import { didYouMean, requireCompilable, unknownKeywords } from '#libs/schemas';
 import { wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
 import { ungroundableFields } from './grounded-fields.js';
@@ -201,9 +201,7 @@ export function unknownReferences(
   return referencesOf(document).flatMap(({ kinds, name, path }) => {
     const names = known.filter(({ kind }) => kinds.includes(kind)).map((one) => one.name);
     if (names.includes(name)) return [];
-    const similar = similarName(name, names);
-    const suggestion = similar === undefined ? '' : `; did you mean ${similar}?`;
-    return [{ path, message: `names no ${kinds.map(inWords).join(' or ')} of this tenant: ${name}${suggestion}` }];
+    return [{ path, message: `names no ${kinds.map(inWords).join(' or ')} of this tenant: ${name}${didYouMean(name, names)}` }];
   });
 }
 

@@ -1,7 +1,7 @@
 import { eventViewFields, fallbackErrorFields, stepOrder, stepsOfFlow, stepsWithin } from '#libs/contracts';
 import type { Document, FlowSpec, FlowStep, MarkedValue, StepsWithin } from '#libs/contracts';
 import { functionNames, namesIn } from '#libs/expressions';
-import { similarName } from '#libs/schemas';
+import { didYouMean } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
 
 const deliveryFields = ['id', 'firstAttemptAt', 'firstAttemptSeconds'];
@@ -21,7 +21,7 @@ interface Scope {
 /** Problems of names in an expression that compiles: functions, variables, steps and fields of the event that do not exist have no value, silently. */
 export function unknownNames(document: Document, { value, path }: MarkedValue): DocumentProblem[] {
   const { undefinedVariables, inputPaths } = namesIn(value as string);
-  const variables = undefinedVariables.map((name) => `uses $${name}, which nothing defines${suggestion('$', name, functionNames)}`);
+  const variables = undefinedVariables.map((name) => `uses $${name}, which nothing defines${didYouMean(name, functionNames, '$')}`);
   const scope = scopeOf(document, path);
   const reads = scope === undefined ? [] : inputPaths.flatMap((read) => problemOf(read, scope) ?? []);
   return [...new Set([...variables, ...reads])].map((message) => ({ path, message }));
@@ -95,13 +95,13 @@ function stepsByParent(step: FlowStep, within: string | undefined): [string, { w
 
 function problemOf([name = '', inner]: readonly string[], { names, steps, near }: Scope): string | undefined {
   const known = Object.keys(names);
-  if (!known.includes(name)) return `reads ${name}, but there is only ${known.join(' and ')}${suggestion('', name, known)}`;
+  if (!known.includes(name)) return `reads ${name}, but there is only ${known.join(' and ')}${didYouMean(name, known)}`;
   const within = names[name];
   if (inner === undefined || within === undefined || within.includes(inner)) return undefined;
   const read = `reads ${name}.${inner}`;
-  if (name !== 'steps') return `${read}, but ${name} has only ${within.join(', ')}${suggestion('', inner, within)}`;
+  if (name !== 'steps') return `${read}, but ${name} has only ${within.join(', ')}${didYouMean(inner, within)}`;
   const named = steps.get(inner);
-  if (named === undefined) return `${read}, which is no step of this flow${suggestion('', inner, steps.keys())}`;
+  if (named === undefined) return `${read}, which is no step of this flow${didYouMean(inner, steps.keys())}`;
   if (near.get(inner) === inner) return `${read}, which has no output before it ends`;
   if (near.has(inner)) {
     const reader = near.get(inner) === [...near.values()].at(-1) ? 'this step' : `the step ${near.get(inner)}`;
@@ -109,9 +109,4 @@ function problemOf([name = '', inner]: readonly string[], { names, steps, near }
   }
   if (named.within === undefined) return `${read}, which has an output only where a run is given up: it is a step of onFailure`;
   return `${read}, which is a step within ${named.within}: only the steps below it in its list see its output; read steps.${named.within}`;
-}
-
-function suggestion(sign: string, given: string, names: Iterable<string>): string {
-  const similar = similarName(given, names);
-  return similar === undefined ? '' : `; did you mean ${sign}${similar}?`;
 }

@@ -1,6 +1,6 @@
 export { SchemaInvalid, compileSchema, requireCompilable } from './compiled-schema.js';
 export type { CompiledSchema, SchemaOptions } from './compiled-schema.js';
-export { similarName, unknownKeywords } from './json-schema.js';
+export { didYouMean, similarName, unknownKeywords } from './json-schema.js';
 export { schemasOfField } from './schema-fields.js';
 export type { FieldSchemas } from './schema-fields.js';
 export { compileCheck } from './schema-check.js';

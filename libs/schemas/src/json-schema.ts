@@ -120,6 +120,12 @@ export function similarName(given: string, names: Iterable<string>): string | un
   return closest !== undefined && closest.distance <= Math.min(2, Math.floor(given.length / 3)) ? closest.name : undefined;
 }
 
+/** The end of a sentence about a name that does not exist: `; did you mean NAME?`, or nothing if no name is similar. @param sign stands before the name */
+export function didYouMean(given: string, names: Iterable<string>, sign = ''): string {
+  const similar = similarName(given, names);
+  return similar === undefined ? '' : `; did you mean ${sign}${similar}?`;
+}
+
 /** How many letters must be added, removed, replaced or swapped to make one text of the other; 3 stands for more than two. */
 function distanceOf(one: string, other: string): number {
   if (Math.abs(one.length - other.length) > 2) return 3;

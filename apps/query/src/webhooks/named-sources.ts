@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound } from '#libs/contracts';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
-import { similarName } from '#libs/schemas';
+import { didYouMean } from '#libs/schemas';
 
 /** The sources of a tenant by the names that people type. */
 @Injectable()
@@ -16,8 +16,7 @@ export class NamedSources {
     const documents = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Source'));
     const names = documents.map(({ name }) => name);
     if (names.includes(source)) return;
-    const similar = similarName(source, names);
-    const message = `There is no source ${source}${similar === undefined ? '' : `; did you mean ${similar}?`}`;
+    const message = `There is no source ${source}${didYouMean(source, names)}`;
     throw new NotFound('source', source, { field: 'source', message });
   }
 }

@@ -7,7 +7,7 @@ import { DescriptionRefused, OperationLeftOut, asOperationName, listed, mostOper
 import type { JsonSchema } from '../description.js';
 import type { Response } from '../exchange.js';
 import { InputRefused } from '../operation.errors.js';
-import { similarName } from '#libs/schemas';
+import { didYouMean } from '#libs/schemas';
 import { XmlRefused, parsedXml } from '#libs/xml';
 import { envelopeRequest } from './envelope.js';
 import { ShapeSchema, mostOfConnector } from './shape.schema.js';
@@ -128,8 +128,7 @@ function requireWanted(
   const whyNot = (name: string): string => {
     if (reasons.has(name)) return reasons.get(name)!;
     if (names.includes(name)) return 'is an operation of the WSDL, but `only` leaves it out';
-    const similar = similarName(name, names);
-    return `is no operation of the WSDL${similar === undefined ? '' : `; did you mean ${similar}?`} (it has ${listed(names)})`;
+    return `is no operation of the WSDL${didYouMean(name, names)} (it has ${listed(names)})`;
   };
   for (const [at, name] of only.entries())
     if (!made.has(name)) throw new DescriptionRefused(['wsdl', 'only', String(at)], `${name}: ${whyNot(name)}`);
