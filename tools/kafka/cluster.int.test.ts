@@ -68,6 +68,7 @@ describe.skipIf(!(await javaRunsKafka()))('three brokers, each record on all of 
       const admin = client.admin();
       await admin.connect();
       await admin.createTopics({
+        waitForLeaders: false, // ensureTopics does, and kafkajs gives up at once where a broker does not know the topic yet
         topics: [{ topic: `millrace.${own.name}`, numPartitions: own.partitions, replicationFactor: replication, configEntries }],
       });
       await admin.disconnect();

@@ -1,5 +1,6 @@
 import type { Admin, PartitionMetadata } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
+import { untilKnown } from './new-topics.js';
 
 /** The promise of a topic about a record that it acknowledged to a producer with `acks=all`. */
 export interface TopicAcks {
@@ -97,14 +98,16 @@ const uncleanConfig = 'unclean.leader.election.enable';
 /** @throws AcksTooWeak if the login may not read the configuration of topics */
 async function acksOf(admin: Admin, topics: readonly Pick<TopicAcks, 'name' | 'replicas'>[]): Promise<TopicAcks[]> {
   const asked = topics.map(({ name }) => ({ type: topicResource, name, configNames: [inSyncConfig, uncleanConfig] }));
-  const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: asked }).catch((error: unknown) => {
-    if ((error as { type?: unknown }).type !== 'TOPIC_AUTHORIZATION_FAILED') throw error;
-    const problem = `min.insync.replicas of the topics cannot be read (${messageOf(error)})`;
-    throw new AcksTooWeak(
-      [problem],
-      'Give the login DescribeConfigs on the topics, or set KAFKA_ACK_COPIES=1 if you have looked yourself.',
-    );
-  });
+  const { resources } = await untilKnown(() => admin.describeConfigs({ includeSynonyms: false, resources: asked })).catch(
+    (error: unknown) => {
+      if ((error as { type?: unknown }).type !== 'TOPIC_AUTHORIZATION_FAILED') throw error;
+      const problem = `min.insync.replicas of the topics cannot be read (${messageOf(error)})`;
+      throw new AcksTooWeak(
+        [problem],
+        'Give the login DescribeConfigs on the topics, or set KAFKA_ACK_COPIES=1 if you have looked yourself.',
+      );
+    },
+  );
   return topics.map(({ name, replicas }) => {
     const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? [];
     const valueOf = (config: string): string | undefined => entries.find(({ configName }) => configName === config)?.configValue;

@@ -1,10 +1,10 @@
 import type { Admin, PartitionMetadata } from 'kafkajs';
 import { messageOf } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
-import { sleep } from '#libs/time';
 import { AcksTooWeak, requireCopies, requireDefaultCopies } from './ack-copies.js';
 import { kafkaClient, topicOnLog } from './kafka-client.js';
 import type { LogOptions } from './kafka-client.js';
+import { untilKnown } from './new-topics.js';
 import { LogUnavailable } from '../messaging.errors.js';
 import { maxEventRecordBytes } from '../producing/record-producer.js';
 
@@ -65,25 +65,10 @@ function whyNot(error: unknown): string {
   return each.length === 0 ? messageOf(error) : `${messageOf(error)} (${each.join(', ')})`;
 }
 
-const appearanceDeadlineMs = 10_000;
-const notThereYet = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'];
-
-/**
- * The partitions of each topic, by its name. Waits until all topics are there and have leaders: a broker of Kafka hears of a new topic some time after the
- * controller has created it. kafkajs waits for leaders, but gives up at once where the topic itself is not there yet.
- */
+/** The partitions of each topic, by its name. */
 async function partitionsOf(admin: Admin, topics: readonly { name: string }[]): Promise<Map<string, PartitionMetadata[]>> {
-  const deadline = performance.now() + appearanceDeadlineMs;
-  for (;;) {
-    try {
-      const { topics: found } = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
-      return new Map(found.map(({ name, partitions }) => [name, partitions]));
-    } catch (error) {
-      const { type, cause } = error as { type?: string; cause?: { type?: string } };
-      if (!notThereYet.includes(type ?? cause?.type ?? '') || performance.now() > deadline) throw error;
-      await sleep(50);
-    }
-  }
+  const { topics: found } = await untilKnown(() => admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) }));
+  return new Map(found.map(({ name, partitions }) => [name, partitions]));
 }
 
 /**
