@@ -2,12 +2,10 @@ import type { ConnectorOperation, ConnectorSpec } from '#libs/contracts';
 import { ExpressionFailed } from '#libs/expressions';
 import type { Json } from '#libs/json';
 import { Redaction } from '#libs/redaction';
-import { compileSchema } from '#libs/schemas';
-import type { CompiledSchema } from '#libs/schemas';
 import { timeoutSignal, wallTime } from '#libs/time';
 import type { OperationCall, OperationScope } from './connector.js';
-import { oneLine } from './judgement.js';
 import { InputRefused, OperationFailure, timedOut } from './operation.errors.js';
+import { OperationSchemas } from './operation-schemas.js';
 import type { Receipt } from './peer.js';
 import { withDefaults } from './settings.js';
 
@@ -31,9 +29,7 @@ export interface FrameOptions {
 /** The parts that all operations have in common, however they are sent: the checks of input and output, the deadline, and the meaning of failures. */
 export class OperationFrame {
   private readonly isWrite: boolean;
-  private readonly inputSchema: ConnectorOperation['input'];
-  private readonly input: CompiledSchema;
-  private readonly output: CompiledSchema;
+  private readonly schemas: OperationSchemas;
   private readonly settings: ConnectorSpec['settings'];
   private readonly readsAccount: boolean;
 
@@ -42,9 +38,7 @@ export class OperationFrame {
     { spec, connector, owner }: FrameOptions,
   ) {
     this.isWrite = spec.effect === 'write';
-    this.inputSchema = spec.input;
-    this.input = compileSchema(spec.input, { owner });
-    this.output = compileSchema(spec.output, { owner });
+    this.schemas = new OperationSchemas(name, spec, owner);
     this.settings = connector.settings;
     this.readsAccount = connector.base !== undefined && JSON.stringify([connector, spec]).includes('account.');
   }
@@ -67,7 +61,7 @@ export class OperationFrame {
       },
     });
     try {
-      await this.requireInput(call.input);
+      await this.schemas.requireInput(call.input);
       const scope = scopeWith(this.readsAccount ? await authorizer.account(untilDeadline) : {});
       return await work({ call, scope, endsAtMs, untilDeadline });
     } catch (error) {
@@ -82,8 +76,8 @@ export class OperationFrame {
    * @throws OperationFailure
    */
   async requireOutput(output: Json, receipt: Receipt, why?: string): Promise<void> {
-    const problems = await this.output.problemsOf(output);
-    if (problems.length > 0) throw this.outputInvalid(why ?? words(problems, 'the output'), receipt);
+    const problem = await this.schemas.outputProblem(output);
+    if (problem !== undefined) throw this.outputInvalid(why ?? problem, receipt);
   }
 
   /** The system did what it was asked to: only its answer is not what the connector expects. */
@@ -91,36 +85,6 @@ export class OperationFrame {
     const message = `The operation ${this.name} was answered with ${receipt.summary}, of which it can make no output: ${why}`;
     return new OperationFailure('operation.outputInvalid', message, { peer: 'up', isUncertain: this.isWrite, receipt, cause });
   }
-
-  private async requireInput(input: Json): Promise<void> {
-    const unknown = unknownProperties(this.inputSchema, input);
-    if (unknown !== undefined) throw new InputRefused(`The input does not fit the operation ${this.name}: ${unknown}`);
-    const problems = await this.input.problemsOf(input);
-    if (problems.length > 0) throw new InputRefused(`The input does not fit the operation ${this.name}: ${words(problems, 'the input')}`);
-  }
-}
-
-const longestName = 100;
-const mostNames = 20;
-
-/** The properties of the input that the operation does not take, with those that it takes: the check of the schema does not name them. */
-function unknownProperties(schema: ConnectorOperation['input'], input: Json): string | undefined {
-  if (schema['additionalProperties'] !== false || schema['patternProperties'] !== undefined) return undefined;
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) return undefined;
-  const known = Object.keys((schema['properties'] ?? {}) as object);
-  const unknown = Object.keys(input).filter((name) => !known.includes(name));
-  if (unknown.length === 0) return undefined;
-  const list = (names: readonly string[]): string =>
-    names
-      .slice(0, mostNames)
-      .map((name) => oneLine(name).slice(0, longestName))
-      .join(', ');
-  return `it takes no ${list(unknown)}; it takes ${list(known) || 'nothing'}`;
-}
-
-/** Problems of a value, one line each, name it as a whole or by a path within it. */
-function words(problems: readonly string[], what: string): string {
-  return problems.map((problem) => problem.replace(/^the answer\b/, what)).join('; ');
 }
 
 function inputFailure(error: unknown): OperationFailure | undefined {

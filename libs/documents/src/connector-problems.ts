@@ -211,7 +211,7 @@ function settingProblem(line: string): DocumentProblem {
   const [, missing] = /^the value must have required property '([^']+)'$/.exec(line) ?? [];
   if (missing !== undefined) return { path: ['spec', 'settings', missing], message: 'is missing' };
   const [, pointer = '', message = line] = /^(\/\S*) (.*)$/s.exec(line) ?? [];
-  return { path: ['spec', 'settings', ...pointer.split('/').slice(1)], message: message.replace(/^the answer /, '') };
+  return { path: ['spec', 'settings', ...pointer.split('/').slice(1)], message: message.replace(/^the value /, '') };
 }
 
 function problemsOfDestination({ spec }: DestinationDocument, find: DocumentLookup): DocumentProblem[] {

@@ -1,5 +1,5 @@
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
-import type { FlowDocument } from '#libs/contracts';
+import type { Document, FlowDocument } from '#libs/contracts';
 import { readAs } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import { readDocuments } from './document.files.js';
@@ -17,7 +17,7 @@ import { differencesFrom, report } from './flow-tests/report.js';
 import { eventOf, readSample } from './flow-tests/sample.event.js';
 import type { SampleOptions } from './flow-tests/sample.event.js';
 import type { Output } from './output.js';
-import { problemsIn } from './validate.command.js';
+import { lookupIn, problemsIn } from './validate.command.js';
 
 export interface FlowsTestOptions extends SampleOptions {
   /** A file with one sample event: the files are flows. Without it, they are tests. */
@@ -84,10 +84,12 @@ async function testOnce(
   const tester = new FlowTester(models, signal);
   const cases = await casesOf(files, options, output, read);
   let failed = 0;
+  const unchecked = new Set<string>();
   for (const { document, others, test, directory } of cases) {
     const sample = typeof test.event === 'string' ? readSample(read.noted(within(directory, test.event))) : test.event;
     const event = eventOf(sample, document, options);
     const tested = await tester.test(document, event, test.answers, others);
+    for (const connection of tested.unchecked) unchecked.add(connection);
     const wrong = differencesFrom(test.expect, tested);
     if (wrong.length > 0) failed += 1;
     report(document, test, tested, wrong, output);
@@ -95,6 +97,11 @@ async function testOnce(
     const { type, source, customer } = event;
     const flow = relative(dirname(options.record), files[0]!);
     recordCase(options.record, { flow, name: document.metadata.name }, { ...test, event: { ...sample, type, source, customer } }, tested);
+  }
+  for (const connection of unchecked) {
+    output.note(
+      `The connection ${connection} is not in the files: inputs and answers of its operations were not checked. A folder of documents can stand in the place of the flow's file.`,
+    );
   }
   const hasExpectations = cases.some(({ test }) => Object.keys(test.expect).length > 0);
   if (failed > 0) throw new CliFailure(`${failed} of ${countOf(cases.length)} failed.`, 'refused');
@@ -145,11 +152,15 @@ function isDocument({ value }: FileDocument): boolean {
   return typeof value === 'object' && value !== null && 'apiVersion' in value;
 }
 
-/** True for flows and the documents of models. Others beside them are not looked at: a template of a destination is no problem of its flow. */
-function isUsed({ value }: FileDocument): boolean {
-  const kinds: unknown[] = ['Flow', 'ModelRoute', 'ModelProvider'];
+/** True for documents of these kinds. */
+function isOf(kinds: readonly unknown[], { value }: FileDocument): boolean {
   return typeof value === 'object' && value !== null && 'kind' in value && kinds.includes(value.kind);
 }
+
+/** Documents that a flow cannot be tried without. */
+const used = ['Flow', 'ModelRoute', 'ModelProvider'];
+/** Documents that it is checked against. One that has a problem, such as a placeholder for a secret, is no problem of the flow. */
+const checkedAgainst = ['Connection', 'Connector'];
 
 function linesOf(file: FileDocument, problems: readonly DocumentProblem[]): string {
   return problems.map(({ path, message }) => `${file.positionOf(path)} ${path.join('.')}: ${message}`).join('\n');
@@ -160,14 +171,20 @@ async function flowIn(files: readonly string[], name: string | undefined, output
   const documents = readDocuments(files.map((file) => read.noted(file)));
   const flows: FlowDocument[] = [];
   const models: ModelDocument[] = [];
-  for (const file of documents.filter(isUsed)) {
+  for (const file of documents.filter((one) => isOf(used, one))) {
     const { document, problems } = await problemsIn(file.value);
     if (problems.length > 0) throw new CliFailure(linesOf(file, problems), 'refused');
     if (document?.kind === 'Flow') flows.push(document);
     else if (document?.kind === 'ModelRoute' || document?.kind === 'ModelProvider') models.push(document);
   }
+  const others: Document[] = [];
+  for (const file of documents.filter((one) => isOf(checkedAgainst, one))) {
+    const { document, problems } = await problemsIn(file.value);
+    if (document !== undefined && problems.length === 0) others.push(document);
+    else output.note(`Not checked against: ${linesOf(file, problems)}`);
+  }
   const found = name === undefined ? flows : flows.filter((flow) => flow.metadata.name === name);
-  if (found.length === 1) return { document: found[0]!, others: { flows, models } };
+  if (found.length === 1) return { document: found[0]!, others: { flows, models, find: lookupIn(others) } };
   const names = flows.map((flow) => flow.metadata.name).join(', ');
   const where = files.join(', ');
   if (flows.length === 0) throw new CliFailure(`There is no Flow in ${where}`, 'unusable');

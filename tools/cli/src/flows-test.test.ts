@@ -191,6 +191,74 @@ spec:
   });
 });
 
+describe('an operation of a connection', () => {
+  const calling = `apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: triage }
+spec:
+  steps: [{ id: opened, call: { connection: desk, operation: openCase, input: event.data } }]
+`;
+  const desk = `
+---
+apiVersion: millrace/v1
+kind: Connection
+metadata: { tenant: acme, name: desk }
+spec: { connector: desk-api, auth: { kind: none } }
+---
+apiVersion: millrace/v1
+kind: Connector
+metadata: { tenant: acme, name: desk-api }
+spec:
+  summary: A desk
+  auth: [{ kind: none }]
+  base: https://desk.example.com
+  hosts: [desk.example.com]
+  operations:
+    openCase:
+      summary: Opens a case
+      effect: write
+      idempotency: { class: none }
+      input: { type: object, required: [subject], properties: { subject: { type: string } } }
+      output: { type: object, required: [id], properties: { id: { type: string } } }
+      request: { method: POST, path: /cases, body: input }
+`;
+  const opened = (data: string, more: string) =>
+    flows(write('tests.yaml', aTest(`answers: { opened: { output: ${more} } }`).replace('{ message: hello }', data)));
+  beforeEach(() => void write('flow.yaml', calling + desk));
+
+  test('takes and gives what its connector says, and nothing else', async () => {
+    expect(await opened('{ subject: Refund }', '{ id: c-1 }')).toMatchObject({ code: 0, notes: '' });
+    const refused = await opened('{ text: Refund }', '{ id: c-1 }');
+    expect(refused).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(
+        "fails: operation.inputInvalid: The input does not fit the operation openCase: the input must have required property 'subject'",
+      ) as string,
+    });
+    expect(await opened('{ subject: Refund }', '{ id: 1 }')).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining(
+        'answers.opened is nothing that openCase of the connection desk answers: /id must be string',
+      ) as string,
+    });
+  });
+
+  test('must be there', async () => {
+    write('flow.yaml', calling.replace('openCase', 'openTicket') + desk);
+    expect(await opened('{ subject: Refund }', '{ id: c-1 }')).toMatchObject({
+      code: 2,
+      notes: 'The step opened uses openTicket, which the connector desk-api does not have: it has openCase',
+    });
+  });
+
+  test('is not checked, and the user is told so, where the files have no connection', async () => {
+    write('flow.yaml', calling);
+    const { code, notes } = await opened('{ text: Refund }', '{ id: 1 }');
+    expect(code).toBe(0);
+    expect(notes).toMatch(/^The connection desk is not in the files: /);
+  });
+});
+
 test('the steps of onFailure are tried, too, and what they deliver is expected as any other', async () => {
   write(
     'flow.yaml',

@@ -101,7 +101,8 @@ function noteDoubts(document: Document, file: FileDocument, { ids, modelLists }:
     output.note(`warning: ${file.positionOf(path)} ${path.join('.')}: ${message}`);
 }
 
-function lookupIn(documents: readonly Document[]): DocumentLookup {
+/** Finds a document among these. */
+export function lookupIn(documents: readonly Document[]): DocumentLookup {
   return (kind, name) => documents.find((one) => one.kind === kind && one.metadata.name === name);
 }
 

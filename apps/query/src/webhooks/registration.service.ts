@@ -314,7 +314,7 @@ function requireScheme(spec: ConnectorWebhooks, source: SourceRow | undefined, n
 /** @throws InputInvalid */
 async function requireTarget({ target: schema }: ApiWebhooks, target: Json, owner: string): Promise<void> {
   const problems = await compileSchema(schema, { owner }).problemsOf(target);
-  const found = problems.map((problem) => ({ path: ['target'], message: problem.replace(/^the answer\b/, 'it') }));
+  const found = problems.map((problem) => ({ path: ['target'], message: problem.replace(/^the value\b/, 'it') }));
   if (found.length > 0) throw new InputInvalid(found);
 }
 

@@ -1,7 +1,7 @@
 import { FlowCompiler, excludedBy, meetsCondition, tryFlow } from '#libs/flows';
 import type { CompiledFlow, ReviewRequest, Trial, TrialDecision } from '#libs/flows';
 import { CliFailure } from '../failure.js';
-import type { EventReceived, FlowDocument } from '#libs/contracts';
+import type { DocumentLookup, EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { ModelGateway } from '#libs/models';
@@ -22,6 +22,8 @@ export interface Tested extends Trial {
   readonly inputs: ReadonlyMap<string, string>;
   /** The answers that were given, written down or not, by the ids of their steps. */
   readonly answers: Answers;
+  /** Connections that the files do not have: inputs and answers of their operations were not checked. */
+  readonly unchecked: ReadonlySet<string>;
 }
 
 /** The other documents of the files that a flow uses. */
@@ -30,6 +32,8 @@ export interface OtherDocuments {
   readonly flows: readonly FlowDocument[];
   /** The routes that its steps name, and the providers of their candidates. */
   readonly models: readonly ModelDocument[];
+  /** Finds the connections that its steps use, and their connectors. */
+  readonly find: DocumentLookup;
 }
 
 /** Runs flows against written answers. */
@@ -42,9 +46,9 @@ export class FlowTester {
   ) {}
 
   /** @throws CliFailure if a step has neither an answer nor a model, or names a flow or a route that is not there */
-  async test(document: FlowDocument, event: EventReceived, answers: Answers, { flows, models }: OtherDocuments): Promise<Tested> {
+  async test(document: FlowDocument, event: EventReceived, answers: Answers, { flows, models, find }: OtherDocuments): Promise<Tested> {
     const written = new WrittenAnswers(answers);
-    const operations = new WrittenOperations(written);
+    const operations = new WrittenOperations(written, document.metadata.tenant, find);
     const model = new RecordedModel(written, (name, step) => this.models.providerOf(name, step));
     const clock = skippingClock();
     const ofProvider = (provider: string): RecordedModel => model.inPlaceOf((name, step) => this.models.providerOf(name, step, provider));
@@ -58,7 +62,8 @@ export class FlowTester {
     const flow = compiled(document);
     const excluding = excludedBy(document, event);
     const { inputs } = model;
-    const none = { steps: [], deliveries: [] };
+    const { unchecked } = operations;
+    const none = { steps: [], deliveries: [], unchecked };
     if (excluding !== undefined) return { ...none, inputs, answers, notRun: `spec.on.${excluding} excludes it` };
     if (!(await meetsCondition(flow, event))) return { ...none, inputs, answers, notRun: 'spec.on.when is not true' };
     let trial: Trial;
@@ -76,6 +81,7 @@ export class FlowTester {
     }
     return {
       ...trial,
+      unchecked,
       inputs: new Map([...inputs, ...operations.inputs]),
       answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers },
     };

@@ -1,23 +1,40 @@
+import { InputRefused, OperationFailure, OperationSchemas, namedConnector } from '#libs/connectors';
+import type { ConnectionDocument, DocumentLookup } from '#libs/contracts';
 import type { FlowServices, StepOperation } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { CliFailure } from '../failure.js';
 import type { WrittenAnswers } from './written-answers.js';
 import { WrittenFailure } from './written-failure.js';
 
-/** The operations of connections, as a test wrote their answers down. Nothing is sent. */
+/**
+ * The operations of connections, as a test wrote their answers down. Nothing is sent. Where the files have the connection, inputs and answers are checked
+ * against the schemas of its connector, as in a run.
+ */
 export class WrittenOperations {
   /** The inputs of the steps that used one, by their paths. */
   readonly inputs = new Map<string, string>();
+  /** Connections that the files do not have, so that nothing was checked. */
+  readonly unchecked = new Set<string>();
 
-  constructor(private readonly answers: WrittenAnswers) {}
+  constructor(
+    private readonly answers: WrittenAnswers,
+    private readonly tenant: string,
+    private readonly find: DocumentLookup,
+  ) {}
 
   get services(): FlowServices['operations'] {
     const answered = (operation: StepOperation): Promise<Json> => this.answered(operation);
     return { of: () => ({ read: answered, call: answered }) };
   }
 
-  private async answered({ step, connection, operation, input }: StepOperation): Promise<Json> {
+  private async answered(use: StepOperation): Promise<Json> {
+    const { step, connection, operation, input } = use;
     this.inputs.set(step, JSON.stringify(input));
+    const schemas = this.schemasOf(use);
+    await schemas?.requireInput(input).catch((error: unknown) => {
+      if (!(error instanceof InputRefused)) throw error;
+      throw new OperationFailure('operation.inputInvalid', error.message, { peer: 'unknown', cause: error });
+    });
     const answer = this.answers.next(step);
     if (answer === undefined) {
       throw new CliFailure(
@@ -27,6 +44,25 @@ export class WrittenOperations {
     }
     if ('fails' in answer) throw new WrittenFailure(answer.fails, step);
     if ('review' in answer) throw new CliFailure(`The step ${step} asks no person: answers.${step} needs \`output\``, 'unusable');
-    return 'text' in answer ? answer.text : answer.output;
+    const output = 'text' in answer ? answer.text : answer.output;
+    const problem = await schemas?.outputProblem(output);
+    if (problem === undefined) return output;
+    throw new CliFailure(`answers.${step} is nothing that ${operation} of the connection ${connection} answers: ${problem}`, 'unusable');
+  }
+
+  /** Undefined if the files do not have the connection, or its connector. @throws CliFailure if the connector has no such operation */
+  private schemasOf({ step, connection, operation: name }: StepOperation): OperationSchemas | undefined {
+    const connected = this.find('Connection', connection) as ConnectionDocument | undefined;
+    const connector = connected && namedConnector(this.find, connected.spec.connector);
+    if (connector === undefined) {
+      this.unchecked.add(connection);
+      return undefined;
+    }
+    const operation = Object.hasOwn(connector.operations, name) ? connector.operations[name] : undefined;
+    if (operation !== undefined) return new OperationSchemas(name, operation, this.tenant);
+    throw new CliFailure(
+      `The step ${step} uses ${name}, which the connector ${connected!.spec.connector} does not have: it has ${Object.keys(connector.operations).join(', ')}`,
+      'unusable',
+    );
   }
 }
