@@ -50,6 +50,19 @@ const tokens = counter('millrace_model_tokens_total', 'Tokens as the provider co
   direction: '`input` or `output`',
 });
 
+const firstChunks = histogram(
+  'millrace_model_first_chunk_seconds',
+  'From the start of a call that is answered in pieces to the first piece of its text.',
+  { model: 'the model, as the flow names it', api: '`chat` or `responses`' },
+  durationBounds,
+);
+
+/** The metric is `gen_ai.client.operation.time_to_first_chunk` of the conventions. */
+export function noteFirstChunk(model: string, { api }: ModelProvider, span: Span, afterMs: number): void {
+  firstChunks.observe({ model, api }, afterMs / 1_000, recordedTraceId());
+  if (span.isRecording()) span.setAttribute('gen_ai.response.time_to_first_chunk', afterMs / 1_000);
+}
+
 const refusals = counter(
   'millrace_model_output_refusals_total',
   'Outputs of models that a gate refused, before they were repaired or given up.',

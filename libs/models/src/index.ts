@@ -1,7 +1,7 @@
 export { ModelGateway, systemClock } from './model-gateway.js';
 export { ModelEndpoint } from './model-endpoint.js';
 export type { ModelCandidate, ModelDirectory, ModelPlan, ModelTarget } from './model-directory.js';
-export type { Inference, InferenceRequest, ModelAttempt } from './inference.js';
+export type { Inference, InferenceObserver, InferenceRequest, ModelAttempt } from './inference.js';
 export type { ModelSpending, SpendingOwner } from './model-spending.js';
 export { outputGates } from './model.errors.js';
 export type { OutputChecks, OutputRule } from './output-gate.js';

@@ -12,6 +12,17 @@ export interface InferenceCaching {
   readonly ttlMs: number;
 }
 
+/**
+ * Watches the text of a model as it is written. When the inference ends with an output, the text since the last restart is that of its answer. The methods
+ * return at once: the inference waits for them, and goes on if they throw.
+ */
+export interface InferenceObserver {
+  /** More of the text of the call under way. Nothing of it has been checked. The output of an earlier request comes as a whole. */
+  add(text: string): void;
+  /** The text so far is void, because the call failed or a gate refused its output. More may follow. */
+  restart(): void;
+}
+
 export interface InferenceRequest {
   tenant: string;
   /** The flow that the call is counted for. Default: it belongs to no flow. */
@@ -40,6 +51,8 @@ export interface InferenceRequest {
   timeoutMs: number;
   /** Ends the inference with its own reason. */
   signal?: AbortSignal | undefined;
+  /** Default: nobody watches, and answers come as a whole. */
+  observer?: InferenceObserver | undefined;
   /** Called after every call. The gateway waits for it before it uses the result. */
   onAttempt(attempt: ModelAttempt): Promise<void>;
 }

@@ -4,10 +4,10 @@ import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compileSchema } from '#libs/schemas';
+import { SeededRandom } from '#libs/testing';
 import { registry } from '#libs/tracing';
 import { ModelGateway } from './model-gateway.js';
-import type { InferenceRequest, ModelAttempt } from './inference.js';
-import type { InferenceEvent } from './model-gateway.js';
+import type { InferenceObserver, InferenceRequest, ModelAttempt } from './inference.js';
 import {
   ModelCredentialRefused,
   ModelLimited,
@@ -371,7 +371,7 @@ describe('an address without a model API', () => {
     await expect(gateway.endpoint.check()).rejects.toMatchObject(misconfigured);
     pass(10_000);
     script = [reply, reply];
-    await expect(gateway.stream(request).next()).rejects.toMatchObject(misconfigured);
+    await expect(infer({ observer: notes() })).rejects.toMatchObject(misconfigured);
     expect(received).toHaveLength(5);
   });
 
@@ -577,94 +577,178 @@ describe('the deadline', () => {
   });
 });
 
-describe('a streamed inference', () => {
+/** Writes down what an observer is told: texts that belong together as one, and restarts. */
+function notes(): InferenceObserver & { readonly told: string[]; readonly text: string } {
+  const told: string[] = [];
+  let since = '';
+  return {
+    told,
+    add: (more) => {
+      told.push(more);
+      since += more;
+    },
+    restart: () => {
+      told.push('restart');
+      since = '';
+    },
+    get text() {
+      return since;
+    },
+  };
+}
+
+describe('an inference that somebody watches', () => {
   const sendEvents = (response: ServerResponse, ...events: (object | '[DONE]')[]): void => {
-    if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': 'req_1' });
+    const headers = { 'content-type': 'text/event-stream', 'x-request-id': 'req_1' };
+    if (!response.headersSent) response.writeHead(200, headers);
     for (const event of events) response.write(`data: ${event === '[DONE]' ? event : JSON.stringify(event)}\n\n`);
   };
   const piece = (content: string): object => ({ model: 'answering-model', choices: [{ delta: { content }, finish_reason: null }] });
-  const stop = { model: 'answering-model', choices: [{ delta: {}, finish_reason: 'stop' }] };
+  const ends = (reason: string): object => ({ model: 'answering-model', choices: [{ delta: {}, finish_reason: reason }] });
   const tokens = { model: 'answering-model', choices: [], usage: { prompt_tokens: 11, completion_tokens: 5 } };
-  const streams = (...pieces: string[]): Reply => {
+  const streams = (pieces: readonly string[], reason = 'stop'): Reply => {
     return (response) => {
-      sendEvents(response, ...pieces.map(piece), stop, tokens, '[DONE]');
+      sendEvents(response, ...pieces.map(piece), ends(reason), tokens, '[DONE]');
       response.end();
     };
   };
-  let seen: InferenceEvent[];
-  const stream = async (over: Partial<InferenceRequest> = {}): Promise<void> => {
-    seen = [];
-    for await (const event of gateway.stream({ ...request, ...over })) seen.push(event);
+  const breaks = (...pieces: string[]): Reply => {
+    return (response) => {
+      sendEvents(response, ...pieces.map(piece));
+      response.end();
+    };
   };
+  let observer: ReturnType<typeof notes>;
+  const watched = (over: Partial<InferenceRequest> = {}) => infer({ observer, ...over });
+  beforeEach(() => (observer = notes()));
 
-  it('is the text in pieces and then the checked output, in one recorded attempt', async () => {
-    script = [streams('{"sentiment":"good",', '"score":7}')];
-    await stream();
-    expect(seen).toEqual([
-      { type: 'delta', text: '{"sentiment":"good",' },
-      { type: 'delta', text: '"score":7}' },
-      {
-        type: 'end',
-        inference: {
-          output: good,
-          responseModel: 'answering-model',
-          usage: { inputTokens: 11, outputTokens: 5 },
-          attempts: 1,
-          model: 'some-model',
-          providerRequestId: 'req_1',
-        },
-      },
-    ]);
+  const pieces = ['{"sentiment":"good",', '"score":7}'];
+
+  it('tells the text in pieces, and ends as any other does, in one recorded attempt', async () => {
+    script = [streams(pieces)];
+    const whole = await watched();
+    expect(observer.told).toEqual(pieces);
+    expect(whole).toEqual({
+      output: good,
+      responseModel: 'answering-model',
+      usage: { inputTokens: 11, outputTokens: 5 },
+      attempts: 1,
+      model: 'some-model',
+      providerRequestId: 'req_1',
+    });
     expect(attempts).toMatchObject([{ number: 1, outcome: 'succeeded', inputTokens: 11, outputTokens: 5 }]);
   });
 
-  it('fails at its end if the output does not fit, and is not repaired', async () => {
-    script = [streams('{"sentiment":"good"}')];
-    await expect(stream()).rejects.toBeInstanceOf(ModelOutputInvalid);
-    expect(seen).toHaveLength(1);
-    expect(attempts).toMatchObject([{ errorCode: 'model.invalidOutput', outputTokens: 5 }]);
-    expect(received).toHaveLength(1);
+  it.each<[string, Reply, string]>([
+    ['a call whose output a gate refused', streams(['{"sentiment":"good"}']), 'model.invalidOutput'],
+    ['a call that was cut off at the limit of tokens', streams(['{"sentiment":"go'], 'length'), 'model.invalidOutput'],
+    ['a call whose stream broke off', breaks('{"sentiment":'), 'model.unavailable'],
+    [
+      'a provider that reports its own failure',
+      (response) => (sendEvents(response, piece('{'), { error: { type: 'server_error' } }), response.end()),
+      'model.unavailable',
+    ],
+  ])('makes another call after %s, and tells that the text is void before its text', async (_, reply, code) => {
+    script = [reply, streams(pieces)];
+    await expect(watched()).resolves.toMatchObject({ output: good, attempts: 2 });
+    expect(observer.told.slice(1)).toEqual(['restart', ...pieces]);
+    expect(attempts).toMatchObject([{ errorCode: code }, { errorCode: null }]);
   });
 
-  it.each<[string, Reply, string]>([
-    ['unavailable provider', status(503), 'model.unavailable'],
-    ['rate limit', status(429, {}, { 'retry-after': '2' }), 'model.limited'],
-    ['refused credential', status(401), 'model.credential'],
-    ['rejected request', status(400), 'model.refused'],
-  ])('fails with the class that a whole inference fails with, without a retry: %s', async (_, reply, code) => {
-    script = [reply];
-    await expect(stream()).rejects.toMatchObject({ code });
-    expect(attempts).toMatchObject([{ errorCode: code, providerRequestId: 'req_1' }]);
-    expect(waits).toEqual([]);
+  it.each<[string, Reply]>([
+    ['unavailable', status(503)],
+    ['limited', status(429, {}, { 'retry-after': '2' })],
+  ])('waits and tries again where the provider is %s, and tells nothing of it', async (_, reply) => {
+    script = [reply, streams(pieces)];
+    await expect(watched()).resolves.toMatchObject({ output: good, attempts: 2 });
+    expect(observer.told).toEqual(pieces);
+    expect(waits).toHaveLength(1);
+  });
+
+  it('tells that the text is void when the inference fails', async () => {
+    script = [streams(['{}']), streams(['{}']), streams(['{}'])];
+    await expect(watched()).rejects.toBeInstanceOf(ModelOutputInvalid);
+    expect(observer.told).toEqual(['{}', 'restart', '{}', 'restart', '{}', 'restart']);
+  });
+
+  it('has its time to the first piece measured, once for each call that brings one', async () => {
+    const counted = async () => /first_chunk_seconds_count\{model="timed-model",api="chat"\} (\d+)/.exec(await registry.metrics())?.[1];
+    script = [streams(pieces), streams(pieces)];
+    await watched({ target: { model: 'timed-model' } });
+    await watched({ target: { model: 'timed-model' } });
+    expect(await counted()).toBe('2');
+    script = [says(good)];
+    await infer({ target: { model: 'timed-model' } });
+    expect(await counted()).toBe('2');
+  });
+
+  it.each<[string, Reply[]]>([
+    ['refuses requests for pieces', [status(400)]],
+    ['answers them as a whole, which shows only in a probe', [says(good), status(400)]],
+  ])('asks for the answer as a whole where the server %s, and tells it as one piece', async (_, replies) => {
+    script = [...replies, says(good)];
+    await expect(watched()).resolves.toMatchObject({ output: good });
+    expect(observer.told).toEqual([JSON.stringify(good)]);
+    expect(received.map(({ body }) => (body as { stream?: boolean }).stream === true)).toEqual([true, ...replies.map(() => false)]);
+  });
+
+  it('goes on when the observer throws, which is told no more', async () => {
+    let told = 0;
+    const broken = { add: () => ((told += 1), expect.fail('broken')), restart: () => expect.fail('broken') };
+    script = [streams(pieces)];
+    await expect(infer({ observer: broken })).resolves.toMatchObject({ output: good });
+    expect(told).toBe(1);
   });
 
   it('ends at the deadline, also after pieces', async () => {
     script = [(response) => sendEvents(response, piece('{'))];
-    await expect(stream({ timeoutMs: 100 })).rejects.toThrow('The model did not answer within 100 ms');
+    await expect(watched({ timeoutMs: 100 })).rejects.toThrow('The model did not answer within 100 ms');
+    expect(observer.told).toEqual(['{', 'restart']);
     expect(attempts).toMatchObject([{ errorCode: 'model.unavailable' }]);
   });
 
   it('gives way to the caller’s own signal, whose reason is thrown and whose call is no attempt', async () => {
     const controller = new AbortController();
     script = [() => controller.abort(new Error('shutting down'))];
-    await expect(stream({ signal: controller.signal })).rejects.toThrow('shutting down');
+    await expect(watched({ signal: controller.signal })).rejects.toThrow('shutting down');
     expect(attempts).toEqual([]);
   });
 
-  it('ends its call when the consumer stops iterating', async () => {
-    const closed = Promise.withResolvers<void>();
-    script = [
-      (response) => {
-        response.on('close', () => closed.resolve());
-        sendEvents(response, piece('{'));
-      },
-    ];
-    for await (const event of gateway.stream(request)) {
-      expect(event).toEqual({ type: 'delta', text: '{' });
-      break;
+  it('tells spaces where the model repeats the mark that stands for them', async () => {
+    script = [streams(['{"sentiment":"good","score":7,', '"note":"came^late"}'])];
+    const outputSchema = compileSchema({ ...schema, properties: { ...schema.properties, note: { type: 'string' } } });
+    await watched({ input: 'came late', prompt: { datamark: true }, outputSchema });
+    expect(observer.text).toContain('"came late"');
+  });
+
+  it('tells the output of an earlier request as a whole', async () => {
+    const cache = { ttlMs: 60_000 };
+    script = [streams(pieces)];
+    await watched({ cache });
+    expect(observer.told).toEqual(pieces);
+    observer = notes();
+    await expect(watched({ cache })).resolves.toMatchObject({ output: good, attempts: 0 });
+    expect(observer.told).toEqual([JSON.stringify(good)]);
+  });
+
+  it('tells the text of the answer, whatever calls came before and however it is cut into pieces', async () => {
+    const random = new SeededRandom(7);
+    for (let round = 0; round < 40; round += 1) {
+      const answer = JSON.stringify(good).replace('good', random.pick(['good', 'bad']));
+      const cut = (whole: string): string[] => {
+        const at = random.below(whole.length + 1);
+        return whole.length < 2 || random.below(4) === 0 ? [whole] : [...cut(whole.slice(0, at)), ...cut(whole.slice(at))];
+      };
+      const failures = Array.from({ length: random.below(3) }, () =>
+        random.pick([streams(cut('{"sentiment":"odd"}')), breaks(...cut('{"sent')), status(503)]),
+      );
+      script = [...failures, streams(cut(answer))];
+      await gateway.close();
+      gateway = gatewayTo(server); // its circuit has seen no failure
+      observer = notes();
+      const { output } = await watched();
+      expect(JSON.parse(observer.text)).toEqual(output);
     }
-    await closed.promise;
-    expect(attempts).toEqual([]);
   });
 });
 

@@ -5,14 +5,16 @@ import type { RetryPolicy } from '#libs/retries';
 import { MemoryLimitStore } from '#libs/limits';
 import type { LimitStore } from '#libs/limits';
 import { Stopwatch, sleep } from '#libs/time';
-import { counter, failSpan, inSpan, startSpan } from '#libs/tracing';
+import { counter, inSpan } from '#libs/tracing';
+import type { Span } from '#libs/tracing';
 import { Deadline } from './deadline.js';
-import { callSpan, countCall, countRefusal, describeResponse } from './gen-ai.js';
+import { callSpan, countCall, countRefusal, describeResponse, noteFirstChunk } from './gen-ai.js';
 import type { ModelCircuit, Passage } from './model-circuit.js';
 import { costNanosOf, decisiveFailure, fallbackReasonOf } from './model-directory.js';
 import type { ModelCandidate, ModelDirectory, ModelPlan } from './model-directory.js';
 import type { Inference, InferenceRequest, ModelAttempt } from './inference.js';
 import { InferenceCache } from './inference-cache.js';
+import { InferenceDraft } from './inference-draft.js';
 import { ModelEndpoint, callOptions, failureWithin } from './model-endpoint.js';
 import type { Clock } from './model-endpoint.js';
 import type { CallTurn, ModelLimiter } from './model-limiter.js';
@@ -61,11 +63,6 @@ const fallbacks = counter(
   { tenant: 'the tenant', route: 'the ModelRoute document', model: 'the model that failed', reason: 'a word of `fallbackOn`, or `budget`' },
 );
 
-/** A part of a streamed inference: any number of deltas, then one `end`. */
-export type InferenceEvent =
-  /** Text for display only: nothing has been checked yet. */
-  { readonly type: 'delta'; readonly text: string } | { readonly type: 'end'; readonly inference: Inference };
-
 type CallResult =
   | { readonly output: Json; readonly response: ModelResponse }
   | { readonly failure: ModelFailure; readonly response: ModelResponse | undefined }
@@ -78,12 +75,16 @@ interface SpentBudget {
   limits: number;
   repairs: number;
   lengthened: boolean;
+  /** True: a call for an answer in pieces brought none, and not because the provider is overloaded. Further ones ask for it as a whole. */
+  whole: boolean;
 }
 
 /** An inference under way. */
 interface Work {
   readonly request: InferenceRequest;
   readonly gate: OutputGate;
+  /** Undefined if nobody watches the text. */
+  readonly draft: InferenceDraft | undefined;
   /** Calls made so far, of all candidates. */
   calls: number;
 }
@@ -134,10 +135,13 @@ export class ModelGateway {
   /** @throws ModelFailure; InputTooLong; NotFound if the tenant has no such provider or route; the signal's reason if `signal` ended the inference */
   async infer(request: InferenceRequest): Promise<Inference> {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
-    const work: Work = { request, gate: new OutputGate(request), calls: 0 };
-    const { cache } = request;
+    const { cache, observer } = request;
+    const draft = observer === undefined ? undefined : new InferenceDraft(observer);
+    const work: Work = { request, gate: new OutputGate(request), draft, calls: 0 };
     if (cache === undefined) return await this.ask(work, deadline);
-    return await this.cache.get({ ...request, cache }, { gate: work.gate, deadline }, () => this.ask(work, deadline));
+    const given = await this.cache.get({ ...request, cache }, { gate: work.gate, deadline }, () => this.ask(work, deadline));
+    if (given.attempts === 0) draft?.add(JSON.stringify(given.output)); // it is the output of another request
+    return given;
   }
 
   /** Asks one candidate after another. */
@@ -180,7 +184,7 @@ export class ModelGateway {
       circuit: candidate.endpoint.circuitOf(request.tenant, candidate.model),
       limiter: candidate.endpoint.limiterOf(candidate.model, candidate.limits),
       deadline: own ?? outer,
-      spent: { failures: 0, limits: 0, repairs: 0, lengthened: false },
+      spent: { failures: 0, limits: 0, repairs: 0, lengthened: false, whole: false },
       hasNext,
     };
     for (let modelRequest = firstRequest(request, candidate); ;) {
@@ -193,12 +197,12 @@ export class ModelGateway {
 
   /** Makes one call, unless there is no use in one, and reports it. @throws ModelMisconfigured, ModelKeyRefused, ModelOutage */
   private async callOnce(course: Course, modelRequest: ModelRequest): Promise<{ result: CallResult; failure: ModelFailure | undefined }> {
-    const { work, candidate, circuit, limiter, deadline } = course;
+    const { work, candidate, circuit, limiter } = course;
     const turn = await this.turnFor(course, modelRequest);
     const { passage, watch } = this.begin(course, turn);
     let result: CallResult;
     try {
-      result = await this.call(candidate.endpoint, modelRequest, work.gate, deadline);
+      result = await this.call(course, modelRequest);
     } catch (error) {
       circuit.leave(passage, undefined, { wasEnded: true });
       turn.settle(undefined);
@@ -207,6 +211,7 @@ export class ModelGateway {
     turn.settle(result.response?.usage);
     noteLimits(limiter, result);
     const failure = circuit.leave(passage, 'failure' in result ? result.failure : undefined);
+    if (!('output' in result)) work.draft?.restart();
     work.calls += 1;
     await this.report(work.calls, candidate, watch, result, work.request);
     return { result, failure };
@@ -239,44 +244,6 @@ export class ModelGateway {
       turn.settle(undefined);
       throw error;
     }
-  }
-
-  /**
-   * Makes one call and passes its text on as it arrives. There is no retry, no repair and no other candidate, because the consumer has seen the text. The
-   * output is checked when it is complete; only the `end` may be acted on. A consumer that stops iterating ends the call, which then is no attempt.
-   * @throws as {@link infer}, also after some deltas
-   */
-  async *stream(request: InferenceRequest): AsyncGenerator<InferenceEvent> {
-    using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
-    const [candidate] = this.planOf(request).candidates;
-    const { endpoint } = candidate!;
-    const modelRequest = firstRequest(request, candidate!);
-    const gate = new OutputGate(request);
-    this.spending?.requireAllowance(request, candidate!);
-    endpoint.requireUsable();
-    const watch = new Stopwatch(this.clock.now);
-    const { name, ...options } = callSpan(endpoint.provider, modelRequest);
-    const span = startSpan(name, options);
-    let response: ModelResponse | undefined;
-    let result: CallResult;
-    try {
-      for await (const event of endpoint.provider.stream(modelRequest, callOptions(deadline))) {
-        if (event.type === 'delta') yield { ...event, text: answerText(modelRequest.turns, event.text) };
-        else response = event.response;
-      }
-      if (response === undefined) throw new Error(`The provider ${endpoint.provider.name} ended a stream without its end`);
-      describeResponse(span, response);
-      result = { output: await outputOf(modelRequest.turns, response, gate), response };
-    } catch (error) {
-      failSpan(span, error);
-      result = { failure: await endpoint.settled(failureWithin(deadline, error), deadline), response };
-    } finally {
-      span.end();
-    }
-    await this.report(1, candidate!, watch, result, request);
-    if ('failure' in result) throw result.failure;
-    if ('defect' in result) throw result.defect;
-    yield { type: 'end', inference: inference(result.output, candidate!, result.response, 1) };
   }
 
   /** Waits for calls under way, then closes the connections. */
@@ -319,20 +286,46 @@ export class ModelGateway {
     await request.onAttempt(attempt);
   }
 
-  private async call(endpoint: ModelEndpoint, request: ModelRequest, gate: OutputGate, deadline: Deadline): Promise<CallResult> {
+  /** Makes one call, in pieces if somebody watches the text. */
+  private async call({ work, candidate, deadline, spent }: Course, request: ModelRequest): Promise<CallResult> {
+    const { endpoint } = candidate;
     const { name, ...options } = callSpan(endpoint.provider, request);
     let response: ModelResponse | undefined;
     try {
       return await inSpan(name, options, async (span) => {
-        response = await complete(endpoint, request, deadline);
+        const { draft } = work;
+        const isWhole = draft === undefined || spent.whole;
+        response = await (isWhole ? complete(endpoint, request, deadline) : this.stream(endpoint, request, { deadline, draft, span }));
+        if (isWhole) draft?.add(answerText(request.turns, response.text));
         describeResponse(span, response);
-        return { output: await outputOf(request.turns, response, gate), response };
+        return { output: await outputOf(request.turns, response, work.gate), response };
       });
     } catch (error) {
       if (error instanceof ModelFailure) return { failure: error, response };
       if (response !== undefined) return { defect: error, response };
       throw error;
     }
+  }
+
+  /** Passes the text on as it arrives. @throws as {@link complete} */
+  private async stream(
+    endpoint: ModelEndpoint,
+    request: ModelRequest,
+    { deadline, draft, span }: { readonly deadline: Deadline; readonly draft: InferenceDraft; readonly span: Span },
+  ): Promise<ModelResponse> {
+    const startedAt = this.clock.now();
+    let hasText = false;
+    try {
+      for await (const event of endpoint.provider.stream(request, callOptions(deadline))) {
+        if (event.type === 'end') return event.response;
+        if (!hasText) noteFirstChunk(request.model, endpoint.provider, span, this.clock.now() - startedAt);
+        hasText = true;
+        draft.add(answerText(request.turns, event.text));
+      }
+    } catch (error) {
+      throw await endpoint.settled(failureWithin(deadline, error), deadline);
+    }
+    throw new Error(`The provider ${endpoint.provider.name} ended a stream without its end`);
   }
 
   /**
@@ -345,7 +338,13 @@ export class ModelGateway {
     response: ModelResponse | undefined,
     course: Course,
   ): Promise<ModelRequest> {
-    if (failure instanceof ModelOutputInvalid && response !== undefined) return repairRequest(request, failure, response, course.spent);
+    const { work, spent } = course;
+    if (failure instanceof ModelOutputInvalid && response !== undefined) return repairRequest(request, failure, response, spent);
+    const isRefused = failure instanceof ModelRefused;
+    if (work.draft !== undefined && !spent.whole && response === undefined && (isRefused || failure.mayConcernRequest)) {
+      spent.whole = true; // a server may answer everything but requests for pieces
+      if (isRefused) return request;
+    }
     await this.waitOut(failure, course);
     return request;
   }

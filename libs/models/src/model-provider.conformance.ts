@@ -91,13 +91,14 @@ export type StandInBehaviour =
 
 /** The pause in ms that a stand-in which limits the rate asks for. */
 export const standInPauseMs = 7_000;
-/** The response of a stand-in that answers, the pieces of its text, the models that it lists, and the reason of one that declines. */
+/** The response of a stand-in that answers, the pieces of its text, the limits that it names, the models that it lists, and the reason of one that declines. */
 export const standInAnswer = {
   pieces: ['{"mood":', '"gö', 'od"}'],
   model: 'stand-in-2026',
   models: ['stand-in-2026', 'stand-in-mini'],
   usage: { inputTokens: 11, outputTokens: 5 },
   requestId: 'req_1',
+  limits: { requestsPerMinute: 60 },
   refusal: 'I would rather not',
 } as const;
 
@@ -195,7 +196,7 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
     });
 
     describe.each(ways)('%s', (_, call) => {
-      test('returns the text, the model, the usage and the id of the request', async () => {
+      test('returns the text, the model, the usage, the limits and the id of the request', async () => {
         standIn.behave('answers');
         expect(await call()).toEqual({
           text,
@@ -203,6 +204,7 @@ export function modelProviderConformance({ name, create, startStandIn }: Provide
           responseModel: standInAnswer.model,
           usage: standInAnswer.usage,
           providerRequestId: standInAnswer.requestId,
+          limits: standInAnswer.limits,
         });
       });
 

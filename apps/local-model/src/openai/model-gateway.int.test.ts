@@ -166,61 +166,33 @@ describe.each(['chat', 'responses'] as const)('the gateway over the %s API', (ap
     await expect(infer({ outputSchema: compileSchema(impossible) })).rejects.toThrow('cannot fill this schema');
   });
 
-  describe('streaming', () => {
-    let deltas: string[];
-    const stream = async (over: Partial<InferenceRequest> = {}): Promise<Inference> => {
-      deltas = [];
-      for await (const event of gateway.stream({ ...request, ...over })) {
-        if (event.type === 'end') return event.inference;
-        deltas.push(event.text);
-      }
-      throw new Error('the stream had no end');
+  describe('with an observer', () => {
+    let texts: string[];
+    const watched = (over: Partial<InferenceRequest> = {}): Promise<Inference> => {
+      texts = [''];
+      const observer = { add: (text: string) => void (texts[texts.length - 1] += text), restart: () => void texts.push('') };
+      return infer({ observer, ...over });
     };
 
-    it('yields the text in pieces, and at the end the checked output with its usage', async () => {
-      const { output, usage, attempts: calls, responseModel } = await stream();
-      expect(deltas.length).toBeGreaterThan(1);
-      expect(JSON.parse(deltas.join(''))).toEqual(output);
+    it('tells the text in pieces, which is that of the checked output', async () => {
+      const { output, usage, attempts: calls, responseModel } = await watched();
+      expect(texts.map((text) => JSON.parse(text) as unknown)).toEqual([output]);
       expect(output).toEqual((await infer()).output);
       expect(usage!.outputTokens).toBeGreaterThan(0);
       expect({ calls, responseModel }).toEqual({ calls: 1, responseModel: 'local/rules-1' });
       expect(outcomes()[0]).toBeNull();
     });
 
-    it('fails as unavailable where the connection is cut after some pieces', async () => {
-      await script({ fault: 'cutStream', times: 1 });
-      await expect(stream()).rejects.toBeInstanceOf(ModelUnavailable);
-      expect(deltas.length).toBeGreaterThan(0);
-      expect(outcomes()).toEqual(['model.unavailable']);
-    });
-
-    it.each([
-      [{ fault: 'status', status: 429, retryAfterSeconds: 3 }, 'model.limited'],
-      [{ fault: 'status', status: 401 }, 'model.credential'],
-      [{ fault: 'status', status: 503 }, 'model.unavailable'],
-      [{ fault: 'schemaBreaking' }, 'model.invalidOutput'],
-      [{ fault: 'brokenJson' }, 'model.invalidOutput'],
-    ])('fails after one call with the class of %j', async (fault, code) => {
-      await script({ ...fault, times: 1 });
-      await expect(stream()).rejects.toMatchObject({ code });
-      expect(outcomes()).toEqual([code]);
-    });
-
-    it('ends at the deadline', async () => {
-      await script({ fault: 'hang', times: 1 });
-      await expect(stream({ timeoutMs: 100 })).rejects.toThrow('did not answer within 100 ms');
-    });
-
-    it('ends by the caller’s signal, with its reason and without an attempt', async () => {
-      const controller = new AbortController();
-      await script({ fault: 'hang', times: 1 });
-      setImmediate(() => controller.abort(new Error('shutting down')));
-      await expect(stream({ signal: controller.signal })).rejects.toThrow('shutting down');
-      expect(attempts).toEqual([]);
+    it.each(['cutStream', 'schemaBreaking', 'brokenJson'])('starts anew after %s', async (fault) => {
+      await script({ fault, times: 1 });
+      const { output } = await watched();
+      expect(texts).toHaveLength(2);
+      expect(JSON.parse(texts[1]!)).toEqual(output);
+      expect(outcomes()).toEqual([fault === 'cutStream' ? 'model.unavailable' : 'model.invalidOutput', null]);
     });
 
     it('takes a refusal for one', async () => {
-      await expect(stream({ outputSchema: compileSchema(impossible) })).rejects.toThrow('cannot fill this schema');
+      await expect(watched({ outputSchema: compileSchema(impossible) })).rejects.toThrow('cannot fill this schema');
     });
   });
 

@@ -34,14 +34,14 @@ async function* streamed(
   options: OpenAI.RequestOptions,
 ): AsyncGenerator<ModelStreamEvent> {
   const body = { ...requestBody(request, dialect), stream: true, stream_options: { include_usage: true } } as const;
-  const { data: chunks, request_id } = await client.chat.completions.create(body, options).withResponse();
+  const { data: chunks, request_id, response } = await client.chat.completions.create(body, options).withResponse();
   const answer = new ChatAnswer(request.model, request_id);
   for await (const chunk of chunks) {
     const text = answer.add({ value: chunk, text: undefined });
     if (text !== '') yield { type: 'delta', text };
   }
   if (!answer.hasChoice) throw streamCut(request_id, false);
-  yield { type: 'end', response: answer.end() };
+  yield { type: 'end', response: { ...answer.end(), limits: limitsIn(response.headers) } };
 }
 
 /** @param values the completion, or the chunks of a stream that was not asked for */

@@ -8,7 +8,7 @@ import { modelProviderConformance, standInAnswer, standInPauseMs } from '../../m
 import type { ProviderStandIn, StandInBehaviour } from '../../model-provider.conformance.js';
 import { OpenAiProvider } from './openai.provider.js';
 
-const { pieces, model, models, usage, requestId, refusal } = standInAnswer;
+const { pieces, model, models, usage, requestId, limits, refusal } = standInAnswer;
 const whole = pieces.join('');
 
 type Ending = Extract<StandInBehaviour, 'answers' | 'truncates' | 'declines'>;
@@ -97,6 +97,7 @@ function* endless(): Generator<Buffer> {
 function respond(to: ServerResponse, wire: Wire, behaviour: StandInBehaviour, asked: 'models' | 'whole' | 'streamed'): void {
   const streamed = asked === 'streamed';
   to.setHeader('x-request-id', requestId);
+  to.setHeader('x-ratelimit-limit-requests', String(limits.requestsPerMinute));
   const afterPiece = (then: () => void): void => {
     openStream(to);
     sendEvent(to, wire.piece(pieces[0]), then);

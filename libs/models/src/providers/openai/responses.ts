@@ -32,9 +32,11 @@ async function* streamed(
   dialect: Dialect,
   options: OpenAI.RequestOptions,
 ): AsyncGenerator<ModelStreamEvent> {
-  const { data: events, request_id } = await client.responses
-    .create({ ...requestBody(request, dialect), stream: true }, options)
-    .withResponse();
+  const {
+    data: events,
+    request_id,
+    response,
+  } = await client.responses.create({ ...requestBody(request, dialect), stream: true }, options).withResponse();
   let text = '';
   let ended: unknown;
   let hasBegun = false;
@@ -48,7 +50,7 @@ async function* streamed(
     yield { type: 'delta', text: delta };
   }
   if (ended === undefined) throw streamCut(request_id, hasBegun);
-  yield { type: 'end', response: { ...answerOf(ended, request.model, request_id), text } };
+  yield { type: 'end', response: { ...answerOf(ended, request.model, request_id), text, limits: limitsIn(response.headers) } };
 }
 
 const lastEvents = new Set<unknown>(['response.completed', 'response.incomplete', 'response.failed']);
