@@ -675,6 +675,26 @@ CREATE POLICY tenant ON run TO millrace_query USING (((tenant_id)::text = curren
 GRANT SELECT ON run TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON run TO millrace_service;
 
+CREATE TABLE run_delay (
+  tenant_id key_text NOT NULL,
+  run_id key_text NOT NULL,
+  step key_text NOT NULL,
+  code text NOT NULL,
+  budget key_text NOT NULL,
+  event_id key_text NOT NULL,
+  message text NOT NULL,
+  ends_at timestamp(3) with time zone,
+  began_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  last_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  fence bigint NOT NULL,
+  CONSTRAINT run_delay_pkey PRIMARY KEY (tenant_id, run_id, step, code, budget)
+);
+ALTER TABLE run_delay ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON run_delay TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON run_delay TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON run_delay TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON run_delay TO millrace_service;
+
 CREATE TABLE run_wait (
   tenant_id key_text NOT NULL,
   run_id key_text NOT NULL,
@@ -957,6 +977,9 @@ GRANT EXECUTE ON FUNCTION dead_letters_by_id TO millrace_query, millrace_service
 
 CREATE FUNCTION dead_letters_of_events(p_tenant text, p_keys text[]) RETURNS SETOF dead_letter_summary LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION dead_letters_of_events TO millrace_query, millrace_service;
+
+CREATE FUNCTION delays_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF run_delay LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION delays_of_runs TO millrace_query, millrace_service;
 
 CREATE FUNCTION deliveries_by_id(p_tenant text, p_keys text[]) RETURNS SETOF delivery LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION deliveries_by_id TO millrace_query, millrace_service;

@@ -233,6 +233,25 @@ export class Rows {
   }
 
   /** A review of a run, with the wait for it. */
+  /** A run that could not go on; it still cannot unless it has been claimed since. */
+  async runDelay({
+    tenant,
+    run,
+    event,
+    budget,
+    endsAt,
+    isOver = false,
+  }: {
+    tenant: string;
+    run: string;
+    event: string;
+    budget: string;
+    endsAt: Date;
+    isOver?: boolean;
+  }): Promise<void> {
+    await this.database.query(insertRunDelay, [tenant, run, event, budget, `The budget ${budget} is spent`, endsAt, isOver ? 0 : 1]);
+  }
+
   async review(row: {
     tenant: string;
     id: string;
@@ -381,6 +400,12 @@ const insertReview = statement(
   `INSERT INTO review (tenant_id, id, run_id, event_id, step, flow, priority, place, proposal, default_value, schema, reason, asked_at, expires_at,
      escalated_at, customer)
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10::json, $11::json, $12, $13, $14, $15, 'cus-1')`,
+);
+const insertRunDelay = statement(
+  'test.rows.runDelay',
+  `INSERT INTO run_delay (tenant_id, run_id, event_id, step, code, budget, message, ends_at, fence, began_at)
+   SELECT tenant_id, id, $3, 'assess', 'model.budgetSpent', $4, $5, $6, fence - 1 + $7::integer, started_at + interval '1 second'
+   FROM run WHERE tenant_id = $1 AND id = $2`,
 );
 const insertReviewWait = statement(
   'test.rows.reviewWait',

@@ -23,6 +23,11 @@ const waitedFor: readonly FailureCode[] = [
   'connection.needsReauth',
   'evaluation.busy',
 ];
+/** True if a run waits until the failure has passed, however long that takes, because something outside of it has to change. */
+export function isWaitedOut(error: unknown): error is DomainError {
+  return error instanceof DomainError && waitedFor.includes(error.code);
+}
+
 /** A defect may pass. The second one in a run is taken as permanent. */
 const defectRetries = 1;
 
@@ -30,6 +35,6 @@ const defectRetries = 1;
 export function actionAfter(error: unknown, failures: number, retries: number): FailureAction {
   if (!(error instanceof DomainError)) return failures < defectRetries ? 'retry' : 'give-up';
   if (error.outcome !== 'retry') return 'give-up';
-  if (error.ours || waitedFor.includes(error.code)) return 'wait';
+  if (error.ours || isWaitedOut(error)) return 'wait';
   return failures < retries ? 'retry' : 'give-up';
 }

@@ -1,6 +1,6 @@
 export { FlowCompiler } from './flow.compiler.js';
 export type { CompiledFlow, FlowServices } from './flow.compiler.js';
-export { actionAfter } from './failure-action.js';
+export { actionAfter, isWaitedOut } from './failure-action.js';
 export type { FailureAction } from './failure-action.js';
 export { FlowFailed, RunTooLarge, RunWaits, ValidationFailed } from './flow.errors.js';
 export type { FailedStep } from './flow.errors.js';

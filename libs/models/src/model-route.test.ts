@@ -270,7 +270,7 @@ describe('a budget', () => {
   });
 
   it('that stops asks no model behind the one that it counts', async () => {
-    budget = new ModelBudgetSpent('spent', { retryAfterMs: 60_000 });
+    budget = new ModelBudgetSpent('spent', { budget: 'all', endsAt: new Date(), retryAfterMs: 60_000 });
     prices = [euros, undefined];
     await expect(infer()).rejects.toMatchObject({ code: 'model.budgetSpent', retryAfterMs: 60_000 });
     expect(second.requests).toEqual([]);
@@ -281,7 +281,7 @@ describe('a budget', () => {
   it('leaves alone what the cache has', async () => {
     price = euros;
     await infer({ cache: { ttlMs: 60_000 } });
-    budget = new ModelBudgetSpent('spent');
+    budget = new ModelBudgetSpent('spent', { budget: 'all', endsAt: new Date() });
     expect(await infer({ cache: { ttlMs: 60_000 } })).toMatchObject({ attempts: 0 });
     expect(noted).toHaveLength(1);
   });

@@ -82,6 +82,16 @@ export class ModelLimited extends ModelFailure {
 export class ModelBudgetSpent extends ModelFailure {
   readonly code = 'model.budgetSpent';
   override readonly isReported = true;
+  /** The name of the Budget document. */
+  readonly budget: string;
+  /** When the budget begins anew. */
+  readonly endsAt: Date;
+
+  constructor(message: string, { budget, endsAt, ...details }: ModelFailureDetails & { budget: string; endsAt: Date }) {
+    super(message, details);
+    this.budget = budget;
+    this.endsAt = endsAt;
+  }
 }
 
 /** A budget of the tenant is spent, and the model is one that it counts. Another candidate may be one that it does not count. */

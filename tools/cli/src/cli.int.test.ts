@@ -204,6 +204,7 @@ test('where nothing is found, a tenant that does not exist is told from an empty
     ['events', 'list'],
     ['events', 'get', 'evt_x'],
     ['events', 'tail'],
+    ['runs'],
     ['requests'],
     ['requests', 'get', 'req_x'],
     ['requests', 'verify', 'req_x'],
@@ -714,6 +715,26 @@ describe('dead letters', () => {
     expect(await millrace(['dead-letters', settle, 'dlq_x'])).toMatchObject({ code: 1, notes: 'There is no dead letter dlq_x' });
     expect((await millrace(['dead-letters', settle])).code).toBe(2);
   });
+});
+
+test('runs are printed with what those wait for that do not go on', async () => {
+  await createTenant();
+  const { rows } = server;
+  const startedAt = new Date('2026-11-20T10:00:00Z');
+  const endsAt = new Date('2026-12-01T00:00:00Z');
+  await rows.event({ tenant, id: 'evt_1' });
+  await rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'running', startedAt });
+  await rows.runDelay({ tenant, run: 'run_1', event: 'evt_1', budget: 'month', endsAt });
+  await rows.run({ tenant, id: 'run_2', event: 'evt_1', state: 'failed', generation: 1, startedAt });
+  expect((await millrace(['runs'])).out.split('\n')).toEqual([
+    '2026-11-20T10:00:00.000Z  run_2  triage 1  generation 1  FAILED  evt_1  cus-1  model.refused: The model refused',
+    '2026-11-20T10:00:00.000Z  run_1  triage 1  generation 0  RUNNING  evt_1  cus-1  has to wait since 2026-11-20T10:00:01.000Z: The budget month is spent  [model.budgetSpent]',
+  ]);
+  expect(await millrace(['runs', '--state', 'failed', '--first', '1'])).toMatchObject({
+    out: expect.stringContaining('run_2') as string,
+    notes: '',
+  });
+  expect(await millrace(['runs', '--first', '1'])).toMatchObject({ notes: 'There are more, older ones: --first prints more.' });
 });
 
 describe('reviews', () => {

@@ -23,6 +23,8 @@ import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
 import { approveReview, claimReview, correctReview, rejectReview, releaseReview, reviews, showReview } from './reviews.command.js';
 import type { ReviewActOptions, ReviewListOptions } from './reviews.command.js';
+import { runs } from './runs.command.js';
+import type { RunListOptions } from './runs.command.js';
 import { pulls, startPull } from './pulls.command.js';
 import { requests, showRequest, takeRequest, testRequest, verifyRequest } from './requests.command.js';
 import type { RequestListOptions } from './requests.command.js';
@@ -224,6 +226,15 @@ function commandLine({ environment, directory, columns = 120, print, note, input
     .option('--run <id>', 'run_…: steps has what its steps stored')
     .option('--names <json>', 'an object: names that it also sees, such as item')
     .action((expression: string, options: EvaluateOptions) => inTenant((at, out) => evaluate(at, expression, options, out)));
+  program
+    .command('runs')
+    .description('print runs, the last started first, with what those wait for that do not go on')
+    .option('--customer <key>', 'only this customer’s')
+    .option('--flow <name>', 'only of this flow')
+    .addOption(new Option('--state <state>', 'only in this state').choices(['running', 'waiting', 'completed', 'failed']))
+    .option('--first <number>', 'how many', positiveNumber, 20)
+    .action((options: RunListOptions) => inTenant((at, out) => runs(at, options, out)));
+
   const ofRequests = program.command('requests').description('requests of partners as they were received, such as those that were refused');
   ofRequests
     .command('list', { isDefault: true })

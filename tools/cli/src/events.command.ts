@@ -3,7 +3,7 @@ import { delayBefore, standardRetry } from '#libs/retries';
 import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
-import { ask, credentialHeaders } from './graphql.client.js';
+import { ask, askPages, credentialHeaders } from './graphql.client.js';
 import type { Output } from './output.js';
 import { failureOf } from './refusal.js';
 
@@ -128,26 +128,17 @@ export interface EventListOptions {
 }
 
 const listed = `query Events($filter: EventFilter, $first: Int, $after: String) {
-  events(first: $first, after: $after, filter: $filter) { nodes { ${eventFields} } pageInfo { hasNextPage endCursor } }
+  page: events(first: $first, after: $after, filter: $filter) { nodes { ${eventFields} } pageInfo { hasNextPage endCursor } }
 }`;
-
-/** The largest page that Millrace gives. */
-const maxPage = 100;
 
 /** `millrace events list`: the newest that match, read page by page. */
 export async function list(connection: Connection, options: EventListOptions, output: Output): Promise<void> {
   const { customer, source, type, state, from, before } = options;
   const filter = { customer, sources: source, type, states: state, receivedFrom: from, receivedBefore: before };
-  type Answer = { events: { nodes: ListedEvent[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } };
-  let after: string | null = null;
-  let left = options.first;
-  do {
-    const { events }: Answer = await ask<Answer>(connection, listed, { filter, first: Math.min(left, maxPage), after });
-    for (const event of events.nodes) output.result(event, listLineOf(event));
-    left -= events.nodes.length;
-    after = events.pageInfo.hasNextPage ? events.pageInfo.endCursor : null;
-  } while (after !== null && left > 0);
-  if (after !== null) output.note('There are more, older ones: --first prints more, --before older ones.');
+  const isMore = await askPages<ListedEvent>(connection, listed, { filter }, options.first, (event) =>
+    output.result(event, listLineOf(event)),
+  );
+  if (isMore) output.note('There are more, older ones: --first prints more, --before older ones.');
 }
 
 function listLineOf(event: ListedEvent): string {

@@ -25,6 +25,43 @@ export async function ask<Data>(connection: Connection, query: string, variables
   return data;
 }
 
+/** The largest page that Millrace gives. */
+const maxPage = 100;
+
+interface GraphQLPage<Row> {
+  readonly page: {
+    readonly nodes: readonly Row[];
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+  };
+}
+
+type OnRow<Row> = (row: Row) => void;
+
+/**
+ * Reads a list page by page, and passes on up to `most` rows.
+ * @param query has the variables `first` and `after`, and names the list `page`
+ * @returns true if there are more
+ * @throws CliFailure
+ */
+export async function askPages<Row>(
+  connection: Connection,
+  query: string,
+  variables: object,
+  most: number,
+  onRow: OnRow<Row>,
+): Promise<boolean> {
+  let after: string | null = null;
+  let left = most;
+  do {
+    const first = Math.min(left, maxPage);
+    const { page }: GraphQLPage<Row> = await ask<GraphQLPage<Row>>(connection, query, { ...variables, first, after });
+    for (const row of page.nodes) onRow(row);
+    left -= page.nodes.length;
+    after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
+  } while (after !== null && left > 0);
+  return after !== null;
+}
+
 /** The headers with the credentials. */
 export function credentialHeaders({ key, tenant }: Connection): Record<string, string> {
   return { authorization: `Bearer ${key}`, ...(tenant === undefined ? {} : { 'millrace-tenant': tenant }) };

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { parseJson } from '#libs/json';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
-import { ask } from './graphql.client.js';
+import { ask, askPages } from './graphql.client.js';
 import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
 import type { Refusal } from './refusal.js';
@@ -46,29 +46,18 @@ export interface ReviewListOptions {
 
 const fields = 'id flow step customer state priority reason askedAt expiresAt escalatedAt claimedBy claimedUntil outcome decidedBy';
 const listed = `query Reviews($filter: ReviewFilter, $orderBy: ReviewOrder!, $first: Int, $after: String) {
-  reviews(filter: $filter, orderBy: $orderBy, first: $first, after: $after) { nodes { ${fields} } pageInfo { hasNextPage endCursor } }
+  page: reviews(filter: $filter, orderBy: $orderBy, first: $first, after: $after) { nodes { ${fields} } pageInfo { hasNextPage endCursor } }
 }`;
 const shown = `query Review($id: ID!) {
   review(id: $id) { ${fields} proposal defaultValue schema context value decisionReason endedAt event { id } }
 }`;
 
-/** The largest page that Millrace gives. */
-const maxPage = 100;
-
 /** `millrace reviews list`: what waits for a person, in the order of the queue; with `--all` every review, the last asked first. */
 export async function reviews(connection: Connection, options: ReviewListOptions, output: Output): Promise<void> {
   const { flow, customer, escalated, all } = options;
   const variables = { filter: { flow, customer, escalated }, orderBy: all ? 'NEWEST' : 'QUEUE' };
-  type Answer = { reviews: { nodes: Review[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } };
-  let after: string | null = null;
-  let left = options.first;
-  do {
-    const { reviews: page }: Answer = await ask<Answer>(connection, listed, { ...variables, first: Math.min(left, maxPage), after });
-    for (const review of page.nodes) output.result(review, lineOf(review));
-    left -= page.nodes.length;
-    after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
-  } while (after !== null && left > 0);
-  if (after !== null) output.note('There are more: --first prints more.');
+  const isMore = await askPages<Review>(connection, listed, variables, options.first, (review) => output.result(review, lineOf(review)));
+  if (isMore) output.note('There are more: --first prints more.');
 }
 
 /** `millrace reviews show`: everything that a person needs to decide. */

@@ -64,6 +64,10 @@ async function addRun(event: string, { state = 'completed', finishedAt = old, pl
     [tenant, `run_${event}_${generation}`, event, old],
   );
   await sql(
+    `INSERT INTO run_delay (tenant_id, run_id, step, code, budget, event_id, message, fence) VALUES ($1, $2, 'a', 'model.budgetSpent', 'b', $3, 'm', 1)`,
+    [tenant, `run_${event}_${generation}`, event],
+  );
+  await sql(
     `INSERT INTO review (tenant_id, id, run_id, step, event_id, customer, flow, state, place, priority, expires_at)
      VALUES ($1, $2, $2, 'ask', $3, 'c', 'f', 'decided', '1', 5, $4)`,
     [tenant, `run_${event}_${generation}`, event, old],
@@ -113,7 +117,7 @@ async function addFinished(id: string, more: { receivedAt?: Date; customer?: str
 const eventsLeft = async (): Promise<string[]> =>
   (await sql<{ id: string }>(`SELECT id FROM event WHERE tenant_id = $1 ORDER BY id`, [tenant])).map(({ id }) => id);
 const rowsOf = async (event: string): Promise<number> => {
-  const tables = ['run', 'run_wait', 'review', 'step_result', 'model_attempt', 'delivery', 'attempt'];
+  const tables = ['run', 'run_wait', 'run_delay', 'review', 'step_result', 'model_attempt', 'delivery', 'attempt'];
   const counts = tables.map((name) => `(SELECT count(*) FROM ${name} WHERE tenant_id = $1 AND event_id = $2)`);
   return (await sql<{ rows: number }>(`SELECT ${counts.join(' + ')} AS rows`, [tenant, event]))[0]!.rows;
 };
@@ -125,7 +129,7 @@ test('an old event goes with everything that followed from it, and a younger one
   expect(await retention.deleteOld(now)).toBe(2);
   expect(await eventsLeft()).toEqual(['young']);
   expect(await rowsOf('old')).toBe(0);
-  expect(await rowsOf('young')).toBe(7);
+  expect(await rowsOf('young')).toBe(8);
 });
 
 test('what may still change stays, however old it is', async () => {

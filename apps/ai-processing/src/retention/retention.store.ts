@@ -57,6 +57,8 @@ const deleteStep = statement(
      DELETE FROM step_result USING gone_run WHERE step_result.tenant_id = gone_run.tenant_id AND step_result.run_id = gone_run.id),
    gone_wait AS (
      DELETE FROM run_wait USING gone_run WHERE run_wait.tenant_id = gone_run.tenant_id AND run_wait.run_id = gone_run.id),
+   gone_delay AS (
+     DELETE FROM run_delay USING gone_run WHERE run_delay.tenant_id = gone_run.tenant_id AND run_delay.run_id = gone_run.id),
    gone_review AS (
      DELETE FROM review USING gone_run WHERE review.tenant_id = gone_run.tenant_id AND review.run_id = gone_run.id),
    gone_call AS (

@@ -28,6 +28,18 @@ export interface NewReview {
   readonly request: ReviewRequest;
 }
 
+/** The reason for which a run cannot go on, although nothing is wrong with it. */
+export interface RunDelay {
+  /** The path of the step that cannot go on; undefined: none. */
+  readonly step: string | undefined;
+  readonly code: string;
+  readonly message: string;
+  /** The Budget document that is spent; undefined: another reason. */
+  readonly budget: string | undefined;
+  /** When it ends by itself; undefined: not known. */
+  readonly endsAt: Date | undefined;
+}
+
 /** The end of a run's claim: the run is finished, waits, or is released for the next try. */
 export type RunEnd =
   | {
@@ -41,7 +53,7 @@ export type RunEnd =
     }
   | { readonly state: 'failed'; readonly code: string; readonly message: string; readonly deliveries?: readonly NewDelivery[] }
   | { readonly state: 'waiting'; readonly waits: readonly NewWait[]; readonly reviews: readonly NewReview[] }
-  | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count' };
+  | { readonly state: 'released'; readonly failure: 'counts' | 'does-not-count'; readonly delay?: RunDelay | undefined };
 
 /** A step with its place in the order in which the results of its run were kept, from 0. */
 export type KeptStep = FinishedStep & { readonly ordinal: number };
@@ -234,11 +246,28 @@ const keepReviews = (at: number): string => `,
      RETURNING tenant_id, id, change, changed_at),
    told AS (SELECT ${tellOf('asked')} AS told FROM asked)`;
 
+/**
+ * Stores why released runs cannot go on. One that meets the same reason again at its next look keeps when that began.
+ * @param at the number of the parameter with the delays, in JSON
+ */
+const keepDelays = (at: number): string => `,
+   delayed AS (
+     INSERT INTO run_delay (tenant_id, run_id, step, code, budget, event_id, message, ends_at, fence)
+     SELECT held.tenant_id, held.id, made.step, made.code, made.budget, held.event_id, made.message, made.ends_at, held.fence
+     FROM json_to_recordset($${at}::json) AS made (tenant text, run text, fence bigint, step text, code text, budget text, message text, ends_at timestamptz)
+     JOIN held ON held.tenant_id = made.tenant AND held.id = made.run AND held.fence = made.fence
+     ON CONFLICT (tenant_id, run_id, step, code, budget) DO UPDATE SET message = excluded.message, ends_at = excluded.ends_at, last_at = clock_timestamp(),
+       fence = excluded.fence)`;
+
 const resultOf = (more: string): string =>
   `SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added${more} FROM held`;
 const result = resultOf('');
 /** A subquery that nothing selects from is not executed. */
 const resultWithReviews = resultOf(', (SELECT told FROM told) AS told');
+
+function withDelays(from: number): string {
+  return keepOperations(from) + keepReviews(from + 1) + keepDelays(from + 2);
+}
 
 const stepsFrom = 2 + changeColumns.size;
 const requestsFrom = stepsFrom + stepColumns.size;
@@ -277,6 +306,7 @@ const write = writing('run.progress');
 const operationsAt = waitsFrom + waitColumns.size;
 const writeOperations = writing('run.progressOperations', keepOperations(operationsAt));
 const writeReviews = writing('run.progressReviews', keepOperations(operationsAt) + keepReviews(operationsAt + 1), resultWithReviews);
+const writeDelays = writing('run.progressDelays', withDelays(operationsAt), resultWithReviews);
 
 const firstStepsFrom = 2 + firstColumns.size;
 const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.size;
@@ -315,6 +345,7 @@ const beginReviews = beginning(
   keepOperations(firstOperationsAt) + keepReviews(firstOperationsAt + 1),
   resultWithReviews,
 );
+const beginDelays = beginning('run.beginDelays', withDelays(firstOperationsAt), resultWithReviews);
 
 /** Writes `run`, `step_result` and `model_attempt` for the holders of claims, and plans the deliveries of runs that end. */
 @Injectable()
@@ -325,7 +356,7 @@ export class RunProgressStore {
   async write(progress: readonly RunProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
     const sorted = progress.toSorted((a, b) => byIdentity(a.run, b.run));
     const rare = rareValues(sorted);
-    const rows = await this.database.query<WrittenRow>([write, writeOperations, writeReviews][rare.length]!, [
+    const rows = await this.database.query<WrittenRow>([write, writeOperations, writeReviews, writeDelays][rare.length]!, [
       leaseMs,
       ...changeColumns.values(sorted),
       ...stepColumns.values(stepsOf(sorted)),
@@ -340,7 +371,7 @@ export class RunProgressStore {
   /** Stores the runs with their progress. Returns each run, in the same order; undefined if its event has runs already. */
   async begin(first: readonly FirstProgress[], leaseMs: number): Promise<(Run | undefined)[]> {
     const rare = rareValues(first);
-    const rows = await this.database.query<WrittenRow>([begin, beginOperations, beginReviews][rare.length]!, [
+    const rows = await this.database.query<WrittenRow>([begin, beginOperations, beginReviews, beginDelays][rare.length]!, [
       leaseMs,
       ...firstColumns.values(first),
       ...stepColumns.values(stepsOf(first)),
@@ -368,12 +399,19 @@ const stepsOf = (progress: readonly Progress[]) => progress.flatMap(({ run, step
 const waitsOf = (progress: readonly Progress[]) =>
   progress.flatMap(({ run, end }) => (end?.state === 'waiting' ? end.waits.map((wait) => ({ run, wait })) : []));
 
-/** The values of what few runs have, as far as there are any: operations, then reviews. Their number says which form of the statement takes them. */
+/** The values of what few runs have, up to the last of which there are any: operations, reviews, delays. Their number says which form of the statement takes them. */
 function rareValues(progress: readonly (Progress & Partial<Pick<RunProgress, 'calls'>>)[]): string[] {
-  const operations = operationsOf(progress);
-  const reviews = reviewsOf(progress);
-  if (reviews.length > 0) return [JSON.stringify(operations), JSON.stringify(reviews)];
-  return operations.length > 0 ? [JSON.stringify(operations)] : [];
+  const rare = [operationsOf(progress), reviewsOf(progress), delaysOf(progress)];
+  return rare.slice(0, rare.findLastIndex((rows) => rows.length > 0) + 1).map((rows) => JSON.stringify(rows));
+}
+
+/** The rows of `run_delay`. */
+function delaysOf(progress: readonly Progress[]): Record<string, unknown>[] {
+  return progress.flatMap(({ run, end }) => {
+    if (end?.state !== 'released' || end.delay === undefined) return [];
+    const { step = '-', code, message, budget = '-', endsAt } = end.delay;
+    return [{ tenant: run.tenant, run: run.id, fence: run.fence, step, code, budget, message: storableText(message), ends_at: endsAt }];
+  });
 }
 
 /** The rows of `review`. */

@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { DomainError, NotFound, document, eventId as eventIdOf, topics } from '#libs/contracts';
+import { DomainError, EvaluationsBusy, NotFound, document, eventId as eventIdOf, topics } from '#libs/contracts';
 import type { DeadLettered, EventReceived, Owned, RunCompleted } from '#libs/contracts';
 import { FlowCompiler } from '#libs/flows';
+import type { CompiledFlow } from '#libs/flows';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
-import { ModelGateway, OpenAiProvider } from '#libs/models';
+import { ModelBudgetSpent, ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, noOperations, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { registry } from '#libs/tracing';
@@ -363,6 +364,53 @@ test('a limited model is waited for: for as long as it asks, and without using u
   }
   expect(asked.length - before, 'it is not asked again while it is limited').toBeLessThanOrEqual(1);
   expect(await stored()).toMatchObject([{ state: 'running', failures: 0, fence: 3 }]);
+});
+
+test('a run that waits for a spent budget says since when, for which and until when, and goes on once the budget is raised', async () => {
+  await apply('thrifty', { steps: [{ id: 'sum', map: { expression: '1' } }, infer('assess')] });
+  const delays = statement(
+    'test.service.delays',
+    `SELECT step, code, budget, message, ends_at, began_at, last_at, run_delay.fence = run.fence AS "isCurrent" FROM run_delay
+     JOIN run ON run.tenant_id = run_delay.tenant_id AND run.id = run_id WHERE run_delay.tenant_id = $1`,
+  );
+  const event = eventOf('1');
+  const endsAt = new Date('2027-01-01T00:00:00.000Z');
+  const spent = new ModelBudgetSpent('The budget month is spent', { budget: 'month', endsAt, retryAfterMs: 60_000 });
+  const infers = vi.spyOn(gateway, 'infer').mockRejectedValue(spent);
+  await expect(runs.runFlows(event, contextOf())).rejects.toMatchObject({ code: 'run.unfinished', retryAfterMs: 60_000 });
+  const [first] = await database.query<Record<string, unknown>>(delays, [tenant]);
+  expect(first).toMatchObject({
+    step: 'assess',
+    code: 'model.budgetSpent',
+    budget: 'month',
+    message: 'The budget month is spent',
+    ends_at: endsAt,
+    isCurrent: true,
+  });
+  await expect(runs.runFlows(event, contextOf({ attempt: 2 }))).rejects.toBeInstanceOf(RunsUnfinished);
+  const again = await database.query<Record<string, unknown>>(delays, [tenant]);
+  expect(again).toMatchObject([{ ...first, last_at: expect.any(Date) as Date }]);
+  infers.mockRestore();
+  await runs.runFlows(event, contextOf({ attempt: 3 }));
+  expect(await stored()).toMatchObject([{ state: 'completed', failures: 0 }]);
+  expect(await database.query(delays, [tenant])).toMatchObject([{ began_at: first!['began_at'], isCurrent: false }]);
+});
+
+test('a run that waits before it could store anything says why; one that is tried again because it failed does not', async () => {
+  await apply('busy', { on: { types: ['order.paid'] }, steps: [{ id: 'sum', map: { expression: '1' } }] });
+  await apply('failing', { on: { types: ['order.lost'] }, steps: [infer('assess')] });
+  const reasons = statement('test.service.reasons', 'SELECT step, code, budget FROM run_delay WHERE tenant_id = $1');
+  const flow = configuration.flows(tenant).find(({ name }) => name === 'busy')!;
+  const compiled = new FlowCompiler({ models: gateway, operations: noOperations }).compile(flow);
+  const busy: CompiledFlow = {
+    ...compiled,
+    steps: compiled.steps.map((step) => ({ ...step, work: () => Promise.reject(new EvaluationsBusy(1)) })),
+  };
+  vi.spyOn(FlowCompiler.prototype, 'compile').mockReturnValueOnce(busy);
+  await expect(runs.runFlows(eventOf('1'), contextOf())).rejects.toBeInstanceOf(RunsUnfinished);
+  failWith(500);
+  await expect(runs.runFlows(eventOf('2', { type: 'order.lost' }), contextOf())).rejects.toBeInstanceOf(RunsUnfinished);
+  expect(await database.query(reasons, [tenant])).toEqual([{ step: 'sum', code: 'evaluation.busy', budget: '-' }]);
 });
 
 test('a worker that lost its claim while the model thought changes and announces nothing', async () => {

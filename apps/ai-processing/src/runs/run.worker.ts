@@ -5,10 +5,11 @@ import { defaultDeliveries, jobNotices } from '#libs/decisions';
 import type { AwaitedEvent } from '#libs/decisions';
 import { newDeliveries } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
-import { FlowCompiler, FlowFailed, FlowRunner, RunWaits, actionAfter } from '#libs/flows';
+import { FlowCompiler, FlowFailed, FlowRunner, RunWaits, actionAfter, isWaitedOut } from '#libs/flows';
 import type { CalledFlows, FailureAction, FinishedStep, StepFailure, WaitRequest } from '#libs/flows';
 import type { Json } from '#libs/json';
 import type { RecordContext } from '#libs/messaging';
+import { ModelBudgetSpent } from '#libs/models';
 import { BatchWriter, Configuration } from '#libs/persistence';
 import { latencyMs, wallTime, wallTimeMs } from '#libs/time';
 import {
@@ -30,6 +31,7 @@ import { DecisionDeadline, DecisionDue } from './decision-deadline.js';
 import { RunLeaseLost, WaitsFull } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
 import { RunProgressStore, RunProgressWriter } from './run.progress.store.js';
+import type { RunDelay } from './run.progress.store.js';
 import { RunStore } from './run.store.js';
 import type { FinishedRun, Run, RunningRun, WaitingRun } from './run.store.js';
 import { StepResultStore, noSteps } from './step-result.store.js';
@@ -364,7 +366,8 @@ export class RunWorker {
       if (at !== undefined) journal.noteFailed([{ ...at, failure }]);
       return this.endFailed(work, failure);
     }
-    await journal.end({ state: 'released', failure: action === 'retry' ? 'counts' : 'does-not-count' });
+    const delay = action === 'wait' && isWaitedOut(error) ? delayOf(error, runner?.failedStep(error)?.step) : undefined;
+    await journal.end({ state: 'released', failure: action === 'retry' ? 'counts' : 'does-not-count', delay });
     throw error;
   }
 
@@ -379,6 +382,11 @@ export class RunWorker {
     const [stored, ends] = await Promise.all([this.stepResults.ofRun(run), this.waits.endsOf(run)]);
     return new RunJournal(run, stored, this.progress, undefined, ends, arrivals);
   }
+}
+
+function delayOf(error: DomainError, step: string | undefined): RunDelay {
+  const { budget, endsAt } = error instanceof ModelBudgetSpent ? error : {};
+  return { step, code: error.code, message: error.publicMessage, budget, endsAt };
 }
 
 /** The step with the time of its promotion: in the trial it was done before the run began. */

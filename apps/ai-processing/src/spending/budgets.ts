@@ -58,7 +58,8 @@ export class Budget {
     const whole = amount === undefined ? `${tokens} tokens` : `${amount} ${currency}`;
     const message = `The budget ${this.name} is spent: ${whole} until ${this.endsAt.toISOString()}`;
     if (whenSpent === 'degrade') throw new ModelNotFree(message);
-    throw new ModelBudgetSpent(message, { retryAfterMs: Math.min(longestWaitMs, latencyMs(now.getTime(), this.endsAt.getTime())) });
+    const retryAfterMs = Math.min(longestWaitMs, latencyMs(now.getTime(), this.endsAt.getTime()));
+    throw new ModelBudgetSpent(message, { budget: this.name, endsAt: this.endsAt, retryAfterMs });
   }
 
   private isOf(flow: string): boolean {

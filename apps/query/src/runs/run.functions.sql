@@ -97,6 +97,16 @@ BEGIN
   RETURN QUERY SELECT w.* FROM run_wait w WHERE w.tenant_id = p_tenant AND w.run_id = ANY (p_keys) ORDER BY w.began_at, w.step;
 END $$;
 
+-- The reason for which a run that nobody works on cannot go on: the one that its last claim ended with.
+CREATE OR REPLACE FUNCTION delays_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF run_delay LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY
+    SELECT d.* FROM run r JOIN run_delay d ON d.tenant_id = r.tenant_id AND d.run_id = r.id AND d.fence = r.fence
+    WHERE r.tenant_id = p_tenant AND r.id = ANY (p_keys) AND r.state = 'running';
+END $$;
+
 CREATE OR REPLACE FUNCTION operation_attempts_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF operation_attempt LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN

@@ -73,6 +73,47 @@ test('a run that waits says where, until when, and which of its waits are over; 
   expect(await server.data(await server.key(uniqueName('other'), 'read'), query)).toEqual({ runs: { nodes: [] } });
 });
 
+test('a run that cannot go on says what it waits for, also in the timeline, and only that it had to wait once it went on; another tenant sees none', async () => {
+  const tenant = uniqueName('tenant');
+  await server.rows.event({ tenant, id: 'evt_1' });
+  const endsAt = new Date('2027-01-01T00:00:00Z');
+  const startedAt = new Date('2026-12-01T00:00:00Z');
+  const runs = [
+    { id: 'run_1', state: 'running' },
+    { id: 'run_2', state: 'running', generation: 1 },
+    { id: 'run_3', state: 'completed', generation: 2 },
+  ];
+  for (const run of runs) await server.rows.run({ tenant, event: 'evt_1', startedAt, ...run });
+  await server.rows.runDelay({ tenant, run: 'run_1', event: 'evt_1', budget: 'month', endsAt });
+  await server.rows.runDelay({ tenant, run: 'run_2', event: 'evt_1', budget: 'month', endsAt, isOver: true });
+  await server.rows.runDelay({ tenant, run: 'run_3', event: 'evt_1', budget: 'month', endsAt });
+  const asked = `{ runs { nodes { id waitingFor { step code message budget since until } } } event(id: "evt_1") { timeline { kind title code runId step } } }`;
+  const answer = await server.data<{ runs: { nodes: { id: string }[] }; event: { timeline: { kind: string }[] } }>(
+    await server.key(tenant, 'read'),
+    asked,
+  );
+  expect(answer.runs.nodes.toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+    {
+      id: 'run_1',
+      waitingFor: {
+        step: 'assess',
+        code: 'model.budgetSpent',
+        message: 'The budget month is spent',
+        budget: 'month',
+        since: '2026-12-01T00:00:01.000Z',
+        until: endsAt.toISOString(),
+      },
+    },
+    { id: 'run_2', waitingFor: null },
+    { id: 'run_3', waitingFor: null },
+  ]);
+  const title = 'Flow triage has to wait at assess: The budget month is spent';
+  expect(answer.event.timeline.filter(({ kind }) => kind === 'RUN_DELAYED')).toEqual(
+    runs.map(({ id }) => ({ kind: 'RUN_DELAYED', title, code: 'model.budgetSpent', runId: id, step: 'assess' })),
+  );
+  expect(await server.data(await server.key(uniqueName('other'), 'read'), asked)).toEqual({ runs: { nodes: [] }, event: null });
+});
+
 test('a run says which provider its calls of models asked and what they cost, also in sum', async () => {
   const tenant = uniqueName('tenant');
   await server.rows.event({ tenant, id: 'evt_1' });

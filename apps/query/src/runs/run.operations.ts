@@ -18,7 +18,7 @@ import {
 export const runState = enumeration(
   'RunState',
   {
-    running: 'Under way, or waiting for another try.',
+    running: 'Under way, or waiting for another try; see `waitingFor`.',
     waiting: 'A step of it waits, see `waits`: nothing of it is at work until then.',
     completed: 'It reached its decision.',
     failed: 'It was given up, or cancelled; see `errorCode`.',
@@ -128,6 +128,23 @@ export const runWait = entity(
     reason: waitReason.nullable().describe('Why it ended; null while it goes on, and if its run was cancelled.'),
   },
   { about: 'The wait of a step of a run.' },
+);
+
+export const runDelay = entity(
+  'RunDelay',
+  {
+    step: z.string().nullable().describe('The path of the step that cannot go on; null if it is none.'),
+    code: z.string().describe('The code of the failure that has to pass, such as `model.budgetSpent`.'),
+    message: z.string().describe('The reason, for a person.'),
+    budget: z.string().nullable().describe('The name of the Budget document that is spent; null if it is another reason.'),
+    since: timestamp.describe('When the step could not go on for the first time.'),
+    until: timestamp
+      .nullable()
+      .describe(
+        'When it passes by itself, such as the end of the month of a budget; null if that is not known. It may pass before: a budget can be raised.',
+      ),
+  },
+  { about: 'Why a run cannot go on, although nothing is wrong with it. It looks again by itself, which uses up no try.' },
 );
 
 export const modelAttempt = entity(

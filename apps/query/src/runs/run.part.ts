@@ -15,12 +15,23 @@ import {
   modelCost,
   operationAttempt,
   run,
+  runDelay,
   runWait,
   step,
   tokenUsage,
 } from './run.operations.js';
 import type { RunRow } from './run.operations.js';
-import { RunTable, costsOf, modelAttemptsOfRun, operationAttemptsOfRun, runById, stepsOfRun, usageOf, waitsOfRun } from './run.table.js';
+import {
+  RunTable,
+  costsOf,
+  delayOfRun,
+  modelAttemptsOfRun,
+  operationAttemptsOfRun,
+  runById,
+  stepsOfRun,
+  usageOf,
+  waitsOfRun,
+} from './run.table.js';
 import type { ModelAttemptRow, StepRow } from './run.table.js';
 
 const usage = tokenUsage.nullable().describe('The tokens that the model counted; null if no model was asked, or it did not say.');
@@ -40,6 +51,12 @@ export const runPart = part({
       ),
       waits: field(priced({ weight: 2, rows: 2 }, z.array(runWait)).describe('Its waits, the first first.'), ({ id }, { load }) =>
         load(waitsOfRun, id),
+      ),
+      waitingFor: field(
+        priced({ weight: 2, rows: 1 }, runDelay.nullable()).describe(
+          'Why it cannot go on at present, such as a budget that is spent; null if it is at work, waits by a step, or has ended.',
+        ),
+        ({ id }, { load }) => load(delayOfRun, id),
       ),
       modelAttempts: field(
         priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe('Every call of a model, failed ones too.'),

@@ -6,7 +6,17 @@ import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
 import type { Page, ListSource, PageArguments } from '../paging/paging.js';
-import type { ModelCost, RunFilter, RunRow, TokenUsage, modelAttempt, operationAttempt, runWait, step } from './run.operations.js';
+import type {
+  ModelCost,
+  RunFilter,
+  RunRow,
+  TokenUsage,
+  modelAttempt,
+  operationAttempt,
+  runDelay,
+  runWait,
+  step,
+} from './run.operations.js';
 
 interface RunTokens {
   runId: string;
@@ -16,6 +26,7 @@ interface RunTokens {
 
 export type StepRow = z.infer<typeof step> & RunTokens;
 export type RunWaitRow = z.infer<typeof runWait> & { readonly runId: string };
+export type RunDelayRow = z.infer<typeof runDelay> & { readonly runId: string };
 export type ModelAttemptRow = z.infer<typeof modelAttempt> & RunTokens & { costNanos: number | null; currency: string | null };
 
 export type OperationAttemptRow = z.infer<typeof operationAttempt> & { runId: string };
@@ -79,6 +90,11 @@ const waits = statement(
   'query.run.waits',
   `SELECT run_id AS "runId", step, types IS NOT NULL AS "forEvent", due_at AS "dueAt", began_at AS "beganAt", over_at AS "endedAt", reason FROM waits_of_runs($1, $2)`,
 );
+const delays = statement(
+  'query.run.delays',
+  `SELECT run_id AS "runId", nullif(step, '-') AS step, code, message, nullif(budget, '-') AS budget, began_at AS since, ends_at AS until
+   FROM delays_of_runs($1, $2)`,
+);
 
 @Injectable()
 export class RunTable {
@@ -107,6 +123,10 @@ export class RunTable {
     return manyPerKey(runIds, await this.database.query<RunWaitRow>(waits, [tenant, runIds]), (row) => row.runId);
   }
 
+  async delays(tenant: string, runIds: readonly string[]): Promise<(RunDelayRow | null)[]> {
+    return onePerKey(runIds, await this.database.query<RunDelayRow>(delays, [tenant, runIds]), (row) => row.runId);
+  }
+
   async modelAttempts(tenant: string, runIds: readonly string[]): Promise<ModelAttemptRow[][]> {
     return manyPerKey(runIds, await this.database.query<ModelAttemptRow>(modelAttempts, [tenant, runIds]), (row) => row.runId);
   }
@@ -121,4 +141,5 @@ export const runsOfEvent = loader((get, tenant, ids) => get(RunTable).ofEvents(t
 export const stepsOfRun = loader((get, tenant, ids) => get(RunTable).steps(tenant, ids));
 export const modelAttemptsOfRun = loader((get, tenant, ids) => get(RunTable).modelAttempts(tenant, ids));
 export const waitsOfRun = loader((get, tenant, ids) => get(RunTable).waits(tenant, ids));
+export const delayOfRun = loader((get, tenant, ids) => get(RunTable).delays(tenant, ids));
 export const operationAttemptsOfRun = loader((get, tenant, ids) => get(RunTable).operationAttempts(tenant, ids));

@@ -32,6 +32,8 @@ BEGIN
         FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id WHERE NOT (s.state = 'began' AND s.kind = 'review')
       UNION ALL SELECT 5, r.event_id, v.asked_at, 'reviewRequested', NULL, v.reason, NULL, r.id, v.step, NULL, NULL, NULL, NULL
         FROM subject_run r JOIN review v ON v.tenant_id = r.tenant_id AND v.run_id = r.id
+      UNION ALL SELECT 5, r.event_id, d.began_at, 'runDelayed', r.flow, left(d.message, 500), d.code, r.id, nullif(d.step, '-'), NULL, NULL, NULL, NULL
+        FROM subject_run r JOIN run_delay d ON d.tenant_id = r.tenant_id AND d.run_id = r.id
       UNION ALL SELECT 6, r.event_id, v.escalated_at, 'reviewEscalated', NULL, NULL, NULL, r.id, v.step, NULL, NULL, NULL, NULL
         FROM subject_run r JOIN review v ON v.tenant_id = r.tenant_id AND v.run_id = r.id WHERE v.escalated_at IS NOT NULL
       UNION ALL SELECT 6, r.event_id, v.ended_at, 'reviewEnded', coalesce(v.outcome, v.state), v.decision_reason, NULL, r.id, v.step, NULL, NULL, NULL, v.decided_by

@@ -12,6 +12,8 @@ export const timelineKind = enumeration(
     stepBegan: 'A step began: it made the choice that decides about the steps within it, stored its items, called a flow, or it waits.',
     stepFinished: 'A step ended, fell back or was skipped.',
     stepFailed: 'A step failed for good.',
+    runDelayed:
+      'A run could not go on until something outside of it changed, such as a budget that is spent; `Run.waitingFor` says if it still cannot.',
     reviewRequested: 'A run asks a person.',
     reviewEscalated: 'Nobody had answered, and the review went to the front of the queue.',
     reviewEnded: 'A person decided, nobody did so in time, or the run ended without it.',

@@ -25,6 +25,7 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   operationAttempt: ({ subject, step, detail }) => operationTitles[detail ?? 'unknown']!(`Operation ${subject} of ${step}`),
   stepBegan: ({ subject, step }) =>
     subject === 'wait' ? `Step ${step?.split(':')[0]} waits` : `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,
+  runDelayed: ({ subject, step, detail }) => `Flow ${subject} has to wait${step === null ? '' : ` at ${step}`}: ${detail}`,
   reviewRequested: ({ step, detail }) => `Step ${step} asks a person${detail === null ? '' : `: ${detail}`}`,
   reviewEscalated: ({ step }) => `The review of ${step} was escalated`,
   reviewEnded: ({ step, subject, actor, detail }) =>
