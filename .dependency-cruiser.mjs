@@ -130,7 +130,7 @@ export default {
       {},
       { path: '^libs/tracing/src/recording\\.ts$', dynamic: false, dependencyTypesNot: ['type-only'] },
     ),
-    onlyIn('libs/limits', '@redis/client'),
+    onlyIn('libs/redis', '@redis/client'),
     onlyIn('libs/connections', 'aws4', 'openid-client'),
     onlyIn('libs/connectors/src/smtp', 'nodemailer'),
     onlyIn('libs/connectors/src/mysql', 'mysql2'),

@@ -126,8 +126,8 @@ async function packageCall(client: OpenAI): Promise<void> {
 /** A gateway with a route, limits that never make a call wait, and prices. */
 function gatewayTo(origin: string): ModelGateway {
   const provider = new OpenAiProvider({ baseUrl: `${origin}/v1`, apiKey: 'bench' });
-  const limits = new MemoryLimitStore();
-  const endpoint = new ModelEndpoint({ provider, name: 'bench', scope: 'bench', limits, clock: systemClock, remedy: 'the bench' });
+  const limitStore = new MemoryLimitStore();
+  const endpoint = new ModelEndpoint({ provider, name: 'bench', scope: 'bench', limitStore, clock: systemClock, remedy: 'the bench' });
   const candidate = {
     endpoint,
     model: infer.model,

@@ -2,6 +2,7 @@
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import type { ModelAttempt } from '#libs/models';
 import { RedisLimitStore, SharedLimitStore } from '#libs/limits';
+import { RedisLink } from '#libs/redis';
 import { compileSchema } from '#libs/schemas';
 import { lanes } from '#libs/contracts';
 import type { Lane } from '#libs/contracts';
@@ -16,7 +17,7 @@ export interface LimitsCount {
 const callersPerLane = 10;
 const [baseUrl, redisUrl] = process.argv.slice(2) as [string, string];
 setLogLevel('silent');
-const limitStore = new SharedLimitStore(new RedisLimitStore({ url: redisUrl, process: String(process.pid) }));
+const limitStore = new SharedLimitStore(new RedisLimitStore(new RedisLink({ url: redisUrl }), String(process.pid)));
 const gateway = new ModelGateway({ provider: new OpenAiProvider({ baseUrl, apiKey: 'shared' }), limitStore });
 const outputSchema = compileSchema({
   type: 'object',

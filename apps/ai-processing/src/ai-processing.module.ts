@@ -11,6 +11,7 @@ import type { LimitStore } from '#libs/limits';
 import { RecordProducer } from '#libs/messaging';
 import { ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentSecrets } from '#libs/persistence';
+import { SharedOutputs, redisFor } from '#libs/redis';
 import { Readiness } from '#libs/service';
 import type { AiProcessingOptions } from './config.js';
 import { DeadLetterConsumer } from './dead-letters/dead-letter.consumer.js';
@@ -72,6 +73,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
 
   static register(options: AiProcessingOptions): DynamicModule {
     const provider = new OpenAiProvider({ baseUrl: options.modelBaseUrl, apiKey: options.modelApiKey, api: options.modelApi });
+    const redis = redisFor(options);
     const http = new HttpClient({
       allowPrivateAddresses: options.allowPrivateAddresses,
       allowedUrls: options.allowedUrls,
@@ -95,15 +97,16 @@ export class AiProcessingModule implements OnApplicationShutdown {
         ModelProviderPool,
         SpendTable,
         SpendingService,
-        { provide: modelLimitStore, useFactory: () => limitStoreFor(options) },
+        { provide: modelLimitStore, useFactory: () => limitStoreFor(redis) },
         {
           provide: ModelGateway,
-          inject: [ModelProviderPool, modelLimitStore, SpendingService],
-          useFactory: (directory: ModelProviderPool, limitStore: LimitStore, spending: SpendingService) =>
+          inject: [ModelProviderPool, modelLimitStore, SpendingService, SecretBox],
+          useFactory: (directory: ModelProviderPool, limitStore: LimitStore, spending: SpendingService, secretBox: SecretBox) =>
             new ModelGateway({
               provider,
               directory,
               limitStore,
+              sharedOutputs: redis === undefined ? undefined : new SharedOutputs(redis, secretBox, 'inference'),
               spending,
               limits: { requestsPerMinute: options.modelRequestsPerMinute, tokensPerMinute: options.modelTokensPerMinute },
             }),

@@ -1,7 +1,7 @@
 import { integer, oneOf, optionalInteger, text, url } from '#libs/config';
 import type { Settings } from '#libs/config';
 import { outboundSettings } from '#libs/http';
-import { limitSettings } from '#libs/limits';
+import { redisSettings } from '#libs/redis';
 import { longestLeaseMs } from '#libs/persistence';
 import { serviceSettings } from '#libs/service';
 
@@ -26,7 +26,7 @@ const own = {
     { min: 1, max: 10_000_000_000 },
     { help: 'The same for tokens, input and output together.' },
   ),
-  ...limitSettings,
+  ...redisSettings,
   runRetries: integer(
     'RUN_RETRIES',
     { min: 0, max: 100 },

@@ -1,6 +1,6 @@
 import { integer } from '#libs/config';
 import type { Settings } from '#libs/config';
-import { limitSettings } from '#libs/limits';
+import { redisSettings } from '#libs/redis';
 import { doorSettings, serviceSettings } from '#libs/service';
 
 const own = {
@@ -20,7 +20,7 @@ const own = {
       fallback: '500',
     },
   ),
-  ...limitSettings,
+  ...redisSettings,
   keptBodyBytes: integer(
     'REQUEST_KEPT_BODY_BYTES',
     { min: 0, max: 1_048_576 },

@@ -4,6 +4,7 @@ import { KeyRing } from '#libs/auth';
 import { EventAppender } from '#libs/intake';
 import { limitStoreFor } from '#libs/limits';
 import { Configuration } from '#libs/persistence';
+import { redisFor } from '#libs/redis';
 import { CloudEventDoor } from './cloud-events/cloud-event.door.js';
 import { CloudEventService, maxBatchEvents } from './cloud-events/cloud-event.service.js';
 import type { IngestionOptions } from './config.js';
@@ -37,7 +38,7 @@ export class IngestionModule {
         RequestKeeper,
         RequestLog,
         RequestLimits,
-        { provide: requestLimitStore, useFactory: () => limitStoreFor(options) },
+        { provide: requestLimitStore, useFactory: () => limitStoreFor(redisFor(options)) },
         { provide: keptBodyBytes, useValue: options.keptBodyBytes },
         WebhookService,
         WebhookDoor,

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RedisLink } from '#libs/redis';
 import { hasRedis, startRedis, uniqueName, waitFor } from '#libs/testing';
 import type { RedisServer } from '#libs/testing';
 import { sleep } from '#libs/time';
@@ -20,7 +21,7 @@ describe.runIf(hasRedis())('over Redis', () => {
     redis = await startRedis();
   });
   afterAll(() => redis.stop());
-  const store = (process = uniqueName('process')): RedisLimitStore => new RedisLimitStore({ url: redis.url, process });
+  const store = (process = uniqueName('process')): RedisLimitStore => new RedisLimitStore(new RedisLink({ url: redis.url }), process);
   // The clock is that of Redis.
   const pass = (ms: number): Promise<void> => sleep(ms);
 
@@ -96,7 +97,7 @@ describe.runIf(hasRedis())('over Redis', () => {
   });
 
   it('that was never there lets a process start, with all of the limit', async () => {
-    const shared = new SharedLimitStore(new RedisLimitStore({ url: 'redis://127.0.0.1:1', process: 'one' }));
+    const shared = new SharedLimitStore(new RedisLimitStore(new RedisLink({ url: 'redis://127.0.0.1:1' }), 'one'));
     expect(await shared.take('scope', [{ key: 'requests', perMinute: 600, cost: 1, spare: 0 }])).toBe(0);
     await shared.close();
   });

@@ -1,8 +1,8 @@
+import { RedisUnavailable } from '#libs/redis';
 import { gauge, logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
 import type { Demand, LimitStore } from './limit-store.js';
 import { MemoryLimitStore } from './memory-limit.store.js';
-import { RedisUnavailable } from './redis-limit.store.js';
 import type { RedisLimitStore } from './redis-limit.store.js';
 
 /** While Redis is away, this process takes its share of each limit, less a fifth: the number of processes may have grown since. */

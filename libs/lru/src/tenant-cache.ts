@@ -41,11 +41,12 @@ export class TenantCache<T> {
     return entry;
   }
 
-  set(key: string, tenant: string, output: T): void {
+  /** @param ageMs how old the output is already */
+  set(key: string, tenant: string, output: T, ageMs = 0): void {
     this.delete(key);
     const bytes = JSON.stringify(output).length + key.length;
     if (bytes > this.limits.bytesOfOutput) return;
-    this.entries.set(key, { tenant, output, bytes, storedAtMs: this.now() });
+    this.entries.set(key, { tenant, output, bytes, storedAtMs: this.now() - ageMs });
     this.count(tenant, bytes);
     if ((this.bytesOf.get(tenant) ?? 0) > this.limits.bytesOfTenant)
       this.evict(

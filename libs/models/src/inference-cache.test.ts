@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Json } from '#libs/json';
+import type { SharedOutputs } from '#libs/redis';
 import { compileSchema } from '#libs/schemas';
 import { ModelGateway } from './model-gateway.js';
 import type { Inference, InferenceRequest } from './inference.js';
@@ -129,6 +131,78 @@ describe('a cache', () => {
     const never = { name: 'never', message: 'may not be good', holds: () => Promise.resolve(false) };
     await expect(infer({ checks: { rules: [never] } })).rejects.toMatchObject({ code: 'model.brokenRule' });
     expect(provider.calls.length).toBeGreaterThan(1);
+  });
+});
+
+describe('outputs that processes share', () => {
+  /** Stands for Redis: what is stored is there for both processes. */
+  const stored = new Map<string, { output: Json; ageMs: number; forMs: number }>();
+  const sharedOutputs = {
+    get: (tenant: string, key: string) => Promise.resolve(stored.get(`${tenant}/${key}`)),
+    put: (tenant: string, key: string, output: Json, forMs: number) => {
+      stored.set(`${tenant}/${key}`, { output, ageMs: 0, forMs });
+      return Promise.resolve();
+    },
+  } as SharedOutputs;
+  const processes: ModelGateway[] = [];
+  const process = (): ModelGateway => {
+    const one = new ModelGateway({
+      provider,
+      sharedOutputs,
+      clock: { now: () => performance.now() + skippedMs, sleep: async () => undefined },
+    });
+    processes.push(one);
+    return one;
+  };
+  beforeEach(() => stored.clear());
+  afterEach(() => Promise.all(processes.splice(0).map((one) => one.close())));
+
+  it('are used by a process that did not make them, without a call', async () => {
+    provider.says = good;
+    await process().infer(request);
+    const other = process();
+    expect(await other.infer(request)).toMatchObject({ output: good, model: 'm', responseModel: 'held-1', attempts: 0 });
+    stored.clear();
+    expect(await other.infer(request), 'now it has the output itself').toMatchObject({ attempts: 0 });
+    expect(provider.calls).toHaveLength(1);
+    await other.infer({ ...request, tenant: 'beta' });
+    expect(provider.calls, 'another tenant asks for itself').toHaveLength(2);
+  });
+
+  it('are stored for as long as the step says, and never without a cache', async () => {
+    provider.says = good;
+    await process().infer(request);
+    await process().infer({ ...request, input: 'Other.', cache: undefined });
+    expect([...stored.values()]).toMatchObject([{ forMs: 60_000 }]);
+  });
+
+  it('are as old as they are, whoever keeps them', async () => {
+    provider.says = good;
+    await process().infer(request);
+    for (const one of stored.values()) Object.assign(one, { ageMs: 50_000 });
+    const other = process();
+    await other.infer(request);
+    skippedMs = 10_001;
+    stored.clear();
+    await other.infer(request);
+    expect(provider.calls, 'the output is older than 60 s now').toHaveLength(2);
+  });
+
+  it('are not used by a step that wants newer ones, also if it waits for another one that does', async () => {
+    provider.says = good;
+    await process().infer(request);
+    for (const one of stored.values()) Object.assign(one, { ageMs: 50_000 });
+    const other = process();
+    const both = await Promise.all([other.infer(request), other.infer({ ...request, cache: { ttlMs: 40_000 } })]);
+    expect(both.map(({ attempts }) => attempts)).toEqual([0, 1]);
+    expect(provider.calls).toHaveLength(2);
+  });
+
+  it('are not used if the gates of this request refuse them', async () => {
+    provider.says = good;
+    await process().infer(request);
+    for (const one of stored.values()) Object.assign(one, { output: { output: { mood: 'purple' }, model: 'm', responseModel: 'held-1' } });
+    expect(await process().infer(request)).toMatchObject({ output: good, attempts: 1 });
   });
 });
 

@@ -42,9 +42,11 @@ export interface ModelEndpointOptions {
   provider: ModelProvider;
   /** The name of its ModelProvider document; null: the installation names it. */
   name: string | null;
-  /** Names its credential among all whose limits `limits` keeps. */
+  /** Names its credential among all whose limits `limitStore` keeps. */
   scope: string;
-  limits: LimitStore;
+  limitStore: LimitStore;
+  /** Limits of each model for which a candidate names none. Default: there are none. */
+  limits?: ModelLimits | undefined;
   clock: Clock;
   /** The place in which an operator mends its address and its key, for a line of the log. */
   remedy: string;
@@ -82,8 +84,8 @@ export class ModelEndpoint {
   }
 
   /** @param limits as configured for this endpoint; they do not change */
-  limiterOf(model: string, limits: ModelLimits = {}): ModelLimiter {
-    const { scope, limits: store, clock } = this.options;
+  limiterOf(model: string, limits: ModelLimits = this.options.limits ?? {}): ModelLimiter {
+    const { scope, limitStore: store, clock } = this.options;
     return this.limiters.getOrMake(model, () => new ModelLimiter({ scope: `${scope}/${model}`, model, store, clock, limits }));
   }
 

@@ -4,6 +4,7 @@ import { delayBefore } from '#libs/retries';
 import type { RetryPolicy } from '#libs/retries';
 import { MemoryLimitStore } from '#libs/limits';
 import type { LimitStore } from '#libs/limits';
+import type { SharedOutputs } from '#libs/redis';
 import { Stopwatch, sleep } from '#libs/time';
 import { counter, inSpan } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
@@ -46,6 +47,8 @@ export interface ModelGatewayOptions {
   directory?: ModelDirectory;
   /** Keeps the limits of models. The gateway does not close it. Default: one of this process alone. */
   limitStore?: LimitStore;
+  /** Outputs of other processes, for requests with a cache. Default: each process has its own alone. */
+  sharedOutputs?: SharedOutputs | undefined;
   /** Limits of each model of `provider`, beside those that it names in its answers. Default: none. */
   limits?: ModelLimits;
   /** Counts what calls cost. Default: nobody does. */
@@ -110,22 +113,30 @@ export class ModelGateway {
   readonly endpoint: ModelEndpoint;
   private readonly directory: ModelDirectory | undefined;
   private readonly spending: ModelSpending | undefined;
-  private readonly limits: ModelLimits;
   private readonly cache: InferenceCache;
   private readonly retry: RetryPolicy;
   private readonly clock: Clock;
 
-  constructor({ provider, directory, limitStore, limits = {}, spending, retry = modelRetry, clock = systemClock }: ModelGatewayOptions) {
+  constructor({
+    provider,
+    directory,
+    limitStore,
+    sharedOutputs,
+    limits,
+    spending,
+    retry = modelRetry,
+    clock = systemClock,
+  }: ModelGatewayOptions) {
     this.endpoint = new ModelEndpoint({
       provider,
       name: null,
       scope: `installation/${provider.server.href}`,
-      limits: limitStore ?? new MemoryLimitStore(clock.now),
+      limitStore: limitStore ?? new MemoryLimitStore(clock.now),
+      limits,
       clock,
       remedy: 'MODEL_BASE_URL and MODEL_API_KEY',
     });
-    this.limits = limits;
-    this.cache = new InferenceCache(clock.now);
+    this.cache = new InferenceCache(clock.now, sharedOutputs);
     this.directory = directory;
     this.spending = spending;
     this.retry = retry;
@@ -169,7 +180,7 @@ export class ModelGateway {
 
   private planOf({ tenant, target }: InferenceRequest): ModelPlan {
     if ('model' in target && target.provider === undefined)
-      return { candidates: [{ endpoint: this.endpoint, model: target.model, limits: this.limits }], fallbackOn: new Set() };
+      return { candidates: [{ endpoint: this.endpoint, model: target.model }], fallbackOn: new Set() };
     if (this.directory === undefined) throw new Error('This gateway has no directory of providers and routes');
     return this.directory.planOf(tenant, target, this.endpoint);
   }

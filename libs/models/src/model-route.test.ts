@@ -109,7 +109,7 @@ const endpoint = (provider: ScriptedProvider): ModelEndpoint =>
     provider,
     name: provider.name,
     scope: provider.name,
-    limits: new MemoryLimitStore(clock.now),
+    limitStore: new MemoryLimitStore(clock.now),
     clock,
     remedy: 'the test',
   });
@@ -167,6 +167,20 @@ const infer = (over: Partial<InferenceRequest> = {}) => gateway.infer({ ...reque
 const asked = (): string[] => attempts.map(({ provider, model, errorCode }) => `${provider}/${model} ${errorCode ?? 'ok'}`);
 
 describe('a route', () => {
+  it('keeps the configured limits of the installation for its candidates, too', async () => {
+    const installation = new ModelGateway({
+      provider: new ScriptedProvider('installation'),
+      directory: { planOf: (_tenant, _target, own) => ({ candidates: [{ endpoint: own, model: 'm' }], fallbackOn: new Set() }) },
+      limits: { requestsPerMinute: 1 },
+      clock,
+    });
+    await installation.infer(request);
+    expect(waits).toEqual([]);
+    await installation.infer({ ...request, timeoutMs: 600_000 });
+    expect(waits.at(0)).toBeGreaterThan(50_000);
+    await installation.close();
+  });
+
   it('asks its first model, and no other if that answers', async () => {
     expect(await infer()).toMatchObject({ output: { mood: 'good' }, model: 'm1', responseModel: 'first-answered', attempts: 1 });
     expect(second.requests).toEqual([]);

@@ -20,7 +20,7 @@ export interface RedisServer {
 /** True if Debian's Redis is installed. Prints why tests are left out, if it is not. */
 export function hasRedis(): boolean {
   if (existsSync(program)) return true;
-  process.stdout.write(`Limits over Redis were not tested: there is no ${program} (Debian: apt-get install redis-server).\n`);
+  process.stdout.write(`What processes share over Redis was not tested: there is no ${program} (Debian: apt-get install redis-server).\n`);
   return false;
 }
 

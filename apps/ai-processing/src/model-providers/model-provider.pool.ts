@@ -100,7 +100,7 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
       provider,
       name,
       scope: `${tenant}/${name}`,
-      limits: this.limitStore,
+      limitStore: this.limitStore,
       clock: systemClock,
       remedy: `the ModelProvider ${name} of ${tenant}`,
     });

@@ -57,9 +57,9 @@ export class TestModels implements ModelDirectory {
     let endpoint = this.endpoints.get(name);
     if (endpoint === undefined) {
       const { clock } = this;
-      const limits = new MemoryLimitStore(clock.now);
+      const limitStore = new MemoryLimitStore(clock.now);
       const remedy = `the ModelProvider ${name} of ${tenant}`;
-      endpoint = new ModelEndpoint({ provider: this.answering(name), name, scope: `${tenant}/${name}`, limits, clock, remedy });
+      endpoint = new ModelEndpoint({ provider: this.answering(name), name, scope: `${tenant}/${name}`, limitStore, clock, remedy });
       this.endpoints.set(name, endpoint);
     }
     return endpoint;

@@ -98,7 +98,7 @@ export const inferStep = z
       })
       .optional()
       .describe(
-        'Uses outputs again that passed all gates, for all runs of the tenant in a process; equal requests at the same time make one call. Default: the model is asked each time.',
+        'Uses outputs again that passed all gates, for all runs of the tenant; equal requests at the same time in a process make one call. Default: the model is asked each time.',
       ),
     temperature: z
       .number()
