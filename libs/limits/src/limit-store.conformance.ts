@@ -86,6 +86,43 @@ export function limitStoreConformance(name: string, harness: Harness): void {
       expect(await take({ ...tokens, cost: 1, spare: 0 })).toBeGreaterThan(50_000);
     });
 
+    it('spread what is left until the resource is whole again, and take no more', async () => {
+      const wide = { perMinute: 600, burst: 100 };
+      await store.note(scope, { key: 'requests', left: 10, forMs: 2_000 });
+      expect(await take(demand(wide))).toBe(0);
+      const waitMs = await take(demand(wide));
+      expect(waitMs, 'nine more in two seconds').toBeGreaterThan(120);
+      expect(waitMs).toBeLessThanOrEqual(300);
+      for (let ms = waitMs; ms > 0; ms = await take(demand(wide))) await harness.pass(ms + 1);
+      expect(await take(demand({ ...wide, cost: 9 })), 'more than is left').toBeGreaterThan(0);
+      await harness.pass(2_000);
+      expect(await burst(wide), 'it is whole again').toBeGreaterThan(50);
+    });
+
+    it('take nothing while nothing is left, also not with a demand that is larger than any burst', async () => {
+      await store.note(scope, { key: 'tokens', left: 50, forMs: 400 });
+      const tokens = demand({ key: 'tokens', perMinute: 600, cost: 51 });
+      const waitMs = await take(demand(), tokens);
+      expect(waitMs).toBeGreaterThan(200);
+      await harness.pass(waitMs + 2);
+      expect(await take(demand(), tokens)).toBe(0);
+    });
+
+    it('take what is left for less with time, by as much as others may have taken', async () => {
+      await store.note(scope, { key: 'requests', left: 5, forMs: 2_000 });
+      await harness.pass(600); // others may have taken 6 at 600 a minute
+      expect(await take(demand({ perMinute: 600 }))).toBeGreaterThan(1_000);
+    });
+
+    it('go by the newest note, and change nothing where more is left than the rate takes', async () => {
+      await store.note(scope, { key: 'requests', left: 0, forMs: 60_000 });
+      expect(await take(demand({ perMinute: 600 }))).toBeGreaterThan(59_000);
+      await store.note(scope, { key: 'requests', left: 590, forMs: 1_000 });
+      const taken = await burst({ perMinute: 600 });
+      expect(taken).toBeGreaterThanOrEqual(18);
+      expect(taken).toBeLessThanOrEqual(20);
+    });
+
     it('hold everybody back while a scope is blocked, and no other scope', async () => {
       await store.block(scope, 5_000);
       await store.block(scope, 50);

@@ -1,7 +1,7 @@
 import { RedisUnavailable } from '#libs/redis';
 import { gauge, logger } from '#libs/tracing';
 import { Periodically } from '#libs/work';
-import type { Demand, LimitStore } from './limit-store.js';
+import type { Demand, LimitStore, Rest } from './limit-store.js';
 import { MemoryLimitStore } from './memory-limit.store.js';
 import type { RedisLimitStore } from './redis-limit.store.js';
 
@@ -53,6 +53,13 @@ export class SharedLimitStore implements LimitStore {
     return this.ask(
       () => this.redis.settle(scope, demand),
       () => this.own.settle(scope, this.shareOf(demand)),
+    );
+  }
+
+  note(scope: string, rest: Rest): Promise<void> {
+    return this.ask(
+      () => this.redis.note(scope, rest),
+      () => this.own.note(scope, { ...rest, left: (rest.left * shareWithoutRedis) / this.processes }),
     );
   }
 

@@ -3,7 +3,7 @@ import { MemoryLimitStore } from '#libs/limits';
 import { Deadline } from './deadline.js';
 import { ModelLimiter } from './model-limiter.js';
 import type { CallTurn, TurnRequest } from './model-limiter.js';
-import type { ModelLimits } from './model-limits.js';
+import type { ModelLimits, StatedLimits } from './model-limits.js';
 import { ModelLimited } from './model.errors.js';
 
 /** A clock that goes on when everybody waits: at each step to the next time at which somebody wakes. */
@@ -209,5 +209,119 @@ describe('a caller', () => {
     await turnsUntil(limiter, 0, many(1));
     const real = new Deadline(30, undefined, () => performance.now());
     await expect(limiter.take(ask({ deadline: real }))).rejects.toBeInstanceOf(ModelLimited);
+  });
+});
+
+/** A provider that keeps a limit for all who use a key, of whom others take a steady part of it. */
+class SharedKey {
+  refused = 0;
+  answered = 0;
+  private level: number;
+  private atMs = 0;
+
+  constructor(
+    private readonly perMinute: number,
+    private readonly othersShare: number,
+    /** `window`: the limit is whole again at each minute; `bucket`: it fills evenly. */
+    private readonly kind: 'window' | 'bucket',
+  ) {
+    this.level = perMinute;
+  }
+
+  /** Takes one request. @returns what the headers of its answer say */
+  take(): StatedLimits {
+    this.pass();
+    if (this.level < 1) this.refused += 1;
+    else this.answered += 1;
+    this.level = Math.max(0, this.level - 1);
+    const untilWholeMs = this.kind === 'window' ? 60_000 - (this.atMs % 60_000) : ((this.perMinute - this.level) / this.perMinute) * 60_000;
+    return { requestsPerMinute: this.perMinute, requestsLeft: { units: Math.floor(this.level), resetMs: Math.ceil(untilWholeMs) } };
+  }
+
+  private pass(): void {
+    const nowMs = clock.now();
+    const unitsOf = (ms: number): number => (ms / 60_000) * this.perMinute;
+    if (this.kind === 'bucket') {
+      const gained = unitsOf(nowMs - this.atMs) * (1 - this.othersShare);
+      this.level = Math.min(this.perMinute, Math.max(0, this.level + gained));
+    } else {
+      const windowMs = nowMs - (nowMs % 60_000);
+      if (windowMs > this.atMs) this.level = this.perMinute;
+      this.level = Math.max(0, this.level - unitsOf(nowMs - Math.max(windowMs, this.atMs)) * this.othersShare);
+    }
+    this.atMs = nowMs;
+  }
+}
+
+describe('a key that others use, too', () => {
+  /** Keeps a number of callers at the model for five minutes. */
+  async function load(
+    key: SharedKey,
+    limiters: ModelLimiter[],
+    { latencyMs, callers }: { latencyMs: number; callers: number },
+  ): Promise<void> {
+    const ended = new AbortController();
+    const caller = async (limiter: ModelLimiter): Promise<void> => {
+      while (!ended.signal.aborted) {
+        const turn = await limiter.take(ask());
+        const stated = key.take();
+        await clock.sleep(latencyMs, ended.signal);
+        turn.settle({ inputTokens: 100, outputTokens: 100 });
+        limiter.learn(stated);
+      }
+    };
+    for (let at = 0; at < callers; at += 1) void caller(limiters[at % limiters.length]!).catch(() => undefined);
+    await clock.to(300_000);
+    ended.abort(new Error('the test is over'));
+  }
+
+  it.each<[kind: 'window' | 'bucket', othersShare: number, latencyMs: number, processes: number]>([
+    ['bucket', 0, 1_000, 1],
+    ['bucket', 0.5, 1_000, 1],
+    ['bucket', 0.5, 8_000, 3],
+    ['bucket', 0.9, 1_000, 3],
+    ['window', 0, 1_000, 1],
+    ['window', 0.5, 1_000, 1],
+    ['window', 0.5, 8_000, 3],
+    ['window', 0.9, 1_000, 3],
+  ])(
+    'is never overused, and what the others leave is used: a %s of which they take %d, answers after %d ms, %d processes',
+    async (...given) => {
+      const [kind, othersShare, latencyMs, processes] = given;
+      const key = new SharedKey(60, othersShare, kind);
+      const limiters = Array.from({ length: processes }, () => limiterOf({ requestsPerMinute: 120 }));
+      await load(key, limiters, { latencyMs, callers: 24 });
+      expect(key.refused).toBe(0);
+      expect(key.answered / (300 * (1 - othersShare))).toBeGreaterThan(0.75);
+    },
+  );
+
+  it('is left alone while nothing is left of it, and called again when it is whole', async () => {
+    const limiter = limiterOf({ requestsPerMinute: 600 });
+    limiter.learn({ requestsLeft: { units: 0, resetMs: 30_000 } });
+    expect(await turnsUntil(limiter, 29_990, many(5))).toEqual([]);
+    await clock.to(31_000);
+    expect(await turnsUntil(limiter, 31_100, many(1))).toHaveLength(1);
+  });
+
+  it('gives calls at once where much more is left than the rate takes', async () => {
+    const limiter = limiterOf({ requestsPerMinute: 600 });
+    limiter.learn({ requestsLeft: { units: 599, resetMs: 100 } });
+    expect(await turnsUntil(limiter, 10, many(17, { lane: 'high' }))).toHaveLength(17);
+  });
+
+  it('has what calls under way will use taken off', async () => {
+    const limiter = limiterOf({ requestsPerMinute: 600 });
+    await turnsUntil(limiter, 10, many(5));
+    limiter.learn({ requestsLeft: { units: 65, resetMs: 50_000 } });
+    expect(await turnsUntil(limiter, 49_000, many(1))).toEqual([]);
+  });
+
+  it('is spread by tokens, too', async () => {
+    const limiter = limiterOf({ tokensPerMinute: 60_000 });
+    limiter.learn({ tokensLeft: { units: 16_000, resetMs: 50_000 } });
+    const came = await turnsUntil(limiter, 49_000, many(100));
+    expect(came.length, 'of 200 tokens each; a tenth of the limit is left to others').toBeLessThanOrEqual(50);
+    expect(came[1]!.at, 'evenly').toBeGreaterThanOrEqual(900);
   });
 });

@@ -4,7 +4,7 @@ import type { Demand, LimitStore } from '#libs/limits';
 import { FairQueue } from '#libs/queues';
 import { histogram } from '#libs/tracing';
 import type { Deadline } from './deadline.js';
-import type { ModelLimits } from './model-limits.js';
+import type { LimitLeft, ModelLimits, StatedLimits } from './model-limits.js';
 import type { Usage } from './model-provider.js';
 import { ModelLimited } from './model.errors.js';
 
@@ -16,6 +16,12 @@ const spares: Readonly<Record<Lane, number>> = { high: 0, normal: 0.2, low: 0.4 
 const patientForMs = 30_000;
 /** The longest time for which a provider's 429 stops everybody. */
 const longestBlockMs = 600_000;
+/** When a limit is whole again, if the provider does not say it. */
+const usualResetMs = 60_000;
+/** The share of a limit that is left to others who use the key: as much as they may take before an answer tells of it. */
+const leftToOthers = 0.1;
+/** The store is told of a rest from this multiple of the rate down: long before it has to be spread. */
+const plentiful = 2;
 /** After a 429 that states no wait the rate falls to this share, and grows by `recovery` in each span without another one. */
 const backOff = 0.7;
 const recovery = 0.05;
@@ -91,6 +97,10 @@ export class ModelLimiter {
   private factorChangedAtMs: number;
   private outputTokens = outputTokensAtFirst;
   private blockedUntilMs = 0;
+  /** Units that calls under way were given. Their answers do not say yet what they leave. */
+  private readonly flying = { requests: 0, tokens: 0 };
+  /** Until when the store goes by what it was told is left. */
+  private readonly toldUntilMs = { requests: 0, tokens: 0 };
 
   constructor(private readonly options: ModelLimiterOptions) {
     this.factorChangedAtMs = options.clock.now();
@@ -110,12 +120,14 @@ export class ModelLimiter {
     return this.turnOf(tokens);
   }
 
-  /** Notes the limits that a response names. */
-  learn({ requestsPerMinute, tokensPerMinute }: ModelLimits): void {
+  /** Notes the limits that a response names, and what it says is left of them. */
+  learn({ requestsPerMinute, tokensPerMinute, requestsLeft, tokensLeft }: StatedLimits): void {
     this.learned = {
       requestsPerMinute: requestsPerMinute ?? this.learned.requestsPerMinute,
       tokensPerMinute: tokensPerMinute ?? this.learned.tokensPerMinute,
     };
+    this.noteLeft('requests', requestsLeft, this.limitOf('requestsPerMinute'));
+    this.noteLeft('tokens', tokensLeft, this.limitOf('tokensPerMinute'));
   }
 
   /** Notes a 429. @param retryAfterMs the wait that the provider asked for; undefined if it named none */
@@ -129,6 +141,22 @@ export class ModelLimiter {
     const forMs = Math.min(retryAfterMs, longestBlockMs);
     this.blockedUntilMs = Math.max(this.blockedUntilMs, nowMs + forMs);
     this.background(this.options.store.block(this.options.scope, forMs));
+  }
+
+  /**
+   * Others may use the key, too: what is left for all of them is spread until the limit is whole again, but for a tenth of the limit. Calls under way are
+   * taken off, because the provider may not have counted them.
+   */
+  private noteLeft(key: 'requests' | 'tokens', left: LimitLeft | undefined, perMinute: number | undefined): void {
+    if (left === undefined || perMinute === undefined) return;
+    const nowMs = this.options.clock.now();
+    const forMs = Math.min(left.resetMs ?? usualResetMs, longestBlockMs);
+    const units = Math.max(0, left.units - this.flying[key] - leftToOthers * perMinute);
+    const isPlenty = units * 60_000 >= plentiful * perMinute * forMs;
+    if (forMs <= 0 || (isPlenty && this.toldUntilMs[key] <= nowMs)) return;
+    this.toldUntilMs[key] = isPlenty ? 0 : nowMs + forMs;
+    const noted = this.options.store.note(this.options.scope, { key, left: units, forMs });
+    this.background(noted.then(() => this.wake())); // somebody may go earlier now
   }
 
   /** True if nothing limits the model as far as is known, so no turn is needed. */
@@ -312,10 +340,14 @@ export class ModelLimiter {
   private turnOf(tokens: number): CallTurn {
     const taken = this.limitOf('tokensPerMinute') === undefined ? 0 : tokens;
     let isSettled = false;
+    this.flying.requests += 1;
+    this.flying.tokens += tokens;
     return {
       settle: (usage) => {
         if (isSettled) return;
         isSettled = true;
+        this.flying.requests -= 1;
+        this.flying.tokens -= tokens;
         const used = (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0);
         if (usage?.outputTokens !== undefined) this.outputTokens += newest * (usage.outputTokens - this.outputTokens);
         const perMinute = this.limitOf('tokensPerMinute');

@@ -1,5 +1,5 @@
 import type { StructuredOutput } from '#libs/contracts';
-import type { ModelLimits } from './model-limits.js';
+import type { StatedLimits } from './model-limits.js';
 import type { Turn } from '#libs/prompts';
 
 /** One request to a model, in no provider's format. */
@@ -29,8 +29,8 @@ export interface ModelResponse {
   readonly responseModel: string;
   readonly usage?: Usage | undefined;
   readonly providerRequestId?: string | undefined;
-  /** The limits that the provider names for the model and the key. */
-  readonly limits?: ModelLimits | undefined;
+  /** The limits that the provider names for the model and the key, and what is left of them. */
+  readonly limits?: StatedLimits | undefined;
 }
 
 /** A part of a streamed response. Any number of deltas, then one `end`. */

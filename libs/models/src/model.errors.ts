@@ -1,4 +1,4 @@
-import type { ModelLimits } from './model-limits.js';
+import type { StatedLimits } from './model-limits.js';
 import { DomainError } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
 import type { Json } from '#libs/json';
@@ -10,7 +10,7 @@ interface ModelFailureDetails {
   /** True if the response does not say whether it concerns this request alone or every one. The gateway then finds out. */
   mayConcernRequest?: boolean | undefined;
   /** The limits that the provider names. */
-  limits?: ModelLimits | undefined;
+  limits?: StatedLimits | undefined;
   cause?: unknown;
 }
 
@@ -70,7 +70,7 @@ export class ModelOutage extends ModelFailure {
 /** The provider limits the rate. The gateway throws it if the wait goes beyond the caller's deadline. */
 export class ModelLimited extends ModelFailure {
   readonly code = 'model.limited';
-  readonly limits: ModelLimits | undefined;
+  readonly limits: StatedLimits | undefined;
 
   constructor(message: string, details: ModelFailureDetails = {}) {
     super(message, details);

@@ -12,7 +12,7 @@ import {
 import { unreadable } from './answer-body.js';
 import { errorFrom } from './error-body.js';
 import type { ErrorBody } from './error-body.js';
-import type { ModelLimits } from '../../model-limits.js';
+import type { StatedLimits } from '../../model-limits.js';
 import { limitsIn } from './rate-limit-headers.js';
 
 const messageLimit = 500;
@@ -55,7 +55,7 @@ const addressWords = /\b(?:invalid|unknown(?: request)?) url\b|unexpected endpoi
 interface FailureDetails {
   readonly providerRequestId: string | undefined;
   readonly retryAfterMs?: number | undefined;
-  readonly limits?: ModelLimits | undefined;
+  readonly limits?: StatedLimits | undefined;
   readonly cause?: unknown;
 }
 
